@@ -1,0 +1,23 @@
+"""Time, as a value that can be handed in. No other room asks the machine what time it is."""
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Two clocks: ``now`` for what people read, ``monotonic`` for what is measured and limited."""
+
+    def now(self) -> float:
+        """Seconds since 1970-01-01T00:00:00Z; may jump."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary start; never goes back, so a set clock opens no window."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    now = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)

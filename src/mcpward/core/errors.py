@@ -1,0 +1,57 @@
+"""The three ways to stop: a refusal (the house said no), a fault (the house broke), a misconfiguration (it did not open)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from mcpward.core.reasons import Reason
+
+
+class Refusal(Exception):
+    """The house said no, for one reason from the closed list.
+
+    ``detail`` is for the log and the traffic record and never reaches the wire. ``facts`` are public by
+    construction: whatever stands there may be shown to the caller (``retry_after_s``, ``supported``,
+    ``problems``, ``scope``, …), so nothing that a caller sent and nothing secret belongs in it.
+    """
+
+    def __init__(self, reason: Reason, detail: str = "", **facts: Any) -> None:
+        super().__init__(reason.value, detail)
+        self.reason = reason
+        self.detail = detail
+        self.facts = facts
+
+
+class Fault(Exception):
+    """The house broke, or something it stands on is out. Logged with a traceback under ``error_id``; the caller sees the id alone."""
+
+    def __init__(self, error_id: str, detail: str = "") -> None:
+        super().__init__(error_id, detail)
+        self.error_id = error_id
+        self.detail = detail
+
+
+class Finding(Struct, frozen=True):
+    """One thing wrong with the configuration: what, where it stands (``file:line`` or a key), and what to do."""
+
+    what: str
+    where: str = ""
+    hint: str = ""
+
+
+class Misconfigured(Exception):
+    """The house does not open. Carries every finding at once, so that nobody mends them one by one."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        super().__init__("; ".join(finding.what for finding in findings))
+        self.findings = tuple(findings)
+
+
+class Unreachable(Exception):
+    """Something the command needs cannot be reached (exit code 3). ``hint`` says what to do."""
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint

@@ -1,0 +1,193 @@
+"""What travels through the house. Each stage takes one of these and returns the next; all are frozen.
+
+``Arrival`` (ingress) → ``Principal`` (identity) → ``Call`` (protocol) → ``AcceptedCall`` (validation) →
+``Outcome`` (sanitize) → ``Reply``.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any, Protocol
+
+from msgspec import Raw, Struct
+
+from mcpward.core.scope import Access
+from mcpward.core.secret import Secret
+
+
+class Rate(Struct, frozen=True):
+    """``count`` calls per ``per_s`` seconds, at most ``burst`` of them at once."""
+
+    count: int
+    per_s: float
+    burst: int
+
+
+class Arrival(Struct, frozen=True, kw_only=True, eq=False, gc=False):
+    """One HTTP request to one MCP server, past the gates, with its body whole and unread.
+
+    ``headers`` has lower-case names; a name in ``repeated`` came more than once (the first value is kept).
+    ``bucket`` is what the peer is counted under: its IPv4 address, or its IPv6 /64.
+    """
+
+    id: str
+    at: float
+    started: float
+    peer: str
+    bucket: str
+    verb: str
+    server: str
+    headers: Mapping[bytes, bytes]
+    repeated: frozenset[bytes] = frozenset()
+    body: bytes = b""
+    path_secret: Secret | None = None
+
+    def __repr__(self) -> str:
+        # Headers carry the credential and the body may carry anything: neither is ever printed.
+        return f"Arrival(id={self.id!r}, server={self.server!r}, verb={self.verb!r}, peer={self.peer!r})"
+
+
+class Way(Enum):
+    """How a principal came in."""
+
+    ANONYMOUS = "anonymous"
+    UNLISTED = "unlisted"
+    API_KEY = "api-key"
+    OAUTH = "oauth"
+
+
+class Principal(Struct, frozen=True, kw_only=True, eq=False):
+    """Who is calling. Never holds the credential itself.
+
+    ``key`` is the only definition of "the same caller": limits, sessions, sealed state and traffic use it.
+    ``tools`` is None where every tool of the server may be used; ``networks`` were checked already.
+    """
+
+    key: str
+    way: Way
+    server: str
+    subject: str
+    issuer: str = "mcpward"
+    client: str = ""
+    key_id: str | None = None
+    scopes: frozenset[str] = frozenset()
+    tools: frozenset[str] | None = None
+    access: Access = Access.DESTRUCTIVE
+    rate: Rate | None = None
+
+
+class Era(Enum):
+    """Which half of the protocol's history a request speaks: sessions (≤ 2025-11-25) or none (2026-07-28)."""
+
+    LEGACY = "legacy"
+    MODERN = "modern"
+
+
+class Kind(Enum):
+    """What a message asks for; decides which stages it passes."""
+
+    TOOL = "tool"
+    """``tools/call``: all stages."""
+    CATALOGUE = "catalogue"
+    """Lists and reads of what the server offers: filtered, charged to the discovery bucket."""
+    LIFECYCLE = "lifecycle"
+    """initialize, ping, discover, session end: answered by the protocol room itself."""
+    NOTIFICATION = "notification"
+    """No answer but 202."""
+
+
+class Call(Struct, frozen=True, kw_only=True, eq=False):
+    """One message of the protocol, classified and agreed with its headers; nothing of its arguments is read yet.
+
+    ``target`` is the tool's name, the prompt's name or the resource's URI (empty where there is none).
+    ``arguments`` are the raw JSON bytes of ``params.arguments``, exactly as they came (None when absent).
+    """
+
+    arrival: Arrival
+    principal: Principal
+    era: Era
+    version: str
+    kind: Kind
+    method: str
+    id: int | str | None = None
+    target: str = ""
+    arguments: Raw | None = None
+    params: Mapping[str, Any] = {}
+    progress_token: int | str | None = None
+    log_level: str | None = None
+    trace: Mapping[str, str] = {}
+    capabilities: Mapping[str, Any] = {}
+    session: str | None = None
+
+
+class Tool(Struct, frozen=True, kw_only=True, eq=False):
+    """One tool as the house knows it. ``bind`` turns raw argument bytes into keyword arguments.
+
+    ``bind`` raises :class:`~mcpward.core.errors.Refusal` (arguments-invalid, argument-dangerous).
+    ``listing`` is the tool's entry in ``tools/list``, ready to encode.
+    """
+
+    server: str
+    name: str
+    access: Access
+    listing: Mapping[str, Any]
+    bind: Callable[[bytes], dict[str, Any]]
+    run: Callable[..., Any]
+    scopes: frozenset[str] = frozenset()
+    rate: Rate | None = None
+    deadline_s: float = 30.0
+    confirm: bool = False
+    structured: bool = False
+
+
+class AcceptedCall(Struct, frozen=True, kw_only=True, eq=False):
+    """A tool call whose arguments are well-formed and sensible: the only thing that ``tools.run`` takes."""
+
+    call: Call
+    tool: Tool
+    arguments: Mapping[str, Any]
+
+
+class RawResult(Struct, frozen=True, kw_only=True, eq=False):
+    """What a tool gave back, in the protocol's shape but not yet fit to leave.
+
+    ``content`` are content blocks as the specification has them; ``structured`` is None where the tool has no
+    output schema.
+    """
+
+    content: list[dict[str, Any]]
+    structured: Any = None
+    is_error: bool = False
+
+
+class Outcome(Struct, frozen=True, kw_only=True, eq=False):
+    """A result that may leave: ``body`` is the JSON object of ``content``, ``structuredContent`` and ``isError``."""
+
+    body: bytes
+    is_error: bool = False
+    redactions: int = 0
+
+
+class Reply(Struct, frozen=True, kw_only=True, eq=False):
+    """The answer. ``reason`` is the refusal's name, or None where the house said yes."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    body: bytes = b""
+    reason: str | None = None
+    error_id: str | None = None
+
+
+class Wire(Protocol):
+    """The way back to the caller while a call is still running; ingress owns it.
+
+    ``notify`` sends one JSON-RPC notification that has been through sanitize, turning the answer into an
+    event stream; a call that never notifies is answered with plain JSON.
+    """
+
+    def notify(self, message: bytes) -> None:
+        """Send one clean JSON-RPC notification. Dropped without an error when the caller has gone."""
+        ...
+
+    def cancel_on_disconnect(self) -> None:
+        """Make the caller's going away cancel the call (modern era; never legacy)."""
+        ...
