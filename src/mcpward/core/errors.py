@@ -1,4 +1,7 @@
-"""The three ways to stop: a refusal (the house said no), a fault (the house broke), a misconfiguration (it did not open)."""
+"""The three ways to stop.
+
+A refusal (the house said no), a fault (the house broke), a misconfiguration (it did not open).
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +27,10 @@ class Refusal(Exception):
 
 
 class Fault(Exception):
-    """The house broke, or something it stands on is out. Logged with a traceback under ``error_id``; the caller sees the id alone."""
+    """The house broke, or something it stands on is out.
+
+    Logged with a traceback under ``error_id``; the caller sees the id alone.
+    """
 
     def __init__(self, error_id: str, detail: str = "") -> None:
         super().__init__(error_id, detail)
