@@ -1,0 +1,1 @@
+"""Settings: TOML, environment and flags become frozen values, or every problem at once. Knows core alone."""

@@ -1,0 +1,120 @@
+"""Where to listen and what hosts are called: ``127.0.0.1:8000``, ``[::1]:8000``, ``mcp.example.com``. No DNS."""
+
+import re
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
+_LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+
+
+class Address(Struct, frozen=True):
+    """A host and a port to listen on. ``host`` is bare: an IPv6 address without its brackets."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can connect to it."""
+        return is_loopback(self.host)
+
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether it stands for every address of the machine, and so is no name that a client could use."""
+        try:
+            return ip_address(self.host).is_unspecified
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a bare host is this machine alone. A name other than localhost is not: DNS may say anything."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def parse_address(text: str) -> Address:
+    """Read ``host:port``; an IPv6 host stands in brackets; port 0 lets the system choose.
+
+    Raises:
+        ValueError: there is no host, no port, or either is not well-formed.
+    """
+    host, colon, port = text.strip().rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError("write an address as host:port, such as 127.0.0.1:8000 or [::1]:8000")
+    return Address(host=parse_host(host), port=int(port))
+
+
+def parse_host(text: str) -> str:
+    """Read a host name or an IP address (IPv6 in brackets) and give it bare, in lower case.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    host = text.strip().lower()
+    try:
+        if host.startswith("[") and host.endswith("]"):
+            return str(ip_address(host[1:-1]))
+        if _NAME.fullmatch(host) and len(host) <= 253:
+            return host
+    except ValueError:
+        pass
+    raise ValueError("not a host name or an IP address (an IPv6 address stands in brackets)")
+
+
+def parse_allowed_host(text: str) -> str:
+    """Read one entry of a host allow-list: ``host`` or ``host:port``, exactly as a Host header will say it.
+
+    Raises:
+        ValueError: it is neither; a wildcard is neither, because it would let DNS rebinding back in.
+    """
+    host = text.strip().lower()
+    if host.endswith("]") or ":" not in host:
+        bare = parse_host(host)
+        return f"[{bare}]" if ":" in bare else bare
+    return str(parse_address(host))
+
+
+def parse_url(text: str) -> str:
+    """Read an absolute http(s) URL without user, query or fragment; gives it without a trailing slash.
+
+    Raises:
+        ValueError: it is something else, or plain http to a host that is not this machine.
+    """
+    parts = urlsplit(text.strip())
+    _ = parts.port  # raises ValueError when it is no port
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("write an absolute URL, such as https://mcp.example.com")
+    if "@" in parts.netloc or parts.query or parts.fragment or "?" in text or "#" in text:
+        raise ValueError("the URL may not have a user, a query or a fragment")
+    parse_host(f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname)
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("plain http is for this machine only: use https")
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+
+
+def parse_origin(text: str) -> str:
+    """Read one entry of the Origin allow-list: scheme, host and port alone.
+
+    Raises:
+        ValueError: it has a path, or is no http(s) origin; ``null`` and ``*`` are none.
+    """
+    parts = urlsplit(text.strip())
+    if parts.path not in {"", "/"} or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("write an origin as https://host or https://host:port")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("write an origin as https://host or https://host:port")
+    _ = parts.port
+    return f"{parts.scheme}://{parts.netloc.lower()}"

@@ -1,0 +1,100 @@
+"""Settings from the environment: ``MCPWARD_SITE__LISTEN`` is ``site.listen``; ``…_FILE`` names a file with a secret.
+
+A variable that looks like ours but is not is a finding like an unknown key in the file: a control that somebody
+meant to set must not be silently off.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Any, Final
+
+from msgspec import Struct
+
+from mcpward.config.model import Settings
+from mcpward.config.names import nearest
+from mcpward.config.shape import Key, Path, every_key, field_at, holds
+from mcpward.core.errors import Finding
+
+PREFIX: Final = "MCPWARD_"
+# Read by other rooms, or by tools that mcpward prints blocks for.
+_OTHERS: Final = frozenset({"MCPWARD_MASTER_KEY", "MCPWARD_MASTER_KEY_FILE", "MCPWARD_KEY", "MCPWARD_CONFIG"})
+# Kubernetes sets these by itself for every service whose name begins with mcpward.
+_KUBERNETES: Final = re.compile(r"_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
+_SECTIONS: Final = tuple(name.upper() for name in Settings.model_fields)
+
+
+class Variable(Struct, frozen=True):
+    """One setting from the environment: where it goes, its value and the variable's name."""
+
+    path: Path
+    value: Any
+    name: str
+
+
+def path_of(name: str) -> Path:
+    """Turn a variable's name into a path; in a server's name ``_`` stands for ``-``, which a shell cannot say."""
+    path = name.removeprefix(PREFIX).lower().split("__")
+    if path[0] == "servers" and len(path) > 1:
+        path[1] = path[1].replace("_", "-")
+    return tuple(path)
+
+
+def variable_of(key: Key) -> str:
+    """Give the variable's name for a setting."""
+    return PREFIX + "__".join(part.upper().replace("-", "_") for part in key.path)
+
+
+def read_environment(env: Mapping[str, str]) -> tuple[list[Variable], list[Finding]]:
+    """Collect all settings from the environment, and what is wrong with its names. Values are judged by the model."""
+    variables: list[Variable] = []
+    findings: list[Finding] = []
+    secret = {variable_of(key) for key in every_key() if key.is_secret}
+    for name in sorted(env):
+        if not name.startswith(PREFIX) or name in _OTHERS:
+            continue
+        if name.endswith("_FILE") and name.removesuffix("_FILE") in secret:
+            _read_file(name, env, variables, findings)
+        elif "__" in name:
+            path = path_of(name)
+            variables.append(Variable(path, _typed(path, env[name]), name))
+        elif name.removeprefix(PREFIX).split("_")[0] in _SECTIONS and not _KUBERNETES.search(name):
+            meant = nearest(name, [variable_of(key) for key in every_key()]) or _meant(name)
+            findings.append(Finding("unknown variable", name, f"did you mean {meant}?"))
+    return variables, findings
+
+
+def _meant(name: str) -> str:
+    section, _, rest = name.removeprefix(PREFIX).partition("_")
+    return f"{PREFIX}{section}__{rest}"
+
+
+def _read_file(name: str, env: Mapping[str, str], variables: list[Variable], findings: list[Finding]) -> None:
+    plain = name.removesuffix("_FILE")
+    if plain in env:
+        findings.append(Finding(f"both {plain} and {name} are set", name, "keep one of them"))
+        return
+    try:
+        value = FilePath(env[name]).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        findings.append(Finding("the file that it names cannot be read", name, "name a readable text file"))
+        return
+    variables.append(Variable(path_of(plain), value, name))
+
+
+def _typed(path: Path, text: str) -> Any:
+    """Give a text the type of its setting where it fits; what does not fit stays text, and the model refuses it."""
+    field = field_at(path)
+    if field is None:
+        return text
+    if holds(field, tuple):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if holds(field, bool):
+        return {"true": True, "false": False}.get(text.strip().lower(), text)
+    for kind in (int, float):
+        if holds(field, kind):
+            try:
+                return kind(text)
+            except ValueError:
+                return text
+    return text

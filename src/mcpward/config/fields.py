@@ -1,0 +1,102 @@
+"""The types of settings: how a text from the file becomes a value, and what the published JSON schema says of it."""
+
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+from mcpward.config.address import parse_address, parse_allowed_host, parse_host, parse_origin, parse_url
+from mcpward.config.rate import parse_rate, rate_text
+from mcpward.config.size import parse_size, size_text
+from mcpward.core.values import Rate
+
+_RATE_PATTERN = r"^[0-9]+ */ *[A-Za-z]+( +burst +[0-9]+)?$"
+
+
+def _rate(value: object) -> object:
+    return parse_rate(value) if isinstance(value, str) else value
+
+
+def _rate_or_off(value: object) -> object:
+    return None if value == "" else _rate(value)
+
+
+def _size(value: object) -> object:
+    return parse_size(value) if isinstance(value, str) else value
+
+
+def _each(read: Callable[[str], Any]) -> Callable[[object], object]:
+    def read_all(value: object) -> object:
+        if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+            raise ValueError("must be a list of texts")
+        return tuple(read(one) for one in value)
+
+    return read_all
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text.strip())
+    except ValueError:
+        raise ValueError("write a network as 10.0.0.0/8 or 2001:db8::/32, or one address") from None
+
+
+def _path(value: object) -> object:
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("must not be empty")
+    return Path(value) if isinstance(value, str) else value
+
+
+def _address(value: str) -> str:
+    return str(parse_address(value))
+
+
+def _address_or_off(value: str) -> str:
+    return str(parse_address(value)) if value else ""
+
+
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+_TEXTS = WithJsonSchema({"type": "array", "items": {"type": "string"}})
+_RATE_TEXT = PlainSerializer(rate_text, return_type=str)
+
+RateText = Annotated[
+    Rate, BeforeValidator(_rate), _RATE_TEXT, WithJsonSchema({"type": "string", "pattern": _RATE_PATTERN})
+]
+RateOrOff = Annotated[
+    Rate | None,
+    BeforeValidator(_rate_or_off),
+    PlainSerializer(lambda rate: rate_text(rate) if rate else "", return_type=str),
+    WithJsonSchema({"type": "string"}),
+]
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    Field(ge=1024, le=1024**3),
+    PlainSerializer(size_text, return_type=str),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1024}, {"type": "string"}]}),
+]
+Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=100_000_000)]
+Listen = Annotated[str, AfterValidator(_address)]
+ListenOrOff = Annotated[str, AfterValidator(_address_or_off)]
+Url = Annotated[str, AfterValidator(parse_url)]
+FilePath = Annotated[
+    Path, BeforeValidator(_path), PlainSerializer(str, return_type=str), WithJsonSchema({"type": "string"})
+]
+Filled = Annotated[str, AfterValidator(_filled)]
+HostNames = Annotated[tuple[str, ...], BeforeValidator(_each(parse_host)), _TEXTS]
+AllowedHosts = Annotated[tuple[str, ...], BeforeValidator(_each(parse_allowed_host)), _TEXTS]
+Origins = Annotated[tuple[str, ...], BeforeValidator(_each(parse_origin)), _TEXTS]
+Networks = Annotated[
+    tuple[IPv4Network | IPv6Network, ...],
+    BeforeValidator(_each(_network)),
+    PlainSerializer(lambda networks: [str(one) for one in networks], return_type=list[str]),
+    _TEXTS,
+]

@@ -1,0 +1,195 @@
+"""Every setting there is: name, type, default and one line of help. An unknown key is an error at every depth.
+
+Rules that look at more than one key are in ``rules.py``; where a value came from is known to ``load.py``.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from mcpward.config.address import Address, parse_address
+from mcpward.config.fields import (
+    AllowedHosts,
+    Count,
+    FilePath,
+    Filled,
+    HostNames,
+    Listen,
+    ListenOrOff,
+    Networks,
+    Origins,
+    RateOrOff,
+    RateText,
+    Seconds,
+    Size,
+    Url,
+)
+from mcpward.config.names import check_server_name
+from mcpward.config.rate import parse_rate
+
+
+class Section(BaseModel):
+    """One table of the file: closed, frozen, and strict (``"2"`` is not 2), so that a slip is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
+
+
+def key(default: Any, meaning: str, example: str = "", *, secret: bool = False) -> Any:
+    """Declare a setting: ``...`` for required, ``example`` as TOML, ``secret`` where the value is masked."""
+    return Field(
+        default, description=meaning, examples=[example] if example else None, repr=not secret,
+        json_schema_extra={"secret": True} if secret else None,
+    )  # fmt: skip
+
+
+class Site(Section):
+    """[site]: the addresses of the house and what stands in front of it."""
+
+    listen: Listen = key("127.0.0.1:8000", "address to serve on; port 0 lets the system choose", '"127.0.0.1:8000"')
+    public_url: Url | None = key(
+        None, "what clients call this site; never derived from the Host header", '"https://mcp.example.com"'
+    )
+    trusted_proxies: Networks = key(
+        (), "networks whose X-Forwarded-* headers are believed; from all others they are ignored", '["10.0.0.0/8"]'
+    )
+    data: FilePath = key(Path(".mcpward"), "folder of the database and the generated keys (mode 0700)", '".mcpward"')
+    allowed_hosts: AllowedHosts = key(
+        (), "further Host values to answer for, beside those of listen and public_url", '["mcp.internal:8000"]'
+    )
+    allowed_origins: Origins = key(
+        (),
+        "Origin values (browsers) to answer; requests without an Origin are not concerned",
+        '["https://app.example"]',
+    )
+    tls_cert: FilePath | None = key(None, "PEM file of the certificate chain; together with tls_key", '"tls/cert.pem"')
+    tls_key: FilePath | None = key(None, "PEM file of the private key; together with tls_cert", '"tls/key.pem"')
+    behind_tls_proxy: bool = key(False, "declares that a proxy in front speaks TLS with the clients", "true")
+    allow_unauthenticated: bool = key(
+        False, "lets servers in public mode be reached from other machines, without any credential", "true"
+    )
+    metrics_listen: ListenOrOff = key(
+        "127.0.0.1:9464", 'address of /metrics, apart from the callers; "" turns it off', '"127.0.0.1:9464"'
+    )
+    workers: Annotated[int, Field(ge=1, le=256)] = key(1, "worker processes", "2")
+    drain_s: Seconds = key(30.0, "seconds that calls in flight may take to finish at a stop", "30.0")
+
+    @property
+    def address(self) -> Address:
+        """Where to serve, as host and port."""
+        return parse_address(self.listen)
+
+    @property
+    def metrics_address(self) -> Address | None:
+        """Where to serve /metrics; None when it is turned off."""
+        return parse_address(self.metrics_listen) if self.metrics_listen else None
+
+
+class Store(Section):
+    """[store]: where keys, sealed secrets and the traffic record live."""
+
+    url: str = key(
+        "sqlite:///<data>/mcpward.db", "database; SQLite alone for now", '"sqlite:///.mcpward/mcpward.db"', secret=True
+    )
+
+
+class Http(Section):
+    """[http]: how much of a request is read, and how long it may take."""
+
+    max_body: Size = key(4 * 1024**2, "largest body of a request", '"4 MiB"')
+    max_headers: Annotated[int, Field(ge=8, le=1000)] = key(100, "most header fields of a request", "100")
+    max_header_bytes: Size = key(32 * 1024, "most bytes of the request line and all headers", '"32 KiB"')
+    header_timeout_s: Seconds = key(10.0, "seconds in which the headers must have come", "10.0")
+    body_timeout_s: Seconds = key(30.0, "seconds in which the body must have come", "30.0")
+    idle_timeout_s: Seconds = key(75.0, "seconds that a connection may stay open between requests", "75.0")
+    max_connections: Count = key(10_000, "most open connections of one worker", "10000")
+    json_depth: Annotated[int, Field(ge=4, le=512)] = key(64, "deepest nesting of a JSON body", "64")
+    json_members: Count = key(100_000, "most array and object members of a JSON body together", "100000")
+    max_waiting_s: Seconds = key(10.0, "seconds of silence after which an answer becomes an event stream", "10.0")
+    keep_alive_s: Seconds = key(15.0, "seconds between keep-alive comments on an event stream", "15.0")
+
+
+class SiteLimits(Section):
+    """[limits]: per address, before anybody is known."""
+
+    counters: Literal["memory"] = key("memory", "where counters live; each worker counts on its own", '"memory"')
+    knocks: RateText = key(parse_rate("10/minute"), "failed credentials per address, before any look-up", '"10/minute"')
+    arrivals: RateText = key(parse_rate("6000/minute burst 600"), "all requests per address", '"6000/minute burst 600"')
+    max_callers: Count = key(100_000, "callers and addresses counted at once; bounds the memory", "100000")
+
+
+class Traffic(Section):
+    """[traffic]: the record of every request."""
+
+    arguments: bool = key(True, "keep the arguments of calls, with secrets redacted", "false")
+    retention_days: Annotated[int, Field(ge=1, le=36_500)] = key(30, "days that records are kept", "90")
+    queue: Count = key(10_000, "records that may wait to be written; when full, calls are refused", "10000")
+    batch: Annotated[int, Field(ge=1, le=1000)] = key(64, "records written at once", "64")
+
+
+class Output(Section):
+    """[output]: what may leave."""
+
+    max_bytes: Size = key(1024**2, "largest result of a tool; a larger one is withheld", '"1 MiB"')
+
+
+class Log(Section):
+    """[log]: the process's own log, on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = key("info", "least severe line that is written", '"debug"')
+    format: Literal["auto", "console", "json"] = key(
+        "auto", "auto is console on a terminal and json elsewhere", '"json"'
+    )
+
+
+class ServerLimits(Section):
+    """[servers.<name>.limits]: per caller and class of tool, and for the server as a whole."""
+
+    read: RateText = key(parse_rate("120/minute"), "calls of reading tools per caller", '"120/minute burst 20"')
+    write: RateText = key(parse_rate("20/minute"), "calls of writing tools per caller", '"20/minute"')
+    destructive: RateText = key(parse_rate("6/minute"), "calls of destructive tools per caller", '"6/minute"')
+    discovery: RateText = key(
+        parse_rate("120/minute"), "lists, reads and life-cycle messages per caller", '"120/minute"'
+    )
+    concurrency: Count = key(64, "calls of this server that run at once", "16")
+    queue: Annotated[int, Field(ge=0, le=1_000_000)] = key(128, "calls that may wait for a free place", "128")
+    queue_timeout_s: Seconds = key(5.0, "seconds that a call may wait for a free place", "5.0")
+    deadline_s: Seconds = key(30.0, "seconds that a call may run, unless its tool says otherwise", "30.0")
+    repeat: RateOrOff = key(
+        parse_rate("30/minute"), 'the same call with the same arguments per caller; "" turns it off', '"30/minute"'
+    )
+
+
+def _mode(value: object) -> object:
+    if value == "oauth":
+        raise ValueError("oauth is not available yet: use api-key, unlisted or public")
+    return value
+
+
+class Server(Section):
+    """[servers.<name>]: one MCP server."""
+
+    source: Filled = key(..., "what to serve: a Python file, or module:object", '"tools.py"')
+    mode: Annotated[Literal["api-key", "public", "unlisted"], BeforeValidator(_mode)] = key(
+        "api-key", "who gets in: api-key, unlisted (the URL is the credential) or public", '"unlisted"'
+    )
+    hosts: HostNames = key(
+        (), "host names at whose /mcp this server answers, beside /<name>/mcp", '["orders.example.com"]'
+    )
+    limits: ServerLimits = Field(ServerLimits(), description="limits of this server")
+
+
+ServerName = Annotated[str, AfterValidator(check_server_name)]
+
+
+class Settings(Section):
+    """The whole file."""
+
+    site: Site = Field(Site(), description="addresses and what stands in front")
+    store: Store = Field(Store(), description="the database")
+    http: Http = Field(Http(), description="bounds on requests")
+    limits: SiteLimits = Field(SiteLimits(), description="limits per address")
+    traffic: Traffic = Field(Traffic(), description="the record of every request")
+    output: Output = Field(Output(), description="bounds on results")
+    log: Log = Field(Log(), description="the process's own log")
+    servers: dict[ServerName, Server] = Field({}, description="the MCP servers, by name")

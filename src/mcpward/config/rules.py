@@ -1,0 +1,140 @@
+"""Rules that look at more than one key. First of all: closed by default, so nothing is reachable from other machines
+without a credential, and no credential travels in clear, unless the operator wrote the line that allows it.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from mcpward.config.model import Settings
+
+
+class Breach(Struct, frozen=True):
+    """A rule that is broken: the key to point at first, then the others that the rule looked at."""
+
+    keys: tuple[str, ...]
+    what: str
+    hint: str
+
+
+Rule = Callable[[Settings], Iterator[Breach]]
+
+
+def unauthenticated(settings: Settings) -> Iterator[Breach]:
+    """A public server on a non-loopback address needs a typed yes."""
+    if settings.site.address.is_loopback or settings.site.allow_unauthenticated:
+        return
+    for name, server in settings.servers.items():
+        if server.mode == "public":
+            yield Breach(
+                (f"servers.{name}.mode", "site.listen", "site.allow_unauthenticated"),
+                f"server {name} is public and {settings.site.listen} can be reached from other machines",
+                'use mode = "api-key", listen on 127.0.0.1, or allow it with [site] allow_unauthenticated = true',
+            )
+
+
+def in_clear(settings: Settings) -> Iterator[Breach]:
+    """A credential on a non-loopback address needs TLS, here or in front."""
+    site = settings.site
+    if site.address.is_loopback or site.behind_tls_proxy or site.tls_cert or site.tls_key:
+        return
+    if not settings.servers or any(server.mode != "public" for server in settings.servers.values()):
+        yield Breach(
+            ("site.listen", "site.tls_cert", "site.tls_key", "site.behind_tls_proxy"),
+            f"credentials would travel in clear: {site.listen} can be reached from other machines without TLS",
+            "set [site] tls_cert and tls_key (--tls-cert, --tls-key), or behind_tls_proxy = true if a proxy speaks TLS",
+        )
+
+
+def tls_pair(settings: Settings) -> Iterator[Breach]:
+    """Certificate and key come together and are there."""
+    site = settings.site
+    for name, path, other in (("tls_cert", site.tls_cert, site.tls_key), ("tls_key", site.tls_key, site.tls_cert)):
+        if path is None and other is not None:
+            yield Breach((f"site.{name}",), f"site.{name} is missing", "tls_cert and tls_key come together")
+        elif path is not None and not _is_readable(path):
+            yield Breach((f"site.{name}",), f"site.{name}: the file cannot be read", "name a readable PEM file")
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return bool(file.read(1))
+    except OSError:
+        return False
+
+
+def known_by_a_name(settings: Settings) -> Iterator[Breach]:
+    """0.0.0.0 is no name: without one every Host header would be refused, and nobody could get in."""
+    site = settings.site
+    names = site.public_url or site.allowed_hosts or any(server.hosts for server in settings.servers.values())
+    if site.address.is_wildcard and not names:
+        yield Breach(
+            ("site.listen", "site.public_url", "site.allowed_hosts"),
+            f"{site.listen} is no name that clients could use, and every other Host is refused",
+            'set [site] public_url = "https://…" (--public-url) or allowed_hosts = ["…"]',
+        )
+
+
+def one_address_each(settings: Settings) -> Iterator[Breach]:
+    """/metrics has an address of its own."""
+    metrics = settings.site.metrics_address
+    if metrics is not None and metrics.port and metrics == settings.site.address:
+        yield Breach(
+            ("site.metrics_listen", "site.listen"),
+            "site.metrics_listen is the address that the servers listen on",
+            'give it another port, or turn it off with metrics_listen = ""',
+        )
+
+
+def one_server_per_host(settings: Settings) -> Iterator[Breach]:
+    """A host name leads to one server."""
+    owner: dict[str, str] = {}
+    for name, server in settings.servers.items():
+        for host in server.hosts:
+            first = owner.setdefault(host, name)
+            if first != name:
+                key = f"servers.{name}.hosts"
+                yield Breach((key,), f"{key}: {host} leads to server {first} already", "give each host to one server")
+
+
+def database(settings: Settings) -> Iterator[Breach]:
+    """SQLite on disk alone, for now: in memory, the workers would not see each other's keys."""
+    scheme, _, place = settings.store.url.partition("://")
+    if scheme != "sqlite":
+        yield Breach(
+            ("store.url",), "store.url: only SQLite is available yet", 'write url = "sqlite:///path/to/file.db"'
+        )
+    elif not place.startswith("/") or place in {"/", "/:memory:"}:
+        yield Breach(("store.url",), "store.url names no file", 'write url = "sqlite:///path/to/file.db"')
+
+
+def proxied_url(settings: Settings) -> Iterator[Breach]:
+    """A public URL says what clients will do; plain http to the outside would send keys in clear."""
+    site = settings.site
+    if site.tls_cert and site.public_url and site.public_url.startswith("http://"):
+        yield Breach(
+            ("site.public_url", "site.tls_cert"), "site.public_url says http, but the site speaks TLS", "write https://"
+        )
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    unauthenticated,
+    in_clear,
+    tls_pair,
+    known_by_a_name,
+    one_address_each,
+    one_server_per_host,
+    database,
+    proxied_url,
+)
+
+
+def breaches(settings: Settings) -> list[Breach]:
+    """Give every broken rule, in the order of the table above."""
+    return [breach for rule in RULES for breach in rule(settings)]
+
+
+__all__ = ["RULES", "Breach", "breaches"]

@@ -1,0 +1,94 @@
+"""The tree of settings as a tree: which keys stand where, of which type. Everything here is read off the model."""
+
+from collections.abc import Iterator
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from msgspec import Struct
+from pydantic.fields import FieldInfo
+
+from mcpward.config.model import Section, Server, Settings
+
+ANY_NAME = "<name>"
+Path = tuple[str, ...]
+
+
+class Key(Struct, frozen=True):
+    """One setting: its place in the tree (``<name>`` for any server) and its declaration."""
+
+    path: Path
+    field: FieldInfo
+
+    @property
+    def dotted(self) -> str:
+        """The name as people write it: ``site.listen``."""
+        return ".".join(self.path)
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether the value is masked wherever it is shown."""
+        extra = self.field.json_schema_extra
+        return isinstance(extra, dict) and bool(extra.get("secret"))
+
+
+def section_of(field: FieldInfo) -> type[Section] | None:
+    """Give the section that a field holds, or None where it holds a value."""
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
+def section_at(path: Path) -> type[Section] | None:
+    """Find the section at a path; None for a value, the servers' table, or an unknown path."""
+    section: type[Section] = Settings
+    rest = list(path)
+    while rest:
+        name = rest.pop(0)
+        if section is Settings and name == "servers":
+            if not rest:
+                return None
+            rest.pop(0)
+            section = Server
+            continue
+        field = section.model_fields.get(name)
+        inner = section_of(field) if field else None
+        if inner is None:
+            return None
+        section = inner
+    return section
+
+
+def names_at(path: Path) -> tuple[str, ...]:
+    """Give the keys that a section has; none for what is not a section."""
+    section = section_at(path)
+    return tuple(section.model_fields) if section else ()
+
+
+def field_at(path: Path) -> FieldInfo | None:
+    """Find the declaration of a value by its path; None for sections and unknown paths."""
+    section = section_at(path[:-1])
+    field = section.model_fields.get(path[-1]) if section and path else None
+    return None if field is None or section_of(field) or path == ("servers",) else field
+
+
+def every_key() -> Iterator[Key]:
+    """List all settings in the order of the model; those of servers under ``servers.<name>``."""
+    yield from _walk(Settings, ())
+
+
+def _walk(section: type[Section], path: Path) -> Iterator[Key]:
+    for name, field in section.model_fields.items():
+        if section is Settings and name == "servers":
+            yield from _walk(Server, ("servers", ANY_NAME))
+        elif inner := section_of(field):
+            yield from _walk(inner, (*path, name))
+        else:
+            yield Key((*path, name), field)
+
+
+def holds(field: FieldInfo, kind: type) -> bool:
+    """Tell whether a value of a field may be of a type, looking through unions."""
+    return any(one is kind or get_origin(one) is kind for one in _alternatives(field.annotation))
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) in {Union, UnionType} else (annotation,)
