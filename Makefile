@@ -1,0 +1,32 @@
+# The verbs. `make` alone prints them. Everything that continuous integration does is one of these.
+SHELL := /bin/bash
+RUN := .venv/bin
+SOURCES := src tests $(wildcard examples bench)
+.DEFAULT_GOAL := help
+.PHONY: help serve test fast lint types bench docs check lock runtime-env test-env bench-env interop-env
+
+help:
+	@sed -n 's/^\([a-z]*\): .*## \{1,\}/make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+serve: runtime-env              ## start examples/orders in API-key mode on 127.0.0.1:8000
+	@cd examples/orders && ../../$(RUN)/mcpward serve
+test: lint types interop-env    ## lint, types and every test
+	@$(RUN)/python -m pytest -n 2
+fast: test-env                  ## the tests that take no time: units and architecture
+	@$(RUN)/python -m pytest -n 2 -q -x -m "not slow and not interop" tests/unit tests/architecture
+lint: test-env                  ## ruff: rules and format
+	@$(RUN)/ruff check $(SOURCES) && $(RUN)/ruff format --check $(SOURCES)
+types: test-env                 ## mypy, strict
+	@$(RUN)/mypy
+bench: bench-env                ## measure beside the SDK, FastMCP and a bare echo
+	@$(RUN)/python -m bench
+docs: test-env                  ## run the README and compare every page with the code
+	@$(RUN)/python -m pytest -q tests/docs
+check: lint types docs          ## what a change must pass before its tests are run
+	@$(RUN)/python -m pytest -q tests/architecture
+lock:                           ## resolve requirements/*.txt anew (needs uv)
+	@.ci/lock
+
+runtime-env:                    ; @.ci/environment runtime
+test-env:                       ; @.ci/environment test
+bench-env:                      ; @.ci/environment bench
+interop-env: test-env           ; @.ci/node
