@@ -1,0 +1,86 @@
+"""The root keys of a site and what is derived from them (HKDF-SHA-256, RFC 5869), one key per purpose.
+
+Root keys come from the environment, or from ``master.key`` in the site's data folder, which the first start makes.
+Nothing here knows what the keys are used for.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from mcpward.core.errors import Finding, Misconfigured
+from mcpward.crypto.keyfile import read_mounted, read_or_create
+
+KEY_BYTES: Final = 32
+_VALUE: Final = "MCPWARD_MASTER_KEY"
+_FILE: Final = "MCPWARD_MASTER_KEY_FILE"
+_FORM_HINT: Final = "a master key is 32 random bytes in base64url; several are separated by commas, newest first"
+
+
+class KeyRing:
+    """Root keys, newest first. Adding or retiring one makes another ring; this one never changes."""
+
+    __slots__ = ("_roots", "ids")
+
+    ids: tuple[str, ...]
+    """Short public names of the keys, 8 hex digits each, newest first; derived, so equal keys have equal ids."""
+
+    def __init__(self, roots: Sequence[bytes]) -> None:
+        if not roots or any(len(root) != KEY_BYTES for root in roots):
+            raise ValueError("a key ring holds one or more keys of 32 bytes")
+        self._roots = tuple(roots)
+        self.ids = tuple(_derive(root, "key id")[:4].hex() for root in roots)
+        if len(set(self.ids)) != len(self.ids):
+            raise ValueError("a key stands twice in the ring")
+
+    def __repr__(self) -> str:
+        return f"KeyRing(ids={self.ids!r})"
+
+    def derive(self, purpose: str) -> bytes:
+        """Give the newest key's 32 bytes for ``purpose``; other purposes give unrelated bytes."""
+        return _derive(self._roots[0], purpose)
+
+    def derive_all(self, purpose: str) -> tuple[bytes, ...]:
+        """Give every key's 32 bytes for ``purpose``, newest first."""
+        return tuple(_derive(root, purpose) for root in self._roots)
+
+
+def _derive(root: bytes, purpose: str) -> bytes:
+    return HKDF(SHA256(), KEY_BYTES, salt=None, info=b"mcpward/v1/" + purpose.encode()).derive(root)
+
+
+def load_or_create(data: Path, env: Mapping[str, str]) -> KeyRing:
+    """Give the site's key ring: from the environment if it says so, else from ``data``/master.key, made if missing.
+
+    Several workers may call this at once and all get the same key. Raises :class:`Misconfigured` for a key that is
+    not well-formed, or a file that others may read: such a key is to be replaced, never used.
+    """
+    if _VALUE in env and _FILE in env:
+        raise Misconfigured([Finding(f"{_VALUE} and {_FILE} are both set", hint="set one of them")])
+    if _VALUE in env:
+        return _parse(env[_VALUE], _VALUE)
+    if _FILE in env:
+        path = Path(env[_FILE])
+        return _parse(read_mounted(path), str(path))
+    path = data / "master.key"
+    return _parse(read_or_create(path, KEY_BYTES), str(path))
+
+
+def _parse(text: str, where: str) -> KeyRing:
+    try:
+        return KeyRing([_decode(part.strip()) for part in text.strip().split(",")])
+    except ValueError:
+        # The cause would quote the key: it ends here.
+        raise Misconfigured([Finding("the master key is not well-formed", where, _FORM_HINT)]) from None
+
+
+def _decode(text: str) -> bytes:
+    bare = text.removesuffix("=")
+    root = urlsafe_b64decode(bare + "=")
+    if urlsafe_b64encode(root).decode("ascii").rstrip("=") != bare:
+        raise ValueError("not canonical base64url")
+    return root
