@@ -1,0 +1,103 @@
+"""Places: how many calls of one server run at once, and how many may wait for how long.
+
+The queue is fair (first come, first served) and bounded; a place that becomes free is handed to the first waiter
+directly, so that nobody slips in between. One event loop: nothing here is shared between threads.
+"""
+
+from asyncio import CancelledError, Future, get_running_loop
+from collections import deque
+from types import TracebackType
+from typing import Final, Self
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+
+_RETRY_AFTER_S: Final = 1
+
+
+class Lease:
+    """The places of one server; ``async with lease:`` holds one.
+
+    Entering raises :class:`~mcpward.core.errors.Refusal` (busy) when the queue is full or the wait was too long.
+    """
+
+    __slots__ = ("_queue", "_timeout_s", "_waiting", "free", "places")
+
+    def __init__(self, places: int, queue: int = 128, timeout_s: float = 5.0) -> None:
+        self.places = self.free = places
+        self._queue = queue
+        self._timeout_s = timeout_s
+        self._waiting: deque[Future[bool]] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a place."""
+        return len(self._waiting)
+
+    async def __aenter__(self) -> Self:
+        if self.free > 0:
+            self.free -= 1
+        else:
+            await self._wait()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def try_acquire(self) -> bool:
+        """Take a place if one is free this moment; it is given back by :meth:`release`."""
+        if self.free > 0:
+            self.free -= 1
+            return True
+        return False
+
+    async def acquire(self) -> None:
+        """Take a place, waiting in the queue where none is free.
+
+        Raises:
+            Refusal: busy; the queue is full, or no place became free in time.
+        """
+        if not self.try_acquire():
+            await self._wait()
+
+    def release(self) -> None:
+        """Give a place back: to the first who still waits, else to all."""
+        waiting = self._waiting
+        while waiting:
+            ticket = waiting.popleft()
+            if not ticket.done():
+                ticket.set_result(True)
+                return
+        self.free += 1
+
+    async def _wait(self) -> None:
+        if len(self._waiting) >= self._queue:
+            raise Refusal(Reason.BUSY, "the queue for a place is full", retry_after_s=_RETRY_AFTER_S)
+        loop = get_running_loop()
+        ticket: Future[bool] = loop.create_future()
+        self._waiting.append(ticket)
+        alarm = loop.call_later(self._timeout_s, self._give_up, ticket)
+        try:
+            has_place = await ticket
+        except CancelledError:
+            self._leave(ticket)
+            raise
+        finally:
+            alarm.cancel()
+        if not has_place:
+            raise Refusal(Reason.BUSY, "no place became free in time", retry_after_s=_RETRY_AFTER_S)
+
+    def _give_up(self, ticket: "Future[bool]") -> None:
+        if not ticket.done():
+            self._waiting.remove(ticket)
+            ticket.set_result(False)
+
+    def _leave(self, ticket: "Future[bool]") -> None:
+        """The waiter was cancelled. A place that was handed to it in the same turn must not be lost."""
+        if not ticket.cancelled():
+            if ticket.result():
+                self.release()
+        elif ticket in self._waiting:
+            self._waiting.remove(ticket)
