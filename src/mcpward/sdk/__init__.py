@@ -1,0 +1,1 @@
+"""What tool authors import: a server with its tools, the caller, secrets, a database, guards. Knows nothing of HTTP."""

@@ -1,0 +1,142 @@
+"""The arguments of a tool: a strict pydantic model made from the signature, and its JSON schema (2020-12).
+
+Arguments are validated from their raw bytes, in JSON mode, without coercion, and whatever is not declared is
+refused at every depth: also inside nested models, and also where such a model says otherwise for itself.
+An open object is written ``dict[str, …]``.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
+from pydantic.errors import PydanticUserError
+from pydantic.json_schema import GenerateJsonSchema
+
+from mcpward.sdk.errors import AuthoringError
+from mcpward.sdk.signature import REQUIRED, Parameter
+
+_STRICT: Final = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
+_LENIENT: Final = ConfigDict(extra="forbid", allow_inf_nan=False, protected_namespaces=())
+_TAKEN: Final = frozenset(dir(BaseModel)) | {"model_config"}
+Bind = Callable[[bytes], dict[str, Any]]
+
+
+class Untitled(GenerateJsonSchema):
+    """A JSON schema without the titles that pydantic makes from names: they tell a model nothing and cost tokens."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Never."""
+        return False
+
+
+class Arguments:
+    """What a function takes from its caller.
+
+    ``bind`` turns raw JSON into keyword arguments and raises ``pydantic.ValidationError``; with ``strict=False``
+    it takes the mapping of strings of ``prompts/get`` instead.
+    """
+
+    def __init__(self, parameters: tuple[Parameter, ...], what: str, where: str, *, strict: bool = True) -> None:
+        self._model, self._renamed = _model(parameters, what, where, _STRICT if strict else _LENIENT)
+        _require_sound_defaults(self._model, what, where)
+        self.names = tuple(parameter.name for parameter in parameters)
+        self.bind: Bind = self._binder()
+
+    def schema(self) -> dict[str, Any]:
+        """Give the JSON schema: an object that takes the declared properties and no others, at every depth."""
+        schema = self._model.model_json_schema(schema_generator=Untitled, mode="validation")
+        schema = inline_root(schema)
+        schema.pop("title", None)
+        schema.pop("description", None)
+        close(schema)
+        return schema
+
+    def bind_strings(self, strings: dict[str, str]) -> dict[str, Any]:
+        """Turn a mapping of strings into keyword arguments, each read as its parameter's type."""
+        values = self._model.__pydantic_validator__.validate_strings(strings).__dict__
+        return self._rename(values)
+
+    def required(self) -> frozenset[str]:
+        """Name the parameters without a default."""
+        fields = self._model.model_fields
+        return frozenset(self._renamed.get(name, name) for name, field in fields.items() if field.is_required())
+
+    def description(self, name: str) -> str | None:
+        """Give the description that an author attached to a parameter with ``Field``."""
+        given = {self._renamed.get(field, field): info.description for field, info in self._model.model_fields.items()}
+        return given.get(name)
+
+    def _binder(self) -> Bind:
+        validate = self._model.__pydantic_validator__.validate_json
+        rename = self._rename
+
+        def bind(raw: bytes) -> dict[str, Any]:
+            # The run-time flags reach nested models; the model's own configuration would not.
+            values: dict[str, Any] = validate(raw, strict=True, extra="forbid").__dict__
+            return values
+
+        def bind_renamed(raw: bytes) -> dict[str, Any]:
+            return rename(bind(raw))
+
+        return bind_renamed if self._renamed else bind
+
+    def _rename(self, values: dict[str, Any]) -> dict[str, Any]:
+        return {self._renamed.get(name, name): value for name, value in values.items()}
+
+
+def _model(
+    parameters: tuple[Parameter, ...], what: str, where: str, config: ConfigDict
+) -> tuple[type[BaseModel], dict[str, str]]:
+    fields: dict[str, Any] = {}
+    renamed: dict[str, str] = {}
+    for parameter in parameters:
+        default = ... if parameter.default is REQUIRED else parameter.default
+        if parameter.name in _TAKEN:  # "json", "copy", "schema": fine names for arguments, taken on a model
+            renamed[f"argument_{parameter.name}"] = parameter.name
+            annotation = Annotated[parameter.annotation, pydantic.Field(alias=parameter.name)]
+            fields[f"argument_{parameter.name}"] = (annotation, default)
+        else:
+            fields[parameter.name] = (parameter.annotation, default)
+    try:
+        return create_model("Arguments", __config__=config, **fields), renamed
+    except (PydanticUserError, TypeError, ValueError) as error:
+        raise AuthoringError(f"{what}: a parameter cannot be described: {first_line(error)}", where) from error
+
+
+def _require_sound_defaults(model: type[BaseModel], what: str, where: str) -> None:
+    """A default outside its own type or limit would be used unchecked on every call that leaves it out."""
+    for name, field in model.model_fields.items():
+        if field.is_required() or field.default_factory is not None:
+            continue
+        try:
+            TypeAdapter(field.rebuild_annotation()).validate_python(field.default)
+        except pydantic.ValidationError as error:
+            rule = error.errors(include_url=False, include_input=False)[0]["msg"]
+            raise AuthoringError(f"{what}: the default of {name!r} does not fit its type: {rule}", where) from None
+
+
+def inline_root(schema: dict[str, Any]) -> dict[str, Any]:
+    """Put a referenced root in place: MCP wants ``"type": "object"`` at the root itself."""
+    root = schema.get("$ref")
+    if root is None:
+        return schema
+    definitions = schema["$defs"]
+    return {**definitions[root.removeprefix("#/$defs/")], "$defs": definitions}
+
+
+def close(schema: Any) -> None:
+    """Say ``additionalProperties: false`` at every object that lists its properties, in place."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "object" and ("properties" in schema or "additionalProperties" not in schema):
+            schema["additionalProperties"] = False
+        for part in schema.values():
+            close(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            close(part)
+
+
+def first_line(error: Exception) -> str:
+    """Give the first line of an error's text, for a message that stays one line."""
+    return str(error).strip().partition("\n")[0]
