@@ -1,0 +1,1 @@
+"""What may leave: secrets redacted in every encoding, invisible characters removed, size bounded. No I/O, no policy."""

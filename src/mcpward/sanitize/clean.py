@@ -1,0 +1,104 @@
+"""A tool's raw result becomes one that may leave: encoded once, screened, redacted, bounded (attacks 84, 85).
+
+Invisible characters go before secrets are looked for: ``sec<U+200B>ret`` without them is the secret. A result that
+holds nothing suspicious is encoded and searched once and nothing more.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.values import AcceptedCall, Outcome, RawResult
+from mcpward.sanitize.redact import Redactor
+from mcpward.sanitize.rewrite import rewritten
+from mcpward.sanitize.screens.invisible import strip
+from mcpward.sanitize.screens.split import spoken
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+_OBJECT: Final = ord("{")
+
+
+class Sanitizer:
+    """Cleans all that goes to a caller. ``redactor`` gives the present one: secrets may be added while serving."""
+
+    def __init__(self, redactor: Callable[[], Redactor], max_bytes: int) -> None:
+        self._redactor = redactor
+        self._max_bytes = max_bytes
+
+    def clean(self, _accepted: AcceptedCall, raw: RawResult) -> Outcome:
+        """Give the result as JSON that may leave.
+
+        Raises :class:`Refusal` (output-refused) when it is larger than ``max_bytes``, cannot be written as JSON, or
+        holds a secret that is split over several content blocks.
+        """
+        result: dict[str, Any] = {"content": raw.content, "isError": raw.is_error}
+        if raw.structured is not None:
+            result["structuredContent"] = raw.structured
+        redactor = self._redactor()
+        body = self._written(result)
+        if not redactor.suspects(body):
+            redactions = 0
+        else:
+            try:
+                body, redactions = _screened(redactor, body)
+            except RecursionError:
+                raise Refusal(Reason.OUTPUT_REFUSED, "the result is nested too deep to be screened") from None
+            if body[0] != _OBJECT:
+                raise Refusal(Reason.OUTPUT_REFUSED, "a secret stands across several members of the result")
+        if len(raw.content) > 1 and redactor.finds(spoken(raw.content)):
+            _require_whole(redactor, body)
+        return Outcome(body=body, is_error=raw.is_error, redactions=redactions)
+
+    def frame(self, message: bytes) -> bytes:
+        """Give one JSON-RPC message that may leave; empty when nothing of it may."""
+        if len(message) > self._max_bytes:
+            return b""
+        redactor = self._redactor()
+        if not redactor.suspects(message):
+            return message
+        try:
+            clean, _ = _screened(redactor, message)
+        except (ValueError, RecursionError, msgspec.MsgspecError):
+            return b""
+        return clean if clean[0] == _OBJECT else b""
+
+    def text(self, text: str) -> str:
+        """Give a text of our own making, such as an error's, that may leave."""
+        return self._redactor().text(strip(text))
+
+    def _written(self, result: dict[str, Any]) -> bytes:
+        try:
+            body = _encode(result)
+        except UnicodeEncodeError:
+            return self._written(_stripped(result))  # lone surrogates: no encoder takes them
+        except (TypeError, ValueError, OverflowError, RecursionError) as problem:
+            raise Refusal(Reason.OUTPUT_REFUSED, f"the result is not JSON: {type(problem).__name__}") from None
+        if len(body) > self._max_bytes:
+            raise Refusal(Reason.OUTPUT_REFUSED, f"the result has {len(body)} bytes, {self._max_bytes} may leave")
+        return body
+
+
+def _screened(redactor: Redactor, data: bytes) -> tuple[bytes, int]:
+    """The slow way, for what holds a mark or a form of a secret. Gives the clean text and the number of redactions."""
+    value = _stripped(_decode(data))
+    body = _encode(value)
+    redactions = redactor.count(body)
+    return (redactor.encode(value) if redactions else body), redactions
+
+
+def _stripped(value: Any) -> Any:
+    return rewritten(value, strip, _same)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _require_whole(redactor: Redactor, body: bytes) -> None:
+    """Redacted block by block, no block may hold a part that only together with the next is a secret."""
+    if redactor.finds(spoken(_decode(body)["content"])):
+        raise Refusal(Reason.OUTPUT_REFUSED, "a secret is split over several content blocks")

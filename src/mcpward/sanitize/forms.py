@@ -1,0 +1,101 @@
+"""Every way in which one secret may be written: raw, base64, hex, URL-encoded, JSON-escaped, printed by Python or HTML.
+
+Does not search: :mod:`mcpward.sanitize.redact` does. Not covered: encryption, compression, reversal, other
+alphabets; a tool that wants to leak can always invent one. This stops leaks, not a hostile tool (attack 85).
+"""
+
+import base64
+import html
+import json
+from collections.abc import Iterable, Iterator
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+from mcpward.sanitize.screens.invisible import strip
+
+SHORTEST: Final = 6
+"""Shorter values would be found everywhere; they are reported, not redacted."""
+
+_COMPONENT: Final = "!'()*"
+"""What JavaScript's encodeURIComponent leaves as it is."""
+
+
+def forms(value: str) -> frozenset[bytes]:
+    """Give every form of ``value`` that may stand in a text. Empty for values that are too short to be looked for."""
+    found: set[bytes] = set()
+    for spelling in (value, strip(value)):
+        if len(spelling) >= SHORTEST:
+            found.update(_plain(spelling))
+    return frozenset(_with_escapes(_with_escapes(found)))
+
+
+def encoded_forms(value: str) -> frozenset[bytes]:
+    """Give all of :func:`forms`, and each of them as it stands in a text that is written as a JSON string."""
+    return frozenset(_with_escapes(forms(value)))
+
+
+def _plain(value: str) -> Iterator[bytes]:
+    raw = _utf8(value)
+    yield raw
+    yield from _base64(raw)
+    yield raw.hex().encode()
+    yield raw.hex().upper().encode()
+    yield from _url(raw)
+    yield from _code_points(value)
+    yield repr(value)[1:-1].encode()
+    yield repr(raw)[2:-1].encode()
+    yield html.escape(value).encode("utf-8", "replace")
+
+
+def _utf8(value: str) -> bytes:
+    """The bytes a secret had in the environment: those that are not UTF-8 came in as lone surrogates."""
+    try:
+        return value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogatepass")
+
+
+def _base64(raw: bytes) -> Iterator[bytes]:
+    """At all three alignments, without the characters that also hold bits of a neighbour or padding."""
+    for before in range(3):
+        first = (0, 2, 3)[before]
+        whole = (before + len(raw)) * 8 // 6
+        text = base64.b64encode(bytes(before) + raw)[first:whole]
+        yield text
+        yield text.translate(bytes.maketrans(b"+/", b"-_"))
+
+
+def _url(raw: bytes) -> Iterator[bytes]:
+    everything = "".join(f"%{byte:02X}" for byte in raw)
+    for text in (quote(raw, safe=""), quote(raw), quote(raw, safe=_COMPONENT), quote_plus(raw), everything):
+        yield text.encode()
+        yield _lower_hex(text).encode()
+
+
+def _lower_hex(text: str) -> str:
+    head, *rest = text.split("%")
+    return "%".join([head, *(part[:2].lower() + part[2:] for part in rest)])
+
+
+def _code_points(value: str) -> Iterator[bytes]:
+    """Every character as a JSON escape, and, as some writers do, only those outside of ASCII."""
+    units = value.encode("utf-16-be", "surrogatepass")
+    every = "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+    for text in (every, json.dumps(value)[1:-1]):
+        yield text.encode()
+        yield _upper_hex(text).encode()
+
+
+def _with_escapes(texts: Iterable[bytes]) -> set[bytes]:
+    """Add how JSON writers spell them within a string. Twice, because a result that is JSON is mirrored as text."""
+    found = set(texts)
+    for text in tuple(found):
+        spelled = json.dumps(text.decode("utf-8", "replace"), ensure_ascii=False)[1:-1]
+        found.add(spelled.encode())
+        found.add(spelled.replace("/", "\\/").encode())
+    return found
+
+
+def _upper_hex(text: str) -> str:
+    head, *rest = text.split("\\u")
+    return "\\u".join([head, *(part[:4].upper() + part[4:] for part in rest)])

@@ -1,0 +1,49 @@
+"""Characters that a person does not see but a terminal or a model obeys (attack 84).
+
+Control characters (C0 but tab and line ends, DEL, C1), whole ANSI sequences, zero-width and bidirectional
+controls, Unicode tags (U+E0000…) and the supplementary variation selectors, both of which carry hidden text.
+A joiner between two letters of a script that needs one, or between two emoji, stays.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+_ANSI: Final = (
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor, erase
+    r"|\x1b[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # OSC, DCS, SOS, PM, APC with their terminator
+    r"|\x9b[0-?]*[ -/]*[@-~]"
+    r"|\x1b[ -/]*[0-~]"
+)
+_ZERO_WIDTH: Final = "\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
+_BIDI: Final = "\u202a-\u202e"
+_JOINERS: Final = r"(?<![^\x00-\u02ff])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\u02ff\u200b-\u200f])"
+_SINGLE: Final = f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_ZERO_WIDTH}{_BIDI}\ud800-\udfff\U000e0000-\U000e0fff]"
+_INVISIBLE: Final = re.compile(f"{_ANSI}|{_SINGLE}|{_JOINERS}")
+
+
+def strip(text: str) -> str:
+    """Give ``text`` without them; the same object where there are none. Lone surrogates go too."""
+    if text.isascii() and text.isprintable():
+        return text
+    while _INVISIBLE.search(text):  # again: a removal may bring the two halves of another sequence together
+        text = _INVISIBLE.sub("", text)
+    return text
+
+
+def marks() -> Iterator[bytes]:
+    """Give byte strings of which at least one stands in any encoded JSON that :func:`strip` would change.
+
+    They may also stand where it would not: a mark is a reason to look, not a finding.
+    """
+    yield from (b"\\u", b"\\b", b"\\f", b"\x7f", b"\xf3\xa0")
+    for point in _points():
+        yield chr(point).encode()
+
+
+def _points() -> Iterator[int]:
+    """Every single code point of the expressions above that an encoder writes as it is, below the tags."""
+    yield from range(0x80, 0xA0)
+    yield from (0x200C, 0x200D)
+    for part in re.findall(r"(.)(?:-(.))?", _ZERO_WIDTH + _BIDI):
+        yield from range(ord(part[0]), ord(part[1] or part[0]) + 1)

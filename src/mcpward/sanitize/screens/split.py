@@ -1,0 +1,19 @@
+"""A secret cut in two and sent as two content blocks (attack 85): no block holds it, the model that reads both does."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mcpward.sanitize.screens.invisible import strip
+
+
+def spoken(content: Iterable[Mapping[str, Any]]) -> bytes:
+    """Give the texts of all blocks as a model may read them: one after the other, then again line by line."""
+    texts = [strip(_text(block)) for block in content]
+    return "\0".join(("".join(texts), "\n".join(texts))).encode("utf-8", "replace")
+
+
+def _text(block: Mapping[str, Any]) -> str:
+    text = block.get("text")
+    if text is None:
+        text = (block.get("resource") or {}).get("text", "")
+    return text if isinstance(text, str) else ""

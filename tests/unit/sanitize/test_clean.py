@@ -1,0 +1,204 @@
+"""What a tool gave becomes what may leave."""
+
+import datetime as dt
+import json
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.secret import Secret
+from mcpward.core.values import RawResult
+from mcpward.sanitize.clean import Sanitizer
+from mcpward.sanitize.redact import MASK, Redactor
+from support.canaries import canaries, leaks
+
+SECRET = "sk-live-4eC39HqLyjWDarjtT1zdp7dc"
+
+
+@pytest.fixture(name="sanitizer")
+def _sanitizer():
+    redactor = Redactor([Secret(SECRET, "STRIPE")])
+    return Sanitizer(lambda: redactor, max_bytes=10_000)
+
+
+def text(*parts):
+    return [{"type": "text", "text": part} for part in parts]
+
+
+def clean(sanitizer, content, **more):
+    return sanitizer.clean(None, RawResult(content=content, **more))
+
+
+def test_a_result_without_anything_suspicious_leaves_as_it_is(sanitizer):
+    outcome = clean(sanitizer, text("Grüße, 中文 🙂"), structured={"n": 1.5, "list": [None, True]})
+    assert json.loads(outcome.body) == {
+        "content": text("Grüße, 中文 🙂"),
+        "structuredContent": {"n": 1.5, "list": [None, True]},
+        "isError": False,
+    }
+    assert outcome.redactions == 0
+
+
+def test_a_result_without_a_schema_has_no_structured_content(sanitizer):
+    assert b"structuredContent" not in clean(sanitizer, text("x")).body
+
+
+def test_an_error_stays_an_error(sanitizer):
+    outcome = clean(sanitizer, text("no"), is_error=True)
+    assert outcome.is_error
+    assert json.loads(outcome.body)["isError"] is True
+
+
+def test_a_secret_goes_from_text_and_structure_and_is_counted(sanitizer):
+    outcome = clean(sanitizer, text(f"key {SECRET}."), structured={"key": SECRET, SECRET: 1})
+    assert json.loads(outcome.body) == {
+        "content": text(f"key {MASK}."),
+        "structuredContent": {"key": MASK, MASK: 1},
+        "isError": False,
+    }
+    assert outcome.redactions == 3
+
+
+def test_a_secret_with_invisible_characters_between_goes(sanitizer):
+    dirty = SECRET[:5] + "\u200b" + SECRET[5:9] + "\x1b[0m" + SECRET[9:] + "\U000e0041"
+    outcome = clean(sanitizer, text(dirty))
+    assert json.loads(outcome.body)["content"] == text(MASK)
+
+
+def test_a_lone_surrogate_is_removed_and_the_rest_leaves(sanitizer):
+    outcome = clean(sanitizer, text(f"a\ud800b {SECRET}"))
+    assert json.loads(outcome.body)["content"] == text(f"ab {MASK}")
+
+
+def test_an_embedded_resource_and_a_picture_are_redacted(sanitizer):
+    import base64
+
+    picture = base64.b64encode(b"\x89PNG" + SECRET.encode() + b"IEND").decode()
+    outcome = clean(
+        sanitizer,
+        [
+            {"type": "resource", "resource": {"uri": f"x://{SECRET}", "text": SECRET}},
+            {"type": "image", "data": picture, "mimeType": "image/png"},
+        ],
+    )
+    assert SECRET.encode() not in outcome.body
+    assert outcome.redactions == 3
+
+
+@pytest.mark.parametrize("cut", range(1, len(SECRET)))
+@pytest.mark.parametrize("between", ["", "\u200b"])
+def test_a_secret_split_over_two_blocks_is_withheld(sanitizer, cut, between):
+    with pytest.raises(Refusal) as refused:
+        clean(sanitizer, text("x " + SECRET[:cut] + between, SECRET[cut:] + " y"))
+    assert refused.value.reason is Reason.OUTPUT_REFUSED
+    assert SECRET[:cut] not in str(refused.value.facts)
+
+
+def test_a_secret_split_over_a_resource_and_three_blocks_is_withheld(sanitizer):
+    content = [*text(SECRET[:5]), {"type": "resource", "resource": {"uri": "x://y", "text": SECRET[5:9]}}]
+    with pytest.raises(Refusal):
+        clean(sanitizer, [*content, *text(SECRET[9:20], SECRET[20:])])
+
+
+def test_lines_of_a_secret_in_blocks_of_their_own_are_withheld():
+    redactor = Redactor([Secret("-----BEGIN KEY-----\nMIIEvQ\n-----END KEY-----", "PEM")])
+    with pytest.raises(Refusal):
+        clean(Sanitizer(lambda: redactor, 10_000), text("-----BEGIN KEY-----", "MIIEvQ", "-----END KEY-----"))
+
+
+def test_whole_secrets_in_several_blocks_are_redacted_not_withheld(sanitizer):
+    assert json.loads(clean(sanitizer, text(SECRET, SECRET)).body)["content"] == text(MASK, MASK)
+
+
+def test_a_secret_over_several_members_is_withheld():
+    redactor = Redactor([Secret('{"a":1,"b":2}', "DOCUMENT")])
+    with pytest.raises(Refusal) as refused:
+        clean(Sanitizer(lambda: redactor, 10_000), [], structured={"a": 1, "b": 2})
+    assert refused.value.reason is Reason.OUTPUT_REFUSED
+
+
+def test_a_result_that_is_too_large_is_refused(sanitizer):
+    assert clean(sanitizer, text("x" * 9_000)).body
+    with pytest.raises(Refusal) as refused:
+        clean(sanitizer, text("x" * 10_001))
+    assert refused.value.reason is Reason.OUTPUT_REFUSED
+
+
+@pytest.mark.parametrize("value", [object(), {1: object()}, {"x": {object()}}])
+def test_a_result_that_is_no_json_is_refused_without_its_value(sanitizer, value):
+    with pytest.raises(Refusal) as refused:
+        clean(sanitizer, text("x"), structured=value)
+    assert refused.value.reason is Reason.OUTPUT_REFUSED
+    assert "object at" not in refused.value.detail
+
+
+def test_dates_are_written_also_where_something_is_redacted(sanitizer):
+    outcome = clean(sanitizer, text(SECRET), structured={"at": dt.date(2026, 7, 28)})
+    assert json.loads(outcome.body)["structuredContent"] == {"at": "2026-07-28"}
+
+
+def test_a_deep_result_is_cleaned_or_refused(sanitizer):
+    deep = SECRET
+    for _ in range(900):
+        deep = [deep]
+    try:
+        body = clean(sanitizer, text("x"), structured=deep).body
+    except Refusal:
+        return
+    assert SECRET.encode() not in body
+
+
+def test_a_frame_is_cleaned(sanitizer):
+    message = {
+        "jsonrpc": "2.0",
+        "method": "notifications/progress",
+        "params": {"progress": 1, "message": f"\x1b[1m{SECRET}"},
+    }
+    assert json.loads(sanitizer.frame(msgspec.json.encode(message)))["params"] == {"progress": 1, "message": MASK}
+
+
+def test_a_frame_without_anything_suspicious_is_the_same_object(sanitizer):
+    message = b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1}}'
+    assert sanitizer.frame(message) is message
+
+
+@pytest.mark.parametrize("message", [b'{"x":"' + b"x" * 10_000 + b'"}', b"{\xff\\u" + SECRET.encode()])
+def test_a_frame_of_which_nothing_may_leave_is_empty(sanitizer, message):
+    assert sanitizer.frame(message) == b""
+
+
+def test_a_text_is_cleaned(sanitizer):
+    assert sanitizer.text(f"\x1b[31merror\x00 at {SECRET[:4]}\u200b{SECRET[4:]}") == f"error at {MASK}"
+
+
+def test_a_secret_that_came_while_serving_is_redacted():
+    redactors = [Redactor([])]
+    sanitizer = Sanitizer(lambda: redactors[-1], 10_000)
+    assert SECRET.encode() in clean(sanitizer, text(SECRET)).body
+    redactors.append(Redactor([Secret(SECRET, "NEW")]))
+    assert SECRET.encode() not in clean(sanitizer, text(SECRET)).body
+
+
+@settings(max_examples=30)
+@given(st.text(max_size=40))
+def test_without_secrets_a_clean_text_comes_through(said):
+    sanitizer = Sanitizer(lambda: Redactor([]), 10_000)
+    body = clean(sanitizer, text(said)).body
+    assert json.loads(body)["content"][0]["text"].isprintable() or said
+    assert json.loads(clean(sanitizer, json.loads(body)["content"]).body) == json.loads(body)
+
+
+def test_500_canaries_in_every_disguise_leave_no_trace():
+    planted = canaries(500)
+    redactor = Redactor(Secret(canary.value, canary.name) for canary in planted)
+    assert redactor.weak == ()
+    sanitizer = Sanitizer(lambda: redactor, 1_000_000)
+    for canary in planted:
+        disguises = [disguised for _, disguised in canary.disguises()]
+        body = clean(sanitizer, text(" | ".join(disguises)), structured={"result": disguises}).body
+        assert leaks(body, [canary]) == []
+        assert leaks("\0".join(json.loads(body)["structuredContent"]["result"]).encode(), [canary]) == []
