@@ -1,0 +1,1 @@
+"""Who × what → allowed or not, with the reason kept. Pure: reads values, answers values."""

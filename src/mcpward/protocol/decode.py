@@ -1,0 +1,103 @@
+"""A body into one JSON-RPC 2.0 message, strictly: no batch, no posted response, no id that parsers read differently.
+
+Nothing of MCP is known here beyond the names that must not come in another spelling. Attacks 54-58; CVE-2026-27896
+(case variants and repeated names show one message to the check and another to the tool).
+"""
+
+from typing import Any, Final
+
+from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec.json import Decoder
+
+from mcpward.core import jsonio
+from mcpward.core.errors import Refusal
+from mcpward.core.jsonio import Bounds, JsonRefused
+from mcpward.core.reasons import Reason
+
+#: The largest integer that every JSON parser reads alike (RFC 8259 §6).
+_MAX_ID: Final = 2**53 - 1
+_MAX_ID_LENGTH: Final = 256
+_MEMBERS: Final = frozenset(("jsonrpc", "id", "method", "params"))
+_PARAMS: Final = frozenset(("name", "arguments", "uri", "cursor", "_meta"))
+
+
+class Message(Struct, frozen=True, eq=False, gc=False):
+    """One request (``is_request``) or notification. ``params`` is empty where the message has none."""
+
+    method: str
+    params: dict[str, Any]
+    is_request: bool
+    id: int | str | None
+
+
+class _Params(Struct, gc=False):
+    arguments: Raw | UnsetType = UNSET
+
+
+class _Envelope(Struct, gc=False):
+    params: _Params
+
+
+_decode_envelope = Decoder(_Envelope).decode
+
+
+def decode(body: bytes, bounds: Bounds) -> Message:
+    """Read one message.
+
+    Raises :class:`Refusal`: message-unparsable for what is not JSON within ``bounds``, message-malformed for JSON that
+    is not one request or notification. ``facts["rpc_id"]`` is the message's id where it could be read.
+    """
+    try:
+        value = jsonio.decode(body, bounds)
+    except JsonRefused as no:
+        raise Refusal(Reason.MESSAGE_UNPARSABLE, str(no)) from None
+    if type(value) is not dict:
+        raise Refusal(Reason.MESSAGE_MALFORMED, "not a single object")
+    is_request = "id" in value
+    number = value.get("id")
+    method = value.get("method")
+    if is_request and not is_id(number):
+        raise Refusal(Reason.MESSAGE_MALFORMED, "id must be a string or an integer that every parser reads alike")
+    if type(method) is not str or not method:
+        # A posted response lands here too. Its id is one of ours, not the client's, so it is not answered under it.
+        raise Refusal(Reason.MESSAGE_MALFORMED, "no method")
+    if value.get("jsonrpc") != "2.0":
+        raise _malformed(number, "jsonrpc is not 2.0")
+    if not value.keys() <= _MEMBERS:
+        _require_one_spelling(value, _MEMBERS | {"result", "error"}, number)
+        if "result" in value or "error" in value:
+            raise _malformed(number, "both a request and a response")
+    params = value.get("params")
+    if params is None:
+        params = {}
+    elif type(params) is not dict:
+        raise _malformed(number, "params is not an object")
+    elif not params.keys() <= _PARAMS:
+        _require_one_spelling(params, _PARAMS, number)
+    return Message(method, params, is_request, number)
+
+
+def raw_arguments(body: bytes) -> Raw:
+    """Give ``params.arguments`` of a body that :func:`decode` has read and found to have them, byte for byte."""
+    arguments = _decode_envelope(body).params.arguments
+    if arguments is UNSET:
+        # The two decoders disagree about the names in this body: nobody may go on with it.
+        raise Refusal(Reason.MESSAGE_MALFORMED, "arguments seen by one decoder alone")
+    return arguments
+
+
+def is_id(value: object) -> bool:
+    """Tell whether a value may be a request's id or a progress token: never null, a fraction or a truth value."""
+    if type(value) is int:
+        return -_MAX_ID <= value <= _MAX_ID
+    return type(value) is str and len(value) <= _MAX_ID_LENGTH
+
+
+def _require_one_spelling(members: dict[str, Any], known: frozenset[str], rpc_id: int | str | None) -> None:
+    for name in members:
+        if name not in known and name.casefold() in known:
+            raise _malformed(rpc_id, "a member's name in another case")
+
+
+def _malformed(rpc_id: int | str | None, detail: str) -> Refusal:
+    return Refusal(Reason.MESSAGE_MALFORMED, detail, rpc_id=rpc_id)

@@ -1,0 +1,64 @@
+"""Agreement of the routing headers with the body (2026-07-28, transports page: Server Validation).
+
+Policy reads the body alone. But a proxy in front may have judged by the headers, so a header that says something else
+than the body is a lie to one of the two and the request is refused (attack 59). Headers that came twice are refused for
+the same reason: first-copy and last-copy readers disagree.
+"""
+
+import base64
+import binascii
+from typing import Final
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.values import Arrival
+from mcpward.protocol.versions import METHOD_HEADER, NAME_HEADER, SESSION_HEADER, VERSION_HEADER
+
+_ROUTING: Final = frozenset((VERSION_HEADER, METHOD_HEADER, NAME_HEADER, SESSION_HEADER))
+_SENTINEL: Final = b"=?base64?"
+_END: Final = b"?="
+
+
+def require_single(arrival: Arrival) -> None:
+    """Refuse a routing header that came more than once. Raises :class:`Refusal` (header-mismatch)."""
+    if arrival.repeated and not _ROUTING.isdisjoint(arrival.repeated):
+        raise Refusal(Reason.HEADER_MISMATCH, "a routing header is repeated")
+
+
+def require_agreement(arrival: Arrival, method: str, target: str | None, *, demanded: bool) -> None:
+    """Compare ``Mcp-Method`` and ``Mcp-Name`` with the body. ``target`` is None where the method names nothing.
+
+    ``demanded``: the modern era's requests must carry them; elsewhere they may be absent but never wrong.
+    Raises :class:`Refusal` (header-mismatch).
+    """
+    headers = arrival.headers
+    said = headers.get(METHOD_HEADER)
+    if said is None:
+        if demanded:
+            raise Refusal(Reason.HEADER_MISMATCH, "Mcp-Method is missing")
+    elif said != method.encode():
+        raise Refusal(Reason.HEADER_MISMATCH, "Mcp-Method differs from the body")
+    if target is None:
+        return
+    said = headers.get(NAME_HEADER)
+    if said is None:
+        if demanded:
+            raise Refusal(Reason.HEADER_MISMATCH, "Mcp-Name is missing")
+    elif not _names(said, target):
+        raise Refusal(Reason.HEADER_MISMATCH, "Mcp-Name differs from the body")
+
+
+def _names(said: bytes, target: str) -> bool:
+    """Tell whether the header's value stands for ``target``: plain visible ASCII, or ``=?base64?…?=`` of its UTF-8."""
+    if said.startswith(_SENTINEL) and said.endswith(_END):
+        return _unwrap(said[len(_SENTINEL) : -len(_END)]) == target.encode()
+    return said.isascii() and said == target.encode() and target.isprintable()
+
+
+def _unwrap(payload: bytes) -> bytes | None:
+    try:
+        plain = base64.b64decode(payload, validate=True)
+    except binascii.Error:
+        return None
+    # Other spellings of the same bytes (stray trailing bits) would give one name many headers.
+    return plain if base64.b64encode(plain) == payload else None

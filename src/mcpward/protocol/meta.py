@@ -1,0 +1,60 @@
+"""What ``params._meta`` says: the modern envelope, the progress token, the trace. All is the client's own word."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.protocol.decode import is_id
+from mcpward.protocol.versions import CAPABILITIES_KEY, CLIENT_KEY, LOG_LEVEL_KEY
+
+LOG_LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+
+#: W3C Trace Context: what does not look like this is dropped, never passed on (attack 65: CRLF in a trace).
+_TRACE: Final = {
+    "traceparent": re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"),
+    "tracestate": re.compile(r"[\x20-\x7e]{1,512}"),
+    "baggage": re.compile(r"[\x20-\x7e]{1,1024}"),
+}
+_NO_TRACE: Final[Mapping[str, str]] = {}
+
+
+def capabilities(meta: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give the declared capabilities. Raises :class:`Refusal` (params-invalid) where they are not an object."""
+    declared = meta.get(CAPABILITIES_KEY)
+    if type(declared) is not dict:
+        raise Refusal(Reason.PARAMS_INVALID, "clientCapabilities must be an object")
+    client = meta.get(CLIENT_KEY)
+    if client is not None and type(client) is not dict:
+        raise Refusal(Reason.PARAMS_INVALID, "clientInfo must be an object")
+    return declared
+
+
+def log_level(meta: Mapping[str, Any]) -> str | None:
+    """Give the wanted level of log notifications, None for none. Raises :class:`Refusal` (params-invalid)."""
+    level = meta.get(LOG_LEVEL_KEY)
+    if level is None:
+        return None
+    if type(level) is not str or level not in LOG_LEVELS:
+        raise Refusal(Reason.PARAMS_INVALID, "logLevel is not one of the eight")
+    return level
+
+
+def progress_token(meta: Mapping[str, Any]) -> int | str | None:
+    """Give the token that opts into progress, None for none. Raises :class:`Refusal` (params-invalid)."""
+    token = meta.get("progressToken")
+    if token is None:
+        return None
+    if not is_id(token):
+        raise Refusal(Reason.PARAMS_INVALID, "progressToken must be a string or an integer")
+    return token  # type: ignore[no-any-return]  # is_id has just looked
+
+
+def trace(meta: Mapping[str, Any]) -> Mapping[str, str]:
+    """Give the trace fields that are well-formed; others are dropped, as W3C Trace Context asks."""
+    if meta.keys().isdisjoint(_TRACE):
+        return _NO_TRACE
+    return {
+        name: value for name, shape in _TRACE.items() if type(value := meta.get(name)) is str and shape.fullmatch(value)
+    }

@@ -1,0 +1,194 @@
+"""An arrival and its principal into a call: which era, which method, for whom, and does every header agree.
+
+The era is told by the body (protocol versions page, dual-era servers), never by the headers: a modern body without its
+version header is refused, not run as a legacy one with fewer checks. Attacks 56-60, 62.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mcpward.core.errors import Refusal
+from mcpward.core.jsonio import DEFAULT_BOUNDS, Bounds
+from mcpward.core.reasons import Reason
+from mcpward.core.values import Arrival, Call, Era, Kind, Principal, Reply
+from mcpward.protocol import answer, meta
+from mcpward.protocol.decode import Message, decode, raw_arguments
+from mcpward.protocol.headers import require_agreement, require_single
+from mcpward.protocol.methods import END_SESSION, INITIALIZE, ServerInfo, require_params, table, target
+from mcpward.protocol.reply import Replies
+from mcpward.protocol.session import Session, Sessions
+from mcpward.protocol.versions import LEGACY, MODERN, SESSION_HEADER, SUPPORTED, VERSION_HEADER, VERSION_KEY
+
+_NO_META: Final[Mapping[str, Any]] = {}
+_MODERN_HEADER: Final = MODERN.encode()
+_LEGACY_HEADERS: Final = {version.encode(): version for version in LEGACY}
+
+
+class Protocol:
+    """Reads what comes in and answers what is the protocol's own. ``reply`` writes all other answers."""
+
+    def __init__(self, servers: Mapping[str, ServerInfo], sessions: Sessions, bounds: Bounds = DEFAULT_BOUNDS) -> None:
+        self.sessions: Final = sessions
+        self.reply: Final = Replies(servers)
+        self._servers = dict(servers)
+        self._bounds = bounds
+        self._methods = {
+            (name, era): table(server, era) for name, server in servers.items() for era in (Era.LEGACY, Era.MODERN)
+        }
+
+    def read(self, arrival: Arrival, principal: Principal) -> Call:
+        """Give the call that an arrival makes.
+
+        Raises :class:`Refusal` for everything that is not a well-formed, agreeing, served message of one of the eras;
+        ``facts["rpc_id"]`` is the message's id as soon as it is known.
+        """
+        if arrival.verb != "POST":
+            return self._read_delete(arrival, principal)
+        message = decode(arrival.body, self._bounds)
+        try:
+            require_single(arrival)
+            said = message.params.get("_meta")
+            if said is None:
+                said = _NO_META
+            elif type(said) is not dict:
+                raise Refusal(Reason.PARAMS_INVALID, "_meta must be an object")
+            if VERSION_KEY in said:
+                return self._read_modern(arrival, principal, message, said)
+            return self._read_other(arrival, principal, message, said)
+        except Refusal as no:
+            no.facts.setdefault("rpc_id", message.id)
+            raise
+
+    def answer(self, call: Call) -> Reply:
+        """Answer a call of the kinds lifecycle and notification; ``session/delete`` ends the session here."""
+        if call.kind is Kind.NOTIFICATION:
+            return self.reply.accepted()
+        if call.method == END_SESSION:
+            if call.session is not None:
+                self.sessions.end(call.session)
+            return self.reply.ended()
+        return answer.lifecycle(call, self._servers[call.arrival.server], self.sessions, self.reply)
+
+    def _read_modern(self, arrival: Arrival, principal: Principal, message: Message, said: Mapping[str, Any]) -> Call:
+        """The ladder of 2026-07-28: first failing rung wins, agreement before support."""
+        version = said[VERSION_KEY]
+        if type(version) is not str:
+            raise Refusal(Reason.PARAMS_INVALID, "protocolVersion must be a string")
+        header = arrival.headers.get(VERSION_HEADER)
+        # Headers that are missing or name a legacy revision would have the body judged by other rules (trap T1).
+        if header is None or header in _LEGACY_HEADERS or header != version.encode():
+            raise Refusal(Reason.HEADER_MISMATCH, "MCP-Protocol-Version is not what the body says")
+        if version != MODERN:
+            raise _unsupported(version)
+        if not message.is_request:
+            require_agreement(arrival, message.method, None, demanded=False)
+            return _notification(arrival, principal, message, Era.MODERN, MODERN)
+        return self._request(arrival, principal, message, said, Era.MODERN, MODERN, None)
+
+    def _read_other(self, arrival: Arrival, principal: Principal, message: Message, said: Mapping[str, Any]) -> Call:
+        """A body without the modern key: legacy, unless its header says that it should have had one."""
+        header = arrival.headers.get(VERSION_HEADER)
+        if header is not None and header not in _LEGACY_HEADERS:
+            if header != _MODERN_HEADER:
+                raise _unsupported(header.decode("latin-1"))
+            if message.is_request:
+                raise Refusal(Reason.PARAMS_INVALID, "the modern envelope is missing")
+            # No notification of the modern era means anything over HTTP: it is taken and dropped.
+            require_agreement(arrival, message.method, None, demanded=False)
+            return _notification(arrival, principal, message, Era.MODERN, MODERN)
+        if message.method == INITIALIZE and message.is_request:
+            return self._request(arrival, principal, message, said, Era.LEGACY, "", None)
+        session = self._session(arrival, principal, header)
+        if not message.is_request:
+            require_agreement(arrival, message.method, None, demanded=False)
+            return _notification(arrival, principal, message, Era.LEGACY, session.version, session.id)
+        return self._request(arrival, principal, message, said, Era.LEGACY, session.version, session.id)
+
+    def _request(
+        self,
+        arrival: Arrival,
+        principal: Principal,
+        message: Message,
+        said: Mapping[str, Any],
+        era: Era,
+        version: str,
+        session: str | None,
+    ) -> Call:
+        method, params = message.method, message.params
+        is_modern = era is Era.MODERN
+        kind = self._methods[arrival.server, era].get(method)
+        name = target(method, params) if kind is not None else None
+        require_agreement(arrival, method, name, demanded=is_modern)
+        declared = meta.capabilities(said) if is_modern else _NO_META
+        if kind is None:
+            raise Refusal(Reason.METHOD_UNKNOWN, era=era)
+        require_params(method, params)
+        has_arguments = kind is Kind.TOOL and params.get("arguments") is not None
+        return Call(
+            arrival=arrival,
+            principal=principal,
+            era=era,
+            version=version,
+            kind=kind,
+            method=method,
+            id=message.id,
+            target=name or "",
+            arguments=raw_arguments(arrival.body) if has_arguments else None,
+            # A tool's arguments are read by validation alone, from their raw bytes.
+            params=_NO_META if kind is Kind.TOOL else params,
+            progress_token=meta.progress_token(said),
+            log_level=meta.log_level(said) if is_modern else None,
+            trace=meta.trace(said),
+            capabilities=declared,
+            session=session,
+        )
+
+    def _session(self, arrival: Arrival, principal: Principal, version: bytes | None) -> Session:
+        token = arrival.headers.get(SESSION_HEADER)
+        if token is None:
+            raise Refusal(Reason.SESSION_MISSING)
+        session = self.sessions.open(token, principal)
+        if session is None:
+            # One answer for forged, foreign, old and ended: no oracle.
+            raise Refusal(Reason.SESSION_UNKNOWN)
+        if version is not None and version != session.version.encode():
+            raise _unsupported(version.decode("latin-1"))
+        return session
+
+    def _read_delete(self, arrival: Arrival, principal: Principal) -> Call:
+        """HTTP DELETE ends a legacy session; the modern era has none, and no other verb reaches this room."""
+        header = arrival.headers.get(VERSION_HEADER)
+        if arrival.verb != "DELETE" or header == _MODERN_HEADER:
+            raise Refusal(Reason.VERB_REFUSED, allow="POST")
+        require_single(arrival)
+        if header is not None and header not in _LEGACY_HEADERS:
+            raise _unsupported(header.decode("latin-1"))
+        session = self._session(arrival, principal, header)
+        return Call(
+            arrival=arrival,
+            principal=principal,
+            era=Era.LEGACY,
+            version=session.version,
+            kind=Kind.LIFECYCLE,
+            method=END_SESSION,
+            session=session.id,
+        )
+
+
+def _notification(
+    arrival: Arrival, principal: Principal, message: Message, era: Era, version: str, session: str | None = None
+) -> Call:
+    return Call(
+        arrival=arrival,
+        principal=principal,
+        era=era,
+        version=version,
+        kind=Kind.NOTIFICATION,
+        method=message.method,
+        params=message.params,
+        session=session,
+    )
+
+
+def _unsupported(requested: str) -> Refusal:
+    return Refusal(Reason.VERSION_UNSUPPORTED, supported=list(SUPPORTED), requested=requested)

@@ -1,0 +1,167 @@
+"""Outcomes and refusals of the JSON-RPC and tool channels as replies. Bodies are spliced, never encoded twice.
+
+The wire columns of the table of reasons are read here (and in ``ingress/render.py`` for the HTTP channel). What is not
+in the table, not in the public facts and not in an outcome has no road to the wire.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from msgspec.json import Encoder
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import WIRE, Channel, Reason
+from mcpward.core.values import Call, Era, Kind, Outcome, Reply, Way
+from mcpward.protocol.methods import ServerInfo
+from mcpward.protocol.versions import SERVER_KEY
+
+LIST_TTL_MS: Final = 60_000
+"""How long a client may keep a list, in milliseconds. Access never rests on it."""
+
+_encode = Encoder().encode
+_CACHED: Final = {
+    "server/discover": LIST_TTL_MS,
+    "tools/list": LIST_TTL_MS,
+    "prompts/list": LIST_TTL_MS,
+    "resources/list": LIST_TTL_MS,
+    "resources/templates/list": LIST_TTL_MS,
+    "resources/read": 0,
+}
+#: Public facts and the names they have in ``error.data``. Whatever else a refusal carries stays in the house.
+_DATA: Final = {
+    "supported": "supported",
+    "required_capabilities": "requiredCapabilities",
+    "problems": "problems",
+    "error_id": "errorId",
+    "retry_after_s": "retryAfterSeconds",
+}
+#: What a refusal of the tool channel is where no tool was called (a resource or a prompt): status and code.
+_NO_TOOL: Final = {
+    Reason.ARGUMENTS_INVALID: (400, -32602),
+    Reason.ARGUMENT_DANGEROUS: (400, -32602),
+    Reason.REPEATED_CALL: (429, 42900),
+}
+_FAILED: Final = (500, -32603)
+_MAX_ECHO: Final = 256
+
+
+class Replies:
+    """Writes the answers of all servers. What is the same in every answer of a server was encoded at the start."""
+
+    def __init__(self, servers: Mapping[str, ServerInfo]) -> None:
+        self._modern = {
+            name: b',"result":{"resultType":"complete","_meta":{"%b":%b}'
+            % (SERVER_KEY.encode(), _encode(introduction(server)))
+            for name, server in servers.items()
+        }
+
+    def result(self, call: Call, outcome: Outcome) -> Reply:
+        """Give the answer of a tool call. ``outcome.body`` is one JSON object, compactly encoded."""
+        return Reply(status=200, body=self._result(call, outcome.body))
+
+    def catalogue(self, call: Call, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:
+        """Give the answer of any other request; ``body`` is its result, compact, without the modern extras."""
+        if call.era is Era.MODERN and (ttl_ms := _CACHED.get(call.method)) is not None:
+            # Lists depend on the credential; a shared cache would show one caller's tools to another (trap T20).
+            scope = b"public" if call.principal.way is Way.ANONYMOUS else b"private"
+            hints = b',"ttlMs":%d,"cacheScope":"%b"' % (ttl_ms, scope)
+            return Reply(status=200, headers=headers, body=self._result(call, body, hints))
+        return Reply(status=200, headers=headers, body=self._result(call, body))
+
+    def accepted(self) -> Reply:
+        """Give the answer of a notification: 202, nothing more."""
+        return _ACCEPTED
+
+    def ended(self) -> Reply:
+        """Give the answer of a session's end: 200, nothing more."""
+        return _ENDED
+
+    def refusal(self, no: Refusal, call: Call | None = None, rpc_id: int | str | None = None) -> Reply:
+        """Give the answer of a refusal of the channels RPC and TOOL.
+
+        The id is the call's, else ``rpc_id``, else what the refusal knows. A refusal of the tool channel is a result
+        with ``isError`` where a tool was called, so that the model can mend its call; elsewhere it is an error.
+        """
+        row = WIRE[no.reason]
+        if row.channel is Channel.TOOL and call is not None and call.kind is Kind.TOOL:
+            body = self._result(call, _tool_body(no, row.sentence))
+            return _reply(no, 200, body)
+        identity = call.id if call is not None else rpc_id if rpc_id is not None else no.facts.get("rpc_id")
+        status, code = _status_and_code(no, call)
+        error = {"code": code, "message": row.sentence, "data": _data(no, call)}
+        return _reply(no, status, _encode({"jsonrpc": "2.0", "id": identity, "error": error}))
+
+    def _result(self, call: Call, body: bytes, hints: bytes = b"") -> bytes:
+        head = b'{"jsonrpc":"2.0","id":%d' % call.id if type(call.id) is int else _text_head(call.id)
+        if call.era is Era.LEGACY:
+            return b'%b,"result":%b}' % (head, body)
+        comma = b"," if len(body) > 2 else b""
+        return b"%b%b%b%b%b}" % (head, self._modern[call.arrival.server], hints, comma, body[1:])
+
+
+def introduction(server: ServerInfo) -> dict[str, str]:
+    """Give what the specification calls ``Implementation``."""
+    said = {"name": server.name, "version": server.version}
+    if server.title:
+        said["title"] = server.title
+    return said
+
+
+def _text_head(identity: int | str | None) -> bytes:
+    return b'{"jsonrpc":"2.0","id":%b' % _encode(identity)
+
+
+def _tool_body(no: Refusal, sentence: str) -> bytes:
+    text = sentence
+    if (error_id := no.facts.get("error_id")) is not None:
+        text += f" (error {error_id})"
+    problems = no.facts.get("problems") or ()
+    for problem in problems:
+        text += f"\n{problem['path'] or 'arguments'}: {problem['rule']}"
+    meta: dict[str, Any] = {"mcpward/reason": no.reason.value}
+    if problems:
+        meta["mcpward/problems"] = problems
+    return _encode({"content": [{"type": "text", "text": text, "_meta": meta}], "isError": True})
+
+
+def _status_and_code(no: Refusal, call: Call | None) -> tuple[int, int]:
+    row = WIRE[no.reason]
+    is_legacy = no.facts.get("era") is Era.LEGACY or (call is not None and call.era is Era.LEGACY)
+    if row.channel is not Channel.RPC:
+        return _NO_TOOL.get(no.reason, _FAILED)
+    if is_legacy and no.reason is Reason.METHOD_UNKNOWN:
+        # In the legacy era a 404 says that the session is gone, and the client would start all over.
+        return 400, row.code
+    if is_legacy and no.reason is Reason.RESOURCE_UNKNOWN:
+        return row.status, -32002
+    return row.status, row.code
+
+
+def _data(no: Refusal, call: Call | None) -> dict[str, Any]:
+    data: dict[str, Any] = {"reason": no.reason.value}
+    for fact, name in _DATA.items():
+        if fact in no.facts:
+            data[name] = no.facts[fact]
+    # The specification wants these two echoed. Nothing that could break a line or a terminal is.
+    if no.reason is Reason.VERSION_UNSUPPORTED:
+        data["requested"] = _echo(no.facts.get("requested"))
+    elif no.reason is Reason.RESOURCE_UNKNOWN and call is not None:
+        data["uri"] = _echo(call.target)
+    return data
+
+
+def _echo(said: object) -> str:
+    return said if isinstance(said, str) and len(said) <= _MAX_ECHO and said.isascii() and said.isprintable() else ""
+
+
+def _reply(no: Refusal, status: int, body: bytes) -> Reply:
+    headers: tuple[tuple[bytes, bytes], ...] = tuple(no.facts.get("headers", ()))
+    retry_after_s = no.facts.get("retry_after_s")
+    if retry_after_s is not None:
+        headers = (*headers, (b"retry-after", b"%d" % max(1, math.ceil(retry_after_s))))
+    return Reply(status=status, headers=headers, body=body, reason=no.reason.value, error_id=no.facts.get("error_id"))
+
+
+_ACCEPTED: Final = Reply(status=202)
+_ENDED: Final = Reply(status=200)

@@ -1,0 +1,92 @@
+"""Legacy sessions without a table: the session id is a sealed token that only its own principal can use.
+
+Any worker opens it and a restart loses none. Ended sessions are remembered until their token is too old anyway.
+Attacks 60 and 61; CVE-2026-52869 (a session served without a look at who asks). A session is never a credential: the
+principal has been established before.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from msgspec import MsgspecError, Struct
+from msgspec.json import Decoder, Encoder
+
+from mcpward.core import ids
+from mcpward.core.clock import Clock
+from mcpward.core.ended import EndedBook
+from mcpward.core.values import Principal
+
+DEFAULT_LIFETIME_S: Final = 24 * 3600.0
+_MAX_TOKEN: Final = 1024
+_MAX_CLIENT: Final = 64
+
+
+class Session(Struct, frozen=True, array_like=True):
+    """One legacy session. ``id`` names it in records; ``client`` is what the client calls itself."""
+
+    id: str
+    version: str
+    issued_at: float
+    client: str = ""
+
+
+_encode = Encoder().encode
+_decode = Decoder(Session).decode
+
+
+class Sessions:
+    """Issues, opens and ends sessions. ``seal`` and ``open`` are authenticated encryption with associated data."""
+
+    def __init__(
+        self,
+        seal: Callable[[bytes, bytes], str],
+        open: Callable[[str, bytes], bytes | None],  # noqa: A002  # the verb of crypto.sealed
+        ended: EndedBook,
+        clock: Clock,
+        lifetime_s: float = DEFAULT_LIFETIME_S,
+    ) -> None:
+        self._seal = seal
+        self._open = open
+        self._ended = ended
+        self._clock = clock
+        self._lifetime_s = lifetime_s
+
+    def issue(self, principal: Principal, version: str, client_info: Mapping[str, Any]) -> str:
+        """Give a new session's token: visible ASCII, useless to every other principal and server."""
+        session = Session(ids.request_id(), version, self._clock.now(), _client(client_info))
+        return self._seal(_encode(session), _bound_to(principal))
+
+    def open(self, token: bytes, principal: Principal) -> Session | None:
+        """Give the session of a token, None for one that is not ours, not this principal's, too old or ended."""
+        if len(token) > _MAX_TOKEN or not token.isascii():
+            return None
+        payload = self._open(token.decode("ascii"), _bound_to(principal))
+        if payload is None:
+            return None
+        try:
+            session = _decode(payload)
+        except MsgspecError:
+            return None  # sealed by another release
+        if self._clock.now() - session.issued_at >= self._lifetime_s or self._ended.has(session.id):
+            return None
+        return session
+
+    def end(self, session_id: str) -> float:
+        """End a session in this worker and give the time after which its token is refused anyway.
+
+        The caller writes both to the store, so that the other workers and the next start know.
+        """
+        forget_at = self._clock.now() + self._lifetime_s
+        self._ended.add(session_id, forget_at)
+        return forget_at
+
+
+def _bound_to(principal: Principal) -> bytes:
+    # A server's name has no NUL, so no principal of one server can be spelled as one of another.
+    return b"mcp-session\0%b\0%b" % (principal.server.encode(), principal.key.encode())
+
+
+def _client(client_info: Mapping[str, Any]) -> str:
+    """What the client calls itself, cut and made printable: it ends up in records, and it may say anything."""
+    said = f"{client_info.get('name', '')} {client_info.get('version', '')}"[:_MAX_CLIENT]
+    return "".join(letter for letter in said if letter.isprintable()).strip()

@@ -1,0 +1,20 @@
+"""The protocol revisions that are served, newest first, and the names that the specification gives things."""
+
+from typing import Final
+
+MODERN: Final = "2026-07-28"
+LATEST_LEGACY: Final = "2025-11-25"
+LEGACY: Final = (LATEST_LEGACY, "2025-06-18", "2025-03-26")
+SUPPORTED: Final = (MODERN, *LEGACY)
+"""Every revision that is really served: told by ``server/discover`` and by every refused version."""
+
+VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"
+CAPABILITIES_KEY: Final = "io.modelcontextprotocol/clientCapabilities"
+CLIENT_KEY: Final = "io.modelcontextprotocol/clientInfo"
+LOG_LEVEL_KEY: Final = "io.modelcontextprotocol/logLevel"
+SERVER_KEY: Final = "io.modelcontextprotocol/serverInfo"
+
+VERSION_HEADER: Final = b"mcp-protocol-version"
+METHOD_HEADER: Final = b"mcp-method"
+NAME_HEADER: Final = b"mcp-name"
+SESSION_HEADER: Final = b"mcp-session-id"
