@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
 from support.clock import ManualClock
 
 ROOT = Path(__file__).resolve().parent.parent

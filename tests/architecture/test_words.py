@@ -1,0 +1,94 @@
+"""Names say what a thing is; a module says what it does; nobody asks the machine for the time or for luck."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from support.sources import PACKAGE, modules
+
+NAMELESS = {"base", "common", "helper", "helpers", "misc", "shared", "stuff", "types", "util", "utils"}
+NAMELESS_CLASS = re.compile(r"(Manager|Helper|Util|Utils|Base|Data|Info)$")
+# ServerInfo is the specification's own word (initialize result, `serverInfo`).
+SPECIFIED = {"ServerInfo", "ClientInfo"}
+MAY_ASK_THE_MACHINE = ("core", "crypto")
+LUCK = {"random", "secrets", "uuid"}
+TIME = {
+    ("time", "time"),
+    ("time", "time_ns"),
+    ("time", "monotonic"),
+    ("time", "monotonic_ns"),
+    ("time", "perf_counter"),
+    ("time", "sleep"),
+    ("datetime", "now"),
+    ("datetime", "utcnow"),
+    ("datetime", "today"),
+    ("date", "today"),
+    ("os", "urandom"),
+}
+UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK|NotImplementedError)\b")
+
+
+def elsewhere() -> Iterator[tuple[Path, ast.Module]]:
+    for path, tree in modules().items():
+        if path.parts[0] not in MAY_ASK_THE_MACHINE:
+            yield path, tree
+
+
+def imported_names(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Every import as (module, name); the name is empty for ``import module``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+def attributes(tree: ast.Module) -> Iterator[tuple[str, str, int]]:
+    """Every ``name.attribute`` and ``module.name.attribute`` as (name, attribute, line)."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            left = node.value
+            if isinstance(left, ast.Name):
+                yield left.id, node.attr, node.lineno
+            elif isinstance(left, ast.Attribute):
+                yield left.attr, node.attr, node.lineno
+
+
+def test_no_module_has_a_name_that_says_nothing():
+    assert not [path for path in modules() if {path.stem, *path.parts[:-1]} & NAMELESS]
+
+
+def test_no_class_has_a_name_that_says_nothing():
+    nameless = [
+        f"{path}:{node.lineno} {node.name}"
+        for path, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and NAMELESS_CLASS.search(node.name) and node.name not in SPECIFIED
+    ]
+    assert not nameless
+
+
+def test_every_module_says_what_it_does():
+    assert not [path for path, tree in modules().items() if not ast.get_docstring(tree)]
+
+
+def test_only_core_and_crypto_draw_random_numbers():
+    assert not [
+        f"{path} imports {name}" for path, tree in elsewhere() for name, _ in imported_names(tree) if name in LUCK
+    ]
+
+
+def test_only_core_asks_the_machine_for_the_time():
+    asked = [
+        f"{path}:{line} {name}.{attribute}"
+        for path, tree in elsewhere()
+        for name, attribute, line in attributes(tree)
+        if (name, attribute) in TIME
+    ]
+    asked += [f"{path} imports {what}" for path, tree in elsewhere() for what in imported_names(tree) if what in TIME]
+    assert not asked
+
+
+def test_nothing_is_left_to_be_done():
+    assert not [path for path in modules() if UNFINISHED.search((PACKAGE / path).read_text(encoding="utf-8"))]
