@@ -1,9 +1,9 @@
 """The types of settings: how a text from the file becomes a value, and what the published JSON schema says of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
@@ -57,12 +57,20 @@ def _address_or_off(value: str) -> str:
     return str(parse_address(value)) if value else ""
 
 
+def _url_or_none(value: str | None) -> str | None:
+    return None if value is None else parse_url(value)
+
+
 def _filled(value: str) -> str:
     if not value.strip():
         raise ValueError("must not be empty")
     return value
 
 
+_host_names = _each(parse_host)
+_allowed_hosts = _each(parse_allowed_host)
+_origins = _each(parse_origin)
+_networks = _each(_network)
 _TEXTS = WithJsonSchema({"type": "array", "items": {"type": "string"}})
 _RATE_TEXT = PlainSerializer(rate_text, return_type=str)
 
@@ -86,17 +94,37 @@ Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=100_000_000)]
 Listen = Annotated[str, AfterValidator(_address)]
 ListenOrOff = Annotated[str, AfterValidator(_address_or_off)]
-Url = Annotated[str, AfterValidator(parse_url)]
-FilePath = Annotated[
-    Path, BeforeValidator(_path), PlainSerializer(str, return_type=str), WithJsonSchema({"type": "string"})
+UrlOrNone = Annotated[str | None, AfterValidator(_url_or_none)]
+_PATH_TEXT = WithJsonSchema({"type": "string"})
+FilePath = Annotated[Path, BeforeValidator(_path), PlainSerializer(str, return_type=str), _PATH_TEXT]
+FilePathOrNone = Annotated[
+    Path | None,
+    BeforeValidator(_path),
+    PlainSerializer(lambda path: str(path) if path else None, return_type=str | None),
+    _PATH_TEXT,
 ]
 Filled = Annotated[str, AfterValidator(_filled)]
-HostNames = Annotated[tuple[str, ...], BeforeValidator(_each(parse_host)), _TEXTS]
-AllowedHosts = Annotated[tuple[str, ...], BeforeValidator(_each(parse_allowed_host)), _TEXTS]
-Origins = Annotated[tuple[str, ...], BeforeValidator(_each(parse_origin)), _TEXTS]
+HostNames = Annotated[tuple[str, ...], BeforeValidator(_host_names), _TEXTS]
+AllowedHosts = Annotated[tuple[str, ...], BeforeValidator(_allowed_hosts), _TEXTS]
+Origins = Annotated[tuple[str, ...], BeforeValidator(_origins), _TEXTS]
 Networks = Annotated[
     tuple[IPv4Network | IPv6Network, ...],
-    BeforeValidator(_each(_network)),
+    BeforeValidator(_networks),
     PlainSerializer(lambda networks: [str(one) for one in networks], return_type=list[str]),
     _TEXTS,
 ]
+
+# What people call the type of a setting, by the function that reads it.
+KINDS: Final[Mapping[object, str]] = {
+    _rate: "rate",
+    _rate_or_off: 'rate or ""',
+    _size: "size",
+    _path: "path",
+    _address: "host:port",
+    _address_or_off: 'host:port or ""',
+    _url_or_none: "URL",
+    _host_names: "list of host names",
+    _allowed_hosts: "list of host or host:port",
+    _origins: "list of origins",
+    _networks: "list of networks",
+}

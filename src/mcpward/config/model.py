@@ -3,7 +3,6 @@
 Rules that look at more than one key are in ``rules.py``; where a value came from is known to ``load.py``.
 """
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -13,6 +12,7 @@ from mcpward.config.fields import (
     AllowedHosts,
     Count,
     FilePath,
+    FilePathOrNone,
     Filled,
     HostNames,
     Listen,
@@ -23,16 +23,17 @@ from mcpward.config.fields import (
     RateText,
     Seconds,
     Size,
-    Url,
+    UrlOrNone,
 )
 from mcpward.config.names import check_server_name
-from mcpward.config.rate import parse_rate
 
 
 class Section(BaseModel):
     """One table of the file: closed, frozen, and strict (``"2"`` is not 2), so that a slip is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True, validate_default=True
+    )
 
 
 def key(default: Any, meaning: str, example: str = "", *, secret: bool = False) -> Any:
@@ -47,13 +48,13 @@ class Site(Section):
     """[site]: the addresses of the house and what stands in front of it."""
 
     listen: Listen = key("127.0.0.1:8000", "address to serve on; port 0 lets the system choose", '"127.0.0.1:8000"')
-    public_url: Url | None = key(
+    public_url: UrlOrNone = key(
         None, "what clients call this site; never derived from the Host header", '"https://mcp.example.com"'
     )
     trusted_proxies: Networks = key(
         (), "networks whose X-Forwarded-* headers are believed; from all others they are ignored", '["10.0.0.0/8"]'
     )
-    data: FilePath = key(Path(".mcpward"), "folder of the database and the generated keys (mode 0700)", '".mcpward"')
+    data: FilePath = key(".mcpward", "folder of the database and the generated keys (mode 0700)", '".mcpward"')
     allowed_hosts: AllowedHosts = key(
         (), "further Host values to answer for, beside those of listen and public_url", '["mcp.internal:8000"]'
     )
@@ -62,8 +63,8 @@ class Site(Section):
         "Origin values (browsers) to answer; requests without an Origin are not concerned",
         '["https://app.example"]',
     )
-    tls_cert: FilePath | None = key(None, "PEM file of the certificate chain; together with tls_key", '"tls/cert.pem"')
-    tls_key: FilePath | None = key(None, "PEM file of the private key; together with tls_cert", '"tls/key.pem"')
+    tls_cert: FilePathOrNone = key(None, "PEM file of the certificate chain; together with tls_key", '"tls/cert.pem"')
+    tls_key: FilePathOrNone = key(None, "PEM file of the private key; together with tls_cert", '"tls/key.pem"')
     behind_tls_proxy: bool = key(False, "declares that a proxy in front speaks TLS with the clients", "true")
     allow_unauthenticated: bool = key(
         False, "lets servers in public mode be reached from other machines, without any credential", "true"
@@ -96,9 +97,9 @@ class Store(Section):
 class Http(Section):
     """[http]: how much of a request is read, and how long it may take."""
 
-    max_body: Size = key(4 * 1024**2, "largest body of a request", '"4 MiB"')
+    max_body: Size = key("4 MiB", "largest body of a request", '"4 MiB"')
     max_headers: Annotated[int, Field(ge=8, le=1000)] = key(100, "most header fields of a request", "100")
-    max_header_bytes: Size = key(32 * 1024, "most bytes of the request line and all headers", '"32 KiB"')
+    max_header_bytes: Size = key("32 KiB", "most bytes of the request line and all headers", '"32 KiB"')
     header_timeout_s: Seconds = key(10.0, "seconds in which the headers must have come", "10.0")
     body_timeout_s: Seconds = key(30.0, "seconds in which the body must have come", "30.0")
     idle_timeout_s: Seconds = key(75.0, "seconds that a connection may stay open between requests", "75.0")
@@ -113,8 +114,8 @@ class SiteLimits(Section):
     """[limits]: per address, before anybody is known."""
 
     counters: Literal["memory"] = key("memory", "where counters live; each worker counts on its own", '"memory"')
-    knocks: RateText = key(parse_rate("10/minute"), "failed credentials per address, before any look-up", '"10/minute"')
-    arrivals: RateText = key(parse_rate("6000/minute burst 600"), "all requests per address", '"6000/minute burst 600"')
+    knocks: RateText = key("10/minute", "failed credentials per address, before any look-up", '"10/minute"')
+    arrivals: RateText = key("6000/minute burst 600", "all requests per address", '"6000/minute burst 600"')
     max_callers: Count = key(100_000, "callers and addresses counted at once; bounds the memory", "100000")
 
 
@@ -130,7 +131,7 @@ class Traffic(Section):
 class Output(Section):
     """[output]: what may leave."""
 
-    max_bytes: Size = key(1024**2, "largest result of a tool; a larger one is withheld", '"1 MiB"')
+    max_bytes: Size = key("1 MiB", "largest result of a tool; a larger one is withheld", '"1 MiB"')
 
 
 class Log(Section):
@@ -145,18 +146,16 @@ class Log(Section):
 class ServerLimits(Section):
     """[servers.<name>.limits]: per caller and class of tool, and for the server as a whole."""
 
-    read: RateText = key(parse_rate("120/minute"), "calls of reading tools per caller", '"120/minute burst 20"')
-    write: RateText = key(parse_rate("20/minute"), "calls of writing tools per caller", '"20/minute"')
-    destructive: RateText = key(parse_rate("6/minute"), "calls of destructive tools per caller", '"6/minute"')
-    discovery: RateText = key(
-        parse_rate("120/minute"), "lists, reads and life-cycle messages per caller", '"120/minute"'
-    )
+    read: RateText = key("120/minute", "calls of reading tools per caller", '"120/minute burst 20"')
+    write: RateText = key("20/minute", "calls of writing tools per caller", '"20/minute"')
+    destructive: RateText = key("6/minute", "calls of destructive tools per caller", '"6/minute"')
+    discovery: RateText = key("120/minute", "lists, reads and life-cycle messages per caller", '"120/minute"')
     concurrency: Count = key(64, "calls of this server that run at once", "16")
     queue: Annotated[int, Field(ge=0, le=1_000_000)] = key(128, "calls that may wait for a free place", "128")
     queue_timeout_s: Seconds = key(5.0, "seconds that a call may wait for a free place", "5.0")
     deadline_s: Seconds = key(30.0, "seconds that a call may run, unless its tool says otherwise", "30.0")
     repeat: RateOrOff = key(
-        parse_rate("30/minute"), 'the same call with the same arguments per caller; "" turns it off', '"30/minute"'
+        "30/minute", 'the same call with the same arguments per caller; "" turns it off', '"30/minute"'
     )
 
 

@@ -1,0 +1,150 @@
+"""Every setting, explained from its declaration; and the page ``docs/configuration.md``, made of the same."""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, Final
+
+from msgspec import Struct
+
+from mcpward.config.environ import variable_of
+from mcpward.config.fields import KINDS
+from mcpward.config.model import Section, Server, ServerLimits, Settings
+from mcpward.config.names import nearest
+from mcpward.config.shape import ANY_NAME, Key, every_key, section_at
+
+_HEAD: Final = """# Configuration
+
+<!-- made by `mcpward config explain --markdown`; a test compares it with the code -->
+
+mcpward reads `mcpward.toml` of the current folder, or the file that `--config` names. Later layers win: default, file,
+environment, flag. An unknown key is an error at every depth; `mcpward config check` reports all errors at once.
+`mcpward config show` prints the effective settings and where each one came from; `mcpward config schema` prints the
+JSON schema for editors.
+
+* **Environment:** `MCPWARD_SITE__LISTEN` is `site.listen`: capitals, two underscores between the parts. Lists are
+  separated by commas. `MCPWARD_STORE__URL_FILE` names a file that holds the value.
+* **Rates** are written `120/minute burst 20` (second, minute, hour, day); the burst is the count where it is not given.
+* **Sizes** are written `4 MiB`, `32 KiB` or as a number of bytes. **Seconds** may have a fraction.
+* **Relative paths** in the file start from the folder of the file; in environment and flags from the current one.
+"""
+
+
+class Explained(Struct, frozen=True):
+    """One setting in words. ``default`` and ``example`` are TOML; ``default`` is empty where a value is required."""
+
+    key: str
+    type: str
+    default: str
+    help: str
+    example: str
+    env: str
+
+
+def explain_all() -> list[Explained]:
+    """Explain every setting, in the order of the model."""
+    return [_explained(key) for key in every_key()]
+
+
+def explain(dotted: str) -> Explained | None:
+    """Explain one setting; ``servers.orders.mode`` and ``servers.<name>.mode`` are the same one. None if unknown."""
+    general = _general(dotted)
+    return next((one for one in explain_all() if one.key == general), None)
+
+
+def suggestion(dotted: str) -> str | None:
+    """Find the setting whose name looks most like an unknown one."""
+    return nearest(_general(dotted), [key.dotted for key in every_key()])
+
+
+def _general(dotted: str) -> str:
+    parts = dotted.strip().split(".")
+    if parts[0] == "servers" and len(parts) > 2:
+        parts[1] = ANY_NAME
+    return ".".join(parts)
+
+
+def _explained(key: Key) -> Explained:
+    field = key.field
+    example = str(field.examples[0]) if field.examples else ""
+    default = "" if field.is_required() else toml_text(_default(key.path))
+    return Explained(key.dotted, _kind(key), default, field.description or "", example, variable_of(key))
+
+
+def _kind(key: Key) -> str:
+    for mark in key.field.metadata:
+        word = KINDS.get(getattr(mark, "func", None))
+        if word:
+            return word
+    schema = _schema_of(key)
+    if "enum" in schema:
+        return " or ".join(f'"{word}"' for word in schema["enum"])
+    if "const" in schema:
+        return f'"{schema["const"]}"'
+    word = {"boolean": "true or false", "integer": "whole number", "number": "seconds"}.get(
+        schema.get("type", ""), "text"
+    )
+    low, high = schema.get("minimum"), schema.get("maximum")
+    return f"{word} from {low} to {high}" if low is not None and high is not None else word
+
+
+def _schema_of(key: Key) -> Mapping[str, Any]:
+    section = section_at(key.path[:-1])
+    if section is None:
+        return {}
+    schema: Mapping[str, Any] = _section_schema(section)["properties"][key.path[-1]]
+    return schema
+
+
+@cache
+def _section_schema(section: type[Section]) -> dict[str, Any]:
+    return section.model_json_schema()
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    tree = Settings().model_dump(mode="json")
+    tree["servers"] = {ANY_NAME: Server(source="tools.py", limits=ServerLimits()).model_dump(mode="json")}
+    return tree
+
+
+def _default(path: tuple[str, ...]) -> Any:
+    value: Any = _defaults()
+    for name in path:
+        value = value[name]
+    return value
+
+
+def toml_text(value: Any) -> str:
+    """Write a plain value as TOML; None, which TOML cannot say, as ``(not set)``."""
+    if value is None:
+        return "(not set)"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(toml_text(one) for one in value)}]"
+    # A JSON text is a TOML basic string too, apart from DEL, which TOML wants escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+def schema() -> dict[str, Any]:
+    """Give the JSON schema (draft 2020-12) of the file, for editors and reviewers."""
+    body = Settings.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body, "title": "mcpward.toml"}
+
+
+def markdown() -> str:
+    """Write the page of all settings."""
+    tables: dict[str, list[Explained]] = {}
+    for one in explain_all():
+        tables.setdefault(one.key.rpartition(".")[0], []).append(one)
+    return "\n".join([_HEAD, *(line for table, rows in tables.items() for line in _table(table, rows))])
+
+
+def _table(table: str, rows: list[Explained]) -> Iterator[str]:
+    section = section_at(tuple(table.split(".")))
+    about = (section.__doc__ or "").partition(": ")[2] if section else ""
+    yield f"## [{table}]\n\n{about[:1].upper()}{about[1:]}\n"
+    yield "| key | type | default | what it does | example |\n|---|---|---|---|---|"
+    for one in rows:
+        default = f"`{one.default}`" if one.default else "required"
+        yield f"| `{one.key.rpartition('.')[2]}` | {one.type} | {default} | {one.help} | `{one.example}` |"
+    yield ""
