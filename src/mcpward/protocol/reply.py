@@ -158,7 +158,7 @@ def _echo(said: object) -> str:
 def _reply(no: Refusal, status: int, body: bytes) -> Reply:
     headers: tuple[tuple[bytes, bytes], ...] = tuple(no.facts.get("headers", ()))
     retry_after_s = no.facts.get("retry_after_s")
-    if retry_after_s is not None:
+    if retry_after_s is not None and status != 200:
         headers = (*headers, (b"retry-after", b"%d" % max(1, math.ceil(retry_after_s))))
     return Reply(status=status, headers=headers, body=body, reason=no.reason.value, error_id=no.facts.get("error_id"))
 

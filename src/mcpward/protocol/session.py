@@ -19,6 +19,7 @@ from mcpward.core.values import Principal
 DEFAULT_LIFETIME_S: Final = 24 * 3600.0
 _MAX_TOKEN: Final = 1024
 _MAX_CLIENT: Final = 64
+_KEPT: Final = 4096
 
 
 class Session(Struct, frozen=True, array_like=True):
@@ -50,6 +51,8 @@ class Sessions:
         self._ended = ended
         self._clock = clock
         self._lifetime_s = lifetime_s
+        self._opened: dict[tuple[bytes, str, str], Session] = {}
+        self._opened_before: dict[tuple[bytes, str, str], Session] = {}
 
     def issue(self, principal: Principal, version: str, client_info: Mapping[str, Any]) -> str:
         """Give a new session's token: visible ASCII, useless to every other principal and server."""
@@ -58,17 +61,16 @@ class Sessions:
 
     def open(self, token: bytes, principal: Principal) -> Session | None:
         """Give the session of a token, None for one that is not ours, not this principal's, too old or ended."""
-        if len(token) > _MAX_TOKEN or not token.isascii():
+        # A session is opened once per worker, not once per call. The principal is part of the key: what one may open
+        # is never found by another.
+        key = (token, principal.server, principal.key)
+        session = self._opened.get(key) or self._opened_before.get(key) or self._unseal(token, principal)
+        if session is None:
             return None
-        payload = self._open(token.decode("ascii"), _bound_to(principal))
-        if payload is None:
-            return None
-        try:
-            session = _decode(payload)
-        except MsgspecError:
-            return None  # sealed by another release
         if self._clock.now() - session.issued_at >= self._lifetime_s or self._ended.has(session.id):
             return None
+        if key not in self._opened:
+            self._keep(key, session)
         return session
 
     def end(self, session_id: str) -> float:
@@ -79,6 +81,23 @@ class Sessions:
         forget_at = self._clock.now() + self._lifetime_s
         self._ended.add(session_id, forget_at)
         return forget_at
+
+    def _unseal(self, token: bytes, principal: Principal) -> Session | None:
+        if len(token) > _MAX_TOKEN or not token.isascii():
+            return None
+        payload = self._open(token.decode("ascii"), _bound_to(principal))
+        if payload is None:
+            return None
+        try:
+            return _decode(payload)
+        except MsgspecError:
+            return None  # sealed by another release
+
+    def _keep(self, key: tuple[bytes, str, str], session: Session) -> None:
+        """Two generations: the older one is dropped whole, so that keeping costs the same however many come."""
+        if len(self._opened) >= _KEPT:
+            self._opened_before, self._opened = self._opened, {}
+        self._opened[key] = session
 
 
 def _bound_to(principal: Principal) -> bytes:
