@@ -107,7 +107,7 @@ def database(settings: Settings) -> Iterator[Breach]:
         yield Breach(
             ("store.url",), "store.url: only SQLite is available yet", 'write url = "sqlite:///path/to/file.db"'
         )
-    elif not place.startswith("/") or place in {"/", "/:memory:"}:
+    elif not place.startswith("/") or place.endswith(("/", ":memory:")):
         yield Breach(("store.url",), "store.url names no file", 'write url = "sqlite:///path/to/file.db"')
 
 

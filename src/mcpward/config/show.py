@@ -12,7 +12,7 @@ from mcpward.config.shape import ANY_NAME, every_key
 
 _DEFAULT: Final = Origin("default", "")
 # A database URL may carry a password before the @ or in its query.
-_PLACE: Final = re.compile(r"(?P<scheme>[a-z0-9+]+://)(?:[^@/]*@)?(?P<rest>[^?@]*)", re.ASCII)
+_PLACE: Final = re.compile(r"(?P<scheme>[a-z0-9+]+://)(?:.*@)?(?P<rest>[^?@]*)", re.ASCII | re.DOTALL)
 
 
 class Shown(Struct, frozen=True):

@@ -1,0 +1,94 @@
+import pytest
+
+from mcpward.config.address import (
+    Address,
+    is_loopback,
+    parse_address,
+    parse_allowed_host,
+    parse_host,
+    parse_origin,
+    parse_url,
+)
+
+
+def test_an_address_is_a_host_and_a_port():
+    assert parse_address("127.0.0.1:8000") == Address("127.0.0.1", 8000)
+    assert parse_address("[::1]:0") == Address("::1", 0)
+    assert str(parse_address("[::1]:80")) == "[::1]:80"
+
+
+@pytest.mark.parametrize(
+    "text", ["8000", ":8000", "localhost", "::1:8000", "a:65536", "a:-1", "a:80a", "a b:80", "a:٣", "http://a:80"]
+)
+def test_what_is_no_address_is_refused(text):
+    with pytest.raises(ValueError):
+        parse_address(text)
+
+
+@pytest.mark.parametrize(
+    "host,yes",
+    [
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("localhost.evil", False),
+        ("10.0.0.1", False),
+    ],
+)
+def test_only_this_machine_is_loopback(host, yes):
+    assert is_loopback(host) is yes
+
+
+def test_the_unspecified_address_is_a_wildcard():
+    assert parse_address("0.0.0.0:1").is_wildcard
+    assert parse_address("[::]:1").is_wildcard
+    assert not parse_address("example.com:1").is_wildcard
+
+
+@pytest.mark.parametrize("text", ["*", "*.example.com", "a..b", "-a", "a/b", "a@b", "", "a b"])
+def test_a_wildcard_is_no_host(text):
+    with pytest.raises(ValueError):
+        parse_host(text)
+    with pytest.raises(ValueError):
+        parse_allowed_host(text)
+
+
+def test_an_allowed_host_is_kept_as_a_host_header_says_it():
+    assert parse_allowed_host("MCP.Example.com") == "mcp.example.com"
+    assert parse_allowed_host("a:81") == "a:81"
+    assert parse_allowed_host("[::1]") == "[::1]"
+    assert parse_allowed_host("[::1]:81") == "[::1]:81"
+
+
+def test_a_public_url_is_absolute_and_https():
+    assert parse_url("https://MCP.example.com/") == "https://mcp.example.com"
+    assert parse_url("http://127.0.0.1:8000") == "http://127.0.0.1:8000"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://example.com",
+        "example.com",
+        "https://u:p@example.com",
+        "https://a?x",
+        "https://a#x",
+        "ftp://a",
+        "https://",
+        "https://a:99999",
+        "https://a b",
+        "javascript:alert(1)",
+    ],
+)
+def test_other_urls_are_refused(text):
+    with pytest.raises(ValueError):
+        parse_url(text)
+
+
+@pytest.mark.parametrize("text", ["*", "null", "https://a/b", "a.example", "https://u@a", "https://a?x"])
+def test_an_origin_has_no_path_and_is_no_wildcard(text):
+    with pytest.raises(ValueError):
+        parse_origin(text)

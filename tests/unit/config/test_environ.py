@@ -1,0 +1,83 @@
+import pytest
+
+from mcpward.config.load import load
+from mcpward.core.errors import Misconfigured
+
+
+def whats(env):
+    with pytest.raises(Misconfigured) as caught:
+        load(None, env)
+    return [(finding.where, finding.what, finding.hint) for finding in caught.value.findings]
+
+
+def test_every_type_is_read(tmp_path):
+    settings = load(
+        None,
+        {
+            "MCPWARD_SITE__BEHIND_TLS_PROXY": "true",
+            "MCPWARD_SITE__TRUSTED_PROXIES": "10.0.0.0/8, 192.168.0.1",
+            "MCPWARD_SITE__DRAIN_S": "2.5",
+            "MCPWARD_SITE__METRICS_LISTEN": "",
+            "MCPWARD_HTTP__MAX_BODY": "1 MiB",
+            "MCPWARD_SERVERS__MY_ORDERS__SOURCE": "a:b",
+            "MCPWARD_SERVERS__MY_ORDERS__LIMITS__READ": "5/second",
+            "MCPWARD_SERVERS__MY_ORDERS__LIMITS__REPEAT": "",
+        },
+    )
+    assert settings.site.behind_tls_proxy is True
+    assert [str(network) for network in settings.site.trusted_proxies] == ["10.0.0.0/8", "192.168.0.1/32"]
+    assert settings.site.drain_s == 2.5
+    assert settings.site.metrics_address is None
+    assert settings.http.max_body == 2**20
+    assert settings.servers["my-orders"].limits.read.count == 5
+    assert settings.servers["my-orders"].limits.repeat is None
+
+
+@pytest.mark.parametrize("name", ["MCPWARD_SITE_LISTEN", "MCPWARD_LOG_LEVEL"])
+def test_one_underscore_too_few_is_told(name):
+    ((where, what, hint),) = whats({name: "x"})
+    assert (where, what) == (name, "unknown variable")
+    assert hint == f"did you mean {name.replace('_', '__').replace('MCPWARD__', 'MCPWARD_')}?"
+
+
+def test_what_kubernetes_sets_is_left_alone():
+    load(
+        None,
+        {
+            "MCPWARD_PORT": "tcp://1",
+            "MCPWARD_SERVICE_HOST": "1",
+            "MCPWARD_HTTP_PORT_80_TCP_ADDR": "1",
+            "MCPWARD_HTTP_SERVICE_PORT": "1",
+        },
+    )
+
+
+def test_variables_of_other_rooms_are_left_alone():
+    load(None, {"MCPWARD_MASTER_KEY": "x", "MCPWARD_KEY": "y", "PATH": "z"})
+
+
+def test_a_wrong_value_names_its_variable():
+    ((where, what, _),) = whats({"MCPWARD_SITE__WORKERS": "two"})
+    assert (where, what) == ("MCPWARD_SITE__WORKERS", "site.workers: must be a whole number")
+
+
+def test_a_secret_may_stand_in_a_file(tmp_path):
+    (tmp_path / "url").write_text("sqlite:////somewhere/x.db\n")
+    assert load(None, {"MCPWARD_STORE__URL_FILE": str(tmp_path / "url")}).store.url == "sqlite:////somewhere/x.db"
+
+
+def test_a_secret_file_that_is_missing_or_doubled_is_told(tmp_path):
+    ((where, _, _),) = whats({"MCPWARD_STORE__URL_FILE": str(tmp_path / "no")})
+    assert where == "MCPWARD_STORE__URL_FILE"
+    found = whats({"MCPWARD_STORE__URL_FILE": "x", "MCPWARD_STORE__URL": "sqlite:////x/y.db"})
+    assert [what for _, what, _ in found] == ["both MCPWARD_STORE__URL and MCPWARD_STORE__URL_FILE are set"]
+
+
+def test_no_value_is_quoted_back():
+    canary = "canary-7d1f"
+    env = {
+        "MCPWARD_STORE__URL": f"postgresql://u:{canary}@h/d",
+        "MCPWARD_SITE__LISTEN": canary,
+        "MCPWARD_SITE__NO": canary,
+    }
+    assert canary not in repr(whats(env))

@@ -1,0 +1,163 @@
+from pathlib import Path
+
+import pytest
+
+from mcpward.config.load import load, read
+from mcpward.core.errors import Misconfigured
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "mcpward.toml"
+    path.write_text(text)
+    return path
+
+
+def findings(path, env=None, overrides=None):
+    with pytest.raises(Misconfigured) as caught:
+        load(path, env or {}, overrides)
+    return caught.value.findings
+
+
+def test_without_anything_it_is_closed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = load(None, {})
+    assert settings.site.address.is_loopback
+    assert settings.servers == {}
+    assert settings.store.url == f"sqlite:///{tmp_path}/.mcpward/mcpward.db"
+    assert load(None, {}, {"servers.a.source": "tools.py"}).servers["a"].mode == "api-key"
+
+
+def test_later_layers_win(tmp_path):
+    path = write(tmp_path, '[site]\nlisten = "127.0.0.1:1"\nworkers = 2\ndrain_s = 5\n')
+    env = {"MCPWARD_SITE__WORKERS": "3", "MCPWARD_SITE__LISTEN": "127.0.0.1:2"}
+    loaded = read(path, env, {"site.listen": "127.0.0.1:3"})
+    site = loaded.settings.site
+    assert (site.listen, site.workers, site.drain_s) == ("127.0.0.1:3", 3, 5.0)
+    layers = {key: origin.layer for key, origin in loaded.origins.items()}
+    assert layers == {"site.listen": "flag", "site.workers": "env", "site.drain_s": "file"}
+    assert loaded.origins["site.drain_s"].where == f"{path}:4"
+
+
+def test_every_problem_is_told_at_once_with_line_and_spelling(tmp_path):
+    path = write(
+        tmp_path,
+        """[site]
+lisen = "127.0.0.1:1"
+workers = "2"
+[srvers.a]
+source = "x"
+[servers.orders]
+source = "tools.py"
+mode = "oauth"
+hosts = "one"
+[servers.orders.limits]
+raed = "1/minute"
+write = "1/fortnight"
+[servers.bare]
+[servers.Bad_Name]
+source = "x.py"
+""",
+    )
+    found = {(Path(f.where).name, f.what): f.hint for f in findings(path, {"MCPWARD_HTTP__MAX_BODI": "1"})}
+    assert found["mcpward.toml:2", "unknown key 'site.lisen'"] == "did you mean 'listen'?"
+    assert found["mcpward.toml:4", "unknown key 'srvers'"] == "did you mean 'servers'?"
+    assert found["mcpward.toml:11", "unknown key 'servers.orders.limits.raed'"] == "did you mean 'read'?"
+    assert found["MCPWARD_HTTP__MAX_BODI", "unknown key 'http.max_bodi'"] == "did you mean 'max_body'?"
+    lines = {place for place, _ in found}
+    assert {f"mcpward.toml:{n}" for n in (2, 3, 4, 8, 9, 11, 12, 13, 14)} <= lines
+    assert len(found) == 10
+
+
+def test_a_broken_rule_is_told_beside_a_wrong_key(tmp_path):
+    path = write(tmp_path, '[site]\nlisten = "0.0.0.0:1"\npublic_url = "https://a.example"\n[http]\nnonsense = 1\n')
+    whats = [finding.what for finding in findings(path)]
+    assert whats[0] == "unknown key 'http.nonsense'"
+    assert "in clear" in whats[1]
+
+
+def test_a_misspelt_key_is_not_reported_as_missing_too(tmp_path):
+    path = write(tmp_path, '[site]\nlisten = "10.0.0.1:1"\nbehind_tls_prox = true\n')
+    assert [finding.what for finding in findings(path)] == ["unknown key 'site.behind_tls_prox'"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[site",
+        "a = 1\na = 2\n",
+        "a = \n",
+        '[site]\nlisten = "\x01"\n',
+        "x = " + "[" * 5000,
+        "[site]\n[site]\n",
+        "x = 'a\n",
+    ],
+)
+def test_what_is_not_toml_is_one_finding(tmp_path, text):
+    (finding,) = findings(write(tmp_path, text))
+    assert finding.what.startswith("not valid TOML: ")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe[\x00", b"\x80", b"#" * (2**20 + 1)])
+def test_a_file_that_is_no_text_is_refused(tmp_path, content):
+    path = tmp_path / "mcpward.toml"
+    path.write_bytes(content)
+    assert len(findings(path)) == 1
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    (finding,) = findings(tmp_path / "no.toml")
+    assert finding.what == "the configuration file cannot be read"
+
+
+def test_paths_in_the_file_start_from_its_folder(tmp_path, monkeypatch):
+    (tmp_path / "etc").mkdir()
+    write(tmp_path / "etc", '[site]\ndata = "d"\n[store]\nurl = "sqlite:///x.db"\n[servers.a]\nsource = "t.py"\n')
+    monkeypatch.chdir(tmp_path)
+    settings = load(Path("etc/mcpward.toml"), {}, {"servers.b.source": "t.py", "servers.c.source": "pkg.mod:server"})
+    assert settings.site.data == tmp_path / "etc" / "d"
+    assert settings.store.url == f"sqlite:///{tmp_path}/etc/x.db"
+    assert settings.servers["a"].source == str(tmp_path / "etc" / "t.py")
+    assert settings.servers["b"].source == str(tmp_path / "t.py")
+    assert settings.servers["c"].source == "pkg.mod:server"
+
+
+def test_the_default_database_follows_the_data_folder(tmp_path):
+    settings = load(write(tmp_path, '[site]\ndata = "d"\n'), {})
+    assert settings.store.url == f"sqlite:///{tmp_path}/d/mcpward.db"
+
+
+def test_one_server_can_be_served_alone(tmp_path):
+    path = write(tmp_path, '[servers.a]\nsource = "a.py"\n[servers.b]\nsource = "b.py"\nmode = "public"\n')
+    assert set(read(path, {}, {}, only="a").settings.servers) == {"a"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'workers = "2"',
+        "workers = true",
+        "workers = 0",
+        "drain_s = nan",
+        "drain_s = inf",
+        "workers = 1.0",
+        "behind_tls_proxy = 1",
+        "listen = 8000",
+        "allowed_hosts = [1]",
+        'allowed_hosts = ["*"]',
+        'trusted_proxies = ["10.0.0.1/8"]',
+        'data = ""',
+        'public_url = ""',
+        "drain_s = -1",
+    ],
+)
+def test_nothing_is_coerced(tmp_path, text):
+    (finding,) = findings(write(tmp_path, f"[site]\n{text}\n"))
+    assert finding.where.endswith(":2")
+    assert finding.what.startswith(f"site.{text.split()[0]}")
+
+
+def test_settings_are_frozen(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = load(None, {})
+    with pytest.raises(ValueError, match="frozen"):
+        settings.site.workers = 2

@@ -1,0 +1,93 @@
+import pytest
+
+from mcpward.config.load import load
+from mcpward.config.rules import RULES
+from mcpward.core.errors import Misconfigured
+
+OPEN = {"site.listen": "0.0.0.0:8000", "site.public_url": "https://mcp.example.com"}
+
+
+def keyed(**more):
+    return {"servers.a.source": "m:a"} | {key.replace("__", "."): value for key, value in more.items()}
+
+
+def whats(overrides):
+    with pytest.raises(Misconfigured) as caught:
+        load(None, {}, overrides)
+    return [finding.what + " | " + finding.hint for finding in caught.value.findings]
+
+
+def test_a_key_in_clear_does_not_start():
+    (told,) = whats(OPEN | keyed())
+    assert "credentials would travel in clear" in told
+    assert "behind_tls_proxy = true" in told
+    assert load(None, {}, OPEN | keyed(site__behind_tls_proxy=True))
+
+
+def test_an_unlisted_url_is_a_credential_too():
+    assert whats(OPEN | keyed(servers__a__mode="unlisted"))
+
+
+def test_tls_makes_a_key_fit_to_travel(tmp_path):
+    for name in ("cert", "key"):
+        (tmp_path / name).write_text("x")
+    assert load(None, {}, OPEN | keyed(site__tls_cert=str(tmp_path / "cert"), site__tls_key=str(tmp_path / "key")))
+
+
+@pytest.mark.parametrize("proxy", [True, False])
+def test_public_on_the_network_needs_a_typed_yes(proxy):
+    public = OPEN | keyed(servers__a__mode="public", site__behind_tls_proxy=proxy)
+    (told,) = whats(public)
+    assert "server a is public" in told
+    assert "allow_unauthenticated = true" in told
+    assert load(None, {}, public | {"site.allow_unauthenticated": True})
+
+
+def test_the_typed_yes_for_public_does_not_cover_a_key_beside_it():
+    mixed = OPEN | keyed(servers__a__mode="public", servers__b__source="m:b", site__allow_unauthenticated=True)
+    (told,) = whats(mixed)
+    assert "in clear" in told
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:1", "localhost:1", "[::1]:1"])
+def test_loopback_needs_neither(listen):
+    assert load(None, {}, keyed(site__listen=listen, servers__a__mode="public"))
+
+
+def test_a_half_tls_pair_and_an_unreadable_file_are_told(tmp_path):
+    told = whats(keyed(site__tls_cert=str(tmp_path / "no.pem")))
+    assert any("tls_key is missing" in one for one in told)
+    assert any("cannot be read" in one for one in told)
+
+
+def test_a_wildcard_bind_needs_a_name():
+    (told,) = whats({"site.listen": "[::]:1", "site.behind_tls_proxy": True} | keyed())
+    assert "public_url" in told
+
+
+def test_a_host_leads_to_one_server():
+    (told,) = whats(
+        keyed(servers__b__source="m:b") | {"servers.a.hosts": ["x.example"], "servers.b.hosts": ["X.example"]}
+    )
+    assert "leads to server a already" in told
+
+
+def test_metrics_stand_apart():
+    assert whats(keyed(site__metrics_listen="127.0.0.1:8000"))
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:p@h/d", "sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:////a/", "redis://x", "x"]
+)
+def test_only_a_database_on_disk_is_accepted(url):
+    assert whats({"store.url": url})
+
+
+def test_oauth_and_redis_are_not_available_yet():
+    (told,) = whats(keyed(servers__a__mode="oauth"))
+    assert "not available yet" in told
+    assert whats({"limits.counters": "redis://x"})
+
+
+def test_every_rule_has_a_sentence():
+    assert all(rule.__doc__ for rule in RULES)
