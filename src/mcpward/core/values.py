@@ -100,6 +100,7 @@ class Call(Struct, frozen=True, kw_only=True, eq=False):
 
     ``target`` is the tool's name, the prompt's name or the resource's URI (empty where there is none).
     ``arguments`` are the raw JSON bytes of ``params.arguments``, exactly as they came (None when absent).
+    ``introduction`` is what the answer says of the server (modern era), encoded by protocol for its own reply.
     """
 
     arrival: Arrival
@@ -117,6 +118,7 @@ class Call(Struct, frozen=True, kw_only=True, eq=False):
     trace: Mapping[str, str] = {}
     capabilities: Mapping[str, Any] = {}
     session: str | None = None
+    introduction: bytes = b""
 
 
 class Tool(Struct, frozen=True, kw_only=True, eq=False):
@@ -188,6 +190,9 @@ class Wire(Protocol):
         """Send one clean JSON-RPC notification. Dropped without an error when the caller has gone."""
         ...
 
-    def cancel_on_disconnect(self) -> None:
-        """Make the caller's going away cancel the call (modern era; never legacy)."""
+    def begin(self, *, cancel_on_disconnect: bool) -> None:
+        """Say that the work starts: from here on the answer may become a stream, with comments to keep it alive.
+
+        ``cancel_on_disconnect`` makes the caller's going away cancel the call (modern era; never legacy).
+        """
         ...

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
-from mcpward.core.values import Call, Principal, Tool
+from mcpward.core.values import Call, Kind, Principal, Tool
 from mcpward.policy.rule import RULES
 
 
@@ -35,17 +35,16 @@ class Policy:
     def __init__(self, registries: Mapping[str, Registry]) -> None:
         self._registries = dict(registries)
 
-    def find(self, call: Call) -> Tool:
-        """Give the tool that a call names, if its principal may use it. Raises :class:`Refusal` (tool-unknown)."""
-        registry = self._registries.get(call.arrival.server)
-        return self.require(call, registry.find(call.target) if registry is not None else None)
-
-    def require(self, call: Call, tool: Tool | None) -> Tool:
-        """Let the call pass or refuse it.
+    def require(self, call: Call) -> Tool | None:
+        """Give the tool that a call names, if its principal may use it; None for a call that names none.
 
         Raises :class:`Refusal` (tool-unknown): one answer for a tool that is not there and one that the caller may not
         use, so that nobody learns the names of hidden tools (attack 66).
         """
+        if call.kind is not Kind.TOOL:
+            return None
+        registry = self._registries.get(call.arrival.server)
+        tool = registry.find(call.target) if registry is not None else None
         if tool is None:
             raise Refusal(Reason.TOOL_UNKNOWN, "no such tool")
         decision = self.decide(call.principal, tool)

@@ -5,8 +5,8 @@ from typing import Any, Final
 from msgspec.json import Encoder
 
 from mcpward.core.values import Call, Reply
+from mcpward.protocol import reply
 from mcpward.protocol.methods import DISCOVER, INITIALIZE, ServerInfo
-from mcpward.protocol.reply import Replies, introduction
 from mcpward.protocol.session import Sessions
 from mcpward.protocol.versions import LATEST_LEGACY, LEGACY, SESSION_HEADER, SUPPORTED
 
@@ -14,26 +14,26 @@ _encode = Encoder().encode
 _EMPTY: Final = b"{}"
 
 
-def lifecycle(call: Call, server: ServerInfo, sessions: Sessions, replies: Replies) -> Reply:
+def lifecycle(call: Call, server: ServerInfo, sessions: Sessions) -> Reply:
     """Answer a lifecycle request that the room has read before."""
     if call.method == INITIALIZE:
-        return _initialize(call, server, sessions, replies)
+        return _initialize(call, server, sessions)
     if call.method == DISCOVER:
-        return replies.catalogue(call, _discover(server))
-    return replies.catalogue(call, _EMPTY)  # ping
+        return reply.catalogue(call, _discover(server))
+    return reply.catalogue(call, _EMPTY)  # ping
 
 
-def _initialize(call: Call, server: ServerInfo, sessions: Sessions, replies: Replies) -> Reply:
+def _initialize(call: Call, server: ServerInfo, sessions: Sessions) -> Reply:
     """Negotiate as the lifecycle page says: the client's version if it is served, else the newest legacy one."""
     wanted = call.params["protocolVersion"]
     version = wanted if wanted in LEGACY else LATEST_LEGACY
     result = {
         "protocolVersion": version,
         "capabilities": _capabilities(server),
-        "serverInfo": introduction(server),
+        "serverInfo": reply.implementation(server),
     } | _instructions(server)
     token = sessions.issue(call.principal, version, call.params["clientInfo"])
-    return replies.catalogue(call, _encode(result), headers=((SESSION_HEADER, token.encode("ascii")),))
+    return reply.catalogue(call, _encode(result), headers=((SESSION_HEADER, token.encode("ascii")),))
 
 
 def _discover(server: ServerInfo) -> bytes:

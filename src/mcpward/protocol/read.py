@@ -11,11 +11,10 @@ from mcpward.core.errors import Refusal
 from mcpward.core.jsonio import DEFAULT_BOUNDS, Bounds
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Arrival, Call, Era, Kind, Principal, Reply
-from mcpward.protocol import answer, meta
+from mcpward.protocol import answer, meta, reply
 from mcpward.protocol.decode import Message, decode, raw_arguments
 from mcpward.protocol.headers import require_agreement, require_single
 from mcpward.protocol.methods import END_SESSION, INITIALIZE, ServerInfo, require_params, table, target
-from mcpward.protocol.reply import Replies
 from mcpward.protocol.session import Session, Sessions
 from mcpward.protocol.versions import LEGACY, MODERN, SESSION_HEADER, SUPPORTED, VERSION_HEADER, VERSION_KEY
 
@@ -25,13 +24,13 @@ _LEGACY_HEADERS: Final = {version.encode(): version for version in LEGACY}
 
 
 class Protocol:
-    """Reads what comes in and answers what is the protocol's own. ``reply`` writes all other answers."""
+    """Reads what comes in, and answers what is the protocol's own; ``reply.py`` writes all other answers."""
 
     def __init__(self, servers: Mapping[str, ServerInfo], sessions: Sessions, bounds: Bounds = DEFAULT_BOUNDS) -> None:
         self.sessions: Final = sessions
-        self.reply: Final = Replies(servers)
         self._servers = dict(servers)
         self._bounds = bounds
+        self._introductions = {name: reply.introduction(server) for name, server in servers.items()}
         self._methods = {
             (name, era): table(server, era) for name, server in servers.items() for era in (Era.LEGACY, Era.MODERN)
         }
@@ -62,12 +61,12 @@ class Protocol:
     def answer(self, call: Call) -> Reply:
         """Answer a call of the kinds lifecycle and notification; ``session/delete`` ends the session here."""
         if call.kind is Kind.NOTIFICATION:
-            return self.reply.accepted()
+            return reply.accepted()
         if call.method == END_SESSION:
             if call.session is not None:
                 self.sessions.end(call.session)
-            return self.reply.ended()
-        return answer.lifecycle(call, self._servers[call.arrival.server], self.sessions, self.reply)
+            return reply.ended()
+        return answer.lifecycle(call, self._servers[call.arrival.server], self.sessions)
 
     def _read_modern(self, arrival: Arrival, principal: Principal, message: Message, said: Mapping[str, Any]) -> Call:
         """The ladder of 2026-07-28: first failing rung wins, agreement before support."""
@@ -141,6 +140,7 @@ class Protocol:
             trace=meta.trace(said),
             capabilities=declared,
             session=session,
+            introduction=self._introductions[arrival.server] if is_modern else b"",
         )
 
     def _session(self, arrival: Arrival, principal: Principal, version: bytes | None) -> Session:

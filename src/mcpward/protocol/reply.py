@@ -5,7 +5,6 @@ in the table, not in the public facts and not in an outcome has no road to the w
 """
 
 import math
-from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec.json import Encoder
@@ -46,70 +45,71 @@ _FAILED: Final = (500, -32603)
 _MAX_ECHO: Final = 256
 
 
-class Replies:
-    """Writes the answers of all servers. What is the same in every answer of a server was encoded at the start."""
-
-    def __init__(self, servers: Mapping[str, ServerInfo]) -> None:
-        self._modern = {
-            name: b',"result":{"resultType":"complete","_meta":{"%b":%b}'
-            % (SERVER_KEY.encode(), _encode(introduction(server)))
-            for name, server in servers.items()
-        }
-
-    def result(self, call: Call, outcome: Outcome) -> Reply:
-        """Give the answer of a tool call. ``outcome.body`` is one JSON object, compactly encoded."""
-        return Reply(status=200, body=self._result(call, outcome.body))
-
-    def catalogue(self, call: Call, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:
-        """Give the answer of any other request; ``body`` is its result, compact, without the modern extras."""
-        if call.era is Era.MODERN and (ttl_ms := _CACHED.get(call.method)) is not None:
-            # Lists depend on the credential; a shared cache would show one caller's tools to another (trap T20).
-            scope = b"public" if call.principal.way is Way.ANONYMOUS else b"private"
-            hints = b',"ttlMs":%d,"cacheScope":"%b"' % (ttl_ms, scope)
-            return Reply(status=200, headers=headers, body=self._result(call, body, hints))
-        return Reply(status=200, headers=headers, body=self._result(call, body))
-
-    def accepted(self) -> Reply:
-        """Give the answer of a notification: 202, nothing more."""
-        return _ACCEPTED
-
-    def ended(self) -> Reply:
-        """Give the answer of a session's end: 200, nothing more."""
-        return _ENDED
-
-    def refusal(self, no: Refusal, call: Call | None = None, rpc_id: int | str | None = None) -> Reply:
-        """Give the answer of a refusal of the channels RPC and TOOL.
-
-        The id is the call's, else ``rpc_id``, else what the refusal knows. A refusal of the tool channel is a result
-        with ``isError`` where a tool was called, so that the model can mend its call; elsewhere it is an error.
-        """
-        row = WIRE[no.reason]
-        if row.channel is Channel.TOOL and call is not None and call.kind is Kind.TOOL:
-            body = self._result(call, _tool_body(no, row.sentence))
-            return _reply(no, 200, body)
-        identity = call.id if call is not None else rpc_id if rpc_id is not None else no.facts.get("rpc_id")
-        status, code = _status_and_code(no, call)
-        error = {"code": code, "message": row.sentence, "data": _data(no, call)}
-        return _reply(no, status, _encode({"jsonrpc": "2.0", "id": identity, "error": error}))
-
-    def _result(self, call: Call, body: bytes, hints: bytes = b"") -> bytes:
-        head = b'{"jsonrpc":"2.0","id":%d' % call.id if type(call.id) is int else _text_head(call.id)
-        if call.era is Era.LEGACY:
-            return b'%b,"result":%b}' % (head, body)
-        comma = b"," if len(body) > 2 else b""
-        return b"%b%b%b%b%b}" % (head, self._modern[call.arrival.server], hints, comma, body[1:])
+def result(call: Call, outcome: Outcome, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:
+    """Give the answer of a tool call. ``outcome.body`` is one JSON object, compactly encoded."""
+    return Reply(status=200, headers=headers, body=_result(call, outcome.body))
 
 
-def introduction(server: ServerInfo) -> dict[str, str]:
+def catalogue(call: Call, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:
+    """Give the answer of any other request; ``body`` is its result, compact, without the modern extras."""
+    if call.era is Era.MODERN and (ttl_ms := _CACHED.get(call.method)) is not None:
+        # Lists depend on the credential; a shared cache would show one caller's tools to another (trap T20).
+        scope = b"public" if call.principal.way is Way.ANONYMOUS else b"private"
+        hints = b',"ttlMs":%d,"cacheScope":"%b"' % (ttl_ms, scope)
+        return Reply(status=200, headers=headers, body=_result(call, body, hints))
+    return Reply(status=200, headers=headers, body=_result(call, body))
+
+
+def accepted() -> Reply:
+    """Give the answer of a notification: 202, nothing more."""
+    return _ACCEPTED
+
+
+def ended() -> Reply:
+    """Give the answer of a session's end: 200, nothing more."""
+    return _ENDED
+
+
+def refusal(no: Refusal, call: Call | None = None, rpc_id: int | str | None = None) -> Reply:
+    """Give the answer of a refusal of the channels RPC and TOOL.
+
+    The id is the call's, else ``rpc_id``, else what the refusal knows. A refusal of the tool channel is a result with
+    ``isError`` where a tool was called, so that the model can mend its call; elsewhere it is an error.
+    """
+    row = WIRE[no.reason]
+    if row.channel is Channel.TOOL and call is not None and call.kind is Kind.TOOL:
+        return _reply(no, 200, _result(call, _tool_body(no, row.sentence)))
+    identity = call.id if call is not None else rpc_id if rpc_id is not None else no.facts.get("rpc_id")
+    status, code = _status_and_code(no, call)
+    error = {"code": code, "message": row.sentence, "data": _data(no, call)}
+    return _reply(no, status, _encode({"jsonrpc": "2.0", "id": identity, "error": error}))
+
+
+def _result(call: Call, body: bytes, hints: bytes = b"") -> bytes:
+    """Splice the encoded result into its envelope: what a tool gave is encoded once and never read again."""
+    identity = b"%d" % call.id if type(call.id) is int else _encode(call.id)
+    if call.era is Era.LEGACY:
+        return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (identity, body)
+    return b'{"jsonrpc":"2.0","id":%b,"result":{"resultType":"complete","_meta":{%b}%b%b%b}' % (
+        identity,
+        call.introduction,
+        hints,
+        b"," if len(body) > 2 else b"",
+        body[1:],
+    )
+
+
+def introduction(server: ServerInfo) -> bytes:
+    """Give the member of ``_meta`` that every modern result should carry, encoded, for :attr:`Call.introduction`."""
+    return _encode({SERVER_KEY: implementation(server)})[1:-1]
+
+
+def implementation(server: ServerInfo) -> dict[str, str]:
     """Give what the specification calls ``Implementation``."""
     said = {"name": server.name, "version": server.version}
     if server.title:
         said["title"] = server.title
     return said
-
-
-def _text_head(identity: int | str | None) -> bytes:
-    return b'{"jsonrpc":"2.0","id":%b' % _encode(identity)
 
 
 def _tool_body(no: Refusal, sentence: str) -> bytes:
