@@ -1,0 +1,144 @@
+"""Counts and durations, fed from records once per batch, never per request. Plain numbers; no wire format.
+
+Names and attributes follow OpenTelemetry's semantic conventions for MCP (``mcp.server.operation.duration``). Labels
+come from closed lists: what a caller made up (a tool we do not have) counts under ``?``, and when there are too many
+series all further ones share one. So nobody can fill the memory, here or at who scrapes, by inventing names.
+"""
+
+import json
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+from msgspec import Struct
+
+from mcpward.core.values import Kind
+from mcpward.traffic.record import Record, Result
+
+#: Seconds. The conventions name 0.01 to 300; calls here take less, so finer ones come before.
+BOUNDS: Final = (
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
+)  # fmt: skip
+UNKNOWN: Final = "?"
+_MAX_SERIES: Final = 2000
+
+
+class Series(Struct, frozen=True, gc=False):
+    """What one histogram is about. Empty texts are labels that do not apply."""
+
+    server: str
+    method: str
+    tool: str
+    error_type: str
+    version: str
+
+
+_OVERFLOW: Final = Series(UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
+Refused = tuple[str, str]
+"""Server and reason."""
+
+
+class Metrics:
+    """What one process has counted since it started; ``gauges`` are asked when they are read."""
+
+    def __init__(self) -> None:
+        self.durations: dict[Series, list[int]] = {}
+        self.seconds: dict[Series, float] = {}
+        self.refusals: dict[Refused, int] = {}
+        self.lost: dict[Refused, int] = {}
+        self.failed_writes = 0
+        self.gauges: dict[str, Callable[[], float]] = {}
+
+    def observe(self, records: Sequence[Record]) -> None:
+        """Count a batch of records."""
+        for record in records:
+            if record.reason is not None:
+                _count(self.refusals, record)
+            if record.method:
+                self._measure(record)
+
+    def lose(self, record: Record) -> None:
+        """Count a record that found no room: the refusal itself, and that nobody will read of it."""
+        _count(self.lost, record)
+        self.observe((record,))
+
+    def _measure(self, record: Record) -> None:
+        series = _series(record)
+        buckets = self.durations.get(series)
+        if buckets is None:
+            if len(self.durations) >= _MAX_SERIES:
+                series = _OVERFLOW
+            buckets = self.durations.setdefault(series, [0] * (len(BOUNDS) + 1))
+        buckets[bisect_left(BOUNDS, record.duration_s)] += 1
+        self.seconds[series] = self.seconds.get(series, 0.0) + record.duration_s
+
+    # ---- several workers: each writes its numbers to a file, one adds them up -------------------------------------
+
+    def dump(self, path: Path) -> None:
+        """Write a snapshot, whole or not at all."""
+        new = path.with_name(f".{path.name}.new")
+        new.write_text(json.dumps(self._snapshot(), separators=(",", ":")), encoding="utf-8")
+        new.replace(path)
+
+    @classmethod
+    def merge(cls, paths: Iterable[Path]) -> Self:
+        """Add up snapshots. One that cannot be read counts nothing."""
+        total = cls()
+        for path in paths:
+            try:
+                snapshot = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            total._add(snapshot)
+        return total
+
+    def _snapshot(self) -> dict[str, Any]:
+        return {
+            "durations": [
+                [one.server, one.method, one.tool, one.error_type, one.version, self.seconds[one], buckets]
+                for one, buckets in self.durations.items()
+            ],
+            "refusals": [[*key, count] for key, count in self.refusals.items()],
+            "lost": [[*key, count] for key, count in self.lost.items()],
+            "failed_writes": self.failed_writes,
+            "gauges": {name: ask() for name, ask in self.gauges.items()},
+        }
+
+    def _add(self, snapshot: dict[str, Any]) -> None:
+        for *labels, seconds, buckets in snapshot["durations"]:
+            series = Series(*labels)
+            mine = self.durations.setdefault(series, [0] * len(buckets))
+            mine[:] = [a + b for a, b in zip(mine, buckets, strict=True)]
+            self.seconds[series] = self.seconds.get(series, 0.0) + seconds
+        for counts, key in ((self.refusals, "refusals"), (self.lost, "lost")):
+            for server, reason, count in snapshot[key]:
+                counts[server, reason] = counts.get((server, reason), 0) + count
+        self.failed_writes += snapshot["failed_writes"]
+        for name, value in snapshot["gauges"].items():
+            self.gauges[name] = _always(value + (self.gauges[name]() if name in self.gauges else 0))
+
+
+def _always(value: float) -> Callable[[], float]:
+    return lambda: value
+
+
+def _count(counts: dict[Refused, int], record: Record) -> None:
+    key = (record.server, record.reason or "")
+    if key not in counts and len(counts) >= _MAX_SERIES:
+        key = (UNKNOWN, UNKNOWN)
+    counts[key] = counts.get(key, 0) + 1
+
+
+def _series(record: Record) -> Series:
+    tool = "" if record.kind is not Kind.TOOL else record.tool if record.is_listed else UNKNOWN
+    return Series(record.server, record.method, tool, _error_type(record), record.version)
+
+
+def _error_type(record: Record) -> str:
+    """``tool_error`` is what the conventions call a tool result with ``isError``; else the name of the reason."""
+    if record.outcome is Result.OK:
+        return ""
+    if record.reason is not None:
+        return record.reason
+    return "tool_error" if record.outcome is Result.ERROR else record.outcome.value

@@ -1,0 +1,72 @@
+"""The metrics in Prometheus' text format (or OpenMetrics, where the scraper asks for it)."""
+
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from mcpward.traffic.metrics import BOUNDS, Metrics
+
+# OpenTelemetry's attribute names, with dots as underscores.
+_LABELS: Final = ("mcpward_server", "mcp_method_name", "gen_ai_tool_name", "error_type", "mcp_protocol_version")
+_LES: Final = (*(repr(bound) for bound in BOUNDS), "+Inf")
+GAUGES: Final = {
+    "mcpward_calls_in_flight": "requests that have arrived and are not answered yet",
+    "mcpward_traffic_queue_depth": "traffic records that wait to be written",
+    "mcpward_traffic_queue_capacity": "traffic records that may wait before calls are refused",
+}
+
+
+class MetricsCollector(Collector):
+    """Shows one :class:`~mcpward.traffic.metrics.Metrics` to prometheus_client."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        """Give every family once, as it stands now."""
+        yield self._durations()
+        yield self._counts(
+            "mcpward_refusals", "requests that were refused", [(*key, n) for key, n in self._metrics.refusals.items()]
+        )
+        yield self._counts(
+            "mcpward_traffic_records_lost",
+            "refusals whose traffic record found no room",
+            [(*key, n) for key, n in self._metrics.lost.items()],
+        )
+        failed = CounterMetricFamily("mcpward_traffic_write_failures", "batches that the store did not take")
+        failed.add_metric([], self._metrics.failed_writes)
+        yield failed
+        for name, ask in self._metrics.gauges.items():
+            yield GaugeMetricFamily(name, GAUGES.get(name, name), value=ask())
+
+    def _durations(self) -> HistogramMetricFamily:
+        family = HistogramMetricFamily(
+            "mcp_server_operation_duration_seconds",
+            "MCP request or notification duration as observed on the receiver",
+            labels=_LABELS,
+        )
+        for one, buckets in self._metrics.durations.items():
+            labels = [one.server, one.method, one.tool, one.error_type, one.version]
+            counts = list(zip(_LES, map(float, accumulate(buckets)), strict=True))
+            family.add_metric(labels, counts, self._metrics.seconds[one])
+        return family
+
+    @staticmethod
+    def _counts(name: str, text: str, counts: list[tuple[str, str, int]]) -> CounterMetricFamily:
+        family = CounterMetricFamily(name, text, labels=("mcpward_server", "reason"))
+        for server, reason, count in counts:
+            family.add_metric([server, reason], count)
+        return family
+
+
+def render(metrics: Metrics, accept: str = "") -> tuple[bytes, str]:
+    """Give the body and the content type for a scraper that sent this ``Accept``."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(MetricsCollector(metrics))
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type

@@ -1,0 +1,102 @@
+"""A record as a row of the traffic table, fit to keep: redacted, cut, and valid text. Runs in the writer's batch.
+
+Row: id, at, server, method, tool, era, version, way, principal, client, key_id, peer, phase, outcome, reason, error_id,
+status, duration_us, bytes_in, bytes_out, arguments, trace.
+"""
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from mcpward.traffic.record import MAX_NAME, MAX_RAW_ARGUMENTS, Record
+
+_log: Final = logging.getLogger("mcpward.traffic")
+Row = dict[str, Any]
+Redact = Callable[[bytes], bytes]
+
+MAX_ARGUMENTS: Final = 4096
+#: A secret that the cut of the raw arguments split in two is not found any more: this much before the cut goes too.
+_MARGIN: Final = MAX_RAW_ARGUMENTS // 2
+# W3C Trace Context: anything else is not a trace, whatever the field was called.
+_TRACE: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Rows:
+    """Makes rows. Without ``redact`` no arguments are kept: unredacted ones never are."""
+
+    def __init__(self, redact: Redact | None = None) -> None:
+        self._redact = redact
+
+    def of(self, record: Record) -> Row:
+        """Give the row of one record."""
+        who = record.principal
+        era = record.era
+        return {
+            "id": record.id,
+            "at": record.at,
+            "server": text(record.server),
+            "method": text(record.method),
+            "tool": self._name(record),
+            "era": None if era is None else era.value,
+            "version": text(record.version) or None,
+            "way": None if who is None else who.way.value,
+            "principal": None if who is None else text(who.key),
+            "client": None if who is None else text(who.client) or None,
+            "key_id": None if who is None else who.key_id,
+            "peer": text(record.peer),
+            "phase": record.phase,
+            "outcome": record.outcome.value,
+            "reason": record.reason,
+            "error_id": record.error_id,
+            "status": record.status,
+            "duration_us": int(record.duration_s * 1e6),
+            "bytes_in": record.bytes_in,
+            "bytes_out": record.bytes_out,
+            "arguments": self._arguments(record.arguments),
+            "trace": record.trace if record.trace and _TRACE.fullmatch(record.trace) else None,
+        }
+
+    def _name(self, record: Record) -> str | None:
+        """A tool of ours goes by its name; any other name is a stranger's text and may hold anything (attack 85)."""
+        if not record.tool:
+            return None
+        if record.is_listed:
+            return record.tool
+        clean = self._clean(record.tool.encode(errors="replace"))
+        return "?" if clean is None else cut(clean, 4 * MAX_NAME)
+
+    def _arguments(self, raw: bytes | None) -> str | None:
+        clean = None if raw is None else self._clean(raw)
+        if raw is None or clean is None:
+            return None
+        if len(raw) >= MAX_RAW_ARGUMENTS:
+            clean = clean[: max(0, len(clean) - _MARGIN)]
+        return cut(clean)
+
+    def _clean(self, raw: bytes) -> bytes | None:
+        """Redact, or give None: what could not be redacted is not kept, and the record is written all the same."""
+        if self._redact is None:
+            return None
+        try:
+            return self._redact(raw)
+        except Exception as error:  # noqa: BLE001  # its text may quote what was to be redacted, so it is not told
+            _log.error("a traffic record is kept without its texts: redaction failed (%s)", type(error).__name__)
+            return None
+
+
+def cut(utf8: bytes, size: int = MAX_ARGUMENTS) -> str:
+    """Give at most ``size`` bytes of a UTF-8 text, whole characters only; bytes that are none become U+FFFD."""
+    if len(utf8) > size:
+        end = size
+        while end > size - 4 and utf8[end] & 0xC0 == 0x80:
+            end -= 1
+        utf8 = utf8[:end]
+    return text(utf8.decode(errors="replace"))
+
+
+def text(given: str) -> str:
+    """Make a text storable everywhere: no NUL (PostgreSQL has none) and no lone surrogate (UTF-8 has none)."""
+    if given.isascii() and "\0" not in given:
+        return given
+    return given.encode(errors="replace").decode().replace("\0", "\ufffd")
