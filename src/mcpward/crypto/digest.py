@@ -46,7 +46,7 @@ class Pepper:
 
 
 def _hmac_sha256(key: bytes) -> Callable[[bytes], bytes]:
-    """Give HMAC under ``key`` with both first blocks worked out once (RFC 2104 §4): a third of the one-shot call's time."""
+    """Give HMAC under ``key``, both first blocks worked out once (RFC 2104 §4): a third of a one-shot call."""
     padded = key.ljust(_BLOCK, b"\0")
     inner, outer = sha256(padded.translate(_INNER)).copy, sha256(padded.translate(_OUTER)).copy
 

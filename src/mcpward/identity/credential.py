@@ -1,0 +1,41 @@
+"""The credential of a request: found in its headers, by one rule without a second reading (attack 32).
+
+``Authorization: Bearer <token>`` (RFC 6750 §2.1) or ``X-API-Key: <token>``, one of them, once. Query strings and
+bodies are never looked at (attack 29).
+"""
+
+import re
+from typing import Final
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.secret import Secret
+from mcpward.core.values import Arrival
+
+_LONGEST: Final = 512
+# RFC 9110 §11.1: the scheme has no case. RFC 6750 §2.1: one space, then b64token.
+_BEARER: Final = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] ([A-Za-z0-9\-._~+/]+=*)").fullmatch
+_API_KEY: Final = re.compile(rb"([\x21-\x7e]+)").fullmatch
+
+
+def read(arrival: Arrival) -> Secret | None:
+    """Give the one credential of the request, or None where there is none.
+
+    Raises :class:`Refusal`: credential-ambiguous for two, credential-invalid for one that has not the form (an empty
+    one too: a header that is there is never "no credential").
+    """
+    headers = arrival.headers
+    value, match = headers.get(b"authorization"), _BEARER
+    other = headers.get(b"x-api-key")
+    if other is not None:
+        if value is not None:
+            raise Refusal(Reason.CREDENTIAL_AMBIGUOUS, "both authorization and x-api-key")
+        value, match = other, _API_KEY
+    if value is None:
+        return None
+    if arrival.repeated and not arrival.repeated.isdisjoint((b"authorization", b"x-api-key")):
+        raise Refusal(Reason.CREDENTIAL_AMBIGUOUS, "a repeated credential header")
+    found = match(value) if len(value) <= _LONGEST else None
+    if found is None:
+        raise Refusal(Reason.CREDENTIAL_INVALID, "the credential has not the form of one")
+    return Secret(found[1].decode("ascii"), "credential")

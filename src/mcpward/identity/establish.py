@@ -1,0 +1,66 @@
+"""The room's one question: who sent this? Answered by the server's mode alone; no way falls back to another.
+
+Plain and not async: the books are in memory. Called for every request.
+"""
+
+from collections.abc import Callable, Mapping
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.values import Arrival, Principal
+from mcpward.identity import anonymous, credential
+from mcpward.identity.keybook import KeyBook
+from mcpward.identity.mode import Mode
+from mcpward.identity.unlisted import UrlBook
+
+
+class Identity:
+    """``modes`` says for every server of the site how its callers come in."""
+
+    def __init__(self, modes: Mapping[str, Mode], keys: KeyBook, urls: UrlBook) -> None:
+        self._keys = keys
+        self._urls = urls
+        ways: dict[Mode, Callable[[Arrival], Principal]] = {
+            Mode.API_KEY: self._by_key,
+            Mode.UNLISTED: self._by_url,
+            Mode.PUBLIC: self._by_nothing,
+        }
+        self._ways = {server: ways[Mode(mode)] for server, mode in modes.items()}
+
+    def establish(self, arrival: Arrival) -> Principal:
+        """Give the principal that sent ``arrival``.
+
+        Raises :class:`Refusal`: credential-missing, credential-invalid (one answer for unknown, expired, revoked and
+        foreign), credential-ambiguous, route-unknown (unlisted: the secret is wrong), origin-refused (unlisted: a
+        web page holds the secret), identity-unavailable.
+        """
+        way = self._ways.get(arrival.server)
+        if way is None:
+            raise Refusal(Reason.ROUTE_UNKNOWN, "no such server")
+        return way(arrival)
+
+    def _by_key(self, arrival: Arrival) -> Principal:
+        if arrival.path_secret is not None:
+            raise Refusal(Reason.ROUTE_UNKNOWN, "a secret path on a server that has none")
+        shown = credential.read(arrival)
+        if shown is None:
+            raise Refusal(Reason.CREDENTIAL_MISSING)
+        principal = self._keys.verify(shown.reveal(), arrival.server, arrival.peer)
+        if principal is None:
+            raise Refusal(Reason.CREDENTIAL_INVALID, "unknown, expired, revoked or for elsewhere")
+        return principal
+
+    def _by_url(self, arrival: Arrival) -> Principal:
+        secret = arrival.path_secret
+        principal = None if secret is None else self._urls.verify(secret.reveal(), arrival.server)
+        if principal is None:
+            raise Refusal(Reason.ROUTE_UNKNOWN, "the secret path is wrong")
+        # A browser that sends Origin got the URL into a web page: from there it leaks to anybody.
+        if b"origin" in arrival.headers:
+            raise Refusal(Reason.ORIGIN_REFUSED, "an origin on an unlisted server")
+        return principal
+
+    def _by_nothing(self, arrival: Arrival) -> Principal:
+        if arrival.path_secret is not None:
+            raise Refusal(Reason.ROUTE_UNKNOWN, "a secret path on a server that has none")
+        return anonymous.admit(arrival)

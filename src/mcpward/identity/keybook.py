@@ -1,0 +1,146 @@
+"""All API keys of the site in memory, and the decision whether a text is one of them.
+
+Filled by ``refresh``; reads no store. When the snapshot is too old to know of a revocation, nobody is let in.
+"""
+
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
+
+from mcpward.core.clock import Clock
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.values import Principal, Way
+from mcpward.crypto.digest import Pepper
+from mcpward.identity.api_key import parse
+from mcpward.identity.records import EVERY_SERVER, KeyRecord
+
+STALE_AFTER_S: Final = 3.0
+"""A poll every 0.25 s may fail a few times (a locked database) before the snapshot is no longer trusted."""
+
+
+class _Entry:
+    """A record, prepared for the hot path: its end, its networks and its principals, one per server."""
+
+    __slots__ = ("digest", "ends_at", "networks", "principals", "record", "revoked")
+
+    def __init__(self, record: KeyRecord) -> None:
+        self.record = record
+        self.digest = record.digest
+        self.ends_at = record.ends_at
+        self.revoked = record.revoked_at is not None
+        self.networks = _networks(record)
+        self.principals: dict[str, Principal | None] = {}
+
+
+class KeyBook:
+    """Every key by its id. ``used`` collects when each key was used last, for the store to note in batches."""
+
+    def __init__(self, pepper: Pepper, clock: Clock) -> None:
+        self._pepper = pepper
+        self._now = clock.now
+        self._monotonic = clock.monotonic
+        self._entries: dict[str, _Entry] = {}
+        # Compared where the id is unknown, so that both cases do the same work (attack 33).
+        self._nobody = _Entry(KeyRecord(id="", name="", digest=pepper.digest(""), servers=(), created_at=0.0))
+        self.fresh_at = float("-inf")
+        self.used: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def apply(self, records: Iterable[KeyRecord]) -> None:
+        """Take new and changed records into the snapshot."""
+        entries = {record.id: _Entry(record) for record in records}
+        if entries:
+            self._entries.update(entries)
+            for entry in self._entries.values():
+                entry.principals = {}  # a chain of rotations may have become known: its callers keep one identity
+
+    def mark_fresh(self, at: float) -> None:
+        """Note that the snapshot has all that the store held at ``at`` (monotonic clock)."""
+        self.fresh_at = at
+
+    def verify(self, text: str, server: str, peer: str) -> Principal | None:
+        """Give the principal whose key ``text`` is, or None: unknown, revoked, expired, for another server or network.
+
+        Raises :class:`Refusal` (identity-unavailable) when the snapshot is too old to be trusted.
+        """
+        if self._monotonic() - self.fresh_at > STALE_AFTER_S:
+            raise Refusal(Reason.IDENTITY_UNAVAILABLE, "the snapshot of keys is stale")
+        parsed = parse(text)
+        if parsed is None:
+            return None
+        entry = self._entries.get(parsed.id, self._nobody)
+        if not self._pepper.matches(text, entry.digest) or entry is self._nobody:
+            return None
+        # From here on the caller has proved to hold the key: what follows tells others nothing.
+        now = self._now()
+        if entry.revoked or (entry.ends_at is not None and now >= entry.ends_at):
+            return None
+        if entry.networks is not None and not _stands_in(peer, entry.networks):
+            return None
+        try:
+            principal = entry.principals[server]
+        except KeyError:
+            principal = self._admit(entry, server)
+        if principal is not None:
+            self.used[parsed.id] = now
+        return principal
+
+    def _admit(self, entry: _Entry, server: str) -> Principal | None:
+        """Make the principal of a key on a server, once. Servers come from the configuration, so these are few."""
+        record = entry.record
+        if server not in record.servers and EVERY_SERVER not in record.servers:
+            principal = None
+        else:
+            principal = Principal(
+                key="api-key:" + self._root(record),
+                way=Way.API_KEY,
+                server=server,
+                subject=record.name,
+                client=record.name,
+                key_id=record.id,
+                scopes=frozenset(record.scopes),
+                tools=None if record.tools is None else frozenset(record.tools),
+                access=record.access,
+                rate=record.rate,
+            )
+        entry.principals[server] = principal
+        return principal
+
+    def _root(self, record: KeyRecord) -> str:
+        """Follow the rotations back: a rotated key is the same caller, with the same limits and sessions."""
+        seen: Mapping[str, _Entry] = self._entries
+        for _ in range(len(seen)):  # bounded, so that a damaged chain cannot turn in a circle
+            before = seen.get(record.rotated_from or "")
+            if before is None:
+                break
+            record = before.record
+        return record.rotated_from or record.id
+
+
+_Networks = tuple[IPv4Network | IPv6Network, ...]
+
+
+def _networks(record: KeyRecord) -> _Networks | None:
+    """None for any address; a block that cannot be read matches no address, so it never widens a key."""
+    if not record.networks:
+        return None
+    blocks = []
+    for text in record.networks:
+        try:
+            blocks.append(ip_network(text))
+        except ValueError:
+            continue
+    return tuple(blocks)
+
+
+def _stands_in(peer: str, networks: _Networks) -> bool:
+    try:
+        address: IPv4Address | IPv6Address = ip_address(peer)
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped  # ::ffff:192.0.2.1 is how a dual-stack socket spells an IPv4 peer
+    return any(address in network for network in networks)

@@ -1,0 +1,11 @@
+"""How a server lets callers in. A mode belongs to one server, not to the process."""
+
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """The values are the words of the configuration."""
+
+    API_KEY = "api-key"
+    UNLISTED = "unlisted"
+    PUBLIC = "public"

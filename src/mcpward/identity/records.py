@@ -1,0 +1,64 @@
+"""What is kept of an issued credential: never the credential itself."""
+
+from msgspec import Struct
+
+from mcpward.core.scope import Access
+from mcpward.core.values import Rate
+
+EVERY_SERVER = "*"
+
+
+class KeyRecord(Struct, frozen=True, kw_only=True):
+    """One API key. Times are wall-clock seconds; ``revision`` is given by the store at every change.
+
+    ``tools`` is None where the key may use every tool of its servers; ``networks`` are CIDR blocks, none for any
+    address. ``grace_until`` is set when the key was rotated: it lives on until then beside its successor.
+    """
+
+    id: str
+    name: str
+    digest: bytes
+    servers: tuple[str, ...]
+    tools: tuple[str, ...] | None = None
+    scopes: tuple[str, ...] = ()
+    access: Access = Access.READ
+    rate: Rate | None = None
+    networks: tuple[str, ...] = ()
+    created_at: float
+    expires_at: float | None = None
+    last_used_at: float | None = None
+    rotated_from: str | None = None
+    revoked_at: float | None = None
+    grace_until: float | None = None
+    revision: int = 0
+
+    def __repr__(self) -> str:
+        return f"KeyRecord(id={self.id!r}, name={self.name!r}, revision={self.revision})"
+
+    @property
+    def ends_at(self) -> float | None:
+        """The moment from which the key is refused without anybody doing anything more; None where there is none."""
+        return min((at for at in (self.expires_at, self.grace_until) if at is not None), default=None)
+
+    def is_live(self, now: float) -> bool:
+        """Say whether the key opens anything at ``now``: not revoked, and the second of its end not yet reached."""
+        ends_at = self.ends_at
+        return self.revoked_at is None and (ends_at is None or now < ends_at)
+
+
+class UrlRecord(Struct, frozen=True, kw_only=True):
+    """One secret URL of an unlisted server; ``expires_at`` is set when it was rotated."""
+
+    id: str
+    server: str
+    digest: bytes
+    created_at: float
+    expires_at: float | None = None
+    revision: int = 0
+
+    def __repr__(self) -> str:
+        return f"UrlRecord(id={self.id!r}, server={self.server!r}, revision={self.revision})"
+
+    def is_live(self, now: float) -> bool:
+        """Say whether the URL opens the server at ``now``."""
+        return self.expires_at is None or now < self.expires_at

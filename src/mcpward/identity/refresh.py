@@ -1,0 +1,144 @@
+"""Keeps the books of this worker in step with the store that all workers share.
+
+A change made anywhere is seen within one poll; a store that cannot be read leaves the books to go stale, and stale
+books let nobody in. Writes nothing but the times at which keys were used.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Final, Protocol
+
+from mcpward.core.clock import Clock
+from mcpward.core.ended import EndedBook
+from mcpward.identity.keybook import KeyBook
+from mcpward.identity.records import KeyRecord, UrlRecord
+from mcpward.identity.unlisted import UrlBook
+
+_log: Final = logging.getLogger(__name__)
+FLUSH_EVERY_S: Final = 5.0
+
+
+class KeySource(Protocol):
+    """Where keys are kept."""
+
+    async def changed_since(self, revision: int) -> tuple[int, Sequence[KeyRecord]]:
+        """Give the store's revision and the records changed after ``revision``."""
+        ...
+
+    async def touch(self, used: Mapping[str, float]) -> None:
+        """Note when keys were used last."""
+        ...
+
+
+class UrlSource(Protocol):
+    """Where secret URLs are kept."""
+
+    async def changed_since(self, revision: int) -> tuple[int, Sequence[UrlRecord]]:
+        """Give the store's revision and the records changed after ``revision``."""
+        ...
+
+
+class EndedSource(Protocol):
+    """Where ended sessions are kept."""
+
+    async def ended_since(self, revision: int) -> tuple[int, Sequence[tuple[str, float]]]:
+        """Give the store's revision and the sessions ended after ``revision``, with the time to forget them."""
+        ...
+
+    async def prune(self, now: float) -> None:
+        """Forget the sessions whose tokens have run out by themselves."""
+        ...
+
+
+class Refresher:
+    """One background task per worker. ``poll`` and ``flush`` may also be called directly."""
+
+    def __init__(
+        self,
+        *,
+        keys: KeySource,
+        urls: UrlSource,
+        ended: EndedSource,
+        key_book: KeyBook,
+        url_book: UrlBook,
+        ended_book: EndedBook,
+        clock: Clock,
+        interval_s: float = 0.25,
+    ) -> None:
+        self._keys, self._urls, self._ended = keys, urls, ended
+        self._key_book, self._url_book, self._ended_book = key_book, url_book, ended_book
+        self._clock = clock
+        self._interval_s = interval_s
+        self._revisions = [0, 0, 0]
+        self._flushed_at = clock.monotonic()
+        self._is_failing = False
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Fill the books once, so that the first request finds them, then keep them in step.
+
+        Raises what the store raises: a site that cannot read its keys does not open.
+        """
+        await self.poll()
+        self._task = asyncio.create_task(self._run(), name="identity-refresh")
+
+    async def stop(self) -> None:
+        """Stop polling and write what is left to write."""
+        self._stopping.set()
+        if self._task is not None:
+            await self._task
+            self._task = None
+        await self.flush()
+
+    async def poll(self) -> None:
+        """Take every change since the last poll into the books."""
+        revisions = self._revisions
+        at = self._clock.monotonic()  # before asking: a slow answer is as old as its question
+        revisions[0], keys = await self._keys.changed_since(revisions[0])
+        self._key_book.apply(keys)
+        self._key_book.mark_fresh(at)
+        at = self._clock.monotonic()
+        revisions[1], urls = await self._urls.changed_since(revisions[1])
+        self._url_book.apply(urls)
+        self._url_book.mark_fresh(at)
+        revisions[2], ended = await self._ended.ended_since(revisions[2])
+        for session_id, forget_at in ended:
+            self._ended_book.add(session_id, forget_at)
+
+    async def flush(self) -> None:
+        """Write when keys were used last, and forget ended sessions that have run out."""
+        self._flushed_at = self._clock.monotonic()
+        used, self._key_book.used = self._key_book.used, {}
+        try:
+            if used:
+                await self._keys.touch(used)
+        except BaseException:
+            self._key_book.used = used | self._key_book.used  # not written: kept for the next time
+            raise
+        now = self._clock.now()
+        self._ended_book.prune(now)
+        await self._ended.prune(now)
+
+    async def _run(self) -> None:
+        while not self._stopping.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), self._interval_s)
+            await self._turn()
+
+    async def _turn(self) -> None:
+        """Poll, and flush when it is time. A failure is logged once, and again when it is over."""
+        try:
+            await self.poll()
+            if self._clock.monotonic() - self._flushed_at >= FLUSH_EVERY_S:
+                await self.flush()
+        except Exception:  # noqa: BLE001 - whatever the store raises, the books go stale and the next turn tries again
+            if not self._is_failing:
+                _log.warning("the store cannot be read: keys are refused until it can", exc_info=True)
+            self._is_failing = True
+        else:
+            if self._is_failing:
+                _log.warning("the store can be read again")
+            self._is_failing = False

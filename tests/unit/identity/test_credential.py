@@ -1,0 +1,90 @@
+import pytest
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.identity.credential import read
+from support.arrivals import arrival
+
+AUTH, KEY = b"authorization", b"x-api-key"
+
+
+def shown(headers: dict[bytes, bytes], repeated: frozenset[bytes] = frozenset()) -> str | Reason | None:
+    try:
+        secret = read(arrival(headers=headers, repeated=repeated))
+    except Refusal as refusal:
+        return refusal.reason
+    return None if secret is None else secret.reveal()
+
+
+@pytest.mark.parametrize("scheme", [b"Bearer", b"bearer", b"BEARER", b"bEaReR"])
+def test_the_scheme_has_no_case(scheme: bytes) -> None:
+    assert shown({AUTH: scheme + b" token-._~+/1="}) == "token-._~+/1="
+
+
+def test_the_other_header_does_as_well() -> None:
+    assert shown({KEY: b"token"}) == "token"
+
+
+def test_no_header_is_no_credential() -> None:
+    assert shown({b"cookie": b"authorization=Bearer x"}) is None
+    assert shown({}, frozenset({b"cookie"})) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b" ",
+        b"Bearer",
+        b"Bearer ",
+        b"Bearer  a",
+        b"Bearer\ta",
+        b" Bearer a",
+        b"Bearer a ",
+        b"Bearer a b",
+        b"Bearer a\n",
+        b"Bearer a\0",
+        b"Bearer \x7f",
+        b"Bearer a,Bearer b",
+        b"Bearer =",
+        b"Bearer \xc3\xa9",
+        b"Basic YTpi",
+        b"Bearera",
+        b"a",
+        b"Digest x",
+        b"Bearer=a",
+        b"Bearer " + b"a" * 506,
+    ],
+)
+def test_one_rule_and_no_second_reading(value: bytes) -> None:
+    """Attack 32: tabs, several spaces, other schemes, control characters, lists, an empty or an overlong value."""
+    assert shown({AUTH: value}) is Reason.CREDENTIAL_INVALID
+
+
+@pytest.mark.parametrize("value", [b"", b" ", b"a b", b"a\n", b"\ta", b"a\0", b"\xc3\xa9", b"a" * 513])
+def test_the_other_header_has_one_rule_too(value: bytes) -> None:
+    assert shown({KEY: value}) is Reason.CREDENTIAL_INVALID
+
+
+@pytest.mark.parametrize(
+    "headers, repeated",
+    [
+        ({AUTH: b"Bearer a", KEY: b"a"}, frozenset()),
+        ({AUTH: b"", KEY: b""}, frozenset()),
+        ({AUTH: b"Bearer a"}, frozenset({AUTH})),
+        ({KEY: b"a"}, frozenset({KEY, b"cookie"})),
+    ],
+)
+def test_two_credentials_are_refused_even_when_they_are_equal(headers, repeated) -> None:
+    assert shown(headers, repeated) is Reason.CREDENTIAL_AMBIGUOUS
+
+
+def test_the_longest_credential_still_passes() -> None:
+    assert shown({AUTH: b"Bearer " + b"a" * 505}) == "a" * 505
+    assert shown({KEY: b"a" * 512}) == "a" * 512
+
+
+def test_no_refusal_quotes_what_was_sent() -> None:
+    with pytest.raises(Refusal) as refused:
+        read(arrival(headers={AUTH: b"Basic canary-value"}))
+    assert "canary" not in f"{refused.value!r} {refused.value.detail} {refused.value.facts}"

@@ -1,0 +1,93 @@
+import pytest
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.values import Arrival, Way
+from mcpward.crypto.digest import Pepper
+from mcpward.identity.api_key import issue
+from mcpward.identity.establish import Identity
+from mcpward.identity.keybook import KeyBook
+from mcpward.identity.mode import Mode
+from mcpward.identity.unlisted import UrlBook
+from support.arrivals import arrival
+from support.clock import ManualClock
+
+PEPPER, CLOCK = Pepper(b"p" * 32), ManualClock()
+MODES = {"orders": Mode.API_KEY, "people": Mode.API_KEY, "hidden": Mode.UNLISTED, "open": Mode.PUBLIC}
+KEYS, URLS = KeyBook(PEPPER, CLOCK), UrlBook(PEPPER, CLOCK)
+IDENTITY = Identity(MODES, KEYS, URLS)
+_secret, _record = issue(PEPPER, CLOCK, name="ann", servers=["orders"])
+_url, _url_record = URLS.issue("hidden")
+KEY, URL = _secret.reveal(), _url.reveal()
+KEYS.apply([_record])
+URLS.apply([_url_record])
+KEYS.mark_fresh(CLOCK.monotonic())
+URLS.mark_fresh(CLOCK.monotonic())
+BEARER = {b"authorization": b"Bearer " + KEY.encode()}
+
+
+def answer(one: Arrival) -> Way | Reason:
+    try:
+        return IDENTITY.establish(one).way
+    except Refusal as refusal:
+        return refusal.reason
+
+
+def test_each_server_has_its_own_way_in() -> None:
+    assert answer(arrival("orders", headers=BEARER)) is Way.API_KEY
+    assert answer(arrival("hidden", URL)) is Way.UNLISTED
+    assert answer(arrival("open")) is Way.ANONYMOUS
+
+
+def test_no_way_falls_back_to_another() -> None:
+    assert answer(arrival("orders")) is Reason.CREDENTIAL_MISSING
+    assert answer(arrival("orders", headers={b"authorization": b"Bearer "})) is Reason.CREDENTIAL_INVALID
+    assert answer(arrival("orders", URL, headers=BEARER)) is Reason.ROUTE_UNKNOWN
+    assert answer(arrival("open", URL)) is Reason.ROUTE_UNKNOWN
+    assert answer(arrival("hidden", headers=BEARER)) is Reason.ROUTE_UNKNOWN
+    assert answer(arrival("hidden", KEY)) is Reason.ROUTE_UNKNOWN
+    assert answer(arrival("nobody", headers=BEARER)) is Reason.ROUTE_UNKNOWN
+
+
+def test_a_key_of_another_server_is_refused_as_an_unknown_one_is() -> None:
+    """Attack 37: the same reason, detail and facts."""
+    unknown = issue(PEPPER, CLOCK, name="ann", servers=["people"])[0].reveal().encode()
+    said = []
+    for headers in (BEARER, {b"authorization": b"Bearer " + unknown}):
+        with pytest.raises(Refusal) as refused:
+            IDENTITY.establish(arrival("people", headers=headers))
+        said.append((refused.value.reason, refused.value.detail, refused.value.facts))
+    assert said[0] == said[1]
+    assert said[0][0] is Reason.CREDENTIAL_INVALID
+
+
+def test_headers_mean_nothing_where_they_are_not_the_credential() -> None:
+    for headers in (BEARER, {b"authorization": b"nonsense"}, {b"authorization": b"", b"x-api-key": b""}):
+        assert answer(arrival("open", headers=headers)) is Way.ANONYMOUS
+        assert answer(arrival("hidden", URL, headers=headers)) is Way.UNLISTED
+
+
+def test_a_web_page_with_the_secret_url_is_turned_away_and_without_it_learns_nothing() -> None:
+    for origin in (b"https://evil.example", b"null", b"", b"http://127.0.0.1:8000"):
+        assert answer(arrival("hidden", URL, headers={b"origin": origin})) is Reason.ORIGIN_REFUSED
+        assert answer(arrival("hidden", "0" * 48, headers={b"origin": origin})) is Reason.ROUTE_UNKNOWN
+
+
+def test_anonymous_callers_are_counted_under_their_network() -> None:
+    """Attack 107: the bucket, never a header."""
+    one = arrival("open", peer="2001:db8::1", bucket="2001:db8::/64", headers={b"x-forwarded-for": b"192.0.2.9"})
+    assert IDENTITY.establish(one).key == "anonymous:2001:db8::/64"
+
+
+def test_no_principal_holds_the_credential() -> None:
+    for one in (arrival("orders", headers=BEARER), arrival("hidden", URL)):
+        principal = IDENTITY.establish(one)
+        held = repr([getattr(principal, name) for name in principal.__struct_fields__])
+        assert KEY[24:] not in held
+        assert URL not in held
+
+
+def test_a_mode_may_be_given_by_its_word_and_no_other_word_is_one() -> None:
+    assert Identity({"orders": "api-key"}, KEYS, URLS).establish(arrival("orders", headers=BEARER)).way is Way.API_KEY
+    with pytest.raises(ValueError):
+        Identity({"orders": "oauth"}, KEYS, URLS)
