@@ -6,7 +6,7 @@ An open object is written ``dict[str, …]``.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
@@ -25,7 +25,7 @@ Bind = Callable[[bytes], dict[str, Any]]
 class Untitled(GenerateJsonSchema):
     """A JSON schema without the titles that pydantic makes from names: they tell a model nothing and cost tokens."""
 
-    def field_title_should_be_set(self, schema: Any) -> bool:
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  pydantic calls it so
         """Never."""
         return False
 
@@ -52,7 +52,7 @@ class Arguments:
         close(schema)
         return schema
 
-    def bind_strings(self, strings: dict[str, str]) -> dict[str, Any]:
+    def bind_strings(self, strings: Any) -> dict[str, Any]:
         """Turn a mapping of strings into keyword arguments, each read as its parameter's type."""
         values = self._model.__pydantic_validator__.validate_strings(strings).__dict__
         return self._rename(values)
@@ -94,8 +94,8 @@ def _model(
         default = ... if parameter.default is REQUIRED else parameter.default
         if parameter.name in _TAKEN:  # "json", "copy", "schema": fine names for arguments, taken on a model
             renamed[f"argument_{parameter.name}"] = parameter.name
-            annotation = Annotated[parameter.annotation, pydantic.Field(alias=parameter.name)]
-            fields[f"argument_{parameter.name}"] = (annotation, default)
+            aliased = cast("Any", Annotated)[parameter.annotation, pydantic.Field(alias=parameter.name)]
+            fields[f"argument_{parameter.name}"] = (aliased, default)
         else:
             fields[parameter.name] = (parameter.annotation, default)
     try:

@@ -6,8 +6,9 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from mcpward.core.values import Way
-from mcpward.sdk.environment import Environment as Environment
-from mcpward.sdk.environment import env as env
+from mcpward.sdk.environment import env
+
+__all__ = ["Caller", "Context", "Reporter", "env"]
 
 
 class Caller(Struct, frozen=True, kw_only=True):

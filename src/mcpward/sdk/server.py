@@ -131,7 +131,7 @@ class Server:
 
     def resource(
         self,
-        uri: str,
+        uri: Any,
         *,
         name: str | None = None,
         title: str | None = None,
@@ -219,7 +219,8 @@ def _own_name(name: Any, function: Callable[..., Any], kind: str, taken: dict[st
             f"{kind} {own_name!r}: a name has 1 to 128 of the characters A-Z a-z 0-9 _ . -", where(function)
         )
     if own_name in taken:
-        raise AuthoringError(f"{kind} {own_name!r} is declared twice (before: {taken[own_name].where})", where(function))
+        before = taken[own_name].where
+        raise AuthoringError(f"{kind} {own_name!r} is declared twice (before: {before})", where(function))
     return own_name
 
 

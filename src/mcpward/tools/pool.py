@@ -1,0 +1,115 @@
+"""A bounded pool of daemon threads for ``def`` tools. A stuck tool keeps its thread, never the process from ending."""
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import Any
+
+from msgspec import Struct
+
+
+class _Job(Struct, eq=False):
+    function: Callable[[], Any]
+    context: Context
+    future: "asyncio.Future[Any]"
+    loop: asyncio.AbstractEventLoop
+    abandoned: bool = False
+
+
+class Pool:
+    """At most ``size`` functions at once; more wait in order. Threads start as they are needed.
+
+    ``concurrent.futures`` joins its threads when the interpreter ends, so a tool that never returns would keep a
+    stopped server alive; these threads are daemons.
+    """
+
+    def __init__(self, size: int) -> None:
+        if size < 1:
+            raise ValueError("a pool has at least one thread")
+        self._size = size
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._lock = Lock()
+        self._threads = 0
+        self._unfinished = 0
+        self._closed = False
+
+    async def run(self, function: Callable[[], Any]) -> Any:
+        """Run ``function`` in a thread and give what it gives or raises.
+
+        Cancellation gives up waiting at once. A function that has not started never will; one that runs goes on
+        and keeps its thread until it returns: Python cannot stop it.
+
+        Raises:
+            RuntimeError: the pool is closed.
+        """
+        if self._closed:
+            raise RuntimeError("the pool is closed")
+        loop = asyncio.get_running_loop()
+        job = _Job(function, copy_context(), loop.create_future(), loop)
+        with self._lock:
+            # Waiting and running together: counting idle threads instead would race with one that is just waking.
+            self._unfinished += 1
+            starts = self._threads < min(self._unfinished, self._size)
+            self._threads += starts
+        self._jobs.put(job)
+        if starts:
+            Thread(target=self._work, name="mcpward-tool", daemon=True).start()
+        try:
+            return await job.future
+        except asyncio.CancelledError:
+            job.abandoned = True
+            raise
+
+    @property
+    def busy(self) -> int:
+        """Threads that run a function at the moment, abandoned ones included."""
+        return min(self._unfinished, self._threads)
+
+    def close(self) -> None:
+        """Take no more work and let idle threads end. Running functions are not waited for."""
+        self._closed = True
+        for _ in range(self._threads):
+            self._jobs.put(None)
+
+    def _work(self) -> None:
+        while True:
+            job = self._jobs.get()
+            if job is None:
+                return
+            if not job.abandoned:
+                _do(job)
+            del job  # an idle thread holds on to nobody's arguments
+            with self._lock:
+                self._unfinished -= 1
+
+
+def _do(job: _Job) -> None:
+    try:
+        value = job.context.run(job.function)
+    except BaseException as error:  # noqa: BLE001  a thread has nobody above it: the caller hears of everything
+        # A future cannot hold StopIteration, and SystemExit in a thread must not look like the server's own.
+        kept = error if isinstance(error, Exception) and not isinstance(error, StopIteration) else _Ended(error)
+        _tell(job, job.future.set_exception, kept)
+    else:
+        _tell(job, job.future.set_result, value)
+
+
+class _Ended(Exception):
+    """A tool in a thread raised what is not an ordinary exception; ``__cause__`` tells which."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(type(cause).__name__)
+        self.__cause__ = cause
+
+
+def _tell(job: _Job, settle: Callable[[Any], None], value: Any) -> None:
+    def deliver() -> None:
+        if not job.future.done():
+            settle(value)
+
+    try:
+        job.loop.call_soon_threadsafe(deliver)
+    except RuntimeError:  # the loop is closed: the server has stopped, nobody waits
+        return

@@ -1,0 +1,118 @@
+"""Runs one accepted call: in its time, in a thread if the function is sync, with nothing of an exception going out."""
+
+import asyncio
+import sys
+import traceback
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mcpward.core.clock import Clock
+from mcpward.core.errors import Fault, Refusal
+from mcpward.core.ids import error_id
+from mcpward.core.reasons import Reason
+from mcpward.core.values import AcceptedCall, Call, RawResult
+from mcpward.sdk.errors import ToolError
+from mcpward.tools.deadline import Deadline
+from mcpward.tools.pool import Pool
+from mcpward.tools.prompt import Prompt
+from mcpward.tools.report import Notify
+from mcpward.tools.resource import Resource
+from mcpward.tools.stage import Stage
+
+_LONGEST: Final = 16_384
+#: What a tool may raise: ``sys.exit()`` in a tool must not end the server, nor a task group that holds one.
+_BROKEN: Final = (Exception, SystemExit, BaseExceptionGroup)
+
+
+class Runner:
+    """Runs the tools of all servers of a process. ``pool_size`` bounds the threads of sync functions."""
+
+    def __init__(self, pool_size: int, clock: Clock) -> None:
+        self._stage = Stage(Pool(pool_size), clock)
+
+    async def run(self, accepted: AcceptedCall, notify: Notify) -> RawResult:
+        """Run a tool and give its raw result. ``notify`` takes its progress and log messages, not yet clean.
+
+        A sync function that outlives its deadline is answered for in time but goes on in its thread, and keeps that
+        thread from others until it ends: Python cannot stop it.
+
+        Raises:
+            Refusal: tool-timeout; tool-failed with the fact ``error_id`` and the traceback as private detail;
+                output-refused for a result that is not what the tool declares.
+            CancelledError: cancelled from outside.
+        """
+        deadline = Deadline(accepted.tool.deadline_s)
+        try:
+            result: RawResult = await accepted.tool.run(accepted, self._stage, notify)
+        except ToolError as told:
+            if deadline.is_over:
+                raise _too_late(accepted.tool.deadline_s) from None
+            return RawResult(content=[{"type": "text", "text": told.message}], is_error=True)
+        except Refusal:
+            raise
+        except asyncio.CancelledError as stopped:
+            if deadline.cancelled_outside:
+                raise
+            if deadline.is_over:
+                raise _too_late(accepted.tool.deadline_s) from None
+            raise _failed(stopped) from None  # the tool's own doing: a cancelled task that it waited for
+        except _BROKEN as broken:
+            if deadline.is_over:
+                raise _too_late(accepted.tool.deadline_s) from None
+            raise _failed(broken) from None
+        finally:
+            deadline.stop()
+        if deadline.is_over:  # the tool caught its cancellation and gave something back after all: too late
+            raise _too_late(accepted.tool.deadline_s)
+        return result
+
+    async def read(self, call: Call, resource: Resource, notify: Notify) -> dict[str, Any]:
+        """Read a resource and give the result of ``resources/read``.
+
+        Raises:
+            Fault: the function failed or took too long; the detail has the traceback.
+        """
+        return await self._whole(resource.read(call, self._stage, notify), resource.deadline_s)
+
+    async def render(self, call: Call, prompt: Prompt, arguments: Mapping[str, Any], notify: Notify) -> dict[str, Any]:
+        """Make a prompt from its accepted arguments and give the result of ``prompts/get``.
+
+        Raises:
+            Fault: the function failed or took too long; the detail has the traceback.
+        """
+        return await self._whole(prompt.render(call, arguments, self._stage, notify), prompt.deadline_s)
+
+    async def _whole(self, work: Any, deadline_s: float) -> dict[str, Any]:
+        """Resources and prompts have no ``isError`` of their own: whatever goes wrong is a fault."""
+        deadline = Deadline(deadline_s)
+        try:
+            result: dict[str, Any] = await work
+        except asyncio.CancelledError as stopped:
+            if deadline.cancelled_outside:
+                raise
+            raise Fault(error_id(), _trace(stopped)) from None
+        except _BROKEN as broken:
+            raise Fault(error_id(), _trace(broken)) from None
+        finally:
+            deadline.stop()
+        return result
+
+    async def close(self) -> None:
+        """Take no more sync work and close the authors' databases. Running threads are not waited for."""
+        self._stage.pool.close()
+        database = sys.modules.get("mcpward.sdk.database")  # only where an author imported it: SQLAlchemy is heavy
+        if database is not None:
+            await database.close_all()
+
+
+def _too_late(deadline_s: float) -> Refusal:
+    return Refusal(Reason.TOOL_TIMEOUT, f"the deadline of {deadline_s:g} s was over")
+
+
+def _failed(error: BaseException) -> Refusal:
+    return Refusal(Reason.TOOL_FAILED, _trace(error), error_id=error_id())
+
+
+def _trace(error: BaseException) -> str:
+    """Give the traceback's end, which says most. Private: for the log, after redaction there."""
+    return "".join(traceback.format_exception(error))[-_LONGEST:]

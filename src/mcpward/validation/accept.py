@@ -1,0 +1,50 @@
+"""A call whose arguments passed: from the raw bytes, once, without coercion (attacks 73, 77)."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from pydantic import ValidationError
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.values import AcceptedCall, Call, Tool
+from mcpward.validation.numbers import LONG_NUMBER, find_long_integers
+from mcpward.validation.schema import problems_of
+
+_NONE: Final = b"{}"
+
+
+def accept(call: Call, tool: Tool) -> AcceptedCall:
+    """Give the accepted call.
+
+    Raises:
+        Refusal: arguments-invalid with the fact ``problems`` (path and rule each); argument-dangerous from a guard.
+    """
+    raw = bytes(call.arguments) if call.arguments is not None else _NONE
+    return AcceptedCall(call=call, tool=tool, arguments=_bound(tool.bind, raw, Reason.ARGUMENTS_INVALID))
+
+
+def accept_prompt(call: Call, bind: Callable[[bytes], dict[str, Any]]) -> dict[str, Any]:
+    """Give the arguments of ``prompts/get`` as its function takes them.
+
+    Raises:
+        Refusal: params-invalid with the fact ``problems``.
+    """
+    raw = bytes(call.arguments) if call.arguments is not None else _NONE
+    return _bound(bind, raw, Reason.PARAMS_INVALID)
+
+
+def _bound(bind: Callable[[bytes], dict[str, Any]], raw: bytes, reason: Reason) -> dict[str, Any]:
+    if LONG_NUMBER.search(raw) is not None:
+        problems = find_long_integers(raw)
+        if problems:
+            raise Refusal(reason, "an integer does not fit in 64 bits", problems=problems)
+    try:
+        return bind(raw)
+    except ValidationError as error:
+        # Without "from error": its text quotes the values, and a traceback would carry them into the log.
+        problems = problems_of(error)
+    except msgspec.MsgspecError:
+        problems = [{"path": "", "rule": "an object of texts"}]
+    raise Refusal(reason, "the arguments do not fit the schema", problems=problems)
