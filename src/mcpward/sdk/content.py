@@ -4,7 +4,7 @@ Each knows its block as the specification has it (``server/tools``, "Tool Result
 """
 
 from base64 import b64encode
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -12,16 +12,15 @@ _IMAGE_TYPES = {"jpg": "image/jpeg", "svg": "image/svg+xml"}
 _AUDIO_TYPES = {"mp3": "audio/mpeg", "m4a": "audio/mp4"}
 
 
-@runtime_checkable
-class Content(Protocol):
-    """Anything that becomes one content block."""
+class Content(Struct, frozen=True):
+    """What becomes one content block. A class, no Protocol: ``isinstance`` stands on the hot path."""
 
     def block(self) -> dict[str, Any]:
         """Give the block in the protocol's shape."""
-        ...
+        raise NotImplementedError
 
 
-class Text(Struct, frozen=True):
+class Text(Content, frozen=True):
     """One block of text; for a tool that gives several blocks."""
 
     text: str
@@ -31,7 +30,7 @@ class Text(Struct, frozen=True):
         return {"type": "text", "text": self.text}
 
 
-class Image(Struct, frozen=True):
+class Image(Content, frozen=True):
     """A picture: its bytes and its format (``png``, ``jpeg``, …) or whole media type."""
 
     data: bytes
@@ -42,7 +41,7 @@ class Image(Struct, frozen=True):
         return _binary("image", self.data, self.format, _IMAGE_TYPES)
 
 
-class Audio(Struct, frozen=True):
+class Audio(Content, frozen=True):
     """A sound: its bytes and its format (``wav``, ``mp3``, …) or whole media type."""
 
     data: bytes
@@ -53,7 +52,7 @@ class Audio(Struct, frozen=True):
         return _binary("audio", self.data, self.format, _AUDIO_TYPES)
 
 
-class EmbeddedResource(Struct, frozen=True):
+class EmbeddedResource(Content, frozen=True):
     """A whole resource inside a result: its URI and either ``text`` or ``blob``."""
 
     uri: str

@@ -104,5 +104,5 @@ def _wrap(schema: dict[str, Any]) -> dict[str, Any]:
 def _has_content(annotation: Any) -> bool:
     """Say whether a content value may stand anywhere in the annotation."""
     if isinstance(annotation, type) and typing.get_origin(annotation) is None:
-        return annotation is Content or callable(getattr(annotation, "block", None))
+        return issubclass(annotation, Content)
     return any(_has_content(part) for part in typing.get_args(annotation) if part is not ...)
