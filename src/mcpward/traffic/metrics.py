@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
-from msgspec import Struct
-
 from mcpward.core.values import Kind
 from mcpward.traffic.record import Record, Result
 
@@ -22,19 +20,15 @@ BOUNDS: Final = (
 )  # fmt: skip
 UNKNOWN: Final = "?"
 _MAX_SERIES: Final = 2000
+_OVERFLOW: Final = (UNKNOWN,) * 5
+# A notification is accepted whatever its name is, so the name alone is no label.
+_NOTIFICATIONS: Final = frozenset(
+    f"notifications/{word}" for word in ("initialized", "cancelled", "progress", "message", "roots/list_changed")
+)
 
 
-class Series(Struct, frozen=True, gc=False):
-    """What one histogram is about. Empty texts are labels that do not apply."""
-
-    server: str
-    method: str
-    tool: str
-    error_type: str
-    version: str
-
-
-_OVERFLOW: Final = Series(UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
+Series = tuple[str, str, str, str, str]
+"""What one histogram is about: server, method, tool, error type, protocol version; empty where it does not apply."""
 Refused = tuple[str, str]
 """Server and reason."""
 
@@ -43,8 +37,8 @@ class Metrics:
     """What one process has counted since it started; ``gauges`` are asked when they are read."""
 
     def __init__(self) -> None:
-        self.durations: dict[Series, list[int]] = {}
-        self.seconds: dict[Series, float] = {}
+        #: Requests by duration, one number per bound and one for all above; after them, their seconds together.
+        self.durations: dict[Series, list[float]] = {}
         self.refusals: dict[Refused, int] = {}
         self.lost: dict[Refused, int] = {}
         self.failed_writes = 0
@@ -69,9 +63,9 @@ class Metrics:
         if buckets is None:
             if len(self.durations) >= _MAX_SERIES:
                 series = _OVERFLOW
-            buckets = self.durations.setdefault(series, [0] * (len(BOUNDS) + 1))
+            buckets = self.durations.setdefault(series, [0.0] * (len(BOUNDS) + 2))
         buckets[bisect_left(BOUNDS, record.duration_s)] += 1
-        self.seconds[series] = self.seconds.get(series, 0.0) + record.duration_s
+        buckets[-1] += record.duration_s
 
     # ---- several workers: each writes its numbers to a file, one adds them up -------------------------------------
 
@@ -95,10 +89,7 @@ class Metrics:
 
     def _snapshot(self) -> dict[str, Any]:
         return {
-            "durations": [
-                [one.server, one.method, one.tool, one.error_type, one.version, self.seconds[one], buckets]
-                for one, buckets in self.durations.items()
-            ],
+            "durations": [[*series, buckets] for series, buckets in self.durations.items()],
             "refusals": [[*key, count] for key, count in self.refusals.items()],
             "lost": [[*key, count] for key, count in self.lost.items()],
             "failed_writes": self.failed_writes,
@@ -106,11 +97,9 @@ class Metrics:
         }
 
     def _add(self, snapshot: dict[str, Any]) -> None:
-        for *labels, seconds, buckets in snapshot["durations"]:
-            series = Series(*labels)
-            mine = self.durations.setdefault(series, [0] * len(buckets))
+        for server, method, tool, error_type, version, buckets in snapshot["durations"]:
+            mine = self.durations.setdefault((server, method, tool, error_type, version), [0.0] * len(buckets))
             mine[:] = [a + b for a, b in zip(mine, buckets, strict=True)]
-            self.seconds[series] = self.seconds.get(series, 0.0) + seconds
         for counts, key in ((self.refusals, "refusals"), (self.lost, "lost")):
             for server, reason, count in snapshot[key]:
                 counts[server, reason] = counts.get((server, reason), 0) + count
@@ -131,8 +120,12 @@ def _count(counts: dict[Refused, int], record: Record) -> None:
 
 
 def _series(record: Record) -> Series:
-    tool = "" if record.kind is not Kind.TOOL else record.tool if record.is_listed else UNKNOWN
-    return Series(record.server, record.method, tool, _error_type(record), record.version)
+    kind, method, tool = record.kind, record.method, ""
+    if kind is Kind.TOOL:
+        tool = record.tool if record.is_listed else UNKNOWN
+    elif kind is Kind.NOTIFICATION and method not in _NOTIFICATIONS:
+        method = UNKNOWN
+    return (record.server, method, tool, _error_type(record), record.version)
 
 
 def _error_type(record: Record) -> str:

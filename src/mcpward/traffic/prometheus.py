@@ -50,10 +50,8 @@ class MetricsCollector(Collector):
             "MCP request or notification duration as observed on the receiver",
             labels=_LABELS,
         )
-        for one, buckets in self._metrics.durations.items():
-            labels = [one.server, one.method, one.tool, one.error_type, one.version]
-            counts = list(zip(_LES, map(float, accumulate(buckets)), strict=True))
-            family.add_metric(labels, counts, self._metrics.seconds[one])
+        for series, (*buckets, seconds) in self._metrics.durations.items():
+            family.add_metric(series, list(zip(_LES, accumulate(buckets), strict=True)), seconds)
         return family
 
     @staticmethod

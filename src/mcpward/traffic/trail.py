@@ -16,7 +16,7 @@ from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import AcceptedCall, Arrival, Call, Principal, Reply, Tool
 from mcpward.traffic.record import Record, Result, arguments, name, trace
-from mcpward.traffic.row import Redact, Rows
+from mcpward.traffic.row import Redact, Rows, text
 from mcpward.traffic.writer import Writer
 
 _log: Final = logging.getLogger("mcpward.traffic")
@@ -60,8 +60,8 @@ class Traffic:
             Record(
                 request_id(),
                 self.clock.now(),
-                name(server),
-                name(peer),
+                text(name(server)),
+                text(name(peer)),
                 "done",
                 _RESULTS.get(reply.reason or "", Result.REFUSED),
                 reply.reason,
@@ -173,7 +173,7 @@ class Trail:
             record.tool = name(call.target)
             record.is_listed = self._tool is not None
             record.era = call.era
-            record.version = name(call.version)
+            record.version = call.version
             if traffic.keeps_arguments:
                 record.arguments = arguments(call)
             if call.trace:
