@@ -1,0 +1,237 @@
+"""Attacks 102, 105, 107 and 108: who pays, exactly how often, and what a refusal says."""
+
+import asyncio
+
+import pytest
+
+from mcpward.config.model import ServerLimits, SiteLimits
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.scope import Access
+from mcpward.core.values import Kind, Rate, Way
+from mcpward.limits.charge import Limits
+from support.clock import ManualClock
+from support.values import a_call, a_principal, a_tool, an_arrival
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+def limits_of(clock, *, site=None, **server):
+    return Limits(SiteLimits(**site or {}), {"orders": ServerLimits(**server)}, clock)
+
+
+def passes(limits, n, call=None, tool=None):
+    """How many of ``n`` calls pass."""
+    return sum(is_charged(limits, call or a_call(), tool) for _ in range(n))
+
+
+def is_charged(limits, call, tool):
+    try:
+        limits.charge(call, tool)
+    except Refusal as no:
+        if no.reason is not Reason.RATE_EXCEEDED:
+            raise
+        return False
+    return True
+
+
+@pytest.mark.parametrize("_again", range(20))
+async def test_102_of_200_parallel_calls_at_a_limit_of_50_exactly_50_pass(clock, _again):
+    limits = limits_of(clock, read="50/minute", concurrency=200)
+    passed = []
+
+    async def call(n):
+        await asyncio.sleep(0)
+        try:
+            limits.charge(a_call(), a_tool())
+        except Refusal:
+            return
+        async with limits.lease("orders"):
+            await asyncio.sleep(0)
+            passed.append(n)
+
+    await asyncio.gather(*[call(n) for n in range(200)])
+    assert len(passed) == 50
+
+
+def test_the_classes_of_tools_are_limited_apart_and_by_default_120_20_and_6(clock):
+    limits = limits_of(clock)
+    assert passes(limits, 200, tool=a_tool()) == 120
+    assert passes(limits, 200, tool=a_tool("w", Access.WRITE)) == 20
+    assert passes(limits, 200, tool=a_tool("d", Access.DESTRUCTIVE)) == 6
+    assert passes(limits, 200, call=a_call(kind=Kind.CATALOGUE, method="tools/list")) == 120
+
+
+def test_a_drained_bucket_fills_at_its_rate(clock):
+    limits = limits_of(clock, write="20/minute")
+    writer = a_tool("w", Access.WRITE)
+    assert passes(limits, 30, tool=writer) == 20
+    clock.advance(3.0)
+    assert passes(limits, 30, tool=writer) == 1
+    clock.advance(60.0)
+    assert passes(limits, 30, tool=writer) == 20
+
+
+def test_105_a_set_wall_clock_changes_nothing(clock):
+    limits = limits_of(clock, read="10/minute")
+    assert passes(limits, 20, tool=a_tool()) == 10
+    for jump in (3600.0, -7200.0):
+        clock.shift_wall(jump)
+        assert passes(limits, 5, tool=a_tool()) == 0
+    clock.advance(6.0)
+    assert passes(limits, 5, tool=a_tool()) == 1
+
+
+def test_107_callers_pay_by_verified_identity_whatever_their_requests_say(clock):
+    limits = limits_of(clock, read="10/minute")
+    one = [
+        a_call(
+            a_principal("api-key:one"),
+            arguments=b'{"x":%d}' % n,
+            arrival=an_arrival(headers={b"x-user": b"%d" % n, b"x-forwarded-for": b"198.51.100.%d" % n}),
+        )
+        for n in range(20)
+    ]
+    assert sum(passes(limits, 1, call=call, tool=a_tool()) for call in one) == 10
+    assert passes(limits, 20, call=a_call(a_principal("api-key:two")), tool=a_tool()) == 10
+
+
+def test_107_strangers_pay_by_address_and_a_flood_of_them_makes_no_caller_forgotten(clock):
+    limits = limits_of(clock, read="10/minute", site={"max_callers": 300})
+    mine = a_call(a_principal("api-key:one"))
+    assert passes(limits, 20, call=mine, tool=a_tool()) == 10
+    for n in range(2_000):
+        stranger = a_call(a_principal(f"anonymous:2001:db8:0:{n:x}::/64", way=Way.ANONYMOUS))
+        assert passes(limits, 1, call=stranger, tool=a_tool()) == 1
+        limits.admit(f"2001:db8:0:{n:x}::/64")
+        limits.knock(f"2001:db8:0:{n:x}::/64")
+    assert passes(limits, 20, call=mine, tool=a_tool()) == 0
+
+
+def test_107_no_name_can_be_made_to_look_like_another_limits_bucket(clock):
+    limits = limits_of(clock, read="10/minute", write="10/minute")
+    assert passes(limits, 20, call=a_call(a_principal("orders\0write\0a")), tool=a_tool()) == 10
+    assert passes(limits, 20, call=a_call(a_principal("a")), tool=a_tool("w", Access.WRITE)) == 10
+    assert passes(limits, 20, call=a_call(a_principal("write\0a")), tool=a_tool()) == 10
+
+
+def test_108_an_answer_carries_the_policy_and_what_remains(clock):
+    limits = limits_of(clock, read="120/minute burst 20")
+    charge = limits.charge(a_call(), a_tool())
+    assert charge.headers == ((b"ratelimit-policy", b'"read";q=120;w=60'), (b"ratelimit", b'"read";r=19;t=1'))
+    assert limits.charge(a_call(), a_tool()).headers[1] == (b"ratelimit", b'"read";r=18;t=1')
+
+
+def test_108_a_refusal_says_when_to_come_again_and_then_the_caller_is_let_in(clock):
+    limits = limits_of(clock, destructive="6/minute")
+    tool = a_tool("cancel", Access.DESTRUCTIVE)
+    assert passes(limits, 6, tool=tool) == 6
+    clock.advance(2.5)
+    with pytest.raises(Refusal) as no:
+        limits.charge(a_call(), tool)
+    assert no.value.reason is Reason.RATE_EXCEEDED
+    assert no.value.facts == {
+        "retry_after_s": 8,
+        "policy": "destructive",
+        "headers": ((b"ratelimit-policy", b'"destructive";q=6;w=60'), (b"ratelimit", b'"destructive";r=0;t=8')),
+    }
+    clock.advance(7.0)
+    assert passes(limits, 1, tool=tool) == 0
+    clock.advance(1.0)
+    assert passes(limits, 1, tool=tool) == 1
+
+
+def test_a_keys_own_rate_and_a_tools_own_rate_come_on_top(clock):
+    limits = limits_of(clock, read="100/minute")
+    keyed = a_call(a_principal(rate=Rate(30, 60.0, 30)))
+    rated = a_tool("slow", rate=Rate(5, 60.0, 5))
+    headers = dict(limits.charge(keyed, rated).headers)
+    assert headers[b"ratelimit-policy"] == b'"read";q=100;w=60, "key";q=30;w=60, "tool";q=5;w=60'
+    assert headers[b"ratelimit"] == b'"read";r=99;t=1, "key";r=29;t=2, "tool";r=4;t=12'
+    assert passes(limits, 50, call=keyed, tool=rated) == 4
+    assert passes(limits, 50, call=keyed, tool=a_tool()) == 25
+
+
+def test_a_call_is_charged_to_all_of_its_buckets_or_to_none(clock):
+    limits = limits_of(clock, read="100/minute")
+    keyed = a_call(a_principal(rate=Rate(30, 60.0, 30)))
+    rated = a_tool("slow", rate=Rate(5, 60.0, 5))
+    assert passes(limits, 50, call=keyed, tool=rated) == 5  # 45 times refused, and not charged elsewhere
+    assert passes(limits, 50, call=keyed, tool=a_tool()) == 25
+    with pytest.raises(Refusal) as no:
+        limits.charge(keyed, rated)
+    assert no.value.facts["policy"] == "tool"  # of those that refuse, the one that takes longest
+    assert no.value.facts["retry_after_s"] == 12
+
+
+def test_failed_credentials_shut_out_their_address_alone_and_for_a_while(clock):
+    limits = limits_of(clock, site={"knocks": "10/minute"})
+    for _ in range(10):
+        limits.admit("192.0.2.1")
+        limits.knock("192.0.2.1")
+    with pytest.raises(Refusal) as no:
+        limits.admit("192.0.2.1")
+    assert no.value.reason is Reason.TOO_MANY_KNOCKS
+    assert no.value.facts == {"retry_after_s": 6}
+    limits.admit("192.0.2.2")
+    clock.advance(6.0)
+    limits.admit("192.0.2.1")
+
+
+def test_knocks_beyond_the_limit_do_not_lengthen_the_lockout(clock):
+    limits = limits_of(clock, site={"knocks": "10/minute"})
+    for _ in range(1000):
+        limits.knock("192.0.2.1")
+    clock.advance(6.0)
+    limits.admit("192.0.2.1")
+
+
+def test_all_requests_of_one_address_are_limited_before_anything_else(clock):
+    limits = limits_of(clock, site={"arrivals": "60/minute burst 5"})
+    for _ in range(5):
+        limits.admit("192.0.2.1")
+    with pytest.raises(Refusal) as no:
+        limits.admit("192.0.2.1")
+    assert no.value.reason is Reason.TOO_MANY_KNOCKS
+    assert no.value.facts == {"retry_after_s": 1}
+    clock.advance(1.0)
+    limits.admit("192.0.2.1")
+
+
+def test_the_same_call_again_and_again_is_broken_off_and_another_is_not(clock):
+    limits = limits_of(clock, repeat="3/minute")
+    for _ in range(3):
+        limits.repeat(a_call())
+    with pytest.raises(Refusal) as no:
+        limits.repeat(a_call())
+    assert no.value.reason is Reason.REPEATED_CALL
+    assert no.value.facts == {"retry_after_s": 20}
+    limits.repeat(a_call(arguments=b'{"limit":21}'))
+    limits.repeat(a_call(target="another"))
+    limits.repeat(a_call(a_principal("api-key:other")))
+    clock.advance(20.0)
+    limits.repeat(a_call())
+
+
+def test_long_arguments_are_told_apart_at_both_ends_and_by_length(clock):
+    limits = limits_of(clock, repeat="1/minute")
+    middle = b"x" * 100_000
+    for text in (b"a" + middle + b"a", b"b" + middle + b"a", b"a" + middle + b"b", b"a" + middle + b"xa"):
+        limits.repeat(a_call(arguments=b'"' + text + b'"'))
+    with pytest.raises(Refusal):
+        limits.repeat(a_call(arguments=b'"a' + middle + b'a"'))
+
+
+def test_the_loop_breaker_can_be_turned_off(clock):
+    limits = limits_of(clock, repeat="")
+    for _ in range(500):
+        limits.repeat(a_call())
+
+
+def test_servers_are_limited_apart(clock):
+    limits = Limits(SiteLimits(), {"orders": ServerLimits(), "files": ServerLimits(concurrency=1)}, clock)
+    assert limits.lease("orders") is not limits.lease("files")
+    assert limits.lease("files").places == 1

@@ -1,0 +1,120 @@
+"""Places: never more than there are, handed on in order, and never lost."""
+
+import asyncio
+
+import pytest
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.limits.lease import Lease
+
+
+async def turns(n=5):
+    for _ in range(n):
+        await asyncio.sleep(0)
+
+
+async def test_a_free_place_is_had_without_a_turn_of_the_loop():
+    lease = Lease(1)
+    turned = []
+    asyncio.get_running_loop().call_soon(turned.append, True)
+    async with lease:
+        assert not turned
+        assert lease.free == 0
+    assert lease.free == 1
+
+
+async def test_no_more_calls_run_at_once_than_there_are_places():
+    lease, running, most = Lease(4, queue=100), 0, 0
+
+    async def call():
+        nonlocal running, most
+        async with lease:
+            running += 1
+            most = max(most, running)
+            await asyncio.sleep(0)
+            running -= 1
+
+    await asyncio.gather(*[call() for _ in range(60)])
+    assert most == 4
+    assert (lease.free, lease.waiting) == (4, 0)
+
+
+async def test_places_are_handed_on_in_the_order_of_arrival():
+    lease, order = Lease(1, queue=10), []
+
+    async def call(n):
+        async with lease:
+            order.append(n)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*[call(n) for n in range(8)])
+    assert order == list(range(8))
+
+
+async def test_a_full_queue_is_busy_at_once():
+    lease = Lease(1, queue=1)
+    await lease.acquire()
+    waiter = asyncio.create_task(lease.acquire())
+    await turns()
+    with pytest.raises(Refusal) as busy:
+        await lease.acquire()
+    assert busy.value.reason is Reason.BUSY
+    assert busy.value.facts["retry_after_s"] >= 1
+    lease.release()
+    await waiter
+    lease.release()
+    assert lease.free == 1
+
+
+async def test_who_waits_too_long_is_told_busy_and_leaves_the_queue():
+    lease = Lease(1, queue=2, timeout_s=0.0)
+    await lease.acquire()
+    with pytest.raises(Refusal) as busy:
+        await lease.acquire()
+    assert busy.value.reason is Reason.BUSY
+    assert lease.waiting == 0
+    lease.release()
+    assert lease.free == 1
+
+
+async def test_a_waiter_who_is_cancelled_leaves_the_queue():
+    lease = Lease(1, queue=2)
+    await lease.acquire()
+    waiter = asyncio.create_task(lease.acquire())
+    await turns()
+    waiter.cancel()
+    await turns()
+    assert lease.waiting == 0
+    lease.release()
+    assert lease.free == 1
+
+
+async def test_a_place_handed_to_a_waiter_who_is_cancelled_in_the_same_turn_is_not_lost():
+    lease = Lease(1, queue=2)
+    await lease.acquire()
+    waiter = asyncio.create_task(lease.acquire())
+    await turns()
+    lease.release()  # the place is the waiter's now
+    waiter.cancel()
+    await turns()
+    assert waiter.cancelled()
+    assert lease.free == 1
+
+
+async def test_a_place_is_given_back_when_the_call_fails():
+    lease = Lease(1)
+    with pytest.raises(RuntimeError):
+        async with lease:
+            raise RuntimeError
+    assert lease.free == 1
+
+
+async def test_nobody_slips_in_before_those_who_wait():
+    lease = Lease(1, queue=2)
+    await lease.acquire()
+    waiter = asyncio.create_task(lease.acquire())
+    await turns()
+    lease.release()
+    assert not lease.try_acquire()
+    await waiter
