@@ -1,0 +1,128 @@
+"""Who is measured: how each server is started, which key it takes, what its answers must hold."""
+
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.process import ROOT, BenchFailed, Running, cores, environment, free_port, python, started
+
+SERVERS = Path(__file__).parent / "servers"
+NODE = Path(__file__).parent / "node"
+SECRET_COUNT = 20
+
+
+@dataclass(frozen=True)
+class Listening:
+    """A peer ready to be called."""
+
+    running: Running
+    key: str | None
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One server of the comparison. ``start`` gives it listening on the server's core and stops it at the end."""
+
+    name: str
+    title: str
+    start: Callable[["Peer"], Iterator[Listening]] = field(repr=False)
+    echoes: bool = False
+    target: Sequence[str] = ()
+
+    @contextmanager
+    def listening(self) -> Iterator[Listening]:
+        yield from self.start(self)
+
+
+def _with_one_key(peer: Peer) -> Iterator[Listening]:
+    port, key = free_port(), f"bench-{secrets.token_urlsafe(32)}"
+    with started(peer.name, [*peer.target, str(port)], port, {"BENCH_KEY": key}, cores()[0]) as running:
+        yield Listening(running, None if peer.echoes else key)
+
+
+def _mcpward(peer: Peer) -> Iterator[Listening]:
+    """As an operator would: a configuration file, a key from the command line, ``serve``."""
+    config, mode = peer.target
+    port = free_port()
+    with TemporaryDirectory(prefix="mcpward-bench-") as data:
+        extra = {
+            "MCPWARD_SITE__DATA": data,
+            "MCPWARD_SITE__LISTEN": f"127.0.0.1:{port}",
+            "MCPWARD_SITE__METRICS_LISTEN": f"127.0.0.1:{free_port()}",
+            **(
+                {f"BENCH_SECRET_{at}": secrets.token_urlsafe(32) for at in range(SECRET_COUNT)}
+                if mode == "api-key"
+                else {}
+            ),
+        }
+        key = _created_key(config, extra) if mode == "api-key" else None
+        command = python("-m", "mcpward", "serve", "--config", config)
+        with started(peer.name, command, port, extra, cores()[0]) as running:
+            yield Listening(running, key)
+
+
+def _created_key(config: str, extra: dict[str, str]) -> str:
+    command = python(
+        "-m", "mcpward", "key", "create", "--server", "bench", "--name", "bench", "--json", "--config", config
+    )
+    done = subprocess.run(command, cwd=ROOT, env=environment(extra), capture_output=True, timeout=60, check=False)
+    if done.returncode:
+        raise BenchFailed(f"mcpward key create: {done.stderr.decode(errors='replace')[-1000:]}")
+    return str(json.loads(done.stdout)["key"])
+
+
+def _all() -> tuple[Peer, ...]:
+    closed, opened = str(SERVERS / "mcpward.toml"), str(SERVERS / "mcpward-open.toml")
+    return (
+        Peer("mcpward", "mcpward, all controls", _mcpward, target=(closed, "api-key")),
+        Peer("mcpward-open", "mcpward, controls off", _mcpward, target=(opened, "public")),
+        Peer("sdk", "official SDK, key", _with_one_key, target=python(str(SERVERS / "sdk.py"))),
+        Peer("fastmcp", "FastMCP, its controls", _with_one_key, target=python(str(SERVERS / "fast.py"))),
+        Peer("echo", "uvicorn, bare echo", _with_one_key, echoes=True, target=python(str(SERVERS / "echo.py"))),
+        *_express(),
+    )
+
+
+def _express() -> Iterator[Peer]:
+    if (NODE / "node_modules").is_dir():
+        yield Peer("express", "TypeScript SDK, Express", _with_one_key, target=("node", str(NODE / "server.mjs")))
+
+
+PEERS = _all()
+
+
+def chosen(names: str | None) -> tuple[Peer, ...]:
+    """Give the peers of a comma-separated list, in the list's own order; all of them for None."""
+    if names is None:
+        return PEERS
+    known = {peer.name: peer for peer in PEERS}
+    try:
+        return tuple(known[name.strip()] for name in names.split(","))
+    except KeyError as unknown:
+        raise BenchFailed(f"no peer is called {unknown}: {', '.join(known)}") from None
+
+
+def machine() -> dict[str, object]:
+    """What the figures were measured on and with."""
+    from importlib.metadata import version
+    from platform import platform, python_version
+
+    packages = ("mcp", "fastmcp", "uvicorn", "uvloop", "httptools", "pydantic", "msgspec")
+    return {
+        "platform": platform(),
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "python": python_version(),
+        "packages": {name: version(name) for name in packages},
+    }
+
+
+def _cpu_name() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
