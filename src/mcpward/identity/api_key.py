@@ -40,12 +40,18 @@ def checksum(text: str) -> str:
     return _PAIRS[rest // 3844] + _PAIRS[rest % 3844] + _PAIRS[low]
 
 
-def parse(text: str) -> ParsedKey | None:
-    """Read a key's form; None where form or checksum is wrong. Reads no store."""
+def find_id(text: str) -> str | None:
+    """Give the key id that ``text`` carries, or None where form or checksum is wrong. Reads no store."""
     form = _FORM(text)
     if form is None or checksum(text[:_SUM_AT]) != text[_SUM_AT:]:
         return None
-    return ParsedKey(form[1])
+    return form[1]
+
+
+def parse(text: str) -> ParsedKey | None:
+    """Read a key's form; None where form or checksum is wrong. Reads no store."""
+    key_id = find_id(text)
+    return None if key_id is None else ParsedKey(key_id)
 
 
 def issue(

@@ -18,6 +18,7 @@ class Identity:
     """``modes`` says for every server of the site how its callers come in."""
 
     def __init__(self, modes: Mapping[str, Mode], keys: KeyBook, urls: UrlBook) -> None:
+        self._modes = dict(modes)
         self._keys = keys
         self._urls = urls
         ways: dict[Mode, Callable[[Arrival], Principal]] = {
@@ -38,6 +39,18 @@ class Identity:
         if way is None:
             raise Refusal(Reason.ROUTE_UNKNOWN, "no such server")
         return way(arrival)
+
+    def knows_url(self, server: str, secret: str) -> bool:
+        """Say whether ``secret`` is in the URL of ``server``, for requests that are no MCP request.
+
+        Only for the choice of the answer: it lets nobody in.
+        """
+        if self._modes.get(server) != Mode.UNLISTED:
+            return False
+        try:
+            return self._urls.verify(secret, server) is not None
+        except Refusal:
+            return True  # the snapshot is stale, which is told to holders of the secret alone
 
     def _by_key(self, arrival: Arrival) -> Principal:
         if arrival.path_secret is not None:

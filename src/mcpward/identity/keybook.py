@@ -12,7 +12,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Principal, Way
 from mcpward.crypto.digest import Pepper
-from mcpward.identity.api_key import parse
+from mcpward.identity.api_key import find_id
 from mcpward.identity.records import EVERY_SERVER, KeyRecord
 
 STALE_AFTER_S: Final = 3.0
@@ -68,10 +68,10 @@ class KeyBook:
         """
         if self._monotonic() - self.fresh_at > STALE_AFTER_S:
             raise Refusal(Reason.IDENTITY_UNAVAILABLE, "the snapshot of keys is stale")
-        parsed = parse(text)
-        if parsed is None:
+        key_id = find_id(text)
+        if key_id is None:
             return None
-        entry = self._entries.get(parsed.id, self._nobody)
+        entry = self._entries.get(key_id, self._nobody)
         if not self._pepper.matches(text, entry.digest) or entry is self._nobody:
             return None
         # From here on the caller has proved to hold the key: what follows tells others nothing.
@@ -85,7 +85,7 @@ class KeyBook:
         except KeyError:
             principal = self._admit(entry, server)
         if principal is not None:
-            self.used[parsed.id] = now
+            self.used[key_id] = now
         return principal
 
     def _admit(self, entry: _Entry, server: str) -> Principal | None:

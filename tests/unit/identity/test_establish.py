@@ -91,3 +91,11 @@ def test_a_mode_may_be_given_by_its_word_and_no_other_word_is_one() -> None:
     assert Identity({"orders": "api-key"}, KEYS, URLS).establish(arrival("orders", headers=BEARER)).way is Way.API_KEY
     with pytest.raises(ValueError):
         Identity({"orders": "oauth"}, KEYS, URLS)
+
+
+def test_only_the_right_url_of_an_unlisted_server_is_known() -> None:
+    assert IDENTITY.knows_url("hidden", URL)
+    assert not IDENTITY.knows_url("hidden", "0" * 48)
+    assert not IDENTITY.knows_url("orders", URL)
+    assert not IDENTITY.knows_url("orders", KEY)
+    assert not IDENTITY.knows_url("nobody", URL)
