@@ -16,7 +16,7 @@ from bench import load
 from bench.peers import Peer, machine
 from bench.process import BenchFailed, cores
 from bench.report import write
-from bench.wire import answer_end, is_good, requests
+from bench.wire import answer_end, is_good
 
 AT_ONCE = 50
 SPARE_FILES = 200
@@ -55,7 +55,7 @@ def _may_open(wanted: int) -> int:
 def _peer(peer: Peer, count: int) -> tuple[int, int, float]:
     with peer.listening() as server:
         running = server.running
-        calls = requests(running.port, server.key)
+        calls = server.calls()
         load.apply(running.port, calls, 32, 1.0)  # warm: what is allocated once is not a connection's
         before = running.resident_bytes()
         try:

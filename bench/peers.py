@@ -1,9 +1,13 @@
 """Who is measured: how each server is started, which key it takes, what its answers must hold."""
 
+import base64
+import hmac
 import json
 import os
 import secrets
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.process import ROOT, BenchFailed, Running, cores, environment, free_port, python, started
+from bench.wire import LEGACY, MODERN, requests
 
 SERVERS = Path(__file__).parent / "servers"
 NODE = Path(__file__).parent / "node"
@@ -23,6 +28,11 @@ class Listening:
 
     running: Running
     key: str | None
+    version: str = MODERN
+
+    def calls(self) -> Iterator[bytes]:
+        """Give whole HTTP requests for ever, each with other arguments."""
+        return requests(self.running.port, self.key, self.version)
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,30 @@ def _with_one_key(peer: Peer) -> Iterator[Listening]:
     port, key = free_port(), f"bench-{secrets.token_urlsafe(32)}"
     with started(peer.name, [*peer.target, str(port)], port, {"BENCH_KEY": key}, cores()[0]) as running:
         yield Listening(running, None if peer.echoes else key)
+
+
+def _express_server(peer: Peer) -> Iterator[Listening]:
+    """Its first major version speaks the legacy protocol alone; its token is a signed one (HS256)."""
+    port, key = free_port(), secrets.token_urlsafe(32)
+    with started(peer.name, [*peer.target, str(port)], port, {"BENCH_KEY": key}, cores()[0]) as running:
+        yield Listening(running, _signed_token(key), LEGACY)
+
+
+def _signed_token(key: str) -> str:
+    claims = {"iss": "bench", "aud": "bench", "sub": "bench", "exp": int(time.time()) + 3600}  # noqa: TID251
+    parts = [json.dumps(part).encode() for part in ({"alg": "HS256", "typ": "JWT"}, claims)]
+    signed = b".".join(map(_base64, parts))
+    return (signed + b"." + _base64(hmac.digest(key.encode(), signed, "sha256"))).decode()
+
+
+def _base64(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def _node() -> str:
+    """The one that came with the requirements of the tests, else the machine's own."""
+    beside = Path(sys.executable).with_name("node")
+    return str(beside) if beside.exists() else "node"
 
 
 def _mcpward(peer: Peer) -> Iterator[Listening]:
@@ -91,7 +125,7 @@ def _all() -> tuple[Peer, ...]:
 
 def _express() -> Iterator[Peer]:
     if (NODE / "node_modules").is_dir():
-        yield Peer("express", "TypeScript SDK, Express", _with_one_key, target=("node", str(NODE / "server.mjs")))
+        yield Peer("express", "TypeScript SDK, Express", _express_server, target=(_node(), str(NODE / "server.mjs")))
 
 
 PEERS = _all()

@@ -9,7 +9,7 @@ from statistics import median
 from bench import load
 from bench.peers import Peer
 from bench.process import BenchFailed, cores
-from bench.wire import FIRST, requests, sum_of
+from bench.wire import FIRST, sum_of
 
 CONNECTIONS = 32
 WARM_UP_S = 0.7
@@ -61,7 +61,7 @@ def run(peers: Sequence[Peer], rounds: int, seconds: float, said: Callable[[str]
 def _turn(peer: Peer, seconds: float) -> Turn:
     with peer.listening() as server:
         port, running = server.running.port, server.running
-        calls = requests(port, server.key)
+        calls = server.calls()
         try:
             _first_call(peer, port, calls)
             load.apply(port, calls, CONNECTIONS, WARM_UP_S)

@@ -4,20 +4,24 @@ import json
 from collections.abc import Iterator
 from itertools import count
 
-VERSION = "2026-07-28"
+MODERN = "2026-07-28"
+LEGACY = "2025-11-25"
 FIRST = 1_000_000_000
 _MARK = 7_000_000_000  # ten digits, as every number that takes its place
 _META = {
-    "io.modelcontextprotocol/protocolVersion": VERSION,
+    "io.modelcontextprotocol/protocolVersion": MODERN,
     "io.modelcontextprotocol/clientCapabilities": {},
     "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"},
 }
 
 
-def requests(port: int, key: str | None, start: int = FIRST) -> Iterator[bytes]:
-    """Give whole HTTP requests for ever, each calling ``add`` with other arguments."""
+def requests(port: int, key: str | None, version: str = MODERN) -> Iterator[bytes]:
+    """Give whole HTTP requests for ever, each calling ``add`` with other arguments.
+
+    For the legacy version, without a session: what a stateless server of that time takes.
+    """
     arguments = {"a": _MARK, "b": 2, "text": f"order {_MARK} of customer 17", "flag": True}
-    params = {"name": "add", "arguments": arguments, "_meta": _META}
+    params = {"name": "add", "arguments": arguments, **({"_meta": _META} if version == MODERN else {})}
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}, separators=(",", ":"))
     head = [
         "POST /mcp HTTP/1.1",
@@ -25,7 +29,7 @@ def requests(port: int, key: str | None, start: int = FIRST) -> Iterator[bytes]:
         "User-Agent: bench",
         "Content-Type: application/json",
         "Accept: application/json, text/event-stream",
-        f"MCP-Protocol-Version: {VERSION}",
+        f"MCP-Protocol-Version: {version}",
         "Mcp-Method: tools/call",
         "Mcp-Name: add",
         f"Content-Length: {len(body)}",
@@ -33,7 +37,7 @@ def requests(port: int, key: str | None, start: int = FIRST) -> Iterator[bytes]:
     ]
     whole = "\r\n".join([*head, "", body])
     first, second, third = whole.encode().split(str(_MARK).encode())
-    for number in count(start):
+    for number in count(FIRST):
         digits = b"%d" % number
         yield first + digits + second + digits + third
 
