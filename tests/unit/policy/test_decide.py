@@ -1,0 +1,155 @@
+"""Who may use which tool: list and call are judged alike, and hidden looks like missing (attacks 37, 66, 67)."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.scope import Access
+from mcpward.core.values import Arrival, Call, Era, Kind, Principal, Tool, Way
+from mcpward.policy.decide import Policy
+
+
+def tool(name: str = "add", **more: Any) -> Tool:
+    fields: dict[str, Any] = {"server": "orders", "access": Access.READ} | more
+    return Tool(name=name, listing={"name": name}, bind=lambda raw: {}, run=lambda: None, **fields)
+
+
+def principal(**more: Any) -> Principal:
+    fields: dict[str, Any] = {"key": "api-key:a", "way": Way.API_KEY, "server": "orders", "subject": "a"} | more
+    return Principal(**fields)
+
+
+class Shelf:
+    """The tools of one server by name."""
+
+    def __init__(self, *tools: Tool) -> None:
+        self.tools = tools
+
+    def find(self, name: str) -> Tool | None:
+        return next((tool for tool in self.tools if tool.name == name), None)
+
+
+TOOLS = (
+    tool("read"),
+    tool("write", access=Access.WRITE),
+    tool("drop", access=Access.DESTRUCTIVE),
+    tool("scoped", scopes=frozenset({"orders:read", "orders:list"})),
+)
+POLICY = Policy({"orders": Shelf(*TOOLS), "other": Shelf(tool("read", server="other"))})
+
+
+def call(name: str, who: Principal, kind: Kind = Kind.TOOL) -> Call:
+    arrival = Arrival(
+        id="r", at=0.0, started=0.0, peer="p", bucket="p", verb="POST", server=who.server, headers={}, body=b""
+    )
+    return Call(
+        arrival=arrival, principal=who, era=Era.MODERN, version="v", kind=kind, method="tools/call", id=1, target=name
+    )
+
+
+def names(who: Principal) -> list[str]:
+    return [tool.name for tool in POLICY.visible(who, TOOLS)]
+
+
+def test_a_key_without_bounds_sees_every_tool_of_its_server_in_order() -> None:
+    assert names(principal()) == ["read", "write", "drop", "scoped"]
+
+
+def test_a_key_of_another_server_sees_none() -> None:
+    assert names(principal(server="other")) == []
+
+
+def test_a_key_that_names_tools_is_good_for_those_alone() -> None:
+    assert names(principal(tools=frozenset({"write", "nothing"}))) == ["write"]
+    assert names(principal(tools=frozenset())) == []
+
+
+@pytest.mark.parametrize(
+    "access, seen",
+    [(Access.READ, ["read"]), (Access.WRITE, ["read", "write"]), (Access.DESTRUCTIVE, ["read", "write", "drop"])],
+)
+def test_a_clearance_covers_what_is_below_it(access, seen) -> None:
+    assert [name for name in names(principal(access=access)) if name != "scoped"] == seen
+
+
+@pytest.mark.parametrize(
+    "way, scopes, allowed",
+    [
+        (Way.API_KEY, (), True),  # not narrowed
+        (Way.API_KEY, ("orders:read",), False),
+        (Way.API_KEY, ("orders:read", "orders:list"), True),
+        (Way.API_KEY, ("orders:read", "orders:list", "x"), True),
+        (Way.API_KEY, ("x",), False),
+        (Way.UNLISTED, (), True),
+        (Way.ANONYMOUS, (), False),
+        (Way.OAUTH, (), False),
+        (Way.OAUTH, ("orders:read",), False),
+        (Way.OAUTH, ("orders:read", "orders:list"), True),
+    ],
+)
+def test_all_scopes_of_a_tool_must_be_held(way, scopes, allowed) -> None:
+    who = principal(way=way, scopes=frozenset(scopes))
+    assert POLICY.decide(who, TOOLS[3]).allowed is allowed
+
+
+def test_one_denial_outweighs_everything_that_allows() -> None:
+    who = principal(tools=frozenset({"drop"}), access=Access.WRITE)
+    decision = POLICY.decide(who, TOOLS[2])
+    assert not decision.allowed
+    assert decision.reason == "above the cleared access class"
+
+
+def test_the_tool_that_passes_is_given() -> None:
+    assert POLICY.require(call("write", principal())) is TOOLS[1]
+
+
+@pytest.mark.parametrize("kind", [Kind.CATALOGUE, Kind.LIFECYCLE, Kind.NOTIFICATION])
+def test_a_call_that_names_no_tool_passes(kind) -> None:
+    assert POLICY.require(call("", principal(), kind)) is None
+
+
+NAUGHTY = ["nothing", "", "__proto__", "__class__", "a\x00b", "\u202eeteled", "x" * 10_240, "READ", "read ", "../read"]
+
+
+@pytest.mark.parametrize("name", NAUGHTY)
+def test_66_an_unknown_tool_is_unknown(name) -> None:
+    with pytest.raises(Refusal) as no:
+        POLICY.require(call(name, principal()))
+    assert no.value.reason is Reason.TOOL_UNKNOWN
+
+
+def test_66_a_hidden_tool_answers_like_a_missing_one() -> None:
+    answers = set()
+    for name in ("drop", "nothing"):
+        with pytest.raises(Refusal) as no:
+            POLICY.require(call(name, principal(access=Access.READ)))
+        answers.add((no.value.reason, tuple(no.value.facts)))  # what may reach the wire
+    assert answers == {(Reason.TOOL_UNKNOWN, ())}
+
+
+def test_an_unknown_server_has_no_tools() -> None:
+    with pytest.raises(Refusal):
+        POLICY.require(call("read", principal(server="nowhere")))
+
+
+@given(
+    st.sampled_from(list(Way)),
+    st.sampled_from(list(Access)),
+    st.none() | st.frozensets(st.sampled_from([tool.name for tool in TOOLS])),
+    st.frozensets(st.sampled_from(["orders:read", "orders:list", "x"])),
+    st.sampled_from(["orders", "other"]),
+)
+def test_67_what_is_not_listed_cannot_be_called_and_what_is_can(way, access, tools, scopes, server) -> None:
+    who = principal(way=way, access=access, tools=tools, scopes=scopes, server=server)
+    shelf = TOOLS if server == "orders" else (tool("read", server="other"),)
+    listed = {tool.name for tool in POLICY.visible(who, shelf)}
+    for candidate in shelf:
+        try:
+            callable_ = POLICY.require(call(candidate.name, who)) is not None
+        except Refusal:
+            callable_ = False
+        assert callable_ == (candidate.name in listed)

@@ -1,0 +1,90 @@
+"""Whatever comes, reading gives a call or a refusal, and each of them has an answer that is JSON (CVE-2025-53365)."""
+
+import json
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import WIRE, Channel
+from mcpward.core.values import Call, Kind, Outcome
+from mcpward.protocol import reply
+from support.rpc import modern
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+METHOD = st.sampled_from(
+    ["tools/call", "tools/list", "initialize", "ping", "server/discover", "prompts/get", "resources/read", "x", ""]
+)
+PREFIX = "io.modelcontextprotocol/"
+META = st.fixed_dictionaries(
+    {},
+    optional={
+        PREFIX + "protocolVersion": st.sampled_from(["2026-07-28", "2025-11-25", "x"]) | JSON,
+        PREFIX + "clientCapabilities": st.just({}) | JSON,
+        PREFIX + "clientInfo": JSON,
+        PREFIX + "logLevel": st.just("info") | JSON,
+        "progressToken": JSON,
+        "traceparent": JSON,
+    },
+)
+PARAMS = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.text(max_size=8) | JSON,
+        "uri": st.text(max_size=8) | JSON,
+        "arguments": JSON,
+        "cursor": JSON,
+        "_meta": META | JSON,
+        "protocolVersion": st.just("2025-11-25") | JSON,
+        "capabilities": st.just({}) | JSON,
+        "clientInfo": st.just({"name": "c", "version": "1"}) | JSON,
+    },
+)
+MESSAGE = st.fixed_dictionaries(
+    {"jsonrpc": st.just("2.0"), "method": METHOD}, optional={"id": st.integers() | JSON, "params": PARAMS | JSON}
+)
+VALUE = st.sampled_from(
+    [b"2026-07-28", b"2025-11-25", b"tools/call", b"tools/list", b"a", b"=?base64?YQ==?=", b"", b"\xff"]
+)
+HEADERS = st.dictionaries(
+    st.sampled_from(["mcp-protocol-version", "mcp-method", "mcp-name", "mcp-session-id"]), VALUE, max_size=4
+)
+
+
+def judge(house, body, headers, **more) -> None:
+    try:
+        call: Call | Refusal = house.read(body, headers, **more)
+    except Refusal as no:
+        call = no
+    if isinstance(call, Refusal):
+        if WIRE[call.reason].channel is Channel.RPC:
+            assert 400 <= reply.refusal(call).status < 500
+            json.loads(reply.refusal(call).body)
+        else:
+            assert WIRE[call.reason].status == 405
+        return
+    if call.kind is Kind.TOOL:
+        json.loads(reply.result(call, Outcome(body=b'{"content":[]}')).body)
+    elif call.kind in {Kind.LIFECYCLE, Kind.NOTIFICATION}:
+        answer = house.protocol.answer(call)
+        assert answer.status in {200, 202}
+        assert not answer.body or json.loads(answer.body)["id"] == call.id
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(message=MESSAGE, headers=HEADERS, session=st.booleans(), verb=st.sampled_from(["POST", "DELETE", "GET"]))
+def test_any_message_with_any_headers_is_read_or_refused(house, message, headers, session, verb) -> None:
+    if session:
+        headers = headers | {"mcp-session-id": house.open_session().encode()}
+    judge(house, json.dumps(message).encode(), headers, verb=verb)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(method=METHOD, params=PARAMS.filter(lambda params: "_meta" not in params), name=st.text(max_size=6))
+def test_any_agreeing_modern_request_is_read_or_refused(house, method, params, name) -> None:
+    headers = {"mcp-protocol-version": "2026-07-28", "mcp-method": method, "mcp-name": name.encode()}
+    judge(house, modern(method, params), headers)

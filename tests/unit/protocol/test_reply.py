@@ -1,0 +1,185 @@
+"""Outcomes and refusals on the wire: every refusal says its name, and nothing that it keeps in private."""
+
+import json
+
+import mcp_types
+import pytest
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import WIRE, Channel, Reason
+from mcpward.core.values import Outcome, Way
+from mcpward.protocol import reply
+from support.rpc import modern, modern_headers, request
+
+OUTCOME = Outcome(body=b'{"content":[{"type":"text","text":"\xc3\xbc \\" }"}],"isError":false}')
+
+
+def modern_call(house, method="tools/call", name="add", **more):
+    params = {"name": name} if method in {"tools/call", "prompts/get"} else {"uri": name} if "read" in method else {}
+    return house.read(
+        modern(method, params, number=more.pop("number", 1)), modern_headers(method, name if params else None), **more
+    )
+
+
+def legacy_call(house, method="tools/call", name="add", number=1):
+    params = {"name": name, "uri": name}
+    return house.read(request(method, params, number=number), {"Mcp-Session-Id": house.open_session()})
+
+
+def said(answer):
+    return json.loads(answer.body)
+
+
+@pytest.mark.parametrize("number", [1, 0, -5, 2**53 - 1, "1", 'a"b\\\n', "ü", ""])
+def test_the_id_comes_back_as_it_was(house, number) -> None:
+    for call in (modern_call(house, number=number), legacy_call(house, number=number)):
+        back = said(reply.result(call, OUTCOME))["id"]
+        assert back == number
+        assert type(back) is type(number)
+
+
+def test_a_legacy_result_is_the_outcome(house) -> None:
+    assert said(reply.result(legacy_call(house), OUTCOME))["result"] == json.loads(OUTCOME.body)
+
+
+def test_a_modern_result_says_that_it_is_complete_and_who_speaks(house) -> None:
+    result = said(reply.result(modern_call(house), OUTCOME))["result"]
+    assert mcp_types.CallToolResult.model_validate(result).content[0].text == 'ü " }'
+    assert result["resultType"] == "complete"
+    assert result["_meta"] == {
+        "io.modelcontextprotocol/serverInfo": {"name": "orders", "version": "1.2", "title": "Orders"}
+    }
+    assert not {"ttlMs", "cacheScope"} & result.keys()
+
+
+def test_an_empty_result_is_still_json(house) -> None:
+    assert said(reply.catalogue(modern_call(house, "prompts/get", "p"), b"{}"))["result"]["resultType"] == "complete"
+
+
+def test_headers_are_handed_on(house) -> None:
+    headers = ((b"ratelimit", b'"read";r=1;t=2'),)
+    assert reply.result(modern_call(house), OUTCOME, headers).headers == headers
+
+
+@pytest.mark.parametrize(
+    "method, ttl_ms",
+    [
+        ("tools/list", 60_000),
+        ("prompts/list", 60_000),
+        ("resources/list", 60_000),
+        ("resources/templates/list", 60_000),
+        ("resources/read", 0),
+    ],
+)
+def test_what_may_be_cached_says_so_and_stays_private(house, method, ttl_ms) -> None:
+    result = said(reply.catalogue(modern_call(house, method), b'{"x":[]}'))["result"]
+    assert (result["ttlMs"], result["cacheScope"], result["x"]) == (ttl_ms, "private", [])
+    legacy = said(reply.catalogue(legacy_call(house, method), b'{"x":[]}'))["result"]
+    assert legacy == {"x": []}
+
+
+def test_only_what_everybody_sees_is_public(house) -> None:
+    anonymous = house.principal("anonymous:192.0.2.1", way=Way.ANONYMOUS)
+    result = said(reply.catalogue(modern_call(house, "tools/list", principal=anonymous), b'{"tools":[]}'))["result"]
+    assert result["cacheScope"] == "public"
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if WIRE[reason].channel is Channel.RPC])
+def test_every_refusal_of_the_channel_rpc_says_its_name_and_no_detail(house, reason) -> None:
+    call = modern_call(house)
+    answer = reply.refusal(Refusal(reason, "hush: /etc/passwd", hidden="hush"), call)
+    row = WIRE[reason]
+    assert (answer.status, answer.reason) == (row.status, reason.value)
+    error = said(answer)["error"]
+    assert (error["code"], error["message"], error["data"]["reason"]) == (row.code, row.sentence, reason.value)
+    assert b"hush" not in answer.body
+    assert said(answer)["id"] == 1
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if WIRE[reason].channel is Channel.TOOL])
+def test_every_refusal_of_the_channel_tool_is_a_result_that_the_model_can_read(house, reason) -> None:
+    for call in (modern_call(house), legacy_call(house)):
+        answer = reply.refusal(Refusal(reason, "hush", hidden="hush"), call)
+        assert (answer.status, answer.reason) == (200, reason.value)
+        result = mcp_types.CallToolResult.model_validate(said(answer)["result"])
+        assert result.is_error
+        assert result.content[0].text == WIRE[reason].sentence
+        assert reason.value in answer.body.decode()
+        assert b"hush" not in answer.body
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if WIRE[reason].channel is Channel.TOOL])
+def test_where_no_tool_was_called_such_a_refusal_is_an_error(house, reason) -> None:
+    answer = reply.refusal(Refusal(reason, "hush", error_id="e1"), modern_call(house, "prompts/get", "p"))
+    assert answer.status in {400, 429, 500}
+    assert said(answer)["error"]["code"] in {-32602, 42900, -32603}
+    assert b"hush" not in answer.body
+
+
+def test_problems_are_told_by_path_and_rule(house) -> None:
+    problems = [{"path": "limit", "rule": "less_than_equal 100"}, {"path": "", "rule": "missing"}]
+    answer = reply.refusal(Refusal(Reason.ARGUMENTS_INVALID, problems=problems), modern_call(house))
+    text = said(answer)["result"]["content"][0]["text"]
+    assert text == "the arguments are not valid\nlimit: less_than_equal 100\narguments: missing"
+
+
+def test_a_failed_tool_names_its_error_id_alone(house) -> None:
+    answer = reply.refusal(Refusal(Reason.TOOL_FAILED, "Traceback …", error_id="7f3a00aa11bb"), modern_call(house))
+    assert said(answer)["result"]["content"][0]["text"] == "the tool failed (error 7f3a00aa11bb)"
+    assert answer.error_id == "7f3a00aa11bb"
+    fault = reply.refusal(Refusal(Reason.FAULT, "Traceback …", error_id="7f3a00aa11bb"), modern_call(house))
+    assert said(fault)["error"]["data"]["errorId"] == fault.error_id == "7f3a00aa11bb"
+
+
+@pytest.mark.parametrize("wait_s, header", [(0.0, b"1"), (0.2, b"1"), (1.0, b"1"), (1.01, b"2"), (59, b"59")])
+def test_108_a_refused_call_says_when_to_come_back(house, wait_s, header) -> None:
+    limits = ((b"ratelimit", b'"read";r=0;t=1'),)
+    no = Refusal(Reason.RATE_EXCEEDED, retry_after_s=wait_s, headers=limits, policy="read")
+    answer = reply.refusal(no, modern_call(house))
+    assert answer.status == 429
+    assert answer.headers == (*limits, (b"retry-after", header))
+    assert said(answer)["error"]["code"] == 42900
+
+
+def test_a_refusal_before_the_call_is_known_has_the_id_that_was_read(house) -> None:
+    no = house.refused(request("x", number="q7"), {"Mcp-Session-Id": house.open_session()})
+    assert said(reply.refusal(no))["id"] == "q7"
+    assert said(reply.refusal(Refusal(Reason.MESSAGE_UNPARSABLE)))["id"] is None
+    assert said(reply.refusal(Refusal(Reason.BUSY), rpc_id=0))["id"] == 0
+
+
+def test_an_unsupported_version_is_told_as_the_specification_words_it(house) -> None:
+    no = house.refused(request("ping"), {"MCP-Protocol-Version": "1900-01-01"})
+    answer = reply.refusal(no)
+    assert answer.status == 400
+    error = said(answer)["error"]
+    assert error["code"] == -32022
+    data = mcp_types.UnsupportedProtocolVersionErrorData.model_validate(error["data"])
+    assert (data.requested, data.supported[0]) == ("1900-01-01", "2026-07-28")
+
+
+@pytest.mark.parametrize("version", ["\x1b[31m", "x" * 300, "a\nb", b"\xff\xfe", "<b>\u202e"])
+def test_a_version_that_could_break_a_terminal_is_not_echoed(house, version) -> None:
+    no = house.refused(request("ping"), {"MCP-Protocol-Version": version})
+    assert said(reply.refusal(no))["error"]["data"]["requested"] == ""
+
+
+def test_a_legacy_client_does_not_mistake_an_unknown_method_for_a_lost_session(house) -> None:
+    legacy = reply.refusal(house.refused(request("x"), {"Mcp-Session-Id": house.open_session()}))
+    modern_ = reply.refusal(house.refused(modern("x"), modern_headers("x")))
+    assert (legacy.status, modern_.status) == (400, 404)
+    assert said(legacy)["error"]["code"] == said(modern_)["error"]["code"] == -32601
+
+
+def test_an_unknown_resource_has_the_code_of_its_era(house) -> None:
+    no = Refusal(Reason.RESOURCE_UNKNOWN)
+    modern_ = said(reply.refusal(no, modern_call(house, "resources/read", "test://x")))["error"]
+    legacy = said(reply.refusal(no, legacy_call(house, "resources/read", "test://x")))["error"]
+    assert (modern_["code"], legacy["code"]) == (-32602, -32002)
+    assert modern_["data"]["uri"] == "test://x"
+
+
+@pytest.mark.parametrize("uri", ["a\nb", "x" * 300, "ü", "\x00"])
+def test_a_uri_that_could_break_a_line_is_not_echoed(house, uri) -> None:
+    answer = reply.refusal(Refusal(Reason.RESOURCE_UNKNOWN), legacy_call(house, "resources/read", uri))
+    assert said(answer)["error"]["data"]["uri"] == ""
