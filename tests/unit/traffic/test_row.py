@@ -1,0 +1,110 @@
+"""Attack 110, and the cut of arguments: nothing unredacted, nothing half, nothing that is no text."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcpward.traffic.line import line, visible
+from mcpward.traffic.record import MAX_RAW_ARGUMENTS, Record, Result
+from mcpward.traffic.row import MAX_ARGUMENTS, Rows, cut, text
+
+SECRET = b"hunter2-correct-horse"
+ANY_TEXT = st.text(st.characters(codec=None), max_size=200)
+NASTY = 'a\nb\r\x1b[31mred\x1b[0m\x9b2J\x00\x7f\u2028\u202e\u2066\U000e0041\ud800"}\n{'
+
+
+def record(arguments=None, tool="query_orders", is_listed=True):
+    return Record(
+        "id", 0.0, "orders", "192.0.2.7", "done", Result.OK, None, None, 200, 0.001, 1, 2,
+        method="tools/call", tool=tool, is_listed=is_listed, arguments=arguments,
+    )  # fmt: skip
+
+
+def redact(raw):
+    return raw.replace(SECRET, b"***")
+
+
+@given(ANY_TEXT)
+def test_110_a_row_is_one_printable_line_and_reads_back_as_it_was(given_text):
+    row = {"tool": given_text, given_text: [given_text]}
+    written = line(row)
+    assert written.isascii()
+    assert written.isprintable()
+    assert len(written.splitlines()) == 1
+    assert json.loads(written) == row
+
+
+def test_110_escape_sequences_and_breaks_neither_act_nor_split():
+    row = Rows(bytes).of(record(tool=NASTY, is_listed=False))
+    written = line(row)
+    assert written.isascii()
+    assert written.isprintable()
+    assert json.loads(written)["tool"].startswith("a\nb\r\x1b[31mred")
+
+
+@given(ANY_TEXT)
+def test_110_a_text_for_people_has_nothing_that_acts_on_a_terminal(given_text):
+    assert visible(given_text).isprintable()
+
+
+@given(ANY_TEXT)
+def test_a_row_holds_only_what_every_database_can_keep(given_text):
+    kept = text(given_text)
+    assert "\0" not in kept
+    kept.encode()
+
+
+@given(st.text(), st.integers(4, 64))
+def test_a_cut_ends_at_a_character_and_is_the_longest_that_fits(given_text, size):
+    kept = cut(given_text.replace("\0", "").encode(), size)
+    whole = given_text.replace("\0", "")
+    assert whole.startswith(kept)
+    assert len(kept.encode()) <= size
+    if len(kept) < len(whole):
+        assert len((kept + whole[len(kept)]).encode()) > size
+
+
+@given(st.binary(max_size=100), st.integers(4, 64))
+def test_a_cut_of_any_bytes_is_a_text(given_bytes, size):
+    cut(given_bytes, size).encode()
+
+
+@pytest.mark.parametrize("edge", [MAX_ARGUMENTS, MAX_RAW_ARGUMENTS])
+def test_85_a_secret_across_an_edge_is_not_kept_in_part(edge):
+    rows = Rows(redact)
+    for start in range(edge - len(SECRET), edge + 1):
+        whole = b"x" * start + SECRET + b"x" * 20_000
+        kept = rows.of(record(whole[:MAX_RAW_ARGUMENTS]))["arguments"]
+        assert "hunt" not in kept
+        assert len(kept) <= MAX_ARGUMENTS
+
+
+def test_85_a_secret_across_the_edge_is_not_kept_in_part_when_redaction_makes_the_rest_short():
+    whole = SECRET * 2_000
+    for shift in range(len(SECRET)):
+        raw = (b"x" * shift + whole)[:MAX_RAW_ARGUMENTS]
+        kept = Rows(redact).of(record(raw))["arguments"]
+        assert "hunt" not in kept
+
+
+def test_arguments_that_cannot_be_redacted_are_not_kept(caplog):
+    def broken(raw):
+        raise ValueError(raw)
+
+    row = Rows(broken).of(record(SECRET, tool="made up", is_listed=False))
+    assert (row["arguments"], row["tool"]) == (None, "?")
+    assert "hunter2" not in caplog.text
+    assert "redaction failed" in caplog.text
+
+
+def test_without_a_redactor_no_arguments_are_kept():
+    row = Rows().of(record(b"{}", tool="made up", is_listed=False))
+    assert (row["arguments"], row["tool"]) == (None, "?")
+
+
+def test_a_trace_that_is_none_is_not_kept():
+    made_up = record()
+    made_up.trace = "00-zz"
+    assert Rows().of(made_up)["trace"] is None

@@ -1,0 +1,159 @@
+"""Small batches, a bounded queue that fails closed, and an outage that loses nothing."""
+
+import asyncio
+
+import pytest
+
+from mcpward.traffic.record import Record, Result
+from mcpward.traffic.writer import Writer
+from support.clock import ManualClock
+from support.sink import SqliteSink
+from support.values import a_principal
+
+
+def record(n=0, outcome=Result.OK, *, principal=None, reason=None, arguments=None, at=0.0):
+    return Record(
+        f"{n:016x}", at, "orders", "192.0.2.7", "done", outcome, reason, None, 200, 0.001, 1, 2, principal,
+        arguments=arguments,
+    )  # fmt: skip
+
+
+def refusal(n=0, *, known):
+    return record(n, Result.REFUSED, reason="rate-exceeded", principal=a_principal() if known else None)
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110  # what is waited for happens in a file
+            await asyncio.sleep(0.005)
+
+
+async def test_records_are_written_in_order_in_batches_of_at_most_64(house):
+    here = house(retention_days=36_500)
+    for n in range(1000):
+        assert here.writer.offer(record(n))
+    rows = await here.kept()
+    assert [int(row["id"], 16) for row in rows] == list(range(1000))
+    assert here.sink.batches == [64] * 15 + [40]
+    assert here.writer.depth == 0
+
+
+async def test_a_single_record_is_written_without_waiting_for_others(house):
+    here = house(retention_days=36_500)
+    await here.writer.start()
+    here.writer.offer(record())
+    await until(here.sink.rows)
+    here.writer.offer(record())
+    await until(lambda: len(here.sink.rows()) == 2)
+    await here.writer.stop()
+
+
+async def test_a_full_queue_says_so_and_still_takes_calls_that_were_let_in(house):
+    here = house(queue=100)
+    for n in range(100):
+        assert not here.writer.full
+        assert here.writer.offer(record(n))
+    assert here.traffic.full
+    assert here.writer.offer(record(100))  # was running already
+    assert not here.writer.offer(refusal(101, known=True))
+    assert here.writer.metrics.lost == {("orders", "rate-exceeded"): 1}
+    assert here.writer.metrics.refusals == {("orders", "rate-exceeded"): 1}  # counted all the same
+
+
+async def test_refused_strangers_fill_half_of_the_queue_at_most(house):
+    here = house(queue=100)
+    taken = sum(here.writer.offer(refusal(n, known=False)) for n in range(1000))
+    assert taken == 50
+    assert not here.writer.full
+    assert here.writer.offer(refusal(known=True))
+    assert here.writer.offer(record())
+
+
+async def test_large_arguments_fill_the_queue_by_their_size(house):
+    here = house()
+    large = record(arguments=b"x" * 16_384)
+    offered = 0
+    while not here.writer.full:
+        here.writer.offer(large)
+        offered += 1
+    assert offered == 4096
+    await here.kept()
+    assert not here.writer.full
+    assert here.writer._weight == 0
+
+
+async def test_an_outage_of_the_store_loses_nothing_and_is_logged_once(house, caplog):
+    here = house(retention_days=36_500)
+    here.sink.lock()
+    await here.writer.start()
+    for n in range(130):
+        here.writer.offer(record(n))
+    await until(lambda: here.writer.metrics.failed_writes >= 2)
+    assert here.writer.depth == 130  # what is not written counts against the queue
+    here.sink.unlock()
+    await here.writer.stop()
+    assert len(here.sink.rows()) == 130
+    assert caplog.text.count("cannot be written") == 1
+    assert caplog.text.count("written again") == 1
+
+
+async def test_stopping_without_a_store_ends_in_time_and_says_what_is_lost(house, caplog):
+    here = house()
+    here.sink.lock()
+    await here.writer.start()
+    here.writer.offer(record())
+    async with asyncio.timeout(5):
+        await here.writer.stop(patience_s=0.05)
+    here.sink.unlock()
+    assert "records lost" in caplog.text
+
+
+async def test_old_records_are_forgotten_at_the_start(house):
+    here = house(retention_days=30)
+    day_s = 86_400.0
+    for days in (31, 29):
+        await here.sink.append_intent(here.writer.rows.of(record(days, at=here.clock.now() - days * day_s)))
+    await here.writer.start()
+    await until(lambda: len(here.sink.rows()) == 1)
+    await here.writer.stop()
+    assert int(here.sink.rows()[0]["id"], 16) == 29
+
+
+async def test_the_event_loop_turns_while_the_store_writes(house):
+    here = house(retention_days=36_500)
+    for n in range(640):
+        here.writer.offer(record(n))
+    turns = 0
+    await here.writer.start()
+
+    async def turn():
+        nonlocal turns
+        while here.writer.depth:
+            turns += 1
+            await asyncio.sleep(0)
+
+    await turn()
+    await here.writer.stop()
+    assert turns > 10
+
+
+async def test_a_writer_can_be_started_again(house):
+    here = house(retention_days=36_500)
+    for n in range(2):
+        here.writer.offer(record(n))
+        assert len(await here.kept()) == n + 1
+
+
+def test_records_may_be_offered_before_any_loop_runs(tmp_path):
+    writer = Writer(SqliteSink(tmp_path / "traffic.db"), ManualClock())
+    assert writer.offer(record())
+
+
+@pytest.mark.parametrize("n", [1, 63, 64, 65, 128])
+async def test_whatever_number_waits_is_written_by_a_stop(house, n):
+    here = house(retention_days=36_500)
+    await here.writer.start()
+    for i in range(n):
+        here.writer.offer(record(i))
+    await here.writer.stop()
+    assert len(here.sink.rows()) == n
