@@ -81,7 +81,7 @@ def anchor(path: Keys, value: Any, folder: Path) -> Any:
     if not isinstance(value, str) or not value.strip():
         return value
     is_source = len(path) == 3 and path[0] == "servers" and path[2] == "source"
-    if path in _PATHS or (is_source and (value.endswith(".py") or "/" in value)):
+    if path in _PATHS or (is_source and (value.endswith(".py") or ".py:" in value or "/" in value)):
         return str(folder / Path(value).expanduser())
     if path == ("store", "url") and value.startswith(_SQLITE) and not value.startswith(_SQLITE + "/"):
         return f"{_SQLITE}{folder / value.removeprefix(_SQLITE)}" if value != _SQLITE else value
@@ -120,6 +120,15 @@ def read(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any]
     if settings is None or findings:
         raise Misconfigured(findings)
     return Loaded(settings, {".".join(keys): origin for keys, origin in tree.origins.items()})
+
+
+def server_names(path: Path | None) -> tuple[str, ...]:
+    """Give the names of the servers in a file, whatever else is wrong with it; :func:`read` tells what is."""
+    try:
+        servers = tomllib.loads(path.read_text(encoding="utf-8")).get("servers", {}) if path else {}
+    except (OSError, ValueError, RecursionError):
+        return ()
+    return tuple(servers) if isinstance(servers, dict) else ()
 
 
 def _read_file(path: Path, tree: _Tree, findings: list[Finding]) -> None:

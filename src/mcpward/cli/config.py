@@ -1,0 +1,111 @@
+"""``mcpward config``: is the configuration right, what is in force, what does a setting mean."""
+
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from mcpward.cli import ui
+from mcpward.cli.help import examples
+from mcpward.cli.site import ConfigOption, JsonOption, file_of, loaded
+from mcpward.config.explain import Explained, explain, explain_all, markdown, suggestion
+from mcpward.config.explain import schema as schema_of
+from mcpward.config.show import shown
+
+app = typer.Typer(help="Configuration: check, show, explain, schema.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("check")
+@examples("mcpward config check --config /etc/mcpward/mcpward.toml")
+def check(config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Read the configuration as serve would, and tell every problem at once. Exit code 2 when there is one."""
+    from mcpward.core.errors import Misconfigured
+
+    try:
+        settings = loaded(config).settings
+    except Misconfigured as wrong:
+        if json:
+            findings: list[Any] = [{"where": one.where, "what": one.what, "hint": one.hint} for one in wrong.findings]
+            ui.answer_json({"ok": False, "findings": findings})
+            raise typer.Exit(ui.Exit.USAGE) from None
+        raise
+    if json:
+        ui.answer_json({"ok": True, "findings": []})
+    servers = ", ".join(settings.servers) or "no servers"
+    ui.remark(f"{ui.safe(file_of(config) or 'no file: the defaults')} is right ({servers})")
+
+
+@app.command("show")
+@examples("mcpward config show", "mcpward config show servers.orders")
+def show(
+    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="A setting or a table, such as site.")] = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Print the settings in force, and where each one came from. Secrets are masked."""
+    rows = [row for row in shown(loaded(config)) if key is None or row.key == key or row.key.startswith(f"{key}.")]
+    if not rows:
+        _unknown(key or "")
+    if json:
+        ui.answer_json(
+            {row.key: {"value": row.value, "origin": row.origin.layer, "where": row.origin.where} for row in rows}
+        )
+        return
+    origins = [f"{row.origin.layer} {row.origin.where}".strip() for row in rows]
+    ui.table(
+        ("setting", "value", "from"), [(row.key, row.text, origin) for row, origin in zip(rows, origins, strict=True)]
+    )
+
+
+@app.command("explain")
+@examples("mcpward config explain site.listen")
+def explain_key(
+    key: Annotated[
+        str | None, typer.Argument(metavar="[KEY]", help="A setting, such as site.listen; all, if none.")
+    ] = None,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of all settings.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Say what a setting means: its type, default, an example, its variable in the environment."""
+    if as_markdown:
+        ui.answer(markdown().rstrip("\n"))
+        return
+    found = [explain(key)] if key else list(explain_all())
+    known = [one for one in found if one is not None]
+    if not known:
+        _unknown(key or "")
+    shapes = [_shape(one) for one in known]
+    if json:
+        ui.answer_json(shapes[0] if key else shapes)
+        return
+    for position, shape in enumerate(shapes):
+        if position:
+            ui.answer()
+        for line in ui.aligned(list(shape.items())):
+            ui.answer(line)
+
+
+@app.command("schema")
+@examples("mcpward config schema > mcpward.schema.json")
+def schema(json: JsonOption = True) -> None:  # noqa: ARG001  # --json is taken everywhere; a schema is nothing else
+    """Print the JSON schema of mcpward.toml, for editors."""
+    ui.answer_json(schema_of())
+
+
+def _shape(one: Explained) -> dict[str, str]:
+    return {
+        "key": one.key,
+        "what": one.help,
+        "type": one.type,
+        "default": one.default or "(required)",
+        "example": f"{one.key.rpartition('.')[2]} = {one.example}",
+        "environment": one.env,
+    }
+
+
+def _unknown(key: str) -> NoReturn:
+    meant = suggestion(key)
+    raise ui.Ended(
+        ui.Exit.NO,
+        f"there is no setting {key!r}",
+        f"did you mean {meant}?" if meant else "mcpward config explain lists all",
+    )

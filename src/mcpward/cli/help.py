@@ -1,0 +1,17 @@
+"""Examples at the end of a command's help: what people read first."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def examples(*commands: str) -> Callable[[F], F]:
+    """Add examples to a command's help, one a line."""
+
+    def add(function: F) -> F:
+        # The lone \b keeps the help's writer from filling the lines up.
+        function.__doc__ = "\n".join([function.__doc__ or "", "", "\b", "examples:", *(f"  {one}" for one in commands)])
+        return function
+
+    return add

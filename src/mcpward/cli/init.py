@@ -1,0 +1,50 @@
+"""``mcpward init``: a new project that serves, and passes its own test, as it stands."""
+
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from mcpward.cli import ui
+from mcpward.cli.help import examples
+from mcpward.cli.site import JsonOption
+from mcpward.config.names import RESERVED
+
+_FILES: Final = {
+    "tools.py": "tools.py.txt",
+    "mcpward.toml": "mcpward.toml.txt",
+    "test_tools.py": "test_tools.py.txt",
+    ".gitignore": "gitignore.txt",
+}
+
+
+@examples("mcpward init hello && cd hello && mcpward serve")
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder; made if it is not there.")],
+    name: Annotated[str | None, typer.Option(help="What the server is called; else as the folder.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Write a small project: tools.py, mcpward.toml, test_tools.py, .gitignore. Existing files are never touched."""
+    server = _name(name or folder.resolve().name)
+    taken = [file for file in _FILES if (folder / file).exists()]
+    if taken:
+        raise ui.Ended(ui.Exit.USAGE, f"there is already: {', '.join(taken)}", "name another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, template in _FILES.items():
+            text = files("mcpward.cli").joinpath("scaffold", template).read_text(encoding="utf-8")
+            with (folder / file).open("x", encoding="utf-8") as new:
+                new.write(text.replace("{{name}}", server))
+    except OSError as error:
+        raise ui.Ended(ui.Exit.UNREACHABLE, f"{folder} cannot be written: {error.strerror}") from None
+    if json:
+        ui.answer_json({"folder": str(folder), "server": server, "files": list(_FILES)})
+    ui.remark(f"{ui.safe(folder)} is ready: {', '.join(_FILES)}")
+    ui.remark(f"next: cd {ui.safe(folder)} && mcpward serve")
+
+
+def _name(text: str) -> str:
+    name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:63].strip("-")
+    return name if name and name not in RESERVED else f"{name or 'my'}-server"

@@ -1,0 +1,253 @@
+"""``mcpward key``: the whole life of API keys. A key is shown once, when it is made; the store never learns it."""
+
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from mcpward.cli import ui
+from mcpward.cli.help import examples
+from mcpward.cli.moment import moment_text, parse_end, parse_span
+from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, chosen_server, in_site, settings_of
+from mcpward.config.model import Settings
+from mcpward.config.rate import parse_rate, rate_text
+from mcpward.core.scope import Access
+from mcpward.core.secret import Secret
+
+if TYPE_CHECKING:
+    from mcpward.app.site import Site
+    from mcpward.identity.records import KeyRecord
+
+app = typer.Typer(help="API keys: create, list, show, rotate, revoke.", no_args_is_help=True, rich_markup_mode=None)
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as mcpward key list prints it.")]
+
+
+@app.command("create")
+@examples(
+    "mcpward key create --name laptop",
+    "mcpward key create --server orders --name ci --class read --expires 90d --cidr 10.0.0.0/8",
+)
+def create(
+    name: Annotated[str, typer.Option("--name", "-n", help="Who or what will hold it.")],
+    server: Annotated[
+        list[str] | None, typer.Option("--server", "-s", help="A server that it opens; may be repeated; '*' is all.")
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="When it ends: 90d, 12h, 2026-12-31; never, if not given.")
+    ] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="A scope that it holds; may be repeated.")] = None,
+    tool: Annotated[
+        list[str] | None, typer.Option(help="A tool that it may use; may be repeated; all, if none.")
+    ] = None,
+    access: Annotated[
+        str, typer.Option("--class", help="What it may call: read, write (and read) or destructive (and both).")
+    ] = "write",
+    rate: Annotated[str | None, typer.Option(help="Calls that it may make, such as '60/minute burst 10'.")] = None,
+    cidr: Annotated[list[str] | None, typer.Option(help="A network that it works from; may be repeated.")] = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make a key. It goes to stdout, alone and once: only a hash of it is kept."""
+    from mcpward.identity.api_key import issue
+
+    settings = settings_of(config)
+    rights: dict[str, Any] = {
+        "name": _name(name),
+        "servers": _servers(settings, server),
+        "scopes": scope or (),
+        "tools": tool or None,
+        "access": _access(access),
+        "rate": _rate(rate),
+        "networks": _networks(cidr),
+        "expires_at": parse_end(expires, CLOCK.now(), "--expires") if expires else None,
+    }
+
+    async def work(site: "Site") -> "tuple[Secret, KeyRecord]":
+        secret, record = issue(site.pepper_keys, CLOCK, **rights)
+        await site.store.keys.add(record)
+        return secret, record
+
+    _hand_over(*in_site(settings, work), as_json=json)
+
+
+@app.command("list")
+@examples("mcpward key list --server orders")
+def list_keys(
+    server: Annotated[str | None, typer.Option("--server", "-s", help="Only keys that open this server.")] = None,
+    ended: Annotated[bool, typer.Option("--all", help="Also revoked and expired keys.")] = False,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the keys of the site, newest first. Exit code 1 when there are none."""
+    now = CLOCK.now()
+    records = in_site(settings_of(config), lambda site: site.store.keys.list(), must_exist=True)
+    kept = [
+        record
+        for record in sorted(records, key=lambda record: -record.created_at)
+        if (ended or record.is_live(now)) and (server is None or server in record.servers or "*" in record.servers)
+    ]
+    if json:
+        ui.answer_json([_shape(record, now) for record in kept])
+    elif kept:
+        ui.table(("id", "name", "servers", "class", "state", "expires", "last used"), [_row(one, now) for one in kept])
+    if not kept:
+        raise ui.Ended(ui.Exit.NO, "no keys found", "mcpward key create --name NAME makes one")
+
+
+@app.command("show")
+@examples("mcpward key show 4f9QkZp2LmXa")
+def show(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Show all that is known of a key; never the key itself, of which only a hash is kept."""
+    now = CLOCK.now()
+    record = in_site(settings_of(config), lambda site: _get(site, key_id), must_exist=True)
+    shape = _shape(record, now)
+    if json:
+        ui.answer_json(shape)
+        return
+    for line in ui.aligned([(word.replace("_", " "), _words(word, value)) for word, value in shape.items()]):
+        ui.answer(line)
+
+
+@app.command("rotate")
+@examples("mcpward key rotate 4f9QkZp2LmXa --grace 24h")
+def rotate(
+    key_id: IdArgument,
+    grace: Annotated[str, typer.Option(help="How long the old key lives on: 24h, 30m, 0.")] = "24h",
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make a new key with the same rights; the old one lives on for a grace period. The new key goes to stdout."""
+    from mcpward.identity.api_key import reissue
+
+    now = CLOCK.now()
+    grace_until = now + parse_span(grace, "--grace")
+
+    async def work(site: "Site") -> "tuple[Secret, KeyRecord]":
+        old = await _get(site, key_id)
+        if not old.is_live(now):
+            raise ui.Ended(ui.Exit.NO, f"key {old.id} has ended", "mcpward key create makes a new one")
+        secret, new = reissue(site.pepper_keys, CLOCK, old)
+        await site.store.keys.rotate(old.id, new, grace_until)
+        return secret, new
+
+    secret, record = in_site(settings_of(config), work, must_exist=True)
+    _hand_over(secret, record, as_json=json)
+    ui.remark(f"the old key {record.rotated_from} ends at {moment_text(grace_until)}")
+
+
+@app.command("revoke")
+@examples("mcpward key revoke 4f9QkZp2LmXa")
+def revoke(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
+    """End a key now. Every worker refuses it within a second."""
+    now = CLOCK.now()
+
+    async def work(site: "Site") -> "KeyRecord":
+        record = await _get(site, key_id)
+        if record.revoked_at is not None:
+            raise ui.Ended(ui.Exit.NO, f"key {record.id} was revoked at {moment_text(record.revoked_at)}")
+        await site.store.keys.revoke(record.id, now)
+        return await _get(site, record.id)
+
+    record = in_site(settings_of(config), work, must_exist=True)
+    if json:
+        ui.answer_json(_shape(record, now))
+    ui.remark(f"key {record.id} ({ui.safe(record.name)}) is revoked")
+
+
+async def _get(site: "Site", key_id: str) -> "KeyRecord":
+    from mcpward.identity.api_key import find_id
+
+    inside = find_id(key_id)
+    if inside is not None:
+        raise ui.Ended(
+            ui.Exit.USAGE, "that is a key, not its id: now it stands in the shell's history", f"its id is {inside}"
+        )
+    record = await site.store.keys.get(key_id)
+    if record is None:
+        raise ui.Ended(ui.Exit.NO, f"there is no key {key_id!r}", "mcpward key list --all")
+    return record
+
+
+def _hand_over(secret: Secret, record: "KeyRecord", *, as_json: bool) -> None:
+    if as_json:
+        ui.answer_json({"key": secret.reveal(), **_shape(record, CLOCK.now())})
+        return
+    ui.remark(f"key {record.id} ({ui.safe(record.name)}) for {', '.join(record.servers)}; it is shown this once:")
+    ui.answer(secret.reveal())
+
+
+def _name(name: str) -> str:
+    if not name.strip() or len(name) > 100 or not name.isprintable():
+        raise ui.Ended(ui.Exit.USAGE, "--name is 1 to 100 printable characters")
+    return name.strip()
+
+
+def _servers(settings: Settings, servers: list[str] | None) -> tuple[str, ...]:
+    if not servers:
+        return (chosen_server(settings, None),)
+    return tuple(dict.fromkeys(name if name == "*" else chosen_server(settings, name) for name in servers))
+
+
+def _access(word: str) -> Access:
+    try:
+        return Access.parse(word)
+    except ValueError:
+        raise ui.Ended(ui.Exit.USAGE, "--class is read, write or destructive") from None
+
+
+def _rate(text: str | None) -> Any:
+    try:
+        return parse_rate(text) if text else None
+    except ValueError as problem:
+        raise ui.Ended(ui.Exit.USAGE, f"--rate: {problem}") from None
+
+
+def _networks(texts: list[str] | None) -> tuple[str, ...]:
+    try:
+        return tuple(str(ip_network(text)) for text in texts or ())
+    except ValueError:
+        raise ui.Ended(ui.Exit.USAGE, "--cidr is not a network", "write 10.0.0.0/8 or 2001:db8::/32") from None
+
+
+def _state(record: "KeyRecord", now: float) -> str:
+    if record.revoked_at is not None:
+        return "revoked"
+    if not record.is_live(now):
+        return "ended"
+    return "grace" if record.grace_until is not None else "live"
+
+
+def _row(record: "KeyRecord", now: float) -> tuple[object, ...]:
+    ends_at = moment_text(record.ends_at, "never")
+    used_at = moment_text(record.last_used_at, "never")
+    servers = ",".join(record.servers)
+    return record.id, record.name, servers, record.access.label, _state(record, now), ends_at, used_at
+
+
+def _shape(record: "KeyRecord", now: float) -> dict[str, Any]:
+    """All that may be shown: the digest is left out."""
+    return {
+        "id": record.id,
+        "name": record.name,
+        "servers": list(record.servers),
+        "class": record.access.label,
+        "tools": None if record.tools is None else list(record.tools),
+        "scopes": list(record.scopes),
+        "rate": rate_text(record.rate) if record.rate else None,
+        "networks": list(record.networks),
+        "state": _state(record, now),
+        "created_at": moment_text(record.created_at),
+        "expires_at": moment_text(record.expires_at, "") or None,
+        "grace_until": moment_text(record.grace_until, "") or None,
+        "revoked_at": moment_text(record.revoked_at, "") or None,
+        "last_used_at": moment_text(record.last_used_at, "") or None,
+        "rotated_from": record.rotated_from,
+    }
+
+
+_UNSET: Final = {"tools": "all", "scopes": "all", "networks": "all", "expires_at": "never", "last_used_at": "never"}
+
+
+def _words(word: str, value: object) -> str:
+    text = ", ".join(str(one) for one in value) if isinstance(value, list) else str(value or "")
+    return text or _UNSET.get(word, "-")

@@ -1,0 +1,126 @@
+"""``mcpward log``: the record of every request. What callers wrote is made safe before it reaches a terminal."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from mcpward.cli import ui
+from mcpward.cli.help import examples
+from mcpward.cli.moment import moment_text, parse_start
+from mcpward.cli.site import CLOCK, ConfigOption, in_site, settings_of
+from mcpward.traffic.line import line
+
+if TYPE_CHECKING:
+    from mcpward.app.site import Site
+    from mcpward.storage.traffic import TrafficFilter
+
+_HEADER: Final = ("time", "server", "call", "who", "address", "outcome", "http", "ms")
+_LEAST: Final = (20, 8, 24, 20, 15, 20, 4, 8)
+_POLL_S: Final = 0.25
+_AT_ONCE: Final = 1000
+Row = Mapping[str, Any]
+
+
+@examples(
+    "mcpward log --reason credential-invalid --since 1h",
+    "mcpward log --tool cancel_order --json | jq .principal",
+    "mcpward log --follow",
+)
+def log(
+    server: Annotated[str | None, typer.Option("--server", "-s", help="Only this server.")] = None,
+    tool: Annotated[str | None, typer.Option(help="Only calls of this tool.")] = None,
+    key: Annotated[str | None, typer.Option(help="Only calls with the key of this id.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only refusals for this reason, such as rate-exceeded.")] = None,
+    outcome: Annotated[str | None, typer.Option(help="Only this outcome, such as ok, error or cancelled.")] = None,
+    address: Annotated[str | None, typer.Option(help="Only requests from this address.")] = None,
+    since: Annotated[str | None, typer.Option(help="From here on: 2h, 3d, 2026-12-31T10:00.")] = None,
+    until: Annotated[str | None, typer.Option(help="Up to here: 2h, 3d, 2026-12-31T10:00.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="The newest so many.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay, and print new records as they come.")] = False,
+    config: ConfigOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """Print the record of requests, oldest first. Exit code 1 when nothing was found."""
+    from mcpward.storage.traffic import TrafficFilter
+
+    now = CLOCK.now()
+    chosen = TrafficFilter(
+        server=server,
+        tool=tool,
+        key_id=key,
+        reason=reason,
+        outcome=outcome,
+        peer=address,
+        since=parse_start(since, now, "--since") if since else None,
+        until=parse_start(until, now, "--until") if until else None,
+        limit=limit,
+    )
+    settings = settings_of(config)
+    printer = _Printer(as_json=json)
+    found = in_site(settings, lambda site: _print(site, chosen, printer, follow=follow), must_exist=not follow)
+    if not found:
+        raise ui.Ended(ui.Exit.NO, "no records found")
+
+
+async def _print(site: "Site", chosen: "TrafficFilter", printer: "_Printer", *, follow: bool) -> bool:
+    from msgspec.structs import replace
+
+    rows: list[Row] = [*reversed(await site.store.traffic.select(chosen))]
+    printer.show(rows)
+    last = rows[-1]["seq"] if rows else 0
+    while follow:
+        await asyncio.sleep(_POLL_S)
+        newer = replace(chosen, after_id=last, limit=_AT_ONCE, newest_first=False)
+        rows = [*await site.store.traffic.select(newer)]
+        printer.show(rows)
+        last = rows[-1]["seq"] if rows else last
+    return bool(rows)
+
+
+class _Printer:
+    """Prints rows as they come; the columns keep the width that the first ones gave them."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._widths: list[int] = []
+
+    def show(self, rows: list[Row]) -> None:
+        if self._as_json:
+            for row in rows:
+                ui.answer(line({"time": moment_text(row["at"]), **row}))
+        elif rows:
+            self._columns(rows)
+
+    def _columns(self, rows: list[Row]) -> None:
+        cells = [_cells(one) for one in rows]
+        if not self._widths:
+            safe = [[ui.safe(cell) for cell in row] for row in (_HEADER, *cells)]
+            self._widths = [max(pair) for pair in zip(_LEAST, ui.widths_of(safe), strict=True)]
+            ui.answer(ui.styled(ui.aligned([_HEADER], self._widths)[0], "dim", sys.stdout))
+        for text in ui.aligned(cells, self._widths):
+            ui.answer(text)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    call = f"{row['method'] or '-'} {row['tool']}" if row["tool"] else row["method"] or "-"
+    who = row["principal"] or "-"
+    outcome = row["outcome"] if row["phase"] == "done" else f"{row['outcome']} ({row['phase']})"
+    took = f"{row['duration_us'] / 1000:.1f}" if row["phase"] == "done" and row["duration_us"] is not None else "-"
+    cells = (
+        moment_text(row["at"]),
+        row["server"] or "-",
+        call,
+        who,
+        row["peer"] or "-",
+        outcome,
+        row["status"] or "-",
+        took,
+    )
+    return tuple(_short(str(cell)) for cell in cells)
+
+
+def _short(text: str, most: int = 60) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

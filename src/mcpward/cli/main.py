@@ -1,0 +1,99 @@
+"""``mcpward``: the verbs, put together; and what becomes of their errors. Exit codes: 0 done, 1 the answer is no,
+2 usage or configuration, 3 cannot reach what it needs.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+
+from mcpward import __version__
+from mcpward.cli import config, connect, init, key, log, secret, serve, ui, url
+from mcpward.cli.help import examples
+from mcpward.core.errors import Misconfigured, Unreachable
+
+# typer carries its own copy of click: its public BadParameter leads to the family of usage errors.
+_SAID_WRONG: Final[type[Exception]] = typer.BadParameter.__mro__[2]
+
+app = typer.Typer(
+    name="mcpward",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # a pretty traceback shows the values of variables
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+app.command("serve")(serve.serve)
+app.add_typer(key.app, name="key")
+app.add_typer(url.app, name="url")
+app.add_typer(secret.app, name="secret")
+app.command("log")(log.log)
+app.command("connect")(connect.connect)
+app.add_typer(config.app, name="config")
+app.command("init")(init.init)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        ui.answer(f"mcpward {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+@examples(
+    "mcpward init hello && cd hello && mcpward serve",
+    "mcpward serve tools.py --port 9000",
+    "mcpward key create --name laptop --expires 90d",
+    "mcpward connect claude-desktop --write",
+)
+def mcpward(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """The locks for MCP servers: keys, limits, validation, redaction and a record of every call."""
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code; errors are told on stderr."""
+    try:
+        code = typer.main.get_command(app).main(args=arguments, prog_name="mcpward", standalone_mode=False)
+    except ui.Ended as ended:
+        ui.error(ended.what, ended.hint)
+        return ended.code
+    except Misconfigured as wrong:
+        for finding in wrong.findings:
+            ui.error_of(finding)
+        return ui.Exit.USAGE
+    except Unreachable as missing:
+        ui.error(missing.what, missing.hint)
+        return ui.Exit.UNREACHABLE
+    except typer.Abort:
+        ui.remark("stopped: nothing was done")
+        return ui.Exit.NO
+    except BrokenPipeError:
+        _close_quietly()
+        return ui.Exit.DONE
+    except _SAID_WRONG as said:
+        return _usage(said)
+    return code if isinstance(code, int) else ui.Exit.DONE
+
+
+def _usage(said: Any) -> int:
+    message = said.format_message()
+    if type(said).__name__ == "NoArgsIsHelpError":
+        ui.remark(message)
+        return ui.Exit.USAGE
+    context = getattr(said, "ctx", None)
+    where = context.command_path if context else "mcpward"
+    ui.error(f"{message[:1].lower()}{message[1:]}".rstrip("."), f"{where} --help")
+    return ui.Exit.USAGE
+
+
+def _close_quietly() -> None:
+    """The reader has gone, as ``head`` does. Python would complain at exit unless stdout leads nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def main() -> NoReturn:
+    """Run the command of this process and leave with its exit code."""
+    sys.exit(run())

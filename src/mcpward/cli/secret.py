@@ -1,0 +1,101 @@
+"""``mcpward secret``: values that tools get from ``env`` by name. They are read from stdin or a prompt, never from the
+command line, where the process list and the shell's history would keep them.
+"""
+
+import re
+import sys
+from getpass import getpass
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from mcpward.cli import ui
+from mcpward.cli.help import examples
+from mcpward.cli.site import ConfigOption, JsonOption, ServerOption, chosen_server, in_site, settings_of
+from mcpward.core.secret import Secret
+
+if TYPE_CHECKING:
+    from mcpward.app.site import Site
+
+app = typer.Typer(
+    help="Secrets of tools, encrypted at rest: set, list, remove.", no_args_is_help=True, rich_markup_mode=None
+)
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The name in env.NAME, such as ORDERS_DATABASE_URL.")]
+_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,99}", re.ASCII)
+_MOST_CHARACTERS: Final = 64 * 1024
+
+
+@app.command("set")
+@examples("mcpward secret set ORDERS_DATABASE_URL --server orders < url.txt")
+def set_secret(
+    name: NameArgument, server: ServerOption = None, config: ConfigOption = None, json: JsonOption = False
+) -> None:
+    """Keep a secret. Its value comes from stdin, or from a prompt that does not show it."""
+    settings = settings_of(config)
+    chosen = chosen_server(settings, server)
+    _check(name)
+    value = read_secret(f"value of {name}: ")
+
+    async def work(site: "Site") -> None:
+        await site.vault.set(chosen, name, value)
+
+    in_site(settings, work)
+    if json:
+        ui.answer_json({"server": chosen, "name": name})
+    ui.remark(f"{name} of {chosen} is kept; a running server takes it at its next start")
+
+
+@app.command("list")
+@examples("mcpward secret list --server orders")
+def list_secrets(server: ServerOption = None, config: ConfigOption = None, json: JsonOption = False) -> None:
+    """List the names of the secrets of a server; never a value. Exit code 1 when there are none."""
+    settings = settings_of(config)
+    chosen = chosen_server(settings, server)
+    names = in_site(settings, lambda site: site.vault.list(chosen), must_exist=True)
+    if json:
+        ui.answer_json([{"server": chosen, "name": name} for name in names])
+    else:
+        for name in names:
+            ui.answer(ui.safe(name))
+    if not names:
+        raise ui.Ended(ui.Exit.NO, f"{chosen} has no secrets", "mcpward secret set NAME keeps one")
+
+
+@app.command("remove")
+@examples("mcpward secret remove ORDERS_DATABASE_URL --server orders")
+def remove(
+    name: NameArgument, server: ServerOption = None, config: ConfigOption = None, json: JsonOption = False
+) -> None:
+    """Forget a secret."""
+    settings = settings_of(config)
+    chosen = chosen_server(settings, server)
+
+    async def work(site: "Site") -> None:
+        if name not in await site.vault.list(chosen):
+            raise ui.Ended(ui.Exit.NO, f"{chosen} has no secret {name!r}", "mcpward secret list")
+        await site.vault.remove(chosen, name)
+
+    in_site(settings, work, must_exist=True)
+    if json:
+        ui.answer_json({"server": chosen, "name": name})
+    ui.remark(f"{name} of {chosen} is forgotten")
+
+
+def read_secret(prompt: str) -> Secret:
+    """Read one secret from stdin, or ask for it without showing it.
+
+    Raises:
+        Ended: nothing came, or too much.
+    """
+    value = getpass(prompt) if sys.stdin.isatty() else sys.stdin.read(_MOST_CHARACTERS + 1)
+    value = value.removesuffix("\n").removesuffix("\r")
+    if not value or len(value) > _MOST_CHARACTERS:
+        raise ui.Ended(ui.Exit.USAGE, "a secret is 1 to 65536 characters", "give it on stdin: … < file")
+    return Secret(value)
+
+
+def _check(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ui.Ended(
+            ui.Exit.USAGE, "a secret's name is made of A-Z, 0-9 and _", "its value does not belong on the command line"
+        )

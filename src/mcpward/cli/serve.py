@@ -1,0 +1,160 @@
+"""``mcpward serve``: settles what to serve, tells where it is, and at the first start hands over what opens it."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mcpward import __version__
+from mcpward.cli import ui
+from mcpward.cli.clients import CLIENTS, Entry, rendered
+from mcpward.cli.help import examples
+from mcpward.cli.site import CLOCK, ConfigOption, file_of, loaded
+from mcpward.cli.target import Target, read_target
+from mcpward.config.address import parse_address
+from mcpward.config.endpoint import path_of
+from mcpward.config.load import server_names
+from mcpward.config.model import Settings
+from mcpward.core.scope import Access
+from mcpward.core.secret import Secret
+
+if TYPE_CHECKING:
+    from mcpward.app.serve import Announcement
+
+
+@examples(
+    "mcpward serve",
+    "mcpward serve tools.py --mode unlisted --port 9000",
+    "mcpward serve tools.py --host 0.0.0.0 --public-url https://mcp.example.com --behind-tls-proxy",
+)
+def serve(
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="[TARGET]", help="A Python file, module:object, or a server of the site's file."),
+    ] = None,
+    mode: Annotated[str | None, typer.Option(help="Who gets in: api-key, unlisted or public.")] = None,
+    name: Annotated[str | None, typer.Option(help="What the server is called; else as its source says.")] = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="The port; 0 lets the system choose.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=256, help="Worker processes.")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="PEM file of the certificate chain.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file of the private key.")] = None,
+    behind_tls_proxy: Annotated[
+        bool, typer.Option("--behind-tls-proxy", help="A proxy in front speaks TLS with the clients.")
+    ] = False,
+    public_url: Annotated[str | None, typer.Option(help="What clients call this site.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The folder of database and keys; else .mcpward.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Serve one target, or all servers of the site's file, until stopped.
+
+    Without a word it listens on 127.0.0.1:8000 and asks for an API key. The first start prints a key (or the secret
+    URL) to stdout, once.
+    """
+    from mcpward.app.serve import run
+
+    configured = server_names(file_of(config))
+    chosen = read_target(target, configured, name) if target else None
+    overrides: dict[str, Any] = {
+        "site.workers": workers,
+        "site.tls_cert": str(tls_cert) if tls_cert else None,
+        "site.tls_key": str(tls_key) if tls_key else None,
+        "site.behind_tls_proxy": behind_tls_proxy or None,
+        "site.public_url": public_url,
+        "site.data": str(data) if data else None,
+        **_of_server(chosen, configured, mode),
+    }
+    if host is not None or port is not None:
+        overrides["site.listen"] = _listen(config, host, port)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    settings = loaded(config, given, only=chosen.name if chosen else None).settings
+    if not settings.servers:
+        raise ui.Ended(ui.Exit.USAGE, "there is nothing to serve", "name a file: mcpward serve tools.py")
+    raise typer.Exit(run(settings, lambda announcement: _announce(settings, announcement)))
+
+
+def _of_server(chosen: Target | None, configured: tuple[str, ...], mode: str | None) -> Mapping[str, Any]:
+    if chosen is None and mode is None:
+        return {}
+    if chosen is None and len(configured) != 1:
+        raise ui.Ended(ui.Exit.USAGE, "--mode is for one server", "name it: mcpward serve NAME --mode …")
+    name = chosen.name if chosen else configured[0]
+    return {f"servers.{name}.source": chosen.source if chosen else None, f"servers.{name}.mode": mode}
+
+
+def _listen(config: Path | None, host: str | None, port: int | None) -> str:
+    """Put host and port together with what the site's file and the environment say of the other one."""
+    if host is not None and port is not None:
+        return _joined(host, port)
+    try:
+        # Only the address is wanted: it is overridden by loopback so that rules about the rest are judged later.
+        address = loaded(config, only="").settings.site.address
+    except Exception:  # noqa: BLE001  # whatever is wrong is told when the settings are read in earnest
+        address = parse_address("127.0.0.1:8000")
+    return _joined(host or address.host, address.port if port is None else port)
+
+
+def _joined(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+
+
+def _announce(settings: Settings, announcement: "Announcement") -> None:
+    """Tell where everything is. The addresses are bound: nothing is handed over for a start that fails."""
+    ui.remark(f"mcpward {__version__}, {announcement.workers} worker{'s' if announcement.workers > 1 else ''}")
+    rows: list[tuple[str, str, str]] = [
+        (
+            name,
+            f"{announcement.base}{path_of(settings, name)}" + ("/***" if server.mode == "unlisted" else ""),
+            server.mode,
+        )
+        for name, server in settings.servers.items()
+    ]
+    if announcement.metrics is not None:
+        rows.append(("metrics", f"http://{announcement.metrics}/metrics", "for Prometheus"))
+    for line in ui.aligned(rows):
+        ui.remark(f"  {line}")
+    keys, urls = asyncio.run(_first_credentials(settings))
+    for name, key in keys.items():
+        url = f"{announcement.base}{path_of(settings, name)}"
+        _hand_over_key(Entry(server=name, url=url, needs_key=True, key=key, is_windows=sys.platform == "win32"))
+    for name, secret in urls.items():
+        ui.remark(f"the secret URL of {name}; it is shown this once (mcpward url rotate makes another):")
+        ui.answer(f"{announcement.base}{path_of(settings, name)}/{secret.reveal()}")
+
+
+def _hand_over_key(entry: Entry) -> None:
+    assert entry.key is not None
+    ui.remark(f"a key for {entry.server}, reading and writing; it is shown this once (mcpward key create makes more):")
+    ui.answer(entry.key.reveal())
+    # The block repeats the key for a person to copy; where stderr is kept as a log, it does not.
+    shown = entry if sys.stderr.isatty() else Entry(entry.server, entry.url, entry.needs_key, None, entry.is_windows)
+    ui.remark("for Claude Desktop (mcpward connect has more clients):")
+    ui.remark(rendered(CLIENTS["claude-desktop"], shown))
+
+
+async def _first_credentials(settings: Settings) -> tuple[dict[str, Secret], dict[str, Secret]]:
+    """Make a key or a URL for each server that nobody could enter otherwise."""
+    from mcpward.app.site import open_site
+    from mcpward.identity.api_key import issue
+    from mcpward.identity.unlisted import UrlBook
+
+    keys: dict[str, Secret] = {}
+    urls: dict[str, Secret] = {}
+    now = CLOCK.now()
+    async with open_site(settings, CLOCK) as site:
+        opened = {name for record in await site.store.keys.list() if record.is_live(now) for name in record.servers}
+        for name, server in settings.servers.items():
+            if server.mode == "api-key" and not opened & {name, "*"}:
+                keys[name], record = issue(
+                    site.pepper_keys, CLOCK, name="first key", servers=[name], access=Access.WRITE
+                )
+                await site.store.keys.add(record)
+            elif server.mode == "unlisted":
+                if any(record.is_live(now) for record in await site.store.urls.list(name)):
+                    continue
+                urls[name], url = UrlBook(site.pepper_urls, CLOCK).issue(name)
+                await site.store.urls.add(url)
+    return keys, urls

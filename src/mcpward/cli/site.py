@@ -1,0 +1,99 @@
+"""What every verb needs first: the site's configuration file, its settings, and its data, opened for a moment."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+
+import typer
+
+from mcpward.cli.ui import Ended, Exit
+from mcpward.config.load import Loaded, read
+from mcpward.config.model import Settings
+from mcpward.config.names import check_server_name, nearest
+from mcpward.core.clock import Clock, SystemClock
+
+if TYPE_CHECKING:  # the command line starts fast: the data's rooms are imported when data is needed
+    from mcpward.app.site import Site
+
+T = TypeVar("T")
+FILE: Final = "mcpward.toml"
+CLOCK: Final[Clock] = SystemClock()
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", envvar="MCPWARD_CONFIG", help="The site's file; else ./mcpward.toml if there is one."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ServerOption = Annotated[
+    str | None, typer.Option("--server", "-s", help="The server's name; not needed where there is only one.")
+]
+
+
+def file_of(config: Path | None) -> Path | None:
+    """Give the file to read: the one named, or ``mcpward.toml`` of the current folder if there is one."""
+    if config is not None:
+        return config
+    return Path(FILE) if Path(FILE).exists() else None
+
+
+def loaded(config: Path | None, overrides: Mapping[str, Any] | None = None, only: str | None = None) -> Loaded:
+    """Read the settings of the site.
+
+    Raises:
+        Misconfigured: with every problem at once.
+    """
+    return read(file_of(config), os.environ, overrides or {}, only)
+
+
+def settings_of(config: Path | None) -> Settings:
+    """Read the settings of the site, without their origins."""
+    return loaded(config).settings
+
+
+def in_site(settings: Settings, work: Callable[["Site"], Awaitable[T]], *, must_exist: bool = False) -> T:
+    """Open the site's data, do one piece of work, close it.
+
+    Raises:
+        Ended: ``must_exist`` and there is no data yet (reading makes none).
+        Misconfigured: the data cannot be used as it is.
+    """
+    from mcpward.app.site import open_site
+
+    database = Path(settings.store.url.removeprefix("sqlite:///"))
+    if must_exist and not database.exists():
+        raise Ended(Exit.NO, f"there is no data yet at {database}", "mcpward serve or mcpward key create makes it")
+
+    async def opened() -> T:
+        async with open_site(settings, CLOCK) as site:
+            return await work(site)
+
+    return asyncio.run(opened())
+
+
+def chosen_server(settings: Settings, name: str | None) -> str:
+    """Give the server that a command is about: the one named, or the only one there is.
+
+    Raises:
+        Ended: none is named and there is not exactly one, or the name is unknown or not fit to be one.
+    """
+    known = list(settings.servers)
+    if name is None:
+        if len(known) == 1:
+            return known[0]
+        listed = f"one of: {', '.join(known)}" if known else "the site's file names none"
+        raise Ended(Exit.USAGE, "which server?", f"add --server NAME ({listed})")
+    if known and name not in known:
+        meant = nearest(name, known)
+        raise Ended(
+            Exit.USAGE,
+            f"there is no server {name!r} in the site's file",
+            f"did you mean {meant}?" if meant else f"there are: {', '.join(known)}",
+        )
+    try:
+        return check_server_name(name)
+    except ValueError as problem:
+        raise Ended(Exit.USAGE, f"--server: {problem}") from None

@@ -1,0 +1,84 @@
+"""``mcpward url``: the secret URL of an unlisted server. Whoever knows it may use the server; only its hash is kept."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mcpward.cli import ui
+from mcpward.cli.help import examples
+from mcpward.cli.moment import moment_text, parse_span
+from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, ServerOption, chosen_server, in_site, settings_of
+from mcpward.config.endpoint import endpoint
+from mcpward.config.model import Settings
+from mcpward.core.secret import Secret
+
+if TYPE_CHECKING:
+    from mcpward.app.site import Site
+
+app = typer.Typer(help="Secret URLs of unlisted servers: rotate, show.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("rotate")
+@examples("mcpward url rotate --server notes --grace 24h")
+def rotate(
+    server: ServerOption = None,
+    grace: Annotated[str, typer.Option(help="How long the old URL lives on: 24h, 30m, 0.")] = "0",
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make a new secret URL (or the first). It goes to stdout, once; the old one ends after the grace period."""
+    from mcpward.identity.unlisted import UrlBook
+
+    settings = settings_of(config)
+    name = unlisted_server(settings, server)
+    grace_s = parse_span(grace, "--grace")
+    grace_until = CLOCK.now() + grace_s
+
+    async def work(site: "Site") -> Secret:
+        secret, record = UrlBook(site.pepper_urls, CLOCK).issue(name)
+        await site.store.urls.rotate(name, record, grace_until)
+        return secret
+
+    full = f"{endpoint(settings, name)}/{in_site(settings, work).reveal()}"
+    if json:
+        ui.answer_json({"server": name, "url": full, "old_ends_at": moment_text(grace_until)})
+        return
+    ui.remark(f"the URL of {name} is the credential; it is shown this once:")
+    ui.answer(full)
+    ui.remark(f"every older one ends at {moment_text(grace_until)}" if grace_s else "every older one has ended")
+
+
+@app.command("show")
+@examples("mcpward url show --server notes")
+def show(server: ServerOption = None, config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Say what is known of a secret URL: when it was made, never the URL itself. The exit code is always 1."""
+    settings = settings_of(config)
+    name = unlisted_server(settings, server)
+    now = CLOCK.now()
+    records = in_site(settings, lambda site: site.store.urls.list(name), must_exist=True)
+    live = [record for record in records if record.is_live(now)]
+    if json:
+        ends = [(moment_text(one.created_at), moment_text(one.expires_at, "") or None) for one in live]
+        ui.answer_json({"server": name, "urls": [{"created_at": made, "expires_at": end} for made, end in ends]})
+    for record in live:
+        end = f", ends at {moment_text(record.expires_at)}" if record.expires_at else ""
+        ui.remark(f"a URL of {name} was made at {moment_text(record.created_at)}{end}")
+    what = "the URL cannot be shown: only a hash of it is kept" if live else f"{name} has no URL yet"
+    raise ui.Ended(ui.Exit.NO, what, f"mcpward url rotate --server {name} makes a new one")
+
+
+def unlisted_server(settings: Settings, server: str | None) -> str:
+    """Give the server that is meant; one that the site's file knows must be unlisted.
+
+    Raises:
+        Ended: none is meant, or it lets callers in by other means.
+    """
+    unlisted = [name for name, one in settings.servers.items() if one.mode == "unlisted"]
+    name = unlisted[0] if server is None and len(unlisted) == 1 else chosen_server(settings, server)
+    if name in settings.servers and name not in unlisted:
+        raise ui.Ended(
+            ui.Exit.USAGE,
+            f"server {name} is in mode {settings.servers[name].mode} and has no secret URL",
+            f'set mode = "unlisted" in [servers.{name}]',
+        )
+    return name
