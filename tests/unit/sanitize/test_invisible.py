@@ -68,3 +68,8 @@ def test_a_hostile_text_takes_linear_time():
     for part in ("\x1b[", "\x1b]", "\x1b[0", "\x9b", "\u200d", "\x1bP", "a\u200d\u200b"):
         strip(part * 200_000)
     strip("\x1b[" + "0" * 500_000)
+
+
+@pytest.mark.parametrize("text", ["plain", "tab\tline\n", "Grüße", "👨\u200d👩"])
+def test_a_text_without_them_is_the_same_object(text):
+    assert strip(text) is text

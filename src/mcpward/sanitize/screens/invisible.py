@@ -9,26 +9,29 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-_ANSI: Final = (
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor, erase
-    r"|\x1b[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # OSC, DCS, SOS, PM, APC with their terminator
-    r"|\x9b[0-?]*[ -/]*[@-~]"
-    r"|\x1b[ -/]*[0-~]"
+_ANSI: Final = re.compile(
+    r"\x1b(?:"
+    r"\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor, erase
+    r"|[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # OSC, DCS, SOS, PM, APC with their terminator
+    r"|[ -/]*[0-~]"
+    r")|\x9b[0-?]*[ -/]*[@-~]"
 )
 _ZERO_WIDTH: Final = "\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
 _BIDI: Final = "\u202a-\u202e"
-_JOINERS: Final = r"(?<![^\x00-\u02ff])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\u02ff\u200b-\u200f])"
-_SINGLE: Final = f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_ZERO_WIDTH}{_BIDI}\ud800-\udfff\U000e0000-\U000e0fff]"
-_INVISIBLE: Final = re.compile(f"{_ANSI}|{_SINGLE}|{_JOINERS}")
+_SINGLE: Final = re.compile(
+    f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_ZERO_WIDTH}{_BIDI}\ud800-\udfff\U000e0000-\U000e0fff]+"
+)
+_JOINERS: Final = re.compile(
+    "(?<![^\x00-\u02ff\u200c\u200d])[\u200c\u200d]+|[\u200c\u200d]+(?![^\x00-\u02ff\u200c\u200d])|[\u200c\u200d]{2,}"
+)
 
 
 def strip(text: str) -> str:
     """Give ``text`` without them; the same object where there are none. Lone surrogates go too."""
     if text.isascii() and text.isprintable():
         return text
-    while _INVISIBLE.search(text):  # again: a removal may bring the two halves of another sequence together
-        text = _INVISIBLE.sub("", text)
-    return text
+    # In this order: a sequence needs its escape character, and what joins is judged by its final neighbours.
+    return _JOINERS.sub("", _SINGLE.sub("", _ANSI.sub("", text)))
 
 
 def marks() -> Iterator[bytes]:
