@@ -18,7 +18,8 @@ Who stands beside whom (``peers.py``). All serve ``add(a, b, text, flag)`` of ``
 * ``sdk``           the official SDK's ``MCPServer`` with a token verifier
 * ``fastmcp``       FastMCP with key, rate limiter and strict validation
 * ``echo``          uvicorn's bare ASGI echo (uvloop, httptools): the ceiling of this stack
-* ``express``       the official TypeScript SDK on Express with key, limiter and zod; where ``bench/node`` is installed
+* ``express``       the official TypeScript SDK on Express with token, limiter and zod; it speaks the legacy
+  protocol, and is measured where ``npm ci --ignore-scripts`` was run in ``bench/node``
 
 Results: the terminal, ``bench/results/latest.json`` and ``bench/results/latest.svg`` (and ``.png``). Needs Linux and
 two cores; with one core it says so, and the figures mean little.

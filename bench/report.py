@@ -22,10 +22,11 @@ def table(rows: Sequence[Row]) -> Table:
     subject = next((row for row in rows if row.name == SUBJECT), None)
     drawn = Table(
         box=SIMPLE_HEAD,
+        pad_edge=False,
         title=f"tools/call, one core, {CONNECTIONS} connections, medians of {len(rows[0].turns)} rounds",
     )
     drawn.add_column("server", no_wrap=True)
-    for heading in ("calls/s", "±", "p50 ms", "p99 ms", "CPU µs/call", f"{SUBJECT} is"):
+    for heading in ("calls/s", "±", "p50 ms", "p99 ms", "CPU µs", f"{SUBJECT} is"):
         drawn.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         drawn.add_row(
