@@ -54,8 +54,6 @@ def serve(
     Without a word it listens on 127.0.0.1:8000 and asks for an API key. The first start prints a key (or the secret
     URL) to stdout, once.
     """
-    from mcpward.app.serve import run
-
     configured = server_names(file_of(config))
     chosen = read_target(target, configured, name) if target else None
     overrides: dict[str, Any] = {
@@ -73,6 +71,8 @@ def serve(
     settings = loaded(config, given, only=chosen.name if chosen else None).settings
     if not settings.servers:
         raise ui.Ended(ui.Exit.USAGE, "there is nothing to serve", "name a file: mcpward serve tools.py")
+    from mcpward.app.serve import run
+
     raise typer.Exit(run(settings, lambda announcement: _announce(settings, announcement)))
 
 

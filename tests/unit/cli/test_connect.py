@@ -1,0 +1,237 @@
+import json
+import os
+import subprocess
+import tomllib
+
+import pytest
+
+from mcpward.cli.clients import CLIENTS, Entry, Place, rendered
+from mcpward.cli.merge import make, work_out
+from mcpward.cli.ui import Ended
+from mcpward.core.clock import SystemClock
+from mcpward.core.secret import Secret
+from mcpward.crypto.digest import Pepper
+from mcpward.identity.api_key import issue
+
+KEY = issue(Pepper(b"p" * 32), SystemClock(), name="n", servers=["orders"])[0].reveal()
+URL = "http://127.0.0.1:8123/orders/mcp"
+FILES = [client for client in CLIENTS.values() if client.name != "curl"]
+
+
+def entry(**more):
+    return Entry(**({"server": "orders", "url": URL, "needs_key": True, "key": Secret(KEY)} | more))
+
+
+def parsed(client, text):
+    return tomllib.loads(text) if client.is_toml else json.loads(text)
+
+
+@pytest.mark.parametrize("client", FILES, ids=lambda client: client.name)
+def test_a_block_is_printed_as_the_file_has_it(cli, site, client):
+    said = cli("connect", client.name, "--server", "orders")
+    assert said.code == 0
+    server = parsed(client, said.out)[client.table]["orders"]
+    assert URL in (server.get("url"), *server.get("args", ()))
+    assert "mcpward key create --server orders" in said.err
+    assert cli("connect", client.name, "--server", "orders", "--json").json["block"] == parsed(client, said.out)
+
+
+def test_the_key_of_claude_desktop_is_in_its_environment_alone(cli, site):
+    server = json.loads(cli("connect", "claude-desktop", "-s", "orders", "--stdin", stdin=KEY).out)["mcpServers"][
+        "orders"
+    ]
+    assert server["command"] == "npx"
+    assert server["args"][:3] == ["-y", "mcp-remote", URL]
+    assert server["args"][-2:] == ["--header", "Authorization:Bearer ${MCPWARD_KEY}"]
+    assert server["env"] == {"MCPWARD_KEY": KEY}
+    assert KEY not in server["args"]
+
+
+@pytest.mark.parametrize("name", ["claude-code", "vscode", "codex", "curl"])
+def test_a_file_of_a_project_never_holds_the_key(cli, site, name):
+    said = cli("connect", name, "-s", "orders", "--stdin", stdin=KEY)
+    assert said.code == 0
+    assert KEY not in said.out + said.err
+
+
+def test_the_key_may_come_from_the_environment(cli, site, monkeypatch):
+    monkeypatch.setenv("MCPWARD_KEY", KEY)
+    assert KEY in cli("connect", "cursor", "-s", "orders").out
+
+
+@pytest.mark.parametrize("wrong", [KEY[:-1], "sk-mcpward-x", "password", KEY + "x"])
+def test_what_is_no_key_is_refused_and_not_repeated(cli, site, wrong):
+    said = cli("connect", "cursor", "-s", "orders", "--stdin", stdin=wrong)
+    assert (said.code, said.out) == (2, "")
+    assert wrong not in said.err
+
+
+def test_an_unlisted_server_is_reached_by_its_url(cli, site):
+    secret = f"http://127.0.0.1:8123/notes/mcp/{'a' * 48}"
+    assert "/notes/mcp/<the secret>" in cli("connect", "cursor", "-s", "notes").out
+    said = cli("connect", "cursor", "-s", "notes", "--stdin", stdin=secret)
+    assert json.loads(said.out)["mcpServers"]["notes"] == {"type": "http", "url": secret}
+
+
+def test_curl_keeps_the_key_out_of_the_process_list(cli, site):
+    command = cli("connect", "curl", "-s", "orders").out
+    shown = command.replace("curl -sS", "printf '%s\\n'")
+    env = os.environ | {"MCPWARD_KEY": KEY}
+    done = subprocess.run(["bash", "-c", shown], env=env, capture_output=True, text=True, timeout=20, check=True)
+    assert KEY not in done.stdout
+    assert json.loads(done.stdout.splitlines()[-1])["method"] == "tools/list"
+
+
+def test_unknown_clients_and_servers_are_told(cli, site):
+    assert "did you mean claude-desktop?" in cli("connect", "claude-desktp", "-s", "orders").err
+    assert cli("connect", "cursor", "-s", "order").code == 2
+    assert cli("connect", "curl", "-s", "orders", "--write", "--yes").code == 2
+    assert cli("connect", "cursor", "-s", "orders", "--url", "ftp://x").code == 2
+
+
+@pytest.mark.parametrize(
+    "platform,env,path",
+    [
+        ("linux", {}, "/h/.config/Claude/claude_desktop_config.json"),
+        ("linux", {"XDG_CONFIG_HOME": "/x"}, "/x/Claude/claude_desktop_config.json"),
+        ("darwin", {}, "/h/Library/Application Support/Claude/claude_desktop_config.json"),
+        ("win32", {"APPDATA": "/a"}, "/a/Claude/claude_desktop_config.json"),
+    ],
+)
+def test_claude_desktop_has_its_file_by_platform(tmp_path, platform, env, path):
+    place = Place(platform=platform, home=type(tmp_path)("/h"), here=tmp_path, env=env)
+    assert str(CLIENTS["claude-desktop"].file(place)) == path
+
+
+@pytest.mark.parametrize("client", FILES, ids=lambda client: client.name)
+def test_write_makes_a_file_for_its_owner_alone(cli, site, tmp_path, client):
+    target = tmp_path / "deep" / "file"
+    said = cli("connect", client.name, "-s", "orders", "--stdin", "--write", "--yes", "--file", str(target), stdin=KEY)
+    assert (said.code, said.out) == (0, "")
+    assert KEY not in said.err
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert "orders" in parsed(client, target.read_text())[client.table]
+    again = cli("connect", client.name, "-s", "orders", "--stdin", "--write", "--file", str(target), stdin=KEY)
+    assert again.code == 0
+    assert "says so already" in again.err
+
+
+def test_write_keeps_all_else_and_a_backup(cli, site, tmp_path):
+    target = tmp_path / "c.json"
+    before = '{\n    "theme": "dark",\n    "mcpServers": {\n        "other": {"command": "x", "é": 1.50}\n    }\n}'
+    target.write_text(before)
+    said = cli(
+        "connect", "claude-desktop", "-s", "orders", "--stdin", "--write", "--yes", "--file", str(target), stdin=KEY
+    )
+    assert said.code == 0
+    after = json.loads(target.read_text())
+    assert after["theme"] == "dark"
+    assert after["mcpServers"]["other"] == {"command": "x", "é": 1.5}
+    assert after["mcpServers"]["orders"]["env"]["MCPWARD_KEY"] == KEY
+    assert (tmp_path / "c.json.backup").read_text() == before
+    assert (tmp_path / "c.json.backup").stat().st_mode & 0o777 == 0o600
+    assert "+" in said.err
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["c.json", "c.json.backup"]
+
+
+def test_an_earlier_backup_is_kept(cli, site, tmp_path):
+    target = tmp_path / "c.json"
+    target.write_text("{}")
+    (tmp_path / "c.json.backup").write_text("precious")
+    cli("connect", "cursor", "-s", "orders", "--write", "--yes", "--file", str(target))
+    assert (tmp_path / "c.json.backup").read_text() == "precious"
+    assert (tmp_path / "c.json.backup.1").read_text() == "{}"
+
+
+def test_without_a_yes_nothing_is_written(cli, site, tmp_path):
+    target = tmp_path / "c.json"
+    target.write_text("{}")
+    said = cli("connect", "cursor", "-s", "orders", "--write", "--file", str(target), stdin="y\n")
+    assert (said.code, said.out) == (1, "")
+    assert target.read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    "name,text",
+    [
+        ("vscode", '{ // a comment\n "servers": {} }'),
+        ("cursor", "{"),
+        ("cursor", "[]"),
+        ("cursor", '{"mcpServers": []}'),
+        ("cursor", '{"a": 1, "a": 2}'),
+        ("vscode", '{"inputs": {}}'),
+        ("cursor", "[" * 100_000),
+        ("codex", "[mcp_servers"),
+        ("codex", "mcp_servers = 3"),
+        ("codex", 'mcp_servers = { orders = { url = "x" } }'),
+        ("codex", 'mcp_servers.orders.url = "x"'),
+        ("codex", '[mcp_servers.orders]\nurl = "x"\n[mcp_servers.orders.http_headers]\na = "b"\n'),
+    ],
+)
+def test_a_file_that_cannot_be_changed_safely_is_not_touched(cli, site, tmp_path, name, text):
+    target = tmp_path / "file"
+    target.write_text(text)
+    said = cli("connect", name, "-s", "orders", "--write", "--yes", "--file", str(target))
+    assert (said.code, said.out) == (2, "")
+    assert "not touched" in said.err
+    assert target.read_text() == text
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["file"]
+
+
+def test_a_folder_and_bytes_are_not_touched(cli, site, tmp_path):
+    (tmp_path / "file").write_bytes(b"\xff\xfe")
+    assert cli("connect", "cursor", "-s", "orders", "--write", "--yes", "--file", str(tmp_path / "file")).code == 2
+    assert cli("connect", "cursor", "-s", "orders", "--write", "--yes", "--file", str(tmp_path)).code == 2
+
+
+def test_toml_outside_of_the_table_stays_byte_for_byte(tmp_path):
+    target = tmp_path / "config.toml"
+    head = '# mine\nmodel = "o"  # keep\n\n'
+    tail = '[mcp_servers.other]\ncommand = "x"\nargs = [\n  "a",\n]\n'
+    target.write_text(head + f'[mcp_servers.orders]\nurl = "old"\n\n{tail}')
+    change = work_out(CLIENTS["codex"], entry(), target)
+    make(change)
+    text = target.read_text()
+    assert text.startswith(head)
+    assert text.endswith(tail)
+    assert tomllib.loads(text)["mcp_servers"]["orders"] == {"url": URL, "bearer_token_env_var": "MCPWARD_KEY"}
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "real.json").write_text("{}")
+    (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
+    make(work_out(CLIENTS["cursor"], entry(), tmp_path / "link.json"))
+    assert (tmp_path / "link.json").is_symlink()
+    assert "orders" in (tmp_path / "real.json").read_text()
+
+
+def test_a_file_that_changed_meanwhile_is_not_touched(tmp_path):
+    target = tmp_path / "c.json"
+    target.write_text("{}")
+    change = work_out(CLIENTS["cursor"], entry(), target)
+    target.write_text('{"new": 1}')
+    with pytest.raises(Ended, match="changed meanwhile"):
+        make(change)
+    assert target.read_text() == '{"new": 1}'
+
+
+def test_a_key_that_is_replaced_is_masked_in_the_diff(tmp_path):
+    target = tmp_path / "c.json"
+    make(work_out(CLIENTS["cursor"], entry(), target))
+    change = work_out(CLIENTS["cursor"], entry(key=None), target)
+    assert change.diff()
+    assert KEY not in "\n".join(change.diff())
+
+
+def test_vscode_asks_for_each_key_once(tmp_path):
+    target = tmp_path / "mcp.json"
+    make(work_out(CLIENTS["vscode"], entry(), target))
+    make(work_out(CLIENTS["vscode"], entry(url="http://127.0.0.1:1/mcp"), target))
+    assert len(json.loads(target.read_text())["inputs"]) == 1
+
+
+@pytest.mark.parametrize("client", list(CLIENTS.values()), ids=lambda client: client.name)
+def test_a_public_server_asks_for_no_key(client):
+    text = rendered(client, entry(needs_key=False, key=None))
+    assert "MCPWARD_KEY" not in text
+    assert "Authorization" not in text

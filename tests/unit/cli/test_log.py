@@ -1,0 +1,96 @@
+import asyncio
+import json
+
+import pytest
+
+from mcpward.cli.site import in_site, settings_of
+
+EVIL = "\x1b]0;owned\x07\x1b[2J\r\nfake line\u202e\u2028\u200b\U000e0041\x9b31m\x7f"
+
+
+def row(n, **more):
+    return {
+        "id": f"{n:016x}", "at": 1_800_000_000.0 + n, "server": "orders", "method": "tools/call", "tool": "find",
+        "era": "modern", "version": "2026-07-28", "way": "api-key", "principal": "api-key:abc", "client": None,
+        "key_id": "abc", "peer": "127.0.0.1", "phase": "done", "outcome": "ok", "reason": None, "error_id": None,
+        "status": 200, "duration_us": 1500, "bytes_in": 10, "bytes_out": 20, "arguments": "{}", "trace": None,
+    } | more  # fmt: skip
+
+
+@pytest.fixture
+def records(site):
+    def add(*rows):
+        in_site(settings_of(None), lambda opened: opened.store.traffic.append(list(rows)))
+
+    return add
+
+
+def test_records_are_printed_oldest_first_in_columns(cli, records):
+    records(row(1), row(2, tool="other", outcome="rate-exceeded", reason="rate-exceeded", status=429))
+    said = cli("log")
+    assert (said.code, said.err) == (0, "")
+    header, first, second = said.out.splitlines()
+    assert header.split()[:3] == ["time", "server", "call"]
+    assert "tools/call find" in first
+    assert "429" in second
+    assert first.index("127.0.0.1") == second.index("127.0.0.1") == header.index("address")
+
+
+def test_every_filter_narrows(cli, records):
+    records(
+        row(1),
+        row(2, server="notes"),
+        row(3, tool="t"),
+        row(4, key_id="k"),
+        row(5, reason="busy", outcome="busy"),
+        row(6, peer="10.0.0.9"),
+    )
+
+    def ids(*options):
+        return [json.loads(line)["id"][-1] for line in cli("log", "--json", *options).out.splitlines()]
+
+    assert ids() == list("123456")
+    assert ids("--server", "notes") == ["2"]
+    assert ids("--tool", "t") == ["3"]
+    assert ids("--key", "k") == ["4"]
+    assert ids("--reason", "busy") == ["5"]
+    assert ids("--outcome", "busy") == ["5"]
+    assert ids("--address", "10.0.0.9") == ["6"]
+    assert ids("--limit", "2") == ["5", "6"]
+    assert ids("--since", "2027-01-15T08:00:05Z") == ["5", "6"]
+    assert ids("--until", "2027-01-15T08:00:02Z") == ["1"]
+
+
+def test_nothing_found_is_a_no(cli, records):
+    records(row(1))
+    said = cli("log", "--tool", "nothing")
+    assert (said.code, said.out) == (1, "")
+
+
+def test_110_nothing_of_a_record_reaches_the_terminal_unescaped(cli, records):
+    records(row(1, tool=EVIL, principal=EVIL, peer=EVIL, server=EVIL, method=EVIL, outcome=EVIL), row(2))
+    for options in ([], ["--json"]):
+        said = cli("log", *options)
+        assert len(said.out.splitlines()) == len(said.out.rstrip("\n").split("\n")) == 3 - len(options)
+        assert all(char.isprintable() or char == "\n" for char in said.out)
+    assert json.loads(said.out.splitlines()[0])["tool"] == EVIL
+
+
+async def test_following_prints_what_comes_later(site, capsys):
+    from mcpward.app.site import open_site
+    from mcpward.cli.log import _print, _Printer
+    from mcpward.storage.traffic import TrafficFilter
+
+    async with open_site(settings_of(None)) as opened:
+        await opened.store.traffic.append([row(1)])
+        following = asyncio.create_task(_print(opened, TrafficFilter(), _Printer(as_json=True), follow=True))
+        seen = []
+        for n in (1, 2, 3):
+            if n > 1:
+                await opened.store.traffic.append([row(n)])
+            async with asyncio.timeout(10):
+                while len(seen) < n:
+                    await asyncio.sleep(0.02)
+                    seen += [json.loads(line)["id"][-1] for line in capsys.readouterr().out.splitlines()]
+        following.cancel()
+    assert seen == ["1", "2", "3"]

@@ -1,0 +1,38 @@
+import pytest
+
+VALUE = "canary-5f1c-postgres://u:p@h/d"
+
+
+def test_a_secret_comes_from_stdin_and_is_kept_sealed(cli, site):
+    said = cli("secret", "set", "DATABASE_URL", "--server", "orders", stdin=VALUE + "\n")
+    assert (said.code, said.out) == (0, "")
+    assert VALUE not in said.err
+    kept = b"".join(path.read_bytes() for path in (site / ".mcpward").iterdir())
+    assert VALUE.encode() not in kept
+    assert cli("secret", "list", "--server", "orders").out == "DATABASE_URL\n"
+    assert cli("secret", "list", "--server", "orders", "--json").json == [{"server": "orders", "name": "DATABASE_URL"}]
+
+
+def test_a_secret_is_never_taken_from_the_command_line(cli, site):
+    said = cli("secret", "set", "DATABASE_URL", VALUE, "--server", "orders")
+    assert said.code == 2
+    assert not (site / ".mcpward").exists()
+
+
+@pytest.mark.parametrize("value", ["", "\n", "x" * 65537])
+def test_an_empty_or_huge_secret_is_refused(cli, site, value):
+    assert cli("secret", "set", "A", "--server", "orders", stdin=value).code == 2
+
+
+@pytest.mark.parametrize("name", ["lower", "A-B", "", "A=" + VALUE, "1A"])
+def test_a_name_that_env_cannot_say_is_refused(cli, site, name):
+    said = cli("secret", "set", name, "--server", "orders", stdin="x")
+    assert said.code == 2
+    assert VALUE not in said.err
+
+
+def test_a_removed_secret_is_gone(cli, site):
+    cli("secret", "set", "A", "--server", "orders", stdin="x")
+    assert cli("secret", "remove", "A", "--server", "orders").code == 0
+    assert cli("secret", "remove", "A", "--server", "orders").code == 1
+    assert cli("secret", "list", "--server", "orders").code == 1
