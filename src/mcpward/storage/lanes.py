@@ -1,0 +1,92 @@
+"""How statements reach the database: one lane to read, one for what must survive a power cut, one for bulk.
+
+SQLite takes one writer at a time. Writers of one process stand in a queue here instead of spinning on its lock, and
+take the lock when they begin (``BEGIN IMMEDIATE``): a reader that turns writer half-way would be refused at once.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
+
+from sqlalchemy import URL, Dialect, event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from mcpward.storage import sqlite
+
+_POSTGRES_POOL: Final = 5
+
+
+class Lanes:
+    """The connections of one store. ``dialect`` is ``sqlite`` or ``postgresql``."""
+
+    def __init__(self, url: URL) -> None:
+        self.dialect = url.get_backend_name()
+        self._turn = asyncio.Lock()
+        if self.dialect == "sqlite":
+            self._reader = _sqlite(url, pool_size=2, begin=None, is_durable=False)
+            self._durable = _sqlite(url, pool_size=1, begin="BEGIN IMMEDIATE", is_durable=True)
+            self._bulk = _sqlite(url, pool_size=1, begin="BEGIN IMMEDIATE", is_durable=False)
+        else:
+            engine = create_async_engine(url, pool_size=_POSTGRES_POOL, pool_pre_ping=True, hide_parameters=True)
+            self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
+            self._durable = self._bulk = engine
+
+    @property
+    def spelling(self) -> Dialect:
+        """How this database and its driver want statements spelt."""
+        return self._bulk.dialect
+
+    def read(self) -> Any:
+        """Open a connection that only reads; each statement sees the newest commit."""
+        return self._reader.connect()
+
+    @asynccontextmanager
+    async def durable(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that is on the disk when the block has been left without an exception."""
+        async with self._write(self._durable) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def bulk(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that survives the death of the process, but perhaps not that of the machine."""
+        async with self._write(self._bulk) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _write(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        async with AsyncExitStack() as stack:
+            if self.dialect == "sqlite":
+                await stack.enter_async_context(self._turn)
+            yield await stack.enter_async_context(engine.begin())
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for engine in (self._reader, self._durable, self._bulk):
+            await engine.dispose()
+
+
+def _sqlite(url: URL, *, pool_size: int, begin: str | None, is_durable: bool) -> AsyncEngine:
+    # Without a transaction there is nothing to roll back, which saves the reader a thread hop per statement. A writer
+    # must not be told so: the driver's own transactions are off, ours are begun below, and a failed one is rolled back.
+    alone: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        hide_parameters=True,  # an exception's text must not carry digests, arguments or sealed blobs
+        connect_args={"isolation_level": None},
+        **(alone if begin is None else {}),
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connected(connection: Any, _: Any) -> None:
+        sqlite.tune(connection, is_durable=is_durable)
+
+    if begin is not None:
+
+        @event.listens_for(engine.sync_engine, "begin")
+        def _begun(connection: Any) -> None:
+            connection.exec_driver_sql(begin)
+
+    return engine

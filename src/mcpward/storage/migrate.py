@@ -1,0 +1,53 @@
+"""Brings a database up to date, once, however many workers start at the same moment: all of it or nothing."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import insert, inspect, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mcpward.core.clock import Clock
+from mcpward.core.errors import Finding, Misconfigured
+from mcpward.storage import migrations, sqlite
+from mcpward.storage.lanes import Lanes
+from mcpward.storage.tables import RING, SCHEMA
+
+# Any number will do as long as nobody else in the same PostgreSQL server uses it: "mcpward" in ASCII.
+_ADVISORY_LOCK = int.from_bytes(b"mcpward")
+
+
+async def migrate(lanes: Lanes, clock: Clock, where: str, key_ids: Sequence[str]) -> None:
+    """Take the missing steps in one exclusive transaction.
+
+    ``key_ids`` are the ids of the site's root keys, newest first; a database that was made under none of them is
+    refused (attack 91): written with another key it would lock everybody out. Raises :class:`Misconfigured` with
+    nothing written.
+    """
+    async with lanes.durable() as connection:  # SQLite: BEGIN IMMEDIATE shuts every other writer out
+        if lanes.dialect == "postgresql":
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
+        version = await _version(connection)
+        if version > migrations.LATEST:
+            raise sqlite.newer(version, where)
+        for step in range(version + 1, migrations.LATEST + 1):
+            for statement in migrations.statements(step, lanes.dialect):
+                await connection.exec_driver_sql(statement)
+            await connection.execute(insert(SCHEMA).values(version=step))
+        if key_ids:
+            await _witness(connection, clock, where, key_ids)
+
+
+async def _version(connection: AsyncConnection) -> int:
+    has_schema = await connection.run_sync(lambda sync: inspect(sync).has_table(SCHEMA.name))
+    if not has_schema:
+        await connection.exec_driver_sql(f"CREATE TABLE {SCHEMA.name} (version INTEGER PRIMARY KEY)")
+        return 0
+    return max((await connection.scalars(select(SCHEMA.c.version))).all(), default=0)
+
+
+async def _witness(connection: AsyncConnection, clock: Clock, where: str, key_ids: Sequence[str]) -> None:
+    seen = set((await connection.scalars(select(RING.c.key_id))).all())
+    if seen and seen.isdisjoint(key_ids):
+        what = "the master key is not the one that this database was made with"
+        raise Misconfigured([Finding(what, where, "bring the master key back, or name another database in store.url")])
+    if key_ids[0] not in seen:
+        await connection.execute(insert(RING).values(key_id=key_ids[0], seen_at=clock.now()))

@@ -1,0 +1,65 @@
+"""The numbered steps from an empty database to the present one, in plain SQL for both databases.
+
+A step that has been released is never changed: the next change is the next step. ``{blob}`` and ``{serial}`` are
+the two words that SQLite and PostgreSQL spell differently.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+WORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "sqlite": {"blob": "BLOB", "serial": "INTEGER PRIMARY KEY AUTOINCREMENT"},
+    "postgresql": {"blob": "BYTEA", "serial": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"},
+}
+
+STEPS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        "CREATE TABLE mcpward_ring (key_id TEXT PRIMARY KEY, seen_at DOUBLE PRECISION)",
+        "CREATE TABLE revisions (name TEXT PRIMARY KEY, value BIGINT NOT NULL)",
+        "INSERT INTO revisions (name, value) VALUES ('keys', 0), ('urls', 0), ('sessions', 0)",
+        """
+        CREATE TABLE api_keys (
+            id TEXT PRIMARY KEY, name TEXT NOT NULL, digest {blob} NOT NULL, servers TEXT NOT NULL, tools TEXT,
+            scopes TEXT NOT NULL, access INTEGER NOT NULL, rate TEXT, networks TEXT NOT NULL,
+            created_at DOUBLE PRECISION NOT NULL, expires_at DOUBLE PRECISION, last_used_at DOUBLE PRECISION,
+            rotated_from TEXT, revoked_at DOUBLE PRECISION, grace_until DOUBLE PRECISION, revision BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX api_keys_revision ON api_keys (revision)",
+        """
+        CREATE TABLE unlisted_urls (
+            id TEXT PRIMARY KEY, server TEXT NOT NULL, digest {blob} NOT NULL,
+            created_at DOUBLE PRECISION NOT NULL, expires_at DOUBLE PRECISION, revision BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX unlisted_urls_revision ON unlisted_urls (revision)",
+        """
+        CREATE TABLE ended_sessions (
+            id TEXT PRIMARY KEY, forget_at DOUBLE PRECISION NOT NULL, revision BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX ended_sessions_revision ON ended_sessions (revision)",
+        """
+        CREATE TABLE secrets (
+            server TEXT NOT NULL, name TEXT NOT NULL, blob {blob} NOT NULL, set_at DOUBLE PRECISION NOT NULL,
+            PRIMARY KEY (server, name)
+        )
+        """,
+        """
+        CREATE TABLE traffic (
+            seq {serial}, id TEXT NOT NULL, at DOUBLE PRECISION NOT NULL, server TEXT, method TEXT, tool TEXT, era TEXT,
+            version TEXT, way TEXT, principal TEXT, client TEXT, key_id TEXT, peer TEXT, phase TEXT NOT NULL,
+            outcome TEXT, reason TEXT, error_id TEXT, status INTEGER, duration_us BIGINT, bytes_in BIGINT,
+            bytes_out BIGINT, arguments TEXT, trace TEXT
+        )
+        """,
+        "CREATE INDEX traffic_at ON traffic (at)",
+    ),
+)
+
+LATEST: Final = len(STEPS)
+
+
+def statements(step: int, dialect: str) -> list[str]:
+    """Give the statements of ``step`` (from 1) in the words of ``dialect``."""
+    return [statement.format_map(WORDS[dialect]) for statement in STEPS[step - 1]]

@@ -1,0 +1,90 @@
+"""The tables as SQLAlchemy knows them. ``migrations`` makes them; a test holds the two together."""
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Float, Integer, LargeBinary, MetaData, String, Table
+
+METADATA: Final = MetaData()
+
+SCHEMA: Final = Table("mcpward_schema", METADATA, Column("version", Integer, primary_key=True))
+RING: Final = Table("mcpward_ring", METADATA, Column("key_id", String, primary_key=True), Column("seen_at", Float))
+REVISIONS: Final = Table(
+    "revisions", METADATA, Column("name", String, primary_key=True), Column("value", BigInteger, nullable=False)
+)
+
+KEYS: Final = Table(
+    "api_keys",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("servers", String, nullable=False),
+    Column("tools", String),
+    Column("scopes", String, nullable=False),
+    Column("access", Integer, nullable=False),
+    Column("rate", String),
+    Column("networks", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("last_used_at", Float),
+    Column("rotated_from", String),
+    Column("revoked_at", Float),
+    Column("grace_until", Float),
+    Column("revision", BigInteger, nullable=False),
+)
+
+URLS: Final = Table(
+    "unlisted_urls",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("server", String, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("revision", BigInteger, nullable=False),
+)
+
+ENDED: Final = Table(
+    "ended_sessions",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("forget_at", Float, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+
+SECRETS: Final = Table(
+    "secrets",
+    METADATA,
+    Column("server", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("blob", LargeBinary, nullable=False),
+    Column("set_at", Float, nullable=False),
+)
+
+TRAFFIC: Final = Table(
+    "traffic",
+    METADATA,
+    Column("seq", BigInteger, primary_key=True),
+    Column("id", String, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("server", String),
+    Column("method", String),
+    Column("tool", String),
+    Column("era", String),
+    Column("version", String),
+    Column("way", String),
+    Column("principal", String),
+    Column("client", String),
+    Column("key_id", String),
+    Column("peer", String),
+    Column("phase", String, nullable=False),
+    Column("outcome", String),
+    Column("reason", String),
+    Column("error_id", String),
+    Column("status", Integer),
+    Column("duration_us", BigInteger),
+    Column("bytes_in", BigInteger),
+    Column("bytes_out", BigInteger),
+    Column("arguments", String),
+    Column("trace", String),
+)

@@ -1,0 +1,79 @@
+"""The traffic records: written in batches, an intent at once and durably, read by filter.
+
+Rows are plain mappings with the names of :data:`COLUMNS`; what is missing in one is null.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+from sqlalchemy import delete, insert, select
+
+from mcpward.storage.lanes import Lanes
+from mcpward.storage.tables import TRAFFIC
+
+COLUMNS: Final = tuple(column.name for column in TRAFFIC.c if column.name != "seq")
+_EQUAL: Final = ("server", "tool", "principal", "key_id", "reason", "outcome", "peer")
+
+
+class TrafficFilter(Struct, frozen=True, kw_only=True):
+    """Which records to give: every field that is set must agree; ``since`` ≤ at < ``until``, wall-clock seconds.
+
+    ``after_id`` is the ``seq`` of the last record already seen (for following); ``limit`` counts records.
+    """
+
+    server: str | None = None
+    tool: str | None = None
+    principal: str | None = None
+    key_id: str | None = None
+    reason: str | None = None
+    outcome: str | None = None
+    peer: str | None = None
+    since: float | None = None
+    until: float | None = None
+    after_id: int | None = None
+    limit: int = 100
+    newest_first: bool = True
+
+
+class TrafficTable:
+    """Fits ``traffic.writer``'s port for records."""
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+        # SQLAlchemy would spend more on the parameters of a row than SQLite on the row: the driver gets plain tuples.
+        statement = insert(TRAFFIC).values(dict.fromkeys(COLUMNS)).compile(dialect=lanes.spelling)
+        self._insert = str(statement)
+        self._order = tuple(statement.positiontup or COLUMNS)
+
+    async def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Keep a batch, all of it or nothing."""
+        if rows:
+            async with self._lanes.bulk() as connection:
+                await connection.exec_driver_sql(self._insert, [tuple(map(row.get, self._order)) for row in rows])
+
+    async def append_intent(self, row: Mapping[str, Any]) -> None:
+        """Keep one record; it is on the disk when the call returns."""
+        async with self._lanes.durable() as connection:
+            await connection.exec_driver_sql(self._insert, tuple(map(row.get, self._order)))
+
+    async def select(self, wanted: TrafficFilter) -> list[dict[str, Any]]:
+        """Give the records that agree with ``wanted``, each with its ``seq``."""
+        statement = select(TRAFFIC).limit(wanted.limit)
+        statement = statement.order_by(TRAFFIC.c.seq.desc() if wanted.newest_first else TRAFFIC.c.seq)
+        for name in _EQUAL:
+            if (value := getattr(wanted, name)) is not None:
+                statement = statement.where(TRAFFIC.c[name] == value)
+        if wanted.since is not None:
+            statement = statement.where(TRAFFIC.c.at >= wanted.since)
+        if wanted.until is not None:
+            statement = statement.where(TRAFFIC.c.at < wanted.until)
+        if wanted.after_id is not None:
+            statement = statement.where(TRAFFIC.c.seq > wanted.after_id)
+        async with self._lanes.read() as connection:
+            return [dict(row) for row in (await connection.execute(statement)).mappings()]
+
+    async def prune(self, before: float) -> int:
+        """Drop the records from before ``before`` (wall-clock seconds) and say how many there were."""
+        async with self._lanes.bulk() as connection:
+            return int((await connection.execute(delete(TRAFFIC).where(TRAFFIC.c.at < before))).rowcount)

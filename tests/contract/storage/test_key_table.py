@@ -1,0 +1,181 @@
+import asyncio
+
+import pytest
+from msgspec.structs import replace
+
+from mcpward.core.ended import EndedBook
+from mcpward.core.scope import Access
+from mcpward.core.values import Rate
+from mcpward.crypto.digest import Pepper
+from mcpward.identity.api_key import issue, reissue
+from mcpward.identity.keybook import KeyBook
+from mcpward.identity.records import KeyRecord
+from mcpward.identity.refresh import Refresher
+from mcpward.identity.unlisted import UrlBook
+from support.clock import ManualClock
+
+PEPPER = Pepper(b"p" * 32)
+CLOCK = ManualClock()
+
+
+def make(name: str = "ann") -> KeyRecord:
+    return issue(PEPPER, CLOCK, name=name, servers=["orders"])[1]
+
+
+async def test_every_field_of_a_key_comes_back(store) -> None:
+    full = KeyRecord(
+        id="k1",
+        name="Ännchen 'x' \u202e",
+        digest=bytes(range(32)),
+        servers=("a", "b"),
+        tools=("t",),
+        scopes=("s:r", "s:w"),
+        access=Access.DESTRUCTIVE,
+        rate=Rate(5, 60.0, 2),
+        networks=("10.0.0.0/8", "2001:db8::/32"),
+        created_at=1.25,
+        expires_at=2.5,
+        last_used_at=3.5,
+        rotated_from="k0",
+        revoked_at=4.5,
+        grace_until=5.5,
+        revision=99,
+    )
+    least = KeyRecord(id="k2", name="", digest=b"", servers=("*",), tools=(), created_at=2.0)
+    await store.keys.add(full)
+    await store.keys.add(least)
+    assert await store.keys.get("k1") == replace(full, revision=1)
+    assert await store.keys.list() == [replace(full, revision=1), replace(least, revision=2)]
+    assert await store.keys.get("k3") is None
+
+
+async def test_hostile_ids_find_nothing_and_break_nothing(store) -> None:
+    await store.keys.add(make())
+    for key_id in ("' OR 1=1--", "%", "", "\0", "../../dev/null", "x" * 10_000):
+        assert await store.keys.get(key_id) is None
+        assert await store.keys.revoke(key_id, 1.0) is False
+    assert len(await store.keys.list()) == 1
+
+
+async def test_two_keys_cannot_share_an_id(store) -> None:
+    record = make()
+    await store.keys.add(record)
+    with pytest.raises(Exception, match="UNIQUE"):
+        await store.keys.add(record)
+    assert (await store.keys.changed_since(0))[0] == 1
+
+
+async def test_every_change_is_seen_once_by_the_other_worker(opener) -> None:
+    one, two = await opener(), await opener()
+    first, second = make(), make()
+    await one.keys.add(first)
+    revision, records = await two.keys.changed_since(0)
+    assert [record.id for record in records] == [first.id]
+    assert await two.keys.changed_since(revision) == (revision, [])
+    await two.keys.add(second)
+    await one.keys.revoke(first.id, 7.0)
+    later, records = await two.keys.changed_since(revision)
+    assert [(record.id, record.revoked_at) for record in records] == [(second.id, None), (first.id, 7.0)]
+    assert later > revision
+    assert await two.keys.changed_since(later) == (later, [])
+
+
+async def test_a_revoked_key_is_refused_by_the_second_worker(opener) -> None:
+    """Attack 36: revoked through one store, refused after one poll of the other."""
+    one, two = await opener(), await opener()
+    secret, record = issue(PEPPER, CLOCK, name="ann", servers=["orders"])
+    book = KeyBook(PEPPER, CLOCK)
+    worker = Refresher(
+        keys=two.keys,
+        urls=two.urls,
+        ended=two.sessions,
+        key_book=book,
+        url_book=UrlBook(PEPPER, CLOCK),
+        ended_book=EndedBook(),
+        clock=CLOCK,
+    )
+    await one.keys.add(record)
+    await worker.poll()
+    assert book.verify(secret.reveal(), "orders", "192.0.2.7") is not None
+    await one.keys.revoke(record.id, CLOCK.now())
+    await worker.poll()
+    assert book.verify(secret.reveal(), "orders", "192.0.2.7") is None
+
+
+async def test_a_second_revocation_changes_nothing(store) -> None:
+    record = make()
+    await store.keys.add(record)
+    assert await store.keys.revoke(record.id, 7.0)
+    revision, _ = await store.keys.changed_since(0)
+    assert await store.keys.revoke(record.id, 8.0)
+    assert (await store.keys.get(record.id)).revoked_at == 7.0
+    assert (await store.keys.changed_since(0))[0] == revision
+
+
+async def test_a_rotation_is_both_records_or_none(store) -> None:
+    old = make()
+    await store.keys.add(old)
+    _, new = reissue(PEPPER, CLOCK, old)
+    await store.keys.rotate(old.id, new, grace_until=9.0)
+    assert (await store.keys.get(old.id)).grace_until == 9.0
+    assert (await store.keys.get(new.id)).rotated_from == old.id
+    _, third = reissue(PEPPER, CLOCK, new)
+    with pytest.raises(Exception, match="UNIQUE"):
+        await store.keys.rotate(new.id, replace(third, id=old.id), grace_until=9.0)
+    assert (await store.keys.get(new.id)).grace_until is None
+
+
+@pytest.mark.parametrize("state", ["unknown", "revoked", "rotated"])
+async def test_only_a_living_key_without_a_successor_is_rotated(store, state: str) -> None:
+    old = make()
+    if state != "unknown":
+        await store.keys.add(old)
+    if state == "revoked":
+        await store.keys.revoke(old.id, 1.0)
+    if state == "rotated":
+        await store.keys.rotate(old.id, make(), grace_until=9.0)
+    before = await store.keys.list()
+    with pytest.raises(LookupError):
+        await store.keys.rotate(old.id, make(), grace_until=9.0)
+    assert await store.keys.list() == before
+
+
+async def test_noting_the_last_use_is_no_change_and_never_goes_back(store) -> None:
+    record = make()
+    await store.keys.add(record)
+    revision, _ = await store.keys.changed_since(0)
+    await store.keys.touch({record.id: 5.0, "unknown": 5.0})
+    await store.keys.touch({record.id: 4.0})
+    await store.keys.touch({})
+    assert (await store.keys.get(record.id)).last_used_at == 5.0
+    assert (await store.keys.changed_since(0))[0] == revision
+
+
+async def test_workers_that_write_at_once_lose_nothing_and_skip_no_number(opener) -> None:
+    stores = [await opener() for _ in range(3)]
+    records = [make() for _ in range(60)]
+    seen: dict[str, int] = {}
+    done = asyncio.Event()
+
+    async def watch() -> None:
+        """A worker that polls all the while must see every record, whatever the order of commits."""
+        revision = 0
+        while True:
+            is_last = done.is_set()
+            revision, changed = await stores[0].keys.changed_since(revision)
+            seen.update({record.id: record.revision for record in changed})
+            if is_last:
+                return
+
+    watcher = asyncio.create_task(watch())
+    await asyncio.gather(*(stores[n % 3].keys.add(record) for n, record in enumerate(records)))
+    done.set()
+    await watcher
+    assert sorted(seen.values()) == list(range(1, 61))
+    assert set(seen) == {record.id for record in records}
+
+
+async def test_a_restored_backup_is_given_again_from_the_start(store) -> None:
+    await store.keys.add(make())
+    revision, records = await store.keys.changed_since(1000)
+    assert (revision, len(records)) == (1, 1)

@@ -1,0 +1,27 @@
+async def test_an_ended_session_is_seen_by_the_other_worker_until_it_is_forgotten(opener) -> None:
+    one, two = await opener(), await opener()
+    await one.sessions.end("s1", forget_at=10.0)
+    await one.sessions.end("s1", forget_at=99.0)
+    await one.sessions.end("s2", forget_at=20.0)
+    revision, ended = await two.sessions.ended_since(0)
+    assert ended == [("s1", 10.0), ("s2", 20.0)]
+    assert await two.sessions.ended_since(revision) == (revision, [])
+    await two.sessions.prune(now=10.0)
+    assert (await one.sessions.ended_since(0))[1] == [("s2", 20.0)]
+    await two.sessions.prune(now=10.0)
+    await one.sessions.end("s3", forget_at=30.0)
+    assert (await two.sessions.ended_since(revision))[1] == [("s3", 30.0)]
+
+
+async def test_a_secret_has_one_place_by_server_and_name(opener) -> None:
+    one, two = await opener(), await opener()
+    await one.secrets.set("a", "NAME", b"\x00\xff")
+    await one.secrets.set("a", "NAME", b"newer")
+    await one.secrets.set("b", "NAME", b"other")
+    assert await two.secrets.get("a", "NAME") == b"newer"
+    assert await two.secrets.get("a", "name") is None
+    assert await two.secrets.list("a") == {"NAME": b"newer"}
+    assert await two.secrets.remove("a", "NAME") is True
+    assert await two.secrets.remove("a", "NAME") is False
+    assert await one.secrets.list("a") == {}
+    assert await one.secrets.list("b") == {"NAME": b"other"}

@@ -1,0 +1,104 @@
+import asyncio
+from typing import Any
+
+import pytest
+
+from mcpward.storage.traffic import COLUMNS, TrafficFilter
+
+
+def row(**fields: Any) -> dict[str, Any]:
+    return {"id": "r", "at": 1.0, "phase": "done", "server": "orders"} | fields
+
+
+async def ids(store, **wanted: Any) -> list[str]:
+    return [each["id"] for each in await store.traffic.select(TrafficFilter(**({"newest_first": False} | wanted)))]
+
+
+async def test_every_column_comes_back_and_what_is_missing_is_null(store) -> None:
+    full = {name: name for name in COLUMNS} | {
+        "at": 1.5,
+        "status": 200,
+        "duration_us": 3_000_000_000,
+        "bytes_in": 1,
+        "bytes_out": 2**40,
+    }
+    await store.traffic.append([full, row()])
+    first, second = await store.traffic.select(TrafficFilter(newest_first=False))
+    assert first == full | {"seq": 1}
+    assert second == dict.fromkeys(COLUMNS) | row() | {"seq": 2}
+
+
+async def test_texts_are_kept_as_they_are_and_never_become_statements(store) -> None:
+    """Attacks 68 and 110: quotes, line ends, control characters."""
+    nasty = ["'; DROP TABLE traffic; --", 'a\nb\r"\x1b[31m', "\0", "?", ":tool", "%s", "{blob}"]
+    await store.traffic.append([row(tool=text) for text in nasty])
+    assert [each["tool"] for each in await store.traffic.select(TrafficFilter(newest_first=False))] == nasty
+    for text in nasty:
+        assert len(await ids(store, tool=text)) == 1
+
+
+@pytest.mark.parametrize("name", ["server", "tool", "principal", "key_id", "reason", "outcome", "peer"])
+async def test_each_filter_selects(store, name: str) -> None:
+    await store.traffic.append(
+        [row(id="yes", **{name: "x"}), row(id="no", **{name: "y"}), row(id="null", **{name: None})]
+    )
+    assert await ids(store, **{name: "x"}) == ["yes"]
+
+
+async def test_times_order_and_limit(store) -> None:
+    await store.traffic.append([row(id=str(at), at=float(at)) for at in range(6)])
+    assert await ids(store, since=1.0, until=3.0) == ["1", "2"]
+    assert await ids(store, limit=2) == ["0", "1"]
+    assert await ids(store, limit=2, newest_first=True) == ["5", "4"]
+
+
+async def test_following_sees_each_record_once(opener) -> None:
+    one, two = await opener(), await opener()
+    await one.traffic.append([row(id="1"), row(id="2")])
+    seen = await two.traffic.select(TrafficFilter(newest_first=False))
+    await one.traffic.append([row(id="3")])
+    assert await ids(two, after_id=seen[-1]["seq"]) == ["3"]
+
+
+async def test_a_number_is_not_given_twice_when_all_records_are_gone(store) -> None:
+    await store.traffic.append([row(at=1.0), row(at=2.0)])
+    assert await store.traffic.prune(before=2.0) == 1
+    assert await store.traffic.prune(before=3.0) == 1
+    await store.traffic.append([row(id="next")])
+    assert await ids(store, after_id=2) == ["next"]
+
+
+async def test_a_batch_is_kept_whole_or_not_at_all(store) -> None:
+    with pytest.raises(Exception, match="NOT NULL"):
+        await store.traffic.append([row(), row(phase=None)])
+    assert await ids(store) == []
+    await store.traffic.append([])
+    await store.traffic.append([row()])
+    assert await ids(store) == ["r"]
+
+
+async def test_an_error_of_the_database_does_not_quote_the_record(store) -> None:
+    """Attack 85: an exception's text goes to the log."""
+    with pytest.raises(Exception, match="NOT NULL") as failed:
+        await store.traffic.append([row(phase=None, arguments="canary-value")])
+    with pytest.raises(Exception, match="NOT NULL") as failed_alone:
+        await store.traffic.append_intent(row(phase=None, arguments="canary-value"))
+    assert "canary" not in f"{failed.value} {failed.value!r} {failed_alone.value} {failed_alone.value!r}"
+
+
+async def test_batches_and_intents_of_several_workers_do_not_lock_each_other_out(opener) -> None:
+    stores = [await opener() for _ in range(3)]
+    batches = [store.traffic.append([row()] * 64) for store in stores for _ in range(5)]
+    intents = [store.traffic.append_intent(row(id="intent", phase="intent")) for store in stores for _ in range(10)]
+    await asyncio.gather(*batches, *intents)
+    assert len(await ids(stores[0], limit=10_000)) == 3 * (5 * 64 + 10)
+
+
+async def test_a_cancelled_write_leaves_the_store_usable(store) -> None:
+    for _ in range(20):
+        task = asyncio.create_task(store.traffic.append_intent(row()))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await asyncio.wait_for(store.traffic.append_intent(row(id="after")), 10)
+    assert "after" in await ids(store)
