@@ -1,0 +1,1 @@
+"""Secrets of servers, encrypted at rest: each sealed to its server and name."""
