@@ -1,4 +1,4 @@
-"""What every test may ask for, and where Node's clients are found."""
+"""What every test may ask for."""
 
 import os
 from pathlib import Path
@@ -6,10 +6,10 @@ from typing import NoReturn
 
 import pytest
 
+from support import clients
 from support.clock import ManualClock
 
 ROOT = Path(__file__).resolve().parent.parent
-INTEROP = ROOT / "tests" / "interop"
 
 
 def _absent(what: str) -> NoReturn:
@@ -33,10 +33,10 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def node() -> Path:
-    """The Node binary (≥ 22) that `make test` installs; its clients lie in `node_modules` around it."""
-    binary = INTEROP / "node_modules" / ".bin" / "node"
-    if not binary.exists():
-        _absent("tests/interop/node_modules is missing: .ci/node installs it")
+    """Node (≥ 22) with the clients of tests/interop beside it; ``support.clients`` has a command for each."""
+    binary = clients.node_binary()
+    if binary is None or not clients.installed():
+        _absent("the clients of tests/interop are missing: .ci/node installs them")
     return binary
 
 
