@@ -27,12 +27,16 @@ from mcpward.core.secret import Secret
 def connect(
     client: Annotated[str, typer.Argument(metavar="CLIENT", help=f"One of {', '.join(CLIENTS)}.")],
     server: ServerOption = None,
-    url: Annotated[str | None, typer.Option(help="The server's URL, where the site's file does not say it.")] = None,
+    url: Annotated[
+        str | None, typer.Option(metavar="URL", help="The server's URL, where the site's file does not say it.")
+    ] = None,
     stdin: Annotated[
         bool, typer.Option("--stdin", help=f"Read the key (unlisted: the secret URL) from stdin, not from {VARIABLE}.")
     ] = False,
     write: Annotated[bool, typer.Option("--write", help="Put it into the client's own file, after a look.")] = False,
-    file: Annotated[Path | None, typer.Option(help="The client's file, where it is not in its usual place.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The client's file, where it is not in its usual place.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
     config: ConfigOption = None,
     json: JsonOption = False,

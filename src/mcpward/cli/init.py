@@ -23,7 +23,9 @@ _FILES: Final = {
 @examples("mcpward init hello && cd hello && mcpward serve")
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder; made if it is not there.")],
-    name: Annotated[str | None, typer.Option(help="What the server is called; else as the folder.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What the server is called; else as the folder.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Write a small project: tools.py, mcpward.toml, test_tools.py, .gitignore. Existing files are never touched."""

@@ -28,22 +28,32 @@ IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as 
     "mcpward key create --server orders --name ci --class read --expires 90d --cidr 10.0.0.0/8",
 )
 def create(
-    name: Annotated[str, typer.Option("--name", "-n", help="Who or what will hold it.")],
+    name: Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="Who or what will hold it.")],
     server: Annotated[
-        list[str] | None, typer.Option("--server", "-s", help="A server that it opens; may be repeated; '*' is all.")
+        list[str] | None,
+        typer.Option("--server", "-s", metavar="NAME", help="A server that it opens; may be repeated; '*' is all."),
     ] = None,
     expires: Annotated[
-        str | None, typer.Option(help="When it ends: 90d, 12h, 2026-12-31; never, if not given.")
+        str | None, typer.Option(metavar="WHEN", help="When it ends: 90d, 12h, 2026-12-31; never, if not given.")
     ] = None,
-    scope: Annotated[list[str] | None, typer.Option(help="A scope that it holds; may be repeated.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(metavar="SCOPE", help="A scope that it holds; may be repeated.")
+    ] = None,
     tool: Annotated[
-        list[str] | None, typer.Option(help="A tool that it may use; may be repeated; all, if none.")
+        list[str] | None, typer.Option(metavar="NAME", help="A tool that it may use; may be repeated; all, if none.")
     ] = None,
     access: Annotated[
-        str, typer.Option("--class", help="What it may call: read, write (and read) or destructive (and both).")
+        str,
+        typer.Option(
+            "--class", metavar="CLASS", help="What it may call: read, write (and read) or destructive (and both)."
+        ),
     ] = "write",
-    rate: Annotated[str | None, typer.Option(help="Calls that it may make, such as '60/minute burst 10'.")] = None,
-    cidr: Annotated[list[str] | None, typer.Option(help="A network that it works from; may be repeated.")] = None,
+    rate: Annotated[
+        str | None, typer.Option(metavar="RATE", help="Calls that it may make, such as '60/minute burst 10'.")
+    ] = None,
+    cidr: Annotated[
+        list[str] | None, typer.Option(metavar="NETWORK", help="A network that it works from; may be repeated.")
+    ] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -73,7 +83,9 @@ def create(
 @app.command("list")
 @examples("mcpward key list --server orders")
 def list_keys(
-    server: Annotated[str | None, typer.Option("--server", "-s", help="Only keys that open this server.")] = None,
+    server: Annotated[
+        str | None, typer.Option("--server", "-s", metavar="NAME", help="Only keys that open this server.")
+    ] = None,
     ended: Annotated[bool, typer.Option("--all", help="Also revoked and expired keys.")] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
@@ -112,7 +124,7 @@ def show(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = Fal
 @examples("mcpward key rotate 4f9QkZp2LmXa --grace 24h")
 def rotate(
     key_id: IdArgument,
-    grace: Annotated[str, typer.Option(help="How long the old key lives on: 24h, 30m, 0.")] = "24h",
+    grace: Annotated[str, typer.Option(metavar="SPAN", help="How long the old key lives on: 24h, 30m, 0.")] = "24h",
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:

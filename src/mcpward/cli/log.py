@@ -30,15 +30,21 @@ Row = Mapping[str, Any]
     "mcpward log --follow",
 )
 def log(
-    server: Annotated[str | None, typer.Option("--server", "-s", help="Only this server.")] = None,
-    tool: Annotated[str | None, typer.Option(help="Only calls of this tool.")] = None,
-    key: Annotated[str | None, typer.Option(help="Only calls with the key of this id.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Only refusals for this reason, such as rate-exceeded.")] = None,
-    outcome: Annotated[str | None, typer.Option(help="Only this outcome, such as ok, error or cancelled.")] = None,
-    address: Annotated[str | None, typer.Option(help="Only requests from this address.")] = None,
-    since: Annotated[str | None, typer.Option(help="From here on: 2h, 3d, 2026-12-31T10:00.")] = None,
-    until: Annotated[str | None, typer.Option(help="Up to here: 2h, 3d, 2026-12-31T10:00.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="The newest so many.")] = 50,
+    server: Annotated[str | None, typer.Option("--server", "-s", metavar="NAME", help="Only this server.")] = None,
+    tool: Annotated[str | None, typer.Option(metavar="NAME", help="Only calls of this tool.")] = None,
+    key: Annotated[str | None, typer.Option(metavar="ID", help="Only calls with the key of this id.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Only refusals for this reason, such as rate-exceeded.")
+    ] = None,
+    outcome: Annotated[
+        str | None, typer.Option(metavar="OUTCOME", help="Only this outcome, such as ok, error or cancelled.")
+    ] = None,
+    address: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Only requests from this address.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="WHEN", help="From here on: 2h, 3d, 2026-12-31T10:00.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="WHEN", help="Up to here: 2h, 3d, 2026-12-31T10:00.")] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", min=1, max=100_000, help="The newest so many.")
+    ] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay, and print new records as they come.")] = False,
     config: ConfigOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,

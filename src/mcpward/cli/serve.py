@@ -35,18 +35,30 @@ def serve(
         str | None,
         typer.Argument(metavar="[TARGET]", help="A Python file, module:object, or a server of the site's file."),
     ] = None,
-    mode: Annotated[str | None, typer.Option(help="Who gets in: api-key, unlisted or public.")] = None,
-    name: Annotated[str | None, typer.Option(help="What the server is called; else as its source says.")] = None,
-    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="The port; 0 lets the system choose.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, max=256, help="Worker processes.")] = None,
-    tls_cert: Annotated[Path | None, typer.Option(help="PEM file of the certificate chain.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="PEM file of the private key.")] = None,
+    mode: Annotated[str | None, typer.Option(metavar="MODE", help="Who gets in: api-key, unlisted or public.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What the server is called; else as its source says.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(metavar="HOST", help="The address to listen on.")] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="PORT", min=0, max=65535, help="The port; 0 lets the system choose.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", min=1, max=256, help="Worker processes.")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="PEM file of the certificate chain.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="PEM file of the private key.")] = None,
     behind_tls_proxy: Annotated[
         bool, typer.Option("--behind-tls-proxy", help="A proxy in front speaks TLS with the clients.")
     ] = False,
-    public_url: Annotated[str | None, typer.Option(help="What clients call this site.")] = None,
-    data: Annotated[Path | None, typer.Option(help="The folder of database and keys; else .mcpward.")] = None,
+    allow_unauthenticated: Annotated[
+        bool, typer.Option("--allow-unauthenticated", help="Public servers may be reached from other machines.")
+    ] = False,
+    public_url: Annotated[str | None, typer.Option(metavar="URL", help="What clients call this site.")] = None,
+    metrics: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="The address of /metrics; '' turns it off.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The folder of database and keys; else .mcpward.")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Serve one target, or all servers of the site's file, until stopped.
@@ -61,7 +73,9 @@ def serve(
         "site.tls_cert": str(tls_cert) if tls_cert else None,
         "site.tls_key": str(tls_key) if tls_key else None,
         "site.behind_tls_proxy": behind_tls_proxy or None,
+        "site.allow_unauthenticated": allow_unauthenticated or None,
         "site.public_url": public_url,
+        "site.metrics_listen": metrics,
         "site.data": str(data) if data else None,
         **_of_server(chosen, configured, mode),
     }

@@ -29,7 +29,8 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ServerOption = Annotated[
-    str | None, typer.Option("--server", "-s", help="The server's name; not needed where there is only one.")
+    str | None,
+    typer.Option("--server", "-s", metavar="NAME", help="The server's name; not needed where there is only one."),
 ]
 
 

@@ -22,7 +22,7 @@ app = typer.Typer(help="Secret URLs of unlisted servers: rotate, show.", no_args
 @examples("mcpward url rotate --server notes --grace 24h")
 def rotate(
     server: ServerOption = None,
-    grace: Annotated[str, typer.Option(help="How long the old URL lives on: 24h, 30m, 0.")] = "0",
+    grace: Annotated[str, typer.Option(metavar="SPAN", help="How long the old URL lives on: 24h, 30m, 0.")] = "0",
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
