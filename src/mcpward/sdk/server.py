@@ -265,5 +265,3 @@ def _require_known(guards: Sequence[Guard], names: tuple[str, ...], what: str, p
         unknown = [name for name in guard.parameters if name not in names]
         if unknown:
             raise AuthoringError(f"{what}: {type(guard).__name__} names {unknown[0]!r}, which is no parameter", place)
-
-

@@ -89,9 +89,7 @@ def _hints(function: Callable[..., Any], what: str) -> dict[str, Any]:
         raise AuthoringError(f"{what}: an annotation cannot be read: {error}", where(function)) from error
 
 
-def _require_servable(
-    parameter: inspect.Parameter, annotation: Any, what: str, function: Callable[..., Any]
-) -> None:
+def _require_servable(parameter: inspect.Parameter, annotation: Any, what: str, function: Callable[..., Any]) -> None:
     name = parameter.name
     if parameter.kind in _STARRED:
         raise AuthoringError(f"{what}: {_STARRED[parameter.kind]}{name} has no schema; name it", where(function))

@@ -1,0 +1,86 @@
+"""Connections that can do no more than they must: SQLite files opened read-only, with an authorizer on every statement.
+
+The authorizer and ``mode=ro`` hold whatever the SQL says, also inside of what an author wrote wrongly (attacks 71, 72).
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
+
+from mcpward.core.secret import Secret
+
+_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+_READ: Final = frozenset(
+    {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+    | {sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT}
+)
+_WRITE: Final = _READ | {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
+_FORBIDDEN_FUNCTIONS: Final = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"})
+_BUSY_MS: Final = 5000
+
+
+def read_url(url: Secret) -> URL:
+    """Read a database URL, with the async driver in place of the plain name.
+
+    Raises:
+        ValueError: it is none. Its text is never part of the message.
+    """
+    try:
+        parsed = make_url(url.reveal())
+    except ArgumentError:
+        raise ValueError("the database URL cannot be read; write it as sqlite:///orders.db") from None
+    return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+
+
+def open_engine(url: Secret, *, read_only: bool, pool_size: int) -> AsyncEngine:
+    """Give an engine that connects on first use, and whose connections are locked down before their first statement."""
+    parsed = read_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite(parsed, read_only=read_only, pool_size=pool_size)
+    return create_async_engine(parsed, hide_parameters=True, pool_size=pool_size, max_overflow=0)
+
+
+def _open_sqlite(url: URL, *, read_only: bool, pool_size: int) -> AsyncEngine:
+    is_file = url.database not in {None, "", ":memory:"}
+    if is_file:
+        # SQLite's URI form: rw and ro both refuse to make a file that is not there.
+        path = quote(str(Path(str(url.database)).absolute()))
+        mode = "ro" if read_only else "rw"
+        url = url.set(database=f"file:{path}", query={**url.query, "mode": mode, "uri": "true"})
+    engine = create_async_engine(
+        url,
+        hide_parameters=True,
+        # Nothing to roll back where nothing can be changed, and a trip to the connection's thread saved.
+        pool_reset_on_return=None if read_only else "rollback",
+        **({"poolclass": AsyncAdaptedQueuePool, "pool_size": pool_size, "max_overflow": 0} if is_file else {}),
+        **({} if is_file else {"poolclass": StaticPool}),
+    )
+    allowed = _READ if read_only else _WRITE
+
+    def authorize(action: int, first: str | None, second: str | None, _database: str | None, _inner: str | None) -> int:
+        if action == sqlite3.SQLITE_PRAGMA:
+            harmless = first == "read_uncommitted" and second is None  # SQLAlchemy asks it once per engine
+            return sqlite3.SQLITE_OK if harmless else sqlite3.SQLITE_DENY
+        if action == sqlite3.SQLITE_FUNCTION and str(second).lower() in _FORBIDDEN_FUNCTIONS:
+            return sqlite3.SQLITE_DENY
+        return sqlite3.SQLITE_OK if action in allowed else sqlite3.SQLITE_DENY
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _lock(connection: Any, _record: Any) -> None:
+        async def lock(driver: Any) -> None:
+            await driver.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+            await driver.execute("PRAGMA foreign_keys = ON")
+            await driver.execute("PRAGMA trusted_schema = OFF")
+            if read_only:
+                await driver.execute("PRAGMA query_only = ON")
+            await driver.set_authorizer(authorize)
+
+        connection.run_async(lock)
+
+    return engine

@@ -1,0 +1,192 @@
+"""``Database``: literal SQL with named parameters, read-only unless said otherwise, few at once, rows and time bounded.
+
+SQLite files today (``sqlite:///orders.db``); other SQLAlchemy async URLs are handed on as they are. What goes wrong
+is a :class:`DatabaseFailed` without SQL, values or the driver's text, so nothing of it can reach a caller.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
+from typing import Any, Final, LiteralString, TypeVar, overload
+from weakref import WeakSet
+
+import pydantic
+from sqlalchemy import TextClause, bindparam, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from mcpward.core.secret import Secret
+from mcpward.sdk.connection import open_engine, read_url
+from mcpward.sdk.errors import DatabaseFailed, StatementRefused, ToolError
+from mcpward.sdk.interrupt import Grip, within
+from mcpward.sdk.parameters import bindable
+from mcpward.sdk.rows import reader_of
+from mcpward.sdk.statement import Statement, read_statement, require_parameters, require_read, require_write
+
+T = TypeVar("T")
+_MOST_STATEMENTS: Final = 1000
+_open: "WeakSet[Database]" = WeakSet()
+
+
+class Database:
+    """A database for tools. Connects on first use.
+
+    ``max_concurrency`` statements run at once, others wait within their ``timeout_s`` (seconds, waiting included).
+    ``row_cap`` bounds a result: more rows are refused, not cut off. ``read_only=False`` allows :meth:`execute`.
+
+    Raises:
+        ValueError: the URL cannot be read, or a bound is not more than 0.
+    """
+
+    def __init__(
+        self,
+        url: Secret | str,
+        *,
+        max_concurrency: int = 5,
+        read_only: bool = True,
+        row_cap: int = 1000,
+        timeout_s: float = 10,
+    ) -> None:
+        if max_concurrency < 1 or row_cap < 1 or timeout_s <= 0:
+            raise ValueError("max_concurrency, row_cap and timeout_s are more than 0")
+        self._url = url if isinstance(url, Secret) else Secret(url)
+        read_url(self._url)
+        self._max_concurrency = max_concurrency
+        self._read_only = read_only
+        self._row_cap = row_cap
+        self._timeout_s = timeout_s
+        self._engine: AsyncEngine | None = None
+        self._lease = asyncio.Semaphore(max_concurrency)
+        self._statements: dict[str, Statement] = {}
+
+    def __repr__(self) -> str:
+        return f"Database(read_only={self._read_only})"
+
+    @overload
+    async def query(self, sql: LiteralString, /, *, into: type[T], **params: Any) -> list[T]: ...
+    @overload
+    async def query(self, sql: LiteralString, /, *, into: None = None, **params: Any) -> list[dict[str, Any]]: ...
+    async def query(self, sql: LiteralString, /, *, into: Any = None, **params: Any) -> list[Any]:
+        """Give the rows of a SELECT as dicts, or as ``into`` (a pydantic model, dataclass, TypedDict, msgspec struct).
+
+        A list is bound as several values: ``WHERE id IN :ids``.
+
+        Raises:
+            StatementRefused: the SQL is not one reading statement, or its parameters do not match ``params``.
+            ToolError: more rows than ``row_cap``: the caller is told to narrow the request.
+            DatabaseFailed: the database said no, took too long, or a row does not fit ``into``.
+        """
+        statement = self._read(sql)
+        require_read(statement)
+
+        async def fetch(connection: AsyncConnection) -> list[dict[str, Any]]:
+            # Streamed: a plain execute would hold the whole result in memory before the cap is looked at.
+            result = await connection.stream(*self._bound(statement, params))
+            found = await result.mappings().fetchmany(self._row_cap + 1)
+            await result.close()
+            return [dict(row) for row in found]
+
+        rows = await self._run(fetch)
+        if len(rows) > self._row_cap:
+            raise ToolError(f"the answer has more than {self._row_cap} rows: narrow the request")
+        if into is None:
+            return rows
+        try:
+            return reader_of(into)(rows)
+        except (ValueError, TypeError) as error:  # its text quotes the row
+            raise DatabaseFailed(f"a row does not fit {into.__name__}: {_shape(error)}") from None
+
+    async def execute(self, sql: LiteralString, /, **params: Any) -> int:
+        """Run one INSERT, UPDATE or DELETE in a transaction of its own and give the number of rows it changed.
+
+        Raises:
+            StatementRefused: another statement, parameters that do not match, or a read-only database.
+            DatabaseFailed: the database said no or took too long; nothing was changed.
+        """
+        if self._read_only:
+            raise StatementRefused("this Database is read-only; say read_only=False to change something")
+        statement = self._read(sql)
+        require_write(statement)
+
+        async def change(connection: AsyncConnection) -> int:
+            async with connection.begin():
+                result = await connection.execute(*self._bound(statement, params))
+                return result.rowcount
+
+        return await self._run(change)
+
+    async def close(self) -> None:
+        """Close all connections. The next statement opens new ones."""
+        engine, self._engine = self._engine, None
+        _open.discard(self)
+        if engine is not None:
+            await engine.dispose()
+
+    def _read(self, sql: LiteralString) -> Statement:
+        known = self._statements.get(sql)
+        if known is None:
+            if not isinstance(sql, str):
+                raise StatementRefused("a statement is a literal text")
+            if len(self._statements) >= _MOST_STATEMENTS:
+                # A program holds a finite number of literals: these are being built, likely from values.
+                raise StatementRefused("too many different statements: write SQL as literals, values as parameters")
+            known = self._statements[sql] = read_statement(sql)
+        return known
+
+    def _bound(self, statement: Statement, params: Mapping[str, Any]) -> tuple[TextClause, dict[str, Any]]:
+        require_parameters(statement, frozenset(params))
+        clause = _clause(statement.text)
+        lists = [name for name, value in params.items() if isinstance(value, list | tuple | set | frozenset)]
+        if lists:
+            clause = clause.bindparams(*(bindparam(name, expanding=True) for name in lists))
+        driver = self._engine.dialect.name if self._engine is not None else ""
+        return clause, {name: bindable(name, value, driver) for name, value in params.items()}
+
+    async def _run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Lease a connection and work on it, all within the time."""
+
+        async def leased(grip: Grip) -> T:
+            async with self._lease, self._opened().connect() as connection:
+                grip.driver = (await connection.get_raw_connection()).driver_connection
+                try:
+                    return await work(connection)
+                finally:
+                    grip.driver = None
+
+        try:
+            return await within(self._timeout_s, leased)
+        except TimeoutError:
+            raise DatabaseFailed(f"the database took longer than {self._timeout_s:g} s") from None
+        except (SQLAlchemyError, OSError) as error:
+            raise DatabaseFailed(_kind(error)) from None
+
+    def _opened(self) -> AsyncEngine:
+        if self._engine is None:
+            self._engine = open_engine(self._url, read_only=self._read_only, pool_size=self._max_concurrency)
+            _open.add(self)
+        return self._engine
+
+
+@lru_cache(maxsize=_MOST_STATEMENTS)
+def _clause(sql: str) -> TextClause:
+    return text(sql)
+
+
+async def close_all() -> None:
+    """Close every database that is open in this process; for the end of serving."""
+    for database in list(_open):
+        await database.close()
+
+
+def _kind(error: Exception) -> str:
+    """Name what failed without its text: that may quote SQL, values or the address of the database."""
+    origin = getattr(error, "orig", None)
+    code = getattr(origin, "sqlite_errorname", "") or getattr(origin, "sqlstate", "") or ""
+    return f"{type(origin or error).__name__} {code}".rstrip()
+
+
+def _shape(error: Exception) -> str:
+    if isinstance(error, pydantic.ValidationError):
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        return f"{'.'.join(map(str, first['loc']))} {first['type']}"
+    return type(error).__name__
