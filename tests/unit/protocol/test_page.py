@@ -1,5 +1,6 @@
 """Pages of lists: every entry once, and no cursor but our own."""
 
+import base64
 from contextlib import suppress
 
 import pytest
@@ -63,3 +64,13 @@ def test_a_damaged_cursor_shows_nothing_but_the_callers_own_list() -> None:
         with suppress(Refusal):
             shown += cut(NAMES, damaged, str, 5).items
     assert set(shown) <= set(NAMES)
+
+
+@pytest.mark.parametrize("place", [0, len(NAMES), len(NAMES) + 1, 2**32 - 1])
+def test_a_place_outside_of_the_list_is_refused(place) -> None:
+    cursor = cut(NAMES, None, str, 5).next_cursor
+    assert cursor is not None
+    forged = base64.urlsafe_b64encode(place.to_bytes(4, "big") + base64.urlsafe_b64decode(cursor)[4:]).decode()
+    with pytest.raises(Refusal) as no:
+        cut(NAMES, forged, str, 5)
+    assert no.value.reason is Reason.PARAMS_INVALID
