@@ -23,9 +23,11 @@ def an_arrival(**changes: Any) -> Arrival:
     return Arrival(**given | changes)
 
 
-def a_principal(key: str = "api-key:abc", *, way: Way = Way.API_KEY, rate: Rate | None = None) -> Principal:
+def a_principal(
+    key: str = "api-key:abc", *, way: Way = Way.API_KEY, rate: Rate | None = None, server: str = "orders"
+) -> Principal:
     key_id = key.removeprefix("api-key:") if way is Way.API_KEY else None
-    return Principal(key=key, way=way, server="orders", subject=key, key_id=key_id, rate=rate)
+    return Principal(key=key, way=way, server=server, subject=key, key_id=key_id, rate=rate)
 
 
 def a_tool(name: str = "query_orders", access: Access = Access.READ, *, rate: Rate | None = None) -> Tool:

@@ -11,7 +11,7 @@ def line(row: Mapping[str, Any]) -> str:
     Every control character, escape sequence, bidirectional mark and separator that a caller put into a name is
     escaped, so it can neither break the line nor act on a terminal; ``json.loads`` gives it back as it was.
     """
-    return json.dumps(row, ensure_ascii=True, separators=(",", ":")).replace("\x7f", "\\u007f")
+    return json.dumps(row, ensure_ascii=True, separators=(",", ":"))
 
 
 def visible(text: str) -> str:

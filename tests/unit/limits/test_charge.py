@@ -118,6 +118,13 @@ def test_107_no_name_can_be_made_to_look_like_another_limits_bucket(clock):
     assert passes(limits, 20, call=a_call(a_principal("write\0a")), tool=a_tool()) == 10
 
 
+def test_107_no_server_name_runs_into_the_limit_of_another(clock):
+    rates = ServerLimits(read="10/minute")
+    limits = Limits(SiteLimits(), {"orders": rates, "ordersread": rates}, clock)
+    assert passes(limits, 20, call=a_call(a_principal("reada")), tool=a_tool()) == 10
+    assert passes(limits, 20, call=a_call(a_principal("a", server="ordersread")), tool=a_tool()) == 10
+
+
 def test_108_an_answer_carries_the_policy_and_what_remains(clock):
     limits = limits_of(clock, read="120/minute burst 20")
     charge = limits.charge(a_call(), a_tool())
