@@ -42,7 +42,8 @@ def _plain(value: str) -> Iterator[bytes]:
     yield raw.hex().upper().encode()
     yield from _url(raw)
     yield from _code_points(value)
-    yield repr(value)[1:-1].encode()
+    yield repr(value)[1:-1].encode("utf-8", "replace")
+    yield ascii(value)[1:-1].encode()
     yield repr(raw)[2:-1].encode()
     yield html.escape(value).encode("utf-8", "replace")
 

@@ -1,6 +1,7 @@
 """Attack 85: no form of a secret leaves, and what leaves is still JSON."""
 
 import base64
+import html
 import json
 import string
 from urllib.parse import quote, quote_plus
@@ -155,3 +156,31 @@ def test_bytes_of_the_environment_that_are_no_utf8_are_redacted():
 def test_many_hits_and_escapes_in_a_large_text_take_no_quadratic_time():
     text = json.dumps({"text": ("\nabcdef " * 20_000)}).encode()
     assert b"nabcdef" not in redactor("nabcdef").json(text)
+
+
+@given(secret=secrets)
+def test_every_form_is_found_where_json_writes_it_in_a_text(secret):
+    redacts = redactor(secret)
+    assume(not redacts.weak)
+    for form in forms(secret):
+        text = form.decode("utf-8", "replace")
+        clean = redacts.json(json.dumps({"a": text}, ensure_ascii=False).encode())
+        assert text not in json.loads(clean)["a"]
+
+
+@pytest.mark.parametrize("spelled", [repr, ascii, lambda value: repr(value.encode()), html.escape])
+def test_what_python_and_html_write_for_a_secret_is_masked(spelled):
+    secret = 'it\'s <a> \\ "quoted" & naïve\nsecret'
+    clean = redactor(secret).text(f"ValueError: {spelled(secret)}!")
+    assert "naïve" not in clean
+    assert "quoted" not in clean
+
+
+def test_only_the_escape_that_a_secret_touches_is_masked_with_it():
+    assert json.loads(redactor("nabcdef").json(b'{"a":"x\\nabcdef y"}')) == {"a": f"x{MASK} y"}
+    assert json.loads(redactor('abcdef\\"').json(rb'{"a":"\\\\abcdef\\\"\t!"}')) == {"a": f"\\\\{MASK}\t!"}
+    assert json.loads(redactor("abcdef\\").json(rb'{"a":"\tabcdef\n!"}')) == {"a": f"\t{MASK}!"}
+
+
+def test_a_mask_does_not_complete_another_secret():
+    assert redactor("abcdef", "xx[redac").text("keep xxabcdef") == MASK
