@@ -34,6 +34,8 @@ class KeyTable:
 
     async def get(self, key_id: str) -> KeyRecord | None:
         """Give the key, live or not; None where the id was never issued."""
+        if not _is_id(key_id):
+            return None
         async with self._lanes.read() as connection:
             row = (await connection.execute(select(KEYS).where(KEYS.c.id == key_id))).one_or_none()
         return None if row is None else _record(row)
@@ -46,6 +48,8 @@ class KeyTable:
 
     async def revoke(self, key_id: str, at: float) -> bool:
         """Revoke for good. Says whether there is such a key; a second time changes nothing."""
+        if not _is_id(key_id):
+            return False
         async with self._lanes.durable() as connection:
             row = (await connection.execute(select(KEYS.c.revoked_at).where(KEYS.c.id == key_id))).one_or_none()
             if row is not None and row.revoked_at is None:
@@ -80,6 +84,11 @@ class KeyTable:
         statement = update(KEYS).where(KEYS.c.id == bindparam("used_id"), is_later).values(last_used_at=at)
         async with self._lanes.bulk() as connection:
             await connection.execute(statement, [{"used_id": key, "used_at": when} for key, when in used.items()])
+
+
+def _is_id(text: str) -> bool:
+    """Ids are base62. Nothing else is asked for: PostgreSQL answers a NUL with an error instead of with no row."""
+    return text.isascii() and text.isalnum()
 
 
 async def _insert(connection: AsyncConnection, record: KeyRecord) -> None:

@@ -42,7 +42,7 @@ class TrafficTable:
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
         # SQLAlchemy would spend more on the parameters of a row than SQLite on the row: the driver gets plain tuples.
-        statement = insert(TRAFFIC).values(dict.fromkeys(COLUMNS)).compile(dialect=lanes.spelling)
+        statement = insert(TRAFFIC).inline().values(dict.fromkeys(COLUMNS)).compile(dialect=lanes.spelling)
         self._insert = str(statement)
         self._order = tuple(statement.positiontup or COLUMNS)
 

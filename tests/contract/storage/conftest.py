@@ -1,8 +1,14 @@
-"""Stores for the contract suite. Each test gets a database of its own and may open it several times, as workers do."""
+"""Stores for the contract suite. Each test gets a database of its own and may open it several times, as workers do.
 
+SQLite always; PostgreSQL too where MCPWARD_TEST_POSTGRES names a server on which databases may be made
+(``postgresql://user@host:port``).
+"""
+
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from mcpward.storage.engine import Store, open_store
@@ -16,17 +22,26 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    return tmp_path / "site" / "mcpward.db"
+POSTGRES = os.environ.get("MCPWARD_TEST_POSTGRES", "")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"] if POSTGRES else ["sqlite"])
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'site' / 'mcpward.db'}"
+    connection = await asyncpg.connect(f"{POSTGRES}/postgres")
+    await connection.execute("DROP DATABASE IF EXISTS mcpward_contract WITH (FORCE)")
+    await connection.execute("CREATE DATABASE mcpward_contract")
+    await connection.close()
+    return f"{POSTGRES}/mcpward_contract"
 
 
 @pytest.fixture
-async def opener(database: Path, clock: ManualClock) -> AsyncIterator[Opener]:
+async def opener(database: str, clock: ManualClock) -> AsyncIterator[Opener]:
     opened: list[Store] = []
 
     async def open_another() -> Store:
-        opened.append(await open_store(f"sqlite:///{database}", clock))
+        opened.append(await open_store(database, clock))
         return opened[-1]
 
     yield open_another
