@@ -55,8 +55,12 @@ def mcpward(
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code; errors are told on stderr."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if not all(_is_text(word) for word in words):
+        ui.error("an argument is not text in the terminal's encoding", "mcpward --help")
+        return ui.Exit.USAGE
     try:
-        code = typer.main.get_command(app).main(args=arguments, prog_name="mcpward", standalone_mode=False)
+        code = typer.main.get_command(app).main(args=words, prog_name="mcpward", standalone_mode=False)
     except ui.Ended as ended:
         ui.error(ended.what, ended.hint)
         return ended.code
@@ -76,6 +80,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except _SAID_WRONG as said:
         return _usage(said)
     return code if isinstance(code, int) else ui.Exit.DONE
+
+
+def _is_text(word: str) -> bool:
+    """Bytes that are no text come as lone surrogates: no database and no file takes those."""
+    return word.isascii() or not any("\ud800" <= char <= "\udfff" for char in word)
 
 
 def _usage(said: Any) -> int:

@@ -87,7 +87,11 @@ def read_secret(prompt: str) -> Secret:
     Raises:
         Ended: nothing came, or too much.
     """
-    value = getpass(prompt) if sys.stdin.isatty() else sys.stdin.read(_MOST_CHARACTERS + 1)
+    try:
+        value = getpass(prompt) if sys.stdin.isatty() else sys.stdin.read(_MOST_CHARACTERS + 1)
+        value.encode()
+    except UnicodeError:  # its text would quote the secret
+        raise ui.Ended(ui.Exit.USAGE, "a secret is text in UTF-8", "encode it first, as base64 for example") from None
     value = value.removesuffix("\n").removesuffix("\r")
     if not value or len(value) > _MOST_CHARACTERS:
         raise ui.Ended(ui.Exit.USAGE, "a secret is 1 to 65536 characters", "give it on stdin: … < file")

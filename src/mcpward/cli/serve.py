@@ -14,7 +14,7 @@ from mcpward.cli.clients import CLIENTS, Entry, rendered
 from mcpward.cli.help import examples
 from mcpward.cli.site import CLOCK, ConfigOption, file_of, loaded
 from mcpward.cli.target import Target, read_target
-from mcpward.config.address import parse_address
+from mcpward.config.address import AddressPart
 from mcpward.config.endpoint import path_of
 from mcpward.config.load import server_names
 from mcpward.config.model import Settings
@@ -80,7 +80,7 @@ def serve(
         **_of_server(chosen, configured, mode),
     }
     if host is not None or port is not None:
-        overrides["site.listen"] = _listen(config, host, port)
+        overrides["site.listen"] = AddressPart(host=host, port=port)
     given = {key: value for key, value in overrides.items() if value is not None}
     settings = loaded(config, given, only=chosen.name if chosen else None).settings
     if not settings.servers:
@@ -97,22 +97,6 @@ def _of_server(chosen: Target | None, configured: tuple[str, ...], mode: str | N
         raise ui.Ended(ui.Exit.USAGE, "--mode is for one server", "name it: mcpward serve NAME --mode …")
     name = chosen.name if chosen else configured[0]
     return {f"servers.{name}.source": chosen.source if chosen else None, f"servers.{name}.mode": mode}
-
-
-def _listen(config: Path | None, host: str | None, port: int | None) -> str:
-    """Put host and port together with what the site's file and the environment say of the other one."""
-    if host is not None and port is not None:
-        return _joined(host, port)
-    try:
-        # Only the address is wanted: it is overridden by loopback so that rules about the rest are judged later.
-        address = loaded(config, only="").settings.site.address
-    except Exception:  # noqa: BLE001  # whatever is wrong is told when the settings are read in earnest
-        address = parse_address("127.0.0.1:8000")
-    return _joined(host or address.host, address.port if port is None else port)
-
-
-def _joined(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
 
 
 def _announce(settings: Settings, announcement: "Announcement") -> None:

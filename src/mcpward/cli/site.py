@@ -13,6 +13,7 @@ from mcpward.config.load import Loaded, read
 from mcpward.config.model import Settings
 from mcpward.config.names import check_server_name, nearest
 from mcpward.core.clock import Clock, SystemClock
+from mcpward.core.errors import Unreachable
 
 if TYPE_CHECKING:  # the command line starts fast: the data's rooms are imported when data is needed
     from mcpward.app.site import Site
@@ -61,6 +62,7 @@ def in_site(settings: Settings, work: Callable[["Site"], Awaitable[T]], *, must_
     Raises:
         Ended: ``must_exist`` and there is no data yet (reading makes none).
         Misconfigured: the data cannot be used as it is.
+        Unreachable: the database refuses to work now.
     """
     from mcpward.app.site import open_site
 
@@ -72,7 +74,15 @@ def in_site(settings: Settings, work: Callable[["Site"], Awaitable[T]], *, must_
         async with open_site(settings, CLOCK) as site:
             return await work(site)
 
-    return asyncio.run(opened())
+    try:
+        return asyncio.run(opened())
+    except Exception as error:
+        # Only storage knows the driver's errors by name; to the command line they are all one: a full disk, a lock.
+        if type(error).__module__.startswith("sqlalchemy."):
+            raise Unreachable(
+                f"the database {database} cannot be used now", "is the disk full, or the file locked?"
+            ) from None
+        raise
 
 
 def chosen_server(settings: Settings, name: str | None) -> str:

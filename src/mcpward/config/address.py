@@ -35,6 +35,23 @@ class Address(Struct, frozen=True):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class AddressPart(Struct, frozen=True):
+    """A host or a port that a flag names; the other one stays as it is."""
+
+    host: str | None = None
+    port: int | None = None
+
+    def over(self, current: object, default: str) -> str:
+        """Give the whole address; what is not named is taken from ``current``, or from ``default`` if that is none."""
+        try:
+            address = parse_address(current if isinstance(current, str) else default)
+        except ValueError:
+            address = parse_address(default)
+        host = address.host if self.host is None else self.host.strip()
+        port = address.port if self.port is None else self.port
+        return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether a bare host is this machine alone. A name other than localhost is not: DNS may say anything."""
     if host == "localhost":

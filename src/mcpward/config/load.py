@@ -12,10 +12,11 @@ from typing import Any, Final
 from msgspec import Struct
 from pydantic import ValidationError
 
+from mcpward.config.address import AddressPart
 from mcpward.config.complain import Complaint, complaints
 from mcpward.config.environ import read_environment
 from mcpward.config.lines import key_lines, line_of
-from mcpward.config.model import Settings, Store
+from mcpward.config.model import Section, Settings, Site, Store
 from mcpward.config.rules import breaches
 from mcpward.core.errors import Finding, Misconfigured
 
@@ -58,6 +59,12 @@ class _Tree:
         table[path[-1]] = anchor(path, value, folder)
         self.origins[path] = origin
 
+    def value_at(self, path: Keys) -> Any:
+        value: Any = self.values
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
+
     def where(self, path: Keys) -> str:
         for length in range(len(path), 0, -1):
             origin = self.origins.get(path[:length])
@@ -91,6 +98,8 @@ def anchor(path: Keys, value: Any, folder: Path) -> Any:
 def load(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Settings:
     """Read the settings of one site; ``overrides`` are flags by dotted key (``{"site.listen": "…"}``).
 
+    A flag that names a host or a port alone is an :class:`~mcpward.config.address.AddressPart`.
+
     Raises:
         Misconfigured: with every problem of every layer at once.
     """
@@ -113,7 +122,13 @@ def read(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any]
     for variable in variables:
         tree.put(variable.path, variable.value, Origin("env", variable.name), here)
     for dotted, value in overrides.items():
-        tree.put(tuple(dotted.split(".")), value, Origin("flag", f"flag for {dotted}"), here)
+        path_of_key = tuple(dotted.split("."))
+        whole = (
+            value.over(tree.value_at(path_of_key), _default(Site, "listen"))
+            if isinstance(value, AddressPart)
+            else value
+        )
+        tree.put(path_of_key, whole, Origin("flag", f"flag for {dotted}"), here)
     if only is not None and isinstance(tree.values.get("servers"), dict):
         tree.values["servers"] = {name: table for name, table in tree.values["servers"].items() if name == only}
     settings = _validated(tree, findings)
@@ -212,14 +227,16 @@ def _with_places(settings: Settings) -> Settings:
     """Make the last paths absolute: those that nobody set."""
     data = Path.cwd() / settings.site.data
     url = (
-        settings.store.url.replace("<data>", str(data)) if settings.store.url == _default_url() else settings.store.url
+        settings.store.url.replace("<data>", str(data))
+        if settings.store.url == _default(Store, "url")
+        else settings.store.url
     )
     site = settings.site.model_copy(update={"data": data})
     return settings.model_copy(update={"site": site, "store": settings.store.model_copy(update={"url": url})})
 
 
-def _default_url() -> str:
-    return str(Store.model_fields["url"].default)
+def _default(section: type[Section], name: str) -> str:
+    return str(section.model_fields[name].default)
 
 
 def _copy(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -93,3 +93,9 @@ def test_a_terminal_without_utf8_ends_nothing(tmp_path):
         check=True,
     )
     assert b"\\u2192.py" in done.stdout
+
+
+def test_an_argument_that_is_no_text_is_told(cli, site):
+    said = cli("key", "show", "\udcff")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("error: an argument is not text")

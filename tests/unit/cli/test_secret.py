@@ -36,3 +36,9 @@ def test_a_removed_secret_is_gone(cli, site):
     assert cli("secret", "remove", "A", "--server", "orders").code == 0
     assert cli("secret", "remove", "A", "--server", "orders").code == 1
     assert cli("secret", "list", "--server", "orders").code == 1
+
+
+def test_bytes_that_are_no_text_are_refused_and_not_quoted(cli, site, monkeypatch):
+    said = cli("secret", "set", "A", "--server", "orders", stdin="canary\udcff")
+    assert said.code == 2
+    assert "canary" not in said.err

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from mcpward.config.address import AddressPart
 from mcpward.config.load import load, read
 from mcpward.core.errors import Misconfigured
 
@@ -161,3 +162,20 @@ def test_settings_are_frozen(tmp_path, monkeypatch):
     settings = load(None, {})
     with pytest.raises(ValueError, match="frozen"):
         settings.site.workers = 2
+
+
+@pytest.mark.parametrize(
+    "host,port,listen",
+    [(None, 9, "10.0.0.1:9"), ("127.0.0.1", None, "127.0.0.1:8"), ("::1", 9, "[::1]:9"), ("[::1]", None, "[::1]:8")],
+)
+def test_a_flag_may_name_the_host_or_the_port_alone(tmp_path, host, port, listen):
+    path = write(tmp_path, '[site]\nlisten = "10.0.0.1:8"\nbehind_tls_proxy = true\n')
+    assert load(path, {}, {"site.listen": AddressPart(host=host, port=port)}).site.listen == listen
+
+
+def test_a_host_alone_goes_over_the_default():
+    assert load(None, {}, {"site.listen": AddressPart(port=9)}).site.listen == "127.0.0.1:9"
+    assert (
+        load(None, {"MCPWARD_SITE__LISTEN": "127.0.0.1:7"}, {"site.listen": AddressPart(host="::1")}).site.listen
+        == "[::1]:7"
+    )
