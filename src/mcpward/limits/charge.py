@@ -86,8 +86,8 @@ class Limits:
         """Charge the caller: a tool call to the class of its tool, anything else to discovery.
 
         Raises:
-            Refusal: rate-exceeded, with ``retry_after_s``, ``policy`` (the limit's name) and ``headers``; nothing is
-                charged then.
+            Refusal: rate-exceeded, with ``retry_after_s``, ``policy`` (the limit's name) and ``headers``, and nothing
+                is charged; repeated-call, and the call counts, so a loop that does not listen runs into its rate.
         """
         now = int(self._monotonic() * SECOND)
         principal = call.principal
@@ -95,27 +95,19 @@ class Limits:
         limit = plan.discovery if tool is None else plan.classes[tool.access]
         store = self._strangers if principal.way is Way.ANONYMOUS else self._callers
         if principal.rate is not None or (tool is not None and tool.rate is not None):
-            return self._charge_all(self._all(limit, principal, tool), store, principal.key, now)
-        key = limit.prefix + principal.key
-        tat = store.get(key)
-        ahead = (tat - now if tat > now else 0) + limit.interval
-        if ahead > limit.tolerance:
-            tat = store.heal(key, tat, now, limit.gcra)
-            raise _exceeded(limit, tat, now, [(limit, tat)])
-        store.put(key, now + ahead)
-        return limit.charged(ahead)
-
-    def repeat(self, call: Call) -> None:
-        """Count a tool call against its own repetition.
-
-        It was charged before, so a loop that does not listen runs into its rate as well.
-
-        Raises:
-            Refusal: repeated-call, with ``retry_after_s``.
-        """
-        repeats = self._plans[call.principal.server].repeats
-        if repeats is not None:
-            repeats.require(call, int(self._monotonic() * SECOND))
+            charge = self._charge_all(self._all(limit, principal, tool), store, principal.key, now)
+        else:
+            key = limit.prefix + principal.key
+            tat = store.get(key)
+            ahead = (tat - now if tat > now else 0) + limit.interval
+            if ahead > limit.tolerance:
+                tat = store.heal(key, tat, now, limit.gcra)
+                raise _exceeded(limit, tat, now, [(limit, tat)])
+            store.put(key, now + ahead)
+            charge = limit.charged(ahead)
+        if tool is not None and plan.repeats is not None:
+            plan.repeats.require(call, now)
+        return charge
 
     def lease(self, server: str) -> Lease:
         """Give the places of a server: ``async with limits.lease(name):``."""

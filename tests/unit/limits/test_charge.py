@@ -19,7 +19,9 @@ def clock():
     return ManualClock()
 
 
-def limits_of(clock, *, site=None, **server):
+def limits_of(clock, *, site=None, repeat="", **server):
+    """Limits without the loop breaker, where it is not what the test is about."""
+    server["repeat"] = repeat
     return Limits(SiteLimits(**site or {}), {"orders": ServerLimits(**server)}, clock)
 
 
@@ -119,7 +121,7 @@ def test_107_no_name_can_be_made_to_look_like_another_limits_bucket(clock):
 
 
 def test_107_no_server_name_runs_into_the_limit_of_another(clock):
-    rates = ServerLimits(read="10/minute")
+    rates = ServerLimits(read="10/minute", repeat="")
     limits = Limits(SiteLimits(), {"orders": rates, "ordersread": rates}, clock)
     assert passes(limits, 20, call=a_call(a_principal("reada")), tool=a_tool()) == 10
     assert passes(limits, 20, call=a_call(a_principal("a", server="ordersread")), tool=a_tool()) == 10
@@ -211,31 +213,48 @@ def test_all_requests_of_one_address_are_limited_before_anything_else(clock):
 def test_the_same_call_again_and_again_is_broken_off_and_another_is_not(clock):
     limits = limits_of(clock, repeat="3/minute")
     for _ in range(3):
-        limits.repeat(a_call())
+        limits.charge(a_call(), a_tool())
     with pytest.raises(Refusal) as no:
-        limits.repeat(a_call())
+        limits.charge(a_call(), a_tool())
     assert no.value.reason is Reason.REPEATED_CALL
     assert no.value.facts == {"retry_after_s": 20}
-    limits.repeat(a_call(arguments=b'{"limit":21}'))
-    limits.repeat(a_call(target="another"))
-    limits.repeat(a_call(a_principal("api-key:other")))
+    limits.charge(a_call(arguments=b'{"limit":21}'), a_tool())
+    limits.charge(a_call(target="another"), a_tool())
+    limits.charge(a_call(a_principal("api-key:other")), a_tool())
     clock.advance(20.0)
-    limits.repeat(a_call())
+    limits.charge(a_call(), a_tool())
 
 
 def test_long_arguments_are_told_apart_at_both_ends_and_by_length(clock):
     limits = limits_of(clock, repeat="1/minute")
     middle = b"x" * 100_000
     for text in (b"a" + middle + b"a", b"b" + middle + b"a", b"a" + middle + b"b", b"a" + middle + b"xa"):
-        limits.repeat(a_call(arguments=b'"' + text + b'"'))
+        limits.charge(a_call(arguments=b'"' + text + b'"'), a_tool())
     with pytest.raises(Refusal):
-        limits.repeat(a_call(arguments=b'"a' + middle + b'a"'))
+        limits.charge(a_call(arguments=b'"a' + middle + b'a"'), a_tool())
+
+
+def test_a_repeated_call_counts_against_its_rate_as_well(clock):
+    limits = limits_of(clock, repeat="3/minute", read="5/minute")
+    reasons = []
+    for _ in range(7):
+        try:
+            limits.charge(a_call(), a_tool())
+        except Refusal as no:
+            reasons.append(no.reason)
+    assert reasons == [Reason.REPEATED_CALL] * 2 + [Reason.RATE_EXCEEDED] * 2
+
+
+def test_lists_may_be_asked_for_again_and_again(clock):
+    limits = limits_of(clock, repeat="3/minute")
+    for _ in range(120):
+        limits.charge(a_call(kind=Kind.CATALOGUE, method="tools/list", arguments=None), None)
 
 
 def test_the_loop_breaker_can_be_turned_off(clock):
-    limits = limits_of(clock, repeat="")
+    limits = limits_of(clock, repeat="", read="1000/minute")
     for _ in range(500):
-        limits.repeat(a_call())
+        limits.charge(a_call(), a_tool())
 
 
 def test_servers_are_limited_apart(clock):
