@@ -1,16 +1,17 @@
 """``mcpward key``: the whole life of API keys. A key is shown once, when it is made; the store never learns it."""
 
 from ipaddress import ip_network
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mcpward.cli import ui
 from mcpward.cli.help import examples
+from mcpward.cli.keycard import row_of, shape_of, words_of
 from mcpward.cli.moment import moment_text, parse_end, parse_span
 from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, chosen_server, in_site, settings_of
 from mcpward.config.model import Settings
-from mcpward.config.rate import parse_rate, rate_text
+from mcpward.config.rate import parse_rate
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
 
@@ -99,9 +100,11 @@ def list_keys(
         if (ended or record.is_live(now)) and (server is None or server in record.servers or "*" in record.servers)
     ]
     if json:
-        ui.answer_json([_shape(record, now) for record in kept])
+        ui.answer_json([shape_of(record, now) for record in kept])
     elif kept:
-        ui.table(("id", "name", "servers", "class", "state", "expires", "last used"), [_row(one, now) for one in kept])
+        ui.table(
+            ("id", "name", "servers", "class", "state", "expires", "last used"), [row_of(one, now) for one in kept]
+        )
     if not kept:
         raise ui.Ended(ui.Exit.NO, "no keys found", "mcpward key create --name NAME makes one")
 
@@ -112,11 +115,11 @@ def show(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = Fal
     """Show all that is known of a key; never the key itself, of which only a hash is kept."""
     now = CLOCK.now()
     record = in_site(settings_of(config), lambda site: _get(site, key_id), must_exist=True)
-    shape = _shape(record, now)
+    shape = shape_of(record, now)
     if json:
         ui.answer_json(shape)
         return
-    for line in ui.aligned([(word.replace("_", " "), _words(word, value)) for word, value in shape.items()]):
+    for line in ui.aligned([(word.replace("_", " "), words_of(word, value)) for word, value in shape.items()]):
         ui.answer(line)
 
 
@@ -162,7 +165,7 @@ def revoke(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = F
 
     record = in_site(settings_of(config), work, must_exist=True)
     if json:
-        ui.answer_json(_shape(record, now))
+        ui.answer_json(shape_of(record, now))
     ui.remark(f"key {record.id} ({ui.safe(record.name)}) is revoked")
 
 
@@ -182,7 +185,7 @@ async def _get(site: "Site", key_id: str) -> "KeyRecord":
 
 def _hand_over(secret: Secret, record: "KeyRecord", *, as_json: bool) -> None:
     if as_json:
-        ui.answer_json({"key": secret.reveal(), **_shape(record, CLOCK.now())})
+        ui.answer_json({"key": secret.reveal(), **shape_of(record, CLOCK.now())})
         return
     ui.remark(f"key {record.id} ({ui.safe(record.name)}) for {', '.join(record.servers)}; it is shown this once:")
     ui.answer(secret.reveal())
@@ -219,47 +222,3 @@ def _networks(texts: list[str] | None) -> tuple[str, ...]:
         return tuple(str(ip_network(text)) for text in texts or ())
     except ValueError:
         raise ui.Ended(ui.Exit.USAGE, "--cidr is not a network", "write 10.0.0.0/8 or 2001:db8::/32") from None
-
-
-def _state(record: "KeyRecord", now: float) -> str:
-    if record.revoked_at is not None:
-        return "revoked"
-    if not record.is_live(now):
-        return "ended"
-    return "grace" if record.grace_until is not None else "live"
-
-
-def _row(record: "KeyRecord", now: float) -> tuple[object, ...]:
-    ends_at = moment_text(record.ends_at, "never")
-    used_at = moment_text(record.last_used_at, "never")
-    servers = ",".join(record.servers)
-    return record.id, record.name, servers, record.access.label, _state(record, now), ends_at, used_at
-
-
-def _shape(record: "KeyRecord", now: float) -> dict[str, Any]:
-    """All that may be shown: the digest is left out."""
-    return {
-        "id": record.id,
-        "name": record.name,
-        "servers": list(record.servers),
-        "class": record.access.label,
-        "tools": None if record.tools is None else list(record.tools),
-        "scopes": list(record.scopes),
-        "rate": rate_text(record.rate) if record.rate else None,
-        "networks": list(record.networks),
-        "state": _state(record, now),
-        "created_at": moment_text(record.created_at),
-        "expires_at": moment_text(record.expires_at, "") or None,
-        "grace_until": moment_text(record.grace_until, "") or None,
-        "revoked_at": moment_text(record.revoked_at, "") or None,
-        "last_used_at": moment_text(record.last_used_at, "") or None,
-        "rotated_from": record.rotated_from,
-    }
-
-
-_UNSET: Final = {"tools": "all", "scopes": "all", "networks": "all", "expires_at": "never", "last_used_at": "never"}
-
-
-def _words(word: str, value: object) -> str:
-    text = ", ".join(str(one) for one in value) if isinstance(value, list) else str(value or "")
-    return text or _UNSET.get(word, "-")

@@ -44,8 +44,8 @@ def _network(text: str) -> IPv4Network | IPv6Network:
 
 
 def _path(value: object) -> object:
-    if isinstance(value, str) and not value.strip():
-        raise ValueError("must not be empty")
+    if isinstance(value, str):
+        _filled(value)
     return Path(value) if isinstance(value, str) else value
 
 
@@ -64,6 +64,8 @@ def _url_or_none(value: str | None) -> str | None:
 def _filled(value: str) -> str:
     if not value.strip():
         raise ValueError("must not be empty")
+    if "\0" in value:  # no file has such a name, and the system would cut it there or raise
+        raise ValueError("must not have a NUL")
     return value
 
 

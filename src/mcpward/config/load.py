@@ -15,22 +15,13 @@ from pydantic import ValidationError
 from mcpward.config.address import AddressPart
 from mcpward.config.complain import Complaint, complaints
 from mcpward.config.environ import read_environment
+from mcpward.config.layers import DATA, Keys, Layers, Origin
 from mcpward.config.lines import key_lines, line_of
-from mcpward.config.model import Section, Settings, Site, Store
+from mcpward.config.model import Settings, Site
 from mcpward.config.rules import breaches
 from mcpward.core.errors import Finding, Misconfigured
 
-Keys = tuple[str, ...]
 _MOST_BYTES: Final = 1024**2
-_PATHS: Final = frozenset({("site", "data"), ("site", "tls_cert"), ("site", "tls_key")})
-_SQLITE: Final = "sqlite:///"
-
-
-class Origin(Struct, frozen=True):
-    """Where a value came from: ``layer`` is file, env or flag; ``where`` is file:line, a variable or a flag's key."""
-
-    layer: str
-    where: str
 
 
 class Loaded(Struct, frozen=True):
@@ -38,61 +29,6 @@ class Loaded(Struct, frozen=True):
 
     settings: Settings
     origins: Mapping[str, Origin]
-
-
-class _Tree:
-    """The layers, merged: values, and where each one came from."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-        self.origins: dict[Keys, Origin] = {}
-        self.lines: dict[Keys, int] = {}
-        self.file = ""
-
-    def put(self, path: Keys, value: Any, origin: Origin, folder: Path) -> None:
-        table = self.values
-        for name in path[:-1]:
-            inner = table.setdefault(name, {})
-            if not isinstance(inner, dict):
-                inner = table[name] = {}
-            table = inner
-        table[path[-1]] = anchor(path, value, folder)
-        self.origins[path] = origin
-
-    def value_at(self, path: Keys) -> Any:
-        value: Any = self.values
-        for name in path:
-            value = value.get(name) if isinstance(value, dict) else None
-        return value
-
-    def where(self, path: Keys) -> str:
-        for length in range(len(path), 0, -1):
-            origin = self.origins.get(path[:length])
-            if origin is not None:
-                return origin.where
-        for known, origin in self.origins.items():
-            if known[: len(path)] == path and origin.layer != "file":
-                return origin.where
-        number = line_of(self.lines, path)
-        return f"{self.file}:{number}" if number else self.file
-
-    def without(self, paths: list[Keys]) -> dict[str, Any]:
-        kept = _copy(self.values)
-        for path in paths:
-            _prune(kept, path)
-        return kept
-
-
-def anchor(path: Keys, value: Any, folder: Path) -> Any:
-    """Make a relative path absolute, from the folder where it was written."""
-    if not isinstance(value, str) or not value.strip():
-        return value
-    is_source = len(path) == 3 and path[0] == "servers" and path[2] == "source"
-    if path in _PATHS or (is_source and (value.endswith(".py") or ".py:" in value or "/" in value)):
-        return str(folder / Path(value).expanduser())
-    if path == ("store", "url") and value.startswith(_SQLITE) and not value.startswith(_SQLITE + "/"):
-        return f"{_SQLITE}{folder / value.removeprefix(_SQLITE)}" if value != _SQLITE else value
-    return value
 
 
 def load(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -112,7 +48,7 @@ def read(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any]
     Raises:
         Misconfigured: with every problem of every layer at once.
     """
-    tree = _Tree()
+    tree = Layers()
     findings: list[Finding] = []
     if path is not None:
         _read_file(path, tree, findings)
@@ -123,11 +59,7 @@ def read(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any]
         tree.put(variable.path, variable.value, Origin("env", variable.name), here)
     for dotted, value in overrides.items():
         path_of_key = tuple(dotted.split("."))
-        whole = (
-            value.over(tree.value_at(path_of_key), _default(Site, "listen"))
-            if isinstance(value, AddressPart)
-            else value
-        )
+        whole = value.over(tree.value_at(path_of_key), _default_listen()) if isinstance(value, AddressPart) else value
         tree.put(path_of_key, whole, Origin("flag", f"flag for {dotted}"), here)
     if only is not None and isinstance(tree.values.get("servers"), dict):
         tree.values["servers"] = {name: table for name, table in tree.values["servers"].items() if name == only}
@@ -146,7 +78,7 @@ def server_names(path: Path | None) -> tuple[str, ...]:
     return tuple(servers) if isinstance(servers, dict) else ()
 
 
-def _read_file(path: Path, tree: _Tree, findings: list[Finding]) -> None:
+def _read_file(path: Path, tree: Layers, findings: list[Finding]) -> None:
     tree.file = str(path)
     try:
         raw = path.read_bytes()
@@ -193,7 +125,7 @@ def _keep_empty_tables(source: Mapping[str, Any], target: dict[str, Any]) -> Non
             _keep_empty_tables(value, target.setdefault(name, {}))
 
 
-def _validated(tree: _Tree, findings: list[Finding]) -> Settings | None:
+def _validated(tree: Layers, findings: list[Finding]) -> Settings | None:
     """Judge the tree. Wrong keys are reported, then left out, so that the rules can still judge the rest."""
     found: list[Complaint] = []
     settings = _built(tree.values, found)
@@ -226,28 +158,10 @@ def _built(values: Mapping[str, Any], found: list[Complaint]) -> Settings | None
 def _with_places(settings: Settings) -> Settings:
     """Make the last paths absolute: those that nobody set."""
     data = Path.cwd() / settings.site.data
-    url = (
-        settings.store.url.replace("<data>", str(data))
-        if settings.store.url == _default(Store, "url")
-        else settings.store.url
-    )
+    url = settings.store.url.replace(f"sqlite:///{DATA}", f"sqlite:///{data}", 1)
     site = settings.site.model_copy(update={"data": data})
     return settings.model_copy(update={"site": site, "store": settings.store.model_copy(update={"url": url})})
 
 
-def _default(section: type[Section], name: str) -> str:
-    return str(section.model_fields[name].default)
-
-
-def _copy(table: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _copy(value) if isinstance(value, dict) else value for name, value in table.items()}
-
-
-def _prune(table: dict[str, Any], path: Keys) -> None:
-    for name in path[:-1]:
-        inner = table.get(name)
-        if not isinstance(inner, dict):
-            table.pop(name, None)
-            return
-        table = inner
-    table.pop(path[-1], None)
+def _default_listen() -> str:
+    return str(Site.model_fields["listen"].default)

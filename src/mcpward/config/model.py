@@ -89,7 +89,7 @@ class Site(Section):
 class Store(Section):
     """[store]: where keys, sealed secrets and the traffic record live."""
 
-    url: str = key(
+    url: Filled = key(
         "sqlite:///<data>/mcpward.db", "database; SQLite alone for now", '"sqlite:///.mcpward/mcpward.db"', secret=True
     )
 

@@ -1,3 +1,4 @@
+import pickle  # noqa: TID251  # as multiprocessing does when it starts a worker
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,21 @@ def test_a_host_alone_goes_over_the_default():
         load(None, {"MCPWARD_SITE__LISTEN": "127.0.0.1:7"}, {"site.listen": AddressPart(host="::1")}).site.listen
         == "[::1]:7"
     )
+
+
+def test_a_path_with_nul_or_an_unknown_home_is_no_crash(tmp_path):
+    (told,) = findings(write(tmp_path, '[site]\ndata = "a\\u0000b"\n'))
+    assert told.what == "site.data: must not have a NUL"
+    assert findings(write(tmp_path, '[store]\nurl = "sqlite:////a\\u0000b"\n'))
+    settings = load(write(tmp_path, '[site]\ndata = "~nobody-of-that-name/x"\n'), {})
+    assert settings.site.data == tmp_path / "~nobody-of-that-name" / "x"
+
+
+def test_the_url_may_name_the_data_folder(tmp_path):
+    settings = load(write(tmp_path, '[site]\ndata = "d"\n[store]\nurl = "sqlite:///<data>/other.db"\n'), {})
+    assert settings.store.url == f"sqlite:///{tmp_path}/d/other.db"
+
+
+def test_settings_can_be_sent_to_a_worker_process(tmp_path):
+    settings = load(write(tmp_path, '[site]\ntrusted_proxies = ["10.0.0.0/8"]\n[servers.a]\nsource = "m:a"\n'), {})
+    assert pickle.loads(pickle.dumps(settings)) == settings

@@ -1,0 +1,104 @@
+"""The layers of settings, put over each other: every value with its origin, and every relative path with the folder
+that it belongs to. Judges nothing.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec import Struct
+
+from mcpward.config.lines import line_of
+
+Keys = tuple[str, ...]
+_PATHS: Final = frozenset({("site", "data"), ("site", "tls_cert"), ("site", "tls_key")})
+_SQLITE: Final = "sqlite:///"
+DATA: Final = "<data>"  # in store.url: the data folder of the site
+
+
+class Origin(Struct, frozen=True):
+    """Where a value came from: ``layer`` is file, env or flag; ``where`` is file:line, a variable or a flag's key."""
+
+    layer: str
+    where: str
+
+
+class Layers:
+    """The layers, merged: values, and where each one came from."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.origins: dict[Keys, Origin] = {}
+        self.lines: dict[Keys, int] = {}
+        self.file = ""
+
+    def put(self, path: Keys, value: Any, origin: Origin, folder: Path) -> None:
+        """Put a value over what is there; a relative path belongs to ``folder``."""
+        table = self.values
+        for name in path[:-1]:
+            inner = table.setdefault(name, {})
+            if not isinstance(inner, dict):
+                inner = table[name] = {}
+            table = inner
+        table[path[-1]] = anchor(path, value, folder)
+        self.origins[path] = origin
+
+    def value_at(self, path: Keys) -> Any:
+        """Find the value at a path; None where there is none."""
+        value: Any = self.values
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
+
+    def where(self, path: Keys) -> str:
+        """Say where a key was set, or the nearest table around it."""
+        for length in range(len(path), 0, -1):
+            origin = self.origins.get(path[:length])
+            if origin is not None:
+                return origin.where
+        for known, origin in self.origins.items():
+            if known[: len(path)] == path and origin.layer != "file":
+                return origin.where
+        number = line_of(self.lines, path)
+        return f"{self.file}:{number}" if number else self.file
+
+    def without(self, paths: list[Keys]) -> dict[str, Any]:
+        """Give a copy of the values without those at ``paths``."""
+        kept = _copy(self.values)
+        for path in paths:
+            _prune(kept, path)
+        return kept
+
+
+def anchor(path: Keys, value: Any, folder: Path) -> Any:
+    """Make a relative path absolute, from the folder where it was written."""
+    if not isinstance(value, str) or not value.strip():
+        return value
+    is_source = len(path) == 3 and path[0] == "servers" and path[2] == "source"
+    if path in _PATHS or (is_source and (value.endswith(".py") or ".py:" in value or "/" in value)):
+        return str(folder / _at_home(value))
+    if path == ("store", "url") and value.startswith(_SQLITE):
+        place = value.removeprefix(_SQLITE)
+        return value if not place or place.startswith(("/", DATA)) else f"{_SQLITE}{folder / place}"
+    return value
+
+
+def _at_home(value: str) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:  # nobody of that name has a home
+        return Path(value)
+
+
+def _copy(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _copy(value) if isinstance(value, dict) else value for name, value in table.items()}
+
+
+def _prune(table: dict[str, Any], path: Keys) -> None:
+    for name in path[:-1]:
+        inner = table.get(name)
+        if not isinstance(inner, dict):
+            table.pop(name, None)
+            return
+        table = inner
+    table.pop(path[-1], None)
