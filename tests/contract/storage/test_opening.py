@@ -123,9 +123,10 @@ async def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> No
     path = tmp_path / "a.db"
     await filled(path)
     with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")  # as the newer version might like it better
         connection.execute("INSERT INTO mcpward_schema VALUES (?)", (migrations.LATEST + 1,))
         connection.commit()
-    await refused_unchanged(path, "newer|schema 2")
+    await refused_unchanged(path, "schema 2")
 
 
 async def test_a_newer_version_is_refused_by_the_migration_itself_too(tmp_path: Path, monkeypatch) -> None:
