@@ -1,0 +1,59 @@
+"""Secrets by name: vault first, environment second, nothing printed, every value known to redaction (attack 86)."""
+
+import copy
+
+import pytest
+
+from mcpward.core.secret import Secret
+from mcpward.sdk.environment import Environment
+from mcpward.sdk.errors import MissingSecret
+
+
+@pytest.fixture
+def env(monkeypatch) -> Environment:
+    monkeypatch.setenv("SHOP_KEY", "from-the-environment")
+    monkeypatch.setenv("SHOP_EMPTY", "")
+    return Environment()
+
+
+def test_a_name_gives_a_secret_that_does_not_show(env):
+    assert env.SHOP_KEY.reveal() == "from-the-environment"
+    assert "environment" not in f"{env.SHOP_KEY} {env.SHOP_KEY!r} {env!r}"
+
+
+def test_a_missing_name_is_told_by_name_alone(env):
+    with pytest.raises(MissingSecret, match="SHOP_NOTHING"):
+        _ = env.SHOP_NOTHING
+    assert env.get("SHOP_NOTHING") is None
+    assert not hasattr(env, "SHOP_NOTHING")
+
+
+def test_an_empty_value_is_no_credential(env):
+    with pytest.raises(MissingSecret):
+        _ = env.SHOP_EMPTY
+
+
+def test_the_vault_is_asked_first(env):
+    uninstall = env.install({"SHOP_KEY": Secret("from-the-vault")}.get)
+    assert env.SHOP_KEY.reveal() == "from-the-vault"
+    uninstall()
+    assert env.SHOP_KEY.reveal() == "from-the-environment"
+
+
+def test_every_value_handed_out_is_remembered_with_a_new_version(env):
+    assert (env.version, env.handed_out()) == (0, [])
+    assert env.SHOP_KEY is env.SHOP_KEY
+    assert env.version == 1
+    env.install({"SHOP_KEY": Secret("from-the-vault")}.get)
+    _ = env.SHOP_KEY
+    assert env.version == 2
+    assert {secret.reveal() for secret in env.handed_out()} == {"from-the-environment", "from-the-vault"}
+
+
+def test_a_default_is_not_a_secret_of_the_house(env):
+    assert env.get("SHOP_NOTHING", "sqlite:///x.db").reveal() == "sqlite:///x.db"
+    assert env.handed_out() == []
+
+
+def test_python_may_ask_its_own_questions(env):
+    assert copy.copy(env).handed_out() == []

@@ -1,0 +1,256 @@
+"""What an author may declare, and what is refused at import with one clear line."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Any, Literal, Optional
+
+import pytest
+from pydantic import BaseModel, Field, ValidationError
+
+from mcpward import Caller, Context, DateRange, Limit, Server
+from mcpward.core.scope import Access
+from mcpward.sdk.errors import AuthoringError
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@dataclass
+class Point:
+    x: int
+    y: int = 0
+
+
+class Line(BaseModel):
+    start: Point
+    names: list[str] = []
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server("shop")
+
+
+def only(server: Server):
+    return server.tools[0]
+
+
+def test_the_decorator_works_bare_and_called_and_gives_the_function_back(server):
+    def first() -> str: ...
+    def second() -> str: ...
+
+    assert server.tool(first) is first
+    assert server.tool("other", read_only=True)(second) is second
+    assert [tool.name for tool in server.tools] == ["first", "other"]
+
+
+def test_injected_parameters_are_no_part_of_the_schema(server):
+    @server.tool
+    async def ask(caller: Caller, ctx: Annotated[Context | None, "why"], other: int) -> str: ...
+
+    tool = only(server)
+    assert list(tool.arguments.schema()["properties"]) == ["other"]
+    assert (tool.signature.caller, tool.signature.context) == ("caller", "ctx")
+    with pytest.raises(ValidationError):
+        tool.arguments.bind(b'{"other": 1, "caller": {"subject": "root"}}')
+
+
+@pytest.mark.parametrize(
+    "options,access",
+    [({}, Access.WRITE), ({"read_only": True}, Access.READ), ({"destructive": True}, Access.DESTRUCTIVE)],
+)
+def test_hints_set_the_access_class(server, options, access):
+    @server.tool(**options)
+    def act() -> None: ...
+
+    assert only(server).access is access
+
+
+def test_a_missing_docstring_falls_back_to_the_title_then_the_name(server):
+    @server.tool(title="Do it")
+    def do_it() -> None: ...
+
+    @server.tool
+    def do_that() -> None: ...
+
+    @server.tool
+    def said() -> None:
+        """What it does."""
+
+    assert [tool.description for tool in server.tools] == ["Do it", "do that", "What it does."]
+
+
+def test_the_schema_is_closed_at_every_depth_and_says_what_python_says(server):
+    @server.tool
+    def draw(
+        at: datetime,
+        line: Line,
+        colour: Colour = Colour.RED,
+        mode: Literal["a", "b"] = "a",
+        limit: Annotated[int, Limit(max=100)] = 20,
+        note: Optional[str] = None,  # noqa: UP045  authors write both
+        size: Annotated[int, Field(ge=1, description="how large")] = 1,
+    ) -> None: ...
+
+    schema = only(server).arguments.schema()
+    assert schema["type"] == "object"
+    assert schema["additionalProperties"] is False
+    assert schema["required"] == ["at", "line"]
+    assert schema["$defs"]["Line"]["additionalProperties"] is False
+    assert schema["$defs"]["Point"]["additionalProperties"] is False
+    assert schema["properties"]["limit"] == {"default": 20, "maximum": 100, "minimum": 1, "type": "integer"}
+    assert schema["properties"]["size"]["description"] == "how large"
+    assert "title" not in str(schema["properties"])
+
+
+def test_a_tool_without_arguments_has_an_empty_closed_schema(server):
+    @server.tool
+    def now() -> None: ...
+
+    assert only(server).arguments.schema() == {"type": "object", "properties": {}, "additionalProperties": False}
+
+
+def test_names_that_a_model_has_taken_are_fine_arguments(server):
+    @server.tool
+    def save(json: str, copy: bool, schema: int = 1, model_config: str = "x") -> None: ...
+
+    tool = only(server)
+    assert list(tool.arguments.schema()["properties"]) == ["json", "copy", "schema", "model_config"]
+    bound = tool.arguments.bind(b'{"json": "j", "copy": true}')
+    assert bound == {"json": "j", "copy": True, "schema": 1, "model_config": "x"}
+
+
+def test_values_arrive_as_their_types(server):
+    @server.tool
+    def draw(at: datetime, line: Line, colour: Colour = Colour.RED) -> None: ...
+
+    raw = b'{"at": "2026-01-02T03:04:05Z", "line": {"start": {"x": 1}}, "colour": "blue"}'
+    bound = only(server).arguments.bind(raw)
+    assert bound["at"].year == 2026
+    assert bound["line"] == Line(start=Point(1))
+    assert bound["colour"] is Colour.BLUE
+
+
+def mistakes():  # noqa: C901  a list of mistakes
+    def starred(*names: str) -> None: ...
+    def double_starred(**names: str) -> None: ...
+    def bare(number) -> None: ...
+    def positional(number: int, /) -> None: ...
+    def hidden(_number: int) -> None: ...
+    def generator(number: int) -> Any:
+        yield number
+
+    async def async_generator() -> Any:
+        yield 1
+
+    def two_callers(one: Caller, two: Caller) -> None: ...
+    def bad_default(number: int = None) -> None: ...  # noqa: RUF013  that is the mistake
+    def over_limit(number: Annotated[int, Limit(max=10)] = 20) -> None: ...
+    def no_schema(number: object()) -> None: ...  # type: ignore[valid-type]
+    def unknown(number: "Nowhere") -> None: ...  # noqa: F821  that is the mistake
+    def no_return_schema() -> Server: ...
+
+    return [
+        (starred, "*names"),
+        (double_starred, "**names"),
+        (bare, "has no annotation"),
+        (positional, "positional-only"),
+        (hidden, "underscore"),
+        (generator, "generator"),
+        (async_generator, "generator"),
+        (two_callers, "two parameters ask for Caller"),
+        (bad_default, "default of 'number'"),
+        (over_limit, "default of 'number'"),
+        (no_schema, "cannot be described"),
+        (unknown, "Nowhere"),
+        (no_return_schema, "no JSON schema"),
+    ]
+
+
+@pytest.mark.parametrize("function,said", mistakes(), ids=lambda value: getattr(value, "__name__", None))
+def test_a_mistake_is_refused_in_one_line_with_its_place(server, function, said):
+    with pytest.raises(AuthoringError) as refused:
+        server.tool(function)
+    assert said in refused.value.what
+    assert "\n" not in refused.value.what
+    assert f"tool {function.__name__!r}" in refused.value.what
+    assert refused.value.where.startswith(__file__ + ":")
+    assert server.tools == ()
+
+
+@pytest.mark.parametrize(
+    "options,said",
+    [
+        ({"name": "no spaces"}, "A-Z a-z 0-9"),
+        ({"name": "x" * 129}, "128"),
+        ({"name": ""}, "128"),
+        ({"name": "naïve"}, "A-Z"),
+        ({"name": 5}, "a name is a text"),
+        ({"read_only": True, "destructive": True}, "exclude"),
+        ({"scopes": "orders:read"}, "list"),
+        ({"deadline_s": 0}, "deadline_s"),
+        ({"guards": [DateRange("a", "b", 1)]}, "names 'b'"),
+    ],
+)
+def test_an_option_that_cannot_hold_is_refused(server, options, said):
+    def act(a: datetime) -> None: ...
+
+    with pytest.raises(AuthoringError, match=said):
+        server.tool(**options)(act)
+
+
+def test_the_same_name_twice_is_refused_and_says_where_it_was(server):
+    @server.tool
+    def act() -> None: ...
+
+    with pytest.raises(AuthoringError, match=r"declared twice \(before: .*test_server\.py:\d+\)"):
+        server.tool("act")(only_text)
+
+
+def test_only_functions_are_tools(server):
+    class Callable:
+        __name__ = "thing"
+
+        def __call__(self) -> None: ...
+
+    with pytest.raises(AuthoringError, match="only functions"):
+        server.tool("thing")(Callable())
+
+
+def test_a_bound_method_is_a_tool_without_self(server):
+    class Shop:
+        def count(self, shelf: int) -> int: ...
+
+    server.tool(Shop().count)
+    assert list(only(server).arguments.schema()["properties"]) == ["shelf"]
+
+
+@pytest.mark.parametrize("uri", ["nowhere", "/etc/passwd", "a b:c", "", "orders://x\n"])
+def test_a_resource_needs_an_absolute_uri(server, uri):
+    with pytest.raises(AuthoringError, match="absolute URI"):
+        server.resource(uri)
+
+
+def test_a_resource_takes_no_arguments_and_no_template(server):
+    with pytest.raises(AuthoringError, match="templates"):
+        server.resource("orders://{id}")
+
+    def read(number: int) -> str: ...
+
+    with pytest.raises(AuthoringError, match="takes no arguments"):
+        server.resource("orders://all")(read)
+
+
+def test_resources_and_prompts_are_not_declared_twice(server):
+    server.resource("orders://all")(only_text)
+    with pytest.raises(AuthoringError, match="twice"):
+        server.resource("orders://all")(only_text)
+    server.prompt(only_text)
+    with pytest.raises(AuthoringError, match="twice"):
+        server.prompt(only_text)
+
+
+def only_text() -> str: ...
