@@ -14,9 +14,9 @@ SDK_MAY_IMPORT = {"sdk", "core", "egress"}
 MAY_IMPORT_SDK = {"sdk", "tools", "app", "cli"}
 # What touches the world stands in one room, so that one room is reviewed for it.
 ONLY_IN = {
-    "sqlalchemy": ("mcpward.storage", "mcpward.sdk.database"),
+    "sqlalchemy": ("mcpward.storage", "mcpward.sdk.database", "mcpward.sdk.connection"),
     "aiosqlite": ("mcpward.storage", "mcpward.sdk.database"),
-    "sqlite3": ("mcpward.storage", "mcpward.sdk.database"),
+    "sqlite3": ("mcpward.storage", "mcpward.sdk.database", "mcpward.sdk.connection"),
     "cryptography": ("mcpward.crypto",),
     "redis": ("mcpward.limits.redis",),
     "httpx2": ("mcpward.egress",),
