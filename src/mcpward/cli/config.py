@@ -10,6 +10,8 @@ from mcpward.cli.site import ConfigOption, JsonOption, file_of, loaded
 from mcpward.config.explain import Explained, explain, explain_all, markdown, suggestion
 from mcpward.config.explain import schema as schema_of
 from mcpward.config.show import shown
+from mcpward.config.sources import missing_sources
+from mcpward.core.errors import Misconfigured
 
 app = typer.Typer(help="Configuration: check, show, explain, schema.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -18,10 +20,10 @@ app = typer.Typer(help="Configuration: check, show, explain, schema.", no_args_i
 @examples("mcpward config check --config /etc/mcpward/mcpward.toml")
 def check(config: ConfigOption = None, json: JsonOption = False) -> None:
     """Read the configuration as serve would, and tell every problem at once. Exit code 2 when there is one."""
-    from mcpward.core.errors import Misconfigured
-
     try:
-        settings = loaded(config).settings
+        site = loaded(config)
+        if missing := missing_sources(site):
+            raise Misconfigured(missing)
     except Misconfigured as wrong:
         if json:
             findings: list[Any] = [{"where": one.where, "what": one.what, "hint": one.hint} for one in wrong.findings]
@@ -30,7 +32,7 @@ def check(config: ConfigOption = None, json: JsonOption = False) -> None:
         raise
     if json:
         ui.answer_json({"ok": True, "findings": []})
-    servers = ", ".join(settings.servers) or "no servers"
+    servers = ", ".join(site.settings.servers) or "no servers"
     ui.remark(f"{ui.safe(file_of(config) or 'no file: the defaults')} is right ({servers})")
 
 

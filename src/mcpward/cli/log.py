@@ -37,7 +37,7 @@ def log(
         str | None, typer.Option(metavar="REASON", help="Only refusals for this reason, such as rate-exceeded.")
     ] = None,
     outcome: Annotated[
-        str | None, typer.Option(metavar="OUTCOME", help="Only this outcome, such as ok, error or cancelled.")
+        str | None, typer.Option(metavar="OUTCOME", help="Only this outcome: ok, error, refused or cancelled.")
     ] = None,
     address: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Only requests from this address.")] = None,
     since: Annotated[str | None, typer.Option(metavar="WHEN", help="From here on: 2h, 3d, 2026-12-31T10:00.")] = None,
@@ -113,7 +113,7 @@ class _Printer:
 def _cells(row: Row) -> tuple[str, ...]:
     call = f"{row['method'] or '-'} {row['tool']}" if row["tool"] else row["method"] or "-"
     who = row["principal"] or "-"
-    outcome = row["outcome"] if row["phase"] == "done" else f"{row['outcome']} ({row['phase']})"
+    outcome = row["reason"] or row["outcome"] if row["phase"] == "done" else row["phase"]
     took = f"{row['duration_us'] / 1000:.1f}" if row["phase"] == "done" and row["duration_us"] is not None else "-"
     cells = (
         moment_text(row["at"]),

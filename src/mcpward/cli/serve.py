@@ -18,6 +18,8 @@ from mcpward.config.address import AddressPart
 from mcpward.config.endpoint import path_of
 from mcpward.config.load import server_names
 from mcpward.config.model import Settings
+from mcpward.config.sources import missing_sources
+from mcpward.core.errors import Misconfigured
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
 
@@ -82,9 +84,12 @@ def serve(
     if host is not None or port is not None:
         overrides["site.listen"] = AddressPart(host=host, port=port)
     given = {key: value for key, value in overrides.items() if value is not None}
-    settings = loaded(config, given, only=chosen.name if chosen else None).settings
+    site = loaded(config, given, only=chosen.name if chosen else None)
+    settings = site.settings
     if not settings.servers:
         raise ui.Ended(ui.Exit.USAGE, "there is nothing to serve", "name a file: mcpward serve tools.py")
+    if missing := missing_sources(site):
+        raise Misconfigured(missing)
     from mcpward.app.serve import run
 
     raise typer.Exit(run(settings, lambda announcement: _announce(settings, announcement)))

@@ -4,6 +4,7 @@ from mcpward.cli.ui import Exit
 
 
 def test_a_right_configuration_is_told_on_stderr(cli, site):
+    (site / "tools.py").write_text("")
     said = cli("config", "check")
     assert (said.code, said.out) == (0, "")
     assert "is right (orders, notes)" in said.err
@@ -70,3 +71,10 @@ def test_a_named_file_that_is_missing_is_told(cli, folder):
     said = cli("config", "check", "--config", "no.toml")
     assert said.code == 2
     assert "no.toml" in said.err
+
+
+def test_a_source_that_is_not_there_is_told(cli, site):
+    said = cli("config", "check")
+    assert said.code == 2
+    assert "error: mcpward.toml:5: servers.orders.source: there is no file" in said.err
+    assert said.err.count("error:") == 2

@@ -1,0 +1,137 @@
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from mcpward.identity.api_key import parse
+
+SOURCE = str(Path(__file__).parents[3] / "src")
+TOOLS = """
+from mcpward import Server
+
+server = Server("notes")
+
+
+@server.tool(read_only=True)
+def ping() -> str:
+    "Pong."
+    return "pong"
+"""
+
+
+class Served:
+    """``mcpward serve`` in a process of its own, with all that it said until it was ready and after."""
+
+    def __init__(self, folder, *arguments, **env):
+        command = [sys.executable, "-m", "mcpward", "serve", *arguments]
+        # Nothing of the caller's environment but what Python needs.
+        given = {"PYTHONPATH": SOURCE, "PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONUNBUFFERED": "1"} | env
+        self.process = subprocess.Popen(
+            command, cwd=folder, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def ended(self):
+        with self.process:
+            out, err = self.process.communicate(timeout=40)
+        return self.process.returncode, out, err
+
+    def stopped_when_ready(self):
+        """Wait until it answers, then stop it as a service manager would."""
+        with self.process:
+            said = []
+            while not (found := re.search(r"http://127\.0\.0\.1:(\d+)", "".join(said))):
+                said.append(self.process.stderr.readline())
+                assert said[-1], "".join(said)
+            # The address is bound before it is announced: the request waits until somebody accepts it.
+            with urllib.request.urlopen(f"http://127.0.0.1:{found[1]}/healthz", timeout=30) as answer:
+                status = answer.status
+            self.process.send_signal(signal.SIGTERM)
+            out, err = self.process.communicate(timeout=40)
+        return self.process.returncode, out, "".join(said) + err, status
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "tools.py").write_text(TOOLS)
+    return tmp_path
+
+
+def test_the_first_start_hands_over_a_key_once(project):
+    code, out, err, status = Served(project, "tools.py", "--port", "0", "--metrics", "").stopped_when_ready()
+    assert (code, status) == (0, 200)
+    assert parse(out.strip())
+    assert out.strip() not in err
+    assert re.search(r"^ +notes +http://127\.0\.0\.1:\d+/mcp +api-key$", err, re.MULTILINE)
+    assert "mcp-remote" in err
+    code, out, err, status = Served(project, "tools.py", "--port", "0", "--metrics", "").stopped_when_ready()
+    assert (code, out, status) == (0, "", 200)
+
+
+def test_the_first_start_hands_over_a_secret_url_once(project):
+    arguments = ("tools.py", "--mode", "unlisted", "--port", "0", "--metrics", "", "--name", "mine")
+    code, out, err, _ = Served(project, *arguments).stopped_when_ready()
+    assert code == 0
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/mcp/[0-9A-Za-z]{48}\n", out)
+    assert out.strip().rpartition("/")[2] not in err
+    assert "/mcp/***" in err
+    _, out, _, _ = Served(project, *arguments).stopped_when_ready()
+    assert out == ""
+
+
+def test_a_public_server_hands_over_nothing(project):
+    code, out, _, status = Served(
+        project, "tools.py", "--mode", "public", "--port", "0", "--metrics", ""
+    ).stopped_when_ready()
+    assert (code, out, status) == (0, "", 200)
+
+
+@pytest.mark.parametrize(
+    "arguments,told",
+    [
+        (("tools.py", "--host", "0.0.0.0", "--public-url", "https://x.example"), "behind_tls_proxy = true"),
+        (
+            ("tools.py", "--host", "0.0.0.0", "--public-url", "https://x.example", "--mode", "public"),
+            "allow_unauthenticated = true",
+        ),
+        (("tools.py", "--mode", "oauth"), "not available yet"),
+        (("tools.py", "--tls-cert", "no.pem"), "tls_key is missing"),
+        (("nothing.py",), "nothing.py"),
+        ((), "there is nothing to serve"),
+        (("--mode", "public"), "--mode is for one server"),
+        (("tools.py", "--name", "Not A Name"), "a server's name"),
+    ],
+)
+def test_what_must_not_start_does_not(project, arguments, told):
+    code, out, err = Served(project, *arguments).ended()
+    assert (code, out) == (2, "")
+    assert told in err
+    assert "Traceback" not in err
+    assert not (project / ".mcpward").exists()
+
+
+def test_a_taken_address_is_unreachable_and_spends_no_key(project):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        code, out, err = Served(project, "tools.py", "--port", port, "--metrics", "").ended()
+    assert (code, out) == (3, "")
+    assert "cannot be bound" in err
+    assert not (project / ".mcpward").exists()
+
+
+def test_a_target_is_served_alone_with_what_the_file_says_of_it(project):
+    (project / "mcpward.toml").write_text(
+        '[site]\nlisten = "127.0.0.1:0"\nmetrics_listen = ""\n[servers.notes]\nsource = "tools.py"\nmode = "public"\n'
+        '[servers.other]\nsource = "missing.py"\n'
+    )
+    code, out, err, _ = Served(project, "notes").stopped_when_ready()
+    assert (code, out) == (0, "")
+    assert "/mcp  public" in err
+    assert "other" not in err
