@@ -98,7 +98,7 @@ def started(name: str, command: Sequence[str], port: int, extra: Mapping[str, st
             if not _listens(process, port):
                 said.seek(0)
                 tail = said.read()[-2000:].decode(errors="replace")
-                raise BenchFailed(f"{name} does not listen after {START_S:.0f} s; it said:\n{tail}")
+                raise BenchFailed(f"{name} does not listen; it said:\n{tail}")
             yield Running(name, process.pid, port)
         finally:
             _stop(process)
