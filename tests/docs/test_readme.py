@@ -1,0 +1,102 @@
+"""The README does what it says: its marked blocks are run, in their order, against what `make serve` starts."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.sources import ROOT
+from support.ward import free_port
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r'<!-- run: shows "([^"]+)" -->\n```bash\n(.*?)```', re.DOTALL)
+VERB = re.compile(r"\bmake ([a-z]+)\b")
+SEPARATOR = "=== next block ==="
+PARTS = ["Makefile", ".ci", "requirements", "pyproject.toml", "examples"]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A copy of what `make serve` needs, with the environment of this one, so that no data of a person is touched."""
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns(".mcpward", "__pycache__", "*.db*"))
+        else:
+            shutil.copy(source, folder / part)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    return folder
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """The environment of a terminal, with a free port in place of 8000."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("MCPWARD_", "PYTEST_"))}
+    return own | {
+        "MCPWARD_SITE__LISTEN": f"127.0.0.1:{free_port()}",
+        "MCPWARD_SITE__METRICS_LISTEN": "",
+        "NO_COLOR": "1",
+    }
+
+
+@pytest.fixture
+def key(clone: Path, environment: dict[str, str]) -> Iterator[str]:
+    """The key that `make serve` prints; it serves until the test ends."""
+    with (clone / "serve.log").open("w") as log:
+        process = subprocess.Popen(
+            ["make", "serve"],
+            cwd=clone,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+    try:
+        assert process.stdout is not None
+        printed = process.stdout.readline().strip()
+        assert printed.startswith("sk-mcpward-"), (clone / "serve.log").read_text()
+        yield printed
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.communicate(timeout=40)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_the_tour_shows_what_it_says(clone: Path, environment: dict[str, str], key: str):
+    blocks = BLOCK.findall(README)
+    assert len(blocks) >= 6
+    address = environment["MCPWARD_SITE__LISTEN"]
+    script = "\n".join(f"{code.replace('127.0.0.1:8000', address)}\necho; echo '{SEPARATOR}'" for _, code in blocks)
+    run = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"source ../../.venv/bin/activate\nexec 2>&1\n{script}"],
+        cwd=clone / "examples" / "orders",
+        env=environment | {"MCPWARD_KEY": key},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    printed = run.stdout.split(SEPARATOR)
+    assert run.returncode == 0, run.stdout
+    for (expected, code), output in zip(blocks, printed, strict=False):
+        assert expected in output, f"{code}\n{output}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_verb_that_a_page_names_is_in_the_makefile(page: Path):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    # A verb stands in code: in a block or between backticks.
+    code = re.findall(r"```.*?```|`[^`\n]+`", page.read_text(encoding="utf-8"), re.DOTALL)
+    verbs = {verb for part in code for verb in VERB.findall(part)}
+    assert not {verb for verb in verbs if not re.search(rf"^{verb}:", makefile, re.MULTILINE)}
