@@ -58,6 +58,9 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
         for row in rows
         if row.load_busy > BUSY
     ]
+    starved = [row.title for row in rows if row.server_busy < BUSY and row.load_busy < BUSY]
+    if starved:
+        said.append(f"others used these servers' core too, trust their CPU µs alone: {'; '.join(starved)}")
     return said
 
 
@@ -72,6 +75,9 @@ def save(rows: Sequence[Row], seconds: float) -> Path:
         "seconds": seconds,
         "rows": [row.as_json() for row in rows],
         "ratios": {row.name: subject.rate / row.rate for row in rows if row is not subject} if subject else {},
+        "ratios_by_cpu": {row.name: row.cpu_us / subject.cpu_us for row in rows if row is not subject}
+        if subject
+        else {},
         "verdicts": verdicts(rows),
     }
     return write("latest.json", found)

@@ -24,12 +24,13 @@ class Turn:
     p99_ms: float
     cpu_us: float
     load_busy: float
+    server_busy: float
     calls: int
 
 
 @dataclass(frozen=True)
 class Row:
-    """One server over all rounds: medians, the spread of the rate, and how busy the load's core was."""
+    """One server over all rounds: medians, the spread of the rate, and how busy the cores were with it."""
 
     name: str
     title: str
@@ -40,6 +41,7 @@ class Row:
     p99_ms: float
     cpu_us: float
     load_busy: float
+    server_busy: float
     turns: tuple[Turn, ...]
 
     def as_json(self) -> dict[str, object]:
@@ -76,6 +78,7 @@ def _turn(peer: Peer, seconds: float) -> Turn:
         p99_ms=seen.percentile_ms(99),
         cpu_us=cpu_s / seen.calls * 1e6,
         load_busy=seen.cpu_s / seen.seconds,
+        server_busy=cpu_s / seen.seconds,
         calls=seen.calls,
     )
 
@@ -99,5 +102,6 @@ def _row(peer: Peer, turns: Sequence[Turn]) -> Row:
         p99_ms=median(turn.p99_ms for turn in turns),
         cpu_us=median(turn.cpu_us for turn in turns),
         load_busy=median(turn.load_busy for turn in turns),
+        server_busy=median(turn.server_busy for turn in turns),
         turns=tuple(turns),
     )
