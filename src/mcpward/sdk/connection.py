@@ -39,7 +39,11 @@ def read_url(url: Secret) -> URL:
 
 
 def open_engine(url: Secret, *, read_only: bool, pool_size: int) -> AsyncEngine:
-    """Give an engine that connects on first use, and whose connections are locked down before their first statement."""
+    """Give an engine that connects on first use, and whose connections are locked down before their first statement.
+
+    Raises:
+        FileNotFoundError: the SQLite file is not there; it is never made here.
+    """
     parsed = read_url(url)
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed, read_only=read_only, pool_size=pool_size)
@@ -50,7 +54,10 @@ def _open_sqlite(url: URL, *, read_only: bool, pool_size: int) -> AsyncEngine:
     is_file = url.database not in {None, "", ":memory:"}
     if is_file:
         # SQLite's URI form: rw and ro both refuse to make a file that is not there.
-        path = quote(str(Path(str(url.database)).absolute()))
+        file = Path(str(url.database)).absolute()
+        if not file.is_file():
+            raise FileNotFoundError("the database file is not there")
+        path = quote(str(file))
         mode = "ro" if read_only else "rw"
         url = url.set(database=f"file:{path}", query={**url.query, "mode": mode, "uri": "true"})
     engine = create_async_engine(

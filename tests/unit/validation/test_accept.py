@@ -1,0 +1,192 @@
+"""Arguments from raw bytes: strict, closed, explained by path and rule and never by value (attacks 73, 77, 83)."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import json
+from pydantic import BaseModel, ConfigDict, Field
+
+from mcpward import Limit, Server
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.tools.registry import Registry
+from mcpward.validation.accept import accept, accept_prompt
+from support.calls import call_of
+
+
+class Inner(BaseModel):
+    id: int
+
+
+class Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    id: int
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+server = Server("shop")
+
+
+@server.tool
+def act(
+    n: int = 0,
+    limit: Annotated[int, Limit(max=100)] = 20,
+    rate: float = 0.0,
+    on: bool = False,
+    text: Annotated[str, Field(max_length=5, pattern=r"^[a-z]*$")] = "",
+    at: datetime | None = None,
+    mode: Literal["a", "b"] = "a",
+    colour: Colour = Colour.RED,
+    inner: Inner | None = None,
+    orders: list[Inner] = [],  # noqa: B006  pydantic copies it
+    free: Open | None = None,
+    any_text: str = "",
+) -> None: ...
+
+
+@server.tool
+def must(n: int) -> None: ...
+
+
+@server.prompt
+def ask(week: int, name: str = "x") -> str: ...
+
+
+registry = Registry("orders", server)
+ACT, MUST, ASK = registry.tools[0], registry.tools[1], registry.prompts[0]
+
+
+def refused(raw: bytes | None, tool=ACT):
+    with pytest.raises(Refusal) as refusal:
+        accept(call_of(tool.name, raw), tool)
+    assert refusal.value.reason is Reason.ARGUMENTS_INVALID
+    assert refusal.value.__cause__ is None
+    assert refusal.value.__context__ is None
+    return refusal.value.facts["problems"]
+
+
+@pytest.mark.parametrize("raw", [None, b"{}", b" { } "])
+def test_defaults_fill_what_is_not_given(raw):
+    accepted = accept(call_of("act", raw), ACT)
+    assert accepted.arguments["limit"] == 20
+    assert accepted.tool is ACT
+
+
+@pytest.mark.parametrize(
+    "raw,path,rule",
+    [
+        (b'{"n": "1"}', "n", "integer"),
+        (b'{"n": 1.0}', "n", "integer"),
+        (b'{"n": true}', "n", "integer"),
+        (b'{"n": null}', "n", "integer"),
+        (b'{"n": 9223372036854775808}', "n", "integer within 64 bits"),
+        (b'{"n": -9223372036854775809}', "n", "integer within 64 bits"),
+        (b'{"n": 1' + b"0" * 400 + b"}", "n", "integer within 64 bits"),
+        (b'{"rate": 1e999}', "rate", "finite number"),
+        (b'{"rate": "1"}', "rate", "number"),
+        (b'{"on": 1}', "on", "boolean"),
+        (b'{"on": "true"}', "on", "boolean"),
+        (b'{"limit": 101}', "limit", "less_than_equal 100"),
+        (b'{"limit": 0}', "limit", "greater_than_equal 1"),
+        (b'{"text": "abcdef"}', "text", "string_too_long 5"),
+        (b'{"text": "A"}', "text", "string_pattern_mismatch ^[a-z]*$"),
+        (b'{"text": 5}', "text", "string"),
+        (b'{"mode": "canary"}', "mode", "literal_error 'a' or 'b'"),
+        (b'{"colour": "canary"}', "colour", "enum 'red'"),
+        (b'{"at": "canary"}', "at", "datetime_parsing"),
+        (b'{"extra": 1}', "extra", "not an argument of this tool"),
+        (b'{"inner": {"id": 1, "extra": "canary"}}', "inner.extra", "not an argument of this tool"),
+        (b'{"free": {"id": 1, "extra": "canary"}}', "free.extra", "not an argument of this tool"),
+        (b'{"orders": [{"id": 1}, {"id": "canary"}]}', "orders.1.id", "integer"),
+        (b"[]", "", "object"),
+        (b"null", "", "object"),
+        (b'"text"', "", "object"),
+        (b"{", "", "valid JSON"),
+    ],
+)
+def test_what_does_not_fit_is_named_by_path_and_rule(raw, path, rule):
+    problems = refused(raw)
+    assert problems == [{"path": path, "rule": rule}]
+
+
+def test_a_missing_argument_is_required():
+    assert refused(b"{}", MUST) == [{"path": "n", "rule": "required"}]
+
+
+def test_all_problems_are_told_but_not_without_end():
+    assert len(refused(b'{"n": "x", "rate": "x"}')) == 2
+    many = json.encode({f"x{number}": 1 for number in range(1000)})
+    assert len(refused(many)) == 16
+    assert len(refused(json.encode({f"x{number}": 2**70 for number in range(1000)}))) == 8
+
+
+@pytest.mark.parametrize("name", ["a" * 65, "a\r\nset-cookie: b", "\x1b[31m", "\u202e", "<script>", "a b", ""])
+def test_a_name_that_the_caller_made_up_is_not_echoed(name):
+    assert refused(json.encode({name: 1})) == [{"path": "?", "rule": "not an argument of this tool"}]
+
+
+@pytest.mark.parametrize(
+    "text", ["a\r\nX-Admin: 1", "{self.__class__}", "{{7*7}}", "\u202e", "' OR 1=1 --", "12345678901234567890"]
+)
+def test_a_text_is_taken_as_it_is(text):
+    accepted = accept(call_of("act", json.encode({"any_text": text})), ACT)
+    assert accepted.arguments["any_text"] == text
+
+
+def test_integers_of_64_bits_are_fine():
+    for number in (2**63 - 1, -(2**63)):
+        assert accept(call_of("must", json.encode({"n": number})), MUST).arguments == {"n": number}
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=70), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(list(ACT.listing["inputSchema"]["properties"])) | st.text(max_size=70), json_values)
+)
+def test_whatever_comes_is_accepted_or_refused_and_never_quoted(arguments):
+    for problem in problems_of_any(json.encode(arguments)):
+        assert set(problem) == {"path", "rule"}
+        assert problem["path"].isprintable()
+        assert len(problem["rule"]) < 80
+
+
+def problems_of_any(raw: bytes) -> list[dict[str, str]]:
+    try:
+        accept(call_of("act", raw), ACT)
+    except Refusal as refusal:
+        return refusal.facts["problems"]
+    return []
+
+
+def test_a_prompts_arguments_are_texts_read_as_their_types():
+    call = call_of("ask", b'{"week": "7"}', method="prompts/get")
+    assert accept_prompt(call, ASK.bind) == {"week": 7, "name": "x"}
+
+
+@pytest.mark.parametrize(
+    "raw,path,rule",
+    [
+        (b'{"week": "canary"}', "week", "integer"),
+        (b'{"week": 7}', "", "an object of texts"),
+        (b'{"week": "7", "more": "canary"}', "more", "not an argument of this tool"),
+        (b"{}", "week", "required"),
+        (b"[]", "", "an object of texts"),
+    ],
+)
+def test_a_prompts_wrong_arguments_are_wrong_params(raw, path, rule):
+    with pytest.raises(Refusal) as refusal:
+        accept_prompt(call_of("ask", raw, method="prompts/get"), ASK.bind)
+    assert refusal.value.reason is Reason.PARAMS_INVALID
+    assert refusal.value.facts["problems"] == [{"path": path, "rule": rule}]
