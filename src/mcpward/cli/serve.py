@@ -1,30 +1,20 @@
-"""``mcpward serve``: settles what to serve, tells where it is, and at the first start hands over what opens it."""
+"""``mcpward serve``: settles what to serve, from the target, the flags and the site's file."""
 
-import asyncio
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from mcpward import __version__
 from mcpward.cli import ui
-from mcpward.cli.clients import CLIENTS, Entry, rendered
+from mcpward.cli.announce import announce
 from mcpward.cli.help import examples
-from mcpward.cli.site import CLOCK, ConfigOption, file_of, loaded
+from mcpward.cli.site import ConfigOption, JsonOption, file_of, loaded
 from mcpward.cli.target import Target, read_target
 from mcpward.config.address import AddressPart
-from mcpward.config.endpoint import path_of
 from mcpward.config.load import server_names
-from mcpward.config.model import Settings
 from mcpward.config.sources import missing_sources
 from mcpward.core.errors import Misconfigured
-from mcpward.core.scope import Access
-from mcpward.core.secret import Secret
-
-if TYPE_CHECKING:
-    from mcpward.app.serve import Announcement
 
 
 @examples(
@@ -62,6 +52,7 @@ def serve(
         Path | None, typer.Option(metavar="DIR", help="The folder of database and keys; else .mcpward.")
     ] = None,
     config: ConfigOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Serve one target, or all servers of the site's file, until stopped.
 
@@ -92,7 +83,7 @@ def serve(
         raise Misconfigured(missing)
     from mcpward.app.serve import run
 
-    raise typer.Exit(run(settings, lambda announcement: _announce(settings, announcement)))
+    raise typer.Exit(run(settings, lambda announcement: announce(settings, announcement, as_json=json)))
 
 
 def _of_server(chosen: Target | None, configured: tuple[str, ...], mode: str | None) -> Mapping[str, Any]:
@@ -102,62 +93,3 @@ def _of_server(chosen: Target | None, configured: tuple[str, ...], mode: str | N
         raise ui.Ended(ui.Exit.USAGE, "--mode is for one server", "name it: mcpward serve NAME --mode …")
     name = chosen.name if chosen else configured[0]
     return {f"servers.{name}.source": chosen.source if chosen else None, f"servers.{name}.mode": mode}
-
-
-def _announce(settings: Settings, announcement: "Announcement") -> None:
-    """Tell where everything is. The addresses are bound: nothing is handed over for a start that fails."""
-    ui.remark(f"mcpward {__version__}, {announcement.workers} worker{'s' if announcement.workers > 1 else ''}")
-    rows: list[tuple[str, str, str]] = [
-        (
-            name,
-            f"{announcement.base}{path_of(settings, name)}" + ("/***" if server.mode == "unlisted" else ""),
-            server.mode,
-        )
-        for name, server in settings.servers.items()
-    ]
-    if announcement.metrics is not None:
-        rows.append(("metrics", f"http://{announcement.metrics}/metrics", "for Prometheus"))
-    for line in ui.aligned(rows):
-        ui.remark(f"  {line}")
-    keys, urls = asyncio.run(_first_credentials(settings))
-    for name, key in keys.items():
-        url = f"{announcement.base}{path_of(settings, name)}"
-        _hand_over_key(Entry(server=name, url=url, needs_key=True, key=key, is_windows=sys.platform == "win32"))
-    for name, secret in urls.items():
-        ui.remark(f"the secret URL of {name}; it is shown this once (mcpward url rotate makes another):")
-        ui.answer(f"{announcement.base}{path_of(settings, name)}/{secret.reveal()}")
-
-
-def _hand_over_key(entry: Entry) -> None:
-    assert entry.key is not None
-    ui.remark(f"a key for {entry.server}, reading and writing; it is shown this once (mcpward key create makes more):")
-    ui.answer(entry.key.reveal())
-    # The block repeats the key for a person to copy; where stderr is kept as a log, it does not.
-    shown = entry if sys.stderr.isatty() else Entry(entry.server, entry.url, entry.needs_key, None, entry.is_windows)
-    ui.remark("for Claude Desktop (mcpward connect has more clients):")
-    ui.remark(rendered(CLIENTS["claude-desktop"], shown))
-
-
-async def _first_credentials(settings: Settings) -> tuple[dict[str, Secret], dict[str, Secret]]:
-    """Make a key or a URL for each server that nobody could enter otherwise."""
-    from mcpward.app.site import open_site
-    from mcpward.identity.api_key import issue
-    from mcpward.identity.unlisted import UrlBook
-
-    keys: dict[str, Secret] = {}
-    urls: dict[str, Secret] = {}
-    now = CLOCK.now()
-    async with open_site(settings, CLOCK) as site:
-        opened = {name for record in await site.store.keys.list() if record.is_live(now) for name in record.servers}
-        for name, server in settings.servers.items():
-            if server.mode == "api-key" and not opened & {name, "*"}:
-                keys[name], record = issue(
-                    site.pepper_keys, CLOCK, name="first key", servers=[name], access=Access.WRITE
-                )
-                await site.store.keys.add(record)
-            elif server.mode == "unlisted":
-                if any(record.is_live(now) for record in await site.store.urls.list(name)):
-                    continue
-                urls[name], url = UrlBook(site.pepper_urls, CLOCK).issue(name)
-                await site.store.urls.add(url)
-    return keys, urls

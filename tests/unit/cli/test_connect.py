@@ -59,7 +59,9 @@ def test_the_key_may_come_from_the_environment(cli, site, monkeypatch):
     assert KEY in cli("connect", "cursor", "-s", "orders").out
 
 
-@pytest.mark.parametrize("wrong", [KEY[:-1], "sk-mcpward-x", "password", KEY + "x"])
+@pytest.mark.parametrize(
+    "wrong", [KEY[:-1], "sk-mcpward-x", "password", KEY + "x"], ids=["cut", "short", "other", "long"]
+)
 def test_what_is_no_key_is_refused_and_not_repeated(cli, site, wrong):
     said = cli("connect", "cursor", "-s", "orders", "--stdin", stdin=wrong)
     assert (said.code, said.out) == (2, "")

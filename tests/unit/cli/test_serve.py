@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import signal
@@ -41,19 +42,25 @@ class Served:
             out, err = self.process.communicate(timeout=40)
         return self.process.returncode, out, err
 
-    def stopped_when_ready(self):
+    def stopped_when_ready(self, stream="stderr"):
         """Wait until it answers, then stop it as a service manager would."""
         with self.process:
             said = []
             while not (found := re.search(r"http://127\.0\.0\.1:(\d+)", "".join(said))):
-                said.append(self.process.stderr.readline())
+                said.append(getattr(self.process, stream).readline())
                 assert said[-1], "".join(said)
             # The address is bound before it is announced: the request waits until somebody accepts it.
             with urllib.request.urlopen(f"http://127.0.0.1:{found[1]}/healthz", timeout=30) as answer:
                 status = answer.status
             self.process.send_signal(signal.SIGTERM)
             out, err = self.process.communicate(timeout=40)
-        return self.process.returncode, out, "".join(said) + err, status
+        first = "".join(said)
+        return (
+            self.process.returncode,
+            out if stream == "stderr" else first + out,
+            first * (stream == "stderr") + err,
+            status,
+        )
 
 
 @pytest.fixture
@@ -89,6 +96,21 @@ def test_a_public_server_hands_over_nothing(project):
         project, "tools.py", "--mode", "public", "--port", "0", "--metrics", ""
     ).stopped_when_ready()
     assert (code, out, status) == (0, "", 200)
+
+
+def test_a_program_gets_all_of_it_as_one_line_of_json(project):
+    (project / "mcpward.toml").write_text(
+        '[site]\nlisten = "127.0.0.1:0"\nmetrics_listen = "127.0.0.1:0"\n[servers.a]\nsource = "tools.py"\n'
+        '[servers.b]\nsource = "tools.py"\nmode = "unlisted"\n'
+    )
+    code, out, err, _ = Served(project, "--json").stopped_when_ready("stdout")
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    a, b = told["servers"]
+    assert parse(a["key"])
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/a/mcp", a["url"])
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/b/mcp/[0-9A-Za-z]{48}", b["url"])
+    assert told["metrics"].endswith("/metrics")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,108 @@
+"""What ``mcpward serve`` says once its addresses are bound: where everything is, and, once, what opens it."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mcpward import __version__
+from mcpward.cli import ui
+from mcpward.cli.clients import CLIENTS, Entry, rendered
+from mcpward.cli.site import CLOCK
+from mcpward.config.endpoint import path_of
+from mcpward.config.model import Settings
+from mcpward.core.scope import Access
+from mcpward.core.secret import Secret
+
+if TYPE_CHECKING:
+    from mcpward.app.serve import Announcement
+    from mcpward.app.site import Site
+
+
+class _Door(Struct, frozen=True):
+    """One server: where it is, who gets in, and the credential that was made for it just now."""
+
+    name: str
+    url: str
+    mode: str
+    fresh: Secret | None = None
+
+    @property
+    def shown(self) -> str:
+        """The URL without its secret."""
+        return f"{self.url}/***" if self.mode == "unlisted" else self.url
+
+    @property
+    def secret_url(self) -> str:
+        """The URL with its secret: the credential."""
+        return f"{self.url}/{self.fresh.reveal()}" if self.fresh else self.shown
+
+
+def announce(settings: Settings, announcement: "Announcement", *, as_json: bool) -> None:
+    """Tell where everything is. The addresses are bound: nothing is handed over for a start that fails."""
+    doors = asyncio.run(_doors(settings, announcement.base))
+    metrics = f"http://{announcement.metrics}/metrics" if announcement.metrics else None
+    if as_json:
+        servers = [_shape(door) for door in doors]
+        ui.answer_json({"servers": servers, "metrics": metrics, "workers": announcement.workers}, indent=None)
+        return
+    ui.remark(f"mcpward {__version__}, {announcement.workers} worker{'s' if announcement.workers > 1 else ''}")
+    rows = [(door.name, door.shown, door.mode) for door in doors]
+    if metrics:
+        rows.append(("metrics", metrics, "for Prometheus"))
+    for line in ui.aligned(rows):
+        ui.remark(f"  {line}")
+    for door in doors:
+        _hand_over(door)
+
+
+def _shape(door: _Door) -> dict[str, Any]:
+    shape = {"name": door.name, "mode": door.mode, "url": door.secret_url}
+    return shape | ({"key": door.fresh.reveal()} if door.fresh and door.mode == "api-key" else {})
+
+
+def _hand_over(door: _Door) -> None:
+    if door.fresh is None:
+        return
+    if door.mode == "unlisted":
+        ui.remark(f"the secret URL of {door.name}; it is shown this once (mcpward url rotate makes another):")
+        ui.answer(door.secret_url)
+        return
+    ui.remark(f"a key for {door.name}, reading and writing; it is shown this once (mcpward key create makes more):")
+    ui.answer(door.fresh.reveal())
+    entry = Entry(server=door.name, url=door.url, needs_key=True, key=door.fresh, is_windows=sys.platform == "win32")
+    # The block repeats the key for a person to copy; where stderr is kept as a log, it does not.
+    shown = entry if sys.stderr.isatty() else replace(entry, key=None)
+    ui.remark("for Claude Desktop (mcpward connect has more clients):")
+    ui.remark(rendered(CLIENTS["claude-desktop"], shown))
+
+
+async def _doors(settings: Settings, base: str) -> list[_Door]:
+    """Describe each server; make a key or a secret URL for those that nobody could enter otherwise."""
+    from mcpward.app.site import open_site
+
+    doors = [_Door(name, base + path_of(settings, name), one.mode) for name, one in settings.servers.items()]
+    async with open_site(settings, CLOCK) as site:
+        return [replace(door, fresh=await _first_credential(site, door)) for door in doors]
+
+
+async def _first_credential(site: "Site", door: _Door) -> Secret | None:
+    from mcpward.identity.api_key import issue
+    from mcpward.identity.unlisted import UrlBook
+
+    now = CLOCK.now()
+    if door.mode == "api-key":
+        live: Iterator[Any] = (record for record in await site.store.keys.list() if record.is_live(now))
+        if any({door.name, "*"}.intersection(record.servers) for record in live):
+            return None
+        secret, key = issue(site.pepper_keys, CLOCK, name="first key", servers=[door.name], access=Access.WRITE)
+        await site.store.keys.add(key)
+        return secret
+    if door.mode == "unlisted" and not any(record.is_live(now) for record in await site.store.urls.list(door.name)):
+        secret, url = UrlBook(site.pepper_urls, CLOCK).issue(door.name)
+        await site.store.urls.add(url)
+        return secret
+    return None
