@@ -36,9 +36,9 @@ class _Door(Struct, frozen=True):
         return f"{self.url}/***" if self.mode == "unlisted" else self.url
 
     @property
-    def secret_url(self) -> str:
-        """The URL with its secret: the credential."""
-        return f"{self.url}/{self.fresh.reveal()}" if self.fresh else self.shown
+    def whole(self) -> str:
+        """The URL with its secret, where it has one and it is known."""
+        return f"{self.url}/{self.fresh.reveal()}" if self.mode == "unlisted" and self.fresh else self.shown
 
 
 def announce(settings: Settings, announcement: "Announcement", *, as_json: bool) -> None:
@@ -60,7 +60,7 @@ def announce(settings: Settings, announcement: "Announcement", *, as_json: bool)
 
 
 def _shape(door: _Door) -> dict[str, Any]:
-    shape = {"name": door.name, "mode": door.mode, "url": door.secret_url}
+    shape = {"name": door.name, "mode": door.mode, "url": door.whole}
     return shape | ({"key": door.fresh.reveal()} if door.fresh and door.mode == "api-key" else {})
 
 
@@ -69,7 +69,7 @@ def _hand_over(door: _Door) -> None:
         return
     if door.mode == "unlisted":
         ui.remark(f"the secret URL of {door.name}; it is shown this once (mcpward url rotate makes another):")
-        ui.answer(door.secret_url)
+        ui.answer(door.whole)
         return
     ui.remark(f"a key for {door.name}, reading and writing; it is shown this once (mcpward key create makes more):")
     ui.answer(door.fresh.reveal())
