@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from mcpward.core.values import Arrival, Call, Era, Kind, Principal, Way
 from msgspec import Raw
+
+from mcpward.core.values import Arrival, Call, Era, Kind, Principal, Way
 
 PRINCIPAL = Principal(
     key="api-key:k1", way=Way.API_KEY, server="orders", subject="k1", client="laptop", key_id="k1",

@@ -1,0 +1,105 @@
+"""docs/authoring.md is a server that runs as it is written there."""
+
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import msgspec
+import pytest
+
+from mcpward.core.clock import SystemClock
+from mcpward.core.errors import Refusal
+from mcpward.core.values import RawResult
+from mcpward.sdk.server import Server
+from mcpward.tools.local import load_server
+from mcpward.tools.registry import Registry
+from mcpward.tools.run import Runner
+from mcpward.validation.accept import accept, accept_prompt
+from support.calls import call_of
+from support.sources import ROOT
+
+PAGE = (ROOT / "docs" / "authoring.md").read_text(encoding="utf-8")
+CODE = "\n\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch) -> Server:
+    monkeypatch.chdir(tmp_path)
+    with closing(sqlite3.connect("shop.db")) as connection, connection:
+        connection.execute("CREATE TABLE products (id INTEGER, name TEXT)")
+        connection.execute("INSERT INTO products VALUES (1, 'lamp')")
+    (tmp_path / "tools.py").write_text(CODE)
+    return load_server("tools.py")
+
+
+@pytest.fixture
+async def call(server):
+    registry, runner = Registry("orders", server), Runner(2, SystemClock())
+
+    async def call(name: str, /, notify: Callable[[bytes], None] = lambda _: None, **arguments: Any) -> RawResult:
+        tool = registry.find(name)
+        accepted = accept(call_of(name, msgspec.json.encode(arguments), progress_token=1, log_level="info"), tool)
+        return await runner.run(accepted, notify)
+
+    yield call
+    await runner.close()
+
+
+def text(result: RawResult) -> str:
+    return result.content[0]["text"]
+
+
+async def test_every_tool_of_the_page_does_what_it_says(call):
+    assert text(await call("orders", limit=1)).startswith('[{"id":2')
+    assert text(await call("orders", status="paid")).startswith('[{"id":1')
+    assert text(await call("size")) == '{"width":1,"height":1}'
+    assert [block["type"] for block in (await call("picture")).content] == ["text", "image", "resource"]
+    assert (await call("cancel", order_id=9)).is_error
+    assert text(await call("whoami")) == "k1, by api-key"
+    assert text(await call("between", start="2026-01-01", end="2026-01-31")) == "30"
+    assert text(await call("products", name="lamp")) == '[{"id":1,"name":"lamp"}]'
+
+
+async def test_progress_and_messages_go_out(call):
+    sent: list[bytes] = []
+    assert text(await call("count", sent.append)) == "3"
+    assert [msgspec.json.decode(message)["method"].rpartition("/")[2] for message in sent] == [
+        *["progress"] * 3,
+        "message",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name,arguments",
+    [
+        ("orders", {"limit": "1"}),
+        ("orders", {"limit": 101}),
+        ("orders", {"more": 1}),
+        ("between", {"start": "2026-01-01", "end": "2026-12-31"}),
+        ("whoami", {"caller": "root"}),
+    ],
+)
+async def test_what_the_page_says_is_refused_is_refused(call, name, arguments):
+    with pytest.raises(Refusal):
+        await call(name, **arguments)
+
+
+async def test_the_resource_and_the_prompt_are_served(server):
+    registry, runner = Registry("orders", server), Runner(1, SystemClock())
+    read = await runner.read(call_of("shop://terms"), registry.resources[0], lambda _: None)
+    assert read["contents"][0]["text"] == "No refunds."
+    prompt = registry.prompts[0]
+    arguments = accept_prompt(call_of("review", b'{"week": "7"}'), prompt.bind)
+    made = await runner.render(call_of("review"), prompt, arguments, lambda _: None)
+    assert made["messages"][0]["content"]["text"] == "Look at the orders of week 7."
+    await runner.close()
+
+
+def test_every_option_of_a_tool_is_on_the_page():
+    import inspect
+
+    table = "\n".join(line for line in PAGE.splitlines() if line.startswith("| `"))
+    options = [name for name in inspect.signature(Server.tool).parameters if name not in {"self", "confirm"}]
+    assert [name for name in options if f"`{name}" not in table] == []

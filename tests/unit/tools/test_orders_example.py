@@ -1,0 +1,125 @@
+"""examples/orders: the same data everywhere, and tools that do what they say."""
+
+import hashlib
+import shutil
+import sqlite3
+import sys
+from contextlib import closing
+
+import msgspec
+import pytest
+
+from mcpward.core.clock import SystemClock
+from mcpward.core.errors import Refusal
+from mcpward.core.scope import Access
+from mcpward.tools.local import load_server
+from mcpward.tools.registry import Registry
+from mcpward.tools.run import Runner
+from mcpward.validation.accept import accept
+from support.calls import PRINCIPAL, call_of
+from support.sources import ROOT
+
+#: Of all orders; the data is the same on every machine and with every Python.
+DIGEST = "f2357aae75ac094e"
+
+WEEK = {"from_date": "2026-03-02T00:00:00Z", "to_date": "2026-03-09T00:00:00Z"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("example") / "orders"
+    shutil.copytree(
+        ROOT / "examples" / "orders", folder, ignore=shutil.ignore_patterns("*.db", ".mcpward", "__pycache__")
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def registry(folder):
+    before = list(sys.path)
+    yield Registry("orders", load_server(str(folder / "tools.py")))
+    sys.path[:] = before
+    sys.modules.pop("data", None)
+
+
+@pytest.fixture
+async def call(registry):
+    runner = Runner(2, SystemClock())
+
+    async def call(name: str, subject: str = "k1", notify=lambda _: None, **arguments):
+        principal = msgspec.structs.replace(PRINCIPAL, subject=subject)
+        made = call_of(name, msgspec.json.encode(arguments), principal=principal, progress_token=1)
+        result = await runner.run(accept(made, registry.find(name)), notify)
+        return msgspec.json.decode(msgspec.json.encode(result.structured)) if not result.is_error else result
+
+    yield call
+    await runner.close()
+
+
+def rows(folder, sql: str):
+    with closing(sqlite3.connect(folder / "orders.db")) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_the_data_is_the_same_everywhere(registry, folder):
+    counts = [rows(folder, f"SELECT count(*) FROM {table}")[0][0] for table in ("customers", "products", "orders")]
+    assert counts == [500, 200, 50_000]
+    text = repr(rows(folder, "SELECT * FROM orders ORDER BY id")).encode()
+    assert hashlib.sha256(text).hexdigest()[:16] == DIGEST
+    assert [path.name for path in folder.iterdir() if path.name.startswith(".orders")] == []
+
+
+def test_what_is_offered_and_how_it_is_counted(registry):
+    assert {tool.name: tool.access for tool in registry.tools} == {
+        "query_orders": Access.READ,
+        "order_summary": Access.READ,
+        "search_products": Access.READ,
+        "cancel_order": Access.DESTRUCTIVE,
+        "slow_report": Access.READ,
+    }
+    assert [resource.uri for resource in registry.resources] == ["orders://schema"]
+    assert [prompt.name for prompt in registry.prompts] == ["weekly_review"]
+
+
+async def test_orders_are_found_newest_first_within_the_limit(call):
+    found = (await call("query_orders", **WEEK, limit=5))["result"]
+    assert len(found) == 5
+    times = [order["created_at"] for order in found]
+    assert times == sorted(times, reverse=True)
+    assert all("2026-03-02" <= time < "2026-03-09" for time in times)
+
+
+async def test_a_customer_sees_own_orders_and_no_others(call):
+    year = {"from_date": "2026-03-01T00:00:00Z", "to_date": "2026-05-29T00:00:00Z", "limit": 100}
+    subject = (await call("query_orders", **WEEK, limit=1))["result"][0]["customer"]
+    found = (await call("query_orders", subject, **year))["result"]
+    assert {order["customer"] for order in found} == {subject}
+    summary = await call("order_summary", subject, **{name: year[name] for name in ("from_date", "to_date")})
+    assert (summary["orders"], summary["customers"]) == (len(found), 1)
+
+
+async def test_a_customer_cannot_cancel_a_strangers_order(call, folder):
+    number, customer = rows(folder, "SELECT id, customer_id FROM orders WHERE status = 'paid' LIMIT 1")[0]
+    email = rows(folder, f"SELECT email FROM customers WHERE id <> {customer} LIMIT 1")[0][0]
+    assert (await call("cancel_order", email, order_id=number)).is_error
+    assert await call("cancel_order", order_id=number) == {"result": f"order {number} is cancelled"}
+    assert rows(folder, f"SELECT status FROM orders WHERE id = {number}") == [("cancelled",)]
+    with closing(sqlite3.connect(folder / "orders.db")) as connection, connection:
+        connection.execute(f"UPDATE orders SET status = 'paid' WHERE id = {number}")
+
+
+async def test_products_are_found_by_a_part_of_their_name(call):
+    found = (await call("search_products", words="oak", limit=3))["result"]
+    assert [product["name"] for product in found] == ["Oak Chair 10", "Oak Desk 20", "Oak Shelf 30"]
+    assert (await call("search_products", words="%%"))["result"] == []
+
+
+async def test_a_long_period_is_refused(call):
+    with pytest.raises(Refusal):
+        await call("query_orders", from_date="2026-01-01T00:00:00Z", to_date="2026-12-31T00:00:00Z")
+
+
+async def test_the_slow_report_says_how_far_it_is(call):
+    sent: list[bytes] = []
+    assert "year's orders" in (await call("slow_report", notify=sent.append, steps=2))["result"]
+    assert [msgspec.json.decode(message)["params"]["progress"] for message in sent] == [1, 2]
