@@ -53,7 +53,9 @@ class Served:
             with urllib.request.urlopen(f"http://127.0.0.1:{found[1]}/healthz", timeout=30) as answer:
                 status = answer.status
             self.process.send_signal(signal.SIGTERM)
-            out, err = self.process.communicate(timeout=40)
+            # Not communicate(): it would miss what readline has taken from the pipe already. Both texts are short.
+            out, err = self.process.stdout.read(), self.process.stderr.read()
+            self.process.wait(timeout=40)
         first = "".join(said)
         return (
             self.process.returncode,
