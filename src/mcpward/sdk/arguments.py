@@ -40,12 +40,21 @@ class Arguments:
     def __init__(self, parameters: tuple[Parameter, ...], what: str, where: str, *, strict: bool = True) -> None:
         self._model, self._renamed = _model(parameters, what, where, _STRICT if strict else _LENIENT)
         _require_sound_defaults(self._model, what, where)
+        self._schema = self._published(what, where)
         self.names = tuple(parameter.name for parameter in parameters)
         self.bind: Bind = self._binder()
 
     def schema(self) -> dict[str, Any]:
         """Give the JSON schema: an object that takes the declared properties and no others, at every depth."""
-        schema = self._model.model_json_schema(schema_generator=Untitled, mode="validation")
+        return self._schema
+
+    def _published(self, what: str, where: str) -> dict[str, Any]:
+        try:
+            schema = self._model.model_json_schema(schema_generator=Untitled, mode="validation")
+        except PydanticUserError as error:
+            raise AuthoringError(f"{what}: a parameter has no JSON schema: {first_line(error)}", where) from error
+        if has_foreign_reference(schema):
+            raise AuthoringError(f"{what}: its schema refers to another document; nobody will fetch that", where)
         schema = inline_root(schema)
         schema.pop("title", None)
         schema.pop("description", None)
@@ -135,6 +144,16 @@ def close(schema: Any) -> None:
     elif isinstance(schema, list):
         for part in schema:
             close(part)
+
+
+def has_foreign_reference(schema: Any) -> bool:
+    """Say whether a ``$ref`` points outside of the schema: a client that follows it fetches for an attacker (76)."""
+    if isinstance(schema, dict):
+        reference = schema.get("$ref")
+        if isinstance(reference, str) and not reference.startswith("#"):
+            return True
+        return any(has_foreign_reference(part) for part in schema.values())
+    return isinstance(schema, list) and any(has_foreign_reference(part) for part in schema)
 
 
 def first_line(error: Exception) -> str:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticUserError
 
-from mcpward.sdk.arguments import Untitled, inline_root
+from mcpward.sdk.arguments import Untitled, has_foreign_reference, inline_root
 from mcpward.sdk.content import Content
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.signature import REQUIRED
@@ -58,6 +58,8 @@ def read_returns(annotation: Any, structured: bool | None, what: str, where: str
         except TypeError as error:
             hint = "annotate another type or say structured=False"
             raise AuthoringError(f"{what}: the return type has no JSON schema; {hint}", where) from error
+    if has_foreign_reference(schema):
+        raise AuthoringError(f"{what}: its return schema refers to another document; nobody will fetch that", where)
     schema = inline_root(schema)
     if schema.get("type") == "object":
         schema.pop("title", None)

@@ -12,6 +12,7 @@ from mcpward.core.errors import Finding, Misconfigured
 from mcpward.sdk.errors import AuthoringError, MissingSecret
 from mcpward.sdk.server import Server
 
+_OURS = Path(__file__).resolve().parents[1]
 _HINT = 'write server = Server("name") at the top level of the file'
 
 
@@ -90,7 +91,7 @@ def _guarded(load: Any, source: str) -> None:
 def _place(error: BaseException) -> str:
     """Give ``file:line`` of the innermost frame in the author's own code, not in ours or importlib's."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    own = [frame for frame in frames if "/mcpward/" not in frame.filename.replace("\\", "/")]
+    own = [frame for frame in frames if not Path(frame.filename).is_relative_to(_OURS)]
     return f"{own[-1].filename}:{own[-1].lineno}" if own else ""
 
 

@@ -1,5 +1,6 @@
 """What an author may declare, and what is refused at import with one clear line."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -27,6 +28,10 @@ class Point:
 class Line(BaseModel):
     start: Point
     names: list[str] = []
+
+
+class Tree(BaseModel):
+    children: list["Tree"] = []
 
 
 @pytest.fixture
@@ -202,6 +207,39 @@ def test_an_option_that_cannot_hold_is_refused(server, options, said):
         server.tool(**options)(act)
 
 
+REMOTE = Field(json_schema_extra={"$ref": "https://example.com/schema.json"})
+
+
+def test_a_schema_that_refers_elsewhere_is_refused(server):
+    """Attack 76: a client that follows such a reference fetches whatever stands there."""
+
+    def takes(number: Annotated[int, REMOTE]) -> None: ...
+    def gives() -> list[Annotated[int, REMOTE]]: ...
+
+    for function in (takes, gives):
+        with pytest.raises(AuthoringError, match="another document"):
+            server.tool(function)
+
+
+def test_a_recursive_model_refers_only_within_itself(server):
+    @server.tool
+    def plant(tree: Tree) -> Tree: ...
+
+    tool = only(server)
+    assert "'$ref': '#/$defs/Tree'" in str(tool.arguments.schema())
+    assert tool.returns.schema is not None
+    assert tool.returns.schema["type"] == "object"
+    deep = b'{"tree": ' + b'{"children": [' * 30 + b"]}" * 30 + b"}"
+    assert tool.arguments.bind(deep)["tree"].children
+
+
+def test_a_type_without_a_schema_is_refused_at_import(server):
+    def call(back: Callable[[], None]) -> None: ...
+
+    with pytest.raises(AuthoringError, match="no JSON schema"):
+        server.tool(call)
+
+
 def test_the_same_name_twice_is_refused_and_says_where_it_was(server):
     @server.tool
     def act() -> None: ...
@@ -211,13 +249,13 @@ def test_the_same_name_twice_is_refused_and_says_where_it_was(server):
 
 
 def test_only_functions_are_tools(server):
-    class Callable:
+    class Thing:
         __name__ = "thing"
 
         def __call__(self) -> None: ...
 
     with pytest.raises(AuthoringError, match="only functions"):
-        server.tool("thing")(Callable())
+        server.tool("thing")(Thing())
 
 
 def test_a_bound_method_is_a_tool_without_self(server):
