@@ -7,7 +7,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from mcpward.config.explain import toml_text
-from mcpward.config.load import Loaded, Origin
+from mcpward.config.layers import Origin
+from mcpward.config.load import Loaded
 from mcpward.config.shape import ANY_NAME, every_key
 
 _DEFAULT: Final = Origin("default", "")
