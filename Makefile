@@ -28,5 +28,5 @@ lock:                           ## resolve requirements/*.txt anew (needs uv)
 
 runtime-env:                    ; @.ci/environment runtime
 test-env:                       ; @.ci/environment test
-bench-env:                      ; @.ci/environment bench
-interop-env: test-env           ; @.ci/node
+bench-env:                      ; @.ci/environment bench && .ci/node bench/node
+interop-env: test-env           ; @.ci/node tests/interop

@@ -36,7 +36,7 @@ def node() -> Path:
     """Node (≥ 22) with the clients of tests/interop beside it; ``support.clients`` has a command for each."""
     binary = clients.node_binary()
     if binary is None or not clients.installed():
-        _absent("the clients of tests/interop are missing: .ci/node installs them")
+        _absent("the clients of tests/interop are missing: `make test` installs them")
     return binary
 
 

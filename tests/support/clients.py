@@ -1,4 +1,4 @@
-"""Clients that we did not write: where they are installed and how each is started. `.ci/node` installs them."""
+"""Clients that we did not write: where they are installed and how each is started. `make test` installs them."""
 
 import os
 from importlib.util import find_spec
