@@ -123,6 +123,21 @@ async def test_what_the_text_does_not_show_the_connection_still_refuses(db, path
     assert failed.value.__cause__ is None
 
 
+async def test_each_lock_of_a_read_only_connection_holds_alone(db, path):
+    await db.query("SELECT 1")
+    async with db._opened().connect() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        with pytest.raises(sqlite3.DatabaseError, match="not authorized"):
+            await driver.execute("DELETE FROM t")
+        await driver.set_authorizer(None)
+        assert await driver.execute_fetchall("PRAGMA query_only") == [(1,)]
+        await driver.execute("PRAGMA query_only = OFF")
+        with pytest.raises(sqlite3.OperationalError, match="readonly database"):
+            await driver.execute("DELETE FROM t")
+        await connection.invalidate()
+    assert count(path) == 50
+
+
 async def test_a_read_only_database_does_not_execute(db):
     with pytest.raises(StatementRefused, match="read-only"):
         await db.execute("DELETE FROM t")

@@ -105,6 +105,8 @@ def test_defaults_fill_what_is_not_given(raw):
         (b'{"inner": {"id": 1, "extra": "canary"}}', "inner.extra", "not an argument of this tool"),
         (b'{"free": {"id": 1, "extra": "canary"}}', "free.extra", "not an argument of this tool"),
         (b'{"orders": [{"id": 1}, {"id": "canary"}]}', "orders.1.id", "integer"),
+        (b'{"inner": {"id": "1"}}', "inner.id", "integer"),
+        (b'{"inner": {"id": true}}', "inner.id", "integer"),
         (b"[]", "", "object"),
         (b"null", "", "object"),
         (b'"text"', "", "object"),
