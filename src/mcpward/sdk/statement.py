@@ -14,7 +14,7 @@ from mcpward.sdk.errors import StatementRefused
 _TOKEN: Final = re.compile(
     r"""
       (?P<space>   \s+ )
-    | (?P<comment> --[^\n]*+ | /\*(?:[^*]|\*(?!/))*+\*/ )
+    | (?P<comment> --[^\n]*+ | /\*.*?\*/ )
     | (?P<text>    '(?:[^']|'')*+' )
     | (?P<quoted>  "(?:[^"]|"")*+" | `(?:[^`]|``)*+` | \[[^\]]*+\] )
     | (?P<cast>    :: )
