@@ -60,6 +60,10 @@ class Policy:
                 return Decision(allowed=False, reason=denied)
         return _YES
 
+    def may_browse(self, principal: Principal) -> bool:
+        """Tell whether the principal may see resources and prompts: not with a key that names its tools one by one."""
+        return principal.tools is None
+
     def visible(self, principal: Principal, tools: Iterable[Tool]) -> list[Tool]:
         """Give the tools that the principal may call, in their order."""
         return [tool for tool in tools if self.decide(principal, tool).allowed]

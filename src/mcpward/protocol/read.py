@@ -122,7 +122,7 @@ class Protocol:
         if kind is None:
             raise Refusal(Reason.METHOD_UNKNOWN, era=era)
         require_params(method, params)
-        has_arguments = kind is Kind.TOOL and params.get("arguments") is not None
+        has_arguments = (kind is Kind.TOOL or method == "prompts/get") and params.get("arguments") is not None
         return Call(
             arrival=arrival,
             principal=principal,

@@ -31,6 +31,7 @@ class Registry:
         if findings:
             raise Misconfigured(findings)
         self.server = server_name
+        self.source = server
         self.tools: tuple[Tool, ...] = tuple(tools)
         self.resources: tuple[Resource, ...] = tuple(
             bind_resource(server_name, definition, defaults.deadline_s) for definition in server.resources

@@ -1,0 +1,64 @@
+"""Which values may never leave: what ``env`` gave out, what the vault holds, and the site's own credentials."""
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from mcpward.config.model import Settings
+from mcpward.core.secret import Secret
+from mcpward.sanitize.redact import Redactor
+from mcpward.sdk.environment import env
+
+_log: Final = logging.getLogger("mcpward.secrets")
+_OWN: Final = ("MCPWARD_MASTER_KEY",)
+
+ByServer = Mapping[str, Mapping[str, Secret]]
+
+
+class Secrets:
+    """Gives the present redactor, made anew only when a secret was added. ``vault`` holds each server's own."""
+
+    def __init__(self, settings: Settings, vault: ByServer) -> None:
+        self._fixed = [*_own(settings), *(secret for of_server in vault.values() for secret in of_server.values())]
+        self._version = -1
+        self._told: set[str] = set()
+        self._redactor = self._made()
+
+    def redactor(self) -> Redactor:
+        """Give the redactor of all secrets known at this moment."""
+        if env.version != self._version:
+            self._redactor = self._made()
+        return self._redactor
+
+    def text(self, text: str) -> str:
+        """Redact a line of the log."""
+        return self.redactor().text(text)
+
+    def bytes(self, data: bytes) -> bytes:
+        """Redact what goes into the traffic record."""
+        return self.redactor().bytes(data)
+
+    def _made(self) -> Redactor:
+        self._version = env.version
+        redactor = Redactor([*self._fixed, *env.handed_out()])
+        for name in redactor.weak:
+            if name not in self._told:
+                self._told.add(name)
+                _log.warning("the secret %s is too short or too common to be redacted: make it longer", name)
+        return redactor
+
+
+def _own(settings: Settings) -> list[Secret]:
+    """The site's own: master keys from the environment, and the password in the store's URL."""
+    secrets = [
+        Secret(part, name)
+        for name in _OWN
+        for part in os.environ.get(name, "").split(",")
+        if part.strip()
+    ]
+    password = urlsplit(settings.store.url).password
+    if password:
+        secrets += [Secret(password, "store.url"), Secret(unquote(password), "store.url")]
+    return secrets

@@ -1,0 +1,61 @@
+"""One site's data, opened: the store, the key ring, and what is derived from it. Shared by the server and the CLI."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from msgspec import Struct
+
+from mcpward.config.model import Settings
+from mcpward.core.clock import Clock, SystemClock
+from mcpward.core.errors import Finding, Misconfigured
+from mcpward.crypto.digest import Pepper
+from mcpward.crypto.envelope import Envelope
+from mcpward.crypto.keyring import KeyRing, load_or_create
+from mcpward.crypto.sealed import SealedToken
+from mcpward.storage.engine import Store, open_store
+from mcpward.vault.store import Vault
+
+
+class Site(Struct, frozen=True):
+    """The parts that live as long as the store is open."""
+
+    store: Store
+    ring: KeyRing
+    pepper_keys: Pepper
+    pepper_urls: Pepper
+    sessions: SealedToken
+    vault: Vault
+
+
+@asynccontextmanager
+async def open_site(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Site]:
+    """Open the data of a site, making folder, key and database if they are missing; close it at the end.
+
+    Raises:
+        Misconfigured: the folder, the key or the database cannot be used as they are; nothing was written then.
+    """
+    clock = clock or SystemClock()
+    _make_folder(settings)
+    ring = load_or_create(settings.site.data, os.environ)
+    store = await open_store(settings.store.url, clock)
+    try:
+        yield Site(
+            store=store,
+            ring=ring,
+            pepper_keys=Pepper(ring.derive("api keys")),
+            pepper_urls=Pepper(ring.derive("unlisted urls")),
+            sessions=SealedToken(ring, "mcp sessions"),
+            vault=Vault(store.secrets, Envelope(ring)),
+        )
+    finally:
+        await store.close()
+
+
+def _make_folder(settings: Settings) -> None:
+    data = settings.site.data
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"the data folder cannot be made: {error.strerror or 'unknown reason'}"
+        raise Misconfigured([Finding(what, str(data), "name another one with [site] data")]) from None

@@ -1,0 +1,43 @@
+"""Loads the authors' servers, each with its own secrets in reach."""
+
+from collections.abc import Mapping
+
+from mcpward.config.model import Settings
+from mcpward.core.errors import Finding, Misconfigured
+from mcpward.core.secret import Secret
+from mcpward.sdk.environment import env
+from mcpward.sdk.server import Server
+from mcpward.tools.local import load_server
+
+
+def load_sources(settings: Settings, secrets: Mapping[str, Mapping[str, Secret]]) -> dict[str, Server]:
+    """Run every server's source and give what it made.
+
+    While a source loads, ``env`` sees the vault's secrets of its own server and of no other. Afterwards a name that
+    only one server keeps still resolves, for tools that ask late.
+
+    Raises:
+        Misconfigured: with the findings of all sources that cannot be loaded.
+    """
+    loaded: dict[str, Server] = {}
+    findings: list[Finding] = []
+    for name, server in settings.servers.items():
+        forget = env.install(secrets.get(name, {}).get)
+        try:
+            loaded[name] = load_server(server.source)
+        except Misconfigured as wrong:
+            findings += wrong.findings
+        finally:
+            forget()
+    if findings:
+        raise Misconfigured(findings)
+    env.install(_unambiguous(secrets).get)
+    return loaded
+
+
+def _unambiguous(secrets: Mapping[str, Mapping[str, Secret]]) -> dict[str, Secret]:
+    found: dict[str, list[Secret]] = {}
+    for of_server in secrets.values():
+        for name, secret in of_server.items():
+            found.setdefault(name, []).append(secret)
+    return {name: owners[0] for name, owners in found.items() if len(owners) == 1}

@@ -1,0 +1,279 @@
+"""One worker process: every object of the house, made once, opened in order and closed in the opposite one."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import SimpleNamespace
+from typing import Final
+
+import structlog
+
+from mcpward.app.hosts import allowed_hosts
+from mcpward.app.logs import Voice, set_up
+from mcpward.app.numbers import Numbers, folder_of
+from mcpward.app.secrets import Secrets
+from mcpward.app.site import Site, open_site
+from mcpward.app.sources import load_sources
+from mcpward.config.address import Address
+from mcpward.config.endpoint import path_of
+from mcpward.config.model import Settings
+from mcpward.core.clock import SystemClock
+from mcpward.core.ended import EndedBook
+from mcpward.core.jsonio import Bounds
+from mcpward.identity.establish import Identity
+from mcpward.identity.keybook import STALE_AFTER_S, KeyBook
+from mcpward.identity.mode import Mode
+from mcpward.identity.refresh import Refresher
+from mcpward.identity.unlisted import UrlBook
+from mcpward.ingress import render
+from mcpward.ingress.arrive import Doorstep
+from mcpward.ingress.connection import Connection
+from mcpward.ingress.front import Front, Patience
+from mcpward.ingress.gates import Rules
+from mcpward.ingress.health import Health, Probe
+from mcpward.ingress.routes import Address as Served
+from mcpward.ingress.routes import Routes
+from mcpward.limits.charge import Limits
+from mcpward.pipeline.catalogue import Catalogue
+from mcpward.pipeline.serve import Pipeline
+from mcpward.policy.decide import Policy
+from mcpward.protocol.methods import ServerInfo
+from mcpward.protocol.read import Protocol
+from mcpward.protocol.session import Sessions
+from mcpward.sanitize.clean import Sanitizer
+from mcpward.tools.registry import Defaults, Registry
+from mcpward.tools.run import Runner
+from mcpward.traffic.metrics import Metrics
+from mcpward.traffic.trail import Traffic
+from mcpward.traffic.writer import Writer
+
+_log: Final = structlog.get_logger("mcpward")
+_THREADS: Final = 32
+#: Request bodies held at once by one worker, whoever sent them: what 10,000 connections could hold is 40 GB.
+_MAX_HELD: Final = 256 * 1024 * 1024
+_HOUSEKEEPING_S: Final = 1.0
+
+
+class Worker:
+    """Opens to a :class:`Front` that connections can be given to."""
+
+    def __init__(self, settings: Settings, bound: Address, supervisor: int | None = None) -> None:
+        self.settings = settings
+        self.bound = bound
+        self.supervisor = supervisor
+        self.clock = SystemClock()
+        self.front: Front
+
+    @asynccontextmanager
+    async def open(self, metrics_listener: socket.socket | None) -> AsyncIterator[None]:
+        """Open everything; at the end of the block close it again, the record last of all.
+
+        Raises:
+            Misconfigured: the data, a secret or a source cannot be used.
+        """
+        settings, clock = self.settings, self.clock
+        voice = Voice()
+        set_up(settings.log, voice)
+        async with AsyncExitStack() as stack:
+            site = await stack.enter_async_context(open_site(settings, clock))
+            vault = {name: await site.vault.load_all(name) for name in settings.servers}
+            secrets = Secrets(settings, vault)
+            voice.redact = secrets.text
+            sources = load_sources(settings, vault)
+            registries = {
+                name: Registry(name, source, Defaults(deadline_s=settings.servers[name].limits.deadline_s))
+                for name, source in sources.items()
+            }
+            metrics = Metrics()
+            writer = Writer(
+                site.store.traffic,
+                clock,
+                batch=settings.traffic.batch,
+                queue=settings.traffic.queue,
+                retention_days=settings.traffic.retention_days,
+                metrics=metrics,
+            )
+            traffic = Traffic(writer, clock, secrets.bytes, settings.traffic.arguments)
+            runner = Runner(_THREADS, clock)
+            stack.push_async_callback(runner.close)
+            keys, urls, ended = KeyBook(site.pepper_keys, clock), UrlBook(site.pepper_urls, clock), EndedBook()
+            refresher = self._refresher(site, keys, urls, ended)
+            pipeline = self._pipeline(site, registries, traffic, runner, secrets, keys, urls, ended)
+            numbers = Numbers(metrics, folder_of(settings.site.data) if settings.site.workers > 1 else None)
+            health = Health(self._probes(keys, traffic), numbers.page)
+            self.front = self._front(pipeline, health)
+            await writer.start()
+            stack.push_async_callback(writer.stop)
+            await refresher.start()
+            stack.push_async_callback(refresher.stop)
+            self.front.start()
+            stack.push_async_callback(self.front.stop)
+            if metrics_listener is not None:
+                await stack.enter_async_context(self._serve_metrics(metrics_listener, pipeline, health))
+            await stack.enter_async_context(_every(_HOUSEKEEPING_S, self._keep_house(numbers)))
+            yield
+
+    def _refresher(self, site: Site, keys: KeyBook, urls: UrlBook, ended: EndedBook) -> Refresher:
+        store = site.store
+        return Refresher(
+            keys=store.keys,
+            urls=store.urls,
+            ended=store.sessions,
+            key_book=keys,
+            url_book=urls,
+            ended_book=ended,
+            clock=self.clock,
+        )
+
+    def _pipeline(
+        self,
+        site: Site,
+        registries: dict[str, Registry],
+        traffic: Traffic,
+        runner: Runner,
+        secrets: Secrets,
+        keys: KeyBook,
+        urls: UrlBook,
+        ended: EndedBook,
+    ) -> Pipeline:
+        settings, clock = self.settings, self.clock
+        policy = Policy(registries)
+        sanitizer = Sanitizer(secrets.redactor, settings.output.max_bytes)
+        sessions = Sessions(site.sessions.seal, site.sessions.open, ended, clock)
+        bounds = Bounds(depth=settings.http.json_depth, members=settings.http.json_members)
+        return Pipeline(
+            identity=Identity({name: Mode(server.mode) for name, server in settings.servers.items()}, keys, urls),
+            protocol=Protocol({name: _introduce(registry) for name, registry in registries.items()}, sessions, bounds),
+            policy=policy,
+            limits=Limits(settings.limits, {name: server.limits for name, server in settings.servers.items()}, clock),
+            runner=runner,
+            catalogue=Catalogue(registries, policy, runner, sanitizer),
+            sanitizer=sanitizer,
+            traffic=traffic,
+            end_session=site.store.sessions.end,
+            render=render.refusal,
+            report=_report,
+        )
+
+    def _probes(self, keys: KeyBook, traffic: Traffic) -> list[Probe]:
+        return [
+            Probe("stopping", lambda: not self.front.draining),
+            Probe("keys", lambda: self.clock.monotonic() - keys.fresh_at <= STALE_AFTER_S),
+            Probe("record", lambda: not traffic.full),
+        ]
+
+    def _front(self, pipeline: Pipeline, health: Health) -> Front:
+        settings = self.settings
+        served = [
+            Served(
+                server=name,
+                path=path_of(settings, name),
+                hosts=_with_port(server.hosts, self.bound.port),
+                unlisted=server.mode == "unlisted",
+            )
+            for name, server in settings.servers.items()
+        ]
+        return self._front_of(allowed_hosts(settings, self.bound), Routes(served), pipeline, health)
+
+    def _front_of(self, hosts: frozenset[bytes], routes: Routes, pipeline: Pipeline, health: Health) -> Front:
+        http = self.settings.http
+        return Front(
+            rules=Rules(
+                hosts=hosts,
+                origins=frozenset(origin.lower().encode("ascii") for origin in self.settings.site.allowed_origins),
+                max_body=http.max_body,
+                max_fields=http.max_headers,
+                max_head=http.max_header_bytes,
+            ),
+            routes=routes,
+            doorstep=Doorstep([str(network) for network in self.settings.site.trusted_proxies]),
+            patience=Patience(
+                head_s=http.header_timeout_s,
+                body_s=http.body_timeout_s,
+                idle_s=http.idle_timeout_s,
+                write_s=http.body_timeout_s,
+                linger_s=2.0,
+                quiet_s=http.max_waiting_s,
+                keep_alive_s=http.keep_alive_s,
+                max_connections=http.max_connections,
+                max_held=_MAX_HELD,
+            ),
+            inside=pipeline,
+            house=health.answer,
+            clock=self.clock,
+        )
+
+    @asynccontextmanager
+    async def _serve_metrics(
+        self, listener: socket.socket, pipeline: Pipeline, health: Health
+    ) -> AsyncIterator[None]:
+        """Serve ``/metrics`` on an address of its own, through the same door with the same gates."""
+        asked = self.settings.site.metrics_address
+        assert asked is not None  # the listener was bound to it
+        address = Address(host=asked.host, port=listener.getsockname()[1])
+        front = self._front_of(allowed_hosts(self.settings, address), Routes([], metrics=True), pipeline, health)
+        state = SimpleNamespace(tasks=set(), connections=set())
+
+        def accept() -> Connection:
+            return Connection(config=None, server_state=state, app_state={"front": front})
+
+        front.start()
+        server = await asyncio.get_running_loop().create_server(accept, sock=listener)
+        try:
+            yield
+        finally:
+            server.close()
+            for connection in list(state.connections):
+                connection.shutdown()
+            await front.stop()
+
+    def _keep_house(self, numbers: Numbers) -> Callable[[], None]:
+        def keep() -> None:
+            numbers.leave()
+            if self.supervisor is not None and os.getppid() != self.supervisor:
+                # The supervisor was killed: workers that stayed would hold the port against the next start.
+                _log.warning("the supervisor has gone: stopping")
+                signal.raise_signal(signal.SIGTERM)
+
+        return keep
+
+
+@asynccontextmanager
+async def _every(seconds: float, act: Callable[[], None]) -> AsyncIterator[None]:
+    async def run() -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                act()
+            except OSError:
+                _log.exception("housekeeping failed")
+
+    task = asyncio.get_running_loop().create_task(run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _introduce(registry: Registry) -> ServerInfo:
+    source = registry.source
+    return ServerInfo(
+        name=source.name,
+        version=source.version,
+        instructions=source.instructions,
+        has_resources=bool(registry.resources),
+        has_prompts=bool(registry.prompts),
+    )
+
+
+def _with_port(hosts: tuple[str, ...], port: int) -> tuple[str, ...]:
+    """A Host header names the port where it is not the scheme's own, and proxies differ in what they pass on."""
+    return tuple(spelling for host in hosts for spelling in (host, f"{host}:{port}"))
+
+
+def _report(error_id: str, detail: str) -> None:
+    _log.error("a call failed", error_id=error_id, detail=detail)

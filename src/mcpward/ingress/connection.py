@@ -1,0 +1,341 @@
+"""One TCP connection: HTTP/1.1 framing by httptools, with the bounds that uvicorn's own class does not set.
+
+uvicorn with httptools takes two Host lines, a header of any size and chunk extensions without end, and waits for ever
+for the rest of a request. This class stands in its place: it counts bytes as they come, keeps only the fields that the
+house reads, refuses what two HTTP readers could read differently (RFC 9112 §§3.2, 6.3, 11.2), and answers one request
+after the other, so that no request can draw two answers.
+"""
+
+import asyncio
+from collections import deque
+from typing import Any, Final
+
+import httptools
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.ingress import render
+from mcpward.ingress.exchange import Exchange
+from mcpward.ingress.front import Front
+from mcpward.ingress.gates import Head
+from mcpward.ingress.routes import Route
+
+#: The only fields that the house reads; all others are counted and dropped. A name with ``_`` is never among them, so
+#: ``X_API_Key`` cannot pass for ``X-API-Key`` behind a proxy that folds the two.
+_KEPT: Final = frozenset({
+    b"accept", b"authorization", b"connection", b"content-encoding", b"content-length", b"content-type", b"expect",
+    b"host", b"last-event-id", b"mcp-method", b"mcp-name", b"mcp-protocol-version", b"mcp-session-id", b"origin",
+    b"traceparent", b"tracestate", b"transfer-encoding", b"upgrade", b"x-api-key", b"x-forwarded-for",
+})  # fmt: skip
+_PARAM: Final = b"mcp-param-"
+_NONE: Final[frozenset[bytes]] = frozenset()
+#: Framing bytes that a chunked body may spend beyond its content (attack 45: extensions, one-byte chunks).
+_FRAMING_ALLOWANCE: Final = 16 * 1024
+_MAX_QUEUED: Final = 32
+
+
+class Connection(asyncio.Protocol):
+    """Built by uvicorn for each accepted socket; ``front`` comes from the lifespan's state."""
+
+    def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
+        self.front: Front = app_state["front"]
+        self.loop: asyncio.AbstractEventLoop = _loop or asyncio.get_running_loop()
+        self.tasks: set[asyncio.Task[None]] = server_state.tasks
+        self._open: set[Any] = server_state.connections
+        self.address = "unknown"
+        self.gone = False
+        self._transport: asyncio.Transport
+        self._parser = httptools.HttpRequestParser(self)
+        self._current: Exchange | None = None
+        self._waiting: deque[Exchange] = deque()
+        self._reading: Exchange | None = None
+        self._deaf = False  # nothing more is read from this connection
+        self._closing = False
+        self._paused_at: float | None = None
+        self._since = self.front.clock.monotonic()
+        self._fresh = True  # nothing came yet
+        self._in_head = False
+        self._in_body = False
+        self._held = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._target = b""
+        self._fields: dict[bytes, bytes] = {}
+        self._repeated: set[bytes] | None = None
+        self._count = 0
+        self._head_bytes = 0
+        self._wire_bytes = 0
+
+    # ---- the transport's calls ------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]  # uvicorn listens on streams alone
+        peername = transport.get_extra_info("peername")
+        if isinstance(peername, tuple):
+            self.address = str(peername[0])
+        if len(self.front.connections) >= self.front.patience.max_connections:
+            self.gone = True
+            self._transport.abort()
+            return
+        self.front.connections.add(self)
+        self._open.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        if self._in_body:
+            self._wire_bytes += len(data)
+        elif self._in_head:
+            self._head_bytes += len(data)
+        elif self._current is None:
+            self._since = self.front.clock.monotonic()
+            self._fresh = False
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # CONNECT, or an Upgrade: refused in on_headers_complete; what follows is not HTTP.
+            self._deaf = True
+        except httptools.HttpParserError:
+            self._unreadable()
+            return
+        if self._in_head and self._head_bytes > self.front.rules.max_head:
+            self._refuse_head(Refusal(Reason.HEADER_TOO_LARGE))
+        elif self._in_body and self._wire_bytes > self._allowed_wire_bytes():
+            self._cut_body(Refusal(Reason.REQUEST_MALFORMED, "chunk framing outweighs the body"))
+
+    def _allowed_wire_bytes(self) -> int:
+        reading = self._reading
+        return _FRAMING_ALLOWANCE + 2 * len(reading.body if reading is not None else b"")
+
+    def eof_received(self) -> None:
+        return None  # half-closed by the peer: uvloop closes our side, connection_lost follows
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gone = True
+        self._deaf = True
+        self.front.connections.discard(self)
+        self._open.discard(self)
+        self._release()
+        self._waiting.clear()
+        if self._current is not None:
+            self._current.caller_left()
+
+    def pause_writing(self) -> None:
+        self._paused_at = self.front.clock.monotonic()
+
+    def resume_writing(self) -> None:
+        self._paused_at = None
+
+    def shutdown(self) -> None:
+        """Called by uvicorn when the server stops: idle connections close now, others after their answer."""
+        self.front.draining = True
+        if self._current is None and not self._in_head and not self._in_body:
+            self._transport.close()
+
+    # ---- the parser's calls ---------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._begin()
+        self._in_head = True
+        self._in_body = False
+        if self._current is None:
+            self._since = self.front.clock.monotonic()
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+        self._head_bytes += len(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_body:  # a trailer section: nothing of ours lies there, and fields must not change after judgement
+            self._cut_body(Refusal(Reason.REQUEST_MALFORMED, "trailer fields"))
+            return
+        self._count += 1
+        self._head_bytes += len(name) + len(value) + 4
+        name = name.lower()
+        if name in _KEPT or name.startswith(_PARAM):
+            if name in self._fields:
+                if self._repeated is None:
+                    self._repeated = set()
+                self._repeated.add(name)
+            else:
+                self._fields[name] = value.strip(b" \t")
+
+    def on_headers_complete(self) -> None:
+        if self._deaf:
+            return
+        self._in_head = False
+        parser = self._parser
+        head = Head(
+            verb=parser.get_method(),
+            target=self._target,
+            fields=self._fields,
+            repeated=_NONE if self._repeated is None else frozenset(self._repeated),
+            version=parser.get_http_version(),
+        )
+        rules = self.front.rules
+        verdict: Route | Refusal
+        if self._count > rules.max_fields or self._head_bytes > rules.max_head:
+            verdict = Refusal(Reason.HEADER_TOO_LARGE)
+        else:
+            verdict = self.front.route(head)
+            if parser.should_upgrade() and isinstance(verdict, Route):
+                verdict = Refusal(Reason.REQUEST_MALFORMED, "upgrade")
+        if isinstance(verdict, Refusal):
+            self._take_refused(head, verdict)
+        else:
+            self._take(head, verdict)
+
+    def _take(self, head: Head, route: Route) -> None:
+        exchange = Exchange(self, head, route, None)
+        exchange.keep_alive = head.version == "1.1" and self._parser.should_keep_alive()
+        self._reading = exchange
+        self._in_body = True
+        if b"expect" in head.fields and not self._waiting and self._current is None:
+            self.write(render.CONTINUE)
+
+    def _take_refused(self, head: Head, no: Refusal) -> None:
+        exchange = Exchange(self, head, None, no)
+        fields = head.fields
+        announced = b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
+        # A body that is announced will not be read: the connection ends after the answer.
+        exchange.keep_alive = (
+            not announced
+            and no.reason is not Reason.REQUEST_MALFORMED
+            and no.reason is not Reason.HEADER_TOO_LARGE
+            and not self._parser.should_upgrade()
+            and head.version == "1.1"
+            and self._parser.should_keep_alive()
+        )
+        if exchange.keep_alive:
+            self._reading = exchange
+            self._in_body = True
+        else:
+            self._deaf = True
+            self._enqueue(exchange)
+
+    def on_body(self, body: bytes) -> None:
+        exchange = self._reading
+        if exchange is None or self._deaf:
+            return
+        exchange.body += body
+        self._hold(len(body))
+        if len(exchange.body) > self.front.rules.max_body:
+            self._cut_body(Refusal(Reason.BODY_TOO_LARGE))
+        elif self.front.held > self.front.patience.max_held:
+            self._cut_body(Refusal(Reason.BUSY, "request bodies held"))
+
+    def on_message_complete(self) -> None:
+        exchange = self._reading
+        self._in_body = False
+        if exchange is None or self._deaf:
+            return
+        self._reading = None
+        if not exchange.keep_alive:
+            self._deaf = True
+        self._enqueue(exchange)
+
+    # ---- one after the other --------------------------------------------------------------------------------------
+
+    def _enqueue(self, exchange: Exchange) -> None:
+        if self._current is None:
+            self._current = exchange
+            exchange.start()
+            return
+        self._waiting.append(exchange)
+        if len(self._waiting) >= _MAX_QUEUED:
+            self._transport.pause_reading()
+
+    def finished(self, exchange: Exchange, *, close: bool) -> None:
+        """Called by an exchange that wrote its answer: take the next one, or wait, or close."""
+        self._release()
+        self._current = None
+        self._since = self.front.clock.monotonic()
+        if self.gone:
+            return
+        if close:
+            self._linger()
+        elif self._waiting:
+            if len(self._waiting) == _MAX_QUEUED:
+                self._transport.resume_reading()
+            self._current = self._waiting.popleft()
+            # Not from within the one before: a long queue must not become a deep stack.
+            self.loop.call_soon(self._current.start)
+
+    def _refuse_head(self, no: Refusal) -> None:
+        self._in_head = False
+        self._deaf = True
+        self._answer_out_of_turn(no)
+
+    def _cut_body(self, no: Refusal) -> None:
+        if self._deaf:
+            return
+        self._in_body = False
+        self._reading = None
+        self._deaf = True
+        self._answer_out_of_turn(no)
+
+    def _unreadable(self) -> None:
+        self._in_head = self._in_body = False
+        self._reading = None
+        if self._deaf:
+            return  # an answer is on its way already
+        self._deaf = True
+        self._answer_out_of_turn(Refusal(Reason.REQUEST_MALFORMED, "not HTTP"))
+
+    def _answer_out_of_turn(self, no: Refusal) -> None:
+        head = Head(verb=b"", target=b"", fields={}, repeated=_NONE, version="1.1")
+        exchange = Exchange(self, head, None, no)
+        exchange.keep_alive = False
+        self._enqueue(exchange)
+
+    # ---- the transport, for exchanges -----------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Write unless the peer has gone."""
+        if not self.gone:
+            self._transport.write(data)
+
+    def unread(self) -> int:
+        """Bytes written that the peer has not taken yet."""
+        return self._transport.get_write_buffer_size()
+
+    def _hold(self, count: int) -> None:
+        self._held += count
+        self.front.held += count
+
+    def _release(self) -> None:
+        self.front.held -= self._held
+        self._held = 0
+
+    def _linger(self) -> None:
+        """Close so that the answer arrives: a close over unread input makes the kernel send a reset instead."""
+        self._deaf = True
+        self._closing = True
+        self._since = self.front.clock.monotonic()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+
+    # ---- the watch ------------------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """End what took too long; see :class:`~mcpward.ingress.front.Patience`."""
+        patience = self.front.patience
+        waited = now - self._since
+        if self._closing:
+            if waited > patience.linger_s:
+                self._transport.abort()
+        elif self._paused_at is not None and now - self._paused_at > patience.write_s:
+            self._transport.abort()
+        elif self._current is not None:
+            self._current.tick(now)
+        elif self._in_body:
+            if waited > patience.body_s:
+                self._cut_body(Refusal(Reason.BODY_TOO_SLOW))
+        elif self._in_head or self._fresh:
+            if waited > patience.head_s:
+                self._refuse_head(Refusal(Reason.BODY_TOO_SLOW, "head"))
+        elif waited > patience.idle_s:
+            self._transport.close()

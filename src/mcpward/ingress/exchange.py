@@ -1,0 +1,167 @@
+"""One request and its answer: runs the way inside as a task and writes what comes back, as JSON or as a stream."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from mcpward.core.errors import Refusal
+from mcpward.core.ids import request_id
+from mcpward.core.reasons import Reason
+from mcpward.core.secret import Secret
+from mcpward.core.values import Arrival, Reply
+from mcpward.ingress import cors, render
+from mcpward.ingress.gates import Head
+from mcpward.ingress.routes import Place, Route
+from mcpward.protocol.accept import may_stream
+
+if TYPE_CHECKING:
+    from mcpward.ingress.connection import Connection
+
+#: Notifications may be dropped, never buffered without end for a reader that does not read.
+_MAX_UNREAD = 1 << 20
+
+
+class Exchange:
+    """Implements :class:`~mcpward.core.values.Wire` for one request."""
+
+    __slots__ = (
+        "body", "cancels", "connection", "head", "keep_alive", "may_stream", "quiet_since", "refusal", "route",
+        "streaming", "task", "working",
+    )  # fmt: skip
+
+    def __init__(self, connection: "Connection", head: Head, route: Route | None, refusal: Refusal | None) -> None:
+        self.connection = connection
+        self.head = head
+        self.route = route
+        self.refusal = refusal
+        self.body = bytearray()
+        self.keep_alive = True
+        self.task: asyncio.Task[None] | None = None
+        self.streaming = False
+        self.working = False
+        self.cancels = False
+        self.may_stream = False
+        self.quiet_since = 0.0
+
+    def start(self) -> None:
+        """Answer now, or start the work that will."""
+        connection = self.connection
+        front = connection.front
+        route = self.route
+        if self.refusal is not None or route is None:
+            self._answer(self._refused(self.refusal or Refusal(Reason.ROUTE_UNKNOWN), route))
+        elif route.place is not Place.MCP:
+            self._answer(front.house(route.place))
+        elif self.head.verb == b"OPTIONS":
+            self._answer(cors.preflight())
+        else:
+            task = connection.loop.create_task(self._work(self._arrival(route)))
+            self.task = task
+            connection.tasks.add(task)
+            task.add_done_callback(connection.tasks.discard)
+
+    def _refused(self, no: Refusal, route: Route | None) -> Reply:
+        connection = self.connection
+        peer = connection.front.peer(connection.address, self.head)
+        return connection.front.inside.refuse(
+            no,
+            peer=peer.address,
+            bucket=peer.bucket,
+            server=route.server if route is not None else "",
+            bytes_in=len(self.body),
+        )
+
+    def _arrival(self, route: Route) -> Arrival:
+        connection = self.connection
+        front = connection.front
+        head = self.head
+        peer = front.peer(connection.address, head)
+        return Arrival(
+            id=request_id(),
+            at=front.clock.now(),
+            started=front.clock.monotonic(),
+            peer=peer.address,
+            bucket=peer.bucket,
+            verb="POST" if head.verb == b"POST" else head.verb.decode("ascii"),
+            server=route.server,
+            headers=head.fields,
+            repeated=head.repeated,
+            body=bytes(self.body),
+            path_secret=None if route.secret is None else Secret(route.secret),
+        )
+
+    async def _work(self, arrival: Arrival) -> None:
+        try:
+            reply = await self.connection.front.inside.serve(arrival, self)
+        except asyncio.CancelledError:
+            # Cancelled by the caller's leaving (nobody reads this) or by the end of the drain: say so, then go.
+            self.keep_alive = False
+            self._answer(Reply(status=503, body=b'{"error":"busy","message":"the server is stopping"}', reason="busy"))
+            raise
+        self._answer(reply)
+
+    def _answer(self, reply: Reply) -> None:
+        connection = self.connection
+        close = not self.keep_alive or connection.front.draining
+        if connection.gone:
+            connection.finished(self, close=True)
+        elif self.streaming:
+            connection.write(render.event(reply.body) + render.STREAM_END)
+            connection.finished(self, close=close)
+        else:
+            grants = self._grants()
+            if grants:
+                reply = structs.replace(reply, headers=reply.headers + grants)
+            bodyless = self.head.verb == b"HEAD"
+            connection.write(render.response(reply, date=connection.front.date, close=close, bodyless=bodyless))
+            connection.finished(self, close=close)
+
+    def _grants(self) -> tuple[tuple[bytes, bytes], ...]:
+        origin = self.head.fields.get(b"origin")
+        if origin is None or origin.lower() not in self.connection.front.rules.origins:
+            return ()
+        return cors.grants(origin)
+
+    # ---- the way back while the work goes on ----------------------------------------------------------------------
+
+    def begin(self, *, cancel_on_disconnect: bool) -> None:
+        """The work starts: the answer may become a stream."""
+        self.working = True
+        self.cancels = cancel_on_disconnect
+        self.may_stream = may_stream(self.head.fields.get(b"accept", b""))
+        self.quiet_since = self.connection.front.clock.monotonic()
+        if cancel_on_disconnect and self.connection.gone and self.task is not None:
+            self.task.cancel()
+
+    def notify(self, message: bytes) -> None:
+        """Send one notification as an event; dropped where nobody reads or nobody can."""
+        connection = self.connection
+        if connection.gone or not self.may_stream or connection.unread() > _MAX_UNREAD:
+            return
+        self._open_stream()
+        connection.write(render.event(message))
+        self.quiet_since = connection.front.clock.monotonic()
+
+    def tick(self, now: float) -> None:
+        """Keep a silent call alive: open the stream after a while, then comment on it now and then."""
+        connection = self.connection
+        if not self.working or not self.may_stream or connection.gone or connection.unread() > _MAX_UNREAD:
+            return
+        patience = connection.front.patience
+        if now - self.quiet_since < (patience.keep_alive_s if self.streaming else patience.quiet_s):
+            return
+        self._open_stream()
+        connection.write(render.KEEP_ALIVE)
+        self.quiet_since = now
+
+    def _open_stream(self) -> None:
+        if not self.streaming:
+            self.streaming = True
+            date = self.connection.front.date
+            self.connection.write(render.stream_head(self._grants(), date=date, close=not self.keep_alive))
+
+    def caller_left(self) -> None:
+        """The connection is gone: cancel the work if the era says so."""
+        if self.cancels and self.task is not None:
+            self.task.cancel()

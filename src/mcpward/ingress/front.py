@@ -1,0 +1,124 @@
+"""What all connections of one listener share: rules, routes, the way inside, and the watch that ends slow ones."""
+
+import asyncio
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from mcpward.core.clock import Clock
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.values import Arrival, Reply, Wire
+from mcpward.ingress.arrive import Doorstep, Peer
+from mcpward.ingress.gates import Head, Rules, judge_place, judge_shape
+from mcpward.ingress.routes import Place, Route, Routes
+
+#: How often slow, idle and silent connections are looked for; the error of every time limit at the edge.
+WATCH_S: Final = 0.5
+
+
+class Inside(Protocol):
+    """The way of a request behind the edge; never raises anything but cancellation."""
+
+    async def serve(self, arrival: Arrival, wire: Wire) -> Reply:
+        """Give the answer to one arrival."""
+        ...
+
+    def refuse(self, no: Refusal, *, peer: str, bucket: str, server: str, bytes_in: int) -> Reply:
+        """Give the answer to a request that the gates refused, and put it on record."""
+        ...
+
+    def knows(self, server: str, secret: str) -> bool:
+        """Tell whether an unlisted server's secret segment is right."""
+        ...
+
+
+class Patience(Struct, frozen=True):
+    """How long the edge waits, in seconds; and how much it holds, in bytes."""
+
+    head_s: float
+    body_s: float
+    idle_s: float
+    write_s: float
+    linger_s: float
+    quiet_s: float
+    keep_alive_s: float
+    max_connections: int
+    max_held: int
+
+
+class Watched(Protocol):
+    """A connection, as the watch sees it."""
+
+    def tick(self, now: float) -> None:
+        """Look at the time; close what took too long, keep alive what is silent."""
+        ...
+
+
+def _date_line(now: float) -> bytes:
+    """The Date header (RFC 9110 §6.6.1), made twice a second and not per answer."""
+    return b"date: %b\r\n" % formatdate(now, usegmt=True).encode("ascii")
+
+
+class Front:
+    """Shared by all connections of a listener. Mutable in two numbers only: connections, and body bytes held."""
+
+    def __init__(
+        self,
+        *,
+        rules: Rules,
+        routes: Routes,
+        doorstep: Doorstep,
+        patience: Patience,
+        inside: Inside,
+        house: Callable[[Place], Reply],
+        clock: Clock,
+    ) -> None:
+        self.rules = rules
+        self.routes = routes
+        self.doorstep = doorstep
+        self.patience = patience
+        self.inside = inside
+        self.house = house
+        self.clock = clock
+        self.connections: set[Watched] = set()
+        self.held = 0
+        self.draining = False
+        self.date = _date_line(clock.now())
+        self._watch: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start the watch. Must run in the loop that serves."""
+        self._watch = asyncio.get_running_loop().create_task(self._keep_watch())
+
+    async def stop(self) -> None:
+        """End the watch."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+
+    async def _keep_watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_S)
+            now = self.clock.monotonic()
+            self.date = _date_line(self.clock.now())
+            for connection in list(self.connections):
+                connection.tick(now)
+
+    def route(self, head: Head) -> Route | Refusal:
+        """Give the route of a request, or the refusal of the first gate that it fails."""
+        no = judge_place(head, self.rules)
+        if no is not None:
+            return no
+        path, _, _ = head.target.partition(b"?")
+        route = self.routes.find(head.fields[b"host"].lower(), path)
+        # A wrong secret is an unknown path before anything else is said about the request (attack 38).
+        if route is None or (route.secret is not None and not self.inside.knows(route.server, route.secret)):
+            return Refusal(Reason.ROUTE_UNKNOWN)
+        return judge_shape(head, route, self.rules) or route
+
+    def peer(self, transport_address: str, head: Head | None) -> Peer:
+        """Give the peer behind a connection, for a request's head where there is one."""
+        return self.doorstep.peer(transport_address, head.fields if head is not None else {})

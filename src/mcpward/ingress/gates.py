@@ -1,0 +1,93 @@
+"""The gates: pure judgements on a request's head, before its body is read. First failure wins.
+
+Nothing here decides who somebody is. Host and Origin stand against DNS rebinding (RFC 9112 §3.2, the MCP transport
+pages' Origin rule), the rest keeps requests out that no MCP client sends.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.ingress.routes import Place, Route
+from mcpward.protocol.accept import accepts_json, may_stream
+
+#: Fields that would mean two different requests to two readers if they came twice.
+_ONCE: Final = frozenset({b"host", b"origin", b"content-type", b"content-length", b"transfer-encoding"})
+_VERBS: Final = {
+    Place.MCP: frozenset({b"POST", b"DELETE"}),
+    Place.HEALTH: frozenset({b"GET", b"HEAD"}),
+    Place.READY: frozenset({b"GET", b"HEAD"}),
+    Place.METRICS: frozenset({b"GET", b"HEAD"}),
+}
+ALLOW: Final = {place: ", ".join(sorted(verb.decode() for verb in verbs)) for place, verbs in _VERBS.items()}
+_JSON_TYPES: Final = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
+
+
+class Rules(Struct, frozen=True):
+    """What the gates let through. Hosts and origins are lower-case and complete with their ports."""
+
+    hosts: frozenset[bytes]
+    origins: frozenset[bytes]
+    max_body: int
+    max_fields: int
+    max_head: int
+
+
+class Head(Struct, gc=False):
+    """A request's head as it was read. ``fields`` holds lower-case names; a name in ``repeated`` came again."""
+
+    verb: bytes
+    target: bytes
+    fields: Mapping[bytes, bytes]
+    repeated: frozenset[bytes]
+    version: str
+
+
+def judge_place(head: Head, rules: Rules) -> Refusal | None:
+    """Judge where the request is going: the target's form, Host and Origin. None means that it may go on."""
+    if head.version not in ("1.1", "1.0"):
+        return Refusal(Reason.REQUEST_MALFORMED, "HTTP version")
+    if head.repeated and not head.repeated.isdisjoint(_ONCE):
+        return Refusal(Reason.REQUEST_MALFORMED, "a single header came twice")
+    host = head.fields.get(b"host")
+    if host is None:
+        return Refusal(Reason.REQUEST_MALFORMED, "no host")
+    # Absolute-form, authority-form and "*" name a host of their own beside the Host line (attack 41).
+    if head.target[:1] != b"/":
+        return Refusal(Reason.REQUEST_MALFORMED, "target not in origin form")
+    if host.lower() not in rules.hosts:
+        return Refusal(Reason.HOST_REFUSED)
+    origin = head.fields.get(b"origin")
+    if origin is not None and origin.lower() not in rules.origins:
+        return Refusal(Reason.ORIGIN_REFUSED)
+    coding = head.fields.get(b"transfer-encoding")
+    if coding is not None and (coding.lower() != b"chunked" or b"content-length" in head.fields or head.version == "1.0"):
+        return Refusal(Reason.REQUEST_MALFORMED, "ambiguous body length")
+    return None
+
+
+def judge_shape(head: Head, route: Route, rules: Rules) -> Refusal | None:
+    """Judge the verb and the announced body of a request to a known place."""
+    if route.secret is not None and b"origin" in head.fields:
+        return Refusal(Reason.ORIGIN_REFUSED, "a browser has no business at a secret address")
+    if head.verb == b"OPTIONS" and route.place is Place.MCP and b"origin" in head.fields:
+        return None  # a preflight from an allowed origin; all others were refused before
+    if head.verb not in _VERBS[route.place]:
+        return Refusal(Reason.VERB_REFUSED, allow=ALLOW[route.place])
+    fields = head.fields
+    length = fields.get(b"content-length")
+    if length is not None and int(length) > rules.max_body:
+        return Refusal(Reason.BODY_TOO_LARGE)
+    if head.verb == b"POST":
+        if b"content-encoding" in fields and fields[b"content-encoding"].lower() != b"identity":
+            return Refusal(Reason.MEDIA_REFUSED, "content coding")  # a decompressor is a bomb's fuse (attack 49)
+        kind = fields.get(b"content-type", b"")
+        if kind not in _JSON_TYPES and kind.lower().replace(b" ", b"").replace(b'"', b"") not in _JSON_TYPES:
+            return Refusal(Reason.MEDIA_REFUSED, "content type")
+        accept = fields.get(b"accept", b"")
+        if route.place is Place.MCP and not (accepts_json(accept) or may_stream(accept)):
+            return Refusal(Reason.ACCEPT_REFUSED)
+    return None

@@ -1,0 +1,37 @@
+"""The house's own places: alive, ready, and the numbers. They tell an orchestrator yes or no, and nothing else."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from mcpward.core.values import Reply
+from mcpward.ingress.routes import Place
+
+_OK: Final = Reply(status=200, body=b'{"status":"ok"}')
+_METRICS_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
+
+
+class Probe(Struct, frozen=True):
+    """One thing that must hold for the house to take calls. ``name`` is public."""
+
+    name: str
+    holds: Callable[[], bool]
+
+
+class Health:
+    """Answers ``/healthz`` (the process runs), ``/readyz`` (send calls here) and ``/metrics``."""
+
+    def __init__(self, probes: Sequence[Probe], metrics: Callable[[], bytes]) -> None:
+        self._probes = tuple(probes)
+        self._metrics = metrics
+
+    def answer(self, place: Place) -> Reply:
+        """Give the answer for a place of the house."""
+        if place is Place.METRICS:
+            return Reply(status=200, headers=((b"content-type", _METRICS_TYPE),), body=self._metrics())
+        if place is Place.READY:
+            for probe in self._probes:
+                if not probe.holds():
+                    return Reply(status=503, body=b'{"status":"unready","waiting_for":"%b"}' % probe.name.encode("ascii"))
+        return _OK

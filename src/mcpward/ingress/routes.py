@@ -1,0 +1,89 @@
+"""The site map: which path belongs to which MCP server. Exact bytes only.
+
+A path is compared as it came: no decoding, no dot segments, no case folding, no trailing slash. So a spelling variant of
+a known path is an unknown path (attacks 39 and 53), and a wrong secret is answered like any unknown path (attack 38).
+"""
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import Final
+
+from msgspec import Struct
+
+SECRET_LENGTH: Final = 48
+"""Characters of the secret segment of an unlisted server's path (base62, 285 bits)."""
+
+
+class Place(Enum):
+    """What stands at a path."""
+
+    MCP = "mcp"
+    HEALTH = "healthz"
+    READY = "readyz"
+    METRICS = "metrics"
+
+
+class Route(Struct, frozen=True):
+    """One place on the site. ``server`` is empty where the place belongs to the house itself."""
+
+    place: Place
+    server: str = ""
+    secret: str | None = None
+
+
+class Address(Struct, frozen=True):
+    """Where one server is served: at ``/mcp`` of its own hosts, or at ``path`` of any allowed host."""
+
+    server: str
+    path: str
+    hosts: tuple[str, ...] = ()
+    unlisted: bool = False
+
+
+class Routes:
+    """Finds the route of a host and a raw path."""
+
+    def __init__(self, addresses: Iterable[Address], *, health: bool = True, metrics: bool = False) -> None:
+        self._fixed: dict[bytes, Route] = {}
+        self._unlisted: dict[bytes, str] = {}
+        self._hosted: dict[tuple[bytes, bytes], Route] = {}
+        self._hosted_unlisted: dict[tuple[bytes, bytes], str] = {}
+        if health:
+            self._fixed[b"/healthz"] = Route(Place.HEALTH)
+            self._fixed[b"/readyz"] = Route(Place.READY)
+        if metrics:
+            self._fixed[b"/metrics"] = Route(Place.METRICS)
+        for address in addresses:
+            self._add(address)
+
+    def _add(self, address: Address) -> None:
+        path = address.path.encode("ascii")
+        if address.unlisted:
+            self._unlisted[path + b"/"] = address.server
+        else:
+            self._fixed[path] = Route(Place.MCP, address.server)
+        for host in address.hosts:
+            name = host.lower().encode("ascii")
+            if address.unlisted:
+                self._hosted_unlisted[name, b"/mcp/"] = address.server
+            else:
+                self._hosted[name, b"/mcp"] = Route(Place.MCP, address.server)
+
+    def find(self, host: bytes, path: bytes) -> Route | None:
+        """Give the route of an exact path, or None. ``host`` is the allowed Host value, lower-case."""
+        if self._hosted and (route := self._hosted.get((host, path))) is not None:
+            return route
+        route = self._fixed.get(path)
+        if route is not None:
+            return route
+        return self._find_unlisted(host, path)
+
+    def _find_unlisted(self, host: bytes, path: bytes) -> Route | None:
+        if len(path) <= SECRET_LENGTH:
+            return None
+        base, secret = path[:-SECRET_LENGTH], path[-SECRET_LENGTH:]
+        server = self._hosted_unlisted.get((host, base)) or self._unlisted.get(base)
+        # A segment that cannot be one of ours is an unknown path; the room identity judges the rest.
+        if server is None or not secret.isalnum():
+            return None
+        return Route(Place.MCP, server, secret.decode("ascii"))

@@ -1,0 +1,155 @@
+"""The way of every request, top to bottom. No plug-in, setting or era can reorder or skip a stage."""
+
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from mcpward.core.errors import Fault, Refusal
+from mcpward.core.ids import error_id
+from mcpward.core.reasons import WIRE, Channel, Reason
+from mcpward.core.values import Arrival, Call, Era, Kind, Outcome, Principal, Reply, Tool, Wire
+from mcpward.identity.establish import Identity
+from mcpward.limits.charge import Limits
+from mcpward.pipeline.catalogue import Catalogue
+from mcpward.policy.decide import Policy
+from mcpward.protocol import reply as replies
+from mcpward.protocol.methods import END_SESSION
+from mcpward.protocol.read import Protocol
+from mcpward.sanitize.clean import Sanitizer
+from mcpward.tools.report import Notify
+from mcpward.tools.run import Runner
+from mcpward.traffic.trail import Traffic, Trail
+from mcpward.validation.accept import accept
+
+#: Refusals that show a wrong credential: they count against the address they came from.
+_KNOCKS: Final = frozenset({Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS})
+
+_RETRY_AFTER_S: Final = 5
+
+EndSession = Callable[[str, float], Awaitable[None]]
+"""Tells all workers, and the next start, that a session has ended; forgotten after the given time."""
+Report = Callable[[str, str], None]
+"""Writes private detail under an error id to the log."""
+
+
+class Pipeline:
+    """The rooms in their order. Holds no state of its own."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        protocol: Protocol,
+        policy: Policy,
+        limits: Limits,
+        runner: Runner,
+        catalogue: Catalogue,
+        sanitizer: Sanitizer,
+        traffic: Traffic,
+        end_session: EndSession,
+        render: Callable[[Refusal], Reply],
+        report: Report,
+    ) -> None:
+        self.identity = identity
+        self.protocol = protocol
+        self.policy = policy
+        self.limits = limits
+        self.runner = runner
+        self.catalogue = catalogue
+        self.sanitizer = sanitizer
+        self.traffic = traffic
+        self.end_session = end_session
+        self.render = render
+        self.report = report
+
+    async def serve(self, arrival: Arrival, wire: Wire) -> Reply:
+        """Give the answer to one arrival. Raises nothing but ``CancelledError``."""
+        with self.traffic.follow(arrival) as trail:  # closes on every exit, cancellation too
+            call: Call | None = None
+            is_error = False
+            try:
+                self.limits.admit(arrival.bucket)  # too many knocks
+                principal = self._establish(arrival)  # who
+                trail.identified(principal)
+                if self.traffic.full:
+                    raise Refusal(Reason.BUSY, "the traffic record does not keep up", retry_after_s=_RETRY_AFTER_S)
+                call = self.protocol.read(arrival, principal)  # what
+                trail.called(call)
+                tool = self.policy.require(call)  # may they
+                trail.called(call, tool)
+                charge = self.limits.charge(call, tool)  # how often
+                if tool is not None:
+                    async with self.limits.lease(arrival.server):  # how many at once
+                        outcome = await self._call(call, tool, trail, wire)
+                    is_error = outcome.is_error
+                    reply = replies.result(call, outcome, charge.headers)
+                elif call.kind is Kind.CATALOGUE:
+                    async with self.limits.lease(arrival.server):
+                        body = await self.catalogue.answer(call, self._begin(call, trail, wire))
+                    reply = replies.catalogue(call, body)
+                else:
+                    if call.method == END_SESSION and call.session is not None:
+                        await self.end_session(call.session, self.protocol.sessions.end(call.session))
+                    reply = self.protocol.answer(call)
+            except Refusal as no:
+                reply = self._refused(no, call, arrival)
+            except Exception as broken:  # our bug or an outage: told nobody but the log
+                reply = self._broken(broken, call)
+            trail.answered(reply, is_error)
+            return reply
+
+    async def _call(self, call: Call, tool: Tool, trail: Trail, wire: Wire) -> Outcome:
+        accepted = accept(call, tool)  # well formed and sensible
+        await trail.intent(accepted)  # a destructive call is on record before anything happens
+        raw = await self.runner.run(accepted, self._begin(call, trail, wire))  # do it
+        return self.sanitizer.clean(accepted, raw)  # fit to leave
+
+    def _begin(self, call: Call, trail: Trail, wire: Wire) -> Notify:
+        """The work starts: give the way on which its notifications leave, each one clean and on record."""
+        wire.begin(cancel_on_disconnect=call.era is Era.MODERN)
+
+        def notify(message: bytes) -> None:
+            clean = self.sanitizer.frame(message)
+            if clean:
+                wire.notify(clean)
+                trail.sent(len(clean))
+
+        return notify
+
+    def _establish(self, arrival: Arrival) -> Principal:
+        try:
+            return self.identity.establish(arrival)
+        except Refusal as no:
+            if no.reason in _KNOCKS:
+                self.limits.knock(arrival.bucket)
+            raise
+
+    def _refused(self, no: Refusal, call: Call | None, arrival: Arrival) -> Reply:
+        if no.reason is Reason.SESSION_UNKNOWN:
+            self.limits.knock(arrival.bucket)  # guessing session ids is guessing (attack 61)
+        if "error_id" in no.facts:
+            self.report(no.facts["error_id"], no.detail)
+        if WIRE[no.reason].channel is Channel.HTTP:
+            return self.render(no)
+        return replies.refusal(no, call)
+
+    def _broken(self, broken: Exception, call: Call | None) -> Reply:
+        known = broken.error_id if isinstance(broken, Fault) else error_id()
+        self.report(known, "".join(traceback.format_exception(broken)))
+        return replies.refusal(Refusal(Reason.FAULT, error_id=known), call)
+
+    # ---- for the edge ---------------------------------------------------------------------------------------------
+
+    def refuse(self, no: Refusal, *, peer: str, bucket: str, server: str, bytes_in: int) -> Reply:
+        """Give the answer to a request that failed at a gate, counted and on record like all others."""
+        try:
+            self.limits.admit(bucket)
+        except Refusal as knocks:
+            no = knocks
+        reply = self.render(no)
+        self.traffic.refused(peer=peer, server=server, reply=reply, detail=no.detail, bytes_in=bytes_in)
+        return reply
+
+    def knows(self, server: str, secret: str) -> bool:
+        """Tell whether an unlisted server's secret segment is right."""
+        return self.identity.knows_url(server, secret)
