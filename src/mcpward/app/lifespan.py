@@ -50,6 +50,7 @@ class Lifespan:
                 scope["state"]["front"] = worker.front
                 if self.opened is not None:
                     await asyncio.to_thread(self.opened)  # it opens the store on its own, with a loop of its own
+                    await worker.refresher.poll()  # what was handed over just now opens the door from the first call
                 started = True
                 await send({"type": "lifespan.startup.complete"})
                 await receive()

@@ -66,6 +66,7 @@ class Worker:
         self.supervisor = supervisor
         self.clock = SystemClock()
         self.front: Front
+        self.refresher: Refresher
 
     @asynccontextmanager
     async def open(self, metrics_listener: socket.socket | None) -> AsyncIterator[None]:
@@ -100,15 +101,15 @@ class Worker:
             runner = Runner(_THREADS, clock)
             stack.push_async_callback(runner.close)
             keys, urls, ended = KeyBook(site.pepper_keys, clock), UrlBook(site.pepper_urls, clock), EndedBook()
-            refresher = self._refresher(site, keys, urls, ended)
+            self.refresher = self._refresher(site, keys, urls, ended)
             pipeline = self._pipeline(site, registries, traffic, runner, secrets, keys, urls, ended)
             numbers = Numbers(metrics, folder_of(settings.site.data) if settings.site.workers > 1 else None)
             health = Health(self._probes(keys, traffic), numbers.page)
             self.front = self._front(pipeline, health)
             await writer.start()
             stack.push_async_callback(writer.stop)
-            await refresher.start()
-            stack.push_async_callback(refresher.stop)
+            await self.refresher.start()
+            stack.push_async_callback(self.refresher.stop)
             self.front.start()
             stack.push_async_callback(self.front.stop)
             if metrics_listener is not None:
