@@ -1,0 +1,169 @@
+"""A site of workbench tools in a process of its own, and what its tests ask of it from outside."""
+
+import json
+import re
+import socket
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+
+from support import workbench
+from support.ward import ACCEPT, Ward, free_port
+
+T = TypeVar("T")
+KEY = re.compile(r"^sk-mcpward-\w+$", re.MULTILINE)
+SECRET_URL = re.compile(r"^http://\S+/mcp/([0-9A-Za-z]{48})$", re.MULTILINE)
+_OFTEN = "100000/minute"
+LAVISH_SITE = {"limits.knocks": _OFTEN, "limits.arrivals": "1000000/minute"}
+LAVISH_SERVER = dict.fromkeys(("read", "write", "destructive", "discovery"), _OFTEN) | {"repeat": ""}
+Given = Mapping[str, Any]
+
+
+def until(holds: Callable[[], T], seconds: float = 5.0, pause_s: float = 0.02) -> T:
+    """Ask again until the answer is true, and give it; an answer that stays untrue fails the test."""
+    end = time.monotonic() + seconds
+    while not (answer := holds()):
+        assert time.monotonic() < end, f"not so within {seconds} s: the last answer was {answer!r}"
+        time.sleep(pause_s)
+    return answer
+
+
+def toml_of(settings: Given) -> str:
+    """Write settings by dotted key as TOML; a value of None is left out."""
+    lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items() if value is not None]
+    return "\n".join(lines) + "\n"
+
+
+def write_site(ward: Ward, settings: Given | None = None, servers: tuple[str, ...] = ("bench",)) -> None:
+    """Write ``bench.py`` and ``mcpward.toml``: lavish limits, then what ``settings`` change (by dotted key)."""
+    given: dict[str, Any] = {
+        "site.listen": f"127.0.0.1:{ward.port}", "site.metrics_listen": f"127.0.0.1:{ward.metrics_port}",
+    } | LAVISH_SITE  # fmt: skip
+    for name in servers:
+        given[f"servers.{name}.source"] = "bench.py"
+        given |= {f"servers.{name}.limits.{key}": value for key, value in LAVISH_SERVER.items()}
+    (ward.folder / "bench.py").write_text(workbench.TOOLS)
+    (ward.folder / "mcpward.toml").write_text(toml_of(given | dict(settings or {})))
+
+
+@contextmanager
+def site(
+    folder: Path,
+    settings: Given | None = None,
+    *,
+    servers: tuple[str, ...] = ("bench",),
+    env: Mapping[str, str] | None = None,
+    start: bool = True,
+) -> Iterator[Ward]:
+    """Serve the workbench until the end of the block; ``ward.key`` is the key that the first start handed out."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ward = Ward(folder, free_port(), free_port())
+    ward.extra_env = {"TOKEN": "hunter2-canary-0123456789"} | dict(env or {})
+    write_site(ward, settings, servers)
+    try:
+        if start:
+            ward.start()
+            ward.key = handed_out(ward, KEY)
+        yield ward
+    finally:
+        if ward.process is not None:
+            ward.stop()
+
+
+def handed_out(ward: Ward, pattern: re.Pattern[str] = KEY) -> str:
+    """Give the first key (or URL) that the start printed, or an empty text."""
+    found = pattern.search(ward.log())
+    return found[0] if found else ""
+
+
+def reason_of(response: httpx2.Response) -> str:
+    """Give the public name of the reason for which a request was refused; empty for an answer."""
+    body = response.json()
+    error = body.get("error")
+    if isinstance(error, str):
+        return error
+    if error is not None:
+        return str(error["data"]["reason"])
+    content = body.get("result", {}).get("content") or [{}]
+    return str(content[0].get("_meta", {}).get("mcpward/reason", ""))
+
+
+def notes(ward: Ward) -> list[str]:
+    """Give the lines that tools left."""
+    file = ward.folder / "notes.txt"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def rows(ward: Ward, where: str = "1", *values: object) -> list[dict[str, Any]]:
+    """Give traffic records as another process finds them on disk, oldest first."""
+    with closing(sqlite3.connect(f"file:{ward.folder}/.mcpward/mcpward.db?mode=ro", uri=True)) as db:
+        db.row_factory = sqlite3.Row
+        return [dict(row) for row in db.execute(f"SELECT * FROM traffic WHERE {where} ORDER BY seq", values)]
+
+
+def metrics(ward: Ward) -> str:
+    """Give the page of metrics."""
+    return httpx2.get(f"http://127.0.0.1:{ward.metrics_port}/metrics", timeout=10).text
+
+
+def metric(ward: Ward, name: str, **labels: str) -> float:
+    """Add up the samples of a metric that carry these labels."""
+    total = 0.0
+    for line in metrics(ward).splitlines():
+        found = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
+        if found and all(f'{label}="{value}"' in (found[1] or "") for label, value in labels.items()):
+            total += float(found[2])
+    return total
+
+
+def exchange(ward: Ward, request: bytes, *, seconds: float = 10.0) -> bytes:
+    """Send raw bytes and give everything that comes back until the other side closes."""
+    with socket.create_connection(("127.0.0.1", ward.port), timeout=seconds) as line:
+        line.sendall(request)
+        answer = b""
+        while piece := line.recv(65536):
+            answer += piece
+        return answer
+
+
+def undated(answer: bytes) -> bytes:
+    """Take the Date header out: all else must not differ."""
+    return re.sub(rb"\r\ndate: [^\r]+", b"", answer, count=1)
+
+
+class Session:
+    """A legacy client that has initialized. ``client`` keeps its connection, as real ones do."""
+
+    def __init__(self, ward: Ward, *, key: str | None = None, path: str = "/mcp", version: str = "2025-11-25") -> None:
+        self.ward = ward
+        self.path = path
+        self.headers = {"content-type": "application/json", "accept": ACCEPT}
+        key = ward.key if key is None else key
+        if key:
+            self.headers["authorization"] = f"Bearer {key}"
+        said = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+        answer = self.request("initialize", said)
+        assert answer.status_code == 200, answer.text
+        self.token = answer.headers["mcp-session-id"]
+        self.headers |= {"mcp-session-id": self.token, "mcp-protocol-version": version}
+
+    def request(self, method: str, params: Given | None = None, *, key: str | None = None) -> httpx2.Response:
+        """Send one request; ``key`` speaks for somebody else."""
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": dict(params or {})}
+        headers = self.headers | ({"authorization": f"Bearer {key}"} if key else {})
+        with self.ward.client() as client:
+            return client.post(self.path, content=json.dumps(body).encode(), headers=headers)
+
+    def call(self, tool: str, arguments: Given | None = None, *, key: str | None = None) -> httpx2.Response:
+        """Call a tool."""
+        return self.request("tools/call", {"name": tool, "arguments": dict(arguments or {})}, key=key)
+
+    def end(self) -> httpx2.Response:
+        """Delete the session."""
+        with self.ward.client() as client:
+            return client.request("DELETE", self.path, headers=self.headers)
