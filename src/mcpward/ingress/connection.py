@@ -264,6 +264,8 @@ class Connection(asyncio.Protocol):
 
     def _refuse_head(self, no: Refusal) -> None:
         self._in_head = False
+        if self._deaf:
+            return  # the head stands behind a request that ended this connection
         self._deaf = True
         self._answer_out_of_turn(no)
 
