@@ -1,0 +1,91 @@
+"""The shipped process under attack. Each site is started once per test process and must be well after every test."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from support.ward import LAVISH, Ward, serving
+
+#: What asyncio, uvloop or the interpreter write when something of ours broke outside of a request.
+BROKEN = ("Exception in callback", "never retrieved", "Fatal error", "Unhandled", "Segmentation", "never awaited")
+
+THREE = f"""
+[servers.demo]
+source = "tools.py"
+[servers.demo.limits]
+{LAVISH}
+[servers.other]
+source = "tools.py"
+[servers.other.limits]
+{LAVISH}
+[servers.open]
+source = "tools.py"
+mode = "public"
+[servers.open.limits]
+{LAVISH}
+[servers.hidden]
+source = "tools.py"
+mode = "unlisted"
+[servers.hidden.limits]
+{LAVISH}
+"""
+
+
+@pytest.fixture(scope="session")
+def _ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
+    with serving(tmp_path_factory.mktemp("attack") / "site") as site:
+        yield site
+
+
+@pytest.fixture
+def ward(_ward: Ward) -> Iterator[Ward]:
+    """One server in API-key mode, with limits that nobody meets by accident."""
+    before = len(_ward.log())
+    yield _ward
+    assert well(_ward)
+    assert not [word for word in BROKEN if word in _ward.log()[before:]]
+
+
+def well(ward: Ward, path: str = "/mcp") -> bool:
+    """Tell whether a good call is answered."""
+    response = ward.call("echo", {"text": "still here"}, path=path)
+    return response.status_code == 200 and "still here" in response.text
+
+
+class Street:
+    """Servers of every mode behind one door: ``demo`` and ``other`` with keys, ``open`` public, ``hidden`` unlisted."""
+
+    def __init__(self, ward: Ward) -> None:
+        self.ward = ward
+        self.demo_key = ward.create_key("demo")
+        self.other_key = ward.create_key("other")
+        self.url = ward.cli("url", "rotate", "--server", "hidden").stdout.strip()
+        self.secret = self.url.rsplit("/", 1)[1]
+        self.hidden_path = f"/hidden/mcp/{self.secret}"
+
+
+@pytest.fixture(scope="session")
+def _street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+    with serving(tmp_path_factory.mktemp("street") / "site", servers=THREE, start=False) as site:
+        street = Street(site)
+        site.start()
+        yield street
+
+
+@pytest.fixture
+def street(_street: Street) -> Iterator[Street]:
+    before = len(_street.ward.log())
+    yield _street
+    assert well(_street.ward, "/open/mcp")
+    assert not [word for word in BROKEN if word in _street.ward.log()[before:]]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Callable[..., object]:
+    """Serve a site of one's own: ``with site(toml=…, servers=…) as ward:``."""
+
+    def serve(toml: str = "", servers: str | None = None, **options: object) -> object:
+        return serving(tmp_path / "site", toml, servers, **options)  # type: ignore[arg-type]
+
+    return serve
