@@ -38,13 +38,13 @@ async def open_site(settings: Settings, clock: Clock | None = None) -> AsyncIter
     clock = clock or SystemClock()
     _make_folder(settings)
     ring = load_or_create(settings.site.data, os.environ)
-    store = await open_store(settings.store.url, clock)
+    store = await open_store(settings.store.url, clock, ring.ids)
     try:
         yield Site(
             store=store,
             ring=ring,
-            pepper_keys=Pepper(ring.derive("api keys")),
-            pepper_urls=Pepper(ring.derive("unlisted urls")),
+            pepper_keys=Pepper(*ring.derive_all("api keys")),
+            pepper_urls=Pepper(*ring.derive_all("unlisted urls")),
             sessions=SealedToken(ring, "mcp sessions"),
             vault=Vault(store.secrets, Envelope(ring)),
         )

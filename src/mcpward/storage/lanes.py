@@ -13,6 +13,7 @@ from sqlalchemy import URL, Dialect, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from mcpward.storage import sqlite
+from mcpward.storage.conveyor import Conveyor
 
 _POSTGRES_POOL: Final = 5
 
@@ -27,6 +28,7 @@ class Lanes:
             self._reader = _sqlite(url, pool_size=2, begin=None, is_durable=False)
             self._durable = _sqlite(url, pool_size=1, begin="BEGIN IMMEDIATE", is_durable=True)
             self._bulk = _sqlite(url, pool_size=1, begin="BEGIN IMMEDIATE", is_durable=False)
+            self._conveyor = Conveyor(url)
         else:
             engine = create_async_engine(url, pool_size=_POSTGRES_POOL, pool_pre_ping=True, hide_parameters=True)
             self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -53,6 +55,15 @@ class Lanes:
         async with self._write(self._bulk) as connection:
             yield connection
 
+    async def put(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+        """Run one insert for many rows, in a transaction of the bulk lane; ``statement`` in this driver's spelling."""
+        if self.dialect != "sqlite":
+            async with self.bulk() as connection:
+                await connection.exec_driver_sql(statement, rows)
+            return
+        async with self._turn:
+            await self._conveyor.put(statement, rows)
+
     @asynccontextmanager
     async def _write(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         async with AsyncExitStack() as stack:
@@ -62,6 +73,9 @@ class Lanes:
 
     async def close(self) -> None:
         """Close every connection."""
+        if self.dialect == "sqlite":
+            async with self._turn:
+                await self._conveyor.close()
         for engine in (self._reader, self._durable, self._bulk):
             await engine.dispose()
 

@@ -49,8 +49,7 @@ class TrafficTable:
     async def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Keep a batch, all of it or nothing."""
         if rows:
-            async with self._lanes.bulk() as connection:
-                await connection.exec_driver_sql(self._insert, [tuple(map(row.get, self._order)) for row in rows])
+            await self._lanes.put(self._insert, [tuple(map(row.get, self._order)) for row in rows])
 
     async def append_intent(self, row: Mapping[str, Any]) -> None:
         """Keep one record; it is on the disk when the call returns."""

@@ -1,0 +1,69 @@
+"""Rows by the batch into SQLite, one hop to a thread for each batch.
+
+The asynchronous driver hops for every statement, and SQLAlchemy looks at every batch anew: together that costs more than
+SQLite itself. Here a thread of its own holds one connection and does a whole transaction at once.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from sqlalchemy import URL, create_engine
+from sqlalchemy.pool import NullPool, PoolProxiedConnection
+
+from mcpward.storage import sqlite
+
+
+class Conveyor:
+    """One thread and one connection; opened at the first batch. Callers take turns outside."""
+
+    def __init__(self, url: URL) -> None:
+        self._engine = create_engine(
+            url.set(drivername="sqlite+pysqlite"),
+            poolclass=NullPool,
+            connect_args={"isolation_level": None, "check_same_thread": False},
+        )
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mcpward-record")
+        self._connection: PoolProxiedConnection | None = None
+
+    async def put(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+        """Insert the rows in one transaction: all, or none and the driver's exception."""
+        await self._hop(lambda: self._put(statement, rows))
+
+    async def close(self) -> None:
+        """Close the connection and end the thread."""
+        await self._hop(self._close)
+        self._thread.shutdown(wait=False)
+
+    async def _hop(self, work: Callable[[], None]) -> None:
+        # Shielded: a cancelled caller must not free its turn while the thread is still in the transaction.
+        job = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        try:
+            await asyncio.shield(job)
+        except asyncio.CancelledError:
+            await asyncio.wait([job])
+            raise
+
+    def _put(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+        if self._connection is None:
+            connection = self._engine.raw_connection()
+            sqlite.tune(connection, is_durable=False)
+            self._connection = connection
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                cursor.executemany(statement, rows)
+                cursor.execute("COMMIT")
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+        finally:
+            cursor.close()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._engine.dispose()
