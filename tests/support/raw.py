@@ -51,7 +51,7 @@ def request(
     *, host: str | None = None, framed: bool = True,
 ) -> bytes:  # fmt: skip
     """Give a request with a good Host line first; ``framed`` adds Content-Length where there is a body."""
-    lines = [f"{verb} {target} HTTP/1.1", f"Host: {host or f'127.0.0.1:{port}'}"]
+    lines = [f"{verb} {target} HTTP/1.1", f"Host: {f'127.0.0.1:{port}' if host is None else host}"]
     lines += [f"{name}: {value}" for name, value in headers]
     if framed and (body or verb == "POST"):
         lines.append(f"Content-Length: {len(body)}")
