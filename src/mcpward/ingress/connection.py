@@ -64,8 +64,8 @@ class Connection(asyncio.Protocol):
         self._fields: dict[bytes, bytes] = {}
         self._repeated: set[bytes] | None = None
         self._count = 0
-        self._head_bytes = 0
-        self._wire_bytes = 0
+        self._head_bytes = 0  # as the parser gave them
+        self._wire_bytes = 0  # as they came, since the packet after the one in which this part began
 
     # ---- the transport's calls ------------------------------------------------------------------------------------
 
@@ -84,10 +84,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
-        if self._in_body:
+        if self._in_body or self._in_head:
             self._wire_bytes += len(data)
-        elif self._in_head:
-            self._head_bytes += len(data)
         elif self._current is None:
             self._since = self.front.clock.monotonic()
             self._fresh = False
@@ -99,7 +97,8 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._unreadable()
             return
-        if self._in_head and self._head_bytes > self.front.rules.max_head:
+        # The parser gives a field when it is whole: one that never ends is seen in the bytes alone.
+        if self._in_head and max(self._head_bytes, self._wire_bytes) > self.front.rules.max_head:
             self._refuse_head(Refusal(Reason.HEADER_TOO_LARGE))
         elif self._in_body and self._wire_bytes > self._allowed_wire_bytes():
             self._cut_body(Refusal(Reason.REQUEST_MALFORMED, "chunk framing outweighs the body"))
@@ -191,6 +190,7 @@ class Connection(asyncio.Protocol):
         exchange.keep_alive = head.version == "1.1" and self._parser.should_keep_alive()
         self._reading = exchange
         self._in_body = True
+        self._wire_bytes = 0
         if b"expect" in head.fields and not self._waiting and self._current is None:
             self.write(render.CONTINUE)
 

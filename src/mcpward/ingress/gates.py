@@ -15,7 +15,9 @@ from mcpward.ingress.routes import Place, Route
 from mcpward.protocol.accept import accepts_json, may_stream
 
 #: Fields that would mean two different requests to two readers if they came twice.
-_ONCE: Final = frozenset({b"host", b"origin", b"content-type", b"content-length", b"transfer-encoding"})
+_ONCE: Final = frozenset({
+    b"host", b"origin", b"content-type", b"content-encoding", b"content-length", b"transfer-encoding",
+})  # fmt: skip
 _VERBS: Final = {
     Place.MCP: frozenset({b"POST", b"DELETE"}),
     Place.HEALTH: frozenset({b"GET", b"HEAD"}),
