@@ -125,6 +125,8 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._paused_at = None
+        if self._current is None and self._waiting:
+            self._take_next()
 
     def shutdown(self) -> None:
         """Called by uvicorn when the server stops: idle connections close now, others after their answer."""
@@ -138,6 +140,8 @@ class Connection(asyncio.Protocol):
         self._begin()
         self._in_head = True
         self._in_body = False
+        self._fresh = False
+        # Not with the first byte: empty lines before a request (RFC 9112 §2.2) would keep a connection open for ever.
         if self._current is None:
             self._since = self.front.clock.monotonic()
 
@@ -238,7 +242,7 @@ class Connection(asyncio.Protocol):
     # ---- one after the other --------------------------------------------------------------------------------------
 
     def _enqueue(self, exchange: Exchange) -> None:
-        if self._current is None:
+        if self._current is None and self._paused_at is None:
             self._current = exchange
             exchange.start()
             return
@@ -255,12 +259,16 @@ class Connection(asyncio.Protocol):
             return
         if close:
             self._linger()
-        elif self._waiting:
-            if len(self._waiting) == _MAX_QUEUED:
-                self._transport.resume_reading()
-            self._current = self._waiting.popleft()
-            # Not from within the one before: a long queue must not become a deep stack.
-            self.loop.call_soon(self._current.start)
+        elif self._waiting and self._paused_at is None:
+            self._take_next()
+
+    def _take_next(self) -> None:
+        """Only while the peer takes its answers: who asks and does not read would have us keep them all."""
+        if len(self._waiting) == _MAX_QUEUED:
+            self._transport.resume_reading()
+        self._current = self._waiting.popleft()
+        # Not from within the one before: a long queue must not become a deep stack.
+        self.loop.call_soon(self._current.start)
 
     def _refuse_head(self, no: Refusal) -> None:
         self._in_head = False
