@@ -116,10 +116,8 @@ def wrong_paths(ward: Ward) -> list[str]:
 
 @pytest.mark.parametrize("verb", ["POST", "GET", "DELETE", "PUT", "OPTIONS", "BREW"])
 def test_a_wrong_secret_is_an_unknown_path_to_the_byte(ward, verb):
-    if verb == "BREW":  # no HTTP method that the parser knows: refused before the path is looked at, for all alike
-        paths = [*wrong_paths(ward), f"/hidden/mcp/{ward.secret}"]
-    else:
-        paths = wrong_paths(ward)
+    # BREW is no method that the parser knows: refused before the path is looked at, the right one as well.
+    paths = wrong_paths(ward) + [f"/hidden/mcp/{ward.secret}"] * (verb == "BREW")
     answers = {undated(exchange(ward, request(ward, path, verb))): path for path in paths}
     assert len(answers) == 1, answers
     (answer,) = answers

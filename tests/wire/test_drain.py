@@ -1,0 +1,111 @@
+"""SIGTERM: calls in flight finish, nobody new comes in, every record is written, exit code 0 (attack 113)."""
+
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+
+import httpx2
+import pytest
+
+from support.ward import Ward, text_of
+from support.wire import notes, reason_of, rows, site, until
+
+
+@dataclass
+class InFlight:
+    """A call that runs while the process is told to stop."""
+
+    ward: Ward
+    name: str
+    seconds: float
+    answer: httpx2.Response | None = None
+    thread: threading.Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.thread = threading.Thread(target=self._ask, daemon=True)
+        self.thread.start()
+        until(lambda: f"began {self.name}" in notes(self.ward))
+
+    def _ask(self) -> None:
+        self.answer = self.ward.call("work", {"name": self.name, "seconds": self.seconds})
+
+    def answered(self) -> httpx2.Response:
+        self.thread.join(20)
+        assert self.answer is not None
+        return self.answer
+
+
+def refuses_connections(ward: Ward) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", ward.port), timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_call_in_flight_finishes_and_nobody_new_comes_in(tmp_path, workers):
+    with site(tmp_path, {"site.workers": workers}) as ward:
+        calls = [InFlight(ward, f"call {at}", 2.0) for at in range(4)]
+        ward.process.terminate()
+        until(lambda: refuses_connections(ward), 1.5)
+        assert "ended call 0" not in notes(ward)
+        assert [text_of(call.answered()) for call in calls] == ["done"] * 4
+        assert {call.answered().headers["connection"] for call in calls} == {"close"}
+        assert ward.process.wait(10) == 0
+        assert refuses_connections(ward)
+        written = rows(ward, "tool = 'work'")
+        assert [(row["outcome"], row["status"]) for row in written] == [("ok", 200)] * 4
+        assert "Traceback" not in ward.log()
+
+
+def test_a_connection_that_stayed_open_gets_no_second_answer(tmp_path):
+    with site(tmp_path) as ward, ward.client() as client:
+        assert client.get("/healthz").status_code == 200
+        call = InFlight(ward, "last", 1.5)
+        ward.process.terminate()
+        until(lambda: refuses_connections(ward), 1.0)
+        with pytest.raises(httpx2.HTTPError):
+            client.get("/healthz")
+        assert text_of(call.answered()) == "done"
+        assert ward.process.wait(10) == 0
+
+
+def test_a_call_that_takes_longer_than_the_drain_is_cancelled_and_told_so(tmp_path):
+    with site(tmp_path, {"site.drain_s": 1.0}) as ward:
+        call = InFlight(ward, "endless", 25.0)
+        began = time.monotonic()
+        ward.process.terminate()
+        assert ward.process.wait(10) == 0
+        assert time.monotonic() - began < 5.0
+        answer = call.answered()
+        assert (answer.status_code, reason_of(answer)) == (503, "busy")
+        assert notes(ward) == ["began endless", "cancelled endless"]
+        (row,) = rows(ward, "tool = 'work'")
+        assert row["outcome"] == "cancelled"
+
+
+def test_every_record_of_a_burst_is_written_before_the_end(tmp_path):
+    with site(tmp_path) as ward:
+        for _ in range(150):
+            assert ward.post(b"{}", headers={"authorization": f"Bearer {ward.key}"}).status_code == 400
+        assert ward.stop() == 0
+        assert len(rows(ward, "reason = 'message-malformed'")) == 150
+
+
+def test_ready_turns_to_unready_while_it_drains(tmp_path):
+    """An orchestrator that asks over a connection it holds is told that no more calls are taken."""
+    with site(tmp_path) as ward:
+        call = InFlight(ward, "slow", 1.5)
+        with socket.create_connection(("127.0.0.1", ward.port)) as line:
+            line.sendall(f"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:{ward.port}\r\n".encode())
+            until(lambda: ward.post(b"{}").status_code == 401)  # so the half of a request above has been read
+            ward.process.terminate()
+            until(lambda: refuses_connections(ward), 1.0)
+            line.sendall(b"\r\n")
+            answer = line.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b'{"status":"unready","waiting_for":"stopping"}' in answer
+        assert b"connection: close" in answer
+        call.answered()
