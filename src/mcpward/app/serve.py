@@ -88,9 +88,19 @@ def _run_several(
     clear(folder_of(settings.site.data))
     announce(announcement)
     lifespan = Lifespan(settings, announcement.bound, metrics, os.getpid())
-    supervisor = Multiprocess(_configure(settings, lifespan), [listener])
+    supervisor = _Supervisor(_configure(settings, lifespan), [listener])
     supervisor.run()
     return 1 if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes) else 0
+
+
+class _Supervisor(Multiprocess):
+    """Gives the address up when it stops its workers: held on to, it would take callers whom nobody answers."""
+
+    def terminate_all(self) -> None:
+        """Refuse connections from now on, then stop the workers, which finish their calls."""
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
 
 
 async def _try(settings: Settings) -> None:
