@@ -86,9 +86,6 @@ class Connection(asyncio.Protocol):
             return
         if self._in_body or self._in_head:
             self._wire_bytes += len(data)
-        elif self._current is None:
-            self._since = self.front.clock.monotonic()
-            self._fresh = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -161,6 +158,8 @@ class Connection(asyncio.Protocol):
                 if self._repeated is None:
                     self._repeated = set()
                 self._repeated.add(name)
+                if name == b"x-forwarded-for":  # a proxy that appends a line of its own has the last word (RFC 9110 §5.3)
+                    self._fields[name] += b"," + value
             else:
                 self._fields[name] = value.strip(b" \t")
 
