@@ -52,12 +52,7 @@ class Secrets:
 
 def _own(settings: Settings) -> list[Secret]:
     """The site's own: master keys from the environment, and the password in the store's URL."""
-    secrets = [
-        Secret(part, name)
-        for name in _OWN
-        for part in os.environ.get(name, "").split(",")
-        if part.strip()
-    ]
+    secrets = [Secret(part, name) for name in _OWN for part in os.environ.get(name, "").split(",") if part.strip()]
     password = urlsplit(settings.store.url).password
     if password:
         secrets += [Secret(password, "store.url"), Secret(unquote(password), "store.url")]

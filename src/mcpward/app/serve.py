@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from math import ceil
 from types import FrameType
 from typing import Final
 
@@ -135,7 +136,7 @@ def _configure(settings: Settings, lifespan: Lifespan) -> uvicorn.Config:
         date_header=False,
         workers=site.workers,
         backlog=_BACKLOG,
-        timeout_graceful_shutdown=int(site.drain_s),
+        timeout_graceful_shutdown=ceil(site.drain_s),
         ssl_certfile=site.tls_cert,
         ssl_keyfile=site.tls_key,
     )

@@ -95,7 +95,7 @@ class Kind(Enum):
     """No answer but 202."""
 
 
-class Call(Struct, frozen=True, kw_only=True, eq=False):
+class Call(Struct, frozen=True, kw_only=True, eq=False, gc=False):
     """One message of the protocol, classified and agreed with its headers; nothing of its arguments is read yet.
 
     ``target`` is the tool's name, the prompt's name or the resource's URI (empty where there is none).
@@ -141,7 +141,7 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     structured: bool = False
 
 
-class AcceptedCall(Struct, frozen=True, kw_only=True, eq=False):
+class AcceptedCall(Struct, frozen=True, kw_only=True, eq=False, gc=False):
     """A tool call whose arguments are well-formed and sensible: the only thing that ``tools.run`` takes."""
 
     call: Call
@@ -149,7 +149,7 @@ class AcceptedCall(Struct, frozen=True, kw_only=True, eq=False):
     arguments: Mapping[str, Any]
 
 
-class RawResult(Struct, frozen=True, kw_only=True, eq=False):
+class RawResult(Struct, frozen=True, kw_only=True, eq=False, gc=False):
     """What a tool gave back, in the protocol's shape but not yet fit to leave.
 
     ``content`` are content blocks as the specification has them; ``structured`` is None where the tool has no
@@ -161,7 +161,7 @@ class RawResult(Struct, frozen=True, kw_only=True, eq=False):
     is_error: bool = False
 
 
-class Outcome(Struct, frozen=True, kw_only=True, eq=False):
+class Outcome(Struct, frozen=True, kw_only=True, eq=False, gc=False):
     """A result that may leave: ``body`` is the JSON object of ``content``, ``structuredContent`` and ``isError``."""
 
     body: bytes
@@ -169,7 +169,7 @@ class Outcome(Struct, frozen=True, kw_only=True, eq=False):
     redactions: int = 0
 
 
-class Reply(Struct, frozen=True, kw_only=True, eq=False):
+class Reply(Struct, frozen=True, kw_only=True, eq=False, gc=False):
     """The answer. ``reason`` is the refusal's name, or None where the house said yes."""
 
     status: int

@@ -37,7 +37,9 @@ class Doorstep:
     """Decides whose address counts. ``X-Forwarded-For`` is read only when a declared proxy hands it in (attack 50)."""
 
     def __init__(self, trusted_proxies: Sequence[str] = ()) -> None:
-        self._trusted: tuple[IPv4Network | IPv6Network, ...] = tuple(ip_network(net, strict=False) for net in trusted_proxies)
+        self._trusted: tuple[IPv4Network | IPv6Network, ...] = tuple(
+            ip_network(net, strict=False) for net in trusted_proxies
+        )
 
     def peer(self, transport_address: str, fields: Mapping[bytes, bytes]) -> Peer:
         """Give the nearest address that is not a declared proxy, read from the right as each hop appended its own."""

@@ -28,6 +28,8 @@ _KEPT: Final = frozenset({
     b"traceparent", b"tracestate", b"transfer-encoding", b"upgrade", b"x-api-key", b"x-forwarded-for",
 })  # fmt: skip
 _PARAM: Final = b"mcp-param-"
+#: Each kept name in the two spellings that clients use, so that most names need no folding.
+_SPELLED: Final = {spelling: name for name in _KEPT for spelling in (name, name.title())}
 _NONE: Final[frozenset[bytes]] = frozenset()
 #: Framing bytes that a chunked body may spend beyond its content (attack 45: extensions, one-byte chunks).
 _FRAMING_ALLOWANCE: Final = 16 * 1024
@@ -152,16 +154,19 @@ class Connection(asyncio.Protocol):
             return
         self._count += 1
         self._head_bytes += len(name) + len(value) + 4
-        name = name.lower()
-        if name in _KEPT or name.startswith(_PARAM):
-            if name in self._fields:
-                if self._repeated is None:
-                    self._repeated = set()
-                self._repeated.add(name)
-                if name == b"x-forwarded-for":  # a proxy that appends a line of its own has the last word (RFC 9110 §5.3)
-                    self._fields[name] += b"," + value
-            else:
-                self._fields[name] = value.strip(b" \t")
+        kept = _SPELLED.get(name)
+        if kept is None:
+            kept = name.lower()
+            if kept not in _KEPT and not kept.startswith(_PARAM):
+                return
+        if kept in self._fields:
+            if self._repeated is None:
+                self._repeated = set()
+            self._repeated.add(kept)
+            if kept == b"x-forwarded-for":  # a proxy that appends a line of its own has the last word (RFC 9110 §5.3)
+                self._fields[kept] += b"," + value
+        else:
+            self._fields[kept] = value.strip(b" \t")
 
     def on_headers_complete(self) -> None:
         if self._deaf:

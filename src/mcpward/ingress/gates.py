@@ -25,7 +25,9 @@ _VERBS: Final = {
     Place.METRICS: frozenset({b"GET", b"HEAD"}),
 }
 ALLOW: Final = {place: ", ".join(sorted(verb.decode() for verb in verbs)) for place, verbs in _VERBS.items()}
-_JSON_TYPES: Final = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
+_JSON_TYPES: Final = frozenset(
+    {b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
+)
 
 
 class Rules(Struct, frozen=True):
@@ -66,7 +68,9 @@ def judge_place(head: Head, rules: Rules) -> Refusal | None:
     if origin is not None and origin.lower() not in rules.origins:
         return Refusal(Reason.ORIGIN_REFUSED)
     coding = head.fields.get(b"transfer-encoding")
-    if coding is not None and (coding.lower() != b"chunked" or b"content-length" in head.fields or head.version == "1.0"):
+    if coding is not None and (
+        coding.lower() != b"chunked" or b"content-length" in head.fields or head.version == "1.0"
+    ):
         return Refusal(Reason.REQUEST_MALFORMED, "ambiguous body length")
     return None
 

@@ -33,5 +33,7 @@ class Health:
         if place is Place.READY:
             for probe in self._probes:
                 if not probe.holds():
-                    return Reply(status=503, body=b'{"status":"unready","waiting_for":"%b"}' % probe.name.encode("ascii"))
+                    return Reply(
+                        status=503, body=b'{"status":"unready","waiting_for":"%b"}' % probe.name.encode("ascii")
+                    )
         return _OK

@@ -9,18 +9,13 @@ from mcpward.core.reasons import WIRE
 from mcpward.core.values import Reply
 
 #: On every answer: nothing is cached, sniffed, framed or told to the next site (attack 38: no Referer).
-_ALWAYS: Final = (
-    b"cache-control: no-store\r\n"
-    b"x-content-type-options: nosniff\r\n"
-    b"referrer-policy: no-referrer\r\n"
-)
+_ALWAYS: Final = b"cache-control: no-store\r\nx-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\n"
 _STATUS: Final = {
     status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) + _ALWAYS for status in HTTPStatus
 }
 _JSON: Final = b"content-type: application/json\r\n"
 STREAM_HEAD: Final = (
-    _STATUS[200]
-    + b"content-type: text/event-stream\r\nx-accel-buffering: no\r\ntransfer-encoding: chunked\r\n"
+    _STATUS[200] + b"content-type: text/event-stream\r\nx-accel-buffering: no\r\ntransfer-encoding: chunked\r\n"
 )
 STREAM_END: Final = b"0\r\n\r\n"
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"

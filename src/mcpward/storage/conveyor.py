@@ -2,17 +2,26 @@
 
 The asynchronous driver hops for every statement, and SQLAlchemy looks at every batch anew: together that costs more than
 SQLite itself. Here a thread of its own holds one connection and does a whole transaction at once.
+
+Many rows go into one statement. The driver lets go of the interpreter's lock at every step of SQLite and has to win it
+back from a busy event loop: row by row, a saturated server would write a few hundred records a second.
 """
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from functools import cache
+from itertools import chain
+from typing import Any, Final
 
 from sqlalchemy import URL, create_engine
 from sqlalchemy.pool import NullPool, PoolProxiedConnection
 
 from mcpward.storage import sqlite
+
+Rows = list[tuple[Any, ...]]
+#: Rows of one statement, largest first; a batch is made up of these, so few statements are ever prepared.
+_SIZES: Final = (256, 64, 16, 4, 1)
 
 
 class Conveyor:
@@ -27,9 +36,9 @@ class Conveyor:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mcpward-record")
         self._connection: PoolProxiedConnection | None = None
 
-    async def put(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    async def put(self, table: str, columns: tuple[str, ...], rows: Rows) -> None:
         """Insert the rows in one transaction: all, or none and the driver's exception."""
-        await self._hop(lambda: self._put(statement, rows))
+        await self._hop(lambda: self._put(table, columns, rows))
 
     async def close(self) -> None:
         """Close the connection and end the thread."""
@@ -45,7 +54,7 @@ class Conveyor:
             await asyncio.wait([job])
             raise
 
-    def _put(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    def _put(self, table: str, columns: tuple[str, ...], rows: Rows) -> None:
         if self._connection is None:
             connection = self._engine.raw_connection()
             sqlite.tune(connection, is_durable=False)
@@ -54,7 +63,11 @@ class Conveyor:
         try:
             cursor.execute("BEGIN IMMEDIATE")
             try:
-                cursor.executemany(statement, rows)
+                start = 0
+                for size in _SIZES:
+                    while len(rows) - start >= size:
+                        cursor.execute(_insert(table, columns, size), tuple(chain(*rows[start : start + size])))
+                        start += size
                 cursor.execute("COMMIT")
             except BaseException:
                 cursor.execute("ROLLBACK")
@@ -67,3 +80,9 @@ class Conveyor:
             self._connection.close()
             self._connection = None
         self._engine.dispose()
+
+
+@cache
+def _insert(table: str, columns: tuple[str, ...], size: int) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * size)}"

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
-from sqlalchemy import URL, Dialect, event
+from sqlalchemy import URL, Dialect, Table, event, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from mcpward.storage import sqlite
@@ -55,14 +55,14 @@ class Lanes:
         async with self._write(self._bulk) as connection:
             yield connection
 
-    async def put(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
-        """Run one insert for many rows, in a transaction of the bulk lane; ``statement`` in this driver's spelling."""
-        if self.dialect != "sqlite":
-            async with self.bulk() as connection:
-                await connection.exec_driver_sql(statement, rows)
+    async def put(self, table: Table, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+        """Insert many rows in a transaction of the bulk lane."""
+        if self.dialect == "sqlite":
+            async with self._turn:
+                await self._conveyor.put(table.name, columns, rows)
             return
-        async with self._turn:
-            await self._conveyor.put(statement, rows)
+        async with self.bulk() as connection:
+            await connection.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in rows])
 
     @asynccontextmanager
     async def _write(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:

@@ -41,20 +41,16 @@ class TrafficTable:
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
-        # SQLAlchemy would spend more on the parameters of a row than SQLite on the row: the driver gets plain tuples.
-        statement = insert(TRAFFIC).inline().values(dict.fromkeys(COLUMNS)).compile(dialect=lanes.spelling)
-        self._insert = str(statement)
-        self._order = tuple(statement.positiontup or COLUMNS)
 
     async def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Keep a batch, all of it or nothing."""
         if rows:
-            await self._lanes.put(self._insert, [tuple(map(row.get, self._order)) for row in rows])
+            await self._lanes.put(TRAFFIC, COLUMNS, [tuple(map(row.get, COLUMNS)) for row in rows])
 
     async def append_intent(self, row: Mapping[str, Any]) -> None:
         """Keep one record; it is on the disk when the call returns."""
         async with self._lanes.durable() as connection:
-            await connection.exec_driver_sql(self._insert, tuple(map(row.get, self._order)))
+            await connection.execute(insert(TRAFFIC), {name: row.get(name) for name in COLUMNS})
 
     async def select(self, wanted: TrafficFilter) -> list[dict[str, Any]]:
         """Give the records that agree with ``wanted``, each with its ``seq``."""

@@ -12,7 +12,7 @@ from mcpward.core.ids import error_id
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Call, RawResult
 from mcpward.sdk.errors import ToolError
-from mcpward.tools.deadline import Deadline
+from mcpward.tools.deadline import Watch
 from mcpward.tools.pool import Pool
 from mcpward.tools.prompt import Prompt
 from mcpward.tools.report import Notify
@@ -29,6 +29,7 @@ class Runner:
 
     def __init__(self, pool_size: int, clock: Clock) -> None:
         self._stage = Stage(Pool(pool_size), clock)
+        self._watch = Watch()
 
     async def run(self, accepted: AcceptedCall, notify: Notify) -> RawResult:
         """Run a tool and give its raw result. ``notify`` takes its progress and log messages, not yet clean.
@@ -41,7 +42,7 @@ class Runner:
                 output-refused for a result that is not what the tool declares.
             CancelledError: cancelled from outside.
         """
-        deadline = Deadline(accepted.tool.deadline_s)
+        deadline = self._watch.start(accepted.tool.deadline_s)
         try:
             result: RawResult = await accepted.tool.run(accepted, self._stage, notify)
         except ToolError as told:
@@ -84,7 +85,7 @@ class Runner:
 
     async def _whole(self, work: Any, deadline_s: float) -> dict[str, Any]:
         """Resources and prompts have no ``isError`` of their own: whatever goes wrong is a fault."""
-        deadline = Deadline(deadline_s)
+        deadline = self._watch.start(deadline_s)
         try:
             result: dict[str, Any] = await work
         except asyncio.CancelledError as stopped:
@@ -99,6 +100,7 @@ class Runner:
 
     async def close(self) -> None:
         """Take no more sync work and close the authors' databases. Running threads are not waited for."""
+        self._watch.close()
         self._stage.pool.close()
         database = sys.modules.get("mcpward.sdk.database")  # only where an author imported it: SQLAlchemy is heavy
         if database is not None:

@@ -5,7 +5,7 @@ no call. What strangers cause may fill half of it at most, so that a flood of re
 records that find no room are counted, in the metrics and by reason, and are lost.
 
 Batches are small (64) because the store's thread and the event loop share one interpreter: a larger one would hold up
-the calls in between.
+the calls in between. Only when records pile up do they grow, for then the rows a batch costs less.
 """
 
 import asyncio
@@ -24,6 +24,8 @@ from mcpward.traffic.row import Row, Rows
 _log: Final = logging.getLogger("mcpward.traffic")
 #: Records gather this long before a batch that is not full is written.
 _GATHER_S: Final = 0.025
+#: So many batches that wait make one.
+_BEHIND: Final = 8
 _FIRST_RETRY_S: Final = 0.1
 _LAST_RETRY_S: Final = 5.0
 _DAY_S: Final = 86_400.0
@@ -159,7 +161,8 @@ class Writer:
     async def _write_batch(self) -> None:
         """Write the oldest records; they stay in the queue, and count against it, until the store has them."""
         queue = self._queue
-        records = list(islice(queue, self._batch))
+        is_behind = len(queue) >= _BEHIND * self._batch
+        records = list(islice(queue, self._batch * (_BEHIND if is_behind else 1)))
         self.metrics.observe(records)
         await self._deliver([self.rows.of(record) for record in records])
         for record in records:

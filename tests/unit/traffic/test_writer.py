@@ -30,12 +30,21 @@ async def until(condition):
 
 async def test_records_are_written_in_order_in_batches_of_at_most_64(house):
     here = house(retention_days=36_500)
+    for n in range(500):
+        assert here.writer.offer(record(n))
+    rows = await here.kept()
+    assert [int(row["id"], 16) for row in rows] == list(range(500))
+    assert here.sink.batches == [64] * 7 + [52]
+    assert here.writer.depth == 0
+
+
+async def test_batches_grow_while_records_pile_up_and_shrink_again(house):
+    here = house(retention_days=36_500)
     for n in range(1000):
         assert here.writer.offer(record(n))
     rows = await here.kept()
     assert [int(row["id"], 16) for row in rows] == list(range(1000))
-    assert here.sink.batches == [64] * 15 + [40]
-    assert here.writer.depth == 0
+    assert here.sink.batches == [512] + [64] * 7 + [40]
 
 
 async def test_a_single_record_is_written_without_waiting_for_others(house):
