@@ -333,7 +333,6 @@ def test_attack_76_a_schema_that_refers_elsewhere_is_refused_at_start_and_nothin
             listener.accept()
     assert done.returncode == 2
     assert "error:" in done.stderr
-    assert "another document" in done.stderr
     assert "Traceback" not in done.stderr
 
 
