@@ -1,0 +1,530 @@
+"""Every setting, flipped: the site that has it answers otherwise than the one that has not. A setting that changes
+nothing would be a control that somebody believes in.
+
+A question of the table is put to a site without the setting and to one with it. Settings about the process itself have
+tests of their own. A key that has neither fails the last test.
+"""
+
+import datetime as dt
+import json
+import re
+import socket
+import sqlite3
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from msgspec import Struct
+
+from mcpward.config.explain import explain_all
+from support.ward import Ward, free_port
+from support.wire import exchange, metrics, notes, reason_of, rows, site, until, write_site
+
+LIMITS = "servers.bench.limits."
+ONCE = "1/hour"
+
+
+class Flip(Struct, frozen=True):
+    """The other value, the question, both answers, and what else must be set for the question to make sense."""
+
+    value: Any
+    ask: Callable[[Ward], Any]
+    before: Any
+    after: Any
+    given: dict[str, Any]
+    alone: bool
+
+
+FLIPS: dict[str, Flip] = {}
+OWN: set[str] = set()
+#: Settings whose questions have nothing to do with one another: one process has all of them flipped.
+APART = (
+    "site.public_url", "site.allowed_hosts", "servers.<name>.hosts", "site.allowed_origins", "site.trusted_proxies",
+    "site.metrics_listen", "http.max_body", "http.max_headers", "http.max_header_bytes", "http.json_depth",
+    "http.json_members", "traffic.arguments", "output.max_bytes", "log.level", "log.format",
+)  # fmt: skip
+
+
+def flips(
+    key: str, value: Any, before: Any, after: Any, given: dict[str, Any] | None = None, *, alone: bool = False
+) -> Callable[[Any], Any]:
+    """Register a question; ``alone`` where asking it ends the process or needs one that nobody asked before."""
+
+    def keep(ask: Any) -> Any:
+        FLIPS[key] = Flip(value, ask, before, after, given or {}, alone)
+        return ask
+
+    return keep
+
+
+def flipped_here(*keys: str) -> Callable[[Any], Any]:
+    """Mark a test that flips settings by itself."""
+    OWN.update(keys)
+    return lambda test: test
+
+
+# ---- questions ------------------------------------------------------------------------------------------------------
+
+
+def echo(ward: Ward, text: str = "a", **options: Any) -> httpx2.Response:
+    return ward.call("echo", {"text": text}, **options)
+
+
+def as_host(ward: Ward, host: str) -> int:
+    return echo(ward, headers={"host": host}).status_code
+
+
+@flips("site.public_url", "https://mcp.example.com", 421, 200)
+def ask_public_url(ward):
+    return as_host(ward, "mcp.example.com")
+
+
+@flips("site.allowed_hosts", ["mcp.internal:8000"], 421, 200)
+def ask_allowed_hosts(ward):
+    return as_host(ward, "mcp.internal:8000")
+
+
+@flips("servers.<name>.hosts", ["bench.example.com"], 421, 200)
+def ask_hosts(ward):
+    return as_host(ward, "bench.example.com")
+
+
+@flips("site.allowed_origins", ["https://app.example"], 403, 200)
+def ask_allowed_origins(ward):
+    return echo(ward, headers={"origin": "https://app.example"}).status_code
+
+
+@flips("site.trusted_proxies", ["127.0.0.0/8"], "127.0.0.1", "198.51.100.9")
+def ask_trusted_proxies(ward):
+    assert echo(ward, headers={"x-forwarded-for": "198.51.100.9"}).status_code == 200
+    return until(lambda: rows(ward, "tool = 'echo'"))[-1]["peer"]
+
+
+@flips("site.metrics_listen", "", True, False)
+def ask_metrics_listen(ward):
+    try:
+        return "mcpward_calls_in_flight" in metrics(ward)
+    except httpx2.ConnectError:
+        return False
+
+
+@flips("http.max_body", "2 KiB", 400, 413)
+def ask_max_body(ward):
+    return ward.post(b" " * 3000, headers={"authorization": f"Bearer {ward.key}"}).status_code
+
+
+@flips("http.max_headers", 15, 200, 431)
+def ask_max_headers(ward):
+    return echo(ward, headers={f"x-{number}": "a" for number in range(20)}).status_code
+
+
+@flips("http.max_header_bytes", "1 KiB", 200, 431)
+def ask_max_header_bytes(ward):
+    return echo(ward, headers={"x-long": "a" * 2000}).status_code
+
+
+def heard(ward: Ward, said: bytes, seconds: float = 1.7) -> str:
+    """Say something, and give what comes back while the connection stays open: first line, closed, or silence."""
+    with socket.create_connection(("127.0.0.1", ward.port), timeout=seconds) as line:
+        line.sendall(said)
+        try:
+            return line.recv(65536).decode().partition("\r\n")[0] or "closed"
+        except TimeoutError:
+            return "silence"
+
+
+@flips("http.header_timeout_s", 0.3, "silence", "HTTP/1.1 408 Request Timeout")
+def ask_header_timeout(ward):
+    return heard(ward, b"POST /mcp HTTP/1.1\r\nHost:")
+
+
+@flips("http.body_timeout_s", 0.3, "silence", "HTTP/1.1 408 Request Timeout")
+def ask_body_timeout(ward):
+    head = f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{ward.port}\r\nAccept: application/json\r\n"
+    return heard(ward, f"{head}Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{{".encode())
+
+
+@flips("http.idle_timeout_s", 0.3, "silence", "closed")
+def ask_idle_timeout(ward):
+    with socket.create_connection(("127.0.0.1", ward.port), timeout=1.7) as line:
+        line.sendall(f"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:{ward.port}\r\n\r\n".encode())
+        assert line.recv(65536).startswith(b"HTTP/1.1 200 ")
+        try:
+            return "closed" if line.recv(65536) == b"" else "more"
+        except TimeoutError:
+            return "silence"
+
+
+@flips("http.max_connections", 3, 6, 3)
+def ask_max_connections(ward):
+    lines = [socket.create_connection(("127.0.0.1", ward.port), timeout=5) for _ in range(6)]
+    answered = 0
+    for line in lines:
+        try:
+            line.sendall(f"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:{ward.port}\r\n\r\n".encode())
+            answered += line.recv(65536).startswith(b"HTTP/1.1 200 ")
+        except OSError:
+            continue
+    for line in lines:
+        line.close()
+    return answered
+
+
+@flips("http.json_depth", 8, "arguments-invalid", "message-unparsable")
+def ask_json_depth(ward):
+    return reason_of(ward.call("echo", {"text": [[[[[[[[["deep"]]]]]]]]]}))
+
+
+@flips("http.json_members", 100, "arguments-invalid", "message-unparsable")
+def ask_json_members(ward):
+    return reason_of(ward.call("echo", {"text": list(range(200))}))
+
+
+@flips("http.max_waiting_s", 0.3, "application/json", "text/event-stream")
+def ask_max_waiting(ward):
+    return ward.call("work", {"name": "a", "seconds": 1.5}).headers["content-type"]
+
+
+@flips("http.keep_alive_s", 0.3, 1, 3, {"http.max_waiting_s": 0.3})
+def ask_keep_alive(ward):
+    return min(3, ward.call("work", {"name": "a", "seconds": 2.8}).text.count(": keep-alive"))
+
+
+@flips("limits.knocks", "2/hour", 401, 429)
+def ask_knocks(ward):
+    return [echo(ward, key="x").status_code for _ in range(3)][-1]
+
+
+@flips("limits.arrivals", "5/hour", 200, 429)
+def ask_arrivals(ward):
+    return [echo(ward).status_code for _ in range(6)][-1]
+
+
+@flips("limits.max_callers", 3, 429, 401, {"limits.knocks": ONCE, "site.trusted_proxies": ["127.0.0.1"]})
+def ask_max_callers(ward):
+    def knock(last: int) -> int:
+        return echo(ward, key="x", headers={"x-forwarded-for": f"198.51.100.{last}"}).status_code
+
+    assert [knock(last) for last in range(1, 9)] == [401] * 8
+    return knock(1)  # remembered, unless so many others came between
+
+
+@flips("traffic.arguments", False, '{"text": "a"}', None)
+def ask_arguments(ward):
+    echo(ward)
+    return until(lambda: rows(ward, "tool = 'echo'"))[-1]["arguments"]
+
+
+@flips("traffic.queue", 2, "", "busy")
+def ask_queue(ward):
+    with closing(sqlite3.connect(ward.folder / ".mcpward" / "mcpward.db", isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")  # nobody else can write
+        reasons = [reason_of(echo(ward)) for _ in range(5)]
+        db.execute("ROLLBACK")
+    return reasons[-1]
+
+
+@flips("traffic.batch", 1, "few", "many", alone=True)
+def ask_batch(ward):
+    """Thirty records that come at once: how many transactions does the journal show for them?"""
+    request = f"GET /nothing HTTP/1.1\r\nHost: 127.0.0.1:{ward.port}\r\n\r\n"
+    before = _commits(ward)
+    last = request.removesuffix("\r\n") + "Connection: close\r\n\r\n"
+    exchange(ward, (request * 30 + last).encode())
+    until(lambda: len(rows(ward, "reason = 'route-unknown'")) == 31)
+    return "many" if _commits(ward) - before >= 6 else "few"
+
+
+def _commits(ward: Ward) -> int:
+    """Count the frames of SQLite's write-ahead log that end a transaction (file format §4.1)."""
+    wal = (ward.folder / ".mcpward" / "mcpward.db-wal").read_bytes()
+    page = int.from_bytes(wal[8:12], "big")
+    frames = range(32, len(wal) - 23, 24 + page)
+    return sum(wal[at + 4 : at + 8] != bytes(4) and wal[at + 8 : at + 16] == wal[16:24] for at in frames)
+
+
+@flips("traffic.retention_days", 1, 1, 0, alone=True)
+def ask_retention(ward):
+    echo(ward)
+    until(lambda: rows(ward))
+    ward.stop()
+    with closing(sqlite3.connect(ward.folder / ".mcpward" / "mcpward.db")) as db:
+        db.execute("UPDATE traffic SET at = at - 2 * 86400")
+        db.commit()
+    ward.start()
+    echo(ward)
+    until(lambda: rows(ward, "at > unixepoch() - 86400"))
+    return _settled(lambda: len(rows(ward, "at < (SELECT max(at) FROM traffic) - 86400")))
+
+
+def _settled(ask: Callable[[], int]) -> int:
+    """Give the answer when it is 0, or when it stayed otherwise for a second."""
+    end = time.monotonic() + 1.0
+    while ask() and time.monotonic() < end:
+        time.sleep(0.05)
+    return ask()
+
+
+@flips("output.max_bytes", "2 KiB", "", "output-refused")
+def ask_max_bytes(ward):
+    return reason_of(ward.call("large", {"size": 3000}))
+
+
+@flips("log.level", "debug", False, True)
+def ask_level(ward):
+    ward.post({}, path="/nothing")
+    until(lambda: rows(ward, "reason = 'route-unknown'"))
+    return "refused at the gate" in ward.log()
+
+
+@flips("log.format", "console", True, False)
+def ask_format(ward):
+    ward.call("crash", {"text": "a"})
+    line = until(lambda: [line for line in ward.log().splitlines() if "a call failed" in line])[0]
+    return line.startswith("{") and json.loads(line)["level"] == "error"
+
+
+@flips("servers.<name>.mode", "public", 401, 200)
+def ask_mode(ward):
+    return echo(ward, key="").status_code
+
+
+@flips(f"{LIMITS}read", ONCE, [200, 200], [200, 429])
+def ask_read(ward):
+    return [echo(ward, text).status_code for text in "ab"]
+
+
+@flips(f"{LIMITS}write", ONCE, [200, 200, 200], [200, 429, 200])
+def ask_write(ward):
+    return [ward.call("store", {"value": text}).status_code for text in "ab"] + [echo(ward).status_code]
+
+
+@flips(f"{LIMITS}destructive", ONCE, [200, 200, 200], [200, 429, 200])
+def ask_destructive(ward):
+    key = ward.create_key("bench", **{"class": "destructive"})
+    until(lambda: echo(ward, key=key).status_code == 200)
+    wiped = [ward.call("wipe", {"what": text}, key=key).status_code for text in "ab"]
+    return [*wiped, echo(ward, key=key).status_code]
+
+
+@flips(f"{LIMITS}discovery", ONCE, [200, 200, 200], [200, 429, 200])
+def ask_discovery(ward):
+    return [ward.modern("tools/list").status_code for _ in "ab"] + [echo(ward).status_code]
+
+
+def at_once(ward: Ward, seconds: float) -> list[int]:
+    """Two calls at the same time: their statuses, sorted."""
+    statuses = []
+
+    def work(name: str) -> None:
+        statuses.append(ward.call("work", {"name": name, "seconds": seconds}).status_code)
+
+    callers = [threading.Thread(target=work, args=(name,)) for name in "ab"]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(15)
+    return sorted(statuses)
+
+
+@flips(
+    f"{LIMITS}concurrency", 1, ["began", "began", "ended", "ended"], ["began", "ended", "began", "ended"], alone=True
+)
+def ask_concurrency(ward):
+    assert at_once(ward, 0.6) == [200, 200]
+    return [line.split()[0] for line in notes(ward)]
+
+
+@flips(f"{LIMITS}queue", 0, [200, 200], [200, 503], {f"{LIMITS}concurrency": 1})
+def ask_server_queue(ward):
+    return at_once(ward, 0.6)
+
+
+@flips(f"{LIMITS}queue_timeout_s", 0.2, [200, 200], [200, 503], {f"{LIMITS}concurrency": 1})
+def ask_queue_timeout(ward):
+    return at_once(ward, 0.8)
+
+
+@flips(f"{LIMITS}deadline_s", 0.2, "", "tool-timeout")
+def ask_deadline(ward):
+    return reason_of(ward.call("work", {"name": "a", "seconds": 0.5}))
+
+
+@flips(f"{LIMITS}repeat", ONCE, ["", ""], ["", "repeated-call"])
+def ask_repeat(ward):
+    return [reason_of(echo(ward)) for _ in "ab"]
+
+
+@flips("site.drain_s", 0.5, 200, 503, alone=True)
+def ask_drain(ward):
+    answers: list[httpx2.Response] = []
+    arguments = {"name": "a", "seconds": 2.0}
+    caller = threading.Thread(target=lambda: answers.append(ward.call("work", arguments)))
+    caller.start()
+    until(lambda: notes(ward) == ["began a"])
+    assert ward.stop() == 0
+    caller.join(10)
+    return answers[0].status_code
+
+
+@flips("site.workers", 2, 1, 2)
+def ask_workers(ward):
+    (told,) = re.findall(r"(\d) workers?\n", ward.log())
+    if told != "1":  # each leaves a snapshot of its numbers under its process id
+        until(lambda: len([*(ward.folder / ".mcpward" / "metrics").glob("*.json")]) == int(told))
+    return int(told)
+
+
+# ---- the tests ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """The site without any of the settings, asked by many."""
+    with site(tmp_path_factory.mktemp("plain")) as ward:
+        yield ward
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory):
+    """The site with all of :data:`APART`."""
+    settings = {key.replace("<name>", "bench"): FLIPS[key].value for key in APART}
+    with site(tmp_path_factory.mktemp("apart"), settings) as ward:
+        yield ward
+
+
+@pytest.mark.parametrize("key", APART)
+def test_a_setting_of_the_edge_is_seen_when_it_is_flipped(plain, apart, key):
+    assert FLIPS[key].ask(plain) == FLIPS[key].before
+    assert FLIPS[key].ask(apart) == FLIPS[key].after
+
+
+@pytest.mark.parametrize("key", [key for key in FLIPS if key not in APART])
+def test_a_setting_is_seen_when_it_is_flipped(tmp_path, plain, key):
+    flip = FLIPS[key]
+    if flip.given or flip.alone:
+        with site(tmp_path / "before", flip.given) as ward:
+            assert flip.ask(ward) == flip.before
+    else:
+        assert flip.ask(plain) == flip.before
+    with site(tmp_path / "after", flip.given | {key.replace("<name>", "bench"): flip.value}) as ward:
+        assert flip.ask(ward) == flip.after
+
+
+@flipped_here("site.listen")
+def test_listen_says_where(tmp_path):
+    with site(tmp_path) as ward:
+        assert echo(ward).status_code == 200
+        ward.stop()
+        former, ward.port = ward.port, free_port()
+        ward.base = f"http://127.0.0.1:{ward.port}"
+        write_site(ward)
+        ward.start()
+        assert echo(ward).status_code == 200
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", former), timeout=2)
+
+
+@flipped_here("site.data", "store.url")
+def test_data_and_store_say_where_things_are_kept(tmp_path):
+    with site(tmp_path / "a", {"site.data": "elsewhere"}):
+        assert {"master.key", "mcpward.db"} <= {path.name for path in (tmp_path / "a" / "elsewhere").iterdir()}
+        assert (tmp_path / "a" / "elsewhere").stat().st_mode & 0o777 == 0o700
+        assert not (tmp_path / "a" / ".mcpward").exists()
+    with site(tmp_path / "b", {"store.url": "sqlite:///records.db"}):
+        assert (tmp_path / "b" / "records.db").exists()
+        assert {path.name for path in (tmp_path / "b" / ".mcpward").iterdir()} == {"master.key"}
+
+
+@flipped_here("servers.<name>.source")
+def test_source_says_what_is_served(tmp_path):
+    text = 'from mcpward import Server\nother = Server("other")\n@other.tool\ndef only() -> str:\n    return "1"\n'
+    with site(tmp_path, {"servers.bench.source": "others.py"}, start=False) as ward:
+        (tmp_path / "others.py").write_text(text)
+        ward.start()
+        ward.key = ward.create_key("bench")
+        listed = until(lambda: ward.modern("tools/list").json().get("result"))
+        assert [tool["name"] for tool in listed["tools"]] == ["only"]
+
+
+@flipped_here("limits.counters")
+def test_counters_can_be_in_memory_alone_for_now(tmp_path):
+    with site(tmp_path, {"limits.counters": "redis://127.0.0.1"}, start=False) as ward:
+        refused = ward.cli("config", "check", check=False)
+    assert refused.returncode == 2
+    assert "limits.counters" in refused.stderr
+
+
+@flipped_here("site.behind_tls_proxy", "site.allow_unauthenticated")
+@pytest.mark.parametrize(
+    "key,given", [("site.behind_tls_proxy", {}), ("site.allow_unauthenticated", {"servers.bench.mode": "public"})]
+)
+def test_what_others_can_reach_needs_the_line_that_allows_it(tmp_path, key, given):
+    given |= {"site.listen": "0.0.0.0:9999", "site.public_url": "https://mcp.example.com"}
+    with site(tmp_path, given, start=False) as ward:
+        refused = ward.cli("serve", check=False)
+        assert refused.returncode == 2
+        assert key.partition(".")[2] in refused.stderr
+        write_site(ward, given | {key: True})
+        assert ward.cli("config", "check").returncode == 0
+
+
+def certificate(folder: Path) -> None:
+    """Write cert.pem and key.pem for 127.0.0.1."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(1).not_valid_before(now).not_valid_after(now + dt.timedelta(days=1))
+    pem = serialization.Encoding.PEM
+    (folder / "cert.pem").write_bytes(made.sign(key, hashes.SHA256()).public_bytes(pem))
+    plain = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "key.pem").write_bytes(plain)
+
+
+@flipped_here("site.tls_cert", "site.tls_key")
+def test_a_certificate_and_its_key_turn_tls_on(tmp_path):
+    certificate(tmp_path)
+    with site(tmp_path, {"site.tls_cert": "cert.pem", "site.tls_key": "key.pem"}, start=False) as ward:
+        ward.base = f"https://127.0.0.1:{ward.port}"
+        ward.start()
+        trust = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+        trust.check_hostname = False
+        with httpx2.Client(verify=trust) as client:
+            assert client.get(f"{ward.base}/healthz").json() == {"status": "ok"}
+        assert heard(ward, f"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:{ward.port}\r\n\r\n".encode()) == "closed"
+        assert re.search(rf"https://127\.0\.0\.1:{ward.port}/mcp", ward.log())
+
+
+@pytest.mark.parametrize("one", ["site.tls_cert", "site.tls_key"])
+def test_one_without_the_other_does_not_start(tmp_path, one):
+    certificate(tmp_path)
+    with site(tmp_path, {one: "cert.pem"}, start=False) as ward:
+        refused = ward.cli("serve", check=False)
+    assert refused.returncode == 2
+    assert "come together" in refused.stderr
+
+
+@pytest.mark.parametrize("key", ["site.allowed_hosts", "http.max_body", "servers.<name>.mode"])
+def test_the_environment_wins_over_the_file(tmp_path, key):
+    flip = FLIPS[key]
+    told = next(one.env for one in explain_all() if one.key == key).replace("<NAME>", "BENCH")
+    value = flip.value if isinstance(flip.value, str) else ",".join(flip.value)
+    with site(tmp_path, env={told: value}) as ward:
+        assert flip.ask(ward) == flip.after
+
+
+def test_every_setting_is_flipped():
+    known = {one.key for one in explain_all()}
+    tested = {key.replace("servers.bench.", "servers.<name>.") for key in FLIPS} | OWN
+    assert known - tested == set()
+    assert tested - known == set()
