@@ -131,7 +131,15 @@ class Pipeline:
             self.report(no.facts["error_id"], no.detail)
         if WIRE[no.reason].channel is Channel.HTTP:
             return self.render(no)
+        self._clean(no)
         return replies.refusal(no, call)
+
+    def _clean(self, no: Refusal) -> None:
+        """Two facts quote the caller: the names of its arguments and the version it asked for (attack 85)."""
+        if "requested" in no.facts:
+            no.facts["requested"] = self.sanitizer.text(no.facts["requested"])
+        for problem in no.facts.get("problems", ()):
+            problem["path"] = self.sanitizer.text(problem["path"])
 
     def _broken(self, broken: Exception, call: Call | None) -> Reply:
         known = broken.error_id if isinstance(broken, Fault) else error_id()
