@@ -80,8 +80,21 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _look(path: Path) -> None:
-    """Read-only: nothing of the file is changed, whatever is found."""
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_MS / 1000)) as file:
+    """Read-only: nothing of the file is changed, whatever is found, and nothing is left beside it."""
+    journal = path.with_name(f"{path.name}-wal")
+    if not journal.exists():  # nobody has it open: SQLite is told so, and makes no journal of its own
+        try:
+            _judge(path, "immutable=1")
+            return
+        except (Misconfigured, sqlite3.DatabaseError):
+            if not journal.exists():
+                raise
+        # Somebody has opened it meanwhile: what was seen may be the half of a write.
+    _judge(path, "mode=ro")
+
+
+def _judge(path: Path, how: str) -> None:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=BUSY_MS / 1000)) as file:
         tables = {name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not tables:
             if 0 < path.stat().st_size < _SMALLEST_PAGE:  # SQLite would take these few bytes for an empty database
