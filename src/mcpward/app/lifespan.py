@@ -1,6 +1,7 @@
 """The ASGI lifespan by which uvicorn opens and closes a worker. HTTP never comes this way: ``Connection`` takes it."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -58,6 +59,7 @@ class Lifespan:
             if started:
                 raise
             self.failure = error
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # one clear line, and it is not uvicorn's
             await send({"type": "lifespan.startup.failed"})
             return
         await send({"type": "lifespan.shutdown.complete"})
