@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from support.ward import Ward
 from support.wire import site, write_site
 
 
@@ -55,7 +54,6 @@ def newer(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.execute("INSERT INTO mcpward_schema VALUES (9999)")
         db.commit()
-        db.execute("PRAGMA journal_mode=DELETE")
 
 
 def foreign(path: Path) -> None:
@@ -157,8 +155,8 @@ def test_a_wrong_configuration_is_told_whole_with_lines_and_nearest_spellings(tm
             at = {lines[int(number) - 1].partition(" =")[0] for number in told}
             assert at >= {"lisen", "workers", "metrics_listen", "max_body", "knocks", "mode", "raed"}
             assert any("Bad_Name" in what for what in told.values())
-            assert "did you mean site.listen" in refused.stderr or "did you mean listen" in refused.stderr
-            assert "did you mean" in refused.stderr.partition("raed")[2]
+            assert "did you mean 'listen'?" in refused.stderr
+            assert "did you mean 'read'?" in refused.stderr
             assert "Traceback" not in refused.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"bench.py", "mcpward.toml"}
 

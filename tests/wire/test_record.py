@@ -103,11 +103,12 @@ def test_the_log_is_filtered_by_what_is_asked_for(ward):
 
 
 def test_the_log_for_people_has_one_line_a_record_whatever_callers_wrote(ward):
-    ward.call("no\x1b[2Jtool\nat all")
+    params = {"name": "no\x1b[2Jtool\nat all", "arguments": {}}
+    assert reason_of(Session(ward).request("tools/call", params)) == "tool-unknown"
     until(lambda: rows(ward, "reason = 'tool-unknown' AND tool LIKE '%at all%'"))
     said = ward.cli("log", "--reason", "tool-unknown").stdout
     assert "\x1b" not in said
-    assert r"no\x1b[2Jtool\nat all" in said
+    assert r"no\x1b[2Jtool\x0aat all" in said
     assert len(said.splitlines()) == 1 + len(rows(ward, "reason = 'tool-unknown'"))
 
 

@@ -105,8 +105,8 @@ def ask_allowed_origins(ward):
 
 @flips("site.trusted_proxies", ["127.0.0.0/8"], "127.0.0.1", "198.51.100.9")
 def ask_trusted_proxies(ward):
-    assert echo(ward, headers={"x-forwarded-for": "198.51.100.9"}).status_code == 200
-    return until(lambda: rows(ward, "tool = 'echo'"))[-1]["peer"]
+    assert ward.call("whoami", headers={"x-forwarded-for": "198.51.100.9"}).status_code == 200
+    return until(lambda: rows(ward, "tool = 'whoami'"))[-1]["peer"]
 
 
 @flips("site.metrics_listen", "", True, False)

@@ -40,11 +40,9 @@ def test_the_url_is_the_credential(ward):
 def test_the_secret_is_masked_wherever_the_process_speaks(ward):
     secret = rotated(ward)
     until(lambda: status(ward, secret) == 200, 1.0)
-    said = []
+    verbs, suffixes = ("GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS"), ("", "/", "?a=b", "/x", "%00")
     with ward.client() as client:
-        for verb in ("GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS"):
-            for suffix in ("", "/", "?a=b", "/x", "%00"):
-                said.append(client.request(verb, f"/mcp/{secret}{suffix}"))
+        said = [client.request(verb, f"/mcp/{secret}{suffix}") for verb in verbs for suffix in suffixes]
         said.append(client.post(f"/mcp/{secret}", content=b"{", headers={"content-type": "application/json"}))
         said.append(client.get(f"/mcp/{secret}", headers={"origin": "https://evil.example"}))
         said.append(client.get(f"/mcp/{secret}", headers={"host": "evil.example"}))
