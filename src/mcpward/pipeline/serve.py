@@ -93,7 +93,7 @@ class Pipeline:
                     reply = self.protocol.answer(call)
             except Refusal as no:
                 reply = self._refused(no, call, arrival)
-            except Exception as broken:  # our bug or an outage: told nobody but the log
+            except Exception as broken:  # noqa: BLE001  # our bug or an outage: told nobody but the log
                 reply = self._broken(broken, call)
             trail.answered(reply, is_error)
             return reply

@@ -31,9 +31,9 @@ class Protocol:
         self._servers = dict(servers)
         self._bounds = bounds
         self._introductions = {name: reply.introduction(server) for name, server in servers.items()}
-        self._methods = {
-            (name, era): table(server, era) for name, server in servers.items() for era in (Era.LEGACY, Era.MODERN)
-        }
+        # One table for each era, not one for both: an Enum as a key is hashed in Python.
+        self._legacy = {name: table(server, Era.LEGACY) for name, server in servers.items()}
+        self._modern = {name: table(server, Era.MODERN) for name, server in servers.items()}
 
     def read(self, arrival: Arrival, principal: Principal) -> Call:
         """Give the call that an arrival makes.
@@ -115,7 +115,7 @@ class Protocol:
     ) -> Call:
         method, params = message.method, message.params
         is_modern = era is Era.MODERN
-        kind = self._methods[arrival.server, era].get(method)
+        kind = (self._modern if is_modern else self._legacy)[arrival.server].get(method)
         name = target(method, params) if kind is not None else None
         require_agreement(arrival, method, name, demanded=is_modern)
         declared = meta.capabilities(said) if is_modern else _NO_META

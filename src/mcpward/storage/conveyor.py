@@ -1,7 +1,7 @@
 """Rows by the batch into SQLite, one hop to a thread for each batch.
 
-The asynchronous driver hops for every statement, and SQLAlchemy looks at every batch anew: together that costs more than
-SQLite itself. Here a thread of its own holds one connection and does a whole transaction at once.
+The asynchronous driver hops for every statement, and SQLAlchemy looks at every batch anew: together that costs more
+than SQLite itself. Here a thread of its own holds one connection and does a whole transaction at once.
 
 Many rows go into one statement. The driver lets go of the interpreter's lock at every step of SQLite and has to win it
 back from a busy event loop: row by row, a saturated server would write a few hundred records a second.
@@ -85,4 +85,4 @@ class Conveyor:
 @cache
 def _insert(table: str, columns: tuple[str, ...], size: int) -> str:
     row = f"({', '.join('?' * len(columns))})"
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * size)}"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * size)}"  # noqa: S608  # our own names

@@ -4,6 +4,7 @@ Rows are plain mappings with the names of :data:`COLUMNS`; what is missing in on
 """
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from msgspec import Struct
@@ -36,6 +37,17 @@ class TrafficFilter(Struct, frozen=True, kw_only=True):
     newest_first: bool = True
 
 
+_all_columns: Final = itemgetter(*COLUMNS)
+
+
+def _values(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    try:
+        values: tuple[Any, ...] = _all_columns(row)
+    except KeyError:
+        return tuple(map(row.get, COLUMNS))
+    return values
+
+
 class TrafficTable:
     """Fits ``traffic.writer``'s port for records."""
 
@@ -45,7 +57,7 @@ class TrafficTable:
     async def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Keep a batch, all of it or nothing."""
         if rows:
-            await self._lanes.put(TRAFFIC, COLUMNS, [tuple(map(row.get, COLUMNS)) for row in rows])
+            await self._lanes.put(TRAFFIC, COLUMNS, [_values(row) for row in rows])
 
     async def append_intent(self, row: Mapping[str, Any]) -> None:
         """Keep one record; it is on the disk when the call returns."""

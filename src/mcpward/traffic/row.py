@@ -30,6 +30,7 @@ class Rows:
 
     def of(self, record: Record) -> Row:
         """Give the row of one record."""
+        # ``_value_`` and not ``value``, which is a property in Python and costs as much as a column.
         who = record.principal
         era = record.era
         return {
@@ -38,15 +39,15 @@ class Rows:
             "server": record.server,
             "method": text(record.method),
             "tool": self._name(record),
-            "era": None if era is None else era.value,
+            "era": None if era is None else era._value_,
             "version": record.version or None,
-            "way": None if who is None else who.way.value,
+            "way": None if who is None else who.way._value_,
             "principal": None if who is None else text(who.key),
             "client": None if who is None else text(who.client) or None,
             "key_id": None if who is None else who.key_id,
             "peer": record.peer,
             "phase": record.phase,
-            "outcome": record.outcome.value,
+            "outcome": record.outcome._value_,
             "reason": record.reason,
             "error_id": record.error_id,
             "status": record.status,
