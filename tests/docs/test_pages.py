@@ -14,6 +14,7 @@ LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
 SYMBOL = re.compile(r"`([a-z_]+/[a-z_/]+\.py)(?::([A-Za-z_.]+))?`")
 TEST_FILE = re.compile(r"`(tests/[a-z_/]+\.py)`")
 ATTACK_ROW = re.compile(r"^\| ([\d, ]+) \| (.+) \|$", re.MULTILINE)
+NAMED = re.compile(r"^def test_attack_(\d+)_", re.MULTILINE)
 CITED = re.compile(r"[Aa]ttacks? (\d+(?:-\d+)?(?:(?:, | and |, and )\d+(?:-\d+)?)*)")
 
 
@@ -31,9 +32,10 @@ def names_of(path: Path) -> set[str]:
 
 @cache
 def attacks_cited_by(path: Path) -> set[int]:
-    """The numbers that a test file says it covers: in a sentence (`attacks N-M and K`)."""
-    numbers: set[int] = set()
-    for citation in CITED.finditer(path.read_text(encoding="utf-8")):
+    """The numbers that a test file says it covers: in a test's name, or in a sentence (`attacks N-M and K`)."""
+    text = path.read_text(encoding="utf-8")
+    numbers = {int(number) for number in NAMED.findall(text)}
+    for citation in CITED.finditer(text):
         for first, last in re.findall(r"(\d+)(?:-(\d+))?", citation[1]):
             numbers |= set(range(int(first), int(last or first) + 1))
     return numbers

@@ -1,0 +1,23 @@
+"""Each attack that the first foundation must stand has a test that is named by its number."""
+
+import re
+
+import pytest
+
+from support.sources import ROOT
+
+NAMED = re.compile(r"^\s*(?:async )?def test_attack_(\d+)_[a-z]", re.MULTILINE)
+#: attacks: keys and URLs, transport, messages, arguments, output, limits, records, stops.
+ATTACKS = (
+    *range(33, 47), *range(49, 63), 66, 67, 73, 76, 77, *range(82, 87), 102, 103, *range(105, 109), 110, 113,
+)  # fmt: skip
+
+
+def named() -> set[int]:
+    texts = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("*/**/test_*.py") if "node_modules" not in path.parts)
+    return {int(number) for text in texts for number in NAMED.findall(text)}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_has_a_test_that_is_named_by_its_number(attack: int):
+    assert attack in named()
