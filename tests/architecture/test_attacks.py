@@ -14,7 +14,11 @@ ATTACKS = (
 
 
 def named() -> set[int]:
-    texts = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("*/**/test_*.py") if "node_modules" not in path.parts)
+    texts = (
+        path.read_text(encoding="utf-8")
+        for path in (ROOT / "tests").glob("*/**/test_*.py")
+        if "node_modules" not in path.parts
+    )
     return {int(number) for text in texts for number in NAMED.findall(text)}
 
 

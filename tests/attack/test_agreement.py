@@ -50,7 +50,9 @@ MISMATCHES = {
 
 
 @pytest.mark.parametrize("mismatch", MISMATCHES)
-def test_attack_59_headers_that_say_something_else_than_the_body_are_refused_and_nothing_runs(ward: Ward, mismatch: str):
+def test_attack_59_headers_that_say_something_else_than_the_body_are_refused_and_nothing_runs(
+    ward: Ward, mismatch: str
+):
     """Before policy and tool: the key may not even use the tool that is named, and is told of the headers."""
     body, headers = modern_request("tools/call", {"name": "wipe", "arguments": {"what": mismatch}}, name="wipe", id=59)
     headers = {name: value for name, value in (headers | MISMATCHES[mismatch]).items() if value is not None}
@@ -183,8 +185,13 @@ def test_attack_61_changed_and_made_up_session_ids_are_never_a_hit(ward: Ward):
     headers = [("Authorization", f"Bearer {ward.key}"), ("Content-Type", "application/json"), ("Accept", ACCEPT)]
     with connect(ward.port) as wire:
         for guess in guesses:
-            data = request(ward.port, "POST", "/mcp", [*headers, ("Mcp-Session-Id", guess)],
-                           b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}')  # fmt: skip
+            data = request(
+                ward.port,
+                "POST",
+                "/mcp",
+                [*headers, ("Mcp-Session-Id", guess)],
+                b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}',
+            )
             wire.sendall(data)
             received = b""
             while not (found := parse(received)[0]):
@@ -217,7 +224,9 @@ def test_attack_62_one_id_in_parallel_and_a_number_beside_its_text_get_their_own
     """Trap T22: ``1`` and ``"1"`` are two ids."""
 
     async def one(client: httpx2.AsyncClient, id: int | str, at: int) -> bool:
-        body, headers = modern_request("tools/call", {"name": "echo", "arguments": {"text": f"{at}"}}, name="echo", id=id)
+        body, headers = modern_request(
+            "tools/call", {"name": "echo", "arguments": {"text": f"{at}"}}, name="echo", id=id
+        )
         headers |= {"content-type": "application/json", "accept": ACCEPT} | bearer(ward.key)
         response = await client.post("/mcp", content=json.dumps(body).encode(), headers=headers)
         answer = response.json()
@@ -240,5 +249,3 @@ def test_attack_62_a_replayed_destructive_call_is_charged_and_recorded_again(tmp
         done = [record for record in ward.records() if record["tool"] == "wipe" and record["status"] == 200]
         assert len(done) == 3
         assert (tmp_path / "site" / "wiped.txt").read_text() == "x\n" * 3
-
-

@@ -110,10 +110,27 @@ def test_attack_35_a_key_with_a_wrong_checksum_is_refused_without_a_wait_for_the
 
 @pytest.mark.parametrize(
     "key",
-    ["", " ", "sk-mcpward-", "x" * 511, "sk-mcpward-" + "A" * 61, a_key(secret="A" * 42), a_key(secret="A" * 44),
-     a_key()[:-1], a_key() + "A", a_key().lower(), a_key(id="' OR 1=1 -- "), a_key(id="../../../etc"), a_key(id="\u00e9" * 12),
-     "null", "undefined", "true", "{}", "*"],
-)  # fmt: skip
+    [
+        "",
+        " ",
+        "sk-mcpward-",
+        "x" * 511,
+        "sk-mcpward-" + "A" * 61,
+        a_key(secret="A" * 42),
+        a_key(secret="A" * 44),
+        a_key()[:-1],
+        a_key() + "A",
+        a_key().lower(),
+        a_key(id="' OR 1=1 -- "),
+        a_key(id="../../../etc"),
+        a_key(id="\u00e9" * 12),
+        "null",
+        "undefined",
+        "true",
+        "{}",
+        "*",
+    ],
+)
 def test_attack_35_no_made_up_key_gets_in_and_all_are_told_the_same(ward: Ward, key: str):
     said = []
     for text in (key, a_key()):
@@ -148,7 +165,9 @@ def test_attack_36_a_revoked_key_is_refused_within_a_second_by_every_worker(tmp_
 
 
 def call_bytes(ward: Ward, key: str, path: str = "/mcp", tool: str = "echo", id: int = 1, **arguments: object) -> bytes:
-    body, headers = modern_request("tools/call", {"name": tool, "arguments": arguments or {"text": "x"}}, name=tool, id=id)
+    body, headers = modern_request(
+        "tools/call", {"name": tool, "arguments": arguments or {"text": "x"}}, name=tool, id=id
+    )
     headers |= {"content-type": "application/json", "accept": ACCEPT, "authorization": f"Bearer {key}"}
     return request(ward.port, "POST", path, list(headers.items()), json.dumps(body).encode())
 
@@ -188,7 +207,9 @@ def test_attack_37_a_key_of_one_server_is_an_unknown_key_at_all_others(street):
 def test_attack_40_the_eleventh_wrong_key_in_a_minute_gets_429_and_is_on_record(tmp_path):
     limits = '[limits]\nknocks = "10/minute"\narrivals = "1000000/minute"\n'
     with serving(tmp_path / "site", limits) as ward:
-        heard = [talk(ward.port, shown(ward.port, a_key(secret=f"{n:043d}")), quiet_s=0.01).answers[0] for n in range(30)]
+        heard = [
+            talk(ward.port, shown(ward.port, a_key(secret=f"{n:043d}")), quiet_s=0.01).answers[0] for n in range(30)
+        ]
         assert Counter(answer.status for answer in heard) == {401: 10, 429: 20}
         assert [answer.status for answer in heard[:10]] == [401] * 10
         assert all(0 < int(answer.headers["retry-after"]) <= 60 for answer in heard[10:])

@@ -195,8 +195,14 @@ class Caller:
         body, _ = modern_request(method, params)
         body["params"]["_meta"] |= meta or {}
         label = f"=?base64?{base64.b64encode(name.encode()).decode()}?="
-        headers = [("Content-Type", "application/json"), ("Accept", ACCEPT), ("MCP-Protocol-Version", VERSION),
-                   ("Authorization", f"Bearer {self.ward.key}"), ("Mcp-Method", method), ("Mcp-Name", label)]  # fmt: skip
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Accept", ACCEPT),
+            ("MCP-Protocol-Version", VERSION),
+            ("Authorization", f"Bearer {self.ward.key}"),
+            ("Mcp-Method", method),
+            ("Mcp-Name", label),
+        ]
         self.wire.sendall(request(self.ward.port, "POST", "/mcp", headers, json.dumps(body).encode()))
         received = b""
         while not parse(received)[0]:
@@ -264,10 +270,19 @@ def test_attack_85_a_canary_that_a_caller_sends_is_kept_nowhere(caged: Ward):
             assert not leaks(caller.ask(canary.value, "x", {}), [canary]) or at % 2
             plain = canary.value.encode("ascii", "ignore").decode().replace("\n", "")
             target = "/" + quote(canary.value, safe="")
-            for headers in ([("Authorization", f"Bearer {plain}")], [("X-API-Key", plain)], [("User-Agent", plain)],
-                            [("Mcp-Session-Id", plain)], [("Cookie", plain)], [("Host", plain)], [("Origin", plain)]):  # fmt: skip
+            for headers in (
+                [("Authorization", f"Bearer {plain}")],
+                [("X-API-Key", plain)],
+                [("User-Agent", plain)],
+                [("Mcp-Session-Id", plain)],
+                [("Cookie", plain)],
+                [("Host", plain)],
+                [("Origin", plain)],
+            ):
                 for path in (target, "/mcp", f"/mcp?token={quote(canary.value, safe='')}"):
-                    data = request(port, "POST", path, [*headers, ("Content-Type", "application/json"), ("Accept", ACCEPT)], b"{}")
+                    data = request(
+                        port, "POST", path, [*headers, ("Content-Type", "application/json"), ("Accept", ACCEPT)], b"{}"
+                    )
                     if path == target or at % 25 == 0:
                         assert not leaks(talk(port, data, quiet_s=0.001).received, [canary])
 

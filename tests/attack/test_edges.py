@@ -105,12 +105,29 @@ def test_attack_50_a_key_for_one_network_is_not_opened_by_a_forged_address(tmp_p
 
 @pytest.mark.parametrize(
     "content_type",
-    ["text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "application/xml", "",
-     "application/json; charset=utf-16", "application/json; charset=utf-7", "application/json; charset=iso-8859-1",
-     "application/jsonx", "application/json-rpc", "text/json", "application/json, text/plain", "*/*", "application/*",
-     "text/plain; application/json", "application/json; charset=utf-8; charset=utf-7", "application/json;\tboundary=x",
-     "application/json\0", "application/vnd.api+json", None],
-)  # fmt: skip
+    [
+        "text/plain",
+        "multipart/form-data; boundary=x",
+        "application/x-www-form-urlencoded",
+        "application/xml",
+        "",
+        "application/json; charset=utf-16",
+        "application/json; charset=utf-7",
+        "application/json; charset=iso-8859-1",
+        "application/jsonx",
+        "application/json-rpc",
+        "text/json",
+        "application/json, text/plain",
+        "*/*",
+        "application/*",
+        "text/plain; application/json",
+        "application/json; charset=utf-8; charset=utf-7",
+        "application/json;\tboundary=x",
+        "application/json\0",
+        "application/vnd.api+json",
+        None,
+    ],
+)
 def test_attack_51_a_body_of_another_media_type_is_refused_before_it_is_read(ward: Ward, content_type: str | None):
     headers, body = call_headers(ward, content_type)
     heard = talk(ward.port, request(ward.port, "POST", "/mcp", headers, body))
@@ -147,11 +164,7 @@ def test_attack_51_another_encoding_under_the_right_name_is_no_json(ward: Ward, 
 # ---- 52: verbs --------------------------------------------------------------------------------------------------------
 
 #: Every verb that the parser knows, and some that nobody does.
-VERBS = (
-    "GET HEAD POST PUT PATCH DELETE OPTIONS TRACE COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND REBIND "
-    "UNBIND ACL REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PURGE MKCALENDAR LINK UNLINK "
-    "SOURCE QUERY"
-).split()
+VERBS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "COPY", "LOCK", "MKCOL", "MOVE", "PROPFIND", "PROPPATCH", "SEARCH", "UNLOCK", "BIND", "REBIND", "UNBIND", "ACL", "REPORT", "MKACTIVITY", "CHECKOUT", "MERGE", "M-SEARCH", "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE", "PURGE", "MKCALENDAR", "LINK", "UNLINK", "SOURCE", "QUERY"]
 #: verb → status, for a request without body and credential; all others are 405 at known places and 404 elsewhere.
 TABLE = {
     "/mcp": {"POST": 415, "DELETE": 401},
@@ -159,8 +172,20 @@ TABLE = {
     "/readyz": {"GET": 200, "HEAD": 200},
 }
 KNOWN = tuple(TABLE)
-UNKNOWN = ("/", "/metrics", "/admin", "/register", "/.well-known/oauth-authorization-server", "/mcp/", "/sse", "/token",
-           "/.well-known/oauth-protected-resource/mcp", "/.well-known/openid-configuration", "/docs", "/openapi.json")  # fmt: skip
+UNKNOWN = (
+    "/",
+    "/metrics",
+    "/admin",
+    "/register",
+    "/.well-known/oauth-authorization-server",
+    "/mcp/",
+    "/sse",
+    "/token",
+    "/.well-known/oauth-protected-resource/mcp",
+    "/.well-known/openid-configuration",
+    "/docs",
+    "/openapi.json",
+)
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -170,7 +195,9 @@ def test_attack_52_every_verb_on_every_path_gets_what_the_table_says(ward: Ward,
         wanted = TABLE[path].get(verb, 405) if path in TABLE else 404
         assert heard.statuses == [wanted], path
         if wanted == 405:
-            assert heard.answers[0].headers["allow"] == ", ".join(sorted(TABLE[path]) if path != "/mcp" else ("DELETE", "POST"))
+            assert heard.answers[0].headers["allow"] == ", ".join(
+                sorted(TABLE[path]) if path != "/mcp" else ("DELETE", "POST")
+            )
         assert leak_in(heard.received) is None
 
 
@@ -201,11 +228,43 @@ def test_attack_52_a_trace_gives_nothing_of_the_request_back(ward: Ward):
 
 @pytest.mark.parametrize(
     "path",
-    ["/mcp/../admin", "/mcp/..", "//mcp", "/mcp//", "/%6dcp", "/mcp%2f", "/%2e%2e/mcp", "/./mcp", "/mcp;x", "/mcp;jsessionid=1",
-     "/mcp/", "/MCP", "/mcp%00", "/mcp%20", "/mcp\\", "/mcp/%2e%2e/healthz", "/healthz/../mcp", "/mcp.json", "/mcp%3f",
-     "/mcp%23", "/x/../mcp", "/..;/mcp", "/mcp/..;/healthz", "/mcp%c0%ae", "/m%63p", "/mcp#", "/\u00edmcp", "/mcp/%252e",
-     "/demo/mcp", "/healthz/", "/healthz%2f", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/static/..%2f..%2fetc"],
-)  # fmt: skip
+    [
+        "/mcp/../admin",
+        "/mcp/..",
+        "//mcp",
+        "/mcp//",
+        "/%6dcp",
+        "/mcp%2f",
+        "/%2e%2e/mcp",
+        "/./mcp",
+        "/mcp;x",
+        "/mcp;jsessionid=1",
+        "/mcp/",
+        "/MCP",
+        "/mcp%00",
+        "/mcp%20",
+        "/mcp\\",
+        "/mcp/%2e%2e/healthz",
+        "/healthz/../mcp",
+        "/mcp.json",
+        "/mcp%3f",
+        "/mcp%23",
+        "/x/../mcp",
+        "/..;/mcp",
+        "/mcp/..;/healthz",
+        "/mcp%c0%ae",
+        "/m%63p",
+        "/mcp#",
+        "/\u00edmcp",
+        "/mcp/%252e",
+        "/demo/mcp",
+        "/healthz/",
+        "/healthz%2f",
+        "/../../etc/passwd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/static/..%2f..%2fetc",
+    ],
+)
 def test_attack_53_a_variant_of_a_path_is_another_path_and_there_is_none(ward: Ward, path: str):
     headers, body = call_headers(ward, "application/json")
     for verb in ("POST", "GET"):

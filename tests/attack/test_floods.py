@@ -127,13 +127,18 @@ def test_attack_49_a_chunked_body_over_the_limit_is_refused_on_the_way(ward: War
 
 
 def test_attack_49_a_body_of_just_the_limit_is_read(ward: Ward):
-    heard = talk(ward.port, request(ward.port, "POST", "/mcp", [*JSON, ("Authorization", f"Bearer {ward.key}")],
-                                    b" " * (4 << 20)), wait_s=5)  # fmt: skip
+    heard = talk(
+        ward.port,
+        request(ward.port, "POST", "/mcp", [*JSON, ("Authorization", f"Bearer {ward.key}")], b" " * (4 << 20)),
+        wait_s=5,
+    )
     assert heard.statuses == [400]
     assert heard.answers[0].json()["error"]["code"] == -32700
 
 
-@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "x-gzip", "GZIP", "identity, gzip", "gzip, identity"])
+@pytest.mark.parametrize(
+    "coding", ["gzip", "deflate", "br", "zstd", "x-gzip", "GZIP", "identity, gzip", "gzip, identity"]
+)
 def test_attack_49_a_compressed_body_is_refused_and_never_unpacked(ward: Ward, coding: str):
     """Source: CWE-409. The bomb here unpacks to 100 MB."""
     before = memory_kib(ward)

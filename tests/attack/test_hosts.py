@@ -78,9 +78,20 @@ def test_attack_41_no_host_line_is_refused(ward: Ward):
 
 @pytest.mark.parametrize(
     "target",
-    ["http://127.0.0.1:{port}/healthz", "http://evil.example/healthz", "//evil.example/healthz", "*", "healthz",
-     "https://127.0.0.1:{port}/mcp", "127.0.0.1:{port}", "HTTP://127.0.0.1:{port}/mcp", "\\healthz", "?", "#/healthz"],
-)  # fmt: skip
+    [
+        "http://127.0.0.1:{port}/healthz",
+        "http://evil.example/healthz",
+        "//evil.example/healthz",
+        "*",
+        "healthz",
+        "https://127.0.0.1:{port}/mcp",
+        "127.0.0.1:{port}",
+        "HTTP://127.0.0.1:{port}/mcp",
+        "\\healthz",
+        "?",
+        "#/healthz",
+    ],
+)
 def test_attack_41_a_target_that_is_no_plain_path_reaches_nothing(ward: Ward, target: str):
     """Absolute-form and its kin name a host of their own beside the Host line."""
     for verb in ("GET", "POST", "OPTIONS"):
@@ -102,11 +113,26 @@ def test_attack_41_the_metrics_listener_checks_its_host_as_well(ward: Ward):
 
 
 ORIGINS = (
-    "http://evil.example", "https://evil.example", "null", "http://", "https:", "file://", "http://127.0.0.1:{port}",
-    "http://localhost:{port}", "chrome-extension://abcdef", "http://127.0.0.1:{port}.evil.example", "", " ",
-    "https://app.example.evil.example", "https://evil.example#https://app.example", "https://app.example:444",
-    "http://app.example", "https://app.example/", "https://app.example, https://evil.example", "HTTPS://APP.EXAMPLE.",
-)  # fmt: skip
+    "http://evil.example",
+    "https://evil.example",
+    "null",
+    "http://",
+    "https:",
+    "file://",
+    "http://127.0.0.1:{port}",
+    "http://localhost:{port}",
+    "chrome-extension://abcdef",
+    "http://127.0.0.1:{port}.evil.example",
+    "",
+    " ",
+    "https://app.example.evil.example",
+    "https://evil.example#https://app.example",
+    "https://app.example:444",
+    "http://app.example",
+    "https://app.example/",
+    "https://app.example, https://evil.example",
+    "HTTPS://APP.EXAMPLE.",
+)
 
 
 @pytest.mark.parametrize("origin", ORIGINS)

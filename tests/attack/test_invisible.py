@@ -25,11 +25,16 @@ SMUGGLED = {
 
 def unseen(text: str) -> list[str]:
     return [
-        f"U+{ord(char):04X}" for char in text
-        if (ord(char) < 32 and char not in "\t\n\r") or 0x7F <= ord(char) < 0xA0 or 0xE0000 <= ord(char) <= 0xE0FFF
-        or 0x200B <= ord(char) <= 0x200F or 0x202A <= ord(char) <= 0x202E or 0x2060 <= ord(char) <= 0x206F
+        f"U+{ord(char):04X}"
+        for char in text
+        if (ord(char) < 32 and char not in "\t\n\r")
+        or 0x7F <= ord(char) < 0xA0
+        or 0xE0000 <= ord(char) <= 0xE0FFF
+        or 0x200B <= ord(char) <= 0x200F
+        or 0x202A <= ord(char) <= 0x202E
+        or 0x2060 <= ord(char) <= 0x206F
         or char in "\u00ad\ufeff\u3164\u115f\u1160\uffa0"
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("kind", SMUGGLED)
@@ -48,6 +53,8 @@ def test_attack_84_nothing_unseen_is_in_a_tool_s_answer(ward: Ward, kind: str):
     assert not unseen(prompt.json()["result"]["messages"][0]["content"]["text"])
 
 
-@pytest.mark.parametrize("text", ["naïve café", "日本語", "👩‍👩‍👧", "می‌خواهم", "line\nline\ttab\r\n", "±∞≠", "🏴", "Ω≈ç"])
+@pytest.mark.parametrize(
+    "text", ["naïve café", "日本語", "👩‍👩‍👧", "می‌خواهم", "line\nline\ttab\r\n", "±∞≠", "🏴", "Ω≈ç"]
+)
 def test_attack_84_what_people_do_see_is_left_as_it_is(ward: Ward, text: str):
     assert text_of(ward.call("echo", {"text": text})) == text

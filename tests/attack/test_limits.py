@@ -195,10 +195,15 @@ def test_attack_107_nothing_that_a_caller_says_about_itself_opens_another_bucket
         passed = 0
         for at in range(20):
             made_up = (
-                ("X-Forwarded-For", f"198.51.100.{at}"), ("X-Real-IP", f"198.51.100.{at}"), ("User-Agent", f"agent {at}"),
-                ("Mcp-Session-Id", f"session{at}"), ("Cookie", f"id={at}"), ("X-User", f"{at}"), ("Forwarded", f"for=1.1.1.{at}"),
+                ("X-Forwarded-For", f"198.51.100.{at}"),
+                ("X-Real-IP", f"198.51.100.{at}"),
+                ("User-Agent", f"agent {at}"),
+                ("Mcp-Session-Id", f"session{at}"),
+                ("Cookie", f"id={at}"),
+                ("X-User", f"{at}"),
+                ("Forwarded", f"for=1.1.1.{at}"),
                 ("traceparent", f"00-{at:032x}-{at:016x}-01"),
-            )  # fmt: skip
+            )
             with connect(ward.port) as wire:  # and each on a connection of its own
                 passed += status_of(wire, call_bytes(ward.port, keys[0], at, made_up)) == 200
         assert passed == 5

@@ -33,8 +33,13 @@ class Line:
         self.wire.close()
 
     def post(self, body: bytes, method: str = "tools/call", name: str | None = "echo"):
-        headers = [("Content-Type", "application/json"), ("Accept", ACCEPT), ("MCP-Protocol-Version", VERSION),
-                   ("Authorization", f"Bearer {self.ward.key}"), ("Mcp-Method", method)]  # fmt: skip
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Accept", ACCEPT),
+            ("MCP-Protocol-Version", VERSION),
+            ("Authorization", f"Bearer {self.ward.key}"),
+            ("Mcp-Method", method),
+        ]
         if name is not None:
             headers.append(("Mcp-Name", name))
         started = time.monotonic()
@@ -50,7 +55,9 @@ class Line:
 
 
 def suite(corpora: Path) -> dict[str, bytes]:
-    return {name: base64.b64decode(text) for name, text in json.loads((corpora / "json_parsing.json").read_text()).items()}
+    return {
+        name: base64.b64decode(text) for name, text in json.loads((corpora / "json_parsing.json").read_text()).items()
+    }
 
 
 def around(text: bytes, place: str) -> bytes:
@@ -69,7 +76,9 @@ def around(text: bytes, place: str) -> bytes:
 
 
 @pytest.mark.parametrize("place", ["the body", "arguments", "an argument", "id", "meta"])
-def test_attack_54_no_text_of_the_json_suite_is_read_in_two_ways(ward: Ward, corpora: Path, place: str, record_property):
+def test_attack_54_no_text_of_the_json_suite_is_read_in_two_ways(
+    ward: Ward, corpora: Path, place: str, record_property
+):
     """Every ``n_`` is 400 and -32700; ``y_`` is never (but for repeated names, attack 56); ``i_`` never breaks."""
     statuses: Counter[int] = Counter()
     texts = suite(corpora)
@@ -158,7 +167,9 @@ def test_attack_55_a_string_of_four_megabytes_is_a_body_too_large_or_an_argument
 )
 def test_attack_56_a_name_that_comes_twice_is_refused_whichever_copy_is_harmless(ward: Ward, twin: tuple[str, str]):
     """Source: CVE-2026-27896."""
-    body = json.dumps(modern_request("tools/call", {"name": "echo", "arguments": {"text": "x"}})[0], separators=(",", ":"))
+    body = json.dumps(
+        modern_request("tools/call", {"name": "echo", "arguments": {"text": "x"}})[0], separators=(",", ":")
+    )
     assert twin[0] in body
     with Line(ward) as line:
         assert line.post(body.encode()).status == 200
@@ -184,8 +195,26 @@ def test_attack_57_a_batch_is_refused_whole_in_every_revision(ward: Ward, count:
 
 
 GOOD_IDS = ["0", "-1", "9007199254740991", "-9007199254740991", '"a"', '""', '"1"', '"%s"' % ("x" * 256), '"\\u0000"']
-BAD_IDS = ["null", "1.0", "1.5", "true", "false", "{}", "[]", "[1]", '{"a":1}', "1e400", "1e2", "9007199254740992",
-           "-9007199254740992", "18446744073709551616", "1" * 400, '"%s"' % ("x" * 257), "-0.0", "1E0"]  # fmt: skip
+BAD_IDS = [
+    "null",
+    "1.0",
+    "1.5",
+    "true",
+    "false",
+    "{}",
+    "[]",
+    "[1]",
+    '{"a":1}',
+    "1e400",
+    "1e2",
+    "9007199254740992",
+    "-9007199254740992",
+    "18446744073709551616",
+    "1" * 400,
+    '"%s"' % ("x" * 257),
+    "-0.0",
+    "1E0",
+]
 
 
 @pytest.mark.parametrize("id", [*GOOD_IDS, *BAD_IDS], ids=lambda text: text[:24])

@@ -15,10 +15,24 @@ from support.raw import request, talk
 from support.ward import ACCEPT, Ward, modern_request, serving, text_of
 
 HOSTILE = [
-    '\n{"reason":"forged"}', "\r\nforged line", "\x1b[2J\x1b[1;31mforged", "\x1b]0;forged\x07", "\x9b31mforged", "\0forged",
-    '","outcome":"forged', '\\","forged":"', "\u2028forged\u2029", "\u202eforged", "\x85forged", "\x08\x08forged", "%0aforged",
-    "\U000e0041forged", "forged\ud7ff", "{forged}", "'; DROP TABLE traffic; --",
-]  # fmt: skip
+    '\n{"reason":"forged"}',
+    "\r\nforged line",
+    "\x1b[2J\x1b[1;31mforged",
+    "\x1b]0;forged\x07",
+    "\x9b31mforged",
+    "\0forged",
+    '","outcome":"forged',
+    '\\","forged":"',
+    "\u2028forged\u2029",
+    "\u202eforged",
+    "\x85forged",
+    "\x08\x08forged",
+    "%0aforged",
+    "\U000e0041forged",
+    "forged\ud7ff",
+    "{forged}",
+    "'; DROP TABLE traffic; --",
+]
 UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -33,21 +47,41 @@ def provoke(ward: Ward) -> int:
             modern_request("tools/call", {"name": "crash", "arguments": {"text": text}}, name="crash")[0],
             {"jsonrpc": "2.0", "id": text, "method": f"tools/{text}"},
             {"jsonrpc": "2.0", "method": f"notifications/{text}", "params": {"_meta": meta}},
-            {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": text, "capabilities": {},
-             "clientInfo": {"name": text, "version": text}}},
-            {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta | {
-                "io.modelcontextprotocol/clientInfo": {"name": text, "version": text}, "traceparent": text}}},
-        ]  # fmt: skip
+            {
+                "jsonrpc": "2.0",
+                "id": 1,
+                "method": "initialize",
+                "params": {"protocolVersion": text, "capabilities": {}, "clientInfo": {"name": text, "version": text}},
+            },
+            {
+                "jsonrpc": "2.0",
+                "id": 1,
+                "method": "tools/list",
+                "params": {
+                    "_meta": meta
+                    | {"io.modelcontextprotocol/clientInfo": {"name": text, "version": text}, "traceparent": text}
+                },
+            },
+        ]
         for body in bodies:
             name = str(body.get("params", {}).get("name", ""))
-            headers = {"authorization": f"Bearer {ward.key}", "mcp-protocol-version": "2026-07-28", "mcp-method": body["method"]}
+            headers = {
+                "authorization": f"Bearer {ward.key}",
+                "mcp-protocol-version": "2026-07-28",
+                "mcp-method": body["method"],
+            }
             if name in ("echo", "crash"):
                 headers["mcp-name"] = name
             headers = {key: value for key, value in headers.items() if value.isascii() and value.isprintable()}
             assert ward.post(body, headers=headers).status_code < 500
             sent += 1
         raw = "".join(char for char in text if char not in "\r\n\0").encode().decode("latin-1")
-        for headers in ([("User-Agent", raw)], [("Authorization", f"Bearer {raw}")], [("Host", raw)], [("traceparent", raw)]):
+        for headers in (
+            [("User-Agent", raw)],
+            [("Authorization", f"Bearer {raw}")],
+            [("Host", raw)],
+            [("traceparent", raw)],
+        ):
             talk(ward.port, request(ward.port, "POST", f"/{raw}".replace(" ", "+"), headers, b"{}"), quiet_s=0.005)
             sent += 1
     return sent
@@ -118,8 +152,14 @@ def test_attack_113_no_acknowledged_call_is_without_its_record_when_stopped_unde
             with ward.client() as client:
                 for at in range(2000):
                     what = f"{number}-{at}"
-                    body, headers = modern_request("tools/call", {"name": "wipe", "arguments": {"what": what}}, name="wipe")
-                    headers |= {"content-type": "application/json", "accept": ACCEPT, "authorization": f"Bearer {ward.key}"}
+                    body, headers = modern_request(
+                        "tools/call", {"name": "wipe", "arguments": {"what": what}}, name="wipe"
+                    )
+                    headers |= {
+                        "content-type": "application/json",
+                        "accept": ACCEPT,
+                        "authorization": f"Bearer {ward.key}",
+                    }
                     try:
                         if client.post("/mcp", content=json.dumps(body).encode(), headers=headers).status_code == 200:
                             acknowledged.append(what)
@@ -155,5 +195,3 @@ def test_attack_113_a_call_that_outlives_the_drain_is_cut_and_told_so(tmp_path):
         assert time.monotonic() - started < 8
         assert answers == [503]
         assert [record["outcome"] for record in ward.records() if record["tool"] == "wait"] == ["cancelled"]
-
-

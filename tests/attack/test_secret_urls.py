@@ -34,12 +34,16 @@ def test_attack_38_the_secret_has_more_than_128_bits_and_opens_the_door(street):
 
 
 def test_attack_38_two_urls_have_nothing_in_common(street):
-    more = [street.ward.cli("url", "rotate", "--server", "hidden", "--grace", "1h").stdout.strip()[-48:] for _ in range(3)]
+    more = [
+        street.ward.cli("url", "rotate", "--server", "hidden", "--grace", "1h").stdout.strip()[-48:] for _ in range(3)
+    ]
     secrets = [street.secret, *more]
     assert len({secret[at : at + 6] for secret in secrets for at in range(43)}) == 43 * 4
     street.secret = more[-1]
     street.hidden_path = f"/hidden/mcp/{street.secret}"
-    assert any(talk(street.ward.port, called(street.ward.port, street.hidden_path)).statuses == [200] for _ in range(400))
+    assert any(
+        talk(street.ward.port, called(street.ward.port, street.hidden_path)).statuses == [200] for _ in range(400)
+    )
 
 
 @pytest.mark.parametrize("verb", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
@@ -47,8 +51,17 @@ def test_attack_38_two_urls_have_nothing_in_common(street):
 def test_attack_38_a_wrong_url_is_answered_byte_for_byte_like_any_unknown_path(street, verb: str, body: str):
     port = street.ward.port
     wrong = "0" * 48
-    paths = (f"/hidden/mcp/{wrong}", f"/nobody/mcp/{wrong}", f"/demo/mcp/{wrong}", f"/open/mcp/{wrong}", "/nowhere",
-             "/hidden/mcp", "/hidden", f"/hidden/mcp/{wrong[1:]}", f"/hidden/mcp/{street.secret[:-1]}-")  # fmt: skip
+    paths = (
+        f"/hidden/mcp/{wrong}",
+        f"/nobody/mcp/{wrong}",
+        f"/demo/mcp/{wrong}",
+        f"/open/mcp/{wrong}",
+        "/nowhere",
+        "/hidden/mcp",
+        "/hidden",
+        f"/hidden/mcp/{wrong[1:]}",
+        f"/hidden/mcp/{street.secret[:-1]}-",
+    )
     more = {
         "none": request(port, verb, "%s"),
         "good": called(port, "%s", verb=verb),

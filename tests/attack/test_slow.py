@@ -98,11 +98,24 @@ def openings(ward: Ward) -> dict[str, tuple[bytes, Callable[[], bytes] | None, f
     }
 
 
-@pytest.mark.parametrize("kind", [
-    "nothing at all", "empty lines", "half a request line", "headers one by one", "a header letter by letter", "no body",
-    "a body byte by byte", "chunk by chunk", "an endless chunk size", "a refused body", "idle after an answer",
-    "empty lines after an answer", "half a request after an answer",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "nothing at all",
+        "empty lines",
+        "half a request line",
+        "headers one by one",
+        "a header letter by letter",
+        "no body",
+        "a body byte by byte",
+        "chunk by chunk",
+        "an endless chunk size",
+        "a refused body",
+        "idle after an answer",
+        "empty lines after an answer",
+        "half a request after an answer",
+    ],
+)
 def test_attack_46_who_sends_too_slowly_is_ended_in_time(hurried: Ward, kind: str):
     first, drip, limit_s = openings(hurried)[kind]
     with connect(hurried.port) as wire:

@@ -180,7 +180,9 @@ def test_attack_43_pipelined_requests_are_answered_in_order_one_for_one(ward: Wa
     wanted = []
     sent = b""
     for at in range(40):
-        body, headers = modern_request("tools/call", {"name": "echo", "arguments": {"text": f"n{at}"}}, name="echo", id=at)
+        body, headers = modern_request(
+            "tools/call", {"name": "echo", "arguments": {"text": f"n{at}"}}, name="echo", id=at
+        )
         headers |= {"content-type": "application/json", "accept": ACCEPT, "authorization": f"Bearer {ward.key}"}
         sent += request(ward.port, "POST", "/mcp", list(headers.items()), json.dumps(body).encode())
         wanted.append(at)

@@ -90,8 +90,14 @@ class Caller:
     def call(self, name: str, arguments: object, method: str = "tools/call", key: str | None = None):
         body, _ = modern_request(method, {"name": name, "arguments": arguments})
         label = f"=?base64?{base64.b64encode(name.encode()).decode()}?="
-        headers = [("Content-Type", "application/json"), ("Accept", ACCEPT), ("MCP-Protocol-Version", VERSION),
-                   ("Authorization", f"Bearer {key or self.ward.key}"), ("Mcp-Method", method), ("Mcp-Name", label)]  # fmt: skip
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Accept", ACCEPT),
+            ("MCP-Protocol-Version", VERSION),
+            ("Authorization", f"Bearer {key or self.ward.key}"),
+            ("Mcp-Method", method),
+            ("Mcp-Name", label),
+        ]
         self.wire.sendall(request(self.ward.port, "POST", "/mcp", headers, json.dumps(body).encode()))
         received = b""
         while not (found := parse(received)[0]):
@@ -101,10 +107,45 @@ class Caller:
         return found[0]
 
 
-NAMES = ["__proto__", "constructor", "toString", "__class__", "__init__", "\0", "echo\0", "\u202eohce", "ec\u200bho", "ECHO",
-         "echo ", " echo", "e\u0301cho", "\uff45\uff43\uff48\uff4f", "x" * 10_000, "\U0001f480" * 2000, "", ".", "..", "../echo",
-         "echo/../wipe", "echo;wipe", "echo\r\nX-Injected: yes", "echo\nwipe", "%65cho", "demo.echo", "demo/echo", "{echo}", "*",
-         "echo'--", "$(echo)", "`echo`", "\ufeffecho", "e\U000e0063ho", "true", "null", "0"]  # fmt: skip
+NAMES = [
+    "__proto__",
+    "constructor",
+    "toString",
+    "__class__",
+    "__init__",
+    "\0",
+    "echo\0",
+    "\u202eohce",
+    "ec\u200bho",
+    "ECHO",
+    "echo ",
+    " echo",
+    "e\u0301cho",
+    "\uff45\uff43\uff48\uff4f",
+    "x" * 10_000,
+    "\U0001f480" * 2000,
+    "",
+    ".",
+    "..",
+    "../echo",
+    "echo/../wipe",
+    "echo;wipe",
+    "echo\r\nX-Injected: yes",
+    "echo\nwipe",
+    "%65cho",
+    "demo.echo",
+    "demo/echo",
+    "{echo}",
+    "*",
+    "echo'--",
+    "$(echo)",
+    "`echo`",
+    "\ufeffecho",
+    "e\U000e0063ho",
+    "true",
+    "null",
+    "0",
+]
 
 
 def test_attack_66_no_string_is_a_tool_that_was_not_declared(strings: Ward, corpora: Path):
@@ -174,7 +215,9 @@ def test_attack_66_every_naughty_string_is_a_text_like_any_other(strings: Ward, 
             answer = caller.call("echo", {"text": text})
             assert answer.status == 200, text[:80]
             assert answer.json()["result"]["content"][0]["text"] == visible(text)
-            answer = caller.call("several", {"first": text, "second": text, "more": [text, text], "table": {text: text, "a": text}})
+            answer = caller.call(
+                "several", {"first": text, "second": text, "more": [text, text], "table": {text: text, "a": text}}
+            )
             assert answer.status == 200, text[:80]
             result = answer.json()["result"]
             assert not result["isError"]
@@ -205,13 +248,45 @@ def refusals(answer) -> list[dict[str, str]]:
 
 
 WRONG = [
-    ("whole", '"1"'), ("whole", "true"), ("whole", "1.0"), ("whole", "1.5"), ("whole", "null"), ("whole", "[]"), ("whole", "{}"),
-    ("whole", "9223372036854775808"), ("whole", "-9223372036854775809"), ("whole", "1e3"), ("whole", '"0x10"'), ("whole", '""'),
-    ("whole", "1" * 60), ("real", '"1.0"'), ("real", "true"), ("real", "null"), ("real", '"NaN"'), ("real", '"inf"'),
-    ("flag", "1"), ("flag", "0"), ("flag", '"true"'), ("flag", '"yes"'), ("flag", "null"), ("few", "0"), ("few", "101"),
-    ("few", "-1"), ("few", '"5"'), ("word", '"c"'), ("word", '"A"'), ("word", "1"), ("maybe", '"1"'), ("maybe", "false"),
-    ("row", '["1"]'), ("row", "[true]"), ("row", "[[1]]"), ("row", "1"), ("row", '{"0":1}'), ("row", "[null]"),
-]  # fmt: skip
+    ("whole", '"1"'),
+    ("whole", "true"),
+    ("whole", "1.0"),
+    ("whole", "1.5"),
+    ("whole", "null"),
+    ("whole", "[]"),
+    ("whole", "{}"),
+    ("whole", "9223372036854775808"),
+    ("whole", "-9223372036854775809"),
+    ("whole", "1e3"),
+    ("whole", '"0x10"'),
+    ("whole", '""'),
+    ("whole", "1" * 60),
+    ("real", '"1.0"'),
+    ("real", "true"),
+    ("real", "null"),
+    ("real", '"NaN"'),
+    ("real", '"inf"'),
+    ("flag", "1"),
+    ("flag", "0"),
+    ("flag", '"true"'),
+    ("flag", '"yes"'),
+    ("flag", "null"),
+    ("few", "0"),
+    ("few", "101"),
+    ("few", "-1"),
+    ("few", '"5"'),
+    ("word", '"c"'),
+    ("word", '"A"'),
+    ("word", "1"),
+    ("maybe", '"1"'),
+    ("maybe", "false"),
+    ("row", '["1"]'),
+    ("row", "[true]"),
+    ("row", "[[1]]"),
+    ("row", "1"),
+    ("row", '{"0":1}'),
+    ("row", "[null]"),
+]
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG, ids=[f"{name} {value[:22]}" for name, value in WRONG])
@@ -226,7 +301,9 @@ def test_attack_73_a_value_of_another_type_or_size_is_refused_by_path_and_rule(s
         assert digits not in answer.body.decode()
 
 
-@pytest.mark.parametrize("value", ["1e999", "-1e999", "NaN", "Infinity", "-Infinity", "1e400", "01", "+1", ".5", "0x10"])
+@pytest.mark.parametrize(
+    "value", ["1e999", "-1e999", "NaN", "Infinity", "-Infinity", "1e400", "01", "+1", ".5", "0x10"]
+)
 def test_attack_73_what_is_no_number_of_json_is_no_message(strings: Ward, value: str):
     answer = raw_call(strings, '{"real":%s}' % value)
     assert answer.status == 400
@@ -253,9 +330,28 @@ def test_attack_77_undeclared_arguments_are_named_and_the_tool_does_not_run(ward
     assert all("caller" not in tool["inputSchema"].get("properties", {}) for tool in listed)
 
 
-TEMPLATES = ["{self.__class__}", "{0.__class__.__mro__}", "{{7*7}}", "${7*7}", "#{7*7}", "<%= 7*7 %>", "%s%s%n", "%(text)s", "{}",
-             "{text}", "{text!r}", "$text", "${jndi:ldap://127.0.0.1/x}", "{{config}}", "{% import os %}", "`id`", "$(id)",
-             "__import__('os').system('id')", "\\u007b7*7\\u007d", "{" * 1000]  # fmt: skip
+TEMPLATES = [
+    "{self.__class__}",
+    "{0.__class__.__mro__}",
+    "{{7*7}}",
+    "${7*7}",
+    "#{7*7}",
+    "<%= 7*7 %>",
+    "%s%s%n",
+    "%(text)s",
+    "{}",
+    "{text}",
+    "{text!r}",
+    "$text",
+    "${jndi:ldap://127.0.0.1/x}",
+    "{{config}}",
+    "{% import os %}",
+    "`id`",
+    "$(id)",
+    "__import__('os').system('id')",
+    "\\u007b7*7\\u007d",
+    "{" * 1000,
+]
 
 
 @pytest.mark.parametrize("text", TEMPLATES, ids=lambda text: text[:24])
@@ -269,8 +365,17 @@ def test_attack_82_a_template_is_a_text(ward: Ward, text: str):
     assert f"Say hello to {text}." in json.loads(greeted.content)["result"]["messages"][0]["content"]["text"]
 
 
-BREAKS = ["\r\nX-Injected: yes", "\nX-Injected: yes", "\rX-Injected: yes", "\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "\u2028X-Injected: yes",
-          "\u0085X-Injected: yes", "\u560d\u560aX-Injected: yes", "%0d%0aX-Injected: yes", "\0\r\nX-Injected: yes"]  # fmt: skip
+BREAKS = [
+    "\r\nX-Injected: yes",
+    "\nX-Injected: yes",
+    "\rX-Injected: yes",
+    "\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+    "\u2028X-Injected: yes",
+    "\u0085X-Injected: yes",
+    "\u560d\u560aX-Injected: yes",
+    "%0d%0aX-Injected: yes",
+    "\0\r\nX-Injected: yes",
+]
 
 
 @pytest.mark.parametrize("tail", BREAKS, ids=repr)
@@ -285,12 +390,27 @@ def test_attack_83_a_line_break_in_a_value_becomes_no_header(ward: Ward, tail: s
     bodies = [
         {"jsonrpc": "2.0", "id": tail, "method": "ping"},
         {"jsonrpc": "2.0", "id": tail, "method": f"ping{tail}"},
-        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
-            "protocolVersion": f"2025-11-25{tail}", "capabilities": {}, "clientInfo": {"name": tail, "version": tail}}},
+        {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "initialize",
+            "params": {
+                "protocolVersion": f"2025-11-25{tail}",
+                "capabilities": {},
+                "clientInfo": {"name": tail, "version": tail},
+            },
+        },
         {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"cursor": tail, "_meta": meta}},
-        {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta | {
-            "io.modelcontextprotocol/protocolVersion": tail, "traceparent": tail, "progressToken": tail}}},
-    ]  # fmt: skip
+        {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/list",
+            "params": {
+                "_meta": meta
+                | {"io.modelcontextprotocol/protocolVersion": tail, "traceparent": tail, "progressToken": tail}
+            },
+        },
+    ]
     for body in bodies:
         response = ward.post(body, headers={"authorization": f"Bearer {ward.key}"})
         assert response.status_code < 500
@@ -314,8 +434,17 @@ async def bad(number: Annotated[int, Field(json_schema_extra=%s)]) -> str:
 '''
 
 
-@pytest.mark.parametrize("reference", ["http://127.0.0.1:{port}/schema.json", "https://127.0.0.1:{port}/x", "file:///etc/passwd",
-                                       "//127.0.0.1:{port}/x", "ftp://127.0.0.1:{port}/x", "../../x.json"])  # fmt: skip
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "http://127.0.0.1:{port}/schema.json",
+        "https://127.0.0.1:{port}/x",
+        "file:///etc/passwd",
+        "//127.0.0.1:{port}/x",
+        "ftp://127.0.0.1:{port}/x",
+        "../../x.json",
+    ],
+)
 def test_attack_76_a_schema_that_refers_elsewhere_is_refused_at_start_and_nothing_is_fetched(tmp_path, reference: str):
     """Source: CVE-2026-116686. A listener on loopback sees no connection."""
     with socket.socket() as listener:
@@ -326,9 +455,14 @@ def test_attack_76_a_schema_that_refers_elsewhere_is_refused_at_start_and_nothin
         extra = repr({"$ref": reference.format(port=listener.getsockname()[1])})
         (tmp_path / "tools.py").write_text(SCHEMA % extra)
         done = subprocess.run(
-            [sys.executable, "-m", "mcpward", "serve"], cwd=tmp_path, env=environment(), capture_output=True, text=True,
-            timeout=30, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", "mcpward", "serve"],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
         with pytest.raises(BlockingIOError):
             listener.accept()
     assert done.returncode == 2

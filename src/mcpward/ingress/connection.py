@@ -39,7 +39,13 @@ _MAX_QUEUED: Final = 32
 class Connection(asyncio.Protocol):
     """Built by uvicorn for each accepted socket; ``front`` comes from the lifespan's state."""
 
-    def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
+    def __init__(  # uvicorn's call
+        self,
+        config: Any,  # noqa: ARG002
+        server_state: Any,
+        app_state: dict[str, Any],
+        _loop: Any = None,
+    ) -> None:
         self.front: Front = app_state["front"]
         self.loop: asyncio.AbstractEventLoop = _loop or asyncio.get_running_loop()
         self.tasks: set[asyncio.Task[None]] = server_state.tasks
@@ -72,6 +78,7 @@ class Connection(asyncio.Protocol):
     # ---- the transport's calls ------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A peer connected: take it, unless there are too many."""
         self._transport = transport  # type: ignore[assignment]  # uvicorn listens on streams alone
         peername = transport.get_extra_info("peername")
         if isinstance(peername, tuple):
@@ -84,6 +91,7 @@ class Connection(asyncio.Protocol):
         self._open.add(self)
 
     def data_received(self, data: bytes) -> None:
+        """Bytes came: count them, read them, judge what they cost."""
         if self._deaf:
             return
         if self._in_body or self._in_head:
@@ -107,9 +115,11 @@ class Connection(asyncio.Protocol):
         return _FRAMING_ALLOWANCE + 2 * len(reading.body if reading is not None else b"")
 
     def eof_received(self) -> None:
-        return None  # half-closed by the peer: uvloop closes our side, connection_lost follows
+        """The peer has said all: nothing to do, the transport closes."""
+        return  # half-closed by the peer: uvloop closes our side, connection_lost follows
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """The peer has gone: let go of everything, and tell the call that runs."""
         self.gone = True
         self._deaf = True
         self.front.connections.discard(self)
@@ -120,9 +130,11 @@ class Connection(asyncio.Protocol):
             self._current.caller_left()
 
     def pause_writing(self) -> None:
+        """The peer reads slowly: remember since when."""
         self._paused_at = self.front.clock.monotonic()
 
     def resume_writing(self) -> None:
+        """The peer reads again."""
         self._paused_at = None
         if self._current is None and self._waiting:
             self._take_next()
@@ -136,6 +148,7 @@ class Connection(asyncio.Protocol):
     # ---- the parser's calls ---------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
+        """A request begins."""
         self._begin()
         self._in_head = True
         self._in_body = False
@@ -145,10 +158,12 @@ class Connection(asyncio.Protocol):
             self._since = self.front.clock.monotonic()
 
     def on_url(self, url: bytes) -> None:
+        """A part of the request target."""
         self._target += url
         self._head_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """One field, whole. Only what the house reads is kept."""
         if self._in_body:  # a trailer section: nothing of ours lies there, and fields must not change after judgement
             self._cut_body(Refusal(Reason.REQUEST_MALFORMED, "trailer fields"))
             return
@@ -169,6 +184,7 @@ class Connection(asyncio.Protocol):
             self._fields[kept] = value.strip(b" \t")
 
     def on_headers_complete(self) -> None:
+        """The head is whole: judge it before anything of the body is kept."""
         if self._deaf:
             return
         self._in_head = False
@@ -223,6 +239,7 @@ class Connection(asyncio.Protocol):
             self._enqueue(exchange)
 
     def on_body(self, body: bytes) -> None:
+        """A part of the body, without its framing."""
         exchange = self._reading
         if exchange is None or self._deaf:
             return
@@ -234,6 +251,7 @@ class Connection(asyncio.Protocol):
             self._cut_body(Refusal(Reason.BUSY, "request bodies held"))
 
     def on_message_complete(self) -> None:
+        """The request is whole: its turn comes when those before it are answered."""
         exchange = self._reading
         self._in_body = False
         if exchange is None or self._deaf:

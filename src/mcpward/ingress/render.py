@@ -24,7 +24,7 @@ _TYPED: Final = b"content-type"
 
 
 def response(reply: Reply, *, date: bytes, close: bool, bodyless: bool = False) -> bytes:
-    """Give the whole response. ``date`` is a header line; ``bodyless`` is for HEAD: the length is told, the body not sent."""
+    """Give the whole response. ``date`` is a header line; ``bodyless`` is for HEAD: the length without the body."""
     body = reply.body
     parts = [_STATUS[reply.status], date]
     if body and not (reply.headers and reply.headers[0][0] == _TYPED):

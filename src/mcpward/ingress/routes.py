@@ -1,7 +1,7 @@
 """The site map: which path belongs to which MCP server. Exact bytes only.
 
-A path is compared as it came: no decoding, no dot segments, no case folding, no trailing slash. So a spelling variant of
-a known path is an unknown path (attacks 39 and 53), and a wrong secret is answered like any unknown path (attack 38).
+A path is compared as it came: no decoding, no dot segments, no case folding, no trailing slash. So a spelling variant
+of a known path is an unknown path (attacks 39 and 53), and a wrong secret is answered like any of them (attack 38).
 """
 
 from collections.abc import Iterable
