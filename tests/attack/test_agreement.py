@@ -90,7 +90,7 @@ def test_attack_59_the_name_may_be_wrapped_as_the_specification_says(ward: Ward)
     assert ward.call("echo", {"text": "x"}, headers={"mcp-name": wrapped("echo")}).status_code == 200
 
 
-# ---- 60, 61: sessions -------------------------------------------------------------------------------------------------
+# ---- 60, 61: sessions ----------------------------------------------------------------------------------------------
 
 
 def initialize(ward: Ward, key: str | None = None, path: str = "/mcp") -> httpx2.Response:
@@ -207,7 +207,7 @@ def test_attack_61_guessing_session_ids_is_knocking(tmp_path):
         assert statuses == {404: 10, 429: 20}
 
 
-# ---- 62: ids again ----------------------------------------------------------------------------------------------------
+# ---- 62: ids again -------------------------------------------------------------------------------------------------
 
 
 def test_attack_62_a_request_id_may_come_again_and_is_a_request_of_its_own(ward: Ward):

@@ -133,7 +133,8 @@ async def show_secret(at: int) -> str:
         raise ValueError(secret, {"password": secret})
     except ValueError:
         trace = traceback.format_exc()
-    return "\\n".join([repr(secret), str(secret), f"{secret}", f"{secret!r:>40}", "%s %r" % (secret, secret), "{}".format(secret),
+    return "\\n".join([repr(secret), str(secret), f"{secret}", f"{secret!r:>40}", "%s %r" % (secret, secret),
+                      "{}".format(secret),
                       repr([secret]), repr({"a": secret}), repr(Holder(secret)), trace])
 
 
@@ -311,7 +312,7 @@ def test_attack_85_no_sink_holds_a_trace_of_any_canary(caged: Ward):
 
 
 def test_attack_86_a_secret_has_no_printed_form(caged: Ward):
-    """``repr``, ``str``, format, containers, dataclasses and tracebacks all show ``***``; also where redaction is not asked."""
+    """``repr``, ``str``, format, containers, dataclasses and tracebacks all show ``***``; before redaction is asked."""
     with Caller(caged) as caller:
         for at, canary in list(enumerate(CANARIES))[::25]:
             said = caller.call("show_secret", at=at)

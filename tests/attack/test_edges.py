@@ -24,7 +24,7 @@ def call_headers(ward: Ward, content_type: str | None) -> tuple[list[tuple[str, 
     return list(headers.items()), json.dumps(body).encode()
 
 
-# ---- 50: forwarded addresses ------------------------------------------------------------------------------------------
+# ---- 50: forwarded addresses ---------------------------------------------------------------------------------------
 
 
 FORGED = [
@@ -100,7 +100,7 @@ def test_attack_50_a_key_for_one_network_is_not_opened_by_a_forged_address(tmp_p
             assert ward.call("echo", {"text": "x"}, key=here, headers=headers).status_code == 200
 
 
-# ---- 51: media types --------------------------------------------------------------------------------------------------
+# ---- 51: media types -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -161,10 +161,45 @@ def test_attack_51_another_encoding_under_the_right_name_is_no_json(ward: Ward, 
     assert heard.answers[0].json()["error"]["code"] == -32700
 
 
-# ---- 52: verbs --------------------------------------------------------------------------------------------------------
+# ---- 52: verbs -----------------------------------------------------------------------------------------------------
 
 #: Every verb that the parser knows, and some that nobody does.
-VERBS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "COPY", "LOCK", "MKCOL", "MOVE", "PROPFIND", "PROPPATCH", "SEARCH", "UNLOCK", "BIND", "REBIND", "UNBIND", "ACL", "REPORT", "MKACTIVITY", "CHECKOUT", "MERGE", "M-SEARCH", "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE", "PURGE", "MKCALENDAR", "LINK", "UNLINK", "SOURCE", "QUERY"]
+VERBS = [
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "OPTIONS",
+    "TRACE",
+    "COPY",
+    "LOCK",
+    "MKCOL",
+    "MOVE",
+    "PROPFIND",
+    "PROPPATCH",
+    "SEARCH",
+    "UNLOCK",
+    "BIND",
+    "REBIND",
+    "UNBIND",
+    "ACL",
+    "REPORT",
+    "MKACTIVITY",
+    "CHECKOUT",
+    "MERGE",
+    "M-SEARCH",
+    "NOTIFY",
+    "SUBSCRIBE",
+    "UNSUBSCRIBE",
+    "PURGE",
+    "MKCALENDAR",
+    "LINK",
+    "UNLINK",
+    "SOURCE",
+    "QUERY",
+]
 #: verb → status, for a request without body and credential; all others are 405 at known places and 404 elsewhere.
 TABLE = {
     "/mcp": {"POST": 415, "DELETE": 401},
@@ -223,7 +258,7 @@ def test_attack_52_a_trace_gives_nothing_of_the_request_back(ward: Ward):
     assert b"canary" not in heard.received
 
 
-# ---- 53: paths --------------------------------------------------------------------------------------------------------
+# ---- 53: paths -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def memory_kib(ward: Ward) -> int:
 
 
 @pytest.mark.parametrize(
-    ("headers", "status"),
+    "headers,status",
     [
         ([(f"x-{n}", "y") for n in range(99)], 200),  # with Host: 100
         ([(f"x-{n}", "y") for n in range(100)], 431),

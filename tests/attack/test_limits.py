@@ -47,7 +47,8 @@ async def set_clock(seconds: int) -> str:
 def limited(read: str, mode: str = "api-key", more: str = "") -> str:
     return (
         f'[servers.demo]\nsource = "tools.py"\nmode = "{mode}"\n[servers.demo.limits]\n'
-        f'read = "{read}"\nwrite = "100000/minute"\ndestructive = "100000/minute"\ndiscovery = "100000/minute"\nrepeat = ""\n{more}'
+        f'read = "{read}"\nwrite = "100000/minute"\ndestructive = "100000/minute"\ndiscovery = "100000/minute"\n'
+        f'repeat = ""\n{more}'
     )
 
 
@@ -107,7 +108,7 @@ def test_attack_102_parallel_calls_of_one_key_pass_just_as_often_as_it_may(tmp_p
 
 
 def test_attack_103_no_window_holds_more_than_its_rate_and_the_burst(tmp_path):
-    """Every pair of passed calls: between the first's sending and the last's answer lie enough seconds for all of them."""
+    """Between the first's sending and the last's answer of any row of passed calls lie enough seconds for all of them."""
     rate, burst = 20, 10
     with serving(tmp_path / "site", servers=limited(f"{rate}/second burst {burst}"), start=False) as ward:
         key = ward.create_key()

@@ -169,7 +169,9 @@ def test_attack_43_a_request_of_unclear_framing_gets_one_refusal_and_the_connect
 
 
 def test_attack_43_a_header_with_an_underscore_is_another_header(ward: Ward):
-    """Source: nginx ``underscores_in_headers``, CWE-444: proxies that fold ``_`` into ``-`` frame by another header than we do."""
+    """Source: nginx ``underscores_in_headers``, CWE-444: proxies that fold ``_`` into ``-`` read
+    another framing than we do.
+    """
     lines = [("Content-Length", "0"), ("Transfer_Encoding", "chunked")]
     heard = talk(ward.port, request(ward.port, "POST", "/healthz", lines, b"0\r\n\r\n", framed=False))
     assert heard.statuses == [405, 400]

@@ -289,10 +289,10 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value"), WRONG, ids=[f"{name} {value[:22]}" for name, value in WRONG])
+@pytest.mark.parametrize("name,value", WRONG, ids=[f"{name} {value[:22]}" for name, value in WRONG])
 def test_attack_73_a_value_of_another_type_or_size_is_refused_by_path_and_rule(strings: Ward, name: str, value: str):
     """Source: CWE-681, CWE-704; no coercion: ``"1"`` is no 1 and ``true`` is no 1."""
-    answer = raw_call(strings, '{"%s":%s}' % (name, value))
+    answer = raw_call(strings, f'{{"{name}":{value}}}')
     problems = refusals(answer)
     assert problems
     assert all(problem["path"].split(".")[0] == name for problem in problems)
@@ -305,7 +305,7 @@ def test_attack_73_a_value_of_another_type_or_size_is_refused_by_path_and_rule(s
     "value", ["1e999", "-1e999", "NaN", "Infinity", "-Infinity", "1e400", "01", "+1", ".5", "0x10"]
 )
 def test_attack_73_what_is_no_number_of_json_is_no_message(strings: Ward, value: str):
-    answer = raw_call(strings, '{"real":%s}' % value)
+    answer = raw_call(strings, f'{{"real":{value}}}')
     assert answer.status == 400
     assert answer.json()["error"]["code"] == -32700
 
@@ -417,7 +417,7 @@ def test_attack_83_a_line_break_in_a_value_becomes_no_header(ward: Ward, tail: s
         assert "x-injected" not in response.headers
 
 
-# ---- 76: schemas that reach out or never end --------------------------------------------------------------------------
+# ---- 76: schemas that reach out or never end -----------------------------------------------------------------------
 
 SCHEMA = '''
 from typing import Annotated
@@ -510,7 +510,7 @@ def test_attack_76_a_schema_that_refers_to_itself_is_bounded_by_the_message(tmp_
             text = '{"left":' * depth + "{}" + "}" * depth
             body, headers = modern_request("tools/call", {"name": "tie", "arguments": "@"}, name="tie")
             headers |= {"authorization": f"Bearer {ward.key}"}
-            response = ward.post(json.dumps(body).replace('"@"', '{"knot":%s}' % text).encode(), headers=headers)
+            response = ward.post(json.dumps(body).replace('"@"', f'{{"knot":{text}}}').encode(), headers=headers)
             assert response.status_code == 400
         wide = {"both": [{"both": [{"both": [{} for _ in range(20)]} for _ in range(20)]} for _ in range(20)]}
         assert ward.call("tie", {"knot": wide}).status_code == 200
