@@ -50,7 +50,6 @@ def run(settings: Settings, announce: Callable[[Announcement], None]) -> int:
     try:
         metrics = _bind(site.metrics_address) if site.metrics_address is not None else None
         announcement = _announcement(settings, listener, metrics)
-        _mind_signals()
         if site.workers > 1:
             return _run_several(settings, listener, metrics, announcement, announce)
         return _run_one(settings, listener, metrics, announcement, announce)
@@ -69,6 +68,7 @@ def _run_one(
 ) -> int:
     lifespan = Lifespan(settings, announcement.bound, metrics, None, lambda: announce(announcement))
     server = uvicorn.Server(_configure(settings, lifespan))
+    _mind_signals(server)
     try:
         server.run([listener])
     except SystemExit:  # uvicorn's way to say that the lifespan did not start
@@ -142,14 +142,22 @@ def _configure(settings: Settings, lifespan: Lifespan) -> uvicorn.Config:
     )
 
 
-def _mind_signals() -> None:
-    """uvicorn raises the signal again after a clean stop; without these the stop would look like a crash."""
+def _mind_signals(server: uvicorn.Server) -> None:
+    """Keep a clean stop from looking like a crash: uvicorn raises the signal again after it.
+
+    A signal that comes before uvicorn listens ends the process at once; a lost terminal stops it as SIGTERM does.
+    """
 
     def stopped(_signal: int, _frame: FrameType | None) -> None:
-        return None
+        if not server.started:
+            raise SystemExit(0)
+
+    def hung_up(_signal: int, frame: FrameType | None) -> None:
+        server.handle_exit(signal.SIGTERM, frame)
 
     signal.signal(signal.SIGTERM, stopped)
     signal.signal(signal.SIGINT, stopped)
+    signal.signal(signal.SIGHUP, hung_up)
 
 
 def _bind(address: Address) -> socket.socket:

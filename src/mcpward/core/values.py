@@ -190,9 +190,17 @@ class Wire(Protocol):
         """Send one clean JSON-RPC notification. Dropped without an error when the caller has gone."""
         ...
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the caller has left."""
+        ...
+
     def begin(self, *, cancel_on_disconnect: bool) -> None:
         """Say that the work starts: from here on the answer may become a stream, with comments to keep it alive.
 
         ``cancel_on_disconnect`` makes the caller's going away cancel the call (modern era; never legacy).
+
+        Raises:
+            CancelledError: the caller has left already, and its leaving cancels.
         """
         ...

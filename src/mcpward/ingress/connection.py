@@ -64,7 +64,6 @@ class Connection(asyncio.Protocol):
         self._fresh = True  # nothing came yet
         self._in_head = False
         self._in_body = False
-        self._held = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -124,8 +123,11 @@ class Connection(asyncio.Protocol):
         self._deaf = True
         self.front.connections.discard(self)
         self._open.discard(self)
-        self._release()
-        self._waiting.clear()
+        if self._reading is not None:
+            self._reading.let_go()
+            self._reading = None
+        while self._waiting:
+            self._waiting.popleft().let_go()
         if self._current is not None:
             self._current.caller_left()
 
@@ -243,12 +245,9 @@ class Connection(asyncio.Protocol):
         exchange = self._reading
         if exchange is None or self._deaf:
             return
-        exchange.body += body
-        self._hold(len(body))
-        if len(exchange.body) > self.front.rules.max_body:
-            self._cut_body(Refusal(Reason.BODY_TOO_LARGE))
-        elif self.front.held > self.front.patience.max_held:
-            self._cut_body(Refusal(Reason.BUSY, "request bodies held"))
+        no = exchange.take(body)
+        if no is not None:
+            self._cut_body(no)
 
     def on_message_complete(self) -> None:
         """The request is whole: its turn comes when those before it are answered."""
@@ -272,10 +271,11 @@ class Connection(asyncio.Protocol):
         if len(self._waiting) >= _MAX_QUEUED:
             self._transport.pause_reading()
 
-    def finished(self, exchange: Exchange, *, close: bool) -> None:
-        """Called by an exchange that wrote its answer: take the next one, or wait, or close."""
-        self._release()
-        self._current = None
+    def finished(self, *, close: bool) -> None:
+        """Called by the exchange that wrote its answer: take the next one, or wait, or close."""
+        if self._current is not None:
+            self._current.let_go()
+            self._current = None
         self._since = self.front.clock.monotonic()
         if self.gone:
             return
@@ -303,21 +303,26 @@ class Connection(asyncio.Protocol):
         if self._deaf:
             return
         self._in_body = False
-        self._reading = None
         self._deaf = True
-        self._answer_out_of_turn(no)
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.let_go()
+        self._answer_out_of_turn(no, reading)
 
     def _unreadable(self) -> None:
         self._in_head = self._in_body = False
-        self._reading = None
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.let_go()
         if self._deaf:
             return  # an answer is on its way already
         self._deaf = True
-        self._answer_out_of_turn(Refusal(Reason.REQUEST_MALFORMED, "not HTTP"))
+        self._answer_out_of_turn(Refusal(Reason.REQUEST_MALFORMED, "not HTTP"), reading)
 
-    def _answer_out_of_turn(self, no: Refusal) -> None:
-        head = Head(verb=b"", target=b"", fields={}, repeated=_NONE, version="1.1")
-        exchange = Exchange(self, head, None, no)
+    def _answer_out_of_turn(self, no: Refusal, about: Exchange | None = None) -> None:
+        """Answer for a request that will never be whole; ``about`` is as much of it as there is."""
+        head = Head(verb=b"", target=b"", fields=self._fields, repeated=_NONE, version="1.1")
+        exchange = Exchange(self, head if about is None else about.head, None if about is None else about.route, no)
         exchange.keep_alive = False
         self._enqueue(exchange)
 
@@ -331,14 +336,6 @@ class Connection(asyncio.Protocol):
     def unread(self) -> int:
         """Bytes written that the peer has not taken yet."""
         return self._transport.get_write_buffer_size()
-
-    def _hold(self, count: int) -> None:
-        self._held += count
-        self.front.held += count
-
-    def _release(self) -> None:
-        self.front.held -= self._held
-        self._held = 0
 
     def _linger(self) -> None:
         """Close so that the answer arrives: a close over unread input makes the kernel send a reset instead."""

@@ -18,6 +18,8 @@ from mcpward.protocol.accept import may_stream
 if TYPE_CHECKING:
     from mcpward.ingress.connection import Connection
 
+#: A body up to this size is read from strangers too; it is more than most calls have.
+_SMALL = 64 * 1024
 #: Notifications may be dropped, never buffered without end for a reader that does not read.
 _MAX_UNREAD = 1 << 20
 
@@ -26,8 +28,8 @@ class Exchange:
     """Implements :class:`~mcpward.core.values.Wire` for one request."""
 
     __slots__ = (
-        "body", "cancels", "connection", "head", "keep_alive", "may_stream", "quiet_since", "refusal", "route",
-        "streaming", "task", "working",
+        "body", "bucket", "cancels", "connection", "head", "held", "keep_alive", "may_stream", "quiet_since", "refusal",
+        "route", "streaming", "task", "working",
     )  # fmt: skip
 
     def __init__(self, connection: "Connection", head: Head, route: Route | None, refusal: Refusal | None) -> None:
@@ -36,6 +38,8 @@ class Exchange:
         self.route = route
         self.refusal = refusal
         self.body = bytearray()
+        self.held = 0
+        self.bucket: str | None = None
         self.keep_alive = True
         self.task: asyncio.Task[None] | None = None
         self.streaming = False
@@ -43,6 +47,55 @@ class Exchange:
         self.cancels = False
         self.may_stream = False
         self.quiet_since = 0.0
+
+    # ---- the body -------------------------------------------------------------------------------------------------
+
+    def take(self, part: bytes) -> Refusal | None:
+        """Take a part of the body, or give the reason why no more of it is read.
+
+        A small body is taken from anybody. For more, the caller must be known, and one address may hold an eighth of
+        what all may: else a few strangers who never finish would leave no room for anyone (attack 46).
+        """
+        front = self.connection.front
+        size = len(self.body) + len(part)
+        if size > front.rules.max_body:
+            return Refusal(Reason.BODY_TOO_LARGE)
+        self.body += part
+        front.held += len(part)
+        self.held += len(part)
+        if size > _SMALL or front.held > front.patience.max_held // 2:
+            return self._vouched(len(part))
+        return None
+
+    def _vouched(self, count: int) -> Refusal | None:
+        front = self.connection.front
+        if self.bucket is None:
+            assert self.route is not None  # only a routed request has a body to take
+            arrival = self._arrival(self.route, b"")
+            no = front.inside.vouch(arrival)
+            if no is not None:
+                return no
+            self.bucket = arrival.bucket
+            count = self.held
+        total = front.held_by[self.bucket] = front.held_by.get(self.bucket, 0) + count
+        if front.held > front.patience.max_held or total > front.patience.max_held // 8:
+            return Refusal(Reason.BUSY, "request bodies held")
+        return None
+
+    def let_go(self) -> None:
+        """The body is no longer held. May be said twice."""
+        front = self.connection.front
+        front.held -= self.held
+        if self.bucket is not None:
+            left = front.held_by.get(self.bucket, 0) - self.held
+            if left > 0:
+                front.held_by[self.bucket] = left
+            else:
+                front.held_by.pop(self.bucket, None)
+            self.bucket = None
+        self.held = 0
+
+    # ---- the answer -----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Answer now, or start the work that will."""
@@ -56,7 +109,7 @@ class Exchange:
         elif self.head.verb == b"OPTIONS":
             self._answer(cors.preflight())
         else:
-            task = connection.loop.create_task(self._work(self._arrival(route)))
+            task = connection.loop.create_task(self._work(self._arrival(route, bytes(self.body))))
             self.task = task
             connection.tasks.add(task)
             task.add_done_callback(connection.tasks.discard)
@@ -72,7 +125,7 @@ class Exchange:
             bytes_in=len(self.body),
         )
 
-    def _arrival(self, route: Route) -> Arrival:
+    def _arrival(self, route: Route, body: bytes) -> Arrival:
         connection = self.connection
         front = connection.front
         head = self.head
@@ -87,7 +140,7 @@ class Exchange:
             server=route.server,
             headers=head.fields,
             repeated=head.repeated,
-            body=bytes(self.body),
+            body=body,
             path_secret=None if route.secret is None else Secret(route.secret),
         )
 
@@ -95,9 +148,8 @@ class Exchange:
         try:
             reply = await self.connection.front.inside.serve(arrival, self)
         except asyncio.CancelledError:
-            # Cancelled by the caller's leaving (nobody reads this) or by the end of the drain: say so, then go.
             self.keep_alive = False
-            self._answer(Reply(status=503, body=b'{"error":"busy","message":"the server is stopping"}', reason="busy"))
+            self.connection.finished(close=True)  # the caller has left: nobody reads an answer
             raise
         self._answer(reply)
 
@@ -105,17 +157,17 @@ class Exchange:
         connection = self.connection
         close = not self.keep_alive or connection.front.draining
         if connection.gone:
-            connection.finished(self, close=True)
+            connection.finished(close=True)
         elif self.streaming:
             connection.write(render.event(reply.body) + render.STREAM_END)
-            connection.finished(self, close=close)
+            connection.finished(close=close)
         else:
             grants = self._grants()
             if grants:
                 reply = structs.replace(reply, headers=reply.headers + grants)
             bodyless = self.head.verb == b"HEAD"
             connection.write(render.response(reply, date=connection.front.date, close=close, bodyless=bodyless))
-            connection.finished(self, close=close)
+            connection.finished(close=close)
 
     def _grants(self) -> tuple[tuple[bytes, bytes], ...]:
         origin = self.head.fields.get(b"origin")
@@ -131,8 +183,13 @@ class Exchange:
         self.cancels = cancel_on_disconnect
         self.may_stream = may_stream(self.head.fields.get(b"accept", b""))
         self.quiet_since = self.connection.front.clock.monotonic()
-        if cancel_on_disconnect and self.connection.gone and self.task is not None:
-            self.task.cancel()
+        if cancel_on_disconnect and self.connection.gone:
+            raise asyncio.CancelledError  # before the work begins, not at its first pause
+
+    @property
+    def is_gone(self) -> bool:
+        """The caller has left."""
+        return self.connection.gone
 
     def notify(self, message: bytes) -> None:
         """Send one notification as an event; dropped where nobody reads or nobody can."""

@@ -30,6 +30,10 @@ class Inside(Protocol):
         """Give the answer to a request that the gates refused, and put it on record."""
         ...
 
+    def vouch(self, arrival: Arrival) -> Refusal | None:
+        """Tell from the head alone why this caller would be refused; None if the body is worth reading."""
+        ...
+
     def knows(self, server: str, secret: str) -> bool:
         """Tell whether an unlisted server's secret segment is right."""
         ...
@@ -63,7 +67,7 @@ def _date_line(now: float) -> bytes:
 
 
 class Front:
-    """Shared by all connections of a listener. Mutable in two numbers only: connections, and body bytes held."""
+    """Shared by all connections of a listener. Mutable in its counts only: connections, and body bytes held."""
 
     def __init__(
         self,
@@ -85,6 +89,7 @@ class Front:
         self.clock = clock
         self.connections: set[Watched] = set()
         self.held = 0
+        self.held_by: dict[str, int] = {}
         self.draining = False
         self.date = _date_line(clock.now())
         self._watch: asyncio.Task[None] | None = None

@@ -18,6 +18,7 @@ from mcpward.protocol.accept import accepts_json, may_stream
 _ONCE: Final = frozenset({
     b"host", b"origin", b"content-type", b"content-encoding", b"content-length", b"transfer-encoding",
 })  # fmt: skip
+_MAX_ACCEPT: Final = 512
 _VERBS: Final = {
     Place.MCP: frozenset({b"POST", b"DELETE"}),
     Place.HEALTH: frozenset({b"GET", b"HEAD"}),
@@ -94,6 +95,8 @@ def judge_shape(head: Head, route: Route, rules: Rules) -> Refusal | None:
         if kind not in _JSON_TYPES and kind.lower().replace(b" ", b"").replace(b'"', b"") not in _JSON_TYPES:
             return Refusal(Reason.MEDIA_REFUSED, "content type")
         accept = fields.get(b"accept", b"")
+        if len(accept) > _MAX_ACCEPT:  # reading it would cost more than answering the call
+            return Refusal(Reason.ACCEPT_REFUSED, "too long")
         if route.place is Place.MCP and not (accepts_json(accept) or may_stream(accept)):
             return Refusal(Reason.ACCEPT_REFUSED)
     return None

@@ -1,5 +1,6 @@
 """The way of every request, top to bottom. No plug-in, setting or era can reorder or skip a stage."""
 
+import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -25,6 +26,7 @@ from mcpward.validation.accept import accept
 _KNOCKS: Final = frozenset({Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS})
 
 _RETRY_AFTER_S: Final = 5
+_STOPPING: Final = Refusal(Reason.BUSY, "the drain is over", retry_after_s=_RETRY_AFTER_S)
 
 EndSession = Callable[[str, float], Awaitable[None]]
 """Tells all workers, and the next start, that a session has ended; forgotten after the given time."""
@@ -93,6 +95,10 @@ class Pipeline:
                     reply = self.protocol.answer(call)
             except Refusal as no:
                 reply = self._refused(no, call, arrival)
+            except asyncio.CancelledError:
+                if wire.is_gone:
+                    raise
+                reply = self._refused(_STOPPING, call, arrival)
             except Exception as broken:  # noqa: BLE001  # our bug or an outage: told nobody but the log
                 reply = self._broken(broken, call)
             trail.answered(reply, is_error)
@@ -154,9 +160,19 @@ class Pipeline:
             self.limits.admit(bucket)
         except Refusal as knocks:
             no = knocks
+        if no.reason in _KNOCKS:
+            self.limits.knock(bucket)
         reply = self.render(no)
         self.traffic.refused(peer=peer, server=server, reply=reply, detail=no.detail, bytes_in=bytes_in)
         return reply
+
+    def vouch(self, arrival: Arrival) -> Refusal | None:
+        """Tell from the head alone why this caller would be refused; nothing is counted or put on record yet."""
+        try:
+            self.identity.establish(arrival)
+        except Refusal as no:
+            return no
+        return None
 
     def knows(self, server: str, secret: str) -> bool:
         """Tell whether an unlisted server's secret segment is right."""
