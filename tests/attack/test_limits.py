@@ -108,7 +108,7 @@ def test_attack_102_parallel_calls_of_one_key_pass_just_as_often_as_it_may(tmp_p
 
 
 def test_attack_103_no_window_holds_more_than_its_rate_and_the_burst(tmp_path):
-    """Between the first's sending and the last's answer of any row of passed calls lie enough seconds for all of them."""
+    """Between the first's sending and the last's answer of any row of passed calls lie enough seconds for all."""
     rate, burst = 20, 10
     with serving(tmp_path / "site", servers=limited(f"{rate}/second burst {burst}"), start=False) as ward:
         key = ward.create_key()
