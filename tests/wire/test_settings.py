@@ -321,6 +321,21 @@ def ask_discovery(ward):
     return [ward.modern("tools/list").status_code for _ in "ab"] + [echo(ward).status_code]
 
 
+@flips(
+    "servers.<name>.access",
+    "destructive",
+    [True, False, False],
+    [True, True, True],
+    {"servers.bench.mode": "public"},
+)
+def ask_access(ward):
+    listed = {tool["name"] for tool in ward.modern("tools/list").json()["result"]["tools"]}
+    calls = {"echo": {"text": "a"}, "store": {"value": "a"}, "wipe": {"what": "a"}}
+    ran = [reason_of(ward.call(tool, arguments)) == "" for tool, arguments in calls.items()]
+    assert [tool in listed for tool in calls] == ran
+    return ran
+
+
 def at_once(ward: Ward, seconds: float) -> list[int]:
     """Two calls at the same time: their statuses, sorted."""
     statuses = []

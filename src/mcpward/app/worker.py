@@ -153,7 +153,12 @@ class Worker:
         sessions = Sessions(site.sessions.seal, site.sessions.open, ended, clock)
         bounds = Bounds(depth=settings.http.json_depth, members=settings.http.json_members)
         return Pipeline(
-            identity=Identity({name: Mode(server.mode) for name, server in settings.servers.items()}, keys, urls),
+            identity=Identity(
+                {name: Mode(server.mode) for name, server in settings.servers.items()},
+                keys,
+                urls,
+                {name: server.keyless_access for name, server in settings.servers.items()},
+            ),
             protocol=Protocol({name: _introduce(registry) for name, registry in registries.items()}, sessions, bounds),
             policy=policy,
             limits=Limits(settings.limits, {name: server.limits for name, server in settings.servers.items()}, clock),

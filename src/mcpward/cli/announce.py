@@ -28,7 +28,13 @@ class _Door(Struct, frozen=True):
     name: str
     url: str
     mode: str
+    access: str | None
     fresh: Secret | None = None
+
+    @property
+    def way(self) -> str:
+        """The mode and, where no key brings it, the class of tools that callers may use."""
+        return f"{self.mode}, {self.access}" if self.access else self.mode
 
     @property
     def shown(self) -> str:
@@ -50,7 +56,7 @@ def announce(settings: Settings, announcement: "Announcement", *, as_json: bool)
         ui.answer_json({"servers": servers, "metrics": metrics, "workers": announcement.workers}, indent=None)
         return
     ui.remark(f"mcpward {__version__}, {announcement.workers} worker{'s' if announcement.workers > 1 else ''}")
-    rows = [(door.name, door.shown, door.mode) for door in doors]
+    rows = [(door.name, door.shown, door.way) for door in doors]
     if metrics:
         rows.append(("metrics", metrics, "for Prometheus"))
     for line in ui.aligned(rows):
@@ -60,7 +66,7 @@ def announce(settings: Settings, announcement: "Announcement", *, as_json: bool)
 
 
 def _shape(door: _Door) -> dict[str, Any]:
-    shape = {"name": door.name, "mode": door.mode, "url": door.whole}
+    shape: dict[str, Any] = {"name": door.name, "mode": door.mode, "access": door.access, "url": door.whole}
     return shape | ({"key": door.fresh.reveal()} if door.fresh and door.mode == "api-key" else {})
 
 
@@ -84,7 +90,15 @@ async def _doors(settings: Settings, base: str) -> list[_Door]:
     """Describe each server; make a key or a secret URL for those that nobody could enter otherwise."""
     from mcpward.app.site import open_site
 
-    doors = [_Door(name, base + path_of(settings, name), one.mode) for name, one in settings.servers.items()]
+    doors = [
+        _Door(
+            name=name,
+            url=base + path_of(settings, name),
+            mode=one.mode,
+            access=None if one.mode == "api-key" else one.keyless_access.label,
+        )
+        for name, one in settings.servers.items()
+    ]
     async with open_site(settings, CLOCK) as site:
         return [replace(door, fresh=await _first_credential(site, door)) for door in doors]
 

@@ -28,6 +28,10 @@ def serve(
         typer.Argument(metavar="[TARGET]", help="A Python file, module:object, or a server of the site's file."),
     ] = None,
     mode: Annotated[str | None, typer.Option(metavar="MODE", help="Who gets in: api-key, unlisted or public.")] = None,
+    access: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="What callers without a key may call: read, write or destructive."),
+    ] = None,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="What the server is called; else as its source says.")
     ] = None,
@@ -70,7 +74,7 @@ def serve(
         "site.public_url": public_url,
         "site.metrics_listen": metrics,
         "site.data": str(data) if data else None,
-        **_of_server(chosen, configured, mode),
+        **_of_server(chosen, configured, mode, access),
     }
     if host is not None or port is not None:
         overrides["site.listen"] = AddressPart(host=host, port=port)
@@ -86,10 +90,14 @@ def serve(
     raise typer.Exit(run(settings, lambda announcement: announce(settings, announcement, as_json=json)))
 
 
-def _of_server(chosen: Target | None, configured: tuple[str, ...], mode: str | None) -> Mapping[str, Any]:
-    if chosen is None and mode is None:
+def _of_server(
+    chosen: Target | None, configured: tuple[str, ...], mode: str | None, access: str | None
+) -> Mapping[str, Any]:
+    flag = "--mode" if mode is not None else "--access" if access is not None else ""
+    if chosen is None and not flag:
         return {}
     if chosen is None and len(configured) != 1:
-        raise ui.Ended(ui.Exit.USAGE, "--mode is for one server", "name it: mcpward serve NAME --mode …")
+        raise ui.Ended(ui.Exit.USAGE, f"{flag} is for one server", f"name it: mcpward serve NAME {flag} …")
     name = chosen.name if chosen else configured[0]
-    return {f"servers.{name}.source": chosen.source if chosen else None, f"servers.{name}.mode": mode}
+    source = chosen.source if chosen else None
+    return {f"servers.{name}.source": source, f"servers.{name}.mode": mode, f"servers.{name}.access": access}

@@ -77,8 +77,9 @@ def _kind(key: Key) -> str:
         if word:
             return word
     schema = _schema_of(key)
-    if "enum" in schema:
-        return " or ".join(f'"{word}"' for word in schema["enum"])
+    for choice in (schema, *schema.get("anyOf", ())):
+        if "enum" in choice:
+            return " or ".join(f'"{word}"' for word in choice["enum"])
     if "const" in schema:
         return f'"{schema["const"]}"'
     word = {"boolean": "true or false", "integer": "whole number", "number": "seconds"}.get(

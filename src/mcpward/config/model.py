@@ -26,6 +26,7 @@ from mcpward.config.fields import (
     UrlOrNone,
 )
 from mcpward.config.names import check_server_name
+from mcpward.core.scope import Access
 
 
 class Section(BaseModel):
@@ -172,10 +173,21 @@ class Server(Section):
     mode: Annotated[Literal["api-key", "public", "unlisted"], BeforeValidator(_mode)] = key(
         "api-key", "who gets in: api-key, unlisted (the URL is the credential) or public", '"unlisted"'
     )
+    access: Literal["read", "write", "destructive"] | None = key(
+        None,
+        "highest class of tools for callers without a key of their own: `read` in mode public and `write` in mode "
+        "unlisted where it is not set; not for mode api-key, whose keys bring their class",
+        '"read"',
+    )
     hosts: HostNames = key(
         (), "host names at whose /mcp this server answers, beside /<name>/mcp", '["orders.example.com"]'
     )
     limits: ServerLimits = Field(ServerLimits(), description="limits of this server")
+
+    @property
+    def keyless_access(self) -> Access:
+        """The highest class of tools for callers without a key of their own: a URL was given to somebody."""
+        return Access.parse(self.access or ("write" if self.mode == "unlisted" else "read"))
 
 
 ServerName = Annotated[str, AfterValidator(check_server_name)]

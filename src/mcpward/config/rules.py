@@ -89,6 +89,18 @@ def one_address_each(settings: Settings) -> Iterator[Breach]:
         )
 
 
+def access_of_keys(settings: Settings) -> Iterator[Breach]:
+    """A class for callers without a key says nothing where everybody has one."""
+    for name, server in settings.servers.items():
+        if server.mode == "api-key" and server.access is not None:
+            key = f"servers.{name}.access"
+            yield Breach(
+                (key, f"servers.{name}.mode"),
+                f"{key} is for callers without a key, and server {name} lets none in",
+                "take the line out: a key brings its class (mcpward key create --class)",
+            )
+
+
 def one_server_per_host(settings: Settings) -> Iterator[Breach]:
     """A host name leads to one server."""
     owner: dict[str, str] = {}
@@ -126,6 +138,7 @@ RULES: Final[tuple[Rule, ...]] = (
     tls_pair,
     known_by_a_name,
     one_address_each,
+    access_of_keys,
     one_server_per_host,
     database,
     proxied_url,

@@ -59,7 +59,8 @@ class Principal(Struct, frozen=True, kw_only=True, eq=False):
     """Who is calling. Never holds the credential itself.
 
     ``key`` is the only definition of "the same caller": limits, sessions, sealed state and traffic use it.
-    ``tools`` is None where every tool of the server may be used; ``networks`` were checked already.
+    ``tools`` is None where every tool of the server may be used; ``networks`` were checked already. ``access`` is the
+    least there is unless whoever made the principal said more.
     """
 
     key: str
@@ -71,7 +72,7 @@ class Principal(Struct, frozen=True, kw_only=True, eq=False):
     key_id: str | None = None
     scopes: frozenset[str] = frozenset()
     tools: frozenset[str] | None = None
-    access: Access = Access.DESTRUCTIVE
+    access: Access = Access.READ
     rate: Rate | None = None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
+from mcpward.core.scope import Access
 from mcpward.core.values import Arrival, Principal
 from mcpward.identity import anonymous, credential
 from mcpward.identity.keybook import KeyBook
@@ -15,10 +16,17 @@ from mcpward.identity.unlisted import UrlBook
 
 
 class Identity:
-    """``modes`` says for every server of the site how its callers come in."""
+    """``modes`` says for every server of the site how its callers come in.
 
-    def __init__(self, modes: Mapping[str, Mode], keys: KeyBook, urls: UrlBook) -> None:
+    ``access`` is the highest class of tools, per server, for callers without a key of their own; a server that is not
+    in it gives them reading alone. A key brings its own class.
+    """
+
+    def __init__(
+        self, modes: Mapping[str, Mode], keys: KeyBook, urls: UrlBook, access: Mapping[str, Access] | None = None
+    ) -> None:
         self._modes = dict(modes)
+        self._access = dict.fromkeys(modes, Access.READ) | dict(access or {})
         self._keys = keys
         self._urls = urls
         ways: dict[Mode, Callable[[Arrival], Principal]] = {
@@ -64,8 +72,8 @@ class Identity:
         return principal
 
     def _by_url(self, arrival: Arrival) -> Principal:
-        secret = arrival.path_secret
-        principal = None if secret is None else self._urls.verify(secret.reveal(), arrival.server)
+        server, secret = arrival.server, arrival.path_secret
+        principal = None if secret is None else self._urls.verify(secret.reveal(), server, self._access[server])
         if principal is None:
             raise Refusal(Reason.ROUTE_UNKNOWN, "the secret path is wrong")
         # A browser that sends Origin got the URL into a web page: from there it leaks to anybody.
@@ -76,4 +84,4 @@ class Identity:
     def _by_nothing(self, arrival: Arrival) -> Principal:
         if arrival.path_secret is not None:
             raise Refusal(Reason.ROUTE_UNKNOWN, "a secret path on a server that has none")
-        return anonymous.admit(arrival)
+        return anonymous.admit(arrival, self._access[arrival.server])

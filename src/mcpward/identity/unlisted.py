@@ -10,6 +10,7 @@ from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.ids import base62
 from mcpward.core.reasons import Reason
+from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
 from mcpward.core.values import Principal, Way
 from mcpward.crypto.digest import Pepper
@@ -26,7 +27,7 @@ class UrlBook:
         self._pepper = pepper
         self._clock = clock
         self._records: dict[str, dict[str, UrlRecord]] = {}
-        self._principals: dict[str, Principal] = {}
+        self._principals: dict[tuple[str, Access], Principal] = {}
         self._nobody = (UrlRecord(id="", server="", digest=pepper.digest(""), created_at=0.0),)
         self.fresh_at = float("-inf")
 
@@ -48,8 +49,10 @@ class UrlBook:
         """Note that the snapshot has all that the store held at ``at`` (monotonic clock)."""
         self.fresh_at = at
 
-    def verify(self, secret: str, server: str) -> Principal | None:
+    def verify(self, secret: str, server: str, access: Access = Access.READ) -> Principal | None:
         """Give the principal of ``server``, or None where ``secret`` is not (or no longer) in its URL.
+
+        ``access`` is the highest class of tools that holders of the URL may use.
 
         Raises :class:`Refusal` (identity-unavailable) when the snapshot is too old to be trusted; only holders of
         the secret see that, for to others the server does not exist.
@@ -66,12 +69,12 @@ class UrlBook:
             return None
         if self._clock.monotonic() - self.fresh_at > STALE_AFTER_S:
             raise Refusal(Reason.IDENTITY_UNAVAILABLE, "the snapshot of secret URLs is stale")
-        return self._principal(server)
+        return self._principal(server, access)
 
-    def _principal(self, server: str) -> Principal:
-        principal = self._principals.get(server)
+    def _principal(self, server: str, access: Access) -> Principal:
+        principal = self._principals.get((server, access))
         if principal is None:
             key = "unlisted:" + server
-            principal = Principal(key=key, way=Way.UNLISTED, server=server, subject="unlisted")
-            self._principals[server] = principal
+            principal = Principal(key=key, way=Way.UNLISTED, server=server, subject="unlisted", access=access)
+            self._principals[server, access] = principal
         return principal

@@ -22,6 +22,7 @@ def test_every_setting_is_described_and_its_example_is_taken(one, tmp_path, monk
     text = f"[{table}]\n{name} = {one.example}\n"
     if table.startswith("servers") and name != "source":
         text += '[servers.orders]\nsource = "a:b"\n' if table.endswith("limits") else 'source = "a:b"\n'
+    text += 'mode = "public"\n' if name == "access" else ""
     if name.startswith("tls"):
         text += 'tls_key = "tls/key.pem"\n' if name == "tls_cert" else 'tls_cert = "tls/cert.pem"\n'
     (tmp_path / "mcpward.toml").write_text(text)

@@ -65,6 +65,26 @@ def test_a_wildcard_bind_needs_a_name():
     assert "public_url" in told
 
 
+@pytest.mark.parametrize(
+    "mode,access,label",
+    [
+        ("public", None, "read"),
+        ("unlisted", None, "write"),
+        ("public", "destructive", "destructive"),
+        ("unlisted", "read", "read"),
+    ],
+)
+def test_callers_without_a_key_have_the_class_of_the_mode_or_the_one_that_is_set(mode, access, label):
+    given = keyed(servers__a__mode=mode) | ({"servers.a.access": access} if access else {})
+    assert load(None, {}, given).servers["a"].keyless_access.label == label
+
+
+def test_a_class_for_callers_without_a_key_is_refused_where_there_are_none():
+    (told,) = whats(keyed(servers__a__access="write"))
+    assert "key create --class" in told
+    assert whats(keyed(servers__a__mode="public", servers__a__access="admin"))
+
+
 def test_a_host_leads_to_one_server():
     (told,) = whats(
         keyed(servers__b__source="m:b") | {"servers.a.hosts": ["x.example"], "servers.b.hosts": ["X.example"]}

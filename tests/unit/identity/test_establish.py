@@ -2,6 +2,7 @@ import pytest
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
+from mcpward.core.scope import Access
 from mcpward.core.values import Arrival, Way
 from mcpward.crypto.digest import Pepper
 from mcpward.identity.api_key import issue
@@ -77,6 +78,15 @@ def test_anonymous_callers_are_counted_under_their_network() -> None:
     """Attack 107: the bucket, never a header."""
     one = arrival("open", peer="2001:db8::1", bucket="2001:db8::/64", headers={b"x-forwarded-for": b"192.0.2.9"})
     assert IDENTITY.establish(one).key == "anonymous:2001:db8::/64"
+
+
+@pytest.mark.parametrize("given", [None, Access.READ, Access.WRITE, Access.DESTRUCTIVE])
+def test_callers_without_a_key_have_the_class_of_their_server_and_keys_their_own(given) -> None:
+    access = {} if given is None else dict.fromkeys(MODES, given)
+    identity = Identity(MODES, KEYS, URLS, access)
+    for one in (arrival("open"), arrival("hidden", URL)):
+        assert identity.establish(one).access is (given or Access.READ)
+    assert identity.establish(arrival("orders", headers=BEARER)).access is _record.access is Access.READ
 
 
 def test_no_principal_holds_the_credential() -> None:

@@ -19,8 +19,8 @@ def tool(name: str = "add", **more: Any) -> Tool:
 
 
 def principal(**more: Any) -> Principal:
-    fields: dict[str, Any] = {"key": "api-key:a", "way": Way.API_KEY, "server": "orders", "subject": "a"} | more
-    return Principal(**fields)
+    fields: dict[str, Any] = {"key": "api-key:a", "way": Way.API_KEY, "server": "orders", "subject": "a"}
+    return Principal(**(fields | {"access": Access.DESTRUCTIVE} | more))
 
 
 class Shelf:
@@ -57,6 +57,10 @@ def names(who: Principal) -> list[str]:
 
 def test_a_key_without_bounds_sees_every_tool_of_its_server_in_order() -> None:
     assert names(principal()) == ["read", "write", "drop", "scoped"]
+
+
+def test_who_was_given_no_class_may_read_alone() -> None:
+    assert names(Principal(key="k", way=Way.ANONYMOUS, server="orders", subject="a")) == ["read"]
 
 
 def test_a_key_of_another_server_sees_none() -> None:
