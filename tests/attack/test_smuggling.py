@@ -193,6 +193,24 @@ def test_attack_43_pipelined_requests_are_answered_in_order_one_for_one(ward: Wa
     assert all(f"n{at}" in answer.body.decode() for at, answer in enumerate(heard.answers))
 
 
+@pytest.mark.parametrize(
+    "trailer", ["Authorization: Bearer {key}", "X-API-Key: {key}", "Mcp-Name: echo", "X-Any: thing"]
+)
+def test_attack_43_a_trailer_adds_nothing_to_the_headers_that_were_judged(ward: Ward, trailer: str):
+    """Source: RFC 9110 §6.5.1: trailer fields are not merged into the header section."""
+    body, headers = modern_request("tools/call", {"name": "echo", "arguments": {"text": "x"}}, name="echo")
+    headers |= {"content-type": "application/json", "accept": ACCEPT, "transfer-encoding": "chunked"}
+    if trailer.startswith(("Mcp", "X-Any")):
+        headers["authorization"] = f"Bearer {ward.key}"
+        headers.pop("mcp-name")
+    text = json.dumps(body).encode()
+    chunks = b"%x\r\n%b\r\n0\r\n%b\r\n\r\n" % (len(text), text, trailer.format(key=ward.key).encode())
+    heard = talk(ward.port, request(ward.port, "POST", "/mcp", list(headers.items()), framed=False) + chunks)
+    assert heard.statuses == [400]
+    assert heard.answers[0].json()["error"] == "request-malformed"
+    assert heard.closed
+
+
 TAILS = {
     "not HTTP": b"X" * 200_000,
     "endless head": b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 30_000,
