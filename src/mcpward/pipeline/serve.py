@@ -98,6 +98,7 @@ class Pipeline:
             except asyncio.CancelledError:
                 if wire.is_gone:
                     raise
+                trail.cancelled()
                 reply = self._refused(_STOPPING, call, arrival)
             except Exception as broken:  # noqa: BLE001  # our bug or an outage: told nobody but the log
                 reply = self._broken(broken, call)

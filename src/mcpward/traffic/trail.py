@@ -77,7 +77,7 @@ class Traffic:
 class Trail:
     """One request on its way. A context manager: leaving it writes the record."""
 
-    __slots__ = ("_arrival", "_bytes_out", "_call", "_is_error", "_principal", "_reply", "_tool", "_traffic")
+    __slots__ = ("_arrival", "_bytes_out", "_call", "_is_cancelled", "_is_error", "_principal", "_reply", "_tool", "_traffic")
 
     def __init__(self, traffic: Traffic, arrival: Arrival) -> None:
         self._traffic = traffic
@@ -87,6 +87,7 @@ class Trail:
         self._tool: Tool | None = None
         self._reply: Reply | None = None
         self._is_error = False
+        self._is_cancelled = False
         self._bytes_out = 0
 
     def __enter__(self) -> Self:
@@ -104,7 +105,9 @@ class Trail:
             record = self._record("done", outcome, reason, error_id, 0, self._bytes_out)
         else:
             reason = reply.reason
-            if reason is None:
+            if self._is_cancelled:
+                outcome = Result.CANCELLED
+            elif reason is None:
                 outcome = Result.ERROR if self._is_error else Result.OK
             else:
                 outcome = _RESULTS.get(reason, Result.REFUSED)
@@ -124,6 +127,10 @@ class Trail:
     def sent(self, size: int) -> None:
         """Note bytes that left before the answer: notifications of a running call."""
         self._bytes_out += size
+
+    def cancelled(self) -> None:
+        """Note that the call was ended while it ran, though its caller is still there to be told."""
+        self._is_cancelled = True
 
     def answered(self, reply: Reply, is_error: bool = False) -> None:
         """Note the answer. ``is_error``: it is the result of a tool that said no itself."""
