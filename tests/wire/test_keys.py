@@ -199,6 +199,10 @@ def test_a_key_with_scopes_is_narrowed_by_them(ward):
     until(lambda: opens(ward, without), 1.0)
     assert "scoped" in listed(ward, with_it)
     assert "scoped" not in listed(ward, without)
+    no_scopes, every_scope = made(ward)[0], made(ward, "--scope", "*")[0]
+    until(lambda: opens(ward, every_scope), 1.0)
+    assert "scoped" not in listed(ward, no_scopes)
+    assert "scoped" in listed(ward, every_scope)
     assert text_of(ward.call("scoped", path="/alpha/mcp", key=with_it)) == "read"
     assert reason_of(ward.call("scoped", path="/alpha/mcp", key=without)) == "tool-unknown"
 

@@ -112,7 +112,7 @@ async def _first_credential(site: "Site", door: _Door) -> Secret | None:
         live: Iterator[Any] = (record for record in await site.store.keys.list() if record.is_live(now))
         if any({door.name, "*"}.intersection(record.servers) for record in live):
             return None
-        secret, key = issue(site.pepper_keys, CLOCK, name="first key", servers=[door.name], access=Access.WRITE)
+        secret, key = issue(site.pepper_keys, CLOCK, name="first key", servers=[door.name], scopes=["*"], access=Access.WRITE)
         await site.store.keys.add(key)
         return secret
     if door.mode == "unlisted" and not any(record.is_live(now) for record in await site.store.urls.list(door.name)):

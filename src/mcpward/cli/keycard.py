@@ -49,7 +49,7 @@ def shape_of(record: "KeyRecord", now: float) -> dict[str, Any]:
     }
 
 
-_UNSET: Final = {"tools": "all", "scopes": "all", "networks": "all", "expires_at": "never", "last_used_at": "never"}
+_UNSET: Final = {"tools": "all", "scopes": "none", "networks": "all", "expires_at": "never", "last_used_at": "never"}
 
 
 def words_of(word: str, value: object) -> str:

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Final
 
-from mcpward.core.values import Principal, Tool, Way
+from mcpward.core.values import Principal, Tool
 
+EVERY_SCOPE: Final = "*"
 Rule = Callable[[Principal, Tool], str | None]
 
 
@@ -24,16 +25,12 @@ def access(principal: Principal, tool: Tool) -> str | None:
 
 
 def scope(principal: Principal, tool: Tool) -> str | None:
-    """All scopes of the tool must be held.
+    """All scopes of the tool must be held; who holds :data:`EVERY_SCOPE` holds them all.
 
-    A key without scopes and an unlisted URL are not narrowed by scopes; an anonymous caller never holds one, so a tool
-    that asks for a scope is closed to the public.
+    Callers of public and unlisted servers hold none, so a tool that asks for a scope is closed to them.
     """
-    if not tool.scopes or tool.scopes <= principal.scopes:
-        return None
-    if principal.way is Way.UNLISTED or (principal.way is Way.API_KEY and not principal.scopes):
-        return None
-    return "scope not held"
+    held = principal.scopes
+    return None if not tool.scopes or tool.scopes <= held or EVERY_SCOPE in held else "scope not held"
 
 
 RULES: Final[tuple[Rule, ...]] = (server, grant, access, scope)

@@ -71,6 +71,12 @@ def project(tmp_path):
     return tmp_path
 
 
+def keys_of(folder):
+    command = [sys.executable, "-m", "mcpward", "key", "list", "--json"]
+    env = {"PYTHONPATH": SOURCE, "PATH": os.environ["PATH"], "HOME": str(folder)}
+    return json.loads(subprocess.run(command, cwd=folder, env=env, capture_output=True, check=True).stdout)
+
+
 def test_the_first_start_hands_over_a_key_once(project):
     code, out, err, status = Served(project, "tools.py", "--port", "0", "--metrics", "").stopped_when_ready()
     assert (code, status) == (0, 200)
@@ -78,6 +84,7 @@ def test_the_first_start_hands_over_a_key_once(project):
     assert out.strip() not in err
     assert re.search(r"^ +notes +http://127\.0\.0\.1:\d+/mcp +api-key$", err, re.MULTILINE)
     assert "mcp-remote" in err
+    assert [(key["class"], key["scopes"]) for key in keys_of(project)] == [("write", ["*"])]
     code, out, err, status = Served(project, "tools.py", "--port", "0", "--metrics", "").stopped_when_ready()
     assert (code, out, status) == (0, "", 200)
 

@@ -56,7 +56,7 @@ def names(who: Principal) -> list[str]:
 
 
 def test_a_key_without_bounds_sees_every_tool_of_its_server_in_order() -> None:
-    assert names(principal()) == ["read", "write", "drop", "scoped"]
+    assert names(principal(scopes=frozenset("*"))) == ["read", "write", "drop", "scoped"]
 
 
 def test_who_was_given_no_class_may_read_alone() -> None:
@@ -83,12 +83,14 @@ def test_a_clearance_covers_what_is_below_it(access, seen) -> None:
 @pytest.mark.parametrize(
     "way, scopes, allowed",
     [
-        (Way.API_KEY, (), True),  # not narrowed
+        (Way.API_KEY, (), False),
+        (Way.API_KEY, ("*",), True),
+        (Way.API_KEY, ("orders:*",), False),  # no pattern: only the lone star is all
         (Way.API_KEY, ("orders:read",), False),
         (Way.API_KEY, ("orders:read", "orders:list"), True),
         (Way.API_KEY, ("orders:read", "orders:list", "x"), True),
         (Way.API_KEY, ("x",), False),
-        (Way.UNLISTED, (), True),
+        (Way.UNLISTED, (), False),
         (Way.ANONYMOUS, (), False),
         (Way.OAUTH, (), False),
         (Way.OAUTH, ("orders:read",), False),
