@@ -77,8 +77,8 @@ def test_a_call_that_takes_longer_than_the_drain_is_cancelled_and_told_so(tmp_pa
         call = InFlight(ward, "endless", 25.0)
         began = time.monotonic()
         ward.process.terminate()
-        assert ward.process.wait(10) == 0
-        assert time.monotonic() - began < 5.0
+        assert ward.process.wait(20) == 0
+        assert time.monotonic() - began < 15.0  # and not the tool's 25
         answer = call.answered()
         assert (answer.status_code, reason_of(answer)) == (503, "busy")
         assert notes(ward) == ["began endless", "cancelled endless"]

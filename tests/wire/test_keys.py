@@ -90,7 +90,7 @@ def test_all_that_was_asked_for_is_shown(ward):
 def test_a_rotated_key_is_the_same_caller_and_both_live_for_the_grace(ward):
     old, old_id = made(ward)
     until(lambda: opens(ward, old), 1.0)
-    rotated = ward.cli("key", "rotate", old_id, "--grace", "3s")
+    rotated = ward.cli("key", "rotate", old_id, "--grace", "8s")
     new = rotated.stdout.strip()
     at = time.monotonic()
     assert KEY.fullmatch(new)
@@ -98,8 +98,8 @@ def test_a_rotated_key_is_the_same_caller_and_both_live_for_the_grace(ward):
     until(lambda: opens(ward, new), 1.0)
     assert opens(ward, old)
     assert shown(ward, old_id)["state"] == "grace"
-    refused = until(lambda: None if (answer := call(ward, old)).status_code == 200 else answer, 5.0)
-    assert 1.5 < time.monotonic() - at < 4.5
+    refused = until(lambda: None if (answer := call(ward, old)).status_code == 200 else answer, 10.0)
+    assert 1.0 < time.monotonic() - at < 9.5
     assert reason_of(refused) == "credential-invalid"
     assert opens(ward, new)
     used = until(lambda: rows(ward, "key_id = ?", new[11:23]))
@@ -136,9 +136,9 @@ def test_a_revoked_key_is_refused_within_a_second(ward):
 
 
 def test_a_key_ends_when_it_expires(ward):
-    key, key_id = made(ward, "--expires", "3s")
+    key, key_id = made(ward, "--expires", "6s")
     until(lambda: opens(ward, key), 1.5)
-    until(lambda: not opens(ward, key), 4.0)
+    until(lambda: not opens(ward, key), 8.0)
     assert shown(ward, key_id)["state"] == "ended"
 
 

@@ -218,10 +218,11 @@ def ask_max_callers(ward):
     return knock(1)  # remembered, unless so many others came between
 
 
-@flips("traffic.arguments", False, '{"text": "a"}', None)
+@flips("traffic.arguments", False, {"start": "2026-01-01", "end": "2026-01-02"}, None)
 def ask_arguments(ward):
-    echo(ward)
-    return until(lambda: rows(ward, "tool = 'echo'"))[-1]["arguments"]
+    ward.call("between", {"start": "2026-01-01", "end": "2026-01-02"})
+    kept = until(lambda: rows(ward, "tool = 'between'"))[-1]["arguments"]
+    return kept and json.loads(kept)
 
 
 @flips("traffic.queue", 2, "", "busy")
