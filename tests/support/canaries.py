@@ -5,7 +5,7 @@ A canary knows how it may be disguised, written here anew and not taken from the
 
 import base64
 import json
-import random  # noqa: TID251 - a seed makes the same canaries in every run
+import random
 import string
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -261,22 +261,25 @@ def configure(folder: Path, port: int, metrics_port: int, toml: str = "", server
     """Write a site: mcpward.toml and tools.py. ``toml`` is added at the end, ``servers`` replaces the one server."""
     (folder / "tools.py").write_text(TOOLS)
     head = f'[site]\nlisten = "127.0.0.1:{port}"\nmetrics_listen = "127.0.0.1:{metrics_port}"\n'
-    lavish = (
-        '[limits]\nknocks = "100000/minute"\narrivals = "1000000/minute"\n'
-        if "[limits]" not in toml
-        else ""
-    )
+    lavish = '[limits]\nknocks = "100000/minute"\narrivals = "1000000/minute"\n' if "[limits]" not in toml else ""
     served = servers if servers is not None else SERVER
     (folder / "mcpward.toml").write_text(f"{head}{lavish}{toml}\n{served}")
 
 
-LAVISH = 'read = "100000/minute"\nwrite = "100000/minute"\ndestructive = "100000/minute"\ndiscovery = "100000/minute"\nrepeat = ""\n'
+LAVISH = (
+    "".join(f'{name} = "100000/minute"\n' for name in ("read", "write", "destructive", "discovery")) + 'repeat = ""\n'
+)
 SERVER = f'[servers.demo]\nsource = "tools.py"\n[servers.demo.limits]\n{LAVISH}'
 
 
 @contextmanager
 def serving(
-    folder: Path, toml: str = "", servers: str | None = None, *, start: bool = True, env: Mapping[str, str] | None = None
+    folder: Path,
+    toml: str = "",
+    servers: str | None = None,
+    *,
+    start: bool = True,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[Ward]:
     """Serve a site in ``folder`` until the end of the block."""
     folder.mkdir(parents=True, exist_ok=True)

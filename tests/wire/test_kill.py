@@ -102,4 +102,3 @@ def test_kill_9_under_load_loses_no_acknowledged_key_and_no_record_of_a_destruct
         assert wiped
         assert set(wiped) <= recorded
         assert rows(ward, "PRAGMA integrity_check") == [("ok",)]
-        print(f"{KILLS} kills: {len(acknowledged)} keys acknowledged, {len(wiped)} destroyed, {len(recorded)} intents")

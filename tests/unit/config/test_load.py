@@ -1,4 +1,4 @@
-import pickle  # noqa: TID251  # as multiprocessing does when it starts a worker
+import pickle  # as multiprocessing does when it starts a worker
 from pathlib import Path
 
 import pytest
