@@ -94,11 +94,13 @@ class KeyBook:
         if server not in record.servers and EVERY_SERVER not in record.servers:
             principal = None
         else:
+            # Names are not unique: two keys named alike must not be one user to a tool's row filter.
+            root = self._root(record)
             principal = Principal(
-                key="api-key:" + self._root(record),
+                key="api-key:" + root,
                 way=Way.API_KEY,
                 server=server,
-                subject=record.name,
+                subject=root,
                 client=record.name,
                 key_id=record.id,
                 scopes=frozenset(record.scopes),

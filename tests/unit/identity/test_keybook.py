@@ -61,9 +61,17 @@ def test_a_key_gives_its_principal(book: KeyBook, clock: ManualClock) -> None:
     principal = book.verify(text, "orders", PEER)
     assert principal is not None
     assert (principal.key, principal.key_id) == ("api-key:" + record.id, record.id)
-    assert (principal.way, principal.server, principal.subject) == (Way.API_KEY, "orders", "ann")
+    assert (principal.way, principal.server, principal.client) == (Way.API_KEY, "orders", "ann")
     assert (principal.tools, principal.scopes) == (frozenset({"query"}), frozenset({"orders:read"}))
     assert (principal.access, principal.rate) == (Access.WRITE, Rate(5, 60.0, 2))
+
+
+def test_two_keys_of_one_name_are_two_users(book: KeyBook, clock: ManualClock) -> None:
+    (one, first), (two, second) = make(clock), make(clock)
+    book.apply([first, second])
+    found = [book.verify(text, "orders", PEER) for text in (one, two)]
+    assert [principal and principal.subject for principal in found] == [first.id, second.id]
+    assert [principal and principal.client for principal in found] == ["ann", "ann"]
 
 
 def test_a_key_of_one_server_opens_no_other(book: KeyBook, clock: ManualClock) -> None:
@@ -146,6 +154,7 @@ def test_a_rotated_key_lives_on_until_its_grace_ends_and_stays_the_same_caller(
     book.apply([second, replace(first, grace_until=clock.now() + 1)])
     found = [book.verify(each, "orders", PEER) for each in (text, secret.reveal(), third_secret.reveal())]
     assert [principal and principal.key for principal in found] == ["api-key:" + first.id] * 3
+    assert [principal and principal.subject for principal in found] == [first.id] * 3
     assert [principal and principal.key_id for principal in found] == [first.id, second.id, third.id]
     clock.advance(1)
     assert book.verify(text, "orders", PEER) is None
