@@ -1,7 +1,8 @@
 """A shop's orders as MCP tools. ``mcpward serve`` in this folder serves them at http://127.0.0.1:8000/mcp.
 
-Whose orders? A caller whose subject is a customer's e-mail address sees that customer's orders and no others; any
-other caller, such as the holder of an API key, stands for the shop and sees all of them.
+Whose orders? A key that holds the scope ``orders:all`` (or ``*``, as the key of the first start does) stands for the
+shop and sees all of them. Any other key sees the orders of the customer whose e-mail address is its name, which the
+operator chose: ``mcpward key create --name ben.berg.1@example.com``. Whoever is neither sees none.
 """
 
 import asyncio
@@ -58,6 +59,11 @@ class Product(BaseModel):
     price_cents: int
 
 
+def is_staff(caller: Caller) -> bool:
+    """Whether the caller stands for the shop. Everybody else is a customer, or nobody."""
+    return not caller.scopes.isdisjoint({"orders:all", "*"})
+
+
 @server.tool(read_only=True, rate="60/minute", guards=[BETWEEN])
 async def query_orders(
     caller: Caller,
@@ -73,14 +79,15 @@ async def query_orders(
           FROM orders o JOIN customers c ON c.id = o.customer_id JOIN products p ON p.id = o.product_id
          WHERE o.created_at BETWEEN :from_date AND :to_date
            AND (:status IS NULL OR o.status = :status)
-           AND (c.email = :subject OR NOT EXISTS (SELECT 1 FROM customers WHERE email = :subject))
+           AND (:is_staff OR c.email = :customer)
          ORDER BY o.created_at DESC, o.id DESC
          LIMIT :limit
         """,
         from_date=from_date,
         to_date=to_date,
         status=status,
-        subject=caller.subject,
+        is_staff=is_staff(caller),
+        customer=caller.name,
         limit=limit,
         into=Order,
     )
@@ -94,23 +101,25 @@ async def order_summary(caller: Caller, from_date: datetime, to_date: datetime) 
         SELECT o.status, count(*) AS orders, sum(o.total_cents) AS cents
           FROM orders o JOIN customers c ON c.id = o.customer_id
          WHERE o.created_at BETWEEN :from_date AND :to_date
-           AND (c.email = :subject OR NOT EXISTS (SELECT 1 FROM customers WHERE email = :subject))
+           AND (:is_staff OR c.email = :customer)
          GROUP BY o.status ORDER BY o.status
         """,
         from_date=from_date,
         to_date=to_date,
-        subject=caller.subject,
+        is_staff=is_staff(caller),
+        customer=caller.name,
     )
     distinct = await db.query(
         """
         SELECT count(DISTINCT o.customer_id) AS customers
           FROM orders o JOIN customers c ON c.id = o.customer_id
          WHERE o.created_at BETWEEN :from_date AND :to_date
-           AND (c.email = :subject OR NOT EXISTS (SELECT 1 FROM customers WHERE email = :subject))
+           AND (:is_staff OR c.email = :customer)
         """,
         from_date=from_date,
         to_date=to_date,
-        subject=caller.subject,
+        is_staff=is_staff(caller),
+        customer=caller.name,
     )
     return Summary(
         orders=sum(row["orders"] for row in rows),
@@ -144,18 +153,18 @@ async def cancel_order(caller: Caller, order_id: Annotated[int, Field(ge=1)]) ->
         """
         UPDATE orders SET status = 'cancelled'
          WHERE id = :order_id AND status IN ('paid', 'cancelled')
-           AND (customer_id = (SELECT id FROM customers WHERE email = :subject)
-                OR NOT EXISTS (SELECT 1 FROM customers WHERE email = :subject))
+           AND (:is_staff OR customer_id = (SELECT id FROM customers WHERE email = :customer))
         """,
         order_id=order_id,
-        subject=caller.subject,
+        is_staff=is_staff(caller),
+        customer=caller.name,
     )
     if not changed:
         raise ToolError("there is no such order, or it has been shipped already")
     return f"order {order_id} is cancelled"
 
 
-@server.tool(read_only=True, deadline_s=60)
+@server.tool(read_only=True, deadline_s=60, scopes=["orders:all"])
 async def slow_report(context: Context, steps: Annotated[int, Limit(max=50)] = 10) -> str:
     """A report over the whole year that takes a while, and says how far it is."""
     total = 0

@@ -46,8 +46,9 @@ def registry(folder):
 async def call(registry):
     runner = Runner(2, SystemClock())
 
-    async def call(name: str, subject: str = "k1", notify=lambda _: None, **arguments):
-        principal = msgspec.structs.replace(PRINCIPAL, subject=subject)
+    async def call(name: str, customer: str = "", scopes=(), notify=lambda _: None, **arguments):
+        held = frozenset(scopes or ([] if customer else ["*"]))
+        principal = msgspec.structs.replace(PRINCIPAL, client=customer or "first key", scopes=held)
         made = call_of(name, msgspec.json.encode(arguments), principal=principal, progress_token=1)
         result = await runner.run(accept(made, registry.find(name)), notify)
         return msgspec.json.decode(msgspec.json.encode(result.structured)) if not result.is_error else result
@@ -77,6 +78,7 @@ def test_what_is_offered_and_how_it_is_counted(registry):
         "cancel_order": Access.DESTRUCTIVE,
         "slow_report": Access.READ,
     }
+    assert registry.find("slow_report").scopes == {"orders:all"}  # it sums up everybody's orders
     assert [resource.uri for resource in registry.resources] == ["orders://schema"]
     assert [prompt.name for prompt in registry.prompts] == ["weekly_review"]
 
@@ -91,11 +93,24 @@ async def test_orders_are_found_newest_first_within_the_limit(call):
 
 async def test_a_customer_sees_own_orders_and_no_others(call):
     year = {"from_date": "2026-03-01T00:00:00Z", "to_date": "2026-05-29T00:00:00Z", "limit": 100}
-    subject = (await call("query_orders", **WEEK, limit=1))["result"][0]["customer"]
-    found = (await call("query_orders", subject, **year))["result"]
-    assert {order["customer"] for order in found} == {subject}
-    summary = await call("order_summary", subject, **{name: year[name] for name in ("from_date", "to_date")})
+    email = (await call("query_orders", **WEEK, limit=1))["result"][0]["customer"]
+    found = (await call("query_orders", email, **year))["result"]
+    assert {order["customer"] for order in found} == {email}
+    summary = await call("order_summary", email, **{name: year[name] for name in ("from_date", "to_date")})
     assert (summary["orders"], summary["customers"]) == (len(found), 1)
+
+
+@pytest.mark.parametrize("nobody", ["laptop", "first key", "nobody@example.com", " ", "%", "*"])
+async def test_who_is_no_customer_and_not_of_the_shop_sees_nothing(call, folder, nobody):
+    assert (await call("query_orders", nobody, ["orders:read"], **WEEK))["result"] == []
+    summary = await call("order_summary", nobody, **WEEK)
+    assert summary == {"orders": 0, "customers": 0, "total_cents": 0, "by_status": {}}
+    (number,) = rows(folder, "SELECT id FROM orders WHERE status = 'paid' LIMIT 1")[0]
+    assert (await call("cancel_order", nobody, order_id=number)).is_error
+
+
+async def test_a_scope_makes_a_key_one_of_the_shop(call):
+    assert len((await call("query_orders", "laptop", ["orders:all"], **WEEK, limit=5))["result"]) == 5
 
 
 async def test_a_customer_cannot_cancel_a_strangers_order(call, folder):
