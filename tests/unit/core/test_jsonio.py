@@ -26,11 +26,42 @@ VALUES = st.recursive(
 #: Pieces of JSON in any order: most are none, some are, some are with a twin.
 SHREDS = st.lists(
     st.sampled_from(
-        ['{', '}', '[', ']', ',', ':', '"', '\\', '"a"', '"\\u0061"', '"\\\\"', '"\\""', '\\ud800', '\\udc00', '\\u00e9',
-         '"b":1', '"a":', '1', '-', '0', '.5', 'e9', 'null', 'NaN', ' ', '\n', '\x00', 'é', '\ufeff', '\\/', '\\n']
+        [
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            '"',
+            "\\",
+            '"a"',
+            '"\\u0061"',
+            '"\\\\"',
+            '"\\""',
+            "\\ud800",
+            "\\udc00",
+            "\\u00e9",
+            '"b":1',
+            '"a":',
+            "1",
+            "-",
+            "0",
+            ".5",
+            "e9",
+            "null",
+            "NaN",
+            " ",
+            "\n",
+            "\x00",
+            "é",
+            "\ufeff",
+            "\\/",
+            "\\n",
+        ]
     ),
     max_size=14,
-).map("".join)  # fmt: skip
+).map("".join)
 
 
 def written(value: Any, spell: Any) -> str:
