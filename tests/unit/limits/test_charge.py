@@ -225,13 +225,13 @@ def test_the_same_call_again_and_again_is_broken_off_and_another_is_not(clock):
     limits.charge(a_call(), a_tool())
 
 
-def test_long_arguments_are_told_apart_at_both_ends_and_by_length(clock):
+def test_long_arguments_are_compared_whole(clock):
     limits = limits_of(clock, repeat="1/minute")
-    middle = b"x" * 100_000
-    for text in (b"a" + middle + b"a", b"b" + middle + b"a", b"a" + middle + b"b", b"a" + middle + b"xa"):
+    for place in range(0, 100_000, 9_973):
+        text = b"x" * place + b"y" + b"x" * (100_000 - place)
         limits.charge(a_call(arguments=b'"' + text + b'"'), a_tool())
     with pytest.raises(Refusal):
-        limits.charge(a_call(arguments=b'"a' + middle + b'a"'), a_tool())
+        limits.charge(a_call(arguments=b'"y' + b"x" * 100_000 + b'"'), a_tool())
 
 
 def test_a_repeated_call_counts_against_its_rate_as_well(clock):
