@@ -101,5 +101,5 @@ def test_every_option_of_a_tool_is_on_the_page():
     import inspect
 
     table = "\n".join(line for line in PAGE.splitlines() if line.startswith("| `"))
-    options = [name for name in inspect.signature(Server.tool).parameters if name not in {"self", "confirm"}]
+    options = [name for name in inspect.signature(Server.tool).parameters if name != "self"]
     assert [name for name in options if f"`{name}" not in table] == []

@@ -18,6 +18,7 @@ from mcpward.sdk.signature import REQUIRED, Parameter
 
 _STRICT: Final = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
 _LENIENT: Final = ConfigDict(extra="forbid", allow_inf_nan=False, protected_namespaces=())
+_HEADER: Final = "x-mcp-header"
 _TAKEN: Final = frozenset(dir(BaseModel)) | {"model_config"}
 Bind = Callable[[bytes], dict[str, Any]]
 
@@ -55,6 +56,8 @@ class Arguments:
             raise AuthoringError(f"{what}: a parameter has no JSON schema: {first_line(error)}", where) from error
         if has_foreign_reference(schema):
             raise AuthoringError(f"{what}: its schema refers to another document; nobody will fetch that", where)
+        if has_header_parameter(schema):
+            raise AuthoringError(f"{what}: {_HEADER} is not served yet; take it out of the schema", where)
         schema = inline_root(schema)
         schema.pop("title", None)
         schema.pop("description", None)
@@ -154,6 +157,16 @@ def has_foreign_reference(schema: Any) -> bool:
             return True
         return any(has_foreign_reference(part) for part in schema.values())
     return isinstance(schema, list) and any(has_foreign_reference(part) for part in schema)
+
+
+def has_header_parameter(schema: Any) -> bool:
+    """Say whether a parameter is to come in a header as well (2026-07-28, ``x-mcp-header``).
+
+    A server that publishes this must check that header and body agree; else a proxy judges by one and we by the other.
+    """
+    if isinstance(schema, dict):
+        return _HEADER in schema or any(has_header_parameter(part) for part in schema.values())
+    return isinstance(schema, list) and any(has_header_parameter(part) for part in schema)
 
 
 def first_line(error: Exception) -> str:

@@ -92,8 +92,8 @@ class Server:
 
         ``read_only`` tools are counted as reads, ``destructive`` ones as destructive, all others as writes.
         ``rate`` (``"60/minute"``) is this tool's own limit per caller, ``deadline_s`` its time in seconds.
-        ``scopes`` are those a caller must have; ``confirm`` wants a person's yes; ``structured=False`` publishes
-        no output schema.
+        ``scopes`` are those a caller must have; ``confirm`` is not served yet and refused;
+        ``structured=False`` publishes no output schema.
 
         Raises:
             AuthoringError: the function or an option cannot be served.
@@ -106,6 +106,8 @@ class Server:
             place = where(function)
             arguments = Arguments(signature.parameters, what, place)
             _require_sound_options(what, place, read_only, destructive, scopes, deadline_s)
+            if confirm:  # accepted and not enforced it would be a promise that nobody keeps
+                raise AuthoringError(f"{what}: confirm needs a way to ask a person, which is not served yet", place)
             _require_known(guards, arguments.names, what, place)
             self._tools[own_name] = ToolDefinition(
                 name=own_name,

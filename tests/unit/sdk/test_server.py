@@ -292,3 +292,25 @@ def test_resources_and_prompts_are_not_declared_twice(server):
 
 
 def only_text() -> str: ...
+
+
+def test_confirm_is_refused_while_nobody_can_be_asked(server):
+    with pytest.raises(AuthoringError, match="'wipe': confirm needs a way to ask a person, which is not served yet"):
+
+        @server.tool(destructive=True, confirm=True)
+        def wipe() -> None: ...
+
+    assert server.tools == ()
+
+
+class Region(BaseModel):
+    name: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})]
+
+
+@pytest.mark.parametrize("annotation", [Region.__annotations__["name"], Region, list[Region], dict[str, Region | None]])
+def test_a_header_parameter_is_refused_at_every_depth(server, annotation):
+    def ask(region) -> None: ...
+
+    ask.__annotations__ = {"region": annotation, "return": None}
+    with pytest.raises(AuthoringError, match="'ask': x-mcp-header is not served yet"):
+        server.tool(ask)
