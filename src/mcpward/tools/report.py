@@ -1,8 +1,8 @@
 """A running call's notifications: progress and log messages as JSON-RPC, from any thread, within a rate.
 
-Progress goes out only for a ``progressToken``, strictly growing. Log messages go out from ``info`` in the legacy era,
-and in the modern one from the level that the request names, else not at all. After the call nothing goes out any
-more. Neither is clean yet: whoever hands in ``notify`` sends it through sanitize.
+Progress goes out only for a ``progressToken``, strictly growing. Log messages go out in the modern era, from the level
+that the request names; never in the legacy one, to which ``logging`` is not announced. After the call
+nothing goes out any more. Neither is clean yet: whoever hands in ``notify`` sends it through sanitize.
 """
 
 import asyncio
@@ -54,12 +54,13 @@ class Reports:
         if total is not None:
             _require_finite(total)
         if self._call.progress_token is not None:
-            self._do(self._send_progress, progress, total, message)
+            # As text already here: an author's __str__ fails the tool, and not the event loop.
+            self._do(self._send_progress, progress, total, None if message is None else str(message)[:_LONGEST])
 
     def log(self, level: str, text: str) -> None:
         """Queue one log message; left out below the caller's level."""
         if _RANK[level] >= self._rank:
-            self._do(self._send_log, level, text)
+            self._do(self._send_log, level, str(text)[:_LONGEST])
 
     def close(self) -> None:
         """Let nothing out any more; a thread that was left behind may go on reporting into nothing."""
@@ -85,12 +86,12 @@ class Reports:
         if total is not None:
             params["total"] = total
         if message is not None:
-            params["message"] = str(message)[:_LONGEST]
+            params["message"] = message
         self._notify(_encode({"jsonrpc": "2.0", "method": "notifications/progress", "params": params}))
 
     def _send_log(self, level: str, text: str) -> None:
         if self._open and self._has_room():
-            params = {"level": level, "logger": self._logger, "data": str(text)[:_LONGEST]}
+            params = {"level": level, "logger": self._logger, "data": text}
             self._notify(_encode({"jsonrpc": "2.0", "method": "notifications/message", "params": params}))
 
     def _has_room(self) -> bool:
@@ -104,9 +105,9 @@ class Reports:
 
 
 def _threshold(call: Call) -> int:
-    if call.log_level is not None:
-        return _RANK.get(call.log_level, _SILENT)
-    return _RANK["info"] if call.era is Era.LEGACY else _SILENT
+    if call.log_level is None or call.era is Era.LEGACY:
+        return _SILENT
+    return _RANK.get(call.log_level, _SILENT)
 
 
 def _require_finite(number: Any) -> None:

@@ -66,10 +66,11 @@ async def test_a_number_that_json_cannot_hold_is_the_authors_error(number):
 @pytest.mark.parametrize(
     "changes,levels",
     [
-        ({"era": Era.LEGACY}, ["info", "warning", "error"]),
+        ({"era": Era.LEGACY}, []),
         ({"era": Era.MODERN}, []),
         ({"era": Era.MODERN, "log_level": "warning"}, ["warning", "error"]),
-        ({"era": Era.LEGACY, "log_level": "debug"}, ["debug", "info", "warning", "error"]),
+        ({"era": Era.LEGACY, "log_level": "debug"}, []),
+        ({"era": Era.MODERN, "log_level": "debug"}, ["debug", "info", "warning", "error"]),
         ({"era": Era.MODERN, "log_level": "nonsense"}, []),
     ],
 )
@@ -82,14 +83,14 @@ async def test_log_messages_start_at_the_callers_level(changes, levels):
 
 async def test_a_message_is_one_bounded_json_line():
     """Attack 110: whatever the text holds, it is one line of JSON."""
-    reports, sent = reports_of(era=Era.LEGACY)
+    reports, sent = reports_of(era=Era.MODERN, log_level="info")
     reports.log("info", "a\nb\r\x1b[31m" + "x" * 100_000)
     assert b"\n" not in sent[0]
     assert len(sent[0]) < 10_000
 
 
 async def test_another_thread_reports_through_the_loop():
-    reports, sent = reports_of(progress_token=0, era=Era.LEGACY)
+    reports, sent = reports_of(progress_token=0, era=Era.MODERN, log_level="info")
     await asyncio.to_thread(reports.progress, 1, None, None)
     await asyncio.to_thread(reports.log, "info", "x")
     await asyncio.sleep(0)
@@ -105,3 +106,25 @@ async def test_after_the_call_nothing_goes_out():
     reports.progress(2, None, None)
     await asyncio.sleep(0)
     assert sent == []
+
+
+async def test_a_text_that_cannot_be_written_fails_where_it_was_given():
+    class Broken(str):
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            raise SystemExit
+
+    reports, sent = reports_of(progress_token=0, era=Era.MODERN, log_level="info")
+    for report in (lambda: reports.progress(1, None, Broken("x")), lambda: reports.log("info", Broken("x"))):
+        with pytest.raises(SystemExit):
+            report()
+    await asyncio.sleep(0)
+    assert sent == []
+
+
+async def test_progress_is_told_in_both_eras():
+    for era in Era:
+        reports, sent = reports_of(era=era, progress_token=0)
+        reports.progress(1, None, None)
+        assert len(sent) == 1
