@@ -1,13 +1,23 @@
-"""A bounded pool of daemon threads for ``def`` tools. A stuck tool keeps its thread, never the process from ending."""
+"""Bounded pools of daemon threads for ``def`` tools, one for each server, so that no server ever waits for another's.
+
+A stuck tool keeps its thread, never the process from ending.
+"""
 
 import asyncio
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+
+#: Calls that may wait for each thread. More would only wait for their deadline.
+_QUEUE: Final = 2
+_RETRY_AFTER_S: Final = 1
 
 
 class _Job(Struct, eq=False):
@@ -19,7 +29,7 @@ class _Job(Struct, eq=False):
 
 
 class Pool:
-    """At most ``size`` functions at once; more wait in order. Threads start as they are needed.
+    """At most ``size`` functions at once; twice as many wait in order. Threads start as they are needed.
 
     ``concurrent.futures`` joins its threads when the interpreter ends, so a tool that never returns would keep a
     stopped server alive; these threads are daemons.
@@ -43,9 +53,13 @@ class Pool:
 
         Raises:
             RuntimeError: the pool is closed.
+            Refusal: busy; all threads are taken, perhaps by functions that nobody waits for any more, and the queue is
+                full.
         """
         if self._closed:
             raise RuntimeError("the pool is closed")
+        if self._unfinished >= self._size * (1 + _QUEUE):
+            raise Refusal(Reason.BUSY, "all threads of the server are taken", retry_after_s=_RETRY_AFTER_S)
         loop = asyncio.get_running_loop()
         job = _Job(function, copy_context(), loop.create_future(), loop)
         with self._lock:
@@ -83,6 +97,28 @@ class Pool:
             del job  # an idle thread holds on to nobody's arguments
             with self._lock:
                 self._unfinished -= 1
+
+
+class Pools:
+    """A pool of ``size`` threads for each server, made when it is first asked for."""
+
+    def __init__(self, size: int) -> None:
+        if size < 1:
+            raise ValueError("a pool has at least one thread")
+        self._size = size
+        self._pools: dict[str, Pool] = {}
+
+    def of(self, server: str) -> Pool:
+        """Give the server's own pool."""
+        pool = self._pools.get(server)
+        if pool is None:
+            pool = self._pools[server] = Pool(self._size)
+        return pool
+
+    def close(self) -> None:
+        """Close all of them."""
+        for pool in self._pools.values():
+            pool.close()
 
 
 def _do(job: _Job) -> None:

@@ -13,33 +13,35 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Call, RawResult
 from mcpward.sdk.errors import ToolError
 from mcpward.tools.deadline import Watch
-from mcpward.tools.pool import Pool
+from mcpward.tools.pool import Pools
 from mcpward.tools.prompt import Prompt
 from mcpward.tools.report import Notify
 from mcpward.tools.resource import Resource
 from mcpward.tools.stage import Stage
 
 _LONGEST: Final = 16_384
-#: What a tool may raise: ``sys.exit()`` in a tool must not end the server, nor a task group that holds one.
-_BROKEN: Final = (Exception, SystemExit, BaseExceptionGroup)
 
 
 class Runner:
-    """Runs the tools of all servers of a process. ``pool_size`` bounds the threads of sync functions."""
+    """Runs the tools of all servers of a process. ``pool_size`` bounds the threads for the sync functions of each.
+
+    Whatever an author's function raises is a failure of that call and no more, ``sys.exit()``, ``KeyboardInterrupt``
+    and ``GeneratorExit`` included. Signals never arrive as exceptions here: the server handles them itself.
+    """
 
     def __init__(self, pool_size: int, clock: Clock) -> None:
-        self._stage = Stage(Pool(pool_size), clock)
+        self._stage = Stage(Pools(pool_size), clock)
         self._watch = Watch()
 
     async def run(self, accepted: AcceptedCall, notify: Notify) -> RawResult:
         """Run a tool and give its raw result. ``notify`` takes its progress and log messages, not yet clean.
 
         A sync function that outlives its deadline is answered for in time but goes on in its thread, and keeps that
-        thread from others until it ends: Python cannot stop it.
+        thread from others of its server until it ends: Python cannot stop it.
 
         Raises:
             Refusal: tool-timeout; tool-failed with the fact ``error_id`` and the traceback as private detail;
-                output-refused for a result that is not what the tool declares.
+                output-refused for a result that is not what the tool declares; busy where no thread is left.
             CancelledError: cancelled from outside.
         """
         deadline = self._watch.start(accepted.tool.deadline_s)
@@ -57,7 +59,7 @@ class Runner:
             if deadline.is_over:
                 raise _too_late(accepted.tool.deadline_s) from None
             raise _failed(stopped) from None  # the tool's own doing: a cancelled task that it waited for
-        except _BROKEN as broken:
+        except BaseException as broken:  # noqa: BLE001  an author's exit must not end the server
             if deadline.is_over:
                 raise _too_late(accepted.tool.deadline_s) from None
             raise _failed(broken) from None
@@ -72,6 +74,7 @@ class Runner:
 
         Raises:
             Fault: the function failed or took too long; the detail has the traceback.
+            Refusal: busy; the server has no thread left.
         """
         return await self._whole(resource.read(call, self._stage, notify), resource.deadline_s)
 
@@ -80,6 +83,7 @@ class Runner:
 
         Raises:
             Fault: the function failed or took too long; the detail has the traceback.
+            Refusal: busy; the server has no thread left.
         """
         return await self._whole(prompt.render(call, arguments, self._stage, notify), prompt.deadline_s)
 
@@ -92,7 +96,9 @@ class Runner:
             if deadline.cancelled_outside:
                 raise
             raise Fault(error_id(), _trace(stopped)) from None
-        except _BROKEN as broken:
+        except BaseException as broken:  # an author's exit must not end the server
+            if isinstance(broken, Refusal) and broken.reason is Reason.BUSY:
+                raise
             raise Fault(error_id(), _trace(broken)) from None
         finally:
             deadline.stop()
@@ -101,7 +107,7 @@ class Runner:
     async def close(self) -> None:
         """Take no more sync work and close the authors' databases. Running threads are not waited for."""
         self._watch.close()
-        self._stage.pool.close()
+        self._stage.pools.close()
         database = sys.modules.get("mcpward.sdk.database")  # only where an author imported it: SQLAlchemy is heavy
         if database is not None:
             await database.close_all()

@@ -12,7 +12,7 @@ from mcpward.core.values import AcceptedCall, Call, Principal, RawResult
 from mcpward.sdk.context import Caller, Context
 from mcpward.sdk.definitions import ToolDefinition
 from mcpward.sdk.signature import Signature
-from mcpward.tools.pool import Pool
+from mcpward.tools.pool import Pools
 from mcpward.tools.report import Notify, Reports
 from mcpward.tools.result import shape
 
@@ -20,7 +20,7 @@ from mcpward.tools.result import shape
 class Stage(Struct, frozen=True, eq=False):
     """Shared by all calls of a process."""
 
-    pool: Pool
+    pools: Pools
     clock: Clock
 
 
@@ -74,7 +74,7 @@ async def invoke(
     try:
         if signature.is_async:
             return await function(**filled)
-        value = await stage.pool.run(partial(function, **filled))
+        value = await stage.pools.of(call.arrival.server).run(partial(function, **filled))
         return await value if inspect.isawaitable(value) else value
     finally:
         if reports is not None:

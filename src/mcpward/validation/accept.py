@@ -6,7 +6,8 @@ from typing import Any, Final
 import msgspec
 from pydantic import ValidationError
 
-from mcpward.core.errors import Refusal
+from mcpward.core.errors import Fault, Refusal
+from mcpward.core.ids import error_id
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Call, Tool
 from mcpward.validation.numbers import LONG_NUMBER, find_long_integers
@@ -45,6 +46,9 @@ def _bound(bind: Callable[[bytes], dict[str, Any]], raw: bytes, reason: Reason) 
     except ValidationError as error:
         # Without "from error": its text quotes the values, and a traceback would carry them into the log.
         problems = problems_of(error)
+    except (KeyboardInterrupt, SystemExit, GeneratorExit) as ended:
+        # An author's guard or validator that ends the process would end it for everybody.
+        raise Fault(error_id(), f"checking the arguments raised {type(ended).__name__}") from None
     except msgspec.MsgspecError:
         problems = [{"path": "", "rule": "an object of texts"}]
     raise Refusal(reason, "the arguments do not fit the schema", problems=problems)

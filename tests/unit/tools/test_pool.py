@@ -3,7 +3,9 @@ import threading
 
 import pytest
 
-from mcpward.tools.pool import Pool
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.tools.pool import Pool, Pools
 
 
 async def test_no_more_functions_than_the_size_run_at_once():
@@ -72,3 +74,24 @@ def test_a_thread_that_outlives_its_loop_disturbs_nobody():
     gate.set()
     assert asyncio.run(pool.run(lambda: "next")) == "next"
     pool.close()
+
+
+async def test_a_pool_whose_threads_and_queue_are_taken_says_so_at_once():
+    pool, gate = Pool(2), threading.Event()
+    tasks = [asyncio.create_task(pool.run(lambda: gate.wait(5))) for _ in range(6)]
+    await asyncio.sleep(0)
+    with pytest.raises(Refusal) as no:
+        await pool.run(print)
+    assert no.value.reason is Reason.BUSY
+    gate.set()
+    await asyncio.gather(*tasks)
+    pool.close()
+
+
+def test_each_server_has_a_pool_of_its_own():
+    pools = Pools(1)
+    assert pools.of("orders") is pools.of("orders")
+    assert pools.of("orders") is not pools.of("files")
+    pools.close()
+    with pytest.raises(ValueError, match="at least one"):
+        Pools(0)

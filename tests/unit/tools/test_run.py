@@ -13,7 +13,7 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, RawResult
 from mcpward.tools.registry import Defaults, Registry
 from mcpward.tools.run import Runner
-from support.calls import call_of
+from support.calls import arrival_of, call_of
 from support.clock import ManualClock
 
 
@@ -77,7 +77,16 @@ async def test_a_tool_error_is_told_and_nothing_else(runner):
 
 @pytest.mark.parametrize("sync", [False, True])
 @pytest.mark.parametrize(
-    "raised", [ValueError("canary"), SystemExit(3), StopIteration(), BaseExceptionGroup("g", [SystemExit()])]
+    "raised",
+    [
+        ValueError("canary"),
+        SystemExit(3),
+        StopIteration(),
+        BaseExceptionGroup("g", [SystemExit()]),
+        GeneratorExit(),
+        KeyboardInterrupt(),
+        type("Own", (BaseException,), {})(),
+    ],
 )
 async def test_any_other_exception_is_an_error_id(runner, raised, sync):
     async def fails() -> None:
@@ -140,7 +149,7 @@ async def test_a_deadline_answers_for_a_sync_tool_while_its_thread_goes_on(runne
         done.set()
 
     assert (await refused(runner, waits, deadline_s=0.05)).reason is Reason.TOOL_TIMEOUT
-    assert runner._stage.pool.busy == 1
+    assert runner._stage.pools.of("orders").busy == 1
     gate.set()
     assert done.wait(5)
 
@@ -267,3 +276,58 @@ async def test_close_closes_the_authors_databases(tmp_path):
     await Runner(1, ManualClock()).close()
     assert db._engine is None
     assert "mcpward.sdk.database" in sys.modules
+
+
+@pytest.mark.parametrize("sync", [False, True])
+@pytest.mark.parametrize("raised", [SystemExit(3), GeneratorExit(), KeyboardInterrupt(), asyncio.CancelledError()])
+async def test_a_resource_or_prompt_that_exits_is_a_fault_and_ends_nothing(runner, raised, sync):
+    server = Server("shop")
+
+    async def fails() -> str:
+        raise raised
+
+    def fails_in_thread() -> str:
+        raise raised
+
+    server.resource("shop://text")(fails_in_thread if sync else fails)
+    server.prompt("review")(fails_in_thread if sync else fails)
+    registry = Registry("orders", server)
+    with pytest.raises(Fault):
+        await asyncio.wait_for(runner.read(call_of("shop://text"), registry.resources[0], lambda _: None), 5)
+    with pytest.raises(Fault):
+        await asyncio.wait_for(runner.render(call_of("review"), registry.prompts[0], {}, lambda _: None), 5)
+
+
+async def test_abandoned_threads_of_one_server_delay_no_other():
+    runner, gate = Runner(1, SystemClock()), threading.Event()
+    slow, quick = Server("slow"), Server("quick")
+    slow.tool(deadline_s=0.02)(_named("waits", lambda: gate.wait(5)))
+    slow.resource("slow://text")(_named("text", lambda: "text"))
+    quick.tool(deadline_s=5)(_named("answers", lambda: "here"))
+    at_slow, at_quick = Registry("slow", slow), Registry("quick", quick)
+
+    def call(registry: Registry, name: str) -> AcceptedCall:
+        tool = registry.find(name)
+        assert tool is not None
+        return AcceptedCall(call=call_of(name, arrival=arrival_of(registry.server)), tool=tool, arguments={})
+
+    for _ in range(3):  # one takes the thread, two the queue
+        with pytest.raises(Refusal) as no:
+            await runner.run(call(at_slow, "waits"), lambda _: None)
+        assert no.value.reason is Reason.TOOL_TIMEOUT
+    for attempt in (
+        runner.run(call(at_slow, "waits"), lambda _: None),
+        runner.read(call_of("slow://text", arrival=arrival_of("slow")), at_slow.resources[0], lambda _: None),
+    ):
+        with pytest.raises(Refusal) as no:
+            await attempt
+        assert (no.value.reason, no.value.facts) == (Reason.BUSY, {"retry_after_s": 1})
+    result = await asyncio.wait_for(runner.run(call(at_quick, "answers"), lambda _: None), 5)
+    assert result.content[0]["text"] == "here"
+    gate.set()
+    await runner.close()
+
+
+def _named(name, function):
+    function.__name__ = name
+    return function

@@ -11,7 +11,7 @@ from msgspec import json
 from pydantic import BaseModel, ConfigDict, Field
 
 from mcpward import Limit, Server
-from mcpward.core.errors import Refusal
+from mcpward.core.errors import Fault, Refusal
 from mcpward.core.reasons import Reason
 from mcpward.tools.registry import Registry
 from mcpward.validation.accept import accept, accept_prompt
@@ -192,3 +192,20 @@ def test_a_prompts_wrong_arguments_are_wrong_params(raw, path, rule):
         accept_prompt(call_of("ask", raw, method="prompts/get"), ASK.bind)
     assert refusal.value.reason is Reason.PARAMS_INVALID
     assert refusal.value.facts["problems"] == [{"path": path, "rule": rule}]
+
+
+@pytest.mark.parametrize("raised", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
+def test_a_guard_that_exits_is_a_fault_and_ends_nothing(raised):
+    class Exits:
+        parameters = ()
+
+        def check(self, _arguments):
+            raise raised
+
+    careless = Server("shop")
+
+    @careless.tool(guards=[Exits()])
+    def act() -> None: ...
+
+    with pytest.raises(Fault):
+        accept(call_of("act", b"{}"), Registry("orders", careless).tools[0])
