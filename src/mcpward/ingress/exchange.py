@@ -112,7 +112,6 @@ class Exchange:
             task = connection.loop.create_task(self._work(self._arrival(route, bytes(self.body))))
             self.task = task
             connection.tasks.add(task)
-            task.add_done_callback(connection.tasks.discard)
 
     def _refused(self, no: Refusal, route: Route | None) -> Reply:
         connection = self.connection
@@ -151,7 +150,12 @@ class Exchange:
             self.keep_alive = False
             self.connection.finished(close=True)  # the caller has left: nobody reads an answer
             raise
-        self._answer(reply)
+        else:
+            self._answer(reply)
+        finally:
+            # Here and not in a callback of the task, which would cost another turn of the loop.
+            if self.task is not None:
+                self.connection.tasks.discard(self.task)
 
     def _answer(self, reply: Reply) -> None:
         connection = self.connection
