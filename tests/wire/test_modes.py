@@ -200,7 +200,10 @@ def test_public_must_be_typed(ward):
         assert handed_out(plain, SECRET_URL) == ""
 
 
-OUTSIDE = {"site.listen": "0.0.0.0:9999", "site.public_url": "https://mcp.example.com"}
+OUTSIDE = {
+    "site.listen": "0.0.0.0:9999", "site.public_url": "https://mcp.example.com",
+    "site.trusted_proxies": ["10.0.0.0/8"],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -211,6 +214,8 @@ OUTSIDE = {"site.listen": "0.0.0.0:9999", "site.public_url": "https://mcp.exampl
         ({"servers.bench.mode": "public"}, "allow_unauthenticated = true"),
         ({"servers.bench.mode": "public", "site.behind_tls_proxy": True}, "allow_unauthenticated = true"),
         ({"site.behind_tls_proxy": True, "site.public_url": None}, "public_url"),
+        ({"site.behind_tls_proxy": True, "site.trusted_proxies": []}, 'trusted_proxies = ["127.0.0.1/32"'),
+        ({"site.behind_tls_proxy": True, "site.metrics_listen": "0.0.0.0:9998"}, "allow_open_metrics = true"),
         ({"site.listen": "[::]:9999"}, "behind_tls_proxy = true"),
         ({"site.listen": "192.0.2.1:9999"}, "behind_tls_proxy = true"),
     ],

@@ -480,12 +480,18 @@ def test_counters_can_be_in_memory_alone_for_now(tmp_path):
     assert "limits.counters" in refused.stderr
 
 
-@flipped_here("site.behind_tls_proxy", "site.allow_unauthenticated")
+@flipped_here("site.behind_tls_proxy", "site.allow_unauthenticated", "site.allow_open_metrics")
 @pytest.mark.parametrize(
-    "key,given", [("site.behind_tls_proxy", {}), ("site.allow_unauthenticated", {"servers.bench.mode": "public"})]
+    "key,given",
+    [
+        ("site.behind_tls_proxy", {}),
+        ("site.allow_unauthenticated", {"servers.bench.mode": "public"}),
+        ("site.allow_open_metrics", {"site.metrics_listen": "0.0.0.0:9998", "site.behind_tls_proxy": True}),
+    ],
 )
 def test_what_others_can_reach_needs_the_line_that_allows_it(tmp_path, key, given):
     given |= {"site.listen": "0.0.0.0:9999", "site.public_url": "https://mcp.example.com"}
+    given |= {"site.trusted_proxies": ["10.0.0.0/8"]}
     with site(tmp_path, given, start=False) as ward:
         refused = ward.cli("serve", check=False)
         assert refused.returncode == 2

@@ -20,7 +20,8 @@ from mcpward.core.errors import Misconfigured
 @examples(
     "mcpward serve",
     "mcpward serve tools.py --mode unlisted --port 9000",
-    "mcpward serve tools.py --host 0.0.0.0 --public-url https://mcp.example.com --behind-tls-proxy",
+    "mcpward serve tools.py --host 0.0.0.0 --public-url https://mcp.example.com --behind-tls-proxy \\\n"
+    "    --trusted-proxy 10.0.0.0/8",
 )
 def serve(
     target: Annotated[
@@ -45,6 +46,10 @@ def serve(
     behind_tls_proxy: Annotated[
         bool, typer.Option("--behind-tls-proxy", help="A proxy in front speaks TLS with the clients.")
     ] = False,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CIDR", help="A proxy whose X-Forwarded-* headers are believed; may be repeated."),
+    ] = None,
     allow_unauthenticated: Annotated[
         bool, typer.Option("--allow-unauthenticated", help="Public servers may be reached from other machines.")
     ] = False,
@@ -52,6 +57,9 @@ def serve(
     metrics: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="The address of /metrics; '' turns it off.")
     ] = None,
+    allow_open_metrics: Annotated[
+        bool, typer.Option("--allow-open-metrics", help="/metrics may be reached from other machines.")
+    ] = False,
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The folder of database and keys; else .mcpward.")
     ] = None,
@@ -70,6 +78,8 @@ def serve(
         "site.tls_cert": str(tls_cert) if tls_cert else None,
         "site.tls_key": str(tls_key) if tls_key else None,
         "site.behind_tls_proxy": behind_tls_proxy or None,
+        "site.trusted_proxies": trusted_proxy or None,
+        "site.allow_open_metrics": allow_open_metrics or None,
         "site.allow_unauthenticated": allow_unauthenticated or None,
         "site.public_url": public_url,
         "site.metrics_listen": metrics,

@@ -53,7 +53,10 @@ class Site(Section):
         None, "what clients call this site; never derived from the Host header", '"https://mcp.example.com"'
     )
     trusted_proxies: Networks = key(
-        (), "networks whose X-Forwarded-* headers are believed; from all others they are ignored", '["10.0.0.0/8"]'
+        (),
+        "networks whose X-Forwarded-* headers are believed; from all others they are ignored; needed behind a proxy, "
+        "whose address would else stand for every caller",
+        '["127.0.0.1/32", "::1/128"]',
     )
     data: FilePath = key(".mcpward", "folder of the database and the generated keys (mode 0700)", '".mcpward"')
     allowed_hosts: AllowedHosts = key(
@@ -72,6 +75,9 @@ class Site(Section):
     )
     metrics_listen: ListenOrOff = key(
         "127.0.0.1:9464", 'address of /metrics, apart from the callers; "" turns it off', '"127.0.0.1:9464"'
+    )
+    allow_open_metrics: bool = key(
+        False, "lets /metrics be reached from other machines, without any credential", "true"
     )
     workers: Annotated[int, Field(ge=1, le=256)] = key(1, "worker processes", "2")
     drain_s: Seconds = key(30.0, "seconds that calls in flight may take to finish at a stop", "30.0")

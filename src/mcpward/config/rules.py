@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from urllib.parse import urlsplit
+
 from msgspec import Struct
 
+from mcpward.config.address import is_loopback
 from mcpward.config.model import Settings
 
 
@@ -45,6 +48,35 @@ def in_clear(settings: Settings) -> Iterator[Breach]:
             ("site.listen", "site.tls_cert", "site.tls_key", "site.behind_tls_proxy"),
             f"credentials would travel in clear: {site.listen} can be reached from other machines without TLS",
             "set [site] tls_cert and tls_key (--tls-cert, --tls-key), or behind_tls_proxy = true if a proxy speaks TLS",
+        )
+
+
+def undeclared_proxy(settings: Settings) -> Iterator[Breach]:
+    """Behind a proxy that is not named every caller has its address: networks of keys and limits would mean nothing."""
+    site = settings.site
+    if site.trusted_proxies:
+        return
+    url = urlsplit(site.public_url or "")
+    is_proxied = url.scheme == "https" and not site.tls_cert and not is_loopback(url.hostname or "")
+    if site.behind_tls_proxy or is_proxied:
+        first = "site.behind_tls_proxy" if site.behind_tls_proxy else "site.public_url"
+        yield Breach(
+            (first, "site.trusted_proxies", "site.tls_cert", "site.tls_key"),
+            f"{first} tells of a proxy, and site.trusted_proxies names none: all callers would be counted under its "
+            "address, and the networks of keys be compared with it",
+            'name its network (--trusted-proxy); on the same machine: trusted_proxies = ["127.0.0.1/32", "::1/128"]',
+        )
+
+
+def open_metrics(settings: Settings) -> Iterator[Breach]:
+    """/metrics asks for no credential and names servers, tools and refusals: it stays inside without a typed yes."""
+    site = settings.site
+    metrics = site.metrics_address
+    if metrics is not None and not metrics.is_loopback and not site.allow_open_metrics:
+        yield Breach(
+            ("site.metrics_listen", "site.allow_open_metrics"),
+            f"/metrics at {site.metrics_listen} can be reached from other machines and asks for no credential",
+            "listen on 127.0.0.1, or allow it with [site] allow_open_metrics = true",
         )
 
 
@@ -135,6 +167,8 @@ def proxied_url(settings: Settings) -> Iterator[Breach]:
 RULES: Final[tuple[Rule, ...]] = (
     unauthenticated,
     in_clear,
+    undeclared_proxy,
+    open_metrics,
     tls_pair,
     known_by_a_name,
     one_address_each,

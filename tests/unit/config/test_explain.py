@@ -23,6 +23,7 @@ def test_every_setting_is_described_and_its_example_is_taken(one, tmp_path, monk
     if table.startswith("servers") and name != "source":
         text += '[servers.orders]\nsource = "a:b"\n' if table.endswith("limits") else 'source = "a:b"\n'
     text += 'mode = "public"\n' if name == "access" else ""
+    text += 'trusted_proxies = ["127.0.0.1"]\n' if name in {"public_url", "behind_tls_proxy"} else ""
     if name.startswith("tls"):
         text += 'tls_key = "tls/key.pem"\n' if name == "tls_cert" else 'tls_cert = "tls/cert.pem"\n'
     (tmp_path / "mcpward.toml").write_text(text)
@@ -74,6 +75,6 @@ def test_a_database_url_is_shown_without_its_password(url, told):
 
 def test_a_server_has_its_path():
     one = load(None, {}, {"servers.a.source": "m:a"})
-    two = load(None, {}, {"servers.a.source": "m:a", "servers.b.source": "m:b", "site.public_url": "https://x.example"})
+    two = load(None, {}, {"servers.a.source": "m:a", "servers.b.source": "m:b", "site.public_url": "http://localhost:9"})
     assert endpoint(one, "a") == "http://127.0.0.1:8000/mcp"
-    assert endpoint(two, "b") == "https://x.example/b/mcp"
+    assert endpoint(two, "b") == "http://localhost:9/b/mcp"

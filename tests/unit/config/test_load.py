@@ -170,7 +170,7 @@ def test_settings_are_frozen(tmp_path, monkeypatch):
     [(None, 9, "10.0.0.1:9"), ("127.0.0.1", None, "127.0.0.1:8"), ("::1", 9, "[::1]:9"), ("[::1]", None, "[::1]:8")],
 )
 def test_a_flag_may_name_the_host_or_the_port_alone(tmp_path, host, port, listen):
-    path = write(tmp_path, '[site]\nlisten = "10.0.0.1:8"\nbehind_tls_proxy = true\n')
+    path = write(tmp_path, '[site]\nlisten = "10.0.0.1:8"\nbehind_tls_proxy = true\ntrusted_proxies = ["10.0.0.2"]\n')
     assert load(path, {}, {"site.listen": AddressPart(host=host, port=port)}).site.listen == listen
 
 

@@ -4,7 +4,8 @@ from mcpward.config.load import load
 from mcpward.config.rules import RULES
 from mcpward.core.errors import Misconfigured
 
-OPEN = {"site.listen": "0.0.0.0:8000", "site.public_url": "https://mcp.example.com"}
+PROXIES = {"site.trusted_proxies": ["10.0.0.0/8"]}
+OPEN = {"site.listen": "0.0.0.0:8000", "site.public_url": "https://mcp.example.com"} | PROXIES
 
 
 def keyed(**more):
@@ -61,7 +62,7 @@ def test_a_half_tls_pair_and_an_unreadable_file_are_told(tmp_path):
 
 
 def test_a_wildcard_bind_needs_a_name():
-    (told,) = whats({"site.listen": "[::]:1", "site.behind_tls_proxy": True} | keyed())
+    (told,) = whats({"site.listen": "[::]:1", "site.behind_tls_proxy": True} | PROXIES | keyed())
     assert "public_url" in told
 
 
@@ -94,6 +95,36 @@ def test_a_host_leads_to_one_server():
 
 def test_metrics_stand_apart():
     assert whats(keyed(site__metrics_listen="127.0.0.1:8000"))
+
+
+@pytest.mark.parametrize(
+    "proxied",
+    [
+        {"site.behind_tls_proxy": True},
+        {"site.public_url": "https://mcp.example.com"},
+        {"site.public_url": "https://mcp.example.com", "servers.a.mode": "public"},
+    ],
+)
+def test_a_proxy_that_is_not_named_is_told(proxied):
+    (told,) = whats(keyed() | proxied)
+    assert 'trusted_proxies = ["127.0.0.1/32", "::1/128"]' in told
+    assert load(None, {}, keyed() | proxied | {"site.trusted_proxies": ["127.0.0.1/32", "::1/128"]})
+
+
+def test_where_no_proxy_can_be_none_need_be_named(tmp_path):
+    for name in ("cert", "key"):
+        (tmp_path / name).write_text("x")
+    own_tls = {"site.tls_cert": str(tmp_path / "cert"), "site.tls_key": str(tmp_path / "key")}
+    assert load(None, {}, keyed() | own_tls | {"site.public_url": "https://mcp.example.com"})
+    assert load(None, {}, keyed(site__public_url="http://127.0.0.1:8000"))
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:9464", "[::]:9464", "192.0.2.1:9464", "metrics.example.com:9464"])
+def test_metrics_for_other_machines_need_a_typed_yes(listen):
+    (told,) = whats(keyed(site__metrics_listen=listen))
+    assert "allow_open_metrics = true" in told
+    assert load(None, {}, keyed(site__metrics_listen=listen, site__allow_open_metrics=True))
+    assert load(None, {}, keyed(site__metrics_listen="localhost:9464"))
 
 
 @pytest.mark.parametrize(
