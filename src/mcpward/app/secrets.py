@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from mcpward.config.model import Settings
@@ -14,6 +14,7 @@ from mcpward.sdk.environment import env
 _log: Final = logging.getLogger("mcpward.secrets")
 _OWN: Final = ("MCPWARD_MASTER_KEY",)
 
+_Octets: TypeAlias = bytes  # within the class below, ``bytes`` is a method
 ByServer = Mapping[str, Mapping[str, Secret]]
 
 
@@ -36,9 +37,13 @@ class Secrets:
         """Redact a line of the log."""
         return self.redactor().text(text)
 
-    def bytes(self, data: bytes) -> bytes:
+    def bytes(self, data: _Octets) -> _Octets:
         """Redact what goes into the traffic record."""
         return self.redactor().bytes(data)
+
+    def json(self, data: _Octets) -> _Octets:
+        """Redact whole JSON that goes into the traffic record."""
+        return self.redactor().json(data)
 
     def _made(self) -> Redactor:
         self._version = env.version

@@ -103,7 +103,7 @@ class Worker:
                 retention_days=settings.traffic.retention_days,
                 metrics=metrics,
             )
-            traffic = Traffic(writer, clock, secrets.bytes, settings.traffic.arguments)
+            traffic = Traffic(writer, clock, secrets.bytes, settings.traffic.arguments, secrets.json)
             runner = Runner(_THREADS, clock)
             stack.push_async_callback(runner.close)
             keys, urls, ended = KeyBook(site.pepper_keys, clock), UrlBook(site.pepper_urls, clock), EndedBook()

@@ -81,8 +81,8 @@ class Redactor:
 
         A secret that spans several members, so that nothing smaller than the whole can be masked, masks the whole.
         """
-        if not self.suspects(data):
-            return data
+        if b"\\/" not in data and not self.suspects(data):
+            return data  # no secret as we spell it, and no escape that our encoder would write otherwise
         try:
             value = _decode(data)
             # Strangers may escape any character they like: the form is looked for in our own spelling too.

@@ -18,15 +18,24 @@ Redact = Callable[[bytes], bytes]
 MAX_ARGUMENTS: Final = 4096
 #: A secret that the cut of the raw arguments split in two is not found any more: this much before the cut goes too.
 _MARGIN: Final = MAX_RAW_ARGUMENTS // 2
+#: An escape that JSON does not ask for, after whole pairs of backslashes.
+_NEEDLESS: Final = re.compile(rb"(?<!\\)((?:\\\\)*+)\\(/|u[0-9a-fA-F]{4})")
+_FIRST_PRINTABLE: Final = 0x20
+_ALWAYS_ESCAPED: Final = frozenset(b'"\\')
+_SURROGATES: Final = range(0xD800, 0xE000)
 # W3C Trace Context: anything else is not a trace, whatever the field was called.
 _TRACE: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Rows:
-    """Makes rows. Without ``redact`` no arguments are kept: unredacted ones never are."""
+    """Makes rows. Without ``redact`` no arguments are kept: unredacted ones never are.
 
-    def __init__(self, redact: Redact | None = None) -> None:
+    ``redact_json`` is for arguments that are whole: it reads the text as JSON does, however the caller escaped it.
+    """
+
+    def __init__(self, redact: Redact | None = None, redact_json: Redact | None = None) -> None:
         self._redact = redact
+        self._redact_json = redact_json or redact
 
     def of(self, record: Record) -> Row:
         """Give the row of one record."""
@@ -64,26 +73,44 @@ class Rows:
             return None
         if record.is_listed:
             return record.tool
-        clean = self._clean(record.tool.encode(errors="replace"))
+        clean = self._clean(record.tool.encode(errors="replace"), self._redact)
         return "?" if clean is None else cut(clean, 4 * MAX_NAME)
 
     def _arguments(self, raw: bytes | None) -> str | None:
-        clean = None if raw is None else self._clean(raw)
-        if raw is None or clean is None:
+        if raw is None:
             return None
-        if len(raw) >= MAX_RAW_ARGUMENTS:
-            clean = clean[: max(0, len(clean) - _MARGIN)]
-        return cut(clean)
+        if len(raw) < MAX_RAW_ARGUMENTS:
+            clean = self._clean(raw, self._redact_json)
+            return None if clean is None else cut(clean)
+        clean = self._clean(unescaped(raw), self._redact)
+        return None if clean is None else cut(clean[: max(0, len(clean) - _MARGIN)])
 
-    def _clean(self, raw: bytes) -> bytes | None:
+    def _clean(self, raw: bytes, redact: Redact | None) -> bytes | None:
         """Redact, or give None: what could not be redacted is not kept, and the record is written all the same."""
-        if self._redact is None:
+        if redact is None:
             return None
         try:
-            return self._redact(raw)
+            return redact(raw)
         except Exception as error:  # noqa: BLE001  # its text may quote what was to be redacted, so it is not told
             _log.error("a traffic record is kept without its texts: redaction failed (%s)", type(error).__name__)
             return None
+
+
+def unescaped(piece: bytes) -> bytes:
+    r"""Give a piece of JSON with needless escapes written out: ``v\u0061lue`` hides a secret from who looks for bytes.
+
+    A piece is no JSON, so no decoder takes it. Quotes, backslashes, control characters and surrogates stay escaped.
+    """
+    return _NEEDLESS.sub(_written_out, piece) if b"\\" in piece else piece
+
+
+def _written_out(found: re.Match[bytes]) -> bytes:
+    before, escape = found.groups()
+    if escape == b"/":
+        return before + escape
+    point = int(escape[1:], 16)
+    is_needed = point < _FIRST_PRINTABLE or point in _ALWAYS_ESCAPED or point in _SURROGATES
+    return found[0] if is_needed else before + chr(point).encode()
 
 
 def cut(utf8: bytes, size: int = MAX_ARGUMENTS) -> str:

@@ -31,15 +31,25 @@ _RESULTS: Final = {
 
 
 class Traffic:
-    """The record of every request. ``redact`` is applied to all that callers wrote, in the writer's batch."""
+    """The record of every request. ``redact`` is applied to all that callers wrote, in the writer's batch.
 
-    def __init__(self, writer: Writer, clock: Clock, redact: Redact, keep_arguments: bool = True) -> None:
+    ``redact_json`` is applied instead to arguments that are whole (``redact`` where it is not given).
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        clock: Clock,
+        redact: Redact,
+        keep_arguments: bool = True,
+        redact_json: Redact | None = None,
+    ) -> None:
         self.writer = writer
         self.clock = clock
         self.monotonic = clock.monotonic
         self.keeps_arguments = keep_arguments
         self.in_flight = 0
-        writer.rows = Rows(redact)
+        writer.rows = Rows(redact, redact_json)
         writer.metrics.gauges["mcpward_calls_in_flight"] = lambda: self.in_flight
 
     @property
@@ -77,7 +87,17 @@ class Traffic:
 class Trail:
     """One request on its way. A context manager: leaving it writes the record."""
 
-    __slots__ = ("_arrival", "_bytes_out", "_call", "_is_cancelled", "_is_error", "_principal", "_reply", "_tool", "_traffic")
+    __slots__ = (
+        "_arrival",
+        "_bytes_out",
+        "_call",
+        "_is_cancelled",
+        "_is_error",
+        "_principal",
+        "_reply",
+        "_tool",
+        "_traffic",
+    )
 
     def __init__(self, traffic: Traffic, arrival: Arrival) -> None:
         self._traffic = traffic

@@ -1,8 +1,9 @@
 """Hands records to the store in small batches, behind the requests' backs.
 
 The queue is bounded. When it is full the house stops taking calls (``full``) instead of serving them unseen: no record,
-no call. What strangers cause may fill half of it at most, so that a flood of refused requests cannot stop the others;
-records that find no room are counted, in the metrics and by reason, and are lost.
+no call. What strangers cause may fill a quarter of it, or half where it tells of a credential, so that a flood of
+refused requests neither stops the others nor hides them. Records that find no room are counted, in the metrics and by
+reason, and are lost.
 
 Batches are small (64) because the store's thread and the event loop share one interpreter: a larger one would hold up
 the calls in between. Only when records pile up do they grow, for then the rows a batch costs less.
@@ -20,6 +21,7 @@ from mcpward.core.clock import Clock
 from mcpward.traffic.metrics import Metrics
 from mcpward.traffic.record import Record, Result
 from mcpward.traffic.row import Row, Rows
+from mcpward.traffic.share import Knocks, share
 
 _log: Final = logging.getLogger("mcpward.traffic")
 #: Records gather this long before a batch that is not full is written.
@@ -70,6 +72,7 @@ class Writer:
         self._retention_s = retention_days * _DAY_S
         self._queue: deque[Record] = deque()
         self._weight = 0
+        self._knocks = Knocks(clock)
         self._awake = asyncio.Event()
         self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -88,17 +91,21 @@ class Writer:
         return len(self._queue) >= self._capacity or self._weight >= _ARGUMENT_BYTES
 
     def offer(self, record: Record) -> bool:
-        """Queue a record. False if there was no room for it: it is counted then, and lost.
+        """Queue a record. False if it will not be written: there was no room for it, or it tells nothing new.
+
+        Both are counted; the first counts as lost.
 
         A call that was served is always taken, full or not: it was let in while there was room.
         """
         queue = self._queue
         waiting = len(queue)
-        if record.outcome is Result.REFUSED and waiting >= (
-            self._capacity if record.principal is not None else self._capacity // 2
-        ):
-            self.metrics.lose(record)
-            return False
+        if record.outcome is Result.REFUSED:
+            if waiting >= share(record, self._capacity):
+                self.metrics.lose(record)
+                return False
+            if not self._knocks.is_news(record):
+                self.metrics.observe((record,))
+                return False
         queue.append(record)
         if record.arguments is not None:
             self._weight += len(record.arguments)

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcpward.core.secret import Secret
+from mcpward.sanitize.redact import Redactor
 from mcpward.traffic.line import line, visible
 from mcpward.traffic.record import MAX_RAW_ARGUMENTS, Record, Result
-from mcpward.traffic.row import MAX_ARGUMENTS, Rows, cut, text
+from mcpward.traffic.row import MAX_ARGUMENTS, Rows, cut, text, unescaped
 
 SECRET = b"hunter2-correct-horse"
 ANY_TEXT = st.text(st.characters(codec=None), max_size=200)
@@ -108,3 +110,47 @@ def test_a_trace_that_is_none_is_not_kept():
     made_up = record()
     made_up.trace = "00-zz"
     assert Rows().of(made_up)["trace"] is None
+
+
+SPELLED = [
+    b"hunter2-correct-horse",
+    b"hunter2-c\\u006frrect-horse",
+    b"\\u0068unter2\\u002Dcorrect-horse",
+    b"".join(b"\\u%04x" % byte for byte in SECRET),
+]
+
+
+def kept_of(raw):
+    redactor = Redactor([Secret(SECRET.decode(), "PASSWORD")])
+    return Rows(redactor.bytes, redactor.json).of(record(raw))["arguments"]
+
+
+@pytest.mark.parametrize("spelled", SPELLED)
+@pytest.mark.parametrize("rest", [0, 20_000])
+def test_85_a_secret_is_not_kept_however_its_letters_are_escaped(spelled, rest):
+    kept = kept_of((b'{"key":"' + spelled + b'","rest":"' + b"x" * rest + b'"}')[:MAX_RAW_ARGUMENTS])
+    assert kept.startswith('{"key":"[redacted]"')
+
+
+@pytest.mark.parametrize("rest", [0, 20_000])
+def test_85_nor_is_one_with_an_escaped_slash(rest):
+    redactor = Redactor([Secret("one/two/three", "PATH")])
+    raw = (b'{"key":"one\\/two/three","rest":"' + b"x" * rest + b'"}')[:MAX_RAW_ARGUMENTS]
+    kept = Rows(redactor.bytes, redactor.json).of(record(raw))["arguments"]
+    assert kept.startswith('{"key":"[redacted]"')
+
+
+def test_arguments_that_are_no_json_are_redacted_as_bytes():
+    assert kept_of(b'{"key":"' + SECRET) == '{"key":"[redacted]'
+
+
+def test_arguments_without_a_secret_are_kept_as_they_came():
+    raw = b'{ "name" : "J\\u00fcrgen \\/ \\n" }'
+    assert kept_of(raw) == raw.decode()
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=20))
+def test_what_is_unescaped_reads_the_same(given_text):
+    spelled = "".join(f"\\u{ord(char):04x}" if ord(char) < 0x10000 else char for char in given_text)
+    for raw in (f'"{spelled}"'.encode(), json.dumps(given_text).encode(), json.dumps(spelled).encode()):
+        assert json.loads(unescaped(raw)) == json.loads(raw)

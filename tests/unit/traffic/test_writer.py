@@ -11,15 +11,15 @@ from support.sink import SqliteSink
 from support.values import a_principal
 
 
-def record(n=0, outcome=Result.OK, *, principal=None, reason=None, arguments=None, at=0.0):
+def record(n=0, outcome=Result.OK, *, principal=None, reason=None, arguments=None, at=0.0, peer="192.0.2.7"):
     return Record(
-        f"{n:016x}", at, "orders", "192.0.2.7", "done", outcome, reason, None, 200, 0.001, 1, 2, principal,
+        f"{n:016x}", at, "orders", peer, "done", outcome, reason, None, 200, 0.001, 1, 2, principal,
         arguments=arguments,
     )  # fmt: skip
 
 
-def refusal(n=0, *, known):
-    return record(n, Result.REFUSED, reason="rate-exceeded", principal=a_principal() if known else None)
+def refusal(n=0, *, known, reason="rate-exceeded", peer="192.0.2.7"):
+    return record(n, Result.REFUSED, reason=reason, principal=a_principal() if known else None, peer=peer)
 
 
 async def until(condition):
@@ -69,10 +69,13 @@ async def test_a_full_queue_says_so_and_still_takes_calls_that_were_let_in(house
     assert here.writer.metrics.refusals == {("orders", "rate-exceeded"): 1}  # counted all the same
 
 
-async def test_refused_strangers_fill_half_of_the_queue_at_most(house):
+async def test_a_flood_of_unknown_routes_hides_no_wrong_credential_and_stops_no_call(house):
     here = house(queue=100)
-    taken = sum(here.writer.offer(refusal(n, known=False)) for n in range(1000))
-    assert taken == 50
+    assert sum(here.writer.offer(refusal(n, known=False, reason="route-unknown")) for n in range(1000)) == 25
+    tried = [refusal(n, known=False, reason="credential-invalid", peer="198.51.100.9") for n in range(1000)]
+    assert sum(map(here.writer.offer, tried)) == 25
+    assert here.writer.depth == 50
+    assert here.writer.metrics.lost == {("orders", "route-unknown"): 975, ("orders", "credential-invalid"): 975}
     assert not here.writer.full
     assert here.writer.offer(refusal(known=True))
     assert here.writer.offer(record())
@@ -171,3 +174,33 @@ async def test_whatever_number_waits_is_written_by_a_stop(house, n):
         here.writer.offer(record(i))
     await here.writer.stop()
     assert len(here.sink.rows()) == n
+
+
+def knock(peer="192.0.2.7"):
+    return refusal(known=False, reason="too-many-knocks", peer=peer)
+
+
+async def test_an_address_that_knocks_on_is_written_five_times_a_minute_and_counted_always(house):
+    here = house()
+    assert sum(here.writer.offer(knock()) for _ in range(1000)) == 5
+    assert here.writer.offer(knock("198.51.100.9"))
+    assert here.writer.offer(refusal(known=False, reason="credential-invalid"))
+    assert here.writer.metrics.lost == {}
+    here.clock.advance(60.0)
+    assert sum(here.writer.offer(knock()) for _ in range(1000)) == 5
+    await here.kept()
+    assert here.writer.metrics.refusals["orders", "too-many-knocks"] == 2001
+
+
+def test_a_household_of_ipv6_addresses_is_one(house):
+    here = house()
+    assert sum(here.writer.offer(knock(f"2001:db8::{n:x}")) for n in range(1, 1000)) == 5
+    assert here.writer.offer(knock("2001:db8:0:1::1"))
+    assert here.writer.offer(knock("no:address"))
+
+
+def test_addresses_beyond_bound_take_no_memory(house):
+    here = house(queue=1_000_000)
+    written = sum(here.writer.offer(knock(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}")) for n in range(30_000))
+    assert written == 10_000
+    assert len(here.writer._knocks._seen) == 10_000
