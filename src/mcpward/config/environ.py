@@ -1,7 +1,7 @@
 """Settings from the environment: ``MCPWARD_SITE__LISTEN`` is ``site.listen``; ``…_FILE`` names a file with a secret.
 
-A variable that looks like ours but is not is a finding like an unknown key in the file: a control that somebody
-meant to set must not be silently off.
+The prefix is the house's alone. A variable that begins with it and is not known is a finding like an unknown key in the
+file: a control that somebody meant to set must not be silently off.
 """
 
 import re
@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from mcpward.config.model import Settings
 from mcpward.config.names import nearest
 from mcpward.config.shape import Key, Path, every_key, field_at, holds
 from mcpward.core.errors import Finding
@@ -19,9 +18,12 @@ from mcpward.core.errors import Finding
 PREFIX: Final = "MCPWARD_"
 # Read by other rooms, or by tools that mcpward prints blocks for.
 _OTHERS: Final = frozenset({"MCPWARD_MASTER_KEY", "MCPWARD_MASTER_KEY_FILE", "MCPWARD_KEY", "MCPWARD_CONFIG"})
-# Kubernetes sets these by itself for every service whose name begins with mcpward.
-_KUBERNETES: Final = re.compile(r"_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
-_SECTIONS: Final = tuple(name.upper() for name in Settings.model_fields)
+_TESTS: Final = f"{PREFIX}TEST_"  # what our own tests are told
+# Kubernetes sets these by itself for every service whose name begins with mcpward. Its bare …_PORT is a URL: a number
+# there is somebody's try to set the port.
+_KUBERNETES: Final = re.compile(
+    r"MCPWARD_(?:\w+_)?(?:SERVICE_HOST=|SERVICE_PORT(?:_\w+)?=|PORT=\w+://|PORT_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?=)"
+)
 
 
 class Variable(Struct, frozen=True):
@@ -51,22 +53,22 @@ def read_environment(env: Mapping[str, str]) -> tuple[list[Variable], list[Findi
     findings: list[Finding] = []
     secret = {variable_of(key) for key in every_key() if key.is_secret}
     for name in sorted(env):
-        if not name.startswith(PREFIX) or name in _OTHERS:
+        if not name.startswith(PREFIX) or name in _OTHERS or name.startswith(_TESTS):
             continue
         if name.endswith("_FILE") and name.removesuffix("_FILE") in secret:
             _read_file(name, env, variables, findings)
         elif "__" in name:
             path = path_of(name)
             variables.append(Variable(path, _typed(path, env[name]), name))
-        elif name.removeprefix(PREFIX).split("_")[0] in _SECTIONS and not _KUBERNETES.search(name):
-            meant = nearest(name, [variable_of(key) for key in every_key()]) or _meant(name)
-            findings.append(Finding("unknown variable", name, f"did you mean {meant}?"))
+        elif not _KUBERNETES.match(f"{name}={env[name]}"):
+            findings.append(Finding("unknown variable", name, _hint(name)))
     return variables, findings
 
 
-def _meant(name: str) -> str:
-    section, _, rest = name.removeprefix(PREFIX).partition("_")
-    return f"{PREFIX}{section}__{rest}"
+def _hint(name: str) -> str:
+    known = {word.lower(): word for word in (*_OTHERS, *(variable_of(key) for key in every_key()))}
+    meant = nearest(name, known)
+    return f"did you mean {known[meant]}?" if meant else f"names that begin with {PREFIX} are settings: rename it"
 
 
 def _read_file(name: str, env: Mapping[str, str], variables: list[Variable], findings: list[Finding]) -> None:

@@ -23,7 +23,11 @@ environment, flag. An unknown key is an error at every depth; `mcpward config ch
 JSON schema for editors.
 
 * **Environment:** `MCPWARD_SITE__LISTEN` is `site.listen`: capitals, two underscores between the parts. Lists are
-  separated by commas. `MCPWARD_STORE__URL_FILE` names a file that holds the value.
+  separated by commas. `MCPWARD_STORE__URL_FILE` names a file that holds the value. A variable that begins with
+  `MCPWARD_` and is neither a setting nor `MCPWARD_MASTER_KEY`, `MCPWARD_MASTER_KEY_FILE`, `MCPWARD_CONFIG` or
+  `MCPWARD_KEY` (for `mcpward connect`) is an error too; what Kubernetes sets for services is left alone.
+* **Several workers** count limits in memory each for itself: a caller may reach up to `site.workers` times every rate,
+  knock, place and repetition below.
 * **Rates** are written `120/minute burst 20` (second, minute, hour, day); the burst is the count where it is not given.
 * **Sizes** are written `4 MiB`, `32 KiB` or as a number of bytes. **Seconds** may have a fraction.
 * **Relative paths** in the file start from the folder of the file; in environment and flags from the current one.

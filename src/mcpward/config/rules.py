@@ -5,7 +5,6 @@ without a credential, and no credential travels in clear, unless the operator wr
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
-
 from urllib.parse import urlsplit
 
 from msgspec import Struct

@@ -33,6 +33,26 @@ def test_every_type_is_read(tmp_path):
     assert settings.servers["my-orders"].limits.repeat is None
 
 
+@pytest.mark.parametrize(
+    "name,meant",
+    [
+        ("MCPWARD_MASTERKEY", "MCPWARD_MASTER_KEY"),
+        ("MCPWARD_MASTER_KEY_FIL", "MCPWARD_MASTER_KEY_FILE"),
+        ("MCPWARD_LIMIT_KNOCKS", "MCPWARD_LIMITS__KNOCKS"),
+        ("MCPWARD_TRUSTED_PROXIES", "MCPWARD_SITE__TRUSTED_PROXIES"),
+        ("MCPWARD_site_listen", "MCPWARD_SITE__LISTEN"),
+        ("MCPWARD_CONFIGURATION", "MCPWARD_CONFIG"),
+    ],
+)
+def test_a_misspelt_variable_is_told_with_the_nearest_name(name, meant):
+    assert whats({name: "x"}) == [(name, "unknown variable", f"did you mean {meant}?")]
+
+
+@pytest.mark.parametrize("name,value", [("MCPWARD_QQQ", "1"), ("MCPWARD_PORT", "9000"), ("MCPWARD_LIMITS_PORT", "9")])
+def test_no_variable_of_ours_is_ignored(name, value):
+    assert [(where, what) for where, what, _ in whats({name: value})] == [(name, "unknown variable")]
+
+
 @pytest.mark.parametrize("name", ["MCPWARD_SITE_LISTEN", "MCPWARD_LOG_LEVEL"])
 def test_one_underscore_too_few_is_told(name):
     ((where, what, hint),) = whats({name: "x"})
@@ -45,7 +65,11 @@ def test_what_kubernetes_sets_is_left_alone():
         None,
         {
             "MCPWARD_PORT": "tcp://1",
+            "MCPWARD_WARD_PORT": "tcp://10.0.0.1:8000",
             "MCPWARD_SERVICE_HOST": "1",
+            "MCPWARD_SERVICE_PORT": "1",
+            "MCPWARD_SERVICE_PORT_HTTP": "1",
+            "MCPWARD_PORT_8000_TCP": "tcp://10.0.0.1:8000",
             "MCPWARD_HTTP_PORT_80_TCP_ADDR": "1",
             "MCPWARD_HTTP_SERVICE_PORT": "1",
         },
@@ -53,7 +77,10 @@ def test_what_kubernetes_sets_is_left_alone():
 
 
 def test_variables_of_other_rooms_are_left_alone():
-    load(None, {"MCPWARD_MASTER_KEY": "x", "MCPWARD_KEY": "y", "PATH": "z"})
+    load(
+        None,
+        {"MCPWARD_MASTER_KEY": "x", "MCPWARD_KEY": "y", "MCPWARD_CONFIG": "c", "MCPWARD_TEST_KILLS": "8", "PATH": "z"},
+    )
 
 
 def test_a_wrong_value_names_its_variable():
