@@ -51,6 +51,9 @@ def announce(settings: Settings, announcement: "Announcement", *, as_json: bool)
     """Tell where everything is. The addresses are bound: nothing is handed over for a start that fails."""
     doors = asyncio.run(_doors(settings, announcement.base))
     metrics = f"http://{announcement.metrics}/metrics" if announcement.metrics else None
+    if announcement.workers > 1:
+        several = f"each of the {announcement.workers} workers counts limits by itself"
+        ui.remark(f"{several}: a caller may reach each limit as many times")
     if as_json:
         servers = [_shape(door) for door in doors]
         ui.answer_json({"servers": servers, "metrics": metrics, "workers": announcement.workers}, indent=None)
@@ -112,7 +115,8 @@ async def _first_credential(site: "Site", door: _Door) -> Secret | None:
         live: Iterator[Any] = (record for record in await site.store.keys.list() if record.is_live(now))
         if any({door.name, "*"}.intersection(record.servers) for record in live):
             return None
-        secret, key = issue(site.pepper_keys, CLOCK, name="first key", servers=[door.name], scopes=["*"], access=Access.WRITE)
+        rights: dict[str, Any] = {"servers": [door.name], "scopes": ["*"], "access": Access.WRITE}
+        secret, key = issue(site.pepper_keys, CLOCK, name="first key", **rights)
         await site.store.keys.add(key)
         return secret
     if door.mode == "unlisted" and not any(record.is_live(now) for record in await site.store.urls.list(door.name)):

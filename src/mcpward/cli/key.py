@@ -38,7 +38,8 @@ def create(
         str | None, typer.Option(metavar="WHEN", help="When it ends: 90d, 12h, 2026-12-31; never, if not given.")
     ] = None,
     scope: Annotated[
-        list[str] | None, typer.Option(metavar="SCOPE", help="A scope that it holds; may be repeated; '*' is all; none, if not given.")
+        list[str] | None,
+        typer.Option(metavar="SCOPE", help="A scope that it holds; may be repeated; '*' is all; none, if not given."),
     ] = None,
     tool: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A tool that it may use; may be repeated; all, if none.")

@@ -14,8 +14,8 @@ def origin_of(settings: Settings) -> str:
 
 
 def path_of(settings: Settings, server: str) -> str:
-    """Give the path of a server: ``/mcp`` where it is the only one, ``/<name>/mcp`` among several."""
-    return "/mcp" if len(settings.servers) <= 1 else f"/{server}/mcp"
+    """Give the path of a server: ``/mcp`` where it is the site's only one, ``/<name>/mcp`` among several."""
+    return "/mcp" if settings.has_one_server else f"/{server}/mcp"
 
 
 def endpoint(settings: Settings, server: str) -> str:

@@ -45,6 +45,8 @@ def load(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any]
 def read(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any], only: str | None = None) -> Loaded:
     """Like :func:`load`, and say where each value came from; with ``only``, leave all other servers out.
 
+    The server that is left keeps the path that it has among the others.
+
     Raises:
         Misconfigured: with every problem of every layer at once.
     """
@@ -57,6 +59,8 @@ def read(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any]
     findings += env_findings
     for variable in variables:
         tree.put(variable.path, variable.value, Origin("env", variable.name), here)
+    named = tree.values.get("servers")  # before flags: a target that the site's file does not know is a site of its own
+    is_part = isinstance(named, dict) and only in named and len(named) > 1
     for dotted, value in overrides.items():
         path_of_key = tuple(dotted.split("."))
         whole = value.over(tree.value_at(path_of_key), _default_listen()) if isinstance(value, AddressPart) else value
@@ -66,6 +70,7 @@ def read(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any]
     settings = _validated(tree, findings)
     if settings is None or findings:
         raise Misconfigured(findings)
+    settings = settings.as_part() if is_part else settings
     return Loaded(settings, {".".join(keys): origin for keys, origin in tree.origins.items()})
 
 

@@ -5,7 +5,7 @@ Rules that look at more than one key are in ``rules.py``; where a value came fro
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 from mcpward.config.address import Address, parse_address
 from mcpward.config.fields import (
@@ -79,7 +79,9 @@ class Site(Section):
     allow_open_metrics: bool = key(
         False, "lets /metrics be reached from other machines, without any credential", "true"
     )
-    workers: Annotated[int, Field(ge=1, le=256)] = key(1, "worker processes", "2")
+    workers: Annotated[int, Field(ge=1, le=256)] = key(
+        1, "worker processes; each counts limits by itself, so that a caller may reach as many times each", "2"
+    )
     drain_s: Seconds = key(30.0, "seconds that calls in flight may take to finish at a stop", "30.0")
 
     @property
@@ -210,3 +212,15 @@ class Settings(Section):
     output: Output = Field(Output(), description="bounds on results")
     log: Log = Field(Log(), description="the process's own log")
     servers: dict[ServerName, Server] = Field({}, description="the MCP servers, by name")
+    _is_part: bool = PrivateAttr(default=False)
+
+    @property
+    def has_one_server(self) -> bool:
+        """Whether the site has a single server; one served alone out of several keeps the path it has among them."""
+        return len(self.servers) <= 1 and not self._is_part
+
+    def as_part(self) -> "Settings":
+        """Give the same settings, marked as those of a site with more servers than these."""
+        part = self.model_copy()
+        part._is_part = True  # noqa: SLF001 - its own class, and not frozen yet for anybody else
+        return part

@@ -100,6 +100,14 @@ def test_the_first_start_hands_over_a_secret_url_once(project):
     assert out == ""
 
 
+def test_several_workers_tell_that_each_counts_by_itself(project):
+    arguments = ("tools.py", "--port", "0", "--metrics", "")
+    _, _, err, _ = Served(project, *arguments, "--workers", "2").stopped_when_ready()
+    assert "each of the 2 workers counts limits by itself" in err
+    _, _, err, _ = Served(project, *arguments).stopped_when_ready()
+    assert "counts limits" not in err
+
+
 def test_a_public_server_hands_over_nothing(project):
     code, out, _, status = Served(
         project, "tools.py", "--mode", "public", "--port", "0", "--metrics", ""
@@ -167,5 +175,5 @@ def test_a_target_is_served_alone_with_what_the_file_says_of_it(project):
     )
     code, out, err, _ = Served(project, "notes").stopped_when_ready()
     assert (code, out) == (0, "")
-    assert "/mcp  public" in err
+    assert "/notes/mcp  public" in err  # where connect and url rotate say that it is
     assert "other" not in err

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from mcpward.config.address import AddressPart
+from mcpward.config.endpoint import path_of
 from mcpward.config.load import load, read
 from mcpward.core.errors import Misconfigured
 
@@ -163,6 +164,27 @@ def test_settings_are_frozen(tmp_path, monkeypatch):
     settings = load(None, {})
     with pytest.raises(ValueError, match="frozen"):
         settings.site.workers = 2
+
+
+SEVERAL = '[servers.a]\nsource = "m:a"\n[servers.b]\nsource = "m:b"\n'
+
+
+@pytest.mark.parametrize(
+    "text,only,flags,path",
+    [
+        (SEVERAL, None, {}, "/a/mcp"),
+        (SEVERAL, "a", {}, "/a/mcp"),
+        (SEVERAL, "a", {"servers.a.mode": "public"}, "/a/mcp"),
+        ('[servers.a]\nsource = "m:a"\n', "a", {}, "/mcp"),
+        ('[servers.b]\nsource = "m:b"\n', "a", {"servers.a.source": "m:a"}, "/mcp"),
+        (SEVERAL, "c", {"servers.c.source": "m:c"}, "/mcp"),
+    ],
+)
+def test_a_server_that_is_served_alone_keeps_its_path(tmp_path, text, only, flags, path):
+    settings = read(write(tmp_path, text), {}, flags, only).settings
+    served = only or "a"
+    assert path_of(settings, served) == path
+    assert path_of(pickle.loads(pickle.dumps(settings)), served) == path
 
 
 @pytest.mark.parametrize(
