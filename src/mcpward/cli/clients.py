@@ -1,8 +1,8 @@
 """What each MCP client wants to read: the block for its configuration file, and where that file lies. Pure: writes
 nothing.
 
-Only files of the user alone get the key itself. Files of a project are committed sooner or later: they name the
-variable ``MCPWARD_KEY``, or let the client ask for it.
+Only files of the user alone get a credential. Files of a project are committed sooner or later: they name the variable
+``MCPWARD_KEY``, or let the client ask for the key; a secret URL, which has no such stand-in, is not for them.
 """
 
 import json
@@ -21,11 +21,15 @@ _MODERN: Final = "2026-07-28"
 
 
 class Entry(Struct, frozen=True):
-    """One server as a client shall know it. ``key`` is None where none is needed or it is not at hand."""
+    """One server as a client shall know it. ``key`` is None where none is needed or it is not at hand.
+
+    ``is_unlisted`` says that the URL is the credential.
+    """
 
     server: str
     url: str
     needs_key: bool
+    is_unlisted: bool = False
     key: Secret | None = None
     is_windows: bool = False
 
@@ -40,7 +44,9 @@ class Place(Struct, frozen=True):
 
 
 class Client(Struct, frozen=True, kw_only=True):
-    """One kind of client. ``table`` is where servers stand in its file; ``after`` is what a person does then."""
+    """One kind of client. ``table`` is where servers stand in its file; ``after`` is what a person does then,
+    ``keyless`` the same where the server takes no key. ``is_shared`` says that its file belongs to a project.
+    """
 
     name: str
     title: str
@@ -48,7 +54,13 @@ class Client(Struct, frozen=True, kw_only=True):
     file: Callable[[Place], Path | None]
     block: Callable[[Entry], dict[str, Any]]
     after: str
+    keyless: str = ""
     is_toml: bool = False
+    is_shared: bool = False
+
+    def after_for(self, entry: Entry) -> str:
+        """Say what a person does when the block of ``entry`` is in the file."""
+        return self.after if entry.needs_key else self.keyless or self.after
 
 
 def _desktop_file(place: Place) -> Path:
@@ -134,6 +146,8 @@ _CODE: Final = Client(
     file=lambda at: at.here / ".mcp.json",
     block=_claude_code,
     after=_EXPORT,
+    keyless="start it in this folder",
+    is_shared=True,
 )
 _CURSOR: Final = Client(
     name="cursor",
@@ -150,6 +164,8 @@ _VSCODE: Final = Client(
     file=lambda at: at.here / ".vscode" / "mcp.json",
     block=_vscode,
     after="VS Code asks for the key at the first start of the server",
+    keyless="start the server in VS Code",
+    is_shared=True,
 )
 _CODEX: Final = Client(
     name="codex",
@@ -158,6 +174,7 @@ _CODEX: Final = Client(
     file=_codex_file,
     block=_codex,
     after=_EXPORT,
+    keyless="start it anew",
     is_toml=True,
 )
 _CURL: Final = Client(name="curl", title="curl", table="", file=_no_file, block=_no_block, after="")

@@ -55,8 +55,10 @@ def connect(
         ui.answer_json({"client": chosen.name, "file": str(target) if target else None, "block": block})
     elif not write:
         if target is not None:
-            ui.remark(f"for {chosen.title}, in {ui.safe(target)} ({chosen.after}):")
+            ui.remark(f"for {chosen.title}, in {ui.safe(target)} ({chosen.after_for(entry)}):")
         ui.answer(rendered(chosen, entry))
+        if entry.is_unlisted and chosen.is_shared:
+            ui.remark("the URL is the credential, and this is a file of the project: keep it out of version control")
         if entry.needs_key and entry.key is None:
             ui.remark(f"the key itself: mcpward key create --server {entry.server} --name NAME")
 
@@ -92,7 +94,14 @@ def _entry(server: str | None, url: str | None, config: Path | None, given: Secr
         at = f"{at}/<the secret>"
     key = given if mode == "api-key" else None
     _check(key)
-    return Entry(server=name, url=at, needs_key=mode == "api-key", key=key, is_windows=sys.platform == "win32")
+    return Entry(
+        server=name,
+        url=at,
+        needs_key=mode == "api-key",
+        is_unlisted=mode == "unlisted",
+        key=key,
+        is_windows=sys.platform == "win32",
+    )
 
 
 def _url(text: str) -> str:
@@ -114,11 +123,19 @@ def _check(key: Secret | None) -> None:
 def _write(client: Client, entry: Entry, target: Path | None, *, yes: bool) -> None:
     if target is None:
         raise ui.Ended(ui.Exit.USAGE, f"{client.title} has no file to write to", "leave --write off")
+    if entry.is_unlisted and client.is_shared:
+        raise ui.Ended(
+            ui.Exit.USAGE,
+            f"the URL is the credential, and {client.title} reads it from a file of the project, which others get",
+            "leave --write off and add the printed block where only you read it",
+        )
     if (client.name == "claude-desktop" and entry.needs_key and entry.key is None) or "<" in entry.url:
+        verb = "url rotate" if entry.is_unlisted else "key create --name NAME"
+        then = f"mcpward {verb} | mcpward connect {client.name} --stdin --write --yes"
         raise ui.Ended(
             ui.Exit.USAGE,
             "what would be written lacks the credential",
-            f"set {VARIABLE}, or mcpward key create --name NAME | mcpward connect {client.name} --stdin --write --yes",
+            then if entry.is_unlisted else f"set {VARIABLE}, or {then}",
         )
     change = work_out(client, entry, target)
     if change.is_none:
@@ -131,4 +148,4 @@ def _write(client: Client, entry: Entry, target: Path | None, *, yes: bool) -> N
     backup = make(change)
     kept = f"; the old one is {ui.safe(backup)}" if backup else ""
     ui.remark(f"{ui.safe(change.file)} is written{kept}")
-    ui.remark(client.after)
+    ui.remark(client.after_for(entry))

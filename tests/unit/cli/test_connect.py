@@ -75,6 +75,39 @@ def test_an_unlisted_server_is_reached_by_its_url(cli, site):
     assert json.loads(said.out)["mcpServers"]["notes"] == {"type": "http", "url": secret}
 
 
+SECRET_URL = f"http://127.0.0.1:8123/notes/mcp/{'a' * 48}"
+
+
+@pytest.mark.parametrize("file", [None, "other.json"])
+@pytest.mark.parametrize("name", ["claude-code", "vscode"])
+def test_a_secret_url_is_not_written_into_a_file_of_a_project(cli, site, name, file):
+    named = ("--file", file) if file else ()
+    said = cli("connect", name, "-s", "notes", "--stdin", "--write", "--yes", *named, stdin=SECRET_URL)
+    assert (said.code, said.out) == (2, "")
+    assert "the URL is the credential" in said.err
+    assert "leave --write off" in said.err
+    assert SECRET_URL not in said.err
+    assert not any((site / one).exists() for one in (".mcp.json", ".vscode", "other.json"))
+
+
+@pytest.mark.parametrize("name", ["cursor", "codex", "claude-desktop"])
+def test_a_secret_url_may_stand_in_a_file_of_the_user(cli, site, name):
+    said = cli("connect", name, "-s", "notes", "--stdin", "--write", "--yes", "--file", "own", stdin=SECRET_URL)
+    assert said.code == 0
+    assert SECRET_URL in (site / "own").read_text()
+    assert SECRET_URL not in said.out + said.err
+
+
+@pytest.mark.parametrize("client", FILES, ids=lambda client: client.name)
+def test_nobody_is_asked_for_a_key_where_none_is_taken(cli, site, client):
+    told = cli("connect", client.name, "-s", "notes").err
+    assert not any(word in told for word in ("MCPWARD_KEY", "the key", "key create"))
+    assert client.after in cli("connect", client.name, "-s", "orders").err
+    said = cli("connect", client.name, "-s", "notes", "--write", "--yes")
+    assert said.code == 2
+    assert "MCPWARD_KEY" not in said.err
+
+
 def test_curl_keeps_the_key_out_of_the_process_list(cli, site):
     command = cli("connect", "curl", "-s", "orders").out
     shown = command.replace("curl -sS", "printf '%s\\n'")

@@ -75,6 +75,8 @@ def test_a_database_url_is_shown_without_its_password(url, told):
 
 def test_a_server_has_its_path():
     one = load(None, {}, {"servers.a.source": "m:a"})
-    two = load(None, {}, {"servers.a.source": "m:a", "servers.b.source": "m:b", "site.public_url": "http://localhost:9"})
+    two = load(
+        None, {}, {"servers.a.source": "m:a", "servers.b.source": "m:b", "site.public_url": "http://localhost:9"}
+    )
     assert endpoint(one, "a") == "http://127.0.0.1:8000/mcp"
     assert endpoint(two, "b") == "http://localhost:9/b/mcp"
