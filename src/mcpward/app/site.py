@@ -14,6 +14,7 @@ from mcpward.crypto.envelope import Envelope
 from mcpward.crypto.keyring import KeyRing, load_or_create
 from mcpward.crypto.sealed import SealedToken
 from mcpward.storage.engine import Store, open_store
+from mcpward.storage.privacy import require_private_folder
 from mcpward.vault.store import Vault
 
 
@@ -56,6 +57,7 @@ def _make_folder(settings: Settings) -> None:
     data = settings.site.data
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        require_private_folder(data)
     except OSError as error:
-        what = f"the data folder cannot be made: {error.strerror or 'unknown reason'}"
+        what = f"the data folder cannot be made or looked at: {error.strerror or 'unknown reason'}"
         raise Misconfigured([Finding(what, str(data), "name another one with [site] data")]) from None

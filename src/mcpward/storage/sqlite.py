@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from mcpward.core.errors import Finding, Misconfigured, Unreachable
 from mcpward.storage.migrations import LATEST
+from mcpward.storage.privacy import make_private
 
 BUSY_MS: Final = 5000
 # A whole look costs about 3 ms per MiB; beyond this size only the small tables that guard the house are looked at.
@@ -25,6 +26,8 @@ _DAMAGED_HINT: Final = "restore it from a backup, or move it away to begin anew 
 def prepare(path: Path) -> None:
     """Make the file (0600, in a 0700 folder) or look at the one that is there, and switch it to write-ahead logging.
 
+    A database of ours that group or others may read is made private.
+
     Raises :class:`Misconfigured` with one finding, the file unchanged: damaged, foreign, newer, not ours to open.
     Raises :class:`Unreachable` when another process holds the file locked.
     """
@@ -35,6 +38,7 @@ def prepare(path: Path) -> None:
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             else:
                 _look(path)
+                make_private(path)
             with closing(sqlite3.connect(path, timeout=BUSY_MS / 1000)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
     except sqlite3.OperationalError as error:

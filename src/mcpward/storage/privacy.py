@@ -1,0 +1,52 @@
+"""Who else may read or change the files of a site: nobody, whatever the umask or a copy made of them.
+
+Whoever may write the data folder may put another database in the place of ours, one in which a revoked key lives.
+Looks at the folder itself, not at those above it.
+"""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from mcpward.core.errors import Finding, Misconfigured
+
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+_PRIVATE: Final = 0o600
+_BESIDE: Final = ("", "-wal", "-shm", "-journal")
+
+
+def require_private_folder(folder: Path) -> None:
+    """Refuse a folder that others may write, or that is neither ours nor root's.
+
+    Raises :class:`Misconfigured` with one finding; ``OSError`` when the folder cannot be looked at.
+    """
+    state = folder.stat()
+    if state.st_uid not in (os.geteuid(), 0):
+        hint = "run as its owner, or name another one with [site] data"
+        raise Misconfigured([Finding("the data folder belongs to another user", str(folder), hint)])
+    if state.st_mode & _OTHERS_WRITE:
+        raise Misconfigured([Finding("other users may change the data folder", str(folder), f"chmod 700 {folder}")])
+
+
+def make_private(database: Path) -> None:
+    """Take the rights of group and others from a database and the files that SQLite keeps beside it.
+
+    Raises :class:`Misconfigured` where one is open to others and not ours to change.
+    """
+    for suffix in _BESIDE:
+        path = database.with_name(database.name + suffix)
+        # Never opened: closing it would drop the locks that SQLite holds in this process (POSIX).
+        if path.exists() and path.stat().st_mode & _OTHERS:
+            _take_rights(path)
+
+
+def _take_rights(path: Path) -> None:
+    try:
+        if path.is_symlink():  # it may lead to a file that is nobody's database
+            raise PermissionError
+        path.chmod(_PRIVATE)
+    except PermissionError:
+        what = "other users may read or change the database, and it is not ours to change"
+        raise Misconfigured([Finding(what, str(path), f"as its owner: chmod 600 {path.resolve()}")]) from None
