@@ -80,7 +80,9 @@ def _hand_over(door: _Door) -> None:
         ui.remark(f"the secret URL of {door.name}; it is shown this once (mcpward url rotate makes another):")
         ui.answer(door.whole)
         return
-    ui.remark(f"a key for {door.name}, reading and writing, every scope; shown this once (mcpward key create makes more):")
+    ui.remark(
+        f"a key for {door.name}, reading and writing, every scope; shown this once (mcpward key create makes more):"
+    )
     ui.answer(door.fresh.reveal())
     entry = Entry(server=door.name, url=door.url, needs_key=True, key=door.fresh, is_windows=sys.platform == "win32")
     # The block repeats the key for a person to copy; where stderr is kept as a log, it does not.
