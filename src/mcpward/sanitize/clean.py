@@ -13,8 +13,8 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Outcome, RawResult
 from mcpward.sanitize.redact import Redactor
-from mcpward.sanitize.rewrite import rewritten
-from mcpward.sanitize.screens.invisible import strip
+from mcpward.sanitize.rewrite import Change, rewritten
+from mcpward.sanitize.screens.invisible import strip, strip_all
 from mcpward.sanitize.screens.split import spoken
 
 _encode = msgspec.json.Encoder().encode
@@ -47,6 +47,7 @@ class Sanitizer:
                 body, redactions = _screened(redactor, body)
             except RecursionError:
                 raise Refusal(Reason.OUTPUT_REFUSED, "the result is nested too deep to be screened") from None
+            self._require_small(body)  # numbered names and masks make it longer
             if body[0] != _OBJECT:
                 raise Refusal(Reason.OUTPUT_REFUSED, "a secret stands across several members of the result")
         if len(raw.content) > 1 and redactor.finds(spoken(raw.content)):
@@ -64,7 +65,7 @@ class Sanitizer:
             clean, _ = _screened(redactor, message)
         except (ValueError, RecursionError, msgspec.MsgspecError):
             return b""
-        return clean if clean[0] == _OBJECT else b""
+        return clean if clean[0] == _OBJECT and len(clean) <= self._max_bytes else b""
 
     def text(self, text: str) -> str:
         """Give a text of our own making, such as an error's, that may leave."""
@@ -74,28 +75,33 @@ class Sanitizer:
         try:
             body = _encode(result)
         except UnicodeEncodeError:
-            return self._written(_stripped(result))  # lone surrogates: no encoder takes them
+            return self._written(
+                rewritten(result, Change(strip_all, _same, _never))
+            )  # lone surrogates: no encoder takes them
         except (TypeError, ValueError, OverflowError, RecursionError) as problem:
             raise Refusal(Reason.OUTPUT_REFUSED, f"the result is not JSON: {type(problem).__name__}") from None
+        self._require_small(body)
+        return body
+
+    def _require_small(self, body: bytes) -> None:
         if len(body) > self._max_bytes:
             raise Refusal(Reason.OUTPUT_REFUSED, f"the result has {len(body)} bytes, {self._max_bytes} may leave")
-        return body
 
 
 def _screened(redactor: Redactor, data: bytes) -> tuple[bytes, int]:
     """The slow way, for what holds a mark or a form of a secret. Gives the clean text and the number of redactions."""
-    value = _stripped(_decode(data))
+    value = rewritten(_decode(data), Change(strip_all, _same, lambda part: not redactor.suspects(_encode(part))))
     body = _encode(value)
     redactions = redactor.count(body)
     return (redactor.encode(value) if redactions else body), redactions
 
 
-def _stripped(value: Any) -> Any:
-    return rewritten(value, strip, _same)
-
-
 def _same(value: Any) -> Any:
     return value
+
+
+def _never(_: Any) -> bool:
+    return False
 
 
 def _require_whole(redactor: Redactor, body: bytes) -> None:

@@ -14,13 +14,16 @@ from ahocorasick_rs import BytesAhoCorasick
 
 from mcpward.core.secret import Secret
 from mcpward.sanitize.forms import encoded_forms
-from mcpward.sanitize.rewrite import rewritten
+from mcpward.sanitize.rewrite import Change, rewritten
 from mcpward.sanitize.screens.invisible import marks
 
 MASK: Final = "[redacted]"
 _MASK: Final = MASK.encode()
 _MASKED_DOCUMENT: Final = b'"' + _MASK + b'"'
 _ESCAPE: Final = re.compile(rb"\\(?:u....|.)", re.DOTALL)
+#: Longer data is searched in pieces of this size, or of twice the longest form.
+_WINDOW: Final = 65_536
+_NUMBER: Final = b"0123456789+-.eE"
 _MARKS: Final = tuple(dict.fromkeys(marks()))
 _OURS: Final = (
     b'{"jsonrpc":"2.0","id":0,"result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{}},'
@@ -53,9 +56,20 @@ class Redactor:
             else:
                 weak.append(secret.name)
         self.weak: tuple[str, ...] = tuple(weak)
-        self._matcher = BytesAhoCorasick([*_MARKS, *sorted(found)])
-        self.suspects = self._matcher.find_matches_as_indexes
-        """Give an empty list for bytes without any form of a secret and without marks of invisible characters."""
+        self._suspicious = BytesAhoCorasick([*_MARKS, *sorted(found)]).find_matches_as_indexes
+        self._forms = BytesAhoCorasick(sorted(found))
+        self._overlap = max(map(len, [*_MARKS, *found]))
+        self._window = max(_WINDOW, 2 * self._overlap)
+        may_be_number = any(not form.strip(_NUMBER) for form in found)
+        self._change = Change(self._strings, self._scalar if may_be_number else _same, self._is_clean)
+
+    def suspects(self, data: _Octets) -> bool:
+        """Tell whether ``data`` has any form of a secret, or a mark of invisible characters."""
+        if len(data) <= self._window:
+            return bool(self._suspicious(data))
+        # Piece by piece: of a text that is full of marks the matcher would list them all.
+        step = self._window - self._overlap
+        return any(self._suspicious(data[start : start + self._window]) for start in range(0, len(data), step))
 
     def finds(self, data: _Octets) -> bool:
         """Tell whether any form of any secret stands in ``data``."""
@@ -94,7 +108,7 @@ class Redactor:
     def encode(self, value: Any) -> _Octets:
         """Encode plain values as JSON in which no form of a secret stands."""
         try:
-            data = _encode(rewritten(value, self._string, self._scalar))
+            data = _encode(rewritten(value, self._change))
         except RecursionError:
             return _MASKED_DOCUMENT
         return _MASKED_DOCUMENT if self._spans(data) else data
@@ -105,21 +119,32 @@ class Redactor:
 
     def _spans(self, data: _Octets) -> _Spans:
         """Places of all forms, those that overlap united: a mask over one must not leave the end of another."""
-        hits = self._matcher.find_matches_as_indexes(data, overlapping=True)
+        hits = self._forms.find_matches_as_indexes(data, overlapping=True)
+        if not hits:
+            return []
         spans: _Spans = []
-        for start, end in sorted((start, end) for index, start, end in hits if index >= len(_MARKS)):
+        for start, end in sorted((start, end) for _, start, end in hits):
             if spans and start <= spans[-1][1]:
                 spans[-1][1] = max(spans[-1][1], end)
             else:
                 spans.append([start, end])
         return spans
 
+    def _is_clean(self, part: Any) -> bool:
+        return not self._spans(_encode(part))
+
     def _scalar(self, value: Any) -> Any:
         if value is None or isinstance(value, bool):
             return value
         return MASK if self._spans(_encode(value)) else value  # a number may be a PIN
 
+    def _strings(self, texts: list[str]) -> list[str]:
+        return [self._string(text) for text in texts]
+
     def _string(self, text: str) -> str:
+        encoded = _encode(text)
+        if text.isascii() and len(encoded) == len(text) + 2 and not self._spans(encoded):
+            return text  # spelled alike in JSON: one search instead of two
         clean = self.text(text)
         encoded = _encode(clean)
         # The end of an escape sequence may be a secret's beginning: it stands in the JSON though not in the text.
@@ -131,6 +156,10 @@ class Redactor:
         except (ValueError, msgspec.MsgspecError):
             return MASK
         return decoded
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _masked(data: bytes, spans: Sequence[Sequence[int]]) -> bytes:

@@ -1,7 +1,9 @@
 """What a tool gave becomes what may leave."""
 
 import datetime as dt
+import itertools
 import json
+import time
 
 import msgspec
 import pytest
@@ -14,6 +16,7 @@ from mcpward.core.secret import Secret
 from mcpward.core.values import RawResult
 from mcpward.sanitize.clean import Sanitizer
 from mcpward.sanitize.redact import MASK, Redactor
+from mcpward.sanitize.screens.invisible import strip
 from support.canaries import canaries, leaks
 
 SECRET = "sk-live-4eC39HqLyjWDarjtT1zdp7dc"
@@ -202,3 +205,89 @@ def test_500_canaries_in_every_disguise_leave_no_trace():
         body = clean(sanitizer, text(" | ".join(disguises)), structured={"result": disguises}).body
         assert leaks(body, [canary]) == []
         assert leaks("\0".join(json.loads(body)["structuredContent"]["result"]).encode(), [canary]) == []
+
+
+NAMES = [
+    "".join(letters) for letters in itertools.product("\u200b\u200e\u200f\u2060\u2061\u2062\u2063\u2064", repeat=4)
+]
+
+
+def test_names_that_become_equal_are_counted_and_none_is_lost(sanitizer):
+    given_names = {"a\u200b": 1, "a": 2, "\u200ba": 3, "a'1": 4, "a'2": 5, "\u200b\u200ba": 6}
+    structured = json.loads(clean(sanitizer, [], structured=given_names).body)["structuredContent"]
+    assert structured == {"a": 1, "a'1": 2, "a'2": 3, "a'1'1": 4, "a'2'1": 5, "a'3": 6}
+
+
+def test_what_becomes_too_large_by_screening_does_not_leave(sanitizer):
+    secret = {f"{n:04}": "hunter" for n in range(900)}
+    redactor = Redactor([Secret("hunter", "SHORT")])
+    small = Sanitizer(lambda: redactor, max_bytes=len(msgspec.json.encode(secret)) + 100)
+    with pytest.raises(Refusal) as no:
+        clean(small, [], structured=secret)
+    assert no.value.reason is Reason.OUTPUT_REFUSED
+    assert small.frame(msgspec.json.encode(secret)) == b""
+
+
+MIB = 1024 * 1024
+WORST = {
+    "names of nothing": [dict.fromkeys(NAMES, 0) for _ in range(14)],
+    "texts of one mark": ["\u00ad"] * (MIB // 5 - 100),
+    "joiners": ["\u200c"] * (MIB // 6 - 100),
+    "sequences": ["\x1b[m"] * (MIB // 14 - 100),
+    "numbers and one mark": [1] * (MIB // 2 - 100) + ["\u200b"],
+    "texts and one secret": [""] * (MIB // 3 - 100) + [SECRET],
+    "numbers and one secret": [1] * (MIB // 2 - 100) + [SECRET],
+    "names and one secret": {str(n): "" for n in range(MIB // 13)} | {"z": SECRET},
+    "marks in one text": "\u200b" * (MIB // 3 - 100),
+    "joiners in one text": "a\u200d" * (MIB // 4 - 100),
+    "a sequence without an end": "\x1b[" + "0" * (MIB - 200),
+    "sequences without an end": "\x1b]" * (MIB // 7 - 100),
+}
+
+
+@pytest.mark.parametrize("structured", WORST.values(), ids=WORST.keys())
+def test_a_mebibyte_of_the_worst_does_not_hold_up_the_others(structured):
+    redactor = Redactor([Secret(SECRET, "STRIPE")])
+    sanitizer = Sanitizer(lambda: redactor, max_bytes=MIB)
+    raw = msgspec.Raw(msgspec.json.encode(structured))
+    costs = []
+    for _ in range(3):
+        before = time.process_time()
+        body = clean(sanitizer, [], structured=raw).body
+        costs.append(time.process_time() - before)
+    assert SECRET.encode() not in body
+    assert min(costs) < 0.2  # 0.1 on a quiet machine
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(st.sampled_from('ab\u200b\u200c\u0645\x1b[m]\x07\n\\"\x9b'), max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=90) | st.dictionaries(st.text("a\u200b'1", max_size=3), inner, max_size=90)
+        ),
+        max_leaves=300,
+    )
+)
+@settings(max_examples=50, deadline=None)
+def test_values_taken_by_the_slice_are_cleaned_as_one_by_one(value):
+    redactor = Redactor([Secret(SECRET, "STRIPE")])
+    body = Sanitizer(lambda: redactor, max_bytes=MIB).clean(None, RawResult(content=[], structured=[value] * 70)).body
+    assert json.loads(body)["structuredContent"] == [one_by_one(value)] * 70
+
+
+def one_by_one(value):
+    if isinstance(value, str):
+        return strip(value)
+    if isinstance(value, list):
+        return [one_by_one(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    members = {}
+    for name, item in value.items():
+        other = clean_name = strip(name)
+        count = 0
+        while other in members:
+            count += 1
+            other = f"{clean_name}'{count}"
+        members[other] = one_by_one(item)
+    return members

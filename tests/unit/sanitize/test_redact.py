@@ -1,6 +1,7 @@
 """Attack 85: no form of a secret leaves, and what leaves is still JSON."""
 
 import base64
+import hashlib
 import html
 import json
 import string
@@ -184,3 +185,21 @@ def test_only_the_escape_that_a_secret_touches_is_masked_with_it():
 
 def test_a_mask_does_not_complete_another_secret():
     assert redactor("abcdef", "xx[redac").text("keep xxabcdef") == MASK
+
+
+@pytest.mark.parametrize("size", [65_536, 131_072])
+def test_a_secret_across_two_pieces_of_a_long_text_is_suspected(size):
+    redactor = Redactor([Secret("hunter2-correct-horse", "PASSWORD")])
+    for start in range(size - 400, size, 7):
+        assert redactor.suspects(b"x" * start + b"hunter2-correct-horse" + b"x" * 100_000)
+    assert not redactor.suspects(b"x" * 300_000)
+
+
+def test_a_secret_with_forms_as_long_as_a_piece_is_suspected():
+    long = "".join(hashlib.sha256(bytes([n])).hexdigest() for n in range(100))
+    assert Redactor([Secret(long, "KEY")]).suspects(b"x" * 80_000 + long.encode())
+
+
+def test_numbers_are_masked_where_a_secret_may_be_one():
+    redactor = Redactor([Secret("4711081516", "PIN")])
+    assert redactor.json(b'{"pin": 4711081516, "n": 1}') == b'{"pin":"[redacted]","n":1}'
