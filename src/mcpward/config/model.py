@@ -134,7 +134,9 @@ class Traffic(Section):
     arguments: bool = key(True, "keep the arguments of calls, with secrets redacted", "false")
     retention_days: Annotated[int, Field(ge=1, le=36_500)] = key(30, "days that records are kept", "90")
     queue: Count = key(10_000, "records that may wait to be written; when full, calls are refused", "10000")
-    batch: Annotated[int, Field(ge=1, le=1000)] = key(64, "records written at once", "64")
+    batch: Annotated[int, Field(ge=1, le=1000)] = key(
+        64, "records written at once; up to eight times as many while they pile up", "64"
+    )
 
 
 class Output(Section):

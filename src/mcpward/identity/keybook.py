@@ -15,6 +15,7 @@ from mcpward.crypto.digest import Pepper
 from mcpward.identity.api_key import find_id
 from mcpward.identity.records import EVERY_SERVER, KeyRecord
 
+RETRY_AFTER_S: Final = 5
 STALE_AFTER_S: Final = 3.0
 """A poll every 0.25 s may fail a few times (a locked database) before the snapshot is no longer trusted."""
 
@@ -67,7 +68,7 @@ class KeyBook:
         Raises :class:`Refusal` (identity-unavailable) when the snapshot is too old to be trusted.
         """
         if self._monotonic() - self.fresh_at > STALE_AFTER_S:
-            raise Refusal(Reason.IDENTITY_UNAVAILABLE, "the snapshot of keys is stale")
+            raise Refusal(Reason.IDENTITY_UNAVAILABLE, "the snapshot of keys is stale", retry_after_s=RETRY_AFTER_S)
         key_id = find_id(text)
         if key_id is None:
             return None

@@ -14,7 +14,7 @@ from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
 from mcpward.core.values import Principal, Way
 from mcpward.crypto.digest import Pepper
-from mcpward.identity.keybook import STALE_AFTER_S
+from mcpward.identity.keybook import RETRY_AFTER_S, STALE_AFTER_S
 from mcpward.identity.records import UrlRecord
 
 LENGTH: Final = 48
@@ -68,7 +68,9 @@ class UrlBook:
         if not found:
             return None
         if self._clock.monotonic() - self.fresh_at > STALE_AFTER_S:
-            raise Refusal(Reason.IDENTITY_UNAVAILABLE, "the snapshot of secret URLs is stale")
+            raise Refusal(
+                Reason.IDENTITY_UNAVAILABLE, "the snapshot of secret URLs is stale", retry_after_s=RETRY_AFTER_S
+            )
         return self._principal(server, access)
 
     def _principal(self, server: str, access: Access) -> Principal:

@@ -54,6 +54,10 @@ class Arguments:
             schema = self._model.model_json_schema(schema_generator=Untitled, mode="validation")
         except PydanticUserError as error:
             raise AuthoringError(f"{what}: a parameter has no JSON schema: {first_line(error)}", where) from error
+        except KeyError as error:  # pydantic looks every $ref up in its own definitions
+            raise AuthoringError(
+                f"{what}: its schema refers to another document; nobody will fetch that", where
+            ) from error
         if has_foreign_reference(schema):
             raise AuthoringError(f"{what}: its schema refers to another document; nobody will fetch that", where)
         if has_header_parameter(schema):
