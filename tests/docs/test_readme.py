@@ -39,7 +39,9 @@ def clone(tmp_path: Path) -> Path:
 @pytest.fixture
 def environment() -> dict[str, str]:
     """The environment of a terminal, with a free port in place of 8000."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("MCPWARD_", "PYTEST_"))}
+    # No word of the make that may have started the tests either: an inner make would say where it is, on stdout.
+    alien = ("MCPWARD_", "PYTEST_", "MAKE", "MFLAGS")
+    own = {name: value for name, value in os.environ.items() if not name.startswith(alien)}
     return own | {
         "MCPWARD_SITE__LISTEN": f"127.0.0.1:{free_port()}",
         "MCPWARD_SITE__METRICS_LISTEN": "",
