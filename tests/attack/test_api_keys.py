@@ -217,7 +217,8 @@ def test_attack_40_the_eleventh_wrong_key_in_a_minute_gets_429_and_is_on_record(
         assert ward.call("echo", {"text": "x"}).status_code == 429
         ward.stop()
         reasons = Counter(record["reason"] for record in ward.records())
-        assert reasons == {"credential-invalid": 10, "too-many-knocks": 21}
+        # Of the refusals that only say "still too many", the first five of a minute are written, the rest counted.
+        assert reasons == {"credential-invalid": 10, "too-many-knocks": 5}
 
 
 def test_attack_40_good_keys_and_missing_ones_do_not_count_as_knocks(tmp_path):
