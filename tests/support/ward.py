@@ -13,8 +13,6 @@ from typing import Any
 
 import httpx2
 
-from support.clock import ManualClock  # noqa: F401  # re-exported for tests that need both
-
 VERSION = "2026-07-28"
 ACCEPT = "application/json, text/event-stream"
 _START_S = 20.0

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
-from sqlalchemy import URL, Dialect, Table, event, insert
+from sqlalchemy import URL, Table, event, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from mcpward.storage import sqlite
@@ -33,11 +33,6 @@ class Lanes:
             engine = create_async_engine(url, pool_size=_POSTGRES_POOL, pool_pre_ping=True, hide_parameters=True)
             self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
             self._durable = self._bulk = engine
-
-    @property
-    def spelling(self) -> Dialect:
-        """How this database and its driver want statements spelt."""
-        return self._bulk.dialect
 
     def read(self) -> Any:
         """Open a connection that only reads; each statement sees the newest commit."""
