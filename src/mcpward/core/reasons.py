@@ -49,6 +49,9 @@ class Reason(Enum):
     TOOL_UNKNOWN = "tool-unknown"
     RESOURCE_UNKNOWN = "resource-unknown"
     PROMPT_UNKNOWN = "prompt-unknown"
+    EVENT_UNKNOWN = "event-unknown"
+    STATE_REFUSED = "state-refused"
+    TASK_UNKNOWN = "task-unknown"
     RATE_EXCEEDED = "rate-exceeded"
     BUSY = "busy"
     ARGUMENTS_INVALID = "arguments-invalid"
@@ -101,6 +104,9 @@ WIRE: Final[dict[Reason, Wire]] = {
     Reason.TOOL_UNKNOWN: Wire(_RPC, 400, -32602, "the tool is not known here"),
     Reason.RESOURCE_UNKNOWN: Wire(_RPC, 400, -32602, "the resource is not known here"),
     Reason.PROMPT_UNKNOWN: Wire(_RPC, 400, -32602, "the prompt is not known here"),
+    Reason.EVENT_UNKNOWN: Wire(_RPC, 400, -32602, "there is nothing to resume from that event"),
+    Reason.STATE_REFUSED: Wire(_RPC, 400, -32602, "the request state is not valid for this request"),
+    Reason.TASK_UNKNOWN: Wire(_RPC, 400, -32602, "the task is not known here"),
     Reason.RATE_EXCEEDED: Wire(_RPC, 429, 42900, "too many calls: wait before the next one"),
     Reason.BUSY: Wire(_RPC, 503, 50300, "the server is busy: try again later"),
     Reason.ARGUMENTS_INVALID: Wire(_TOOL, 200, 0, "the arguments are not valid"),

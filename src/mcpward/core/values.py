@@ -94,6 +94,12 @@ class Kind(Enum):
     """initialize, ping, discover, session end: answered by the protocol room itself."""
     NOTIFICATION = "notification"
     """No answer but 202."""
+    ANSWER = "answer"
+    """A legacy client's response to a question of ours; no answer but 202."""
+    STREAM = "stream"
+    """Opens a stream of what changes: a legacy GET, or ``subscriptions/listen``."""
+    TASK = "task"
+    """``tasks/get``, ``tasks/update`` and ``tasks/cancel`` of the tasks extension."""
 
 
 class Call(Struct, frozen=True, kw_only=True, eq=False, gc=False):
@@ -102,6 +108,9 @@ class Call(Struct, frozen=True, kw_only=True, eq=False, gc=False):
     ``target`` is the tool's name, the prompt's name or the resource's URI (empty where there is none).
     ``arguments`` are the raw JSON bytes of ``params.arguments``, exactly as they came (None when absent).
     ``introduction`` is what the answer says of the server (modern era), encoded by protocol for its own reply.
+    ``capabilities`` are what the client declared: with this request, or in the legacy era when its session began.
+    ``meta`` is the request's ``_meta`` as it came. ``inputs`` and ``state`` are ``inputResponses`` and
+    ``requestState`` (modern era); ``last_event`` is the ``Last-Event-ID`` of a legacy GET.
     """
 
     arrival: Arrival
@@ -120,13 +129,19 @@ class Call(Struct, frozen=True, kw_only=True, eq=False, gc=False):
     capabilities: Mapping[str, Any] = {}
     session: str | None = None
     introduction: bytes = b""
+    meta: Mapping[str, Any] = {}
+    inputs: Mapping[str, Any] = {}
+    state: str | None = None
+    last_event: str | None = None
 
 
 class Tool(Struct, frozen=True, kw_only=True, eq=False):
     """One tool as the house knows it. ``bind`` turns raw argument bytes into keyword arguments.
 
     ``bind`` raises :class:`~mcpward.core.errors.Refusal` (arguments-invalid, argument-dangerous).
-    ``listing`` is the tool's entry in ``tools/list``, ready to encode.
+    ``listing`` is the tool's entry in ``tools/list``, ready to encode. ``mirrored`` maps each header
+    (``mcp-param-…``, lower-case) to the path of the argument that it repeats (``x-mcp-header``). ``task`` says whether
+    the tool may (``optional``) or must (``required``) run as a task of the tasks extension.
     """
 
     server: str
@@ -140,6 +155,8 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     deadline_s: float = 30.0
     confirm: bool = False
     structured: bool = False
+    mirrored: Mapping[bytes, tuple[str, ...]] = {}
+    task: str | None = None
 
 
 class AcceptedCall(Struct, frozen=True, kw_only=True, eq=False, gc=False):
@@ -160,6 +177,7 @@ class RawResult(Struct, frozen=True, kw_only=True, eq=False, gc=False):
     content: list[dict[str, Any]]
     structured: Any = None
     is_error: bool = False
+    meta: Mapping[str, Any] = {}
 
 
 class Outcome(Struct, frozen=True, kw_only=True, eq=False, gc=False):
@@ -171,13 +189,18 @@ class Outcome(Struct, frozen=True, kw_only=True, eq=False, gc=False):
 
 
 class Reply(Struct, frozen=True, kw_only=True, eq=False, gc=False):
-    """The answer. ``reason`` is the refusal's name, or None where the house said yes."""
+    """The answer. ``reason`` is the refusal's name, or None where the house said yes.
+
+    ``event_id`` names the answer where it leaves as an event of a stream that can be resumed. An empty body ends a
+    stream without a last event.
+    """
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...] = ()
     body: bytes = b""
     reason: str | None = None
     error_id: str | None = None
+    event_id: str | None = None
 
 
 class Wire(Protocol):
@@ -187,21 +210,39 @@ class Wire(Protocol):
     event stream; a call that never notifies is answered with plain JSON.
     """
 
-    def notify(self, message: bytes) -> None:
-        """Send one clean JSON-RPC notification. Dropped without an error when the caller has gone."""
+    def notify(self, message: bytes, event_id: str | None = None) -> None:
+        """Send one clean JSON-RPC message as an event. Dropped without an error when the caller has gone.
+
+        ``event_id`` becomes the event's ``id`` (legacy streams that can be resumed). An empty ``message`` with an id
+        is the priming event of SEP-1699: a place to resume from, before there is anything to say.
+        """
         ...
 
     @property
     def is_gone(self) -> bool:
-        """Whether the caller has left."""
+        """Whether the caller has left, or its stream was released."""
         ...
 
-    def begin(self, *, cancel_on_disconnect: bool) -> None:
+    @property
+    def can_stream(self) -> bool:
+        """Whether the caller reads event streams."""
+        ...
+
+    def begin(self, *, cancel_on_disconnect: bool, endless: bool = False) -> None:
         """Say that the work starts: from here on the answer may become a stream, with comments to keep it alive.
 
         ``cancel_on_disconnect`` makes the caller's going away cancel the call (modern era; never legacy).
+        ``endless`` says that the stream lasts until someone leaves: it is opened at once, and when the server stops
+        it is cancelled at once (``is_gone`` is false then), instead of being waited for.
 
         Raises:
             CancelledError: the caller has left already, and its leaving cancels.
+        """
+        ...
+
+    def release(self, retry_ms: int) -> None:
+        """End the HTTP answer now while the call goes on, and tell the client when to come back.
+
+        No effect where the answer is no stream yet.
         """
         ...

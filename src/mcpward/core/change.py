@@ -1,0 +1,29 @@
+"""Something that a server offers has changed, and whoever listens should be told."""
+
+from enum import Enum
+
+from msgspec import Struct
+
+
+class Topic(Enum):
+    """What has changed. The value is the notification's method."""
+
+    TOOLS = "notifications/tools/list_changed"
+    PROMPTS = "notifications/prompts/list_changed"
+    RESOURCES = "notifications/resources/list_changed"
+    RESOURCE = "notifications/resources/updated"
+    TASK = "notifications/tasks"
+
+
+class Change(Struct, frozen=True):
+    """One change on one server.
+
+    ``subject`` is the resource's URI or the task's id (empty for lists); ``owner`` is the principal key that alone may
+    hear of it (tasks), or None where everybody may; ``params`` are further params of the notification, as JSON.
+    """
+
+    server: str
+    topic: Topic
+    subject: str = ""
+    owner: str | None = None
+    params: bytes = b""
