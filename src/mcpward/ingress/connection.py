@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
         self._reading: Exchange | None = None
         self._deaf = False  # nothing more is read from this connection
         self._closing = False
+        self._devoted = False  # to an endless stream, after which there is nothing
         self._paused_at: float | None = None
         self._since = self.front.clock.monotonic()
         self._fresh = True  # nothing came yet
@@ -144,7 +145,9 @@ class Connection(asyncio.Protocol):
     def shutdown(self) -> None:
         """Called by uvicorn when the server stops: idle connections close now, others after their answer."""
         self.front.draining = True
-        if self._current is None and not self._in_head and not self._in_body:
+        if self._current is not None:
+            self._current.server_stops()
+        elif not self._in_head and not self._in_body:
             self._transport.close()
 
     # ---- the parser's calls ---------------------------------------------------------------------------------------
@@ -284,6 +287,23 @@ class Connection(asyncio.Protocol):
         elif self._waiting and self._paused_at is None:
             self._take_next()
 
+    def moved_on(self, *, close: bool) -> None:
+        """Called by the exchange whose answer ends before its work does: its body stays counted until that is over."""
+        self._current = None
+        self.finished(close=close)
+
+    def devote(self) -> None:
+        """Called by the exchange whose answer has no end: what else came here, or comes, would wait for ever."""
+        self._devoted = self._deaf = True
+        self._in_head = self._in_body = False
+        if self._reading is not None:
+            self._reading.let_go()
+            self._reading = None
+        if len(self._waiting) >= _MAX_QUEUED:
+            self._transport.resume_reading()  # or its leaving would not be seen
+        while self._waiting:
+            self._waiting.popleft().let_go()
+
     def _take_next(self) -> None:
         """Only while the peer takes its answers: who asks and does not read would have us keep them all."""
         if len(self._waiting) == _MAX_QUEUED:
@@ -337,12 +357,20 @@ class Connection(asyncio.Protocol):
         """Bytes written that the peer has not taken yet."""
         return self._transport.get_write_buffer_size()
 
+    def cut_off(self) -> None:
+        """End the connection now, whatever is still to be written to it."""
+        self._transport.abort()
+
     def _linger(self) -> None:
-        """Close so that the answer arrives: a close over unread input makes the kernel send a reset instead."""
+        """Close so that the answer arrives: a close over unread input makes the kernel send a reset instead.
+
+        A peer that listened to an endless stream has nothing on its way to us; and a thousand of them that do not
+        close their side must not keep a server from stopping.
+        """
         self._deaf = True
         self._closing = True
         self._since = self.front.clock.monotonic()
-        if self._transport.can_write_eof():
+        if self._transport.can_write_eof() and not self._devoted:
             self._transport.write_eof()
         else:
             self._transport.close()

@@ -22,7 +22,7 @@ def grants(origin: bytes) -> tuple[tuple[bytes, bytes], ...]:
 def preflight() -> Reply:
     """Give the answer to a preflight (Fetch standard §3.2.5) whose origin passed the gate."""
     headers = (
-        (b"access-control-allow-methods", b"POST, DELETE"),
+        (b"access-control-allow-methods", b"GET, POST, DELETE"),
         (b"access-control-allow-headers", _ALLOW_HEADERS),
         (b"access-control-max-age", b"600"),
     )

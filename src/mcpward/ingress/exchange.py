@@ -11,16 +11,16 @@ from mcpward.core.reasons import Reason
 from mcpward.core.secret import Secret
 from mcpward.core.values import Arrival, Reply
 from mcpward.ingress import cors, render
-from mcpward.ingress.gates import Head
+from mcpward.ingress.gates import Head, reads_events
 from mcpward.ingress.routes import Place, Route
-from mcpward.protocol.accept import may_stream
 
 if TYPE_CHECKING:
     from mcpward.ingress.connection import Connection
 
 #: A body up to this size is read from strangers too; it is more than most calls have.
 _SMALL = 64 * 1024
-#: Notifications may be dropped, never buffered without end for a reader that does not read.
+#: Notifications may be dropped, never buffered without end for a reader that does not read. An endless stream is cut
+#: instead: its reader would never learn what it missed.
 _MAX_UNREAD = 1 << 20
 
 
@@ -28,8 +28,8 @@ class Exchange:
     """Implements :class:`~mcpward.core.values.Wire` for one request."""
 
     __slots__ = (
-        "body", "bucket", "cancels", "connection", "head", "held", "keep_alive", "may_stream", "quiet_since", "refusal",
-        "route", "streaming", "task", "working",
+        "body", "bucket", "cancels", "connection", "endless", "head", "held", "keep_alive", "may_stream", "quiet_since",
+        "refusal", "released", "route", "streaming", "task", "working",
     )  # fmt: skip
 
     def __init__(self, connection: "Connection", head: Head, route: Route | None, refusal: Refusal | None) -> None:
@@ -46,6 +46,8 @@ class Exchange:
         self.working = False
         self.cancels = False
         self.may_stream = False
+        self.endless = False
+        self.released = False
         self.quiet_since = 0.0
 
     # ---- the body -------------------------------------------------------------------------------------------------
@@ -147,8 +149,7 @@ class Exchange:
         try:
             reply = await self.connection.front.inside.serve(arrival, self)
         except asyncio.CancelledError:
-            self.keep_alive = False
-            self.connection.finished(close=True)  # the caller has left: nobody reads an answer
+            self._unheard()
             raise
         else:
             self._answer(reply)
@@ -160,10 +161,11 @@ class Exchange:
     def _answer(self, reply: Reply) -> None:
         connection = self.connection
         close = not self.keep_alive or connection.front.draining
-        if connection.gone:
-            connection.finished(close=True)
+        if connection.gone or self.released:
+            self._unheard()
         elif self.streaming:
-            connection.write(render.event(reply.body) + render.STREAM_END)
+            last = render.event(reply.body, reply.event_id) if reply.body else b""
+            connection.write(last + render.STREAM_END)
             connection.finished(close=close)
         else:
             grants = self._grants()
@@ -173,6 +175,14 @@ class Exchange:
             connection.write(render.response(reply, date=connection.front.date, close=close, bodyless=bodyless))
             connection.finished(close=close)
 
+    def _unheard(self) -> None:
+        """The work is over and nobody waits for its answer here."""
+        if self.released:
+            self.let_go()  # the connection is busy with another request, or gone
+        else:
+            self.keep_alive = False
+            self.connection.finished(close=True)
+
     def _grants(self) -> tuple[tuple[bytes, bytes], ...]:
         origin = self.head.fields.get(b"origin")
         if origin is None or origin.lower() not in self.connection.front.rules.origins:
@@ -181,33 +191,75 @@ class Exchange:
 
     # ---- the way back while the work goes on ----------------------------------------------------------------------
 
-    def begin(self, *, cancel_on_disconnect: bool) -> None:
-        """The work starts: the answer may become a stream."""
+    def begin(self, *, cancel_on_disconnect: bool, endless: bool = False) -> None:
+        """The work starts: the answer may become a stream; an endless one does at once.
+
+        Raises:
+            CancelledError: the caller has left already, and its leaving cancels; or the stream is endless and the
+                server stops.
+            Refusal: accept-refused, where the stream is endless and the caller reads no streams.
+        """
+        connection = self.connection
         self.working = True
-        self.cancels = cancel_on_disconnect
-        self.may_stream = may_stream(self.head.fields.get(b"accept", b""))
-        self.quiet_since = self.connection.front.clock.monotonic()
-        if cancel_on_disconnect and self.connection.gone:
+        self.cancels = cancel_on_disconnect or endless
+        self.may_stream = reads_events(self.head)
+        self.quiet_since = connection.front.clock.monotonic()
+        if self.cancels and connection.gone:
             raise asyncio.CancelledError  # before the work begins, not at its first pause
+        if endless:
+            self._begin_endless()
+
+    def _begin_endless(self) -> None:
+        if not self.may_stream:
+            raise Refusal(Reason.ACCEPT_REFUSED, "an endless answer for who reads no streams")
+        connection = self.connection
+        self.endless = True
+        self.keep_alive = False
+        self.body = bytearray()  # the arrival has it; a stream must not hold it twice for ever
+        connection.devote()
+        self._open_stream()
+        if connection.front.draining:
+            raise asyncio.CancelledError
 
     @property
     def is_gone(self) -> bool:
-        """The caller has left."""
-        return self.connection.gone
+        """The caller has left, or its stream was released."""
+        return self.connection.gone or self.released
 
-    def notify(self, message: bytes) -> None:
-        """Send one notification as an event; dropped where nobody reads or nobody can."""
+    @property
+    def can_stream(self) -> bool:
+        """The caller names event streams among what it reads, and its HTTP has chunks."""
+        return reads_events(self.head)
+
+    def notify(self, message: bytes, event_id: str | None = None) -> None:
+        """Send one message as an event; dropped where nobody reads or nobody can."""
         connection = self.connection
-        if connection.gone or not self.may_stream or connection.unread() > _MAX_UNREAD:
+        if connection.gone or self.released or not self.may_stream or self._falls_behind():
             return
         self._open_stream()
-        connection.write(render.event(message))
+        connection.write(render.event(message, event_id))
         self.quiet_since = connection.front.clock.monotonic()
+
+    def release(self, retry_ms: int) -> None:
+        """End the stream and go on without it: the connection takes its next request, the work is not disturbed."""
+        connection = self.connection
+        if not self.streaming or self.endless or connection.gone or self.released:
+            return
+        connection.write(render.retry(retry_ms) + render.STREAM_END)
+        self.released = True
+        connection.moved_on(close=not self.keep_alive or connection.front.draining)
+
+    def _falls_behind(self) -> bool:
+        if self.connection.unread() <= _MAX_UNREAD:
+            return False
+        if self.endless:
+            self.connection.cut_off()
+        return True
 
     def tick(self, now: float) -> None:
         """Keep a silent call alive: open the stream after a while, then comment on it now and then."""
         connection = self.connection
-        if not self.working or not self.may_stream or connection.gone or connection.unread() > _MAX_UNREAD:
+        if not self.working or not self.may_stream or connection.gone or self._falls_behind():
             return
         patience = connection.front.patience
         if now - self.quiet_since < (patience.keep_alive_s if self.streaming else patience.quiet_s):
@@ -225,4 +277,9 @@ class Exchange:
     def caller_left(self) -> None:
         """The connection is gone: cancel the work if the era says so."""
         if self.cancels and self.task is not None:
+            self.task.cancel()
+
+    def server_stops(self) -> None:
+        """No more requests are taken: end what would last for ever; all else may finish."""
+        if self.endless and self.task is not None:
             self.task.cancel()

@@ -20,12 +20,13 @@ _ONCE: Final = frozenset({
 })  # fmt: skip
 _MAX_ACCEPT: Final = 512
 _VERBS: Final = {
-    Place.MCP: frozenset({b"POST", b"DELETE"}),
+    Place.MCP: frozenset({b"GET", b"POST", b"DELETE"}),
     Place.HEALTH: frozenset({b"GET", b"HEAD"}),
     Place.READY: frozenset({b"GET", b"HEAD"}),
     Place.METRICS: frozenset({b"GET", b"HEAD"}),
 }
-ALLOW: Final = {place: ", ".join(sorted(verb.decode() for verb in verbs)) for place, verbs in _VERBS.items()}
+_ALLOW: Final = {place: ", ".join(sorted(verb.decode() for verb in verbs)) for place, verbs in _VERBS.items()}
+_ALLOW_WITH_PREFLIGHT: Final = ", ".join(sorted([*(verb.decode() for verb in _VERBS[Place.MCP]), "OPTIONS"]))
 _JSON_TYPES: Final = frozenset(
     {b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
 )
@@ -83,7 +84,7 @@ def judge_shape(head: Head, route: Route, rules: Rules) -> Refusal | None:
     if head.verb == b"OPTIONS" and route.place is Place.MCP and b"origin" in head.fields:
         return None  # a preflight from an allowed origin; all others were refused before
     if head.verb not in _VERBS[route.place]:
-        return Refusal(Reason.VERB_REFUSED, allow=ALLOW[route.place])
+        return Refusal(Reason.VERB_REFUSED, allow=_allowed(route, rules))
     fields = head.fields
     length = fields.get(b"content-length")
     if length is not None and int(length) > rules.max_body:
@@ -99,4 +100,19 @@ def judge_shape(head: Head, route: Route, rules: Rules) -> Refusal | None:
             return Refusal(Reason.ACCEPT_REFUSED, "too long")
         if route.place is Place.MCP and not (accepts_json(accept) or may_stream(accept)):
             return Refusal(Reason.ACCEPT_REFUSED)
+    elif head.verb == b"GET" and route.place is Place.MCP and not reads_events(head):
+        return Refusal(Reason.ACCEPT_REFUSED, "a stream for who reads none")
     return None
+
+
+def reads_events(head: Head) -> bool:
+    """Tell whether the answer may be an event stream. HTTP/1.0 knows no chunks (RFC 9112 §7.1), so it gets none."""
+    accept = head.fields.get(b"accept", b"")
+    return head.version == "1.1" and len(accept) <= _MAX_ACCEPT and may_stream(accept)
+
+
+def _allowed(route: Route, rules: Rules) -> str:
+    """Give the Allow header (RFC 9110 §10.2.1): preflights count where there are origins that may send them."""
+    if route.place is Place.MCP and route.secret is None and rules.origins:
+        return _ALLOW_WITH_PREFLIGHT
+    return _ALLOW[route.place]

@@ -45,12 +45,35 @@ def stream_head(headers: tuple[tuple[bytes, bytes], ...], *, date: bytes, close:
     return STREAM_HEAD + date + extra + (_CLOSE if close else b"") + b"\r\n"
 
 
-def event(message: bytes) -> bytes:
-    """Give one server-sent event as one chunk. JSON as we encode it has no line break."""
-    return b"%x\r\nevent: message\ndata: %b\n\n\r\n" % (len(message) + 23, message)
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-KEEP_ALIVE: Final = b"e\r\n: keep-alive\n\n\r\n"
+def event(message: bytes, event_id: str | None = None) -> bytes:
+    """Give one server-sent event as one chunk; an empty message gives the priming event: a place to resume from.
+
+    A line break would end the field and let what follows pass for another one. JSON as we encode it has none, and in
+    JSON of others it can only stand between tokens, where a space says the same.
+    """
+    if b"\n" in message or b"\r" in message:
+        message = message.replace(b"\n", b" ").replace(b"\r", b" ")
+    named = b"event: message\n" if message else b""
+    return _chunk(b"%b%bdata: %b\n\n" % (_id_field(event_id), named, message))
+
+
+def _id_field(event_id: str | None) -> bytes:
+    """An id that is not all visible ASCII is left out: nothing can be resumed from it, and it breaks out of nothing."""
+    if not event_id or not event_id.isascii() or not event_id.isprintable() or " " in event_id:
+        return b""
+    return b"id: %b\n" % event_id.encode("ascii")
+
+
+def retry(milliseconds: int) -> bytes:
+    """Give the field that tells a client how long to wait before it comes back, as one chunk."""
+    return _chunk(b"retry: %d\n\n" % milliseconds)
+
+
+KEEP_ALIVE: Final = _chunk(b": keep-alive\n\n")
 
 
 def refusal(no: Refusal, *, realm: str = "mcpward") -> Reply:
