@@ -45,6 +45,7 @@ class Pending:
         """The oldest whose news a newer one repeats, first of all of a list; without any, the oldest."""
         newest = {(change.server, change.topic, change.subject, change.owner): change for change in self._waiting}
         newest[coming.server, coming.topic, coming.subject, coming.owner] = coming
-        repeated = [change for change in self._waiting if change not in set(newest.values())]
+        kept = set(newest.values())
+        repeated = [change for change in self._waiting if change not in kept]
         lists = (change for change in repeated if change.topic in _LISTS)
         return next(lists, None) or next(iter(repeated), None) or next(iter(self._waiting))
