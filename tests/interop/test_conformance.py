@@ -1,7 +1,13 @@
-"""The official conformance suite, both eras. What it may fail is listed with its reason; anything else is a failure."""
+"""The official conformance suites, every revision: no check fails, and none warns.
 
+Left out are the ``sep-2640-skills-*`` scenarios: an extension that mcpward does not serve, in no revision's
+requirements, and reached by a bare ``--suite all`` of the upcoming suite alone.
+"""
+
+import json
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,18 +16,39 @@ import pytest
 from support.clients import conformance, environment
 from support.ward import Ward, serving
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(240)]
 
 HERE = Path(__file__).parent
+EXPECTED = HERE / "expected.yml"
 SERVER = """
 [servers.everything]
 source = "everything.py"
 mode = "public"
 [servers.everything.limits]
 read = "100000/minute"
+write = "100000/minute"
+destructive = "100000/minute"
 discovery = "100000/minute"
 repeat = ""
 """
+TASKS = (
+    "lifecycle", "capability-negotiation", "wire-fields", "request-state-removal", "mrtr-input", "request-headers",
+    "dispatch-and-envelope", "status-notifications", "required-task-error", "mrtr-composition",
+)  # fmt: skip
+#: run → (the upcoming suite?, its words, scenarios that must be among those that passed)
+RUNS = {
+    "released, active": (False, (), {"server-initialize", "dns-rebinding-protection", "elicitation-sep1330-enums"}),
+    "released, all": (False, ("--suite", "all"), {"json-schema-2020-12", "server-sse-polling"}),
+    "2025-03-26": (True, ("--suite", "all", "--spec-version", "2025-03-26"), {"server-session-lifecycle"}),
+    "2025-06-18": (True, ("--suite", "all", "--spec-version", "2025-06-18"), {"tools-call-elicitation"}),
+    "2025-11-25": (True, ("--suite", "all", "--spec-version", "2025-11-25"), {"resources-subscribe"}),
+    "2026-07-28": (True, ("--suite", "all", "--spec-version", "2026-07-28"), {"server-stateless", "caching"}),
+    "required of 2025-11-25": (True, ("--requirements", "2025-11-25"), {"server-sse-polling", "completion-complete"}),
+    "required of 2026-07-28": (
+        True, ("--requirements", "2026-07-28"),
+        {"http-header-validation", "http-custom-header-server-validation", "input-required-result-tampered-state"},
+    ),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -35,25 +62,44 @@ def ward(tmp_path_factory: pytest.TempPathFactory, node: Path) -> Iterator[Ward]
         yield ward
 
 
-def judged(folder: Path, command: list[str]) -> str:
-    """Run the suite: an exit code of 0 means that exactly the expected scenarios failed."""
+def judged(ward: Ward, folder: Path, *words: str, upcoming: bool) -> dict[str, Counter[str]]:
+    """Run a suite and give how many checks of each scenario had each status; what failed or warned fails the test."""
+    command = conformance("server", "--url", f"{ward.base}/mcp", "-o", "results", *words, upcoming=upcoming)
     run = subprocess.run(
-        command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=150, check=False
-    )
-    _, _, summary = run.stdout.partition("=== SUMMARY ===")
-    assert run.returncode == 0, summary + run.stderr
-    return summary
+        [*command, "--expected-failures", str(EXPECTED)],
+        cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=220, check=False,
+    )  # fmt: skip
+    statuses: dict[str, Counter[str]] = {}
+    complaints = []
+    for file in (folder / "results").rglob("checks.json"):
+        scenario = file.parent.name.removeprefix("server-").rpartition("-2")[0]
+        checks = json.loads(file.read_text())
+        statuses[scenario] = Counter(check["status"] for check in checks)
+        complaints += [
+            f"{scenario}: {check['id']}: {check.get('errorMessage')}"
+            for check in checks
+            if check["status"] in {"FAILURE", "WARNING"}
+        ]
+    assert not complaints, "\n".join(complaints)
+    assert run.returncode == 0, run.stdout[-4000:] + run.stderr
+    assert sum(counts["SUCCESS"] for counts in statuses.values()) > 0
+    return statuses
 
 
-def test_the_released_suite_is_passed_up_to_2025_11_25(ward: Ward, tmp_path: Path):
-    baseline = str(HERE / "expected_2025_11_25.yml")
-    summary = judged(tmp_path, conformance("server", "--url", f"{ward.base}/mcp", "--expected-failures", baseline))
-    assert "✓ server-initialize" in summary
-    assert "✓ dns-rebinding-protection" in summary
+@pytest.mark.parametrize("name", RUNS)
+def test_a_suite_is_passed_whole(ward: Ward, tmp_path: Path, name: str):
+    upcoming, words, among = RUNS[name]
+    statuses = judged(ward, tmp_path, *words, upcoming=upcoming)
+    assert among <= {scenario for scenario, counts in statuses.items() if counts["SUCCESS"]}
 
 
-def test_the_upcoming_suite_is_passed_for_2026_07_28(ward: Ward, tmp_path: Path):
-    words = ["--requirements", "2026-07-28", "--expected-failures", str(HERE / "expected_2026_07_28.yml")]
-    summary = judged(tmp_path, conformance("server", "--url", f"{ward.base}/mcp", *words, upcoming=True))
-    assert "✓ http-header-validation" in summary
-    assert "✓ caching" in summary
+@pytest.mark.parametrize("name", TASKS)
+def test_the_tasks_extension_is_passed(ward: Ward, tmp_path: Path, name: str):
+    (counts,) = judged(ward, tmp_path, "--scenario", f"tasks-{name}", upcoming=True).values()
+    # The suite's own check of notifications is not written yet ("pending subscriptions/listen rewrite").
+    assert counts["SUCCESS"] or name == "status-notifications"
+
+
+def test_nothing_is_expected_to_fail():
+    lines = [line for line in EXPECTED.read_text().splitlines() if not line.startswith("#")]
+    assert lines == ["server: []", "client: []"]
