@@ -13,9 +13,11 @@ from mcpward.core.errors import Finding, Misconfigured, Unreachable
 from mcpward.storage import sqlite
 from mcpward.storage.keys import KeyTable
 from mcpward.storage.lanes import Lanes
+from mcpward.storage.mail import MailTable
 from mcpward.storage.migrate import migrate
 from mcpward.storage.secrets import SecretTable
 from mcpward.storage.sessions import EndedSessions
+from mcpward.storage.spent import SpentTable
 from mcpward.storage.traffic import TrafficTable
 from mcpward.storage.urls import UrlTable
 
@@ -32,6 +34,8 @@ class Store:
         self.sessions = EndedSessions(lanes)
         self.traffic = TrafficTable(lanes)
         self.secrets = SecretTable(lanes, clock)
+        self.mail = MailTable(lanes)
+        self.spent = SpentTable(lanes)
 
     async def ping(self) -> None:
         """Ask the database for the least it can do; raises whatever it raises when it cannot."""

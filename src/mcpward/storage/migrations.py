@@ -55,6 +55,16 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         """,
         "CREATE INDEX traffic_at ON traffic (at)",
     ),
+    (
+        "INSERT INTO revisions (name, value) VALUES ('mail', 0)",
+        """
+        CREATE TABLE mail (
+            seq BIGINT PRIMARY KEY, sender TEXT NOT NULL, addressee TEXT, kind TEXT NOT NULL, sealed TEXT NOT NULL
+        )
+        """,
+        "CREATE TABLE spent_states (id TEXT PRIMARY KEY, forget_at DOUBLE PRECISION NOT NULL)",
+        "CREATE INDEX spent_states_forget_at ON spent_states (forget_at)",
+    ),
 )
 
 LATEST: Final = len(STEPS)

@@ -12,10 +12,10 @@ from mcpward.storage.lanes import Lanes
 from mcpward.storage.tables import REVISIONS
 
 
-async def take_next(connection: AsyncConnection, name: str) -> int:
-    """Count one change of ``name`` and give its number."""
+async def take_next(connection: AsyncConnection, name: str, count: int = 1) -> int:
+    """Count ``count`` changes of ``name`` and give the number of the last one."""
     mine = REVISIONS.c.name == name
-    await connection.execute(update(REVISIONS).where(mine).values(value=REVISIONS.c.value + 1))
+    await connection.execute(update(REVISIONS).where(mine).values(value=REVISIONS.c.value + count))
     return int((await connection.execute(select(REVISIONS.c.value).where(mine))).scalar_one())
 
 

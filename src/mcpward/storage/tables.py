@@ -88,3 +88,20 @@ TRAFFIC: Final = Table(
     Column("arguments", String),
     Column("trace", String),
 )
+
+MAIL: Final = Table(
+    "mail",
+    METADATA,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("sender", String, nullable=False),
+    Column("addressee", String),
+    Column("kind", String, nullable=False),
+    Column("sealed", String, nullable=False),
+)
+
+SPENT: Final = Table(
+    "spent_states",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("forget_at", Float, nullable=False),
+)

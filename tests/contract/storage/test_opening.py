@@ -126,7 +126,7 @@ async def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> No
         connection.execute("PRAGMA journal_mode=DELETE")  # as the newer version might like it better
         connection.execute("INSERT INTO mcpward_schema VALUES (?)", (migrations.LATEST + 1,))
         connection.commit()
-    await refused_unchanged(path, "schema 2")
+    await refused_unchanged(path, f"schema {migrations.LATEST + 1}")
 
 
 async def test_a_newer_version_is_refused_by_the_migration_itself_too(tmp_path: Path, monkeypatch) -> None:
@@ -137,7 +137,7 @@ async def test_a_newer_version_is_refused_by_the_migration_itself_too(tmp_path: 
         connection.execute("INSERT INTO mcpward_schema VALUES (?)", (migrations.LATEST + 1,))
         connection.commit()
     monkeypatch.setattr(sqlite, "_look", lambda path: None)
-    await refused_unchanged(path, "schema 2")
+    await refused_unchanged(path, f"schema {migrations.LATEST + 1}")
 
 
 async def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
