@@ -121,6 +121,8 @@ def _count(counts: dict[Refused, int], record: Record) -> None:
 
 def _series(record: Record) -> Series:
     kind, method, tool = record.kind, record.method, ""
+    if kind is Kind.TOOL and record.is_listed and record.outcome is Result.OK:  # the most of them
+        return (record.server, method, record.tool, "", record.version)
     if kind is Kind.TOOL:
         tool = record.tool if record.is_listed else UNKNOWN
     elif kind is Kind.NOTIFICATION and method not in _NOTIFICATIONS:

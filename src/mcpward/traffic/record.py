@@ -23,6 +23,8 @@ class Result(Enum):
     PENDING = "pending"
     """It is about to begin: the intent of a destructive call. Where no other record follows, the process died."""
     OK = "ok"
+    ASKED = "asked"
+    """The client was asked for something that the call needs, and may send it again."""
     ERROR = "error"
     """The tool itself said no, failed or took too long."""
     REFUSED = "refused"

@@ -6,16 +6,20 @@ status, duration_us, bytes_in, bytes_out, arguments, trace.
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from mcpward.core.values import Principal
 from mcpward.traffic.record import MAX_NAME, MAX_RAW_ARGUMENTS, Record
 
 _log: Final = logging.getLogger("mcpward.traffic")
 Row = dict[str, Any]
 Redact = Callable[[bytes], bytes]
+Identity = tuple[str | None, str | None, str | None, str | None]
+"""The columns way, principal, client and key_id."""
 
 MAX_ARGUMENTS: Final = 4096
+_MAX_KNOWN: Final = 1024
 #: A secret that the cut of the raw arguments split in two is not found any more: this much before the cut goes too.
 _MARGIN: Final = MAX_RAW_ARGUMENTS // 2
 #: An escape that JSON does not ask for, after whole pairs of backslashes.
@@ -31,29 +35,36 @@ class Rows:
     """Makes rows. Without ``redact`` no arguments are kept: unredacted ones never are.
 
     ``redact_json`` is for arguments that are whole: it reads the text as JSON does, however the caller escaped it.
+    Where it gives back the very bytes it was given, there was nothing to redact in them or in any part of them.
     """
 
     def __init__(self, redact: Redact | None = None, redact_json: Redact | None = None) -> None:
         self._redact = redact
         self._redact_json = redact_json or redact
+        self._known: dict[Principal | None, Identity] = {None: (None, None, None, None)}
 
-    def of(self, record: Record) -> Row:
-        """Give the row of one record."""
+    def all(self, records: Sequence[Record]) -> list[Row]:
+        """Give the rows of a batch. Its arguments are looked through at once: most batches hold nothing to redact."""
+        return [self.of(record, is_clean) for is_clean in (self._is_clean(records),) for record in records]
+
+    def of(self, record: Record, is_clean: bool = False) -> Row:
+        """Give the row of one record. ``is_clean`` says that its arguments were looked through with others."""
         # ``_value_`` and not ``value``, which is a property in Python and costs as much as a column.
         who = record.principal
-        era = record.era
+        way, key, client, key_id = self._known.get(who) or self._identity(who)
+        era, method, raw = record.era, record.method, record.arguments
         return {
             "id": record.id,
             "at": record.at,
             "server": record.server,
-            "method": text(record.method),
-            "tool": self._name(record),
+            "method": method if method.isascii() and "\0" not in method else text(method),
+            "tool": record.tool if record.is_listed else self._name(record),
             "era": None if era is None else era._value_,
             "version": record.version or None,
-            "way": None if who is None else who.way._value_,
-            "principal": None if who is None else text(who.key),
-            "client": None if who is None else text(who.client) or None,
-            "key_id": None if who is None else who.key_id,
+            "way": way,
+            "principal": key,
+            "client": client,
+            "key_id": key_id,
             "peer": record.peer,
             "phase": record.phase,
             "outcome": record.outcome._value_,
@@ -63,16 +74,35 @@ class Rows:
             "duration_us": int(record.duration_s * 1e6),
             "bytes_in": record.bytes_in,
             "bytes_out": record.bytes_out,
-            "arguments": self._arguments(record.arguments),
+            "arguments": raw.decode(errors="replace")
+            if is_clean and raw and len(raw) <= MAX_ARGUMENTS
+            else self._arguments(raw),
             "trace": record.trace if record.trace and _TRACE.fullmatch(record.trace) else None,
         }
+
+    def _is_clean(self, records: Sequence[Record]) -> bool:
+        """Tell whether none of the arguments that are whole holds anything to redact: one look at all, as one array.
+
+        A doubt means no, and each is looked at alone.
+        """
+        if self._redact_json is None:
+            return False
+        whole = [raw for record in records if (raw := record.arguments) and len(raw) <= MAX_ARGUMENTS]
+        array = b"[" + b",".join(whole) + b"]"
+        return self._clean(array, self._redact_json) is array
+
+    def _identity(self, who: Principal | None) -> "Identity":
+        """Make the columns of a principal, once: a key's principal is the same value for all of its calls."""
+        assert who is not None  # None is known from the start
+        if len(self._known) >= _MAX_KNOWN:
+            self._known = {None: self._known[None]}
+        known = self._known[who] = (who.way._value_, text(who.key), text(who.client) or None, who.key_id)
+        return known
 
     def _name(self, record: Record) -> str | None:
         """A tool of ours goes by its name; any other name is a stranger's text and may hold anything (attack 85)."""
         if not record.tool:
             return None
-        if record.is_listed:
-            return record.tool
         clean = self._clean(record.tool.encode(errors="replace"), self._redact)
         return "?" if clean is None else cut(clean, 4 * MAX_NAME)
 

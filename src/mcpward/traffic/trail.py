@@ -91,6 +91,7 @@ class Trail:
         "_arrival",
         "_bytes_out",
         "_call",
+        "_is_asked",
         "_is_cancelled",
         "_is_error",
         "_principal",
@@ -107,6 +108,7 @@ class Trail:
         self._tool: Tool | None = None
         self._reply: Reply | None = None
         self._is_error = False
+        self._is_asked = False
         self._is_cancelled = False
         self._bytes_out = 0
 
@@ -128,7 +130,7 @@ class Trail:
             if self._is_cancelled:
                 outcome = Result.CANCELLED
             elif reason is None:
-                outcome = Result.ERROR if self._is_error else Result.OK
+                outcome = Result.ERROR if self._is_error else Result.ASKED if self._is_asked else Result.OK
             else:
                 outcome = _RESULTS.get(reason, Result.REFUSED)
             sent = self._bytes_out + len(reply.body)
@@ -152,10 +154,17 @@ class Trail:
         """Note that the call was ended while it ran, though its caller is still there to be told."""
         self._is_cancelled = True
 
-    def answered(self, reply: Reply, is_error: bool = False) -> None:
-        """Note the answer. ``is_error``: it is the result of a tool that said no itself."""
+    def failed(self) -> None:
+        """Note that the tool said no itself: its result is an error."""
+        self._is_error = True
+
+    def asked(self) -> None:
+        """Note that the call ended with questions to its client, who may send it again with the answers."""
+        self._is_asked = True
+
+    def answered(self, reply: Reply) -> None:
+        """Note the answer."""
         self._reply = reply
-        self._is_error = is_error
 
     async def intent(self, accepted: AcceptedCall) -> None:
         """Return when the record of a destructive call would survive a power cut; at once for any other call.

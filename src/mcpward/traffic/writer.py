@@ -171,7 +171,7 @@ class Writer:
         is_behind = len(queue) >= _BEHIND * self._batch
         records = list(islice(queue, self._batch * (_BEHIND if is_behind else 1)))
         self.metrics.observe(records)
-        await self._deliver([self.rows.of(record) for record in records])
+        await self._deliver(self.rows.all(records))
         for record in records:
             queue.popleft()
             if record.arguments is not None:

@@ -154,3 +154,11 @@ def test_what_is_unescaped_reads_the_same(given_text):
     spelled = "".join(f"\\u{ord(char):04x}" if ord(char) < 0x10000 else char for char in given_text)
     for raw in (f'"{spelled}"'.encode(), json.dumps(given_text).encode(), json.dumps(spelled).encode()):
         assert json.loads(unescaped(raw)) == json.loads(raw)
+
+
+def test_a_secret_in_one_record_of_a_batch_is_redacted_however_it_is_escaped():
+    redactor = Redactor([Secret("correct-horse-battery", "A")])
+    spelled = "".join(f"\\u{ord(letter):04x}" for letter in "correct-horse-battery").encode()
+    batch = [record(b'{"a":1}'), record(b'{"b":"%b"}' % spelled), record(b'{"c":"plain"}')]
+    kept = [row["arguments"] for row in Rows(redactor.bytes, redactor.json).all(batch)]
+    assert kept == ['{"a":1}', '{"b":"[redacted]"}', '{"c":"plain"}']

@@ -68,7 +68,9 @@ async def test_a_served_call_is_on_record_with_all_its_fields(house):
 async def test_outcomes_are_told_apart(house, reply, is_error, outcome, reason):
     here = house()
     with here.traffic.follow(an_arrival()) as trail:
-        trail.answered(reply, is_error)
+        if is_error:
+            trail.failed()
+        trail.answered(reply)
     (row,) = await here.kept()
     assert (row["outcome"], row["reason"], row["status"]) == (outcome, reason, reply.status)
     assert row["error_id"] == reply.error_id
