@@ -1,14 +1,16 @@
-"""The answers that the protocol gives by itself: initialize, ping, server/discover."""
+"""The answers that the protocol gives by itself: initialize, ping, server/discover, and the empty ones."""
 
 from typing import Any, Final
 
 from msgspec.json import Encoder
+from msgspec.structs import replace
 
-from mcpward.core.values import Call, Reply
+from mcpward.core.values import Call, Era, Reply
 from mcpward.protocol import reply
+from mcpward.protocol.introduction import implementation, introduction
 from mcpward.protocol.methods import DISCOVER, INITIALIZE, ServerInfo
 from mcpward.protocol.session import Sessions
-from mcpward.protocol.versions import LATEST_LEGACY, LEGACY, SESSION_HEADER, SUPPORTED
+from mcpward.protocol.versions import LATEST_LEGACY, LEGACY, MODERN, SESSION_HEADER, SUPPORTED, TASKS
 
 _encode = Encoder().encode
 _EMPTY: Final = b"{}"
@@ -19,8 +21,9 @@ def lifecycle(call: Call, server: ServerInfo, sessions: Sessions) -> Reply:
     if call.method == INITIALIZE:
         return _initialize(call, server, sessions)
     if call.method == DISCOVER:
-        return reply.catalogue(call, _discover(server))
-    return reply.catalogue(call, _EMPTY)  # ping
+        whole = replace(call, introduction=introduction(server, MODERN))
+        return reply.catalogue(whole, _discover(server))
+    return reply.catalogue(call, _EMPTY)  # ping, logging/setLevel, resources/subscribe, resources/unsubscribe
 
 
 def _initialize(call: Call, server: ServerInfo, sessions: Sessions) -> Reply:
@@ -29,25 +32,35 @@ def _initialize(call: Call, server: ServerInfo, sessions: Sessions) -> Reply:
     version = wanted if wanted in LEGACY else LATEST_LEGACY
     result = {
         "protocolVersion": version,
-        "capabilities": _capabilities(server),
-        "serverInfo": reply.implementation(server),
+        "capabilities": _capabilities(server, Era.LEGACY),
+        "serverInfo": implementation(server, version),
     } | _instructions(server)
-    token = sessions.issue(call.principal, version, call.params["clientInfo"])
+    token = sessions.issue(call.principal, version, call.params["clientInfo"], call.params["capabilities"])
     return reply.catalogue(call, _encode(result), headers=((SESSION_HEADER, token.encode("ascii")),))
 
 
 def _discover(server: ServerInfo) -> bytes:
-    capabilities = _capabilities(server) | {"logging": {}}
+    capabilities = _capabilities(server, Era.MODERN)
     return _encode({"supportedVersions": SUPPORTED, "capabilities": capabilities} | _instructions(server))
 
 
-def _capabilities(server: ServerInfo) -> dict[str, Any]:
-    """Only what is served: no list changes while the process runs, so ``listChanged`` is not promised."""
-    capabilities: dict[str, Any] = {"tools": {}}
+def _capabilities(server: ServerInfo, era: Era) -> dict[str, Any]:
+    """Only what is served. Tasks are an extension of the modern era alone (SEP-2663)."""
+    listens = {"listChanged": True} if server.has_changes else {}
+    capabilities: dict[str, Any] = {"logging": {}}
+    if server.has_tools:
+        capabilities["tools"] = listens
     if server.has_resources:
-        capabilities["resources"] = {}
+        capabilities["resources"] = {"subscribe": True} | listens if server.has_changes else {}
     if server.has_prompts:
-        capabilities["prompts"] = {}
+        capabilities["prompts"] = listens
+    if server.has_completions:
+        capabilities["completions"] = {}
+    extensions = {name: said for name, said in server.extensions.items() if name != TASKS}
+    if server.has_tasks and era is Era.MODERN:
+        extensions[TASKS] = {}
+    if extensions:
+        capabilities["extensions"] = extensions
     return capabilities
 
 

@@ -1,4 +1,4 @@
-"""A body into one JSON-RPC 2.0 message, strictly: no batch, no posted response, no id that parsers read differently.
+"""A body into one JSON-RPC 2.0 message, strictly: no batch, no id that parsers read differently.
 
 Nothing of MCP is known here beyond the names that must not come in another spelling. Attacks 54-58; CVE-2026-27896
 (case variants and repeated names show one message to the check and another to the tool).
@@ -18,16 +18,25 @@ from mcpward.core.reasons import Reason
 _MAX_ID: Final = 2**53 - 1
 _MAX_ID_LENGTH: Final = 256
 _MEMBERS: Final = frozenset(("jsonrpc", "id", "method", "params"))
+_ALL: Final = _MEMBERS | {"result", "error"}
 _PARAMS: Final = frozenset(("name", "arguments", "uri", "cursor", "_meta"))
+_FURTHER: Final = ("inputResponses", "requestState", "taskId", "level", "ref", "argument", "context", "notifications")
+_ALL_PARAMS: Final = _PARAMS.union(_FURTHER)
+_FOLDED: Final = {names: frozenset(name.casefold() for name in names) for names in (_ALL, _ALL_PARAMS)}
 
 
 class Message(Struct, frozen=True, eq=False, gc=False):
-    """One request (``is_request``) or notification. ``params`` is empty where the message has none."""
+    """One request (``is_request``), notification or response. ``params`` is empty where the message has none.
+
+    A response has no method and no id of its own: ``answers`` is the id of the request of ours that it answers, and
+    ``params`` holds its ``result`` or its ``error``, an object.
+    """
 
     method: str
     params: dict[str, Any]
     is_request: bool
     id: int | str | None
+    answers: int | str | None = None
 
 
 class _Params(Struct, gc=False):
@@ -45,7 +54,7 @@ def decode(body: bytes, bounds: Bounds) -> Message:
     """Read one message.
 
     Raises :class:`Refusal`: message-unparsable for what is not JSON within ``bounds``, message-malformed for JSON that
-    is not one request or notification. ``facts["rpc_id"]`` is the message's id where it could be read.
+    is not one request, notification or response. ``facts["rpc_id"]`` is a request's id where it could be read.
     """
     try:
         value = jsonio.decode(body, bounds)
@@ -59,12 +68,11 @@ def decode(body: bytes, bounds: Bounds) -> Message:
     if is_request and not is_id(number):
         raise Refusal(Reason.MESSAGE_MALFORMED, "id must be a string or an integer that every parser reads alike")
     if type(method) is not str or not method:
-        # A posted response lands here too. Its id is one of ours, not the client's, so it is not answered under it.
-        raise Refusal(Reason.MESSAGE_MALFORMED, "no method")
+        return _response(value)
     if value.get("jsonrpc") != "2.0":
         raise _malformed(number, "jsonrpc is not 2.0")
     if not value.keys() <= _MEMBERS:
-        _require_one_spelling(value, _MEMBERS | {"result", "error"}, number)
+        _require_one_spelling(value, _ALL, number)
         if "result" in value or "error" in value:
             raise _malformed(number, "both a request and a response")
     params = value.get("params")
@@ -73,7 +81,7 @@ def decode(body: bytes, bounds: Bounds) -> Message:
     elif type(params) is not dict:
         raise _malformed(number, "params is not an object")
     elif not params.keys() <= _PARAMS:
-        _require_one_spelling(params, _PARAMS, number)
+        _require_one_spelling(params, _ALL_PARAMS, number)
     return Message(method, params, is_request, number)
 
 
@@ -93,9 +101,22 @@ def is_id(value: object) -> bool:
     return type(value) is str and len(value) <= _MAX_ID_LENGTH
 
 
+def _response(value: dict[str, Any]) -> Message:
+    """Read what has no method. Its id is one of ours, not the client's, so no refusal is spoken under it."""
+    number, said = value.get("id"), value.keys() & {"result", "error"}
+    if "method" in value or value.get("jsonrpc") != "2.0" or len(said) != 1 or number is None:
+        raise Refusal(Reason.MESSAGE_MALFORMED, "no method, and no response")
+    _require_one_spelling(value, _ALL, None)
+    name = said.pop()
+    if type(value[name]) is not dict:
+        raise Refusal(Reason.MESSAGE_MALFORMED, "a response without an object")
+    return Message("", {name: value[name]}, is_request=False, id=None, answers=number)
+
+
 def _require_one_spelling(members: dict[str, Any], known: frozenset[str], rpc_id: int | str | None) -> None:
+    folded = _FOLDED[known]
     for name in members:
-        if name not in known and name.casefold() in known:
+        if name not in known and name.casefold() in folded:
             raise _malformed(rpc_id, "a member's name in another case")
 
 

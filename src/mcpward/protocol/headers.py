@@ -12,9 +12,9 @@ from typing import Final
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Arrival
-from mcpward.protocol.versions import METHOD_HEADER, NAME_HEADER, SESSION_HEADER, VERSION_HEADER
+from mcpward.protocol.versions import EVENT_HEADER, METHOD_HEADER, NAME_HEADER, SESSION_HEADER, VERSION_HEADER
 
-_ROUTING: Final = frozenset((VERSION_HEADER, METHOD_HEADER, NAME_HEADER, SESSION_HEADER))
+_ROUTING: Final = frozenset((VERSION_HEADER, METHOD_HEADER, NAME_HEADER, SESSION_HEADER, EVENT_HEADER))
 _SENTINEL: Final = b"=?base64?"
 _END: Final = b"?="
 
@@ -44,18 +44,25 @@ def require_agreement(arrival: Arrival, method: str, target: str | None, *, dema
     if said is None:
         if demanded:
             raise Refusal(Reason.HEADER_MISMATCH, "Mcp-Name is missing")
-    elif not _names(said, target):
+    elif not says(said, target):
         raise Refusal(Reason.HEADER_MISMATCH, "Mcp-Name differs from the body")
 
 
-def _names(said: bytes, target: str) -> bool:
-    """Tell whether the header's value stands for ``target``: plain visible ASCII, or ``=?base64?…?=`` of its UTF-8."""
-    if said.startswith(_SENTINEL) and said.endswith(_END):
-        return _unwrap(said[len(_SENTINEL) : -len(_END)]) == target.encode()
-    return said.isascii() and said == target.encode() and target.isprintable()
+def says(said: bytes, value: str) -> bool:
+    """Tell whether a header's value stands for ``value``: plain visible ASCII, or ``=?base64?…?=`` of its UTF-8."""
+    if is_wrapped(said):
+        return unwrap(said) == value.encode()
+    return said.isascii() and said == value.encode() and value.isprintable()
 
 
-def _unwrap(payload: bytes) -> bytes | None:
+def is_wrapped(said: bytes) -> bool:
+    """Tell whether a header's value is in base64; without both ends it stands for itself."""
+    return said.startswith(_SENTINEL) and said.endswith(_END)
+
+
+def unwrap(said: bytes) -> bytes | None:
+    """Give what a wrapped value holds, None for base64 that is damaged or not the canonical one."""
+    payload = said[len(_SENTINEL) : -len(_END)]
     try:
         plain = base64.b64decode(payload, validate=True)
     except binascii.Error:

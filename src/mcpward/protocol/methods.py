@@ -1,4 +1,4 @@
-"""Which methods each era serves, what kind each one is, and what its params must look like. All others are unknown."""
+"""Which methods each era serves, what kind each one is, and what a request is about. All others are unknown."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,12 +12,30 @@ from mcpward.core.values import Era, Kind
 INITIALIZE: Final = "initialize"
 DISCOVER: Final = "server/discover"
 PING: Final = "ping"
+CALL: Final = "tools/call"
+GET_PROMPT: Final = "prompts/get"
+READ: Final = "resources/read"
+COMPLETE: Final = "completion/complete"
+SET_LEVEL: Final = "logging/setLevel"
+SUBSCRIBE: Final = "resources/subscribe"
+UNSUBSCRIBE: Final = "resources/unsubscribe"
+LISTEN: Final = "subscriptions/listen"
+UPDATE_TASK: Final = "tasks/update"
 END_SESSION: Final = "session/delete"
 """Our own name for an HTTP DELETE; no message carries it."""
+OPEN_STREAM: Final = "stream/open"
+"""Our own name for a legacy HTTP GET; no message carries it."""
+RESPOND: Final = "response/post"
+"""Our own name for a posted response, which has none."""
 
 
 class ServerInfo(Struct, frozen=True):
-    """One MCP server as it introduces itself. Only what is really there is announced, and only that is served."""
+    """One MCP server as it introduces itself. Only what is really there is announced, and only that is served.
+
+    ``icons`` are entries as the specification has them (``src``, ``mimeType``, ``sizes``, ``theme``); ``extensions``
+    are those that the server's author speaks of, by name. ``has_changes`` says that listeners are told what changes;
+    ``has_tasks`` that a tool may run as a task of the tasks extension.
+    """
 
     name: str
     version: str = ""
@@ -25,35 +43,57 @@ class ServerInfo(Struct, frozen=True):
     instructions: str = ""
     has_resources: bool = False
     has_prompts: bool = False
+    has_tools: bool = True
+    has_completions: bool = False
+    has_changes: bool = False
+    has_tasks: bool = False
+    website_url: str = ""
+    description: str = ""
+    icons: tuple[Mapping[str, Any], ...] = ()
+    extensions: Mapping[str, Mapping[str, Any]] = {}
 
 
-_TOOLS: Final = {"tools/list": Kind.CATALOGUE, "tools/call": Kind.TOOL}
-_RESOURCES: Final = dict.fromkeys(("resources/list", "resources/templates/list", "resources/read"), Kind.CATALOGUE)
-_PROMPTS: Final = dict.fromkeys(("prompts/list", "prompts/get"), Kind.CATALOGUE)
+_TOOLS: Final = {"tools/list": Kind.CATALOGUE, CALL: Kind.TOOL}
+_RESOURCES: Final = dict.fromkeys(("resources/list", "resources/templates/list", READ), Kind.CATALOGUE)
+_PROMPTS: Final = dict.fromkeys(("prompts/list", GET_PROMPT), Kind.CATALOGUE)
+_SUBSCRIPTIONS: Final = dict.fromkeys((SUBSCRIBE, UNSUBSCRIBE), Kind.LIFECYCLE)
+_TASKS: Final = dict.fromkeys(("tasks/get", UPDATE_TASK, "tasks/cancel"), Kind.TASK)
 _LIFECYCLE: Final = {
-    Era.LEGACY: dict.fromkeys((INITIALIZE, PING), Kind.LIFECYCLE),
+    Era.LEGACY: dict.fromkeys((INITIALIZE, PING, SET_LEVEL), Kind.LIFECYCLE),
     Era.MODERN: dict.fromkeys((DISCOVER,), Kind.LIFECYCLE),
 }
-#: Method to the member of params that names its target, which ``Mcp-Name`` mirrors.
-_TARGET: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+#: Method to the member of params that ``Mcp-Name`` mirrors (2026-07-28, transports page; SEP-2663 for tasks).
+_MIRRORED: Final = {CALL: "name", GET_PROMPT: "name", READ: "uri"} | dict.fromkeys(_TASKS, "taskId")
 
 
 def table(server: ServerInfo, era: Era) -> dict[str, Kind]:
     """Give the requests that this server answers in this era."""
-    methods = _LIFECYCLE[era] | _TOOLS
+    methods = dict(_LIFECYCLE[era])
+    if server.has_tools:
+        methods |= _TOOLS
     if server.has_resources:
         methods |= _RESOURCES
     if server.has_prompts:
         methods |= _PROMPTS
+    if server.has_completions:
+        methods[COMPLETE] = Kind.CATALOGUE
+    if era is Era.LEGACY:
+        if server.has_resources and server.has_changes:
+            methods |= _SUBSCRIPTIONS
+        return methods
+    if server.has_tasks:
+        methods |= _TASKS
+    if server.has_changes or server.has_tasks:
+        methods[LISTEN] = Kind.STREAM
     return methods
 
 
-def target(method: str, params: Mapping[str, Any]) -> str | None:
-    """Give the name or URI that a request is about, None for methods without one.
+def mirrored_target(method: str, params: Mapping[str, Any]) -> str | None:
+    """Give the name, URI or id that ``Mcp-Name`` mirrors, None for methods without one.
 
     Raises :class:`Refusal` (params-invalid) where it is missing or no text.
     """
-    member = _TARGET.get(method)
+    member = _MIRRORED.get(method)
     if member is None:
         return None
     value = params.get(member)
@@ -62,29 +102,11 @@ def target(method: str, params: Mapping[str, Any]) -> str | None:
     return value
 
 
-def require_params(method: str, params: Mapping[str, Any]) -> None:
-    """Refuse params of a wrong shape, before anyone else reads them. Raises :class:`Refusal` (params-invalid)."""
-    arguments = params.get("arguments")
-    if arguments is not None and type(arguments) is not dict:
-        raise Refusal(Reason.PARAMS_INVALID, "arguments must be an object")
-    if method == "tools/call":
-        return
-    if method == "prompts/get" and arguments and not all(type(value) is str for value in arguments.values()):
-        raise Refusal(Reason.PARAMS_INVALID, "a prompt's arguments must be strings")
-    cursor = params.get("cursor")
-    if cursor is not None and type(cursor) is not str:
-        raise Refusal(Reason.PARAMS_INVALID, "cursor must be a string")
-    if method == INITIALIZE:
-        _require_introduction(params)
-
-
-def _require_introduction(params: Mapping[str, Any]) -> None:
-    client = params.get("clientInfo")
-    if (
-        type(params.get("protocolVersion")) is not str
-        or type(params.get("capabilities")) is not dict
-        or type(client) is not dict
-        or type(client.get("name")) is not str
-        or type(client.get("version")) is not str
-    ):
-        raise Refusal(Reason.PARAMS_INVALID, "initialize needs protocolVersion, capabilities and clientInfo")
+def other_target(method: str, params: Mapping[str, Any]) -> str:
+    """Give what a request is about that no header mirrors, the empty text for none. The params have been looked at."""
+    if method in _SUBSCRIPTIONS:
+        return str(params["uri"])
+    if method == COMPLETE:
+        ref = params["ref"]
+        return str(ref["name" if ref["type"] == "ref/prompt" else "uri"])
+    return ""

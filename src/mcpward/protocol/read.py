@@ -1,9 +1,10 @@
 """An arrival and its principal into a call: which era, which method, for whom, and does every header agree.
 
 The era is told by the body (protocol versions page, dual-era servers), never by the headers: a modern body without its
-version header is refused, not run as a legacy one with fewer checks. Attacks 56-60, 62.
+version header is refused, not run as a legacy one with fewer checks. Attacks 56-60, 62, 63.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,14 +12,40 @@ from mcpward.core.errors import Refusal
 from mcpward.core.jsonio import DEFAULT_BOUNDS, Bounds
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Arrival, Call, Era, Kind, Principal, Reply
-from mcpward.protocol import answer, meta, reply
+from mcpward.protocol import answer, meta, params, reply
+from mcpward.protocol.declared import speaks_tasks
 from mcpward.protocol.decode import Message, decode, raw_arguments
 from mcpward.protocol.headers import require_agreement, require_single
-from mcpward.protocol.methods import END_SESSION, INITIALIZE, ServerInfo, require_params, table, target
+from mcpward.protocol.introduction import short_introduction
+from mcpward.protocol.methods import (
+    END_SESSION,
+    GET_PROMPT,
+    INITIALIZE,
+    OPEN_STREAM,
+    RESPOND,
+    ServerInfo,
+    mirrored_target,
+    other_target,
+    table,
+)
 from mcpward.protocol.session import Session, Sessions
-from mcpward.protocol.versions import LEGACY, MODERN, SESSION_HEADER, SUPPORTED, VERSION_HEADER, VERSION_KEY
+from mcpward.protocol.state import States
+from mcpward.protocol.versions import (
+    EVENT_HEADER,
+    LEGACY,
+    MODERN,
+    SESSION_HEADER,
+    SUPPORTED,
+    TASKS,
+    VERSION_HEADER,
+    VERSION_KEY,
+)
 
 _NO_META: Final[Mapping[str, Any]] = {}
+_STATELESS: Final = Session("", MODERN, 0.0)
+_UNOPENED: Final = Session("", "", 0.0)
+#: Event ids are ours: visible ASCII, and never longer than this.
+_EVENT: Final = re.compile(rb"[\x21-\x7e]{1,256}")
 _MODERN_HEADER: Final = MODERN.encode()
 _LEGACY_HEADERS: Final = {version.encode(): version for version in LEGACY}
 
@@ -26,11 +53,18 @@ _LEGACY_HEADERS: Final = {version.encode(): version for version in LEGACY}
 class Protocol:
     """Reads what comes in, and answers what is the protocol's own; ``reply.py`` writes all other answers."""
 
-    def __init__(self, servers: Mapping[str, ServerInfo], sessions: Sessions, bounds: Bounds = DEFAULT_BOUNDS) -> None:
+    def __init__(
+        self,
+        servers: Mapping[str, ServerInfo],
+        sessions: Sessions,
+        states: States,
+        bounds: Bounds = DEFAULT_BOUNDS,
+    ) -> None:
         self.sessions: Final = sessions
+        self.states: Final = states
         self._servers = dict(servers)
         self._bounds = bounds
-        self._introductions = {name: reply.introduction(server) for name, server in servers.items()}
+        self._introductions = {name: short_introduction(server) for name, server in servers.items()}
         # One table for each era, not one for both: an Enum as a key is hashed in Python.
         self._legacy = {name: table(server, Era.LEGACY) for name, server in servers.items()}
         self._modern = {name: table(server, Era.MODERN) for name, server in servers.items()}
@@ -42,7 +76,7 @@ class Protocol:
         ``facts["rpc_id"]`` is the message's id as soon as it is known.
         """
         if arrival.verb != "POST":
-            return self._read_delete(arrival, principal)
+            return self._read_bare(arrival, principal)
         message = decode(arrival.body, self._bounds)
         try:
             require_single(arrival)
@@ -59,8 +93,11 @@ class Protocol:
             raise
 
     def answer(self, call: Call) -> Reply:
-        """Answer a call of the kinds lifecycle and notification; ``session/delete`` ends the session here."""
-        if call.kind is Kind.NOTIFICATION:
+        """Answer a call of the kinds lifecycle, notification and answer; ``session/delete`` ends the session here.
+
+        What a request sets or subscribes to has been written down by the caller before.
+        """
+        if call.kind is Kind.NOTIFICATION or call.kind is Kind.ANSWER:
             return reply.accepted()
         if call.method == END_SESSION:
             if call.session is not None:
@@ -82,7 +119,7 @@ class Protocol:
         if not message.is_request:
             require_agreement(arrival, message.method, None, demanded=False)
             return _notification(arrival, principal, message, Era.MODERN, MODERN)
-        return self._request(arrival, principal, message, said, Era.MODERN, MODERN, None)
+        return self._request(arrival, principal, message, said, Era.MODERN, _STATELESS)
 
     def _read_other(self, arrival: Arrival, principal: Principal, message: Message, said: Mapping[str, Any]) -> Call:
         """A body without the modern key: legacy, unless its header says that it should have had one."""
@@ -92,16 +129,21 @@ class Protocol:
                 raise _unsupported(header.decode("latin-1"))
             if message.is_request:
                 raise Refusal(Reason.PARAMS_INVALID, "the modern envelope is missing")
+            if message.answers is not None:
+                # Nothing is asked of a modern client but in a result: it has no request of ours to answer.
+                raise Refusal(Reason.MESSAGE_MALFORMED, "a posted response")
             # No notification of the modern era means anything over HTTP: it is taken and dropped.
             require_agreement(arrival, message.method, None, demanded=False)
             return _notification(arrival, principal, message, Era.MODERN, MODERN)
         if message.method == INITIALIZE and message.is_request:
-            return self._request(arrival, principal, message, said, Era.LEGACY, "", None)
+            return self._request(arrival, principal, message, said, Era.LEGACY, _UNOPENED)
         session = self._session(arrival, principal, header)
         if not message.is_request:
             require_agreement(arrival, message.method, None, demanded=False)
+            if message.answers is not None:
+                return _answer(arrival, principal, message, session)
             return _notification(arrival, principal, message, Era.LEGACY, session.version, session.id)
-        return self._request(arrival, principal, message, said, Era.LEGACY, session.version, session.id)
+        return self._request(arrival, principal, message, said, Era.LEGACY, session)
 
     def _request(
         self,
@@ -110,37 +152,44 @@ class Protocol:
         message: Message,
         said: Mapping[str, Any],
         era: Era,
-        version: str,
-        session: str | None,
+        session: Session,
     ) -> Call:
-        method, params = message.method, message.params
+        method, said_params = message.method, message.params
         is_modern = era is Era.MODERN
         kind = (self._modern if is_modern else self._legacy)[arrival.server].get(method)
-        name = target(method, params) if kind is not None else None
-        require_agreement(arrival, method, name, demanded=is_modern)
-        declared = meta.capabilities(said) if is_modern else _NO_META
+        target = mirrored_target(method, said_params) if kind is not None else None
+        require_agreement(arrival, method, target, demanded=is_modern)
+        declared = meta.capabilities(said) if is_modern else session.capabilities
         if kind is None:
             raise Refusal(Reason.METHOD_UNKNOWN, era=era)
-        require_params(method, params)
-        has_arguments = (kind is Kind.TOOL or method == "prompts/get") and params.get("arguments") is not None
+        params.require_params(method, said_params)
+        if kind is Kind.TASK and not speaks_tasks(declared):
+            raise Refusal(Reason.CAPABILITY_MISSING, method, required_capabilities={"extensions": {TASKS: {}}})
+        has_arguments = (kind is Kind.TOOL or method == GET_PROMPT) and said_params.get("arguments") is not None
+        inputs, state = _NO_META, None
+        if is_modern and ("requestState" in said_params or "inputResponses" in said_params):
+            inputs, state = params.inputs(said_params), params.state(said_params)
         return Call(
             arrival=arrival,
             principal=principal,
             era=era,
-            version=version,
+            version=session.version,
             kind=kind,
             method=method,
             id=message.id,
-            target=name or "",
+            target=target if target is not None else other_target(method, said_params),
             arguments=raw_arguments(arrival.body) if has_arguments else None,
             # A tool's arguments are read by validation alone, from their raw bytes.
-            params=_NO_META if kind is Kind.TOOL else params,
+            params=_NO_META if kind is Kind.TOOL else said_params,
             progress_token=meta.progress_token(said),
             log_level=meta.log_level(said) if is_modern else None,
             trace=meta.trace(said),
             capabilities=declared,
-            session=session,
+            session=session.id or None,
             introduction=self._introductions[arrival.server] if is_modern else b"",
+            meta=said,
+            inputs=inputs,
+            state=state,
         )
 
     def _session(self, arrival: Arrival, principal: Principal, version: bytes | None) -> Session:
@@ -155,24 +204,56 @@ class Protocol:
             raise _unsupported(version.decode("latin-1"))
         return session
 
-    def _read_delete(self, arrival: Arrival, principal: Principal) -> Call:
-        """HTTP DELETE ends a legacy session; the modern era has none, and no other verb reaches this room."""
+    def _read_bare(self, arrival: Arrival, principal: Principal) -> Call:
+        """Read what has no body: HTTP GET opens a stream of a legacy session, DELETE ends the session.
+
+        The modern era has neither, and no other verb reaches this room.
+        """
         header = arrival.headers.get(VERSION_HEADER)
-        if arrival.verb != "DELETE" or header == _MODERN_HEADER:
+        if arrival.verb not in {"DELETE", "GET"} or header == _MODERN_HEADER:
             raise Refusal(Reason.VERB_REFUSED, allow="POST")
         require_single(arrival)
         if header is not None and header not in _LEGACY_HEADERS:
             raise _unsupported(header.decode("latin-1"))
         session = self._session(arrival, principal, header)
+        opens = arrival.verb == "GET"
         return Call(
             arrival=arrival,
             principal=principal,
             era=Era.LEGACY,
             version=session.version,
-            kind=Kind.LIFECYCLE,
-            method=END_SESSION,
+            kind=Kind.STREAM if opens else Kind.LIFECYCLE,
+            method=OPEN_STREAM if opens else END_SESSION,
             session=session.id,
+            capabilities=session.capabilities,
+            last_event=_last_event(arrival) if opens else None,
         )
+
+
+def _last_event(arrival: Arrival) -> str | None:
+    """Give the event after which a stream is resumed; an empty id is none (HTML, server-sent events)."""
+    said = arrival.headers.get(EVENT_HEADER)
+    if not said:
+        return None
+    if not _EVENT.fullmatch(said):
+        raise Refusal(Reason.EVENT_UNKNOWN, "no event of ours is called that")
+    return said.decode("ascii")
+
+
+def _answer(arrival: Arrival, principal: Principal, message: Message, session: Session) -> Call:
+    """A legacy client's response to a question of ours."""
+    return Call(
+        arrival=arrival,
+        principal=principal,
+        era=Era.LEGACY,
+        version=session.version,
+        kind=Kind.ANSWER,
+        method=RESPOND,
+        id=message.answers,
+        params=message.params,
+        capabilities=session.capabilities,
+        session=session.id,
+    )
 
 
 def _notification(

@@ -8,12 +8,12 @@ import math
 from typing import Any, Final
 
 from msgspec.json import Encoder
+from msgspec.structs import replace
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import WIRE, Channel, Reason
 from mcpward.core.values import Call, Era, Kind, Outcome, Reply, Way
-from mcpward.protocol.methods import ServerInfo
-from mcpward.protocol.versions import SERVER_KEY
+from mcpward.protocol.versions import SUBSCRIPTION_KEY
 
 LIST_TTL_MS: Final = 60_000
 """How long a client may keep a list, in milliseconds. Access never rests on it."""
@@ -43,6 +43,7 @@ _NO_TOOL: Final = {
 }
 _FAILED: Final = (500, -32603)
 _MAX_ECHO: Final = 256
+_OWN_META: Final = b'{"_meta":{'
 
 
 def result(call: Call, outcome: Outcome, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:
@@ -50,18 +51,48 @@ def result(call: Call, outcome: Outcome, headers: tuple[tuple[bytes, bytes], ...
     return Reply(status=200, headers=headers, body=_result(call, outcome.body))
 
 
-def catalogue(call: Call, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:
-    """Give the answer of any other request; ``body`` is its result, compact, without the modern extras."""
-    if call.era is Era.MODERN and (ttl_ms := _CACHED.get(call.method)) is not None:
+def catalogue(
+    call: Call, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = (), ttl_ms: int | None = None
+) -> Reply:
+    """Give the answer of any other request; ``body`` is its result, compact, without the modern extras.
+
+    ``ttl_ms`` is how long the client may keep it, in milliseconds, where that is not what the method's results say.
+    """
+    if call.era is Era.MODERN and (usual_ms := _CACHED.get(call.method)) is not None:
         # Lists depend on the credential; a shared cache would show one caller's tools to another (trap T20).
         scope = b"public" if call.principal.way is Way.ANONYMOUS else b"private"
-        hints = b',"ttlMs":%d,"cacheScope":"%b"' % (ttl_ms, scope)
+        hints = b',"ttlMs":%d,"cacheScope":"%b"' % (usual_ms if ttl_ms is None else ttl_ms, scope)
         return Reply(status=200, headers=headers, body=_result(call, body, hints))
     return Reply(status=200, headers=headers, body=_result(call, body))
 
 
+def input_required(call: Call, requests: bytes, state: str) -> Reply:
+    """Give the answer of a modern call that needs answers first.
+
+    ``requests`` is the encoded object of key to request, ``state`` what the client sends back with the answers.
+    """
+    asked = b'{"inputRequests":%b,"requestState":%b}' % (requests, _encode(state))
+    return Reply(status=200, body=_result(call, asked, type_=b"input_required"))
+
+
+def task(call: Call, body: bytes) -> Reply:
+    """Give the answer of a tool call that goes on as a task (SEP-2663); ``body`` is the encoded task."""
+    return Reply(status=200, body=_result(call, body, type_=b"task"))
+
+
+def listened(call: Call) -> Reply:
+    """Give the last message of a stream that ``subscriptions/listen`` opened."""
+    tag = b',"%b":%b' % (SUBSCRIPTION_KEY.encode(), _identity(call))
+    return Reply(status=200, body=_result(replace(call, introduction=call.introduction + tag), b"{}"))
+
+
+def closed() -> Reply:
+    """Give the end of a legacy stream: no last message."""
+    return _CLOSED
+
+
 def accepted() -> Reply:
-    """Give the answer of a notification: 202, nothing more."""
+    """Give the answer of a notification or of a response: 202, nothing more."""
     return _ACCEPTED
 
 
@@ -77,7 +108,7 @@ def refusal(no: Refusal, call: Call | None = None, rpc_id: int | str | None = No
     ``isError`` where a tool was called, so that the model can mend its call; elsewhere it is an error.
     """
     row = WIRE[no.reason]
-    if row.channel is Channel.TOOL and call is not None and call.kind is Kind.TOOL:
+    if call is not None and call.kind is Kind.TOOL and (row.channel is Channel.TOOL or _is_told_to_model(no, call)):
         return _reply(no, 200, _result(call, _tool_body(no, row.sentence)))
     identity = call.id if call is not None else rpc_id if rpc_id is not None else no.facts.get("rpc_id")
     status, code = _status_and_code(no, call)
@@ -85,13 +116,31 @@ def refusal(no: Refusal, call: Call | None = None, rpc_id: int | str | None = No
     return _reply(no, status, _encode({"jsonrpc": "2.0", "id": identity, "error": error}))
 
 
-def _result(call: Call, body: bytes, hints: bytes = b"") -> bytes:
-    """Splice the encoded result into its envelope: what a tool gave is encoded once and never read again."""
-    identity = b"%d" % call.id if type(call.id) is int else _encode(call.id)
+def _is_told_to_model(no: Refusal, call: Call) -> bool:
+    """Legacy clients know no error for a capability that they lack; their model may find another way."""
+    return no.reason is Reason.CAPABILITY_MISSING and call.era is Era.LEGACY
+
+
+def _result(call: Call, body: bytes, hints: bytes = b"", type_: bytes = b"complete") -> bytes:
+    """Splice the encoded result into its envelope: what a tool gave is encoded once and never read again.
+
+    A result's own ``_meta`` stands first in it, so that the modern era's joins it without a look at the rest.
+    """
     if call.era is Era.LEGACY:
-        return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (identity, body)
-    return b'{"jsonrpc":"2.0","id":%b,"result":{"resultType":"complete","_meta":{%b}%b%b%b}' % (
-        identity,
+        return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (_identity(call), body)
+    if body.startswith(_OWN_META):
+        own = body[len(_OWN_META) :]
+        return b'{"jsonrpc":"2.0","id":%b,"result":{"resultType":"%b"%b,"_meta":{%b%b%b}' % (
+            _identity(call),
+            type_,
+            hints,
+            call.introduction,
+            b"" if own.startswith(b"}") else b",",
+            own,
+        )
+    return b'{"jsonrpc":"2.0","id":%b,"result":{"resultType":"%b","_meta":{%b}%b%b%b}' % (
+        _identity(call),
+        type_,
         call.introduction,
         hints,
         b"," if len(body) > 2 else b"",
@@ -99,17 +148,8 @@ def _result(call: Call, body: bytes, hints: bytes = b"") -> bytes:
     )
 
 
-def introduction(server: ServerInfo) -> bytes:
-    """Give the member of ``_meta`` that every modern result should carry, encoded, for :attr:`Call.introduction`."""
-    return _encode({SERVER_KEY: implementation(server)})[1:-1]
-
-
-def implementation(server: ServerInfo) -> dict[str, str]:
-    """Give what the specification calls ``Implementation``."""
-    said = {"name": server.name, "version": server.version}
-    if server.title:
-        said["title"] = server.title
-    return said
+def _identity(call: Call) -> bytes:
+    return b"%d" % call.id if type(call.id) is int else _encode(call.id)
 
 
 def _tool_body(no: Refusal, sentence: str) -> bytes:
@@ -135,6 +175,8 @@ def _status_and_code(no: Refusal, call: Call | None) -> tuple[int, int]:
         return 400, row.code
     if is_legacy and no.reason is Reason.RESOURCE_UNKNOWN:
         return row.status, -32002
+    if is_legacy and no.reason is Reason.CAPABILITY_MISSING:
+        return row.status, -32602
     return row.status, row.code
 
 
@@ -165,3 +207,4 @@ def _reply(no: Refusal, status: int, body: bytes) -> Reply:
 
 _ACCEPTED: Final = Reply(status=202)
 _ENDED: Final = Reply(status=200)
+_CLOSED: Final = Reply(status=200)

@@ -15,20 +15,26 @@ from mcpward.core import ids
 from mcpward.core.clock import Clock
 from mcpward.core.ended import EndedBook
 from mcpward.core.values import Principal
+from mcpward.protocol.declared import reduced
 
 DEFAULT_LIFETIME_S: Final = 24 * 3600.0
 _MAX_TOKEN: Final = 1024
 _MAX_CLIENT: Final = 64
 _KEPT: Final = 4096
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class Session(Struct, frozen=True, array_like=True):
-    """One legacy session. ``id`` names it in records; ``client`` is what the client calls itself."""
+    """One legacy session. ``id`` names it in records; ``client`` is what the client calls itself.
+
+    ``capabilities`` are what the client declared, reduced to what may be asked of it.
+    """
 
     id: str
     version: str
     issued_at: float
     client: str = ""
+    capabilities: dict[str, Any] = {}
 
 
 _encode = Encoder().encode
@@ -54,9 +60,16 @@ class Sessions:
         self._opened: dict[tuple[bytes, str, str], Session] = {}
         self._opened_before: dict[tuple[bytes, str, str], Session] = {}
 
-    def issue(self, principal: Principal, version: str, client_info: Mapping[str, Any]) -> str:
-        """Give a new session's token: visible ASCII, useless to every other principal and server."""
-        session = Session(ids.request_id(), version, self._clock.now(), _client(client_info))
+    def issue(
+        self,
+        principal: Principal,
+        version: str,
+        client_info: Mapping[str, Any],
+        capabilities: Mapping[str, Any] = _NOTHING,
+    ) -> str:
+        """Give a new session's token: visible ASCII below 1,024 bytes, useless to every other principal and server."""
+        client = _client(client_info)
+        session = Session(ids.request_id(), version, self._clock.now(), client, reduced(capabilities))
         return self._seal(_encode(session), _bound_to(principal))
 
     def open(self, token: bytes, principal: Principal) -> Session | None:

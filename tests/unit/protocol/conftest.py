@@ -14,11 +14,26 @@ from mcpward.crypto.sealed import SealedToken
 from mcpward.protocol.methods import ServerInfo
 from mcpward.protocol.read import Protocol
 from mcpward.protocol.session import Sessions
+from mcpward.protocol.state import States
 from support.rpc import initialize
 
 SERVERS = {
     "orders": ServerInfo("orders", "1.2", "Orders", "Ask about orders.", has_resources=True, has_prompts=True),
     "bare": ServerInfo("bare", "0.1"),
+    "full": ServerInfo(
+        "full",
+        "2",
+        "Full",
+        has_resources=True,
+        has_prompts=True,
+        has_completions=True,
+        has_changes=True,
+        has_tasks=True,
+        website_url="https://example.com",
+        description="All there is.",
+        icons=({"src": "https://example.com/i.png", "mimeType": "image/png", "sizes": ["48x48"]},),
+        extensions={"com.example/x": {"depth": 1}},
+    ),
 }
 
 
@@ -28,13 +43,14 @@ class House:
     def __init__(self, clock) -> None:
         self.clock = clock
         self.token = SealedToken(KeyRing([bytes(range(32))]), "mcp-session")
+        self.state = SealedToken(KeyRing([bytes(range(32))]), "mcp-state")
         self.ended = EndedBook()
         self.protocol = self.worker()
 
     def worker(self) -> Protocol:
         """Another process of the same site: same keys, nothing in memory."""
         sessions = Sessions(self.token.seal, self.token.open, self.ended, self.clock)
-        return Protocol(SERVERS, sessions)
+        return Protocol(SERVERS, sessions, States(self.state.seal, self.state.open, self.clock))
 
     @staticmethod
     def principal(key: str = "api-key:anna", server: str = "orders", way: Way = Way.API_KEY) -> Principal:

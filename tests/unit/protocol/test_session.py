@@ -128,7 +128,7 @@ def test_delete_needs_a_session_and_a_legacy_version(house) -> None:
     assert house.read(b"", headers | {"MCP-Protocol-Version": "2025-06-18"}, verb="DELETE").session
 
 
-@pytest.mark.parametrize("verb", ["GET", "PUT", "PATCH", "OPTIONS"])
+@pytest.mark.parametrize("verb", ["PUT", "PATCH", "OPTIONS", "HEAD"])
 def test_other_verbs_are_refused(house, verb) -> None:
     assert house.refused(b"", {"Mcp-Session-Id": house.open_session()}, verb=verb).reason is Reason.VERB_REFUSED
 

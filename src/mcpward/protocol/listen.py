@@ -1,0 +1,132 @@
+"""What a stream of changes carries: the wish, its acknowledgement, the changes, and questions to a legacy client.
+
+Source: 2026-07-28, basic/utilities/subscriptions; SEP-2663 for tasks.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from msgspec import Raw, Struct
+from msgspec.json import Decoder, Encoder
+
+from mcpward.core.back import Question
+from mcpward.core.change import Change, Topic
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.values import Call, Era
+from mcpward.protocol.declared import speaks_tasks
+from mcpward.protocol.methods import ServerInfo
+from mcpward.protocol.params import LONGEST_URI
+from mcpward.protocol.versions import SUBSCRIPTION_KEY, TASKS
+
+_MOST: Final = 256
+_encode = Encoder().encode
+_members = Decoder(dict[str, Raw]).decode
+_FLAGS: Final = {
+    "toolsListChanged": Topic.TOOLS,
+    "promptsListChanged": Topic.PROMPTS,
+    "resourcesListChanged": Topic.RESOURCES,
+}
+
+
+class Wanted(Struct, frozen=True):
+    """What a stream is to carry: ``topics`` whatever they are about, ``uris`` that were updated, and ``tasks`` by id.
+
+    :attr:`Topic.RESOURCE` is among the topics of a legacy stream alone: what its session has subscribed to changes
+    while it is open.
+    """
+
+    topics: frozenset[Topic] = frozenset()
+    uris: frozenset[str] = frozenset()
+    tasks: frozenset[str] = frozenset()
+
+
+def wanted(call: Call, server: ServerInfo) -> Wanted:
+    """Give what a call that opens a stream wants, as far as the server announces it.
+
+    Raises :class:`Refusal`: params-invalid; capability-missing for tasks without the extension.
+    """
+    served = _served(server)
+    if call.era is Era.LEGACY:
+        subscribed = {Topic.RESOURCE} if Topic.RESOURCES in served else frozenset[Topic]()
+        return Wanted(topics=served | subscribed)
+    wish = call.params.get("notifications")
+    if type(wish) is not dict:
+        raise _invalid("notifications must be an object")
+    topics = frozenset(topic for flag, topic in _FLAGS.items() if _is_set(wish, flag))
+    uris = _texts(wish, "resourceSubscriptions")
+    tasks = _texts(wish, "taskIds")
+    if tasks and not speaks_tasks(call.capabilities):
+        raise Refusal(Reason.CAPABILITY_MISSING, "tasks", required_capabilities={"extensions": {TASKS: {}}})
+    return Wanted(
+        topics=topics & served,
+        uris=uris if Topic.RESOURCES in served else frozenset(),
+        tasks=tasks if server.has_tasks else frozenset(),
+    )
+
+
+def acknowledged(call: Call, wanted: Wanted) -> bytes:
+    """Give the first message of a listen stream: what of the wish is honoured."""
+    honoured: dict[str, Any] = {flag: True for flag, topic in _FLAGS.items() if topic in wanted.topics}
+    if wanted.uris:
+        honoured["resourceSubscriptions"] = sorted(wanted.uris)
+    if wanted.tasks:
+        honoured["taskIds"] = sorted(wanted.tasks)
+    return _notification("notifications/subscriptions/acknowledged", {"notifications": honoured}, call.id)
+
+
+def changed(change: Change, subscription: int | str | None) -> bytes:
+    """Give the notification of a change; ``subscription`` is the id of the listen request, None on a legacy stream."""
+    params: dict[str, Any] = dict(_members(change.params)) if change.params else {}
+    if change.topic is Topic.RESOURCE:
+        params["uri"] = change.subject
+    elif change.topic is Topic.TASK:
+        params["taskId"] = change.subject
+    return _notification(change.topic.value, params, subscription)
+
+
+def asking(question: Question, rpc_id: str) -> bytes:
+    """Give a question as the request that a legacy client answers."""
+    return _encode({"jsonrpc": "2.0", "id": rpc_id, "method": question.method, "params": question.params})
+
+
+def _notification(method: str, params: dict[str, Any], subscription: int | str | None) -> bytes:
+    if subscription is not None:
+        params["_meta"] = {SUBSCRIPTION_KEY: subscription}
+    message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
+    if params:
+        message["params"] = params
+    return _encode(message)
+
+
+def _served(server: ServerInfo) -> frozenset[Topic]:
+    if not server.has_changes:
+        return frozenset()
+    offered = (
+        (Topic.TOOLS, server.has_tools),
+        (Topic.PROMPTS, server.has_prompts),
+        (Topic.RESOURCES, server.has_resources),
+    )
+    return frozenset(topic for topic, is_there in offered if is_there)
+
+
+def _is_set(wish: Mapping[str, Any], flag: str) -> bool:
+    value = wish.get(flag, False)
+    if type(value) is not bool:
+        raise _invalid(f"{flag} must be true or false")
+    return value
+
+
+def _texts(wish: Mapping[str, Any], member: str) -> frozenset[str]:
+    texts = wish.get(member, [])
+    if (
+        type(texts) is not list
+        or len(texts) > _MOST
+        or not all(type(text) is str and len(text) <= LONGEST_URI for text in texts)
+    ):
+        raise _invalid(f"{member} must be a list of at most {_MOST} strings")
+    return frozenset(texts)
+
+
+def _invalid(detail: str) -> Refusal:
+    return Refusal(Reason.PARAMS_INVALID, detail)
