@@ -15,9 +15,10 @@ from msgspec import Struct
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticUserError
 
-from mcpward.sdk.arguments import Untitled, has_foreign_reference, inline_root
+from mcpward.sdk.arguments import has_foreign_reference
 from mcpward.sdk.content import Content
 from mcpward.sdk.errors import AuthoringError
+from mcpward.sdk.published import Untitled, inline_root
 from mcpward.sdk.signature import REQUIRED
 
 _UNDECLARED: Final = (REQUIRED, Any, object, None, NoneType)
