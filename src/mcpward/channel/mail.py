@@ -4,19 +4,20 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-Letter = Mapping[str, Any]
-"""What a letter says: JSON, written and read by workers of one site only."""
-
 
 class Mail(Protocol):
-    """Carries letters. Each arrives once, those of one sender in their order; a worker that is gone reads none."""
-
-    async def post(self, kind: str, payload: dict[str, Any], to: str | None = None) -> None:
-        """Send a letter to the worker ``to``, or to every other worker."""
-        ...
+    """Carries letters: each at least once, those of one worker in their order. A worker that is gone reads none."""
 
     def on(self, kind: str, handler: Callable[[dict[str, Any]], None]) -> None:
         """Have ``handler`` called, on the event loop's thread, with each letter of ``kind``."""
+        ...
+
+    def send(self, kind: str, payload: Mapping[str, Any], to: str | None = None) -> bool:
+        """Send a letter to the worker ``to``, or to every other worker, without waiting; False where it will not be."""
+        ...
+
+    async def post(self, kind: str, payload: Mapping[str, Any], to: str | None = None) -> bool:
+        """Send a letter, and wait until it is on its way: True, or it is given up: False."""
         ...
 
     def hurry(self) -> AbstractContextManager[None]:

@@ -142,7 +142,9 @@ class SessionSettings:
             principal=call.principal.key,
             forget_at=self._clock.now() + self._lifetime_s,  # the token is older than its first setting
         )
-        self._book.put(await self._store.change(blank, change))
+        kept = await self._store.change(blank, change)
+        if kept.revision:  # a blank that nothing was changed of is not kept
+            self._book.put(kept)
 
     async def _run(self) -> None:
         while not self._stopping.is_set():

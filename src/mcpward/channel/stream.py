@@ -36,7 +36,7 @@ class Stream:
 
     __slots__ = ("_ended", "_left", "_pending", "_wake", "_wanted", "caller", "server")
 
-    def __init__(self, call: Call, wanted: Wanted, left: Callable[[Self], None]) -> None:
+    def __init__(self, call: Call, wanted: Wanted, left: "Callable[[Stream], None]") -> None:
         self.caller = call.principal.key
         self.server = call.principal.server
         self._wanted = wanted

@@ -1,0 +1,61 @@
+"""What workers write each other about a stream that lives at one of them and is read at another."""
+
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from typing import Final
+
+from msgspec import Struct
+
+ASKING: Final = "resume"
+TELLING: Final = "events"
+PIECE: Final = 32 * 1024
+"""Bytes of messages in one letter: however they are spelled there, they fit into it."""
+
+
+class Wish(Enum):
+    """What the reading worker wants."""
+
+    BEGIN = "begin"
+    STILL = "still"
+    LEAVE = "leave"
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """From the reading worker. ``reading`` names what is going on between the two; unguessable."""
+
+    reading: str
+    wish: Wish
+    worker: str
+    stream: str = ""
+    after: int = 0
+    principal: str = ""
+    session: str = ""
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """From the worker at which the stream lives, numbered from 0.
+
+    ``pieces`` are parts of messages, each with whether it is its message's last: Latin-1 stands for the bytes.
+    ``is_known`` is false where there is no such stream for that caller; ``is_over``: this is the last letter.
+    """
+
+    reading: str
+    number: int = 0
+    pieces: list[tuple[str, bool]] = []
+    is_known: bool = True
+    is_over: bool = False
+
+
+def packed(messages: Iterable[bytes]) -> Iterator[list[tuple[str, bool]]]:
+    """Give the pieces of ``messages``, letter by letter."""
+    pieces: list[tuple[str, bool]] = []
+    room = PIECE
+    for message in messages:
+        text = message.decode("latin-1")
+        while len(text) > room:
+            yield [*pieces, (text[:room], False)]
+            text, pieces, room = text[room:], [], PIECE
+        pieces.append((text, True))
+        room -= len(text)
+    if pieces:
+        yield pieces
