@@ -67,7 +67,7 @@ class Teller:
     async def _tell(self, asked: Asked, replay: Replay, reading: _Reading) -> None:
         try:
             await self._tell_all(asked, replay, reading)
-        except Exception:  # the reader will miss it, and its client comes again
+        except Exception:  # noqa: BLE001  # the reader misses it, and its client comes again
             _log.exception("a stream could not be told to another worker")
         finally:
             del self._readings[asked.reading]

@@ -17,6 +17,7 @@ from mcpward.storage.mail import MailTable
 from mcpward.storage.migrate import migrate
 from mcpward.storage.secrets import SecretTable
 from mcpward.storage.sessions import EndedSessions
+from mcpward.storage.settings import SettingsTable
 from mcpward.storage.spent import SpentTable
 from mcpward.storage.traffic import TrafficTable
 from mcpward.storage.urls import UrlTable
@@ -34,6 +35,7 @@ class Store:
         self.sessions = EndedSessions(lanes)
         self.traffic = TrafficTable(lanes)
         self.secrets = SecretTable(lanes, clock)
+        self.settings = SettingsTable(lanes)
         self.mail = MailTable(lanes)
         self.spent = SpentTable(lanes)
 

@@ -65,6 +65,17 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE TABLE spent_states (id TEXT PRIMARY KEY, forget_at DOUBLE PRECISION NOT NULL)",
         "CREATE INDEX spent_states_forget_at ON spent_states (forget_at)",
     ),
+    (
+        "INSERT INTO revisions (name, value) VALUES ('settings', 0)",
+        """
+        CREATE TABLE session_settings (
+            session TEXT PRIMARY KEY, principal TEXT NOT NULL, forget_at DOUBLE PRECISION NOT NULL, level TEXT,
+            uris TEXT NOT NULL, revision BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX session_settings_revision ON session_settings (revision)",
+        "CREATE INDEX session_settings_principal ON session_settings (principal, revision)",
+    ),
 )
 
 LATEST: Final = len(STEPS)

@@ -52,6 +52,17 @@ ENDED: Final = Table(
     Column("revision", BigInteger, nullable=False),
 )
 
+SETTINGS: Final = Table(
+    "session_settings",
+    METADATA,
+    Column("session", String, primary_key=True),
+    Column("principal", String, nullable=False),
+    Column("forget_at", Float, nullable=False),
+    Column("level", String),
+    Column("uris", String, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+
 SECRETS: Final = Table(
     "secrets",
     METADATA,
