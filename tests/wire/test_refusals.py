@@ -246,7 +246,7 @@ def test_a_refusal_is_what_the_table_says_and_has_one_name_everywhere(ward, reas
     if row.status in {429, 503} and reason is not Reason.IDENTITY_UNAVAILABLE:
         assert int(headers["retry-after"]) >= 1
     if row.status == 405:
-        assert headers["allow"] == "DELETE, POST"
+        assert headers["allow"] == "DELETE, GET, OPTIONS, POST"
     kept = until(lambda: rows(ward, "reason = ?", reason.value))[-1]
     assert kept["status"] == row.status
     assert kept["outcome"] == OUTCOMES.get(reason, "refused")

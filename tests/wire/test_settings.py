@@ -5,7 +5,6 @@ A question of the table is put to a site without the setting and to one with it.
 tests of their own. A key that has neither fails the last test.
 """
 
-import datetime as dt
 import json
 import re
 import socket
@@ -15,17 +14,14 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Struct
 
 from mcpward.config.explain import explain_all
+from support.certificate import certificate
 from support.ward import Ward, free_port
 from support.wire import exchange, metrics, notes, reason_of, rows, site, until, write_site
 
@@ -498,19 +494,6 @@ def test_what_others_can_reach_needs_the_line_that_allows_it(tmp_path, key, give
         assert key.partition(".")[2] in refused.stderr
         write_site(ward, given | {key: True})
         assert ward.cli("config", "check").returncode == 0
-
-
-def certificate(folder: Path) -> None:
-    """Write cert.pem and key.pem for 127.0.0.1."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    made = made.serial_number(1).not_valid_before(now).not_valid_after(now + dt.timedelta(days=1))
-    pem = serialization.Encoding.PEM
-    (folder / "cert.pem").write_bytes(made.sign(key, hashes.SHA256()).public_bytes(pem))
-    plain = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "key.pem").write_bytes(plain)
 
 
 @flipped_here("site.tls_cert", "site.tls_key")

@@ -1,0 +1,158 @@
+"""The edge of the house alone: a real listener with its connections, before a way inside that the test writes."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+from msgspec import structs
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.values import Arrival, Reply, Wire
+from mcpward.ingress import render
+from mcpward.ingress.arrive import Doorstep
+from mcpward.ingress.connection import Connection
+from mcpward.ingress.front import Front, Patience
+from mcpward.ingress.gates import Rules
+from mcpward.ingress.routes import Address, Routes
+from support.clock import ManualClock
+
+Serve = Callable[[Arrival, Wire], Awaitable[Reply]]
+ORIGIN = b"https://app.example"
+PATIENCE = Patience(
+    head_s=5, body_s=10, idle_s=20, write_s=30, linger_s=2, quiet_s=10, keep_alive_s=15,
+    max_connections=5000, max_held=1 << 20,
+)  # fmt: skip
+BOTH = "application/json, text/event-stream"
+_SOON_S = 5.0
+
+
+class Inside:
+    """A way inside that serves with the function it was given, and knows whoever shows any key."""
+
+    def __init__(self, serve: Serve) -> None:
+        self.serve = serve
+
+    def refuse(self, no: Refusal, *, peer: str, bucket: str, server: str, bytes_in: int) -> Reply:
+        """Say no."""
+        del peer, bucket, server, bytes_in
+        return render.refusal(no)
+
+    def vouch(self, arrival: Arrival) -> Refusal | None:
+        """Know everybody with a key."""
+        return None if b"x-api-key" in arrival.headers else Refusal(Reason.CREDENTIAL_MISSING)
+
+    def knows(self, server: str, secret: str) -> bool:
+        """Know one secret."""
+        return (server, secret) == ("hidden", "s" * 48)
+
+
+class Peer:
+    """A client at the level of bytes. Waits are bounded."""
+
+    def __init__(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.port = port
+        self.reader = reader
+        self.writer = writer
+
+    def ask(self, verb: str = "POST", path: str = "/mcp", body: bytes = b"", *, http: str = "1.1", **more: str) -> None:
+        """Send a whole request; ``more`` are headers, with ``_`` for ``-``."""
+        fields = {"accept": BOTH} | {name.replace("_", "-"): value for name, value in more.items()}
+        if verb == "POST":
+            fields = {"content-type": "application/json", "content-length": str(len(body))} | fields
+        lines = [f"{verb} {path} HTTP/{http}", f"host: 127.0.0.1:{self.port}"]
+        lines += [f"{name}: {value}" for name, value in fields.items()]
+        self.writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+
+    async def until(self, end: bytes) -> bytes:
+        """Read up to these bytes."""
+        return await asyncio.wait_for(self.reader.readuntil(end), _SOON_S)
+
+    async def answer(self) -> bytes:
+        """Read one answer with a length, whole."""
+        head = await self.until(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0] or 0)
+        return head + await asyncio.wait_for(self.reader.readexactly(length), _SOON_S)
+
+    async def rest(self) -> bytes:
+        """Read until the other side has closed."""
+        return await asyncio.wait_for(self.reader.read(), _SOON_S)
+
+    def leave(self) -> None:
+        """Close at once."""
+        self.writer.transport.abort()
+
+
+class Edge:
+    """One listener. Nothing moves but by the clock of the test: ``watch`` is the look that the watch takes."""
+
+    def __init__(self, serve: Serve, clock: ManualClock, patience: Patience = PATIENCE) -> None:
+        self.clock = clock
+        self.state = SimpleNamespace(tasks=set(), connections=set())
+        self.patience = patience
+        self.inside = Inside(serve)
+        self.peers: list[Peer] = []
+        self.front: Front
+        self.port = 0
+
+    @asynccontextmanager
+    async def listening(self, origins: frozenset[bytes] = frozenset()) -> AsyncIterator["Edge"]:
+        """Listen until the end of the block; then everything of it is ended."""
+        server = await asyncio.get_running_loop().create_server(self._accept, "127.0.0.1", 0, backlog=2000)
+        self.port = server.sockets[0].getsockname()[1]
+        host = f"127.0.0.1:{self.port}".encode()
+        self.front = Front(
+            rules=Rules(frozenset({host}), origins, max_body=1 << 20, max_fields=50, max_head=8192),
+            routes=Routes([Address("open", "/mcp"), Address("hidden", "/hidden/mcp", unlisted=True)]),
+            doorstep=Doorstep(),
+            patience=self.patience,
+            inside=self.inside,
+            house=lambda _: Reply(status=200, body=b"{}"),
+            clock=self.clock,
+        )
+        try:
+            yield self
+        finally:
+            server.close()
+            for peer in self.peers:
+                peer.leave()
+            for connection in list(self.state.connections):
+                connection.cut_off()
+            for task in list(self.state.tasks):
+                task.cancel()
+            await soon(lambda: not self.state.connections and not self.state.tasks)
+
+    def _accept(self) -> Connection:
+        return Connection(config=None, server_state=self.state, app_state={"front": self.front})
+
+    async def peer(self, address: str = "127.0.0.1", trust: ssl.SSLContext | None = None) -> Peer:
+        """Connect from an address of the loopback network."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, local_addr=(address, 0), ssl=trust)
+        self.peers.append(Peer(self.port, reader, writer))
+        return self.peers[-1]
+
+    def watch(self, seconds: float) -> None:
+        """Let time go by, and look at every connection."""
+        self.clock.advance(seconds)
+        for connection in list(self.front.connections):
+            connection.tick(self.clock.monotonic())
+
+    def shut_down(self) -> None:
+        """Tell every connection that the server stops, as uvicorn does."""
+        for connection in list(self.state.connections):
+            connection.shutdown()
+
+
+def patience(**changes: Any) -> Patience:
+    """Give the usual patience with some changes."""
+    return structs.replace(PATIENCE, **changes)
+
+
+async def soon(holds: Callable[[], bool], seconds: float = _SOON_S) -> None:
+    """Let the loop run until something is so."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110  # what is waited for is the loop's own work
+            await asyncio.sleep(0.001)
