@@ -1,4 +1,6 @@
-"""Sealed state that a caller carries for us: an envelope in the alphabet of header values. Used for MCP sessions.
+"""Sealed state that others carry or keep for us: an envelope in the alphabet of header values.
+
+Used for MCP sessions, request states, mail between workers and tasks; each purpose has a key of its own.
 
 Says only whether a text is ours. Whether it has run out, was ended or belongs to somebody else is for the room that
 sealed it, through the payload and the associated data.
@@ -14,12 +16,13 @@ _LONGEST: Final = 4096
 
 
 class SealedToken:
-    """Payload → visible ASCII (base64url without padding) and back."""
+    """Payload → visible ASCII (base64url without padding) and back. No token has more than ``longest`` characters."""
 
-    __slots__ = ("_envelope",)
+    __slots__ = ("_envelope", "_longest")
 
-    def __init__(self, ring: KeyRing, purpose: str) -> None:
+    def __init__(self, ring: KeyRing, purpose: str, longest: int = _LONGEST) -> None:
         self._envelope = Envelope(ring, "sealed/" + purpose)
+        self._longest = longest
 
     def __repr__(self) -> str:
         return "SealedToken(***)"
@@ -27,16 +30,16 @@ class SealedToken:
     def seal(self, payload: bytes, aad: bytes) -> str:
         """Give a token that :meth:`open` turns back into ``payload`` for the same ``aad``, on any worker.
 
-        Raises ``ValueError`` for a payload that would make a token longer than 4096 characters.
+        Raises ``ValueError`` for a payload that would make a token longer than ``longest``.
         """
         text = urlsafe_b64encode(self._envelope.seal(payload, aad)).rstrip(b"=").decode("ascii")
-        if len(text) > _LONGEST:
+        if len(text) > self._longest:
             raise ValueError("the payload is too long for a token")
         return text
 
     def open(self, text: str, aad: bytes) -> bytes | None:
         """Give the payload, or None for whatever was not sealed here with this ``aad``."""
-        if len(text) > _LONGEST or not text.isascii():
+        if len(text) > self._longest or not text.isascii():
             return None
         raw = text.encode("ascii")
         try:

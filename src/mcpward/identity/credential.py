@@ -18,6 +18,13 @@ _BEARER: Final = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] ([A-Za-z0-9\-._~+/]+=*)"
 _API_KEY: Final = re.compile(rb"([\x21-\x7e]+)").fullmatch
 
 
+def plain(arrival: Arrival) -> bytes | None:
+    """Give ``Authorization`` as it came where nothing about it is in doubt: it is alone, came once, and is not long."""
+    headers = arrival.headers
+    value = headers.get(b"authorization")
+    return None if value is None or arrival.repeated or b"x-api-key" in headers or len(value) > _LONGEST else value
+
+
 def read(arrival: Arrival) -> Secret | None:
     """Give the one credential of the request, or None where there is none.
 

@@ -63,11 +63,19 @@ class Identity:
     def _by_key(self, arrival: Arrival) -> Principal:
         if arrival.path_secret is not None:
             raise Refusal(Reason.ROUTE_UNKNOWN, "a secret path on a server that has none")
+        value = credential.plain(arrival)
+        if value is not None:
+            principal = self._keys.recall(value, arrival.server, arrival.peer)
+            if principal is not None:
+                return principal
         shown = credential.read(arrival)
         if shown is None:
             raise Refusal(Reason.CREDENTIAL_MISSING)
         principal = self._keys.verify(shown.reveal(), arrival.server, arrival.peer)
-        if principal is None:
+        if principal is not None:
+            if value is not None:
+                self._keys.remember(value, principal)
+        else:
             raise Refusal(Reason.CREDENTIAL_INVALID, "unknown, expired, revoked or for elsewhere")
         return principal
 

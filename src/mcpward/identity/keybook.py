@@ -4,7 +4,9 @@ Filled by ``refresh``; reads no store. When the snapshot is too old to know of a
 """
 
 from collections.abc import Iterable, Mapping
+from hashlib import blake2b
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from secrets import token_bytes
 from typing import Final
 
 from mcpward.core.clock import Clock
@@ -16,6 +18,8 @@ from mcpward.identity.api_key import find_id
 from mcpward.identity.records import EVERY_SERVER, KeyRecord
 
 RETRY_AFTER_S: Final = 5
+_MAX_PROVEN: Final = 10_000
+_MARK: Final = 32
 STALE_AFTER_S: Final = 3.0
 """A poll every 0.25 s may fail a few times (a locked database) before the snapshot is no longer trusted."""
 
@@ -42,6 +46,8 @@ class KeyBook:
         self._now = clock.now
         self._monotonic = clock.monotonic
         self._entries: dict[str, _Entry] = {}
+        self._proven: dict[bytes, str] = {}
+        self._salt = token_bytes(_MARK)
         # Compared where the id is unknown, so that both cases do the same work (attack 33).
         self._nobody = _Entry(KeyRecord(id="", name="", digest=pepper.digest(""), servers=(), created_at=0.0))
         self.fresh_at = float("-inf")
@@ -75,7 +81,32 @@ class KeyBook:
         entry = self._entries.get(key_id, self._nobody)
         if not self._pepper.matches(text, entry.digest) or entry is self._nobody:
             return None
-        # From here on the caller has proved to hold the key: what follows tells others nothing.
+        return self._enter(entry, server, peer)
+
+    def remember(self, credential: bytes, principal: Principal) -> None:
+        """Note that ``credential``, as it came, proved to be the key of ``principal``."""
+        if principal.key_id is not None:
+            if len(self._proven) >= _MAX_PROVEN:
+                self._proven.clear()
+            self._proven[self._mark(credential)] = principal.key_id
+
+    def recall(self, credential: bytes, server: str, peer: str) -> Principal | None:
+        """Give the principal of a credential that was proved before, or None: then :meth:`verify` has to say.
+
+        Only the proof is remembered, as a digest under a secret of this process. Whether the key is revoked, expired,
+        or for elsewhere is asked each time.
+        """
+        key_id = self._proven.get(self._mark(credential))
+        if key_id is None or self._monotonic() - self.fresh_at > STALE_AFTER_S:
+            return None
+        entry = self._entries.get(key_id)
+        return None if entry is None else self._enter(entry, server, peer)
+
+    def _mark(self, credential: bytes) -> bytes:
+        return blake2b(credential, digest_size=_MARK, key=self._salt).digest()
+
+    def _enter(self, entry: _Entry, server: str, peer: str) -> Principal | None:
+        """The caller has proved to hold the key: what follows tells others nothing."""
         now = self._now()
         if entry.revoked or (entry.ends_at is not None and now >= entry.ends_at):
             return None
@@ -86,7 +117,7 @@ class KeyBook:
         except KeyError:
             principal = self._admit(entry, server)
         if principal is not None:
-            self.used[key_id] = now
+            self.used[entry.record.id] = now
         return principal
 
     def _admit(self, entry: _Entry, server: str) -> Principal | None:

@@ -11,6 +11,7 @@ from typing import Final
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
+from mcpward.core.scope import Access
 from mcpward.core.values import Call, Principal, Rate, Tool, Way
 from mcpward.limits.gcra import SECOND, moved, retry_after_s
 from mcpward.limits.lease import Lease
@@ -19,6 +20,8 @@ from mcpward.limits.rate import Charge, Limit, ServerRates, SiteRates, fields
 from mcpward.limits.repeat import Repeats
 
 _MAX_OWN_LIMITS: Final = 10_000
+#: Not only looking around: an author's function runs, so these count as reading.
+_READS: Final = frozenset({"resources/read", "prompts/get"})
 
 
 class _Plan:
@@ -83,7 +86,7 @@ class Limits:
             self._knocks.put(bucket, after)
 
     def charge(self, call: Call, tool: Tool | None) -> Charge:
-        """Charge the caller: a tool call to the class of its tool, anything else to discovery.
+        """Charge the caller: a tool call to the class of its tool, resources and prompts to reading, else discovery.
 
         Raises:
             Refusal: rate-exceeded, with ``retry_after_s``, ``policy`` (the limit's name) and ``headers``, and nothing
@@ -92,7 +95,10 @@ class Limits:
         now = int(self._monotonic() * SECOND)
         principal = call.principal
         plan = self._plans[principal.server]
-        limit = plan.discovery if tool is None else plan.classes[tool.access]
+        if tool is not None:
+            limit = plan.classes[tool.access]
+        else:
+            limit = plan.classes[Access.READ] if call.method in _READS else plan.discovery
         store = self._strangers if principal.way is Way.ANONYMOUS else self._callers
         if principal.rate is not None or (tool is not None and tool.rate is not None):
             charge = self._charge_all(self._all(limit, principal, tool), store, principal.key, now)

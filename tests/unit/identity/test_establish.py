@@ -1,4 +1,5 @@
 import pytest
+from msgspec.structs import replace
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
@@ -109,3 +110,41 @@ def test_only_the_right_url_of_an_unlisted_server_is_known() -> None:
     assert not IDENTITY.knows_url("orders", URL)
     assert not IDENTITY.knows_url("orders", KEY)
     assert not IDENTITY.knows_url("nobody", URL)
+
+
+def test_36_a_key_that_was_let_in_before_is_looked_at_anew_each_time() -> None:
+    """Revoked, expired, for elsewhere, or in a doubtful request: what is remembered is the proof alone."""
+    clock = ManualClock()
+    keys = KeyBook(PEPPER, clock)
+    secret, record = issue(PEPPER, clock, name="ann", servers=["orders"], expires_at=clock.now() + 60)
+    identity = Identity({"orders": Mode.API_KEY, "people": Mode.API_KEY}, keys, UrlBook(PEPPER, clock))
+    bearer = {b"authorization": b"Bearer " + secret.reveal().encode()}
+
+    def reason(server: str = "orders", **request: object) -> Reason | None:
+        keys.mark_fresh(clock.monotonic())
+        try:
+            identity.establish(arrival(server, headers=bearer, **request))
+        except Refusal as refusal:
+            return refusal.reason
+        return None
+
+    keys.apply([record])
+    assert [reason(), reason()] == [None, None]
+    assert reason("people") is Reason.CREDENTIAL_INVALID
+    assert reason(repeated=frozenset({b"authorization"})) is Reason.CREDENTIAL_AMBIGUOUS
+    clock.advance(61)
+    assert reason() is Reason.CREDENTIAL_INVALID
+    keys.apply([replace(record, expires_at=None)])
+    assert reason() is None
+    keys.apply([replace(record, expires_at=None, revoked_at=clock.now())])
+    assert reason() is Reason.CREDENTIAL_INVALID
+
+
+def test_34_what_is_remembered_of_a_proven_key_does_not_show_it() -> None:
+    keys = KeyBook(PEPPER, CLOCK)
+    keys.apply([_record])
+    keys.mark_fresh(CLOCK.monotonic())
+    identity = Identity(MODES, keys, URLS)
+    identity.establish(arrival("orders", headers=BEARER))
+    assert KEY not in repr(vars(keys))
+    assert KEY[-20:] not in repr(vars(keys))
