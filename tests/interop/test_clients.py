@@ -1,88 +1,102 @@
-"""Clients that people use, none of them ours, against the shipped process in API-key mode: list the tools, call one."""
+"""Clients that people use, none of them ours, against the shipped process: the cells of docs/interop.md."""
 
-import json
-import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+import asyncio
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 
-import httpx2
 import pytest
-from mcp import Client, StdioServerParameters
-from mcp.client.streamable_http import streamable_http_client
 
-from support.clients import environment, inspector, mcp_remote
-from support.ward import Ward, serving
+from support.interop import FEATURES, NAMES, ROWS
+from support.tours import Seen, bridged, fast, inspected, official, toured, typescript
+from support.ward import LAVISH, Ward, serving
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 HERE = Path(__file__).parent
+SERVERS = f"""
+[servers.everything]
+source = "everything.py"
+[servers.everything.limits]
+{LAVISH}
+[servers.strict]
+source = "everything.py"
+[servers.strict.limits]
+read = "1/minute"
+discovery = "100000/minute"
+"""
+#: What a client says when it is kept out. The Python ones show no word of an answer that is no JSON-RPC.
+KEPT_OUT = re.compile(r"401|not valid here|auth_required|Connection closed|Server returned an error response")
+MODERN = "2026-07-28"
 
 
 @pytest.fixture(scope="module")
 def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
-    with serving(tmp_path_factory.mktemp("clients")) as ward:
+    folder = tmp_path_factory.mktemp("clients")
+    shutil.copy(HERE / "everything.py", folder)
+    with serving(folder, servers=SERVERS, start=False) as ward:
+        ward.key = ward.create_key("everything")
+        ward.start()
         yield ward
 
 
-@asynccontextmanager
-async def python_client(ward: Ward, mode: str) -> AsyncIterator[Client]:
-    authorization = {"Authorization": f"Bearer {ward.key}"}
-    async with httpx2.AsyncClient(headers=authorization, timeout=20) as http:
-        transport = streamable_http_client(f"{ward.base}/mcp", http_client=http)
-        async with Client(transport, mode=mode) as client:
-            yield client
+@pytest.fixture(scope="module")
+def tours(ward: Ward, node: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Seen]:
+    """Give what a client saw on its tour; it takes the tour once."""
+    strict_key = ward.create_key("strict")
+
+    def python(connect: object) -> Seen:
+        return asyncio.run(toured(connect, ward.base, ward.key, strict_key))
+
+    def script(name: str, era: str) -> Seen:
+        return typescript(name, era, ward.base, ward.key, strict_key, tmp_path_factory.mktemp("home"))
+
+    def inspector(era: str) -> Seen:
+        return inspected(era, ward.base, ward.key, strict_key, tmp_path_factory.mktemp("home"))
+
+    def bridge(*words: str) -> Seen:
+        return python(bridged(tmp_path_factory.mktemp("home"), *words))
+
+    taken = {
+        "python-auto": lambda: python(official("auto")),
+        "python-legacy": lambda: python(official("legacy")),
+        "python-modern": lambda: python(official(MODERN)),
+        "typescript-1": partial(script, "tour_v1.mjs", "legacy"),
+        "typescript-2-legacy": partial(script, "tour_v2.mjs", "legacy"),
+        "typescript-2-auto": partial(script, "tour_v2.mjs", "auto"),
+        "typescript-2-modern": partial(script, "tour_v2.mjs", MODERN),
+        "inspector-legacy": partial(inspector, "legacy"),
+        "inspector-modern": partial(inspector, "modern"),
+        "mcp-remote": bridge,
+        "mcp-remote-auto": partial(bridge, "--protocol", "auto"),
+        "fastmcp-auto": lambda: python(fast("auto")),
+        "fastmcp-legacy": lambda: python(fast("legacy")),
+    }
+    return cache(lambda client: taken[client]())
 
 
-def printed(command: list[str], home: Path) -> dict[str, object]:
-    run = subprocess.run(
-        command, cwd=HERE, env=environment(home), capture_output=True, text=True, timeout=60, check=False
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    return json.loads(run.stdout)
+CELLS = [(client, step) for client, row in ROWS.items() for step in FEATURES if step not in row.gaps]
 
 
-@pytest.mark.parametrize("mode, version", [("legacy", "2025-11-25"), ("auto", "2026-07-28")])
-async def test_the_official_python_client_lists_and_calls_in_both_eras(ward: Ward, mode: str, version: str):
-    async with python_client(ward, mode) as client:
-        assert client.protocol_version == version
-        assert {"echo", "add"} <= {tool.name for tool in (await client.list_tools()).tools}
-        result = await client.call_tool("add", {"a": 2, "b": 3})
-    assert result.structured_content == {"sum": 5}
+@pytest.mark.xdist_group("clients")
+@pytest.mark.parametrize("client, step", CELLS, ids=[f"{client}-{step}" for client, step in CELLS])
+def test_a_client_did_on_its_tour_what_the_page_says(tours: Callable[[str], Seen], client: str, step: str):
+    saw = tours(client)[step]
+    wanted = FEATURES[step][1]
+    if step == "lists":
+        assert set(saw) >= NAMES
+    elif step == "reads":
+        assert wanted in saw.replace(" ", "")
+    elif step == "refused":
+        assert KEPT_OUT.search(str(saw)), saw
+    elif step == "limited":
+        assert wanted in str(saw)
+    else:
+        assert saw == wanted
 
 
-@pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_the_official_python_client_sees_progress_in_both_eras(ward: Ward, mode: str):
-    seen: list[float] = []
-
-    async def note(progress: float, total: float | None, message: str | None) -> None:
-        assert (total, message) == (3, f"step {int(progress)}")
-        seen.append(progress)
-
-    async with python_client(ward, mode) as client:
-        await client.call_tool("count", {"steps": 3}, progress_callback=note)
-    assert seen == [1, 2, 3]
-
-
-async def test_mcp_remote_brings_a_stdio_client_in_with_a_key(ward: Ward, node: Path, tmp_path: Path):
-    command, *words = [*mcp_remote(f"{ward.base}/mcp", f"Authorization:Bearer {ward.key}"), "--allow-http"]
-    server = StdioServerParameters(command=command, args=words, env=environment(tmp_path), cwd=str(tmp_path))
-    async with Client(server, mode="legacy") as client:
-        assert {"echo", "add"} <= {tool.name for tool in (await client.list_tools()).tools}
-        result = await client.call_tool("echo", {"text": "through a bridge"})
-    assert result.content[0].text == "through a bridge"
-
-
-def test_the_inspector_lists_and_calls(ward: Ward, node: Path, tmp_path: Path):
-    authorization = f"Authorization: Bearer {ward.key}"
-    listed = printed(inspector(f"{ward.base}/mcp", "--method", "tools/list", headers=(authorization,)), tmp_path)
-    assert {"echo", "add"} <= {tool["name"] for tool in listed["tools"]}
-    words = ["--method", "tools/call", "--tool-name", "add", "--tool-arg", "a=2", "b=3"]
-    result = printed(inspector(f"{ward.base}/mcp", *words, headers=(authorization,)), tmp_path)
-    assert result["structuredContent"] == {"sum": 5}
-
-
-def test_the_official_typescript_client_lists_and_calls(ward: Ward, node: Path, tmp_path: Path):
-    seen = printed([str(node), str(HERE / "client.mjs"), f"{ward.base}/mcp", ward.key], tmp_path)
-    assert {"echo", "add"} <= set(seen["tools"])
-    assert seen["result"]["structuredContent"] == {"sum": 5}
+@pytest.mark.parametrize("client", [client for client, row in ROWS.items() if row.gaps])
+def test_what_a_client_cannot_do_by_itself_it_did_not_do(tours: Callable[[str], Seen], client: str):
+    assert not set(ROWS[client].gaps) & set(tours(client))

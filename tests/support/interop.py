@@ -1,0 +1,122 @@
+"""What ``docs/interop.md`` says of clients, each cell of which ``tests/interop/test_clients.py`` proves.
+
+``python tests/support/interop.py > docs/interop.md`` writes the page anew.
+"""
+
+import json
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = {"greet", "test_prompt_with_arguments", "test://static-text", "test://template/{id}/data"}
+LIMITED = "too many calls: wait before the next one"
+
+#: step of the tour → (column, what the client must have seen)
+FEATURES: dict[str, tuple[str, Any]] = {
+    "lists": ("lists", NAMES),
+    "calls": ("calls", "Hello, Ada!"),
+    "reads": ("reads", '"id":"7"'),
+    "prompts": ("prompts", "Prompt with arguments: arg1='one', arg2='two'"),
+    "completes": ("completes", ["paris", "park", "party"]),
+    "progress": ("progress", [0, 50, 100]),
+    "logs": ("logs", ["Tool execution started", "Tool processing data", "Tool execution completed"]),
+    "elicits": ("is asked", "Hello, Ada!"),
+    "refused": ("wrong key", ""),
+    "limited": ("rate limit", LIMITED),
+}
+ONE_SHOT = "the command line sends one request and prints its result; what comes on the way there is not shown"
+NOBODY = "the command line has nobody to ask: it declares no elicitation"
+NO_METHOD = "the command line has no word for it"
+INSPECTOR_GAPS = {"completes": NO_METHOD, "progress": ONE_SHOT, "logs": ONE_SHOT, "elicits": NOBODY}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A client in one of its modes. ``gaps`` says why it cannot do something by itself, whatever the server does."""
+
+    name: str
+    package: str
+    era: str
+    gaps: dict[str, str] = field(default_factory=dict)
+
+
+ROWS = {
+    "python-auto": Row("official Python client, as it comes", "mcp", "2026-07-28"),
+    "python-legacy": Row('official Python client, `mode="legacy"`', "mcp", "2025-11-25"),
+    "python-modern": Row("official Python client, pinned", "mcp", "2026-07-28"),
+    "typescript-1": Row("official TypeScript client, first line", "@modelcontextprotocol/sdk", "2025-11-25"),
+    "typescript-2-legacy": Row("official TypeScript client, as it comes", "@modelcontextprotocol/client", "2025-11-25"),
+    "typescript-2-auto": Row("official TypeScript client, `auto`", "@modelcontextprotocol/client", "2026-07-28"),
+    "typescript-2-modern": Row("official TypeScript client, pinned", "@modelcontextprotocol/client", "2026-07-28"),
+    "inspector-legacy": Row("MCP Inspector", "@modelcontextprotocol/inspector", "2025-11-25", INSPECTOR_GAPS),
+    "inspector-modern": Row(
+        "MCP Inspector, `--protocol-era modern`", "@modelcontextprotocol/inspector", "2026-07-28", INSPECTOR_GAPS
+    ),
+    "mcp-remote": Row("mcp-remote", "mcp-remote", "2025-11-25"),
+    "mcp-remote-auto": Row("mcp-remote, `--protocol auto`", "mcp-remote", "2026-07-28"),
+    "fastmcp-auto": Row("FastMCP's client, as it comes", "fastmcp-slim", "2026-07-28"),
+    "fastmcp-legacy": Row("FastMCP's client, `mode=\"legacy\"`", "fastmcp-slim", "2025-11-25"),
+}  # fmt: skip
+
+_HEAD = """# Clients that people use
+
+<!-- made by `python tests/support/interop.py`; tests/interop proves each cell, and a test compares the page -->
+
+Each client below was not written by us, is pinned, and takes the same tour through a server in API-key mode
+([`tests/interop/everything.py`](../tests/interop/everything.py)). `make test` runs the tour and fails where a cell is
+no longer so.
+
+| column | what the client did |
+|---|---|
+| lists | tools, prompts, resources and resource templates |
+| calls | a tool with an argument |
+| reads | a resource by its template |
+| prompts | got a prompt with arguments |
+| completes | a prompt's argument |
+| progress | saw all reports of a tool, in their order |
+| logs | asked for log messages, and saw all of a tool |
+| is asked | answered a tool's question (elicitation), as a request in a session or as `input_required` without one |
+| wrong key | was kept out, and said that something is wrong |
+| rate limit | showed the server's words: *too many calls: wait before the next one* |
+"""
+_CONFORMANCE = """
+## Conformance
+
+The official suites, run against the same server, all of it without a failed check and without a warning
+([`tests/interop/test_conformance.py`](../tests/interop/test_conformance.py)): version {released} with `active` and
+`all`; version {upcoming} with `all` at 2025-03-26, 2025-06-18, 2025-11-25 and 2026-07-28, with `--requirements` of
+2025-11-25 and 2026-07-28, and the ten scenarios of the tasks extension. The list of expected failures is empty, and a
+test keeps it so.
+Not run: `sep-2640-skills-*`, an extension that is not served and that no revision requires.
+"""
+
+
+def page() -> str:
+    """Write the page."""
+    versions = pinned()
+    reasons = list(dict.fromkeys(reason for row in ROWS.values() for reason in row.gaps.values()))
+    titles = " | ".join(title for title, _ in FEATURES.values())
+    lines = [_HEAD, f"| client | version | speaks | {titles} |", "|---" * (3 + len(FEATURES)) + "|"]
+    for row in ROWS.values():
+        cells = [f"– {reasons.index(row.gaps[step]) + 1})" if step in row.gaps else "✓" for step in FEATURES]
+        lines.append(f"| {row.name} | {versions[row.package]} | {row.era} | {' | '.join(cells)} |")
+    lines += ["", *(f"{at}) {reason}.  " for at, reason in enumerate(reasons, 1))]
+    suites = _CONFORMANCE.format(
+        released=versions["@modelcontextprotocol/conformance"], upcoming=versions["conformance-next"]
+    )
+    return "\n".join(lines) + "\n" + suites
+
+
+def pinned() -> dict[str, str]:
+    """Give the version of each package that the tests install."""
+    named = json.loads((ROOT / "tests" / "interop" / "package.json").read_text())["dependencies"]
+    versions = {name: version.rpartition("@")[2] for name, version in named.items()}
+    locked = (ROOT / "requirements" / "test.txt").read_text()
+    return versions | dict(re.findall(r"^([a-z0-9-]+)==(\S+)", locked, re.MULTILINE))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
