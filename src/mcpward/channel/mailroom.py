@@ -38,7 +38,7 @@ class Mailroom:
     ``worker`` names it: unguessable, without NUL, and never used twice. ``seal`` and ``open`` are authenticated
     encryption with associated data, with room for :data:`LONGEST` bytes. Letters are looked for every ``poll_s``
     seconds, every ``hurry_s`` while somebody has been waiting for a moment. ``alone``: there is no other worker, so
-    nothing is sent or looked for.
+    nothing is sent or looked for. Raises ``ValueError`` for a ``seal`` that is too small.
     """
 
     def __init__(
@@ -53,6 +53,8 @@ class Mailroom:
         *,
         alone: bool = False,
     ) -> None:
+        if open(seal(bytes(LONGEST), b"mail"), b"mail") is None:
+            raise ValueError("the seal has no room for a long letter")
         self.worker = worker
         self.seal = seal
         self.open = open
@@ -133,6 +135,7 @@ class Mailroom:
             self._seen = seen
             for letter in letters:
                 self._hand_over(letter)
+                await asyncio.sleep(0)  # long letters cost a millisecond each: calls go first
             if not letters:
                 return
 

@@ -22,7 +22,7 @@ from mcpward.core.values import Call
 
 _KIND: Final = "answer"
 _IN_ALL: Final = 10_000
-_LONGEST_ID: Final = 512
+_LONGEST_ID: Final = 256
 _RETRY_AFTER_S: Final = 5
 
 Send = Callable[[bytes], None]
@@ -127,10 +127,9 @@ class Questions:
         for question in questions:
             asked = _Asked(self._mailroom.worker, self._clock.now())
             rpc_id = self._mailroom.seal(_encode(asked), _bound_to(call))
-            message = encode(question, rpc_id)
+            send(encode(question, rpc_id))
             self._open[rpc_id] = waiting
             waiting.unanswered[rpc_id] = question.key
-            send(message)
 
     async def _wait(self, waiting: _Round) -> bool:
         """Say whether every question was answered; False as soon as one was refused."""

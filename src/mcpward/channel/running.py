@@ -15,6 +15,8 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import Call
 
 _KIND: Final = "cancel"
+#: No request has a longer id.
+_LONGEST_ID: Final = 256
 _Name = tuple[str, str, int | str]
 
 
@@ -78,9 +80,8 @@ class Running:
 
     def cancel(self, call: Call) -> None:
         """Cancel what ``call`` (``notifications/cancelled``) names, here or at another worker."""
-        wanted = call.params.get("requestId")
-        # True equals the id 1, as a key of a table too, but is none.
-        if call.session is None or not isinstance(wanted, int | str) or isinstance(wanted, bool):
+        wanted = _id(call.params.get("requestId"))
+        if call.session is None or wanted is None:
             return
         if not self._cancel(call.principal.key, call.session, wanted):
             self._mailroom.send(_KIND, {"key": call.principal.key, "session": call.session, "id": wanted})
@@ -93,3 +94,10 @@ class Running:
         if entry is not None:
             entry.cancel()
         return entry is not None
+
+
+def _id(said: Any) -> int | str | None:
+    if isinstance(said, str):
+        return said if len(said) <= _LONGEST_ID else None
+    # True equals 1, as a name of a call too, but is no id.
+    return said if isinstance(said, int) and not isinstance(said, bool) else None

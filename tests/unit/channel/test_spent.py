@@ -1,0 +1,75 @@
+"""Sealed states are used once; what is in doubt is refused."""
+
+import pytest
+
+from mcpward.channel.spent import Spent
+from support.clock import ManualClock
+
+
+class Ids:
+    """Fits ``channel.spent.SpentIds``, in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, float] = {}
+        self.prunes = 0
+        self.is_out = False
+
+    async def spend(self, state_id: str, forget_at: float) -> bool:
+        if self.is_out:
+            raise OSError("the disk is gone")
+        is_first = state_id not in self.kept
+        self.kept.setdefault(state_id, forget_at)
+        return is_first
+
+    async def prune(self, now: float) -> None:
+        self.prunes += 1
+        self.kept = {key: until for key, until in self.kept.items() if until > now}
+
+
+@pytest.fixture
+def ids() -> Ids:
+    return Ids()
+
+
+async def test_a_state_is_used_once(ids: Ids, clock: ManualClock):
+    one, two = Spent(ids, clock), Spent(ids, clock)
+    assert await one.spend("s1", clock.now() + 600)
+    assert not await one.spend("s1", clock.now() + 600)
+    assert not await two.spend("s1", clock.now() + 600)
+    assert await two.spend("s2", clock.now() + 600)
+
+
+async def test_a_state_that_is_too_old_is_not_kept_but_refused(ids: Ids, clock: ManualClock):
+    assert not await Spent(ids, clock).spend("s1", clock.now())
+    assert ids.kept == {}
+
+
+async def test_a_used_state_is_forgotten_in_time_but_not_while_a_clock_that_is_set_back_would_let_it_work(
+    ids: Ids, clock: ManualClock
+):
+    """Attack 105."""
+    spent = Spent(ids, clock)
+    until = clock.now() + 600
+    assert await spent.spend("s1", until)
+    clock.advance(3600)
+    assert await spent.spend("s2", clock.now() + 600)
+    clock.shift_wall(-3600)
+    assert not await spent.spend("s1", until)
+    clock.shift_wall(3600)
+    clock.advance(601)
+    assert await spent.spend("s3", clock.now() + 600)
+    assert ids.kept.keys() == {"s2", "s3"}
+
+
+async def test_forgetting_costs_one_look_a_minute(ids: Ids, clock: ManualClock):
+    spent = Spent(ids, clock)
+    for n in range(100):
+        clock.advance(1)
+        await spent.spend(f"s{n}", clock.now() + 600)
+    assert ids.prunes == 1
+
+
+async def test_without_the_store_nothing_is_let_through(ids: Ids, clock: ManualClock):
+    ids.is_out = True
+    with pytest.raises(OSError, match="gone"):
+        await Spent(ids, clock).spend("s1", clock.now() + 600)
