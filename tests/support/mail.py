@@ -105,7 +105,7 @@ class Workers:
     async def deliver(self) -> None:
         """Write what waits in every outbox, and have every worker look for its letters."""
         async with asyncio.timeout(5):
-            while any(room._outbox._queue for room in self.rooms.values()):
-                await asyncio.sleep(0)  # noqa: ASYNC110  # the outbox is emptied by its own task
+            while any(room._outbox._queue for room in self.rooms.values()):  # noqa: ASYNC110  # its own task does
+                await asyncio.sleep(0)
         for room in self.rooms.values():
             await room.poll()
