@@ -5,6 +5,9 @@ import json
 import mcp_types
 import pytest
 
+from mcpward.protocol import reply
+from mcpward.protocol.answer import lifecycle
+from mcpward.protocol.methods import ServerInfo, table
 from support.rpc import initialize, modern, modern_headers, request
 
 
@@ -39,6 +42,79 @@ def test_only_what_is_served_is_announced(house) -> None:
     assert "instructions" not in bare
 
 
+EVERYTHING = {
+    "logging": {},
+    "tools": {"listChanged": True},
+    "resources": {"subscribe": True, "listChanged": True},
+    "prompts": {"listChanged": True},
+    "completions": {},
+}
+EXTENSION = {"com.example/x": {"depth": 1}}
+
+
+def test_everything_that_is_served_is_announced_in_the_legacy_era(house) -> None:
+    capabilities = result(house, initialize(), server="full")["capabilities"]
+    assert capabilities == EVERYTHING | {"extensions": EXTENSION}  # tasks are of the modern era alone
+
+
+def test_everything_that_is_served_is_announced_in_the_modern_era(house) -> None:
+    said = result(house, modern("server/discover"), modern_headers("server/discover"), server="full")
+    mcp_types.DiscoverResult.model_validate(said)
+    assert said["capabilities"] == EVERYTHING | {"extensions": EXTENSION | {"io.modelcontextprotocol/tasks": {}}}
+
+
+def test_nobody_speaks_of_tasks_that_are_not_served(house) -> None:
+    server = ServerInfo("x", extensions={"io.modelcontextprotocol/tasks": {}})
+    call = house.read(modern("server/discover"), modern_headers("server/discover"))
+    said = json.loads(lifecycle(call, server, house.protocol.sessions).body)["result"]
+    assert "extensions" not in said["capabilities"]
+
+
+def test_a_server_without_tools_announces_none(house) -> None:
+    call = house.read(modern("server/discover"), modern_headers("server/discover"))
+    said = json.loads(lifecycle(call, ServerInfo("x", has_tools=False), house.protocol.sessions).body)["result"]
+    assert said["capabilities"] == {"logging": {}}
+    assert "tools/call" not in table(ServerInfo("x", has_tools=False), call.era)
+
+
+WHOLE = {
+    "description": "All there is.",
+    "websiteUrl": "https://example.com",
+    "icons": [{"src": "https://example.com/i.png", "mimeType": "image/png", "sizes": ["48x48"]}],
+}
+
+
+@pytest.mark.parametrize(
+    "version, more",
+    [("2025-03-26", {}), ("2025-06-18", {"title": "Full"}), ("2025-11-25", {"title": "Full"} | WHOLE)],
+)
+def test_a_server_introduces_itself_in_the_words_of_the_version(house, version, more) -> None:
+    said = result(house, initialize(version), server="full")["serverInfo"]
+    assert said == {"name": "full", "version": "2"} | more
+
+
+def test_discover_tells_all_of_the_server_and_other_results_its_name(house) -> None:
+    key = "io.modelcontextprotocol/serverInfo"
+    name = {"name": "full", "version": "2", "title": "Full"}
+    said = result(house, modern("server/discover"), modern_headers("server/discover"), server="full")
+    assert said["_meta"][key] == name | WHOLE
+    call = house.read(modern("tools/list"), modern_headers("tools/list"), server="full")
+    assert json.loads(reply.catalogue(call, b'{"tools":[]}').body)["result"]["_meta"][key] == name
+
+
+@pytest.mark.parametrize(
+    "method, params",
+    [
+        ("logging/setLevel", {"level": "warning"}),
+        ("resources/subscribe", {"uri": "a:b"}),
+        ("resources/unsubscribe", {"uri": "a:b"}),
+    ],
+)
+def test_what_a_session_asks_for_is_answered_with_nothing(house, method, params) -> None:
+    session = {"Mcp-Session-Id": house.open_session(server="full")}
+    assert result(house, request(method, params, number=5), session, server="full") == {}
+
+
 def test_the_session_speaks_the_version_that_was_agreed(house) -> None:
     token = house.open_session("2024-11-05")
     assert house.read(request("ping"), {"Mcp-Session-Id": token}).version == "2025-11-25"
@@ -55,7 +131,7 @@ def test_discover_tells_every_served_version(house) -> None:
     assert said["resultType"] == "complete"
     assert said["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "orders"
     assert (said["ttlMs"], said["cacheScope"]) == (60_000, "private")
-    assert said["capabilities"] == {"tools": {}, "resources": {}, "prompts": {}, "logging": {}}
+    assert said["capabilities"] == {"logging": {}, "tools": {}, "resources": {}, "prompts": {}}
 
 
 def test_no_session_is_made_in_the_modern_era(house) -> None:

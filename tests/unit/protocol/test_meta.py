@@ -101,3 +101,12 @@ def test_65_a_trace_that_could_break_a_line_is_dropped(house, meta) -> None:
 def test_65_a_flood_of_meta_changes_nothing(house) -> None:
     call = read(house, **{f"com.example/{n}": n for n in range(10_000)})
     assert call.trace == {}
+
+
+def test_meta_is_handed_on_as_it_came(house) -> None:
+    call = read(house, **{"com.example/x": {"a": [1, None]}})
+    assert call.meta["com.example/x"] == {"a": [1, None]}
+    body = request("tools/call", {"name": "add", "_meta": {"com.example/x": 1}})
+    session = {"Mcp-Session-Id": house.open_session()}
+    assert house.read(body, session).meta == {"com.example/x": 1}
+    assert house.read(request("tools/call", {"name": "add"}), session).meta == {}

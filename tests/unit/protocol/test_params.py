@@ -5,6 +5,7 @@ import json
 import pytest
 
 from mcpward.core.reasons import Reason
+from mcpward.core.values import Kind
 from support.rpc import initialize, modern, modern_headers, request
 
 
@@ -65,3 +66,149 @@ def test_initialize_without_a_proper_introduction_is_refused(house, member, valu
     if (member, type(value)) in {("protocolVersion", str), ("capabilities", dict)}:
         return
     assert house.refused(initialize(**{member: value})).reason is Reason.PARAMS_INVALID
+
+
+# ---- completion, logging, subscriptions, tasks ---------------------------------------------------------------------
+
+PROMPT = {"ref": {"type": "ref/prompt", "name": "greet"}, "argument": {"name": "name", "value": "An"}}
+RESOURCE = {"ref": {"type": "ref/resource", "uri": "orders://{id}"}, "argument": {"name": "id", "value": ""}}
+TASKS = {"io.modelcontextprotocol/clientCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}}}
+
+
+def completion(house, params):
+    body = modern("completion/complete", params)
+    return house.read(body, modern_headers("completion/complete"), server="full")
+
+
+def in_session(house, method, params):
+    return house.read(request(method, params), {"Mcp-Session-Id": house.open_session(server="full")}, server="full")
+
+
+def refused_in_session(house, method, params) -> Reason:
+    session = {"Mcp-Session-Id": house.open_session(server="full")}
+    return house.refused(request(method, params), session, server="full").reason
+
+
+@pytest.mark.parametrize("params, target", [(PROMPT, "greet"), (RESOURCE, "orders://{id}")])
+def test_a_completion_is_about_a_prompt_or_a_resource(house, params, target) -> None:
+    for more in ({}, {"context": {}}, {"context": {"arguments": {}}}, {"context": {"arguments": {"a": "b"}}}):
+        call = completion(house, params | more)
+        assert (call.kind, call.target, call.params["argument"]) == (Kind.CATALOGUE, target, params["argument"])
+    assert in_session(house, "completion/complete", params).target == target
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ref": None},
+        {"ref": "greet"},
+        {"ref": {}},
+        {"ref": {"type": "ref/prompt"}},
+        {"ref": {"type": "ref/prompt", "uri": "a:b"}},
+        {"ref": {"type": "ref/prompt", "name": 7}},
+        {"ref": {"type": "ref/resource", "name": "a"}},
+        {"ref": {"type": "ref/resource", "uri": "x" * 2049}},
+        {"ref": {"type": "ref/tool", "name": "a"}},
+        {"ref": {"type": ["ref/prompt"], "name": "a"}},
+        {"argument": None},
+        {"argument": "name"},
+        {"argument": {"name": "name"}},
+        {"argument": {"name": 1, "value": "x"}},
+        {"argument": {"name": "name", "value": 1}},
+        {"argument": {"name": "name", "value": None}},
+        {"argument": {"name": "name", "value": "x" * 1025}},
+        {"argument": {"name": "x" * 1025, "value": "x"}},
+        {"context": []},
+        {"context": "x"},
+        {"context": 0},
+        {"context": {"arguments": []}},
+        {"context": {"arguments": {"a": 1}}},
+        {"context": {"arguments": {"a": None}}},
+        {"context": {"arguments": {"a": "x" * 1025}}},
+        {"context": {"arguments": {"x" * 1025: "a"}}},
+        {"context": {"arguments": {str(n): "" for n in range(65)}}},
+    ],
+)
+def test_a_completion_of_a_wrong_shape_is_refused(house, change) -> None:
+    body = modern("completion/complete", PROMPT | change)
+    no = house.refused(body, modern_headers("completion/complete"), server="full")
+    assert no.reason is Reason.PARAMS_INVALID
+
+
+def test_completion_is_unknown_where_nothing_completes(house) -> None:
+    no = house.refused(modern("completion/complete", PROMPT), modern_headers("completion/complete"))
+    assert no.reason is Reason.METHOD_UNKNOWN
+
+
+@pytest.mark.parametrize("level", ["debug", "emergency"])
+def test_a_session_sets_its_level(house, level) -> None:
+    call = in_session(house, "logging/setLevel", {"level": level})
+    assert (call.kind, call.params["level"]) == (Kind.LIFECYCLE, level)
+
+
+@pytest.mark.parametrize("params", [{}, {"level": None}, {"level": "loud"}, {"level": 1}, {"level": ["info"]}])
+def test_a_level_that_is_none_of_the_eight_is_refused(house, params) -> None:
+    assert refused_in_session(house, "logging/setLevel", params) is Reason.PARAMS_INVALID
+
+
+@pytest.mark.parametrize("method", ["resources/subscribe", "resources/unsubscribe"])
+def test_a_session_subscribes_to_a_uri(house, method) -> None:
+    call = in_session(house, method, {"uri": "orders://schema"})
+    assert (call.kind, call.target) == (Kind.LIFECYCLE, "orders://schema")
+    for params in ({}, {"uri": None}, {"uri": 1}, {"uri": "x" * 2049}):
+        assert refused_in_session(house, method, params) is Reason.PARAMS_INVALID
+
+
+@pytest.mark.parametrize("method", ["resources/subscribe", "resources/unsubscribe"])
+def test_nobody_subscribes_where_no_change_is_told(house, method) -> None:
+    session = {"Mcp-Session-Id": house.open_session()}
+    assert house.refused(request(method, {"uri": "a:b"}), session).reason is Reason.METHOD_UNKNOWN
+
+
+@pytest.mark.parametrize("method", ["logging/setLevel", "resources/subscribe", "resources/unsubscribe"])
+def test_the_modern_era_sets_nothing(house, method) -> None:
+    no = house.refused(modern(method, {"level": "info", "uri": "a:b"}), modern_headers(method), server="full")
+    assert no.reason is Reason.METHOD_UNKNOWN
+
+
+@pytest.mark.parametrize("method", ["tasks/get", "tasks/update", "tasks/cancel"])
+def test_a_task_is_named_in_the_body_and_in_the_header(house, method) -> None:
+    params = {"taskId": "t1", "inputResponses": {"a": {"action": "accept"}}}
+    call = house.read(modern(method, params, **TASKS), modern_headers(method, "t1"), server="full")
+    assert (call.kind, call.target) == (Kind.TASK, "t1")
+    assert call.inputs == {"a": {"action": "accept"}}
+    for said in (None, "t2", ""):
+        no = house.refused(modern(method, params, **TASKS), modern_headers(method, said), server="full")
+        assert no.reason is Reason.HEADER_MISMATCH
+
+
+@pytest.mark.parametrize("method", ["tasks/get", "tasks/update", "tasks/cancel"])
+@pytest.mark.parametrize("task", [None, 1, [], "x" * 257])
+def test_a_tasks_id_is_a_bounded_text(house, method, task) -> None:
+    params = {"taskId": task, "inputResponses": {}}
+    name = task if isinstance(task, str) else "t"
+    no = house.refused(modern(method, params, **TASKS), modern_headers(method, name), server="full")
+    assert no.reason is Reason.PARAMS_INVALID
+
+
+@pytest.mark.parametrize("params", [{}, {"inputResponses": None}, {"inputResponses": []}, {"inputResponses": {"a": 1}}])
+def test_a_task_is_updated_with_answers(house, params) -> None:
+    body = modern("tasks/update", {"taskId": "t"} | params, **TASKS)
+    assert house.refused(body, modern_headers("tasks/update", "t"), server="full").reason is Reason.PARAMS_INVALID
+
+
+@pytest.mark.parametrize("method", ["tasks/get", "tasks/update", "tasks/cancel"])
+@pytest.mark.parametrize("extensions", [None, {}, [], {"x": {}}, {"io.modelcontextprotocol/tasks": None}])
+def test_tasks_are_for_clients_that_declare_the_extension(house, method, extensions) -> None:
+    declared = {"io.modelcontextprotocol/clientCapabilities": {"extensions": extensions}}
+    body = modern(method, {"taskId": "t", "inputResponses": {}}, **declared)
+    no = house.refused(body, modern_headers(method, "t"), server="full")
+    assert no.reason is Reason.CAPABILITY_MISSING
+    assert no.facts["required_capabilities"] == {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+
+
+@pytest.mark.parametrize("method", ["tasks/get", "tasks/list", "tasks/result", "tasks/cancel"])
+def test_tasks_are_unknown_in_the_legacy_era_and_where_none_run(house, method) -> None:
+    assert refused_in_session(house, method, {"taskId": "t"}) is Reason.METHOD_UNKNOWN
+    no = house.refused(modern(method, {"taskId": "t"}, **TASKS), modern_headers(method, "t"))
+    assert no.reason is Reason.METHOD_UNKNOWN

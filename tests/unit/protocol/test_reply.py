@@ -183,3 +183,58 @@ def test_an_unknown_resource_has_the_code_of_its_era(house) -> None:
 def test_a_uri_that_could_break_a_line_is_not_echoed(house, uri) -> None:
     answer = reply.refusal(Refusal(Reason.RESOURCE_UNKNOWN), legacy_call(house, "resources/read", uri))
     assert said(answer)["error"]["data"]["uri"] == ""
+
+
+def test_a_task_is_told_flat(house) -> None:
+    body = b'{"taskId":"t","status":"working","ttlMs":1000}'
+    result = said(reply.task(modern_call(house), body))["result"]
+    assert result.pop("_meta")["io.modelcontextprotocol/serverInfo"]["name"] == "orders"
+    assert result == {"resultType": "task", "taskId": "t", "status": "working", "ttlMs": 1000}
+
+
+@pytest.mark.parametrize("own", [{}, {"com.example/x": 1}])
+def test_a_results_own_meta_joins_what_the_house_says(house, own) -> None:
+    body = json.dumps({"_meta": own, "content": []}, separators=(",", ":")).encode()
+    for answer in (reply.result(modern_call(house), Outcome(body=body)), reply.catalogue(modern_call(house), body)):
+        assert answer.body.count(b'"_meta"') == 1
+        result = said(answer)["result"]
+        assert result["_meta"].keys() == own.keys() | {"io.modelcontextprotocol/serverInfo"}
+        assert result["content"] == []
+    legacy = said(reply.result(legacy_call(house), Outcome(body=body)))["result"]
+    assert legacy == {"_meta": own, "content": []}
+
+
+def test_a_result_that_is_meta_alone_is_still_json(house) -> None:
+    for body in (b'{"_meta":{}}', b'{"_meta":{"a":{}}}'):
+        assert said(reply.catalogue(modern_call(house), body))["result"]["resultType"] == "complete"
+
+
+def test_a_resource_says_how_long_it_may_be_kept(house) -> None:
+    call = modern_call(house, "resources/read", "test://x")
+    assert said(reply.catalogue(call, b'{"contents":[]}', ttl_ms=5000))["result"]["ttlMs"] == 5000
+    assert said(reply.catalogue(call, b'{"contents":[]}', ttl_ms=0))["result"]["ttlMs"] == 0
+    own = said(reply.catalogue(call, b'{"_meta":{"a":1},"contents":[]}', ttl_ms=7))["result"]
+    assert (own["ttlMs"], own["cacheScope"], own["_meta"]["a"]) == (7, "private", 1)
+    legacy = reply.catalogue(legacy_call(house, "resources/read", "test://x"), b'{"contents":[]}', ttl_ms=5000)
+    assert said(legacy)["result"] == {"contents": []}
+
+
+def test_a_missing_capability_is_told_as_the_specification_words_it(house) -> None:
+    no = Refusal(Reason.CAPABILITY_MISSING, "hush", required_capabilities={"sampling": {}})
+    answer = reply.refusal(no, modern_call(house))
+    assert answer.status == 400
+    error = said(answer)["error"]
+    data = mcp_types.MissingRequiredClientCapabilityErrorData.model_validate(error["data"])
+    assert error["code"] == -32021
+    assert data.required_capabilities.sampling is not None
+    assert error["data"]["requiredCapabilities"] == {"sampling": {}}
+
+
+def test_a_legacy_client_that_lacks_a_capability_gets_an_answer_that_it_knows(house) -> None:
+    no = Refusal(Reason.CAPABILITY_MISSING, "hush", required_capabilities={"sampling": {}})
+    tool = reply.refusal(no, legacy_call(house))
+    assert (tool.status, tool.reason) == (200, "capability-missing")
+    assert said(tool)["result"]["isError"] is True
+    assert "hush" not in tool.body.decode()
+    prompt = reply.refusal(no, legacy_call(house, "prompts/get", "p"))
+    assert (prompt.status, said(prompt)["error"]["code"]) == (400, -32602)

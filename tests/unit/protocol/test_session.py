@@ -140,3 +140,68 @@ def test_110_what_a_client_calls_itself_cannot_break_a_record(house, name) -> No
     client = sessions.open(token.encode(), house.principal()).client
     assert client.isprintable()
     assert len(client) <= 64
+
+
+EVERYTHING = {
+    "elicitation": {"form": {}, "url": {}},
+    "sampling": {"context": {}, "tools": {}},
+    "roots": {"listChanged": True},
+    "experimental": {"x": {}},
+    "extensions": {"io.modelcontextprotocol/tasks": {"a": 1}, "com.example/x": {}},
+}
+
+
+def declared(house, capabilities):
+    call = house.read(initialize(capabilities=capabilities))
+    token = dict(house.protocol.answer(call).headers)[b"mcp-session-id"]
+    assert len(token) < 1024
+    house.protocol = house.worker()
+    return ping(house, token).capabilities
+
+
+def test_a_session_remembers_what_its_client_can_do(house) -> None:
+    assert declared(house, EVERYTHING) == {
+        "elicitation": {"form": {}, "url": {}},
+        "sampling": {"context": {}, "tools": {}},
+        "roots": {},
+        "extensions": {"io.modelcontextprotocol/tasks": {}, "com.example/x": {}},
+    }
+    assert declared(house, {"elicitation": {}}) == {"elicitation": {}}
+    assert declared(house, {}) == {}
+
+
+@pytest.mark.parametrize("value", [None, True, 1, "x", [], [{}]])
+def test_a_capability_that_is_no_object_is_not_declared(house, value) -> None:
+    assert declared(house, {"sampling": value, "elicitation": {"form": value}, "extensions": value}) == {
+        "elicitation": {}
+    }
+    assert declared(house, {"extensions": {"com.example/x": value}}) == {}
+
+
+@pytest.mark.parametrize("name", ["", "a b", 'a"b', "a\nb", "ü", "x" * 65])
+def test_a_name_of_an_extension_that_is_none_is_left_out(house, name) -> None:
+    assert declared(house, {"extensions": {name: {}, "ok/x": {}}}) == {"extensions": {"ok/x": {}}}
+
+
+@pytest.mark.parametrize("length", [1, 8, 20, 64])
+def test_65_a_token_stays_short_whatever_a_client_says_of_itself(house, length) -> None:
+    flood = {f"{n:0{length}d}"[:length]: {} for n in range(10_000)}
+    call = house.read(
+        initialize(
+            capabilities=EVERYTHING | {"extensions": flood}, clientInfo={"name": "\U0001f600" * 999, "version": "1"}
+        )
+    )
+    token = dict(house.protocol.answer(call).headers)[b"mcp-session-id"]
+    assert len(token) < 1024
+    assert len(ping(house, token).capabilities["extensions"]) <= 8
+
+
+def test_every_message_of_a_session_knows_what_its_client_can_do(house) -> None:
+    call = house.read(initialize(capabilities={"roots": {}}))
+    headers = {"Mcp-Session-Id": dict(house.protocol.answer(call).headers)[b"mcp-session-id"]}
+    for body, verb in (
+        (request("tools/call", {"name": "a"}), "POST"),
+        ({"jsonrpc": "2.0", "id": "q", "result": {}}, "POST"),
+        (b"", "GET"),
+    ):
+        assert house.read(body, headers, verb=verb).capabilities == {"roots": {}}
