@@ -19,6 +19,7 @@ from mcpward.storage.secrets import SecretTable
 from mcpward.storage.sessions import EndedSessions
 from mcpward.storage.settings import SettingsTable
 from mcpward.storage.spent import SpentTable
+from mcpward.storage.tasks import TaskTable
 from mcpward.storage.traffic import TrafficTable
 from mcpward.storage.urls import UrlTable
 
@@ -36,6 +37,7 @@ class Store:
         self.traffic = TrafficTable(lanes)
         self.secrets = SecretTable(lanes, clock)
         self.settings = SettingsTable(lanes)
+        self.tasks = TaskTable(lanes)
         self.mail = MailTable(lanes)
         self.spent = SpentTable(lanes)
 

@@ -76,6 +76,24 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE INDEX session_settings_revision ON session_settings (revision)",
         "CREATE INDEX session_settings_principal ON session_settings (principal, revision)",
     ),
+    (
+        """
+        CREATE TABLE tasks (
+            id TEXT PRIMARY KEY, owner TEXT NOT NULL, server TEXT NOT NULL, tool TEXT NOT NULL, worker TEXT NOT NULL,
+            status TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL, updated_at DOUBLE PRECISION NOT NULL,
+            expires_at DOUBLE PRECISION NOT NULL, beat_at DOUBLE PRECISION NOT NULL, message TEXT, requests TEXT,
+            ending TEXT, is_cancel_asked INTEGER NOT NULL, size BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX tasks_owner ON tasks (owner, server, status, size)",
+        "CREATE INDEX tasks_status ON tasks (status, beat_at)",
+        "CREATE INDEX tasks_expires_at ON tasks (expires_at)",
+        """
+        CREATE TABLE task_answers (
+            task_id TEXT NOT NULL, key TEXT NOT NULL, sealed TEXT NOT NULL, PRIMARY KEY (task_id, key)
+        )
+        """,
+    ),
 )
 
 LATEST: Final = len(STEPS)

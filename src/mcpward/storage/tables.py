@@ -116,3 +116,31 @@ SPENT: Final = Table(
     Column("id", String, primary_key=True),
     Column("forget_at", Float, nullable=False),
 )
+
+TASKS: Final = Table(
+    "tasks",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("server", String, nullable=False),
+    Column("tool", String, nullable=False),
+    Column("worker", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("beat_at", Float, nullable=False),
+    Column("message", String),
+    Column("requests", String),
+    Column("ending", String),
+    Column("is_cancel_asked", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+)
+
+TASK_ANSWERS: Final = Table(
+    "task_answers",
+    METADATA,
+    Column("task_id", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("sealed", String, nullable=False),
+)

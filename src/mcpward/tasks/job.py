@@ -1,0 +1,106 @@
+"""A task that runs at this worker: what it has said and asked, and how it is ended from outside."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from msgspec import Raw
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.values import Call, Outcome
+from mcpward.tasks.ending import Cut
+from mcpward.tasks.record import Record, Status
+
+MOST_QUESTIONS: Final = 32
+"""How many questions one task may ask in its life: a tool that asks in a loop ends."""
+
+
+class Job:
+    """One running task. On the event loop's thread alone.
+
+    ``ends_at`` is on the monotonic clock. ``answers`` are all that have come, by key; ``pending`` are the questions
+    that are open, encoded, by key.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_watchers",
+        "answers",
+        "call",
+        "cut",
+        "ends_at",
+        "has_news",
+        "lock",
+        "message",
+        "pending",
+        "record",
+        "updated_at",
+        "work",
+    )
+
+    def __init__(self, record: Record, call: Call, ends_at: float, answers: Mapping[str, Mapping[str, Any]]) -> None:
+        self.record = record
+        self.call = call
+        self.ends_at = ends_at
+        self.answers = dict(answers)
+        self.pending: dict[str, Raw] = {}
+        self.updated_at = record.updated_at
+        self.message = ""
+        self.has_news = False
+        self.cut: Cut | None = None
+        self.lock = asyncio.Lock()
+        self.work: asyncio.Task[Outcome] | None = None
+        self._asked: dict[str, Raw] = {}
+        self._watchers: set[asyncio.Event] = set()
+
+    @property
+    def id(self) -> str:
+        """The task's id."""
+        return self.record.id
+
+    @property
+    def status(self) -> Status:
+        """What an unfinished task is: waiting for its caller, or working."""
+        return Status.INPUT_REQUIRED if self.pending else Status.WORKING
+
+    def ask(self, requests: Mapping[str, Raw]) -> None:
+        """Open questions. A key stands for one question in the whole life of a task (extension specification).
+
+        Raises:
+            ValueError: a key was used for another question before, or is open.
+            Refusal: busy; the task has asked too much.
+        """
+        for key, request in requests.items():
+            if key in self.pending or self._asked.get(key, request) != request:
+                raise ValueError(f"two questions of one task have the key {key!r}")
+        if len(self._asked.keys() | requests.keys()) > MOST_QUESTIONS:
+            raise Refusal(Reason.BUSY, "the task has asked too many questions")
+        self._asked.update(requests)
+        self.pending.update({key: request for key, request in requests.items() if key not in self.answers})
+
+    def withdraw(self, keys: Iterable[str]) -> None:
+        """Close questions, answered or not."""
+        for key in keys:
+            self.pending.pop(key, None)
+
+    def watch(self) -> asyncio.Event:
+        """Give an event that is set when answers may have come; :meth:`unwatch` it."""
+        event = asyncio.Event()
+        self._watchers.add(event)
+        return event
+
+    def unwatch(self, event: asyncio.Event) -> None:
+        """Forget an event of :meth:`watch`."""
+        self._watchers.discard(event)
+
+    def nudge(self) -> None:
+        """Answers may have come."""
+        for event in self._watchers:
+            event.set()
+
+    def end(self, cut: Cut) -> None:
+        """End the work from outside; the first reason counts. Nothing happens when the work is done already."""
+        if self.work is not None and not self.work.done():
+            self.cut = self.cut or cut
+            self.work.cancel()

@@ -1,0 +1,298 @@
+"""Tasks: starts them, shows them, takes answers and cancellations. Each is its owner's at one server, nobody else's.
+
+An id that is unknown, over or somebody else's gets one and the same answer (attack 60; CVE-2026-52870).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+from msgspec.json import Encoder
+
+from mcpward.core.back import Back
+from mcpward.core.clock import Clock
+from mcpward.core.errors import Refusal
+from mcpward.core.ids import base62
+from mcpward.core.reasons import Reason
+from mcpward.core.values import AcceptedCall, Call, Outcome
+from mcpward.tasks.back import Clean, TaskBack
+from mcpward.tasks.board import Board, Publish
+from mcpward.tasks.ending import Cut, Endings, Refuse, Report
+from mcpward.tasks.extension import EXTENSION, require_declared
+from mcpward.tasks.job import Job
+from mcpward.tasks.keeper import DEAD_AFTER_S, Keeper
+from mcpward.tasks.record import UNFINISHED, Caps, Record, Status, Store
+from mcpward.tasks.safe import Open, Safe, Seal
+
+__all__ = ["EXTENSION", "Mail", "Tasks", "Work"]
+
+LONGEST_TTL_S: Final = 86_400.0
+_KIND: Final = "task"
+_EMPTY: Final = b"{}"
+_ID: Final = 32
+_RETRY_AFTER_S: Final = 5
+_LAST_S: Final = 2.0
+_LONGEST_ANSWER: Final = 128 * 1024
+_NONE: Final[Mapping[str, Mapping[str, Any]]] = {}
+_NO_CAPS: Final = Caps()
+_encode: Final = Encoder().encode
+
+Work = Callable[[Back], Awaitable[Outcome]]
+"""Runs the tool with its deadline and gives the clean outcome; raises what the call would be refused with."""
+Allowed = Callable[[Call, str], bool]
+"""Tells whether the caller may use the tool of that name now."""
+
+
+class Mail(Protocol):
+    """Letters to the other workers: ``channel.mailroom.Mailroom``. Nothing rests on their arrival."""
+
+    def send(self, kind: str, payload: Mapping[str, Any], to: str | None = None) -> bool:
+        """Send a letter; False where it will not be sent."""
+        ...
+
+    def on(self, kind: str, handler: Callable[[dict[str, Any]], None]) -> None:
+        """Have letters of ``kind`` given to ``handler``."""
+        ...
+
+
+class Tasks:
+    """All tasks, as one worker serves them. ``worker`` is this worker's name, never used twice.
+
+    A task lives ``ttl_s`` seconds from its creation, finished or not. ``alone`` says that there is no other worker:
+    what is unfinished at the start died with the last one.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        seal: Seal,
+        open: Open,  # noqa: A002  # the verb of crypto.sealed
+        clock: Clock,
+        worker: str,
+        *,
+        mail: Mail,
+        publish: Publish,
+        clean: Clean,
+        refuse: Refuse,
+        report: Report,
+        allowed: Allowed,
+        caps: Caps = _NO_CAPS,
+        ttl_s: float = 3600.0,
+        poll_s: float = 0.5,
+        alone: bool = False,
+    ) -> None:
+        if not 0 < ttl_s <= LONGEST_TTL_S:
+            raise ValueError("a task lives for more than no time and at most a day")
+        self._store = store
+        self._clock = clock
+        self._worker = worker
+        self._mail = mail
+        self._clean = clean
+        self._allowed = allowed
+        self._caps = caps
+        self._ttl_s = ttl_s
+        self._poll_s = poll_s
+        self._is_alone = alone
+        self._board = Board(store, Safe(seal, open), clock, publish)
+        self._endings = Endings(refuse, report)
+        self._jobs: dict[str, Job] = {}
+        self._runs: set[asyncio.Task[None]] = set()
+        self.keeper = Keeper(store, self._board, clock, self._jobs, self._lose)
+        mail.on(_KIND, self._receive)
+
+    def __len__(self) -> int:
+        """How many tasks run at this worker."""
+        return len(self._jobs)
+
+    async def start(
+        self, accepted: AcceptedCall, work: Work, answers: Mapping[str, Mapping[str, Any]] = _NONE
+    ) -> bytes:
+        """Begin to work and give the new task's body, which is kept durably before.
+
+        ``answers`` are those that the client gave before (by key), in requests that led to this one.
+
+        Raises:
+            Refusal: capability-missing; busy, with ``retry_after_s``: there are too many, or the server stops.
+            CancelledError: the caller has left. There is no task then.
+        """
+        call = accepted.call
+        require_declared(call)
+        self._require_place(call)
+        job = Job(self._new(accepted), call, self._clock.monotonic() + self._ttl_s, answers)
+        self._jobs[job.id] = job  # takes its place before it waits for the store
+        is_kept = True
+        try:
+            is_kept = await self._store.add(job.record, self._caps)
+            if not is_kept:
+                raise _busy("there are too many tasks")
+            if self._board.is_stopping:
+                raise _busy("the server stops")
+        except BaseException:
+            del self._jobs[job.id]
+            if is_kept:  # or perhaps, where the store was interrupted
+                self._keep(self._forget(job))
+            raise
+        job.work = asyncio.ensure_future(work(TaskBack(job, self._board, self._clean, self._clock, self._poll_s)))
+        self._keep(self._follow(job, job.work))
+        return self._board.created(job)
+
+    async def get(self, call: Call) -> bytes:
+        """Give the task as it is: the result of ``tasks/get``.
+
+        Raises:
+            Refusal: capability-missing; task-unknown.
+        """
+        require_declared(call)
+        return self._board.read(await self._mine(call, call.target))
+
+    async def describe(self, call: Call, task_id: str) -> bytes | None:
+        """Give the task as :meth:`get` would, for a notification; None where it is not this caller's."""
+        try:
+            return self._board.read(await self._mine(call, task_id))
+        except Refusal:
+            return None
+
+    async def update(self, call: Call) -> bytes:
+        """Take answers to open questions: ``tasks/update``. Those to other questions are ignored.
+
+        Raises:
+            Refusal: capability-missing; task-unknown; params-invalid for an answer that is no object, or too long.
+        """
+        require_declared(call)
+        given = call.params.get("inputResponses")
+        if not isinstance(given, Mapping):
+            raise Refusal(Reason.PARAMS_INVALID, "inputResponses must be an object")
+        record = await self._mine(call, call.target)
+        answers = {key: _answer(given[key]) for key in self._board.open_requests(record) if key in given}
+        if answers:
+            await self._board.answer(record, answers)
+            self._nudge(record, is_cancelled=False)
+        return _EMPTY
+
+    async def cancel(self, call: Call) -> bytes:
+        """End a task: ``tasks/cancel``. One that has ended already stays as it is, and the answer is the same.
+
+        Raises:
+            Refusal: capability-missing; task-unknown.
+        """
+        require_declared(call)
+        record = await self._found(call, call.target)  # whoever may not use the tool any more may still stop it
+        if record.status in UNFINISHED:
+            await self._store.ask_cancel(record.id)
+            self._nudge(record, is_cancelled=True)
+        return _EMPTY
+
+    async def start_keeping(self) -> None:
+        """Write down what died before, then keep watch. Raises what the store raises."""
+        now = self._clock.now()
+        await self.keeper.start(now + self._ttl_s if self._is_alone else now - DEAD_AFTER_S)
+
+    async def stop(self, drain_s: float) -> None:
+        """Take no new tasks, give the running ones ``drain_s`` seconds, and write the others down as failed."""
+        self._board.is_stopping = True
+        if self._runs:
+            await asyncio.wait(self._runs, timeout=drain_s)
+        for job in self._jobs.values():
+            job.end(Cut.STOPPED)
+        if self._runs:
+            await asyncio.wait(self._runs, timeout=_LAST_S)
+        for job in list(self._jobs.values()):  # deaf to its cancellation: its caller is told all the same
+            await self._board.finish_surely(job, self._endings.stopped())
+        await self.keeper.stop()
+
+    def _require_place(self, call: Call) -> None:
+        if self._board.is_stopping:
+            raise _busy("the server stops")
+        principal = call.principal
+        mine = sum(job.call.principal.key == principal.key for job in self._jobs.values())
+        if mine >= self._caps.unfinished or len(self._jobs) >= self._caps.running:
+            raise _busy("too many tasks run")
+
+    def _new(self, accepted: AcceptedCall) -> Record:
+        now = self._clock.now()
+        return Record(
+            id=base62(_ID),
+            owner=accepted.call.principal.key,
+            server=accepted.call.arrival.server,
+            tool=accepted.tool.name,
+            worker=self._worker,
+            status=Status.WORKING,
+            created_at=now,
+            updated_at=now,
+            expires_at=now + self._ttl_s,
+            beat_at=now,
+        )
+
+    async def _follow(self, job: Job, work: "asyncio.Task[Outcome]") -> None:
+        """Wait for the work's end, and write it down. Never cancelled itself: an ending must be written."""
+        await asyncio.wait([work])
+        try:
+            if job.cut is not Cut.LOST:
+                await self._board.finish_surely(job, self._endings.of(work, job.call, job.cut))
+        finally:
+            self._jobs.pop(job.id, None)
+
+    async def _forget(self, job: Job) -> None:
+        with suppress(Exception):  # what is left has no beat, and is written down as dead
+            await self._store.remove(job.id)
+
+    def _keep(self, run: Any) -> None:
+        task = asyncio.ensure_future(run)
+        self._runs.add(task)
+        task.add_done_callback(self._runs.discard)
+
+    async def _mine(self, call: Call, task_id: str) -> Record:
+        record = await self._found(call, task_id)
+        if not self._allowed(call, record.tool):
+            raise _unknown("the caller may not use the tool any more")
+        return record
+
+    async def _found(self, call: Call, task_id: str) -> Record:
+        if len(task_id) != _ID or not (task_id.isascii() and task_id.isalnum()):
+            raise _unknown("no id of ours")
+        owner, server = call.principal.key, call.arrival.server
+        record = await self._store.find(task_id, owner, server)
+        if record is not None and self._is_dead(record):
+            await self._lose(record)
+            record = await self._store.find(task_id, owner, server)
+        if record is None or record.expires_at <= self._clock.now():
+            raise _unknown("no such task of this caller")
+        return record
+
+    def _is_dead(self, record: Record) -> bool:
+        is_silent = record.beat_at < self._clock.now() - DEAD_AFTER_S
+        return is_silent and record.status in UNFINISHED and record.id not in self._jobs
+
+    async def _lose(self, record: Record) -> None:
+        await self._board.finish(record, self._endings.stopped(), beat_at=record.beat_at)
+
+    def _nudge(self, record: Record, *, is_cancelled: bool) -> None:
+        letter = {"task": record.id, "cancelled": is_cancelled}
+        if record.id in self._jobs:
+            self._receive(letter)
+        else:
+            self._mail.send(_KIND, letter, record.worker)
+
+    def _receive(self, letter: dict[str, Any]) -> None:
+        job = self._jobs.get(letter["task"])
+        if job is None:
+            return
+        if letter["cancelled"]:
+            job.end(Cut.CANCELLED)
+        job.nudge()
+
+
+def _answer(given: object) -> bytes:
+    encoded = _encode(given) if isinstance(given, Mapping) else b""
+    if not 0 < len(encoded) <= _LONGEST_ANSWER:
+        raise Refusal(Reason.PARAMS_INVALID, "an answer must be an object, and not too long")
+    return encoded
+
+
+def _unknown(detail: str) -> Refusal:
+    return Refusal(Reason.TASK_UNKNOWN, detail)
+
+
+def _busy(detail: str) -> Refusal:
+    return Refusal(Reason.BUSY, detail, retry_after_s=_RETRY_AFTER_S)
