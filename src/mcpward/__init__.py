@@ -8,12 +8,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mcpward.sdk.content import Audio, EmbeddedResource, Image, Text
+    from mcpward.sdk.ask import Root, Roots
+    from mcpward.sdk.content import Audio, EmbeddedResource, Image, Message, Text
     from mcpward.sdk.context import Caller, Context, env
     from mcpward.sdk.database import Database
+    from mcpward.sdk.elicitation import Elicit, Elicited, ElicitUrl
     from mcpward.sdk.errors import ToolError
     from mcpward.sdk.guards import DateRange, Limit
+    from mcpward.sdk.result import ToolResult
+    from mcpward.sdk.sampling import Sample, Sampled, ToolUse, ToolUsed
     from mcpward.sdk.server import Server
+    from mcpward.sdk.titles import Titles
 
 __version__ = "0.1.0"
 
@@ -23,12 +28,24 @@ _HOMES = {
     "Context": "mcpward.sdk.context",
     "Database": "mcpward.sdk.database",
     "DateRange": "mcpward.sdk.guards",
+    "Elicit": "mcpward.sdk.elicitation",
+    "ElicitUrl": "mcpward.sdk.elicitation",
+    "Elicited": "mcpward.sdk.elicitation",
     "EmbeddedResource": "mcpward.sdk.content",
     "Image": "mcpward.sdk.content",
     "Limit": "mcpward.sdk.guards",
+    "Message": "mcpward.sdk.content",
+    "Root": "mcpward.sdk.ask",
+    "Roots": "mcpward.sdk.ask",
+    "Sample": "mcpward.sdk.sampling",
+    "Sampled": "mcpward.sdk.sampling",
     "Server": "mcpward.sdk.server",
     "Text": "mcpward.sdk.content",
+    "Titles": "mcpward.sdk.titles",
     "ToolError": "mcpward.sdk.errors",
+    "ToolResult": "mcpward.sdk.result",
+    "ToolUse": "mcpward.sdk.sampling",
+    "ToolUsed": "mcpward.sdk.sampling",
     "env": "mcpward.sdk.context",
 }
 
@@ -38,12 +55,24 @@ __all__ = [
     "Context",
     "Database",
     "DateRange",
+    "Elicit",
+    "ElicitUrl",
+    "Elicited",
     "EmbeddedResource",
     "Image",
     "Limit",
+    "Message",
+    "Root",
+    "Roots",
+    "Sample",
+    "Sampled",
     "Server",
     "Text",
+    "Titles",
     "ToolError",
+    "ToolResult",
+    "ToolUse",
+    "ToolUsed",
     "__version__",
     "env",
 ]

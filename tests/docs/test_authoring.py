@@ -2,7 +2,6 @@
 
 import re
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -17,6 +16,7 @@ from mcpward.tools.local import load_server
 from mcpward.tools.registry import Registry
 from mcpward.tools.run import Runner
 from mcpward.validation.accept import accept, accept_prompt
+from support.back import Letterbox
 from support.calls import call_of
 from support.sources import ROOT
 
@@ -38,10 +38,10 @@ def server(tmp_path, monkeypatch) -> Server:
 async def call(server):
     registry, runner = Registry("orders", server), Runner(2, SystemClock())
 
-    async def call(name: str, /, notify: Callable[[bytes], None] = lambda _: None, **arguments: Any) -> RawResult:
+    async def call(name: str, /, back: Letterbox | None = None, **arguments: Any) -> RawResult:
         tool = registry.find(name)
         accepted = accept(call_of(name, msgspec.json.encode(arguments), progress_token=1, log_level="info"), tool)
-        return await runner.run(accepted, notify)
+        return await runner.run(accepted, back or Letterbox())
 
     yield call
     await runner.close()
@@ -63,9 +63,9 @@ async def test_every_tool_of_the_page_does_what_it_says(call):
 
 
 async def test_progress_and_messages_go_out(call):
-    sent: list[bytes] = []
-    assert text(await call("count", sent.append)) == "3"
-    assert [msgspec.json.decode(message)["method"].rpartition("/")[2] for message in sent] == [
+    back = Letterbox()
+    assert text(await call("count", back)) == "3"
+    assert [message["method"].rpartition("/")[2] for message in back.messages] == [
         *["progress"] * 3,
         "message",
     ]
@@ -88,11 +88,11 @@ async def test_what_the_page_says_is_refused_is_refused(call, name, arguments):
 
 async def test_the_resource_and_the_prompt_are_served(server):
     registry, runner = Registry("orders", server), Runner(1, SystemClock())
-    read = await runner.read(call_of("shop://terms"), registry.resources[0], lambda _: None)
+    read = await runner.read(call_of("shop://terms"), registry.resources[0], Letterbox())
     assert read["contents"][0]["text"] == "No refunds."
     prompt = registry.prompts[0]
     arguments = accept_prompt(call_of("review", b'{"week": "7"}'), prompt.bind)
-    made = await runner.render(call_of("review"), prompt, arguments, lambda _: None)
+    made = await runner.render(call_of("review"), prompt, arguments, Letterbox())
     assert made["messages"][0]["content"]["text"] == "Look at the orders of week 7."
     await runner.close()
 

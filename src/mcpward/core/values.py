@@ -183,7 +183,10 @@ class RawResult(Struct, frozen=True, kw_only=True, eq=False, gc=False):
 
 
 class Outcome(Struct, frozen=True, kw_only=True, eq=False, gc=False):
-    """A result that may leave: ``body`` is the JSON object of ``content``, ``structuredContent`` and ``isError``."""
+    """A result that may leave: ``body`` is the JSON object of ``content``, ``structuredContent`` and ``isError``.
+
+    A ``_meta`` of the result's own stands first in it.
+    """
 
     body: bytes
     is_error: bool = False

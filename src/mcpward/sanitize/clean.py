@@ -36,6 +36,8 @@ class Sanitizer:
         holds a secret that is split over several content blocks.
         """
         result: dict[str, Any] = {"content": raw.content, "isError": raw.is_error}
+        if raw.meta:
+            result = {"_meta": raw.meta, **result}  # first: the reply's own members join it there
         if raw.structured is not None:
             result["structuredContent"] = raw.structured
         redactor = self._redactor()

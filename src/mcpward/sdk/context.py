@@ -1,14 +1,21 @@
-"""What a tool may know and say while it runs: who calls, under which id, progress and log messages."""
+"""What a function may know, say and ask while it runs: who calls, progress, log messages, questions to the client."""
 
-from collections.abc import Awaitable, Generator
-from typing import Any, Protocol
+from collections.abc import Awaitable, Generator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar, overload
 
 from msgspec import Struct
 
 from mcpward.core.values import Way
+from mcpward.sdk.ask import Asked, Root, Roots
+from mcpward.sdk.content import Content, Message
+from mcpward.sdk.elicitation import Elicit, Elicited, ElicitUrl
 from mcpward.sdk.environment import env
+from mcpward.sdk.sampling import Sample, Sampled
 
-__all__ = ["Caller", "Context", "Reporter", "env"]
+__all__ = ["Asker", "Caller", "Context", "Reporter", "env"]
+
+T = TypeVar("T")
 
 
 class Caller(Struct, frozen=True, kw_only=True):
@@ -38,6 +45,41 @@ class Reporter(Protocol):
         ...
 
 
+class Asker(Protocol):
+    """The way from a running call to its client. The tools room has the one implementation."""
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """The request's ``_meta``."""
+        ...
+
+    @property
+    def trace(self) -> Mapping[str, str]:
+        """The request's trace context."""
+        ...
+
+    @property
+    def capabilities(self) -> Mapping[str, Any]:
+        """What the client declared."""
+        ...
+
+    def next_key(self) -> str:
+        """Give the key of the next question that has none."""
+        ...
+
+    async def ask(self, asked: Mapping[str, Asked]) -> dict[str, Any]:
+        """Put all of them to the client in one round and give its answers, read, by key."""
+        ...
+
+    def run(self, awaitable: Any) -> Any:
+        """Wait in a thread for what the event loop does meanwhile."""
+        ...
+
+    def release(self) -> None:
+        """Tell the client to come back for the answer."""
+        ...
+
+
 class _Said:
     """The awaitable of something already done. Awaiting it hands the event loop one turn, so the message can leave."""
 
@@ -51,14 +93,35 @@ _SAID = _Said()
 
 
 class Context:
-    """The running call. All methods work in ``async def`` tools (with ``await``) and in ``def`` tools (without)."""
+    """The running call. Reports work in ``async def`` functions (with ``await``) and in ``def`` functions (without).
 
-    __slots__ = ("_reporter", "caller", "request_id")
+    Questions are awaited; a ``def`` function waits for them with :meth:`run`. In the modern era (2026-07-28) a function
+    that asks is ended, and begins again from its start when the answers have come: ask before you act, and ask the
+    same in the same order. Answers are found again by their keys.
+    """
 
-    def __init__(self, caller: Caller, request_id: str, reporter: Reporter) -> None:
+    __slots__ = ("_asker", "_reporter", "caller", "request_id")
+
+    def __init__(self, caller: Caller, request_id: str, reporter: Reporter, asker: Asker) -> None:
         self.caller = caller
         self.request_id = request_id
         self._reporter = reporter
+        self._asker = asker
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """The request's ``_meta``, as the client wrote it: a stranger's words. Read-only."""
+        return MappingProxyType(dict(self._asker.meta))
+
+    @property
+    def trace(self) -> Mapping[str, str]:
+        """W3C trace context of the request (``traceparent``, …), to hand on to what you call. Read-only."""
+        return MappingProxyType(dict(self._asker.trace))
+
+    @property
+    def client_capabilities(self) -> Mapping[str, Any]:
+        """What the client says it can do (``elicitation``, ``sampling``, ``roots``, …). Read-only."""
+        return MappingProxyType(dict(self._asker.capabilities))
 
     def report_progress(
         self, progress: float, total: float | None = None, message: str | None = None
@@ -92,3 +155,68 @@ class Context:
         """Send an error message to the caller; the tool goes on."""
         self._reporter.log("error", text)
         return _SAID
+
+    @overload
+    async def elicit(self, message: str, model: type[T], *, key: str | None = None) -> Elicited[T]: ...
+
+    @overload
+    async def elicit(
+        self, message: str, model: None = None, *, schema: Mapping[str, Any] | None = None, key: str | None = None
+    ) -> Elicited[dict[str, Any]]: ...
+
+    async def elicit(
+        self, message: str, model: Any = None, *, schema: Mapping[str, Any] | None = None, key: str | None = None
+    ) -> Elicited[Any]:
+        """Ask the person by a form; see :class:`~mcpward.sdk.elicitation.Elicit`. Never for a secret.
+
+        Raises:
+            AuthoringError: the form has fields that no form has, or asks for a secret.
+        """
+        answer: Elicited[Any] = await self._ask(Elicit(message, model, schema=schema), key)
+        return answer
+
+    async def elicit_url(self, message: str, url: str, *, key: str | None = None) -> Elicited[None]:
+        """Ask the person to open a page; see :class:`~mcpward.sdk.elicitation.ElicitUrl`.
+
+        Raises:
+            ValueError: the URL is not ``https``.
+        """
+        answer: Elicited[None] = await self._ask(ElicitUrl(message, url), key)
+        return answer
+
+    async def sample(
+        self,
+        messages: str | Sequence[Message | Content | str],
+        *,
+        max_tokens: int,
+        system: str | None = None,
+        temperature: float | None = None,
+        key: str | None = None,
+        **more: Any,
+    ) -> Sampled:
+        """Ask the client's model; ``more`` as in :class:`~mcpward.sdk.sampling.Sample`."""
+        asked = Sample(messages, max_tokens=max_tokens, system=system, temperature=temperature, **more)
+        answer: Sampled = await self._ask(asked, key)
+        return answer
+
+    async def roots(self, *, key: str | None = None) -> list[Root]:
+        """Ask for the folders that the client works on."""
+        answer: list[Root] = await self._ask(Roots(), key)
+        return answer
+
+    async def ask(self, **asked: Asked) -> dict[str, Any]:
+        """Ask several things in one round; each is answered under its own name."""
+        return await self._asker.ask(asked)
+
+    def run(self, awaitable: Awaitable[T]) -> T:
+        """Wait, in a ``def`` function, for one of the questions: ``context.run(context.elicit(…))``."""
+        answer: T = self._asker.run(awaitable)
+        return answer
+
+    def release_stream(self) -> None:
+        """End the HTTP answer while the call goes on; the client comes back for the result (2025-11-25 only)."""
+        self._asker.release()
+
+    async def _ask(self, asked: Asked, key: str | None) -> Any:
+        chosen = key if key is not None else self._asker.next_key()
+        return (await self._asker.ask({chosen: asked}))[chosen]

@@ -6,10 +6,10 @@ from typing import Any, Final
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.sensitive import asks_for_a_secret
 
-_SAID: Final = ("title", "description", "default")
+_SAID: Final[tuple[str, ...]] = ("title", "description", "default")
 _FORMATS: Final = ("date", "date-time", "email", "uri")
 #: What a field may say beside its type, title, description and default.
-_LIMITS: Final = {
+_LIMITS: Final[dict[str, tuple[str, ...]]] = {
     "string": ("minLength", "maxLength", "format"),
     "number": ("minimum", "maximum"),
     "integer": ("minimum", "maximum"),

@@ -124,7 +124,7 @@ def _requirement(schema: Mapping[str, Any]) -> Callable[[Any], bytes]:
 
 
 def _validator(schema: Mapping[str, Any]) -> Any:
-    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+    return jsonschema_rs.Draft202012Validator(dict(schema), validate_formats=True)
 
 
 def _known(place: tuple[int | str, ...], schema: Mapping[str, Any]) -> str:

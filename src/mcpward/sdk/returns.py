@@ -1,7 +1,7 @@
 """What a tool gives back: the output schema from the return annotation, and the one pass that checks and encodes.
 
 Objects are published as they are; anything else is wrapped as ``{"result": …}``, as FastMCP does. Content values
-(``Image`` and its kin), ``None`` and missing annotations have no schema.
+(``Image`` and its kin), ``ToolResult``, ``None`` and missing annotations have no schema.
 """
 
 import typing
@@ -19,6 +19,7 @@ from mcpward.sdk.arguments import has_foreign_reference
 from mcpward.sdk.content import Content
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.published import Untitled, inline_root
+from mcpward.sdk.result import ToolResult
 from mcpward.sdk.signature import REQUIRED
 
 _UNDECLARED: Final = (REQUIRED, Any, object, None, NoneType)
@@ -107,5 +108,5 @@ def _wrap(schema: dict[str, Any]) -> dict[str, Any]:
 def _has_content(annotation: Any) -> bool:
     """Say whether a content value may stand anywhere in the annotation."""
     if isinstance(annotation, type) and typing.get_origin(annotation) is None:
-        return issubclass(annotation, Content)
+        return issubclass(annotation, (Content, ToolResult))
     return any(_has_content(part) for part in typing.get_args(annotation) if part is not ...)

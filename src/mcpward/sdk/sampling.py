@@ -94,7 +94,7 @@ class Sample:
 
     def question(self, key: str) -> Question:
         """Give the request to the client."""
-        capability = {"sampling": {"tools": {}} if self._needs_tools else {}}
+        capability: dict[str, Any] = {"sampling": {"tools": {}} if self._needs_tools else {}}
         return Question(key=key, method="sampling/createMessage", params=self._params, capability=capability)
 
     def read(self, result: Any) -> Sampled:

@@ -5,6 +5,7 @@ checks of a call together. So a deadline is met to within :data:`TICK_S`, late a
 """
 
 import asyncio
+import math
 from typing import Any, Final
 
 TICK_S: Final = 0.02
@@ -58,13 +59,15 @@ class Deadline:
     The task is cancelled then, and once more every second for a function that catches ``CancelledError`` and goes on.
     """
 
-    __slots__ = ("_before", "_cancels", "_running", "_task", "due", "is_over")
+    __slots__ = ("_before", "_cancels", "_left", "_pauses", "_running", "_task", "due", "is_over")
 
     def __init__(self, running: "set[Deadline]", task: "asyncio.Task[Any]", due: float) -> None:
         self._running = running
         self._task = task
         self._before = task.cancelling()
         self._cancels = 0
+        self._pauses = 0
+        self._left = 0.0
         self.due = due
         self.is_over = False
 
@@ -74,6 +77,19 @@ class Deadline:
         self._cancels += 1
         self._task.cancel()
         self.due = now + _AGAIN_S
+
+    def pause(self) -> None:
+        """Stop the clock until :meth:`resume`; whoever pauses bounds the pause. Pauses at the same time are one."""
+        self._pauses += 1
+        if self._pauses == 1 and not self.is_over:
+            self._left = self.due - self._task.get_loop().time()
+            self.due = math.inf
+
+    def resume(self) -> None:
+        """Let the clock go on with the time that was left."""
+        self._pauses -= 1
+        if self._pauses == 0 and not self.is_over:
+            self.due = self._task.get_loop().time() + self._left
 
     @property
     def cancelled_outside(self) -> bool:

@@ -4,7 +4,8 @@ A stuck tool keeps its thread, never the process from ending.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import Context, copy_context
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -12,12 +13,15 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from mcpward.core.back import InputRequired
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 
 #: Calls that may wait for each thread. More would only wait for their deadline.
 _QUEUE: Final = 2
 _RETRY_AFTER_S: Final = 1
+#: Threads that may wait for a client's answer, for each thread that may run. More of them keep their place.
+_LENT: Final = 4
 
 
 class _Job(Struct, eq=False):
@@ -43,6 +47,7 @@ class Pool:
         self._lock = Lock()
         self._threads = 0
         self._unfinished = 0
+        self._lent = 0
         self._closed = False
 
     async def run(self, function: Callable[[], Any]) -> Any:
@@ -58,23 +63,34 @@ class Pool:
         """
         if self._closed:
             raise RuntimeError("the pool is closed")
-        if self._unfinished >= self._size * (1 + _QUEUE):
+        if self._unfinished - self._lent >= self._size * (1 + _QUEUE):
             raise Refusal(Reason.BUSY, "all threads of the server are taken", retry_after_s=_RETRY_AFTER_S)
         loop = asyncio.get_running_loop()
         job = _Job(function, copy_context(), loop.create_future(), loop)
         with self._lock:
             # Waiting and running together: counting idle threads instead would race with one that is just waking.
             self._unfinished += 1
-            starts = self._threads < min(self._unfinished, self._size)
-            self._threads += starts
         self._jobs.put(job)
-        if starts:
-            Thread(target=self._work, name="mcpward-tool", daemon=True).start()
+        self._start()
         try:
             return await job.future
         except asyncio.CancelledError:
             job.abandoned = True
             raise
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Give the calling thread's place to another while it waits for a client, who may take minutes on purpose."""
+        with self._lock:
+            is_lent = self._lent < self._size * _LENT
+            self._lent += is_lent
+        if is_lent:
+            self._start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._lent -= is_lent
 
     @property
     def busy(self) -> int:
@@ -97,6 +113,17 @@ class Pool:
             del job  # an idle thread holds on to nobody's arguments
             with self._lock:
                 self._unfinished -= 1
+                if self._threads > self._size + self._lent:  # those that waited are back: one is too many
+                    self._threads -= 1
+                    return
+
+    def _start(self) -> None:
+        """Start a thread where there are fewer than jobs, and fewer than there may be."""
+        with self._lock:
+            starts = self._threads < min(self._unfinished, self._size + self._lent)
+            self._threads += starts
+        if starts:
+            Thread(target=self._work, name="mcpward-tool", daemon=True).start()
 
 
 class Pools:
@@ -126,10 +153,14 @@ def _do(job: _Job) -> None:
         value = job.context.run(job.function)
     except BaseException as error:  # noqa: BLE001  a thread has nobody above it: the caller hears of everything
         # A future cannot hold StopIteration, and SystemExit in a thread must not look like the server's own.
-        kept = error if isinstance(error, Exception) and not isinstance(error, StopIteration) else _Ended(error)
+        kept = error if isinstance(error, _KEPT) and not isinstance(error, StopIteration) else _Ended(error)
         _tell(job, job.future.set_exception, kept)
     else:
         _tell(job, job.future.set_result, value)
+
+
+#: What leaves a thread as it is. A group may hold questions, and groups end no server.
+_KEPT: Final = (Exception, InputRequired, BaseExceptionGroup)
 
 
 class _Ended(Exception):

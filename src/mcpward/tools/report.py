@@ -1,7 +1,7 @@
 """A running call's notifications: progress and log messages as JSON-RPC, from any thread, within a rate.
 
-Progress goes out only for a ``progressToken``, strictly growing. Log messages go out in the modern era, from the level
-that the request names; never in the legacy one, to which ``logging`` is not announced. After the call
+Progress goes out only for a ``progressToken``, strictly growing. Log messages go out from the level that the caller
+named: with the request (modern era) or for its session (``logging/setLevel``); who named none gets none. After the call
 nothing goes out any more. Neither is clean yet: whoever hands in ``notify`` sends it through sanitize.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Final
 from msgspec.json import Encoder
 
 from mcpward.core.clock import Clock
-from mcpward.core.values import Call, Era
+from mcpward.core.values import Call
 
 Notify = Callable[[bytes], None]
 
@@ -105,9 +105,7 @@ class Reports:
 
 
 def _threshold(call: Call) -> int:
-    if call.log_level is None or call.era is Era.LEGACY:
-        return _SILENT
-    return _RANK.get(call.log_level, _SILENT)
+    return _SILENT if call.log_level is None else _RANK.get(call.log_level, _SILENT)
 
 
 def _require_finite(number: Any) -> None:

@@ -11,6 +11,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import RawResult
 from mcpward.sdk.content import Content
+from mcpward.sdk.result import ToolResult
 from mcpward.sdk.returns import ReturnMismatch, Returns
 
 
@@ -24,6 +25,8 @@ def shape(returns: Returns, value: Any, *, structured: bool = True) -> RawResult
     Raises:
         Refusal: output-refused, when the value is not what the tool declares, or nothing that JSON can hold.
     """
+    if type(value) is ToolResult:
+        return _by_hand(returns, value)
     if returns.encode is not None:
         return _declared(returns, returns.encode, value)
     if value is None:
@@ -61,6 +64,21 @@ def _declared(returns: Returns, encode_declared: Any, value: Any) -> RawResult:
     text = value if isinstance(value, str) else encoded.decode()
     structured = Raw(b'{"result":' + encoded + b"}") if returns.wrapped else Raw(encoded)
     return RawResult(content=[{"type": "text", "text": text}], structured=structured)
+
+
+def _by_hand(returns: Returns, value: ToolResult) -> RawResult:
+    structured, text = None, None
+    if value.structured is not None:
+        declared = _declared(returns, returns.encode, value.structured) if returns.encode is not None else None
+        structured = declared.structured if declared is not None else Raw(encode(value.structured))
+        if bytes(structured)[:1] != b"{":
+            raise Refusal(Reason.OUTPUT_REFUSED, "structured content is an object")
+        text = bytes(structured).decode()
+    elif returns.encode is not None and not value.is_error:
+        raise Refusal(Reason.OUTPUT_REFUSED, "the tool declares structured content, and gave none")
+    given = value.content if value.content is not None else text
+    parts = [] if given is None else given if isinstance(given, list | tuple) else [given]
+    return RawResult(content=_blocks(parts), structured=structured, is_error=value.is_error, meta=value.meta)
 
 
 def _blocks(parts: Sequence[Any]) -> list[dict[str, Any]]:

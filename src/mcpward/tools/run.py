@@ -3,23 +3,27 @@
 import asyncio
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final
 
+from mcpward.core.back import Back, InputRequired, Question
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Fault, Refusal
 from mcpward.core.ids import error_id
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Call, RawResult
 from mcpward.sdk.errors import ToolError
+from mcpward.tools.asking import Timed
 from mcpward.tools.deadline import Watch
 from mcpward.tools.pool import Pools
 from mcpward.tools.prompt import Prompt
-from mcpward.tools.report import Notify
 from mcpward.tools.resource import Resource
 from mcpward.tools.stage import Stage
 
 _LONGEST: Final = 16_384
+#: Refusals that are the client's doing, and not the function's.
+_CLIENT: Final = frozenset({Reason.CAPABILITY_MISSING, Reason.CONSENT_MISSING, Reason.PARAMS_INVALID})
+_PASSING: Final = _CLIENT | {Reason.BUSY}
 
 
 class Runner:
@@ -33,20 +37,23 @@ class Runner:
         self._stage = Stage(Pools(pool_size), clock)
         self._watch = Watch()
 
-    async def run(self, accepted: AcceptedCall, notify: Notify) -> RawResult:
-        """Run a tool and give its raw result. ``notify`` takes its progress and log messages, not yet clean.
+    async def run(self, accepted: AcceptedCall, back: Back) -> RawResult:
+        """Run a tool and give its raw result. ``back`` takes its notifications and questions, not yet clean.
 
         A sync function that outlives its deadline is answered for in time but goes on in its thread, and keeps that
         thread from others of its server until it ends: Python cannot stop it.
 
         Raises:
             Refusal: tool-timeout; tool-failed with the fact ``error_id`` and the traceback as private detail;
-                output-refused for a result that is not what the tool declares; busy where no thread is left.
+                output-refused for a result that is not what the tool declares; busy where no thread is left;
+                capability-missing, consent-missing or params-invalid where the client cannot be asked, does not answer,
+                or answers something else.
+            InputRequired: modern era, the tool asks for what has not come with the request.
             CancelledError: cancelled from outside.
         """
         deadline = self._watch.start(accepted.tool.deadline_s)
         try:
-            result: RawResult = await accepted.tool.run(accepted, self._stage, notify)
+            result: RawResult = await accepted.tool.run(accepted, self._stage, Timed(back, deadline))
         except ToolError as told:
             if deadline.is_over:
                 raise _too_late(accepted.tool.deadline_s) from None
@@ -62,44 +69,50 @@ class Runner:
         except BaseException as broken:  # noqa: BLE001  an author's exit must not end the server
             if deadline.is_over:
                 raise _too_late(accepted.tool.deadline_s) from None
-            raise _failed(broken) from None
+            raise _asked(broken) or _failed(broken) from None
         finally:
             deadline.stop()
         if deadline.is_over:  # the tool caught its cancellation and gave something back after all: too late
             raise _too_late(accepted.tool.deadline_s)
         return result
 
-    async def read(self, call: Call, resource: Resource, notify: Notify) -> dict[str, Any]:
+    async def read(self, call: Call, resource: Resource, back: Back) -> dict[str, Any]:
         """Read a resource and give the result of ``resources/read``.
 
         Raises:
             Fault: the function failed or took too long; the detail has the traceback.
-            Refusal: busy; the server has no thread left.
+            Refusal: busy; the server has no thread left. Else as :meth:`run`, for questions.
+            InputRequired: as :meth:`run`.
         """
-        return await self._whole(resource.read(call, self._stage, notify), resource.deadline_s)
+        return await self._whole(lambda timed: resource.read(call, self._stage, timed), back, resource.deadline_s)
 
-    async def render(self, call: Call, prompt: Prompt, arguments: Mapping[str, Any], notify: Notify) -> dict[str, Any]:
+    async def render(self, call: Call, prompt: Prompt, arguments: Mapping[str, Any], back: Back) -> dict[str, Any]:
         """Make a prompt from its accepted arguments and give the result of ``prompts/get``.
 
         Raises:
             Fault: the function failed or took too long; the detail has the traceback.
-            Refusal: busy; the server has no thread left.
+            Refusal: busy; the server has no thread left. Else as :meth:`run`, for questions.
+            InputRequired: as :meth:`run`.
         """
-        return await self._whole(prompt.render(call, arguments, self._stage, notify), prompt.deadline_s)
+        return await self._whole(
+            lambda timed: prompt.render(call, arguments, self._stage, timed), back, prompt.deadline_s
+        )
 
-    async def _whole(self, work: Any, deadline_s: float) -> dict[str, Any]:
+    async def _whole(
+        self, work: Callable[[Back], Awaitable[dict[str, Any]]], back: Back, deadline_s: float
+    ) -> dict[str, Any]:
         """Resources and prompts have no ``isError`` of their own: whatever goes wrong is a fault."""
         deadline = self._watch.start(deadline_s)
         try:
-            result: dict[str, Any] = await work
+            result = await work(Timed(back, deadline))
         except asyncio.CancelledError as stopped:
             if deadline.cancelled_outside:
                 raise
             raise Fault(error_id(), _trace(stopped)) from None
         except BaseException as broken:  # an author's exit must not end the server
-            if isinstance(broken, Refusal) and broken.reason is Reason.BUSY:
+            if isinstance(broken, Refusal) and broken.reason in _PASSING:
                 raise
-            raise Fault(error_id(), _trace(broken)) from None
+            raise (None if deadline.is_over else _asked(broken)) or Fault(error_id(), _trace(broken)) from None
         finally:
             deadline.stop()
         return result
@@ -119,6 +132,31 @@ def _too_late(deadline_s: float) -> Refusal:
 
 def _failed(error: BaseException) -> Refusal:
     return Refusal(Reason.TOOL_FAILED, _trace(error), error_id=error_id())
+
+
+def _asked(error: BaseException) -> InputRequired | Refusal | None:
+    """Give the questions, or the client's no to them, that a function raised alone or in groups (``TaskGroup``).
+
+    None where anything else was raised with them: a call that has failed asks nobody.
+    """
+    questions: dict[str, Question] = {}
+    refusal: Refusal | None = None
+    for leaf in _leaves(error):
+        if isinstance(leaf, InputRequired):
+            questions |= {question.key: question for question in leaf.questions}
+        elif isinstance(leaf, Refusal) and leaf.reason in _CLIENT:
+            refusal = refusal or leaf
+        else:
+            return None
+    return refusal or InputRequired(tuple(questions.values()))
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _leaves(part)
+    else:
+        yield error
 
 
 def _trace(error: BaseException) -> str:

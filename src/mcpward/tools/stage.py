@@ -3,17 +3,20 @@
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
+from mcpward.core.back import Back
 from mcpward.core.clock import Clock
 from mcpward.core.values import AcceptedCall, Call, Principal, RawResult
 from mcpward.sdk.context import Caller, Context
 from mcpward.sdk.definitions import ToolDefinition
 from mcpward.sdk.signature import Signature
+from mcpward.tools import consent
+from mcpward.tools.asking import Asking
 from mcpward.tools.pool import Pools
-from mcpward.tools.report import Notify, Reports
+from mcpward.tools.report import Reports
 from mcpward.tools.result import shape
 
 
@@ -24,7 +27,9 @@ class Stage(Struct, frozen=True, eq=False):
     clock: Clock
 
 
-Run = Callable[[AcceptedCall, Stage, Notify], Awaitable[RawResult]]
+Run = Callable[[AcceptedCall, Stage, Back], Awaitable[RawResult]]
+_NONE: Final[frozenset[str]] = frozenset()
+_CONSENT: Final = frozenset({consent.KEY})
 
 
 def caller_of(principal: Principal) -> Caller:
@@ -43,12 +48,13 @@ def runner_of(definition: ToolDefinition) -> Run:
     """Give the function that runs one tool: the shortest one that does."""
     function, signature, returns = definition.function, definition.signature, definition.returns
     structured = definition.structured is not False
+    taken = _CONSENT if definition.confirm else _NONE  # else a yes to the house would answer an author's question
 
-    async def run_plain(accepted: AcceptedCall, _stage: Stage, _notify: Notify) -> RawResult:
+    async def run_plain(accepted: AcceptedCall, _stage: Stage, _back: Back) -> RawResult:
         return shape(returns, await function(**accepted.arguments), structured=structured)
 
-    async def run(accepted: AcceptedCall, stage: Stage, notify: Notify) -> RawResult:
-        value = await invoke(function, signature, accepted.arguments, accepted.call, stage, notify)
+    async def run(accepted: AcceptedCall, stage: Stage, back: Back) -> RawResult:
+        value = await invoke(function, signature, accepted.arguments, accepted.call, stage, back, taken)
         return shape(returns, value, structured=structured)
 
     plain = signature.is_async and not signature.caller and not signature.context
@@ -61,21 +67,24 @@ async def invoke(
     arguments: Mapping[str, Any],
     call: Call,
     stage: Stage,
-    notify: Notify,
+    back: Back,
+    taken: frozenset[str] = _NONE,
 ) -> Any:
     """Call a function with its arguments and what it wants injected: on the loop, or in a thread if it is sync."""
     filled = dict(arguments)
-    reports = None
+    reports = asking = None
     if signature.caller:
         filled[signature.caller] = caller_of(call.principal)
     if signature.context:
-        reports = Reports(call, notify, stage.clock)
-        filled[signature.context] = Context(caller_of(call.principal), call.arrival.id, reports)
+        reports = Reports(call, back.notify, stage.clock)
+        asking = Asking(call, back, stage.pools.of(call.arrival.server), taken)
+        filled[signature.context] = Context(caller_of(call.principal), call.arrival.id, reports, asking)
     try:
         if signature.is_async:
             return await function(**filled)
         value = await stage.pools.of(call.arrival.server).run(partial(function, **filled))
         return await value if inspect.isawaitable(value) else value
     finally:
-        if reports is not None:
+        if reports is not None and asking is not None:
             reports.close()
+            asking.close()

@@ -16,6 +16,7 @@ from mcpward.tools.local import load_server
 from mcpward.tools.registry import Registry
 from mcpward.tools.run import Runner
 from mcpward.validation.accept import accept
+from support.back import Letterbox
 from support.calls import PRINCIPAL, call_of
 from support.sources import ROOT
 
@@ -46,11 +47,11 @@ def registry(folder):
 async def call(registry):
     runner = Runner(2, SystemClock())
 
-    async def call(name: str, customer: str = "", scopes=(), notify=lambda _: None, **arguments):
+    async def call(name: str, customer: str = "", scopes=(), back=None, **arguments):
         held = frozenset(scopes or ([] if customer else ["*"]))
         principal = msgspec.structs.replace(PRINCIPAL, client=customer or "first key", scopes=held)
         made = call_of(name, msgspec.json.encode(arguments), principal=principal, progress_token=1)
-        result = await runner.run(accept(made, registry.find(name)), notify)
+        result = await runner.run(accept(made, registry.find(name)), back or Letterbox())
         return msgspec.json.decode(msgspec.json.encode(result.structured)) if not result.is_error else result
 
     yield call
@@ -135,6 +136,6 @@ async def test_a_long_period_is_refused(call):
 
 
 async def test_the_slow_report_says_how_far_it_is(call):
-    sent: list[bytes] = []
-    assert "year's orders" in (await call("slow_report", notify=sent.append, steps=2))["result"]
-    assert [msgspec.json.decode(message)["params"]["progress"] for message in sent] == [1, 2]
+    back = Letterbox()
+    assert "year's orders" in (await call("slow_report", back=back, steps=2))["result"]
+    assert [message["params"]["progress"] for message in back.messages] == [1, 2]

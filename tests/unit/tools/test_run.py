@@ -13,6 +13,7 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, RawResult
 from mcpward.tools.registry import Defaults, Registry
 from mcpward.tools.run import Runner
+from support.back import Letterbox
 from support.calls import arrival_of, call_of
 from support.clock import ManualClock
 
@@ -31,10 +32,10 @@ def registry_of(*functions, deadline_s: float = 5, **options) -> Registry:
     return Registry("orders", server, Defaults(deadline_s=deadline_s))
 
 
-async def run(runner: Runner, function, arguments: dict | None = None, notify=None, **options) -> RawResult:
+async def run(runner: Runner, function, arguments: dict | None = None, back=None, **options) -> RawResult:
     tool = registry_of(function, **options).tools[0]
     call = call_of(tool.name, progress_token="p")
-    return await runner.run(AcceptedCall(call=call, tool=tool, arguments=arguments or {}), notify or (lambda _: None))
+    return await runner.run(AcceptedCall(call=call, tool=tool, arguments=arguments or {}), back or Letterbox())
 
 
 async def refused(runner, function, **options) -> Refusal:
@@ -200,7 +201,7 @@ async def test_a_result_that_is_not_what_was_declared_is_withheld(runner):
 
 
 async def test_nothing_is_reported_after_the_deadline(runner):
-    gate, done, sent = threading.Event(), threading.Event(), []
+    gate, done, back = threading.Event(), threading.Event(), Letterbox()
 
     def reports(context: Context) -> None:
         gate.wait(5)
@@ -209,11 +210,11 @@ async def test_nothing_is_reported_after_the_deadline(runner):
 
     tool = registry_of(reports, deadline_s=0.02).tools[0]
     with pytest.raises(Refusal):
-        await runner.run(AcceptedCall(call=call_of("reports", progress_token=1), tool=tool, arguments={}), sent.append)
+        await runner.run(AcceptedCall(call=call_of("reports", progress_token=1), tool=tool, arguments={}), back)
     gate.set()
     assert done.wait(5)
     await asyncio.sleep(0)
-    assert sent == []
+    assert back.sent == []
 
 
 async def test_values_of_format_strings_and_templates_stay_literal(runner):
@@ -238,7 +239,7 @@ async def test_resources_and_prompts_are_read_and_made(runner):
         return [f"week {week}", caller.subject]
 
     registry = Registry("orders", server)
-    contents = [(await runner.read(call_of(r.uri), r, lambda _: None))["contents"][0] for r in registry.resources]
+    contents = [(await runner.read(call_of(r.uri), r, Letterbox()))["contents"][0] for r in registry.resources]
     assert contents == [
         {"uri": "shop://text", "mimeType": "text/plain", "text": "hello"},
         {"uri": "shop://bytes", "mimeType": "image/png", "blob": "AA=="},
@@ -247,7 +248,7 @@ async def test_resources_and_prompts_are_read_and_made(runner):
     prompt = registry.find_prompt("review")
     assert prompt is not None
     assert prompt.listing["arguments"] == [{"name": "week", "required": True}]
-    made = await runner.render(call_of("review"), prompt, prompt.bind(b'{"week": "7"}'), lambda _: None)
+    made = await runner.render(call_of("review"), prompt, prompt.bind(b'{"week": "7"}'), Letterbox())
     assert made["messages"][0] == {"role": "user", "content": {"type": "text", "text": "week 7"}}
 
 
@@ -260,7 +261,7 @@ async def test_a_resource_that_fails_is_a_fault_with_an_id(runner):
 
     resource = Registry("orders", server).resources[0]
     with pytest.raises(Fault) as fault:
-        await runner.read(call_of(resource.uri), resource, lambda _: None)
+        await runner.read(call_of(resource.uri), resource, Letterbox())
     assert "canary" in fault.value.detail
     assert fault.value.error_id != ""
 
@@ -293,9 +294,9 @@ async def test_a_resource_or_prompt_that_exits_is_a_fault_and_ends_nothing(runne
     server.prompt("review")(fails_in_thread if sync else fails)
     registry = Registry("orders", server)
     with pytest.raises(Fault):
-        await asyncio.wait_for(runner.read(call_of("shop://text"), registry.resources[0], lambda _: None), 5)
+        await asyncio.wait_for(runner.read(call_of("shop://text"), registry.resources[0], Letterbox()), 5)
     with pytest.raises(Fault):
-        await asyncio.wait_for(runner.render(call_of("review"), registry.prompts[0], {}, lambda _: None), 5)
+        await asyncio.wait_for(runner.render(call_of("review"), registry.prompts[0], {}, Letterbox()), 5)
 
 
 async def test_abandoned_threads_of_one_server_delay_no_other():
@@ -313,16 +314,16 @@ async def test_abandoned_threads_of_one_server_delay_no_other():
 
     for _ in range(3):  # one takes the thread, two the queue
         with pytest.raises(Refusal) as no:
-            await runner.run(call(at_slow, "waits"), lambda _: None)
+            await runner.run(call(at_slow, "waits"), Letterbox())
         assert no.value.reason is Reason.TOOL_TIMEOUT
     for attempt in (
-        runner.run(call(at_slow, "waits"), lambda _: None),
-        runner.read(call_of("slow://text", arrival=arrival_of("slow")), at_slow.resources[0], lambda _: None),
+        runner.run(call(at_slow, "waits"), Letterbox()),
+        runner.read(call_of("slow://text", arrival=arrival_of("slow")), at_slow.resources[0], Letterbox()),
     ):
         with pytest.raises(Refusal) as no:
             await attempt
         assert (no.value.reason, no.value.facts) == (Reason.BUSY, {"retry_after_s": 1})
-    result = await asyncio.wait_for(runner.run(call(at_quick, "answers"), lambda _: None), 5)
+    result = await asyncio.wait_for(runner.run(call(at_quick, "answers"), Letterbox()), 5)
     assert result.content[0]["text"] == "here"
     gate.set()
     await runner.close()

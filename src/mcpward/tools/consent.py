@@ -1,0 +1,66 @@
+"""Asks a person before a tool runs: what they are shown, and what counts as their yes."""
+
+import unicodedata
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any, Final
+
+import pydantic_core
+
+from mcpward.core.back import Question
+from mcpward.core.values import Tool
+
+KEY: Final = "confirm"
+"""The question's key, and its one field. No author's question has it in such a call."""
+
+_ARGUMENTS: Final = 20
+_LONGEST: Final = 200
+_SCHEMA: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "properties": {KEY: {"type": "boolean", "title": "Yes, do it", "default": False}},
+    "required": [KEY],
+}
+#: Controls, formats (bidirectional and zero-width), surrogates, private use, line and paragraph separators: a person
+#: would be shown something else than what runs (attack 84).
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def question_of(tool: Tool, arguments: Mapping[str, Any], text: str = "") -> Question:
+    """Give the question before a call: ``text`` of the author's own, the tool, each argument shortened to a line."""
+    lines = [text or f"Allow the tool {_shown(tool.name)} to run?"]
+    if text:
+        lines.append(f"Tool: {_shown(tool.name)}")
+    shown = islice(arguments.items(), _ARGUMENTS)
+    lines += [f"{_shown(name)}: {_shown(_written(value))}" for name, value in shown]
+    if len(arguments) > _ARGUMENTS:
+        lines.append(f"and {len(arguments) - _ARGUMENTS} more arguments")
+    params = {"message": "\n".join(lines), "requestedSchema": _SCHEMA}
+    return Question(key=KEY, method="elicitation/create", params=params, capability={"elicitation": {"form": {}}})
+
+
+def is_yes(result: Any) -> bool:
+    """Say whether the client's result is a person's yes: accepted, and ``true`` to the letter."""
+    if not isinstance(result, Mapping) or result.get("action") != "accept":
+        return False
+    content = result.get("content")
+    return isinstance(content, Mapping) and content.get(KEY) is True
+
+
+def _written(value: Any) -> str:
+    try:
+        written = pydantic_core.to_json(
+            value, by_alias=True, inf_nan_mode="constants", bytes_mode="base64", fallback=_kind
+        )
+    except (ValueError, TypeError, RecursionError):
+        return _kind(value)
+    return written.decode("utf-8", "replace")
+
+
+def _kind(value: Any) -> str:
+    return f"<{type(value).__name__}>"
+
+
+def _shown(text: str) -> str:
+    """One visible line; a cut is seen, so that nothing hides behind it."""
+    short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(sign) in _UNSEEN else sign for sign in short)
