@@ -65,7 +65,7 @@ class SessionSettings:
         self._clock = clock
         self._lifetime_s = lifetime_s
         self._interval_s = interval_s
-        self._book = book or SettingsBook()
+        self._book = SettingsBook() if book is None else book
         self._pruned_at = clock.monotonic()
         self._is_failing = False
         self._stopping = asyncio.Event()
