@@ -6,6 +6,9 @@ from typing import Any, Final
 
 from mcpward.protocol.versions import TASKS
 
+NEEDS_TASKS: Final[Mapping[str, Any]] = {"extensions": {TASKS: {}}}
+"""What a client must have declared for everything about tasks (SEP-2663), as a ClientCapabilities object."""
+
 _KINDS: Final = {"elicitation": ("form", "url"), "sampling": ("context", "tools"), "roots": ()}
 _MOST: Final = 8
 _TOGETHER: Final = 160
@@ -26,12 +29,6 @@ def reduced(declared: Mapping[str, Any]) -> dict[str, Any]:
     if names := _extensions(declared.get("extensions")):
         kept["extensions"] = {name: {} for name in names}
     return kept
-
-
-def speaks_tasks(declared: Mapping[str, Any]) -> bool:
-    """Tell whether the client declared the tasks extension (SEP-2663)."""
-    extensions = declared.get("extensions")
-    return type(extensions) is dict and type(extensions.get(TASKS)) is dict
 
 
 def _extensions(said: object) -> list[str]:

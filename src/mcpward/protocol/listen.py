@@ -10,14 +10,15 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder, Encoder
 
 from mcpward.core.back import Question
+from mcpward.core.capability import lacks
 from mcpward.core.change import Change, Topic
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Era
-from mcpward.protocol.declared import speaks_tasks
+from mcpward.protocol.declared import NEEDS_TASKS
 from mcpward.protocol.methods import ServerInfo
 from mcpward.protocol.params import LONGEST_URI
-from mcpward.protocol.versions import SUBSCRIPTION_KEY, TASKS
+from mcpward.protocol.versions import SUBSCRIPTION_KEY
 
 _MOST: Final = 256
 _encode = Encoder().encode
@@ -30,11 +31,7 @@ _FLAGS: Final = {
 
 
 class Wanted(Struct, frozen=True):
-    """What a stream is to carry: ``topics`` whatever they are about, ``uris`` that were updated, and ``tasks`` by id.
-
-    :attr:`Topic.RESOURCE` is among the topics of a legacy stream alone: what its session has subscribed to changes
-    while it is open.
-    """
+    """What a stream is to carry: the lists whose changes it tells, the resources by URI, the tasks by id."""
 
     topics: frozenset[Topic] = frozenset()
     uris: frozenset[str] = frozenset()
@@ -44,20 +41,21 @@ class Wanted(Struct, frozen=True):
 def wanted(call: Call, server: ServerInfo) -> Wanted:
     """Give what a call that opens a stream wants, as far as the server announces it.
 
+    A legacy stream tells the changes of all lists. Which resources it tells of is for its session's subscriptions.
+
     Raises :class:`Refusal`: params-invalid; capability-missing for tasks without the extension.
     """
     served = _served(server)
     if call.era is Era.LEGACY:
-        subscribed = {Topic.RESOURCE} if Topic.RESOURCES in served else frozenset[Topic]()
-        return Wanted(topics=served | subscribed)
+        return Wanted(topics=served)
     wish = call.params.get("notifications")
     if type(wish) is not dict:
         raise _invalid("notifications must be an object")
     topics = frozenset(topic for flag, topic in _FLAGS.items() if _is_set(wish, flag))
     uris = _texts(wish, "resourceSubscriptions")
     tasks = _texts(wish, "taskIds")
-    if tasks and not speaks_tasks(call.capabilities):
-        raise Refusal(Reason.CAPABILITY_MISSING, "tasks", required_capabilities={"extensions": {TASKS: {}}})
+    if tasks and (missing := lacks(call.capabilities, NEEDS_TASKS)) is not None:
+        raise Refusal(Reason.CAPABILITY_MISSING, "tasks", required_capabilities=missing)
     return Wanted(
         topics=topics & served,
         uris=uris if Topic.RESOURCES in served else frozenset(),

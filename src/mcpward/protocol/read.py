@@ -8,12 +8,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from mcpward.core.capability import lacks
 from mcpward.core.errors import Refusal
 from mcpward.core.jsonio import DEFAULT_BOUNDS, Bounds
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Arrival, Call, Era, Kind, Principal, Reply
 from mcpward.protocol import answer, meta, params, reply
-from mcpward.protocol.declared import speaks_tasks
+from mcpward.protocol.declared import NEEDS_TASKS
 from mcpward.protocol.decode import Message, decode, raw_arguments
 from mcpward.protocol.headers import require_agreement, require_single
 from mcpward.protocol.introduction import short_introduction
@@ -36,7 +37,6 @@ from mcpward.protocol.versions import (
     MODERN,
     SESSION_HEADER,
     SUPPORTED,
-    TASKS,
     VERSION_HEADER,
     VERSION_KEY,
 )
@@ -163,8 +163,8 @@ class Protocol:
         if kind is None:
             raise Refusal(Reason.METHOD_UNKNOWN, era=era)
         params.require_params(method, said_params)
-        if kind is Kind.TASK and not speaks_tasks(declared):
-            raise Refusal(Reason.CAPABILITY_MISSING, method, required_capabilities={"extensions": {TASKS: {}}})
+        if kind is Kind.TASK and (missing := lacks(declared, NEEDS_TASKS)) is not None:
+            raise Refusal(Reason.CAPABILITY_MISSING, method, required_capabilities=missing)
         has_arguments = (kind is Kind.TOOL or method == GET_PROMPT) and said_params.get("arguments") is not None
         inputs, state = _NO_META, None
         if is_modern and ("requestState" in said_params or "inputResponses" in said_params):

@@ -43,8 +43,7 @@ def test_a_get_opens_a_stream_of_its_session(house) -> None:
     assert call.session
     assert call.last_event is None
     everything = wanted(call, house.servers["full"])
-    assert everything.topics == LISTS | {Topic.RESOURCE}  # what is subscribed to belongs to the session
-    assert (everything.uris, everything.tasks) == (frozenset(), frozenset())
+    assert everything == Wanted(LISTS)  # what is subscribed to belongs to the session
 
 
 def test_a_stream_of_a_server_that_does_not_change_carries_no_changes(house) -> None:
