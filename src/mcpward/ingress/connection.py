@@ -23,9 +23,10 @@ from mcpward.ingress.routes import Route
 #: The only fields that the house reads; all others are counted and dropped. A name with ``_`` is never among them, so
 #: ``X_API_Key`` cannot pass for ``X-API-Key`` behind a proxy that folds the two.
 _KEPT: Final = frozenset({
-    b"accept", b"authorization", b"connection", b"content-encoding", b"content-length", b"content-type", b"expect",
-    b"host", b"last-event-id", b"mcp-method", b"mcp-name", b"mcp-protocol-version", b"mcp-session-id", b"origin",
-    b"traceparent", b"tracestate", b"transfer-encoding", b"upgrade", b"x-api-key", b"x-forwarded-for",
+    b"accept", b"access-control-request-headers", b"authorization", b"connection", b"content-encoding",
+    b"content-length", b"content-type", b"expect", b"host", b"last-event-id", b"mcp-method", b"mcp-name",
+    b"mcp-protocol-version", b"mcp-session-id", b"origin", b"traceparent", b"tracestate", b"transfer-encoding",
+    b"upgrade", b"x-api-key", b"x-forwarded-for",
 })  # fmt: skip
 _PARAM: Final = b"mcp-param-"
 #: Each kept name in the two spellings that clients use, so that most names need no folding.

@@ -109,7 +109,7 @@ class Exchange:
         elif route.place is not Place.MCP:
             self._answer(front.house(route.place))
         elif self.head.verb == b"OPTIONS":
-            self._answer(cors.preflight())
+            self._answer(cors.preflight(self.head.fields.get(b"access-control-request-headers", b"")))
         else:
             task = connection.loop.create_task(self._work(self._arrival(route, bytes(self.body))))
             self.task = task

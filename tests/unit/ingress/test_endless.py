@@ -181,6 +181,25 @@ async def test_what_waited_behind_it_is_let_go(edge):
     await soon(lambda: inside.ends == [True])
 
 
+async def test_a_request_that_is_half_there_is_let_go(edge):
+    inside = Listening()
+    house = await edge(inside.serve)
+    peer = await house.peer()
+    peer.ask("GET")
+    peer.writer.write(f"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1:{house.port}\r\naccept: */*\r\n".encode())
+    peer.writer.write(b"content-type: application/json\r\ncontent-length: 5000\r\n\r\n" + b"x" * 1000)
+    await soon(lambda: bool(inside.wires))
+    assert house.front.held == 0
+
+
+async def test_it_is_not_released(edge):
+    inside = Listening()
+    peer = await listener(await edge(inside.serve), inside)
+    inside.wires[0].release(500)
+    inside.wires[0].notify(b"{}")
+    assert await peer.until(b"\n\n\r\n") == render.event(b"{}")
+
+
 async def test_a_caller_who_reads_no_streams_gets_none(edge):
     inside = Listening()
     peer = await (await edge(inside.serve)).peer()

@@ -17,7 +17,7 @@ async def serve(arrival: Arrival, wire: Wire) -> Reply:
 async def begun(edge: Edge, address: str, part: int, **more: str) -> Peer:
     """Send a part of a body and stop."""
     peer = await edge.peer(address)
-    peer.ask(content_length=str(ANNOUNCED), **more)
+    peer.ask(**{"content_length": str(ANNOUNCED)} | more)
     peer.writer.write(b" " * part)
     return peer
 
@@ -72,3 +72,14 @@ async def test_attack_46_small_bodies_of_many_fill_no_more_than_half(edge):
     assert await refusal(stranger) == b"HTTP/1.1 401 Unauthorized"
     await held(house, "127.0.0.41", 60_000, x_api_key="k")
     assert house.front.held_by == {"127.0.0.41": 60_000}
+
+
+async def test_attack_46_all_addresses_together_hold_no_more_than_there_is(edge):
+    house = await edge(serve, patience=HELD)
+    for at in range(8):
+        await held(house, f"127.0.0.{10 + at}", 60_000)
+    for at in range(4):
+        await held(house, f"127.0.1.{10 + at}", 125_000, x_api_key="k", content_length="130000")
+    assert house.front.held == 980_000
+    one_more = await begun(house, "127.0.2.1", PART, x_api_key="k")
+    assert await refusal(one_more) == b"HTTP/1.1 503 Service Unavailable"

@@ -100,6 +100,42 @@ async def test_neither_the_caller_who_leaves_nor_a_server_that_stops_cancels_it(
     assert inside.cancelled == []
 
 
+async def test_a_stream_with_an_end_may_reach_it_when_the_server_stops(edge):
+    inside = Working()
+    house = await edge(inside.serve)
+    peer = await streaming(house, inside)
+    house.shut_down()
+    await asyncio.sleep(0.01)
+    inside.finish.set()
+    assert await peer.rest() == render.event(b'{"done":true}') + b"0\r\n\r\n"
+    assert inside.cancelled == []
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+async def test_work_does_not_begin_for_a_modern_caller_who_has_left_before(edge, cancels):
+    left, begun, over = asyncio.Event(), [], asyncio.Event()
+
+    async def serve(arrival: Arrival, wire: Wire) -> Reply:
+        del arrival
+        try:
+            await left.wait()
+            wire.begin(cancel_on_disconnect=cancels)
+            begun.append(wire)
+        finally:
+            over.set()
+        return Reply(status=200, body=b"{}")
+
+    house = await edge(serve)
+    peer = await house.peer()
+    peer.ask(body=b"{}")
+    await soon(lambda: bool(house.state.tasks))
+    peer.leave()
+    await soon(lambda: not house.state.connections)
+    left.set()
+    await over.wait()
+    assert bool(begun) is not cancels
+
+
 async def test_its_body_stays_counted_until_the_work_is_over(edge):
     inside = Working()
     house = await edge(inside.serve)

@@ -94,3 +94,19 @@ async def test_an_allowed_origin_may_listen_and_resume(edge):
     assert b"get" in allowed[b"access-control-allow-methods"].split(b", ")
     assert b"last-event-id" in allowed[b"access-control-allow-headers"].split(b", ")
     assert b"mcp-session-id" in allowed[b"access-control-expose-headers"].split(b", ")
+
+
+@pytest.mark.parametrize(
+    "asked, named",
+    [
+        ("content-type,mcp-param-region,Mcp-Param-Tenant", [b"mcp-param-region", b"mcp-param-tenant"]),
+        ("mcp-param-a , mcp-param-b", [b"mcp-param-a", b"mcp-param-b"]),
+        ("x-other,mcp-param-,mcp-param-a b,xmcp-param-c,mcp-param-d:e", []),
+    ],
+)
+async def test_headers_that_repeat_an_argument_are_allowed_by_name_and_no_others(edge, asked, named):
+    house = await edge(Seeing().serve, origins=ORIGINS)
+    _, head = await status(house, "OPTIONS", origin=ORIGIN.decode(), access_control_request_headers=asked)
+    (line,) = [line for line in head.split(b"\r\n") if line.startswith(b"access-control-allow-headers: ")]
+    names = line.partition(b": ")[2].split(b", ")
+    assert [name for name in names if b"param" in name or name == b"x-other"] == named
