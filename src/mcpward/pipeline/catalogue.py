@@ -1,25 +1,38 @@
-"""What a server offers: its lists, filtered for their caller, and its resources and prompts.
+"""What a server offers: its lists, filtered for their caller, its resources and prompts, and what completes them.
 
 The same decision that guards a call filters the list (attack 67). A result passes sanitize as a tool's does.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
 
 import msgspec
+from msgspec import Struct
 
+from mcpward.core.back import Back
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call
 from mcpward.policy.decide import Policy
+from mcpward.policy.rule import Offer
 from mcpward.protocol.page import cut
 from mcpward.sanitize.clean import Sanitizer
+from mcpward.tools.completion import Completion
+from mcpward.tools.prompt import Prompt
 from mcpward.tools.registry import Registry
-from mcpward.tools.report import Notify
+from mcpward.tools.resource import Resource
 from mcpward.tools.run import Runner
-from mcpward.validation.accept import accept_prompt
+from mcpward.validation.accept import accept_prompt, accept_variables
 
 _encode: Final = msgspec.json.Encoder().encode
+_Offer = TypeVar("_Offer", bound=Offer)
+
+
+class Listed(Struct, frozen=True):
+    """A result, encoded and fit to leave. ``ttl_ms`` is how long a client may keep it; None leaves that to protocol."""
+
+    body: bytes
+    ttl_ms: int | None = None
 
 
 class Catalogue:
@@ -33,53 +46,73 @@ class Catalogue:
         self._runner = runner
         self._sanitizer = sanitizer
 
-    async def answer(self, call: Call, notify: Notify) -> bytes:
-        """Give the result object, encoded and fit to leave.
+    async def answer(self, call: Call, back: Back) -> Listed:
+        """Give the result object.
 
         Raises:
-            Refusal: resource-unknown, prompt-unknown, params-invalid, output-refused.
-            Fault: a resource's or a prompt's function failed.
+            Refusal: resource-unknown, prompt-unknown, params-invalid, output-refused; capability-missing and
+                consent-missing of a function that asks.
+            Fault: a resource's, a prompt's or a completion's function failed.
+            InputRequired: a function asks, and its answers have not come yet.
         """
         registry = self._registries[call.arrival.server]
+        ttl_ms = None
         match call.method:
-            case "tools/list":
-                tools = self._policy.visible(call.principal, registry.tools)
-                result = _page("tools", call, [tool.listing for tool in tools], "name")
-            case "resources/list":
-                result = _page("resources", call, self._open(call, registry.resources), "uri")
-            case "resources/templates/list":
-                result = {"resourceTemplates": []}
-            case "prompts/list":
-                result = _page("prompts", call, self._open(call, registry.prompts), "name")
             case "resources/read":
-                result = await self._read(call, registry, notify)
+                resource = self._resource(call, registry)
+                result, ttl_ms = await self._runner.read(call, resource, back), resource.ttl_ms
             case "prompts/get":
-                result = await self._render(call, registry, notify)
+                prompt = self._prompt(call, registry)
+                result = await self._runner.render(call, prompt, accept_prompt(call, prompt.bind), back)
+            case "completion/complete":
+                result = await self._runner.complete(call, self._completion(call, registry), back)
             case _:
-                raise Refusal(Reason.METHOD_UNKNOWN, "no such list")
+                result = self._list(call, registry)
         clean = self._sanitizer.frame(_encode(result))
         if not clean:
             raise Refusal(Reason.OUTPUT_REFUSED, "too large, or a secret stands across several members")
-        return clean
+        return Listed(clean, ttl_ms)
 
-    def _open(self, call: Call, offered: Sequence[Any]) -> list[Mapping[str, Any]]:
-        return [one.listing for one in offered] if self._policy.may_browse(call.principal) else []
+    def _list(self, call: Call, registry: Registry) -> dict[str, Any]:
+        match call.method:
+            case "tools/list":
+                return _page("tools", call, self._policy.visible(call.principal, registry.tools), "name")
+            case "resources/list":
+                return _page("resources", call, self._usable(call, registry.resources), "uri")
+            case "resources/templates/list":
+                return _page("resourceTemplates", call, self._usable(call, registry.templates), "uriTemplate")
+            case "prompts/list":
+                return _page("prompts", call, self._usable(call, registry.prompts), "name")
+            case _:
+                raise Refusal(Reason.METHOD_UNKNOWN, "no such list")
 
-    async def _read(self, call: Call, registry: Registry, notify: Notify) -> dict[str, Any]:
-        resource = registry.find_resource(call.target) if self._policy.may_browse(call.principal) else None
-        if resource is None:
+    def _usable(self, call: Call, offered: Iterable[_Offer]) -> list[_Offer]:
+        return [offer for offer in offered if self._policy.may_use(call.principal, offer)]
+
+    def _resource(self, call: Call, registry: Registry) -> Resource:
+        """One answer for what is not there and for what this caller may not read."""
+        resource = registry.find_resource(call.target)
+        if resource is None or not self._policy.may_use(call.principal, resource):
             raise Refusal(Reason.RESOURCE_UNKNOWN)
-        return await self._runner.read(call, resource, notify)
+        return resource.filled(accept_variables(resource.bind))
 
-    async def _render(self, call: Call, registry: Registry, notify: Notify) -> dict[str, Any]:
-        prompt = registry.find_prompt(call.target) if self._policy.may_browse(call.principal) else None
-        if prompt is None:
+    def _prompt(self, call: Call, registry: Registry) -> Prompt:
+        prompt = registry.find_prompt(call.target)
+        if prompt is None or not self._policy.may_use(call.principal, prompt):
             raise Refusal(Reason.PROMPT_UNKNOWN)
-        return await self._runner.render(call, prompt, accept_prompt(call, prompt.bind), notify)
+        return prompt
+
+    def _completion(self, call: Call, registry: Registry) -> Completion:
+        completion = registry.complete(call)
+        if completion is None or not self._policy.may_use(call.principal, completion.offer):
+            is_prompt = call.params["ref"]["type"] == "ref/prompt"
+            raise Refusal(Reason.PROMPT_UNKNOWN if is_prompt else Reason.RESOURCE_UNKNOWN)
+        completion.require_argument()
+        return completion
 
 
-def _page(member: str, call: Call, entries: list[Mapping[str, Any]], name: str) -> dict[str, Any]:
-    page = cut(entries, call.params.get("cursor"), _named(name))
+def _page(member: str, call: Call, offers: Iterable[Any], name: str) -> dict[str, Any]:
+    page = cut([offer.listing for offer in offers], call.params.get("cursor"), _named(name))
     result: dict[str, Any] = {member: page.items}
     if page.next_cursor is not None:
         result["nextCursor"] = page.next_cursor

@@ -8,7 +8,7 @@ from msgspec import Struct
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Kind, Principal, Tool
-from mcpward.policy.rule import RULES
+from mcpward.policy.rule import OFFER_RULES, RULES, Offer
 
 
 class Decision(Struct, frozen=True):
@@ -30,7 +30,7 @@ _YES: Final = Decision(allowed=True)
 
 
 class Policy:
-    """Decides who may use which tool. ``registries`` by server name."""
+    """Decides who may use what. ``registries`` by server name."""
 
     def __init__(self, registries: Mapping[str, Registry]) -> None:
         self._registries = dict(registries)
@@ -60,9 +60,9 @@ class Policy:
                 return Decision(allowed=False, reason=denied)
         return _YES
 
-    def may_browse(self, principal: Principal) -> bool:
-        """Tell whether the principal may see resources and prompts: not with a key that names its tools one by one."""
-        return principal.tools is None
+    def may_use(self, principal: Principal, offer: Offer) -> bool:
+        """Tell whether the principal may see and use a resource, a template or a prompt, and have it completed."""
+        return all(rule(principal, offer) is None for rule in OFFER_RULES)
 
     def visible(self, principal: Principal, tools: Iterable[Tool]) -> list[Tool]:
         """Give the tools that the principal may call, in their order."""

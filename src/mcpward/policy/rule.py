@@ -1,17 +1,30 @@
-"""The rules, one per function: each says why a principal may not use a tool, or nothing. They only ever deny."""
+"""The rules, one per function: each says why a principal may not use something, or nothing. They only ever deny."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from mcpward.core.values import Principal, Tool
 
 EVERY_SCOPE: Final = "*"
-Rule = Callable[[Principal, Tool], str | None]
 
 
-def server(principal: Principal, tool: Tool) -> str | None:
+class Offer(Protocol):
+    """What a server offers besides tools: a resource, a template, a prompt."""
+
+    @property
+    def server(self) -> str:
+        """The server that offers it."""
+        ...
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """The scopes that a caller must hold, all of them."""
+        ...
+
+
+def server(principal: Principal, offer: Offer | Tool) -> str | None:
     """A principal is of one server: a key of server A opens nothing on server B."""
-    return None if principal.server == tool.server else "tool of another server"
+    return None if principal.server == offer.server else "tool of another server"
 
 
 def grant(principal: Principal, tool: Tool) -> str | None:
@@ -24,13 +37,19 @@ def access(principal: Principal, tool: Tool) -> str | None:
     return None if tool.access <= principal.access else "above the cleared access class"
 
 
-def scope(principal: Principal, tool: Tool) -> str | None:
-    """All scopes of the tool must be held; who holds :data:`EVERY_SCOPE` holds them all.
+def scope(principal: Principal, offer: Offer | Tool) -> str | None:
+    """All scopes of what is asked for must be held; who holds :data:`EVERY_SCOPE` holds them all.
 
-    Callers of public and unlisted servers hold none, so a tool that asks for a scope is closed to them.
+    Callers of public and unlisted servers hold none, so what asks for a scope is closed to them.
     """
     held = principal.scopes
-    return None if not tool.scopes or tool.scopes <= held or EVERY_SCOPE in held else "scope not held"
+    return None if not offer.scopes or offer.scopes <= held or EVERY_SCOPE in held else "scope not held"
 
 
-RULES: Final[tuple[Rule, ...]] = (server, grant, access, scope)
+def tools_only(principal: Principal, _offer: Offer) -> str | None:
+    """A credential that names its tools one by one is good for no resource and no prompt."""
+    return None if principal.tools is None else "good for tools alone"
+
+
+RULES: Final[tuple[Callable[[Principal, Tool], str | None], ...]] = (server, grant, access, scope)
+OFFER_RULES: Final[tuple[Callable[[Principal, Offer], str | None], ...]] = (server, tools_only, scope)

@@ -11,37 +11,31 @@ from typing import Annotated, Any, Final, cast
 import pydantic
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 from pydantic.errors import PydanticUserError
-from pydantic.json_schema import GenerateJsonSchema
 
 from mcpward.sdk.errors import AuthoringError
+from mcpward.sdk.header import KEYWORD, has_header, mirrored
+from mcpward.sdk.published import Untitled, first_line, inline_root
 from mcpward.sdk.signature import REQUIRED, Parameter
 
 _STRICT: Final = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
 _LENIENT: Final = ConfigDict(extra="forbid", allow_inf_nan=False, protected_namespaces=())
-_HEADER: Final = "x-mcp-header"
 _TAKEN: Final = frozenset(dir(BaseModel)) | {"model_config"}
 Bind = Callable[[bytes], dict[str, Any]]
-
-
-class Untitled(GenerateJsonSchema):
-    """A JSON schema without the titles that pydantic makes from names: they tell a model nothing and cost tokens."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  pydantic calls it so
-        """Never."""
-        return False
 
 
 class Arguments:
     """What a function takes from its caller.
 
-    ``bind`` turns raw JSON into keyword arguments and raises ``pydantic.ValidationError``; with ``strict=False``
-    it takes the mapping of strings of ``prompts/get`` instead.
+    ``bind`` turns raw JSON into keyword arguments and raises ``pydantic.ValidationError``. With ``strict=False``
+    ``bind_strings`` takes the mapping of strings of a prompt or a URI template instead. ``headers`` are those in which
+    a client repeats an argument, with the argument's path.
     """
 
     def __init__(self, parameters: tuple[Parameter, ...], what: str, where: str, *, strict: bool = True) -> None:
         self._model, self._renamed = _model(parameters, what, where, _STRICT if strict else _LENIENT)
         _require_sound_defaults(self._model, what, where)
         self._schema = self._published(what, where)
+        self.headers = self._headers(what, where, strict=strict)
         self.names = tuple(parameter.name for parameter in parameters)
         self.bind: Bind = self._binder()
 
@@ -60,13 +54,16 @@ class Arguments:
             ) from error
         if has_foreign_reference(schema):
             raise AuthoringError(f"{what}: its schema refers to another document; nobody will fetch that", where)
-        if has_header_parameter(schema):
-            raise AuthoringError(f"{what}: {_HEADER} is not served yet; take it out of the schema", where)
         schema = inline_root(schema)
         schema.pop("title", None)
         schema.pop("description", None)
         close(schema)
         return schema
+
+    def _headers(self, what: str, where: str, *, strict: bool) -> dict[bytes, tuple[str, ...]]:
+        if not strict and has_header(self._schema):
+            raise AuthoringError(f"{what}: {KEYWORD} is for the parameters of tools alone", where)
+        return mirrored(self._schema, what, where)
 
     def bind_strings(self, strings: Any) -> dict[str, Any]:
         """Turn a mapping of strings into keyword arguments, each read as its parameter's type."""
@@ -132,15 +129,6 @@ def _require_sound_defaults(model: type[BaseModel], what: str, where: str) -> No
             raise AuthoringError(f"{what}: the default of {name!r} does not fit its type: {rule}", where) from None
 
 
-def inline_root(schema: dict[str, Any]) -> dict[str, Any]:
-    """Put a referenced root in place: MCP wants ``"type": "object"`` at the root itself."""
-    root = schema.get("$ref")
-    if root is None:
-        return schema
-    definitions = schema["$defs"]
-    return {**definitions[root.removeprefix("#/$defs/")], "$defs": definitions}
-
-
 def close(schema: Any) -> None:
     """Say ``additionalProperties: false`` at every object that lists its properties, in place."""
     if isinstance(schema, dict):
@@ -161,18 +149,3 @@ def has_foreign_reference(schema: Any) -> bool:
             return True
         return any(has_foreign_reference(part) for part in schema.values())
     return isinstance(schema, list) and any(has_foreign_reference(part) for part in schema)
-
-
-def has_header_parameter(schema: Any) -> bool:
-    """Say whether a parameter is to come in a header as well (2026-07-28, ``x-mcp-header``).
-
-    A server that publishes this must check that header and body agree; else a proxy judges by one and we by the other.
-    """
-    if isinstance(schema, dict):
-        return _HEADER in schema or any(has_header_parameter(part) for part in schema.values())
-    return isinstance(schema, list) and any(has_header_parameter(part) for part in schema)
-
-
-def first_line(error: Exception) -> str:
-    """Give the first line of an error's text, for a message that stays one line."""
-    return str(error).strip().partition("\n")[0]

@@ -9,12 +9,19 @@ from mcpward.core.scope import Access
 from mcpward.core.values import Rate
 from mcpward.sdk.arguments import Arguments
 from mcpward.sdk.guards import Guard
+from mcpward.sdk.icon import Icon
 from mcpward.sdk.returns import Returns
 from mcpward.sdk.signature import Signature
+from mcpward.sdk.template import Template
+from mcpward.sdk.written import Written
 
 
 class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):
-    """One tool. ``rate`` is still the author's text (or a value); ``deadline_s`` None takes the server's default."""
+    """One tool. ``rate`` is still the author's text (or a value); ``deadline_s`` None takes the server's default.
+
+    ``confirm`` says that a person must agree, ``question`` what that person is asked ("" leaves the words to the
+    house). ``task`` says whether it may (``optional``) or must (``required``) run as a task.
+    """
 
     name: str
     title: str | None
@@ -22,7 +29,7 @@ class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):
     function: Callable[..., Any]
     where: str
     signature: Signature
-    arguments: Arguments
+    arguments: Arguments | Written
     returns: Returns
     access: Access
     annotations: Mapping[str, Any]
@@ -32,10 +39,18 @@ class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):
     deadline_s: float | None
     confirm: bool
     structured: bool | None
+    question: str = ""
+    task: str | None = None
+    icons: tuple[Icon, ...] = ()
+    meta: Mapping[str, Any] = {}
 
 
 class ResourceDefinition(Struct, frozen=True, kw_only=True, eq=False):
-    """One resource at a fixed URI, read by calling ``function``."""
+    """One resource at a fixed URI, or all those of a template, read by calling ``function``.
+
+    ``template`` is None for a fixed URI. ``arguments`` are the template's variables. ``ttl_s`` is for how many seconds
+    a client may keep what it read.
+    """
 
     uri: str
     name: str
@@ -45,6 +60,14 @@ class ResourceDefinition(Struct, frozen=True, kw_only=True, eq=False):
     function: Callable[..., Any]
     where: str
     signature: Signature
+    arguments: Arguments
+    template: Template | None = None
+    scopes: frozenset[str] = frozenset()
+    icons: tuple[Icon, ...] = ()
+    annotations: Mapping[str, Any] = {}
+    size: int | None = None
+    meta: Mapping[str, Any] = {}
+    ttl_s: float = 0
 
 
 class PromptDefinition(Struct, frozen=True, kw_only=True, eq=False):
@@ -57,3 +80,16 @@ class PromptDefinition(Struct, frozen=True, kw_only=True, eq=False):
     where: str
     signature: Signature
     arguments: Arguments
+    scopes: frozenset[str] = frozenset()
+    icons: tuple[Icon, ...] = ()
+    meta: Mapping[str, Any] = {}
+
+
+class CompletionDefinition(Struct, frozen=True, kw_only=True, eq=False):
+    """What completes one ``argument`` of the prompt or template ``of``. ``signature`` has ``value`` and ``context``."""
+
+    of: PromptDefinition | ResourceDefinition
+    argument: str
+    function: Callable[..., Any]
+    where: str
+    signature: Signature

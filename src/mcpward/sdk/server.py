@@ -1,40 +1,60 @@
 """``Server``: collects an author's tools, resources and prompts. Serves nothing itself; mistakes show at import."""
 
 import inspect
-import re
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeVar, overload
 
-from mcpward.core.scope import Access
+from mcpward.core.change import Change, Topic
 from mcpward.core.values import Rate
+from mcpward.sdk import checks
 from mcpward.sdk.arguments import Arguments
-from mcpward.sdk.definitions import PromptDefinition, ResourceDefinition, ToolDefinition
+from mcpward.sdk.completion import read_completion
+from mcpward.sdk.definitions import CompletionDefinition, PromptDefinition, ResourceDefinition, ToolDefinition
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.guards import Guard
+from mcpward.sdk.icon import Icon
+from mcpward.sdk.labels import read_annotations, read_extensions, read_icons, read_meta, read_website
 from mcpward.sdk.returns import read_returns
-from mcpward.sdk.signature import read_signature, where
+from mcpward.sdk.signature import Signature, read_signature, where
+from mcpward.sdk.switches import Listener, Switches, Turned
+from mcpward.sdk.template import Template, is_template, read_template
+from mcpward.sdk.written import Written
 
 F = TypeVar("F", bound=Callable[..., Any])
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
-_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]{1,2048}", re.ASCII)
 
 
 class Server:
     """An MCP server as its author writes it.
 
-    ``name`` and ``instructions`` are shown to clients. The decorators work bare (``@server.tool``) and called
-    (``@server.tool(read_only=True)``) and give the function back unchanged.
+    ``name``, ``title``, ``instructions``, ``website_url`` and ``icons`` are shown to clients, ``extensions`` announced
+    to them by name. The decorators work bare (``@server.tool``) and called (``@server.tool(read_only=True)``) and give
+    the function back unchanged.
     """
 
-    def __init__(self, name: str, *, version: str = "", instructions: str = "") -> None:
-        if not _NAME.fullmatch(name):
-            raise AuthoringError("a server's name has 1 to 128 of the characters A-Z a-z 0-9 _ . -")
+    def __init__(
+        self,
+        name: str,
+        *,
+        version: str = "",
+        title: str = "",
+        instructions: str = "",
+        website_url: str = "",
+        icons: Sequence[Icon] = (),
+        extensions: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        checks.require_name(name, "server")
         self.name = name
         self.version = version
+        self.title = title
         self.instructions = instructions
+        self.website_url = read_website(website_url)
+        self.icons = read_icons(icons, "server")
+        self.extensions = read_extensions(extensions)
         self._tools: dict[str, ToolDefinition] = {}
         self._resources: dict[str, ResourceDefinition] = {}
         self._prompts: dict[str, PromptDefinition] = {}
+        self._completions: dict[tuple[Topic, str, str], CompletionDefinition] = {}
+        self._switches = Switches(name)
 
     @property
     def tools(self) -> tuple[ToolDefinition, ...]:
@@ -43,13 +63,18 @@ class Server:
 
     @property
     def resources(self) -> tuple[ResourceDefinition, ...]:
-        """The resources in the order of their definition."""
+        """The resources, templates among them, in the order of their definition."""
         return tuple(self._resources.values())
 
     @property
     def prompts(self) -> tuple[PromptDefinition, ...]:
         """The prompts in the order of their definition."""
         return tuple(self._prompts.values())
+
+    @property
+    def completions(self) -> tuple[CompletionDefinition, ...]:
+        """The completions that the author wrote."""
+        return tuple(self._completions.values())
 
     @overload
     def tool(self, name: F, /) -> F: ...
@@ -68,8 +93,13 @@ class Server:
         rate: Rate | str | None = None,
         guards: Sequence[Guard] = (),
         deadline_s: float | None = None,
-        confirm: bool = False,
+        confirm: bool | str = False,
         structured: bool | None = None,
+        task: Literal["optional", "required"] | None = None,
+        input_schema: Mapping[str, Any] | None = None,
+        icons: Sequence[Icon] = (),
+        meta: Mapping[str, Any] | None = None,
+        enabled: bool = True,
     ) -> Callable[[F], F]: ...
     def tool(
         self,
@@ -85,89 +115,114 @@ class Server:
         rate: Rate | str | None = None,
         guards: Sequence[Guard] = (),
         deadline_s: float | None = None,
-        confirm: bool = False,
+        confirm: bool | str = False,
         structured: bool | None = None,
+        task: Literal["optional", "required"] | None = None,
+        input_schema: Mapping[str, Any] | None = None,
+        icons: Sequence[Icon] = (),
+        meta: Mapping[str, Any] | None = None,
+        enabled: bool = True,
     ) -> Any:
         """Declare a tool. Its schema comes from the annotations, its description from the docstring.
 
         ``read_only`` tools are counted as reads, ``destructive`` ones as destructive, all others as writes.
         ``rate`` (``"60/minute"``) is this tool's own limit per caller, ``deadline_s`` its time in seconds.
-        ``scopes`` are those a caller must have; ``confirm`` is not served yet and refused;
-        ``structured=False`` publishes no output schema.
+        ``scopes`` are those a caller must have; ``confirm`` asks a person first, in the given words or the house's;
+        ``structured=False`` publishes no output schema; ``task`` lets the call run as a task, or demands it.
+        ``input_schema`` is published instead of the annotations; the function then takes ``arguments: dict[str, Any]``.
+        ``enabled=False`` keeps the tool off until :meth:`enable`.
 
         Raises:
             AuthoringError: the function or an option cannot be served.
         """
 
         def declare(function: F) -> F:
-            own_name = _own_name(name, function, "tool", self._tools)
-            what = f"tool {own_name!r}"
+            own_name = checks.own_name(name, function, "tool", self._tools)
+            what, place = f"tool {own_name!r}", where(function)
             signature = read_signature(function, what)
-            place = where(function)
-            arguments = Arguments(signature.parameters, what, place)
-            _require_sound_options(what, place, read_only, destructive, scopes, deadline_s)
-            if confirm:  # accepted and not enforced it would be a promise that nobody keeps
-                raise AuthoringError(f"{what}: confirm needs a way to ask a person, which is not served yet", place)
-            _require_known(guards, arguments.names, what, place)
+            arguments = _arguments(signature, input_schema, guards, what, place)
+            checks.require_sound_run(deadline_s, confirm, task, what, place)
             self._tools[own_name] = ToolDefinition(
                 name=own_name,
                 title=title,
-                description=_description(function, description, title, own_name),
+                description=checks.description_of(function, description, title, own_name),
                 function=function,
                 where=place,
                 signature=signature,
                 arguments=arguments,
                 returns=read_returns(signature.returns, structured, what, place),
-                access=_access(read_only, destructive),
-                annotations=_annotations(title, read_only, destructive, idempotent, open_world),
-                scopes=frozenset(scopes),
+                access=checks.access_of(read_only, destructive, what, place),
+                annotations=checks.hints_of(title, read_only, destructive, idempotent, open_world),
+                scopes=checks.read_scopes(scopes, what, place),
                 rate=rate,
                 guards=tuple(guards),
                 deadline_s=deadline_s,
-                confirm=confirm,
+                confirm=bool(confirm),
+                question=confirm if isinstance(confirm, str) else "",
                 structured=structured,
+                task=task,
+                icons=read_icons(icons, what, place),
+                meta=read_meta(meta, what, place),
             )
+            self._switches.declare(Topic.TOOLS, own_name, enabled=enabled)
             return function
 
         return _decorate(name, declare)
 
     def resource(
         self,
-        uri: Any,
+        uri: str,
         *,
         name: str | None = None,
         title: str | None = None,
         description: str | None = None,
         mime_type: str | None = None,
+        scopes: Sequence[str] = (),
+        icons: Sequence[Icon] = (),
+        annotations: Mapping[str, Any] | None = None,
+        size: int | None = None,
+        meta: Mapping[str, Any] | None = None,
+        ttl_s: float = 0,
+        enabled: bool = True,
     ) -> Callable[[F], F]:
-        """Declare a resource at a fixed URI. The function gives ``str``, ``bytes`` or something JSON can hold.
+        """Declare a resource. The function gives ``str``, ``bytes`` or something JSON can hold.
+
+        In a template (``orders://{order_id}/lines``) the variables are the function's parameters: ``{name}`` is one
+        segment, ``{name*}`` several. ``scopes`` are those a caller must have; ``size`` is in bytes; ``annotations`` are
+        ``audience``, ``priority`` and ``lastModified``; a client may keep what it read for ``ttl_s`` seconds.
 
         Raises:
-            AuthoringError: the URI is not absolute, is a template, is taken, or the function wants arguments.
+            AuthoringError: the URI is not absolute or taken, its variables are not the parameters, an option does not
+                hold.
         """
-        if not isinstance(uri, str) or not _URI.fullmatch(uri):
-            raise AuthoringError("a resource needs an absolute URI, as in @server.resource('orders://schema')")
-        if "{" in uri:
-            raise AuthoringError(f"resource {uri!r}: URI templates are not served, only fixed URIs")
+        template = read_template(uri) if is_template(checks.require_uri(uri)) else None
 
         def declare(function: F) -> F:
-            what = f"resource {uri!r}"
+            what, place = f"resource {uri!r}", where(function)
             if uri in self._resources:
-                raise AuthoringError(f"{what} is declared twice", where(function))
+                raise AuthoringError(f"{what} is declared twice (before: {self._resources[uri].where})", place)
             signature = read_signature(function, what)
-            if signature.parameters:
-                raise AuthoringError(f"{what}: a resource takes no arguments", where(function))
+            _require_variables(signature, template, what, place)
             own_name = name or function.__name__
             self._resources[uri] = ResourceDefinition(
                 uri=uri,
                 name=own_name,
                 title=title,
-                description=_description(function, description, title, own_name),
+                description=checks.description_of(function, description, title, own_name),
                 mime_type=mime_type,
                 function=function,
-                where=where(function),
+                where=place,
                 signature=signature,
+                arguments=Arguments(signature.parameters, what, place, strict=False),
+                template=template,
+                scopes=checks.read_scopes(scopes, what, place),
+                icons=read_icons(icons, what, place),
+                annotations=read_annotations(annotations, what, place),
+                size=checks.read_size(size, what, place),
+                meta=read_meta(meta, what, place),
+                ttl_s=checks.read_ttl(ttl_s, what, place),
             )
+            self._switches.declare(Topic.RESOURCES, uri, enabled=enabled)
             return function
 
         return declare
@@ -176,9 +231,27 @@ class Server:
     def prompt(self, name: F, /) -> F: ...
     @overload
     def prompt(
-        self, name: str | None = None, *, title: str | None = None, description: str | None = None
+        self,
+        name: str | None = None,
+        *,
+        title: str | None = None,
+        description: str | None = None,
+        scopes: Sequence[str] = (),
+        icons: Sequence[Icon] = (),
+        meta: Mapping[str, Any] | None = None,
+        enabled: bool = True,
     ) -> Callable[[F], F]: ...
-    def prompt(self, name: Any = None, *, title: str | None = None, description: str | None = None) -> Any:
+    def prompt(
+        self,
+        name: Any = None,
+        *,
+        title: str | None = None,
+        description: str | None = None,
+        scopes: Sequence[str] = (),
+        icons: Sequence[Icon] = (),
+        meta: Mapping[str, Any] | None = None,
+        enabled: bool = True,
+    ) -> Any:
         """Declare a prompt. The function gives a text, a ``Message``, or a list of these.
 
         Its arguments arrive as strings and are read as their annotated types.
@@ -188,21 +261,109 @@ class Server:
         """
 
         def declare(function: F) -> F:
-            own_name = _own_name(name, function, "prompt", self._prompts)
-            what = f"prompt {own_name!r}"
+            own_name = checks.own_name(name, function, "prompt", self._prompts)
+            what, place = f"prompt {own_name!r}", where(function)
             signature = read_signature(function, what)
             self._prompts[own_name] = PromptDefinition(
                 name=own_name,
                 title=title,
-                description=_description(function, description, title, own_name),
+                description=checks.description_of(function, description, title, own_name),
                 function=function,
-                where=where(function),
+                where=place,
                 signature=signature,
-                arguments=Arguments(signature.parameters, what, where(function), strict=False),
+                arguments=Arguments(signature.parameters, what, place, strict=False),
+                scopes=checks.read_scopes(scopes, what, place),
+                icons=read_icons(icons, what, place),
+                meta=read_meta(meta, what, place),
             )
+            self._switches.declare(Topic.PROMPTS, own_name, enabled=enabled)
             return function
 
         return _decorate(name, declare)
+
+    def completion(self, *, argument: str, prompt: str | None = None, resource: str | None = None) -> Callable[[F], F]:
+        """Declare what completes one argument of a prompt or one variable of a resource template, declared before.
+
+        The function takes ``value: str``, what was typed so far, and perhaps ``context: dict[str, str]``, the other
+        arguments; it gives a list of texts, the best first. Arguments of ``Literal``, ``Enum`` and ``bool`` complete
+        by themselves.
+
+        Raises:
+            AuthoringError: there is no such prompt, template or argument, or the function takes something else.
+        """
+        topic, name = _one(prompt=prompt, resource=resource)
+
+        def declare(function: F) -> F:
+            of: Any = (self._prompts if topic is Topic.PROMPTS else self._resources).get(name)
+            if (topic, name, argument) in self._completions:
+                raise AuthoringError(f"completion of {argument!r} in {name!r} is declared twice", where(function))
+            self._completions[topic, name, argument] = read_completion(of, name, argument, function)
+            return function
+
+        return declare
+
+    def enable(self, *, tool: str | None = None, prompt: str | None = None, resource: str | None = None) -> None:
+        """Switch on what was declared and is off; listening clients are told. From any thread.
+
+        Raises:
+            AuthoringError: nothing of that name is declared.
+        """
+        self._turn(*_one(tool=tool, prompt=prompt, resource=resource), on=True)
+
+    def disable(self, *, tool: str | None = None, prompt: str | None = None, resource: str | None = None) -> None:
+        """Switch off what was declared: it is not listed and not known until it is enabled. From any thread.
+
+        ``resource`` is a URI, or a template as it was written. Calls that run already go on.
+
+        Raises:
+            AuthoringError: nothing of that name is declared.
+        """
+        self._turn(*_one(tool=tool, prompt=prompt, resource=resource), on=False)
+
+    def resource_updated(self, uri: str) -> None:
+        """Tell the clients that subscribed to this URI that reading it gives something new. From any thread.
+
+        Raises:
+            AuthoringError: no resource is declared for it.
+        """
+        templates = (one.template for one in self._resources.values() if one.template is not None)
+        is_fixed = uri in self._resources and self._resources[uri].template is None
+        if not is_fixed and not any(template.match(uri) is not None for template in templates):
+            raise AuthoringError(f"resource {uri!r} is not declared")
+        self._switches.tell(Change(self.name, Topic.RESOURCE, uri))
+
+    # ---- for the house ----------------------------------------------------------------------------------------------
+
+    @property
+    def off(self) -> frozenset[tuple[Topic, str]]:
+        """What is switched off: list and name (a resource's URI). Another set after each change."""
+        return self._switches.off
+
+    def watch(self, listener: Listener) -> None:
+        """Call ``listener`` for each switch and update, in the thread that makes it."""
+        self._switches.watch(listener)
+
+    def watch_switches(self, turned: Turned) -> None:
+        """Call ``turned`` with list, name and position of each switch, in the thread that makes it."""
+        self._switches.watch_switches(turned)
+
+    def adopt(self, topic: Topic, name: str, *, on: bool) -> None:
+        """Switch what another process has switched; nobody is told. What is not declared here is left out."""
+        if name in self._declared(topic):
+            self._switches.adopt(topic, name, on=on)
+
+    def _declared(self, topic: Topic) -> Mapping[str, Any]:
+        lists: dict[Topic, Mapping[str, Any]] = {
+            Topic.TOOLS: self._tools,
+            Topic.PROMPTS: self._prompts,
+            Topic.RESOURCES: self._resources,
+        }
+        return lists.get(topic, {})
+
+    def _turn(self, topic: Topic, name: str, *, on: bool) -> None:
+        if name not in self._declared(topic):
+            raise AuthoringError(f"{name!r} is not declared, so it cannot be switched")
+        self._switches.turn(topic, name, on=on)
 
 
 def _decorate(name: Any, declare: Callable[[F], F]) -> Any:
@@ -214,56 +375,31 @@ def _decorate(name: Any, declare: Callable[[F], F]) -> Any:
     raise AuthoringError(f"a name is a text, not {type(name).__name__}")
 
 
-def _own_name(name: Any, function: Callable[..., Any], kind: str, taken: dict[str, Any]) -> str:
-    own_name = name if isinstance(name, str) else getattr(function, "__name__", "?")
-    if not _NAME.fullmatch(own_name):
-        raise AuthoringError(
-            f"{kind} {own_name!r}: a name has 1 to 128 of the characters A-Z a-z 0-9 _ . -", where(function)
-        )
-    if own_name in taken:
-        before = taken[own_name].where
-        raise AuthoringError(f"{kind} {own_name!r} is declared twice (before: {before})", where(function))
-    return own_name
+def _arguments(
+    signature: Signature, input_schema: Mapping[str, Any] | None, guards: Sequence[Guard], what: str, place: str
+) -> Arguments | Written:
+    if input_schema is None:
+        arguments = Arguments(signature.parameters, what, place)
+        checks.require_known(guards, arguments.names, what, place)
+        return arguments
+    if guards:  # they read typed parameters; here there are none
+        raise AuthoringError(f"{what}: guards and input_schema exclude each other; check inside the function", place)
+    return Written(input_schema, signature.parameters, what, place)
 
 
-def _description(function: Callable[..., Any], given: str | None, title: str | None, name: str) -> str:
-    return given or inspect.getdoc(function) or title or name.replace("_", " ")
+def _require_variables(signature: Signature, template: Template | None, what: str, place: str) -> None:
+    """What is no variable nobody could fill, and a variable that is no parameter would be thrown away."""
+    parameters = [parameter.name for parameter in signature.parameters]
+    if template is None and parameters:
+        raise AuthoringError(f"{what}: a resource at a fixed URI takes no arguments", place)
+    if template is not None and sorted(parameters) != sorted(template.names):
+        raise AuthoringError(f"{what}: its variables and the function's parameters are not the same", place)
 
 
-def _access(read_only: bool, destructive: bool) -> Access:
-    if destructive:
-        return Access.DESTRUCTIVE
-    return Access.READ if read_only else Access.WRITE
-
-
-def _annotations(
-    title: str | None, read_only: bool, destructive: bool, idempotent: bool | None, open_world: bool | None
-) -> dict[str, Any]:
-    """Give the hints of the specification (``ToolAnnotations``); its own defaults are the careful ones."""
-    hints: dict[str, Any] = {"readOnlyHint": read_only, "destructiveHint": destructive}
-    if title is not None:
-        hints["title"] = title
-    if idempotent is not None:
-        hints["idempotentHint"] = idempotent
-    if open_world is not None:
-        hints["openWorldHint"] = open_world
-    return hints
-
-
-def _require_sound_options(
-    what: str, place: str, read_only: bool, destructive: bool, scopes: Sequence[str], deadline_s: float | None
-) -> None:
-    if read_only and destructive:
-        raise AuthoringError(f"{what}: read_only and destructive exclude each other", place)
-    if isinstance(scopes, str):
-        raise AuthoringError(f"{what}: scopes is a list, as in scopes=['orders:read']", place)
-    if deadline_s is not None and not 0 < deadline_s <= 3600:
-        raise AuthoringError(f"{what}: deadline_s is more than 0 and at most 3600 seconds", place)
-
-
-def _require_known(guards: Sequence[Guard], names: tuple[str, ...], what: str, place: str) -> None:
-    """A guard over a parameter that does not exist would check nothing."""
-    for guard in guards:
-        unknown = [name for name in guard.parameters if name not in names]
-        if unknown:
-            raise AuthoringError(f"{what}: {type(guard).__name__} names {unknown[0]!r}, which is no parameter", place)
+def _one(**named: str | None) -> tuple[Topic, str]:
+    """Give the one thing that was named, and the list that it stands in."""
+    topics = {"tool": Topic.TOOLS, "prompt": Topic.PROMPTS, "resource": Topic.RESOURCES}
+    given = [(topics[kind], name) for kind, name in named.items() if name is not None]
+    if len(given) != 1:
+        raise AuthoringError(f"name exactly one of {', '.join(named)}")
+    return given[0]

@@ -6,10 +6,11 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.json import Decoder
 
+from mcpward.core.back import Back
 from mcpward.core.values import Call
 from mcpward.sdk.content import Message
 from mcpward.sdk.definitions import PromptDefinition
-from mcpward.tools.report import Notify
+from mcpward.tools.entry import entry_of
 from mcpward.tools.result import block
 from mcpward.tools.stage import Stage, invoke
 
@@ -23,7 +24,8 @@ class Prompt(Struct, frozen=True, kw_only=True, eq=False):
     name: str
     listing: Mapping[str, Any]
     bind: Callable[[bytes], dict[str, Any]]
-    render: Callable[[Call, Mapping[str, Any], Stage, Notify], Awaitable[dict[str, Any]]]
+    render: Callable[[Call, Mapping[str, Any], Stage, Back], Awaitable[dict[str, Any]]]
+    scopes: frozenset[str] = frozenset()
     deadline_s: float = 30.0
 
 
@@ -34,8 +36,8 @@ def bind_prompt(server: str, definition: PromptDefinition, deadline_s: float) ->
         # The specification gives prompts strings only; each is read as its parameter's type.
         return definition.arguments.bind_strings(_strings(raw))
 
-    async def render(call: Call, arguments: Mapping[str, Any], stage: Stage, notify: Notify) -> dict[str, Any]:
-        value = await invoke(definition.function, definition.signature, arguments, call, stage, notify)
+    async def render(call: Call, arguments: Mapping[str, Any], stage: Stage, back: Back) -> dict[str, Any]:
+        value = await invoke(definition.function, definition.signature, arguments, call, stage, back)
         parts = value if isinstance(value, list | tuple) else [value]
         return {"description": definition.description, "messages": [_message(part) for part in parts]}
 
@@ -45,15 +47,12 @@ def bind_prompt(server: str, definition: PromptDefinition, deadline_s: float) ->
         listing=_listing(definition),
         bind=bind,
         render=render,
+        scopes=definition.scopes,
         deadline_s=deadline_s,
     )
 
 
 def _listing(definition: PromptDefinition) -> dict[str, Any]:
-    listing: dict[str, Any] = {"name": definition.name}
-    if definition.title is not None:
-        listing["title"] = definition.title
-    listing["description"] = definition.description
     required = definition.arguments.required()
     arguments = []
     for name in definition.arguments.names:
@@ -62,9 +61,7 @@ def _listing(definition: PromptDefinition) -> dict[str, Any]:
         if description is not None:
             argument["description"] = description
         arguments.append(argument)
-    if arguments:
-        listing["arguments"] = arguments
-    return listing
+    return entry_of(definition, arguments=arguments or None)
 
 
 def _message(part: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Everything one server offers, ready to be served, in the author's order."""
+"""Everything one server offers, ready to be served, in the author's order. What is switched off is not there."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,13 +6,16 @@ from typing import Any
 from msgspec import Struct
 
 from mcpward.config.rate import parse_rate
+from mcpward.core.change import Topic
 from mcpward.core.errors import Finding, Misconfigured, Refusal
 from mcpward.core.reasons import Reason
-from mcpward.core.values import Rate, Tool
+from mcpward.core.values import Call, Rate, Tool
 from mcpward.sdk.definitions import ToolDefinition
 from mcpward.sdk.server import Server
+from mcpward.tools.completion import Completion, Completions, Offer
+from mcpward.tools.entry import entry_of
 from mcpward.tools.prompt import Prompt, bind_prompt
-from mcpward.tools.resource import Resource, bind_resource
+from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, find_declared
 from mcpward.tools.stage import runner_of
 
 
@@ -22,38 +25,136 @@ class Defaults(Struct, frozen=True):
     deadline_s: float = 30.0
 
 
+class _Shelf(Struct, frozen=True, kw_only=True, eq=False):
+    """What is on while ``off`` is switched off."""
+
+    off: frozenset[tuple[Topic, str]]
+    tools: Mapping[str, Tool]
+    prompts: Mapping[str, Prompt]
+    resources: Mapping[str, Resource]
+    templates: Mapping[str, ResourceTemplate]
+
+
 class Registry:
-    """The tools, resources and prompts of one server. Does not change while it is served."""
+    """The tools, resources and prompts of one server.
+
+    What is declared does not change while it is served; what is switched on may, from any thread, and ``tools``,
+    ``resources``, ``templates`` and ``prompts`` are what is on now.
+    """
 
     def __init__(self, server_name: str, server: Server, defaults: Defaults = Defaults()) -> None:  # noqa: B008  frozen
         findings: list[Finding] = []
-        tools = [_tool(server_name, definition, defaults, findings) for definition in server.tools]
+        deadline_s = defaults.deadline_s
+        self._declared_tools = [_tool(server_name, definition, defaults, findings) for definition in server.tools]
         if findings:
             raise Misconfigured(findings)
         self.server = server_name
         self.source = server
-        self.tools: tuple[Tool, ...] = tuple(tools)
-        self.resources: tuple[Resource, ...] = tuple(
-            bind_resource(server_name, definition, defaults.deadline_s) for definition in server.resources
-        )
-        self.prompts: tuple[Prompt, ...] = tuple(
-            bind_prompt(server_name, definition, defaults.deadline_s) for definition in server.prompts
-        )
-        self._tools = {tool.name: tool for tool in self.tools}
-        self._resources = {resource.uri: resource for resource in self.resources}
-        self._prompts = {prompt.name: prompt for prompt in self.prompts}
+        self._declared_prompts = [bind_prompt(server_name, definition, deadline_s) for definition in server.prompts]
+        offers = [bind_resource(server_name, definition, deadline_s) for definition in server.resources]
+        self._fixed = {offer.uri: offer for offer in offers if isinstance(offer, Resource)}
+        self._declared_templates = [offer for offer in offers if isinstance(offer, ResourceTemplate)]
+        self._completions = Completions((*server.prompts, *server.resources), server.completions, deadline_s)
+        self._questions = {definition.name: definition.question for definition in server.tools}
+        self._shelf = self._sorted(server.off)
+
+    # ---- what is there at all, on or off: what a server announces -------------------------------------------------
+
+    @property
+    def has_tools(self) -> bool:
+        """Whether tools are declared."""
+        return bool(self._declared_tools)
+
+    @property
+    def has_resources(self) -> bool:
+        """Whether resources or templates are declared."""
+        return bool(self._fixed or self._declared_templates)
+
+    @property
+    def has_prompts(self) -> bool:
+        """Whether prompts are declared."""
+        return bool(self._declared_prompts)
+
+    @property
+    def has_completions(self) -> bool:
+        """Whether any argument completes."""
+        return self._completions.any
+
+    @property
+    def has_tasks(self) -> bool:
+        """Whether a tool may run as a task."""
+        return any(tool.task is not None for tool in self._declared_tools)
+
+    # ---- what is on now -------------------------------------------------------------------------------------------
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        """The tools, in the author's order."""
+        return tuple(self._on().tools.values())
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """The prompts, in the author's order."""
+        return tuple(self._on().prompts.values())
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """The resources at fixed URIs, in the author's order."""
+        return tuple(self._on().resources.values())
+
+    @property
+    def templates(self) -> tuple[ResourceTemplate, ...]:
+        """The resource templates, in the author's order."""
+        return tuple(self._on().templates.values())
 
     def find(self, name: str) -> Tool | None:
         """Give the tool of that exact name, or None."""
-        return self._tools.get(name)
-
-    def find_resource(self, uri: str) -> Resource | None:
-        """Give the resource at that exact URI, or None."""
-        return self._resources.get(uri)
+        return self._on().tools.get(name)
 
     def find_prompt(self, name: str) -> Prompt | None:
         """Give the prompt of that exact name, or None."""
-        return self._prompts.get(name)
+        return self._on().prompts.get(name)
+
+    def find_resource(self, uri: str) -> Resource | None:
+        """Give what stands at a URI: the resource at exactly that URI, else by the first template that matches.
+
+        What was declared first decides: where that is switched off there is nothing, and no wider template steps in.
+        """
+        found = find_declared(uri, self._fixed, self._declared_templates)
+        if found is None or (Topic.RESOURCES, found[0]) in self.source.off:
+            return None
+        return found[1]
+
+    def complete(self, call: Call) -> Completion | None:
+        """Give the completion that a ``completion/complete`` asks for; None where it is of nothing that is here."""
+        ref, argument = call.params["ref"], call.params["argument"]["name"]
+        shelf = self._on()
+        offer: Offer | None
+        if ref["type"] == "ref/prompt":
+            offer = shelf.prompts.get(ref["name"])
+        else:
+            offer = shelf.templates.get(ref["uri"]) or shelf.resources.get(ref["uri"])
+        return self._completions.of(offer, argument) if offer is not None else None
+
+    def question(self, name: str) -> str:
+        """Give what a person is asked before the tool of that name runs; "" leaves the words to the house."""
+        return self._questions.get(name, "")
+
+    def _on(self) -> _Shelf:
+        """Look whether anything was switched since: one comparison where nothing was."""
+        shelf, off = self._shelf, self.source.off
+        if shelf.off is not off:
+            shelf = self._shelf = self._sorted(off)
+        return shelf
+
+    def _sorted(self, off: frozenset[tuple[Topic, str]]) -> _Shelf:
+        return _Shelf(
+            off=off,
+            tools={tool.name: tool for tool in self._declared_tools if (Topic.TOOLS, tool.name) not in off},
+            prompts={one.name: one for one in self._declared_prompts if (Topic.PROMPTS, one.name) not in off},
+            resources={uri: one for uri, one in self._fixed.items() if (Topic.RESOURCES, uri) not in off},
+            templates={one.uri: one for one in self._declared_templates if (Topic.RESOURCES, one.uri) not in off},
+        )
 
 
 def _tool(server_name: str, definition: ToolDefinition, defaults: Defaults, findings: list[Finding]) -> Tool:
@@ -61,7 +162,12 @@ def _tool(server_name: str, definition: ToolDefinition, defaults: Defaults, find
         server=server_name,
         name=definition.name,
         access=definition.access,
-        listing=_listing(definition),
+        listing=entry_of(
+            definition,
+            inputSchema=definition.arguments.schema(),
+            outputSchema=definition.returns.schema,
+            annotations=definition.annotations,
+        ),
         bind=_guarded(definition),
         run=runner_of(definition),
         scopes=definition.scopes,
@@ -69,19 +175,9 @@ def _tool(server_name: str, definition: ToolDefinition, defaults: Defaults, find
         deadline_s=definition.deadline_s if definition.deadline_s is not None else defaults.deadline_s,
         confirm=definition.confirm,
         structured=definition.returns.schema is not None,
+        mirrored=definition.arguments.headers,
+        task=definition.task,
     )
-
-
-def _listing(definition: ToolDefinition) -> Mapping[str, Any]:
-    listing: dict[str, Any] = {"name": definition.name}
-    if definition.title is not None:
-        listing["title"] = definition.title
-    listing["description"] = definition.description
-    listing["inputSchema"] = definition.arguments.schema()
-    if definition.returns.schema is not None:
-        listing["outputSchema"] = definition.returns.schema
-    listing["annotations"] = definition.annotations
-    return listing
 
 
 def _guarded(definition: ToolDefinition) -> Callable[[bytes], dict[str, Any]]:

@@ -1,42 +1,132 @@
-"""A resource as the house knows it: its entry in ``resources/list`` and how to read it."""
+"""A resource as the house knows it: its entry in a list, and how to read it at one URI. Templates give such resources.
+
+A URI is looked at as it came. One that is spelt otherwise but reads as something declared earlier is nobody's: else a
+resource that asks for a scope could be had from a wider template by writing ``%61`` for ``a``.
+"""
 
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import unquote
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from mcpward.core.back import Back
 from mcpward.core.values import Call
 from mcpward.sdk.definitions import ResourceDefinition
-from mcpward.tools.report import Notify
+from mcpward.sdk.template import LONGEST_URI, Template
+from mcpward.tools.entry import entry_of
 from mcpward.tools.result import encode
 from mcpward.tools.stage import Stage, invoke
 
+_NOTHING: Final[Mapping[str, Any]] = {}
+Make = Callable[[Call, str, Mapping[str, Any], Stage, Back], Awaitable[dict[str, Any]]]
+"""Makes the result of ``resources/read`` for a URI and its accepted variables."""
+
 
 class Resource(Struct, frozen=True, kw_only=True, eq=False):
-    """``read`` gives the result of ``resources/read`` for a call that may read it."""
+    """What stands at one URI. ``bind`` reads the URI's variables as their types, ``filled`` takes them in.
+
+    ``bind`` raises what ``validation.accept_variables`` explains. ``ttl_ms`` is how long a client may keep it.
+    """
 
     server: str
     uri: str
     listing: Mapping[str, Any]
-    read: Callable[[Call, Stage, Notify], Awaitable[dict[str, Any]]]
+    bind: Callable[[], dict[str, Any]]
+    make: Make
+    scopes: frozenset[str] = frozenset()
+    ttl_ms: int = 0
     deadline_s: float = 30.0
+    arguments: Mapping[str, Any] = _NOTHING
+
+    def filled(self, arguments: Mapping[str, Any]) -> "Resource":
+        """Give this resource with the variables that ``bind`` gave."""
+        return structs.replace(self, arguments=arguments)
+
+    def read(self, call: Call, stage: Stage, back: Back) -> Awaitable[dict[str, Any]]:
+        """Give the result of ``resources/read`` for a call that may read it."""
+        return self.make(call, self.uri, self.arguments, stage, back)
 
 
-def bind_resource(server: str, definition: ResourceDefinition, deadline_s: float) -> Resource:
+class ResourceTemplate(Struct, frozen=True, kw_only=True, eq=False):
+    """All resources of one template. ``uri`` is the template itself, as clients see it."""
+
+    server: str
+    uri: str
+    listing: Mapping[str, Any]
+    template: Template
+    at: Callable[[str, Mapping[str, str]], Resource]
+    scopes: frozenset[str] = frozenset()
+
+
+def bind_resource(server: str, definition: ResourceDefinition, deadline_s: float) -> Resource | ResourceTemplate:
     """Make a definition servable."""
+    template = definition.template
+    if template is None:
+        return _resource(server, definition, deadline_s, definition.uri, _NOTHING)
 
-    async def read(call: Call, stage: Stage, notify: Notify) -> dict[str, Any]:
-        value = await invoke(definition.function, definition.signature, {}, call, stage, notify)
-        return {"contents": [{"uri": definition.uri, **_content(value, definition.mime_type)}]}
+    def at(uri: str, variables: Mapping[str, str]) -> Resource:
+        return _resource(server, definition, deadline_s, uri, variables)
 
-    listing: dict[str, Any] = {"uri": definition.uri, "name": definition.name}
-    if definition.title is not None:
-        listing["title"] = definition.title
-    listing["description"] = definition.description
-    if definition.mime_type is not None:
-        listing["mimeType"] = definition.mime_type
-    return Resource(server=server, uri=definition.uri, listing=listing, read=read, deadline_s=deadline_s)
+    listing = entry_of(
+        definition,
+        uriTemplate=definition.uri,
+        mimeType=definition.mime_type,
+        annotations=definition.annotations or None,
+    )
+    return ResourceTemplate(
+        server=server, uri=definition.uri, listing=listing, template=template, at=at, scopes=definition.scopes
+    )
+
+
+def find_declared(
+    uri: str, fixed: Mapping[str, Resource], templates: Sequence[ResourceTemplate]
+) -> tuple[str, Resource] | None:
+    """Give the declared URI that stands for ``uri``, and the resource there: fixed ones first, then in order."""
+    resource = fixed.get(uri)
+    if resource is not None:
+        return uri, resource
+    if len(uri) > LONGEST_URI:
+        return None
+    plain = unquote(uri)
+    if plain in fixed:
+        return None
+    for offer in templates:
+        variables = offer.template.match(uri)
+        if variables is not None:
+            return offer.uri, offer.at(uri, variables)
+        if plain != uri and offer.template.covers(plain):
+            return None
+    return None
+
+
+def _resource(
+    server: str, definition: ResourceDefinition, deadline_s: float, uri: str, variables: Mapping[str, str]
+) -> Resource:
+    async def make(call: Call, uri: str, arguments: Mapping[str, Any], stage: Stage, back: Back) -> dict[str, Any]:
+        value = await invoke(definition.function, definition.signature, arguments, call, stage, back)
+        return {"contents": [{"uri": uri, **_content(value, definition.mime_type)}]}
+
+    def bind() -> dict[str, Any]:
+        return definition.arguments.bind_strings(variables)
+
+    return Resource(
+        server=server,
+        uri=uri,
+        listing=entry_of(
+            definition,
+            uri=uri,
+            mimeType=definition.mime_type,
+            size=definition.size,
+            annotations=definition.annotations or None,
+        ),
+        bind=bind,
+        make=make,
+        scopes=definition.scopes,
+        ttl_ms=int(definition.ttl_s * 1000),
+        deadline_s=deadline_s,
+    )
 
 
 def _content(value: Any, mime_type: str | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from mcpward.core.errors import Fault, Refusal
 from mcpward.core.ids import error_id
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Call, Tool
+from mcpward.validation import written
 from mcpward.validation.numbers import LONG_NUMBER, find_long_integers
 from mcpward.validation.schema import problems_of
 
@@ -36,6 +37,15 @@ def accept_prompt(call: Call, bind: Callable[[bytes], dict[str, Any]]) -> dict[s
     return _bound(bind, raw, Reason.PARAMS_INVALID)
 
 
+def accept_variables(bind: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Give the variables of a resource's URI as its function takes them.
+
+    Raises:
+        Refusal: params-invalid with the fact ``problems``.
+    """
+    return _bound(lambda _: bind(), _NONE, Reason.PARAMS_INVALID)
+
+
 def _bound(bind: Callable[[bytes], dict[str, Any]], raw: bytes, reason: Reason) -> dict[str, Any]:
     if LONG_NUMBER.search(raw) is not None:
         problems = find_long_integers(raw)
@@ -51,4 +61,6 @@ def _bound(bind: Callable[[bytes], dict[str, Any]], raw: bytes, reason: Reason) 
         raise Fault(error_id(), f"checking the arguments raised {type(ended).__name__}") from None
     except msgspec.MsgspecError:
         problems = [{"path": "", "rule": "an object of texts"}]
+    except ExceptionGroup as errors:  # of a hand-written schema, likewise full of the caller's values
+        problems = written.problems_of(errors.exceptions)
     raise Refusal(reason, "the arguments do not fit the schema", problems=problems)

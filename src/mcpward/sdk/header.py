@@ -1,0 +1,90 @@
+"""Arguments that a client repeats in a header, ``x-mcp-header`` (2026-07-28, transports, "Custom Headers").
+
+A proxy may judge by the header while we act on the body, so the two must agree, and clients drop a tool whose schema
+says this in a way that leaves room for doubt. Such a schema is refused here.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from msgspec import Struct
+
+from mcpward.sdk.errors import AuthoringError
+
+KEYWORD: Final = "x-mcp-header"
+PREFIX: Final = "mcp-param-"
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", re.ASCII)
+_TYPES: Final = ("string", "integer", "boolean")
+_Path = tuple[str, ...]
+
+
+class Header(Struct, frozen=True):
+    """``Annotated[str, Header("Region")]``: the client sends this argument as ``Mcp-Param-Region`` too.
+
+    Never for secrets: whoever stands between client and server reads headers.
+    """
+
+    name: str
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = handler(core_schema)
+        return {**schema, KEYWORD: self.name}
+
+
+def mirrored(schema: Mapping[str, Any], what: str, where: str) -> dict[bytes, _Path]:
+    """Give each header (lower-case, as bytes) and the path of the argument that it repeats.
+
+    Raises:
+        AuthoringError: a name that is no token or stands twice, an argument that is neither string, integer nor
+            boolean, or one that is reached otherwise than through ``properties``.
+    """
+    headers: dict[bytes, _Path] = {}
+    plain = dict(_plain(schema, ()))
+    declared = sum(1 for _ in _everywhere(schema))
+    for path, property_ in plain.items():
+        name = property_[KEYWORD]
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise AuthoringError(f"{what}: {KEYWORD} at {_dotted(path)} is no header name", where)
+        if property_.get("type") not in _TYPES:
+            kinds = "string, integer or boolean (with a default instead of None)"
+            raise AuthoringError(f"{what}: {KEYWORD} at {_dotted(path)} needs a plain {kinds}", where)
+        header = (PREFIX + name.lower()).encode("ascii")
+        if header in headers:
+            raise AuthoringError(f"{what}: two arguments have the header {name!r}", where)
+        headers[header] = path
+    if declared != len(plain):
+        hint = "only parameters themselves can have it, and objects written out in input_schema"
+        raise AuthoringError(f"{what}: {KEYWORD} stands where a client does not look for it; {hint}", where)
+    return headers
+
+
+def has_header(schema: Any) -> bool:
+    """Say whether an argument is to come in a header as well."""
+    return next(_everywhere(schema), None) is not None
+
+
+def _plain(schema: Mapping[str, Any], path: _Path) -> Iterator[tuple[_Path, Mapping[str, Any]]]:
+    """Walk through ``properties`` alone: where every client finds the same."""
+    properties = schema.get("properties")
+    for name, property_ in properties.items() if isinstance(properties, Mapping) else ():
+        if isinstance(property_, Mapping):
+            if KEYWORD in property_:
+                yield (*path, name), property_
+            if "$ref" not in property_:
+                yield from _plain(property_, (*path, name))
+
+
+def _everywhere(schema: Any) -> Iterator[None]:
+    if isinstance(schema, Mapping):
+        if KEYWORD in schema:
+            yield None
+        for part in schema.values():
+            yield from _everywhere(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from _everywhere(part)
+
+
+def _dotted(path: _Path) -> str:
+    return repr(".".join(path))

@@ -1,0 +1,111 @@
+"""What a tool, resource or prompt shows besides its name: icons, annotations, its own ``_meta``. Checked and copied."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from mcpward.sdk.errors import AuthoringError
+from mcpward.sdk.icon import Icon
+
+_MOST_ICONS: Final = 16
+_MOST_BYTES: Final = 16_384
+_META_KEY: Final = re.compile(r"(?:[A-Za-z0-9.-]{1,128}/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?", re.ASCII)
+_EXTENSION: Final = re.compile(r"[A-Za-z][A-Za-z0-9.-]{0,127}/[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+_RESERVED: Final = frozenset({"modelcontextprotocol", "mcp"})
+_ROLES: Final = ("user", "assistant")
+_WEB: Final = re.compile(r"https?://[!-~]{1,2000}", re.ASCII)
+
+
+def read_icons(icons: Any, what: str, where: str = "") -> tuple[Icon, ...]:
+    """Give the icons, at most 16.
+
+    Raises:
+        AuthoringError: something else than icons.
+    """
+    if not isinstance(icons, Sequence) or not all(isinstance(icon, Icon) for icon in icons):
+        raise AuthoringError(f"{what}: icons is a list, as in icons=[Icon('https://…')]", where)
+    if len(icons) > _MOST_ICONS:
+        raise AuthoringError(f"{what}: more than {_MOST_ICONS} icons", where)
+    return tuple(icons)
+
+
+def read_meta(meta: Any, what: str, where: str = "") -> Mapping[str, Any]:
+    """Give ``_meta`` as it will be listed. Keys with a prefix of the specification's own are its alone (basic, _meta).
+
+    Raises:
+        AuthoringError: a key that is reserved or none, or values that JSON does not have.
+    """
+    own = _copied(meta if meta is not None else {}, "meta", what, where)
+    for key in own:
+        prefix = key.rpartition("/")[0].split(".")
+        if not _META_KEY.fullmatch(key) or (len(prefix) > 1 and prefix[1] in _RESERVED):
+            raise AuthoringError(f"{what}: the meta key {key!r} is reserved or no key, as in 'com.example/key'", where)
+    return own
+
+
+def read_annotations(annotations: Any, what: str, where: str = "") -> Mapping[str, Any]:
+    """Give the annotations of a resource: ``audience``, ``priority`` (0 to 1), ``lastModified`` (ISO 8601).
+
+    Raises:
+        AuthoringError: another key, or a value that does not fit.
+    """
+    own = _copied(annotations if annotations is not None else {}, "annotations", what, where)
+    checks = {"audience": _is_audience, "priority": _is_priority, "lastModified": _is_moment}
+    for key, value in own.items():
+        if key not in checks or not checks[key](value):
+            raise AuthoringError(f"{what}: the annotation {key!r} is not known, or its value does not fit", where)
+    return own
+
+
+def read_extensions(extensions: Any) -> Mapping[str, Any]:
+    """Give the extensions that a server announces, each with its settings.
+
+    Raises:
+        AuthoringError: a name without a prefix, or settings that are no object.
+    """
+    own = _copied(extensions if extensions is not None else {}, "extensions", "server", "")
+    for name, settings in own.items():
+        if not _EXTENSION.fullmatch(name) or not isinstance(settings, dict):
+            raise AuthoringError(f"server: the extension {name!r} is written {{'com.example/name': {{}}}}")
+    return own
+
+
+def read_website(url: Any) -> str:
+    """Give a web address, or "" for none.
+
+    Raises:
+        AuthoringError: it is none.
+    """
+    if not isinstance(url, str) or (url and not _WEB.fullmatch(url)):
+        raise AuthoringError("server: website_url is an http(s) address")
+    return url
+
+
+def _copied(value: Any, name: str, what: str, where: str) -> dict[str, Any]:
+    """A copy that nobody else holds: what was checked is what is shown."""
+    try:
+        raw = msgspec.json.encode(value)
+        own = msgspec.json.decode(raw, type=dict[str, Any])
+    except (TypeError, ValueError, RecursionError):
+        raise AuthoringError(f"{what}: {name} is a mapping of texts to what JSON can hold", where) from None
+    if len(raw) > _MOST_BYTES:
+        raise AuthoringError(f"{what}: {name} is larger than {_MOST_BYTES // 1024} KiB", where)
+    return own
+
+
+def _is_audience(value: Any) -> bool:
+    return isinstance(value, list) and all(role in _ROLES for role in value)
+
+
+def _is_priority(value: Any) -> bool:
+    return type(value) in {int, float} and 0 <= value <= 1
+
+
+def _is_moment(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and datetime.fromisoformat(value) is not None
+    except ValueError:
+        return False

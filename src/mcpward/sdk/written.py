@@ -1,0 +1,86 @@
+"""Arguments by a schema that the author wrote: published as it is, checked by jsonschema-rs (JSON Schema 2020-12).
+
+Offline, with a regular-expression engine that takes linear time. Whoever explains the errors must not quote them: an
+error's text holds the caller's values.
+"""
+
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
+from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.sdk.dialect import Document
+from mcpward.sdk.errors import AuthoringError
+from mcpward.sdk.header import mirrored
+from mcpward.sdk.signature import Parameter
+from mcpward.sdk.unfold import UNBOUNDED, deepest
+
+_PARAMETER: Final = "arguments"
+_MOST: Final = 16
+_decode: Final = msgspec.json.Decoder().decode
+
+
+class Written:
+    """What a function takes whole, as ``arguments: dict[str, Any]``.
+
+    ``bind`` turns raw JSON into that keyword argument. It raises an ``ExceptionGroup`` of at most 16
+    ``jsonschema_rs.ValidationError``, and ``Refusal`` (arguments-invalid) for what is nested deeper than a recursive
+    schema can be checked for at a bounded cost.
+    """
+
+    def __init__(self, schema: Mapping[str, Any], parameters: tuple[Parameter, ...], what: str, where: str) -> None:
+        if [parameter.name for parameter in parameters] != [_PARAMETER]:
+            raise AuthoringError(f"{what}: with input_schema a function takes arguments: dict[str, Any]", where)
+        document = Document(schema, what, where)
+        self._schema = document.root
+        self.headers = mirrored(self._schema, what, where)
+        self.names = tuple(self._schema.get("properties", ()))
+        self.bind = _binder(_validator(document), deepest(document))
+
+    def schema(self) -> dict[str, Any]:
+        """Give the schema as it was written."""
+        return self._schema
+
+
+def _validator(document: Document) -> Draft202012Validator:
+    try:
+        return Draft202012Validator(
+            document.root, offline=True, validate_formats=True, pattern_options=RegexOptions(size_limit=1_000_000)
+        )
+    except ValueError as error:  # ValidationError is one: the schema is none, or a pattern is beyond the engine
+        path = ".".join(map(str, getattr(error, "instance_path", ())))
+        document.refuse(f"is not a schema of 2020-12{f', at {path!r}' if path else ''}")
+
+
+def _binder(validator: Draft202012Validator, levels: int) -> Callable[[bytes], dict[str, Any]]:
+    is_valid, errors_of = validator.is_valid, validator.iter_errors
+
+    def bind(raw: bytes) -> dict[str, Any]:
+        arguments = _decode(raw)
+        if levels < UNBOUNDED and not _is_within(arguments, levels):
+            problems = [{"path": "", "rule": f"at most {levels} levels deep"}]
+            raise Refusal(Reason.ARGUMENTS_INVALID, "too deep for a recursive schema", problems=problems)
+        if not is_valid(arguments):
+            errors: list[ValidationError] = list(islice(errors_of(arguments), _MOST))
+            raise ExceptionGroup("the arguments do not fit the schema", errors)
+        return {_PARAMETER: arguments}
+
+    return bind
+
+
+def _is_within(value: Any, levels: int) -> bool:
+    layer = [value]
+    for _ in range(levels):
+        layer = [
+            member
+            for part in layer
+            if isinstance(part, dict | list)
+            for member in (part.values() if isinstance(part, dict) else part)
+        ]
+        if not layer:
+            return True
+    return False
