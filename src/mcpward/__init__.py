@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mcpward.sdk.elicitation import Elicit, Elicited, ElicitUrl
     from mcpward.sdk.errors import ToolError
     from mcpward.sdk.guards import DateRange, Limit
+    from mcpward.sdk.header import Header
+    from mcpward.sdk.icon import Icon
     from mcpward.sdk.result import ToolResult
     from mcpward.sdk.sampling import Sample, Sampled, ToolUse, ToolUsed
     from mcpward.sdk.server import Server
@@ -32,6 +34,8 @@ _HOMES = {
     "ElicitUrl": "mcpward.sdk.elicitation",
     "Elicited": "mcpward.sdk.elicitation",
     "EmbeddedResource": "mcpward.sdk.content",
+    "Header": "mcpward.sdk.header",
+    "Icon": "mcpward.sdk.icon",
     "Image": "mcpward.sdk.content",
     "Limit": "mcpward.sdk.guards",
     "Message": "mcpward.sdk.content",
@@ -59,6 +63,8 @@ __all__ = [
     "ElicitUrl",
     "Elicited",
     "EmbeddedResource",
+    "Header",
+    "Icon",
     "Image",
     "Limit",
     "Message",
