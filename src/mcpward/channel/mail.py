@@ -16,8 +16,8 @@ class Mail(Protocol):
         """Send a letter to the worker ``to``, or to every other worker, without waiting; False where it will not be."""
         ...
 
-    async def post(self, kind: str, payload: Mapping[str, Any], to: str | None = None) -> bool:
-        """Send a letter, and wait until it is on its way: True, or it is given up: False."""
+    async def post(self, kind: str, payload: Mapping[str, Any], to: str | None = None) -> None:
+        """Send a letter, and wait until it is on its way, or given up."""
         ...
 
     def hurry(self) -> AbstractContextManager[None]:

@@ -35,8 +35,8 @@ class NoMail:
     def send(self, kind, payload, to=None) -> bool:
         return False
 
-    async def post(self, kind, payload, to=None) -> bool:
-        return False
+    async def post(self, kind, payload, to=None) -> None:
+        """Nobody reads."""
 
     def hurry(self):
         raise AssertionError("nobody waits for mail here")
@@ -263,7 +263,7 @@ async def test_a_letter_that_is_no_change_is_let_go(clock: ManualClock):
 
 
 class BrokenMail(NoMail):
-    async def post(self, kind, payload, to=None) -> bool:
+    async def post(self, kind, payload, to=None) -> None:
         raise OSError("the disk is gone")
 
 
