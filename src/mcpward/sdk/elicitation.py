@@ -25,7 +25,7 @@ class Elicited(Struct, Generic[T], frozen=True):
 
 
 class Elicit:
-    """Asks by a form of ``model``'s fields: a flat pydantic model, dataclass or ``TypedDict``.
+    """Asks by a form of ``model``'s fields: a flat pydantic model or dataclass.
 
     ``schema`` is a form written by hand instead, in the specification's restricted JSON schema; its data is a dict.
     Without either, the form has no fields: the person accepts or does not.
@@ -39,6 +39,8 @@ class Elicit:
     def __init__(self, message: str, model: Any = None, *, schema: Mapping[str, Any] | None = None) -> None:
         if model is not None and schema is not None:
             raise AuthoringError("a form has a model or a schema, not both")
+        if isinstance(model, Mapping):
+            raise AuthoringError("a schema is given by name: Elicit(…, schema={…})")
         self.message = message
         self._form: Form = form_of(model) if model is not None else form_by_hand(_EMPTY if schema is None else schema)
 

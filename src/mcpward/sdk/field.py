@@ -30,7 +30,7 @@ def field(name: str, raw: Any, definitions: Mapping[str, Any], what: str, *, str
         raise AuthoringError(f"{where} has no schema")
     part = _plain(raw, definitions, where)
     kind = part.get("type")
-    if not isinstance(kind, str) or kind not in _LIMITS:
+    if not isinstance(kind, str) or kind not in _LIMITS or (kind != "string" and "enum" in part):
         raise AuthoringError(f"{where} is no text, number, yes or no, or choice")
     said = {word: part[word] for word in _SAID if word in part and (word != "default" or part[word] is not None)}
     choice = _choice(part, where) if kind == "string" else _several(part, definitions, where) if kind == "array" else {}

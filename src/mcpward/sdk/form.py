@@ -24,6 +24,8 @@ from mcpward.sdk.published import Untitled, first_line, inline_root
 _CACHED: Final = 256
 _FIELDS: Final = 64
 _LARGEST: Final = 65_536
+_LEAST: Final = -(2**63)
+_MOST: Final = 2**64 - 1
 _ROOT: Final = frozenset({"$schema", "type", "properties", "required", "title", "description", "additionalProperties"})
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -37,7 +39,7 @@ class Form(Struct, frozen=True):
 
 @lru_cache(_CACHED)
 def form_of(model: Any) -> Form:
-    """Give the form of a pydantic model, a dataclass or a ``TypedDict``.
+    """Give the form of a pydantic model or a dataclass.
 
     Raises:
         AuthoringError: a field is none of a form's, or asks for a secret.
@@ -112,7 +114,7 @@ def _requirement(schema: Mapping[str, Any]) -> Callable[[Any], bytes]:
     def require(content: Any) -> bytes:
         try:
             encoded = _encode(content)
-            fits = len(encoded) <= _LARGEST and validator.is_valid(content)
+            fits = len(encoded) <= _LARGEST and validator.is_valid(content) and not _has_long_number(content)
         except (TypeError, ValueError, OverflowError, RecursionError):
             fits = False
             encoded = b""
@@ -121,6 +123,11 @@ def _requirement(schema: Mapping[str, Any]) -> Callable[[Any], bytes]:
         return encoded
 
     return require
+
+
+def _has_long_number(content: Mapping[str, Any]) -> bool:
+    """Whether a whole number has more than 64 bits, which arguments may not have either."""
+    return any(isinstance(value, int) and not _LEAST <= value <= _MOST for value in content.values())
 
 
 def _validator(schema: Mapping[str, Any]) -> Any:

@@ -50,6 +50,24 @@ class Timed:
         self._back.release()
 
 
+class Unasked:
+    """Implements :class:`~mcpward.core.back.Back` for a request in which nothing may be asked."""
+
+    __slots__ = ("notify", "release")
+
+    def __init__(self, back: Back) -> None:
+        self.notify = back.notify
+        self.release = back.release
+
+    async def ask(self, _questions: Sequence[Question]) -> Mapping[str, Mapping[str, Any]]:
+        """Refuse, to the author.
+
+        Raises:
+            AuthoringError: always.
+        """
+        raise AuthoringError("a completion cannot ask the client")
+
+
 class Asking:
     """Implements the sdk's ``Asker`` for one call. Made on the event loop's thread; ``run`` is for the call's own.
 

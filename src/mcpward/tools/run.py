@@ -13,7 +13,8 @@ from mcpward.core.ids import error_id
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Call, RawResult
 from mcpward.sdk.errors import ToolError
-from mcpward.tools.asking import Timed
+from mcpward.tools.asking import Timed, Unasked
+from mcpward.tools.completion import Completion
 from mcpward.tools.deadline import Watch
 from mcpward.tools.pool import Pools
 from mcpward.tools.prompt import Prompt
@@ -21,6 +22,7 @@ from mcpward.tools.resource import Resource
 from mcpward.tools.stage import Stage
 
 _LONGEST: Final = 16_384
+_COMPLETION_S: Final = 5.0
 #: Refusals that are the client's doing, and not the function's.
 _CLIENT: Final = frozenset({Reason.CAPABILITY_MISSING, Reason.CONSENT_MISSING, Reason.PARAMS_INVALID})
 _PASSING: Final = _CLIENT | {Reason.BUSY}
@@ -97,6 +99,18 @@ class Runner:
         return await self._whole(
             lambda timed: prompt.render(call, arguments, self._stage, timed), back, prompt.deadline_s
         )
+
+    async def complete(self, call: Call, completion: Completion, back: Back) -> dict[str, Any]:
+        """Complete an argument and give the result of ``completion/complete``, within 5 seconds: somebody is typing.
+
+        Nothing may be asked meanwhile: the specification gives questions no place in this method.
+
+        Raises:
+            Fault: the function failed, asked or took too long; the detail has the traceback.
+            Refusal: busy; the server has no thread left.
+        """
+        deadline_s = min(completion.deadline_s, _COMPLETION_S)
+        return await self._whole(lambda timed: completion.complete(call, self._stage, timed), Unasked(back), deadline_s)
 
     async def _whole(
         self, work: Callable[[Back], Awaitable[dict[str, Any]]], back: Back, deadline_s: float
