@@ -209,13 +209,15 @@ async def test_only_so_many_letters_and_bytes_wait_for_a_store_that_is_out(clock
         workers.post.is_out = True
         assert [workers["a"].send("word", {"n": n}) for n in range(1030)] == [True] * 1024 + [False] * 6
         big = {"said": "x" * 200_000}
-        taken = 0
-        while workers["b"].send("word", big):
-            taken += 1
-            assert taken < 1024
-        assert taken * 200_000 < 17 * 1024 * 1024
-        workers.post.is_out = False
-        await workers.deliver()
+        for _ in range(2):
+            workers.post.is_out = True
+            taken = 0
+            while workers["b"].send("word", big):
+                taken += 1
+                assert taken < 1024
+            assert 60 < taken < 1024
+            workers.post.is_out = False
+            await workers.deliver()
         assert workers["a"].send("word", {})
 
 
@@ -223,14 +225,15 @@ async def test_letters_are_forgotten_after_a_minute_whatever_the_wall_clock_says
     """Attack 105: a clock that is set an hour ahead takes no letter from those who have not read it."""
     async with Workers(clock, "a", "b") as workers:
         await workers["a"].post("word", {"n": 1})
+        clock.advance(15)
+        await workers["b"]._turn()
         clock.shift_wall(3600)
-        for _ in range(4):
+        clock.advance(59.9)
+        for _ in range(3):
             await workers["b"]._turn()
-            clock.advance(14.9)
         assert len(workers.post.letters) == 1
-        for _ in range(4):
-            await workers["b"]._turn()
-            clock.advance(14.9)
+        clock.advance(0.1)
+        await workers["b"]._turn()
         assert workers.post.letters == {}
 
 

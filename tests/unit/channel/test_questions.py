@@ -141,6 +141,25 @@ async def test_an_unknown_id_is_ignored(questions: Questions, client: Client, ma
     task.cancel()
 
 
+async def test_an_id_that_is_too_long_is_not_even_opened(clock: ManualClock):
+    room = Workers(clock, "a")["a"]
+    looked_at: list[str] = []
+    room.open = lambda text, _: looked_at.append(text)
+    questions = Questions(room, clock)
+    questions.answer(answering("A" * 257))
+    assert looked_at == []
+    questions.answer(answering("A" * 256))
+    assert len(looked_at) == 1
+
+
+async def test_two_errors_at_once_end_the_call_as_one_does(questions: Questions, client: Client):
+    task = client.ask(questions, "one", "two")
+    await turns()
+    for rpc_id in client.ids:
+        questions.answer(answering(rpc_id, error={"code": -1, "message": "no"}))
+    assert (await refused(task)).reason is Reason.CONSENT_MISSING
+
+
 async def test_a_second_and_a_late_answer_are_ignored(questions: Questions, client: Client):
     task = client.ask(questions, "one", "two")
     await turns()
