@@ -96,9 +96,13 @@ class House:
     async def until(self, task_id: str, *status: str) -> dict[str, Any]:
         """Ask until the task has one of these statuses."""
         async with asyncio.timeout(10):
-            while (task := await self.get(task_id))["status"] not in status:
+            while (task := await self.get(task_id))["status"] not in status:  # noqa: ASYNC110  # a caller polls
                 await asyncio.sleep(0.002)
         return task
+
+    async def settle(self) -> None:
+        """Wait until nothing runs any more."""
+        await until(lambda: not len(self.tasks))
 
     async def end(self, task_id: str) -> dict[str, Any]:
         return await self.until(task_id, "completed", "failed", "cancelled")
@@ -117,6 +121,12 @@ def asking(
         capabilities=DECLARED if capabilities is None else capabilities, params={"taskId": task_id},
     )  # fmt: skip
     return replace(call, arrival=replace(call.arrival, server=server))
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110  # what is waited for happens in a file
+            await asyncio.sleep(0.002)
 
 
 Open = Callable[..., Awaitable[House]]

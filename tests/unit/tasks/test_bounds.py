@@ -1,0 +1,87 @@
+"""How many tasks there may be, of one caller and in all, and how much they may hold (attack 48)."""
+
+import asyncio
+
+import pytest
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.values import Outcome
+from mcpward.tasks.record import Caps
+from support.values import a_call, a_principal
+
+DECLARED = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+
+
+def call_of(key: str = "api-key:abc", server: str = "orders"):
+    return a_call(a_principal(key, server=server), capabilities=DECLARED)
+
+
+async def forever(_back) -> Outcome:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def busy(starting) -> None:
+    with pytest.raises(Refusal) as no:
+        await starting
+    assert no.value.reason is Reason.BUSY
+    assert no.value.facts["retry_after_s"] > 0
+
+
+async def test_a_caller_has_32_tasks_at_once_and_no_more(house) -> None:
+    first = [(await house.start(forever))["taskId"] for _ in range(32)]
+    await busy(house.start(forever))
+    await house.start(forever, call_of("api-key:other"))
+    await house.cancel(first[0])
+    await house.end(first[0])
+    await house.start(forever)
+
+
+async def test_a_caller_is_counted_at_all_workers_together(opened) -> None:
+    one, two = await opened("one", caps=Caps(unfinished=2)), await opened("two", caps=Caps(unfinished=2))
+    await one.start(forever)
+    await two.start(forever)
+    await busy(one.start(forever))
+    await busy(two.start(forever))
+
+
+async def test_starts_that_come_together_are_counted_one_by_one(opened) -> None:
+    house = await opened(caps=Caps(unfinished=3))
+    started = await asyncio.gather(*(house.start(forever) for _ in range(9)), return_exceptions=True)
+    assert sum(isinstance(each, dict) for each in started) == 3
+    assert len(house.tasks) == 3
+
+
+async def test_a_worker_runs_so_many_tasks_and_no_more(opened) -> None:
+    house = await opened(caps=Caps(running=2))
+    await house.start(forever)
+    await house.start(forever, call_of("api-key:other"))
+    await busy(house.start(forever, call_of("api-key:third")))
+
+
+@pytest.mark.parametrize("caps", [Caps(kept=2), Caps(kept_bytes=300), Caps(all_kept=2), Caps(all_bytes=300)], ids=str)
+async def test_what_is_kept_of_finished_tasks_is_bounded_until_it_is_forgotten(opened, clock, caps) -> None:
+    house = await opened(caps=caps)
+    for _ in range(2):
+        await house.end((await house.start())["taskId"])
+    await busy(house.start())
+    clock.advance(3600.0)
+    await house.tasks.keeper.turn()
+    await house.start()
+
+
+@pytest.mark.parametrize("caps", [Caps(kept=1), Caps(kept_bytes=150)], ids=str)
+async def test_what_one_caller_keeps_is_no_other_callers_loss(opened, caps) -> None:
+    house = await opened(caps=caps)
+    await house.end((await house.start())["taskId"])
+    await busy(house.start())
+    await house.start(call=call_of("api-key:other"))
+
+
+async def test_a_refused_task_leaves_nothing_behind(opened, store) -> None:
+    house = await opened(caps=Caps(kept=0))
+    await busy(house.start(forever))
+    assert len(house.tasks) == 0
+    async with store._lanes.read() as connection:
+        assert (await connection.exec_driver_sql("SELECT count(*) FROM tasks")).scalar_one() == 0

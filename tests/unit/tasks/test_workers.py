@@ -1,0 +1,245 @@
+"""Workers stop, die and lose their store: whoever waits for a task is told how it ended."""
+
+import asyncio
+
+import pytest
+
+from mcpward.core.back import Question
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.values import Outcome
+from mcpward.tasks.record import Status
+
+STOPPED = "the server stopped before the task had ended"
+
+
+async def forever(_back) -> Outcome:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+class Outage:
+    """A store whose named methods fail while ``is_out``, and whose ``add`` can be held up."""
+
+    def __init__(self, table, *names: str) -> None:
+        self.table, self.names, self.is_out, self.hold = table, names, True, None
+
+    def __getattr__(self, name: str):
+        async def out(*args, **kwargs):
+            if self.is_out and name in self.names:
+                raise OSError("the disk has gone")
+            result = await getattr(self.table, name)(*args, **kwargs)
+            if name == "add" and self.hold is not None:
+                await self.hold.wait()
+            return result
+
+        return out
+
+
+async def test_a_cancellation_reaches_the_worker_that_runs_the_task(opened) -> None:
+    one, two = await opened("one"), await opened("two")
+    task_id = (await one.start(forever))["taskId"]
+    await two.cancel(task_id)
+    assert (await two.end(task_id))["status"] == "cancelled"
+    assert len(one.tasks) == 0
+
+
+async def test_a_cancellation_arrives_with_the_next_beat_where_the_mail_is_lost(opened, post, clock) -> None:
+    one, two = await opened("one"), await opened("two")
+    post.is_lost = True
+    task_id = (await one.start(forever))["taskId"]
+    await two.cancel(task_id)
+    assert (await two.get(task_id))["status"] == "working"
+    clock.advance(5.0)
+    await one.tasks.keeper.turn()
+    assert (await two.end(task_id))["status"] == "cancelled"
+
+
+async def test_a_task_without_a_beat_has_failed_for_whoever_asks(opened, clock) -> None:
+    one, two = await opened("one"), await opened("two")
+    task_id = (await one.start(forever))["taskId"]
+    clock.advance(20.0)
+    assert (await two.get(task_id))["status"] == "working"
+    clock.advance(0.5)
+    task = await two.get(task_id)
+    assert task["status"] == "failed"
+    assert task["error"]["code"] == 50300
+    assert task["statusMessage"] == STOPPED
+
+
+async def test_beats_keep_a_task_alive(opened, clock) -> None:
+    one, two = await opened("one"), await opened("two")
+    task_id = (await one.start(forever))["taskId"]
+    for _ in range(20):
+        clock.advance(5.0)
+        await one.tasks.keeper.turn()
+    assert (await two.get(task_id))["status"] == "working"
+
+
+async def test_the_dead_are_written_down_by_any_worker_and_told_to_who_listens(opened, clock) -> None:
+    one, two = await opened("one"), await opened("two")
+    task_id = (await one.start(forever))["taskId"]
+    clock.advance(20.5)
+    await two.tasks.keeper.turn()
+    assert [change.subject for change in two.changes] == [task_id]
+    assert b'"status":"failed"' in two.changes[0].params
+
+
+async def test_a_task_that_was_given_up_is_not_worked_on(opened, clock) -> None:
+    one, two = await opened("one"), await opened("two")
+    task_id = (await one.start(forever))["taskId"]
+    clock.advance(20.5)
+    await two.tasks.keeper.turn()
+    await one.tasks.keeper.turn()
+    await one.settle()
+    assert (await one.get(task_id))["status"] == "failed"
+
+
+async def test_the_last_beat_decides_between_the_worker_and_the_undertaker(store, opened, clock) -> None:
+    one = await opened("one")
+    task_id = (await one.start(forever))["taskId"]
+    seen = await store.tasks.find(task_id, "api-key:abc", "orders")
+    clock.advance(20.5)
+    await store.tasks.beat([task_id], clock.now())
+    assert not await store.tasks.finish(task_id, Status.FAILED, None, None, 1.0, beat_at=seen.beat_at)
+    assert (await one.get(task_id))["status"] == "working"
+
+
+async def test_a_worker_that_is_alone_buries_its_predecessors_tasks_at_once(opened) -> None:
+    one = await opened("one")
+    task_id = (await one.start(forever))["taskId"]
+    alone = await opened("alone", alone=True)
+    await alone.tasks.start_keeping()
+    assert (await alone.get(task_id))["statusMessage"] == STOPPED
+
+
+async def test_a_worker_among_others_leaves_the_living_alone_at_its_start(opened) -> None:
+    one, two = await opened("one"), await opened("two")
+    task_id = (await one.start(forever))["taskId"]
+    await two.tasks.start_keeping()
+    assert (await two.get(task_id))["status"] == "working"
+
+
+async def test_a_stopping_worker_takes_no_tasks_and_ends_those_it_has(opened) -> None:
+    one, two = await opened("one"), await opened("two")
+    done = asyncio.Event()
+
+    async def soon(_back) -> Outcome:
+        await done.wait()
+        return Outcome(body=b'{"content":[],"isError":false}')
+
+    short, long = (await one.start(soon))["taskId"], (await one.start(forever))["taskId"]
+    stopping = asyncio.ensure_future(one.tasks.stop(0.2))
+    await asyncio.sleep(0)
+    with pytest.raises(Refusal) as no:
+        await one.start()
+    assert no.value.reason is Reason.BUSY
+    done.set()
+    await stopping
+    assert (await two.get(short))["status"] == "completed"
+    task = await two.get(long)
+    assert (task["status"], task["statusMessage"]) == ("failed", STOPPED)
+    assert task["error"]["code"] == 50300
+
+
+async def test_work_that_is_deaf_to_its_cancellation_is_written_down_all_the_same(opened, monkeypatch) -> None:
+    monkeypatch.setattr("mcpward.tasks.tasks._LAST_S", 0.01)
+    one, two = await opened("one"), await opened("two")
+    heard = asyncio.Event()
+
+    async def deaf(_back) -> Outcome:
+        while not heard.is_set():
+            try:
+                await heard.wait()
+            except asyncio.CancelledError:
+                continue
+        return Outcome(body=b'{"content":[],"isError":false}')
+
+    task_id = (await one.start(deaf))["taskId"]
+    await asyncio.sleep(0)
+    await one.tasks.stop(0)
+    assert (await two.get(task_id))["status"] == "failed"
+    heard.set()
+    await one.settle()
+    assert (await two.get(task_id))["status"] == "failed"  # what is final stays
+
+
+async def test_the_end_of_a_task_is_written_down_when_the_store_is_back(opened, store) -> None:
+    outage = Outage(store.tasks, "finish")
+    house = await opened("one", table=outage)
+    task_id = (await house.start())["taskId"]
+    await asyncio.sleep(0.02)
+    assert (await house.get(task_id))["status"] == "working"
+    outage.is_out = False
+    assert (await house.end(task_id))["status"] == "completed"
+
+
+async def test_a_task_waits_for_its_answer_while_the_store_is_out(opened, store, caplog) -> None:
+    outage = Outage(store.tasks, "answers")
+    house = await opened("one", table=outage)
+
+    async def work(back) -> Outcome:
+        await back.ask([Question(key="a", method="roots/list", params={}, capability={})])
+        return Outcome(body=b'{"content":[],"isError":false}')
+
+    task_id = (await house.start(work))["taskId"]
+    await house.until(task_id, "input_required")
+    await house.update(task_id, {"a": {}})
+    await asyncio.sleep(0.05)
+    outage.is_out = False
+    assert (await house.end(task_id))["status"] == "completed"
+    assert caplog.text.count("cannot be read") == 1
+
+
+async def test_nothing_begins_when_it_cannot_be_kept(opened, store) -> None:
+    begun = []
+
+    async def work(_back) -> Outcome:
+        begun.append(1)
+        raise AssertionError
+
+    house = await opened("one", table=Outage(store.tasks, "add"))
+    with pytest.raises(OSError, match="disk"):
+        await house.start(work)
+    assert not begun
+    assert len(house.tasks) == 0
+
+
+async def test_a_caller_that_leaves_before_the_answer_leaves_no_task(opened, store) -> None:
+    outage = Outage(store.tasks)
+    outage.hold = asyncio.Event()
+    house = await opened("one", table=outage)
+    starting = asyncio.ensure_future(house.start(forever))
+    async with asyncio.timeout(10):
+        while not await rows(store):  # noqa: ASYNC110  # what is waited for happens in a file
+            await asyncio.sleep(0.002)
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    assert starting.cancelled()
+    assert len(house.tasks) == 0
+    await house.tasks.stop(1.0)
+    assert await rows(store) == 0
+
+
+async def test_a_worker_whose_store_is_out_goes_on_trying(opened, store, clock, caplog, monkeypatch) -> None:
+    monkeypatch.setattr("mcpward.tasks.keeper._TURN_EVERY_S", 0.005)
+    outage = Outage(store.tasks, "stale")
+    outage.is_out = False
+    house = await opened("one", table=outage)
+    await house.tasks.start_keeping()
+    outage.is_out = True
+    clock.advance(60.0)
+    await asyncio.sleep(0.05)
+    assert caplog.text.count("cannot be written down") == 1
+    outage.is_out = False
+    task_id = (await (await opened("two")).start(forever))["taskId"]
+    clock.advance(30.0)
+    async with asyncio.timeout(10):
+        while not house.changes:  # noqa: ASYNC110  # what is waited for happens in a file
+            await asyncio.sleep(0.005)
+    assert house.changes[0].subject == task_id
+
+
+async def rows(store) -> int:
+    async with store._lanes.read() as connection:
+        return (await connection.exec_driver_sql("SELECT count(*) FROM tasks")).scalar_one()
