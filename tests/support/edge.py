@@ -99,9 +99,12 @@ class Edge:
         self.port = 0
 
     @asynccontextmanager
-    async def listening(self, origins: frozenset[bytes] = frozenset()) -> AsyncIterator["Edge"]:
+    async def listening(
+        self, origins: frozenset[bytes] = frozenset(), tls: ssl.SSLContext | None = None
+    ) -> AsyncIterator["Edge"]:
         """Listen until the end of the block; then everything of it is ended."""
-        server = await asyncio.get_running_loop().create_server(self._accept, "127.0.0.1", 0, backlog=2000)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(self._accept, "127.0.0.1", 0, backlog=2000, ssl=tls)
         self.port = server.sockets[0].getsockname()[1]
         host = f"127.0.0.1:{self.port}".encode()
         self.front = Front(

@@ -140,6 +140,18 @@ def test_a_legacy_caller_who_leaves_cancels_nothing(ward):
     assert row["outcome"] == "ok"
 
 
+def test_a_server_that_stops_waits_for_a_legacy_call_without_its_caller(tmp_path):
+    with site(tmp_path) as ward:
+        session = Session(ward)
+        params = {"name": "work", "arguments": {"name": "left", "seconds": 1.5}}
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+        hang_up(ward, body, session.headers, "left")
+        assert ward.stop() == 0
+        assert notes(ward) == ["began left", "ended left"]
+        (row,) = rows(ward, "tool = 'work'")
+        assert row["outcome"] == "ok"
+
+
 def test_the_place_of_a_cancelled_call_is_free_again(tmp_path):
     with site(tmp_path, {"servers.bench.limits.concurrency": 1, "servers.bench.limits.queue": 0}) as ward:
         hang_up(ward, *asked(ward, "work", {"name": "gone", "seconds": 30.0}), "gone")

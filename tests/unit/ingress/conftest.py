@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import uvloop
 
+from mcpward.ingress.front import Patience
 from support.clock import ManualClock
-from support.edge import Edge, Serve
+from support.edge import PATIENCE, Edge, Serve
 
 
 def pytest_asyncio_loop_factories(
@@ -24,7 +25,7 @@ async def edge(clock: ManualClock) -> AsyncIterator[Callable[..., Any]]:
     """Open the edge before a function that serves: ``await edge(serve)``."""
     async with AsyncExitStack() as stack:
 
-        async def opened(serve: Serve, origins: frozenset[bytes] = frozenset(), **more: Any) -> Edge:
-            return await stack.enter_async_context(Edge(serve, clock, **more).listening(origins))
+        async def opened(serve: Serve, patience: Patience = PATIENCE, **more: Any) -> Edge:
+            return await stack.enter_async_context(Edge(serve, clock, patience).listening(**more))
 
         yield opened

@@ -1,6 +1,7 @@
 """Streams that last until someone leaves: client, house or a reader that does not read (attacks 46, 113)."""
 
 import asyncio
+import ssl
 import time
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from mcpward.core.errors import Refusal
 from mcpward.core.values import Arrival, Reply, Wire
 from mcpward.ingress import render
+from support.certificate import certificate
 from support.edge import Edge, Peer, patience, soon
 
 LAST = Reply(status=200, body=b'{"last":true}', event_id="e-last")
@@ -38,10 +40,10 @@ class Listening:
         return self.last
 
 
-async def listener(edge: Edge, inside: Listening, **more: str) -> Peer:
+async def listener(edge: Edge, inside: Listening, trust: ssl.SSLContext | None = None) -> Peer:
     count = len(inside.wires)
-    peer = await edge.peer()
-    peer.ask("GET", **more)
+    peer = await edge.peer(trust=trust)
+    peer.ask("GET")
     head = await peer.until(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b"content-type: text/event-stream\r\n" in head
@@ -110,6 +112,24 @@ async def test_a_stream_that_begins_while_the_server_stops_ends_as_all_others(ed
     assert inside.ends == [False]
 
 
+async def test_it_ends_over_tls_as_it_does_without(edge, tmp_path):
+    certificate(tmp_path)
+    own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    trust = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    trust.check_hostname = False
+    inside = Listening()
+    house = await edge(inside.serve, tls=own)
+    gone = await listener(house, inside, trust)
+    gone.leave()
+    await soon(lambda: inside.ends == [True])
+    peer = await listener(house, inside, trust)
+    house.shut_down()
+    assert await peer.rest() == render.event(LAST.body, "e-last") + b"0\r\n\r\n"
+    assert inside.ends == [True, False]
+    await soon(lambda: not house.state.tasks and not house.state.connections)
+
+
 async def test_attack_113_a_thousand_streams_do_not_keep_a_server_from_stopping(edge):
     """Their peers neither read nor close; a second is what all of them together may take."""
     inside = Listening()
@@ -145,9 +165,9 @@ async def test_attack_46_a_reader_that_left_less_unread_is_ended_as_any_other(ed
     peer = await listener(house, inside)
     peer.writer.transport.pause_reading()
     (connection,) = house.state.connections
-    while not connection.unread():
+    while connection.unread() < 1 << 19:
         inside.wires[0].notify(b'{"n":"%b"}' % (b"x" * 100_000))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)  # for the kernel to take what it will take
     house.watch(31)
     await soon(lambda: inside.ends == [True])
 
