@@ -13,7 +13,9 @@ from typing import Final
 
 import structlog
 
+from mcpward.app.channel import open_channel
 from mcpward.app.hosts import allowed_hosts
+from mcpward.app.house import House
 from mcpward.app.logs import Voice, set_up
 from mcpward.app.numbers import Numbers, folder_of
 from mcpward.app.secrets import Secrets
@@ -24,13 +26,9 @@ from mcpward.config.endpoint import path_of
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
 from mcpward.core.ended import EndedBook
-from mcpward.core.jsonio import Bounds
-from mcpward.identity.establish import Identity
 from mcpward.identity.keybook import STALE_AFTER_S, KeyBook
-from mcpward.identity.mode import Mode
 from mcpward.identity.refresh import Refresher
 from mcpward.identity.unlisted import UrlBook
-from mcpward.ingress import render
 from mcpward.ingress.arrive import Doorstep
 from mcpward.ingress.connection import Connection
 from mcpward.ingress.front import Front, Patience
@@ -38,14 +36,7 @@ from mcpward.ingress.gates import Rules
 from mcpward.ingress.health import Health, Probe
 from mcpward.ingress.routes import Address as Served
 from mcpward.ingress.routes import Routes
-from mcpward.limits.charge import Limits
-from mcpward.pipeline.catalogue import Catalogue
 from mcpward.pipeline.serve import Pipeline
-from mcpward.policy.decide import Policy
-from mcpward.protocol.methods import ServerInfo
-from mcpward.protocol.read import Protocol
-from mcpward.protocol.session import Sessions
-from mcpward.sanitize.clean import Sanitizer
 from mcpward.tools.registry import Defaults, Registry
 from mcpward.tools.run import Runner
 from mcpward.traffic.metrics import Metrics
@@ -106,9 +97,13 @@ class Worker:
             traffic = Traffic(writer, clock, secrets.bytes, settings.traffic.arguments, secrets.json)
             runner = Runner(_THREADS, clock)
             stack.push_async_callback(runner.close)
+            channel = await stack.enter_async_context(open_channel(site, settings, clock))
             keys, urls, ended = KeyBook(site.pepper_keys, clock), UrlBook(site.pepper_urls, clock), EndedBook()
             self.refresher = self._refresher(site, keys, urls, ended)
-            pipeline = self._pipeline(site, registries, traffic, runner, secrets, keys, urls, ended)
+            house = House(settings, clock, site, channel, registries, traffic, runner, secrets, _report)
+            pipeline = house.pipeline(keys, urls, ended)
+            await house.tasks.start_keeping()
+            stack.push_async_callback(house.tasks.stop, settings.site.drain_s)
             numbers = Numbers(metrics, folder_of(settings.site.data) if settings.site.workers > 1 else None)
             health = Health(self._probes(keys, traffic), numbers.page)
             self.front = self._front(pipeline, health)
@@ -120,7 +115,7 @@ class Worker:
             stack.push_async_callback(self.front.stop)
             if metrics_listener is not None:
                 await stack.enter_async_context(self._serve_metrics(metrics_listener, pipeline, health))
-            await stack.enter_async_context(_every(_HOUSEKEEPING_S, self._keep_house(numbers)))
+            await stack.enter_async_context(_every(_HOUSEKEEPING_S, self._keep_house(numbers, house)))
             _spare_collector()
             yield
 
@@ -134,41 +129,6 @@ class Worker:
             url_book=urls,
             ended_book=ended,
             clock=self.clock,
-        )
-
-    def _pipeline(
-        self,
-        site: Site,
-        registries: dict[str, Registry],
-        traffic: Traffic,
-        runner: Runner,
-        secrets: Secrets,
-        keys: KeyBook,
-        urls: UrlBook,
-        ended: EndedBook,
-    ) -> Pipeline:
-        settings, clock = self.settings, self.clock
-        policy = Policy(registries)
-        sanitizer = Sanitizer(secrets.redactor, settings.output.max_bytes)
-        sessions = Sessions(site.sessions.seal, site.sessions.open, ended, clock)
-        bounds = Bounds(depth=settings.http.json_depth, members=settings.http.json_members)
-        return Pipeline(
-            identity=Identity(
-                {name: Mode(server.mode) for name, server in settings.servers.items()},
-                keys,
-                urls,
-                {name: server.keyless_access for name, server in settings.servers.items()},
-            ),
-            protocol=Protocol({name: _introduce(registry) for name, registry in registries.items()}, sessions, bounds),
-            policy=policy,
-            limits=Limits(settings.limits, {name: server.limits for name, server in settings.servers.items()}, clock),
-            runner=runner,
-            catalogue=Catalogue(registries, policy, runner, sanitizer),
-            sanitizer=sanitizer,
-            traffic=traffic,
-            end_session=site.store.sessions.end,
-            render=render.refusal,
-            report=_report,
         )
 
     def _probes(self, keys: KeyBook, traffic: Traffic) -> list[Probe]:
@@ -241,8 +201,9 @@ class Worker:
                 connection.shutdown()
             await front.stop()
 
-    def _keep_house(self, numbers: Numbers) -> Callable[[], None]:
+    def _keep_house(self, numbers: Numbers, house: House) -> Callable[[], None]:
         def keep() -> None:
+            house.listeners.check()
             numbers.leave()
             if self.supervisor is not None and os.getppid() != self.supervisor:
                 # The supervisor was killed: workers that stayed would hold the port against the next start.
@@ -278,17 +239,6 @@ async def _every(seconds: float, act: Callable[[], None]) -> AsyncIterator[None]
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-def _introduce(registry: Registry) -> ServerInfo:
-    source = registry.source
-    return ServerInfo(
-        name=source.name,
-        version=source.version,
-        instructions=source.instructions,
-        has_resources=bool(registry.resources),
-        has_prompts=bool(registry.prompts),
-    )
 
 
 def _with_port(hosts: tuple[str, ...], port: int) -> tuple[str, ...]:

@@ -126,6 +126,7 @@ class SiteLimits(Section):
     knocks: RateText = key("10/minute", "failed credentials per address, before any look-up", '"10/minute"')
     arrivals: RateText = key("6000/minute burst 600", "all requests per address", '"6000/minute burst 600"')
     max_callers: Count = key(100_000, "callers and addresses counted at once; bounds the memory", "100000")
+    streams: Count = key(16, "streams that one caller may hold open at one worker, waiting for changes", "4")
 
 
 class Traffic(Section):

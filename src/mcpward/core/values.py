@@ -139,7 +139,8 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     """One tool as the house knows it. ``bind`` turns raw argument bytes into keyword arguments.
 
     ``bind`` raises :class:`~mcpward.core.errors.Refusal` (arguments-invalid, argument-dangerous).
-    ``listing`` is the tool's entry in ``tools/list``, ready to encode. ``ask_first`` makes a tool that runs as a task
+    ``listing`` is the tool's entry in ``tools/list``, ready to encode. ``confirm`` says that a person must agree first,
+    ``question`` in which words they are asked ("" for the house's own). ``ask_first`` makes a tool that runs as a task
     put its questions before the task begins. ``mirrored`` maps each header
     (``mcp-param-…``, lower-case) to the path of the argument that it repeats (``x-mcp-header``). ``task`` says whether
     the tool may (``optional``) or must (``required``) run as a task of the tasks extension.
@@ -155,6 +156,7 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     rate: Rate | None = None
     deadline_s: float = 30.0
     confirm: bool = False
+    question: str = ""
     structured: bool = False
     mirrored: Mapping[bytes, tuple[str, ...]] = {}
     task: str | None = None

@@ -2,25 +2,24 @@
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
+from mcpward.core.back import InputRequired
 from mcpward.core.errors import Fault, Refusal
 from mcpward.core.ids import error_id
 from mcpward.core.reasons import WIRE, Channel, Reason
-from mcpward.core.values import Arrival, Call, Era, Kind, Outcome, Principal, Reply, Tool, Wire
+from mcpward.core.values import Arrival, Call, Kind, Principal, Reply, Wire
 from mcpward.identity.establish import Identity
 from mcpward.limits.charge import Limits
-from mcpward.pipeline.catalogue import Catalogue
+from mcpward.pipeline.back import Backs, WayBack
+from mcpward.pipeline.desk import Desk
+from mcpward.pipeline.workshop import Workshop
 from mcpward.policy.decide import Policy
 from mcpward.protocol import reply as replies
-from mcpward.protocol.methods import END_SESSION
 from mcpward.protocol.read import Protocol
 from mcpward.sanitize.clean import Sanitizer
-from mcpward.tools.report import Notify
-from mcpward.tools.run import Runner
-from mcpward.traffic.trail import Traffic, Trail
-from mcpward.validation.accept import accept
+from mcpward.traffic.trail import Traffic
 
 #: Refusals that show a wrong credential: they count against the address they came from.
 _KNOCKS: Final = frozenset({Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS})
@@ -28,8 +27,6 @@ _KNOCKS: Final = frozenset({Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUO
 _RETRY_AFTER_S: Final = 5
 _STOPPING: Final = Refusal(Reason.BUSY, "the drain is over", retry_after_s=_RETRY_AFTER_S)
 
-EndSession = Callable[[str, float], Awaitable[None]]
-"""Tells all workers, and the next start, that a session has ended; forgotten after the given time."""
 Report = Callable[[str, str], None]
 """Writes private detail under an error id to the log."""
 
@@ -44,11 +41,11 @@ class Pipeline:
         protocol: Protocol,
         policy: Policy,
         limits: Limits,
-        runner: Runner,
-        catalogue: Catalogue,
+        workshop: Workshop,
+        desk: Desk,
+        backs: Backs,
         sanitizer: Sanitizer,
         traffic: Traffic,
-        end_session: EndSession,
         render: Callable[[Refusal], Reply],
         report: Report,
     ) -> None:
@@ -56,11 +53,11 @@ class Pipeline:
         self.protocol = protocol
         self.policy = policy
         self.limits = limits
-        self.runner = runner
-        self.catalogue = catalogue
+        self.workshop = workshop
+        self.desk = desk
+        self.backs = backs
         self.sanitizer = sanitizer
         self.traffic = traffic
-        self.end_session = end_session
         self.render = render
         self.report = report
 
@@ -68,7 +65,7 @@ class Pipeline:
         """Give the answer to one arrival. Raises nothing but ``CancelledError``."""
         with self.traffic.follow(arrival) as trail:  # closes on every exit, cancellation too
             call: Call | None = None
-            is_error = False
+            back: WayBack | None = None
             try:
                 self.limits.admit(arrival.bucket)  # too many knocks
                 principal = self._establish(arrival)  # who
@@ -80,48 +77,45 @@ class Pipeline:
                 tool = self.policy.require(call)  # may they
                 trail.called(call, tool)
                 charge = self.limits.charge(call, tool)  # how often
-                if tool is not None:
+                if tool is not None or call.kind is Kind.CATALOGUE:
                     async with self.limits.lease(arrival.server):  # how many at once
-                        outcome = await self._call(call, tool, trail, wire)
-                    is_error = outcome.is_error
-                    reply = replies.result(call, outcome, charge.headers)
-                elif call.kind is Kind.CATALOGUE:
-                    async with self.limits.lease(arrival.server):
-                        body = await self.catalogue.answer(call, self._begin(call, trail, wire))
-                    reply = replies.catalogue(call, body)
+                        back = self.backs.open(call, trail, wire)
+                        reply = await self.workshop.make(back.call, tool, back, charge.headers)
                 else:
-                    if call.method == END_SESSION and call.session is not None:
-                        await self.end_session(call.session, self.protocol.sessions.end(call.session))
-                    reply = self.protocol.answer(call)
+                    reply = await self.desk.answer(call, wire, trail)
+            except InputRequired as more:
+                reply = self._asked(more, call, back)
             except Refusal as no:
                 reply = self._refused(no, call, arrival)
             except asyncio.CancelledError:
-                if wire.is_gone:
+                if back is not None and back.was_cancelled:
+                    reply = replies.accepted()  # the caller called it off, and waits for no answer
+                elif not wire.is_gone:
+                    reply = self._refused(_STOPPING, call, arrival)
+                else:
                     raise
                 trail.cancelled()
-                reply = self._refused(_STOPPING, call, arrival)
             except Exception as broken:  # noqa: BLE001  # our bug or an outage: told nobody but the log
                 reply = self._broken(broken, call)
-            trail.answered(reply, is_error)
+            finally:
+                if back is not None:
+                    back.close()
+            if back is not None:
+                reply = back.last(reply)
+            trail.answered(reply)
             return reply
 
-    async def _call(self, call: Call, tool: Tool, trail: Trail, wire: Wire) -> Outcome:
-        accepted = accept(call, tool)  # well formed and sensible
-        await trail.intent(accepted)  # a destructive call is on record before anything happens
-        raw = await self.runner.run(accepted, self._begin(call, trail, wire))  # do it
-        return self.sanitizer.clean(accepted, raw)  # fit to leave
-
-    def _begin(self, call: Call, trail: Trail, wire: Wire) -> Notify:
-        """The work starts: give the way on which its notifications leave, each one clean and on record."""
-        wire.begin(cancel_on_disconnect=call.era is Era.MODERN)
-
-        def notify(message: bytes) -> None:
-            clean = self.sanitizer.frame(message)
-            if clean:
-                wire.notify(clean)
-                trail.sent(len(clean))
-
-        return notify
+    def _asked(self, more: InputRequired, call: Call | None, back: WayBack | None) -> Reply:
+        """Give the questions to a modern client, and the sealed state that it brings back with their answers."""
+        assert call is not None  # only a call with a way back asks
+        assert back is not None
+        try:
+            requests = self.backs.requests(more.questions)
+        except Refusal as no:
+            return self._refused(no, call, call.arrival)
+        back.trail.asked()
+        keys = tuple(question.key for question in more.questions)
+        return replies.input_required(call, requests, self.protocol.states.seal(call, back.answers, keys))
 
     def _establish(self, arrival: Arrival) -> Principal:
         try:

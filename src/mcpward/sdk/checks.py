@@ -76,7 +76,9 @@ def hints_of(
     return hints
 
 
-def require_sound_run(deadline_s: float | None, confirm: Any, task: str | None, what: str, place: str) -> None:
+def require_sound_run(  # the options of one decorator
+    deadline_s: float | None, confirm: Any, task: str | None, ask_first: bool, what: str, place: str
+) -> None:
     """Refuse options of a tool's run that cannot hold. Raises :class:`AuthoringError`."""
     if deadline_s is not None and not 0 < deadline_s <= _LONGEST_DEADLINE_S:
         raise AuthoringError(f"{what}: deadline_s is more than 0 and at most {_LONGEST_DEADLINE_S} seconds", place)
@@ -85,6 +87,8 @@ def require_sound_run(deadline_s: float | None, confirm: Any, task: str | None, 
         raise AuthoringError(f"{what}: confirm is {said}", place)
     if task not in _TASKS:
         raise AuthoringError(f"{what}: task is None, 'optional' or 'required'", place)
+    if ask_first and task is None:
+        raise AuthoringError(f"{what}: ask_first is for tools that run as tasks", place)
 
 
 def read_ttl(ttl_s: Any, what: str, place: str) -> float:

@@ -41,6 +41,7 @@ class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):
     structured: bool | None
     question: str = ""
     task: str | None = None
+    ask_first: bool = False
     icons: tuple[Icon, ...] = ()
     meta: Mapping[str, Any] = {}
 

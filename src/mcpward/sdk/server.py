@@ -96,6 +96,7 @@ class Server:
         confirm: bool | str = False,
         structured: bool | None = None,
         task: Literal["optional", "required"] | None = None,
+        ask_first: bool = False,
         input_schema: Mapping[str, Any] | None = None,
         icons: Sequence[Icon] = (),
         meta: Mapping[str, Any] | None = None,
@@ -118,6 +119,7 @@ class Server:
         confirm: bool | str = False,
         structured: bool | None = None,
         task: Literal["optional", "required"] | None = None,
+        ask_first: bool = False,
         input_schema: Mapping[str, Any] | None = None,
         icons: Sequence[Icon] = (),
         meta: Mapping[str, Any] | None = None,
@@ -128,7 +130,8 @@ class Server:
         ``read_only`` tools are counted as reads, ``destructive`` ones as destructive, all others as writes.
         ``rate`` (``"60/minute"``) is this tool's own limit per caller, ``deadline_s`` its time in seconds.
         ``scopes`` are those a caller must have; ``confirm`` asks a person first, in the given words or the house's;
-        ``structured=False`` publishes no output schema; ``task`` lets the call run as a task, or demands it.
+        ``structured=False`` publishes no output schema; ``task`` lets the call run as a task, or demands it;
+        ``ask_first`` has its questions answered before the task begins.
         ``input_schema`` is published instead of the annotations; the function then takes ``arguments: dict[str, Any]``.
         ``enabled=False`` keeps the tool off until :meth:`enable`.
 
@@ -141,7 +144,7 @@ class Server:
             what, place = f"tool {own_name!r}", where(function)
             signature = read_signature(function, what)
             arguments = _arguments(signature, input_schema, guards, what, place)
-            checks.require_sound_run(deadline_s, confirm, task, what, place)
+            checks.require_sound_run(deadline_s, confirm, task, ask_first, what, place)
             self._tools[own_name] = ToolDefinition(
                 name=own_name,
                 title=title,
@@ -161,6 +164,7 @@ class Server:
                 question=confirm if isinstance(confirm, str) else "",
                 structured=structured,
                 task=task,
+                ask_first=ask_first,
                 icons=read_icons(icons, what, place),
                 meta=read_meta(meta, what, place),
             )

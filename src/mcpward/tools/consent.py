@@ -10,15 +10,16 @@ import pydantic_core
 from mcpward.core.back import Question
 from mcpward.core.values import Tool
 
-KEY: Final = "confirm"
-"""The question's key, and its one field. No author's question has it in such a call."""
+KEY: Final = "mcpward/confirm"
+"""The question's key, which no author's question has."""
+_FIELD: Final = "confirm"
 
 _ARGUMENTS: Final = 20
 _LONGEST: Final = 200
 _SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
-    "properties": {KEY: {"type": "boolean", "title": "Yes, do it", "default": False}},
-    "required": [KEY],
+    "properties": {_FIELD: {"type": "boolean", "title": "Yes, do it", "default": False}},
+    "required": [_FIELD],
 }
 #: Controls, formats (bidirectional and zero-width), surrogates, private use, line and paragraph separators: a person
 #: would be shown something else than what runs (attack 84).
@@ -43,7 +44,7 @@ def is_yes(result: Any) -> bool:
     if not isinstance(result, Mapping) or result.get("action") != "accept":
         return False
     content = result.get("content")
-    return isinstance(content, Mapping) and content.get(KEY) is True
+    return isinstance(content, Mapping) and content.get(_FIELD) is True
 
 
 def _written(value: Any) -> str:

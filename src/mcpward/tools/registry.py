@@ -174,9 +174,11 @@ def _tool(server_name: str, definition: ToolDefinition, defaults: Defaults, find
         rate=_rate(definition, findings),
         deadline_s=definition.deadline_s if definition.deadline_s is not None else defaults.deadline_s,
         confirm=definition.confirm,
+        question=definition.question,
         structured=definition.returns.schema is not None,
         mirrored=definition.arguments.headers,
         task=definition.task,
+        ask_first=definition.ask_first,
     )
 
 

@@ -1,0 +1,67 @@
+"""The parts of the room channel, made and opened in their order: one way back to clients for all workers of a site."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from msgspec import Struct
+
+from mcpward.app.site import Site
+from mcpward.channel.mailroom import Mailroom
+from mcpward.channel.questions import Questions
+from mcpward.channel.replay import Replays
+from mcpward.channel.running import Running
+from mcpward.channel.settings import SessionSettings
+from mcpward.channel.spent import Spent
+from mcpward.channel.streams import Streams
+from mcpward.config.model import Settings
+from mcpward.core.clock import Clock
+from mcpward.core.ids import base62
+from mcpward.crypto.sealed import SealedToken
+
+_WORKER_NAME: Final = 22
+#: A letter of 256 KiB, sealed and in base64.
+_LONGEST_LETTER: Final = 400_000
+
+
+class Channel(Struct, frozen=True):
+    """What belongs to one worker. ``worker`` is its name among the others; ``is_alone`` says that there are none."""
+
+    worker: str
+    is_alone: bool
+    mailroom: Mailroom
+    questions: Questions
+    running: Running
+    streams: Streams
+    settings: SessionSettings
+    replays: Replays
+    spent: Spent
+
+
+@asynccontextmanager
+async def open_channel(site: Site, settings: Settings, clock: Clock) -> AsyncIterator[Channel]:
+    """Open the channel of one worker; at the end all streams are ended, and the last letters sent."""
+    letters = SealedToken(site.ring, "mail", _LONGEST_LETTER)
+    worker = base62(_WORKER_NAME)
+    is_alone = settings.site.workers == 1 and settings.store.url.startswith("sqlite")
+    mailroom = Mailroom(site.store.mail, letters.seal, letters.open, clock, worker, alone=is_alone)
+    channel = Channel(
+        worker=worker,
+        is_alone=is_alone,
+        mailroom=mailroom,
+        questions=Questions(mailroom, clock),
+        running=Running(mailroom),
+        streams=Streams(mailroom, per_caller=settings.limits.streams),
+        settings=SessionSettings(site.store.settings, clock),
+        replays=Replays(mailroom, clock, worker),
+        spent=Spent(site.store.spent, clock),
+    )
+    async with AsyncExitStack() as stack:
+        await mailroom.start()
+        stack.push_async_callback(mailroom.stop)
+        await channel.settings.start()
+        stack.push_async_callback(channel.settings.stop)
+        stack.push_async_callback(channel.replays.stop)
+        await channel.streams.start()
+        stack.push_async_callback(channel.streams.stop)
+        yield channel

@@ -1,0 +1,188 @@
+"""The rooms that a request passes, made of a site's parts and joined: what one worker serves with."""
+
+from collections.abc import Callable
+from typing import Final
+
+from mcpward.app.channel import Channel
+from mcpward.app.secrets import Secrets
+from mcpward.app.site import Site
+from mcpward.app.switches import Switches
+from mcpward.config.model import Settings
+from mcpward.core.clock import Clock
+from mcpward.core.ended import EndedBook
+from mcpward.core.errors import Refusal
+from mcpward.core.jsonio import Bounds
+from mcpward.core.values import Call
+from mcpward.crypto.sealed import SealedToken
+from mcpward.identity.establish import Identity
+from mcpward.identity.keybook import KeyBook
+from mcpward.identity.mode import Mode
+from mcpward.identity.unlisted import UrlBook
+from mcpward.ingress import render
+from mcpward.limits.charge import Limits
+from mcpward.pipeline.back import Backs
+from mcpward.pipeline.catalogue import Catalogue
+from mcpward.pipeline.desk import Desk
+from mcpward.pipeline.listeners import Listeners
+from mcpward.pipeline.serve import Pipeline
+from mcpward.pipeline.workshop import Workshop
+from mcpward.policy.decide import Policy
+from mcpward.protocol import reply as replies
+from mcpward.protocol.methods import ServerInfo
+from mcpward.protocol.read import Protocol
+from mcpward.protocol.session import Sessions
+from mcpward.protocol.state import States
+from mcpward.sanitize.clean import Sanitizer
+from mcpward.tasks.tasks import Tasks
+from mcpward.tools.registry import Registry
+from mcpward.tools.run import Runner
+from mcpward.traffic.trail import Traffic
+
+Report = Callable[[str, str], None]
+_LONGEST_STATE: Final = 65_536
+#: A result of the largest size that may be set, sealed and in base64.
+_TASK_ROOM: Final = 2
+
+
+class House:
+    """Joins the rooms. ``listeners`` and ``tasks`` are kept going by the worker."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        site: Site,
+        channel: Channel,
+        registries: dict[str, Registry],
+        traffic: Traffic,
+        runner: Runner,
+        secrets: Secrets,
+        report: Report,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._site = site
+        self._channel = channel
+        self._registries = registries
+        self._traffic = traffic
+        self._runner = runner
+        self._report = report
+        self._policy = Policy(registries)
+        self._sanitizer = Sanitizer(secrets.redactor, settings.output.max_bytes)
+        self._servers = {name: introduce(registry) for name, registry in registries.items()}
+        self.switches = Switches(registries, channel.mailroom, channel.streams)
+        self.tasks = self._tasks()
+        self.listeners: Listeners
+
+    def pipeline(self, keys: KeyBook, urls: UrlBook, ended: EndedBook) -> Pipeline:
+        """Give the way of a request."""
+        settings, clock, channel = self._settings, self._clock, self._channel
+        identity = Identity(
+            {name: Mode(server.mode) for name, server in settings.servers.items()},
+            keys,
+            urls,
+            {name: server.keyless_access for name, server in settings.servers.items()},
+        )
+        sessions = Sessions(self._site.sessions.seal, self._site.sessions.open, ended, clock)
+        sealed = SealedToken(self._site.ring, "mcp states", _LONGEST_STATE)
+        states = States(sealed.seal, sealed.open, clock)
+        bounds = Bounds(depth=settings.http.json_depth, members=settings.http.json_members)
+        protocol = Protocol(self._servers, sessions, states, bounds)
+        limits = Limits(settings.limits, {name: server.limits for name, server in settings.servers.items()}, clock)
+        self.listeners = self._listeners(identity, ended)
+        return Pipeline(
+            identity=identity,
+            protocol=protocol,
+            policy=self._policy,
+            limits=limits,
+            workshop=Workshop(
+                runner=self._runner,
+                catalogue=Catalogue(self._registries, self._policy, self._runner, self._sanitizer),
+                sanitizer=self._sanitizer,
+                limits=limits,
+                tasks=self.tasks,
+                states=states,
+                spent=channel.spent,
+            ),
+            desk=Desk(
+                protocol=protocol,
+                questions=channel.questions,
+                running=channel.running,
+                settings=channel.settings,
+                listeners=self.listeners,
+                tasks=self.tasks,
+                end_session=self._end_session,
+            ),
+            backs=Backs(
+                self._sanitizer, channel.questions, channel.replays, channel.running, states, channel.settings.level
+            ),
+            sanitizer=self._sanitizer,
+            traffic=self._traffic,
+            render=render.refusal,
+            report=self._report,
+        )
+
+    def _tasks(self) -> Tasks:
+        channel, settings = self._channel, self._settings
+        sealed = SealedToken(self._site.ring, "tasks", _TASK_ROOM * settings.output.max_bytes + _LONGEST_STATE)
+        return Tasks(
+            self._site.store.tasks,
+            sealed.seal,
+            sealed.open,
+            self._clock,
+            channel.worker,
+            mail=channel.mailroom,
+            publish=channel.streams.publish,
+            clean=self._sanitizer.frame,
+            refuse=replies.refusal,
+            report=self._report,
+            allowed=self._may_use,
+            alone=channel.is_alone,
+        )
+
+    def _listeners(self, identity: Identity, ended: EndedBook) -> Listeners:
+        def is_good(call: Call) -> bool:
+            try:
+                identity.establish(call.arrival)
+            except Refusal:
+                return False
+            return call.session is None or not ended.has(call.session)
+
+        return Listeners(
+            servers=self._servers,
+            registries=self._registries,
+            policy=self._policy,
+            streams=self._channel.streams,
+            settings=self._channel.settings,
+            replays=self._channel.replays,
+            sanitizer=self._sanitizer,
+            is_good=is_good,
+        )
+
+    def _may_use(self, call: Call, tool: str) -> bool:
+        known = self._registries[call.arrival.server].find(tool)
+        return known is not None and self._policy.decide(call.principal, known).allowed
+
+    async def _end_session(self, session: str, forget_at: float) -> None:
+        await self._site.store.sessions.end(session, forget_at)
+        await self._channel.settings.forget(session)
+
+
+def introduce(registry: Registry) -> ServerInfo:
+    """Give what a server says of itself."""
+    source = registry.source
+    return ServerInfo(
+        name=source.name,
+        version=source.version,
+        title=source.title,
+        instructions=source.instructions,
+        website_url=source.website_url,
+        icons=tuple(icon.block() for icon in source.icons),
+        extensions=source.extensions,
+        has_resources=registry.has_resources,
+        has_prompts=registry.has_prompts,
+        has_tools=registry.has_tools,
+        has_completions=registry.has_completions,
+        has_tasks=registry.has_tasks,
+        has_changes=True,
+    )

@@ -1,0 +1,212 @@
+"""The way back of one running call, in the words of its era. Everything that leaves here has been cleaned.
+
+Modern: a question ends the call, and the client sends it again with the answers. Legacy: a question is a request of
+ours on the call's own stream, and the call waits.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from msgspec.json import Encoder
+from msgspec.structs import replace
+
+from mcpward.channel.questions import Questions
+from mcpward.channel.replay import Replay, Replays
+from mcpward.channel.running import Running
+from mcpward.core.back import InputRequired, Question
+from mcpward.core.capability import lacks
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.values import Call, Era, Reply, Wire
+from mcpward.protocol.listen import asking
+from mcpward.protocol.state import States
+from mcpward.protocol.versions import LATEST_LEGACY
+from mcpward.sanitize.clean import Sanitizer
+from mcpward.tools.consent import KEY as CONSENT_KEY
+from mcpward.traffic.trail import Trail
+
+_RETRY_MS: Final = 500
+#: What a session that has set no level is sent; the specification leaves it to the server.
+_UNASKED: Final = "info"
+_NONE: Final[Mapping[str, Any]] = {}
+_encode: Final = Encoder().encode
+
+
+class Backs:
+    """Makes the way back of each call. ``level`` gives the level of log messages that a session has set."""
+
+    def __init__(
+        self,
+        sanitizer: Sanitizer,
+        questions: Questions,
+        replays: Replays,
+        running: Running,
+        states: States,
+        level: Callable[[str], str | None],
+    ) -> None:
+        self.sanitizer = sanitizer
+        self.questions = questions
+        self.replays = replays
+        self.running = running
+        self._states = states
+        self._level = level
+
+    def open(self, call: Call, trail: Trail, wire: Wire) -> "WayBack":
+        """The work starts: give its way back, with the answers that a modern request has brought.
+
+        Raises:
+            Refusal: state-refused; params-invalid for the id of a request of the same session that still runs.
+            CancelledError: the caller has left already.
+        """
+        if call.era is Era.MODERN:
+            wire.begin(cancel_on_disconnect=True)
+            answers = self._brought(call) if call.inputs or call.state is not None else _NONE
+            return ModernBack(call, trail, wire, self, answers)
+        wire.begin(cancel_on_disconnect=False)
+        level = None if call.session is None else self._level(call.session) or _UNASKED
+        return LegacyBack(replace(call, log_level=level), trail, wire, self)
+
+    def _brought(self, call: Call) -> Mapping[str, Any]:
+        """Give the answers of a request: with our state, what was asked; without, what the client says by itself.
+
+        The house's own question is answered under its seal alone.
+        """
+        if call.state is not None:
+            return self._states.open(call).answers
+        return {key: answer for key, answer in call.inputs.items() if key != CONSENT_KEY}
+
+    def requests(self, questions: Sequence[Question]) -> bytes:
+        """Give ``inputRequests`` of the questions, fit to leave.
+
+        Raises:
+            Refusal: output-refused; a question holds what must not leave.
+        """
+        wanted = {question.key: {"method": question.method, "params": question.params} for question in questions}
+        clean = self.sanitizer.frame(_encode(wanted))
+        if not clean:
+            raise Refusal(Reason.OUTPUT_REFUSED, "a question to the client held what must not leave")
+        return clean
+
+
+class ModernBack:
+    """Implements :class:`~mcpward.core.back.Back` without a session: a question ends the call."""
+
+    __slots__ = ("_house", "_wire", "answers", "call", "trail")
+    was_cancelled: Final = False
+
+    def __init__(self, call: Call, trail: Trail, wire: Wire, house: Backs, answers: Mapping[str, Any]) -> None:
+        self.call = call
+        self._wire = wire
+        self._house = house
+        self.trail = trail
+        self.answers = answers
+
+    def notify(self, message: bytes) -> None:
+        """Send one notification as an event of the answer."""
+        clean = self._house.sanitizer.frame(message)
+        if clean:
+            self._wire.notify(clean)
+            self.trail.sent(len(clean))
+
+    async def ask(self, questions: Sequence[Question]) -> Mapping[str, Any]:
+        """Give the answers that came with the request, or end the call with the questions."""
+        _require_able(self.call, questions)
+        missing = tuple(question for question in questions if question.key not in self.answers)
+        if missing:
+            raise InputRequired(missing)
+        return {question.key: self.answers[question.key] for question in questions}
+
+    def release(self) -> None:
+        """Without effect: a broken stream of the modern era loses its request."""
+
+    def last(self, reply: Reply) -> Reply:
+        """Give the reply as it is: nothing can be resumed."""
+        return reply
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class LegacyBack:
+    """Implements :class:`~mcpward.core.back.Back` in a session: a question is asked live, and the call waits."""
+
+    __slots__ = ("_entry", "_house", "_replay", "_wire", "call", "trail")
+    answers: Final = _NONE
+
+    def __init__(self, call: Call, trail: Trail, wire: Wire, house: Backs) -> None:
+        self.call = call
+        self._wire = wire
+        self._house = house
+        self.trail = trail
+        self._replay: Replay | None = None
+        self._entry = house.running.enter(call)
+        self._entry.__enter__()
+
+    @property
+    def was_cancelled(self) -> bool:
+        """Whether the client has called the request off (``notifications/cancelled``)."""
+        return self._entry.was_cancelled
+
+    def notify(self, message: bytes) -> None:
+        """Send one message as an event that the client can come back to."""
+        clean = self._house.sanitizer.frame(message)
+        if clean:
+            self._send(clean)
+
+    async def ask(self, questions: Sequence[Question]) -> Mapping[str, Any]:
+        """Send each question as a request on this call's stream, and wait for all answers."""
+        call = self.call
+        _require_able(call, questions)
+        if call.session is None or not self._wire.can_stream:
+            raise Refusal(Reason.CONSENT_MISSING, "the client reads no streams, so it cannot be asked")
+        return await self._house.questions.ask(call, self._put, asking, questions)
+
+    def release(self) -> None:
+        """End the HTTP answer; the client polls for the rest with the last event's id (SEP-1699)."""
+        if self.call.version == LATEST_LEGACY and self.call.session is not None and self._wire.can_stream:
+            self._opened()
+            self._wire.release(_RETRY_MS)
+
+    def last(self, reply: Reply) -> Reply:
+        """Keep the answer for a client that comes back for it; as it is where there was no event before it."""
+        replay = self._replay
+        if replay is None:
+            return reply
+        event_id = replay.append(reply.body) if reply.body else None
+        replay.finish()
+        return replace(reply, event_id=event_id)
+
+    def close(self) -> None:
+        """The call does not run any more."""
+        self._entry.__exit__(None, None, None)
+
+    def _put(self, message: bytes) -> None:
+        clean = self._house.sanitizer.frame(message)
+        if not clean:
+            raise Refusal(Reason.OUTPUT_REFUSED, "a question to the client held what must not leave")
+        self._send(clean)
+
+    def _send(self, clean: bytes) -> None:
+        event_id = self._opened().append(clean) if self._wire.can_stream and self.call.session else None
+        self._wire.notify(clean, event_id)
+        self.trail.sent(len(clean))
+
+    def _opened(self) -> Replay:
+        """Begin to keep what is sent; the first event says where to resume from, before there is anything to say."""
+        replay = self._replay
+        if replay is None:
+            replay = self._replay = self._house.replays.begin(self.call)
+            if self.call.version == LATEST_LEGACY:  # older clients do not know events without data
+                self._wire.notify(b"", replay.append(b""))
+        return replay
+
+
+WayBack = ModernBack | LegacyBack
+
+
+def _require_able(call: Call, questions: Sequence[Question]) -> None:
+    """Never ask for what the client did not declare (both eras' specification)."""
+    for question in questions:
+        missing = lacks(call.capabilities, question.capability)
+        if missing is not None:
+            raise Refusal(Reason.CAPABILITY_MISSING, question.method, required_capabilities=missing)

@@ -1,0 +1,143 @@
+"""Streams that a caller holds open: the legacy GET, ``subscriptions/listen``, and the rest of an interrupted answer.
+
+Each is looked at again every second: a revoked key, or an ended session, loses its streams as it loses its calls.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from mcpward.channel.replay import Replays
+from mcpward.channel.settings import SessionSettings
+from mcpward.channel.streams import Streams
+from mcpward.core.values import Call, Era, Reply, Wire
+from mcpward.policy.decide import Policy
+from mcpward.protocol import reply as replies
+from mcpward.protocol.listen import Wanted, acknowledged, changed, wanted
+from mcpward.protocol.methods import ServerInfo
+from mcpward.sanitize.clean import Sanitizer
+from mcpward.tools.registry import Registry
+from mcpward.traffic.trail import Trail
+
+
+class _Held(Struct, eq=False):
+    """One stream that is open: whose call opened it, and the task that feeds it."""
+
+    call: Call
+    task: "asyncio.Task[object]"
+    is_over: bool = False
+
+
+class Listeners:
+    """Feeds the open streams of one worker. ``is_good`` tells whether a call's caller may still be served."""
+
+    def __init__(
+        self,
+        *,
+        servers: Mapping[str, ServerInfo],
+        registries: Mapping[str, Registry],
+        policy: Policy,
+        streams: Streams,
+        settings: SessionSettings,
+        replays: Replays,
+        sanitizer: Sanitizer,
+        is_good: Callable[[Call], bool],
+    ) -> None:
+        self._servers = dict(servers)
+        self._registries = dict(registries)
+        self._policy = policy
+        self._streams = streams
+        self._settings = settings
+        self._replays = replays
+        self._sanitizer = sanitizer
+        self._is_good = is_good
+        self._held: set[_Held] = set()
+
+    async def serve(self, call: Call, wire: Wire, trail: Trail) -> Reply:
+        """Feed one stream until its caller leaves, the server stops or the caller loses the right to it.
+
+        Raises:
+            Refusal: event-unknown, rate-exceeded (too many streams), params-invalid.
+            CancelledError: the caller has left.
+        """
+        task = asyncio.current_task()
+        assert task is not None  # a request is always a task
+        held = _Held(call, task)
+        self._held.add(held)
+        try:
+            if call.last_event is not None:
+                await self._resume(call, wire, trail)
+            else:
+                await self._listen(call, wire, trail)
+        except asyncio.CancelledError:
+            if wire.is_gone and not held.is_over:
+                raise
+            while task.uncancel():  # ended by us: what is left is to say goodbye
+                pass
+        finally:
+            self._held.discard(held)
+        return replies.listened(call) if call.era is Era.MODERN else replies.closed()
+
+    def check(self) -> None:
+        """End the streams of those who may no longer be served. Called once a second."""
+        for held in list(self._held):
+            if not held.is_over and not self._is_good(held.call):
+                held.is_over = True
+                held.task.cancel()
+
+    async def _listen(self, call: Call, wire: Wire, trail: Trail) -> None:
+        asked = wanted(call, self._servers[call.arrival.server])
+        wish = self._readable(call, asked) if call.session is None else _Session(self, call, asked)
+        with self._streams.open(call, wish) as stream:
+            wire.begin(cancel_on_disconnect=True, endless=True)
+            subscription = None
+            if isinstance(wish, Wanted):
+                subscription = call.id
+                wire.notify(acknowledged(call, wish))
+            async for change in stream:
+                message = self._sanitizer.frame(changed(change, subscription))
+                if message:
+                    wire.notify(message)
+                    trail.sent(len(message))
+
+    async def _resume(self, call: Call, wire: Wire, trail: Trail) -> None:
+        rest = await self._replays.resume(call)
+        wire.begin(cancel_on_disconnect=True, endless=True)
+        async for message, event_id in rest:
+            wire.notify(message, event_id)
+            trail.sent(len(message))
+
+    def _readable(self, call: Call, asked: Wanted) -> Wanted:
+        """Leave out the resources that this caller may not read: their changes would tell of them."""
+        may = frozenset(uri for uri in asked.uris if self.may_read(call, uri))
+        return Wanted(topics=asked.topics, uris=may, tasks=asked.tasks)
+
+    def may_read(self, call: Call, uri: str) -> bool:
+        """Tell whether there is such a resource, and this caller may read it."""
+        resource = self._registries[call.arrival.server].find_resource(uri)
+        return resource is not None and self._policy.may_use(call.principal, resource)
+
+    def watched(self, call: Call) -> frozenset[str]:
+        """Give the resources that a legacy call's session has subscribed to, as far as its caller may read them."""
+        if call.session is None:
+            return frozenset()
+        return frozenset(uri for uri in self._settings.uris(call.session) if self.may_read(call, uri))
+
+
+class _Session:
+    """What a legacy stream wants: subscriptions belong to its session, and change while it is open."""
+
+    __slots__ = ("_call", "_listeners", "topics")
+    tasks: Final = frozenset[str]()
+
+    def __init__(self, listeners: Listeners, call: Call, asked: Wanted) -> None:
+        self._listeners = listeners
+        self._call = call
+        self.topics = asked.topics
+
+    @property
+    def uris(self) -> frozenset[str]:
+        """Read anew for each change."""
+        return self._listeners.watched(self._call)

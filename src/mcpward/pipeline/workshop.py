@@ -1,0 +1,107 @@
+"""What runs an author's function, behind its charge: a tool's arguments accepted, agreed to, on record, run, cleaned.
+
+Or handed over as a task; or a resource, a prompt or a list, which the catalogue has.
+"""
+
+from mcpward.channel.spent import Spent
+from mcpward.core.back import Back
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.scope import Access
+from mcpward.core.values import AcceptedCall, Call, Era, Outcome, Reply, Tool
+from mcpward.limits.charge import Limits
+from mcpward.limits.rate import Fields
+from mcpward.pipeline.back import WayBack
+from mcpward.pipeline.catalogue import Catalogue
+from mcpward.protocol import reply as replies
+from mcpward.protocol.mirrored import require_mirrored
+from mcpward.protocol.state import States
+from mcpward.sanitize.clean import Sanitizer
+from mcpward.tasks.extension import REQUIRED, declares
+from mcpward.tasks.tasks import Tasks, Work
+from mcpward.tools.consent import is_yes, question_of
+from mcpward.tools.run import Runner
+from mcpward.validation.accept import accept
+
+
+class Workshop:
+    """Makes the replies of calls that run something."""
+
+    def __init__(
+        self,
+        *,
+        runner: Runner,
+        catalogue: Catalogue,
+        sanitizer: Sanitizer,
+        limits: Limits,
+        tasks: Tasks,
+        states: States,
+        spent: Spent,
+    ) -> None:
+        self._runner = runner
+        self._catalogue = catalogue
+        self._sanitizer = sanitizer
+        self._limits = limits
+        self._tasks = tasks
+        self._states = states
+        self._spent = spent
+
+    async def make(self, call: Call, tool: Tool | None, back: WayBack, headers: Fields) -> Reply:
+        """Run one call and give its reply; without a tool it is one of the catalogue's.
+
+        Raises:
+            Refusal: the call, its answers or its result are refused; see the rooms.
+            InputRequired: modern era, the tool or its consent needs answers.
+        """
+        if tool is None:
+            listed = await self._catalogue.answer(call, back)
+            return replies.catalogue(call, listed.body, ttl_ms=listed.ttl_ms)
+        if tool.mirrored and call.era is Era.MODERN:
+            require_mirrored(call, tool.mirrored)
+        accepted = accept(call, tool)  # well formed and sensible
+        if tool.confirm:
+            await self._agree(accepted, back)  # a person said yes
+        if call.state is not None and (tool.confirm or tool.access is Access.DESTRUCTIVE):
+            await self._spend(call)  # one yes, one run
+        await back.trail.intent(accepted)  # a destructive call is on record before anything happens
+        if tool.task is not None and self._is_task(call, tool, back):
+            return replies.task(call, await self._tasks.start(accepted, self._work(accepted), back.answers))
+        raw = await self._runner.run(accepted, back)  # do it
+        outcome = self._sanitizer.clean(accepted, raw)  # fit to leave
+        if outcome.is_error:
+            back.trail.failed()
+        return replies.result(call, outcome, headers)
+
+    async def _agree(self, accepted: AcceptedCall, back: Back) -> None:
+        question = question_of(accepted.tool, accepted.arguments, accepted.tool.question)
+        try:
+            answers = await back.ask([question])
+        except Refusal as no:
+            if no.reason is not Reason.CAPABILITY_MISSING:
+                raise
+            raise Refusal(Reason.CONSENT_MISSING, "the client cannot ask a person") from None
+        if not is_yes(answers[question.key]):
+            raise Refusal(Reason.CONSENT_MISSING, "the person did not say yes")
+
+    async def _spend(self, call: Call) -> None:
+        """What changes something takes each sealed state once, at whichever worker it comes: no yes counts twice."""
+        state = self._states.open(call)
+        if not await self._spent.spend(state.id, state.issued_at + self._states.lifetime_s):
+            raise Refusal(Reason.STATE_REFUSED, "the state was used before")
+
+    def _is_task(self, call: Call, tool: Tool, back: WayBack) -> bool:
+        if declares(call):
+            # Without an answer yet, such a tool asks in the ordinary way, and begins as a task after it.
+            return not tool.ask_first or bool(back.answers)
+        if tool.task == "required":
+            raise Refusal(Reason.CAPABILITY_MISSING, "the tool runs as a task only", required_capabilities=REQUIRED)
+        return False
+
+    def _work(self, accepted: AcceptedCall) -> Work:
+        """Give what the task will do. It takes a place of its own: its caller's was for the asking."""
+
+        async def work(back: Back) -> Outcome:
+            async with self._limits.lease(accepted.tool.server):
+                return self._sanitizer.clean(accepted, await self._runner.run(accepted, back))
+
+        return work
