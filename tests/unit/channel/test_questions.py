@@ -1,4 +1,4 @@
-"""Questions to legacy clients: answered by whom they were put to, once, in time; by nobody else."""
+"""Questions to legacy clients: answered by whom they were put to, once, in time; by nobody else (attack 60)."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Cancellations: of one's own call, in one's own session, at any worker; of nothing else."""
+"""Cancellations: of one's own call, in one's own session, at any worker; of nothing else (attacks 62 and 64)."""
 
 import asyncio
 from typing import Any
