@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import structs
-from sqlalchemy import Row, and_, case, delete, func, insert, select, update
+from sqlalchemy import Row, and_, case, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mcpward.storage.lanes import Lanes
@@ -14,6 +14,8 @@ from mcpward.tasks.record import UNFINISHED, Caps, Record, Status
 _UNFINISHED: Final = TASKS.c.status.in_(sorted(status.value for status in UNFINISHED))
 #: So many dead tasks are written down at once; the rest has the next turn.
 _STALE: Final = 256
+# Any number will do as long as nobody else in the same PostgreSQL server uses it.
+_ADVISORY_LOCK: Final = int.from_bytes(b"mc-tasks")
 
 
 class TaskTable:
@@ -25,6 +27,8 @@ class TaskTable:
     async def add(self, record: Record, caps: Caps) -> bool:
         """Keep a new task, on the disk when the call returns; False where there is no room."""
         async with self._lanes.durable() as connection:
+            if self._lanes.dialect == "postgresql":  # one start at a time, as SQLite has it: counts are exact
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
             if not await _has_room(connection, record, caps):
                 return False
             await connection.execute(insert(TASKS).values(_row(record)))

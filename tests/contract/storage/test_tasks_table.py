@@ -127,6 +127,13 @@ async def test_there_is_room_within_the_caps_alone(store, caps, other) -> None:
     assert await store.tasks.add(record("t3", owner="api-key:xyz"), caps) == other
 
 
+async def test_starts_at_several_workers_at_once_are_counted_one_by_one(opener) -> None:
+    stores = [await opener() for _ in range(3)]
+    caps = Caps(unfinished=4)
+    added = await asyncio.gather(*(stores[n % 3].tasks.add(record(f"t{n}"), caps) for n in range(12)))
+    assert sum(added) == 4
+
+
 async def test_text_of_any_size_comes_back_as_it_was(store) -> None:
     await store.tasks.add(record(), Caps())
     ending = "x" * 3_000_000
