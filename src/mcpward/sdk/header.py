@@ -61,7 +61,7 @@ def mirrored(schema: Mapping[str, Any], what: str, where: str) -> dict[bytes, _P
 
 def has_header(schema: Any) -> bool:
     """Say whether an argument is to come in a header as well."""
-    return next(_everywhere(schema), None) is not None
+    return any(True for _ in _everywhere(schema))
 
 
 def _plain(schema: Mapping[str, Any], path: _Path) -> Iterator[tuple[_Path, Mapping[str, Any]]]:

@@ -4,6 +4,7 @@ Offline, with a regular-expression engine that takes linear time. Whoever explai
 error's text holds the caller's values.
 """
 
+import typing
 from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any, Final
@@ -33,7 +34,7 @@ class Written:
     """
 
     def __init__(self, schema: Mapping[str, Any], parameters: tuple[Parameter, ...], what: str, where: str) -> None:
-        if [parameter.name for parameter in parameters] != [_PARAMETER]:
+        if [parameter.name for parameter in parameters] != [_PARAMETER] or not _is_dict(parameters[0].annotation):
             raise AuthoringError(f"{what}: with input_schema a function takes arguments: dict[str, Any]", where)
         document = Document(schema, what, where)
         self._schema = document.root
@@ -44,6 +45,11 @@ class Written:
     def schema(self) -> dict[str, Any]:
         """Give the schema as it was written."""
         return self._schema
+
+
+def _is_dict(annotation: Any) -> bool:
+    """A model would be promised and never made."""
+    return dict in (annotation, typing.get_origin(annotation))
 
 
 def _validator(document: Document) -> Draft202012Validator:

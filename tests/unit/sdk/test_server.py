@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Optional
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from mcpward import Caller, Context, DateRange, Limit, Server
+from mcpward import Caller, Context, DateRange, Icon, Limit, Server
 from mcpward.core.scope import Access
 from mcpward.sdk.errors import AuthoringError
 
@@ -272,14 +272,40 @@ def test_a_resource_needs_an_absolute_uri(server, uri):
         server.resource(uri)
 
 
-def test_a_resource_takes_no_arguments_and_no_template(server):
-    with pytest.raises(AuthoringError, match="templates"):
-        server.resource("orders://{id}")
-
+def test_a_resource_at_a_fixed_uri_takes_no_arguments(server):
     def read(number: int) -> str: ...
 
     with pytest.raises(AuthoringError, match="takes no arguments"):
         server.resource("orders://all")(read)
+
+
+@pytest.mark.parametrize("uri", ["orders://{id}", "orders://{number}/{more}"])
+def test_a_templates_variables_are_the_functions_parameters(server, uri):
+    def read(number: int, caller: Caller) -> str: ...
+
+    with pytest.raises(AuthoringError, match="not the same"):
+        server.resource(uri)(read)
+    server.resource("orders://{number}")(read)
+    assert server.resources[0].template.names == ("number",)
+
+
+@pytest.mark.parametrize(
+    "options,said",
+    [
+        ({"size": -1}, "size"),
+        ({"size": True}, "size"),
+        ({"ttl_s": -1}, "ttl_s"),
+        ({"ttl_s": float("nan")}, "ttl_s"),
+        ({"scopes": "orders:read"}, "list"),
+        ({"annotations": {"colour": 1}}, "colour"),
+        ({"meta": {"io.modelcontextprotocol/x": 1}}, "reserved"),
+        ({"icons": ["https://x/i.png"]}, "icons"),
+    ],
+)
+def test_an_option_of_a_resource_that_cannot_hold_is_refused(server, options, said):
+    with pytest.raises(AuthoringError, match=said):
+        server.resource("orders://all", **options)(only_text)
+    assert server.resources == ()
 
 
 def test_resources_and_prompts_are_not_declared_twice(server):
@@ -294,23 +320,83 @@ def test_resources_and_prompts_are_not_declared_twice(server):
 def only_text() -> str: ...
 
 
-def test_confirm_is_refused_while_nobody_can_be_asked(server):
-    with pytest.raises(AuthoringError, match="'wipe': confirm needs a way to ask a person, which is not served yet"):
+@pytest.mark.parametrize(
+    "confirm,is_asked,question", [(False, False, ""), (True, True, ""), ("Really wipe?", True, "Really wipe?")]
+)
+def test_a_person_is_asked_in_the_authors_words_or_the_houses(server, confirm, is_asked, question):
+    @server.tool(destructive=True, confirm=confirm)
+    def wipe() -> None: ...
 
-        @server.tool(destructive=True, confirm=True)
-        def wipe() -> None: ...
-
-    assert server.tools == ()
-
-
-class Region(BaseModel):
-    name: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})]
+    assert (only(server).confirm, only(server).question) == (is_asked, question)
 
 
-@pytest.mark.parametrize("annotation", [Region.__annotations__["name"], Region, list[Region], dict[str, Region | None]])
-def test_a_header_parameter_is_refused_at_every_depth(server, annotation):
-    def ask(region) -> None: ...
+@pytest.mark.parametrize(
+    "options,said",
+    [
+        ({"confirm": ""}, "confirm"),
+        ({"confirm": "x" * 501}, "confirm"),
+        ({"task": "always"}, "task"),
+        ({"task": 1}, "task"),
+    ],
+)
+def test_an_option_of_the_run_that_cannot_hold_is_refused(server, options, said):
+    with pytest.raises(AuthoringError, match=said):
+        server.tool(**options)(only_text)
 
-    ask.__annotations__ = {"region": annotation, "return": None}
-    with pytest.raises(AuthoringError, match="'ask': x-mcp-header is not served yet"):
-        server.tool(ask)
+
+@pytest.mark.parametrize("task", [None, "optional", "required"])
+def test_a_tool_may_run_as_a_task_or_must(server, task):
+    server.tool(task=task)(only_text)
+    assert only(server).task == task
+
+
+def test_a_server_shows_title_website_icons_and_extensions():
+    server = Server(
+        "shop",
+        title="Shop",
+        website_url="https://shop.example",
+        icons=[Icon("https://shop.example/i.png", sizes=["48x48"])],
+        extensions={"com.example/x": {"deep": [1]}},
+    )
+    assert (server.title, server.website_url) == ("Shop", "https://shop.example")
+    assert [icon.block() for icon in server.icons] == [{"src": "https://shop.example/i.png", "sizes": ["48x48"]}]
+    assert server.extensions == {"com.example/x": {"deep": [1]}}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"website_url": "javascript:alert(1)"},
+        {"website_url": "https://x y"},
+        {"extensions": {"unprefixed": {}}},
+        {"extensions": {"com.example/x": 1}},
+        {"icons": "https://x/i.png"},
+        {"icons": [Icon("https://x/i.png")] * 17},
+    ],
+)
+def test_what_a_server_shows_is_checked(options):
+    with pytest.raises(AuthoringError):
+        Server("shop", **options)
+
+
+def test_completions_are_of_arguments_that_are_declared(server):
+    @server.prompt
+    def greet(name: str) -> str: ...
+
+    async def names(value: str, context: dict[str, str], caller: Caller) -> list[str]: ...
+    async def other(text: str) -> list[str]: ...
+
+    for wanted, said in [
+        ({"prompt": "nobody", "argument": "name"}, "first"),
+        ({"prompt": "greet", "argument": "age"}, "no such argument"),
+        ({"resource": "orders://{name}", "argument": "name"}, "first"),
+    ]:
+        with pytest.raises(AuthoringError, match=said):
+            server.completion(**wanted)(names)
+    with pytest.raises(AuthoringError, match="value: str"):
+        server.completion(prompt="greet", argument="name")(other)
+    with pytest.raises(AuthoringError, match="exactly one"):
+        server.completion(prompt="greet", resource="orders://{name}", argument="name")
+    server.completion(prompt="greet", argument="name")(names)
+    with pytest.raises(AuthoringError, match="twice"):
+        server.completion(prompt="greet", argument="name")(names)
