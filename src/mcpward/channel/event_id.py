@@ -9,7 +9,6 @@ from typing import Final
 
 from msgspec import Struct
 
-LONGEST: Final = 128
 _EVENT_ID: Final = re.compile(r"([!-~]{1,64})\.([0-9A-Za-z]{22})\.(0|[1-9][0-9]{0,9})", re.ASCII)
 _WORKER: Final = re.compile(r"[!-~]{1,64}", re.ASCII)
 
@@ -27,7 +26,7 @@ class EventId(Struct, frozen=True):
 
 def read(text: str | None) -> EventId | None:
     """Give the event that ``text`` names, None for what is no event's name."""
-    found = _EVENT_ID.fullmatch(text) if text is not None and len(text) <= LONGEST else None
+    found = _EVENT_ID.fullmatch(text) if text is not None else None
     return None if found is None else EventId(found[1], found[2], int(found[3]))
 
 

@@ -37,10 +37,6 @@ class Pending:
         del self._waiting[change]
         return change
 
-    def clear(self) -> None:
-        """Let all go."""
-        self._waiting.clear()
-
     def _least(self, coming: Change) -> Change:
         """The oldest whose news a newer one repeats, first of all of a list; without any, the oldest."""
         newest = {(change.server, change.topic, change.subject, change.owner): change for change in self._waiting}

@@ -81,7 +81,6 @@ class Stream:
         """
         if self._ended is None:
             self._ended = reason
-            self._pending.clear()
             self._wake.set()
             self._left(self)
 

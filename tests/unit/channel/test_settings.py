@@ -188,6 +188,17 @@ async def test_a_session_is_forgotten_when_its_token_has_run_out(clock: ManualCl
     assert shelf.rows == {}
 
 
+def test_an_older_state_of_a_session_does_not_undo_a_newer_one():
+    """A poll that was on its way while this worker changed the session."""
+    book = SettingsBook()
+    older = SessionRecord(session="s1", principal="api-key:ann", forget_at=1.0, level="info", revision=1)
+    book.put(replace(older, level="error", revision=2))
+    book.apply(1, [older])
+    found = book.find("s1")
+    assert found is not None
+    assert found.level == "error"
+
+
 async def test_a_restored_store_is_learnt_anew(clock: ManualClock):
     shelf = Shelf()
     settings = worker(shelf, clock)

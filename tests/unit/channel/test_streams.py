@@ -134,6 +134,13 @@ async def test_a_reader_that_does_not_read_costs_a_bounded_queue():
         assert await told(stream) == [updated(uri) for uri in uris[50:]]
 
 
+def test_a_full_queue_lets_nothing_go_for_what_waits_already():
+    queue = Pending(2)
+    for change in (updated("a"), updated("b"), updated("a")):
+        queue.add(change)
+    assert [queue.take(), queue.take()] == [updated("a"), updated("b")]
+
+
 @pytest.mark.parametrize(
     "waiting, coming, kept",
     [
@@ -292,10 +299,27 @@ async def test_any_thread_may_publish():
     streams.publish_soon(TOOLS)  # after it
 
 
+class CountingLoop:
+    """An event loop that has no turn until the test gives it one."""
+
+    def __init__(self) -> None:
+        self.calls: list = []
+
+    def call_soon_threadsafe(self, callback) -> None:
+        self.calls.append(callback)
+
+
 async def test_a_thread_that_publishes_a_flood_fills_no_queue():
     streams = Streams(NoMail())
-    await streams.start()
-    for number in range(5000):  # the loop has no turn in between
+    loop = streams._loop = CountingLoop()
+    uris = frozenset(f"orders://{number}" for number in range(5000))
+    stream = streams.open(caller(), Wish(uris=uris))
+    for number in range(5000):
         streams.publish_soon(updated(f"orders://{number}"))
-    assert len(streams._soon) <= 1024
-    await streams.stop()
+    assert len(loop.calls) == 1
+    assert len(streams._soon) == 1024
+    loop.calls.pop()()
+    assert len(await told(stream)) == CAPACITY
+    streams.publish_soon(updated("orders://1"))
+    loop.calls.pop()()
+    assert await told(stream) == [updated("orders://1")]
