@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from support.talk import Line, Talker, prepare
 from support.ward import LAVISH, Ward, serving
 
 #: What asyncio, uvloop or the interpreter write when something of ours broke outside of a request.
@@ -89,3 +90,44 @@ def site(tmp_path: Path) -> Callable[..., object]:
         return serving(tmp_path / "site", toml, servers, **options)  # type: ignore[arg-type]
 
     return serve
+
+
+class Salon:
+    """Servers that hold conversations. ``alice`` and ``bob`` hold plain keys of one server, ``grace`` one with its
+    scope, ``eve`` one of the other server.
+    """
+
+    def __init__(self, ward: Ward) -> None:
+        self.ward = ward
+        self.alice = ward.create_key("talk", name="alice")
+        self.bob = ward.create_key("talk", name="bob")
+        self.grace = ward.create_key("talk", name="grace", scope="secrets:read")
+        self.eve = ward.create_key("other", name="eve")
+
+    def line(self, key: str, path: str = "/talk/mcp") -> Line:
+        """Open a connection with a key."""
+        return Line(self.ward, key, path=path)
+
+    def talker(self, key: str, path: str = "/talk/mcp") -> Talker:
+        """Begin a legacy session with a key."""
+        return Talker(self.ward, key, path=path)
+
+
+@pytest.fixture(scope="session")
+def _salon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Salon]:
+    with serving(tmp_path_factory.mktemp("salon") / "site", servers="", start=False) as site:
+        config = site.folder / "mcpward.toml"
+        config.write_text(config.read_text().replace("[site]\n", "[site]\ndrain_s = 1.0\n"))
+        prepare(site, "talk", "other")
+        salon = Salon(site)
+        site.start()
+        yield salon
+
+
+@pytest.fixture
+def salon(_salon: Salon) -> Iterator[Salon]:
+    before = len(_salon.ward.log())
+    yield _salon
+    with _salon.line(_salon.grace) as line:
+        assert line.modern("tools/call", {"name": "worker", "arguments": {}}).status_code == 200
+    assert not [word for word in BROKEN if word in _salon.ward.log()[before:]]
