@@ -20,6 +20,7 @@ from mcpward.sdk.errors import AuthoringError
 from mcpward.tools.deadline import Deadline
 from mcpward.tools.pool import Pool
 
+#: No '/': the house's own keys have one, and a yes to the house answers no author's question.
 _KEY: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MOST: Final = 64
 
@@ -69,18 +70,15 @@ class Unasked:
 
 
 class Asking:
-    """Implements the sdk's ``Asker`` for one call. Made on the event loop's thread; ``run`` is for the call's own.
-
-    ``taken`` are keys that are no author's in this call.
-    """
+    """Implements the sdk's ``Asker`` for one call. Made on the event loop's thread; ``run`` is for the call's own."""
 
     __slots__ = ("_asked", "_back", "_call", "_loop", "_open", "_pool", "_taken", "_thread", "_waiting")
 
-    def __init__(self, call: Call, back: Back, pool: Pool, taken: frozenset[str] = frozenset()) -> None:
+    def __init__(self, call: Call, back: Back, pool: Pool) -> None:
         self._call = call
         self._back = back
         self._pool = pool
-        self._taken = set(taken)
+        self._taken: set[str] = set()
         self._asked = 0
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
@@ -174,7 +172,7 @@ class Asking:
             raise AuthoringError(f"the key {key!r} is none: letters, digits, '_', '-' and '.', at most 64")
         if key in self._taken:
             # The modern era gives answers back by key: a second question would get the first one's answer.
-            raise AuthoringError(f"the key {key!r} was asked in this call already, or is the house's own")
+            raise AuthoringError(f"the key {key!r} was asked in this call already")
         if len(self._taken) >= _MOST:
             raise AuthoringError(f"one call asks at most {_MOST} questions")
         self._taken.add(key)

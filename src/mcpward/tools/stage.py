@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from msgspec import Struct
 
@@ -13,7 +13,6 @@ from mcpward.core.values import AcceptedCall, Call, Principal, RawResult
 from mcpward.sdk.context import Caller, Context
 from mcpward.sdk.definitions import ToolDefinition
 from mcpward.sdk.signature import Signature
-from mcpward.tools import consent
 from mcpward.tools.asking import Asking
 from mcpward.tools.pool import Pools
 from mcpward.tools.report import Reports
@@ -28,8 +27,6 @@ class Stage(Struct, frozen=True, eq=False):
 
 
 Run = Callable[[AcceptedCall, Stage, Back], Awaitable[RawResult]]
-_NONE: Final[frozenset[str]] = frozenset()
-_CONSENT: Final = frozenset({consent.KEY})
 
 
 def caller_of(principal: Principal) -> Caller:
@@ -48,13 +45,12 @@ def runner_of(definition: ToolDefinition) -> Run:
     """Give the function that runs one tool: the shortest one that does."""
     function, signature, returns = definition.function, definition.signature, definition.returns
     structured = definition.structured is not False
-    taken = _CONSENT if definition.confirm else _NONE  # else a yes to the house would answer an author's question
 
     async def run_plain(accepted: AcceptedCall, _stage: Stage, _back: Back) -> RawResult:
         return shape(returns, await function(**accepted.arguments), structured=structured)
 
     async def run(accepted: AcceptedCall, stage: Stage, back: Back) -> RawResult:
-        value = await invoke(function, signature, accepted.arguments, accepted.call, stage, back, taken)
+        value = await invoke(function, signature, accepted.arguments, accepted.call, stage, back)
         return shape(returns, value, structured=structured)
 
     plain = signature.is_async and not signature.caller and not signature.context
@@ -68,7 +64,6 @@ async def invoke(
     call: Call,
     stage: Stage,
     back: Back,
-    taken: frozenset[str] = _NONE,
 ) -> Any:
     """Call a function with its arguments and what it wants injected: on the loop, or in a thread if it is sync."""
     filled = dict(arguments)
@@ -77,7 +72,7 @@ async def invoke(
         filled[signature.caller] = caller_of(call.principal)
     if signature.context:
         reports = Reports(call, back.notify, stage.clock)
-        asking = Asking(call, back, stage.pools.of(call.arrival.server), taken)
+        asking = Asking(call, back, stage.pools.of(call.arrival.server))
         filled[signature.context] = Context(caller_of(call.principal), call.arrival.id, reports, asking)
     try:
         if signature.is_async:

@@ -50,6 +50,18 @@ def test_a_result_without_a_schema_has_no_structured_content(sanitizer):
     assert b"structuredContent" not in clean(sanitizer, text("x")).body
 
 
+def test_meta_of_a_result_stands_first_and_is_cleaned_as_the_rest(sanitizer):
+    """First, where the reply's own members join it; a second ``_meta`` would be read by some and not by others."""
+    raw = RawResult(content=text("x"), meta={"com.example/x": SECRET})
+    outcome = sanitizer.clean(None, raw)
+    assert outcome.body.startswith(b'{"_meta":{"com.example/x":')
+    assert SECRET.encode() not in outcome.body
+    assert outcome.redactions == 1
+    assert b"_meta" not in sanitizer.clean(None, RawResult(content=text("x"))).body
+    with pytest.raises(Refusal):
+        sanitizer.clean(None, RawResult(content=[], meta={"a": object()}))
+
+
 def test_an_error_stays_an_error(sanitizer):
     outcome = clean(sanitizer, text("no"), is_error=True)
     assert outcome.is_error

@@ -4,8 +4,10 @@ import msgspec
 import pytest
 from pydantic import BaseModel
 
-from mcpward import Audio, EmbeddedResource, Image, Text
+from mcpward import Audio, EmbeddedResource, Image, Text, ToolResult
 from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.returns import Returns, read_returns
 from mcpward.tools.result import shape
 
@@ -98,3 +100,36 @@ def test_a_value_that_holds_itself_is_withheld():
     loop.append(loop)
     with pytest.raises(Refusal):
         shape(NONE, {"a": loop})
+
+
+def test_a_result_put_together_by_hand_keeps_every_part():
+    result = shape(Returns(), ToolResult([Text("a"), "b"], structured={"n": 1}, meta={"com.example/x": 1}))
+    assert [block["text"] for block in result.content] == ["a", "b"]
+    assert (bytes(result.structured), result.meta, result.is_error) == (b'{"n":1}', {"com.example/x": 1}, False)
+    assert shape(Returns(), ToolResult("no", is_error=True)).is_error
+    assert shape(Returns(), ToolResult()).content == []
+
+
+def test_structured_content_by_hand_is_mirrored_and_fits_what_was_declared():
+    returns = read_returns(Point, None, "tool 't'", "")
+    result = shape(returns, ToolResult(structured=Point(x=1), meta={"a": 1}))
+    assert (bytes(result.structured), result.content[0]["text"]) == (b'{"x":1}', '{"x":1}')
+    for wrong in (ToolResult(structured={"x": "canary"}), ToolResult("text alone")):
+        with pytest.raises(Refusal) as no:
+            shape(returns, wrong)
+        assert no.value.reason is Reason.OUTPUT_REFUSED
+        assert "canary" not in no.value.detail
+    with pytest.raises(Refusal):
+        shape(Returns(), ToolResult(structured=[1]))
+    assert shape(returns, ToolResult("it went wrong", is_error=True)).structured is None
+
+
+def test_a_tool_that_gives_results_by_hand_publishes_no_schema():
+    assert read_returns(ToolResult, None, "tool 't'", "").schema is None
+    assert read_returns(ToolResult | None, None, "tool 't'", "").schema is None
+
+
+@pytest.mark.parametrize("meta", [{"io.modelcontextprotocol/serverInfo": 1}, {"a": object()}, {"com.mcp/x": 1}])
+def test_meta_that_is_not_the_authors_is_refused(meta):
+    with pytest.raises(AuthoringError):
+        ToolResult("x", meta=meta)
