@@ -35,10 +35,10 @@ def post(ward: Ward, tool: str, arguments: dict, *, token: str | None = None, **
 
 
 def messages(response: httpx2.Response) -> list[dict]:
-    """Read the events of a stream; comments are left out."""
+    """Read the events of a stream; comments, and the first event's empty message, are left out."""
     assert response.headers["content-type"] == "text/event-stream"
-    lines = response.text.splitlines()
-    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+    said = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
+    return [json.loads(message) for message in said if message]
 
 
 def test_progress_makes_a_stream_that_ends_with_the_result(ward):
