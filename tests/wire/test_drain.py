@@ -1,15 +1,18 @@
 """SIGTERM: calls in flight finish, nobody new comes in, every record is written, exit code 0 (attack 113)."""
 
+import json
 import socket
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import httpx2
 import pytest
 
-from support.ward import Ward, text_of
-from support.wire import notes, reason_of, rows, site, until
+from support.raw import request
+from support.ward import ACCEPT, Ward, modern_request, text_of
+from support.wire import Session, notes, reason_of, rows, site, until
 
 
 @dataclass
@@ -84,6 +87,49 @@ def test_a_call_that_takes_longer_than_the_drain_is_cancelled_and_told_so(tmp_pa
         assert notes(ward) == ["began endless", "cancelled endless"]
         (row,) = rows(ward, "tool = 'work'")
         assert row["outcome"] == "cancelled"
+
+
+def opened(stack: ExitStack, ward: Ward, wanted: dict[str, object] | None = None) -> socket.socket:
+    """Open a stream of a session, or of the modern era where something is ``wanted``; give it past its head."""
+    if wanted is None:
+        fields = Session(ward).headers | {"accept": "text/event-stream"}
+        asked = request(ward.port, "GET", "/mcp", list(fields.items()))
+    else:
+        body, fields = modern_request("subscriptions/listen", {"notifications": wanted})
+        fields |= {"authorization": f"Bearer {ward.key}", "content-type": "application/json", "accept": ACCEPT}
+        asked = request(ward.port, "POST", "/mcp", list(fields.items()), json.dumps(body).encode())
+    line = stack.enter_context(socket.create_connection(("127.0.0.1", ward.port), timeout=10))
+    line.sendall(asked)
+    head = b""
+    while not head.endswith(b"\r\n\r\n" if wanted is None else b"\n\n\r\n"):
+        head += line.recv(1)
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"text/event-stream" in head
+    return line
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_open_streams_end_at_once_while_a_call_in_flight_finishes(tmp_path, workers):
+    with site(tmp_path, {"site.workers": workers}) as ward, ExitStack() as stack:
+        legacy = [opened(stack, ward) for _ in range(5)]
+        modern = [opened(stack, ward, {"toolsListChanged": True}) for _ in range(5)]
+        call = InFlight(ward, "call", 3.0)
+        ward.process.terminate()
+        ends = [exhausted(line) for line in (*legacy, *modern)]
+        assert "ended call" not in notes(ward)
+        assert ends[:5] == [b"0\r\n\r\n"] * 5
+        assert all(b'"resultType":"complete"' in end and end.endswith(b"\n\n\r\n0\r\n\r\n") for end in ends[5:])
+        assert text_of(call.answered()) == "done"
+        assert ward.process.wait(10) == 0
+        assert "Traceback" not in ward.log()
+
+
+def exhausted(line: socket.socket) -> bytes:
+    """Read until the other side has closed."""
+    heard = b""
+    while piece := line.recv(65536):
+        heard += piece
+    return heard
 
 
 def test_every_record_of_a_burst_is_written_before_the_end(tmp_path):
