@@ -1,7 +1,7 @@
 """One caller's stream of changes: what it wants, what waits for it, and how it ends."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Container
 from typing import Protocol, Self
 
 from mcpward.channel.pending import Pending
@@ -13,17 +13,17 @@ class Wanted(Protocol):
     """What a stream is told of. Read anew for every change, so that it may follow a session's subscriptions."""
 
     @property
-    def topics(self) -> Collection[Topic]:
+    def topics(self) -> Container[Topic]:
         """Lists whose changes are wanted."""
         ...
 
     @property
-    def uris(self) -> Collection[str]:
+    def uris(self) -> Container[str]:
         """Resources whose updates are wanted."""
         ...
 
     @property
-    def tasks(self) -> Collection[str]:
+    def tasks(self) -> Container[str]:
         """Ids of the tasks that are wanted, if they are the caller's own."""
         ...
 

@@ -6,11 +6,9 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from mcpward.channel.following import Following
 from mcpward.channel.session_record import LEVELS, MAX_URI_LENGTH, MAX_URIS, SessionRecord
 from mcpward.channel.settings import SessionSettings
 from mcpward.channel.settings_book import SettingsBook
-from mcpward.core.change import Topic
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call
@@ -252,12 +250,3 @@ async def test_a_store_that_cannot_be_read_opens_no_site(clock: ManualClock):
     with pytest.raises(OSError, match="disk"):
         await settings.start()
     await settings.stop()
-
-
-async def test_a_stream_follows_what_its_session_watches(clock: ManualClock):
-    settings = worker(Shelf(), clock)
-    following = Following(settings, "s1", frozenset({Topic.TOOLS}))
-    assert (following.topics, following.uris, following.tasks) == ({Topic.TOOLS}, frozenset(), frozenset())
-    await settings.subscribe(within(), "orders://a")
-    await settings.subscribe(within("s2"), "orders://b")
-    assert following.uris == {"orders://a"}
