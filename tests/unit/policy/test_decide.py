@@ -159,3 +159,31 @@ def test_67_what_is_not_listed_cannot_be_called_and_what_is_can(way, access, too
         except Refusal:
             callable_ = False
         assert callable_ == (candidate.name in listed)
+
+
+class Prompt:
+    """Something that is offered besides tools."""
+
+    def __init__(self, server: str = "orders", scopes: tuple[str, ...] = ()) -> None:
+        self.server = server
+        self.scopes = frozenset(scopes)
+
+
+@pytest.mark.parametrize(
+    "who,offer,allowed",
+    [
+        ({}, {}, True),
+        ({"access": Access.READ}, {}, True),
+        ({"tools": frozenset({"read"})}, {}, False),
+        ({"tools": frozenset()}, {}, False),
+        ({"server": "other"}, {}, False),
+        ({}, {"server": "other"}, False),
+        ({}, {"scopes": ("a",)}, False),
+        ({"scopes": frozenset({"a"})}, {"scopes": ("a", "b")}, False),
+        ({"scopes": frozenset({"a", "b"})}, {"scopes": ("a", "b")}, True),
+        ({"scopes": frozenset({"*"})}, {"scopes": ("a", "b")}, True),
+        ({"scopes": frozenset({"*"}), "tools": frozenset({"read"})}, {}, False),
+    ],
+)
+def test_what_is_offered_besides_tools_is_for_those_who_hold_its_scopes(who, offer, allowed) -> None:
+    assert POLICY.may_use(principal(**who), Prompt(**offer)) is allowed

@@ -1,8 +1,10 @@
 from datetime import datetime
+from typing import Annotated
 
 import pytest
 
-from mcpward import DateRange, Server
+from mcpward import DateRange, Header, Icon, Server
+from mcpward.core.change import Topic
 from mcpward.core.errors import Misconfigured, Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Rate
@@ -92,3 +94,172 @@ def test_all_guards_are_asked(server):
         {"path": "b", "rule": "at most 1 days after a"},
         {"path": "c", "rule": "at most 2 days after a"},
     ]
+
+
+ICON = Icon("https://x.example/i.png", mime_type="image/png")
+
+
+def test_icons_and_meta_stand_in_every_entry(server):
+    server.tool("act", icons=[ICON], meta={"ui": {"a": 1}})(lambda: None)
+    server.prompt("ask", icons=[ICON], meta={"ui": 2})(lambda: "")
+    server.resource("orders://all", name="all", icons=[ICON], meta={"ui": 3})(lambda: "")
+    registry = Registry("orders", server)
+    for offer, meta in [(registry.tools[0], {"a": 1}), (registry.prompts[0], 2), (registry.resources[0], 3)]:
+        assert offer.listing["icons"] == [{"src": "https://x.example/i.png", "mimeType": "image/png"}]
+        assert offer.listing["_meta"] == {"ui": meta}
+
+
+def test_a_resource_has_what_the_specification_asks_for(server):
+    @server.resource(
+        "orders://all", title="All", mime_type="text/plain", size=7, annotations={"audience": ["user"]}, ttl_s=1.5
+    )
+    def everything() -> str:
+        """All orders."""
+        return ""
+
+    resource = Registry("orders", server).resources[0]
+    assert resource.listing == {
+        "name": "everything",
+        "title": "All",
+        "description": "All orders.",
+        "uri": "orders://all",
+        "mimeType": "text/plain",
+        "size": 7,
+        "annotations": {"audience": ["user"]},
+    }
+    assert resource.ttl_ms == 1500
+
+
+def test_templates_are_listed_apart_from_resources(server):
+    @server.resource("orders://{number}/lines", mime_type="text/plain", scopes=["orders:read"])
+    def lines(number: int) -> str:
+        """The lines of an order."""
+        return ""
+
+    registry = Registry("orders", server)
+    assert registry.resources == ()
+    assert [template.listing for template in registry.templates] == [
+        {
+            "name": "lines",
+            "description": "The lines of an order.",
+            "uriTemplate": "orders://{number}/lines",
+            "mimeType": "text/plain",
+        }
+    ]
+    assert registry.templates[0].scopes == {"orders:read"}
+
+
+def test_a_tools_mirrored_headers_task_and_consent_are_known(server):
+    @server.tool(task="required", confirm="Really?")
+    def ask(region: Annotated[str, Header("Region")]) -> None: ...
+
+    registry = Registry("orders", server)
+    tool = registry.tools[0]
+    assert (tool.mirrored, tool.task, tool.confirm) == ({b"mcp-param-region": ("region",)}, "required", True)
+    assert (registry.question("ask"), registry.question("nobody")) == ("Really?", "")
+
+
+def test_what_is_declared_is_announced_even_while_it_is_off(server):
+    empty = Registry("orders", server)
+    announced = ("has_tools", "has_prompts", "has_resources", "has_completions", "has_tasks")
+    assert not any(getattr(empty, name) for name in announced)
+    server.tool("act", task="optional", enabled=False)(lambda: None)
+    server.resource("orders://all", name="all", enabled=False)(lambda: "")
+
+    @server.prompt(enabled=False)
+    def ask(loud: bool) -> str: ...
+
+    full = Registry("orders", server)
+    assert all(getattr(full, name) for name in announced)
+    assert (full.tools, full.prompts, full.resources) == ((), (), ())
+
+
+def test_what_is_switched_off_is_not_there_and_comes_back(server):
+    server.tool("act")(lambda: None)
+    server.tool("other")(lambda: None)
+    server.prompt("ask")(lambda: "")
+    server.resource("orders://all", name="all")(lambda: "")
+
+    @server.resource("orders://{number}")
+    def one(number: str) -> str: ...
+
+    registry = Registry("orders", server)
+    server.disable(tool="act")
+    server.disable(prompt="ask")
+    server.disable(resource="orders://all")
+    server.disable(resource="orders://{number}")
+    assert registry.find("act") is None
+    assert [tool.name for tool in registry.tools] == ["other"]
+    assert registry.find_prompt("ask") is None
+    assert registry.find_resource("orders://all") is None
+    assert registry.find_resource("orders://1") is None
+    assert (registry.prompts, registry.resources, registry.templates) == ((), (), ())
+    server.enable(tool="act")
+    server.adopt(Topic.RESOURCES, "orders://{number}", on=True)
+    assert [tool.name for tool in registry.tools] == ["act", "other"]
+    assert registry.find_resource("orders://1") is not None
+
+
+@pytest.fixture
+def shop(server) -> Registry:
+    @server.resource("orders://admin/lines", scopes=["admin"])
+    def admin() -> str: ...
+
+    @server.resource("orders://vault/{key}", scopes=["admin"])
+    def vault(key: str) -> str: ...
+
+    @server.resource("orders://{number}/lines")
+    def lines(number: str) -> str: ...
+
+    @server.resource("orders://{first}/{second}")
+    def two(first: str, second: str) -> str: ...
+
+    @server.resource("orders://{rest*}")
+    def rest(rest: str) -> str: ...
+
+    return Registry("orders", server)
+
+
+@pytest.mark.parametrize(
+    "uri,name",
+    [
+        ("orders://admin/lines", "admin"),
+        ("orders://vault/1", "vault"),
+        ("orders://17/lines", "lines"),
+        ("orders://17/other", "two"),
+        ("orders://17/other/more", "rest"),
+        ("orders://a%20b/lines", "lines"),
+    ],
+)
+def test_fixed_uris_go_first_and_then_the_first_template(shop, uri, name):
+    found = shop.find_resource(uri)
+    assert found is not None
+    assert (found.listing["name"], found.uri) == (name, uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "orders://%61dmin/lines",
+        "orders://admin/line%73",
+        "orders://admin%2Flines",
+        "orders://%76ault/1",
+        "orders://v%61ult/1/..",
+        "orders://17/../admin/lines",
+        "orders://17//lines",
+        "ORDERS://admin/lines",
+        "orders://" + "a" * 3000,
+    ],
+)
+def test_another_spelling_of_a_guarded_uri_finds_no_wider_template(shop, uri):
+    """Attack 78: ``%61dmin`` is ``admin``, and the template after it asks for no scope."""
+    assert shop.find_resource(uri) is None
+
+
+def test_no_wider_template_steps_in_for_what_is_switched_off(server, shop):
+    for uri, declared in [
+        ("orders://admin/lines", "orders://admin/lines"),
+        ("orders://vault/1", "orders://vault/{key}"),
+    ]:
+        server.disable(resource=declared)
+        assert shop.find_resource(uri) is None
