@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from mcpward.core.back import InputRequired
 from mcpward.core.clock import SystemClock
 from mcpward.core.errors import Refusal
 from mcpward.core.values import RawResult
@@ -69,6 +70,29 @@ async def test_progress_and_messages_go_out(call):
         *["progress"] * 3,
         "message",
     ]
+
+
+async def test_the_tools_that_ask_do_so(call):
+    paper = {"action": "accept", "content": {"paper": "b", "card": "hi"}}
+    assert text(await call("wrap", Letterbox(**{"input-1": paper}), order_id=1)) == "order 1 in paper 'b'"
+    assert text(await call("wrap", Letterbox(**{"input-1": {"action": "cancel"}}), order_id=1)) == "not wrapped: cancel"
+    said = {"role": "assistant", "model": "m", "content": {"type": "text", "text": "La la."}}
+    roots = {"roots": [{"uri": "file:///a"}]}
+    back = Letterbox(name={"action": "decline"}, verse=said, folders=roots)
+    assert text(await call("verse", back, about="lamps")) == "La la. (1 folders)"
+    assert text(await call("places", Letterbox(**{"input-1": roots}))) == '["file:///a"]'
+    with pytest.raises(InputRequired):
+        await call("wrap", order_id=1)
+
+
+async def test_a_result_by_hand_keeps_its_meta(call):
+    assert (await call("shelf")).meta == {"shop.example/counted": "2026-01-02"}
+
+
+def test_the_tool_that_needs_a_yes_says_so_to_the_house(server):
+    tool = Registry("orders", server).find("empty")
+    assert tool is not None
+    assert (tool.confirm, tool.question) == (True, "This empties the shop. Go on?")
 
 
 @pytest.mark.parametrize(

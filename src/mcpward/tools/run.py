@@ -23,9 +23,8 @@ from mcpward.tools.stage import Stage
 
 _LONGEST: Final = 16_384
 _COMPLETION_S: Final = 5.0
-#: Refusals that are the client's doing, and not the function's.
-_CLIENT: Final = frozenset({Reason.CAPABILITY_MISSING, Reason.CONSENT_MISSING, Reason.PARAMS_INVALID})
-_PASSING: Final = _CLIENT | {Reason.BUSY}
+#: Refusals that are not the function's doing: the client's, or the house's own.
+_PASSING: Final = frozenset({Reason.BUSY, Reason.CAPABILITY_MISSING, Reason.CONSENT_MISSING, Reason.PARAMS_INVALID})
 
 
 class Runner:
@@ -158,7 +157,7 @@ def _asked(error: BaseException) -> InputRequired | Refusal | None:
     for leaf in _leaves(error):
         if isinstance(leaf, InputRequired):
             questions |= {question.key: question for question in leaf.questions}
-        elif isinstance(leaf, Refusal) and leaf.reason in _CLIENT:
+        elif isinstance(leaf, Refusal) and leaf.reason in _PASSING:
             refusal = refusal or leaf
         else:
             return None
