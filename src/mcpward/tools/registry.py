@@ -55,7 +55,6 @@ class Registry:
         self._fixed = {offer.uri: offer for offer in offers if isinstance(offer, Resource)}
         self._declared_templates = [offer for offer in offers if isinstance(offer, ResourceTemplate)]
         self._completions = Completions((*server.prompts, *server.resources), server.completions, deadline_s)
-        self._questions = {definition.name: definition.question for definition in server.tools}
         self._shelf = self._sorted(server.off)
 
     # ---- what is there at all, on or off: what a server announces -------------------------------------------------
@@ -135,10 +134,6 @@ class Registry:
         else:
             offer = shelf.templates.get(ref["uri"]) or shelf.resources.get(ref["uri"])
         return self._completions.of(offer, argument) if offer is not None else None
-
-    def question(self, name: str) -> str:
-        """Give what a person is asked before the tool of that name runs; "" leaves the words to the house."""
-        return self._questions.get(name, "")
 
     def _on(self) -> _Shelf:
         """Look whether anything was switched since: one comparison where nothing was."""

@@ -153,10 +153,9 @@ def test_a_tools_mirrored_headers_task_and_consent_are_known(server):
     @server.tool(task="required", confirm="Really?")
     def ask(region: Annotated[str, Header("Region")]) -> None: ...
 
-    registry = Registry("orders", server)
-    tool = registry.tools[0]
-    assert (tool.mirrored, tool.task, tool.confirm) == ({b"mcp-param-region": ("region",)}, "required", True)
-    assert (registry.question("ask"), registry.question("nobody")) == ("Really?", "")
+    tool = Registry("orders", server).tools[0]
+    assert (tool.mirrored, tool.task) == ({b"mcp-param-region": ("region",)}, "required")
+    assert (tool.confirm, tool.question) == (True, "Really?")
 
 
 def test_what_is_declared_is_announced_even_while_it_is_off(server):
