@@ -122,6 +122,11 @@ class House:
             report=self._report,
         )
 
+    def look_after(self) -> None:
+        """Do what is due each second: end streams whose callers lost their right, let go of what nobody came for."""
+        self.listeners.check()
+        self._channel.replays.prune()
+
     def _tasks(self) -> Tasks:
         channel, settings = self._channel, self._settings
         sealed = SealedToken(self._site.ring, "tasks", _TASK_ROOM * settings.output.max_bytes + _LONGEST_STATE)

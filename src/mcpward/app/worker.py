@@ -203,7 +203,7 @@ class Worker:
 
     def _keep_house(self, numbers: Numbers, house: House) -> Callable[[], None]:
         def keep() -> None:
-            house.listeners.check()
+            house.look_after()
             numbers.leave()
             if self.supervisor is not None and os.getppid() != self.supervisor:
                 # The supervisor was killed: workers that stayed would hold the port against the next start.

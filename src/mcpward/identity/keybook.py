@@ -6,11 +6,11 @@ Filled by ``refresh``; reads no store. When the snapshot is too old to know of a
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from secrets import token_bytes
 from typing import Final
 
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
+from mcpward.core.ids import base62
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Principal, Way
 from mcpward.crypto.digest import Pepper
@@ -47,7 +47,7 @@ class KeyBook:
         self._monotonic = clock.monotonic
         self._entries: dict[str, _Entry] = {}
         self._proven: dict[bytes, str] = {}
-        self._salt = token_bytes(_MARK)
+        self._salt = base62(_MARK).encode()
         # Compared where the id is unknown, so that both cases do the same work (attack 33).
         self._nobody = _Entry(KeyRecord(id="", name="", digest=pepper.digest(""), servers=(), created_at=0.0))
         self.fresh_at = float("-inf")

@@ -5,13 +5,13 @@ Each is looked at again every second: a revoked key, or an ended session, loses 
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final
 
 from msgspec import Struct
 
 from mcpward.channel.replay import Replays
 from mcpward.channel.settings import SessionSettings
 from mcpward.channel.streams import Streams
+from mcpward.core.change import Topic
 from mcpward.core.values import Call, Era, Reply, Wire
 from mcpward.policy.decide import Policy
 from mcpward.protocol import reply as replies
@@ -89,7 +89,7 @@ class Listeners:
 
     async def _listen(self, call: Call, wire: Wire, trail: Trail) -> None:
         asked = wanted(call, self._servers[call.arrival.server])
-        wish = self._readable(call, asked) if call.session is None else _Session(self, call, asked)
+        wish = self._readable(call, asked) if call.session is None else _Session(asked.topics, _Watched(self, call))
         with self._streams.open(call, wish) as stream:
             wire.begin(cancel_on_disconnect=True, endless=True)
             subscription = None
@@ -103,11 +103,11 @@ class Listeners:
                     trail.sent(len(message))
 
     async def _resume(self, call: Call, wire: Wire, trail: Trail) -> None:
-        rest = await self._replays.resume(call)
-        wire.begin(cancel_on_disconnect=True, endless=True)
-        async for message, event_id in rest:
-            wire.notify(message, event_id)
-            trail.sent(len(message))
+        async with await self._replays.resume(call) as rest:
+            wire.begin(cancel_on_disconnect=True, endless=True)
+            async for message, event_id in rest:
+                wire.notify(message, event_id)
+                trail.sent(len(message))
 
     def _readable(self, call: Call, asked: Wanted) -> Wanted:
         """Leave out the resources that this caller may not read: their changes would tell of them."""
@@ -119,25 +119,24 @@ class Listeners:
         resource = self._registries[call.arrival.server].find_resource(uri)
         return resource is not None and self._policy.may_use(call.principal, resource)
 
-    def watched(self, call: Call) -> frozenset[str]:
-        """Give the resources that a legacy call's session has subscribed to, as far as its caller may read them."""
-        if call.session is None:
-            return frozenset()
-        return frozenset(uri for uri in self._settings.uris(call.session) if self.may_read(call, uri))
+    def watches(self, call: Call, uri: str) -> bool:
+        """Tell whether a legacy call's session has subscribed to a resource that its caller may still read."""
+        return call.session is not None and uri in self._settings.uris(call.session) and self.may_read(call, uri)
 
 
-class _Session:
+class _Session(Struct, frozen=True, eq=False):
     """What a legacy stream wants: subscriptions belong to its session, and change while it is open."""
 
-    __slots__ = ("_call", "_listeners", "topics")
-    tasks: Final = frozenset[str]()
+    topics: frozenset[Topic]
+    uris: "_Watched"
+    tasks: frozenset[str] = frozenset()
 
-    def __init__(self, listeners: Listeners, call: Call, asked: Wanted) -> None:
-        self._listeners = listeners
-        self._call = call
-        self.topics = asked.topics
 
-    @property
-    def uris(self) -> frozenset[str]:
-        """Read anew for each change."""
-        return self._listeners.watched(self._call)
+class _Watched(Struct, frozen=True, eq=False):
+    """The resources that a legacy stream is told of, asked anew for each change."""
+
+    listeners: Listeners
+    call: Call
+
+    def __contains__(self, uri: object) -> bool:
+        return isinstance(uri, str) and self.listeners.watches(self.call, uri)

@@ -137,7 +137,7 @@ class Protocol:
             return _notification(arrival, principal, message, Era.MODERN, MODERN)
         if message.method == INITIALIZE and message.is_request:
             return self._request(arrival, principal, message, said, Era.LEGACY, _UNOPENED)
-        session = self._session(arrival, principal, header)
+        session = self._session(arrival, principal)
         if not message.is_request:
             require_agreement(arrival, message.method, None, demanded=False)
             if message.answers is not None:
@@ -192,7 +192,7 @@ class Protocol:
             state=state,
         )
 
-    def _session(self, arrival: Arrival, principal: Principal, version: bytes | None) -> Session:
+    def _session(self, arrival: Arrival, principal: Principal) -> Session:
         token = arrival.headers.get(SESSION_HEADER)
         if token is None:
             raise Refusal(Reason.SESSION_MISSING)
@@ -200,8 +200,8 @@ class Protocol:
         if session is None:
             # One answer for forged, foreign, old and ended: no oracle.
             raise Refusal(Reason.SESSION_UNKNOWN)
-        if version is not None and version != session.version.encode():
-            raise _unsupported(version.decode("latin-1"))
+        # The session's own version rules. Clients are known to send another one that is served; one that is not was
+        # refused before.
         return session
 
     def _read_bare(self, arrival: Arrival, principal: Principal) -> Call:
@@ -215,7 +215,7 @@ class Protocol:
         require_single(arrival)
         if header is not None and header not in _LEGACY_HEADERS:
             raise _unsupported(header.decode("latin-1"))
-        session = self._session(arrival, principal, header)
+        session = self._session(arrival, principal)
         opens = arrival.verb == "GET"
         return Call(
             arrival=arrival,

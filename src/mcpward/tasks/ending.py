@@ -24,6 +24,7 @@ Refuse = Callable[[Refusal, Call | None], Reply]
 Report = Callable[[str, str], None]
 """Writes private detail under an error id to the log."""
 
+_BROKEN: Final = frozenset({Reason.TOOL_FAILED, Reason.TOOL_TIMEOUT, Reason.OUTPUT_REFUSED})
 _STOPPED: Final = "the server stopped before the task had ended"
 _EXPIRED: Final = "the task had not ended when its time was over"
 
@@ -78,7 +79,8 @@ class Endings:
         if isinstance(error, Refusal):
             if "error_id" in error.facts:
                 self._report(error.facts["error_id"], error.detail)
-            return self._refused(error, call)
+            # Nobody waits for the answer of a task that broke down: its status says so, and not a result.
+            return self._refused(error, None if error.reason in _BROKEN else call)
         known = error.error_id if isinstance(error, Fault) else error_id()
         self._report(known, "".join(traceback.format_exception(error)))
         return self._refused(Refusal(Reason.FAULT, error_id=known), call)
