@@ -56,7 +56,7 @@ def form_of(model: Any) -> Form:
     def read(content: Any) -> Any:
         encoded = require(content)
         try:
-            return adapter.validator.validate_json(encoded, strict=True, extra="forbid")
+            return adapter.validator.validate_json(encoded, strict=True)
         except pydantic.ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             raise Unfit(f"{_known(first['loc'], schema)}: {first['type']}") from None

@@ -194,6 +194,12 @@ def test_what_is_published_is_required_whatever_the_type_would_take():
         read(elicit, {"value": "blue"})
 
 
+def test_nothing_is_turned_into_another_type():
+    elicit = Elicit("?", create_model("Form", value=(Annotated[int, WithJsonSchema({"type": "string"})], ...)))
+    with pytest.raises(Unfit):
+        read(elicit, {"value": "30"})
+
+
 BY_HAND: dict[str, Any] = {
     "type": "object",
     "properties": {

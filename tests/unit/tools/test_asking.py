@@ -325,12 +325,13 @@ async def test_a_question_after_the_deadline_stops_no_clock(runner):
 
 async def test_a_thread_that_waits_is_let_go_with_its_call(runner):
     left = threading.Event()
+    swallowed = []
 
     def asks(context: Context) -> None:
         try:
             context.run(context.roots(key="a"))
-        except Exception:  # noqa: BLE001  what an author may write; a cancellation is none
-            return
+        except Exception as error:  # noqa: BLE001  what an author may write, and no cancellation
+            swallowed.append(error)
         finally:
             left.set()
 
@@ -342,6 +343,7 @@ async def test_a_thread_that_waits_is_let_go_with_its_call(runner):
         await task
     await asyncio.wait_for(back.ended.wait(), 5)
     assert await asyncio.to_thread(left.wait, 5)
+    assert swallowed == []
 
 
 async def test_threads_that_wait_for_clients_keep_no_other_call_out(runner):

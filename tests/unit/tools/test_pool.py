@@ -95,3 +95,27 @@ def test_each_server_has_a_pool_of_its_own():
     pools.close()
     with pytest.raises(ValueError, match="at least one"):
         Pools(0)
+
+
+async def test_places_of_threads_that_wait_are_lent_to_a_bound():
+    """A pool of one lends four places: with the four that wait, one more runs, and two wait in the queue."""
+    pool, gate = Pool(1), threading.Event()
+
+    def waits() -> None:
+        with pool.lent():
+            gate.wait(5)
+
+    tasks = [asyncio.create_task(pool.run(waits)) for _ in range(4)]
+    async with asyncio.timeout(5):
+        while pool._lent < 4:  # noqa: ASYNC110  a thread tells nobody that it waits
+            await asyncio.sleep(0.005)
+    tasks += [asyncio.create_task(pool.run(waits)) for _ in range(3)]
+    await asyncio.sleep(0.05)
+    assert pool._lent == 4
+    with pytest.raises(Refusal) as no:
+        await pool.run(waits)
+    assert no.value.reason is Reason.BUSY
+    gate.set()
+    await asyncio.gather(*tasks)
+    assert pool._lent == 0
+    pool.close()
