@@ -60,10 +60,8 @@ def _agrees(said: bytes, value: object) -> bool:
     plain = unwrap(said) if is_wrapped(said) else said
     if plain is None or not _DECIMAL.fullmatch(plain):
         return False
-    # Exact whatever the size, and ``1.0`` is the integer 1 for JSON Schema; a fraction is no value of these types.
-    return (isinstance(value, int) or (isinstance(value, float) and value.is_integer())) and int(
-        plain.partition(b".")[0]
-    ) == value
+    # Exact whatever the size; ``1.0`` is the integer 1 for JSON Schema, and a fraction equals no integer.
+    return int(plain.partition(b".")[0]) == value
 
 
 def _mismatch(detail: str) -> Refusal:

@@ -65,6 +65,11 @@ def test_what_was_not_asked_for_is_left_out(house) -> None:
     assert opened.answers == {"step1": YES, "step2": NO}
 
 
+def test_what_is_asked_for_again_is_answered_anew(house) -> None:
+    state = sealed(house, {"step1": YES}, asked=("step1",))
+    assert house.protocol.states.open(read(house, inputs={"step1": NO}, state=state)).answers == {"step1": NO}
+
+
 def test_an_answer_may_be_missing(house) -> None:
     state = sealed(house, asked=("a", "b"))
     assert house.protocol.states.open(read(house, inputs={"b": YES}, state=state)).answers == {"b": YES}
@@ -102,15 +107,16 @@ def test_a_state_that_was_touched_is_refused(house, change) -> None:
     "other",
     [
         {"name": "sub"},
-        {"arguments": {"x": 2}},
+        {"arguments": {"x": "2"}},
+        {"arguments": {"x": 1}},
         {"arguments": None},
-        {"method": "prompts/get", "arguments": {"x": "1"}},
+        {"method": "prompts/get"},
         {"server": "full"},
     ],
 )
 def test_a_state_is_good_for_the_same_request_alone(house, other) -> None:
-    state = sealed(house, arguments={"x": 1})
-    assert refused(house, read(house, **{"arguments": {"x": 1}, "state": state} | other)) is Reason.STATE_REFUSED
+    state = sealed(house, arguments={"x": "1"})
+    assert refused(house, read(house, **{"arguments": {"x": "1"}, "state": state} | other)) is Reason.STATE_REFUSED
 
 
 def test_60_a_state_is_good_for_its_own_caller_alone(house) -> None:
@@ -162,7 +168,7 @@ def test_what_is_sealed_never_exceeds_what_is_taken_back(house) -> None:
         lambda payload, _: lengths.append(len(payload)) or "x" * (len(payload) * 4 // 3 + 64), None, house.clock
     )
     longest = ""
-    for size in range(47_800, 48_100, 7):
+    for size in range(47_000, 52_000, 250):
         try:
             longest = states.seal(read(house), {"a": {"t": "x" * size}}, ())
         except Refusal:
