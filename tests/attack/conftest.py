@@ -99,10 +99,11 @@ class Salon:
 
     def __init__(self, ward: Ward) -> None:
         self.ward = ward
-        self.alice = ward.create_key("talk", name="alice")
-        self.bob = ward.create_key("talk", name="bob")
-        self.grace = ward.create_key("talk", name="grace", scope="secrets:read")
-        self.eve = ward.create_key("other", name="eve")
+        every = {"class": "destructive"}
+        self.alice = ward.create_key("talk", name="alice", **every)
+        self.bob = ward.create_key("talk", name="bob", **every)
+        self.grace = ward.create_key("talk", name="grace", scope="secrets:read", **every)
+        self.eve = ward.create_key("other", name="eve", **every)
 
     def line(self, key: str, path: str = "/talk/mcp") -> Line:
         """Open a connection with a key."""
