@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any, Final
 
+from msgspec.json import Encoder
 from msgspec.structs import replace
 
 from mcpward.core.back import Back, Question
@@ -23,6 +24,7 @@ from mcpward.tools.pool import Pool
 #: No '/': the house's own keys have one, and a yes to the house answers no author's question.
 _KEY: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MOST: Final = 64
+_encode: Final = Encoder().encode
 
 
 class Timed:
@@ -177,6 +179,7 @@ class Asking:
             raise AuthoringError(f"one call asks at most {_MOST} questions")
         self._taken.add(key)
         question = one.question(key)
+        _require_writable(question)
         if self._call.era is Era.LEGACY and question.params.get("mode") == "url":
             # 2025-11-25 names each page; 2026-07-28 took the name out.
             return replace(question, params={**question.params, "elicitationId": base62(22)})
@@ -191,6 +194,14 @@ class Asking:
             raise Refusal(Reason.CONSENT_MISSING, detail)
         problems = [{"path": f"inputResponses.{key}", "rule": "an answer to what was asked"}]
         raise Refusal(Reason.PARAMS_INVALID, detail, problems=problems)
+
+
+def _require_writable(question: Question) -> None:
+    """Here, where it is the author's failure; on its way out it would be the house's."""
+    try:
+        _encode(question.params)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise AuthoringError(f"the question {question.key!r} is not JSON: {type(error).__name__}") from None
 
 
 async def _awaited(awaitable: Any) -> Any:

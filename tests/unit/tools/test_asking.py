@@ -231,6 +231,20 @@ async def test_a_key_that_is_none_is_the_authors_error(runner, key):
     assert "the key" in no.value.detail
 
 
+@pytest.mark.parametrize(
+    "sample", [Sample("\ud800", max_tokens=1), Sample("x", max_tokens=1, tools=[{"name": object()}])]
+)
+async def test_a_question_that_is_no_json_is_the_authors_error(runner, sample):
+    async def asks(context: Context) -> None:
+        await context.ask(a=sample)
+
+    back = Letterbox()
+    with pytest.raises(Refusal) as no:
+        await run(runner, asks, back)
+    assert no.value.reason is Reason.TOOL_FAILED
+    assert back.asked == []
+
+
 async def test_one_answer_does_not_answer_two_questions(runner):
     async def asks(context: Context) -> None:
         await context.elicit("Delete the draft?", key="yes")
