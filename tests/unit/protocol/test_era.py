@@ -85,10 +85,11 @@ def test_a_legacy_body_with_an_unserved_version_header_is_refused(house, body, h
     assert no.reason is Reason.VERSION_UNSUPPORTED
 
 
-def test_a_version_header_other_than_the_sessions_is_refused(house) -> None:
+def test_the_sessions_own_version_rules_whichever_served_one_the_header_names(house) -> None:
     token = house.open_session("2025-11-25")
-    no = house.refused(request("ping"), {"Mcp-Session-Id": token, "MCP-Protocol-Version": "2025-06-18"})
-    assert no.reason is Reason.VERSION_UNSUPPORTED
+    for version in ("2025-11-25", "2025-06-18", "2025-03-26"):
+        call = house.read(request("ping"), {"Mcp-Session-Id": token, "MCP-Protocol-Version": version})
+        assert call.version == "2025-11-25"
 
 
 @pytest.mark.parametrize("method", ["initialize", "ping", "logging/setLevel", "resources/subscribe", "tasks/get", "x"])
