@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from support.drawn import messages
 from support.leak import leak_in
-from support.talk import Line, accepted, events_of, modern, request, result_of
+from support.talk import Line, accepted, events_of, lines_of, modern, request, result_of
 from support.wire import until
 
 pytestmark = pytest.mark.timeout(120)
@@ -71,7 +71,7 @@ def said(line: Line, message: Any, headers: dict[str, str]) -> tuple[int, bytes]
     with line.http.stream("POST", line.path, content=content, headers=headers, timeout=2.0) as response:
         if response.headers.get("content-type") != "text/event-stream":
             return response.status_code, response.read()
-        first = next(events_of(response.iter_lines()), None)
+        first = next(events_of(lines_of(response.iter_bytes())), None)
         return response.status_code, json.dumps(first and first.data).encode()
 
 

@@ -110,7 +110,7 @@ def test_attack_53_a_trick_in_a_uri_reads_nothing_else(bob, uri):
     response = read(bob, uri)
     assert response.status_code in {200, 400, 431}
     assert CANARY not in response.text
-    assert leak_in(response.content) is None
+    assert leak_in(response.content.replace(json.dumps(uri)[1:-1].encode(), b"")) is None
     if response.status_code == 200:  # it was one segment, whatever it looks like
         (content,) = response.json()["result"]["contents"]
         assert content["text"].startswith(("shelf [", "tree ["))
@@ -154,15 +154,10 @@ def test_attack_83_a_line_break_in_a_mirrored_argument_is_refused(bob):
 # ---- 59: headers and body ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "value", [None, "us", "EU", "eu ", "=?base64?ZXU?=", "=?base64?dXM=?=", "=?base64?!?=", "eu,eu"]
-)
+@pytest.mark.parametrize("value", [None, "us", "EU", "=?base64?ZXU?=", "=?base64?dXM=?=", "=?base64?!?=", "eu,eu"])
 def test_attack_59_an_argument_and_its_header_agree_or_nothing_runs(bob, value):
     body, headers = modern("tools/call", {"name": "place", "arguments": {"region": "eu"}})
     response = bob.post(body, headers | ({} if value is None else {"mcp-param-region": value}))
-    if value == "eu ":  # RFC 9110 §5.5: the space is no part of the value
-        assert response.status_code == 200
-        return
     assert response.status_code == 400
     assert response.json()["error"]["code"] == -32020
 

@@ -144,7 +144,8 @@ def test_a_client_that_cannot_be_asked_is_not_asked(salon, lines):
     mute = Talker(salon.ward, salon.alice, path="/talk/mcp", capabilities={})
     response = mute.send(calling, "tools/call", {"name": "ask", "arguments": {}})
     assert response.headers["content-type"] == "application/json"
-    assert response.json()["error"]["code"] == -32021
+    assert response.json()["result"]["isError"] is True
+    assert reason_of(response) == "capability-missing"
     refused = calling.modern("tools/call", {"name": "ask", "arguments": {}}, capabilities={})
     assert refused.status_code == 400
     assert refused.json()["error"]["data"]["requiredCapabilities"] == {"elicitation": {"form": {}}}

@@ -222,6 +222,14 @@ def events_of(lines: Iterator[str]) -> Iterator[Event]:
             fields = {}
 
 
+def lines_of(pieces: Iterator[bytes]) -> Iterator[str]:
+    """Split a stream at its own line ends alone: libraries also split at U+2028 and U+0085, which may stand in JSON."""
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from (line.removesuffix(b"\r").decode() for line in whole)
+
+
 def prepare(ward: Ward, *servers: str, toml: str = "") -> None:
     """Write the talking server beside the site, under one or more names; to be called before the start."""
     (ward.folder / "talk.py").write_text(TOOLS)
@@ -262,7 +270,7 @@ class Line:
         """Open a stream by a POST of a message or a GET, and give the response with its events."""
         content = None if message is None else json.dumps(message).encode()
         with self.http.stream(verb, self.path, content=content, headers=dict(headers or {})) as response:
-            yield response, events_of(response.iter_lines())
+            yield response, events_of(lines_of(response.iter_bytes()))
 
     def worker(self) -> str:
         """Give the process that serves this line."""
