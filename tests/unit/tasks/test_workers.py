@@ -8,7 +8,7 @@ from mcpward.core.back import Question
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Outcome
-from mcpward.tasks.record import Status
+from mcpward.tasks.record import Caps, Status
 
 STOPPED = "the server stopped before the task had ended"
 
@@ -238,6 +238,46 @@ async def test_a_worker_whose_store_is_out_goes_on_trying(opened, store, clock, 
         while not house.changes:  # noqa: ASYNC110  # what is waited for happens in a file
             await asyncio.sleep(0.005)
     assert house.changes[0].subject == task_id
+
+
+async def test_a_worker_that_stops_while_a_task_is_written_down_takes_it_back(opened, store) -> None:
+    outage = Outage(store.tasks)
+    outage.hold = asyncio.Event()
+    house = await opened("one", table=outage)
+    starting = asyncio.ensure_future(house.start(forever))
+    async with asyncio.timeout(10):
+        while not await rows(store):  # noqa: ASYNC110  # what is waited for happens in a file
+            await asyncio.sleep(0.002)
+    stopping = asyncio.ensure_future(house.tasks.stop(1.0))
+    await asyncio.sleep(0)
+    outage.hold.set()
+    with pytest.raises(Refusal) as no:
+        await starting
+    assert no.value.reason is Reason.BUSY
+    await stopping
+    assert len(house.tasks) == 0
+    async with asyncio.timeout(10):
+        while await rows(store):  # noqa: ASYNC110  # what is waited for happens in a file
+            await asyncio.sleep(0.002)
+
+
+async def test_what_can_be_refused_without_the_store_costs_no_look_into_it(opened, store) -> None:
+    outage = Outage(store.tasks, "add", "find")
+    house = await opened("one", table=outage, caps=Caps(unfinished=1))
+    outage.is_out = False
+    task_id = (await house.start(forever))["taskId"]
+    outage.is_out = True
+    for unknown in ("", "A" * 31, task_id + "A", task_id[:-1] + "\0", "é" * 32):
+        with pytest.raises(Refusal) as no:
+            await house.get(unknown)
+        assert no.value.reason is Reason.TASK_UNKNOWN
+    with pytest.raises(Refusal) as no:
+        await house.start(forever)
+    assert no.value.reason is Reason.BUSY
+    await house.tasks.stop(0)
+    with pytest.raises(Refusal) as no:
+        await house.start(forever)
+    assert no.value.reason is Reason.BUSY
 
 
 async def rows(store) -> int:
