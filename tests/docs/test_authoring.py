@@ -16,7 +16,7 @@ from mcpward.sdk.server import Server
 from mcpward.tools.local import load_server
 from mcpward.tools.registry import Registry
 from mcpward.tools.run import Runner
-from mcpward.validation.accept import accept, accept_prompt
+from mcpward.validation.accept import accept, accept_prompt, accept_variables
 from support.back import Letterbox
 from support.calls import call_of
 from support.sources import ROOT
@@ -58,6 +58,7 @@ async def test_every_tool_of_the_page_does_what_it_says(call):
     assert text(await call("size")) == '{"width":1,"height":1}'
     assert [block["type"] for block in (await call("picture")).content] == ["text", "image", "resource"]
     assert (await call("cancel", order_id=9)).is_error
+    assert text(await call("lamps", colour="red")) == "a red lamp"
     assert text(await call("whoami")) == "k1, by api-key"
     assert text(await call("between", start="2026-01-01", end="2026-01-31")) == "30"
     assert text(await call("products", name="lamp")) == '[{"id":1,"name":"lamp"}]'
@@ -103,6 +104,8 @@ def test_the_tool_that_needs_a_yes_says_so_to_the_house(server):
         ("orders", {"more": 1}),
         ("between", {"start": "2026-01-01", "end": "2026-12-31"}),
         ("whoami", {"caller": "root"}),
+        ("lamps", {}),
+        ("lamps", {"size": 1, "more": 1}),
     ],
 )
 async def test_what_the_page_says_is_refused_is_refused(call, name, arguments):
@@ -117,8 +120,65 @@ async def test_the_resource_and_the_prompt_are_served(server):
     prompt = registry.prompts[0]
     arguments = accept_prompt(call_of("review", b'{"week": "7"}'), prompt.bind)
     made = await runner.render(call_of("review"), prompt, arguments, Letterbox())
-    assert made["messages"][0]["content"]["text"] == "Look at the orders of week 7."
+    assert made["messages"][0]["content"]["text"] == "Look at the orders of week 7 (all), short."
     await runner.close()
+
+
+@pytest.mark.parametrize(
+    "uri,content",
+    [
+        ("shop://orders/7/lines", '{"order":7,"part":"lines"}'),
+        ("shop://manual/lamps/red%20ones", "# lamps/red ones"),
+    ],
+)
+async def test_the_templates_of_the_page_are_read(server, uri, content):
+    runner = Runner(1, SystemClock())
+    resource = Registry("orders", server).find_resource(uri)
+    assert resource is not None
+    ready = resource.filled(accept_variables(resource.bind))
+    assert (await runner.read(call_of(uri), ready, Letterbox()))["contents"][0]["text"] == content
+    await runner.close()
+
+
+@pytest.mark.parametrize(
+    "uri", ["shop://orders/../lines", "shop://orders/1%2F2/lines", "shop://manual/a//b", "shop://manual/"]
+)
+def test_a_uri_that_the_page_calls_refused_finds_nothing(server, uri):
+    assert Registry("orders", server).find_resource(uri) is None
+
+
+@pytest.mark.parametrize(
+    "argument,value,values",
+    [("product", "lamp", ["lamp", "lampshade"]), ("tone", "th", ["thorough"]), ("week", "1", [])],
+)
+async def test_the_prompt_of_the_page_completes(server, argument, value, values):
+    runner = Runner(1, SystemClock())
+    params = {"ref": {"type": "ref/prompt", "name": "review"}, "argument": {"name": argument, "value": value}}
+    asked = call_of("review", method="completion/complete", params=params)
+    completion = Registry("orders", server).complete(asked)
+    assert completion is not None
+    assert (await runner.complete(asked, completion, Letterbox()))["completion"]["values"] == values
+    await runner.close()
+
+
+async def test_the_shop_of_the_page_closes_and_opens(server):
+    registry, runner = Registry("orders", server), Runner(1, SystemClock())
+    for closed, there in [(True, False), (False, True)]:
+        tool = registry.find("close_shop")
+        assert tool is not None
+        given = msgspec.json.encode({"closed": closed})
+        await runner.run(accept(call_of("close_shop", given), tool), Letterbox())
+        assert (registry.find("cancel") is not None) is there
+    await runner.close()
+
+
+def test_every_option_of_a_resource_and_a_prompt_is_on_the_page():
+    import inspect
+
+    chapter = PAGE[PAGE.index("## Resources and prompts") :]
+    for declare in (Server.resource, Server.prompt):
+        options = set(inspect.signature(declare).parameters) - {"self", "uri"}
+        assert [name for name in options if f"`{name}`" not in chapter] == []
 
 
 def test_every_option_of_a_tool_is_on_the_page():
