@@ -20,7 +20,7 @@ from mcpward.tasks.safe import Safe
 
 _log: Final = logging.getLogger(__name__)
 #: What is told of a task goes by mail to all workers: more than this is fetched by whoever listens.
-_LONGEST_TOLD: Final = 16 * 1024
+_LONGEST_TOLD: Final = 64 * 1024
 _ANSWER: Final = "answer:"
 #: Pauses between attempts to write an ending down; the last one is repeated.
 _PAUSES_S: Final = (0.1, 0.5, 2.0)

@@ -36,7 +36,7 @@ async def test_every_change_is_told_as_the_whole_task(house) -> None:
 
 async def test_a_large_result_is_fetched_by_whoever_listens(house) -> None:
     async def large(_back) -> Outcome:
-        return Outcome(body=b'{"content":[{"type":"text","text":"' + b"x" * 20_000 + b'"}],"isError":false}')
+        return Outcome(body=b'{"content":[{"type":"text","text":"' + b"x" * 70_000 + b'"}],"isError":false}')
 
     task_id = (await house.start(large))["taskId"]
     task = await house.end(task_id)

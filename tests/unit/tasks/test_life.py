@@ -55,13 +55,28 @@ async def test_a_tool_that_failed_has_completed_with_an_error_result(house) -> N
     assert task["result"]["isError"] is True
 
 
-async def test_a_refusal_of_the_tool_channel_is_a_result_too(house) -> None:
-    async def late(_back) -> Outcome:
-        raise Refusal(Reason.TOOL_TIMEOUT, "private")
+@pytest.mark.parametrize("reason", [Reason.CONSENT_MISSING, Reason.ARGUMENT_DANGEROUS])
+async def test_a_refusal_that_the_model_can_mend_is_a_result_too(house, reason) -> None:
+    async def refused(_back) -> Outcome:
+        raise Refusal(reason, "private")
 
-    task = await house.end((await house.start(late))["taskId"])
+    task = await house.end((await house.start(refused))["taskId"])
     assert task["status"] == "completed"
     assert task["result"]["isError"] is True
+    assert task["result"]["content"][0]["_meta"]["mcpward/reason"] == reason.value
+    assert "private" not in str(task)
+
+
+@pytest.mark.parametrize("reason", [Reason.TOOL_FAILED, Reason.TOOL_TIMEOUT, Reason.OUTPUT_REFUSED])
+async def test_a_tool_that_broke_down_has_failed(house, reason) -> None:
+    async def broken(_back) -> Outcome:
+        raise Refusal(reason, "private", error_id="abcdef012345")
+
+    task = await house.end((await house.start(broken))["taskId"])
+    assert task["status"] == "failed"
+    assert task["error"]["code"] == -32603
+    assert task["error"]["data"] == {"reason": reason.value, "errorId": "abcdef012345"}
+    assert "result" not in task
     assert "private" not in str(task)
 
 

@@ -167,9 +167,8 @@ async def test_a_question_is_redacted_before_it_is_kept(house) -> None:
 )
 async def test_a_question_that_may_not_leave_is_not_asked(house, bad) -> None:
     task = await house.end((await house.start(asking(bad)))["taskId"])
-    assert task["status"] == "completed"
-    assert task["result"]["isError"] is True
-    assert task["result"]["content"][0]["_meta"]["mcpward/reason"] == "output-refused"
+    assert task["status"] == "failed"
+    assert task["error"]["data"]["reason"] == "output-refused"
 
 
 async def test_the_same_question_asked_again_has_the_same_answer(house) -> None:
