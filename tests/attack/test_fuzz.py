@@ -7,6 +7,7 @@ of another principal). The draw is the same in every run; ``FUZZ_EXAMPLES`` draw
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +23,7 @@ from support.wire import until
 
 pytestmark = pytest.mark.timeout(120)
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "1200"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "900"))
 CANARY = "canary-of-alice"
 
 
@@ -52,6 +53,7 @@ class Prey:
         self.talker.answer(line, self.question, result=accepted("Ada"))
         (answer,) = [event.data["result"] for event in self.events if event.data]
         self.stream.__exit__(None, None, None)
+        self.waiting.http.close()
         task = result_of(line.modern("tasks/get", {"taskId": self.task}))
         return answer["content"][0]["text"] == "accept Ada" and task["status"] == "input_required"
 
@@ -65,14 +67,47 @@ def prey(salon) -> Iterator[Prey]:
         assert prey.survives(line)
 
 
-def said(line: Line, message: Any, headers: dict[str, str]) -> tuple[int, bytes]:
-    """Send a message and give status and body; of an endless stream what comes first."""
-    content = message if isinstance(message, bytes) else json.dumps(message).encode()
-    with line.http.stream("POST", line.path, content=content, headers=headers, timeout=2.0) as response:
-        if response.headers.get("content-type") != "text/event-stream":
-            return response.status_code, response.read()
-        first = next(events_of(lines_of(response.iter_bytes())), None)
-        return response.status_code, json.dumps(first and first.data).encode()
+class Thief:
+    """Speaks on one connection with bob's key, on a new one where it was closed, and looks at each answer."""
+
+    def __init__(self, salon: Any) -> None:
+        self.salon = salon
+        self.line: Line = salon.line(salon.bob)
+        self.statuses: Counter[int] = Counter()
+
+    def say(self, message: Any, headers: dict[str, str]) -> None:
+        """Send a message; what comes back is quick, no fault, and tells nothing."""
+        began = time.monotonic()
+        try:
+            status, answer = self._said(message, headers)
+        except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):  # refused, and closed
+            self.line.http.close()
+            self.line = self.salon.line(self.salon.bob)
+            status, answer = self._said(message, headers)
+        assert time.monotonic() - began < 2.0, message
+        assert status < 500, (status, answer, message)
+        assert CANARY.encode() not in answer, message
+        assert leak_in(answer) is None, (answer, message)
+        self.statuses[status] += 1
+
+    def _said(self, message: Any, headers: dict[str, str]) -> tuple[int, bytes]:
+        """Give status and body; of a stream what comes first."""
+        content = message if isinstance(message, bytes) else json.dumps(message).encode()
+        line = self.line
+        with line.http.stream("POST", line.path, content=content, headers=headers, timeout=2.0) as response:
+            if response.headers.get("content-type") != "text/event-stream":
+                return response.status_code, response.read()
+            events = events_of(lines_of(response.iter_bytes()))
+            first = next(events, None)
+            events.close()
+            return response.status_code, json.dumps(first and first.data).encode()
+
+
+@pytest.fixture
+def thief(salon) -> Iterator[Thief]:
+    thief = Thief(salon)
+    yield thief
+    thief.line.http.close()
 
 
 def field(value: object) -> str:
@@ -80,61 +115,56 @@ def field(value: object) -> str:
     return "".join(letter if "!" <= letter <= "~" else "?" for letter in str(value))[:200]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("era", ["legacy", "modern"])
-def test_attacks_54_58_and_60_no_message_breaks_anything_or_shows_what_is_anothers(salon, prey, era):
-    thief = salon.talker(salon.bob)
-    held = {"line": salon.line(salon.bob)}
-    slow: list[tuple[float, object]] = []
+drawn = settings(
+    max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
 
-    @settings(
-        max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
-    @given(messages(prey.handles), st.booleans(), st.data())
-    def draw(message: dict[str, Any], whole: bool, data: st.DataObject) -> None:
-        headers = dict(thief.headers)
-        if data.draw(st.integers(0, 9)) == 0:
-            headers["mcp-session-id"] = prey.talker.headers["mcp-session-id"]
-        if era == "modern":
-            params = message.get("params") if isinstance(message.get("params"), dict) else {}
-            body, headers = modern(str(message.get("method", "tools/list")), params, id=message.get("id"))
-            message = body if whole else message
-            headers = {name: field(value) for name, value in headers.items()}
-        began = time.monotonic()
-        try:
-            status, answer = said(held["line"], message, headers)
-        except (httpx2.RemoteProtocolError, httpx2.ReadError):  # refused, and closed
-            held["line"].http.close()
-            held["line"] = salon.line(salon.bob)
-            status, answer = said(held["line"], message, headers)
-        slow.append((time.monotonic() - began, message))
-        assert status < 500, (status, answer, message)
-        assert CANARY.encode() not in answer, message
-        assert leak_in(answer) is None, message
+
+@pytest.mark.slow
+def test_attacks_54_58_and_60_no_message_of_a_session_breaks_anything_or_shows_what_is_anothers(salon, prey, thief):
+    own = salon.talker(salon.bob).headers
+    stolen = prey.talker.headers
+
+    @drawn
+    @given(messages(prey.handles), st.integers(0, 9))
+    def draw(message: dict[str, Any], luck: int) -> None:
+        thief.say(message, own if luck else stolen)
 
     draw()
-    held["line"].http.close()
-    assert max(seconds for seconds, _ in slow) < 2.0
+    assert {200, 202, 400, 404} <= set(thief.statuses)
 
 
 @pytest.mark.slow
-def test_attacks_54_and_55_no_bytes_break_anything(salon):
-    held = {"line": salon.line(salon.bob)}
-    whole = json.dumps(modern("tools/call", {"name": "ask", "arguments": {}})[0]).encode()
-    headers = modern("tools/call", {"name": "ask", "arguments": {}})[1]
+def test_attacks_54_58_and_60_no_modern_message_breaks_anything_or_shows_what_is_anothers(prey, thief):
+    @drawn
+    @given(messages(prey.handles), st.integers(0, 3))
+    def draw(message: dict[str, Any], luck: int) -> None:
+        params = dict(message["params"]) if isinstance(message.get("params"), dict) else {}
+        meta = params.pop("_meta", {})
+        body, headers = modern(str(message.get("method", "tools/list")), params, id=message.get("id"))
+        if "id" not in message:
+            del body["id"]
+        if luck == 0:
+            body["params"]["_meta"] = meta
+        if luck == 1:
+            body |= message
+        thief.say(body, {name: field(value) for name, value in headers.items()})
 
-    @settings(max_examples=EXAMPLES // 4, deadline=None, derandomize=True, database=None)
+    draw()
+    assert {200, 202, 400, 404} <= set(thief.statuses)
+
+
+@pytest.mark.slow
+def test_attacks_54_and_55_no_bytes_break_anything(thief):
+    body, headers = modern("tools/call", {"name": "ask", "arguments": {}})
+    whole = json.dumps(body).encode()
+
+    @settings(drawn, max_examples=EXAMPLES // 4)
     @given(st.integers(0, len(whole)), st.integers(0, 8), st.binary(max_size=8))
     def draw(at: int, length: int, put: bytes) -> None:
-        began = time.monotonic()
-        status, answer = said(held["line"], whole[:at] + put + whole[at + length :], headers)
-        assert time.monotonic() - began < 2.0
-        assert status < 500
-        assert leak_in(answer) is None
+        thief.say(whole[:at] + put + whole[at + length :], headers)
 
     draw()
-    held["line"].http.close()
 
 
 def test_attack_58_an_id_that_is_no_id_opens_nothing(salon):
@@ -143,9 +173,9 @@ def test_attack_58_an_id_that_is_no_id_opens_nothing(salon):
             body, headers = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
             body["id"] = number
             content = json.dumps(body).encode()
-            status, answer = said(line, content, headers)
-            assert status == 400, number
-            assert b"acknowledged" not in answer
+            response = line.http.post(line.path, content=content, headers=headers)
+            assert response.status_code == 400, number
+            assert "acknowledged" not in response.text
         talker = salon.talker(salon.bob)
         for number in (None, 1.5, {}, [], True):
             message = request("ping") | {"id": number}
