@@ -20,7 +20,7 @@ class Job:
     """One running task. On the event loop's thread alone.
 
     ``ends_at`` is on the monotonic clock. ``answers`` are all that have come, by key; ``pending`` are the questions
-    that are open, encoded, by key.
+    that are open, encoded, by key. ``weight`` is the size of the request behind it.
     """
 
     __slots__ = (
@@ -36,14 +36,18 @@ class Job:
         "pending",
         "record",
         "updated_at",
+        "weight",
         "work",
     )
 
-    def __init__(self, record: Record, call: Call, ends_at: float, answers: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self, record: Record, call: Call, ends_at: float, answers: Mapping[str, Mapping[str, Any]], weight: int
+    ) -> None:
         self.record = record
         self.call = call
         self.ends_at = ends_at
         self.answers = dict(answers)
+        self.weight = weight
         self.pending: dict[str, Raw] = {}
         self.updated_at = record.updated_at
         self.message = ""

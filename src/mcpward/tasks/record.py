@@ -48,12 +48,15 @@ class Record(Struct, frozen=True, kw_only=True):
 class Caps(Struct, frozen=True, kw_only=True):
     """How much there may be. Beyond it new tasks are refused: those that were promised are kept for their time.
 
-    ``unfinished`` per caller and server at all workers; ``running`` at one worker; ``kept`` and ``kept_bytes`` are the
-    tasks of one caller, finished ones included; ``all_kept`` and ``all_bytes`` those of the whole site.
+    ``unfinished`` per caller and server at all workers; ``running`` at one worker; ``held`` and ``all_held`` are the
+    bytes of the requests behind the running tasks of one caller, and of all, at one worker. ``kept`` and ``kept_bytes``
+    are the tasks of one caller, finished ones included; ``all_kept`` and ``all_bytes`` those of the whole site.
     """
 
     unfinished: int = 32
     running: int = 1000
+    held: int = 16 * 1024 * 1024
+    all_held: int = 128 * 1024 * 1024
     kept: int = 2000
     kept_bytes: int = 64 * 1024 * 1024
     all_kept: int = 20_000

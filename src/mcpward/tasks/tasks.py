@@ -17,6 +17,7 @@ from mcpward.core.ids import base62
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Call, Outcome
 from mcpward.tasks.back import Clean, TaskBack
+from mcpward.tasks.baggage import unladen, weight
 from mcpward.tasks.board import Board, Publish
 from mcpward.tasks.ending import Cut, Endings, Refuse, Report
 from mcpward.tasks.extension import EXTENSION, require_declared
@@ -116,10 +117,11 @@ class Tasks:
             Refusal: capability-missing; busy, with ``retry_after_s``: there are too many, or the server stops.
             CancelledError: the caller has left. There is no task then.
         """
-        call = accepted.call
-        require_declared(call)
-        self._require_place(call)
-        job = Job(self._new(accepted), call, self._clock.monotonic() + self._ttl_s, answers)
+        require_declared(accepted.call)
+        weighs = weight(accepted)
+        self._require_place(accepted.call, weighs)
+        ends_at = self._clock.monotonic() + self._ttl_s
+        job = Job(self._new(accepted), unladen(accepted).call, ends_at, answers, weighs)
         self._jobs[job.id] = job  # takes its place before it waits for the store
         is_kept = True
         try:
@@ -191,6 +193,9 @@ class Tasks:
     async def stop(self, drain_s: float) -> None:
         """Take no new tasks, give the running ones ``drain_s`` seconds, and write the others down as failed."""
         self._board.is_stopping = True
+        for job in self._jobs.values():
+            if job.pending:
+                job.end(Cut.STOPPED)  # who should answer is not let in any more
         if self._runs:
             await asyncio.wait(self._runs, timeout=drain_s)
         for job in self._jobs.values():
@@ -201,13 +206,16 @@ class Tasks:
             await self._board.finish_surely(job, self._endings.stopped())
         await self.keeper.stop()
 
-    def _require_place(self, call: Call) -> None:
+    def _require_place(self, call: Call, weighs: int) -> None:
         if self._board.is_stopping:
             raise _busy("the server stops")
-        principal = call.principal
-        mine = sum(job.call.principal.key == principal.key for job in self._jobs.values())
-        if mine >= self._caps.unfinished or len(self._jobs) >= self._caps.running:
+        caps = self._caps
+        mine = [job.weight for job in self._jobs.values() if job.record.owner == call.principal.key]
+        if len(mine) >= caps.unfinished or len(self._jobs) >= caps.running:
             raise _busy("too many tasks run")
+        of_all = sum(job.weight for job in self._jobs.values())
+        if sum(mine) + weighs > caps.held or of_all + weighs > caps.all_held:
+            raise _busy("the running tasks hold too much")
 
     def _new(self, accepted: AcceptedCall) -> Record:
         now = self._clock.now()
@@ -228,8 +236,9 @@ class Tasks:
         """Wait for the work's end, and write it down. Never cancelled itself: an ending must be written."""
         await asyncio.wait([work])
         try:
+            ending = self._endings.of(work, job.call, job.cut)
             if job.cut is not Cut.LOST:
-                await self._board.finish_surely(job, self._endings.of(work, job.call, job.cut))
+                await self._board.finish_surely(job, ending)
         finally:
             self._jobs.pop(job.id, None)
 

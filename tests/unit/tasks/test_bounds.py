@@ -3,12 +3,13 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Outcome
 from mcpward.tasks.record import Caps
-from support.values import a_call, a_principal
+from support.values import a_call, a_principal, an_arrival
 
 DECLARED = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
 
@@ -77,6 +78,29 @@ async def test_what_one_caller_keeps_is_no_other_callers_loss(opened, caps) -> N
     await house.end((await house.start())["taskId"])
     await busy(house.start())
     await house.start(call=call_of("api-key:other"))
+
+
+@pytest.mark.parametrize("caps, other", [(Caps(held=200), True), (Caps(all_held=200), False)], ids=str)
+async def test_what_running_tasks_hold_of_their_requests_is_bounded(opened, caps, other) -> None:
+    house = await opened(caps=caps)
+    heavy = replace(call_of(), arrival=an_arrival(body=b"x" * 100))
+    first = (await house.start(forever, heavy))["taskId"]
+    await house.start(forever, heavy)
+    await busy(house.start(forever, heavy))
+    theirs = house.start(forever, replace(heavy, principal=a_principal("api-key:other")))
+    await (theirs if other else busy(theirs))
+    await house.cancel(first)
+    await house.end(first)
+    await house.start(forever, heavy)
+
+
+async def test_a_running_task_keeps_neither_the_credential_nor_the_body(house) -> None:
+    arrival = an_arrival(headers={b"authorization": b"Bearer secret"}, body=b"x" * 100)
+    await house.start(forever, replace(call_of(), arrival=arrival, params={"arguments": {"big": 1}}))
+    (job,) = house.tasks._jobs.values()
+    assert (job.call.arrival.headers, job.call.arrival.body) == ({}, b"")
+    assert (job.call.params, job.call.arguments) == ({}, None)
+    assert (job.call.arrival.id, job.call.capabilities) == (arrival.id, DECLARED)
 
 
 async def test_a_refused_task_leaves_nothing_behind(opened, store) -> None:

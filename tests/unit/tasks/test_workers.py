@@ -142,6 +142,20 @@ async def test_a_stopping_worker_takes_no_tasks_and_ends_those_it_has(opened) ->
     assert task["error"]["code"] == 50300
 
 
+async def test_a_worker_that_stops_waits_for_nobodys_answer(opened) -> None:
+    one, two = await opened("one"), await opened("two")
+
+    async def work(back) -> Outcome:
+        await back.ask([Question(key="a", method="roots/list", params={}, capability={})])
+        raise AssertionError
+
+    task_id = (await one.start(work))["taskId"]
+    await one.until(task_id, "input_required")
+    async with asyncio.timeout(10):
+        await one.tasks.stop(3600.0)
+    assert (await two.get(task_id))["statusMessage"] == STOPPED
+
+
 async def test_work_that_is_deaf_to_its_cancellation_is_written_down_all_the_same(opened, monkeypatch) -> None:
     monkeypatch.setattr("mcpward.tasks.tasks._LAST_S", 0.01)
     one, two = await opened("one"), await opened("two")
