@@ -20,6 +20,7 @@ ONLY_IN = {
     "cryptography": ("mcpward.crypto",),
     "redis": ("mcpward.limits.redis",),
     "httpx2": ("mcpward.egress",),
+    "joserfc": ("mcpward.identity.public_key", "mcpward.identity.signature"),
     "urllib.request": (),
     "uvicorn": ("mcpward.ingress", "mcpward.app", "mcpward.cli"),
     "typer": ("mcpward.cli",),

@@ -1,0 +1,70 @@
+"""JWT access tokens (RFC 9068): what is in one, and whether it is good. Pure: no clock, no network, no store.
+
+The order: form and size, header, then the claims as a stranger's words (:func:`peek`, to choose issuer and key), then
+the signature, and only then what they mean (:func:`check`).
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from msgspec import Struct
+
+from mcpward.core.jsonio import Bounds, JsonRefused, decode
+from mcpward.identity import claims, compact, kind, signature
+from mcpward.identity.algorithm import ALGORITHMS
+from mcpward.identity.claims import Claims
+from mcpward.identity.compact import Compact
+from mcpward.identity.header import Header
+from mcpward.identity.issuer_rules import IssuerRules
+from mcpward.identity.keyset import KeySet
+from mcpward.identity.token_refused import KeyUnknown, TokenRefused
+
+_BOUNDS: Final = Bounds(depth=16, members=2000)
+
+
+class Peeked(Struct, frozen=True, eq=False):
+    """A token that has the form of one. Nothing in it is proved: it only says which issuer and key to ask."""
+
+    header: Header
+    issuer: str
+    raw: Mapping[str, Any]
+    compact: Compact
+
+    def __repr__(self) -> str:
+        return "Peeked(***)"
+
+
+def peek(token: bytes) -> Peeked:
+    """Read a token without believing it. Raises :class:`TokenRefused`."""
+    parts = compact.read(token)
+    if parts.header.algorithm not in ALGORITHMS:
+        raise TokenRefused("the algorithm is none of the asymmetric ones")
+    try:
+        raw = decode(parts.payload, _BOUNDS)
+    except JsonRefused:
+        raise TokenRefused("the claims are not strict JSON") from None
+    issuer = raw.get("iss") if isinstance(raw, dict) else None
+    if not isinstance(issuer, str):
+        raise TokenRefused("the token names no issuer")
+    return Peeked(parts.header, issuer, raw, parts)
+
+
+def check(token: bytes | Peeked, keys: KeySet, rules: IssuerRules, now: float) -> Claims:
+    """Give what a token says if it is good at ``now`` (seconds since 1970) by ``rules``.
+
+    Raises :class:`TokenRefused` for every other token, and nothing else; :class:`KeyUnknown` of these where only the
+    key is missing from ``keys``.
+    """
+    peeked = token if isinstance(token, Peeked) else peek(token)
+    header = peeked.header
+    if header.algorithm not in rules.algorithms:
+        raise TokenRefused("the algorithm is not allowed for this issuer")
+    if peeked.issuer != rules.issuer:
+        raise TokenRefused("the token is of another issuer")
+    key = keys.find(header)
+    if key is None:
+        raise KeyUnknown("no key of this issuer fits the token")
+    if not signature.holds(peeked.compact, key):
+        raise TokenRefused("the signature is wrong")
+    kind.require_access_token(header.typ, peeked.raw, rules)
+    return claims.judge(peeked.raw, rules, now, key.thumbprint)
