@@ -9,7 +9,6 @@ from typing import Any, Final, Self
 
 from mcpward.core.jsonio import Bounds, JsonRefused, decode
 from mcpward.identity import public_key
-from mcpward.identity.header import Header
 from mcpward.identity.issuer_rules import IssuerRules
 from mcpward.identity.public_key import PublicKey
 from mcpward.identity.token_refused import KeysRefused, Poison
@@ -19,7 +18,7 @@ _BOUNDS: Final = Bounds(depth=8, members=10_000)
 
 
 class KeySet:
-    """Finds the one key that a token may have been signed with; has ``in`` for thumbprints."""
+    """Each key by its name; ``in`` asks for a thumbprint, to know whether what it verified is still good."""
 
     __slots__ = ("_by_kid", "_by_thumbprint")
 
@@ -63,13 +62,11 @@ class KeySet:
             raise KeysRefused(Poison.NO_USABLE_KEY)
         return cls(usable)
 
-    def find(self, header: Header) -> PublicKey | None:
-        """Give the key that ``header`` names; where it names none, the only one that its algorithm could mean.
+    def find(self, kid: str) -> PublicKey | None:
+        """Give the key of that name. Whether it takes a token's algorithm is for the signature's check to ask."""
+        return self._by_kid.get(kid)
 
-        Never a key that does not take the algorithm: the key says what it is for, not the token (attacks 2, 12).
-        """
-        if header.kid is not None:
-            key = self._by_kid.get(header.kid)
-            return key if key is not None and header.algorithm in key.algorithms else None
-        fit = [key for key in self._by_thumbprint.values() if header.algorithm in key.algorithms]
+    def only(self, algorithm: str) -> PublicKey | None:
+        """Give the key for tokens that name none: the one that ``algorithm`` could mean, if there is just one."""
+        fit = [key for key in self._by_thumbprint.values() if algorithm in key.algorithms]
         return fit[0] if len(fit) == 1 else None

@@ -61,9 +61,9 @@ def check(token: bytes | Peeked, keys: KeySet, rules: IssuerRules, now: float) -
         raise TokenRefused("the algorithm is not allowed for this issuer")
     if peeked.issuer != rules.issuer:
         raise TokenRefused("the token is of another issuer")
-    key = keys.find(header)
+    key = keys.only(header.algorithm) if header.kid is None else keys.find(header.kid)
     if key is None:
-        raise KeyUnknown("no key of this issuer fits the token")
+        raise KeyUnknown("the issuer has no such key")
     if not signature.holds(peeked.compact, key):
         raise TokenRefused("the signature is wrong")
     kind.require_access_token(header.typ, peeked.raw, rules)
