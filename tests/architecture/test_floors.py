@@ -20,6 +20,8 @@ ONLY_IN = {
     "cryptography": ("mcpward.crypto",),
     "redis": ("mcpward.limits.redis",),
     "httpx2": ("mcpward.egress",),
+    "httpcore2": ("mcpward.egress",),
+    "joserfc": ("mcpward.identity",),
     "joserfc": ("mcpward.identity.public_key", "mcpward.identity.signature"),
     "urllib.request": (),
     "uvicorn": ("mcpward.ingress", "mcpward.app", "mcpward.cli"),

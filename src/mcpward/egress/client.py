@@ -1,0 +1,151 @@
+"""The HTTP client that everything outbound goes through: two verbs, JSON back, bounded in time, size and number.
+
+It stands on httpcore, the layer below httpx: there are no redirects, cookies, proxies from the environment, netrc files
+or content codings to be switched off. It never follows, stores or forwards anything.
+"""
+
+import asyncio
+import base64
+import re
+import ssl
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote_plus
+
+from httpcore2 import (
+    URL,
+    AsyncConnectionPool,
+    ConnectError,
+    NetworkError,
+    ProtocolError,
+    Response,
+    TimeoutException,
+)
+
+from mcpward.core.secret import Secret
+from mcpward.egress.answer import Fetched, read
+from mcpward.egress.guard import Guard
+from mcpward.egress.lanes import Lanes
+from mcpward.egress.trouble import EgressFailed, Why
+from mcpward.egress.url import Url, parse
+from mcpward.egress.wire import PinnedSockets, tls
+
+_MOST_CONNECTIONS: Final = 64
+_MOST_IDLE: Final = 16
+# Node closes idle connections after 5 s. Ours go first, so that no request meets a closing door.
+_IDLE_S: Final = 4.0
+_FIELD: Final = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
+_Headers = list[tuple[bytes, bytes]]
+
+
+class Client:
+    """Calls whoever the guard lets it call. It belongs to the event loop in which it is first used.
+
+    ``timeout_s`` is for the whole of a call, from the wait for a place to the last byte of the body.
+    """
+
+    def __init__(
+        self, guard: Guard, *, timeout_s: float = 5.0, user_agent: str = "mcpward", tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._guard = guard
+        self._timeout_s = timeout_s
+        self._user_agent = _field(user_agent)
+        self._tls = tls
+        self._lanes = Lanes()
+        self._pools: dict[str, AsyncConnectionPool] = {}
+        self._is_closed = False
+
+    async def get_json(self, url: str, *, max_bytes: int = 262_144, accept: str = "application/json") -> Fetched:
+        """Fetch a JSON document. Any status but a redirect is an answer: look at it before the value.
+
+        Raises :class:`EgressRefused` and :class:`EgressFailed`.
+        """
+        return await self._call("GET", parse(url), [(b"Accept", _field(accept))], None, max_bytes)
+
+    async def post_form(
+        self,
+        url: str,
+        fields: Mapping[str, str | Secret],
+        *,
+        auth: tuple[str, Secret] | None = None,
+        max_bytes: int = 65_536,
+    ) -> Fetched:
+        """Send a form and give the JSON that comes back, for example OAuth's error of a 400.
+
+        ``auth`` is client_secret_basic: both halves are form-encoded first (RFC 6749, 2.3.1).
+
+        Raises :class:`EgressRefused` and :class:`EgressFailed`.
+        """
+        headers = [(b"Accept", b"application/json"), (b"Content-Type", b"application/x-www-form-urlencoded")]
+        if auth is not None:
+            pair = f"{quote_plus(auth[0])}:{quote_plus(auth[1].reveal())}"
+            headers.append((b"Authorization", b"Basic " + base64.b64encode(pair.encode())))
+        form = "&".join(f"{quote_plus(name)}={quote_plus(_plain(value))}" for name, value in fields.items())
+        return await self._call("POST", parse(url), headers, form.encode(), max_bytes)
+
+    async def close(self) -> None:
+        """Close every connection. Calls that are under way fail, and so do all that come later."""
+        self._is_closed = True
+        for pool in self._pools.values():
+            await pool.aclose()
+
+    async def _call(self, method: str, url: Url, headers: _Headers, content: bytes | None, max_bytes: int) -> Fetched:
+        try:
+            async with asyncio.timeout(self._timeout_s), self._lanes.enter(url.origin):
+                if self._is_closed:
+                    raise EgressFailed(Why.CLOSED, "the client is closed")
+                return await self._exchange(method, url, headers, content, max_bytes)
+        except (TimeoutError, TimeoutException):
+            raise EgressFailed(Why.TIMEOUT, f"{url.origin} did not answer within {self._timeout_s:g} s") from None
+        except ConnectError as error:
+            raise _unconnected(url, error) from None
+        except NetworkError:
+            raise EgressFailed(Why.UNREACHABLE, f"{url.origin} ended the connection") from None
+        except ProtocolError:
+            raise EgressFailed(Why.PROTOCOL_BROKEN, f"{url.origin} does not speak HTTP/1.1 as it should") from None
+
+    async def _exchange(
+        self, method: str, url: Url, headers: _Headers, content: bytes | None, max_bytes: int
+    ) -> Fetched:
+        every = [
+            (b"Host", url.authority.encode()),
+            (b"User-Agent", self._user_agent),
+            (b"Accept-Encoding", b"identity"),
+            *headers,
+        ]
+        place = URL(scheme=url.scheme, host=url.host, port=url.port, target=url.target)
+        extensions = {"timeout": {"connect": self._timeout_s}}
+        pool = self._pool(url.scheme)
+        response: Response
+        async with pool.stream(method, place, headers=every, content=content, extensions=extensions) as response:
+            return await read(response, max_bytes)
+
+    def _pool(self, scheme: str) -> AsyncConnectionPool:
+        """Give the connections of one scheme. There are two pools since http:// has a rule of its own in the guard."""
+        if scheme not in self._pools:
+            is_plain = scheme == "http"
+            self._pools[scheme] = AsyncConnectionPool(
+                ssl_context=None if is_plain else self._tls or tls(),
+                max_connections=_MOST_CONNECTIONS,
+                max_keepalive_connections=_MOST_IDLE,
+                keepalive_expiry=_IDLE_S,
+                network_backend=PinnedSockets(self._guard, is_plain=is_plain),
+            )
+        return self._pools[scheme]
+
+
+def _unconnected(url: Url, error: ConnectError) -> EgressFailed:
+    if isinstance(error.__cause__, ssl.SSLError):
+        return EgressFailed(Why.TLS_FAILED, f"{url.origin} has no certificate that is trusted for its name")
+    return EgressFailed(Why.UNREACHABLE, f"{url.origin} cannot be connected to")
+
+
+def _field(text: str) -> bytes:
+    """Give a header field's value. Raises :class:`ValueError` for what could be more than one line (attack 83)."""
+    if not _FIELD.fullmatch(text):
+        raise ValueError("a header field's value is not printable ASCII")
+    return text.encode("ascii")
+
+
+def _plain(value: str | Secret) -> str:
+    return value.reveal() if isinstance(value, Secret) else value

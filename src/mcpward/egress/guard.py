@@ -1,0 +1,70 @@
+"""Who may be called: a name is asked for once, every answer must pass, and the caller connects to those answers only.
+
+A name that gives a harmless address to the one who checks and loopback to the one who connects is no way around
+(rebinding), since there is no second question. One bad answer among good ones refuses all (attack 80).
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import ip_address
+from typing import Final
+
+from mcpward.egress.address import Network, carried, is_named, is_public
+from mcpward.egress.host import Address, read_host
+from mcpward.egress.trouble import EgressFailed, EgressRefused, Why
+
+#: Asks for the addresses of a name; raises OSError where there are none.
+Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
+_MOST_ANSWERS: Final = 32
+
+
+async def ask_system(host: str, port: int) -> list[str]:
+    """Ask the machine's own resolver. Raises :class:`OSError` where there is no answer."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    return [str(entry[4][0]) for entry in found]
+
+
+class Guard:
+    """Public addresses may be called; others only where the operator named their network (``[egress] allow``)."""
+
+    def __init__(self, allow: Sequence[Network] = (), lookup: Lookup = ask_system) -> None:
+        self._allow = tuple(allow)
+        self._lookup = lookup
+
+    async def resolve(self, host: str, port: int, *, is_plain: bool = False) -> list[Address]:
+        """Give the addresses of a host, each of which may be called. ``is_plain``: without TLS.
+
+        Raises :class:`EgressRefused` (host-refused, address-refused, plain-refused) and :class:`EgressFailed`
+        (unresolved).
+        """
+        read = read_host(host)
+        addresses = await self._ask(read, port) if isinstance(read, str) else [read]
+        for address in addresses:
+            self._require(address, host, is_plain)
+        return addresses
+
+    async def _ask(self, name: str, port: int) -> list[Address]:
+        try:
+            answers = [ip_address(answer) for answer in await self._lookup(name, port)]
+        except (OSError, ValueError):  # UnicodeError of a resolver's codec is a ValueError
+            raise EgressFailed(Why.UNRESOLVED, f"{name} has no address") from None
+        if not answers:
+            raise EgressFailed(Why.UNRESOLVED, f"{name} has no address")
+        if len(answers) > _MOST_ANSWERS:
+            raise EgressRefused(Why.ADDRESS_REFUSED, f"{name} has more than {_MOST_ANSWERS} addresses")
+        return list(dict.fromkeys(answers))
+
+    def _require(self, address: Address, host: str, is_plain: bool) -> None:
+        is_allowed = is_named(address, self._allow)
+        inner = carried(address)
+        if inner is not None:  # allowing the wrapping (say, a NAT64) does not allow all that can be wrapped in it
+            is_allowed = is_allowed and (is_public(inner) or is_named(inner, self._allow))
+        if is_allowed:
+            return
+        if not is_public(address):
+            detail = f"{host} is at {address}, which is no public address and is not named in [egress] allow"
+            raise EgressRefused(Why.ADDRESS_REFUSED, detail)
+        if is_plain:
+            detail = f"{host} is at {address}: http:// is for networks that are named in [egress] allow"
+            raise EgressRefused(Why.PLAIN_REFUSED, detail)

@@ -1,0 +1,41 @@
+"""One spelling for each host: an address as its standard writes it, or a name in ASCII.
+
+``0177.0.0.1``, ``2130706433``, ``0x7f.1`` and ``127.1`` are loopback to some readers and names to others. What ends
+in a number is an address here (as in the URL Standard, "ends in a number checker"), and only the plain dotted form
+of it is taken (attack 80).
+"""
+
+import re
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import Final
+
+from mcpward.egress.trouble import EgressRefused, Why
+
+Address = IPv4Address | IPv6Address
+
+# The underscore is no host name's, but container networks name their members so.
+_LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_NAME_BYTES: Final = 253
+
+
+def read_host(text: str) -> Address | str:
+    """Give the address that ``text`` spells (IPv6 without brackets), or the lower-case name that it is.
+
+    Raises :class:`EgressRefused` (host-refused) for every other spelling: no zone, no international form, no dot at
+    the end, no number but four in dots.
+    """
+    host = text.lower()
+    try:
+        if ":" in host:
+            if "%" in host:
+                raise EgressRefused(Why.HOST_REFUSED, "the host is an address with a zone")
+            return IPv6Address(host)
+        labels = host.split(".")
+        if _NUMBER.fullmatch(labels[-1]):
+            return IPv4Address(host)
+    except AddressValueError:
+        raise EgressRefused(Why.HOST_REFUSED, "the host is no address in its usual spelling") from None
+    if len(host) > _NAME_BYTES or not host.isascii() or not all(map(_LABEL.fullmatch, labels)):
+        raise EgressRefused(Why.HOST_REFUSED, "the host is no name")
+    return host

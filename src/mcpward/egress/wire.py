@@ -1,0 +1,63 @@
+"""Sockets for the HTTP client: each is opened to an address that the guard gave, and to nothing else.
+
+The client keeps speaking of the name: the Host line, the server name in the TLS handshake and the certificate's check
+are about it. Only the socket is about the address.
+"""
+
+import ssl
+from collections.abc import Iterable
+from functools import cache
+from typing import Final
+
+from httpcore2 import (
+    SOCKET_OPTION,
+    AnyIOBackend,
+    AsyncNetworkBackend,
+    AsyncNetworkStream,
+    ConnectError,
+    ConnectTimeout,
+    default_ssl_context,
+)
+
+from mcpward.egress.guard import Guard
+
+_MOST_ATTEMPTS: Final = 4
+
+
+@cache
+def tls() -> ssl.SSLContext:
+    """Give the process's one TLS context: the system's authorities, or those of ``SSL_CERT_FILE``; TLS 1.2 or newer."""
+    context = default_ssl_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+class PinnedSockets(AsyncNetworkBackend):
+    """Opens sockets for httpcore. A kept connection stays with the address that was checked when it was opened."""
+
+    def __init__(self, guard: Guard, *, is_plain: bool) -> None:
+        self._guard = guard
+        self._is_plain = is_plain
+        self._sockets = AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  the signature is httpcore's
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> AsyncNetworkStream:
+        """Connect to the first of a host's addresses that answers.
+
+        Raises what :meth:`Guard.resolve` does, and httpcore's own :class:`ConnectError` and :class:`ConnectTimeout`.
+        """
+        addresses = (await self._guard.resolve(host, port, is_plain=self._is_plain))[:_MOST_ATTEMPTS]
+        share = None if timeout is None else timeout / len(addresses)
+        *others, last = map(str, addresses)
+        for address in others:
+            try:
+                return await self._sockets.connect_tcp(address, port, share, local_address, socket_options)
+            except (ConnectError, ConnectTimeout):
+                continue
+        return await self._sockets.connect_tcp(last, port, share, local_address, socket_options)
