@@ -102,6 +102,24 @@ async def wipe(what: str) -> str:
         db.close()
 
 
+@server.tool(read_only=True)
+async def ask(ctx: Context) -> str:
+    """Ask the client's model."""
+    return (await ctx.sample("Say something.", max_tokens=9)).text
+
+
+@server.tool(read_only=True, confirm=True)
+async def careful() -> str:
+    """Do something that a person must agree to."""
+    return "done with care"
+
+
+@server.tool(read_only=True, task="optional")
+async def job() -> str:
+    """Do something that may go on after its answer."""
+    return "done in time"
+
+
 @server.resource("bench://readme", mime_type="text/plain")
 async def readme() -> str:
     """What this is."""

@@ -35,8 +35,6 @@ SETTINGS = {
 #: What no request can reach yet, and why. A test proves that nothing raises them.
 UNREACHED = {
     Reason.SCOPE_MISSING: "only an access token is refused for its scopes; keys see such a tool as one not there",
-    Reason.CAPABILITY_MISSING: "no tool asks the client for anything yet",
-    Reason.CONSENT_MISSING: "no tool asks a person yet",
 }
 OUTCOMES = {Reason.FAULT: "fault", Reason.TOOL_FAILED: "error", Reason.TOOL_TIMEOUT: "error"}
 Case = Callable[["House"], "httpx2.Response | bytes"]
@@ -110,6 +108,8 @@ case(Reason.ARGUMENTS_INVALID)(lambda house: house.call("echo", {"text": 5}))
 case(Reason.TOOL_FAILED)(lambda house: house.call("crash", {"text": "x"}))
 case(Reason.TOOL_TIMEOUT)(lambda house: house.call("work", {"name": "late", "seconds": 9.0}, server="tight"))
 case(Reason.OUTPUT_REFUSED)(lambda house: house.call("large", {"size": 5000}))
+case(Reason.CAPABILITY_MISSING)(lambda house: house.call("ask"))
+case(Reason.CONSENT_MISSING)(lambda house: house.call("careful"))
 case(Reason.ROUTE_UNKNOWN)(lambda house: house.ward.post({}, path="/nothing", headers=house.via))
 
 
@@ -131,6 +131,27 @@ def _(house: House) -> httpx2.Response:
 @case(Reason.FAULT)
 def _(house: House) -> httpx2.Response:
     return house.modern("resources/read", {"uri": "bench://broken"}, name="bench://broken")
+
+
+@case(Reason.STATE_REFUSED)
+def _(house: House) -> httpx2.Response:
+    said = {"name": "echo", "arguments": {"text": "a"}, "requestState": "forged", "inputResponses": {}}
+    return house.modern("tools/call", said, name="echo")
+
+
+@case(Reason.TASK_UNKNOWN)
+def _(house: House) -> httpx2.Response:
+    body, headers = modern_request("tasks/get", {"taskId": "nobody's"}, name="nobody's")
+    extensions = {"io.modelcontextprotocol/tasks": {}}
+    body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = {"extensions": extensions}
+    return house.post(body, **{name.replace("-", "_"): value for name, value in headers.items()})
+
+
+@case(Reason.EVENT_UNKNOWN)
+def _(house: House) -> httpx2.Response:
+    session = Session(house.ward, path="/bench/mcp")
+    with house.ward.client() as client:
+        return client.get("/bench/mcp", headers=session.headers | house.via | {"last-event-id": "nobody's"})
 
 
 @case(Reason.SESSION_UNKNOWN)

@@ -62,8 +62,29 @@ class Lease:
         if not self.try_acquire():
             await self._wait()
 
+    async def take_back(self) -> None:
+        """Take the place again that a running call gave away for a while, before those who have not begun.
+
+        There is no limit to this wait but the call's own end. Cancelled, it owes the place that its caller will
+        release.
+        """
+        if self.try_acquire():
+            return
+        ticket: Future[bool] = get_running_loop().create_future()
+        self._waiting.appendleft(ticket)
+        try:
+            await ticket
+        except CancelledError:
+            if ticket.cancelled():
+                self._waiting.remove(ticket)
+                self.free -= 1
+            raise
+
     def release(self) -> None:
         """Give a place back: to the first who still waits, else to all."""
+        if self.free < 0:
+            self.free += 1
+            return
         waiting = self._waiting
         while waiting:
             ticket = waiting.popleft()

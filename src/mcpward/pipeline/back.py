@@ -18,6 +18,7 @@ from mcpward.core.capability import lacks
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Era, Reply, Wire
+from mcpward.limits.lease import Lease
 from mcpward.protocol.listen import asking
 from mcpward.protocol.state import States
 from mcpward.protocol.versions import LATEST_LEGACY
@@ -51,8 +52,10 @@ class Backs:
         self._states = states
         self._level = level
 
-    def open(self, call: Call, trail: Trail, wire: Wire) -> "WayBack":
+    def open(self, call: Call, trail: Trail, wire: Wire, lease: Lease) -> "WayBack":
         """The work starts: give its way back, with the answers that a modern request has brought.
+
+        ``lease`` holds the call's place.
 
         Raises:
             Refusal: state-refused; params-invalid for the id of a request of the same session that still runs.
@@ -64,7 +67,7 @@ class Backs:
             return ModernBack(call, trail, wire, self, answers)
         wire.begin(cancel_on_disconnect=False)
         level = None if call.session is None else self._level(call.session) or _UNASKED
-        return LegacyBack(replace(call, log_level=level), trail, wire, self)
+        return LegacyBack(replace(call, log_level=level), trail, wire, self, lease)
 
     def _brought(self, call: Call) -> Mapping[str, Any]:
         """Give the answers of a request: with our state, what was asked; without, what the client says by itself.
@@ -130,11 +133,12 @@ class ModernBack:
 class LegacyBack:
     """Implements :class:`~mcpward.core.back.Back` in a session: a question is asked live, and the call waits."""
 
-    __slots__ = ("_entry", "_house", "_replay", "_wire", "call", "trail")
+    __slots__ = ("_entry", "_house", "_lease", "_replay", "_wire", "call", "trail")
     answers: Final = _NONE
 
-    def __init__(self, call: Call, trail: Trail, wire: Wire, house: Backs) -> None:
+    def __init__(self, call: Call, trail: Trail, wire: Wire, house: Backs, lease: Lease) -> None:
         self.call = call
+        self._lease = lease
         self._wire = wire
         self._house = house
         self.trail = trail
@@ -159,7 +163,11 @@ class LegacyBack:
         _require_able(call, questions)
         if call.session is None or not self._wire.can_stream:
             raise Refusal(Reason.CONSENT_MISSING, "the client reads no streams, so it cannot be asked")
-        return await self._house.questions.ask(call, self._put, asking, questions)
+        self._lease.release()  # a person may take minutes: the place is for others meanwhile
+        try:
+            return await self._house.questions.ask(call, self._put, asking, questions)
+        finally:
+            await self._lease.take_back()
 
     def release(self) -> None:
         """End the HTTP answer; the client polls for the rest with the last event's id (SEP-1699)."""

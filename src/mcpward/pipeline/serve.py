@@ -78,8 +78,8 @@ class Pipeline:
                 trail.called(call, tool)
                 charge = self.limits.charge(call, tool)  # how often
                 if tool is not None or call.kind is Kind.CATALOGUE:
-                    async with self.limits.lease(arrival.server):  # how many at once
-                        back = self.backs.open(call, trail, wire)
+                    async with self.limits.lease(arrival.server) as lease:  # how many at once
+                        back = self.backs.open(call, trail, wire, lease)
                         reply = await self.workshop.make(back.call, tool, back, charge.headers)
                 else:
                     reply = await self.desk.answer(call, wire, trail)

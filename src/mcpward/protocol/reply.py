@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import WIRE, Channel, Reason
 from mcpward.core.values import Call, Era, Kind, Outcome, Reply, Way
+from mcpward.protocol.methods import READ
 from mcpward.protocol.versions import SUBSCRIPTION_KEY
 
 LIST_TTL_MS: Final = 60_000
@@ -60,7 +61,9 @@ def catalogue(
     """
     if call.era is Era.MODERN and (usual_ms := _CACHED.get(call.method)) is not None:
         # Lists depend on the credential; a shared cache would show one caller's tools to another (trap T20).
-        scope = b"public" if call.principal.way is Way.ANONYMOUS else b"private"
+        # What a resource's function gives may rest on who asks, so no two callers share it.
+        is_shared = call.principal.way is Way.ANONYMOUS and call.method != READ
+        scope = b"public" if is_shared else b"private"
         hints = b',"ttlMs":%d,"cacheScope":"%b"' % (usual_ms if ttl_ms is None else ttl_ms, scope)
         return Reply(status=200, headers=headers, body=_result(call, body, hints))
     return Reply(status=200, headers=headers, body=_result(call, body))

@@ -118,3 +118,52 @@ async def test_nobody_slips_in_before_those_who_wait():
     lease.release()
     assert not lease.try_acquire()
     await waiter
+
+
+async def test_a_call_that_gave_its_place_away_comes_before_those_that_have_not_begun():
+    lease = Lease(1)
+    order: list[str] = []
+    await lease.acquire()
+    lease.release()
+    await lease.acquire()  # somebody else has it now
+
+    async def begin() -> None:
+        async with lease:
+            order.append("new")
+
+    async def come_back() -> None:
+        await lease.take_back()
+        order.append("back")
+        lease.release()
+
+    tasks = [asyncio.ensure_future(begin())]
+    await asyncio.sleep(0)
+    tasks.append(asyncio.ensure_future(come_back()))
+    await asyncio.sleep(0)
+    lease.release()
+    await asyncio.gather(*tasks)
+    assert order == ["back", "new"]
+    assert lease.free == 1
+
+
+async def test_a_call_that_is_cancelled_on_its_way_back_takes_no_place_with_it():
+    lease = Lease(1)
+    waiting = asyncio.Event()
+
+    async def ask() -> None:
+        async with lease:
+            lease.release()
+            waiting.set()
+            await asyncio.sleep(0)
+            await lease.take_back()
+
+    asking = asyncio.ensure_future(ask())
+    await waiting.wait()
+    await lease.acquire()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    assert (lease.free, lease.waiting) == (0, 0)
+    lease.release()
+    assert lease.free == 1
