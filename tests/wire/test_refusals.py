@@ -24,7 +24,7 @@ SETTINGS = {
     "limits.knocks": "3/hour",
     "http.max_body": 8192,
     "http.body_timeout_s": 0.5,
-    "output.max_bytes": 4096,
+    "output.max_bytes": 8192,
     "servers.tight.limits.read": "2/hour",
     "servers.tight.limits.repeat": "1/hour",
     "servers.tight.limits.deadline_s": 0.2,
@@ -107,7 +107,7 @@ case(Reason.TOOL_UNKNOWN)(lambda house: house.call("nothing"))
 case(Reason.ARGUMENTS_INVALID)(lambda house: house.call("echo", {"text": 5}))
 case(Reason.TOOL_FAILED)(lambda house: house.call("crash", {"text": "x"}))
 case(Reason.TOOL_TIMEOUT)(lambda house: house.call("work", {"name": "late", "seconds": 9.0}, server="tight"))
-case(Reason.OUTPUT_REFUSED)(lambda house: house.call("large", {"size": 5000}))
+case(Reason.OUTPUT_REFUSED)(lambda house: house.call("large", {"size": 9000}))
 case(Reason.CAPABILITY_MISSING)(lambda house: house.call("ask"))
 case(Reason.CONSENT_MISSING)(lambda house: house.call("careful"))
 case(Reason.ROUTE_UNKNOWN)(lambda house: house.ward.post({}, path="/nothing", headers=house.via))
