@@ -18,6 +18,7 @@ from sqlalchemy import URL, create_engine
 from sqlalchemy.pool import NullPool, PoolProxiedConnection
 
 from mcpward.storage import sqlite
+from mcpward.storage.finish import finish
 
 Rows = list[tuple[Any, ...]]
 #: Rows of one statement, largest first; a batch is made up of these, so few statements are ever prepared.
@@ -46,13 +47,8 @@ class Conveyor:
         self._thread.shutdown(wait=False)
 
     async def _hop(self, work: Callable[[], None]) -> None:
-        # Shielded: a cancelled caller must not free its turn while the thread is still in the transaction.
-        job = asyncio.get_running_loop().run_in_executor(self._thread, work)
-        try:
-            await asyncio.shield(job)
-        except asyncio.CancelledError:
-            await asyncio.wait([job])
-            raise
+        # To the end: a cancelled caller must not free its turn while the thread is still in the transaction.
+        await finish(asyncio.get_running_loop().run_in_executor(self._thread, work))
 
     def _put(self, table: str, columns: tuple[str, ...], rows: Rows) -> None:
         if self._connection is None:

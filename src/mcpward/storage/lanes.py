@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from mcpward.storage import sqlite
 from mcpward.storage.conveyor import Conveyor
+from mcpward.storage.finish import finish
 
 _POSTGRES_POOL: Final = 5
 
@@ -34,9 +35,11 @@ class Lanes:
             self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
             self._durable = self._bulk = engine
 
-    def read(self) -> Any:
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
         """Open a connection that only reads; each statement sees the newest commit."""
-        return self._reader.connect()
+        async with _connected(self._reader) as connection:
+            yield connection
 
     @asynccontextmanager
     async def durable(self) -> AsyncIterator[AsyncConnection]:
@@ -64,7 +67,9 @@ class Lanes:
         async with AsyncExitStack() as stack:
             if self.dialect == "sqlite":
                 await stack.enter_async_context(self._turn)
-            yield await stack.enter_async_context(engine.begin())
+            connection = await stack.enter_async_context(_connected(engine))
+            await stack.enter_async_context(connection.begin())
+            yield connection
 
     async def close(self) -> None:
         """Close every connection."""
@@ -73,6 +78,22 @@ class Lanes:
                 await self._conveyor.close()
         for engine in (self._reader, self._durable, self._bulk):
             await engine.dispose()
+
+
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Open a connection, and close it at the end of the block.
+
+    Both are done to the end even where the caller is cancelled meanwhile: until a connection is in the pool's books
+    neither the driver nor the pool closes it, and the file would stay open.
+    """
+    connection = engine.connect()
+    try:
+        await finish(asyncio.ensure_future(connection.start()))
+        yield connection
+    finally:
+        if connection.sync_connection is not None:
+            await finish(asyncio.ensure_future(connection.close()))
 
 
 def _sqlite(url: URL, *, pool_size: int, begin: str | None, is_durable: bool) -> AsyncEngine:
