@@ -103,7 +103,7 @@ class Worker:
             house = House(settings, clock, site, channel, registries, traffic, runner, secrets, _report)
             pipeline = house.pipeline(keys, urls, ended)
             await house.tasks.start_keeping()
-            stack.push_async_callback(house.tasks.stop, settings.site.drain_s)
+            stack.push_async_callback(self._stop_tasks, house)
             numbers = Numbers(metrics, folder_of(settings.site.data) if settings.site.workers > 1 else None)
             health = Health(self._probes(keys, traffic), numbers.page)
             self.front = self._front(pipeline, health)
@@ -130,6 +130,12 @@ class Worker:
             ended_book=ended,
             clock=self.clock,
         )
+
+    async def _stop_tasks(self, house: House) -> None:
+        """Tasks have what the calls in flight have left of the time to stop: together they take no longer."""
+        since = self.front.draining_since
+        spent_s = 0.0 if since is None else self.clock.monotonic() - since
+        await house.tasks.stop(max(0.0, self.settings.site.drain_s - spent_s))
 
     def _probes(self, keys: KeyBook, traffic: Traffic) -> list[Probe]:
         return [

@@ -145,7 +145,7 @@ class Connection(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """Called by uvicorn when the server stops: idle connections close now, others after their answer."""
-        self.front.draining = True
+        self.front.drain()
         if self._current is not None:
             self._current.server_stops()
         elif not self._in_head and not self._in_body:

@@ -91,12 +91,19 @@ class Front:
         self.held = 0
         self.held_by: dict[str, int] = {}
         self.draining = False
+        self.draining_since: float | None = None
         self.date = _date_line(clock.now())
         self._watch: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Start the watch. Must run in the loop that serves."""
         self._watch = asyncio.get_running_loop().create_task(self._keep_watch())
+
+    def drain(self) -> None:
+        """No connection lives on after its present answer. May be said again."""
+        if not self.draining:
+            self.draining = True
+            self.draining_since = self.clock.monotonic()
 
     async def stop(self) -> None:
         """End the watch."""
