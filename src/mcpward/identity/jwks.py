@@ -1,0 +1,188 @@
+"""The keys that an authorization server publishes (RFC 7517 §5), kept in step with it, within a budget.
+
+Anybody can send a token that names a key nobody has, so an unknown name may cause few fetches only (attack 23); yet a
+provider that changes its keys is followed within seconds (attack 24). What was good stays through outages and through
+documents that are not fit to be keys (attacks 25 and 26).
+"""
+
+import asyncio
+import logging
+import re
+from typing import Any, Final
+
+from mcpward.core.clock import Clock
+from mcpward.egress.answer import Fetched
+from mcpward.egress.client import Client
+from mcpward.identity.issuer_rules import IssuerRules
+from mcpward.identity.keyset import KeySet
+from mcpward.identity.outage import NoAnswer, Outage, unavailable
+from mcpward.identity.public_key import PublicKey
+
+_log: Final = logging.getLogger(__name__)
+LONGEST: Final = 256 * 1024
+KEEP_S: Final = 24 * 3600.0
+"""For so long the last good keys open through an outage."""
+GAP_S: Final = 4.0
+"""Between fetches for unknown keys: with the time of a fetch, a change at the provider is seen within 5 s."""
+BUDGET_S: Final = 30.0
+"""Between such fetches in a storm, and when they have brought nothing new twice."""
+_FEW: Final = 4
+"""A provider that changes its keys has one for each algorithm; more different unknown names are a storm."""
+_MOST_WAITING: Final = 256
+_SHORTEST_S: Final = 60.0
+_USUAL_S: Final = 600.0
+_LONGEST_S: Final = 3600.0
+_ACCEPT: Final = "application/jwk-set+json, application/json"
+_MAX_AGE: Final = re.compile(r"(?:^|[,\s])max-age=\"?(\d{1,9})\"?(?=$|[,\s])", re.IGNORECASE | re.ASCII).search
+
+
+class Jwks:
+    """The keys of one issuer, as far as ``rules`` allow them; ``name`` is the issuer's in the log.
+
+    ``url`` is None until it is known where the keys are. ``changes`` counts how often another set has come: what was
+    verified under an earlier one is to be looked at again.
+    """
+
+    def __init__(self, name: str, client: Client, rules: IssuerRules, clock: Clock) -> None:
+        self.url: str | None = None
+        self.changes = 0
+        self._client = client
+        self._rules = rules
+        self._now = clock.monotonic
+        self._outage = Outage(_log, f"the keys of {name}")
+        self._demand = _Demand()
+        self._keys: KeySet | None = None
+        self._document: Any = None
+        self._good_at = float("-inf")
+        self._fetched_at = float("-inf")
+        self._due_at = float("-inf")
+        self._flight: asyncio.Task[bool] | None = None
+        self._waiting = 0
+
+    @property
+    def current(self) -> KeySet | None:
+        """The last good set, or None where there is none, or it is from too long ago."""
+        return None if self._now() - self._good_at > KEEP_S else self._keys
+
+    def move(self, url: str | None) -> None:
+        """Take the keys from ``url`` from now on."""
+        if url != self.url:
+            self.url = url
+            self._due_at = float("-inf")
+
+    def find(self, kid: str) -> PublicKey | None:
+        """Give the key of that name at once, or None where it is not at hand: then :meth:`wait_for` has to say."""
+        keys = self.current
+        return None if keys is None else keys.find(kid)
+
+    async def wait_for(self, kid: str) -> PublicKey | None:
+        """Give the key, after a look at the provider where the budget has one. None: the provider has no such key.
+
+        While the provider is out, the last good set is what it says (attack 25). Raises :class:`Refusal`
+        (identity-unavailable) where there is no set, and where too many wait for an answer.
+        """
+        key = self.find(kid)
+        if key is not None:
+            return key
+        self._demand.note(kid)
+        if self._flight is not None or self._may_ask():
+            if self._waiting >= _MOST_WAITING:
+                raise unavailable("too many wait for the keys of the issuer")
+            self._waiting += 1
+            try:
+                await self.refresh()
+            finally:
+                self._waiting -= 1
+        if self.current is None:
+            raise unavailable("the keys of the issuer are not at hand")
+        return self.find(kid)
+
+    def is_due(self) -> bool:
+        """Say whether it is time to look again: the set has become old, or somebody has asked for a key it lacks."""
+        is_old = self._now() >= self._due_at
+        return self.url is not None and (is_old or (self._demand.is_open and self._may_ask()))
+
+    async def refresh(self) -> bool:
+        """Look at the provider now; whoever asks meanwhile shares the one fetch. True where the document was good."""
+        flight = self._flight
+        if flight is None:
+            flight = self._flight = asyncio.create_task(self._fetch(), name="identity-jwks")
+        await asyncio.wait([flight])  # whoever is cancelled while waiting leaves the fetch to the others
+        return not flight.cancelled() and flight.result()
+
+    async def close(self) -> None:
+        """Give up the fetch that is under way."""
+        if self._flight is not None:
+            self._flight.cancel()
+            await asyncio.wait([self._flight])
+
+    def _may_ask(self) -> bool:
+        return self.url is not None and self._now() - self._fetched_at >= self._demand.gap_s
+
+    async def _fetch(self) -> bool:
+        try:
+            is_good = await self._take()
+        finally:
+            self._flight = None
+            self._fetched_at = self._now()
+        return is_good
+
+    async def _take(self) -> bool:
+        url, before = self.url, self.changes
+        if url is None:
+            return False
+        try:
+            fetched = await self._client.get_json(url, max_bytes=LONGEST, accept=_ACCEPT)
+            if fetched.status != 200:
+                raise NoAnswer(f"the answer is {fetched.status}")
+            if self._keys is None or fetched.value != self._document:
+                self._keys, self._document = KeySet.parse(fetched.value, self._rules), fetched.value
+                self.changes += 1
+        except Exception as error:  # noqa: BLE001 - whatever a document provokes, the last good set stays
+            self._due_at = self._now() + self._outage.note(error)
+            self._demand.settle(self._now(), changed=False)
+            return False
+        self._outage.end()
+        self._good_at = self._now()
+        self._due_at = self._good_at + lifetime(fetched)
+        self._demand.settle(self._good_at, changed=self.changes != before)
+        return True
+
+
+class _Demand:
+    """Which unknown keys were asked for since the last fetch, and how long the next one has to wait for that."""
+
+    def __init__(self) -> None:
+        self._kids: set[str] = set()
+        self._in_vain = 0
+        self._in_vain_at = float("-inf")
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self._kids)
+
+    @property
+    def gap_s(self) -> float:
+        return BUDGET_S if self._in_vain >= 2 or len(self._kids) > _FEW else GAP_S
+
+    def note(self, kid: str) -> None:
+        if len(self._kids) <= _FEW:
+            self._kids.add(kid)
+
+    def settle(self, now: float, *, changed: bool) -> None:
+        """A fetch is over. One that brought new keys costs nothing: callers cannot make a provider change them."""
+        if changed or now - self._in_vain_at > 2 * BUDGET_S:
+            self._in_vain = 0
+        if self._kids and not changed:
+            self._in_vain += 1
+            self._in_vain_at = now
+        self._kids.clear()
+
+
+def lifetime(fetched: Fetched) -> float:
+    """Give the seconds until a look is due: the answer's max-age (RFC 9111 §5.2.2.1), from a minute to an hour."""
+    control = fetched.headers.get("cache-control", "")
+    if re.search(r"no-(?:store|cache)", control, re.IGNORECASE):
+        return _SHORTEST_S
+    found = _MAX_AGE(control)
+    return _USUAL_S if found is None else min(max(float(found[1]), _SHORTEST_S), _LONGEST_S)
