@@ -14,7 +14,7 @@ from mcpward.identity.token_refused import TokenRefused
 
 # Thumbprints of a certificate: some providers send them beside the kid. Nothing reads them.
 _NAMES: Final = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
-_BOUNDS: Final = Bounds(depth=1, members=len(_NAMES) + 1)
+_BOUNDS: Final = Bounds(depth=4, members=64)  # a certificate or a key is read as such, and refused by its name
 LONGEST_KID: Final = 256
 
 
