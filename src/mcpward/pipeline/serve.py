@@ -109,13 +109,14 @@ class Pipeline:
         """Give the questions to a modern client, and the sealed state that it brings back with their answers."""
         assert call is not None  # only a call with a way back asks
         assert back is not None
+        keys = tuple(question.key for question in more.questions)
         try:
             requests = self.backs.requests(more.questions)
-        except Refusal as no:
+            state = self.protocol.states.seal(call, back.answers, keys)
+        except Refusal as no:  # what is asked must not leave, or the answers so far are too long to be carried
             return self._refused(no, call, call.arrival)
         back.trail.asked()
-        keys = tuple(question.key for question in more.questions)
-        return replies.input_required(call, requests, self.protocol.states.seal(call, back.answers, keys))
+        return replies.input_required(call, requests, state)
 
     def _establish(self, arrival: Arrival) -> Principal:
         try:
