@@ -20,17 +20,18 @@ _BOUNDS: Final = Bounds(depth=8, members=10_000)
 class KeySet:
     """Each key by its name; ``in`` asks for a thumbprint, to know whether what it verified is still good."""
 
-    __slots__ = ("_by_kid", "_by_thumbprint")
+    __slots__ = ("_by_kid", "_keys", "_thumbprints")
 
     def __init__(self, keys: Iterable[PublicKey]) -> None:
-        self._by_thumbprint = {key.thumbprint: key for key in keys}
-        self._by_kid = {key.kid: key for key in self._by_thumbprint.values() if key.kid is not None}
+        self._keys = tuple(keys)
+        self._by_kid = {key.kid: key for key in self._keys if key.kid is not None}
+        self._thumbprints = frozenset(key.thumbprint for key in self._keys)
 
     def __len__(self) -> int:
-        return len(self._by_thumbprint)
+        return len(self._keys)
 
     def __contains__(self, thumbprint: object) -> bool:
-        return thumbprint in self._by_thumbprint
+        return thumbprint in self._thumbprints
 
     def __repr__(self) -> str:
         return f"KeySet(kids={sorted(self.kids)})"
@@ -68,5 +69,5 @@ class KeySet:
 
     def only(self, algorithm: str) -> PublicKey | None:
         """Give the key for tokens that name none: the one that ``algorithm`` could mean, if there is just one."""
-        fit = [key for key in self._by_thumbprint.values() if algorithm in key.algorithms]
+        fit = [key for key in self._keys if algorithm in key.algorithms]
         return fit[0] if len(fit) == 1 else None
