@@ -33,10 +33,13 @@ destructive = "100000/minute"
 discovery = "100000/minute"
 repeat = ""
 """
-TASKS = (
-    "lifecycle", "capability-negotiation", "wire-fields", "request-state-removal", "mrtr-input", "request-headers",
-    "dispatch-and-envelope", "status-notifications", "required-task-error", "mrtr-composition",
-)  # fmt: skip
+#: The tasks extension: run by the requirements of 2026-07-28, never scored there, and looked at here all the same. The
+#: tenth, tasks-status-notifications, has no check yet that could pass ("pending subscriptions/listen rewrite").
+TASKS = {
+    "tasks-lifecycle", "tasks-capability-negotiation", "tasks-wire-fields", "tasks-request-state-removal",
+    "tasks-mrtr-input", "tasks-request-headers", "tasks-dispatch-and-envelope", "tasks-required-task-error",
+    "tasks-mrtr-composition",
+}  # fmt: skip
 #: the folder of a scenario's results: server-<scenario>-<time>
 STAMPED = re.compile(r"^server-|-\d{4}-\d\d-\d\dT.*$")
 #: run → (the upcoming suite?, its words, scenarios that must be among those that passed)
@@ -50,7 +53,7 @@ RUNS = {
     "required of 2025-11-25": (True, ("--requirements", "2025-11-25"), {"server-sse-polling", "completion-complete"}),
     "required of 2026-07-28": (
         True, ("--requirements", "2026-07-28"),
-        {"http-header-validation", "http-custom-header-server-validation", "input-required-result-tampered-state"},
+        TASKS | {"http-header-validation", "http-custom-header-server-validation", "server-stateless"},
     ),
 }  # fmt: skip
 
@@ -95,13 +98,6 @@ def test_a_suite_is_passed_whole(ward: Ward, tmp_path: Path, name: str):
     statuses = judged(ward, tmp_path, *words, upcoming=upcoming)
     passed = {scenario for scenario, counts in statuses.items() if counts["SUCCESS"]}
     assert passed >= among
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_the_tasks_extension_is_passed(ward: Ward, tmp_path: Path, name: str):
-    (counts,) = judged(ward, tmp_path, "--scenario", f"tasks-{name}", upcoming=True).values()
-    # The suite's own check of notifications is not written yet ("pending subscriptions/listen rewrite").
-    assert counts["SUCCESS"] or name == "status-notifications"
 
 
 def test_nothing_is_expected_to_fail():
