@@ -86,8 +86,7 @@ class Keeper:
 
     async def _bury(self, before: float) -> None:
         for record in await self._store.stale(before):
-            if record.id not in self._jobs:
-                await self._lose(record)
+            await self._lose(record)
 
     async def _run(self) -> None:
         while not self._stopping.is_set():

@@ -236,9 +236,7 @@ class Tasks:
         """Wait for the work's end, and write it down. Never cancelled itself: an ending must be written."""
         await asyncio.wait([work])
         try:
-            ending = self._endings.of(work, job.call, job.cut)
-            if job.cut is not Cut.LOST:
-                await self._board.finish_surely(job, ending)
+            await self._board.finish_surely(job, self._endings.of(work, job.call, job.cut))
         finally:
             self._jobs.pop(job.id, None)
 

@@ -199,6 +199,21 @@ async def test_a_key_is_never_used_for_two_questions(house) -> None:
     assert (await house.end(task_id))["status"] == "completed"
 
 
+async def test_a_question_is_not_open_twice(house) -> None:
+    async def work(back) -> Outcome:
+        first = asyncio.ensure_future(back.ask([question()]))
+        await asyncio.sleep(0)
+        with pytest.raises(ValueError, match="two questions"):
+            await back.ask([question()])
+        await first
+        return Outcome(body=b'{"content":[],"isError":false}')
+
+    task_id = (await house.start(work))["taskId"]
+    await house.until(task_id, "input_required")
+    await house.update(task_id, {"sure": YES})
+    assert (await house.end(task_id))["status"] == "completed"
+
+
 async def test_answers_from_before_the_task_are_known_to_it(house) -> None:
     got = []
     work = asking(question("user_name"), got=got)

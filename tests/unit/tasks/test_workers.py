@@ -67,6 +67,33 @@ async def test_a_task_without_a_beat_has_failed_for_whoever_asks(opened, clock) 
     assert task["statusMessage"] == STOPPED
 
 
+async def test_a_worker_does_not_take_its_own_tasks_for_dead_when_its_beat_is_late(opened, clock) -> None:
+    one = await opened("one")
+    task_id = (await one.start(forever))["taskId"]
+    clock.advance(30.0)
+    assert (await one.get(task_id))["status"] == "working"
+
+
+async def test_a_beat_between_the_look_and_the_burial_saves_the_task(opened, store, clock) -> None:
+    class Late(Outage):
+        async def find(self, *args):
+            found = await self.table.find(*args)
+            await self.table.beat([found.id], clock.now())
+            return found
+
+    one, two = await opened("one"), await opened("two", table=Late(store.tasks))
+    task_id = (await one.start(forever))["taskId"]
+    clock.advance(30.0)
+    assert (await two.get(task_id))["status"] == "working"
+
+
+async def test_a_task_that_has_ended_is_cancelled_without_a_write(opened, store) -> None:
+    one = await opened("one", table=Outage(store.tasks, "ask_cancel"))
+    task_id = (await one.start())["taskId"]
+    await one.end(task_id)
+    assert await one.cancel(task_id) == b"{}"
+
+
 async def test_beats_keep_a_task_alive(opened, clock) -> None:
     one, two = await opened("one"), await opened("two")
     task_id = (await one.start(forever))["taskId"]
@@ -203,6 +230,28 @@ async def test_a_task_waits_for_its_answer_while_the_store_is_out(opened, store,
     outage.is_out = False
     assert (await house.end(task_id))["status"] == "completed"
     assert caplog.text.count("cannot be read") == 1
+
+
+async def test_questions_that_are_written_down_slowly_are_all_shown(opened, store) -> None:
+    class Slow(Outage):
+        async def show(self, *args):
+            if self.hold is None:
+                self.hold = asyncio.Event()
+                asyncio.get_running_loop().call_later(0.05, self.hold.set)
+                await self.hold.wait()
+            await self.table.show(*args)
+
+    def question(key):
+        return [Question(key=key, method="roots/list", params={}, capability={})]
+
+    async def work(back) -> Outcome:
+        await asyncio.gather(back.ask(question("a")), back.ask(question("b")))
+        raise AssertionError
+
+    house = await opened("one", table=Slow(store.tasks))
+    task_id = (await house.start(work))["taskId"]
+    await asyncio.sleep(0.1)
+    assert (await house.until(task_id, "input_required"))["inputRequests"].keys() == {"a", "b"}
 
 
 async def test_nothing_begins_when_it_cannot_be_kept(opened, store) -> None:
