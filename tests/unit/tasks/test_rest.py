@@ -57,12 +57,16 @@ async def test_a_result_opens_only_as_its_own_tasks_result(house, store) -> None
         assert "cannot be opened" in fault.value.detail
 
 
-async def test_a_task_that_was_given_to_another_owner_does_not_open(house, store) -> None:
+@pytest.mark.parametrize(
+    "place, who",
+    [({"owner": "api-key:thief"}, {"key": "api-key:thief"}), ({"server": "billing"}, {"server": "billing"})],
+)
+async def test_a_task_that_was_given_to_another_owner_or_server_does_not_open(house, store, place, who) -> None:
     task_id = (await house.start())["taskId"]
     await house.end(task_id)
-    await put(store, task_id, owner="api-key:thief")
+    await put(store, task_id, **place)
     with pytest.raises(Fault):
-        await house.get(task_id, key="api-key:thief")
+        await house.get(task_id, **who)
 
 
 async def test_questions_open_only_in_their_own_task(house, store) -> None:
