@@ -122,6 +122,33 @@ def parse_url(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
+_WELL_KNOWN: Final = re.compile(
+    r"(?:/.*)?/\.well-known/(?:oauth-authorization-server|openid-configuration)(?:/.*)?", re.ASCII
+)
+
+
+def parse_metadata_url(text: str) -> str:
+    """Read the URL of an authorization server's metadata, and give it as it was written.
+
+    Raises:
+        ValueError: it is no http(s) URL, has a user, a query or a fragment, or is none of the two well-known documents.
+    """
+    url = text.strip()
+    parts = urlsplit(url)
+    _ = parts.port
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isascii() or not url.isprintable():
+        raise ValueError("write an absolute URL, such as https://id.example.com/.well-known/openid-configuration")
+    if "@" in parts.netloc or "?" in url or "#" in url or "\\" in url or " " in url:
+        raise ValueError("the URL may not have a user, a query or a fragment")
+    parse_host(f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname)
+    if not _WELL_KNOWN.fullmatch(parts.path):
+        raise ValueError(
+            "write the URL of the metadata itself: it has /.well-known/oauth-authorization-server or "
+            "/.well-known/openid-configuration in its path"
+        )
+    return url
+
+
 def parse_origin(text: str) -> str:
     """Read one entry of the Origin allow-list: scheme, host and port alone.
 

@@ -4,6 +4,7 @@ The prefix is the house's alone. A variable that begins with it and is not known
 file: a control that somebody meant to set must not be silently off.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path as FilePath
@@ -12,7 +13,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from mcpward.config.names import nearest
-from mcpward.config.shape import Key, Path, every_key, field_at, holds
+from mcpward.config.shape import ANY_NAME, Key, Path, every_key, field_at, general, holds
 from mcpward.core.errors import Finding
 
 PREFIX: Final = "MCPWARD_"
@@ -35,11 +36,11 @@ class Variable(Struct, frozen=True):
 
 
 def path_of(name: str) -> Path:
-    """Turn a variable's name into a path; in a server's name ``_`` stands for ``-``, which a shell cannot say."""
-    path = name.removeprefix(PREFIX).lower().split("__")
-    if path[0] == "servers" and len(path) > 1:
-        path[1] = path[1].replace("_", "-")
-    return tuple(path)
+    """Turn a variable's name into a path; in a name of one's own ``_`` stands for ``-``, which a shell cannot say."""
+    path = tuple(name.removeprefix(PREFIX).lower().split("__"))
+    return tuple(
+        part.replace("_", "-") if told == ANY_NAME else part for part, told in zip(path, general(path), strict=True)
+    )
 
 
 def variable_of(key: Key) -> str:
@@ -89,6 +90,8 @@ def _typed(path: Path, text: str) -> Any:
     field = field_at(path)
     if field is None:
         return text
+    if holds(field, dict):
+        return _table(text)
     if holds(field, tuple):
         return [part.strip() for part in text.split(",") if part.strip()]
     if holds(field, bool):
@@ -100,3 +103,11 @@ def _typed(path: Path, text: str) -> Any:
             except ValueError:
                 return text
     return text
+
+
+def _table(text: str) -> Any:
+    """Give an object of JSON; a shell has nothing simpler for names with texts."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

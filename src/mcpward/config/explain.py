@@ -1,6 +1,7 @@
 """Every setting, explained from its declaration; and the page ``docs/configuration.md``, made of the same."""
 
 import json
+import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
@@ -9,9 +10,10 @@ from msgspec import Struct
 
 from mcpward.config.environ import variable_of
 from mcpward.config.fields import KINDS
-from mcpward.config.model import Section, Server, ServerLimits, Settings
+from mcpward.config.model import Settings
 from mcpward.config.names import nearest
-from mcpward.config.shape import ANY_NAME, Key, every_key, section_at
+from mcpward.config.section import Section
+from mcpward.config.shape import ANY_NAME, Key, every_key, general, section_at, section_of, table_of
 
 _HEAD: Final = """# Configuration
 
@@ -52,8 +54,8 @@ def explain_all() -> list[Explained]:
 
 def explain(dotted: str) -> Explained | None:
     """Explain one setting; ``servers.orders.mode`` and ``servers.<name>.mode`` are the same one. None if unknown."""
-    general = _general(dotted)
-    return next((one for one in explain_all() if one.key == general), None)
+    meant = _general(dotted)
+    return next((one for one in explain_all() if one.key == meant), None)
 
 
 def suggestion(dotted: str) -> str | None:
@@ -62,10 +64,7 @@ def suggestion(dotted: str) -> str | None:
 
 
 def _general(dotted: str) -> str:
-    parts = dotted.strip().split(".")
-    if parts[0] == "servers" and len(parts) > 2:
-        parts[1] = ANY_NAME
-    return ".".join(parts)
+    return ".".join(general(tuple(dotted.strip().split("."))))
 
 
 def _explained(key: Key) -> Explained:
@@ -81,6 +80,8 @@ def _kind(key: Key) -> str:
         if word:
             return word
     schema = _schema_of(key)
+    if schema.get("type") == "object":
+        return "table of texts"
     for choice in (schema, *schema.get("anyOf", ())):
         if "enum" in choice:
             return " or ".join(f'"{word}"' for word in choice["enum"])
@@ -108,8 +109,22 @@ def _section_schema(section: type[Section]) -> dict[str, Any]:
 
 @cache
 def _defaults() -> dict[str, Any]:
-    tree = Settings().model_dump(mode="json")
-    tree["servers"] = {ANY_NAME: Server(source="tools.py", limits=ServerLimits()).model_dump(mode="json")}
+    return _filled(Settings)
+
+
+def _filled(section: type[Section]) -> dict[str, Any]:
+    """Give the defaults of a section, with one entry in each table of named ones; what is required as its example."""
+    required = {
+        name: tomllib.loads(f"value = {field.examples[0]}")["value"]
+        for name, field in section.model_fields.items()
+        if field.is_required() and field.examples
+    }
+    tree = section.model_validate(required).model_dump(mode="json")
+    for name, field in section.model_fields.items():
+        if table := table_of(field):
+            tree[name] = {ANY_NAME: _filled(table)}
+        elif inner := section_of(field):
+            tree[name] = _filled(inner)
     return tree
 
 
@@ -126,6 +141,9 @@ def toml_text(value: Any) -> str:
         return "(not set)"
     if isinstance(value, list | tuple):
         return f"[{', '.join(toml_text(one) for one in value)}]"
+    if isinstance(value, dict):
+        pairs = [f"{toml_text(name)} = {toml_text(one)}" for name, one in value.items()]
+        return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
     # A JSON text is a TOML basic string too, apart from DEL, which TOML wants escaped.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
 

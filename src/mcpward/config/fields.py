@@ -7,11 +7,25 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from mcpward.config.address import parse_address, parse_allowed_host, parse_host, parse_origin, parse_url
+from mcpward.config.address import (
+    parse_address,
+    parse_allowed_host,
+    parse_host,
+    parse_metadata_url,
+    parse_origin,
+    parse_url,
+)
+from mcpward.config.names import check_scope_name
 from mcpward.config.rate import parse_rate, rate_text
 from mcpward.config.size import parse_size, size_text
 from mcpward.core.values import Rate
 
+#: The ways in, each a mode of a server.
+MODES: Final = ("api-key", "oauth", "public", "unlisted")
+#: Asymmetric signatures alone (RFC 7518 §3.1, RFC 8037, RFC 9864): no file can name ``none`` or an HMAC.
+ALGORITHMS: Final = (
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
+)  # fmt: skip
 _RATE_PATTERN = r"^[0-9]+ */ *[A-Za-z]+( +burst +[0-9]+)?$"
 
 
@@ -69,7 +83,43 @@ def _filled(value: str) -> str:
     return value
 
 
+def _claim(value: str) -> str:
+    if not value or len(value) > 255 or not value.isprintable():
+        raise ValueError("must be the name of a claim")
+    return value
+
+
+def _modes(value: object) -> object:
+    """One word, or the two that go together; a list of one is that word, and the order says nothing."""
+    words = [value] if isinstance(value, str) else value
+    if isinstance(words, list | tuple):
+        if len(words) == 1 and words[0] in MODES:
+            return words[0]
+        if len(words) == 2 and "oauth" in words and "api-key" in words:
+            return ("oauth", "api-key")
+    raise ValueError('must be "api-key", "oauth", "unlisted", "public" or ["oauth", "api-key"]')
+
+
+def _algorithm(value: str) -> str:
+    if value not in ALGORITHMS:
+        raise ValueError(f"must be of {', '.join(ALGORITHMS)}")
+    return value
+
+
+def _some(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("must not be empty")
+    return value
+
+
+def _metadata_or_none(value: str | None) -> str | None:
+    return None if value is None else parse_metadata_url(value)
+
+
 _host_names = _each(parse_host)
+_scope_names = _each(check_scope_name)
+_names = _each(_claim)
+_algorithms = _each(_algorithm)
 _allowed_hosts = _each(parse_allowed_host)
 _origins = _each(parse_origin)
 _networks = _each(_network)
@@ -97,6 +147,21 @@ Count = Annotated[int, Field(ge=1, le=100_000_000)]
 Listen = Annotated[str, AfterValidator(_address)]
 ListenOrOff = Annotated[str, AfterValidator(_address_or_off)]
 UrlOrNone = Annotated[str | None, AfterValidator(_url_or_none)]
+MetadataUrl = Annotated[str, AfterValidator(parse_metadata_url)]
+ClaimName = Annotated[str, AfterValidator(_claim)]
+ScopeNames = Annotated[tuple[str, ...], BeforeValidator(_scope_names), _TEXTS]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names), _TEXTS]
+MetadataUrlOrNone = Annotated[str | None, AfterValidator(_metadata_or_none)]
+_PAIR = {"type": "array", "items": {"enum": ["oauth", "api-key"]}, "minItems": 1, "maxItems": 2}
+Modes = Annotated[
+    str | tuple[str, ...], BeforeValidator(_modes), WithJsonSchema({"anyOf": [{"enum": [*MODES]}, _PAIR]})
+]
+Algorithms = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_algorithms),
+    AfterValidator(_some),
+    WithJsonSchema({"type": "array", "items": {"enum": [*ALGORITHMS]}, "minItems": 1}),
+]
 _PATH_TEXT = WithJsonSchema({"type": "string"})
 FilePath = Annotated[Path, BeforeValidator(_path), PlainSerializer(str, return_type=str), _PATH_TEXT]
 FilePathOrNone = Annotated[
@@ -129,4 +194,11 @@ KINDS: Final[Mapping[object, str]] = {
     _allowed_hosts: "list of host or host:port",
     _origins: "list of origins",
     _networks: "list of networks",
+    parse_metadata_url: "URL",
+    _metadata_or_none: "URL",
+    _algorithms: f"list of {', '.join(ALGORITHMS)}",
+    _claim: "name of a claim",
+    _names: "list of names",
+    _scope_names: "list of scopes",
+    _modes: '"api-key", "oauth", "unlisted", "public", or ["oauth", "api-key"]',
 }

@@ -3,9 +3,9 @@
 Rules that look at more than one key are in ``rules.py``; where a value came from is known to ``load.py``.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, Field, PrivateAttr
 
 from mcpward.config.address import Address, parse_address
 from mcpward.config.fields import (
@@ -17,6 +17,7 @@ from mcpward.config.fields import (
     HostNames,
     Listen,
     ListenOrOff,
+    Modes,
     Networks,
     Origins,
     RateOrOff,
@@ -26,23 +27,9 @@ from mcpward.config.fields import (
     UrlOrNone,
 )
 from mcpward.config.names import check_server_name
+from mcpward.config.oauth import Egress, Issuer, IssuerName, OAuth
+from mcpward.config.section import Section, key
 from mcpward.core.scope import Access
-
-
-class Section(BaseModel):
-    """One table of the file: closed, frozen, and strict (``"2"`` is not 2), so that a slip is an error."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True, validate_default=True
-    )
-
-
-def key(default: Any, meaning: str, example: str = "", *, secret: bool = False) -> Any:
-    """Declare a setting: ``...`` for required, ``example`` as TOML, ``secret`` where the value is masked."""
-    return Field(
-        default, description=meaning, examples=[example] if example else None, repr=not secret,
-        json_schema_extra={"secret": True} if secret else None,
-    )  # fmt: skip
 
 
 class Site(Section):
@@ -171,29 +158,37 @@ class ServerLimits(Section):
     )
 
 
-def _mode(value: object) -> object:
-    if value == "oauth":
-        raise ValueError("oauth is not available yet: use api-key, unlisted or public")
-    return value
-
-
 class Server(Section):
     """[servers.<name>]: one MCP server."""
 
     source: Filled = key(..., "what to serve: a Python file, or module:object", '"tools.py"')
-    mode: Annotated[Literal["api-key", "public", "unlisted"], BeforeValidator(_mode)] = key(
-        "api-key", "who gets in: api-key, unlisted (the URL is the credential) or public", '"unlisted"'
+    mode: Modes = key(
+        "api-key",
+        "who gets in: api-key, oauth (tokens of your identity provider), unlisted (the URL is the credential) or "
+        'public; ["oauth", "api-key"] takes tokens and keys',
+        '"unlisted"',
     )
     access: Literal["read", "write", "destructive"] | None = key(
         None,
-        "highest class of tools for callers without a key of their own: `read` in mode public and `write` in mode "
-        "unlisted where it is not set; not for mode api-key, whose keys bring their class",
+        "highest class of tools for callers without a credential of their own: `read` in mode public and `write` in "
+        "mode unlisted where it is not set; not for modes api-key and oauth, whose credentials bring their class",
         '"read"',
     )
     hosts: HostNames = key(
         (), "host names at whose /mcp this server answers, beside /<name>/mcp", '["orders.example.com"]'
     )
     limits: ServerLimits = Field(ServerLimits(), description="limits of this server")
+    oauth: OAuth = Field(OAuth(), description="whose tokens this server takes, and what they open")
+
+    @property
+    def modes(self) -> frozenset[str]:
+        """The ways in: one, or a token and a key side by side."""
+        return frozenset([self.mode] if isinstance(self.mode, str) else self.mode)
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether access tokens open this server."""
+        return "oauth" in self.modes
 
     @property
     def keyless_access(self) -> Access:
@@ -214,6 +209,8 @@ class Settings(Section):
     traffic: Traffic = Field(Traffic(), description="the record of every request")
     output: Output = Field(Output(), description="bounds on results")
     log: Log = Field(Log(), description="the process's own log")
+    egress: Egress = Field(Egress(), description="calls that the house makes itself")
+    issuers: dict[IssuerName, Issuer] = Field({}, description="the identity providers, by a name of your own")
     servers: dict[ServerName, Server] = Field({}, description="the MCP servers, by name")
     _is_part: bool = PrivateAttr(default=False)
 

@@ -27,3 +27,38 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """Find the known word that looks most like ``word``; None when none does."""
     found = get_close_matches(word.lower().replace("-", "_"), list(known), n=1, cutoff=0.6)
     return found[0] if found else None
+
+
+_ISSUER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
+# RFC 6749 §3.3, without "*": nobody may ask for everything by accident.
+_SCOPE_NAME: Final = re.compile(r"[\x21\x23-\x29\x2b-\x5b\x5d-\x7e]{1,255}")
+_PERMISSION_NAME: Final = re.compile(r"(?:group|role|client):\S(?:.{0,253}\S)?")
+_SECRET_NAME: Final = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]{0,99}|[A-Z][A-Z0-9_]{0,99})?", re.ASCII)
+
+
+def check_issuer_name(name: str) -> str:
+    """Give the name back. Raises ``ValueError`` for one that is not fit to be a key."""
+    if not _ISSUER_NAME.fullmatch(name):
+        raise ValueError("a provider's name is 1 to 63 of a-z, 0-9 and -, and does not begin with -")
+    return name
+
+
+def check_scope_name(name: str) -> str:
+    """Give the scope back. Raises ``ValueError`` for what cannot be one, and for wildcards."""
+    if not _SCOPE_NAME.fullmatch(name):
+        raise ValueError('a scope is printable ASCII without spaces, quotes, backslashes and "*"')
+    return name
+
+
+def check_permission_name(name: str) -> str:
+    """Give the name back. Raises ``ValueError`` unless it says of what kind it is."""
+    if not _PERMISSION_NAME.fullmatch(name) or not name.isprintable():
+        raise ValueError('write "group:NAME", "role:NAME" or "client:ID"')
+    return name
+
+
+def check_secret_name(name: str) -> str:
+    """Give the name back. Raises ``ValueError``, which does not quote it: it may be the secret itself."""
+    if not _SECRET_NAME.fullmatch(name):
+        raise ValueError("write where the secret is kept, not the secret: env:NAME, or NAME as in mcpward secret set")
+    return name

@@ -2,26 +2,15 @@
 without a credential, and no credential travels in clear, unless the operator wrote the line that allows it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from msgspec import Struct
-
 from mcpward.config.address import is_loopback
+from mcpward.config.breach import Breach, Rule
 from mcpward.config.model import Settings
-
-
-class Breach(Struct, frozen=True):
-    """A rule that is broken: the key to point at first, then the others that the rule looked at."""
-
-    keys: tuple[str, ...]
-    what: str
-    hint: str
-
-
-Rule = Callable[[Settings], Iterator[Breach]]
+from mcpward.config.oauth_rules import OAUTH_RULES
 
 
 def unauthenticated(settings: Settings) -> Iterator[Breach]:
@@ -121,14 +110,15 @@ def one_address_each(settings: Settings) -> Iterator[Breach]:
 
 
 def access_of_keys(settings: Settings) -> Iterator[Breach]:
-    """A class for callers without a key says nothing where everybody has one."""
+    """A class for callers without a credential says nothing where everybody has one."""
     for name, server in settings.servers.items():
-        if server.mode == "api-key" and server.access is not None:
+        if server.access is not None and not server.modes.isdisjoint(("api-key", "oauth")):
             key = f"servers.{name}.access"
+            where = f"[servers.{name}.oauth.access]" if server.has_tokens else "mcpward key create --class"
             yield Breach(
                 (key, f"servers.{name}.mode"),
-                f"{key} is for callers without a key, and server {name} lets none in",
-                "take the line out: a key brings its class (mcpward key create --class)",
+                f"{key} is for callers without a credential, and server {name} lets none in",
+                f"take the line out: a credential brings its class ({where})",
             )
 
 
@@ -175,6 +165,7 @@ RULES: Final[tuple[Rule, ...]] = (
     one_server_per_host,
     database,
     proxied_url,
+    *OAUTH_RULES,
 )
 
 

@@ -7,14 +7,15 @@ from typing import Any, Union, get_args, get_origin
 from msgspec import Struct
 from pydantic.fields import FieldInfo
 
-from mcpward.config.model import Section, Server, Settings
+from mcpward.config.model import Settings
+from mcpward.config.section import Section
 
 ANY_NAME = "<name>"
 Path = tuple[str, ...]
 
 
 class Key(Struct, frozen=True):
-    """One setting: its place in the tree (``<name>`` for any server) and its declaration."""
+    """One setting: its place in the tree (``<name>`` for any name that somebody chose) and its declaration."""
 
     path: Path
     field: FieldInfo
@@ -37,20 +38,23 @@ def section_of(field: FieldInfo) -> type[Section] | None:
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
 
+def table_of(field: FieldInfo) -> type[Section] | None:
+    """Give the section of which a field holds any number, each by a name; None where it holds something else."""
+    arguments = get_args(field.annotation) if get_origin(field.annotation) is dict else ()
+    kind = arguments[1] if len(arguments) == 2 else None
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
 def section_at(path: Path) -> type[Section] | None:
-    """Find the section at a path; None for a value, the servers' table, or an unknown path."""
+    """Find the section at a path; None for a value, a table of named sections, or an unknown path."""
     section: type[Section] = Settings
     rest = list(path)
     while rest:
-        name = rest.pop(0)
-        if section is Settings and name == "servers":
-            if not rest:
-                return None
-            rest.pop(0)
-            section = Server
-            continue
-        field = section.model_fields.get(name)
+        field = section.model_fields.get(rest.pop(0))
         inner = section_of(field) if field else None
+        if field is not None and inner is None and rest:
+            inner = table_of(field)
+            rest.pop(0)
         if inner is None:
             return None
         section = inner
@@ -67,22 +71,37 @@ def field_at(path: Path) -> FieldInfo | None:
     """Find the declaration of a value by its path; None for sections and unknown paths."""
     section = section_at(path[:-1])
     field = section.model_fields.get(path[-1]) if section and path else None
-    return None if field is None or section_of(field) or path == ("servers",) else field
+    return None if field is None or section_of(field) or table_of(field) else field
 
 
 def every_key() -> Iterator[Key]:
-    """List all settings in the order of the model; those of servers under ``servers.<name>``."""
+    """List all settings in the order of the model; those of named sections under ``servers.<name>`` and the like."""
     yield from _walk(Settings, ())
 
 
 def _walk(section: type[Section], path: Path) -> Iterator[Key]:
     for name, field in section.model_fields.items():
-        if section is Settings and name == "servers":
-            yield from _walk(Server, ("servers", ANY_NAME))
-        elif inner := section_of(field):
+        if inner := section_of(field):
             yield from _walk(inner, (*path, name))
+        elif table := table_of(field):
+            yield from _walk(table, (*path, name, ANY_NAME))
         else:
             yield Key((*path, name), field)
+
+
+def general(path: Path) -> Path:
+    """Give a path with ``<name>`` in the place of each name that somebody chose."""
+    section: type[Section] | None = Settings
+    told: list[str] = []
+    is_name = False
+    for part in path:
+        told.append(ANY_NAME if is_name else part)
+        field = section.model_fields.get(part) if section and not is_name else None
+        table = table_of(field) if field else None
+        if not is_name:
+            section = table or (section_of(field) if field else None)
+        is_name = table is not None
+    return tuple(told)
 
 
 def holds(field: FieldInfo, kind: type) -> bool:

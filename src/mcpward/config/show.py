@@ -1,7 +1,7 @@
 """The effective settings, with where each one came from; secrets masked."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
 from msgspec import Struct
@@ -9,7 +9,7 @@ from msgspec import Struct
 from mcpward.config.explain import toml_text
 from mcpward.config.layers import Origin
 from mcpward.config.load import Loaded
-from mcpward.config.shape import ANY_NAME, every_key
+from mcpward.config.shape import ANY_NAME, Path, every_key
 
 _DEFAULT: Final = Origin("default", "")
 # A database URL may carry a password before the @ or in its query.
@@ -26,26 +26,36 @@ class Shown(Struct, frozen=True):
 
 
 def shown(loaded: Loaded) -> list[Shown]:
-    """List every effective setting of a site, servers included."""
+    """List every effective setting of a site, with those of each server and provider."""
     values = loaded.settings.model_dump(mode="json")
     rows: list[Shown] = []
     for key in every_key():
-        names = [ANY_NAME] if key.path[0] != "servers" else list(values["servers"])
-        for name in names:
-            path = tuple(name if part == ANY_NAME else part for part in key.path)
-            value = _value_at(values, path)
+        for path, value in _found(values, key.path):
             if key.is_secret:
-                value = masked(str(value))
-            dotted = ".".join(path)
-            rows.append(Shown(dotted, value, toml_text(value), loaded.origins.get(dotted, _DEFAULT)))
-    return sorted(rows, key=lambda row: row.key.split(".")[1] if row.key.startswith("servers.") else "")
+                value = masked(str(value))  # noqa: PLW2901 - from here on nobody needs the other
+            rows.append(Shown(".".join(path), value, toml_text(value), _origin(loaded, ".".join(path))))
+    return sorted(rows, key=lambda row: _owner(row.key))
 
 
-def _value_at(tree: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    value: Any = tree
-    for name in path:
-        value = value[name]
-    return value
+def _found(value: Any, path: Path, told: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Give every value at a path, one for each name in the place of ``<name>``."""
+    if not path:
+        yield told, value
+        return
+    for name in value if path[0] == ANY_NAME else path[:1]:
+        yield from _found(value[name], path[1:], (*told, name))
+
+
+def _origin(loaded: Loaded, dotted: str) -> Origin:
+    """Say where a value came from; a table of values, where the first of them did."""
+    within = (origin for key, origin in loaded.origins.items() if key.startswith(f"{dotted}."))
+    return loaded.origins.get(dotted) or next(within, _DEFAULT)
+
+
+def _owner(dotted: str) -> tuple[str, str]:
+    """What belongs to one server, or to one provider, stands together, after what belongs to the site."""
+    first, _, rest = dotted.partition(".")
+    return (first, rest.partition(".")[0]) if first in {"issuers", "servers"} else ("", "")
 
 
 def masked(url: str) -> str:

@@ -4,10 +4,45 @@ import tomllib
 import jsonschema_rs
 import pytest
 
-from mcpward.config.endpoint import endpoint
+from mcpward.config.address import Address
+from mcpward.config.endpoint import endpoint, metadata_path, metadata_url
 from mcpward.config.explain import explain, explain_all, schema, suggestion
 from mcpward.config.load import load, read
 from mcpward.config.show import masked, shown
+
+SOURCE = {"servers.<name>.source": '"a:b"'}
+PROVIDER = '"https://id.example.com/.well-known/openid-configuration"'
+OWN = {"issuers.<name>.metadata": PROVIDER}
+TOKENS = SOURCE | {"servers.<name>.mode": '"oauth"'}
+#: What a setting needs beside itself, by the beginning of its name; the first that fits counts.
+BESIDE = {
+    "site.public_url": {"site.trusted_proxies": '["127.0.0.1"]'},
+    "site.behind_tls_proxy": {"site.trusted_proxies": '["127.0.0.1"]'},
+    "site.tls_cert": {"site.tls_key": '"tls/key.pem"'},
+    "site.tls_key": {"site.tls_cert": '"tls/cert.pem"'},
+    "servers.<name>.source": {},
+    "servers.<name>.access": SOURCE | {"servers.<name>.mode": '"public"'},
+    "servers.<name>.oauth.metadata": TOKENS,
+    "servers.<name>.oauth.issuers": TOKENS | {"issuers.main.metadata": PROVIDER},
+    "servers.<name>.oauth.permissions.<name>.issuer": TOKENS
+    | {"servers.<name>.oauth.issuers": '["main"]', "issuers.main.metadata": PROVIDER},
+    "servers.<name>.oauth": TOKENS | {"servers.<name>.oauth.metadata": PROVIDER},
+    "servers": SOURCE,
+    "issuers.<name>.metadata": {},
+    "issuers.<name>.client_id": OWN | {"issuers.<name>.client_secret": '"env:NAME"'},
+    "issuers.<name>.client_secret": OWN | {"issuers.<name>.client_id": '"mcpward"'},
+    "issuers.<name>.introspection": OWN
+    | {"issuers.<name>.client_id": '"mcpward"', "issuers.<name>.client_secret": '"env:NAME"'},
+    "issuers": OWN,
+}
+
+
+def named(key: str) -> str:
+    return key.replace("permissions.<name>", "permissions.group:admins").replace("<name>", "orders")
+
+
+def quoted(key: str) -> str:
+    return ".".join(f'"{part}"' for part in named(key).split("."))
 
 
 @pytest.mark.parametrize("one", explain_all(), ids=lambda one: one.key)
@@ -18,17 +53,12 @@ def test_every_setting_is_described_and_its_example_is_taken(one, tmp_path, monk
     (tmp_path / "tls").mkdir()
     for name in ("cert", "key"):
         (tmp_path / "tls" / f"{name}.pem").write_text("x")
-    table, _, name = one.key.replace("<name>", "orders").rpartition(".")
-    text = f"[{table}]\n{name} = {one.example}\n"
-    if table.startswith("servers") and name != "source":
-        text += '[servers.orders]\nsource = "a:b"\n' if table.endswith("limits") else 'source = "a:b"\n'
-    text += 'mode = "public"\n' if name == "access" else ""
-    text += 'trusted_proxies = ["127.0.0.1"]\n' if name in {"public_url", "behind_tls_proxy"} else ""
-    if name.startswith("tls"):
-        text += 'tls_key = "tls/key.pem"\n' if name == "tls_cert" else 'tls_cert = "tls/cert.pem"\n'
+    given = {one.key: one.example} | next((more for key, more in BESIDE.items() if one.key.startswith(key)), {})
+    text = "".join(f"{quoted(key)} = {value}\n" for key, value in given.items())
     (tmp_path / "mcpward.toml").write_text(text)
     loaded = read(tmp_path / "mcpward.toml", {}, {})
-    assert loaded.origins[one.key.replace("<name>", "orders")].layer == "file"
+    origins = [origin for key, origin in loaded.origins.items() if key.startswith(named(one.key))]
+    assert {origin.layer for origin in origins} == {"file"}
     assert jsonschema_rs.validator_for(schema()).is_valid(tomllib.loads(text))
 
 
@@ -43,6 +73,26 @@ def test_a_setting_of_any_server_is_explained():
     assert explain("servers.orders.mode") == explain("servers.<name>.mode")
     assert explain("site.lisen") is None
     assert suggestion("site.lisen") == "site.listen"
+
+
+def test_a_setting_of_any_name_is_explained():
+    assert explain("issuers.main.metadata") == explain("issuers.<name>.metadata")
+    assert explain("servers.orders.oauth.permissions.group:admins.access").type == '"read" or "write" or "destructive"'
+    assert explain("servers.orders.oauth.scopes").type == "table of texts"
+    assert suggestion("issuers.main.metdata") == "issuers.<name>.metadata"
+
+
+def test_tables_of_values_are_shown_with_the_place_where_they_begin(tmp_path):
+    (tmp_path / "mcpward.toml").write_text(
+        f'issuers.main.metadata = {PROVIDER}\n[servers.a]\nsource = "m:a"\nmode = "oauth"\n[servers.a.oauth]\n'
+        'issuers = ["main"]\n[servers.a.oauth.scopes]\n"a:read" = "Read"\n'
+        '[servers.a.oauth.permissions."group:admins"]\naccess = "write"\n'
+    )
+    by_key = {row.key: row for row in shown(read(tmp_path / "mcpward.toml", {}, {}))}
+    scopes = by_key["servers.a.oauth.scopes"]
+    assert (scopes.text, scopes.origin.where[-2:]) == ('{ "a:read" = "Read" }', ":8")
+    assert by_key["servers.a.oauth.permissions.group:admins.access"].value == "write"
+    assert by_key["issuers.main.leeway_s"].origin.layer == "default"
 
 
 def test_shown_is_every_setting_once(tmp_path):
@@ -80,3 +130,19 @@ def test_a_server_has_its_path():
     )
     assert endpoint(one, "a") == "http://127.0.0.1:8000/mcp"
     assert endpoint(two, "b") == "http://localhost:9/b/mcp"
+    assert endpoint(one, "a", Address(host="::1", port=7)) == "http://[::1]:7/mcp"
+
+
+@pytest.mark.parametrize(
+    "url,told",
+    [
+        ("https://h.example", "https://h.example/.well-known/oauth-protected-resource/mcp"),
+        ("https://h.example/tenant/", "https://h.example/.well-known/oauth-protected-resource/tenant/mcp"),
+        ("https://H.example:8443", "https://h.example:8443/.well-known/oauth-protected-resource/mcp"),
+    ],
+)
+def test_metadata_stand_at_a_path_inserted_before_that_of_the_server(url, told):
+    site = {"servers.a.source": "m:a", "site.public_url": url, "site.trusted_proxies": ["127.0.0.1"]}
+    settings = load(None, {}, site)
+    assert metadata_url(settings, "a") == told
+    assert told.endswith(metadata_path(settings, "a"))

@@ -51,7 +51,7 @@ workers = "2"
 source = "x"
 [servers.orders]
 source = "tools.py"
-mode = "oauth"
+mode = "oath"
 hosts = "one"
 [servers.orders.limits]
 raed = "1/minute"

@@ -6,6 +6,7 @@ from mcpward.core.errors import Misconfigured
 
 PROXIES = {"site.trusted_proxies": ["10.0.0.0/8"]}
 OPEN = {"site.listen": "0.0.0.0:8000", "site.public_url": "https://mcp.example.com"} | PROXIES
+METADATA = "https://id.example.com/.well-known/openid-configuration"
 
 
 def keyed(**more):
@@ -83,6 +84,8 @@ def test_callers_without_a_key_have_the_class_of_the_mode_or_the_one_that_is_set
 def test_a_class_for_callers_without_a_key_is_refused_where_there_are_none():
     (told,) = whats(keyed(servers__a__access="write"))
     assert "key create --class" in told
+    (told,) = whats(keyed(servers__a__access="write", servers__a__mode="oauth", servers__a__oauth__metadata=METADATA))
+    assert "[servers.a.oauth.access]" in told
     assert whats(keyed(servers__a__mode="public", servers__a__access="admin"))
 
 
@@ -134,9 +137,7 @@ def test_only_a_database_on_disk_is_accepted(url):
     assert whats({"store.url": url})
 
 
-def test_oauth_and_redis_are_not_available_yet():
-    (told,) = whats(keyed(servers__a__mode="oauth"))
-    assert "not available yet" in told
+def test_redis_is_not_available_yet():
     assert whats({"limits.counters": "redis://x"})
 
 

@@ -1,0 +1,200 @@
+import pytest
+
+from mcpward.config.fields import ALGORITHMS
+from mcpward.config.load import load
+from mcpward.config.rules import breaches
+from mcpward.core.errors import Misconfigured
+from mcpward.identity import algorithm
+
+MAIN = "https://id.example.com/.well-known/oauth-authorization-server/tenant"
+OTHER = "https://other.example/tenant/.well-known/openid-configuration"
+ONE = {"servers.a.source": "m:a", "servers.a.mode": "oauth", "servers.a.oauth.metadata": MAIN}
+NAMED = {
+    "servers.a.source": "m:a", "servers.a.mode": ["oauth", "api-key"], "servers.a.oauth.issuers": ["main"],
+    "issuers.main.metadata": MAIN,
+}  # fmt: skip
+TWO = NAMED | {"servers.a.oauth.issuers": ["main", "other"], "issuers.other.metadata": OTHER}
+CLIENT = {"issuers.main.client_id": "ward", "issuers.main.client_secret": "env:SECRET"}
+
+
+def whats(overrides):
+    with pytest.raises(Misconfigured) as caught:
+        load(None, {}, overrides)
+    return [finding.what + " | " + finding.hint for finding in caught.value.findings]
+
+
+def without(key):
+    return {one: value for one, value in NAMED.items() if one != key}
+
+
+@pytest.mark.parametrize("given", [ONE, NAMED, TWO, NAMED | CLIENT], ids=["one", "named", "two", "client"])
+def test_what_is_whole_is_taken(given):
+    settings = load(None, {}, given)
+    assert settings.servers["a"].has_tokens
+    assert not breaches(settings)
+
+
+@pytest.mark.parametrize(
+    "value,mode,modes",
+    [
+        ("oauth", "oauth", {"oauth"}),
+        (["oauth"], "oauth", {"oauth"}),
+        (["api-key", "oauth"], ("oauth", "api-key"), {"oauth", "api-key"}),
+    ],
+)
+def test_a_token_and_a_key_may_stand_side_by_side(value, mode, modes):
+    server = load(None, {}, ONE | {"servers.a.mode": value}).servers["a"]
+    assert (server.mode, server.modes) == (mode, modes)
+
+
+@pytest.mark.parametrize(
+    "value", [["oauth", "public"], ["public", "unlisted"], [], ["oauth", "oauth"], ["oauth", "api-key", "public"],
+              "oauth,api-key", ["none"], "basic", 1, None, [["oauth"]]],
+)  # fmt: skip
+def test_no_other_modes_go_together(value):
+    (told,) = whats(ONE | {"servers.a.mode": value})
+    assert told.startswith('servers.a.mode: must be "api-key"')
+
+
+@pytest.mark.parametrize(
+    "given", [ONE | {"servers.a.oauth.metadata": None}, NAMED | {"servers.a.oauth.metadata": MAIN}]
+)
+def test_a_provider_is_named_in_one_way(given):
+    given = {key: value for key, value in given.items() if value is not None}
+    (told,) = whats(given)
+    assert "whose tokens it takes" in told
+
+
+@pytest.mark.parametrize("mode", ["api-key", "public", "unlisted"])
+def test_a_provider_that_nobody_would_ask_is_told(mode):
+    (told,) = whats(ONE | {"servers.a.mode": mode})
+    assert "server a takes no tokens" in told
+
+
+@pytest.mark.parametrize(
+    "change,told",
+    [
+        ({"servers.a.oauth.issuers": ["mian"]}, "did you mean 'main'?"),
+        ({"servers.a.oauth.issuers": ["main", "main"]}, "the same provider"),
+        ({"servers.a.oauth.issuers": ["main", "x"], "issuers.x.metadata": MAIN}, "the same provider"),
+        ({"servers.a.hosts": ["a.example"]}, "take hosts out"),
+        ({"issuers.main.client_id": "ward"}, "come together"),
+        ({"issuers.main.client_secret": "NAME"}, "come together"),
+        ({"issuers.main.introspection": True}, "needs client_id and client_secret"),
+        ({"servers.a.oauth.scopes": {"a:read": ""}, "servers.a.oauth.required": ["a:raed"]}, "did you mean 'a:read'?"),
+        ({"servers.a.oauth.permissions": {"group:admins": {"issuer": "x"}}}, "is none of this server's issuers"),
+        ({"issuers.main.metadata": "http://id.example.com/.well-known/openid-configuration"}, "[egress] allow"),
+        ({"issuers.main.metadata": "https://10.1.2.3/.well-known/openid-configuration"}, 'allow = ["10.1.2.3/32"]'),
+        ({"issuers.main.metadata": "http://[::1]:9/.well-known/openid-configuration"}, 'allow = ["::1/128"]'),
+    ],
+)  # fmt: skip
+def test_a_slip_is_told_before_anything_starts(change, told):
+    (said,) = whats(NAMED | change)
+    assert told in said
+
+
+def test_where_several_providers_have_admins_a_permission_says_whose():
+    admins = {"servers.a.oauth.permissions": {"group:admins": {"access": "write"}}}
+    assert load(None, {}, NAMED | admins)
+    (told,) = whats(TWO | admins)
+    assert "each provider has a group:admins of its own" in told
+    assert load(None, {}, TWO | {"servers.a.oauth.permissions": {"group:admins": {"issuer": "other"}}})
+
+
+def test_an_opaque_token_has_one_provider():
+    asked = CLIENT | {"issuers.main.introspection": True}
+    assert load(None, {}, TWO | asked)
+    again = {key.replace("main", "other"): value for key, value in asked.items()}
+    (told,) = whats(TWO | asked | again)
+    assert "several providers with introspection" in told
+
+
+def test_one_audience_is_for_one_server():
+    shared = NAMED | {"issuers.main.audience": "api://a"}
+    assert load(None, {}, shared)
+    (told,) = whats(
+        shared | {"servers.b.source": "m:b", "servers.b.mode": "oauth", "servers.b.oauth.issuers": ["main"]}
+    )
+    assert "would open the other" in told
+
+
+def test_on_the_network_the_url_must_be_known():
+    outside = {"site.listen": "192.0.2.1:8000", "site.behind_tls_proxy": True, "site.trusted_proxies": ["192.0.2.9"]}
+    (told,) = whats(ONE | outside)
+    assert "--public-url" in told
+    assert load(None, {}, ONE | outside | {"site.public_url": "https://mcp.example.com"})
+    assert any("in clear" in told for told in whats(ONE | outside | {"site.behind_tls_proxy": False}))
+
+
+def test_a_named_network_may_be_called_and_then_without_tls():
+    inside = {"egress.allow": ["127.0.0.0/8"]}
+    for host in ("127.0.0.1:9", "localhost:9"):
+        url = f"http://{host}/.well-known/openid-configuration"
+        assert load(None, {}, NAMED | {"issuers.main.metadata": url} | inside)
+    assert whats(NAMED | {"issuers.main.metadata": "https://10.0.0.1/.well-known/openid-configuration"} | inside)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://id.example.com", "https://id.example.com/.well-known/other", "ftp://a/.well-known/openid-configuration",
+        "https://u:p@id.example/.well-known/openid-configuration", "https://id.example/.well-known/openid-configuration?a",
+        "https://id.example/.well-known/openid-configuration#a", "//id.example/.well-known/openid-configuration", "",
+        "https://id.example:x/.well-known/openid-configuration", "https://i d/.well-known/openid-configuration",
+    ],
+)  # fmt: skip
+def test_what_is_no_metadata_url_is_refused(url):
+    for key in ("issuers.main.metadata", "servers.a.oauth.metadata"):
+        given = NAMED if key.startswith("issuers") else ONE
+        (told,) = whats(given | {key: url})
+        assert told.startswith(key)
+
+
+@pytest.mark.parametrize(
+    "key,value",
+    [
+        ("algorithms", ["none"]), ("algorithms", ["HS256"]), ("algorithms", []), ("algorithms", "RS256"),
+        ("algorithms", ["rs256"]), ("leeway_s", 61), ("leeway_s", -1), ("token_type", "jwt"), ("claims.subject", ""),
+        ("client_secret", "hunter2-canary"), ("client_secret", "env:"), ("client_secret", "env:A B"),
+    ],
+)  # fmt: skip
+def test_what_would_let_in_more_than_meant_cannot_be_written(key, value):
+    told = whats(NAMED | {f"issuers.main.{key}": value})
+    assert len(told) == 1
+    assert "canary" not in told[0]
+
+
+@pytest.mark.parametrize(
+    "key,value",
+    [
+        ("scopes", {"*": "All"}), ("scopes", {"a b": "x"}), ("required", ["*"]), ("required", ["a\\b"]),
+        ("access", {"a:write": "admin"}), ("permissions", {"admins": {}}), ("permissions", {"group:": {}}),
+        ("permissions", {"group:a": {"scopes": ["*"]}}), ("permissions", {"group:a": {"acess": "read"}}),
+        ("claims", [""]),
+    ],
+)  # fmt: skip
+def test_what_is_no_scope_and_no_permission_is_refused(key, value):
+    assert len(whats(NAMED | {f"servers.a.oauth.{key}": value})) == 1
+
+
+def test_the_environment_says_it_too():
+    env = {
+        "MCPWARD_SERVERS__MY_ORDERS__SOURCE": "m:a",
+        "MCPWARD_SERVERS__MY_ORDERS__MODE": "oauth,api-key",
+        "MCPWARD_SERVERS__MY_ORDERS__OAUTH__ISSUERS": "my-own",
+        "MCPWARD_SERVERS__MY_ORDERS__OAUTH__SCOPES": '{"a:read": "Read"}',
+        "MCPWARD_ISSUERS__MY_OWN__METADATA": MAIN,
+        "MCPWARD_ISSUERS__MY_OWN__ALGORITHMS": "RS256, ES256",
+        "MCPWARD_ISSUERS__MY_OWN__TOKEN_TYPE": "any",
+    }
+    settings = load(None, env)
+    server, issuer = settings.servers["my-orders"], settings.issuers["my-own"]
+    assert server.modes == {"oauth", "api-key"}
+    assert server.oauth.scopes == {"a:read": "Read"}
+    assert (issuer.algorithms, issuer.token_type) == (("RS256", "ES256"), "any")
+    with pytest.raises(Misconfigured):
+        load(None, env | {"MCPWARD_SERVERS__MY_ORDERS__OAUTH__SCOPES": "a:read"})
+
+
+def test_every_algorithm_that_can_be_named_is_one_that_can_be_verified():
+    assert set(ALGORITHMS) == set(algorithm.ALGORITHMS)
