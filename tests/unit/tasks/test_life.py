@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from mcpward.core.errors import Fault, Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Era, Outcome
+from mcpward.tasks.ending import Cut
 from mcpward.tasks.tasks import Tasks
 from support.values import a_call
 
@@ -132,6 +133,14 @@ async def test_a_cancellation_reaches_work_that_has_not_begun(house) -> None:
     assert job.work.cancelling() or job.work.done()
     assert (await house.end(task_id))["status"] == "cancelled"
     assert len(house.tasks) == 0
+
+
+async def test_the_first_reason_to_end_is_the_one_that_counts(house) -> None:
+    task_id = (await house.start(forever))["taskId"]
+    (job,) = house.tasks._jobs.values()
+    await house.cancel(task_id)
+    job.end(Cut.STOPPED)
+    assert (await house.end(task_id))["status"] == "cancelled"
 
 
 async def test_a_finished_task_cannot_be_cancelled(house) -> None:
