@@ -48,7 +48,5 @@ def read(text: bytes) -> Header:
 
 
 def _media_type(typ: str) -> str:
-    """RFC 7515 §4.1.9: without case, and ``application/`` may be left out where no other slash follows."""
-    lower = typ.lower() if typ.isascii() else typ
-    short = lower.removeprefix("application/")
-    return lower if "/" in short else short
+    """RFC 7515 §4.1.9: a media type has no case, and ``application/`` may be left out."""
+    return typ.lower().removeprefix("application/") if typ.isascii() else typ
