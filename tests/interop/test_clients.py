@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from support.interop import FEATURES, ROWS
-from support.tours import Seen, bridged, fast, inspected, official, toured, typescript
+from support.tours import Seen, bridged, fast, inspected, official, task_tour, toured, typescript
 from support.ward import LAVISH, Ward, serving
+from support.wire import rows, until
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
@@ -93,7 +94,20 @@ def is_met(step: str, saw: Any) -> bool:
 
 
 @pytest.mark.parametrize("client", ROWS)
-def test_a_client_did_on_its_tour_what_the_page_says(tours: Callable[[str], Seen], client: str):
+def test_a_client_did_on_its_tour_what_the_page_says(ward: Ward, tours: Callable[[str], Seen], client: str):
+    before = max((row["seq"] for row in rows(ward)), default=0)
     seen, gaps = tours(client), ROWS[client].gaps
+    calls = until(lambda: rows(ward, "seq > ? AND method = 'tools/call' AND outcome = 'ok'", before))
+    assert {row["version"] for row in calls} == {ROWS[client].era}
     assert not {step: seen[step] for step in FEATURES if step not in gaps and not is_met(step, seen[step])}
-    assert not set(gaps) & set(seen)  # what it cannot do by itself, it did not do
+    assert not {step for step in gaps if step in seen and is_met(step, seen[step])}  # the page would be behind
+
+
+def test_the_official_tasks_client_runs_answers_and_cancels_tasks(ward: Ward, node: Path, tmp_path: Path):
+    key = ward.create_key("everything", **{"class": "destructive"})
+    assert task_tour(f"{ward.base}/everything/mcp", key, tmp_path) == {
+        "kind": "task",
+        "ran": "computed a task in 1 s",
+        "answered": "deleted a file",
+        "cancelled": {"status": "cancelled"},
+    }

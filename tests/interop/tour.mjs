@@ -26,7 +26,18 @@ async function lists(client) {
   ];
 }
 
-async function tour({ client, call, heard, modern }) {
+// Changes the list of tools until it is heard of: a session's own stream opens some time after the session.
+async function change({ client, call, changes, modern }) {
+  const listening = modern ? await client.listen({ toolsListChanged: true }) : undefined;
+  for (let at = 0; at < 50 && !changes.length; at++) {
+    await call({ name: "test_trigger_tool_change", arguments: {} });
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  await listening?.close();
+  return changes[0];
+}
+
+async function tour({ client, call, heard, changes, modern }) {
   const _meta = modern ? { [LEVEL]: "info" } : undefined;
   const progress = [];
   return {
@@ -52,6 +63,7 @@ async function tour({ client, call, heard, modern }) {
       return heard;
     }),
     elicits: await attempt(async () => text(await call({ name: "test_input_required_result_elicitation", arguments: {} }))),
+    changes: await attempt(() => change({ client, call, changes, modern })),
   };
 }
 

@@ -9,8 +9,11 @@ await main(async (url, key, era) => {
   const client = new Client({ name: "interop", version: "1.0.0" }, { capabilities, versionNegotiation: { mode } });
   const heard = [];
   client.setNotificationHandler("notifications/message", (note) => void heard.push(note.params.data));
+  const changes = [];
+  client.setNotificationHandler("notifications/tools/list_changed", () => void changes.push("ToolsListChanged"));
   client.setRequestHandler("elicitation/create", () => ({ action: "accept", content: { name: "Ada" } }));
   const headers = { Authorization: `Bearer ${key}` };
   await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }));
-  return { client, heard, modern: era !== "legacy", call: (params, options) => client.callTool(params, options) };
+  const call = (params, options) => client.callTool(params, options);
+  return { client, call, heard, changes, modern: era !== "legacy" };
 });

@@ -24,13 +24,17 @@ FEATURES: dict[str, tuple[str, Any]] = {
     "progress": ("progress", [0, 50, 100]),
     "logs": ("logs", ["Tool execution started", "Tool processing data", "Tool execution completed"]),
     "elicits": ("is asked", "Hello, Ada!"),
+    "changes": ("changes", "ToolsListChanged"),
     "refused": ("wrong key", ""),
     "limited": ("rate limit", LIMITED),
 }
 ONE_SHOT = "the command line sends one request and prints its result; what comes on the way there is not shown"
 NOBODY = "the command line has nobody to ask: it declares no elicitation"
 NO_METHOD = "the command line has no word for it"
-INSPECTOR_GAPS = {"completes": NO_METHOD, "progress": ONE_SHOT, "logs": ONE_SHOT, "elicits": NOBODY}
+NO_LISTENER = "the client opens no stream of changes where there is no session"
+INSPECTOR_GAPS = {
+    "completes": NO_METHOD, "progress": ONE_SHOT, "logs": ONE_SHOT, "elicits": NOBODY, "changes": ONE_SHOT,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ ROWS = {
     ),
     "mcp-remote": Row("mcp-remote", "mcp-remote", "2025-11-25"),
     "mcp-remote-auto": Row("mcp-remote, `--protocol auto`", "mcp-remote", "2026-07-28"),
-    "fastmcp-auto": Row("FastMCP's client, as it comes", "fastmcp-slim", "2026-07-28"),
+    "fastmcp-auto": Row("FastMCP's client, as it comes", "fastmcp-slim", "2026-07-28", {"changes": NO_LISTENER}),
     "fastmcp-legacy": Row("FastMCP's client, `mode=\"legacy\"`", "fastmcp-slim", "2025-11-25"),
 }  # fmt: skip
 
@@ -79,17 +83,23 @@ no longer so.
 | progress | saw all reports of a tool, in their order |
 | logs | asked for log messages, and saw all of a tool |
 | is asked | answered a tool's question (elicitation), as a request in a session or as `input_required` without one |
+| changes | heard that the list of tools has changed, on its session's stream or on a stream of its own |
 | wrong key | was kept out, and said that something is wrong |
 | rate limit | showed the server's words: *too many calls: wait before the next one* |
 """
-_CONFORMANCE = """
+_REST = """
+## Tasks
+
+The official client of the tasks extension (`@modelcontextprotocol/ext-tasks` {tasks}, over the official TypeScript
+client) runs a task to its end, answers one that asks, and cancels one.
+
 ## Conformance
 
 The official suites, run against the same server, all of it without a failed check and without a warning
 ([`tests/interop/test_conformance.py`](../tests/interop/test_conformance.py)): version {released} with `active` and
 `all`; version {upcoming} with `all` at 2025-03-26, 2025-06-18, 2025-11-25 and 2026-07-28, with `--requirements` of
-2025-11-25 and 2026-07-28, and the ten scenarios of the tasks extension. The list of expected failures is empty, and a
-test keeps it so.
+2025-11-25 and 2026-07-28, which bring the scenarios of the tasks extension. The list of expected failures is empty, and
+a test keeps it so.
 Not run: `sep-2640-skills-*`, an extension that is not served and that no revision requires.
 """
 
@@ -104,10 +114,11 @@ def page() -> str:
         cells = [f"– {reasons.index(row.gaps[step]) + 1})" if step in row.gaps else "✓" for step in FEATURES]
         lines.append(f"| {row.name} | {versions[row.package]} | {row.era} | {' | '.join(cells)} |")
     lines += ["", *(f"{at}) {reason}.  " for at, reason in enumerate(reasons, 1))]
-    suites = _CONFORMANCE.format(
-        released=versions["@modelcontextprotocol/conformance"], upcoming=versions["conformance-next"]
-    )
-    return "\n".join(lines) + "\n" + suites
+    rest = _REST.format(
+        tasks=versions["@modelcontextprotocol/ext-tasks"], released=versions["@modelcontextprotocol/conformance"],
+        upcoming=versions["conformance-next"],
+    )  # fmt: skip
+    return "\n".join(lines) + "\n" + rest
 
 
 def pinned() -> dict[str, str]:

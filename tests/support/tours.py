@@ -42,6 +42,7 @@ class Guide(Protocol):
     """A connected client, whatever its package calls things."""
 
     heard: list[str]
+    changes: list[str]
 
     async def names(self) -> list[str]: ...
     async def call(self, tool: str, arguments: dict[str, Any], progress: Progress | None = None) -> str: ...
@@ -49,6 +50,7 @@ class Guide(Protocol):
     async def prompt(self) -> str: ...
     async def complete(self) -> list[str]: ...
     async def hear(self) -> None: ...
+    async def change(self) -> str: ...
 
 
 Connect = Callable[[str, str], AbstractAsyncContextManager[Guide]]
@@ -57,9 +59,10 @@ Connect = Callable[[str, str], AbstractAsyncContextManager[Guide]]
 class Official:
     """The official Python client."""
 
-    def __init__(self, client: Client, heard: list[str]) -> None:
+    def __init__(self, client: Client, heard: list[str], changes: list[str]) -> None:
         self.client = client
         self.heard = heard
+        self.changes = changes
 
     async def names(self) -> list[str]:
         tools = [tool.name for tool in (await self.client.list_tools()).tools]
@@ -91,13 +94,22 @@ class Official:
             await self.client.set_logging_level("info")
         await self.call("test_tool_with_logging", {})
 
+    async def change(self) -> str:
+        """Change the list of tools, and give the first that is heard of it."""
+        if self.client.protocol_version < "2026":
+            return await _told_of(self)
+        async with self.client.listen(tools_list_changed=True) as changes:
+            await self.call("test_trigger_tool_change", {})
+            return type(await anext(aiter(changes))).__name__
+
 
 class Fast:
     """FastMCP's client."""
 
-    def __init__(self, client: FastClient, heard: list[str]) -> None:
+    def __init__(self, client: FastClient, heard: list[str], changes: list[str]) -> None:
         self.client = client
         self.heard = heard
+        self.changes = changes
 
     async def names(self) -> list[str]:
         tools, prompts = await self.client.list_tools(), await self.client.list_prompts()
@@ -131,6 +143,28 @@ class Fast:
             await self.call("test_tool_with_logging", {})
         else:
             await self.call("test_tool_with_logging", {}, meta={LOG_LEVEL: "info"})
+
+    async def change(self) -> str:
+        """Change the list of tools, and give the first that is heard of it."""
+        return await _told_of(self)
+
+
+async def _told_of(guide: Guide) -> str:
+    """Change the list until it is heard of: a session's own stream opens some time after the session."""
+    async with asyncio.timeout(STEP_S / 4):
+        while not guide.changes:
+            await guide.call("test_trigger_tool_change", {})
+            await asyncio.sleep(0.1)
+    return guide.changes[0]
+
+
+def _noting(changes: list[str]) -> Callable[[Any], Awaitable[None]]:
+    async def note(message: Any) -> None:
+        root = getattr(message, "root", message)
+        if type(root).__name__ == "ToolListChangedNotification":
+            changes.append("ToolsListChanged")
+
+    return note
 
 
 async def _accept(*_: object) -> ElicitResult:
@@ -168,16 +202,17 @@ def bridged(home: Path, *words: str) -> Connect:
 @asynccontextmanager
 async def _client(target: Any, mode: str) -> AsyncIterator[Guide]:
     heard: list[str] = []
+    changes: list[str] = []
 
     async def hear(params: Any) -> None:
         heard.append(params.data)
 
     client = Client(
         target, mode=mode, elicitation_callback=_accept, logging_callback=hear, log_level="info",
-        read_timeout_seconds=STEP_S,
+        message_handler=_noting(changes), read_timeout_seconds=STEP_S,
     )  # fmt: skip
     async with client:
-        yield Official(client, heard)
+        yield Official(client, heard, changes)
 
 
 def fast(mode: str) -> Connect:
@@ -186,15 +221,19 @@ def fast(mode: str) -> Connect:
     @asynccontextmanager
     async def connect(url: str, key: str) -> AsyncIterator[Guide]:
         heard: list[str] = []
+        changes: list[str] = []
 
         async def hear(message: Any) -> None:
             data = message.data
             heard.append(data if isinstance(data, str) else data["msg"])
 
         transport = StreamableHttpTransport(url, headers={"Authorization": f"Bearer {key}"})
-        client = FastClient(transport, mode=mode, elicitation_handler=_accept, log_handler=hear, timeout=STEP_S)
+        client = FastClient(
+            transport, mode=mode, elicitation_handler=_accept, log_handler=hear, message_handler=_noting(changes),
+            timeout=STEP_S,
+        )  # fmt: skip
         async with client:
-            yield Fast(client, heard)
+            yield Fast(client, heard, changes)
 
     return connect
 
@@ -226,6 +265,7 @@ async def _steps(guide: Guide) -> Seen:
     failed = await _attempt(guide.hear())
     seen["logs"] = guide.heard or failed
     seen["elicits"] = await _attempt(guide.call(ASKING, {}))
+    seen["changes"] = await _attempt(guide.change())
     return seen
 
 
@@ -252,6 +292,13 @@ def _told(error: BaseException) -> str:
 def typescript(script: str, era: str, base: str, key: str, strict_key: str, home: Path) -> Seen:
     """Take the tour with one of the official TypeScript clients."""
     run = _run([str(node_binary()), str(INTEROP / script), base, key, strict_key, era], home)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return dict(json.loads(run.stdout))
+
+
+def task_tour(url: str, key: str, home: Path) -> Seen:
+    """Run, answer and cancel tasks with the official client of the tasks extension."""
+    run = _run([str(node_binary()), str(INTEROP / "tour_tasks.mjs"), url, key], home)
     assert run.returncode == 0, run.stdout + run.stderr
     return dict(json.loads(run.stdout))
 
