@@ -35,6 +35,12 @@ def test_scopes_are_words_in_one_text_or_in_a_list(said: Any, scopes: set[str]):
     assert read(scope=said).scopes == scopes
 
 
+@pytest.mark.parametrize("issuer", [ISSUER + "/", "", None, [ISSUER]], ids=ascii)
+def test_claims_that_came_without_a_signature_are_of_their_issuer_too(issuer: Any):
+    with pytest.raises(TokenRefused, match="issuer"):
+        read(iss=issuer)
+
+
 def test_a_token_need_not_have_scopes():
     rest = {name: value for name, value in CLAIMS.items() if name != "scope"}
     assert judge(rest, RULES, NOW).scopes == frozenset()
