@@ -160,6 +160,7 @@ class House:
             streams=self._channel.streams,
             settings=self._channel.settings,
             replays=self._channel.replays,
+            tasks=self.tasks,
             sanitizer=self._sanitizer,
             is_good=is_good,
         )

@@ -6,6 +6,8 @@ directly, so that nobody slips in between. One event loop: nothing here is share
 
 from asyncio import CancelledError, Future, get_running_loop
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Final, Self
 
@@ -61,6 +63,15 @@ class Lease:
         """
         if not self.try_acquire():
             await self._wait()
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[None]:
+        """Give a held place to others for the length of the block."""
+        self.release()
+        try:
+            yield
+        finally:
+            await self.take_back()
 
     async def take_back(self) -> None:
         """Take the place again that a running call gave away for a while, before those who have not begun.

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from mcpward.channel.questions import Questions
 from mcpward.channel.replay import Replay, Replays
 from mcpward.channel.running import Running
-from mcpward.core.back import InputRequired, Question
+from mcpward.core.back import Back, InputRequired, Question
 from mcpward.core.capability import lacks
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
@@ -163,11 +163,8 @@ class LegacyBack:
         _require_able(call, questions)
         if call.session is None or not self._wire.can_stream:
             raise Refusal(Reason.CONSENT_MISSING, "the client reads no streams, so it cannot be asked")
-        self._lease.release()  # a person may take minutes: the place is for others meanwhile
-        try:
+        async with self._lease.lent():  # a person may take minutes: the place is for others meanwhile
             return await self._house.questions.ask(call, self._put, asking, questions)
-        finally:
-            await self._lease.take_back()
 
     def release(self) -> None:
         """End the HTTP answer; the client polls for the rest with the last event's id (SEP-1699)."""
@@ -207,6 +204,23 @@ class LegacyBack:
             if self.call.version == LATEST_LEGACY:  # older clients do not know events without data
                 self._wire.notify(b"", replay.append(b""))
         return replay
+
+
+class Lending:
+    """A task's way back: its place is for others while it waits for answers."""
+
+    __slots__ = ("_back", "_lease", "notify", "release")
+
+    def __init__(self, back: Back, lease: Lease) -> None:
+        self._back = back
+        self._lease = lease
+        self.notify = back.notify
+        self.release = back.release
+
+    async def ask(self, questions: Sequence[Question]) -> Mapping[str, Any]:
+        """Ask as the task does."""
+        async with self._lease.lent():
+            return await self._back.ask(questions)
 
 
 WayBack = ModernBack | LegacyBack

@@ -4,20 +4,22 @@ Each is looked at again every second: a revoked key, or an ended session, loses 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mcpward.channel.replay import Replays
 from mcpward.channel.settings import SessionSettings
 from mcpward.channel.streams import Streams
-from mcpward.core.change import Topic
+from mcpward.core.change import Change, Topic
 from mcpward.core.values import Call, Era, Reply, Wire
 from mcpward.policy.decide import Policy
 from mcpward.protocol import reply as replies
 from mcpward.protocol.listen import Wanted, acknowledged, changed, wanted
 from mcpward.protocol.methods import ServerInfo
 from mcpward.sanitize.clean import Sanitizer
+from mcpward.tasks.tasks import Tasks
 from mcpward.tools.registry import Registry
 from mcpward.traffic.trail import Trail
 
@@ -42,6 +44,7 @@ class Listeners:
         streams: Streams,
         settings: SessionSettings,
         replays: Replays,
+        tasks: Tasks,
         sanitizer: Sanitizer,
         is_good: Callable[[Call], bool],
     ) -> None:
@@ -51,6 +54,7 @@ class Listeners:
         self._streams = streams
         self._settings = settings
         self._replays = replays
+        self._tasks = tasks
         self._sanitizer = sanitizer
         self._is_good = is_good
         self._held: set[_Held] = set()
@@ -89,18 +93,29 @@ class Listeners:
 
     async def _listen(self, call: Call, wire: Wire, trail: Trail) -> None:
         asked = wanted(call, self._servers[call.arrival.server])
-        wish = self._readable(call, asked) if call.session is None else _Session(asked.topics, _Watched(self, call))
+        tasks = {task: told for task in asked.tasks if (told := await self._tasks.describe(call, task)) is not None}
+        wish = self._own(call, asked, tasks) if call.session is None else _Session(asked.topics, _Watched(self, call))
         with self._streams.open(call, wish) as stream:
             wire.begin(cancel_on_disconnect=True, endless=True)
             subscription = None
             if isinstance(wish, Wanted):
                 subscription = call.id
                 wire.notify(acknowledged(call, wish))
+            for task, told in tasks.items():  # one that has ended before is told of once all the same
+                self._tell(changed(Change(stream.server, Topic.TASK, task, params=told), subscription), wire, trail)
             async for change in stream:
-                message = self._sanitizer.frame(changed(change, subscription))
-                if message:
-                    wire.notify(message)
-                    trail.sent(len(message))
+                if change.topic is Topic.TASK:
+                    now = await self._tasks.describe(call, change.subject)
+                    if now is None:
+                        continue
+                    change = replace(change, params=now)  # noqa: PLW2901  # what was published may be cut short
+                self._tell(changed(change, subscription), wire, trail)
+
+    def _tell(self, message: bytes, wire: Wire, trail: Trail) -> None:
+        clean = self._sanitizer.frame(message)
+        if clean:
+            wire.notify(clean)
+            trail.sent(len(clean))
 
     async def _resume(self, call: Call, wire: Wire, trail: Trail) -> None:
         async with await self._replays.resume(call) as rest:
@@ -109,10 +124,10 @@ class Listeners:
                 wire.notify(message, event_id)
                 trail.sent(len(message))
 
-    def _readable(self, call: Call, asked: Wanted) -> Wanted:
-        """Leave out the resources that this caller may not read: their changes would tell of them."""
+    def _own(self, call: Call, asked: Wanted, tasks: Collection[str]) -> Wanted:
+        """Leave out what this caller may not read, and others' tasks: even their changes would tell of them."""
         may = frozenset(uri for uri in asked.uris if self.may_read(call, uri))
-        return Wanted(topics=asked.topics, uris=may, tasks=asked.tasks)
+        return Wanted(topics=asked.topics, uris=may, tasks=frozenset(tasks))
 
     def may_read(self, call: Call, uri: str) -> bool:
         """Tell whether there is such a resource, and this caller may read it."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from mcpward.core.back import InputRequired
@@ -68,7 +68,8 @@ class Pipeline:
             back: WayBack | None = None
             try:
                 self.limits.admit(arrival.bucket)  # too many knocks
-                principal = self._establish(arrival)  # who
+                found = self._establish(arrival)  # who
+                principal = found if type(found) is Principal else await self._proved(found, arrival)
                 trail.identified(principal)
                 if self.traffic.full:
                     raise Refusal(Reason.BUSY, "the traffic record does not keep up", retry_after_s=_RETRY_AFTER_S)
@@ -118,13 +119,24 @@ class Pipeline:
         back.trail.asked()
         return replies.input_required(call, requests, state)
 
-    def _establish(self, arrival: Arrival) -> Principal:
+    def _establish(self, arrival: Arrival) -> Principal | Awaitable[Principal]:
         try:
             return self.identity.establish(arrival)
         except Refusal as no:
-            if no.reason in _KNOCKS:
-                self.limits.knock(arrival.bucket)
+            self._count(no, arrival)
             raise
+
+    async def _proved(self, proof: Principal | Awaitable[Principal], arrival: Arrival) -> Principal:
+        """Wait for what only the identity provider can tell: a token's new key, or what an opaque token stands for."""
+        try:
+            return proof if isinstance(proof, Principal) else await proof
+        except Refusal as no:
+            self._count(no, arrival)
+            raise
+
+    def _count(self, no: Refusal, arrival: Arrival) -> None:
+        if no.reason in _KNOCKS:
+            self.limits.knock(arrival.bucket)
 
     def _refused(self, no: Refusal, call: Call | None, arrival: Arrival) -> Reply:
         if no.reason is Reason.SESSION_UNKNOWN:

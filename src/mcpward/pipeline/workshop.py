@@ -3,6 +3,8 @@
 Or handed over as a task; or a resource, a prompt or a list, which the catalogue has.
 """
 
+from msgspec.structs import replace
+
 from mcpward.channel.spent import Spent
 from mcpward.core.back import Back
 from mcpward.core.errors import Refusal
@@ -11,12 +13,13 @@ from mcpward.core.scope import Access
 from mcpward.core.values import AcceptedCall, Call, Era, Outcome, Reply, Tool
 from mcpward.limits.charge import Limits
 from mcpward.limits.rate import Fields
-from mcpward.pipeline.back import WayBack
+from mcpward.pipeline.back import Lending, WayBack
 from mcpward.pipeline.catalogue import Catalogue
 from mcpward.protocol import reply as replies
 from mcpward.protocol.mirrored import require_mirrored
 from mcpward.protocol.state import States
 from mcpward.sanitize.clean import Sanitizer
+from mcpward.tasks.baggage import unladen
 from mcpward.tasks.extension import REQUIRED, declares
 from mcpward.tasks.tasks import Tasks, Work
 from mcpward.tools.consent import is_yes, question_of
@@ -65,7 +68,7 @@ class Workshop:
             await self._spend(call)  # one yes, one run
         await back.trail.intent(accepted)  # a destructive call is on record before anything happens
         if tool.task is not None and self._is_task(call, tool, back):
-            return replies.task(call, await self._tasks.start(accepted, self._work(accepted), back.answers))
+            return replies.task(call, await self._tasks.start(accepted, self._work(_light(accepted)), back.answers))
         raw = await self._runner.run(accepted, back)  # do it
         outcome = self._sanitizer.clean(accepted, raw)  # fit to leave
         if outcome.is_error:
@@ -101,7 +104,13 @@ class Workshop:
         """Give what the task will do. It takes a place of its own: its caller's was for the asking."""
 
         async def work(back: Back) -> Outcome:
-            async with self._limits.lease(accepted.tool.server):
-                return self._sanitizer.clean(accepted, await self._runner.run(accepted, back))
+            async with self._limits.lease(accepted.tool.server) as lease:
+                return self._sanitizer.clean(accepted, await self._runner.run(accepted, Lending(back, lease)))
 
         return work
+
+
+def _light(accepted: AcceptedCall) -> AcceptedCall:
+    """Leave behind what a task need not carry: body and credential. Its progress is shown whether asked for or not."""
+    light = unladen(accepted)
+    return replace(light, call=replace(light.call, progress_token=0))
