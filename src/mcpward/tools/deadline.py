@@ -96,9 +96,15 @@ class Deadline:
         """Whether somebody other than this deadline has cancelled the task."""
         return self._task.cancelling() > self._before + self._cancels
 
+    def pass_on(self) -> None:
+        """A cancellation from outside goes on to whoever waits for the task: it is not taken back."""
+        self._before = self._task.cancelling() - self._cancels
+
     def stop(self) -> None:
-        """End the watch and take back its own cancellations, so that the task may go on."""
+        """End the watch and take back its own cancellations and what the function has left, so that the task may go on.
+
+        A ``TaskGroup`` of Python 3.11 and 3.12 in which a task fails leaves its own cancellation of the group's owner.
+        """
         self._running.discard(self)
-        while self._cancels and self._task.cancelling() > self._before:
-            self._cancels -= 1
+        while self._task.cancelling() > self._before:
             self._task.uncancel()

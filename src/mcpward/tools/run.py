@@ -63,6 +63,7 @@ class Runner:
             raise
         except asyncio.CancelledError as stopped:
             if deadline.cancelled_outside:
+                deadline.pass_on()
                 raise
             if deadline.is_over:
                 raise _too_late(accepted.tool.deadline_s) from None
@@ -120,6 +121,7 @@ class Runner:
             result = await work(Timed(back, deadline))
         except asyncio.CancelledError as stopped:
             if deadline.cancelled_outside:
+                deadline.pass_on()
                 raise
             raise Fault(error_id(), _trace(stopped)) from None
         except BaseException as broken:  # an author's exit must not end the server

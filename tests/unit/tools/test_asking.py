@@ -85,7 +85,8 @@ def accepted(function: Callable[..., Any], call: Call | None = None, **options: 
 
 
 async def run(runner: Runner, function: Callable[..., Any], back: Any, **options: Any) -> RawResult:
-    return await asyncio.wait_for(runner.run(accepted(function, **options), back), 5)
+    async with asyncio.timeout(5):  # in this very task, as a request's
+        return await runner.run(accepted(function, **options), back)
 
 
 def text(result: RawResult) -> str:
