@@ -99,7 +99,7 @@ class Client:
             raise EgressFailed(Why.TIMEOUT, f"{url.origin} did not answer within {self._timeout_s:g} s") from None
         except ConnectError as error:
             raise _unconnected(url, error) from None
-        except NetworkError:
+        except (NetworkError, OSError):  # a TLS alert after the handshake comes as it is
             raise EgressFailed(Why.UNREACHABLE, f"{url.origin} ended the connection") from None
         except ProtocolError:
             raise EgressFailed(Why.PROTOCOL_BROKEN, f"{url.origin} does not speak HTTP/1.1 as it should") from None
@@ -135,7 +135,7 @@ class Client:
 
 
 def _unconnected(url: Url, error: ConnectError) -> EgressFailed:
-    if isinstance(error.__cause__, ssl.SSLError):
+    if any(isinstance(cause, ssl.SSLError) for cause in error.args):  # httpcore keeps what it translates there
         return EgressFailed(Why.TLS_FAILED, f"{url.origin} has no certificate that is trusted for its name")
     return EgressFailed(Why.UNREACHABLE, f"{url.origin} cannot be connected to")
 

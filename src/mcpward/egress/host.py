@@ -25,17 +25,19 @@ def read_host(text: str) -> Address | str:
     Raises :class:`EgressRefused` (host-refused) for every other spelling: no zone, no international form, no dot at
     the end, no number but four in dots.
     """
+    if not text.isascii():  # before lower(), which makes a k of the Kelvin sign
+        raise EgressRefused(Why.HOST_REFUSED, "the host is no name in ASCII")
+    if "%" in text:
+        raise EgressRefused(Why.HOST_REFUSED, "the host has an escape or a zone")
     host = text.lower()
     try:
         if ":" in host:
-            if "%" in host:
-                raise EgressRefused(Why.HOST_REFUSED, "the host is an address with a zone")
             return IPv6Address(host)
         labels = host.split(".")
         if _NUMBER.fullmatch(labels[-1]):
             return IPv4Address(host)
     except AddressValueError:
         raise EgressRefused(Why.HOST_REFUSED, "the host is no address in its usual spelling") from None
-    if len(host) > _NAME_BYTES or not host.isascii() or not all(map(_LABEL.fullmatch, labels)):
+    if len(host) > _NAME_BYTES or not all(map(_LABEL.fullmatch, labels)):
         raise EgressRefused(Why.HOST_REFUSED, "the host is no name")
     return host

@@ -7,7 +7,7 @@ are about it. Only the socket is about the address.
 import ssl
 from collections.abc import Iterable
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from httpcore2 import (
     SOCKET_OPTION,
@@ -32,6 +32,42 @@ def tls() -> ssl.SSLContext:
     return context
 
 
+class _Socket(AsyncNetworkStream):
+    """A socket before TLS. Who gives up during the handshake closes it: httpcore does so for errors alone."""
+
+    def __init__(self, socket: AsyncNetworkStream) -> None:
+        self._socket = socket
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109  as in httpcore
+        """Read what has come, at most so much."""
+        return await self._socket.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109  as in httpcore
+        """Write all of it."""
+        await self._socket.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close the socket at once."""
+        await self._socket.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  as in httpcore
+    ) -> AsyncNetworkStream:
+        """Speak TLS from here on, about the name and not the address."""
+        try:
+            return await self._socket.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            await self._socket.aclose()
+            raise
+
+    def get_extra_info(self, info: str) -> Any:
+        """Give what httpcore wants to know of a socket."""
+        return self._socket.get_extra_info(info)
+
+
 class PinnedSockets(AsyncNetworkBackend):
     """Opens sockets for httpcore. A kept connection stays with the address that was checked when it was opened."""
 
@@ -44,7 +80,7 @@ class PinnedSockets(AsyncNetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  the signature is httpcore's
+        timeout: float | None = None,  # noqa: ASYNC109  as in httpcore
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> AsyncNetworkStream:
@@ -57,7 +93,7 @@ class PinnedSockets(AsyncNetworkBackend):
         *others, last = map(str, addresses)
         for address in others:
             try:
-                return await self._sockets.connect_tcp(address, port, share, local_address, socket_options)
+                return _Socket(await self._sockets.connect_tcp(address, port, share, local_address, socket_options))
             except (ConnectError, ConnectTimeout):
                 continue
-        return await self._sockets.connect_tcp(last, port, share, local_address, socket_options)
+        return _Socket(await self._sockets.connect_tcp(last, port, share, local_address, socket_options))
