@@ -1,6 +1,7 @@
 """A crowd of callers, bounded in number and pace, and what each of them saw; and what the process spent meanwhile."""
 
 import os
+import sys
 import threading
 import time
 from collections import Counter
@@ -95,6 +96,11 @@ def figures(what: str, seen: Iterable[Seen]) -> str:
         return f"{what}: nobody asked"
     times = [percentile(rows, share) * 1000 for share in (0.5, 0.99, 1.0)]
     return f"{what}: {len(rows)} calls, {statuses(rows)}, p50 {times[0]:.1f} p99 {times[1]:.1f} max {times[2]:.1f} ms"
+
+
+def show(*lines: str) -> None:
+    """Print what was measured; `pytest -rP` shows it."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
 def cpu_s(ward: Ward) -> float:

@@ -1,0 +1,292 @@
+"""The keys of a provider: unknown, changed, out of reach, poisoned. Attacks 23-26, against the shipped process.
+
+Sources: RFC 7517 §5, RFC 8725 §3.10, OWASP SSRF (redirects), CWE-400 (key documents without end).
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.guarded import Door, guarded, issuers, oauth_server
+from support.issuer import KEYS, Canary, Document, Issuer, listening
+from support.load import Crowd, figures, memory_bytes, percentile, show, statuses
+from support.tokens import Mint, b64, key_set, signer, signing_input
+from support.ward import Ward
+
+SERVER = oauth_server("demo", "main")
+FOLLOWS_S = 5.0
+STORM = 10_000
+ERRORS = ("Traceback", "never retrieved", "Exception in callback")
+
+
+@pytest.fixture
+def issuer() -> Issuer:
+    return Issuer()
+
+
+@pytest.fixture
+def door(tmp_path: Path, issuer: Issuer) -> Iterator[Door]:
+    """A house of the test's own: what a provider did to it stays."""
+    with listening(issuer), guarded(tmp_path / "site", SERVER, issuers(main=issuer.metadata)) as ward:
+        yield Door(ward)
+        assert not [word for word in ERRORS if word in ward.log()]
+
+
+def named(mint: Mint, kid: str) -> str:
+    """A token under a name of a key that nobody has. Its signature is made up: it must never be looked at."""
+    return f"{signing_input(mint.header(kid=kid), mint.claims())}.{b64(b's' * 256)}"
+
+
+def wait_until(condition: Any, seconds: float) -> float:
+    """Wait until something is true, and give how long that took."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds
+        time.sleep(0.05)
+    return time.monotonic() - started
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_attack_23_ten_thousand_unknown_keys_cost_the_provider_one_look_in_half_a_minute(door: Door, issuer: Issuer):
+    mint = issuer.mint(door.resource)
+    good = door.message(lines=[("Authorization", f"Bearer {mint.token(exp=int(time.time()) + 3600)}")])
+    forged = [
+        door.message(lines=[("Authorization", f"Bearer {named(mint, f'made-up-{number}')}")]) for number in range(500)
+    ]
+    splice = [message.split(b"Bearer ", 1) for message in forged]
+
+    def storm(number: int) -> bytes:
+        before, after = splice[number % 500]
+        _, rest = after.split(b".", 1)
+        head = b64(json.dumps(mint.header(kid=f"made-up-{number}")).encode()).encode()
+        return before + b"Bearer " + head + b"." + rest
+
+    with Crowd(door.ward.port, lambda _: good, callers=2, per_s=40) as callers:
+        time.sleep(5)  # the look at the start is 5 s ago, and how long callers wait in peace is known
+        calm = callers.seen()
+        began, before = time.monotonic(), issuer.asked(KEYS)
+        with Crowd(door.ward.port, storm, callers=4, per_s=700) as flood:
+            while len(flood.seen()) < STORM:
+                assert time.monotonic() - began < 120
+                time.sleep(0.1)
+        ended = time.monotonic()
+        during = callers.seen(began, ended)
+    looks = [one.at - began for one in issuer.received if one.path == KEYS and one.at >= began]
+    show(figures("in peace", calm), figures("in the storm", during), figures("the storm", flood.seen()))
+    show(f"looks at the keys: {before} before, then after {[f'{at:.1f} s' for at in looks]} of {ended - began:.1f} s")
+    assert statuses(flood.seen()).keys() == {401}
+    assert statuses(during).keys() == {200}
+    assert len(looks) <= 1 + (ended - began) // 30
+    assert percentile(during, 0.99) < max(0.25, 5 * percentile(calm, 0.99))
+
+
+def test_attack_24_a_new_key_is_followed_within_five_seconds_and_the_old_one_ends(door: Door, issuer: Issuer):
+    old = issuer.key("ES256")
+    new = signer("ES256", "after-the-change")
+    before = issuer.mint(door.resource, "ES256")
+    after = Mint(issuer.issuer, door.resource, new)
+    kept, fresh = before.token(), after.token()
+    assert door.lets_in(kept)
+    door.require_refused(fresh)
+    issuer.publish(new, issuer.key("RS256"))
+    took = wait_until(lambda: door.lets_in(fresh), FOLLOWS_S)
+    show(f"a new key was followed after {took:.2f} s")
+    door.require_refused(kept)  # although it had been let in and was remembered
+    door.require_refused(before.token())
+    assert door.lets_in(issuer.mint(door.resource, "RS256").token())
+    issuer.publish(old, issuer.key("RS256"))
+    took = wait_until(lambda: door.lets_in(before.token()), FOLLOWS_S)
+    show(f"the way back was followed after {took:.2f} s")
+    door.require_refused(fresh)
+
+
+def test_attack_24_two_keys_side_by_side_are_both_good(door: Door, issuer: Issuer):
+    new = signer("ES256", "beside")
+    old_token = issuer.mint(door.resource, "ES256").token()
+    new_token = Mint(issuer.issuer, door.resource, new).token()
+    assert door.lets_in(old_token)
+    issuer.publish(*issuer.keys, new)
+    wait_until(lambda: door.lets_in(new_token), FOLLOWS_S)
+    assert door.lets_in(old_token)
+    assert door.lets_in(issuer.mint(door.resource, "ES256").token())
+
+
+def test_attack_25_while_the_provider_is_out_known_keys_open_and_unknown_ones_do_not(door: Door, issuer: Issuer):
+    remembered = issuer.mint(door.resource).token()
+    assert door.lets_in(remembered)
+    issuer.stop()
+    try:
+        for alg in ("RS256", "ES256", "EdDSA"):
+            assert door.lets_in(issuer.mint(door.resource, alg).token(jti="never seen before"))
+        assert door.lets_in(remembered)
+        time.sleep(4.2)  # a look at the provider is allowed by now, and fails
+        for kid in ("unknown", "unknown", "other"):
+            door.require_refused(named(issuer.mint(door.resource), kid))
+        assert door.lets_in(issuer.mint(door.resource).token())
+    finally:
+        issuer.reopen()
+    new = signer("ES256", "after-the-outage")
+    issuer.publish(new)
+    took = wait_until(lambda: door.lets_in(Mint(issuer.issuer, door.resource, new).token()), 2 * FOLLOWS_S)
+    show(f"after the outage a new key was followed after {took:.2f} s")
+
+
+def test_attack_25_a_provider_that_was_never_there_is_an_outage_and_no_bad_credential(tmp_path: Path, issuer: Issuer):
+    issuer.start()
+    issuer.stop()
+    with guarded(tmp_path / "site", SERVER, issuers(main=issuer.metadata)) as ward:
+        door = Door(ward)
+        token = issuer.mint(door.resource).token()
+        for _ in range(3):
+            answer = door.knock(token)
+            assert answer.status == 503
+            assert 0 < int(answer.headers["retry-after"]) <= 60
+            assert "www-authenticate" not in answer.headers
+        missing = door.knock(None)
+        assert missing.status == 401
+        assert "error" not in missing.headers["www-authenticate"]
+        issuer.reopen()
+        try:
+            started = time.monotonic()
+            while (answer := door.knock(token)).status != 200:
+                assert answer.status == 503, answer.raw
+                assert time.monotonic() - started < 3 * FOLLOWS_S
+                time.sleep(0.1)
+            show(f"let in {time.monotonic() - started:.2f} s after the provider came up")
+        finally:
+            issuer.stop()
+
+
+# ---- poison ----
+
+MINE = signer("ES256", "of-the-attacker")
+METADATA_HOST = "http://169.254.169.254/latest/meta-data/"
+
+
+def poisoned(canary: Canary) -> dict[str, Document]:
+    """What a provider that somebody else has taken over, or that is broken, may publish; each holds a key of theirs."""
+    good = [signer(alg, alg).public() for alg in ("RS256", "ES256", "EdDSA")]
+    mine = MINE.public()
+    plain, html = {"content-type": "application/json"}, {"content-type": "text/html"}
+    return {
+        "10 MB": Document({"keys": [*good, mine], "filler": "x" * 10_000_000}),
+        "10,000 keys": Document({"keys": [*good, mine, *({"kty": "EC", "kid": f"k{n}"} for n in range(10_000))]}),
+        "101 keys": Document({"keys": [*good, *(mine | {"kid": f"k{n}"} for n in range(98))]}),
+        "oct": Document({"keys": [*good, mine, {"kty": "oct", "kid": "shared", "k": b64(b"k" * 32)}]}),
+        "duplicate kid": Document({"keys": [*good, mine | {"kid": "RS256"}]}),
+        "duplicate name": Document(
+            json.dumps({"keys": good}).encode()[:-1] + b',"keys":' + json.dumps([mine]).encode() + b"}"
+        ),
+        "redirect to metadata": Document(b"", 302, {"location": METADATA_HOST}),
+        "redirect to loopback": Document(b"", 307, plain | {"location": canary.url}),
+        "permanent redirect": Document({"keys": [mine]}, 308, plain | {"location": canary.url}),
+        "text/html": Document({"keys": [mine]}, 200, html),
+        "a page": Document(b"<html><h1>down for maintenance</h1>", 200, html),
+        "no JSON": Document(b"{keys:"),
+        "deep": Document(b"[" * 100_000),
+        "no keys": Document({}),
+        "empty": Document({"keys": []}),
+        "nothing usable": Document({"keys": [mine | {"use": "enc"}]}),
+        "a private key": Document({"keys": [*good, MINE.private()]}),
+        "a weak key": Document({"keys": [*good, mine, signer("RS256", "weak", bits=1024).public()]}),
+        "off its curve": Document({"keys": [*good, mine | {"y": mine["x"]}]}),
+        "an error": Document({"keys": [mine]}, 500),
+        "not found": Document({"keys": [mine]}, 404),
+        "compressed": Document({"keys": [mine]}, 200, plain | {"content-encoding": "gzip"}),
+        "too slow": Document({"keys": [mine]}, delay_s=6.0),
+        "a list": Document([mine]),
+        "a list of lists": Document({"keys": [[mine]]}),
+        "byte order mark": Document(b"\xff\xfe" + json.dumps({"keys": [mine]}).encode("utf-16-le")),
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_attack_26_a_poisoned_document_changes_nothing_and_is_logged_once(tmp_path: Path):
+    """One provider for each document, all at one house. All keep their good keys, and nobody else's count."""
+    canary = Canary()
+    documents = poisoned(canary)
+    providers = {f"p{number}": Issuer() for number in range(len(documents))}
+    trusted = issuers(**{name: one.metadata for name, one in providers.items()})
+    with (
+        listening(*providers.values()),
+        guarded(tmp_path / "site", oauth_server("demo", *providers), trusted) as ward,
+    ):
+        door = Door(ward)
+        remembered = {name: one.mint(door.resource, "EdDSA").token() for name, one in providers.items()}
+        assert all(map(door.lets_in, remembered.values()))
+        time.sleep(4.2)  # from then on an unknown name is looked up at once
+        memory, log = memory_bytes(ward), len(ward.log())
+        for one, document in zip(providers.values(), documents.values(), strict=True):
+            one.documents[KEYS] = document
+
+        def provoke(one: Issuer) -> int:
+            return door.knock(Mint(one.issuer, door.resource, MINE).token()).status
+
+        before = {name: one.asked(KEYS) for name, one in providers.items()}
+        with ThreadPoolExecutor(8) as crowd:
+            assert set(crowd.map(provoke, providers.values())) == {401}
+        for name, one in providers.items():
+            wait_until(lambda one=one, name=name: one.asked(KEYS) > before[name], 10)
+        time.sleep(6.5)  # each is tried again meanwhile, and is no better
+
+        for (name, one), (what, document) in zip(providers.items(), documents.items(), strict=True):
+            assert one.asked(KEYS) > before[name], what
+            assert door.lets_in(remembered[name]), what
+            assert door.lets_in(one.mint(door.resource, "RS256").token()), what
+            door.require_refused(Mint(one.issuer, door.resource, MINE).token())
+            lines = [line for line in ward.log()[log:].splitlines() if f"keys of {name} " in line]
+            show(f"{what}: {lines}")
+            assert len(lines) == 1, what
+            assert document is one.documents[KEYS]
+        assert canary.connections == 0
+        grown = memory_bytes(ward) - memory
+        show(f"memory grew by {grown / 1e6:.1f} MB")
+        assert grown < 30e6
+
+        for one in providers.values():
+            one.publish(*one.keys, MINE)
+        name, one = next(iter(providers.items()))
+        wait_until(lambda: door.lets_in(Mint(one.issuer, door.resource, MINE).token()), 40)
+    canary.close()
+
+
+def test_attack_26_a_house_that_finds_only_poison_lets_nobody_in_and_says_why(tmp_path: Path, issuer: Issuer):
+    issuer.documents[KEYS] = Document(key_set(*issuer.keys, {"kty": "oct", "kid": "shared", "k": b64(b"k" * 32)}))
+    with listening(issuer), guarded(tmp_path / "site", SERVER, issuers(main=issuer.metadata)) as ward:
+        door = Door(ward)
+        assert door.knock(issuer.mint(door.resource).token()).status == 503
+        assert "keys of main" in ward.log()
+        issuer.publish(*issuer.keys)
+        wait_until(lambda: door.knock(issuer.mint(door.resource).token()).status == 200, 3 * FOLLOWS_S)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"issuer": "http://127.0.0.1:1"}, {"issuer": None}, {"jwks_uri": None}, {"jwks_uri": "file:///etc/passwd"},
+        {"jwks_uri": METADATA_HOST}, {"code_challenge_methods_supported": ["plain"]}, {"jwks_uri": "http://example.com/k"},
+        {"code_challenge_methods_supported": None}, {"jwks_uri": "http://user:pass@127.0.0.1/k"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_attack_26_metadata_that_points_elsewhere_keeps_the_house_shut(
+    tmp_path: Path, issuer: Issuer, changes: dict[str, Any]
+):
+    """The operator is told at the start which piece is missing or wrong."""
+    said = {name: value for name, value in issuer.announcement(**changes).items() if value is not None}
+    issuer.documents["/.well-known/oauth-authorization-server"] = Document(said)
+    trusted = issuers(main=issuer.metadata)
+    with listening(issuer), guarded(tmp_path / "site", SERVER, trusted, start=False) as ward:
+        with pytest.raises(AssertionError, match="ended with 2"):
+            Ward.start(ward)
+        assert next(iter(changes)) in ward.log()
+        assert "error:" in ward.log()
+        assert "hint:" in ward.log()
+        assert issuer.asked(KEYS) == 0 or "code_challenge_methods_supported" in changes
