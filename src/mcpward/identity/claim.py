@@ -45,7 +45,7 @@ def audience(raw: Mapping[str, Any]) -> tuple[str, ...]:
     """Give whom the token is for (RFC 7519 §4.1.3): one text or a list of them. Raises :class:`TokenRefused`."""
     value = raw.get("aud")
     values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list) or not values or not all(isinstance(each, str) for each in values):
+    if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
         raise TokenRefused("the token has no audience, or one that is no text")
     return tuple(values)
 

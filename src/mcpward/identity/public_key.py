@@ -79,8 +79,6 @@ def _parts_of(member: Mapping[str, Any], kty: str, curve: str) -> dict[str, str 
         modulus, exponent = _number(member, "n"), _number(member, "e")
         if modulus.bit_length() < _SMALLEST_RSA or exponent not in _EXPONENTS:
             raise KeysRefused(Poison.WEAK_KEY)
-        if modulus.bit_length() > _LARGEST_RSA:
-            raise KeysRefused(Poison.OVERSIZED_KEY)
         if modulus % 2 == 0 or exponent % 2 == 0:
             raise KeysRefused(Poison.MALFORMED_KEY)
         return {"kty": kty, "n": member["n"], "e": member["e"]}

@@ -289,7 +289,9 @@ def test_attack_17_an_end_that_is_no_near_number_is_refused(exp: Any):
     assert_refused(MINT.token(exp=exp))
 
 
-@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"1e400", b"-1e400", b"null", b"0x7fffffff", b"01", b'"x"'])
+@pytest.mark.parametrize(
+    "number", [b"NaN", b"Infinity", b"1e400", b"-1e400", b"null", b"true", b"0x7fffffff", b"01", b'"x"']
+)
 @pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
 def test_attack_17_a_time_that_is_no_number_of_json_is_refused(number: bytes, name: str):
     rest = {key: value for key, value in CLAIMS.items() if key != name}
