@@ -60,7 +60,9 @@ class Principal(Struct, frozen=True, kw_only=True, eq=False):
 
     ``key`` is the only definition of "the same caller": limits, sessions, sealed state and traffic use it.
     ``tools`` is None where every tool of the server may be used; ``networks`` were checked already. ``access`` is the
-    least there is unless whoever made the principal said more.
+    least there is unless whoever made the principal said more. ``claims`` are those of a token that the operator chose
+    for tools to see, frozen to the depth; ``expires_at`` is when the token ends (seconds since 1970), None for a
+    credential without an end of its own.
     """
 
     key: str
@@ -74,6 +76,8 @@ class Principal(Struct, frozen=True, kw_only=True, eq=False):
     tools: frozenset[str] | None = None
     access: Access = Access.READ
     rate: Rate | None = None
+    claims: Mapping[str, Any] = {}
+    expires_at: float | None = None
 
 
 class Era(Enum):

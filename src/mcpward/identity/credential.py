@@ -12,21 +12,24 @@ from mcpward.core.reasons import Reason
 from mcpward.core.secret import Secret
 from mcpward.core.values import Arrival
 
-_LONGEST: Final = 512
+LONGEST_KEY: Final = 512
+"""Characters of a credential header where API keys are expected."""
+LONGEST_TOKEN: Final = 8192 + len("Bearer ")
+"""The same where access tokens are: as long as the longest token that is looked at, and the scheme."""
 # RFC 9110 §11.1: the scheme has no case. RFC 6750 §2.1: one space, then b64token.
 _BEARER: Final = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] ([A-Za-z0-9\-._~+/]+=*)").fullmatch
 _API_KEY: Final = re.compile(rb"([\x21-\x7e]+)").fullmatch
 
 
-def plain(arrival: Arrival) -> bytes | None:
+def plain(arrival: Arrival, longest: int = LONGEST_KEY) -> bytes | None:
     """Give ``Authorization`` as it came where nothing about it is in doubt: it is alone, came once, and is not long."""
     headers = arrival.headers
     value = headers.get(b"authorization")
-    return None if value is None or arrival.repeated or b"x-api-key" in headers or len(value) > _LONGEST else value
+    return None if value is None or arrival.repeated or b"x-api-key" in headers or len(value) > longest else value
 
 
-def read(arrival: Arrival) -> Secret | None:
-    """Give the one credential of the request, or None where there is none.
+def read(arrival: Arrival, longest: int = LONGEST_KEY) -> Secret | None:
+    """Give the one credential of the request, or None where there is none. ``longest`` counts the whole header.
 
     Raises :class:`Refusal`: credential-ambiguous for two, credential-invalid for one that has not the form (an empty
     one too: a header that is there is never "no credential").
@@ -42,7 +45,7 @@ def read(arrival: Arrival) -> Secret | None:
         return None
     if arrival.repeated and not arrival.repeated.isdisjoint((b"authorization", b"x-api-key")):
         raise Refusal(Reason.CREDENTIAL_AMBIGUOUS, "a repeated credential header")
-    found = match(value) if len(value) <= _LONGEST else None
+    found = match(value) if len(value) <= longest else None
     if found is None:
         raise Refusal(Reason.CREDENTIAL_INVALID, "the credential has not the form of one")
     return Secret(found[1].decode("ascii"), "credential")

@@ -1,59 +1,118 @@
 """The room's one question: who sent this? Answered by the server's mode alone; no way falls back to another.
 
-Plain and not async: the books are in memory. Called for every request.
+Plain and not async for all that is known: the books are in memory. Called for every request. Only what an identity
+provider has to tell first is given as a proof to be awaited.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import Arrival, Principal
 from mcpward.identity import anonymous, credential
+from mcpward.identity.api_key import PREFIX
+from mcpward.identity.bearer import Bearer
 from mcpward.identity.keybook import KeyBook
 from mcpward.identity.mode import Mode
+from mcpward.identity.outage import unavailable
+from mcpward.identity.proof import Proof, Rechecks
 from mcpward.identity.unlisted import UrlBook
+
+_SCHEME: Final = len("Bearer ")
+_KEY: Final = PREFIX.encode()
+#: Refusals of a credential; in OAuth mode they tell the client where to get a good one.
+_CHALLENGED: Final = frozenset({Reason.CREDENTIAL_MISSING, Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS})
 
 
 class Identity:
-    """``modes`` says for every server of the site how its callers come in.
+    """``modes`` says for every server of the site how its callers come in: one way, or by a token and by a key.
 
-    ``access`` is the highest class of tools, per server, for callers without a key of their own; a server that is not
-    in it gives them reading alone. A key brings its own class.
+    ``access`` is the highest class of tools, per server, for callers without a credential of their own; a server that
+    is not in it gives them reading alone. A key and a token bring their own class. ``bearers`` judges the tokens of
+    each server in OAuth mode.
     """
 
     def __init__(
-        self, modes: Mapping[str, Mode], keys: KeyBook, urls: UrlBook, access: Mapping[str, Access] | None = None
+        self,
+        modes: Mapping[str, Mode | Collection[Mode]],
+        keys: KeyBook,
+        urls: UrlBook,
+        access: Mapping[str, Access] | None = None,
+        bearers: Mapping[str, Bearer] | None = None,
     ) -> None:
-        self._modes = dict(modes)
+        self._modes = {
+            server: frozenset([Mode(mode)] if isinstance(mode, str) else map(Mode, mode))
+            for server, mode in modes.items()
+        }
         self._access = dict.fromkeys(modes, Access.READ) | dict(access or {})
         self._keys = keys
         self._urls = urls
-        ways: dict[Mode, Callable[[Arrival], Principal]] = {
-            Mode.API_KEY: self._by_key,
-            Mode.UNLISTED: self._by_url,
-            Mode.PUBLIC: self._by_nothing,
+        self._bearers = dict(bearers or {})
+        self._rechecks = Rechecks()
+        ways: dict[frozenset[Mode], Callable[[Arrival], Principal | Proof]] = {
+            frozenset({Mode.API_KEY}): self._by_key,
+            frozenset({Mode.OAUTH}): self._by_token,
+            frozenset({Mode.OAUTH, Mode.API_KEY}): self._by_either,
+            frozenset({Mode.UNLISTED}): self._by_url,
+            frozenset({Mode.PUBLIC}): self._by_nothing,
         }
-        self._ways = {server: ways[Mode(mode)] for server, mode in modes.items()}
+        self._ways = {server: ways[its_modes] for server, its_modes in self._modes.items()}
+        if any(Mode.OAUTH in its_modes and server not in self._bearers for server, its_modes in self._modes.items()):
+            raise ValueError("a server in OAuth mode without a provider")
 
-    def establish(self, arrival: Arrival) -> Principal:
-        """Give the principal that sent ``arrival``.
+    def establish(self, arrival: Arrival) -> Principal | Proof:
+        """Give the principal that sent ``arrival``; in OAuth mode perhaps a proof of it, which is to be awaited once.
 
-        Raises :class:`Refusal`: credential-missing, credential-invalid (one answer for unknown, expired, revoked and
-        foreign), credential-ambiguous, route-unknown (unlisted: the secret is wrong), origin-refused (unlisted: a
-        web page holds the secret), identity-unavailable.
+        Raises :class:`Refusal`, as awaiting does: credential-missing, credential-invalid (one answer for unknown,
+        expired, revoked and foreign), credential-ambiguous, route-unknown (unlisted: the secret is wrong),
+        origin-refused (unlisted: a web page holds the secret), identity-unavailable.
         """
         way = self._ways.get(arrival.server)
         if way is None:
             raise Refusal(Reason.ROUTE_UNKNOWN, "no such server")
         return way(arrival)
 
+    def vouch(self, arrival: Arrival) -> Refusal | None:
+        """Say without waiting why this caller's body is not worth reading; None if it is. Lets nobody in.
+
+        A token that names a key which nobody has seen yet may be anybody's: its body waits until the key is here, so
+        it is told to come again, and the key is looked for meanwhile. Of an opaque token nothing can be known without
+        waiting, so its body is read: what strangers can make the house hold with made-up ones stays within their
+        address's share of all bodies, and each of them is refused, and counts as a knock, when its body is there.
+        """
+        try:
+            found = self.establish(arrival)
+        except Refusal as no:
+            return no
+        if isinstance(found, Principal) or found.is_opaque:
+            return None
+        self._rechecks.begin(found)
+        return unavailable("the key of the token is not known yet")
+
+    def is_good(self, arrival: Arrival) -> bool:
+        """Say whether a credential that was good is so still, for streams that are looked at every second.
+
+        What takes time is looked for in the background: meanwhile the credential is as good as it was, and the answer
+        counts at the next look. An outage is no answer, so it ends the stream too.
+        """
+        try:
+            found = self.establish(arrival)
+        except Refusal:
+            return False
+        return isinstance(found, Principal) or self._rechecks.holds(found)
+
+    async def close(self) -> None:
+        """Give up what is asked in the background."""
+        await self._rechecks.close()
+
     def knows_url(self, server: str, secret: str) -> bool:
         """Say whether ``secret`` is in the URL of ``server``, for requests that are no MCP request.
 
         Only for the choice of the answer: it lets nobody in.
         """
-        if self._modes.get(server) != Mode.UNLISTED:
+        if Mode.UNLISTED not in self._modes.get(server, ()):
             return False
         try:
             return self._urls.verify(secret, server) is not None
@@ -79,6 +138,33 @@ class Identity:
             raise Refusal(Reason.CREDENTIAL_INVALID, "unknown, expired, revoked or for elsewhere")
         return principal
 
+    def _by_token(self, arrival: Arrival) -> Principal | Proof:
+        if arrival.path_secret is not None:
+            raise Refusal(Reason.ROUTE_UNKNOWN, "a secret path on a server that has none")
+        bearer = self._bearers[arrival.server]
+        value = credential.plain(arrival, credential.LONGEST_TOKEN)
+        if value is not None and (principal := bearer.recall(value)) is not None:
+            return principal
+        try:
+            shown = credential.read(arrival, credential.LONGEST_TOKEN)
+        except Refusal as no:
+            raise _challenged(no, bearer) from None
+        if shown is None:
+            raise bearer.missing()
+        if b"x-api-key" in arrival.headers:  # RFC 6750 §2: a token has one place
+            raise bearer.invalid("a key where tokens are taken")
+        return bearer.verify(shown.reveal().encode(), value)
+
+    def _by_either(self, arrival: Arrival) -> Principal | Proof:
+        """What has the form of a key is judged as one, all else as a token; both are refused with the same words."""
+        headers = arrival.headers
+        if b"x-api-key" not in headers and not headers.get(b"authorization", b"").startswith(_KEY, _SCHEME):
+            return self._by_token(arrival)
+        try:
+            return self._by_key(arrival)
+        except Refusal as no:
+            raise _challenged(no, self._bearers[arrival.server]) from None
+
     def _by_url(self, arrival: Arrival) -> Principal:
         server, secret = arrival.server, arrival.path_secret
         principal = None if secret is None else self._urls.verify(secret.reveal(), server, self._access[server])
@@ -93,3 +179,9 @@ class Identity:
         if arrival.path_secret is not None:
             raise Refusal(Reason.ROUTE_UNKNOWN, "a secret path on a server that has none")
         return anonymous.admit(arrival, self._access[arrival.server])
+
+
+def _challenged(no: Refusal, bearer: Bearer) -> Refusal:
+    if no.reason in _CHALLENGED:
+        no.facts["challenge"] = bearer.challenge
+    return no

@@ -7,5 +7,6 @@ class Mode(StrEnum):
     """The values are the words of the configuration."""
 
     API_KEY = "api-key"
+    OAUTH = "oauth"
     UNLISTED = "unlisted"
     PUBLIC = "public"

@@ -100,8 +100,11 @@ def test_no_principal_holds_the_credential() -> None:
 
 def test_a_mode_may_be_given_by_its_word_and_no_other_word_is_one() -> None:
     assert Identity({"orders": "api-key"}, KEYS, URLS).establish(arrival("orders", headers=BEARER)).way is Way.API_KEY
-    with pytest.raises(ValueError):
-        Identity({"orders": "oauth"}, KEYS, URLS)
+    for word in ("basic", "API-KEY", "", "oauth"):  # the last one without a provider
+        with pytest.raises(ValueError):
+            Identity({"orders": word}, KEYS, URLS)
+    with pytest.raises(KeyError):
+        Identity({"orders": ["api-key", "public"]}, KEYS, URLS)
 
 
 def test_only_the_right_url_of_an_unlisted_server_is_known() -> None:

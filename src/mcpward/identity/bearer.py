@@ -1,0 +1,191 @@
+"""The OAuth way: an access token of a provider that the operator named becomes a principal, or one and the same no.
+
+Which provider is chosen by the token's own word for its issuer, before any cryptography; what that word is worth is
+seen after it. What is known is answered at once; only a key that nobody has seen yet, and an opaque token, take time.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from mcpward.core.challenge import Challenge
+from mcpward.core.clock import Clock
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.values import Principal, Way
+from mcpward.identity.claims import Claims, judge
+from mcpward.identity.issuer_rules import IssuerRules
+from mcpward.identity.outage import unavailable
+from mcpward.identity.permissions import Rights, chosen, entitle
+from mcpward.identity.proof import Proof
+from mcpward.identity.proven import Proven
+from mcpward.identity.provider import Provider
+from mcpward.identity.token import Peeked, check, peek
+from mcpward.identity.token_refused import KeyUnknown, TokenRefused
+
+
+class Trusted(Struct, frozen=True, kw_only=True, eq=False):
+    """One provider whose tokens a server takes. ``name`` is the operator's for it, ``audience`` its own for the server;
+    the rest is named as in :class:`IssuerRules`, and ``roles`` is one more claim.
+    """
+
+    name: str
+    provider: Provider
+    audience: str
+    leeway_s: float = 30.0
+    subject: str = "sub"
+    scope: str = "scope"
+    groups: str = "groups"
+    roles: str = "roles"
+
+    def rules(self) -> IssuerRules:
+        """Give what tokens must be. The issuer's exact spelling is known once the provider was seen."""
+        settings = self.provider.settings
+        return IssuerRules(
+            issuer=self.provider.issuer,
+            audience=self.audience,
+            algorithms=settings.algorithms,
+            token_type=settings.token_type,
+            leeway_s=self.leeway_s,
+            subject=self.subject,
+            scope=self.scope,
+            groups=self.groups,
+        )
+
+
+class Bearer:
+    """The tokens of one server. ``challenge`` is what every refusal of a credential here tells the client to do."""
+
+    def __init__(
+        self,
+        server: str,
+        trusted: Sequence[Trusted],
+        rights: Rights,
+        challenge: Challenge,
+        clock: Clock,
+        proven: Proven,
+    ) -> None:
+        self.challenge = challenge
+        self._server = server
+        self._trusted = tuple(trusted)
+        self._asked = next((one for one in trusted if one.provider.settings.introspection), None)
+        self._rights = rights
+        self._now = clock.now
+        self._proven = proven
+
+    def recall(self, credential: bytes) -> Principal | None:
+        """Give the principal of a credential that was proved a moment ago, or None: :meth:`verify` has to say."""
+        return self._proven.recall(self._proven.mark(self._server, credential))
+
+    def verify(self, token: bytes, credential: bytes | None = None) -> Principal | Proof:
+        """Give the principal of ``token``, at once or by a proof that has to be awaited.
+
+        ``credential`` is the header that it came in, for :meth:`recall`; None where it is not to be remembered.
+
+        Raises :class:`Refusal`: credential-invalid, one answer for all bad tokens; identity-unavailable where the
+        provider cannot be asked, for an outage says nothing about a token.
+        """
+        mark = self._proven.mark(self._server, credential or token)
+        try:
+            if self._asked is not None and not _is_signed(token):
+                return self._opaque(token, self._asked, mark)
+            peeked = peek(token)
+            trusted = self._who(peeked.issuer)
+            return self._verified(peeked, trusted, mark, is_last=False) or self._later(peeked, trusted, mark)
+        except TokenRefused as no:
+            raise self.invalid(no.detail) from None
+
+    def invalid(self, detail: str) -> Refusal:
+        """Give the one answer for every credential that is not good here; ``detail`` is for the record."""
+        return Refusal(Reason.CREDENTIAL_INVALID, detail, challenge=self.challenge)
+
+    def missing(self) -> Refusal:
+        """Give the answer for a request without any credential."""
+        return Refusal(Reason.CREDENTIAL_MISSING, challenge=self.challenge)
+
+    def _who(self, issuer: str) -> Trusted:
+        for trusted in self._trusted:
+            if trusted.provider.speaks_for(issuer):
+                return trusted
+        raise TokenRefused("the token is of an issuer that this server does not trust")
+
+    # ---- signed tokens ----
+
+    def _verified(self, peeked: Peeked, trusted: Trusted, mark: bytes, *, is_last: bool) -> Principal | None:
+        """Give the principal by the keys at hand; None where another look at the provider may bring the key."""
+        provider, rules = trusted.provider, trusted.rules()
+        keys = provider.keys
+        try:
+            if keys is None:
+                raise KeyUnknown("no keys are at hand")
+            claims = check(peeked, keys, rules, self._now())
+        except KeyUnknown:
+            if is_last or (keys is not None and peeked.header.kid is None):
+                raise
+            if provider.metadata is not None:
+                judge(peeked.raw, rules, self._now())  # what would be refused anyway is not worth a question
+            return None
+        principal = self._principal(claims, trusted)
+        self._proven.remember(mark, principal, provider)
+        return principal
+
+    def _later(self, peeked: Peeked, trusted: Trusted, mark: bytes) -> Proof:
+        async def ask() -> Principal:
+            try:
+                await trusted.provider.wait_for(peeked.header.kid or "")
+                if principal := self._verified(peeked, trusted, mark, is_last=True):
+                    return principal
+                raise unavailable("the keys of the issuer are not at hand")
+            except TokenRefused as no:
+                raise self.invalid(no.detail) from None
+
+        return Proof(mark, ask, is_opaque=False)
+
+    # ---- opaque tokens ----
+
+    def _opaque(self, token: bytes, trusted: Trusted, mark: bytes) -> Principal | Proof:
+        if trusted.provider.metadata is not None:
+            claims = trusted.provider.recall(token, trusted.rules())
+            if claims is not None:
+                return self._principal(claims, trusted)
+
+        async def ask() -> Principal:
+            try:
+                return self._principal(await trusted.provider.introspect(token, trusted.rules()), trusted)
+            except TokenRefused as no:
+                raise self.invalid(no.detail) from None
+
+        return Proof(mark, ask, is_opaque=True)
+
+    # ---- both ----
+
+    def _principal(self, claims: Claims, trusted: Trusted) -> Principal:
+        entitled = entitle(claims, self._rights, trusted.name, trusted.roles)
+        return Principal(
+            key=key_of(claims.issuer, claims.subject),
+            way=Way.OAUTH,
+            server=self._server,
+            subject=claims.subject,
+            issuer=claims.issuer,
+            client=claims.client,
+            scopes=entitled.scopes,
+            access=entitled.access,
+            claims=chosen(claims, self._rights.claims),
+            expires_at=claims.expires_at,
+        )
+
+
+def key_of(issuer: str, subject: str) -> str:
+    """Give the one spelling of a caller: no two pairs of issuer and subject share it.
+
+    The issuer has no bar of its own after this, so the first one ends it.
+    """
+    return f"oauth:{issuer.replace('%', '%25').replace('|', '%7C')}|{subject}"
+
+
+def _is_signed(token: bytes) -> bool:
+    """Tell a JWT, good or bad, from an opaque token: it begins as ``{"`` does in base64url, and has dots.
+
+    The provider is never asked about one of these: what is wrong with it is seen here (attacks 1-22).
+    """
+    return token.startswith(b"eyJ") and b"." in token
