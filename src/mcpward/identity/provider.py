@@ -141,8 +141,6 @@ class Provider:
         """
         try:
             await self._learn()
-        except Misconfigured:
-            raise
         except EgressRefused as refused:
             what = f"{self._wanted.url} may not be called: {refused.why.value} ({refused.detail})"
             raise Misconfigured([Finding(what, self._wanted.where, "see [egress] allow")]) from None

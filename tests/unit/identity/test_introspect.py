@@ -14,7 +14,7 @@ from mcpward.core.secret import Secret
 from mcpward.egress.client import Client
 from mcpward.egress.guard import Guard
 from mcpward.identity.claims import Claims
-from mcpward.identity.introspect import KEEP_S, MOST_KEPT, Asker, Introspector
+from mcpward.identity.introspect import KEEP_S, Asker, Introspector
 from mcpward.identity.issuer_rules import IssuerRules
 from mcpward.identity.token_refused import TokenRefused
 from support.clock import ManualClock
@@ -218,13 +218,14 @@ async def test_23_a_storm_of_made_up_tokens_has_an_end_and_displaces_nobody():
         assert {each.reason for each in said if isinstance(each, Refusal)} == {Reason.IDENTITY_UNAVAILABLE}
 
 
-async def test_what_is_kept_is_bounded_in_number_and_time():
+async def test_what_is_kept_is_bounded_in_number_and_time(monkeypatch):
+    monkeypatch.setattr("mcpward.identity.introspect.MOST_KEPT", 60)
     async with site() as here:
         shelf = here.introspector._inactive
-        for number in range(MOST_KEPT // 20 + 2):
+        for number in range(5):
             tokens = [f"made-up-{number}-{each}" for each in range(20)]
             await asyncio.gather(*map(here.ask, tokens), return_exceptions=True)
-        assert len(shelf) == MOST_KEPT
+        assert len(shelf) == 60
         assert here.introspector._active == {}
         here.clock.advance(KEEP_S)
         with pytest.raises(TokenRefused):
@@ -262,7 +263,7 @@ async def test_before_it_is_known_where_to_ask_nobody_is_told_that_a_token_is_ba
 
 async def test_neither_token_nor_secret_is_shown_or_kept(caplog):
     async with site() as here:
-        here.there.tokens["t0ken-canary"] = GOOD
+        here.there.tokens["t0ken-canary"] = GOOD | {"email": "canary@example.com"}
         await here.ask("t0ken-canary")
         here.there.documents["/introspect"] = http(b'{"error": "t0ken-canary"}', 400)
         await assert_out(here, "t0ken-canary-2")

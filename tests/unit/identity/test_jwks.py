@@ -149,6 +149,33 @@ async def test_24_a_rotated_key_is_found_within_five_seconds_of_a_vain_look():
         assert here.jwks.find("k3") is not None
 
 
+async def test_24_a_look_that_brings_new_keys_costs_nothing_of_the_budget():
+    async with site() as here:
+        for kid in ("made-up", "made-up-too"):
+            here.clock.advance(GAP_S)
+            assert not await here.knows(kid)
+        here.there.publish(NEW)
+        here.clock.advance(BUDGET_S - 1)
+        assert not await here.knows("k2")  # two looks were in vain: now the budget counts
+        here.clock.advance(1)
+        assert await here.knows("k2")
+        here.there.publish(THIRD)
+        here.clock.advance(GAP_S)
+        assert await here.knows("k3")
+
+
+async def test_24_a_quiet_minute_gives_the_budget_back():
+    async with site() as here:
+        for kid in ("made-up", "made-up-too"):
+            here.clock.advance(GAP_S)
+            assert not await here.knows(kid)
+        here.clock.advance(2 * BUDGET_S + 1)
+        assert not await here.knows("made-up-again")
+        here.there.publish(NEW)
+        here.clock.advance(GAP_S)
+        assert await here.knows("k2")
+
+
 async def test_24_a_removed_key_is_gone_when_the_document_has_become_old():
     async with site() as here:
         here.there.publish(OLD, NEW, cache_control="public, max-age=120")
