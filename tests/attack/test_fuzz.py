@@ -131,7 +131,7 @@ def test_attacks_54_58_and_60_no_message_of_a_session_breaks_anything_or_shows_w
         thief.say(message, own if luck else stolen)
 
     draw()
-    assert {200, 202, 400, 404} <= set(thief.statuses)
+    assert min(thief.statuses[status] for status in (200, 202, 400, 404)) > EXAMPLES // 100  # it came everywhere
 
 
 @pytest.mark.slow
@@ -151,7 +151,7 @@ def test_attacks_54_58_and_60_no_modern_message_breaks_anything_or_shows_what_is
         thief.say(body, {name: field(value) for name, value in headers.items()})
 
     draw()
-    assert {200, 202, 400, 404} <= set(thief.statuses)
+    assert min(thief.statuses[status] for status in (200, 202, 400, 404)) > EXAMPLES // 100  # it came everywhere
 
 
 @pytest.mark.slow

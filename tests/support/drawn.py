@@ -71,13 +71,53 @@ def params(loot: Drawn) -> Drawn:
     )
 
 
+def aimed(loot: Drawn) -> Drawn:
+    """Draw method and params that belong together: what a thief would try who has read the specification."""
+    some = st.fixed_dictionaries({}, optional={"about": st.text(max_size=8)})
+    more = {"requestState": loot, "inputResponses": st.dictionaries(st.sampled_from(["who", "input-1"]), answers)}
+    uri = st.sampled_from([name for name in NAMES if "://" in name])
+    prompt = st.sampled_from(["greet", "whisper"])
+    ref = st.fixed_dictionaries({"type": st.just("ref/prompt"), "name": prompt})
+    argument = st.fixed_dictionaries({"name": st.just("name"), "value": st.text(max_size=8)})
+    tasks = st.lists(loot, max_size=3)
+    pairs = {
+        "tools/call": (
+            {"name": st.sampled_from(["ask", "ask_twice", "asking_job", "wipe", "hidden"])},
+            more | {"arguments": some},
+        ),
+        "resources/read": ({"uri": uri}, {}),
+        "resources/subscribe": ({"uri": uri}, {}),
+        "prompts/get": ({"name": prompt, "arguments": st.fixed_dictionaries({"name": st.text(max_size=8)})}, more),
+        "completion/complete": ({"ref": ref, "argument": argument}, {}),
+        "tasks/get": ({"taskId": loot}, {}),
+        "tasks/update": ({"taskId": loot}, {"inputResponses": more["inputResponses"]}),
+        "tasks/cancel": ({"taskId": loot}, {}),
+        "subscriptions/listen": ({"notifications": st.fixed_dictionaries({"taskIds": tasks})}, {}),
+        "logging/setLevel": ({"level": st.sampled_from(["debug", "error", "x"])}, {}),
+        "notifications/cancelled": ({"requestId": loot}, {}),
+    }
+    drawn = [
+        st.fixed_dictionaries({"method": st.just(method), "params": st.fixed_dictionaries(whole, optional=part)})
+        for method, (whole, part) in pairs.items()
+    ]
+    return st.one_of(drawn)
+
+
 def messages(handles: list[str]) -> Drawn:
-    """Draw a request, a notification, an answer, or something between them."""
+    """Draw a request (most often), a notification, an answer, or something between them."""
     loot = st.sampled_from(handles)
     two = st.just("2.0")
-    return st.fixed_dictionaries(
-        {"jsonrpc": st.one_of(two, two, two, scalars)},
+    whole = {"jsonrpc": two, "method": st.sampled_from(METHODS), "params": params(loot)}
+    request = st.fixed_dictionaries(whole | {"id": st.integers(0, 9)})
+    odd_request = st.fixed_dictionaries(whole | {"id": st.one_of(loot, scalars)})
+    notification = st.fixed_dictionaries(whole)
+    answer = st.fixed_dictionaries(
+        {"jsonrpc": two, "id": st.one_of(loot, scalars)}, optional={"result": answers, "error": values}
+    )
+    anything = st.fixed_dictionaries(
+        {},
         optional={
+            "jsonrpc": st.one_of(two, scalars),
             "id": st.one_of(st.integers(0, 9), loot, scalars),
             "method": st.one_of(st.sampled_from(METHODS), st.text(max_size=20)),
             "params": params(loot),
@@ -85,3 +125,5 @@ def messages(handles: list[str]) -> Drawn:
             "error": st.one_of(st.just({"code": -1, "message": "no"}), values),
         },
     )
+    aim = st.tuples(aimed(loot), st.integers(0, 9)).map(lambda one: {"jsonrpc": "2.0", "id": one[1], **one[0]})
+    return st.one_of(aim, aim, request, request, odd_request, notification, answer, anything)
