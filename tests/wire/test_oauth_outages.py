@@ -1,0 +1,178 @@
+"""A real identity provider that is killed, held, slowed, poisoned and rotated while people call: what callers saw.
+
+The rule: an outage is served from what is known, or it is 503 with a time to come back. It is never 401, for a client
+that is told so throws a good token away and sends its person to log in again.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from support.guarded import Door, guarded, issuers, oauth_server
+from support.load import Crowd, Seen, figures, percentile, show, statuses
+from support.provider import Provider, keys_of, providing
+from support.tokens import Mint
+
+pytestmark = [pytest.mark.interop, pytest.mark.slow, pytest.mark.timeout(180)]
+
+PEOPLE = 12
+TROUBLE_S = 8.0
+FOLLOWS_S = 5.0
+
+
+@pytest.fixture
+def provider(node: Path) -> Iterator[Provider]:
+    with providing() as provider:
+        yield provider
+
+
+@pytest.fixture
+def door(tmp_path: Path, provider: Provider) -> Iterator[Door]:
+    with guarded(tmp_path / "site", oauth_server("demo", "main"), issuers(main=provider.metadata)) as ward:
+        yield Door(ward)
+        assert "Traceback" not in ward.log()
+
+
+def messages(door: Door, tokens: Sequence[str]) -> Callable[[int], bytes]:
+    """Calls of all these people, one after the other."""
+    calls = [door.message(lines=[("Authorization", f"Bearer {token}")]) for token in tokens]
+    return lambda number: calls[number % len(calls)]
+
+
+def people(door: Door, provider: Provider) -> list[str]:
+    """A token for each, in all algorithms."""
+    kinds = ("machine-RS256", "machine-PS256", "machine-ES256", "machine-EdDSA")
+    return [provider.machine_token(door.resource, client=kinds[at % len(kinds)]) for at in range(PEOPLE)]
+
+
+def require_calm(seen: Sequence[Seen], what: str) -> None:
+    """Everybody was served, in about the time it takes without trouble."""
+    show(figures(what, seen))
+    assert statuses(seen).keys() == {200}
+    assert len(seen) > 100
+    assert percentile(seen, 0.99) < 1.0
+
+
+def test_while_the_provider_is_dead_everybody_it_knew_is_served(door: Door, provider: Provider):
+    """Also those whose tokens the house sees for the first time after its death: the keys are known."""
+    known, fresh = people(door, provider), people(door, provider)
+    with Crowd(door.ward.port, messages(door, known)) as crowd:
+        time.sleep(2)
+        provider.kill()
+        died = time.monotonic()
+        assert all(map(door.lets_in, fresh))
+        time.sleep(TROUBLE_S)
+        require_calm(crowd.seen(until=died), "before its death")
+        require_calm(crowd.seen(since=died), "after its death")
+    provider.start()
+    assert door.lets_in(provider.machine_token(door.resource))
+
+
+def test_while_the_provider_hangs_nobody_waits_for_it(door: Door, provider: Provider):
+    """It takes connections and never answers. Tokens under unknown keys wait at most as long as one call out may."""
+    known = people(door, provider)
+    stranger = provider.machine_token(door.resource)
+    other = stranger.replace(stranger.split(".")[0], "eyJhbGciOiJSUzI1NiIsImtpZCI6Im5ldyIsInR5cCI6ImF0K2p3dCJ9")
+    time.sleep(4.2)  # a look for an unknown key is allowed from here on
+    with Crowd(door.ward.port, messages(door, known)) as crowd:
+        time.sleep(1)
+        provider.pause()
+        held = time.monotonic()
+        try:
+            started = time.monotonic()
+            answer = door.knock(other)
+            waited = time.monotonic() - started
+            time.sleep(TROUBLE_S)
+        finally:
+            provider.resume()
+        require_calm(crowd.seen(since=held), "while it hangs")
+        show(f"an unknown key was told {answer.status} after {waited:.2f} s")
+        assert answer.status == 401  # the last good set says that there is no such key (attack 25)
+        assert waited < 4
+
+
+def test_while_the_provider_is_slow_nobody_waits_for_it(door: Door, provider: Provider):
+    known = people(door, provider)
+    provider.behave(delay=1.5)
+    slowed = time.monotonic()
+    with Crowd(door.ward.port, messages(door, known)) as crowd:
+        time.sleep(TROUBLE_S)
+        require_calm(crowd.seen(since=slowed), "while it is slow")
+    provider.behave()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"body": '{"keys":[]}'}, {"body": "x" * 3_000_000}, {"type": "text/html", "body": "<h1>gone</h1>"},
+        {"status": 500, "body": "{}"}, {"status": 302, "location": "http://169.254.169.254/", "body": ""},
+    ],
+    ids=["empty", "3 MB", "html", "500", "redirect"],
+)  # fmt: skip
+def test_while_the_provider_is_poisoned_the_last_good_keys_count(
+    door: Door, provider: Provider, answer: dict[str, object]
+):
+    known, fresh = people(door, provider), people(door, provider)
+    provider.behave(answers={"/jwks": answer})
+    stranger = known[0].replace(known[0].split(".")[0], "eyJhbGciOiJSUzI1NiIsImtpZCI6Im5ldyIsInR5cCI6ImF0K2p3dCJ9")
+    poisoned = time.monotonic()
+    before = provider.asked["GET /jwks"]
+    with Crowd(door.ward.port, messages(door, known), per_s=40) as crowd:
+        while provider.asked["GET /jwks"] == before:
+            assert door.knock(stranger).status == 401
+            assert time.monotonic() - poisoned < 10
+            time.sleep(0.2)
+        assert all(map(door.lets_in, fresh))
+        time.sleep(3.5)  # it is tried again meanwhile
+        require_calm(crowd.seen(since=poisoned), f"while {answer} is at its keys")
+
+
+def test_a_change_of_keys_under_load_is_followed_and_ends_the_old_tokens(door: Door, provider: Provider):
+    """Killed and started with other keys at the same address. New tokens are good within 5 s; old ones end then."""
+    old = people(door, provider)
+    with Crowd(door.ward.port, messages(door, old)) as crowd:
+        time.sleep(5)
+        provider.restart(keys_of("second"))
+        changed = time.monotonic()
+        new = people(door, provider)
+        issued = time.monotonic()
+        while not door.lets_in(new[0]):
+            assert time.monotonic() - issued < FOLLOWS_S
+            time.sleep(0.05)
+        followed = time.monotonic()
+        time.sleep(0.5)  # what was under way is over
+        settled = time.monotonic()
+        with Crowd(door.ward.port, messages(door, new)) as others:
+            time.sleep(3)
+        show(f"new keys were followed {followed - issued:.2f} s after the first token under them was shown")
+        show(figures("old tokens before", crowd.seen(until=changed)))
+        show(figures("old tokens meanwhile", crowd.seen(changed, followed)))
+        show(figures("old tokens after", crowd.seen(since=settled)))
+        require_calm(others.seen(), "new tokens")
+        assert statuses(crowd.seen(until=changed)).keys() == {200}
+        assert statuses(crowd.seen(changed, issued)).keys() <= {200}
+        assert statuses(crowd.seen(since=settled)).keys() == {401}
+
+
+def test_a_house_that_opens_before_its_provider_says_503_until_it_is_there(tmp_path: Path, node: Path):
+    with providing() as provider:
+        provider.kill()
+        with guarded(tmp_path / "site", oauth_server("demo", "main"), issuers(main=provider.metadata)) as ward:
+            door = Door(ward)
+            tokens = [Mint(provider.issuer, door.resource, key).token() for key in provider.keys]
+            with Crowd(ward.port, messages(door, tokens), per_s=20) as crowd:
+                time.sleep(4)
+                up = time.monotonic()
+                provider.start()
+                while door.knock(tokens[0]).status != 200:
+                    assert time.monotonic() - up < 15
+                    time.sleep(0.1)
+                well = time.monotonic()
+                time.sleep(1)
+                show(figures("before it was there", crowd.seen(until=up)))
+                show(f"everybody was let in {well - up:.2f} s after it came up")
+                assert statuses(crowd.seen(until=up)).keys() == {503}
+                assert statuses(crowd.seen(up, well)).keys() <= {200, 503}
+                assert statuses(crowd.seen(since=well)).keys() == {200}
