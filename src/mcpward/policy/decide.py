@@ -7,8 +7,10 @@ from msgspec import Struct
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
-from mcpward.core.values import Call, Kind, Principal, Tool
-from mcpward.policy.rule import OFFER_RULES, RULES, Offer
+from mcpward.core.scope import Access
+from mcpward.core.values import Call, Kind, Principal, Tool, Way
+from mcpward.policy.rule import OFFER_RULES, RULES, Offer, grant, server, tools_only
+from mcpward.policy.step_up import Demand
 
 
 class Decision(Struct, frozen=True):
@@ -30,27 +32,58 @@ _YES: Final = Decision(allowed=True)
 
 
 class Policy:
-    """Decides who may use what. ``registries`` by server name."""
+    """Decides who may use what. ``registries`` by server name; ``demands`` of the servers in OAuth mode."""
 
-    def __init__(self, registries: Mapping[str, Registry]) -> None:
+    def __init__(self, registries: Mapping[str, Registry], demands: Mapping[str, Demand] | None = None) -> None:
         self._registries = dict(registries)
+        self._demands = dict(demands or {})
 
     def require(self, call: Call) -> Tool | None:
         """Give the tool that a call names, if its principal may use it; None for a call that names none.
 
-        Raises :class:`Refusal` (tool-unknown): one answer for a tool that is not there and one that the caller may not
-        use, so that nobody learns the names of hidden tools (attack 66).
+        Raises :class:`Refusal`: tool-unknown, one answer for a tool that is not there and one that the caller may not
+        use, so that nobody learns the names of hidden tools (attack 66); scope-missing where a token lacks what every
+        token must have, and where nothing but scopes stands between its holder and the tool.
         """
-        if call.kind is not Kind.TOOL:
-            return None
-        registry = self._registries.get(call.arrival.server)
+        is_tool = call.kind is Kind.TOOL
+        registry = self._registries.get(call.arrival.server) if is_tool else None
         tool = registry.find(call.target) if registry is not None else None
+        if call.principal.way is Way.OAUTH:
+            self._require_scopes(call.principal, tool)
+        if not is_tool:
+            return None
         if tool is None:
             raise Refusal(Reason.TOOL_UNKNOWN, "no such tool")
         decision = self.decide(call.principal, tool)
         if not decision.allowed:
-            raise Refusal(Reason.TOOL_UNKNOWN, decision.reason)
+            raise self._step_up(call.principal, tool) or Refusal(Reason.TOOL_UNKNOWN, decision.reason)
         return tool
+
+    def require_offer(self, principal: Principal, offer: Offer, unknown: Reason) -> None:
+        """Require that the principal may use a resource, a template or a prompt.
+
+        Raises :class:`Refusal`: scope-missing as :meth:`require` does, and ``unknown`` for the rest.
+        """
+        if not self.may_use(principal, offer):
+            raise self._step_up(principal, offer) or Refusal(unknown)
+
+    def _require_scopes(self, principal: Principal, tool: Tool | None) -> None:
+        demand = self._demands[principal.server]
+        if not demand.required <= principal.scopes:
+            no = self._step_up(principal, tool) if tool is not None else None
+            raise no or demand.refusal(demand.required)
+
+    def _step_up(self, principal: Principal, wanted: Tool | Offer) -> Refusal | None:
+        """Give the challenge for what was denied, if scopes are all that is missing and there are scopes for it."""
+        demand = self._demands.get(principal.server) if principal.way is Way.OAUTH else None
+        if demand is None or server(principal, wanted) is not None:
+            return None
+        if isinstance(wanted, Tool):
+            blocked, access = grant(principal, wanted), wanted.access
+        else:
+            blocked, access = tools_only(principal, wanted), Access.READ
+        needed = None if blocked is not None else demand.needed(principal, wanted.scopes, access)
+        return None if needed is None or needed <= principal.scopes else demand.refusal(needed)
 
     def decide(self, principal: Principal, tool: Tool) -> Decision:
         """Give the decision; the first rule that denies names the reason."""

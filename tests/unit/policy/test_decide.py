@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcpward.core.challenge import Challenge
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import Arrival, Call, Era, Kind, Principal, Tool, Way
 from mcpward.policy.decide import Policy
+from mcpward.policy.step_up import Demand
 
 
 def tool(name: str = "add", **more: Any) -> Tool:
@@ -39,7 +41,10 @@ TOOLS = (
     tool("drop", access=Access.DESTRUCTIVE),
     tool("scoped", scopes=frozenset({"orders:read", "orders:list"})),
 )
-POLICY = Policy({"orders": Shelf(*TOOLS), "other": Shelf(tool("read", server="other"))})
+POLICY = Policy(
+    {"orders": Shelf(*TOOLS), "other": Shelf(tool("read", server="other"))},
+    {server: Demand(Challenge(f"https://h.example/{server}")) for server in ("orders", "other")},
+)
 
 
 def call(name: str, who: Principal, kind: Kind = Kind.TOOL) -> Call:

@@ -1,0 +1,45 @@
+"""Scopes that a token lacks and its holder could get: named in a challenge, all those of the operation at once.
+
+OAuth mode alone (RFC 6750 §3.1, the step-up flow of the MCP authorization pages). What no scope can open stays unknown.
+"""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mcpward.core.challenge import Challenge
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.scope import Access
+from mcpward.core.values import Principal
+
+
+class Demand(Struct, frozen=True):
+    """What one server in OAuth mode demands: ``required`` of every token, and by ``access`` a scope for each class.
+
+    ``challenge`` is the server's own.
+    """
+
+    challenge: Challenge
+    required: frozenset[str] = frozenset()
+    access: Mapping[str, Access] = {}
+
+    def needed(self, principal: Principal, scopes: frozenset[str], access: Access) -> frozenset[str] | None:
+        """Give all scopes of an operation; None where no scope opens its class to this caller."""
+        needed = self.required | scopes
+        if access is Access.READ:
+            return needed
+        opening = sorted((scope for scope in self.access if self.access[scope] >= access), key=self.access.__getitem__)
+        held = [scope for scope in opening if scope in principal.scopes]
+        if not held and principal.access >= access:  # by a group, a role or a client, for which nobody can ask
+            return needed
+        return needed | {(held or opening)[0]} if opening else None
+
+    def refusal(self, needed: frozenset[str]) -> Refusal:
+        """Give the refusal that names the scopes to ask for."""
+        scopes = tuple(sorted(needed))
+        challenge = replace(self.challenge, scopes=scopes)
+        return Refusal(
+            Reason.SCOPE_MISSING, "a scope that the token lacks", scope=" ".join(scopes), challenge=challenge
+        )
