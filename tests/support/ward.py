@@ -148,14 +148,19 @@ class Ward:
 
     def start(self) -> "Ward":
         """Start serving and wait until it is ready."""
+        self.launch()
+        self.wait_ready()
+        return self
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start serving and wait for nothing."""
         log = (self.folder / "server.log").open("ab")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "mcpward", "serve", "--config", "mcpward.toml"],
             cwd=self.folder, env=environment(self.extra_env), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         log.close()
-        self.wait_ready()
-        return self
+        return self.process
 
     def wait_ready(self) -> None:
         """Wait until the site takes calls."""

@@ -1,6 +1,7 @@
 """SIGTERM: calls in flight finish, nobody new comes in, every record is written, exit code 0 (attack 113)."""
 
 import json
+import os
 import socket
 import threading
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 import httpx2
 import pytest
 
+from support import workbench
 from support.raw import request
 from support.ward import ACCEPT, Ward, modern_request, text_of
 from support.wire import Session, notes, reason_of, rows, site, until
@@ -37,6 +39,40 @@ class InFlight:
         self.thread.join(20)
         assert self.answer is not None
         return self.answer
+
+
+SLOW = """
+import os, time
+with open("notes.txt", "a") as notes:
+    print(f"loading {os.getpid()}", file=notes)
+time.sleep(1.0)
+"""
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("workers,loads", [(1, 1), (2, 1), (2, 2), (2, 3)])
+def test_a_stop_while_it_starts_is_a_clean_one_and_leaves_nobody(tmp_path, workers, loads):
+    """With two workers the source is loaded once to try it, before they are, and then by each of them."""
+    with site(tmp_path, {"site.workers": workers}, start=False) as ward:
+        (tmp_path / "bench.py").write_text(SLOW + workbench.TOOLS)
+        process = ward.launch()
+        until(lambda: len(notes(ward)) >= loads, 20)
+        process.terminate()
+        assert process.wait(20) == 0
+        loaded = [int(note.removeprefix("loading ")) for note in notes(ward)]
+        assert not any(is_alive(pid) for pid in loaded)
+        if (workers, loads) == (2, 1):
+            assert loaded == [process.pid]  # no worker was begun
+            assert ward.log() == ""
+        assert refuses_connections(ward)
+        assert "Traceback" not in ward.log()
 
 
 def refuses_connections(ward: Ward) -> bool:

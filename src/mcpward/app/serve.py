@@ -85,7 +85,9 @@ def _run_several(
     announcement: Announcement,
     announce: Callable[[Announcement], None],
 ) -> int:
+    signal.signal(signal.SIGTERM, _leave_at_once)
     asyncio.run(_try(settings))  # every mistake is told before any worker is started
+    signal.signal(signal.SIGTERM, _leave)  # until the supervisor listens
     clear(folder_of(settings.site.data))
     announce(announcement)
     lifespan = Lifespan(settings, announcement.bound, metrics, os.getpid())
@@ -158,6 +160,15 @@ def _mind_signals(server: uvicorn.Server) -> None:
     signal.signal(signal.SIGTERM, stopped)
     signal.signal(signal.SIGINT, stopped)
     signal.signal(signal.SIGHUP, hung_up)
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _leave_at_once(_signal: int, _frame: FrameType | None) -> None:
+    """No exception: a source that is being loaded might catch it, or take its time. Nothing is served yet."""
+    os._exit(0)
 
 
 def _bind(address: Address) -> socket.socket:
