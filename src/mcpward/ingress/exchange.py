@@ -106,6 +106,8 @@ class Exchange:
         route = self.route
         if self.refusal is not None or route is None:
             self._answer(self._refused(self.refusal or Refusal(Reason.ROUTE_UNKNOWN), route))
+        elif route.place is Place.RESOURCE:
+            self._answer(front.discovery.answer(route.server, is_preflight=self.head.verb == b"OPTIONS"))
         elif route.place is not Place.MCP:
             self._answer(front.house(route.place))
         elif self.head.verb == b"OPTIONS":
@@ -185,6 +187,8 @@ class Exchange:
 
     def _grants(self) -> tuple[tuple[bytes, bytes], ...]:
         origin = self.head.fields.get(b"origin")
+        if self.route is not None and self.route.place is Place.RESOURCE:
+            return ()  # the document is for all origins, and says so itself
         if origin is None or origin.lower() not in self.connection.front.rules.origins:
             return ()
         return cors.grants(origin)

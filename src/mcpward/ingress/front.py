@@ -6,12 +6,14 @@ from email.utils import formatdate
 from typing import Final, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Arrival, Reply, Wire
 from mcpward.ingress.arrive import Doorstep, Peer
+from mcpward.ingress.discovery import Discovery
 from mcpward.ingress.gates import Head, Rules, judge_place, judge_shape
 from mcpward.ingress.routes import Place, Route, Routes
 
@@ -79,13 +81,15 @@ class Front:
         inside: Inside,
         house: Callable[[Place], Reply],
         clock: Clock,
+        discovery: Discovery | None = None,
     ) -> None:
-        self.rules = rules
+        self.rules = replace(rules, public=routes.public)
         self.routes = routes
         self.doorstep = doorstep
         self.patience = patience
         self.inside = inside
         self.house = house
+        self.discovery = discovery or Discovery({})
         self.clock = clock
         self.connections: set[Watched] = set()
         self.held = 0

@@ -24,22 +24,31 @@ _VERBS: Final = {
     Place.HEALTH: frozenset({b"GET", b"HEAD"}),
     Place.READY: frozenset({b"GET", b"HEAD"}),
     Place.METRICS: frozenset({b"GET", b"HEAD"}),
+    Place.RESOURCE: frozenset({b"GET", b"HEAD"}),
 }
+#: Where a page of another origin may ask first whether it may (Fetch standard §4.8).
+_PREFLIGHTS: Final = frozenset({Place.MCP, Place.RESOURCE})
 _ALLOW: Final = {place: ", ".join(sorted(verb.decode() for verb in verbs)) for place, verbs in _VERBS.items()}
-_ALLOW_WITH_PREFLIGHT: Final = ", ".join(sorted([*(verb.decode() for verb in _VERBS[Place.MCP]), "OPTIONS"]))
+_ALLOW_WITH_PREFLIGHT: Final = {
+    place: ", ".join(sorted([*(verb.decode() for verb in _VERBS[place]), "OPTIONS"])) for place in _PREFLIGHTS
+}
 _JSON_TYPES: Final = frozenset(
     {b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
 )
 
 
 class Rules(Struct, frozen=True):
-    """What the gates let through. Hosts and origins are lower-case and complete with their ports."""
+    """What the gates let through. Hosts and origins are lower-case and complete with their ports.
+
+    ``public`` are the paths of documents that pages of any origin may read.
+    """
 
     hosts: frozenset[bytes]
     origins: frozenset[bytes]
     max_body: int
     max_fields: int
     max_head: int
+    public: frozenset[bytes] = frozenset()
 
 
 class Head(Struct, gc=False):
@@ -67,7 +76,7 @@ def judge_place(head: Head, rules: Rules) -> Refusal | None:
     if host.lower() not in rules.hosts:
         return Refusal(Reason.HOST_REFUSED)
     origin = head.fields.get(b"origin")
-    if origin is not None and origin.lower() not in rules.origins:
+    if origin is not None and origin.lower() not in rules.origins and not _is_public(head, rules):
         return Refusal(Reason.ORIGIN_REFUSED)
     coding = head.fields.get(b"transfer-encoding")
     if coding is not None and (
@@ -77,11 +86,15 @@ def judge_place(head: Head, rules: Rules) -> Refusal | None:
     return None
 
 
+def _is_public(head: Head, rules: Rules) -> bool:
+    return head.target.partition(b"?")[0] in rules.public
+
+
 def judge_shape(head: Head, route: Route, rules: Rules) -> Refusal | None:
     """Judge the verb and the announced body of a request to a known place."""
     if route.secret is not None and b"origin" in head.fields:
         return Refusal(Reason.ORIGIN_REFUSED, "a browser has no business at a secret address")
-    if head.verb == b"OPTIONS" and route.place is Place.MCP and b"origin" in head.fields:
+    if head.verb == b"OPTIONS" and route.place in _PREFLIGHTS and b"origin" in head.fields:
         return None  # a preflight from an allowed origin; all others were refused before
     if head.verb not in _VERBS[route.place]:
         return Refusal(Reason.VERB_REFUSED, allow=_allowed(route, rules))
@@ -113,6 +126,6 @@ def reads_events(head: Head) -> bool:
 
 def _allowed(route: Route, rules: Rules) -> str:
     """Give the Allow header (RFC 9110 §10.2.1): preflights count where there are origins that may send them."""
-    if route.place is Place.MCP and route.secret is None and rules.origins:
-        return _ALLOW_WITH_PREFLIGHT
+    if route.place is Place.RESOURCE or (route.place is Place.MCP and route.secret is None and rules.origins):
+        return _ALLOW_WITH_PREFLIGHT[route.place]
     return _ALLOW[route.place]

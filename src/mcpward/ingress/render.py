@@ -4,15 +4,17 @@ import json
 from http import HTTPStatus
 from typing import Final
 
+from mcpward.core.challenge import Challenge
 from mcpward.core.errors import Refusal
-from mcpward.core.reasons import WIRE
+from mcpward.core.reasons import WIRE, Reason
 from mcpward.core.values import Reply
 
-#: On every answer: nothing is cached, sniffed, framed or told to the next site (attack 38: no Referer).
-_ALWAYS: Final = b"cache-control: no-store\r\nx-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\n"
-_STATUS: Final = {
-    status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) + _ALWAYS for status in HTTPStatus
-}
+#: On every answer: nothing is sniffed, framed or told to the next site (attack 38: no Referer); nor kept, as a rule.
+_ALWAYS: Final = b"x-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\n"
+_LINE: Final = {status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
+_STATUS: Final = {status: line + b"cache-control: no-store\r\n" + _ALWAYS for status, line in _LINE.items()}
+#: For the few answers that say themselves how long they may be kept.
+_STATUS_KEPT: Final = {status: line + _ALWAYS for status, line in _LINE.items()}
 _JSON: Final = b"content-type: application/json\r\n"
 STREAM_HEAD: Final = (
     _STATUS[200] + b"content-type: text/event-stream\r\nx-accel-buffering: no\r\ntransfer-encoding: chunked\r\n"
@@ -21,13 +23,25 @@ STREAM_END: Final = b"0\r\n\r\n"
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CLOSE: Final = b"connection: close\r\n"
 _TYPED: Final = b"content-type"
+_KEPT: Final = b"cache-control"
+#: RFC 6750 §3.1. A request without a credential hears of no error.
+_ERRORS: Final = {
+    Reason.CREDENTIAL_AMBIGUOUS: "invalid_request",
+    Reason.CREDENTIAL_INVALID: "invalid_token",
+    Reason.SCOPE_MISSING: "insufficient_scope",
+}
 
 
 def response(reply: Reply, *, date: bytes, close: bool, bodyless: bool = False) -> bytes:
-    """Give the whole response. ``date`` is a header line; ``bodyless`` is for HEAD: the length without the body."""
+    """Give the whole response. ``date`` is a header line; ``bodyless`` is for HEAD: the length without the body.
+
+    A reply whose first header is the type of its body is not JSON; one whose first header says how long it may be kept
+    is public, and JSON.
+    """
     body = reply.body
-    parts = [_STATUS[reply.status], date]
-    if body and not (reply.headers and reply.headers[0][0] == _TYPED):
+    first = reply.headers[0][0] if reply.headers else b""
+    parts = [(_STATUS_KEPT if first == _KEPT else _STATUS)[reply.status], date]
+    if body and first != _TYPED:
         parts.append(_JSON)
     for name, value in reply.headers:
         parts += (name, b": ", value, b"\r\n")
@@ -79,12 +93,15 @@ KEEP_ALIVE: Final = _chunk(b": keep-alive\n\n")
 def refusal(no: Refusal, *, realm: str = "mcpward") -> Reply:
     """Give the HTTP answer of a refusal: its public name and sentence, and the challenge that its status demands.
 
-    A missing credential gets a challenge without ``error`` (RFC 6750 §3.1); never ``resource_metadata`` here, so that
-    clients do not go looking for an authorization server where there is none.
+    A missing credential gets a challenge without ``error`` (RFC 6750 §3.1). Only in OAuth mode it has
+    ``resource_metadata``, so that clients do not go looking for an authorization server where there is none.
     """
     row = WIRE[no.reason]
     headers: list[tuple[bytes, bytes]] = []
-    if row.status == 401:
+    challenge = no.facts.get("challenge")
+    if challenge is not None:
+        headers.append((b"www-authenticate", _challenge(challenge, no.reason).encode("ascii", "replace")))
+    elif row.status == 401:
         headers.append((b"www-authenticate", b'Bearer realm="%b"' % realm.encode("ascii", "replace")))
     allow = no.facts.get("allow")
     if allow:
@@ -94,3 +111,19 @@ def refusal(no: Refusal, *, realm: str = "mcpward") -> Reply:
         headers.append((b"retry-after", b"%d" % max(1, -(-int(retry_after * 1000) // 1000))))
     body = json.dumps({"error": no.reason.value, "message": row.sentence}, separators=(",", ":")).encode()
     return Reply(status=row.status, headers=tuple(headers), body=body, reason=no.reason.value)
+
+
+def _challenge(challenge: Challenge, reason: Reason) -> str:
+    """Write a challenge (RFC 6750 §3, RFC 9728 §5.1): what is wrong, where to look, which scopes to ask for."""
+    parts: list[tuple[str, str]] = []
+    if reason in _ERRORS:
+        parts += [("error", _ERRORS[reason]), ("error_description", WIRE[reason].sentence)]
+    parts.append(("resource_metadata", challenge.metadata))
+    if challenge.scopes:
+        parts.append(("scope", " ".join(challenge.scopes)))
+    return "Bearer " + ", ".join(f'{name}="{_quotable(value)}"' for name, value in parts)
+
+
+def _quotable(value: str) -> str:
+    """Escape what would end a quoted string (RFC 9110 §5.6.4); it may come from the operator's own URL."""
+    return value.replace("\\", "\\\\").replace('"', '\\"')

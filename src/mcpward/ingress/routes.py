@@ -21,6 +21,7 @@ class Place(Enum):
     HEALTH = "healthz"
     READY = "readyz"
     METRICS = "metrics"
+    RESOURCE = "oauth-protected-resource"
 
 
 class Route(Struct, frozen=True):
@@ -32,12 +33,16 @@ class Route(Struct, frozen=True):
 
 
 class Address(Struct, frozen=True):
-    """Where one server is served: at ``/mcp`` of its own hosts, or at ``path`` of any allowed host."""
+    """Where one server is served: at ``/mcp`` of its own hosts, or at ``path`` of any allowed host.
+
+    ``metadata`` is the path of its protected resource metadata in OAuth mode, "" in all others.
+    """
 
     server: str
     path: str
     hosts: tuple[str, ...] = ()
     unlisted: bool = False
+    metadata: str = ""
 
 
 class Routes:
@@ -62,12 +67,19 @@ class Routes:
             self._unlisted[path + b"/"] = address.server
         else:
             self._fixed[path] = Route(Place.MCP, address.server)
+        if address.metadata:
+            self._fixed[address.metadata.encode("ascii")] = Route(Place.RESOURCE, address.server)
         for host in address.hosts:
             name = host.lower().encode("ascii")
             if address.unlisted:
                 self._hosted_unlisted[name, b"/mcp/"] = address.server
             else:
                 self._hosted[name, b"/mcp"] = Route(Place.MCP, address.server)
+
+    @property
+    def public(self) -> frozenset[bytes]:
+        """The paths that pages of any origin may read."""
+        return frozenset(path for path, route in self._fixed.items() if route.place is Place.RESOURCE)
 
     def find(self, host: bytes, path: bytes) -> Route | None:
         """Give the route of an exact path, or None. ``host`` is the allowed Host value, lower-case."""

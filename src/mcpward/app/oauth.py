@@ -1,0 +1,218 @@
+"""OAuth mode, made of the settings: the client for the outside, the providers, and what each server makes of tokens."""
+
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from msgspec import Struct
+
+from mcpward import __version__
+from mcpward.config.address import Address
+from mcpward.config.endpoint import endpoint, metadata_url
+from mcpward.config.model import Settings
+from mcpward.config.oauth import Issuer, OAuth
+from mcpward.core.challenge import Challenge
+from mcpward.core.clock import Clock
+from mcpward.core.errors import Finding, Misconfigured
+from mcpward.core.scope import Access
+from mcpward.core.secret import Secret
+from mcpward.egress.client import Client
+from mcpward.egress.guard import Guard
+from mcpward.identity.bearer import Bearer, Trusted
+from mcpward.identity.permissions import Grant, Rights
+from mcpward.identity.proven import Proven
+from mcpward.identity.provider import Provider, ProviderSettings
+from mcpward.ingress.discovery import Discovery, Resource
+from mcpward.policy.step_up import Demand
+
+_ENVIRONMENT: Final = "env:"
+ByServer = Mapping[str, Mapping[str, Secret]]
+
+
+class Guarded(Struct, frozen=True, eq=False):
+    """What OAuth mode adds to the house; all empty where no server is in it.
+
+    ``providers`` by the operator's name, that of a server with a provider of its own by :func:`own_name`.
+    """
+
+    bearers: Mapping[str, Bearer]
+    demands: Mapping[str, Demand]
+    discovery: Discovery
+    providers: Mapping[str, Provider]
+    client: Client | None = None
+
+
+class Named(Struct, frozen=True):
+    """One provider of the settings: its name, the table that says it, and the key to point at."""
+
+    name: str
+    issuer: Issuer
+    where: str
+
+
+def own_name(server: str) -> str:
+    """Give the name of the provider that a server names by its metadata alone. No operator can write such a name."""
+    return f"servers.{server}"
+
+
+def providers_of(settings: Settings, server: str) -> Iterator[Named]:
+    """Give the providers whose tokens a server takes."""
+    oauth = settings.servers[server].oauth
+    if oauth.metadata is not None:
+        where = f"servers.{server}.oauth.metadata"
+        yield Named(own_name(server), Issuer(metadata=oauth.metadata), where)
+    for name in oauth.issuers:
+        yield Named(name, settings.issuers[name], f"issuers.{name}.metadata")
+
+
+def client_secrets(settings: Settings, vault: ByServer) -> dict[str, Secret]:
+    """Find the secret with which the house shows itself to each provider, by the provider's name.
+
+    Raises:
+        Misconfigured: one is not where the settings say. They name the place; neither it nor the value is told.
+    """
+    found: dict[str, Secret] = {}
+    findings: list[Finding] = []
+    for name, issuer in settings.issuers.items():
+        users = [server for server, one in settings.servers.items() if one.has_tokens and name in one.oauth.issuers]
+        if not issuer.client_secret or not users:
+            continue
+        values = _values(issuer.client_secret, [vault.get(server, {}) for server in users])
+        key = f"issuers.{name}.client_secret"
+        if len(values) == 1:
+            found[name] = Secret(values[0].reveal(), name=key)
+        else:
+            what = "names a secret that is not there" if not values else "names secrets of several servers that differ"
+            findings.append(Finding(f"{key} {what}", key, f"mcpward secret set NAME --server {users[0]}, or env:NAME"))
+    if findings:
+        raise Misconfigured(findings)
+    return found
+
+
+def _values(place: str, vaults: list[Mapping[str, Secret]]) -> list[Secret]:
+    """Give the different values at a place."""
+    if place.startswith(_ENVIRONMENT):
+        value = os.environ.get(place.removeprefix(_ENVIRONMENT), "")
+        return [Secret(value)] if value else []
+    values: list[Secret] = []
+    for vault in vaults:
+        secret = vault.get(place)
+        if secret and secret not in values:
+            values.append(secret)
+    return values
+
+
+@asynccontextmanager
+async def open_oauth(
+    settings: Settings, bound: Address, secrets: Mapping[str, Secret], clock: Clock
+) -> AsyncIterator[Guarded]:
+    """See every provider once, and keep in step with them until the end of the block.
+
+    ``bound`` is the address really bound, ``secrets`` are those of :func:`client_secrets`.
+
+    Raises:
+        Misconfigured: with the findings of all providers that answer and are not fit, or may not be called. One that
+            cannot be reached is a warning in the log: it is tried again, and its callers are told to come back.
+    """
+    servers = [name for name, server in settings.servers.items() if server.has_tokens]
+    if not servers:
+        yield Guarded({}, {}, Discovery({}), {})
+        return
+    async with AsyncExitStack() as stack:
+        client = Client(
+            Guard(settings.egress.allow), timeout_s=settings.egress.timeout_s, user_agent=f"mcpward/{__version__}"
+        )
+        stack.push_async_callback(client.close)
+        named = {one.name: one for server in servers for one in providers_of(settings, server)}
+        providers = await _started(stack, named, client, secrets, clock)
+        proven = Proven(clock)
+        places = {server: _Place(settings, server, bound, providers) for server in servers}
+        yield Guarded(
+            bearers={server: place.bearer(clock, proven) for server, place in places.items()},
+            demands={server: place.demand() for server, place in places.items()},
+            discovery=Discovery({server: place.resource() for server, place in places.items()}),
+            providers=providers,
+            client=client,
+        )
+
+
+async def _started(
+    stack: AsyncExitStack, named: Mapping[str, Named], client: Client, secrets: Mapping[str, Secret], clock: Clock
+) -> dict[str, Provider]:
+    providers: dict[str, Provider] = {}
+    findings: list[Finding] = []
+    for one in named.values():
+        try:
+            provider = Provider(_settings(one, secrets.get(one.name)), client, clock)
+            stack.push_async_callback(provider.stop)
+            await provider.start()
+        except Misconfigured as wrong:
+            findings += wrong.findings
+        else:
+            providers[one.name] = provider
+    if findings:
+        raise Misconfigured(findings)
+    return providers
+
+
+def _settings(one: Named, secret: Secret | None) -> ProviderSettings:
+    issuer = one.issuer
+    return ProviderSettings(
+        name=one.name,
+        metadata=issuer.metadata,
+        where=one.where,
+        algorithms=frozenset(issuer.algorithms),
+        token_type=issuer.token_type,
+        introspection=issuer.introspection,
+        client_id=issuer.client_id,
+        client_secret=secret,
+    )
+
+
+class _Place:
+    """One server in OAuth mode, and what it makes of tokens."""
+
+    def __init__(self, settings: Settings, server: str, bound: Address, providers: Mapping[str, Provider]) -> None:
+        self._server = server
+        self._oauth: OAuth = settings.servers[server].oauth
+        self._url = endpoint(settings, server, bound)
+        self._challenge = Challenge(metadata_url(settings, server, bound), tuple(sorted(self._oauth.required)))
+        self._named = [(one, providers[one.name]) for one in providers_of(settings, server)]
+        self._access = {scope: Access.parse(word) for scope, word in self._oauth.access.items()}
+
+    def bearer(self, clock: Clock, proven: Proven) -> Bearer:
+        trusted = [self._trusted(one, provider) for one, provider in self._named]
+        return Bearer(self._server, trusted, self._rights(), self._challenge, clock, proven)
+
+    def demand(self) -> Demand:
+        return Demand(self._challenge, frozenset(self._oauth.required), self._access)
+
+    def resource(self) -> Resource:
+        """Scopes that may be asked for: the minimal set, in an order that does not change between workers."""
+        scopes = sorted({*self._oauth.scopes, *self._oauth.required})
+        return Resource(self._url, scopes, self._issuers)
+
+    def _issuers(self) -> list[str | None]:
+        return [None if one.metadata is None else one.metadata.issuer for _, one in self._named]
+
+    def _trusted(self, one: Named, provider: Provider) -> Trusted:
+        issuer = one.issuer
+        return Trusted(
+            name=one.name,
+            provider=provider,
+            audience=issuer.audience or self._url,
+            leeway_s=issuer.leeway_s,
+            subject=issuer.claims.subject,
+            scope=issuer.claims.scope,
+            groups=issuer.claims.groups,
+            roles=issuer.claims.roles,
+        )
+
+    def _rights(self) -> Rights:
+        grants = []
+        for name, permission in self._oauth.permissions.items():
+            kind, _, who = name.partition(":")
+            access, scopes = Access.parse(permission.access), frozenset(permission.scopes)
+            grants.append(Grant(kind, who, access, scopes, permission.issuer))
+        return Rights(self._access, tuple(grants), self._oauth.claims)
