@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 import httpx2
 
 from support.clients import node_binary
-from support.tokens import Signer, signer
+from support.tokens import ABSENT, Signer, b64, signer, signing_input
 from support.ward import environment, free_port
 
 _SCRIPT = Path(__file__).with_name("provider.mjs")
@@ -171,14 +171,27 @@ class Provider:
              "client_id": client, "code_verifier": verifier, "resource": resource},
         )  # fmt: skip
 
-    def machine_token(self, resource: str, scope: str = "demo:read", *, client: str = "machine-RS256") -> str:
-        """Give the access token of a program (client credentials)."""
+    def machine_token(
+        self, resource: str, scope: str = "demo:read", *, client: str = "machine-RS256", bound_to: Signer | None = None
+    ) -> str:
+        """Give the access token of a program (client credentials), bound to a key of its own where one is given."""
         asked = {"grant_type": "client_credentials", "resource": resource, "scope": scope}
-        return str(self._ask(asked, auth=(client, SECRET))["access_token"])
+        proof = {} if bound_to is None else {"dpop": self._proof(bound_to)}
+        return str(self._ask(asked, auth=(client, SECRET), headers=proof)["access_token"])
 
-    def _ask(self, form: Mapping[str, str], auth: tuple[str, str] | None = None) -> dict[str, Any]:
+    def _proof(self, key: Signer) -> str:
+        """Give the proof that a client holds a key (RFC 9449 §4)."""
+        jwk = key.public(kid=ABSENT, use=ABSENT, alg=ABSENT)
+        claims = {"jti": "one", "htm": "POST", "htu": f"{self.issuer}/token", "iat": int(time.time())}
+        signing = signing_input({"typ": "dpop+jwt", "alg": key.alg, "jwk": jwk}, claims)
+        return f"{signing}.{b64(key.sign(signing.encode()))}"
+
+    def _ask(
+        self, form: Mapping[str, str], auth: tuple[str, str] | None = None, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         with httpx2.Client(verify=False, timeout=20) as http:
-            answer = http.post(f"{self.issuer}/token", data=dict(form), auth=auth or httpx2.USE_CLIENT_DEFAULT)
+            sent = auth or httpx2.USE_CLIENT_DEFAULT
+            answer = http.post(f"{self.issuer}/token", data=dict(form), auth=sent, headers=dict(headers or {}))
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 

@@ -16,6 +16,7 @@ import pytest
 from support.guarded import Door, guarded, issuers, oauth_server
 from support.issuer import Issuer, listening
 from support.provider import ALGORITHMS, SECRET, Provider, providing
+from support.tokens import signer, unb64
 from support.ward import Ward, free_port
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
@@ -85,6 +86,13 @@ def test_a_token_for_another_resource_opens_nothing(door: Door, provider: Provid
         door.require_refused(provider.token("ben", resource))
 
 
+def test_attack_31_a_token_that_the_provider_bound_to_a_key_is_no_bearer_token(door: Door, provider: Provider):
+    bound = provider.machine_token(door.resource, bound_to=signer("ES256", "of-the-client"))
+    assert json.loads(unb64(bound.split(".")[1]))["cnf"].keys() == {"jkt"}
+    door.require_refused(bound)
+    assert door.knock(None, lines=[("Authorization", f"DPoP {bound}")]).status == 401
+
+
 def test_the_record_says_who_called_and_not_with_what(door: Door, provider: Provider):
     token = provider.token("ben", door.resource)
     door.who(token)
@@ -137,6 +145,20 @@ def test_opaque_tokens_that_are_made_up_foreign_or_withdrawn_are_refused_alike(o
     for token in ("A" * 43, good[:-1] + ("A" if good[-1] != "A" else "B"), withdrawn, foreign):
         door.require_refused(token)
     assert door.lets_in(good)
+
+
+def test_attack_31_an_opaque_token_that_is_bound_to_a_key_is_no_bearer_token(opaque: tuple[Door, Provider]):
+    door, provider = opaque
+    door.require_refused(provider.machine_token(door.resource, bound_to=signer("ES256", "of-the-client")))
+    assert door.lets_in(provider.token("ben", door.resource))
+
+
+def test_an_opaque_token_whose_subject_the_provider_does_not_tell_names_nobody(opaque: tuple[Door, Provider]):
+    """This provider tells the client of a program and no subject. A client's id is not taken for one: who registers
+    clients could choose that of a person (RFC 9068 §5).
+    """
+    door, provider = opaque
+    door.require_refused(provider.machine_token(door.resource))
 
 
 def test_while_the_provider_cannot_be_asked_opaque_tokens_are_an_outage(opaque: tuple[Door, Provider]):
