@@ -106,6 +106,15 @@ async def test_attack_80_the_canary_is_alive_where_it_is_allowed(connected) -> N
     assert connected == [("127.0.0.1", canary.port)]
 
 
+async def test_attack_80_nothing_is_sent_without_tls_to_where_the_operator_did_not_say_so(connected) -> None:
+    async def to_the_internet(host: str, port: int) -> list[str]:
+        return ["1.1.1.1"]
+
+    async with calling(lookup=to_the_internet) as client:
+        assert await refused(client, "http://id.example:9/") is Why.PLAIN_REFUSED
+    assert connected == []
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_attack_80_no_redirect_leads_anywhere(status: int, connected) -> None:
     async with outside() as canary, outside() as there, calling("127.0.0.1/32") as client:

@@ -1,7 +1,10 @@
-"""The client against servers of the test's own on loopback, which is named in ``allow`` here."""
+"""The client against servers of the test's own on loopback, which is named in ``allow`` here (attacks 26, 80 and 81)."""
 
 import asyncio
 import gc
+import socket
+import ssl
+import threading
 import traceback
 from base64 import b64decode
 from collections.abc import AsyncIterator
@@ -157,7 +160,7 @@ async def test_80_no_redirect_is_followed(status: int) -> None:
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip", "x"])
-async def test_49_no_content_coding_is_unpacked(coding: str) -> None:
+async def test_26_no_content_coding_is_unpacked(coding: str) -> None:
     assert await why(http(b"{}", content_encoding=coding)) is Why.CODING_REFUSED
 
 
@@ -168,6 +171,13 @@ async def test_an_answer_may_be_as_large_as_the_limit_and_no_larger() -> None:
         with pytest.raises(EgressFailed) as caught:
             await client.get_json(there.url(), max_bytes=99)
         assert caught.value.why is Why.TOO_LARGE
+
+
+async def test_26_a_length_beyond_the_limit_is_not_waited_for() -> None:
+    async def announce(request: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 999999999\r\n\r\n")
+
+    assert await why(announce, max_bytes=65_536) is Why.TOO_LARGE
 
 
 @pytest.mark.parametrize("length", [b"", b"transfer-encoding: chunked\r\n"])
@@ -186,7 +196,7 @@ async def test_26_a_body_without_a_length_is_cut_at_the_limit(length: bytes) -> 
     assert sent < 20_000_000
 
 
-async def test_45_a_body_in_crumbs_is_cut() -> None:
+async def test_26_a_body_in_crumbs_is_cut() -> None:
     crumbs = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
     assert await why(crumbs + b"1\r\n \r\n" * 5_000, max_bytes=65_536) is Why.TOO_LARGE
 
@@ -364,6 +374,26 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) 
     async with outside(tls=server) as there:
         assert (await failure(there.url(scheme="https"))).why is Why.TLS_FAILED
     assert not there.requests
+
+
+async def test_a_server_that_wants_a_certificate_of_ours_is_a_failure_with_a_name(tmp_path: Path) -> None:
+    server, trusting = certificate_for("127.0.0.1", tmp_path)
+    server.verify_mode = ssl.CERT_REQUIRED  # in TLS 1.3 its alert comes after the handshake, while we read the answer
+
+    def refuse(listener: socket.socket, done: threading.Event) -> None:
+        wrapped = server.wrap_socket(listener.accept()[0], server_side=True, do_handshake_on_connect=False)
+        with wrapped:
+            with pytest.raises(ssl.SSLError):
+                wrapped.do_handshake()
+            done.wait(5)
+
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        refusing = asyncio.create_task(asyncio.to_thread(refuse, listener, done))
+        error = await failure(f"https://127.0.0.1:{listener.getsockname()[1]}/", tls=trusting)
+        done.set()
+        await refusing
+    assert error.why is Why.UNREACHABLE
 
 
 async def test_a_server_without_tls_is_no_https_server() -> None:
