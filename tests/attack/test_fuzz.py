@@ -23,7 +23,7 @@ from support.wire import until
 
 pytestmark = pytest.mark.timeout(120)
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "900"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "1200"))
 CANARY = "canary-of-alice"
 
 
