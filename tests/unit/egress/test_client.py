@@ -1,4 +1,4 @@
-"""The client against servers of the test's own on loopback, which is named in ``allow`` here (attacks 26, 80 and 81)."""
+"""The client against servers of the test's own on loopback, which is named in ``allow`` (attacks 26, 80 and 81)."""
 
 import asyncio
 import gc
