@@ -318,6 +318,12 @@ def ask_discovery(ward):
     return [ward.modern("tools/list").status_code for _ in "ab"] + [echo(ward).status_code]
 
 
+@flips(f"{LIMITS}lifecycle", ONCE, [200, 200, 200], [200, 429, 200])
+def ask_lifecycle(ward):
+    """Lists do not use it up, and it does not use up lists (trap T7)."""
+    return [ward.modern("server/discover").status_code for _ in "ab"] + [ward.modern("tools/list").status_code]
+
+
 @flips(
     "servers.<name>.access",
     "destructive",

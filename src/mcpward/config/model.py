@@ -148,7 +148,12 @@ class ServerLimits(Section):
     read: RateText = key("120/minute", "calls of reading tools per caller", '"120/minute burst 20"')
     write: RateText = key("20/minute", "calls of writing tools per caller", '"20/minute"')
     destructive: RateText = key("6/minute", "calls of destructive tools per caller", '"6/minute"')
-    discovery: RateText = key("120/minute", "lists, reads and life-cycle messages per caller", '"120/minute"')
+    discovery: RateText = key("120/minute", "lists, completions and opened streams per caller", '"120/minute"')
+    lifecycle: RateText = key(
+        "600/minute burst 120",
+        "server/discover, initialize, notifications, answers and tasks per caller",
+        '"600/minute"',
+    )
     concurrency: Count = key(64, "calls of this server that run at once", "16")
     queue: Annotated[int, Field(ge=0, le=1_000_000)] = key(128, "calls that may wait for a free place", "128")
     queue_timeout_s: Seconds = key(5.0, "seconds that a call may wait for a free place", "5.0")

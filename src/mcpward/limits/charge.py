@@ -12,7 +12,7 @@ from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
-from mcpward.core.values import Call, Principal, Rate, Tool, Way
+from mcpward.core.values import Call, Kind, Principal, Rate, Tool, Way
 from mcpward.limits.gcra import SECOND, moved, retry_after_s
 from mcpward.limits.lease import Lease
 from mcpward.limits.memory import MemoryCounters
@@ -27,7 +27,7 @@ _READS: Final = frozenset({"resources/read", "prompts/get"})
 class _Plan:
     """The limits of one server, made ready."""
 
-    __slots__ = ("classes", "discovery", "lease", "repeats")
+    __slots__ = ("classes", "discovery", "lease", "lifecycle", "repeats")
 
     def __init__(self, name: str, rates: ServerRates, clock: Clock, max_callers: int) -> None:
         # In the order of Access: a tool's class is the index.
@@ -37,8 +37,19 @@ class _Plan:
             Limit("destructive", name, rates.destructive),
         )
         self.discovery = Limit("discovery", name, rates.discovery)
+        self.lifecycle = Limit("lifecycle", name, rates.lifecycle)
         self.lease = Lease(rates.concurrency, rates.queue, rates.queue_timeout_s)
         self.repeats = None if rates.repeat is None else Repeats(rates.repeat, clock, max_callers)
+
+    def of(self, call: Call) -> Limit:
+        """Give the limit of what is no tool call.
+
+        Lists must not use up what keeps a conversation going: a client that gets 429 for ``server/discover`` falls
+        back to the other era and asks twice as much (trap T7), and one whose cancellation is refused cannot cancel.
+        """
+        if call.kind is Kind.CATALOGUE:
+            return self.classes[Access.READ] if call.method in _READS else self.discovery
+        return self.discovery if call.kind is Kind.STREAM else self.lifecycle
 
 
 class Limits:
@@ -86,7 +97,7 @@ class Limits:
             self._knocks.put(bucket, after)
 
     def charge(self, call: Call, tool: Tool | None) -> Charge:
-        """Charge the caller: a tool call to the class of its tool, resources and prompts to reading, else discovery.
+        """Charge the caller: a tool call to the class of its tool, anything else as :meth:`_Plan.of` says.
 
         Raises:
             Refusal: rate-exceeded, with ``retry_after_s``, ``policy`` (the limit's name) and ``headers``, and nothing
@@ -95,10 +106,7 @@ class Limits:
         now = int(self._monotonic() * SECOND)
         principal = call.principal
         plan = self._plans[principal.server]
-        if tool is not None:
-            limit = plan.classes[tool.access]
-        else:
-            limit = plan.classes[Access.READ] if call.method in _READS else plan.discovery
+        limit = plan.classes[tool.access] if tool is not None else plan.of(call)
         store = self._strangers if principal.way is Way.ANONYMOUS else self._callers
         if principal.rate is not None or (tool is not None and tool.rate is not None):
             charge = self._charge_all(self._all(limit, principal, tool), store, principal.key, now)

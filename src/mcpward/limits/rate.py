@@ -39,7 +39,12 @@ class ServerRates(Protocol):
 
     @property
     def discovery(self) -> Rate:
-        """Everything that is no tool call, per caller."""
+        """Lists, completions and opened streams, per caller."""
+        ...
+
+    @property
+    def lifecycle(self) -> Rate:
+        """What keeps a conversation going, per caller."""
         ...
 
     @property

@@ -261,3 +261,17 @@ def test_servers_are_limited_apart(clock):
     limits = Limits(SiteLimits(), {"orders": ServerLimits(), "files": ServerLimits(concurrency=1)}, clock)
     assert limits.lease("orders") is not limits.lease("files")
     assert limits.lease("files").places == 1
+
+
+def test_trap_7_lists_do_not_use_up_what_keeps_a_conversation_going(clock):
+    limits = limits_of(clock, discovery="1/minute", lifecycle="2/minute")
+    listing = a_call(method="tools/list", kind=Kind.CATALOGUE)
+    going = [("server/discover", Kind.LIFECYCLE), ("notifications/cancelled", Kind.NOTIFICATION)]
+    limits.charge(listing, None)
+    with pytest.raises(Refusal):
+        limits.charge(listing, None)
+    for method, kind in going:
+        limits.charge(a_call(method=method, kind=kind), None)
+    with pytest.raises(Refusal) as refused:
+        limits.charge(a_call(method="ping", kind=Kind.LIFECYCLE), None)
+    assert refused.value.facts["policy"] == "lifecycle"
