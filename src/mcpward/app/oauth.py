@@ -1,5 +1,6 @@
 """OAuth mode, made of the settings: the client for the outside, the providers, and what each server makes of tokens."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -140,17 +141,20 @@ async def open_oauth(
 async def _started(
     stack: AsyncExitStack, named: Mapping[str, Named], client: Client, secrets: Mapping[str, Secret], clock: Clock
 ) -> dict[str, Provider]:
+    """Make all providers and look at them at the same time, so that one that is out makes the start no longer."""
     providers: dict[str, Provider] = {}
-    findings: list[Finding] = []
+    wrong: list[BaseException | None] = []
     for one in named.values():
         try:
-            provider = Provider(_settings(one, secrets.get(one.name)), client, clock)
-            stack.push_async_callback(provider.stop)
-            await provider.start()
-        except Misconfigured as wrong:
-            findings += wrong.findings
-        else:
-            providers[one.name] = provider
+            providers[one.name] = Provider(_settings(one, secrets.get(one.name)), client, clock)
+            stack.push_async_callback(providers[one.name].stop)
+        except Misconfigured as told:
+            wrong.append(told)
+    wrong += await asyncio.gather(*(provider.start() for provider in providers.values()), return_exceptions=True)
+    for error in wrong:
+        if error is not None and not isinstance(error, Misconfigured):
+            raise error
+    findings = [finding for error in wrong if isinstance(error, Misconfigured) for finding in error.findings]
     if findings:
         raise Misconfigured(findings)
     return providers

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,13 +28,21 @@ class _Door(Struct, frozen=True):
 
     name: str
     url: str
-    mode: str
+    modes: tuple[str, ...]
     access: str | None
     fresh: Secret | None = None
+    providers: tuple[str, ...] = ()
+
+    @property
+    def mode(self) -> str:
+        """The mode in words."""
+        return " and ".join(self.modes)
 
     @property
     def way(self) -> str:
-        """The mode and, where no key brings it, the class of tools that callers may use."""
+        """The mode and, where no credential brings it, the class of tools that callers may use; or whose tokens."""
+        if self.providers:
+            return f"{self.mode}, tokens of {', '.join(self.providers)}"
         return f"{self.mode}, {self.access}" if self.access else self.mode
 
     @property
@@ -69,7 +78,9 @@ def announce(settings: Settings, announcement: "Announcement", *, as_json: bool)
 
 
 def _shape(door: _Door) -> dict[str, Any]:
-    shape: dict[str, Any] = {"name": door.name, "mode": door.mode, "access": door.access, "url": door.whole}
+    mode = list(door.modes) if len(door.modes) > 1 else door.mode
+    shape: dict[str, Any] = {"name": door.name, "mode": mode, "access": door.access, "url": door.whole}
+    shape |= {"providers": list(door.providers)} if door.providers else {}
     return shape | ({"key": door.fresh.reveal()} if door.fresh and door.mode == "api-key" else {})
 
 
@@ -99,13 +110,23 @@ async def _doors(settings: Settings, base: str) -> list[_Door]:
         _Door(
             name=name,
             url=base + path_of(settings, name),
-            mode=one.mode,
-            access=None if one.mode == "api-key" else one.keyless_access.label,
+            modes=(one.mode,) if isinstance(one.mode, str) else one.mode,
+            access=None if one.modes.isdisjoint(("public", "unlisted")) else one.keyless_access.label,
+            providers=_providers(settings, name),
         )
         for name, one in settings.servers.items()
     ]
     async with open_site(settings, CLOCK) as site:
         return [replace(door, fresh=await _first_credential(site, door)) for door in doors]
+
+
+def _providers(settings: Settings, server: str) -> tuple[str, ...]:
+    """Give the hosts of the providers whose tokens a server takes."""
+    one = settings.servers[server]
+    if not one.has_tokens:
+        return ()
+    urls = [one.oauth.metadata or "", *(settings.issuers[name].metadata for name in one.oauth.issuers)]
+    return tuple(urlsplit(url).netloc for url in urls if url)
 
 
 async def _first_credential(site: "Site", door: _Door) -> Secret | None:

@@ -16,6 +16,8 @@ from msgspec import Struct
 from mcpward.core.secret import Secret
 
 VARIABLE: Final = "MCPWARD_KEY"
+TOKEN: Final = "ACCESS_TOKEN"  # noqa: S105 - the name of a variable
+"""The variable of an access token, for what cannot get one by itself."""
 PLACEHOLDER: Final = "<your key>"
 _MODERN: Final = "2026-07-28"
 
@@ -23,7 +25,8 @@ _MODERN: Final = "2026-07-28"
 class Entry(Struct, frozen=True):
     """One server as a client shall know it. ``key`` is None where none is needed or it is not at hand.
 
-    ``is_unlisted`` says that the URL is the credential.
+    ``is_unlisted`` says that the URL is the credential, ``has_login`` that the client gets a token from the server's
+    identity provider, which it finds by itself (RFC 9728).
     """
 
     server: str
@@ -32,6 +35,7 @@ class Entry(Struct, frozen=True):
     is_unlisted: bool = False
     key: Secret | None = None
     is_windows: bool = False
+    has_login: bool = False
 
 
 class Place(Struct, frozen=True):
@@ -45,7 +49,8 @@ class Place(Struct, frozen=True):
 
 class Client(Struct, frozen=True, kw_only=True):
     """One kind of client. ``table`` is where servers stand in its file; ``after`` is what a person does then,
-    ``keyless`` the same where the server takes no key. ``is_shared`` says that its file belongs to a project.
+    ``keyless`` the same where the server takes no key, ``login`` how one logs in where that is not by itself.
+    ``is_shared`` says that its file belongs to a project.
     """
 
     name: str
@@ -55,12 +60,14 @@ class Client(Struct, frozen=True, kw_only=True):
     block: Callable[[Entry], dict[str, Any]]
     after: str
     keyless: str = ""
+    login: str = ""
     is_toml: bool = False
     is_shared: bool = False
 
     def after_for(self, entry: Entry) -> str:
         """Say what a person does when the block of ``entry`` is in the file."""
-        return self.after if entry.needs_key else self.keyless or self.after
+        then = self.after if entry.needs_key else self.keyless or self.after
+        return f"{then}; {self.login or 'a browser opens to log in'}" if entry.has_login else then
 
 
 def _desktop_file(place: Place) -> Path:
@@ -147,6 +154,7 @@ _CODE: Final = Client(
     block=_claude_code,
     after=_EXPORT,
     keyless="start it in this folder",
+    login="/mcp in it opens a browser to log in",
     is_shared=True,
 )
 _CURSOR: Final = Client(
@@ -175,6 +183,7 @@ _CODEX: Final = Client(
     block=_codex,
     after=_EXPORT,
     keyless="start it anew",
+    login="codex mcp login opens a browser",
     is_toml=True,
 )
 _CURL: Final = Client(name="curl", title="curl", table="", file=_no_file, block=_no_block, after="")
@@ -209,7 +218,8 @@ def _curl(entry: Entry) -> str:
         "Mcp-Method: tools/list",
     ]
     lines = [f"curl -sS {shlex.quote(entry.url)}", *(f"-H {shlex.quote(header)}" for header in headers)]
-    if entry.needs_key:
+    if entry.needs_key or entry.has_login:
         # printf is built into the shell: the key does not show in the process list, as an argument of curl would.
-        lines.append(f"-H @<(printf 'Authorization: Bearer %s' \"${VARIABLE}\")")
+        variable = VARIABLE if entry.needs_key else TOKEN
+        lines.append(f"-H @<(printf 'Authorization: Bearer %s' \"${variable}\")")
     return " \\\n  ".join([*lines, f"--data {shlex.quote(json.dumps(body))}"])

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mcpward.cli import ui
-from mcpward.cli.clients import CLIENTS, VARIABLE, Client, Entry, Place, rendered
+from mcpward.cli.clients import CLIENTS, TOKEN, VARIABLE, Client, Entry, Place, rendered
 from mcpward.cli.help import examples
 from mcpward.cli.merge import make, work_out
 from mcpward.cli.secret import read_secret
@@ -43,7 +43,8 @@ def connect(
 ) -> None:
     """Print what a client needs to reach a server, or write it into the client's file with --write.
 
-    The key is read from the variable MCPWARD_KEY or from stdin, never from the command line.
+    The key is read from the variable MCPWARD_KEY or from stdin, never from the command line. In mode oauth there is
+    none: the client finds the identity provider by itself. Where keys are taken too, one that is given is used.
     """
     chosen = _client(client)
     entry = _entry(server, url, config, _given(stdin))
@@ -59,6 +60,8 @@ def connect(
         ui.answer(rendered(chosen, entry))
         if entry.is_unlisted and chosen.is_shared:
             ui.remark("the URL is the credential, and this is a file of the project: keep it out of version control")
+        if entry.has_login and chosen.name == "curl":
+            ui.remark(f"curl gets no token by itself: put one of your identity provider into {TOKEN}")
         if entry.needs_key and entry.key is None:
             ui.remark(f"the key itself: mcpward key create --server {entry.server} --name NAME")
 
@@ -86,21 +89,23 @@ def _given(stdin: bool) -> Secret | None:
 def _entry(server: str | None, url: str | None, config: Path | None, given: Secret | None) -> Entry:
     settings = settings_of(config)
     name = chosen_server(settings, server)
-    mode = settings.servers[name].mode if name in settings.servers else "api-key"
+    modes = settings.servers[name].modes if name in settings.servers else frozenset({"api-key"})
     at = _url(url) if url else endpoint(settings, name)
     if given is not None and given.reveal().startswith(("https://", "http://")):
-        at, mode, given = _url(given.reveal()), "unlisted", None
-    elif mode == "unlisted":
+        at, modes, given = _url(given.reveal()), frozenset({"unlisted"}), None
+    elif "unlisted" in modes:
         at = f"{at}/<the secret>"
-    key = given if mode == "api-key" else None
+    key = given if "api-key" in modes else None
     _check(key)
+    has_login = "oauth" in modes and key is None  # where both are taken, who brings a key is a machine
     return Entry(
         server=name,
         url=at,
-        needs_key=mode == "api-key",
-        is_unlisted=mode == "unlisted",
+        needs_key="api-key" in modes and not has_login,
+        is_unlisted="unlisted" in modes,
         key=key,
         is_windows=sys.platform == "win32",
+        has_login=has_login,
     )
 
 

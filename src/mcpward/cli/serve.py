@@ -28,7 +28,9 @@ def serve(
         str | None,
         typer.Argument(metavar="[TARGET]", help="A Python file, module:object, or a server of the site's file."),
     ] = None,
-    mode: Annotated[str | None, typer.Option(metavar="MODE", help="Who gets in: api-key, unlisted or public.")] = None,
+    mode: Annotated[
+        str | None, typer.Option(metavar="MODE", help="Who gets in: api-key, oauth, unlisted or public.")
+    ] = None,
     access: Annotated[
         str | None,
         typer.Option(metavar="CLASS", help="What callers without a key may call: read, write or destructive."),

@@ -78,7 +78,7 @@ def unlisted_server(settings: Settings, server: str | None) -> str:
     if name in settings.servers and name not in unlisted:
         raise ui.Ended(
             ui.Exit.USAGE,
-            f"server {name} is in mode {settings.servers[name].mode} and has no secret URL",
+            f"server {name} is in mode {' and '.join(sorted(settings.servers[name].modes))} and has no secret URL",
             f'set mode = "unlisted" in [servers.{name}]',
         )
     return name

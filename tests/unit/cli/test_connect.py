@@ -270,3 +270,46 @@ def test_a_public_server_asks_for_no_key(client):
     text = rendered(client, entry(needs_key=False, key=None))
     assert "MCPWARD_KEY" not in text
     assert "Authorization" not in text
+
+
+OAUTH = """[servers.orders]
+source = "tools.py"
+mode = {mode}
+[servers.orders.oauth]
+metadata = "https://id.example.com/.well-known/openid-configuration"
+"""
+
+
+@pytest.fixture(params=['"oauth"', '["oauth", "api-key"]'], ids=["tokens", "both"])
+def login(folder, request):
+    """A site whose server takes tokens, alone or beside keys."""
+    (folder / "mcpward.toml").write_text(OAUTH.format(mode=request.param))
+    return "api-key" in request.param
+
+
+@pytest.mark.parametrize("client", FILES, ids=lambda client: client.name)
+def test_where_one_logs_in_the_block_has_no_key_and_no_place_for_one(cli, login, client):
+    said = cli("connect", client.name)
+    assert said.code == 0
+    assert "MCPWARD_KEY" not in said.out
+    assert "http://127.0.0.1:8000/mcp" in said.out
+    assert "browser" in said.err
+    assert "key create" not in said.err
+
+
+def test_where_both_are_taken_a_key_that_is_given_is_used(cli, login):
+    said = cli("connect", "cursor", "--stdin", stdin=KEY)
+    assert (KEY in said.out) is login
+    assert ("browser" in said.err) is not login
+
+
+def test_curl_is_told_where_its_token_stands(cli, login):
+    said = cli("connect", "curl")
+    assert '"$ACCESS_TOKEN"' in said.out
+    assert "identity provider" in said.err
+
+
+def test_a_login_can_be_written_without_any_credential(cli, login, tmp_path):
+    target = tmp_path / "client.json"
+    assert cli("connect", "claude-desktop", "--write", "--yes", "--file", str(target)).code == 0
+    assert "http://127.0.0.1:8000/mcp" in json.loads(target.read_text())["mcpServers"]["orders"]["args"]
