@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mcpward.sdk.context import Caller, Context, env
     from mcpward.sdk.database import Database
     from mcpward.sdk.elicitation import Elicit, Elicited, ElicitUrl
-    from mcpward.sdk.errors import ToolError
+    from mcpward.sdk.errors import ExchangeRefused, ExchangeUnavailable, ToolError
     from mcpward.sdk.guards import DateRange, Limit
     from mcpward.sdk.header import Header
     from mcpward.sdk.icon import Icon
@@ -34,6 +34,8 @@ _HOMES = {
     "ElicitUrl": "mcpward.sdk.elicitation",
     "Elicited": "mcpward.sdk.elicitation",
     "EmbeddedResource": "mcpward.sdk.content",
+    "ExchangeRefused": "mcpward.sdk.errors",
+    "ExchangeUnavailable": "mcpward.sdk.errors",
     "Header": "mcpward.sdk.header",
     "Icon": "mcpward.sdk.icon",
     "Image": "mcpward.sdk.content",
@@ -63,6 +65,8 @@ __all__ = [
     "ElicitUrl",
     "Elicited",
     "EmbeddedResource",
+    "ExchangeRefused",
+    "ExchangeUnavailable",
     "Header",
     "Icon",
     "Image",

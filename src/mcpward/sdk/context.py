@@ -1,36 +1,79 @@
 """What a function may know, say and ask while it runs: who calls, progress, log messages, questions to the client."""
 
-from collections.abc import Awaitable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Generator, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar, overload
+from typing import Any, Final, Protocol, TypeVar, overload
 
 from msgspec import Struct
 
+from mcpward.core.exchange import Token
 from mcpward.core.values import Way
 from mcpward.sdk.ask import Asked, Root, Roots
 from mcpward.sdk.content import Content, Message
 from mcpward.sdk.elicitation import Elicit, Elicited, ElicitUrl
 from mcpward.sdk.environment import env
+from mcpward.sdk.errors import ExchangeRefused
 from mcpward.sdk.sampling import Sample, Sampled
 
-__all__ = ["Asker", "Caller", "Context", "Reporter", "env"]
+__all__ = ["Asker", "Caller", "Context", "Exchanger", "Reporter", "env"]
 
 T = TypeVar("T")
 
 
-class Caller(Struct, frozen=True, kw_only=True):
+class Exchanger(Protocol):
+    """Gets tokens for one caller while its call runs. The tools room has the one implementation."""
+
+    async def exchange(self, audience: str, scopes: frozenset[str]) -> Token:
+        """Give a token for an upstream; see :meth:`Caller.exchange`."""
+        ...
+
+
+class Caller(Struct, frozen=True, kw_only=True, dict=True):
     """Who is calling, as the house established it. The model can neither see nor set any of this.
 
-    ``subject`` is the caller's stable name within its ``way``: the key's root id, the token's subject,
-    or a name for the nameless.
+    ``subject`` is the caller's stable name within its ``way`` and ``issuer``: the key's root id, the token's subject,
+    or a name for the nameless. ``name`` is what the operator called a key; elsewhere it is the subject again.
+    ``client`` is the OAuth client that the token was issued to, ``claims`` those of the token that the operator chose.
     """
 
     subject: str
     name: str
     server: str
     way: Way
+    issuer: str = "mcpward"
+    client: str = ""
     scopes: frozenset[str] = frozenset()
+    claims: Mapping[str, Any] = {}
     key_id: str | None = None
+
+    async def exchange(self, *, audience: str = "", scope: str | Iterable[str] = ()) -> Token:
+        """Give an access token for an upstream that acts for this caller (RFC 8693), by the caller's own provider.
+
+        ``audience`` is what the provider calls the upstream, ``scope`` one word, several with spaces, or a list of
+        them. The token is a :class:`~mcpward.core.secret.Secret` with ``expires_at`` and ``scopes``: it prints as
+        ``***``, and only ``.reveal()`` gives its value. It is kept until shortly before its end, so ask whenever it
+        is needed instead of keeping it.
+
+        Raises:
+            ExchangeRefused: the caller has no access token (a key, a task), or the provider gives none for this.
+            ExchangeUnavailable: the provider does not answer as it should; later it may.
+            ValueError: neither audience nor scope, or one that cannot be asked for.
+            RuntimeError: the call is over, or this is another event loop.
+        """
+        exchanger: Exchanger | None = self.__dict__.get(_EXCHANGER)
+        if exchanger is None:
+            raise ExchangeRefused("the caller has no access token: there is nothing to exchange", "nothing-to-exchange")
+        words = scope.split() if isinstance(scope, str) else scope
+        return await exchanger.exchange(audience, frozenset(words))
+
+
+#: Beside the fields: it is no fact about the caller, and neither compared nor written where the facts are.
+_EXCHANGER: Final = "_exchanger"
+
+
+def give_exchanger(caller: Caller, exchanger: Exchanger) -> None:
+    """Let ``caller`` exchange its token while its call runs."""
+    caller.__dict__[_EXCHANGER] = exchanger
 
 
 class Reporter(Protocol):
@@ -209,7 +252,7 @@ class Context:
         return await self._asker.ask(asked)
 
     def run(self, awaitable: Awaitable[T]) -> T:
-        """Wait, in a ``def`` function, for one of the questions: ``context.run(context.elicit(…))``."""
+        """Wait, in a ``def`` function, for a question, or a token: ``context.run(context.elicit(…))``."""
         answer: T = self._asker.run(awaitable)
         return answer
 

@@ -9,6 +9,23 @@ class ToolError(Exception):
         self.message = message
 
 
+class ExchangeRefused(ToolError):
+    """There is no token for the upstream, and asking again changes nothing. Not caught, its words go to the caller.
+
+    ``why`` is ``nothing-to-exchange`` (a caller without an access token), ``in-task``, ``not-set-up`` or ``refused``;
+    ``error`` is the identity provider's own word for it, or empty.
+    """
+
+    def __init__(self, message: str, why: str, error: str = "") -> None:
+        super().__init__(message)
+        self.why = why
+        self.error = error
+
+
+class ExchangeUnavailable(ToolError):
+    """The identity provider gives no token at the moment. Not caught, its words go to the caller."""
+
+
 class AuthoringError(TypeError):
     """A tool, resource or prompt is written in a way that cannot be served. Raised at import, in one clear line.
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from mcpward.core.back import Back, InputRequired, Question
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Fault, Refusal
+from mcpward.core.exchange import Exchange
 from mcpward.core.ids import error_id
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Call, RawResult
@@ -28,14 +29,15 @@ _PASSING: Final = frozenset({Reason.BUSY, Reason.CAPABILITY_MISSING, Reason.CONS
 
 
 class Runner:
-    """Runs the tools of all servers of a process. ``pool_size`` bounds the threads for the sync functions of each.
+    """Runs the tools of all servers of a process. ``pool_size`` bounds the threads for the sync functions of each;
+    ``exchange`` gets tokens for upstreams.
 
     Whatever an author's function raises is a failure of that call and no more, ``sys.exit()``, ``KeyboardInterrupt``
     and ``GeneratorExit`` included. Signals never arrive as exceptions here: the server handles them itself.
     """
 
-    def __init__(self, pool_size: int, clock: Clock) -> None:
-        self._stage = Stage(Pools(pool_size), clock)
+    def __init__(self, pool_size: int, clock: Clock, exchange: Exchange | None = None) -> None:
+        self._stage = Stage(Pools(pool_size), clock, exchange)
         self._watch = Watch()
 
     async def run(self, accepted: AcceptedCall, back: Back) -> RawResult:

@@ -9,21 +9,25 @@ from msgspec import Struct
 
 from mcpward.core.back import Back
 from mcpward.core.clock import Clock
-from mcpward.core.values import AcceptedCall, Call, Principal, RawResult
-from mcpward.sdk.context import Caller, Context
+from mcpward.core.exchange import Exchange
+from mcpward.core.values import AcceptedCall, Call, Principal, RawResult, Way
+from mcpward.sdk.context import Caller, Context, give_exchanger
 from mcpward.sdk.definitions import ToolDefinition
+from mcpward.sdk.errors import ToolError
 from mcpward.sdk.signature import Signature
 from mcpward.tools.asking import Asking
+from mcpward.tools.exchanging import Exchanging
 from mcpward.tools.pool import Pools
 from mcpward.tools.report import Reports
 from mcpward.tools.result import shape
 
 
 class Stage(Struct, frozen=True, eq=False):
-    """Shared by all calls of a process."""
+    """Shared by all calls of a process. ``exchange`` gets tokens for upstreams, where callers come with tokens."""
 
     pools: Pools
     clock: Clock
+    exchange: Exchange | None = None
 
 
 Run = Callable[[AcceptedCall, Stage, Back], Awaitable[RawResult]]
@@ -31,12 +35,17 @@ Run = Callable[[AcceptedCall, Stage, Back], Awaitable[RawResult]]
 
 def caller_of(principal: Principal) -> Caller:
     """Give what an author may know of a principal."""
+    # A client names itself where it registers itself: no author should take that for the name of a person.
+    has_token = principal.way is Way.OAUTH
     return Caller(
         subject=principal.subject,
-        name=principal.client,
+        name=principal.subject if has_token else principal.client,
         server=principal.server,
         way=principal.way,
+        issuer=principal.issuer,
+        client=principal.client if has_token else "",
         scopes=principal.scopes,
+        claims=principal.claims,
         key_id=principal.key_id,
     )
 
@@ -66,20 +75,40 @@ async def invoke(
     back: Back,
 ) -> Any:
     """Call a function with its arguments and what it wants injected: on the loop, or in a thread if it is sync."""
+    if not (signature.caller or signature.context):
+        return await _call(function, signature, arguments, call, stage)
     filled = dict(arguments)
-    reports = asking = None
+    caller = caller_of(call.principal)
+    exchanging = reports = asking = None
+    if caller.way is Way.OAUTH:
+        exchanging = Exchanging(call, stage.exchange)
+        give_exchanger(caller, exchanging)
     if signature.caller:
-        filled[signature.caller] = caller_of(call.principal)
+        filled[signature.caller] = caller
     if signature.context:
-        reports = Reports(call, back.notify, stage.clock)
+        notify = back.notify if exchanging is None else exchanging.notifier(back.notify)
+        reports = Reports(call, notify, stage.clock)
         asking = Asking(call, back, stage.pools.of(call.arrival.server))
-        filled[signature.context] = Context(caller_of(call.principal), call.arrival.id, reports, asking)
+        filled[signature.context] = Context(caller, call.arrival.id, reports, asking)
     try:
-        if signature.is_async:
-            return await function(**filled)
-        value = await stage.pools.of(call.arrival.server).run(partial(function, **filled))
-        return await value if inspect.isawaitable(value) else value
+        value = await _call(function, signature, filled, call, stage)
+        if exchanging is not None:
+            exchanging.require_clean(value)
+    except ToolError as told:
+        if exchanging is not None:
+            exchanging.require_untold(told)
+        raise
     finally:
-        if reports is not None and asking is not None:
-            reports.close()
-            asking.close()
+        for way in (exchanging, reports, asking):
+            if way is not None:
+                way.close()
+    return value
+
+
+async def _call(
+    function: Callable[..., Any], signature: Signature, filled: Mapping[str, Any], call: Call, stage: Stage
+) -> Any:
+    if signature.is_async:
+        return await function(**filled)
+    value = await stage.pools.of(call.arrival.server).run(partial(function, **filled))
+    return await value if inspect.isawaitable(value) else value
