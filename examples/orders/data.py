@@ -18,6 +18,7 @@ CUSTOMERS = 500
 PRODUCTS = 200
 ORDERS = 50_000
 SCHEMA = Path(__file__).with_name("schema.sql")
+ACCOUNTS = Path(__file__).with_name("accounts.sql")
 
 _BATCH = 2_500
 _YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -73,16 +74,24 @@ _STATUS = (
 def require_data(path: Path) -> None:
     """Make the database at ``path`` unless it is there. Several processes may do so at once: the last one wins."""
     if path.exists():
+        _require_accounts(path)
         return
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.unlink(missing_ok=True)
     with closing(sqlite3.connect(unfinished)) as connection, connection:
-        connection.executescript(SCHEMA.read_text())
+        connection.executescript(SCHEMA.read_text() + ACCOUNTS.read_text())
         connection.executemany("INSERT INTO customers VALUES (?, ?, ?)", _customers())
         connection.executemany("INSERT INTO products VALUES (?, ?, ?)", _products())
         for start in _shown(range(0, ORDERS, _BATCH)):
             connection.executemany("INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?)", _orders(start, start + _BATCH))
     unfinished.replace(path)
+
+
+def _require_accounts(path: Path) -> None:
+    """A database of an older example has no accounts yet."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'accounts'").fetchall():
+            connection.executescript(ACCOUNTS.read_text())
 
 
 def _shown(batches: range) -> Iterable[int]:

@@ -1,14 +1,18 @@
 """A shop's orders as MCP tools. ``mcpward serve`` in this folder serves them at http://127.0.0.1:8000/mcp.
 
-Whose orders? A key that holds the scope ``orders:all`` (or ``*``, as the key of the first start does) stands for the
+Whose orders? A caller that holds the scope ``orders:all`` (or ``*``, as the key of the first start does) stands for the
 shop and sees all of them. Any other key sees the orders of the customer whose e-mail address is its name, which the
 operator chose: ``mcpward key create --name ben.berg.1@example.com``. Whoever is neither sees none.
+
+In OAuth mode (``mcpward serve --config mcpward.oauth.toml``) each person sees their own: ``caller.subject``, which the
+house took from the access token, names an account, and the account a customer. No argument of a tool has a say in it.
 """
 
 import asyncio
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Literal
+from zlib import crc32
 
 from pydantic import BaseModel, Field
 
@@ -64,6 +68,54 @@ def is_staff(caller: Caller) -> bool:
     return not caller.scopes.isdisjoint({"orders:all", "*"})
 
 
+async def customer_of(caller: Caller) -> str:
+    """Give the e-mail address of the customer that the caller is; one that nobody has, for a caller that is none."""
+    if caller.way.value != "oauth":
+        return caller.name  # of a key, which the operator named
+    if is_staff(caller):
+        return ""
+    known = await _account_of(caller)
+    if not known:
+        await _open_account(caller)
+        known = await _account_of(caller)
+    return known
+
+
+async def _account_of(caller: Caller) -> str:
+    rows = await db.query(
+        """
+        SELECT c.email FROM accounts a JOIN customers c ON c.id = a.customer_id
+         WHERE a.issuer = :issuer AND a.subject = :subject
+        """,
+        issuer=caller.issuer,
+        subject=caller.subject,
+    )
+    return rows[0]["email"] if rows else ""
+
+
+async def _open_account(caller: Caller) -> None:
+    """Seen for the first time: open an account.
+
+    Where the provider's subjects are the customers' own addresses (``…@example.com``), each gets its customer, or none.
+    Any other subject gets a customer whom nobody has, since these people are invented: the same one on each machine,
+    unless another subject has it already.
+    """
+    await till.execute(
+        """
+        INSERT INTO accounts (issuer, subject, customer_id)
+        SELECT :issuer, :subject, id FROM customers
+         WHERE id NOT IN (SELECT customer_id FROM accounts)
+           AND (email = :subject OR :subject NOT LIKE '%@example.com')
+         ORDER BY (id + :place) % (SELECT count(*) FROM customers)
+         LIMIT 1
+            ON CONFLICT DO NOTHING
+        """,
+        issuer=caller.issuer,
+        subject=caller.subject,
+        place=crc32(f"{caller.issuer} {caller.subject}".encode()),
+    )
+
+
 @server.tool(read_only=True, rate="60/minute", guards=[BETWEEN])
 async def query_orders(
     caller: Caller,
@@ -87,7 +139,7 @@ async def query_orders(
         to_date=to_date,
         status=status,
         is_staff=is_staff(caller),
-        customer=caller.name,
+        customer=await customer_of(caller),
         limit=limit,
         into=Order,
     )
@@ -96,6 +148,7 @@ async def query_orders(
 @server.tool(read_only=True, guards=[BETWEEN])
 async def order_summary(caller: Caller, from_date: datetime, to_date: datetime) -> Summary:
     """Number, customers and worth of the orders between two dates; at most 90 days apart."""
+    customer = await customer_of(caller)
     rows = await db.query(
         """
         SELECT o.status, count(*) AS orders, sum(o.total_cents) AS cents
@@ -107,7 +160,7 @@ async def order_summary(caller: Caller, from_date: datetime, to_date: datetime) 
         from_date=from_date,
         to_date=to_date,
         is_staff=is_staff(caller),
-        customer=caller.name,
+        customer=customer,
     )
     distinct = await db.query(
         """
@@ -119,7 +172,7 @@ async def order_summary(caller: Caller, from_date: datetime, to_date: datetime) 
         from_date=from_date,
         to_date=to_date,
         is_staff=is_staff(caller),
-        customer=caller.name,
+        customer=customer,
     )
     return Summary(
         orders=sum(row["orders"] for row in rows),
@@ -157,7 +210,7 @@ async def cancel_order(caller: Caller, order_id: Annotated[int, Field(ge=1)]) ->
         """,
         order_id=order_id,
         is_staff=is_staff(caller),
-        customer=caller.name,
+        customer=await customer_of(caller),
     )
     if not changed:
         raise ToolError("there is no such order, or it has been shipped already")

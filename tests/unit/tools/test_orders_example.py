@@ -1,5 +1,6 @@
 """examples/orders: the same data everywhere, and tools that do what they say."""
 
+import asyncio
 import hashlib
 import shutil
 import sqlite3
@@ -12,6 +13,7 @@ import pytest
 from mcpward.core.clock import SystemClock
 from mcpward.core.errors import Refusal
 from mcpward.core.scope import Access
+from mcpward.core.values import Principal, Way
 from mcpward.tools.local import load_server
 from mcpward.tools.registry import Registry
 from mcpward.tools.run import Runner
@@ -47,9 +49,9 @@ def registry(folder):
 async def call(registry):
     runner = Runner(2, SystemClock())
 
-    async def call(name: str, customer: str = "", scopes=(), back=None, **arguments):
+    async def call(name: str, customer: str = "", scopes=(), back=None, principal=None, **arguments):
         held = frozenset(scopes or ([] if customer else ["*"]))
-        principal = msgspec.structs.replace(PRINCIPAL, client=customer or "first key", scopes=held)
+        principal = principal or msgspec.structs.replace(PRINCIPAL, client=customer or "first key", scopes=held)
         made = call_of(name, msgspec.json.encode(arguments), principal=principal, progress_token=1)
         result = await runner.run(accept(made, registry.find(name)), back or Letterbox())
         return msgspec.json.decode(msgspec.json.encode(result.structured)) if not result.is_error else result
@@ -122,6 +124,107 @@ async def test_a_customer_cannot_cancel_a_strangers_order(call, folder):
     assert rows(folder, f"SELECT status FROM orders WHERE id = {number}") == [("cancelled",)]
     with closing(sqlite3.connect(folder / "orders.db")) as connection, connection:
         connection.execute(f"UPDATE orders SET status = 'paid' WHERE id = {number}")
+
+
+# ---- people with tokens ----
+
+SPRING = {"from_date": "2026-03-01T00:00:00Z", "to_date": "2026-05-29T00:00:00Z", "limit": 100}
+
+
+def person(
+    subject: str, issuer: str = "https://id.example", scopes=("orders:read",), client: str = "desk"
+) -> Principal:
+    return Principal(
+        key=f"oauth:{issuer}|{subject}", way=Way.OAUTH, server="orders", subject=subject, issuer=issuer, client=client,
+        scopes=frozenset(scopes),
+    )  # fmt: skip
+
+
+async def seen(call, **who) -> list[dict]:
+    return (await call("query_orders", principal=person(**who), **SPRING))["result"]
+
+
+async def test_each_person_sees_own_orders_and_the_same_ones_again(call):
+    people = [{"subject": "auth0|ann"}, {"subject": "auth0|ben"}, {"subject": "auth0|ann", "issuer": "https://b"}]
+    orders = [await seen(call, **who) for who in people]
+    customers = [{order["customer"] for order in each} for each in orders]
+    assert [len(each) for each in customers] == [1, 1, 1]
+    assert len(set.union(*customers)) == 3
+    assert [await seen(call, **who) for who in people] == orders
+    summary = await call(
+        "order_summary", principal=person("auth0|ann"), from_date=SPRING["from_date"], to_date=SPRING["to_date"]
+    )
+    assert (summary["orders"], summary["customers"]) == (len(orders[0]), 1)
+
+
+async def test_many_who_come_for_the_first_time_at_once_have_one_account_each(call, folder):
+    found = await asyncio.gather(*(seen(call, subject=f"new-{number % 4}") for number in range(16)))
+    customers = [{order["customer"] for order in each} for each in found]
+    assert len({frozenset(each) for each in customers}) == 4
+    assert customers[:4] == customers[4:8] == customers[12:]
+    assert rows(folder, "SELECT count(*) FROM accounts WHERE subject LIKE 'new-%'") == [(4,)]
+
+
+async def test_a_subject_that_is_a_customers_address_is_that_customer(call):
+    for email in ("ben.berg.1@example.com", "chen.costa.2@example.com"):
+        assert {order["customer"] for order in await seen(call, subject=email)} == {email}
+
+
+@pytest.mark.parametrize(
+    "subject", ["stranger@example.com", "BEN.BERG.1@EXAMPLE.COM", "%@example.com", "'@example.com"]
+)
+async def test_an_address_that_is_no_customers_sees_nothing(call, subject):
+    assert await seen(call, subject=subject) == []
+
+
+async def test_the_same_address_of_another_provider_is_somebody_else(call):
+    email = "dina.duarte.3@example.com"
+    assert await seen(call, subject=email)
+    assert await seen(call, subject=email, issuer="https://elsewhere.example") == []
+
+
+async def test_a_clients_name_opens_nobodys_orders(call):
+    email = "emil.eriksen.4@example.com"
+    assert {order["customer"] for order in await seen(call, subject="auth0|mallory", client=email)}.isdisjoint({email})
+
+
+async def test_a_person_of_the_shop_sees_all_and_needs_no_account(call, folder):
+    found = await seen(call, subject="auth0|boss", scopes=["orders:read", "orders:all"])
+    assert len({order["customer"] for order in found}) > 50
+    assert rows(folder, "SELECT * FROM accounts WHERE subject = 'auth0|boss'") == []
+
+
+async def test_a_person_cancels_own_orders_alone(call, folder):
+    email = "fay.fischer.5@example.com"
+    assert await seen(call, subject=email)
+    own, others = (
+        rows(folder, f"""SELECT o.id FROM orders o JOIN customers c ON c.id = o.customer_id
+                          WHERE o.status = 'paid' AND c.email {sign} '{email}' LIMIT 1""")[0][0]
+        for sign in ("=", "<>")
+    )  # fmt: skip
+    assert (await call("cancel_order", principal=person(email), order_id=others)).is_error
+    assert await call("cancel_order", principal=person(email), order_id=own) == {"result": f"order {own} is cancelled"}
+    with closing(sqlite3.connect(folder / "orders.db")) as connection, connection:
+        connection.execute(f"UPDATE orders SET status = 'paid' WHERE id = {own}")
+
+
+async def test_when_all_customers_are_taken_the_next_person_sees_nothing(call, folder):
+    with closing(sqlite3.connect(folder / "orders.db")) as connection, connection:
+        connection.execute("""INSERT INTO accounts SELECT 'crowd', id, id FROM customers
+                               WHERE id NOT IN (SELECT customer_id FROM accounts)""")
+    try:
+        assert await seen(call, subject="auth0|late") == []
+    finally:
+        with closing(sqlite3.connect(folder / "orders.db")) as connection, connection:
+            connection.execute("DELETE FROM accounts WHERE issuer = 'crowd'")
+
+
+def test_a_database_of_before_gets_its_accounts(registry, folder, tmp_path):
+    shutil.copy(folder / "orders.db", tmp_path / "orders.db")
+    with closing(sqlite3.connect(tmp_path / "orders.db")) as connection, connection:
+        connection.execute("DROP TABLE accounts")
+    sys.modules["data"].require_data(tmp_path / "orders.db")
+    assert rows(tmp_path, "SELECT count(*) FROM accounts") == [(0,)]
 
 
 async def test_products_are_found_by_a_part_of_their_name(call):
