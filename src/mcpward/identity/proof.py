@@ -36,40 +36,40 @@ class Rechecks:
     """Proofs that are looked for in the background, for those who ask again and again and cannot wait."""
 
     def __init__(self) -> None:
-        self._tasks: dict[bytes, asyncio.Task[bool]] = {}
+        # By mark, None for a no that was not asked for yet. A yes is known elsewhere; here it would only grow old.
+        self._asked: dict[bytes, asyncio.Task[bool] | None] = {}
 
     def holds(self, proof: Proof) -> bool:
-        """Say whether the credential is good, as far as is known: yes until the answer is there, which counts once."""
-        task = self._tasks.get(proof.mark)
-        if task is None:
+        """Say whether the credential is good, as far as is known: yes until there is a no, which counts once."""
+        if proof.mark not in self._asked:
             return self.begin(proof)
-        if not task.done():
+        if self._asked[proof.mark] is not None:
             return True
-        del self._tasks[proof.mark]
-        return not task.cancelled() and task.exception() is None
+        del self._asked[proof.mark]
+        return False
 
     def begin(self, proof: Proof) -> bool:
         """Begin to ask, unless somebody does already; False where too much is being asked."""
-        if proof.mark in self._tasks and not self._tasks[proof.mark].done():
+        if self._asked.get(proof.mark) is not None:
             return True
-        if len(self._tasks) >= _MOST:
-            self._tasks = {mark: task for mark, task in self._tasks.items() if not task.done()}
-        if len(self._tasks) >= _MOST:
+        if len(self._asked) >= _MOST:
+            self._asked = {mark: task for mark, task in self._asked.items() if task is not None}
+        if len(self._asked) >= _MOST:
             return False
         task = asyncio.get_running_loop().create_task(proof.settle(), name="identity-recheck")
-        task.add_done_callback(_heard)
-        self._tasks[proof.mark] = task
+        task.add_done_callback(lambda done: self._heard(proof.mark, done))
+        self._asked[proof.mark] = task
         return True
 
     async def close(self) -> None:
         """Give up all questions."""
-        tasks, self._tasks = list(self._tasks.values()), {}
+        tasks = [task for task in self._asked.values() if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-
-def _heard(task: "asyncio.Task[bool]") -> None:
-    """A refusal that nobody asks for again is no error of the loop's."""
-    if not task.cancelled():
-        task.exception()
+    def _heard(self, mark: bytes, task: "asyncio.Task[bool]") -> None:
+        if task.cancelled() or task.exception() is None:
+            self._asked.pop(mark, None)
+        else:
+            self._asked[mark] = None

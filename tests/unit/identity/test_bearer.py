@@ -1,0 +1,415 @@
+"""Tokens at one server, with a provider that is really asked; time is the test's."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from mcpward.core.challenge import Challenge
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.scope import Access
+from mcpward.core.secret import Secret
+from mcpward.core.values import Arrival, Principal, Way
+from mcpward.crypto.digest import Pepper
+from mcpward.egress.client import Client
+from mcpward.egress.guard import Guard
+from mcpward.identity import proven as proven_module
+from mcpward.identity.api_key import issue
+from mcpward.identity.bearer import Bearer, Trusted, key_of
+from mcpward.identity.establish import Identity
+from mcpward.identity.issuer_rules import ANY
+from mcpward.identity.keybook import KeyBook
+from mcpward.identity.mode import Mode
+from mcpward.identity.permissions import Rights
+from mcpward.identity.proof import Proof, Rechecks
+from mcpward.identity.proven import KEEP_S, Proven
+from mcpward.identity.provider import Provider, ProviderSettings
+from mcpward.identity.unlisted import UrlBook
+from support.arrivals import arrival
+from support.clock import ManualClock
+from support.edge import soon
+from support.mint import AUDIENCE, NOW, Mint
+from support.outside import http
+from support.publisher import CLIENT, Publisher, publisher
+
+PEPPER = Pepper(b"p" * 32)
+CHALLENGE = Challenge("https://mcp.example.com/.well-known/oauth-protected-resource/orders/mcp", ("orders:read",))
+RIGHTS = Rights({"orders:write": Access.WRITE}, (), ("email",))
+NEW = Mint(name="b", kid="k2")
+
+
+class House:
+    """One server that takes tokens, and one that takes keys too, with a provider behind them."""
+
+    def __init__(self, there: Publisher, **changed: Any) -> None:
+        self.there, self.clock = there, ManualClock(NOW)
+        self.client = Client(Guard([ip_network("127.0.0.0/8")]))
+        settings = ProviderSettings(name="main", metadata=there.metadata_url, where="issuers.main.metadata")
+        self.provider = Provider(replace(settings, **changed), self.client, self.clock, tick_s=3600.0)
+        self.proven = Proven(self.clock)
+        self.keys = KeyBook(PEPPER, self.clock)
+        trusted = Trusted(name="main", provider=self.provider, audience=AUDIENCE)
+        other = replace(trusted, audience="https://mcp.example.com/both/mcp")
+        bearers = {
+            name: Bearer(name, [one], RIGHTS, CHALLENGE, self.clock, self.proven)
+            for name, one in (("orders", trusted), ("both", other))
+        }
+        modes = {"orders": Mode.OAUTH, "both": [Mode.OAUTH, Mode.API_KEY]}
+        self.identity = Identity(modes, self.keys, UrlBook(PEPPER, self.clock), bearers=bearers)
+        self.keys.mark_fresh(self.clock.monotonic())
+
+    def token(self, mint: Mint | None = None, **claims: Any) -> bytes:
+        return (mint or Mint()).token(iss=self.provider.issuer, **claims)
+
+    async def answer(self, one: Arrival) -> Principal | Reason:
+        """Give what the caller is told, awaited where it has to be."""
+        try:
+            found = self.identity.establish(one)
+            return found if isinstance(found, Principal) else await found
+        except Refusal as no:
+            challenged = no.facts == {"challenge": CHALLENGE}
+            return no.reason if challenged or no.reason is Reason.IDENTITY_UNAVAILABLE else Reason.FAULT
+
+
+def shown(token: bytes, server: str = "orders", scheme: bytes = b"Bearer ") -> Arrival:
+    return arrival(server, headers={b"authorization": scheme + token})
+
+
+@asynccontextmanager
+async def house(*, is_down: bool = False, **changed: Any) -> AsyncIterator[House]:
+    async with publisher("/tenant") as there:
+        here = House(there, **changed)
+        if is_down:
+            await there.die()
+        await here.provider.start()
+        try:
+            yield here
+        finally:
+            await here.identity.close()
+            await here.provider.stop()
+            await here.client.close()
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(work)
+
+
+def test_a_good_token_is_its_subject_at_once():
+    async def work():
+        async with house() as here:
+            found = here.identity.establish(shown(here.token(email="ann@example.com", name="Ann")))
+            assert isinstance(found, Principal)
+            assert (found.way, found.server, found.subject, found.client) == (Way.OAUTH, "orders", "ann", "desk")
+            assert (found.issuer, found.key) == (here.provider.issuer, f"oauth:{here.provider.issuer}|ann")
+            assert (found.scopes, found.access) == ({"orders:read", "orders:write"}, Access.WRITE)
+            assert (dict(found.claims), found.expires_at) == ({"email": "ann@example.com"}, NOW + 300)
+
+    run(work())
+
+
+def test_no_principal_holds_the_token():
+    async def work():
+        async with house() as here:
+            token = here.token()
+            found = await here.answer(shown(token))
+            assert token.decode()[60:90] not in repr([getattr(found, name) for name in found.__struct_fields__])
+            assert token[-20:] not in b"".join(here.proven._entries)
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    "one,two",
+    [
+        (("a|b", "c"), ("a", "b|c")), (("a%7C", "b"), ("a|", "b")), (("a", "|b"), ("a|", "b")),
+        (("a%", "b"), ("a%25", "b")),
+    ],
+)  # fmt: skip
+def test_no_two_callers_share_a_key(one, two):
+    assert key_of(*one) != key_of(*two)
+
+
+def test_a_proved_token_costs_no_second_proof_until_its_end():
+    async def work():
+        async with house() as here:
+            one = shown(here.token(exp=NOW + 100))
+            found = await here.answer(one)
+            assert here.identity.establish(one) is found
+            here.clock.advance(99)
+            assert here.identity.establish(one) is found
+            here.clock.advance(2)  # past its end, within the leeway: good, and looked at anew
+            again = await here.answer(one)
+            assert isinstance(again, Principal)
+            assert again is not found
+            here.clock.advance(30)
+            assert await here.answer(one) is Reason.CREDENTIAL_INVALID
+
+    run(work())
+
+
+def test_a_proof_is_for_one_server_and_five_minutes():
+    async def work():
+        async with house() as here:
+            token = here.token(exp=NOW + 3600)
+            found = await here.answer(shown(token))
+            assert await here.answer(shown(token, "both")) is Reason.CREDENTIAL_INVALID
+            here.clock.advance(KEEP_S)
+            assert await here.answer(shown(token)) is not found
+
+    run(work())
+
+
+def test_a_change_of_keys_ends_all_that_was_proved_before():
+    async def work():
+        async with house() as here:
+            one = shown(here.token(exp=NOW + 3600))
+            assert isinstance(await here.answer(one), Principal)
+            here.there.publish(NEW)
+            here.clock.advance(5)
+            assert isinstance(await here.answer(shown(here.token(NEW))), Principal)
+            assert await here.answer(one) is Reason.CREDENTIAL_INVALID
+
+    run(work())
+
+
+def test_the_oldest_proof_is_forgotten_first(monkeypatch):
+    monkeypatch.setattr(proven_module, "MOST_KEPT", 2)
+
+    async def work():
+        async with house() as here:
+            arrivals = [shown(here.token(jti=str(number))) for number in range(3)]
+            found = [await here.answer(one) for one in arrivals]
+            assert len(here.proven) == 2
+            assert here.identity.establish(arrivals[2]) is found[2]
+            assert here.identity.establish(arrivals[0]) is not found[0]
+
+    run(work())
+
+
+def test_every_bad_token_gets_the_same_answer():
+    async def work():
+        async with house() as here:
+            good = here.token()
+            bad = [
+                b"x", b"..", b"a.b.c", good[:-4], good + b"=", b"e" * 9000, Mint().token(), here.token(aud="x"),
+                here.token(exp=NOW - 31), here.token(Mint(name="b")), here.token(NEW), here.token(sub=""), good.upper(),
+            ]  # fmt: skip
+            for token in bad:
+                assert await here.answer(shown(token)) is Reason.CREDENTIAL_INVALID
+            assert await here.answer(shown(good, scheme=b"Basic ")) is Reason.CREDENTIAL_INVALID
+            assert await here.answer(shown(b"")) is Reason.CREDENTIAL_INVALID
+            assert await here.answer(arrival("orders", headers={b"x-api-key": good})) is Reason.CREDENTIAL_INVALID
+            assert await here.answer(arrival("orders")) is Reason.CREDENTIAL_MISSING
+            two = arrival("orders", headers={b"authorization": b"Bearer " + good, b"x-api-key": b"x"})
+            assert await here.answer(two) is Reason.CREDENTIAL_AMBIGUOUS
+            twice = replace(shown(good), repeated=frozenset({b"authorization"}))
+            assert await here.answer(twice) is Reason.CREDENTIAL_AMBIGUOUS
+            with pytest.raises(Refusal) as no:
+                here.identity.establish(replace(shown(good), path_secret=Secret("s" * 48)))
+            assert no.value.reason is Reason.ROUTE_UNKNOWN
+
+    run(work())
+
+
+def test_a_token_that_would_be_refused_anyway_costs_the_provider_nothing():
+    async def work():
+        async with house() as here:
+            here.clock.advance(60)
+            before = here.there.fetches
+            for token in (here.token(NEW, exp=NOW), here.token(NEW, aud="x"), here.token(NEW, sub=None)):
+                assert await here.answer(shown(token)) is Reason.CREDENTIAL_INVALID
+            assert here.there.fetches == before
+            assert await here.answer(shown(here.token(NEW, exp=NOW + 900))) is Reason.CREDENTIAL_INVALID
+            assert here.there.fetches == before + 1
+
+    run(work())
+
+
+def test_while_the_provider_was_not_seen_nobody_is_told_that_a_token_is_bad():
+    async def work():
+        async with house(is_down=True) as here:
+            for issuer in (here.provider.issuer, here.provider.issuer + "/"):
+                assert await here.answer(shown(Mint().token(iss=issuer))) is Reason.IDENTITY_UNAVAILABLE
+                unnamed = Mint().token({"kid": None}, iss=issuer)
+                assert await here.answer(shown(unnamed)) is Reason.IDENTITY_UNAVAILABLE
+            assert await here.answer(shown(Mint().token())) is Reason.CREDENTIAL_INVALID
+
+    run(work())
+
+
+# ---- a key beside it ----
+
+
+def test_a_key_and_a_token_open_the_same_server_and_are_refused_alike():
+    async def work():
+        async with house() as here:
+            secret, record = issue(PEPPER, here.clock, name="batch", servers=["both"])
+            here.keys.apply([record])
+            key = secret.reveal().encode()
+            token = here.token(aud="https://mcp.example.com/both/mcp")
+            for one in (
+                shown(key, "both"),
+                arrival("both", headers={b"x-api-key": key}),
+                shown(key, "both", b"bEARER "),
+            ):
+                found = await here.answer(one)
+                assert found.way is Way.API_KEY
+            assert (await here.answer(shown(token, "both"))).way is Way.OAUTH
+            last = b"0" if key[-1:] != b"0" else b"1"
+            for bad in (key[:-1] + last, key[:30], token[:-4], b"x"):
+                assert await here.answer(shown(bad, "both")) is Reason.CREDENTIAL_INVALID
+            assert await here.answer(arrival("both", headers={b"x-api-key": token})) is Reason.CREDENTIAL_INVALID
+            assert await here.answer(arrival("both")) is Reason.CREDENTIAL_MISSING
+            assert await here.answer(shown(key)) is Reason.CREDENTIAL_INVALID
+
+    run(work())
+
+
+# ---- opaque tokens ----
+
+ASKED = {"introspection": True, "client_id": CLIENT[0], "client_secret": Secret(CLIENT[1]), "token_type": ANY}
+MEANING = {
+    "active": True,
+    "sub": "ann",
+    "aud": AUDIENCE,
+    "exp": NOW + 3600,
+    "scope": "orders:read",
+    "client_id": "desk",
+}
+
+
+def test_an_opaque_token_is_asked_about_once_in_half_a_minute():
+    async def work():
+        async with house(**ASKED) as here:
+            here.there.tokens["opaque-1"] = MEANING
+            one = shown(b"opaque-1")
+            assert (await here.answer(one)).subject == "ann"
+            assert isinstance(here.identity.establish(one), Principal)
+            here.clock.advance(30)
+            del here.there.tokens["opaque-1"]
+            assert await here.answer(one) is Reason.CREDENTIAL_INVALID
+            assert here.there.seen["/introspect"] == 2
+            await here.there.die()
+            assert await here.answer(shown(b"opaque-2")) is Reason.IDENTITY_UNAVAILABLE
+
+    run(work())
+
+
+def test_what_looks_like_a_signed_token_is_never_shown_to_the_provider():
+    async def work():
+        async with house(**ASKED) as here:
+            for token in (here.token(exp=NOW - 99), b"eyJhbGciOiJub25lIn0.e30.", b"eyJ.a.b.c.d", Mint().token()):
+                assert await here.answer(shown(token)) is Reason.CREDENTIAL_INVALID
+            assert here.there.seen["/introspect"] == 0
+
+    run(work())
+
+
+# ---- without waiting ----
+
+
+def test_a_body_is_read_for_who_is_known_or_cannot_be_known_yet():
+    async def work():
+        async with house(**ASKED) as here:
+            vouch = here.identity.vouch
+            assert vouch(shown(here.token())) is None
+            assert vouch(shown(b"opaque")) is None  # the provider alone could say; it is asked with the body
+            assert vouch(shown(here.token(aud="x"))).reason is Reason.CREDENTIAL_INVALID
+            assert vouch(arrival("orders")).reason is Reason.CREDENTIAL_MISSING
+            assert here.there.seen["/introspect"] == 0
+
+    run(work())
+
+
+def test_a_body_under_an_unknown_key_has_to_come_again_and_the_key_is_looked_for():
+    async def work():
+        async with house() as here:
+            here.clock.advance(60)
+            here.there.publish(Mint(), NEW)
+            before = here.there.fetches
+            one = shown(here.token(NEW, exp=NOW + 900))
+            no = here.identity.vouch(one)
+            assert (no.reason, no.facts["retry_after_s"] > 0) == (Reason.IDENTITY_UNAVAILABLE, True)
+            await soon(lambda: here.identity.vouch(one) is None)
+            assert here.there.fetches == before + 1
+
+    run(work())
+
+
+def test_a_stream_lives_as_long_as_its_token():
+    async def work():
+        async with house() as here:
+            one = shown(here.token(exp=NOW + 400))
+            assert here.identity.is_good(one)
+            here.clock.advance(429)
+            assert here.identity.is_good(one)
+            here.clock.advance(1)
+            assert not here.identity.is_good(one)
+            assert not here.identity.is_good(arrival("orders"))
+
+    run(work())
+
+
+@pytest.mark.parametrize("end", ["revoked", "out"])
+def test_a_stream_with_an_opaque_token_is_looked_at_in_the_background(end):
+    async def work():
+        async with house(**ASKED) as here:
+            here.there.tokens["opaque"] = MEANING
+            one = shown(b"opaque")
+            await here.answer(one)
+            here.clock.advance(31)
+            assert here.identity.is_good(one)  # asked now
+            await here.there.asked("/introspect", 2)
+            await soon(lambda: isinstance(here.identity.establish(one), Principal))
+            assert here.identity.is_good(one)
+            here.clock.advance(31)
+            if end == "revoked":
+                del here.there.tokens["opaque"]
+            else:
+                here.there.documents["/introspect"] = http(b"", 500)
+            assert here.identity.is_good(one)
+            await here.there.asked("/introspect", 3)
+            await soon(lambda: not here.identity.is_good(one))
+
+    run(work())
+
+
+def test_a_stream_whose_key_is_gone_ends():
+    async def work():
+        async with house() as here:
+            one = shown(here.token(exp=NOW + 3600))
+            assert here.identity.is_good(one)
+            here.there.publish(NEW)
+            here.clock.advance(60)
+            assert isinstance(await here.answer(shown(here.token(NEW))), Principal)
+            assert here.identity.is_good(one)  # the provider is asked for the key once more
+            await soon(lambda: not here.identity.is_good(one))
+
+    run(work())
+
+
+def test_what_is_asked_in_the_background_is_bounded_and_given_up_at_the_end(monkeypatch):
+    monkeypatch.setattr("mcpward.identity.proof._MOST", 2)
+
+    async def work():
+        asked = asyncio.Event()
+
+        async def ask() -> Principal:
+            await asked.wait()
+            raise Refusal(Reason.CREDENTIAL_INVALID)
+
+        rechecks = Rechecks()
+        proofs = [Proof(bytes([number]), ask, is_opaque=True) for number in range(3)]
+        assert [rechecks.holds(proof) for proof in proofs] == [True, True, False]
+        assert rechecks.begin(proofs[0])
+        asked.set()
+        await soon(lambda: not rechecks.holds(proofs[0]))
+        assert rechecks.holds(proofs[2])
+        await rechecks.close()
+
+    run(work())
