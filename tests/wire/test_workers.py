@@ -1,5 +1,7 @@
 """Two worker processes behave as one: keys, sessions and numbers are the site's, not a process's."""
 
+import os
+import signal
 import threading
 import time
 from contextlib import contextmanager
@@ -20,8 +22,8 @@ def ward(tmp_path_factory):
 
 
 def pids(ward: Ward) -> set[str]:
-    """The workers that answered: each leaves a snapshot of its numbers under its process id."""
-    return {path.stem for path in (ward.folder / ".mcpward" / "metrics").glob("*.json")}
+    """The workers that run or have run: each leaves a snapshot of its numbers under its process id."""
+    return {path.stem.partition("-")[0] for path in (ward.folder / ".mcpward" / "metrics").glob("*.json")}
 
 
 class Looping(threading.Thread):
@@ -96,6 +98,33 @@ def test_the_numbers_of_both_workers_add_up(ward):
         ward.call("no such tool")
     until(lambda: metric(ward, "mcpward_refusals_total", reason="tool-unknown") == 5)
     assert len(pids(ward)) == 2
+
+
+def test_a_worker_that_was_killed_counts_on_and_nothing_of_it_is_measured(tmp_path):
+    labels = {"mcp_method_name": "tools/call", "gen_ai_tool_name": "whoami"}
+    count = "mcp_server_operation_duration_seconds_count"
+    with site(tmp_path, {"site.workers": 2, "traffic.queue": 700}) as ward:
+        until(lambda: metric(ward, "mcpward_traffic_queue_capacity") == 1400)
+        for _ in range(20):
+            assert ward.call("whoami").status_code == 200
+        until(lambda: metric(ward, count, **labels) == 20)
+        time.sleep(1.1)  # so each of them has left the numbers that it has now
+        for killed in pids(ward):
+            os.kill(int(killed), signal.SIGKILL)
+            until(lambda killed=killed: len(pids(ward)) == 2 and killed not in pids(ward), 20)
+            assert metric(ward, "mcpward_traffic_queue_capacity") == 1400
+            assert metric(ward, count, **labels) == 20
+
+
+def test_what_workers_counted_last_is_not_lost_when_they_end(tmp_path):
+    with site(tmp_path, {"site.workers": 2}) as ward:
+        first = until(lambda: pids(ward) if len(pids(ward)) == 2 else None)
+        for _ in range(20):
+            assert ward.call("whoami").status_code == 200
+        for pid in first:
+            os.kill(int(pid), signal.SIGTERM)
+        until(lambda: len(pids(ward)) == 2 and first.isdisjoint(pids(ward)), 20)
+        assert metric(ward, "mcp_server_operation_duration_seconds_count", gen_ai_tool_name="whoami") == 20
 
 
 def test_a_first_start_with_two_workers_makes_one_key(ward):

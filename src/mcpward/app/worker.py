@@ -105,6 +105,7 @@ class Worker:
             await house.tasks.start_keeping()
             stack.push_async_callback(self._stop_tasks, house)
             numbers = Numbers(metrics, folder_of(settings.site.data) if settings.site.workers > 1 else None)
+            stack.callback(numbers.close)
             health = Health(self._probes(keys, traffic), numbers.page)
             self.front = self._front(pipeline, health)
             await writer.start()

@@ -5,11 +5,9 @@ come from closed lists: what a caller made up (a tool we do not have) counts und
 series all further ones share one. So nobody can fill the memory, here or at who scrapes, by inventing names.
 """
 
-import json
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any, Final, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from mcpward.core.values import Kind
 from mcpward.traffic.record import Record, Result
@@ -67,27 +65,10 @@ class Metrics:
         buckets[bisect_left(BOUNDS, record.duration_s)] += 1
         buckets[-1] += record.duration_s
 
-    # ---- several workers: each writes its numbers to a file, one adds them up -------------------------------------
+    # ---- several workers: each gives its numbers away as plain JSON, and one adds them up -------------------------
 
-    def dump(self, path: Path) -> None:
-        """Write a snapshot, whole or not at all."""
-        new = path.with_name(f".{path.name}.new")
-        new.write_text(json.dumps(self._snapshot(), separators=(",", ":")), encoding="utf-8")
-        new.replace(path)
-
-    @classmethod
-    def merge(cls, paths: Iterable[Path]) -> Self:
-        """Add up snapshots. One that cannot be read counts nothing."""
-        total = cls()
-        for path in paths:
-            try:
-                snapshot = json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                continue
-            total._add(snapshot)
-        return total
-
-    def _snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
+        """Give the numbers as they stand now; :meth:`add` takes them."""
         return {
             "durations": [[*series, buckets] for series, buckets in self.durations.items()],
             "refusals": [[*key, count] for key, count in self.refusals.items()],
@@ -96,7 +77,8 @@ class Metrics:
             "gauges": {name: ask() for name, ask in self.gauges.items()},
         }
 
-    def _add(self, snapshot: dict[str, Any]) -> None:
+    def add(self, snapshot: Mapping[str, Any], *, gauges: bool = True) -> None:
+        """Add a snapshot. ``gauges`` tell of now: without them where its process has ended; its counts stay."""
         for server, method, tool, error_type, version, buckets in snapshot["durations"]:
             mine = self.durations.setdefault((server, method, tool, error_type, version), [0.0] * len(buckets))
             mine[:] = [a + b for a, b in zip(mine, buckets, strict=True)]
@@ -104,7 +86,7 @@ class Metrics:
             for server, reason, count in snapshot[key]:
                 counts[server, reason] = counts.get((server, reason), 0) + count
         self.failed_writes += snapshot["failed_writes"]
-        for name, value in snapshot["gauges"].items():
+        for name, value in snapshot["gauges"].items() if gauges else ():
             self.gauges[name] = _always(value + (self.gauges[name]() if name in self.gauges else 0))
 
 
