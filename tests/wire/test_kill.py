@@ -1,4 +1,4 @@
-"""The machine dies at any moment: what was acknowledged is there, and nothing was destroyed without its record."""
+"""The machine dies at any moment: what was acknowledged is there, nothing was destroyed unrecorded (attack 109)."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Small batches, a bounded queue that fails closed, and an outage that loses nothing."""
+"""Small batches, a bounded queue that fails closed, and an outage that loses nothing (attack 109)."""
 
 import asyncio
 
