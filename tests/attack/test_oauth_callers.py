@@ -174,7 +174,8 @@ def test_attack_28_without_a_token_one_is_told_where_to_get_it(place: Place, ver
 
 def test_attack_28_the_document_says_what_a_client_needs_and_no_more(place: Place):
     for door in (place.demo, place.other, place.mixed):
-        document = place.ward.client().get(place.metadata_url(door))
+        with place.ward.client() as browser:
+            document = browser.get(place.metadata_url(door))
         assert document.status_code == 200
         assert document.headers["content-type"] == "application/json"
         assert document.headers["access-control-allow-origin"] == "*"

@@ -335,8 +335,8 @@ def test_attack_15_a_token_has_one_spelling(house: House, at: int):
     parts = next(parts for parts in spellings(house) if len(parts[at]) % 4)
     spoilt = [
         parts[at] + "=" * (-len(parts[at]) % 4), parts[at] + "=", parts[at] + "A", parts[at][:-1],
-        trailing(parts[at]),
-        parts[at] + " ", parts[at][:8] + " " + parts[at][8:], parts[at] + "\t", parts[at] + "%3D", parts[at] + "\\n",
+        trailing(parts[at]), parts[at][:8] + " " + parts[at][8:], parts[at][:8] + "\t" + parts[at][8:],
+        parts[at] + "%3D", parts[at] + "\\n",
     ]  # fmt: skip
     for segment in spoilt:
         house.refused(".".join([*parts[:at], segment, *parts[at + 1 :]]))
