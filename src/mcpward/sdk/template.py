@@ -23,17 +23,24 @@ _VARIABLE: Final = re.compile(r"([A-Za-z][A-Za-z0-9_]*)(\*?)", re.ASCII)
 #: One value as it may be spelt: what RFC 3986 allows in a segment, without what separates segments or query members.
 _SPELLING: Final = r"(?:[A-Za-z0-9._~!$'()*+,;:=@-]|%[0-9A-Fa-f]{2})+"
 _BREAK: Final = re.compile(r"[/?&#]")
+#: What RFC 3986 leaves as it is, and what :func:`spellings` writes anew.
+_PLAIN: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~!$'()*+,;:=@/-"
+_ANEW: Final = re.compile(rf"%[0-9A-Fa-f]{{2}}|[^{_PLAIN[:-1]}?&#-]")
 _ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Template(Struct, frozen=True):
-    """A template that has been read. ``names`` are its variables in order, ``several`` the one with a ``*`` or ""."""
+    """A template that has been read. ``names`` are its variables in order, ``several`` the one with a ``*`` or "".
+
+    ``shape`` is ``pattern`` for URIs as :func:`spellings` gives them.
+    """
 
     text: str
     names: tuple[str, ...]
     several: str
     pattern: re.Pattern[str]
+    shape: re.Pattern[str]
 
     def match(self, uri: str) -> dict[str, str] | None:
         """Give the variables' values for a URI exactly as it came, or None where it is not one of this template."""
@@ -49,8 +56,39 @@ class Template(Struct, frozen=True):
         return values
 
     def covers(self, uri: str) -> bool:
-        """Say whether a URI has this template's shape, whatever its values are."""
-        return len(uri) <= LONGEST_URI and self.pattern.fullmatch(uri) is not None
+        """Say whether a URI that :func:`spellings` gave has this template's shape, whatever its values are."""
+        return self.shape.fullmatch(uri) is not None
+
+
+def spellings(uri: str) -> tuple[str, str]:
+    """Give a URI in ASCII in the one way in which it can be read, and in the one in which it is read too eagerly.
+
+    Escapes that need not be are gone, and those that must be are in capitals (RFC 3986 §6.2.2). Read too eagerly,
+    ``%3F``, ``%26`` and ``%23`` are separators as well.
+
+    Raises:
+        KeyError: the URI is not in ASCII.
+    """
+    return _ANEW.sub(_written, uri), _ANEW.sub(_written_eagerly, uri)
+
+
+def _table(plain: str) -> dict[str, str]:
+    """Give how an escape, or a sign that should have been one, is written; ``plain`` signs are not escaped."""
+    escapes = {code: f"%{code:02X}" for code in range(256)}
+    read = {escape: chr(code) if chr(code) in plain else escape for code, escape in escapes.items()}
+    return read | {chr(code): escapes[code] for code in range(128)}
+
+
+_TABLE: Final = _table(_PLAIN)
+_EAGER: Final = _table(_PLAIN + "?&#")
+
+
+def _written(found: re.Match[str]) -> str:
+    return _TABLE[found[0].upper()]
+
+
+def _written_eagerly(found: re.Match[str]) -> str:
+    return _EAGER[found[0].upper()]
 
 
 def is_template(uri: str) -> bool:
@@ -69,6 +107,7 @@ def read_template(text: str, where: str = "") -> Template:
     names: list[str] = []
     several = ""
     parts: list[str] = []
+    shape: list[str] = []
     end = 0
     for expression in _EXPRESSION.finditer(text):
         literal = text[end : expression.start()]
@@ -81,12 +120,16 @@ def read_template(text: str, where: str = "") -> Template:
             _refuse(text, "only one variable may have a *", where)
         several = name if star else several
         names.append(name)
-        parts += [_literal(literal, text, where), rf"(?P<{name}>{_several() if star else _SPELLING})"]
+        value = _several() if star else _SPELLING
+        parts += [_literal(literal, text, where), rf"(?P<{name}>{value})"]
+        shape += [re.escape(spellings(literal)[0]), value]
         end = expression.end()
     if len(names) > _MOST_VARIABLES:
         _refuse(text, f"more than {_MOST_VARIABLES} variables", where)
     parts.append(_literal(text[end:], text, where))
-    return Template(text, tuple(names), several, re.compile("".join(parts), re.ASCII))
+    shape.append(re.escape(spellings(text[end:])[0]))
+    pattern = re.compile("".join(parts), re.ASCII)
+    return Template(text, tuple(names), several, pattern, re.compile("".join(shape), re.ASCII))
 
 
 def _variable(expression: str, text: str, where: str) -> tuple[str, str]:

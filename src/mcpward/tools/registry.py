@@ -15,7 +15,7 @@ from mcpward.sdk.server import Server
 from mcpward.tools.completion import Completion, Completions, Offer
 from mcpward.tools.entry import entry_of
 from mcpward.tools.prompt import Prompt, bind_prompt
-from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, find_declared
+from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, find_declared, spelt
 from mcpward.tools.stage import runner_of
 
 
@@ -53,6 +53,7 @@ class Registry:
         self._declared_prompts = [bind_prompt(server_name, definition, deadline_s) for definition in server.prompts]
         offers = [bind_resource(server_name, definition, deadline_s) for definition in server.resources]
         self._fixed = {offer.uri: offer for offer in offers if isinstance(offer, Resource)}
+        self._spelt = spelt(self._fixed)
         self._declared_templates = [offer for offer in offers if isinstance(offer, ResourceTemplate)]
         self._completions = Completions((*server.prompts, *server.resources), server.completions, deadline_s)
         self._shelf = self._sorted(server.off)
@@ -119,7 +120,7 @@ class Registry:
 
         What was declared first decides: where that is switched off there is nothing, and no wider template steps in.
         """
-        found = find_declared(uri, self._fixed, self._declared_templates)
+        found = find_declared(uri, self._fixed, self._spelt, self._declared_templates)
         if found is None or (Topic.RESOURCES, found[0]) in self.source.off:
             return None
         return found[1]

@@ -5,16 +5,16 @@ resource that asks for a scope could be had from a wider template by writing ``%
 """
 
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
-from urllib.parse import unquote
 
 from msgspec import Struct, structs
 
 from mcpward.core.back import Back
 from mcpward.core.values import Call
 from mcpward.sdk.definitions import ResourceDefinition
-from mcpward.sdk.template import LONGEST_URI, Template
+from mcpward.sdk.template import LONGEST_URI, Template, spellings
 from mcpward.tools.entry import entry_of
 from mcpward.tools.result import encode
 from mcpward.tools.stage import Stage, invoke
@@ -80,23 +80,31 @@ def bind_resource(server: str, definition: ResourceDefinition, deadline_s: float
     )
 
 
+def spelt(fixed: Iterable[str]) -> frozenset[str]:
+    """Give what no other spelling of a URI may read as, for :func:`find_declared`."""
+    return frozenset(spellings(uri)[0] for uri in fixed)
+
+
 def find_declared(
-    uri: str, fixed: Mapping[str, Resource], templates: Sequence[ResourceTemplate]
+    uri: str, fixed: Mapping[str, Resource], taken: AbstractSet[str], templates: Sequence[ResourceTemplate]
 ) -> tuple[str, Resource] | None:
-    """Give the declared URI that stands for ``uri``, and the resource there: fixed ones first, then in order."""
+    """Give the declared URI that stands for ``uri``, and the resource there: fixed ones first, then in order.
+
+    ``taken`` is what :func:`spelt` gave for the fixed ones.
+    """
     resource = fixed.get(uri)
     if resource is not None:
         return uri, resource
-    if len(uri) > LONGEST_URI:
+    if len(uri) > LONGEST_URI or not uri.isascii():
         return None
-    plain = unquote(uri)
-    if plain in fixed:
+    readings = spellings(uri)
+    if not taken.isdisjoint(readings):
         return None
     for offer in templates:
         variables = offer.template.match(uri)
         if variables is not None:
             return offer.uri, offer.at(uri, variables)
-        if plain != uri and offer.template.covers(plain):
+        if any(map(offer.template.covers, readings)):
             return None
     return None
 

@@ -255,6 +255,56 @@ def test_another_spelling_of_a_guarded_uri_finds_no_wider_template(shop, uri):
     assert shop.find_resource(uri) is None
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "orders://%76ault/caf%C3%A9",
+        "orders://%76ault/a%20b",
+        "orders://%76ault/100%25",
+        "orders://%76ault/a%3Fb",
+        "orders://v%61ult%2Fa%20b",
+        "orders://find%3Fq=caf%C3%A9",
+        "orders://list%5B1%5D",
+        "orders://vault/é",
+        "orders://caf%c3%a9/more",
+        "orders://%63af%C3%A9/more",
+        "orders://a%20b/m%6Fre",
+        "orders://blu%65/more",
+        "orders://blu%C3%A9/1",
+        "orders://blu%C3%a9/%31",
+    ],
+)
+def test_78_what_must_be_escaped_hides_no_other_spelling_of_a_guarded_uri(uri):
+    """Attack 78: a value with a blank or an umlaut in it, or an escape in another case, is no way around the guard."""
+    server = Server("orders")
+    for guarded in ("orders://caf%C3%A9/more", "orders://a%20b/more", "orders://blue/more", "orders://list[1]"):
+        server.resource(guarded, name=guarded, scopes=["all"])(lambda: "guarded")
+
+    @server.resource("orders://vault/{key}", scopes=["all"])
+    def vault(key: str) -> str: ...
+
+    @server.resource("orders://find?q={key}", scopes=["all"])
+    def find(key: str) -> str: ...
+
+    @server.resource("orders://blu%c3%a9/{key}", scopes=["all"])
+    def blue(key: str) -> str: ...
+
+    @server.resource("orders://{rest*}")
+    def rest(rest: str) -> str: ...
+
+    found = Registry("orders", server).find_resource(uri)
+    assert found is None or found.scopes == {"all"}
+
+
+@pytest.mark.parametrize(
+    "uri", ["orders://a%20c/d", "orders://caf%C3%A9s/more", "orders://vaults/%41", "orders://vault/a/%41"]
+)
+def test_escapes_that_spell_nothing_declared_earlier_find_their_template(shop, uri):
+    found = shop.find_resource(uri)
+    assert found is not None
+    assert found.uri == uri
+
+
 def test_no_wider_template_steps_in_for_what_is_switched_off(server, shop):
     for uri, declared in [
         ("orders://admin/lines", "orders://admin/lines"),
