@@ -4,13 +4,13 @@ from collections.abc import Callable
 from typing import Final
 
 from mcpward.app.channel import Channel
+from mcpward.app.oauth import Guarded
 from mcpward.app.secrets import Secrets
 from mcpward.app.site import Site
 from mcpward.app.switches import Switches
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
 from mcpward.core.ended import EndedBook
-from mcpward.core.errors import Refusal
 from mcpward.core.jsonio import Bounds
 from mcpward.core.values import Call
 from mcpward.crypto.sealed import SealedToken
@@ -57,6 +57,7 @@ class House:
         traffic: Traffic,
         runner: Runner,
         secrets: Secrets,
+        guarded: Guarded,
         report: Report,
     ) -> None:
         self._settings = settings
@@ -67,7 +68,8 @@ class House:
         self._traffic = traffic
         self._runner = runner
         self._report = report
-        self._policy = Policy(registries)
+        self._guarded = guarded
+        self._policy = Policy(registries, guarded.demands)
         self._sanitizer = Sanitizer(secrets.redactor, settings.output.max_bytes)
         self._servers = {name: introduce(registry) for name, registry in registries.items()}
         self.switches = Switches(registries, channel.mailroom, channel.streams)
@@ -78,10 +80,11 @@ class House:
         """Give the way of a request."""
         settings, clock, channel = self._settings, self._clock, self._channel
         identity = Identity(
-            {name: Mode(server.mode) for name, server in settings.servers.items()},
+            {name: [Mode(mode) for mode in server.modes] for name, server in settings.servers.items()},
             keys,
             urls,
             {name: server.keyless_access for name, server in settings.servers.items()},
+            self._guarded.bearers,
         )
         sessions = Sessions(self._site.sessions.seal, self._site.sessions.open, ended, clock)
         sealed = SealedToken(self._site.ring, "mcp states", _LONGEST_STATE)
@@ -147,11 +150,7 @@ class House:
 
     def _listeners(self, identity: Identity, ended: EndedBook) -> Listeners:
         def is_good(call: Call) -> bool:
-            try:
-                identity.establish(call.arrival)
-            except Refusal:
-                return False
-            return call.session is None or not ended.has(call.session)
+            return identity.is_good(call.arrival) and (call.session is None or not ended.has(call.session))
 
         return Listeners(
             servers=self._servers,

@@ -14,7 +14,7 @@ import structlog
 
 from mcpward.config.model import Log
 
-_FOREIGN: Final = ("uvicorn.error", "uvicorn", "asyncio", "aiosqlite", "sqlalchemy")
+_FOREIGN: Final = ("uvicorn.error", "uvicorn", "asyncio", "aiosqlite", "httpcore2", "sqlalchemy")
 Redact = Callable[[str], str]
 
 

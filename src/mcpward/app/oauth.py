@@ -21,6 +21,7 @@ from mcpward.core.secret import Secret
 from mcpward.egress.client import Client
 from mcpward.egress.guard import Guard
 from mcpward.identity.bearer import Bearer, Trusted
+from mcpward.identity.exchange import Exchanges
 from mcpward.identity.permissions import Grant, Rights
 from mcpward.identity.proven import Proven
 from mcpward.identity.provider import Provider, ProviderSettings
@@ -136,6 +137,18 @@ async def open_oauth(
             providers=providers,
             client=client,
         )
+
+
+def exchanges_of(settings: Settings, guarded: Guarded, clock: Clock) -> Exchanges | None:
+    """Give what exchanges callers' tokens for those of upstreams; None where no caller has one."""
+    if guarded.client is None:
+        return None
+    providers = {
+        server: [guarded.providers[one.name] for one in providers_of(settings, server)]
+        for server, its in settings.servers.items()
+        if its.has_tokens
+    }
+    return Exchanges(providers, guarded.client, clock)
 
 
 async def _started(

@@ -19,10 +19,13 @@ ByServer = Mapping[str, Mapping[str, Secret]]
 
 
 class Secrets:
-    """Gives the present redactor, made anew only when a secret was added. ``vault`` holds each server's own."""
+    """Gives the present redactor, made anew only when a secret was added. ``vault`` holds each server's own,
+    ``shown`` are those that the house shows to identity providers.
+    """
 
-    def __init__(self, settings: Settings, vault: ByServer) -> None:
-        self._fixed = [*_own(settings), *(secret for of_server in vault.values() for secret in of_server.values())]
+    def __init__(self, settings: Settings, vault: ByServer, shown: Mapping[str, Secret] | None = None) -> None:
+        of_servers = (secret for of_server in vault.values() for secret in of_server.values())
+        self._fixed = [*_own(settings), *of_servers, *(shown or {}).values()]
         self._version = -1
         self._told: set[str] = set()
         self._redactor = self._made()

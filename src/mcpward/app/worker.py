@@ -18,11 +18,12 @@ from mcpward.app.hosts import allowed_hosts
 from mcpward.app.house import House
 from mcpward.app.logs import Voice, set_up
 from mcpward.app.numbers import Numbers, folder_of
+from mcpward.app.oauth import Guarded, client_secrets, exchanges_of, open_oauth
 from mcpward.app.secrets import Secrets
 from mcpward.app.site import Site, open_site
 from mcpward.app.sources import load_sources
 from mcpward.config.address import Address
-from mcpward.config.endpoint import path_of
+from mcpward.config.endpoint import metadata_path, path_of
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
 from mcpward.core.ended import EndedBook
@@ -31,6 +32,7 @@ from mcpward.identity.refresh import Refresher
 from mcpward.identity.unlisted import UrlBook
 from mcpward.ingress.arrive import Doorstep
 from mcpward.ingress.connection import Connection
+from mcpward.ingress.discovery import Discovery
 from mcpward.ingress.front import Front, Patience
 from mcpward.ingress.gates import Rules
 from mcpward.ingress.health import Health, Probe
@@ -78,7 +80,8 @@ class Worker:
         async with AsyncExitStack() as stack:
             site = await stack.enter_async_context(open_site(settings, clock))
             vault = {name: await site.vault.load_all(name) for name in settings.servers}
-            secrets = Secrets(settings, vault)
+            shown = client_secrets(settings, vault)
+            secrets = Secrets(settings, vault, shown)
             voice.redact = secrets.text
             sources = load_sources(settings, vault)
             registries = {
@@ -95,19 +98,24 @@ class Worker:
                 metrics=metrics,
             )
             traffic = Traffic(writer, clock, secrets.bytes, settings.traffic.arguments, secrets.json)
-            runner = Runner(_THREADS, clock)
+            guarded = await stack.enter_async_context(open_oauth(settings, self.bound, shown, clock))
+            exchanges = exchanges_of(settings, guarded, clock)
+            if exchanges is not None:
+                stack.push_async_callback(exchanges.close)
+            runner = Runner(_THREADS, clock, exchanges)
             stack.push_async_callback(runner.close)
             channel = await stack.enter_async_context(open_channel(site, settings, clock))
             keys, urls, ended = KeyBook(site.pepper_keys, clock), UrlBook(site.pepper_urls, clock), EndedBook()
             self.refresher = self._refresher(site, keys, urls, ended)
-            house = House(settings, clock, site, channel, registries, traffic, runner, secrets, _report)
+            house = House(settings, clock, site, channel, registries, traffic, runner, secrets, guarded, _report)
             pipeline = house.pipeline(keys, urls, ended)
+            stack.push_async_callback(pipeline.identity.close)
             await house.tasks.start_keeping()
             stack.push_async_callback(self._stop_tasks, house)
             numbers = Numbers(metrics, folder_of(settings.site.data) if settings.site.workers > 1 else None)
             stack.callback(numbers.close)
             health = Health(self._probes(keys, traffic), numbers.page)
-            self.front = self._front(pipeline, health)
+            self.front = self._front(pipeline, health, guarded)
             await writer.start()
             stack.push_async_callback(writer.stop)
             await self.refresher.start()
@@ -145,7 +153,7 @@ class Worker:
             Probe("record", lambda: not traffic.full),
         ]
 
-    def _front(self, pipeline: Pipeline, health: Health) -> Front:
+    def _front(self, pipeline: Pipeline, health: Health, guarded: Guarded) -> Front:
         settings = self.settings
         served = [
             Served(
@@ -153,12 +161,20 @@ class Worker:
                 path=path_of(settings, name),
                 hosts=_with_port(server.hosts, self.bound.port),
                 unlisted=server.mode == "unlisted",
+                metadata=metadata_path(settings, name) if server.has_tokens else "",
             )
             for name, server in settings.servers.items()
         ]
-        return self._front_of(allowed_hosts(settings, self.bound), Routes(served), pipeline, health)
+        return self._front_of(allowed_hosts(settings, self.bound), Routes(served), pipeline, health, guarded.discovery)
 
-    def _front_of(self, hosts: frozenset[bytes], routes: Routes, pipeline: Pipeline, health: Health) -> Front:
+    def _front_of(
+        self,
+        hosts: frozenset[bytes],
+        routes: Routes,
+        pipeline: Pipeline,
+        health: Health,
+        discovery: Discovery | None = None,
+    ) -> Front:
         http = self.settings.http
         return Front(
             rules=Rules(
@@ -184,6 +200,7 @@ class Worker:
             inside=pipeline,
             house=health.answer,
             clock=self.clock,
+            discovery=discovery,
         )
 
     @asynccontextmanager

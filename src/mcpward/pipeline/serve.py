@@ -176,11 +176,7 @@ class Pipeline:
 
     def vouch(self, arrival: Arrival) -> Refusal | None:
         """Tell from the head alone why this caller would be refused; nothing is counted or put on record yet."""
-        try:
-            self.identity.establish(arrival)
-        except Refusal as no:
-            return no
-        return None
+        return self.identity.vouch(arrival)
 
     def knows(self, server: str, secret: str) -> bool:
         """Tell whether an unlisted server's secret segment is right."""
