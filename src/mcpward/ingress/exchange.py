@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 #: A body up to this size is read from strangers too; it is more than most calls have.
 _SMALL = 64 * 1024
+#: An endless stream holds the body that opened it for as long as it lasts. With longer ones a few callers could hold,
+#: for ever, all that may be held.
+_LONGEST_WISH = 32 * 1024
 #: Notifications may be dropped, never buffered without end for a reader that does not read. An endless stream is cut
 #: instead: its reader would never learn what it missed.
 _MAX_UNREAD = 1 << 20
@@ -201,7 +204,7 @@ class Exchange:
         Raises:
             CancelledError: the caller has left already, and its leaving cancels; or the stream is endless and the
                 server stops.
-            Refusal: accept-refused, where the stream is endless and the caller reads no streams.
+            Refusal: where the stream is endless, accept-refused: the caller reads no streams; body-too-large.
         """
         connection = self.connection
         self.working = True
@@ -216,6 +219,8 @@ class Exchange:
     def _begin_endless(self) -> None:
         if not self.may_stream:
             raise Refusal(Reason.ACCEPT_REFUSED, "an endless answer for who reads no streams")
+        if len(self.body) > _LONGEST_WISH:
+            raise Refusal(Reason.BODY_TOO_LARGE, "a stream would hold it for as long as it lasts")
         connection = self.connection
         self.endless = True
         self.keep_alive = False

@@ -236,3 +236,17 @@ async def test_the_body_of_its_request_stays_counted_while_it_lasts(edge):
     assert house.front.held == 1000
     peer.leave()
     await soon(lambda: house.front.held == 0)
+
+
+async def test_46_a_long_body_is_not_held_for_as_long_as_a_stream_lasts(edge):
+    """Eight addresses could hold all that may be held, and nobody else would be served, for as long as they like."""
+    inside = Listening()
+    house = await edge(inside.serve)
+    longest = await house.peer()
+    longest.ask("POST", body=b"x" * 32 * 1024)
+    assert (await longest.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    for verb in ("POST", "GET"):
+        peer = await house.peer()
+        peer.ask(verb, body=b"x" * (32 * 1024 + 1), content_length=str(32 * 1024 + 1))
+        assert (await peer.answer()).startswith(b"HTTP/1.1 413 ")
+        await soon(lambda: house.front.held == 32 * 1024)
