@@ -82,6 +82,7 @@ class Person:
 
     async def back(self) -> AuthorizationCodeResult:
         said = parse_qs(urlsplit(self._arrived).query)
+        assert "error" not in said, said
         return AuthorizationCodeResult(code=said["code"][0], state=said["state"][0], iss=said["iss"][0])
 
     def provider(self, url: str, wallet: Wallet) -> OAuthClientProvider:
@@ -129,8 +130,12 @@ async def test_the_official_client_registers_logs_in_and_calls(ward: Ward, provi
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_the_official_client_asks_for_more_when_a_tool_needs_more(ward: Ward, mode: str):
+async def test_the_official_client_asks_for_more_when_a_tool_needs_more(ward: Ward, provider: Provider, mode: str):
+    """As a client that the provider knows: one that registers by itself does so for what it knew to ask for then."""
     wallet, ada, url = Wallet(), Person("ada"), f"{ward.base}/mcp"
+    wallet.client = OAuthClientInformationFull(
+        client_id="app-RS256", redirect_uris=[REDIRECT], token_endpoint_auth_method="none", issuer=provider.issuer
+    )
     async with connected(url, ada.provider(url, wallet), mode) as client:
         assert "ada" in await told(client, "whoami")
         assert await told(client, "store", value="four") == "stored 4"
