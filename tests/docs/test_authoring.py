@@ -7,18 +7,22 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from mcpward.core.back import InputRequired
 from mcpward.core.clock import SystemClock
 from mcpward.core.errors import Refusal
-from mcpward.core.values import RawResult
+from mcpward.core.exchange import NoToken, Token
+from mcpward.core.values import RawResult, Way
+from mcpward.sdk.context import Caller
 from mcpward.sdk.server import Server
 from mcpward.tools.local import load_server
 from mcpward.tools.registry import Registry
 from mcpward.tools.run import Runner
 from mcpward.validation.accept import accept, accept_prompt, accept_variables
 from support.back import Letterbox
-from support.calls import call_of
+from support.calls import PRINCIPAL, call_of
+from support.outside import http, outside
 from support.sources import ROOT
 
 PAGE = (ROOT / "docs" / "authoring.md").read_text(encoding="utf-8")
@@ -62,6 +66,37 @@ async def test_every_tool_of_the_page_does_what_it_says(call):
     assert text(await call("whoami")) == "k1, by api-key"
     assert text(await call("between", start="2026-01-01", end="2026-01-31")) == "30"
     assert text(await call("products", name="lamp")) == '[{"id":1,"name":"lamp"}]'
+
+
+class Bureau:
+    """An identity provider's exchange, as far as a page of examples needs one."""
+
+    async def exchange(self, call, audience, scopes):
+        assert audience
+        assert scopes == {"parcels:read"}
+        return Token(f"for-{call.principal.subject}", expires_at=None, scopes=scopes)
+
+
+async def test_the_tool_that_calls_upstream_shows_the_exchanged_token_there(server, monkeypatch):
+    tool, runner = Registry("orders", server).find("parcels"), Runner(1, SystemClock(), Bureau())
+    ann = replace(PRINCIPAL, way=Way.OAUTH, subject="ann", issuer="https://id.example", key_id=None)
+    async with outside(http(b'["a lamp"]')) as shipping:
+        page = next(one.function for one in server.tools if one.name == "parcels").__globals__
+        monkeypatch.setitem(page, "SHIPPING", shipping.url(""))
+        given = await runner.run(accept(call_of("parcels", b"{}", principal=ann), tool), Letterbox())
+        told = await runner.run(accept(call_of("parcels", b"{}"), tool), Letterbox())
+    assert text(given) == '["a lamp"]'
+    assert b"Bearer for-ann\r\n" in shipping.requests[0]
+    assert told.is_error
+    assert "no access token" in text(told)
+    assert len(shipping.requests) == 1
+    await runner.close()
+
+
+def test_what_a_caller_has_is_on_the_page():
+    chapter = PAGE[PAGE.index("## Who calls") : PAGE.index("## The running call")]
+    assert [name for name in Caller.__struct_fields__ if f"`{name}`" not in chapter] == []
+    assert [why.value for why in NoToken if why is not NoToken.UNAVAILABLE and why.value not in chapter] == []
 
 
 async def test_progress_and_messages_go_out(call):

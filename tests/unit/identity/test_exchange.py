@@ -1,4 +1,7 @@
-"""A caller's token for another one (RFC 8693): whose, for what, for how long, and what the provider may answer."""
+"""A caller's token for another one (RFC 8693): whose, for what, for how long, and what the provider may answer.
+
+Where the inbound token must never go: attack 30 (MCP security best practices, "token passthrough").
+"""
 
 import asyncio
 import json
