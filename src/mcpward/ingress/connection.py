@@ -16,21 +16,11 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.ingress import render
 from mcpward.ingress.exchange import Exchange
+from mcpward.ingress.fields import folded, size_of
 from mcpward.ingress.front import Front
 from mcpward.ingress.gates import Head
 from mcpward.ingress.routes import Route
 
-#: The only fields that the house reads; all others are counted and dropped. A name with ``_`` is never among them, so
-#: ``X_API_Key`` cannot pass for ``X-API-Key`` behind a proxy that folds the two.
-_KEPT: Final = frozenset({
-    b"accept", b"access-control-request-headers", b"authorization", b"connection", b"content-encoding",
-    b"content-length", b"content-type", b"expect", b"host", b"last-event-id", b"mcp-method", b"mcp-name",
-    b"mcp-protocol-version", b"mcp-session-id", b"origin", b"traceparent", b"tracestate", b"transfer-encoding",
-    b"upgrade", b"x-api-key", b"x-forwarded-for",
-})  # fmt: skip
-_PARAM: Final = b"mcp-param-"
-#: Each kept name in the two spellings that clients use, so that most names need no folding.
-_SPELLED: Final = {spelling: name for name in _KEPT for spelling in (name, name.title())}
 _NONE: Final[frozenset[bytes]] = frozenset()
 #: Framing bytes that a chunked body may spend beyond its content (attack 45: extensions, one-byte chunks).
 _FRAMING_ALLOWANCE: Final = 16 * 1024
@@ -70,10 +60,7 @@ class Connection(asyncio.Protocol):
 
     def _begin(self) -> None:
         self._target = b""
-        self._fields: dict[bytes, bytes] = {}
-        self._repeated: set[bytes] | None = None
-        self._count = 0
-        self._head_bytes = 0  # as the parser gave them
+        self._lines: list[tuple[bytes, bytes]] = []
         self._wire_bytes = 0  # as they came, since the packet after the one in which this part began
 
     # ---- the transport's calls ------------------------------------------------------------------------------------
@@ -106,10 +93,14 @@ class Connection(asyncio.Protocol):
             self._unreadable()
             return
         # The parser gives a field when it is whole: one that never ends is seen in the bytes alone.
-        if self._in_head and max(self._head_bytes, self._wire_bytes) > self.front.rules.max_head:
+        if self._in_head and max(self._head_bytes(), self._wire_bytes) > self.front.rules.max_head:
             self._refuse_head(Refusal(Reason.HEADER_TOO_LARGE))
         elif self._in_body and self._wire_bytes > self._allowed_wire_bytes():
             self._cut_body(Refusal(Reason.REQUEST_MALFORMED, "chunk framing outweighs the body"))
+
+    def _head_bytes(self) -> int:
+        """Bytes of the head as the parser gave them."""
+        return len(self._target) + size_of(self._lines)
 
     def _allowed_wire_bytes(self) -> int:
         reading = self._reading
@@ -166,28 +157,13 @@ class Connection(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         """A part of the request target."""
         self._target += url
-        self._head_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One field, whole. Only what the house reads is kept."""
+        """One field, whole. It is looked at when the head is whole."""
         if self._in_body:  # a trailer section: nothing of ours lies there, and fields must not change after judgement
             self._cut_body(Refusal(Reason.REQUEST_MALFORMED, "trailer fields"))
             return
-        self._count += 1
-        self._head_bytes += len(name) + len(value) + 4
-        kept = _SPELLED.get(name)
-        if kept is None:
-            kept = name.lower()
-            if kept not in _KEPT and not kept.startswith(_PARAM):
-                return
-        if kept in self._fields:
-            if self._repeated is None:
-                self._repeated = set()
-            self._repeated.add(kept)
-            if kept == b"x-forwarded-for":  # a proxy that appends a line of its own has the last word (RFC 9110 §5.3)
-                self._fields[kept] += b"," + value
-        else:
-            self._fields[kept] = value.strip(b" \t")
+        self._lines.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is whole: judge it before anything of the body is kept."""
@@ -195,16 +171,12 @@ class Connection(asyncio.Protocol):
             return
         self._in_head = False
         parser = self._parser
-        head = Head(
-            verb=parser.get_method(),
-            target=self._target,
-            fields=self._fields,
-            repeated=_NONE if self._repeated is None else frozenset(self._repeated),
-            version=parser.get_http_version(),
-        )
         rules = self.front.rules
         verdict: Route | Refusal
-        if self._count > rules.max_fields or self._head_bytes > rules.max_head:
+        is_large = len(self._lines) > rules.max_fields or self._head_bytes() > rules.max_head
+        fields, repeated = folded(self._lines[: rules.max_fields] if is_large else self._lines)
+        head = Head(parser.get_method(), self._target, fields, repeated, parser.get_http_version())
+        if is_large:
             verdict = Refusal(Reason.HEADER_TOO_LARGE)
         else:
             verdict = self.front.route(head)
@@ -342,7 +314,8 @@ class Connection(asyncio.Protocol):
 
     def _answer_out_of_turn(self, no: Refusal, about: Exchange | None = None) -> None:
         """Answer for a request that will never be whole; ``about`` is as much of it as there is."""
-        head = Head(verb=b"", target=b"", fields=self._fields, repeated=_NONE, version="1.1")
+        fields, _ = folded(self._lines[: self.front.rules.max_fields])
+        head = Head(verb=b"", target=b"", fields=fields, repeated=_NONE, version="1.1")
         exchange = Exchange(self, head if about is None else about.head, None if about is None else about.route, no)
         exchange.keep_alive = False
         self._enqueue(exchange)

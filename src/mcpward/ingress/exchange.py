@@ -40,7 +40,7 @@ class Exchange:
         self.head = head
         self.route = route
         self.refusal = refusal
-        self.body = bytearray()
+        self.body: bytes | bytearray = b""
         self.held = 0
         self.bucket: str | None = None
         self.keep_alive = True
@@ -62,14 +62,20 @@ class Exchange:
         what all may: else a few strangers who never finish would leave no room for anyone (attack 46).
         """
         front = self.connection.front
-        size = len(self.body) + len(part)
+        held = len(part)
+        size = len(self.body) + held
         if size > front.rules.max_body:
             return Refusal(Reason.BODY_TOO_LARGE)
-        self.body += part
-        front.held += len(part)
-        self.held += len(part)
+        if size == held:
+            self.body = part  # most bodies come whole
+        else:
+            if type(self.body) is bytes:
+                self.body = bytearray(self.body)
+            self.body += part
+        front.held += held
+        self.held += held
         if size > _SMALL or front.held > front.patience.max_held // 2:
-            return self._vouched(len(part))
+            return self._vouched(held)
         return None
 
     def _vouched(self, count: int) -> Refusal | None:
