@@ -15,8 +15,10 @@ _KEPT: Final = frozenset({
 #: Fields that most clients send and nobody here reads: kept too, for leaving them out would cost more.
 _COMMON: Final = frozenset({b"accept-encoding", b"accept-language", b"sec-fetch-mode", b"user-agent"})
 _PARAM: Final = b"mcp-param-"
-#: Each kept name in the two spellings that clients use, so that most heads need no folding.
-_SPELLED: Final = {spelling: name for name in _KEPT | _COMMON for spelling in (name, name.title())}
+#: Each kept name in the spellings that clients use, so that most heads need no folding.
+_SPELLED: Final = {spelling: name for name in _KEPT | _COMMON for spelling in (name, name.title())} | {
+    spelling: spelling.lower() for spelling in (b"MCP-Protocol-Version", b"MCP-Session-Id", b"X-API-Key")
+}
 _NONE: Final[frozenset[bytes]] = frozenset()
 
 Lines = Sequence[tuple[bytes, bytes]]

@@ -28,6 +28,7 @@ class Registry(Protocol):
         ...
 
 
+_MAX_ALLOWED: Final = 10_000
 _YES: Final = Decision(allowed=True)
 
 
@@ -37,6 +38,7 @@ class Policy:
     def __init__(self, registries: Mapping[str, Registry], demands: Mapping[str, Demand] | None = None) -> None:
         self._registries = dict(registries)
         self._demands = dict(demands or {})
+        self._allowed: set[tuple[Principal, Tool]] = set()
 
     def require(self, call: Call) -> Tool | None:
         """Give the tool that a call names, if its principal may use it; None for a call that names none.
@@ -54,10 +56,24 @@ class Policy:
             return None
         if tool is None:
             raise Refusal(Reason.TOOL_UNKNOWN, "no such tool")
-        decision = self.decide(call.principal, tool)
+        principal = call.principal
+        if (principal, tool) in self._allowed:
+            return tool
+        decision = self.decide(principal, tool)
         if not decision.allowed:
-            raise self._step_up(call.principal, tool) or Refusal(Reason.TOOL_UNKNOWN, decision.reason)
+            raise self._step_up(principal, tool) or Refusal(Reason.TOOL_UNKNOWN, decision.reason)
+        self._remember(principal, tool)
         return tool
+
+    def _remember(self, principal: Principal, tool: Tool) -> None:
+        """Keep a yes: both values are frozen, and whoever proves who they are again is given the same value again.
+
+        Strangers are new with each request.
+        """
+        if principal.way is not Way.ANONYMOUS:
+            if len(self._allowed) >= _MAX_ALLOWED:
+                self._allowed.clear()
+            self._allowed.add((principal, tool))
 
     def require_offer(self, principal: Principal, offer: Offer, unknown: Reason) -> None:
         """Require that the principal may use a resource, a template or a prompt.

@@ -32,6 +32,8 @@ from mcpward.protocol.methods import (
 from mcpward.protocol.session import Session, Sessions
 from mcpward.protocol.state import States
 from mcpward.protocol.versions import (
+    CAPABILITIES_KEY,
+    CLIENT_KEY,
     EVENT_HEADER,
     LEGACY,
     MODERN,
@@ -42,6 +44,9 @@ from mcpward.protocol.versions import (
 )
 
 _NO_META: Final[Mapping[str, Any]] = {}
+_NO_TRACE: Final[Mapping[str, str]] = {}
+#: What every modern request says; most say no more.
+_PLAIN: Final = frozenset({VERSION_KEY, CAPABILITIES_KEY, CLIENT_KEY})
 _STATELESS: Final = Session("", MODERN, 0.0)
 _UNOPENED: Final = Session("", "", 0.0)
 #: Event ids are ours: visible ASCII, and never longer than this.
@@ -169,6 +174,10 @@ class Protocol:
         inputs, state = _NO_META, None
         if is_modern and ("requestState" in said_params or "inputResponses" in said_params):
             inputs, state = params.inputs(said_params), params.state(said_params)
+        token, level, traced = None, None, _NO_TRACE
+        if not said.keys() <= _PLAIN:
+            token, traced = meta.progress_token(said), meta.trace(said)
+            level = meta.log_level(said) if is_modern else None
         return Call(
             arrival=arrival,
             principal=principal,
@@ -181,9 +190,9 @@ class Protocol:
             arguments=raw_arguments(arrival.body) if has_arguments else None,
             # A tool's arguments are read by validation alone, from their raw bytes.
             params=_NO_META if kind is Kind.TOOL else said_params,
-            progress_token=meta.progress_token(said),
-            log_level=meta.log_level(said) if is_modern else None,
-            trace=meta.trace(said),
+            progress_token=token,
+            log_level=level,
+            trace=traced,
             capabilities=declared,
             session=session.id or None,
             introduction=self._introductions[arrival.server] if is_modern else b"",
