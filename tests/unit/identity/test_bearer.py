@@ -230,6 +230,21 @@ def test_a_token_that_would_be_refused_anyway_costs_the_provider_nothing():
     run(work())
 
 
+def test_a_token_that_names_no_key_of_several_names_none_that_could_be_fetched():
+    async def work():
+        async with house() as here:
+            here.there.publish(Mint(), NEW)
+            here.clock.advance(60)
+            assert isinstance(await here.answer(shown(here.token(NEW, exp=NOW + 900))), Principal)
+            before = here.there.fetches
+            here.clock.advance(60)
+            nameless = NEW.token({"kid": None}, iss=here.provider.issuer, exp=NOW + 900)
+            assert await here.answer(shown(nameless)) is Reason.CREDENTIAL_INVALID
+            assert here.there.fetches == before
+
+    run(work())
+
+
 def test_while_the_provider_was_not_seen_nobody_is_told_that_a_token_is_bad():
     async def work():
         async with house(is_down=True) as here:
