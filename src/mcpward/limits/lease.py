@@ -4,7 +4,7 @@ The queue is fair (first come, first served) and bounded; a place that becomes f
 directly, so that nobody slips in between. One event loop: nothing here is shared between threads.
 """
 
-from asyncio import CancelledError, Future, get_running_loop
+from asyncio import CancelledError, Future, Lock, get_running_loop
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -63,15 +63,6 @@ class Lease:
         """
         if not self.try_acquire():
             await self._wait()
-
-    @asynccontextmanager
-    async def lent(self) -> AsyncIterator[None]:
-        """Give a held place to others for the length of the block."""
-        self.release()
-        try:
-            yield
-        finally:
-            await self.take_back()
 
     async def take_back(self) -> None:
         """Take the place again that a running call gave away for a while, before those who have not begun.
@@ -133,3 +124,31 @@ class Lease:
                 self.release()
         elif ticket in self._waiting:
             self._waiting.remove(ticket)
+
+
+class Loan:
+    """A place that one running call holds, and lends while it waits for answers.
+
+    However much it asks at once, it has one place to lend, and takes it back when the first answer lets it go on.
+    """
+
+    __slots__ = ("_is_held", "_lease", "_taking")
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._is_held = True
+        self._taking = Lock()
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[None]:
+        """Give the place to others for the length of the block, or until another such block ends."""
+        if self._is_held and not self._taking.locked():
+            self._is_held = False
+            self._lease.release()
+        try:
+            yield
+        finally:
+            async with self._taking:
+                if not self._is_held:
+                    self._is_held = True  # cancelled, it owes the place, which comes to the same
+                    await self._lease.take_back()

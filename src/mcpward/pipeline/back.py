@@ -18,7 +18,7 @@ from mcpward.core.capability import lacks
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Era, Reply, Wire
-from mcpward.limits.lease import Lease
+from mcpward.limits.lease import Lease, Loan
 from mcpward.protocol.listen import asking
 from mcpward.protocol.state import States
 from mcpward.protocol.versions import LATEST_LEGACY
@@ -133,12 +133,12 @@ class ModernBack:
 class LegacyBack:
     """Implements :class:`~mcpward.core.back.Back` in a session: a question is asked live, and the call waits."""
 
-    __slots__ = ("_entry", "_house", "_lease", "_replay", "_wire", "call", "trail")
+    __slots__ = ("_entry", "_house", "_place", "_replay", "_wire", "call", "trail")
     answers: Final = _NONE
 
     def __init__(self, call: Call, trail: Trail, wire: Wire, house: Backs, lease: Lease) -> None:
         self.call = call
-        self._lease = lease
+        self._place = Loan(lease)
         self._wire = wire
         self._house = house
         self.trail = trail
@@ -163,7 +163,7 @@ class LegacyBack:
         _require_able(call, questions)
         if call.session is None or not self._wire.can_stream:
             raise Refusal(Reason.CONSENT_MISSING, "the client reads no streams, so it cannot be asked")
-        async with self._lease.lent():  # a person may take minutes: the place is for others meanwhile
+        async with self._place.lent():  # a person may take minutes: the place is for others meanwhile
             return await self._house.questions.ask(call, self._put, asking, questions)
 
     def release(self) -> None:
@@ -209,17 +209,17 @@ class LegacyBack:
 class Lending:
     """A task's way back: its place is for others while it waits for answers."""
 
-    __slots__ = ("_back", "_lease", "notify", "release")
+    __slots__ = ("_back", "_place", "notify", "release")
 
     def __init__(self, back: Back, lease: Lease) -> None:
         self._back = back
-        self._lease = lease
+        self._place = Loan(lease)
         self.notify = back.notify
         self.release = back.release
 
     async def ask(self, questions: Sequence[Question]) -> Mapping[str, Any]:
         """Ask as the task does."""
-        async with self._lease.lent():
+        async with self._place.lent():
             return await self._back.ask(questions)
 
 

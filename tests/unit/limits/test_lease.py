@@ -6,7 +6,7 @@ import pytest
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
-from mcpward.limits.lease import Lease
+from mcpward.limits.lease import Lease, Loan
 
 
 async def turns(n=5):
@@ -166,4 +166,130 @@ async def test_a_call_that_is_cancelled_on_its_way_back_takes_no_place_with_it()
     await asyncio.gather(asking, return_exceptions=True)
     assert (lease.free, lease.waiting) == (0, 0)
     lease.release()
+    assert lease.free == 1
+
+
+async def asking(loan, answered, log, name):
+    async with loan.lent():
+        await answered.wait()
+    log.append(name)
+
+
+async def test_a_call_that_asks_many_things_at_once_lends_its_one_place_once():
+    lease = Lease(1, queue=100)
+    running = most = 0
+
+    async def other():
+        nonlocal running, most
+        async with lease:
+            running += 1
+            most = max(most, running)
+            await turns()
+            running -= 1
+
+    async with lease:
+        loan, answered, log = Loan(lease), asyncio.Event(), []
+        questions = [asyncio.create_task(asking(loan, answered, log, at)) for at in range(8)]
+        await turns()
+        await asyncio.gather(*(other() for _ in range(8)))
+        assert (most, lease.free) == (1, 1)
+        answered.set()
+        await asyncio.gather(*questions)
+        assert lease.free == 0
+    assert lease.free == 1
+
+
+async def test_the_first_answer_takes_the_place_back_and_the_next_question_lends_it_again():
+    lease = Lease(1)
+    async with lease:
+        loan, first, second, third, log = Loan(lease), asyncio.Event(), asyncio.Event(), asyncio.Event(), []
+        waiting = [asyncio.create_task(asking(loan, event, log, event)) for event in (first, second)]
+        await turns()
+        assert lease.free == 1
+        first.set()
+        await turns()
+        assert (log, lease.free) == ([first], 0)
+        waiting.append(asyncio.create_task(asking(loan, third, log, third)))
+        await turns()
+        assert lease.free == 1
+        second.set()
+        third.set()
+        await asyncio.gather(*waiting)
+        assert lease.free == 0
+    assert lease.free == 1
+
+
+async def test_answers_that_come_while_the_place_is_taken_wait_for_it_once():
+    lease = Lease(1, queue=100)
+    busy = asyncio.Event()
+
+    async def other():
+        async with lease:
+            await busy.wait()
+
+    async with lease:
+        loan, answered, log = Loan(lease), asyncio.Event(), []
+        questions = [asyncio.create_task(asking(loan, answered, log, at)) for at in range(3)]
+        await turns()
+        taken = asyncio.create_task(other())
+        await turns()
+        answered.set()
+        await turns()
+        assert (log, lease.waiting) == ([], 1)
+        busy.set()
+        await asyncio.gather(taken, *questions)
+        assert (sorted(log), lease.free) == ([0, 1, 2], 0)
+    assert lease.free == 1
+
+
+@pytest.mark.parametrize("cancelled", [0, 1, 2])
+async def test_a_question_that_is_cancelled_while_it_waits_for_the_place_loses_none(cancelled):
+    lease = Lease(1, queue=100)
+    busy = asyncio.Event()
+
+    async def other():
+        async with lease:
+            await busy.wait()
+
+    async with lease:
+        loan, answered, log = Loan(lease), asyncio.Event(), []
+        questions = [asyncio.create_task(asking(loan, answered, log, at)) for at in range(2)]
+        await turns()
+        taken = asyncio.create_task(other())
+        await turns()
+        answered.set()
+        await turns()
+        for question in questions[: cancelled + 1] if cancelled != 1 else questions[1:]:
+            question.cancel()
+        await turns()
+        busy.set()
+        await asyncio.gather(taken, *questions, return_exceptions=True)
+        assert lease.free == 0
+    assert lease.free == 1
+
+
+async def test_what_is_asked_while_the_place_is_waited_for_lends_nothing():
+    lease = Lease(1, queue=100)
+    busy = asyncio.Event()
+
+    async def other():
+        async with lease:
+            await busy.wait()
+
+    async with lease:
+        loan, answered, never, log = Loan(lease), asyncio.Event(), asyncio.Event(), []
+        questions = [asyncio.create_task(asking(loan, answered, log, 0))]
+        await turns()
+        taken = asyncio.create_task(other())
+        await turns()
+        answered.set()
+        await turns()
+        questions.append(asyncio.create_task(asking(loan, never, log, 1)))
+        await turns()
+        assert (log, lease.free, lease.waiting) == ([], 0, 1)
+        busy.set()
+        await turns()
+        assert (log, lease.free) == ([0], 0)
+        never.set()
+        await asyncio.gather(taken, *questions)
     assert lease.free == 1
