@@ -17,10 +17,12 @@ from uvicorn.supervisors import Multiprocess
 from mcpward.app.lifespan import Lifespan
 from mcpward.app.logs import Voice, set_up
 from mcpward.app.numbers import clear, folder_of
+from mcpward.app.oauth import client_secrets, open_oauth
 from mcpward.app.site import open_site
 from mcpward.app.sources import load_sources
 from mcpward.config.address import Address
 from mcpward.config.model import Settings
+from mcpward.core.clock import SystemClock
 from mcpward.core.errors import Unreachable
 from mcpward.ingress.connection import Connection
 
@@ -86,7 +88,7 @@ def _run_several(
     announce: Callable[[Announcement], None],
 ) -> int:
     signal.signal(signal.SIGTERM, _leave_at_once)
-    asyncio.run(_try(settings))  # every mistake is told before any worker is started
+    asyncio.run(_try(settings, announcement.bound))  # every mistake is told before any worker is started
     signal.signal(signal.SIGTERM, _leave)  # until the supervisor listens
     clear(folder_of(settings.site.data))
     announce(announcement)
@@ -106,9 +108,12 @@ class _Supervisor(Multiprocess):
         super().terminate_all()
 
 
-async def _try(settings: Settings) -> None:
+async def _try(settings: Settings, bound: Address) -> None:
     async with open_site(settings) as site:
-        load_sources(settings, {name: await site.vault.load_all(name) for name in settings.servers})
+        vault = {name: await site.vault.load_all(name) for name in settings.servers}
+    load_sources(settings, vault)
+    async with open_oauth(settings, bound, client_secrets(settings, vault), SystemClock()):
+        pass
 
 
 def _announcement(settings: Settings, listener: socket.socket, metrics: socket.socket | None) -> Announcement:

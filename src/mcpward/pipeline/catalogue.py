@@ -92,21 +92,25 @@ class Catalogue:
     def _resource(self, call: Call, registry: Registry) -> Resource:
         """One answer for what is not there and for what this caller may not read."""
         resource = registry.find_resource(call.target)
-        if resource is None or not self._policy.may_use(call.principal, resource):
+        if resource is None:
             raise Refusal(Reason.RESOURCE_UNKNOWN)
+        self._policy.require_offer(call.principal, resource, Reason.RESOURCE_UNKNOWN)
         return resource.filled(accept_variables(resource.bind))
 
     def _prompt(self, call: Call, registry: Registry) -> Prompt:
         prompt = registry.find_prompt(call.target)
-        if prompt is None or not self._policy.may_use(call.principal, prompt):
+        if prompt is None:
             raise Refusal(Reason.PROMPT_UNKNOWN)
+        self._policy.require_offer(call.principal, prompt, Reason.PROMPT_UNKNOWN)
         return prompt
 
     def _completion(self, call: Call, registry: Registry) -> Completion:
+        is_prompt = call.params["ref"]["type"] == "ref/prompt"
+        unknown = Reason.PROMPT_UNKNOWN if is_prompt else Reason.RESOURCE_UNKNOWN
         completion = registry.complete(call)
-        if completion is None or not self._policy.may_use(call.principal, completion.offer):
-            is_prompt = call.params["ref"]["type"] == "ref/prompt"
-            raise Refusal(Reason.PROMPT_UNKNOWN if is_prompt else Reason.RESOURCE_UNKNOWN)
+        if completion is None:
+            raise Refusal(unknown)
+        self._policy.require_offer(call.principal, completion.offer, unknown)
         completion.require_argument()
         return completion
 
