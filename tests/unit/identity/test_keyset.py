@@ -123,7 +123,7 @@ DOCUMENTS: list[tuple[Any, Poison]] = [
 ]
 
 
-@pytest.mark.parametrize("document, reason", DOCUMENTS, ids=lambda value: ascii(value)[:30])
+@pytest.mark.parametrize("document, reason", DOCUMENTS, ids=map(str, range(len(DOCUMENTS))))
 def test_attack_26_a_document_that_is_not_fit_is_refused_by_name(document: Any, reason: Poison):
     assert_poisoned(document, reason)
 
@@ -157,7 +157,7 @@ MALFORMED: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("member", MALFORMED, ids=lambda member: ascii(member)[:40])
+@pytest.mark.parametrize("member", MALFORMED, ids=map(str, range(len(MALFORMED))))
 def test_attack_26_one_key_without_the_form_of_one_poisons_the_document(member: Any):
     assert_poisoned({"keys": [Mint("ES384", kid="k9").member, member]}, Poison.MALFORMED_KEY)
 
@@ -176,7 +176,7 @@ WEAK: list[tuple[dict[str, Any], Poison]] = [
 ]
 
 
-@pytest.mark.parametrize("numbers, reason", WEAK, ids=lambda value: ascii(value)[:20])
+@pytest.mark.parametrize("numbers, reason", WEAK, ids=map(str, range(len(WEAK))))
 def test_attack_26_numbers_that_are_too_small_or_too_large_poison_the_document(numbers: dict[str, Any], reason: Poison):
     assert_poisoned({"keys": [EC, RSA | numbers]}, reason)
 
