@@ -286,7 +286,7 @@ def test_attack_29_a_token_in_the_query_or_in_a_form_is_not_seen_and_not_written
 
 def traces(ward: Ward, token: str) -> list[str]:
     """Tell where any of the last two parts of a token was written: log, record, metrics, files of the site."""
-    parts = [part.encode() for part in token.split(".")[1:]]
+    parts = [part.encode() for part in token.split(".")[1:] if len(part) > 8]
     places = {"log": ward.log().encode(), "record": json.dumps(ward.records()).encode()}
     with urlopen(f"http://127.0.0.1:{ward.metrics_port}/metrics", timeout=5) as page:
         places["metrics"] = page.read()
@@ -310,6 +310,22 @@ def test_attack_30_nothing_that_a_token_is_made_of_reaches_an_upstream_or_the_di
         for part in token.split("."):
             assert part.encode() not in told
     assert all("authorization" not in one.headers for one in place.upstream.received)
+
+
+def test_attack_30_a_token_that_was_refused_is_not_written_down_either(place: Place):
+    """A bad token may be a good one of elsewhere. Tools that fail, and refusals on the way, tell nothing of it too."""
+    mint = place.issuer.mint(place.demo.resource)
+    bad = [
+        mint.token(aud="https://else.where/mcp"), mint.token(exp=1), mint.token(sub=1), mint.headed(typ="JWT"),
+        mint.headed(kid="nobody"), mint.token(iss="https://else.where"), mint.token()[:-8], mint.token(claims=b"{"),
+    ]  # fmt: skip
+    for token in bad:
+        place.demo.require_refused(token)
+    poor = place.token()
+    assert place.demo.knock(poor, "store", {"value": "x"}).status == 403
+    assert place.demo.knock(poor, "confess", {"url": "http://127.0.0.1:1/"}).status == 200  # it fails
+    for token in (*bad, poor):
+        assert not traces(place.ward, token)
 
 
 def test_attack_30_the_provider_is_not_shown_the_tokens_of_callers(place: Place):

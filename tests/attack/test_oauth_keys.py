@@ -117,6 +117,24 @@ def test_attack_24_two_keys_side_by_side_are_both_good(door: Door, issuer: Issue
     assert door.lets_in(issuer.mint(door.resource, "ES256").token())
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_attack_24_a_change_of_keys_in_the_midst_of_a_storm_is_followed_within_the_budget(door: Door, issuer: Issuer):
+    """Who shows made-up keys can hold up a change by what the provider is spared, half a minute, and no longer."""
+    mint = issuer.mint(door.resource)
+    new = signer("ES256", "in-the-storm")
+    fresh = Mint(issuer.issuer, door.resource, new).token()
+
+    def storm(number: int) -> bytes:
+        return door.message(lines=[("Authorization", f"Bearer {named(mint, f'made-up-{number}')}")])
+
+    with Crowd(door.ward.port, storm, callers=2, per_s=40):
+        time.sleep(6)
+        issuer.publish(*issuer.keys, new)
+        took = wait_until(lambda: door.lets_in(fresh), 30 + FOLLOWS_S)
+    show(f"in a storm a new key was followed after {took:.2f} s")
+
+
 def test_attack_25_while_the_provider_is_out_known_keys_open_and_unknown_ones_do_not(door: Door, issuer: Issuer):
     remembered = issuer.mint(door.resource).token()
     assert door.lets_in(remembered)
