@@ -14,12 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.issuer import METADATA, issuing
 from bench.process import ROOT, BenchFailed, Running, cores, environment, free_port, python, started
 from bench.wire import LEGACY, MODERN, requests
 
 SERVERS = Path(__file__).parent / "servers"
 NODE = Path(__file__).parent / "node"
 SECRET_COUNT = 20
+#: More than are kept once they are verified, so that each is new again when its turn comes.
+MANY_TOKENS = 12_000
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Listening:
     """A peer ready to be called."""
 
     running: Running
-    key: str | None
+    key: str | Sequence[str] | None
     version: str = MODERN
 
     def calls(self) -> Iterator[bytes]:
@@ -101,6 +104,24 @@ def _mcpward(peer: Peer) -> Iterator[Listening]:
             yield Listening(running, key)
 
 
+def _with_tokens(peer: Peer) -> Iterator[Listening]:
+    """The same in OAuth mode, with one token for all calls, or with more of them than are kept once verified."""
+    config, tokens = peer.target
+    port = free_port()
+    with TemporaryDirectory(prefix="mcpward-bench-") as data, issuing() as issuer:
+        extra = {
+            "MCPWARD_SITE__DATA": data,
+            "MCPWARD_SITE__LISTEN": f"127.0.0.1:{port}",
+            "MCPWARD_SITE__METRICS_LISTEN": f"127.0.0.1:{free_port()}",
+            "MCPWARD_SERVERS__BENCH__OAUTH__METADATA": issuer.url + METADATA,
+            **{f"BENCH_SECRET_{at}": secrets.token_urlsafe(32) for at in range(SECRET_COUNT)},
+        }
+        shown = [issuer.token(f"http://127.0.0.1:{port}/mcp") for _ in range(int(tokens))]
+        command = python("-m", "mcpward", "serve", "--config", config)
+        with started(peer.name, command, port, extra, cores()[0]) as running:
+            yield Listening(running, shown)
+
+
 def _created_key(config: str, extra: dict[str, str]) -> str:
     command = python(
         "-m", "mcpward", "key", "create", "--server", "bench", "--name", "bench", "--json", "--config", config
@@ -113,8 +134,11 @@ def _created_key(config: str, extra: dict[str, str]) -> str:
 
 def _all() -> tuple[Peer, ...]:
     closed, opened = str(SERVERS / "mcpward.toml"), str(SERVERS / "mcpward-open.toml")
+    guarded = str(SERVERS / "mcpward-oauth.toml")
     return (
         Peer("mcpward", "mcpward, all controls", _mcpward, target=(closed, "api-key")),
+        Peer("mcpward-oauth", "mcpward, known token", _with_tokens, target=(guarded, "1")),
+        Peer("mcpward-oauth-new", "mcpward, new RS256 tokens", _with_tokens, target=(guarded, str(MANY_TOKENS))),
         Peer("mcpward-open", "mcpward, controls off", _mcpward, target=(opened, "public")),
         Peer("sdk", "official SDK, key", _with_one_key, target=python(str(SERVERS / "sdk.py"))),
         Peer("fastmcp", "FastMCP, its controls", _with_one_key, target=python(str(SERVERS / "fast.py"))),

@@ -1,12 +1,13 @@
 """The bytes of a call, made once up to the arguments, and the least that must be read of an answer."""
 
 import json
-from collections.abc import Iterator
-from itertools import count
+from collections.abc import Iterator, Sequence
+from itertools import count, cycle, repeat
 
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
 FIRST = 1_000_000_000
+_KEY = "{key}"
 _MARK = 7_000_000_000  # ten digits, as every number that takes its place
 _META = {
     "io.modelcontextprotocol/protocolVersion": MODERN,
@@ -15,8 +16,8 @@ _META = {
 }
 
 
-def requests(port: int, key: str | None, version: str = MODERN) -> Iterator[bytes]:
-    """Give whole HTTP requests for ever, each calling ``add`` with other arguments.
+def requests(port: int, key: str | Sequence[str] | None, version: str = MODERN) -> Iterator[bytes]:
+    """Give whole HTTP requests for ever, each calling ``add`` with other arguments; of several keys each in its turn.
 
     For the legacy version, without a session: what a stateless server of that time takes.
     """
@@ -33,11 +34,13 @@ def requests(port: int, key: str | None, version: str = MODERN) -> Iterator[byte
         "Mcp-Method: tools/call",
         "Mcp-Name: add",
         f"Content-Length: {len(body)}",
-        *([f"Authorization: Bearer {key}"] if key else []),
+        *([f"Authorization: Bearer {key if isinstance(key, str) else _KEY}"] if key else []),
     ]
     whole = "\r\n".join([*head, "", body])
     first, second, third = whole.encode().split(str(_MARK).encode())
-    for number in count(FIRST):
+    before, of_key, after = first.partition(_KEY.encode())
+    firsts = cycle([before + one.encode() + after for one in key or ()]) if of_key else repeat(first)
+    for number, first in zip(count(FIRST), firsts, strict=False):
         digits = b"%d" % number
         yield first + digits + second + digits + third
 
