@@ -134,6 +134,17 @@ def test_the_same_request_may_be_spelled_and_numbered_anew(house) -> None:
     assert house.protocol.states.open(call).id
 
 
+@pytest.mark.parametrize("change", [lambda long: long | {"k7": 8}, lambda long: dict(reversed(long.items()))])
+def test_55_long_arguments_must_come_back_byte_for_byte(house, change) -> None:
+    """To sort a hundred thousand names takes the time of thousands of calls, three times in a call that asks."""
+    long = {f"k{number}": number for number in range(9_000)}
+    state = sealed(house, asked=("step1",), arguments=long)
+    assert house.protocol.states.open(read(house, inputs={"step1": YES}, state=state, arguments=long)).answers
+    assert (
+        refused(house, read(house, inputs={"step1": YES}, state=state, arguments=change(long))) is Reason.STATE_REFUSED
+    )
+
+
 @pytest.mark.parametrize("method", ["tools/call", "prompts/get", "resources/read"])
 def test_each_method_that_may_ask_carries_a_state(house, method) -> None:
     state = sealed(house, method=method)
