@@ -171,6 +171,27 @@ def test_a_change_of_keys_under_load_is_followed_and_ends_the_old_tokens(door: D
         assert statuses(crowd.seen(since=settled)).keys() == {401}
 
 
+def test_a_change_of_keys_is_followed_by_every_worker(tmp_path: Path, provider: Provider):
+    """Each has its own memory; the kernel gives some of the connections to each."""
+    servers, trusted = oauth_server("demo", "main"), issuers(main=provider.metadata)
+    with guarded(tmp_path / "site", servers, trusted, start=False) as ward:
+        config = ward.folder / "mcpward.toml"
+        config.write_text(config.read_text().replace("[site]", "[site]\nworkers = 2"))
+        ward.start()
+        door = Door(ward)
+        old = provider.machine_token(door.resource)
+        assert {door.knock(old).status for _ in range(40)} == {200}
+        time.sleep(4.2)
+        provider.restart(keys_of("second"))
+        new = provider.machine_token(door.resource)
+        changed, row = time.monotonic(), 0
+        while row < 40:
+            assert time.monotonic() - changed < 2 * FOLLOWS_S
+            row = row + 1 if door.lets_in(new) else 0
+        show(f"all workers had followed after {time.monotonic() - changed:.2f} s")
+        assert {door.knock(old).status for _ in range(40)} == {401}
+
+
 def test_a_house_that_opens_before_its_provider_says_503_until_it_is_there(tmp_path: Path, node: Path):
     with providing() as provider:
         provider.kill()
