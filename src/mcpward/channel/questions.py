@@ -60,6 +60,7 @@ class Questions:
         self._open: dict[str, _Round] = {}
         self._of_caller: dict[str, int] = {}
         self._reserved = 0
+        self._forwarded: dict[str, None] = {}
         mailroom.on(_KIND, self._receive)
 
     def __len__(self) -> int:
@@ -163,9 +164,15 @@ class Questions:
             waiting.done.set_result(True)
 
     def _forward(self, worker: str, rpc_id: str, result: Mapping[str, Any] | None) -> None:
-        if not self._mailroom.send(_KIND, {"id": rpc_id, "result": result}, worker):
-            # Too long: the asking call is told so now, instead of waiting for its time to be over.
-            self._mailroom.send(_KIND, {"id": rpc_id, "result": None}, worker)
+        """Carry the first answer to a question, and no other: long ones would crowd out other callers' (attack 62)."""
+        if rpc_id in self._forwarded:
+            return
+        send = self._mailroom.send
+        # Too long: the asking call is told so now, instead of waiting for its time to be over.
+        if send(_KIND, {"id": rpc_id, "result": result}, worker) or send(_KIND, {"id": rpc_id, "result": None}, worker):
+            self._forwarded[rpc_id] = None
+            if len(self._forwarded) > _IN_ALL:
+                del self._forwarded[next(iter(self._forwarded))]
 
     def _opened(self, rpc_id: str, call: Call) -> _Asked | None:
         payload = self._mailroom.open(rpc_id, _bound_to(call))

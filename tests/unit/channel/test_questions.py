@@ -293,6 +293,37 @@ async def test_an_answer_that_comes_to_another_worker_is_carried_to_the_one_that
         assert "Ann" not in str(workers.post.letters)
 
 
+async def test_attack_62_one_answer_to_a_question_is_carried_and_no_other(clock: ManualClock, client: Client):
+    """Answers may be long, and are kept for a minute: a hundred of one caller would crowd out those of all others."""
+    async with Workers(clock, "a", "b") as workers:
+        here, there = await two(workers, clock)
+        task = client.ask(here, "one", "two")
+        await turns()
+        for _ in range(100):
+            there.answer(answering(client.ids[0], result={"said": "x" * 100_000}))
+        there.answer(answering(client.ids[1]))
+        await workers.deliver()
+        assert workers.post.seq == 2
+        assert (await task)["two"] == ACCEPTED
+
+
+async def test_an_answer_for_which_there_was_no_room_may_come_again(clock: ManualClock, client: Client):
+    async with Workers(clock, "a", "b") as workers:
+        here, there = await two(workers, clock)
+        task = client.ask(here)
+        await turns()
+        workers.post.is_out = True
+        while workers["b"].send("other", {"said": "x" * 100}):
+            pass
+        there.answer(answering(client.ids[0]))
+        workers.post.is_out = False
+        await workers.deliver()
+        assert not task.done()
+        there.answer(answering(client.ids[0]))
+        await workers.deliver()
+        assert await task == {"user_name": ACCEPTED}
+
+
 async def test_an_error_that_comes_to_another_worker_ends_the_call(clock: ManualClock, client: Client):
     async with Workers(clock, "a", "b") as workers:
         here, there = await two(workers, clock)
