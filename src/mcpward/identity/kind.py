@@ -14,7 +14,7 @@ _UNMARKED: Final = frozenset({None, "jwt", ACCESS_TOKEN})
 # OpenID Connect Core §3.1.3.6 and §3.3.2.11: hashes that bind an ID token. RFC 8417 §2.2: security events, logout.
 _FOREIGN: Final = frozenset({"at_hash", "c_hash", "s_hash", "events"})
 # Claims in which a provider names the kind itself, with what it calls an access token.
-_MARKS: Final = {"typ": ("bearer", ACCESS_TOKEN), "token_use": ("access",)}
+_MARKS: Final = {"typ": ("bearer", ACCESS_TOKEN), "token_use": ("access", "access_token")}
 
 
 def require_access_token(typ: str | None, raw: Mapping[str, Any], rules: IssuerRules) -> None:

@@ -30,4 +30,7 @@ def _moment(raw: Mapping[str, Any], name: str) -> float | None:
     # True is an int to Python, and a number in a string is none.
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TokenRefused("a time is not a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:  # JSON's whole numbers have no end, and anybody may write one
+        raise TokenRefused("a time is beyond all numbers") from None

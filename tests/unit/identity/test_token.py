@@ -299,6 +299,14 @@ def test_attack_17_a_time_that_is_no_number_of_json_is_refused(number: bytes, na
     assert_refused(MINT.raw(HEADER, payload))
 
 
+@pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
+@pytest.mark.parametrize("digits", [310, 4000])
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_attack_17_a_time_of_more_digits_than_a_float_holds_is_refused(name: str, digits: int, sign: str):
+    payload = json.dumps(CLAIMS | {name: 0}).replace(f'"{name}": 0', f'"{name}": {sign}{"9" * digits}').encode()
+    assert_refused(MINT.raw(HEADER, payload))
+
+
 def test_attack_17_a_token_without_an_end_is_refused():
     assert "ends" in assert_refused(MINT.token(exp=None))
 
@@ -363,12 +371,13 @@ LAX = replace(RULES, token_type=ANY)
 @pytest.mark.parametrize("typ", [None, "JWT", "at+jwt"])
 def test_a_lax_provider_need_not_mark_its_tokens(typ: str | None):
     assert judge(MINT.token({"typ": typ}), LAX).subject == "ann"
-    assert judge(MINT.token({"typ": typ}, typ="Bearer", token_use="access"), LAX).subject == "ann"
+    for word in ("access", "access_token"):
+        assert judge(MINT.token({"typ": typ}, typ="Bearer", token_use=word), LAX).subject == "ann"
 
 
 RELATIVES: list[dict[str, Any]] = [
     {"at_hash": "x"}, {"c_hash": "x"}, {"s_hash": "x"}, {"events": {}}, {"typ": "ID"}, {"typ": "Refresh"}, {"typ": 1},
-    {"typ": "Logout"}, {"token_use": "id"}, {"token_use": ["access"]},
+    {"typ": "Logout"}, {"token_use": "id"}, {"token_use": "refresh_token"}, {"token_use": ["access"]},
 ]  # fmt: skip
 
 
