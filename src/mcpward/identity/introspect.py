@@ -138,7 +138,9 @@ class Introspector:
             del self._flights[mark]
         self._outage.end()
         answer = Answer(raw, asked_at + KEEP_S)
-        _keep(self._inactive if raw is None else self._active, mark, answer, asked_at)
+        shelf, other = (self._inactive, self._active) if raw is None else (self._active, self._inactive)
+        other.pop(mark, None)  # or what was said before would hide what is said now
+        _keep(shelf, mark, answer, asked_at)
         return answer
 
     async def _fetch(self, asker: Asker, token: bytes) -> Mapping[str, Any] | None:

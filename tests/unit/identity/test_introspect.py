@@ -194,6 +194,21 @@ async def test_a_token_that_is_not_active_is_not_asked_about_again_and_again():
         assert here.questions == 1
 
 
+async def test_a_token_that_was_active_is_not_asked_about_again_and_again_either():
+    async with site() as here:
+        await here.ask()
+        here.there.tokens["good"] = {"active": False}
+        here.clock.advance(KEEP_S)
+        for _ in range(20):
+            with pytest.raises(TokenRefused):
+                await here.ask()
+        assert here.questions == 2
+        here.there.tokens["good"] = GOOD
+        here.clock.advance(KEEP_S)
+        assert (await here.ask()).subject == "ann"
+        assert here.introspector.recall(b"good", RULES) is not None
+
+
 async def test_everybody_who_shows_a_token_shares_one_question():
     async with site() as here:
         here.there.hold = asyncio.Event()
