@@ -1,13 +1,17 @@
 """Rules of OAuth mode that look at more than one key: whose tokens, for which resource, and no ambiguity anywhere."""
 
+import re
 from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
 from mcpward.config.breach import Breach, Rule
+from mcpward.config.endpoint import endpoint
 from mcpward.config.model import Server, Settings
 from mcpward.config.names import nearest
+
+_DOCUMENT: Final = re.compile(r"/\.well-known/(?:oauth-authorization-server|openid-configuration)(?=/|$)")
 
 
 def with_tokens(settings: Settings) -> Iterator[tuple[str, Server]]:
@@ -44,10 +48,10 @@ def known_providers(settings: Settings) -> Iterator[Breach]:
                 meant = nearest(issuer, settings.issuers)
                 hint = f"did you mean {meant!r}?" if meant else f"write a table [issuers.{issuer}]"
                 yield Breach((key, f"issuers.{issuer}"), f"{key}: there is no [issuers.{issuer}]", hint)
-            elif (url := settings.issuers[issuer].metadata) in seen:
+            elif (provider := _provider(settings.issuers[issuer].metadata)) in seen:
                 yield Breach((key,), f"{key}: two of them are the same provider", "name each provider once")
             else:
-                seen.add(url)
+                seen.add(provider)
 
 
 def known_resource(settings: Settings) -> Iterator[Breach]:
@@ -69,19 +73,33 @@ def known_resource(settings: Settings) -> Iterator[Breach]:
 
 
 def audience_of_one(settings: Settings) -> Iterator[Breach]:
-    """With one audience for two servers, whoever has a token for one has one for the other (RFC 8707 §2)."""
-    owner: dict[str, str] = {}
+    """With one audience for two servers, whoever has a token for one has one for the other (RFC 8707 §2).
+
+    However many tables say it, and also where it is what the other server is called without any.
+    """
+    owner: dict[tuple[str, str], tuple[str, str]] = {}
     for name, server in with_tokens(settings):
-        for issuer in server.oauth.issuers:
-            if issuer in settings.issuers and settings.issuers[issuer].audience:
-                first = owner.setdefault(issuer, name)
-                if first != name:
-                    yield Breach(
-                        (f"issuers.{issuer}.audience", f"servers.{name}.oauth.issuers"),
-                        f"issuers.{issuer}.audience is one name for servers {first} and {name}: tokens for one of them "
-                        "would open the other",
-                        "write a second table [issuers.…] with the same metadata and an audience of its own",
-                    )
+        own = endpoint(settings, name)
+        named = [(f"issuers.{one}", settings.issuers[one]) for one in server.oauth.issuers if one in settings.issuers]
+        trusted = [(table, issuer.metadata, issuer.audience or own) for table, issuer in named]
+        if server.oauth.metadata is not None:
+            trusted.append((f"servers.{name}.oauth", server.oauth.metadata, own))
+        for table, metadata, audience in trusted:
+            first, at = owner.setdefault((_provider(metadata), audience), (name, table))
+            if first != name:
+                said = table if audience != own else at  # never a table that says nothing of it
+                yield Breach(
+                    (f"{said}.audience", f"servers.{name}.oauth.issuers"),
+                    f"{said}.audience is one name for servers {first} and {name}: tokens for one of them would open "
+                    "the other",
+                    "write a second table [issuers.…] with the same metadata and an audience of its own",
+                )
+
+
+def _provider(metadata: str) -> str:
+    """Give what the two well-known documents of one provider have in common: its issuer, but for a slash."""
+    parts = urlsplit(metadata)
+    return f"{parts.scheme}://{parts.netloc.lower()}{_DOCUMENT.sub('', parts.path).rstrip('/')}"
 
 
 def client_of_provider(settings: Settings) -> Iterator[Breach]:

@@ -118,6 +118,31 @@ def test_one_audience_is_for_one_server():
     assert "would open the other" in told
 
 
+@pytest.mark.parametrize("path", ["oauth-authorization-server/tenant", "oauth-authorization-server/tenant/"])
+def test_two_tables_of_one_provider_do_not_share_an_audience(path):
+    second = {
+        "servers.b.source": "m:b", "servers.b.mode": "oauth", "servers.b.oauth.issuers": ["again"],
+        "issuers.again.metadata": f"https://ID.example.com/.well-known/{path}",
+    }  # fmt: skip
+    named = NAMED | second | {"issuers.main.audience": "api://a"}
+    assert load(None, {}, named | {"issuers.again.audience": "api://b"})
+    (told,) = whats(named | {"issuers.again.audience": "api://a"})
+    assert "would open the other" in told
+    elsewhere = {"issuers.again.audience": "api://a", "issuers.again.metadata": OTHER}
+    assert load(None, {}, named | elsewhere)
+
+
+def test_an_audience_is_not_the_url_of_another_server():
+    second = {"servers.b.source": "m:b", "servers.b.mode": "oauth", "servers.b.oauth.metadata": MAIN}
+    (told,) = whats(NAMED | second | {"issuers.main.audience": "http://127.0.0.1:8000/b/mcp"})
+    assert "would open the other" in told
+
+
+def test_one_provider_is_named_once_however_its_metadata_are_spelt():
+    (told,) = whats(TWO | {"issuers.other.metadata": "https://id.example.com/tenant/.well-known/openid-configuration"})
+    assert "the same provider" in told
+
+
 def test_on_the_network_the_url_must_be_known():
     outside = {"site.listen": "192.0.2.1:8000", "site.behind_tls_proxy": True, "site.trusted_proxies": ["192.0.2.9"]}
     (told,) = whats(ONE | outside)
