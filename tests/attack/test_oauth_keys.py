@@ -5,20 +5,22 @@ Sources: RFC 7517 §5, RFC 8725 §3.10, OWASP SSRF (redirects), CWE-400 (key doc
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.guarded import Door, guarded, issuers, oauth_server
+from support.guarded import Door, guarded, issuers, oauth_server, send
 from support.issuer import KEYS, Canary, Document, Issuer, listening
 from support.load import Crowd, figures, memory_bytes, percentile, show, statuses
+from support.raw import connect, request
 from support.tokens import Mint, b64, key_set, signer, signing_input
-from support.ward import Ward
+from support.ward import ACCEPT, Ward, modern_request
 
 SERVER = oauth_server("demo", "main")
+MEDIA = (("Content-Type", "application/json"), ("Accept", ACCEPT))
 FOLLOWS_S = 5.0
 STORM = 10_000
 ERRORS = ("Traceback", "never retrieved", "Exception in callback")
@@ -117,6 +119,28 @@ def test_attack_24_two_keys_side_by_side_are_both_good(door: Door, issuer: Issue
     assert door.lets_in(issuer.mint(door.resource, "ES256").token())
 
 
+def test_attack_24_a_large_body_under_a_withdrawn_key_is_refused_and_not_put_off_for_ever(door: Door, issuer: Issuer):
+    """A large body is not read before the key is known: 503 and come again. Who comes again is told what all are."""
+    old = issuer.mint(door.resource, "ES256").token()
+
+    def large(token: str) -> int:
+        body = json.dumps({"filler": "x" * 900_000}).encode()
+        rows = [*MEDIA, ("Authorization", f"Bearer {token}")]
+        return send(door.ward.port, request(door.ward.port, "POST", door.path, rows, body)).status
+
+    assert large(old) == 400  # let in, and no message
+    issuer.publish(issuer.key("RS256"))
+    time.sleep(4.2)
+    assert not door.lets_in(named(issuer.mint(door.resource), "unknown"))
+    told = [large(old)]
+    while told[-1] != 401:
+        assert told[-1] == 503
+        assert len(told) < 20
+        time.sleep(0.1)
+        told.append(large(old))
+    assert [large(old) for _ in range(5)] == [401] * 5
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_attack_24_a_change_of_keys_in_the_midst_of_a_storm_is_followed_within_the_budget(door: Door, issuer: Issuer):
@@ -179,6 +203,41 @@ def test_attack_25_a_provider_that_was_never_there_is_an_outage_and_no_bad_crede
             show(f"let in {time.monotonic() - started:.2f} s after the provider came up")
         finally:
             issuer.stop()
+
+
+def listened_s(door: Door, token: str, after: Callable[[], None] = lambda: None) -> float:
+    """Listen for changes, do something then, and tell how long afterwards the stream was ended."""
+    body, own = modern_request("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+    rows = [*MEDIA, *own.items(), ("Authorization", f"Bearer {token}")]
+    with connect(door.ward.port, 15) as wire:
+        wire.sendall(request(door.ward.port, "POST", door.path, rows, json.dumps(body).encode()))
+        received = b""
+        while b"acknowledged" not in received:
+            received += wire.recv(1 << 16)
+        after()
+        began = time.monotonic()
+        while not received.endswith(b"0\r\n\r\n"):
+            piece = wire.recv(1 << 16)
+            assert piece, received
+            received += piece
+        return time.monotonic() - began
+
+
+def test_attack_18_a_stream_ends_with_its_token(door: Door, issuer: Issuer):
+    took = listened_s(door, issuer.mint(door.resource).token(exp=int(time.time()) - 60 + 3))
+    show(f"a stream whose token had at most 3 s to live was ended after {took:.2f} s")
+    assert took < 6
+
+
+def test_attack_24_a_stream_ends_with_the_key_that_opened_it(door: Door, issuer: Issuer):
+    def change() -> None:
+        time.sleep(4.2)
+        issuer.publish(issuer.key("RS256"))
+        assert not door.lets_in(named(issuer.mint(door.resource), "unknown"))  # somebody causes a look
+
+    took = listened_s(door, issuer.mint(door.resource, "ES256").token(), change)
+    show(f"a stream was ended {took:.2f} s after its key was known to be withdrawn")
+    assert took < 6
 
 
 # ---- poison ----

@@ -78,9 +78,10 @@ class Identity:
         """Say without waiting why this caller's body is not worth reading; None if it is. Lets nobody in.
 
         A token that names a key which nobody has seen yet may be anybody's: its body waits until the key is here, so
-        it is told to come again, and the key is looked for meanwhile. Of an opaque token nothing can be known without
-        waiting, so its body is read: what strangers can make the house hold with made-up ones stays within their
-        address's share of all bodies, and each of them is refused, and counts as a knock, when its body is there.
+        it is told to come again, and the key is looked for meanwhile; where the issuer has none of that name, it is
+        refused then as all bad ones are. Of an opaque token nothing can be known without waiting, so its body is read:
+        what strangers can make the house hold with made-up ones stays within their address's share of all bodies, and
+        each of them is refused, and counts as a knock, when its body is there.
         """
         try:
             found = self.establish(arrival)
@@ -88,7 +89,8 @@ class Identity:
             return no
         if isinstance(found, Principal) or found.is_opaque:
             return None
-        self._rechecks.begin(found)
+        if self._rechecks.heard(found) is Reason.CREDENTIAL_INVALID:
+            return self._bearers[arrival.server].invalid("the issuer has no such key")
         return unavailable("the key of the token is not known yet")
 
     def is_good(self, arrival: Arrival) -> bool:

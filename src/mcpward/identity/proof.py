@@ -4,9 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Final
 
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
 from mcpward.core.values import Principal
 
 _MOST: Final = 10_000
+NO_S: Final = 5.0
+"""For so long a no is told to all who look, before it is asked anew."""
 
 
 class Proof(Awaitable[Principal]):
@@ -36,24 +40,29 @@ class Rechecks:
     """Proofs that are looked for in the background, for those who ask again and again and cannot wait."""
 
     def __init__(self) -> None:
-        # By mark, None for a no that was not asked for yet. A yes is known elsewhere; here it would only grow old.
-        self._asked: dict[bytes, asyncio.Task[bool] | None] = {}
+        # By mark; a no with when it was heard. A yes is known elsewhere; here it would only grow old.
+        self._asked: dict[bytes, asyncio.Task[bool] | tuple[Reason, float]] = {}
 
     def holds(self, proof: Proof) -> bool:
-        """Say whether the credential is good, as far as is known: yes until there is a no, which counts once."""
-        if proof.mark not in self._asked:
-            return self.begin(proof)
-        if self._asked[proof.mark] is not None:
-            return True
-        del self._asked[proof.mark]
-        return False
+        """Say whether the credential is good, as far as is known: yes until there is a no."""
+        return self.heard(proof) is None if proof.mark in self._asked else self.begin(proof)
+
+    def heard(self, proof: Proof) -> Reason | None:
+        """Give the no that was heard a moment ago; None, and ask, where there is none."""
+        heard = self._asked.get(proof.mark)
+        if isinstance(heard, tuple):
+            reason, at = heard
+            if asyncio.get_running_loop().time() - at < NO_S:
+                return reason
+        self.begin(proof)
+        return None
 
     def begin(self, proof: Proof) -> bool:
         """Begin to ask, unless somebody does already; False where too much is being asked."""
-        if self._asked.get(proof.mark) is not None:
+        if isinstance(self._asked.get(proof.mark), asyncio.Task):
             return True
         if len(self._asked) >= _MOST:
-            self._asked = {mark: task for mark, task in self._asked.items() if task is not None}
+            self._asked = {mark: task for mark, task in self._asked.items() if isinstance(task, asyncio.Task)}
         if len(self._asked) >= _MOST:
             return False
         task = asyncio.get_running_loop().create_task(proof.settle(), name="identity-recheck")
@@ -63,13 +72,15 @@ class Rechecks:
 
     async def close(self) -> None:
         """Give up all questions."""
-        tasks = [task for task in self._asked.values() if task is not None]
+        tasks = [task for task in self._asked.values() if isinstance(task, asyncio.Task)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _heard(self, mark: bytes, task: "asyncio.Task[bool]") -> None:
-        if task.cancelled() or task.exception() is None:
+        error = None if task.cancelled() else task.exception()
+        if error is None:
             self._asked.pop(mark, None)
-        else:
-            self._asked[mark] = None
+        else:  # its name alone: what was raised holds on to the token
+            reason = error.reason if isinstance(error, Refusal) else Reason.IDENTITY_UNAVAILABLE
+            self._asked[mark] = (reason, task.get_loop().time())

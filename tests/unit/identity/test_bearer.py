@@ -356,6 +356,17 @@ def test_a_body_under_an_unknown_key_has_to_come_again_and_the_key_is_looked_for
     run(work())
 
 
+def test_a_body_under_a_key_that_nobody_has_is_refused_when_that_is_known():
+    async def work():
+        async with house() as here:
+            here.clock.advance(60)
+            one = shown(here.token(NEW, exp=NOW + 900))
+            assert here.identity.vouch(one).reason is Reason.IDENTITY_UNAVAILABLE
+            await soon(lambda: here.identity.vouch(one).reason is Reason.CREDENTIAL_INVALID)
+
+    run(work())
+
+
 def test_a_stream_lives_as_long_as_its_token():
     async def work():
         async with house() as here:
@@ -404,6 +415,23 @@ def test_a_stream_whose_key_is_gone_ends():
             assert isinstance(await here.answer(shown(here.token(NEW))), Principal)
             assert here.identity.is_good(one)  # the provider is asked for the key once more
             await soon(lambda: not here.identity.is_good(one))
+
+    run(work())
+
+
+def test_a_no_is_heard_by_every_stream_of_a_credential(monkeypatch):
+    async def work():
+        async def ask() -> Principal:
+            raise Refusal(Reason.CREDENTIAL_INVALID)
+
+        rechecks = Rechecks()
+        proof = Proof(b"one", ask, is_opaque=False)
+        assert all(rechecks.holds(proof) for _ in range(16))
+        await soon(lambda: not rechecks.holds(proof))
+        assert not any(rechecks.holds(proof) for _ in range(16))
+        monkeypatch.setattr("mcpward.identity.proof.NO_S", 0.0)
+        assert rechecks.holds(proof)  # asked anew
+        await rechecks.close()
 
     run(work())
 
