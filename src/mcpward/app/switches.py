@@ -14,32 +14,64 @@ from mcpward.core.change import Change, Topic
 from mcpward.tools.registry import Registry
 
 _KIND: Final = "switch"
+_ASKED: Final = "switches asked"
+_KNOWN: Final = "switches known"
+_Name = tuple[str, str, str]
 
 
 class Switches:
-    """Joins each author's server with the channel. Changes come from any thread; made on the loop that serves."""
+    """Joins each author's server with the channel. Changes come from any thread; made on the loop that serves.
+
+    A worker that starts asks the others what has been switched: one that died must not come back with a tool that was
+    switched off for all. Each tells what it knows to have been switched, never how things were declared.
+    """
 
     def __init__(self, registries: Mapping[str, Registry], mailroom: Mailroom, streams: Streams) -> None:
         self._registries = dict(registries)
         self._mailroom = mailroom
         self._streams = streams
         self._loop = asyncio.get_running_loop()
+        self._known: dict[_Name, bool] = {}
         mailroom.on(_KIND, self._adopt)
+        mailroom.on(_ASKED, self._tell)
+        mailroom.on(_KNOWN, self._learn)
         for name, registry in registries.items():
             registry.source.watch_switches(partial(self._switched, name))
             registry.source.watch(partial(self._changed, name))
+        mailroom.send(_ASKED, {"by": mailroom.worker})
 
     def _switched(self, server: str, topic: Topic, name: str, on: bool) -> None:
-        letter = {"server": server, "topic": topic.value, "name": name, "on": on}
         with suppress(RuntimeError):  # the loop is closed: no worker of ours serves any more
-            self._loop.call_soon_threadsafe(self._mailroom.send, _KIND, letter)
+            self._loop.call_soon_threadsafe(self._send, (server, topic.value, name), on)
 
     def _changed(self, server: str, change: Change) -> None:
         # An author's server may be served under another name than its own.
         self._streams.publish_soon(replace(change, server=server))
 
+    def _send(self, name: _Name, on: bool) -> None:
+        self._known[name] = on
+        self._mailroom.send(_KIND, _letter(name, on))
+
     def _adopt(self, letter: dict[str, Any]) -> None:
         """Switch here what was switched at another worker. That one tells all listeners, ours among them."""
-        registry = self._registries.get(letter["server"])
+        server, topic, name = letter["server"], letter["topic"], letter["name"]
+        registry = self._registries.get(server)
         if registry is not None:
-            registry.source.adopt(Topic(letter["topic"]), letter["name"], on=letter["on"])
+            self._known[server, topic, name] = letter["on"]
+            registry.source.adopt(Topic(topic), name, on=letter["on"])
+
+    def _tell(self, letter: dict[str, Any]) -> None:
+        if self._known:
+            known = [_letter(name, on) for name, on in self._known.items()]
+            self._mailroom.send(_KNOWN, {"switches": known}, letter["by"])
+
+    def _learn(self, letter: dict[str, Any]) -> None:
+        """Take what another worker knows; what was heard here since is newer."""
+        for switch in letter["switches"]:
+            if (switch["server"], switch["topic"], switch["name"]) not in self._known:
+                self._adopt(switch)
+
+
+def _letter(name: _Name, on: bool) -> dict[str, Any]:
+    server, topic, what = name
+    return {"server": server, "topic": topic, "name": what, "on": on}
