@@ -3,7 +3,7 @@
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from mcpward.core.scope import Access
@@ -13,6 +13,8 @@ from mcpward.sdk.signature import where
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]{1,2000}", re.ASCII)
+#: RFC 6749 §3.3. With a space it would be two words, and no token could ever hold it.
+_SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,255}")
 _TASKS: Final = (None, "optional", "required")
 _LONGEST_DEADLINE_S: Final = 3600
 _LONGEST_TTL_S: Final = 86_400
@@ -47,10 +49,15 @@ def description_of(function: Callable[..., Any], given: str | None, title: str |
 
 
 def read_scopes(scopes: Any, what: str, place: str) -> frozenset[str]:
-    """Give the scopes. Raises :class:`AuthoringError` for what is no list of texts."""
-    if isinstance(scopes, str) or not all(isinstance(scope, str) and scope for scope in scopes):
+    """Give the scopes. Raises :class:`AuthoringError` for what is no list of words that a token could hold."""
+    # Read once: an iterator that was looked through would be empty, and what it was to close would be open.
+    words: list[Any] = list(scopes) if isinstance(scopes, Iterable) and not isinstance(scopes, str) else [None]
+    if not all(isinstance(word, str) and word for word in words):
         raise AuthoringError(f"{what}: scopes is a list, as in scopes=['orders:read']", place)
-    return frozenset(scopes)
+    for word in words:
+        if not _SCOPE.fullmatch(word):
+            raise AuthoringError(f"{what}: scope {word!r} is not one word of ASCII without quotes", place)
+    return frozenset(words)
 
 
 def access_of(read_only: bool, destructive: bool, what: str, place: str) -> Access:

@@ -196,6 +196,11 @@ def test_a_mistake_is_refused_in_one_line_with_its_place(server, function, said)
         ({"name": 5}, "a name is a text"),
         ({"read_only": True, "destructive": True}, "exclude"),
         ({"scopes": "orders:read"}, "list"),
+        ({"scopes": 5}, "list"),
+        ({"scopes": ["orders:read orders:write"]}, "one word"),
+        ({"scopes": ["a\r\nSet-Cookie: b"]}, "one word"),
+        ({"scopes": ['"']}, "one word"),
+        ({"scopes": ["größe"]}, "one word"),
         ({"deadline_s": 0}, "deadline_s"),
         ({"guards": [DateRange("a", "b", 1)]}, "names 'b'"),
     ],
@@ -205,6 +210,11 @@ def test_an_option_that_cannot_hold_is_refused(server, options, said):
 
     with pytest.raises(AuthoringError, match=said):
         server.tool(**options)(act)
+
+
+def test_scopes_that_can_be_read_only_once_still_close_the_tool(server):
+    server.tool(scopes=iter(["orders:read"]))(only_text)
+    assert server.tools[0].scopes == {"orders:read"}
 
 
 REMOTE = Field(json_schema_extra={"$ref": "https://example.com/schema.json"})
@@ -297,6 +307,11 @@ def test_a_templates_variables_are_the_functions_parameters(server, uri):
         ({"ttl_s": -1}, "ttl_s"),
         ({"ttl_s": float("nan")}, "ttl_s"),
         ({"scopes": "orders:read"}, "list"),
+        ({"scopes": 5}, "list"),
+        ({"scopes": ["orders:read orders:write"]}, "one word"),
+        ({"scopes": ["a\r\nSet-Cookie: b"]}, "one word"),
+        ({"scopes": ['"']}, "one word"),
+        ({"scopes": ["größe"]}, "one word"),
         ({"annotations": {"colour": 1}}, "colour"),
         ({"meta": {"io.modelcontextprotocol/x": 1}}, "reserved"),
         ({"icons": ["https://x/i.png"]}, "icons"),
