@@ -1,6 +1,7 @@
 """Replies as bytes on the wire, and refusals of the HTTP channel as replies. The only place that writes HTTP."""
 
 import json
+import re
 from http import HTTPStatus
 from typing import Final
 
@@ -24,6 +25,7 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CLOSE: Final = b"connection: close\r\n"
 _TYPED: Final = b"content-type"
 _KEPT: Final = b"cache-control"
+_UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 #: RFC 6750 §3.1. A request without a credential hears of no error.
 _ERRORS: Final = {
     Reason.CREDENTIAL_AMBIGUOUS: "invalid_request",
@@ -125,5 +127,8 @@ def _challenge(challenge: Challenge, reason: Reason) -> str:
 
 
 def _quotable(value: str) -> str:
-    """Escape what would end a quoted string (RFC 9110 §5.6.4); it may come from the operator's own URL."""
-    return value.replace("\\", "\\\\").replace('"', '\\"')
+    """Escape what would end a quoted string (RFC 9110 §5.6.4); it may come from the operator's own URL.
+
+    What would end the line, or is no ASCII, is not repeated (attack 83).
+    """
+    return _UNPRINTABLE.sub("?", value).replace("\\", "\\\\").replace('"', '\\"')
