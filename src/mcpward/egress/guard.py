@@ -31,6 +31,7 @@ class Guard:
     def __init__(self, allow: Sequence[Network] = (), lookup: Lookup = ask_system) -> None:
         self._allow = tuple(allow)
         self._lookup = lookup
+        self._asking: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
 
     async def resolve(self, host: str, port: int, *, is_plain: bool = False) -> list[Address]:
         """Give the addresses of a host, each of which may be called. ``is_plain``: without TLS.
@@ -46,7 +47,7 @@ class Guard:
 
     async def _ask(self, name: str, port: int) -> list[Address]:
         try:
-            answers = [ip_address(answer) for answer in await self._lookup(name, port)]
+            answers = [ip_address(answer) for answer in await self._answers(name, port)]
         except (OSError, ValueError):  # UnicodeError of a resolver's codec is a ValueError
             raise EgressFailed(Why.UNRESOLVED, f"{name} has no address") from None
         if not answers:
@@ -54,6 +55,27 @@ class Guard:
         if len(answers) > _MOST_ANSWERS:
             raise EgressRefused(Why.ADDRESS_REFUSED, f"{name} has more than {_MOST_ANSWERS} addresses")
         return list(dict.fromkeys(answers))
+
+    async def _answers(self, name: str, port: int) -> Sequence[str]:
+        """Ask once for all who want to know at the same time, and leave the question to the others on giving up.
+
+        The system's resolver has a few threads, each held until it answers: a name that it cannot find would hold one
+        for each try, and names of other providers would have none.
+        """
+        place = (name, port)
+        asked = self._asking.get(place)
+        if asked is None:
+            asked = self._asking[place] = asyncio.ensure_future(self._lookup(name, port))
+            asked.add_done_callback(lambda done: self._answered(place, done))
+        await asyncio.wait([asked])
+        if asked.cancelled():
+            raise OSError
+        return asked.result()
+
+    def _answered(self, place: tuple[str, int], done: "asyncio.Future[Sequence[str]]") -> None:
+        del self._asking[place]
+        if not done.cancelled():
+            done.exception()  # whether or not anybody still wants to know
 
     def _require(self, address: Address, host: str, is_plain: bool) -> None:
         is_allowed = is_named(address, self._allow)

@@ -1,3 +1,4 @@
+import asyncio
 import socket
 from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
@@ -26,6 +27,32 @@ async def refused(guard: Guard, host: str = "id.example", *, is_plain: bool = Fa
 async def test_the_answers_are_given_in_their_order_and_once() -> None:
     found = await guard(PUBLIC_6, PUBLIC, PUBLIC_6).resolve("id.example", 443)
     assert found == [ip_address(PUBLIC_6), ip_address(PUBLIC)]
+
+
+async def test_a_slow_resolver_has_one_question_for_a_name_however_many_ask_and_give_up() -> None:
+    asked: list[str] = []
+    slow = asyncio.Event()
+
+    async def look_up(host: str, port: int) -> Sequence[str]:
+        asked.append(host)
+        if host == "slow.example":
+            await slow.wait()
+        return [PUBLIC]
+
+    shared = Guard([], look_up)
+    for _ in range(3):
+        crowd = [asyncio.create_task(shared.resolve("slow.example", 443)) for _ in range(8)]
+        await asyncio.sleep(0)
+        for one in crowd[:4]:
+            one.cancel()
+        await asyncio.wait(crowd[:4])
+        assert await shared.resolve("fast.example", 443)
+    assert asked.count("slow.example") == 1
+    last = asyncio.create_task(shared.resolve("slow.example", 443))
+    slow.set()
+    assert await last == await asyncio.wait_for(crowd[7], 5) == [ip_address(PUBLIC)]
+    await shared.resolve("slow.example", 443)
+    assert asked.count("slow.example") == 2  # an answer is for those who waited for it, and not kept
 
 
 async def test_80_one_bad_answer_among_good_ones_refuses_all() -> None:
