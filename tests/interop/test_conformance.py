@@ -31,6 +31,7 @@ read = "100000/minute"
 write = "100000/minute"
 destructive = "100000/minute"
 discovery = "100000/minute"
+lifecycle = "100000/minute"
 repeat = ""
 """
 #: The tasks extension: run by the requirements of 2026-07-28, never scored there, and looked at here all the same. The

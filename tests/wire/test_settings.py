@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
 
 import httpx2
@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from mcpward.config.explain import explain_all
 from support.certificate import certificate
-from support.ward import Ward, free_port
+from support.ward import ACCEPT, Ward, free_port, modern_request
 from support.wire import exchange, metrics, notes, reason_of, rows, site, until, write_site
 
 LIMITS = "servers.bench.limits."
@@ -203,6 +203,19 @@ def ask_knocks(ward):
 @flips("limits.arrivals", "5/hour", 200, 429)
 def ask_arrivals(ward):
     return [echo(ward).status_code for _ in range(6)][-1]
+
+
+@flips("limits.streams", 1, [200, 200], [200, 429])
+def ask_streams(ward):
+    """Two streams that wait for changes, open at the same time."""
+    with ExitStack() as stack:
+        client = stack.enter_context(ward.client())
+        body, headers = modern_request("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+        headers |= {"authorization": f"Bearer {ward.key}", "accept": ACCEPT, "content-type": "application/json"}
+        return [
+            stack.enter_context(client.stream("POST", "/mcp", content=json.dumps(body), headers=headers)).status_code
+            for _ in "ab"
+        ]
 
 
 @flips("limits.max_callers", 3, 429, 401, {"limits.knocks": ONCE, "site.trusted_proxies": ["127.0.0.1"]})

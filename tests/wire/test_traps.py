@@ -21,6 +21,7 @@ source = "talk.py"
 [servers.small.limits]
 read = "2/minute"
 discovery = "2/minute"
+lifecycle = "2/minute"
 """
 
 
@@ -42,7 +43,11 @@ def line(ward: Ward) -> Iterator[Line]:
 @pytest.fixture
 def small(ward: Ward) -> Iterator[Line]:
     """Give a connection to the server with the small limits, with a key of its own."""
-    with Line(ward, ward.create_key("small"), path="/small/mcp") as line:
+    key = ward.create_key("small")
+    bearer = {"authorization": f"Bearer {key}"}
+    # The worker learns of the key within a moment. What cannot be read is refused before it is charged.
+    until(lambda: ward.post(b"{", path="/small/mcp", headers=bearer).status_code == 400)
+    with Line(ward, key, path="/small/mcp") as line:
         yield line
 
 

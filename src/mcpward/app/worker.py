@@ -116,6 +116,7 @@ class Worker:
             stack.callback(numbers.close)
             health = Health(self._probes(keys, traffic), numbers.page)
             self.front = self._front(pipeline, health, guarded)
+            self.front.on_drain.append(channel.questions.close)
             await writer.start()
             stack.push_async_callback(writer.stop)
             await self.refresher.start()
@@ -142,7 +143,8 @@ class Worker:
 
     async def _stop_tasks(self, house: House) -> None:
         """Tasks have what the calls in flight have left of the time to stop: together they take no longer."""
-        since = self.front.draining_since
+        front: Front | None = getattr(self, "front", None)  # the start may have failed before there was one
+        since = None if front is None else front.draining_since
         spent_s = 0.0 if since is None else self.clock.monotonic() - since
         await house.tasks.stop(max(0.0, self.settings.site.drain_s - spent_s))
 

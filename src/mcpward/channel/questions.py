@@ -90,6 +90,12 @@ class Questions:
             self._take_back(waiting, send)
         return {question.key: waiting.results[question.key] for question in questions}
 
+    def close(self) -> None:
+        """Wait for answers no longer: the server stops, and takes no connection on which they could come."""
+        for waiting in set(self._open.values()):
+            if not waiting.done.done():
+                waiting.done.set_result(False)
+
     def answer(self, call: Call) -> None:
         """Take a response (``Kind.ANSWER``), or ignore it."""
         rpc_id = call.id

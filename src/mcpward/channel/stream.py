@@ -34,11 +34,12 @@ class Stream:
     Use it as a context manager: leaving the block closes it, whatever happened. For one reader.
     """
 
-    __slots__ = ("_ended", "_left", "_pending", "_wake", "_wanted", "caller", "server")
+    __slots__ = ("_ended", "_left", "_pending", "_wake", "_wanted", "caller", "server", "session")
 
     def __init__(self, call: Call, wanted: Wanted, left: "Callable[[Stream], None]") -> None:
         self.caller = call.principal.key
         self.server = call.principal.server
+        self.session = call.session
         self._wanted = wanted
         self._left = left
         self._pending = Pending()

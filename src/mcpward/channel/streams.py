@@ -34,6 +34,7 @@ class Streams:
         self._mail = mail
         self._places = Places("streams", per_caller, total)
         self._open: dict[Stream, None] = {}
+        self._of_session: dict[str, Stream] = {}
         self._outbox = Pending(_OUTBOX)
         self._has_post = asyncio.Event()
         self._soon = Pending(_OUTBOX)
@@ -73,9 +74,16 @@ class Streams:
         """
         if self._is_closed:
             raise Refusal(Reason.BUSY, "the streams are closed")
+        before = self._of_session.get(call.session or "")
+        if before is not None:
+            # Each message goes to one stream of a session (2025-11-25, transports): to the one that was opened last,
+            # for the other's client may have lost it without a word.
+            before.end("replaced")
         self._places.take(call.principal.key)
         stream = Stream(call, wanted, self._left)
         self._open[stream] = None
+        if call.session is not None:
+            self._of_session[call.session] = stream
         return stream
 
     def publish(self, change: Change, *, local_only: bool = False) -> None:
@@ -110,6 +118,8 @@ class Streams:
 
     def _left(self, stream: Stream) -> None:
         del self._open[stream]
+        if stream.session is not None and self._of_session.get(stream.session) is stream:
+            del self._of_session[stream.session]
         self._places.give_back(stream.caller)
 
     def _arrived(self, letter: dict[str, Any]) -> None:

@@ -251,6 +251,10 @@ class Wire(Protocol):
         """
         ...
 
+    async def drained(self) -> None:
+        """Return when the caller has read most of what was sent to it, or has gone."""
+        ...
+
     def release(self, retry_ms: int) -> None:
         """End the HTTP answer now while the call goes on, and tell the client when to come back.
 

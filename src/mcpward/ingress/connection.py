@@ -52,6 +52,7 @@ class Connection(asyncio.Protocol):
         self._closing = False
         self._devoted = False  # to an endless stream, after which there is nothing
         self._paused_at: float | None = None
+        self._thirst: asyncio.Future[None] | None = None  # of a stream that waits until the peer reads again
         self._since = self.front.clock.monotonic()
         self._fresh = True  # nothing came yet
         self._in_head = False
@@ -113,6 +114,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _exc: Exception | None) -> None:
         """The peer has gone: let go of everything, and tell the call that runs."""
         self.gone = True
+        self._quench()
         self._deaf = True
         self.front.connections.discard(self)
         self._open.discard(self)
@@ -131,8 +133,20 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The peer reads again."""
         self._paused_at = None
+        self._quench()
         if self._current is None and self._waiting:
             self._take_next()
+
+    async def drained(self) -> None:
+        """Return when the peer has read most of what was written, or has gone. For one waiter: one exchange writes."""
+        while self._paused_at is not None and not self.gone:
+            self._thirst = self.loop.create_future()
+            await self._thirst
+
+    def _quench(self) -> None:
+        if self._thirst is not None and not self._thirst.done():
+            self._thirst.set_result(None)
+        self._thirst = None
 
     def shutdown(self) -> None:
         """Called by uvicorn when the server stops: idle connections close now, others after their answer."""

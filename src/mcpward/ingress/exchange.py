@@ -246,6 +246,10 @@ class Exchange:
         """The caller names event streams among what it reads, and its HTTP has chunks."""
         return reads_events(self.head)
 
+    async def drained(self) -> None:
+        """Wait until the peer has read most of what was written, or has gone."""
+        await self.connection.drained()
+
     def notify(self, message: bytes, event_id: str | None = None) -> None:
         """Send one message as an event; dropped where nobody reads or nobody can."""
         connection = self.connection

@@ -96,6 +96,7 @@ class Front:
         self.held_by: dict[str, int] = {}
         self.draining = False
         self.draining_since: float | None = None
+        self.on_drain: list[Callable[[], None]] = []
         self.date = _date_line(clock.now())
         self._watch: asyncio.Task[None] | None = None
 
@@ -107,6 +108,8 @@ class Front:
         """No connection lives on after its present answer. May be said again."""
         if not self.draining:
             self.draining = True
+            for tell in self.on_drain:
+                tell()
             self.draining_since = self.clock.monotonic()
 
     async def stop(self) -> None:

@@ -25,6 +25,7 @@ from mcpward.tools.run import Runner
 from mcpward.validation.accept import accept_prompt, accept_variables
 
 _encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
 _Offer = TypeVar("_Offer", bound=Offer)
 
 
@@ -69,7 +70,7 @@ class Catalogue:
             case _:
                 result = self._list(call, registry)
         clean = self._sanitizer.frame(_encode(result))
-        if not clean:
+        if not clean or self._sanitizer.is_split(_parts(result), lambda: _parts(_decode(clean))):
             raise Refusal(Reason.OUTPUT_REFUSED, "too large, or a secret stands across several members")
         return Listed(clean, ttl_ms)
 
@@ -125,3 +126,13 @@ def _page(member: str, call: Call, offers: Iterable[Any], name: str) -> dict[str
 
 def _named(name: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda entry: str(entry[name])
+
+
+def _parts(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Give what a model reads one after the other: the messages of a prompt, contents of a resource, completions."""
+    values = result.get("completion", {}).get("values", ())
+    return [
+        *(message["content"] for message in result.get("messages", ())),
+        *result.get("contents", ()),
+        *({"text": value} for value in values),
+    ]

@@ -10,6 +10,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Kind, Reply, Wire
 from mcpward.pipeline.listeners import Listeners
+from mcpward.pipeline.store import kept
 from mcpward.protocol import reply as replies
 from mcpward.protocol.methods import END_SESSION, SET_LEVEL, SUBSCRIBE, UNSUBSCRIBE
 from mcpward.protocol.read import Protocol
@@ -55,7 +56,9 @@ class Desk:
             case Kind.STREAM:
                 return await self._listeners.serve(call, wire, trail)
             case Kind.TASK:
-                return replies.catalogue(call, await self._task(call))
+                async with kept():
+                    body = await self._task(call)
+                return replies.catalogue(call, body)
             case Kind.ANSWER:
                 self._questions.answer(call)
                 return replies.accepted()
@@ -78,16 +81,20 @@ class Desk:
     async def _lifecycle(self, call: Call) -> Reply:
         match call.method:
             case method if method == END_SESSION and call.session is not None:
-                await self._end_session(call.session, self._protocol.sessions.end(call.session))
+                async with kept():
+                    await self._end_session(call.session, self._protocol.sessions.end(call.session))
             case method if method == SET_LEVEL:
-                await self._settings.set_level(call, call.params["level"])
+                async with kept():
+                    await self._settings.set_level(call, call.params["level"])
                 return replies.catalogue(call, _EMPTY)
             case method if method == SUBSCRIBE:
                 if not self._listeners.may_read(call, call.target):
                     raise Refusal(Reason.RESOURCE_UNKNOWN)
-                await self._settings.subscribe(call, call.target)
+                async with kept():
+                    await self._settings.subscribe(call, call.target)
                 return replies.catalogue(call, _EMPTY)
             case method if method == UNSUBSCRIBE:
-                await self._settings.unsubscribe(call, call.target)
+                async with kept():
+                    await self._settings.unsubscribe(call, call.target)
                 return replies.catalogue(call, _EMPTY)
         return self._protocol.answer(call)

@@ -93,7 +93,7 @@ class Listeners:
 
     async def _listen(self, call: Call, wire: Wire, trail: Trail) -> None:
         asked = wanted(call, self._servers[call.arrival.server])
-        tasks = {task: told for task in asked.tasks if (told := await self._tasks.describe(call, task)) is not None}
+        tasks = [task for task in sorted(asked.tasks) if await self._tasks.describe(call, task) is not None]
         wish = self._own(call, asked, tasks) if call.session is None else _Session(asked.topics, _Watched(self, call))
         with self._streams.open(call, wish) as stream:
             wire.begin(cancel_on_disconnect=True, endless=True)
@@ -101,21 +101,23 @@ class Listeners:
             if isinstance(wish, Wanted):
                 subscription = call.id
                 wire.notify(acknowledged(call, wish))
-            for task, told in tasks.items():  # one that has ended before is told of once all the same
-                self._tell(changed(Change(stream.server, Topic.TASK, task, params=told), subscription), wire, trail)
+            for task in tasks:  # one that has ended before is told of once all the same
+                await self._tell(call, Change(stream.server, Topic.TASK, task), subscription, wire, trail)
             async for change in stream:
-                if change.topic is Topic.TASK:
-                    now = await self._tasks.describe(call, change.subject)
-                    if now is None:
-                        continue
-                    change = replace(change, params=now)  # noqa: PLW2901  # what was published may be cut short
-                self._tell(changed(change, subscription), wire, trail)
+                await self._tell(call, change, subscription, wire, trail)
 
-    def _tell(self, message: bytes, wire: Wire, trail: Trail) -> None:
-        clean = self._sanitizer.frame(message)
+    async def _tell(self, call: Call, change: Change, subscription: int | str | None, wire: Wire, trail: Trail) -> None:
+        """Send one change when the caller has read those before. A task is told as it is now, whole."""
+        if change.topic is Topic.TASK:
+            now = await self._tasks.describe(call, change.subject)
+            if now is None:
+                return
+            change = replace(change, params=now)
+        clean = self._sanitizer.frame(changed(change, subscription))
         if clean:
             wire.notify(clean)
             trail.sent(len(clean))
+            await wire.drained()
 
     async def _resume(self, call: Call, wire: Wire, trail: Trail) -> None:
         async with await self._replays.resume(call) as rest:
@@ -123,6 +125,7 @@ class Listeners:
             async for message, event_id in rest:
                 wire.notify(message, event_id)
                 trail.sent(len(message))
+                await wire.drained()
 
     def _own(self, call: Call, asked: Wanted, tasks: Collection[str]) -> Wanted:
         """Leave out what this caller may not read, and others' tasks: even their changes would tell of them."""

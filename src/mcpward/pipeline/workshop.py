@@ -15,6 +15,7 @@ from mcpward.limits.charge import Limits
 from mcpward.limits.rate import Fields
 from mcpward.pipeline.back import Lending, WayBack
 from mcpward.pipeline.catalogue import Catalogue
+from mcpward.pipeline.store import kept
 from mcpward.protocol import reply as replies
 from mcpward.protocol.mirrored import require_mirrored
 from mcpward.protocol.state import States
@@ -61,14 +62,17 @@ class Workshop:
             return replies.catalogue(call, listed.body, ttl_ms=listed.ttl_ms)
         if tool.mirrored and call.era is Era.MODERN:
             require_mirrored(call, tool.mirrored)
+        is_task = tool.task is not None and self._is_task(call, tool, back)
         accepted = accept(call, tool)  # well formed and sensible
         if tool.confirm:
             await self._agree(accepted, back)  # a person said yes
         if call.state is not None and (tool.confirm or tool.access is Access.DESTRUCTIVE):
             await self._spend(call)  # one yes, one run
         await back.trail.intent(accepted)  # a destructive call is on record before anything happens
-        if tool.task is not None and self._is_task(call, tool, back):
-            return replies.task(call, await self._tasks.start(accepted, self._work(_light(accepted)), back.answers))
+        if is_task:
+            async with kept():
+                body = await self._tasks.start(accepted, self._work(_light(accepted)), back.answers)
+            return replies.task(call, body)
         raw = await self._runner.run(accepted, back)  # do it
         outcome = self._sanitizer.clean(accepted, raw)  # fit to leave
         if outcome.is_error:
@@ -89,7 +93,9 @@ class Workshop:
     async def _spend(self, call: Call) -> None:
         """What changes something takes each sealed state once, at whichever worker it comes: no yes counts twice."""
         state = self._states.open(call)
-        if not await self._spent.spend(state.id, state.issued_at + self._states.lifetime_s):
+        async with kept():
+            is_first = await self._spent.spend(state.id, state.issued_at + self._states.lifetime_s)
+        if not is_first:
             raise Refusal(Reason.STATE_REFUSED, "the state was used before")
 
     def _is_task(self, call: Call, tool: Tool, back: WayBack) -> bool:

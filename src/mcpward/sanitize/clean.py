@@ -4,7 +4,7 @@ Invisible characters go before secrets are looked for: ``sec<U+200B>ret`` withou
 holds nothing suspicious is encoded and searched once and nothing more.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -55,6 +55,11 @@ class Sanitizer:
         if len(raw.content) > 1 and redactor.finds(spoken(raw.content)):
             _require_whole(redactor, body)
         return Outcome(body=body, is_error=raw.is_error, redactions=redactions)
+
+    def is_split(self, parts: Sequence[Mapping[str, Any]], cleaned: Callable[[], Sequence[Mapping[str, Any]]]) -> bool:
+        """Tell whether a secret stands across several parts. ``cleaned`` gives the parts as they would leave."""
+        redactor = self._redactor()
+        return len(parts) > 1 and redactor.finds(spoken(parts)) and redactor.finds(spoken(cleaned()))
 
     def frame(self, message: bytes) -> bytes:
         """Give one JSON-RPC message that may leave; empty when nothing of it may."""

@@ -381,3 +381,12 @@ async def test_whoever_waits_for_an_answer_is_in_a_hurry(clock: ManualClock, cli
     questions.answer(answering(client.ids[0]))
     await task
     assert workers["a"]._pause_s() == 0.25
+
+
+async def test_a_stop_ends_the_calls_that_wait_and_takes_their_questions_back(questions: Questions, client: Client):
+    asking = asyncio.ensure_future(questions.ask(client.call, client.send, encode, [question()]))
+    await turns()
+    questions.close()
+    assert (await refused(asking)).reason is Reason.CONSENT_MISSING
+    assert client.sent[-1]["method"] == "notifications/cancelled"
+    assert len(questions) == 0

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mcpward.channel.pending import CAPACITY, Pending
 from mcpward.channel.stream import Stream
@@ -323,3 +324,14 @@ async def test_a_thread_that_publishes_a_flood_fills_no_queue():
     streams.publish_soon(updated("orders://1"))
     loop.calls.pop()()
     assert await told(stream) == [updated("orders://1")]
+
+
+async def test_a_session_hears_each_change_on_the_stream_that_it_opened_last():
+    streams = Streams(NoMail())
+    call = replace(caller(), session="s1")
+    first, second = streams.open(call, Wish()), streams.open(call, Wish())
+    other = streams.open(replace(caller(), session="s2"), Wish())
+    assert (first.ended, second.ended, other.ended) == ("replaced", None, None)
+    assert len(streams) == 2
+    second.end("left")
+    assert streams.open(call, Wish()).ended is None

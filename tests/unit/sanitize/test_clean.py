@@ -303,3 +303,14 @@ def one_by_one(value):
             other = f"{clean_name}'{count}"
         members[other] = one_by_one(item)
     return members
+
+
+@pytest.mark.parametrize("cut", [5, 20])
+def test_a_secret_split_over_two_parts_of_a_prompt_is_seen(sanitizer, cut):
+    parts = text(SECRET[:cut], SECRET[cut:])
+    assert sanitizer.is_split(parts, lambda: parts)
+
+
+def test_a_secret_that_is_whole_and_masked_is_not_split(sanitizer):
+    assert not sanitizer.is_split(text("a", SECRET), lambda: text("a", MASK))
+    assert not sanitizer.is_split(text(SECRET), lambda: text(SECRET))
