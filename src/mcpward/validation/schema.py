@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 from mcpward.validation.paths import public_path
 
 _MOST: Final = 16
+_COUNTED: Final = 1000
 
 #: What an error type is called; the others keep pydantic's own name, which is made of plain words.
 _RULES: Final = {
@@ -59,6 +60,8 @@ _BOUNDS: Final = {
 
 def problems_of(error: ValidationError) -> list[dict[str, str]]:
     """Give up to 16 problems, each ``{"path": "limit", "rule": "less_than_equal 100"}``."""
+    if error.error_count() > _COUNTED:  # telling them apart would cost more than anything else that the call does
+        return [{"path": "", "rule": f"fewer than {_COUNTED} things wrong at once"}]
     details = error.errors(include_url=False, include_input=False)
     return [{"path": public_path(detail["loc"]), "rule": _rule(detail)} for detail in details[:_MOST]]
 

@@ -209,3 +209,8 @@ def test_a_guard_that_exits_is_a_fault_and_ends_nothing(raised):
 
     with pytest.raises(Fault):
         accept(call_of("act", b"{}"), Registry("orders", careless).tools[0])
+
+
+def test_a_flood_of_unknown_names_is_told_in_one_line():
+    raw = b"{" + b",".join(b'"n%d":1' % at for at in range(5000)) + b"}"
+    assert refused(raw) == [{"path": "", "rule": "fewer than 1000 things wrong at once"}]
