@@ -67,4 +67,6 @@ def check(token: bytes | Peeked, keys: KeySet, rules: IssuerRules, now: float) -
     if not signature.holds(peeked.compact, key):
         raise TokenRefused("the signature is wrong")
     kind.require_access_token(header.typ, peeked.raw, rules)
-    return claims.judge(peeked.raw, rules, now, key.thumbprint)
+    judged = claims.judge(peeked.raw, rules, now, key.thumbprint)
+    kind.require_client(judged.client, rules)
+    return judged

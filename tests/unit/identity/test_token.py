@@ -386,6 +386,15 @@ def test_attack_21_relatives_of_an_access_token_are_told_apart_where_it_is_not_m
     assert "kind" in assert_refused(MINT.token({"typ": "JWT"}, **claims), LAX)
 
 
+@pytest.mark.parametrize("client", [{}, {"client_id": ""}, {"nonce": "n"}], ids=ascii)
+def test_attack_21_a_token_that_nothing_marks_names_the_client_it_was_issued_to(client: dict[str, Any]):
+    """Where a client and the house share a registration, an ID token has the same audience (Entra ID, code flow)."""
+    said = {"client_id": None} | client
+    assert "client" in assert_refused(MINT.token({"typ": "JWT"}, **said), LAX)
+    for name in ("azp", "cid", "appid"):
+        assert judge(MINT.token({"typ": "JWT"}, client_id=None, **{name: "desk"}), LAX).client == "desk"
+
+
 @pytest.mark.parametrize("typ", ["dpop+jwt", "logout+jwt", "secevent+jwt", "oauth-id-jag+jwt", "JOSE", "x/jwt"])
 def test_attack_21_a_token_that_is_marked_as_something_else_is_refused_by_lax_rules_too(typ: str):
     assert "kind" in assert_refused(MINT.token({"typ": typ}), LAX)
