@@ -14,7 +14,7 @@ from msgspec.json import Decoder, Encoder
 from mcpward.core import ids
 from mcpward.core.clock import Clock
 from mcpward.core.ended import EndedBook
-from mcpward.core.values import Principal
+from mcpward.core.values import Principal, Way
 from mcpward.protocol.declared import reduced
 
 DEFAULT_LIFETIME_S: Final = 24 * 3600.0
@@ -57,8 +57,8 @@ class Sessions:
         self._ended = ended
         self._clock = clock
         self._lifetime_s = lifetime_s
-        self._opened: dict[tuple[bytes, str, str], Session] = {}
-        self._opened_before: dict[tuple[bytes, str, str], Session] = {}
+        self._opened: dict[tuple[bytes, str, str, str], Session] = {}
+        self._opened_before: dict[tuple[bytes, str, str, str], Session] = {}
 
     def issue(
         self,
@@ -76,7 +76,7 @@ class Sessions:
         """Give the session of a token, None for one that is not ours, not this principal's, too old or ended."""
         # A session is opened once per worker, not once per call. The principal is part of the key: what one may open
         # is never found by another.
-        key = (token, principal.server, principal.key)
+        key = (token, principal.server, principal.key, principal.client)
         session = self._opened.get(key) or self._opened_before.get(key) or self._unseal(token, principal)
         if session is None:
             return None
@@ -106,7 +106,7 @@ class Sessions:
         except MsgspecError:
             return None  # sealed by another release
 
-    def _keep(self, key: tuple[bytes, str, str], session: Session) -> None:
+    def _keep(self, key: tuple[bytes, str, str, str], session: Session) -> None:
         """Two generations: the older one is dropped whole, so that keeping costs the same however many come."""
         if len(self._opened) >= _KEPT:
             self._opened_before, self._opened = self._opened, {}
@@ -114,8 +114,11 @@ class Sessions:
 
 
 def _bound_to(principal: Principal) -> bytes:
-    # A server's name has no NUL, so no principal of one server can be spelled as one of another.
-    return b"mcp-session\0%b\0%b" % (principal.server.encode(), principal.key.encode())
+    # No part has a NUL, so no principal of one server can be spelled as one of another. Of two apps that act for one
+    # person each has its own token, and perhaps one of them fewer rights: it gets no session of the other's. A name
+    # that an operator gave a key is no app, and may change.
+    app = f"\0{principal.client}" if principal.way is Way.OAUTH else ""
+    return f"mcp-session\0{principal.server}\0{principal.key}{app}".encode()
 
 
 def _client(client_info: Mapping[str, Any]) -> str:

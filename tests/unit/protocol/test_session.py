@@ -3,9 +3,10 @@
 import secrets
 
 import pytest
+from msgspec import structs
 
 from mcpward.core.reasons import Reason
-from mcpward.core.values import Kind
+from mcpward.core.values import Kind, Way
 from support.rpc import initialize, request
 
 
@@ -48,6 +49,22 @@ def test_60_another_principal_does_not_get_in_after_the_first_was_there(house) -
     token = house.open_session()
     assert ping(house, token).session  # now the worker knows the token
     assert refused(house, token, principal=house.principal("api-key:berta")) is Reason.SESSION_UNKNOWN
+
+
+def test_60_another_client_of_the_same_person_does_not_get_in(house) -> None:
+    """What one app may do for somebody, and is asked by the house, is not the other app's to resume or to answer."""
+    caller = structs.replace(house.principal("oauth:https://id.example|ann"), way=Way.OAUTH, client="desk")
+    other = structs.replace(caller, client="toy")
+    token = house.open_session(principal=caller)
+    assert refused(house, token, principal=other) is Reason.SESSION_UNKNOWN
+    assert ping(house, token, principal=structs.replace(caller, scopes=frozenset({"a"}))).session
+    assert refused(house, token, principal=other) is Reason.SESSION_UNKNOWN
+
+
+def test_a_key_that_is_called_by_another_name_keeps_its_session(house) -> None:
+    caller = structs.replace(house.principal("api-key:ann"), client="laptop")
+    token = house.open_session(principal=caller)
+    assert ping(house, token, principal=structs.replace(caller, client="desktop")).session
 
 
 def test_60_the_same_principal_on_another_server_does_not_get_in(house) -> None:
