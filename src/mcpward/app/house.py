@@ -150,7 +150,9 @@ class House:
 
     def _listeners(self, identity: Identity, ended: EndedBook) -> Listeners:
         def is_good(call: Call) -> bool:
-            return identity.is_good(call.arrival) and (call.session is None or not ended.has(call.session))
+            return identity.is_good(call.arrival, call.principal) and (
+                call.session is None or not ended.has(call.session)
+            )
 
         return Listeners(
             servers=self._servers,

@@ -93,9 +93,11 @@ class Identity:
             return self._bearers[arrival.server].invalid("the issuer has no such key")
         return unavailable("the key of the token is not known yet")
 
-    def is_good(self, arrival: Arrival) -> bool:
+    def is_good(self, arrival: Arrival, known: Principal | None = None) -> bool:
         """Say whether a credential that was good is so still, for streams that are looked at every second.
 
+        ``known`` is what it was good for: one that has lost some of that is not (what a provider says of an opaque
+        token may change), and its holder may come again with what is left.
         What takes time is looked for in the background: meanwhile the credential is as good as it was, and the answer
         counts at the next look. An outage is no answer, so it ends the stream too.
         """
@@ -103,7 +105,9 @@ class Identity:
             found = self.establish(arrival)
         except Refusal:
             return False
-        return isinstance(found, Principal) or self._rechecks.holds(found)
+        if isinstance(found, Principal):
+            return known is None or (found.scopes >= known.scopes and found.access >= known.access)
+        return self._rechecks.holds(found)
 
     async def close(self) -> None:
         """Give up what is asked in the background."""

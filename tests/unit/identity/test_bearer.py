@@ -405,6 +405,24 @@ def test_a_stream_with_an_opaque_token_is_looked_at_in_the_background(end):
     run(work())
 
 
+def test_a_stream_ends_when_its_token_has_lost_what_it_opened():
+    async def work():
+        async with house(**ASKED) as here:
+            here.there.tokens["opaque"] = MEANING
+            one = shown(b"opaque")
+            known = await here.answer(one)
+            assert here.identity.is_good(one, known)
+            for scope, lives in (("orders:read orders:write more", True), (MEANING["scope"], True), ("", False)):
+                here.there.tokens["opaque"] = MEANING | {"scope": scope}
+                here.clock.advance(31)
+                # The first looks ask, and may still find the last question.
+                await soon(lambda: here.identity.is_good(one) and isinstance(here.identity.establish(one), Principal))
+                assert here.identity.is_good(one, known) is lives
+            assert here.identity.is_good(one)
+
+    run(work())
+
+
 def test_a_stream_whose_key_is_gone_ends():
     async def work():
         async with house() as here:
