@@ -14,6 +14,7 @@ from support.guarded import Door, guarded, issuers, oauth_server
 from support.issuer import Document, Listener, listening
 from support.provider import SECRET, Provider, providing
 from support.tokens import unb64
+from support.wire import until
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
 
@@ -116,6 +117,7 @@ def test_attack_30_what_the_upstream_is_shown_opens_nothing_here_and_is_not_told
 
 def test_who_has_no_token_has_nothing_to_exchange(shop: Shop):
     key = shop.door.ward.create_key("demo", name="machine")
+    until(lambda: shop.door.lets_in(key), pause_s=0.1)
     assert shop.ship(key)["content"][0]["text"] == "refused"
 
 

@@ -18,6 +18,7 @@ from support.issuer import Issuer, listening
 from support.provider import ALGORITHMS, SECRET, Provider, providing
 from support.tokens import signer, unb64
 from support.ward import Ward, free_port
+from support.wire import until
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
 
@@ -63,6 +64,7 @@ def test_a_program_gets_in_as_itself(door: Door, provider: Provider):
 
 def test_people_programs_and_keys_share_a_server(door: Door, provider: Provider):
     key = door.ward.create_key("demo", name="machine")
+    until(lambda: door.lets_in(key), pause_s=0.1)
     assert [door.who(one)["way"] for one in (provider.token("ben", door.resource), key)] == ["oauth", "api-key"]
 
 

@@ -46,7 +46,7 @@ def small(ward: Ward) -> Iterator[Line]:
     key = ward.create_key("small")
     bearer = {"authorization": f"Bearer {key}"}
     # The worker learns of the key within a moment. What cannot be read is refused before it is charged.
-    until(lambda: ward.post(b"{", path="/small/mcp", headers=bearer).status_code == 400)
+    until(lambda: ward.post(b"{", path="/small/mcp", headers=bearer).status_code == 400, pause_s=0.1)
     with Line(ward, key, path="/small/mcp") as line:
         yield line
 
