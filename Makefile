@@ -10,7 +10,7 @@ help:
 serve: runtime-env              ## start examples/orders in API-key mode on 127.0.0.1:8000
 	@cd examples/orders && ../../$(RUN)/mcpward serve
 test: lint types interop-env    ## lint, types and every test
-	@$(RUN)/python -m pytest -n 2
+	@$(RUN)/python -m pytest -n 2 --dist worksteal
 fast: test-env                  ## the tests that take no time: units and architecture
 	@$(RUN)/python -m pytest -n 2 -q -x -m "not slow and not interop" tests/unit tests/architecture
 lint: test-env                  ## ruff: rules and format

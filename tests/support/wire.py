@@ -24,8 +24,11 @@ LAVISH_SERVER = dict.fromkeys(("read", "write", "destructive", "discovery"), _OF
 Given = Mapping[str, Any]
 
 
-def until(holds: Callable[[], T], seconds: float = 5.0, pause_s: float = 0.02) -> T:
-    """Ask again until the answer is true, and give it; an answer that stays untrue fails the test."""
+def until(holds: Callable[[], T], seconds: float = 5.0, pause_s: float = 0.05) -> T:
+    """Ask again until the answer is true, and give it; an answer that stays untrue fails the test.
+
+    Not oftener than a few times while a worker learns of a new key: ten wrong ones would lock the address out.
+    """
     end = time.monotonic() + seconds
     while not (answer := holds()):
         assert time.monotonic() < end, f"not so within {seconds} s: the last answer was {answer!r}"

@@ -9,6 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from itertools import count
 from typing import Any
 
 import httpx2
@@ -75,6 +76,17 @@ class House:
     @property
     def host(self) -> str:
         return f"Host: 127.0.0.1:{self.ward.port}"
+
+
+def wait_for_key(ward: Ward, server: str, key: str) -> None:
+    """Wait until the site knows a key. Each look comes from another address: here three wrong keys lock one out."""
+    addresses = count(1)
+
+    def is_known() -> bool:
+        via = {"x-forwarded-for": f"198.51.100.{next(addresses)}"}
+        return ward.modern("server/discover", path=f"/{server}/mcp", key=key, headers=via).status_code == 200
+
+    until(is_known)
 
 
 def case(reason: Reason) -> Callable[[Case], Case]:
@@ -186,7 +198,7 @@ def _(house: House) -> httpx2.Response:
 @case(Reason.REPEATED_CALL)
 def _(house: House) -> httpx2.Response:
     key = house.ward.create_key("tight", name="stuck")
-    until(lambda: house.ward.modern("tools/list", path="/tight/mcp", key=key).status_code == 200)
+    wait_for_key(house.ward, "tight", key)
     house.call("echo", {"text": "again"}, server="tight", key=key)
     return house.call("echo", {"text": "again"}, server="tight", key=key)
 
@@ -229,7 +241,7 @@ def ward(tmp_path_factory):
     servers = ("bench", "tight", "small")
     with site(tmp_path_factory.mktemp("refusals"), SETTINGS, servers=servers) as ward:
         ward.key = ward.create_key("*", name="all")
-        until(lambda: ward.modern("tools/list", path="/bench/mcp").status_code == 200)
+        wait_for_key(ward, "bench", ward.key)
         yield ward
 
 
