@@ -5,11 +5,21 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, find, settings
+from hypothesis import strategies as st
 
 from support import clients
 from support.clock import ManualClock
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _characters() -> None:
+    """Draw one text before any test does: in a fresh clone hypothesis makes its table of characters for it, a second
+    or two that the first property would be blamed for."""
+    patient = settings(database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    find(st.text(min_size=1), lambda _: True, settings=patient)
 
 
 def _absent(what: str) -> NoReturn:
