@@ -22,6 +22,61 @@ class Rate(Struct, frozen=True):
     burst: int
 
 
+class Period(Enum):
+    """How long a quota lasts. Periods are those of the calendar in UTC: a day begins at midnight, whoever calls."""
+
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+
+
+class Quota(Struct, frozen=True):
+    """``count`` in each ``period``; nothing is carried over."""
+
+    count: int
+    period: Period
+
+
+class Ruling(Struct, frozen=True):
+    """How strictly a limit is meant. Without ``enforce`` it is counted and told ("would refuse"), and never refuses.
+
+    ``on_store_failure`` says what holds while the shared counters are away: ``closed`` refuses, ``open`` lets pass,
+    ``local`` lets each process give a share of the limit by itself.
+    """
+
+    enforce: bool = True
+    on_store_failure: str = "local"
+
+
+class Limiting(Struct, frozen=True):
+    """A rate together with its ruling: what one setting says of one limit."""
+
+    rate: Rate
+    ruling: Ruling = Ruling()
+
+
+class Budget(Struct, frozen=True, kw_only=True):
+    """What stands behind tools and is used up by them: a rate, a quota, or both; one for all tools that draw on it."""
+
+    name: str
+    rate: Rate | None = None
+    quota: Quota | None = None
+    ruling: Ruling = Ruling()
+
+
+class Pool(Struct, frozen=True, kw_only=True):
+    """A named resource of which a few calls may hold a place at once: a database's connections, a licence, a GPU.
+
+    ``queue`` calls may wait for a place, each for ``queue_timeout_s`` seconds.
+    """
+
+    name: str
+    places: int
+    queue: int = 128
+    queue_timeout_s: float = 5.0
+    on_store_failure: str = "local"
+
+
 class Arrival(Struct, frozen=True, kw_only=True, eq=False, gc=False):
     """One HTTP request to one MCP server, past the gates, with its body whole and unread.
 
@@ -139,6 +194,18 @@ class Call(Struct, frozen=True, kw_only=True, eq=False, gc=False):
     last_event: str | None = None
 
 
+class Draw(Struct, frozen=True, kw_only=True, eq=False):
+    """What one call of a tool takes from a budget: ``cost``, or what ``cost_of`` says of its bound arguments.
+
+    ``argument`` names the argument that the cost comes from, where it is a single one, for messages.
+    """
+
+    budget: str
+    cost: int = 1
+    cost_of: Callable[[Mapping[str, Any]], int] | None = None
+    argument: str = ""
+
+
 class Tool(Struct, frozen=True, kw_only=True, eq=False):
     """One tool as the house knows it. ``bind`` turns raw argument bytes into keyword arguments.
 
@@ -147,7 +214,9 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     ``question`` in which words they are asked ("" for the house's own). ``ask_first`` makes a tool that runs as a task
     put its questions before the task begins. ``mirrored`` maps each header
     (``mcp-param-…``, lower-case) to the path of the argument that it repeats (``x-mcp-header``). ``task`` says whether
-    the tool may (``optional``) or must (``required``) run as a task of the tasks extension.
+    the tool may (``optional``) or must (``required``) run as a task of the tasks extension. ``concurrency`` calls of it
+    may run at once (None: as many as its server allows); it holds a place in each of ``pools`` while it runs, and draws
+    on budgets as ``draws`` say.
     """
 
     server: str
@@ -165,6 +234,9 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     mirrored: Mapping[bytes, tuple[str, ...]] = {}
     task: str | None = None
     ask_first: bool = False
+    concurrency: int | None = None
+    pools: tuple[str, ...] = ()
+    draws: tuple[Draw, ...] = ()
 
 
 class AcceptedCall(Struct, frozen=True, kw_only=True, eq=False, gc=False):

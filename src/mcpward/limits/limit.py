@@ -1,0 +1,92 @@
+"""A limit: a rate or a quota with a name and a scope, and what it says of one bucket.
+
+The answer fields are those of draft-ietf-httpapi-ratelimit-headers-10: ``RateLimit-Policy: "read";q=120;w=60`` and
+``RateLimit: "read";r=118;t=1``, where ``t`` is the time until one call more may be made.
+"""
+
+from collections.abc import Sequence
+from math import ceil
+from typing import Final
+
+from msgspec import Struct
+
+from mcpward.core.values import Period, Quota, Rate, Ruling
+from mcpward.limits.gcra import Gcra
+
+Fields = tuple[tuple[bytes, bytes], ...]
+_STRICT: Final = Ruling()
+_WINDOWS: Final = {Period.HOUR: 3600, Period.DAY: 86_400, Period.MONTH: 31 * 86_400}
+
+
+class Limit:
+    """A named rate (``gcra`` is set) or quota (``quota`` is set) of one scope.
+
+    ``prefix`` keeps the buckets of different limits apart in one store. It ends in NUL, which no server, class, tool
+    or budget of ours has in its name, so no caller's key can be made to look like another limit's bucket.
+    """
+
+    __slots__ = ("gcra", "interval", "name", "policy", "prefix", "quota", "rate", "ruling", "scope", "tolerance")
+
+    def __init__(self, name: str, scope: str, much: Rate | Quota, ruling: Ruling = _STRICT) -> None:
+        self.name = name
+        self.scope = scope
+        self.prefix = f"{scope}\0{name}\0"
+        self.ruling = ruling
+        if isinstance(much, Rate):
+            self.rate: Rate | None = much
+            self.quota: Quota | None = None
+            self.gcra = Gcra.of(much)
+            window = max(1, ceil(much.per_s))
+            count = max(1, int(much.count * window / much.per_s))
+        else:
+            if much.count < 1:
+                raise ValueError("a quota is at least 1")
+            self.rate, self.quota = None, much
+            self.gcra = Gcra(0, 0)  # no rate: read by nobody where ``quota`` is set
+            window, count = _WINDOWS[much.period], much.count
+        self.interval, self.tolerance = self.gcra.interval, self.gcra.tolerance
+        self.policy = f'"{name}";q={count};w={window}'.encode()
+
+    @property
+    def most(self) -> int:
+        """The highest cost that can ever pass at once."""
+        return self.quota.count if self.quota is not None else self.tolerance // self.interval
+
+    def __repr__(self) -> str:
+        return f"Limit({self.name!r}, {self.scope!r})"
+
+
+class Standing(Struct, frozen=True, gc=False):
+    """What one bucket says: the calls that remain, the seconds until there is one more, the seconds to wait.
+
+    ``wait_s`` is 0 where this draw passes, and at least 1 where it does not (also where the limit is not enforced).
+    """
+
+    limit: Limit
+    remaining: int
+    reset_s: int
+    wait_s: int = 0
+
+    @property
+    def refuses(self) -> bool:
+        """Whether this bucket says no, and is meant to."""
+        return self.wait_s > 0 and self.limit.ruling.enforce
+
+
+Drawn = tuple[Limit, str, int]
+"""One draw: the limit, the bucket's whole key (``limit.prefix`` + whose), and the cost (≥ 0; 0 asks and takes nothing).
+
+Draws of one call are taken all or none: if any standing refuses, nothing has been taken and every standing tells of
+before. A limit that is not enforced and would refuse takes nothing for itself and holds up nobody.
+"""
+
+
+def fields(standings: Sequence[Standing]) -> Fields:
+    """Give both answer fields for several limits and where each of their buckets stands."""
+    return (
+        (b"ratelimit-policy", b", ".join([standing.limit.policy for standing in standings])),
+        (
+            b"ratelimit",
+            b", ".join([b'"%b";r=%d;t=%d' % (s.limit.name.encode(), s.remaining, s.reset_s) for s in standings]),
+        ),
+    )
