@@ -15,6 +15,7 @@ from msgspec import Struct
 from mcpward.config.names import nearest
 from mcpward.config.shape import ANY_NAME, Key, Path, every_key, field_at, general, holds
 from mcpward.core.errors import Finding
+from mcpward.core.values import Limiting, Rationing
 
 PREFIX: Final = "MCPWARD_"
 # Read by other rooms, or by tools that mcpward prints blocks for.
@@ -90,7 +91,7 @@ def _typed(path: Path, text: str) -> Any:
     field = field_at(path)
     if field is None:
         return text
-    if holds(field, dict):
+    if holds(field, dict) or (text.lstrip().startswith("{") and (holds(field, Limiting) or holds(field, Rationing))):
         return _table(text)
     if holds(field, tuple):
         return [part.strip() for part in text.split(",") if part.strip()]

@@ -81,7 +81,8 @@ def _kind(key: Key) -> str:
             return word
     schema = _schema_of(key)
     if schema.get("type") == "object":
-        return "table of texts"
+        values = schema.get("additionalProperties", {})
+        return "table of whole numbers" if values.get("type") == "integer" else "table of texts"
     for choice in (schema, *schema.get("anyOf", ())):
         if "enum" in choice:
             return " or ".join(f'"{word}"' for word in choice["enum"])

@@ -1,9 +1,10 @@
 """The types of settings: how a text from the file becomes a value, and what the published JSON schema says of it."""
 
+import re
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
@@ -15,10 +16,14 @@ from mcpward.config.address import (
     parse_origin,
     parse_url,
 )
-from mcpward.config.names import check_scope_name
+from mcpward.config.counters import read_counters
+from mcpward.config.masked import masked
+from mcpward.config.names import check_pool_name, check_scope_name
+from mcpward.config.quota import parse_quota, quota_text
 from mcpward.config.rate import parse_rate, rate_text
+from mcpward.config.ruled import FAILURES, read_limiting, read_rationing, ruled_text
 from mcpward.config.size import parse_size, size_text
-from mcpward.core.values import Rate
+from mcpward.core.values import Limiting, Quota, Rate, Rationing
 
 #: The ways in, each a mode of a server.
 MODES: Final = ("api-key", "oauth", "public", "unlisted")
@@ -26,6 +31,8 @@ MODES: Final = ("api-key", "oauth", "public", "unlisted")
 ALGORITHMS: Final = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
 )  # fmt: skip
+_NAMESPACE: Final = re.compile(r"[a-z0-9-]{1,40}", re.ASCII)
+_QUOTA_PATTERN = r"^[0-9]+ */ *[A-Za-z]+$"
 _RATE_PATTERN = r"^[0-9]+ */ *[A-Za-z]+( +burst +[0-9]+)?$"
 
 
@@ -35,6 +42,39 @@ def _rate(value: object) -> object:
 
 def _rate_or_off(value: object) -> object:
     return None if value == "" else _rate(value)
+
+
+def _limiting_or_off(value: object) -> object:
+    return None if value == "" else read_limiting(value)
+
+
+def _rationing_or_off(value: object) -> object:
+    return None if value == "" else read_rationing(value)
+
+
+def _quota_or_off(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return parse_quota(value) if value else None
+
+
+def _counters(value: str) -> str:
+    """Nothing of the value is in any message: it may hold a password."""
+    text = value.strip()
+    read_counters(text)
+    return text
+
+
+def _namespace(value: str) -> str:
+    if not _NAMESPACE.fullmatch(value):
+        raise ValueError("must be 1 to 40 of a-z, 0-9 and -")
+    return value
+
+
+def _share(value: float) -> float:
+    if not 0 < value <= 1:
+        raise ValueError("must be more than 0 and at most 1")
+    return value
 
 
 def _size(value: object) -> object:
@@ -118,17 +158,43 @@ def _metadata_or_none(value: str | None) -> str | None:
 
 _host_names = _each(parse_host)
 _scope_names = _each(check_scope_name)
+_pool_names = _each(check_pool_name)
 _names = _each(_claim)
 _algorithms = _each(_algorithm)
 _allowed_hosts = _each(parse_allowed_host)
 _origins = _each(parse_origin)
 _networks = _each(_network)
 _TEXTS = WithJsonSchema({"type": "array", "items": {"type": "string"}})
-_RATE_TEXT = PlainSerializer(rate_text, return_type=str)
+_RULED_TEXT = PlainSerializer(ruled_text, return_type=str | dict[str, Any])
 
-RateText = Annotated[
-    Rate, BeforeValidator(_rate), _RATE_TEXT, WithJsonSchema({"type": "string", "pattern": _RATE_PATTERN})
+
+def _ruled_schema(word: str, pattern: str, *, off: bool = False) -> WithJsonSchema:
+    text = {"type": "string", "pattern": pattern}
+    properties = {word: text, "enforce": {"type": "boolean"}, "on_store_failure": {"enum": [*FAILURES]}}
+    table = {"type": "object", "properties": properties, "required": [word], "additionalProperties": False}
+    return WithJsonSchema({"anyOf": [{"type": "string", "pattern": f"^$|{pattern}"} if off else text, table]})
+
+
+LimitingText = Annotated[Limiting, BeforeValidator(read_limiting), _RULED_TEXT, _ruled_schema("rate", _RATE_PATTERN)]
+LimitingOrOff = Annotated[
+    Limiting | None, BeforeValidator(_limiting_or_off), _RULED_TEXT, _ruled_schema("rate", _RATE_PATTERN, off=True)
 ]
+RationingOrOff = Annotated[
+    Rationing | None, BeforeValidator(_rationing_or_off), _RULED_TEXT, _ruled_schema("quota", _QUOTA_PATTERN, off=True)
+]
+QuotaOrOff = Annotated[
+    Quota | None,
+    BeforeValidator(_quota_or_off),
+    PlainSerializer(lambda quota: quota_text(quota) if quota else "", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": f"^$|{_QUOTA_PATTERN}"}),
+]
+Failure = Literal["closed", "open", "local"]
+Share = Annotated[
+    float, AfterValidator(_share), WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1})
+]
+Namespace = Annotated[str, AfterValidator(_namespace)]
+Counters = Annotated[str, AfterValidator(_counters), PlainSerializer(masked, return_type=str)]
+PoolNames = Annotated[tuple[str, ...], BeforeValidator(_pool_names), _TEXTS]
 RateOrOff = Annotated[
     Rate | None,
     BeforeValidator(_rate_or_off),
@@ -183,7 +249,13 @@ Networks = Annotated[
 
 # What people call the type of a setting, by the function that reads it.
 KINDS: Final[Mapping[object, str]] = {
-    _rate: "rate",
+    read_limiting: "rate or table",
+    _limiting_or_off: 'rate, table or ""',
+    _rationing_or_off: 'quota, table or ""',
+    _quota_or_off: 'quota or ""',
+    _counters: '"memory" or URL',
+    _share: "number above 0, at most 1",
+    _pool_names: "list of names",
     _rate_or_off: 'rate or ""',
     _size: "size",
     _path: "path",

@@ -3,9 +3,9 @@
 Rules that look at more than one key are in ``rules.py``; where a value came from is known to ``load.py``.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, PrivateAttr
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator
 
 from mcpward.config.address import Address, parse_address
 from mcpward.config.fields import (
@@ -20,11 +20,19 @@ from mcpward.config.fields import (
     Modes,
     Networks,
     Origins,
-    RateOrOff,
-    RateText,
     Seconds,
     Size,
     UrlOrNone,
+)
+from mcpward.config.limits import (
+    BudgetName,
+    BudgetSettings,
+    PoolName,
+    PoolSettings,
+    ServerLimits,
+    SiteLimits,
+    ToolName,
+    ToolSettings,
 )
 from mcpward.config.names import check_server_name
 from mcpward.config.oauth import Egress, Issuer, IssuerName, OAuth
@@ -67,7 +75,7 @@ class Site(Section):
         False, "lets /metrics be reached from other machines, without any credential", "true"
     )
     workers: Annotated[int, Field(ge=1, le=256)] = key(
-        1, "worker processes; each counts limits by itself, so that a caller may reach as many times each", "2"
+        1, "worker processes; with counters in memory each counts by itself what concerns one caller", "2"
     )
     drain_s: Seconds = key(30.0, "seconds that calls in flight may take to finish at a stop", "30.0")
 
@@ -106,16 +114,6 @@ class Http(Section):
     keep_alive_s: Seconds = key(15.0, "seconds between keep-alive comments on an event stream", "15.0")
 
 
-class SiteLimits(Section):
-    """[limits]: per address, before anybody is known."""
-
-    counters: Literal["memory"] = key("memory", "where counters live; each worker counts on its own", '"memory"')
-    knocks: RateText = key("10/minute", "failed credentials per address, before any look-up", '"10/minute"')
-    arrivals: RateText = key("6000/minute burst 600", "all requests per address", '"6000/minute burst 600"')
-    max_callers: Count = key(100_000, "callers and addresses counted at once; bounds the memory", "100000")
-    streams: Count = key(16, "streams that one caller may hold open at one worker, waiting for changes", "4")
-
-
 class Traffic(Section):
     """[traffic]: the record of every request."""
 
@@ -142,27 +140,6 @@ class Log(Section):
     )
 
 
-class ServerLimits(Section):
-    """[servers.<name>.limits]: per caller and class of tool, and for the server as a whole."""
-
-    read: RateText = key("120/minute", "calls of reading tools per caller", '"120/minute burst 20"')
-    write: RateText = key("20/minute", "calls of writing tools per caller", '"20/minute"')
-    destructive: RateText = key("6/minute", "calls of destructive tools per caller", '"6/minute"')
-    discovery: RateText = key("120/minute", "lists, completions and opened streams per caller", '"120/minute"')
-    lifecycle: RateText = key(
-        "600/minute burst 120",
-        "server/discover, initialize, notifications, answers and tasks per caller",
-        '"600/minute"',
-    )
-    concurrency: Count = key(64, "calls of this server that run at once", "16")
-    queue: Annotated[int, Field(ge=0, le=1_000_000)] = key(128, "calls that may wait for a free place", "128")
-    queue_timeout_s: Seconds = key(5.0, "seconds that a call may wait for a free place", "5.0")
-    deadline_s: Seconds = key(30.0, "seconds that a call may run, unless its tool says otherwise", "30.0")
-    repeat: RateOrOff = key(
-        "30/minute", 'the same call with the same arguments per caller; "" turns it off', '"30/minute"'
-    )
-
-
 class Server(Section):
     """[servers.<name>]: one MCP server."""
 
@@ -183,7 +160,12 @@ class Server(Section):
         (), "host names at whose /mcp this server answers, beside /<name>/mcp", '["orders.example.com"]'
     )
     limits: ServerLimits = Field(ServerLimits(), description="limits of this server")
+    tools: dict[ToolName, ToolSettings] = Field({}, description="what the operator adds to its tools, by their names")
     oauth: OAuth = Field(OAuth(), description="whose tokens this server takes, and what they open")
+
+    def under(self, site: str) -> Self:
+        """Give the same server where the site's word for ``on_store_failure`` is ``site``."""
+        return self.model_copy(update={"limits": self.limits.under(site)})
 
     @property
     def modes(self) -> frozenset[str]:
@@ -210,14 +192,22 @@ class Settings(Section):
     site: Site = Field(Site(), description="addresses and what stands in front")
     store: Store = Field(Store(), description="the database")
     http: Http = Field(Http(), description="bounds on requests")
-    limits: SiteLimits = Field(SiteLimits(), description="limits per address")
+    limits: SiteLimits = Field(SiteLimits(), description="where everything is counted, and limits of the site")
     traffic: Traffic = Field(Traffic(), description="the record of every request")
     output: Output = Field(Output(), description="bounds on results")
     log: Log = Field(Log(), description="the process's own log")
     egress: Egress = Field(Egress(), description="calls that the house makes itself")
+    budgets: dict[BudgetName, BudgetSettings] = Field({}, description="what tools draw on, by a name of your own")
+    pools: dict[PoolName, PoolSettings] = Field({}, description="what tools hold places in, by a name of your own")
     issuers: dict[IssuerName, Issuer] = Field({}, description="the identity providers, by a name of your own")
     servers: dict[ServerName, Server] = Field({}, description="the MCP servers, by name")
     _is_part: bool = PrivateAttr(default=False)
+
+    @field_validator("budgets", "pools", "servers", mode="after")
+    @classmethod
+    def _settled(cls, tables: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        site = info.data.get("limits", SiteLimits()).on_store_failure
+        return {name: table.under(site) for name, table in tables.items()}
 
     @property
     def has_one_server(self) -> bool:

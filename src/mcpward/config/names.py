@@ -62,3 +62,30 @@ def check_secret_name(name: str) -> str:
     if not _SECRET_NAME.fullmatch(name):
         raise ValueError("write where the secret is kept, not the secret: env:NAME, or NAME as in mcpward secret set")
     return name
+
+
+_LIMIT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}", re.ASCII)
+_TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
+
+
+def check_budget_name(name: str) -> str:
+    """Give the name back. Raises ``ValueError`` for one that is not fit to stand in an answer field and a metric."""
+    return _limit_name(name, "budget")
+
+
+def check_pool_name(name: str) -> str:
+    """Give the name back. Raises ``ValueError``, as for budgets."""
+    return _limit_name(name, "pool")
+
+
+def check_tool_name(name: str) -> str:
+    """Give the name back. Raises ``ValueError`` for what no tool can be called (MCP, tool names)."""
+    if not _TOOL_NAME.fullmatch(name):
+        raise ValueError("a tool's name is 1 to 128 of the characters A-Z a-z 0-9 _ . -")
+    return name
+
+
+def _limit_name(name: str, kind: str) -> str:
+    if not _LIMIT_NAME.fullmatch(name):
+        raise ValueError(f"a {kind}'s name is 1 to 41 of a-z, 0-9, _ and -, and begins with a letter or a digit")
+    return name

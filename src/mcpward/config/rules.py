@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from mcpward.config.address import is_loopback
 from mcpward.config.breach import Breach, Rule
+from mcpward.config.limit_rules import LIMIT_RULES
 from mcpward.config.model import Settings
 from mcpward.config.oauth_rules import OAUTH_RULES
 
@@ -166,6 +167,7 @@ RULES: Final[tuple[Rule, ...]] = (
     database,
     proxied_url,
     *OAUTH_RULES,
+    *LIMIT_RULES,
 )
 
 

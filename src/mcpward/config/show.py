@@ -1,6 +1,5 @@
 """The effective settings, with where each one came from; secrets masked."""
 
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -9,11 +8,10 @@ from msgspec import Struct
 from mcpward.config.explain import toml_text
 from mcpward.config.layers import Origin
 from mcpward.config.load import Loaded
+from mcpward.config.masked import masked
 from mcpward.config.shape import ANY_NAME, Path, every_key
 
 _DEFAULT: Final = Origin("default", "")
-# A database URL may carry a password before the @ or in its query.
-_PLACE: Final = re.compile(r"(?P<scheme>[a-z0-9+]+://)(?:.*@)?(?P<rest>[^?@]*)", re.ASCII | re.DOTALL)
 
 
 class Shown(Struct, frozen=True):
@@ -53,15 +51,6 @@ def _origin(loaded: Loaded, dotted: str) -> Origin:
 
 
 def _owner(dotted: str) -> tuple[str, str]:
-    """What belongs to one server, or to one provider, stands together, after what belongs to the site."""
+    """What belongs to one server, provider, budget or pool stands together, after what belongs to the site."""
     first, _, rest = dotted.partition(".")
-    return (first, rest.partition(".")[0]) if first in {"issuers", "servers"} else ("", "")
-
-
-def masked(url: str) -> str:
-    """Give a database URL without what may be a credential."""
-    match = _PLACE.match(url)
-    if match is None:
-        return "***"
-    hidden = "***@" if "@" in url else ""
-    return f"{match['scheme']}{hidden}{match['rest']}" + ("?***" if "?" in url else "")
+    return (first, rest.partition(".")[0]) if first in {"budgets", "issuers", "pools", "servers"} else ("", "")

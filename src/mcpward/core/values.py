@@ -55,6 +55,13 @@ class Limiting(Struct, frozen=True):
     ruling: Ruling = Ruling()
 
 
+class Rationing(Struct, frozen=True):
+    """A quota together with its ruling."""
+
+    quota: Quota
+    ruling: Ruling = Ruling()
+
+
 class Budget(Struct, frozen=True, kw_only=True):
     """What stands behind tools and is used up by them: a rate, a quota, or both; one for all tools that draw on it."""
 

@@ -21,7 +21,7 @@ def test_every_type_is_read(tmp_path):
             "MCPWARD_HTTP__MAX_BODY": "1 MiB",
             "MCPWARD_SERVERS__MY_ORDERS__SOURCE": "a:b",
             "MCPWARD_SERVERS__MY_ORDERS__LIMITS__READ": "5/second",
-            "MCPWARD_SERVERS__MY_ORDERS__LIMITS__REPEAT": "",
+            "MCPWARD_SERVERS__MY_ORDERS__LIMITS__REPEAT_READ": "",
         },
     )
     assert settings.site.behind_tls_proxy is True
@@ -29,8 +29,8 @@ def test_every_type_is_read(tmp_path):
     assert settings.site.drain_s == 2.5
     assert settings.site.metrics_address is None
     assert settings.http.max_body == 2**20
-    assert settings.servers["my-orders"].limits.read.count == 5
-    assert settings.servers["my-orders"].limits.repeat is None
+    assert settings.servers["my-orders"].limits.read.rate.count == 5
+    assert settings.servers["my-orders"].limits.repeat_read is None
 
 
 @pytest.mark.parametrize(

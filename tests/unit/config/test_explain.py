@@ -27,6 +27,7 @@ BESIDE = {
     "servers.<name>.oauth.permissions.<name>.issuer": TOKENS
     | {"servers.<name>.oauth.issuers": '["main"]', "issuers.main.metadata": PROVIDER},
     "servers.<name>.oauth": TOKENS | {"servers.<name>.oauth.metadata": PROVIDER},
+    "servers.<name>.tools.<name>.budgets": SOURCE | {"budgets.stripe.rate": '"25/second"'},
     "servers": SOURCE,
     "issuers.<name>.metadata": {},
     "issuers.<name>.client_id": OWN | {"issuers.<name>.client_secret": '"env:NAME"'},
@@ -34,6 +35,9 @@ BESIDE = {
     "issuers.<name>.introspection": OWN
     | {"issuers.<name>.client_id": '"mcpward"', "issuers.<name>.client_secret": '"env:NAME"'},
     "issuers": OWN,
+    "budgets.<name>.rate": {},
+    "budgets.<name>.quota": {},
+    "budgets": {"budgets.<name>.rate": '"25/second"'},
 }
 
 
@@ -113,6 +117,10 @@ def test_shown_is_every_setting_once(tmp_path):
     "url,told",
     [
         ("postgresql://u:p@h/d", "postgresql://***@h/d"),
+        ("redis://u:p@h:1,i:2/0", "redis://***@h:1,i:2/0"),
+        ("memory", "memory"),
+        ("env:REDIS_URL", "env:REDIS_URL"),
+        ("env:p/w", "***"),
         ("sqlite:////a/b.db", "sqlite:////a/b.db"),
         ("x://h/d?password=p", "x://h/d?***"),
         ("secret", "***"),

@@ -137,9 +137,5 @@ def test_only_a_database_on_disk_is_accepted(url):
     assert whats({"store.url": url})
 
 
-def test_redis_is_not_available_yet():
-    assert whats({"limits.counters": "redis://x"})
-
-
 def test_every_rule_has_a_sentence():
     assert all(rule.__doc__ for rule in RULES)

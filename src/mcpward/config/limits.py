@@ -1,0 +1,164 @@
+"""The settings of limits: how often, how much in a day, how many at once, and what stands behind tools.
+
+``on_store_failure`` is settled when the file is read: what a limit does not say itself is the site's word.
+"""
+
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+
+from mcpward.config.counters import MEMORY
+from mcpward.config.fields import (
+    Count,
+    Counters,
+    Failure,
+    LimitingOrOff,
+    LimitingText,
+    Namespace,
+    PoolNames,
+    QuotaOrOff,
+    RateOrOff,
+    RationingOrOff,
+    Seconds,
+    Share,
+)
+from mcpward.config.names import check_budget_name, check_pool_name, check_tool_name
+from mcpward.config.ruled import settled
+from mcpward.config.section import Section, key
+from mcpward.core.values import Budget, Pool, Ruling
+
+BudgetName = Annotated[str, AfterValidator(check_budget_name)]
+PoolName = Annotated[str, AfterValidator(check_pool_name)]
+ToolName = Annotated[str, AfterValidator(check_tool_name)]
+_FAILURE = "while the shared counters are away; that of [limits] where it is not set"
+
+
+class SiteLimits(Section):
+    """[limits]: where everything is counted, and what holds before anybody is known."""
+
+    counters: Counters = key(
+        MEMORY,
+        "where counters live: in each worker's memory, or in Redis or Valkey for all workers and hosts of the site: "
+        "`redis://user:password@host:6379/0`, `rediss://` with TLS, several nodes of a cluster separated by commas; "
+        "`env:NAME` takes it from the environment",
+        '"redis://127.0.0.1:6379/0"',
+        secret=True,
+    )
+    namespace: Namespace = key(
+        "mcpward", "what the names of this site's counters begin with, where others use the same Redis", '"shop"'
+    )
+    counters_timeout_s: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] = key(
+        0.3, "seconds in which Redis must answer; then it counts as away", "0.5"
+    )
+    fallback_share: Share = key(
+        0.5, "part of a limit that all workers of this host give together while Redis is away (`local`)", "0.25"
+    )
+    on_store_failure: Failure = key(
+        "local",
+        "what holds while Redis is away, for every limit that says nothing itself: `closed` refuses, `open` lets pass, "
+        "`local` counts in memory with fallback_share of the limit",
+        '"closed"',
+    )
+    knocks: LimitingText = key("10/minute", "failed credentials per address, before any look-up", '"10/minute"')
+    arrivals: LimitingText = key("6000/minute burst 600", "all requests per address", '"6000/minute burst 600"')
+    caller: LimitingOrOff = key(
+        "", 'calls of one caller at all servers of the site together; "" is off', '"300/minute burst 60"'
+    )
+    max_callers: Count = key(100_000, "callers and addresses counted at once; bounds the memory", "100000")
+    streams: Count = key(16, "streams that one caller may hold open at one worker, waiting for changes", "4")
+
+    @field_validator("knocks", "arrivals", "caller", mode="after")
+    @classmethod
+    def _settled(cls, limit: Any, info: ValidationInfo) -> Any:
+        return settled(limit, info.data.get("on_store_failure", "local"))
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether counters live in Redis, and not in the memory of each worker."""
+        return self.counters != MEMORY
+
+
+class ServerLimits(Section):
+    """[servers.<name>.limits]: per caller and class of tool, and for the server as a whole."""
+
+    read: LimitingText = key("120/minute", "calls of reading tools per caller", '"120/minute burst 20"')
+    write: LimitingText = key("20/minute", "calls of writing tools per caller", '"20/minute"')
+    destructive: LimitingText = key("6/minute", "calls of destructive tools per caller", '"6/minute"')
+    discovery: LimitingText = key("120/minute", "lists, completions and opened streams per caller", '"120/minute"')
+    lifecycle: LimitingText = key(
+        "600/minute burst 120",
+        "server/discover, initialize, notifications, answers and tasks per caller",
+        '"600/minute"',
+    )
+    total: LimitingOrOff = key("", 'tool calls of all callers together; "" is off', '"50/second"')
+    quota: RationingOrOff = key("", 'tool calls per caller in each hour, day or month (UTC); "" is off', '"5000/day"')
+    concurrency: Count = key(64, "calls of this server that run at once", "16")
+    caller_concurrency: Count = key(32, "calls of one caller that run at once at this server", "4")
+    queue: Annotated[int, Field(ge=0, le=1_000_000)] = key(128, "calls that may wait for a free place", "128")
+    queue_timeout_s: Seconds = key(5.0, "seconds that a call may wait for a free place", "5.0")
+    deadline_s: Seconds = key(30.0, "seconds that a call may run, unless its tool says otherwise", "30.0")
+    repeat_read: LimitingOrOff = key(
+        "30/minute", 'the same call of a reading tool, or the same cycle of calls, per caller; "" is off', '"30/minute"'
+    )
+    repeat_write: LimitingOrOff = key("10/minute", 'the same of writing tools; "" is off', '"10/minute"')
+    repeat_destructive: LimitingOrOff = key("3/minute", 'the same of destructive tools; "" is off', '"3/minute"')
+
+    def under(self, site: str) -> Self:
+        """Give the same limits where the site's word for ``on_store_failure`` is ``site``."""
+        return self.model_copy(update={name: settled(getattr(self, name), site) for name in type(self).model_fields})
+
+
+class ToolSettings(Section):
+    """[servers.<name>.tools.<name>]: what the operator adds to a tool, beside what its author said."""
+
+    rate: RateOrOff = key("", "calls of this tool per caller, in the place of its author's rate", '"10/minute"')
+    concurrency: Count | None = key(
+        None, "calls of this tool that run at once, in the place of its author's number", "3"
+    )
+    pools: PoolNames = key((), "pools in which each call holds a place, beside its author's", '["orders"]')
+    budgets: dict[BudgetName, Annotated[int, Field(ge=0, le=100_000_000)]] = key(
+        {}, "budgets that each call draws on, with what it costs there, beside its author's", "{ stripe = 2 }"
+    )
+
+
+class BudgetSettings(Section):
+    """[budgets.<name>]: what stands behind tools and is used up by them, however many tools draw on it."""
+
+    rate: RateOrOff = key("", "how fast it may be used up", '"25/second"')
+    quota: QuotaOrOff = key("", "how much there is in each hour, day or month (UTC)", '"10000/day"')
+    enforce: bool = key(True, "false counts and records what would be refused, and refuses nothing", "false")
+    on_store_failure: Failure | None = key(None, f"what holds {_FAILURE}", '"closed"')
+
+    def under(self, site: str) -> Self:
+        """Give the same budget where the site's word for ``on_store_failure`` is ``site``."""
+        return self.model_copy(update={"on_store_failure": self.on_store_failure or site})
+
+    def budget(self, name: str) -> Budget:
+        """Give the budget of this name."""
+        ruling = Ruling(self.enforce, self.on_store_failure or "local")
+        return Budget(name=name, rate=self.rate, quota=self.quota, ruling=ruling)
+
+
+class PoolSettings(Section):
+    """[pools.<name>]: a resource behind tools of which a few calls may hold a place at once."""
+
+    concurrency: Count | None = key(
+        None, "calls that hold a place at once; not set, that of the Database of this name", "5"
+    )
+    queue: Annotated[int, Field(ge=0, le=1_000_000)] = key(128, "calls that may wait for a free place", "128")
+    queue_timeout_s: Seconds = key(5.0, "seconds that a call may wait for a free place", "5.0")
+    on_store_failure: Failure | None = key(None, f"what holds {_FAILURE}", '"closed"')
+
+    def under(self, site: str) -> Self:
+        """Give the same pool where the site's word for ``on_store_failure`` is ``site``."""
+        return self.model_copy(update={"on_store_failure": self.on_store_failure or site})
+
+    def pool(self, name: str, size: int = 1) -> Pool:
+        """Give the pool of this name; ``size`` is what its Database brings, for where nothing is set."""
+        return Pool(
+            name=name,
+            places=self.concurrency or size,
+            queue=self.queue,
+            queue_timeout_s=self.queue_timeout_s,
+            on_store_failure=self.on_store_failure or "local",
+        )
