@@ -1,74 +1,84 @@
 """What a request costs, and who pays: the address for knocking, the verified caller for everything else.
 
-Rates count per caller and class of tool; a key's own rate and a tool's own rate come on top, and a call is charged
-to all of its buckets or to none. Nothing that a request claims about itself chooses a bucket (attack 107): only the
-address that ingress saw and ``Principal.key``. All times are monotonic, so a set clock opens no window (attack 105).
+A call is charged to all of its limits or to none: its class, its key's own rate, its tool's own, the caller's quota,
+the server's total, the budgets behind the tool. Nothing that a request claims about itself chooses a bucket
+(attack 107): only the address that ingress saw and ``Principal.key``. Times are monotonic, here or at the shared
+counters, so a set clock opens no window (attack 105).
+
+A call that draws on its class alone, as nearly all do, is charged in place; all else is a list of draws.
 """
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
 
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
-from mcpward.core.scope import Access
-from mcpward.core.values import Call, Kind, Principal, Rate, Tool, Way
+from mcpward.core.values import Budget, Call, Principal, Rate, Ruling, Tool, Way
+from mcpward.limits.common import Common, StoreDown
 from mcpward.limits.gcra import SECOND, moved, retry_after_s
 from mcpward.limits.lease import Lease
-from mcpward.limits.memory import MemoryCounters
-from mcpward.limits.rate import Charge, Limit, ServerRates, SiteRates, fields
-from mcpward.limits.repeat import Repeats
+from mcpward.limits.limit import Charge, Drawn, Limit, Loop, Standing, fields
+from mcpward.limits.memory import MemoryCounters, take_all
+from mcpward.limits.plan import READS, Budgets, Plan
+from mcpward.limits.rate import ServerRates, SiteRates
+from mcpward.limits.repeat import REPEAT
+from mcpward.limits.share import Shares
 
 _MAX_OWN_LIMITS: Final = 10_000
-#: Not only looking around: an author's function runs, so these count as reading.
-_READS: Final = frozenset({"resources/read", "prompts/get"})
-
-
-class _Plan:
-    """The limits of one server, made ready."""
-
-    __slots__ = ("classes", "discovery", "lease", "lifecycle", "repeats")
-
-    def __init__(self, name: str, rates: ServerRates, clock: Clock, max_callers: int) -> None:
-        # In the order of Access: a tool's class is the index.
-        self.classes = (
-            Limit("read", name, rates.read),
-            Limit("write", name, rates.write),
-            Limit("destructive", name, rates.destructive),
-        )
-        self.discovery = Limit("discovery", name, rates.discovery)
-        self.lifecycle = Limit("lifecycle", name, rates.lifecycle)
-        self.lease = Lease(rates.concurrency, rates.queue, rates.queue_timeout_s)
-        self.repeats = None if rates.repeat is None else Repeats(rates.repeat, clock, max_callers)
-
-    def of(self, call: Call) -> Limit:
-        """Give the limit of what is no tool call.
-
-        Lists must not use up what keeps a conversation going: a client that gets 429 for ``server/discover`` falls
-        back to the other era and asks twice as much (trap T7), and one whose cancellation is refused cannot cancel.
-        """
-        if call.kind is Kind.CATALOGUE:
-            return self.classes[Access.READ] if call.method in _READS else self.discovery
-        return self.discovery if call.kind is Kind.STREAM else self.lifecycle
+_AWAY_S: Final = 1
+_NO_ARGUMENTS: Final[Mapping[str, Any]] = {}
+Digest = Callable[[bytes], str]
+"""A keyed digest of bytes, the same at every worker of the site, as text."""
 
 
 class Limits:
-    """All limits of the site.
+    """All rates and quotas of the site.
 
     Knocks, arrivals, strangers and verified callers are counted in stores of their own, so that a flood of made-up
-    addresses makes no caller's bucket forgotten.
+    addresses makes no caller's bucket forgotten. With ``common`` counters (and ``digest`` for the loop breaker) the
+    process counts by itself only while they are away.
     """
 
-    def __init__(self, site: SiteRates, servers: Mapping[str, ServerRates], clock: Clock) -> None:
+    def __init__(
+        self,
+        site: SiteRates,
+        servers: Mapping[str, ServerRates],
+        clock: Clock,
+        *,
+        budgets: Mapping[str, Budget] = {},
+        workers: int = 1,
+        common: Common | None = None,
+        digest: Digest | None = None,
+    ) -> None:
         self._monotonic = clock.monotonic
-        self._knock = Limit("knocks", "", site.knocks)
-        self._arrival = Limit("arrivals", "", site.arrivals)
-        self._knocks = MemoryCounters(clock, site.max_callers)
-        self._arrivals = MemoryCounters(clock, site.max_callers)
-        self._strangers = MemoryCounters(clock, site.max_callers)
-        self._callers = MemoryCounters(clock, site.max_callers)
-        self._plans = {name: _Plan(name, rates, clock, site.max_callers) for name, rates in servers.items()}
+        self._common = common
+        self._digest = digest
+        self._ruling = Ruling(on_store_failure=site.on_store_failure)
+        self._knock = Limit("knocks", "", site.knocks.rate, site.knocks.ruling)
+        self._arrival = Limit("arrivals", "", site.arrivals.rate, site.arrivals.ruling)
+        self._caller = None if site.caller is None else Limit("caller", "", site.caller.rate, site.caller.ruling)
+        # What all callers share is counted by each worker on its own, unless the counters are common.
+        part = 1.0 if common is not None else 1 / workers
+        self._shares = Shares(site.fallback_share / workers)
+        self.stores = {
+            name: MemoryCounters(clock, site.max_callers) for name in ("knocks", "arrivals", "strangers", "callers")
+        }
+        self._knocks, self._arrivals = self.stores["knocks"], self.stores["arrivals"]
+        self._strangers, self._callers = self.stores["strangers"], self.stores["callers"]
+        self._totals = self.stores["totals"] = MemoryCounters(clock, site.max_callers)
+        self._budgets = Budgets(budgets, part)
+        self._plans = {name: Plan(name, rates, clock, site.max_callers, part) for name, rates in servers.items()}
         self._own: dict[tuple[str, Rate], Limit] = {}
+        self._leases = {
+            name: Lease(rates.concurrency, rates.queue, rates.queue_timeout_s) for name, rates in servers.items()
+        }
+
+    def lease(self, server: str) -> Lease:
+        """Give the places of a server: ``async with limits.lease(name):``."""
+        return self._leases[server]
+
+    # ---- addresses ------------------------------------------------------------------------------------------------
 
     def admit(self, bucket: str) -> None:
         """Let a request of this address in, before anything is looked up for it.
@@ -77,98 +87,204 @@ class Limits:
             Refusal: too-many-knocks, with ``retry_after_s``: too many failed credentials, or too many requests.
         """
         now = int(self._monotonic() * SECOND)
-        tat = self._knocks.get(bucket)
+        tat = self._knocks.get(bucket, 0)
         limit = self._knock
-        if tat - now + limit.interval > limit.tolerance:
+        if tat - now + limit.interval > limit.tolerance and limit.ruling.enforce:
             raise _too_many(limit, self._knocks.heal(bucket, tat, now, limit.gcra), now)
-        tat = self._arrivals.get(bucket)
+        tat = self._arrivals.get(bucket, 0)
         limit = self._arrival
         ahead = (tat - now if tat > now else 0) + limit.interval
-        if ahead > limit.tolerance:
+        if ahead <= limit.tolerance:
+            self._arrivals.put(bucket, now + ahead)
+        elif limit.ruling.enforce:
             raise _too_many(limit, self._arrivals.heal(bucket, tat, now, limit.gcra), now)
-        self._arrivals.put(bucket, now + ahead)
 
-    def knock(self, bucket: str) -> None:
-        """Count a failed credential against the address."""
+    def knock(self, bucket: str) -> Awaitable[None] | None:
+        """Count a failed credential against the address, here and at the common counters.
+
+        What is returned is awaited before the answer leaves: of guesses at several processes at once, no more are
+        answered than the limit allows. It raises as :meth:`admit` does.
+        """
         now = int(self._monotonic() * SECOND)
-        limit, tat = self._knock, self._knocks.get(bucket)
+        limit, tat = self._knock, self._knocks.get(bucket, 0)
         after = moved(tat, now, limit.gcra)
         if after - now <= limit.tolerance:
             self._knocks.put(bucket, after)
+        common = self._common
+        return None if common is None or not common.is_up else self._knock_there(common, bucket)
 
-    def charge(self, call: Call, tool: Tool | None) -> Charge:
-        """Charge the caller: a tool call to the class of its tool, anything else as :meth:`_Plan.of` says.
+    async def _knock_there(self, common: Common, bucket: str) -> None:
+        limit = self._knock
+        try:
+            standing = (await common.take([(limit, limit.prefix + bucket, 1)]))[0]
+        except StoreDown:
+            return  # counted here
+        if standing.refuses:
+            raise Refusal(Reason.TOO_MANY_KNOCKS, limit.name, retry_after_s=standing.wait_s)
+
+    # ---- callers --------------------------------------------------------------------------------------------------
+
+    def charge(
+        self, call: Call, tool: Tool | None, arguments: Mapping[str, Any] | None = _NO_ARGUMENTS
+    ) -> Charge | Awaitable[Charge]:
+        """Charge the caller; what has to be asked of the common counters is awaited.
+
+        ``arguments`` are the bound ones, for budgets whose cost depends on them; None leaves all budgets alone (a call
+        whose arguments are wrong).
 
         Raises:
-            Refusal: rate-exceeded, with ``retry_after_s``, ``policy`` (the limit's name) and ``headers``, and nothing
-                is charged; repeated-call, and the call counts, so a loop that does not listen runs into its rate.
+            Refusal: rate-exceeded, with ``retry_after_s``, ``policy`` (the limit's name) and ``headers``;
+                repeated-call; busy, where a limit is closed while the common counters are away; arguments-invalid for
+                a cost above its budget. Nothing is charged then, not even awaited things.
         """
-        now = int(self._monotonic() * SECOND)
         principal = call.principal
         plan = self._plans[principal.server]
         limit = plan.classes[tool.access] if tool is not None else plan.of(call)
+        common = self._common
+        if common is not None:
+            drawn = self._drawn(plan, limit, call, tool, arguments)
+            if common.is_up:
+                return self._charge_there(common, drawn, call, tool)
+            return self._charge_alone(drawn, call, tool)
+        if not plan.is_plain or self._has_more(principal, tool):
+            drawn = self._drawn(plan, limit, call, tool, arguments)
+            return self._charge_here(drawn, plan, call, tool)
+        now = int(self._monotonic() * SECOND)
         store = self._strangers if principal.way is Way.ANONYMOUS else self._callers
-        if principal.rate is not None or (tool is not None and tool.rate is not None):
-            charge = self._charge_all(self._all(limit, principal, tool), store, principal.key, now)
+        key = limit.prefix + principal.key
+        tat = store.get(key, 0)
+        ahead = (tat - now if tat > now else 0) + limit.interval
+        if ahead > limit.tolerance:
+            store.heal(key, tat, now, limit.gcra)
+            raise _exceeded([store.look(limit, key, 1)])
+        would = tool is not None and plan.repeats.require(call, tool.access, now)
+        store.put(key, now + ahead)
+        charge = limit.charged(ahead)
+        return charge if not would else Charge(charge.headers, (REPEAT,))
+
+    def give_back(self, call: Call, tool: Tool | None, arguments: Mapping[str, Any] | None = _NO_ARGUMENTS) -> None:
+        """Undo a charge: the call got no place, so it did not run."""
+        plan = self._plans[call.principal.server]
+        limit = plan.classes[tool.access] if tool is not None else plan.of(call)
+        drawn = self._drawn(plan, limit, call, tool, arguments)
+        common = self._common
+        if common is not None and common.is_up:
+            common.give_back(drawn)
         else:
-            key = limit.prefix + principal.key
-            tat = store.get(key)
-            ahead = (tat - now if tat > now else 0) + limit.interval
-            if ahead > limit.tolerance:
-                tat = store.heal(key, tat, now, limit.gcra)
-                raise _exceeded(limit, tat, now, [(limit, tat)])
-            store.put(key, now + ahead)
-            charge = limit.charged(ahead)
-        if tool is not None and plan.repeats is not None:
-            plan.repeats.require(call, now)
-        return charge
+            for store, each, key, cost in self._slots(call.principal, drawn):
+                store.add(each, key, -cost)
 
-    def lease(self, server: str) -> Lease:
-        """Give the places of a server: ``async with limits.lease(name):``."""
-        return self._plans[server].lease
+    def _has_more(self, principal: Principal, tool: Tool | None) -> bool:
+        more = principal.rate is not None or self._caller is not None
+        return more or (tool is not None and (tool.rate is not None or bool(tool.draws)))
 
-    def _all(self, limit: Limit, principal: Principal, tool: Tool | None) -> list[Limit]:
-        """Every limit of this call: its class, its key's own, its tool's own."""
+    def _drawn(
+        self, plan: Plan, limit: Limit, call: Call, tool: Tool | None, arguments: Mapping[str, Any] | None
+    ) -> list[Drawn]:
+        """Every limit that this call draws on, with its bucket and cost."""
+        principal = call.principal
         limits = [limit]
         if principal.rate is not None:
             limits.append(self._ready("key", "", principal.rate))
         if tool is not None and tool.rate is not None:
             limits.append(self._ready("tool", f"{tool.server}\0{tool.name}", tool.rate))
-        return limits
+        if tool is not None or call.method in READS:
+            limits += [more for more in (self._caller, plan.quota, plan.total) if more is not None]
+        drawn = [(each, each.prefix if each.is_common else each.prefix + principal.key, 1) for each in limits]
+        if tool is not None and tool.draws and arguments is not None:
+            drawn += [(each, each.prefix, cost) for each, cost in self._budgets.priced(tool, arguments)]
+        return drawn
 
     def _ready(self, name: str, scope: str, rate: Rate) -> Limit:
         limit = self._own.get((scope, rate))
         if limit is None:
             if len(self._own) >= _MAX_OWN_LIMITS:
                 self._own.clear()
-            limit = self._own[scope, rate] = Limit(name, scope, rate)
+            limit = self._own[scope, rate] = Limit(name, scope, rate, self._ruling)
         return limit
 
-    def _charge_all(self, limits: list[Limit], store: MemoryCounters, caller: str, now: int) -> Charge:
-        keys = [limit.prefix + caller for limit in limits]
-        before = [
-            (limit, store.heal(key, store.get(key), now, limit.gcra)) for limit, key in zip(limits, keys, strict=True)
+    def _slots(self, principal: Principal, drawn: Sequence[Drawn]) -> list[tuple[MemoryCounters, Limit, str, int]]:
+        own = self._strangers if principal.way is Way.ANONYMOUS else self._callers
+        return [(self._totals if limit.is_common else own, limit, key, cost) for limit, key, cost in drawn]
+
+    def _charge_here(self, drawn: Sequence[Drawn], plan: Plan, call: Call, tool: Tool | None) -> Charge:
+        """Charge in memory. Nothing else runs meanwhile, so looking and taking are one."""
+        slots = self._slots(call.principal, drawn)
+        standings = [store.look(limit, key, cost) for store, limit, key, cost in slots]
+        _require(standings)
+        now = int(self._monotonic() * SECOND)
+        would = tool is not None and plan.repeats.require(call, tool.access, now)
+        charge = _charged(take_all(slots))
+        return charge if not would else Charge(charge.headers, (*charge.would_refuse, REPEAT))
+
+    def _charge_alone(self, drawn: Sequence[Drawn], call: Call, tool: Tool | None) -> Charge:
+        """The common counters are away: each limit holds as its ruling says."""
+        limits = (*(limit for limit, _, _ in drawn), self._arrival, self._knock)
+        closed = next((limit for limit in limits if _is_closed(limit)), None)
+        if closed is not None:
+            detail = f"the counters are away, and {closed.name} is closed without them"
+            raise Refusal(Reason.BUSY, detail, retry_after_s=_AWAY_S, policy=closed.name)
+        shares = [
+            (self._shares.of(limit), key, cost)
+            for limit, key, cost in drawn
+            if limit.ruling.on_store_failure == "local"
         ]
-        after = [(limit, moved(tat, now, limit.gcra)) for limit, tat in before]
-        # The one that takes longest is named: coming back any sooner would be in vain.
-        limit, latest = max(after, key=lambda pair: pair[1] - pair[0].tolerance)
-        if latest - now > limit.tolerance:
-            raise _exceeded(limit, latest - limit.interval, now, before)
-        for key, (_, tat) in zip(keys, after, strict=True):
-            store.put(key, tat)
-        return Charge(fields(after, now))
+        return self._charge_here(shares, self._plans[call.principal.server], call, tool)
+
+    async def _charge_there(self, common: Common, drawn: list[Drawn], call: Call, tool: Tool | None) -> Charge:
+        bucket = call.arrival.bucket
+        mine = len(drawn)
+        drawn += [(self._arrival, self._arrival.prefix + bucket, 1), (self._knock, self._knock.prefix + bucket, 0)]
+        loop = None
+        if tool is not None and (limit := self._plans[call.principal.server].loops[tool.access]) is not None:
+            repeat, loop = self._loop(call, limit)
+            drawn.append(repeat)
+        try:
+            standings = await common.take(drawn, loop)
+        except StoreDown:
+            return self._charge_alone(drawn[:mine], call, tool)
+        for standing in standings[mine : mine + 2]:
+            if standing.refuses:
+                raise Refusal(Reason.TOO_MANY_KNOCKS, standing.limit.name, retry_after_s=standing.wait_s)
+        _require(standings[:mine])
+        again = [standing for standing in standings[mine + 2 :] if standing.wait_s]
+        for standing in again:
+            if standing.refuses:
+                raise Refusal(Reason.REPEATED_CALL, REPEAT, retry_after_s=standing.wait_s, policy=REPEAT)
+        charge = _charged(standings[:mine])
+        return charge if not again else Charge(charge.headers, (*charge.would_refuse, REPEAT))
+
+    def _loop(self, call: Call, limit: Limit) -> tuple[Drawn, Loop]:
+        """Give what the call draws on as a repetition of itself, and what it draws on where it goes round."""
+        assert self._digest is not None  # comes with the common counters
+        caller, raw = call.principal.key, call.arguments
+        digest = self._digest(call.target.encode() + b"\0" + (b"" if raw is None else bytes(raw)))
+        around = (limit, f"{limit.prefix}{caller}", 1)
+        return (limit, f"{limit.prefix}{caller}\0{digest}", 1), Loop(f"{limit.scope}\0{caller}", digest, around)
+
+
+def _is_closed(limit: Limit) -> bool:
+    return limit.ruling.on_store_failure == "closed" and limit.ruling.enforce
+
+
+def _charged(standings: Sequence[Standing]) -> Charge:
+    would = tuple(standing.limit.name for standing in standings if standing.wait_s)
+    return Charge(fields([standing for standing in standings if not standing.limit.is_common]), would)
+
+
+def _require(standings: Sequence[Standing]) -> None:
+    if any(standing.refuses for standing in standings):
+        raise _exceeded(standings)
+
+
+def _exceeded(standings: Sequence[Standing]) -> Refusal:
+    """The limit that takes longest is named: coming back any sooner would be in vain."""
+    worst = max((standing for standing in standings if standing.refuses), key=lambda standing: standing.wait_s)
+    shown = [standing for standing in standings if not standing.limit.is_common or standing is worst]
+    name = worst.limit.name
+    return Refusal(Reason.RATE_EXCEEDED, name, retry_after_s=worst.wait_s, policy=name, headers=fields(shown))
 
 
 def _too_many(limit: Limit, tat: int, now: int) -> Refusal:
     wait_s = retry_after_s(moved(tat, now, limit.gcra), now, limit.gcra)
-    return Refusal(Reason.TOO_MANY_KNOCKS, limit.name, retry_after_s=wait_s)
-
-
-def _exceeded(limit: Limit, tat: int, now: int, standing: list[tuple[Limit, int]]) -> Refusal:
-    return Refusal(
-        Reason.RATE_EXCEEDED,
-        limit.name,
-        retry_after_s=retry_after_s(moved(tat, now, limit.gcra), now, limit.gcra),
-        policy=limit.name,
-        headers=fields(standing, now),
-    )
+    return Refusal(Reason.TOO_MANY_KNOCKS, limit.name, retry_after_s=wait_s, policy=limit.name)

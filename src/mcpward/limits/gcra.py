@@ -31,18 +31,6 @@ class Gcra(Struct, frozen=True, gc=False):
         return cls(interval, interval * rate.burst)
 
 
-class Verdict(Struct, frozen=True, gc=False):
-    """What a bucket says: how many calls remain, when one more will (seconds, rounded up), and when to come again.
-
-    ``retry_after_s`` is 0 where the call is allowed, and at least 1 where it is not.
-    """
-
-    allowed: bool
-    remaining: int
-    reset_s: int
-    retry_after_s: int
-
-
 def moved(tat: int, now: int, gcra: Gcra, cost: int = 1) -> int:
     """Where the bucket would stand after ``cost`` calls more. Allowed if that is ≤ ``now + gcra.tolerance``."""
     return (max(now, tat)) + gcra.interval * cost

@@ -11,10 +11,13 @@ from typing import Final
 from msgspec import Struct
 
 from mcpward.core.values import Period, Quota, Rate, Ruling
-from mcpward.limits.gcra import Gcra
+from mcpward.limits.gcra import SECOND, Gcra
 
 Fields = tuple[tuple[bytes, bytes], ...]
 _STRICT: Final = Ruling()
+_MAX_CHARGES: Final = 4096
+#: A year in seconds fits.
+_WAIT_BITS: Final = 32
 _WINDOWS: Final = {Period.HOUR: 3600, Period.DAY: 86_400, Period.MONTH: 31 * 86_400}
 
 
@@ -23,15 +26,23 @@ class Limit:
 
     ``prefix`` keeps the buckets of different limits apart in one store. It ends in NUL, which no server, class, tool
     or budget of ours has in its name, so no caller's key can be made to look like another limit's bucket.
+    ``is_common`` says that all callers have one bucket together: what stands in it is no caller's business.
     """
 
-    __slots__ = ("gcra", "interval", "name", "policy", "prefix", "quota", "rate", "ruling", "scope", "tolerance")
+    __slots__ = (
+        "_charges", "gcra", "interval", "is_common", "name", "policy", "prefix", "quota", "rate", "ruling", "scope",
+        "tolerance",
+    )  # fmt: skip
 
-    def __init__(self, name: str, scope: str, much: Rate | Quota, ruling: Ruling = _STRICT) -> None:
+    def __init__(
+        self, name: str, scope: str, much: Rate | Quota, ruling: Ruling = _STRICT, *, is_common: bool = False
+    ) -> None:
         self.name = name
         self.scope = scope
         self.prefix = f"{scope}\0{name}\0"
         self.ruling = ruling
+        self.is_common = is_common
+        self._charges: dict[int, Charge] = {}
         if isinstance(much, Rate):
             self.rate: Rate | None = much
             self.quota: Quota | None = None
@@ -52,8 +63,33 @@ class Limit:
         """The highest cost that can ever pass at once."""
         return self.quota.count if self.quota is not None else self.tolerance // self.interval
 
+    def charged(self, ahead: int) -> "Charge":
+        """Give the charge that left the bucket ``ahead`` nanoseconds from full (more than none, within tolerance).
+
+        There are few different ones, calls that remain by seconds to the next, so each is encoded once.
+        """
+        calls, rest = divmod(self.tolerance - ahead, self.interval)
+        wait_s = -((rest - self.interval) // SECOND)
+        standing = calls << _WAIT_BITS | wait_s
+        charge = self._charges.get(standing)
+        if charge is None:
+            if len(self._charges) >= _MAX_CHARGES:
+                self._charges.clear()
+            charge = self._charges[standing] = Charge(fields([Standing(self, calls, wait_s)]))
+        return charge
+
     def __repr__(self) -> str:
         return f"Limit({self.name!r}, {self.scope!r})"
+
+
+class Charge(Struct, frozen=True, gc=False):
+    """What was taken. ``headers`` are the RateLimit fields of the answer, encoded.
+
+    ``would_refuse`` names the limits that are not enforced and would have said no.
+    """
+
+    headers: Fields
+    would_refuse: tuple[str, ...] = ()
 
 
 class Standing(Struct, frozen=True, gc=False):
@@ -79,6 +115,18 @@ Drawn = tuple[Limit, str, int]
 Draws of one call are taken all or none: if any standing refuses, nothing has been taken and every standing tells of
 before. A limit that is not enforced and would refuse takes nothing for itself and holds up nobody.
 """
+
+
+class Loop(Struct, frozen=True, gc=False):
+    """What the loop breaker needs to tell whether a caller goes round in a circle of calls.
+
+    ``ring`` is the key of the caller's latest calls, ``digest`` stands for this one, and ``drawn`` is what a call costs
+    that goes round.
+    """
+
+    ring: str
+    digest: str
+    drawn: Drawn
 
 
 def fields(standings: Sequence[Standing]) -> Fields:

@@ -1,52 +1,31 @@
 """Buckets of this process, in memory that is bounded whatever the number of callers (attack 106).
 
-Two generations: a bucket that is touched lives in the young one; when that is full it becomes the old one, and the
-former old one is thrown away, one entry per later write. So a bucket is forgotten only after ``max_keys / 3`` other
-ones were touched since it last was, eviction never looks at more than one entry, and nothing is ever scanned.
 A forgotten bucket is a full one; therefore strangers, who can make up addresses, never share a store with callers
-whose identity was verified.
+whose identity was verified, and what all callers share (a budget, a server's total) has a store of its own.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from mcpward.core.clock import Clock
-from mcpward.core.values import Rate
-from mcpward.limits.gcra import SECOND, Gcra, Verdict, moved, remaining, reset_s, retry_after_s, sane
+from mcpward.limits.gcra import SECOND, Gcra, moved, remaining, reset_s, retry_after_s, sane
+from mcpward.limits.generations import Generations, Key
+from mcpward.limits.limit import Limit, Standing
+from mcpward.limits.period import index_of, left_s
 
-Key = str | int
-
-#: The young, the old and the one that is being thrown away.
-_GENERATIONS: Final = 3
-_MAX_RATES: Final = 10_000
+#: A quota's bucket is one number as well: its period above, what was used in it below.
+_USED_BITS: Final = 48
+_USED: Final = (1 << _USED_BITS) - 1
 
 
-class MemoryCounters:
+class MemoryCounters(Generations[int]):
     """At most ``max_keys`` buckets, each one whole number."""
 
+    __slots__ = ("_clock",)
+
     def __init__(self, clock: Clock, max_keys: int = 100_000) -> None:
-        self._monotonic = clock.monotonic
-        self._capacity = max(1, max_keys // _GENERATIONS)
-        self._young: dict[Key, int] = {}
-        self._old: dict[Key, int] = {}
-        self._dying: dict[Key, int] = {}
-        self._prepared: dict[Rate, Gcra] = {}
-
-    def __len__(self) -> int:
-        return len(self._young) + len(self._old) + len(self._dying)
-
-    def get(self, key: Key) -> int:
-        """Where the bucket stands; 0 for one that was never used, or is forgotten."""
-        tat = self._young.get(key)
-        return self._old.get(key, 0) if tat is None else tat
-
-    def put(self, key: Key, tat: int) -> None:
-        """Move the bucket to ``tat``."""
-        young = self._young
-        young[key] = tat
-        if self._dying:
-            self._dying.popitem()
-        if len(young) > self._capacity:
-            self._dying, self._old, self._young = self._old, young, {}
+        super().__init__(max_keys)
+        self._clock = clock
 
     def heal(self, key: Key, tat: int, now: int, gcra: Gcra) -> int:
         """Give where a refused bucket stands, brought back if a clock that went backwards left it too far ahead."""
@@ -55,29 +34,56 @@ class MemoryCounters:
             self.put(key, healed)
         return healed
 
-    def check(self, key: Key, rate: Rate, cost: int = 1) -> Verdict:
-        """Say whether ``cost`` calls would pass now, and take nothing."""
-        return self._judge(key, rate, cost, taking=False)
-
-    def take(self, key: Key, rate: Rate, cost: int = 1) -> Verdict:
-        """Take ``cost`` calls if all of them pass, else none."""
-        return self._judge(key, rate, cost, taking=True)
-
-    def _judge(self, key: Key, rate: Rate, cost: int, *, taking: bool) -> Verdict:
-        gcra, now = self._ready(rate), int(self._monotonic() * SECOND)
-        tat = self.heal(key, self.get(key), now, gcra)
+    def look(self, limit: Limit, key: str, cost: int = 0) -> Standing:
+        """Say where a bucket stands, and whether a draw of ``cost`` would pass. Takes nothing."""
+        if limit.quota is not None:
+            now_s = self._clock.now()
+            left, wait_s = limit.quota.count - self._used(limit, key, now_s), left_s(limit.quota.period, now_s)
+            return Standing(limit, max(0, left), wait_s, wait_s if cost > left else 0)
+        now, gcra = int(self._clock.monotonic() * SECOND), limit.gcra
+        tat = self.heal(key, self.get(key, 0), now, gcra)
         after = moved(tat, now, gcra, cost)
-        if after - now > gcra.tolerance:
-            return Verdict(False, remaining(tat, now, gcra), reset_s(tat, now, gcra), retry_after_s(after, now, gcra))
-        if taking:
-            self.put(key, after)
-            tat = after
-        return Verdict(True, remaining(tat, now, gcra), reset_s(tat, now, gcra), 0)
+        wait_s = retry_after_s(after, now, gcra) if after - now > gcra.tolerance else 0
+        return Standing(limit, max(0, remaining(tat, now, gcra)), reset_s(tat, now, gcra), wait_s)
 
-    def _ready(self, rate: Rate) -> Gcra:
-        gcra = self._prepared.get(rate)
-        if gcra is None:
-            if len(self._prepared) >= _MAX_RATES:
-                self._prepared.clear()
-            gcra = self._prepared[rate] = Gcra.of(rate)
-        return gcra
+    def add(self, limit: Limit, key: str, cost: int) -> Standing:
+        """Take ``cost`` and say where the bucket stands then; with a negative cost give that much back.
+
+        Whether it may be taken is for :func:`take_all` to say.
+        """
+        if limit.quota is not None:
+            now_s = self._clock.now()
+            used = max(0, self._used(limit, key, now_s) + cost)
+            self.put(key, index_of(limit.quota.period, now_s) << _USED_BITS | used)
+        else:
+            now = int(self._clock.monotonic() * SECOND)
+            self.put(key, max(0, moved(self.get(key, 0), now, limit.gcra, cost)))
+        return self.look(limit, key)
+
+    def _used(self, limit: Limit, key: str, now_s: float) -> int:
+        assert limit.quota is not None  # for quotas alone
+        bucket = self.get(key, 0)
+        return bucket & _USED if bucket >> _USED_BITS == index_of(limit.quota.period, now_s) else 0
+
+
+Slot = tuple[MemoryCounters, Limit, str, int]
+"""A draw (limit, key, cost) together with the store that its bucket is in."""
+
+
+def look_all(slots: Sequence[Slot]) -> list[Standing]:
+    """Say where every bucket stands, and which would refuse."""
+    return [store.look(limit, key, cost) for store, limit, key, cost in slots]
+
+
+def take_all(slots: Sequence[Slot]) -> list[Standing]:
+    """Take every draw, or none where one refuses.
+
+    A limit that is not enforced and would refuse takes nothing for itself. No two draws of one call share a bucket.
+    """
+    standings = look_all(slots)
+    if any(standing.refuses for standing in standings):
+        return standings
+    return [
+        standing if standing.wait_s or not cost else store.add(limit, key, cost)
+        for standing, (store, limit, key, cost) in zip(standings, slots, strict=True)
+    ]
