@@ -1,13 +1,13 @@
-"""How much of a limit a caller has used: what an operator looks at, and what he makes full again."""
+"""What has been used of limits, told to people: one bucket as it stands, and which buckets are meant."""
 
 from msgspec import Struct
 
 
-class Use(Struct, frozen=True, kw_only=True):
-    """The standing of one bucket. ``scope`` is the server (empty for the whole site), ``caller`` whose bucket it is.
+class Use(Struct, frozen=True):
+    """One bucket: ``remaining`` of at most ``most`` may be taken at once; in ``reset_s`` seconds there is one more.
 
-    ``remaining`` of ``most`` calls may still be made, and ``reset_s`` seconds from now one call more than that.
-    ``caller`` is empty where all callers have the bucket together.
+    ``scope`` is :attr:`~mcpward.limits.limit.Limit.scope`: "" for the whole site, a server's name, or a server's and a
+    tool's with NUL between. ``caller`` is the part of the bucket's key that follows the limit's prefix: whose it is.
     """
 
     limit: str
@@ -17,18 +17,23 @@ class Use(Struct, frozen=True, kw_only=True):
     most: int
     reset_s: int
 
+    @property
+    def used(self) -> int:
+        """What is taken at this moment."""
+        return self.most - self.remaining
 
-class Match(Struct, frozen=True, kw_only=True):
-    """Which buckets are meant; None means all of them."""
+
+class Match(Struct, frozen=True):
+    """Which buckets are meant: every field that is set must agree. A server's are those of its tools, too."""
 
     server: str | None = None
     caller: str | None = None
     limit: str | None = None
 
-    def covers(self, limit: str, scope: str, caller: str) -> bool:
-        """Whether a bucket is meant. A scope may name a part of its server behind a NUL (a tool)."""
+    def fits(self, limit: str, scope: str, caller: str) -> bool:
+        """Whether the bucket of ``limit`` in ``scope`` for ``caller`` is meant."""
         return (
-            self.limit in (None, limit)
-            and self.caller in (None, caller)
-            and self.server in (None, scope.partition("\0")[0])
+            (self.limit is None or self.limit == limit)
+            and (self.caller is None or self.caller == caller)
+            and (self.server is None or self.server == scope.partition("\0")[0])
         )
