@@ -30,8 +30,8 @@ def a_principal(
     return Principal(key=key, way=way, server=server, subject=key, key_id=key_id, rate=rate)
 
 
-def a_tool(name: str = "query_orders", access: Access = Access.READ, *, rate: Rate | None = None) -> Tool:
-    return Tool(server="orders", name=name, access=access, listing={}, bind=lambda _: {}, run=dict, rate=rate)
+def a_tool(name: str = "query_orders", access: Access = Access.READ, *, server: str = "orders", **more: Any) -> Tool:
+    return Tool(server=server, name=name, access=access, listing={}, bind=lambda _: {}, run=dict, **more)
 
 
 def a_call(

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from mcpward.core.values import Rate
 from mcpward.limits.gcra import SECOND, Gcra, moved, remaining, reset_s
-from mcpward.limits.memory import MemoryCounters
+from mcpward.limits.limit import Limit
+from mcpward.limits.memory import MemoryCounters, take_all
 from support.clock import ManualClock
 
 RATES = st.builds(
@@ -84,7 +85,8 @@ def test_exactly_the_burst_passes_at_once_however_long_the_machine_is_up(uptime,
     clock = ManualClock()
     clock.advance(uptime)
     counters = MemoryCounters(clock)
-    verdicts = [counters.take("caller", Rate(count, 60.0, count)).allowed for _ in range(count + 5)]
+    limit = Limit("read", "orders", Rate(count, 60.0, count))
+    verdicts = [take_all([(counters, limit, "caller", 1)])[0].wait_s == 0 for _ in range(count + 5)]
     assert verdicts == [True] * count + [False] * 5
 
 

@@ -5,42 +5,47 @@ from collections import Counter
 from typing import ClassVar
 
 from mcpward.core.values import Rate
-from mcpward.limits.memory import MemoryCounters
+from mcpward.limits.limit import Limit
+from mcpward.limits.memory import MemoryCounters, take_all
 from support.clock import ManualClock
 
-RATE = Rate(10, 60.0, 10)
+TEN = Limit("read", "orders", Rate(10, 60.0, 10))
+
+
+def take(counters, key="caller", cost=1):
+    return take_all([(counters, TEN, key, cost)])[0]
 
 
 def drain(counters, key="caller"):
     passed = 0
-    while counters.take(key, RATE).allowed:
+    while not take(counters, key).wait_s:
         passed += 1
     return passed
 
 
-def test_check_takes_nothing():
+def test_looking_takes_nothing():
     counters = MemoryCounters(ManualClock())
-    assert [counters.check("caller", RATE).remaining for _ in range(3)] == [10, 10, 10]
+    assert [counters.look(TEN, "caller", 1).remaining for _ in range(3)] == [10, 10, 10]
 
 
 def test_take_says_what_remains_and_when_there_is_more():
     clock = ManualClock()
     counters = MemoryCounters(clock)
-    first = counters.take("caller", RATE)
-    assert (first.allowed, first.remaining, first.reset_s, first.retry_after_s) == (True, 9, 6, 0)
+    first = take(counters)
+    assert (first.remaining, first.reset_s, first.wait_s) == (9, 6, 0)
     assert drain(counters) == 9
-    refused = counters.take("caller", RATE)
-    assert (refused.allowed, refused.remaining, refused.reset_s, refused.retry_after_s) == (False, 0, 6, 6)
+    refused = take(counters)
+    assert (refused.remaining, refused.reset_s, refused.wait_s) == (0, 6, 6)
     clock.advance(6)
-    assert counters.take("caller", RATE).allowed
-    assert not counters.take("caller", RATE).allowed
+    assert take(counters).wait_s == 0
+    assert take(counters).wait_s == 6
 
 
 def test_a_cost_is_taken_whole_or_not_at_all():
     counters = MemoryCounters(ManualClock())
-    assert not counters.take("caller", RATE, 11).allowed
-    assert counters.take("caller", RATE, 10).allowed
-    assert not counters.take("caller", RATE).allowed
+    assert take(counters, cost=11).wait_s == 6
+    assert take(counters, cost=10).wait_s == 0
+    assert take(counters).wait_s == 6
 
 
 def test_105_a_wall_clock_that_jumps_gives_no_free_burst_and_no_lockout():
@@ -67,7 +72,7 @@ def test_105_even_a_monotonic_clock_that_goes_back_locks_nobody_out_for_longer_t
     counters = MemoryCounters(clock)
     assert drain(counters) == 10
     clock.go_back(3600)
-    assert counters.take("caller", RATE).retry_after_s == 6
+    assert take(counters).wait_s == 6
     clock.advance(6)
     assert drain(counters) == 1
     clock.advance(60)
@@ -125,7 +130,7 @@ def test_106_a_caller_who_keeps_calling_is_not_forgotten_in_a_flood_of_others():
     counters = MemoryCounters(ManualClock(), max_keys=300)
     assert drain(counters) == 10
     for n in range(5_000):
-        counters.take(f"stranger {n}", RATE)
+        take(counters, f"stranger {n}")
         if n % 50 == 0:
-            counters.put("caller", counters.get("caller"))
+            counters.put("caller", counters.get("caller", 0))
     assert drain(counters) == 0

@@ -1,0 +1,249 @@
+"""What a call draws on beside its class: budgets, quotas, totals, circles of calls; all of them or none."""
+
+from typing import Any
+
+import pytest
+
+from mcpward.config.model import ServerLimits, SiteLimits
+from mcpward.core.errors import Fault, Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.scope import Access
+from mcpward.core.values import AcceptedCall, Budget, Draw, Limiting, Period, Quota, Rate, Rationing, Ruling
+from mcpward.limits.charge import Limits
+from mcpward.limits.limit import Charge
+from mcpward.limits.period import index_of, left_s
+from support.values import a_call, a_principal, a_tool
+
+HOUR_50 = Limiting(Rate(50, 3600.0, 50))
+STRIPE = Budget(name="stripe", rate=Rate(5, 1.0, 5))
+OPENAI = Budget(name="openai", quota=Quota(1000, Period.DAY))
+SHADOW = Ruling(enforce=False)
+
+
+def limits_of(clock, *, budgets=(), workers=1, site=None, **server):
+    rates = {"read": "1000/hour", "repeat_read": "", "repeat_write": "", "repeat_destructive": ""} | server
+    named = {each.name: each for each in budgets}
+    other = ServerLimits(read="1000/hour", repeat_read="")
+    servers = {"orders": ServerLimits(**rates), "files": other}
+    return Limits(SiteLimits(**site or {}), servers, clock, budgets=named, workers=workers)
+
+
+def charge(limits, call=None, tool=None, **arguments) -> Charge:
+    call, tool = call or a_call(), tool or a_tool()
+    charged = limits.charge(call, tool, AcceptedCall(call=call, tool=tool, arguments=arguments))
+    assert isinstance(charged, Charge)
+    return charged
+
+
+def refused(limits, call=None, tool=None, **arguments) -> dict[str, Any]:
+    with pytest.raises(Refusal) as no:
+        charge(limits, call, tool, **arguments)
+    return no.value.facts | {"reason": no.value.reason}
+
+
+def passes(limits, n, call=None, tool=None, **arguments):
+    passed = 0
+    for _ in range(n):
+        try:
+            charge(limits, call, tool, **arguments)
+        except Refusal:
+            continue
+        passed += 1
+    return passed
+
+
+def drawing(name="charge_card", server="orders", **draws):
+    return a_tool(name, server=server, draws=tuple(Draw(budget=each, cost=cost) for each, cost in draws.items()))
+
+
+def test_a_budget_is_one_for_all_tools_callers_and_servers(clock):
+    limits = limits_of(clock, budgets=[STRIPE])
+    here, there = drawing(stripe=1), drawing("refund", "files", stripe=2)
+    other = a_call(a_principal("api-key:other", server="files"))
+    assert passes(limits, 2, tool=here) == 2
+    assert passes(limits, 5, call=other, tool=there) == 1
+    assert passes(limits, 5, tool=here) == 1
+    assert refused(limits, tool=here)["policy"] == "budget-stripe"
+    clock.advance(1.0)
+    assert passes(limits, 9, call=other, tool=there) == 2
+
+
+def test_a_budget_that_refuses_charges_nothing_else(clock):
+    limits = limits_of(clock, budgets=[STRIPE, OPENAI], read="10/hour")
+    tool = drawing(openai=10, stripe=1)
+    assert passes(limits, 50, tool=tool) == 5
+    assert passes(limits, 50, tool=a_tool()) == 5  # five of ten are left of the class
+    clock.advance(3600.0)
+    assert passes(limits, 50, tool=drawing("other", openai=50)) == 10
+    assert dict(limits.stores)  # and of the day's 1000 exactly 50 + 500 are used
+    clock.advance(3600.0)
+    assert refused(limits, tool=drawing("other", openai=451))["policy"] == "budget-openai-day"
+    charge(limits, tool=drawing("other", openai=450))
+
+
+def test_a_quota_begins_anew_with_the_calendar_in_utc(clock):
+    limits = limits_of(clock, quota=Rationing(Quota(3, Period.DAY)))
+    clock.shift_wall(86_400 - clock.now() % 86_400 - 90)  # 90 seconds before midnight
+    assert passes(limits, 9) == 3
+    no = refused(limits)
+    assert (no["policy"], no["retry_after_s"]) == ("quota-day", 90)
+    assert passes(limits, 9, call=a_call(a_principal("api-key:other"))) == 3
+    clock.advance(90.0)
+    assert passes(limits, 9) == 3
+
+
+@pytest.mark.parametrize(
+    "period, day, left",
+    [(Period.HOUR, 0, 3600), (Period.DAY, 0, 86_400), (Period.MONTH, 0, 31 * 86_400), (Period.MONTH, 31, 28 * 86_400)],
+)
+def test_a_period_ends_where_the_next_begins(period, day, left):
+    begins = day * 86_400.0
+    assert left_s(period, begins) == left
+    assert index_of(period, begins + left - 1) == index_of(period, begins)
+    assert index_of(period, begins + left) == index_of(period, begins) + 1
+    assert left_s(period, begins + left - 0.5) == 1
+
+
+def test_a_cost_comes_from_the_arguments(clock):
+    limits = limits_of(clock, budgets=[OPENAI])
+    tool = a_tool(draws=(Draw(budget="openai", cost_of=lambda arguments: arguments["tokens"], argument="tokens"),))
+    charge(limits, tool=tool, tokens=900)
+    assert refused(limits, tool=tool, tokens=101)["policy"] == "budget-openai-day"
+    charge(limits, tool=tool, tokens=0)
+    charge(limits, tool=tool, tokens=100)
+
+
+def test_a_cost_that_no_budget_could_ever_give_is_told_of_the_argument(clock):
+    limits = limits_of(clock, budgets=[OPENAI])
+    tool = a_tool(draws=(Draw(budget="openai", cost_of=lambda arguments: arguments["tokens"], argument="tokens"),))
+    no = refused(limits, tool=tool, tokens=1001)
+    assert no["reason"] is Reason.ARGUMENTS_INVALID
+    assert no["problems"] == [
+        {"path": "tokens", "rule": "costs 1001 of the budget openai, which gives at most 1000 at once"}
+    ]
+
+
+@pytest.mark.parametrize("cost_of", [lambda _: -1, lambda _: 1.5, lambda _: True, lambda _: 1 / 0, lambda _: None])
+def test_a_cost_that_is_no_whole_number_is_the_authors_fault_and_charges_nothing(clock, cost_of):
+    limits = limits_of(clock, budgets=[OPENAI], read="2/hour")
+    with pytest.raises(Fault):
+        charge(limits, tool=a_tool(draws=(Draw(budget="openai", cost_of=cost_of),)))
+    assert passes(limits, 9) == 2
+
+
+def test_without_budgets_a_call_is_charged_to_its_callers_limits_alone(clock):
+    limits = limits_of(clock, budgets=[STRIPE], read="20/hour")
+    tool = drawing(stripe=5)
+    for _ in range(10):
+        limits.charge(a_call(), tool, budgets=False)
+    assert passes(limits, 1, tool=tool) == 1
+    assert passes(limits, 50) == 9
+
+
+def test_what_all_callers_share_is_no_callers_business(clock):
+    limits = limits_of(clock, budgets=[STRIPE], total="100/hour")
+    headers = dict(charge(limits, tool=drawing(stripe=1)).headers)
+    assert headers[b"ratelimit-policy"] == b'"read";q=1000;w=3600'
+    passes(limits, 50, tool=drawing(stripe=1))
+    told = dict(refused(limits, tool=drawing(stripe=1))["headers"])
+    assert told[b"ratelimit-policy"] == b'"read";q=1000;w=3600, "budget-stripe";q=5;w=1'
+
+
+def test_a_total_is_of_all_callers_together_and_a_caller_is_limited_over_all_servers(clock):
+    limits = limits_of(clock, total="10/hour", site={"caller": "6/hour"})
+    one, two = a_call(a_principal("one")), a_call(a_principal("two"))
+    assert passes(limits, 20, call=one) == 6
+    assert passes(limits, 20, call=two) == 4
+    assert refused(limits, call=two)["policy"] == "total"
+    elsewhere = a_call(a_principal("two", server="files"))
+    assert passes(limits, 20, call=elsewhere, tool=a_tool(server="files")) == 2
+
+
+def test_a_charge_that_was_not_used_is_given_back_whole(clock):
+    limits = limits_of(
+        clock, budgets=[STRIPE, OPENAI], read="5/hour", total="5/hour", quota=Rationing(Quota(5, Period.DAY))
+    )
+    tool = drawing(stripe=5, openai=1000)
+    for _ in range(20):
+        charge(limits, tool=tool)
+        limits.give_back(a_call(), tool)
+    charge(limits, tool=tool)
+    limits.give_back(a_call(), tool, budgets_only=True)
+    assert passes(limits, 9, tool=tool) == 1
+    assert passes(limits, 9) == 3
+
+
+def test_what_was_never_taken_cannot_be_given_back(clock):
+    limits = limits_of(clock, read="5/hour")
+    for _ in range(10):
+        limits.give_back(a_call(), a_tool())
+    assert passes(limits, 20) == 5
+
+
+def test_a_limit_that_is_not_enforced_lets_pass_and_says_so(clock):
+    limits = limits_of(clock, read=Limiting(Rate(2, 3600.0, 2), SHADOW), write="5/hour", total="20/hour")
+    told = [charge(limits).would_refuse for _ in range(5)]
+    assert told == [(), (), ("read",), ("read",), ("read",)]
+    assert passes(limits, 50, tool=a_tool("w", Access.WRITE)) == 5
+
+
+@pytest.mark.parametrize("setting", ["total", "quota", "caller"])
+def test_every_limit_can_be_tried_first(clock, setting):
+    tried = Rationing(Quota(1, Period.DAY), SHADOW) if setting == "quota" else Limiting(Rate(1, 60.0, 1), SHADOW)
+    limits = limits_of(clock, site={"caller": tried}) if setting == "caller" else limits_of(clock, **{setting: tried})
+    assert passes(limits, 10) == 10
+    assert charge(limits).would_refuse == ("quota-day" if setting == "quota" else setting,)
+
+
+def test_addresses_can_be_tried_first(clock):
+    trying = Limiting(Rate(1, 60.0, 1), SHADOW)
+    limits = limits_of(clock, site={"knocks": trying, "arrivals": trying})
+    for _ in range(20):
+        limits.admit("192.0.2.1")
+        limits.knock("192.0.2.1")
+
+
+def test_the_loop_breaker_can_be_tried_first(clock):
+    limits = limits_of(clock, repeat_read=Limiting(Rate(3, 60.0, 3), SHADOW))
+    assert [charge(limits).would_refuse for _ in range(5)] == [()] * 3 + [("repeat",)] * 2
+
+
+def test_with_several_workers_each_gives_a_share_of_what_all_callers_share(clock):
+    limits = limits_of(clock, budgets=[STRIPE, OPENAI], workers=2, total="7/hour")
+    assert passes(limits, 50, tool=drawing(stripe=1)) == 2
+    assert passes(limits, 50, tool=drawing(openai=400)) == 1
+    assert refused(limits, tool=drawing(openai=501))["reason"] is Reason.ARGUMENTS_INVALID
+    assert passes(limits, 50) == 0  # three of seven
+
+
+@pytest.mark.parametrize("around", ["AB", "ABC", "ABCD", "ABCDE", "AAB", "ABAC"])
+def test_a_caller_who_goes_round_in_a_circle_is_told_after_the_number_of_its_class(clock, around):
+    limits = limits_of(clock, repeat_read="10/minute", read="1000/hour")
+    calls = {name: a_call(arguments=b'{"x":"%s"}' % name.encode()) for name in {*around, "Z"}}
+    sent, no = 0, None
+    while no is None:
+        try:
+            charge(limits, call=calls[around[sent % len(around)]])
+        except Refusal as told:
+            no = told
+        sent += 1
+        assert sent < 10 * 10
+    assert (no.reason, no.facts["policy"]) == (Reason.REPEATED_CALL, "repeat")
+    assert sent > 10  # a few rounds are no circle yet
+    charge(limits, call=calls["Z"])  # a different call passes
+
+
+def test_work_that_only_looks_alike_is_no_circle(clock):
+    limits = limits_of(clock, repeat_read="5/minute", read="1000/hour")
+    for n in range(100):
+        charge(limits, call=a_call(arguments=b'{"page":%d}' % n))
+        charge(limits, call=a_call(target="status"))
+        clock.advance(12.0)
+
+
+def test_a_circle_of_one_caller_is_none_of_another(clock):
+    limits = limits_of(clock, repeat_read="4/minute", read="1000/hour")
+    for n in range(60):
+        caller = a_principal(f"api-key:{n % 3}")
+        charge(limits, call=a_call(caller, arguments=b'{"x":%d}' % (n * n)))
+    assert passes(limits, 5, call=a_call(a_principal("api-key:9"))) == 4
