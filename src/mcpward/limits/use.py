@@ -1,13 +1,13 @@
-"""What has been used of limits, told to people: one bucket as it stands, and which buckets are meant."""
+"""What is used of a limit at this moment, as an operator reads it, and which buckets an operator means."""
 
 from msgspec import Struct
 
 
-class Use(Struct, frozen=True):
-    """One bucket: ``remaining`` of at most ``most`` may be taken at once; in ``reset_s`` seconds there is one more.
+class Use(Struct, frozen=True, gc=False):
+    """One bucket in use: of ``most`` calls that could pass at once ``remaining`` are left.
 
-    ``scope`` is :attr:`~mcpward.limits.limit.Limit.scope`: "" for the whole site, a server's name, or a server's and a
-    tool's with NUL between. ``caller`` is the part of the bucket's key that follows the limit's prefix: whose it is.
+    ``scope`` is the server (of a tool's own rate: server and tool, with a NUL between), empty for the site. ``caller``
+    is whose bucket it is, empty where all callers have one together. The bucket is full again in ``reset_s`` seconds.
     """
 
     limit: str
@@ -17,23 +17,18 @@ class Use(Struct, frozen=True):
     most: int
     reset_s: int
 
-    @property
-    def used(self) -> int:
-        """What is taken at this moment."""
-        return self.most - self.remaining
 
-
-class Match(Struct, frozen=True):
-    """Which buckets are meant: every field that is set must agree. A server's are those of its tools, too."""
+class Match(Struct, frozen=True, gc=False):
+    """Which buckets are meant: those of a server, of a caller, of a limit; None for whichever."""
 
     server: str | None = None
     caller: str | None = None
     limit: str | None = None
 
     def fits(self, limit: str, scope: str, caller: str) -> bool:
-        """Whether the bucket of ``limit`` in ``scope`` for ``caller`` is meant."""
+        """Whether a bucket of this limit, scope and caller is meant."""
         return (
-            (self.limit is None or self.limit == limit)
-            and (self.caller is None or self.caller == caller)
-            and (self.server is None or self.server == scope.partition("\0")[0])
+            (self.server is None or scope.partition("\0")[0] == self.server)
+            and (self.caller is None or caller == self.caller)
+            and (self.limit is None or limit == self.limit)
         )
