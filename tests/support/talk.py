@@ -191,7 +191,7 @@ async def secret_names(value: str) -> list[str]:
 
 LAVISH = '[servers.{0}]\nsource = "talk.py"\n[servers.{0}.limits]\n' + (
     "".join(f'{name} = "100000/minute"\n' for name in ("read", "write", "destructive", "discovery", "lifecycle"))
-    + 'repeat = ""\nconcurrency = 200\n'
+    + 'repeat_read = ""\nrepeat_write = ""\nrepeat_destructive = ""\nconcurrency = 200\ncaller_concurrency = 200\n'
 )
 ASKABLE = {"elicitation": {"form": {}}, "sampling": {}, "roots": {}}
 TASKS = {"extensions": {"io.modelcontextprotocol/tasks": {}}}

@@ -271,7 +271,8 @@ def configure(folder: Path, port: int, metrics_port: int, toml: str = "", server
 
 LAVISH = (
     "".join(f'{name} = "100000/minute"\n' for name in ("read", "write", "destructive", "discovery", "lifecycle"))
-    + 'repeat = ""\n'
+    + "".join(f'repeat_{name} = ""\n' for name in ("read", "write", "destructive"))
+    + "caller_concurrency = 200\n"
 )
 SERVER = f'[servers.demo]\nsource = "tools.py"\n[servers.demo.limits]\n{LAVISH}'
 

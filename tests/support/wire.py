@@ -20,7 +20,12 @@ KEY = re.compile(r"^sk-mcpward-\w+$", re.MULTILINE)
 SECRET_URL = re.compile(r"^http://\S+/mcp/([0-9A-Za-z]{48})$", re.MULTILINE)
 _OFTEN = "100000/minute"
 LAVISH_SITE = {"limits.knocks": _OFTEN, "limits.arrivals": "1000000/minute"}
-LAVISH_SERVER = dict.fromkeys(("read", "write", "destructive", "discovery"), _OFTEN) | {"repeat": ""}
+_CLASSES = ("read", "write", "destructive")
+LAVISH_SERVER: Mapping[str, Any] = (
+    dict.fromkeys((*_CLASSES, "discovery"), _OFTEN)
+    | {f"repeat_{name}": "" for name in _CLASSES}
+    | {"caller_concurrency": 200}
+)
 Given = Mapping[str, Any]
 
 

@@ -27,7 +27,7 @@ SETTINGS = {
     "http.body_timeout_s": 0.5,
     "output.max_bytes": 8192,
     "servers.tight.limits.read": "2/hour",
-    "servers.tight.limits.repeat": "1/hour",
+    "servers.tight.limits.repeat_read": "1/hour",
     "servers.tight.limits.deadline_s": 0.2,
     "servers.small.limits.concurrency": 1,
     "servers.small.limits.queue": 0,
