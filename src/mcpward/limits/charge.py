@@ -8,22 +8,24 @@ counters, so a set clock opens no window (attack 105).
 A call that draws on its class alone, as nearly all do, is charged in place; all else is a list of draws.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
-from mcpward.core.values import Budget, Call, Principal, Rate, Ruling, Tool, Way
+from mcpward.core.values import AcceptedCall, Budget, Call, Principal, Rate, Ruling, Tool, Way
 from mcpward.limits.common import Common, StoreDown
 from mcpward.limits.gcra import SECOND, moved, retry_after_s
-from mcpward.limits.lease import Lease
 from mcpward.limits.limit import Charge, Drawn, Limit, Loop, Standing, fields
 from mcpward.limits.memory import MemoryCounters, take_all
 from mcpward.limits.plan import READS, Budgets, Plan
 from mcpward.limits.rate import ServerRates, SiteRates
 from mcpward.limits.repeat import REPEAT
 from mcpward.limits.share import Shares
+from mcpward.limits.usage import Shelf
+from mcpward.limits.use import Match, Use
 
 _MAX_OWN_LIMITS: Final = 10_000
 _AWAY_S: Final = 1
@@ -61,22 +63,13 @@ class Limits:
         # What all callers share is counted by each worker on its own, unless the counters are common.
         part = 1.0 if common is not None else 1 / workers
         self._shares = Shares(site.fallback_share / workers)
-        self.stores = {
-            name: MemoryCounters(clock, site.max_callers) for name in ("knocks", "arrivals", "strangers", "callers")
-        }
-        self._knocks, self._arrivals = self.stores["knocks"], self.stores["arrivals"]
-        self._strangers, self._callers = self.stores["strangers"], self.stores["callers"]
-        self._totals = self.stores["totals"] = MemoryCounters(clock, site.max_callers)
+        self._knocks, self._arrivals, self._strangers, self._callers, self._totals = self.stores = tuple(
+            MemoryCounters(clock, site.max_callers) for _ in range(5)
+        )
         self._budgets = Budgets(budgets, part)
         self._plans = {name: Plan(name, rates, clock, site.max_callers, part) for name, rates in servers.items()}
         self._own: dict[tuple[str, Rate], Limit] = {}
-        self._leases = {
-            name: Lease(rates.concurrency, rates.queue, rates.queue_timeout_s) for name, rates in servers.items()
-        }
-
-    def lease(self, server: str) -> Lease:
-        """Give the places of a server: ``async with limits.lease(name):``."""
-        return self._leases[server]
+        self._knocking: set[asyncio.Future[None]] = set()
 
     # ---- addresses ------------------------------------------------------------------------------------------------
 
@@ -87,17 +80,19 @@ class Limits:
             Refusal: too-many-knocks, with ``retry_after_s``: too many failed credentials, or too many requests.
         """
         now = int(self._monotonic() * SECOND)
-        tat = self._knocks.get(bucket, 0)
         limit = self._knock
+        key = limit.prefix + bucket
+        tat = self._knocks.get(key, 0)
         if tat - now + limit.interval > limit.tolerance and limit.ruling.enforce:
-            raise _too_many(limit, self._knocks.heal(bucket, tat, now, limit.gcra), now)
-        tat = self._arrivals.get(bucket, 0)
+            raise _too_many(limit, self._knocks.heal(key, tat, now, limit.gcra), now)
         limit = self._arrival
+        key = limit.prefix + bucket
+        tat = self._arrivals.get(key, 0)
         ahead = (tat - now if tat > now else 0) + limit.interval
         if ahead <= limit.tolerance:
-            self._arrivals.put(bucket, now + ahead)
+            self._arrivals.put(key, now + ahead)
         elif limit.ruling.enforce:
-            raise _too_many(limit, self._arrivals.heal(bucket, tat, now, limit.gcra), now)
+            raise _too_many(limit, self._arrivals.heal(key, tat, now, limit.gcra), now)
 
     def knock(self, bucket: str) -> Awaitable[None] | None:
         """Count a failed credential against the address, here and at the common counters.
@@ -106,12 +101,26 @@ class Limits:
         answered than the limit allows. It raises as :meth:`admit` does.
         """
         now = int(self._monotonic() * SECOND)
-        limit, tat = self._knock, self._knocks.get(bucket, 0)
-        after = moved(tat, now, limit.gcra)
+        limit = self._knock
+        key = limit.prefix + bucket
+        after = moved(self._knocks.get(key, 0), now, limit.gcra)
         if after - now <= limit.tolerance:
-            self._knocks.put(bucket, after)
+            self._knocks.put(key, after)
         common = self._common
         return None if common is None or not common.is_up else self._knock_there(common, bucket)
+
+    def knock_soon(self, bucket: str) -> None:
+        """Count a failed credential whose refusal is on its way already."""
+        counted = self.knock(bucket)
+        if counted is not None:
+            task = asyncio.ensure_future(counted)
+            self._knocking.add(task)
+            task.add_done_callback(self._forget_knock)
+
+    def _forget_knock(self, task: "asyncio.Future[None]") -> None:
+        self._knocking.discard(task)
+        if not task.cancelled():
+            task.exception()  # too many: the next request is told
 
     async def _knock_there(self, common: Common, bucket: str) -> None:
         limit = self._knock
@@ -125,12 +134,12 @@ class Limits:
     # ---- callers --------------------------------------------------------------------------------------------------
 
     def charge(
-        self, call: Call, tool: Tool | None, arguments: Mapping[str, Any] | None = _NO_ARGUMENTS
+        self, call: Call, tool: Tool | None, accepted: AcceptedCall | None = None, *, budgets: bool = True
     ) -> Charge | Awaitable[Charge]:
         """Charge the caller; what has to be asked of the common counters is awaited.
 
-        ``arguments`` are the bound ones, for budgets whose cost depends on them; None leaves all budgets alone (a call
-        whose arguments are wrong).
+        ``accepted`` has the arguments, for budgets whose cost depends on them. Without ``budgets`` they are left alone:
+        the call's arguments are wrong, so it will not run.
 
         Raises:
             Refusal: rate-exceeded, with ``retry_after_s``, ``policy`` (the limit's name) and ``headers``;
@@ -142,12 +151,12 @@ class Limits:
         limit = plan.classes[tool.access] if tool is not None else plan.of(call)
         common = self._common
         if common is not None:
-            drawn = self._drawn(plan, limit, call, tool, arguments)
+            drawn = self._drawn(plan, limit, call, tool) + self._drawn_of(tool, accepted, budgets=budgets)
             if common.is_up:
                 return self._charge_there(common, drawn, call, tool)
             return self._charge_alone(drawn, call, tool)
         if not plan.is_plain or self._has_more(principal, tool):
-            drawn = self._drawn(plan, limit, call, tool, arguments)
+            drawn = self._drawn(plan, limit, call, tool) + self._drawn_of(tool, accepted, budgets=budgets)
             return self._charge_here(drawn, plan, call, tool)
         now = int(self._monotonic() * SECOND)
         store = self._strangers if principal.way is Way.ANONYMOUS else self._callers
@@ -162,11 +171,14 @@ class Limits:
         charge = limit.charged(ahead)
         return charge if not would else Charge(charge.headers, (REPEAT,))
 
-    def give_back(self, call: Call, tool: Tool | None, arguments: Mapping[str, Any] | None = _NO_ARGUMENTS) -> None:
-        """Undo a charge: the call got no place, so it did not run."""
+    def give_back(
+        self, call: Call, tool: Tool | None, accepted: AcceptedCall | None = None, *, budgets_only: bool = False
+    ) -> None:
+        """Undo a charge, or what it drew on budgets alone: the call did not run."""
         plan = self._plans[call.principal.server]
         limit = plan.classes[tool.access] if tool is not None else plan.of(call)
-        drawn = self._drawn(plan, limit, call, tool, arguments)
+        drawn = [] if budgets_only else self._drawn(plan, limit, call, tool)
+        drawn += self._drawn_of(tool, accepted)
         common = self._common
         if common is not None and common.is_up:
             common.give_back(drawn)
@@ -174,14 +186,36 @@ class Limits:
             for store, each, key, cost in self._slots(call.principal, drawn):
                 store.add(each, key, -cost)
 
+    # ---- for the operator -----------------------------------------------------------------------------------------
+
+    async def uses(self, match: Match) -> list[Use]:
+        """Give the standing of every bucket that is meant and in use: of the site, or of this process alone."""
+        if self._common is not None and self._common.is_up:
+            return await self._common.uses(match)
+        return list(self._shelf().uses(match))
+
+    async def reset(self, match: Match) -> int:
+        """Make every bucket full that is meant, and let loops begin anew; gives how many buckets there were."""
+        found = 0 if self._common is None or not self._common.is_up else await self._common.reset(match)
+        for name, plan in self._plans.items():
+            if match.limit in {None, REPEAT} and match.server in {None, name}:
+                plan.repeats.forget()
+        return found + self._shelf().reset(match)
+
+    def _shelf(self) -> Shelf:
+        limits = [self._knock, self._arrival, *self._own.values(), *self._budgets.all()]
+        limits += [limit for plan in self._plans.values() for limit in plan.all()]
+        limits += [] if self._caller is None else [self._caller]
+        return Shelf(self.stores, limits if self._common is None else [self._shares.of(limit) for limit in limits])
+
+    # ---- inside ---------------------------------------------------------------------------------------------------
+
     def _has_more(self, principal: Principal, tool: Tool | None) -> bool:
         more = principal.rate is not None or self._caller is not None
         return more or (tool is not None and (tool.rate is not None or bool(tool.draws)))
 
-    def _drawn(
-        self, plan: Plan, limit: Limit, call: Call, tool: Tool | None, arguments: Mapping[str, Any] | None
-    ) -> list[Drawn]:
-        """Every limit that this call draws on, with its bucket and cost."""
+    def _drawn(self, plan: Plan, limit: Limit, call: Call, tool: Tool | None) -> list[Drawn]:
+        """Every rate and quota that this call draws on, with its bucket and cost."""
         principal = call.principal
         limits = [limit]
         if principal.rate is not None:
@@ -190,10 +224,14 @@ class Limits:
             limits.append(self._ready("tool", f"{tool.server}\0{tool.name}", tool.rate))
         if tool is not None or call.method in READS:
             limits += [more for more in (self._caller, plan.quota, plan.total) if more is not None]
-        drawn = [(each, each.prefix if each.is_common else each.prefix + principal.key, 1) for each in limits]
-        if tool is not None and tool.draws and arguments is not None:
-            drawn += [(each, each.prefix, cost) for each, cost in self._budgets.priced(tool, arguments)]
-        return drawn
+        return [(each, each.prefix if each.is_common else each.prefix + principal.key, 1) for each in limits]
+
+    def _drawn_of(self, tool: Tool | None, accepted: AcceptedCall | None, *, budgets: bool = True) -> list[Drawn]:
+        """Every budget that this call draws on."""
+        if tool is None or not tool.draws or not budgets:
+            return []
+        arguments = _NO_ARGUMENTS if accepted is None else accepted.arguments
+        return [(each, each.prefix, cost) for each, cost in self._budgets.priced(tool, arguments)]
 
     def _ready(self, name: str, scope: str, rate: Rate) -> Limit:
         limit = self._own.get((scope, rate))

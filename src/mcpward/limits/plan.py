@@ -51,6 +51,11 @@ class Plan:
             and all(limit.ruling.enforce for limit in (*self.classes, self.discovery, self.lifecycle))
         )
 
+    def all(self) -> list[Limit]:
+        """Give every limit but those of the loop breaker."""
+        limits = (*self.classes, self.discovery, self.lifecycle, self.total, self.quota)
+        return [limit for limit in limits if limit is not None]
+
     def of(self, call: Call) -> Limit:
         """Give the limit of what is no tool call.
 

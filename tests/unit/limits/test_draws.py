@@ -12,6 +12,7 @@ from mcpward.core.values import AcceptedCall, Budget, Draw, Limiting, Period, Qu
 from mcpward.limits.charge import Limits
 from mcpward.limits.limit import Charge
 from mcpward.limits.period import index_of, left_s
+from mcpward.limits.use import Match
 from support.values import a_call, a_principal, a_tool
 
 HOUR_50 = Limiting(Rate(50, 3600.0, 50))
@@ -75,7 +76,7 @@ def test_a_budget_that_refuses_charges_nothing_else(clock):
     assert passes(limits, 50, tool=a_tool()) == 5  # five of ten are left of the class
     clock.advance(3600.0)
     assert passes(limits, 50, tool=drawing("other", openai=50)) == 10
-    assert dict(limits.stores)  # and of the day's 1000 exactly 50 + 500 are used
+    # Of the day's 1000 exactly 50 + 500 are used.
     clock.advance(3600.0)
     assert refused(limits, tool=drawing("other", openai=451))["policy"] == "budget-openai-day"
     charge(limits, tool=drawing("other", openai=450))
@@ -247,3 +248,38 @@ def test_a_circle_of_one_caller_is_none_of_another(clock):
         caller = a_principal(f"api-key:{n % 3}")
         charge(limits, call=a_call(caller, arguments=b'{"x":%d}' % (n * n)))
     assert passes(limits, 5, call=a_call(a_principal("api-key:9"))) == 4
+
+
+async def test_what_is_used_is_seen_and_made_full_again(clock):
+    limits = limits_of(clock, budgets=[STRIPE, OPENAI], total="100/hour", quota=Rationing(Quota(9, Period.DAY)))
+    keyed = a_call(a_principal("api-key:one", rate=Rate(7, 60.0, 7)))
+    rated = a_tool("rated", rate=Rate(5, 60.0, 5), draws=(Draw(budget="openai", cost=10), Draw(budget="stripe")))
+    passes(limits, 2, call=keyed, tool=rated)
+    limits.admit("192.0.2.1")
+    limits.knock("192.0.2.1")
+    seen = {(use.limit, use.scope, use.caller): (use.remaining, use.most) for use in await limits.uses(Match())}
+    assert seen == {
+        ("read", "orders", "api-key:one"): (998, 1000),
+        ("key", "", "api-key:one"): (5, 7),
+        ("tool", "orders\0rated", "api-key:one"): (3, 5),
+        ("quota-day", "orders", "api-key:one"): (7, 9),
+        ("total", "orders", ""): (98, 100),
+        ("budget-stripe", "", ""): (3, 5),
+        ("budget-openai-day", "", ""): (980, 1000),
+        ("arrivals", "", "192.0.2.1"): (599, 600),
+        ("knocks", "", "192.0.2.1"): (9, 10),
+    }
+    assert await limits.reset(Match(caller="api-key:one", server="orders")) == 3
+    assert {use.limit for use in await limits.uses(Match(caller="api-key:one"))} == {"key"}
+    assert await limits.reset(Match(limit="budget-openai-day")) == 1
+    await limits.reset(Match())
+    assert await limits.uses(Match()) == []
+
+
+async def test_a_loop_may_begin_anew_after_a_reset(clock):
+    limits = limits_of(clock, repeat_read="2/minute")
+    assert passes(limits, 9) == 2
+    await limits.reset(Match(limit="read"))
+    assert passes(limits, 9) == 0
+    await limits.reset(Match(limit="repeat"))
+    assert passes(limits, 9) == 2

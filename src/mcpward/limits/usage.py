@@ -1,0 +1,63 @@
+"""What an operator sees of buckets in memory, and how they are made full again.
+
+Looking walks over all of them, so it is for an operator's command and for no request.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from mcpward.limits.generations import Key
+from mcpward.limits.limit import Limit
+from mcpward.limits.memory import MemoryCounters
+from mcpward.limits.use import Match, Use
+
+#: A bucket's key is scope, name and caller, joined by NUL, and a scope has one NUL at the most.
+_MOST_PARTS: Final = 3
+
+
+class Shelf:
+    """The buckets of some stores, and the limits that they belong to."""
+
+    def __init__(self, stores: Iterable[MemoryCounters], limits: Iterable[Limit]) -> None:
+        self._stores = tuple(stores)
+        self._limits = {limit.prefix: limit for limit in limits}
+
+    def uses(self, match: Match) -> Iterator[Use]:
+        """Give every bucket that is meant and from which something was taken."""
+        for store in self._stores:
+            for key in store.keys():  # noqa: SIM118  # no dict: a method of its own
+                found = self._of(key)
+                if found is None:
+                    continue
+                limit, caller = found
+                standing = store.look(limit, str(key))
+                if match.fits(limit.name, limit.scope, caller) and standing.remaining < limit.most:
+                    yield Use(
+                        limit=limit.name,
+                        scope=limit.scope,
+                        caller=caller,
+                        remaining=standing.remaining,
+                        most=limit.most,
+                        reset_s=standing.reset_s,
+                    )
+
+    def reset(self, match: Match) -> int:
+        """Make every bucket full that is meant; gives how many there were."""
+
+        def is_meant(key: Key) -> bool:
+            found = self._of(key)
+            return found is not None and match.fits(found[0].name, found[0].scope, found[1])
+
+        return sum(store.forget(is_meant) for store in self._stores)
+
+    def _of(self, key: Key) -> tuple[Limit, str] | None:
+        """Give the limit that a bucket belongs to, and whose bucket it is."""
+        text, at = str(key), -1
+        for _ in range(_MOST_PARTS):
+            at = text.find("\0", at + 1)
+            if at < 0:
+                return None
+            limit = self._limits.get(text[: at + 1])
+            if limit is not None:
+                return limit, text[at + 1 :]
+        return None
