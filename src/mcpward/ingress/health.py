@@ -13,10 +13,14 @@ _METRICS_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 
 
 class Probe(Struct, frozen=True):
-    """One thing that must hold for the house to take calls. ``name`` is public."""
+    """One thing that must hold for the house to take calls, or, not ``needed``, for it to be whole.
+
+    ``name`` is public.
+    """
 
     name: str
     holds: Callable[[], bool]
+    needed: bool = True
 
 
 class Health:
@@ -31,9 +35,19 @@ class Health:
         if place is Place.METRICS:
             return Reply(status=200, headers=((b"content-type", _METRICS_TYPE),), body=self._metrics())
         if place is Place.READY:
-            for probe in self._probes:
-                if not probe.holds():
-                    return Reply(
-                        status=503, body=b'{"status":"unready","waiting_for":"%b"}' % probe.name.encode("ascii")
-                    )
+            return self._ready()
         return _OK
+
+    def _ready(self) -> Reply:
+        """503 names the first thing that is needed and missing; 200 all that is missing and not needed."""
+        degraded = []
+        for probe in self._probes:
+            if probe.holds():
+                continue
+            name = probe.name.encode("ascii")
+            if probe.needed:
+                return Reply(status=503, body=b'{"status":"unready","waiting_for":"%b"}' % name)
+            degraded.append(b'"%b"' % name)
+        if not degraded:
+            return _OK
+        return Reply(status=200, body=b'{"status":"ok","degraded":[%b]}' % b",".join(degraded))

@@ -94,6 +94,10 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         )
         """,
     ),
+    (
+        "ALTER TABLE traffic ADD COLUMN limit_name TEXT",
+        "ALTER TABLE traffic ADD COLUMN would_refuse TEXT",
+    ),
 )
 
 LATEST: Final = len(STEPS)

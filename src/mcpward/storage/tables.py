@@ -98,6 +98,8 @@ TRAFFIC: Final = Table(
     Column("bytes_out", BigInteger),
     Column("arguments", String),
     Column("trace", String),
+    Column("limit_name", String),
+    Column("would_refuse", String),
 )
 
 MAIL: Final = Table(

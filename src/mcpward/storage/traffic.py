@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import delete, insert, select
+from sqlalchemy import ColumnElement, Select, delete, insert, or_, select
 
 from mcpward.storage.lanes import Lanes
 from mcpward.storage.tables import TRAFFIC
@@ -20,7 +20,9 @@ _EQUAL: Final = ("server", "tool", "principal", "key_id", "reason", "outcome", "
 class TrafficFilter(Struct, frozen=True, kw_only=True):
     """Which records to give: every field that is set must agree; ``since`` ≤ at < ``until``, wall-clock seconds.
 
-    ``after_id`` is the ``seq`` of the last record already seen (for following); ``limit`` counts records.
+    ``by_limit`` names a limit that refused, or would have, were it enforced; ``would_refuse`` narrows to the latter
+    (without ``by_limit`` to any such limit). ``after_id`` is the ``seq`` of the last record already seen (for
+    following); ``limit`` counts records.
     """
 
     server: str | None = None
@@ -30,6 +32,8 @@ class TrafficFilter(Struct, frozen=True, kw_only=True):
     reason: str | None = None
     outcome: str | None = None
     peer: str | None = None
+    by_limit: str | None = None
+    would_refuse: bool = False
     since: float | None = None
     until: float | None = None
     after_id: int | None = None
@@ -46,6 +50,14 @@ def _values(row: Mapping[str, Any]) -> tuple[Any, ...]:
     except KeyError:
         return tuple(map(row.get, COLUMNS))
     return values
+
+
+def _of_limits(statement: Select[Any], wanted: TrafficFilter) -> Select[Any]:
+    name = wanted.by_limit
+    if name is None:
+        return statement.where(TRAFFIC.c.would_refuse.is_not(None)) if wanted.would_refuse else statement
+    is_meant: ColumnElement[bool] = ("," + TRAFFIC.c.would_refuse + ",").contains(f",{name},", autoescape=True)
+    return statement.where(is_meant if wanted.would_refuse else or_(TRAFFIC.c.limit_name == name, is_meant))
 
 
 class TrafficTable:
@@ -71,6 +83,7 @@ class TrafficTable:
         for name in _EQUAL:
             if (value := getattr(wanted, name)) is not None:
                 statement = statement.where(TRAFFIC.c[name] == value)
+        statement = _of_limits(statement, wanted)
         if wanted.since is not None:
             statement = statement.where(TRAFFIC.c.at >= wanted.since)
         if wanted.until is not None:

@@ -28,32 +28,45 @@ _NOTIFICATIONS: Final = frozenset(
 Series = tuple[str, str, str, str, str]
 """What one histogram is about: server, method, tool, error type, protocol version; empty where it does not apply."""
 Refused = tuple[str, str]
-"""Server and reason."""
+"""Server and reason, or server and limit."""
+#: Gauges that say whether something is well: a site is as well as its worst worker.
+LEAST: Final = frozenset({"mcpward_limit_store_up"})
 
 
 class Metrics:
-    """What one process has counted since it started; ``gauges`` are asked when they are read."""
+    """What one process has counted since it started; ``gauges`` and ``counters`` are asked when they are read."""
 
     def __init__(self) -> None:
         #: Requests by duration, one number per bound and one for all above; after them, their seconds together.
         self.durations: dict[Series, list[float]] = {}
         self.refusals: dict[Refused, int] = {}
         self.lost: dict[Refused, int] = {}
+        self.limited: dict[Refused, int] = {}
+        self.shadowed: dict[Refused, int] = {}
         self.failed_writes = 0
         self.gauges: dict[str, Callable[[], float]] = {}
+        self.counters: dict[str, Callable[[], float]] = {}
 
     def observe(self, records: Sequence[Record]) -> None:
         """Count a batch of records."""
         for record in records:
             if record.reason is not None:
-                _count(self.refusals, record)
+                _count(self.refusals, record.server, record.reason)
+            if record.limits is not None:
+                self._count_limits(record.server, *record.limits)
             if record.method:
                 self._measure(record)
 
     def lose(self, record: Record) -> None:
         """Count a record that found no room: the refusal itself, and that nobody will read of it."""
-        _count(self.lost, record)
+        _count(self.lost, record.server, record.reason or "")
         self.observe((record,))
+
+    def _count_limits(self, server: str, limit: str | None, shadows: Sequence[str]) -> None:
+        if limit is not None:
+            _count(self.limited, server, limit)
+        for name in shadows:
+            _count(self.shadowed, server, name)
 
     def _measure(self, record: Record) -> None:
         series = _series(record)
@@ -71,10 +84,10 @@ class Metrics:
         """Give the numbers as they stand now; :meth:`add` takes them."""
         return {
             "durations": [[*series, buckets] for series, buckets in self.durations.items()],
-            "refusals": [[*key, count] for key, count in self.refusals.items()],
-            "lost": [[*key, count] for key, count in self.lost.items()],
+            **{name: [[*key, count] for key, count in counts.items()] for name, counts in self._counts().items()},
             "failed_writes": self.failed_writes,
             "gauges": {name: ask() for name, ask in self.gauges.items()},
+            "counters": {name: ask() for name, ask in self.counters.items()},
         }
 
     def add(self, snapshot: Mapping[str, Any], *, gauges: bool = True) -> None:
@@ -82,20 +95,34 @@ class Metrics:
         for server, method, tool, error_type, version, buckets in snapshot["durations"]:
             mine = self.durations.setdefault((server, method, tool, error_type, version), [0.0] * len(buckets))
             mine[:] = [a + b for a, b in zip(mine, buckets, strict=True)]
-        for counts, key in ((self.refusals, "refusals"), (self.lost, "lost")):
+        for key, counts in self._counts().items():
             for server, reason, count in snapshot[key]:
                 counts[server, reason] = counts.get((server, reason), 0) + count
         self.failed_writes += snapshot["failed_writes"]
+        for name, value in snapshot["counters"].items():
+            self.counters[name] = _always(value + (self.counters[name]() if name in self.counters else 0))
         for name, value in snapshot["gauges"].items() if gauges else ():
-            self.gauges[name] = _always(value + (self.gauges[name]() if name in self.gauges else 0))
+            self.gauges[name] = _always(_together(name, value, self.gauges[name]()) if name in self.gauges else value)
+
+    def _counts(self) -> dict[str, dict[Refused, int]]:
+        return {
+            "refusals": self.refusals,
+            "lost": self.lost,
+            "limited": self.limited,
+            "shadowed": self.shadowed,
+        }
 
 
 def _always(value: float) -> Callable[[], float]:
     return lambda: value
 
 
-def _count(counts: dict[Refused, int], record: Record) -> None:
-    key = (record.server, record.reason or "")
+def _together(name: str, one: float, other: float) -> float:
+    return min(one, other) if name in LEAST else one + other
+
+
+def _count(counts: dict[Refused, int], server: str, what: str) -> None:
+    key = (server, what)
     if key not in counts and len(counts) >= _MAX_SERIES:
         key = (UNKNOWN, UNKNOWN)
     counts[key] = counts.get(key, 0) + 1

@@ -1,6 +1,6 @@
 """The metrics in Prometheus' text format (or OpenMetrics, where the scraper asks for it)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import Final
 
@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from mcpward.traffic.metrics import BOUNDS, Metrics
+from mcpward.traffic.metrics import BOUNDS, Metrics, Refused
 
 # OpenTelemetry's attribute names, with dots as underscores.
 _LABELS: Final = ("mcpward_server", "mcp_method_name", "gen_ai_tool_name", "error_type", "mcp_protocol_version")
@@ -18,6 +18,10 @@ GAUGES: Final = {
     "mcpward_calls_in_flight": "requests that have arrived and are not answered yet",
     "mcpward_traffic_queue_depth": "traffic records that wait to be written",
     "mcpward_traffic_queue_capacity": "traffic records that may wait before calls are refused",
+    "mcpward_limit_store_up": "1 while the shared counters of limits answer every worker, else 0",
+}
+COUNTERS: Final = {
+    "mcpward_limit_store_failures": "failed or late answers of the shared counters of limits",
 }
 
 
@@ -30,17 +34,18 @@ class MetricsCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Give every family once, as it stands now."""
         yield self._durations()
-        yield self._counts(
-            "mcpward_refusals", "requests that were refused", [(*key, n) for key, n in self._metrics.refusals.items()]
-        )
-        yield self._counts(
-            "mcpward_traffic_records_lost",
-            "refusals whose traffic record found no room",
-            [(*key, n) for key, n in self._metrics.lost.items()],
+        of = self._metrics
+        yield _counts("mcpward_refusals", "requests that were refused", "reason", of.refusals)
+        yield _counts("mcpward_traffic_records_lost", "refusals whose record found no room", "reason", of.lost)
+        yield _counts("mcpward_limit_refusals", "requests that a limit refused", "limit", of.limited)
+        yield _counts(
+            "mcpward_limit_would_refuse", "requests over a limit that is counted and not enforced", "limit", of.shadowed
         )
         failed = CounterMetricFamily("mcpward_traffic_write_failures", "batches that the store did not take")
         failed.add_metric([], self._metrics.failed_writes)
         yield failed
+        for name, ask in self._metrics.counters.items():
+            yield CounterMetricFamily(name, COUNTERS.get(name, name), value=ask())
         for name, ask in self._metrics.gauges.items():
             yield GaugeMetricFamily(name, GAUGES.get(name, name), value=ask())
 
@@ -54,12 +59,12 @@ class MetricsCollector(Collector):
             family.add_metric(series, list(zip(_LES, accumulate(buckets), strict=True)), seconds)
         return family
 
-    @staticmethod
-    def _counts(name: str, text: str, counts: list[tuple[str, str, int]]) -> CounterMetricFamily:
-        family = CounterMetricFamily(name, text, labels=("mcpward_server", "reason"))
-        for server, reason, count in counts:
-            family.add_metric([server, reason], count)
-        return family
+
+def _counts(name: str, text: str, label: str, counts: Mapping[Refused, int]) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=("mcpward_server", label))
+    for (server, what), count in counts.items():
+        family.add_metric([server, what], count)
+    return family
 
 
 def render(metrics: Metrics, accept: str = "") -> tuple[bytes, str]:

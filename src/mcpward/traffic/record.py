@@ -35,10 +35,15 @@ class Result(Enum):
     """The caller went away, or the process stopped, before there was an answer."""
 
 
+Limits = tuple[str | None, tuple[str, ...]]
+
+
 class Record(Struct, gc=False):
     """One request. ``tool`` is what the caller named; ``is_listed`` says that there is such a tool.
 
     ``arguments`` are raw and not yet redacted: they leave this value only through :mod:`mcpward.traffic.row`.
+    ``limits`` is what was told of limits: the name of the one that refused (None where none did), and the names of
+    those that would have, were they enforced.
     """
 
     id: str
@@ -62,6 +67,7 @@ class Record(Struct, gc=False):
     version: str = ""
     arguments: bytes | None = None
     trace: str | None = None
+    limits: Limits | None = None
 
     def __repr__(self) -> str:
         # The arguments are not redacted yet.

@@ -1,7 +1,7 @@
 """A record as a row of the traffic table, fit to keep: redacted, cut, and valid text. Runs in the writer's batch.
 
 Row: id, at, server, method, tool, era, version, way, principal, client, key_id, peer, phase, outcome, reason, error_id,
-status, duration_us, bytes_in, bytes_out, arguments, trace.
+status, duration_us, bytes_in, bytes_out, arguments, trace, limit_name, would_refuse (names with commas between).
 """
 
 import logging
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from mcpward.core.values import Principal
-from mcpward.traffic.record import MAX_NAME, MAX_RAW_ARGUMENTS, Record
+from mcpward.traffic.record import MAX_NAME, MAX_RAW_ARGUMENTS, Limits, Record
 
 _log: Final = logging.getLogger("mcpward.traffic")
 Row = dict[str, Any]
@@ -20,6 +20,7 @@ Identity = tuple[str | None, str | None, str | None, str | None]
 
 MAX_ARGUMENTS: Final = 4096
 _MAX_KNOWN: Final = 1024
+_NO_LIMITS: Final[Limits] = (None, ())
 #: A secret that the cut of the raw arguments split in two is not found any more: this much before the cut goes too.
 _MARGIN: Final = MAX_RAW_ARGUMENTS // 2
 #: An escape that JSON does not ask for, after whole pairs of backslashes.
@@ -53,6 +54,7 @@ class Rows:
         who = record.principal
         way, key, client, key_id = self._known.get(who) or self._identity(who)
         era, method, raw = record.era, record.method, record.arguments
+        limit, shadows = record.limits or _NO_LIMITS
         return {
             "id": record.id,
             "at": record.at,
@@ -78,6 +80,8 @@ class Rows:
             if is_clean and raw and len(raw) <= MAX_ARGUMENTS
             else self._arguments(raw),
             "trace": record.trace if record.trace and _TRACE.fullmatch(record.trace) else None,
+            "limit_name": limit,
+            "would_refuse": ",".join(shadows) if shadows else None,
         }
 
     def _is_clean(self, records: Sequence[Record]) -> bool:

@@ -15,7 +15,7 @@ from mcpward.core.ids import request_id
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import AcceptedCall, Arrival, Call, Principal, Reply, Tool
-from mcpward.traffic.record import Record, Result, arguments, name, trace
+from mcpward.traffic.record import Limits, Record, Result, arguments, name, trace
 from mcpward.traffic.row import Redact, Rows, text
 from mcpward.traffic.writer import Writer
 
@@ -62,9 +62,17 @@ class Traffic:
         return Trail(self, arrival)
 
     def refused(
-        self, *, peer: str, server: str, reply: Reply, detail: str = "", bytes_in: int = 0, duration_s: float = 0.0
+        self,
+        *,
+        peer: str,
+        server: str,
+        reply: Reply,
+        detail: str = "",
+        bytes_in: int = 0,
+        duration_s: float = 0.0,
+        limit: str | None = None,
     ) -> None:
-        """Record what was refused at a gate, before there was an arrival."""
+        """Record what was refused at a gate, before there was an arrival; by ``limit``, where it was one."""
         _log.debug("refused at the gate: %s %r", reply.reason, detail)
         self.writer.offer(
             Record(
@@ -80,6 +88,7 @@ class Traffic:
                 duration_s,
                 bytes_in,
                 len(reply.body),
+                limits=None if limit is None else (limit, ()),
             )
         )
 
@@ -94,6 +103,7 @@ class Trail:
         "_is_asked",
         "_is_cancelled",
         "_is_error",
+        "_limits",
         "_principal",
         "_reply",
         "_tool",
@@ -111,6 +121,7 @@ class Trail:
         self._is_asked = False
         self._is_cancelled = False
         self._bytes_out = 0
+        self._limits: Limits | None = None
 
     def __enter__(self) -> Self:
         self._traffic.in_flight += 1
@@ -157,6 +168,14 @@ class Trail:
     def failed(self) -> None:
         """Note that the tool said no itself: its result is an error."""
         self._is_error = True
+
+    def limited(self, policy: str) -> None:
+        """Note the name of the limit that refuses the request."""
+        self._limits = (policy, self._limits[1] if self._limits is not None else ())
+
+    def shadowed(self, policies: tuple[str, ...]) -> None:
+        """Note the names of limits that would refuse the request, were they enforced."""
+        self._limits = (self._limits[0] if self._limits is not None else None, policies)
 
     def asked(self) -> None:
         """Note that the call ended with questions to its client, who may send it again with the answers."""
@@ -214,6 +233,7 @@ class Trail:
                 record.arguments = arguments(call)
             if call.trace:
                 record.trace = trace(call)
+        record.limits = self._limits
         return record
 
 

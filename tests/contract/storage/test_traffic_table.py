@@ -51,6 +51,23 @@ async def test_each_filter_selects(store, name: str) -> None:
     assert await ids(store, **{name: "x"}) == ["yes"]
 
 
+async def test_a_limit_is_found_where_it_refused_and_where_it_would_have(store) -> None:
+    await store.traffic.append(
+        [
+            row(id="refused", limit_name="stripe"),
+            row(id="would", would_refuse="read,stripe"),
+            row(id="other", limit_name="stripe2", would_refuse="xstripe,stripe-eu,str_pe"),
+            row(id="none"),
+        ]
+    )
+    assert await ids(store, by_limit="stripe") == ["refused", "would"]
+    assert await ids(store, by_limit="stripe", would_refuse=True) == ["would"]
+    assert await ids(store, would_refuse=True) == ["would", "other"]
+    assert await ids(store, by_limit="str_pe") == ["other"]
+    for nothing in ("%", "_", "stripe,", "read,stripe2", "' OR 1=1 --", ""):
+        assert await ids(store, by_limit=nothing) == []
+
+
 async def test_times_order_and_limit(store) -> None:
     await store.traffic.append([row(id=str(at), at=float(at)) for at in range(6)])
     assert await ids(store, since=1.0, until=3.0) == ["1", "2"]

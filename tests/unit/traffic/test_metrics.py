@@ -83,6 +83,34 @@ def test_refusals_count_by_server_and_reason_before_a_method_is_known_too():
     assert samples(metrics)[key] == 3
 
 
+def test_limits_count_by_server_and_limit_what_they_refused_and_what_they_would_have():
+    metrics = Metrics()
+    metrics.observe([record(outcome=Result.REFUSED, reason="rate-exceeded", limits=("stripe", ("read",)))] * 3)
+    metrics.observe([record(limits=(None, ("read", "total")))] * 2)
+    seen = samples(metrics)
+    refused = {key[2][1]: value for key, value in seen.items() if key[0] == "mcpward_limit_refusals_total"}
+    assert seen[("mcpward_limit_refusals_total", ("limit", "stripe"), ("mcpward_server", "orders"))] == 3
+    assert list(refused.values()) == [3]
+    for limit, count in (("read", 5), ("total", 2)):
+        assert seen[("mcpward_limit_would_refuse_total", ("limit", limit), ("mcpward_server", "orders"))] == count
+
+
+def test_a_site_has_its_store_while_every_worker_has_and_failures_add_up():
+    merged = Metrics()
+    for is_up, failures in ((1, 2), (0, 40), (1, 0)):
+        metrics = Metrics()
+        metrics.gauges["mcpward_limit_store_up"] = lambda is_up=is_up: is_up
+        metrics.counters["mcpward_limit_store_failures"] = lambda failures=failures: failures
+        merged.add(json.loads(json.dumps(metrics.snapshot())))
+    ended = Metrics()
+    ended.counters["mcpward_limit_store_failures"] = lambda: 100
+    ended.gauges["mcpward_limit_store_up"] = lambda: -1
+    merged.add(ended.snapshot(), gauges=False)
+    total = samples(merged)
+    assert total[("mcpward_limit_store_up",)] == 0
+    assert total[("mcpward_limit_store_failures_total",)] == 142
+
+
 def test_made_up_tools_and_notifications_share_one_label():
     metrics = Metrics()
     metrics.observe([record(tool=f"canary{n}", is_listed=False) for n in range(5000)])
@@ -97,11 +125,14 @@ def test_series_are_bounded_whatever_comes():
     for n in range(5000):
         made_up = record(outcome=Result.REFUSED, reason="busy", version=f"{n}")
         made_up.server = f"server{n}"
+        made_up.limits = (f"limit{n}", (f"shadow{n}",))
         metrics.observe([made_up])
         metrics.lose(made_up)
     assert len(metrics.durations) <= 2001
     assert len(metrics.refusals) <= 2001
     assert len(metrics.lost) <= 2001
+    assert len(metrics.limited) <= 2001
+    assert len(metrics.shadowed) <= 2001
     assert sum(metrics.refusals.values()) == 10_000
 
 

@@ -48,6 +48,8 @@ async def test_a_served_call_is_on_record_with_all_its_fields(house):
             "bytes_out": 113,
             "arguments": '{"limit":20}',
             "trace": TRACEPARENT,
+            "limit_name": None,
+            "would_refuse": None,
         }
     ]
 
@@ -94,6 +96,27 @@ async def test_what_is_raised_through_is_on_record_without_its_private_text(hous
     assert "private" not in str(row)
 
 
+async def test_the_limit_that_refused_and_those_that_would_have_are_on_record(house):
+    here = house()
+    for tell in (
+        lambda trail: trail.limited("stripe"),
+        lambda trail: trail.shadowed(("read", "gpu")),
+        lambda trail: (trail.shadowed(("read",)), trail.limited("stripe")),
+        lambda trail: (trail.limited("stripe"), trail.shadowed(("read",))),
+        lambda trail: None,
+    ):
+        with here.traffic.follow(an_arrival()) as trail:
+            tell(trail)
+            trail.answered(OK)
+    assert [(row["limit_name"], row["would_refuse"]) for row in await here.kept()] == [
+        ("stripe", None),
+        (None, "read,gpu"),
+        ("stripe", "read"),
+        ("stripe", "read"),
+        (None, None),
+    ]
+
+
 async def test_a_cancelled_request_is_on_record_as_cancelled(house):
     here = house()
     call = a_call()
@@ -127,7 +150,11 @@ async def test_a_refusal_at_a_gate_is_on_record_too(house):
     here.traffic.refused(
         peer="192.0.2.9", server="orders", reply=Reply(status=421, reason="host-refused"), detail="x", bytes_in=7
     )
-    (row,) = await here.kept()
+    here.traffic.refused(
+        peer="192.0.2.9", server="orders", reply=Reply(status=429, reason="too-many-knocks"), limit="knocks"
+    )
+    row, knock = await here.kept()
+    assert (row["limit_name"], knock["limit_name"]) == (None, "knocks")
     assert (row["peer"], row["outcome"], row["reason"]) == ("192.0.2.9", "refused", "host-refused")
     assert (row["status"], row["bytes_in"], row["principal"], row["method"]) == (421, 7, None, "")
 
