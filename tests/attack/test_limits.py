@@ -3,20 +3,17 @@
 Sources: draft-ietf-httpapi-ratelimit-headers, RFC 9110 §10.2.3, CWE-362, CWE-770, CVE-2026-59951 (unbounded state).
 """
 
-import json
 import re
-import socket
-import threading
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from support.raw import connect, parse, request
-from support.ward import ACCEPT, Ward, modern_request, serving, text_of
+from support.volley import call_bytes, status_of, volley
+from support.ward import Ward, serving, text_of
 
 #: Loaded before anything asks for the time, so whatever the limits hold on to is this clock.
 SHIFT = '''
@@ -48,41 +45,8 @@ def limited(read: str, mode: str = "api-key", more: str = "") -> str:
     return (
         f'[servers.demo]\nsource = "tools.py"\nmode = "{mode}"\n[servers.demo.limits]\n'
         f'read = "{read}"\nwrite = "100000/minute"\ndestructive = "100000/minute"\ndiscovery = "100000/minute"\n'
-        f'repeat = ""\n{more}'
+        f'repeat_read = ""\n{more}'
     )
-
-
-def call_bytes(port: int, key: str = "", at: int = 0, headers: tuple[tuple[str, str], ...] = ()) -> bytes:
-    body, own = modern_request("tools/call", {"name": "echo", "arguments": {"text": f"{at}"}}, name="echo", id=at)
-    own |= {"content-type": "application/json", "accept": ACCEPT}
-    if key:
-        own["authorization"] = f"Bearer {key}"
-    return request(port, "POST", "/mcp", [*own.items(), *headers], json.dumps(body).encode())
-
-
-def status_of(wire: socket.socket, data: bytes) -> int:
-    wire.sendall(data)
-    received = b""
-    while not (found := parse(received)[0]):
-        more = wire.recv(65536)
-        assert more
-        received += more
-    return found[0].status
-
-
-def volley(wires: list[socket.socket], datas: list[bytes]) -> Counter[int]:
-    """Send all from four threads, on a connection each, before the first answer is read; give the statuses."""
-    gate = threading.Barrier(4)
-
-    def part(number: int) -> list[int]:
-        mine = list(zip(wires, datas, strict=True))[number::4]
-        gate.wait()
-        for wire, data in mine:
-            wire.sendall(data)
-        return [status_of(wire, b"") for wire, _ in mine]
-
-    with ThreadPoolExecutor(4) as pool:
-        return Counter(status for statuses in pool.map(part, range(4)) for status in statuses)
 
 
 def test_attack_102_of_200_parallel_calls_at_limit_50_exactly_50_pass_20_times(tmp_path):
