@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
+from mcpward.app.counters import counters_secrets
 from mcpward.config.model import Settings
 from mcpward.core.secret import Secret
 from mcpward.sanitize.redact import Redactor
@@ -59,9 +60,9 @@ class Secrets:
 
 
 def _own(settings: Settings) -> list[Secret]:
-    """The site's own: master keys from the environment, and the password in the store's URL."""
+    """The site's own: master keys from the environment, and the passwords in the URLs of store and counters."""
     secrets = [Secret(part, name) for name in _OWN for part in os.environ.get(name, "").split(",") if part.strip()]
     password = urlsplit(settings.store.url).password
     if password:
         secrets += [Secret(password, "store.url"), Secret(unquote(password), "store.url")]
-    return secrets
+    return secrets + counters_secrets(settings)

@@ -14,6 +14,8 @@ from msgspec import Struct
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from mcpward.app.counters import counters_url
+from mcpward.app.defined import registries_of
 from mcpward.app.lifespan import Lifespan
 from mcpward.app.logs import Voice, set_up
 from mcpward.app.numbers import clear, folder_of
@@ -109,9 +111,10 @@ class _Supervisor(Multiprocess):
 
 
 async def _try(settings: Settings, bound: Address) -> None:
+    counters_url(settings)
     async with open_site(settings) as site:
         vault = {name: await site.vault.load_all(name) for name in settings.servers}
-    load_sources(settings, vault)
+    registries_of(settings, load_sources(settings, vault))
     async with open_oauth(settings, bound, client_secrets(settings, vault), SystemClock()):
         pass
 

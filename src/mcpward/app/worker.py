@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from mcpward.app.channel import open_channel
+from mcpward.app.defined import registries_of
 from mcpward.app.hosts import allowed_hosts
 from mcpward.app.house import House
 from mcpward.app.logs import Voice, set_up
@@ -39,7 +40,6 @@ from mcpward.ingress.health import Health, Probe
 from mcpward.ingress.routes import Address as Served
 from mcpward.ingress.routes import Routes
 from mcpward.pipeline.serve import Pipeline
-from mcpward.tools.registry import Defaults, Registry
 from mcpward.tools.run import Runner
 from mcpward.traffic.metrics import Metrics
 from mcpward.traffic.trail import Traffic
@@ -84,10 +84,7 @@ class Worker:
             secrets = Secrets(settings, vault, shown)
             voice.redact = secrets.text
             sources = load_sources(settings, vault)
-            registries = {
-                name: Registry(name, source, Defaults(deadline_s=settings.servers[name].limits.deadline_s))
-                for name, source in sources.items()
-            }
+            registries = registries_of(settings, sources)
             metrics = Metrics()
             writer = Writer(
                 site.store.traffic,

@@ -8,6 +8,9 @@ from mcpward.config.counters import SCHEMES, read_counters
 from mcpward.config.model import Settings
 from mcpward.config.names import nearest
 
+CLEAR: Final = "limits.counters: the password would travel in clear to {host}, which is no private address"
+CLEAR_HINT: Final = "write rediss:// (TLS), or the private address of the same host"
+
 
 def budget_of_something(settings: Settings) -> Iterator[Breach]:
     """A budget without rate and quota would look like a limit and be none."""
@@ -40,8 +43,8 @@ def counters_in_clear(settings: Settings) -> Iterator[Breach]:
     if host is not None:
         yield Breach(
             ("limits.counters",),
-            f"limits.counters: the password would travel in clear to {host}, which is no private address",
-            "write rediss:// (TLS), or the private address of the same host",
+            CLEAR.format(host=host),
+            CLEAR_HINT,
         )
 
 

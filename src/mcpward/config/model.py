@@ -214,6 +214,11 @@ class Settings(Section):
         """Whether the site has a single server; one served alone out of several keeps the path it has among them."""
         return len(self.servers) <= 1 and not self._is_part
 
+    @property
+    def is_part(self) -> bool:
+        """Whether these are the settings of one server that is served alone out of several."""
+        return self._is_part
+
     def as_part(self) -> "Settings":
         """Give the same settings, marked as those of a site with more servers than these."""
         part = self.model_copy()

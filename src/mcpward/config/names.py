@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Final
 
+from mcpward.core.limit_name import SYNTAX, is_limit_name
+
 SERVER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 # First path segments that the house answers itself: a server of that name could never be reached, or hide them.
 RESERVED: Final = frozenset({"mcp", "healthz", "readyz", "metrics", "register", "authorize", "token", "dashboard"})
@@ -64,7 +66,6 @@ def check_secret_name(name: str) -> str:
     return name
 
 
-_LIMIT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}", re.ASCII)
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
 
 
@@ -86,6 +87,6 @@ def check_tool_name(name: str) -> str:
 
 
 def _limit_name(name: str, kind: str) -> str:
-    if not _LIMIT_NAME.fullmatch(name):
-        raise ValueError(f"a {kind}'s name is 1 to 41 of a-z, 0-9, _ and -, and begins with a letter or a digit")
+    if not is_limit_name(name):
+        raise ValueError(f"a {kind}'s name is {SYNTAX}")
     return name

@@ -15,6 +15,7 @@ from sqlalchemy import TextClause, bindparam, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from mcpward.core.limit_name import SYNTAX, is_limit_name
 from mcpward.core.secret import Secret
 from mcpward.sdk.connection import open_engine, read_url
 from mcpward.sdk.errors import DatabaseFailed, StatementRefused, ToolError
@@ -33,15 +34,17 @@ class Database:
 
     ``max_concurrency`` statements run at once, others wait within their ``timeout_s`` (seconds, waiting included).
     ``row_cap`` bounds a result: more rows are refused, not cut off. ``read_only=False`` allows :meth:`execute`.
+    ``name`` is what it is called as a pool (``@server.tool(pools=[db])``), and the operator's ``[pools.<name>]``.
 
     Raises:
-        ValueError: the URL cannot be read, or a bound is not more than 0.
+        ValueError: the URL cannot be read, a bound is not more than 0, or the name is none for a pool.
     """
 
     def __init__(
         self,
         url: Secret | str,
         *,
+        name: str | None = None,
         max_concurrency: int = 5,
         read_only: bool = True,
         row_cap: int = 1000,
@@ -49,6 +52,9 @@ class Database:
     ) -> None:
         if max_concurrency < 1 or row_cap < 1 or timeout_s <= 0:
             raise ValueError("max_concurrency, row_cap and timeout_s are more than 0")
+        if name is not None and not is_limit_name(name):
+            raise ValueError(f"the name of a Database is {SYNTAX}")
+        self._name = name
         self._url = url if isinstance(url, Secret) else Secret(url)
         read_url(self._url)
         self._max_concurrency = max_concurrency
@@ -61,6 +67,16 @@ class Database:
 
     def __repr__(self) -> str:
         return f"Database(read_only={self._read_only})"
+
+    @property
+    def name(self) -> str | None:
+        """What it is called as a pool; None where its author gave no name."""
+        return self._name
+
+    @property
+    def max_concurrency(self) -> int:
+        """Statements that run at once."""
+        return self._max_concurrency
 
     @overload
     async def query(self, sql: LiteralString, /, *, into: type[T], **params: Any) -> list[T]: ...

@@ -6,10 +6,11 @@ from typing import Any
 from msgspec import Struct
 
 from mcpward.core.scope import Access
-from mcpward.core.values import Rate
+from mcpward.core.values import Draw, Rate
 from mcpward.sdk.arguments import Arguments
 from mcpward.sdk.guards import Guard
 from mcpward.sdk.icon import Icon
+from mcpward.sdk.pooled import Pooled
 from mcpward.sdk.returns import Returns
 from mcpward.sdk.signature import Signature
 from mcpward.sdk.template import Template
@@ -20,7 +21,8 @@ class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):
     """One tool. ``rate`` is still the author's text (or a value); ``deadline_s`` None takes the server's default.
 
     ``confirm`` says that a person must agree, ``question`` what that person is asked ("" leaves the words to the
-    house). ``task`` says whether it may (``optional``) or must (``required``) run as a task.
+    house). ``task`` says whether it may (``optional``) or must (``required``) run as a task. ``draws`` are what it
+    takes from budgets, ``pools`` those in which it holds a place.
     """
 
     name: str
@@ -42,6 +44,9 @@ class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):
     question: str = ""
     task: str | None = None
     ask_first: bool = False
+    draws: tuple[Draw, ...] = ()
+    pools: tuple[str | Pooled, ...] = ()
+    concurrency: int | None = None
     icons: tuple[Icon, ...] = ()
     meta: Mapping[str, Any] = {}
 

@@ -10,10 +10,12 @@ from mcpward.sdk import checks
 from mcpward.sdk.arguments import Arguments
 from mcpward.sdk.completion import read_completion
 from mcpward.sdk.definitions import CompletionDefinition, PromptDefinition, ResourceDefinition, ToolDefinition
+from mcpward.sdk.draws import Budgets, read_draws
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.guards import Guard
 from mcpward.sdk.icon import Icon
 from mcpward.sdk.labels import read_annotations, read_extensions, read_icons, read_meta, read_website
+from mcpward.sdk.pooled import Pooled, read_concurrency, read_pools
 from mcpward.sdk.returns import read_returns
 from mcpward.sdk.signature import Signature, read_signature, where
 from mcpward.sdk.switches import Listener, Switches, Turned
@@ -91,6 +93,9 @@ class Server:
         open_world: bool | None = None,
         scopes: Sequence[str] = (),
         rate: Rate | str | None = None,
+        budgets: Budgets = (),
+        pools: Sequence[str | Pooled] = (),
+        concurrency: int | None = None,
         guards: Sequence[Guard] = (),
         deadline_s: float | None = None,
         confirm: bool | str = False,
@@ -114,6 +119,9 @@ class Server:
         open_world: bool | None = None,
         scopes: Sequence[str] = (),
         rate: Rate | str | None = None,
+        budgets: Budgets = (),
+        pools: Sequence[str | Pooled] = (),
+        concurrency: int | None = None,
         guards: Sequence[Guard] = (),
         deadline_s: float | None = None,
         confirm: bool | str = False,
@@ -129,6 +137,9 @@ class Server:
 
         ``read_only`` tools are counted as reads, ``destructive`` ones as destructive, all others as writes.
         ``rate`` (``"60/minute"``) is this tool's own limit per caller, ``deadline_s`` its time in seconds.
+        ``budgets`` are those of the site that a call draws on, ``{"stripe": 2, "openai": "max_tokens"}``: what it costs
+        is a number, an int argument, or a function of the arguments. A call holds a place in each of ``pools`` (a
+        ``Database``, or a name), and ``concurrency`` calls of this tool run at once.
         ``scopes`` are those a caller must have; ``confirm`` asks a person first, in the given words or the house's;
         ``structured=False`` publishes no output schema; ``task`` lets the call run as a task, or demands it;
         ``ask_first`` has its questions answered before the task begins.
@@ -158,6 +169,9 @@ class Server:
                 annotations=checks.hints_of(title, read_only, destructive, idempotent, open_world),
                 scopes=checks.read_scopes(scopes, what, place),
                 rate=rate,
+                draws=read_draws(budgets, arguments, what, place),
+                pools=read_pools(pools, what, place),
+                concurrency=read_concurrency(concurrency, what, place),
                 guards=tuple(guards),
                 deadline_s=deadline_s,
                 confirm=bool(confirm),

@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from mcpward.config.limits import ToolSettings
 from mcpward.config.rate import parse_rate
 from mcpward.core.change import Topic
 from mcpward.core.errors import Finding, Misconfigured, Refusal
@@ -12,17 +13,20 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Rate, Tool
 from mcpward.sdk.definitions import ToolDefinition
 from mcpward.sdk.server import Server
+from mcpward.tools.additions import NOTHING, draws_of, unknown_tools
 from mcpward.tools.completion import Completion, Completions, Offer
 from mcpward.tools.entry import entry_of
+from mcpward.tools.places import PoolNames
 from mcpward.tools.prompt import Prompt, bind_prompt
 from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, find_declared, spelt
 from mcpward.tools.stage import runner_of
 
 
 class Defaults(Struct, frozen=True):
-    """What holds where an author said nothing. Times in seconds."""
+    """What holds where an author said nothing, times in seconds; and what the operator says of single ``tools``."""
 
     deadline_s: float = 30.0
+    tools: Mapping[str, ToolSettings] = {}
 
 
 class _Shelf(Struct, frozen=True, kw_only=True, eq=False):
@@ -43,9 +47,14 @@ class Registry:
     """
 
     def __init__(self, server_name: str, server: Server, defaults: Defaults = Defaults()) -> None:  # noqa: B008  frozen
-        findings: list[Finding] = []
         deadline_s = defaults.deadline_s
-        self._declared_tools = [_tool(server_name, definition, defaults, findings) for definition in server.tools]
+        names = [definition.name for definition in server.tools]
+        findings = unknown_tools(server_name, defaults.tools, names)
+        self._pools = PoolNames(server.tools, findings)
+        self._declared_tools = [
+            _tool(server_name, definition, defaults, self._pools.of(definition), findings)
+            for definition in server.tools
+        ]
         if findings:
             raise Misconfigured(findings)
         self.server = server_name
@@ -64,6 +73,21 @@ class Registry:
     def has_tools(self) -> bool:
         """Whether tools are declared."""
         return bool(self._declared_tools)
+
+    @property
+    def declared(self) -> tuple[Tool, ...]:
+        """The tools, on or off, in the author's order."""
+        return tuple(self._declared_tools)
+
+    @property
+    def pools(self) -> Mapping[str, int]:
+        """The pools that databases of this server stand for, each with the size that its author gave it."""
+        return self._pools.sizes
+
+    @property
+    def unnamed_pools(self) -> frozenset[str]:
+        """Those among :attr:`pools` whose database has no name of its author's."""
+        return self._pools.unnamed
 
     @property
     def has_resources(self) -> bool:
@@ -153,7 +177,10 @@ class Registry:
         )
 
 
-def _tool(server_name: str, definition: ToolDefinition, defaults: Defaults, findings: list[Finding]) -> Tool:
+def _tool(
+    server_name: str, definition: ToolDefinition, defaults: Defaults, pools: tuple[str, ...], findings: list[Finding]
+) -> Tool:
+    added = defaults.tools.get(definition.name, NOTHING)
     return Tool(
         server=server_name,
         name=definition.name,
@@ -167,7 +194,7 @@ def _tool(server_name: str, definition: ToolDefinition, defaults: Defaults, find
         bind=_guarded(definition),
         run=runner_of(definition),
         scopes=definition.scopes,
-        rate=_rate(definition, findings),
+        rate=added.rate or _rate(definition, findings),
         deadline_s=definition.deadline_s if definition.deadline_s is not None else defaults.deadline_s,
         confirm=definition.confirm,
         question=definition.question,
@@ -175,6 +202,9 @@ def _tool(server_name: str, definition: ToolDefinition, defaults: Defaults, find
         mirrored=definition.arguments.headers,
         task=definition.task,
         ask_first=definition.ask_first,
+        concurrency=added.concurrency or definition.concurrency,
+        pools=tuple(dict.fromkeys((*pools, *added.pools))),
+        draws=draws_of(definition.draws, added),
     )
 
 

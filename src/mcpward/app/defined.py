@@ -1,0 +1,141 @@
+"""What stands behind the tools, looked at as a whole: every budget and pool that a tool names is one that somebody
+defined, and every one that somebody defined is used. A limit that is spelt otherwise would hold nobody.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
+
+from mcpward.config.model import Settings
+from mcpward.config.names import nearest
+from mcpward.core.errors import Finding, Misconfigured
+from mcpward.core.values import Pool, Tool
+from mcpward.sdk.server import Server
+from mcpward.tools.registry import Defaults, Registry
+
+_OFFER: Final = "name it in [servers.<name>.tools.<name>] or in @server.tool(…), or take the table out"
+
+
+def registries_of(settings: Settings, sources: Mapping[str, Server]) -> dict[str, Registry]:
+    """Make ready what the servers offer, with what the operator says of it.
+
+    Raises:
+        Misconfigured: with the findings of all servers, among them those of :func:`require_defined`.
+    """
+    registries: dict[str, Registry] = {}
+    findings: list[Finding] = []
+    for name, source in sources.items():
+        server = settings.servers[name]
+        try:
+            defaults = Defaults(deadline_s=server.limits.deadline_s, tools=server.tools)
+            registries[name] = Registry(name, source, defaults)
+        except Misconfigured as wrong:
+            findings += wrong.findings
+    if findings:
+        raise Misconfigured(findings)
+    require_defined(settings, registries)
+    return registries
+
+
+def require_defined(settings: Settings, registries: Mapping[str, Registry]) -> None:
+    """Refuse budgets and pools that only a tool, or only the operator, has ever heard of.
+
+    Raises:
+        Misconfigured: with every one of them, and the lines to write.
+    """
+    findings = [
+        *_budgets(settings, registries),
+        *_pools(settings, registries),
+        *_sizes(settings, registries),
+        *_unused(settings, registries),
+    ]
+    if findings:
+        raise Misconfigured(findings)
+
+
+def pools_of(settings: Settings, registries: Mapping[str, Registry]) -> dict[str, Pool]:
+    """Give every pool of the site: those of the settings, and those that databases bring. Call after the check."""
+    sizes = {name: size for registry in registries.values() for name, size in registry.pools.items()}
+    named = {name: table.pool(name, sizes.get(name, 1)) for name, table in settings.pools.items()}
+    failure = settings.limits.on_store_failure
+    return {name: Pool(name=name, places=size, on_store_failure=failure) for name, size in sizes.items()} | named
+
+
+def _tools(registries: Mapping[str, Registry]) -> Iterator[tuple[Tool, str]]:
+    """Give every tool, with where its author wrote it."""
+    for registry in registries.values():
+        places = {one.name: one.where for one in registry.source.tools}
+        for tool in registry.declared:
+            yield tool, places.get(tool.name, "")
+
+
+def _budgets(settings: Settings, registries: Mapping[str, Registry]) -> Iterator[Finding]:
+    parts = 1 if settings.limits.is_shared else settings.site.workers
+    for tool, place in _tools(registries):
+        for draw in tool.draws:
+            table = settings.budgets.get(draw.budget)
+            who = f"tool {tool.name!r} of server {tool.server} draws on budget {draw.budget!r}"
+            if table is None:
+                lines = f'write [budgets.{draw.budget}] with rate = "25/second" or quota = "10000/day"'
+                yield Finding(f"{who}, which nobody defines", place, _hint(draw.budget, settings.budgets, lines))
+                continue
+            much = [table.rate.burst] if table.rate else []
+            most = max(1, min([*much, table.quota.count] if table.quota else much) // parts)
+            if draw.cost_of is None and draw.cost > most:
+                what = f"{who} for {draw.cost} a call, and it gives at most {most} at once"
+                yield Finding(
+                    what, place, f"raise [budgets.{draw.budget}], or lower the cost: it could never be called"
+                )
+
+
+def _pools(settings: Settings, registries: Mapping[str, Registry]) -> Iterator[Finding]:
+    sizes = {name for registry in registries.values() for name in registry.pools}
+    for tool, place in _tools(registries):
+        for pool in tool.pools:
+            table = settings.pools.get(pool)
+            if pool in sizes or (table is not None and table.concurrency is not None):
+                continue
+            who = f"tool {tool.name!r} of server {tool.server} needs a place in pool {pool!r}"
+            lines = f"write [pools.{pool}] with concurrency = 5"
+            if table is not None:
+                yield Finding(f"{who}, of which nobody says how many there are", f"pools.{pool}", lines)
+            else:
+                yield Finding(f"{who}, which nobody defines", place, _hint(pool, {*settings.pools, *sizes}, lines))
+
+
+def _sizes(settings: Settings, registries: Mapping[str, Registry]) -> Iterator[Finding]:
+    """A pool is one for the site: two servers may mean the same by a name, but must not by accident."""
+    first: dict[str, Registry] = {}
+    for registry in registries.values():
+        for name, size in registry.pools.items():
+            other = first.setdefault(name, registry)
+            if other is registry:
+                continue
+            who = f"servers {other.server} and {registry.server}"
+            if name in registry.unnamed_pools | other.unnamed_pools:
+                what = f"{who} have each a Database without a name as pool {name!r}, which would be one for both"
+                yield Finding(what, f"servers.{registry.server}", 'name them: Database(…, name="orders")')
+            elif size != other.pools[name] and getattr(settings.pools.get(name), "concurrency", None) is None:
+                what = f"{who} bring pool {name!r} with {other.pools[name]} and {size} places"
+                yield Finding(what, f"servers.{registry.server}", f"write [pools.{name}] with concurrency = {size}")
+
+
+def _unused(settings: Settings, registries: Mapping[str, Registry]) -> Iterator[Finding]:
+    """What no tool names may be a slip. Where one server is served out of several, the others may name it."""
+    if settings.is_part:
+        return
+    drawn = {draw.budget for tool, _ in _tools(registries) for draw in tool.draws}
+    taken_away = {name for server in settings.servers.values() for one in server.tools.values() for name in one.budgets}
+    held = {pool for tool, _ in _tools(registries) for pool in tool.pools}
+    for name in settings.budgets:
+        if name not in drawn | taken_away:
+            what, hint = f"budgets.{name}: no tool draws on it", _hint(name, drawn - {*settings.budgets}, _OFFER)
+            yield Finding(what, f"budgets.{name}", hint)
+    for name in settings.pools:
+        if name not in held:
+            what, hint = f"pools.{name}: no tool needs a place in it", _hint(name, held - {*settings.pools}, _OFFER)
+            yield Finding(what, f"pools.{name}", hint)
+
+
+def _hint(name: str, known: Collection[str], lines: str) -> str:
+    meant = nearest(name, known)
+    return f"did you mean {meant!r}? else {lines}" if meant else lines

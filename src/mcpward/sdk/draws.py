@@ -1,0 +1,75 @@
+"""What a tool's calls cost the budgets behind it: fixed, by an argument, or by a function of all arguments."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from mcpward.core.limit_name import SYNTAX, is_limit_name
+from mcpward.core.values import Draw
+from mcpward.sdk.arguments import Arguments
+from mcpward.sdk.errors import AuthoringError
+from mcpward.sdk.written import Written
+
+Cost = int | str | Callable[[Mapping[str, Any]], int]
+Budgets = Sequence[str] | Mapping[str, Cost]
+_MOST: Final = 100_000_000
+
+
+def read_draws(budgets: Any, arguments: Arguments | Written, what: str, place: str) -> tuple[Draw, ...]:
+    """Give what each call draws: a list of budgets costs 1 of each, a mapping says the costs.
+
+    Raises:
+        AuthoringError: a name or a cost cannot hold; an argument is no whole number that the schema keeps from going
+            below 0, so that a caller could choose to fail.
+    """
+    if isinstance(budgets, str) or not isinstance(budgets, Iterable):
+        raise AuthoringError(f"{what}: budgets is a list or a mapping, as in budgets={{'stripe': 2}}", place)
+    costs: dict[Any, Any] = dict(budgets) if isinstance(budgets, Mapping) else dict.fromkeys(budgets, 1)
+    for name in costs:
+        if not is_limit_name(name):
+            raise AuthoringError(f"{what}: budget {name!r}: a name is {SYNTAX}", place)
+    return tuple(_draw(name, cost, arguments, what, place) for name, cost in costs.items())
+
+
+def _draw(budget: str, cost: Any, arguments: Arguments | Written, what: str, place: str) -> Draw:
+    if type(cost) is int and 1 <= cost <= _MOST:
+        return Draw(budget=budget, cost=cost)
+    if isinstance(cost, str):
+        _require_counting(cost, arguments, f"{what}: the cost of budget {budget!r}", place)
+        return Draw(budget=budget, cost_of=_of_argument(cost, arguments), argument=cost)
+    if callable(cost) and not inspect.iscoroutinefunction(cost):
+        return Draw(budget=budget, cost_of=cost)
+    raise AuthoringError(
+        f"{what}: the cost of budget {budget!r} is a number of 1 to {_MOST}, the name of an int argument, or a "
+        "function of the arguments",
+        place,
+    )
+
+
+def _of_argument(name: str, arguments: Arguments | Written) -> Callable[[Mapping[str, Any]], int]:
+    if isinstance(arguments, Written):  # the function takes them whole
+
+        def cost_within(bound: Mapping[str, Any]) -> int:
+            cost: int = bound["arguments"][name]
+            return cost
+
+        return cost_within
+
+    def cost_of(bound: Mapping[str, Any]) -> int:
+        cost: int = bound[name]
+        return cost
+
+    return cost_of
+
+
+def _require_counting(name: str, arguments: Arguments | Written, what: str, place: str) -> None:
+    schema = arguments.schema()
+    told = schema.get("properties", {}).get(name)
+    if not isinstance(told, Mapping) or told.get("type") != "integer":
+        raise AuthoringError(f"{what} names {name!r}, which is no int argument", place)
+    if isinstance(arguments, Written) and name not in schema.get("required", ()):
+        raise AuthoringError(f"{what} names {name!r}, which a call may leave out", place)
+    if told.get("minimum", -1) < 0 and told.get("exclusiveMinimum", -2) < -1:
+        raise AuthoringError(
+            f"{what} names {name!r}, which may be below 0: write Annotated[int, Limit(max=…)] or Field(ge=0)", place
+        )

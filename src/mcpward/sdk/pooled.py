@@ -1,0 +1,48 @@
+"""The pools in which a tool's calls hold a place: names, and databases, which are pools by themselves."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol, runtime_checkable
+
+from mcpward.core.limit_name import SYNTAX, is_limit_name
+from mcpward.sdk.errors import AuthoringError
+
+
+@runtime_checkable
+class Pooled(Protocol):
+    """What can be given as a pool itself, as a :class:`~mcpward.sdk.database.Database` can.
+
+    ``name`` is None where its author gave none; ``max_concurrency`` is how many calls it serves at once.
+    """
+
+    @property
+    def name(self) -> str | None:
+        """The pool's name."""
+        ...
+
+    @property
+    def max_concurrency(self) -> int:
+        """The pool's size, unless the operator says another."""
+        ...
+
+
+def read_pools(pools: Any, what: str, place: str) -> tuple[str | Pooled, ...]:
+    """Give the pools, each once. Raises :class:`AuthoringError` for what is neither a name nor a database."""
+    if isinstance(pools, str) or not isinstance(pools, Iterable):
+        raise AuthoringError(f"{what}: pools is a list, as in pools=[db, 'gpu']", place)
+    read: list[str | Pooled] = []
+    for pool in pools:
+        if isinstance(pool, str):
+            if not is_limit_name(pool):
+                raise AuthoringError(f"{what}: pool {pool!r}: a name is {SYNTAX}", place)
+        elif not isinstance(pool, Pooled) or isinstance(pool, type):
+            raise AuthoringError(f"{what}: a pool is a name or a Database, not {type(pool).__name__}", place)
+        if not any(pool is one or (isinstance(pool, str) and pool == one) for one in read):
+            read.append(pool)
+    return tuple(read)
+
+
+def read_concurrency(concurrency: Any, what: str, place: str) -> int | None:
+    """Give how many calls of a tool run at once. Raises :class:`AuthoringError`."""
+    if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
+        raise AuthoringError(f"{what}: concurrency is a number of calls, at least 1", place)
+    return concurrency
