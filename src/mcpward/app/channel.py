@@ -38,13 +38,18 @@ class Channel(Struct, frozen=True):
     spent: Spent
 
 
+def mailroom_of(site: Site, clock: Clock, *, alone: bool = False) -> Mailroom:
+    """Make the place for letters of one worker, or of a command that writes to workers. It is not started yet."""
+    letters = SealedToken(site.ring, "mail", _LONGEST_LETTER)
+    return Mailroom(site.store.mail, letters.seal, letters.open, clock, base62(_WORKER_NAME), alone=alone)
+
+
 @asynccontextmanager
 async def open_channel(site: Site, settings: Settings, clock: Clock) -> AsyncIterator[Channel]:
     """Open the channel of one worker; at the end all streams are ended, and the last letters sent."""
-    letters = SealedToken(site.ring, "mail", _LONGEST_LETTER)
-    worker = base62(_WORKER_NAME)
     is_alone = settings.site.workers == 1 and settings.store.url.startswith("sqlite")
-    mailroom = Mailroom(site.store.mail, letters.seal, letters.open, clock, worker, alone=is_alone)
+    mailroom = mailroom_of(site, clock, alone=is_alone)
+    worker = mailroom.worker
     channel = Channel(
         worker=worker,
         is_alone=is_alone,

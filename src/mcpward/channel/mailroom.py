@@ -26,6 +26,9 @@ LONGEST: Final = 256 * 1024
 #: Somebody who waits longer than this waits for a person: then an answer may come a quarter of a second late.
 _HURRY_FOR_S: Final = 10.0
 _MARK_EVERY_S: Final = 15.0
+#: How long a visitor may wait for a worker that is alone to look. Looking is one row, twice a second.
+_VISIT_S: Final = 0.5
+_MAX_VISITORS: Final = 64
 
 Handler = Callable[[dict[str, Any]], None]
 _encode: Final = Encoder().encode
@@ -38,7 +41,8 @@ class Mailroom:
     ``worker`` names it: unguessable, without NUL, and never used twice. ``seal`` and ``open`` are authenticated
     encryption with associated data, with room for :data:`LONGEST` bytes. Letters are looked for every ``poll_s``
     seconds, every ``hurry_s`` while somebody has been waiting for a moment. ``alone``: there is no other worker, so
-    nothing is sent or looked for. Raises ``ValueError`` for a ``seal`` that is too small.
+    nothing is sent but to a visitor (an operator's command) that has written, and letters are looked for seldom.
+    Raises ``ValueError`` for a ``seal`` that is too small.
     """
 
     def __init__(
@@ -60,11 +64,12 @@ class Mailroom:
         self.open = open
         self._store = store
         self._clock = clock
-        self._poll_s = poll_s
+        self._poll_s = max(poll_s, _VISIT_S) if alone else poll_s
         self._hurry_s = hurry_s
         self._is_alone = alone
         self._outbox = Outbox(store, clock)
         self._handlers: dict[str, Handler] = {}
+        self._visitors: deque[str] = deque(maxlen=_MAX_VISITORS)
         self._seen = 0
         self._marks: deque[tuple[float, int]] = deque()
         self._in_hurry = 0
@@ -100,7 +105,10 @@ class Mailroom:
 
     @contextmanager
     def hurry(self) -> Iterator[None]:
-        """Look for letters more often in this block, for its first seconds."""
+        """Look for letters more often in this block, for its first seconds; alone, there is nobody to hear from."""
+        if self._is_alone:
+            yield
+            return
         self._in_hurry += 1
         self._hurry_until = self._clock.monotonic() + _HURRY_FOR_S
         self._awake.set()
@@ -114,7 +122,6 @@ class Mailroom:
         self._seen = await self._store.newest()
         if self._is_alone:
             await self._store.forget(self._seen)  # what other workers left, when there were some
-            return
         self._marks.append((self._clock.monotonic(), self._seen))
         self._outbox.start()
         self._task = asyncio.create_task(self._run(), name="channel-mail")
@@ -140,7 +147,7 @@ class Mailroom:
                 return
 
     def _letter(self, kind: str, payload: Mapping[str, Any], to: str | None) -> Letter | None:
-        if self._is_alone:
+        if self._is_alone and to not in self._visitors:
             return None
         text = _encode(payload)
         if len(text) > LONGEST:
@@ -156,6 +163,8 @@ class Mailroom:
         if text is None:
             _log.warning("a letter of another worker cannot be opened: its master key may be another")
             return
+        if self._is_alone and letter.sender not in self._visitors:
+            self._visitors.append(letter.sender)
         try:
             handler(_decode(text))
         except MsgspecError:

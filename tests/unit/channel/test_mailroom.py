@@ -131,7 +131,7 @@ def test_a_seal_without_room_for_a_long_letter_is_refused_at_once(clock: ManualC
         Workers(clock).open("a", seal=small)
 
 
-async def test_a_worker_alone_sends_nothing_looks_for_nothing_and_clears_what_others_left(clock: ManualClock):
+async def test_a_worker_alone_sends_nothing_is_in_no_hurry_and_clears_what_others_left(clock: ManualClock):
     async with Workers(clock, "a") as workers:
         await workers["a"].post("word", {"n": 1})
         before = workers.post.looks
@@ -142,8 +142,29 @@ async def test_a_worker_alone_sends_nothing_looks_for_nothing_and_clears_what_ot
         await alone.post("word", {}, "a")
         with alone.hurry():
             await asyncio.sleep(0)
+        assert workers.post.looks == before
         await alone.stop()
-        assert (workers.post.seq, workers.post.looks) == (1, before)
+        assert workers.post.seq == 1
+
+
+async def test_a_worker_alone_answers_a_visitor_that_has_written(clock: ManualClock):
+    async with Workers(clock, "visitor") as workers:
+        alone = workers.rooms["b"] = workers.open("b", alone=True)
+        await alone.start()
+        heard = collect(workers)
+        assert not alone.send("word", {"n": 1}, "visitor")
+        stranger = workers.open("stranger", seal=Seal(b"x" * 32))
+        await stranger.start()
+        await stranger.post("word", {"n": 2}, "b")
+        await workers["visitor"].post("word", {"n": 3}, "b")
+        await workers.deliver()
+        assert heard["b"] == [{"n": 3}]
+        assert not alone.send("word", {"n": 4}, "stranger")
+        assert not alone.send("word", {"n": 5})
+        assert alone.send("word", {"n": 6}, "visitor")
+        await workers.deliver()
+        assert heard["visitor"] == [{"n": 6}]
+        await stranger.stop()
 
 
 async def test_an_idle_worker_asks_once_each_time_it_looks(clock: ManualClock):
