@@ -1,0 +1,166 @@
+"""Tells an operator's command how much of each limit is used, and makes buckets full again: over the sealed mail.
+
+A question and its answer are letters between the site's own processes: they open for nobody without the master key,
+an answer carries the unguessable name of its question, and a question that somebody copied and sends again is known by
+its name and its age. What is asked is bounded, and so is what is told.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator
+from heapq import nlargest
+from typing import Any, Final, Protocol
+
+from msgspec import Struct, ValidationError, convert, to_builtins
+from msgspec.json import Encoder
+
+from mcpward.channel.mail import Mail
+from mcpward.core.clock import Clock
+from mcpward.limits.use import Match, Use
+
+_log: Final = logging.getLogger(__name__)
+ASKING: Final = "limits-asked"
+TELLING: Final = "limits-told"
+#: Buckets in one worker's answer: the most used. Whoever looks for another one says so with ``Match``.
+MOST_USES: Final = 1000
+#: Bytes of uses in one letter, which may have 256 KiB.
+_LETTER: Final = 128 * 1024
+_MOST_WAITING: Final = 16
+#: How old a question may be, or how far in the future, by the wall clocks of two machines.
+_FRESH_S: Final = 120.0
+_MOST_KNOWN: Final = 1024
+_encode: Final = Encoder().encode
+
+
+class Counted(Protocol):
+    """What this module needs of the limits."""
+
+    async def uses(self, match: Match) -> Iterable[Use]:
+        """Give every bucket that is meant and in use."""
+        ...
+
+    async def reset(self, match: Match) -> int:
+        """Make every bucket full that is meant; gives how many there were."""
+        ...
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """A question. ``name`` is unguessable, ``by`` the asker's name in the mail, ``at`` the wall clock there."""
+
+    name: str
+    by: str
+    at: float
+    match: Match
+    is_reset: bool = False
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """One letter of the answer of one of ``workers`` workers, the ``page``th of ``pages``.
+
+    ``found`` counts the buckets that are meant, whether or not there was room for them. ``has_failed``: the limits
+    could not be asked, which happens while shared counters are away.
+    """
+
+    name: str
+    worker: str
+    workers: int
+    page: int = 0
+    pages: int = 1
+    uses: list[Use] = []
+    found: int = 0
+    has_failed: bool = False
+
+
+class Usage:
+    """One worker's answers. Questions are answered one after the other; when too many wait, further ones are not."""
+
+    def __init__(self, mail: Mail, limits: Counted, clock: Clock, worker: str, workers: int = 1) -> None:
+        self._mail = mail
+        self._limits = limits
+        self._clock = clock
+        self._worker = worker
+        self._workers = workers
+        self._waiting: deque[Asked] = deque()
+        self._known: dict[str, float] = {}
+        self._task: asyncio.Task[None] | None = None
+        mail.on(ASKING, self._hear)
+
+    async def close(self) -> None:
+        """Answer no more."""
+        self._waiting.clear()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _hear(self, letter: dict[str, Any]) -> None:
+        asked = convert(letter, Asked)
+        if self._is_new(asked) and len(self._waiting) < _MOST_WAITING:
+            self._waiting.append(asked)
+            if self._task is None or self._task.done():
+                self._task = asyncio.get_running_loop().create_task(self._answer_all(), name="limits-usage")
+
+    def _is_new(self, asked: Asked) -> bool:
+        """Whether the question is of now and was not heard before: a copy of a letter resets nothing."""
+        now = self._clock.monotonic()
+        self._known = {name: until for name, until in self._known.items() if until > now}
+        if abs(self._clock.now() - asked.at) > _FRESH_S:
+            _log.warning("a question about limits is too old, or the clock of who asked is wrong")
+            return False
+        if asked.name in self._known or len(self._known) >= _MOST_KNOWN:
+            return False
+        self._known[asked.name] = now + 2 * _FRESH_S
+        return True
+
+    async def _answer_all(self) -> None:
+        while self._waiting:
+            asked = self._waiting.popleft()
+            try:
+                letters = await self._letters(asked)
+            except Exception as error:  # noqa: BLE001  # whatever fails, who asks is told that it did
+                _log.warning("a question about limits could not be answered (%s)", type(error).__name__)
+                letters = [self._told(asked, has_failed=True)]
+            for letter in letters:
+                self._mail.send(TELLING, to_builtins(letter), asked.by)
+
+    async def _letters(self, asked: Asked) -> list[Told]:
+        if asked.is_reset:
+            found = await self._limits.reset(asked.match)
+            _log.warning("limits were reset by the operator (%d buckets)", found)
+            return [self._told(asked, found=found)]
+        uses = list(await self._limits.uses(asked.match))
+        pages = list(_pages(nlargest(MOST_USES, uses, key=share_used))) or [[]]
+        return [
+            self._told(asked, page=number, pages=len(pages), uses=page, found=len(uses))
+            for number, page in enumerate(pages)
+        ]
+
+    def _told(self, asked: Asked, **answer: Any) -> Told:
+        return Told(name=asked.name, worker=self._worker, workers=self._workers, **answer)
+
+
+def share_used(use: Use) -> tuple[float, int]:
+    """Give how much of a bucket is used, for sorting: the part of it, then the number."""
+    used = use.most - use.remaining
+    return used / max(1, use.most), used
+
+
+def read_told(letter: dict[str, Any]) -> Told | None:
+    """Read a letter of an answer; None where it is none."""
+    try:
+        return convert(letter, Told)
+    except ValidationError:
+        return None
+
+
+def _pages(uses: Iterable[Use]) -> Iterator[list[Use]]:
+    page: list[Use] = []
+    room = _LETTER
+    for use in uses:
+        room -= len(_encode(use))
+        if page and room < 0:
+            yield page
+            page, room = [], _LETTER - len(_encode(use))
+        page.append(use)
+    if page:
+        yield page
