@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpward.crypto.digest import Pepper
+from mcpward.crypto.digest import Pepper, fingerprint
 
 KEY, OLD = b"k" * 32, b"o" * 32
 
@@ -53,3 +53,16 @@ def test_a_short_pepper_is_no_pepper() -> None:
 
 def test_a_pepper_is_not_printed() -> None:
     assert "k" * 8 not in f"{Pepper(KEY)!r} {Pepper(KEY)}"
+
+
+def test_a_fingerprint_is_the_same_wherever_the_key_is_and_another_under_another_key():
+    here, there, elsewhere = fingerprint(b"a" * 32), fingerprint(b"a" * 32), fingerprint(b"b" * 32)
+    assert here(b"text") == there(b"text")
+    assert len(here(b"text")) == 32
+    assert len({here(b"text"), elsewhere(b"text"), here(b"texts"), here(b"")}) == 4
+
+
+def test_a_fingerprint_needs_a_whole_key():
+    for size in (0, 31, 65):
+        with pytest.raises(ValueError, match="32 to 64"):
+            fingerprint(b"a" * size)
