@@ -67,9 +67,9 @@ def read_counters_url(text: str) -> CountersUrl:
     if "#" in rest or "?" in rest:
         raise ValueError("the URL may not have a query or a fragment; in a password write them as %3F and %23")
     place, _, database = rest.partition("/")
-    if place.count("@") > 1:
-        raise ValueError("in a user or a password write @ as %40")
     credential, _, hosts = place.rpartition("@")
+    if "@" in credential or "," in credential:
+        raise ValueError("one user stands before all hosts; in a user or a password write @ as %40 and , as %2C")
     user, _, password = credential.partition(":")
     nodes = tuple(_node(host) for host in hosts.split(","))
     if len(nodes) > _MOST_NODES:

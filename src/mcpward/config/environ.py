@@ -20,6 +20,8 @@ from mcpward.core.values import Limiting, Rationing
 PREFIX: Final = "MCPWARD_"
 # Read by other rooms, or by tools that mcpward prints blocks for.
 _OTHERS: Final = frozenset({"MCPWARD_MASTER_KEY", "MCPWARD_MASTER_KEY_FILE", "MCPWARD_KEY", "MCPWARD_CONFIG"})
+# Tables whose names are those of functions or columns, with underscores.
+_UNDERSCORED: Final = frozenset({"budgets", "pools", "tools"})
 _TESTS: Final = f"{PREFIX}TEST_"  # what our own tests are told
 # Kubernetes sets these by itself for every service whose name begins with mcpward. Its bare …_PORT is a URL: a number
 # there is somebody's try to set the port.
@@ -37,11 +39,35 @@ class Variable(Struct, frozen=True):
 
 
 def path_of(name: str) -> Path:
-    """Turn a variable's name into a path; in a name of one's own ``_`` stands for ``-``, which a shell cannot say."""
+    """Turn a variable's name into a path; in a name of one's own ``_`` stands for ``-``, which a shell cannot say.
+
+    Budgets, pools and tools have ``_`` in their names; see :func:`spelt`.
+    """
     path = tuple(name.removeprefix(PREFIX).lower().split("__"))
+    told = ("", *general(path))
     return tuple(
-        part.replace("_", "-") if told == ANY_NAME else part for part, told in zip(path, general(path), strict=True)
+        part.replace("_", "-") if told[at + 1] == ANY_NAME and told[at] not in _UNDERSCORED else part
+        for at, part in enumerate(path)
     )
+
+
+def spelt(path: Path, values: Mapping[str, Any]) -> Path:
+    """Give a variable's path with names as they are written in ``values``, where they differ in what no shell can say.
+
+    ``MCPWARD_SERVERS__SHOP__TOOLS__GET_ORDER__RATE`` is about the tool ``get.order`` if the file has a table for it.
+    """
+    found: list[str] = []
+    table: Any = values
+    for part, told in zip(path, general(path), strict=True):
+        known = table if isinstance(table, dict) else {}
+        same = [name for name in known if told == ANY_NAME and _plain(name) == _plain(part)]
+        found.append(part if part in known or not same else same[0])
+        table = known.get(found[-1])
+    return tuple(found)
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_").replace(".", "_")
 
 
 def variable_of(key: Key) -> str:

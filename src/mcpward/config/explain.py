@@ -28,9 +28,16 @@ JSON schema for editors.
   separated by commas. `MCPWARD_STORE__URL_FILE` names a file that holds the value. A variable that begins with
   `MCPWARD_` and is neither a setting nor `MCPWARD_MASTER_KEY`, `MCPWARD_MASTER_KEY_FILE`, `MCPWARD_CONFIG` or
   `MCPWARD_KEY` (for `mcpward connect`) is an error too; what Kubernetes sets for services is left alone.
-* **Several workers** count limits in memory each for itself: a caller may reach up to `site.workers` times every rate,
-  knock, place and repetition below.
+* **Tables** from the environment: `MCPWARD_BUDGETS__STRIPE__RATE` is `rate` in `[budgets.stripe]`; a table that is a
+  value, such as `{ stripe = 2 }`, is written as JSON. Where the file spells a name with `-`, `.` or capitals, that one is
+  meant.
+* **Several workers** with counters in memory divide `total` and budgets between them; what concerns one caller or one
+  address is counted by each worker for itself, so that a caller may reach up to `site.workers` times each. With counters
+  in Redis every limit holds for all workers and hosts of the site.
 * **Rates** are written `120/minute burst 20` (second, minute, hour, day); the burst is the count where it is not given.
+  **Quotas** are written `5000/day` (hour, day, month; in UTC).
+* **Tables in the place of a rate or a quota** say how strictly it is meant, too:
+  `{ rate = "10/minute", enforce = false, on_store_failure = "closed" }`. [limits.md](limits.md) explains them.
 * **Sizes** are written `4 MiB`, `32 KiB` or as a number of bytes. **Seconds** may have a fraction.
 * **Relative paths** in the file start from the folder of the file; in environment and flags from the current one.
 """
@@ -86,6 +93,9 @@ def _kind(key: Key) -> str:
     for choice in (schema, *schema.get("anyOf", ())):
         if "enum" in choice:
             return " or ".join(f'"{word}"' for word in choice["enum"])
+    said = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(said) == 1:  # or not set
+        schema = said[0]
     if "const" in schema:
         return f'"{schema["const"]}"'
     word = {"boolean": "true or false", "integer": "whole number", "number": "seconds"}.get(

@@ -62,7 +62,7 @@ class SiteLimits(Section):
     knocks: LimitingText = key("10/minute", "failed credentials per address, before any look-up", '"10/minute"')
     arrivals: LimitingText = key("6000/minute burst 600", "all requests per address", '"6000/minute burst 600"')
     caller: LimitingOrOff = key(
-        "", 'calls of one caller at all servers of the site together; "" is off', '"300/minute burst 60"'
+        "", 'tool calls and reads of one caller at all servers of the site together; "" is off', '"300/minute burst 60"'
     )
     max_callers: Count = key(100_000, "callers and addresses counted at once; bounds the memory", "100000")
     streams: Count = key(16, "streams that one caller may hold open at one worker, waiting for changes", "4")
@@ -90,8 +90,10 @@ class ServerLimits(Section):
         "server/discover, initialize, notifications, answers and tasks per caller",
         '"600/minute"',
     )
-    total: LimitingOrOff = key("", 'tool calls of all callers together; "" is off', '"50/second"')
-    quota: RationingOrOff = key("", 'tool calls per caller in each hour, day or month (UTC); "" is off', '"5000/day"')
+    total: LimitingOrOff = key("", 'tool calls and reads of all callers together; "" is off', '"50/second"')
+    quota: RationingOrOff = key(
+        "", 'tool calls and reads per caller in each hour, day or month (UTC); "" is off', '"5000/day"'
+    )
     concurrency: Count = key(64, "calls of this server that run at once", "16")
     caller_concurrency: Count = key(32, "calls of one caller that run at once at this server", "4")
     queue: Annotated[int, Field(ge=0, le=1_000_000)] = key(128, "calls that may wait for a free place", "128")

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from mcpward.config.address import AddressPart
 from mcpward.config.complain import Complaint, complaints
-from mcpward.config.environ import read_environment
+from mcpward.config.environ import read_environment, spelt
 from mcpward.config.layers import DATA, Keys, Layers, Origin
 from mcpward.config.lines import key_lines, line_of
 from mcpward.config.model import Settings, Site
@@ -58,7 +58,7 @@ def read(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any]
     variables, env_findings = read_environment(env)
     findings += env_findings
     for variable in variables:
-        tree.put(variable.path, variable.value, Origin("env", variable.name), here)
+        tree.put(spelt(variable.path, tree.values), variable.value, Origin("env", variable.name), here)
     named = tree.values.get("servers")  # before flags: a target that the site's file does not know is a site of its own
     is_part = isinstance(named, dict) and only in named and len(named) > 1
     for dotted, value in overrides.items():

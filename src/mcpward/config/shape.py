@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from msgspec import Struct
 from pydantic.fields import FieldInfo
@@ -110,4 +110,5 @@ def holds(field: FieldInfo, kind: type) -> bool:
 
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:
-    return get_args(annotation) if get_origin(annotation) in {Union, UnionType} else (annotation,)
+    several = get_args(annotation) if get_origin(annotation) in {Union, UnionType} else (annotation,)
+    return tuple(get_args(one)[0] if get_origin(one) is Annotated else one for one in several)

@@ -2,6 +2,7 @@ import pytest
 
 from mcpward.config.load import load
 from mcpward.core.errors import Misconfigured
+from mcpward.core.values import Limiting, Period, Quota, Rate, Rationing, Ruling
 
 
 def whats(env):
@@ -31,6 +32,59 @@ def test_every_type_is_read(tmp_path):
     assert settings.http.max_body == 2**20
     assert settings.servers["my-orders"].limits.read.rate.count == 5
     assert settings.servers["my-orders"].limits.repeat_read is None
+
+
+def test_limits_are_read_with_their_rulings_as_json():
+    settings = load(
+        None,
+        {
+            "MCPWARD_LIMITS__ON_STORE_FAILURE": "closed",
+            "MCPWARD_LIMITS__KNOCKS": '{"rate": "5/minute", "on_store_failure": "open"}',
+            "MCPWARD_SERVERS__A__SOURCE": "a:b",
+            "MCPWARD_SERVERS__A__LIMITS__QUOTA": ' {"quota": "9/day", "enforce": false}',
+            "MCPWARD_SERVERS__A__LIMITS__TOTAL": "7/second",
+        },
+    )
+    limits = settings.servers["a"].limits
+    assert settings.limits.knocks == Limiting(Rate(5, 60.0, 5), Ruling(on_store_failure="open"))
+    assert limits.quota == Rationing(Quota(9, Period.DAY), Ruling(enforce=False, on_store_failure="closed"))
+    assert limits.total == Limiting(Rate(7, 1.0, 7), Ruling(on_store_failure="closed"))
+
+
+def test_budgets_pools_and_tools_are_tables_of_the_environment_too():
+    settings = load(
+        None,
+        {
+            "MCPWARD_BUDGETS__OPEN_AI__QUOTA": "10/day",
+            "MCPWARD_POOLS__GPU__CONCURRENCY": "2",
+            "MCPWARD_SERVERS__A__SOURCE": "a:b",
+            "MCPWARD_SERVERS__A__TOOLS__GET_ORDER__POOLS": "gpu, orders",
+            "MCPWARD_SERVERS__A__TOOLS__GET_ORDER__BUDGETS": '{"open_ai": 3}',
+        },
+    )
+    assert settings.budgets["open_ai"].quota == Quota(10, Period.DAY)
+    assert settings.pools["gpu"].concurrency == 2
+    tool = settings.servers["a"].tools["get_order"]
+    assert (tool.pools, tool.budgets) == (("gpu", "orders"), {"open_ai": 3})
+
+
+def test_a_variable_is_about_the_name_that_the_file_spells_otherwise(tmp_path):
+    (tmp_path / "mcpward.toml").write_text(
+        '[budgets.open-ai]\nrate = "5/second"\n[servers.a]\nsource = "a:b"\n[servers.a.tools."Get.Order"]\n'
+        'rate = "1/minute"\n'
+    )
+    settings = load(
+        tmp_path / "mcpward.toml",
+        {"MCPWARD_BUDGETS__OPEN_AI__QUOTA": "10/day", "MCPWARD_SERVERS__A__TOOLS__GET_ORDER__RATE": "2/minute"},
+    )
+    assert list(settings.budgets) == ["open-ai"]
+    assert settings.budgets["open-ai"].quota == Quota(10, Period.DAY)
+    assert {name: tool.rate.count for name, tool in settings.servers["a"].tools.items()} == {"Get.Order": 2}
+
+
+def test_the_url_of_redis_comes_from_a_file_of_its_own(tmp_path):
+    (tmp_path / "url").write_text("redis://:pw@127.0.0.1\n")
+    assert load(None, {"MCPWARD_LIMITS__COUNTERS_FILE": str(tmp_path / "url")}).limits.is_shared
 
 
 @pytest.mark.parametrize(

@@ -137,5 +137,59 @@ def test_only_a_database_on_disk_is_accepted(url):
     assert whats({"store.url": url})
 
 
+@pytest.mark.parametrize("given", [{}, {"enforce": False}])
+def test_a_budget_limits_something(given):
+    (told,) = whats(keyed() | {"budgets.stripe": given})
+    assert told == 'budgets.stripe has neither rate nor quota | write rate = "25/second", quota = "10000/day", or both'
+
+
+def test_a_tool_draws_on_budgets_of_the_file():
+    given = keyed() | {"budgets.stripe.rate": "2/second", "servers.a.tools.pay.budgets": {"stirpe": 1, "other": 1}}
+    first, second = whats(given)
+    assert first == "servers.a.tools.pay.budgets: there is no [budgets.stirpe] | did you mean stripe?"
+    assert second.endswith('write [budgets.other] with rate = "…"')
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:pw@redis.example.com", "redis://u:pw@8.8.8.8:1/2", "redis://:pw@10.0.0.1,8.8.8.8",
+        "redis://:pw@[2001:4860:4860::8888]",
+    ],
+)  # fmt: skip
+def test_the_password_of_redis_crosses_no_public_network_in_clear(url):
+    (told,) = whats(keyed() | {"limits.counters": url})
+    assert "the password would travel in clear to" in told
+    assert "rediss://" in told
+    assert "pw" not in told
+    assert load(None, {}, keyed() | {"limits.counters": url.replace("redis:", "rediss:")})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://redis.example.com", "redis://:pw@127.0.0.1", "redis://:pw@redis", "redis://:pw@10.1.2.3:6380,10.1.2.4",
+        "redis://:pw@cache.internal", "redis://:pw@redis.shop.svc.cluster.local", "redis://:pw@[fd00::1]",
+    ],
+)  # fmt: skip
+def test_in_private_networks_redis_may_be_without_tls(url):
+    assert load(None, {}, keyed() | {"limits.counters": url}).limits.is_shared
+
+
+def test_what_cannot_be_divided_between_workers_is_told():
+    given = keyed() | {
+        "site.workers": 4,
+        "budgets.a.rate": "100/second burst 3",
+        "budgets.b.quota": "2/day",
+        "budgets.c.rate": "4/second",
+        "servers.a.limits.total": "3/second",
+    }
+    told = whats(given)
+    assert [one.partition(" ")[0] for one in told] == ["budgets.a.rate", "budgets.b.quota", "servers.a.limits.total"]
+    assert "cannot be divided between 4 workers: it gives 3 at once" in told[0]
+    assert load(None, {}, given | {"limits.counters": "redis://127.0.0.1"})
+    assert load(None, {}, given | {"site.workers": 2})
+
+
 def test_every_rule_has_a_sentence():
     assert all(rule.__doc__ for rule in RULES)

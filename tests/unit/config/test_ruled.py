@@ -1,0 +1,122 @@
+"""Limits with their rulings: as a text, as a table, and settled by the word of the site."""
+
+import pickle
+
+import pytest
+
+from mcpward.config.load import load, read
+from mcpward.config.show import shown
+from mcpward.core.errors import Misconfigured
+from mcpward.core.values import Limiting, Period, Pool, Quota, Rate, Rationing, Ruling
+
+HERE = {"servers.a.source": "m:a"}
+READ = "servers.a.limits.read"
+
+
+def limits(**given):
+    overrides = {f"servers.a.limits.{name}": value for name, value in given.items()}
+    return load(None, {}, HERE | overrides).servers["a"].limits
+
+
+def told(key, value):
+    with pytest.raises(Misconfigured) as wrong:
+        load(None, {}, HERE | {key: value})
+    return [finding.what for finding in wrong.value.findings]
+
+
+def test_a_text_is_enforced_and_local():
+    assert limits(read="5/second").read == Limiting(Rate(5, 1.0, 5), Ruling(enforce=True, on_store_failure="local"))
+
+
+def test_a_table_says_how_strictly_it_is_meant():
+    table = {"rate": "5/second burst 9", "enforce": False, "on_store_failure": "closed"}
+    assert limits(total=table).total == Limiting(Rate(5, 1.0, 9), Ruling(enforce=False, on_store_failure="closed"))
+    quota = {"quota": "9/hour", "on_store_failure": "open"}
+    assert limits(quota=quota).quota == Rationing(Quota(9, Period.HOUR), Ruling(on_store_failure="open"))
+
+
+def test_limits_are_off_where_nothing_is_said_and_repetition_is_not():
+    given = limits()
+    assert (given.total, given.quota) == (None, None)
+    assert load(None, {}, HERE).limits.caller is None
+    repeats = [given.repeat_read, given.repeat_write, given.repeat_destructive]
+    assert [repeat.rate.count for repeat in repeats] == [30, 10, 3]
+    off = limits(repeat_read="", repeat_write="", repeat_destructive="")
+    assert (off.repeat_read, off.repeat_write, off.repeat_destructive) == (None, None, None)
+
+
+def test_the_word_of_the_site_holds_for_all_that_say_nothing():
+    settings = load(
+        None,
+        {},
+        HERE
+        | {
+            "limits.on_store_failure": "closed",
+            "limits.knocks": {"rate": "9/minute", "on_store_failure": "local"},
+            "limits.caller": "9/second",
+            READ: {"rate": "9/second", "on_store_failure": "local"},
+            "servers.a.limits.quota": "9/day",
+            "budgets.a.rate": "9/second",
+            "budgets.b": {"quota": "9/day", "on_store_failure": "open"},
+            "pools.a.concurrency": 2,
+            "pools.b": {"concurrency": 2, "on_store_failure": "local"},
+        },
+    )
+    site, own = settings.limits, settings.servers["a"].limits
+    words = [
+        one.ruling.on_store_failure for one in (site.knocks, site.arrivals, site.caller, own.read, own.write, own.quota)
+    ]
+    assert words == ["local", "closed", "closed", "local", "closed", "closed"]
+    budgets = [settings.budgets[name].budget(name).ruling.on_store_failure for name in "ab"]
+    assert budgets == ["closed", "open"]
+    assert [settings.pools[name].pool(name).on_store_failure for name in "ab"] == ["closed", "local"]
+    assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "", 5, None, [], {}, {"rate": 5}, {"enforce": False}, {"rate": "often"}, {"rate": "5/second", "enforce": "no"},
+        {"rate": "5/second", "on_store_failure": "shut"}, {"rate": "5/second", "on_store_failure": ["closed"]},
+        {"quota": "5/day"}, {"rate": "5/second", "burst": 9},
+    ],
+)  # fmt: skip
+def test_what_is_no_limit_is_told_at_its_key(value):
+    assert all(what.startswith(READ) for what in told(READ, value))
+
+
+def test_a_misspelt_word_of_a_table_is_told_with_the_nearest():
+    assert told(READ, {"rate": "5/second", "enforced": False}) == [f"{READ}: has an unknown key; did you mean enforce?"]
+    assert told("servers.a.limits.quota", {"rate": "5/day", "quota": "5/day"})
+
+
+def test_a_limit_is_shown_as_it_was_written(tmp_path):
+    (tmp_path / "mcpward.toml").write_text(
+        '[limits]\non_store_failure = "open"\n[servers.a]\nsource = "m:a"\n[servers.a.limits]\nread = "5/second"\n'
+        'write = { rate = "5/second", enforce = false }\nquota = { quota = "9/day", on_store_failure = "open" }\n'
+    )
+    loaded = read(tmp_path / "mcpward.toml", {}, {})
+    values = {row.key: row.value for row in shown(loaded)}
+    assert values[READ] == "5/second"
+    assert values["servers.a.limits.write"] == {"rate": "5/second", "enforce": False}
+    assert values["servers.a.limits.quota"] == {"quota": "9/day", "on_store_failure": "open"}
+    assert values["servers.a.limits.total"] == ""
+
+
+def test_budgets_and_pools_are_given_as_the_house_takes_them():
+    settings = load(
+        None,
+        {},
+        HERE | {"budgets.stripe": {"rate": "25/second", "quota": "10/day", "enforce": False}, "pools.db.queue": 3},
+    )
+    budget = settings.budgets["stripe"].budget("stripe")
+    assert (budget.name, budget.rate, budget.quota) == ("stripe", Rate(25, 1.0, 25), Quota(10, Period.DAY))
+    assert budget.ruling == Ruling(enforce=False)
+    assert settings.pools["db"].pool("db", 7) == Pool(name="db", places=7, queue=3)
+
+
+@pytest.mark.parametrize("name", ["Stripe", "", "-a", "_a", "a b", "a" * 42, "a\0", "a.b", "ä"])
+def test_names_of_budgets_and_pools_are_plain(name):
+    for table in ("budgets", "pools"):
+        with pytest.raises(Misconfigured):
+            load(None, {}, {table: {name: {}}})
