@@ -1,0 +1,271 @@
+"""Limits as callers meet them: every axis, loops, budgets, shadows, and what the answers say. Counters in memory."""
+
+from itertools import count, cycle, islice
+
+import pytest
+
+from support.limited import PRICES, PROXIED, Said, Voice, limited
+from support.volley import answers, call_bytes, create_keys, lines
+from support.wire import metric, rows, until
+
+_SERVERS = {
+    name: "api-key"
+    for name in ("plain", "class", "quota", "total", "caller", "budget", "repeat", "shadow", "left", "right", "loops")
+}
+_ECHO = "tools.echo.budgets"
+_SETTINGS = PRICES | {
+    "limits.caller": "40/hour",
+    "budgets.tight.rate": "3/hour",
+    "budgets.wide.rate": "1000/hour",
+    "budgets.month.quota": "1000/month",
+    "budgets.both.quota": "10/day",
+    "budgets.spare.rate": "20/hour",
+    "budgets.dark.rate": "1/hour",
+    "budgets.dark.enforce": False,
+    "servers.class.limits.read": "3/hour",
+    "servers.quota.limits.quota": "3/month",
+    "servers.total.limits.total": "3/hour",
+    "servers.repeat.limits.repeat_read": "3/hour",
+    "servers.budget.tools.echo.budgets": {"tight": 1, "wide": 1, "month": 1},
+    "servers.left.tools.echo.budgets": {"both": 2, "spare": 1},
+    "servers.right.tools.other.budgets": {"both": 1},
+    "servers.loops.limits.repeat_read": "6/hour",
+    "servers.shadow.limits.read": {"rate": "2/hour", "enforce": False},
+    "servers.shadow.limits.repeat_read": {"rate": "3/hour", "enforce": False},
+    "servers.shadow.tools.echo.budgets": {"dark": 1, "wide": 1},
+}
+for _name in ("class", "quota", "total", "caller", "repeat"):
+    _SETTINGS[f"servers.{_name}.tools.echo.budgets"] = {"wide": 1, "month": 1}
+_keys: count = count()
+
+
+@pytest.fixture(scope="module")
+def ward(tmp_path_factory):
+    """Many servers behind one door, each with one limit that is soon met."""
+    with limited(tmp_path_factory.mktemp("limits") / "site", _SETTINGS, _SERVERS, start=False) as ward:
+        ward.fresh = iter(create_keys(ward, 60, "*", "--class", "destructive"))
+        ward.slow = create_keys(ward, 1, "*", "--rate", "3/hour")[0]
+        ward.start()
+        yield ward
+
+
+@pytest.fixture
+def voice(ward):
+    """Give a caller whom nobody has seen yet."""
+    opened = []
+
+    def open_(server: str, key: str = "") -> Voice:
+        opened.append(Voice(ward, key or next(ward.fresh), f"/{server}/mcp"))
+        return opened[-1]
+
+    yield open_
+    for each in opened:
+        each.__exit__()
+
+
+def ask_until_refused(
+    voice: Voice, tool: str = "echo", most: int = 100, **arguments: object
+) -> tuple[list[Said], Said]:
+    """Call until a call is refused; gives what passed, and the refusal."""
+    passed: list[Said] = []
+    while (said := voice(tool, **arguments)).passed:
+        passed.append(said)
+        assert len(passed) <= most, "never refused"
+    return passed, said
+
+
+# ---- a refusal by one limit charges no other ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "server, tool, name, most",
+    [
+        ("class", "echo", "read", 3),
+        ("quota", "echo", "quota-month", 3),
+        ("total", "echo", "total", 3),
+        ("caller", "echo", "caller", 40),
+        ("budget", "echo", "budget-tight", 3),
+        ("plain", "echo", "key", 3),
+        ("plain", "rare", "tool", 2),
+    ],
+)
+def test_a_refusal_names_its_limit_and_charges_no_other(ward, voice, server: str, tool: str, name: str, most: int):
+    caller = voice(server, ward.slow if name == "key" else "")
+    passed, refused = ask_until_refused(caller, tool)
+    assert len(passed) == most
+    assert (refused.status, refused.reason) == (429, "rate-exceeded")
+    assert refused.body["error"]["data"]["policy"] == name
+    assert refused.remaining[name] == 0
+    assert len(refused.remaining) >= 2, "nothing else was there to be charged"
+    for _ in range(5):
+        again = caller(tool)
+        assert again.remaining == refused.remaining == passed[-1].remaining
+
+
+def test_a_refused_repetition_charges_no_other_limit(voice):
+    caller = voice("repeat")
+    passed, refused = ask_until_refused(caller, text="again")
+    assert len(passed) == 3
+    assert (refused.status, refused.reason) == (200, "repeated-call")
+    for _ in range(5):
+        assert caller(text="again").reason == "repeated-call"
+    left = passed[-1].remaining
+    assert {"read", "caller", "budget-wide", "budget-month-month"} <= set(left)
+    assert caller(text="another").remaining == {name: number - 1 for name, number in left.items()}
+
+
+# ---- loops ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("tool", "most"), [("echo", 30), ("store", 10), ("wipe", 3)])
+def test_a_model_in_a_loop_is_stopped_after_the_number_of_its_tool_s_class(ward, tmp_path, tool: str, most: int):
+    """The numbers that nobody set: a model that repeats its call until it is told, reads, and does something else."""
+    with limited(tmp_path / "site", dict.fromkeys(_DEFAULTS), start=False) as shipped:
+        key = create_keys(shipped, 1, "demo", "--class", "destructive")[0]
+        shipped.start()
+        with Voice(shipped, key) as caller:
+            passed, told = ask_until_refused(caller, tool, text="the same")
+            assert len(passed) == most
+            assert (told.status, told.reason) == (200, "repeated-call")
+            assert told.body["result"]["isError"] is True
+            assert "again" in told.text
+            assert "change" in told.text
+            assert caller("other", text="the same").passed
+            assert caller(tool, text="the same").reason == "repeated-call"
+        assert [row["limit_name"] for row in rows(shipped, "reason = 'repeated-call'")] == ["repeat"] * 2
+        assert metric(shipped, "mcpward_limit_refusals_total", limit="repeat") == 2
+
+
+_DEFAULTS = [f"servers.demo.limits.repeat_{name}" for name in ("read", "write", "destructive")]
+
+
+@pytest.mark.parametrize("period", [2, 3, 4, 5])
+def test_a_circle_of_calls_is_a_loop_too_and_a_way_out_of_it_is_open(voice, period: int):
+    """Twice around shows the circle; from then on each call of it counts as one repetition."""
+    caller = voice("loops")
+    said = [caller(text=f"step {at}") for at in islice(cycle(range(period)), 2 * period + 6)]
+    assert [one.passed for one in said] == [True] * (2 * period - 1 + 6) + [False]
+    assert said[-1].reason == "repeated-call"
+    assert caller(text="a way out").passed
+
+
+def test_work_that_never_repeats_itself_is_no_loop(voice):
+    caller = voice("loops")
+    assert all(caller(text=f"page {at}").passed for at in range(39))
+
+
+# ---- budgets --------------------------------------------------------------------------------------------------------
+
+
+def test_two_tools_of_two_servers_share_a_budget_whoever_calls(voice):
+    left, right = voice("left"), voice("right")
+    assert left("echo").remaining["budget-both-day"] == 8
+    assert right("other").remaining["budget-both-day"] == 7
+    assert [left("echo").passed for _ in range(4)] == [True, True, True, False]  # 5, 3, 1: two do not fit in one
+    refused = left("echo")
+    assert refused.remaining["budget-both-day"] == 1
+    assert refused.remaining["budget-spare"] == 16  # what was refused cost nothing elsewhere
+    assert right("other").passed
+    last = right("other")
+    assert last.body["error"]["data"]["policy"] == "budget-both-day"
+    assert voice("right")("other").status == 429  # for another caller, too
+    assert right("echo").passed  # a tool without a budget
+
+
+def test_a_call_costs_what_its_arguments_say(voice):
+    caller = voice("plain")
+    assert caller("generate", max_tokens=60).remaining["budget-tokens"] == 40
+    refused = caller("generate", max_tokens=41)
+    assert refused.body["error"]["data"]["policy"] == "budget-tokens"
+    assert refused.remaining["budget-tokens"] == 40
+    assert 1 <= refused.retry_after_s <= 37  # one more token, at 100 in an hour
+    assert caller("generate", max_tokens=40).remaining["budget-tokens"] == 0
+    never = caller("generate", max_tokens=101)
+    assert never.reason == "arguments-invalid"
+    assert "at most 100 at once" in str(never.body)
+    assert caller("translate", text="three plain words").remaining["budget-words-month"] == 997
+    assert caller("translate", text="").passed  # costs nothing
+
+
+def test_arguments_that_do_not_fit_cost_no_budget(voice):
+    caller = voice("plain")
+    before = caller("translate", text="word").remaining["budget-words-month"]
+    assert caller("translate", text=7).reason == "arguments-invalid"
+    assert caller("translate", text="word").remaining["budget-words-month"] == before - 1
+
+
+# ---- shadows --------------------------------------------------------------------------------------------------------
+
+
+def test_a_limit_that_is_not_enforced_lets_pass_and_is_recorded(ward, voice):
+    caller = voice("shadow")
+    assert all(caller(text="the same").passed for _ in range(6))
+    found = until(lambda: found if len(found := rows(ward, "server = 'shadow'")) == 6 else [])
+    meant = [set(filter(None, (row["would_refuse"] or "").split(","))) for row in found]
+    assert [name in {"read"} and "read" in one for one in meant for name in ("read",)] == [False] * 2 + [True] * 4
+    assert ["budget-dark" in one for one in meant] == [False] + [True] * 5
+    assert ["repeat" in one for one in meant] == [False] * 3 + [True] * 3
+    assert {row["outcome"] for row in found} == {"ok"}
+    assert {row["limit_name"] for row in found} == {None}
+    for name, times in (("read", 4), ("budget-dark", 5), ("repeat", 3)):
+        until(lambda name=name, times=times: metric(
+            ward, "mcpward_limit_would_refuse_total", server="shadow", limit=name) == times)  # fmt: skip
+
+
+# ---- what the answers say -------------------------------------------------------------------------------------------
+
+
+def test_the_fields_of_a_refusal_parse_as_structured_fields(ward, voice):
+    """draft-ietf-httpapi-ratelimit-headers-10, RFC 9651. Voices read every answer of this file so."""
+    for server, tool in (("class", "echo"), ("budget", "echo"), ("quota", "echo")):
+        _, refused = ask_until_refused(voice(server), tool)
+        assert refused.status == 429
+        assert set(refused.policies) == set(refused.standings) > {"read"}
+        for policy in refused.policies.values():
+            assert {"q", "w"} <= set(policy.parameters)
+            assert all(type(policy.parameters[name]) is int and policy.parameters[name] >= 1 for name in "qw")
+        for standing in refused.standings.values():
+            assert standing.parameters["r"] >= 0
+            assert standing.parameters["t"] >= 0
+        assert refused.retry_after_s >= 1
+        assert refused.body["id"] == 4 if server != "budget" else refused.body["id"] >= 1
+
+
+def test_the_record_names_the_limit_that_refused(ward, voice):
+    _, refused = ask_until_refused(voice("class"))
+    assert refused.reason == "rate-exceeded"
+    until(lambda: rows(ward, "server = 'class' AND limit_name = 'read'"))
+    assert metric(ward, "mcpward_limit_refusals_total", server="class", limit="read") >= 1
+
+
+# ---- many at once ---------------------------------------------------------------------------------------------------
+
+
+def test_of_parallel_calls_that_draw_on_several_limits_the_tightest_says_how_many(ward):
+    """200 at once, twenty times, and no other limit has paid for those that were refused."""
+    key = next(ward.fresh)
+    with lines([ward.port], 200) as wires:
+        datas = [call_bytes(ward.port, key, at, path="/quota/mcp") for at in range(200)]
+        found = answers(wires, datas)
+    assert sorted(answer.status for answer in found) == [200] * 3 + [429] * 197
+    with Voice(ward, key, "/plain/mcp") as caller:
+        assert caller().remaining["caller"] == 36
+
+
+def test_strangers_are_counted_by_address_and_by_64_bits_of_ipv6_even_while_they_knock(tmp_path):
+    """Three wrong keys from one /64 lock it out, whichever of its addresses they come from; its neighbour is in."""
+    settings = PROXIED | {"limits.knocks": "3/hour", "servers.open.limits.read": "2/hour"}
+    with limited(tmp_path / "site", settings, {"open": "public", "shut": "api-key"}) as ward:
+
+        def knock(address: str) -> int:
+            with Voice(ward, "sk-mcpward-wrong", "/shut/mcp", address) as voice:
+                return voice().status
+
+        assert [knock(f"2001:db8:0:1:{at}::{at}") for at in range(1, 5)] == [401, 401, 401, 429]
+        assert knock("2001:db8:0:2::1") == 401
+        assert [knock("198.51.100.9") for _ in range(4)] == [401, 401, 401, 429]
+        assert knock("::ffff:198.51.100.9") == 429
+        with Voice(ward, path="/open/mcp", address="2001:db8:0:3::1") as one:
+            assert [one().status for _ in range(3)] == [200, 200, 429]
+        with Voice(ward, path="/open/mcp", address="2001:db8:0:3:ffff::2") as two:
+            assert two().status == 429
