@@ -1,6 +1,6 @@
 """Limits as callers meet them: every axis, loops, budgets, shadows, and what the answers say. Counters in memory."""
 
-from itertools import count, cycle, islice
+from itertools import cycle, islice
 
 import pytest
 
@@ -8,35 +8,37 @@ from support.limited import PRICES, PROXIED, Said, Voice, limited
 from support.volley import answers, call_bytes, create_keys, lines
 from support.wire import metric, rows, until
 
-_SERVERS = {
-    name: "api-key"
-    for name in ("plain", "class", "quota", "total", "caller", "budget", "repeat", "shadow", "left", "right", "loops")
-}
-_ECHO = "tools.echo.budgets"
-_SETTINGS = PRICES | {
-    "limits.caller": "40/hour",
-    "budgets.tight.rate": "3/hour",
-    "budgets.wide.rate": "1000/hour",
-    "budgets.month.quota": "1000/month",
-    "budgets.both.quota": "10/day",
-    "budgets.spare.rate": "20/hour",
-    "budgets.dark.rate": "1/hour",
-    "budgets.dark.enforce": False,
-    "servers.class.limits.read": "3/hour",
-    "servers.quota.limits.quota": "3/month",
-    "servers.total.limits.total": "3/hour",
-    "servers.repeat.limits.repeat_read": "3/hour",
-    "servers.budget.tools.echo.budgets": {"tight": 1, "wide": 1, "month": 1},
-    "servers.left.tools.echo.budgets": {"both": 2, "spare": 1},
-    "servers.right.tools.other.budgets": {"both": 1},
-    "servers.loops.limits.repeat_read": "6/hour",
-    "servers.shadow.limits.read": {"rate": "2/hour", "enforce": False},
-    "servers.shadow.limits.repeat_read": {"rate": "3/hour", "enforce": False},
-    "servers.shadow.tools.echo.budgets": {"dark": 1, "wide": 1},
-}
-for _name in ("class", "quota", "total", "caller", "repeat"):
+_TIGHT = ("class", "quota", "total", "caller", "budget", "repeat")
+_SERVERS = dict.fromkeys((*_TIGHT, "plain", "shadow", "left", "right", "loops"), "api-key")
+#: Few in an hour and many at once: nothing comes back while a test looks at what remains.
+_WIDE = "10/hour burst 300"
+_SETTINGS = (
+    {f"servers.{name}.limits.read": _WIDE for name in _SERVERS}
+    | PRICES
+    | {
+        "limits.caller": "40/hour",
+        "budgets.tight.rate": "3/hour",
+        "budgets.wide.rate": _WIDE,
+        "budgets.month.quota": "1000/month",
+        "budgets.both.quota": "10/day",
+        "budgets.spare.rate": "20/hour",
+        "budgets.dark.rate": "1/hour",
+        "budgets.dark.enforce": False,
+        "servers.class.limits.read": "3/hour",
+        "servers.quota.limits.quota": "3/month",
+        "servers.total.limits.total": "3/hour",
+        "servers.repeat.limits.repeat_read": "3/hour",
+        "servers.budget.tools.echo.budgets": {"tight": 1, "wide": 1, "month": 1},
+        "servers.left.tools.echo.budgets": {"both": 2, "spare": 1},
+        "servers.right.tools.other.budgets": {"both": 1},
+        "servers.loops.limits.repeat_read": "6/hour",
+        "servers.shadow.limits.read": {"rate": "2/hour", "enforce": False},
+        "servers.shadow.limits.repeat_read": {"rate": "3/hour", "enforce": False},
+        "servers.shadow.tools.echo.budgets": {"dark": 1, "wide": 1},
+    }
+)
+for _name in set(_TIGHT) - {"budget"}:
     _SETTINGS[f"servers.{_name}.tools.echo.budgets"] = {"wide": 1, "month": 1}
-_keys: count = count()
 
 
 @pytest.fixture(scope="module")
@@ -63,14 +65,12 @@ def voice(ward):
         each.__exit__()
 
 
-def ask_until_refused(
-    voice: Voice, tool: str = "echo", most: int = 100, **arguments: object
-) -> tuple[list[Said], Said]:
+def ask_until_refused(voice: Voice, tool: str = "echo", **arguments: object) -> tuple[list[Said], Said]:
     """Call until a call is refused; gives what passed, and the refusal."""
     passed: list[Said] = []
     while (said := voice(tool, **arguments)).passed:
         passed.append(said)
-        assert len(passed) <= most, "never refused"
+        assert len(passed) <= 100, "never refused"
     return passed, said
 
 
@@ -117,26 +117,25 @@ def test_a_refused_repetition_charges_no_other_limit(voice):
 # ---- loops ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("tool", "most"), [("echo", 30), ("store", 10), ("wipe", 3)])
-def test_a_model_in_a_loop_is_stopped_after_the_number_of_its_tool_s_class(ward, tmp_path, tool: str, most: int):
+def test_a_model_in_a_loop_is_stopped_after_the_number_of_its_tool_s_class(tmp_path):
     """The numbers that nobody set: a model that repeats its call until it is told, reads, and does something else."""
-    with limited(tmp_path / "site", dict.fromkeys(_DEFAULTS), start=False) as shipped:
-        key = create_keys(shipped, 1, "demo", "--class", "destructive")[0]
-        shipped.start()
-        with Voice(shipped, key) as caller:
-            passed, told = ask_until_refused(caller, tool, text="the same")
-            assert len(passed) == most
-            assert (told.status, told.reason) == (200, "repeated-call")
-            assert told.body["result"]["isError"] is True
-            assert "again" in told.text
-            assert "change" in told.text
-            assert caller("other", text="the same").passed
-            assert caller(tool, text="the same").reason == "repeated-call"
-        assert [row["limit_name"] for row in rows(shipped, "reason = 'repeated-call'")] == ["repeat"] * 2
-        assert metric(shipped, "mcpward_limit_refusals_total", limit="repeat") == 2
-
-
-_DEFAULTS = [f"servers.demo.limits.repeat_{name}" for name in ("read", "write", "destructive")]
+    shipped = {f"servers.demo.limits.repeat_{name}": None for name in ("read", "write", "destructive")}
+    with limited(tmp_path / "site", shipped, start=False) as ward:
+        key = create_keys(ward, 1, "demo", "--class", "destructive")[0]
+        ward.start()
+        with Voice(ward, key) as caller:
+            for tool, most in (("echo", 30), ("store", 10), ("wipe", 3)):
+                passed, told = ask_until_refused(caller, tool, text="the same")
+                assert len(passed) == most
+                assert (told.status, told.reason) == (200, "repeated-call")
+                assert told.body["result"]["isError"] is True
+                assert "again" in told.text
+                assert "change" in told.text
+                assert caller("other", text=f"after {tool}").passed
+                assert caller(tool, text="the same").reason == "repeated-call"
+        found = until(lambda: found if len(found := rows(ward, "reason = 'repeated-call'")) == 6 else [])
+        assert {row["limit_name"] for row in found} == {"repeat"}
+        until(lambda: metric(ward, "mcpward_limit_refusals_total", limit="repeat") == 6)
 
 
 @pytest.mark.parametrize("period", [2, 3, 4, 5])
@@ -202,7 +201,7 @@ def test_a_limit_that_is_not_enforced_lets_pass_and_is_recorded(ward, voice):
     assert all(caller(text="the same").passed for _ in range(6))
     found = until(lambda: found if len(found := rows(ward, "server = 'shadow'")) == 6 else [])
     meant = [set(filter(None, (row["would_refuse"] or "").split(","))) for row in found]
-    assert [name in {"read"} and "read" in one for one in meant for name in ("read",)] == [False] * 2 + [True] * 4
+    assert ["read" in one for one in meant] == [False] * 2 + [True] * 4
     assert ["budget-dark" in one for one in meant] == [False] + [True] * 5
     assert ["repeat" in one for one in meant] == [False] * 3 + [True] * 3
     assert {row["outcome"] for row in found} == {"ok"}
@@ -217,8 +216,8 @@ def test_a_limit_that_is_not_enforced_lets_pass_and_is_recorded(ward, voice):
 
 def test_the_fields_of_a_refusal_parse_as_structured_fields(ward, voice):
     """draft-ietf-httpapi-ratelimit-headers-10, RFC 9651. Voices read every answer of this file so."""
-    for server, tool in (("class", "echo"), ("budget", "echo"), ("quota", "echo")):
-        _, refused = ask_until_refused(voice(server), tool)
+    for server in ("class", "quota"):
+        _, refused = ask_until_refused(voice(server))
         assert refused.status == 429
         assert set(refused.policies) == set(refused.standings) > {"read"}
         for policy in refused.policies.values():
@@ -228,7 +227,7 @@ def test_the_fields_of_a_refusal_parse_as_structured_fields(ward, voice):
             assert standing.parameters["r"] >= 0
             assert standing.parameters["t"] >= 0
         assert refused.retry_after_s >= 1
-        assert refused.body["id"] == 4 if server != "budget" else refused.body["id"] >= 1
+        assert refused.body["id"] == 4
 
 
 def test_the_record_names_the_limit_that_refused(ward, voice):
@@ -242,7 +241,7 @@ def test_the_record_names_the_limit_that_refused(ward, voice):
 
 
 def test_of_parallel_calls_that_draw_on_several_limits_the_tightest_says_how_many(ward):
-    """200 at once, twenty times, and no other limit has paid for those that were refused."""
+    """200 at once, and no other limit has paid for those that were refused."""
     key = next(ward.fresh)
     with lines([ward.port], 200) as wires:
         datas = [call_bytes(ward.port, key, at, path="/quota/mcp") for at in range(200)]
