@@ -1,0 +1,82 @@
+"""One server's ground: its own places and those of each of its callers."""
+
+from mcpward.limits.stock import Counts, Crowd, Scarce, Stock
+
+
+class Elder:
+    """The one waiter of the site that keeps what it found free while it waits for the rest; see ``Waiter``."""
+
+    __slots__ = ("waiter",)
+
+    def __init__(self) -> None:
+        self.waiter: object | None = None
+
+
+class Ground:
+    """What every call of one server holds: one of its places, and one of those that its caller may have here.
+
+    A caller without a running or waiting call leaves nothing behind.
+    """
+
+    __slots__ = ("_crowds", "_queue", "counts", "elder", "server")
+
+    def __init__(self, server: Stock, queue: int, most: int, elder: Elder) -> None:
+        self.server = server
+        self.counts = Counts(most)
+        self.elder = elder
+        self._queue = queue
+        self._crowds: dict[str, Crowd] = {}
+
+    @property
+    def crowds(self) -> int:
+        """How many callers have calls waiting for places of their own."""
+        return len(self._crowds)
+
+    def missing(self, caller: str, stocks: tuple[Stock, ...]) -> Scarce | None:
+        """Give the first places of which there is none: of pools and the tool, of the caller, of the server."""
+        for stock in stocks:
+            if stock.free <= 0 and stock is not self.server:
+                return stock
+        counts = self.counts
+        if counts.get(caller, 0) >= counts.most:
+            crowd = self._crowds.get(caller)
+            if crowd is None:
+                crowd = self._crowds[caller] = Crowd(caller, counts, self._queue, self.server.timeout_s)
+            return crowd
+        return self.server if self.server in stocks and self.server.free <= 0 else None
+
+    def take(self, caller: str, stocks: tuple[Stock, ...]) -> None:
+        """Take a place of each and one of the caller's, whether they are free or owed."""
+        self.counts[caller] = self.counts.get(caller, 0) + 1
+        for stock in stocks:
+            stock.free -= 1
+
+    def give(self, caller: str, stocks: tuple[Stock, ...]) -> None:
+        """Give all back, to those who wait for them."""
+        counts = self.counts
+        held = counts[caller]
+        if held > 1:
+            counts[caller] = held - 1
+        else:
+            del counts[caller]
+        for stock in stocks:
+            stock.free += 1
+        for stock in stocks:
+            if stock.line:
+                stock.serve()
+        if self._crowds:
+            self.tidy(caller)
+
+    def tidy(self, caller: str) -> None:
+        """Serve those who wait for this caller's places, and forget the line when it is empty."""
+        crowd = self._crowds.get(caller)
+        if crowd is not None:
+            crowd.serve()
+            if not crowd.line:
+                del self._crowds[caller]
+
+    def resize(self, most: int) -> None:
+        """Let another number of calls of one caller run at once from now on."""
+        self.counts.most = most
+        for caller in tuple(self._crowds):
+            self.tidy(caller)

@@ -1,0 +1,90 @@
+"""What one call holds while it runs: a place of its server, of its caller, of its tool and of each of its pools.
+
+All or none of them: a call that waits for one holds none of the others. One event loop: nothing is shared by threads.
+"""
+
+from asyncio import CancelledError, Future
+from types import TracebackType
+from typing import Self
+
+from mcpward.limits.ground import Ground
+from mcpward.limits.stock import Stock
+from mcpward.limits.waiter import Waiter
+
+
+class Hold:
+    """The places of one call: ``async with hold:`` holds them. Made by ``Places.hold``.
+
+    Entering raises :class:`~mcpward.core.errors.Refusal` (busy, with ``policy`` naming the places that were missing)
+    when a queue is full or the wait was too long. Places that :meth:`try_now` took before are kept.
+    """
+
+    __slots__ = ("_caller", "_ground", "_is_over", "_stocks", "is_held")
+
+    def __init__(self, ground: Ground, caller: str, stocks: tuple[Stock, ...]) -> None:
+        self._ground = ground
+        self._caller = caller
+        self._stocks = stocks
+        self.is_held = self._is_over = False
+
+    async def __aenter__(self) -> Self:
+        if not self.is_held and not self.try_now():
+            await self._wait(goes_first=False)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_over = True
+        self.release()
+
+    def try_now(self) -> bool:
+        """Take all places if all are free this moment; they are given back by :meth:`release`."""
+        stocks = self._stocks
+        for stock in stocks:
+            if stock.free <= 0:
+                return False
+        counts, caller = self._ground.counts, self._caller
+        held = counts.get(caller, 0)
+        if held >= counts.most:
+            return False
+        counts[caller] = held + 1
+        for stock in stocks:
+            stock.free -= 1
+        self.is_held = True
+        return True
+
+    def ask_shared(self) -> Future[None] | None:
+        """Ask for the same places of the whole site, in this turn of the loop; None where there is nothing to ask.
+
+        Entering awaits the answer, so the caller need not. Only with places taken by :meth:`try_now`.
+        """
+        return None
+
+    def release(self) -> None:
+        """Give all back to those who wait; without effect where nothing is held."""
+        if self.is_held:
+            self.is_held = False
+            self._ground.give(self._caller, self._stocks)
+
+    async def take_back(self) -> None:
+        """Take the places again that a running call gave away for a while, before those who have not begun.
+
+        There is no limit to this wait but the call's own end. Cancelled, it owes the places, and holds them: the call
+        may go on, and its end gives them back. A call that has ended takes nothing back.
+        """
+        if self._is_over or self.try_now():
+            return
+        try:
+            await self._wait(goes_first=True)
+        except CancelledError:
+            if not self._is_over:
+                self._ground.take(self._caller, self._stocks)
+                self.is_held = True
+            raise
+        if self._is_over:
+            self.release()
+
+    async def _wait(self, *, goes_first: bool) -> None:
+        await Waiter(self._ground, self._caller, self._stocks, goes_first=goes_first).wait()
+        self.is_held = True

@@ -1,0 +1,34 @@
+"""Places that a running call lends to others while it waits for answers: a person may take minutes."""
+
+from asyncio import Lock
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from mcpward.limits.hold import Hold
+
+
+class Loan:
+    """What one running call holds, and lends while it waits for answers.
+
+    However much it asks at once, it has one set of places to lend, and takes it back when the first answer lets it go
+    on.
+    """
+
+    __slots__ = ("_hold", "_taking")
+
+    def __init__(self, hold: Hold) -> None:
+        self._hold = hold
+        self._taking = Lock()
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[None]:
+        """Give the places to others for the length of the block, or until another such block ends."""
+        hold = self._hold
+        if not self._taking.locked():
+            hold.release()
+        try:
+            yield
+        finally:
+            async with self._taking:
+                if not hold.is_held:  # cancelled, it owes the places, which comes to the same
+                    await hold.take_back()
