@@ -42,9 +42,14 @@ def until(holds: Callable[[], T], seconds: float = 5.0, pause_s: float = 0.05) -
 
 
 def toml_of(settings: Given) -> str:
-    """Write settings by dotted key as TOML; a value of None is left out."""
-    lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items() if value is not None]
-    return "\n".join(lines) + "\n"
+    """Write settings by dotted key as TOML, tables too; a value of None is left out."""
+    return "".join(
+        toml_of({f"{key}.{name}": each for name, each in value.items()})
+        if isinstance(value, Mapping)
+        else f"{key} = {json.dumps(value)}\n"
+        for key, value in settings.items()
+        if value is not None
+    )
 
 
 def write_site(ward: Ward, settings: Given | None = None, servers: tuple[str, ...] = ("bench",)) -> None:
