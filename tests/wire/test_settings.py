@@ -21,6 +21,7 @@ import pytest
 from msgspec import Struct
 
 from mcpward.config.explain import explain_all
+from mcpward.config.shape import general
 from support.certificate import certificate
 from support.ward import ACCEPT, Ward, free_port, modern_request
 from support.wire import exchange, metrics, notes, reason_of, rows, site, until, write_site
@@ -203,6 +204,11 @@ def ask_knocks(ward):
 @flips("limits.arrivals", "5/hour", 200, 429)
 def ask_arrivals(ward):
     return [echo(ward).status_code for _ in range(6)][-1]
+
+
+@flips("limits.caller", ONCE, [200, 200], [200, 429])
+def ask_caller(ward):
+    return [echo(ward).status_code, ward.call("store", {"value": "a"}).status_code]
 
 
 @flips("limits.streams", 1, [200, 200], [200, 429])
@@ -390,9 +396,148 @@ def ask_deadline(ward):
     return reason_of(ward.call("work", {"name": "a", "seconds": 0.5}))
 
 
-@flips(f"{LIMITS}repeat", ONCE, ["", ""], ["", "repeated-call"])
-def ask_repeat(ward):
-    return [reason_of(echo(ward)) for _ in "ab"]
+@flips(f"{LIMITS}caller_concurrency", 1, ["began", "began", "ended", "ended"], ["began", "ended", "began", "ended"])
+def ask_caller_concurrency(ward):
+    before = len(notes(ward))
+    assert at_once(ward, 0.6) == [200, 200]
+    return [line.split()[0] for line in notes(ward)[before:]]
+
+
+@flips(f"{LIMITS}total", ONCE, [200, 200], [200, 429])
+def ask_total(ward):
+    """Of another caller, too."""
+    key = ward.create_key("bench", name="other")
+    until(lambda: ward.modern("server/discover", key=key).status_code == 200)
+    return [echo(ward).status_code, echo(ward, key=key).status_code]
+
+
+@flips(f"{LIMITS}quota", "1/month", [200, 200, 200], [200, 429, 200])
+def ask_quota(ward):
+    """Of each caller by itself."""
+    key = ward.create_key("bench", name="another")
+    until(lambda: ward.modern("server/discover", key=key).status_code == 200)
+    return [echo(ward).status_code for _ in "ab"] + [echo(ward, key=key).status_code]
+
+
+@flips(f"{LIMITS}repeat_read", ONCE, ["", "", ""], ["", "repeated-call", ""])
+def ask_repeat_read(ward):
+    return [reason_of(echo(ward)) for _ in "ab"] + [reason_of(echo(ward, "another"))]
+
+
+@flips(f"{LIMITS}repeat_write", ONCE, ["", ""], ["", "repeated-call"])
+def ask_repeat_write(ward):
+    return [reason_of(ward.call("store", {"value": "a"})) for _ in "ab"]
+
+
+@flips(f"{LIMITS}repeat_destructive", ONCE, ["", ""], ["", "repeated-call"])
+def ask_repeat_destructive(ward):
+    key = ward.create_key("bench", name="wiper", **{"class": "destructive"})
+    until(lambda: echo(ward, key=key).status_code == 200)
+    return [reason_of(ward.call("wipe", {"what": "a"}, key=key)) for _ in "ab"]
+
+
+# ---- what stands behind tools ----
+
+
+def passing(ward: Ward, tool: str = "echo", count: int = 8) -> int:
+    """Make different calls of one tool, and count those that pass."""
+    values = [{"echo": {"text": str(n)}, "store": {"value": str(n)}}[tool] for n in range(count)]
+    return sum(ward.call(tool, value).status_code == 200 for value in values)
+
+
+STRIPE = {"servers.bench.tools.echo.budgets.stripe": 1}
+ONE_STRIPE = STRIPE | {"budgets.stripe.rate": ONCE}
+MANY = "100000/minute"
+
+
+@flips("budgets.stripe.rate", "3/hour", 8, 3, STRIPE | {"budgets.stripe.quota": "9999/month"})
+def ask_budget_rate(ward):
+    return passing(ward)
+
+
+@flips("budgets.stripe.quota", "3/month", 8, 3, STRIPE | {"budgets.stripe.rate": MANY})
+def ask_budget_quota(ward):
+    return passing(ward)
+
+
+@flips("budgets.stripe.enforce", False, 1, 8, ONE_STRIPE)
+def ask_budget_enforce(ward):
+    return passing(ward)
+
+
+@flips(
+    "servers.bench.tools.store.budgets.stripe", 2, [8, 7], [3, 1], STRIPE | {"budgets.stripe.rate": "1/hour burst 7"}
+)
+def ask_tool_budgets(ward):
+    """One budget for both tools: what one used up the other has not."""
+    return [passing(ward, "store"), passing(ward, "echo")]
+
+
+@flips("servers.bench.tools.echo.rate", ONCE, [8, 8], [1, 8])
+def ask_tool_rate(ward):
+    return [passing(ward), passing(ward, "store")]
+
+
+BEGAN, IN_TURN = ["began", "began", "ended", "ended"], ["began", "ended", "began", "ended"]
+GPU = {"servers.bench.tools.work.pools": ["gpu"]}
+
+
+@flips("servers.bench.tools.work.concurrency", 1, BEGAN, IN_TURN, alone=True)
+def ask_tool_concurrency(ward):
+    return ask_concurrency(ward)
+
+
+@flips(
+    "servers.bench.tools.work.pools",
+    ["gpu"],
+    BEGAN,
+    IN_TURN,
+    {"pools.gpu.concurrency": 1, "servers.bench.tools.echo.pools": ["gpu"]},
+)
+def ask_tool_pools(ward):
+    return ask_concurrency(ward)
+
+
+@flips("pools.gpu.concurrency", 1, BEGAN, IN_TURN, GPU | {"pools.gpu.concurrency": 2})
+def ask_pool_concurrency(ward):
+    return ask_concurrency(ward)
+
+
+@flips("pools.gpu.queue", 0, [200, 200], [200, 503], GPU | {"pools.gpu.concurrency": 1})
+def ask_pool_queue(ward):
+    return at_once(ward, 0.6)
+
+
+@flips("pools.gpu.queue_timeout_s", 0.2, [200, 200], [200, 503], GPU | {"pools.gpu.concurrency": 1})
+def ask_pool_queue_timeout(ward):
+    return at_once(ward, 0.8)
+
+
+# ---- counters that are away: nobody listens at that port ----
+
+AWAY = {"limits.counters": "redis://127.0.0.1:1"}
+
+
+@flips("limits.on_store_failure", "open", 4, 8, AWAY | {f"{LIMITS}read": "8/hour"})
+def ask_on_store_failure(ward):
+    return passing(ward)
+
+
+@flips("limits.fallback_share", 0.25, 4, 2, AWAY | {f"{LIMITS}read": "8/hour"})
+def ask_fallback_share(ward):
+    return passing(ward)
+
+
+@flips(
+    "budgets.stripe.on_store_failure", "closed", [200, 200], [503, 200], AWAY | STRIPE | {"budgets.stripe.rate": MANY}
+)
+def ask_budget_on_store_failure(ward):
+    return [echo(ward).status_code, ward.call("store", {"value": "a"}).status_code]
+
+
+@flips("pools.gpu.on_store_failure", "closed", [200, 200], [503, 200], AWAY | GPU | {"pools.gpu.concurrency": 2})
+def ask_pool_on_store_failure(ward):
+    return [ward.call("work", {"name": "a", "seconds": 0}).status_code, echo(ward).status_code]
 
 
 @flips("site.drain_s", 0.5, 200, 503, alone=True)
@@ -487,12 +632,89 @@ def test_source_says_what_is_served(tmp_path):
         assert [tool["name"] for tool in listed["tools"]] == ["only"]
 
 
-@flipped_here("limits.counters")
-def test_counters_can_be_in_memory_alone_for_now(tmp_path):
-    with site(tmp_path, {"limits.counters": "redis://127.0.0.1"}, start=False) as ward:
-        refused = ward.cli("config", "check", check=False)
+@flipped_here("limits.counters", "limits.namespace")
+def test_counters_in_redis_outlast_a_restart_under_a_name_of_their_own(tmp_path, redis_server):
+    once = {"limits.counters": redis_server.url, f"{LIMITS}read": "3/hour"}
+    for namespace, passed in (("one", [3, 0]), ("two", [3, 0]), ("one", [0, 0])):
+        with site(tmp_path, once | {"limits.namespace": namespace}) as ward:
+            first = passing(ward)
+            ward.stop()
+            ward.start()
+            assert [first, passing(ward)] == passed
+    with site(tmp_path / "memory", {f"{LIMITS}read": "3/hour"}) as ward:
+        assert passing(ward) == 3
+        ward.stop()
+        ward.start()
+        assert passing(ward) == 3
+
+
+@flipped_here("limits.counters_timeout_s")
+def test_redis_that_does_not_answer_is_waited_for_so_long_and_once(tmp_path, redis_server):
+    for seconds in (0.2, 2.0):
+        given = {"limits.counters": redis_server.url, "limits.counters_timeout_s": seconds}
+        with site(tmp_path / str(seconds), given) as ward:
+            assert echo(ward).status_code == 200
+            redis_server.pause()
+            try:
+                took = [timed(ward), timed(ward)]
+            finally:
+                redis_server.resume()
+        assert seconds * 0.8 <= took[0] < seconds + 1.5
+        assert took[1] < 1.0
+
+
+def timed(ward: Ward) -> float:
+    start = time.monotonic()
+    assert echo(ward).status_code == 200
+    return time.monotonic() - start
+
+
+@pytest.mark.parametrize(
+    "ruling,passed", [({}, 1), ({"enforce": False}, 8), ({"enforce": True}, 1)], ids=["text", "shadow", "enforced"]
+)
+def test_a_limit_in_a_table_says_how_strictly_it_is_meant(tmp_path, ruling, passed):
+    table = {f"{LIMITS}read.{word}": value for word, value in ({"rate": ONCE} | ruling).items()}
+    with site(tmp_path, {f"{LIMITS}read": None} | table) as ward:
+        assert passing(ward) == passed
+
+
+@pytest.mark.parametrize("failure,passed", [("closed", 0), ("open", 8), ("local", 4)])
+def test_a_limit_says_what_holds_for_it_while_counters_are_away(tmp_path, failure, passed):
+    table = {f"{LIMITS}read.rate": "8/hour", f"{LIMITS}read.on_store_failure": failure}
+    with site(tmp_path, AWAY | {f"{LIMITS}read": None} | table) as ward:
+        assert passing(ward) == passed
+        assert ward.call("store", {"value": "a"}).status_code == 200
+
+
+def test_limits_are_set_from_the_environment_with_tables(tmp_path):
+    env = {
+        "MCPWARD_BUDGETS__STRIPE__RATE": "3/hour",
+        "MCPWARD_SERVERS__BENCH__TOOLS__ECHO__BUDGETS": '{"stripe": 1}',
+        "MCPWARD_SERVERS__BENCH__LIMITS__WRITE": f'{{"rate": "{ONCE}", "enforce": false}}',
+    }
+    with site(tmp_path, env=env) as ward:
+        assert [passing(ward), passing(ward, "store")] == [3, 8]
+
+
+@pytest.mark.parametrize(
+    "given,told",
+    [
+        ({"servers.bench.tools.ehco.concurrency": 1}, "did you mean echo?"),
+        ({"servers.bench.tools.echo.pools": ["gpu"]}, "write [pools.gpu] with concurrency = 5"),
+        ({"servers.bench.tools.echo.budgets.stripe": 1}, 'write [budgets.stripe] with rate = "…"'),
+        ({"budgets.stripe.rate": ONCE}, "no tool draws on it"),
+        ({"limits.counters": "redis://:hunter2@8.8.8.8"}, "write rediss://"),
+        ({"limits.counters": "env:SHOP_REDIS"}, "the variable SHOP_REDIS is not set"),
+        ({"limits.counters": "redis://:hun/ter2@h"}, "as %2F"),
+    ],
+)
+def test_a_limit_that_would_hold_nobody_does_not_start(tmp_path, given, told):
+    with site(tmp_path, given, start=False) as ward:
+        refused = ward.cli("serve", check=False)
     assert refused.returncode == 2
-    assert "limits.counters" in refused.stderr
+    assert told in refused.stderr
+    assert "hunter2" not in refused.stderr + refused.stdout
+    assert "Traceback" not in refused.stderr
 
 
 @flipped_here("site.behind_tls_proxy", "site.allow_unauthenticated", "site.allow_open_metrics")
@@ -553,6 +775,7 @@ ELSEWHERE = ("egress.", "issuers.", "servers.<name>.oauth.")
 
 def test_every_setting_is_flipped():
     known = {one.key for one in explain_all() if not one.key.startswith(ELSEWHERE)}
-    tested = {key.replace("servers.bench.", "servers.<name>.") for key in FLIPS} | OWN
+    tested = {".".join(general(tuple(key.split(".")))) for key in FLIPS} | OWN
+    tested = {key.replace(".budgets.stripe", ".budgets") for key in tested}
     assert known - tested == set()
     assert tested - known == set()
