@@ -46,6 +46,7 @@ def require_defined(settings: Settings, registries: Mapping[str, Registry]) -> N
         *_budgets(settings, registries),
         *_pools(settings, registries),
         *_sizes(settings, registries),
+        *_divided(settings, registries),
         *_unused(settings, registries),
     ]
     if findings:
@@ -117,6 +118,16 @@ def _sizes(settings: Settings, registries: Mapping[str, Registry]) -> Iterator[F
             elif size != other.pools[name] and getattr(settings.pools.get(name), "concurrency", None) is None:
                 what = f"{who} bring pool {name!r} with {other.pools[name]} and {size} places"
                 yield Finding(what, f"servers.{registry.server}", f"write [pools.{name}] with concurrency = {size}")
+
+
+def _divided(settings: Settings, registries: Mapping[str, Registry]) -> Iterator[Finding]:
+    """In memory each worker has its part of a tool's places, and less than one is none."""
+    workers = 1 if settings.limits.is_shared else settings.site.workers
+    for tool, place in _tools(registries):
+        if tool.concurrency is not None and tool.concurrency < workers:
+            what = f"tool {tool.name!r} of server {tool.server} runs {tool.concurrency} at once, and {workers} workers"
+            hint = 'count in Redis ([limits] counters = "redis://…"), or serve with fewer workers'
+            yield Finding(f"{what} cannot divide that between them", place, hint)
 
 
 def _unused(settings: Settings, registries: Mapping[str, Registry]) -> Iterator[Finding]:

@@ -31,8 +31,8 @@ JSON schema for editors.
 * **Tables** from the environment: `MCPWARD_BUDGETS__STRIPE__RATE` is `rate` in `[budgets.stripe]`; a table that is a
   value, such as `{ stripe = 2 }`, is written as JSON. Where the file spells a name with `-`, `.` or capitals, it means
   that one.
-* **Several workers** with counters in memory divide `total` and budgets between them; what concerns one caller or one
-  address is counted by each worker for itself, so that a caller may reach up to `site.workers` times each. With
+* **Several workers** with counters in memory divide `total`, budgets and places between them; what concerns one caller
+  or one address is counted by each worker for itself, so that a caller may reach up to `site.workers` times each. With
   counters in Redis every limit holds for all workers and hosts of the site.
 * **Rates** are written `120/minute burst 20` (second, minute, hour, day); the burst is the count where it is not given.
   **Quotas** are written `5000/day` (hour, day, month; in UTC).

@@ -60,6 +60,8 @@ def divided_by_workers(settings: Settings) -> Iterator[Breach]:
     for name, server in settings.servers.items():
         total = server.limits.total
         at_once += [(f"servers.{name}.limits.total", total.rate.burst)] if total else []
+        at_once.append((f"servers.{name}.limits.concurrency", server.limits.concurrency))
+    at_once += [(f"pools.{name}.concurrency", pool.concurrency or workers) for name, pool in settings.pools.items()]
     for key, most in at_once:
         if most < workers:
             yield Breach(

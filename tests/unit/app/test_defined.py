@@ -120,6 +120,14 @@ def test_a_worker_has_a_part_of_a_budget_in_memory_and_all_of_it_in_redis():
     assert served({"budgets": {"stripe": 3}}, given | {"limits.counters": "redis://127.0.0.1"})
 
 
+def test_the_places_of_a_tool_can_be_divided_between_workers_or_are_counted_in_redis():
+    [(what, hint)] = told({"concurrency": 1}, {"site.workers": 2})
+    assert what == "tool 'pay' of server shop runs 1 at once, and 2 workers cannot divide that between them"
+    assert "count in Redis" in hint
+    assert served({"concurrency": 1}, {"site.workers": 2, "limits.counters": "redis://127.0.0.1"})
+    assert served({"concurrency": 2}, {"site.workers": 2})
+
+
 def test_what_nobody_names_is_told():
     assert told({}, {"budgets.stripe.rate": "9/day", "pools.gpu.concurrency": 1}) == [
         ("budgets.stripe: no tool draws on it", _OFFER),

@@ -183,9 +183,15 @@ def test_what_cannot_be_divided_between_workers_is_told():
         "budgets.b.quota": "2/day",
         "budgets.c.rate": "4/second",
         "servers.a.limits.total": "3/second",
+        "servers.a.limits.concurrency": 3,
+        "pools.a.concurrency": 3,
+        "pools.b.queue": 1,
     }
     told = whats(given)
-    assert [one.partition(" ")[0] for one in told] == ["budgets.a.rate", "budgets.b.quota", "servers.a.limits.total"]
+    assert [one.partition(" ")[0] for one in told] == [
+        "budgets.a.rate", "budgets.b.quota", "servers.a.limits.total", "servers.a.limits.concurrency",
+        "pools.a.concurrency",
+    ]  # fmt: skip
     assert "cannot be divided between 4 workers: it gives 3 at once" in told[0]
     assert load(None, {}, given | {"limits.counters": "redis://127.0.0.1"})
     assert load(None, {}, given | {"site.workers": 2})
