@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Final
 
 from mcpward.app.channel import Channel
+from mcpward.app.common import Counters
+from mcpward.app.defined import pools_of
 from mcpward.app.oauth import Guarded
 from mcpward.app.secrets import Secrets
 from mcpward.app.site import Site
@@ -20,6 +22,7 @@ from mcpward.identity.mode import Mode
 from mcpward.identity.unlisted import UrlBook
 from mcpward.ingress import render
 from mcpward.limits.charge import Limits
+from mcpward.limits.places import Places
 from mcpward.pipeline.back import Backs
 from mcpward.pipeline.catalogue import Catalogue
 from mcpward.pipeline.desk import Desk
@@ -53,6 +56,7 @@ class House:
         clock: Clock,
         site: Site,
         channel: Channel,
+        counters: Counters,
         registries: dict[str, Registry],
         traffic: Traffic,
         runner: Runner,
@@ -64,6 +68,7 @@ class House:
         self._clock = clock
         self._site = site
         self._channel = channel
+        self._counters = counters
         self._registries = registries
         self._traffic = traffic
         self._runner = runner
@@ -75,6 +80,7 @@ class House:
         self.switches = Switches(registries, channel.mailroom, channel.streams)
         self.tasks = self._tasks()
         self.listeners: Listeners
+        self.limits: Limits
 
     def pipeline(self, keys: KeyBook, urls: UrlBook, ended: EndedBook) -> Pipeline:
         """Give the way of a request."""
@@ -91,18 +97,33 @@ class House:
         states = States(sealed.seal, sealed.open, clock)
         bounds = Bounds(depth=settings.http.json_depth, members=settings.http.json_members)
         protocol = Protocol(self._servers, sessions, states, bounds)
-        limits = Limits(settings.limits, {name: server.limits for name, server in settings.servers.items()}, clock)
+        rates = {name: server.limits for name, server in settings.servers.items()}
+        limits = self.limits = Limits(
+            settings.limits,
+            rates,
+            clock,
+            budgets={name: table.budget(name) for name, table in settings.budgets.items()},
+            workers=settings.site.workers,
+            common=self._counters.common,
+            digest=self._counters.digest,
+        )
+        places = Places(
+            rates,
+            pools_of(settings, self._registries),
+            settings.site.workers,
+        )
         self.listeners = self._listeners(identity, ended)
         return Pipeline(
             identity=identity,
             protocol=protocol,
             policy=self._policy,
             limits=limits,
+            places=places,
             workshop=Workshop(
                 runner=self._runner,
                 catalogue=Catalogue(self._registries, self._policy, self._runner, self._sanitizer),
                 sanitizer=self._sanitizer,
-                limits=limits,
+                places=places,
                 tasks=self.tasks,
                 states=states,
                 spent=channel.spent,

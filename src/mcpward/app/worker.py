@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from mcpward.app.channel import open_channel
+from mcpward.app.common import Counters
 from mcpward.app.defined import registries_of
 from mcpward.app.hosts import allowed_hosts
 from mcpward.app.house import House
@@ -104,7 +105,10 @@ class Worker:
             channel = await stack.enter_async_context(open_channel(site, settings, clock))
             keys, urls, ended = KeyBook(site.pepper_keys, clock), UrlBook(site.pepper_urls, clock), EndedBook()
             self.refresher = self._refresher(site, keys, urls, ended)
-            house = House(settings, clock, site, channel, registries, traffic, runner, secrets, guarded, _report)
+            counters = Counters()
+            house = House(
+                settings, clock, site, channel, counters, registries, traffic, runner, secrets, guarded, _report
+            )
             pipeline = house.pipeline(keys, urls, ended)
             stack.push_async_callback(pipeline.identity.close)
             await house.tasks.start_keeping()

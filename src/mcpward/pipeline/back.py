@@ -18,7 +18,8 @@ from mcpward.core.capability import lacks
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Era, Reply, Wire
-from mcpward.limits.lease import Lease, Loan
+from mcpward.limits.hold import Hold
+from mcpward.limits.loan import Loan
 from mcpward.protocol.listen import asking
 from mcpward.protocol.state import States
 from mcpward.protocol.versions import LATEST_LEGACY
@@ -52,10 +53,10 @@ class Backs:
         self._states = states
         self._level = level
 
-    def open(self, call: Call, trail: Trail, wire: Wire, lease: Lease) -> "WayBack":
+    def open(self, call: Call, trail: Trail, wire: Wire, hold: Hold) -> "WayBack":
         """The work starts: give its way back, with the answers that a modern request has brought.
 
-        ``lease`` holds the call's place.
+        ``hold`` is the call's place.
 
         Raises:
             Refusal: state-refused; params-invalid for the id of a request of the same session that still runs.
@@ -67,7 +68,7 @@ class Backs:
             return ModernBack(call, trail, wire, self, answers)
         wire.begin(cancel_on_disconnect=False)
         level = None if call.session is None else self._level(call.session) or _UNASKED
-        return LegacyBack(replace(call, log_level=level), trail, wire, self, lease)
+        return LegacyBack(replace(call, log_level=level), trail, wire, self, hold)
 
     def _brought(self, call: Call) -> Mapping[str, Any]:
         """Give the answers of a request: with our state, what was asked; without, what the client says by itself.
@@ -136,9 +137,9 @@ class LegacyBack:
     __slots__ = ("_entry", "_house", "_place", "_replay", "_wire", "call", "trail")
     answers: Final = _NONE
 
-    def __init__(self, call: Call, trail: Trail, wire: Wire, house: Backs, lease: Lease) -> None:
+    def __init__(self, call: Call, trail: Trail, wire: Wire, house: Backs, hold: Hold) -> None:
         self.call = call
-        self._place = Loan(lease)
+        self._place = Loan(hold)
         self._wire = wire
         self._house = house
         self.trail = trail
@@ -211,9 +212,9 @@ class Lending:
 
     __slots__ = ("_back", "_place", "notify", "release")
 
-    def __init__(self, back: Back, lease: Lease) -> None:
+    def __init__(self, back: Back, hold: Hold) -> None:
         self._back = back
-        self._place = Loan(lease)
+        self._place = Loan(hold)
         self.notify = back.notify
         self.release = back.release
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 from mcpward.core.back import InputRequired
@@ -12,17 +12,17 @@ from mcpward.core.reasons import WIRE, Channel, Reason
 from mcpward.core.values import Arrival, Call, Kind, Principal, Reply, Wire
 from mcpward.identity.establish import Identity
 from mcpward.limits.charge import Limits
+from mcpward.limits.places import Places
 from mcpward.pipeline.back import Backs, WayBack
 from mcpward.pipeline.desk import Desk
+from mcpward.pipeline.till import KNOCKS, Paid, Till
 from mcpward.pipeline.workshop import Workshop
 from mcpward.policy.decide import Policy
 from mcpward.protocol import reply as replies
 from mcpward.protocol.read import Protocol
 from mcpward.sanitize.clean import Sanitizer
+from mcpward.tools.consent import KEY as CONSENT_KEY
 from mcpward.traffic.trail import Traffic
-
-#: Refusals that show a wrong credential: they count against the address they came from.
-_KNOCKS: Final = frozenset({Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS})
 
 _RETRY_AFTER_S: Final = 5
 _STOPPING: Final = Refusal(Reason.BUSY, "the drain is over", retry_after_s=_RETRY_AFTER_S)
@@ -41,6 +41,7 @@ class Pipeline:
         protocol: Protocol,
         policy: Policy,
         limits: Limits,
+        places: Places,
         workshop: Workshop,
         desk: Desk,
         backs: Backs,
@@ -53,6 +54,8 @@ class Pipeline:
         self.protocol = protocol
         self.policy = policy
         self.limits = limits
+        self.till = Till(limits, workshop.accept)
+        self.places = places
         self.workshop = workshop
         self.desk = desk
         self.backs = backs
@@ -65,11 +68,12 @@ class Pipeline:
         """Give the answer to one arrival. Raises nothing but ``CancelledError``."""
         with self.traffic.follow(arrival) as trail:  # closes on every exit, cancellation too
             call: Call | None = None
+            paid: Paid | None = None
             back: WayBack | None = None
             try:
                 self.limits.admit(arrival.bucket)  # too many knocks
-                found = self._establish(arrival)  # who
-                principal = found if type(found) is Principal else await self._proved(found, arrival)
+                found = self.identity.establish(arrival)  # who
+                principal = found if isinstance(found, Principal) else await found
                 trail.identified(principal)
                 if self.traffic.full:
                     raise Refusal(Reason.BUSY, "the traffic record does not keep up", retry_after_s=_RETRY_AFTER_S)
@@ -77,22 +81,23 @@ class Pipeline:
                 trail.called(call)
                 tool = self.policy.require(call)  # may they
                 trail.called(call, tool)
-                charge = self.limits.charge(call, tool)  # how often
+                charged = self.till.charge(call, tool, trail)  # how often
+                paid = charged if isinstance(charged, Paid) else await charged
                 if tool is not None or call.kind is Kind.CATALOGUE:
-                    async with self.limits.lease(arrival.server) as lease:  # how many at once
-                        back = self.backs.open(call, trail, wire, lease)
-                        reply = await self.workshop.make(back.call, tool, back, charge.headers)
+                    async with self.places.hold(arrival.server, principal.key, tool) as hold:  # how many at once
+                        back = self.backs.open(call, trail, wire, hold)
+                        reply = await self.workshop.make(back.call, tool, back, paid.headers, paid.accepted)
                 else:
                     reply = await self.desk.answer(call, wire, trail)
             except InputRequired as more:
-                reply = self._asked(more, call, back)
+                reply = self._asked(more, paid, back)
             except Refusal as no:
-                reply = self._refused(no, call, arrival)
+                reply = self._refused(await self.till.refused(no, arrival, trail, paid), call)
             except asyncio.CancelledError:
                 if back is not None and back.was_cancelled:
                     reply = replies.accepted()  # the caller called it off, and waits for no answer
                 elif not wire.is_gone:
-                    reply = self._refused(_STOPPING, call, arrival)
+                    reply = self._refused(_STOPPING, call)
                 else:
                     raise
                 trail.cancelled()
@@ -106,41 +111,23 @@ class Pipeline:
             trail.answered(reply)
             return reply
 
-    def _asked(self, more: InputRequired, call: Call | None, back: WayBack | None) -> Reply:
+    def _asked(self, more: InputRequired, paid: Paid | None, back: WayBack | None) -> Reply:
         """Give the questions to a modern client, and the sealed state that it brings back with their answers."""
-        assert call is not None  # only a call with a way back asks
+        assert paid is not None  # only a call with a way back asks
         assert back is not None
+        call = paid.call
         keys = tuple(question.key for question in more.questions)
+        if CONSENT_KEY in keys:  # the tool has not run, and is charged when it does
+            self.till.give_back(paid, budgets_only=True)
         try:
             requests = self.backs.requests(more.questions)
             state = self.protocol.states.seal(call, back.answers, keys)
         except Refusal as no:  # what is asked must not leave, or the answers so far are too long to be carried
-            return self._refused(no, call, call.arrival)
+            return self._refused(no, call)
         back.trail.asked()
         return replies.input_required(call, requests, state)
 
-    def _establish(self, arrival: Arrival) -> Principal | Awaitable[Principal]:
-        try:
-            return self.identity.establish(arrival)
-        except Refusal as no:
-            self._count(no, arrival)
-            raise
-
-    async def _proved(self, proof: Principal | Awaitable[Principal], arrival: Arrival) -> Principal:
-        """Wait for what only the identity provider can tell: a token's new key, or what an opaque token stands for."""
-        try:
-            return proof if isinstance(proof, Principal) else await proof
-        except Refusal as no:
-            self._count(no, arrival)
-            raise
-
-    def _count(self, no: Refusal, arrival: Arrival) -> None:
-        if no.reason in _KNOCKS:
-            self.limits.knock(arrival.bucket)
-
-    def _refused(self, no: Refusal, call: Call | None, arrival: Arrival) -> Reply:
-        if no.reason is Reason.SESSION_UNKNOWN:
-            self.limits.knock(arrival.bucket)  # guessing session ids is guessing (attack 61)
+    def _refused(self, no: Refusal, call: Call | None) -> Reply:
         if "error_id" in no.facts:
             self.report(no.facts["error_id"], no.detail)
         if WIRE[no.reason].channel is Channel.HTTP:
@@ -168,8 +155,8 @@ class Pipeline:
             self.limits.admit(bucket)
         except Refusal as knocks:
             no = knocks
-        if no.reason in _KNOCKS:
-            self.limits.knock(bucket)
+        if no.reason in KNOCKS:
+            self.limits.knock_soon(bucket)
         reply = self.render(no)
         self.traffic.refused(peer=peer, server=server, reply=reply, detail=no.detail, bytes_in=bytes_in)
         return reply

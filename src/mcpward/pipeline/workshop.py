@@ -11,8 +11,8 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import AcceptedCall, Call, Era, Outcome, Reply, Tool
-from mcpward.limits.charge import Limits
-from mcpward.limits.rate import Fields
+from mcpward.limits.limit import Fields
+from mcpward.limits.places import Places
 from mcpward.pipeline.back import Lending, WayBack
 from mcpward.pipeline.catalogue import Catalogue
 from mcpward.pipeline.store import kept
@@ -37,7 +37,7 @@ class Workshop:
         runner: Runner,
         catalogue: Catalogue,
         sanitizer: Sanitizer,
-        limits: Limits,
+        places: Places,
         tasks: Tasks,
         states: States,
         spent: Spent,
@@ -45,13 +45,27 @@ class Workshop:
         self._runner = runner
         self._catalogue = catalogue
         self._sanitizer = sanitizer
-        self._limits = limits
+        self._places = places
         self._tasks = tasks
         self._states = states
         self._spent = spent
 
-    async def make(self, call: Call, tool: Tool | None, back: WayBack, headers: Fields) -> Reply:
+    def accept(self, call: Call, tool: Tool) -> AcceptedCall:
+        """Give the call with its arguments bound.
+
+        Raises:
+            Refusal: header-mismatch, arguments-invalid, argument-dangerous.
+        """
+        if tool.mirrored and call.era is Era.MODERN:
+            require_mirrored(call, tool.mirrored)
+        return accept(call, tool)  # well formed and sensible
+
+    async def make(
+        self, call: Call, tool: Tool | None, back: WayBack, headers: Fields, accepted: AcceptedCall | None = None
+    ) -> Reply:
         """Run one call and give its reply; without a tool it is one of the catalogue's.
+
+        ``accepted`` is the call where it was accepted already.
 
         Raises:
             Refusal: the call, its answers or its result are refused; see the rooms.
@@ -60,10 +74,8 @@ class Workshop:
         if tool is None:
             listed = await self._catalogue.answer(call, back)
             return replies.catalogue(call, listed.body, ttl_ms=listed.ttl_ms)
-        if tool.mirrored and call.era is Era.MODERN:
-            require_mirrored(call, tool.mirrored)
+        accepted = self.accept(call, tool) if accepted is None else replace(accepted, call=call)
         is_task = tool.task is not None and self._is_task(call, tool, back)
-        accepted = accept(call, tool)  # well formed and sensible
         if tool.confirm:
             await self._agree(accepted, back)  # a person said yes
         if call.state is not None and (tool.confirm or tool.access is Access.DESTRUCTIVE):
@@ -110,8 +122,9 @@ class Workshop:
         """Give what the task will do. It takes a place of its own: its caller's was for the asking."""
 
         async def work(back: Back) -> Outcome:
-            async with self._limits.lease(accepted.tool.server) as lease:
-                return self._sanitizer.clean(accepted, await self._runner.run(accepted, Lending(back, lease)))
+            tool, caller = accepted.tool, accepted.call.principal.key
+            async with self._places.hold(tool.server, caller, tool) as hold:
+                return self._sanitizer.clean(accepted, await self._runner.run(accepted, Lending(back, hold)))
 
         return work
 

@@ -1,0 +1,97 @@
+"""Where a call pays before it gets a place, and gets back what it did not use."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from msgspec import Struct
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.values import AcceptedCall, Arrival, Call, Tool
+from mcpward.limits.charge import Limits
+from mcpward.limits.limit import Charge, Fields
+from mcpward.traffic.trail import Trail
+
+#: Refusals that show a wrong credential: they count against the address they came from. Guessing the id of a session
+#: is guessing, too (attack 61).
+KNOCKS: Final = frozenset({Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS, Reason.SESSION_UNKNOWN})
+
+Accept = Callable[[Call, Tool], AcceptedCall]
+
+
+class Paid(Struct, frozen=True, gc=False):
+    """A call that was charged. ``accepted`` is set where its arguments had a say in what it costs."""
+
+    call: Call
+    tool: Tool | None
+    headers: Fields
+    accepted: AcceptedCall | None = None
+
+
+class Till:
+    """Charges calls, and counts what refusals say of their callers."""
+
+    def __init__(self, limits: Limits, accept: Accept) -> None:
+        self._limits = limits
+        self._accept = accept
+
+    def charge(self, call: Call, tool: Tool | None, trail: Trail) -> Paid | Awaitable[Paid]:
+        """Charge a call; what has to be asked elsewhere is awaited.
+
+        Raises:
+            Refusal: as ``Limits.charge`` does, and nothing is charged then; arguments-invalid for a tool that draws on
+                budgets, and its caller's own limits are charged.
+        """
+        if tool is not None and tool.draws:
+            return self._priced(call, tool, trail)
+        charge = self._limits.charge(call, tool)
+        if isinstance(charge, Charge):
+            return _paid(call, tool, charge, trail)
+        return self._awaited(call, tool, charge, trail)
+
+    async def _awaited(
+        self,
+        call: Call,
+        tool: Tool | None,
+        charge: Awaitable[Charge],
+        trail: Trail,
+        accepted: AcceptedCall | None = None,
+    ) -> Paid:
+        return _paid(call, tool, await charge, trail, accepted)
+
+    async def _priced(self, call: Call, tool: Tool, trail: Trail) -> Paid:
+        """Accept a call before its charge. One that is not accepted is charged all the same, but no budget is."""
+        try:
+            accepted = self._accept(call, tool)
+        except Refusal:
+            charge = self._limits.charge(call, tool, budgets=False)
+            if not isinstance(charge, Charge):
+                await charge
+            raise
+        charge = self._limits.charge(call, tool, accepted)
+        return _paid(call, tool, charge if isinstance(charge, Charge) else await charge, trail, accepted)
+
+    def give_back(self, paid: Paid, *, budgets_only: bool = False) -> None:
+        """Undo a charge, or what it drew on budgets: the call did not run."""
+        self._limits.give_back(paid.call, paid.tool, paid.accepted, budgets_only=budgets_only)
+
+    async def refused(self, no: Refusal, arrival: Arrival, trail: Trail, paid: Paid | None) -> Refusal:
+        """Count what a refusal says of its caller; gives the refusal to answer with."""
+        if no.reason in KNOCKS:
+            try:
+                counted = self._limits.knock(arrival.bucket)
+                if counted is not None:
+                    await counted
+            except Refusal as many:
+                no = many  # in place of "wrong": of guesses at many doors at once no more are told than at one
+        elif no.reason is Reason.BUSY and paid is not None:
+            self.give_back(paid)
+        if "policy" in no.facts:
+            trail.limited(no.facts["policy"])
+        return no
+
+
+def _paid(call: Call, tool: Tool | None, charge: Charge, trail: Trail, accepted: AcceptedCall | None = None) -> Paid:
+    if charge.would_refuse:
+        trail.shadowed(charge.would_refuse)
+    return Paid(call, tool, charge.headers, accepted)
