@@ -126,7 +126,7 @@ def _divided(settings: Settings, registries: Mapping[str, Registry]) -> Iterator
     for tool, place in _tools(registries):
         if tool.concurrency is not None and tool.concurrency < workers:
             what = f"tool {tool.name!r} of server {tool.server} runs {tool.concurrency} at once, and {workers} workers"
-            hint = 'count in Redis ([limits] counters = "redis://…"), or serve with fewer workers'
+            hint = 'raise it, count in Redis ([limits] counters = "redis://…"), or serve with fewer workers'
             yield Finding(f"{what} cannot divide that between them", place, hint)
 
 

@@ -60,9 +60,9 @@ def announce(settings: Settings, announcement: "Announcement", *, as_json: bool)
     """Tell where everything is. The addresses are bound: nothing is handed over for a start that fails."""
     doors = asyncio.run(_doors(settings, announcement.base))
     metrics = f"http://{announcement.metrics}/metrics" if announcement.metrics else None
-    if announcement.workers > 1:
+    if announcement.workers > 1 and not settings.limits.is_shared:
         several = f"each of the {announcement.workers} workers counts limits by itself"
-        ui.remark(f"{several}: a caller may reach each limit as many times")
+        ui.remark(f"{several}: a caller may reach its own limits as many times")
     if as_json:
         servers = [_shape(door) for door in doors]
         ui.answer_json({"servers": servers, "metrics": metrics, "workers": announcement.workers}, indent=None)

@@ -67,7 +67,7 @@ def divided_by_workers(settings: Settings) -> Iterator[Breach]:
             yield Breach(
                 (key, "site.workers", "limits.counters"),
                 f"{key} cannot be divided between {workers} workers: it gives {most} at once",
-                'count in Redis ([limits] counters = "redis://…"), or serve with fewer workers',
+                'raise it, count in Redis ([limits] counters = "redis://…"), or serve with fewer workers',
             )
 
 
