@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from support import clients
 from support.clock import ManualClock
+from support.redis import redis_cluster, redis_server  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).resolve().parent.parent
 

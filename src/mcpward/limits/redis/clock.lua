@@ -1,0 +1,55 @@
+-- What every script begins with: values of the right type, and a clock that nobody can set.
+--
+-- Redis tells the time of its machine, which an operator or NTP may set: forward, and every window would open; back,
+-- and callers would be locked out. So the site has a virtual clock, in microseconds, that each script moves on by what
+-- the machine's clock moved on since the last one, never back, and never past what the asking worker expects of its own
+-- monotonic clock ("expected"; 0 where it has seen no answer yet). Where everything was deleted the virtual clock goes
+-- on from there, and "epoch" changes.
+
+local wrong = 0
+
+-- The text under a key, or false. What is no text was put there by somebody else, and goes.
+local function text_of(key)
+  local value = redis.pcall('GET', key)
+  if type(value) == 'table' then
+    if not string.find(value.err or '', 'WRONGTYPE', 1, true) then
+      error(value.err)
+    end
+    redis.call('DEL', key)
+    wrong = wrong + 1
+    return false
+  end
+  return value
+end
+
+-- Gives the virtual time, the epoch, and the machine's own time, all in microseconds.
+local function clock(key, expected)
+  local told = redis.call('TIME')
+  local time = told[1] * 1000000 + told[2]
+  local virtual, last, epoch = string.match(text_of(key) or '', '^(%d+) (%d+) (%d+)$')
+  local is_stale = true
+  if virtual then
+    virtual, last = tonumber(virtual), tonumber(last)
+    local passed = time - last
+    local moved = virtual + math.max(0, passed)
+    if expected > 0 and moved > expected then
+      virtual = math.max(virtual, expected)
+    else
+      virtual = moved
+      -- Written a hundred times a second at the most: until then the next script counts from the same moment.
+      is_stale = passed < 0 or passed >= 10000
+      if not is_stale then
+        last = nil
+      end
+    end
+  else
+    virtual, epoch = time, string.format('%.0f', time)
+    if expected > 1000000 then
+      virtual = expected - 1000000
+    end
+  end
+  if is_stale then
+    redis.call('SET', key, string.format('%.0f %.0f %s', virtual, time, epoch), 'PX', 2592000000)
+  end
+  return virtual, tonumber(epoch), time
+end

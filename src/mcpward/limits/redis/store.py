@@ -1,0 +1,305 @@
+"""The store that all processes of a site share: up or down, and never waited for while it is down.
+
+One failed or late answer marks it down for all; from then on every call fails at once, so that a limit's own ruling
+decides, and the way back is tried five times a second. Whether it is well is asked with a script that writes, because a
+server that is out of memory, or a replica, answers a PING.
+
+All keys carry one hash tag, so they lie in one slot: one script touches all of a call's buckets at once, in a cluster
+too. There a node that has lost the slot names the one that has it.
+"""
+
+import asyncio
+import logging
+import re
+import ssl
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from mcpward.config.address import Address
+from mcpward.config.counters import read_counters_url
+from mcpward.core.clock import Clock
+from mcpward.core.secret import Secret
+from mcpward.limits.common import StoreDown
+from mcpward.limits.redis.script import Command, Script, Word
+from mcpward.limits.redis.wire import Asked, Wire
+
+_log: Final = logging.getLogger(__name__)
+
+RETRY_S: Final = 0.2
+_BEAT_S: Final = 1.0
+_MICRO: Final = 1_000_000
+#: How far the shared clock may be ahead of what this process expects.
+_SLACK: Final = _MICRO
+_MOST_WAITING: Final = 20_000
+_MOST_HOPS: Final = 4
+_MOST_NODES: Final = 32
+_MOVED: Final = re.compile(r"MOVED \d+ (.*):(\d+)")
+#: What a whole server says no with, rather than one script; inside a script's error it stands somewhere in the text.
+_UNWELL: Final = re.compile(
+    r"\b(OOM|READONLY|LOADING|NOAUTH|WRONGPASS|NOPERM|CLUSTERDOWN|MISCONF|MASTERDOWN|NOREPLICAS|BUSY|TRYAGAIN|ASK)\b"
+)
+#: Takes nothing, and writes the clock.
+TAKE: Final = Script("take.lua")
+
+
+class SharedStore:
+    """One Redis or Valkey, or a cluster of them.
+
+    ``on_change`` is told when it goes down (False, why) and comes up (True, ""). ``failures`` counts the calls that it
+    did not answer, or not in time, or with an error.
+    """
+
+    def __init__(
+        self, url: Secret, *, namespace: str, clock: Clock, timeout_s: float, on_change: Callable[[bool, str], None]
+    ) -> None:
+        read = read_counters_url(url.reveal())
+        self.failures = 0
+        self._greeting: list[Command] = []
+        if read.password:
+            words = ("AUTH", read.user, read.password.reveal()) if read.user else ("AUTH", read.password.reveal())
+            self._greeting.append(Command.of(*words))
+        if read.database:
+            self._greeting.append(Command.of("SELECT", read.database))
+        self._tls = ssl.create_default_context() if read.is_tls else None
+        self._nodes = list(read.nodes)
+        self._node = self._nodes[0]
+        self._tag = f"{{{namespace}}}"
+        self._clock_key = self.key("clock")
+        self._monotonic = clock.monotonic
+        self._timeout_s = timeout_s
+        self._on_change = on_change
+        self._wire: Wire | None = None
+        self._held: list[Asked] | None = None
+        self._seen = 0.0
+        self._keeper: asyncio.Task[None] | None = None
+        self._mover: asyncio.Task[None] | None = None
+        self._fell = asyncio.Event()
+        self._first = asyncio.Event()
+        self._why = "not connected yet"
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the last answer was a good one."""
+        return self._wire is not None
+
+    @property
+    def clock_key(self) -> bytes:
+        """The key of the virtual clock, which a script that asks the time is given."""
+        return self._clock_key
+
+    def key(self, kind: str, name: str = "") -> bytes:
+        """Give the key of a thing of this site: all of them lie in one slot."""
+        return f"{self._tag}{kind}\0{name}".encode("utf-8", "surrogatepass") if name else f"{self._tag}{kind}".encode()
+
+    def expected(self) -> int:
+        """Give the virtual time (µs) that a script may not go past; 0 before the first answer."""
+        return int(self._seen + self._monotonic() * _MICRO) + _SLACK if self._seen else 0
+
+    def saw(self, virtual: int) -> None:
+        """Take note of the virtual time (µs) that a script answered with."""
+        self._seen = virtual - self._monotonic() * _MICRO
+
+    async def start(self) -> None:
+        """Begin to connect, and wait for the first try to end. Never fails because the store is absent."""
+        self._keeper = asyncio.create_task(self._keep())
+        await self._first.wait()
+
+    async def stop(self) -> None:
+        """Close. Whoever still waits is told that it is down."""
+        for task in (self._keeper, self._mover):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        wire, self._wire = self._wire, None
+        self._why = "stopped"
+        self._drop_held()
+        if wire is not None:
+            wire.close("stopped")
+
+    # ---- asking ---------------------------------------------------------------------------------------------------
+
+    def call(self, script: Script, keys: Sequence[Word], args: Sequence[Word]) -> asyncio.Future[Any]:
+        """Run a script in the next write; keys come from :meth:`key`.
+
+        Raises:
+            StoreDown: at once, or when awaited.
+        """
+        return self.ask(Command.running(script, keys, args))
+
+    def ask(self, command: Command) -> asyncio.Future[Any]:
+        """Send a command in the next write.
+
+        Raises:
+            StoreDown: at once, or when awaited.
+        """
+        answer = asyncio.get_running_loop().create_future()
+        self._send(Asked(command, answer))
+        return answer
+
+    def tell(self, command: Command) -> None:
+        """Send a command whose answer nobody waits for; nothing happens while the store is down."""
+        if self._wire is not None:
+            with suppress(StoreDown):
+                self._send(Asked(command, None))
+
+    def _send(self, asked: Asked) -> None:
+        wire = self._wire
+        if wire is None:
+            raise StoreDown(self._why)
+        if self._held is not None:
+            self._held.append(asked)
+        elif len(wire) < _MOST_WAITING:
+            wire.send(asked)
+        else:
+            self.failures += 1
+            raise StoreDown(f"{_MOST_WAITING} commands wait for an answer")
+
+    def _refused(self, wire: Wire, asked: Asked, text: str) -> None:
+        """Redis said no: to a digest it has forgotten, to a slot it has not, to one script, or to everything."""
+        if text.startswith("NOSCRIPT") and not asked.with_text:
+            asked.with_text = True
+            wire.send(asked)
+            return
+        moved = _MOVED.fullmatch(text)
+        if moved and wire is self._wire and asked.hops < _MOST_HOPS:
+            asked.hops += 1
+            self._follow(asked, Address(moved[1] or self._node.host, int(moved[2])))
+            return
+        self.failures += 1
+        asked.fail(StoreDown(text))
+        if wire is not self._wire:
+            return  # of a connection that is not in use yet, or no more
+        if moved or _UNWELL.search(text):
+            wire.close(text)
+        else:
+            _log.error("a script of the shared counters failed: %s", text)
+
+    def _lost(self, wire: Wire, unanswered: list[Asked], why: str) -> None:
+        for asked in unanswered:
+            self.failures += 1
+            asked.fail(StoreDown(why))
+        if wire is self._wire:
+            self._fall(why)
+
+    def _fall(self, why: str) -> None:
+        self._wire, self._why = None, why
+        self._drop_held()
+        self._fell.set()
+        self._on_change(False, why)
+
+    def _drop_held(self) -> None:
+        held, self._held = self._held, None
+        for asked in held or ():
+            self.failures += 1
+            asked.fail(StoreDown(self._why))
+
+    # ---- connecting -----------------------------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        """Bring it up, and up again; while it is up, ask once a second whether it is well."""
+        while True:
+            if self._wire is None:
+                await self._rise()
+                self._first.set()
+            if self._wire is None:
+                await asyncio.sleep(RETRY_S)
+                continue
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._fell.wait(), _BEAT_S)
+            if self._wire is not None:
+                with suppress(StoreDown):
+                    self.saw((await self.ask(self._probe()))[0])
+
+    async def _rise(self) -> None:
+        """Try each node once, the one that was good last first."""
+        for node in (self._node, *(each for each in self._nodes if each != self._node)):
+            try:
+                wire, found = await self._connect(node)
+            except (OSError, StoreDown, ssl.SSLError) as absent:
+                self._why = f"{node}: {absent or type(absent).__name__}"
+                continue
+            self._node, self._wire = found, wire
+            self._fell.clear()
+            self._on_change(True, "")
+            return
+
+    async def _connect(self, node: Address, hops: int = 0) -> tuple[Wire, Address]:
+        """Connect, greet, and run a script that writes.
+
+        Raises:
+            OSError: it is not there (``TimeoutError``: not in time).
+            StoreDown: it is unwell.
+        """
+        loop = asyncio.get_running_loop()
+        wires: list[Wire] = []
+
+        def make() -> Wire:
+            wires.append(Wire(self._timeout_s, self._refused, self._lost))
+            return wires[0]
+
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await loop.create_connection(make, node.host, node.port, ssl=self._tls)
+                answers = [self._through(wires[0], command) for command in self._greeting]
+                nodes = self._through(wires[0], Command.of("CLUSTER", "SLOTS"))
+                probed = self._through(wires[0], self._probe())
+                await asyncio.wait([*answers, nodes, probed])
+                for answer in answers:
+                    answer.result()
+                self._learn(nodes, node)
+                self.saw(probed.result()[0])
+        except StoreDown as unwell:
+            wires[0].close()
+            moved = _MOVED.fullmatch(str(unwell))
+            if moved and hops < _MOST_HOPS:
+                return await self._connect(Address(moved[1] or node.host, int(moved[2])), hops + 1)
+            raise
+        except BaseException:
+            for wire in wires:
+                wire.close()
+            raise
+        return wires[0], node
+
+    def _through(self, wire: Wire, command: Command) -> asyncio.Future[Any]:
+        answer = asyncio.get_running_loop().create_future()
+        wire.send(Asked(command, answer))
+        return answer
+
+    def _probe(self) -> Command:
+        return Command.running(TAKE, [self._clock_key], [self.expected(), "", 0])
+
+    def _learn(self, slots: asyncio.Future[Any], node: Address) -> None:
+        """Take note of a cluster's other nodes, to be asked when this one dies. One that stands alone knows none."""
+        if slots.exception() is not None:
+            return
+        for _, _, *members in slots.result():
+            for host, port, *_ in members:
+                known = Address((host or node.host.encode()).decode("utf-8", "replace"), port)
+                if known not in self._nodes and len(self._nodes) < _MOST_NODES:
+                    self._nodes.append(known)
+
+    def _follow(self, asked: Asked, node: Address) -> None:
+        """Hold what is asked until there is a connection to the node that has the slot now."""
+        if self._held is None:
+            self._held = []
+            self._mover = asyncio.create_task(self._move(node))
+        self._held.append(asked)
+
+    async def _move(self, node: Address) -> None:
+        left = self._wire
+        try:
+            wire, found = await self._connect(node)
+        except (OSError, StoreDown, ssl.SSLError) as absent:
+            if left is not None and left is self._wire:
+                left.close(f"{node}: {absent or type(absent).__name__}")
+            return
+        if left is None or left is not self._wire:
+            wire.close()
+            return
+        self._node, self._wire = found, wire
+        held, self._held = self._held, None
+        for asked in held or ():
+            wire.send(asked)
+        left.close_when_idle()

@@ -1,0 +1,136 @@
+-- Takes every draw of one call, or none where one refuses. With no draws it moves the clock alone, which is how a worker
+-- asks whether the counters are well.
+--
+-- KEYS: the clock; the ring of the caller's latest calls (where there is a digest); a bucket per draw, and last the
+--       bucket of going round in circles (where there is a digest).
+-- ARGV: what the worker expects the clock to be; the digest of this call, or ''; the length of what comes before the
+--       caller in the ring's key; then per draw
+--       'r', cost, enforced (1 or 0), length of the limit's prefix, life when full (ms), interval, tolerance (µs), or
+--       'q', cost, enforced, length of the limit's prefix, life (ms), count, period, its index, its start (s), floor,
+--       epoch of the floor.
+-- A cost of 0 asks for one and takes nothing; a negative cost gives back, and is never refused.
+-- Gives: virtual time, epoch, how many keys had a wrong type, taken (1 or 0), and per draw three numbers: how far ahead
+--       of now the bucket stands (µs), or what is used; whether it would refuse (1 or 0); the index of the period.
+--       The circle's three come last, and only where the call continues a circle.
+
+local RING = 10
+
+local now, epoch, time = clock(KEYS[1], tonumber(ARGV[1]))
+local digest = ARGV[2]
+local first, last = 2, #KEYS
+local calls
+
+-- Whether the latest calls, the newest first, are those before them in the same order, two up to five of them.
+local function is_circle()
+  if calls[1] == calls[2] then
+    return false
+  end
+  for n = 2, 5 do
+    local same = #calls >= 2 * n
+    for i = 1, n do
+      same = same and calls[i] == calls[i + n]
+    end
+    if same then
+      return true
+    end
+  end
+  return false
+end
+
+if digest ~= '' then
+  first, calls = 3, { digest }
+  local ring = string.match(text_of(KEYS[2]) or '', '^%d+ (.*)$')
+  for call in string.gmatch(ring or '', '%S+') do
+    if #calls < RING then
+      calls[#calls + 1] = call
+    end
+  end
+  if not is_circle() then
+    last = last - 1
+  end
+end
+
+local writes, answer = {}, {}
+local refused = false
+
+local function put(key, value, life)
+  writes[#writes + 1] = { key, value, string.format('%.0f', life) }
+end
+
+local function rate(key, i, cost)
+  local interval, tolerance = tonumber(ARGV[i + 5]), tonumber(ARGV[i + 6])
+  local text = text_of(key)
+  local tat = tonumber(string.match(text or '', '^r (%d+) ') or 0)
+  tat = math.max(now, math.min(tat, now + tolerance))
+  local after = tat + interval * cost
+  local over = cost >= 0 and math.max(after, tat + interval) - now > tolerance
+  if not over and cost ~= 0 and (cost > 0 or text) then
+    after = math.max(now, after)
+    put(key, string.format('r %.0f %s %s %s', after, ARGV[i + 5], ARGV[i + 6], ARGV[i + 3]),
+      math.ceil((after - now) / 1000) + tonumber(ARGV[i + 4]))
+    return over, 0, tat - now, after - now
+  end
+  return over, 0, tat - now, tat - now
+end
+
+local function quota(key, i, cost)
+  local count, index = tonumber(ARGV[i + 5]), tonumber(ARGV[i + 7])
+  local floor_index = index
+  -- A period begins when both the worker and Redis say so, and never ends twice: neither clock alone gives one anew.
+  if time < tonumber(ARGV[i + 8]) * 1000000 then
+    index = index - 1
+  end
+  local text = text_of(key)
+  local used, stored = string.match(text or '', '^q (%d+) %d+ %a+ (%d+) ')
+  used, stored = tonumber(used or 0), tonumber(stored or index)
+  if stored == index + 1 then
+    index = stored
+  elseif stored ~= index then
+    used = 0
+  end
+  -- What the worker saw of this period counts where it is not known here: everything, or this bucket, was deleted.
+  local floor = tonumber(ARGV[i + 9])
+  local is_lost = not text or tonumber(ARGV[i + 10]) ~= epoch
+  if is_lost and index == floor_index then
+    used = math.max(used, floor)
+  end
+  local over = cost >= 0 and used + math.max(1, cost) > count
+  local after = used
+  if not over then
+    after = math.max(0, used + cost)
+  end
+  if after ~= used or (is_lost and floor > 0) then
+    put(key, string.format('q %.0f %s %s %.0f %s', after, ARGV[i + 5], ARGV[i + 6], index, ARGV[i + 3]),
+      tonumber(ARGV[i + 4]))
+  end
+  return over, index, used, after
+end
+
+local i = 4
+local before = {}
+for k = first, last do
+  local is_rate = ARGV[i] == 'r'
+  local over, index, stood, stands = (is_rate and rate or quota)(KEYS[k], i, tonumber(ARGV[i + 1]))
+  if over and ARGV[i + 2] == '1' then
+    refused = true
+  end
+  before[#before + 1] = stood
+  answer[#answer + 1] = stands
+  answer[#answer + 1] = over and 1 or 0
+  answer[#answer + 1] = index
+  i = i + (is_rate and 7 or 11)
+end
+
+if refused then
+  for k = 1, #before do
+    answer[3 * k - 2] = before[k]
+  end
+else
+  for _, write in ipairs(writes) do
+    redis.call('SET', write[1], write[2], 'PX', write[3])
+  end
+  if digest ~= '' then
+    redis.call('SET', KEYS[2], ARGV[3] .. ' ' .. table.concat(calls, ' '), 'PX', 600000)
+  end
+end
+return { now, epoch, wrong, refused and 0 or 1, unpack(answer) }
