@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from mcpward.app.channel import open_channel
-from mcpward.app.common import Counters
+from mcpward.app.common import Counters, open_counters
 from mcpward.app.defined import registries_of
 from mcpward.app.hosts import allowed_hosts
 from mcpward.app.house import House
@@ -24,6 +24,7 @@ from mcpward.app.oauth import Guarded, client_secrets, exchanges_of, open_oauth
 from mcpward.app.secrets import Secrets
 from mcpward.app.site import Site, open_site
 from mcpward.app.sources import load_sources
+from mcpward.app.usage import Usage
 from mcpward.config.address import Address
 from mcpward.config.endpoint import metadata_path, path_of
 from mcpward.config.model import Settings
@@ -105,17 +106,19 @@ class Worker:
             channel = await stack.enter_async_context(open_channel(site, settings, clock))
             keys, urls, ended = KeyBook(site.pepper_keys, clock), UrlBook(site.pepper_urls, clock), EndedBook()
             self.refresher = self._refresher(site, keys, urls, ended)
-            counters = Counters()
+            counters = await stack.enter_async_context(open_counters(settings, clock, site.ring, metrics))
             house = House(
                 settings, clock, site, channel, counters, registries, traffic, runner, secrets, guarded, _report
             )
             pipeline = house.pipeline(keys, urls, ended)
             stack.push_async_callback(pipeline.identity.close)
+            usage = Usage(channel.mailroom, house.limits, clock, channel.worker, settings.site.workers)
+            stack.push_async_callback(usage.close)
             await house.tasks.start_keeping()
             stack.push_async_callback(self._stop_tasks, house)
             numbers = Numbers(metrics, folder_of(settings.site.data) if settings.site.workers > 1 else None)
             stack.callback(numbers.close)
-            health = Health(self._probes(keys, traffic), numbers.page)
+            health = Health(self._probes(keys, traffic, counters), numbers.page)
             self.front = self._front(pipeline, health, guarded)
             self.front.on_drain.append(channel.questions.close)
             await writer.start()
@@ -149,11 +152,12 @@ class Worker:
         spent_s = 0.0 if since is None else self.clock.monotonic() - since
         await house.tasks.stop(max(0.0, self.settings.site.drain_s - spent_s))
 
-    def _probes(self, keys: KeyBook, traffic: Traffic) -> list[Probe]:
+    def _probes(self, keys: KeyBook, traffic: Traffic, counters: Counters) -> list[Probe]:
         return [
             Probe("stopping", lambda: not self.front.draining),
             Probe("keys", lambda: self.clock.monotonic() - keys.fresh_at <= STALE_AFTER_S),
             Probe("record", lambda: not traffic.full),
+            *counters.probes,
         ]
 
     def _front(self, pipeline: Pipeline, health: Health, guarded: Guarded) -> Front:
