@@ -35,6 +35,7 @@ _DATA: Final = {
     "problems": "problems",
     "error_id": "errorId",
     "retry_after_s": "retryAfterSeconds",
+    "policy": "policy",
 }
 #: What a refusal of the tool channel is where no tool was called (a resource or a prompt): status and code.
 _NO_TOOL: Final = {
