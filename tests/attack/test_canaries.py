@@ -297,7 +297,7 @@ def test_attack_85_no_sink_holds_a_trace_of_any_canary(caged: Ward):
             caller.call("echo", text=canary.value)
             caller.call("wipe", what=canary.value)
             caller.call(canary.value)
-    records = caged.cli("log", "--json", "--limit", "10000").stdout.encode()
+    records = caged.cli("log", "--json", "--lines", "10000").stdout.encode()
     with urlopen(f"http://127.0.0.1:{caged.metrics_port}/metrics", timeout=5) as page:
         metrics = page.read()
     assert b"[redacted]" in records

@@ -91,7 +91,7 @@ def test_attack_110_hostile_texts_stay_within_their_line_and_their_field(tmp_pat
     with serving(tmp_path / "site") as ward:
         sent = provoke(ward)
         ward.stop()
-        output = ward.cli("log", "--json", "--limit", "10000").stdout
+        output = ward.cli("log", "--json", "--lines", "10000").stdout
         lines = output.split("\n")
         assert lines.pop() == ""
         records = [json.loads(line) for line in lines]
@@ -100,7 +100,7 @@ def test_attack_110_hostile_texts_stay_within_their_line_and_their_field(tmp_pat
         assert not [record for record in records if "forged" in record]
         assert "forged" not in {record["reason"] for record in records}
         assert not UNSAFE.search(output.replace("\n", ""))
-        people = ward.cli("log", "--limit", "10000").stdout
+        people = ward.cli("log", "--lines", "10000").stdout
         assert not UNSAFE.search(people.replace("\n", ""))
         assert not [line for line in people.splitlines() if line.startswith(("forged", '{"reason":"forged'))]
 

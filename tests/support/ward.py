@@ -199,7 +199,7 @@ class Ward:
 
     def records(self, *filters: str) -> list[dict[str, Any]]:
         """Give the traffic record, oldest first."""
-        lines = self.cli("log", "--json", "--limit", "10000", *filters, check=False).stdout.splitlines()
+        lines = self.cli("log", "--json", "--lines", "10000", *filters, check=False).stdout.splitlines()
         return [json.loads(line) for line in lines if line.strip()]
 
     # ---- requests ----

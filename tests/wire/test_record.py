@@ -96,7 +96,7 @@ def test_the_log_is_filtered_by_what_is_asked_for(ward):
     assert {row["tool"] for row in kept} == {"crash"}
     kept = ward.records("--reason", "tool-failed", "--outcome", "error", "--server", "bench", "--since", "1h")
     assert {row["reason"] for row in kept} == {"tool-failed"}
-    assert [row["tool"] for row in ward.records("--key", ward.key[11:23], "--limit", "1")] == ["crash"]
+    assert [row["tool"] for row in ward.records("--key", ward.key[11:23], "--lines", "1")] == ["crash"]
     nothing = ward.cli("log", "--tool", "never called", "--json", check=False)
     assert (nothing.returncode, nothing.stdout) == (1, "")
     assert ward.cli("log", "--until", "1h", check=False).returncode == 1

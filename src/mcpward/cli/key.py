@@ -9,7 +9,7 @@ from mcpward.cli import ui
 from mcpward.cli.help import examples
 from mcpward.cli.keycard import row_of, shape_of, words_of
 from mcpward.cli.moment import moment_text, parse_end, parse_span
-from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, chosen_server, in_site, settings_of
+from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, chosen_server, in_site, server_names, settings_of
 from mcpward.config.model import Settings
 from mcpward.config.rate import parse_rate
 from mcpward.core.scope import Access
@@ -32,7 +32,13 @@ def create(
     name: Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="Who or what will hold it.")],
     server: Annotated[
         list[str] | None,
-        typer.Option("--server", "-s", metavar="NAME", help="A server that it opens; may be repeated; '*' is all."),
+        typer.Option(
+            "--server",
+            "-s",
+            metavar="NAME",
+            help="A server that it opens; may be repeated; '*' is all.",
+            autocompletion=server_names,
+        ),
     ] = None,
     expires: Annotated[
         str | None, typer.Option(metavar="WHEN", help="When it ends: 90d, 12h, 2026-12-31; never, if not given.")
@@ -86,7 +92,10 @@ def create(
 @examples("mcpward key list --server orders")
 def list_keys(
     server: Annotated[
-        str | None, typer.Option("--server", "-s", metavar="NAME", help="Only keys that open this server.")
+        str | None,
+        typer.Option(
+            "--server", "-s", metavar="NAME", help="Only keys that open this server.", autocompletion=server_names
+        ),
     ] = None,
     ended: Annotated[bool, typer.Option("--all", help="Also revoked and expired keys.")] = False,
     config: ConfigOption = None,

@@ -9,8 +9,9 @@ import typer
 
 from mcpward.cli import ui
 from mcpward.cli.help import examples
+from mcpward.cli.limits import limit_names
 from mcpward.cli.moment import moment_text, parse_start
-from mcpward.cli.site import CLOCK, ConfigOption, in_site, settings_of
+from mcpward.cli.site import CLOCK, ConfigOption, in_site, server_names, settings_of
 from mcpward.traffic.line import line
 
 if TYPE_CHECKING:
@@ -27,10 +28,14 @@ Row = Mapping[str, Any]
 @examples(
     "mcpward log --reason credential-invalid --since 1h",
     "mcpward log --tool cancel_order --json | jq .principal",
+    "mcpward log --would-refuse --since 7d --json | jq -r .would_refuse | sort | uniq -c",
     "mcpward log --follow",
 )
 def log(
-    server: Annotated[str | None, typer.Option("--server", "-s", metavar="NAME", help="Only this server.")] = None,
+    server: Annotated[
+        str | None,
+        typer.Option("--server", "-s", metavar="NAME", help="Only this server.", autocompletion=server_names),
+    ] = None,
     tool: Annotated[str | None, typer.Option(metavar="NAME", help="Only calls of this tool.")] = None,
     key: Annotated[str | None, typer.Option(metavar="ID", help="Only calls with the key of this id.")] = None,
     reason: Annotated[
@@ -43,7 +48,16 @@ def log(
     since: Annotated[str | None, typer.Option(metavar="WHEN", help="From here on: 2h, 3d, 2026-12-31T10:00.")] = None,
     until: Annotated[str | None, typer.Option(metavar="WHEN", help="Up to here: 2h, 3d, 2026-12-31T10:00.")] = None,
     limit: Annotated[
-        int, typer.Option("--limit", "-n", metavar="N", min=1, max=100_000, help="The newest so many.")
+        str | None,
+        typer.Option(
+            metavar="LIMIT", help="Only requests that this limit refused, or would have.", autocompletion=limit_names
+        ),
+    ] = None,
+    would_refuse: Annotated[
+        bool, typer.Option("--would-refuse", help="Only requests over a limit that is not enforced.")
+    ] = False,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", metavar="N", min=1, max=100_000, help="The newest so many.")
     ] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay, and print new records as they come.")] = False,
     config: ConfigOption = None,
@@ -62,13 +76,20 @@ def log(
         peer=address,
         since=parse_start(since, now, "--since") if since else None,
         until=parse_start(until, now, "--until") if until else None,
-        limit=limit,
+        by_limit=limit,
+        would_refuse=would_refuse,
+        limit=lines,
     )
     settings = settings_of(config)
     printer = _Printer(as_json=json)
     found = in_site(settings, lambda site: _print(site, chosen, printer, follow=follow), must_exist=not follow)
     if not found:
-        raise ui.Ended(ui.Exit.NO, "no records found")
+        hint = f"-n {limit} prints the newest {limit}; --limit takes the name of a limit" if _is_number(limit) else ""
+        raise ui.Ended(ui.Exit.NO, "no records found", hint)
+
+
+def _is_number(limit: str | None) -> bool:
+    return limit is not None and limit.isascii() and limit.isdigit()
 
 
 async def _print(site: "Site", chosen: "TrafficFilter", printer: "_Printer", *, follow: bool) -> bool:
@@ -113,7 +134,7 @@ class _Printer:
 def _cells(row: Row) -> tuple[str, ...]:
     call = f"{row['method'] or '-'} {row['tool']}" if row["tool"] else row["method"] or "-"
     who = row["principal"] or "-"
-    outcome = row["reason"] or row["outcome"] if row["phase"] == "done" else row["phase"]
+    outcome = _outcome(row) if row["phase"] == "done" else row["phase"]
     took = f"{row['duration_us'] / 1000:.1f}" if row["phase"] == "done" and row["duration_us"] is not None else "-"
     cells = (
         moment_text(row["at"]),
@@ -126,6 +147,14 @@ def _cells(row: Row) -> tuple[str, ...]:
         took,
     )
     return tuple(_short(str(cell)) for cell in cells)
+
+
+def _outcome(row: Row) -> str:
+    """The outcome in a word, the limit that refused, and those that would have."""
+    outcome = row["reason"] or row["outcome"]
+    by = f" ({row['limit_name']})" if row["limit_name"] else ""
+    over = f", over {row['would_refuse']}" if row["would_refuse"] else ""
+    return f"{outcome}{by}{over}"
 
 
 def _short(text: str, most: int = 60) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 
 from mcpward import __version__
-from mcpward.cli import config, connect, init, key, log, secret, serve, ui, url
+from mcpward.cli import config, connect, init, key, limits, log, secret, serve, ui, url
 from mcpward.cli.help import examples
 from mcpward.core.errors import Misconfigured, Unreachable
 
@@ -29,6 +29,7 @@ app.add_typer(key.app, name="key")
 app.add_typer(url.app, name="url")
 app.add_typer(secret.app, name="secret")
 app.command("log")(log.log)
+app.add_typer(limits.app, name="limits")
 app.command("connect")(connect.connect)
 app.add_typer(config.app, name="config")
 app.command("init")(init.init)

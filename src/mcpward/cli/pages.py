@@ -35,6 +35,8 @@ def commands_page() -> str:
 def _of(command: Any, path: tuple[str, ...]) -> Iterator[str]:
     for name, one in getattr(command, "commands", {}).items():
         if hasattr(one, "commands"):
+            if one.invoke_without_command:  # a verb of its own as well
+                yield from _command(one, (*path, name))
             yield from _of(one, (*path, name))
         else:
             yield from _command(one, (*path, name))

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
@@ -29,9 +29,30 @@ ConfigOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def completed(ctx: typer.Context, incomplete: str, known: Callable[[Settings], Iterable[str]]) -> list[str]:
+    """Give what a started word may become, by the site's file; nothing where that cannot be read now."""
+    try:
+        return [name for name in known(settings_of(ctx.params.get("config"))) if name.startswith(incomplete)]
+    except Exception:  # noqa: BLE001  # whoever presses the tab key wants no error among the words
+        return []
+
+
+def server_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a server."""
+    return completed(ctx, incomplete, lambda settings: settings.servers)
+
+
 ServerOption = Annotated[
     str | None,
-    typer.Option("--server", "-s", metavar="NAME", help="The server's name; not needed where there is only one."),
+    typer.Option(
+        "--server",
+        "-s",
+        metavar="NAME",
+        help="The server's name; not needed where there is only one.",
+        autocompletion=server_names,
+    ),
 ]
 
 
@@ -56,11 +77,13 @@ def settings_of(config: Path | None) -> Settings:
     return loaded(config).settings
 
 
-def in_site(settings: Settings, work: Callable[["Site"], Awaitable[T]], *, must_exist: bool = False) -> T:
+def in_site(
+    settings: Settings, work: Callable[["Site"], Awaitable[T]], *, must_exist: bool = False, missing: Exit = Exit.NO
+) -> T:
     """Open the site's data, do one piece of work, close it.
 
     Raises:
-        Ended: ``must_exist`` and there is no data yet (reading makes none).
+        Ended: ``must_exist`` and there is no data yet (reading makes none); the exit code is ``missing``.
         Misconfigured: the data cannot be used as it is.
         Unreachable: the database refuses to work now.
     """
@@ -68,7 +91,7 @@ def in_site(settings: Settings, work: Callable[["Site"], Awaitable[T]], *, must_
 
     database = Path(settings.store.url.removeprefix("sqlite:///"))
     if must_exist and not database.exists():
-        raise Ended(Exit.NO, f"there is no data yet at {database}", "mcpward serve or mcpward key create makes it")
+        raise Ended(missing, f"there is no data yet at {database}", "mcpward serve or mcpward key create makes it")
 
     async def opened() -> T:
         async with open_site(settings, CLOCK) as site:

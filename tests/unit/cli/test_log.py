@@ -56,7 +56,7 @@ def test_every_filter_narrows(cli, records):
     assert ids("--reason", "busy") == ["5"]
     assert ids("--outcome", "busy") == ["5"]
     assert ids("--address", "10.0.0.9") == ["6"]
-    assert ids("--limit", "2") == ["5", "6"]
+    assert ids("--lines", "2") == ["5", "6"]
     assert ids("--since", "2027-01-15T08:00:05Z") == ["5", "6"]
     assert ids("--until", "2027-01-15T08:00:02Z") == ["1"]
 
@@ -74,6 +74,33 @@ def test_110_nothing_of_a_record_reaches_the_terminal_unescaped(cli, records):
         assert len(said.out.splitlines()) == len(said.out.rstrip("\n").split("\n")) == 3 - len(options)
         assert all(char.isprintable() or char == "\n" for char in said.out)
     assert json.loads(said.out.splitlines()[0])["tool"] == EVIL
+
+
+def test_limits_that_refused_or_would_have_are_found_and_shown(cli, records):
+    records(
+        row(1),
+        row(2, outcome="refused", reason="rate-exceeded", limit_name="budget-stripe"),
+        row(3, would_refuse="read,budget-stripe"),
+        row(4, would_refuse="read"),
+    )
+
+    def ids(*options):
+        return [json.loads(line)["id"][-1] for line in cli("log", "--json", *options).out.splitlines()]
+
+    assert ids("--limit", "budget-stripe") == ["2", "3"]
+    assert ids("--limit", "budget-stripe", "--would-refuse") == ["3"]
+    assert ids("--would-refuse") == ["3", "4"]
+    assert json.loads(cli("log", "--json", "-n", "1").out)["would_refuse"] == "read"
+    lines = cli("log").out
+    assert "rate-exceeded (budget-stripe)" in lines
+    assert "ok, over read,budget-stripe" in lines
+
+
+def test_a_number_for_a_limit_is_told_how_to_ask_for_lines(cli, records):
+    records(row(1))
+    said = cli("log", "--limit", "20")
+    assert (said.code, said.out) == (1, "")
+    assert "-n 20" in said.err
 
 
 async def test_following_prints_what_comes_later(site, capsys):

@@ -37,7 +37,7 @@ def test_json_is_taken_everywhere(path, command):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("kye",), ("serve", "--prot", "1"), ("key", "create"), ("log", "--limit", "no"), ("key", "show")]
+    "arguments", [("kye",), ("serve", "--prot", "1"), ("key", "create"), ("log", "--lines", "no"), ("key", "show")]
 )
 def test_wrong_usage_is_told_in_the_voice(cli, arguments):
     said = cli(*arguments)

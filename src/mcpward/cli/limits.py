@@ -1,0 +1,224 @@
+"""``mcpward limits``: what callers have used of their limits at this moment, and a way to give it back to them."""
+
+import asyncio
+import re
+import shutil
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+
+import typer
+
+from mcpward.cli import ui
+from mcpward.cli.gauge import lines_of, shape_of
+from mcpward.cli.help import examples
+from mcpward.cli.moment import moment_text
+from mcpward.cli.site import (
+    CLOCK,
+    ConfigOption,
+    JsonOption,
+    chosen_server,
+    completed,
+    in_site,
+    server_names,
+    settings_of,
+)
+from mcpward.config.model import Settings
+from mcpward.core.errors import Unreachable
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from mcpward.app.inquiry import Answer
+    from mcpward.app.tally import Tally
+    from mcpward.limits.use import Match
+
+T = TypeVar("T")
+_EVERY_S: Final = 2.0
+_CLEAR: Final = "\x1b[H\x1b[2J"
+_KEY_ID: Final = re.compile(r"[0-9A-Za-z]{12}", re.ASCII)
+_NAMES: Final = (
+    "knocks", "arrivals", "caller", "read", "write", "destructive", "discovery", "lifecycle", "total",
+    "quota-hour", "quota-day", "quota-month", "key", "tool", "repeat",
+)  # fmt: skip
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+def limit_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a limit, those of budgets too."""
+    return completed(ctx, incomplete, lambda settings: [*_NAMES, *_budget_limits(settings)])
+
+
+ServerOption = Annotated[
+    str | None,
+    typer.Option("--server", "-s", metavar="NAME", help="Only limits of this server.", autocompletion=server_names),
+]
+CallerOption = Annotated[
+    str | None,
+    typer.Option(metavar="WHO", help="Only this caller, as the record names it (api-key:ID, or the key's ID alone)."),
+]
+LimitOption = Annotated[
+    str | None,
+    typer.Option(metavar="LIMIT", help="Only this limit, such as read or budget-stripe.", autocompletion=limit_names),
+]
+
+
+@app.callback(invoke_without_command=True)
+@examples(
+    "mcpward limits",
+    "mcpward limits --caller 4f9QkZp2LmXa --watch",
+    "mcpward limits --limit budget-stripe --json | jq .[].remaining",
+)
+def limits(
+    ctx: typer.Context,
+    server: ServerOption = None,
+    caller: CallerOption = None,
+    limit: LimitOption = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay, and show it anew every two seconds.")] = False,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what is used of limits, the most used first. Exit code 1 when nothing is, 3 when nobody can say."""
+    if ctx.invoked_subcommand is not None:
+        if any(_is_typed(ctx, name) for name in ctx.params):
+            said = f"write the options after {ctx.invoked_subcommand}, so that they are not overlooked"
+            raise ui.Ended(ui.Exit.USAGE, said, f"mcpward limits {ctx.invoked_subcommand} --help")
+        return
+    settings = settings_of(config)
+    match = _match(settings, server, caller, limit)
+    if watch:
+        _with_tally(settings, lambda tally: _watch(tally, match, as_json=json))
+        return
+    answer = _with_tally(settings, lambda tally: tally.uses(match))
+    if json:
+        ui.answer_json([shape_of(use) for use in answer.uses])
+    elif answer.uses:
+        _lines(lines_of([*answer.uses]))
+    _remark(answer)
+    if not answer.uses:
+        raise ui.Ended(ui.Exit.NO, "nothing is used of these limits now", _hint(settings, limit))
+
+
+@app.command("reset")
+@examples(
+    "mcpward limits reset --caller 4f9QkZp2LmXa",
+    "mcpward limits reset --limit budget-stripe --yes",
+    "mcpward limits reset --server orders --limit quota-day --yes",
+)
+def reset(
+    server: ServerOption = None,
+    caller: CallerOption = None,
+    limit: LimitOption = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Give back what is used, of a caller, a limit, a server or all. Exit code 1 when nothing was, 3 if nobody can."""
+    settings = settings_of(config)
+    match = _match(settings, server, caller, limit)
+    what = _words(match)
+    if not yes and not ui.confirmed(f"give back what is used of {what}?"):
+        raise ui.Ended(ui.Exit.NO, "nothing was reset", "--yes resets without asking")
+    answer = _with_tally(settings, lambda tally: tally.reset(match))
+    if json:
+        ui.answer_json({"reset": answer.found})
+    _remark(answer)
+    if not answer.found:
+        raise ui.Ended(ui.Exit.NO, f"nothing was used of {what}", _hint(settings, limit))
+    ui.remark(f"{answer.found} counter{'' if answer.found == 1 else 's'} of {ui.safe(what)} reset")
+
+
+def _is_typed(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _match(settings: Settings, server: str | None, caller: str | None, limit: str | None) -> "Match":
+    from mcpward.limits.use import Match
+
+    if caller is not None and _KEY_ID.fullmatch(caller):
+        caller = f"api-key:{caller}"
+    return Match(server=None if server is None else chosen_server(settings, server), caller=caller, limit=limit)
+
+
+def _words(match: "Match") -> str:
+    parts = [
+        f"the limit {match.limit}" if match.limit is not None else "all limits",
+        f"of server {match.server}" if match.server is not None else "",
+        f"by {match.caller}" if match.caller is not None else "",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _with_tally(settings: Settings, work: "Callable[[Tally], Awaitable[T]]") -> T:
+    from mcpward.app.counters import counters_url
+    from mcpward.app.tally import ask_store, ask_workers
+
+    url = counters_url(settings)
+
+    async def ask(tallying: "AbstractAsyncContextManager[Tally]") -> T:
+        async with tallying as tally:
+            return await work(tally)
+
+    if url is not None:
+        return asyncio.run(ask(ask_store(settings, url, CLOCK)))
+    return in_site(settings, lambda site: ask(ask_workers(site, CLOCK)), must_exist=True, missing=ui.Exit.UNREACHABLE)
+
+
+def _remark(answer: "Answer") -> None:
+    if answer.answered < answer.workers:
+        ui.remark(f"{answer.answered} of {answer.workers} workers answered; the others are not counted")
+    if answer.failed:
+        ui.remark(f"{answer.failed} of {answer.workers} workers could not say")
+    if answer.left_out:
+        ui.remark(f"{answer.left_out} more are used less and not shown: narrow it with --caller, --limit or --server")
+
+
+async def _watch(tally: "Tally", match: "Match", *, as_json: bool) -> None:
+    uses, otherwise = (await tally.uses(match)).uses, "nothing is used now"
+    while True:
+        if as_json:
+            shapes = [shape_of(use) for use in uses]
+            ui.answer_json({"time": moment_text(CLOCK.now()), "uses": shapes}, indent=None)
+        else:
+            _screen([*uses], otherwise)
+        await asyncio.sleep(_EVERY_S)
+        try:
+            uses, otherwise = (await tally.uses(match)).uses, "nothing is used now"
+        except Unreachable as away:  # workers may stop and start again meanwhile
+            uses, otherwise = (), away.what
+
+
+def _screen(uses: list[Any], otherwise: str) -> None:
+    """Show the most used that fit; where nobody looks at a screen, all of them, and a line between."""
+    is_screen = sys.stdout.isatty()
+    rows = shutil.get_terminal_size().lines - 1 if is_screen else None
+    lines = lines_of(uses, rows) if uses else [otherwise]
+    ui.answer((_CLEAR if is_screen else "") + "\n".join(lines) + ("" if is_screen else "\n"))
+
+
+def _lines(lines: list[str]) -> None:
+    for line in lines:
+        ui.answer(line)
+
+
+def _budget_limits(settings: Settings) -> list[str]:
+    names = []
+    for name, table in settings.budgets.items():
+        budget = table.budget(name)
+        names += [f"budget-{name}"] if budget.rate is not None else []
+        names += [f"budget-{name}-{budget.quota.period.value}"] if budget.quota is not None else []
+    return names
+
+
+def _hint(settings: Settings, limit: str | None) -> str:
+    """Say what a limit is called that was not found: people name a budget as its table is named."""
+    from mcpward.config.names import nearest
+
+    known = [*_NAMES, *_budget_limits(settings)]
+    if limit is None or limit in known:
+        return ""
+    own = [name for name in known if name == f"budget-{limit}" or name.startswith(f"budget-{limit}-")]
+    meant = own or [name for name in (nearest(limit, known),) if name]
+    return f"did you mean {' or '.join(meant)}?" if meant else ""
