@@ -6,13 +6,12 @@ Sources: draft-ietf-httpapi-ratelimit-headers, RFC 9110 §10.2.3, CWE-362, CWE-7
 import re
 import time
 from collections import Counter
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from support.raw import connect, parse, request
-from support.volley import call_bytes, status_of, volley
+from support.volley import call_bytes, create_keys, lines, status_of, volley
 from support.ward import Ward, serving, text_of
 
 #: Loaded before anything asks for the time, so whatever the limits hold on to is this clock.
@@ -51,24 +50,25 @@ def limited(read: str, mode: str = "api-key", more: str = "") -> str:
 
 def test_attack_102_of_200_parallel_calls_at_limit_50_exactly_50_pass_20_times(tmp_path):
     """Every time from another address, as a stranger to whom nothing was charged yet."""
-    with serving(tmp_path / "site", servers=limited("50/hour", "public"), start=False) as ward, ExitStack() as stack:
+    with serving(tmp_path / "site", servers=limited("50/hour", "public"), start=False) as ward:
         trust(ward, tmp_path)
         ward.start()
-        wires = [stack.enter_context(connect(ward.port)) for _ in range(200)]
-        for time_ in range(20):
-            address = ("X-Forwarded-For", f"198.51.100.{time_}")
-            datas = [call_bytes(ward.port, at=at, headers=(address,)) for at in range(200)]
-            assert volley(wires, datas) == {200: 50, 429: 150}
+        with lines([ward.port], 200) as wires:
+            for time_ in range(20):
+                address = ("X-Forwarded-For", f"198.51.100.{time_}")
+                datas = [call_bytes(ward.port, at=at, headers=(address,)) for at in range(200)]
+                assert volley(wires, datas) == {200: 50, 429: 150}
 
 
-def test_attack_102_parallel_calls_of_one_key_pass_just_as_often_as_it_may(tmp_path):
-    with serving(tmp_path / "site", servers=limited("50/hour"), start=False) as ward, ExitStack() as stack:
-        keys = [ward.create_key(name="class"), ward.create_key(name="own", rate="20/hour")]
+def test_attack_102_parallel_calls_of_one_key_pass_just_as_often_as_it_may_20_times(tmp_path):
+    with serving(tmp_path / "site", servers=limited("50/hour"), start=False) as ward:
+        keys = create_keys(ward, 20)
+        keys.append(ward.create_key(name="own", rate="20/hour"))
         ward.start()
-        wires = [stack.enter_context(connect(ward.port)) for _ in range(200)]
-        for key, passed in zip(keys, (50, 20), strict=True):
-            datas = [call_bytes(ward.port, key, at) for at in range(200)]
-            assert volley(wires, datas) == {200: passed, 429: 200 - passed}
+        with lines([ward.port], 200) as wires:
+            for key, passed in zip(keys, [50] * 20 + [20], strict=True):
+                datas = [call_bytes(ward.port, key, at) for at in range(200)]
+                assert volley(wires, datas) == {200: passed, 429: 200 - passed}
 
 
 def test_attack_103_no_window_holds_more_than_its_rate_and_the_burst(tmp_path):
