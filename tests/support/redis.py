@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-import redis
+
+if TYPE_CHECKING:
+    import redis
 
 START_S: Final = 15.0
 _FAKETIME: Final = "vendor/libfaketime/src/libfaketime.so.1"
@@ -108,9 +110,11 @@ class RedisServer:
 
     def wait(self) -> None:
         """Wait until it answers."""
+        from redis import RedisError
+
         deadline = time.monotonic() + START_S
         while True:
-            with suppress(redis.RedisError), self.client() as client:
+            with suppress(RedisError), self.client() as client:
                 if client.ping():
                     return
             assert self._process is not None
@@ -118,11 +122,11 @@ class RedisServer:
                 raise RuntimeError(f"{self.kind} does not start: {self.log[-2000:]}")
             time.sleep(0.02)
 
-    def client(self) -> redis.Redis:
-        """A client that we did not write."""
-        return redis.Redis(
-            port=self.port, host="127.0.0.1", password=self.password or None, socket_timeout=5, protocol=2
-        )
+    def client(self) -> "redis.Redis":
+        """A client that we did not write; imported where it is used, for not every test needs it."""
+        from redis import Redis
+
+        return Redis(port=self.port, host="127.0.0.1", password=self.password or None, socket_timeout=5, protocol=2)
 
     def run(self, *words: Any) -> Any:
         """Run one command."""

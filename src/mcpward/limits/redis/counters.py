@@ -231,10 +231,7 @@ def _again(drawn: Sequence[Drawn], refused: _Refused) -> list[Standing] | None:
 
 def _standing(ready: _Ready, ahead: int, cost: int, over: int) -> Standing:
     interval, spare = ready.interval, ready.tolerance - ahead
-    if ahead <= 0:
-        reset_s = 0
-    else:
-        reset_s = -(-(interval - spare % interval) // SECOND)
+    reset_s = 0 if ahead <= 0 else -(-(interval - spare % interval) // SECOND)
     wait_s = max(1, -(-(interval * cost - spare) // SECOND)) if over else 0
     return Standing(ready.limit, spare // interval, reset_s, wait_s)
 

@@ -40,7 +40,7 @@ class Script:
 
 
 class Command:
-    """One command: ``rest`` are its words as they travel, ``count`` of them; a script's first two are not among them."""
+    """One command: ``rest`` are its words as they travel, ``count`` of them; a script's first two not among them."""
 
     __slots__ = ("count", "rest", "script")
 

@@ -217,8 +217,8 @@ class SharedStore:
         for node in (self._node, *(each for each in self._nodes if each != self._node)):
             try:
                 wire, found = await self._connect(node)
-            except (OSError, StoreDown, ssl.SSLError) as absent:
-                self._why = f"{node}: {absent or type(absent).__name__}"
+            except (OSError, StoreDown) as absent:
+                self._why = f"{node}: {_told(absent)}"
                 continue
             self._node, self._wire = found, wire
             self._fell.clear()
@@ -291,9 +291,9 @@ class SharedStore:
         left = self._wire
         try:
             wire, found = await self._connect(node)
-        except (OSError, StoreDown, ssl.SSLError) as absent:
+        except (OSError, StoreDown) as absent:
             if left is not None and left is self._wire:
-                left.close(f"{node}: {absent or type(absent).__name__}")
+                left.close(f"{node}: {_told(absent)}")
             return
         if left is None or left is not self._wire:
             wire.close()
@@ -303,3 +303,7 @@ class SharedStore:
         for asked in held or ():
             wire.send(asked)
         left.close_when_idle()
+
+
+def _told(absent: Exception) -> str:
+    return str(absent) or type(absent).__name__

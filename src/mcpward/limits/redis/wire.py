@@ -114,7 +114,7 @@ class Wire(asyncio.Protocol):
             reader.feed(data)
             while (answer := reader.gets()) is not False:
                 if not waiting:
-                    raise HiredisError("an answer to nothing")  # noqa: TRY301
+                    raise HiredisError("an answer to nothing")
                 asked = waiting.popleft()
                 answered += 1
                 if type(answer) is ReplyError:

@@ -1,0 +1,31 @@
+"""Limits to draw on, and draws until nothing passes."""
+
+import asyncio
+
+from mcpward.core.values import Period, Quota, Rate, Ruling
+from mcpward.limits.limit import Limit
+
+ANN = "api-key:ann"
+BEN = "api-key:ben"
+
+
+def rate(count=50, per_s=3600.0, name="read", scope="orders", **ruling):
+    return Limit(name, scope, Rate(count, per_s, count), Ruling(**ruling))
+
+
+def quota(count=50, period=Period.DAY, name="quota-day", scope="orders", **ruling):
+    return Limit(name, scope, Quota(count, period), Ruling(**ruling))
+
+
+def draw(limit, caller=ANN, cost=1):
+    return (limit, limit.prefix + caller, cost)
+
+
+async def passes(counters, *draws) -> bool:
+    """Whether a call with these draws passes."""
+    return not any(standing.refuses for standing in await counters.take(draws))
+
+
+async def passing(counters, calls, *draws) -> int:
+    """How many of so many parallel calls pass."""
+    return sum(await asyncio.gather(*(passes(counters, *draws) for _ in range(calls))))

@@ -1,0 +1,90 @@
+"""A TCP proxy that treats connections badly: late, cut, or swallowed without a word."""
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from socket import SO_LINGER, SOL_SOCKET
+from typing import Final
+
+_PAGE: Final = 65_536
+_CUT: Final = struct.pack("ii", 1, 0)
+
+
+class Proxy:
+    """Stands before a port of this machine. ``delay_s`` is added to each piece, each way; ``swallows`` makes it half-open:
+    connections are accepted and stay, and nothing goes through. Both may be changed while it runs."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.port = 0
+        self.delay_s = 0.0
+        self.swallows = False
+        self.connections = 0
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._pumps: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Listen, on the port that it had before or on a free one."""
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Refuse connections, and cut those there are."""
+        if self._server is not None:
+            self._server.close()
+        self.reset()
+        for pump in list(self._pumps):
+            pump.cancel()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+        if self._server is not None:
+            await self._server.wait_closed()
+            self._server = None
+
+    def reset(self) -> None:
+        """Cut every connection with RST, in the middle of whatever it says."""
+        for writer in list(self._writers):
+            with suppress(OSError):
+                writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, _CUT)
+            writer.transport.abort()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._writers |= {writer, back}
+        pumps = [asyncio.create_task(self._pump(reader, back)), asyncio.create_task(self._pump(there, writer))]
+        self._pumps.update(pumps)
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        for each in (writer, back):
+            each.transport.abort()
+            self._writers.discard(each)
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
+        self._pumps.difference_update(pumps)
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while piece := await reader.read(_PAGE):
+                if self.delay_s:
+                    await asyncio.sleep(self.delay_s)
+                if self.swallows:
+                    continue
+                writer.write(piece)
+                await writer.drain()
+
+
+@asynccontextmanager
+async def proxied(target: int) -> AsyncIterator[Proxy]:
+    """A proxy before a port, open for as long as the block runs."""
+    proxy = Proxy(target)
+    await proxy.open()
+    try:
+        yield proxy
+    finally:
+        await proxy.close()
