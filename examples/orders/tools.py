@@ -27,8 +27,8 @@ if env.get("ORDERS_DATABASE_URL") is None:
     require_data(HERE / "orders.db")
 
 server = Server("orders", version="1.0", instructions="Orders, customers and products of a furniture shop, year 2026.")
-db = Database(env.get("ORDERS_DATABASE_URL", DEFAULT_URL), max_concurrency=5, read_only=True)
-till = Database(env.get("ORDERS_DATABASE_URL", DEFAULT_URL), max_concurrency=1, read_only=False)
+db = Database(env.get("ORDERS_DATABASE_URL", DEFAULT_URL), name="orders", max_concurrency=5, read_only=True)
+till = Database(env.get("ORDERS_DATABASE_URL", DEFAULT_URL), name="till", max_concurrency=1, read_only=False)
 
 Status = Literal["paid", "shipped", "delivered", "cancelled"]
 BETWEEN = DateRange("from_date", "to_date", max_days=90)
@@ -116,7 +116,7 @@ async def _open_account(caller: Caller) -> None:
     )
 
 
-@server.tool(read_only=True, rate="60/minute", guards=[BETWEEN])
+@server.tool(read_only=True, rate="60/minute", guards=[BETWEEN], pools=[db])
 async def query_orders(
     caller: Caller,
     from_date: datetime,
@@ -145,7 +145,7 @@ async def query_orders(
     )
 
 
-@server.tool(read_only=True, guards=[BETWEEN])
+@server.tool(read_only=True, guards=[BETWEEN], pools=[db])
 async def order_summary(caller: Caller, from_date: datetime, to_date: datetime) -> Summary:
     """Number, customers and worth of the orders between two dates; at most 90 days apart."""
     customer = await customer_of(caller)
@@ -182,7 +182,7 @@ async def order_summary(caller: Caller, from_date: datetime, to_date: datetime) 
     )
 
 
-@server.tool(read_only=True)
+@server.tool(read_only=True, pools=[db])
 async def search_products(
     words: Annotated[str, Field(min_length=2, max_length=64, description="a part of the name")],
     limit: Annotated[int, Limit(max=50)] = 10,
@@ -199,7 +199,7 @@ async def search_products(
     )
 
 
-@server.tool(destructive=True, idempotent=True)
+@server.tool(destructive=True, idempotent=True, pools=[db, till])
 async def cancel_order(caller: Caller, order_id: Annotated[int, Field(ge=1)]) -> str:
     """Cancel an order that has not been shipped."""
     changed = await till.execute(

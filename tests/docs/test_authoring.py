@@ -222,3 +222,11 @@ def test_every_option_of_a_tool_is_on_the_page():
     table = "\n".join(line for line in PAGE.splitlines() if line.startswith("| `"))
     options = [name for name in inspect.signature(Server.tool).parameters if name != "self"]
     assert [name for name in options if f"`{name}" not in table] == []
+
+
+async def test_a_tool_tells_what_stands_behind_it(call, server):
+    assert text(await call("describe", names=["lamp", "chair"])) == "lamp"
+    describe = Registry("orders", server).find("describe")
+    assert describe.pools == ("shop",)
+    given = {"names": ["lamp", "chair"], "max_tokens": 700}
+    assert {draw.budget: draw.cost_of(given) for draw in describe.draws} == {"openai": 700, "stripe": 2}
