@@ -129,7 +129,7 @@ class Limits:
         except StoreDown:
             return  # counted here
         if standing.refuses:
-            raise Refusal(Reason.TOO_MANY_KNOCKS, limit.name, retry_after_s=standing.wait_s)
+            raise Refusal(Reason.TOO_MANY_KNOCKS, limit.name, retry_after_s=standing.wait_s, policy=limit.name)
 
     # ---- callers --------------------------------------------------------------------------------------------------
 
@@ -283,7 +283,8 @@ class Limits:
             return self._charge_alone(drawn[:mine], call, tool)
         for standing in standings[mine : mine + 2]:
             if standing.refuses:
-                raise Refusal(Reason.TOO_MANY_KNOCKS, standing.limit.name, retry_after_s=standing.wait_s)
+                name = standing.limit.name
+                raise Refusal(Reason.TOO_MANY_KNOCKS, name, retry_after_s=standing.wait_s, policy=name)
         _require(standings[:mine])
         again = [standing for standing in standings[mine + 2 :] if standing.wait_s]
         for standing in again:

@@ -206,8 +206,10 @@ class SharedStore:
             if self._wire is None:
                 await asyncio.sleep(RETRY_S)
                 continue
+            # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with what it waits for.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._fell.wait(), _BEAT_S)
+                async with asyncio.timeout(_BEAT_S):
+                    await self._fell.wait()
             if self._wire is not None:
                 with suppress(StoreDown):
                     self.saw((await self.ask(self._probe()))[0])

@@ -1,0 +1,186 @@
+"""Limits on real counters in common, and without them: what a call is charged, by what, and what holds meanwhile."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from mcpward.config.model import ServerLimits, SiteLimits
+from mcpward.core.clock import SystemClock
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.secret import Secret
+from mcpward.core.values import AcceptedCall, Budget, Draw, Limiting, Period, Quota, Rate, Rationing, Ruling
+from mcpward.crypto.digest import fingerprint
+from mcpward.limits.charge import Limits
+from mcpward.limits.limit import Charge
+from mcpward.limits.redis.counters import SharedCounters
+from mcpward.limits.redis.store import SharedStore
+from mcpward.limits.use import Match
+from support.redis import RedisServer
+from support.values import a_call, a_principal, a_tool, an_arrival
+
+OPENAI = Budget(name="openai", quota=Quota(1000, Period.MONTH))
+QUIET = {"repeat_read": "", "repeat_write": "", "repeat_destructive": ""}
+
+
+@asynccontextmanager
+async def limits_on(server: RedisServer, *, site=None, budgets=(), workers=1, **rates):
+    """Two workers' limits on one server, and the store of the first."""
+    clock = SystemClock()
+    stores = [
+        SharedStore(Secret(server.url), namespace="t", clock=clock, timeout_s=0.3, on_change=lambda *_: None)
+        for _ in range(2)
+    ]
+    for store in stores:
+        await store.start()
+    named = {each.name: each for each in budgets}
+    servers = {"orders": ServerLimits(**{"read": "1000/hour"} | QUIET | rates)}
+    try:
+        yield [
+            Limits(
+                SiteLimits(**site or {}),
+                servers,
+                clock,
+                budgets=named,
+                workers=workers,
+                common=SharedCounters(store, clock),
+                digest=fingerprint(b"k" * 32),
+            )
+            for store in stores
+        ]
+    finally:
+        for store in stores:
+            await store.stop()
+
+
+async def charge(limits: Limits, call=None, tool=None, **arguments) -> Charge:
+    call, tool = call or a_call(), tool or a_tool()
+    charged = limits.charge(call, tool, AcceptedCall(call=call, tool=tool, arguments=arguments))
+    return charged if isinstance(charged, Charge) else await charged
+
+
+async def outcome(limits: Limits, call=None, tool=None) -> str:
+    try:
+        await charge(limits, call, tool)
+    except Refusal as no:
+        return f"{no.reason.value} {no.facts.get('policy', '')}".rstrip()
+    return "ok"
+
+
+async def passes(both, n, call=None, tool=None) -> int:
+    return (await asyncio.gather(*(outcome(both[i % 2], call, tool) for i in range(n)))).count("ok")
+
+
+async def test_102_of_200_parallel_calls_at_two_workers_exactly_50_pass(redis_server):
+    async with limits_on(redis_server, read="50/hour") as both:
+        assert await passes(both, 200) == 50
+        assert await passes(both, 200, call=a_call(a_principal("api-key:other"))) == 50
+
+
+async def test_a_refusal_by_one_limit_charges_no_other(redis_server):
+    async with limits_on(
+        redis_server, budgets=[OPENAI], read="60/hour", quota=Rationing(Quota(90, Period.MONTH))
+    ) as both:
+        costly = a_tool(draws=(Draw(budget="openai", cost=100),))
+        assert await passes(both, 100, tool=costly) == 10
+        assert await outcome(both[0], tool=costly) == "rate-exceeded budget-openai-month"
+        assert await passes(both, 100) == 50
+        seen = {use.limit: use.most - use.remaining for use in await both[1].uses(Match(caller="api-key:abc"))}
+        assert seen["quota-month"] == 60
+
+
+async def test_what_was_not_used_is_given_back(redis_server):
+    async with limits_on(redis_server, budgets=[OPENAI], read="5/hour") as both:
+        costly = a_tool(draws=(Draw(budget="openai", cost=1000),))
+        for _ in range(10):
+            await charge(both[0], tool=costly)
+            both[0].give_back(a_call(), costly)
+        assert await passes(both, 10, tool=costly) == 1
+        assert await passes(both, 10) == 4
+
+
+async def test_the_same_call_is_broken_off_at_whichever_worker_it_comes(redis_server):
+    async with limits_on(redis_server, repeat_read="6/minute", read="10/hour") as both:
+        said = [await outcome(both[n % 2]) for n in range(20)]
+        assert said == ["ok"] * 6 + ["repeated-call repeat"] * 14
+        another = a_call(arguments=b'{"limit":21}')
+        assert await passes(both, 20, call=another) == 4  # nothing was charged for what was broken off
+
+
+async def test_a_circle_of_calls_is_broken_off_at_whichever_worker_they_come(redis_server):
+    async with limits_on(redis_server, repeat_read="10/minute") as both:
+        calls = [a_call(arguments=b'{"x":%d}' % n) for n in range(3)]
+        said = [await outcome(both[n % 2], calls[n % 3]) for n in range(40)]
+        assert 12 < said.index("repeated-call repeat") < 20
+        assert await outcome(both[0], a_call(arguments=b'{"x":9}')) == "ok"
+
+
+async def test_a_limit_that_is_not_enforced_is_told(redis_server):
+    shadow = Limiting(Rate(1, 3600.0, 1), Ruling(enforce=False))
+    async with limits_on(redis_server, read=shadow, repeat_read=shadow) as both:
+        assert (await charge(both[0])).would_refuse == ()
+        assert (await charge(both[1])).would_refuse == ("read", "repeat")
+        assert (await charge(both[0], a_call(arguments=b"[]"))).would_refuse == ("read",)
+
+
+async def test_of_guesses_at_two_workers_no_more_are_told_than_at_one(redis_server):
+    async with limits_on(redis_server, site={"knocks": "10/hour"}) as both:
+
+        async def guess(limits):
+            try:
+                counted = limits.knock("192.0.2.1")
+                assert counted is not None
+                await counted
+            except Refusal as no:
+                return no.reason
+            return None
+
+        told = await asyncio.gather(*(guess(both[n % 2]) for n in range(40)))
+        assert told.count(None) == 10
+        assert set(told) == {None, Reason.TOO_MANY_KNOCKS}
+        # And a right key from there is not let in, at either of them.
+        for limits in both:
+            assert await outcome(limits, a_call(arrival=an_arrival(bucket="192.0.2.1"))) == "too-many-knocks knocks"
+
+
+async def test_all_calls_of_an_address_are_counted_in_common(redis_server):
+    async with limits_on(redis_server, site={"arrivals": "30/hour"}) as both:
+        assert await passes(both, 100) == 30
+
+
+@pytest.mark.parametrize(
+    "ruling, said",
+    [("closed", ["busy read"] * 20), ("open", ["ok"] * 20), ("local", ["ok"] * 5 + ["rate-exceeded read"] * 15)],
+)
+async def test_without_the_counters_each_limit_holds_as_its_ruling_says(redis_server, ruling, said):
+    read = Limiting(Rate(20, 3600.0, 20), Ruling(on_store_failure=ruling))
+    async with limits_on(redis_server, read=read, workers=2) as both:
+        assert await passes(both, 4) == 4
+        redis_server.kill()
+        assert [await outcome(both[0]) for _ in range(20)] == said
+
+
+async def test_without_the_counters_nothing_is_endless(redis_server):
+    async with limits_on(redis_server, budgets=[OPENAI], site={"caller": "8/hour"}, total="6/hour") as both:
+        redis_server.kill()
+        costly = a_tool(draws=(Draw(budget="openai", cost=100),))
+        assert await outcome(both[0], tool=costly) == "ok"
+        assert await passes(both[:1] * 2, 20, tool=costly) == 2
+        assert await passes(both[:1] * 2, 20, call=a_call(a_principal("other"))) == 0  # of the total's six a half
+
+
+async def test_when_the_counters_are_back_they_count_again(redis_server):
+    read = Limiting(Rate(20, 3600.0, 20), Ruling(on_store_failure="closed"))
+    async with limits_on(redis_server, read=read) as both:
+        redis_server.kill()
+        assert await outcome(both[0]) == "busy read"
+        redis_server.restart()
+        said = []
+        for _ in range(100):  # two seconds at most
+            said.append(await outcome(both[0]))
+            if said[-1] == "ok":
+                break
+            await asyncio.sleep(0.02)
+        assert set(said) <= {"busy read", "ok"}
+        assert said[-1] == "ok"
