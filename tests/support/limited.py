@@ -15,6 +15,7 @@ from support.wire import LAVISH_SERVER, LAVISH_SITE, toml_of
 
 TOOLS = '''
 import asyncio
+import os
 import time
 from mcpward import Caller, Database, Limit, Server
 from typing import Annotated
@@ -40,6 +41,12 @@ async def other(text: str) -> str:
 async def rare(text: str) -> str:
     """Give the text back, seldom."""
     return text
+
+
+@server.tool(read_only=True)
+async def where() -> int:
+    """Say which process this is."""
+    return os.getpid()
 
 
 @server.tool()
