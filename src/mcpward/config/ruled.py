@@ -26,19 +26,17 @@ _UNSAID: Final = Unsaid("local")
 
 
 def read_limiting(value: object) -> object:
-    """Give the rate and its ruling; what is neither text nor table is given back.
+    """Give the rate and its ruling; one that was read already, and None, are given back.
 
     Raises:
-        ValueError: the text is no rate, or the table has something else in it.
+        ValueError: it is neither text nor table, the text is no rate, or the table has something else in it.
     """
-    read = _ruled(value, "rate", parse_rate)
-    return value if read is None else Limiting(*read)
+    return value if value is None or isinstance(value, Limiting) else Limiting(*_ruled(value, "rate", parse_rate))
 
 
 def read_rationing(value: object) -> object:
     """Give the quota and its ruling, as :func:`read_limiting` does."""
-    read = _ruled(value, "quota", parse_quota)
-    return value if read is None else Rationing(*read)
+    return value if value is None or isinstance(value, Rationing) else Rationing(*_ruled(value, "quota", parse_quota))
 
 
 def settled(limit: Any, site: str) -> Any:
@@ -63,11 +61,11 @@ def ruled_text(limit: Limiting | Rationing | None) -> str | dict[str, Any]:
     return table if len(table) > 1 else text
 
 
-def _ruled(value: object, word: str, parse: Callable[[str], T]) -> tuple[T, Ruling] | None:
+def _ruled(value: object, word: str, parse: Callable[[str], T]) -> tuple[T, Ruling]:
     if isinstance(value, str):
         return parse(value), Ruling(on_store_failure=_UNSAID)
     if not isinstance(value, Mapping):
-        return None
+        raise ValueError(f'must be a text, or a table with {word} = "…"')  # noqa: TRY004
     known = (word, "enforce", "on_store_failure")
     for name in value:
         if name not in known:

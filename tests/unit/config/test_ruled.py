@@ -1,9 +1,12 @@
 """Limits with their rulings: as a text, as a table, and settled by the word of the site."""
 
 import pickle
+import re
 
+import jsonschema_rs
 import pytest
 
+from mcpward.config.explain import schema
 from mcpward.config.load import load, read
 from mcpward.config.show import shown
 from mcpward.core.errors import Misconfigured
@@ -83,6 +86,30 @@ def test_the_word_of_the_site_holds_for_all_that_say_nothing():
 )  # fmt: skip
 def test_what_is_no_limit_is_told_at_its_key(value):
     assert all(what.startswith(READ) for what in told(READ, value))
+
+
+@pytest.mark.parametrize("key", [READ, "servers.a.limits.total", "servers.a.limits.quota", "limits.caller"])
+@pytest.mark.parametrize("value", [5, True, ["5/second"], 1.5])
+def test_what_is_neither_text_nor_table_is_told_in_words_for_people(key, value):
+    (what,) = told(key, value)
+    assert re.fullmatch(rf'{key}: must be a text, or a table with (rate|quota) = "…"', what)
+
+
+@pytest.mark.parametrize(
+    "limits,is_right",
+    [
+        ({"read": {"rate": "5/second", "enforce": False, "on_store_failure": "open"}}, True),
+        ({"quota": {"quota": "5/day"}, "total": ""}, True),
+        ({"read": {"rate": "5/second", "enforced": False}}, False),
+        ({"read": {"enforce": False}}, False),
+        ({"read": ""}, False),
+        ({"quota": {"quota": "5/minute burst 2"}}, False),
+        ({"read": {"rate": "5/second", "on_store_failure": "shut"}}, False),
+    ],
+)
+def test_the_schema_for_editors_knows_both_ways_to_write_a_limit(limits, is_right):
+    validator = jsonschema_rs.validator_for(schema())
+    assert validator.is_valid({"servers": {"a": {"source": "m:a", "limits": limits}}}) is is_right
 
 
 def test_a_misspelt_word_of_a_table_is_told_with_the_nearest():
