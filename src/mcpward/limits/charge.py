@@ -16,7 +16,7 @@ from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Budget, Call, Principal, Rate, Ruling, Tool, Way
-from mcpward.limits.common import Common, StoreDown
+from mcpward.limits.counters import Common, StoreDown
 from mcpward.limits.gcra import SECOND, moved, retry_after_s
 from mcpward.limits.limit import Charge, Drawn, Limit, Loop, Standing, fields
 from mcpward.limits.memory import MemoryCounters, take_all
@@ -192,7 +192,7 @@ class Limits:
         """Give the standing of every bucket that is meant and in use: of the site, or of this process alone."""
         if self._common is not None and self._common.is_up:
             return await self._common.uses(match)
-        return list(self._shelf().uses(match))
+        return await self._shelf().uses(match)
 
     async def reset(self, match: Match) -> int:
         """Make every bucket full that is meant, and let loops begin anew; gives how many buckets there were."""

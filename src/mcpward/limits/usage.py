@@ -1,9 +1,10 @@
 """What an operator sees of buckets in memory, and how they are made full again.
 
-Looking walks over all of them, so it is for an operator's command and for no request.
+Looking walks over all of them, so it is for an operator's command and for no request; requests go on meanwhile.
 """
 
-from collections.abc import Iterable, Iterator
+import asyncio
+from collections.abc import Iterable
 from typing import Final
 
 from mcpward.limits.generations import Key
@@ -13,6 +14,8 @@ from mcpward.limits.use import Match, Use
 
 #: A bucket's key is scope, name and caller, joined by NUL, and a scope has one NUL at the most.
 _MOST_PARTS: Final = 3
+#: Buckets looked at in one go: half a millisecond.
+_AT_ONCE: Final = 200
 
 
 class Shelf:
@@ -22,24 +25,34 @@ class Shelf:
         self._stores = tuple(stores)
         self._limits = {limit.prefix: limit for limit in limits}
 
-    def uses(self, match: Match) -> Iterator[Use]:
+    async def uses(self, match: Match) -> list[Use]:
         """Give every bucket that is meant and from which something was taken."""
+        uses = []
         for store in self._stores:
-            for key in store.keys():  # noqa: SIM118  # no dict: a method of its own
-                found = self._of(key)
-                if found is None:
-                    continue
-                limit, caller = found
-                standing = store.look(limit, str(key))
-                if match.fits(limit.name, limit.scope, caller) and standing.remaining < limit.most:
-                    yield Use(
-                        limit=limit.name,
-                        scope=limit.scope,
-                        caller=caller,
-                        remaining=standing.remaining,
-                        most=limit.most,
-                        reset_s=standing.reset_s,
-                    )
+            for number, key in enumerate(store.keys()):
+                if number % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                use = self._use(store, key, match)
+                if use is not None:
+                    uses.append(use)
+        return uses
+
+    def _use(self, store: MemoryCounters, key: Key, match: Match) -> Use | None:
+        found = self._of(key)
+        if found is None or not match.fits(found[0].name, found[0].scope, found[1]):
+            return None
+        limit, caller = found
+        standing = store.look(limit, str(key))
+        if standing.remaining >= limit.most:
+            return None
+        return Use(
+            limit=limit.name,
+            scope=limit.scope,
+            caller=caller,
+            remaining=standing.remaining,
+            most=limit.most,
+            reset_s=standing.reset_s,
+        )
 
     def reset(self, match: Match) -> int:
         """Make every bucket full that is meant; gives how many there were."""
