@@ -1,14 +1,76 @@
-"""Where the counters of a site live, with the URL taken from where the settings say it is kept."""
+"""The counters that all processes of a site share: where they live, and how they are opened and watched."""
 
 import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+from msgspec import Struct
 
 from mcpward.config.counters import ENVIRONMENT, MEMORY, CountersUrl, read_counters_url
 from mcpward.config.limit_rules import CLEAR, CLEAR_HINT
 from mcpward.config.model import Settings
+from mcpward.core.clock import Clock
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.secret import Secret
+from mcpward.crypto.digest import fingerprint
+from mcpward.crypto.keyring import KeyRing
+from mcpward.ingress.health import Probe
+from mcpward.limits.counters import Common
+from mcpward.traffic.metrics import Metrics
 
+_log: Final = structlog.get_logger("mcpward")
 _KEY = "limits.counters"
+
+
+class Counters(Struct, frozen=True):
+    """The common counters, and the keyed digest that the loop breaker compares calls by there.
+
+    ``probes`` say whether the counters answer; without them the house goes on, unless its limits are closed then.
+    """
+
+    common: Common | None = None
+    digest: Callable[[bytes], str] | None = None
+    probes: tuple[Probe, ...] = ()
+
+
+@asynccontextmanager
+async def open_counters(settings: Settings, clock: Clock, ring: KeyRing, metrics: Metrics) -> AsyncIterator[Counters]:
+    """Open the counters of the site. A Redis that does not answer is waited for meanwhile, and told of.
+
+    Raises:
+        Misconfigured: its URL cannot be had.
+    """
+    url = counters_url(settings)
+    if url is None:
+        yield Counters()
+        return
+    from mcpward.limits.redis.counters import SharedCounters
+    from mcpward.limits.redis.store import SharedStore
+
+    limits = settings.limits
+    store = SharedStore(
+        url, namespace=limits.namespace, clock=clock, timeout_s=limits.counters_timeout_s, on_change=_tell
+    )
+    metrics.gauges["mcpward_limit_store_up"] = lambda: float(store.is_up)
+    metrics.counters["mcpward_limit_store_failures"] = lambda: float(store.failures)
+    await store.start()
+    try:
+        yield Counters(
+            common=SharedCounters(store, clock),
+            digest=fingerprint(ring.derive_all("limits digests")[0]),
+            probes=(Probe("counters", lambda: store.is_up, needed=limits.on_store_failure == "closed"),),
+        )
+    finally:
+        await store.stop()
+
+
+def _tell(is_up: bool, why: str) -> None:
+    if is_up:
+        _log.info("the shared counters answer")
+    else:
+        _log.warning("the shared counters are away: each limit holds as its on_store_failure says", why=why)
 
 
 def counters_url(settings: Settings) -> Secret | None:

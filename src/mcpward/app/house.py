@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from mcpward.app.channel import Channel
-from mcpward.app.common import Counters
+from mcpward.app.counters import Counters
 from mcpward.app.defined import pools_of
 from mcpward.app.oauth import Guarded
 from mcpward.app.secrets import Secrets

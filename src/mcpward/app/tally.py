@@ -13,7 +13,7 @@ from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Unreachable
 from mcpward.core.secret import Secret
-from mcpward.limits.common import StoreDown
+from mcpward.limits.counters import StoreDown
 from mcpward.limits.redis.counters import SharedCounters
 from mcpward.limits.redis.store import SharedStore
 from mcpward.limits.use import Match

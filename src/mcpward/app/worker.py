@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from mcpward.app.channel import open_channel
-from mcpward.app.common import Counters, open_counters
+from mcpward.app.counters import Counters, open_counters
 from mcpward.app.defined import registries_of
 from mcpward.app.hosts import allowed_hosts
 from mcpward.app.house import House

@@ -111,7 +111,7 @@ WIRE: Final[dict[Reason, Wire]] = {
     Reason.BUSY: Wire(_RPC, 503, 50300, "the server is busy: try again later"),
     Reason.ARGUMENTS_INVALID: Wire(_TOOL, 200, 0, "the arguments are not valid"),
     Reason.ARGUMENT_DANGEROUS: Wire(_TOOL, 200, 0, "an argument was refused"),
-    Reason.REPEATED_CALL: Wire(_TOOL, 200, 0, "the same call was made again and again: change it or stop"),
+    Reason.REPEATED_CALL: Wire(_TOOL, 200, 0, "the same calls were made again and again: change them or stop"),
     Reason.CONSENT_MISSING: Wire(_TOOL, 200, 0, "the tool needs a person's yes"),
     Reason.TOOL_FAILED: Wire(_TOOL, 200, 0, "the tool failed"),
     Reason.TOOL_TIMEOUT: Wire(_TOOL, 200, 0, "the tool took too long"),

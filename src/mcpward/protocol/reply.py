@@ -116,7 +116,7 @@ def refusal(no: Refusal, call: Call | None = None, rpc_id: int | str | None = No
         return _reply(no, 200, _result(call, _tool_body(no, row.sentence)))
     identity = call.id if call is not None else rpc_id if rpc_id is not None else no.facts.get("rpc_id")
     status, code = _status_and_code(no, call)
-    error = {"code": code, "message": row.sentence, "data": _data(no, call)}
+    error = {"code": code, "message": row.sentence + _when(no), "data": _data(no, call)}
     return _reply(no, status, _encode({"jsonrpc": "2.0", "id": identity, "error": error}))
 
 
@@ -157,7 +157,7 @@ def _identity(call: Call) -> bytes:
 
 
 def _tool_body(no: Refusal, sentence: str) -> bytes:
-    text = sentence
+    text = sentence + _when(no)
     if (error_id := no.facts.get("error_id")) is not None:
         text += f" (error {error_id})"
     problems = no.facts.get("problems") or ()
@@ -167,6 +167,21 @@ def _tool_body(no: Refusal, sentence: str) -> bytes:
     if problems:
         meta["mcpward/problems"] = problems
     return _encode({"content": [{"type": "text", "text": text, "_meta": meta}], "isError": True})
+
+
+def _when(no: Refusal) -> str:
+    """Say in words what the facts of a limit say: clients show a person the message, and a model reads no numbers."""
+    policy, wait_s = no.facts.get("policy"), no.facts.get("retry_after_s")
+    if policy is None or wait_s is None:
+        return ""
+    if no.reason is Reason.RATE_EXCEEDED:
+        return f"; the limit {policy} lets the next one pass in {wait_s} s"
+    if no.reason is Reason.REPEATED_CALL:
+        return (
+            ". You have its answer already: use it, call something else or with other arguments, or stop and tell the "
+            f"person. It is let through again in {wait_s} s"
+        )
+    return ""
 
 
 def _status_and_code(no: Refusal, call: Call | None) -> tuple[int, int]:

@@ -62,7 +62,7 @@ class _Refused(Struct, frozen=True):
 
 
 class SharedCounters:
-    """The port :class:`~mcpward.limits.common.Common`, on a :class:`SharedStore`."""
+    """The port :class:`~mcpward.limits.counters.Common`, on a :class:`SharedStore`."""
 
     def __init__(self, store: SharedStore, clock: Clock) -> None:
         self._store = store
@@ -132,12 +132,14 @@ class SharedCounters:
             args.append(_NO_LOOP)
         else:
             keys.append(bulk(self._ring + loop.ring.encode("utf-8", "surrogatepass")))
-            args.append(bulk(loop.digest, len(loop.drawn[0].scope.encode())))
+            limit, key, _ = loop.drawn
+            before = loop.ring.removesuffix(key.removeprefix(limit.prefix))
+            args.append(bulk(loop.digest, len(before.encode("utf-8", "surrogatepass")) - 1))
             draws = (*drawn, loop.drawn)
         for limit, key, cost in draws:
             name = self._bucket + key.encode("utf-8", "surrogatepass")
             keys.append(b"$%d\r\n%b\r\n" % (len(name), name))
-            ready = self._ready.get(limit) or self._make_ready(limit)
+            ready = self._ready_for(limit)
             if limit.quota is not None:
                 args.append(self._quota(ready, key, cost))
                 words += 11
@@ -151,10 +153,12 @@ class SharedCounters:
         rest = b"".join((bulk(len(keys)), *keys, *args))
         return Command(rest, 1 + len(keys) + 3 + words, TAKE)
 
-    def _make_ready(self, limit: Limit) -> _Ready:
-        if len(self._ready) >= _MOST_LIMITS:
-            self._ready.clear()
-        ready = self._ready[limit] = _Ready(limit)
+    def _ready_for(self, limit: Limit) -> _Ready:
+        ready = self._ready.get(limit)
+        if ready is None:
+            if len(self._ready) >= _MOST_LIMITS:
+                self._ready.clear()
+            ready = self._ready[limit] = _Ready(limit)
         return ready
 
     def _quota(self, ready: _Ready, key: str, cost: int) -> bytes:
@@ -183,7 +187,7 @@ class SharedCounters:
             state, over, index = answer[at], answer[at + 1], answer[at + 2]
             at += 3
             if limit.quota is None:
-                standings.append(_standing(self._ready[limit], state, cost or 1, over))
+                standings.append(_standing(self._ready_for(limit), state, cost or 1, over))
             else:
                 self._floors.put(key, (index, state, epoch))
                 wait_s = left_s(limit.quota.period, self._clock.now())
@@ -203,7 +207,7 @@ class SharedCounters:
                 if limit.quota is not None:
                     wait_s = min(wait_s, standing.wait_s - 1)  # rounded up, so the period ends later than this
                 else:
-                    ready = self._ready[limit]
+                    ready = self._ready_for(limit)
                     beyond = answer[4 + 3 * n] + ready.interval * max(1, cost) - ready.tolerance
                     wait_s = min(wait_s, beyond / SECOND)
         refused = _Refused(sent_at + wait_s, buckets, {each.limit: each for each in standings})

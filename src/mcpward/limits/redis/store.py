@@ -20,7 +20,7 @@ from mcpward.config.address import Address
 from mcpward.config.counters import read_counters_url
 from mcpward.core.clock import Clock
 from mcpward.core.secret import Secret
-from mcpward.limits.common import StoreDown
+from mcpward.limits.counters import StoreDown
 from mcpward.limits.redis.script import Command, Script, Word
 from mcpward.limits.redis.wire import Asked, Wire
 
@@ -167,10 +167,10 @@ class SharedStore:
             asked.hops += 1
             self._follow(asked, Address(moved[1] or self._node.host, int(moved[2])))
             return
-        self.failures += 1
         asked.fail(StoreDown(text))
         if wire is not self._wire:
             return  # of a connection that is not in use yet, or no more
+        self.failures += 1
         if moved or _UNWELL.search(text):
             wire.close(text)
         else:
