@@ -648,6 +648,22 @@ def test_counters_in_redis_outlast_a_restart_under_a_name_of_their_own(tmp_path,
         assert passing(ward) == 3
 
 
+@pytest.mark.parametrize("is_named", [False, True], ids=["in the file", "in a variable"])
+def test_the_password_of_redis_is_seen_nowhere(tmp_path, redis_server, is_named):
+    """Neither while Redis is away, nor while it says that the password is wrong."""
+    word = "canary-9vTq-word"
+    for url in (f"redis://:{word}@127.0.0.1:1", redis_server.url.replace("redis://", f"redis://:{word}@")):
+        env = {"SHOP_REDIS": url}
+        with site(tmp_path / url[-5:], {"limits.counters": "env:SHOP_REDIS" if is_named else url}, env=env) as ward:
+            assert echo(ward).status_code == 200
+            said = [ward.cli(*words, check=False) for words in (["config", "show"], ["config", "show", "--json"])]
+            said += [ward.cli("limits", check=False), ward.cli("config", "check")]
+            with ward.client() as client:
+                told = [client.get("/readyz").text, metrics(ward), ward.log()]
+            assert "counters" in told[0]
+        assert word not in "".join([*told, *(one.stdout + one.stderr for one in said)])
+
+
 @flipped_here("limits.counters_timeout_s")
 def test_redis_that_does_not_answer_is_waited_for_so_long_and_once(tmp_path, redis_server):
     for seconds in (0.2, 2.0):
