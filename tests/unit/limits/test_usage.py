@@ -38,4 +38,4 @@ async def test_requests_go_on_between_a_few_hundred_buckets(clock):
     uses = await Shelf([store], [READ]).uses(Match())
     serving.cancel()
     assert len(uses) == 20_000
-    assert max(later - before for before, later in pairwise(looked_at)) <= 200
+    assert max(later - before for before, later in pairwise(looked_at)) <= 200 + 1  # its own
