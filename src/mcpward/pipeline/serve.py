@@ -158,7 +158,8 @@ class Pipeline:
         if no.reason in KNOCKS:
             self.limits.knock_soon(bucket)
         reply = self.render(no)
-        self.traffic.refused(peer=peer, server=server, reply=reply, detail=no.detail, bytes_in=bytes_in)
+        limit = no.facts.get("policy")
+        self.traffic.refused(peer=peer, server=server, reply=reply, detail=no.detail, bytes_in=bytes_in, limit=limit)
         return reply
 
     def vouch(self, arrival: Arrival) -> Refusal | None:
