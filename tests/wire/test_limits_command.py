@@ -107,3 +107,15 @@ def test_counters_in_common_are_read_and_their_absence_shows(tmp_path, redis_ser
         redis_server.restart()
         until(lambda: [ready(ward) for _ in range(4)] == [(200, {"status": "ok"})] * 4)
         until(lambda: metric(ward, "mcpward_limit_store_up") == 1)
+
+
+def test_an_address_that_knocks_too_often_is_found_by_the_limit_and_let_in_again(tmp_path):
+    with site(tmp_path, {"limits.knocks": "3/hour"}) as ward:
+        assert [ward.call("echo", {"text": "a"}, key="wrong").status_code for _ in range(4)] == [401] * 3 + [429]
+        with ward.client() as client:
+            assert client.post("/mcp", content=b"{}", headers={"origin": "https://evil.example"}).status_code == 429
+        assert len(until(lambda: ward.records("--limit", "knocks"))) == 2
+        assert used(ward, "--limit", "knocks", "--caller", "127.0.0.1") == {"knocks": (3, 3)}
+        assert ward.call("echo", {"text": "a"}).status_code == 429
+        ward.cli("limits", "reset", "--caller", "127.0.0.1", "--yes")
+        assert ward.call("echo", {"text": "a"}).status_code == 200
