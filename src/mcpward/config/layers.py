@@ -35,10 +35,11 @@ class Layers:
     def put(self, path: Keys, value: Any, origin: Origin, folder: Path) -> None:
         """Put a value over what is there; a relative path belongs to ``folder``."""
         table = self.values
-        for name in path[:-1]:
+        for at, name in enumerate(path[:-1]):
             inner = table.setdefault(name, {})
             if not isinstance(inner, dict):
                 inner = table[name] = {}
+                self.origins.pop(path[: at + 1], None)  # what stood there is gone, and is nobody's mistake any more
             table = inner
         table[path[-1]] = anchor(path, value, folder)
         self.origins[path] = origin

@@ -82,6 +82,15 @@ def test_a_variable_is_about_the_name_that_the_file_spells_otherwise(tmp_path):
     assert {name: tool.rate.count for name, tool in settings.servers["a"].tools.items()} == {"Get.Order": 2}
 
 
+def test_a_variable_below_a_limit_of_the_file_is_the_one_to_mend(tmp_path):
+    (tmp_path / "mcpward.toml").write_text('[servers.a]\nsource = "a:b"\n[servers.a.limits]\nread = "5/second"\n')
+    name = "MCPWARD_SERVERS__A__LIMITS__READ__ENFORCE"
+    with pytest.raises(Misconfigured) as wrong:
+        load(tmp_path / "mcpward.toml", {name: "false"})
+    [finding] = wrong.value.findings
+    assert (finding.where, finding.what.partition(": ")[2][:21]) == (name, "as a table it has rat")
+
+
 def test_the_url_of_redis_comes_from_a_file_of_its_own(tmp_path):
     (tmp_path / "url").write_text("redis://:pw@127.0.0.1\n")
     assert load(None, {"MCPWARD_LIMITS__COUNTERS_FILE": str(tmp_path / "url")}).limits.is_shared
