@@ -3,6 +3,9 @@
 Sources: CWE-362, CWE-770; Redis' pages on scripting (SCRIPT FLUSH, OOM), on eviction, and its cluster specification.
 """
 
+import os
+import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -37,12 +40,35 @@ def test_attack_102_of_200_parallel_calls_at_four_workers_exactly_50_pass_20_tim
         ward = stack.enter_context(limited(tmp_path / "site", settings, start=False))
         keys = create_keys(ward, 21)
         ward.start()
-        wires = stack.enter_context(lines([ward.port], 200, 30.0))
-        told = answers(wires, [call_bytes(ward.port, keys[20], tool="where", arguments={}) for _ in wires])
-        assert len({read(answer).text for answer in told if answer.status == 200}) == 4
+        until(lambda: len(workers(ward)) == 4, 20)
+        wires = spread(ward, stack, keys[20])
         for key in keys[:20]:
             datas = [call_bytes(ward.port, key, at) for at in range(200)]
             assert volley(wires, datas) == {200: 50, 429: 150}
+
+
+def workers(ward: Ward) -> set[str]:
+    """The processes that serve: each leaves its numbers under its process id."""
+    return {path.stem.partition("-")[0] for path in (ward.folder / ".mcpward" / "metrics").glob("*.json")}
+
+
+def spread(ward: Ward, stack: ExitStack, key: str) -> list[socket.socket]:
+    """Open 200 connections, 50 to each of four workers: whoever is awake takes all there are, so three sleep."""
+    wires: list[socket.socket] = []
+    pids = {int(pid) for pid in workers(ward)}
+    for awake in pids:
+        for pid in pids - {awake}:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            mine = stack.enter_context(lines([ward.port], 50, 30.0))
+            asked = [call_bytes(ward.port, key, tool="where", arguments={}) for _ in mine]
+            told = answers(mine, asked)
+        finally:
+            for pid in pids - {awake}:
+                os.kill(pid, signal.SIGCONT)
+        assert {read(answer).text for answer in told if answer.status == 200} <= {str(awake)}
+        wires += mine
+    return wires
 
 
 def test_attack_102_two_sites_on_two_hosts_share_what_passes_20_times(tmp_path):
