@@ -17,6 +17,7 @@ from mcpward.core.errors import Misconfigured, Unreachable
 from mcpward.storage import migrations, sqlite
 from mcpward.storage.engine import open_store
 from mcpward.storage.tables import METADATA
+from mcpward.storage.traffic import TrafficFilter
 from support.clock import ManualClock
 
 CLOCK = ManualClock()
@@ -82,6 +83,28 @@ async def test_the_tables_are_as_the_migrations_make_them(tmp_path: Path) -> Non
         for table in METADATA.tables.values()
     }
     assert made == known
+
+
+async def test_records_of_an_earlier_release_are_kept_and_have_no_limits_to_tell_of(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    before_limits = 4
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE mcpward_schema (version INTEGER PRIMARY KEY)")
+        for step in range(1, before_limits + 1):
+            for statement in migrations.statements(step, "sqlite"):
+                connection.execute(statement)
+            connection.execute("INSERT INTO mcpward_schema VALUES (?)", (step,))
+        connection.execute("INSERT INTO traffic (id, at, phase) VALUES ('old', 1.0, 'done')")
+        connection.commit()
+    path.chmod(0o600)
+    store = await open_store(url(path), CLOCK)
+    await store.traffic.append([{"id": "new", "at": 2.0, "phase": "done", "limit_name": "read"}])
+    rows = await store.traffic.select(TrafficFilter(newest_first=False))
+    await store.close()
+    assert [(row["id"], row["limit_name"], row["would_refuse"]) for row in rows] == [
+        ("old", None, None),
+        ("new", "read", None),
+    ]
 
 
 async def test_a_store_opens_again_with_what_it_holds(tmp_path: Path) -> None:
