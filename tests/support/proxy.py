@@ -12,8 +12,8 @@ _CUT: Final = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """Stands before a port of this machine. ``delay_s`` is added to each piece, each way; ``swallows`` makes it half-open:
-    connections are accepted and stay, and nothing goes through. Both may be changed while it runs."""
+    """Stands before a port of this machine. ``delay_s`` is added to each piece, each way; ``swallows`` makes it
+    half-open: connections are accepted and stay, and nothing goes through. Both may be changed while it runs."""
 
     def __init__(self, target: int) -> None:
         self.target = target
@@ -22,7 +22,7 @@ class Proxy:
         self.swallows = False
         self.connections = 0
         self._writers: set[asyncio.StreamWriter] = set()
-        self._pumps: set[asyncio.Task[None]] = set()
+        self._carriers: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
@@ -32,15 +32,17 @@ class Proxy:
 
     async def close(self) -> None:
         """Refuse connections, and cut those there are."""
-        if self._server is not None:
-            self._server.close()
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
         self.reset()
-        for pump in list(self._pumps):
-            pump.cancel()
-        await asyncio.gather(*self._pumps, return_exceptions=True)
-        if self._server is not None:
-            await self._server.wait_closed()
-            self._server = None
+        carriers = list(self._carriers)
+        for carrier in carriers:
+            carrier.cancel()
+        await asyncio.gather(*carriers, return_exceptions=True)
+        if server is not None:
+            await server.wait_closed()
+        await asyncio.sleep(0)  # what was aborted is closed in the loop's next turn
 
     def reset(self) -> None:
         """Cut every connection with RST, in the middle of whatever it says."""
@@ -50,23 +52,27 @@ class Proxy:
             writer.transport.abort()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        carrier = asyncio.current_task()
+        assert carrier is not None
+        self._carriers.add(carrier)
         self.connections += 1
+        ends = [writer]
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self.target)
+            ends.append(back)
+            self._writers.update(ends)
+            async with asyncio.TaskGroup() as both:
+                pumps = [both.create_task(self._pump(reader, back)), both.create_task(self._pump(there, writer))]
+                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+                for pump in pumps:
+                    pump.cancel()
         except OSError:
-            writer.transport.abort()
-            return
-        self._writers |= {writer, back}
-        pumps = [asyncio.create_task(self._pump(reader, back)), asyncio.create_task(self._pump(there, writer))]
-        self._pumps.update(pumps)
-        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        for each in (writer, back):
-            each.transport.abort()
-            self._writers.discard(each)
-        for pump in pumps:
-            pump.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
-        self._pumps.difference_update(pumps)
+            pass  # the target is not there
+        finally:
+            self._carriers.discard(carrier)
+            self._writers.difference_update(ends)
+            for end in ends:
+                end.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):

@@ -3,9 +3,10 @@
 -- Redis tells the time of its machine, which an operator or NTP may set: forward, and every window would open; back,
 -- and callers would be locked out. So the site has a virtual clock, in microseconds, that each script moves on by what
 -- the machine's clock moved on since the last one, never back, and never past what the asking worker expects of its own
--- monotonic clock ("expected"; 0 where it has seen no answer yet). Where everything was deleted the virtual clock goes
+-- monotonic clock by more than SLACK ("expected" has that added; 0 where it has seen no answer yet). Where everything was deleted the virtual clock goes
 -- on from there, and "epoch" changes.
 
+local SLACK = 1000000
 local wrong = 0
 
 -- The text under a key, or false. What is no text was put there by somebody else, and goes.
@@ -31,21 +32,18 @@ local function clock(key, expected)
   if virtual then
     virtual, last = tonumber(virtual), tonumber(last)
     local passed = time - last
-    local moved = virtual + math.max(0, passed)
-    if expected > 0 and moved > expected then
-      virtual = math.max(virtual, expected)
+    if passed < 0 or (expected > 0 and virtual + passed > expected) then
+      -- It was set. What the worker's own clock says has passed is less than the truth by the way here, and never more.
+      virtual = math.max(virtual, expected - SLACK)
     else
-      virtual = moved
+      virtual = virtual + passed
       -- Written a hundred times a second at the most: until then the next script counts from the same moment.
-      is_stale = passed < 0 or passed >= 10000
-      if not is_stale then
-        last = nil
-      end
+      is_stale = passed >= 10000
     end
   else
     virtual, epoch = time, string.format('%.0f', time)
-    if expected > 1000000 then
-      virtual = expected - 1000000
+    if expected > SLACK then
+      virtual = expected - SLACK
     end
   end
   if is_stale then

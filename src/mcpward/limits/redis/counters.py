@@ -2,13 +2,11 @@
 
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from msgspec import Struct
 
 from mcpward.core.clock import Clock
-from mcpward.core.values import Period
 from mcpward.limits.generations import Generations
 from mcpward.limits.limit import Drawn, Limit, Loop, Standing
 from mcpward.limits.period import index_of, left_s
@@ -165,11 +163,11 @@ class SharedCounters:
         quota, now_s = ready.limit.quota, self._clock.now()
         assert quota is not None  # for quotas alone
         index = index_of(quota.period, now_s)
-        floor, used, epoch = self._floors.get(key, (-1, 0, 0))
+        seen = self._floors.get(key, (-1, 0, 0))
         life_ms = left_s(quota.period, now_s) * 1000 + _LONG_MS
         return bulk(
             "q", cost, int(ready.limit.ruling.enforce), ready.length, life_ms, quota.count, quota.period.value, index,
-            _start_s(quota.period, index), used if floor == index else 0, epoch,
+            *seen,
         )  # fmt: skip
 
     # ---- from the script ------------------------------------------------------------------------------------------
@@ -238,9 +236,3 @@ def _standing(ready: _Ready, ahead: int, cost: int, over: int) -> Standing:
     reset_s = 0 if ahead <= 0 else -(-(interval - spare % interval) // SECOND)
     wait_s = max(1, -(-(interval * cost - spare) // SECOND)) if over else 0
     return Standing(ready.limit, spare // interval, reset_s, wait_s)
-
-
-def _start_s(period: Period, index: int) -> int:
-    if period is Period.MONTH:
-        return int(datetime(1970 + index // 12, index % 12 + 1, 1, tzinfo=UTC).timestamp())
-    return index * (3600 if period is Period.HOUR else 86_400)

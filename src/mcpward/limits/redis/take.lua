@@ -6,8 +6,8 @@
 -- ARGV: what the worker expects the clock to be; the digest of this call, or ''; the length of what comes before the
 --       caller in the ring's key; then per draw
 --       'r', cost, enforced (1 or 0), length of the limit's prefix, life when full (ms), interval, tolerance (µs), or
---       'q', cost, enforced, length of the limit's prefix, life (ms), count, period, its index, its start (s), floor,
---       epoch of the floor.
+--       'q', cost, enforced, length of the limit's prefix, life (ms), count, period, its index as the worker's clock
+--       says, and what the worker saw used last: the index, how much, the epoch.
 -- A cost of 0 asks for one and takes nothing; a negative cost gives back, and is never refused.
 -- Gives: virtual time, epoch, how many keys had a wrong type, taken (1 or 0), and per draw three numbers: how far ahead
 --       of now the bucket stands (µs), or what is used; whether it would refuse (1 or 0); the index of the period.
@@ -73,12 +73,28 @@ local function rate(key, i, cost)
   return over, 0, tat - now, tat - now
 end
 
+-- The number of the period that a moment (µs) lies in: hours and days since 1970, months by the calendar.
+local function index_of(period, moment)
+  if period ~= 'month' then
+    return math.floor(moment / (period == 'hour' and 3600000000 or 86400000000))
+  end
+  -- Days since 1970 to year and month: years begin in March, four centuries have 146,097 days.
+  local day = math.floor(moment / 86400000000) + 719468
+  local century4 = math.floor(day / 146097)
+  day = day - century4 * 146097
+  local year = math.floor((day - math.floor(day / 1460) + math.floor(day / 36524) - math.floor(day / 146096)) / 365)
+  day = day - (365 * year + math.floor(year / 4) - math.floor(year / 100))
+  local march = math.floor((5 * day + 2) / 153)
+  return (year + century4 * 400 - 1970) * 12 + march + 2
+end
+
 local function quota(key, i, cost)
-  local count, index = tonumber(ARGV[i + 5]), tonumber(ARGV[i + 7])
-  local floor_index = index
-  -- A period begins when both the worker and Redis say so, and never ends twice: neither clock alone gives one anew.
-  if time < tonumber(ARGV[i + 8]) * 1000000 then
-    index = index - 1
+  local count, claimed = tonumber(ARGV[i + 5]), tonumber(ARGV[i + 7])
+  -- A period begins when both Redis and the worker say so, and it never comes back: neither clock alone, set an hour
+  -- forward or back, gives a quota anew. A worker whose clock is quite wrong is not listened to.
+  local index = index_of(ARGV[i + 6], time)
+  if claimed == index - 1 then
+    index = claimed
   end
   local text = text_of(key)
   local used, stored = string.match(text or '', '^q (%d+) %d+ %a+ (%d+) ')
@@ -89,9 +105,9 @@ local function quota(key, i, cost)
     used = 0
   end
   -- What the worker saw of this period counts where it is not known here: everything, or this bucket, was deleted.
-  local floor = tonumber(ARGV[i + 9])
+  local floor = tonumber(ARGV[i + 8]) == index and tonumber(ARGV[i + 9]) or 0
   local is_lost = not text or tonumber(ARGV[i + 10]) ~= epoch
-  if is_lost and index == floor_index then
+  if is_lost then
     used = math.max(used, floor)
   end
   local over = cost >= 0 and used + math.max(1, cost) > count
