@@ -45,20 +45,22 @@ class Ground:
             return crowd
         return self.server if self.server in stocks and self.server.free <= 0 else None
 
-    def take(self, caller: str, stocks: tuple[Stock, ...]) -> None:
+    def take(self, caller: str, stocks: tuple[Stock, ...], *, of_caller: bool = True) -> None:
         """Take a place of each and one of the caller's, whether they are free or owed."""
-        self.counts[caller] = self.counts.get(caller, 0) + 1
+        if of_caller:
+            self.counts[caller] = self.counts.get(caller, 0) + 1
         for stock in stocks:
             stock.free -= 1
 
-    def give(self, caller: str, stocks: tuple[Stock, ...]) -> None:
+    def give(self, caller: str, stocks: tuple[Stock, ...], *, of_caller: bool = True) -> None:
         """Give all back, to those who wait for them."""
-        counts = self.counts
-        held = counts[caller]
-        if held > 1:
-            counts[caller] = held - 1
-        else:
-            del counts[caller]
+        if of_caller:
+            counts = self.counts
+            held = counts[caller]
+            if held > 1:
+                counts[caller] = held - 1
+            else:
+                del counts[caller]
         for stock in stocks:
             stock.free += 1
         for stock in stocks:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from mcpward.limits.ground import Ground
+from mcpward.limits.shared import Told
 from mcpward.limits.stock import Stock
 from mcpward.limits.waiter import Waiter
 
@@ -54,7 +55,11 @@ class Hold:
         self.is_held = True
         return True
 
-    def ask_shared(self) -> Future[None] | None:
+    def has_ended(self) -> bool:
+        """Whether the call has ended: what it still asks for is for nobody."""
+        return self._is_over
+
+    def ask_shared(self) -> Future[Told] | None:
         """Ask for the same places of the whole site, in this turn of the loop; None where there is nothing to ask.
 
         Entering awaits the answer, so the caller need not. Only with places taken by :meth:`try_now`.
@@ -73,16 +78,16 @@ class Hold:
         There is no limit to this wait but the call's own end. Cancelled, it owes the places, and holds them: the call
         may go on, and its end gives them back. A call that has ended takes nothing back.
         """
-        if self._is_over or self.try_now():
+        if self.has_ended() or self.try_now():
             return
         try:
             await self._wait(goes_first=True)
         except CancelledError:
-            if not self._is_over:
+            if not self.has_ended():
                 self._ground.take(self._caller, self._stocks)
                 self.is_held = True
             raise
-        if self._is_over:
+        if self.has_ended():
             self.release()
 
     async def _wait(self, *, goes_first: bool) -> None:

@@ -33,10 +33,10 @@ W = TypeVar("W", bound=Waiting)
 class Line(Generic[W]):
     """At most ``most`` wait, beside those who go first."""
 
-    __slots__ = ("_callers", "_count", "_first", "_most")
+    __slots__ = ("_callers", "_count", "_first", "most")
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self._count = 0
         self._first: deque[W] = deque()
         self._callers: dict[str, deque[W]] = {}  # in the order of turns
@@ -58,7 +58,7 @@ class Line(Generic[W]):
             self._first.append(one)
             return None
         loser = None
-        if self._count >= self._most:
+        if self._count >= self.most:
             loser = self._longest(one.caller)
             if loser is None:
                 return one

@@ -6,74 +6,126 @@ that all of them together never exceed the number; only where there are fewer pl
 
 from collections.abc import Mapping
 
+from msgspec import Struct
+
 from mcpward.core.values import Pool, Tool
+from mcpward.limits.fallback import Fallback
 from mcpward.limits.ground import Elder, Ground
 from mcpward.limits.hold import Hold
 from mcpward.limits.rate import ServerRates
+from mcpward.limits.shared import SharedPlaces
+from mcpward.limits.site_hold import SiteHold
 from mcpward.limits.stock import Stock
 
-Stocks = tuple[Stock, ...]
+
+class _Needs(Struct, frozen=True, eq=False):
+    """What calls of one tool hold: of pools, the tool, and the server last; by name and number for the whole site."""
+
+    stocks: tuple[Stock, ...]
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
 
 
 class Places:
-    """All places of the site, as one of ``workers`` has them."""
+    """All places of the site, as one of ``workers`` has them.
 
-    def __init__(self, servers: Mapping[str, ServerRates], pools: Mapping[str, Pool], workers: int = 1) -> None:
+    With ``shared`` places a call holds the same ones there. While those are away, this process gives ``share`` ÷
+    ``workers`` of each by itself, or what its ruling says: a pool's own, and ``on_store_failure`` for all else.
+    """
+
+    def __init__(
+        self,
+        servers: Mapping[str, ServerRates],
+        pools: Mapping[str, Pool],
+        workers: int = 1,
+        share: float = 1.0,
+        shared: SharedPlaces | None = None,
+        *,
+        on_store_failure: str = "local",
+    ) -> None:
         elder = Elder()
         self._rates = servers
         self._workers = workers
-        self._grounds = {
-            name: Ground(
-                Stock(f"places of server {name}", self._part(rates.concurrency), rates.queue, rates.queue_timeout_s),
-                rates.queue,
-                rates.caller_concurrency,
-                elder,
-            )
-            for name, rates in servers.items()
-        }
-        self._plain: dict[str, Stocks] = {name: (ground.server,) for name, ground in self._grounds.items()}
+        self._fallback = None if shared is None else Fallback(shared, share / workers, on_store_failure)
+        self._grounds = {name: self._ground(name, rates, elder) for name, rates in servers.items()}
+        self._sizes = {name: pool.places for name, pool in pools.items()}
         self._pools = {
-            name: Stock(f"places of pool {name}", self._part(pool.places), pool.queue, pool.queue_timeout_s)
+            name: self._stock(f"pool {name}", pool.places, pool.queue, pool.queue_timeout_s, pool.on_store_failure)
             for name, pool in pools.items()
         }
-        self._tools: dict[tuple[str, str], tuple[Tool, Stocks]] = {}
+        self._plain = {name: self._needs_of(name, None, None) for name in servers}
+        self._tools: dict[tuple[str, str], tuple[Tool, _Needs]] = {}
+        self._own: dict[tuple[str, str], Stock] = {}
 
     def hold(self, server: str, caller: str, tool: Tool | None) -> Hold:
         """Give what a call must hold while it runs; without a tool, places of its server and its caller alone."""
         if tool is None or (tool.concurrency is None and not tool.pools):
-            stocks = self._plain[server]
+            needs = self._plain[server]
         else:
-            stocks = self._stocks(server, tool)
-        return Hold(self._grounds[server], caller, stocks)
+            needs = self._needs(server, tool)
+        fallback = self._fallback
+        if fallback is None:
+            return Hold(self._grounds[server], caller, needs.stocks)
+        fallback.notice()
+        names = (*needs.names[:-1], f"c\0{server}\0{caller}", needs.names[-1])
+        return SiteHold(self._grounds[server], caller, needs.stocks, fallback, names, needs.sizes)
 
     @property
-    def stocks(self) -> dict[str, Stock]:
-        """All places by their label, those of callers apart."""
-        own = {stock.label: stock for _, stocks in self._tools.values() for stock in stocks}
-        servers = (ground.server for ground in self._grounds.values())
-        return own | {stock.label: stock for stock in (*servers, *self._pools.values())}
+    def stocks(self) -> list[Stock]:
+        """All places but those of callers."""
+        return [*(ground.server for ground in self._grounds.values()), *self._pools.values(), *self._own.values()]
 
-    def _part(self, places: int) -> int:
-        return max(1, places // self._workers)
+    def _ground(self, name: str, rates: ServerRates, elder: Elder) -> Ground:
+        server = self._stock(f"server {name}", rates.concurrency, rates.queue, rates.queue_timeout_s)
+        ground = Ground(server, rates.queue, rates.caller_concurrency, elder)
+        if self._fallback is not None:
+            self._fallback.add_ground(ground)
+        return ground
 
-    def _stocks(self, server: str, tool: Tool) -> Stocks:
-        """Give the stocks of a tool that needs more than its server's, made once."""
+    def _stock(self, name: str, places: int, queue: int, timeout_s: float, ruling: str | None = None) -> Stock:
+        stock = Stock(f"places of {name}", places, queue, timeout_s)
+        self._size(stock, places, ruling)
+        return stock
+
+    def _size(self, stock: Stock, places: int, ruling: str | None = None) -> None:
+        if self._fallback is not None:
+            self._fallback.add(stock, places, ruling)
+        else:
+            stock.resize(max(1, places // self._workers))
+
+    def _needs(self, server: str, tool: Tool) -> _Needs:
+        """Give what a tool needs that needs more than its server's places, made once."""
         known = self._tools.get((server, tool.name))
         if known is not None and known[0] is tool:
             return known[1]
-        own: Stocks = ()
-        if tool.concurrency is not None:
-            own = (self._own(server, tool.name, self._part(tool.concurrency), known),)
-        stocks = (*(self._pools[name] for name in dict.fromkeys(tool.pools)), *own, self._grounds[server].server)
-        self._tools[server, tool.name] = (tool, stocks)
-        return stocks
+        own = None if tool.concurrency is None else self._tool_stock(server, tool.name, tool.concurrency)
+        needs = self._needs_of(server, tool, own)
+        self._tools[server, tool.name] = (tool, needs)
+        return needs
 
-    def _own(self, server: str, tool: str, places: int, known: tuple[Tool, Stocks] | None) -> Stock:
-        """Give the tool's own stock. A tool that is declared anew goes on with the one that its calls are in."""
-        label = f"places of tool {tool}"
-        for stock in () if known is None else known[1]:
-            if stock.label == label:
-                stock.resize(places)
-                return stock
+    def _tool_stock(self, server: str, name: str, places: int) -> Stock:
+        """Give the tool's own places. A tool that is declared anew goes on with those that its calls are in."""
+        stock = self._own.get((server, name))
+        if stock is None:
+            rates = self._rates[server]
+            stock = self._stock(f"tool {name}", places, rates.queue, rates.queue_timeout_s)
+            self._own[server, name] = stock
+        else:
+            self._size(stock, places)
+        return stock
+
+    def _needs_of(self, server: str, tool: Tool | None, own: Stock | None) -> _Needs:
+        pools = () if tool is None else tuple(dict.fromkeys(tool.pools))
         rates = self._rates[server]
-        return Stock(label, places, rates.queue, rates.queue_timeout_s)
+        stocks = [self._pools[pool] for pool in pools]
+        names = [f"p\0{pool}" for pool in pools]
+        sizes = [self._sizes[pool] for pool in pools]
+        if tool is not None and own is not None and tool.concurrency is not None:
+            stocks.append(own)
+            names.append(f"t\0{server}\0{tool.name}")
+            sizes.append(tool.concurrency)
+        return _Needs(
+            (*stocks, self._grounds[server].server),
+            (*names, f"s\0{server}"),
+            (*sizes, rates.caller_concurrency, rates.concurrency),
+        )

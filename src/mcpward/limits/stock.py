@@ -12,7 +12,13 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.limits.line import Line, Waiting
 
+OF_CALLER: Final = "places of this caller"
 _RETRY_AFTER_S: Final = 1
+
+
+def busy(label: str, detail: str) -> Refusal:
+    """Give the refusal for want of places: ``label`` says of which."""
+    return Refusal(Reason.BUSY, detail, retry_after_s=_RETRY_AFTER_S, policy=label)
 
 
 class Candidate(Waiting, Protocol):
@@ -67,9 +73,15 @@ class Scarce(ABC):
         if loser is not None:
             loser.refuse(self.busy(f"the queue for {self.label} is full"))
 
+    def send_away(self, why: str) -> None:
+        """Refuse all who wait, but for calls that run already."""
+        while (one := self.line.next()) is not None and not one.goes_first:
+            self.line.leave(one)
+            one.refuse(self.busy(why))
+
     def busy(self, detail: str) -> Refusal:
         """Give the refusal that names these places."""
-        return Refusal(Reason.BUSY, detail, retry_after_s=_RETRY_AFTER_S, policy=self.label)
+        return busy(self.label, detail)
 
 
 class Stock(Scarce):
@@ -83,7 +95,7 @@ class Stock(Scarce):
         self.places = self.free = places
 
     def resize(self, places: int) -> None:
-        """Have another number of places from now on. Nobody who runs loses his."""
+        """Have another number of places from now on. No call that runs loses its own."""
         self.free += places - self.places
         self.places = places
         self.serve()
@@ -95,7 +107,7 @@ class Crowd(Scarce):
     __slots__ = ("_caller", "_counts")
 
     def __init__(self, caller: str, counts: "Counts", queue: int, timeout_s: float) -> None:
-        super().__init__("places of this caller", queue, timeout_s)
+        super().__init__(OF_CALLER, queue, timeout_s)
         self._caller = caller
         self._counts = counts
 

@@ -11,11 +11,11 @@ MINE, YOURS = ("orders", "key:mine", None), ("orders", "key:yours", None)
 
 
 def free(places):
-    return places.stocks["places of server orders"].free
+    return places.stocks[0].free
 
 
 def waiting(places):
-    return len(places.stocks["places of server orders"].line)
+    return len(places.stocks[0].line)
 
 
 async def turns(n=5):
