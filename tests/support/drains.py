@@ -1,6 +1,7 @@
 """Limits to draw on, and draws until nothing passes."""
 
 import asyncio
+import time
 
 from mcpward.core.values import Period, Quota, Rate, Ruling
 from mcpward.limits.limit import Limit
@@ -29,3 +30,12 @@ async def passes(counters, *draws) -> bool:
 async def passing(counters, calls, *draws) -> int:
     """How many of so many parallel calls pass."""
     return sum(await asyncio.gather(*(passes(counters, *draws) for _ in range(calls))))
+
+
+async def until_up(counters, within_s: float = 10.0) -> float:
+    """Wait until the store is up; gives how long that took, in seconds."""
+    began = time.monotonic()
+    while not counters.is_up:
+        assert time.monotonic() - began < within_s, "not up again"
+        await asyncio.sleep(0.01)
+    return time.monotonic() - began

@@ -1,4 +1,4 @@
-"""Attack 105: the clock of the store's machine is set an hour forward or back. No window opens, and nobody is locked out."""
+"""Attack 105: the clock of the store's machine is set an hour forward or back. Nothing opens, nobody is locked out."""
 
 import asyncio
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from mcpward.core.values import Period, Rate
 from mcpward.limits.limit import Limit
 from mcpward.limits.period import index_of
 from support.clock import ManualClock
-from support.drains import ANN, BEN, draw, passes, passing, quota, rate
+from support.drains import ANN, BEN, draw, passes, passing, quota, rate, until_up
 from support.redis import RedisServer
 
 HOUR_S = 3600
@@ -108,10 +108,11 @@ async def test_store_and_worker_agree_on_the_calendar(redis_server):
     """The script's own arithmetic, asked of Redis, beside that of Python."""
     text = files("mcpward.limits.redis").joinpath("take.lua").read_text()
     arithmetic = "local function index_of" + text.partition("local function index_of")[2].partition("\nend\n")[0]
-    lua = (
-        arithmetic
-        + "\nend\nlocal told = {}\nfor i, moment in ipairs(ARGV) do told[i] = index_of(KEYS[1], moment * 1000000) end\nreturn told"
-    )
+    lua = f"""{arithmetic}
+end
+local told = {{}}
+for i, moment in ipairs(ARGV) do told[i] = index_of(KEYS[1], moment * 1000000) end
+return told"""
     moments = [
         int(datetime(year, month, 1, tzinfo=UTC).timestamp()) for year in range(1999, 2101) for month in range(1, 13)
     ]
@@ -127,6 +128,5 @@ async def test_a_paused_store_loses_no_more_time_than_it_stood(redis_server, joi
     redis_server.pause()
     await asyncio.sleep(1.5)
     redis_server.resume()
-    while not counters.is_up:
-        await asyncio.sleep(0.01)
+    await until_up(counters)
     assert await passes(counters, draw(limit))

@@ -1,5 +1,5 @@
-"""Attack 104: the store killed, paused, flushed, full, tampered with, cut off. Answered in time, never without a limit, and
-up again within a second of its recovery."""
+"""Attack 104: the store killed, paused, flushed, full, tampered with, cut off. Answered in time, never without a limit,
+and up again within a second of its recovery."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ import pytest
 
 from mcpward.limits.counters import StoreDown
 from mcpward.limits.redis.script import Command
-from support.drains import ANN, draw, passes, passing, quota, rate
+from support.drains import ANN, draw, passes, passing, quota, rate, until_up
 from support.proxy import proxied
 from support.redis import RedisServer, started
 
@@ -39,15 +39,6 @@ async def is_down(counters) -> float:
     began = time.monotonic()
     with pytest.raises(StoreDown):
         await counters.take([draw(rate(50))])
-    return time.monotonic() - began
-
-
-async def until_up(counters) -> float:
-    """How long it took to be up again, in seconds."""
-    began = time.monotonic()
-    while not counters.is_up:
-        assert time.monotonic() - began < 5, "not up again"
-        await asyncio.sleep(0.01)
     return time.monotonic() - began
 
 
@@ -169,7 +160,8 @@ async def test_a_wrong_type_under_a_key_is_thrown_away_and_counted(server, count
 async def test_garbage_under_a_key_neither_opens_nor_locks(server, counters, value):
     limits = [draw(rate(5, 60.0)), draw(quota(5))]
     await counters.take(limits)
-    for key in server.keys():
+    keys = server.keys()
+    for key in keys:
         server.run("SET", key, value)
     assert await passing(counters, 9, *limits) <= 5
     assert counters.is_up
@@ -179,7 +171,8 @@ async def test_garbage_under_a_key_neither_opens_nor_locks(server, counters, val
 
 async def test_every_key_ends_by_itself(server, counters):
     await counters.take([draw(rate(5)), draw(quota(5)), draw(rate(5, 60.0, name="read"), "anonymous:192.0.2.1")])
-    lives = {key: server.run("PTTL", key) for key in server.keys()}
+    keys = server.keys()
+    lives = {key: server.run("PTTL", key) for key in keys}
     assert len(lives) == 4
     assert all(life > 0 for life in lives.values())
     assert all(life <= 61_000 for key, life in lives.items() if b"anonymous" in key)
