@@ -3,6 +3,7 @@
     python -m bench                  the whole comparison: about five minutes, ends by itself
     python -m bench --rounds 1 --seconds 1 --only mcpward,echo
     python -m bench idle             memory of 5,000 idle keep-alive connections
+    python -m bench limits           what limits cost, in memory and on Redis, beside the package ``limits``
 
 How it is measured. Each server is a process of its own, started as its users start it, alone on one core; the load
 comes from another core, through loopback: 32 keep-alive connections, each sending its next call when the answer to

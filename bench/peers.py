@@ -84,8 +84,8 @@ def _node() -> str:
 
 
 def _mcpward(peer: Peer) -> Iterator[Listening]:
-    """As an operator would: a configuration file, a key from the command line, ``serve``."""
-    config, mode = peer.target
+    """As an operator would: a configuration file, a key from the command line, ``serve``; and perhaps settings more."""
+    config, mode, *settings = peer.target
     port = free_port()
     with TemporaryDirectory(prefix="mcpward-bench-") as data:
         extra = {
@@ -97,6 +97,7 @@ def _mcpward(peer: Peer) -> Iterator[Listening]:
                 if mode == "api-key"
                 else {}
             ),
+            **dict(each.split("=", 1) for each in settings),
         }
         key = _created_key(config, extra) if mode == "api-key" else None
         command = python("-m", "mcpward", "serve", "--config", config)
@@ -153,6 +154,19 @@ def _express() -> Iterator[Peer]:
 
 
 PEERS = _all()
+
+
+def limited(redis: str) -> tuple[Peer, ...]:
+    """Who is measured for what limits cost: ours and those of the package ``limits``, in memory and on one Redis."""
+    closed, windows = str(SERVERS / "mcpward.toml"), str(SERVERS / "windows.py")
+    counters = f"MCPWARD_LIMITS__COUNTERS={redis}"
+    return (
+        Peer("mcpward", "mcpward, memory", _mcpward, target=(closed, "api-key")),
+        Peer("mcpward-redis", "mcpward, Redis", _mcpward, target=(closed, "api-key", counters)),
+        Peer("echo", "bare echo", _with_one_key, echoes=True, target=python(str(SERVERS / "echo.py"))),
+        Peer("windows", "echo + limits, memory", _with_one_key, echoes=True, target=python(windows)),
+        Peer("windows-redis", "echo + limits, Redis", _with_one_key, echoes=True, target=python(windows, redis)),
+    )
 
 
 def chosen(names: str | None) -> tuple[Peer, ...]:
