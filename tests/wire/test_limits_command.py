@@ -95,7 +95,8 @@ def test_counters_in_common_are_read_and_their_absence_shows(tmp_path, redis_ser
         ward.cli("limits", "reset", "--limit", "read", "--yes")
         until(lambda: ward.call("echo", {"text": "a"}).status_code == 200, 3.0)
 
-        redis_server.kill()
+        redis_server.pause()
+        ward.call("echo", {"text": "a"})
         without = {
             "local": (200, {"status": "ok", "degraded": ["counters"]}),
             "closed": (503, {"status": "unready", "waiting_for": "counters"}),
@@ -104,7 +105,7 @@ def test_counters_in_common_are_read_and_their_absence_shows(tmp_path, redis_ser
         until(lambda: metric(ward, "mcpward_limit_store_up") == 0)
         until(lambda: metric(ward, "mcpward_limit_store_failures_total") > 0)
         assert ward.cli("limits", check=False).returncode == 3
-        redis_server.restart()
+        redis_server.resume()
         until(lambda: [ready(ward) for _ in range(4)] == [(200, {"status": "ok"})] * 4)
         until(lambda: metric(ward, "mcpward_limit_store_up") == 1)
 
