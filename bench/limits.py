@@ -102,7 +102,7 @@ def _verdicts(
     return [
         f"limits in memory cost a call {plain:.1f} µs; wanted are at most {WANTED_US:.0f}",
         f"100,000 callers take {first_mb:.0f} MB, 1,000,000 take {all_mb:.0f}",
-        f"calls with Redis, of those from memory: mcpward {ours:.2f}, an echo with a moving window of `limits` {theirs:.2f}",
-        f"CPU that Redis adds to a call: mcpward {added:.0f} µs for all limits, the window adds {added_there:.0f} to an echo",
+        f"calls with Redis, of those from memory: mcpward {ours:.2f}, an echo with a window of `limits` {theirs:.2f}",
+        f"CPU that Redis adds to a call: {added:.0f} µs for all of mcpward's limits, {added_there:.0f} for one such window",
         f"decisions on the same Redis: mcpward's, of all limits in one script, are {shared:.1f} × those of one window",
     ]
