@@ -24,11 +24,12 @@ def places_of(
     timeout_s: float = 5.0,
     each: int = 1000,
     pools: tuple[Pool, ...] = (),
+    servers: tuple[str, ...] = ("orders",),
     **more: Any,
 ) -> Places:
-    """One server ``orders``, each of whose callers may have ``each`` places, and some pools."""
+    """Servers, each of whose callers may have ``each`` places, and some pools."""
     room: Any = Room(places, queue, timeout_s, each)
-    return Places({"orders": room}, {pool.name: pool for pool in pools}, **more)
+    return Places(dict.fromkeys(servers, room), {pool.name: pool for pool in pools}, **more)
 
 
 def tool_of(name: str = "query", *pools: str, concurrency: int | None = None) -> Tool:

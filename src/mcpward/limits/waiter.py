@@ -69,7 +69,6 @@ class Waiter:
         if not self._ticket.done():
             self._ground.take(self.caller, self._wanted)
             self._retire()
-            self._kept = ()
             self._ticket.set_result(None)
 
     def move(self, to: Scarce) -> None:

@@ -1,0 +1,412 @@
+"""Places: never more than there are, all a call needs or none, handed on in turns, and never lost."""
+
+import asyncio
+import gc
+from collections import Counter
+
+import pytest
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.values import Pool
+from support.places import places_of, tool_of
+
+DB, GPU = Pool(name="db", places=1), Pool(name="gpu", places=1)
+
+
+def named(places, label):
+    return next(stock for stock in places.stocks if stock.label == f"places of {label}")
+
+
+def free(places, label="server orders"):
+    return named(places, label).free
+
+
+def waiting(places, label="server orders"):
+    return len(named(places, label).line)
+
+
+def held_by(places):
+    return dict(places._grounds["orders"].counts)
+
+
+async def turns(n=5):
+    for _ in range(n):
+        await asyncio.sleep(0)
+
+
+class Calls:
+    """Calls that run until they are told to end, in the order in which they began."""
+
+    def __init__(self, places):
+        self.places = places
+        self.began = []
+        self.busy = []
+        self._ends = {}
+        self._tasks = {}
+
+    async def begin(self, name, caller="key:a", tool=None):
+        self._ends[name] = asyncio.Event()
+        self._tasks[name] = asyncio.create_task(self._run(name, caller, tool))
+        await turns()
+
+    async def _run(self, name, caller, tool):
+        try:
+            async with self.places.hold("orders", caller, tool):
+                self.began.append(name)
+                await self._ends[name].wait()
+        except Refusal as no:
+            self.busy.append((name, no.facts["policy"]))
+
+    async def end(self, *names):
+        for name in names:
+            self._ends[name].set()
+            await self._tasks[name]
+        await turns()
+
+    async def cancel(self, *names):
+        for name in names:
+            self._tasks[name].cancel()
+        await asyncio.gather(*(self._tasks[name] for name in names), return_exceptions=True)
+        await turns()
+
+    async def end_all(self):
+        for event in self._ends.values():
+            event.set()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+
+async def test_a_free_place_is_had_without_a_turn_of_the_loop():
+    places, turned = places_of(), []
+    asyncio.get_running_loop().call_soon(turned.append, True)
+    async with places.hold("orders", "key:a", None):
+        assert not turned
+        assert (free(places), held_by(places)) == (0, {"key:a": 1})
+    assert (free(places), held_by(places)) == (1, {})
+
+
+async def test_places_taken_ahead_are_those_that_are_entered():
+    places = places_of(2)
+    hold = places.hold("orders", "key:a", None)
+    assert hold.try_now()
+    assert hold.ask_shared() is None  # nobody to ask
+    async with hold:
+        assert free(places) == 1
+    assert free(places) == 2
+    hold.release()
+    assert free(places) == 2
+
+
+async def test_no_more_calls_run_at_once_than_there_are_places():
+    places, running, most = places_of(4), 0, 0
+
+    async def call(n):
+        nonlocal running, most
+        async with places.hold("orders", f"key:{n % 7}", None):
+            running += 1
+            most = max(most, running)
+            await asyncio.sleep(0)
+            running -= 1
+
+    await asyncio.gather(*[call(n) for n in range(60)])
+    assert (most, free(places), waiting(places), held_by(places)) == (4, 4, 0, {})
+
+
+async def test_the_calls_of_one_caller_begin_in_their_order():
+    calls = Calls(places_of())
+    for n in range(8):
+        await calls.begin(n)
+    for n in range(8):
+        await calls.end(n)
+    assert calls.began == list(range(8))
+
+
+async def test_who_comes_from_another_line_stands_where_it_would_have_stood():
+    places = places_of(1, pools=(DB,), servers=("orders", "files"))
+    calls, db = Calls(places), tool_of("query", "db")
+    elsewhere = places.hold("files", "key:z", db)
+    assert elsewhere.try_now()
+    await calls.begin("plain")
+    await calls.begin("first", tool=db)  # in the pool's line
+    await calls.begin("second")  # in the server's
+    elsewhere.release()  # the pool's place is for nobody whose server is full
+    assert (free(places, "pool db"), waiting(places)) == (1, 2)
+    await calls.end("plain", "first", "second")
+    assert calls.began == ["plain", "first", "second"]
+
+
+async def test_callers_take_turns():
+    calls = Calls(places_of())
+    for name in ("a0", "a1", "a2", "a3", "b0", "b1", "c0"):
+        await calls.begin(name, f"key:{name[0]}")
+    for name in ("a0", "a1", "b0", "c0", "a2", "b1", "a3"):
+        await calls.end(name)
+    assert calls.began == ["a0", "a1", "b0", "c0", "a2", "b1", "a3"]
+
+
+async def test_nobody_slips_in_before_those_who_wait():
+    places = places_of()
+    calls = Calls(places)
+    await calls.begin("first")
+    await calls.begin("second")
+    calls._ends["first"].set()
+    await calls._tasks["first"]  # its place is the second's now
+    assert not places.hold("orders", "key:z", None).try_now()
+    await calls.end_all()
+
+
+class TestAFullQueue:
+    async def test_is_busy_at_once_and_says_for_what(self):
+        places = places_of(queue=1)
+        calls = Calls(places)
+        for name in ("runs", "waits", "comes"):
+            await calls.begin(name)
+        assert calls.busy == [("comes", "places of server orders")]
+        with pytest.raises(Refusal) as busy:
+            async with places.hold("orders", "key:a", None):
+                pass
+        assert busy.value.reason is Reason.BUSY
+        assert busy.value.facts["retry_after_s"] >= 1
+        await calls.end_all()
+        assert free(places) == 1
+
+    async def test_sends_away_the_last_of_the_caller_with_most_for_one_who_has_fewer(self):
+        calls = Calls(places_of(queue=4))
+        for n in range(5):
+            await calls.begin(f"a{n}", "key:a")
+        await calls.begin("b0", "key:b")
+        assert calls.busy == [("a4", "places of server orders")]
+        await calls.begin("b1", "key:b")
+        assert [name for name, _ in calls.busy] == ["a4", "a3"]
+        await calls.begin("b2", "key:b")  # as many as the other has: nobody has to go for it
+        assert [name for name, _ in calls.busy] == ["a4", "a3", "b2"]
+        await calls.end("a0", "a1", "b0", "a2", "b1")
+        assert calls.began == ["a0", "a1", "b0", "a2", "b1"]
+
+    async def test_of_no_length_lets_nobody_wait_and_forgets_who_came(self):
+        places = places_of(5, queue=0, each=1)
+        calls = Calls(places)
+        await calls.begin("runs")
+        await calls.begin("comes")
+        assert calls.busy == [("comes", "places of this caller")]
+        assert places._grounds["orders"].crowds == 0
+        await calls.end_all()
+
+
+async def test_who_waits_too_long_is_told_busy_and_leaves_the_queue():
+    places = places_of(timeout_s=0.0)
+    hold = places.hold("orders", "key:a", None)
+    assert hold.try_now()
+    with pytest.raises(Refusal) as busy:
+        async with places.hold("orders", "key:b", None):
+            pass
+    assert (busy.value.reason, busy.value.facts["policy"]) == (Reason.BUSY, "places of server orders")
+    assert waiting(places) == 0
+    hold.release()
+    assert free(places) == 1
+
+
+async def test_each_queue_has_a_patience_of_its_own():
+    hasty = Pool(name="hasty", places=1, queue_timeout_s=0.0)
+    calls, tool = Calls(places_of(9, timeout_s=60, pools=(hasty,))), tool_of("query", "hasty")
+    await calls.begin("one", tool=tool)
+    await calls.begin("two", tool=tool)
+    await calls._tasks["two"]
+    assert calls.busy == [("two", "places of pool hasty")]
+    await calls.end_all()
+
+
+async def test_a_waiter_who_is_cancelled_leaves_the_queue():
+    places = places_of()
+    calls = Calls(places)
+    for name in ("one", "two", "three"):
+        await calls.begin(name)
+    await calls.cancel("two")
+    assert waiting(places) == 1
+    await calls.end("one", "three")
+    assert (calls.began, free(places), held_by(places)) == (["one", "three"], 1, {})
+
+
+async def test_a_place_handed_to_a_waiter_who_is_cancelled_in_the_same_turn_is_not_lost():
+    places = places_of()
+    hold = places.hold("orders", "key:a", None)
+    assert hold.try_now()
+    calls = Calls(places)
+    await calls.begin("two", "key:b")
+    hold.release()  # the place is the waiter's now
+    assert held_by(places) == {"key:b": 1}
+    await calls.cancel("two")
+    assert (free(places), held_by(places)) == (1, {})
+
+
+async def test_a_place_that_becomes_free_in_the_turn_in_which_the_first_is_cancelled_goes_to_the_next():
+    places = places_of()
+    calls = Calls(places)
+    hold = places.hold("orders", "key:a", None)
+    assert hold.try_now()
+    await calls.begin("two")
+    await calls.begin("three")
+    calls._tasks["two"].cancel()
+    await asyncio.sleep(0)
+    hold.release()
+    await turns()
+    assert calls.began == ["three"]
+    await calls.end_all()
+    assert free(places) == 1
+
+
+async def test_a_place_is_given_back_when_the_call_fails():
+    places = places_of()
+    with pytest.raises(RuntimeError):
+        async with places.hold("orders", "key:a", None):
+            raise RuntimeError
+    assert free(places) == 1
+
+
+class TestAllOrNothing:
+    async def test_who_waits_for_a_pool_holds_nothing_and_other_tools_do_not_feel_it(self):
+        places = places_of(2, pools=(DB,), each=2)
+        calls, tool = Calls(places), tool_of("query", "db")
+        for name in ("one", "two", "three"):
+            await calls.begin(name, tool=tool)
+        assert (free(places), free(places, "pool db"), waiting(places, "pool db")) == (1, 0, 2)
+        await calls.begin("plain")
+        assert calls.began == ["one", "plain"]
+        await calls.end("plain", "one", "two", "three")
+        assert calls.began == ["one", "plain", "two", "three"]
+
+    async def test_a_pool_that_becomes_free_is_not_taken_by_one_who_lacks_the_servers_place(self):
+        places = places_of(2, pools=(DB,))
+        calls, tool = Calls(places), tool_of("query", "db")
+        await calls.begin("db", tool=tool)
+        await calls.begin("plain")
+        await calls.begin("both", tool=tool)
+        await calls.begin("late")  # the server is full, too
+        await calls.end("db")  # the server's place goes to one, the pool's to nobody, or both to the other
+        assert len(calls.began) == 3
+        await calls.end("plain")
+        assert sorted(calls.began) == ["both", "db", "late", "plain"]
+        await calls.end_all()
+        assert (free(places), free(places, "pool db")) == (2, 1)
+
+    async def test_a_tool_has_places_of_its_own(self):
+        calls, tool = Calls(places_of(9)), tool_of("slow", concurrency=1)
+        for name in ("one", "two"):
+            await calls.begin(name, tool=tool)
+        await calls.begin("other", tool=tool_of("quick", concurrency=1))
+        assert calls.began == ["one", "other"]
+        await calls.end("one", "two", "other")
+
+    async def test_a_tool_that_is_declared_anew_goes_on_with_the_places_that_its_calls_hold(self):
+        calls = Calls(places_of(9))
+        await calls.begin("one", tool=tool_of("slow", concurrency=1))
+        for name in ("two", "three", "four"):
+            await calls.begin(name, tool=tool_of("slow", concurrency=1))
+        assert calls.began == ["one"]
+        await calls.begin("five", tool=tool_of("slow", concurrency=3))
+        assert calls.began == ["one", "two", "three"]
+        await calls.end("one", "two", "three", "four", "five")
+
+    async def test_a_caller_has_no_more_than_its_own_places_and_leaves_the_rest_to_others(self):
+        places = places_of(4, each=2)
+        calls = Calls(places)
+        for n in range(5):
+            await calls.begin(f"a{n}", "key:a")
+        await calls.begin("b0", "key:b")
+        assert calls.began == ["a0", "a1", "b0"]
+        assert free(places) == 1
+        await calls.end("a0", "a1", "b0", "a2", "a3", "a4")
+        assert calls.began == ["a0", "a1", "b0", "a2", "a3", "a4"]
+        assert (held_by(places), places._grounds["orders"].crowds) == ({}, 0)
+
+    async def test_pools_are_those_of_the_site_whatever_the_server(self):
+        places = places_of(9, pools=(DB,))
+        hold = places.hold("orders", "key:a", tool_of("query", "db"))
+        assert hold.try_now()
+        assert not places.hold("orders", "key:b", tool_of("other", "db", "db")).try_now()
+        hold.release()
+        assert places.hold("orders", "key:b", tool_of("other", "db", "db")).try_now()
+
+    async def test_who_needs_two_scarce_things_has_both_in_the_end(self):
+        places = places_of(99, pools=(DB, GPU))
+        done, stop = Counter(), asyncio.Event()
+
+        async def loop(name, tool):
+            while not stop.is_set():
+                async with places.hold("orders", f"key:{name}", tool):
+                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)
+                    if name == "ones":
+                        await asyncio.sleep(0)
+                done[name] += 1
+
+        async def both():
+            for _ in range(5):
+                async with places.hold("orders", "key:both", tool_of("both", "db", "gpu")):
+                    await asyncio.sleep(0)
+            stop.set()
+
+        only = [loop(name, tool_of(name, pool)) for pool in ("db", "gpu") for name in (f"{pool}1", f"{pool}2", "ones")]
+        async with asyncio.timeout(5):
+            await asyncio.gather(both(), *only)
+        assert done.total() < 1000
+        assert (free(places, "pool db"), free(places, "pool gpu"), free(places)) == (1, 1, 99)
+
+
+class TestPatience:
+    """One that missed the one thing for want of the other keeps what it finds, and gives it back if it leaves."""
+
+    async def frustrate(self, calls):
+        db, gpu = tool_of("db", "db"), tool_of("gpu", "gpu")
+        await calls.begin("db0", "key:d", db)
+        await calls.begin("gpu0", "key:g", gpu)
+        await calls.begin("both", "key:b", tool_of("both", "db", "gpu"))
+        await calls.end("db0")  # the pool db is free, and gpu is not
+        await calls.begin("db1", "key:d", db)
+        await calls.end("gpu0")
+        await calls.begin("gpu1", "key:g", gpu)
+        await calls.end("db1")  # for the third time
+        await calls.begin("db2", "key:d", db)
+        assert calls.began == ["db0", "gpu0", "db1", "gpu1"]
+
+    async def test_it_keeps_what_it_finds(self):
+        places = places_of(99, pools=(DB, GPU))
+        calls = Calls(places)
+        await self.frustrate(calls)
+        await calls.end("gpu1")
+        assert calls.began[-1] == "both"
+        await calls.end("both")
+        assert calls.began[-1] == "db2"
+        await calls.end("db2")
+        assert [stock.free for stock in places.stocks] == [99, 1, 1]
+        assert places._grounds["orders"].elder.waiter is None
+
+    async def test_it_gives_back_what_it_kept_if_it_is_cancelled(self):
+        places = places_of(99, pools=(DB, GPU))
+        calls = Calls(places)
+        await self.frustrate(calls)
+        await calls.cancel("both")
+        assert calls.began[-1] == "db2"
+        assert places._grounds["orders"].elder.waiter is None
+        await calls.end_all()
+        assert [stock.free for stock in places.stocks] == [99, 1, 1]
+
+
+class TestWorkers:
+    async def test_in_memory_each_has_its_part_of_what_all_callers_share(self):
+        places = places_of(9, pools=(Pool(name="db", places=5),), workers=4)
+        assert (free(places), free(places, "pool db")) == (2, 1)
+        assert places.hold("orders", "key:a", tool_of("query", concurrency=2)).try_now()
+
+    async def test_each_has_one_place_at_the_least(self):
+        assert free(places_of(1, workers=8)) == 1
+
+
+async def test_a_million_callers_leave_nothing_behind():
+    places = places_of(2)
+    gc.collect()
+    for n in range(20_000):
+        async with places.hold("orders", f"key:{n}", None):
+            pass
+    assert (held_by(places), places._grounds["orders"].crowds) == ({}, 0)
+    assert len(named(places, "server orders").line._callers) == 0

@@ -1,0 +1,165 @@
+"""Whatever calls do and in whatever order: no place is had twice, none is lost, and nobody is left waiting."""
+
+import asyncio
+from contextlib import suppress
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from mcpward.core.errors import Refusal
+from mcpward.core.values import Pool
+from mcpward.limits import waiter
+from mcpward.limits.loan import Loan
+from support.places import places_of, tool_of
+
+SERVER, EACH, QUEUE = 4, 3, 5
+POOLS = {"db": 1, "gpu": 1}
+TOOLS = {
+    "plain": None,
+    "db": tool_of("db", "db"),
+    "gpu": tool_of("gpu", "gpu"),
+    "both": tool_of("both", "gpu", "db"),
+    "both2": tool_of("both2", "db", "gpu"),
+    "alone": tool_of("alone", concurrency=1),
+    "all": tool_of("all", "db", "gpu", concurrency=2),
+}
+CALLERS = ["key:a", "key:b", "key:c"]
+
+
+class Call:
+    def __init__(self, places, caller, tool):
+        self.caller, self.tool = caller, tool
+        self.hold = places.hold("orders", caller, TOOLS[tool])
+        self.end, self.answer, self.question = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.is_running = False
+        self.task = asyncio.create_task(self.run())
+
+    async def run(self):
+        with suppress(Refusal, asyncio.CancelledError):
+            async with self.hold as hold:
+                loan = Loan(hold)
+                self.is_running = True
+                try:
+                    while not self.end.is_set():
+                        if self.question.is_set():
+                            self.question.clear()
+                            self.is_running = False
+                            async with loan.lent():
+                                await self.answer.wait()
+                            self.answer.clear()
+                            self.is_running = True
+                        await asyncio.sleep(0)
+                finally:
+                    self.is_running = False
+
+
+class Site(RuleBasedStateMachine):
+    #: How often a waiter may miss one thing for want of another.
+    patience = 3
+
+    def __init__(self):
+        super().__init__()
+        self.usual, waiter._PATIENCE = waiter._PATIENCE, self.patience
+        self.loop = asyncio.new_event_loop()
+        self.calls: list[Call] = []
+        pools = tuple(Pool(name=name, places=size, queue=QUEUE, queue_timeout_s=60) for name, size in POOLS.items())
+
+        async def make():
+            return places_of(SERVER, queue=QUEUE, timeout_s=60, each=EACH, pools=pools)
+
+        self.places = self.loop.run_until_complete(make())
+
+    def turn(self, turns=8):
+        async def pass_by():
+            for _ in range(turns):
+                await asyncio.sleep(0)
+
+        self.loop.run_until_complete(pass_by())
+        self.calls = [call for call in self.calls if not call.task.done()]
+
+    @rule(caller=st.sampled_from(CALLERS), tool=st.sampled_from(sorted(TOOLS)), turns=st.integers(0, 8))
+    def begin(self, caller, tool, turns):
+        async def make():
+            return Call(self.places, caller, tool)
+
+        self.calls.append(self.loop.run_until_complete(make()))
+        self.turn(turns)
+
+    @precondition(lambda self: self.calls)
+    @rule(which=st.integers(0, 99), turns=st.integers(0, 8))
+    def end(self, which, turns):
+        self.calls[which % len(self.calls)].end.set()
+        self.turn(turns)
+
+    @precondition(lambda self: self.calls)
+    @rule(which=st.integers(0, 99), turns=st.integers(0, 8))
+    def cancel(self, which, turns):
+        self.calls[which % len(self.calls)].task.cancel()
+        self.turn(turns)
+
+    @precondition(lambda self: self.calls)
+    @rule(which=st.integers(0, 99), turns=st.integers(0, 8))
+    def ask(self, which, turns):
+        self.calls[which % len(self.calls)].question.set()
+        self.turn(turns)
+
+    @precondition(lambda self: self.calls)
+    @rule(which=st.integers(0, 99), turns=st.integers(0, 8))
+    def answer(self, which, turns):
+        self.calls[which % len(self.calls)].answer.set()
+        self.turn(turns)
+
+    @invariant()
+    def never_more_run_than_there_are_places(self):
+        running = [call for call in self.calls if call.is_running and not call.task.done()]
+        assert len(running) <= SERVER
+        for caller in CALLERS:
+            assert sum(call.caller == caller for call in running) <= EACH
+        for name, size in POOLS.items():
+            users = [call for call in running if TOOLS[call.tool] and name in TOOLS[call.tool].pools]
+            assert len(users) <= size
+        assert sum(call.tool == "alone" for call in running) <= 1
+
+    @invariant()
+    def who_could_have_a_place_has_it(self):
+        self.turn()
+        elder = self.places._grounds["orders"].elder
+        for stock in self.places.stocks:
+            assert not stock.line or stock.free <= 0
+            assert len(stock.line) <= QUEUE + sum(1 for call in self.calls if call.tool)
+        assert elder.waiter is None or any(len(stock.line) for stock in self.places.stocks)
+
+    def teardown(self):
+        for call in self.calls:
+            call.end.set()
+            call.answer.set()
+        for _ in range(400):
+            if not self.calls:
+                break
+            for call in self.calls:
+                call.answer.set()
+            self.turn(20)
+        waiter._PATIENCE = self.usual
+        left = [(call.tool, call.hold.is_held) for call in self.calls]
+        grounds = self.places._grounds["orders"]
+        state = [(stock.label, stock.free, len(stock.line)) for stock in self.places.stocks]
+        for call in self.calls:
+            call.task.cancel()
+        self.turn()
+        self.loop.close()
+        assert not left
+        assert all(stock.free == stock.places and not stock.line for stock in self.places.stocks), state
+        assert (dict(grounds.counts), grounds.crowds, grounds.elder.waiter) == ({}, 0, None)
+
+
+class Impatient(Site):
+    patience = 1
+
+
+class TestSite(Site.TestCase):
+    settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+
+
+class TestImpatient(Impatient.TestCase):
+    settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
