@@ -23,11 +23,12 @@ local function text_of(key)
   return value
 end
 
--- Gives the virtual time, the epoch, and the machine's own time, all in microseconds.
-local function clock(key, expected)
+-- Gives the virtual time, the epoch, and the machine's own time, all in microseconds. "text" is what is under the key,
+-- where that is known.
+local function clock(key, expected, text)
   local told = redis.call('TIME')
   local time = told[1] * 1000000 + told[2]
-  local virtual, last, epoch = string.match(text_of(key) or '', '^(%d+) (%d+) (%d+)$')
+  local virtual, last, epoch = string.match(text or text_of(key) or '', '^(%d+) (%d+) (%d+)$')
   local is_stale = true
   if virtual then
     virtual, last = tonumber(virtual), tonumber(last)

@@ -65,6 +65,7 @@ class SharedCounters:
     def __init__(self, store: SharedStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._clock_key = bulk(store.clock_key)
         self._bucket = store.key("b", "x")[:-1]
         self._ring = store.key("h", "x")[:-1]
         self._ready: dict[Limit, _Ready] = {}
@@ -123,21 +124,24 @@ class SharedCounters:
     # ---- to the script --------------------------------------------------------------------------------------------
 
     def _command(self, drawn: Sequence[Drawn], loop: Loop | None) -> Command:
-        store = self._store
-        keys, args, words = [bulk(store.clock_key)], [bulk(store.expected())], 0
-        draws = drawn
+        keys, words, draws = [self._clock_key], 0, drawn
+        expected = b"%d" % self._store.expected()
+        args = [b"$%d\r\n%b\r\n" % (len(expected), expected)]
         if loop is None:
             args.append(_NO_LOOP)
         else:
-            keys.append(bulk(self._ring + loop.ring.encode("utf-8", "surrogatepass")))
+            ring = loop.ring.encode("utf-8", "surrogatepass")
+            keys.append(bulk(self._ring + ring))
             limit, key, _ = loop.drawn
-            before = loop.ring.removesuffix(key.removeprefix(limit.prefix))
-            args.append(bulk(loop.digest, len(before.encode("utf-8", "surrogatepass")) - 1))
+            # Whose ring it is stands last in its name, for those who reset it.
+            before = len(ring) - len(key.removeprefix(limit.prefix).encode("utf-8", "surrogatepass")) - 1
+            args.append(bulk(loop.digest, before))
             draws = (*drawn, loop.drawn)
+        readies, bucket, start = self._ready, self._bucket, len(self._bucket)
         for limit, key, cost in draws:
-            name = self._bucket + key.encode("utf-8", "surrogatepass")
-            keys.append(b"$%d\r\n%b\r\n" % (len(name), name))
-            ready = self._ready_for(limit)
+            name = key.encode("utf-8", "surrogatepass")
+            keys.append(b"$%d\r\n%b%b\r\n" % (len(name) + start, bucket, name))
+            ready = readies.get(limit) or self._ready_for(limit)
             if limit.quota is not None:
                 args.append(self._quota(ready, key, cost))
                 words += 11
@@ -148,8 +152,9 @@ class SharedCounters:
             else:
                 args.append(ready.rate(cost, _BRIEF_MS if is_brief else _LONG_MS))
             words += 7
-        rest = b"".join((bulk(len(keys)), *keys, *args))
-        return Command(rest, 1 + len(keys) + 3 + words, TAKE)
+        count = len(keys)
+        rest = b"".join([_number(count), *keys, *args])
+        return Command(rest, count + words + 4, TAKE)
 
     def _ready_for(self, limit: Limit) -> _Ready:
         ready = self._ready.get(limit)
@@ -213,6 +218,11 @@ class SharedCounters:
 
 
 _NO_LOOP: Final = bulk("", 0)
+_NUMBERS: Final = tuple(bulk(n) for n in range(32))
+
+
+def _number(n: int) -> bytes:
+    return _NUMBERS[n] if n < len(_NUMBERS) else bulk(n)
 
 
 def _again(drawn: Sequence[Drawn], refused: _Refused) -> list[Standing] | None:

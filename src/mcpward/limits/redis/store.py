@@ -247,10 +247,12 @@ class SharedStore:
                 answers = [self._through(wires[0], command) for command in self._greeting]
                 nodes = self._through(wires[0], Command.of("CLUSTER", "SLOTS"))
                 probed = self._through(wires[0], self._probe())
-                await asyncio.wait([*answers, nodes, probed])
-                for answer in answers:
-                    answer.result()
-                self._learn(nodes, node)
+                greeted = asyncio.gather(*answers, return_exceptions=True)
+                slots, told = await asyncio.gather(nodes, probed, return_exceptions=True)
+                self._learn(slots, node)
+                for answer in (*await greeted, told):
+                    if isinstance(answer, BaseException):
+                        raise answer
                 self.saw(probed.result()[0])
         except StoreDown as unwell:
             wires[0].close()
@@ -272,11 +274,11 @@ class SharedStore:
     def _probe(self) -> Command:
         return Command.running(TAKE, [self._clock_key], [self.expected(), "", 0])
 
-    def _learn(self, slots: asyncio.Future[Any], node: Address) -> None:
+    def _learn(self, slots: Any, node: Address) -> None:
         """Take note of a cluster's other nodes, to be asked when this one dies. One that stands alone knows none."""
-        if slots.exception() is not None:
+        if not isinstance(slots, list):
             return
-        for _, _, *members in slots.result():
+        for _, _, *members in slots:
             for host, port, *_ in members:
                 known = Address((host or node.host.encode()).decode("utf-8", "replace"), port)
                 if known not in self._nodes and len(self._nodes) < _MOST_NODES:

@@ -15,7 +15,19 @@
 
 local RING = 10
 
-local now, epoch, time = clock(KEYS[1], tonumber(ARGV[1]))
+-- All values at once. One that is missing may be of a wrong type: it was put there by somebody else, and goes.
+local texts = redis.call('MGET', unpack(KEYS))
+local absent = {}
+for k = 1, #KEYS do
+  if not texts[k] then
+    absent[#absent + 1] = KEYS[k]
+  end
+end
+if #absent > 0 and redis.call('EXISTS', unpack(absent)) > 0 then
+  wrong = wrong + redis.call('DEL', unpack(absent))
+end
+
+local now, epoch, time = clock(KEYS[1], tonumber(ARGV[1]), texts[1])
 local digest = ARGV[2]
 local first, last = 2, #KEYS
 local calls
@@ -39,7 +51,7 @@ end
 
 if digest ~= '' then
   first, calls = 3, { digest }
-  local ring = string.match(text_of(KEYS[2]) or '', '^%d+ (.*)$')
+  local ring = string.match(texts[2] or '', '^%d+ (.*)$')
   for call in string.gmatch(ring or '', '%S+') do
     if #calls < RING then
       calls[#calls + 1] = call
@@ -57,9 +69,8 @@ local function put(key, value, life)
   writes[#writes + 1] = { key, value, string.format('%.0f', life) }
 end
 
-local function rate(key, i, cost)
+local function rate(key, text, i, cost)
   local interval, tolerance = tonumber(ARGV[i + 5]), tonumber(ARGV[i + 6])
-  local text = text_of(key)
   local tat = tonumber(string.match(text or '', '^r (%d+) ') or 0)
   tat = math.max(now, math.min(tat, now + tolerance))
   local after = tat + interval * cost
@@ -88,7 +99,7 @@ local function index_of(period, moment)
   return (year + century4 * 400 - 1970) * 12 + march + 2
 end
 
-local function quota(key, i, cost)
+local function quota(key, text, i, cost)
   local count, claimed = tonumber(ARGV[i + 5]), tonumber(ARGV[i + 7])
   -- A period begins when both Redis and the worker say so, and it never comes back: neither clock alone, set an hour
   -- forward or back, gives a quota anew. A worker whose clock is quite wrong is not listened to.
@@ -96,7 +107,6 @@ local function quota(key, i, cost)
   if claimed == index - 1 then
     index = claimed
   end
-  local text = text_of(key)
   local used, stored = string.match(text or '', '^q (%d+) %d+ %a+ (%d+) ')
   used, stored = tonumber(used or 0), tonumber(stored or index)
   if stored == index + 1 then
@@ -126,7 +136,7 @@ local i = 4
 local before = {}
 for k = first, last do
   local is_rate = ARGV[i] == 'r'
-  local over, index, stood, stands = (is_rate and rate or quota)(KEYS[k], i, tonumber(ARGV[i + 1]))
+  local over, index, stood, stands = (is_rate and rate or quota)(KEYS[k], texts[k], i, tonumber(ARGV[i + 1]))
   if over and ARGV[i + 2] == '1' then
     refused = true
   end
