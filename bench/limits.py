@@ -103,6 +103,6 @@ def _verdicts(
         f"limits in memory cost a call {plain:.1f} µs; wanted are at most {WANTED_US:.0f}",
         f"100,000 callers take {first_mb:.0f} MB, 1,000,000 take {all_mb:.0f}",
         f"calls with Redis, of those from memory: mcpward {ours:.2f}, an echo with a window of `limits` {theirs:.2f}",
-        f"CPU that Redis adds to a call: {added:.0f} µs for all of mcpward's limits, {added_there:.0f} for one such window",
+        f"CPU that Redis adds to a call: {added:.0f} µs for all our limits, {added_there:.0f} for one such window",
         f"decisions on the same Redis: mcpward's, of all limits in one script, are {shared:.1f} × those of one window",
     ]
