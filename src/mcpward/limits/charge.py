@@ -8,7 +8,6 @@ counters, so a set clock opens no window (attack 105).
 A call that draws on its class alone, as nearly all do, is charged in place; all else is a list of draws.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -16,8 +15,9 @@ from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Budget, Call, Principal, Rate, Ruling, Tool, Way
+from mcpward.limits.address import Addresses, require_admitted
 from mcpward.limits.counters import Common, StoreDown
-from mcpward.limits.gcra import SECOND, moved, retry_after_s
+from mcpward.limits.gcra import SECOND
 from mcpward.limits.limit import Charge, Drawn, Limit, Loop, Standing, fields
 from mcpward.limits.memory import MemoryCounters, take_all
 from mcpward.limits.plan import READS, Budgets, Plan
@@ -57,81 +57,19 @@ class Limits:
         self._common = common
         self._digest = digest
         self._ruling = Ruling(on_store_failure=site.on_store_failure)
-        self._knock = Limit("knocks", "", site.knocks.rate, site.knocks.ruling)
-        self._arrival = Limit("arrivals", "", site.arrivals.rate, site.arrivals.ruling)
+        self._addresses = Addresses(site, clock, common)
+        self.admit, self.knock = self._addresses.admit, self._addresses.knock
+        self.knock_soon = self._addresses.knock_soon
         self._caller = None if site.caller is None else Limit("caller", "", site.caller.rate, site.caller.ruling)
         # What all callers share is counted by each worker on its own, unless the counters are common.
         part = 1.0 if common is not None else 1 / workers
         self._shares = Shares(site.fallback_share / workers)
-        self._knocks, self._arrivals, self._strangers, self._callers, self._totals = self.stores = tuple(
-            MemoryCounters(clock, site.max_callers) for _ in range(5)
+        self._strangers, self._callers, self._totals = self._stores = tuple(
+            MemoryCounters(clock, site.max_callers) for _ in range(3)
         )
         self._budgets = Budgets(budgets, part)
         self._plans = {name: Plan(name, rates, clock, site.max_callers, part) for name, rates in servers.items()}
         self._own: dict[tuple[str, Rate], Limit] = {}
-        self._knocking: set[asyncio.Future[None]] = set()
-
-    # ---- addresses ------------------------------------------------------------------------------------------------
-
-    def admit(self, bucket: str) -> None:
-        """Let a request of this address in, before anything is looked up for it.
-
-        Raises:
-            Refusal: too-many-knocks, with ``retry_after_s``: too many failed credentials, or too many requests.
-        """
-        now = int(self._monotonic() * SECOND)
-        limit = self._knock
-        key = limit.prefix + bucket
-        tat = self._knocks.get(key, 0)
-        if tat - now + limit.interval > limit.tolerance and limit.ruling.enforce:
-            raise _too_many(limit, self._knocks.heal(key, tat, now, limit.gcra), now)
-        limit = self._arrival
-        key = limit.prefix + bucket
-        tat = self._arrivals.get(key, 0)
-        ahead = (tat - now if tat > now else 0) + limit.interval
-        if ahead <= limit.tolerance:
-            self._arrivals.put(key, now + ahead)
-        elif limit.ruling.enforce:
-            raise _too_many(limit, self._arrivals.heal(key, tat, now, limit.gcra), now)
-
-    def knock(self, bucket: str) -> Awaitable[None] | None:
-        """Count a failed credential against the address, here and at the common counters.
-
-        What is returned is awaited before the answer leaves: of guesses at several processes at once, no more are
-        answered than the limit allows. It raises as :meth:`admit` does.
-        """
-        now = int(self._monotonic() * SECOND)
-        limit = self._knock
-        key = limit.prefix + bucket
-        after = moved(self._knocks.get(key, 0), now, limit.gcra)
-        if after - now <= limit.tolerance:
-            self._knocks.put(key, after)
-        common = self._common
-        return None if common is None or not common.is_up else self._knock_there(common, bucket)
-
-    def knock_soon(self, bucket: str) -> None:
-        """Count a failed credential whose refusal is on its way already."""
-        counted = self.knock(bucket)
-        if counted is not None:
-            task = asyncio.ensure_future(counted)
-            self._knocking.add(task)
-            task.add_done_callback(self._forget_knock)
-
-    def _forget_knock(self, task: "asyncio.Future[None]") -> None:
-        self._knocking.discard(task)
-        if not task.cancelled():
-            task.exception()  # too many: the next request is told
-
-    async def _knock_there(self, common: Common, bucket: str) -> None:
-        limit = self._knock
-        try:
-            standing = (await common.take([(limit, limit.prefix + bucket, 1)]))[0]
-        except StoreDown:
-            return  # counted here
-        if standing.refuses:
-            raise Refusal(Reason.TOO_MANY_KNOCKS, limit.name, retry_after_s=standing.wait_s, policy=limit.name)
-
-    # ---- callers --------------------------------------------------------------------------------------------------
 
     def charge(
         self, call: Call, tool: Tool | None, accepted: AcceptedCall | None = None, *, budgets: bool = True
@@ -183,7 +121,7 @@ class Limits:
         if common is not None and common.is_up:
             common.give_back(drawn)
         else:
-            for store, each, key, cost in self._slots(call.principal, drawn):
+            for store, each, key, cost in self._slots(call.principal, drawn if common is None else self._parts(drawn)):
                 store.add(each, key, -cost)
 
     # ---- for the operator -----------------------------------------------------------------------------------------
@@ -203,10 +141,12 @@ class Limits:
         return found + self._shelf().reset(match)
 
     def _shelf(self) -> Shelf:
-        limits = [self._knock, self._arrival, *self._own.values(), *self._budgets.all()]
+        addresses = self._addresses
+        limits = [*self._own.values(), *self._budgets.all()]
         limits += [limit for plan in self._plans.values() for limit in plan.all()]
         limits += [] if self._caller is None else [self._caller]
-        return Shelf(self.stores, limits if self._common is None else [self._shares.of(limit) for limit in limits])
+        limits = limits if self._common is None else [self._shares.of(limit) for limit in limits]
+        return Shelf((*addresses.stores, *self._stores), [addresses.knocks, addresses.arrivals, *limits])
 
     # ---- inside ---------------------------------------------------------------------------------------------------
 
@@ -257,41 +197,41 @@ class Limits:
 
     def _charge_alone(self, drawn: Sequence[Drawn], call: Call, tool: Tool | None) -> Charge:
         """The common counters are away: each limit holds as its ruling says."""
-        limits = (*(limit for limit, _, _ in drawn), self._arrival, self._knock)
-        closed = next((limit for limit in limits if _is_closed(limit)), None)
-        if closed is not None:
-            detail = f"the counters are away, and {closed.name} is closed without them"
-            raise Refusal(Reason.BUSY, detail, retry_after_s=_AWAY_S, policy=closed.name)
-        shares = [
+        loop = None if tool is None else self._plans[call.principal.server].loops[tool.access]
+        limits = [limit for limit, _, _ in (*drawn, *self._addresses.drawn(""))]
+        for limit in limits if loop is None else (*limits, loop):
+            if limit.ruling.on_store_failure == "closed" and limit.ruling.enforce:
+                detail = f"the counters are away, and {limit.name} is closed without them"
+                raise Refusal(Reason.BUSY, detail, retry_after_s=_AWAY_S, policy=limit.name)
+        is_open = loop is not None and loop.ruling.on_store_failure == "open"
+        plan = self._plans[call.principal.server]
+        return self._charge_here(self._parts(drawn), plan, call, None if is_open else tool)
+
+    def _parts(self, drawn: Sequence[Drawn]) -> list[Drawn]:
+        """Give the draws that this process counts while the common counters are away, on its parts of the limits."""
+        return [
             (self._shares.of(limit), key, cost)
             for limit, key, cost in drawn
             if limit.ruling.on_store_failure == "local"
         ]
-        return self._charge_here(shares, self._plans[call.principal.server], call, tool)
 
     async def _charge_there(self, common: Common, drawn: list[Drawn], call: Call, tool: Tool | None) -> Charge:
-        bucket = call.arrival.bucket
-        mine = len(drawn)
-        drawn += [(self._arrival, self._arrival.prefix + bucket, 1), (self._knock, self._knock.prefix + bucket, 0)]
-        loop = None
+        mine, theirs = drawn, self._addresses.drawn(call.arrival.bucket)
+        again, loop = [], None
         if tool is not None and (limit := self._plans[call.principal.server].loops[tool.access]) is not None:
             repeat, loop = self._loop(call, limit)
-            drawn.append(repeat)
+            again.append(repeat)
         try:
-            standings = await common.take(drawn, loop)
+            standings = await common.take([*mine, *theirs, *again], loop)
         except StoreDown:
-            return self._charge_alone(drawn[:mine], call, tool)
-        for standing in standings[mine : mine + 2]:
-            if standing.refuses:
-                name = standing.limit.name
-                raise Refusal(Reason.TOO_MANY_KNOCKS, name, retry_after_s=standing.wait_s, policy=name)
-        _require(standings[:mine])
-        again = [standing for standing in standings[mine + 2 :] if standing.wait_s]
-        for standing in again:
+            return self._charge_alone(mine, call, tool)
+        first, last = len(mine), len(mine) + len(theirs)
+        require_admitted(standings[first:last])
+        _require(standings[:first])
+        for standing in standings[last:]:
             if standing.refuses:
                 raise Refusal(Reason.REPEATED_CALL, REPEAT, retry_after_s=standing.wait_s, policy=REPEAT)
-        charge = _charged(standings[:mine])
-        return charge if not again else Charge(charge.headers, (*charge.would_refuse, REPEAT))
+        return Charge(_charged(standings[:first]).headers, _shadows(standings))
 
     def _loop(self, call: Call, limit: Limit) -> tuple[Drawn, Loop]:
         """Give what the call draws on as a repetition of itself, and what it draws on where it goes round."""
@@ -302,13 +242,14 @@ class Limits:
         return (limit, f"{limit.prefix}{caller}\0{digest}", 1), Loop(f"{limit.scope}\0{caller}", digest, around)
 
 
-def _is_closed(limit: Limit) -> bool:
-    return limit.ruling.on_store_failure == "closed" and limit.ruling.enforce
-
-
 def _charged(standings: Sequence[Standing]) -> Charge:
-    would = tuple(standing.limit.name for standing in standings if standing.wait_s)
-    return Charge(fields([standing for standing in standings if not standing.limit.is_common]), would)
+    shown = [standing for standing in standings if not standing.limit.is_common]
+    return Charge(fields(shown), _shadows(standings))
+
+
+def _shadows(standings: Sequence[Standing]) -> tuple[str, ...]:
+    """Give the names of limits that would refuse a call which passed."""
+    return tuple(dict.fromkeys(standing.limit.name for standing in standings if standing.wait_s))
 
 
 def _require(standings: Sequence[Standing]) -> None:
@@ -322,8 +263,3 @@ def _exceeded(standings: Sequence[Standing]) -> Refusal:
     shown = [standing for standing in standings if not standing.limit.is_common or standing is worst]
     name = worst.limit.name
     return Refusal(Reason.RATE_EXCEEDED, name, retry_after_s=worst.wait_s, policy=name, headers=fields(shown))
-
-
-def _too_many(limit: Limit, tat: int, now: int) -> Refusal:
-    wait_s = retry_after_s(moved(tat, now, limit.gcra), now, limit.gcra)
-    return Refusal(Reason.TOO_MANY_KNOCKS, limit.name, retry_after_s=wait_s, policy=limit.name)

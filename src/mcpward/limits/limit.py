@@ -130,7 +130,9 @@ class Loop(Struct, frozen=True, gc=False):
 
 
 def fields(standings: Sequence[Standing]) -> Fields:
-    """Give both answer fields for several limits and where each of their buckets stands."""
+    """Give both answer fields for several limits and where each of their buckets stands; none for no limit."""
+    if not standings:
+        return ()
     return (
         (b"ratelimit-policy", b", ".join([standing.limit.policy for standing in standings])),
         (

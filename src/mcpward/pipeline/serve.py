@@ -71,7 +71,8 @@ class Pipeline:
             paid: Paid | None = None
             back: WayBack | None = None
             try:
-                self.limits.admit(arrival.bucket)  # too many knocks
+                if would := self.limits.admit(arrival.bucket):  # too many knocks
+                    trail.shadowed(would)
                 found = self.identity.establish(arrival)  # who
                 principal = found if isinstance(found, Principal) else await found
                 trail.identified(principal)

@@ -174,8 +174,9 @@ class Trail:
         self._limits = (policy, self._limits[1] if self._limits is not None else ())
 
     def shadowed(self, policies: tuple[str, ...]) -> None:
-        """Note the names of limits that would refuse the request, were they enforced."""
-        self._limits = (self._limits[0] if self._limits is not None else None, policies)
+        """Note the names of limits that would refuse the request, were they enforced. May be told twice."""
+        policy, known = self._limits if self._limits is not None else (None, ())
+        self._limits = (policy, tuple(dict.fromkeys((*known, *policies))))
 
     def asked(self) -> None:
         """Note that the call ended with questions to its client, who may send it again with the answers."""

@@ -199,9 +199,11 @@ def test_every_limit_can_be_tried_first(clock, setting):
 def test_addresses_can_be_tried_first(clock):
     trying = Limiting(Rate(1, 60.0, 1), SHADOW)
     limits = limits_of(clock, site={"knocks": trying, "arrivals": trying})
+    told = []
     for _ in range(20):
-        limits.admit("192.0.2.1")
+        told.append(limits.admit("192.0.2.1"))
         limits.knock("192.0.2.1")
+    assert told == [()] + [("knocks", "arrivals")] * 19
 
 
 def test_the_loop_breaker_can_be_tried_first(clock):
