@@ -4,13 +4,17 @@ All or none of them: a call that waits for one holds none of the others. One eve
 """
 
 from asyncio import CancelledError, Future
+from collections.abc import Awaitable
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
+from mcpward.limits.alongside import Alongside
 from mcpward.limits.ground import Ground
 from mcpward.limits.shared import Told
 from mcpward.limits.stock import Stock
 from mcpward.limits.waiter import Waiter
+
+T = TypeVar("T")
 
 
 class Hold:
@@ -65,6 +69,21 @@ class Hold:
         Entering awaits the answer, so the caller need not. Only with places taken by :meth:`try_now`.
         """
         return None
+
+    async def alongside(self, charge: Awaitable[T]) -> T:
+        """Await a charge, and ask for the places in the same turn if it has to wait.
+
+        Who is charged enters then; who is refused has given all back.
+        """
+        try:
+            return await Alongside(charge, self._ask_now)
+        except BaseException:
+            self.release()
+            raise
+
+    def _ask_now(self) -> None:
+        if self.try_now():
+            self.ask_shared()
 
     def release(self) -> None:
         """Give all back to those who wait; without effect where nothing is held."""

@@ -97,6 +97,66 @@ async def test_places_taken_ahead_are_those_that_are_entered():
     assert free(places) == 2
 
 
+class TestAlongsideACharge:
+    async def test_the_places_are_taken_in_the_turn_in_which_the_charge_begins_to_wait(self):
+        places, answer = places_of(), asyncio.get_running_loop().create_future()
+        hold = places.hold("orders", "key:a", None)
+        charged = asyncio.ensure_future(hold.alongside(answer))
+        await turns()
+        assert free(places) == 0
+        answer.set_result("paid")
+        assert await charged == "paid"
+        async with hold:
+            assert free(places) == 0
+        assert free(places) == 1
+
+    async def test_a_charge_that_is_refused_gives_them_back(self):
+        places, answer = places_of(), asyncio.get_running_loop().create_future()
+        charged = asyncio.ensure_future(places.hold("orders", "key:a", None).alongside(answer))
+        await turns()
+        answer.set_exception(Refusal(Reason.RATE_EXCEEDED))
+        with pytest.raises(Refusal):
+            await charged
+        assert free(places) == 1
+
+    async def test_so_does_one_that_is_cancelled(self):
+        places, answer = places_of(), asyncio.get_running_loop().create_future()
+        charged = asyncio.ensure_future(places.hold("orders", "key:a", None).alongside(answer))
+        await turns()
+        charged.cancel()
+        await asyncio.gather(charged, return_exceptions=True)
+        assert (answer.cancelled(), free(places)) == (True, 1)
+
+    async def test_one_that_is_answered_at_once_asks_for_none(self):
+        places = places_of()
+        hold = places.hold("orders", "key:a", None)
+
+        async def refused():
+            raise Refusal(Reason.RATE_EXCEEDED)
+
+        async def paid():
+            return "paid"
+
+        with pytest.raises(Refusal):
+            await hold.alongside(refused())
+        assert await hold.alongside(paid()) == "paid"
+        assert (hold.is_held, free(places)) == (False, 1)
+
+    async def test_one_that_waits_more_than_once_is_awaited_to_its_end(self):
+        async def slow():
+            for _ in range(3):
+                await asyncio.sleep(0)
+            try:
+                await asyncio.wait_for(asyncio.Event().wait(), 0.01)
+            except TimeoutError:
+                return "paid"
+
+        async with (hold := places_of().hold("orders", "key:a", None)):
+            pass
+        assert await hold.alongside(slow()) == "paid"
+        hold.release()
+
+
 async def test_no_more_calls_run_at_once_than_there_are_places():
     places, running, most = places_of(4), 0, 0
 
