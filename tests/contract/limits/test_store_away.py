@@ -83,6 +83,7 @@ async def test_a_server_that_is_not_there_yet_is_no_error_and_is_found_when_it_c
     try:
         assert not counters.is_up
         assert await is_down(counters) < 0.05
+        assert [up for up, _ in changes] == [False]
         server.start()
         assert await until_up(counters) < 1
         assert await passing(counters, 60, draw(rate(50))) == 50

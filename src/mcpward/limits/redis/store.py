@@ -46,8 +46,8 @@ TAKE: Final = Script("take.lua")
 class SharedStore:
     """One Redis or Valkey, or a cluster of them.
 
-    ``on_change`` is told when it goes down (False, why) and comes up (True, ""). ``failures`` counts the calls that it
-    did not answer, or not in time, or with an error.
+    ``on_change`` is told when it goes down or is not there at the start (False, why), and when it comes up (True, "").
+    ``failures`` counts the calls that it did not answer, or not in time, or with an error.
     """
 
     def __init__(
@@ -156,6 +156,13 @@ class SharedStore:
             self.failures += 1
             raise StoreDown(f"{_MOST_WAITING} commands wait for an answer")
 
+    def _send_again(self, asked: Asked) -> None:
+        """Send what the node did not do that was left: there is a connection to the right one already."""
+        try:
+            self._send(asked)
+        except StoreDown as down:
+            asked.fail(down)
+
     def _refused(self, wire: Wire, asked: Asked, text: str) -> None:
         """Redis said no: to a digest it has forgotten, to a slot it has not, to one script, or to everything."""
         if text.startswith("NOSCRIPT") and not asked.with_text:
@@ -163,9 +170,12 @@ class SharedStore:
             wire.send(asked)
             return
         moved = _MOVED.fullmatch(text)
-        if moved and wire is self._wire and asked.hops < _MOST_HOPS:
+        if moved and asked.hops < _MOST_HOPS and self._wire is not None:
             asked.hops += 1
-            self._follow(asked, Address(moved[1] or self._node.host, int(moved[2])))
+            if wire is self._wire:
+                self._follow(asked, Address(moved[1] or self._node.host, int(moved[2])))
+            else:
+                self._send_again(asked)
             return
         asked.fail(StoreDown(text))
         if wire is not self._wire:
@@ -202,6 +212,8 @@ class SharedStore:
         while True:
             if self._wire is None:
                 await self._rise()
+                if not self.is_up and not self._first.is_set():
+                    self._on_change(False, self._why)
                 self._first.set()
             if self._wire is None:
                 await asyncio.sleep(RETRY_S)
@@ -247,13 +259,12 @@ class SharedStore:
                 answers = [self._through(wires[0], command) for command in self._greeting]
                 nodes = self._through(wires[0], Command.of("CLUSTER", "SLOTS"))
                 probed = self._through(wires[0], self._probe())
-                greeted = asyncio.gather(*answers, return_exceptions=True)
-                slots, told = await asyncio.gather(nodes, probed, return_exceptions=True)
-                self._learn(slots, node)
-                for answer in (*await greeted, told):
+                everything: list[Any] = await asyncio.gather(*answers, probed, nodes, return_exceptions=True)
+                self._learn(everything.pop(), node)
+                for answer in everything:
                     if isinstance(answer, BaseException):
                         raise answer
-                self.saw(probed.result()[0])
+                self.saw(everything[-1][0])
         except StoreDown as unwell:
             wires[0].close()
             moved = _MOVED.fullmatch(str(unwell))
@@ -268,7 +279,9 @@ class SharedStore:
 
     def _through(self, wire: Wire, command: Command) -> asyncio.Future[Any]:
         answer = asyncio.get_running_loop().create_future()
-        wire.send(Asked(command, answer))
+        asked = Asked(command, answer)
+        asked.hops = _MOST_HOPS  # whoever connects goes to the right node himself
+        wire.send(asked)
         return answer
 
     def _probe(self) -> Command:
@@ -294,7 +307,8 @@ class SharedStore:
     async def _move(self, node: Address) -> None:
         left = self._wire
         try:
-            wire, found = await self._connect(node)
+            async with asyncio.timeout(self._timeout_s):
+                wire, found = await self._connect(node)
         except (OSError, StoreDown) as absent:
             if left is not None and left is self._wire:
                 left.close(f"{node}: {_told(absent)}")
