@@ -18,6 +18,7 @@ from mcpward.crypto.digest import fingerprint
 from mcpward.crypto.keyring import KeyRing
 from mcpward.ingress.health import Probe
 from mcpward.limits.counters import Common
+from mcpward.limits.shared import SharedPlaces
 from mcpward.traffic.metrics import Metrics
 
 _log: Final = structlog.get_logger("mcpward")
@@ -25,12 +26,13 @@ _KEY = "limits.counters"
 
 
 class Counters(Struct, frozen=True):
-    """The common counters, and the keyed digest that the loop breaker compares calls by there.
+    """The common counters and places, and the keyed digest that the loop breaker compares calls by there.
 
     ``probes`` say whether the counters answer; without them the house goes on, unless its limits are closed then.
     """
 
     common: Common | None = None
+    places: SharedPlaces | None = None
     digest: Callable[[bytes], str] | None = None
     probes: tuple[Probe, ...] = ()
 
@@ -47,6 +49,7 @@ async def open_counters(settings: Settings, clock: Clock, ring: KeyRing, metrics
         yield Counters()
         return
     from mcpward.limits.redis.counters import SharedCounters
+    from mcpward.limits.redis.places import RedisPlaces
     from mcpward.limits.redis.store import SharedStore
 
     limits = settings.limits
@@ -59,6 +62,7 @@ async def open_counters(settings: Settings, clock: Clock, ring: KeyRing, metrics
     try:
         yield Counters(
             common=SharedCounters(store, clock),
+            places=RedisPlaces(store),
             digest=fingerprint(ring.derive_all("limits digests")[0]),
             probes=(Probe("counters", lambda: store.is_up, needed=limits.on_store_failure == "closed"),),
         )

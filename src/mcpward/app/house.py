@@ -111,6 +111,9 @@ class House:
             rates,
             pools_of(settings, self._registries),
             settings.site.workers,
+            settings.limits.fallback_share,
+            self._counters.places,
+            on_store_failure=settings.limits.on_store_failure,
         )
         self.listeners = self._listeners(identity, ended)
         return Pipeline(

@@ -15,7 +15,7 @@ class Alongside(Generic[T]):
 
     __slots__ = ("_first", "_then")
 
-    def __init__(self, first: Awaitable[T], then: Callable[[], None]) -> None:
+    def __init__(self, first: Awaitable[T], then: Callable[[], object]) -> None:
         self._first = first
         self._then = then
 

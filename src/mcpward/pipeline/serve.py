@@ -82,10 +82,12 @@ class Pipeline:
                 trail.called(call)
                 tool = self.policy.require(call)  # may they
                 trail.called(call, tool)
-                charged = self.till.charge(call, tool, trail)  # how often
+                runs = tool is not None or call.kind is Kind.CATALOGUE
+                hold = self.places.hold(arrival.server, principal.key, tool) if runs else None
+                charged = self.till.charge(call, tool, trail, hold)  # how often
                 paid = charged if isinstance(charged, Paid) else await charged
-                if tool is not None or call.kind is Kind.CATALOGUE:
-                    async with self.places.hold(arrival.server, principal.key, tool) as hold:  # how many at once
+                if hold is not None:
+                    async with hold:  # how many at once
                         back = self.backs.open(call, trail, wire, hold)
                         reply = await self.workshop.make(back.call, tool, back, paid.headers, paid.accepted)
                 else:

@@ -8,7 +8,9 @@ from msgspec import Struct
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Arrival, Call, Tool
+from mcpward.limits.alongside import Alongside
 from mcpward.limits.charge import Limits
+from mcpward.limits.hold import Hold
 from mcpward.limits.limit import Charge, Fields
 from mcpward.traffic.trail import Trail
 
@@ -35,15 +37,15 @@ class Till:
         self._limits = limits
         self._accept = accept
 
-    def charge(self, call: Call, tool: Tool | None, trail: Trail) -> Paid | Awaitable[Paid]:
-        """Charge a call; what has to be asked elsewhere is awaited.
+    def charge(self, call: Call, tool: Tool | None, trail: Trail, hold: Hold | None) -> Paid | Awaitable[Paid]:
+        """Charge a call; what has to be asked elsewhere is awaited, and the call's places are asked for on the way.
 
         Raises:
             Refusal: as ``Limits.charge`` does, and nothing is charged then; arguments-invalid for a tool that draws on
                 budgets, and its caller's own limits are charged.
         """
         if tool is not None and tool.draws:
-            return self._priced(call, tool, trail)
+            return self._priced(call, tool, trail, hold)
         charge = self._limits.charge(call, tool)
         if isinstance(charge, Charge):
             return _paid(call, tool, charge, trail)
@@ -59,7 +61,7 @@ class Till:
     ) -> Paid:
         return _paid(call, tool, await charge, trail, accepted)
 
-    async def _priced(self, call: Call, tool: Tool, trail: Trail) -> Paid:
+    async def _priced(self, call: Call, tool: Tool, trail: Trail, hold: Hold | None) -> Paid:
         """Accept a call before its charge. One that is not accepted is charged all the same, but no budget is."""
         try:
             accepted = self._accept(call, tool)
@@ -69,7 +71,9 @@ class Till:
                 await charge
             raise
         charge = self._limits.charge(call, tool, accepted)
-        return _paid(call, tool, charge if isinstance(charge, Charge) else await charge, trail, accepted)
+        if not isinstance(charge, Charge):
+            charge = await _with_places(charge, hold)
+        return _paid(call, tool, charge, trail, accepted)
 
     def give_back(self, paid: Paid, *, budgets_only: bool = False) -> None:
         """Undo a charge, or what it drew on budgets: the call did not run."""
@@ -89,6 +93,17 @@ class Till:
         if "policy" in no.facts:
             trail.limited(no.facts["policy"])
         return no
+
+
+async def _with_places(charge: Awaitable[Charge], hold: Hold | None) -> Charge:
+    """Ask for the call's places of the whole site in the same turn as for its charge, where this process has them."""
+    if hold is None or not hold.try_now():
+        return await charge
+    try:
+        return await Alongside(charge, hold.ask_shared)
+    except BaseException:
+        hold.release()
+        raise
 
 
 def _paid(call: Call, tool: Tool | None, charge: Charge, trail: Trail, accepted: AcceptedCall | None = None) -> Paid:
