@@ -156,7 +156,18 @@ async def test_a_wrong_type_under_a_key_is_thrown_away_and_counted(server, count
 
 
 @pytest.mark.parametrize(
-    "value", ["", "garbage", "r", "r x y z", "r 99999999999999999999999 1 1 9", "q 1", "9" * 5000, "\0"]
+    "value",
+    [
+        "",
+        "garbage",
+        "r",
+        "r x y z",
+        "r 99999999999999999999999 1 1 9",
+        "r 2999999999999999 1 1 9",
+        "q 1",
+        "9" * 5000,
+        "\0",
+    ],
 )
 async def test_garbage_under_a_key_neither_opens_nor_locks(server, counters, value):
     limits = [draw(rate(5, 60.0)), draw(quota(5))]

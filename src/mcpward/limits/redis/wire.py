@@ -7,14 +7,11 @@ same turn cost one write and mostly one read, and nobody waits for a connection 
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from hiredis import HiredisError, Reader, ReplyError
 
 from mcpward.limits.redis.script import Command
-
-#: Read once more before an answer counts as late: a loop that stood still has not looked at the socket yet.
-_GRACE_S: Final = 0.005
 
 
 class Asked:
@@ -143,7 +140,7 @@ class Wire(asyncio.Protocol):
         self._transport.write(b"".join(out))
         out.clear()
         if self._watch is None:
-            self._watch = self._loop.call_at(now + self._timeout_s, self._look, False)
+            self._watch = self._loop.call_at(now + self._timeout_s, self._look)
 
     def _count_down(self, answered: int) -> None:
         writes = self._writes
@@ -155,16 +152,16 @@ class Wire(asyncio.Protocol):
             answered -= int(head[1])
             writes.popleft()
 
-    def _look(self, is_second: bool) -> None:
-        """Look whether the oldest write has its answers. One timer for all: none is set for each command."""
+    def _look(self) -> None:
+        """Look whether the oldest write has its answers. One timer for all: none is set for each command.
+
+        A loop that stood still reads what lies ready before it runs its timers, so nobody is blamed for our own pause.
+        """
         self._watch = None
         if not self._writes:
             return
         due = self._writes[0][0] + self._timeout_s
-        now = self._loop.time()
-        if now < due:
-            self._watch = self._loop.call_at(due, self._look, False)
-        elif is_second:
-            self.close(f"no answer in {self._timeout_s} s")
+        if self._loop.time() < due:
+            self._watch = self._loop.call_at(due, self._look)
         else:
-            self._watch = self._loop.call_at(now + _GRACE_S, self._look, True)
+            self.close(f"no answer in {self._timeout_s} s")
