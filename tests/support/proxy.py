@@ -1,6 +1,7 @@
 """A TCP proxy that treats connections badly: late, cut, or swallowed without a word."""
 
 import asyncio
+import ssl
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -15,8 +16,9 @@ class Proxy:
     """Stands before a port of this machine. ``delay_s`` is added to each piece, each way; ``swallows`` makes it
     half-open: connections are accepted and stay, and nothing goes through. Both may be changed while it runs."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, tls: ssl.SSLContext | None = None) -> None:
         self.target = target
+        self._tls = tls
         self.port = 0
         self.delay_s = 0.0
         self.swallows = False
@@ -27,7 +29,7 @@ class Proxy:
 
     async def open(self) -> None:
         """Listen, on the port that it had before or on a free one."""
-        self._server = await asyncio.start_server(self._carry, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
@@ -86,9 +88,9 @@ class Proxy:
 
 
 @asynccontextmanager
-async def proxied(target: int) -> AsyncIterator[Proxy]:
-    """A proxy before a port, open for as long as the block runs."""
-    proxy = Proxy(target)
+async def proxied(target: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[Proxy]:
+    """A proxy before a port, open for as long as the block runs. With ``tls`` it speaks TLS to whoever connects."""
+    proxy = Proxy(target, tls)
     await proxy.open()
     try:
         yield proxy

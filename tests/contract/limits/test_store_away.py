@@ -11,6 +11,7 @@ import pytest
 from mcpward.limits.counters import StoreDown
 from mcpward.limits.redis.script import Command
 from support.drains import ANN, draw, passes, passing, quota, rate, until_up
+from support.outside import certificate_for
 from support.proxy import proxied
 from support.redis import RedisServer, started
 
@@ -258,6 +259,23 @@ async def test_somebody_who_does_not_speak_the_protocol_is_no_store(join):
     await counters.store.stop()
     server.close()
     await server.wait_closed()
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_tls_is_spoken_with_whom_the_machine_trusts_and_with_nobody_else(
+    server, join, tmp_path, monkeypatch, trusted, changes
+):
+    here, _ = certificate_for("127.0.0.1", tmp_path)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "outside.pem"))
+    async with proxied(server.port, here) as proxy:
+        counters = await join(f"rediss://127.0.0.1:{proxy.port}", told=changes)
+        assert counters.is_up is trusted
+        if trusted:
+            assert await passing(counters, 60, draw(rate(50))) == 50
+        else:
+            assert "certificate" in changes[0][1].lower()
+        await counters.store.stop()
 
 
 # ---- who may come in ----------------------------------------------------------------------------------------------
