@@ -70,6 +70,14 @@ class Places:
         names = (*needs.names[:-1], f"c\0{server}\0{caller}", needs.names[-1])
         return SiteHold(self._grounds[server], caller, needs.stocks, fallback, names, needs.sizes)
 
+    def notice(self) -> None:
+        """See whether the shared places have gone or come back; calls look by themselves, and those that wait do not.
+
+        Where they have gone, who waits for closed places is sent away.
+        """
+        if self._fallback is not None:
+            self._fallback.notice()
+
     @property
     def stocks(self) -> list[Stock]:
         """All places but those of callers."""

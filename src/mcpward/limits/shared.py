@@ -11,8 +11,8 @@ from mcpward.core.ids import request_id
 class Claim(Struct, eq=False):
     """What one call wants to hold: a place under each of ``names``, of which there are ``places`` in all.
 
-    ``id`` is the call's own among all of the site. ``at`` is the name whose line it stands in, counted from 1. What was
-    dropped is not asked for again: that is another claim.
+    ``id`` is the call's own among all of the site. ``at`` is the name whose line it stands in, counted from 1.
+    ``is_kept`` where its places are known to be held. What was dropped is not asked for again: that is another claim.
     """
 
     names: tuple[str, ...]
@@ -20,6 +20,7 @@ class Claim(Struct, eq=False):
     caller: str
     id: str
     at: int = 0
+    is_kept: bool = False
     is_dropped: bool = False
 
 

@@ -105,6 +105,35 @@ async def test_callers_take_turns_across_workers(worker):
     await asyncio.gather(*flood)
 
 
+async def test_one_call_goes_before_the_second_of_a_caller_who_waits_with_many(worker):
+    busy, many, few = [await worker(4) for _ in range(3)]
+    holds = [busy.hold("orders", "key:busy", None) for _ in range(4)]
+    for hold in holds:
+        await hold.__aenter__()
+    room = Room()
+    flood = [asyncio.create_task(room.call(many, "key:many")) for _ in range(4)]
+    await asyncio.sleep(0.15)
+    late = asyncio.create_task(room.call(few, "key:few"))
+    await asyncio.sleep(0.1)
+    holds.pop().release()
+    await asyncio.gather(late, *flood)  # one after the other
+    assert "key:few" in room.done[:2]
+    for hold in holds:
+        hold.release()
+
+
+async def test_who_waits_for_one_pool_keeps_nobody_from_another(worker):
+    pools = (Pool(name="db", places=1), Pool(name="gpu", places=1))
+    one, other = [await worker(9, pools=pools) for _ in range(2)]
+    room = Room()
+    async with one.hold("orders", "key:a", tool_of("db", "db")):
+        both = asyncio.create_task(room.call(other, "key:b", tool_of("both", "gpu", "db")))
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(1), other.hold("orders", "key:c", tool_of("gpu", "gpu")):
+            assert not both.done()
+    await both
+
+
 async def test_who_waits_for_a_pool_holds_nothing_here_or_there(worker):
     small, tool = Pool(name="small", places=1, queue_timeout_s=20.0), tool_of("query", "small")
     one, other = await worker(2, pools=(small,)), await worker(2, pools=(small,))
@@ -217,7 +246,7 @@ async def test_a_lent_place_is_for_other_workers_and_comes_back_before_those_tha
 
 
 async def test_values_of_a_wrong_type_under_the_keys_are_deleted_and_no_call_fails(worker_at, server):
-    one = await worker_at(server.url, 1)
+    one, other = [await worker_at(server.url, 1) for _ in range(2)]
     async with one.hold("orders", "key:a", None):
         keys = [key for key in server.run("KEYS", "*") if b"}p\0" in key]
     assert len(keys) == 2
@@ -226,8 +255,9 @@ async def test_values_of_a_wrong_type_under_the_keys_are_deleted_and_no_call_fai
             server.run("SET", key.replace(b"}p\0", b"}" + kind + b"\0"), "nonsense")
     room = Room()
     async with asyncio.timeout(5):
-        await asyncio.gather(*(room.call(one, f"key:{n % 2}") for n in range(6)))
-    assert (room.most, len(room.done), one.store.is_up) == (1, 6, True)
+        await asyncio.gather(*(room.call((one, other)[n % 2], f"key:{n % 3}") for n in range(8)))
+    assert (room.most, len(room.done), one.store.is_up) == (1, 8, True)
+    assert one.store.failures + other.store.failures > 0  # an operator sees it
 
 
 async def test_who_runs_while_everything_is_deleted_is_counted_again(worker_at, server):
@@ -315,6 +345,19 @@ class TestWithoutTheStore:
             assert busy.value.facts["policy"] == "places of pool shut"
         async with asyncio.timeout(1), one.hold("orders", "key:a", None):
             pass
+
+    async def test_who_waits_for_what_is_closed_is_sent_away(self, worker_at, server):
+        shut = Pool(name="shut", places=1, on_store_failure="closed", queue_timeout_s=20)
+        one = await worker_at(server.url, 8, pools=(shut,), store_timeout_s=0.2)
+        tool = tool_of("query", "shut")
+        async with one.hold("orders", "key:a", tool):
+            waiting = asyncio.create_task(Room().call(one, "key:b", tool))
+            await asyncio.sleep(0.05)
+            server.kill()
+            await until(lambda: not one.store.is_up)
+            one.notice()
+            with pytest.raises(Refusal):
+                await asyncio.wait_for(waiting, 1)
 
     async def test_what_is_open_lets_everybody_in(self, worker_at, server):
         one = await worker_at(server.url, 1, each=1, store_timeout_s=0.2, on_store_failure="open")

@@ -3,8 +3,9 @@
 -- KEYS: the virtual clock, then one key for each kind of place: a sorted set of who holds one, by when it ends if it
 -- is not renewed. From its name ({tag}p<NUL>name) come those of its line: w (who waits, by turn), a (when each was last
 -- heard of) and t (the last turn given to each caller, and under "now" the turn of who was last let in).
--- ARGV: what to do ("take", "keep", "drop"), the expected virtual time, the call's own name; for "take" further the
--- line it stands in (0 for none), its caller, 1 if it goes before all others, and how many places there are of each.
+-- ARGV: what to do ("take", "keep", "drop"), the expected virtual time, the call's own name; for "drop" 1 if it may
+-- stand in a line; for "take" the line it stands in (0 for none), its caller, 1 if it goes before all others, and how
+-- many places there are of each.
 -- Gives the virtual time, the first kind that is missing (0: all were taken), how many go before it, and how many keys
 -- were of a wrong type.
 --
@@ -128,7 +129,9 @@ if ARGV[1] == 'drop' then
     if count(KEYS[k]) > 0 then
       redis.call('ZREM', KEYS[k], id)
     end
-    leave(KEYS[k], false)
+    if ARGV[4] == '1' then
+      leave(KEYS[k], false)
+    end
   end
   return { now, 0, 0, wrong }
 end

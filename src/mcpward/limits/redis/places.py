@@ -47,6 +47,7 @@ class RedisPlaces:
 
     def keep(self, claim: Claim) -> None:
         """Count a claim that holds its places already, from the next renewal on."""
+        claim.is_kept = True
         self._held[claim.id] = claim
         if self._renewal is None:
             self._renewal = asyncio.get_running_loop().call_later(_RENEW_S, self._renew)
@@ -55,7 +56,7 @@ class RedisPlaces:
         """Give all places back and leave every line. What cannot be told ends by itself."""
         self._held.pop(claim.id, None)
         claim.is_dropped = True
-        self._store.tell(self._command("drop", claim))
+        self._store.tell(self._command("drop", claim, int(not claim.is_kept)))
         for name in claim.names:  # behind the drop on the same connection, so they find the place free
             sleepers = self._asleep.get(name)
             if sleepers:
@@ -83,8 +84,8 @@ class RedisPlaces:
         key = self._store.key
         return [self._store.clock_key, *(key("p", name) for name in claim.names)]
 
-    def _command(self, verb: str, claim: Claim) -> Command:
-        return Command.running(_PLACES, self._keys(claim), (verb, self._store.expected(), claim.id))
+    def _command(self, verb: str, claim: Claim, *args: Word) -> Command:
+        return Command.running(_PLACES, self._keys(claim), (verb, self._store.expected(), claim.id, *args))
 
     def _tell(self, claim: Claim, answered: "asyncio.Future[Any]", told: "asyncio.Future[Told]") -> None:
         broken = answered.exception()
