@@ -1,11 +1,13 @@
-"""Limits as callers meet them: every axis, loops, budgets, shadows, and what the answers say. Counters in memory."""
+"""Limits as callers meet them, in memory and in Redis: every axis, loops, budgets, shadows, what the answers say."""
 
 import json
+from contextlib import ExitStack
 from itertools import cycle, islice
 
 import pytest
 
 from support.limited import PRICES, PROXIED, Said, Voice, limited
+from support.redis import RedisServer
 from support.volley import answers, call_bytes, create_keys, lines
 from support.wire import metric, rows, until
 
@@ -42,10 +44,17 @@ for _name in set(_TIGHT) - {"budget"}:
     _SETTINGS[f"servers.{_name}.tools.echo.budgets"] = {"wide": 1, "month": 1}
 
 
-@pytest.fixture(scope="module")
-def ward(tmp_path_factory):
-    """Many servers behind one door, each with one limit that is soon met."""
-    with limited(tmp_path_factory.mktemp("limits") / "site", _SETTINGS, _SERVERS, start=False) as ward:
+@pytest.fixture(scope="module", params=["memory", "redis"])
+def ward(request, tmp_path_factory):
+    """Many servers behind one door, each with one limit that is soon met; callers see no difference between stores."""
+    folder = tmp_path_factory.mktemp("limits")
+    with ExitStack() as stack:
+        settings = dict(_SETTINGS)
+        if request.param == "redis":
+            store = RedisServer(folder)
+            stack.callback(store.kill)
+            settings |= {"limits.counters": store.start().url, "limits.counters_timeout_s": 5.0}
+        ward = stack.enter_context(limited(folder / "site", settings, _SERVERS, start=False))
         ward.fresh = iter(create_keys(ward, 60, "*", "--class", "destructive"))
         ward.slow = create_keys(ward, 1, "*", "--rate", "3/hour")[0]
         ward.start()
