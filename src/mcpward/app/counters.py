@@ -17,8 +17,8 @@ from mcpward.core.secret import Secret
 from mcpward.crypto.digest import fingerprint
 from mcpward.crypto.keyring import KeyRing
 from mcpward.ingress.health import Probe
+from mcpward.limits.claim import SharedPlaces
 from mcpward.limits.counters import Common
-from mcpward.limits.shared import SharedPlaces
 from mcpward.traffic.metrics import Metrics
 
 _log: Final = structlog.get_logger("mcpward")

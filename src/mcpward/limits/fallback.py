@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from mcpward.limits.claim import SharedPlaces
 from mcpward.limits.ground import Ground
-from mcpward.limits.shared import SharedPlaces
 from mcpward.limits.stock import Scarce, Stock
 
 _NO_END: Final = 1 << 40

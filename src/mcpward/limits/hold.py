@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from mcpward.limits.alongside import Alongside
+from mcpward.limits.claim import Told
 from mcpward.limits.ground import Ground
-from mcpward.limits.shared import Told
 from mcpward.limits.stock import Stock
 from mcpward.limits.waiter import Waiter
 

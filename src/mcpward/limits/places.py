@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from mcpward.core.values import Pool, Tool
+from mcpward.limits.claim import SharedPlaces
 from mcpward.limits.fallback import Fallback
 from mcpward.limits.ground import Elder, Ground
 from mcpward.limits.hold import Hold
 from mcpward.limits.rate import ServerRates
-from mcpward.limits.shared import SharedPlaces
 from mcpward.limits.site_hold import SiteHold
 from mcpward.limits.stock import Stock
 

@@ -3,11 +3,11 @@
 from asyncio import CancelledError, Future, get_running_loop
 from typing import Final, Self
 
+from mcpward.limits.claim import Claim, Told, claim_of
 from mcpward.limits.counters import StoreDown
 from mcpward.limits.fallback import Fallback
 from mcpward.limits.ground import Ground
 from mcpward.limits.hold import Hold
-from mcpward.limits.shared import Claim, Told, claim_of
 from mcpward.limits.stock import OF_CALLER, Stock, busy
 
 #: So often a claim may fail before it is given up: an error may be of this one claim, and all others be answered.

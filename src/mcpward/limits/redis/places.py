@@ -4,9 +4,9 @@ import asyncio
 import logging
 from typing import Any, Final
 
+from mcpward.limits.claim import Claim, Told
 from mcpward.limits.redis.script import Command, Script, Word
 from mcpward.limits.redis.store import SharedStore
-from mcpward.limits.shared import Claim, Told
 
 _log: Final = logging.getLogger(__name__)
 _PLACES: Final = Script("places.lua")
@@ -17,7 +17,7 @@ _MAX_POLL_S: Final = 0.1
 
 
 class RedisPlaces:
-    """The port :class:`~mcpward.limits.shared.SharedPlaces`, on a :class:`SharedStore`."""
+    """The port :class:`~mcpward.limits.claim.SharedPlaces`, on a :class:`SharedStore`."""
 
     def __init__(self, store: SharedStore) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""The port of places that all processes of a site have in common."""
+"""What a call claims of the places that all processes of a site have in common, and their port."""
 
 from asyncio import Future
 from typing import Protocol
