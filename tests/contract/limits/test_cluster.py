@@ -73,6 +73,25 @@ async def test_calls_in_flight_while_the_slot_moves_are_told_one_way_or_the_othe
     assert 200 - passed - down <= await passing(counters, 300, draw(rate(200))) <= 200 - passed
 
 
+async def test_while_a_slot_is_between_two_nodes_the_calls_concerned_are_told_and_the_store_is_up(redis_cluster, join):
+    told: list[tuple[bool, str]] = []
+    counters = await join(redis_cluster.url, told=told)
+    assert await passes(counters, draw(rate(50)))
+    owner = redis_cluster.owner(KEY)
+    heir = next(node for node in redis_cluster.nodes if node is not owner)
+    slot = owner.run("CLUSTER", "KEYSLOT", KEY)
+    heir.run("CLUSTER", "SETSLOT", slot, "IMPORTING", owner.run("CLUSTER", "MYID"))
+    owner.run("CLUSTER", "SETSLOT", slot, "MIGRATING", heir.run("CLUSTER", "MYID"))
+    for n in range(5):
+        with pytest.raises(StoreDown, match="ASK|TRYAGAIN"):
+            await counters.take([draw(rate(50), f"api-key:{n}")])
+    assert counters.is_up
+    assert [up for up, _ in told] == [True]
+    for node in redis_cluster.nodes:
+        node.run("CLUSTER", "SETSLOT", slot, "STABLE")
+    assert await passing(counters, 60, draw(rate(50))) == 49
+
+
 @pytest.mark.slow
 async def test_a_node_that_dies_is_replaced_by_its_replica(with_replicas, join):
     # Only one node is named: the others are learnt from it.

@@ -2,6 +2,7 @@
 and up again within a second of its recovery."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -259,6 +260,27 @@ async def test_somebody_who_does_not_speak_the_protocol_is_no_store(join):
     await counters.store.stop()
     server.close()
     await server.wait_closed()
+
+
+async def test_a_name_is_followed_to_whichever_address_takes_a_connection(server, join):
+    counters = await join(f"redis://localhost:{server.port}")
+    assert await passing(counters, 9, draw(rate(5))) == 5
+
+
+async def test_a_name_server_that_is_dead_holds_one_thread_and_no_more(join, monkeypatch):
+    asked, answer = [], threading.Event()
+
+    def never(*names, **_):
+        asked.append(names[0])
+        answer.wait(20)
+        raise OSError("no such name")
+
+    monkeypatch.setattr("socket.getaddrinfo", never)
+    counters = await join("redis://store.example.com:6379", timeout_s=0.05)
+    await asyncio.sleep(1)
+    assert asked == ["store.example.com"]
+    assert not counters.is_up
+    answer.set()
 
 
 @pytest.mark.parametrize("trusted", [True, False])

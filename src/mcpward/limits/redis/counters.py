@@ -25,7 +25,8 @@ _BRIEF_MS: Final = 1000
 _STRANGER: Final = "anonymous:"
 _OF_ADDRESSES: Final = frozenset({"knocks", "arrivals"})
 _MOST_LIMITS: Final = 20_000
-_MOST_REMEMBERED: Final = 30_000
+_MOST_REFUSED: Final = 10_000
+_MOST_FLOORS: Final = 30_000
 _REMEMBERED_S: Final = 1.0
 
 
@@ -69,9 +70,9 @@ class SharedCounters:
         self._bucket = store.key("b", "x")[:-1]
         self._ring = store.key("h", "x")[:-1]
         self._ready: dict[Limit, _Ready] = {}
-        self._refused: Generations[_Refused | None] = Generations(_MOST_REMEMBERED)
+        self._refused: Generations[_Refused | None] = Generations(_MOST_REFUSED)
         #: The period, what was used in it, and the epoch in which that was so: a deleted quota is not given anew.
-        self._floors: Generations[tuple[int, int, int]] = Generations(_MOST_REMEMBERED)
+        self._floors: Generations[tuple[int, int, int]] = Generations(_MOST_FLOORS)
 
     @property
     def is_up(self) -> bool:
@@ -118,7 +119,7 @@ class SharedCounters:
         Raises:
             StoreDown: the store does not answer.
         """
-        self._refused = Generations(_MOST_REMEMBERED)
+        self._refused = Generations(_MOST_REFUSED)
         return await Listing(self._store, self._clock).reset(match)
 
     # ---- to the script --------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from mcpward.config.counters import read_counters_url
 from mcpward.core.clock import Clock
 from mcpward.core.secret import Secret
 from mcpward.limits.counters import StoreDown
+from mcpward.limits.redis.lookup import Lookup
 from mcpward.limits.redis.script import Command, Script, Word
 from mcpward.limits.redis.wire import Asked, Wire
 
@@ -37,8 +38,10 @@ _MOST_NODES: Final = 32
 _MOVED: Final = re.compile(r"MOVED \d+ (.*):(\d+)")
 #: What a whole server says no with, rather than one script; inside a script's error it stands somewhere in the text.
 _UNWELL: Final = re.compile(
-    r"\b(OOM|READONLY|LOADING|NOAUTH|WRONGPASS|NOPERM|CLUSTERDOWN|MISCONF|MASTERDOWN|NOREPLICAS|BUSY|TRYAGAIN|ASK)\b"
+    r"\b(OOM|READONLY|LOADING|NOAUTH|WRONGPASS|NOPERM|CLUSTERDOWN|MISCONF|MASTERDOWN|NOREPLICAS|BUSY)\b"
 )
+#: Some of a slot's keys are here and some there: a matter of seconds, and of the calls concerned.
+_BETWEEN_NODES: Final = ("ASK ", "TRYAGAIN ")
 #: Takes nothing, and writes the clock.
 TAKE: Final = Script("take.lua")
 
@@ -69,6 +72,7 @@ class SharedStore:
         self._monotonic = clock.monotonic
         self._timeout_s = timeout_s
         self._on_change = on_change
+        self._lookup = Lookup()
         self._wire: Wire | None = None
         self._held: list[Asked] | None = None
         self._seen = 0.0
@@ -112,6 +116,7 @@ class SharedStore:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
+        self._lookup.stop()
         wire, self._wire = self._wire, None
         self._why = "stopped"
         self._drop_held()
@@ -183,7 +188,7 @@ class SharedStore:
         self.failures += 1
         if moved or _UNWELL.search(text):
             wire.close(text)
-        else:
+        elif not text.startswith(_BETWEEN_NODES):
             _log.error("a script of the shared counters failed: %s", text)
 
     def _lost(self, wire: Wire, unanswered: list[Asked], why: str) -> None:
@@ -246,16 +251,15 @@ class SharedStore:
             OSError: it is not there (``TimeoutError``: not in time).
             StoreDown: it is unwell.
         """
-        loop = asyncio.get_running_loop()
         wires: list[Wire] = []
 
         def make() -> Wire:
-            wires.append(Wire(self._timeout_s, self._refused, self._lost))
+            wires[:] = [Wire(self._timeout_s, self._refused, self._lost)]
             return wires[0]
 
         try:
             async with asyncio.timeout(self._timeout_s):
-                await loop.create_connection(make, node.host, node.port, ssl=self._tls)
+                await self._dial(make, node)
                 answers = [self._through(wires[0], command) for command in self._greeting]
                 nodes = self._through(wires[0], Command.of("CLUSTER", "SLOTS"))
                 probed = self._through(wires[0], self._probe())
@@ -276,6 +280,20 @@ class SharedStore:
                 wire.close()
             raise
         return wires[0], node
+
+    async def _dial(self, make: Callable[[], Wire], node: Address) -> None:
+        """Connect to the first address of a node that takes it."""
+        loop = asyncio.get_running_loop()
+        name = None if self._tls is None else node.host
+        addresses = await self._lookup.of(node.host)
+        for n, address in enumerate(addresses, 1):
+            try:
+                await loop.create_connection(make, address, node.port, ssl=self._tls, server_hostname=name)
+            except OSError:
+                if n == len(addresses):
+                    raise
+            else:
+                return
 
     def _through(self, wire: Wire, command: Command) -> asyncio.Future[Any]:
         answer = asyncio.get_running_loop().create_future()
