@@ -83,7 +83,7 @@ async def test_while_a_slot_is_between_two_nodes_the_calls_concerned_are_told_an
     heir.run("CLUSTER", "SETSLOT", slot, "IMPORTING", owner.run("CLUSTER", "MYID"))
     owner.run("CLUSTER", "SETSLOT", slot, "MIGRATING", heir.run("CLUSTER", "MYID"))
     for n in range(5):
-        with pytest.raises(StoreDown, match="ASK|TRYAGAIN"):
+        with pytest.raises(StoreDown, match=r"ASK|TRYAGAIN"):
             await counters.take([draw(rate(50), f"api-key:{n}")])
     assert counters.is_up
     assert [up for up, _ in told] == [True]
