@@ -17,8 +17,8 @@ lint: test-env                  ## ruff: rules and format
 	@$(RUN)/ruff check $(SOURCES) && $(RUN)/ruff format --check $(SOURCES)
 types: test-env                 ## mypy, strict
 	@$(RUN)/mypy
-bench: bench-env                ## measure beside the SDK, FastMCP and a bare echo
-	@$(RUN)/python -m bench
+bench: bench-env                ## measure beside the SDK, FastMCP and a bare echo, and what limits cost
+	@$(RUN)/python -m bench && $(RUN)/python -m bench limits
 docs: test-env                  ## run the README and compare every page with the code
 	@$(RUN)/python -m pytest -q tests/docs
 check: lint types docs          ## what a change must pass before its tests are run

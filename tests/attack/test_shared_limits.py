@@ -87,6 +87,40 @@ def test_attack_102_two_sites_on_two_hosts_share_what_passes_20_times(tmp_path):
         assert all(metric(ward, "mcpward_limit_store_failures_total") == 0 for ward in wards)
 
 
+def test_attack_102_wrong_keys_at_two_hosts_at_once_are_told_so_no_oftener_than_at_one(tmp_path):
+    with ExitStack() as stack:
+        store = RedisServer(tmp_path / "redis")
+        stack.callback(store.kill)
+        settings = _PATIENT | {"limits.counters": store.start().url, "limits.knocks": "5/hour"}
+        wards = [stack.enter_context(limited(tmp_path / name, settings)) for name in "ab"]
+        wires = stack.enter_context(lines([ward.port for ward in wards], 100, 30.0))
+        datas = [call_bytes(wards[at % 2].port, f"sk-mcpward-guess{at}") for at in range(100)]
+        assert volley(wires, datas) == {401: 5, 429: 95}
+
+
+def test_attack_103_no_window_of_two_hosts_holds_more_than_one_rate_and_one_burst(tmp_path):
+    rate, burst = 20, 10
+    with ExitStack() as stack:
+        store = RedisServer(tmp_path / "redis")
+        stack.callback(store.kill)
+        settings = _PATIENT | PROXIED | {"limits.counters": store.start().url}
+        settings |= {"servers.demo.limits.read": f"{rate}/second burst {burst}"}
+        wards = [stack.enter_context(limited(tmp_path / name, settings, {"demo": "public"})) for name in "ab"]
+        voices = [stack.enter_context(Voice(ward, address="203.0.113.3")) for ward in wards]
+        passed: list[tuple[float, float]] = []
+        began = time.monotonic()
+        while (sent := time.monotonic()) < began + 2.5:
+            if voices[len(passed) % 2]().passed:
+                passed.append((sent, time.monotonic()))
+            if 1.0 < sent - began < 1.6:  # a pause, to stand before a window's edge with saved credit
+                time.sleep(0.6)
+    assert len(passed) > 30
+    for first in range(len(passed)):
+        for last in range(first, len(passed)):
+            span = passed[last][1] - passed[first][0]
+            assert last - first + 1 <= burst + rate * span + 1e-3, (first, last, span)
+
+
 def test_attack_102_a_restart_gives_nobody_a_new_burst(tmp_path):
     with ExitStack() as stack:
         store = RedisServer(tmp_path / "redis")
@@ -164,7 +198,7 @@ def _house(tmp_path_factory) -> Iterator[House]:
         stack.callback(store.kill)
         relay = stack.enter_context(Relay(store.start().port))
         settings["limits.counters"] = f"redis://127.0.0.1:{relay.port}"
-        servers = dict.fromkeys(("closed", "open", "local", "fast", "quota"), "public")
+        servers = dict.fromkeys(("closed", "open", "local", "fast", "quota"), "public") | {"shut": "api-key"}
         yield House(stack.enter_context(limited(folder / "site", settings, servers)), store, relay)
 
 
@@ -325,6 +359,36 @@ def test_attack_104_what_others_put_under_a_key_opens_no_limit_and_closes_none(h
     with house.voice("fast", house.address()) as fast:
         assert until(fast, 3.0).passed
     assert metric(house.ward, "mcpward_limit_store_up") == 1
+
+
+def test_attack_104_a_site_starts_without_redis_and_finds_it_within_a_second_when_it_comes(tmp_path):
+    with ExitStack() as stack:
+        store = RedisServer(tmp_path / "redis")
+        stack.callback(store.kill)
+        limits = {"rate": "50/hour", "on_store_failure": "closed"}
+        settings = {"limits.counters": store.url, "servers.demo.limits.read": limits}
+        ward = stack.enter_context(limited(tmp_path / "site", settings, start=False))
+        key = ward.create_key()
+        ward.start()
+        with Voice(ward, key) as voice:
+            assert (voice().status, voice().reason) == (503, "busy")
+            store.start()
+            came = time.monotonic()
+            until(lambda: voice().passed, 1.0)
+            assert time.monotonic() - came < 1.0
+            assert voice().remaining["read"] == 48
+
+
+def test_attack_106_every_key_in_redis_ends_by_itself(house: House):
+    for server in ("closed", "local", "fast", "quota"):
+        with house.voice(server, house.address()) as voice:
+            assert until(voice).passed
+    with house.voice("shut", house.address()) as voice:
+        assert voice().status == 401
+    keys = house.store.keys()
+    assert len(keys) >= 8
+    for key in keys:
+        assert 0 < house.store.run("PTTL", key) <= 32 * 86_400_000, key
 
 
 def test_attack_104_in_a_cluster_whose_node_dies_the_configured_answer_comes_within_a_second(tmp_path):
