@@ -29,12 +29,14 @@ class Counters(Struct, frozen=True):
     """The common counters and places, and the keyed digest that the loop breaker compares calls by there.
 
     ``probes`` say whether the counters answer; without them the house goes on, unless its limits are closed then.
+    ``on_change`` is called whenever they have gone or come back.
     """
 
     common: Common | None = None
     places: SharedPlaces | None = None
     digest: Callable[[bytes], str] | None = None
     probes: tuple[Probe, ...] = ()
+    on_change: list[Callable[[], None]] = []
 
 
 @asynccontextmanager
@@ -53,8 +55,15 @@ async def open_counters(settings: Settings, clock: Clock, ring: KeyRing, metrics
     from mcpward.limits.redis.store import SharedStore
 
     limits = settings.limits
+    on_change: list[Callable[[], None]] = []
+
+    def tell(is_up: bool, why: str) -> None:
+        _tell(is_up, why)
+        for hear in on_change:
+            hear()
+
     store = SharedStore(
-        url, namespace=limits.namespace, clock=clock, timeout_s=limits.counters_timeout_s, on_change=_tell
+        url, namespace=limits.namespace, clock=clock, timeout_s=limits.counters_timeout_s, on_change=tell
     )
     metrics.gauges["mcpward_limit_store_up"] = lambda: float(store.is_up)
     metrics.counters["mcpward_limit_store_failures"] = lambda: float(store.failures)
@@ -65,6 +74,7 @@ async def open_counters(settings: Settings, clock: Clock, ring: KeyRing, metrics
             places=RedisPlaces(store),
             digest=fingerprint(ring.derive_all("limits digests")[0]),
             probes=(Probe("counters", lambda: store.is_up, needed=limits.on_store_failure == "closed"),),
+            on_change=on_change,
         )
     finally:
         await store.stop()

@@ -115,6 +115,7 @@ class House:
             self._counters.places,
             on_store_failure=settings.limits.on_store_failure,
         )
+        self._counters.on_change.append(places.notice)
         self.listeners = self._listeners(identity, ended)
         return Pipeline(
             identity=identity,

@@ -8,7 +8,6 @@ from msgspec import Struct
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Arrival, Call, Tool
-from mcpward.limits.alongside import Alongside
 from mcpward.limits.charge import Limits
 from mcpward.limits.hold import Hold
 from mcpward.limits.limit import Charge, Fields
@@ -49,17 +48,13 @@ class Till:
         charge = self._limits.charge(call, tool)
         if isinstance(charge, Charge):
             return _paid(call, tool, charge, trail)
-        return self._awaited(call, tool, charge, trail)
+        return self._awaited(call, tool, charge, trail, hold)
 
     async def _awaited(
-        self,
-        call: Call,
-        tool: Tool | None,
-        charge: Awaitable[Charge],
-        trail: Trail,
-        accepted: AcceptedCall | None = None,
+        self, call: Call, tool: Tool | None, charge: Awaitable[Charge], trail: Trail, hold: Hold | None
     ) -> Paid:
-        return _paid(call, tool, await charge, trail, accepted)
+        # The call's places of the whole site are asked for in the same turn as its charge.
+        return _paid(call, tool, await (charge if hold is None else hold.alongside(charge)), trail)
 
     async def _priced(self, call: Call, tool: Tool, trail: Trail, hold: Hold | None) -> Paid:
         """Accept a call before its charge. One that is not accepted is charged all the same, but no budget is."""
@@ -72,7 +67,7 @@ class Till:
             raise
         charge = self._limits.charge(call, tool, accepted)
         if not isinstance(charge, Charge):
-            charge = await _with_places(charge, hold)
+            charge = await (charge if hold is None else hold.alongside(charge))
         return _paid(call, tool, charge, trail, accepted)
 
     def give_back(self, paid: Paid, *, budgets_only: bool = False) -> None:
@@ -93,17 +88,6 @@ class Till:
         if "policy" in no.facts:
             trail.limited(no.facts["policy"])
         return no
-
-
-async def _with_places(charge: Awaitable[Charge], hold: Hold | None) -> Charge:
-    """Ask for the call's places of the whole site in the same turn as for its charge, where this process has them."""
-    if hold is None or not hold.try_now():
-        return await charge
-    try:
-        return await Alongside(charge, hold.ask_shared)
-    except BaseException:
-        hold.release()
-        raise
 
 
 def _paid(call: Call, tool: Tool | None, charge: Charge, trail: Trail, accepted: AcceptedCall | None = None) -> Paid:
