@@ -238,8 +238,10 @@ class Limits:
         assert self._digest is not None  # comes with the common counters
         caller, raw = call.principal.key, call.arguments
         digest = self._digest(call.target.encode() + b"\0" + (b"" if raw is None else bytes(raw)))
-        around = (limit, f"{limit.prefix}{caller}", 1)
-        return (limit, f"{limit.prefix}{caller}\0{digest}", 1), Loop(f"{limit.scope}\0{caller}", digest, around)
+        key = f"{limit.prefix}{caller}"
+        # One ring for all classes: a circle may read and write.
+        loop = Loop(f"{call.principal.server}\0{caller}", digest, (limit, key, 1))
+        return (limit, f"{key}\0{digest}", 1), loop
 
 
 def _charged(standings: Sequence[Standing]) -> Charge:

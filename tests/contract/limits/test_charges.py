@@ -9,6 +9,7 @@ from mcpward.config.model import ServerLimits, SiteLimits
 from mcpward.core.clock import SystemClock
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
+from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
 from mcpward.core.values import AcceptedCall, Budget, Draw, Limiting, Period, Quota, Rate, Rationing, Ruling
 from mcpward.crypto.digest import fingerprint
@@ -114,6 +115,13 @@ async def test_a_circle_of_calls_is_broken_off_at_whichever_worker_they_come(red
         said = [await outcome(both[n % 2], calls[n % 3]) for n in range(40)]
         assert 12 < said.index("repeated-call repeat") < 20
         assert await outcome(both[0], a_call(arguments=b'{"x":9}')) == "ok"
+
+
+async def test_a_circle_of_reads_and_writes_is_one_circle(redis_server):
+    async with limits_on(redis_server, repeat_read="9/minute", repeat_write="3/minute") as both:
+        reader, writer = (a_call(arguments=b'{"x":1}'), a_tool()), (a_call(target="w"), a_tool("w", Access.WRITE))
+        said = [await outcome(both[n % 2], *(reader, writer)[n % 2]) for n in range(20)]
+        assert said.index("repeated-call repeat") < 12
 
 
 async def test_a_limit_that_is_not_enforced_is_told(redis_server):
