@@ -296,6 +296,22 @@ def test_attack_104_every_outage_is_told_once_when_it_begins_and_once_when_it_en
     assert told.count("the shared counters answer") == 1
 
 
+def test_attack_104_a_redis_that_comes_and_goes_gives_one_share_more_and_not_one_each_time(house: House):
+    voice = house.voice("local", house.address())
+    passed = sum(voice().passed for _ in range(30))
+    for _ in range(3):
+        house.store.pause()
+        try:
+            passed += sum(voice().passed for _ in range(40))
+        finally:
+            house.store.resume()
+        until(lambda: metric(house.ward, "mcpward_limit_store_up") == 1)
+        passed += sum(voice().passed for _ in range(40))
+    time.sleep(1.1)  # what was refused is remembered for a second
+    passed += sum(voice().passed for _ in range(60))
+    assert 50 <= passed <= 50 + 25
+
+
 def drained(house: House, server: str, most: int) -> Voice:
     """Give a new caller who has used up all."""
     voice = house.voice(server, house.address())
