@@ -267,7 +267,11 @@ def test_a_refusal_is_what_the_table_says_and_has_one_name_everywhere(ward, reas
         assert body == {"error": reason.value, "message": row.sentence}
     elif row.channel is Channel.RPC:
         assert set(body) == {"jsonrpc", "id", "error"}
-        assert (body["error"]["code"], body["error"]["message"]) == (row.code, row.sentence)
+        told = row.sentence
+        if reason is Reason.RATE_EXCEEDED:  # people read the message alone
+            wait_s = headers["retry-after"]
+            told += f"; the limit {body['error']['data']['policy']} lets the next one pass in {wait_s} s"
+        assert (body["error"]["code"], body["error"]["message"]) == (row.code, told)
         assert body["error"]["data"]["reason"] == reason.value
     else:
         (block,) = body["result"]["content"]
