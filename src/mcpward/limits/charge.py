@@ -14,12 +14,12 @@ from typing import Any, Final
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
-from mcpward.core.values import AcceptedCall, Budget, Call, Principal, Rate, Ruling, Tool, Way
+from mcpward.core.values import Budget, Call, Principal, Rate, Ruling, Tool, Way
 from mcpward.limits.address import Addresses, require_admitted
 from mcpward.limits.counters import Common, StoreDown
 from mcpward.limits.gcra import SECOND
-from mcpward.limits.limit import Charge, Drawn, Limit, Loop, Standing, fields
-from mcpward.limits.memory import MemoryCounters, take_all
+from mcpward.limits.limit import Charge, Drawn, Fields, Limit, Loop, Standing, fields
+from mcpward.limits.memory import MemoryCounters, look_all, take_all
 from mcpward.limits.plan import READS, Budgets, Plan
 from mcpward.limits.rate import ServerRates, SiteRates
 from mcpward.limits.repeat import REPEAT
@@ -29,7 +29,6 @@ from mcpward.limits.use import Match, Use
 
 _MAX_OWN_LIMITS: Final = 10_000
 _AWAY_S: Final = 1
-_NO_ARGUMENTS: Final[Mapping[str, Any]] = {}
 Digest = Callable[[bytes], str]
 """A keyed digest of bytes, the same at every worker of the site, as text."""
 
@@ -71,30 +70,52 @@ class Limits:
         self._plans = {name: Plan(name, rates, clock, site.max_callers, part) for name, rates in servers.items()}
         self._own: dict[tuple[str, Rate], Limit] = {}
 
-    def charge(
-        self, call: Call, tool: Tool | None, accepted: AcceptedCall | None = None, *, budgets: bool = True
-    ) -> Charge | Awaitable[Charge]:
+    def price(self, tool: Tool, arguments: Mapping[str, Any]) -> list[Drawn]:
+        """Give what a call of the tool costs each of its budgets. Charges nothing.
+
+        Raises:
+            Refusal: arguments-invalid; the call would cost more than a budget ever gives at once.
+            Fault: the author's function for a cost failed, or gave no whole number from 0 on.
+        """
+        return [(each, each.prefix, cost) for each, cost in self._budgets.priced(tool, arguments)]
+
+    def require(self, call: Call, tool: Tool) -> None:
+        """Refuse a call that its caller's limits would refuse, as far as that is known without asking anybody.
+
+        For calls whose arguments are looked at before they are charged: a flood must not have that for nothing.
+
+        Raises:
+            Refusal: rate-exceeded, as :meth:`charge` does.
+        """
+        plan, common = self._plans[call.principal.server], self._common
+        drawn = self._drawn(plan, plan.classes[tool.access], call, tool)
+        if common is not None and common.is_up:
+            standings = common.recall(drawn)
+        else:
+            standings = look_all(self._slots(call.principal, drawn if common is None else self._parts(drawn)))
+        _require(standings)
+
+    def charge(self, call: Call, tool: Tool | None, budgets: Sequence[Drawn] = ()) -> Charge | Awaitable[Charge]:
         """Charge the caller; what has to be asked of the common counters is awaited.
 
-        ``accepted`` has the arguments, for budgets whose cost depends on them. Without ``budgets`` they are left alone:
-        the call's arguments are wrong, so it will not run.
+        ``budgets`` is what :meth:`price` gave; none for a call whose arguments are wrong, because it will not run.
 
         Raises:
             Refusal: rate-exceeded, with ``retry_after_s``, ``policy`` (the limit's name) and ``headers``;
-                repeated-call; busy, where a limit is closed while the common counters are away; arguments-invalid for
-                a cost above its budget. Nothing is charged then, not even awaited things.
+                repeated-call; busy, where a limit is closed while the common counters are away. Nothing is charged
+                then, not even awaited things.
         """
         principal = call.principal
         plan = self._plans[principal.server]
         limit = plan.classes[tool.access] if tool is not None else plan.of(call)
         common = self._common
         if common is not None:
-            drawn = self._drawn(plan, limit, call, tool) + self._drawn_of(tool, accepted, budgets=budgets)
+            drawn = [*self._drawn(plan, limit, call, tool), *budgets]
             if common.is_up:
                 return self._charge_there(common, drawn, call, tool)
             return self._charge_alone(drawn, call, tool)
-        if not plan.is_plain or self._has_more(principal, tool):
-            drawn = self._drawn(plan, limit, call, tool) + self._drawn_of(tool, accepted, budgets=budgets)
+        if budgets or not plan.is_plain or self._has_more(principal, tool):
+            drawn = [*self._drawn(plan, limit, call, tool), *budgets]
             return self._charge_here(drawn, plan, call, tool)
         now = int(self._monotonic() * SECOND)
         store = self._strangers if principal.way is Way.ANONYMOUS else self._callers
@@ -109,20 +130,26 @@ class Limits:
         charge = limit.charged(ahead)
         return charge if not would else Charge(charge.headers, (REPEAT,))
 
-    def give_back(
-        self, call: Call, tool: Tool | None, accepted: AcceptedCall | None = None, *, budgets_only: bool = False
-    ) -> None:
-        """Undo a charge, or what it drew on budgets alone: the call did not run."""
+    def give_back(self, call: Call, tool: Tool | None, charge: Charge, *, budgets_only: bool = False) -> None:
+        """Undo a charge, or what it drew on budgets alone: the call did not run.
+
+        What was taken is given back where it was taken, whatever the counters, the tool or its costs are by now.
+        """
         plan = self._plans[call.principal.server]
-        limit = plan.classes[tool.access] if tool is not None else plan.of(call)
-        drawn = [] if budgets_only else self._drawn(plan, limit, call, tool)
-        drawn += self._drawn_of(tool, accepted)
-        common = self._common
-        if common is not None and common.is_up:
-            common.give_back(drawn)
-        else:
-            for store, each, key, cost in self._slots(call.principal, drawn if common is None else self._parts(drawn)):
-                store.add(each, key, -cost)
+        taken = charge.taken
+        if taken is None:
+            limit = plan.classes[tool.access] if tool is not None else plan.of(call)
+            taken = ((limit, limit.prefix + call.principal.key, 1),)
+        if budgets_only:
+            taken = tuple(each for each in taken if each[0].is_budget)
+        if charge.is_common:
+            if self._common is not None:
+                self._common.give_back(taken)
+            return
+        for store, each, key, cost in self._slots(call.principal, taken):
+            store.add(each, key, -cost)
+        if tool is not None and not budgets_only and REPEAT not in charge.would_refuse:
+            plan.repeats.give_back(call, tool.access)
 
     # ---- for the operator -----------------------------------------------------------------------------------------
 
@@ -152,7 +179,7 @@ class Limits:
 
     def _has_more(self, principal: Principal, tool: Tool | None) -> bool:
         more = principal.rate is not None or self._caller is not None
-        return more or (tool is not None and (tool.rate is not None or bool(tool.draws)))
+        return more or (tool is not None and tool.rate is not None)
 
     def _drawn(self, plan: Plan, limit: Limit, call: Call, tool: Tool | None) -> list[Drawn]:
         """Every rate and quota that this call draws on, with its bucket and cost."""
@@ -165,13 +192,6 @@ class Limits:
         if tool is not None or call.method in READS:
             limits += [more for more in (self._caller, plan.quota, plan.total) if more is not None]
         return [(each, each.prefix if each.is_common else each.prefix + principal.key, 1) for each in limits]
-
-    def _drawn_of(self, tool: Tool | None, accepted: AcceptedCall | None, *, budgets: bool = True) -> list[Drawn]:
-        """Every budget that this call draws on."""
-        if tool is None or not tool.draws or not budgets:
-            return []
-        arguments = _NO_ARGUMENTS if accepted is None else accepted.arguments
-        return [(each, each.prefix, cost) for each, cost in self._budgets.priced(tool, arguments)]
 
     def _ready(self, name: str, scope: str, rate: Rate) -> Limit:
         limit = self._own.get((scope, rate))
@@ -188,12 +208,12 @@ class Limits:
     def _charge_here(self, drawn: Sequence[Drawn], plan: Plan, call: Call, tool: Tool | None) -> Charge:
         """Charge in memory. Nothing else runs meanwhile, so looking and taking are one."""
         slots = self._slots(call.principal, drawn)
-        standings = [store.look(limit, key, cost) for store, limit, key, cost in slots]
-        _require(standings)
+        _require(look_all(slots))
         now = int(self._monotonic() * SECOND)
         would = tool is not None and plan.repeats.require(call, tool.access, now)
-        charge = _charged(take_all(slots))
-        return charge if not would else Charge(charge.headers, (*charge.would_refuse, REPEAT))
+        standings = take_all(slots)
+        again = (REPEAT,) if would else ()
+        return Charge(_shown(standings), (*_shadows(standings), *again), _taken(drawn, standings))
 
     def _charge_alone(self, drawn: Sequence[Drawn], call: Call, tool: Tool | None) -> Charge:
         """The common counters are away: each limit holds as its ruling says."""
@@ -217,7 +237,8 @@ class Limits:
 
     async def _charge_there(self, common: Common, drawn: list[Drawn], call: Call, tool: Tool | None) -> Charge:
         mine, theirs = drawn, self._addresses.drawn(call.arrival.bucket)
-        again, loop = [], None
+        again: list[Drawn] = []
+        loop = None
         if tool is not None and (limit := self._plans[call.principal.server].loops[tool.access]) is not None:
             repeat, loop = self._loop(call, limit)
             again.append(repeat)
@@ -231,22 +252,32 @@ class Limits:
         for standing in standings[last:]:
             if standing.refuses:
                 raise Refusal(Reason.REPEATED_CALL, REPEAT, retry_after_s=standing.wait_s, policy=REPEAT)
-        return Charge(_charged(standings[:first]).headers, _shadows(standings))
+        # An arrival is one whether or not the call runs; of going round in a circle, the ring keeps the call.
+        taken = _taken([*mine, *again], [*standings[:first], *standings[last:]])
+        return Charge(_shown(standings[:first]), _shadows(standings), taken, is_common=True)
 
     def _loop(self, call: Call, limit: Limit) -> tuple[Drawn, Loop]:
         """Give what the call draws on as a repetition of itself, and what it draws on where it goes round."""
         assert self._digest is not None  # comes with the common counters
         caller, raw = call.principal.key, call.arguments
-        digest = self._digest(call.target.encode() + b"\0" + (b"" if raw is None else bytes(raw)))
+        state = b"" if call.state is None else call.state.encode("utf-8", "surrogatepass")
+        said = (call.target.encode(), state, b"" if raw is None else bytes(raw))  # no NUL is in the first and the last
+        digest = self._digest(b"\0".join(said))
         key = f"{limit.prefix}{caller}"
         # One ring for all classes: a circle may read and write.
         loop = Loop(f"{call.principal.server}\0{caller}", digest, (limit, key, 1))
         return (limit, f"{key}\0{digest}", 1), loop
 
 
-def _charged(standings: Sequence[Standing]) -> Charge:
-    shown = [standing for standing in standings if not standing.limit.is_common]
-    return Charge(fields(shown), _shadows(standings))
+def _shown(standings: Sequence[Standing], worst: Standing | None = None) -> Fields:
+    """Encode what the caller may know. What all share is nobody's business; what is only tried holds up nobody."""
+    own = [each for each in standings if each is worst or (each.limit.ruling.enforce and not each.limit.is_common)]
+    return fields(own)
+
+
+def _taken(drawn: Sequence[Drawn], standings: Sequence[Standing]) -> tuple[Drawn, ...]:
+    """Give what was taken of all draws: a limit that is not enforced takes nothing where it would refuse."""
+    return tuple(each for each, standing in zip(drawn, standings, strict=False) if each[2] and not standing.wait_s)
 
 
 def _shadows(standings: Sequence[Standing]) -> tuple[str, ...]:
@@ -262,6 +293,6 @@ def _require(standings: Sequence[Standing]) -> None:
 def _exceeded(standings: Sequence[Standing]) -> Refusal:
     """The limit that takes longest is named: coming back any sooner would be in vain."""
     worst = max((standing for standing in standings if standing.refuses), key=lambda standing: standing.wait_s)
-    shown = [standing for standing in standings if not standing.limit.is_common or standing is worst]
     name = worst.limit.name
-    return Refusal(Reason.RATE_EXCEEDED, name, retry_after_s=worst.wait_s, policy=name, headers=fields(shown))
+    headers = _shown(standings, worst)
+    return Refusal(Reason.RATE_EXCEEDED, name, retry_after_s=worst.wait_s, policy=name, headers=headers)

@@ -23,6 +23,10 @@ class Common(Protocol):
         """Take every draw, or none where one refuses; gives where each bucket stands, in order, the loop's last."""
         ...
 
+    def recall(self, drawn: Sequence[Drawn]) -> list[Standing]:
+        """Give where the buckets stand if it is known, without asking, that one of them refuses; else nothing."""
+        ...
+
     def give_back(self, drawn: Sequence[Drawn]) -> None:
         """Give draws back that were taken and not needed. Nobody waits for it."""
         ...

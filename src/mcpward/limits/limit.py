@@ -59,6 +59,11 @@ class Limit:
         self.policy = f'"{name}";q={count};w={window}'.encode()
 
     @property
+    def is_budget(self) -> bool:
+        """Whether it is of what stands behind tools, at whichever server."""
+        return self.is_common and not self.scope
+
+    @property
     def most(self) -> int:
         """The highest cost that can ever pass at once."""
         return self.quota.count if self.quota is not None else self.tolerance // self.interval
@@ -85,11 +90,14 @@ class Limit:
 class Charge(Struct, frozen=True, gc=False):
     """What was taken. ``headers`` are the RateLimit fields of the answer, encoded.
 
-    ``would_refuse`` names the limits that are not enforced and would have said no.
+    ``would_refuse`` names the limits that are not enforced and would have said no. ``taken`` is what there is to give
+    back, None for one call of the class alone, and ``is_common`` says where it was taken.
     """
 
     headers: Fields
     would_refuse: tuple[str, ...] = ()
+    taken: "tuple[Drawn, ...] | None" = None
+    is_common: bool = False
 
 
 class Standing(Struct, frozen=True, gc=False):

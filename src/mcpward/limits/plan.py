@@ -73,9 +73,6 @@ class Budgets:
     def __init__(self, budgets: Mapping[str, Budget], part: float) -> None:
         self._limits: dict[str, tuple[Limit, ...]] = {name: _limits_of(each, part) for name, each in budgets.items()}
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._limits
-
     def all(self) -> list[Limit]:
         """Give every limit of every budget."""
         return [limit for limits in self._limits.values() for limit in limits]

@@ -3,7 +3,8 @@
 A model that is stuck repeats itself byte for byte, or alternates between a few calls. It is told so in a tool result,
 which it can read and act on, long before the rate of its class stops it, and a different call still passes. Calls are
 compared by the interpreter's own 64-bit hash of caller, tool and all bytes of the raw arguments (1 µs for each KiB or
-less); its key is drawn per process, so nobody can make two calls look like one.
+less); its key is drawn per process, so nobody can make two calls look like one. A request that brings the state of an
+earlier one is another call with each state: a tool that asks three questions is called four times.
 """
 
 from collections.abc import Sequence
@@ -48,8 +49,7 @@ class Repeats:
         limit = self._limits[access]
         if limit is None:
             return False
-        raw, caller = call.arguments, call.principal.key
-        key = hash((b"" if raw is None else bytes(raw), call.target, caller))
+        caller, key = call.principal.key, _key(call)
         ahead = self._ahead(limit, key, now)
         recent = self._recent.get(caller, _NOTHING)
         circle = hash((access, caller)) if key in recent and is_circle((key, *recent)) else 0
@@ -63,6 +63,21 @@ class Repeats:
             self._counters.put(circle, now + around)
         self._recent.put(caller, (key, *recent[: _HISTORY - 1]))
         return False
+
+    def give_back(self, call: Call, access: Access) -> None:
+        """Forget that a call was counted: it did not run, and who is told to come again may."""
+        limit = self._limits[access]
+        if limit is None:
+            return
+        caller, key = call.principal.key, _key(call)
+        keys = [key]
+        recent = self._recent.get(caller, _NOTHING)
+        if recent and recent[0] == key:
+            self._recent.put(caller, recent[1:])
+            if is_circle(recent):
+                keys.append(hash((access, caller)))
+        for each in keys:
+            self._counters.put(each, max(0, self._counters.get(each, 0) - limit.interval))
 
     def forget(self) -> None:
         """Begin anew for all callers."""
@@ -85,6 +100,12 @@ def repeat_limits(server: str, classes: Sequence[Limiting | None]) -> list[Limit
         None if each is None else Limit(REPEAT, f"{server}\0{n}", each.rate, each.ruling)
         for n, each in enumerate(classes)
     ]
+
+
+def _key(call: Call) -> int:
+    """Stand for the call. One that brings the answers to a tool's questions goes on, and repeats nothing."""
+    raw = call.arguments
+    return hash((b"" if raw is None else bytes(raw), call.target, call.principal.key, call.state))
 
 
 def is_circle(calls: Sequence[int]) -> bool:

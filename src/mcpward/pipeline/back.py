@@ -93,9 +93,12 @@ class Backs:
 
 
 class ModernBack:
-    """Implements :class:`~mcpward.core.back.Back` without a session: a question ends the call."""
+    """Implements :class:`~mcpward.core.back.Back` without a session: a question ends the call.
 
-    __slots__ = ("_house", "_wire", "answers", "call", "trail")
+    ``has_asked``: the author's function has put a question, so it runs.
+    """
+
+    __slots__ = ("_house", "_wire", "answers", "call", "has_asked", "trail")
     was_cancelled: Final = False
 
     def __init__(self, call: Call, trail: Trail, wire: Wire, house: Backs, answers: Mapping[str, Any]) -> None:
@@ -104,6 +107,7 @@ class ModernBack:
         self._house = house
         self.trail = trail
         self.answers = answers
+        self.has_asked = False
 
     def notify(self, message: bytes) -> None:
         """Send one notification as an event of the answer."""
@@ -114,6 +118,7 @@ class ModernBack:
 
     async def ask(self, questions: Sequence[Question]) -> Mapping[str, Any]:
         """Give the answers that came with the request, or end the call with the questions."""
+        self.has_asked = self.has_asked or _is_of_tool(questions)
         _require_able(self.call, questions)
         missing = tuple(question for question in questions if question.key not in self.answers)
         if missing:
@@ -132,9 +137,12 @@ class ModernBack:
 
 
 class LegacyBack:
-    """Implements :class:`~mcpward.core.back.Back` in a session: a question is asked live, and the call waits."""
+    """Implements :class:`~mcpward.core.back.Back` in a session: a question is asked live, and the call waits.
 
-    __slots__ = ("_entry", "_house", "_place", "_replay", "_wire", "call", "trail")
+    ``has_asked``: the author's function has put a question, so it runs.
+    """
+
+    __slots__ = ("_entry", "_house", "_place", "_replay", "_wire", "call", "has_asked", "trail")
     answers: Final = _NONE
 
     def __init__(self, call: Call, trail: Trail, wire: Wire, house: Backs, hold: Hold) -> None:
@@ -143,6 +151,7 @@ class LegacyBack:
         self._wire = wire
         self._house = house
         self.trail = trail
+        self.has_asked = False
         self._replay: Replay | None = None
         self._entry = house.running.enter(call)
         self._entry.__enter__()
@@ -160,6 +169,7 @@ class LegacyBack:
 
     async def ask(self, questions: Sequence[Question]) -> Mapping[str, Any]:
         """Send each question as a request on this call's stream, and wait for all answers."""
+        self.has_asked = self.has_asked or _is_of_tool(questions)
         call = self.call
         _require_able(call, questions)
         if call.session is None or not self._wire.can_stream:
@@ -225,6 +235,11 @@ class Lending:
 
 
 WayBack = ModernBack | LegacyBack
+
+
+def _is_of_tool(questions: Sequence[Question]) -> bool:
+    """Whether it is not the house that asks, before it runs anything."""
+    return any(question.key != CONSENT_KEY for question in questions)
 
 
 def _require_able(call: Call, questions: Sequence[Question]) -> None:

@@ -89,14 +89,15 @@ class Pipeline:
                 if hold is not None:
                     async with hold:  # how many at once
                         back = self.backs.open(call, trail, wire, hold)
-                        reply = await self.workshop.make(back.call, tool, back, paid.headers, paid.accepted)
+                        reply = await self.workshop.make(back.call, tool, back, paid.charge.headers, paid.accepted)
                 else:
                     reply = await self.desk.answer(call, wire, trail)
             except InputRequired as more:
                 reply = self._asked(more, paid, back)
             except Refusal as no:
-                reply = self._refused(await self.till.refused(no, arrival, trail, paid), call)
+                reply = self._refused(await self.till.refused(no, arrival, trail, paid, back), call)
             except asyncio.CancelledError:
+                self.till.cancelled(paid, back)
                 if back is not None and back.was_cancelled:
                     reply = replies.accepted()  # the caller called it off, and waits for no answer
                 elif not wire.is_gone:

@@ -5,12 +5,13 @@ from typing import Final
 
 from msgspec import Struct
 
-from mcpward.core.errors import Refusal
+from mcpward.core.errors import Fault, Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Arrival, Call, Tool
 from mcpward.limits.charge import Limits
 from mcpward.limits.hold import Hold
-from mcpward.limits.limit import Charge, Fields
+from mcpward.limits.limit import Charge
+from mcpward.pipeline.back import WayBack
 from mcpward.traffic.trail import Trail
 
 #: Refusals that show a wrong credential: they count against the address they came from. Guessing the id of a session
@@ -20,12 +21,18 @@ KNOCKS: Final = frozenset({Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOU
 Accept = Callable[[Call, Tool], AcceptedCall]
 
 
+#: Refusals of calls that had paid and came to nothing, unless the tool itself had asked its caller something.
+_NOT_RUN: Final = frozenset(
+    {Reason.CONSENT_MISSING, Reason.CAPABILITY_MISSING, Reason.STATE_REFUSED, Reason.PARAMS_INVALID}
+)
+
+
 class Paid(Struct, frozen=True, gc=False):
     """A call that was charged. ``accepted`` is set where its arguments had a say in what it costs."""
 
     call: Call
     tool: Tool | None
-    headers: Fields
+    charge: Charge
     accepted: AcceptedCall | None = None
 
 
@@ -42,6 +49,7 @@ class Till:
         Raises:
             Refusal: as ``Limits.charge`` does, and nothing is charged then; arguments-invalid for a tool that draws on
                 budgets, and its caller's own limits are charged.
+            Fault: the author's function for a cost failed; the caller's own limits are charged.
         """
         if tool is not None and tool.draws:
             return self._priced(call, tool, trail, hold)
@@ -58,24 +66,37 @@ class Till:
 
     async def _priced(self, call: Call, tool: Tool, trail: Trail, hold: Hold | None) -> Paid:
         """Accept a call before its charge. One that is not accepted is charged all the same, but no budget is."""
+        self._limits.require(call, tool)  # who has nothing left has no arguments looked at
         try:
             accepted = self._accept(call, tool)
-        except Refusal:
-            charge = self._limits.charge(call, tool, budgets=False)
+            budgets = self._limits.price(tool, accepted.arguments)
+        except (Refusal, Fault):
+            charge = self._limits.charge(call, tool)
             if not isinstance(charge, Charge):
                 await charge
             raise
-        charge = self._limits.charge(call, tool, accepted)
+        charge = self._limits.charge(call, tool, budgets)
         if not isinstance(charge, Charge):
             charge = await (charge if hold is None else hold.alongside(charge))
         return _paid(call, tool, charge, trail, accepted)
 
     def give_back(self, paid: Paid, *, budgets_only: bool = False) -> None:
         """Undo a charge, or what it drew on budgets: the call did not run."""
-        self._limits.give_back(paid.call, paid.tool, paid.accepted, budgets_only=budgets_only)
+        self._limits.give_back(paid.call, paid.tool, paid.charge, budgets_only=budgets_only)
 
-    async def refused(self, no: Refusal, arrival: Arrival, trail: Trail, paid: Paid | None) -> Refusal:
-        """Count what a refusal says of its caller; gives the refusal to answer with."""
+    def cancelled(self, paid: Paid | None, back: WayBack | None) -> None:
+        """Give back what a call drew on budgets that was called off while it waited for a place."""
+        if paid is not None and back is None:
+            self.give_back(paid, budgets_only=True)
+
+    async def refused(
+        self, no: Refusal, arrival: Arrival, trail: Trail, paid: Paid | None, back: WayBack | None = None
+    ) -> Refusal:
+        """Count what a refusal says of its caller; gives the refusal to answer with.
+
+        A call that did not run gets back what it paid, as far as it is not its caller's doing. One that has asked its
+        caller something has run: whoever keeps questions open on purpose must not have calls for nothing.
+        """
         if no.reason in KNOCKS:
             try:
                 counted = self._limits.knock(arrival.bucket)
@@ -83,8 +104,11 @@ class Till:
                     await counted
             except Refusal as many:
                 no = many  # in place of "wrong": of guesses at many doors at once no more are told than at one
-        elif no.reason is Reason.BUSY and paid is not None:
-            self.give_back(paid)
+        elif paid is not None and (back is None or not back.has_asked):
+            if no.reason is Reason.BUSY:
+                self.give_back(paid)
+            elif no.reason in _NOT_RUN:
+                self.give_back(paid, budgets_only=True)
         if "policy" in no.facts:
             trail.limited(no.facts["policy"])
         return no
@@ -93,4 +117,4 @@ class Till:
 def _paid(call: Call, tool: Tool | None, charge: Charge, trail: Trail, accepted: AcceptedCall | None = None) -> Paid:
     if charge.would_refuse:
         trail.shadowed(charge.would_refuse)
-    return Paid(call, tool, charge.headers, accepted)
+    return Paid(call, tool, charge, accepted)

@@ -11,7 +11,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
-from mcpward.core.values import AcceptedCall, Budget, Draw, Limiting, Period, Quota, Rate, Rationing, Ruling
+from mcpward.core.values import Budget, Draw, Limiting, Period, Quota, Rate, Rationing, Ruling
 from mcpward.crypto.digest import fingerprint
 from mcpward.limits.charge import Limits
 from mcpward.limits.limit import Charge
@@ -57,7 +57,7 @@ async def limits_on(server: RedisServer, *, site=None, budgets=(), workers=1, **
 
 async def charge(limits: Limits, call=None, tool=None, **arguments) -> Charge:
     call, tool = call or a_call(), tool or a_tool()
-    charged = limits.charge(call, tool, AcceptedCall(call=call, tool=tool, arguments=arguments))
+    charged = limits.charge(call, tool, limits.price(tool, arguments))
     return charged if isinstance(charged, Charge) else await charged
 
 
@@ -95,8 +95,8 @@ async def test_what_was_not_used_is_given_back(redis_server):
     async with limits_on(redis_server, budgets=[OPENAI], read="5/hour") as both:
         costly = a_tool(draws=(Draw(budget="openai", cost=1000),))
         for _ in range(10):
-            await charge(both[0], tool=costly)
-            both[0].give_back(a_call(), costly)
+            paid = await charge(both[0], tool=costly)
+            both[0].give_back(a_call(), costly, paid)
         assert await passes(both, 10, tool=costly) == 1
         assert await passes(both, 10) == 4
 

@@ -8,7 +8,7 @@ from mcpward.config.model import ServerLimits, SiteLimits
 from mcpward.core.errors import Fault, Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
-from mcpward.core.values import AcceptedCall, Budget, Draw, Limiting, Period, Quota, Rate, Rationing, Ruling
+from mcpward.core.values import Budget, Draw, Limiting, Period, Quota, Rate, Rationing, Ruling
 from mcpward.limits.charge import Limits
 from mcpward.limits.limit import Charge
 from mcpward.limits.period import index_of, left_s
@@ -31,7 +31,7 @@ def limits_of(clock, *, budgets=(), workers=1, site=None, **server):
 
 def charge(limits, call=None, tool=None, **arguments) -> Charge:
     call, tool = call or a_call(), tool or a_tool()
-    charged = limits.charge(call, tool, AcceptedCall(call=call, tool=tool, arguments=arguments))
+    charged = limits.charge(call, tool, limits.price(tool, arguments))
     assert isinstance(charged, Charge)
     return charged
 
@@ -136,7 +136,7 @@ def test_without_budgets_a_call_is_charged_to_its_callers_limits_alone(clock):
     limits = limits_of(clock, budgets=[STRIPE], read="20/hour")
     tool = drawing(stripe=5)
     for _ in range(10):
-        limits.charge(a_call(), tool, budgets=False)
+        limits.charge(a_call(), tool)
     assert passes(limits, 1, tool=tool) == 1
     assert passes(limits, 50) == 9
 
@@ -166,19 +166,74 @@ def test_a_charge_that_was_not_used_is_given_back_whole(clock):
     )
     tool = drawing(stripe=5, openai=1000)
     for _ in range(20):
-        charge(limits, tool=tool)
-        limits.give_back(a_call(), tool)
-    charge(limits, tool=tool)
-    limits.give_back(a_call(), tool, budgets_only=True)
+        limits.give_back(a_call(), tool, charge(limits, tool=tool))
+    limits.give_back(a_call(), tool, charge(limits, tool=tool), budgets_only=True)
     assert passes(limits, 9, tool=tool) == 1
     assert passes(limits, 9) == 3
 
 
-def test_what_was_never_taken_cannot_be_given_back(clock):
+def test_a_call_of_the_class_alone_is_given_back(clock):
     limits = limits_of(clock, read="5/hour")
-    for _ in range(10):
-        limits.give_back(a_call(), a_tool())
+    for _ in range(20):
+        limits.give_back(a_call(), a_tool(), charge(limits))
+        limits.give_back(a_call(), a_tool(), paid := charge(limits))
+        limits.give_back(a_call(), a_tool(), paid)  # no bucket is ever more than full
     assert passes(limits, 20) == 5
+
+
+def test_a_limit_that_took_nothing_gives_nothing_back(clock):
+    limits = limits_of(clock, write=Limiting(Rate(2, 3600.0, 2), SHADOW))
+    tool = a_tool("w", Access.WRITE)
+    for _ in range(2):
+        charge(limits, tool=tool)
+    for _ in range(2):
+        paid = charge(limits, tool=tool)
+        assert paid.would_refuse == ("write",)
+        limits.give_back(a_call(), tool, paid)
+
+
+def test_what_is_given_back_is_what_was_taken_whatever_the_cost_is_by_then(clock):
+    costs = iter([900])
+    limits = limits_of(clock, budgets=[OPENAI])
+    tool = a_tool(draws=(Draw(budget="openai", cost_of=lambda _: next(costs)),))
+    limits.give_back(a_call(), tool, charge(limits, tool=tool))
+    assert passes(limits, 20, tool=drawing(openai=100)) == 10
+
+
+def test_a_call_that_found_no_place_repeats_nothing_when_it_comes_again(clock):
+    limits = limits_of(clock, repeat_read="3/minute", quota=Rationing(Quota(100, Period.DAY)))
+    for tool in (a_tool(), a_tool("other")):
+        call = a_call(target=tool.name)
+        for _ in range(20):
+            limits.give_back(call, tool, charge(limits, call, tool))
+        assert passes(limits, 9, call, tool) == 3
+
+
+def test_a_call_that_brings_answers_goes_on_and_repeats_nothing(clock):
+    limits = limits_of(clock, repeat_destructive="3/minute", destructive="100/minute")
+    tool = a_tool("drop", Access.DESTRUCTIVE)
+    assert passes(limits, 1, tool=tool) == 1
+    for state in "abcdefgh":
+        charge(limits, a_call(state=state), tool)
+    assert passes(limits, 9, tool=tool) == 2
+    assert passes(limits, 9, a_call(state="a"), tool) == 2
+
+
+def test_who_has_nothing_left_is_refused_before_anything_is_looked_at(clock):
+    limits = limits_of(clock, read="3/hour", total="100/hour")
+    limits.require(a_call(), a_tool())
+    assert passes(limits, 9) == 3
+    with pytest.raises(Refusal) as no:
+        limits.require(a_call(), a_tool())
+    assert no.value.facts["policy"] == "read"
+    limits.require(a_call(a_principal("api-key:other")), a_tool())
+
+
+def test_a_limit_that_is_only_tried_is_not_told(clock):
+    limits = limits_of(clock, read=Limiting(Rate(2, 3600.0, 2), SHADOW), quota=Rationing(Quota(3, Period.DAY)))
+    for _ in range(3):
+        assert dict(charge(limits).headers)[b"ratelimit-policy"] == b'"quota-day";q=3;w=86400'
+    assert b"read" not in dict(refused(limits)["headers"])[b"ratelimit"]
 
 
 def test_a_limit_that_is_not_enforced_lets_pass_and_says_so(clock):

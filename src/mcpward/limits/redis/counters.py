@@ -90,13 +90,18 @@ class SharedCounters:
             StoreDown: nobody knows whether the call was taken.
         """
         sent_at = self._clock.monotonic()
-        refused = self._refused.get(drawn[0][1], None)
-        if refused is not None and sent_at < refused.until:
-            again = _again(drawn, refused)
-            if again is not None:
-                return again
+        again = self.recall(drawn)
+        if again:
+            return again
         answer = await self._store.ask(self._command(drawn, loop))
         return self._read(answer, drawn, loop, sent_at)
+
+    def recall(self, drawn: Sequence[Drawn]) -> list[Standing]:
+        """Give where the buckets stand if it is known, without asking, that one of them refuses; else nothing."""
+        refused = self._refused.get(drawn[0][1], None)
+        if refused is None or self._clock.monotonic() >= refused.until:
+            return []
+        return _again(drawn, refused) or []
 
     def give_back(self, drawn: Sequence[Drawn]) -> None:
         """Give draws back that were taken and not needed. Nobody waits for it."""
