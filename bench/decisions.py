@@ -117,7 +117,7 @@ def _loop(limits: Limits, places: Places, calls: list[Call], tool: Tool) -> None
     async def go() -> None:
         for call in calls:
             try:
-                limits.charge(call, tool)
+                limits.charge(call, tool, limits.price(tool, {}) if tool.draws else ())
             except Exception:  # noqa: BLE001 - a refusal is one of the things measured
                 continue
             async with places.hold("bench", call.principal.key, tool):
