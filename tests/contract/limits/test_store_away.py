@@ -262,6 +262,32 @@ async def test_somebody_who_does_not_speak_the_protocol_is_no_store(join):
     await server.wait_closed()
 
 
+@pytest.mark.parametrize("says", ["-MOVED 1 127.0.0.1:99999", "-MOVED 1 {host}:1".format(host="x" * 80), ":1", "$-1"])
+async def test_whatever_answers_in_the_place_of_redis_is_tried_again(join, changes, says):
+    tried = []
+
+    async def answer(reader, writer):
+        tried.append(says)
+        with suppress(OSError, asyncio.IncompleteReadError):
+            while await reader.read(65536):
+                writer.write(says.encode() + b"\r\n" + b"*0\r\n")
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with asyncio.timeout(5):
+        counters = await join(f"redis://127.0.0.1:{port}", timeout_s=TIMEOUT_S, told=changes)
+        before = len(tried)
+        while len(tried) < before + 2:  # noqa: ASYNC110  # the other side of a socket
+            await asyncio.sleep(0.01)
+    assert [up for up, _ in changes] == [False]
+    assert await is_down(counters) < 0.05
+    await counters.store.stop()
+    server.close()
+    await server.wait_closed()
+
+
 async def test_a_name_is_followed_to_whichever_address_takes_a_connection(server, join):
     counters = await join(f"redis://localhost:{server.port}")
     assert await passing(counters, 9, draw(rate(5))) == 5

@@ -185,7 +185,7 @@ class SharedCounters:
 
     def _read(self, answer: list[int], drawn: Sequence[Drawn], loop: Loop | None, sent_at: float) -> list[Standing]:
         virtual, epoch, wrong, taken = answer[:4]
-        self._store.saw(virtual)
+        self._store.saw(virtual, epoch)
         if wrong:
             self._store.failures += wrong
             _log.warning("%d keys of the shared counters were of a wrong type, and were deleted", wrong)

@@ -25,6 +25,7 @@ class RedisPlaces:
         self._renewal: asyncio.TimerHandle | None = None
         #: Who sleeps until it asks again, by the name whose line it stands in.
         self._asleep: dict[str, dict[asyncio.Future[None], None]] = {}
+        store.on_loss.append(self._renew_now)
 
     @property
     def is_up(self) -> bool:
@@ -105,12 +106,16 @@ class RedisPlaces:
                 self.keep(claim)
             told.set_result(Told(missing, before))
 
+    def _renew_now(self) -> None:
+        """Say again who holds what: nothing may be asked for by then as if nobody did."""
+        for claim in self._held.values():
+            self._store.tell(self._command("keep", claim))
+
     def _renew(self) -> None:
         self._renewal = None
         if not self._held:
             return
-        for claim in self._held.values():
-            self._store.tell(self._command("keep", claim))
+        self._renew_now()
         self._renewal = asyncio.get_running_loop().call_later(_RENEW_S, self._renew)
 
 

@@ -50,7 +50,8 @@ class SharedStore:
     """One Redis or Valkey, or a cluster of them.
 
     ``on_change`` is told when it goes down or is not there at the start (False, why), and when it comes up (True, "").
-    ``failures`` counts the calls that it did not answer, or not in time, or with an error.
+    ``failures`` counts the calls that it did not answer, or not in time, or with an error. ``on_loss`` is called when
+    what stood in it may be gone, because it was away or was emptied; who holds something there says so again.
     """
 
     def __init__(
@@ -76,6 +77,8 @@ class SharedStore:
         self._wire: Wire | None = None
         self._held: list[Asked] | None = None
         self._seen = 0.0
+        self._epoch = 0
+        self.on_loss: list[Callable[[], None]] = []
         self._keeper: asyncio.Task[None] | None = None
         self._mover: asyncio.Task[None] | None = None
         self._fell = asyncio.Event()
@@ -100,9 +103,12 @@ class SharedStore:
         """Give the virtual time (µs) that a script may not go past; 0 before the first answer."""
         return int(self._seen + self._monotonic() * _MICRO) + _SLACK if self._seen else 0
 
-    def saw(self, virtual: int) -> None:
-        """Take note of the virtual time (µs) that a script answered with."""
+    def saw(self, virtual: int, epoch: int | None = None) -> None:
+        """Take note of the virtual time (µs) that a script answered with, and of whether everything began anew."""
         self._seen = virtual - self._monotonic() * _MICRO
+        if epoch is not None and epoch != self._epoch:
+            self._epoch = epoch
+            self._tell_of_loss()
 
     async def start(self) -> None:
         """Begin to connect, and wait for the first try to end. Never fails because the store is absent."""
@@ -153,9 +159,9 @@ class SharedStore:
         wire = self._wire
         if wire is None:
             raise StoreDown(self._why)
-        if self._held is not None:
+        if self._held is not None and len(self._held) < _MOST_WAITING:
             self._held.append(asked)
-        elif len(wire) < _MOST_WAITING:
+        elif self._held is None and len(wire) < _MOST_WAITING:
             wire.send(asked)
         else:
             self.failures += 1
@@ -229,20 +235,25 @@ class SharedStore:
                     await self._fell.wait()
             if self._wire is not None:
                 with suppress(StoreDown):
-                    self.saw((await self.ask(self._probe()))[0])
+                    self.saw(*(await self.ask(self._probe()))[:2])
 
     async def _rise(self) -> None:
         """Try each node once, the one that was good last first."""
         for node in (self._node, *(each for each in self._nodes if each != self._node)):
             try:
                 wire, found = await self._connect(node)
-            except (OSError, StoreDown) as absent:
+            except Exception as absent:  # noqa: BLE001  # whoever answers there, and whatever it says, is tried again
                 self._why = f"{node}: {_told(absent)}"
                 continue
             self._node, self._wire = found, wire
             self._fell.clear()
+            self._tell_of_loss()
             self._on_change(True, "")
             return
+
+    def _tell_of_loss(self) -> None:
+        for tell in self.on_loss:
+            tell()
 
     async def _connect(self, node: Address, hops: int = 0) -> tuple[Wire, Address]:
         """Connect, greet, and run a script that writes.
@@ -268,7 +279,7 @@ class SharedStore:
                 for answer in everything:
                     if isinstance(answer, BaseException):
                         raise answer
-                self.saw(everything[-1][0])
+                self.saw(*everything[-1][:2])
         except StoreDown as unwell:
             wires[0].close()
             moved = _MOVED.fullmatch(str(unwell))
@@ -327,7 +338,7 @@ class SharedStore:
         try:
             async with asyncio.timeout(self._timeout_s):
                 wire, found = await self._connect(node)
-        except (OSError, StoreDown) as absent:
+        except Exception as absent:  # noqa: BLE001  # what is held waits for this alone
             if left is not None and left is self._wire:
                 left.close(f"{node}: {_told(absent)}")
             return
@@ -336,6 +347,7 @@ class SharedStore:
             return
         self._node, self._wire = found, wire
         held, self._held = self._held, None
+        self._tell_of_loss()
         for asked in held or ():
             wire.send(asked)
         left.close_when_idle()
