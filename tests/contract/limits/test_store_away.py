@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from mcpward.limits.counters import StoreDown
+from mcpward.limits.limit import Loop
 from mcpward.limits.redis.script import Command
 from support.drains import ANN, draw, passes, passing, quota, rate, until_up
 from support.outside import certificate_for
@@ -190,6 +191,17 @@ async def test_every_key_ends_by_itself(server, counters):
     assert len(lives) == 4
     assert all(life > 0 for life in lives.values())
     assert all(life <= 61_000 for key, life in lives.items() if b"anonymous" in key)
+
+
+async def test_calls_that_are_made_up_leave_no_keys_for_longer_than_their_rate_takes(server, counters):
+    limit = rate(30, 60.0, name="repeat", scope="orders\x000")
+    for n in range(50):
+        around = Loop(f"orders\0{ANN}", f"{n:022}", draw(limit))
+        await counters.take([draw(rate(900)), draw(limit, f"{ANN}\0{n:022}")], around)
+    keys = server.keys()
+    lives = [server.run("PTTL", key) for key in keys if b"repeat" in key or b"}h" in key]
+    assert len(lives) == 51
+    assert max(lives) <= 61_000
 
 
 # ---- the network --------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from mcpward.limits.period import index_of, left_s
 from mcpward.limits.redis.listing import Listing
 from mcpward.limits.redis.script import Command, bulk
 from mcpward.limits.redis.store import TAKE, SharedStore
+from mcpward.limits.repeat import REPEAT
 from mcpward.limits.use import Match, Use
 
 _log: Final = logging.getLogger(__name__)
@@ -20,10 +21,10 @@ _log: Final = logging.getLogger(__name__)
 SECOND: Final = 1_000_000
 #: How long a full bucket stays: a machine's clock that is set an hour forward must not delete one that is drained.
 _LONG_MS: Final = 2 * 3600 * 1000
-#: Strangers can make up addresses without end; theirs go as soon as they are full.
+#: Strangers can make up addresses without end, and callers can make up calls; theirs go as soon as they are full.
 _BRIEF_MS: Final = 1000
 _STRANGER: Final = "anonymous:"
-_OF_ADDRESSES: Final = frozenset({"knocks", "arrivals"})
+_BRIEF: Final = frozenset({"knocks", "arrivals", REPEAT})
 _MOST_LIMITS: Final = 20_000
 _MOST_REFUSED: Final = 10_000
 _MOST_FLOORS: Final = 30_000
@@ -38,7 +39,7 @@ class _Ready:
     def __init__(self, limit: Limit) -> None:
         self.limit = limit
         self.length = len(limit.prefix.encode("utf-8", "surrogatepass"))
-        self.is_brief = limit.name in _OF_ADDRESSES
+        self.is_brief = limit.name in _BRIEF
         self.interval = self.tolerance = 0
         if limit.quota is None:
             # Rounded up, as nanoseconds are: never more passes than was said.
@@ -141,7 +142,8 @@ class SharedCounters:
             limit, key, _ = loop.drawn
             # Whose ring it is stands last in its name, for those who reset it.
             before = len(ring) - len(key.removeprefix(limit.prefix).encode("utf-8", "surrogatepass")) - 1
-            args.append(bulk(loop.digest, before))
+            # A circle that takes longer than its limit takes to be full again would pass in any case.
+            args.append(bulk(loop.digest, before, self._ready_for(limit).tolerance // 1000 + _BRIEF_MS))
             draws = (*drawn, loop.drawn)
         readies, bucket, start = self._ready, self._bucket, len(self._bucket)
         for limit, key, cost in draws:
@@ -160,7 +162,7 @@ class SharedCounters:
             words += 7
         count = len(keys)
         rest = b"".join([_number(count), *keys, *args])
-        return Command(rest, count + words + 4, TAKE)
+        return Command(rest, count + words + 5, TAKE)
 
     def _ready_for(self, limit: Limit) -> _Ready:
         ready = self._ready.get(limit)
@@ -223,7 +225,7 @@ class SharedCounters:
         self._refused.put(draws[0][1], refused)
 
 
-_NO_LOOP: Final = bulk("", 0)
+_NO_LOOP: Final = bulk("", 0, 0)
 _NUMBERS: Final = tuple(bulk(n) for n in range(32))
 
 

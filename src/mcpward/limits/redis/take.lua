@@ -4,7 +4,7 @@
 -- KEYS: the clock; the ring of the caller's latest calls (where there is a digest); a bucket per draw, and last the
 --       bucket of going round in circles (where there is a digest).
 -- ARGV: what the worker expects the clock to be; the digest of this call, or ''; the length of what comes before the
---       caller in the ring's key; then per draw
+--       caller in the ring's key; the ring's life (ms); then per draw
 --       'r', cost, enforced (1 or 0), length of the limit's prefix, life when full (ms), interval, tolerance (µs), or
 --       'q', cost, enforced, length of the limit's prefix, life (ms), count, period, its index as the worker's clock
 --       says, and what the worker saw used last: the index, how much, the epoch.
@@ -132,7 +132,7 @@ local function quota(key, text, i, cost)
   return over, index, used, after
 end
 
-local i = 4
+local i = 5
 local before = {}
 for k = first, last do
   local is_rate = ARGV[i] == 'r'
@@ -156,7 +156,7 @@ else
     redis.call('SET', write[1], write[2], 'PX', write[3])
   end
   if digest ~= '' then
-    redis.call('SET', KEYS[2], ARGV[3] .. ' ' .. table.concat(calls, ' '), 'PX', 600000)
+    redis.call('SET', KEYS[2], ARGV[3] .. ' ' .. table.concat(calls, ' '), 'PX', ARGV[4])
   end
 end
 return { now, epoch, wrong, refused and 0 or 1, unpack(answer) }
