@@ -28,6 +28,7 @@ from mcpward.limits.usage import Shelf
 from mcpward.limits.use import Match, Use
 
 _MAX_OWN_LIMITS: Final = 10_000
+_COMMON: Final = 10_000
 _AWAY_S: Final = 1
 Digest = Callable[[bytes], str]
 """A keyed digest of bytes, the same at every worker of the site, as text."""
@@ -64,7 +65,9 @@ class Limits:
         part = 1.0 if common is not None else 1 / workers
         self._shares = Shares(site.fallback_share / workers)
         self._strangers, self._callers, self._totals = self._stores = tuple(
-            MemoryCounters(clock, site.max_callers) for _ in range(3)
+            # What all callers share is as many buckets as are set, and none of them may be forgotten for another.
+            MemoryCounters(clock, most)
+            for most in (site.max_callers, site.max_callers, max(site.max_callers, _COMMON))
         )
         self._budgets = Budgets(budgets, part)
         self._plans = {name: Plan(name, rates, clock, site.max_callers, part) for name, rates in servers.items()}

@@ -229,6 +229,13 @@ def test_who_has_nothing_left_is_refused_before_anything_is_looked_at(clock):
     limits.require(a_call(a_principal("api-key:other")), a_tool())
 
 
+def test_no_budget_is_forgotten_for_another_however_few_callers_are_counted(clock):
+    named = [Budget(name=f"b{n}", rate=Rate(5, 3600.0, 5)) for n in range(9)]
+    limits = limits_of(clock, budgets=named, site={"max_callers": 1})
+    tools = [drawing(f"tool-{n}", **{f"b{n}": 1}) for n in range(9)]
+    assert [sum(passes(limits, 1, tool=tool) for tool in tools) for _ in range(9)] == [9] * 5 + [0] * 4
+
+
 def test_a_limit_that_is_only_tried_is_not_told(clock):
     limits = limits_of(clock, read=Limiting(Rate(2, 3600.0, 2), SHADOW), quota=Rationing(Quota(3, Period.DAY)))
     for _ in range(3):
