@@ -71,6 +71,8 @@ def read_counters_url(text: str) -> CountersUrl:
     if "@" in credential or "," in credential:
         raise ValueError("one user stands before all hosts; in a user or a password write @ as %40 and , as %2C")
     user, _, password = credential.partition(":")
+    if user and not password:  # whoever writes redis://secret@host means a password, and would send none
+        raise ValueError("a user comes with a password; a password alone is written redis://:password@host")
     nodes = tuple(_node(host) for host in hosts.split(","))
     if len(nodes) > _MOST_NODES:
         raise ValueError(f"name at most {_MOST_NODES} nodes")

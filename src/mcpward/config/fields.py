@@ -32,12 +32,19 @@ ALGORITHMS: Final = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
 )  # fmt: skip
 _NAMESPACE: Final = re.compile(r"[a-z0-9-]{1,40}", re.ASCII)
+# Elsewhere a table may stand in its place, so people will write one here.
+_RATE_ALONE = "must be a text such as 120/minute; enforce and on_store_failure of a budget stand beside it"
+_QUOTA_ALONE = "must be a text such as 5000/day; enforce and on_store_failure stand beside it"
 _QUOTA_PATTERN = r"^[0-9]+ */ *[A-Za-z]+$"
 _RATE_PATTERN = r"^[0-9]+ */ *[A-Za-z]+( +burst +[0-9]+)?$"
 
 
 def _rate(value: object) -> object:
-    return parse_rate(value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return parse_rate(value)
+    if value is None or isinstance(value, Rate):
+        return value
+    raise ValueError(_RATE_ALONE)
 
 
 def _rate_or_off(value: object) -> object:
@@ -53,9 +60,11 @@ def _rationing_or_off(value: object) -> object:
 
 
 def _quota_or_off(value: object) -> object:
-    if not isinstance(value, str):
+    if isinstance(value, str):
+        return parse_quota(value) if value else None
+    if value is None or isinstance(value, Quota):
         return value
-    return parse_quota(value) if value else None
+    raise ValueError(_QUOTA_ALONE)
 
 
 def _counters(value: str) -> str:

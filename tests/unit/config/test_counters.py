@@ -43,6 +43,7 @@ def test_what_is_no_url_yet_is_none(text):
         "redis://h/-1", "redis://h/99999", "redis://h:0", "redis://h:65536", "redis://h:pw", "redis://h,", "redis://,h",
         "redis://h,pw@i", "redis://h/1/2", "redis://a,b/1", "redis://p w@h", "redis://pw\n@h", "redis://ü:pw@h",
         "redis://[::1", "redis://::1", "redis://-pw-", "REDIS://pw@h", "redis://" + ",".join("pw" for _ in range(33)),
+        "redis://pw@h", "rediss://pw@redis.example.com", "redis://pw:@h",
     ],
 )  # fmt: skip
 def test_nothing_else_is_taken_and_no_message_quotes_it(text):

@@ -142,6 +142,13 @@ def test_budgets_and_pools_are_given_as_the_house_takes_them():
     assert settings.pools["db"].pool("db", 7) == Pool(name="db", places=7, queue=3)
 
 
+@pytest.mark.parametrize("key", ["budgets.stripe.rate", "budgets.stripe.quota", "servers.a.tools.t.rate"])
+@pytest.mark.parametrize("value", [{"rate": "5/second", "enforce": False}, {"quota": "5/day"}, 5, True])
+def test_a_table_where_only_a_text_stands_is_told_where_its_words_belong(key, value):
+    said = told(key, value)
+    assert [one for one in said if one.startswith(f"{key}: must be a text such as") and "beside it" in one] == said
+
+
 @pytest.mark.parametrize("name", ["Stripe", "", "-a", "_a", "a b", "a" * 42, "a\0", "a.b", "ä"])
 def test_names_of_budgets_and_pools_are_plain(name):
     for table in ("budgets", "pools"):
