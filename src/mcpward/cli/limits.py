@@ -37,9 +37,10 @@ T = TypeVar("T")
 _EVERY_S: Final = 2.0
 _CLEAR: Final = "\x1b[H\x1b[2J"
 _KEY_ID: Final = re.compile(r"[0-9A-Za-z]{12}", re.ASCII)
+_LOOPS: Final = "repeat"
 _NAMES: Final = (
     "knocks", "arrivals", "caller", "read", "write", "destructive", "discovery", "lifecycle", "total",
-    "quota-hour", "quota-day", "quota-month", "key", "tool", "repeat",
+    "quota-hour", "quota-day", "quota-month", "key", "tool", _LOOPS,
 )  # fmt: skip
 
 app = typer.Typer(rich_markup_mode=None)
@@ -68,7 +69,7 @@ LimitOption = Annotated[
 @examples(
     "mcpward limits",
     "mcpward limits --caller 4f9QkZp2LmXa --watch",
-    "mcpward limits --limit budget-stripe --json | jq .[].remaining",
+    "mcpward limits --limit budget-stripe --json | jq '.[].remaining'",
 )
 def limits(
     ctx: typer.Context,
@@ -125,7 +126,10 @@ def reset(
         ui.answer_json({"reset": answer.found})
     _remark(answer)
     if not answer.found:
-        raise ui.Ended(ui.Exit.NO, f"nothing was used of {what}", _hint(settings, limit))
+        if limit != _LOOPS:
+            raise ui.Ended(ui.Exit.NO, f"nothing was used of {what}", _hint(settings, limit))
+        ui.remark("loops begin anew")  # workers forget what they know of them, and do not count that
+        return
     ui.remark(f"{answer.found} counter{'' if answer.found == 1 else 's'} of {ui.safe(what)} reset")
 
 
@@ -217,6 +221,8 @@ def _hint(settings: Settings, limit: str | None) -> str:
     from mcpward.config.names import nearest
 
     known = [*_NAMES, *_budget_limits(settings)]
+    if limit == _LOOPS:
+        return f"loops are counted for each call, and not listed: mcpward log --limit {_LOOPS} shows whom it refused"
     if limit is None or limit in known:
         return ""
     own = [name for name in known if name == f"budget-{limit}" or name.startswith(f"budget-{limit}-")]

@@ -74,8 +74,9 @@ def error(what: str, hint: str = "") -> None:
 
 
 def error_of(finding: Finding) -> None:
-    """Say what is wrong with the configuration, and where."""
-    error(f"{finding.where}: {finding.what}" if finding.where else finding.what, finding.hint)
+    """Say what is wrong with the configuration, and where; once, where that is the key that is spoken of."""
+    is_said = not finding.where or finding.what.startswith(f"{finding.where}:")
+    error(finding.what if is_said else f"{finding.where}: {finding.what}", finding.hint)
 
 
 def styled(text: str, style: str, stream: TextIO) -> str:

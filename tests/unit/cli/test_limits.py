@@ -271,3 +271,14 @@ def test_a_file_that_cannot_be_read_completes_nothing_and_says_nothing(site, mon
         app(prog_name="mcpward")
     said = capsys.readouterr()
     assert (said.out.strip(), said.err) == ("", "")
+
+
+def test_loops_begin_anew_and_the_command_says_so_although_they_are_not_listed(cli, worker):
+    with worker(*USES):
+        listed = cli("limits", "--limit", "repeat")
+        reset = cli("limits", "reset", "--limit", "repeat", "--yes")
+        as_json = cli("limits", "reset", "--limit", "repeat", "--yes", "--json")
+    assert listed.code == 1
+    assert "mcpward log --limit repeat" in listed.err
+    assert (reset.code, reset.err.strip()) == (0, "loops begin anew")
+    assert (as_json.code, json.loads(as_json.out)) == (0, {"reset": 0})

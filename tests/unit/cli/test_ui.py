@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from mcpward.cli.moment import moment_text, parse_end, parse_span, parse_start
 from mcpward.cli.target import read_target
-from mcpward.cli.ui import Ended, aligned, confirmed, safe
+from mcpward.cli.ui import Ended, aligned, confirmed, error_of, safe
+from mcpward.core.errors import Finding
 
 
 @given(st.text())
@@ -74,3 +75,18 @@ def test_a_target_is_called_as_its_server_says(tmp_path, monkeypatch):
 def test_finding_the_name_runs_nothing(tmp_path):
     (tmp_path / "t.py").write_text("raise SystemExit\nserver = Server('a')\n")
     assert read_target(str(tmp_path / "t.py"), (), None).name == "a"
+
+
+@pytest.mark.parametrize(
+    "where, what, said",
+    [
+        ("limits.counters", "limits.counters: the variable X is not set", "error: limits.counters: the variable X"),
+        ("tools.py:3", "tool 'a' draws on nothing", "error: tools.py:3: tool 'a'"),
+        ("", "no file", "error: no file"),
+    ],
+)
+def test_where_something_is_wrong_is_said_once(where, what, said, capsys):
+    error_of(Finding(what, where))
+    told = capsys.readouterr().err
+    assert told.startswith(said)
+    assert told.count("limits.counters") <= 1
