@@ -75,6 +75,7 @@ class Mailroom:
         self._in_hurry = 0
         self._hurry_until = 0.0
         self._is_failing = False
+        self._is_strange = False
         self._is_stopping = False
         self._awake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -161,8 +162,11 @@ class Mailroom:
             return  # a newer release, in the middle of an upgrade
         text = self.open(letter.sealed, _bound_to(letter.sender, letter.addressee, letter.kind))
         if text is None:
-            _log.warning("a letter of another worker cannot be opened: its master key may be another")
+            if not self._is_strange:  # whoever can write to the store shall not fill the log as well
+                _log.warning("a letter of another worker cannot be opened: its master key may be another")
+            self._is_strange = True
             return
+        self._is_strange = False
         if self._is_alone and letter.sender not in self._visitors:
             self._visitors.append(letter.sender)
         try:

@@ -298,3 +298,19 @@ async def test_a_store_that_is_out_holds_up_the_end_for_a_short_while_only(clock
     await asyncio.sleep(0)
     await asyncio.wait_for(workers["a"].stop(), 5)
     await asyncio.wait_for(posting, 5)
+
+
+async def test_letters_that_nobody_can_open_are_logged_once(clock: ManualClock, caplog):
+    async with Workers(clock, "a", "b") as workers:
+        heard = collect(workers)
+        stranger = workers.rooms["x"] = workers.open("x", seal=Seal(b"x" * 32))
+        await stranger.start()
+        for n in range(50):
+            await stranger.post("word", {"n": n}, "b")
+        await workers.deliver()
+        assert caplog.text.count("cannot be opened") == 1
+        await workers["a"].post("word", {"n": 2}, "b")
+        await stranger.post("word", {"n": 3}, "b")
+        await workers.deliver()
+        assert heard["b"] == [{"n": 2}]
+        assert caplog.text.count("cannot be opened") == 2  # all was well between them
