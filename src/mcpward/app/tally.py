@@ -1,6 +1,6 @@
 """Where an operator's command finds what is used of limits: at the running workers, or in the counters they share."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from heapq import nlargest
 from typing import Protocol
@@ -46,16 +46,22 @@ async def ask_workers(site: Site, clock: Clock) -> AsyncIterator[Tally]:
 @asynccontextmanager
 async def ask_store(settings: Settings, url: Secret, clock: Clock) -> AsyncIterator[Tally]:
     """Ask the counters that all workers share; no worker needs to run."""
+    reasons: list[str] = []
+
+    def note(is_up: bool, why: str) -> None:
+        """Keep why nobody answers: the command tells it once, where the log of a worker would."""
+        reasons[:] = [] if is_up else [why]
+
     store = SharedStore(
         url,
         namespace=settings.limits.namespace,
         clock=clock,
         timeout_s=settings.limits.counters_timeout_s,
-        on_change=_say_nothing,
+        on_change=note,
     )
     await store.start()
     try:
-        yield _Shared(SharedCounters(store, clock))
+        yield _Shared(SharedCounters(store, clock), reasons)
     finally:
         await store.stop()
 
@@ -72,14 +78,15 @@ class _Workers:
 
 
 class _Shared:
-    def __init__(self, counters: SharedCounters) -> None:
+    def __init__(self, counters: SharedCounters, reasons: Sequence[str]) -> None:
         self._counters = counters
+        self._reasons = reasons
 
     async def uses(self, match: Match) -> Answer:
         try:
             uses = await self._counters.uses(match)
         except StoreDown as down:
-            raise _away() from down
+            raise self._away() from down
         most = nlargest(MOST_USES, uses, key=share_used)
         return Answer(uses=tuple(most), left_out=len(uses) - len(most), found=len(uses), answered=1, workers=1)
 
@@ -87,12 +94,11 @@ class _Shared:
         try:
             return Answer(found=await self._counters.reset(match), answered=1, workers=1)
         except StoreDown as down:
-            raise _away() from down
+            raise self._away() from down
 
-
-def _say_nothing(is_up: bool, why: str) -> None:
-    """The command says by itself that nobody answers, once."""
-    del is_up, why
+    def _away(self) -> Unreachable:
+        what = ": ".join(["the shared counters do not answer", *self._reasons])
+        return Unreachable(what, hint="see [limits] counters, and whether that Redis runs")
 
 
 def _heard(answer: Answer) -> Answer:
@@ -101,7 +107,3 @@ def _heard(answer: Answer) -> Answer:
     if answer.failed == answer.answered:
         raise Unreachable("the workers cannot say what is used now", hint="their log says why")
     return answer
-
-
-def _away() -> Unreachable:
-    return Unreachable("the shared counters do not answer", hint="see [limits] counters, and whether that Redis runs")

@@ -101,3 +101,12 @@ def test_a_store_that_is_away_is_told_and_not_waited_for(limits, server):
         code, out, err = limits(*words)
         assert (code, out) == (3, "")
         assert "error: the shared counters do not answer" in err
+
+
+def test_why_a_store_refuses_is_told_without_the_password(limits, server, monkeypatch):
+    monkeypatch.setenv("MCPWARD_LIMITS__COUNTERS", server.url.replace("://", "://:kx93-wrong@"))
+    for words in ((), ("reset", "--yes")):
+        code, out, err = limits(*words)
+        assert (code, out) == (3, "")
+        assert "AUTH" in err
+        assert "kx93" not in err
