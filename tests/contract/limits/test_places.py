@@ -334,6 +334,24 @@ class TestWithoutTheStore:
         assert (room.most, len(room.done)) == (4, 12)
         assert asyncio.get_running_loop().time() - started < 1.5
 
+    async def test_where_redis_forbids_what_places_need_each_process_gives_its_share(self, worker_at, server, caplog):
+        server.run("ACL", "SETUSER", "half", "on", ">p", "~*", "&*", "+@all", "-zadd")
+        url = server.url.replace("redis://", "redis://half:p@")
+        workers = [await worker_at(url, 8, workers=2, share=0.5) for _ in range(2)]
+        room = Room()
+        for _ in range(3):
+            await asyncio.gather(*(room.call(workers[n % 2], f"key:{n % 3}", None, 0.05) for n in range(12)))
+            await asyncio.sleep(0.5)
+        assert (room.most, len(room.done)) == (4, 36)
+        assert all(one.store.is_up for one in workers)  # rates are counted there as before
+        assert 1 <= len([line for line in caplog.records if "a script" in line.message]) <= 2
+        server.run("ACL", "SETUSER", "half", "+zadd")
+        await asyncio.sleep(1.1)
+        again = Room()
+        await asyncio.gather(*(again.call(workers[n % 2], f"key:{n % 3}", None, 0.05) for n in range(24)))
+        await asyncio.gather(*(again.call(workers[n % 2], f"key:{n % 3}", None, 0.05) for n in range(24)))
+        assert again.most == 8
+
     async def test_what_is_closed_lets_nobody_in(self, worker_at, server):
         shut = Pool(name="shut", places=5, on_store_failure="closed")
         one = await worker_at(server.url, 8, pools=(shut,), store_timeout_s=0.2)

@@ -14,6 +14,8 @@ _PLACES: Final = Script("places.lua")
 _RENEW_S: Final = 1.5
 _POLL_S: Final = 0.02
 _MAX_POLL_S: Final = 0.1
+_MOST_FAILED: Final = 2
+_RETRY_S: Final = 1.0
 
 
 class RedisPlaces:
@@ -25,12 +27,17 @@ class RedisPlaces:
         self._renewal: asyncio.TimerHandle | None = None
         #: Who sleeps until it asks again, by the name whose line it stands in.
         self._asleep: dict[str, dict[asyncio.Future[None], None]] = {}
+        #: Errors one after the other from a store that is well else: it may not let us do what places need.
+        self._failed = 0
+        self._again_at = 0.0
         store.on_loss.append(self._renew_now)
 
     @property
     def is_up(self) -> bool:
-        """Whether the store answered last time."""
-        return self._store.is_up
+        """Whether the store answered last time, and to what places ask. Where it did not, it is tried once a second."""
+        if not self._store.is_up:
+            return False
+        return self._failed < _MOST_FAILED or asyncio.get_running_loop().time() >= self._again_at
 
     def ask(self, claim: Claim, *, goes_first: bool = False) -> "asyncio.Future[Told]":
         """Take all places of a claim, or stand in the line of the first that is missing.
@@ -91,10 +98,14 @@ class RedisPlaces:
     def _tell(self, claim: Claim, answered: "asyncio.Future[Any]", told: "asyncio.Future[Told]") -> None:
         broken = answered.exception()
         if broken is not None:
+            if self._store.is_up:
+                self._failed += 1
+                self._again_at = asyncio.get_running_loop().time() + _RETRY_S
             if not told.done():
                 told.set_exception(broken)
                 told.exception()  # whoever asked may have been refused by its charge, and awaits nothing
             return
+        self._failed = 0
         virtual, missing, before, wrong = answered.result()
         self._store.saw(virtual)
         if wrong:

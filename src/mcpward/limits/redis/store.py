@@ -29,6 +29,8 @@ _log: Final = logging.getLogger(__name__)
 
 RETRY_S: Final = 0.2
 _BEAT_S: Final = 1.0
+#: A script that fails, fails for each call.
+_SILENT_S: Final = 10.0
 _MICRO: Final = 1_000_000
 #: How far the shared clock may be ahead of what this process expects.
 _SLACK: Final = _MICRO
@@ -78,6 +80,7 @@ class SharedStore:
         self._held: list[Asked] | None = None
         self._seen = 0.0
         self._epoch = 0
+        self._silent_until = 0.0
         self.on_loss: list[Callable[[], None]] = []
         self._keeper: asyncio.Task[None] | None = None
         self._mover: asyncio.Task[None] | None = None
@@ -194,7 +197,8 @@ class SharedStore:
         self.failures += 1
         if moved or _UNWELL.search(text):
             wire.close(text)
-        elif not text.startswith(_BETWEEN_NODES):
+        elif not text.startswith(_BETWEEN_NODES) and self._monotonic() >= self._silent_until:
+            self._silent_until = self._monotonic() + _SILENT_S
             _log.error("a script of the shared counters failed: %s", text)
 
     def _lost(self, wire: Wire, unanswered: list[Asked], why: str) -> None:
