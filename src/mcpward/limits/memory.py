@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mcpward.core.clock import Clock
+from mcpward.core.values import Quota
 from mcpward.limits.gcra import SECOND, Gcra, moved, remaining, reset_s, retry_after_s, sane
 from mcpward.limits.generations import Generations, Key
 from mcpward.limits.limit import Limit, Standing
@@ -38,7 +39,8 @@ class MemoryCounters(Generations[int]):
         """Say where a bucket stands, and whether a draw of ``cost`` would pass. Takes nothing."""
         if limit.quota is not None:
             now_s = self._clock.now()
-            left, wait_s = limit.quota.count - self._used(limit, key, now_s), left_s(limit.quota.period, now_s)
+            _, used = self._used(limit.quota, key, now_s)
+            left, wait_s = limit.quota.count - used, left_s(limit.quota.period, now_s)
             return Standing(limit, max(0, left), wait_s, wait_s if cost > left else 0)
         now, gcra = int(self._clock.monotonic() * SECOND), limit.gcra
         tat = self.heal(key, self.get(key, 0), now, gcra)
@@ -52,18 +54,23 @@ class MemoryCounters(Generations[int]):
         Whether it may be taken is for :func:`take_all` to say.
         """
         if limit.quota is not None:
-            now_s = self._clock.now()
-            used = max(0, self._used(limit, key, now_s) + cost)
-            self.put(key, index_of(limit.quota.period, now_s) << _USED_BITS | used)
+            index, used = self._used(limit.quota, key, self._clock.now())
+            self.put(key, index << _USED_BITS | max(0, used + cost))
         else:
             now = int(self._clock.monotonic() * SECOND)
             self.put(key, max(0, moved(self.get(key, 0), now, limit.gcra, cost)))
         return self.look(limit, key)
 
-    def _used(self, limit: Limit, key: str, now_s: float) -> int:
-        assert limit.quota is not None  # for quotas alone
-        bucket = self.get(key, 0)
-        return bucket & _USED if bucket >> _USED_BITS == index_of(limit.quota.period, now_s) else 0
+    def _used(self, quota: Quota, key: str, now_s: float) -> tuple[int, int]:
+        """Give the number of the period that counts, and what was used in it.
+
+        A period that has begun does not end because a clock was set back into the one before (attack 105).
+        """
+        bucket, index = self.get(key, 0), index_of(quota.period, now_s)
+        stored = bucket >> _USED_BITS
+        if stored in {index, index + 1}:
+            return stored, bucket & _USED
+        return index, 0
 
 
 Slot = tuple[MemoryCounters, Limit, str, int]

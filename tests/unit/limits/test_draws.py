@@ -229,6 +229,18 @@ def test_who_has_nothing_left_is_refused_before_anything_is_looked_at(clock):
     limits.require(a_call(a_principal("api-key:other")), a_tool())
 
 
+@pytest.mark.parametrize("period", list(Period))
+def test_105_a_clock_that_is_set_back_gives_no_quota_anew(clock, period):
+    limits = limits_of(clock, quota=Rationing(Quota(3, period)))
+    clock.shift_wall(left_s(period, clock.now()) + 60)  # a minute into the next one
+    assert passes(limits, 9) == 3
+    for by in (-120, 120, -120, 120):
+        clock.shift_wall(by)
+        assert passes(limits, 9) == 0
+    clock.shift_wall(left_s(period, clock.now()))
+    assert passes(limits, 9) == 3
+
+
 def test_no_budget_is_forgotten_for_another_however_few_callers_are_counted(clock):
     named = [Budget(name=f"b{n}", rate=Rate(5, 3600.0, 5)) for n in range(9)]
     limits = limits_of(clock, budgets=named, site={"max_callers": 1})
