@@ -75,6 +75,12 @@ class Arguments:
         fields = self._model.model_fields
         return frozenset(self._renamed.get(name, name) for name, field in fields.items() if field.is_required())
 
+    def written(self) -> dict[str, str]:
+        """Give what callers write for each parameter: its own name, or the alias that ``Field`` gives it."""
+        fields = self._model.model_fields.items()
+        aliases = {self._renamed.get(name, name): field.validation_alias or name for name, field in fields}
+        return {name: alias if isinstance(alias, str) else name for name, alias in aliases.items()}
+
     def description(self, name: str) -> str | None:
         """Give the description that an author attached to a parameter with ``Field``."""
         given = {self._renamed.get(field, field): info.description for field, info in self._model.model_fields.items()}

@@ -35,8 +35,9 @@ def _draw(budget: str, cost: Any, arguments: Arguments | Written, what: str, pla
     if type(cost) is int and 1 <= cost <= _MOST:
         return Draw(budget=budget, cost=cost)
     if isinstance(cost, str):
-        _require_counting(cost, arguments, f"{what}: the cost of budget {budget!r}", place)
-        return Draw(budget=budget, cost_of=_of_argument(cost, arguments), argument=cost)
+        parameter, written = _names(cost, arguments)
+        _require_counting(written, arguments, f"{what}: the cost of budget {budget!r}", place)
+        return Draw(budget=budget, cost_of=_of_argument(parameter, arguments), argument=written)
     if callable(cost) and not inspect.iscoroutinefunction(cost):
         return Draw(budget=budget, cost_of=cost)
     raise AuthoringError(
@@ -44,6 +45,16 @@ def _draw(budget: str, cost: Any, arguments: Arguments | Written, what: str, pla
         "function of the arguments",
         place,
     )
+
+
+def _names(name: str, arguments: Arguments | Written) -> tuple[str, str]:
+    """Give an argument's name in the function and in calls. With an alias those are two, and authors mean either."""
+    if isinstance(arguments, Written):
+        return name, name
+    written = arguments.written()
+    if name in written:
+        return name, written[name]
+    return next((parameter for parameter, alias in written.items() if alias == name), name), name
 
 
 def _of_argument(name: str, arguments: Arguments | Written) -> Callable[[Mapping[str, Any]], int]:

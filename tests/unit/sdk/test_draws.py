@@ -127,3 +127,28 @@ def test_concurrency_is_a_number_of_calls(concurrency):
 def test_a_database_has_a_name_fit_for_a_pool(name):
     with pytest.raises(ValueError, match="1 to 41"):
         Database("sqlite:////tmp/a.db", name=name)
+
+
+@pytest.mark.parametrize("cost", ["n", "count"])
+def test_an_argument_with_an_alias_is_meant_by_either_name(cost):
+    server = Server("shop")
+
+    @server.tool("pay", budgets={"stripe": cost})
+    def pay(n: Annotated[int, Field(ge=0, alias="count")] = 1, schema: Annotated[int, Field(ge=0)] = 2) -> None:
+        """Pay."""
+
+    tool = server.tools[0]
+    assert tool.draws[0].argument == "count"  # where a problem lies is told as callers write it
+    assert costs(tool.draws, tool.arguments.bind(b'{"count": 7}')) == {"stripe": 7}
+    assert costs(tool.draws, tool.arguments.bind(b"{}")) == {"stripe": 1}
+
+
+def test_an_argument_whose_name_is_taken_on_a_model_can_be_a_cost():
+    server = Server("shop")
+
+    @server.tool("pay", budgets={"stripe": "schema"})
+    def pay(schema: Annotated[int, Field(ge=0)] = 2) -> None:
+        """Pay."""
+
+    tool = server.tools[0]
+    assert costs(tool.draws, tool.arguments.bind(b'{"schema": 7}')) == {"stripe": 7}
