@@ -101,6 +101,27 @@ async def test_what_was_not_used_is_given_back(redis_server):
         assert await passes(both, 10) == 4
 
 
+async def test_what_was_paid_there_is_not_given_back_here(redis_server):
+    async with limits_on(redis_server, site={"fallback_share": 0.5}, read="4/hour") as both:
+        paid = [await charge(both[0]) for _ in range(4)]
+        redis_server.kill()
+        assert await passes(both[:1] * 2, 9) == 2
+        for each in paid:
+            both[0].give_back(a_call(), a_tool(), each)
+        assert await passes(both[:1] * 2, 9) == 0
+
+
+async def test_who_was_refused_a_moment_ago_is_known_without_asking(redis_server):
+    async with limits_on(redis_server, read="3/hour") as both:
+        both[0].require(a_call(), a_tool())
+        assert await passes(both[:1] * 2, 9) == 3
+        with pytest.raises(Refusal) as no:
+            both[0].require(a_call(), a_tool())
+        assert no.value.facts["policy"] == "read"
+        both[0].require(a_call(a_principal("api-key:other")), a_tool())
+        both[1].require(a_call(), a_tool())  # which has not heard of it, and asks
+
+
 async def test_the_same_call_is_broken_off_at_whichever_worker_it_comes(redis_server):
     async with limits_on(redis_server, repeat_read="6/minute", read="10/hour") as both:
         said = [await outcome(both[n % 2]) for n in range(20)]
