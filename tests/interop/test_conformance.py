@@ -32,7 +32,9 @@ write = "100000/minute"
 destructive = "100000/minute"
 discovery = "100000/minute"
 lifecycle = "100000/minute"
-repeat = ""
+repeat_read = ""
+repeat_write = ""
+repeat_destructive = ""
 """
 #: The tasks extension: run by the requirements of 2026-07-28, never scored there, and looked at here all the same. The
 #: tenth, tasks-status-notifications, has no check yet that could pass ("pending subscriptions/listen rewrite").

@@ -67,6 +67,8 @@ def read_counters_url(text: str) -> CountersUrl:
     if "#" in rest or "?" in rest:
         raise ValueError("the URL may not have a query or a fragment; in a password write them as %3F and %23")
     place, _, database = rest.partition("/")
+    if database and (not database.isdigit() or len(database) > 4):
+        raise ValueError("after the host stands the number of the database; in a password write / as %2F")
     credential, _, hosts = place.rpartition("@")
     if "@" in credential or "," in credential:
         raise ValueError("one user stands before all hosts; in a user or a password write @ as %40 and , as %2C")
@@ -76,8 +78,6 @@ def read_counters_url(text: str) -> CountersUrl:
     nodes = tuple(_node(host) for host in hosts.split(","))
     if len(nodes) > _MOST_NODES:
         raise ValueError(f"name at most {_MOST_NODES} nodes")
-    if database and (not database.isdigit() or len(database) > 4):
-        raise ValueError("after the host stands the number of the database; in a password write / as %2F")
     number = int(database or 0)
     if number and len(nodes) > 1:
         raise ValueError("a cluster has no databases but 0")

@@ -41,7 +41,11 @@ async def test_a_cancellation_reaches_the_worker_that_runs_the_task(opened) -> N
     task_id = (await one.start(forever))["taskId"]
     await two.cancel(task_id)
     assert (await two.end(task_id))["status"] == "cancelled"
-    assert len(one.tasks) == 0
+    for _ in range(200):  # its end is on the board a moment before its worker lets go of it
+        if len(one.tasks) == 0:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("the worker still runs a task that was cancelled")
 
 
 async def test_a_cancellation_arrives_with_the_next_beat_where_the_mail_is_lost(opened, post, clock) -> None:
