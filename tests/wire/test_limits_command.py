@@ -120,3 +120,13 @@ def test_an_address_that_knocks_too_often_is_found_by_the_limit_and_let_in_again
         assert ward.call("echo", {"text": "a"}).status_code == 429
         ward.cli("limits", "reset", "--caller", "127.0.0.1", "--yes")
         assert ward.call("echo", {"text": "a"}).status_code == 200
+
+
+def test_an_address_that_a_worker_keeps_out_by_itself_is_let_in_again(tmp_path, redis_server: RedisServer):
+    settings = {"limits.counters": redis_server.url, "limits.knocks": "2/hour", "site.workers": 2}
+    with site(tmp_path, settings) as ward:
+        for _ in range(8):  # at both workers
+            ward.call("echo", {"text": "a"}, key="sk-mcpward-wrong")
+        assert ward.call("echo", {"text": "a"}).status_code == 429
+        assert "1 counter" in ward.cli("limits", "reset", "--limit", "knocks", "--yes").stderr
+        assert {ward.call("echo", {"text": f"{at}"}).status_code for at in range(8)} == {200}

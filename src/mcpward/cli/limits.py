@@ -24,12 +24,13 @@ from mcpward.cli.site import (
     settings_of,
 )
 from mcpward.config.model import Settings
-from mcpward.core.errors import Unreachable
+from mcpward.core.errors import Misconfigured, Unreachable
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from mcpward.app.inquiry import Answer
+    from mcpward.app.site import Site
     from mcpward.app.tally import Tally
     from mcpward.limits.use import Match
 
@@ -122,6 +123,8 @@ def reset(
     if not yes and not ui.confirmed(f"give back what is used of {what}?"):
         raise ui.Ended(ui.Exit.NO, "nothing was reset", "--yes resets without asking")
     answer = _with_tally(settings, lambda tally: tally.reset(match))
+    if settings.limits.is_shared:
+        _tell_workers(settings, match)
     if json:
         ui.answer_json({"reset": answer.found})
     _remark(answer)
@@ -168,6 +171,20 @@ def _with_tally(settings: Settings, work: "Callable[[Tally], Awaitable[T]]") -> 
     if url is not None:
         return asyncio.run(ask(ask_store(settings, url, CLOCK)))
     return in_site(settings, lambda site: ask(ask_workers(site, CLOCK)), must_exist=True, missing=ui.Exit.UNREACHABLE)
+
+
+def _tell_workers(settings: Settings, match: "Match") -> None:
+    """Have workers give back what each knows by itself: an address that one has locked out would stay so otherwise."""
+    from mcpward.app.tally import ask_workers
+
+    async def tell(site: "Site") -> None:
+        async with ask_workers(site, CLOCK) as workers:
+            await workers.reset(match)
+
+    try:
+        in_site(settings, tell, must_exist=True)
+    except (ui.Ended, Unreachable, Misconfigured):
+        ui.remark("no worker of this host answers: one that runs may still keep an address out by itself")
 
 
 def _remark(answer: "Answer") -> None:
