@@ -176,6 +176,9 @@ def _when(no: Refusal) -> str:
         return ""
     if no.reason is Reason.RATE_EXCEEDED:
         return f"; the limit {policy} lets the next one pass in {wait_s} s"
+    if no.reason is Reason.BUSY:
+        missing = f"there are no free {policy}" if policy.startswith("places ") else f"{policy} cannot be counted now"
+        return f"; {missing}"
     if no.reason is Reason.REPEATED_CALL:
         return (
             ". You have its answer already: use it, call something else or with other arguments, or stop and tell the "

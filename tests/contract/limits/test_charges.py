@@ -213,3 +213,12 @@ async def test_when_the_counters_are_back_they_count_again(redis_server):
             await asyncio.sleep(0.02)
         assert set(said) <= {"busy read", "ok"}
         assert said[-1] == "ok"
+
+
+async def test_keys_that_others_put_there_blind_no_operator(redis_server):
+    async with limits_on(redis_server) as both:
+        await charge(both[0])
+        redis_server.run("SET", b"{t}b\0\xff\xfe\0x", "r 99999999999999999 1 1000 3")
+        redis_server.run("SET", b"{t}h\0\xff\xfe\0x", "2 a b c")
+        assert "read" in {use.limit for use in await both[1].uses(Match())}
+        assert await both[1].reset(Match(limit="read")) == 1

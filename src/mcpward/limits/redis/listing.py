@@ -107,8 +107,11 @@ def _number(text: bytes) -> int:
 
 
 def _parted(key: bytes, length: int) -> tuple[str, str] | None:
-    """Part a key's name after ``length`` bytes, where a NUL stands; None where none does."""
+    """Part a key's name after ``length`` bytes, where a NUL stands; None where none does, or it is no text."""
     name = key.partition(b"\0")[2]
     if not 0 <= length < len(name) or name[length]:
         return None
-    return name[:length].decode("utf-8", "surrogatepass"), name[length + 1 :].decode("utf-8", "surrogatepass")
+    try:
+        return name[:length].decode("utf-8", "surrogatepass"), name[length + 1 :].decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return None  # put there by somebody else
