@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from msgspec import Raw
-
 from mcpward.core.values import Arrival, Call, Era, Kind, Principal, Way
 
 PRINCIPAL = Principal(
@@ -29,6 +27,6 @@ def call_of(target: str, arguments: bytes | None = None, **changes: Any) -> Call
         "method": "tools/call",
         "id": 1,
         "target": target,
-        "arguments": Raw(arguments) if arguments is not None else None,
+        "arguments": arguments,
     }
     return Call(**(fields | changes))

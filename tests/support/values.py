@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from msgspec import Raw
-
 from mcpward.core.scope import Access
 from mcpward.core.values import AcceptedCall, Arrival, Call, Era, Kind, Principal, Rate, Tool, Way
 
@@ -53,7 +51,7 @@ def a_call(
         method=method,
         id=1,
         target=target,
-        arguments=None if arguments is None else Raw(arguments),
+        arguments=arguments,
         **more,
     )
 

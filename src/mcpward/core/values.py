@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Protocol
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
@@ -187,7 +187,7 @@ class Call(Struct, frozen=True, kw_only=True, eq=False, gc=False):
     method: str
     id: int | str | None = None
     target: str = ""
-    arguments: Raw | None = None
+    arguments: bytes | None = None
     params: Mapping[str, Any] = {}
     progress_token: int | str | None = None
     log_level: str | None = None

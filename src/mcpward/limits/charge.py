@@ -264,7 +264,7 @@ class Limits:
         assert self._digest is not None  # comes with the common counters
         caller, raw = call.principal.key, call.arguments
         state = b"" if call.state is None else call.state.encode("utf-8", "surrogatepass")
-        said = (call.target.encode(), state, b"" if raw is None else bytes(raw))  # no NUL is in the first and the last
+        said = (call.target.encode(), state, b"" if raw is None else raw)  # no NUL is in the first and the last
         digest = self._digest(b"\0".join(said))
         key = f"{limit.prefix}{caller}"
         # One ring for all classes: a circle may read and write.

@@ -105,7 +105,7 @@ def repeat_limits(server: str, classes: Sequence[Limiting | None]) -> list[Limit
 def _key(call: Call) -> int:
     """Stand for the call. One that brings the answers to a tool's questions goes on, and repeats nothing."""
     raw = call.arguments
-    return hash((b"" if raw is None else bytes(raw), call.target, call.principal.key, call.state))
+    return hash((b"" if raw is None else raw, call.target, call.principal.key, call.state))
 
 
 def is_circle(calls: Sequence[int]) -> bool:

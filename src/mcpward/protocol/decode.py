@@ -85,13 +85,13 @@ def decode(body: bytes, bounds: Bounds) -> Message:
     return Message(method, params, is_request, number)
 
 
-def raw_arguments(body: bytes) -> Raw:
+def raw_arguments(body: bytes) -> bytes:
     """Give ``params.arguments`` of a body that :func:`decode` has read and found to have them, byte for byte."""
     arguments = _decode_envelope(body).params.arguments
     if arguments is UNSET:
         # The two decoders disagree about the names in this body: nobody may go on with it.
         raise Refusal(Reason.MESSAGE_MALFORMED, "arguments seen by one decoder alone")
-    return arguments
+    return bytes(arguments)  # a copy: the body need not live as long
 
 
 def is_id(value: object) -> bool:

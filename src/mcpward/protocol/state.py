@@ -108,7 +108,7 @@ class States:
 
 def _bound_to(call: Call) -> bytes:
     """Server, caller, method and what is asked with which arguments: the same request, whatever its id and _meta."""
-    raw = b"null" if call.arguments is None else bytes(call.arguments)
+    raw = b"null" if call.arguments is None else call.arguments
     # One JSON text or two of them: neither is ever spelt as the other.
     spelt = _canonical([call.target, _parse(raw)]) if len(raw) <= _SHORT else _canonical([call.target]) + raw
     asked = hashlib.blake2b(spelt, digest_size=_DIGEST).hexdigest()

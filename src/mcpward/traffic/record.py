@@ -80,12 +80,9 @@ def name(text: str) -> str:
 
 
 def arguments(call: Call) -> bytes | None:
-    """Copy the call's raw arguments out of its body, which would otherwise live as long as the record."""
+    """Give the call's raw arguments, cut to what may wait. They are a copy: the body does not live with the record."""
     raw = call.arguments
-    if raw is None:
-        return None
-    text = bytes(raw)
-    return text if len(text) <= MAX_RAW_ARGUMENTS else text[:MAX_RAW_ARGUMENTS]
+    return raw if raw is None or len(raw) <= MAX_RAW_ARGUMENTS else raw[:MAX_RAW_ARGUMENTS]
 
 
 def trace(call: Call) -> str | None:

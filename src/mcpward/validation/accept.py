@@ -23,7 +23,7 @@ def accept(call: Call, tool: Tool) -> AcceptedCall:
     Raises:
         Refusal: arguments-invalid with the fact ``problems`` (path and rule each); argument-dangerous from a guard.
     """
-    raw = bytes(call.arguments) if call.arguments is not None else _NONE
+    raw = call.arguments if call.arguments is not None else _NONE
     return AcceptedCall(call=call, tool=tool, arguments=_bound(tool.bind, raw, Reason.ARGUMENTS_INVALID))
 
 
@@ -33,7 +33,7 @@ def accept_prompt(call: Call, bind: Callable[[bytes], dict[str, Any]]) -> dict[s
     Raises:
         Refusal: params-invalid with the fact ``problems``.
     """
-    raw = bytes(call.arguments) if call.arguments is not None else _NONE
+    raw = call.arguments if call.arguments is not None else _NONE
     return _bound(bind, raw, Reason.PARAMS_INVALID)
 
 

@@ -35,7 +35,7 @@ def test_naughty_strings_travel_as_they_are(house, corpora) -> None:
     for text in json.loads((corpora / "naughty_strings.json").read_text()):
         call = house.read(request("tools/call", {"name": text, "arguments": {"text": text}}), session)
         assert call.target == text
-        assert json.loads(bytes(call.arguments)) == {"text": text}
+        assert json.loads(call.arguments) == {"text": text}
 
 
 @pytest.mark.parametrize("value", [1, None, {}, ["a"]])
