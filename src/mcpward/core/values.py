@@ -168,7 +168,7 @@ class Kind(Enum):
     """``tasks/get``, ``tasks/update`` and ``tasks/cancel`` of the tasks extension."""
 
 
-class Call(Struct, frozen=True, kw_only=True, eq=False, gc=False):
+class Call(Struct, frozen=True, eq=False, gc=False):
     """One message of the protocol, classified and agreed with its headers; nothing of its arguments is read yet.
 
     ``target`` is the tool's name, the prompt's name or the resource's URI (empty where there is none).
@@ -177,6 +177,8 @@ class Call(Struct, frozen=True, kw_only=True, eq=False, gc=False):
     ``capabilities`` are what the client declared: with this request, or in the legacy era when its session began.
     ``meta`` is the request's ``_meta`` as it came. ``inputs`` and ``state`` are ``inputResponses`` and
     ``requestState`` (modern era); ``last_event`` is the ``Last-Event-ID`` of a legacy GET.
+
+    What every modern call has stands first: given by place, which costs far less than by name.
     """
 
     arrival: Arrival
@@ -188,15 +190,15 @@ class Call(Struct, frozen=True, kw_only=True, eq=False, gc=False):
     id: int | str | None = None
     target: str = ""
     arguments: bytes | None = None
-    params: Mapping[str, Any] = {}
-    progress_token: int | str | None = None
-    log_level: str | None = None
-    trace: Mapping[str, str] = {}
     capabilities: Mapping[str, Any] = {}
-    session: str | None = None
     introduction: bytes = b""
     meta: Mapping[str, Any] = {}
+    params: Mapping[str, Any] = {}
+    trace: Mapping[str, str] = {}
     inputs: Mapping[str, Any] = {}
+    progress_token: int | str | None = None
+    log_level: str | None = None
+    session: str | None = None
     state: str | None = None
     last_event: str | None = None
 
@@ -246,7 +248,7 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     draws: tuple[Draw, ...] = ()
 
 
-class AcceptedCall(Struct, frozen=True, kw_only=True, eq=False, gc=False):
+class AcceptedCall(Struct, frozen=True, eq=False, gc=False):
     """A tool call whose arguments are well-formed and sensible: the only thing that ``tools.run`` takes."""
 
     call: Call
@@ -254,7 +256,7 @@ class AcceptedCall(Struct, frozen=True, kw_only=True, eq=False, gc=False):
     arguments: Mapping[str, Any]
 
 
-class RawResult(Struct, frozen=True, kw_only=True, eq=False, gc=False):
+class RawResult(Struct, frozen=True, eq=False, gc=False):
     """What a tool gave back, in the protocol's shape but not yet fit to leave.
 
     ``content`` are content blocks as the specification has them; ``structured`` is None where the tool has no
@@ -267,7 +269,7 @@ class RawResult(Struct, frozen=True, kw_only=True, eq=False, gc=False):
     meta: Mapping[str, Any] = {}
 
 
-class Outcome(Struct, frozen=True, kw_only=True, eq=False, gc=False):
+class Outcome(Struct, frozen=True, eq=False, gc=False):
     """A result that may leave: ``body`` is the JSON object of ``content``, ``structuredContent`` and ``isError``.
 
     A ``_meta`` of the result's own stands first in it.
@@ -278,7 +280,7 @@ class Outcome(Struct, frozen=True, kw_only=True, eq=False, gc=False):
     redactions: int = 0
 
 
-class Reply(Struct, frozen=True, kw_only=True, eq=False, gc=False):
+class Reply(Struct, frozen=True, eq=False, gc=False):
     """The answer. ``reason`` is the refusal's name, or None where the house said yes.
 
     ``event_id`` names the answer where it leaves as an event of a stream that can be resumed. An empty body ends a
