@@ -84,11 +84,23 @@ class Pool(Struct, frozen=True, kw_only=True):
     on_store_failure: str = "local"
 
 
-class Arrival(Struct, frozen=True, kw_only=True, eq=False, gc=False):
+class Visit(Struct, gc=False):
+    """What the rooms have learnt of a head; the same value comes along as long as a connection sends the same bytes.
+
+    ``key_id`` names the API key that its credential proved to be. Whether the key still opens anything is asked anew.
+    ``tool`` is that of which its routing headers say that a modern call is made.
+    """
+
+    key_id: str | None = None
+    tool: str | None = None
+
+
+class Arrival(Struct, frozen=True, eq=False, gc=False):
     """One HTTP request to one MCP server, past the gates, with its body whole and unread.
 
     ``headers`` has lower-case names; a name in ``repeated`` came more than once (the first value is kept).
-    ``bucket`` is what the peer is counted under: its IPv4 address, or its IPv6 /64.
+    ``bucket`` is what the peer is counted under: its IPv4 address, or its IPv6 /64. ``visit`` is there where the same
+    head may come again.
     """
 
     id: str
@@ -102,6 +114,7 @@ class Arrival(Struct, frozen=True, kw_only=True, eq=False, gc=False):
     repeated: frozenset[bytes] = frozenset()
     body: bytes = b""
     path_secret: Secret | None = None
+    visit: Visit | None = None
 
     def __repr__(self) -> str:
         # Headers carry the credential and the body may carry anything: neither is ever printed.
@@ -215,10 +228,15 @@ class Draw(Struct, frozen=True, kw_only=True, eq=False):
     argument: str = ""
 
 
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 class Tool(Struct, frozen=True, kw_only=True, eq=False):
     """One tool as the house knows it. ``bind`` turns raw argument bytes into keyword arguments.
 
-    ``bind`` raises :class:`~mcpward.core.errors.Refusal` (arguments-invalid, argument-dangerous).
+    ``bind`` raises :class:`~mcpward.core.errors.Refusal` (arguments-invalid, argument-dangerous). ``run`` begins a call
+    and gives an awaitable of what the author's function gives back, of which ``shape`` makes a :class:`RawResult`.
     ``listing`` is the tool's entry in ``tools/list``, ready to encode. ``confirm`` says that a person must agree first,
     ``question`` in which words they are asked ("" for the house's own). ``ask_first`` makes a tool that runs as a task
     put its questions before the task begins. ``mirrored`` maps each header
@@ -234,6 +252,7 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     listing: Mapping[str, Any]
     bind: Callable[[bytes], dict[str, Any]]
     run: Callable[..., Any]
+    shape: Callable[[Any], Any] = _as_it_is
     scopes: frozenset[str] = frozenset()
     rate: Rate | None = None
     deadline_s: float = 30.0

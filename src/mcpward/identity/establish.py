@@ -128,10 +128,17 @@ class Identity:
     def _by_key(self, arrival: Arrival) -> Principal:
         if arrival.path_secret is not None:
             raise Refusal(Reason.ROUTE_UNKNOWN, "a secret path on a server that has none")
+        visit = arrival.visit
+        if visit is not None and visit.key_id is not None:
+            principal = self._keys.again(visit.key_id, arrival.server, arrival.peer)
+            if principal is not None:
+                return principal
         value = credential.plain(arrival)
         if value is not None:
             principal = self._keys.recall(value, arrival.server, arrival.peer)
             if principal is not None:
+                if visit is not None:
+                    visit.key_id = principal.key_id
                 return principal
         shown = credential.read(arrival)
         if shown is None:

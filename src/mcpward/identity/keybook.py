@@ -27,10 +27,11 @@ STALE_AFTER_S: Final = 3.0
 class _Entry:
     """A record, prepared for the hot path: its end, its networks and its principals, one per server."""
 
-    __slots__ = ("digest", "ends_at", "networks", "principals", "record", "revoked")
+    __slots__ = ("digest", "ends_at", "id", "networks", "principals", "record", "revoked")
 
     def __init__(self, record: KeyRecord) -> None:
         self.record = record
+        self.id = record.id
         self.digest = record.digest
         self.ends_at = record.ends_at
         self.revoked = record.revoked_at is not None
@@ -97,10 +98,14 @@ class KeyBook:
         or for elsewhere is asked each time.
         """
         key_id = self._proven.get(self._mark(credential))
-        if key_id is None or self._monotonic() - self.fresh_at > STALE_AFTER_S:
-            return None
+        return None if key_id is None else self.again(key_id, server, peer)
+
+    def again(self, key_id: str, server: str, peer: str) -> Principal | None:
+        """Give the principal of a key that its holder has proved to hold, or None: then :meth:`verify` has to say."""
         entry = self._entries.get(key_id)
-        return None if entry is None else self._enter(entry, server, peer)
+        if entry is None or self._monotonic() - self.fresh_at > STALE_AFTER_S:
+            return None
+        return self._enter(entry, server, peer)
 
     def _mark(self, credential: bytes) -> bytes:
         return blake2b(credential, digest_size=_MARK, key=self._salt).digest()
@@ -117,7 +122,7 @@ class KeyBook:
         except KeyError:
             principal = self._admit(entry, server)
         if principal is not None:
-            self.used[entry.record.id] = now
+            self.used[entry.id] = now
         return principal
 
     def _admit(self, entry: _Entry, server: str) -> Principal | None:

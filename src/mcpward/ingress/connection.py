@@ -16,6 +16,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.ingress import render
 from mcpward.ingress.exchange import Exchange
+from mcpward.ingress.familiar import Familiar, learn
 from mcpward.ingress.fields import folded, size_of
 from mcpward.ingress.front import Front
 from mcpward.ingress.gates import Head
@@ -25,6 +26,9 @@ _NONE: Final[frozenset[bytes]] = frozenset()
 #: Framing bytes that a chunked body may spend beyond its content (attack 45: extensions, one-byte chunks).
 _FRAMING_ALLOWANCE: Final = 16 * 1024
 _MAX_QUEUED: Final = 32
+#: A client has a head for each tool that it calls; with ever new ones there is nothing to be learnt.
+_MAX_FAMILIAR: Final = 4
+_LESSONS: Final = 16
 
 
 class Connection(asyncio.Protocol):
@@ -53,10 +57,14 @@ class Connection(asyncio.Protocol):
         self._devoted = False  # to an endless stream, after which there is nothing
         self._paused_at: float | None = None
         self._thirst: asyncio.Future[None] | None = None  # of a stream that waits until the peer reads again
-        self._since = self.front.clock.monotonic()
+        self._since = self.front.monotonic()
         self._fresh = True  # nothing came yet
         self._in_head = False
         self._in_body = False
+        self._familiar: tuple[Familiar, ...] = ()
+        self._lessons = _LESSONS  # that are tried before one of them has been of use
+        self._begun = 0
+        self._taken: Exchange | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -83,8 +91,31 @@ class Connection(asyncio.Protocol):
         """Bytes came: count them, read them, judge what they cost."""
         if self._deaf:
             return
-        if self._in_body or self._in_head:
+        is_inside = self._in_body or self._in_head
+        if is_inside:
             self._wire_bytes += len(data)
+        else:
+            for known in self._familiar:
+                body = known.body_of(data)
+                if body is not None:
+                    self._take_familiar(known, body)
+                    return
+        self._parse(data, begun=self._begun if self._lessons and not is_inside else None)
+
+    def _take_familiar(self, known: Familiar, body: bytes) -> None:
+        """Take a request whose head was judged before, past the parser, which stands between two requests."""
+        self._lessons = _LESSONS
+        exchange = Exchange(self, known.head, known.route, None)
+        no = exchange.take(body)
+        if no is not None:
+            self._reading = exchange
+            self._cut_body(no)
+        else:
+            self._enqueue(exchange)
+
+    def _parse(self, data: bytes, begun: int | None) -> None:
+        """Let the parser read ``data``. ``begun`` counts the requests so far where one that is alone may be learnt."""
+        self._taken = None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -98,6 +129,18 @@ class Connection(asyncio.Protocol):
             self._refuse_head(Refusal(Reason.HEADER_TOO_LARGE))
         elif self._in_body and self._wire_bytes > self._allowed_wire_bytes():
             self._cut_body(Refusal(Reason.REQUEST_MALFORMED, "chunk framing outweighs the body"))
+        elif begun is not None and self._begun == begun + 1 and not self._in_head and not self._in_body:
+            self._learn(data)
+
+    def _learn(self, data: bytes) -> None:
+        """Keep the head of the one request that ``data`` was, if it was let through."""
+        taken = self._taken
+        if taken is None or taken.route is None:
+            return
+        self._lessons -= 1
+        known = learn(data, taken.head, taken.route, self.front.rules)
+        if known is not None:
+            self._familiar = (known, *self._familiar[: _MAX_FAMILIAR - 1])
 
     def _head_bytes(self) -> int:
         """Bytes of the head as the parser gave them."""
@@ -128,7 +171,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The peer reads slowly: remember since when."""
-        self._paused_at = self.front.clock.monotonic()
+        self._paused_at = self.front.monotonic()
 
     def resume_writing(self) -> None:
         """The peer reads again."""
@@ -161,12 +204,13 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         self._begin()
+        self._begun += 1
         self._in_head = True
         self._in_body = False
         self._fresh = False
         # Not with the first byte: empty lines before a request (RFC 9112 §2.2) would keep a connection open for ever.
         if self._current is None:
-            self._since = self.front.clock.monotonic()
+            self._since = self.front.monotonic()
 
     def on_url(self, url: bytes) -> None:
         """A part of the request target."""
@@ -204,7 +248,7 @@ class Connection(asyncio.Protocol):
     def _take(self, head: Head, route: Route) -> None:
         exchange = Exchange(self, head, route, None)
         exchange.keep_alive = head.version == "1.1" and self._parser.should_keep_alive()
-        self._reading = exchange
+        self._reading = self._taken = exchange
         self._in_body = True
         self._wire_bytes = 0
         if b"expect" in head.fields and not self._waiting and self._current is None:
@@ -266,7 +310,7 @@ class Connection(asyncio.Protocol):
         if self._current is not None:
             self._current.let_go()
             self._current = None
-        self._since = self.front.clock.monotonic()
+        self._since = self.front.monotonic()
         if self.gone:
             return
         if close:
@@ -357,7 +401,7 @@ class Connection(asyncio.Protocol):
         """
         self._deaf = True
         self._closing = True
-        self._since = self.front.clock.monotonic()
+        self._since = self.front.monotonic()
         if self._transport.can_write_eof() and not self._devoted:
             self._transport.write_eof()
         else:

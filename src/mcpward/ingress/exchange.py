@@ -28,30 +28,29 @@ _MAX_UNREAD = 1 << 20
 
 
 class Exchange:
-    """Implements :class:`~mcpward.core.values.Wire` for one request."""
+    """Implements :class:`~mcpward.core.values.Wire` for one request.
 
-    __slots__ = (
-        "body", "bucket", "cancels", "connection", "endless", "head", "held", "keep_alive", "may_stream", "quiet_since",
-        "refusal", "released", "route", "streaming", "task", "working",
-    )  # fmt: skip
+    What most requests never change stands in the class: setting it for each of them would cost as much as a gate.
+    """
+
+    body: bytes | bytearray = b""
+    held = 0
+    bucket: str | None = None
+    keep_alive = True
+    task: asyncio.Task[None] | None = None
+    streaming = False
+    working = False
+    cancels = False
+    may_stream = False
+    endless = False
+    released = False
+    quiet_since = 0.0
 
     def __init__(self, connection: "Connection", head: Head, route: Route | None, refusal: Refusal | None) -> None:
         self.connection = connection
         self.head = head
         self.route = route
         self.refusal = refusal
-        self.body: bytes | bytearray = b""
-        self.held = 0
-        self.bucket: str | None = None
-        self.keep_alive = True
-        self.task: asyncio.Task[None] | None = None
-        self.streaming = False
-        self.working = False
-        self.cancels = False
-        self.may_stream = False
-        self.endless = False
-        self.released = False
-        self.quiet_since = 0.0
 
     # ---- the body -------------------------------------------------------------------------------------------------
 
@@ -63,7 +62,7 @@ class Exchange:
         """
         front = self.connection.front
         held = len(part)
-        size = len(self.body) + held
+        size = self.held + held
         if size > front.rules.max_body:
             return Refusal(Reason.BODY_TOO_LARGE)
         if size == held:
@@ -72,9 +71,9 @@ class Exchange:
             if type(self.body) is bytes:
                 self.body = bytearray(self.body)
             self.body += part
+        self.held = size
         front.held += held
-        self.held += held
-        if size > _SMALL or front.held > front.patience.max_held // 2:
+        if size > _SMALL or front.held > front.half_held:
             return self._vouched(held)
         return None
 
@@ -110,21 +109,25 @@ class Exchange:
 
     def start(self) -> None:
         """Answer now, or start the work that will."""
-        connection = self.connection
-        front = connection.front
         route = self.route
         if self.refusal is not None or route is None:
             self._answer(self._refused(self.refusal or Refusal(Reason.ROUTE_UNKNOWN), route))
-        elif route.place is Place.RESOURCE:
-            self._answer(front.discovery.answer(route.server, is_preflight=self.head.verb == b"OPTIONS"))
-        elif route.place is not Place.MCP:
-            self._answer(front.house(route.place))
-        elif self.head.verb == b"OPTIONS":
-            self._answer(cors.preflight(self.head.fields.get(b"access-control-request-headers", b"")))
-        else:
+        elif route.place is Place.MCP and self.head.verb != b"OPTIONS":
+            connection = self.connection
             task = connection.loop.create_task(self._work(self._arrival(route, bytes(self.body))))
             self.task = task
             connection.tasks.add(task)
+        else:
+            self._answer(self._at_once(route))
+
+    def _at_once(self, route: Route) -> Reply:
+        """Answer what needs no work."""
+        front, is_preflight = self.connection.front, self.head.verb == b"OPTIONS"
+        if route.place is Place.RESOURCE:
+            return front.discovery.answer(route.server, is_preflight=is_preflight)
+        if route.place is not Place.MCP:
+            return front.house(route.place)
+        return cors.preflight(self.head.fields.get(b"access-control-request-headers", b""))
 
     def _refused(self, no: Refusal, route: Route | None) -> Reply:
         connection = self.connection
@@ -141,19 +144,20 @@ class Exchange:
         connection = self.connection
         front = connection.front
         head = self.head
-        peer = front.peer(connection.address, head)
+        peer = head.peer or front.peer(connection.address, head)
         return Arrival(
-            id=request_id(),
-            at=front.clock.now(),
-            started=front.clock.monotonic(),
-            peer=peer.address,
-            bucket=peer.bucket,
-            verb="POST" if head.verb == b"POST" else head.verb.decode("ascii"),
-            server=route.server,
-            headers=head.fields,
-            repeated=head.repeated,
-            body=body,
-            path_secret=None if route.secret is None else Secret(route.secret),
+            request_id(),
+            front.now(),
+            front.monotonic(),
+            peer.address,
+            peer.bucket,
+            "POST" if head.verb == b"POST" else head.verb.decode("ascii"),
+            route.server,
+            head.fields,
+            head.repeated,
+            body,
+            None if route.secret is None else Secret(route.secret),
+            head.visit,
         )
 
     async def _work(self, arrival: Arrival) -> None:
@@ -179,9 +183,8 @@ class Exchange:
             connection.write(last + render.STREAM_END)
             connection.finished(close=close)
         else:
-            grants = self._grants()
-            if grants:
-                reply = structs.replace(reply, headers=reply.headers + grants)
+            if b"origin" in self.head.fields:
+                reply = structs.replace(reply, headers=reply.headers + self._grants())
             bodyless = self.head.verb == b"HEAD"
             connection.write(render.response(reply, date=connection.front.date, close=close, bodyless=bodyless))
             connection.finished(close=close)
@@ -216,7 +219,7 @@ class Exchange:
         self.working = True
         self.cancels = cancel_on_disconnect or endless
         self.may_stream = reads_events(self.head)
-        self.quiet_since = connection.front.clock.monotonic()
+        self.quiet_since = connection.front.monotonic()
         if self.cancels and connection.gone:
             raise asyncio.CancelledError  # before the work begins, not at its first pause
         if endless:
@@ -257,7 +260,7 @@ class Exchange:
             return
         self._open_stream()
         connection.write(render.event(message, event_id))
-        self.quiet_since = connection.front.clock.monotonic()
+        self.quiet_since = connection.front.monotonic()
 
     def release(self, retry_ms: int) -> None:
         """End the stream and go on without it: the connection takes its next request, the work is not disturbed."""

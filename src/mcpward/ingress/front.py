@@ -91,8 +91,10 @@ class Front:
         self.house = house
         self.discovery = discovery or Discovery({})
         self.clock = clock
+        self.now, self.monotonic = clock.now, clock.monotonic
         self.connections: set[Watched] = set()
         self.held = 0
+        self.half_held = patience.max_held // 2
         self.held_by: dict[str, int] = {}
         self.draining = False
         self.draining_since: float | None = None
@@ -138,6 +140,9 @@ class Front:
             return Refusal(Reason.ROUTE_UNKNOWN)
         return judge_shape(head, route, self.rules) or route
 
-    def peer(self, transport_address: str, head: Head | None) -> Peer:
-        """Give the peer behind a connection, for a request's head where there is one."""
-        return self.doorstep.peer(transport_address, head.fields if head is not None else {})
+    def peer(self, transport_address: str, head: Head) -> Peer:
+        """Give the peer behind a connection, as a request's head shows it. A head is one connection's alone."""
+        peer = head.peer
+        if peer is None:
+            peer = head.peer = self.doorstep.peer(transport_address, head.fields)
+        return peer

@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
+from mcpward.core.values import Visit
+from mcpward.ingress.arrive import Peer
 from mcpward.ingress.routes import Place, Route
 from mcpward.protocol.accept import accepts_json, may_stream
 
@@ -52,13 +54,20 @@ class Rules(Struct, frozen=True):
 
 
 class Head(Struct, gc=False):
-    """A request's head as it was read. ``fields`` holds lower-case names; a name in ``repeated`` came again."""
+    """A request's head as it was read. ``fields`` holds lower-case names; a name in ``repeated`` came again.
+
+    What follows from it alone is found out once: ``peer``, and whether it ``streams``. ``visit`` is for the rooms
+    inside; it is there where the same head may come again.
+    """
 
     verb: bytes
     target: bytes
     fields: Mapping[bytes, bytes]
     repeated: frozenset[bytes]
     version: str
+    peer: Peer | None = None
+    streams: bool | None = None
+    visit: Visit | None = None
 
 
 def judge_place(head: Head, rules: Rules) -> Refusal | None:
@@ -120,8 +129,11 @@ def judge_shape(head: Head, route: Route, rules: Rules) -> Refusal | None:
 
 def reads_events(head: Head) -> bool:
     """Tell whether the answer may be an event stream. HTTP/1.0 knows no chunks (RFC 9112 §7.1), so it gets none."""
-    accept = head.fields.get(b"accept", b"")
-    return head.version == "1.1" and len(accept) <= _MAX_ACCEPT and may_stream(accept)
+    streams = head.streams
+    if streams is None:
+        accept = head.fields.get(b"accept", b"")
+        streams = head.streams = head.version == "1.1" and len(accept) <= _MAX_ACCEPT and may_stream(accept)
+    return streams
 
 
 def _allowed(route: Route, rules: Rules) -> str:

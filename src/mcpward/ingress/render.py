@@ -40,19 +40,13 @@ def response(reply: Reply, *, date: bytes, close: bool, bodyless: bool = False) 
     A reply whose first header is the type of its body is not JSON; one whose first header says how long it may be kept
     is public, and JSON.
     """
-    body = reply.body
-    first = reply.headers[0][0] if reply.headers else b""
-    parts = [(_STATUS_KEPT if first == _KEPT else _STATUS)[reply.status], date]
-    if body and first != _TYPED:
-        parts.append(_JSON)
-    for name, value in reply.headers:
-        parts += (name, b": ", value, b"\r\n")
-    if close:
-        parts.append(_CLOSE)
-    parts.append(b"\r\n" if reply.status == 204 else b"content-length: %d\r\n\r\n" % len(body))
-    if not bodyless:
-        parts.append(body)
-    return b"".join(parts)
+    body, headers = reply.body, reply.headers
+    first = headers[0][0] if headers else b""
+    status = (_STATUS_KEPT if first == _KEPT else _STATUS)[reply.status]
+    typed = _JSON if body and first != _TYPED else b""
+    fields = b"".join([b"%b: %b\r\n" % field for field in headers])
+    end = b"\r\n" if reply.status == 204 else b"content-length: %d\r\n\r\n" % len(body)
+    return b"".join((status, date, typed, fields, _CLOSE if close else b"", end, b"" if bodyless else body))
 
 
 def stream_head(headers: tuple[tuple[bytes, bytes], ...], *, date: bytes, close: bool) -> bytes:
