@@ -29,7 +29,8 @@ _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _NOT_STRUCTURE: Final = bytes(set(range(256)) - set(b'"[]{},:'))
 _STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
+spell = msgspec.json.Encoder().encode
+"""Encodes a decoded value, compactly."""
 
 
 def _structure(text: bytes) -> bytes:
@@ -71,13 +72,25 @@ def decode(text: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> Any:
     Raises :class:`JsonRefused` for anything that is not exactly one RFC 8259 text in UTF-8 without a byte order
     mark, for repeated names, lone surrogates, numbers outside of what a double holds, and for what exceeds ``bounds``.
     """
-    _measure(text, bounds)
+    return read(text, bounds)[0]
+
+
+def read(text: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> tuple[Any, bool]:
+    """Decode as :func:`decode` does; and tell whether the text is spelt as :func:`spell` would spell it.
+
+    Then each part of the value, spelt, is that part of the text, byte for byte.
+    """
+    # No text has more members than bytes: in a short one nothing but the brackets is counted.
+    if len(text) > bounds.members or text.count(b"[") + text.count(b"{") > bounds.depth:
+        _measure(text, bounds)
     try:
         value = _decode(text)
         # Equal bytes after a round trip prove that no name was dropped; so do equal numbers of names.
-        again = _encode(value)
-        if again != text and _names(again) != _names(text):
+        again = spell(value)
+        if again == text:
+            return value, True
+        if _names(again) != _names(text):
             raise JsonRefused("a name is repeated in an object")
     except (ValueError, RecursionError, OverflowError, msgspec.MsgspecError):
         raise JsonRefused("not valid JSON") from None
-    return value
+    return value, False

@@ -5,8 +5,9 @@ ours on the call's own stream, and the call waits.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
+from msgspec import Struct
 from msgspec.json import Encoder
 from msgspec.structs import replace
 
@@ -30,6 +31,7 @@ from mcpward.traffic.trail import Trail
 _RETRY_MS: Final = 500
 #: What a session that has set no level is sent; the specification leaves it to the server.
 _UNASKED: Final = "info"
+_MODERN: Final = Era.MODERN
 _NONE: Final[Mapping[str, Any]] = {}
 _encode: Final = Encoder().encode
 
@@ -62,7 +64,7 @@ class Backs:
             Refusal: state-refused; params-invalid for the id of a request of the same session that still runs.
             CancelledError: the caller has left already.
         """
-        if call.era is Era.MODERN:
+        if call.era is _MODERN:
             wire.begin(cancel_on_disconnect=True)
             answers = self._brought(call) if call.inputs or call.state is not None else _NONE
             return ModernBack(call, trail, wire, self, answers)
@@ -92,22 +94,19 @@ class Backs:
         return clean
 
 
-class ModernBack:
+class ModernBack(Struct, eq=False):
     """Implements :class:`~mcpward.core.back.Back` without a session: a question ends the call.
 
     ``has_asked``: the author's function has put a question, so it runs.
     """
 
-    __slots__ = ("_house", "_wire", "answers", "call", "has_asked", "trail")
-    was_cancelled: Final = False
-
-    def __init__(self, call: Call, trail: Trail, wire: Wire, house: Backs, answers: Mapping[str, Any]) -> None:
-        self.call = call
-        self._wire = wire
-        self._house = house
-        self.trail = trail
-        self.answers = answers
-        self.has_asked = False
+    call: Call
+    trail: Trail
+    _wire: Wire
+    _house: Backs
+    answers: Mapping[str, Any]
+    has_asked: bool = False
+    was_cancelled: ClassVar[bool] = False
 
     def notify(self, message: bytes) -> None:
         """Send one notification as an event of the answer."""

@@ -30,13 +30,15 @@ class Registry(Protocol):
 
 _MAX_ALLOWED: Final = 10_000
 _YES: Final = Decision(allowed=True)
+_TOOL: Final = Kind.TOOL
+_OAUTH: Final = Way.OAUTH
 
 
 class Policy:
     """Decides who may use what. ``registries`` by server name; ``demands`` of the servers in OAuth mode."""
 
     def __init__(self, registries: Mapping[str, Registry], demands: Mapping[str, Demand] | None = None) -> None:
-        self._registries = dict(registries)
+        self._finds = {name: registry.find for name, registry in registries.items()}
         self._demands = dict(demands or {})
         self._allowed: set[tuple[Principal, Tool]] = set()
 
@@ -47,16 +49,17 @@ class Policy:
         use, so that nobody learns the names of hidden tools (attack 66); scope-missing where a token lacks what every
         token must have, and where nothing but scopes stands between its holder and the tool.
         """
-        is_tool = call.kind is Kind.TOOL
-        registry = self._registries.get(call.arrival.server) if is_tool else None
-        tool = registry.find(call.target) if registry is not None else None
-        if call.principal.way is Way.OAUTH:
-            self._require_scopes(call.principal, tool)
-        if not is_tool:
+        principal = call.principal
+        if call.kind is not _TOOL:
+            if principal.way is _OAUTH:
+                self._require_scopes(principal, None)
             return None
+        find = self._finds.get(call.arrival.server)
+        tool = find(call.target) if find is not None else None
+        if principal.way is _OAUTH:
+            self._require_scopes(principal, tool)
         if tool is None:
             raise Refusal(Reason.TOOL_UNKNOWN, "no such tool")
-        principal = call.principal
         if (principal, tool) in self._allowed:
             return tool
         decision = self.decide(principal, tool)

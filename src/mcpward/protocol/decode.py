@@ -9,13 +9,12 @@ from typing import Any, Final
 from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.json import Decoder
 
-from mcpward.core import jsonio
 from mcpward.core.errors import Refusal
-from mcpward.core.jsonio import Bounds, JsonRefused
+from mcpward.core.jsonio import Bounds, JsonRefused, read, spell
 from mcpward.core.reasons import Reason
 
 #: The largest integer that every JSON parser reads alike (RFC 8259 §6).
-_MAX_ID: Final = 2**53 - 1
+MAX_ID: Final = 2**53 - 1
 _MAX_ID_LENGTH: Final = 256
 _MEMBERS: Final = frozenset(("jsonrpc", "id", "method", "params"))
 _ALL: Final = _MEMBERS | {"result", "error"}
@@ -29,7 +28,7 @@ class Message(Struct, frozen=True, eq=False, gc=False):
     """One request (``is_request``), notification or response. ``params`` is empty where the message has none.
 
     A response has no method and no id of its own: ``answers`` is the id of the request of ours that it answers, and
-    ``params`` holds its ``result`` or its ``error``, an object.
+    ``params`` holds its ``result`` or its ``error``, an object. ``is_spelt``: as ``core.jsonio`` would have spelt it.
     """
 
     method: str
@@ -37,6 +36,7 @@ class Message(Struct, frozen=True, eq=False, gc=False):
     is_request: bool
     id: int | str | None
     answers: int | str | None = None
+    is_spelt: bool = False
 
 
 class _Params(Struct, gc=False):
@@ -50,16 +50,23 @@ class _Envelope(Struct, gc=False):
 _decode_envelope = Decoder(_Envelope).decode
 
 
-def decode(body: bytes, bounds: Bounds) -> Message:
-    """Read one message.
+def parse(body: bytes, bounds: Bounds) -> tuple[Any, bool]:
+    """Give what a body holds, and whether it is spelt as ``core.jsonio`` would have spelt it.
 
-    Raises :class:`Refusal`: message-unparsable for what is not JSON within ``bounds``, message-malformed for JSON that
-    is not one request, notification or response. ``facts["rpc_id"]`` is a request's id where it could be read.
+    Raises :class:`Refusal` (message-unparsable) for what is not JSON within ``bounds``.
     """
     try:
-        value = jsonio.decode(body, bounds)
+        return read(body, bounds)
     except JsonRefused as no:
         raise Refusal(Reason.MESSAGE_UNPARSABLE, str(no)) from None
+
+
+def message_of(value: object, *, is_spelt: bool) -> Message:
+    """Read one message from its decoded body.
+
+    Raises :class:`Refusal` (message-malformed) for what is not one request, notification or response.
+    ``facts["rpc_id"]`` is a request's id where it could be read.
+    """
     if type(value) is not dict:
         raise Refusal(Reason.MESSAGE_MALFORMED, "not a single object")
     is_request = "id" in value
@@ -82,11 +89,16 @@ def decode(body: bytes, bounds: Bounds) -> Message:
         raise _malformed(number, "params is not an object")
     elif not params.keys() <= _PARAMS:
         _require_one_spelling(params, _ALL_PARAMS, number)
-    return Message(method, params, is_request, number)
+    return Message(method, params, is_request, number, None, is_spelt)
+
+
+def arguments_of(message: Message, body: bytes) -> bytes:
+    """Give ``params.arguments`` of a message that has them, byte for byte as they stand in its body."""
+    return spell(message.params["arguments"]) if message.is_spelt else raw_arguments(body)
 
 
 def raw_arguments(body: bytes) -> bytes:
-    """Give ``params.arguments`` of a body that :func:`decode` has read and found to have them, byte for byte."""
+    """Give ``params.arguments`` of a body that is known to have them, byte for byte."""
     arguments = _decode_envelope(body).params.arguments
     if arguments is UNSET:
         # The two decoders disagree about the names in this body: nobody may go on with it.
@@ -97,7 +109,7 @@ def raw_arguments(body: bytes) -> bytes:
 def is_id(value: object) -> bool:
     """Tell whether a value may be a request's id or a progress token: never null, a fraction or a truth value."""
     if type(value) is int:
-        return -_MAX_ID <= value <= _MAX_ID
+        return -MAX_ID <= value <= MAX_ID
     return type(value) is str and len(value) <= _MAX_ID_LENGTH
 
 

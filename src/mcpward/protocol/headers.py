@@ -12,11 +12,14 @@ from typing import Final
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Arrival
-from mcpward.protocol.versions import EVENT_HEADER, METHOD_HEADER, NAME_HEADER, SESSION_HEADER, VERSION_HEADER
+from mcpward.protocol.methods import CALL
+from mcpward.protocol.versions import EVENT_HEADER, METHOD_HEADER, MODERN, NAME_HEADER, SESSION_HEADER, VERSION_HEADER
 
 _ROUTING: Final = frozenset((VERSION_HEADER, METHOD_HEADER, NAME_HEADER, SESSION_HEADER, EVENT_HEADER))
 _SENTINEL: Final = b"=?base64?"
 _END: Final = b"?="
+_CALL: Final = CALL.encode()
+_MODERN: Final = MODERN.encode()
 
 
 def require_single(arrival: Arrival) -> None:
@@ -46,6 +49,15 @@ def require_agreement(arrival: Arrival, method: str, target: str | None, *, dema
             raise Refusal(Reason.HEADER_MISMATCH, "Mcp-Name is missing")
     elif not says(said, target):
         raise Refusal(Reason.HEADER_MISMATCH, "Mcp-Name differs from the body")
+
+
+def is_modern_call(arrival: Arrival, target: str) -> bool:
+    """Tell whether every routing header came once and says what a modern ``tools/call`` of ``target`` must say."""
+    headers = arrival.headers
+    if headers.get(VERSION_HEADER) != _MODERN or headers.get(METHOD_HEADER) != _CALL:
+        return False
+    name = headers.get(NAME_HEADER)
+    return name is not None and says(name, target) and _ROUTING.isdisjoint(arrival.repeated)
 
 
 def says(said: bytes, value: str) -> bool:

@@ -15,7 +15,7 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import Arrival, Call, Era, Kind, Principal, Reply
 from mcpward.protocol import answer, meta, params, reply
 from mcpward.protocol.declared import NEEDS_TASKS
-from mcpward.protocol.decode import Message, decode, raw_arguments
+from mcpward.protocol.decode import Message, arguments_of, message_of, parse
 from mcpward.protocol.headers import require_agreement, require_single
 from mcpward.protocol.introduction import short_introduction
 from mcpward.protocol.methods import (
@@ -29,6 +29,7 @@ from mcpward.protocol.methods import (
     other_target,
     table,
 )
+from mcpward.protocol.plain import PlainCalls
 from mcpward.protocol.session import Session, Sessions
 from mcpward.protocol.state import States
 from mcpward.protocol.versions import (
@@ -73,6 +74,7 @@ class Protocol:
         # One table for each era, not one for both: an Enum as a key is hashed in Python.
         self._legacy = {name: table(server, Era.LEGACY) for name, server in servers.items()}
         self._modern = {name: table(server, Era.MODERN) for name, server in servers.items()}
+        self._plain = PlainCalls({name: self._introductions[name] for name in servers if servers[name].has_tools})
 
     def read(self, arrival: Arrival, principal: Principal) -> Call:
         """Give the call that an arrival makes.
@@ -82,7 +84,12 @@ class Protocol:
         """
         if arrival.verb != "POST":
             return self._read_bare(arrival, principal)
-        message = decode(arrival.body, self._bounds)
+        value, is_spelt = parse(arrival.body, self._bounds)
+        if is_spelt:
+            call = self._plain.read(arrival, principal, value)
+            if call is not None:
+                return call
+        message = message_of(value, is_spelt=is_spelt)
         try:
             require_single(arrival)
             said = message.params.get("_meta")
@@ -187,7 +194,7 @@ class Protocol:
             method=method,
             id=message.id,
             target=target if target is not None else other_target(method, said_params),
-            arguments=raw_arguments(arrival.body) if has_arguments else None,
+            arguments=arguments_of(message, arrival.body) if has_arguments else None,
             # A tool's arguments are read by validation alone, from their raw bytes.
             params=_NO_META if kind is Kind.TOOL else said_params,
             progress_token=token,

@@ -20,6 +20,7 @@ from mcpward.sanitize.screens.split import spoken
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _OBJECT: Final = ord("{")
+_UNWRITTEN: Final = (TypeError, ValueError, OverflowError, RecursionError)
 
 
 class Sanitizer:
@@ -35,26 +36,24 @@ class Sanitizer:
         Raises :class:`Refusal` (output-refused) when it is larger than ``max_bytes``, cannot be written as JSON, or
         holds a secret that is split over several content blocks.
         """
-        result: dict[str, Any] = {"content": raw.content, "isError": raw.is_error}
-        if raw.meta:
-            result = {"_meta": raw.meta, **result}  # first: the reply's own members join it there
-        if raw.structured is not None:
-            result["structuredContent"] = raw.structured
+        content, is_error = raw.content, raw.is_error
         redactor = self._redactor()
-        body = self._written(result)
-        if not redactor.suspects(body):
-            redactions = 0
+        if raw.meta or raw.structured is None:
+            result = _whole(raw)
         else:
-            try:
-                body, redactions = _screened(redactor, body)
-            except RecursionError:
-                raise Refusal(Reason.OUTPUT_REFUSED, "the result is nested too deep to be screened") from None
-            self._require_small(body)  # numbered names and masks make it longer
-            if body[0] != _OBJECT:
-                raise Refusal(Reason.OUTPUT_REFUSED, "a secret stands across several members of the result")
-        if len(raw.content) > 1 and redactor.finds(spoken(raw.content)):
+            result = {"content": content, "isError": is_error, "structuredContent": raw.structured}
+        try:
+            body = _encode(result)
+        except _UNWRITTEN:
+            body = _written(result)
+        if len(body) > self._max_bytes:
+            raise self._too_large(body)
+        redactions = 0
+        if redactor.suspects(body):
+            body, redactions = self._redacted(redactor, body)
+        if len(content) > 1 and redactor.finds(spoken(content)):
             _require_whole(redactor, body)
-        return Outcome(body=body, is_error=raw.is_error, redactions=redactions)
+        return Outcome(body, is_error, redactions)
 
     def is_split(self, parts: Sequence[Mapping[str, Any]], cleaned: Callable[[], Sequence[Mapping[str, Any]]]) -> bool:
         """Tell whether a secret stands across several parts. ``cleaned`` gives the parts as they would leave."""
@@ -78,21 +77,38 @@ class Sanitizer:
         """Give a text of our own making, such as an error's, that may leave."""
         return self._redactor().text(strip(text))
 
-    def _written(self, result: dict[str, Any]) -> bytes:
+    def _redacted(self, redactor: Redactor, body: bytes) -> tuple[bytes, int]:
         try:
-            body = _encode(result)
-        except UnicodeEncodeError:
-            return self._written(
-                rewritten(result, Change(strip_all, _same, _never))
-            )  # lone surrogates: no encoder takes them
-        except (TypeError, ValueError, OverflowError, RecursionError) as problem:
-            raise Refusal(Reason.OUTPUT_REFUSED, f"the result is not JSON: {type(problem).__name__}") from None
-        self._require_small(body)
-        return body
+            body, redactions = _screened(redactor, body)
+        except RecursionError:
+            raise Refusal(Reason.OUTPUT_REFUSED, "the result is nested too deep to be screened") from None
+        if len(body) > self._max_bytes:  # numbered names and masks make it longer
+            raise self._too_large(body)
+        if body[0] != _OBJECT:
+            raise Refusal(Reason.OUTPUT_REFUSED, "a secret stands across several members of the result")
+        return body, redactions
 
-    def _require_small(self, body: bytes) -> None:
-        if len(body) > self._max_bytes:
-            raise Refusal(Reason.OUTPUT_REFUSED, f"the result has {len(body)} bytes, {self._max_bytes} may leave")
+    def _too_large(self, body: bytes) -> Refusal:
+        return Refusal(Reason.OUTPUT_REFUSED, f"the result has {len(body)} bytes, {self._max_bytes} may leave")
+
+
+def _written(result: dict[str, Any]) -> bytes:
+    """The slow way, for what could not be encoded as it is."""
+    try:
+        return _encode(result)
+    except UnicodeEncodeError:  # lone surrogates: no encoder takes them
+        return _written(rewritten(result, Change(strip_all, _same, _never)))
+    except _UNWRITTEN as problem:
+        raise Refusal(Reason.OUTPUT_REFUSED, f"the result is not JSON: {type(problem).__name__}") from None
+
+
+def _whole(raw: RawResult) -> dict[str, Any]:
+    result: dict[str, Any] = {"content": raw.content, "isError": raw.is_error}
+    if raw.meta:
+        result = {"_meta": raw.meta, **result}  # first: the reply's own members join it there
+    if raw.structured is not None:
+        result["structuredContent"] = raw.structured
+    return result
 
 
 def _screened(redactor: Redactor, data: bytes) -> tuple[bytes, int]:

@@ -6,7 +6,10 @@ checks of a call together. So a deadline is met to within :data:`TICK_S`, late a
 
 import asyncio
 import math
+from asyncio import current_task as _current_task
 from typing import Any, Final
+
+from msgspec import Struct
 
 TICK_S: Final = 0.02
 _AGAIN_S: Final = 1.0
@@ -24,14 +27,15 @@ class Watch:
 
     def start(self, seconds: float) -> "Deadline":
         """Watch the present task from now until the deadline is stopped."""
-        task: asyncio.Task[Any] | None = asyncio.current_task()
+        task: asyncio.Task[Any] | None = _current_task()
         if task is None:
             raise RuntimeError("a deadline needs a running task")
         loop = self._loop
         if loop is None:
             loop = self._loop = task.get_loop()
-        deadline = Deadline(self._running, task, loop.time() + seconds)
-        self._running.add(deadline)
+        running = self._running
+        deadline = Deadline(running, task, loop.time() + seconds, task.cancelling())
+        running.add(deadline)
         if self._timer is None:
             self._timer = loop.call_later(TICK_S, self._tick)
         return deadline
@@ -53,23 +57,20 @@ class Watch:
         self._timer = self._loop.call_later(TICK_S, self._tick)
 
 
-class Deadline:
+class Deadline(Struct, eq=False):
     """The time of one task. ``is_over`` tells whether it ran out.
 
     The task is cancelled then, and once more every second for a function that catches ``CancelledError`` and goes on.
     """
 
-    __slots__ = ("_before", "_cancels", "_left", "_pauses", "_running", "_task", "due", "is_over")
-
-    def __init__(self, running: "set[Deadline]", task: "asyncio.Task[Any]", due: float) -> None:
-        self._running = running
-        self._task = task
-        self._before = task.cancelling()
-        self._cancels = 0
-        self._pauses = 0
-        self._left = 0.0
-        self.due = due
-        self.is_over = False
+    _running: "set[Deadline]"
+    _task: "asyncio.Task[Any]"
+    due: float
+    _before: int
+    _cancels: int = 0
+    _pauses: int = 0
+    _left: float = 0.0
+    is_over: bool = False
 
     def expire(self, now: float) -> None:
         """The time is over: cancel the task."""
@@ -106,5 +107,6 @@ class Deadline:
         A ``TaskGroup`` of Python 3.11 and 3.12 in which a task fails leaves its own cancellation of the group's owner.
         """
         self._running.discard(self)
-        while self._task.cancelling() > self._before:
-            self._task.uncancel()
+        task = self._task
+        while task.cancelling() > self._before:
+            task.uncancel()

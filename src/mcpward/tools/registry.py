@@ -1,6 +1,7 @@
 """Everything one server offers, ready to be served, in the author's order. What is switched off is not there."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -19,6 +20,7 @@ from mcpward.tools.entry import entry_of
 from mcpward.tools.places import PoolNames
 from mcpward.tools.prompt import Prompt, bind_prompt
 from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, find_declared, spelt
+from mcpward.tools.result import shape
 from mcpward.tools.stage import runner_of
 
 
@@ -133,7 +135,10 @@ class Registry:
 
     def find(self, name: str) -> Tool | None:
         """Give the tool of that exact name, or None."""
-        return self._on().tools.get(name)
+        shelf = self._shelf
+        if shelf.off is not self.source.off:
+            shelf = self._on()
+        return shelf.tools.get(name)
 
     def find_prompt(self, name: str) -> Prompt | None:
         """Give the prompt of that exact name, or None."""
@@ -193,6 +198,7 @@ def _tool(
         ),
         bind=_guarded(definition),
         run=runner_of(definition),
+        shape=partial(shape, definition.returns, structured=definition.structured is not False),
         scopes=definition.scopes,
         rate=added.rate or _rate(definition, findings),
         deadline_s=definition.deadline_s if definition.deadline_s is not None else defaults.deadline_s,

@@ -1,6 +1,6 @@
 """What a function gave back, in the protocol's shape: content blocks and structured content. Not clean yet."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -54,16 +54,16 @@ def encode(value: Any) -> bytes:
         raise Refusal(Reason.OUTPUT_REFUSED, f"the result cannot be encoded: {type(error).__name__}") from None
 
 
-def _declared(returns: Returns, encode_declared: Any, value: Any) -> RawResult:
+def _declared(returns: Returns, encode_declared: Callable[[Any], bytes], value: Any) -> RawResult:
     try:
-        encoded: bytes = encode_declared(value)
+        encoded = encode_declared(value)
     except ReturnMismatch as mismatch:
         raise Refusal(Reason.OUTPUT_REFUSED, f"the result is not what the tool declares: {mismatch}") from None
     except (ValueError, TypeError, RecursionError) as error:
         raise Refusal(Reason.OUTPUT_REFUSED, f"the result cannot be encoded: {type(error).__name__}") from None
     text = value if isinstance(value, str) else encoded.decode()
-    structured = Raw(b'{"result":' + encoded + b"}") if returns.wrapped else Raw(encoded)
-    return RawResult(content=[{"type": "text", "text": text}], structured=structured)
+    structured = Raw(b'{"result":%b}' % encoded if returns.wrapped else encoded)
+    return RawResult([{"type": "text", "text": text}], structured)
 
 
 def _by_hand(returns: Returns, value: ToolResult) -> RawResult:

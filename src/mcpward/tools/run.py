@@ -54,12 +54,13 @@ class Runner:
             InputRequired: modern era, the tool asks for what has not come with the request.
             CancelledError: cancelled from outside.
         """
-        deadline = self._watch.start(accepted.tool.deadline_s)
+        tool = accepted.tool
+        deadline = self._watch.start(tool.deadline_s)
         try:
-            result: RawResult = await accepted.tool.run(accepted, self._stage, Timed(back, deadline))
+            result: RawResult = tool.shape(await tool.run(accepted, self._stage, back, deadline))
         except ToolError as told:
             if deadline.is_over:
-                raise _too_late(accepted.tool.deadline_s) from None
+                raise _too_late(tool.deadline_s) from None
             return RawResult(content=[{"type": "text", "text": told.message}], is_error=True)
         except Refusal:
             raise
@@ -68,16 +69,16 @@ class Runner:
                 deadline.pass_on()
                 raise
             if deadline.is_over:
-                raise _too_late(accepted.tool.deadline_s) from None
+                raise _too_late(tool.deadline_s) from None
             raise _failed(stopped) from None  # the tool's own doing: a cancelled task that it waited for
         except BaseException as broken:  # noqa: BLE001  an author's exit must not end the server
             if deadline.is_over:
-                raise _too_late(accepted.tool.deadline_s) from None
+                raise _too_late(tool.deadline_s) from None
             raise _asked(broken) or _failed(broken) from None
         finally:
             deadline.stop()
         if deadline.is_over:  # the tool caught its cancellation and gave something back after all: too late
-            raise _too_late(accepted.tool.deadline_s)
+            raise _too_late(tool.deadline_s)
         return result
 
     async def read(self, call: Call, resource: Resource, back: Back) -> dict[str, Any]:

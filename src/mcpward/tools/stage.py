@@ -10,16 +10,16 @@ from msgspec import Struct
 from mcpward.core.back import Back
 from mcpward.core.clock import Clock
 from mcpward.core.exchange import Exchange
-from mcpward.core.values import AcceptedCall, Call, Principal, RawResult, Way
+from mcpward.core.values import AcceptedCall, Call, Principal, Way
 from mcpward.sdk.context import Caller, Context, give_exchanger
 from mcpward.sdk.definitions import ToolDefinition
 from mcpward.sdk.errors import ToolError
 from mcpward.sdk.signature import Signature
-from mcpward.tools.asking import Asking
+from mcpward.tools.asking import Asking, Timed
+from mcpward.tools.deadline import Deadline
 from mcpward.tools.exchanging import Exchanging
 from mcpward.tools.pool import Pools
 from mcpward.tools.report import Reports
-from mcpward.tools.result import shape
 
 
 class Stage(Struct, frozen=True, eq=False):
@@ -30,7 +30,8 @@ class Stage(Struct, frozen=True, eq=False):
     exchange: Exchange | None = None
 
 
-Run = Callable[[AcceptedCall, Stage, Back], Awaitable[RawResult]]
+Run = Callable[[AcceptedCall, Stage, Back, Deadline], Awaitable[Any]]
+"""Begins one call of a tool, and gives what its function gives back."""
 
 
 def caller_of(principal: Principal) -> Caller:
@@ -52,18 +53,20 @@ def caller_of(principal: Principal) -> Caller:
 
 def runner_of(definition: ToolDefinition) -> Run:
     """Give the function that runs one tool: the shortest one that does."""
-    function, signature, returns = definition.function, definition.signature, definition.returns
-    structured = definition.structured is not False
+    function, signature = definition.function, definition.signature
 
-    async def run_plain(accepted: AcceptedCall, _stage: Stage, _back: Back) -> RawResult:
-        return shape(returns, await function(**accepted.arguments), structured=structured)
+    def run_plain(accepted: AcceptedCall, _stage: Stage, _back: Back, _deadline: Deadline) -> Awaitable[Any]:
+        return function(**accepted.arguments)  # type: ignore[no-any-return]  # it is async
 
-    async def run(accepted: AcceptedCall, stage: Stage, back: Back) -> RawResult:
-        value = await invoke(function, signature, accepted.arguments, accepted.call, stage, back)
-        return shape(returns, value, structured=structured)
+    def run_sync(accepted: AcceptedCall, stage: Stage, _back: Back, _deadline: Deadline) -> Awaitable[Any]:
+        return _call(function, signature, accepted.arguments, accepted.call, stage)
 
-    plain = signature.is_async and not signature.caller and not signature.context
-    return run_plain if plain else run
+    def run(accepted: AcceptedCall, stage: Stage, back: Back, deadline: Deadline) -> Awaitable[Any]:
+        return invoke(function, signature, accepted.arguments, accepted.call, stage, Timed(back, deadline))
+
+    if signature.caller or signature.context:
+        return run
+    return run_plain if signature.is_async else run_sync
 
 
 async def invoke(

@@ -15,6 +15,9 @@ from mcpward.validation.numbers import LONG_NUMBER, find_long_integers
 from mcpward.validation.schema import problems_of
 
 _NONE: Final = b"{}"
+_ENDS: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
+_WRONG: Final = (ValidationError, msgspec.MsgspecError, ExceptionGroup, *_ENDS)
+_has_long_number: Final = LONG_NUMBER.search
 
 
 def accept(call: Call, tool: Tool) -> AcceptedCall:
@@ -23,8 +26,16 @@ def accept(call: Call, tool: Tool) -> AcceptedCall:
     Raises:
         Refusal: arguments-invalid with the fact ``problems`` (path and rule each); argument-dangerous from a guard.
     """
-    raw = call.arguments if call.arguments is not None else _NONE
-    return AcceptedCall(call=call, tool=tool, arguments=_bound(tool.bind, raw, Reason.ARGUMENTS_INVALID))
+    raw = call.arguments
+    if raw is None:
+        raw = _NONE
+    if _has_long_number(raw) is not None:
+        _require_short(raw, Reason.ARGUMENTS_INVALID)
+    try:
+        return AcceptedCall(call, tool, tool.bind(raw))
+    except _WRONG as error:
+        no = _refusal(error, Reason.ARGUMENTS_INVALID)
+    raise no  # outside of "except": the error's text quotes the values, and a traceback would carry them into the log
 
 
 def accept_prompt(call: Call, bind: Callable[[bytes], dict[str, Any]]) -> dict[str, Any]:
@@ -33,8 +44,7 @@ def accept_prompt(call: Call, bind: Callable[[bytes], dict[str, Any]]) -> dict[s
     Raises:
         Refusal: params-invalid with the fact ``problems``.
     """
-    raw = call.arguments if call.arguments is not None else _NONE
-    return _bound(bind, raw, Reason.PARAMS_INVALID)
+    return _bound(bind, _NONE if call.arguments is None else call.arguments, Reason.PARAMS_INVALID)
 
 
 def accept_variables(bind: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -47,20 +57,30 @@ def accept_variables(bind: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def _bound(bind: Callable[[bytes], dict[str, Any]], raw: bytes, reason: Reason) -> dict[str, Any]:
-    if LONG_NUMBER.search(raw) is not None:
-        problems = find_long_integers(raw)
-        if problems:
-            raise Refusal(reason, "an integer does not fit in 64 bits", problems=problems)
+    if _has_long_number(raw) is not None:
+        _require_short(raw, reason)
     try:
         return bind(raw)
-    except ValidationError as error:
-        # Without "from error": its text quotes the values, and a traceback would carry them into the log.
+    except _WRONG as error:
+        no = _refusal(error, reason)
+    raise no
+
+
+def _require_short(raw: bytes, reason: Reason) -> None:
+    problems = find_long_integers(raw)
+    if problems:
+        raise Refusal(reason, "an integer does not fit in 64 bits", problems=problems)
+
+
+def _refusal(error: BaseException, reason: Reason) -> Refusal | Fault:
+    """Say what binding went wrong with, without a value."""
+    if isinstance(error, ValidationError):
         problems = problems_of(error)
-    except (KeyboardInterrupt, SystemExit, GeneratorExit) as ended:
+    elif isinstance(error, _ENDS):
         # An author's guard or validator that ends the process would end it for everybody.
-        raise Fault(error_id(), f"checking the arguments raised {type(ended).__name__}") from None
-    except msgspec.MsgspecError:
+        return Fault(error_id(), f"checking the arguments raised {type(error).__name__}")
+    elif isinstance(error, ExceptionGroup):  # of a hand-written schema, likewise full of the caller's values
+        problems = written.problems_of(error.exceptions)
+    else:
         problems = [{"path": "", "rule": "an object of texts"}]
-    except ExceptionGroup as errors:  # of a hand-written schema, likewise full of the caller's values
-        problems = written.problems_of(errors.exceptions)
-    raise Refusal(reason, "the arguments do not fit the schema", problems=problems)
+    return Refusal(reason, "the arguments do not fit the schema", problems=problems)

@@ -9,9 +9,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mcpward.core.errors import Refusal
-from mcpward.core.jsonio import DEFAULT_BOUNDS
+from mcpward.core.jsonio import DEFAULT_BOUNDS, Bounds
 from mcpward.core.reasons import Reason
-from mcpward.protocol.decode import Message, decode, raw_arguments
+from mcpward.protocol.decode import Message, arguments_of, message_of, parse
+
+
+def decode(body: bytes, bounds: Bounds) -> Message:
+    value, is_spelt = parse(body, bounds)
+    return message_of(value, is_spelt=is_spelt)
+
+
+def arguments(body: bytes) -> bytes:
+    return arguments_of(decode(body, DEFAULT_BOUNDS), body)
 
 
 def refused(body: bytes) -> Refusal:
@@ -188,13 +197,31 @@ def test_arguments_are_kept_byte_for_byte() -> None:
     body = (
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{ "x" : 1.0,"y":"\\u00e9" }}}'
     )
-    assert raw_arguments(body) == b'{ "x" : 1.0,"y":"\\u00e9" }'
+    assert arguments(body) == b'{ "x" : 1.0,"y":"\\u00e9" }'
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "{}",
+        '{"x":1.0,"y":"\u00e9"}',
+        '{"x":1e2}',
+        '{"a":"\\/"}',
+        '{"a":-0}',
+        '{"a" :1}',
+        '{"a":"\\u0001"}',
+    ],
+)
+@pytest.mark.parametrize("rest", ["", " "])
+def test_arguments_are_kept_byte_for_byte_however_they_are_spelt(raw: str, rest: str) -> None:
+    body = f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"a","arguments":{raw}}}}}{rest}'.encode()
+    assert arguments(body) == raw.encode()
 
 
 def test_an_escaped_name_is_the_same_name_for_both_decoders() -> None:
     body = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","p\\u0061rams":{"name":"a","argum\\u0065nts":{"x":1}}}'
     assert decode(body, DEFAULT_BOUNDS).params["arguments"] == {"x": 1}
-    assert raw_arguments(body) == b'{"x":1}'
+    assert arguments(body) == b'{"x":1}'
 
 
 JSON = st.recursive(
@@ -225,7 +252,7 @@ def judged(body: bytes) -> None:
     if isinstance(message, Refusal):
         assert message.reason in {Reason.MESSAGE_UNPARSABLE, Reason.MESSAGE_MALFORMED}
     elif "arguments" in message.params:
-        assert json.loads(raw_arguments(body)) == json.loads(body)["params"]["arguments"]
+        assert json.loads(arguments(body)) == json.loads(body)["params"]["arguments"]
 
 
 @given(MESSAGE)
