@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,12 @@ class SqliteSink:
             db.execute(f"CREATE TABLE IF NOT EXISTS traffic ({', '.join(COLUMNS)})")
         self._lock: sqlite3.Connection | None = None
 
-    async def append(self, rows: Sequence[dict[str, Any]]) -> None:
-        await asyncio.to_thread(self._insert, rows)
+    async def append(self, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+        await asyncio.to_thread(self._insert, columns, rows)
         self.batches.append(len(rows))
 
-    async def append_intent(self, row: dict[str, Any]) -> None:
-        await asyncio.to_thread(self._insert, [row])
+    async def append_intent(self, columns: tuple[str, ...], row: tuple[Any, ...]) -> None:
+        await asyncio.to_thread(self._insert, columns, [row])
 
     async def prune(self, before: float) -> None:
         with self._open() as db:
@@ -49,10 +48,10 @@ class SqliteSink:
         assert self._lock is not None
         self._lock.close()
 
-    def _insert(self, rows: Sequence[dict[str, Any]]) -> None:
-        names = ", ".join(f":{name}" for name in COLUMNS)
+    def _insert(self, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
         with self._open() as db:
-            db.executemany(f"INSERT INTO traffic ({', '.join(COLUMNS)}) VALUES ({names})", rows)
+            values = ", ".join("?" * len(columns))
+            db.executemany(f"INSERT INTO traffic ({', '.join(columns)}) VALUES ({values})", rows)
 
     def _open(self) -> "_Closing":
         return _Closing(sqlite3.connect(self.path, timeout=0.1))

@@ -1,10 +1,8 @@
 """The traffic records: written in batches, an intent at once and durably, read by filter.
 
-Rows are plain mappings with the names of :data:`COLUMNS`; what is missing in one is null.
+Rows are tuples; the names of their values come with them, as they are in :data:`COLUMNS`. What is missing is null.
 """
 
-from collections.abc import Mapping, Sequence
-from operator import itemgetter
 from typing import Any, Final
 
 from msgspec import Struct
@@ -41,17 +39,6 @@ class TrafficFilter(Struct, frozen=True, kw_only=True):
     newest_first: bool = True
 
 
-_all_columns: Final = itemgetter(*COLUMNS)
-
-
-def _values(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    try:
-        values: tuple[Any, ...] = _all_columns(row)
-    except KeyError:
-        return tuple(map(row.get, COLUMNS))
-    return values
-
-
 def _of_limits(statement: Select[Any], wanted: TrafficFilter) -> Select[Any]:
     name = wanted.by_limit
     if name is None:
@@ -66,15 +53,15 @@ class TrafficTable:
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
 
-    async def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    async def append(self, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
         """Keep a batch, all of it or nothing."""
         if rows:
-            await self._lanes.put(TRAFFIC, COLUMNS, [_values(row) for row in rows])
+            await self._lanes.put(TRAFFIC, columns, rows)
 
-    async def append_intent(self, row: Mapping[str, Any]) -> None:
+    async def append_intent(self, columns: tuple[str, ...], row: tuple[Any, ...]) -> None:
         """Keep one record; it is on the disk when the call returns."""
         async with self._lanes.durable() as connection:
-            await connection.execute(insert(TRAFFIC), {name: row.get(name) for name in COLUMNS})
+            await connection.execute(insert(TRAFFIC), dict(zip(columns, row, strict=True)))
 
     async def select(self, wanted: TrafficFilter) -> list[dict[str, Any]]:
         """Give the records that agree with ``wanted``, each with its ``seq``."""

@@ -6,11 +6,14 @@ series all further ones share one. So nobody can fill the memory, here or at who
 """
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from itertools import repeat
 from typing import Any, Final
 
 from mcpward.core.values import Kind
 from mcpward.traffic.record import Record, Result
+from mcpward.traffic.subject import Series, Subject
 
 #: Seconds. The conventions name 0.01 to 300; calls here take less, so finer ones come before.
 BOUNDS: Final = (
@@ -19,14 +22,13 @@ BOUNDS: Final = (
 UNKNOWN: Final = "?"
 _MAX_SERIES: Final = 2000
 _OVERFLOW: Final = (UNKNOWN,) * 5
+_OK: Final = Result.OK
 # A notification is accepted whatever its name is, so the name alone is no label.
 _NOTIFICATIONS: Final = frozenset(
     f"notifications/{word}" for word in ("initialized", "cancelled", "progress", "message", "roots/list_changed")
 )
 
 
-Series = tuple[str, str, str, str, str]
-"""What one histogram is about: server, method, tool, error type, protocol version; empty where it does not apply."""
 Refused = tuple[str, str]
 """Server and reason, or server and limit."""
 #: Gauges that say whether something is well: a site is as well as its worst worker.
@@ -49,17 +51,21 @@ class Metrics:
 
     def observe(self, records: Sequence[Record]) -> None:
         """Count a batch of records."""
+        served: defaultdict[Subject, list[float]] = defaultdict(list)
         for record in records:
-            if record.reason is not None:
-                _count(self.refusals, record.server, record.reason)
-            if record.limits is not None:
-                self._count_limits(record.server, *record.limits)
-            if record.method:
-                self._measure(record)
+            if record.outcome is _OK and record.limits is None:  # the most of them; a good end has no reason
+                served[record.subject].append(record.duration_s)
+            else:
+                self._observe(record)
+        for subject, durations in served.items():
+            if subject.method:
+                if subject.served is None:
+                    subject.served = _series(subject, "")
+                self._measure(subject.served, durations)
 
     def lose(self, record: Record) -> None:
         """Count a record that found no room: the refusal itself, and that nobody will read of it."""
-        _count(self.lost, record.server, record.reason or "")
+        _count(self.lost, record.subject.server, record.reason or "")
         self.observe((record,))
 
     def _count_limits(self, server: str, limit: str | None, shadows: Sequence[str]) -> None:
@@ -68,15 +74,24 @@ class Metrics:
         for name in shadows:
             _count(self.shadowed, server, name)
 
-    def _measure(self, record: Record) -> None:
-        series = _series(record)
+    def _observe(self, record: Record) -> None:
+        subject = record.subject
+        if record.reason is not None:
+            _count(self.refusals, subject.server, record.reason)
+        if record.limits is not None:
+            self._count_limits(subject.server, *record.limits)
+        if subject.method:
+            self._measure(_series(subject, _error_type(record)), (record.duration_s,))
+
+    def _measure(self, series: Series, durations: Sequence[float]) -> None:
         buckets = self.durations.get(series)
         if buckets is None:
             if len(self.durations) >= _MAX_SERIES:
                 series = _OVERFLOW
             buckets = self.durations.setdefault(series, [0.0] * (len(BOUNDS) + 2))
-        buckets[bisect_left(BOUNDS, record.duration_s)] += 1
-        buckets[-1] += record.duration_s
+        buckets[-1] += sum(durations)
+        for place in map(bisect_left, repeat(BOUNDS), durations):
+            buckets[place] += 1
 
     # ---- several workers: each gives its numbers away as plain JSON, and one adds them up -------------------------
 
@@ -128,15 +143,13 @@ def _count(counts: dict[Refused, int], server: str, what: str) -> None:
     counts[key] = counts.get(key, 0) + 1
 
 
-def _series(record: Record) -> Series:
-    kind, method, tool = record.kind, record.method, ""
-    if kind is Kind.TOOL and record.is_listed and record.outcome is Result.OK:  # the most of them
-        return (record.server, method, record.tool, "", record.version)
-    if kind is Kind.TOOL:
-        tool = record.tool if record.is_listed else UNKNOWN
-    elif kind is Kind.NOTIFICATION and method not in _NOTIFICATIONS:
+def _series(subject: Subject, error_type: str) -> Series:
+    method, tool = subject.method, ""
+    if subject.kind is Kind.TOOL:
+        tool = subject.tool if subject.is_listed else UNKNOWN
+    elif subject.kind is Kind.NOTIFICATION and method not in _NOTIFICATIONS:
         method = UNKNOWN
-    return (record.server, method, tool, _error_type(record), record.version)
+    return (subject.server, method, tool, error_type, subject.version)
 
 
 def _error_type(record: Record) -> str:

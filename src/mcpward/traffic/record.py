@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from mcpward.core.values import Call, Era, Kind, Principal
+from mcpward.core.values import Call
+from mcpward.traffic.subject import Subject
 
 #: A caller chooses these texts; ours are shorter.
 MAX_NAME: Final = 128
@@ -39,50 +40,37 @@ Limits = tuple[str | None, tuple[str, ...]]
 
 
 class Record(Struct, gc=False):
-    """One request. ``tool`` is what the caller named; ``is_listed`` says that there is such a tool.
+    """One request. ``subject`` is who called what. From ``id`` on, the fields are columns of the record's row.
 
     ``arguments`` are raw and not yet redacted: they leave this value only through :mod:`mcpward.traffic.row`.
     ``limits`` is what was told of limits: the name of the one that refused (None where none did), and the names of
     those that would have, were they enforced.
     """
 
+    subject: Subject
+    outcome: Result
+    duration_s: float
+    arguments: bytes | None
+    trace: str | None
+    limits: Limits | None
     id: str
     at: float
-    server: str
     peer: str
     phase: str
-    outcome: Result
     reason: str | None
     error_id: str | None
     status: int
-    duration_s: float
     bytes_in: int
     bytes_out: int
-    principal: Principal | None = None
-    kind: Kind | None = None
-    method: str = ""
-    tool: str = ""
-    is_listed: bool = False
-    era: Era | None = None
-    version: str = ""
-    arguments: bytes | None = None
-    trace: str | None = None
-    limits: Limits | None = None
 
     def __repr__(self) -> str:
         # The arguments are not redacted yet.
-        return f"Record(id={self.id!r}, server={self.server!r}, outcome={self.outcome.value!r})"
+        return f"Record(id={self.id!r}, server={self.subject.server!r}, outcome={self.outcome.value!r})"
 
 
 def name(text: str) -> str:
     """Cut a text that a caller chose. A short one is given back as it is."""
     return text if len(text) <= MAX_NAME else text[:MAX_NAME]
-
-
-def arguments(call: Call) -> bytes | None:
-    """Give the call's raw arguments, cut to what may wait. They are a copy: the body does not live with the record."""
-    raw = call.arguments
-    return raw if raw is None or len(raw) <= MAX_RAW_ARGUMENTS else raw[:MAX_RAW_ARGUMENTS]
 
 
 def trace(call: Call) -> str | None:

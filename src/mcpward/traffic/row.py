@@ -1,25 +1,32 @@
-"""A record as a row of the traffic table, fit to keep: redacted, cut, and valid text. Runs in the writer's batch.
-
-Row: id, at, server, method, tool, era, version, way, principal, client, key_id, peer, phase, outcome, reason, error_id,
-status, duration_us, bytes_in, bytes_out, arguments, trace, limit_name, would_refuse (names with commas between).
-"""
+"""A record as a row of the traffic table, fit to keep: redacted, cut, and valid text. Runs in the writer's batch."""
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
+from operator import attrgetter
 from typing import Any, Final
 
-from mcpward.core.values import Principal
+from msgspec.structs import astuple
+
 from mcpward.traffic.record import MAX_NAME, MAX_RAW_ARGUMENTS, Limits, Record
+from mcpward.traffic.subject import Subject
 
 _log: Final = logging.getLogger("mcpward.traffic")
-Row = dict[str, Any]
+#: Fields of a record from here on go into its row as they are.
+_FIRST_PLAIN: Final = Record.__struct_fields__.index("id")
+#: What a row holds, in its order. ``would_refuse`` is names with commas between.
+COLUMNS: Final = (
+    "server", "method", "tool", "era", "version", "way", "principal", "client", "key_id",  # of the subject
+    *Record.__struct_fields__[_FIRST_PLAIN:],
+    "outcome", "duration_us", "arguments",
+    "trace", "limit_name", "would_refuse",
+)  # fmt: skip
+Row = tuple[Any, ...]
 Redact = Callable[[bytes], bytes]
-Identity = tuple[str | None, str | None, str | None, str | None]
-"""The columns way, principal, client and key_id."""
 
 MAX_ARGUMENTS: Final = 4096
-_MAX_KNOWN: Final = 1024
+_NONE: Final[Row] = (None, None, None)
 _NO_LIMITS: Final[Limits] = (None, ())
 #: A secret that the cut of the raw arguments split in two is not found any more: this much before the cut goes too.
 _MARGIN: Final = MAX_RAW_ARGUMENTS // 2
@@ -28,6 +35,7 @@ _NEEDLESS: Final = re.compile(rb"(?<!\\)((?:\\\\)*+)\\(/|u[0-9a-fA-F]{4})")
 _FIRST_PRINTABLE: Final = 0x20
 _ALWAYS_ESCAPED: Final = frozenset(b'"\\')
 _SURROGATES: Final = range(0xD800, 0xE000)
+_arguments_of: Final = attrgetter("arguments")
 # W3C Trace Context: anything else is not a trace, whatever the field was called.
 _TRACE: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -42,72 +50,69 @@ class Rows:
     def __init__(self, redact: Redact | None = None, redact_json: Redact | None = None) -> None:
         self._redact = redact
         self._redact_json = redact_json or redact
-        self._known: dict[Principal | None, Identity] = {None: (None, None, None, None)}
 
     def all(self, records: Sequence[Record]) -> list[Row]:
         """Give the rows of a batch. Its arguments are looked through at once: most batches hold nothing to redact."""
-        return [self.of(record, is_clean) for is_clean in (self._is_clean(records),) for record in records]
+        raws = list(map(_arguments_of, records))
+        return self._made(records, self._texts(raws, self._are_clean(raws)))
 
-    def of(self, record: Record, is_clean: bool = False) -> Row:
-        """Give the row of one record. ``is_clean`` says that its arguments were looked through with others."""
-        # ``_value_`` and not ``value``, which is a property in Python and costs as much as a column.
-        who = record.principal
-        way, key, client, key_id = self._known.get(who) or self._identity(who)
-        era, method, raw = record.era, record.method, record.arguments
-        limit, shadows = record.limits or _NO_LIMITS
-        return {
-            "id": record.id,
-            "at": record.at,
-            "server": record.server,
-            "method": method if method.isascii() and "\0" not in method else text(method),
-            "tool": record.tool if record.is_listed else self._name(record),
-            "era": None if era is None else era._value_,
-            "version": record.version or None,
-            "way": way,
-            "principal": key,
-            "client": client,
-            "key_id": key_id,
-            "peer": record.peer,
-            "phase": record.phase,
-            "outcome": record.outcome._value_,
-            "reason": record.reason,
-            "error_id": record.error_id,
-            "status": record.status,
-            "duration_us": int(record.duration_s * 1e6),
-            "bytes_in": record.bytes_in,
-            "bytes_out": record.bytes_out,
-            "arguments": raw.decode(errors="replace")
-            if is_clean and raw and len(raw) <= MAX_ARGUMENTS
-            else self._arguments(raw),
-            "trace": record.trace if record.trace and _TRACE.fullmatch(record.trace) else None,
-            "limit_name": limit,
-            "would_refuse": ",".join(shadows) if shadows else None,
-        }
+    def of(self, record: Record) -> Row:
+        """Give the row of one record."""
+        return self._made((record,), self._texts([record.arguments], are_clean=False))[0]
 
-    def _is_clean(self, records: Sequence[Record]) -> bool:
+    def _made(self, records: Sequence[Record], arguments: Iterable[str | None]) -> list[Row]:
+        rows = []
+        for record, text_of in zip(records, arguments, strict=True):
+            subject = record.subject
+            rare = _NONE if record.limits is None and record.trace is None else _rare(record)
+            # ``value`` is a property in Python and costs as much as a column.
+            own = (record.outcome._value_, int(record.duration_s * 1e6), text_of)
+            plain = astuple(record)[_FIRST_PLAIN:]
+            rows.append((subject.columns or self._columns(subject)) + plain + own + rare)
+        return rows
+
+    def _are_clean(self, raws: Sequence[bytes | None]) -> bool:
         """Tell whether none of the arguments that are whole holds anything to redact: one look at all, as one array.
 
         A doubt means no, and each is looked at alone.
         """
         if self._redact_json is None:
             return False
-        whole = [raw for record in records if (raw := record.arguments) and len(raw) <= MAX_ARGUMENTS]
+        whole: list[bytes] = list(filter(None, raws))
+        if max(map(len, whole), default=0) > MAX_ARGUMENTS:
+            whole = [raw for raw in whole if len(raw) <= MAX_ARGUMENTS]
         array = b"[" + b",".join(whole) + b"]"
         return self._clean(array, self._redact_json) is array
 
-    def _identity(self, who: Principal | None) -> "Identity":
-        """Make the columns of a principal, once: a key's principal is the same value for all of its calls."""
-        assert who is not None  # None is known from the start
-        if len(self._known) >= _MAX_KNOWN:
-            self._known = {None: self._known[None]}
-        known = self._known[who] = (who.way._value_, text(who.key), text(who.client) or None, who.key_id)
-        return known
+    def _texts(self, raws: Sequence[bytes | None], are_clean: bool) -> Iterable[str | None]:
+        """Give what is kept of the arguments. ``are_clean`` says that those that are whole were looked through."""
+        given: list[bytes] = list(filter(None, raws))
+        if are_clean and len(given) == len(raws) and max(map(len, given)) <= MAX_ARGUMENTS:  # most batches are so
+            return map(str, given, repeat("utf-8"), repeat("replace"))
+        return [
+            raw.decode("utf-8", "replace") if are_clean and raw and len(raw) <= MAX_ARGUMENTS else self._arguments(raw)
+            for raw in raws
+        ]
 
-    def _name(self, record: Record) -> str | None:
+    def _columns(self, subject: Subject) -> Row:
+        """Make the columns of a subject, once: a principal, a tool and a version stay what they are."""
+        who, era = subject.principal, subject.era
+        identity = (None,) * 4 if who is None else (who.way.value, text(who.key), text(who.client) or None, who.key_id)
+        columns = subject.columns = (
+            subject.server,
+            text(subject.method),
+            subject.tool if subject.is_listed else self._stranger(subject.tool),
+            None if era is None else era.value,
+            subject.version or None,
+            *identity,
+        )
+        return columns
+
+    def _stranger(self, tool: str) -> str | None:
         """A tool of ours goes by its name; any other name is a stranger's text and may hold anything (attack 85)."""
-        if not record.tool:
+        if not tool:
             return None
-        clean = self._clean(record.tool.encode(errors="replace"), self._redact)
+        clean = self._clean(tool.encode(errors="replace"), self._redact)
         return "?" if clean is None else cut(clean, 4 * MAX_NAME)
 
     def _arguments(self, raw: bytes | None) -> str | None:
@@ -128,6 +133,13 @@ class Rows:
         except Exception as error:  # noqa: BLE001  # its text may quote what was to be redacted, so it is not told
             _log.error("a traffic record is kept without its texts: redaction failed (%s)", type(error).__name__)
             return None
+
+
+def _rare(record: Record) -> Row:
+    """Give the columns that most records have nothing in: trace, limit_name and would_refuse."""
+    limit, shadows = record.limits or _NO_LIMITS
+    traced = record.trace if record.trace and _TRACE.fullmatch(record.trace) else None
+    return traced, limit, ",".join(shadows) or None
 
 
 def unescaped(piece: bytes) -> bytes:

@@ -29,7 +29,7 @@ _IPV6_BUCKET_BITS: Final = 64
 
 def share(record: Record, capacity: int) -> int:
     """Give the number of waiting records at which the record of a refusal finds no room any more."""
-    if record.principal is not None:
+    if record.subject.principal is not None:
         return capacity
     return capacity // 2 if record.reason in _CREDENTIAL else capacity // 4
 

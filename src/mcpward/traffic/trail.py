@@ -6,22 +6,28 @@ the intent of a destructive call, which is on disk before the tool begins.
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from types import TracebackType
 from typing import Final, Self
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Fault, Refusal
 from mcpward.core.ids import request_id
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
-from mcpward.core.values import AcceptedCall, Arrival, Call, Principal, Reply, Tool
-from mcpward.traffic.record import Limits, Record, Result, arguments, name, trace
+from mcpward.core.values import AcceptedCall, Arrival, Call, Principal, Reply, Tool, Way
+from mcpward.traffic.record import MAX_RAW_ARGUMENTS, Limits, Record, Result, name, trace
 from mcpward.traffic.row import Redact, Rows, text
+from mcpward.traffic.subject import Subject
 from mcpward.traffic.writer import Writer
 
 _log: Final = logging.getLogger("mcpward.traffic")
 _INTENT_TIMEOUT_S: Final = 5.0
 _RETRY_AFTER_S: Final = 5
+_MAX_SUBJECTS: Final = 1024
 #: Reasons that are no refusal: the tool's own end, and ours. All others are.
 _RESULTS: Final = {
     Reason.TOOL_FAILED.value: Result.ERROR,
@@ -49,6 +55,7 @@ class Traffic:
         self.monotonic = clock.monotonic
         self.keeps_arguments = keep_arguments
         self.in_flight = 0
+        self.subjects: dict[tuple[Principal | None, Tool | None, str], Subject] = {}
         writer.rows = Rows(redact, redact_json)
         writer.metrics.gauges["mcpward_calls_in_flight"] = lambda: self.in_flight
 
@@ -58,7 +65,8 @@ class Traffic:
         return self.writer.full
 
     def follow(self, arrival: Arrival) -> "Trail":
-        """Give the trail of an arrival: ``with traffic.follow(arrival) as trail:``."""
+        """Give the trail of an arrival, which must be ended once: by ``with``, or by ``done`` or ``broken``."""
+        self.in_flight += 1
         return Trail(self, arrival)
 
     def refused(
@@ -76,115 +84,112 @@ class Traffic:
         _log.debug("refused at the gate: %s %r", reply.reason, detail)
         self.writer.offer(
             Record(
+                Subject(text(name(server))),
+                _RESULTS.get(reply.reason or "", Result.REFUSED),
+                duration_s,
+                None,
+                None,
+                None if limit is None else (limit, ()),
                 request_id(),
                 self.clock.now(),
-                text(name(server)),
                 text(name(peer)),
                 "done",
-                _RESULTS.get(reply.reason or "", Result.REFUSED),
                 reply.reason,
                 reply.error_id,
                 reply.status,
-                duration_s,
                 bytes_in,
                 len(reply.body),
-                limits=None if limit is None else (limit, ()),
             )
         )
 
 
-class Trail:
-    """One request on its way. A context manager: leaving it writes the record."""
+class Trail(Struct, eq=False, gc=False):
+    """One request on its way. A context manager: leaving it writes the record.
 
-    __slots__ = (
-        "_arrival",
-        "_bytes_out",
-        "_call",
-        "_is_asked",
-        "_is_cancelled",
-        "_is_error",
-        "_limits",
-        "_principal",
-        "_reply",
-        "_tool",
-        "_traffic",
-    )
+    Who is the caller, what is called and which tool it is may be set as they become known. ``outcome`` is how the call
+    ends unless its answer has a reason.
+    """
 
-    def __init__(self, traffic: Traffic, arrival: Arrival) -> None:
-        self._traffic = traffic
-        self._arrival = arrival
-        self._principal: Principal | None = None
-        self._call: Call | None = None
-        self._tool: Tool | None = None
-        self._reply: Reply | None = None
-        self._is_error = False
-        self._is_asked = False
-        self._is_cancelled = False
-        self._bytes_out = 0
-        self._limits: Limits | None = None
+    traffic: Traffic
+    arrival: Arrival
+    principal: Principal | None = None
+    call: Call | None = None
+    tool: Tool | None = None
+    reply: Reply | None = None
+    outcome: Result = Result.OK
+    bytes_out: int = 0
+    limits: Limits | None = None
+
+    def __repr__(self) -> str:
+        # The call may hold anything.
+        return f"Trail({self.arrival!r})"
 
     def __enter__(self) -> Self:
-        self._traffic.in_flight += 1
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        traffic = self._traffic
-        traffic.in_flight -= 1
-        reply = self._reply
-        if error is not None or reply is None:
-            outcome, reason, error_id = _end(error)
-            record = self._record("done", outcome, reason, error_id, 0, self._bytes_out)
+        if error is None and self.reply is not None:
+            self.done(self.reply)
         else:
-            reason = reply.reason
-            if self._is_cancelled:
-                outcome = Result.CANCELLED
-            elif reason is None:
-                outcome = Result.ERROR if self._is_error else Result.ASKED if self._is_asked else Result.OK
-            else:
-                outcome = _RESULTS.get(reason, Result.REFUSED)
-            sent = self._bytes_out + len(reply.body)
-            record = self._record("done", outcome, reason, reply.error_id, reply.status, sent)
-        traffic.writer.offer(record)
+            self.broken(error)
+
+    def done(self, reply: Reply) -> None:
+        """Write the record of a request that has its answer."""
+        traffic = self.traffic
+        traffic.in_flight -= 1
+        traffic.writer.offer(self.record("done", reply))
+
+    def broken(self, error: BaseException | None) -> None:
+        """Write the record of a request that ends without an answer: that of one answered with nothing."""
+        reply = _nothing(error)
+        self.outcome = Result.CANCELLED if reply.reason is None else Result.OK
+        self.done(reply)
 
     def identified(self, principal: Principal) -> None:
         """Note who is calling."""
-        self._principal = principal
+        self.principal = principal
 
     def called(self, call: Call, tool: Tool | None = None) -> None:
         """Note what is called. May be told twice: before and after the tool is found."""
-        self._call = call
-        self._tool = tool
+        self.call = call
+        self.tool = tool
 
     def sent(self, size: int) -> None:
         """Note bytes that left before the answer: notifications of a running call."""
-        self._bytes_out += size
+        self.bytes_out += size
 
     def cancelled(self) -> None:
         """Note that the call was ended while it ran, though its caller is still there to be told."""
-        self._is_cancelled = True
+        self.outcome = Result.CANCELLED
 
     def failed(self) -> None:
         """Note that the tool said no itself: its result is an error."""
-        self._is_error = True
+        if self.outcome is not Result.CANCELLED:
+            self.outcome = Result.ERROR
 
     def limited(self, policy: str) -> None:
         """Note the name of the limit that refuses the request."""
-        self._limits = (policy, self._limits[1] if self._limits is not None else ())
+        self.limits = (policy, self.limits[1] if self.limits is not None else ())
 
     def shadowed(self, policies: tuple[str, ...]) -> None:
         """Note the names of limits that would refuse the request, were they enforced. May be told twice."""
-        policy, known = self._limits if self._limits is not None else (None, ())
-        self._limits = (policy, tuple(dict.fromkeys((*known, *policies))))
+        policy, known = self.limits if self.limits is not None else (None, ())
+        self.limits = (policy, tuple(dict.fromkeys((*known, *policies))))
 
     def asked(self) -> None:
         """Note that the call ended with questions to its client, who may send it again with the answers."""
-        self._is_asked = True
+        if self.outcome is Result.OK:
+            self.outcome = Result.ASKED
 
     def answered(self, reply: Reply) -> None:
         """Note the answer."""
-        self._reply = reply
+        self.reply = reply
+
+    def before(self, accepted: AcceptedCall) -> Awaitable[None] | None:
+        """Give what must be awaited before the call may run: the :meth:`intent` of a destructive one, else None."""
+        return self.intent(accepted) if accepted.tool.access is Access.DESTRUCTIVE else None
 
     async def intent(self, accepted: AcceptedCall) -> None:
         """Return when the record of a destructive call would survive a power cut; at once for any other call.
@@ -194,57 +199,80 @@ class Trail:
         """
         if accepted.tool.access is not Access.DESTRUCTIVE:
             return
-        self._call = accepted.call
-        self._tool = accepted.tool
-        record = self._record("intent", Result.PENDING, None, None, 0, 0)
+        self.call, self.tool = accepted.call, accepted.tool
+        record = replace(self, outcome=Result.PENDING, bytes_out=0).record("intent", Reply(0))
         try:
             async with asyncio.timeout(_INTENT_TIMEOUT_S):
-                await self._traffic.writer.write_now(record)
+                await self.traffic.writer.write_now(record)
         except Exception as error:
             detail = f"the intent of a destructive call could not be recorded ({type(error).__name__})"
             raise Refusal(Reason.BUSY, detail, retry_after_s=_RETRY_AFTER_S) from error
 
-    def _record(
-        self, phase: str, outcome: Result, reason: str | None, error_id: str | None, status: int, bytes_out: int
-    ) -> Record:
-        arrival, call, traffic = self._arrival, self._call, self._traffic
-        record = Record(
+    def record(self, phase: str, reply: Reply) -> Record:
+        """Give the record of what is known by now. It holds on to neither the arrival nor the call."""
+        traffic, arrival, call = self.traffic, self.arrival, self.call
+        outcome, reason = self.outcome, reply.reason
+        if reason is not None and outcome is not Result.CANCELLED:
+            outcome = _RESULTS.get(reason, Result.REFUSED)
+        arguments = traced = None
+        if call is None:
+            subject = Subject(arrival.server, self.principal)
+        else:
+            subject = traffic.subjects.get((self.principal, self.tool, call.version)) or self._subject(call)
+            if traffic.keeps_arguments:
+                arguments = call.arguments
+                if arguments is not None and len(arguments) > MAX_RAW_ARGUMENTS:
+                    arguments = arguments[:MAX_RAW_ARGUMENTS]
+            if call.trace:
+                traced = trace(call)
+        return Record(
+            subject,
+            outcome,
+            traffic.monotonic() - arrival.started,
+            arguments,
+            traced,
+            self.limits,
             arrival.id,
             arrival.at,
-            arrival.server,
             arrival.peer,
             phase,
-            outcome,
             reason,
-            error_id,
-            status,
-            traffic.monotonic() - arrival.started,
+            reply.error_id,
+            reply.status,
             len(arrival.body),
-            bytes_out,
-            self._principal,
+            self.bytes_out + len(reply.body),
         )
-        if call is not None:
-            record.kind = call.kind
-            record.method = name(call.method)
-            record.tool = name(call.target)
-            record.is_listed = self._tool is not None
-            record.era = call.era
-            record.version = call.version
-            if traffic.keeps_arguments:
-                record.arguments = arguments(call)
-            if call.trace:
-                record.trace = trace(call)
-        record.limits = self._limits
-        return record
+
+    def _subject(self, call: Call) -> Subject:
+        """Make what the record is about, and keep it for the next one.
+
+        A tool is of one server and goes by one name, and a version is of one era. A stranger is new with each request.
+        """
+        who, tool = self.principal, self.tool
+        subject = Subject(
+            self.arrival.server,
+            who,
+            call.kind,
+            name(call.method),
+            name(call.target),
+            tool is not None,
+            call.era,
+            call.version,
+        )
+        if tool is not None and who is not None and who.way is not Way.ANONYMOUS:
+            known = self.traffic.subjects
+            if len(known) >= _MAX_SUBJECTS:
+                known.clear()
+            known[who, tool, call.version] = subject
+        return subject
 
 
-def _end(error: BaseException | None) -> tuple[Result, str | None, str | None]:
-    """How a request ended that was not answered: the outcome, the reason's name, the error id."""
+def _nothing(error: BaseException | None) -> Reply:
+    """How a request ended that was not answered: with the reason's name and the error id, where there are such."""
     if isinstance(error, Refusal):
-        reason = error.reason.value
-        return _RESULTS.get(reason, Result.REFUSED), reason, error.facts.get("error_id")
+        return Reply(0, reason=error.reason.value, error_id=error.facts.get("error_id"))
     if isinstance(error, Exception):
-        return Result.FAULT, Reason.FAULT.value, error.error_id if isinstance(error, Fault) else None
+        return Reply(0, reason=Reason.FAULT.value, error_id=error.error_id if isinstance(error, Fault) else None)
     if error is None:  # a way out of the house without an answer: a fault of ours
-        return Result.FAULT, Reason.FAULT.value, None
-    return Result.CANCELLED, None, None
+        return Reply(0, reason=Reason.FAULT.value)
+    return Reply(0)

@@ -11,16 +11,14 @@ the calls in between. Only when records pile up do they grow, for then the rows 
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Sequence
 from contextlib import suppress
-from itertools import islice
+from operator import attrgetter
 from typing import Final, Protocol
 
 from mcpward.core.clock import Clock
 from mcpward.traffic.metrics import Metrics
 from mcpward.traffic.record import Record, Result
-from mcpward.traffic.row import Row, Rows
+from mcpward.traffic.row import COLUMNS, Row, Rows
 from mcpward.traffic.share import Knocks, share
 
 _log: Final = logging.getLogger("mcpward.traffic")
@@ -32,16 +30,18 @@ _FIRST_RETRY_S: Final = 0.1
 _LAST_RETRY_S: Final = 5.0
 _DAY_S: Final = 86_400.0
 _ARGUMENT_BYTES: Final = 64 * 1024 * 1024
+_REFUSED: Final = Result.REFUSED
+_arguments_of: Final = attrgetter("arguments")
 
 
 class RecordSink(Protocol):
-    """Where records are kept."""
+    """Where records are kept. ``columns`` names what each value of a row is."""
 
-    async def append(self, rows: Sequence[Row]) -> None:
+    async def append(self, columns: tuple[str, ...], rows: list[Row]) -> None:
         """Keep these rows, all or none."""
         ...
 
-    async def append_intent(self, row: Row) -> None:
+    async def append_intent(self, columns: tuple[str, ...], row: Row) -> None:
         """Keep this row, and return only when it would survive a power cut."""
         ...
 
@@ -68,9 +68,10 @@ class Writer:
         self._sink = sink
         self._clock = clock
         self._batch = batch
+        self._last = batch - 1
         self._capacity = queue
         self._retention_s = retention_days * _DAY_S
-        self._queue: deque[Record] = deque()
+        self._queue: list[Record] = []
         self._weight = 0
         self._knocks = Knocks(clock)
         self._awake = asyncio.Event()
@@ -99,25 +100,30 @@ class Writer:
         """
         queue = self._queue
         waiting = len(queue)
-        if record.outcome is Result.REFUSED:
-            if waiting >= share(record, self._capacity):
-                self.metrics.lose(record)
-                return False
-            if not self._knocks.is_news(record):
-                self.metrics.observe((record,))
-                return False
+        if record.outcome is _REFUSED and not self._is_wanted(record, waiting):
+            return False
         queue.append(record)
-        if record.arguments is not None:
-            self._weight += len(record.arguments)
-        if waiting + 1 == self._batch:
+        if (arguments := record.arguments) is not None:
+            self._weight += len(arguments)
+        if waiting == self._last:
             self._awake.set()
-        elif waiting == 0:
+        elif not waiting:
             self._gather()
+        return True
+
+    def _is_wanted(self, record: Record, waiting: int) -> bool:
+        """Tell whether the record of a refusal is to be written; where it is not, it is counted all the same."""
+        if waiting >= share(record, self._capacity):
+            self.metrics.lose(record)
+            return False
+        if not self._knocks.is_news(record):
+            self.metrics.observe((record,))
+            return False
         return True
 
     async def write_now(self, record: Record) -> None:
         """Write one record durably, past the queue. Raises what the store raises."""
-        await self._sink.append_intent(self.rows.of(record))
+        await self._sink.append_intent(COLUMNS, self.rows.of(record))
 
     async def start(self) -> None:
         """Begin to write and to prune."""
@@ -169,20 +175,18 @@ class Writer:
         """Write the oldest records; they stay in the queue, and count against it, until the store has them."""
         queue = self._queue
         is_behind = len(queue) >= _BEHIND * self._batch
-        records = list(islice(queue, self._batch * (_BEHIND if is_behind else 1)))
+        records = queue[: self._batch * (_BEHIND if is_behind else 1)]
         self.metrics.observe(records)
         await self._deliver(self.rows.all(records))
-        for record in records:
-            queue.popleft()
-            if record.arguments is not None:
-                self._weight -= len(record.arguments)
+        del queue[: len(records)]
+        self._weight -= sum(map(len, filter(None, map(_arguments_of, records))))
 
     async def _deliver(self, rows: list[Row]) -> None:
         """Try until the store has the rows, with growing pauses; the log hears of an outage once."""
         pause_s = _FIRST_RETRY_S
         while True:
             try:
-                await self._sink.append(rows)
+                await self._sink.append(COLUMNS, rows)
             except Exception as error:  # noqa: BLE001  # whatever the store raises, the records must not be lost
                 if pause_s == _FIRST_RETRY_S:
                     _log.error("traffic records cannot be written: trying again (%s)", type(error).__name__)

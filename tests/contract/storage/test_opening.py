@@ -19,6 +19,7 @@ from mcpward.storage.engine import open_store
 from mcpward.storage.tables import METADATA
 from mcpward.storage.traffic import TrafficFilter
 from support.clock import ManualClock
+from support.records import keep
 
 CLOCK = ManualClock()
 
@@ -33,7 +34,7 @@ def digest(path: Path) -> str:
 
 async def filled(path: Path, rows: int = 400) -> None:
     store = await open_store(url(path), CLOCK, ["aa"])
-    await store.traffic.append([{"id": "r", "at": 1.0, "phase": "done", "arguments": "x" * 200}] * rows)
+    await keep(store.traffic, *[{"id": "r", "at": 1.0, "phase": "done", "arguments": "x" * 200}] * rows)
     await store.close()
 
 
@@ -49,7 +50,7 @@ async def test_a_new_database_is_private_and_durable(tmp_path: Path) -> None:
     path = tmp_path / "site" / "mcpward.db"
     store = await open_store(url(path), CLOCK)
     await store.ping()
-    await store.traffic.append([{"id": "r", "at": 1.0, "phase": "done"}])
+    await keep(store.traffic, {"id": "r", "at": 1.0, "phase": "done"})
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert {stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()} == {0o600}
     async with store._lanes.durable() as connection:
@@ -98,7 +99,7 @@ async def test_records_of_an_earlier_release_are_kept_and_have_no_limits_to_tell
         connection.commit()
     path.chmod(0o600)
     store = await open_store(url(path), CLOCK)
-    await store.traffic.append([{"id": "new", "at": 2.0, "phase": "done", "limit_name": "read"}])
+    await keep(store.traffic, {"id": "new", "at": 2.0, "phase": "done", "limit_name": "read"})
     rows = await store.traffic.select(TrafficFilter(newest_first=False))
     await store.close()
     assert [(row["id"], row["limit_name"], row["would_refuse"]) for row in rows] == [

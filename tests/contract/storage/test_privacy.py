@@ -11,6 +11,7 @@ from mcpward.config.load import load
 from mcpward.core.errors import Misconfigured
 from mcpward.storage.engine import open_store
 from support.clock import ManualClock
+from support.records import keep
 
 CLOCK = ManualClock()
 
@@ -27,7 +28,7 @@ async def opened(path: Path) -> None:
 async def test_a_database_that_others_may_read_is_made_private(tmp_path: Path) -> None:
     path = tmp_path / "mcpward.db"
     first = await open_store(f"sqlite:///{path}", CLOCK)
-    await first.traffic.append([{"id": "r", "at": 1.0, "phase": "done"}])
+    await keep(first.traffic, {"id": "r", "at": 1.0, "phase": "done"})
     files = [path, Path(f"{path}-wal"), Path(f"{path}-shm")]
     for file in files:
         file.chmod(0o664)

@@ -1,5 +1,6 @@
 import asyncio
 import gc
+import itertools
 import sqlite3
 from typing import Any
 
@@ -7,7 +8,9 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from mcpward.storage.traffic import COLUMNS, TrafficFilter
+from support.records import keep, keep_intent
 
+NUMBERS = ("at", "status", "duration_us", "bytes_in", "bytes_out")
 #: A batch goes to SQLite without SQLAlchemy in between.
 REFUSED = (IntegrityError, sqlite3.IntegrityError)
 
@@ -28,16 +31,32 @@ async def test_every_column_comes_back_and_what_is_missing_is_null(store) -> Non
         "bytes_in": 1,
         "bytes_out": 2**40,
     }
-    await store.traffic.append([full, row()])
+    await keep(store.traffic, full, row())
     first, second = await store.traffic.select(TrafficFilter(newest_first=False))
     assert first == full | {"seq": 1}
     assert second == dict.fromkeys(COLUMNS) | row() | {"seq": 2}
 
 
+@pytest.mark.parametrize("size", [1, 15, 16, 17, 64, 85, 300])
+async def test_rows_come_back_in_their_order_whatever_they_have_in_common(store, size: int) -> None:
+    batches = [
+        [row()] * size,
+        [row(id=f"{n}") for n in range(size)],
+        [row(id=f"{n}", reason="busy" if n == size - 1 else None, status=200 + n % 2) for n in range(size)],
+        [row(**{name: n if name in NUMBERS else f"{name}{n}" for name in COLUMNS}) for n in range(size)],
+    ]
+    for batch in batches:
+        await keep(store.traffic, *batch)
+    kept = await store.traffic.select(TrafficFilter(newest_first=False, limit=10_000))
+    assert kept == [
+        dict.fromkeys(COLUMNS) | each | {"seq": seq} for seq, each in enumerate(itertools.chain(*batches), start=1)
+    ]
+
+
 async def test_texts_are_kept_as_they_are_and_never_become_statements(store) -> None:
     """Attacks 68 and 110: quotes, line ends, control characters."""
     nasty = ["'; DROP TABLE traffic; --", 'a\nb\r"\x1b[31m', "?", ":tool", "%s", "{blob}"]
-    await store.traffic.append([row(tool=text) for text in nasty])
+    await keep(store.traffic, *[row(tool=text) for text in nasty])
     assert [each["tool"] for each in await store.traffic.select(TrafficFilter(newest_first=False))] == nasty
     for text in nasty:
         assert len(await ids(store, tool=text)) == 1
@@ -45,20 +64,17 @@ async def test_texts_are_kept_as_they_are_and_never_become_statements(store) -> 
 
 @pytest.mark.parametrize("name", ["server", "tool", "principal", "key_id", "reason", "outcome", "peer"])
 async def test_each_filter_selects(store, name: str) -> None:
-    await store.traffic.append(
-        [row(id="yes", **{name: "x"}), row(id="no", **{name: "y"}), row(id="null", **{name: None})]
-    )
+    await keep(store.traffic, row(id="yes", **{name: "x"}), row(id="no", **{name: "y"}), row(id="null", **{name: None}))
     assert await ids(store, **{name: "x"}) == ["yes"]
 
 
 async def test_a_limit_is_found_where_it_refused_and_where_it_would_have(store) -> None:
-    await store.traffic.append(
-        [
-            row(id="refused", limit_name="stripe"),
-            row(id="would", would_refuse="read,stripe"),
-            row(id="other", limit_name="stripe2", would_refuse="xstripe,stripe-eu,str_pe"),
-            row(id="none"),
-        ]
+    await keep(
+        store.traffic,
+        row(id="refused", limit_name="stripe"),
+        row(id="would", would_refuse="read,stripe"),
+        row(id="other", limit_name="stripe2", would_refuse="xstripe,stripe-eu,str_pe"),
+        row(id="none"),
     )
     assert await ids(store, by_limit="stripe") == ["refused", "would"]
     assert await ids(store, by_limit="stripe", would_refuse=True) == ["would"]
@@ -69,7 +85,7 @@ async def test_a_limit_is_found_where_it_refused_and_where_it_would_have(store) 
 
 
 async def test_times_order_and_limit(store) -> None:
-    await store.traffic.append([row(id=str(at), at=float(at)) for at in range(6)])
+    await keep(store.traffic, *[row(id=str(at), at=float(at)) for at in range(6)])
     assert await ids(store, since=1.0, until=3.0) == ["1", "2"]
     assert await ids(store, limit=2) == ["0", "1"]
     assert await ids(store, limit=2, newest_first=True) == ["5", "4"]
@@ -77,53 +93,53 @@ async def test_times_order_and_limit(store) -> None:
 
 async def test_following_sees_each_record_once(opener) -> None:
     one, two = await opener(), await opener()
-    await one.traffic.append([row(id="1"), row(id="2")])
+    await keep(one.traffic, row(id="1"), row(id="2"))
     seen = await two.traffic.select(TrafficFilter(newest_first=False))
-    await one.traffic.append([row(id="3")])
+    await keep(one.traffic, row(id="3"))
     assert await ids(two, after_id=seen[-1]["seq"]) == ["3"]
 
 
 async def test_a_number_is_not_given_twice_when_all_records_are_gone(store) -> None:
-    await store.traffic.append([row(at=1.0), row(at=2.0)])
+    await keep(store.traffic, row(at=1.0), row(at=2.0))
     assert await store.traffic.prune(before=2.0) == 1
     assert await store.traffic.prune(before=3.0) == 1
-    await store.traffic.append([row(id="next")])
+    await keep(store.traffic, row(id="next"))
     assert await ids(store, after_id=2) == ["next"]
 
 
 async def test_a_batch_is_kept_whole_or_not_at_all(store) -> None:
     with pytest.raises(REFUSED):
-        await store.traffic.append([row(), row(phase=None)])
+        await keep(store.traffic, row(), row(phase=None))
     assert await ids(store) == []
-    await store.traffic.append([])
-    await store.traffic.append([row()])
+    await store.traffic.append(COLUMNS, [])
+    await keep(store.traffic, row())
     assert await ids(store) == ["r"]
 
 
 async def test_an_error_of_the_database_does_not_quote_the_record(store) -> None:
     """Attack 85: an exception's text goes to the log."""
     with pytest.raises(REFUSED) as failed:
-        await store.traffic.append([row(phase=None, arguments="canary-value")])
+        await keep(store.traffic, row(phase=None, arguments="canary-value"))
     with pytest.raises(IntegrityError) as failed_alone:
-        await store.traffic.append_intent(row(phase=None, arguments="canary-value"))
+        await keep_intent(store.traffic, row(phase=None, arguments="canary-value"))
     assert "canary" not in f"{failed.value} {failed.value!r} {failed_alone.value} {failed_alone.value!r}"
 
 
 async def test_batches_and_intents_of_several_workers_do_not_lock_each_other_out(opener) -> None:
     stores = [await opener() for _ in range(3)]
-    batches = [store.traffic.append([row()] * 64) for store in stores for _ in range(5)]
-    intents = [store.traffic.append_intent(row(id="intent", phase="intent")) for store in stores for _ in range(10)]
+    batches = [keep(store.traffic, *[row()] * 64) for store in stores for _ in range(5)]
+    intents = [keep_intent(store.traffic, row(id="intent", phase="intent")) for store in stores for _ in range(10)]
     await asyncio.gather(*batches, *intents)
     assert len(await ids(stores[0], limit=10_000)) == 3 * (5 * 64 + 10)
 
 
 async def test_a_write_cancelled_at_any_moment_leaves_the_store_usable_and_nothing_open(store) -> None:
     for steps in range(0, 900, 15):
-        task = asyncio.create_task(store.traffic.append_intent(row()))
+        task = asyncio.create_task(keep_intent(store.traffic, row()))
         for _ in range(steps):
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    await asyncio.wait_for(store.traffic.append_intent(row(id="after")), 10)
+    await asyncio.wait_for(keep_intent(store.traffic, row(id="after")), 10)
     assert "after" in await ids(store)
     gc.collect()  # a connection that was lost is told of here, as a warning: an error

@@ -10,8 +10,9 @@ from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import Reply
 from mcpward.storage.engine import open_store
-from mcpward.storage.traffic import TrafficFilter
+from mcpward.storage.traffic import COLUMNS, TrafficFilter
 from mcpward.traffic.line import line
+from mcpward.traffic.row import COLUMNS as OF_A_ROW
 from mcpward.traffic.trail import Traffic
 from mcpward.traffic.writer import Writer
 from support.values import a_call, a_tool, accepted, an_arrival
@@ -33,6 +34,10 @@ async def house(tmp_path):
 
 def follow(traffic, clock, **changes):
     return traffic.follow(an_arrival(at=clock.now(), started=clock.monotonic(), **changes))
+
+
+def test_a_row_has_a_value_for_every_column_of_the_table_and_no_other():
+    assert sorted(OF_A_ROW) == sorted(COLUMNS)
 
 
 async def test_every_record_is_kept_in_order(house):

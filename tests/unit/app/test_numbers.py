@@ -5,7 +5,8 @@ import pytest
 from mcpward.app.numbers import Numbers, clear
 from mcpward.core.values import Kind
 from mcpward.traffic.metrics import Metrics
-from mcpward.traffic.record import Record, Result
+from mcpward.traffic.record import Result
+from support.records import a_record
 
 REFUSED = 'mcpward_refusals_total{mcpward_server="orders",reason="busy"}'
 OPERATIONS = "mcp_server_operation_duration_seconds_count"
@@ -14,9 +15,8 @@ IN_FLIGHT = "mcpward_calls_in_flight"
 
 def metrics(calls=1, in_flight=2):
     made = Metrics()
-    served = Record("0" * 16, 0.0, "orders", "192.0.2.7", "done", Result.OK, None, None, 200, 0.001, 1, 2, None,
-                    kind=Kind.TOOL, method="tools/call", tool="query_orders", is_listed=True)  # fmt: skip
-    busy = Record("0" * 16, 0.0, "orders", "192.0.2.7", "done", Result.REFUSED, "busy", None, 503, 0.001, 1, 2, None)
+    served = a_record(kind=Kind.TOOL, method="tools/call", tool="query_orders", is_listed=True)
+    busy = a_record(Result.REFUSED, "busy", status=503)
     made.observe([*([served] * calls), busy])
     made.gauges[IN_FLIGHT] = lambda: in_flight
     return made

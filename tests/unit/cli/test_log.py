@@ -4,6 +4,7 @@ import json
 import pytest
 
 from mcpward.cli.site import in_site, settings_of
+from support.records import keep
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\r\nfake line\u202e\u2028\u200b\U000e0041\x9b31m\x7f"
 
@@ -20,7 +21,7 @@ def row(n, **more):
 @pytest.fixture
 def records(site):
     def add(*rows):
-        in_site(settings_of(None), lambda opened: opened.store.traffic.append(list(rows)))
+        in_site(settings_of(None), lambda opened: keep(opened.store.traffic, *rows))
 
     return add
 
@@ -109,12 +110,12 @@ async def test_following_prints_what_comes_later(site, capsys):
     from mcpward.storage.traffic import TrafficFilter
 
     async with open_site(settings_of(None)) as opened:
-        await opened.store.traffic.append([row(1)])
+        await keep(opened.store.traffic, row(1))
         following = asyncio.create_task(_print(opened, TrafficFilter(), _Printer(as_json=True), follow=True))
         seen = []
         for n in (1, 2, 3):
             if n > 1:
-                await opened.store.traffic.append([row(n)])
+                await keep(opened.store.traffic, row(n))
             async with asyncio.timeout(10):
                 while len(seen) < n:
                     await asyncio.sleep(0.02)

@@ -9,7 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from mcpward.core.values import Kind
 from mcpward.traffic.metrics import Metrics
 from mcpward.traffic.prometheus import render
-from mcpward.traffic.record import Record, Result
+from mcpward.traffic.record import Result
+from support.records import a_record
 
 OPERATIONS = "mcp_server_operation_duration_seconds"
 
@@ -22,9 +23,7 @@ def record(duration_s=0.003, outcome=Result.OK, reason=None, **changes):
         "is_listed": True,
         "version": "2026-07-28",
     }
-    return Record(
-        "id", 0.0, "orders", "192.0.2.7", "done", outcome, reason, None, 200, duration_s, 1, 2, **given | changes
-    )
+    return a_record(outcome, reason, duration_s=duration_s, **given | changes)
 
 
 def samples(metrics):
@@ -123,8 +122,7 @@ def test_made_up_tools_and_notifications_share_one_label():
 def test_series_are_bounded_whatever_comes():
     metrics = Metrics()
     for n in range(5000):
-        made_up = record(outcome=Result.REFUSED, reason="busy", version=f"{n}")
-        made_up.server = f"server{n}"
+        made_up = record(outcome=Result.REFUSED, reason="busy", version=f"{n}", server=f"server{n}")
         made_up.limits = (f"limit{n}", (f"shadow{n}",))
         metrics.observe([made_up])
         metrics.lose(made_up)

@@ -3,12 +3,13 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from mcpward.core.errors import Fault, Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
-from mcpward.core.values import Kind, Reply, Way
+from mcpward.core.values import Era, Kind, Reply, Way
 from support.values import a_call, a_principal, a_tool, accepted, an_arrival
 
 OK = Reply(status=200, body=b'{"result":{}}')
@@ -96,6 +97,107 @@ async def test_what_is_raised_through_is_on_record_without_its_private_text(hous
     assert "private" not in str(row)
 
 
+@pytest.mark.parametrize(
+    "told, reply, outcome",
+    [
+        (("asked",), OK, "asked"),
+        (("failed", "asked"), OK, "error"),
+        (("asked", "failed"), OK, "error"),
+        (("cancelled", "failed", "asked"), OK, "cancelled"),
+        (("asked", "failed", "cancelled"), OK, "cancelled"),
+        (("asked",), Reply(status=429, reason="busy"), "refused"),
+        (("failed",), Reply(status=500, reason="fault"), "fault"),
+        (("cancelled",), Reply(status=503, reason="busy"), "cancelled"),
+    ],
+)
+async def test_the_strongest_end_is_the_one_on_record(house, told, reply, outcome):
+    here = house()
+    with here.traffic.follow(an_arrival()) as trail:
+        for tell in told:
+            getattr(trail, tell)()
+        trail.answered(reply)
+    (row,) = await here.kept()
+    assert (row["outcome"], row["reason"]) == (outcome, reply.reason)
+
+
+@pytest.mark.parametrize(
+    "error, outcome, reason, error_id",
+    [
+        (Refusal(Reason.BUSY, "private", error_id="e4"), "refused", "busy", "e4"),
+        (asyncio.CancelledError(), "cancelled", None, None),
+        (None, "fault", "fault", None),
+    ],
+)
+async def test_a_trail_that_breaks_off_tells_how_whatever_was_told_before(house, error, outcome, reason, error_id):
+    here = house()
+    trail = here.traffic.follow(an_arrival())
+    trail.cancelled()
+    trail.sent(7)
+    trail.broken(error)
+    assert here.traffic.in_flight == 0
+    (row,) = await here.kept()
+    assert (row["outcome"], row["reason"], row["error_id"]) == (outcome, reason, error_id)
+    assert (row["status"], row["bytes_out"]) == (0, 7)
+
+
+async def test_a_trail_may_be_ended_without_a_block(house):
+    here = house()
+    call = a_call()
+    trail = here.traffic.follow(call.arrival)
+    trail.principal, trail.call, trail.tool = call.principal, call, a_tool()
+    assert here.traffic.in_flight == 1
+    trail.done(OK)
+    assert here.traffic.in_flight == 0
+    (row,) = await here.kept()
+    assert (row["outcome"], row["tool"], row["principal"]) == ("ok", "query_orders", "api-key:abc")
+
+
+async def test_what_calls_have_in_common_is_kept_apart_by_caller_tool_and_version(house):
+    here = house()
+    callers = a_principal(), a_principal("api-key:xyz")
+    tools = a_tool(), a_tool("cancel_order")
+    told = [(who, tool, version) for who in callers for tool in (*tools, None) for version in ("2026-07-28", "2025-06")]
+    for _ in range(2):
+        for who, tool, version in told:
+            target = "made-up" if tool is None else tool.name
+            call = a_call(who, target=target)
+            call = replace(call, version=version, era=Era.MODERN if version == "2026-07-28" else Era.LEGACY)
+            with here.traffic.follow(call.arrival) as trail:
+                trail.identified(who)
+                trail.called(call, tool)
+                trail.answered(OK)
+    rows = await here.kept()
+    assert [(row["principal"], row["tool"], row["version"], row["era"]) for row in rows] == 2 * [
+        (who.key, "made-up" if tool is None else tool.name, version, "modern" if version == "2026-07-28" else "legacy")
+        for who, tool, version in told
+    ]
+    measured = {series: sum(numbers[:-1]) for series, numbers in here.writer.metrics.durations.items()}
+    assert measured == {
+        ("orders", "tools/call", tool, "", version): 4
+        for tool in ("query_orders", "cancel_order", "?")
+        for version in ("2026-07-28", "2025-06")
+    }
+
+
+async def test_strangers_and_made_up_names_are_not_remembered_and_callers_up_to_a_bound(house):
+    here = house()
+    tool = a_tool()
+
+    def serve(who, tool):
+        with here.traffic.follow(an_arrival()) as trail:
+            trail.identified(who)
+            trail.called(a_call(who), tool)
+            trail.answered(OK)
+
+    for n in range(10):
+        serve(a_principal(f"anonymous:{n}", way=Way.ANONYMOUS), tool)
+        serve(a_principal(), None)
+    assert here.traffic.subjects == {}
+    for n in range(3000):
+        serve(a_principal(f"api-key:{n}"), tool)
+        assert len(here.traffic.subjects) <= 1024
+
+
 async def test_the_limit_that_refused_and_those_that_would_have_are_on_record(house):
     here = house()
     for tell in (
@@ -166,11 +268,15 @@ async def test_the_intent_of_a_destructive_call_is_on_disk_before_it_may_run(hou
     with here.traffic.follow(call.arrival) as trail:
         trail.identified(call.principal)
         trail.called(call, tool)
-        await trail.intent(accepted(call, tool))
+        trail.sent(9)
+        kept = trail.before(accepted(call, tool))
+        assert kept is not None
+        await kept
         (intent,) = here.sink.rows()  # read by another connection; the writer has not even started
         assert (intent["id"], intent["phase"], intent["outcome"]) == (call.arrival.id, "intent", "pending")
         assert (intent["tool"], intent["principal"]) == ("cancel_order", "api-key:abc")
         assert intent["arguments"] == '{"id":7,"note":"***"}'
+        assert (intent["status"], intent["bytes_out"], intent["reason"]) == (0, 0, None)
         trail.answered(OK)
     _, done = await here.kept()
     assert (done["id"], done["phase"], done["outcome"]) == (call.arrival.id, "done", "ok")
@@ -180,7 +286,9 @@ async def test_the_intent_of_a_destructive_call_is_on_disk_before_it_may_run(hou
 async def test_other_calls_do_not_wait_for_the_disk(house, access):
     here = house()
     with here.traffic.follow(an_arrival()) as trail:
-        await trail.intent(accepted(a_call(), a_tool(access=access)))
+        told = accepted(a_call(), a_tool(access=access))
+        assert trail.before(told) is None
+        await trail.intent(told)
         trail.answered(OK)
     assert here.sink.rows() == []
 
@@ -210,6 +318,7 @@ async def test_85_no_credential_header_body_or_secret_path_gets_into_a_record(ho
         trail.identified(call.principal)
         trail.called(call, a_tool())
         trail.answered(OK)
+        assert "canary" not in repr(trail)
     (record,) = here.writer._queue
     assert "canary" not in repr(record)
     (row,) = await here.kept()

@@ -4,18 +4,17 @@ import asyncio
 
 import pytest
 
-from mcpward.traffic.record import Record, Result
+from mcpward.traffic.record import Result
+from mcpward.traffic.row import COLUMNS
 from mcpward.traffic.writer import Writer
 from support.clock import ManualClock
+from support.records import a_record
 from support.sink import SqliteSink
 from support.values import a_principal
 
 
 def record(n=0, outcome=Result.OK, *, principal=None, reason=None, arguments=None, at=0.0, peer="192.0.2.7"):
-    return Record(
-        f"{n:016x}", at, "orders", peer, "done", outcome, reason, None, 200, 0.001, 1, 2, principal,
-        arguments=arguments,
-    )  # fmt: skip
+    return a_record(outcome, reason, id=f"{n:016x}", at=at, peer=peer, principal=principal, arguments=arguments)
 
 
 def refusal(n=0, *, known, reason="rate-exceeded", peer="192.0.2.7"):
@@ -129,7 +128,8 @@ async def test_old_records_are_forgotten_at_the_start(house):
     here = house(retention_days=30)
     day_s = 86_400.0
     for days in (31, 29):
-        await here.sink.append_intent(here.writer.rows.of(record(days, at=here.clock.now() - days * day_s)))
+        row = here.writer.rows.of(record(days, at=here.clock.now() - days * day_s))
+        await here.sink.append_intent(COLUMNS, row)
     await here.writer.start()
     await until(lambda: len(here.sink.rows()) == 1)
     await here.writer.stop()

@@ -1,0 +1,29 @@
+"""What a record is about: who called what. The calls of one caller to one tool share the value, made once."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from mcpward.core.values import Era, Kind, Principal
+
+Series = tuple[str, str, str, str, str]
+"""What one histogram is about: server, method, tool, error type, protocol version; empty where it does not apply."""
+
+
+class Subject(Struct, eq=False, gc=False):
+    """Who, what and where. ``tool`` is what the caller named; ``is_listed`` says that there is such a tool.
+
+    ``columns`` (its part of a row) and ``served`` (the series of its good calls) are filled in by those who need them:
+    the values that they come from never change.
+    """
+
+    server: str
+    principal: Principal | None = None
+    kind: Kind | None = None
+    method: str = ""
+    tool: str = ""
+    is_listed: bool = False
+    era: Era | None = None
+    version: str = ""
+    columns: tuple[Any, ...] | None = None
+    served: Series | None = None

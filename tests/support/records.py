@@ -1,0 +1,45 @@
+"""Traffic records and rows for tests that begin behind the pipeline."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mcpward.storage.traffic import TrafficTable
+from mcpward.traffic.record import Record, Result
+from mcpward.traffic.row import COLUMNS, Row
+from mcpward.traffic.subject import Subject
+
+
+def a_record(outcome: Result = Result.OK, reason: str | None = None, **changes: Any) -> Record:
+    about = {name: changes.pop(name) for name in Subject.__struct_fields__ if name in changes}
+    given: dict[str, Any] = {
+        "subject": Subject(**{"server": "orders"} | about),
+        "outcome": outcome,
+        "reason": reason,
+        "duration_s": 0.001,
+        "arguments": None,
+        "trace": None,
+        "limits": None,
+        "id": "id",
+        "at": 0.0,
+        "peer": "192.0.2.7",
+        "phase": "done",
+        "error_id": None,
+        "status": 200,
+        "bytes_in": 1,
+        "bytes_out": 2,
+    }
+    return Record(**given | changes)
+
+
+def named(row: Row) -> dict[str, Any]:
+    return dict(zip(COLUMNS, row, strict=True))
+
+
+async def keep(table: TrafficTable, *rows: Mapping[str, Any]) -> None:
+    """Append rows by name; what one of them lacks is null."""
+    names = tuple(dict.fromkeys(name for row in rows for name in row))
+    await table.append(names, [tuple(map(row.get, names)) for row in rows])
+
+
+async def keep_intent(table: TrafficTable, row: Mapping[str, Any]) -> None:
+    await table.append_intent(tuple(row), tuple(row.values()))
