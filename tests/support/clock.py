@@ -14,6 +14,9 @@ class ManualClock:
     def monotonic(self) -> float:
         return self._monotonic
 
+    def monotonic_ns(self) -> int:
+        return int(self._monotonic * 1_000_000_000)
+
     def advance(self, seconds: float) -> None:
         self._now += seconds
         self._monotonic += seconds

@@ -15,9 +15,14 @@ class Clock(Protocol):
         """Seconds since an arbitrary start; never goes back, so a set clock opens no window."""
         ...
 
+    def monotonic_ns(self) -> int:
+        """Give the same moment in whole nanoseconds."""
+        ...
+
 
 class SystemClock:
     """The machine's own clocks."""
 
     now = staticmethod(time.time)
     monotonic = staticmethod(time.monotonic)
+    monotonic_ns = staticmethod(time.monotonic_ns)

@@ -13,7 +13,7 @@ from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.limits.counters import Common, StoreDown
-from mcpward.limits.gcra import SECOND, moved, retry_after_s
+from mcpward.limits.gcra import moved, retry_after_s
 from mcpward.limits.limit import Drawn, Limit, Standing
 from mcpward.limits.memory import MemoryCounters
 from mcpward.limits.rate import SiteRates
@@ -25,11 +25,13 @@ class Addresses:
     """Counts addresses: an IPv4 address or an IPv6 /64, as ingress has seen it."""
 
     def __init__(self, site: SiteRates, clock: Clock, common: Common | None) -> None:
-        self._monotonic = clock.monotonic
+        self._now = clock.monotonic_ns
         self._common = common
         self.knocks = Limit("knocks", "", site.knocks.rate, site.knocks.ruling)
         self.arrivals = Limit("arrivals", "", site.arrivals.rate, site.arrivals.ruling)
-        self._knocks, self._arrivals = self.stores = tuple(MemoryCounters(clock, site.max_callers) for _ in range(2))
+        # One limit's buckets each, so an address is its bucket's whole key.
+        self._knocks, self._arrivals = (MemoryCounters(clock, site.max_callers) for _ in range(2))
+        self.stores = {self._knocks: self.knocks, self._arrivals: self.arrivals}
         self._knocking: set[asyncio.Future[None]] = set()
 
     def admit(self, bucket: str) -> tuple[str, ...]:
@@ -39,27 +41,30 @@ class Addresses:
             Refusal: too-many-knocks, with ``retry_after_s`` and ``policy``: too many failed credentials, or too many
                 requests.
         """
-        now = int(self._monotonic() * SECOND)
-        would = _NOTHING
+        now = self._now()
+        knocks = self._knocks
+        would = self._hear(bucket, now) if bucket in knocks.young or bucket in knocks.old else _NOTHING
+        young = self._arrivals.young
+        tat = young[bucket]
+        ahead = (tat - now if tat > now else 0) + self.arrivals.interval
+        if ahead > self.arrivals.tolerance:
+            return would + self._overrun(self.arrivals, self._arrivals, bucket, now)
+        young[bucket] = now + ahead
+        return would
+
+    def _hear(self, bucket: str, now: int) -> tuple[str, ...]:
+        """Look at the knocks of an address that has knocked before."""
         limit = self.knocks
-        key = limit.prefix + bucket
-        tat = self._knocks.get(key, 0)
-        if tat - now + limit.interval > limit.tolerance:
-            tat = self._knocks.heal(key, tat, now, limit.gcra)
-            if limit.ruling.enforce:
-                raise _too_many(limit, retry_after_s(moved(tat, now, limit.gcra), now, limit.gcra))
-            would = (limit.name,)
-        limit = self.arrivals
-        key = limit.prefix + bucket
-        tat = self._arrivals.get(key, 0)
-        ahead = (tat - now if tat > now else 0) + limit.interval
-        if ahead <= limit.tolerance:
-            self._arrivals.put(key, now + ahead)
-            return would
-        tat = self._arrivals.heal(key, tat, now, limit.gcra)
+        if self._knocks.get(bucket, 0) - now + limit.interval <= limit.tolerance:
+            return _NOTHING
+        return self._overrun(limit, self._knocks, bucket, now)
+
+    def _overrun(self, limit: Limit, store: MemoryCounters, bucket: str, now: int) -> tuple[str, ...]:
+        """Refuse an address that would overrun a limit, or name the limit where it is not enforced."""
+        tat = store.heal(bucket, store.get(bucket, 0), now, limit.gcra)
         if limit.ruling.enforce:
             raise _too_many(limit, retry_after_s(moved(tat, now, limit.gcra), now, limit.gcra))
-        return (*would, limit.name)
+        return (limit.name,)
 
     def knock(self, bucket: str) -> Awaitable[None] | None:
         """Count a failed credential against the address, here and in common.
@@ -67,14 +72,13 @@ class Addresses:
         What is returned is awaited before the answer leaves: of guesses at several processes at once, no more are
         answered than the limit allows. It raises as :meth:`admit` does.
         """
-        now = int(self._monotonic() * SECOND)
+        now = self._now()
         limit = self.knocks
-        key = limit.prefix + bucket
-        after = moved(self._knocks.get(key, 0), now, limit.gcra)
+        after = moved(self._knocks.get(bucket, 0), now, limit.gcra)
         if after - now <= limit.tolerance:
-            self._knocks.put(key, after)
+            self._knocks.put(bucket, after)
         common = self._common
-        return None if common is None or not common.is_up else self._knock_there(common, key)
+        return None if common is None or not common.is_up else self._knock_there(common, limit.prefix + bucket)
 
     def knock_soon(self, bucket: str) -> None:
         """Count a failed credential whose refusal is on its way already."""

@@ -17,7 +17,6 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import Budget, Call, Principal, Rate, Ruling, Tool, Way
 from mcpward.limits.address import Addresses, require_admitted
 from mcpward.limits.counters import Common, StoreDown
-from mcpward.limits.gcra import SECOND
 from mcpward.limits.limit import Charge, Drawn, Fields, Limit, Loop, Standing, fields
 from mcpward.limits.memory import MemoryCounters, look_all, take_all
 from mcpward.limits.plan import READS, Budgets, Plan
@@ -30,6 +29,7 @@ from mcpward.limits.use import Match, Use
 _MAX_OWN_LIMITS: Final = 10_000
 _COMMON: Final = 10_000
 _AWAY_S: Final = 1
+_ANONYMOUS: Final = Way.ANONYMOUS
 Digest = Callable[[bytes], str]
 """A keyed digest of bytes, the same at every worker of the site, as text."""
 
@@ -53,7 +53,7 @@ class Limits:
         common: Common | None = None,
         digest: Digest | None = None,
     ) -> None:
-        self._monotonic = clock.monotonic
+        self._now = clock.monotonic_ns
         self._common = common
         self._digest = digest
         self._ruling = Ruling(on_store_failure=site.on_store_failure)
@@ -71,6 +71,9 @@ class Limits:
         )
         self._budgets = Budgets(budgets, part)
         self._plans = {name: Plan(name, rates, clock, site.max_callers, part) for name, rates in servers.items()}
+        #: Servers whose calls draw on their class alone, unless the caller or the tool has a rate of its own.
+        plain = {name: plan for name, plan in self._plans.items() if plan.is_plain}
+        self._plain = plain if common is None and self._caller is None else {}
         self._own: dict[tuple[str, Rate], Limit] = {}
 
     def price(self, tool: Tool, arguments: Mapping[str, Any]) -> list[Drawn]:
@@ -109,28 +112,23 @@ class Limits:
                 then, not even awaited things.
         """
         principal = call.principal
-        plan = self._plans[principal.server]
-        limit = plan.classes[tool.access] if tool is not None else plan.of(call)
-        common = self._common
-        if common is not None:
-            drawn = [*self._drawn(plan, limit, call, tool), *budgets]
-            if common.is_up:
-                return self._charge_there(common, drawn, call, tool)
-            return self._charge_alone(drawn, call, tool)
-        if budgets or not plan.is_plain or self._has_more(principal, tool):
-            drawn = [*self._drawn(plan, limit, call, tool), *budgets]
-            return self._charge_here(drawn, plan, call, tool)
-        now = int(self._monotonic() * SECOND)
-        store = self._strangers if principal.way is Way.ANONYMOUS else self._callers
+        plan = self._plain.get(principal.server)
+        if plan is None or tool is None or budgets or principal.rate is not None or tool.rate is not None:
+            return self._charge_all(call, tool, budgets)
+        access = tool.access
+        limit = plan.classes[access]
+        store = self._strangers if principal.way is _ANONYMOUS else self._callers
         key = limit.prefix + principal.key
-        tat = store.get(key, 0)
+        young = store.young
+        tat = young[key]
+        now = self._now()
         ahead = (tat - now if tat > now else 0) + limit.interval
-        if ahead > limit.tolerance:
-            store.heal(key, tat, now, limit.gcra)
+        spare = limit.tolerance - ahead
+        if spare < 0:
             raise _exceeded([store.look(limit, key, 1)])
-        would = tool is not None and plan.repeats.require(call, tool.access, now)
-        store.put(key, now + ahead)
-        charge = limit.charged(ahead)
+        would = plan.repeats.require(call, access, now)
+        young[key] = now + ahead
+        charge = limit.charges.get(spare // limit.cell) or limit.charged(spare)
         return charge if not would else Charge(charge.headers, (REPEAT,))
 
     def give_back(self, call: Call, tool: Tool | None, charge: Charge, *, budgets_only: bool = False) -> None:
@@ -176,13 +174,9 @@ class Limits:
         limits += [limit for plan in self._plans.values() for limit in plan.all()]
         limits += [] if self._caller is None else [self._caller]
         limits = limits if self._common is None else [self._shares.of(limit) for limit in limits]
-        return Shelf((*addresses.stores, *self._stores), [addresses.knocks, addresses.arrivals, *limits])
+        return Shelf(self._stores, limits, addresses.stores)
 
     # ---- inside ---------------------------------------------------------------------------------------------------
-
-    def _has_more(self, principal: Principal, tool: Tool | None) -> bool:
-        more = principal.rate is not None or self._caller is not None
-        return more or (tool is not None and tool.rate is not None)
 
     def _drawn(self, plan: Plan, limit: Limit, call: Call, tool: Tool | None) -> list[Drawn]:
         """Every rate and quota that this call draws on, with its bucket and cost."""
@@ -205,14 +199,25 @@ class Limits:
         return limit
 
     def _slots(self, principal: Principal, drawn: Sequence[Drawn]) -> list[tuple[MemoryCounters, Limit, str, int]]:
-        own = self._strangers if principal.way is Way.ANONYMOUS else self._callers
+        own = self._strangers if principal.way is _ANONYMOUS else self._callers
         return [(self._totals if limit.is_common else own, limit, key, cost) for limit, key, cost in drawn]
+
+    def _charge_all(self, call: Call, tool: Tool | None, budgets: Sequence[Drawn]) -> Charge | Awaitable[Charge]:
+        """Charge whatever is no tool call, or draws on more than its class, or is counted in common."""
+        plan, common = self._plans[call.principal.server], self._common
+        limit = plan.classes[tool.access] if tool is not None else plan.of(call)
+        drawn = [*self._drawn(plan, limit, call, tool), *budgets]
+        if common is None:
+            return self._charge_here(drawn, plan, call, tool)
+        if common.is_up:
+            return self._charge_there(common, drawn, call, tool)
+        return self._charge_alone(drawn, call, tool)
 
     def _charge_here(self, drawn: Sequence[Drawn], plan: Plan, call: Call, tool: Tool | None) -> Charge:
         """Charge in memory. Nothing else runs meanwhile, so looking and taking are one."""
         slots = self._slots(call.principal, drawn)
         _require(look_all(slots))
-        now = int(self._monotonic() * SECOND)
+        now = self._now()
         would = tool is not None and plan.repeats.require(call, tool.access, now)
         standings = take_all(slots)
         again = (REPEAT,) if would else ()

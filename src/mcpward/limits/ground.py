@@ -15,22 +15,23 @@ class Elder:
 class Ground:
     """What every call of one server holds: one of its places, and one of those that its caller may have here.
 
-    A caller without a running or waiting call leaves nothing behind.
+    A caller without a running or waiting call leaves nothing behind. ``crowded`` are the places of callers whose calls
+    wait for them.
     """
 
-    __slots__ = ("_crowds", "_queue", "counts", "elder", "server")
+    __slots__ = ("_queue", "counts", "crowded", "elder", "server")
 
     def __init__(self, server: Stock, queue: int, most: int, elder: Elder) -> None:
         self.server = server
         self.counts = Counts(most)
         self.elder = elder
         self._queue = queue
-        self._crowds: dict[str, Crowd] = {}
+        self.crowded: dict[str, Crowd] = {}
 
     @property
     def crowds(self) -> int:
         """How many callers have calls waiting for places of their own."""
-        return len(self._crowds)
+        return len(self.crowded)
 
     def missing(self, caller: str, stocks: tuple[Stock, ...]) -> Scarce | None:
         """Give the first places of which there is none: of pools and the tool, of the caller, of the server."""
@@ -39,9 +40,9 @@ class Ground:
                 return stock
         counts = self.counts
         if counts.get(caller, 0) >= counts.most:
-            crowd = self._crowds.get(caller)
+            crowd = self.crowded.get(caller)
             if crowd is None:
-                crowd = self._crowds[caller] = Crowd(caller, counts, self._queue, self.server.timeout_s)
+                crowd = self.crowded[caller] = Crowd(caller, counts, self._queue, self.server.timeout_s)
             return crowd
         return self.server if self.server in stocks and self.server.free <= 0 else None
 
@@ -64,21 +65,21 @@ class Ground:
         for stock in stocks:
             stock.free += 1
         for stock in stocks:
-            if stock.line:
+            if stock.line.length:
                 stock.serve()
-        if self._crowds:
+        if self.crowded:
             self.tidy(caller)
 
     def tidy(self, caller: str) -> None:
         """Serve those who wait for this caller's places, and forget the line when it is empty."""
-        crowd = self._crowds.get(caller)
+        crowd = self.crowded.get(caller)
         if crowd is not None:
             crowd.serve()
             if not crowd.line:
-                del self._crowds[caller]
+                del self.crowded[caller]
 
     def resize(self, most: int) -> None:
         """Let another number of calls of one caller run at once from now on."""
         self.counts.most = most
-        for caller in tuple(self._crowds):
+        for caller in tuple(self.crowded):
             self.tidy(caller)

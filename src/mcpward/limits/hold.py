@@ -8,6 +8,8 @@ from collections.abc import Awaitable
 from types import TracebackType
 from typing import Self, TypeVar
 
+from msgspec import Struct
+
 from mcpward.limits.alongside import Alongside
 from mcpward.limits.claim import Told
 from mcpward.limits.ground import Ground
@@ -17,47 +19,80 @@ from mcpward.limits.waiter import Waiter
 T = TypeVar("T")
 
 
-class Hold:
+class Hold(Struct, eq=False):
     """The places of one call: ``async with hold:`` holds them. Made by ``Places.hold``.
 
     Entering raises :class:`~mcpward.core.errors.Refusal` (busy, with ``policy`` naming the places that were missing)
     when a queue is full or the wait was too long. Places that :meth:`try_now` took before are kept.
+
+    A block that costs less: ``if not hold.enter_now(): await hold.enter()``, and then ``try: ... finally: hold.end()``.
+    ``_more`` are the places that it needs beside those of the server and of the caller.
     """
 
-    __slots__ = ("_caller", "_ground", "_is_over", "_stocks", "is_held")
-
-    def __init__(self, ground: Ground, caller: str, stocks: tuple[Stock, ...]) -> None:
-        self._ground = ground
-        self._caller = caller
-        self._stocks = stocks
-        self.is_held = self._is_over = False
+    _ground: Ground
+    _caller: str
+    _more: tuple[Stock, ...] = ()
+    is_held: bool = False
+    _is_over: bool = False
 
     async def __aenter__(self) -> Self:
-        if not self.is_held and not self.try_now():
-            await self._wait(goes_first=False)
+        await self.enter()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._is_over = True
-        self.release()
+        self.end()
+
+    async def enter(self) -> None:
+        """Hold all places, and wait for those that are missing. Raises as entering does, and holds nothing then."""
+        if not self.try_now():
+            await self._wait(goes_first=False)
 
     def try_now(self) -> bool:
-        """Take all places if all are free this moment; they are given back by :meth:`release`."""
-        stocks = self._stocks
-        for stock in stocks:
-            if stock.free <= 0:
-                return False
-        counts, caller = self._ground.counts, self._caller
+        """Have all places if all are free this moment; they are given back by :meth:`release`."""
+        if self.is_held:
+            return True
+        ground, caller = self._ground, self._caller
+        server, counts = ground.server, ground.counts
         held = counts.get(caller, 0)
-        if held >= counts.most:
+        if held >= counts.most or server.free <= 0:
             return False
+        if self._more:
+            for stock in self._more:
+                if stock.free <= 0:
+                    return False
+            for stock in self._more:
+                stock.free -= 1
         counts[caller] = held + 1
-        for stock in stocks:
-            stock.free -= 1
+        server.free -= 1
         self.is_held = True
         return True
+
+    #: Enter if nothing has to be waited for; gives whether it has.
+    enter_now = try_now
+
+    def end(self) -> None:
+        """The call has ended: give all back, and take nothing any more."""
+        self._is_over = True
+        ground = self._ground
+        server = ground.server
+        if self._more or not self.is_held or server.line.length or ground.crowded:
+            self.release()
+            return
+        # The rest of it where nobody waits for what is given back.
+        self.is_held = False
+        counts, caller = ground.counts, self._caller
+        held = counts[caller]
+        if held > 1:
+            counts[caller] = held - 1
+        else:
+            del counts[caller]
+        server.free += 1
+
+    @property
+    def _stocks(self) -> tuple[Stock, ...]:
+        return (*self._more, self._ground.server)
 
     def has_ended(self) -> bool:
         """Whether the call has ended: what it still asks for is for nobody."""

@@ -27,11 +27,12 @@ class Limit:
     ``prefix`` keeps the buckets of different limits apart in one store. It ends in NUL, which no server, class, tool
     or budget of ours has in its name, so no caller's key can be made to look like another limit's bucket.
     ``is_common`` says that all callers have one bucket together: what stands in it is no caller's business.
+    ``charges`` are those of :meth:`charged` that are known, by what is left of the tolerance in whole ``cell``s.
     """
 
     __slots__ = (
-        "_charges", "gcra", "interval", "is_common", "name", "policy", "prefix", "quota", "rate", "ruling", "scope",
-        "tolerance",
+        "_is_even", "cell", "charges", "gcra", "interval", "is_common", "name", "policy", "prefix", "quota", "rate",
+        "ruling", "scope", "tolerance",
     )  # fmt: skip
 
     def __init__(
@@ -42,7 +43,7 @@ class Limit:
         self.prefix = f"{scope}\0{name}\0"
         self.ruling = ruling
         self.is_common = is_common
-        self._charges: dict[int, Charge] = {}
+        self.charges: dict[int, Charge] = {}
         if isinstance(much, Rate):
             self.rate: Rate | None = much
             self.quota: Quota | None = None
@@ -56,6 +57,9 @@ class Limit:
             self.gcra = Gcra(0, 0)  # no rate: read by nobody where ``quota`` is set
             window, count = _WINDOWS[much.period], much.count
         self.interval, self.tolerance = self.gcra.interval, self.gcra.tolerance
+        # Within a cell the answer is the same: calls that remain, and seconds to the next. There may be no such cell.
+        self._is_even = self.interval <= SECOND or self.interval % SECOND == 0
+        self.cell = max(1, min(self.interval, SECOND)) if self._is_even else self.tolerance + 1
         self.policy = f'"{name}";q={count};w={window}'.encode()
 
     @property
@@ -68,19 +72,20 @@ class Limit:
         """The highest cost that can ever pass at once."""
         return self.quota.count if self.quota is not None else self.tolerance // self.interval
 
-    def charged(self, ahead: int) -> "Charge":
-        """Give the charge that left the bucket ``ahead`` nanoseconds from full (more than none, within tolerance).
+    def charged(self, spare: int) -> "Charge":
+        """Give the charge that left ``spare`` nanoseconds of the tolerance (not all of it).
 
-        There are few different ones, calls that remain by seconds to the next, so each is encoded once.
+        There are few different ones, so each is encoded once; hot paths look into ``charges`` first. Where there are
+        no cells they find nothing: a number is 0 there for no charge, as a second at least is left to the next call.
         """
-        calls, rest = divmod(self.tolerance - ahead, self.interval)
+        calls, rest = divmod(spare, self.interval)
         wait_s = -((rest - self.interval) // SECOND)
-        standing = calls << _WAIT_BITS | wait_s
-        charge = self._charges.get(standing)
+        known, number = self.charges, spare // self.cell if self._is_even else calls << _WAIT_BITS | wait_s
+        charge = known.get(number)
         if charge is None:
-            if len(self._charges) >= _MAX_CHARGES:
-                self._charges.clear()
-            charge = self._charges[standing] = Charge(fields([Standing(self, calls, wait_s)]))
+            if len(known) >= _MAX_CHARGES:
+                known.clear()
+            charge = known[number] = Charge(fields([Standing(self, calls, wait_s)]))
         return charge
 
     def __repr__(self) -> str:

@@ -31,18 +31,18 @@ W = TypeVar("W", bound=Waiting)
 
 
 class Line(Generic[W]):
-    """At most ``most`` wait, beside those who go first."""
+    """At most ``most`` wait, beside those who go first; ``length`` wait in all."""
 
-    __slots__ = ("_callers", "_count", "_first", "most")
+    __slots__ = ("_callers", "_count", "_first", "length", "most")
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._count = 0
+        self._count = self.length = 0
         self._first: deque[W] = deque()
         self._callers: dict[str, deque[W]] = {}  # in the order of turns
 
     def __len__(self) -> int:
-        return self._count + len(self._first)
+        return self.length
 
     def next(self) -> W | None:
         """Give the one whose turn it is, who stays in the line."""
@@ -56,6 +56,7 @@ class Line(Generic[W]):
         """Let one in; give who has no place in the line for it: itself, or the last of the caller with most."""
         if one.goes_first:
             self._first.append(one)
+            self.length += 1
             return None
         loser = None
         if self._count >= self.most:
@@ -72,16 +73,19 @@ class Line(Generic[W]):
             at = next(at for at, other in enumerate(calls) if other.seq > one.seq)
             calls.insert(at, one)
         self._count += 1
+        self.length += 1
         return loser
 
     def leave(self, one: W) -> None:
         """Take one out, wherever it stands. Its caller keeps its turn."""
         if one.goes_first:
             self._first.remove(one)
+            self.length -= 1
             return
         calls = self._callers[one.caller]
         calls.remove(one)
         self._count -= 1
+        self.length -= 1
         if not calls:
             del self._callers[one.caller]
 

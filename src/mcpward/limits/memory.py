@@ -9,7 +9,7 @@ from typing import Final
 
 from mcpward.core.clock import Clock
 from mcpward.core.values import Quota
-from mcpward.limits.gcra import SECOND, Gcra, moved, remaining, reset_s, retry_after_s, sane
+from mcpward.limits.gcra import Gcra, moved, remaining, reset_s, retry_after_s, sane
 from mcpward.limits.generations import Generations, Key
 from mcpward.limits.limit import Limit, Standing
 from mcpward.limits.period import index_of, left_s
@@ -25,7 +25,7 @@ class MemoryCounters(Generations[int]):
     __slots__ = ("_clock",)
 
     def __init__(self, clock: Clock, max_keys: int = 100_000) -> None:
-        super().__init__(max_keys)
+        super().__init__(max_keys, 0)
         self._clock = clock
 
     def heal(self, key: Key, tat: int, now: int, gcra: Gcra) -> int:
@@ -42,7 +42,7 @@ class MemoryCounters(Generations[int]):
             _, used = self._used(limit.quota, key, now_s)
             left, wait_s = limit.quota.count - used, left_s(limit.quota.period, now_s)
             return Standing(limit, max(0, left), wait_s, wait_s if cost > left else 0)
-        now, gcra = int(self._clock.monotonic() * SECOND), limit.gcra
+        now, gcra = self._clock.monotonic_ns(), limit.gcra
         tat = self.heal(key, self.get(key, 0), now, gcra)
         after = moved(tat, now, gcra, cost)
         wait_s = retry_after_s(after, now, gcra) if after - now > gcra.tolerance else 0
@@ -57,7 +57,7 @@ class MemoryCounters(Generations[int]):
             index, used = self._used(limit.quota, key, self._clock.now())
             self.put(key, index << _USED_BITS | max(0, used + cost))
         else:
-            now = int(self._clock.monotonic() * SECOND)
+            now = self._clock.monotonic_ns()
             self.put(key, max(0, moved(self.get(key, 0), now, limit.gcra, cost)))
         return self.look(limit, key)
 

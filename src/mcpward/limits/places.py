@@ -19,9 +19,12 @@ from mcpward.limits.stock import Stock
 
 
 class _Needs(Struct, frozen=True, eq=False):
-    """What calls of one tool hold: of pools, the tool, and the server last; by name and number for the whole site."""
+    """What calls of one tool hold: ``more`` are places of pools and of the tool, beside those of its server.
 
-    stocks: tuple[Stock, ...]
+    ``names`` and ``sizes`` are all of them, the server's last, by name and number for the whole site.
+    """
+
+    more: tuple[Stock, ...]
     names: tuple[str, ...]
     sizes: tuple[int, ...]
 
@@ -59,16 +62,18 @@ class Places:
 
     def hold(self, server: str, caller: str, tool: Tool | None) -> Hold:
         """Give what a call must hold while it runs; without a tool, places of its server and its caller alone."""
-        if tool is None or (tool.concurrency is None and not tool.pools):
-            needs = self._plain[server]
-        else:
+        if tool is not None and (tool.concurrency is not None or tool.pools):
             needs = self._needs(server, tool)
-        fallback = self._fallback
+        elif self._fallback is None:
+            return Hold(self._grounds[server], caller)
+        else:
+            needs = self._plain[server]
+        ground, fallback = self._grounds[server], self._fallback
         if fallback is None:
-            return Hold(self._grounds[server], caller, needs.stocks)
+            return Hold(ground, caller, needs.more)
         fallback.notice()
         names = (*needs.names[:-1], f"c\0{server}\0{caller}", needs.names[-1])
-        return SiteHold(self._grounds[server], caller, needs.stocks, fallback, names, needs.sizes)
+        return SiteHold(ground, caller, needs.more, fallback=fallback, names=names, sizes=needs.sizes)
 
     def notice(self) -> None:
         """See whether the shared places have gone or come back; calls look by themselves, and those that wait do not.
@@ -133,7 +138,7 @@ class Places:
             names.append(f"t\0{server}\0{tool.name}")
             sizes.append(tool.concurrency)
         return _Needs(
-            (*stocks, self._grounds[server].server),
+            tuple(stocks),
             (*names, f"s\0{server}"),
             (*sizes, rates.caller_concurrency, rates.concurrency),
         )

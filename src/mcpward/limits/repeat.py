@@ -23,7 +23,8 @@ from mcpward.limits.memory import MemoryCounters
 REPEAT: Final = "repeat"
 #: Circles of two calls up to five; a longer one is told apart from work with difficulty, and meets its rate soon.
 _PERIODS: Final = range(2, 6)
-_HISTORY: Final = 2 * _PERIODS[-1] - 1
+#: Kept of a caller's calls before the newest; together with the next they are twice the longest circle.
+_BEFORE: Final = 2 * _PERIODS[-1] - 2
 _NOTHING: Final[tuple[int, ...]] = ()
 
 
@@ -38,7 +39,7 @@ class Repeats:
     def __init__(self, limits: Sequence[Limit | None], clock: Clock, max_keys: int) -> None:
         self._limits = tuple(limits)
         self._counters = MemoryCounters(clock, max_keys)
-        self._recent: Generations[tuple[int, ...]] = Generations(max_keys)
+        self._recent: Generations[tuple[int, ...]] = Generations(max_keys, _NOTHING)
 
     def require(self, call: Call, access: Access, now: int) -> bool:
         """Count the call at ``now`` (monotonic nanoseconds); gives whether it would be refused if that were enforced.
@@ -49,20 +50,31 @@ class Repeats:
         limit = self._limits[access]
         if limit is None:
             return False
-        caller, key = call.principal.key, _key(call)
-        ahead = self._ahead(limit, key, now)
-        recent = self._recent.get(caller, _NOTHING)
-        circle = hash((access, caller)) if key in recent and is_circle((key, *recent)) else 0
-        around = self._ahead(limit, circle, now) if circle else 0
+        caller = call.principal.key
+        key = hash((call.arguments, call.target, caller, call.state))  # as :func:`_key`
+        counted, recents = self._counters.young, self._recent.young
+        tat, recent = counted[key], recents[caller]
+        ahead = (tat - now if tat > now else 0) + limit.interval
+        if key in recent or ahead > limit.tolerance:
+            if not self._may_again(limit, key, ahead, recent, hash((access, caller)), now):
+                return True
+        else:
+            counted[key] = now + ahead
+        recents[caller] = (key, *recent[:_BEFORE])
+        return False
+
+    def _may_again(self, limit: Limit, key: int, ahead: int, recent: tuple[int, ...], circle: int, now: int) -> bool:
+        """Count a call that its caller made lately; gives False where it would be refused if that were enforced."""
+        goes_round = key in recent and is_circle((key, *recent))
+        around = self._ahead(limit, circle, now) if goes_round else 0
         if ahead > limit.tolerance or around > limit.tolerance:
             if not limit.ruling.enforce:
-                return True
+                return False
             raise self._refusal(limit, key if ahead > limit.tolerance else circle, now)
         self._counters.put(key, now + ahead)
-        if circle:
+        if goes_round:
             self._counters.put(circle, now + around)
-        self._recent.put(caller, (key, *recent[: _HISTORY - 1]))
-        return False
+        return True
 
     def give_back(self, call: Call, access: Access) -> None:
         """Forget that a call was counted: it did not run, and who is told to come again may."""
@@ -104,8 +116,7 @@ def repeat_limits(server: str, classes: Sequence[Limiting | None]) -> list[Limit
 
 def _key(call: Call) -> int:
     """Stand for the call. One that brings the answers to a tool's questions goes on, and repeats nothing."""
-    raw = call.arguments
-    return hash((b"" if raw is None else raw, call.target, call.principal.key, call.state))
+    return hash((call.arguments, call.target, call.principal.key, call.state))
 
 
 def is_circle(calls: Sequence[int]) -> bool:

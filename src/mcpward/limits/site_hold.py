@@ -1,12 +1,11 @@
 """What one call holds where places are counted for the whole site: places here, and the same ones there."""
 
 from asyncio import CancelledError, Future, get_running_loop
-from typing import Final, Self
+from typing import Final
 
 from mcpward.limits.claim import Claim, Told, claim_of
 from mcpward.limits.counters import StoreDown
 from mcpward.limits.fallback import Fallback
-from mcpward.limits.ground import Ground
 from mcpward.limits.hold import Hold
 from mcpward.limits.stock import OF_CALLER, Stock, busy
 
@@ -14,37 +13,35 @@ from mcpward.limits.stock import OF_CALLER, Stock, busy
 _TRIES: Final = 2
 
 
-class SiteHold(Hold):
+class SiteHold(Hold, kw_only=True, eq=False):
     """Takes places here first, in this process's own order, and then those of the site.
 
     So no more calls of a process ask for a place there than could have one. A call that waits there keeps here the one
     kind of place that is missing, which those behind it could not have either, and nothing else.
 
     ``names`` and ``sizes`` are those of the stocks, with those of the caller before the last (the server).
+    ``_kept`` is the number of the only name that a place is kept of here, counted from 1.
     """
 
-    __slots__ = ("_asked", "_claim", "_fallback", "_kept", "_names", "_sizes")
+    fallback: Fallback
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    _claim: Claim | None = None
+    _asked: "Future[Told] | None" = None
+    _kept: int = 0
 
-    def __init__(
-        self,
-        ground: Ground,
-        caller: str,
-        stocks: tuple[Stock, ...],
-        fallback: Fallback,
-        names: tuple[str, ...],
-        sizes: tuple[int, ...],
-    ) -> None:
-        super().__init__(ground, caller, stocks)
-        self._fallback = fallback
-        self._names = names
-        self._sizes = sizes
-        self._claim: Claim | None = None
-        self._asked: Future[Told] | None = None
-        self._kept = 0  # the number of the only name that a place is kept of here, counted from 1
-
-    async def __aenter__(self) -> Self:
+    async def enter(self) -> None:
+        """Hold all places, here and there, and wait for those that are missing."""
         await self._enter(goes_first=False)
-        return self
+
+    def enter_now(self) -> bool:
+        """Give False: the places of the site have to be asked for."""
+        return False
+
+    def end(self) -> None:
+        """The call has ended: give all back, and take nothing any more."""
+        self._is_over = True
+        self.release()
 
     def ask_shared(self) -> "Future[Told] | None":
         """Ask for the same places of the whole site, in this turn of the loop; None where there is nothing to ask.
@@ -52,7 +49,7 @@ class SiteHold(Hold):
         Only with places taken by :meth:`try_now`. Entering awaits the answer; who does not enter calls
         :meth:`release`.
         """
-        if not self.is_held or not self._fallback.shared.is_up:
+        if not self.is_held or not self.fallback.shared.is_up:
             return None
         try:
             self._asked = self._ask(goes_first=False)
@@ -64,7 +61,7 @@ class SiteHold(Hold):
         """Give all back, here and there, and call off what was asked; without effect where nothing is held."""
         claim, self._claim, self._asked = self._claim, None, None
         if claim is not None:
-            self._fallback.shared.drop(claim)  # before those who wait here ask for it
+            self.fallback.shared.drop(claim)  # before those who wait here ask for it
         if self._kept:
             self._take_rest()
         super().release()
@@ -85,7 +82,7 @@ class SiteHold(Hold):
             self.release()
 
     async def _enter(self, *, goes_first: bool) -> None:
-        fallback, tries = self._fallback, _TRIES
+        fallback, tries = self.fallback, _TRIES
         since = get_running_loop().time()
         try:
             while not self.has_ended():
@@ -125,22 +122,22 @@ class SiteHold(Hold):
                 self._require_patience(told, now() - since)
             self._keep_only(told.missing)
             assert self._claim is not None  # it was asked
-            await self._fallback.shared.turn(self._claim, told)
+            await self.fallback.shared.turn(self._claim, told)
 
     def _ask(self, *, goes_first: bool) -> "Future[Told]":
         claim = self._claim
         if claim is None:
-            claim = self._claim = claim_of(self._names, self._sizes, self._caller)
-        return self._fallback.shared.ask(claim, goes_first=goes_first)
+            claim = self._claim = claim_of(self.names, self.sizes, self._caller)
+        return self.fallback.shared.ask(claim, goes_first=goes_first)
 
     def _keep_there(self) -> None:
         """Be counted there as soon as anybody can count: the places are taken here."""
         if self._claim is None:
-            self._claim = claim_of(self._names, self._sizes, self._caller)
-        self._fallback.shared.keep(self._claim)
+            self._claim = claim_of(self.names, self.sizes, self._caller)
+        self.fallback.shared.keep(self._claim)
 
     def _require_patience(self, told: Told, waited_s: float) -> None:
-        of_caller = told.missing == len(self._names) - 1
+        of_caller = told.missing == len(self.names) - 1
         place = self._ground.server if of_caller else self._stock(told.missing)
         label = OF_CALLER if of_caller else place.label
         if place.line.most == 0 or waited_s >= place.timeout_s:
@@ -151,7 +148,7 @@ class SiteHold(Hold):
 
     def _rest(self) -> tuple[tuple[Stock, ...], bool]:
         """Give all that is held here beside what is kept: stocks, and whether the caller's place is among it."""
-        if self._kept == len(self._names) - 1:
+        if self._kept == len(self.names) - 1:
             return self._stocks, False
         kept = self._stock(self._kept)
         return tuple(stock for stock in self._stocks if stock is not kept), True

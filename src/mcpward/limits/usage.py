@@ -4,7 +4,8 @@ Looking walks over all of them, so it is for an operator's command and for no re
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Final
 
 from mcpward.limits.generations import Key
@@ -19,10 +20,19 @@ _AT_ONCE: Final = 200
 
 
 class Shelf:
-    """The buckets of some stores, and the limits that they belong to."""
+    """The buckets of some stores, and the limits that they belong to.
 
-    def __init__(self, stores: Iterable[MemoryCounters], limits: Iterable[Limit]) -> None:
-        self._stores = tuple(stores)
+    ``single`` are stores of one limit each, whose buckets' keys are callers and nothing more.
+    """
+
+    def __init__(
+        self,
+        stores: Iterable[MemoryCounters],
+        limits: Iterable[Limit],
+        single: Mapping[MemoryCounters, Limit] = {},
+    ) -> None:
+        self._single = single
+        self._stores = (*single, *stores)
         self._limits = {limit.prefix: limit for limit in limits}
 
     async def uses(self, match: Match) -> list[Use]:
@@ -38,7 +48,7 @@ class Shelf:
         return uses
 
     def _use(self, store: MemoryCounters, key: Key, match: Match) -> Use | None:
-        found = self._of(key)
+        found = self._of(store, key)
         if found is None or not match.fits(found[0].name, found[0].scope, found[1]):
             return None
         limit, caller = found
@@ -57,15 +67,17 @@ class Shelf:
     def reset(self, match: Match) -> int:
         """Make every bucket full that is meant; gives how many there were."""
 
-        def is_meant(key: Key) -> bool:
-            found = self._of(key)
+        def is_meant(store: MemoryCounters, key: Key) -> bool:
+            found = self._of(store, key)
             return found is not None and match.fits(found[0].name, found[0].scope, found[1])
 
-        return sum(store.forget(is_meant) for store in self._stores)
+        return sum(store.forget(partial(is_meant, store)) for store in self._stores)
 
-    def _of(self, key: Key) -> tuple[Limit, str] | None:
+    def _of(self, store: MemoryCounters, key: Key) -> tuple[Limit, str] | None:
         """Give the limit that a bucket belongs to, and whose bucket it is."""
         text, at = str(key), -1
+        if store in self._single:
+            return self._single[store], text
         for _ in range(_MOST_PARTS):
             at = text.find("\0", at + 1)
             if at < 0:

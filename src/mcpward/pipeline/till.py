@@ -41,6 +41,7 @@ class Till:
 
     def __init__(self, limits: Limits, accept: Accept) -> None:
         self._limits = limits
+        self._charge = limits.charge
         self._accept = accept
 
     def charge(self, call: Call, tool: Tool | None, trail: Trail, hold: Hold | None) -> Paid | Awaitable[Paid]:
@@ -53,9 +54,11 @@ class Till:
         """
         if tool is not None and tool.draws:
             return self._priced(call, tool, trail, hold)
-        charge = self._limits.charge(call, tool)
+        charge = self._charge(call, tool)
         if isinstance(charge, Charge):
-            return _paid(call, tool, charge, trail)
+            if charge.would_refuse:
+                trail.shadowed(charge.would_refuse)
+            return Paid(call, tool, charge)
         return self._awaited(call, tool, charge, trail, hold)
 
     async def _awaited(

@@ -181,6 +181,22 @@ async def test_what_was_asked_and_is_not_wanted_any_more_is_given_back(worker):
     assert not one.shared._held
 
 
+async def test_nobody_enters_without_asking_for_the_places_of_the_site(worker):
+    one, other = await worker(1), await worker(1)
+    hold = one.hold("orders", "key:a", None)
+    assert not hold.enter_now()
+    assert not hold.is_held
+    await hold.enter()
+    assert len(one.shared._held) == 1
+    waits = asyncio.ensure_future(other.hold("orders", "key:b", None).enter())
+    await asyncio.sleep(0.05)
+    assert not waits.done()
+    hold.end()
+    async with asyncio.timeout(1):
+        await waits
+    assert (hold.has_ended(), hold.is_held, one.shared._held) == (True, False, {})
+
+
 async def test_a_place_asked_for_ahead_is_the_one_that_is_entered(worker):
     one, other = await worker(1), await worker(1)
     hold = one.hold("orders", "key:a", None)

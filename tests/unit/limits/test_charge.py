@@ -10,6 +10,8 @@ from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import Kind, Rate, Way
 from mcpward.limits.charge import Limits
+from mcpward.limits.limit import Limit, fields
+from mcpward.limits.memory import MemoryCounters
 from support.clock import ManualClock
 from support.values import a_call, a_principal, a_tool, an_arrival
 
@@ -131,6 +133,20 @@ def test_108_an_answer_carries_the_policy_and_what_remains(clock):
     charge = limits.charge(a_call(), a_tool())
     assert charge.headers == ((b"ratelimit-policy", b'"read";q=120;w=60'), (b"ratelimit", b'"read";r=19;t=1'))
     assert limits.charge(a_call(), a_tool()).headers[1] == (b"ratelimit", b'"read";r=18;t=1')
+
+
+@pytest.mark.parametrize("rate", [Rate(120, 60.0, 20), Rate(6, 60.0, 6), Rate(7, 60.0, 5), Rate(40, 60.0, 9)])
+def test_108_every_answer_says_what_the_bucket_itself_would_say(clock, rate):
+    limit = Limit("read", "orders", rate)
+    counters = MemoryCounters(clock)
+    steps = range(limit.tolerance, 0, -limit.interval // 7 - 1)
+    edges = [second * 1_000_000_000 + by for second in range(1, limit.tolerance // 1_000_000_000) for by in (-1, 0, 1)]
+    for ahead in [*steps, *edges, *(limit.tolerance - edge for edge in edges)]:
+        counters.put("caller", clock.monotonic_ns() + ahead)
+        assert limit.charged(limit.tolerance - ahead).headers == fields([counters.look(limit, "caller")])
+        spare = limit.tolerance - ahead
+        known = limit.charges.get(spare // limit.cell)
+        assert known is None or known is limit.charged(spare)
 
 
 def test_108_a_refusal_says_when_to_come_again_and_then_the_caller_is_let_in(clock):

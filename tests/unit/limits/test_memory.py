@@ -4,7 +4,10 @@ import resource
 from collections import Counter
 from typing import ClassVar
 
+import pytest
+
 from mcpward.core.values import Rate
+from mcpward.limits import generations
 from mcpward.limits.limit import Limit
 from mcpward.limits.memory import MemoryCounters, take_all
 from support.clock import ManualClock
@@ -94,8 +97,8 @@ def test_106_a_million_callers_stay_within_the_bound_and_cost_the_same_each():
     assert grown_kib < 32 * 1024  # a million such entries would be 180 MiB
 
 
-class CountingDict(dict):
-    """Counts what is done to the entries, to show that nothing walks over them."""
+class CountingYoung(generations._Young):
+    """Counts what is done to the entries of a generation, to show that nothing walks over them."""
 
     steps: ClassVar = Counter()
 
@@ -112,18 +115,57 @@ class CountingDict(dict):
         super().clear()
 
 
-def test_106_eviction_throws_away_one_entry_per_write_and_never_scans():
+def put(counters, key, value):
+    counters.put(key, value)
+
+
+def ask_and_overwrite(counters, key, value):
+    """Write as hot paths do."""
+    young = counters.young
+    assert young[key] == 0
+    young[key] = value
+
+
+WRITERS = pytest.mark.parametrize("write", [put, ask_and_overwrite])
+
+
+@WRITERS
+def test_106_eviction_throws_away_one_entry_per_write_and_never_scans(monkeypatch, write):
+    monkeypatch.setattr(generations, "_Young", CountingYoung)
     counters = MemoryCounters(ManualClock(), max_keys=300)
-    CountingDict.steps.clear()
+    CountingYoung.steps.clear()
     for n in range(10_000):
-        counters.put(f"{n}", n)
-        for store in ("_young", "_old", "_dying"):
-            if type(getattr(counters, store)) is dict:
-                setattr(counters, store, CountingDict(getattr(counters, store)))
-    assert CountingDict.steps["popitem"] <= 10_000
-    assert CountingDict.steps["iter"] == 0
-    assert CountingDict.steps["clear"] == 0
-    assert not counters._dying or len(counters._dying) <= 101
+        before = CountingYoung.steps["popitem"]
+        write(counters, f"{n}", n)
+        assert CountingYoung.steps["popitem"] <= before + 1
+        assert len(counters) <= 303
+    assert CountingYoung.steps["popitem"] > 9_000
+    assert CountingYoung.steps["iter"] == 0
+    assert CountingYoung.steps["clear"] == 0
+    assert len(counters.dying) <= 101
+
+
+@WRITERS
+def test_106_whoever_was_counted_lately_is_known_whichever_way_it_was_written(write):
+    counters = MemoryCounters(ManualClock(), max_keys=300)
+    for n in range(1, 1_000):
+        write(counters, f"{n}", n)
+        assert all(counters.get(f"{m}", 0) == m for m in range(max(1, n - 99), n + 1))
+        assert all(counters.get(f"{m}", 0) == 0 for m in range(n - 300, n - 202))
+
+
+def test_106_an_entry_of_the_old_generation_is_overwritten_where_it_is_found():
+    counters = MemoryCounters(ManualClock(), max_keys=3)
+    counters.put("a", 1)
+    counters.put("b", 2)  # the first generation is full
+    young = counters.young
+    assert young["a"] == 1
+    young["a"] = 7
+    assert (counters.get("a", 0), counters.get("b", 0)) == (7, 2)
+    young = counters.young
+    assert young["c"] == 0  # a new generation begins while it is asked for
+    young["c"] = 3
+    assert (counters.get("a", 0), counters.get("b", 0), counters.get("c", 0)) == (7, 0, 3)
 
 
 def test_106_a_caller_who_keeps_calling_is_not_forgotten_in_a_flood_of_others():

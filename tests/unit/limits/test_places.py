@@ -52,9 +52,14 @@ class Calls:
 
     async def _run(self, name, caller, tool):
         try:
-            async with self.places.hold("orders", caller, tool):
+            hold = self.places.hold("orders", caller, tool)
+            if not hold.enter_now():
+                await hold.enter()
+            try:
                 self.began.append(name)
                 await self._ends[name].wait()
+            finally:
+                hold.end()
         except Refusal as no:
             self.busy.append((name, no.facts["policy"]))
 
@@ -95,6 +100,33 @@ async def test_places_taken_ahead_are_those_that_are_entered():
     assert free(places) == 2
     hold.release()
     assert free(places) == 2
+
+
+async def test_who_enters_without_waiting_holds_and_ends_as_a_block_does():
+    places = places_of(2, each=1)
+    hold, other = places.hold("orders", "key:a", None), places.hold("orders", "key:a", None)
+    assert hold.enter_now()
+    assert hold.enter_now()  # it holds its places already, and takes no others
+    assert not other.enter_now()
+    assert (free(places), held_by(places), other.is_held) == (1, {"key:a": 1}, False)
+    hold.end()
+    hold.end()
+    other.end()  # never entered
+    assert (free(places), held_by(places), hold.has_ended(), hold.is_held) == (2, {}, True, False)
+    await hold.take_back()  # nothing: it has ended
+    assert (free(places), hold.is_held) == (2, False)
+
+
+async def test_a_place_that_was_lent_is_not_given_back_twice_at_the_end():
+    places = places_of(1)
+    hold, other = places.hold("orders", "key:a", None), places.hold("orders", "key:b", None)
+    assert hold.enter_now()
+    hold.release()
+    assert other.enter_now()
+    hold.end()
+    assert (free(places), held_by(places)) == (0, {"key:b": 1})
+    other.end()
+    assert (free(places), held_by(places)) == (1, {})
 
 
 class TestAlongsideACharge:
