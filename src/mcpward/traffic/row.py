@@ -27,6 +27,7 @@ Redact = Callable[[bytes], bytes]
 
 MAX_ARGUMENTS: Final = 4096
 _NONE: Final[Row] = (None, None, None)
+_NOBODY: Final[Row] = (None, None, None, None)
 _NO_LIMITS: Final[Limits] = (None, ())
 #: A secret that the cut of the raw arguments split in two is not found any more: this much before the cut goes too.
 _MARGIN: Final = MAX_RAW_ARGUMENTS // 2
@@ -96,15 +97,14 @@ class Rows:
 
     def _columns(self, subject: Subject) -> Row:
         """Make the columns of a subject, once: a principal, a tool and a version stay what they are."""
-        who, era = subject.principal, subject.era
-        identity = (None,) * 4 if who is None else (who.way.value, text(who.key), text(who.client) or None, who.key_id)
+        who, era, method = subject.principal, subject.era, subject.method
         columns = subject.columns = (
             subject.server,
-            text(subject.method),
+            method if method.isascii() and "\0" not in method else text(method),
             subject.tool if subject.is_listed else self._stranger(subject.tool),
-            None if era is None else era.value,
+            None if era is None else era._value_,
             subject.version or None,
-            *identity,
+            *(_NOBODY if who is None else (who.way._value_, text(who.key), text(who.client) or None, who.key_id)),
         )
         return columns
 
