@@ -113,10 +113,9 @@ class Limits:
         """
         principal = call.principal
         plan = self._plain.get(principal.server)
-        if plan is None or tool is None or budgets or principal.rate is not None or tool.rate is not None:
+        if plan is None or budgets or principal.rate is not None or (tool is not None and tool.rate is not None):
             return self._charge_all(call, tool, budgets)
-        access = tool.access
-        limit = plan.classes[access]
+        limit = plan.classes[tool.access] if tool is not None else plan.of(call)
         store = self._strangers if principal.way is _ANONYMOUS else self._callers
         key = limit.prefix + principal.key
         young = store.young
@@ -126,7 +125,7 @@ class Limits:
         spare = limit.tolerance - ahead
         if spare < 0:
             raise _exceeded([store.look(limit, key, 1)])
-        would = plan.repeats.require(call, access, now)
+        would = tool is not None and plan.repeats.require(call, tool.access, now)
         young[key] = now + ahead
         charge = limit.charges.get(spare // limit.cell) or limit.charged(spare)
         return charge if not would else Charge(charge.headers, (REPEAT,))
@@ -203,7 +202,7 @@ class Limits:
         return [(self._totals if limit.is_common else own, limit, key, cost) for limit, key, cost in drawn]
 
     def _charge_all(self, call: Call, tool: Tool | None, budgets: Sequence[Drawn]) -> Charge | Awaitable[Charge]:
-        """Charge whatever is no tool call, or draws on more than its class, or is counted in common."""
+        """Charge what draws on more than its class, or is counted in common."""
         plan, common = self._plans[call.principal.server], self._common
         limit = plan.classes[tool.access] if tool is not None else plan.of(call)
         drawn = [*self._drawn(plan, limit, call, tool), *budgets]
