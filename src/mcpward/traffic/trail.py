@@ -6,7 +6,6 @@ the intent of a destructive call, which is on disk before the tool begins.
 
 import asyncio
 import logging
-from collections.abc import Awaitable
 from types import TracebackType
 from typing import Final, Self
 
@@ -186,10 +185,6 @@ class Trail(Struct, eq=False, gc=False):
     def answered(self, reply: Reply) -> None:
         """Note the answer."""
         self.reply = reply
-
-    def before(self, accepted: AcceptedCall) -> Awaitable[None] | None:
-        """Give what must be awaited before the call may run: the :meth:`intent` of a destructive one, else None."""
-        return self.intent(accepted) if accepted.tool.access is Access.DESTRUCTIVE else None
 
     async def intent(self, accepted: AcceptedCall) -> None:
         """Return when the record of a destructive call would survive a power cut; at once for any other call.

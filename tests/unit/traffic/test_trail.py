@@ -269,9 +269,7 @@ async def test_the_intent_of_a_destructive_call_is_on_disk_before_it_may_run(hou
         trail.identified(call.principal)
         trail.called(call, tool)
         trail.sent(9)
-        kept = trail.before(accepted(call, tool))
-        assert kept is not None
-        await kept
+        await trail.intent(accepted(call, tool))
         (intent,) = here.sink.rows()  # read by another connection; the writer has not even started
         assert (intent["id"], intent["phase"], intent["outcome"]) == (call.arrival.id, "intent", "pending")
         assert (intent["tool"], intent["principal"]) == ("cancel_order", "api-key:abc")
@@ -286,9 +284,7 @@ async def test_the_intent_of_a_destructive_call_is_on_disk_before_it_may_run(hou
 async def test_other_calls_do_not_wait_for_the_disk(house, access):
     here = house()
     with here.traffic.follow(an_arrival()) as trail:
-        told = accepted(a_call(), a_tool(access=access))
-        assert trail.before(told) is None
-        await trail.intent(told)
+        await trail.intent(accepted(a_call(), a_tool(access=access)))
         trail.answered(OK)
     assert here.sink.rows() == []
 
