@@ -14,7 +14,8 @@ from mcpward.core.jsonio import Bounds, JsonRefused, read, spell
 from mcpward.core.reasons import Reason
 
 #: The largest integer that every JSON parser reads alike (RFC 8259 §6).
-MAX_ID: Final = 2**53 - 1
+_MAX_ID: Final = 2**53 - 1
+NUMBERS: Final = range(-_MAX_ID, _MAX_ID + 1)
 _MAX_ID_LENGTH: Final = 256
 _MEMBERS: Final = frozenset(("jsonrpc", "id", "method", "params"))
 _ALL: Final = _MEMBERS | {"result", "error"}
@@ -109,7 +110,7 @@ def raw_arguments(body: bytes) -> bytes:
 def is_id(value: object) -> bool:
     """Tell whether a value may be a request's id or a progress token: never null, a fraction or a truth value."""
     if type(value) is int:
-        return -MAX_ID <= value <= MAX_ID
+        return value in NUMBERS
     return type(value) is str and len(value) <= _MAX_ID_LENGTH
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from mcpward.core.jsonio import spell
 from mcpward.core.values import Arrival, Call, Era, Kind, Principal
-from mcpward.protocol.decode import MAX_ID, is_id
+from mcpward.protocol.decode import NUMBERS, is_id
 from mcpward.protocol.headers import is_modern_call
 from mcpward.protocol.methods import CALL
 from mcpward.protocol.versions import CAPABILITIES_KEY, CLIENT_KEY, MODERN, VERSION_KEY
@@ -49,16 +49,15 @@ class PlainCalls:
             len(message) != 4
             or len(params) != 3
             or len(said) != 3
-            or type(name) is not str
             or type(arguments) is not dict
             or type(declared) is not dict
-            or ((type(number) is not int or not -MAX_ID <= number <= MAX_ID) and not is_id(number))
+            or ((type(number) is not int or number not in NUMBERS) and not is_id(number))
         ):
             return None
         visit = arrival.visit
-        # The same head, byte for byte, agrees with the same name again.
+        # The same head, byte for byte, agrees with the same name again; and what equals that text is one.
         if visit is None or visit.tool != name:
-            if not is_modern_call(arrival, name):
+            if type(name) is not str or not is_modern_call(arrival, name):
                 return None
             if visit is not None:
                 visit.tool = name

@@ -1,7 +1,7 @@
 """What a function gave back, in the protocol's shape: content blocks and structured content. Not clean yet."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pydantic_core
@@ -13,6 +13,9 @@ from mcpward.core.values import RawResult
 from mcpward.sdk.content import Content
 from mcpward.sdk.result import ToolResult
 from mcpward.sdk.returns import ReturnMismatch, Returns
+
+_UNFIT: Final = (ReturnMismatch, ValueError, TypeError, RecursionError)
+_WRAP: Final = b'{"result":%b}'
 
 
 def shape(returns: Returns, value: Any, *, structured: bool = True) -> RawResult:
@@ -27,8 +30,18 @@ def shape(returns: Returns, value: Any, *, structured: bool = True) -> RawResult
     """
     if type(value) is ToolResult:
         return _by_hand(returns, value)
-    if returns.encode is not None:
-        return _declared(returns, returns.encode, value)
+    encode_declared = returns.encode
+    if encode_declared is None:
+        return _undeclared(value, structured=structured)
+    try:
+        encoded = encode_declared(value)
+    except _UNFIT as error:
+        raise _unfit(error) from None
+    text = value if isinstance(value, str) else encoded.decode()
+    return RawResult([{"type": "text", "text": text}], Raw(_WRAP % encoded if returns.wrapped else encoded))
+
+
+def _undeclared(value: Any, *, structured: bool) -> RawResult:
     if value is None:
         return RawResult(content=[])
     if isinstance(value, str):
@@ -54,27 +67,29 @@ def encode(value: Any) -> bytes:
         raise Refusal(Reason.OUTPUT_REFUSED, f"the result cannot be encoded: {type(error).__name__}") from None
 
 
-def _declared(returns: Returns, encode_declared: Callable[[Any], bytes], value: Any) -> RawResult:
+def _declared(returns: Returns, encode_declared: Callable[[Any], bytes], value: Any) -> bytes:
     try:
         encoded = encode_declared(value)
-    except ReturnMismatch as mismatch:
-        raise Refusal(Reason.OUTPUT_REFUSED, f"the result is not what the tool declares: {mismatch}") from None
-    except (ValueError, TypeError, RecursionError) as error:
-        raise Refusal(Reason.OUTPUT_REFUSED, f"the result cannot be encoded: {type(error).__name__}") from None
-    text = value if isinstance(value, str) else encoded.decode()
-    structured = Raw(b'{"result":%b}' % encoded if returns.wrapped else encoded)
-    return RawResult([{"type": "text", "text": text}], structured)
+    except _UNFIT as error:
+        raise _unfit(error) from None
+    return _WRAP % encoded if returns.wrapped else encoded
+
+
+def _unfit(error: Exception) -> Refusal:
+    if isinstance(error, ReturnMismatch):
+        return Refusal(Reason.OUTPUT_REFUSED, f"the result is not what the tool declares: {error}")
+    return Refusal(Reason.OUTPUT_REFUSED, f"the result cannot be encoded: {type(error).__name__}")
 
 
 def _by_hand(returns: Returns, value: ToolResult) -> RawResult:
-    structured, text = None, None
+    structured, text, encode_declared = None, None, returns.encode
     if value.structured is not None:
-        declared = _declared(returns, returns.encode, value.structured) if returns.encode is not None else None
-        structured = declared.structured if declared is not None else Raw(encode(value.structured))
-        if bytes(structured)[:1] != b"{":
+        said = value.structured
+        encoded = encode(said) if encode_declared is None else _declared(returns, encode_declared, said)
+        if encoded[:1] != b"{":
             raise Refusal(Reason.OUTPUT_REFUSED, "structured content is an object")
-        text = bytes(structured).decode()
-    elif returns.encode is not None and not value.is_error:
+        structured, text = Raw(encoded), encoded.decode()
+    elif encode_declared is not None and not value.is_error:
         raise Refusal(Reason.OUTPUT_REFUSED, "the tool declares structured content, and gave none")
     given = value.content if value.content is not None else text
     parts = [] if given is None else given if isinstance(given, list | tuple) else [given]
