@@ -22,9 +22,10 @@ from mcpward.protocol import reply as replies
 from mcpward.protocol.read import Protocol
 from mcpward.sanitize.clean import Sanitizer
 from mcpward.tools.consent import KEY as CONSENT_KEY
-from mcpward.traffic.trail import Traffic
+from mcpward.traffic.trail import Traffic, Trail
 
 _RETRY_AFTER_S: Final = 5
+_CATALOGUE: Final = Kind.CATALOGUE
 _STOPPING: Final = Refusal(Reason.BUSY, "the drain is over", retry_after_s=_RETRY_AFTER_S)
 
 Report = Callable[[str, str], None]
@@ -66,54 +67,71 @@ class Pipeline:
 
     async def serve(self, arrival: Arrival, wire: Wire) -> Reply:
         """Give the answer to one arrival. Raises nothing but ``CancelledError``."""
-        with self.traffic.follow(arrival) as trail:  # closes on every exit, cancellation too
-            call: Call | None = None
-            paid: Paid | None = None
-            back: WayBack | None = None
+        trail = self.traffic.follow(arrival)
+        paid: Paid | None = None
+        back: WayBack | None = None
+        try:
             try:
                 if would := self.limits.admit(arrival.bucket):  # too many knocks
                     trail.shadowed(would)
                 found = self.identity.establish(arrival)  # who
                 principal = found if isinstance(found, Principal) else await found
-                trail.identified(principal)
+                trail.principal = principal
                 if self.traffic.full:
                     raise Refusal(Reason.BUSY, "the traffic record does not keep up", retry_after_s=_RETRY_AFTER_S)
-                call = self.protocol.read(arrival, principal)  # what
-                trail.called(call)
-                tool = self.policy.require(call)  # may they
-                trail.called(call, tool)
-                runs = tool is not None or call.kind is Kind.CATALOGUE
+                call = trail.call = self.protocol.read(arrival, principal)  # what
+                tool = trail.tool = self.policy.require(call)  # may they
+                runs = tool is not None or call.kind is _CATALOGUE
                 hold = self.places.hold(arrival.server, principal.key, tool) if runs else None
                 charged = self.till.charge(call, tool, trail, hold)  # how often
                 paid = charged if isinstance(charged, Paid) else await charged
-                if hold is not None:
-                    async with hold:  # how many at once
+                if hold is None:
+                    reply = await self.desk.answer(call, wire, trail)
+                else:
+                    if not hold.enter_now():
+                        await hold.enter()  # how many at once
+                    try:
                         back = self.backs.open(call, trail, wire, hold)
                         reply = await self.workshop.make(back.call, tool, back, paid.charge.headers, paid.accepted)
-                else:
-                    reply = await self.desk.answer(call, wire, trail)
-            except InputRequired as more:
-                reply = self._asked(more, paid, back)
-            except Refusal as no:
-                reply = self._refused(await self.till.refused(no, arrival, trail, paid, back), call)
-            except asyncio.CancelledError:
+                    finally:
+                        hold.end()
+            except BaseException as no:  # noqa: BLE001  # raised again where there is no answer to it
+                reply = await self._instead(no, trail, wire, paid, back)
+            finally:
+                if back is not None:
+                    back.close()
+            if back is not None:
+                reply = back.last(reply)
+        except BaseException as ended:  # every exit leaves its record, cancellation too
+            trail.broken(ended)
+            raise
+        trail.done(reply)
+        return reply
+
+    async def _instead(
+        self, no: BaseException, trail: Trail, wire: Wire, paid: Paid | None, back: WayBack | None
+    ) -> Reply:
+        """Give the answer to a request that did not come to its own end, or raise ``no`` again."""
+        call = trail.call
+        match no:
+            case InputRequired():
+                return self._asked(no, paid, back)
+            case Refusal():
+                return self._refused(await self.till.refused(no, trail.arrival, trail, paid, back), call)
+            case asyncio.CancelledError():
                 self.till.cancelled(paid, back)
                 if back is not None and back.was_cancelled:
                     reply = replies.accepted()  # the caller called it off, and waits for no answer
                 elif not wire.is_gone:
                     reply = self._refused(_STOPPING, call)
                 else:
-                    raise
+                    raise no
                 trail.cancelled()
-            except Exception as broken:  # noqa: BLE001  # our bug or an outage: told nobody but the log
-                reply = self._broken(broken, call)
-            finally:
-                if back is not None:
-                    back.close()
-            if back is not None:
-                reply = back.last(reply)
-            trail.answered(reply)
-            return reply
+                return reply
+            case Exception():
+                return self._broken(no, call)  # our bug or an outage: told nobody but the log
+            case _:
+                raise no
 
     def _asked(self, more: InputRequired, paid: Paid | None, back: WayBack | None) -> Reply:
         """Give the questions to a modern client, and the sealed state that it brings back with their answers."""

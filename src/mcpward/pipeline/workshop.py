@@ -3,6 +3,8 @@
 Or handed over as a task; or a resource, a prompt or a list, which the catalogue has.
 """
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from mcpward.channel.spent import Spent
@@ -26,6 +28,8 @@ from mcpward.tasks.tasks import Tasks, Work
 from mcpward.tools.consent import is_yes, question_of
 from mcpward.tools.run import Runner
 from mcpward.validation.accept import accept
+
+_DESTRUCTIVE: Final = Access.DESTRUCTIVE
 
 
 class Workshop:
@@ -78,9 +82,10 @@ class Workshop:
         is_task = tool.task is not None and self._is_task(call, tool, back)
         if tool.confirm:
             await self._agree(accepted, back)  # a person said yes
-        if call.state is not None and (tool.confirm or tool.access is Access.DESTRUCTIVE):
+        if call.state is not None and (tool.confirm or tool.access is _DESTRUCTIVE):
             await self._spend(call)  # one yes, one run
-        await back.trail.intent(accepted)  # a destructive call is on record before anything happens
+        if tool.access is _DESTRUCTIVE:
+            await back.trail.intent(accepted)  # it is on record before anything happens
         if is_task:
             async with kept():
                 body = await self._tasks.start(accepted, self._work(_light(accepted)), back.answers)
