@@ -151,8 +151,8 @@ class Connection(asyncio.Protocol):
         return _FRAMING_ALLOWANCE + 2 * len(reading.body if reading is not None else b"")
 
     def eof_received(self) -> None:
-        """The peer has said all: nothing to do, the transport closes."""
-        return  # half-closed by the peer: uvloop closes our side, connection_lost follows
+        """The peer has said all: it gets what it was answered, and the transport closes; connection_lost follows."""
+        self.front.outbox.flush()
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """The peer has gone: let go of everything, and tell the call that runs."""
@@ -197,6 +197,7 @@ class Connection(asyncio.Protocol):
         if self._current is not None:
             self._current.server_stops()
         elif not self._in_head and not self._in_body:
+            self.front.outbox.flush()
             self._transport.close()
 
     # ---- the parser's calls ---------------------------------------------------------------------------------------
@@ -381,9 +382,9 @@ class Connection(asyncio.Protocol):
     # ---- the transport, for exchanges -----------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """Write unless the peer has gone."""
+        """Write, in this turn of the loop, unless the peer has gone."""
         if not self.gone:
-            self._transport.write(data)
+            self.front.outbox.put(self._transport, data, self.loop)
 
     def unread(self) -> int:
         """Bytes written that the peer has not taken yet."""
@@ -401,6 +402,7 @@ class Connection(asyncio.Protocol):
         """
         self._deaf = True
         self._closing = True
+        self.front.outbox.flush()
         self._since = self.front.monotonic()
         if self._transport.can_write_eof() and not self._devoted:
             self._transport.write_eof()

@@ -15,6 +15,7 @@ from mcpward.core.values import Arrival, Reply, Wire
 from mcpward.ingress.arrive import Doorstep, Peer
 from mcpward.ingress.discovery import Discovery
 from mcpward.ingress.gates import Head, Rules, judge_place, judge_shape
+from mcpward.ingress.outbox import Outbox
 from mcpward.ingress.routes import Place, Route, Routes
 
 #: How often slow, idle and silent connections are looked for; the error of every time limit at the edge.
@@ -100,6 +101,7 @@ class Front:
         self.draining_since: float | None = None
         self.on_drain: list[Callable[[], None]] = []
         self.date = _date_line(clock.now())
+        self.outbox = Outbox()
         self._watch: asyncio.Task[None] | None = None
 
     def start(self) -> None:

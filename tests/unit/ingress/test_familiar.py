@@ -2,114 +2,15 @@
 
 import asyncio
 from collections.abc import Iterable
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpward.core.errors import Refusal
-from mcpward.core.values import Arrival, Reply, Wire
 from mcpward.ingress import connection
-from mcpward.ingress.arrive import Doorstep
-from mcpward.ingress.connection import Connection
-from mcpward.ingress.front import Front
-from mcpward.ingress.gates import Rules
-from mcpward.ingress.routes import Address, Routes
-from support.clock import ManualClock
-from support.edge import BOTH, PATIENCE, Inside
+from support.one import HEAD, House, request
 
 SECRET = "s" * 48
-HEAD = (
-    b"POST /mcp HTTP/1.1\r\nHost: ward.test\r\nContent-Type: application/json\r\nAccept: " + BOTH.encode() + b"\r\n"
-    b"X-API-Key: key-1\r\nContent-Length: %d\r\nMcp-Name: orders\r\n\r\n"
-)
-TURNS = 8
-
-
-def request(body: bytes = b'{"n":1}', head: bytes = HEAD) -> bytes:
-    return head % len(body) + body
-
-
-class Bytes(asyncio.Transport):
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        super().__init__({"peername": ("127.0.0.1", 50000)})
-        self.written = b""
-        self.ended = False
-
-    def write(self, data: Any) -> None:
-        self.written += data
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def can_write_eof(self) -> bool:
-        return True
-
-    def write_eof(self) -> None:
-        self.ended = True
-
-    def close(self) -> None:
-        self.ended = True
-
-    abort = close
-
-    def pause_reading(self) -> None:
-        pass
-
-    resume_reading = pause_reading
-
-
-class Noting(Inside):
-    """A way inside that notes whom it refuses."""
-
-    def refuse(self, no: Refusal, **about: Any) -> Reply:
-        self.refused = [*getattr(self, "refused", ()), (no.reason, *about.items())]
-        return super().refuse(no, **about)
-
-
-class House:
-    """One connection, and what arrives through it."""
-
-    def __init__(self, **rules: int) -> None:
-        self.arrivals: list[Arrival] = []
-        self.inside = Noting(self.serve)
-        self.transport = Bytes()
-        bounds = {"max_body": 1 << 20, "max_fields": 20, "max_head": 8192} | rules
-        front = Front(
-            rules=Rules(frozenset({b"ward.test"}), frozenset({b"https://app.test"}), **bounds),
-            routes=Routes([Address("open", "/mcp"), Address("hidden", "/hidden/mcp", unlisted=True)]),
-            doorstep=Doorstep(),
-            patience=PATIENCE,
-            inside=self.inside,
-            house=lambda _: Reply(status=200, body=b"{}"),
-            clock=ManualClock(),
-        )
-        state = SimpleNamespace(tasks=set(), connections=set())
-        self.connection = Connection(None, state, {"front": front})
-        self.connection.connection_made(self.transport)
-
-    async def serve(self, arrival: Arrival, wire: Wire) -> Reply:
-        del wire
-        self.arrivals.append(arrival)
-        return Reply(status=200, body=b'{"got":%b}' % (arrival.body or b"null"))
-
-    async def take(self, packets: Iterable[bytes]) -> None:
-        for packet in packets:
-            self.connection.data_received(packet)
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
-
-    def seen(self) -> tuple[bytes, bool, list[tuple[object, ...]]]:
-        """What the peer sees, and what the house was asked."""
-        asked = [
-            (one.body, one.server, one.verb, one.peer, {**one.headers, b"content-length": b""}, one.repeated)
-            for one in self.arrivals
-        ]
-        return self.transport.written, self.transport.ended, [*asked, *getattr(self.inside, "refused", ())]
 
 
 async def beside(packets: Iterable[bytes], before: int = 3, **rules: int) -> tuple[object, object]:

@@ -1,0 +1,84 @@
+"""Answers of one turn of the loop leave together, and none of them is lost or overtaken."""
+
+import asyncio
+
+import pytest
+
+from mcpward.ingress.outbox import Outbox
+from support.one import Bytes, House, request
+
+
+async def answered(house: House) -> None:
+    """One request, up to the moment at which its answer waits for the end of the turn."""
+    house.connection.data_received(request())
+    await asyncio.sleep(0)
+    assert house.arrivals
+    assert not house.transport.written
+
+
+async def test_an_answer_leaves_with_the_turn():
+    house = House()
+
+    await answered(house)
+    await asyncio.sleep(0)
+
+    assert house.transport.written.endswith(b'{"got":{"n":1}}')
+
+
+@pytest.mark.parametrize("how", ["its peer says no more", "the server stops", "the house closes it"])
+async def test_who_is_answered_gets_the_answer_whoever_ends_the_connection(how):
+    house = House()
+    await answered(house)
+
+    match how:
+        case "its peer says no more":
+            house.connection.eof_received()
+            house.transport.close()  # as the loop does then
+        case "the server stops":
+            house.connection.shutdown()
+        case _:
+            house.connection.data_received(b"no HTTP at all\r\n\r\n")
+
+    assert b'{"got":{"n":1}}' in house.transport.written
+
+
+async def test_answers_leave_in_the_order_of_their_requests():
+    house = House()
+
+    await house.take([request(b"1") + request(b"2") + request(b"3")])
+
+    assert [part[:1] for part in house.transport.written.split(b'{"got":')[1:]] == [b"1", b"2", b"3"]
+
+
+async def test_a_call_that_keeps_the_loop_busy_holds_up_sixteen_answers_and_no_more():
+    box, transport = Outbox(), Bytes()
+    loop = asyncio.get_running_loop()
+
+    for _ in range(15):
+        box.put(transport, b".", loop)
+    assert transport.written == b""
+    box.put(transport, b".", loop)
+
+    assert transport.written == b"." * 16
+
+
+async def test_what_is_long_does_not_wait():
+    box, transport = Outbox(), Bytes()
+    loop = asyncio.get_running_loop()
+
+    box.put(transport, b"first", loop)
+    box.put(transport, b"x" * 70_000, loop)
+
+    assert transport.written == b"first" + b"x" * 70_000
+
+
+async def test_what_was_closed_meanwhile_is_not_written_to_and_the_others_are():
+    box, gone, here = Outbox(), Bytes(), Bytes()
+    loop = asyncio.get_running_loop()
+
+    box.put(gone, b"for nobody", loop)
+    box.put(here, b"for somebody", loop)
+    gone.abort()
+    await asyncio.sleep(0)
+
+    assert (gone.written, here.written) == (b"", b"for somebody")
