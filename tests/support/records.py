@@ -1,12 +1,15 @@
 """Traffic records and rows for tests that begin behind the pipeline."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from mcpward.core.values import Arrival, Reply
 from mcpward.storage.traffic import TrafficTable
 from mcpward.traffic.record import Record, Result
 from mcpward.traffic.row import COLUMNS, Row
 from mcpward.traffic.subject import Subject
+from mcpward.traffic.trail import Traffic, Trail
 
 
 def a_record(outcome: Result = Result.OK, reason: str | None = None, **changes: Any) -> Record:
@@ -29,6 +32,21 @@ def a_record(outcome: Result = Result.OK, reason: str | None = None, **changes: 
         "bytes_out": 2,
     }
     return Record(**given | changes)
+
+
+@contextmanager
+def followed(traffic: Traffic, arrival: Arrival, reply: Reply | None = None) -> Iterator[Trail]:
+    """Follow an arrival to its end, as the pipeline does."""
+    trail = traffic.follow(arrival)
+    try:
+        yield trail
+    except BaseException as ended:
+        trail.broken(ended)
+        raise
+    if reply is None:
+        trail.broken(None)
+    else:
+        trail.done(reply)
 
 
 def named(row: Row) -> dict[str, Any]:

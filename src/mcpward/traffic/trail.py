@@ -6,8 +6,7 @@ the intent of a destructive call, which is on disk before the tool begins.
 
 import asyncio
 import logging
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -64,7 +63,7 @@ class Traffic:
         return self.writer.full
 
     def follow(self, arrival: Arrival) -> "Trail":
-        """Give the trail of an arrival, which must be ended once: by ``with``, or by ``done`` or ``broken``."""
+        """Give the trail of an arrival, which must be ended once: by ``done`` or by ``broken``."""
         self.in_flight += 1
         return Trail(self, arrival)
 
@@ -103,7 +102,7 @@ class Traffic:
 
 
 class Trail(Struct, eq=False, gc=False):
-    """One request on its way. A context manager: leaving it writes the record.
+    """One request on its way, up to the one record of it.
 
     Who is the caller, what is called and which tool it is may be set as they become known. ``outcome`` is how the call
     ends unless its answer has a reason.
@@ -114,7 +113,6 @@ class Trail(Struct, eq=False, gc=False):
     principal: Principal | None = None
     call: Call | None = None
     tool: Tool | None = None
-    reply: Reply | None = None
     outcome: Result = Result.OK
     bytes_out: int = 0
     limits: Limits | None = None
@@ -122,17 +120,6 @@ class Trail(Struct, eq=False, gc=False):
     def __repr__(self) -> str:
         # The call may hold anything.
         return f"Trail({self.arrival!r})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None and self.reply is not None:
-            self.done(self.reply)
-        else:
-            self.broken(error)
 
     def done(self, reply: Reply) -> None:
         """Write the record of a request that has its answer."""
@@ -145,15 +132,6 @@ class Trail(Struct, eq=False, gc=False):
         reply = _nothing(error)
         self.outcome = Result.CANCELLED if reply.reason is None else Result.OK
         self.done(reply)
-
-    def identified(self, principal: Principal) -> None:
-        """Note who is calling."""
-        self.principal = principal
-
-    def called(self, call: Call, tool: Tool | None = None) -> None:
-        """Note what is called. May be told twice: before and after the tool is found."""
-        self.call = call
-        self.tool = tool
 
     def sent(self, size: int) -> None:
         """Note bytes that left before the answer: notifications of a running call."""
@@ -181,10 +159,6 @@ class Trail(Struct, eq=False, gc=False):
         """Note that the call ended with questions to its client, who may send it again with the answers."""
         if self.outcome is Result.OK:
             self.outcome = Result.ASKED
-
-    def answered(self, reply: Reply) -> None:
-        """Note the answer."""
-        self.reply = reply
 
     async def intent(self, accepted: AcceptedCall) -> None:
         """Return when the record of a destructive call would survive a power cut; at once for any other call.

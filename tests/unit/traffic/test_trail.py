@@ -10,6 +10,7 @@ from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
 from mcpward.core.values import Era, Kind, Reply, Way
+from support.records import followed
 from support.values import a_call, a_principal, a_tool, accepted, an_arrival
 
 OK = Reply(status=200, body=b'{"result":{}}')
@@ -19,12 +20,11 @@ TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 async def test_a_served_call_is_on_record_with_all_its_fields(house):
     here = house()
     call = a_call(trace={"traceparent": TRACEPARENT})
-    with here.traffic.follow(call.arrival) as trail:
-        trail.identified(call.principal)
-        trail.called(call, a_tool())
+    with followed(here.traffic, call.arrival, OK) as trail:
+        trail.principal = call.principal
+        trail.call, trail.tool = call, a_tool()
         here.clock.advance(0.25)
         trail.sent(100)
-        trail.answered(OK)
     assert await here.kept() == [
         {
             "id": "00ff00ff00ff00ff",
@@ -70,10 +70,9 @@ async def test_a_served_call_is_on_record_with_all_its_fields(house):
 )
 async def test_outcomes_are_told_apart(house, reply, is_error, outcome, reason):
     here = house()
-    with here.traffic.follow(an_arrival()) as trail:
+    with followed(here.traffic, an_arrival(), reply) as trail:
         if is_error:
             trail.failed()
-        trail.answered(reply)
     (row,) = await here.kept()
     assert (row["outcome"], row["reason"], row["status"]) == (outcome, reason, reply.status)
     assert row["error_id"] == reply.error_id
@@ -90,7 +89,7 @@ async def test_outcomes_are_told_apart(house, reply, is_error, outcome, reason):
 )
 async def test_what_is_raised_through_is_on_record_without_its_private_text(house, error, outcome, reason, error_id):
     here = house()
-    with pytest.raises(type(error)), here.traffic.follow(an_arrival()):
+    with pytest.raises(type(error)), followed(here.traffic, an_arrival()):
         raise error
     (row,) = await here.kept()
     assert (row["outcome"], row["reason"], row["error_id"]) == (outcome, reason, error_id)
@@ -112,10 +111,9 @@ async def test_what_is_raised_through_is_on_record_without_its_private_text(hous
 )
 async def test_the_strongest_end_is_the_one_on_record(house, told, reply, outcome):
     here = house()
-    with here.traffic.follow(an_arrival()) as trail:
+    with followed(here.traffic, an_arrival(), reply) as trail:
         for tell in told:
             getattr(trail, tell)()
-        trail.answered(reply)
     (row,) = await here.kept()
     assert (row["outcome"], row["reason"]) == (outcome, reply.reason)
 
@@ -162,10 +160,9 @@ async def test_what_calls_have_in_common_is_kept_apart_by_caller_tool_and_versio
             target = "made-up" if tool is None else tool.name
             call = a_call(who, target=target)
             call = replace(call, version=version, era=Era.MODERN if version == "2026-07-28" else Era.LEGACY)
-            with here.traffic.follow(call.arrival) as trail:
-                trail.identified(who)
-                trail.called(call, tool)
-                trail.answered(OK)
+            with followed(here.traffic, call.arrival, OK) as trail:
+                trail.principal = who
+                trail.call, trail.tool = call, tool
     rows = await here.kept()
     assert [(row["principal"], row["tool"], row["version"], row["era"]) for row in rows] == 2 * [
         (who.key, "made-up" if tool is None else tool.name, version, "modern" if version == "2026-07-28" else "legacy")
@@ -184,10 +181,9 @@ async def test_strangers_and_made_up_names_are_not_remembered_and_callers_up_to_
     tool = a_tool()
 
     def serve(who, tool):
-        with here.traffic.follow(an_arrival()) as trail:
-            trail.identified(who)
-            trail.called(a_call(who), tool)
-            trail.answered(OK)
+        with followed(here.traffic, an_arrival(), OK) as trail:
+            trail.principal = who
+            trail.call, trail.tool = a_call(who), tool
 
     for n in range(10):
         serve(a_principal(f"anonymous:{n}", way=Way.ANONYMOUS), tool)
@@ -207,9 +203,8 @@ async def test_the_limit_that_refused_and_those_that_would_have_are_on_record(ho
         lambda trail: (trail.limited("stripe"), trail.shadowed(("read",))),
         lambda trail: None,
     ):
-        with here.traffic.follow(an_arrival()) as trail:
+        with followed(here.traffic, an_arrival(), OK) as trail:
             tell(trail)
-            trail.answered(OK)
     assert [(row["limit_name"], row["would_refuse"]) for row in await here.kept()] == [
         ("stripe", None),
         (None, "read,gpu"),
@@ -224,8 +219,8 @@ async def test_a_cancelled_request_is_on_record_as_cancelled(house):
     call = a_call()
 
     async def serve():
-        with here.traffic.follow(call.arrival) as trail:
-            trail.called(call, a_tool())
+        with followed(here.traffic, call.arrival) as trail:
+            trail.call, trail.tool = call, a_tool()
             await asyncio.Event().wait()
 
     task = asyncio.create_task(serve())
@@ -241,7 +236,7 @@ async def test_a_cancelled_request_is_on_record_as_cancelled(house):
 
 async def test_a_way_out_without_an_answer_is_a_fault_of_ours(house):
     here = house()
-    with here.traffic.follow(an_arrival()):
+    with followed(here.traffic, an_arrival()):
         pass
     (row,) = await here.kept()
     assert row["outcome"] == "fault"
@@ -265,9 +260,9 @@ async def test_the_intent_of_a_destructive_call_is_on_disk_before_it_may_run(hou
     here = house()
     tool = a_tool("cancel_order", Access.DESTRUCTIVE)
     call = a_call(target="cancel_order", arguments=b'{"id":7,"note":"hunter2-correct-horse"}')
-    with here.traffic.follow(call.arrival) as trail:
-        trail.identified(call.principal)
-        trail.called(call, tool)
+    with followed(here.traffic, call.arrival, OK) as trail:
+        trail.principal = call.principal
+        trail.call, trail.tool = call, tool
         trail.sent(9)
         await trail.intent(accepted(call, tool))
         (intent,) = here.sink.rows()  # read by another connection; the writer has not even started
@@ -275,7 +270,6 @@ async def test_the_intent_of_a_destructive_call_is_on_disk_before_it_may_run(hou
         assert (intent["tool"], intent["principal"]) == ("cancel_order", "api-key:abc")
         assert intent["arguments"] == '{"id":7,"note":"***"}'
         assert (intent["status"], intent["bytes_out"], intent["reason"]) == (0, 0, None)
-        trail.answered(OK)
     _, done = await here.kept()
     assert (done["id"], done["phase"], done["outcome"]) == (call.arrival.id, "done", "ok")
 
@@ -283,9 +277,8 @@ async def test_the_intent_of_a_destructive_call_is_on_disk_before_it_may_run(hou
 @pytest.mark.parametrize("access", [Access.READ, Access.WRITE])
 async def test_other_calls_do_not_wait_for_the_disk(house, access):
     here = house()
-    with here.traffic.follow(an_arrival()) as trail:
+    with followed(here.traffic, an_arrival(), OK) as trail:
         await trail.intent(accepted(a_call(), a_tool(access=access)))
-        trail.answered(OK)
     assert here.sink.rows() == []
 
 
@@ -293,10 +286,8 @@ async def test_a_destructive_call_is_refused_while_the_store_is_down(house):
     here = house()
     tool = a_tool("cancel_order", Access.DESTRUCTIVE)
     here.sink.lock()
-    with here.traffic.follow(an_arrival()) as trail:
-        with pytest.raises(Refusal) as no:
-            await trail.intent(accepted(a_call(), tool))
-        trail.answered(OK)
+    with followed(here.traffic, an_arrival(), OK) as trail, pytest.raises(Refusal) as no:
+        await trail.intent(accepted(a_call(), tool))
     here.sink.unlock()
     assert no.value.reason is Reason.BUSY
     assert no.value.facts == {"retry_after_s": 5}
@@ -310,10 +301,9 @@ async def test_85_no_credential_header_body_or_secret_path_gets_into_a_record(ho
         path_secret=Secret("canary"),
     )
     call = a_call(arrival=arrival, params={"canary": 1}, session="canary", trace={"traceparent": "canary"})
-    with here.traffic.follow(arrival) as trail:
-        trail.identified(call.principal)
-        trail.called(call, a_tool())
-        trail.answered(OK)
+    with followed(here.traffic, arrival, OK) as trail:
+        trail.principal = call.principal
+        trail.call, trail.tool = call, a_tool()
         assert "canary" not in repr(trail)
     (record,) = here.writer._queue
     assert "canary" not in repr(record)
@@ -325,9 +315,8 @@ async def test_a_made_up_tool_name_is_cut_and_redacted(house):
     here = house()
     for target in ("hunter2-correct-horse", "x" * 1_000_000):
         call = a_call(target=target)
-        with here.traffic.follow(call.arrival) as trail:
-            trail.called(call)
-            trail.answered(Reply(status=400, reason="tool-unknown"))
+        with followed(here.traffic, call.arrival, Reply(status=400, reason="tool-unknown")) as trail:
+            trail.call = call
     first, second = await here.kept()
     assert first["tool"] == "***"
     assert len(second["tool"]) == 128
@@ -336,9 +325,8 @@ async def test_a_made_up_tool_name_is_cut_and_redacted(house):
 async def test_arguments_are_not_kept_where_the_operator_says_so(house):
     here = house(keep_arguments=False)
     call = a_call()
-    with here.traffic.follow(call.arrival) as trail:
-        trail.called(call, a_tool())
-        trail.answered(OK)
+    with followed(here.traffic, call.arrival, OK) as trail:
+        trail.call, trail.tool = call, a_tool()
     (row,) = await here.kept()
     assert row["arguments"] is None
 
@@ -346,9 +334,8 @@ async def test_arguments_are_not_kept_where_the_operator_says_so(house):
 async def test_a_waiting_record_holds_no_body(house):
     here = house()
     call = a_call(arguments=b'"' + b"x" * 1_000_000 + b'"', arrival=an_arrival(body=b"x" * 1_000_000))
-    with here.traffic.follow(call.arrival) as trail:
-        trail.called(call, a_tool())
-        trail.answered(OK)
+    with followed(here.traffic, call.arrival, OK) as trail:
+        trail.call, trail.tool = call, a_tool()
     (record,) = here.writer._queue
     assert len(record.arguments) == 16_384
     assert record.bytes_in == 1_000_000
@@ -358,10 +345,9 @@ async def test_a_stranger_is_on_record_by_address(house):
     here = house()
     stranger = a_principal("anonymous:192.0.2.7", way=Way.ANONYMOUS)
     call = a_call(stranger, kind=Kind.CATALOGUE, method="tools/list", target="", arguments=None)
-    with here.traffic.follow(call.arrival) as trail:
-        trail.identified(stranger)
-        trail.called(call)
-        trail.answered(OK)
+    with followed(here.traffic, call.arrival, OK) as trail:
+        trail.principal = stranger
+        trail.call = call
     (row,) = await here.kept()
     assert (row["way"], row["principal"], row["key_id"]) == ("anonymous", "anonymous:192.0.2.7", None)
     assert (row["method"], row["tool"], row["arguments"]) == ("tools/list", None, None)
