@@ -94,7 +94,7 @@ def site(tmp_path: Path) -> Callable[..., object]:
 
 class Salon:
     """Servers that hold conversations. ``alice`` and ``bob`` hold plain keys of one server, ``grace`` one with its
-    scope, ``eve`` one of the other server.
+    scope, ``eve`` one of the other server. ``mallory`` leaves more questions open than anybody may who wants to go on.
     """
 
     def __init__(self, ward: Ward) -> None:
@@ -102,6 +102,7 @@ class Salon:
         every = {"class": "destructive"}
         self.alice = ward.create_key("talk", name="alice", **every)
         self.bob = ward.create_key("talk", name="bob", **every)
+        self.mallory = ward.create_key("talk", name="mallory", **every)
         self.grace = ward.create_key("talk", name="grace", scope="secrets:read", **every)
         self.eve = ward.create_key("other", name="eve", **every)
 

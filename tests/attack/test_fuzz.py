@@ -68,11 +68,11 @@ def prey(salon) -> Iterator[Prey]:
 
 
 class Thief:
-    """Speaks on one connection with bob's key, on a new one where it was closed, and looks at each answer."""
+    """Speaks on one connection with mallory's key, on a new one where it was closed, and looks at each answer."""
 
     def __init__(self, salon: Any) -> None:
         self.salon = salon
-        self.line: Line = salon.line(salon.bob)
+        self.line: Line = salon.line(salon.mallory)
         self.statuses: Counter[int] = Counter()
 
     def say(self, message: Any, headers: dict[str, str]) -> None:
@@ -82,7 +82,7 @@ class Thief:
             status, answer = self._said(message, headers)
         except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):  # refused, and closed
             self.line.http.close()
-            self.line = self.salon.line(self.salon.bob)
+            self.line = self.salon.line(self.salon.mallory)
             status, answer = self._said(message, headers)
         assert time.monotonic() - began < 2.0, message
         assert status < 500, (status, answer, message)
@@ -122,7 +122,7 @@ drawn = settings(
 
 @pytest.mark.slow
 def test_attacks_54_58_and_60_no_message_of_a_session_breaks_anything_or_shows_what_is_anothers(salon, prey, thief):
-    own = salon.talker(salon.bob).headers
+    own = salon.talker(salon.mallory).headers
     stolen = prey.talker.headers
 
     @drawn
@@ -168,7 +168,7 @@ def test_attacks_54_and_55_no_bytes_break_anything(thief):
 
 
 def test_attack_58_an_id_that_is_no_id_opens_nothing(salon):
-    with salon.line(salon.bob) as line:
+    with salon.line(salon.mallory) as line:
         for number in (None, 1.5, {}, [], True, 10**400, "x" * 5000):
             body, headers = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
             body["id"] = number
@@ -176,7 +176,7 @@ def test_attack_58_an_id_that_is_no_id_opens_nothing(salon):
             response = line.http.post(line.path, content=content, headers=headers)
             assert response.status_code == 400, number
             assert "acknowledged" not in response.text
-        talker = salon.talker(salon.bob)
+        talker = salon.talker(salon.mallory)
         for number in (None, 1.5, {}, [], True):
             message = request("ping") | {"id": number}
             assert line.post(message, talker.headers).status_code == 400, number
