@@ -384,7 +384,7 @@ class Connection(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Write, in this turn of the loop, unless the peer has gone."""
         if not self.gone:
-            self.front.outbox.put(self._transport, data, self.loop)
+            self.front.outbox.put(self._transport, data)
 
     def unread(self) -> int:
         """Bytes written that the peer has not taken yet."""

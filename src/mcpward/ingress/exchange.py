@@ -1,7 +1,7 @@
 """One request and its answer: runs the way inside as a task and writes what comes back, as JSON or as a stream."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
@@ -25,6 +25,9 @@ _LONGEST_WISH = 32 * 1024
 #: Notifications may be dropped, never buffered without end for a reader that does not read. An endless stream is cut
 #: instead: its reader would never learn what it missed.
 _MAX_UNREAD = 1 << 20
+
+
+_MCP: Final = Place.MCP
 
 
 class Exchange:
@@ -61,20 +64,20 @@ class Exchange:
         what all may: else a few strangers who never finish would leave no room for anyone (attack 46).
         """
         front = self.connection.front
-        held = len(part)
-        size = self.held + held
+        count = len(part)
+        size = self.held + count
         if size > front.rules.max_body:
             return Refusal(Reason.BODY_TOO_LARGE)
-        if size == held:
+        if size == count:
             self.body = part  # most bodies come whole
         else:
             if type(self.body) is bytes:
                 self.body = bytearray(self.body)
             self.body += part
         self.held = size
-        front.held += held
-        if size > _SMALL or front.held > front.half_held:
-            return self._vouched(held)
+        held = front.held = front.held + count
+        if size > _SMALL or held > front.half_held:
+            return self._vouched(count)
         return None
 
     def _vouched(self, count: int) -> Refusal | None:
@@ -110,19 +113,18 @@ class Exchange:
     def start(self) -> None:
         """Answer now, or start the work that will."""
         route = self.route
-        if self.refusal is not None or route is None:
-            self._answer(self._refused(self.refusal or Refusal(Reason.ROUTE_UNKNOWN), route))
-        elif route.place is Place.MCP and self.head.verb != b"OPTIONS":
+        if route is not None and route.place is _MCP and self.refusal is None and self.head.verb != b"OPTIONS":
             connection = self.connection
-            task = connection.loop.create_task(self._work(self._arrival(route, bytes(self.body))))
-            self.task = task
+            task = self.task = connection.loop.create_task(self._work(self._arrival(route, bytes(self.body))))
             connection.tasks.add(task)
         else:
             self._answer(self._at_once(route))
 
-    def _at_once(self, route: Route) -> Reply:
-        """Answer what needs no work."""
+    def _at_once(self, route: Route | None) -> Reply:
+        """Give the answer that needs no work."""
         front, is_preflight = self.connection.front, self.head.verb == b"OPTIONS"
+        if self.refusal is not None or route is None:
+            return self._refused(self.refusal or Refusal(Reason.ROUTE_UNKNOWN), route)
         if route.place is Place.RESOURCE:
             return front.discovery.answer(route.server, is_preflight=is_preflight)
         if route.place is not Place.MCP:

@@ -7,32 +7,29 @@ from typing import Final
 
 #: A call that keeps the loop busy holds up no more answers than these.
 _MOST: Final = 16
-_MANY_BYTES: Final = 64 * 1024
+_LONG: Final = 16 * 1024
 
 
 class Outbox:
     """What is written in one turn of the loop, in its order. Given to the transports at the turn's end, or before."""
 
-    __slots__ = ("_bytes", "_waiting")
+    __slots__ = ("_waiting",)
 
     def __init__(self) -> None:
         self._waiting: list[tuple[asyncio.WriteTransport, bytes]] = []
-        self._bytes = 0
 
-    def put(self, transport: asyncio.WriteTransport, data: bytes, loop: asyncio.AbstractEventLoop) -> None:
+    def put(self, transport: asyncio.WriteTransport, data: bytes) -> None:
         """Write ``data`` soon: after all that was put before, and within this turn of the loop."""
         waiting = self._waiting
         if not waiting:
-            loop.call_soon(self.flush)
+            asyncio.get_running_loop().call_soon(self.flush)
         waiting.append((transport, data))
-        self._bytes += len(data)
-        if len(waiting) >= _MOST or self._bytes > _MANY_BYTES:
+        if len(waiting) >= _MOST or len(data) > _LONG:
             self.flush()
 
     def flush(self) -> None:
         """Write all now. To be called before a transport is closed by us, or by the end of what its peer sends."""
         waiting, self._waiting = self._waiting, []
-        self._bytes = 0
         for transport, data in waiting:
             if not transport.is_closing():
                 transport.write(data)

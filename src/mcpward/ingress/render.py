@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
@@ -10,6 +11,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import WIRE, Reason
 from mcpward.core.values import Reply
 
+Fields = tuple[tuple[bytes, bytes], ...]
 #: On every answer: nothing is sniffed, framed or told to the next site (attack 38: no Referer); nor kept, as a rule.
 _ALWAYS: Final = b"x-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\n"
 _LINE: Final = {status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
@@ -24,6 +26,7 @@ STREAM_END: Final = b"0\r\n\r\n"
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CLOSE: Final = b"connection: close\r\n"
 _TYPED: Final = b"content-type"
+_RATED: Final = b"ratelimit-policy"
 _KEPT: Final = b"cache-control"
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 #: RFC 6750 §3.1. A request without a credential hears of no error.
@@ -42,11 +45,22 @@ def response(reply: Reply, *, date: bytes, close: bool, bodyless: bool = False) 
     """
     body, headers = reply.body, reply.headers
     first = headers[0][0] if headers else b""
+    if first == _RATED and body and not close and not bodyless:  # nearly all; the long way says the same
+        length = b"content-length: %d\r\n\r\n" % len(body)
+        return b"".join((_STATUS[reply.status], date, _JSON, _rated(headers), length, body))
     status = (_STATUS_KEPT if first == _KEPT else _STATUS)[reply.status]
     typed = _JSON if body and first != _TYPED else b""
-    fields = b"".join([b"%b: %b\r\n" % field for field in headers])
+    fields = _lines(headers)
     end = b"\r\n" if reply.status == 204 else b"content-length: %d\r\n\r\n" % len(body)
     return b"".join((status, date, typed, fields, _CLOSE if close else b"", end, b"" if bodyless else body))
+
+
+def _lines(headers: Fields) -> bytes:
+    return b"".join([b"%b: %b\r\n" % field for field in headers])
+
+
+#: For fields of limits alone, which are few and tell of no one: others may hold a session's id.
+_rated = lru_cache(maxsize=4096)(_lines)
 
 
 def stream_head(headers: tuple[tuple[bytes, bytes], ...], *, date: bytes, close: bool) -> bytes:
