@@ -41,11 +41,3 @@ def test_no_body_has_no_type():
 
     assert not [line for line in head if line.startswith(b"content-type")]
     assert b"content-length: 0" in head
-
-
-def test_what_may_hold_a_session_is_not_kept_for_the_next_answer():
-    first = response(Reply(200, SESSION, b"{}"), date=DATE, close=False)
-    second = response(Reply(200, ((b"mcp-session-id", b"other"),), b"{}"), date=DATE, close=False)
-
-    assert b"sealed" in first
-    assert b"sealed" not in second
