@@ -9,12 +9,14 @@ import base64
 import json
 import string
 from collections import Counter
+from collections.abc import Iterator
 
 import httpx2
 import pytest
 
-from support.raw import connect, parse, request, talk
+from support.raw import Answer, connect, parse, request, talk
 from support.ward import ACCEPT, Ward, modern_request, serving, text_of
+from support.wire import until
 
 LEGACY = "2025-11-25"
 
@@ -88,6 +90,74 @@ def test_attack_59_a_modern_body_is_not_run_by_the_rules_of_an_older_revision(wa
 
 def test_attack_59_the_name_may_be_wrapped_as_the_specification_says(ward: Ward):
     assert ward.call("echo", {"text": "x"}, headers={"mcp-name": wrapped("echo")}).status_code == 200
+
+
+class Known:
+    """A connection on which good calls of ``echo`` were made: its head is known, and what it agrees with."""
+
+    def __init__(self, ward: Ward) -> None:
+        self.ward = ward
+        self.socket = connect(ward.port)
+        for number in range(3):
+            assert self.said(*modern_request("tools/call", call_of("echo"), name="echo", id=number)).status == 200
+
+    def said(self, body: object, headers: dict[str, str]) -> Answer:
+        """Send one request in one piece, as most clients spell it, and give its answer."""
+        fields = {"content-type": "application/json", "accept": ACCEPT, **bearer(self.ward.key), **headers}
+        content = json.dumps(body, separators=(",", ":")).encode()
+        self.socket.sendall(request(self.ward.port, "POST", "/mcp", list(fields.items()), content))
+        heard = b""
+        while not (answers := parse(heard)[0]):
+            piece = self.socket.recv(65536)
+            assert piece, heard
+            heard += piece
+        return answers[0]
+
+
+def call_of(name: object) -> dict[str, object]:
+    return {"name": name, "arguments": {"text": "x"}}
+
+
+@pytest.fixture
+def known(ward: Ward) -> Iterator[Known]:
+    known = Known(ward)
+    with known.socket:
+        yield known
+
+
+@pytest.mark.parametrize("mismatch", MISMATCHES)
+def test_attack_59_a_connection_that_is_known_is_not_trusted_more_than_a_new_one(known: Known, mismatch: str):
+    body, headers = modern_request("tools/call", {"name": "wipe", "arguments": {"what": mismatch}}, name="wipe", id=59)
+    headers = {name: value for name, value in (headers | MISMATCHES[mismatch]).items() if value is not None}
+    for _ in range(3):
+        answer = known.said(body, headers)
+        assert (answer.status, answer.json()["error"]["code"], answer.json()["id"]) == (400, -32020, 59)
+    assert not (known.ward.folder / "wiped.txt").exists()
+
+
+@pytest.mark.parametrize("name", [None, 0, True, ["echo"], {"echo": 1}, "wipe", "Echo", "echo ", ""], ids=repr)
+@pytest.mark.parametrize("head", ["the good call's", "one of its own", "a legacy one", "none"])
+def test_attack_59_no_other_name_agrees_with_a_head_that_is_known(known: Known, name: object, head: str):
+    body, headers = modern_request("tools/call", call_of(name), name="echo", id=59)
+    match head:
+        case "one of its own":
+            headers["mcp-name"] = "other"
+        case "a legacy one":
+            headers |= {"mcp-protocol-version": LEGACY, "mcp-method": "resources/read"}
+        case "none":
+            headers = {}
+    first, *others = [known.said(body, headers) for _ in range(4)]
+    assert first.status == 400
+    assert [other.body for other in others] == [first.body] * 3
+    assert known.said(*modern_request("tools/call", call_of("echo"), name="echo")).status == 200
+
+
+def test_attack_59_every_one_of_them_is_on_record(known: Known):
+    body, headers = modern_request("tools/call", call_of(None), name="echo", id=59)
+    before = len(known.ward.records("--reason", "params-invalid"))
+    for _ in range(4):
+        assert known.said(body, headers).status == 400
+    until(lambda: len(known.ward.records("--reason", "params-invalid")) == before + 4)
 
 
 # ---- 60, 61: sessions ----------------------------------------------------------------------------------------------

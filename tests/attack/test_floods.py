@@ -6,6 +6,7 @@ Sources: RFC 6585 §5, CVE-2023-39326 (chunk extensions), CVE-2024-27316 (header
 import gzip
 import json
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from support.leak import leak_in
 from support.raw import connect, listen, request, talk
 from support.ward import ACCEPT, Ward, modern_request
+from support.wire import until
 
 JSON = [("Content-Type", "application/json"), ("Accept", ACCEPT)]
 
@@ -154,3 +156,30 @@ def test_attack_49_compression_named_elsewhere_is_refused_too(ward: Ward):
     assert talk(ward.port, request(ward.port, "POST", "/mcp", headers, framed=False)).statuses == [400]
     headers = [*JSON, ("Content-Encoding", "identity"), ("Content-Encoding", "gzip")]
     assert talk(ward.port, request(ward.port, "POST", "/mcp", headers, b"{}")).statuses == [400]
+
+
+def test_attack_46_what_callers_sent_who_have_left_is_not_kept(salon):
+    """One after the other, so that no bound on what is held at once is met."""
+    ward = salon.ward
+    body, headers = modern_request(
+        "tools/call", {"name": "work", "arguments": {"name": "left", "seconds": 30}}, name="work"
+    )
+    content = json.dumps(body, separators=(",", ":")).encode() + b" " * 3_500_000
+    fields = [*JSON, ("Authorization", f"Bearer {salon.mallory}"), *headers.items()]
+    data = request(ward.port, "POST", "/talk/mcp", fields, content)
+    notes = ward.folder / "notes.txt"
+
+    def noted(what: str) -> int:
+        return notes.read_text().count(f"{what} left") if notes.exists() else 0
+
+    def leave(count: int) -> None:
+        for number in range(noted("began") + 1, noted("began") + 1 + count):
+            with connect(ward.port) as caller:
+                caller.sendall(data)
+                until(partial(lambda wanted: noted("began") >= wanted, number), pause_s=0.005)
+            until(partial(lambda wanted: noted("cancelled") >= wanted, number), pause_s=0.005)
+
+    leave(5)
+    before = memory_kib(ward)
+    leave(40)
+    assert memory_kib(ward) - before < 40 * 1024  # of 137 MiB

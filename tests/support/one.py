@@ -73,6 +73,7 @@ class House:
 
     def __init__(self, **rules: int) -> None:
         self.arrivals: list[Arrival] = []
+        self.reply: Reply | None = None
         self.inside = Noting(self.serve)
         self.transport = Bytes()
         bounds = {"max_body": 1 << 20, "max_fields": 20, "max_head": 8192} | rules
@@ -92,7 +93,11 @@ class House:
     async def serve(self, arrival: Arrival, wire: Wire) -> Reply:
         del wire
         self.arrivals.append(arrival)
-        return Reply(status=200, body=b'{"got":%b}' % (arrival.body or b"null"))
+        await self.pause()
+        return self.reply or Reply(status=200, body=b'{"got":%b}' % (arrival.body or b"null"))
+
+    async def pause(self) -> None:
+        """What a test may have its requests wait for."""
 
     async def take(self, packets: Iterable[bytes]) -> None:
         for packet in packets:

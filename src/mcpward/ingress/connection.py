@@ -16,7 +16,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.ingress import render
 from mcpward.ingress.exchange import Exchange
-from mcpward.ingress.familiar import Familiar, learn
+from mcpward.ingress.familiar import LONGEST, Familiar, learn
 from mcpward.ingress.fields import folded, size_of
 from mcpward.ingress.front import Front
 from mcpward.ingress.gates import Head
@@ -115,7 +115,6 @@ class Connection(asyncio.Protocol):
 
     def _parse(self, data: bytes, begun: int | None) -> None:
         """Let the parser read ``data``. ``begun`` counts the requests so far where one that is alone may be learnt."""
-        self._taken = None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -124,21 +123,20 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._unreadable()
             return
+        finally:
+            taken, self._taken = self._taken, None
         # The parser gives a field when it is whole: one that never ends is seen in the bytes alone.
         if self._in_head and max(self._head_bytes(), self._wire_bytes) > self.front.rules.max_head:
             self._refuse_head(Refusal(Reason.HEADER_TOO_LARGE))
         elif self._in_body and self._wire_bytes > self._allowed_wire_bytes():
             self._cut_body(Refusal(Reason.REQUEST_MALFORMED, "chunk framing outweighs the body"))
         elif begun is not None and self._begun == begun + 1 and not self._in_head and not self._in_body:
-            self._learn(data)
+            _note(taken, data)
 
-    def _learn(self, data: bytes) -> None:
-        """Keep the head of the one request that ``data`` was, if it was let through."""
-        taken = self._taken
-        if taken is None or taken.route is None:
-            return
+    def learn(self, data: bytes, exchange: Exchange) -> None:
+        """Keep the head of the one request that ``data`` was, and that was let in: no stranger has anything kept."""
         self._lessons -= 1
-        known = learn(data, taken.head, taken.route, self.front.rules)
+        known = None if exchange.route is None else learn(data, exchange.head, exchange.route, self.front.rules)
         if known is not None:
             self._familiar = (known, *self._familiar[: _MAX_FAMILIAR - 1])
 
@@ -402,6 +400,8 @@ class Connection(asyncio.Protocol):
         """
         self._deaf = True
         self._closing = True
+        while self._waiting:  # nobody could be answered: they do not run
+            self._waiting.popleft().let_go()
         self.front.outbox.flush()
         self._since = self.front.monotonic()
         if self._transport.can_write_eof() and not self._devoted:
@@ -430,3 +430,9 @@ class Connection(asyncio.Protocol):
                 self._refuse_head(Refusal(Reason.BODY_TOO_SLOW, "head"))
         elif waited > patience.idle_s:
             self._transport.close()
+
+
+def _note(taken: Exchange | None, data: bytes) -> None:
+    """Keep the one request that ``data`` was until it is answered: its head may be learnt then."""
+    if taken is not None and len(data) <= LONGEST:
+        taken.lesson = data

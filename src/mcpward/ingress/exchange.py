@@ -48,6 +48,7 @@ class Exchange:
     endless = False
     released = False
     quiet_since = 0.0
+    lesson: bytes | None = None
 
     def __init__(self, connection: "Connection", head: Head, route: Route | None, refusal: Refusal | None) -> None:
         self.connection = connection
@@ -164,12 +165,13 @@ class Exchange:
 
     async def _work(self, arrival: Arrival) -> None:
         try:
-            reply = await self.connection.front.inside.serve(arrival, self)
+            self._answer(await self.connection.front.inside.serve(arrival, self))
         except asyncio.CancelledError:
+            # Not raised on: nobody awaits this task, and its traceback would keep body and credential in a circle.
+            self._unheard()
+        except BaseException:  # a bug of ours: it is in the log, and the connection and the body are let go of
             self._unheard()
             raise
-        else:
-            self._answer(reply)
         finally:
             # Here and not in a callback of the task, which would cost another turn of the loop.
             if self.task is not None:
@@ -178,6 +180,10 @@ class Exchange:
     def _answer(self, reply: Reply) -> None:
         connection = self.connection
         close = not self.keep_alive or connection.front.draining
+        if self.lesson is not None:
+            if reply.reason is None:
+                connection.learn(self.lesson, self)
+            self.lesson = None
         if connection.gone or self.released:
             self._unheard()
         elif self.streaming:

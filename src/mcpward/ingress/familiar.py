@@ -18,7 +18,7 @@ _LENGTH: Final = b"\r\n" + _NAME + b":"
 _END: Final = b"\r\n\r\n"
 #: Longer ones are for the parser: what is kept for each connection stays small.
 _LONGEST_HEAD: Final = 4096
-_LONGEST: Final = 32 * 1024
+LONGEST: Final = 32 * 1024
 
 
 class Familiar:
@@ -71,5 +71,5 @@ def learn(data: bytes, head: Head, route: Route, rules: Rules) -> Familiar | Non
         return None
     known = replace(head, fields={name: said for name, said in fields.items() if name != _NAME}, visit=Visit())
     # With a length of more digits it must still be a head, and a body, that are not too large.
-    most = min(_LONGEST, rules.max_body, rules.max_head)
+    most = min(LONGEST, rules.max_body, rules.max_head)
     return Familiar(data[:starts_at], data[starts_at + len(length) : ends_at], most, known, route)

@@ -32,4 +32,7 @@ class Outbox:
         waiting, self._waiting = self._waiting, []
         for transport, data in waiting:
             if not transport.is_closing():
-                transport.write(data)
+                try:
+                    transport.write(data)
+                except Exception:  # noqa: BLE001  # one connection that is broken takes no other's answer with it
+                    transport.abort()

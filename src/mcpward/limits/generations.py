@@ -2,7 +2,8 @@
 
 Two generations: an entry that is written lives in the young one; when that is full it becomes the old one, and the
 former old one is thrown away, one entry per later write of a new one. So an entry is forgotten only after a third of
-``most`` other ones were written since it last was, and eviction never looks at more than one entry.
+``most`` other ones were written, or asked for by ``young``, since it last was; and eviction never looks at more than
+one entry.
 """
 
 from collections.abc import Callable, Iterator

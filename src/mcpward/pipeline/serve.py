@@ -95,8 +95,11 @@ class Pipeline:
                         reply = await self.workshop.make(back.call, tool, back, paid.charge.headers, paid.accepted)
                     finally:
                         hold.end()
-            except BaseException as no:  # noqa: BLE001  # raised again where there is no answer to it
-                reply = await self._instead(no, trail, wire, paid, back)
+            except BaseException as no:  # raised again where there is no answer to it
+                answer = await self._instead(no, trail, wire, paid, back)
+                if answer is None:
+                    raise
+                reply = answer
             finally:
                 if back is not None:
                     back.close()
@@ -110,8 +113,11 @@ class Pipeline:
 
     async def _instead(
         self, no: BaseException, trail: Trail, wire: Wire, paid: Paid | None, back: WayBack | None
-    ) -> Reply:
-        """Give the answer to a request that did not come to its own end, or raise ``no`` again."""
+    ) -> Reply | None:
+        """Give the answer to a request that did not come to its own end, None where there is nobody to answer.
+
+        Raised from here, ``no`` would be in its own traceback, and with it the request's body and credential.
+        """
         call = trail.call
         match no:
             case InputRequired():
@@ -125,13 +131,13 @@ class Pipeline:
                 elif not wire.is_gone:
                     reply = self._refused(_STOPPING, call)
                 else:
-                    raise no
+                    return None
                 trail.cancelled()
                 return reply
             case Exception():
                 return self._broken(no, call)  # our bug or an outage: told nobody but the log
             case _:
-                raise no
+                return None
 
     def _asked(self, more: InputRequired, paid: Paid | None, back: WayBack | None) -> Reply:
         """Give the questions to a modern client, and the sealed state that it brings back with their answers."""

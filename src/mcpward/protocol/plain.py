@@ -49,15 +49,16 @@ class PlainCalls:
             len(message) != 4
             or len(params) != 3
             or len(said) != 3
+            or type(name) is not str
             or type(arguments) is not dict
             or type(declared) is not dict
             or ((type(number) is not int or number not in NUMBERS) and not is_id(number))
         ):
             return None
         visit = arrival.visit
-        # The same head, byte for byte, agrees with the same name again; and what equals that text is one.
+        # The same head, byte for byte, agrees with the same name again.
         if visit is None or visit.tool != name:
-            if type(name) is not str or not is_modern_call(arrival, name):
+            if not is_modern_call(arrival, name):
                 return None
             if visit is not None:
                 visit.tool = name

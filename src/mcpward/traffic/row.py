@@ -88,7 +88,8 @@ class Rows:
     def _texts(self, raws: Sequence[bytes | None], are_clean: bool) -> Iterable[str | None]:
         """Give what is kept of the arguments. ``are_clean`` says that those that are whole were looked through."""
         given: list[bytes] = list(filter(None, raws))
-        if are_clean and len(given) == len(raws) and max(map(len, given)) <= MAX_ARGUMENTS:  # most batches are so
+        longest = max(map(len, given), default=0)
+        if are_clean and len(given) == len(raws) and longest <= MAX_ARGUMENTS:  # most batches are so
             return map(str, given, repeat("utf-8"), repeat("replace"))
         return [
             raw.decode("utf-8", "replace") if are_clean and raw and len(raw) <= MAX_ARGUMENTS else self._arguments(raw)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcpward.core.values import Reply
 from mcpward.ingress import connection
 from support.one import HEAD, House, request
 
@@ -47,6 +48,17 @@ async def test_four_heads_are_known_at_once_and_each_has_its_own():
     assert visits[4:8] == visits[8:]
     assert len({id(visit) for visit in visits[4:8]}) == 4
     assert [one.headers[b"mcp-name"] for one in house.arrivals[8:]] == [b"tool-%d" % number for number in range(4)]
+
+
+async def test_a_head_that_was_not_let_in_is_not_kept():
+    house = House()
+    house.reply = Reply(status=401, body=b"{}", reason="credential-invalid")
+
+    await house.take([request()] * 3)
+    house.reply = None
+    await house.take([request()] * 2)
+
+    assert [one.visit is None for one in house.arrivals] == [True, True, True, True, False]
 
 
 async def test_another_credential_is_another_head():

@@ -79,3 +79,18 @@ async def test_what_was_closed_meanwhile_is_not_written_to_and_the_others_are():
     await asyncio.sleep(0)
 
     assert (gone.written, here.written) == (b"", b"for somebody")
+
+
+async def test_a_transport_that_fails_takes_no_other_answer_with_it():
+    box, before, broken, behind = Outbox(), Bytes(), Bytes(), Bytes()
+
+    def fail(_: bytes) -> None:
+        raise RuntimeError("Cannot call write() after write_eof()")
+
+    broken.write = fail  # type: ignore[method-assign]
+    for transport in (before, broken, behind):
+        box.put(transport, b"answer")
+    await asyncio.sleep(0)
+
+    assert (before.written, behind.written) == (b"answer", b"answer")
+    assert broken.closed

@@ -158,3 +158,15 @@ def test_a_head_that_came_before_agrees_with_its_own_tool_alone(house) -> None:
         read("drop")
     assert no.value.reason is Reason.HEADER_MISMATCH
     assert visit.tool == "add"
+
+
+@pytest.mark.parametrize("visit", [None, Visit()], ids=["new", "known"])
+@pytest.mark.parametrize("name", [None, 0, False, [], {}, ["add"]], ids=repr)
+def test_a_name_that_is_no_text_is_no_name_whatever_is_known_of_the_head(
+    house, name: object, visit: Visit | None
+) -> None:
+    body = modern("tools/call", {"name": name, "arguments": {}})
+    arrival = msgspec.structs.replace(house.arrival(body, HEADERS), visit=visit)
+
+    with pytest.raises(Refusal):
+        house.protocol.read(arrival, house.principal())
