@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from msgspec import Raw
 
 from mcpward.config.model import ServerLimits, SiteLimits
 from mcpward.core.clock import SystemClock
@@ -231,5 +230,5 @@ def _call(tool: Tool, number: int, key: str = "", principal: Principal | None = 
         method="tools/call",
         id=1,
         target=tool.name,
-        arguments=Raw(b'{"a":%d,"b":2,"text":"order %d of customer 17","flag":true}' % (number, number)),
+        arguments=b'{"a":%d,"b":2,"text":"order %d of customer 17","flag":true}' % (number, number),
     )
