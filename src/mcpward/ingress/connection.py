@@ -100,7 +100,7 @@ class Connection(asyncio.Protocol):
                 if body is not None:
                     self._take_familiar(known, body)
                     return
-        self._parse(data, begun=self._begun if self._lessons and not is_inside else None)
+        self._parse(data, begun=self._begun if self._lessons > 0 and not is_inside else None)
 
     def _take_familiar(self, known: Familiar, body: bytes) -> None:
         """Take a request whose head was judged before, past the parser, which stands between two requests."""
@@ -136,6 +136,8 @@ class Connection(asyncio.Protocol):
     def learn(self, data: bytes, exchange: Exchange) -> None:
         """Keep the head of the one request that ``data`` was, and that was let in: no stranger has anything kept."""
         self._lessons -= 1
+        if any(known.body_of(data) is not None for known in self._familiar):
+            return  # it came again before it was answered
         known = None if exchange.route is None else learn(data, exchange.head, exchange.route, self.front.rules)
         if known is not None:
             self._familiar = (known, *self._familiar[: _MAX_FAMILIAR - 1])

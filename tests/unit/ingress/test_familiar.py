@@ -26,6 +26,13 @@ async def beside(packets: Iterable[bytes], before: int = 3, **rules: int) -> tup
     return known.seen(), fresh.seen()
 
 
+async def settled(house: House, requests: int) -> None:
+    """Return when so many were answered, one after the other."""
+    for _ in range(8 * requests):
+        await asyncio.sleep(0)
+    assert house.transport.written.count(b"HTTP/1.1 200") == requests
+
+
 async def test_what_is_known_of_a_head_comes_along_when_it_comes_again():
     house = House()
 
@@ -48,6 +55,34 @@ async def test_four_heads_are_known_at_once_and_each_has_its_own():
     assert visits[4:8] == visits[8:]
     assert len({id(visit) for visit in visits[4:8]}) == 4
     assert [one.headers[b"mcp-name"] for one in house.arrivals[8:]] == [b"tool-%d" % number for number in range(4)]
+
+
+async def test_a_head_that_comes_again_before_it_is_answered_is_kept_once():
+    house = House()
+    gate = asyncio.Event()
+    house.pause = gate.wait
+    other = HEAD.replace(b"orders", b"other")
+    await house.take([request(head=other), *[request()] * 8])
+    gate.set()
+    await settled(house, 9)
+
+    await house.take([request(head=other)])
+
+    assert house.arrivals[-1].headers[b"mcp-name"] == b"other"
+    assert house.arrivals[-1].visit is not None
+
+
+async def test_many_at_once_do_not_lift_the_bound_on_lessons():
+    house = House()
+    gate = asyncio.Event()
+    house.pause = gate.wait
+    await house.take([request(head=HEAD.replace(b"orders", b"trace-%d" % number)) for number in range(20)])
+    gate.set()
+    await settled(house, 20)
+
+    await house.take([request()] * 3)
+
+    assert house.arrivals[-1].visit is None
 
 
 async def test_a_head_that_was_not_let_in_is_not_kept():
