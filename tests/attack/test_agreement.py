@@ -14,7 +14,8 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from support.raw import Answer, connect, parse, request, talk
+from support.known import Known, call_of
+from support.raw import connect, parse, request, talk
 from support.ward import ACCEPT, Ward, modern_request, serving, text_of
 from support.wire import until
 
@@ -92,36 +93,9 @@ def test_attack_59_the_name_may_be_wrapped_as_the_specification_says(ward: Ward)
     assert ward.call("echo", {"text": "x"}, headers={"mcp-name": wrapped("echo")}).status_code == 200
 
 
-class Known:
-    """A connection on which good calls of ``echo`` were made: its head is known, and what it agrees with."""
-
-    def __init__(self, ward: Ward) -> None:
-        self.ward = ward
-        self.socket = connect(ward.port)
-        for number in range(3):
-            assert self.said(*modern_request("tools/call", call_of("echo"), name="echo", id=number)).status == 200
-
-    def said(self, body: object, headers: dict[str, str]) -> Answer:
-        """Send one request in one piece, as most clients spell it, and give its answer."""
-        fields = {"content-type": "application/json", "accept": ACCEPT, **bearer(self.ward.key), **headers}
-        content = json.dumps(body, separators=(",", ":")).encode()
-        self.socket.sendall(request(self.ward.port, "POST", "/mcp", list(fields.items()), content))
-        heard = b""
-        while not (answers := parse(heard)[0]):
-            piece = self.socket.recv(65536)
-            assert piece, heard
-            heard += piece
-        return answers[0]
-
-
-def call_of(name: object) -> dict[str, object]:
-    return {"name": name, "arguments": {"text": "x"}}
-
-
 @pytest.fixture
 def known(ward: Ward) -> Iterator[Known]:
-    known = Known(ward)
-    with known.socket:
+    with Known(ward) as known:
         yield known
 
 

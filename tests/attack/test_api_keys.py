@@ -16,9 +16,11 @@ from collections import Counter
 
 import pytest
 
+from support.known import Known
 from support.leak import leak_in
 from support.raw import Answer, connect, parse, request, talk
 from support.ward import ACCEPT, Ward, modern_request, serving
+from support.wire import until
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 TIMED = 10_000
@@ -189,6 +191,22 @@ def test_attack_36_an_expired_key_is_refused_at_its_second(tmp_path):
         assert not [at for at, status in seen if status == 200 and at > after + 4]
         first_ok = next(at for at, status in seen if status == 200)
         assert not [at for at, status in seen if status != 200 and first_ok < at < before + 3]
+
+
+@pytest.mark.parametrize("how", ["revoked", "expired"])
+def test_attack_36_a_connection_that_is_known_is_let_in_no_longer_than_a_new_one(tmp_path, how):
+    with serving(tmp_path / "site", start=False) as ward:
+        began = time.monotonic()
+        key = ward.create_key(name="short-lived", **({"expires": "8s"} if how == "expired" else {}))
+        ward.start()
+        with Known(ward, key) as known:
+            if how == "revoked":
+                ward.cli("key", "revoke", key.removeprefix("sk-mcpward-")[:12])
+                ends_at = time.monotonic() + 1.0
+            else:
+                ends_at = began + 10.0  # the key was made at some time of the command's run
+            until(lambda: known.echo().status == 401, seconds=ends_at - time.monotonic(), pause_s=0.02)
+            assert known.echo().status == 401
 
 
 def test_attack_37_a_key_of_one_server_is_an_unknown_key_at_all_others(street):
