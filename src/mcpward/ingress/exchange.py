@@ -25,8 +25,6 @@ _LONGEST_WISH = 32 * 1024
 #: Notifications may be dropped, never buffered without end for a reader that does not read. An endless stream is cut
 #: instead: its reader would never learn what it missed.
 _MAX_UNREAD = 1 << 20
-
-
 _MCP: Final = Place.MCP
 
 
@@ -181,9 +179,7 @@ class Exchange:
         connection = self.connection
         close = not self.keep_alive or connection.front.draining
         if self.lesson is not None:
-            if reply.reason is None:
-                connection.learn(self.lesson, self)
-            self.lesson = None
+            self._end_lesson(is_let_in=reply.reason is None)
         if connection.gone or self.released:
             self._unheard()
         elif self.streaming:
@@ -196,6 +192,12 @@ class Exchange:
             bodyless = self.head.verb == b"HEAD"
             connection.write(render.response(reply, date=connection.front.date, close=close, bodyless=bodyless))
             connection.finished(close=close)
+
+    def _end_lesson(self, *, is_let_in: bool) -> None:
+        """Keep the head, or do not, as soon as that is known: a running call does not hold its packet as well."""
+        lesson, self.lesson = self.lesson, None
+        if lesson is not None and is_let_in:
+            self.connection.learn(lesson, self)
 
     def _unheard(self) -> None:
         """The work is over and nobody waits for its answer here."""
@@ -224,6 +226,8 @@ class Exchange:
             Refusal: where the stream is endless, accept-refused: the caller reads no streams; body-too-large.
         """
         connection = self.connection
+        if self.lesson is not None:
+            self._end_lesson(is_let_in=True)
         self.working = True
         self.cancels = cancel_on_disconnect or endless
         self.may_stream = reads_events(self.head)

@@ -3,7 +3,10 @@ sent by itself, a peer on the same machine (a proxy, most of all) would be woken
 """
 
 import asyncio
+import logging
 from typing import Final
+
+_log: Final = logging.getLogger("mcpward.ingress")
 
 #: A call that keeps the loop busy holds up no more answers than these.
 _MOST: Final = 16
@@ -34,5 +37,6 @@ class Outbox:
             if not transport.is_closing():
                 try:
                     transport.write(data)
-                except Exception:  # noqa: BLE001  # one connection that is broken takes no other's answer with it
+                except Exception as error:  # noqa: BLE001  # a broken connection takes no other's answer with it
+                    _log.warning("an answer could not be written: its connection ends (%s)", type(error).__name__)
                     transport.abort()

@@ -25,6 +25,7 @@ def accept(call: Call, tool: Tool) -> AcceptedCall:
 
     Raises:
         Refusal: arguments-invalid with the fact ``problems`` (path and rule each); argument-dangerous from a guard.
+        Fault: an author's guard or validator would have ended the process.
     """
     raw = call.arguments
     if raw is None:

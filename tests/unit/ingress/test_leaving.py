@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from mcpward.core.values import Arrival, Reply, Wire
 from support.one import House, request
 
 
@@ -86,3 +87,25 @@ async def test_what_waits_behind_the_end_of_a_connection_does_not_run():
     house.connection.resume_writing()
     await turns()
     assert len(house.arrivals) == 1
+
+
+@pytest.mark.parametrize("endless", [False, True])
+async def test_attack_46_a_call_that_runs_does_not_hold_the_packet_that_it_came_in(endless):
+    house = House()
+
+    async def serve(arrival: Arrival, wire: Wire) -> Reply:
+        del arrival
+        wire.begin(cancel_on_disconnect=True, endless=endless)
+        await asyncio.Event().wait()
+        return Reply(200)
+
+    house.inside.serve = serve
+    data = request(b'"%b"' % (b"x" * 10_000))
+    house.connection.data_received(data)
+    await turns()
+
+    assert sys.getrefcount(data) == 2
+    assert len(house.connection.tasks) == 1
+    for task in tuple(house.connection.tasks):
+        task.cancel()
+    await turns()

@@ -81,7 +81,7 @@ async def test_what_was_closed_meanwhile_is_not_written_to_and_the_others_are():
     assert (gone.written, here.written) == (b"", b"for somebody")
 
 
-async def test_a_transport_that_fails_takes_no_other_answer_with_it():
+async def test_a_transport_that_fails_takes_no_other_answer_with_it_and_the_log_is_told(caplog):
     box, before, broken, behind = Outbox(), Bytes(), Bytes(), Bytes()
 
     def fail(_: bytes) -> None:
@@ -94,3 +94,6 @@ async def test_a_transport_that_fails_takes_no_other_answer_with_it():
 
     assert (before.written, behind.written) == (b"answer", b"answer")
     assert broken.closed
+    assert [record.getMessage() for record in caplog.records] == [
+        "an answer could not be written: its connection ends (RuntimeError)"
+    ]
