@@ -1,8 +1,6 @@
 """What every test may ask for."""
 
-import os
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, find, settings
@@ -14,6 +12,10 @@ from support.redis import redis_cluster, redis_server  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# A property that takes long on a busy machine is no wrong property: speed is measured by `make bench`.
+settings.register_profile("mcpward", deadline=None)
+settings.load_profile("mcpward")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _characters() -> None:
@@ -21,13 +23,6 @@ def _characters() -> None:
     or two that the first property would be blamed for."""
     patient = settings(database=None, deadline=None, suppress_health_check=list(HealthCheck))
     find(st.text(min_size=1), lambda _: True, settings=patient)
-
-
-def _absent(what: str) -> NoReturn:
-    """Skip on a person's machine. In continuous integration a skipped part would look like one that passed."""
-    if os.environ.get("CI"):
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 @pytest.fixture
@@ -47,14 +42,11 @@ def node() -> Path:
     """Node (≥ 22) with the clients of tests/interop beside it; ``support.clients`` has a command for each."""
     binary = clients.node_binary()
     if binary is None or not clients.installed():
-        _absent("the clients of tests/interop are missing: `make test` installs them")
+        pytest.fail("the clients of tests/interop are missing: `make interop-env` installs them")
     return binary
 
 
 @pytest.fixture(scope="session")
 def corpora() -> Path:
-    """The folder of attack corpora, which lies beside the repository and is too large to live in it."""
-    folder = ROOT.parent / "shared" / "corpora"
-    if not folder.is_dir():
-        _absent("the attack corpora are not beside this clone")
-    return folder
+    """The folder of attack corpora; its README names the source and licence of each."""
+    return ROOT / "tests" / "corpora"

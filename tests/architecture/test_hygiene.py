@@ -14,6 +14,7 @@ MACHINE_PATH = re.compile("/(?:" + "|".join(["wo" + "rk", "fa" + "rm", "ro" + "o
 HOSTS = ["py" + "pi.org", "pythonhosted" + ".org", "registry.npm" + "js", "npm" + "mirror", "deb.debian" + ".org"]
 OPTIONS = ["--index" + "-url", "--extra-index" + "-url", "--find" + "-links"]
 REGISTRY = re.compile("|".join(map(re.escape, HOSTS + OPTIONS)))
+SKIPPED = re.compile(r"pytest\.(?:skip|importorskip|mark\.skip|mark\.xfail)|unittest\.skip")
 LOCK_ADDRESS = re.compile(r'"resolved"\s*:')
 REQUIREMENT = re.compile(r"^([a-z0-9-]+)==", re.MULTILINE)
 
@@ -41,6 +42,18 @@ def test_no_lock_file_holds_an_address():
 
 def test_no_file_is_too_large_to_review():
     assert not [name for name, text in tracked_texts().items() if len(text) > 500_000]
+
+
+def test_no_test_can_be_skipped():
+    """What is missing on a fresh machine is installed by the test command, or the test fails."""
+    assert not found(SKIPPED, but=frozenset({"tests/architecture/test_hygiene.py"}))
+
+
+def test_every_corpus_names_its_source_and_licence(root: Path):
+    folder = root / "tests" / "corpora"
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([^`]+)` \|.*\| [^|]+ \| (?:Apache-2\.0|MIT)", page, re.MULTILINE)
+    assert sorted(rows) == sorted(str(path.relative_to(folder)) for path in folder.rglob("*.json"))
 
 
 @pytest.mark.parametrize("name", ["build", "runtime", "test", "bench"])
