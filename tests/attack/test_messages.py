@@ -32,11 +32,11 @@ class Line:
     def __exit__(self, *_: object) -> None:
         self.wire.close()
 
-    def post(self, body: bytes, method: str = "tools/call", name: str | None = "echo"):
+    def post(self, body: bytes, method: str = "tools/call", name: str | None = "echo", version: str = VERSION):
         headers = [
             ("Content-Type", "application/json"),
             ("Accept", ACCEPT),
-            ("MCP-Protocol-Version", VERSION),
+            ("MCP-Protocol-Version", version),
             ("Authorization", f"Bearer {self.ward.key}"),
             ("Mcp-Method", method),
         ]
@@ -184,13 +184,17 @@ def test_attack_57_a_batch_is_refused_whole_in_every_revision(ward: Ward, count:
     """Source: MCP 2025-06-18 (batching removed); 2025-03-26 servers may refuse. Nothing in it runs."""
     one = modern_request("tools/call", {"name": "wipe", "arguments": {"what": "batch"}})[0]
     if era == "legacy":
-        one = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        one = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": one["params"]}
     body = json.dumps([one] * count).encode()
     with Line(ward) as line:
-        answer = line.post(body)
-    assert answer.status == 400
-    assert answer.json()["error"]["code"] in (-32600, -32700)
-    assert not isinstance(answer.json(), list)
+        answer = line.post(body, version=VERSION if era == "modern" else "2025-06-18")
+    said = answer.json()
+    if era == "legacy" and 0 < count < 65:  # each under its own id; the session of a 2025-03-26 client lives on
+        assert answer.status == 200
+        assert [(error["id"], error["error"]["code"]) for error in said] == [(1, -32600)] * count
+    else:
+        assert answer.status == 400
+        assert said["error"]["code"] in (-32600, -32700)
     assert not (ward.folder / "wiped.txt").exists()
 
 

@@ -80,7 +80,9 @@ def test_attack_27_a_missing_scope_is_named_together_with_all_that_the_call_need
         answer = place.demo.knock(place.token(), tool, arguments)
         assert answer.status == 403
         said = challenge(answer)
-        assert answer.json()["error"] == "scope-missing"
+        error = answer.json()["error"]
+        assert error["data"] == {"reason": "scope-missing", "scope": said["scope"]}
+        assert error["message"].endswith(f": {said['scope']}")
         assert said["error"] == "insufficient_scope"
         assert set(said["scope"].split(" ")) == needed
         assert said["resource_metadata"] == place.metadata_url(place.demo)

@@ -209,7 +209,7 @@ def test_attack_43_a_trailer_adds_nothing_to_the_headers_that_were_judged(ward: 
     chunks = b"%x\r\n%b\r\n0\r\n%b\r\n\r\n" % (len(text), text, trailer.format(key=ward.key).encode())
     heard = talk(ward.port, request(ward.port, "POST", "/mcp", list(headers.items()), framed=False) + chunks)
     assert heard.statuses == [400]
-    assert heard.answers[0].json()["error"] == "request-malformed"
+    assert heard.answers[0].json()["error"]["data"] == {"reason": "request-malformed"}
     assert heard.closed
 
 

@@ -4,12 +4,14 @@ import asyncio
 import re
 import shutil
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp import MCPError
 
 from support.interop import FEATURES, ROWS
 from support.tours import Seen, bridged, fast, inspected, official, task_tour, toured, typescript
@@ -30,8 +32,8 @@ source = "everything.py"
 read = "1/minute"
 discovery = "100000/minute"
 """
-#: What a client says when it is kept out. The Python ones show no word of an answer that is no JSON-RPC.
-KEPT_OUT = re.compile(r"401|not valid here|auth_required|Connection closed|Server returned an error response")
+#: What a client says when it is kept out. mcp-remote ends without a word.
+KEPT_OUT = re.compile(r"401|not valid here|auth_required|Connection closed")
 MODERN = "2026-07-28"
 
 
@@ -102,6 +104,26 @@ def test_a_client_did_on_its_tour_what_the_page_says(ward: Ward, tours: Callable
     assert {row["version"] for row in calls} == {ROWS[client].era}
     assert not {step: seen[step] for step in FEATURES if step not in gaps and not is_met(step, seen[step])}
     assert not {step for step in gaps if step in seen and is_met(step, seen[step])}  # the page would be behind
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy", MODERN])
+@pytest.mark.parametrize(
+    "path, key, words",
+    [
+        ("/everything/mcp", "sk-mcpward-wrong", "the credential is not valid here"),
+        ("/nothing/mcp", None, "not found"),
+    ],
+)
+def test_the_official_python_client_shows_the_words_of_a_refusal_by_http_status(
+    ward: Ward, mode: str, path: str, key: str | None, words: str
+):
+    async def ask() -> None:
+        async with official(mode)(f"{ward.base}{path}", ward.key if key is None else key) as guide:
+            await guide.names()
+
+    with pytest.raises((MCPError, ExceptionGroup)) as refused:
+        asyncio.run(ask())
+    assert words in "".join(traceback.format_exception(refused.value))
 
 
 def test_the_official_tasks_client_runs_answers_and_cancels_tasks(ward: Ward, node: Path, tmp_path: Path):

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import httpx2
 
+from mcpward.core.reasons import WIRE, Reason
 from support import workbench
 from support.ward import ACCEPT, Ward, free_port
 
@@ -98,12 +99,17 @@ def reason_of(response: httpx2.Response) -> str:
     """Give the public name of the reason for which a request was refused; empty for an answer."""
     body = response.json()
     error = body.get("error")
-    if isinstance(error, str):
-        return error
     if error is not None:
         return str(error["data"]["reason"])
     content = body.get("result", {}).get("content") or [{}]
     return str(content[0].get("_meta", {}).get("mcpward/reason", ""))
+
+
+def bare_error(reason: Reason, **data: object) -> dict[str, Any]:
+    """Return the body of a refusal by HTTP status: a JSON-RPC error with a null id."""
+    row = WIRE[reason]
+    told = {"code": row.code, "message": row.sentence, "data": {"reason": reason.value} | data}
+    return {"jsonrpc": "2.0", "id": None, "error": told}
 
 
 def notes(ward: Ward) -> list[str]:

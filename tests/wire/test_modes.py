@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from mcpward.core.reasons import Reason
 from support.ward import Ward, modern_request, text_of
-from support.wire import KEY, SECRET_URL, exchange, handed_out, reason_of, site, undated
+from support.wire import KEY, SECRET_URL, bare_error, exchange, handed_out, reason_of, site, undated
 
 ORIGIN = "https://app.example"
 SERVERS = ("open", "hidden", "keyed", "other")
@@ -151,7 +152,7 @@ def test_clients_that_look_for_an_authorization_server_find_json_404(ward, path)
         for answer in (client.get(path), client.post(path, json={"redirect_uris": []})):
             assert answer.status_code == 404
             assert answer.headers["content-type"] == "application/json"
-            assert answer.json() == {"error": "route-unknown", "message": "not found"}
+            assert answer.json() == bare_error(Reason.ROUTE_UNKNOWN)
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from mcpward.core.reasons import Reason
 from support.guarded import Door, guarded, issuers, oauth_server, send
 from support.leak import leak_in
 from support.raw import request
 from support.tokens import Mint, signer
 from support.ward import ACCEPT, SERVER, Ward, free_port
-from support.wire import until
+from support.wire import bare_error, until
 
 MEDIA = [("Content-Type", "application/json"), ("Accept", ACCEPT)]
 PRM = "/.well-known/oauth-protected-resource"
@@ -61,7 +62,7 @@ def test_attack_28_the_challenge_does_not_depend_on_the_provider(place: Lonely):
         assert answer.status == 401
         told = f'Bearer resource_metadata="{place.ward.base}{PRM}{door.path}", scope="demo:read"'
         assert answer.headers["www-authenticate"] == told
-        assert answer.json() == {"error": "credential-missing", "message": "a credential is required"}
+        assert answer.json() == bare_error(Reason.CREDENTIAL_MISSING)
 
 
 def test_a_bad_token_is_told_so_and_a_token_that_may_be_good_is_asked_to_come_again(place: Lonely):

@@ -18,7 +18,7 @@ import pytest
 from mcpward.core.reasons import WIRE, Channel, Reason
 from support.sources import PACKAGE
 from support.ward import ACCEPT, Ward, modern_request
-from support.wire import Session, exchange, metric, notes, reason_of, rows, site, until
+from support.wire import Session, bare_error, exchange, metric, notes, reason_of, rows, site, until
 
 SETTINGS = {
     "site.trusted_proxies": ["127.0.0.0/8"],  # so that each case may come from an address of its own
@@ -260,11 +260,15 @@ def test_a_refusal_is_what_the_table_says_and_has_one_name_everywhere(ward, reas
     house = House(ward, f"192.0.2.{10 + list(CASES).index(reason)}")
     counted = metric(ward, "mcpward_refusals_total", reason=reason.value)
     status, headers, body = parts(CASES[reason](house))
-    assert status == row.status
+    sent = 200 if row.channel is Channel.TOOL else row.status
+    assert status == sent
     assert headers["content-type"] == "application/json"
     assert headers["cache-control"] == "no-store"
     if row.channel is Channel.HTTP:
-        assert body == {"error": reason.value, "message": row.sentence}
+        waits = {"retryAfterSeconds", "policy"} & body["error"]["data"].keys()
+        assert body == bare_error(reason, **{fact: body["error"]["data"][fact] for fact in waits})
+        if "retryAfterSeconds" in waits:
+            assert int(headers["retry-after"]) >= body["error"]["data"]["retryAfterSeconds"]
     elif row.channel is Channel.RPC:
         assert set(body) == {"jsonrpc", "id", "error"}
         told = row.sentence
@@ -280,12 +284,12 @@ def test_a_refusal_is_what_the_table_says_and_has_one_name_everywhere(ward, reas
         assert body["result"]["isError"] is True
         assert block["text"].startswith(row.sentence)
         assert block["_meta"]["mcpward/reason"] == reason.value
-    if row.status in {429, 503} and reason is not Reason.IDENTITY_UNAVAILABLE:
+    if sent in {429, 503} and reason is not Reason.IDENTITY_UNAVAILABLE:
         assert int(headers["retry-after"]) >= 1
     if row.status == 405:
         assert headers["allow"] == "DELETE, GET, OPTIONS, POST"
     kept = until(lambda: rows(ward, "reason = ?", reason.value))[-1]
-    assert kept["status"] == row.status
+    assert kept["status"] == sent
     assert kept["outcome"] == OUTCOMES.get(reason, "refused")
     until(lambda: metric(ward, "mcpward_refusals_total", reason=reason.value) > counted)
 
@@ -304,10 +308,9 @@ def test_the_error_id_leads_from_the_answer_to_the_log_and_the_record(ward, reas
 def test_legacy_callers_hear_the_same_reasons_in_their_own_codes(ward):
     session = Session(ward, path="/bench/mcp")
     unknown = session.request("tools/destroy")
-    # In the legacy era a 404 would say that the session is gone.
-    assert (unknown.status_code, unknown.json()["error"]["code"], reason_of(unknown)) == (400, -32601, "method-unknown")
+    assert (unknown.status_code, unknown.json()["error"]["code"], reason_of(unknown)) == (200, -32601, "method-unknown")
     missing = session.request("resources/read", {"uri": "bench://nothing"})
-    assert (missing.status_code, missing.json()["error"]["code"]) == (400, -32002)
+    assert (missing.status_code, missing.json()["error"]["code"]) == (200, -32002)
     refused = session.call("echo", {"text": 5})
     assert (refused.status_code, reason_of(refused)) == (200, "arguments-invalid")
     assert refused.json()["result"]["isError"] is True

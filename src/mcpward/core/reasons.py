@@ -11,7 +11,7 @@ from msgspec import Struct
 
 
 class Channel(Enum):
-    """Where a refusal is spoken: as a bare HTTP answer, as a JSON-RPC error, or as a tool result with ``isError``."""
+    """Where a refusal is sent: as an HTTP status, as a JSON-RPC error, or as a tool result with ``isError``."""
 
     HTTP = "http"
     RPC = "rpc"
@@ -65,56 +65,77 @@ class Reason(Enum):
 
 
 class Wire(Struct, frozen=True):
-    """One row of the table: channel, HTTP status, JSON-RPC code (0 where there is none) and the public sentence."""
+    """One row of the table: channel, HTTP status, JSON-RPC code and the public sentence.
+
+    A row of the channel TOOL is a result with status 200 where a tool was called; ``status`` and ``code`` are those of
+    the error that it is elsewhere. In the revisions with sessions, a request that was read and has an id gets
+    ``session_status`` and ``session_code``: their clients take an error status for a broken connection. Codes of
+    mcpward's own begin with the HTTP status, outside of what JSON-RPC and MCP reserve (-32768 to -32000).
+    """
 
     channel: Channel
     status: int
     code: int
     sentence: str
+    session_status: int
+    session_code: int
 
 
-_HTTP, _RPC, _TOOL = Channel.HTTP, Channel.RPC, Channel.TOOL
+def _http(status: int, code: int, sentence: str) -> Wire:
+    return Wire(Channel.HTTP, status, code, sentence, status, code)
+
+
+def _rpc(status: int, code: int, sentence: str, *, session_status: int = 200, session_code: int | None = None) -> Wire:
+    session_code = code if session_code is None else session_code
+    return Wire(Channel.RPC, status, code, sentence, session_status, session_code)
+
+
+def _tool(status: int, code: int, sentence: str) -> Wire:
+    return Wire(Channel.TOOL, status, code, sentence, 200, code)
+
 
 WIRE: Final[dict[Reason, Wire]] = {
-    Reason.HOST_REFUSED: Wire(_HTTP, 421, 0, "this server does not answer for that host"),
-    Reason.ORIGIN_REFUSED: Wire(_HTTP, 403, 0, "requests from that origin are not accepted"),
-    Reason.REQUEST_MALFORMED: Wire(_HTTP, 400, 0, "the request is not well-formed HTTP"),
-    Reason.ROUTE_UNKNOWN: Wire(_HTTP, 404, 0, "not found"),
-    Reason.VERB_REFUSED: Wire(_HTTP, 405, 0, "that method is not allowed here"),
-    Reason.MEDIA_REFUSED: Wire(_HTTP, 415, 0, "the body must be application/json in UTF-8, without content coding"),
-    Reason.ACCEPT_REFUSED: Wire(_HTTP, 406, 0, "the client must accept application/json and text/event-stream"),
-    Reason.BODY_TOO_LARGE: Wire(_HTTP, 413, 0, "the body is too large"),
-    Reason.BODY_TOO_SLOW: Wire(_HTTP, 408, 0, "the request took too long to arrive"),
-    Reason.HEADER_TOO_LARGE: Wire(_HTTP, 431, 0, "the request has too many or too long header fields"),
-    Reason.TOO_MANY_KNOCKS: Wire(_HTTP, 429, 0, "too many requests from this address"),
-    Reason.CREDENTIAL_MISSING: Wire(_HTTP, 401, 0, "a credential is required"),
-    Reason.CREDENTIAL_INVALID: Wire(_HTTP, 401, 0, "the credential is not valid here"),
-    Reason.CREDENTIAL_AMBIGUOUS: Wire(_HTTP, 400, 0, "send exactly one credential"),
-    Reason.SCOPE_MISSING: Wire(_HTTP, 403, 0, "the credential lacks a scope that this operation needs"),
-    Reason.IDENTITY_UNAVAILABLE: Wire(_HTTP, 503, 0, "credentials cannot be checked at the moment"),
-    Reason.SESSION_MISSING: Wire(_RPC, 400, -32600, "this request needs a session: initialize first"),
-    Reason.SESSION_UNKNOWN: Wire(_RPC, 404, -32600, "the session is not known: initialize again"),
-    Reason.MESSAGE_UNPARSABLE: Wire(_RPC, 400, -32700, "the body is not valid JSON within the limits"),
-    Reason.MESSAGE_MALFORMED: Wire(_RPC, 400, -32600, "the body is not one JSON-RPC request or notification"),
-    Reason.VERSION_UNSUPPORTED: Wire(_RPC, 400, -32022, "the protocol version is not supported"),
-    Reason.HEADER_MISMATCH: Wire(_RPC, 400, -32020, "the headers and the body disagree"),
-    Reason.CAPABILITY_MISSING: Wire(_RPC, 400, -32021, "the client lacks a capability that this operation needs"),
-    Reason.METHOD_UNKNOWN: Wire(_RPC, 404, -32601, "the method is not known here"),
-    Reason.PARAMS_INVALID: Wire(_RPC, 400, -32602, "the params are not valid for this method"),
-    Reason.TOOL_UNKNOWN: Wire(_RPC, 400, -32602, "the tool is not known here"),
-    Reason.RESOURCE_UNKNOWN: Wire(_RPC, 400, -32602, "the resource is not known here"),
-    Reason.PROMPT_UNKNOWN: Wire(_RPC, 400, -32602, "the prompt is not known here"),
-    Reason.EVENT_UNKNOWN: Wire(_RPC, 400, -32602, "there is nothing to resume from that event"),
-    Reason.STATE_REFUSED: Wire(_RPC, 400, -32602, "the request state is not valid for this request"),
-    Reason.TASK_UNKNOWN: Wire(_RPC, 400, -32602, "the task is not known here"),
-    Reason.RATE_EXCEEDED: Wire(_RPC, 429, 42900, "too many calls: wait before the next one"),
-    Reason.BUSY: Wire(_RPC, 503, 50300, "the server is busy: try again later"),
-    Reason.ARGUMENTS_INVALID: Wire(_TOOL, 200, 0, "the arguments are not valid"),
-    Reason.ARGUMENT_DANGEROUS: Wire(_TOOL, 200, 0, "an argument was refused"),
-    Reason.REPEATED_CALL: Wire(_TOOL, 200, 0, "the same calls were made again and again: change them or stop"),
-    Reason.CONSENT_MISSING: Wire(_TOOL, 200, 0, "the tool needs a person's yes"),
-    Reason.TOOL_FAILED: Wire(_TOOL, 200, 0, "the tool failed"),
-    Reason.TOOL_TIMEOUT: Wire(_TOOL, 200, 0, "the tool took too long"),
-    Reason.OUTPUT_REFUSED: Wire(_TOOL, 200, 0, "the tool's answer was withheld"),
-    Reason.FAULT: Wire(_RPC, 500, -32603, "internal error"),
+    Reason.HOST_REFUSED: _http(421, 42100, "this server does not answer for that host"),
+    Reason.ORIGIN_REFUSED: _http(403, 40300, "requests from that origin are not accepted"),
+    Reason.REQUEST_MALFORMED: _http(400, 40000, "the request is not well-formed HTTP"),
+    Reason.ROUTE_UNKNOWN: _http(404, 40400, "not found"),
+    Reason.VERB_REFUSED: _http(405, 40500, "that method is not allowed here"),
+    Reason.MEDIA_REFUSED: _http(415, 41500, "the body must be application/json in UTF-8, without content coding"),
+    Reason.ACCEPT_REFUSED: _http(406, 40600, "the client must accept application/json and text/event-stream"),
+    Reason.BODY_TOO_LARGE: _http(413, 41300, "the body is too large"),
+    Reason.BODY_TOO_SLOW: _http(408, 40800, "the request took too long to arrive"),
+    Reason.HEADER_TOO_LARGE: _http(431, 43100, "the request has too many or too long header fields"),
+    Reason.TOO_MANY_KNOCKS: _http(429, 42901, "too many requests from this address"),
+    Reason.CREDENTIAL_MISSING: _http(401, 40100, "a credential is required"),
+    Reason.CREDENTIAL_INVALID: _http(401, 40101, "the credential is not valid here"),
+    Reason.CREDENTIAL_AMBIGUOUS: _http(400, 40001, "send exactly one credential"),
+    Reason.SCOPE_MISSING: _http(403, 40301, "the credential lacks a scope that this operation needs"),
+    Reason.IDENTITY_UNAVAILABLE: _http(503, 50301, "credentials cannot be checked at the moment"),
+    Reason.SESSION_MISSING: _rpc(400, -32600, "this request needs a session: initialize first", session_status=400),
+    Reason.SESSION_UNKNOWN: _rpc(404, -32600, "the session is not known: initialize again", session_status=404),
+    Reason.MESSAGE_UNPARSABLE: _rpc(400, -32700, "the body is not valid JSON within the limits", session_status=400),
+    Reason.MESSAGE_MALFORMED: _rpc(400, -32600, "the body is not one JSON-RPC request or notification"),
+    Reason.VERSION_UNSUPPORTED: _rpc(400, -32022, "the protocol version is not supported", session_status=400),
+    Reason.HEADER_MISMATCH: _rpc(400, -32020, "the headers and the body disagree", session_status=400),
+    Reason.CAPABILITY_MISSING: _rpc(
+        400, -32021, "the client lacks a capability that this operation needs", session_code=-32602
+    ),
+    Reason.METHOD_UNKNOWN: _rpc(404, -32601, "the method is not known here"),
+    Reason.PARAMS_INVALID: _rpc(400, -32602, "the params are not valid for this method"),
+    Reason.TOOL_UNKNOWN: _rpc(400, -32602, "the tool is not known here"),
+    Reason.RESOURCE_UNKNOWN: _rpc(400, -32602, "the resource is not known here", session_code=-32002),
+    Reason.PROMPT_UNKNOWN: _rpc(400, -32602, "the prompt is not known here"),
+    Reason.EVENT_UNKNOWN: _rpc(400, -32602, "there is nothing to resume from that event"),
+    Reason.STATE_REFUSED: _rpc(400, -32602, "the request state is not valid for this request"),
+    Reason.TASK_UNKNOWN: _rpc(400, -32602, "the task is not known here"),
+    Reason.RATE_EXCEEDED: _rpc(429, 42900, "too many calls: wait before the next one"),
+    Reason.BUSY: _rpc(503, 50300, "the server is busy: try again later"),
+    Reason.ARGUMENTS_INVALID: _tool(400, -32602, "the arguments are not valid"),
+    Reason.ARGUMENT_DANGEROUS: _tool(400, -32602, "an argument was refused"),
+    Reason.REPEATED_CALL: _tool(429, 42900, "the same calls were made again and again: change them or stop"),
+    Reason.CONSENT_MISSING: _tool(500, -32603, "the tool needs a person's yes"),
+    Reason.TOOL_FAILED: _tool(500, -32603, "the tool failed"),
+    Reason.TOOL_TIMEOUT: _tool(500, -32603, "the tool took too long"),
+    Reason.OUTPUT_REFUSED: _tool(500, -32603, "the tool's answer was withheld"),
+    Reason.FAULT: _rpc(500, -32603, "internal error"),
 }

@@ -330,6 +330,11 @@ class Wire(Protocol):
         ...
 
     @property
+    def streaming(self) -> bool:
+        """Whether the answer has become an event stream, so that its status was sent: 200."""
+        ...
+
+    @property
     def is_gone(self) -> bool:
         """Whether the caller has left, or its stream was released."""
         ...

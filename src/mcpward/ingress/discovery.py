@@ -59,7 +59,7 @@ class Discovery:
         issuers = resource.issuers()
         known = [issuer for issuer in issuers if issuer is not None]
         if not known:
-            no = render.refusal(Refusal(Reason.IDENTITY_UNAVAILABLE, retry_after_s=_RETRY_AFTER_S))
+            no = render.document_refusal(Refusal(Reason.IDENTITY_UNAVAILABLE, retry_after_s=_RETRY_AFTER_S))
             return Reply(status=no.status, headers=no.headers + _FOR_ALL, body=no.body, reason=no.reason)
         document: dict[str, object] = {"resource": resource.url, "authorization_servers": known}
         if resource.scopes:

@@ -6,10 +6,13 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
+from msgspec.structs import replace
+
 from mcpward.core.challenge import Challenge
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import WIRE, Reason
 from mcpward.core.values import Reply
+from mcpward.protocol.reply import error_body
 
 Fields = tuple[tuple[bytes, bytes], ...]
 #: On every answer: nothing is sniffed, framed or told to the next site (attack 38: no Referer); nor kept, as a rule.
@@ -101,8 +104,9 @@ KEEP_ALIVE: Final = _chunk(b": keep-alive\n\n")
 
 
 def refusal(no: Refusal, *, realm: str = "mcpward") -> Reply:
-    """Give the HTTP answer of a refusal: its public name and sentence, and the challenge that its status demands.
+    """Return the HTTP answer of a refusal: a JSON-RPC error with a null id, and the challenge that its status demands.
 
+    The message was not read, or is not what was refused, so the error has no id; clients show its sentence.
     A missing credential gets a challenge without ``error`` (RFC 6750 §3.1). Only in OAuth mode it has
     ``resource_metadata``, so that clients do not go looking for an authorization server where there is none.
     """
@@ -119,8 +123,14 @@ def refusal(no: Refusal, *, realm: str = "mcpward") -> Reply:
     retry_after = no.facts.get("retry_after_s")
     if retry_after is not None:
         headers.append((b"retry-after", b"%d" % max(1, -(-int(retry_after * 1000) // 1000))))
+    return Reply(row.status, tuple(headers), error_body(no, row.code), no.reason.value)
+
+
+def document_refusal(no: Refusal) -> Reply:
+    """Return the answer of a metadata document that is not to be had: no MCP client reads it, so it is plain JSON."""
+    row = WIRE[no.reason]
     body = json.dumps({"error": no.reason.value, "message": row.sentence}, separators=(",", ":")).encode()
-    return Reply(status=row.status, headers=tuple(headers), body=body, reason=no.reason.value)
+    return replace(refusal(no), body=body)
 
 
 def _challenge(challenge: Challenge, reason: Reason) -> str:

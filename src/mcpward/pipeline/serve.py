@@ -77,9 +77,9 @@ class Pipeline:
                 found = self.identity.establish(arrival)  # who
                 principal = found if isinstance(found, Principal) else await found
                 trail.principal = principal
+                call = trail.call = self.protocol.read(arrival, principal)  # what
                 if self.traffic.full:
                     raise Refusal(Reason.BUSY, "the traffic record does not keep up", retry_after_s=_RETRY_AFTER_S)
-                call = trail.call = self.protocol.read(arrival, principal)  # what
                 tool = trail.tool = self.policy.require(call)  # may they
                 runs = tool is not None or call.kind is _CATALOGUE
                 hold = self.places.hold(arrival.server, principal.key, tool) if runs else None
@@ -99,7 +99,7 @@ class Pipeline:
                 answer = await self._instead(no, trail, wire, paid, back)
                 if answer is None:
                     raise
-                reply = answer
+                reply = replies.as_streamed(answer) if wire.streaming else answer
             finally:
                 if back is not None:
                     back.close()

@@ -17,6 +17,8 @@ from mcpward.core.reasons import Reason
 _MAX_ID: Final = 2**53 - 1
 NUMBERS: Final = range(-_MAX_ID, _MAX_ID + 1)
 _MAX_ID_LENGTH: Final = 256
+#: More would let a small body draw a large answer.
+_MAX_BATCH: Final = 64
 _MEMBERS: Final = frozenset(("jsonrpc", "id", "method", "params"))
 _ALL: Final = _MEMBERS | {"result", "error"}
 _PARAMS: Final = frozenset(("name", "arguments", "uri", "cursor", "_meta"))
@@ -105,6 +107,13 @@ def raw_arguments(body: bytes) -> bytes:
         # The two decoders disagree about the names in this body: nobody may go on with it.
         raise Refusal(Reason.MESSAGE_MALFORMED, "arguments seen by one decoder alone")
     return bytes(arguments)  # a copy: the body need not live as long
+
+
+def batch_ids(batch: list[Any]) -> list[int | str]:
+    """Return the ids of a batch's requests, so that each gets its refusal; none for a batch of too many members."""
+    if len(batch) > _MAX_BATCH:
+        return []
+    return [each["id"] for each in batch if type(each) is dict and "method" in each and is_id(each.get("id"))]
 
 
 def is_id(value: object) -> bool:

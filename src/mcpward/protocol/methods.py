@@ -56,6 +56,9 @@ class ServerInfo(Struct, frozen=True):
 _TOOLS: Final = {"tools/list": Kind.CATALOGUE, CALL: Kind.TOOL}
 _RESOURCES: Final = dict.fromkeys(("resources/list", "resources/templates/list", READ), Kind.CATALOGUE)
 _PROMPTS: Final = dict.fromkeys(("prompts/list", GET_PROMPT), Kind.CATALOGUE)
+_LISTS: Final = dict.fromkeys(
+    ("tools/list", "prompts/list", "resources/list", "resources/templates/list"), Kind.CATALOGUE
+)
 _SUBSCRIPTIONS: Final = dict.fromkeys((SUBSCRIBE, UNSUBSCRIBE), Kind.LIFECYCLE)
 _TASKS: Final = dict.fromkeys(("tasks/get", UPDATE_TASK, "tasks/cancel"), Kind.TASK)
 _LIFECYCLE: Final = {
@@ -67,8 +70,13 @@ _MIRRORED: Final = {CALL: "name", GET_PROMPT: "name", READ: "uri"} | dict.fromke
 
 
 def table(server: ServerInfo, era: Era) -> dict[str, Kind]:
-    """Give the requests that this server answers in this era."""
+    """Return the requests that this server answers in this era.
+
+    Legacy clients ask for every list, announced or not. They get an empty one, as the official SDKs answer.
+    """
     methods = dict(_LIFECYCLE[era])
+    if era is Era.LEGACY:
+        methods |= _LISTS
     if server.has_tools:
         methods |= _TOOLS
     if server.has_resources:

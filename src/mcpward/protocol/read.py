@@ -15,7 +15,7 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import Arrival, Call, Era, Kind, Principal, Reply
 from mcpward.protocol import answer, meta, params, reply
 from mcpward.protocol.declared import NEEDS_TASKS
-from mcpward.protocol.decode import Message, arguments_of, message_of, parse
+from mcpward.protocol.decode import Message, arguments_of, batch_ids, message_of, parse
 from mcpward.protocol.headers import require_agreement, require_single
 from mcpward.protocol.introduction import short_introduction
 from mcpward.protocol.methods import (
@@ -89,8 +89,9 @@ class Protocol:
             call = self._plain.read(arrival, principal, value)
             if call is not None:
                 return call
-        message = message_of(value, is_spelt=is_spelt)
+        message = said = None
         try:
+            message = message_of(value, is_spelt=is_spelt)
             require_single(arrival)
             said = message.params.get("_meta")
             if said is None:
@@ -101,7 +102,7 @@ class Protocol:
                 return self._read_modern(arrival, principal, message, said)
             return self._read_other(arrival, principal, message, said)
         except Refusal as no:
-            no.facts.setdefault("rpc_id", message.id)
+            _note(no, arrival, value, message, said)
             raise
 
     def answer(self, call: Call) -> Reply:
@@ -173,7 +174,7 @@ class Protocol:
         require_agreement(arrival, method, target, demanded=is_modern)
         declared = meta.capabilities(said) if is_modern else session.capabilities
         if kind is None:
-            raise Refusal(Reason.METHOD_UNKNOWN, era=era)
+            raise Refusal(Reason.METHOD_UNKNOWN)
         params.require_params(method, said_params)
         if kind is Kind.TASK and (missing := lacks(declared, NEEDS_TASKS)) is not None:
             raise Refusal(Reason.CAPABILITY_MISSING, method, required_capabilities=missing)
@@ -285,6 +286,19 @@ def _notification(
         params=message.params,
         session=session,
     )
+
+
+def _note(no: Refusal, arrival: Arrival, value: object, message: Message | None, said: object) -> None:
+    """Note what the answer to a refused message depends on: its era, its id or those of a batch, whether it has any."""
+    if message is None and type(value) is dict and type(given := value.get("params")) is dict:
+        said = given.get("_meta")
+    is_modern = arrival.headers.get(VERSION_HEADER) == _MODERN_HEADER or (type(said) is dict and VERSION_KEY in said)
+    no.facts["era"] = Era.MODERN if is_modern else Era.LEGACY
+    if message is not None:
+        no.facts.setdefault("rpc_id", message.id)
+        no.facts["is_one_way"] = not message.is_request
+    elif type(value) is list and not is_modern:
+        no.facts["rpc_ids"] = batch_ids(value)
 
 
 def _unsupported(requested: str) -> Refusal:

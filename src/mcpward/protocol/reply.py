@@ -2,6 +2,9 @@
 
 The wire columns of the table of reasons are read here (and in ``ingress/render.py`` for the HTTP channel). What is not
 in the table, not in the public facts and not in an outcome has no road to the wire.
+
+In the revisions with sessions, a refused request is answered with status 200 and its JSON-RPC error: their clients
+take an error status for a broken connection and end the session.
 """
 
 import math
@@ -36,14 +39,9 @@ _DATA: Final = {
     "error_id": "errorId",
     "retry_after_s": "retryAfterSeconds",
     "policy": "policy",
+    "scope": "scope",
 }
-#: What a refusal of the tool channel is where no tool was called (a resource or a prompt): status and code.
-_NO_TOOL: Final = {
-    Reason.ARGUMENTS_INVALID: (400, -32602),
-    Reason.ARGUMENT_DANGEROUS: (400, -32602),
-    Reason.REPEATED_CALL: (429, 42900),
-}
-_FAILED: Final = (500, -32603)
+_ONE_WAY: Final = frozenset({Kind.NOTIFICATION, Kind.ANSWER})
 _MAX_ECHO: Final = 256
 _OWN_META: Final = b'{"_meta":{'
 _CONTENT: Final = b'{"content":'
@@ -116,14 +114,36 @@ def refusal(no: Refusal, call: Call | None = None, rpc_id: int | str | None = No
 
     The id is the call's, else ``rpc_id``, else what the refusal knows. A refusal of the tool channel is a result with
     ``isError`` where a tool was called, so that the model can mend its call; elsewhere it is an error.
+
+    A message of a session that has no answer (a notification, a response) and is refused for what it asks is dropped
+    with 202: official clients end the session over any other status. The refusal is on record all the same.
     """
     row = WIRE[no.reason]
     if call is not None and call.kind is Kind.TOOL and (row.channel is Channel.TOOL or _is_told_to_model(no, call)):
         return _reply(no, 200, _result(call, _tool_body(no, row.sentence)))
+    is_session = no.facts.get("era") is Era.LEGACY or (call is not None and call.era is Era.LEGACY)
+    code = row.session_code if is_session else row.code
+    if is_session and row.session_status == 200:
+        if call.kind in _ONE_WAY if call is not None else no.facts.get("is_one_way"):
+            return _with_wait(no, _reply(no, 202, b""))
+        if batch := no.facts.get("rpc_ids"):
+            errors = [error_body(no, code, identity) for identity in batch]
+            return _with_wait(no, _reply(no, 200, b"[%b]" % b",".join(errors)))
     identity = call.id if call is not None else rpc_id if rpc_id is not None else no.facts.get("rpc_id")
-    status, code = _status_and_code(no, call)
-    error = {"code": code, "message": row.sentence + _when(no), "data": _data(no, call)}
-    return _reply(no, status, _encode({"jsonrpc": "2.0", "id": identity, "error": error}))
+    # A GET or DELETE has no id; it is about the connection, and so is its status.
+    status = row.session_status if is_session and identity is not None else row.status
+    return _with_wait(no, _reply(no, status, error_body(no, code, identity, call)))
+
+
+def error_body(no: Refusal, code: int, identity: int | str | None = None, call: Call | None = None) -> bytes:
+    """Return a refusal as an encoded JSON-RPC error: the public sentence, and its name and public facts as data."""
+    error = {"code": code, "message": WIRE[no.reason].sentence + _when(no), "data": _data(no, call)}
+    return _encode({"jsonrpc": "2.0", "id": identity, "error": error})
+
+
+def as_streamed(reply: Reply) -> Reply:
+    """Return the last message of a stream whose head was sent before: its status was 200, and that is on record."""
+    return reply if reply.status == 200 else replace(reply, status=200)
 
 
 def _is_told_to_model(no: Refusal, call: Call) -> bool:
@@ -176,7 +196,9 @@ def _tool_body(no: Refusal, sentence: str) -> bytes:
 
 
 def _when(no: Refusal) -> str:
-    """Say in words what the facts of a limit say: clients show a person the message, and a model reads no numbers."""
+    """Say in words what the facts say: clients show a person the message, and a model reads no numbers."""
+    if scope := no.facts.get("scope"):
+        return f": {scope}"
     policy, wait_s = no.facts.get("policy"), no.facts.get("retry_after_s")
     if policy is None or wait_s is None:
         return ""
@@ -191,21 +213,6 @@ def _when(no: Refusal) -> str:
             f"person. It is let through again in {wait_s} s"
         )
     return ""
-
-
-def _status_and_code(no: Refusal, call: Call | None) -> tuple[int, int]:
-    row = WIRE[no.reason]
-    is_legacy = no.facts.get("era") is Era.LEGACY or (call is not None and call.era is Era.LEGACY)
-    if row.channel is not Channel.RPC:
-        return _NO_TOOL.get(no.reason, _FAILED)
-    if is_legacy and no.reason is Reason.METHOD_UNKNOWN:
-        # In the legacy era a 404 says that the session is gone, and the client would start all over.
-        return 400, row.code
-    if is_legacy and no.reason is Reason.RESOURCE_UNKNOWN:
-        return row.status, -32002
-    if is_legacy and no.reason is Reason.CAPABILITY_MISSING:
-        return row.status, -32602
-    return row.status, row.code
 
 
 def _data(no: Refusal, call: Call | None) -> dict[str, Any]:
@@ -227,10 +234,15 @@ def _echo(said: object) -> str:
 
 def _reply(no: Refusal, status: int, body: bytes) -> Reply:
     headers: tuple[tuple[bytes, bytes], ...] = tuple(no.facts.get("headers", ()))
-    retry_after_s = no.facts.get("retry_after_s")
-    if retry_after_s is not None and status != 200:
-        headers = (*headers, (b"retry-after", b"%d" % max(1, math.ceil(retry_after_s))))
     return Reply(status=status, headers=headers, body=body, reason=no.reason.value, error_id=no.facts.get("error_id"))
+
+
+def _with_wait(no: Refusal, reply: Reply) -> Reply:
+    """Add ``Retry-After`` where the refusal knows it, whatever the status is."""
+    retry_after_s = no.facts.get("retry_after_s")
+    if retry_after_s is None:
+        return reply
+    return replace(reply, headers=(*reply.headers, (b"retry-after", b"%d" % max(1, math.ceil(retry_after_s)))))
 
 
 _ACCEPTED: Final = Reply(status=202)

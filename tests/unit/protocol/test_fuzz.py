@@ -93,8 +93,13 @@ def judge(house, body, headers, **more) -> None:
     call = attempt(lambda: house.read(body, headers, **more))
     if isinstance(call, Refusal):
         if WIRE[call.reason].channel is Channel.RPC:
-            assert 400 <= reply.refusal(call).status < 500
-            json.loads(reply.refusal(call).body)
+            answer = reply.refusal(call)
+            if answer.status == 202:
+                assert (answer.body, call.facts["is_one_way"]) == (b"", True)
+            else:
+                said = json.loads(answer.body)
+                has_id = isinstance(said, list) or said["id"] is not None
+                assert 400 <= answer.status < 500 or (answer.status == 200 and has_id)
         else:
             assert WIRE[call.reason].status == 405
     elif call.kind is Kind.TOOL:

@@ -164,10 +164,84 @@ def test_a_version_that_could_break_a_terminal_is_not_echoed(house, version) -> 
     assert said(reply.refusal(no))["error"]["data"]["requested"] == ""
 
 
+@pytest.mark.parametrize("reason", [reason for reason in Reason if WIRE[reason].channel is Channel.RPC])
+def test_a_refused_request_of_a_session_has_the_status_and_code_of_sessions(house, reason) -> None:
+    answer = reply.refusal(Refusal(reason, "hush"), legacy_call(house, "prompts/get", "p", number="q"))
+    row = WIRE[reason]
+    assert (answer.status, answer.reason) == (row.session_status, reason.value)
+    assert (said(answer)["id"], said(answer)["error"]["code"]) == ("q", row.session_code)
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if WIRE[reason].channel is Channel.TOOL])
+def test_where_no_tool_was_called_in_a_session_such_a_refusal_is_an_error_with_status_200(house, reason) -> None:
+    answer = reply.refusal(Refusal(reason, "hush"), legacy_call(house, "prompts/get", "p"))
+    assert (answer.status, said(answer)["error"]["code"]) == (200, WIRE[reason].code)
+
+
+def test_a_refusal_in_a_session_says_when_to_retry_as_it_does_elsewhere(house) -> None:
+    limits = ((b"ratelimit", b'"read";r=0;t=1'),)
+    no = Refusal(Reason.RATE_EXCEEDED, retry_after_s=7, headers=limits, policy="read")
+    answer = reply.refusal(no, legacy_call(house))
+    assert (answer.status, answer.headers) == (200, (*limits, (b"retry-after", b"7")))
+    assert said(answer)["error"]["data"]["retryAfterSeconds"] == 7
+
+
+@pytest.mark.parametrize("message", [{"method": "notifications/initialized"}, {"id": "q1", "result": {}}])
+def test_a_refused_message_without_an_answer_is_dropped_in_a_session(house, message) -> None:
+    call = house.read({"jsonrpc": "2.0"} | message, {"Mcp-Session-Id": house.open_session()})
+    answer = reply.refusal(Refusal(Reason.RATE_EXCEEDED, retry_after_s=7), call)
+    assert (answer.status, answer.body, answer.reason) == (202, b"", "rate-exceeded")
+    assert answer.headers == ((b"retry-after", b"7"),)
+    gone = reply.refusal(Refusal(Reason.SESSION_UNKNOWN), call)
+    assert (gone.status, gone.reason) == (404, "session-unknown")
+
+
+def test_a_notification_that_is_refused_while_it_is_read_is_dropped_in_a_session(house) -> None:
+    body = {"jsonrpc": "2.0", "method": "notifications/initialized", "params": {"_meta": 5}}
+    answer = reply.refusal(house.refused(body, {"Mcp-Session-Id": house.open_session()}))
+    assert (answer.status, answer.body, answer.reason) == (202, b"", "params-invalid")
+    modern_ = reply.refusal(house.refused(body, {"MCP-Protocol-Version": "2026-07-28"}))
+    assert modern_.status == 400
+
+
+def test_a_malformed_request_with_an_id_gets_its_error_in_a_session(house) -> None:
+    bad = request("ping", number=7) | {"params": []}
+    assert (reply.refusal(house.refused(bad)).status, said(reply.refusal(house.refused(bad)))["id"]) == (200, 7)
+    for headers in ({"MCP-Protocol-Version": "2026-07-28"}, modern_headers("ping")):
+        assert reply.refusal(house.refused(bad, headers)).status == 400
+    assert reply.refusal(house.refused(modern("ping") | {"jsonrpc": "1.0"})).status == 400
+    assert reply.refusal(house.refused(bad | {"id": None})).status == 400
+
+
+def test_each_request_of_a_batch_is_refused_under_its_own_id(house) -> None:
+    batch = [request("ping", number=1), {"jsonrpc": "2.0", "method": "notifications/x"}, request("ping", number="b")]
+    answer = reply.refusal(house.refused(batch))
+    assert answer.status == 200
+    assert [error["id"] for error in said(answer)] == [1, "b"]
+    assert {error["error"]["code"] for error in said(answer)} == {-32600}
+    assert reply.refusal(house.refused(batch, {"MCP-Protocol-Version": "2026-07-28"})).status == 400
+
+
+@pytest.mark.parametrize("batch", [[], [1], [{"method": "x"}], [{"id": None, "method": "x"}], [{"id": 1}] * 3])
+def test_a_batch_without_requests_is_unreadable(house, batch) -> None:
+    answer = reply.refusal(house.refused(batch))
+    assert (answer.status, said(answer)["id"]) == (400, None)
+
+
+def test_a_batch_of_too_many_draws_no_long_answer(house) -> None:
+    answer = reply.refusal(house.refused([request("ping", number=number) for number in range(65)]))
+    assert (answer.status, said(answer)["id"]) == (400, None)
+
+
+def test_the_last_message_of_a_stream_is_on_record_with_the_status_that_was_sent(house) -> None:
+    late = reply.as_streamed(reply.refusal(Refusal(Reason.FAULT, error_id="e1"), modern_call(house)))
+    assert (late.status, late.reason, late.error_id) == (200, "fault", "e1")
+
+
 def test_a_legacy_client_does_not_mistake_an_unknown_method_for_a_lost_session(house) -> None:
     legacy = reply.refusal(house.refused(request("x"), {"Mcp-Session-Id": house.open_session()}))
     modern_ = reply.refusal(house.refused(modern("x"), modern_headers("x")))
-    assert (legacy.status, modern_.status) == (400, 404)
+    assert (legacy.status, modern_.status) == (200, 404)
     assert said(legacy)["error"]["code"] == said(modern_)["error"]["code"] == -32601
 
 
@@ -237,4 +311,4 @@ def test_a_legacy_client_that_lacks_a_capability_gets_an_answer_that_it_knows(ho
     assert said(tool)["result"]["isError"] is True
     assert "hush" not in tool.body.decode()
     prompt = reply.refusal(no, legacy_call(house, "prompts/get", "p"))
-    assert (prompt.status, said(prompt)["error"]["code"]) == (400, -32602)
+    assert (prompt.status, said(prompt)["error"]["code"]) == (200, -32602)
