@@ -9,7 +9,7 @@ import typer
 
 from mcpward.cli import ui
 from mcpward.cli.clients import CLIENTS, TOKEN, VARIABLE, Client, Entry, Place, Scope
-from mcpward.cli.clients.shown import impossible, rendered
+from mcpward.cli.clients.shown import WEB, impossible, rendered
 from mcpward.cli.entries import Answer, Asked, entry_for, name_of
 from mcpward.cli.help import examples
 from mcpward.cli.merge import Change, is_open_to_others, make, real_file, work_out, work_out_removal, work_out_undo
@@ -242,12 +242,15 @@ def _print(client: Client, answer: Answer, target: Path | None) -> None:
         ui.remark("the URL is the credential, and this is a file of the project: keep it out of version control")
     if entry.has_login and client.name == "curl":
         ui.remark(f"curl gets no token by itself: put one of your identity provider into {TOKEN}")
-    if not client.files and client.name != "curl" and not is_foreign(entry.url):
+    if client.name in WEB and not is_foreign(entry.url):
         ui.remark(f"{client.title} connects from its vendor's network: it needs a public URL (site.public_url)")
     if entry.needs_key and not answer.is_named and is_foreign(entry.url):
         ui.remark(f"the URL is the one of the site's file: the key goes to {ui.safe(entry.url)}")
     if entry.needs_key and entry.key is None:
-        ui.remark(f"the key itself: mcpward key create --server {entry.server} --name NAME")
+        where = f"mcpward key create --server {entry.server} --name NAME"
+        ui.remark(f"the key itself: {where}{'' if answer.is_known else ' on the machine of the server'}")
+    if client.name in WEB and not answer.is_known and not entry.is_unlisted:
+        ui.remark(f"{client.title} has no field for an API key: the server must be in mode oauth, unlisted or public")
     _export_hint(client, entry)
 
 

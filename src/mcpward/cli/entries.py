@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from mcpward.cli import pasted, ui
 from mcpward.cli.clients import Client, Entry, Scope
+from mcpward.cli.clients.shown import WEB
 from mcpward.cli.secret import read_secret
 from mcpward.cli.site import chosen_server
 from mcpward.config.address import parse_url
@@ -35,11 +36,14 @@ class Asked(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """The server as the client shall know it, its modes, and whether its URL was named on the command line."""
+    """The server as the client shall know it, and its modes. ``is_named``: its URL was on the command line.
+    ``is_known``: it is one of the site's file, so that its modes are those of the file.
+    """
 
     entry: Entry
     modes: frozenset[str]
     is_named: bool
+    is_known: bool
 
 
 def entry_for(client: Client, settings: Settings, asked: Asked, scope: Scope | None) -> Answer:
@@ -51,7 +55,9 @@ def entry_for(client: Client, settings: Settings, asked: Asked, scope: Scope | N
     if asked.variable and not _VARIABLE.fullmatch(asked.variable):
         raise ui.Ended(ui.Exit.USAGE, "--variable is not the name of a variable", "such as --variable ORDERS_KEY")
     name, at = _server(settings, asked)
-    modes = settings.servers[name].modes if name in settings.servers else frozenset({"api-key"})
+    is_known = name in settings.servers
+    unknown = "oauth" if client.name in WEB else "api-key"
+    modes = settings.servers[name].modes if is_known else frozenset({unknown})
     given = _given(asked, name)
     is_pasted = given is not None and pasted.is_url(given)
     if given is not None and is_pasted:
@@ -75,7 +81,7 @@ def entry_for(client: Client, settings: Settings, asked: Asked, scope: Scope | N
         variable=asked.variable,
         scope=scope or client.scope or "user",
     )
-    return Answer(entry, modes, asked.url is not None or is_pasted)
+    return Answer(entry, modes, asked.url is not None or is_pasted, is_known)
 
 
 def name_of(url: str) -> str:

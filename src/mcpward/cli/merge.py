@@ -186,13 +186,13 @@ def _with_member(client: Client, text: str, path: Steps, value: dict[str, Any]) 
     old = found(edit.load(client.format, text), path)
     if not isinstance(old, dict):
         return edit.put(client.format, text, path, value)
-    for name in old:
-        if name in _REACHED_BY and name not in value:
-            text = edit.drop(client.format, text, (*path, name))
     for name, one in value.items():
         is_kept = name in old and name not in _REACHED_BY and name not in {"name", "id", "password", "description"}
         if old.get(name) != one and not is_kept:
             text = edit.put(client.format, text, (*path, name), one)
+    for name in old:
+        if name in _REACHED_BY and name not in value:
+            text = edit.drop(client.format, text, (*path, name))
     return text
 
 

@@ -40,9 +40,9 @@ def drop(kind: Format, text: str, path: Path) -> str:
     """
     after: str = _editor(kind).drop(text, path)
     expected = without(load(kind, text), path)
-    if kind == "toml" and len(path) > 1 and not found(expected, path[:-1]):
-        expected = without(expected, path[:-1])  # a table stands there only by those inside it
-    return _proven(kind, after, expected)
+    # In TOML an outer table may be there by its inner ones only, and go with the last of them.
+    is_emptied = kind == "toml" and len(path) > 1 and not found(expected, path[:-1])
+    return _proven(kind, after, expected, without(expected, path[:-1]) if is_emptied else expected)
 
 
 def _editor(kind: Format) -> ModuleType:
@@ -60,7 +60,7 @@ def _editor(kind: Format) -> ModuleType:
     return yaml
 
 
-def _proven(kind: Format, after: str, expected: Any) -> str:
-    if load(kind, after) != expected:
+def _proven(kind: Format, after: str, *expected: Any) -> str:
+    if load(kind, after) not in expected:
         raise NotEditable("the change would change more than it should")
     return after

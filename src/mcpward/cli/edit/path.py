@@ -31,7 +31,7 @@ def nested(path: Path, value: Any) -> Any:
 def found(content: Any, path: Path) -> Any:
     """Return the value at ``path``; None if there is none."""
     for step in path:
-        at = _position(content, step)
+        at = None if content is None else _position(content, step)
         if at is None:
             return None
         content = content[at]

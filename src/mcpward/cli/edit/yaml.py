@@ -1,5 +1,5 @@
-"""Changes one value in a YAML text and leaves every other line as it is. It changes mappings in block style and lists of
-them, and nothing if a collection is written in flow style (``{a: 1}``) and is not empty.
+"""Changes one value in a YAML text and leaves every other line as it is. It changes mappings in block style and lists
+of them, and nothing if a collection is written in flow style (``{a: 1}``) and is not empty.
 """
 
 import json
@@ -13,6 +13,7 @@ from mcpward.cli.edit.jsonc import newline_of
 from mcpward.cli.edit.path import Item, NotEditable, Path, Step, found, nested
 
 _INDENT = "  "
+_MOST_VALUES = 200_000
 
 
 def load(text: str) -> Any:
@@ -21,7 +22,17 @@ def load(text: str) -> Any:
         content = YAML(typ="safe", pure=True).load(text)
     except (YAMLError, ValueError, RecursionError) as wrong:
         raise NotEditable("not YAML") from wrong
-    return {} if content is None else content
+    return {} if content is None else _unshared(content, [_MOST_VALUES])
+
+
+def _unshared(value: Any, left: list[int]) -> Any:
+    """Copy what aliases share, so that a change at one place is seen to be one at the other, too."""
+    left[0] -= 1
+    if left[0] < 0:
+        raise NotEditable("too many values")
+    if isinstance(value, dict):
+        return {key: _unshared(one, left) for key, one in value.items()}
+    return [_unshared(one, left) for one in value] if isinstance(value, list) else value
 
 
 def put(text: str, path: Path, value: Any) -> str:
@@ -50,22 +61,22 @@ def put(text: str, path: Path, value: Any) -> str:
 
 def drop(text: str, path: Path) -> str:
     """Return the text without the member at ``path``."""
-    content = load(text)
-    if found(content, path) is None:
+    if found(load(text), path) is None:
         return text
-    if len(found(content, path[:-1])) == 1 and len(path) > 1:
-        return put(text, path[:-1], {} if isinstance(path[-1], str) else [])
-    node = _composed(text)
+    outer, node = None, _composed(text)
     for step in path[:-1]:
-        node = None if node is None else _find(node, step)[1]
-    key, inner = (None, None) if node is None else _find(node, path[-1])
-    if inner is None:
-        return text
+        outer, node = _find(node, step)
+    key, inner = _find(node, path[-1])
+    assert inner is not None
     begin = text.rfind("\n", 0, (key or inner).start_mark.index) + 1
     if text[begin : (key or inner).start_mark.index].strip("\ufeff ") not in {"", "-"} or (key and "-" in text[begin]):
         raise NotEditable("it does not stand on a line of its own")
     stop = text.find("\n", _end(text, inner))
-    return text[:begin] + ("" if stop < 0 else text[stop + 1 :])
+    head, tail = text[:begin], "" if stop < 0 else text[stop + 1 :]
+    if len(node.value) > 1 or outer is None:
+        return head + tail
+    at = _colon(text, outer) + 1  # of the last member an empty collection is left, not null
+    return f"{head[:at]} {'{}' if key else '[]'}{head[at:]}{tail}"
 
 
 def _composed(text: str) -> Any:
@@ -124,12 +135,25 @@ def _with_lines(text: str, at: int, lines: list[str], margin: str) -> str:
 
 def _replaced(text: str, key: Node, old: Node, step: Step, value: Any) -> str:
     margin = " " * key.start_mark.column
+    colon = _colon(text, key) + 1
     lines = _lines({step: value})
+    if _is_empty(old) and len(lines) > 1:
+        end = int(old.end_mark.index)
+        is_written = bool(text[old.start_mark.index : end].strip())
+        text = text[:colon] + text[end if is_written else colon :]
+        return _with_lines(text, colon, lines[1:], margin)
+    end = colon if _is_unwritten(old) else _end(text, old)
     shown = newline_of(text).join([lines[0], *(margin + one for one in lines[1:])])
-    end = max(_end(text, old), key.end_mark.index)
-    if text[key.end_mark.index : end].strip(" :") == "":  # an empty value ends where its key does
-        end = text.index(":", key.end_mark.index) + 1
     return text[: key.start_mark.index] + shown + text[end:]
+
+
+def _is_unwritten(node: Node) -> bool:
+    """Whether a value is not there: its marks are then somewhere behind its key."""
+    return isinstance(node, ScalarNode) and node.start_mark.index == node.end_mark.index
+
+
+def _colon(text: str, key: Node) -> int:
+    return text.index(":", key.end_mark.index)
 
 
 def _end(text: str, node: Node) -> int:
@@ -137,8 +161,8 @@ def _end(text: str, node: Node) -> int:
     while not isinstance(node, ScalarNode) and not _is_flow(node) and node.value:
         last = node.value[-1]
         node = last[1] if isinstance(last, tuple) else last
-        if isinstance(node, ScalarNode) and isinstance(last, tuple) and node.start_mark.index == node.end_mark.index:
-            node = last[0]
+        if isinstance(last, tuple) and _is_unwritten(node):
+            return _colon(text, last[0]) + 1
     end = int(node.end_mark.index)
     return len(text[:end].rstrip(" \r\n")) if text[:end].endswith("\n") else end
 
