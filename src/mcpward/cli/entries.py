@@ -2,12 +2,12 @@
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mcpward.cli import pasted, ui
 from mcpward.cli.clients import Client, Entry, Scope
@@ -54,15 +54,18 @@ def entry_for(client: Client, settings: Settings, asked: Asked, scope: Scope | N
     """
     if asked.variable and not _VARIABLE.fullmatch(asked.variable):
         raise ui.Ended(ui.Exit.USAGE, "--variable is not the name of a variable", "such as --variable ORDERS_KEY")
+    given = _given(asked)
+    is_named = asked.url is not None
+    if given is not None and pasted.is_url(given):
+        asked, given, is_named = replace(asked, url=given.reveal()), None, True
     name, at = _server(settings, asked)
     is_known = name in settings.servers
     unknown = "oauth" if client.name in WEB else "api-key"
     modes = settings.servers[name].modes if is_known else frozenset({unknown})
-    given = _given(asked, name)
-    is_pasted = given is not None and pasted.is_url(given)
-    if given is not None and is_pasted:
-        at, modes, given = _url(given.reveal()), frozenset({"unlisted"}), None
-        name = name if asked.server or name in settings.servers else name_of(at)
+    if given is None and not _SECRET.fullmatch(at[-49:]):
+        given = pasted.from_environment(os.environ, name, asked.variable)
+    if given is not None and pasted.is_url(given):
+        at, modes, given, is_named = _url(given.reveal()), frozenset({"unlisted"}), None, True
     elif _SECRET.fullmatch(at[-49:]):
         modes = frozenset({"unlisted"})
     elif "unlisted" in modes and not modes & {"api-key", "oauth"}:
@@ -81,7 +84,7 @@ def entry_for(client: Client, settings: Settings, asked: Asked, scope: Scope | N
         variable=asked.variable,
         scope=scope or client.scope or "user",
     )
-    return Answer(entry, modes, asked.url is not None or is_pasted, is_known)
+    return Answer(entry, modes, is_named, is_known)
 
 
 def name_of(url: str) -> str:
@@ -123,13 +126,10 @@ def _served_at(settings: Settings, url: str) -> str | None:
     return next(iter(settings.servers)) if len(settings.servers) == 1 and urlsplit(plain).path == "/mcp" else None
 
 
-def _given(asked: Asked, server: str) -> Secret | None:
-    env: Mapping[str, str] = os.environ
+def _given(asked: Asked) -> Secret | None:
     if asked.stdin:
         return pasted.cleaned(read_secret("key or secret URL: ").reveal())
-    if asked.key_file is not None:
-        return pasted.from_file(asked.key_file)
-    return pasted.from_environment(env, server, asked.variable)
+    return None if asked.key_file is None else pasted.from_file(asked.key_file)
 
 
 def _url(text: str) -> str:
