@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from mcpward import __version__
 from mcpward.cli import ui
-from mcpward.cli.clients import CLIENTS, Entry, rendered
+from mcpward.cli.clients import CLIENTS, Entry
+from mcpward.cli.clients.shown import rendered
 from mcpward.cli.site import CLOCK
 from mcpward.config.endpoint import path_of
 from mcpward.config.model import Settings
@@ -95,7 +96,7 @@ def _hand_over(door: _Door) -> None:
         f"a key for {door.name}, reading and writing, every scope; shown this once (mcpward key create makes more):"
     )
     ui.answer(door.fresh.reveal())
-    entry = Entry(server=door.name, url=door.url, needs_key=True, key=door.fresh, is_windows=sys.platform == "win32")
+    entry = Entry(server=door.name, url=door.url, needs_key=True, key=door.fresh)
     # The block repeats the key for a person to copy; where stderr is kept as a log, it does not.
     shown = entry if sys.stderr.isatty() else replace(entry, key=None)
     ui.remark("for Claude Desktop (mcpward connect has more clients):")

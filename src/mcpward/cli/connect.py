@@ -3,67 +3,98 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mcpward.cli import ui
-from mcpward.cli.clients import CLIENTS, TOKEN, VARIABLE, Client, Entry, Place, rendered
+from mcpward.cli.clients import CLIENTS, TOKEN, VARIABLE, Client, Entry, Place, Scope
+from mcpward.cli.clients.shown import WEB, impossible, rendered
+from mcpward.cli.entries import Answer, Asked, entry_for, name_of
 from mcpward.cli.help import examples
-from mcpward.cli.merge import make, work_out
-from mcpward.cli.secret import read_secret
+from mcpward.cli.merge import Change, is_open_to_others, make, real_file, work_out, work_out_removal, work_out_undo
 from mcpward.cli.site import ConfigOption, JsonOption, ServerOption, chosen_server, settings_of
-from mcpward.config.address import parse_url
-from mcpward.config.endpoint import endpoint
+from mcpward.cli.trust import is_foreign, require_agreement, site_knows
 from mcpward.config.names import nearest
-from mcpward.core.secret import Secret
+
+
+def client_names(incomplete: str) -> list[str]:
+    """Complete the name of a client."""
+    return [name for name in CLIENTS if name.startswith(incomplete)]
 
 
 @examples(
     "mcpward connect claude-desktop --server orders",
-    "mcpward key create --name laptop | mcpward connect claude-desktop --stdin --write --yes",
+    "mcpward connect claude-code --scope user --url https://mcp.example.com/orders/mcp",
+    "mcpward key create --name laptop | mcpward connect cursor --stdin --write --yes",
+    "mcpward connect cursor --remove --server orders",
     "mcpward connect curl",
+    "mcpward connect --list",
 )
 def connect(
-    client: Annotated[str, typer.Argument(metavar="CLIENT", help=f"One of {', '.join(CLIENTS)}.")],
+    client: Annotated[
+        str | None,
+        typer.Argument(metavar="[CLIENT]", help=f"One of {', '.join(CLIENTS)}.", autocompletion=client_names),
+    ] = None,
     server: ServerOption = None,
     url: Annotated[
-        str | None, typer.Option(metavar="URL", help="The server's URL, where the site's file does not say it.")
+        str | None, typer.Option(metavar="URL", help="The server's URL; needed if no site's file says it.")
     ] = None,
     stdin: Annotated[
         bool, typer.Option("--stdin", help=f"Read the key (unlisted: the secret URL) from stdin, not from {VARIABLE}.")
     ] = False,
-    write: Annotated[bool, typer.Option("--write", help="Put it into the client's own file, after a look.")] = False,
+    key_file: Annotated[
+        Path | None, typer.Option("--key-file", metavar="FILE", help="Read the key from this file.")
+    ] = None,
+    variable: Annotated[
+        str, typer.Option(metavar="NAME", help=f"The variable for the key; else {VARIABLE}_ and the server's name.")
+    ] = "",
+    scope: Annotated[
+        str | None, typer.Option(metavar="SCOPE", help="Whose file: user or project, if the client has both.")
+    ] = None,
+    write: Annotated[bool, typer.Option("--write", help="Write it into the client's own file, after a look.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Take back the newest change to the client's file.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the server out of the client's file.")] = False,
     file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The client's file, where it is not in its usual place.")
+        Path | None, typer.Option(metavar="FILE", help="The client's file, if it is not in its usual place.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the clients and their files.")] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """Print what a client needs to reach a server, or write it into the client's file with --write.
 
-    The key is read from the variable MCPWARD_KEY or from stdin, never from the command line. In mode oauth there is
-    none: the client finds the identity provider by itself. Where keys are taken too, one that is given is used.
+    The key is read from the server's variable (MCPWARD_KEY_ORDERS for server orders), from MCPWARD_KEY, a file or
+    stdin, never from the command line. In mode oauth there is none: the client finds the identity provider by itself.
+    If keys are taken too, one that is given is used.
     """
+    if listed:
+        _list(json=json)
+        return
+    if sum((write, undo, remove)) > 1:
+        raise ui.Ended(ui.Exit.USAGE, "--write, --undo and --remove are three different things", "choose one")
     chosen = _client(client)
-    entry = _entry(server, url, config, _given(stdin))
-    target = file or chosen.file(place())
+    whose = _scope(chosen, scope)
+    target = file or chosen.file(place(), whose)
+    asked = Asked(server=server, url=url, stdin=stdin, key_file=key_file, variable=variable)
+    if undo or remove:
+        change = _taking_back(chosen, _file_of(chosen, target, whose, file), asked, config, undo=undo)
+        _apply(change, f"{'restore' if undo else 'take'} {change.server} {'in' if undo else 'out of'}", yes=yes)
+        return
+    settings = settings_of(config)
+    answer = entry_for(chosen, settings, asked, whose)
+    _require_possible(chosen, answer)
+    done: dict[str, Any] = {}
     if write:
-        _write(chosen, entry, target, yes=yes)
+        _require_writable(chosen, answer.entry)
+        knows = site_knows(settings, config)
+        require_agreement(answer.entry, is_named=answer.is_named, is_asked=not yes, knows=knows)
+        done = _write(chosen, answer.entry, _file_of(chosen, target, whose, file), yes=yes)
     if json:
-        block = rendered(chosen, entry) if chosen.name == "curl" else chosen.block(entry)
-        ui.answer_json({"client": chosen.name, "file": str(target) if target else None, "block": block})
+        ui.answer_json({**_facts(chosen, answer.entry, target), **done})
     elif not write:
-        if target is not None:
-            ui.remark(f"for {chosen.title}, in {ui.safe(target)} ({chosen.after_for(entry)}):")
-        ui.answer(rendered(chosen, entry))
-        if entry.is_unlisted and chosen.is_shared:
-            ui.remark("the URL is the credential, and this is a file of the project: keep it out of version control")
-        if entry.has_login and chosen.name == "curl":
-            ui.remark(f"curl gets no token by itself: put one of your identity provider into {TOKEN}")
-        if entry.needs_key and entry.key is None:
-            ui.remark(f"the key itself: mcpward key create --server {entry.server} --name NAME")
+        _print(chosen, answer, target)
 
 
 def place() -> Place:
@@ -71,7 +102,27 @@ def place() -> Place:
     return Place(platform=sys.platform, home=Path.home(), here=Path.cwd(), env=os.environ)
 
 
-def _client(name: str) -> Client:
+def _list(*, json: bool) -> None:
+    here = place()
+    rows: list[tuple[Client, Scope | None, Path | None]]
+    rows = [(one, scope, at(here)) for one in CLIENTS.values() for scope, at in one.files.items()]
+    rows += [(one, None, None) for one in CLIENTS.values() if not one.files]
+    if json:
+        ui.answer_json(
+            [
+                {"client": one.name, "title": one.title, "scope": scope, "format": one.format if file else None}
+                | {"file": str(file) if file else None}
+                for one, scope, file in rows
+            ]
+        )
+        return
+    shown = [(one.name, one.title, scope or "", file or "(prints what to enter)") for one, scope, file in rows]
+    ui.table(("client", "title", "scope", "file"), shown)
+
+
+def _client(name: str | None) -> Client:
+    if name is None:
+        raise ui.Ended(ui.Exit.USAGE, "which client?", f"there are: {', '.join(CLIENTS)}")
     if name not in CLIENTS:
         meant = nearest(name, [one.replace("-", "_") for one in CLIENTS])
         hint = f"did you mean {meant.replace('_', '-')}?" if meant else f"there are: {', '.join(CLIENTS)}"
@@ -79,78 +130,132 @@ def _client(name: str) -> Client:
     return CLIENTS[name]
 
 
-def _given(stdin: bool) -> Secret | None:
-    if stdin:
-        return read_secret("key or secret URL: ")
-    value = os.environ.get(VARIABLE, "")
-    return Secret(value) if value else None
+def _scope(client: Client, word: str | None) -> Scope | None:
+    for scope in client.files:
+        if word == scope:
+            return scope
+    if word is None:
+        return client.scope
+    has = " and ".join(client.files) or "no file"
+    raise ui.Ended(ui.Exit.USAGE, f"{client.title} has no scope {word!r}", f"it has: {has}")
 
 
-def _entry(server: str | None, url: str | None, config: Path | None, given: Secret | None) -> Entry:
-    settings = settings_of(config)
-    name = chosen_server(settings, server)
-    modes = settings.servers[name].modes if name in settings.servers else frozenset({"api-key"})
-    at = _url(url) if url else endpoint(settings, name)
-    if given is not None and given.reveal().startswith(("https://", "http://")):
-        at, modes, given = _url(given.reveal()), frozenset({"unlisted"}), None
-    elif "unlisted" in modes:
-        at = f"{at}/<the secret>"
-    key = given if "api-key" in modes else None
-    _check(key)
-    has_login = "oauth" in modes and key is None  # where both are taken, who brings a key is a machine
-    return Entry(
-        server=name,
-        url=at,
-        needs_key="api-key" in modes and not has_login,
-        is_unlisted="unlisted" in modes,
-        key=key,
-        is_windows=sys.platform == "win32",
-        has_login=has_login,
-    )
+def _file_of(client: Client, target: Path | None, scope: Scope | None, named: Path | None) -> Path:
+    """Return the file to change. A project's file is inside the project: a link may not lead out of it."""
+    if target is None:
+        raise ui.Ended(ui.Exit.USAGE, f"{client.title} has no file to write to", "leave --write off")
+    here = Path.cwd().resolve()
+    if scope == "project" and named is None and not real_file(target).is_relative_to(here):
+        real = real_file(target)
+        raise ui.Ended(ui.Exit.USAGE, f"{target} is a link that leads out of this folder", f"--file {real} if so meant")
+    return target
 
 
-def _url(text: str) -> str:
-    try:
-        return parse_url(text)
-    except ValueError as problem:
-        raise ui.Ended(ui.Exit.USAGE, f"the URL is not fit: {problem}") from None
-
-
-def _check(key: Secret | None) -> None:
-    from mcpward.identity.api_key import parse
-
-    if key is not None and parse(key.reveal()) is None:
+def _require_possible(client: Client, answer: Answer) -> None:
+    why = impossible(client, answer.entry.server, answer.modes)
+    if why is not None:
+        raise ui.Ended(ui.Exit.NO, *why)
+    if answer.entry.variable and client.files and not (client.reference or client.name == "claude-desktop"):
         raise ui.Ended(
-            ui.Exit.USAGE, "that is not a whole key", "a key begins with sk-mcpward- and ends with a checksum"
+            ui.Exit.USAGE,
+            f"{client.title} fills no variable into its file",
+            "leave --variable off: the key stands there",
         )
 
 
-def _write(client: Client, entry: Entry, target: Path | None, *, yes: bool) -> None:
-    if target is None:
+def _require_writable(client: Client, entry: Entry) -> None:
+    if not client.files:
         raise ui.Ended(ui.Exit.USAGE, f"{client.title} has no file to write to", "leave --write off")
-    if entry.is_unlisted and client.is_shared:
+    if entry.is_unlisted and entry.scope == "project":
         raise ui.Ended(
             ui.Exit.USAGE,
             f"the URL is the credential, and {client.title} reads it from a file of the project, which others get",
             "leave --write off and add the printed block where only you read it",
         )
-    if (client.name == "claude-desktop" and entry.needs_key and entry.key is None) or "<" in entry.url:
+    lacks_key = client.holds_key(entry) and entry.key is None
+    if lacks_key or "<" in entry.url:
         verb = "url rotate" if entry.is_unlisted else "key create --name NAME"
         then = f"mcpward {verb} | mcpward connect {client.name} --stdin --write --yes"
-        raise ui.Ended(
-            ui.Exit.USAGE,
-            "what would be written lacks the credential",
-            then if entry.is_unlisted else f"set {VARIABLE}, or {then}",
-        )
+        hint = then if entry.is_unlisted else f"set {entry.named}, or {then}"
+        raise ui.Ended(ui.Exit.USAGE, "what would be written lacks the credential", hint)
+
+
+def _write(client: Client, entry: Entry, target: Path, *, yes: bool) -> dict[str, Any]:
     change = work_out(client, entry, target)
+    goes = f" (the key goes to {entry.url})" if entry.needs_key else ""
+    backup = _apply(change, f"write{goes}", yes=yes)
+    if not change.is_none:
+        ui.remark(ui.safe(client.after_for(entry)))
+        _export_hint(client, entry)
+    if client.holds_key(entry) and is_open_to_others(change.file):
+        ui.remark(f"others on this machine can read the key: chmod 600 {ui.safe(change.file)}")
+    return {"written": not change.is_none, "backup": str(backup) if backup else None}
+
+
+def _taking_back(client: Client, target: Path, asked: Asked, config: Path | None, *, undo: bool) -> Change:
+    def entry_of(server: str) -> Entry:
+        return Entry(server=server, url="", needs_key=True)
+
+    if undo:
+        return work_out_undo(client, target, entry_of)
+    name = asked.server or (name_of(asked.url) if asked.url else chosen_server(settings_of(config), None))
+    return work_out_removal(client, entry_of(name), target)
+
+
+def _apply(change: Change, verb: str, *, yes: bool) -> Path | None:
     if change.is_none:
         ui.remark(f"{ui.safe(change.file)} says so already")
-        return
-    for line in change.diff():
+        return None
+    for line in change.diff() or ["only values that are not shown change"]:
         ui.remark(ui.safe(line))
-    if not yes and not ui.confirmed(f"write {ui.safe(change.file)}?"):
+    if not yes and not ui.confirmed(f"{ui.safe(verb)} {ui.safe(change.file)}?"):
         raise ui.Ended(ui.Exit.NO, "nothing was written", "--yes writes without asking")
     backup = make(change)
-    kept = f"; the old one is {ui.safe(backup)}" if backup else ""
-    ui.remark(f"{ui.safe(change.file)} is written{kept}")
-    ui.remark(client.after_for(entry))
+    gone = "removed" if change.after is None else "written"
+    kept = "; --undo takes it back" if backup else ""
+    ui.remark(f"{ui.safe(change.file)} is {gone}{kept}")
+    return backup
+
+
+def _facts(client: Client, entry: Entry, target: Path | None) -> dict[str, Any]:
+    text = rendered(client, entry)
+    return {
+        "client": client.name,
+        "server": entry.server,
+        "url": entry.url,
+        "scope": entry.scope if client.files else None,
+        "file": str(target) if target else None,
+        "format": client.format if client.files else None,
+        "variable": entry.named if entry.needs_key else None,
+        "block": client.block(entry) if client.files else text,
+        "text": text,
+        "after": client.after_for(entry) if client.files else "",
+    }
+
+
+def _print(client: Client, answer: Answer, target: Path | None) -> None:
+    entry = answer.entry
+    if target is not None:
+        ui.remark(f"for {client.title}, in {ui.safe(target)} ({ui.safe(client.after_for(entry))}):")
+    ui.answer(rendered(client, entry))
+    if entry.is_unlisted and entry.scope == "project" and client.files:
+        ui.remark("the URL is the credential, and this is a file of the project: keep it out of version control")
+    if entry.has_login and client.name == "curl":
+        ui.remark(f"curl gets no token by itself: put one of your identity provider into {TOKEN}")
+    if client.name in WEB and not is_foreign(entry.url):
+        ui.remark(f"{client.title} connects from its vendor's network: it needs a public URL (site.public_url)")
+    if entry.needs_key and not answer.is_named and is_foreign(entry.url):
+        ui.remark(f"the URL is the one of the site's file: the key goes to {ui.safe(entry.url)}")
+    if entry.needs_key and entry.key is None:
+        where = f"mcpward key create --server {entry.server} --name NAME"
+        ui.remark(f"the key itself: {where}{'' if answer.is_known else ' on the machine of the server'}")
+    if client.name in WEB and not answer.is_known and not entry.is_unlisted:
+        ui.remark(f"{client.title} has no field for an API key: the server must be in mode oauth, unlisted or public")
+    _export_hint(client, entry)
+
+
+def _export_hint(client: Client, entry: Entry) -> None:
+    """Only the variable of all servers is set, and the file names another one."""
+    is_set = not entry.variable and entry.named not in os.environ and os.environ.get(VARIABLE)
+    if client.needs_variable(entry) and is_set:
+        ui.remark(f'the key is in {VARIABLE}: export {entry.named}="${VARIABLE}"')

@@ -1,71 +1,216 @@
-"""Puts a block into a client's own configuration file: changes nothing else in it, keeps a backup, writes atomically
-and for its owner alone. A file that cannot be parsed is not touched.
+"""Changes one server in a client's own file. All else in it stays byte for byte; a file that cannot be parsed, or not
+be changed at that place only, is not touched.
 """
 
-import difflib
-import json
-import os
-import re
 import stat
-import tempfile
-import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
-from mcpward.cli.clients import Client, Entry, rendered
+from mcpward.cli import edit
+from mcpward.cli.backup import Backup, backups_of, keep
+from mcpward.cli.clients import Client, Entry
+from mcpward.cli.edit import NotEditable, found
+from mcpward.cli.edit import Path as Steps
+from mcpward.cli.masked import difference
+from mcpward.cli.replace import replace_file
 from mcpward.cli.ui import Ended, Exit
 
+T = TypeVar("T")
 _MOST_BYTES: Final = 16 * 1024**2
-_MINE: Final = re.compile(r"sk-mcpward-[0-9A-Za-z_]+|(?<=/mcp/)[0-9A-Za-z]{48}")
-
-
-class _Unfit(ValueError):
-    """The file is not what the client would have written."""
+# How a server is reached is written anew; what a person has added beside it (a timeout, approved tools) stays.
+_REACHED_BY: Final = frozenset(
+    {
+        *("type", "transport", "url", "httpUrl", "serverUrl", "baseUrl", "uri", "headers", "http_headers"),
+        *("env_http_headers", "bearer_token", "bearer_token_env_var", "requestOptions", "oauth", "auth"),
+        *("command", "cmd", "args", "env", "envs", "env_keys", "envFile", "cwd"),
+    }
+)
 
 
 class Change(Struct, frozen=True):
-    """A change that has been worked out and not been made."""
+    """A change that has been worked out and not been made. ``before`` and ``after`` are None if there is no file."""
 
     file: Path
-    before: str
-    after: str
-    existed: bool
+    server: str
+    before: bytes | None
+    after: bytes | None
+    shown: list[str]
+    undone: Backup | None = None
 
     @property
     def is_none(self) -> bool:
         """Whether the file says so already."""
-        return self.existed and self.before == self.after
+        return self.before == self.after
 
     def diff(self) -> list[str]:
-        """Give the change as a unified diff, with the credentials in it masked."""
-        before, after = (_MINE.sub("***", text).splitlines() for text in (self.before, self.after))
-        return list(difflib.unified_diff(before, after, str(self.file), str(self.file), lineterm=""))
+        """Return the lines of the one server that change, with credentials masked; no other server is shown."""
+        return self.shown
 
 
 def work_out(client: Client, entry: Entry, file: Path) -> Change:
-    """Work out what the file would say with the block in it.
+    """Work out what the file would say with the server in it.
 
     Raises:
         Ended: the file is there but cannot be read, parsed, or safely changed; it stays as it is.
     """
-    file = file.expanduser()
-    # A dotfile is often a link into a repository of dotfiles: the link stays, its target changes.
-    real = file.resolve()
-    existed = real.exists()
-    before = _read(real) if existed else ""
+    real = real_file(file)
+    text = _read(real)
+
+    def added(before: str) -> str:
+        content = edit.load(client.format, before)
+        after = before
+        for name, word in client.preamble.items() if not content else ():
+            after = edit.put(client.format, after, (name,), word)
+        for path, value in client.parts(entry, content):
+            after = _with_member(client, after, path, value)
+        return after
+
+    after = _edited(file, text or "", added)
+    path = client.path(entry.server, edit.load(client.format, after))
+    shown = difference(client, file, path, (text, after), known=client.member(entry, client.authorization(entry)))
+    return _change(real, entry.server, text, after, shown)
+
+
+def work_out_removal(client: Client, entry: Entry, file: Path) -> Change:
+    """Work out what the file would say without the server.
+
+    Raises:
+        Ended: the server is not in it, or the file cannot be changed.
+    """
+    real = real_file(file)
+    text = _read(real)
+    content = _edited(file, text or "", lambda now: edit.load(client.format, now))
+    path = client.path(entry.server, content)
+    if text is None or found(content, path) is None:
+        raise Ended(Exit.NO, f"{file} has no server {entry.server!r}", "--server NAME names another one")
+
+    def removed(before: str) -> str:
+        for steps, _ in client.parts(entry, edit.load(client.format, before)):
+            before = edit.drop(client.format, before, steps)
+        return before
+
+    after = _edited(file, text, removed)
+    return _change(real, entry.server, text, after, difference(client, file, path, (text, after)))
+
+
+def work_out_undo(client: Client, file: Path, entry_of: Callable[[str], Entry]) -> Change:
+    """Work out how the newest change to the file is taken back: whole, or for its server if the file changed since.
+
+    Raises:
+        Ended: there is no copy of the file, or it cannot be changed.
+    """
+    real = real_file(file)
+    kept = backups_of(real)
+    if not kept:
+        raise Ended(Exit.NO, f"there is nothing to undo for {file}", "--remove takes a server out of it")
+    backup = kept[-1]
+    text, old = _read(real), None if backup.is_new else _read(backup.path)
+    entry = entry_of(backup.server)
+    path = client.path(entry.server, _content(client, text))
+    if text is None or backup.is_current(text.encode()):
+        after = old
+    else:
+        after = _edited(file, text, lambda now: _taken_back(client, entry, now, old or ""))
+    shown = difference(client, file, path, (text, after))
+    change = _change(real, entry.server, text, after, shown)
+    return Change(change.file, change.server, change.before, change.after, change.shown, backup)
+
+
+def make(change: Change) -> Path | None:
+    """Make the change; returns the copy of the old file, which an undo restores.
+
+    Raises:
+        Ended: the file cannot be written, or has changed since it was read.
+    """
+    file = change.file
     try:
-        after = _in_toml(client, entry, before) if client.is_toml else _in_json(client, entry, before)
-    except (ValueError, RecursionError):
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if (file.read_bytes() if file.exists() else None) != change.before:
+            raise Ended(Exit.NO, f"{file} has changed meanwhile, so it is not touched", "run the command again")
+        kept = None
+        if change.undone is None and change.after is not None:
+            kept = keep(file, change.before, change.after, change.server)
+        if change.after is None:
+            file.unlink(missing_ok=True)
+        else:
+            replace_file(file, change.after)
+        if change.undone is not None:
+            change.undone.path.unlink(missing_ok=True)
+    except OSError as error:
+        raise Ended(Exit.UNREACHABLE, f"{file} cannot be written: {error.strerror}") from None
+    return kept
+
+
+def real_file(file: Path) -> Path:
+    """Return the file that is meant: a link stays, as in a repository of dotfiles, and its target changes."""
+    try:
+        return file.expanduser().resolve()
+    except (OSError, RuntimeError):
+        raise Ended(Exit.USAGE, f"{file} leads to no file: a link goes in a circle, or there is no home") from None
+
+
+def is_open_to_others(file: Path) -> bool:
+    """Whether others on this machine may read the file."""
+    try:
+        return bool(file.stat().st_mode & 0o044)
+    except OSError:
+        return False
+
+
+def _change(file: Path, server: str, before: str | None, after: str | None, shown: list[str]) -> Change:
+    raw = [None if text is None else text.encode() for text in (before, after)]
+    return Change(file, server, raw[0], raw[1], shown)
+
+
+def _content(client: Client, text: str | None) -> Any:
+    try:
+        return edit.load(client.format, text or "")
+    except NotEditable:
+        return {}
+
+
+def _edited(file: Path, text: str, work: Callable[[str], T]) -> T:
+    try:
+        return work(text)
+    except (ValueError, RecursionError) as problem:
+        why = str(problem) if isinstance(problem, NotEditable) else "unknown form"
         raise Ended(
-            Exit.USAGE, f"{file} cannot be parsed, so it is not touched", "add the block by hand: leave --write off"
+            Exit.USAGE, f"{file} cannot be changed safely ({why}), so it is not touched", "add the block by hand"
         ) from None
-    return Change(real, before, after, existed)
 
 
-def _read(file: Path) -> str:
+def _with_member(client: Client, text: str, path: Steps, value: dict[str, Any]) -> str:
+    old = found(edit.load(client.format, text), path)
+    if not isinstance(old, dict):
+        return edit.put(client.format, text, path, value)
+    for name, one in value.items():
+        is_kept = name in old and name not in _REACHED_BY and name not in {"name", "id", "password", "description"}
+        if old.get(name) != one and not is_kept:
+            text = edit.put(client.format, text, (*path, name), one)
+    for name in old:
+        if name in _REACHED_BY and name not in value:
+            text = edit.drop(client.format, text, (*path, name))
+    return text
+
+
+def _taken_back(client: Client, entry: Entry, now: str, old: str) -> str:
+    before = edit.load(client.format, old)
+    for path, _ in client.parts(entry, edit.load(client.format, now)):
+        value = found(before, path)
+        if value is None:
+            now = edit.drop(client.format, now, path)
+        elif value != found(edit.load(client.format, now), path):
+            now = edit.put(client.format, edit.drop(client.format, now, path), path, value)
+    return now
+
+
+def _read(file: Path) -> str | None:
     try:
+        if not file.exists():
+            return None
         if not stat.S_ISREG(file.stat().st_mode) or file.stat().st_size > _MOST_BYTES:
             raise Ended(Exit.USAGE, f"{file} is not a file of a sensible size, so it is not touched")
         return file.read_bytes().decode("utf-8")
@@ -73,96 +218,3 @@ def _read(file: Path) -> str:
         raise Ended(Exit.USAGE, f"{file} is not UTF-8, so it is not touched") from None
     except OSError as error:
         raise Ended(Exit.UNREACHABLE, f"{file} cannot be read: {error.strerror}") from None
-
-
-def _in_json(client: Client, entry: Entry, before: str) -> str:
-    document = json.loads(before, object_pairs_hook=_no_twins) if before.strip() else {}
-    if not isinstance(document, dict):
-        raise _Unfit("not an object")
-    block = client.block(entry)
-    _table(document, client.table).update(block[client.table])
-    for asked in block.get("inputs", []):
-        inputs = document.setdefault("inputs", [])
-        if not isinstance(inputs, list):
-            raise _Unfit("inputs is not a list")
-        if all(not isinstance(one, dict) or one.get("id") != asked["id"] for one in inputs):
-            inputs.append(asked)
-    return json.dumps(document, indent=_indent(before), ensure_ascii=False) + "\n"
-
-
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise _Unfit("a name is repeated")  # rewriting it would silently drop one of the two
-    return members
-
-
-def _table(document: dict[str, Any], name: str) -> dict[str, Any]:
-    table = document.setdefault(name, {})
-    if not isinstance(table, dict):
-        raise _Unfit("not a table")
-    return table
-
-
-def _indent(before: str) -> int | str:
-    found = re.search(r"^([ \t]+)\S", before, re.MULTILINE)
-    return 2 if found is None else "\t" if found[1].startswith("\t") else len(found[1])
-
-
-def _in_toml(client: Client, entry: Entry, before: str) -> str:
-    """Replace the server's own table in the text, or add it at the end; all else stays byte for byte."""
-    old = tomllib.loads(before)
-    header = re.escape(f"{client.table}.{entry.server}")
-    own = re.compile(rf"^[ \t]*\[{header}\][^\n]*\n(?:(?![ \t]*\[).*(?:\n|\Z))*", re.MULTILINE)
-    block = rendered(client, entry) + "\n"
-    if entry.server in _table(old, client.table):
-        after, replaced = own.subn(lambda _: block, before)
-        if replaced != 1:
-            raise _Unfit("the server is written in another way")
-    else:
-        after = (before.rstrip("\n") + "\n\n" if before.strip() else "") + block
-    expected = {**old, client.table: {**old[client.table], **client.block(entry)[client.table]}}
-    if tomllib.loads(after) != expected:
-        raise _Unfit("the change would change more than it should")
-    return after
-
-
-def make(change: Change) -> Path | None:
-    """Make the change; gives the backup, if there was something to keep.
-
-    Raises:
-        Ended: the file cannot be written, or has changed since it was read.
-    """
-    try:
-        change.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if change.existed and change.file.read_bytes() != change.before.encode():
-            raise Ended(Exit.NO, f"{change.file} has changed meanwhile, so it is not touched", "run the command again")
-        backup = _backup_of(change.file) if change.existed else None
-        if backup is not None:
-            _write(backup, change.before)
-        _write(change.file, change.after)
-    except OSError as error:
-        raise Ended(Exit.UNREACHABLE, f"{change.file} cannot be written: {error.strerror}") from None
-    return backup
-
-
-def _backup_of(file: Path) -> Path:
-    """An earlier backup is never overwritten: it may be the only copy of what a person wrote."""
-    number = 0
-    while (backup := file.with_name(f"{file.name}.backup{f'.{number}' if number else ''}")).exists():
-        number += 1
-    return backup
-
-
-def _write(file: Path, text: str) -> None:
-    """Write beside, flush to disk, rename over: a reader sees the old or the new file, never half of one."""
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")  # mode 0600
-    try:
-        with os.fdopen(handle, "wb") as beside:
-            beside.write(text.encode())
-            beside.flush()
-            os.fsync(beside.fileno())
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

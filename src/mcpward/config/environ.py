@@ -22,6 +22,7 @@ PREFIX: Final = "MCPWARD_"
 _OTHERS: Final = frozenset({"MCPWARD_MASTER_KEY", "MCPWARD_MASTER_KEY_FILE", "MCPWARD_KEY", "MCPWARD_CONFIG"})
 # Tables whose names are those of functions or columns, with underscores.
 _UNDERSCORED: Final = frozenset({"budgets", "pools", "tools"})
+_KEYS: Final = f"{PREFIX}KEY_"  # a server's own key, for mcpward connect and for clients: no setting
 _TESTS: Final = f"{PREFIX}TEST_"  # what our own tests are told
 # Kubernetes sets these by itself for every service whose name begins with mcpward. Its bare …_PORT is a URL: a number
 # there is somebody's try to set the port.
@@ -81,7 +82,7 @@ def read_environment(env: Mapping[str, str]) -> tuple[list[Variable], list[Findi
     findings: list[Finding] = []
     secret = {variable_of(key) for key in every_key() if key.is_secret}
     for name in sorted(env):
-        if not name.startswith(PREFIX) or name in _OTHERS or name.startswith(_TESTS):
+        if not name.startswith(PREFIX) or name in _OTHERS or name.startswith((_TESTS, _KEYS)):
             continue
         if name.endswith("_FILE") and name.removesuffix("_FILE") in secret:
             _read_file(name, env, variables, findings)

@@ -26,8 +26,9 @@ JSON schema for editors.
 
 * **Environment:** `MCPWARD_SITE__LISTEN` is `site.listen`: capitals, two underscores between the parts. Lists are
   separated by commas. `MCPWARD_STORE__URL_FILE` names a file that holds the value. A variable that begins with
-  `MCPWARD_` and is neither a setting nor `MCPWARD_MASTER_KEY`, `MCPWARD_MASTER_KEY_FILE`, `MCPWARD_CONFIG` or
-  `MCPWARD_KEY` (for `mcpward connect`) is an error too; what Kubernetes sets for services is left alone.
+  `MCPWARD_` and is neither a setting nor `MCPWARD_MASTER_KEY`, `MCPWARD_MASTER_KEY_FILE`, `MCPWARD_CONFIG`,
+  `MCPWARD_KEY` or `MCPWARD_KEY_<SERVER>` (for `mcpward connect`) is an error too; what Kubernetes sets for services is
+  left alone.
 * **Tables** from the environment: `MCPWARD_BUDGETS__STRIPE__RATE` is `rate` in `[budgets.stripe]`; a table that is a
   value, such as `{ stripe = 2 }`, is written as JSON. Where the file spells a name with `-`, `.` or capitals, it means
   that one.

@@ -29,11 +29,17 @@ class Said:
     def json(self):
         return jsonlib.loads(self.out)
 
+    json_block = json  # what was printed for a client whose file is JSON
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """An empty current folder and home, and no variable of ours in the environment."""
-    for name in [name for name in os.environ if name.startswith(("MCPWARD_", "XDG_", "CODEX_", "APPDATA"))]:
+    for name in [
+        name
+        for name in os.environ
+        if name.startswith(("MCPWARD_", "XDG_", "CODEX_", "APPDATA", "CLAUDE_", "CLINE_", "COPILOT_", "CONTINUE_"))
+    ]:
         monkeypatch.delenv(name)
     home = tmp_path / "home"
     here = tmp_path / "here"
