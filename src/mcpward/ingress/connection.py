@@ -219,10 +219,9 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One field, whole. It is looked at when the head is whole."""
-        if self._in_body:  # a trailer section: nothing of ours lies there, and fields must not change after judgement
-            self._cut_body(Refusal(Reason.REQUEST_MALFORMED, "trailer fields"))
-            return
-        self._lines.append((name, value))
+        # A trailer field is dropped (RFC 9112 §7.1.2): fields must not change after they were judged.
+        if not self._in_body:
+            self._lines.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is whole: judge it before anything of the body is kept."""
@@ -231,20 +230,21 @@ class Connection(asyncio.Protocol):
         self._in_head = False
         parser = self._parser
         rules = self.front.rules
-        verdict: Route | Refusal
+        route: Route | None = None
+        no: Refusal | None
         is_large = len(self._lines) > rules.max_fields or self._head_bytes() > rules.max_head
         fields, repeated = folded(self._lines[: rules.max_fields] if is_large else self._lines)
         head = Head(parser.get_method(), self._target, fields, repeated, parser.get_http_version())
         if is_large:
-            verdict = Refusal(Reason.HEADER_TOO_LARGE)
+            no = Refusal(Reason.HEADER_TOO_LARGE)
         else:
-            verdict = self.front.route(head)
-            if parser.should_upgrade() and isinstance(verdict, Route):
-                verdict = Refusal(Reason.REQUEST_MALFORMED, "upgrade")
-        if isinstance(verdict, Refusal):
-            self._take_refused(head, verdict)
+            route, no = self.front.route(head)
+            if no is None and parser.should_upgrade():
+                no = Refusal(Reason.REQUEST_MALFORMED, "upgrade")
+        if route is None or no is not None:
+            self._take_refused(head, route, no or Refusal(Reason.ROUTE_UNKNOWN))
         else:
-            self._take(head, verdict)
+            self._take(head, route)
 
     def _take(self, head: Head, route: Route) -> None:
         exchange = Exchange(self, head, route, None)
@@ -252,11 +252,11 @@ class Connection(asyncio.Protocol):
         self._reading = self._taken = exchange
         self._in_body = True
         self._wire_bytes = 0
-        if b"expect" in head.fields and not self._waiting and self._current is None:
+        if b"expect" in head.fields and not self._waiting and self._current is None and _waits_to_continue(head):
             self.write(render.CONTINUE)
 
-    def _take_refused(self, head: Head, no: Refusal) -> None:
-        exchange = Exchange(self, head, None, no)
+    def _take_refused(self, head: Head, route: Route | None, no: Refusal) -> None:
+        exchange = Exchange(self, head, route, no)
         fields = head.fields
         announced = b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
         # A body that is announced will not be read: the connection ends after the answer.
@@ -432,6 +432,11 @@ class Connection(asyncio.Protocol):
                 self._refuse_head(Refusal(Reason.BODY_TOO_SLOW, "head"))
         elif waited > patience.idle_s:
             self._transport.close()
+
+
+def _waits_to_continue(head: Head) -> bool:
+    """Return whether the client holds its body back. In HTTP/1.0 the expectation is ignored (RFC 9110 §10.1.1)."""
+    return head.version == "1.1" and head.fields[b"expect"].lower() == b"100-continue"
 
 
 def _note(taken: Exchange | None, data: bytes) -> None:

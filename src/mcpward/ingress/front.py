@@ -14,7 +14,8 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import Arrival, Reply, Wire
 from mcpward.ingress.arrive import Doorstep, Peer
 from mcpward.ingress.discovery import Discovery
-from mcpward.ingress.gates import Head, Rules, judge_place, judge_shape
+from mcpward.ingress.gates import Head, Rules, judge_place, judge_shape, path_of
+from mcpward.ingress.host import known_as
 from mcpward.ingress.outbox import Outbox
 from mcpward.ingress.routes import Place, Route, Routes
 
@@ -84,7 +85,7 @@ class Front:
         clock: Clock,
         discovery: Discovery | None = None,
     ) -> None:
-        self.rules = replace(rules, public=routes.public)
+        self.rules = replace(rules, public=routes.public, any_host=routes.any_host)
         self.routes = routes
         self.doorstep = doorstep
         self.patience = patience
@@ -130,17 +131,18 @@ class Front:
             for connection in list(self.connections):
                 connection.tick(now)
 
-    def route(self, head: Head) -> Route | Refusal:
-        """Give the route of a request, or the refusal of the first gate that it fails."""
-        no = judge_place(head, self.rules)
+    def route(self, head: Head) -> tuple[Route | None, Refusal | None]:
+        """Return the route of a request where it has one, and the refusal of the first gate that it fails."""
+        rules = self.rules
+        no = judge_place(head, rules)
         if no is not None:
-            return no
-        path, _, _ = head.target.partition(b"?")
-        route = self.routes.find(head.fields[b"host"].lower(), path)
+            return None, no
+        host = head.fields.get(b"host", b"").lower()
+        route = self.routes.find(host if host in rules.hosts else known_as(host), path_of(head.target))
         # A wrong secret is an unknown path before anything else is said about the request (attack 38).
         if route is None or (route.secret is not None and not self.inside.knows(route.server, route.secret)):
-            return Refusal(Reason.ROUTE_UNKNOWN)
-        return judge_shape(head, route, self.rules) or route
+            return None, Refusal(Reason.ROUTE_UNKNOWN)
+        return route, judge_shape(head, route, rules)
 
     def peer(self, transport_address: str, head: Head) -> Peer:
         """Give the peer behind a connection, as a request's head shows it. A head is one connection's alone."""
