@@ -33,6 +33,7 @@ from mcpward.core.ended import EndedBook
 from mcpward.identity.keybook import STALE_AFTER_S, KeyBook
 from mcpward.identity.refresh import Refresher
 from mcpward.identity.unlisted import UrlBook
+from mcpward.ingress.advice import Advice
 from mcpward.ingress.arrive import Doorstep
 from mcpward.ingress.connection import Connection
 from mcpward.ingress.discovery import Discovery
@@ -209,6 +210,7 @@ class Worker:
             house=health.answer,
             clock=self.clock,
             discovery=discovery,
+            advice=Advice(self.clock, self.settings.site.allowed_hosts, self.settings.site.allowed_origins),
         )
 
     @asynccontextmanager

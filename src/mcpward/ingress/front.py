@@ -12,6 +12,7 @@ from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Arrival, Reply, Wire
+from mcpward.ingress.advice import Advice
 from mcpward.ingress.arrive import Doorstep, Peer
 from mcpward.ingress.discovery import Discovery
 from mcpward.ingress.gates import Head, Rules, judge_place, judge_shape, path_of
@@ -84,6 +85,7 @@ class Front:
         house: Callable[[Place], Reply],
         clock: Clock,
         discovery: Discovery | None = None,
+        advice: Advice | None = None,
     ) -> None:
         self.rules = replace(rules, public=routes.public, any_host=routes.any_host)
         self.routes = routes
@@ -92,6 +94,7 @@ class Front:
         self.inside = inside
         self.house = house
         self.discovery = discovery or Discovery({})
+        self.advice = advice or Advice(clock)
         self.clock = clock
         self.now, self.monotonic = clock.now, clock.monotonic
         self.connections: set[Watched] = set()
@@ -136,13 +139,21 @@ class Front:
         rules = self.rules
         no = judge_place(head, rules)
         if no is not None:
-            return None, no
+            return None, self._advised(no, head)
         host = head.fields.get(b"host", b"").lower()
         route = self.routes.find(host if host in rules.hosts else known_as(host), path_of(head.target))
         # A wrong secret is an unknown path before anything else is said about the request (attack 38).
         if route is None or (route.secret is not None and not self.inside.knows(route.server, route.secret)):
             return None, Refusal(Reason.ROUTE_UNKNOWN)
         return route, judge_shape(head, route, rules)
+
+    def _advised(self, no: Refusal, head: Head) -> Refusal:
+        """Add to the refusal of a host or an origin what the operator could write to allow it."""
+        if no.reason is Reason.HOST_REFUSED:
+            no.detail = self.advice.on_host(head.fields.get(b"host", b""))
+        elif no.reason is Reason.ORIGIN_REFUSED:
+            no.detail = self.advice.on_origin(head.fields.get(b"origin", b""))
+        return no
 
     def peer(self, transport_address: str, head: Head) -> Peer:
         """Give the peer behind a connection, as a request's head shows it. A head is one connection's alone."""
