@@ -15,7 +15,7 @@ from mcpward.core.values import Arrival, Reply, Wire
 from mcpward.ingress.advice import Advice
 from mcpward.ingress.arrive import Doorstep, Peer
 from mcpward.ingress.discovery import Discovery
-from mcpward.ingress.gates import Head, Rules, judge_place, judge_shape, path_of
+from mcpward.ingress.gates import Head, Rules, judge_place, judge_shape
 from mcpward.ingress.host import known_as
 from mcpward.ingress.outbox import Outbox
 from mcpward.ingress.routes import Place, Route, Routes
@@ -141,7 +141,8 @@ class Front:
         if no is not None:
             return None, self._advised(no, head)
         host = head.fields.get(b"host", b"").lower()
-        route = self.routes.find(host if host in rules.hosts else known_as(host), path_of(head.target))
+        path, _, _ = head.target.partition(b"?")
+        route = self.routes.find(host if host in rules.hosts else known_as(host), path)
         # A wrong secret is an unknown path before anything else is said about the request (attack 38).
         if route is None or (route.secret is not None and not self.inside.knows(route.server, route.secret)):
             return None, Refusal(Reason.ROUTE_UNKNOWN)

@@ -99,7 +99,7 @@ def judge_place(head: Head, rules: Rules) -> Refusal | None:
 
 def _judge_host(head: Head, host: bytes | None, rules: Rules) -> Refusal | None:
     """Judge a request whose Host is not spelled as the site spells it, or that is for no host in particular."""
-    is_probe = path_of(head.target) in rules.any_host
+    is_probe = head.target.partition(b"?")[0] in rules.any_host
     if host is None and not (is_probe and head.version == "1.0"):  # RFC 9112 §3.2: HTTP/1.1 has the field
         return Refusal(Reason.REQUEST_MALFORMED, "no host")
     if is_probe:
@@ -108,15 +108,6 @@ def _judge_host(head: Head, host: bytes | None, rules: Rules) -> Refusal | None:
     if head.target[:1] != b"/":
         return Refusal(Reason.REQUEST_MALFORMED, "target not in origin form")
     return None if host is not None and known_as(host) in rules.hosts else Refusal(Reason.HOST_REFUSED)
-
-
-def path_of(target: bytes) -> bytes:
-    """Return the path of a request target, also of one in absolute form (RFC 9112 §3.2.2)."""
-    path, _, _ = target.partition(b"?")
-    if path[:7].lower() == b"http://" or path[:8].lower() == b"https://":
-        _, slash, path = path[8:].partition(b"/")
-        return slash + path
-    return path
 
 
 def _is_allowed(origin: bytes, head: Head, rules: Rules) -> bool:

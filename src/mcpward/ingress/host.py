@@ -9,7 +9,8 @@ _LONGEST: Final = 300
 def known_as(host: bytes) -> bytes:
     """Return a Host value in the one spelling that allow-lists hold.
 
-    That is lower case, IPv6 as in RFC 5952, without the dot of the root and without a colon that no port follows.
+    That is lower case, IPv6 as in RFC 5952, without the dot of the root and without a colon that no port follows. No
+    other spelling of an IPv4 address is one (attack 41).
     """
     if len(host) > _LONGEST:
         return host
@@ -22,4 +23,7 @@ def known_as(host: bytes) -> bytes:
             return host
         return b"[%b%b%b" % (name, bracket, b"" if port == b":" else port)
     name, colon, port = host.partition(b":")
-    return name.removesuffix(b".") + (colon + port if port else b"")
+    rooted = name.removesuffix(b".")
+    if not rooted.rpartition(b".")[2][:1].isdigit():
+        name = rooted
+    return name + (colon + port if port else b"")

@@ -213,7 +213,7 @@ class Protocol:
 
     def _session(self, arrival: Arrival, principal: Principal) -> Session:
         token = arrival.headers.get(SESSION_HEADER)
-        if not token:
+        if token is None:
             raise Refusal(Reason.SESSION_MISSING)
         session = self.sessions.open(token, principal)
         if session is None:
