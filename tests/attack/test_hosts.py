@@ -10,7 +10,7 @@ from support.leak import leak_in
 from support.raw import request, talk
 from support.ward import Ward, serving
 
-PATHS = ("/mcp", "/healthz", "/readyz", "/nowhere", "/", "/.well-known/oauth-protected-resource")
+PATHS = ("/mcp", "/mcp/", "/healthz/", "/readyz/x", "/nowhere", "/", "/.well-known/oauth-protected-resource")
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 REFUSED = (421, 400)
 
@@ -54,6 +54,30 @@ def test_attack_41_a_foreign_host_is_refused_on_every_path(ward: Ward, trick: st
         assert leak_in(heard.received) is None
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_a_probe_is_answered_under_any_host_and_leaves_no_record(ward: Ward, path: str):
+    """Orchestrators and load balancers ask a machine for its health by an address of their own choice."""
+    before = len(ward.records())
+    for host in (f"10.244.1.17:{ward.port}", "10.244.1.17", "evil.example", "[2001:db8::7]:80", "a_b", ""):
+        for verb in ("GET", "HEAD"):
+            heard = talk(ward.port, request(ward.port, verb, path, host=host), bodyless=verb == "HEAD", quiet_s=0.01)
+            assert heard.statuses == [200], host
+            assert "access-control-allow-origin" not in heard.answers[0].headers
+    assert talk(ward.port, f"GET {path} HTTP/1.0\r\n\r\n".encode()).statuses == [200]
+    assert len(ward.records()) == before
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost.:{port}", "LocalHost:{port}", "[0:0:0:0:0:0:0:1]:{port}", "[::0001]:{port}", "[0::1]:{port}"]
+)
+def test_a_host_that_is_the_same_by_its_standard_is_answered(ward: Ward, host: str):
+    """RFC 3986 §3.2.2 (case, the dot of the root), RFC 4291 §2.2 (IPv6)."""
+    headers = [("Authorization", f"Bearer {ward.key}")]
+    assert talk(ward.port, request(ward.port, "GET", "/mcp", headers, host=host.format(port=ward.port))).statuses == [
+        405
+    ]
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_attack_41_a_foreign_host_is_refused_with_every_verb(ward: Ward, verb: str):
     heard = talk(ward.port, request(ward.port, verb, "/mcp", host="evil.example"), bodyless=verb == "HEAD")
@@ -72,8 +96,9 @@ def test_attack_41_two_host_lines_are_refused_even_when_both_are_good(ward: Ward
 
 
 def test_attack_41_no_host_line_is_refused(ward: Ward):
+    assert talk(ward.port, b"GET /healthz HTTP/1.1\r\n\r\n").statuses == [400]
     for version in ("1.1", "1.0"):
-        assert talk(ward.port, f"GET /healthz HTTP/{version}\r\n\r\n".encode()).statuses == [400]
+        assert talk(ward.port, f"GET /mcp HTTP/{version}\r\n\r\n".encode()).statuses == [400]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +126,7 @@ def test_attack_41_a_target_that_is_no_plain_path_reaches_nothing(ward: Ward, ta
 
 def test_attack_41_every_spelling_that_the_operator_allowed_is_answered(ward: Ward):
     for host in (f"127.0.0.1:{ward.port}", f"localhost:{ward.port}", f"LOCALHOST:{ward.port}", f"[::1]:{ward.port}"):
-        assert talk(ward.port, request(ward.port, "GET", "/healthz", host=host), quiet_s=0.01).statuses == [200]
+        assert talk(ward.port, request(ward.port, "GET", "/mcp", host=host), quiet_s=0.01).statuses == [401]
 
 
 def test_attack_41_the_metrics_listener_checks_its_host_as_well(ward: Ward):
@@ -119,8 +144,10 @@ ORIGINS = (
     "http://",
     "https:",
     "file://",
-    "http://127.0.0.1:{port}",
-    "http://localhost:{port}",
+    "https://127.0.0.1:{port}",
+    "http://127.0.0.1",
+    "http://localhost",
+    "http://localhost:1",
     "chrome-extension://abcdef",
     "http://127.0.0.1:{port}.evil.example",
     "",
@@ -145,6 +172,15 @@ def test_attack_42_a_foreign_origin_is_refused_on_every_verb_and_path(ward: Ward
             heard = talk(ward.port, request(ward.port, verb, path, headers), quiet_s=0.01)
             assert heard.statuses == [403], (verb, path)
             assert "access-control-allow-origin" not in heard.answers[0].headers
+
+
+@pytest.mark.parametrize("origin", ["http://127.0.0.1:{port}", "http://localhost:{port}", "HTTP://[::1]:{port}"])
+def test_the_sites_own_origin_is_not_foreign(ward: Ward, origin: str):
+    """A page from this very origin reads what it likes anyway; a rebound name has an origin of its own (attack 42)."""
+    headers = {"origin": origin.format(port=ward.port)}
+    response = ward.call("echo", {"text": "x"}, headers=headers)
+    assert response.status_code == 200
+    assert "access-control-allow-origin" not in response.headers
 
 
 def test_attack_42_an_allowed_origin_is_named_and_never_a_star(tmp_path):

@@ -77,9 +77,12 @@ def test_attack_38_a_wrong_url_is_answered_byte_for_byte_like_any_unknown_path(s
 def test_attack_38_a_page_that_holds_the_url_gets_nothing(street):
     """Any Origin is 403 with the right secret; with a wrong one it is what every path says to a foreign page."""
     port = street.ward.port
-    for origin in ("null", "http://evil.example", f"http://127.0.0.1:{port}"):
-        for path in (street.hidden_path, "/hidden/mcp/" + "0" * 48, "/nowhere"):
+    for origin in ("null", "http://evil.example", f"https://127.0.0.1:{port}"):
+        for path in (street.hidden_path, street.hidden_path + "/", "/hidden/mcp/" + "0" * 48, "/nowhere"):
             assert talk(port, called(port, path, (("Origin", origin),))).statuses == [403]
+    own = (("Origin", f"http://127.0.0.1:{port}"),)
+    for path, status in ((street.hidden_path, 403), ("/hidden/mcp/" + "0" * 48, 404), ("/nowhere", 404)):
+        assert talk(port, called(port, path, own)).statuses == [status]
 
 
 def test_attack_38_every_answer_forbids_referer_and_cache(street):
@@ -135,7 +138,11 @@ def variants(secret: str) -> dict[str, str]:
         "encoded twice": f"/hidden/mcp/{secret[:24]}%25{ord(middle):02x}{secret[25:]}",
         "encoded slash": f"/hidden/mcp%2f{secret}",
         "encoded letter before": f"/hidden/m%63p/{secret}",
-        "slash behind": f"/hidden/mcp/{secret}/",
+        "two slashes behind": f"/hidden/mcp/{secret}//",
+        "slash and dot behind": f"/hidden/mcp/{secret}/.",
+        "encoded slash behind": f"/hidden/mcp/{secret}%2f",
+        "one letter less, slash behind": f"/hidden/mcp/{secret[:-1]}/",
+        "slash for the last letter": f"/hidden/mcp/{secret[:-1]}//",
         "two slashes": f"/hidden/mcp//{secret}",
         "two slashes in front": f"//hidden/mcp/{secret}",
         "dot": f"/hidden/mcp/./{secret}",
@@ -155,6 +162,15 @@ def variants(secret: str) -> dict[str, str]:
         "wide digit": f"/hidden/mcp/{secret[:24]}\u00b2{secret[25:]}",
         "well-known": f"/.well-known/oauth-protected-resource/hidden/mcp/{secret}",
     }
+
+
+def test_a_slash_behind_the_url_says_nothing_and_a_wrong_one_is_an_unknown_path(street):
+    port = street.ward.port
+    assert talk(port, called(port, street.hidden_path + "/")).statuses == [200]
+    wrong = talk(port, called(port, "/hidden/mcp/" + "0" * 48 + "/")).answers[0]
+    unknown = talk(port, called(port, "/nowhere/")).answers[0]
+    assert (wrong.status, wrong.body) == (unknown.status, unknown.body) == (404, unknown.body)
+    assert {**wrong.headers, "date": ""} == {**unknown.headers, "date": ""}
 
 
 @pytest.mark.parametrize("variant", variants("Ab" * 24))

@@ -16,7 +16,7 @@ import structlog
 from mcpward.app.channel import open_channel
 from mcpward.app.counters import Counters, open_counters
 from mcpward.app.defined import registries_of
-from mcpward.app.hosts import allowed_hosts
+from mcpward.app.hosts import allowed_hosts, own_origins, spellings
 from mcpward.app.house import House
 from mcpward.app.logs import Voice, set_up
 from mcpward.app.numbers import Numbers, folder_of
@@ -33,6 +33,7 @@ from mcpward.core.ended import EndedBook
 from mcpward.identity.keybook import STALE_AFTER_S, KeyBook
 from mcpward.identity.refresh import Refresher
 from mcpward.identity.unlisted import UrlBook
+from mcpward.ingress.advice import Advice
 from mcpward.ingress.arrive import Doorstep
 from mcpward.ingress.connection import Connection
 from mcpward.ingress.discovery import Discovery
@@ -166,17 +167,17 @@ class Worker:
             Served(
                 server=name,
                 path=path_of(settings, name),
-                hosts=_with_port(server.hosts, self.bound.port),
+                hosts=spellings(server.hosts, settings, self.bound.port),
                 unlisted=server.mode == "unlisted",
                 metadata=metadata_path(settings, name) if server.has_tokens else "",
             )
             for name, server in settings.servers.items()
         ]
-        return self._front_of(allowed_hosts(settings, self.bound), Routes(served), pipeline, health, guarded.discovery)
+        return self._front_of(self.bound, Routes(served), pipeline, health, guarded.discovery)
 
     def _front_of(
         self,
-        hosts: frozenset[bytes],
+        bound: Address,
         routes: Routes,
         pipeline: Pipeline,
         health: Health,
@@ -185,11 +186,12 @@ class Worker:
         http = self.settings.http
         return Front(
             rules=Rules(
-                hosts=hosts,
+                hosts=allowed_hosts(self.settings, bound),
                 origins=frozenset(origin.lower().encode("ascii") for origin in self.settings.site.allowed_origins),
                 max_body=http.max_body,
                 max_fields=http.max_headers,
                 max_head=http.max_header_bytes,
+                own=own_origins(self.settings, bound),
             ),
             routes=routes,
             doorstep=Doorstep([str(network) for network in self.settings.site.trusted_proxies]),
@@ -208,6 +210,7 @@ class Worker:
             house=health.answer,
             clock=self.clock,
             discovery=discovery,
+            advice=Advice(self.clock, self.settings.site.allowed_hosts, self.settings.site.allowed_origins),
         )
 
     @asynccontextmanager
@@ -216,7 +219,7 @@ class Worker:
         asked = self.settings.site.metrics_address
         assert asked is not None  # the listener was bound to it
         address = Address(host=asked.host, port=listener.getsockname()[1])
-        front = self._front_of(allowed_hosts(self.settings, address), Routes([], metrics=True), pipeline, health)
+        front = self._front_of(address, Routes([], metrics=True), pipeline, health)
         state = SimpleNamespace(tasks=set(), connections=set())
 
         def accept() -> Connection:
@@ -270,11 +273,6 @@ async def _every(seconds: float, act: Callable[[], None]) -> AsyncIterator[None]
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-def _with_port(hosts: tuple[str, ...], port: int) -> tuple[str, ...]:
-    """A Host header names the port where it is not the scheme's own, and proxies differ in what they pass on."""
-    return tuple(spelling for host in hosts for spelling in (host, f"{host}:{port}"))
 
 
 def _report(error_id: str, detail: str) -> None:

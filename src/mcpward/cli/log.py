@@ -127,8 +127,10 @@ class _Printer:
             safe = [[ui.safe(cell) for cell in row] for row in (_HEADER, *cells)]
             self._widths = [max(pair) for pair in zip(_LEAST, ui.widths_of(safe), strict=True)]
             ui.answer(ui.styled(ui.aligned([_HEADER], self._widths)[0], "dim", sys.stdout))
-        for text in ui.aligned(cells, self._widths):
+        for row, text in zip(rows, ui.aligned(cells, self._widths), strict=True):
             ui.answer(text)
+            if row["detail"]:
+                ui.answer(ui.styled(f"  {ui.safe(row['detail'])}", "dim", sys.stdout))
 
 
 def _cells(row: Row) -> tuple[str, ...]:

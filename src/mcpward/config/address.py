@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
-_LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+# The underscore is no host name's (RFC 952), but container networks name their members so.
+_LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 
 
@@ -84,8 +85,9 @@ def parse_host(text: str) -> str:
     try:
         if host.startswith("[") and host.endswith("]"):
             return str(ip_address(host[1:-1]))
-        if _NAME.fullmatch(host) and len(host) <= 253:
-            return host
+        name = host.removesuffix(".")  # of the root: the same name
+        if _NAME.fullmatch(name) and len(name) <= 253:
+            return name
     except ValueError:
         pass
     raise ValueError("not a host name or an IP address (an IPv6 address stands in brackets)")
@@ -149,16 +151,40 @@ def parse_metadata_url(text: str) -> str:
     return url
 
 
+_ORIGIN: Final = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#@\\]+)/?", re.ASCII)
+#: Hosts of the origins that apps and browser extensions have: identifiers more than names.
+_APP_HOST: Final = re.compile(r"[a-z0-9._~-]+", re.ASCII)
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
 def parse_origin(text: str) -> str:
-    """Read one entry of the Origin allow-list: scheme, host and port alone.
+    """Read one entry of the Origin allow-list and return it as an Origin field says it, in lower case.
+
+    That is scheme, host, and a port that is not the scheme's own. The scheme may be that of an app or of a browser's
+    extensions.
 
     Raises:
-        ValueError: it has a path, or is no http(s) origin; ``null`` and ``*`` are none.
+        ValueError: it is no such origin; ``null`` and ``*`` are none, because they name nobody.
     """
-    parts = urlsplit(text.strip())
-    if parts.path not in {"", "/"} or parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("write an origin as https://host or https://host:port")
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ValueError("write an origin as https://host or https://host:port")
-    _ = parts.port
-    return f"{parts.scheme}://{parts.netloc.lower()}"
+    origin = text.strip().lower()
+    if origin == "null":
+        raise ValueError('every sandboxed page and local file sends "null": it names nobody and cannot be allowed')
+    found = _ORIGIN.fullmatch(origin)
+    if found is None or found[1] == "file":
+        raise ValueError("write an origin as https://host, https://host:port or, for an app, scheme://host")
+    scheme, host = found[1], found[2]
+    if not host.isascii():
+        raise ValueError("write the host in ASCII, as browsers send it: https://xn--…")
+    parts = urlsplit(origin)
+    if scheme not in DEFAULT_PORTS:
+        if not _APP_HOST.fullmatch(parts.netloc.removesuffix(f":{parts.port}")):
+            raise ValueError("write the origin of an app as scheme://host, such as tauri://localhost")
+        return f"{scheme}://{host}"
+    name = parse_host(f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or "")
+    return origin_of(scheme, name, parts.port)
+
+
+def origin_of(scheme: str, host: str, port: int | None) -> str:
+    """Return an origin as an Origin field says it (RFC 6454 §6.2): the scheme's own port is left out."""
+    name = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{name}" if port in {None, DEFAULT_PORTS.get(scheme)} else f"{scheme}://{name}:{port}"

@@ -1,7 +1,8 @@
 """The credential of a request: found in its headers, by one rule without a second reading (attack 32).
 
 ``Authorization: Bearer <token>`` (RFC 6750 §2.1) or ``X-API-Key: <token>``, one of them, once. Query strings and
-bodies are never looked at (attack 29).
+bodies are never looked at (attack 29). A whole API key is known by its form, so one that was pasted without its scheme,
+with the scheme twice, or in quotes is read as what it is; it is verified like any other.
 """
 
 import re
@@ -11,14 +12,22 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.secret import Secret
 from mcpward.core.values import Arrival
+from mcpward.identity.api_key import PREFIX
 
 LONGEST_KEY: Final = 512
 """Characters of a credential header where API keys are expected."""
 LONGEST_TOKEN: Final = 8192 + len("Bearer ")
 """The same where access tokens are: as long as the longest token that is looked at, and the scheme."""
-# RFC 9110 §11.1: the scheme has no case. RFC 6750 §2.1: one space, then b64token.
-_BEARER: Final = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] ([A-Za-z0-9\-._~+/]+=*)").fullmatch
+# RFC 9110 §11.1: the scheme has no case. RFC 6750 §2.1, RFC 9110 §11.4: one or more spaces, then b64token.
+_BEARER: Final = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)").fullmatch
 _API_KEY: Final = re.compile(rb"([\x21-\x7e]+)").fullmatch
+#: A key as people paste it.
+_PASTED: Final = re.compile(
+    rb"""(?:[Bb][Ee][Aa][Rr][Ee][Rr][ ]+){0,2}(?P<quote>["']?)(?P<key>"""
+    + PREFIX.encode()
+    + rb"""[0-9A-Za-z]{12}_[0-9A-Za-z]{49})(?P=quote)"""
+).fullmatch
+_KEY_BEGINS: Final = re.compile(rb"""(?:[Bb][Ee][Aa][Rr][Ee][Rr] +){0,2}["']?""" + PREFIX.encode()).match
 
 
 def plain(arrival: Arrival, longest: int = LONGEST_KEY) -> bytes | None:
@@ -45,7 +54,15 @@ def read(arrival: Arrival, longest: int = LONGEST_KEY) -> Secret | None:
         return None
     if arrival.repeated and not arrival.repeated.isdisjoint((b"authorization", b"x-api-key")):
         raise Refusal(Reason.CREDENTIAL_AMBIGUOUS, "a repeated credential header")
-    found = match(value) if len(value) <= longest else None
-    if found is None:
-        raise Refusal(Reason.CREDENTIAL_INVALID, "the credential has not the form of one")
-    return Secret(found[1].decode("ascii"), "credential")
+    if len(value) <= longest:
+        if (pasted := _PASTED(value)) is not None:
+            return Secret(pasted["key"].decode("ascii"), "credential")
+        if (found := match(value)) is not None:
+            return Secret(found[1].decode("ascii"), "credential")
+    raise Refusal(Reason.CREDENTIAL_INVALID, "the credential has not the form of one")
+
+
+def is_key(arrival: Arrival) -> bool:
+    """Return whether the credential of the request is to be judged as an API key, good or bad."""
+    headers = arrival.headers
+    return b"x-api-key" in headers or _KEY_BEGINS(headers.get(b"authorization", b"")) is not None

@@ -12,7 +12,6 @@ from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import Arrival, Principal
 from mcpward.identity import anonymous, credential
-from mcpward.identity.api_key import PREFIX
 from mcpward.identity.bearer import Bearer
 from mcpward.identity.keybook import KeyBook
 from mcpward.identity.mode import Mode
@@ -20,8 +19,6 @@ from mcpward.identity.outage import unavailable
 from mcpward.identity.proof import Proof, Rechecks
 from mcpward.identity.unlisted import UrlBook
 
-_SCHEME: Final = len("Bearer ")
-_KEY: Final = PREFIX.encode()
 #: Refusals of a credential; in OAuth mode they tell the client where to get a good one.
 _CHALLENGED: Final = frozenset({Reason.CREDENTIAL_MISSING, Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS})
 
@@ -170,8 +167,7 @@ class Identity:
 
     def _by_either(self, arrival: Arrival) -> Principal | Proof:
         """What has the form of a key is judged as one, all else as a token; both are refused with the same words."""
-        headers = arrival.headers
-        if b"x-api-key" not in headers and not headers.get(b"authorization", b"").startswith(_KEY, _SCHEME):
+        if not credential.is_key(arrival):
             return self._by_token(arrival)
         try:
             return self._by_key(arrival)

@@ -26,6 +26,7 @@ _NONE: Final[frozenset[bytes]] = frozenset()
 #: Framing bytes that a chunked body may spend beyond its content (attack 45: extensions, one-byte chunks).
 _FRAMING_ALLOWANCE: Final = 16 * 1024
 _MAX_QUEUED: Final = 32
+_FRAMING: Final = (b"content-length", b"transfer-encoding")
 #: A client has a head for each tool that it calls; with ever new ones there is nothing to be learnt.
 _MAX_FAMILIAR: Final = 4
 _LESSONS: Final = 16
@@ -65,11 +66,13 @@ class Connection(asyncio.Protocol):
         self._lessons = _LESSONS  # that are tried before one of them has been of use
         self._begun = 0
         self._taken: Exchange | None = None
+        self._declined: Head | None = None  # a request that asked for another protocol, until its body is read
         self._begin()
 
     def _begin(self) -> None:
         self._target = b""
         self._lines: list[tuple[bytes, bytes]] = []
+        self._trailer_bytes = 0
         self._wire_bytes = 0  # as they came, since the packet after the one in which this part began
 
     # ---- the transport's calls ------------------------------------------------------------------------------------
@@ -117,9 +120,13 @@ class Connection(asyncio.Protocol):
         """Let the parser read ``data``. ``begun`` counts the requests so far where one that is alone may be learnt."""
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # CONNECT, or an Upgrade: refused in on_headers_complete; what follows is not HTTP.
-            self._deaf = True
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._declined is not None:
+                self._read_on(self._declined, data[upgrade.args[0] :])
+            else:
+                # CONNECT, or an Upgrade: refused in on_headers_complete; what follows is not HTTP.
+                self._deaf = True
+            return
         except httptools.HttpParserError:
             self._unreadable()
             return
@@ -132,6 +139,17 @@ class Connection(asyncio.Protocol):
             self._cut_body(Refusal(Reason.REQUEST_MALFORMED, "chunk framing outweighs the body"))
         elif begun is not None and self._begun == begun + 1 and not self._in_head and not self._in_body:
             _note(taken, data)
+
+    def _read_on(self, head: Head, rest: bytes) -> None:
+        """Read the body, and what follows it, of a request whose Upgrade is not taken: it stays HTTP/1.1.
+
+        The parser stops behind such a head. Another one is told how long the body is, in the words of the same head.
+        """
+        framing = [b"%b: %b\r\n" % (name, head.fields[name]) for name in _FRAMING if name in head.fields]
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
+        if rest:
+            self._parse(rest, begun=None)
 
     def learn(self, data: bytes, exchange: Exchange) -> None:
         """Keep the head of the one request that ``data`` was, and that was let in: no stranger has anything kept."""
@@ -204,6 +222,8 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
+        if self._declined is not None:
+            return
         self._begin()
         self._begun += 1
         self._in_head = True
@@ -215,48 +235,60 @@ class Connection(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         """A part of the request target."""
+        if self._declined is not None:
+            return
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One field, whole. It is looked at when the head is whole."""
-        if self._in_body:  # a trailer section: nothing of ours lies there, and fields must not change after judgement
-            self._cut_body(Refusal(Reason.REQUEST_MALFORMED, "trailer fields"))
+        if not self._in_body:
+            self._lines.append((name, value))
             return
-        self._lines.append((name, value))
+        # A trailer field is dropped (RFC 9112 §7.1.2): fields must not change after they were judged.
+        self._trailer_bytes += size_of(((name, value),))
+        if self._trailer_bytes > _FRAMING_ALLOWANCE:
+            self._cut_body(Refusal(Reason.REQUEST_MALFORMED, "trailer fields without end"))
 
     def on_headers_complete(self) -> None:
         """The head is whole: judge it before anything of the body is kept."""
         if self._deaf:
             return
+        if self._declined is not None:
+            self._declined = None  # its head was judged before
+            return
         self._in_head = False
         parser = self._parser
         rules = self.front.rules
-        verdict: Route | Refusal
+        route: Route | None = None
+        no: Refusal | None
         is_large = len(self._lines) > rules.max_fields or self._head_bytes() > rules.max_head
         fields, repeated = folded(self._lines[: rules.max_fields] if is_large else self._lines)
         head = Head(parser.get_method(), self._target, fields, repeated, parser.get_http_version())
         if is_large:
-            verdict = Refusal(Reason.HEADER_TOO_LARGE)
+            no = Refusal(Reason.HEADER_TOO_LARGE)
         else:
-            verdict = self.front.route(head)
-            if parser.should_upgrade() and isinstance(verdict, Route):
-                verdict = Refusal(Reason.REQUEST_MALFORMED, "upgrade")
-        if isinstance(verdict, Refusal):
-            self._take_refused(head, verdict)
+            route, no = self.front.route(head)
+            if no is None and parser.should_upgrade():
+                if head.verb == b"POST":  # a server may ignore the field (RFC 9110 §7.8); Java's client always asks
+                    self._declined = head
+                else:
+                    no = Refusal(Reason.REQUEST_MALFORMED, "upgrade")
+        if route is None or no is not None:
+            self._take_refused(head, route, no or Refusal(Reason.ROUTE_UNKNOWN))
         else:
-            self._take(head, verdict)
+            self._take(head, route)
 
     def _take(self, head: Head, route: Route) -> None:
         exchange = Exchange(self, head, route, None)
         exchange.keep_alive = head.version == "1.1" and self._parser.should_keep_alive()
         self._reading = self._taken = exchange
         self._in_body = True
-        self._wire_bytes = 0
-        if b"expect" in head.fields and not self._waiting and self._current is None:
+        self._wire_bytes = self._trailer_bytes = 0
+        if b"expect" in head.fields and not self._waiting and self._current is None and _waits_to_continue(head):
             self.write(render.CONTINUE)
 
-    def _take_refused(self, head: Head, no: Refusal) -> None:
-        exchange = Exchange(self, head, None, no)
+    def _take_refused(self, head: Head, route: Route | None, no: Refusal) -> None:
+        exchange = Exchange(self, head, route, no)
         fields = head.fields
         announced = b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
         # A body that is announced will not be read: the connection ends after the answer.
@@ -286,6 +318,8 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The request is whole: its turn comes when those before it are answered."""
+        if self._declined is not None:
+            return  # the parser does not read the body of a request that asks for another protocol
         exchange = self._reading
         self._in_body = False
         if exchange is None or self._deaf:
@@ -432,6 +466,11 @@ class Connection(asyncio.Protocol):
                 self._refuse_head(Refusal(Reason.BODY_TOO_SLOW, "head"))
         elif waited > patience.idle_s:
             self._transport.close()
+
+
+def _waits_to_continue(head: Head) -> bool:
+    """Return whether the client holds its body back. In HTTP/1.0 the expectation is ignored (RFC 9110 §10.1.1)."""
+    return head.version == "1.1" and head.fields[b"expect"].lower() == b"100-continue"
 
 
 def _note(taken: Exchange | None, data: bytes) -> None:

@@ -26,6 +26,10 @@ _LONGEST_WISH = 32 * 1024
 #: instead: its reader would never learn what it missed.
 _MAX_UNREAD = 1 << 20
 _MCP: Final = Place.MCP
+#: Refusals of a request's shape. A client whose credential is missing or wrong gets the challenge instead: it asks with
+#: whatever verb and media types it likes where to sign in, and learns the rest when it is let in.
+_OF_SHAPE: Final = frozenset({Reason.VERB_REFUSED, Reason.MEDIA_REFUSED, Reason.ACCEPT_REFUSED, Reason.BODY_TOO_LARGE})
+_CHALLENGED: Final = frozenset({Reason.CREDENTIAL_MISSING, Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS})
 
 
 class Exchange:
@@ -132,6 +136,8 @@ class Exchange:
 
     def _refused(self, no: Refusal, route: Route | None) -> Reply:
         connection = self.connection
+        if route is not None and route.place is _MCP and no.reason in _OF_SHAPE:
+            no = self._credential_first(route, no)
         peer = connection.front.peer(connection.address, self.head)
         return connection.front.inside.refuse(
             no,
@@ -140,6 +146,11 @@ class Exchange:
             server=route.server if route is not None else "",
             bytes_in=len(self.body),
         )
+
+    def _credential_first(self, route: Route, no: Refusal) -> Refusal:
+        """Return what is wrong with the caller's credential, else ``no``. Nothing is waited for, and no body read."""
+        other = self.connection.front.inside.vouch(self._arrival(route, b""))
+        return no if other is None or other.reason not in _CHALLENGED else other
 
     def _arrival(self, route: Route, body: bytes) -> Arrival:
         connection = self.connection
@@ -187,6 +198,8 @@ class Exchange:
             connection.write(last + render.STREAM_END)
             connection.finished(close=close)
         else:
+            if self.head.events_only and reply.body and reply.status == 200:
+                reply = render.only_event(reply)
             if b"origin" in self.head.fields:
                 reply = structs.replace(reply, headers=reply.headers + self._grants())
             bodyless = self.head.verb == b"HEAD"
@@ -209,7 +222,7 @@ class Exchange:
 
     def _grants(self) -> tuple[tuple[bytes, bytes], ...]:
         origin = self.head.fields.get(b"origin")
-        if self.route is not None and self.route.place is Place.RESOURCE:
+        if self.route is not None and self.route.place is Place.RESOURCE and self.refusal is None:
             return ()  # the document is for all origins, and says so itself
         if origin is None or origin.lower() not in self.connection.front.rules.origins:
             return ()

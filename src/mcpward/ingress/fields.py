@@ -15,6 +15,8 @@ _KEPT: Final = frozenset({
 #: Fields that most clients send and nobody here reads: kept too, for leaving them out would cost more.
 _COMMON: Final = frozenset({b"accept-encoding", b"accept-language", b"sec-fetch-mode", b"user-agent"})
 _PARAM: Final = b"mcp-param-"
+#: Lists may come in several lines (RFC 9110 §5.3); a proxy that appends a line of its own has the last word.
+_LISTS: Final = frozenset({b"accept", b"x-forwarded-for"})
 #: Each kept name in the spellings that clients use, so that most heads need no folding.
 _SPELLED: Final = {spelling: name for name in _KEPT | _COMMON for spelling in (name, name.title())} | {
     spelling: spelling.lower() for spelling in (b"MCP-Protocol-Version", b"MCP-Session-Id", b"X-API-Key")
@@ -48,7 +50,7 @@ def _folded_one_by_one(lines: Lines) -> tuple[Fields, frozenset[bytes]]:
             continue
         if kept in fields:
             repeated.add(kept)
-            if kept == b"x-forwarded-for":  # a proxy that appends a line of its own has the last word (RFC 9110 §5.3)
+            if kept in _LISTS:
                 fields[kept] += b"," + value
         else:
             fields[kept] = value.strip(b" \t")

@@ -12,9 +12,11 @@ from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Arrival, Reply, Wire
+from mcpward.ingress.advice import Advice
 from mcpward.ingress.arrive import Doorstep, Peer
 from mcpward.ingress.discovery import Discovery
 from mcpward.ingress.gates import Head, Rules, judge_place, judge_shape
+from mcpward.ingress.host import known_as
 from mcpward.ingress.outbox import Outbox
 from mcpward.ingress.routes import Place, Route, Routes
 
@@ -83,14 +85,16 @@ class Front:
         house: Callable[[Place], Reply],
         clock: Clock,
         discovery: Discovery | None = None,
+        advice: Advice | None = None,
     ) -> None:
-        self.rules = replace(rules, public=routes.public)
+        self.rules = replace(rules, public=routes.public, any_host=routes.any_host)
         self.routes = routes
         self.doorstep = doorstep
         self.patience = patience
         self.inside = inside
         self.house = house
         self.discovery = discovery or Discovery({})
+        self.advice = advice or Advice(clock)
         self.clock = clock
         self.now, self.monotonic = clock.now, clock.monotonic
         self.connections: set[Watched] = set()
@@ -130,17 +134,27 @@ class Front:
             for connection in list(self.connections):
                 connection.tick(now)
 
-    def route(self, head: Head) -> Route | Refusal:
-        """Give the route of a request, or the refusal of the first gate that it fails."""
-        no = judge_place(head, self.rules)
+    def route(self, head: Head) -> tuple[Route | None, Refusal | None]:
+        """Return the route of a request where it has one, and the refusal of the first gate that it fails."""
+        rules = self.rules
+        no = judge_place(head, rules)
         if no is not None:
-            return no
+            return None, self._advised(no, head)
+        host = head.fields.get(b"host", b"").lower()
         path, _, _ = head.target.partition(b"?")
-        route = self.routes.find(head.fields[b"host"].lower(), path)
+        route = self.routes.find(host if host in rules.hosts else known_as(host), path)
         # A wrong secret is an unknown path before anything else is said about the request (attack 38).
         if route is None or (route.secret is not None and not self.inside.knows(route.server, route.secret)):
-            return Refusal(Reason.ROUTE_UNKNOWN)
-        return judge_shape(head, route, self.rules) or route
+            return None, Refusal(Reason.ROUTE_UNKNOWN)
+        return route, judge_shape(head, route, rules)
+
+    def _advised(self, no: Refusal, head: Head) -> Refusal:
+        """Add to the refusal of a host or an origin what the operator could write to allow it."""
+        if no.reason is Reason.HOST_REFUSED:
+            no.detail = self.advice.on_host(head.fields.get(b"host", b""))
+        elif no.reason is Reason.ORIGIN_REFUSED:
+            no.detail = self.advice.on_origin(head.fields.get(b"origin", b""))
+        return no
 
     def peer(self, transport_address: str, head: Head) -> Peer:
         """Give the peer behind a connection, as a request's head shows it. A head is one connection's alone."""

@@ -13,6 +13,8 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Visit
 from mcpward.ingress.arrive import Peer
+from mcpward.ingress.host import known_as
+from mcpward.ingress.media import is_json
 from mcpward.ingress.routes import Place, Route
 from mcpward.protocol.accept import accepts_json, may_stream
 
@@ -34,15 +36,15 @@ _ALLOW: Final = {place: ", ".join(sorted(verb.decode() for verb in verbs)) for p
 _ALLOW_WITH_PREFLIGHT: Final = {
     place: ", ".join(sorted([*(verb.decode() for verb in _VERBS[place]), "OPTIONS"])) for place in _PREFLIGHTS
 }
-_JSON_TYPES: Final = frozenset(
-    {b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
-)
+#: What nearly all clients send; :func:`~mcpward.ingress.media.is_json` knows the rest.
+_JSON_TYPES: Final = frozenset({b"application/json", b"application/json; charset=utf-8"})
 
 
 class Rules(Struct, frozen=True):
     """What the gates let through. Hosts and origins are lower-case and complete with their ports.
 
-    ``public`` are the paths of documents that pages of any origin may read.
+    ``own`` are the site's own origins. ``public`` are the paths of documents that pages of any origin may read,
+    ``any_host`` those of probes, which answer whatever the Host field says.
     """
 
     hosts: frozenset[bytes]
@@ -50,14 +52,16 @@ class Rules(Struct, frozen=True):
     max_body: int
     max_fields: int
     max_head: int
+    own: frozenset[bytes] = frozenset()
     public: frozenset[bytes] = frozenset()
+    any_host: frozenset[bytes] = frozenset()
 
 
 class Head(Struct, gc=False):
     """A request's head as it was read. ``fields`` holds lower-case names; a name in ``repeated`` came again.
 
-    What follows from it alone is found out once: ``peer``, and whether it ``streams``. ``visit`` is for the rooms
-    inside; it is there where the same head may come again.
+    What follows from it alone is found out once: ``peer``, whether it ``streams``, and whether its sender reads
+    ``events_only``. ``visit`` is for the rooms inside; it is there where the same head may come again.
     """
 
     verb: bytes
@@ -67,6 +71,7 @@ class Head(Struct, gc=False):
     version: str
     peer: Peer | None = None
     streams: bool | None = None
+    events_only: bool = False
     visit: Visit | None = None
 
 
@@ -77,15 +82,12 @@ def judge_place(head: Head, rules: Rules) -> Refusal | None:
     if head.repeated and not head.repeated.isdisjoint(_ONCE):
         return Refusal(Reason.REQUEST_MALFORMED, "a single header came twice")
     host = head.fields.get(b"host")
-    if host is None:
-        return Refusal(Reason.REQUEST_MALFORMED, "no host")
-    # Absolute-form, authority-form and "*" name a host of their own beside the Host line (attack 41).
-    if head.target[:1] != b"/":
-        return Refusal(Reason.REQUEST_MALFORMED, "target not in origin form")
-    if host.lower() not in rules.hosts:
-        return Refusal(Reason.HOST_REFUSED)
+    if host is None or head.target[:1] != b"/" or host.lower() not in rules.hosts:
+        no = _judge_host(head, host, rules)
+        if no is not None:
+            return no
     origin = head.fields.get(b"origin")
-    if origin is not None and origin.lower() not in rules.origins and not _is_public(head, rules):
+    if origin is not None and not _is_allowed(origin.lower(), head, rules):
         return Refusal(Reason.ORIGIN_REFUSED)
     coding = head.fields.get(b"transfer-encoding")
     if coding is not None and (
@@ -95,8 +97,21 @@ def judge_place(head: Head, rules: Rules) -> Refusal | None:
     return None
 
 
-def _is_public(head: Head, rules: Rules) -> bool:
-    return head.target.partition(b"?")[0] in rules.public
+def _judge_host(head: Head, host: bytes | None, rules: Rules) -> Refusal | None:
+    """Judge a request whose Host is not spelled as the site spells it, or that is for no host in particular."""
+    is_probe = head.target.partition(b"?")[0] in rules.any_host
+    if host is None and not (is_probe and head.version == "1.0"):  # RFC 9112 §3.2: HTTP/1.1 has the field
+        return Refusal(Reason.REQUEST_MALFORMED, "no host")
+    if is_probe:
+        return None
+    # Absolute-form, authority-form and "*" name a host of their own beside the Host line (attack 41).
+    if head.target[:1] != b"/":
+        return Refusal(Reason.REQUEST_MALFORMED, "target not in origin form")
+    return None if host is not None and known_as(host) in rules.hosts else Refusal(Reason.HOST_REFUSED)
+
+
+def _is_allowed(origin: bytes, head: Head, rules: Rules) -> bool:
+    return origin in rules.origins or origin in rules.own or head.target.partition(b"?")[0] in rules.public
 
 
 def judge_shape(head: Head, route: Route, rules: Rules) -> Refusal | None:
@@ -112,18 +127,18 @@ def judge_shape(head: Head, route: Route, rules: Rules) -> Refusal | None:
     if length is not None and int(length) > rules.max_body:
         return Refusal(Reason.BODY_TOO_LARGE)
     if head.verb == b"POST":
-        if b"content-encoding" in fields and fields[b"content-encoding"].lower() != b"identity":
+        if b"content-encoding" in fields and fields[b"content-encoding"].lower() not in {b"identity", b""}:
             return Refusal(Reason.MEDIA_REFUSED, "content coding")  # a decompressor is a bomb's fuse (attack 49)
         kind = fields.get(b"content-type", b"")
-        if kind not in _JSON_TYPES and kind.lower().replace(b" ", b"").replace(b'"', b"") not in _JSON_TYPES:
+        if kind not in _JSON_TYPES and not is_json(kind):
             return Refusal(Reason.MEDIA_REFUSED, "content type")
         accept = fields.get(b"accept", b"")
         if len(accept) > _MAX_ACCEPT:  # reading it would cost more than answering the call
             return Refusal(Reason.ACCEPT_REFUSED, "too long")
-        if route.place is Place.MCP and not (accepts_json(accept) or may_stream(accept)):
-            return Refusal(Reason.ACCEPT_REFUSED)
-    elif head.verb == b"GET" and route.place is Place.MCP and not reads_events(head):
-        return Refusal(Reason.ACCEPT_REFUSED, "a stream for who reads none")
+        if not accepts_json(accept):
+            if not may_stream(accept):
+                return Refusal(Reason.ACCEPT_REFUSED)
+            head.events_only = True
     return None
 
 

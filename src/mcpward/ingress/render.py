@@ -6,7 +6,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
-from msgspec.structs import replace
+from msgspec import structs
 
 from mcpward.core.challenge import Challenge
 from mcpward.core.errors import Refusal
@@ -77,7 +77,21 @@ def _chunk(data: bytes) -> bytes:
 
 
 def event(message: bytes, event_id: str | None = None) -> bytes:
-    """Give one server-sent event as one chunk; an empty message gives the priming event: a place to resume from.
+    """Give one server-sent event as one chunk; an empty message gives the priming event: a place to resume from."""
+    return _chunk(_event(message, event_id))
+
+
+def only_event(reply: Reply) -> Reply:
+    """Return a reply whose body is an event stream of one event, for a client that reads nothing else."""
+    return structs.replace(
+        reply,
+        headers=((_TYPED, b"text/event-stream"), *reply.headers),
+        body=_event(reply.body, reply.event_id),
+    )
+
+
+def _event(message: bytes, event_id: str | None) -> bytes:
+    """Write one event.
 
     A line break would end the field and let what follows pass for another one. JSON as we encode it has none, and in
     JSON of others it can only stand between tokens, where a space says the same.
@@ -85,7 +99,7 @@ def event(message: bytes, event_id: str | None = None) -> bytes:
     if b"\n" in message or b"\r" in message:
         message = message.replace(b"\n", b" ").replace(b"\r", b" ")
     named = b"event: message\n" if message else b""
-    return _chunk(b"%b%bdata: %b\n\n" % (_id_field(event_id), named, message))
+    return b"%b%bdata: %b\n\n" % (_id_field(event_id), named, message)
 
 
 def _id_field(event_id: str | None) -> bytes:
@@ -130,7 +144,7 @@ def document_refusal(no: Refusal) -> Reply:
     """Return the answer of a metadata document that is not to be had: no MCP client reads it, so it is plain JSON."""
     row = WIRE[no.reason]
     body = json.dumps({"error": no.reason.value, "message": row.sentence}, separators=(",", ":")).encode()
-    return replace(refusal(no), body=body)
+    return structs.replace(refusal(no), body=body)
 
 
 def _challenge(challenge: Challenge, reason: Reason) -> str:

@@ -1,7 +1,8 @@
 """The site map: which path belongs to which MCP server. Exact bytes only.
 
-A path is compared as it came: no decoding, no dot segments, no case folding, no trailing slash. So a spelling variant
-of a known path is an unknown path (attacks 39 and 53), and a wrong secret is answered like any of them (attack 38).
+A path is compared as it came: no decoding, no dot segments, no case folding. Only one slash at the end of a server's
+path says nothing. So any other spelling of a known path is an unknown path (attacks 39 and 53), and a wrong secret is
+answered like any of them (attack 38).
 """
 
 from collections.abc import Iterable
@@ -79,10 +80,25 @@ class Routes:
     @property
     def public(self) -> frozenset[bytes]:
         """The paths that pages of any origin may read."""
-        return frozenset(path for path, route in self._fixed.items() if route.place is Place.RESOURCE)
+        return self._paths_of(Place.RESOURCE)
+
+    @property
+    def any_host(self) -> frozenset[bytes]:
+        """The paths that answer whatever the Host field says: probes are sent to an address, not to a name."""
+        return self._paths_of(Place.HEALTH, Place.READY)
+
+    def _paths_of(self, *places: Place) -> frozenset[bytes]:
+        return frozenset(path for path, route in self._fixed.items() if route.place in places)
 
     def find(self, host: bytes, path: bytes) -> Route | None:
-        """Give the route of an exact path, or None. ``host`` is the allowed Host value, lower-case."""
+        """Return the route of a path, or None. A server's path may end in a slash. ``host`` is an allowed value."""
+        route = self._find(host, path)
+        if route is None and path.endswith(b"/"):
+            route = self._find(host, path[:-1])
+            return route if route is not None and route.place is Place.MCP else None
+        return route
+
+    def _find(self, host: bytes, path: bytes) -> Route | None:
         if self._hosted and (route := self._hosted.get((host, path))) is not None:
             return route
         route = self._fixed.get(path)

@@ -8,6 +8,7 @@ from mcpward.channel.running import Running
 from mcpward.channel.settings import SessionSettings
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
+from mcpward.core.uri import canonical
 from mcpward.core.values import Call, Kind, Reply, Wire
 from mcpward.pipeline.listeners import Listeners
 from mcpward.pipeline.store import kept
@@ -91,10 +92,10 @@ class Desk:
                 if not self._listeners.may_read(call, call.target):
                     raise Refusal(Reason.RESOURCE_UNKNOWN)
                 async with kept():
-                    await self._settings.subscribe(call, call.target)
+                    await self._settings.subscribe(call, canonical(call.target) or call.target)
                 return replies.catalogue(call, _EMPTY)
             case method if method == UNSUBSCRIBE:
                 async with kept():
-                    await self._settings.unsubscribe(call, call.target)
+                    await self._settings.unsubscribe(call, canonical(call.target) or call.target)
                 return replies.catalogue(call, _EMPTY)
         return self._protocol.answer(call)

@@ -13,6 +13,7 @@ from mcpward.channel.replay import Replays
 from mcpward.channel.settings import SessionSettings
 from mcpward.channel.streams import Streams
 from mcpward.core.change import Change, Topic
+from mcpward.core.uri import canonical
 from mcpward.core.values import Call, Era, Reply, Wire
 from mcpward.policy.decide import Policy
 from mcpward.protocol import reply as replies
@@ -95,7 +96,7 @@ class Listeners:
         asked = wanted(call, self._servers[call.arrival.server])
         tasks = [task for task in sorted(asked.tasks) if await self._tasks.describe(call, task) is not None]
         wish = self._own(call, asked, tasks) if call.session is None else _Session(asked.topics, _Watched(self, call))
-        with self._streams.open(call, wish) as stream:
+        with self._streams.open(call, _told(wish) if isinstance(wish, Wanted) else wish) as stream:
             wire.begin(cancel_on_disconnect=True, endless=True)
             subscription = None
             if isinstance(wish, Wanted):
@@ -140,6 +141,11 @@ class Listeners:
     def watches(self, call: Call, uri: str) -> bool:
         """Tell whether a legacy call's session has subscribed to a resource that its caller may still read."""
         return call.session is not None and uri in self._settings.uris(call.session) and self.may_read(call, uri)
+
+
+def _told(wish: Wanted) -> Wanted:
+    """Return a wish as changes are told: each resource by its canonical URI, however the caller spelled it."""
+    return replace(wish, uris=frozenset(canonical(uri) or uri for uri in wish.uris))
 
 
 class _Session(Struct, frozen=True, eq=False):

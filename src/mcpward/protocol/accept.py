@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import Final
 
 _JSON: Final = (b"application/json", b"application/*", b"*/*")
-_STREAM: Final = (b"text/event-stream",)
+_STREAM: Final = (b"text/event-stream", b"text/*")
 
 
 @lru_cache(maxsize=256)

@@ -35,7 +35,8 @@ def _initialize(call: Call, server: ServerInfo, sessions: Sessions) -> Reply:
         "capabilities": _capabilities(server, Era.LEGACY),
         "serverInfo": implementation(server, version),
     } | _instructions(server)
-    token = sessions.issue(call.principal, version, call.params["clientInfo"], call.params["capabilities"])
+    client, capabilities = (call.params.get(member) or {} for member in ("clientInfo", "capabilities"))
+    token = sessions.issue(call.principal, version, client, capabilities)
     return reply.catalogue(call, _encode(result), headers=((SESSION_HEADER, token.encode("ascii")),))
 
 

@@ -11,8 +11,9 @@ from typing import Final
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
+from mcpward.core.uri import is_same
 from mcpward.core.values import Arrival
-from mcpward.protocol.methods import CALL
+from mcpward.protocol.methods import CALL, READ
 from mcpward.protocol.versions import EVENT_HEADER, METHOD_HEADER, MODERN, NAME_HEADER, SESSION_HEADER, VERSION_HEADER
 
 _ROUTING: Final = frozenset((VERSION_HEADER, METHOD_HEADER, NAME_HEADER, SESSION_HEADER, EVENT_HEADER))
@@ -47,8 +48,17 @@ def require_agreement(arrival: Arrival, method: str, target: str | None, *, dema
     if said is None:
         if demanded:
             raise Refusal(Reason.HEADER_MISMATCH, "Mcp-Name is missing")
-    elif not says(said, target):
+    elif not says(said, target) and not (method == READ and _says_uri(said, target)):
         raise Refusal(Reason.HEADER_MISMATCH, "Mcp-Name differs from the body")
+
+
+def _says_uri(said: bytes, uri: str) -> bool:
+    """Return whether a header's value is another spelling of a URI (RFC 3986 §6.2.2): it names the same resource."""
+    plain = unwrap(said) if is_wrapped(said) else said
+    try:
+        return plain is not None and is_same(plain.decode("utf-8"), uri)
+    except UnicodeDecodeError:
+        return False
 
 
 def is_modern_call(arrival: Arrival, target: str) -> bool:

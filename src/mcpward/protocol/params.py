@@ -53,15 +53,18 @@ def state(params: Mapping[str, Any]) -> str | None:
 
 
 def _initialize(params: Mapping[str, Any]) -> None:
-    client = params.get("clientInfo")
-    if (
-        type(params.get("protocolVersion")) is not str
-        or type(params.get("capabilities")) is not dict
-        or type(client) is not dict
-        or type(client.get("name")) is not str
-        or type(client.get("version")) is not str
-    ):
-        raise _invalid("initialize needs protocolVersion, capabilities and clientInfo")
+    """Clients written by hand leave out how they are called and what they can: an empty object says the same."""
+    if type(params.get("protocolVersion")) is not str:
+        raise _invalid("protocolVersion must be a string")
+    for member in ("capabilities", "clientInfo"):
+        value = params.get(member)
+        if value is not None and type(value) is not dict:
+            raise _invalid(f"{member} must be an object")
+    client = params.get("clientInfo") or _NONE
+    for member in ("name", "version"):
+        value = client.get(member)
+        if value is not None and type(value) is not str:
+            raise _invalid(f"clientInfo.{member} must be a string")
 
 
 def _prompt(params: Mapping[str, Any]) -> None:

@@ -135,9 +135,14 @@ class Protocol:
         return self._request(arrival, principal, message, said, Era.MODERN, _STATELESS)
 
     def _read_other(self, arrival: Arrival, principal: Principal, message: Message, said: Mapping[str, Any]) -> Call:
-        """A body without the modern key: legacy, unless its header says that it should have had one."""
+        """A body without the modern key: legacy, unless its header says that it should have had one.
+
+        ``initialize`` negotiates by its body alone: its client does not know yet which revisions are served.
+        """
+        if message.method == INITIALIZE and message.is_request:
+            return self._request(arrival, principal, message, said, Era.LEGACY, _UNOPENED)
         header = arrival.headers.get(VERSION_HEADER)
-        if header is not None and header not in _LEGACY_HEADERS:
+        if header and header not in _LEGACY_HEADERS:
             if header != _MODERN_HEADER:
                 raise _unsupported(header.decode("latin-1"))
             if message.is_request:
@@ -148,8 +153,6 @@ class Protocol:
             # No notification of the modern era means anything over HTTP: it is taken and dropped.
             require_agreement(arrival, message.method, None, demanded=False)
             return _notification(arrival, principal, message, Era.MODERN, MODERN)
-        if message.method == INITIALIZE and message.is_request:
-            return self._request(arrival, principal, message, said, Era.LEGACY, _UNOPENED)
         session = self._session(arrival, principal)
         if not message.is_request:
             require_agreement(arrival, message.method, None, demanded=False)
@@ -224,16 +227,21 @@ class Protocol:
     def _read_bare(self, arrival: Arrival, principal: Principal) -> Call:
         """Read what has no body: HTTP GET opens a stream of a legacy session, DELETE ends the session.
 
-        The modern era has neither, and no other verb reaches this room.
+        The modern era has neither, and no other verb reaches this room. A GET without a session asks for a stream that
+        is not offered: 405 (2025-11-25, transports page), whatever version it names.
         """
         header = arrival.headers.get(VERSION_HEADER)
-        if arrival.verb not in {"DELETE", "GET"} or header == _MODERN_HEADER:
+        opens = arrival.verb == "GET"
+        if (
+            arrival.verb not in {"DELETE", "GET"}
+            or header == _MODERN_HEADER
+            or (opens and not arrival.headers.get(SESSION_HEADER))
+        ):
             raise Refusal(Reason.VERB_REFUSED, allow="POST")
         require_single(arrival)
-        if header is not None and header not in _LEGACY_HEADERS:
+        if header and header not in _LEGACY_HEADERS:
             raise _unsupported(header.decode("latin-1"))
         session = self._session(arrival, principal)
-        opens = arrival.verb == "GET"
         return Call(
             arrival=arrival,
             principal=principal,

@@ -123,5 +123,5 @@ def _bound_to(principal: Principal) -> bytes:
 
 def _client(client_info: Mapping[str, Any]) -> str:
     """What the client calls itself, cut and made printable: it ends up in records, and it may say anything."""
-    said = f"{client_info.get('name', '')} {client_info.get('version', '')}"[:_MAX_CLIENT]
+    said = f"{client_info.get('name') or ''} {client_info.get('version') or ''}"[:_MAX_CLIENT]
     return "".join(letter for letter in said if letter.isprintable()).strip()

@@ -12,7 +12,7 @@ from mcpward.sdk.guards import Guard
 from mcpward.sdk.signature import where
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
-_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]{1,2000}", re.ASCII)
+_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s](?:.{0,1998}[^\s])?", re.DOTALL)
 #: RFC 6749 §3.3. With a space it would be two words, and no token could ever hold it.
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,255}")
 _TASKS: Final = (None, "optional", "required")
@@ -37,9 +37,11 @@ def own_name(name: Any, function: Callable[..., Any], kind: str, taken: Mapping[
 
 
 def require_uri(uri: Any) -> str:
-    """Give an author's URI back if it is absolute, in ASCII. Raises :class:`AuthoringError`."""
+    """Give an author's URI back if it is absolute. Raises :class:`AuthoringError`."""
     if not isinstance(uri, str) or not _URI.fullmatch(uri):
         raise AuthoringError("a resource needs an absolute URI, as in @server.resource('orders://schema')")
+    if not uri.isprintable():
+        raise AuthoringError(f"resource {uri!r}: write its unprintable characters percent-encoded, such as %0A")
     return uri
 
 

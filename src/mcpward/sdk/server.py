@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, overload
 
 from mcpward.core.change import Change, Topic
+from mcpward.core.uri import canonical
 from mcpward.core.values import Rate
 from mcpward.sdk import checks
 from mcpward.sdk.arguments import Arguments
@@ -19,7 +20,7 @@ from mcpward.sdk.pooled import Pooled, read_concurrency, read_pools
 from mcpward.sdk.returns import read_returns
 from mcpward.sdk.signature import Signature, read_signature, where
 from mcpward.sdk.switches import Listener, Switches, Turned
-from mcpward.sdk.template import Template, is_template, read_template
+from mcpward.sdk.template import Template, is_template, read_template, read_uri
 from mcpward.sdk.written import Written
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -209,11 +210,14 @@ class Server:
         segment, ``{name*}`` several. ``scopes`` are those a caller must have; ``size`` is in bytes; ``annotations`` are
         ``audience``, ``priority`` and ``lastModified``; a client may keep what it read for ``ttl_s`` seconds.
 
+        Fixed text may be written raw or percent-encoded; clients see it encoded.
+
         Raises:
             AuthoringError: the URI is not absolute or taken, its variables are not the parameters, an option does not
                 hold.
         """
         template = read_template(uri) if is_template(checks.require_uri(uri)) else None
+        uri = read_uri(uri)
 
         def declare(function: F) -> F:
             what, place = f"resource {uri!r}", where(function)
@@ -344,6 +348,7 @@ class Server:
         Raises:
             AuthoringError: no resource is declared for it.
         """
+        uri = canonical(uri) or uri
         templates = (one.template for one in self._resources.values() if one.template is not None)
         is_fixed = uri in self._resources and self._resources[uri].template is None
         if not is_fixed and not any(template.match(uri) is not None for template in templates):
@@ -420,4 +425,5 @@ def _one(**named: str | None) -> tuple[Topic, str]:
     given = [(topics[kind], name) for kind, name in named.items() if name is not None]
     if len(given) != 1:
         raise AuthoringError(f"name exactly one of {', '.join(named)}")
-    return given[0]
+    topic, name = given[0]
+    return topic, read_uri(name) if topic is Topic.RESOURCES else name

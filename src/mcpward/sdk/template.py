@@ -3,6 +3,8 @@
 ``{name}`` is one segment, ``{name*}`` several. A value is decoded once, and afterwards must not name another place than
 its spelling does: no empty or dotted segment, no slash of either kind, nothing that would decode again, no control
 character, and none of these in what Unicode calls the same text (NFKC). Whatever does not fit matches nothing.
+
+Fixed text may be written raw or escaped: ``docs://café/{name}`` is ``docs://caf%C3%A9/{name}``, and is published so.
 """
 
 import re
@@ -12,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
+from mcpward.core.uri import canonical
 from mcpward.sdk.errors import AuthoringError
 
 LONGEST_URI: Final = 2048
@@ -19,6 +22,8 @@ LONGEST_VALUE: Final = 1024
 _MOST_VARIABLES: Final = 16
 _MOST_SEGMENTS: Final = 64
 _EXPRESSION: Final = re.compile(r"\{([^{}]*)\}")
+#: Expressions, and braces without a partner, between pieces of fixed text.
+_PARTS: Final = re.compile(r"(\{[^{}]*\}|[{}])")
 _VARIABLE: Final = re.compile(r"([A-Za-z][A-Za-z0-9_]*)(\*?)", re.ASCII)
 #: One value as it may be spelt: what RFC 3986 allows in a segment, without what separates segments or query members.
 _SPELLING: Final = r"(?:[A-Za-z0-9._~!$'()*+,;:=@-]|%[0-9A-Fa-f]{2})+"
@@ -43,7 +48,7 @@ class Template(Struct, frozen=True):
     shape: re.Pattern[str]
 
     def match(self, uri: str) -> dict[str, str] | None:
-        """Give the variables' values for a URI exactly as it came, or None where it is not one of this template."""
+        """Give the variables' values for a URI in its canonical spelling, or None where it is not of this template."""
         found = self.pattern.fullmatch(uri) if len(uri) <= LONGEST_URI else None
         if found is None:
             return None
@@ -61,13 +66,13 @@ class Template(Struct, frozen=True):
 
 
 def spellings(uri: str) -> tuple[str, str]:
-    """Give a URI in ASCII in the one way in which it can be read, and in the one in which it is read too eagerly.
+    """Give a canonical URI in the one way in which it can be read, and in the one in which it is read too eagerly.
 
     Escapes that need not be are gone, and those that must be are in capitals (RFC 3986 §6.2.2). Read too eagerly,
     ``%3F``, ``%26`` and ``%23`` are separators as well.
 
     Raises:
-        KeyError: the URI is not in ASCII.
+        KeyError: the URI is not in its canonical spelling.
     """
     return _ANEW.sub(_written, uri), _ANEW.sub(_written_eagerly, uri)
 
@@ -96,6 +101,22 @@ def is_template(uri: str) -> bool:
     return "{" in uri or "}" in uri
 
 
+def read_uri(uri: str, where: str = "") -> str:
+    """Return an author's URI or template in its canonical spelling; what stands in braces is left as it is.
+
+    Raises:
+        AuthoringError: its fixed text has a ``%`` that begins no escape.
+    """
+    return "".join(part if part[:1] in {"{", "}"} else _fixed(part, uri, where) for part in _PARTS.split(uri))
+
+
+def _fixed(text: str, uri: str, where: str) -> str:
+    spelt = canonical(text)
+    if spelt is None:
+        _refuse(uri, "a % that begins no escape is written %25", where)
+    return spelt
+
+
 def read_template(text: str, where: str = "") -> Template:
     """Read an author's template. At most one variable stands in each segment, and at most one has a ``*``.
 
@@ -104,6 +125,7 @@ def read_template(text: str, where: str = "") -> Template:
     Raises:
         AuthoringError: another operator of RFC 6570, a variable twice, two in one segment, …
     """
+    text = read_uri(text, where)
     names: list[str] = []
     several = ""
     parts: list[str] = []

@@ -19,7 +19,7 @@ from mcpward.tools.completion import Completion, Completions, Offer
 from mcpward.tools.entry import entry_of
 from mcpward.tools.places import PoolNames
 from mcpward.tools.prompt import Prompt, bind_prompt
-from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, find_declared, spelt
+from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, find_declared, published, spelt
 from mcpward.tools.result import shape
 from mcpward.tools.stage import runner_of
 
@@ -162,7 +162,8 @@ class Registry:
         if ref["type"] == "ref/prompt":
             offer = shelf.prompts.get(ref["name"])
         else:
-            offer = shelf.templates.get(ref["uri"]) or shelf.resources.get(ref["uri"])
+            uri = published(ref["uri"])
+            offer = shelf.templates.get(uri) or shelf.resources.get(uri)
         return self._completions.of(offer, argument) if offer is not None else None
 
     def _on(self) -> _Shelf:

@@ -1,7 +1,8 @@
 """A resource as the house knows it: its entry in a list, and how to read it at one URI. Templates give such resources.
 
-A URI is looked at as it came. One that is spelt otherwise but reads as something declared earlier is nobody's: else a
-resource that asks for a scope could be had from a wider template by writing ``%61`` for ``a``.
+A URI is looked at in its canonical spelling, so that all equivalent ones lead to the same resource. One that only reads
+as something declared earlier (``%2F`` is no ``/``) is nobody's: else a resource that asks for a scope could be had from
+a wider template.
 """
 
 from base64 import b64encode
@@ -12,9 +13,11 @@ from typing import Any, Final
 from msgspec import Struct, structs
 
 from mcpward.core.back import Back
+from mcpward.core.uri import canonical
 from mcpward.core.values import Call
 from mcpward.sdk.definitions import ResourceDefinition
-from mcpward.sdk.template import LONGEST_URI, Template, spellings
+from mcpward.sdk.errors import AuthoringError
+from mcpward.sdk.template import LONGEST_URI, Template, read_uri, spellings
 from mcpward.tools.entry import entry_of
 from mcpward.tools.result import encode
 from mcpward.tools.stage import Stage, invoke
@@ -85,6 +88,14 @@ def spelt(fixed: Iterable[str]) -> frozenset[str]:
     return frozenset(spellings(uri)[0] for uri in fixed)
 
 
+def published(uri: str) -> str:
+    """Return the spelling in which a URI or template is declared, for one that a caller may have spelt otherwise."""
+    try:
+        return read_uri(uri)
+    except AuthoringError:
+        return uri
+
+
 def find_declared(
     uri: str, fixed: Mapping[str, Resource], taken: AbstractSet[str], templates: Sequence[ResourceTemplate]
 ) -> tuple[str, Resource] | None:
@@ -95,15 +106,19 @@ def find_declared(
     resource = fixed.get(uri)
     if resource is not None:
         return uri, resource
-    if len(uri) > LONGEST_URI or not uri.isascii():
+    plain = canonical(uri) if len(uri) <= LONGEST_URI else None
+    if plain is None:
         return None
-    readings = spellings(uri)
+    resource = fixed.get(plain)
+    if resource is not None:
+        return plain, resource
+    readings = spellings(plain)
     if not taken.isdisjoint(readings):
         return None
     for offer in templates:
-        variables = offer.template.match(uri)
+        variables = offer.template.match(plain)
         if variables is not None:
-            return offer.uri, offer.at(uri, variables)
+            return offer.uri, offer.at(plain, variables)
         if any(map(offer.template.covers, readings)):
             return None
     return None

@@ -13,6 +13,7 @@ from mcpward.traffic.subject import Subject
 
 #: A caller chooses these texts; ours are shorter.
 MAX_NAME: Final = 128
+MAX_DETAIL: Final = 1024
 _MAX_TRACE: Final = 64
 #: Raw arguments that wait for redaction. Four times what is kept, so that the cut never shows.
 MAX_RAW_ARGUMENTS: Final = 16_384
@@ -44,7 +45,7 @@ class Record(Struct, gc=False):
 
     ``arguments`` are raw and not yet redacted: they leave this value only through :mod:`mcpward.traffic.row`.
     ``limits`` is what was told of limits: the name of the one that refused (None where none did), and the names of
-    those that would have, were they enforced.
+    those that would have, were they enforced. ``detail`` is in our words, for the operator: why a gate refused.
     """
 
     subject: Subject
@@ -62,6 +63,7 @@ class Record(Struct, gc=False):
     status: int
     bytes_in: int
     bytes_out: int
+    detail: str | None = None
 
     def __repr__(self) -> str:
         # The arguments are not redacted yet.

@@ -17,7 +17,7 @@ from mcpward.core.ids import request_id
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import AcceptedCall, Arrival, Call, Principal, Reply, Tool, Way
-from mcpward.traffic.record import MAX_RAW_ARGUMENTS, Limits, Record, Result, name, trace
+from mcpward.traffic.record import MAX_DETAIL, MAX_RAW_ARGUMENTS, Limits, Record, Result, name, trace
 from mcpward.traffic.row import Redact, Rows, text
 from mcpward.traffic.subject import Subject
 from mcpward.traffic.writer import Writer
@@ -78,7 +78,10 @@ class Traffic:
         duration_s: float = 0.0,
         limit: str | None = None,
     ) -> None:
-        """Record what was refused at a gate, before there was an arrival; by ``limit``, where it was one."""
+        """Record what was refused at a gate, before there was an arrival; by ``limit``, where it was one.
+
+        ``detail`` is for the operator, and quotes nothing of the request but what the settings could hold.
+        """
         _log.debug("refused at the gate: %s %r", reply.reason, detail)
         self.writer.offer(
             Record(
@@ -97,6 +100,7 @@ class Traffic:
                 reply.status,
                 bytes_in,
                 len(reply.body),
+                text(detail[:MAX_DETAIL]) or None,
             )
         )
 

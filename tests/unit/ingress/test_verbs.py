@@ -1,4 +1,4 @@
-"""Which verbs are let through to an MCP server, and GET only for who reads streams."""
+"""Which verbs are let through to an MCP server, and what a caller without a credential is told first."""
 
 import pytest
 
@@ -48,10 +48,37 @@ async def test_a_get_arrives_as_what_it_is(edge, path):
     ],
     ids="-".join,
 )  # fmt: skip
-async def test_a_get_of_who_reads_no_streams_is_refused_at_the_gate(edge, more):
+async def test_a_get_is_asked_for_its_credential_before_its_accept(edge, more):
+    """Clients find out by a GET without an Accept where to sign in: the way inside answers 401, then 405, then 406."""
     inside = Seeing()
     code, _ = await status(await edge(inside.serve), "GET", **more)
-    assert code == 406
+    assert code == 200
+    (arrival,) = inside.seen
+    assert arrival.verb == "GET"
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/", HIDDEN, HIDDEN + "/"])
+async def test_one_slash_at_the_end_of_a_path_says_nothing(edge, path):
+    inside = Seeing()
+    house = await edge(inside.serve)
+    assert (await status(house, "POST", path))[0] == 200
+    assert (await status(house, "POST", path + "?a=/"))[0] == 200
+    assert [arrival.server for arrival in inside.seen] == ["hidden" if "hidden" in path else "open"] * 2
+
+
+@pytest.mark.parametrize(
+    "verb, more, code",
+    [
+        ("PUT", {}, 405), ("HEAD", {}, 405), ("OPTIONS", {}, 405), ("TRACE", {}, 405),
+        ("POST", {"content_type": "text/plain"}, 415), ("POST", {"content_encoding": "gzip"}, 415),
+        ("POST", {"accept": "text/html"}, 406), ("POST", {"content_length": "999999999"}, 413),
+    ],
+)  # fmt: skip
+async def test_a_stranger_learns_of_the_credential_first_and_of_the_shape_second(edge, verb, more, code):
+    inside = Seeing()
+    house = await edge(inside.serve)
+    assert (await status(house, verb, **more))[0] == 401
+    assert (await status(house, verb, x_api_key="any", **more))[0] == code
     assert inside.seen == []
 
 
@@ -59,7 +86,9 @@ async def test_a_get_of_who_reads_no_streams_is_refused_at_the_gate(edge, more):
     "path, more, code",
     [
         ("/mcp", {"origin": "https://evil.example"}, 403), (HIDDEN, {"origin": ORIGIN.decode()}, 403),
-        (HIDDEN[:-1] + "x", {}, 404), (HIDDEN[:-1], {}, 404), ("/mcp/", {}, 404), ("/mcp", {"host": "evil"}, 400),
+        (HIDDEN[:-1] + "x", {}, 404), (HIDDEN[:-1], {}, 404), ("/mcp//", {}, 404),
+        (HIDDEN + "//", {}, 404), (HIDDEN[:-1] + "x/", {}, 404), ("/hidden/mcp/", {}, 404),
+        ("/mcp", {"host": "evil"}, 400),
     ],
 )  # fmt: skip
 async def test_attacks_38_41_42_a_get_passes_the_same_gates_as_a_post(edge, path, more, code):
@@ -80,7 +109,7 @@ async def test_attacks_38_41_42_a_get_passes_the_same_gates_as_a_post(edge, path
 )  # fmt: skip
 async def test_attack_52_other_verbs_are_told_what_is_allowed(edge, verb, path, origins, allow):
     inside = Seeing()
-    code, head = await status(await edge(inside.serve, origins=origins), verb, path, accept=EVENTS)
+    code, head = await status(await edge(inside.serve, origins=origins), verb, path, accept=EVENTS, x_api_key="any")
     assert code == 405
     assert b"\r\nallow: " + allow + b"\r\n" in head
     assert inside.seen == []

@@ -66,11 +66,24 @@ def test_a_modern_version_that_is_no_text_is_refused(house, value) -> None:
     assert house.refused(body, modern_headers("tools/list")).reason is Reason.PARAMS_INVALID
 
 
-@pytest.mark.parametrize("method", ["tools/list", "initialize", "server/discover"])
+@pytest.mark.parametrize("method", ["tools/list", "server/discover"])
 def test_a_modern_header_without_the_modern_envelope_is_refused(house, method) -> None:
-    params = initialize()["params"] if method == "initialize" else {}
-    no = house.refused(request(method, params), modern_headers(method))
+    no = house.refused(request(method, {}), modern_headers(method))
     assert no.reason is Reason.PARAMS_INVALID
+
+
+@pytest.mark.parametrize("header", ["2026-07-28", "2024-11-05", "2031-01-01", "1900-01-01", "", "x", b"\xff"])
+def test_initialize_negotiates_by_its_body_whatever_its_version_header_says(house, header) -> None:
+    call = house.read(initialize(), {"MCP-Protocol-Version": header})
+    assert (call.method, call.era) == ("initialize", Era.LEGACY)
+
+
+def test_an_empty_version_header_says_nothing(house) -> None:
+    token = house.open_session("2025-11-25")
+    call = house.read(request("ping"), {"Mcp-Session-Id": token, "MCP-Protocol-Version": ""})
+    assert call.version == "2025-11-25"
+    no = house.refused(modern("tools/list"), modern_headers("tools/list") | {"MCP-Protocol-Version": ""})
+    assert no.reason is Reason.HEADER_MISMATCH
 
 
 @pytest.mark.parametrize("meta", ["x", 1, [], True])
@@ -78,8 +91,8 @@ def test_a_meta_that_is_no_object_is_refused(house, meta) -> None:
     assert house.refused(request("ping", {"_meta": meta})).reason is Reason.PARAMS_INVALID
 
 
-@pytest.mark.parametrize("body", [request("ping"), initialize(), {"jsonrpc": "2.0", "method": "notifications/x"}])
-@pytest.mark.parametrize("header", ["1900-01-01", "2024-11-05", "", "2025-11-25, 2025-06-18", b"\xff"])
+@pytest.mark.parametrize("body", [request("ping"), {"jsonrpc": "2.0", "method": "notifications/x"}])
+@pytest.mark.parametrize("header", ["1900-01-01", "2024-11-05", "2025-11-25, 2025-06-18", b"\xff"])
 def test_a_legacy_body_with_an_unserved_version_header_is_refused(house, body, header) -> None:
     no = house.refused(body, {"MCP-Protocol-Version": header})
     assert no.reason is Reason.VERSION_UNSUPPORTED

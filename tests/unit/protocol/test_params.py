@@ -60,12 +60,33 @@ def test_the_empty_text_is_a_cursor(house) -> None:
     assert call.params["cursor"] == ""
 
 
-@pytest.mark.parametrize("member", ["protocolVersion", "capabilities", "clientInfo"])
-@pytest.mark.parametrize("value", [None, 7, [], {}, ""])
-def test_initialize_without_a_proper_introduction_is_refused(house, member, value) -> None:
-    if (member, type(value)) in {("protocolVersion", str), ("capabilities", dict)}:
-        return
-    assert house.refused(initialize(**{member: value})).reason is Reason.PARAMS_INVALID
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"protocolVersion": value} for value in (None, 7, [], {})),
+        *({member: value} for member in ("capabilities", "clientInfo") for value in (7, [], "", True)),
+        *({"clientInfo": {member: value}} for member in ("name", "version") for value in (7, [], {}, True)),
+    ],
+)
+def test_initialize_with_members_of_another_type_is_refused_and_names_the_member(house, changes) -> None:
+    no = house.refused(initialize(**changes))
+    assert no.reason is Reason.PARAMS_INVALID
+    assert next(iter(changes)) in no.detail
+
+
+@pytest.mark.parametrize("left_out", [("clientInfo",), ("capabilities",), ("clientInfo", "capabilities")])
+def test_initialize_may_leave_out_who_the_client_is_and_what_it_can(house, left_out) -> None:
+    body = initialize()
+    for member in left_out:
+        del body["params"][member]
+    for params in (body["params"], body["params"] | dict.fromkeys(left_out)):
+        call = house.read(body | {"params": params})
+        assert house.protocol.answer(call).status == 200
+
+
+@pytest.mark.parametrize("client", [{}, {"name": "x"}, {"version": "1"}, {"name": None, "version": None}])
+def test_a_client_may_leave_out_a_part_of_its_name(house, client) -> None:
+    assert house.protocol.answer(house.read(initialize(clientInfo=client))).status == 200
 
 
 # ---- completion, logging, subscriptions, tasks ---------------------------------------------------------------------

@@ -50,8 +50,13 @@ def test_a_stream_of_a_server_that_does_not_change_carries_no_changes(house) -> 
     assert wanted(opened(house, server="orders"), house.servers["orders"]) == Wanted()
 
 
+@pytest.mark.parametrize("more", [{}, {"Mcp-Session-Id": ""}, {"MCP-Protocol-Version": "2024-11-05"}])
+def test_a_get_without_a_session_asks_for_what_is_not_offered(house, more) -> None:
+    no = house.refused(b"", more, verb="GET")
+    assert (no.reason, no.facts["allow"]) == (Reason.VERB_REFUSED, "POST")
+
+
 def test_a_get_needs_a_session_of_its_own_caller(house) -> None:
-    assert house.refused(b"", verb="GET").reason is Reason.SESSION_MISSING
     headers = {"Mcp-Session-Id": house.open_session()}
     no = house.refused(b"", headers, verb="GET", principal=house.principal("api-key:berta"))
     assert no.reason is Reason.SESSION_UNKNOWN
@@ -62,7 +67,8 @@ def test_a_get_follows_the_rules_on_the_version_header(house) -> None:
     headers = {"Mcp-Session-Id": house.open_session("2025-06-18")}
     for version in ("2025-06-18", "2025-11-25"):
         assert house.read(b"", headers | {"MCP-Protocol-Version": version}, verb="GET").version == "2025-06-18"
-    for version in ("2024-11-05", "1900-01-01", "x", ""):
+    assert house.read(b"", headers | {"MCP-Protocol-Version": ""}, verb="GET").version == "2025-06-18"
+    for version in ("2024-11-05", "1900-01-01", "x"):
         no = house.refused(b"", headers | {"MCP-Protocol-Version": version}, verb="GET")
         assert no.reason is Reason.VERSION_UNSUPPORTED
     modern_ = house.refused(b"", headers | {"MCP-Protocol-Version": "2026-07-28"}, verb="GET")
@@ -88,7 +94,7 @@ def test_63_an_event_that_is_never_one_of_ours_is_unknown(house, event) -> None:
 
 
 def test_63_an_event_is_not_looked_at_without_a_session(house) -> None:
-    assert house.refused(b"", {"Last-Event-ID": "a b"}, verb="GET").reason is Reason.SESSION_MISSING
+    assert house.refused(b"", {"Last-Event-ID": "a b"}, verb="GET").reason is Reason.VERB_REFUSED
 
 
 def test_an_empty_event_is_none(house) -> None:
