@@ -18,6 +18,7 @@ from mcpward.identity.keybook import KeyBook
 from mcpward.identity.mode import Mode
 from mcpward.identity.outage import unavailable
 from mcpward.identity.proof import Proof, Rechecks
+from mcpward.identity.token_refused import TOO_LONG
 from mcpward.identity.unlisted import UrlBook
 
 _SCHEME: Final = len("Bearer ")
@@ -155,12 +156,14 @@ class Identity:
         if arrival.path_secret is not None:
             raise Refusal(Reason.ROUTE_UNKNOWN, "a secret path on a server that has none")
         bearer = self._bearers[arrival.server]
-        value = credential.plain(arrival, credential.LONGEST_TOKEN)
+        value = credential.plain(arrival, bearer.longest_header)
         if value is not None and (principal := bearer.recall(value)) is not None:
             return principal
         try:
-            shown = credential.read(arrival, credential.LONGEST_TOKEN)
+            shown = credential.read(arrival, bearer.longest_header)
         except Refusal as no:
+            if no.detail == TOO_LONG:
+                bearer.note_too_long(no.facts["size"] - _SCHEME)
             raise _challenged(no, bearer) from None
         if shown is None:
             raise bearer.missing()

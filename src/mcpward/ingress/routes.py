@@ -22,6 +22,11 @@ class Place(Enum):
     READY = "readyz"
     METRICS = "metrics"
     RESOURCE = "oauth-protected-resource"
+    PROVIDER = "oauth-authorization-server"
+
+
+#: Documents that pages of any origin may read: there is nothing in them that one caller knows and others do not.
+DOCUMENTS: Final = frozenset({Place.RESOURCE, Place.PROVIDER})
 
 
 class Route(Struct, frozen=True):
@@ -35,7 +40,8 @@ class Route(Struct, frozen=True):
 class Address(Struct, frozen=True):
     """Where one server is served: at ``/mcp`` of its own hosts, or at ``path`` of any allowed host.
 
-    ``metadata`` is the path of its protected resource metadata in OAuth mode, "" in all others.
+    ``metadata`` is the path of its protected resource metadata in OAuth mode, "" in all others; ``provider`` are those
+    of the metadata of its provider.
     """
 
     server: str
@@ -43,6 +49,7 @@ class Address(Struct, frozen=True):
     hosts: tuple[str, ...] = ()
     unlisted: bool = False
     metadata: str = ""
+    provider: tuple[str, ...] = ()
 
 
 class Routes:
@@ -69,6 +76,8 @@ class Routes:
             self._fixed[path] = Route(Place.MCP, address.server)
         if address.metadata:
             self._fixed[address.metadata.encode("ascii")] = Route(Place.RESOURCE, address.server)
+        for document in address.provider:
+            self._fixed[document.encode("ascii")] = Route(Place.PROVIDER, address.server)
         for host in address.hosts:
             name = host.lower().encode("ascii")
             if address.unlisted:
@@ -79,7 +88,7 @@ class Routes:
     @property
     def public(self) -> frozenset[bytes]:
         """The paths that pages of any origin may read."""
-        return frozenset(path for path, route in self._fixed.items() if route.place is Place.RESOURCE)
+        return frozenset(path for path, route in self._fixed.items() if route.place in DOCUMENTS)
 
     def find(self, host: bytes, path: bytes) -> Route | None:
         """Give the route of an exact path, or None. ``host`` is the allowed Host value, lower-case."""

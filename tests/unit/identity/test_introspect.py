@@ -241,11 +241,24 @@ async def test_what_is_kept_is_bounded_in_number_and_time(monkeypatch):
             tokens = [f"made-up-{number}-{each}" for each in range(20)]
             await asyncio.gather(*map(here.ask, tokens), return_exceptions=True)
         assert len(shelf) == 60
-        assert here.introspector._active == {}
+        assert len(here.introspector._active) == 0
         here.clock.advance(KEEP_S)
         with pytest.raises(TokenRefused):
             await here.ask("made-up")
         assert len(shelf) == 1
+
+
+async def test_what_is_kept_is_bounded_in_bytes(monkeypatch):
+    monkeypatch.setattr("mcpward.identity.introspect.MOST_BYTES", 40_000)
+    async with site() as here:
+        here.there.say(ACTIVE | {"groups": ["g" * 36 for _ in range(200)]})
+        for number in range(20):
+            await here.ask(f"large-{number}")
+        assert 1 < len(here.introspector._active) < 6
+        here.there.say({"active": False})
+        assert (await here.ask("large-19")).subject == "ann"
+        with pytest.raises(TokenRefused):
+            await here.ask("large-0")
 
 
 async def test_25_a_provider_that_is_down_or_slow_is_an_outage_and_never_a_bad_token(caplog):
