@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from mcpward.config.fields import (
+    ALGORITHMS,
     Algorithms,
     ClaimName,
     IssuerOrEmpty,
@@ -64,7 +65,7 @@ class Issuer(Section):
         '"https://id.example.com/realms/demo"',
     )
     algorithms: Algorithms = key(
-        ("RS256", "PS256", "ES256", "EdDSA"), "signature algorithms that are accepted", '["RS256"]'
+        ALGORITHMS, "signature algorithms that are accepted, as far as a key of the provider takes them", '["RS256"]'
     )
     token_type: Literal["at+jwt", "any"] = key(
         "at+jwt",

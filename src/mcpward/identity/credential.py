@@ -47,7 +47,7 @@ def read(arrival: Arrival, longest: int = LONGEST_KEY) -> Secret | None:
     if arrival.repeated and not arrival.repeated.isdisjoint((b"authorization", b"x-api-key")):
         raise Refusal(Reason.CREDENTIAL_AMBIGUOUS, "a repeated credential header")
     if len(value) > longest:
-        raise Refusal(Reason.CREDENTIAL_INVALID, TOO_LONG, size=len(value))
+        raise Refusal(Reason.CREDENTIAL_INVALID, TOO_LONG)
     found = match(value)
     if found is None:
         raise Refusal(Reason.CREDENTIAL_INVALID, "the credential has not the form of one")

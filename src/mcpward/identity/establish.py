@@ -163,7 +163,7 @@ class Identity:
             shown = credential.read(arrival, bearer.longest_header)
         except Refusal as no:
             if no.detail == TOO_LONG:
-                bearer.note_too_long(no.facts["size"] - _SCHEME)
+                bearer.note_too_long(len(arrival.headers.get(b"authorization", b"")) - _SCHEME)
             raise _challenged(no, bearer) from None
         if shown is None:
             raise bearer.missing()

@@ -217,9 +217,9 @@ class _Demand:
         """A fetch is over. One that brought new keys costs nothing: callers cannot make a provider change them."""
         if changed or now - self._in_vain_at > 2 * BUDGET_S:
             self._in_vain = 0
-        if changed:
+        if changed and self._is_doubted:
             self._doubted_at = now - BUDGET_S + GAP_S
-        elif self._kids or self._is_doubted:
+        if not changed and (self._kids or self._is_doubted):
             self._in_vain += 1
             self._in_vain_at = now
         self._kids.clear()

@@ -44,9 +44,9 @@ class Metadata(Struct, frozen=True):
 class Wanted(Struct, frozen=True):
     """What the operator asked for: where the document is, what it must have, and ``where`` that is configured.
 
-    ``issuer`` is the exact name that the document must have; where it is empty, the one of the URL, and the path of
-    that at an https address where the document comes by http. ``is_lax``: the provider is known not to say all that it does. ``signed`` tokens need ``jwks_uri``, ``opaque``
-    ones ``introspection_endpoint``.
+    ``issuer`` is the exact name that the document must have; where it is empty, the one of the URL, or its outside
+    name (:func:`is_outside`). ``is_lax``: the provider is known not to say all that it does. ``signed`` tokens need
+    ``jwks_uri``, ``opaque`` ones ``introspection_endpoint``.
     """
 
     url: str
@@ -101,7 +101,7 @@ class Issuers:
 
     def claim(self, issuer: str, owner: str) -> bool:
         """Note that ``issuer`` is the one of ``owner``; False where it is another's. A slash at the end is no other."""
-        return self._owners.setdefault(issuer.rstrip("/"), owner) == owner
+        return self._owners.setdefault(issuer.rstrip("/"), owner.rstrip("/")) == owner.rstrip("/")
 
 
 def published(document: Mapping[str, Any], metadata: Metadata, wanted: Wanted) -> bytes:
@@ -111,23 +111,25 @@ def published(document: Mapping[str, Any], metadata: Metadata, wanted: Wanted) -
     for the inside, and left out.
     """
     inside = egress_url.parse(wanted.url).host
-    is_apart = urlsplit(metadata.issuer).hostname != inside
-    told = {
-        name: value
-        for name, value in document.items()
-        if not (is_apart and isinstance(value, str) and _host(value) == inside)
-    }
+    is_apart = egress_url.parse(metadata.issuer).host != inside
+    told = {name: value for name, value in document.items() if not (is_apart and _is_inside(value, inside))}
     body = spell(told)
     if len(body) <= _LONGEST_PUBLISHED:
         return body
     return spell({name: told[name] for name in _NEEDED if name in told and len(spell(told[name])) <= _LONGEST_VALUE})
 
 
-def _host(text: str) -> str | None:
+def _is_inside(value: Any, inside: str) -> bool:
+    """Tell whether a value is, or has in it, an address for the inside: of the inside host, or by http."""
+    if isinstance(value, Mapping):
+        return any(_is_inside(one, inside) for one in value.values())
+    if isinstance(value, list):
+        return any(_is_inside(one, inside) for one in value)
     try:
-        return egress_url.parse(text).host
+        url = egress_url.parse(value if isinstance(value, str) else "")
     except EgressRefused:
-        return None
+        return False
+    return url.scheme == "http" or url.host == inside
 
 
 def read(document: Any, wanted: Wanted) -> Metadata:

@@ -62,7 +62,7 @@ def check(token: bytes | Peeked, keys: KeySet, rules: IssuerRules, now: float) -
     key = keys.only(header.algorithm) if kid is None else keys.find(kid, header.algorithm)
     if key is None:
         if kid in keys.kids:
-            raise KeyDoubtful("the key of that name takes another algorithm")
+            raise KeyDoubtful("the signature is not of an algorithm that the key of that name takes")
         raise KeyUnknown("the issuer has no such key")
     if not signature.holds(peeked.compact, key):
         raise KeyDoubtful("the signature is wrong")

@@ -41,6 +41,7 @@ class Policy:
         self._finds = {name: registry.find for name, registry in registries.items()}
         self._demands = dict(demands or {})
         self._allowed: set[tuple[Principal, Tool]] = set()
+        self._weight = 0
 
     def require(self, call: Call) -> Tool | None:
         """Give the tool that a call names, if its principal may use it; None for a call that names none.
@@ -74,8 +75,11 @@ class Policy:
         Strangers are new with each request.
         """
         if principal.way is not Way.ANONYMOUS:
-            if len(self._allowed) >= _MAX_ALLOWED:
+            # Claims of a long token weigh as much as twenty values without any.
+            self._weight += 20 if principal.claims else 1
+            if self._weight > _MAX_ALLOWED:
                 self._allowed.clear()
+                self._weight = 0
             self._allowed.add((principal, tool))
 
     def require_offer(self, principal: Principal, offer: Offer, unknown: Reason) -> None:

@@ -156,7 +156,9 @@ def test_a_key_that_is_published_twice_is_one_key():
 
 
 def test_two_keys_of_one_name_are_told_apart_by_their_algorithm():
-    keys = KeySet.parse({"keys": [EC, RSA | {"kid": "k1"}, RSA | {"kid": "k1", "use": "enc", "alg": "RSA-OAEP"}]}, RULES)
+    keys = KeySet.parse(
+        {"keys": [EC, RSA | {"kid": "k1"}, RSA | {"kid": "k1", "use": "enc", "alg": "RSA-OAEP"}]}, RULES
+    )
     found = [keys.find("k1", name) for name in ("ES256", "RS256", "PS256")]
     assert [key and key.algorithms for key in found] == [{"ES256"}, {"RS256"}, None]
     assert [one.reason for one in keys.skipped] == ["not-for-signatures"]
