@@ -136,7 +136,9 @@ def test_a_hundred_keys_are_not_too_many():
     assert len(KeySet.parse({"keys": members}, RULES).kids) == MAX_KEYS
 
 
-@pytest.mark.parametrize("member", [{"kty": "oct", "k": "c2VjcmV0", "kid": "s"}, RSA | {"k": "c2VjcmV0"}], ids=str)
+@pytest.mark.parametrize(
+    "member", [{"kty": "oct", "k": "c2VjcmV0", "kid": "s"}, RSA | {"k": "c2VjcmV0"}], ids=["oct", "k beside numbers"]
+)
 def test_attack_26_a_symmetric_key_verifies_nothing(member: dict[str, Any]):
     assert_skipped(member, Unusable.SYMMETRIC_KEY)
 

@@ -119,7 +119,7 @@ def test_a_header_with_a_foreign_name_is_refused(attack: int, header: dict[str, 
 
 
 @pytest.mark.parametrize(
-    "header", [{"pi.atm": "2"}, {"gty": ["client_credentials"]}, {"tnk": "x", "ver": 1.0}], ids=str
+    "header", [{"pi.atm": "2"}, {"gty": ["client_credentials"]}, {"tnk": "x", "ver": 1.0}], ids=ascii
 )
 def test_what_a_provider_notes_in_a_header_for_itself_is_ignored(header: dict[str, Any]):
     """RFC 7515 §4: names that are not understood are ignored, unless ``crit`` has them."""
