@@ -201,8 +201,8 @@ def test_attack_28_the_document_says_what_a_client_needs_and_no_more(place: Plac
         "/.well-known/oauth-protected-resource/demo", "/demo/mcp/.well-known/oauth-protected-resource",
         "/.well-known/oauth-protected-resource/demo/mcp/x", "/.well-known/oauth-protected-resource/DEMO/mcp",
         "/.well-known/oauth-protected-resource//demo/mcp", "/.well-known/oauth-protected-resource/%64emo/mcp",
-        "/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server/demo/mcp",
-        "/.well-known/openid-configuration", "/register", "/authorize", "/token",
+        "/.well-known/oauth-authorization-server/keys/mcp", "/.well-known/oauth-authorization-server/open/mcp",
+        "/.well-known/openid-configuration/hidden/mcp", "/register", "/authorize", "/token",
     ],
 )  # fmt: skip
 def test_attack_28_the_document_is_in_its_one_place_and_nowhere_else(place: Place, path: str):

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,38 @@ def test_attack_24_a_large_body_under_a_withdrawn_key_is_refused_and_not_put_off
     assert [large(old) for _ in range(5)] == [401] * 5
 
 
+def test_attack_24_a_key_that_was_replaced_under_its_name_is_followed_at_once(door: Door, issuer: Issuer):
+    """Some providers never change the name of their key."""
+    old = issuer.mint(door.resource, "ES256").token()
+    assert door.lets_in(old)
+    replaced = replace(signer("ES256", "replaced"), kid="ES256")
+    issuer.publish(issuer.key("RS256"), replaced)
+    fresh = Mint(issuer.issuer, door.resource, replaced).token()
+    took = wait_until(lambda: door.lets_in(fresh), FOLLOWS_S)
+    show(f"a key that was replaced under its name was followed after {took:.2f} s")
+    door.require_refused(old)
+    assert door.lets_in(issuer.mint(door.resource, "RS256").token())
+
+
+@pytest.mark.timeout(120)
+def test_attack_23_bad_signatures_under_a_known_key_cost_the_provider_one_look_in_half_a_minute(
+    door: Door, issuer: Issuer
+):
+    forger = Mint(issuer.issuer, door.resource, replace(signer("ES256", "of-a-forger"), kid="ES256"))
+    good = issuer.mint(door.resource).token()
+    began, before = time.monotonic(), issuer.asked(KEYS)
+
+    def storm(number: int) -> int:
+        return door.knock(forger.token(jti=f"forged {number}")).status
+
+    with ThreadPoolExecutor(4) as crowd:
+        assert set(crowd.map(storm, range(400))) == {401}
+    assert door.lets_in(good)
+    looks, took = issuer.asked(KEYS) - before, time.monotonic() - began
+    show(f"400 bad signatures in {took:.1f} s: {looks} looks at the keys")
+    assert 1 <= looks <= 1 + took // 30
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_attack_24_a_change_of_keys_in_the_midst_of_a_storm_is_followed_within_the_budget(door: Door, issuer: Issuer):
@@ -255,8 +288,9 @@ def poisoned(canary: Canary) -> dict[str, Document]:
         "10 MB": Document({"keys": [*good, mine], "filler": "x" * 10_000_000}),
         "10,000 keys": Document({"keys": [*good, mine, *({"kty": "EC", "kid": f"k{n}"} for n in range(10_000))]}),
         "101 keys": Document({"keys": [*good, *(mine | {"kid": f"k{n}"} for n in range(98))]}),
-        "oct": Document({"keys": [*good, mine, {"kty": "oct", "kid": "shared", "k": b64(b"k" * 32)}]}),
-        "duplicate kid": Document({"keys": [*good, mine | {"kid": "RS256"}]}),
+        "oct alone": Document({"keys": [{"kty": "oct", "kid": MINE.kid, "k": b64(b"k" * 32)}]}),
+        "oct": Document({"keys": [*good, {"kty": "oct", "kid": MINE.kid, "k": b64(b"k" * 32)}]}),
+        "duplicate kid": Document({"keys": [*good, mine, signer("ES256", "other").public(kid=MINE.kid)]}),
         "duplicate name": Document(
             json.dumps({"keys": good}).encode()[:-1] + b',"keys":' + json.dumps([mine]).encode() + b"}"
         ),
@@ -271,7 +305,8 @@ def poisoned(canary: Canary) -> dict[str, Document]:
         "empty": Document({"keys": []}),
         "nothing usable": Document({"keys": [mine | {"use": "enc"}]}),
         "a private key": Document({"keys": [*good, MINE.private()]}),
-        "a weak key": Document({"keys": [*good, mine, signer("RS256", "weak", bits=1024).public()]}),
+        "a weak key": Document({"keys": [*good, signer("RS256", "weak", bits=1024).public()]}),
+        "null": Document({"keys": [*good, None]}),
         "off its curve": Document({"keys": [*good, mine | {"y": mine["x"]}]}),
         "an error": Document({"keys": [mine]}, 500),
         "not found": Document({"keys": [mine]}, 404),
@@ -335,11 +370,12 @@ def test_attack_26_a_poisoned_document_changes_nothing_and_is_logged_once(tmp_pa
 
 
 def test_attack_26_a_house_that_finds_only_poison_lets_nobody_in_and_says_why(tmp_path: Path, issuer: Issuer):
-    issuer.documents[KEYS] = Document(key_set(*issuer.keys, {"kty": "oct", "kid": "shared", "k": b64(b"k" * 32)}))
+    issuer.documents[KEYS] = Document(key_set({"kty": "oct", "kid": "shared", "k": b64(b"k" * 32)}))
     with listening(issuer), guarded(tmp_path / "site", SERVER, issuers(main=issuer.metadata)) as ward:
         door = Door(ward)
         assert door.knock(issuer.mint(door.resource).token()).status == 503
         assert "keys of main" in ward.log()
+        assert "symmetric-key" in ward.log()
         issuer.publish(*issuer.keys)
         wait_until(lambda: door.knock(issuer.mint(door.resource).token()).status == 200, 3 * FOLLOWS_S)
 

@@ -15,7 +15,7 @@ from support.guarded import Door, send
 from support.issuer import Document, Issuer, listening
 from support.raw import request
 from support.tokens import ABSENT
-from support.ward import Ward, serving
+from support.ward import ACCEPT, Ward, modern_request, serving
 
 OAUTH = "servers.demo.oauth."
 MAIN = "issuers.main."
@@ -46,8 +46,11 @@ def flips(key: str, value: Any, before: Any, after: Any, given: dict[str, Any] |
     return keep
 
 
-#: Stands for the metadata URL of a second provider.
-OTHER = "<other>"
+#: Stand for the metadata URLs of the provider and of a second one.
+MINE, OTHER = "<mine>", "<other>"
+OUTSIDE = "https://id.example.com/realm"
+OAUTH_ANY = "servers.<name>.oauth."
+SCOPES = {"demo:read": "Read", "demo:write": "Write"}
 
 
 class Place:
@@ -111,6 +114,51 @@ def ask_own_metadata(place):
 @flips("servers.<name>.oauth.issuers", ["main", "other"], 401, 200, {"issuers.other.metadata": OTHER})
 def ask_issuers(place):
     return place.knock_from_other()
+
+
+def outside(place: Place) -> bool:
+    """Have the provider name an issuer of another path, and tell whether the site starts with that."""
+    place.ward.stop()
+    said = place.issuer.announcement(issuer=OUTSIDE)
+    place.issuer.documents["/.well-known/oauth-authorization-server"] = Document(said)
+    try:
+        place.ward.start()
+    except AssertionError:
+        return False
+    place.issuer.issuer = OUTSIDE
+    return place.knock() == 200
+
+
+@flips("issuers.<name>.issuer", "https://id.example.com/realm", False, True)
+def ask_issuer(place):
+    return outside(place)
+
+
+@flips(
+    "servers.<name>.oauth.issuer", "https://id.example.com/realm", False, True,
+    {f"{OAUTH}issuers": [], f"{OAUTH}metadata": MINE},
+)  # fmt: skip
+def ask_own_issuer(place):
+    return outside(place)
+
+
+@flips(f"{OAUTH_ANY}max_token_bytes", "1 KiB", 200, 401)
+def ask_max_token_bytes(place):
+    return place.knock(filler="x" * 1000)
+
+
+@flips(f"{OAUTH_ANY}challenge_scopes", "all", "demo:read", "demo:read demo:write", {f"{OAUTH}scopes": SCOPES})
+def ask_challenge_scopes(place):
+    return place.door.knock(None).headers["www-authenticate"].split('scope="')[1].rstrip('"')
+
+
+@flips(f"{OAUTH_ANY}list_step_up", True, ["whoami"], ["save", "whoami"], {f"{OAUTH}access": {"demo:write": "write"}})
+def ask_list_step_up(place):
+    body, headers = modern_request("tools/list", {})
+    media = {"Content-Type": "application/json", "Accept": ACCEPT, "Authorization": f"Bearer {place.token()}"}
+    rows = [*(headers | media).items()]
+    answer = send(place.ward.port, request(place.ward.port, "POST", "/mcp", rows, json.dumps(body).encode()))
+    return sorted(tool["name"] for tool in answer.json()["result"]["tools"])
 
 
 @flips("issuers.<name>.algorithms", ["ES256"], (200, 200), (401, 200))
@@ -277,7 +325,7 @@ def answer(folder: Path, settings: Mapping[str, Any], ask: Callable[[Place], Any
         } | settings  # fmt: skip
         (folder / "own.py").write_text(TOOLS)
         text = "\n".join(lines(given)) + "\n"
-        (folder / "mcpward.toml").write_text(text.replace(OTHER, other.metadata))
+        (folder / "mcpward.toml").write_text(text.replace(OTHER, other.metadata).replace(MINE, issuer.metadata))
         try:
             ward.start()
         except AssertionError:

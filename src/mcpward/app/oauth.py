@@ -22,6 +22,7 @@ from mcpward.egress.client import Client
 from mcpward.egress.guard import Guard
 from mcpward.identity.bearer import Bearer, Trusted
 from mcpward.identity.exchange import Exchanges
+from mcpward.identity.metadata import Issuers
 from mcpward.identity.permissions import Grant, Rights
 from mcpward.identity.proven import Proven
 from mcpward.identity.provider import Provider, ProviderSettings
@@ -63,7 +64,7 @@ def providers_of(settings: Settings, server: str) -> Iterator[Named]:
     oauth = settings.servers[server].oauth
     if oauth.metadata is not None:
         where = f"servers.{server}.oauth.metadata"
-        yield Named(own_name(server), Issuer(metadata=oauth.metadata), where)
+        yield Named(own_name(server), Issuer(metadata=oauth.metadata, issuer=oauth.issuer), where)
     for name in oauth.issuers:
         yield Named(name, settings.issuers[name], f"issuers.{name}.metadata")
 
@@ -157,9 +158,10 @@ async def _started(
     """Make all providers and look at them at the same time, so that one that is out makes the start no longer."""
     providers: dict[str, Provider] = {}
     wrong: list[BaseException | None] = []
+    issuers = Issuers()
     for one in named.values():
         try:
-            providers[one.name] = Provider(_settings(one, secrets.get(one.name)), client, clock)
+            providers[one.name] = Provider(_settings(one, secrets.get(one.name)), client, clock, issuers=issuers)
             stack.push_async_callback(providers[one.name].stop)
         except Misconfigured as told:
             wrong.append(told)
@@ -179,6 +181,7 @@ def _settings(one: Named, secret: Secret | None) -> ProviderSettings:
         name=one.name,
         metadata=issuer.metadata,
         where=one.where,
+        issuer=issuer.issuer,
         algorithms=frozenset(issuer.algorithms),
         token_type=issuer.token_type,
         introspection=issuer.introspection,
@@ -194,21 +197,29 @@ class _Place:
         self._server = server
         self._oauth: OAuth = settings.servers[server].oauth
         self._url = endpoint(settings, server, bound)
-        self._challenge = Challenge(metadata_url(settings, server, bound), tuple(sorted(self._oauth.required)))
+        self._scopes = sorted({*self._oauth.scopes, *self._oauth.required})
+        named = self._scopes if self._oauth.challenge_scopes == "all" else sorted(self._oauth.required)
+        self._challenge = Challenge(metadata_url(settings, server, bound), tuple(named))
         self._named = [(one, providers[one.name]) for one in providers_of(settings, server)]
         self._access = {scope: Access.parse(word) for scope, word in self._oauth.access.items()}
 
     def bearer(self, clock: Clock, proven: Proven) -> Bearer:
         trusted = [self._trusted(one, provider) for one, provider in self._named]
-        return Bearer(self._server, trusted, self._rights(), self._challenge, clock, proven)
+        longest = self._oauth.max_token_bytes
+        return Bearer(self._server, trusted, self._rights(), self._challenge, clock, proven, longest)
 
     def demand(self) -> Demand:
-        return Demand(self._challenge, frozenset(self._oauth.required), self._access)
+        oauth = self._oauth
+        always = frozenset(self._scopes if oauth.challenge_scopes == "all" else ())
+        return Demand(self._challenge, frozenset(oauth.required), self._access, always, oauth.list_step_up)
 
     def resource(self) -> Resource:
         """Scopes that may be asked for: the minimal set, in an order that does not change between workers."""
-        scopes = sorted({*self._oauth.scopes, *self._oauth.required})
-        return Resource(self._url, scopes, self._issuers)
+        return Resource(self._url, self._scopes, self._issuers, self._document)
+
+    def _document(self) -> bytes | None:
+        """Return the metadata of the first provider: a client that looks for them here knows of one."""
+        return self._named[0][1].document
 
     def _issuers(self) -> list[str | None]:
         return [None if one.metadata is None else one.metadata.issuer for _, one in self._named]

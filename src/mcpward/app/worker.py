@@ -26,7 +26,7 @@ from mcpward.app.site import Site, open_site
 from mcpward.app.sources import load_sources
 from mcpward.app.usage import Usage
 from mcpward.config.address import Address
-from mcpward.config.endpoint import metadata_path, path_of
+from mcpward.config.endpoint import metadata_path, path_of, provider_paths
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
 from mcpward.core.ended import EndedBook
@@ -170,6 +170,7 @@ class Worker:
                 hosts=spellings(server.hosts, settings, self.bound.port),
                 unlisted=server.mode == "unlisted",
                 metadata=metadata_path(settings, name) if server.has_tokens else "",
+                provider=provider_paths(settings, name) if server.has_tokens else (),
             )
             for name, server in settings.servers.items()
         ]

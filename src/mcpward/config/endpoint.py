@@ -6,6 +6,7 @@ from mcpward.config.address import Address
 from mcpward.config.model import Settings
 
 _METADATA = "/.well-known/oauth-protected-resource"
+_PROVIDER = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
 
 
 def origin_of(settings: Settings, bound: Address | None = None) -> str:
@@ -43,3 +44,25 @@ def metadata_url(settings: Settings, server: str, bound: Address | None = None) 
     """Give the URL of a server's protected resource metadata."""
     parts = urlsplit(endpoint(settings, server, bound))
     return f"{parts.scheme}://{parts.netloc}{_METADATA}{parts.path}"
+
+
+def provider_paths(settings: Settings, server: str) -> tuple[str, ...]:
+    """Return the paths at which clients look for the metadata of a server's provider, if they look at the site itself.
+
+    With the server's path inserted (RFC 8414 §3.1), with the name at its end (OpenID Connect Discovery §4), and for one
+    server of the site without its path, as revision 2025-03-26 has it.
+    """
+    path = urlsplit(endpoint(settings, server)).path
+    own = (*(document + path for document in _PROVIDER), path + _PROVIDER[1])
+    return own + (_PROVIDER if plain_server(settings) == server else ())
+
+
+def plain_server(settings: Settings) -> str | None:
+    """Return the server whose provider's metadata stand at the plain well-known paths; None where that is not clear.
+
+    It is the only one in OAuth mode, whatever other modes stand beside it; of several the first, if all name the same
+    provider first. Otherwise a client would be sent to a provider that is not its server's.
+    """
+    guarded = [name for name, server in settings.servers.items() if server.has_tokens]
+    first = {(oauth.metadata, oauth.issuers[:1]) for oauth in (settings.servers[name].oauth for name in guarded)}
+    return guarded[0] if len(first) == 1 else None

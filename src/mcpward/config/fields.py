@@ -31,6 +31,7 @@ MODES: Final = ("api-key", "oauth", "public", "unlisted")
 ALGORITHMS: Final = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
 )  # fmt: skip
+_ANY_DOCUMENT: Final = "/.well-known/openid-configuration"
 _NAMESPACE: Final = re.compile(r"[a-z0-9-]{1,40}", re.ASCII)
 # Elsewhere a table may stand in its place, so people will write one here.
 _RATE_ALONE = "must be a text such as 120/minute; enforce and on_store_failure of a budget stand beside it"
@@ -161,6 +162,15 @@ def _some(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _issuer(value: str) -> str:
+    """As it is: an issuer is compared exactly, and some end with a slash (RFC 8414 §2)."""
+    if value:
+        parse_url(value) if value.startswith("https://") else parse_metadata_url(value.rstrip("/") + _ANY_DOCUMENT)
+        if not value.isascii() or not value.isprintable() or " " in value or "\\" in value:
+            raise ValueError("an issuer is a URL in ASCII, such as https://id.example.com/realms/demo")
+    return value
+
+
 def _metadata_or_none(value: str | None) -> str | None:
     return None if value is None else parse_metadata_url(value)
 
@@ -217,11 +227,13 @@ Size = Annotated[
     PlainSerializer(size_text, return_type=str),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1024}, {"type": "string"}]}),
 ]
+TokenSize = Annotated[Size, Field(le=64 * 1024)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=100_000_000)]
 Listen = Annotated[str, AfterValidator(_address)]
 ListenOrOff = Annotated[str, AfterValidator(_address_or_off)]
 UrlOrNone = Annotated[str | None, AfterValidator(_url_or_none)]
+IssuerOrEmpty = Annotated[str, AfterValidator(_issuer)]
 MetadataUrl = Annotated[str, AfterValidator(parse_metadata_url)]
 ClaimName = Annotated[str, AfterValidator(_claim)]
 ScopeNames = Annotated[tuple[str, ...], BeforeValidator(_scope_names), _TEXTS]
@@ -276,6 +288,7 @@ KINDS: Final[Mapping[object, str]] = {
     _origins: "list of origins",
     _networks: "list of networks",
     parse_metadata_url: "URL",
+    _issuer: 'URL or ""',
     _metadata_or_none: "URL",
     _algorithms: f"list of {', '.join(ALGORITHMS)}",
     _claim: "name of a claim",

@@ -8,14 +8,17 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from mcpward.config.fields import (
+    ALGORITHMS,
     Algorithms,
     ClaimName,
+    IssuerOrEmpty,
     MetadataUrl,
     MetadataUrlOrNone,
     Names,
     Networks,
     ScopeNames,
     Seconds,
+    TokenSize,
 )
 from mcpward.config.names import check_issuer_name, check_permission_name, check_scope_name, check_secret_name
 from mcpward.config.section import Section, key
@@ -55,8 +58,14 @@ class Issuer(Section):
         "URL of the provider's metadata: RFC 8414 or OpenID Connect Discovery",
         '"https://id.example.com/.well-known/openid-configuration"',
     )
+    issuer: IssuerOrEmpty = key(
+        "",
+        "the provider's issuer, exactly as its metadata and its tokens spell it, where the metadata URL is at another "
+        "address: a provider that mcpward calls by an inside name and clients by an outside one",
+        '"https://id.example.com/realms/demo"',
+    )
     algorithms: Algorithms = key(
-        ("RS256", "PS256", "ES256", "EdDSA"), "signature algorithms that are accepted", '["RS256"]'
+        ALGORITHMS, "signature algorithms that are accepted, as far as a key of the provider takes them", '["RS256"]'
     )
     token_type: Literal["at+jwt", "any"] = key(
         "at+jwt",
@@ -100,6 +109,11 @@ class OAuth(Section):
         "URL of the metadata of this server's provider, where all else about it is as usual; or name issuers",
         '"https://id.example.com/.well-known/oauth-authorization-server"',
     )
+    issuer: IssuerOrEmpty = key(
+        "",
+        "the issuer of the provider at metadata, where that URL is at another address; as in [issuers.<name>]",
+        '"https://id.example.com/realms/demo"',
+    )
     issuers: Names = key((), "names of [issuers] whose tokens are taken", '["main"]')
     scopes: dict[ScopeName, str] = key(
         {},
@@ -112,5 +126,20 @@ class OAuth(Section):
         {},
         "highest class of tools that a scope opens; a token with none of them opens reading tools",
         '{ "orders:write" = "write" }',
+    )
+    max_token_bytes: TokenSize = key(
+        "16 KiB", "longest access token; one with 200 groups of Entra ID is 11 KiB; at most 64 KiB", '"24 KiB"'
+    )
+    challenge_scopes: Literal["needed", "all"] = key(
+        "needed",
+        "scopes that a challenge (401, 403) names: those that are needed, or all of scopes and required, for clients "
+        "that ask for nothing else",
+        '"all"',
+    )
+    list_step_up: bool = key(
+        False,
+        "lists tools, resources and prompts that the caller could use with another scope; calling one is the 403 that "
+        "names the scope",
+        "true",
     )
     permissions: dict[PermissionName, Permission] = Field({}, description="what groups, roles and clients may do")

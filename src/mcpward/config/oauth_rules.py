@@ -10,6 +10,7 @@ from mcpward.config.breach import Breach, Rule
 from mcpward.config.endpoint import endpoint
 from mcpward.config.model import Server, Settings
 from mcpward.config.names import nearest
+from mcpward.config.oauth import Issuer
 
 _DOCUMENT: Final = re.compile(r"/\.well-known/(?:oauth-authorization-server|openid-configuration)(?=/|$)")
 
@@ -38,6 +39,23 @@ def named_provider(settings: Settings) -> Iterator[Breach]:
             )
 
 
+def tokens_that_fit(settings: Settings) -> Iterator[Breach]:
+    """A token comes in a header, so a limit above that of the head would never be reached."""
+    for name, server in with_tokens(settings):
+        oauth = server.oauth
+        if "max_token_bytes" in oauth.model_fields_set and oauth.max_token_bytes >= settings.http.max_header_bytes:
+            key = f"servers.{name}.oauth.max_token_bytes"
+            yield Breach(
+                (key, "http.max_header_bytes"),
+                f"{key} is not below http.max_header_bytes: such a token would be refused with its head",
+                "set max_header_bytes in [http] a few KiB higher",
+            )
+        if oauth.issuer and oauth.metadata is None:
+            key = f"servers.{name}.oauth.issuer"
+            what = f"{key} is given without metadata: it says whose document is at that URL"
+            yield Breach((key,), what, "set metadata beside it, or write issuer in [issuers.<name>]")
+
+
 def known_providers(settings: Settings) -> Iterator[Breach]:
     """Names of providers are those of the file; one provider is named once for a server."""
     for name, server in with_tokens(settings):
@@ -48,7 +66,7 @@ def known_providers(settings: Settings) -> Iterator[Breach]:
                 meant = nearest(issuer, settings.issuers)
                 hint = f"did you mean {meant!r}?" if meant else f"write a table [issuers.{issuer}]"
                 yield Breach((key, f"issuers.{issuer}"), f"{key}: there is no [issuers.{issuer}]", hint)
-            elif (provider := _provider(settings.issuers[issuer].metadata)) in seen:
+            elif (provider := _provider(settings.issuers[issuer])) in seen:
                 yield Breach((key,), f"{key}: two of them are the same provider", "name each provider once")
             else:
                 seen.add(provider)
@@ -81,11 +99,12 @@ def audience_of_one(settings: Settings) -> Iterator[Breach]:
     for name, server in with_tokens(settings):
         own = endpoint(settings, name)
         named = [(f"issuers.{one}", settings.issuers[one]) for one in server.oauth.issuers if one in settings.issuers]
-        trusted = [(table, issuer.metadata, issuer.audience or own) for table, issuer in named]
+        trusted = [(table, _provider(issuer), issuer.audience or own) for table, issuer in named]
         if server.oauth.metadata is not None:
-            trusted.append((f"servers.{name}.oauth", server.oauth.metadata, own))
-        for table, metadata, audience in trusted:
-            first, at = owner.setdefault((_provider(metadata), audience), (name, table))
+            alone = Issuer(metadata=server.oauth.metadata, issuer=server.oauth.issuer)
+            trusted.append((f"servers.{name}.oauth", _provider(alone), own))
+        for table, provider, audience in trusted:
+            first, at = owner.setdefault((provider, audience), (name, table))
             if first != name:
                 said = table if audience != own else at  # never a table that says nothing of it
                 yield Breach(
@@ -96,9 +115,11 @@ def audience_of_one(settings: Settings) -> Iterator[Breach]:
                 )
 
 
-def _provider(metadata: str) -> str:
-    """Give what the two well-known documents of one provider have in common: its issuer, but for a slash."""
-    parts = urlsplit(metadata)
+def _provider(issuer: Issuer) -> str:
+    """Return what all tables of one provider have in common, whichever document they name: its issuer, but a slash."""
+    if issuer.issuer:
+        return issuer.issuer.rstrip("/")
+    parts = urlsplit(issuer.metadata)
     return f"{parts.scheme}://{parts.netloc.lower()}{_DOCUMENT.sub('', parts.path).rstrip('/')}"
 
 
@@ -173,6 +194,7 @@ def callable_provider(settings: Settings) -> Iterator[Breach]:
 
 OAUTH_RULES: Final[tuple[Rule, ...]] = (
     named_provider,
+    tokens_that_fit,
     known_providers,
     known_resource,
     audience_of_one,

@@ -1,6 +1,7 @@
 """What comes back: read within its size, without content coding, and taken only as strict JSON."""
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any, Final
@@ -53,7 +54,10 @@ async def read(response: Response, max_bytes: int) -> Fetched:
     if int(headers.get("content-length", "0")) > max_bytes:  # h11 has seen to it that this is one number
         raise EgressFailed(Why.TOO_LARGE, f"the answer is larger than {max_bytes} bytes")
     try:
-        return Fetched(status, decode(await _body(response, max_bytes), _BOUNDS), kept)
+        body = await _body(response, max_bytes)
+        return Fetched(
+            status, decode(body.removeprefix(BOM_UTF8), _BOUNDS), kept
+        )  # RFC 8259 §8.1 lets a reader skip it
     except JsonRefused as refused:
         raise EgressFailed(Why.NOT_JSON, str(refused)) from None
 

@@ -30,7 +30,8 @@ _ALL: Final = (
     Algorithm("Ed25519", "OKP", "Ed25519"),  # RFC 9864: the same algorithm under its newer name
 )
 ALGORITHMS: Final = {algorithm.name: algorithm for algorithm in _ALL}
-DEFAULT: Final = frozenset({"RS256", "PS256", "ES256", "EdDSA"})
+#: All of them: which one a token must have is said by its key, and by the operator where a provider uses one only.
+DEFAULT: Final = frozenset(ALGORITHMS)
 
 
 def names_for(kty: str, curve: str) -> frozenset[str]:

@@ -4,7 +4,9 @@ Which provider is chosen by the token's own word for its issuer, before any cryp
 seen after it. What is known is answered at once; only a key that nobody has seen yet, and an opaque token, take time.
 """
 
+import logging
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec import Struct
 
@@ -13,7 +15,9 @@ from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Principal, Way
+from mcpward.identity import credential
 from mcpward.identity.claims import Claims, judge
+from mcpward.identity.compact import MAX_TOKEN_BYTES
 from mcpward.identity.issuer_rules import IssuerRules
 from mcpward.identity.outage import unavailable
 from mcpward.identity.permissions import Rights, chosen, entitle
@@ -21,7 +25,10 @@ from mcpward.identity.proof import Proof
 from mcpward.identity.proven import Proven
 from mcpward.identity.provider import Provider
 from mcpward.identity.token import Peeked, check, peek
-from mcpward.identity.token_refused import KeyUnknown, TokenRefused
+from mcpward.identity.token_refused import TOO_LONG, KeyDoubtful, KeyUnknown, TokenRefused
+
+_log: Final = logging.getLogger(__name__)
+_TOO_LONG_EVERY_S: Final = 60.0
 
 
 class Trusted(Struct, frozen=True, kw_only=True, eq=False):
@@ -64,8 +71,12 @@ class Bearer:
         challenge: Challenge,
         clock: Clock,
         proven: Proven,
+        longest: int = MAX_TOKEN_BYTES,
     ) -> None:
         self.challenge = challenge
+        self.longest_header = longest + credential.AROUND_TOKEN
+        self._longest = longest
+        self._overlong = _Overlong(server, longest, clock)
         self._server = server
         self._trusted = tuple(trusted)
         self._asked = next((one for one in trusted if one.provider.settings.introspection), None)
@@ -73,23 +84,26 @@ class Bearer:
         self._now = clock.now
         self._proven = proven
 
-    def recall(self, credential: bytes) -> Principal | None:
+    def recall(self, shown: bytes) -> Principal | None:
         """Give the principal of a credential that was proved a moment ago, or None: :meth:`verify` has to say."""
-        return self._proven.recall(self._proven.mark(self._server, credential))
+        return self._proven.recall(self._proven.mark(self._server, shown))
 
-    def verify(self, token: bytes, credential: bytes | None = None) -> Principal | Proof:
+    def verify(self, token: bytes, shown: bytes | None = None) -> Principal | Proof:
         """Give the principal of ``token``, at once or by a proof that has to be awaited.
 
-        ``credential`` is the header that it came in, for :meth:`recall`; None where it is not to be remembered.
+        ``shown`` is the header that it came in, for :meth:`recall`; None where it is not to be remembered.
 
         Raises :class:`Refusal`: credential-invalid, one answer for all bad tokens; identity-unavailable where the
         provider cannot be asked, for an outage says nothing about a token.
         """
-        mark = self._proven.mark(self._server, credential or token)
+        if len(token) > self._longest:
+            self.note_too_long(len(token))
+            raise self.invalid(TOO_LONG)
+        mark = self._proven.mark(self._server, shown or token)
         try:
             if self._asked is not None and not _is_signed(token):
                 return self._opaque(token, self._asked, mark)
-            peeked = peek(token)
+            peeked = peek(token, self._longest)
             trusted = self._who(peeked.issuer)
             return self._verified(peeked, trusted, mark, is_last=False) or self._later(peeked, trusted, mark)
         except TokenRefused as no:
@@ -98,6 +112,10 @@ class Bearer:
     def invalid(self, detail: str) -> Refusal:
         """Give the one answer for every credential that is not good here; ``detail`` is for the record."""
         return Refusal(Reason.CREDENTIAL_INVALID, detail, challenge=self.challenge)
+
+    def note_too_long(self, size: int) -> None:
+        """Log that a token of ``size`` bytes was over the limit: else its holder sees the 401 of any bad token only."""
+        self._overlong.note(size)
 
     def missing(self) -> Refusal:
         """Give the answer for a request without any credential."""
@@ -125,14 +143,23 @@ class Bearer:
             if provider.metadata is not None:
                 judge(peeked.raw, rules, self._now())  # what would be refused anyway is not worth a question
             return None
+        except KeyDoubtful:
+            if is_last or not provider.may_doubt():
+                raise
+            judge(peeked.raw, rules, self._now())
+            return None
         principal = self._principal(claims, trusted)
-        self._proven.remember(mark, principal, provider)
+        self._proven.remember(mark, principal, provider, len(peeked.compact.signed))
         return principal
 
     def _later(self, peeked: Peeked, trusted: Trusted, mark: bytes) -> Proof:
         async def ask() -> Principal:
             try:
-                await trusted.provider.wait_for(peeked.header.kid or "")
+                kid, provider = peeked.header.kid, trusted.provider
+                if provider.keys is None or (kid is not None and provider.find(kid) is None):
+                    await provider.wait_for(kid or "")
+                else:
+                    await provider.doubt()
                 if principal := self._verified(peeked, trusted, mark, is_last=True):
                     return principal
                 raise unavailable("the keys of the issuer are not at hand")
@@ -173,6 +200,28 @@ class Bearer:
             claims=chosen(claims, self._rights.claims),
             expires_at=claims.expires_at,
         )
+
+
+class _Overlong:
+    """Logs tokens over the limit of one server: one line a minute, whoever sends them, and never a token."""
+
+    def __init__(self, server: str, longest: int, clock: Clock) -> None:
+        self._server = server
+        self._longest = longest
+        self._now = clock.monotonic
+        self._logged_at = float("-inf")
+        self._others = 0
+
+    def note(self, size: int) -> None:
+        if self._now() - self._logged_at < _TOO_LONG_EVERY_S:
+            self._others += 1
+            return
+        _log.warning(
+            "server %s refused a token of %d bytes (and %d more since the last line like this); the limit is %d: "
+            "set max_token_bytes in [servers.%s.oauth], or have the provider put less into its tokens",
+            self._server, size, self._others, self._longest, self._server,
+        )  # fmt: skip
+        self._logged_at, self._others = self._now(), 0
 
 
 def key_of(issuer: str, subject: str) -> str:

@@ -6,6 +6,9 @@ from typing import Any, Final
 from mcpward.identity.token_refused import TokenRefused
 
 _LONGEST_NAME: Final = 255  # OpenID Connect Core §2 on "sub"
+_LONGEST_CLIENT: Final = (
+    4096  # a client id metadata document's URL is the id (draft-ietf-oauth-client-id-metadata-document)
+)
 # RFC 6749 §3.3: printable ASCII without space, quote and backslash.
 _SCOPE_CHARACTERS: Final = frozenset(map(chr, range(0x21, 0x7F))) - set('"\\')
 
@@ -35,7 +38,7 @@ def client(raw: Mapping[str, Any]) -> str:
     """Give the client that the token was issued to: RFC 9068's name, or those that providers had before it."""
     for name in ("client_id", "azp", "cid", "appid"):
         if name in raw:
-            if not _is_name(raw[name]):
+            if not _is_name(raw[name], _LONGEST_CLIENT):
                 raise TokenRefused("the client is no short text")
             return str(raw[name])
     return ""
@@ -71,6 +74,6 @@ def groups(raw: Mapping[str, Any], name: str) -> frozenset[str]:
     return frozenset(each for each in names if _is_name(each))
 
 
-def _is_name(value: object) -> bool:
+def _is_name(value: object, longest: int = _LONGEST_NAME) -> bool:
     """No control characters: names become parts of keys, lines of logs and fields of records."""
-    return isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME and value.isprintable()
+    return isinstance(value, str) and 0 < len(value) <= longest and value.isprintable()

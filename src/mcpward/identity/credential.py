@@ -13,11 +13,12 @@ from mcpward.core.reasons import Reason
 from mcpward.core.secret import Secret
 from mcpward.core.values import Arrival
 from mcpward.identity.api_key import PREFIX
+from mcpward.identity.token_refused import TOO_LONG
 
 LONGEST_KEY: Final = 512
 """Characters of a credential header where API keys are expected."""
-LONGEST_TOKEN: Final = 8192 + len("Bearer ")
-"""The same where access tokens are: as long as the longest token that is looked at, and the scheme."""
+AROUND_TOKEN: Final = 64
+"""Characters that may stand around a token in its header: the scheme and blanks."""
 # RFC 9110 §11.1: the scheme has no case. RFC 6750 §2.1, RFC 9110 §11.4: one or more spaces, then b64token.
 _BEARER: Final = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)").fullmatch
 _API_KEY: Final = re.compile(rb"([\x21-\x7e]+)").fullmatch
@@ -54,11 +55,12 @@ def read(arrival: Arrival, longest: int = LONGEST_KEY) -> Secret | None:
         return None
     if arrival.repeated and not arrival.repeated.isdisjoint((b"authorization", b"x-api-key")):
         raise Refusal(Reason.CREDENTIAL_AMBIGUOUS, "a repeated credential header")
-    if len(value) <= longest:
-        if (pasted := _PASTED(value)) is not None:
-            return Secret(pasted["key"].decode("ascii"), "credential")
-        if (found := match(value)) is not None:
-            return Secret(found[1].decode("ascii"), "credential")
+    if len(value) > longest:
+        raise Refusal(Reason.CREDENTIAL_INVALID, TOO_LONG)
+    if (pasted := _PASTED(value)) is not None:
+        return Secret(pasted["key"].decode("ascii"), "credential")
+    if (found := match(value)) is not None:
+        return Secret(found[1].decode("ascii"), "credential")
     raise Refusal(Reason.CREDENTIAL_INVALID, "the credential has not the form of one")
 
 

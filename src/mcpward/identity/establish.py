@@ -17,10 +17,12 @@ from mcpward.identity.keybook import KeyBook
 from mcpward.identity.mode import Mode
 from mcpward.identity.outage import unavailable
 from mcpward.identity.proof import Proof, Rechecks
+from mcpward.identity.token_refused import TOO_LONG
 from mcpward.identity.unlisted import UrlBook
 
 #: Refusals of a credential; in OAuth mode they tell the client where to get a good one.
 _CHALLENGED: Final = frozenset({Reason.CREDENTIAL_MISSING, Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS})
+_SCHEME: Final = len("Bearer ")
 
 
 class Identity:
@@ -152,12 +154,14 @@ class Identity:
         if arrival.path_secret is not None:
             raise Refusal(Reason.ROUTE_UNKNOWN, "a secret path on a server that has none")
         bearer = self._bearers[arrival.server]
-        value = credential.plain(arrival, credential.LONGEST_TOKEN)
+        value = credential.plain(arrival, bearer.longest_header)
         if value is not None and (principal := bearer.recall(value)) is not None:
             return principal
         try:
-            shown = credential.read(arrival, credential.LONGEST_TOKEN)
+            shown = credential.read(arrival, bearer.longest_header)
         except Refusal as no:
+            if no.detail == TOO_LONG:
+                bearer.note_too_long(len(arrival.headers.get(b"authorization", b"")) - _SCHEME)
             raise _challenged(no, bearer) from None
         if shown is None:
             raise bearer.missing()

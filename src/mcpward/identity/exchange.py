@@ -24,6 +24,7 @@ from mcpward.core.values import Arrival, Call, Way
 from mcpward.egress.client import Client
 from mcpward.egress.trouble import EgressFailed, EgressRefused
 from mcpward.identity import credential
+from mcpward.identity.compact import MOST_TOKEN_BYTES
 from mcpward.identity.introspect import METHODS
 from mcpward.identity.provider import Provider
 
@@ -215,7 +216,7 @@ def _subject(call: Call) -> Secret:
 
 def _shown(arrival: Arrival) -> Secret | None:
     try:
-        return credential.read(arrival, credential.LONGEST_TOKEN)
+        return credential.read(arrival, MOST_TOKEN_BYTES + credential.AROUND_TOKEN)
     except Refusal:  # it let the caller in a moment ago
         return None
 

@@ -1,8 +1,9 @@
-"""The protected header of a token: three names that mean something, two that are tolerated, and no other.
+"""The protected header of a token: three names that mean something, and those that refuse it.
 
-A closed list, although RFC 7515 §4 would ignore strangers: each of the names that are missing here has let somebody
-in somewhere. Keys and addresses of keys (``jwk``, ``jku``, ``x5c``, ``x5u``: attacks 3-5), other rules for reading
-(``crit``, ``b64``: attacks 7, 8), compression, encryption and nesting (``zip``, ``enc``, ``p2c``, ``cty``: 9, 10).
+Every name that the registry has for other uses has let somebody in somewhere, so a token with one of them is refused.
+Keys and addresses of keys (``jwk``, ``jku``, ``x5c``, ``x5u``: attacks 3-5), other rules for reading (``crit``,
+``b64``: attacks 7, 8), compression, encryption and nesting (``zip``, ``enc``, ``p2c``, ``cty``: 9, 10). Names that
+nobody registered are ignored, as RFC 7515 §4 asks: some providers note there what is for themselves.
 """
 
 from typing import Final
@@ -12,8 +13,14 @@ from msgspec import Struct
 from mcpward.core.jsonio import Bounds, JsonRefused, decode
 from mcpward.identity.token_refused import TokenRefused
 
-# Thumbprints of a certificate: some providers send them beside the kid. Nothing reads them.
-_NAMES: Final = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
+#: What is read, and thumbprints of a certificate, which some providers send beside the kid.
+_TEXTS: Final = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
+#: The other names of the registry "JSON Web Signature and Encryption Header Parameters" (IANA), and every name that
+#: differs from a known one by its case alone: another reader may fold them.
+_REFUSED: Final = frozenset({
+    "alg", "kid", "typ", "x5t", "x5t#s256", "jku", "jwk", "x5u", "x5c", "cty", "crit", "b64", "ppt", "url", "svt",
+    "trust_chain", "enc", "zip", "epk", "apu", "apv", "iv", "tag", "p2s", "p2c", "iss", "sub", "aud",
+})  # fmt: skip
 _BOUNDS: Final = Bounds(depth=4, members=64)  # a certificate or a key is read as such, and refused by its name
 LONGEST_KID: Final = 256
 
@@ -37,9 +44,9 @@ def read(text: bytes) -> Header:
         value = decode(text, _BOUNDS)
     except JsonRefused:
         raise TokenRefused("the header is not strict JSON") from None
-    if not isinstance(value, dict) or not value.keys() <= _NAMES:
+    if not isinstance(value, dict) or not _REFUSED.isdisjoint(map(str.lower, value.keys() - _TEXTS)):
         raise TokenRefused("the header has a name that is not accepted")
-    if not all(isinstance(each, str) for each in value.values()) or "alg" not in value:
+    if not all(isinstance(value[name], str) for name in _TEXTS & value.keys()) or "alg" not in value:
         raise TokenRefused("the header has no algorithm, or a value that is no text")
     kid, typ = value.get("kid"), value.get("typ")
     if kid is not None and not is_kid(kid):

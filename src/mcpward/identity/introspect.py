@@ -15,20 +15,23 @@ from msgspec.structs import replace
 
 from mcpward.core.clock import Clock
 from mcpward.core.ids import base62
+from mcpward.core.jsonio import spell
 from mcpward.core.secret import Secret
 from mcpward.egress.client import Client
 from mcpward.identity import kind
 from mcpward.identity.claims import Claims, judge
-from mcpward.identity.compact import MAX_TOKEN_BYTES
+from mcpward.identity.compact import MOST_TOKEN_BYTES
 from mcpward.identity.issuer_rules import ANY, IssuerRules
 from mcpward.identity.outage import NoAnswer, Outage, unavailable
-from mcpward.identity.token_refused import TokenRefused
+from mcpward.identity.token_refused import TOO_LONG, TokenRefused
 
 _log: Final = logging.getLogger(__name__)
 KEEP_S: Final = 30.0
 """How late a revocation at the provider may be noticed."""
-LONGEST: Final = 32 * 1024
+LONGEST: Final = 64 * 1024
 MOST_KEPT: Final = 4000
+MOST_BYTES: Final = 16 * 1024 * 1024
+"""Of all answers of one provider that are kept, as JSON."""
 _MOST_ASKED: Final = 32
 """Questions under way at once. Made-up tokens cost the provider one question each, so there is an end to them."""
 _DIGEST: Final = 32
@@ -41,6 +44,7 @@ class Answer(Struct, frozen=True, eq=False):
 
     raw: Mapping[str, Any] | None
     until: float
+    size: int = 0
 
     def __repr__(self) -> str:
         return "Answer(***)"
@@ -64,8 +68,8 @@ class Introspector:
         self._clock = clock
         self._outage = Outage(_log, f"token introspection at {name}")
         self._salt = base62(_DIGEST).encode()
-        self._active: dict[bytes, Answer] = {}
-        self._inactive: dict[bytes, Answer] = {}  # kept apart: made-up tokens do not displace those of callers
+        self._active = _Shelf()
+        self._inactive = _Shelf()  # kept apart: made-up tokens do not displace those of callers
         self._flights: dict[bytes, asyncio.Task[Answer | None]] = {}
 
     def recall(self, token: bytes, rules: IssuerRules) -> Claims | None:
@@ -73,8 +77,8 @@ class Introspector:
 
         Raises :class:`TokenRefused` for a token that is known and not good.
         """
-        if len(token) > MAX_TOKEN_BYTES:
-            raise TokenRefused("the token is too long")
+        if len(token) > MOST_TOKEN_BYTES:
+            raise TokenRefused(TOO_LONG)
         answer = self._known(self._mark(token))
         return None if answer is None else self._judge(answer, rules)
 
@@ -137,10 +141,10 @@ class Introspector:
         finally:
             del self._flights[mark]
         self._outage.end()
-        answer = Answer(raw, asked_at + KEEP_S)
+        answer = Answer(raw, asked_at + KEEP_S, 0 if raw is None else len(spell(raw)))
         shelf, other = (self._inactive, self._active) if raw is None else (self._active, self._inactive)
-        other.pop(mark, None)  # or what was said before would hide what is said now
-        _keep(shelf, mark, answer, asked_at)
+        other.forget(mark)  # or what was said before would hide what is said now
+        shelf.keep(mark, answer, asked_at)
         return answer
 
     async def _fetch(self, asker: Asker, token: bytes) -> Mapping[str, Any] | None:
@@ -160,12 +164,32 @@ class Introspector:
         return value if value["active"] is True else None
 
 
-def _keep(shelf: dict[bytes, Answer], mark: bytes, answer: Answer, now: float) -> None:
-    """Keep an answer, and let go of those that are believed no more: all are kept equally long, so the oldest first."""
-    shelf.pop(mark, None)
-    while shelf:
-        oldest = next(iter(shelf))
-        if len(shelf) < MOST_KEPT and shelf[oldest].until > now:
-            break
-        del shelf[oldest]
-    shelf[mark] = answer
+class _Shelf:
+    """Answers by the mark of their token, bounded by number and by bytes. All are kept equally long."""
+
+    def __init__(self) -> None:
+        self._answers: dict[bytes, Answer] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def get(self, mark: bytes) -> Answer | None:
+        return self._answers.get(mark)
+
+    def forget(self, mark: bytes) -> None:
+        answer = self._answers.pop(mark, None)
+        if answer is not None:
+            self._bytes -= answer.size
+
+    def keep(self, mark: bytes, answer: Answer, now: float) -> None:
+        """Keep an answer; the oldest make room, and so do those that are believed no more."""
+        self.forget(mark)
+        while self._answers:
+            oldest = next(iter(self._answers))
+            is_full = len(self._answers) >= MOST_KEPT or self._bytes + answer.size > MOST_BYTES
+            if not is_full and self._answers[oldest].until > now:
+                break
+            self.forget(oldest)
+        self._answers[mark] = answer
+        self._bytes += answer.size

@@ -1,8 +1,8 @@
 """The keys that an authorization server publishes (RFC 7517 §5), kept in step with it, within a budget.
 
 Anybody can send a token that names a key nobody has, so an unknown name may cause few fetches only (attack 23); yet a
-provider that changes its keys is followed within seconds (attack 24). What was good stays through outages and through
-documents that are not fit to be keys (attacks 25 and 26).
+provider that changes its keys is followed within seconds (attack 24), also where it gives an old name to a new key.
+What was good stays through outages and through documents that are not fit to be keys (attacks 25 and 26).
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from mcpward.core.clock import Clock
 from mcpward.egress.answer import Fetched
 from mcpward.egress.client import Client
 from mcpward.identity.issuer_rules import IssuerRules
-from mcpward.identity.keyset import KeySet
+from mcpward.identity.keyset import KeySet, Skipped, listed
 from mcpward.identity.outage import NoAnswer, Outage, unavailable
 from mcpward.identity.public_key import PublicKey
 
@@ -49,9 +49,11 @@ class Jwks:
         self._client = client
         self._rules = rules
         self._now = clock.monotonic
+        self._name = name
         self._outage = Outage(_log, f"the keys of {name}")
         self._demand = _Demand()
         self._keys: KeySet | None = None
+        self._skipped: frozenset[Skipped] = frozenset()
         self._document: Any = None
         self._good_at = float("-inf")
         self._fetched_at = float("-inf")
@@ -86,16 +88,27 @@ class Jwks:
             return key
         self._demand.note(kid)
         if self._flight is not None or self._may_ask():
-            if self._waiting >= _MOST_WAITING:
-                raise unavailable("too many wait for the keys of the issuer")
-            self._waiting += 1
-            try:
-                await self.refresh()
-            finally:
-                self._waiting -= 1
+            await self._await_fetch()
         if self.current is None:
             raise unavailable("the keys of the issuer are not at hand")
         return self.find(kid)
+
+    def may_doubt(self) -> bool:
+        """Tell whether a signature that no known key made may cause a look at the provider now.
+
+        Anybody can send such a token, so one look in vain has to last for :data:`BUDGET_S`.
+        """
+        return self._flight is not None or (self.url is not None and self._demand.may_doubt(self._now()))
+
+    async def doubt(self) -> None:
+        """Look whether the provider gave a known name to another key, where the budget allows it.
+
+        Raises :class:`Refusal` (identity-unavailable) where too many wait for an answer.
+        """
+        if not self.may_doubt():
+            return
+        self._demand.doubt(self._now())
+        await self._await_fetch()
 
     def is_due(self) -> bool:
         """Say whether it is time to look again: the set has become old, or somebody has asked for a key it lacks."""
@@ -110,11 +123,31 @@ class Jwks:
         await asyncio.wait([flight])  # whoever is cancelled while waiting leaves the fetch to the others
         return not flight.cancelled() and flight.result()
 
+    def _replace(self, keys: KeySet, document: Any) -> None:
+        if self._keys is None or keys.entries != self._keys.entries:
+            self.changes += 1
+        self._keys, self._document = keys, document
+        skipped = frozenset(keys.skipped)
+        if skipped and skipped != self._skipped:
+            level = logging.WARNING if any(one.is_flaw for one in skipped) else logging.INFO
+            _log.log(level, "the keys of %s are used but for entries that are skipped: %s",
+                     self._name, listed(sorted(skipped)))  # fmt: skip
+        self._skipped = skipped
+
     async def close(self) -> None:
         """Give up the fetch that is under way."""
         if self._flight is not None:
             self._flight.cancel()
             await asyncio.wait([self._flight])
+
+    async def _await_fetch(self) -> None:
+        if self._waiting >= _MOST_WAITING:
+            raise unavailable("too many wait for the keys of the issuer")
+        self._waiting += 1
+        try:
+            await self.refresh()
+        finally:
+            self._waiting -= 1
 
     def _may_ask(self) -> bool:
         return self.url is not None and self._now() - self._fetched_at >= self._demand.gap_s
@@ -136,8 +169,7 @@ class Jwks:
             if fetched.status != 200:
                 raise NoAnswer(f"the answer is {fetched.status}")
             if self._keys is None or fetched.value != self._document:
-                self._keys, self._document = KeySet.parse(fetched.value, self._rules), fetched.value
-                self.changes += 1
+                self._replace(KeySet.parse(fetched.value, self._rules), fetched.value)
         except Exception as error:  # noqa: BLE001 - whatever a document provokes, the last good set stays
             self._due_at = self._now() + self._outage.note(error)
             self._demand.settle(self._now(), changed=False)
@@ -150,10 +182,16 @@ class Jwks:
 
 
 class _Demand:
-    """Which unknown keys were asked for since the last fetch, and how long the next one has to wait for that."""
+    """Which unknown keys were asked for since the last fetch, and how long the next one has to wait for that.
+
+    A doubt whether a known name still means the same key draws on the same budget: two looks in vain, whoever caused
+    them, and there is one in :data:`BUDGET_S` for both.
+    """
 
     def __init__(self) -> None:
         self._kids: set[str] = set()
+        self._is_doubted = False
+        self._doubted_at = float("-inf")
         self._in_vain = 0
         self._in_vain_at = float("-inf")
 
@@ -169,14 +207,23 @@ class _Demand:
         if len(self._kids) <= _FEW:
             self._kids.add(kid)
 
+    def may_doubt(self, now: float) -> bool:
+        return now - self._doubted_at >= BUDGET_S and (self._in_vain < 2 or now - self._in_vain_at >= BUDGET_S)
+
+    def doubt(self, now: float) -> None:
+        self._is_doubted, self._doubted_at = True, now
+
     def settle(self, now: float, *, changed: bool) -> None:
         """A fetch is over. One that brought new keys costs nothing: callers cannot make a provider change them."""
         if changed or now - self._in_vain_at > 2 * BUDGET_S:
             self._in_vain = 0
-        if self._kids and not changed:
+        if changed and self._is_doubted:
+            self._doubted_at = now - BUDGET_S + GAP_S
+        if not changed and (self._kids or self._is_doubted):
             self._in_vain += 1
             self._in_vain_at = now
         self._kids.clear()
+        self._is_doubted = False
 
 
 def lifetime(fetched: Fetched) -> float:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from mcpward.core.errors import Finding, Misconfigured
+from mcpward.core.jsonio import spell
 from mcpward.egress import url as egress_url
 from mcpward.egress.trouble import EgressRefused
 
@@ -18,6 +19,14 @@ _WELL_KNOWN: Final = "/.well-known/"
 _DOCUMENTS: Final = ("oauth-authorization-server", "openid-configuration")
 _LONGEST: Final = 200
 _MOST_METHODS: Final = 64
+_LONGEST_PUBLISHED: Final = 64 * 1024
+_LONGEST_VALUE: Final = 4096
+#: What a client needs to let its person sign in, for a document that is too long to be handed on whole.
+_NEEDED: Final = (
+    "issuer", "authorization_endpoint", "token_endpoint", "registration_endpoint", "jwks_uri", "revocation_endpoint",
+    "response_types_supported", "grant_types_supported", "code_challenge_methods_supported", "scopes_supported",
+    "token_endpoint_auth_methods_supported", "client_id_metadata_document_supported",
+)  # fmt: skip
 
 
 class Metadata(Struct, frozen=True):
@@ -35,12 +44,14 @@ class Metadata(Struct, frozen=True):
 class Wanted(Struct, frozen=True):
     """What the operator asked for: where the document is, what it must have, and ``where`` that is configured.
 
-    ``is_lax``: the provider is known not to say all that it does. ``signed`` tokens need ``jwks_uri``, ``opaque``
-    ones ``introspection_endpoint``.
+    ``issuer`` is the exact name that the document must have; where it is empty, the one of the URL, or its outside
+    name (:func:`is_outside`). ``is_lax``: the provider is known not to say all that it does. ``signed`` tokens need
+    ``jwks_uri``, ``opaque`` ones ``introspection_endpoint``.
     """
 
     url: str
     where: str
+    issuer: str = ""
     signed: bool = True
     opaque: bool = False
     is_lax: bool = False
@@ -62,6 +73,63 @@ def issuer_of(url: str) -> str | None:
     if not found or name not in _DOCUMENTS or (before and slash) or _WELL_KNOWN in after:
         return None
     return f"{parts.scheme}://{parts.netloc}{before}{slash}{path}".rstrip("/")
+
+
+def is_outside(issuer: str, url: str) -> bool:
+    """Tell whether ``issuer`` may be the outside name of the provider whose document was fetched from ``url``.
+
+    An issuer is an https URL (RFC 8414 §2), so a document that comes by http was fetched from another address than its
+    issuer's. Only networks that the operator named are called by http, and whoever answers there says the keys as well,
+    so its word for the host is worth as much. The path must be that of the URL: one provider of several realms cannot
+    name another realm. That no two providers have one issuer is for :class:`Issuers` to see.
+    """
+    inside = issuer_of(url)
+    try:
+        target = egress_url.parse(issuer)
+    except EgressRefused:
+        return False
+    if inside is None or target.scheme != "https" or not inside.startswith("http://") or "?" in issuer:
+        return False
+    return urlsplit(issuer).path.removesuffix("/") == urlsplit(inside).path
+
+
+class Issuers:
+    """Which provider has which issuer: two with one name could speak for each other's people (mix-up)."""
+
+    def __init__(self) -> None:
+        self._owners: dict[str, str] = {}
+
+    def claim(self, issuer: str, owner: str) -> bool:
+        """Note that ``issuer`` is the one of ``owner``; False where it is another's. A slash at the end is no other."""
+        return self._owners.setdefault(issuer.rstrip("/"), owner.rstrip("/")) == owner.rstrip("/")
+
+
+def published(document: Mapping[str, Any], metadata: Metadata, wanted: Wanted) -> bytes:
+    """Return the document for clients: as the provider says it, but for inside addresses and in bounded size.
+
+    Where the issuer is at another address than the URL that was fetched, the addresses on the host of that URL are
+    for the inside, and left out.
+    """
+    inside = egress_url.parse(wanted.url).host
+    is_apart = egress_url.parse(metadata.issuer).host != inside
+    told = {name: value for name, value in document.items() if not (is_apart and _is_inside(value, inside))}
+    body = spell(told)
+    if len(body) <= _LONGEST_PUBLISHED:
+        return body
+    return spell({name: told[name] for name in _NEEDED if name in told and len(spell(told[name])) <= _LONGEST_VALUE})
+
+
+def _is_inside(value: Any, inside: str) -> bool:
+    """Tell whether a value is, or has in it, an address for the inside: of the inside host, or by http."""
+    if isinstance(value, Mapping):
+        return any(_is_inside(one, inside) for one in value.values())
+    if isinstance(value, list):
+        return any(_is_inside(one, inside) for one in value)
+    try:
+        url = egress_url.parse(value if isinstance(value, str) else "")
+    except EgressRefused:
+        return False
+    return url.scheme == "http" or url.host == inside
 
 
 def read(document: Any, wanted: Wanted) -> Metadata:
@@ -100,11 +168,16 @@ class _Reader:
 
     def issuer(self) -> str:
         """The issuer must be that of the URL; a slash at its end is the one freedom that both specifications leave."""
-        issuer, expected = self._document.get("issuer"), issuer_of(self._wanted.url)
-        if isinstance(issuer, str) and expected is not None and issuer in {expected, expected + "/"}:
-            return issuer
+        issuer, named, expected = self._document.get("issuer"), self._wanted.issuer, issuer_of(self._wanted.url)
+        if isinstance(issuer, str):
+            allowed = {named} if named else {expected, f"{expected}/"}
+            if issuer in allowed or (not named and is_outside(issuer, self._wanted.url)):
+                return issuer
         said = repr(issuer[:_LONGEST]) if isinstance(issuer, str) else "missing"
-        self._complain(f"issuer is {said}", f"the metadata at this URL must be of the issuer {expected!r}")
+        hint = f"the metadata at this URL must be of the issuer {named or expected!r}"
+        if not named and isinstance(issuer, str):
+            hint += '; if this provider has an outside address, write that as issuer = "…" beside the URL'
+        self._complain(f"issuer is {said}", hint)
         return ""
 
     def endpoint(self, name: str, *, is_needed: bool) -> str | None:

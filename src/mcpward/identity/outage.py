@@ -58,7 +58,7 @@ def _explain(error: Exception) -> str:
     if isinstance(error, EgressRefused | EgressFailed):
         return f"{error.why.value} ({error.detail})"
     if isinstance(error, KeysRefused):
-        return f"the document is refused: {error.reason.value}"
+        return f"the document is refused: {error.reason.value}{error.detail and f' ({error.detail})'}"
     if isinstance(error, Misconfigured | NoAnswer):
         return ascii(str(error))[1:-1][:_LONGEST]
     return type(error).__name__

@@ -16,6 +16,8 @@ from mcpward.core.values import Principal
 KEEP_S: Final = 300.0
 """How long a token is good without another look at it."""
 MOST_KEPT: Final = 10_000
+MOST_BYTES: Final = 32 * 1024 * 1024
+"""Of all tokens that are remembered: what is kept of a token, its claims for tools above all, grows with it."""
 _MARK: Final = 32
 
 
@@ -33,6 +35,7 @@ class _Entry(Struct, frozen=True, eq=False):
     until: float
     provider: Changing
     changes: int
+    size: int
 
 
 class Proven:
@@ -43,6 +46,7 @@ class Proven:
         self._now = clock.monotonic
         self._salt = base62(_MARK).encode()
         self._entries: dict[bytes, _Entry] = {}
+        self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -59,17 +63,23 @@ class Proven:
         if entry is None:
             return None
         if self._now() >= entry.until or entry.provider.changes != entry.changes:
-            del self._entries[mark]
+            self._forget(mark)
             return None
         return entry.principal
 
-    def remember(self, mark: bytes, principal: Principal, provider: Changing) -> None:
-        """Note that a credential proved to be of ``principal``, by the keys that ``provider`` has now."""
+    def remember(self, mark: bytes, principal: Principal, provider: Changing, size: int = 0) -> None:
+        """Note that a credential of ``size`` bytes proved to be of ``principal``, by the keys of ``provider`` now."""
         ends_at = principal.expires_at
         left_s = KEEP_S if ends_at is None else min(KEEP_S, ends_at - self._clock.now())
         if left_s <= 0:
             return
-        self._entries.pop(mark, None)
-        while len(self._entries) >= MOST_KEPT:
-            del self._entries[next(iter(self._entries))]
-        self._entries[mark] = _Entry(principal, self._now() + left_s, provider, provider.changes)
+        self._forget(mark)
+        while self._entries and (len(self._entries) >= MOST_KEPT or self._bytes + size > MOST_BYTES):
+            self._forget(next(iter(self._entries)))
+        self._entries[mark] = _Entry(principal, self._now() + left_s, provider, provider.changes, size)
+        self._bytes += size
+
+    def _forget(self, mark: bytes) -> None:
+        entry = self._entries.pop(mark, None)
+        if entry is not None:
+            self._bytes -= entry.size

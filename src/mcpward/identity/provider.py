@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Finding, Misconfigured
@@ -23,7 +24,7 @@ from mcpward.identity.introspect import Asker, Introspector
 from mcpward.identity.issuer_rules import ACCESS_TOKEN, IssuerRules
 from mcpward.identity.jwks import Jwks
 from mcpward.identity.keyset import KeySet
-from mcpward.identity.metadata import Metadata, Wanted, issuer_of, read
+from mcpward.identity.metadata import Issuers, Metadata, Wanted, issuer_of, published, read
 from mcpward.identity.outage import NoAnswer, Outage, unavailable
 from mcpward.identity.public_key import PublicKey
 
@@ -33,11 +34,15 @@ _LONGEST: Final = 128 * 1024
 
 
 class ProviderSettings(Struct, frozen=True, kw_only=True):
-    """What the operator says of a provider. ``metadata`` is a URL; ``where`` names the setting that it comes from."""
+    """What the operator says of a provider. ``metadata`` is a URL; ``where`` names the setting that it comes from.
+
+    ``issuer`` is given where the URL is not at the issuer.
+    """
 
     name: str
     metadata: str
     where: str
+    issuer: str = ""
     algorithms: frozenset[str] = DEFAULT
     token_type: str = ACCESS_TOKEN
     introspection: bool = False
@@ -51,17 +56,30 @@ class Provider:
     Raises :class:`Misconfigured` for settings that no provider could make good.
     """
 
-    def __init__(self, settings: ProviderSettings, client: Client, clock: Clock, *, tick_s: float = 0.5) -> None:
-        expected = issuer_of(settings.metadata)
-        if expected is None:
+    def __init__(
+        self,
+        settings: ProviderSettings,
+        client: Client,
+        clock: Clock,
+        *,
+        tick_s: float = 0.5,
+        issuers: Issuers | None = None,
+    ) -> None:
+        by_url = issuer_of(settings.metadata)
+        expected = settings.issuer or by_url
+        if expected is None or by_url is None:
             hint = "https://…/.well-known/oauth-authorization-server or …/.well-known/openid-configuration"
             raise Misconfigured([Finding("the metadata URL is none of an authorization server", settings.where, hint)])
         self.settings = settings
         self.metadata: Metadata | None = None
+        self.document: bytes | None = None
+        self._issuers = issuers or Issuers()
+        self._issuers.claim(expected, expected)
         self._expected = expected
         self._wanted = Wanted(
             url=settings.metadata,
             where=settings.where,
+            issuer=settings.issuer,
             signed=not settings.introspection,
             opaque=settings.introspection,
             is_lax=settings.token_type != ACCESS_TOKEN,
@@ -102,7 +120,7 @@ class Provider:
     def speaks_for(self, issuer: str) -> bool:
         """Say whether tokens of ``issuer`` are this provider's to judge. While it was not seen, of either spelling."""
         if self.metadata is None:
-            return issuer in {self._expected, self._expected + "/"}
+            return issuer == self._expected or (not self.settings.issuer and issuer == self._expected + "/")
         return issuer == self.metadata.issuer
 
     def find(self, kid: str) -> PublicKey | None:
@@ -117,6 +135,17 @@ class Provider:
         if self.metadata is None:
             raise unavailable("the provider was not seen yet")
         return None if self.metadata.jwks_uri is None else await self._jwks.wait_for(kid)
+
+    def may_doubt(self) -> bool:
+        """Tell whether a signature that no known key made may cause a look at the provider now."""
+        return self.metadata is not None and self._jwks.may_doubt()
+
+    async def doubt(self) -> None:
+        """Look whether the provider gave a known name to another key, where the budget allows it.
+
+        Raises :class:`Refusal` (identity-unavailable) where too many wait for that.
+        """
+        await self._jwks.doubt()
 
     def recall(self, token: bytes, rules: IssuerRules) -> Claims | None:
         """Give what an opaque token is known to mean, or None where :meth:`introspect` has to say.
@@ -177,11 +206,33 @@ class Provider:
         if fetched.status != 200:
             raise NoAnswer(f"{self._wanted.url} answers {fetched.status}")
         metadata = read(fetched.value, self._wanted)
+        self._require_own(metadata.issuer)
         self._introspector.asker = self._asker(metadata)
         self.metadata = metadata
+        self.document = published(fetched.value, metadata, self._wanted)
         self._jwks.move(metadata.jwks_uri)
         self._due_at = self._clock.monotonic() + REFRESH_S
         self._outage.end()
+
+    def _require_own(self, issuer: str) -> None:
+        """Raises :class:`Misconfigured` where the issuer is the one of another provider.
+
+        An issuer that is not the one of the URL stays what it was when the provider was seen first.
+        """
+        url, where = self._wanted.url, self._wanted.where
+        if not self._issuers.claim(issuer, self._expected):
+            what = f"{url}: issuer is {issuer!r}, which is the issuer of another provider of this site"
+            raise Misconfigured(
+                [Finding(what, where, "two providers with one issuer would speak for each other's people")]
+            )
+        if self._wanted.issuer or issuer.rstrip("/") == self._expected:
+            return
+        _log.warning(
+            'the identity provider %s: the document at %s is of the issuer %s, at another address; write issuer = "%s" '
+            "beside the URL if that is right",
+            self.settings.name, url, issuer, issuer,
+        )  # fmt: skip
+        self._wanted = replace(self._wanted, issuer=issuer)
 
     def _asker(self, metadata: Metadata) -> Asker | None:
         """Raises :class:`Misconfigured` where opaque tokens are to be asked about and nobody would be answered."""

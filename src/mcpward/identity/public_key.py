@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from mcpward.identity import algorithm, base64url
 from mcpward.identity.header import is_kid
-from mcpward.identity.token_refused import KeysRefused, Poison
+from mcpward.identity.token_refused import KeyUnusable, Unusable
 
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
 _COORDINATE: Final = {"P-256": 32, "P-384": 48, "P-521": 66, "Ed25519": 32}
@@ -20,56 +20,63 @@ _LARGEST_RSA: Final = 8192
 
 
 class PublicKey(Struct, frozen=True, eq=False):
-    """A key and all that it may verify. ``thumbprint`` is its only true name (RFC 7638): providers choose kids."""
+    """A key and all that it may verify. ``thumbprint`` is its only true name (RFC 7638): providers choose kids.
+
+    ``told`` counts how much its entry says of what it is for, ``alg`` and ``use``: of two keys with one name the one
+    that says more is meant.
+    """
 
     kid: str | None
     algorithms: frozenset[str]
     thumbprint: str
     material: Key
+    told: int = 0
 
     def __repr__(self) -> str:
         return f"PublicKey(kid={self.kid!r}, algorithms={sorted(self.algorithms)})"
 
 
-def read(member: object, allowed: frozenset[str]) -> PublicKey | None:
+def read(member: object, allowed: frozenset[str]) -> PublicKey:
     """Read one member of ``keys``.
 
-    None for a key that is none of ours: for encryption, for another operation, of a kind or an algorithm that is not
-    ``allowed``; RFC 7517 §5 asks to pass over those. Raises :class:`KeysRefused` for a key that no honest provider
-    publishes.
+    Raises :class:`KeyUnusable` for an entry that cannot verify tokens: for encryption, for another operation, of a
+    kind or an algorithm that is not ``allowed``, incomplete, weak, or with secret parts. RFC 7517 §5 asks to skip it.
     """
     if not isinstance(member, dict):
-        raise KeysRefused(Poison.MALFORMED_KEY)
+        raise KeyUnusable(Unusable.MALFORMED_KEY)
     _require_public(member)
     kty, curve = member["kty"], member.get("crv", "")
     named = member.get("alg")
     for text in (curve, named, member.get("use")):
         if text is not None and not isinstance(text, str):
-            raise KeysRefused(Poison.MALFORMED_KEY)
+            raise KeyUnusable(Unusable.MALFORMED_KEY)
     algorithms = algorithm.names_for(kty, "" if kty == "RSA" else curve) & allowed
     if named is not None:
         algorithms &= {named}
-    if not algorithms or not _may_verify(member):
-        return None
+    if not _may_verify(member):
+        raise KeyUnusable(Unusable.NOT_FOR_SIGNATURES)
+    if not algorithms:
+        raise KeyUnusable(Unusable.ALGORITHM_NOT_ALLOWED)
     material = _import(_parts_of(member, kty, curve))
-    return PublicKey(member.get("kid"), algorithms, material.thumbprint(), material)
+    told = (named is not None) + (member.get("use") is not None)
+    return PublicKey(member.get("kid"), algorithms, material.thumbprint(), material, told)
 
 
 def _require_public(member: Mapping[str, Any]) -> None:
     kty = member.get("kty")
     if kty == "oct" or "k" in member:
-        raise KeysRefused(Poison.SYMMETRIC_KEY)
+        raise KeyUnusable(Unusable.SYMMETRIC_KEY)
     if not _PRIVATE.isdisjoint(member):
-        raise KeysRefused(Poison.PRIVATE_KEY)
+        raise KeyUnusable(Unusable.PRIVATE_KEY)
     if not isinstance(kty, str) or ("kid" in member and not is_kid(member["kid"])):
-        raise KeysRefused(Poison.MALFORMED_KEY)
+        raise KeyUnusable(Unusable.MALFORMED_KEY)
 
 
 def _may_verify(member: Mapping[str, Any]) -> bool:
     """RFC 7517 §4.2, §4.3 (attack 13). Where both are there, both must agree to it."""
     operations = member.get("key_ops", ["verify"])
     if not isinstance(operations, list) or not all(isinstance(each, str) for each in operations):
-        raise KeysRefused(Poison.MALFORMED_KEY)
+        raise KeyUnusable(Unusable.MALFORMED_KEY)
     return member.get("use", "sig") == "sig" and "verify" in operations
 
 
@@ -78,13 +85,13 @@ def _parts_of(member: Mapping[str, Any], kty: str, curve: str) -> dict[str, str 
     if kty == "RSA":
         modulus, exponent = _number(member, "n"), _number(member, "e")
         if modulus.bit_length() < _SMALLEST_RSA or exponent not in _EXPONENTS:
-            raise KeysRefused(Poison.WEAK_KEY)
+            raise KeyUnusable(Unusable.WEAK_KEY)
         if modulus % 2 == 0 or exponent % 2 == 0:
-            raise KeysRefused(Poison.MALFORMED_KEY)
+            raise KeyUnusable(Unusable.MALFORMED_KEY)
         return {"kty": kty, "n": member["n"], "e": member["e"]}
     names = ("x",) if kty == "OKP" else ("x", "y")
     if any(len(_octets(member, name)) != _COORDINATE[curve] for name in names):
-        raise KeysRefused(Poison.MALFORMED_KEY)
+        raise KeyUnusable(Unusable.MALFORMED_KEY)
     return {"kty": kty, "crv": curve} | {name: member[name] for name in names}
 
 
@@ -93,15 +100,15 @@ def _octets(member: Mapping[str, Any], name: str) -> bytes:
     try:
         return base64url.decode(text.encode("ascii") if isinstance(text, str) else b"=")
     except ValueError:
-        raise KeysRefused(Poison.MALFORMED_KEY) from None
+        raise KeyUnusable(Unusable.MALFORMED_KEY) from None
 
 
 def _number(member: Mapping[str, Any], name: str) -> int:
     octets = _octets(member, name)
     if len(octets) > _LARGEST_RSA // 8:
-        raise KeysRefused(Poison.OVERSIZED_KEY)
+        raise KeyUnusable(Unusable.OVERSIZED_KEY)
     if not octets or octets[0] == 0:  # RFC 7518 §2, Base64urlUInt: no leading zero
-        raise KeysRefused(Poison.MALFORMED_KEY)
+        raise KeyUnusable(Unusable.MALFORMED_KEY)
     return int.from_bytes(octets)
 
 
@@ -110,4 +117,4 @@ def _import(parts: dict[str, str | list[str]]) -> Key:
     try:
         return kinds[parts["kty"]].import_key(parts)
     except (JoseError, ValueError):  # a point that is not on its curve, for one
-        raise KeysRefused(Poison.MALFORMED_KEY) from None
+        raise KeyUnusable(Unusable.MALFORMED_KEY) from None

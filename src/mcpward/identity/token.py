@@ -11,13 +11,12 @@ from msgspec import Struct
 
 from mcpward.core.jsonio import Bounds, JsonRefused, decode
 from mcpward.identity import claims, compact, kind, signature
-from mcpward.identity.algorithm import ALGORITHMS
 from mcpward.identity.claims import Claims
-from mcpward.identity.compact import Compact
+from mcpward.identity.compact import MAX_TOKEN_BYTES, Compact
 from mcpward.identity.header import Header
 from mcpward.identity.issuer_rules import IssuerRules
 from mcpward.identity.keyset import KeySet
-from mcpward.identity.token_refused import KeyUnknown, TokenRefused
+from mcpward.identity.token_refused import KeyDoubtful, KeyUnknown, TokenRefused
 
 _BOUNDS: Final = Bounds(depth=16, members=2000)
 
@@ -34,11 +33,9 @@ class Peeked(Struct, frozen=True, eq=False):
         return "Peeked(***)"
 
 
-def peek(token: bytes) -> Peeked:
-    """Read a token without believing it. Raises :class:`TokenRefused`."""
-    parts = compact.read(token)
-    if parts.header.algorithm not in ALGORITHMS:
-        raise TokenRefused("the algorithm is none of the asymmetric ones")
+def peek(token: bytes, longest: int = MAX_TOKEN_BYTES) -> Peeked:
+    """Read a token of at most ``longest`` bytes without believing it. Raises :class:`TokenRefused`."""
+    parts = compact.read(token, longest)
     try:
         raw = decode(parts.payload, _BOUNDS)
     except JsonRefused:
@@ -53,7 +50,7 @@ def check(token: bytes | Peeked, keys: KeySet, rules: IssuerRules, now: float) -
     """Give what a token says if it is good at ``now`` (seconds since 1970) by ``rules``.
 
     Raises :class:`TokenRefused` for every other token, and nothing else; :class:`KeyUnknown` of these where only the
-    key is missing from ``keys``.
+    key is missing from ``keys``, :class:`KeyDoubtful` where the key of that name did not sign it.
     """
     peeked = token if isinstance(token, Peeked) else peek(token)
     header = peeked.header
@@ -61,11 +58,14 @@ def check(token: bytes | Peeked, keys: KeySet, rules: IssuerRules, now: float) -
         raise TokenRefused("the algorithm is not allowed for this issuer")
     if peeked.issuer != rules.issuer:
         raise TokenRefused("the token is of another issuer")
-    key = keys.only(header.algorithm) if header.kid is None else keys.find(header.kid)
+    kid = header.kid
+    key = keys.only(header.algorithm) if kid is None else keys.find(kid, header.algorithm)
     if key is None:
+        if kid in keys.kids:
+            raise KeyDoubtful("the signature is not of an algorithm that the key of that name takes")
         raise KeyUnknown("the issuer has no such key")
     if not signature.holds(peeked.compact, key):
-        raise TokenRefused("the signature is wrong")
+        raise KeyDoubtful("the signature is wrong")
     kind.require_access_token(header.typ, peeked.raw, rules)
     judged = claims.judge(peeked.raw, rules, now, key.thumbprint)
     kind.require_client(judged.client, rules)

@@ -1,6 +1,9 @@
 """How a token or a set of keys is refused. The details are for the log: they never quote what was refused."""
 
 from enum import Enum
+from typing import Final
+
+TOO_LONG: Final = "the token is too long"
 
 
 class TokenRefused(Exception):
@@ -18,24 +21,50 @@ class KeyUnknown(TokenRefused):
     """
 
 
+class KeyDoubtful(TokenRefused):
+    """The key of that name did not sign the token: it is forged, or the provider gave the name to another key.
+
+    A newer set of keys can change this refusal too.
+    """
+
+
 class Poison(Enum):
     """Why a whole set of keys is refused. The value is the name that an operator reads."""
 
     NOT_JSON = "not-json"
     NOT_A_KEY_SET = "not-a-key-set"
     TOO_MANY_KEYS = "too-many-keys"
-    SYMMETRIC_KEY = "symmetric-key"
-    PRIVATE_KEY = "private-key"
-    DUPLICATE_KID = "duplicate-kid"
-    MALFORMED_KEY = "malformed-key"
-    WEAK_KEY = "weak-key"
-    OVERSIZED_KEY = "oversized-key"
     NO_USABLE_KEY = "no-usable-key"
 
 
-class KeysRefused(Exception):
-    """A set of keys is poisoned (attack 26): nothing of it is used. ``reason`` may be logged and shown."""
+class Unusable(Enum):
+    """Why one entry of a set of keys is skipped. The value is the name that an operator reads."""
 
-    def __init__(self, reason: Poison) -> None:
+    SYMMETRIC_KEY = "symmetric-key"
+    PRIVATE_KEY = "private-key"
+    MALFORMED_KEY = "malformed-key"
+    WEAK_KEY = "weak-key"
+    OVERSIZED_KEY = "oversized-key"
+    AMBIGUOUS_KID = "ambiguous-kid"
+    NOT_FOR_SIGNATURES = "not-for-signatures"
+    ALGORITHM_NOT_ALLOWED = "algorithm-not-allowed"
+
+
+class KeyUnusable(Exception):
+    """One entry of a set of keys is skipped (RFC 7517 §5). ``reason`` may be logged and shown."""
+
+    def __init__(self, reason: Unusable) -> None:
         super().__init__(reason.value)
         self.reason = reason
+
+
+class KeysRefused(Exception):
+    """A set of keys is poisoned (attack 26): nothing of it is used. ``reason`` and ``detail`` may be logged and shown.
+
+    ``detail`` names the entries, where it is each of them that cannot be used.
+    """
+
+    def __init__(self, reason: Poison, detail: str = "") -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.detail = detail

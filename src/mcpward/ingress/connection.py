@@ -16,7 +16,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.ingress import render
 from mcpward.ingress.exchange import Exchange
-from mcpward.ingress.familiar import LONGEST, Familiar, learn
+from mcpward.ingress.familiar import LONGEST, Familiar, kept, learn
 from mcpward.ingress.fields import folded, size_of
 from mcpward.ingress.front import Front
 from mcpward.ingress.gates import Head
@@ -158,7 +158,7 @@ class Connection(asyncio.Protocol):
             return  # it came again before it was answered
         known = None if exchange.route is None else learn(data, exchange.head, exchange.route, self.front.rules)
         if known is not None:
-            self._familiar = (known, *self._familiar[: _MAX_FAMILIAR - 1])
+            self._familiar = kept(known, self._familiar, _MAX_FAMILIAR)
 
     def _head_bytes(self) -> int:
         """Bytes of the head as the parser gave them."""

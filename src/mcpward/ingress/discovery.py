@@ -1,7 +1,9 @@
-"""Protected resource metadata (RFC 9728): where the clients of a server in OAuth mode get their tokens.
+"""Documents that lead the clients of a server in OAuth mode to their provider.
 
-Public, the same for everybody, and made of the configuration alone: nothing of a request is in it (CVE-2026-48710).
-Each document stands at one path, inserted before that of its server (§3.1).
+Protected resource metadata (RFC 9728) stand at one path, inserted before that of their server (§3.1), and are made of
+the configuration alone. The metadata of the provider (RFC 8414) are its own document, for clients that look for it at
+the site itself: those of revision 2025-03-26, and many later ones.
+Both are public and the same for everybody: nothing of a request is in them (CVE-2026-48710).
 """
 
 import json
@@ -14,12 +16,15 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Reply
 from mcpward.ingress import render
+from mcpward.ingress.routes import Place
 
 _RETRY_AFTER_S: Final = 5
 #: Anybody's page may read it: there is nothing in it that a browser's user knows and others do not.
 _FOR_ALL: Final = ((b"access-control-allow-origin", b"*"),)
 #: First, so that it stands in the place of what all other answers say.
 _KEPT: Final = ((b"cache-control", b"public, max-age=3600"),)
+#: Shorter, for a provider may move its endpoints.
+_KEPT_BRIEFLY: Final = ((b"cache-control", b"public, max-age=600"),)
 PREFLIGHT: Final = Reply(
     status=204,
     headers=(
@@ -34,12 +39,14 @@ PREFLIGHT: Final = Reply(
 class Resource(Struct, frozen=True):
     """One server: ``url`` is its resource identifier (RFC 8707), ``scopes`` are those that a client may ask for.
 
-    ``issuers`` gives the exact names of its providers, or None for one that was not seen yet.
+    ``issuers`` gives the exact names of its providers, or None for one that was not seen yet; ``provider`` gives the
+    metadata of the first one, or None.
     """
 
     url: str
     scopes: Sequence[str]
     issuers: Callable[[], Sequence[str | None]]
+    provider: Callable[[], bytes | None] = lambda: None
 
 
 class Discovery:
@@ -48,22 +55,29 @@ class Discovery:
     def __init__(self, resources: Mapping[str, Resource]) -> None:
         self._resources = dict(resources)
 
-    def answer(self, server: str, *, is_preflight: bool = False) -> Reply:
-        """Give the document of a server; 503 while none of its providers was seen.
+    def answer(self, server: str, place: Place = Place.RESOURCE, *, is_preflight: bool = False) -> Reply:
+        """Return the document of a server that stands at ``place``; 503 while none of its providers was seen.
 
         Their exact names are not known before, and a client that gets another spelling gives up.
         """
         if is_preflight:
             return PREFLIGHT
         resource = self._resources[server]
+        if place is Place.PROVIDER:
+            body = resource.provider()
+            return _unseen() if body is None else Reply(status=200, headers=_KEPT_BRIEFLY + _FOR_ALL, body=body)
         issuers = resource.issuers()
         known = [issuer for issuer in issuers if issuer is not None]
         if not known:
-            no = render.document_refusal(Refusal(Reason.IDENTITY_UNAVAILABLE, retry_after_s=_RETRY_AFTER_S))
-            return Reply(status=no.status, headers=no.headers + _FOR_ALL, body=no.body, reason=no.reason)
+            return _unseen()
         document: dict[str, object] = {"resource": resource.url, "authorization_servers": known}
         if resource.scopes:
             document["scopes_supported"] = list(resource.scopes)
         document["bearer_methods_supported"] = ["header"]
         body = json.dumps(document, separators=(",", ":")).encode()
         return Reply(status=200, headers=(_KEPT if len(known) == len(issuers) else ()) + _FOR_ALL, body=body)
+
+
+def _unseen() -> Reply:
+    no = render.document_refusal(Refusal(Reason.IDENTITY_UNAVAILABLE, retry_after_s=_RETRY_AFTER_S))
+    return Reply(status=no.status, headers=no.headers + _FOR_ALL, body=no.body, reason=no.reason)

@@ -12,7 +12,7 @@ from mcpward.core.secret import Secret
 from mcpward.core.values import Arrival, Reply
 from mcpward.ingress import cors, render
 from mcpward.ingress.gates import Head, reads_events
-from mcpward.ingress.routes import Place, Route
+from mcpward.ingress.routes import DOCUMENTS, Place, Route
 
 if TYPE_CHECKING:
     from mcpward.ingress.connection import Connection
@@ -128,8 +128,8 @@ class Exchange:
         front, is_preflight = self.connection.front, self.head.verb == b"OPTIONS"
         if self.refusal is not None or route is None:
             return self._refused(self.refusal or Refusal(Reason.ROUTE_UNKNOWN), route)
-        if route.place is Place.RESOURCE:
-            return front.discovery.answer(route.server, is_preflight=is_preflight)
+        if route.place in DOCUMENTS:
+            return front.discovery.answer(route.server, route.place, is_preflight=is_preflight)
         if route.place is not Place.MCP:
             return front.house(route.place)
         return cors.preflight(self.head.fields.get(b"access-control-request-headers", b""))
@@ -222,7 +222,7 @@ class Exchange:
 
     def _grants(self) -> tuple[tuple[bytes, bytes], ...]:
         origin = self.head.fields.get(b"origin")
-        if self.route is not None and self.route.place is Place.RESOURCE and self.refusal is None:
+        if self.route is not None and self.route.place in DOCUMENTS and self.refusal is None:
             return ()  # the document is for all origins, and says so itself
         if origin is None or origin.lower() not in self.connection.front.rules.origins:
             return ()

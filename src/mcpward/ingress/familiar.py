@@ -16,8 +16,8 @@ from mcpward.ingress.routes import Place, Route
 _NAME: Final = b"content-length"
 _LENGTH: Final = b"\r\n" + _NAME + b":"
 _END: Final = b"\r\n\r\n"
-#: Longer ones are for the parser: what is kept for each connection stays small.
-_LONGEST_HEAD: Final = 4096
+#: Of all heads that are kept for one connection: room for one with the longest token, or a handful of usual ones.
+_MOST_BYTES: Final = 20 * 1024
 LONGEST: Final = 32 * 1024
 
 
@@ -27,12 +27,13 @@ class Familiar:
     It holds the caller's credential, as its connection's buffers do.
     """
 
-    __slots__ = ("_after", "_before", "_most", "_size", "head", "route")
+    __slots__ = ("_after", "_before", "_most", "_size", "head", "route", "size")
 
     def __init__(self, before: bytes, after: bytes, most: int, head: Head, route: Route) -> None:
         self._before = before
         self._after = after
         self._size = len(before)
+        self.size = len(before) + len(after)
         self._most = most
         self.head = head
         self.route = route
@@ -44,6 +45,17 @@ class Familiar:
         digits, after, body = data[self._size :].partition(self._after)
         # Only the shortest spelling: signs, blanks and leading zeros are for the parser to judge.
         return body if after and digits == b"%d" % len(body) else None
+
+
+def kept(newest: Familiar, others: tuple[Familiar, ...], most: int) -> tuple[Familiar, ...]:
+    """Return the heads to keep, the newest first: at most ``most``, and no more bytes than a connection may hold."""
+    chosen, size = [newest], newest.size
+    for one in others[: most - 1]:
+        size += one.size
+        if size > _MOST_BYTES:
+            break
+        chosen.append(one)
+    return tuple(chosen)
 
 
 def learn(data: bytes, head: Head, route: Route, rules: Rules) -> Familiar | None:
@@ -63,7 +75,7 @@ def learn(data: bytes, head: Head, route: Route, rules: Rules) -> Familiar | Non
     ):
         return None
     ends_at = len(data) - int(length)
-    if not 0 < ends_at <= _LONGEST_HEAD or data.find(_END) != ends_at - len(_END):
+    if not 0 < ends_at <= _MOST_BYTES or data.find(_END) != ends_at - len(_END):
         return None
     named_at = data[:ends_at].lower().find(_LENGTH)
     starts_at = data.find(length, named_at + len(_LENGTH), ends_at)

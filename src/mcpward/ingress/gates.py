@@ -15,7 +15,7 @@ from mcpward.core.values import Visit
 from mcpward.ingress.arrive import Peer
 from mcpward.ingress.host import known_as
 from mcpward.ingress.media import is_json
-from mcpward.ingress.routes import Place, Route
+from mcpward.ingress.routes import DOCUMENTS, Place, Route
 from mcpward.protocol.accept import accepts_json, may_stream
 
 #: Fields that would mean two different requests to two readers if they came twice.
@@ -29,9 +29,10 @@ _VERBS: Final = {
     Place.READY: frozenset({b"GET", b"HEAD"}),
     Place.METRICS: frozenset({b"GET", b"HEAD"}),
     Place.RESOURCE: frozenset({b"GET", b"HEAD"}),
+    Place.PROVIDER: frozenset({b"GET", b"HEAD"}),
 }
 #: Where a page of another origin may ask first whether it may (Fetch standard §4.8).
-_PREFLIGHTS: Final = frozenset({Place.MCP, Place.RESOURCE})
+_PREFLIGHTS: Final = frozenset({Place.MCP, *DOCUMENTS})
 _ALLOW: Final = {place: ", ".join(sorted(verb.decode() for verb in verbs)) for place, verbs in _VERBS.items()}
 _ALLOW_WITH_PREFLIGHT: Final = {
     place: ", ".join(sorted([*(verb.decode() for verb in _VERBS[place]), "OPTIONS"])) for place in _PREFLIGHTS
@@ -153,6 +154,6 @@ def reads_events(head: Head) -> bool:
 
 def _allowed(route: Route, rules: Rules) -> str:
     """Give the Allow header (RFC 9110 §10.2.1): preflights count where there are origins that may send them."""
-    if route.place is Place.RESOURCE or (route.place is Place.MCP and route.secret is None and rules.origins):
+    if route.place in DOCUMENTS or (route.place is Place.MCP and route.secret is None and rules.origins):
         return _ALLOW_WITH_PREFLIGHT[route.place]
     return _ALLOW[route.place]

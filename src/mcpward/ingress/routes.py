@@ -23,6 +23,11 @@ class Place(Enum):
     READY = "readyz"
     METRICS = "metrics"
     RESOURCE = "oauth-protected-resource"
+    PROVIDER = "oauth-authorization-server"
+
+
+#: Documents that pages of any origin may read: there is nothing in them that one caller knows and others do not.
+DOCUMENTS: Final = frozenset({Place.RESOURCE, Place.PROVIDER})
 
 
 class Route(Struct, frozen=True):
@@ -36,7 +41,8 @@ class Route(Struct, frozen=True):
 class Address(Struct, frozen=True):
     """Where one server is served: at ``/mcp`` of its own hosts, or at ``path`` of any allowed host.
 
-    ``metadata`` is the path of its protected resource metadata in OAuth mode, "" in all others.
+    ``metadata`` is the path of its protected resource metadata in OAuth mode, "" in all others; ``provider`` are those
+    of the metadata of its provider.
     """
 
     server: str
@@ -44,6 +50,7 @@ class Address(Struct, frozen=True):
     hosts: tuple[str, ...] = ()
     unlisted: bool = False
     metadata: str = ""
+    provider: tuple[str, ...] = ()
 
 
 class Routes:
@@ -70,6 +77,8 @@ class Routes:
             self._fixed[path] = Route(Place.MCP, address.server)
         if address.metadata:
             self._fixed[address.metadata.encode("ascii")] = Route(Place.RESOURCE, address.server)
+        for document in address.provider:
+            self._fixed[document.encode("ascii")] = Route(Place.PROVIDER, address.server)
         for host in address.hosts:
             name = host.lower().encode("ascii")
             if address.unlisted:
@@ -80,7 +89,7 @@ class Routes:
     @property
     def public(self) -> frozenset[bytes]:
         """The paths that pages of any origin may read."""
-        return self._paths_of(Place.RESOURCE)
+        return self._paths_of(*DOCUMENTS)
 
     @property
     def any_host(self) -> frozenset[bytes]:

@@ -88,7 +88,7 @@ class Catalogue:
                 raise Refusal(Reason.METHOD_UNKNOWN, "no such list")
 
     def _usable(self, call: Call, offered: Iterable[_Offer]) -> list[_Offer]:
-        return [offer for offer in offered if self._policy.may_use(call.principal, offer)]
+        return [offer for offer in offered if self._policy.listed(call.principal, offer)]
 
     def _resource(self, call: Call, registry: Registry) -> Resource:
         """One answer for what is not there and for what this caller may not read."""

@@ -41,6 +41,7 @@ class Policy:
         self._finds = {name: registry.find for name, registry in registries.items()}
         self._demands = dict(demands or {})
         self._allowed: set[tuple[Principal, Tool]] = set()
+        self._weight = 0
 
     def require(self, call: Call) -> Tool | None:
         """Give the tool that a call names, if its principal may use it; None for a call that names none.
@@ -74,8 +75,11 @@ class Policy:
         Strangers are new with each request.
         """
         if principal.way is not Way.ANONYMOUS:
-            if len(self._allowed) >= _MAX_ALLOWED:
+            # Claims of a long token weigh as much as twenty values without any.
+            self._weight += 20 if principal.claims else 1
+            if self._weight > _MAX_ALLOWED:
                 self._allowed.clear()
+                self._weight = 0
             self._allowed.add((principal, tool))
 
     def require_offer(self, principal: Principal, offer: Offer, unknown: Reason) -> None:
@@ -117,5 +121,17 @@ class Policy:
         return all(rule(principal, offer) is None for rule in OFFER_RULES)
 
     def visible(self, principal: Principal, tools: Iterable[Tool]) -> list[Tool]:
-        """Give the tools that the principal may call, in their order."""
-        return [tool for tool in tools if self.decide(principal, tool).allowed]
+        """Return the tools that the principal may call, in their order.
+
+        Where the server lists what another scope would open, these too: a call of one names that scope (403), so the
+        list says nothing that a call does not. What is hidden for any other reason stays hidden (attack 67).
+        """
+        return [tool for tool in tools if self.decide(principal, tool).allowed or self._is_offered(principal, tool)]
+
+    def listed(self, principal: Principal, offer: Offer) -> bool:
+        """Tell whether a list shows a resource, a template or a prompt to the principal; see :meth:`visible`."""
+        return self.may_use(principal, offer) or self._is_offered(principal, offer)
+
+    def _is_offered(self, principal: Principal, wanted: Tool | Offer) -> bool:
+        demand = self._demands.get(principal.server)
+        return demand is not None and demand.lists and self._step_up(principal, wanted) is not None

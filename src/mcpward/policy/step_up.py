@@ -18,12 +18,15 @@ from mcpward.core.values import Principal
 class Demand(Struct, frozen=True):
     """What one server in OAuth mode demands: ``required`` of every token, and by ``access`` a scope for each class.
 
-    ``challenge`` is the server's own.
+    ``challenge`` is the server's own. ``named`` are scopes that every challenge names beside those that are needed;
+    ``lists`` has lists show what another scope would open.
     """
 
     challenge: Challenge
     required: frozenset[str] = frozenset()
     access: Mapping[str, Access] = {}
+    named: frozenset[str] = frozenset()
+    lists: bool = False
 
     def needed(self, principal: Principal, scopes: frozenset[str], access: Access) -> frozenset[str] | None:
         """Give all scopes of an operation; None where no scope opens its class to this caller."""
@@ -38,7 +41,7 @@ class Demand(Struct, frozen=True):
 
     def refusal(self, needed: frozenset[str]) -> Refusal:
         """Give the refusal that names the scopes to ask for."""
-        scopes = tuple(sorted(needed))
+        scopes = tuple(sorted(needed | self.named))
         challenge = replace(self.challenge, scopes=scopes)
         return Refusal(
             Reason.SCOPE_MISSING, "a scope that the token lacks", scope=" ".join(scopes), challenge=challenge

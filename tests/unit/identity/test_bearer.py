@@ -191,6 +191,70 @@ def test_the_oldest_proof_is_forgotten_first(monkeypatch):
     run(work())
 
 
+def test_proofs_are_bounded_by_the_bytes_of_their_tokens(monkeypatch):
+    monkeypatch.setattr(proven_module, "MOST_BYTES", 30_000)
+
+    async def work():
+        async with house() as here:
+            arrivals = [shown(here.token(jti=str(number), groups=["g" * 36] * 180)) for number in range(9)]
+            found = [await here.answer(one) for one in arrivals]
+            assert 2 <= len(here.proven) <= 3
+            assert here.identity.establish(arrivals[8]) is found[8]
+            small = [shown(here.token(jti=f"small {number}")) for number in range(9)]
+            assert [isinstance(await here.answer(one), Principal) for one in small] == [True] * 9
+            assert len(here.proven) > 9
+
+    run(work())
+
+
+def test_a_token_over_the_limit_has_its_own_line_in_the_log_once_a_minute_and_without_the_token(caplog):
+    async def work():
+        async with house() as here:
+            long = here.token(groups=["g" * 36] * 400)
+            longer = b"eyJ" + b"a" * 20_000
+            assert await here.answer(shown(long)) is Reason.CREDENTIAL_INVALID
+            for _ in range(50):
+                assert await here.answer(shown(longer)) is Reason.CREDENTIAL_INVALID
+            here.clock.advance(61)
+            assert await here.answer(shown(longer)) is Reason.CREDENTIAL_INVALID
+            first, second = [record.getMessage() for record in caplog.records]
+            assert first.startswith(f"server orders refused a token of {len(long)} bytes (and 0 more ")
+            assert second.startswith("server orders refused a token of 20003 bytes (and 50 more ")
+            assert "the limit is 16384: set max_token_bytes in [servers.orders.oauth]" in first
+            assert "aaaa" not in caplog.text
+            assert long.decode()[40:80] not in caplog.text
+
+    run(work())
+
+
+def test_a_key_that_was_replaced_under_its_name_is_found():
+    async def work():
+        async with house() as here:
+            old, replaced = shown(here.token(exp=NOW + 3600)), Mint(name="b", kid="k1")
+            assert isinstance(await here.answer(old), Principal)
+            here.there.publish(replaced)
+            assert isinstance(await here.answer(shown(here.token(replaced))), Principal)
+            assert await here.answer(old) is Reason.CREDENTIAL_INVALID
+            assert here.there.fetches == 2
+
+    run(work())
+
+
+def test_a_bad_signature_under_claims_that_are_refused_anyway_asks_nobody():
+    async def work():
+        async with house() as here:
+            forger = Mint(name="b", kid="k1")
+            for claims in ({"aud": "x"}, {"exp": NOW - 31}, {"sub": ""}):
+                assert await here.answer(shown(here.token(forger, **claims))) is Reason.CREDENTIAL_INVALID
+            assert here.there.fetches == 1
+            for _ in range(20):
+                assert await here.answer(shown(here.token(forger))) is Reason.CREDENTIAL_INVALID
+            assert here.there.fetches == 2
+            assert isinstance(await here.answer(shown(here.token())), Principal)
+
+    run(work())
+
+
 def test_every_bad_token_gets_the_same_answer():
     async def work():
         async with house() as here:

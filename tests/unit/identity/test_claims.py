@@ -110,6 +110,13 @@ def test_a_client_has_one_of_the_names_that_providers_use(said: dict[str, str], 
     assert judge(rest | said, RULES, NOW).client == client
 
 
+def test_a_client_may_be_the_url_of_its_metadata_document():
+    url = "https://app.example.com/" + "c" * 4072
+    assert (len(url), read(client_id=url).client) == (4096, url)
+    with pytest.raises(TokenRefused, match="client"):
+        read(client_id=url + "c")
+
+
 @pytest.mark.parametrize("client", [None, "", 1, ["desk"], "a\0"])
 def test_a_client_that_is_no_name_refuses_the_token(client: Any):
     with pytest.raises(TokenRefused, match="client"):

@@ -14,6 +14,7 @@ from mcpward.core.secret import Secret
 from mcpward.egress.client import Client
 from mcpward.egress.guard import Guard
 from mcpward.identity.claims import Claims
+from mcpward.identity.compact import MOST_TOKEN_BYTES
 from mcpward.identity.introspect import KEEP_S, Asker, Introspector
 from mcpward.identity.issuer_rules import IssuerRules
 from mcpward.identity.token_refused import TokenRefused
@@ -148,7 +149,7 @@ async def test_20_one_answer_is_judged_for_each_server_by_its_own_rules():
         http(b'{"active": true}', 500),
         http(b'{"active": true}', 302, location="http://127.0.0.1/x"),
         http(b'{"active": true}', media="application/token-introspection+jwt"),
-        http(b'{"active": true, "x": "' + b"x" * 40_000 + b'"}'),
+        http(b'{"active": true, "x": "' + b"x" * 70_000 + b'"}'),
         http(b"<html>"),
     ],
 )
@@ -241,11 +242,24 @@ async def test_what_is_kept_is_bounded_in_number_and_time(monkeypatch):
             tokens = [f"made-up-{number}-{each}" for each in range(20)]
             await asyncio.gather(*map(here.ask, tokens), return_exceptions=True)
         assert len(shelf) == 60
-        assert here.introspector._active == {}
+        assert len(here.introspector._active) == 0
         here.clock.advance(KEEP_S)
         with pytest.raises(TokenRefused):
             await here.ask("made-up")
         assert len(shelf) == 1
+
+
+async def test_what_is_kept_is_bounded_in_bytes(monkeypatch):
+    monkeypatch.setattr("mcpward.identity.introspect.MOST_BYTES", 40_000)
+    async with site() as here:
+        for number in range(20):
+            here.there.tokens[f"large-{number}"] = GOOD | {"groups": ["g" * 36 for _ in range(200)]}
+            await here.ask(f"large-{number}")
+        assert 1 < len(here.introspector._active) < 6
+        here.there.tokens.clear()
+        assert (await here.ask("large-19")).subject == "ann"
+        with pytest.raises(TokenRefused):
+            await here.ask("large-0")
 
 
 async def test_25_a_provider_that_is_down_or_slow_is_an_outage_and_never_a_bad_token(caplog):
@@ -266,7 +280,7 @@ async def test_25_a_provider_that_is_down_or_slow_is_an_outage_and_never_a_bad_t
 async def test_16_a_token_that_is_too_long_is_not_asked_about():
     async with site() as here:
         with pytest.raises(TokenRefused):
-            await here.ask("x" * 8193)
+            await here.ask("x" * (MOST_TOKEN_BYTES + 1))
         assert here.questions == 0
 
 

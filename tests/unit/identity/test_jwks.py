@@ -269,9 +269,9 @@ POISON = {
     b"100000\r\n" + b" " * 0x100000 + b"\r\n",
     "10,000 keys": http(json.dumps({"keys": [{"kty": "EC", "kid": str(n)} for n in range(10_000)]}).encode()),
     "101 keys": http(json.dumps({"keys": [OLD.member | {"kid": str(n)} for n in range(101)]}).encode()),
-    "oct": http(json.dumps({"keys": [NEW.member, SYMMETRIC]}).encode()),
+    "oct": http(json.dumps({"keys": [SYMMETRIC, SYMMETRIC]}).encode()),
     "private": http(json.dumps({"keys": [key_for("ES256").as_dict(private=True) | {"kid": "k1"}]}).encode()),
-    "duplicate kid": http(json.dumps({"keys": [NEW.member, public(key_for("ES256", "c"), kid="k2")]}).encode()),
+    "duplicate kid": http(json.dumps({"keys": [NEW.member, Mint(name="c", kid="k2").member]}).encode()),
     "no keys": http(b'{"keys": []}'),
     "no set": http(b"[]"),
     "no object": http(b'"keys"'),
@@ -309,6 +309,106 @@ async def test_26_a_poisoned_document_changes_nothing_and_is_logged_once(poison:
         here.there.publish(NEW)
         assert await here.jwks.refresh()
         assert await here.knows("k2")
+
+
+ODD = {
+    "oct": SYMMETRIC,
+    "private": key_for("ES256").as_dict(private=True) | {"kid": "odd"},
+    "null": None,
+    "weak": public(key_for("RS256", "weak"), kid="odd") | {"n": "AQAB"},
+    "padded": NEW.member | {"x": NEW.member["x"] + "=", "kid": "odd"},
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
+async def test_26_an_entry_that_cannot_be_used_is_skipped_and_logged_once(odd: object, caplog):
+    async with site() as here:
+        document = {"keys": [odd, OLD.member, NEW.member]}
+        for number in range(3):
+            here.there.documents["/jwks"] = http(json.dumps(document | {"fetch": number}).encode())
+            assert await here.jwks.refresh()
+        assert await here.knows("k1")
+        assert await here.knows("k2")
+        assert not await here.knows("odd")
+        (record,) = caplog.records
+        assert record.levelno == logging.WARNING
+        assert record.getMessage().startswith("the keys of main are used but for entries that are skipped: ")
+
+
+async def test_a_key_for_encryption_is_no_reason_to_warn(caplog):
+    caplog.set_level(logging.INFO)
+    async with site() as here:
+        encrypts = public(key_for("RS256"), kid="enc") | {"use": "enc", "alg": "RSA-OAEP"}
+        here.there.documents["/jwks"] = http(json.dumps({"keys": [encrypts, NEW.member]}).encode())
+        assert await here.jwks.refresh()
+        assert [record.levelno for record in caplog.records if "skipped" in record.getMessage()] == [logging.INFO]
+
+
+async def test_the_same_keys_in_another_order_are_no_change():
+    async with site() as here:
+        here.there.publish(OLD, NEW)
+        await here.jwks.refresh()
+        before = here.jwks.changes
+        here.there.publish(NEW, OLD)
+        await here.jwks.refresh()
+        assert here.jwks.changes == before
+
+
+REPLACED = Mint(name="b", kid="k1")
+
+
+async def test_24_a_key_that_was_replaced_under_its_name_is_found_by_one_look():
+    async with site() as here:
+        old = here.jwks.find("k1")
+        here.there.publish(REPLACED)
+        assert here.jwks.may_doubt()
+        await here.jwks.doubt()
+        found = here.jwks.find("k1")
+        assert old is not None
+        assert found is not None
+        assert found.thumbprint != old.thumbprint
+        assert (here.there.fetches, here.jwks.changes) == (2, 2)
+        here.there.publish(OLD)
+        assert not here.jwks.may_doubt()
+        here.clock.advance(GAP_S)
+        await here.jwks.doubt()
+        assert here.jwks.changes == 3
+
+
+async def test_23_ten_thousand_bad_signatures_are_one_look_in_thirty_seconds():
+    async with site() as here:
+        here.clock.advance(60)
+        before = here.there.fetches
+        for _ in range(10_000):
+            await here.jwks.doubt()
+            here.clock.advance(BUDGET_S / 10_001)
+        assert here.there.fetches - before == 1
+        here.clock.advance(1)
+        await here.jwks.doubt()
+        assert here.there.fetches - before == 2
+
+
+async def test_23_bad_signatures_and_unknown_kids_together_come_to_the_same_budget():
+    async with site() as here:
+        here.clock.advance(60)
+        before = here.there.fetches
+        for number in range(600):
+            await here.jwks.doubt()
+            assert not await here.knows(f"made-up-{number}")
+            await here.pass_time(1)
+        # 600 seconds: twenty by the budget, one for the age of the set, and those that come first after a quiet time
+        assert here.there.fetches - before <= 24
+
+
+async def test_23_all_who_doubt_at_once_share_one_look_and_are_not_kept_in_any_number():
+    async with site() as here:
+        here.there.hold = asyncio.Event()
+        storm = [asyncio.create_task(here.jwks.doubt()) for _ in range(300)]
+        await here.there.asked("/jwks", 2)
+        here.there.hold.set()
+        said = await asyncio.gather(*storm, return_exceptions=True)
+        assert sum(isinstance(each, Refusal) for each in said) == 300 - 256
+        assert here.there.fetches == 2
 
 
 async def test_26_a_redirect_is_not_followed():

@@ -106,8 +106,9 @@ FOREIGN_HEADERS: list[tuple[int, dict[str, Any]]] = [
     (9, {"enc": "A256GCM"}),
     (9, {"cty": "JWT"}),
     (10, {"p2c": 2**31, "p2s": "c2FsdA"}),
-    (7, {"anything": 1}),
     (7, {"ALG": "none"}),
+    (7, {"Crit": ["exp"]}),
+    (3, {"JWK": MINT.member}),
 ]
 
 
@@ -115,6 +116,14 @@ FOREIGN_HEADERS: list[tuple[int, dict[str, Any]]] = [
 def test_a_header_with_a_foreign_name_is_refused(attack: int, header: dict[str, Any]):
     """Attacks 3-5 and 7-10: the signature is right each time."""
     assert "name" in assert_refused(MINT.token(header))
+
+
+@pytest.mark.parametrize(
+    "header", [{"pi.atm": "2"}, {"gty": ["client_credentials"]}, {"tnk": "x", "ver": 1.0}], ids=ascii
+)
+def test_what_a_provider_notes_in_a_header_for_itself_is_ignored(header: dict[str, Any]):
+    """RFC 7515 §4: names that are not understood are ignored, unless ``crit`` has them."""
+    assert judge(MINT.token(header)).subject == "ann"
 
 
 def test_thumbprints_of_certificates_are_tolerated():
@@ -279,6 +288,21 @@ def test_attack_16_a_long_token_is_refused_by_its_length():
     assert judge(fits).subject == "ann"
     assert "long" in assert_refused(MINT.token(pad="x" * (pad + 8)))
     assert "long" in assert_refused(fits.ljust(MAX_TOKEN_BYTES + 1, b"A"))
+
+
+def test_attack_16_a_longer_limit_is_the_operators_to_set():
+    token = MINT.token(pad="x" * MAX_TOKEN_BYTES)
+    assert len(token) > MAX_TOKEN_BYTES
+    assert peek(token, len(token)).issuer == ISSUER
+    with pytest.raises(TokenRefused, match="long"):
+        peek(token, len(token) - 1)
+
+
+@pytest.mark.parametrize("place", [0, 2])
+def test_attack_16_a_header_or_a_signature_that_is_too_long_is_not_decoded(place: int):
+    parts = MINT.token().split(b".")
+    parts[place] = parts[place] + b"A" * 4 * 1024
+    assert "too long to be one" in assert_refused(b".".join(parts))
 
 
 TIMES: list[Any] = ["9999999999", "", True, False, [], {}, [NOW + 9], 253_402_300_799, 2**63, 1e308, NOW + 31 * 86_400]
