@@ -245,8 +245,8 @@ def test_attack_61_changed_and_made_up_session_ids_are_never_a_hit(ward: Ward):
     assert ping(ward, real).status_code == 200
 
 
-def test_attack_61_guessing_session_ids_is_knocking(tmp_path):
-    with serving(tmp_path / "site", '[limits]\nknocks = "10/minute"\narrivals = "1000000/minute"\n') as ward:
+def test_attack_61_guessing_session_ids_counts_as_guessing_keys(tmp_path):
+    with serving(tmp_path / "site", '[limits]\nauth_failures = "10/minute"\nrequests = "1000000/minute"\n') as ward:
         statuses = Counter(ping(ward, f"guess{at}").status_code for at in range(30))
         assert statuses == {404: 10, 429: 20}
 

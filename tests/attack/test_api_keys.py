@@ -223,7 +223,7 @@ def test_attack_37_a_key_of_one_server_is_an_unknown_key_at_all_others(street):
 
 
 def test_attack_40_the_eleventh_wrong_key_in_a_minute_gets_429_and_is_on_record(tmp_path):
-    limits = '[limits]\nknocks = "10/minute"\narrivals = "1000000/minute"\n'
+    limits = '[limits]\nauth_failures = "10/minute"\nrequests = "1000000/minute"\n'
     with serving(tmp_path / "site", limits) as ward:
         heard = [
             talk(ward.port, shown(ward.port, a_key(secret=f"{n:043d}")), quiet_s=0.01).answers[0] for n in range(30)
@@ -231,16 +231,16 @@ def test_attack_40_the_eleventh_wrong_key_in_a_minute_gets_429_and_is_on_record(
         assert Counter(answer.status for answer in heard) == {401: 10, 429: 20}
         assert [answer.status for answer in heard[:10]] == [401] * 10
         assert all(0 < int(answer.headers["retry-after"]) <= 60 for answer in heard[10:])
-        # A good key from the same address waits too: it is before any look-up that knocks are counted.
+        # A good key from the same address waits too: it is before any look-up that failures are counted.
         assert ward.call("echo", {"text": "x"}).status_code == 429
         ward.stop()
         reasons = Counter(record["reason"] for record in ward.records())
         # Of the refusals that only say "still too many", the first five of a minute are written, the rest counted.
-        assert reasons == {"credential-invalid": 10, "too-many-knocks": 5}
+        assert reasons == {"credential-invalid": 10, "address-rate-exceeded": 5}
 
 
-def test_attack_40_good_keys_and_missing_ones_do_not_count_as_knocks(tmp_path):
-    with serving(tmp_path / "site", '[limits]\nknocks = "3/minute"\narrivals = "1000000/minute"\n') as ward:
+def test_attack_40_good_keys_and_missing_ones_do_not_count_as_failures(tmp_path):
+    with serving(tmp_path / "site", '[limits]\nauth_failures = "3/minute"\nrequests = "1000000/minute"\n') as ward:
         for _ in range(10):
             assert ward.post({}, headers={}).status_code == 401
             assert ward.call("echo", {"text": "x"}).status_code == 200

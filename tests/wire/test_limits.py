@@ -274,19 +274,19 @@ def test_of_parallel_calls_that_draw_on_several_limits_the_tightest_says_how_man
         assert caller().remaining["caller"] == 36
 
 
-def test_strangers_are_counted_by_address_and_by_64_bits_of_ipv6_even_while_they_knock(tmp_path):
+def test_strangers_are_counted_by_address_and_by_64_bits_of_ipv6_even_while_they_guess(tmp_path):
     """Three wrong keys from one /64 lock it out, whichever of its addresses they come from; its neighbour is in."""
-    settings = PROXIED | {"limits.knocks": "3/hour", "servers.open.limits.read": "2/hour"}
+    settings = PROXIED | {"limits.auth_failures": "3/hour", "servers.open.limits.read": "2/hour"}
     with limited(tmp_path / "site", settings, {"open": "public", "shut": "api-key"}) as ward:
 
-        def knock(address: str) -> int:
+        def guess(address: str) -> int:
             with Voice(ward, "sk-mcpward-wrong", "/shut/mcp", address) as voice:
                 return voice().status
 
-        assert [knock(f"2001:db8:0:1:{at}::{at}") for at in range(1, 5)] == [401, 401, 401, 429]
-        assert knock("2001:db8:0:2::1") == 401
-        assert [knock("198.51.100.9") for _ in range(4)] == [401, 401, 401, 429]
-        assert knock("::ffff:198.51.100.9") == 429
+        assert [guess(f"2001:db8:0:1:{at}::{at}") for at in range(1, 5)] == [401, 401, 401, 429]
+        assert guess("2001:db8:0:2::1") == 401
+        assert [guess("198.51.100.9") for _ in range(4)] == [401, 401, 401, 429]
+        assert guess("::ffff:198.51.100.9") == 429
         with Voice(ward, path="/open/mcp", address="2001:db8:0:3::1") as one:
             assert [one().status for _ in range(3)] == [200, 200, 429]
         with Voice(ward, path="/open/mcp", address="2001:db8:0:3:ffff::2") as two:

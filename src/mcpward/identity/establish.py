@@ -81,7 +81,7 @@ class Identity:
         it is told to come again, and the key is looked for meanwhile; where the issuer has none of that name, it is
         refused then as all bad ones are. Of an opaque token nothing can be known without waiting, so its body is read:
         what strangers can make the house hold with made-up ones stays within their address's share of all bodies, and
-        each of them is refused, and counts as a knock, when its body is there.
+        each of them is refused, and counts as a failed credential, when its body is there.
         """
         try:
             found = self.establish(arrival)

@@ -1,4 +1,4 @@
-"""What a request costs, and who pays: the address for knocking, the verified caller for everything else.
+"""What a request costs, and who pays: the address for failed credentials, the verified caller for all else.
 
 A call is charged to all of its limits or to none: its class, its key's own rate, its tool's own, the caller's quota,
 the server's total, the budgets behind the tool. Nothing that a request claims about itself chooses a bucket
@@ -37,9 +37,9 @@ Digest = Callable[[bytes], str]
 class Limits:
     """All rates and quotas of the site.
 
-    Knocks, arrivals, strangers and verified callers are counted in stores of their own, so that a flood of made-up
-    addresses makes no caller's bucket forgotten. With ``common`` counters (and ``digest`` for the loop breaker) the
-    process counts by itself only while they are away.
+    Failed credentials, requests, strangers and verified callers are counted in stores of their own, so that a flood of
+    made-up addresses makes no caller's bucket forgotten. With ``common`` counters (and ``digest`` for the loop breaker)
+    the process counts by itself only while they are away.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class Limits:
         self._digest = digest
         self._ruling = Ruling(on_store_failure=site.on_store_failure)
         self._addresses = Addresses(site, clock, common)
-        self.admit, self.knock = self._addresses.admit, self._addresses.knock
-        self.knock_soon = self._addresses.knock_soon
+        self.admit, self.count_failure = self._addresses.admit, self._addresses.count_failure
+        self.count_failure_soon = self._addresses.count_failure_soon
         self._caller = None if site.caller is None else Limit("caller", "", site.caller.rate, site.caller.ruling)
         # What all callers share is counted by each worker on its own, unless the counters are common.
         part = 1.0 if common is not None else 1 / workers

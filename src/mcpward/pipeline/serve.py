@@ -15,7 +15,7 @@ from mcpward.limits.charge import Limits
 from mcpward.limits.places import Places
 from mcpward.pipeline.back import Backs, WayBack
 from mcpward.pipeline.desk import Desk
-from mcpward.pipeline.till import KNOCKS, Paid, Till
+from mcpward.pipeline.till import AUTH_FAILURES, Paid, Till
 from mcpward.pipeline.workshop import Workshop
 from mcpward.policy.decide import Policy
 from mcpward.protocol import reply as replies
@@ -72,7 +72,7 @@ class Pipeline:
         back: WayBack | None = None
         try:
             try:
-                if would := self.limits.admit(arrival.bucket):  # too many knocks
+                if would := self.limits.admit(arrival.bucket):  # too many failures
                     trail.shadowed(would)
                 found = self.identity.establish(arrival)  # who
                 principal = found if isinstance(found, Principal) else await found
@@ -181,10 +181,10 @@ class Pipeline:
         """Give the answer to a request that failed at a gate, counted and on record like all others."""
         try:
             self.limits.admit(bucket)
-        except Refusal as knocks:
-            no = knocks
-        if no.reason in KNOCKS:
-            self.limits.knock_soon(bucket)
+        except Refusal as exceeded:
+            no = exceeded
+        if no.reason in AUTH_FAILURES:
+            self.limits.count_failure_soon(bucket)
         reply = self.render(no)
         limit = no.facts.get("policy")
         self.traffic.refused(peer=peer, server=server, reply=reply, detail=no.detail, bytes_in=bytes_in, limit=limit)

@@ -16,7 +16,7 @@ from mcpward.traffic.trail import Trail
 
 #: Refusals that show a wrong credential: they count against the address they came from. Guessing the id of a session
 #: is guessing, too (attack 61).
-KNOCKS: Final = frozenset({Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS, Reason.SESSION_UNKNOWN})
+AUTH_FAILURES: Final = frozenset({Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS, Reason.SESSION_UNKNOWN})
 
 Accept = Callable[[Call, Tool], AcceptedCall]
 
@@ -100,9 +100,9 @@ class Till:
         A call that did not run gets back what it paid, as far as it is not its caller's doing. One that has asked its
         caller something has run: whoever keeps questions open on purpose must not have calls for nothing.
         """
-        if no.reason in KNOCKS:
+        if no.reason in AUTH_FAILURES:
             try:
-                counted = self._limits.knock(arrival.bucket)
+                counted = self._limits.count_failure(arrival.bucket)
                 if counted is not None:
                     await counted
             except Refusal as many:

@@ -154,11 +154,11 @@ async def test_a_limit_that_is_not_enforced_is_told(redis_server):
 
 
 async def test_of_guesses_at_two_workers_no_more_are_told_than_at_one(redis_server):
-    async with limits_on(redis_server, site={"knocks": "10/hour"}) as both:
+    async with limits_on(redis_server, site={"auth_failures": "10/hour"}) as both:
 
         async def guess(limits):
             try:
-                counted = limits.knock("192.0.2.1")
+                counted = limits.count_failure("192.0.2.1")
                 assert counted is not None
                 await counted
             except Refusal as no:
@@ -167,14 +167,17 @@ async def test_of_guesses_at_two_workers_no_more_are_told_than_at_one(redis_serv
 
         told = await asyncio.gather(*(guess(both[n % 2]) for n in range(40)))
         assert told.count(None) == 10
-        assert set(told) == {None, Reason.TOO_MANY_KNOCKS}
+        assert set(told) == {None, Reason.ADDRESS_RATE_EXCEEDED}
         # And a right key from there is not let in, at either of them.
         for limits in both:
-            assert await outcome(limits, a_call(arrival=an_arrival(bucket="192.0.2.1"))) == "too-many-knocks knocks"
+            assert (
+                await outcome(limits, a_call(arrival=an_arrival(bucket="192.0.2.1")))
+                == "address-rate-exceeded auth_failures"
+            )
 
 
 async def test_all_calls_of_an_address_are_counted_in_common(redis_server):
-    async with limits_on(redis_server, site={"arrivals": "30/hour"}) as both:
+    async with limits_on(redis_server, site={"requests": "30/hour"}) as both:
         assert await passes(both, 100) == 30
 
 

@@ -110,7 +110,7 @@ def test_107_strangers_pay_by_address_and_a_flood_of_them_makes_no_caller_forgot
         stranger = a_call(a_principal(f"anonymous:2001:db8:0:{n:x}::/64", way=Way.ANONYMOUS))
         assert passes(limits, 1, call=stranger, tool=a_tool()) == 1
         limits.admit(f"2001:db8:0:{n:x}::/64")
-        limits.knock(f"2001:db8:0:{n:x}::/64")
+        limits.count_failure(f"2001:db8:0:{n:x}::/64")
     assert passes(limits, 20, call=mine, tool=a_tool()) == 0
 
 
@@ -192,35 +192,35 @@ def test_a_call_is_charged_to_all_of_its_buckets_or_to_none(clock):
 
 
 def test_failed_credentials_shut_out_their_address_alone_and_for_a_while(clock):
-    limits = limits_of(clock, site={"knocks": "10/minute"})
+    limits = limits_of(clock, site={"auth_failures": "10/minute"})
     for _ in range(10):
         limits.admit("192.0.2.1")
-        limits.knock("192.0.2.1")
+        limits.count_failure("192.0.2.1")
     with pytest.raises(Refusal) as no:
         limits.admit("192.0.2.1")
-    assert no.value.reason is Reason.TOO_MANY_KNOCKS
-    assert no.value.facts == {"retry_after_s": 6, "policy": "knocks"}
+    assert no.value.reason is Reason.ADDRESS_RATE_EXCEEDED
+    assert no.value.facts == {"retry_after_s": 6, "policy": "auth_failures"}
     limits.admit("192.0.2.2")
     clock.advance(6.0)
     limits.admit("192.0.2.1")
 
 
-def test_knocks_beyond_the_limit_do_not_lengthen_the_lockout(clock):
-    limits = limits_of(clock, site={"knocks": "10/minute"})
+def test_failures_beyond_the_limit_do_not_lengthen_the_lockout(clock):
+    limits = limits_of(clock, site={"auth_failures": "10/minute"})
     for _ in range(1000):
-        limits.knock("192.0.2.1")
+        limits.count_failure("192.0.2.1")
     clock.advance(6.0)
     limits.admit("192.0.2.1")
 
 
 def test_all_requests_of_one_address_are_limited_before_anything_else(clock):
-    limits = limits_of(clock, site={"arrivals": "60/minute burst 5"})
+    limits = limits_of(clock, site={"requests": "60/minute burst 5"})
     for _ in range(5):
         limits.admit("192.0.2.1")
     with pytest.raises(Refusal) as no:
         limits.admit("192.0.2.1")
-    assert no.value.reason is Reason.TOO_MANY_KNOCKS
-    assert no.value.facts == {"retry_after_s": 1, "policy": "arrivals"}
+    assert no.value.reason is Reason.ADDRESS_RATE_EXCEEDED
+    assert no.value.facts == {"retry_after_s": 1, "policy": "requests"}
     clock.advance(1.0)
     limits.admit("192.0.2.1")
 
