@@ -18,6 +18,9 @@ from mcpward.identity.unlisted import UrlBook
 
 _log: Final = logging.getLogger(__name__)
 FLUSH_EVERY_S: Final = 5.0
+INTERVAL_S: Final = 0.25
+SEEN_WITHIN_S: Final = 2 * INTERVAL_S
+"""How long a change takes to reach every worker whose store answers at once."""
 _GAP_S: Final = 0.25
 """Between looks that callers with unknown keys cause, however many they are."""
 
@@ -67,7 +70,7 @@ class Refresher:
         url_book: UrlBook,
         ended_book: EndedBook,
         clock: Clock,
-        interval_s: float = 0.25,
+        interval_s: float = INTERVAL_S,
     ) -> None:
         self._keys, self._urls, self._ended = keys, urls, ended
         self._key_book, self._url_book, self._ended_book = key_book, url_book, ended_book
