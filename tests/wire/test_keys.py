@@ -1,5 +1,6 @@
 """The whole life of a key: made, shown, narrowed, rotated, revoked by commands, and obeyed by a running process."""
 
+import asyncio
 import json
 import re
 import time
@@ -7,6 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from mcpward.app.site import open_site
+from mcpward.config.load import load
+from mcpward.config.model import Settings
+from mcpward.core.clock import SystemClock
+from mcpward.identity.api_key import issue, reissue
+from mcpward.identity.records import KeyRecord
 from support.ward import Ward, text_of
 from support.wire import KEY, exchange, reason_of, rows, site, undated, until
 
@@ -60,12 +67,26 @@ def test_a_key_for_all_servers_opens_all(ward):
 
 def test_a_key_and_its_successor_open_every_worker_the_moment_they_are_printed(tmp_path):
     with site(tmp_path, {"site.workers": 3}, servers=SERVERS) as ward:
-        for _ in range(4):
-            key, key_id = made(ward)
+        settings = load(ward.folder / "mcpward.toml", {}, {"site.data": ward.folder / ".mcpward"})
+        for _ in range(6):
+            key, record = asyncio.run(stored(settings))
             assert everywhere(ward, key) == {200}
-            successor = ward.cli("key", "rotate", key_id, "--grace", "1h").stdout.strip()
+            successor, _ = asyncio.run(stored(settings, record))
             assert everywhere(ward, successor) == {200}
             assert everywhere(ward, key) == {200}
+
+
+async def stored(settings: Settings, old: KeyRecord | None = None) -> tuple[str, KeyRecord]:
+    """Do what the commands do up to the moment at which they print: a command's end alone takes longer than a poll."""
+    clock = SystemClock()
+    async with open_site(settings, clock) as site:
+        if old is not None:
+            secret, record = reissue(site.pepper_keys, clock, old)
+            await site.store.keys.rotate(old.id, record, clock.now() + 3600)
+        else:
+            secret, record = issue(site.pepper_keys, clock, name="a laptop", servers=["alpha"])
+            await site.store.keys.add(record)
+    return secret.reveal(), record
 
 
 def everywhere(ward: Ward, key: str) -> set[int]:
