@@ -156,7 +156,7 @@ async def _ours(port: int) -> float:
     store = SharedStore(url, namespace="bench", clock=clock, timeout_s=5.0, on_change=lambda *_: None)
     await store.start()
     rates = {"bench": ServerLimits(read=OFTEN)}
-    site = SiteLimits(arrivals=OFTEN)
+    site = SiteLimits(requests=OFTEN)
     common = SharedCounters(store, clock)
     limits = Limits(site, rates, clock, common=common, digest=lambda data: f"{hash(data):x}")
     principals = [_principal(f"api-key:{number}") for number in range(1000)]

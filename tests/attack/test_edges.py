@@ -44,7 +44,7 @@ FORGED = [
 
 def test_attack_50_forged_forwarding_headers_change_neither_record_nor_limits(tmp_path):
     """Ten wrong keys from "ten addresses" are ten from one; and each is on record under the address it came from."""
-    with serving(tmp_path / "site", '[limits]\nknocks = "10/minute"\narrivals = "1000000/minute"\n') as ward:
+    with serving(tmp_path / "site", '[limits]\nauth_failures = "10/minute"\nrequests = "1000000/minute"\n') as ward:
         statuses = []
         for at in range(14):
             headers = [(name, value.replace("203.0.113.9", f"203.0.113.{at}")) for name, value in FORGED]

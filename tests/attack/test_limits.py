@@ -118,7 +118,7 @@ def test_attack_105_a_clock_that_jumps_frees_no_burst_and_locks_nobody_out(tmp_p
 
 def test_attack_106_many_callers_cost_bounded_memory_and_no_time(tmp_path):
     """40,000 addresses behind a declared proxy, 1,000 counted at once. A million: tests/unit/limits/test_memory.py."""
-    limits = '[limits]\nknocks = "10/minute"\narrivals = "1000000/minute"\nmax_callers = 1000\n'
+    limits = '[limits]\nauth_failures = "10/minute"\nrequests = "1000000/minute"\nmax_callers = 1000\n'
     with serving(tmp_path / "site", limits, limited("100000/minute", "public"), start=False) as ward:
         trust(ward, tmp_path)
         ward.start()

@@ -91,7 +91,7 @@ def test_attack_102_wrong_keys_at_two_hosts_at_once_are_told_so_no_oftener_than_
     with ExitStack() as stack:
         store = RedisServer(tmp_path / "redis")
         stack.callback(store.kill)
-        settings = _PATIENT | {"limits.counters": store.start().url, "limits.knocks": "5/hour"}
+        settings = _PATIENT | {"limits.counters": store.start().url, "limits.auth_failures": "5/hour"}
         wards = [stack.enter_context(limited(tmp_path / name, settings)) for name in "ab"]
         wires = stack.enter_context(lines([ward.port for ward in wards], 100, 30.0))
         datas = [call_bytes(wards[at % 2].port, f"sk-mcpward-guess{at}") for at in range(100)]

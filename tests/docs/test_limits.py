@@ -26,8 +26,8 @@ def test_the_defaults_of_the_page_are_those_of_the_house():
     settings = load(None, {}, {"servers.a.source": "m:a"})
     site, limits = settings.limits, settings.servers["a"].limits
     cells = {row[0]: row[-1] for row in (line.strip("| ").split(" | ") for line in PAGE.splitlines() if "| `" in line)}
-    assert cells["`arrivals`"] == rate_text(site.arrivals.rate)
-    assert cells["`knocks`"] == rate_text(site.knocks.rate)
+    assert cells["`requests`"] == rate_text(site.requests.rate)
+    assert cells["`auth_failures`"] == rate_text(site.auth_failures.rate)
     rates = [limits.read, limits.write, limits.destructive]
     assert cells["`read`, `write`, `destructive`"] == _together(rates)
     assert (

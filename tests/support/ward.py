@@ -264,7 +264,9 @@ def configure(folder: Path, port: int, metrics_port: int, toml: str = "", server
     """Write a site: mcpward.toml and tools.py. ``toml`` is added at the end, ``servers`` replaces the one server."""
     (folder / "tools.py").write_text(TOOLS)
     head = f'[site]\nlisten = "127.0.0.1:{port}"\nmetrics_listen = "127.0.0.1:{metrics_port}"\n'
-    lavish = '[limits]\nknocks = "100000/minute"\narrivals = "1000000/minute"\n' if "[limits]" not in toml else ""
+    lavish = (
+        '[limits]\nauth_failures = "100000/minute"\nrequests = "1000000/minute"\n' if "[limits]" not in toml else ""
+    )
     served = servers if servers is not None else SERVER
     (folder / "mcpward.toml").write_text(f"{head}{lavish}{toml}\n{served}")
 

@@ -20,7 +20,7 @@ T = TypeVar("T")
 KEY = re.compile(r"^sk-mcpward-\w+$", re.MULTILINE)
 SECRET_URL = re.compile(r"^http://\S+/mcp/([0-9A-Za-z]{48})$", re.MULTILINE)
 _OFTEN = "100000/minute"
-LAVISH_SITE = {"limits.knocks": _OFTEN, "limits.arrivals": "1000000/minute"}
+LAVISH_SITE = {"limits.auth_failures": _OFTEN, "limits.requests": "1000000/minute"}
 _CLASSES = ("read", "write", "destructive")
 LAVISH_SERVER: Mapping[str, Any] = (
     dict.fromkeys((*_CLASSES, "discovery"), _OFTEN)

@@ -130,7 +130,7 @@ metrics_listen = "nonsense"
 max_body = "4 potatoes"
 
 [limits]
-knocks = "ten a minute"
+auth_failures = "ten a minute"
 
 [servers.Bad_Name]
 source = "bench.py"
@@ -153,7 +153,7 @@ def test_a_wrong_configuration_is_told_whole_with_lines_and_nearest_spellings(tm
             told = dict(re.findall(r"^error: mcpward\.toml:(\d+): (.+)$", refused.stderr, re.MULTILINE))
             lines = WRONG.splitlines()
             at = {lines[int(number) - 1].partition(" =")[0] for number in told}
-            assert at >= {"lisen", "workers", "metrics_listen", "max_body", "knocks", "mode", "raed"}
+            assert at >= {"lisen", "workers", "metrics_listen", "max_body", "auth_failures", "mode", "raed"}
             assert any("Bad_Name" in what for what in told.values())
             assert "did you mean 'listen'?" in refused.stderr
             assert "did you mean 'read'?" in refused.stderr

@@ -22,7 +22,7 @@ from support.wire import Session, bare_error, exchange, metric, notes, reason_of
 
 SETTINGS = {
     "site.trusted_proxies": ["127.0.0.0/8"],  # so that each case may come from an address of its own
-    "limits.knocks": "3/hour",
+    "limits.auth_failures": "3/hour",
     "http.max_body": 8192,
     "http.body_timeout_s": 0.5,
     "output.max_bytes": 8192,
@@ -181,7 +181,7 @@ def _(house: House) -> httpx2.Response:
     return house.post(body, mcp_protocol_version="2099-01-01", mcp_method="tools/list")
 
 
-@case(Reason.TOO_MANY_KNOCKS)
+@case(Reason.ADDRESS_RATE_EXCEEDED)
 def _(house: House) -> httpx2.Response:
     for _ in range(3):
         assert house.post({}, authorization="Bearer x").status_code == 401

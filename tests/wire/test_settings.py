@@ -196,13 +196,13 @@ def ask_keep_alive(ward):
     return min(3, ward.call("work", {"name": "a", "seconds": 2.8}).text.count(": keep-alive"))
 
 
-@flips("limits.knocks", "2/hour", 401, 429)
-def ask_knocks(ward):
+@flips("limits.auth_failures", "2/hour", 401, 429)
+def ask_auth_failures(ward):
     return [echo(ward, key="x").status_code for _ in range(3)][-1]
 
 
-@flips("limits.arrivals", "5/hour", 200, 429)
-def ask_arrivals(ward):
+@flips("limits.requests", "5/hour", 200, 429)
+def ask_requests(ward):
     return [echo(ward).status_code for _ in range(6)][-1]
 
 
@@ -224,13 +224,13 @@ def ask_streams(ward):
         ]
 
 
-@flips("limits.max_callers", 3, 429, 401, {"limits.knocks": ONCE, "site.trusted_proxies": ["127.0.0.1"]})
+@flips("limits.max_callers", 3, 429, 401, {"limits.auth_failures": ONCE, "site.trusted_proxies": ["127.0.0.1"]})
 def ask_max_callers(ward):
-    def knock(last: int) -> int:
+    def guess(last: int) -> int:
         return echo(ward, key="x", headers={"x-forwarded-for": f"198.51.100.{last}"}).status_code
 
-    assert [knock(last) for last in range(1, 9)] == [401] * 8
-    return knock(1)  # remembered, unless so many others came between
+    assert [guess(last) for last in range(1, 9)] == [401] * 8
+    return guess(1)  # remembered, unless so many others came between
 
 
 @flips("traffic.arguments", False, {"start": "2026-01-01", "end": "2026-01-02"}, None)

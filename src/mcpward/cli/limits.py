@@ -24,6 +24,7 @@ from mcpward.cli.site import (
     settings_of,
 )
 from mcpward.config.model import Settings
+from mcpward.core import renamed
 from mcpward.core.errors import Misconfigured, Unreachable
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _CLEAR: Final = "\x1b[H\x1b[2J"
 _KEY_ID: Final = re.compile(r"[0-9A-Za-z]{12}", re.ASCII)
 _LOOPS: Final = "repeat"
 _NAMES: Final = (
-    "knocks", "arrivals", "caller", "read", "write", "destructive", "discovery", "lifecycle", "total",
+    "auth_failures", "requests", "caller", "read", "write", "destructive", "discovery", "lifecycle", "total",
     "quota-hour", "quota-day", "quota-month", "key", "tool", _LOOPS,
 )  # fmt: skip
 
@@ -237,6 +238,8 @@ def _hint(settings: Settings, limit: str | None) -> str:
     """Say what a limit is called that was not found: people name a budget as its table is named."""
     from mcpward.config.names import nearest
 
+    if limit in renamed.LIMITS:
+        return f"{limit} is now {renamed.LIMITS[limit]}"
     known = [*_NAMES, *_budget_limits(settings)]
     if limit == _LOOPS:
         return f"loops are counted for each call, and not listed: mcpward log --limit {_LOOPS} shows whom it refused"

@@ -12,6 +12,7 @@ from mcpward.cli.help import examples
 from mcpward.cli.limits import limit_names
 from mcpward.cli.moment import moment_text, parse_start
 from mcpward.cli.site import CLOCK, ConfigOption, in_site, server_names, settings_of
+from mcpward.core import renamed
 from mcpward.traffic.line import line
 
 if TYPE_CHECKING:
@@ -84,12 +85,17 @@ def log(
     printer = _Printer(as_json=json)
     found = in_site(settings, lambda site: _print(site, chosen, printer, follow=follow), must_exist=not follow)
     if not found:
-        hint = f"-n {limit} prints the newest {limit}; --limit takes the name of a limit" if _is_number(limit) else ""
-        raise ui.Ended(ui.Exit.NO, "no records found", hint)
+        raise ui.Ended(ui.Exit.NO, "no records found", _hint(reason, limit))
 
 
-def _is_number(limit: str | None) -> bool:
-    return limit is not None and limit.isascii() and limit.isdigit()
+def _hint(reason: str | None, limit: str | None) -> str:
+    """Return what was probably meant by a name that no record has."""
+    if reason in renamed.REASONS:
+        return f"{reason} is now {renamed.REASONS[reason]}"
+    if limit in renamed.LIMITS:
+        return f"{limit} is now {renamed.LIMITS[limit]}"
+    is_number = limit is not None and limit.isascii() and limit.isdigit()
+    return f"-n {limit} prints the newest {limit}; --limit takes the name of a limit" if is_number else ""
 
 
 async def _print(site: "Site", chosen: "TrafficFilter", printer: "_Printer", *, follow: bool) -> bool:

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from mcpward.config.names import nearest
 from mcpward.config.shape import Path, field_at, names_at
+from mcpward.core import renamed
 
 _WORDS: Final = {
     "bool_type": "must be true or false",
@@ -31,7 +32,10 @@ class Complaint:
     @property
     def meant(self) -> str | None:
         """The key that was probably meant by an unknown one."""
-        return nearest(self.path[-1], names_at(self.path[:-1])) if self.is_unknown else None
+        if not self.is_unknown:
+            return None
+        now = renamed.SETTINGS.get(self.path)
+        return now[-1] if now else nearest(self.path[-1], names_at(self.path[:-1]))
 
     @property
     def what(self) -> str:
@@ -52,6 +56,8 @@ class Complaint:
     @property
     def hint(self) -> str:
         """What to do about it."""
+        if self.path in renamed.SETTINGS:
+            return f"{'.'.join(self.path)} is now {'.'.join(renamed.SETTINGS[self.path])}"
         if self.is_unknown:
             known = ", ".join(names_at(self.path[:-1]))
             return f"did you mean {self.meant!r}?" if self.meant else f"known here: {known}"

@@ -14,6 +14,7 @@ from mcpward.config.model import Settings
 from mcpward.config.names import nearest
 from mcpward.config.section import Section
 from mcpward.config.shape import ANY_NAME, Key, every_key, general, section_at, section_of, table_of
+from mcpward.core import renamed
 
 _HEAD: Final = """# Configuration
 
@@ -67,7 +68,10 @@ def explain(dotted: str) -> Explained | None:
 
 
 def suggestion(dotted: str) -> str | None:
-    """Find the setting whose name looks most like an unknown one."""
+    """Find the setting that an unknown name was before, or whose name looks most like it."""
+    now = renamed.SETTINGS.get(tuple(dotted.strip().split(".")))
+    if now:
+        return ".".join(now)
     return nearest(_general(dotted), [key.dotted for key in every_key()])
 
 

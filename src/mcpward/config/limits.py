@@ -59,15 +59,15 @@ class SiteLimits(Section):
         "`local` counts in memory with fallback_share of the limit",
         '"closed"',
     )
-    knocks: LimitingText = key("10/minute", "failed credentials per address, before any look-up", '"10/minute"')
-    arrivals: LimitingText = key("6000/minute burst 600", "all requests per address", '"6000/minute burst 600"')
+    auth_failures: LimitingText = key("10/minute", "failed credentials per address, before any look-up", '"10/minute"')
+    requests: LimitingText = key("6000/minute burst 600", "all requests per address", '"6000/minute burst 600"')
     caller: LimitingOrOff = key(
         "", 'tool calls and reads of one caller at all servers of the site together; "" is off', '"300/minute burst 60"'
     )
     max_callers: Count = key(100_000, "callers and addresses counted at once; bounds the memory", "100000")
     streams: Count = key(16, "streams that one caller may hold open at one worker, waiting for changes", "4")
 
-    @field_validator("knocks", "arrivals", "caller", mode="after")
+    @field_validator("auth_failures", "requests", "caller", mode="after")
     @classmethod
     def _settled(cls, limit: Any, info: ValidationInfo) -> Any:
         return settled(limit, info.data.get("on_store_failure", "local"))

@@ -1,4 +1,4 @@
-"""Who knocked: the peer's address, seen through declared proxies only, and the bucket it is counted under."""
+"""The client's address, resolved through declared proxies only, and the bucket it is counted under."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache

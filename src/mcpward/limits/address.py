@@ -1,8 +1,9 @@
-"""What an address may do before anybody is known there: fail with credentials, and ask at all.
+"""What an address may do that shows no good credential: fail with credentials, and ask at all.
 
-Each process counts addresses by itself, whatever the counters, so that a flood is turned away before anything is looked
-up for it. Knocks are counted in common, too, and calls as they are charged: an address that asks at several processes
-gets no more than at one.
+Neither concerns a caller whose credential is good: a neighbour behind the same proxy locks nobody out. Each process
+counts addresses by itself, whatever the counters, so that a flood is turned away before anything is looked up for it.
+Failed credentials are counted in common, too, and anonymous calls as they are charged: an address that asks at several
+processes gets no more than at one.
 """
 
 import asyncio
@@ -12,6 +13,8 @@ from typing import Final
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
+from mcpward.core.values import Principal, Way
+from mcpward.limits.asking import Asking, Turn
 from mcpward.limits.counters import Common, StoreDown
 from mcpward.limits.gcra import moved, retry_after_s
 from mcpward.limits.limit import Drawn, Limit, Standing
@@ -19,98 +22,155 @@ from mcpward.limits.memory import MemoryCounters
 from mcpward.limits.rate import SiteRates
 
 _NOTHING: Final[tuple[str, ...]] = ()
+_ANONYMOUS: Final = Way.ANONYMOUS
+_AWAY_S: Final = 1
+Names = tuple[str, ...]
+"""Limits that are not enforced and would have refused."""
 
 
 class Addresses:
-    """Counts addresses: an IPv4 address or an IPv6 /64, as ingress has seen it."""
+    """Counts addresses (an IPv4 address or an IPv6 /64, as ingress has seen it), and floods of callers."""
 
     def __init__(self, site: SiteRates, clock: Clock, common: Common | None) -> None:
         self._now = clock.monotonic_ns
         self._common = common
-        self.knocks = Limit("knocks", "", site.knocks.rate, site.knocks.ruling)
-        self.arrivals = Limit("arrivals", "", site.arrivals.rate, site.arrivals.ruling)
-        # One limit's buckets each, so an address is its bucket's whole key.
-        self._knocks, self._arrivals = (MemoryCounters(clock, site.max_callers) for _ in range(2))
-        self.stores = {self._knocks: self.knocks, self._arrivals: self.arrivals}
-        self._knocking: set[asyncio.Future[None]] = set()
+        self.auth_failures = Limit("auth_failures", "", site.auth_failures.rate, site.auth_failures.ruling)
+        self.requests = Limit("requests", "", site.requests.rate, site.requests.ruling)
+        # One limit's buckets each, so an address, or a caller, is its bucket's whole key.
+        self._failures, self._requests, self._callers = (MemoryCounters(clock, site.max_callers) for _ in range(3))
+        self.stores = {
+            self._failures: self.auth_failures,
+            self._requests: self.requests,
+            self._callers: self.requests,
+        }
+        self._counting: set[asyncio.Future[Names]] = set()
+        self._asking = Asking()
 
-    def admit(self, bucket: str) -> tuple[str, ...]:
-        """Let a request of this address in; gives the names of limits that are not enforced and would not have.
+    def admit(self, principal: Principal, bucket: str) -> Names:
+        """Count a request: of its caller, or of its address where nobody has said who is there.
+
+        A caller's own requests are counted so that one cannot flood the server with what no rate of a class is charged
+        for; what others at its address do never counts against it.
 
         Raises:
-            Refusal: too-many-knocks, with ``retry_after_s`` and ``policy``: too many failed credentials, or too many
-                requests.
+            Refusal: address-rate-exceeded, with ``retry_after_s`` and ``policy``.
         """
-        now = self._now()
-        knocks = self._knocks
-        would = self._hear(bucket, now) if bucket in knocks.young or bucket in knocks.old else _NOTHING
-        young = self._arrivals.young
-        tat = young[bucket]
-        ahead = (tat - now if tat > now else 0) + self.arrivals.interval
-        if ahead > self.arrivals.tolerance:
-            return would + self._overrun(self.arrivals, self._arrivals, bucket, now)
-        young[bucket] = now + ahead
-        return would
+        if principal.way is _ANONYMOUS:
+            return self.count_request(bucket)
+        return self._count(self._callers, principal.key)
 
-    def _hear(self, bucket: str, now: int) -> tuple[str, ...]:
-        """Look at the knocks of an address that has knocked before."""
-        limit = self.knocks
-        if self._knocks.get(bucket, 0) - now + limit.interval <= limit.tolerance:
+    def count_request(self, bucket: str) -> Names:
+        """Count a request of an address. Raises as :meth:`admit` does."""
+        return self._count(self._requests, bucket)
+
+    def _count(self, store: MemoryCounters, key: str) -> Names:
+        now, limit, young = self._now(), self.requests, store.young
+        tat = young[key]
+        ahead = (tat - now if tat > now else 0) + limit.interval
+        if ahead > limit.tolerance:
+            return self._overrun(limit, store, key, now)
+        young[key] = now + ahead
+        return _NOTHING
+
+    def require_request(self, bucket: str) -> Names:
+        """Require that the address may send a request, for work that costs more than a look-up. Counts nothing.
+
+        Raises:
+            Refusal: as :meth:`admit` does.
+        """
+        return self._look(self.requests, self._requests, bucket)
+
+    def ask(self, bucket: str) -> Turn:
+        """Return the turn of an address to have a credential looked up, a context that is entered for the look-up.
+
+        Entering raises:
+            Refusal: address-rate-exceeded, the address has failed too often; identity-unavailable, too many of its
+                requests wait for their turn.
+        """
+        return Turn(self._asking, bucket, self.require_failure)
+
+    def require_failure(self, bucket: str) -> Names:
+        """Require that the address has not failed too often. Counts nothing. Raises as :meth:`admit` does."""
+        return self._look(self.auth_failures, self._failures, bucket)
+
+    def _look(self, limit: Limit, store: MemoryCounters, bucket: str) -> Names:
+        if bucket not in store.young and bucket not in store.old:
             return _NOTHING
-        return self._overrun(limit, self._knocks, bucket, now)
+        now = self._now()
+        ahead = max(0, store.get(bucket, 0) - now) + limit.interval
+        return _NOTHING if ahead <= limit.tolerance else self._overrun(limit, store, bucket, now)
 
-    def _overrun(self, limit: Limit, store: MemoryCounters, bucket: str, now: int) -> tuple[str, ...]:
+    def _overrun(self, limit: Limit, store: MemoryCounters, bucket: str, now: int) -> Names:
         """Refuse an address that would overrun a limit, or name the limit where it is not enforced."""
         tat = store.heal(bucket, store.get(bucket, 0), now, limit.gcra)
         if limit.ruling.enforce:
             raise _too_many(limit, retry_after_s(moved(tat, now, limit.gcra), now, limit.gcra))
         return (limit.name,)
 
-    def knock(self, bucket: str) -> Awaitable[None] | None:
+    def count_failure(self, bucket: str) -> Names | Awaitable[Names]:
         """Count a failed credential against the address, here and in common.
 
-        What is returned is awaited before the answer leaves: of guesses at several processes at once, no more are
-        answered than the limit allows. It raises as :meth:`admit` does.
-        """
-        now = self._now()
-        limit = self.knocks
-        after = moved(self._knocks.get(bucket, 0), now, limit.gcra)
-        if after - now <= limit.tolerance:
-            self._knocks.put(bucket, after)
-        common = self._common
-        return None if common is None or not common.is_up else self._knock_there(common, limit.prefix + bucket)
+        What has to be awaited is awaited before the answer leaves: of guesses at several processes at once, no more
+        are told that they are wrong than the limit allows.
 
-    def knock_soon(self, bucket: str) -> None:
-        """Count a failed credential whose refusal is on its way already."""
-        counted = self.knock(bucket)
-        if counted is not None:
+        Raises:
+            Refusal: address-rate-exceeded, as awaiting does: there were too many before; busy, where the limit is
+                closed while the common counters are away.
+        """
+        limit, now = self.auth_failures, self._now()
+        over = self._look(limit, self._failures, bucket)
+        if over:
+            return over
+        self._failures.put(bucket, moved(self._failures.get(bucket, 0), now, limit.gcra))
+        common = self._common
+        if common is None:
+            return _NOTHING
+        if not common.is_up:
+            return self._alone()
+        return self._count_there(common, limit.prefix + bucket)
+
+    def count_failure_soon(self, bucket: str) -> None:
+        """Count a failed credential whose refusal is on its way already. Raises as :meth:`count_failure` does."""
+        counted = self.count_failure(bucket)
+        if not isinstance(counted, tuple):
             task = asyncio.ensure_future(counted)
-            self._knocking.add(task)
+            self._counting.add(task)
             task.add_done_callback(self._forget)
 
-    def drawn(self, bucket: str) -> list[Drawn]:
-        """Give what a call of this address draws on in common: an arrival, and that there is a knock left."""
-        return [(self.arrivals, self.arrivals.prefix + bucket, 1), (self.knocks, self.knocks.prefix + bucket, 0)]
+    def drawn(self, principal: Principal, bucket: str) -> list[Drawn]:
+        """Return what a call draws on in common for its address: a request, where nobody has said who is there."""
+        if principal.way is not _ANONYMOUS:
+            return []
+        return [(self.requests, self.requests.prefix + bucket, 1)]
 
-    async def _knock_there(self, common: Common, key: str) -> None:
+    async def _count_there(self, common: Common, key: str) -> Names:
         try:
-            standings = await common.take([(self.knocks, key, 1)])
+            standings = await common.take([(self.auth_failures, key, 1)])
         except StoreDown:
-            return  # counted here
+            return self._alone()
         require_admitted(standings)
+        return tuple(standing.limit.name for standing in standings if standing.wait_s)
 
-    def _forget(self, task: "asyncio.Future[None]") -> None:
-        self._knocking.discard(task)
+    def _alone(self) -> Names:
+        """The common counters are away: the failure is counted here, unless its limit is closed without them."""
+        ruling = self.auth_failures.ruling
+        if ruling.enforce and ruling.on_store_failure == "closed":
+            detail = "the counters are away, and auth_failures is closed without them"
+            raise Refusal(Reason.BUSY, detail, retry_after_s=_AWAY_S, policy=self.auth_failures.name)
+        return _NOTHING
+
+    def _forget(self, task: "asyncio.Future[Names]") -> None:
+        self._counting.discard(task)
         if not task.cancelled():
-            task.exception()  # too many: the next request is told
+            task.exception()  # too many: the next failure is told
 
 
 def require_admitted(standings: list[Standing]) -> None:
-    """Refuse with too-many-knocks where one of an address's standings does."""
+    """Refuse with address-rate-exceeded where one of an address's standings does."""
     for standing in standings:
         if standing.refuses:
             raise _too_many(standing.limit, standing.wait_s)
 
 
 def _too_many(limit: Limit, wait_s: int) -> Refusal:
-    return Refusal(Reason.TOO_MANY_KNOCKS, limit.name, retry_after_s=wait_s, policy=limit.name)
+    return Refusal(Reason.ADDRESS_RATE_EXCEEDED, limit.name, retry_after_s=wait_s, policy=limit.name)

@@ -83,12 +83,12 @@ class SiteRates(Protocol):
     """What this room reads of ``[limits]``."""
 
     @property
-    def knocks(self) -> Limiting:
+    def auth_failures(self) -> Limiting:
         """Failed credentials, per address."""
         ...
 
     @property
-    def arrivals(self) -> Limiting:
+    def requests(self) -> Limiting:
         """All requests, per address."""
         ...
 

@@ -34,8 +34,8 @@ def share(record: Record, capacity: int) -> int:
     return capacity // 2 if record.reason in _CREDENTIAL else capacity // 4
 
 
-class Knocks:
-    """Lets the first few ``too-many-knocks`` of an address in a minute be written; the others say nothing new."""
+class AddressRefusals:
+    """Lets the first few ``address-rate-exceeded`` of an address in a minute be written; the others say nothing new."""
 
     def __init__(self, clock: Clock) -> None:
         self._monotonic = clock.monotonic
@@ -44,7 +44,7 @@ class Knocks:
 
     def is_news(self, record: Record) -> bool:
         """Tell whether to write this record, and count it."""
-        if record.reason != Reason.TOO_MANY_KNOCKS.value:
+        if record.reason != Reason.ADDRESS_RATE_EXCEEDED.value:
             return True
         now = self._monotonic()
         if now >= self._until:

@@ -19,7 +19,7 @@ from mcpward.core.clock import Clock
 from mcpward.traffic.metrics import Metrics
 from mcpward.traffic.record import Record, Result
 from mcpward.traffic.row import COLUMNS, Row, Rows
-from mcpward.traffic.share import Knocks, share
+from mcpward.traffic.share import AddressRefusals, share
 
 _log: Final = logging.getLogger("mcpward.traffic")
 #: Records gather this long before a batch that is not full is written.
@@ -73,7 +73,7 @@ class Writer:
         self._retention_s = retention_days * _DAY_S
         self._queue: list[Record] = []
         self._weight = 0
-        self._knocks = Knocks(clock)
+        self._address_refusals = AddressRefusals(clock)
         self._awake = asyncio.Event()
         self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -116,7 +116,7 @@ class Writer:
         if waiting >= share(record, self._capacity):
             self.metrics.lose(record)
             return False
-        if not self._knocks.is_news(record):
+        if not self._address_refusals.is_news(record):
             self.metrics.observe((record,))
             return False
         return True

@@ -39,14 +39,14 @@ def test_limits_are_read_with_their_rulings_as_json():
         None,
         {
             "MCPWARD_LIMITS__ON_STORE_FAILURE": "closed",
-            "MCPWARD_LIMITS__KNOCKS": '{"rate": "5/minute", "on_store_failure": "open"}',
+            "MCPWARD_LIMITS__AUTH_FAILURES": '{"rate": "5/minute", "on_store_failure": "open"}',
             "MCPWARD_SERVERS__A__SOURCE": "a:b",
             "MCPWARD_SERVERS__A__LIMITS__QUOTA": ' {"quota": "9/day", "enforce": false}',
             "MCPWARD_SERVERS__A__LIMITS__TOTAL": "7/second",
         },
     )
     limits = settings.servers["a"].limits
-    assert settings.limits.knocks == Limiting(Rate(5, 60.0, 5), Ruling(on_store_failure="open"))
+    assert settings.limits.auth_failures == Limiting(Rate(5, 60.0, 5), Ruling(on_store_failure="open"))
     assert limits.quota == Rationing(Quota(9, Period.DAY), Ruling(enforce=False, on_store_failure="closed"))
     assert limits.total == Limiting(Rate(7, 1.0, 7), Ruling(on_store_failure="closed"))
 
@@ -101,7 +101,7 @@ def test_the_url_of_redis_comes_from_a_file_of_its_own(tmp_path):
     [
         ("MCPWARD_MASTERKEY", "MCPWARD_MASTER_KEY"),
         ("MCPWARD_MASTER_KEY_FIL", "MCPWARD_MASTER_KEY_FILE"),
-        ("MCPWARD_LIMIT_KNOCKS", "MCPWARD_LIMITS__KNOCKS"),
+        ("MCPWARD_LIMIT_AUTH_FAILURES", "MCPWARD_LIMITS__AUTH_FAILURES"),
         ("MCPWARD_TRUSTED_PROXIES", "MCPWARD_SITE__TRUSTED_PROXIES"),
         ("MCPWARD_site_listen", "MCPWARD_SITE__LISTEN"),
         ("MCPWARD_CONFIGURATION", "MCPWARD_CONFIG"),

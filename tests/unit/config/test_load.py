@@ -220,3 +220,13 @@ def test_the_url_may_name_the_data_folder(tmp_path):
 def test_settings_can_be_sent_to_a_worker_process(tmp_path):
     settings = load(write(tmp_path, '[site]\ntrusted_proxies = ["10.0.0.0/8"]\n[servers.a]\nsource = "m:a"\n'), {})
     assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+@pytest.mark.parametrize("old, new", [("knocks", "auth_failures"), ("arrivals", "requests")])
+def test_the_name_of_an_earlier_release_is_told_with_the_present_one(tmp_path, old, new):
+    path = write(tmp_path, f'[limits]\n{old} = "5/minute"\n')
+    hint = f"limits.{old} is now limits.{new}"
+    [found] = findings(path)
+    assert (found.where, found.what, found.hint) == (f"{path}:2", f"unknown key 'limits.{old}'", hint)
+    [found] = findings(None, {f"MCPWARD_LIMITS__{old.upper()}": "5/minute"})
+    assert (found.where, found.hint) == (f"MCPWARD_LIMITS__{old.upper()}", hint)

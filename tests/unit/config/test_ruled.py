@@ -55,7 +55,7 @@ def test_the_word_of_the_site_holds_for_all_that_say_nothing():
         HERE
         | {
             "limits.on_store_failure": "closed",
-            "limits.knocks": {"rate": "9/minute", "on_store_failure": "local"},
+            "limits.auth_failures": {"rate": "9/minute", "on_store_failure": "local"},
             "limits.caller": "9/second",
             READ: {"rate": "9/second", "on_store_failure": "local"},
             "servers.a.limits.quota": "9/day",
@@ -67,7 +67,8 @@ def test_the_word_of_the_site_holds_for_all_that_say_nothing():
     )
     site, own = settings.limits, settings.servers["a"].limits
     words = [
-        one.ruling.on_store_failure for one in (site.knocks, site.arrivals, site.caller, own.read, own.write, own.quota)
+        one.ruling.on_store_failure
+        for one in (site.auth_failures, site.requests, site.caller, own.read, own.write, own.quota)
     ]
     assert words == ["local", "closed", "closed", "local", "closed", "closed"]
     budgets = [settings.budgets[name].budget(name).ruling.on_store_failure for name in "ab"]

@@ -1,4 +1,4 @@
-"""What the worst refused token costs: attacks 10 and 16. Whoever can knock can send one."""
+"""What the worst refused token costs: attacks 10 and 16. Whoever can connect can send one."""
 
 import time
 import tracemalloc

@@ -248,10 +248,13 @@ async def test_a_refusal_at_a_gate_is_on_record_too(house):
         peer="192.0.2.9", server="orders", reply=Reply(status=421, reason="host-refused"), detail="x", bytes_in=7
     )
     here.traffic.refused(
-        peer="192.0.2.9", server="orders", reply=Reply(status=429, reason="too-many-knocks"), limit="knocks"
+        peer="192.0.2.9",
+        server="orders",
+        reply=Reply(status=429, reason="address-rate-exceeded"),
+        limit="auth_failures",
     )
-    row, knock = await here.kept()
-    assert (row["limit_name"], knock["limit_name"]) == (None, "knocks")
+    row, refused = await here.kept()
+    assert (row["limit_name"], refused["limit_name"]) == (None, "auth_failures")
     assert (row["peer"], row["outcome"], row["reason"]) == ("192.0.2.9", "refused", "host-refused")
     assert (row["status"], row["bytes_in"], row["principal"], row["method"]) == (421, 7, None, "")
 

@@ -176,31 +176,31 @@ async def test_whatever_number_waits_is_written_by_a_stop(house, n):
     assert len(here.sink.rows()) == n
 
 
-def knock(peer="192.0.2.7"):
-    return refusal(known=False, reason="too-many-knocks", peer=peer)
+def address_refusal(peer="192.0.2.7"):
+    return refusal(known=False, reason="address-rate-exceeded", peer=peer)
 
 
-async def test_an_address_that_knocks_on_is_written_five_times_a_minute_and_counted_always(house):
+async def test_an_address_that_goes_on_is_written_five_times_a_minute_and_counted_always(house):
     here = house()
-    assert sum(here.writer.offer(knock()) for _ in range(1000)) == 5
-    assert here.writer.offer(knock("198.51.100.9"))
+    assert sum(here.writer.offer(address_refusal()) for _ in range(1000)) == 5
+    assert here.writer.offer(address_refusal("198.51.100.9"))
     assert here.writer.offer(refusal(known=False, reason="credential-invalid"))
     assert here.writer.metrics.lost == {}
     here.clock.advance(60.0)
-    assert sum(here.writer.offer(knock()) for _ in range(1000)) == 5
+    assert sum(here.writer.offer(address_refusal()) for _ in range(1000)) == 5
     await here.kept()
-    assert here.writer.metrics.refusals["orders", "too-many-knocks"] == 2001
+    assert here.writer.metrics.refusals["orders", "address-rate-exceeded"] == 2001
 
 
 def test_a_household_of_ipv6_addresses_is_one(house):
     here = house()
-    assert sum(here.writer.offer(knock(f"2001:db8::{n:x}")) for n in range(1, 1000)) == 5
-    assert here.writer.offer(knock("2001:db8:0:1::1"))
-    assert here.writer.offer(knock("no:address"))
+    assert sum(here.writer.offer(address_refusal(f"2001:db8::{n:x}")) for n in range(1, 1000)) == 5
+    assert here.writer.offer(address_refusal("2001:db8:0:1::1"))
+    assert here.writer.offer(address_refusal("no:address"))
 
 
 def test_addresses_beyond_bound_take_no_memory(house):
     here = house(queue=1_000_000)
-    written = sum(here.writer.offer(knock(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}")) for n in range(30_000))
+    written = sum(here.writer.offer(address_refusal(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}")) for n in range(30_000))
     assert written == 10_000
-    assert len(here.writer._knocks._seen) == 10_000
+    assert len(here.writer._address_refusals._seen) == 10_000

@@ -24,7 +24,7 @@ _LONG_MS: Final = 2 * 3600 * 1000
 #: Strangers can make up addresses without end, and callers can make up calls; theirs go as soon as they are full.
 _BRIEF_MS: Final = 1000
 _STRANGER: Final = "anonymous:"
-_BRIEF: Final = frozenset({"knocks", "arrivals", REPEAT})
+_BRIEF: Final = frozenset({"auth_failures", "requests", REPEAT})
 _MOST_LIMITS: Final = 20_000
 _MOST_REFUSED: Final = 10_000
 _MOST_FLOORS: Final = 30_000
