@@ -7,7 +7,7 @@ import pytest
 
 from mcpward.core.clock import SystemClock
 from mcpward.crypto.digest import Pepper
-from mcpward.identity.api_key import issue
+from mcpward.identity.api_key import PREFIX, checksum, issue
 
 KEY = issue(Pepper(b"p" * 32), SystemClock(), name="n", servers=["orders"])[0].reveal()
 THEIRS = "https://evil.example/mcp"
@@ -111,3 +111,12 @@ def test_data_of_another_site_vouches_for_nothing(cli, folder, tmp_path, monkeyp
 def test_asking_about_a_key_makes_no_data(cli, theirs, tmp_path):
     assert cli("connect", "cursor", "--write", "--yes", "--file", str(tmp_path / "a"), "--stdin", stdin=KEY).code == 2
     assert not (theirs / ".mcpward").exists()
+
+
+def test_a_site_that_has_only_the_id_of_a_key_has_not_made_it(cli, theirs, tmp_path):
+    own = cli("key", "create", "--name", "n").out.strip()
+    body = own[: len(PREFIX) + 13] + "x" * 43
+    forged = body + checksum(body)
+    said = cli("connect", "cursor", "--write", "--yes", "--file", str(tmp_path / "a"), "--stdin", stdin=forged)
+    assert said.code == 2
+    assert "--url" in said.err
