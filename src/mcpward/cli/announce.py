@@ -126,7 +126,8 @@ def _providers(settings: Settings, server: str) -> tuple[str, ...]:
     one = settings.servers[server]
     if not one.has_tokens:
         return ()
-    urls = [one.oauth.metadata or "", *(settings.issuers[name].metadata for name in one.oauth.issuers)]
+    named = [settings.issuers[name] for name in one.oauth.issuers]
+    urls = [one.oauth.issuer or one.oauth.metadata or "", *(issuer.issuer or issuer.metadata for issuer in named)]
     return tuple(urlsplit(url).netloc for url in urls if url)
 
 

@@ -132,6 +132,42 @@ def test_two_tables_of_one_provider_do_not_share_an_audience(path):
     assert load(None, {}, named | elsewhere)
 
 
+def test_two_tables_of_one_issuer_are_one_provider_wherever_their_documents_are():
+    inside = {"issuers.inside.metadata": "https://keycloak.inside.example/.well-known/openid-configuration"}
+    named = TWO | inside | {"servers.a.oauth.issuers": ["main", "inside"]}
+    assert load(None, {}, named)
+    (told,) = whats(named | {"issuers.inside.issuer": "https://id.example.com/tenant"})
+    assert "the same provider" in told
+
+
+@pytest.mark.parametrize("issuer", ["https://id.example.com/", "https://id.example.com/a", "http://127.0.0.1:8080/r"])
+def test_an_issuer_is_kept_as_it_is_written(issuer):
+    assert load(None, {}, NAMED | {"issuers.main.issuer": issuer}).issuers["main"].issuer == issuer
+
+
+@pytest.mark.parametrize(
+    "issuer", ["id.example.com", "https://", "https://u@id.example.com", "https://id.example.com/?x", "ftp://a/",
+               "https://id.example.com/#x", "https://id.example.com/a b", "https://id.example.com/\n"],
+)  # fmt: skip
+def test_what_can_be_no_issuer_is_refused(issuer):
+    assert whats(NAMED | {"issuers.main.issuer": issuer})
+
+
+def test_an_issuer_without_a_document_says_nothing():
+    (told,) = whats(NAMED | {"servers.a.oauth.issuer": "https://id.example.com"})
+    assert "servers.a.oauth.issuer is given without metadata" in told
+
+
+def test_a_token_fits_into_the_head():
+    assert load(None, {}, ONE | {"http.max_header_bytes": "8 KiB"})  # the limit that nobody wrote gives way
+    given = ONE | {"servers.a.oauth.max_token_bytes": "40 KiB"}
+    (told,) = whats(given)
+    assert "not below http.max_header_bytes" in told
+    assert load(None, {}, given | {"http.max_header_bytes": "48 KiB"})
+    for size in ("512", "65 KiB"):
+        assert whats(ONE | {"servers.a.oauth.max_token_bytes": size, "http.max_header_bytes": "1 MiB"})
+
+
 def test_an_audience_is_not_the_url_of_another_server():
     second = {"servers.b.source": "m:b", "servers.b.mode": "oauth", "servers.b.oauth.metadata": MAIN}
     (told,) = whats(NAMED | second | {"issuers.main.audience": "http://127.0.0.1:8000/b/mcp"})

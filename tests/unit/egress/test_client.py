@@ -126,6 +126,12 @@ async def test_json_has_several_names(media: str) -> None:
         assert (await client.get_json(there.url())).value == [1]
 
 
+async def test_a_byte_order_mark_before_json_is_skipped() -> None:
+    """RFC 8259 §8.1: a reader may ignore it."""
+    async with outside(http(b"\xef\xbb\xbf[1]")) as there, calling() as client:
+        assert (await client.get_json(there.url())).value == [1]
+
+
 @pytest.mark.parametrize("media", ["text/html", "text/json", "application/jsonp", "application/javascript", "json"])
 async def test_26_what_is_not_called_json_is_not_read_as_json(media: str) -> None:
     assert await why(http(b"{}", media=media)) is Why.MEDIA_REFUSED

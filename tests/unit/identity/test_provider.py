@@ -92,6 +92,28 @@ async def test_only_its_own_issuer_is_its_to_judge():
         assert not any(map(here.provider.speaks_for, [name, name + "//", name.upper(), name[:-1], name + "/x", ""]))
 
 
+async def test_an_outside_issuer_stays_what_it_was_when_the_provider_was_seen_first(caplog):
+    async with site() as here:
+        here.there.announce(issuer="https://id.example.com/tenant")
+        await here.provider.start()
+        assert here.provider.issuer == "https://id.example.com/tenant"
+        assert "write issuer" in caplog.text
+        assert here.provider.document is not None
+        here.there.announce(issuer="https://evil.example/tenant")
+        await here.pass_time(int(REFRESH_S) + 5)
+        assert here.provider.issuer == "https://id.example.com/tenant"
+        assert b"evil" not in here.provider.document
+        assert "evil.example" in caplog.text
+
+
+async def test_before_it_was_seen_a_provider_speaks_for_the_issuer_that_the_operator_wrote_alone():
+    async with site(is_down=True, issuer="https://id.example.com/tenant") as here:
+        assert here.provider.issuer == "https://id.example.com/tenant"
+        assert here.provider.speaks_for("https://id.example.com/tenant")
+        assert not here.provider.speaks_for("https://id.example.com/tenant/")
+        assert not here.provider.speaks_for(here.there.name)
+
+
 async def test_every_piece_that_is_missing_is_named_before_the_house_opens():
     async with site() as here:
         here.there.announce(issuer="https://evil.example", jwks_uri=None, code_challenge_methods_supported=["plain"])

@@ -1,10 +1,11 @@
+import json
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from mcpward.core.errors import Misconfigured
-from mcpward.identity.metadata import Wanted, issuer_of, read
+from mcpward.identity.metadata import Issuers, Wanted, is_outside, issuer_of, published, read
 
 URL = "https://id.example.com/.well-known/oauth-authorization-server/tenant"
 WANTED = Wanted(url=URL, where="issuers.main.metadata")
@@ -90,6 +91,80 @@ def test_a_slash_at_the_end_is_the_providers_choice_and_kept():
 def test_a_document_of_another_issuer_is_refused(issuer: Any):
     (what,) = findings(without(issuer=issuer))
     assert what.startswith("issuer is ")
+
+
+OUTSIDE = "https://id.example.com/realms/demo"
+INSIDE = "http://10.0.0.5:8080/realms/demo/.well-known/openid-configuration"
+
+
+def test_the_issuer_that_the_operator_wrote_is_the_only_one():
+    wanted = Wanted(url="https://keycloak.inside.example/.well-known/openid-configuration", where=WANTED.where)
+    wanted = replace(wanted, issuer=OUTSIDE)
+    assert read(without(issuer=OUTSIDE), wanted).issuer == OUTSIDE
+    for issuer in (OUTSIDE + "/", "https://keycloak.inside.example", "https://id.example.com", OUTSIDE.upper(), None):
+        (what,) = findings(without(issuer=issuer), wanted)
+        assert what.startswith("issuer is ")
+
+
+@pytest.mark.parametrize(
+    "issuer, url, is_taken",
+    [
+        (OUTSIDE, INSIDE, True),
+        (OUTSIDE + "/", INSIDE, True),
+        ("https://id.example.com", "http://10.0.0.5/.well-known/oauth-authorization-server", True),
+        ("https://id.example.com/realms/other", INSIDE, False),
+        ("https://id.example.com/realms/demo/more", INSIDE, False),
+        ("https://id.example.com/realms/demo//", INSIDE, False),
+        ("https://id.example.com/", INSIDE, False),
+        ("http://id.example.com/realms/demo", INSIDE, False),
+        ("https://id.example.com/realms/demo?x", INSIDE, False),
+        ("https://user@id.example.com/realms/demo", INSIDE, False),
+        ("https://id.example.com/realms/demo#x", INSIDE, False),
+        (OUTSIDE, INSIDE.replace("http://", "https://"), False),
+        ("https://evil.example/tenant", URL, False),
+    ],
+)
+def test_22_an_outside_issuer_is_taken_without_a_word_from_an_http_document_of_the_same_path_alone(
+    issuer: str, url: str, is_taken: bool
+):
+    assert is_outside(issuer, url) is is_taken
+
+
+def test_22_two_providers_have_two_issuers():
+    issuers = Issuers()
+    assert issuers.claim("https://a.example", "https://a.example")
+    assert issuers.claim("https://a.example/", "https://a.example/")  # two tables of one provider
+    assert not issuers.claim("https://a.example", "http://10.0.0.5")
+    assert not issuers.claim("https://a.example/", "http://10.0.0.5")
+    assert issuers.claim("https://b.example", "http://10.0.0.5")
+
+
+def test_clients_get_the_document_as_the_provider_says_it():
+    document = without(extra={"any": ["thing"]}, op_policy_uri="https://id.example.com/policy")
+    assert json.loads(published(document, read(document, WANTED), WANTED)) == document
+
+
+def test_no_inside_address_is_for_clients_where_the_issuer_is_outside():
+    near = Wanted(url=INSIDE, where=WANTED.where)
+    inside = "http://10.0.0.5:8080/x"
+    document = without(
+        issuer=OUTSIDE, jwks_uri=inside, token_endpoint=inside, mtls_endpoint_aliases={"token_endpoint": inside},
+        introspection_endpoint="https://10.0.0.5/x", service_documentation="http://10.0.0.5/", list=[inside],
+    )  # fmt: skip
+    told = json.loads(published(document, read(document, near), near))
+    assert told["authorization_endpoint"] == document["authorization_endpoint"]
+    assert told["issuer"] == OUTSIDE
+    assert "10.0.0.5" not in json.dumps(told)
+
+
+def test_a_document_that_is_too_long_is_handed_on_as_far_as_clients_need_it():
+    document = without(claims_supported=["x" * 100] * 1000, scopes_supported=["s" * 100] * 100)
+    told = json.loads(published(document, read(document, WANTED), WANTED))
+    assert told == {
+        name: document[name]
+        for name in ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri", "code_challenge_methods_supported",
+                     "token_endpoint_auth_methods_supported")
+    }  # fmt: skip
 
 
 def test_everything_that_is_missing_is_named_at_once():

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mcpward.core.challenge import Challenge
 from mcpward.core.errors import Refusal
@@ -118,6 +119,29 @@ def test_what_every_token_must_have_is_asked_of_every_message(kind):
 def test_an_unknown_tool_tells_who_may_not_come_in_no_more_than_that():
     assert answer(who(), "nowhere") == (Reason.SCOPE_MISSING, "o:read")
     assert answer(who(tools=frozenset()), "audit") == (Reason.SCOPE_MISSING, "o:read")
+
+
+def test_67_lists_show_what_a_step_up_could_open_where_the_operator_says_so_and_nothing_else():
+    shown, hidden = replace(DEMAND, lists=True), DEMAND
+    for demand, names in ((hidden, ["look"]), (shown, ["look", "audit", "store", "move", "wipe"])):
+        policy = Policy({"orders": Shelf()}, {"orders": demand})
+        assert [one.name for one in policy.visible(who("o:read"), Shelf.tools)] == names
+        assert policy.listed(who("o:read"), Prompt("p")) is (demand is shown)
+        assert not policy.may_use(who("o:read"), Prompt("p"))
+    policy = Policy({"orders": Shelf()}, {"orders": replace(BARE, lists=True)})
+    assert [one.name for one in policy.visible(who("o:read"), Shelf.tools)] == ["look", "audit"]  # no scope for classes
+    policy = Policy({"orders": Shelf()}, {"orders": shown})
+    for principal in (who("o:read", tools=frozenset({"look"})), who("o:read", way=Way.API_KEY)):
+        assert [one.name for one in policy.visible(principal, Shelf.tools)] == ["look"]
+        assert not policy.listed(principal, Prompt("p"))
+    assert not policy.listed(who("o:read"), Prompt("p", server="other"))
+
+
+def test_every_challenge_can_name_more_scopes_than_it_needs():
+    demand = replace(DEMAND, named=frozenset({"o:read", "o:all"}))
+    assert answer(who("o:read"), "audit", demand) == (Reason.SCOPE_MISSING, "o:all o:audit o:read")
+    assert answer(who(), "", demand, kind=Kind.CATALOGUE) == (Reason.SCOPE_MISSING, "o:all o:read")
+    assert answer(who("o:read"), "look", demand) == "look"  # it is asked for, and not required
 
 
 def test_resources_and_prompts_step_up_too():
