@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from mcpward import __version__
 from mcpward.config.address import Address
-from mcpward.config.endpoint import endpoint, metadata_url
+from mcpward.config.endpoint import endpoints, metadata_at
 from mcpward.config.model import Settings
 from mcpward.config.oauth import Issuer, OAuth
 from mcpward.core.challenge import Challenge
@@ -196,10 +196,12 @@ class _Place:
     def __init__(self, settings: Settings, server: str, bound: Address, providers: Mapping[str, Provider]) -> None:
         self._server = server
         self._oauth: OAuth = settings.servers[server].oauth
-        self._url = endpoint(settings, server, bound)
+        self._url, *self._others = endpoints(settings, server, bound)
         self._scopes = sorted({*self._oauth.scopes, *self._oauth.required})
         named = self._scopes if self._oauth.challenge_scopes == "all" else sorted(self._oauth.required)
-        self._challenge = Challenge(metadata_url(settings, server, bound), tuple(named))
+        self._challenge = Challenge(
+            metadata_at(self._url), tuple(named), {url: metadata_at(url) for url in self._others}
+        )
         self._named = [(one, providers[one.name]) for one in providers_of(settings, server)]
         self._access = {scope: Access.parse(word) for scope, word in self._oauth.access.items()}
 
@@ -230,6 +232,7 @@ class _Place:
             name=one.name,
             provider=provider,
             audience=issuer.audience or self._url,
+            others=frozenset() if issuer.audience else frozenset(self._others),
             leeway_s=issuer.leeway_s,
             subject=issuer.claims.subject,
             scope=issuer.claims.scope,
@@ -243,4 +246,4 @@ class _Place:
             kind, _, who = name.partition(":")
             access, scopes = Access.parse(permission.access), frozenset(permission.scopes)
             grants.append(Grant(kind, who, access, scopes, permission.issuer))
-        return Rights(self._access, tuple(grants), self._oauth.claims)
+        return Rights(self._access, tuple(grants), self._oauth.claims, self._oauth.confirm_scope)

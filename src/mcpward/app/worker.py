@@ -26,7 +26,7 @@ from mcpward.app.site import Site, open_site
 from mcpward.app.sources import load_sources
 from mcpward.app.usage import Usage
 from mcpward.config.address import Address
-from mcpward.config.endpoint import metadata_path, path_of, provider_paths
+from mcpward.config.endpoint import prefix_of, served_paths
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
 from mcpward.core.ended import EndedBook
@@ -165,16 +165,18 @@ class Worker:
         settings = self.settings
         served = [
             Served(
-                server=name,
-                path=path_of(settings, name),
-                hosts=spellings(server.hosts, settings, self.bound.port),
-                unlisted=server.mode == "unlisted",
-                metadata=metadata_path(settings, name) if server.has_tokens else "",
-                provider=provider_paths(settings, name) if server.has_tokens else (),
+                server=one.server,
+                path=one.path,
+                hosts=spellings(settings.servers[one.server].hosts, settings, self.bound.port),
+                unlisted=settings.servers[one.server].mode == "unlisted",
+                metadata=one.metadata,
+                provider=one.provider,
+                url=one.url,
             )
-            for name, server in settings.servers.items()
+            for one in served_paths(settings, self.bound)
         ]
-        return self._front_of(self.bound, Routes(served), pipeline, health, guarded.discovery)
+        routes = Routes(served, prefix=prefix_of(settings))
+        return self._front_of(self.bound, routes, pipeline, health, guarded.discovery)
 
     def _front_of(
         self,

@@ -14,6 +14,7 @@ from mcpward.config.address import (
     parse_host,
     parse_metadata_url,
     parse_origin,
+    parse_public_url,
     parse_url,
 )
 from mcpward.config.counters import read_counters
@@ -122,7 +123,7 @@ def _address_or_off(value: str) -> str:
 
 
 def _url_or_none(value: str | None) -> str | None:
-    return None if value is None else parse_url(value)
+    return None if value is None else parse_public_url(value)
 
 
 def _filled(value: str) -> str:

@@ -142,4 +142,10 @@ class OAuth(Section):
         "names the scope",
         "true",
     )
+    confirm_scope: ScopeName | None = key(
+        None,
+        "scope whose holders' own client asks its person: their calls of tools with `confirm` run where that client "
+        "cannot be asked for consent",
+        '"orders:confirm"',
+    )
     permissions: dict[PermissionName, Permission] = Field({}, description="what groups, roles and clients may do")

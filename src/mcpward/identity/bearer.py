@@ -33,12 +33,13 @@ _TOO_LONG_EVERY_S: Final = 60.0
 
 class Trusted(Struct, frozen=True, kw_only=True, eq=False):
     """One provider whose tokens a server takes. ``name`` is the operator's for it, ``audience`` its own for the server;
-    the rest is named as in :class:`IssuerRules`, and ``roles`` is one more claim.
+    the rest is named as in :class:`IssuerRules`, and ``roles`` is one more claim. ``others`` are further audiences.
     """
 
     name: str
     provider: Provider
     audience: str
+    others: frozenset[str] = frozenset()
     leeway_s: float = 30.0
     subject: str = "sub"
     scope: str = "scope"
@@ -51,6 +52,7 @@ class Trusted(Struct, frozen=True, kw_only=True, eq=False):
         return IssuerRules(
             issuer=self.provider.issuer,
             audience=self.audience,
+            others=self.others,
             algorithms=settings.algorithms,
             token_type=settings.token_type,
             leeway_s=self.leeway_s,
@@ -215,6 +217,7 @@ class Bearer:
             access=entitled.access,
             claims=chosen(claims, self._rights.claims),
             expires_at=claims.expires_at,
+            waiver="scope" if self._rights.confirm_scope in entitled.scopes else None,
         )
 
 

@@ -1,8 +1,8 @@
 """Documents that lead the clients of a server in OAuth mode to their provider.
 
-Protected resource metadata (RFC 9728) stand at one path, inserted before that of their server (§3.1), and are made of
-the configuration alone. The metadata of the provider (RFC 8414) are its own document, for clients that look for it at
-the site itself: those of revision 2025-03-26, and many later ones.
+Each URL of a server has protected resource metadata (RFC 9728) of its own, at the path that is inserted before its own
+(§3.1), made of the configuration alone. The metadata of the provider (RFC 8414) are its own document, for clients that
+look for it at the site itself: those of revision 2025-03-26, and many later ones.
 Both are public and the same for everybody: nothing of a request is in them (CVE-2026-48710).
 """
 
@@ -55,10 +55,13 @@ class Discovery:
     def __init__(self, resources: Mapping[str, Resource]) -> None:
         self._resources = dict(resources)
 
-    def answer(self, server: str, place: Place = Place.RESOURCE, *, is_preflight: bool = False) -> Reply:
+    def answer(self, server: str, place: Place = Place.RESOURCE, url: str = "", *, is_preflight: bool = False) -> Reply:
         """Return the document of a server that stands at ``place``; 503 while none of its providers was seen.
 
-        Their exact names are not known before, and a client that gets another spelling gives up.
+
+        ``url`` is the resource where that is not the server's stable URL: a client gives up on any other than the one
+        that it uses (RFC 9728 §3.3). The providers' exact names are not known before they were seen, and a client that
+        gets another spelling gives up too.
         """
         if is_preflight:
             return PREFLIGHT
@@ -70,7 +73,7 @@ class Discovery:
         known = [issuer for issuer in issuers if issuer is not None]
         if not known:
             return _unseen()
-        document: dict[str, object] = {"resource": resource.url, "authorization_servers": known}
+        document: dict[str, object] = {"resource": url or resource.url, "authorization_servers": known}
         if resource.scopes:
             document["scopes_supported"] = list(resource.scopes)
         document["bearer_methods_supported"] = ["header"]

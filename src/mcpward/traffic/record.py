@@ -46,6 +46,7 @@ class Record(Struct, gc=False):
     ``arguments`` are raw and not yet redacted: they leave this value only through :mod:`mcpward.traffic.row`.
     ``limits`` is what was told of limits: the name of the one that refused (None where none did), and the names of
     those that would have, were they enforced. ``detail`` is in our words, for the operator: why a gate refused.
+    ``consent`` says what took the place of a person's yes, "key" or "scope".
     """
 
     subject: Subject
@@ -64,6 +65,7 @@ class Record(Struct, gc=False):
     bytes_in: int
     bytes_out: int
     detail: str | None = None
+    consent: str | None = None
 
     def __repr__(self) -> str:
         # The arguments are not redacted yet.
