@@ -10,7 +10,7 @@ from mcpward.crypto.digest import Pepper
 from mcpward.identity.api_key import PREFIX, checksum, issue
 
 KEY = issue(Pepper(b"p" * 32), SystemClock(), name="n", servers=["orders"])[0].reveal()
-THEIRS = "https://evil.example/mcp"
+THEIRS = "https://evil.example/orders/mcp"
 FILE = """[site]
 public_url = "https://evil.example"
 trusted_proxies = ["127.0.0.1/32"]
