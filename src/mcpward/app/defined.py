@@ -26,7 +26,7 @@ def registries_of(settings: Settings, sources: Mapping[str, Server]) -> dict[str
     for name, source in sources.items():
         server = settings.servers[name]
         try:
-            defaults = Defaults(deadline_s=server.limits.deadline_s, tools=server.tools)
+            defaults = Defaults(server.limits.deadline_s, server.unknown_arguments, server.tools)
             registries[name] = Registry(name, source, defaults)
         except Misconfigured as wrong:
             findings += wrong.findings
