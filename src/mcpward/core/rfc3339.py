@@ -51,8 +51,10 @@ def time(text: str) -> str | None:
 
 
 def settled(text: str, formats: Collection[str]) -> str:
-    """Return ``text`` in one of the ``formats`` of JSON Schema, ``date-time``, ``date`` and ``time``, as it stands
-    where it is in none of them and cannot be brought into one."""
+    """Return ``text`` in one of the ``formats`` of JSON Schema, ``date-time``, ``date`` and ``time``.
+
+    A text that cannot be brought into one of them is returned as it is.
+    """
     if len(text) > _LONGEST or ("date" in formats and _DATE.fullmatch(text)):
         return text
     read = date_time(text) if "date-time" in formats else None

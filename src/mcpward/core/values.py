@@ -284,7 +284,7 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
 class AcceptedCall(Struct, frozen=True, eq=False, gc=False):
     """A tool call whose arguments are well-formed and sensible: the only thing that ``tools.run`` takes.
 
-    ``dropped`` names the arguments that came with it and that its tool does not declare.
+    ``dropped`` names arguments that came with it and that its tool does not declare, fit to be shown.
     """
 
     call: Call

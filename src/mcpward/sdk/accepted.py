@@ -36,9 +36,14 @@ _INSTEAD: Final[Mapping[str, Mapping[str, Any]]] = {
     "email": {"format": "email", "pattern": _EMAIL},
     "base64": {"contentEncoding": "base64"},
     "base64url": {"contentEncoding": "base64url"},
-    **dict.fromkeys(
-        ("binary", "path", "file-path", "directory-path", "multi-host-uri", "regex", "json-string", "color"), {}
-    ),
+    "binary": {},
+    "path": {},
+    "file-path": {},
+    "directory-path": {},
+    "multi-host-uri": {},
+    "regex": {},
+    "json-string": {},
+    "color": {},
 }
 #: A date-time or a time of day without an offset, as a whole string.
 _NAIVE: Final = rb'"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt _])?[0-9]{2}:[0-9]{2}[0-9:.,]*"'
@@ -98,8 +103,8 @@ def honest(schema: Any) -> Any:
 def suspects_of(schema: Mapping[str, Any], *, is_typed: bool) -> Callable[[bytes], object | None] | None:
     """Return what finds, in raw arguments, values that may be taken for something else than they are.
 
-    A date-time without an offset would be bound without one; to Python, a choice of 1 has ``true`` in it. Arguments that
-    are not ``is_typed`` reach their function as they were decoded, so that ``5.0`` would be no int there.
+    A date-time without an offset would be bound without one; to Python, a choice of 1 has ``true`` in it. Arguments
+    that are not ``is_typed`` reach their function as they were decoded, so that ``5.0`` would be no int there.
     """
     found: set[bytes] = set()
     for part in parts(schema):

@@ -79,7 +79,7 @@ class Arguments:
 
     def bind_strings(self, strings: Any) -> dict[str, Any]:
         """Turn a mapping of strings into keyword arguments, each read as its parameter's type."""
-        read = {name: _settled(text, self._top.member(name)) for name, text in strings.items()}
+        read: Any = {name: _settled(text, self._top.member(name)) for name, text in strings.items()}
         values = self._model.__pydantic_validator__.validate_strings(read).__dict__
         return self._rename(values)
 

@@ -24,14 +24,17 @@ from mcpward.validation.wording import describe
 CLIENT_ARGUMENTS: Final = frozenset({"toolCallId", "sessionId", "action", "chatInput"})
 
 _MOST: Final = 8
+_MOST_DROPPED: Final = 16
 _LONG: Final = "an integer within 64 bits"
 _decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Look(Struct, frozen=True):
-    """What was seen: the ``value``, the bytes to bind instead of those that came (None: as they came), the names that
-    were ``dropped``, and ``problems`` that no author's type would find."""
+    """What was seen: the ``value``, and ``raw`` to bind instead of what came (None: nothing was changed).
+
+    ``dropped`` are the names that were taken out, ``problems`` those that no author's type would find.
+    """
 
     value: Any
     raw: bytes | None = None
@@ -62,7 +65,8 @@ def _drop(arguments: dict[str, Any], top: Place, unknown: UnknownArguments) -> t
     dropped = tuple(name for name in arguments if name in strange)
     for name in dropped:
         del arguments[name]
-    return dropped
+    shown = tuple(public_path([name]) for name in dropped[:_MOST_DROPPED])
+    return (*shown, "…") if len(dropped) > _MOST_DROPPED else shown
 
 
 _Step = tuple[Any, str | int | None, Any, Place]

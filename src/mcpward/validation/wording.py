@@ -30,6 +30,7 @@ _FORMATS: Final[Mapping[str, str]] = {
     "ipv4network": "an IPv4 network such as 192.0.2.0/24",
     "ipv6network": "an IPv6 network such as 2001:db8::/32",
 }
+_KINDS: Final = ("boolean", "integer", "number", "string", "array", "object")
 _ARTICLE: Final = {"integer": "an integer", "number": "a number"}
 
 
@@ -69,9 +70,7 @@ def _group(group: Group) -> str:
         return _choice(said["enum"])
     if "number" in kinds:
         kinds -= {"integer"}
-    words = [
-        _kind(kind, said) for kind in ("boolean", "integer", "number", "string", "array", "object") if kind in kinds
-    ]
+    words = [_kind(kind, said) for kind in _KINDS if kind in kinds]
     if "null" in kinds:
         words.append("null")
     return " or ".join(words) if 0 < len(words) <= 3 else ""
