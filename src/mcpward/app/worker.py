@@ -85,8 +85,7 @@ class Worker:
             shown = client_secrets(settings, vault)
             secrets = Secrets(settings, vault, shown)
             voice.redact = secrets.text
-            sources = load_sources(settings, vault)
-            registries = registries_of(settings, sources)
+            registries = registries_of(settings, load_sources(settings, vault))
             if self.supervisor is None:  # else the supervisor has told it, once for all workers
                 tell_names(registries)
             metrics = Metrics()

@@ -17,6 +17,8 @@ from mcpward.sdk.published import Untitled
 _DECIMAL: Final = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"
 _INTEGER: Final = r"^-?(?:0|[1-9][0-9]{0,17})$"
 _NUMBER: Final = r"^-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?$"
+_BASE64: Final = r"^(?:[A-Za-z0-9{0}]{{4}})*(?:[A-Za-z0-9{0}]{{2}}==|[A-Za-z0-9{0}]{{3}}=)?$"
+_BOUNDS: Final = ("ge", "gt", "le", "lt", "multiple_of")
 #: An address that both RFC 5321 and email-validator take: no quotes, no address literal, a domain of two labels.
 _EMAIL: Final = (
     r"^[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*(?:\.[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*)*"
@@ -34,8 +36,8 @@ _INSTEAD: Final[Mapping[str, Mapping[str, Any]]] = {
     "ipvanyinterface": {"examples": ["192.0.2.1/24", "2001:db8::1/32"]},
     "name-email": {"examples": ["Name <name@example.com>"]},
     "email": {"format": "email", "pattern": _EMAIL},
-    "base64": {"contentEncoding": "base64"},
-    "base64url": {"contentEncoding": "base64url"},
+    "base64": {"contentEncoding": "base64", "pattern": _BASE64.format("+/")},
+    "base64url": {"contentEncoding": "base64url", "pattern": _BASE64.format("_-")},
     "binary": {},
     "path": {},
     "file-path": {},
@@ -58,12 +60,11 @@ class Accepted(Untitled):
     """Generates the schema of what is taken."""
 
     def decimal_schema(self, schema: Any) -> JsonSchemaValue:
-        """Return numbers, and those strings that are one."""
-        made = super().decimal_schema(schema)
-        for option in made.get("anyOf", ()):
-            if option.get("type") == "string":
-                option.setdefault("pattern", _DECIMAL)
-        return made
+        """Return numbers, and those strings that are one; of a string no schema can say how large the number is."""
+        options = [option for option in super().decimal_schema(schema)["anyOf"] if option.get("type") == "number"]
+        if len(options) == 1 and any(word in schema for word in _BOUNDS):
+            return dict(options[0])
+        return {"anyOf": [*options, {"type": "string", "pattern": _DECIMAL}]}
 
     def datetime_schema(self, schema: Any) -> JsonSchemaValue:
         """Return RFC 3339, which has an offset: a type that takes none publishes no format."""

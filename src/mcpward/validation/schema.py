@@ -15,6 +15,8 @@ _COUNTED: Final = 1000
 _KEY: Final = "[key]"
 _EXTRA: Final = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 _MISSING: Final = frozenset({"missing", "missing_argument", "missing_keyword_only_argument"})
+#: What is wrong with the text itself.
+_PLAIN: Final = frozenset({"finite_number", "json_invalid"})
 #: Checks that an author wrote: what they say may quote the value.
 _OWN: Final = frozenset({"value_error", "assertion_error"})
 #: What an error type is called where the schema says nothing of its place.
@@ -86,7 +88,7 @@ def _problem(detail: ErrorDetails, top: Place, value: Any) -> tuple[str, str]:
         rule = "refused by a check of this tool's own"
     elif parts and parts[-1] == _KEY:
         rule = "a name that the schema's propertyNames allow"
-    elif kind == "finite_number":
+    elif kind in _PLAIN:
         rule = _RULES[kind]
     return public_path(path), rule
 
