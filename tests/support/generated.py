@@ -4,7 +4,7 @@ Each is judged by an independent validator first, formats included: it is what t
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -71,7 +71,7 @@ class _Values:
             return st.sampled_from(schema["enum"])
         kinds = schema.get("type", "string")
         kinds = [kinds] if isinstance(kinds, str) else kinds
-        return st.one_of([self._kinds[kind](self, schema, depth) for kind in kinds])
+        return st.one_of([getattr(self, f"_{kind}")(schema, depth) for kind in kinds])
 
     def _target(self, reference: str) -> Any:
         found: Any = self._root
@@ -128,15 +128,11 @@ class _Values:
         whole = {word: int(value) for word, value in schema.items() if word in _BOUNDS}
         return floats | self._integer(whole, depth) | (st.integers() if least is most is None else st.nothing())
 
-    _kinds: dict[str, Callable[..., st.SearchStrategy[Any]]] = {
-        "object": _object,
-        "array": _array,
-        "string": _string,
-        "integer": _integer,
-        "number": _number,
-        "boolean": lambda *_: st.booleans(),
-        "null": lambda *_: st.none(),
-    }
+    def _boolean(self, _schema: Schema, _depth: int) -> st.SearchStrategy[bool]:
+        return st.booleans()
+
+    def _null(self, _schema: Schema, _depth: int) -> st.SearchStrategy[None]:
+        return st.none()
 
 
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")

@@ -80,14 +80,15 @@ class Subschemas:
 class Place:
     """One place: ``groups`` are its alternatives.
 
-    ``is_integer``: a number here is an integer. ``is_number``: the schema says that any number may stand here, rather
-    than nothing of the type. ``is_choice``: it lists values. ``formats`` are those of the strings that may stand here,
-    none where a string without a format may. ``first_items`` is for how many items it says something of their own.
+    ``admits_null``: null may stand here. ``is_integer``: a number here is an integer. ``is_number``: the schema says
+    that any number may stand here, rather than nothing of the type. ``is_choice``: it lists values. ``formats`` are
+    those of the strings that may stand here, none where a string without a format may. ``first_items`` is for how many
+    items it says something of their own.
     """
 
     __slots__ = (
-        "_children", "_kinds", "_of", "_others", "first_items", "formats", "groups", "is_choice", "is_integer",
-        "is_number",
+        "_children", "_kinds", "_of", "_optional", "_others", "admits_null", "first_items", "formats", "groups",
+        "is_choice", "is_integer", "is_number",
     )  # fmt: skip
 
     def __init__(self, of: Subschemas, groups: tuple[Group, ...]) -> None:
@@ -96,8 +97,10 @@ class Place:
         self._kinds = tuple(map(kinds_of, groups))
         self._children: dict[str | int, Place] = {}
         self._others: Place | None = None
+        self._optional: frozenset[str] | None = None
         schemas = [schema for group in groups for schema in group]
         self.is_integer = self.admits("integer") and not self.admits("number")
+        self.admits_null = self.admits("null")
         self.is_number = any("number" in _types(schema) for schema in schemas)
         self.is_choice = any("enum" in schema or "const" in schema for schema in schemas)
         self.first_items = max((len(_listed(schema, "prefixItems")) for schema in schemas), default=0)
@@ -121,13 +124,10 @@ class Place:
 
     def is_optional(self, name: str) -> bool:
         """Whether an object here may be without a member that is declared."""
-        is_declared = False
-        for group in self.groups:
-            for schema in group:
-                if name in _listed(schema, "required"):
-                    return False
-                is_declared = is_declared or name in _mapped(schema, "properties")
-        return is_declared
+        if self._optional is None:
+            needed = {one for group in self.groups for schema in group for one in _listed(schema, "required")}
+            self._optional = frozenset(self.names) - needed
+        return name in self._optional
 
     def member(self, name: str) -> "Place":
         """Return the place of a member of an object here."""

@@ -140,7 +140,7 @@ def _settled(content: Mapping[str, Any], top: Place) -> dict[str, Any]:
     settled: dict[str, Any] = {}
     for name, value in content.items():
         place = top.member(name)
-        if value is None and top.is_optional(name) and not place.admits("null"):
+        if value is None and top.is_optional(name) and not place.admits_null:
             continue
         if isinstance(value, float) and place.is_integer:
             whole = exact(value)

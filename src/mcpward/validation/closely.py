@@ -26,6 +26,7 @@ CLIENT_ARGUMENTS: Final = frozenset({"toolCallId", "sessionId", "action", "chatI
 _MOST: Final = 8
 _MOST_DROPPED: Final = 16
 _LONG: Final = "an integer within 64 bits"
+_CHOICE: Final = "one of the values that the schema lists"
 _decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -104,7 +105,7 @@ class _Seeing:
         for name, member in tuple(members.items()):
             child = place.member(name)
             if member is None:
-                if place.is_optional(name) and not child.admits("null"):
+                if not child.admits_null and place.is_optional(name):
                     del members[name]
                     self.has_changed = True
                 continue
@@ -122,20 +123,24 @@ class _Seeing:
                 return value if settled == value else settled
         elif kind is dict or kind is list:
             self._rest.append((step, name, value, place))
-        elif kind is Decimal:
-            if place.is_integer:
-                whole = integral(value)
-                if whole is not None:
-                    return whole
-                if is_long(value):
-                    self._refuse(step, name, _LONG)
-        elif kind is int:
+        elif kind is Decimal or kind is int:
+            return self._number(step, name, value, place)
+        elif kind is bool and place.is_choice and not place.admits("boolean"):
+            self._refuse(step, name, describe(place) or _CHOICE)  # to Python true is 1, and to JSON it is not
+        return value
+
+    def _number(self, step: _Step, name: str | int, value: Decimal | int, place: Place) -> Decimal | int:
+        if isinstance(value, int):
             if not (LEAST <= value <= MOST or place.is_number):
                 self._refuse(step, name, _LONG)
-            elif place.is_choice and not place.admits("integer"):
-                self._refuse(step, name, describe(place))  # to Python true is 1, and to JSON it is not
-        elif kind is bool and place.is_choice and not place.admits("boolean"):
-            self._refuse(step, name, describe(place))
+        elif place.is_integer:
+            whole = integral(value)
+            if whole is not None:
+                return whole
+            if is_long(value):
+                self._refuse(step, name, _LONG)
+        if place.is_choice and not place.admits("integer"):
+            self._refuse(step, name, describe(place) or _CHOICE)  # nor is 1 true
         return value
 
     def _refuse(self, step: _Step | None, name: str | int, rule: str) -> None:
