@@ -4,12 +4,19 @@ Each is judged by an independent validator first, formats included: it is what t
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
 import jsonschema_rs
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.values import Tool
+from mcpward.validation.accept import accept
+from support.calls import call_of
 
 #: What mcpward promises of each integer beside the schema: 64 bits.
 LEAST, MOST = -(2**63), 2**63 - 1
@@ -152,3 +159,20 @@ def _text(value: Any, luck: Any) -> str:
     if type(value) is int:
         return str(luck.choice((f"{value}", f"{value}.0", f"{value}e0", f"{value}.000E+0", f"{value}.0e-0")))
     return json.dumps(value)
+
+
+def require_takes_what_it_publishes(tools: Sequence[Tool]) -> None:
+    """Call each tool with what its schema allows; a guard may still refuse what is not sensible."""
+
+    @settings(max_examples=4 * len(tools), suppress_health_check=list(HealthCheck), deadline=None, database=None)
+    @given(data=st.data())
+    def check(data: st.DataObject) -> None:
+        tool = data.draw(st.sampled_from(tools))
+        raw = data.draw(arguments_of(tool.listing["inputSchema"]))
+        try:
+            accept(call_of(tool.name, raw), tool)
+        except Refusal as no:
+            if no.reason is not Reason.ARGUMENT_DANGEROUS:
+                raise
+
+    check()

@@ -28,7 +28,7 @@ def remarks(server: str, names: Iterable[str]) -> list[str]:
         (long, f"Claude Desktop, Claude Code and Codex take at most {_LONGEST} characters"),
         (
             prefixed,
-            f"Claude Code and Codex call it {prefix}NAME and take {_LONGEST} in all: use at most {_LONGEST - len(prefix)}",
+            f"Claude Code and Codex call it {prefix}NAME and take {_LONGEST}: use at most {_LONGEST - len(prefix)}",
         ),
     ]
     return [f"server {server}: {_listed(tools)}: {what}" for tools, what in told if tools]

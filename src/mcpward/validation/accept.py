@@ -21,6 +21,7 @@ from mcpward.validation.closely import look
 from mcpward.validation.schema import problems_of
 
 _NONE: Final = b"{}"
+_UNKNOWN: Final[Mapping[str, Any]] = {}
 _TOOLS: Final = 1024
 _ENDS: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
 _WRONG: Final = (ValidationError, msgspec.MsgspecError, ExceptionGroup, *_ENDS)
@@ -48,7 +49,9 @@ def accept(call: Call, tool: Tool) -> AcceptedCall:
     return _accept_closely(call, tool, raw, wrong)
 
 
-def accept_prompt(call: Call, bind: Callable[[bytes], dict[str, Any]], schema: Mapping[str, Any]) -> dict[str, Any]:
+def accept_prompt(
+    call: Call, bind: Callable[[bytes], dict[str, Any]], schema: Mapping[str, Any] = _UNKNOWN
+) -> dict[str, Any]:
     """Return the arguments of ``prompts/get`` as its function takes them. ``schema`` is that of the arguments.
 
     Raises:
@@ -57,7 +60,7 @@ def accept_prompt(call: Call, bind: Callable[[bytes], dict[str, Any]], schema: M
     return _bound(bind, _NONE if call.arguments is None else call.arguments, schema)
 
 
-def accept_variables(bind: Callable[[], dict[str, Any]], schema: Mapping[str, Any]) -> dict[str, Any]:
+def accept_variables(bind: Callable[[], dict[str, Any]], schema: Mapping[str, Any] = _UNKNOWN) -> dict[str, Any]:
     """Return the variables of a resource's URI as its function takes them. ``schema`` is that of the variables.
 
     Raises:

@@ -34,7 +34,7 @@ from mcpward.tools.local import load_server
 from mcpward.tools.registry import Registry
 from mcpward.validation.accept import accept
 from support.calls import call_of
-from support.generated import arguments_of
+from support.generated import arguments_of, require_takes_what_it_publishes
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -192,12 +192,9 @@ def test_only_formats_of_json_schema_are_published(name: str):
     assert set(re.findall(r"'format': '([^']*)'", text)) <= known
 
 
-def served() -> dict[str, Any]:
-    """Every tool of the examples, of the page for authors and of the server that interop tests."""
-    sources = [str(path) for path in sorted((ROOT / "examples").glob("*/*.py"))]
-    sources.append(str(ROOT / "tests" / "interop" / "everything.py"))
-    return {f"{Path(source).parent.name}/{tool.name}": tool for source in sources for tool in tools_of(source)}
-
-
-def tools_of(source: str):
-    return Registry("shop", load_server(source)).tools
+@pytest.mark.parametrize("source", ["examples/orders/tools.py", "tests/interop/everything.py"])
+def test_what_the_schemas_of_real_servers_allow_is_accepted(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    require_takes_what_it_publishes(Registry("shop", load_server(str(ROOT / source))).tools)
