@@ -233,7 +233,7 @@ def test_attack_77_every_naughty_string_as_an_argument_nobody_declared_is_refuse
             answer = caller.call("echo", {"text": "x", f"{text}_": text})
             problems = refusals(answer)
             assert len(problems) == 1
-            assert problems[0]["rule"] == "not an argument of this tool"
+            assert problems[0]["rule"].startswith("not an argument of this tool")
             path = problems[0]["path"]
             assert path == "?" or (path == f"{text}_" and len(path) <= 64 and path.isascii()), path
 
@@ -323,7 +323,9 @@ def test_attack_77_undeclared_arguments_are_named_and_the_tool_does_not_run(ward
     for extra in ("caller", "ctx", "self", "_meta", "__class__", "admin", "Text"):
         response = ward.call("store", {"value": "x", extra: {"subject": "root"}})
         meta = response.json()["result"]["content"][0]["_meta"]
-        assert meta["mcpward/problems"] == [{"path": extra, "rule": "not an argument of this tool"}]
+        (problem,) = meta["mcpward/problems"]
+        assert problem["path"] == extra
+        assert problem["rule"].startswith("not an argument of this tool")
     assert ward.call("whoami", {"caller": {"subject": "root"}}).json()["result"]["isError"]
     listed = ward.modern("tools/list").json()["result"]["tools"]
     assert all(tool["inputSchema"]["additionalProperties"] is False for tool in listed)

@@ -22,6 +22,7 @@ from mcpward.tools.run import Runner
 from mcpward.validation.accept import accept, accept_prompt, accept_variables
 from support.back import Letterbox
 from support.calls import PRINCIPAL, call_of
+from support.generated import require_takes_what_it_publishes
 from support.outside import http, outside
 from support.sources import ROOT
 
@@ -230,3 +231,7 @@ async def test_a_tool_tells_what_stands_behind_it(call, server):
     assert describe.pools == ("shop",)
     given = {"names": ["lamp", "chair"], "max_tokens": 700}
     assert {draw.budget: draw.cost_of(given) for draw in describe.draws} == {"openai": 700, "stripe": 2}
+
+
+def test_what_the_schemas_of_the_page_allow_is_accepted(server):
+    require_takes_what_it_publishes(Registry("orders", server).tools)

@@ -5,13 +5,17 @@ defined, and every one that somebody defined is used. A limit that is spelt othe
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
+import structlog
+
 from mcpward.config.model import Settings
 from mcpward.config.names import nearest
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.values import Pool, Tool
 from mcpward.sdk.server import Server
+from mcpward.tools.portable import remarks
 from mcpward.tools.registry import Defaults, Registry
 
+_log: Final = structlog.get_logger("mcpward")
 _OFFER: Final = "name it in [servers.<name>.tools.<name>] or in @server.tool(…), or take the table out"
 
 
@@ -26,7 +30,7 @@ def registries_of(settings: Settings, sources: Mapping[str, Server]) -> dict[str
     for name, source in sources.items():
         server = settings.servers[name]
         try:
-            defaults = Defaults(deadline_s=server.limits.deadline_s, tools=server.tools)
+            defaults = Defaults(server.limits.deadline_s, server.unknown_arguments, server.tools)
             registries[name] = Registry(name, source, defaults)
         except Misconfigured as wrong:
             findings += wrong.findings
@@ -51,6 +55,13 @@ def require_defined(settings: Settings, registries: Mapping[str, Registry]) -> N
     ]
     if findings:
         raise Misconfigured(findings)
+
+
+def tell_names(registries: Mapping[str, Registry]) -> None:
+    """Log a line for each server and kind of tool name that well-known clients do not take."""
+    for server, registry in registries.items():
+        for line in remarks(server, [tool.name for tool in registry.declared]):
+            _log.warning(line)
 
 
 def pools_of(settings: Settings, registries: Mapping[str, Registry]) -> dict[str, Pool]:

@@ -15,7 +15,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from mcpward.app.counters import counters_url
-from mcpward.app.defined import registries_of
+from mcpward.app.defined import registries_of, tell_names
 from mcpward.app.lifespan import Lifespan
 from mcpward.app.logs import Voice, set_up
 from mcpward.app.numbers import clear, folder_of
@@ -114,7 +114,7 @@ async def _try(settings: Settings, bound: Address) -> None:
     counters_url(settings)
     async with open_site(settings) as site:
         vault = {name: await site.vault.load_all(name) for name in settings.servers}
-    registries_of(settings, load_sources(settings, vault))
+    tell_names(registries_of(settings, load_sources(settings, vault)))
     async with open_oauth(settings, bound, client_secrets(settings, vault), SystemClock()):
         pass
 

@@ -15,7 +15,7 @@ import structlog
 
 from mcpward.app.channel import open_channel
 from mcpward.app.counters import Counters, open_counters
-from mcpward.app.defined import registries_of
+from mcpward.app.defined import registries_of, tell_names
 from mcpward.app.hosts import allowed_hosts, own_origins, spellings
 from mcpward.app.house import House
 from mcpward.app.logs import Voice, set_up
@@ -86,8 +86,9 @@ class Worker:
             shown = client_secrets(settings, vault)
             secrets = Secrets(settings, vault, shown)
             voice.redact = secrets.text
-            sources = load_sources(settings, vault)
-            registries = registries_of(settings, sources)
+            registries = registries_of(settings, load_sources(settings, vault))
+            if self.supervisor is None:  # else the supervisor has told it, once for all workers
+                tell_names(registries)
             metrics = Metrics()
             writer = Writer(
                 site.store.traffic,

@@ -10,8 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from mcpward.channel.mailroom import Mailroom
-from mcpward.core.errors import Refusal
-from mcpward.core.reasons import Reason
+from mcpward.core.invalid import invalid
 from mcpward.core.values import Call
 
 _KIND: Final = "cancel"
@@ -34,7 +33,7 @@ class Entry:
     def __enter__(self) -> Self:
         if self._name is not None:
             if self._name in self._entries:
-                raise Refusal(Reason.PARAMS_INVALID, "another request of this session with this id still runs")
+                raise invalid("id", "an id that no running request of this session has")
             self._task = asyncio.current_task()
             self._entries[self._name] = self
         return self

@@ -6,9 +6,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mcpward.core.errors import Refusal
+from mcpward.core.invalid import invalid
 from mcpward.core.reasons import Reason
 
-LEVELS: Final = frozenset({"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"})
+LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 MAX_URIS: Final = 64
 MAX_URI_LENGTH: Final = 8192
 """Characters of all URIs of one session together."""
@@ -35,7 +36,7 @@ class SessionRecord(Struct, frozen=True, kw_only=True):
             Refusal: params-invalid for what is none of the eight levels of RFC 5424.
         """
         if level not in LEVELS:
-            raise Refusal(Reason.PARAMS_INVALID, "not a log level")
+            raise invalid("level", f"one of {', '.join(LEVELS)}")
         return replace(self, level=level)
 
     def subscribed(self, uri: str) -> "SessionRecord":

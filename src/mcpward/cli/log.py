@@ -163,7 +163,8 @@ def _outcome(row: Row) -> str:
     by = f" ({row['limit_name']})" if row["limit_name"] else ""
     over = f", over {row['would_refuse']}" if row["would_refuse"] else ""
     waived = f", consent waived by {row['consent']}" if row["consent"] else ""
-    return f"{outcome}{by}{over}{waived}"
+    why = f": {row['detail']}" if row["detail"] else ""
+    return f"{outcome}{by}{over}{waived}{why}"
 
 
 def _short(text: str, most: int = 60) -> str:

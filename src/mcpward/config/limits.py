@@ -3,7 +3,7 @@
 ``on_store_failure`` is settled when the file is read: what a limit does not say itself is the site's word.
 """
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
@@ -120,6 +120,9 @@ class ToolSettings(Section):
     pools: PoolNames = key((), "pools in which each call holds a place, beside its author's", '["orders"]')
     budgets: dict[BudgetName, Annotated[int, Field(ge=0, le=100_000_000)]] = key(
         {}, "budgets that each call draws on, with what it costs there, beside its author's", "{ stripe = 2 }"
+    )
+    unknown_arguments: Literal["refuse", "drop-client", "drop"] | None = key(
+        None, "what happens to arguments that this tool does not declare, in the place of its author's word", '"drop"'
     )
 
 

@@ -167,6 +167,13 @@ class Server(Section):
     hosts: HostNames = key(
         (), "host names at whose /mcp this server answers, beside /<name>/mcp", '["orders.example.com"]'
     )
+    unknown_arguments: Literal["refuse", "drop-client", "drop"] = key(
+        "drop-client",
+        "what happens to arguments that a tool does not declare: `refuse` refuses the call, `drop` drops them, "
+        "`drop-client` drops those that n8n adds to every call (toolCallId, sessionId, action, chatInput) and refuses "
+        "the call for any other; the record names what was dropped",
+        '"drop"',
+    )
     limits: ServerLimits = Field(ServerLimits(), description="limits of this server")
     tools: dict[ToolName, ToolSettings] = Field({}, description="what the operator adds to its tools, by their names")
     oauth: OAuth = Field(OAuth(), description="whose tokens this server takes, and what they open")

@@ -219,6 +219,17 @@ class Call(Struct, frozen=True, eq=False, gc=False):
     last_event: str | None = None
 
 
+class UnknownArguments(Enum):
+    """What happens to arguments of a call that its tool does not declare."""
+
+    REFUSE = "refuse"
+    """The call is refused."""
+    DROP_CLIENT = "drop-client"
+    """The names that clients add for themselves are dropped, and any other is refused."""
+    DROP = "drop"
+    """They are dropped."""
+
+
 class Draw(Struct, frozen=True, kw_only=True, eq=False):
     """What one call of a tool takes from a budget: ``cost``, or what ``cost_of`` says of its bound arguments.
 
@@ -246,7 +257,8 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     (``mcp-param-…``, lower-case) to the path of the argument that it repeats (``x-mcp-header``). ``task`` says whether
     the tool may (``optional``) or must (``required``) run as a task of the tasks extension. ``concurrency`` calls of it
     may run at once (None: as many as its server allows); it holds a place in each of ``pools`` while it runs, and draws
-    on budgets as ``draws`` say.
+    on budgets as ``draws`` say. ``unknown_arguments`` is what happens to those that the schema does not have.
+    ``suspects`` finds in raw arguments what must be looked at before they are bound: None if there is no such thing.
     """
 
     server: str
@@ -268,14 +280,20 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     concurrency: int | None = None
     pools: tuple[str, ...] = ()
     draws: tuple[Draw, ...] = ()
+    unknown_arguments: UnknownArguments = UnknownArguments.DROP_CLIENT
+    suspects: Callable[[bytes], object | None] | None = None
 
 
 class AcceptedCall(Struct, frozen=True, eq=False, gc=False):
-    """A tool call whose arguments are well-formed and sensible: the only thing that ``tools.run`` takes."""
+    """A tool call whose arguments are well-formed and sensible: the only thing that ``tools.run`` takes.
+
+    ``dropped`` names arguments that came with it and that its tool does not declare, fit to be shown.
+    """
 
     call: Call
     tool: Tool
     arguments: Mapping[str, Any]
+    dropped: tuple[str, ...] = ()
 
 
 class RawResult(Struct, frozen=True, eq=False, gc=False):

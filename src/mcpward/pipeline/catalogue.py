@@ -64,7 +64,7 @@ class Catalogue:
                 result, ttl_ms = await self._runner.read(call, resource, back), resource.ttl_ms
             case "prompts/get":
                 prompt = self._prompt(call, registry)
-                result = await self._runner.render(call, prompt, accept_prompt(call, prompt.bind), back)
+                result = await self._runner.render(call, prompt, accept_prompt(call, prompt.bind, prompt.schema), back)
             case "completion/complete":
                 result = await self._runner.complete(call, self._completion(call, registry), back)
             case _:
@@ -96,7 +96,7 @@ class Catalogue:
         if resource is None:
             raise Refusal(Reason.RESOURCE_UNKNOWN)
         self._policy.require_offer(call.principal, resource, Reason.RESOURCE_UNKNOWN)
-        return resource.filled(accept_variables(resource.bind))
+        return resource.filled(accept_variables(resource.bind, resource.schema))
 
     def _prompt(self, call: Call, registry: Registry) -> Prompt:
         prompt = registry.find_prompt(call.target)

@@ -79,6 +79,8 @@ class Workshop:
             listed = await self._catalogue.answer(call, back)
             return replies.catalogue(call, listed.body, ttl_ms=listed.ttl_ms)
         accepted = self.accept(call, tool) if accepted is None else replace(accepted, call=call)
+        if accepted.dropped:
+            back.trail.without(accepted.dropped)
         is_task = tool.task is not None and self._is_task(call, tool, back)
         if tool.confirm:
             await self._agree(accepted, back)  # a person said yes

@@ -13,6 +13,7 @@ from mcpward.core.back import Question
 from mcpward.core.capability import lacks
 from mcpward.core.change import Change, Topic
 from mcpward.core.errors import Refusal
+from mcpward.core.invalid import invalid
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Era
 from mcpward.protocol.declared import NEEDS_TASKS
@@ -50,7 +51,7 @@ def wanted(call: Call, server: ServerInfo) -> Wanted:
         return Wanted(topics=served)
     wish = call.params.get("notifications")
     if type(wish) is not dict:
-        raise _invalid("notifications must be an object")
+        raise invalid("notifications", "an object")
     topics = frozenset(topic for flag, topic in _FLAGS.items() if _is_set(wish, flag))
     uris = _texts(wish, "resourceSubscriptions")
     tasks = _texts(wish, "taskIds")
@@ -111,7 +112,7 @@ def _served(server: ServerInfo) -> frozenset[Topic]:
 def _is_set(wish: Mapping[str, Any], flag: str) -> bool:
     value = wish.get(flag, False)
     if type(value) is not bool:
-        raise _invalid(f"{flag} must be true or false")
+        raise invalid(f"notifications.{flag}", "true or false")
     return value
 
 
@@ -122,9 +123,7 @@ def _texts(wish: Mapping[str, Any], member: str) -> frozenset[str]:
         or len(texts) > _MOST
         or not all(type(text) is str and len(text) <= LONGEST_URI for text in texts)
     ):
-        raise _invalid(f"{member} must be a list of at most {_MOST} strings")
+        raise invalid(
+            f"notifications.{member}", f"an array of at most {_MOST} strings, each of at most {LONGEST_URI} characters"
+        )
     return frozenset(texts)
-
-
-def _invalid(detail: str) -> Refusal:
-    return Refusal(Reason.PARAMS_INVALID, detail)

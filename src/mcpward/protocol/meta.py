@@ -4,8 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mcpward.core.errors import Refusal
-from mcpward.core.reasons import Reason
+from mcpward.core.invalid import invalid
 from mcpward.protocol.decode import is_id
 from mcpward.protocol.versions import CAPABILITIES_KEY, CLIENT_KEY, LOG_LEVEL_KEY
 
@@ -24,10 +23,10 @@ def capabilities(meta: Mapping[str, Any]) -> Mapping[str, Any]:
     """Give the declared capabilities. Raises :class:`Refusal` (params-invalid) where they are not an object."""
     declared = meta.get(CAPABILITIES_KEY)
     if type(declared) is not dict:
-        raise Refusal(Reason.PARAMS_INVALID, "clientCapabilities must be an object")
+        raise invalid(f"_meta.{CAPABILITIES_KEY}", "an object")
     client = meta.get(CLIENT_KEY)
     if client is not None and type(client) is not dict:
-        raise Refusal(Reason.PARAMS_INVALID, "clientInfo must be an object")
+        raise invalid(f"_meta.{CLIENT_KEY}", "an object")
     return declared
 
 
@@ -37,7 +36,7 @@ def log_level(meta: Mapping[str, Any]) -> str | None:
     if level is None:
         return None
     if type(level) is not str or level not in LOG_LEVELS:
-        raise Refusal(Reason.PARAMS_INVALID, "logLevel is not one of the eight")
+        raise invalid(f"_meta.{LOG_LEVEL_KEY}", f"one of {', '.join(LOG_LEVELS)}")
     return level
 
 
@@ -47,7 +46,7 @@ def progress_token(meta: Mapping[str, Any]) -> int | str | None:
     if token is None:
         return None
     if not is_id(token):
-        raise Refusal(Reason.PARAMS_INVALID, "progressToken must be a string or an integer")
+        raise invalid("_meta.progressToken", "a string of at most 256 characters, or an integer")
     return token  # type: ignore[no-any-return]  # is_id has just looked
 
 

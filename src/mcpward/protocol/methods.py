@@ -5,8 +5,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from mcpward.core.errors import Refusal
-from mcpward.core.reasons import Reason
+from mcpward.core.invalid import invalid
 from mcpward.core.values import Era, Kind
 
 INITIALIZE: Final = "initialize"
@@ -106,7 +105,7 @@ def mirrored_target(method: str, params: Mapping[str, Any]) -> str | None:
         return None
     value = params.get(member)
     if type(value) is not str:
-        raise Refusal(Reason.PARAMS_INVALID, f"{member} must be a string")
+        raise invalid(member, "a string" if member in params else "required: a string")
     return value
 
 

@@ -11,8 +11,7 @@ from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
 
-from mcpward.core.errors import Refusal
-from mcpward.core.reasons import Reason
+from mcpward.core.invalid import invalid
 
 DEFAULT_SIZE: Final = 500
 _DIGEST: Final = 12
@@ -56,5 +55,5 @@ def _start(cursor: str, digest: bytes, length: int) -> int:
         token = b""
     start = int.from_bytes(token[:_PLACE], "big")
     if len(token) != _PLACE + _DIGEST or token[_PLACE:] != digest or not 0 < start < length:
-        raise Refusal(Reason.PARAMS_INVALID, "the cursor is not one of this list")
+        raise invalid("cursor", "the nextCursor of this list as it is now; leave it out to begin anew")
     return start

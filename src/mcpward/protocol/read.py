@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from mcpward.core.capability import lacks
 from mcpward.core.errors import Refusal
+from mcpward.core.invalid import invalid
 from mcpward.core.jsonio import DEFAULT_BOUNDS, Bounds
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Arrival, Call, Era, Kind, Principal, Reply
@@ -97,7 +98,7 @@ class Protocol:
             if said is None:
                 said = _NO_META
             elif type(said) is not dict:
-                raise Refusal(Reason.PARAMS_INVALID, "_meta must be an object")
+                raise invalid("_meta", "an object")
             if VERSION_KEY in said:
                 return self._read_modern(arrival, principal, message, said)
             return self._read_other(arrival, principal, message, said)
@@ -122,7 +123,7 @@ class Protocol:
         """The ladder of 2026-07-28: first failing rung wins, agreement before support."""
         version = said[VERSION_KEY]
         if type(version) is not str:
-            raise Refusal(Reason.PARAMS_INVALID, "protocolVersion must be a string")
+            raise invalid(f"_meta.{VERSION_KEY}", "a string")
         header = arrival.headers.get(VERSION_HEADER)
         # Headers that are missing or name a legacy revision would have the body judged by other rules (trap T1).
         if header is None or header in _LEGACY_HEADERS or header != version.encode():
@@ -146,7 +147,7 @@ class Protocol:
             if header != _MODERN_HEADER:
                 raise _unsupported(header.decode("latin-1"))
             if message.is_request:
-                raise Refusal(Reason.PARAMS_INVALID, "the modern envelope is missing")
+                raise invalid(f"_meta.{VERSION_KEY}", f"required: {MODERN}, as the header says")
             if message.answers is not None:
                 # Nothing is asked of a modern client but in a result: it has no request of ours to answer.
                 raise Refusal(Reason.MESSAGE_MALFORMED, "a posted response")

@@ -201,6 +201,9 @@ def _when(no: Refusal) -> str:
     """Say in words what the facts say: clients show a person the message, and a model reads no numbers."""
     if scope := no.facts.get("scope"):
         return f": {scope}"
+    if no.reason is Reason.PARAMS_INVALID:
+        told = [f"{problem['path'] or 'params'}: {problem['rule']}" for problem in no.facts.get("problems", ())]
+        return f": {'; '.join(told)}" if told else ""
     policy, wait_s = no.facts.get("policy"), no.facts.get("retry_after_s")
     if policy is None or wait_s is None:
         return ""

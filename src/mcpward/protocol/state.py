@@ -15,6 +15,7 @@ from msgspec.json import Decoder, Encoder
 from mcpward.core import ids
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
+from mcpward.core.invalid import invalid
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call
 
@@ -103,7 +104,7 @@ class States:
                 return self._seal(sealed, _bound_to(call))
             except ValueError:
                 pass
-        raise Refusal(Reason.PARAMS_INVALID, "the answers are too long to be carried")
+        raise invalid("inputResponses", "shorter answers: these are too long to be carried")
 
 
 def _bound_to(call: Call) -> bytes:

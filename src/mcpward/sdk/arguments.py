@@ -5,21 +5,30 @@ refused at every depth: also inside nested models, and also where such a model s
 An open object is written ``dict[str, …]``.
 """
 
+import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Annotated, Any, Final, cast
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 from pydantic.errors import PydanticUserError
 
+from mcpward.core import rfc3339
+from mcpward.core.integral import integral
+from mcpward.core.subschema import Place, Subschemas
+from mcpward.sdk.accepted import Accepted, honest, suspects_of
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.header import KEYWORD, has_header, mirrored
-from mcpward.sdk.published import Untitled, first_line, inline_root
+from mcpward.sdk.published import first_line, inline_root
 from mcpward.sdk.signature import REQUIRED, Parameter
 
 _STRICT: Final = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
 _LENIENT: Final = ConfigDict(extra="forbid", allow_inf_nan=False, protected_namespaces=())
 _TAKEN: Final = frozenset(dir(BaseModel)) | {"model_config"}
+#: A number as JSON writes it.
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,6})?", re.ASCII)
+_LONGEST_NUMBER: Final = 64
 Bind = Callable[[bytes], dict[str, Any]]
 
 
@@ -28,7 +37,8 @@ class Arguments:
 
     ``bind`` turns raw JSON into keyword arguments and raises ``pydantic.ValidationError``. With ``strict=False``
     ``bind_strings`` takes the mapping of strings of a prompt or a URI template instead. ``headers`` are those in which
-    a client repeats an argument, with the argument's path.
+    a client repeats an argument, with the argument's path. ``suspects`` finds in raw arguments what must be looked at
+    closely before they are bound.
     """
 
     def __init__(self, parameters: tuple[Parameter, ...], what: str, where: str, *, strict: bool = True) -> None:
@@ -38,6 +48,8 @@ class Arguments:
         self.headers = self._headers(what, where, strict=strict)
         self.names = tuple(parameter.name for parameter in parameters)
         self.bind: Bind = self._binder()
+        self.suspects = suspects_of(self._schema, is_typed=True) if strict else None
+        self._top = Subschemas(self._schema).top
 
     def schema(self) -> dict[str, Any]:
         """Give the JSON schema: an object that takes the declared properties and no others, at every depth."""
@@ -45,7 +57,7 @@ class Arguments:
 
     def _published(self, what: str, where: str) -> dict[str, Any]:
         try:
-            schema = self._model.model_json_schema(schema_generator=Untitled, mode="validation")
+            schema = self._model.model_json_schema(schema_generator=Accepted, mode="validation")
         except PydanticUserError as error:
             raise AuthoringError(f"{what}: a parameter has no JSON schema: {first_line(error)}", where) from error
         except KeyError as error:  # pydantic looks every $ref up in its own definitions
@@ -58,7 +70,7 @@ class Arguments:
         schema.pop("title", None)
         schema.pop("description", None)
         close(schema)
-        return schema
+        return cast("dict[str, Any]", honest(schema))
 
     def _headers(self, what: str, where: str, *, strict: bool) -> dict[bytes, tuple[str, ...]]:
         if not strict and has_header(self._schema):
@@ -67,7 +79,8 @@ class Arguments:
 
     def bind_strings(self, strings: Any) -> dict[str, Any]:
         """Turn a mapping of strings into keyword arguments, each read as its parameter's type."""
-        values = self._model.__pydantic_validator__.validate_strings(strings).__dict__
+        read: Any = {name: _settled(text, self._top.member(name)) for name, text in strings.items()}
+        values = self._model.__pydantic_validator__.validate_strings(read).__dict__
         return self._rename(values)
 
     def required(self) -> frozenset[str]:
@@ -133,6 +146,14 @@ def _require_sound_defaults(model: type[BaseModel], what: str, where: str) -> No
         except pydantic.ValidationError as error:
             rule = error.errors(include_url=False, include_input=False)[0]["msg"]
             raise AuthoringError(f"{what}: the default of {name!r} does not fit its type: {rule}", where) from None
+
+
+def _settled(text: str, place: Place) -> str:
+    """Return a string of a prompt or a URI in the spelling that its type reads: ``1e3`` is the integer 1000."""
+    if place.is_integer and not place.admits("string") and len(text) <= _LONGEST_NUMBER and _NUMBER.fullmatch(text):
+        whole = integral(Decimal(text))
+        return text if whole is None else str(whole)
+    return rfc3339.settled(text, place.formats) if place.formats else text
 
 
 def close(schema: Any) -> None:

@@ -4,9 +4,10 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from mcpward.core.scope import Access
+from mcpward.core.values import UnknownArguments
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.guards import Guard
 from mcpward.sdk.signature import where
@@ -120,6 +121,14 @@ def require_known(guards: Sequence[Guard], names: tuple[str, ...], what: str, pl
         unknown = [name for name in guard.parameters if name not in names]
         if unknown:
             raise AuthoringError(f"{what}: {type(guard).__name__} names {unknown[0]!r}, which is no parameter", place)
+
+
+def read_unknown(unknown: Any, what: str, place: str) -> str | None:
+    """Return what happens to undeclared arguments. Raises :class:`AuthoringError`."""
+    known = [each.value for each in UnknownArguments]
+    if unknown is not None and unknown not in known:
+        raise AuthoringError(f"{what}: unknown_arguments is {', '.join(map(repr, known))}", place)
+    return cast("str | None", unknown)
 
 
 def _is_question(text: str) -> bool:

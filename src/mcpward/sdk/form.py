@@ -16,6 +16,9 @@ from msgspec import Struct
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticUserError
 
+from mcpward.core import rfc3339
+from mcpward.core.integral import exact
+from mcpward.core.subschema import Place, Subschemas
 from mcpward.sdk.ask import Unfit
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.field import field
@@ -111,7 +114,11 @@ def _requirement(schema: Mapping[str, Any]) -> Callable[[Any], bytes]:
     except (ValueError, jsonschema_rs.ValidationError) as error:
         raise AuthoringError(f"the schema of a form cannot be read: {first_line(error)}") from error
 
+    top = Subschemas(schema).top
+
     def require(content: Any) -> bytes:
+        if isinstance(content, dict):
+            content = _settled(content, top)
         try:
             encoded = _encode(content)
             fits = len(encoded) <= _LARGEST and validator.is_valid(content) and not _has_long_number(content)
@@ -123,6 +130,26 @@ def _requirement(schema: Mapping[str, Any]) -> Callable[[Any], bytes]:
         return encoded
 
     return require
+
+
+def _settled(content: Mapping[str, Any], top: Place) -> dict[str, Any]:
+    """Return the content as its form asks for it, where a client writes the same otherwise.
+
+    ``5.0`` is an integer, null in a field that may be left out is left out, a time without an offset is one in UTC.
+    """
+    settled: dict[str, Any] = {}
+    for name, value in content.items():
+        place = top.member(name)
+        if value is None and top.is_optional(name) and not place.admits_null:
+            continue
+        if isinstance(value, float) and place.is_integer:
+            whole = exact(value)
+            settled[name] = value if whole is None else whole
+        elif isinstance(value, str) and place.formats:
+            settled[name] = rfc3339.settled(value, place.formats)
+        else:
+            settled[name] = value
+    return settled
 
 
 def _has_long_number(content: Mapping[str, Any]) -> bool:

@@ -104,6 +104,7 @@ class Server:
         task: Literal["optional", "required"] | None = None,
         ask_first: bool = False,
         input_schema: Mapping[str, Any] | None = None,
+        unknown_arguments: Literal["refuse", "drop-client", "drop"] | None = None,
         icons: Sequence[Icon] = (),
         meta: Mapping[str, Any] | None = None,
         enabled: bool = True,
@@ -130,6 +131,7 @@ class Server:
         task: Literal["optional", "required"] | None = None,
         ask_first: bool = False,
         input_schema: Mapping[str, Any] | None = None,
+        unknown_arguments: Literal["refuse", "drop-client", "drop"] | None = None,
         icons: Sequence[Icon] = (),
         meta: Mapping[str, Any] | None = None,
         enabled: bool = True,
@@ -145,6 +147,7 @@ class Server:
         ``structured=False`` publishes no output schema; ``task`` lets the call run as a task, or demands it;
         ``ask_first`` has its questions answered before the task begins.
         ``input_schema`` is published instead of the annotations; the function then takes ``arguments: dict[str, Any]``.
+        ``unknown_arguments`` says whether arguments that are not declared are refused or dropped.
         ``enabled=False`` keeps the tool off until :meth:`enable`.
 
         Raises:
@@ -182,6 +185,7 @@ class Server:
                 ask_first=ask_first,
                 icons=read_icons(icons, what, place),
                 meta=read_meta(meta, what, place),
+                unknown_arguments=checks.read_unknown(unknown_arguments, what, place),
             )
             self._switches.declare(Topic.TOOLS, own_name, enabled=enabled)
             return function

@@ -14,6 +14,7 @@ from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
+from mcpward.sdk.accepted import suspects_of
 from mcpward.sdk.dialect import Document
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.header import mirrored
@@ -40,6 +41,7 @@ class Written:
         self._schema = document.root
         self.headers = mirrored(self._schema, what, where)
         self.names = tuple(self._schema.get("properties", ()))
+        self.suspects = suspects_of(self._schema, is_typed=False)
         self.bind = _binder(_validator(document), deepest(document))
 
     def schema(self) -> dict[str, Any]:

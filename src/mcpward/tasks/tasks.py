@@ -14,6 +14,7 @@ from mcpward.core.back import Back
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.ids import base62
+from mcpward.core.invalid import invalid
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Call, Outcome
 from mcpward.tasks.back import Clean, TaskBack
@@ -164,7 +165,7 @@ class Tasks:
         require_declared(call)
         given = call.params.get("inputResponses")
         if not isinstance(given, Mapping):
-            raise Refusal(Reason.PARAMS_INVALID, "inputResponses must be an object")
+            raise invalid("inputResponses", "an object of objects")
         record = await self._mine(call, call.target)
         answers = {key: _answer(given[key]) for key in self._board.open_requests(record) if key in given}
         if answers:
@@ -293,7 +294,7 @@ class Tasks:
 def _answer(given: object) -> bytes:
     encoded = _encode(given) if isinstance(given, Mapping) else b""
     if not 0 < len(encoded) <= _LONGEST_ANSWER:
-        raise Refusal(Reason.PARAMS_INVALID, "an answer must be an object, and not too long")
+        raise invalid("inputResponses", f"an object of objects, each of at most {_LONGEST_ANSWER} bytes")
     return encoded
 
 

@@ -9,8 +9,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from mcpward.core.back import Back
-from mcpward.core.errors import Refusal
-from mcpward.core.reasons import Reason
+from mcpward.core.invalid import invalid
 from mcpward.core.values import Call
 from mcpward.sdk.choices import choices_of
 from mcpward.sdk.completion import CONTEXT, VALUE
@@ -37,7 +36,7 @@ class Completion(Struct, frozen=True, kw_only=True, eq=False):
     def require_argument(self) -> None:
         """Raise :class:`Refusal` (params-invalid) where there is no such argument."""
         if self.values is None:
-            raise Refusal(Reason.PARAMS_INVALID, "there is no such argument to complete")
+            raise invalid("argument.name", "the name of an argument of what ref names")
 
     async def complete(self, call: Call, stage: Stage, back: Back) -> dict[str, Any]:
         """Give the result of ``completion/complete``."""

@@ -14,17 +14,21 @@ from mcpward.tools.entry import entry_of
 from mcpward.tools.result import block
 from mcpward.tools.stage import Stage, invoke
 
-_strings: Final = Decoder(dict[str, str]).decode
+_strings: Final = Decoder(dict[str, str | None]).decode
 
 
 class Prompt(Struct, frozen=True, kw_only=True, eq=False):
-    """``bind`` reads raw arguments (raises what ``validation.accept_prompt`` explains), ``render`` gives the result."""
+    """``bind`` reads raw arguments (raises what ``validation.accept_prompt`` explains), ``render`` gives the result.
+
+    ``schema`` is that of the arguments.
+    """
 
     server: str
     name: str
     listing: Mapping[str, Any]
     bind: Callable[[bytes], dict[str, Any]]
     render: Callable[[Call, Mapping[str, Any], Stage, Back], Awaitable[dict[str, Any]]]
+    schema: Mapping[str, Any] = {}
     scopes: frozenset[str] = frozenset()
     deadline_s: float = 30.0
 
@@ -34,7 +38,8 @@ def bind_prompt(server: str, definition: PromptDefinition, deadline_s: float) ->
 
     def bind(raw: bytes) -> dict[str, Any]:
         # The specification gives prompts strings only; each is read as its parameter's type.
-        return definition.arguments.bind_strings(_strings(raw))
+        given = {name: text for name, text in _strings(raw).items() if text is not None}  # null: not given
+        return definition.arguments.bind_strings(given)
 
     async def render(call: Call, arguments: Mapping[str, Any], stage: Stage, back: Back) -> dict[str, Any]:
         value = await invoke(definition.function, definition.signature, arguments, call, stage, back)
@@ -47,6 +52,7 @@ def bind_prompt(server: str, definition: PromptDefinition, deadline_s: float) ->
         listing=_listing(definition),
         bind=bind,
         render=render,
+        schema=definition.arguments.schema(),
         scopes=definition.scopes,
         deadline_s=deadline_s,
     )

@@ -11,7 +11,7 @@ from mcpward.config.rate import parse_rate
 from mcpward.core.change import Topic
 from mcpward.core.errors import Finding, Misconfigured, Refusal
 from mcpward.core.reasons import Reason
-from mcpward.core.values import Call, Rate, Tool
+from mcpward.core.values import Call, Rate, Tool, UnknownArguments
 from mcpward.sdk.definitions import ToolDefinition
 from mcpward.sdk.server import Server
 from mcpward.tools.additions import NOTHING, draws_of, unknown_tools
@@ -28,6 +28,7 @@ class Defaults(Struct, frozen=True):
     """What holds where an author said nothing, times in seconds; and what the operator says of single ``tools``."""
 
     deadline_s: float = 30.0
+    unknown_arguments: str = UnknownArguments.DROP_CLIENT.value
     tools: Mapping[str, ToolSettings] = {}
 
 
@@ -212,6 +213,10 @@ def _tool(
         concurrency=added.concurrency or definition.concurrency,
         pools=tuple(dict.fromkeys((*pools, *added.pools))),
         draws=draws_of(definition.draws, added),
+        unknown_arguments=UnknownArguments(
+            added.unknown_arguments or definition.unknown_arguments or defaults.unknown_arguments
+        ),
+        suspects=definition.arguments.suspects,
     )
 
 

@@ -31,6 +31,7 @@ class Resource(Struct, frozen=True, kw_only=True, eq=False):
     """What stands at one URI. ``bind`` reads the URI's variables as their types, ``filled`` takes them in.
 
     ``bind`` raises what ``validation.accept_variables`` explains. ``ttl_ms`` is how long a client may keep it.
+    ``schema`` is that of the variables.
     """
 
     server: str
@@ -42,6 +43,7 @@ class Resource(Struct, frozen=True, kw_only=True, eq=False):
     ttl_ms: int = 0
     deadline_s: float = 30.0
     arguments: Mapping[str, Any] = _NOTHING
+    schema: Mapping[str, Any] = _NOTHING
 
     def filled(self, arguments: Mapping[str, Any]) -> "Resource":
         """Give this resource with the variables that ``bind`` gave."""
@@ -149,6 +151,7 @@ def _resource(
         scopes=definition.scopes,
         ttl_ms=int(definition.ttl_s * 1000),
         deadline_s=deadline_s,
+        schema=definition.arguments.schema(),
     )
 
 

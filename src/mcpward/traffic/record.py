@@ -45,7 +45,8 @@ class Record(Struct, gc=False):
 
     ``arguments`` are raw and not yet redacted: they leave this value only through :mod:`mcpward.traffic.row`.
     ``limits`` is what was told of limits: the name of the one that refused (None where none did), and the names of
-    those that would have, were they enforced. ``detail`` is in our words, for the operator: why a gate refused.
+    those that would have, were they enforced. ``detail`` is for the operator, in our words: why a gate refused, why a
+    result was withheld (tool, path and rule, or size), or which arguments were dropped.
     ``consent`` says what took the place of a person's yes, "key" or "scope".
     """
 
@@ -55,6 +56,7 @@ class Record(Struct, gc=False):
     arguments: bytes | None
     trace: str | None
     limits: Limits | None
+    detail: str | None
     id: str
     at: float
     peer: str
@@ -64,7 +66,6 @@ class Record(Struct, gc=False):
     status: int
     bytes_in: int
     bytes_out: int
-    detail: str | None = None
     consent: str | None = None
 
     def __repr__(self) -> str:

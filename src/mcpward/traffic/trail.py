@@ -91,6 +91,7 @@ class Traffic:
                 None,
                 None,
                 None if limit is None else (limit, ()),
+                detail[:MAX_DETAIL] or None,
                 request_id(),
                 self.clock.now(),
                 text(name(peer)),
@@ -100,7 +101,6 @@ class Traffic:
                 reply.status,
                 bytes_in,
                 len(reply.body),
-                text(detail[:MAX_DETAIL]) or None,
             )
         )
 
@@ -121,6 +121,7 @@ class Trail(Struct, eq=False, gc=False):
     bytes_out: int = 0
     limits: Limits | None = None
     consent: str | None = None
+    detail: str | None = None
 
     def __repr__(self) -> str:
         # The call may hold anything.
@@ -154,6 +155,14 @@ class Trail(Struct, eq=False, gc=False):
     def limited(self, policy: str) -> None:
         """Note the name of the limit that refuses the request."""
         self.limits = (policy, self.limits[1] if self.limits is not None else ())
+
+    def withheld(self, detail: str) -> None:
+        """Note why the result was withheld."""
+        self.detail = detail
+
+    def without(self, names: tuple[str, ...]) -> None:
+        """Note the arguments that came with the call and were dropped."""
+        self.detail = f"dropped {', '.join(names)}"
 
     def shadowed(self, policies: tuple[str, ...]) -> None:
         """Note the names of limits that would refuse the request, were they enforced. May be told twice."""
@@ -210,6 +219,7 @@ class Trail(Struct, eq=False, gc=False):
             arguments,
             traced,
             self.limits,
+            self.detail,
             arrival.id,
             arrival.at,
             arrival.peer,

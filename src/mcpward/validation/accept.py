@@ -1,6 +1,11 @@
-"""A call whose arguments passed: from the raw bytes, once, without coercion (attacks 73, 77)."""
+"""A call whose arguments passed: from the raw bytes, once, without coercion (attacks 73, 77).
 
-from collections.abc import Callable
+Only what is refused, or may mean something else than it seems to, is looked at closely; see ``closely.py``.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -9,19 +14,23 @@ from pydantic import ValidationError
 from mcpward.core.errors import Fault, Refusal
 from mcpward.core.ids import error_id
 from mcpward.core.reasons import Reason
+from mcpward.core.subschema import Place, Subschemas
 from mcpward.core.values import AcceptedCall, Call, Tool
 from mcpward.validation import written
-from mcpward.validation.numbers import LONG_NUMBER, find_long_integers
+from mcpward.validation.closely import look
 from mcpward.validation.schema import problems_of
 
 _NONE: Final = b"{}"
+_UNKNOWN: Final[Mapping[str, Any]] = {}
+_TOOLS: Final = 1024
 _ENDS: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
 _WRONG: Final = (ValidationError, msgspec.MsgspecError, ExceptionGroup, *_ENDS)
-_has_long_number: Final = LONG_NUMBER.search
+#: Integers of more than 64 bits: every database and most languages fail on them, each in its own way (attack 73).
+_has_long_number: Final = re.compile(rb"[0-9]{19}").search
 
 
 def accept(call: Call, tool: Tool) -> AcceptedCall:
-    """Give the accepted call.
+    """Return the accepted call.
 
     Raises:
         Refusal: arguments-invalid with the fact ``problems`` (path and rule each); argument-dangerous from a guard.
@@ -30,58 +39,75 @@ def accept(call: Call, tool: Tool) -> AcceptedCall:
     raw = call.arguments
     if raw is None:
         raw = _NONE
-    if _has_long_number(raw) is not None:
-        _require_short(raw, Reason.ARGUMENTS_INVALID)
-    try:
-        return AcceptedCall(call, tool, tool.bind(raw))
-    except _WRONG as error:
-        no = _refusal(error, Reason.ARGUMENTS_INVALID)
-    raise no  # outside of "except": the error's text quotes the values, and a traceback would carry them into the log
+    wrong: BaseException | None = None
+    if (tool.suspects is None or tool.suspects(raw) is None) and _has_long_number(raw) is None:
+        try:
+            return AcceptedCall(call, tool, tool.bind(raw))
+        except _WRONG as error:
+            wrong = error
+    # Outside of "except": the error's text quotes the values, and a traceback would carry them into the log.
+    return _accept_closely(call, tool, raw, wrong)
 
 
-def accept_prompt(call: Call, bind: Callable[[bytes], dict[str, Any]]) -> dict[str, Any]:
-    """Give the arguments of ``prompts/get`` as its function takes them.
-
-    Raises:
-        Refusal: params-invalid with the fact ``problems``.
-    """
-    return _bound(bind, _NONE if call.arguments is None else call.arguments, Reason.PARAMS_INVALID)
-
-
-def accept_variables(bind: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Give the variables of a resource's URI as its function takes them.
+def accept_prompt(
+    call: Call, bind: Callable[[bytes], dict[str, Any]], schema: Mapping[str, Any] = _UNKNOWN
+) -> dict[str, Any]:
+    """Return the arguments of ``prompts/get`` as its function takes them. ``schema`` is that of the arguments.
 
     Raises:
         Refusal: params-invalid with the fact ``problems``.
     """
-    return _bound(lambda _: bind(), _NONE, Reason.PARAMS_INVALID)
+    return _bound(bind, _NONE if call.arguments is None else call.arguments, schema)
 
 
-def _bound(bind: Callable[[bytes], dict[str, Any]], raw: bytes, reason: Reason) -> dict[str, Any]:
-    if _has_long_number(raw) is not None:
-        _require_short(raw, reason)
-    try:
-        return bind(raw)
-    except _WRONG as error:
-        no = _refusal(error, reason)
+def accept_variables(bind: Callable[[], dict[str, Any]], schema: Mapping[str, Any] = _UNKNOWN) -> dict[str, Any]:
+    """Return the variables of a resource's URI as its function takes them. ``schema`` is that of the variables.
+
+    Raises:
+        Refusal: params-invalid with the fact ``problems``.
+    """
+    return _bound(lambda _: bind(), _NONE, schema)
+
+
+def _accept_closely(call: Call, tool: Tool, raw: bytes, wrong: BaseException | None) -> AcceptedCall:
+    """Look closely, and bind what was seen. ``wrong`` is what was wrong at the first sight, if there was one."""
+    top = _top(tool)
+    seen = None if isinstance(wrong, _ENDS) else look(raw, top, tool.unknown_arguments)
+    if seen is not None and seen.problems:
+        raise Refusal(Reason.ARGUMENTS_INVALID, "a value that no schema takes", problems=list(seen.problems))
+    if wrong is None or (seen is not None and seen.raw is not None):
+        try:
+            bound = tool.bind(raw if seen is None or seen.raw is None else seen.raw)
+            return AcceptedCall(call, tool, bound, () if seen is None else seen.dropped)
+        except _WRONG as error:
+            wrong = error
+    no = _refusal(wrong, Reason.ARGUMENTS_INVALID, top, None if seen is None else seen.value)
+    del wrong
     raise no
 
 
-def _require_short(raw: bytes, reason: Reason) -> None:
-    problems = find_long_integers(raw)
-    if problems:
-        raise Refusal(reason, "an integer does not fit in 64 bits", problems=problems)
+@lru_cache(_TOOLS)
+def _top(tool: Tool) -> Place:
+    return Subschemas(tool.listing.get("inputSchema", {})).top
 
 
-def _refusal(error: BaseException, reason: Reason) -> Refusal | Fault:
-    """Say what binding went wrong with, without a value."""
+def _bound(bind: Callable[[bytes], dict[str, Any]], raw: bytes, schema: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return bind(raw)
+    except _WRONG as error:
+        no = _refusal(error, Reason.PARAMS_INVALID, Subschemas(schema).top, None)
+    raise no
+
+
+def _refusal(error: BaseException, reason: Reason, top: Place, value: Any) -> Refusal | Fault:
+    """Return the refusal that says what binding went wrong with, without a value."""
     if isinstance(error, ValidationError):
-        problems = problems_of(error)
+        problems = problems_of(error, top, value)
     elif isinstance(error, _ENDS):
         # An author's guard or validator that ends the process would end it for everybody.
         return Fault(error_id(), f"checking the arguments raised {type(error).__name__}")
     elif isinstance(error, ExceptionGroup):  # of a hand-written schema, likewise full of the caller's values
-        problems = written.problems_of(error.exceptions)
+        problems = written.problems_of(error.exceptions, top)
     else:
-        problems = [{"path": "", "rule": "an object of texts"}]
+        problems = [{"path": "", "rule": "an object of strings"}]
     return Refusal(reason, "the arguments do not fit the schema", problems=problems)

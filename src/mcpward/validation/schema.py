@@ -1,74 +1,99 @@
 """pydantic's errors as problems: path and rule of each field, never its value (protocol trap T15)."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from mcpward.core.subschema import Place
 from mcpward.validation.paths import public_path
+from mcpward.validation.wording import describe, required, undeclared
 
 _MOST: Final = 16
 _COUNTED: Final = 1000
-
-#: What an error type is called; the others keep pydantic's own name, which is made of plain words.
+_KEY: Final = "[key]"
+_EXTRA: Final = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
+_MISSING: Final = frozenset({"missing", "missing_argument", "missing_keyword_only_argument"})
+#: What is wrong with the text itself.
+_PLAIN: Final = frozenset({"finite_number", "json_invalid"})
+#: Checks that an author wrote: what they say may quote the value.
+_OWN: Final = frozenset({"value_error", "assertion_error"})
+#: What an error type is called where the schema says nothing of its place.
 _RULES: Final = {
-    "extra_forbidden": "not an argument of this tool",
-    "unexpected_keyword_argument": "not an argument of this tool",
-    "missing": "required",
-    "missing_argument": "required",
-    "missing_keyword_only_argument": "required",
-    "model_type": "object",
-    "model_attributes_type": "object",
-    "dataclass_type": "object",
-    "dict_type": "object",
-    "list_type": "array",
-    "tuple_type": "array",
-    "set_type": "array",
-    "frozen_set_type": "array",
-    "string_type": "string",
-    "int_type": "integer",
-    "int_parsing": "integer",
-    "int_parsing_size": "integer",
-    "int_from_float": "integer",
-    "float_type": "number",
-    "float_parsing": "number",
-    "bool_type": "boolean",
-    "bool_parsing": "boolean",
-    "finite_number": "finite number",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "dataclass_type": "an object",
+    "dict_type": "an object",
+    "list_type": "an array",
+    "tuple_type": "an array",
+    "set_type": "an array",
+    "frozen_set_type": "an array",
+    "string_type": "a string",
+    "int_type": "an integer",
+    "int_parsing": "an integer",
+    "int_parsing_size": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "finite_number": "a finite number",
     "json_invalid": "valid JSON",
 }
-#: The bounds that an author declared: public, they stand in the published schema. Nothing else of a context is shown.
-_BOUNDS: Final = {
-    "greater_than": "gt",
-    "greater_than_equal": "ge",
-    "less_than": "lt",
-    "less_than_equal": "le",
-    "multiple_of": "multiple_of",
-    "string_too_short": "min_length",
-    "string_too_long": "max_length",
-    "too_short": "min_length",
-    "too_long": "max_length",
-    "bytes_too_short": "min_length",
-    "bytes_too_long": "max_length",
-    "decimal_max_digits": "max_digits",
-    "decimal_max_places": "decimal_places",
-    "literal_error": "expected",
-    "enum": "expected",
-    "string_pattern_mismatch": "pattern",
-}
 
 
-def problems_of(error: ValidationError) -> list[dict[str, str]]:
-    """Give up to 16 problems, each ``{"path": "limit", "rule": "less_than_equal 100"}``."""
+def problems_of(error: ValidationError, top: Place, value: Any) -> list[dict[str, str]]:
+    """Return up to 16 problems, each ``{"path": "limit", "rule": "an integer of at most 100"}``.
+
+    ``top`` is the place of the arguments in their schema, ``value`` what came: it tells names that are in it from those
+    that pydantic gives to the members of a union.
+    """
     if error.error_count() > _COUNTED:  # telling them apart would cost more than anything else that the call does
         return [{"path": "", "rule": f"fewer than {_COUNTED} things wrong at once"}]
+    found: dict[tuple[str, str], None] = {}
     details = error.errors(include_url=False, include_input=False)
-    return [{"path": public_path(detail["loc"]), "rule": _rule(detail)} for detail in details[:_MOST]]
+    if value is None:  # a flat mapping of strings, or no JSON
+        value = {detail["loc"][0]: None for detail in details if detail["loc"]}
+    for detail in details:
+        found[_problem(detail, top, value)] = None
+        if len(found) >= _MOST:
+            break
+    return [{"path": path, "rule": rule} for path, rule in found]
 
 
-def _rule(detail: ErrorDetails) -> str:
-    kind = detail["type"]
-    bound: Any = detail.get("ctx", {}).get(_BOUNDS.get(kind, ""))
-    if bound is not None:
-        return f"{kind} {bound}"
-    return _RULES.get(kind, kind)
+def _problem(detail: ErrorDetails, top: Place, value: Any) -> tuple[str, str]:
+    kind, parts = detail["type"], detail["loc"]
+    path: list[str | int] = []
+    place = top
+    for at, part in enumerate(parts):
+        is_last = at == len(parts) - 1
+        if isinstance(value, Mapping):
+            place = place.fitting(value)
+            if is_last and (kind in _EXTRA or kind in _MISSING):
+                return public_path([*path, part]), _of_name(kind, str(part), place, is_top=not path)
+            if part not in value:
+                continue
+            value, place = value[part], place.member(str(part))
+        elif isinstance(value, Sequence) and not isinstance(value, str) and isinstance(part, int):
+            place = place.item(part)
+            if part >= len(value):
+                return public_path([*path, part]), required(place)
+            value = value[part]
+        else:
+            continue  # which member of a union was tried
+        path.append(part)
+    rule = describe(place) or _RULES.get(kind, kind)
+    if kind in _OWN:
+        rule = "refused by a check of this tool's own"
+    elif parts and parts[-1] == _KEY:
+        rule = "a name that the schema's propertyNames allow"
+    elif kind in _PLAIN:
+        rule = _RULES[kind]
+    return public_path(path), rule
+
+
+def _of_name(kind: str, name: str, place: Place, *, is_top: bool) -> str:
+    if kind in _EXTRA:
+        return undeclared(name, place.names, is_top=is_top)
+    return required(place.member(name))

@@ -1,6 +1,6 @@
 """The errors of a hand-written schema as problems: path and rule of each field, never its value (trap T15).
 
-A rule is the keyword that failed, with its bound where that stands in the published schema.
+A rule says what the published schema takes there; else it is the keyword that failed.
 """
 
 from collections.abc import Iterable, Iterator
@@ -8,52 +8,55 @@ from typing import Any, Final
 
 from jsonschema_rs import ValidationError
 
+from mcpward.core.subschema import Place
 from mcpward.validation.paths import public_path
+from mcpward.validation.wording import describe, required, undeclared
 
 _MOST: Final = 16
-#: Keywords whose bound is one number or word of the schema, and the attribute that has it.
-_BOUNDS: Final = {
-    "maximum": "limit",
-    "minimum": "limit",
-    "exclusiveMaximum": "limit",
-    "exclusiveMinimum": "limit",
-    "maxLength": "limit",
-    "minLength": "limit",
-    "maxItems": "limit",
-    "minItems": "limit",
-    "maxProperties": "limit",
-    "minProperties": "limit",
-    "multipleOf": "multiple_of",
-    "format": "format",
-    "pattern": "pattern",
+#: Keywords that say nothing of the value's own type, bounds or form.
+_WORDS: Final = {
+    "anyOf": "what one of the schema's alternatives takes (anyOf)",
+    "oneOf": "what exactly one of the schema's alternatives takes (oneOf)",
+    "not": "not what the schema excludes (not)",
+    "contains": "an array with an item that the schema asks for (contains)",
+    "uniqueItems": "an array, none of its items twice",
+    "propertyNames": "only names that the schema allows (propertyNames)",
 }
 
 
-def problems_of(errors: Iterable[Exception]) -> list[dict[str, str]]:
-    """Give up to 16 problems, each ``{"path": "limit", "rule": "maximum 100"}``.
+def problems_of(errors: Iterable[Exception], top: Place) -> list[dict[str, str]]:
+    """Return up to 16 problems, each ``{"path": "limit", "rule": "an integer of at most 100"}``.
 
     Raises:
         TypeError: an error of another kind is among them.
     """
-    problems: list[dict[str, str]] = []
+    problems: dict[tuple[str, str], None] = {}
     for error in errors:
         if not isinstance(error, ValidationError):
             raise TypeError("no error of a schema")
-        problems += [{"path": public_path(path), "rule": rule} for path, rule in _told(error)]
-    return problems[:_MOST]
+        for path, rule in _told(error, top):
+            problems[public_path(path), rule] = None
+    return [{"path": path, "rule": rule} for path, rule in [*problems][:_MOST]]
 
 
-def _told(error: ValidationError) -> Iterator[tuple[list[str | int], str]]:
+def _told(error: ValidationError, top: Place) -> Iterator[tuple[list[str | int], str]]:
     kind: Any = error.kind
+    path: list[str | int] = list(error.instance_path)
+    place = _at(top, path)
     match kind.name:
         case "required":
-            yield [*error.instance_path, kind.property], "required"
+            yield [*path, kind.property], required(place.member(kind.property))
         case "additionalProperties" | "unevaluatedProperties":
             for name in kind.unexpected[:_MOST]:
-                yield [*error.instance_path, name], "not an argument of this tool"
-        case "type":
-            yield error.instance_path, " or ".join(kind.types)
-        case name if name in _BOUNDS:
-            yield error.instance_path, f"{name} {getattr(kind, _BOUNDS[name])}"
+                yield [*path, name], undeclared(name, place.names, is_top=not path)
+        case name if name in _WORDS:
+            yield path, (describe(place) if path else "") or _WORDS[name]
         case name:
-            yield error.instance_path, name
+            yield path, describe(place) or f"what the schema says ({name})"
+
+
+def _at(top: Place, path: list[str | int]) -> Place:
+    place = top
+    for part in path:
+        place = place.item(part) if isinstance(part, int) else place.member(part)
+    return place

@@ -162,9 +162,15 @@ def test_a_document_that_is_too_long_is_handed_on_as_far_as_clients_need_it():
     told = json.loads(published(document, read(document, WANTED), WANTED))
     assert told == {
         name: document[name]
-        for name in ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri", "code_challenge_methods_supported",
-                     "token_endpoint_auth_methods_supported")
-    }  # fmt: skip
+        for name in (
+            "issuer",
+            "authorization_endpoint",
+            "token_endpoint",
+            "jwks_uri",
+            "code_challenge_methods_supported",
+            "token_endpoint_auth_methods_supported",
+        )
+    }
 
 
 def test_everything_that_is_missing_is_named_at_once():

@@ -200,8 +200,8 @@ async def test_a_templates_variables_arrive_as_their_types(catalogue):
 @pytest.mark.parametrize(
     "uri,problem",
     [
-        ("orders://x/lines", {"path": "number", "rule": "integer"}),
-        ("orders://0/lines", {"path": "number", "rule": "greater_than_equal 1"}),
+        ("orders://x/lines", {"path": "number", "rule": "an integer of at least 1"}),
+        ("orders://0/lines", {"path": "number", "rule": "an integer of at least 1"}),
     ],
 )
 async def test_a_variable_of_another_type_is_told_by_rule(catalogue, uri, problem):

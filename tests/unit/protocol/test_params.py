@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Kind
+from mcpward.protocol.params import require_params
 from support.rpc import initialize, modern, modern_headers, request
 
 
@@ -38,10 +40,35 @@ def test_naughty_strings_travel_as_they_are(house, corpora) -> None:
         assert json.loads(call.arguments) == {"text": text}
 
 
-@pytest.mark.parametrize("value", [1, None, {}, ["a"]])
+@pytest.mark.parametrize("value", [1, False, {}, ["a"]])
 def test_a_prompts_arguments_must_be_text(house, value) -> None:
-    body = modern("prompts/get", {"name": "p", "arguments": {"a": value}})
-    assert house.refused(body, modern_headers("prompts/get", "p")).reason is Reason.PARAMS_INVALID
+    body = modern("prompts/get", {"name": "p", "arguments": {"a": value, "b": "x"}})
+    no = house.refused(body, modern_headers("prompts/get", "p"))
+    assert no.reason is Reason.PARAMS_INVALID
+    assert no.facts["problems"] == [{"path": "arguments.a", "rule": "a string"}]
+
+
+@pytest.mark.parametrize(
+    "method,params,path,rule",
+    [
+        ("prompts/get", {"name": "p", "arguments": {"a\r\nb": 1}}, "arguments.?", "a string"),
+        ("tools/list", {"cursor": 5}, "cursor", "a string"),
+        ("completion/complete", {"ref": {"type": "canary"}}, "ref", '"ref/prompt"'),
+        ("completion/complete", {"ref": {"type": "ref/prompt", "name": "p"}}, "argument", "name and value"),
+        ("logging/setLevel", {"level": "canary"}, "level", "one of debug, info"),
+        ("resources/subscribe", {"uri": 5}, "uri", "a string of at most 2048 characters"),
+        ("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}}, "clientInfo", "name and version"),
+        ("tasks/get", {"taskId": 7}, "taskId", "a string"),
+    ],
+)
+def test_a_problem_of_params_says_which_and_what_they_must_be(method, params, path, rule) -> None:
+    with pytest.raises(Refusal) as no:
+        require_params(method, params)
+    (problem,) = no.value.facts["problems"]
+    assert no.value.reason is Reason.PARAMS_INVALID
+    assert problem["path"] == path
+    assert rule in problem["rule"]
+    assert "canary" not in str(no.value.facts)
 
 
 def test_a_prompts_arguments_are_handed_on(house) -> None:

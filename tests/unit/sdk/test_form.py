@@ -2,7 +2,7 @@
 
 import enum
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -152,6 +152,33 @@ def test_an_answer_is_the_authors_own_type():
     answer = read(Elicit("?", Contact), {"name": "Ann", "color": "green", "day": "2026-01-02", "more": ["b"]})
     assert answer == Contact(name="Ann", color=Color.GREEN, day=date(2026, 1, 2), more=["b"])
     assert read(Elicit("?", Plain), {"name": "Ann"}) == Plain("Ann")
+
+
+class Visit(BaseModel):
+    guests: int
+    since: datetime
+    day: date = date(2026, 1, 1)
+    note: str = "none"
+
+
+@pytest.mark.parametrize("since", ["2026-03-01T10:00", "2026-03-01T10:00:00z", "2026-03-01 10:00:00Z"])
+def test_an_answer_may_be_written_as_clients_write_it(since):
+    content = {"guests": 5.0, "since": since, "day": "2026-03-01T00:00", "note": None}
+    visit = read(Elicit("?", Visit), content)
+    assert visit == Visit(guests=5, since=datetime(2026, 3, 1, 10, tzinfo=UTC), day=date(2026, 3, 1))
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}, "at": {"type": "string", "format": "date-time"}},
+    }
+    by_hand = read(Elicit("?", schema=schema), {"n": 5.0, "at": "2026-03-01"})
+    assert by_hand == {"n": 5, "at": "2026-03-01T00:00:00Z"}
+    assert type(by_hand["n"]) is int
+
+
+@pytest.mark.parametrize("guests", [5.5, "5", True, None, 2.0**54])
+def test_an_answer_that_is_no_integer_stays_refused(guests):
+    with pytest.raises(Unfit):
+        read(Elicit("?", Visit), {"guests": guests, "since": "2026-03-01T10:00:00Z"})
 
 
 HOSTILE = [

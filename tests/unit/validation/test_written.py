@@ -61,24 +61,24 @@ def test_what_fits_is_given_whole():
 @pytest.mark.parametrize(
     "raw,path,rule",
     [
-        (b'{"n": 0}', "n", "minimum 1"),
-        (b'{"n": 10}', "n", "maximum 9"),
-        (b'{"n": 3}', "n", "multipleOf 2"),
-        (b'{"n": "4"}', "n", "integer"),
-        (b'{"n": true}', "n", "integer"),
-        (b'{"text": "SECRET"}', "text", "maxLength 5"),
-        (b'{"text": "a"}', "text", "minLength 2"),
-        (b'{"text": "ABC"}', "text", "pattern ^[a-z]*$"),
-        (b'{"at": "soon"}', "at", "format date"),
-        (b'{"mode": "c"}', "mode", "enum"),
-        (b'{"fixed": "y"}', "fixed", "const"),
-        (b'{"list": [1]}', "list.0", "null or string"),
-        (b'{"list": ["a", "b", "c"]}', "list", "maxItems 2"),
-        (b'{"list": ["a", "a"]}', "list", "uniqueItems"),
+        (b'{"n": 0}', "n", "an integer of 1 to 9, a multiple of 2"),
+        (b'{"n": 10}', "n", "an integer of 1 to 9, a multiple of 2"),
+        (b'{"n": 3}', "n", "an integer of 1 to 9, a multiple of 2"),
+        (b'{"n": "4"}', "n", "an integer of 1 to 9, a multiple of 2"),
+        (b'{"n": true}', "n", "an integer of 1 to 9, a multiple of 2"),
+        (b'{"text": "SECRET"}', "text", "a string of 2 to 5 characters that matches ^[a-z]*$"),
+        (b'{"text": "a"}', "text", "a string of 2 to 5 characters that matches ^[a-z]*$"),
+        (b'{"text": "ABC"}', "text", "a string of 2 to 5 characters that matches ^[a-z]*$"),
+        (b'{"at": "soon"}', "at", "a date such as 2026-03-01"),
+        (b'{"mode": "c"}', "mode", 'one of "a", "b"'),
+        (b'{"fixed": "y"}', "fixed", '"x"'),
+        (b'{"list": [1]}', "list.0", "a string or null"),
+        (b'{"list": ["a", "b", "c"]}', "list", "an array of at most 2 items, none of them twice"),
+        (b'{"list": ["a", "a"]}', "list", "an array of at most 2 items, none of them twice"),
         (b'{"inner": {}}', "inner.id", "required"),
-        (b'{"inner": {"id": 1, "more": 2}}', "inner.more", "not an argument of this tool"),
-        (b'{"more": 1}', "more", "not an argument of this tool"),
-        (b'{"either": []}', "either", "oneOf"),
+        (b'{"inner": {"id": 1, "more": 2}}', "inner.more", "not a member of this object; there are id"),
+        (b'{"more": 1}', "more", "not an argument of this tool; did you mean mode?"),
+        (b'{"either": []}', "either", "a string or an integer"),
     ],
 )
 def test_a_problem_has_path_and_rule(raw, path, rule):
@@ -86,7 +86,7 @@ def test_a_problem_has_path_and_rule(raw, path, rule):
 
 
 def test_an_integer_beyond_64_bits_is_refused_before_any_schema():
-    assert problems(b'{"n": 99999999999999999999}') == [{"path": "n", "rule": "integer within 64 bits"}]
+    assert problems(b'{"n": 99999999999999999999}') == [{"path": "n", "rule": "an integer within 64 bits"}]
 
 
 def test_there_are_at_most_16_problems():
