@@ -22,6 +22,7 @@ def a_record(outcome: Result = Result.OK, reason: str | None = None, **changes: 
         "arguments": None,
         "trace": None,
         "limits": None,
+        "detail": None,
         "id": "id",
         "at": 0.0,
         "peer": "192.0.2.7",

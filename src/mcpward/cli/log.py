@@ -154,7 +154,8 @@ def _outcome(row: Row) -> str:
     outcome = row["reason"] or row["outcome"]
     by = f" ({row['limit_name']})" if row["limit_name"] else ""
     over = f", over {row['would_refuse']}" if row["would_refuse"] else ""
-    return f"{outcome}{by}{over}"
+    why = f": {row['detail']}" if row["detail"] else ""
+    return f"{outcome}{by}{over}{why}"
 
 
 def _short(text: str, most: int = 60) -> str:

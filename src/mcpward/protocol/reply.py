@@ -177,6 +177,8 @@ def _tool_body(no: Refusal, sentence: str) -> bytes:
 
 def _when(no: Refusal) -> str:
     """Say in words what the facts of a limit say: clients show a person the message, and a model reads no numbers."""
+    if (advice := no.facts.get("advice")) is not None:
+        return f": {advice}"
     policy, wait_s = no.facts.get("policy"), no.facts.get("retry_after_s")
     if policy is None or wait_s is None:
         return ""

@@ -98,6 +98,7 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE traffic ADD COLUMN limit_name TEXT",
         "ALTER TABLE traffic ADD COLUMN would_refuse TEXT",
     ),
+    ("ALTER TABLE traffic ADD COLUMN detail TEXT",),
 )
 
 LATEST: Final = len(STEPS)

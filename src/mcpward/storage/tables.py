@@ -100,6 +100,7 @@ TRAFFIC: Final = Table(
     Column("trace", String),
     Column("limit_name", String),
     Column("would_refuse", String),
+    Column("detail", String),
 )
 
 MAIL: Final = Table(

@@ -44,7 +44,7 @@ class Record(Struct, gc=False):
 
     ``arguments`` are raw and not yet redacted: they leave this value only through :mod:`mcpward.traffic.row`.
     ``limits`` is what was told of limits: the name of the one that refused (None where none did), and the names of
-    those that would have, were they enforced.
+    those that would have, were they enforced. ``detail`` is why a result was withheld: tool, path and rule, or size.
     """
 
     subject: Subject
@@ -53,6 +53,7 @@ class Record(Struct, gc=False):
     arguments: bytes | None
     trace: str | None
     limits: Limits | None
+    detail: str | None
     id: str
     at: float
     peer: str

@@ -20,13 +20,14 @@ COLUMNS: Final = (
     "server", "method", "tool", "era", "version", "way", "principal", "client", "key_id",  # of the subject
     *Record.__struct_fields__[_FIRST_PLAIN:],
     "outcome", "duration_us", "arguments",
-    "trace", "limit_name", "would_refuse",
+    "trace", "limit_name", "would_refuse", "detail",
 )  # fmt: skip
 Row = tuple[Any, ...]
 Redact = Callable[[bytes], bytes]
 
 MAX_ARGUMENTS: Final = 4096
-_NONE: Final[Row] = (None, None, None)
+_MAX_DETAIL: Final = 512
+_NONE: Final[Row] = (None, None, None, None)
 _NOBODY: Final[Row] = (None, None, None, None)
 _NO_LIMITS: Final[Limits] = (None, ())
 #: A secret that the cut of the raw arguments split in two is not found any more: this much before the cut goes too.
@@ -65,7 +66,8 @@ class Rows:
         rows = []
         for record, text_of in zip(records, arguments, strict=True):
             subject = record.subject
-            rare = _NONE if record.limits is None and record.trace is None else _rare(record)
+            is_plain = record.limits is None and record.trace is None and record.detail is None
+            rare = _NONE if is_plain else (*_rare(record), self._detail(record.detail))
             # ``value`` is a property in Python and costs as much as a column.
             own = (record.outcome._value_, int(record.duration_s * 1e6), text_of)
             plain = astuple(record)[_FIRST_PLAIN:]
@@ -116,6 +118,13 @@ class Rows:
         clean = self._clean(tool.encode(errors="replace"), self._redact)
         return "?" if clean is None else cut(clean, 4 * MAX_NAME)
 
+    def _detail(self, detail: str | None) -> str | None:
+        """Names of members are in it, and those of an open object are data."""
+        if detail is None:
+            return None
+        clean = self._clean(detail.encode(errors="replace"), self._redact)
+        return None if clean is None else cut(clean, _MAX_DETAIL)
+
     def _arguments(self, raw: bytes | None) -> str | None:
         if raw is None:
             return None
@@ -137,7 +146,7 @@ class Rows:
 
 
 def _rare(record: Record) -> Row:
-    """Give the columns that most records have nothing in: trace, limit_name and would_refuse."""
+    """Give the columns that most records have nothing in, but for the last: trace, limit_name and would_refuse."""
     limit, shadows = record.limits or _NO_LIMITS
     traced = record.trace if record.trace and _TRACE.fullmatch(record.trace) else None
     return traced, limit, ",".join(shadows) or None

@@ -88,6 +88,7 @@ class Traffic:
                 None,
                 None,
                 None if limit is None else (limit, ()),
+                None,
                 request_id(),
                 self.clock.now(),
                 text(name(peer)),
@@ -116,6 +117,7 @@ class Trail(Struct, eq=False, gc=False):
     outcome: Result = Result.OK
     bytes_out: int = 0
     limits: Limits | None = None
+    detail: str | None = None
 
     def __repr__(self) -> str:
         # The call may hold anything.
@@ -149,6 +151,10 @@ class Trail(Struct, eq=False, gc=False):
     def limited(self, policy: str) -> None:
         """Note the name of the limit that refuses the request."""
         self.limits = (policy, self.limits[1] if self.limits is not None else ())
+
+    def withheld(self, detail: str) -> None:
+        """Note why the result was withheld."""
+        self.detail = detail
 
     def shadowed(self, policies: tuple[str, ...]) -> None:
         """Note the names of limits that would refuse the request, were they enforced. May be told twice."""
@@ -201,6 +207,7 @@ class Trail(Struct, eq=False, gc=False):
             arguments,
             traced,
             self.limits,
+            self.detail,
             arrival.id,
             arrival.at,
             arrival.peer,
