@@ -33,7 +33,7 @@ _NO_TEXT: Final = frozenset({"string_unicode"})
 #: Names that stand in no schema are data, and may be a secret: only those that look like a field's are shown.
 _FIELD: Final = re.compile(r"[A-Za-z_]{1,24}", re.ASCII)
 #: What msgspec says of a value without quoting it.
-_MSGSPEC_RULE: Final = re.compile(r"(Expected `[^`]*`(?:, got `[^`]*`)?|Object missing required field `\w+`)")
+_MSGSPEC_RULE: Final = re.compile(r"(Expected `[^`]*`(?:, got `[^`]*`)?|Object missing required field `\w+`|Number out of range)")
 _MSGSPEC_PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
 _decode: Final = msgspec.json.Decoder().decode
 Encode = Callable[[Any], bytes]
@@ -148,27 +148,29 @@ def _checked(encode: Encode, fits: _Fits) -> Encode:
     def encode_and_check(value: Any) -> bytes:
         encoded = encode(value)
         try:
-            decoded = _decode(encoded)
+            problem = fits(_decode(encoded))
         except msgspec.MsgspecError:  # NaN, infinity, or a number that no double holds
-            raise ReturnMismatch(_no_number(encoded, fits.declared)) from None
-        problem = fits(decoded)
+            problem = "not JSON"
         if problem is not None:
-            raise ReturnMismatch(problem)
+            raise ReturnMismatch(_unfit_number(encoded, fits.declared) or problem)
         return encoded
 
     return encode_and_check
 
 
-def _no_number(encoded: bytes, declared: frozenset[str]) -> str:
+def _unfit_number(encoded: bytes, declared: frozenset[str]) -> str | None:
+    """Return path and rule of the first number that is none to most clients: it says more than what it breaks."""
     try:
         jsonable(json.loads(encoded))
     except NotJson as problem:
         return explained(problem, declared)
-    return "not JSON"
+    return None
 
 
 def _by_pydantic(annotation: Any) -> tuple[dict[str, Any], Encode]:
     adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+    schema = adapter.json_schema(schema_generator=Outgoing, mode="serialization", by_alias=True)
+    declared = frozenset(_declared_names(schema))
     validate, dump = adapter.validator.validate_python, serializer_of(adapter.core_schema).to_json
 
     def encode(value: Any) -> bytes:
@@ -178,9 +180,8 @@ def _by_pydantic(annotation: Any) -> tuple[dict[str, Any], Encode]:
             whole = mended(value) if _is_of_text(error) else value
             if whole != value:
                 return encode(whole)
-            raise ReturnMismatch(_why(value, error)) from None
+            raise ReturnMismatch(_why(value, error, declared)) from None
 
-    schema = adapter.json_schema(schema_generator=Outgoing, mode="serialization", by_alias=True)
     return schema, encode
 
 
@@ -191,14 +192,14 @@ def _is_of_text(error: Exception) -> bool:
     return isinstance(error, pydantic_core.PydanticSerializationError | UnicodeError)
 
 
-def _why(value: Any, error: Exception) -> str:
+def _why(value: Any, error: Exception, declared: frozenset[str]) -> str:
     if isinstance(error, pydantic.ValidationError):
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        return explained(NotJson(first["type"], first["loc"]))
+        return explained(NotJson(first["type"], first["loc"]), declared)
     try:
         jsonable(value)
     except NotJson as problem:
-        return explained(problem)
+        return explained(problem, declared)
     return f"not serializable: {type(error).__name__}"
 
 

@@ -90,7 +90,7 @@ class Ratio(msgspec.Struct):
     ratio: float
 
 
-@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf"), 10**400], ids=str)
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf"), 10**400], ids=["nan", "inf", "-inf", "huge"])
 @pytest.mark.parametrize(
     "annotation,make,path",
     [
@@ -112,7 +112,7 @@ def test_a_number_that_is_none_to_clients_is_withheld_with_its_path(annotation, 
     with pytest.raises(Refusal) as no:
         shape(returns, make(number))
     assert path in no.value.detail
-    assert any(rule in no.value.detail for rule in ("not a finite number", "308 digits", "(maximum)", "anyOf"))
+    assert any(rule in no.value.detail for rule in ("not a finite number", "308 digits", "Number out of range"))
 
 
 class Unencodable:
