@@ -300,13 +300,16 @@ class RawResult(Struct, frozen=True, eq=False, gc=False):
     """What a tool gave back, in the protocol's shape but not yet fit to leave.
 
     ``content`` are content blocks as the specification has them; ``structured`` is None where the tool has no
-    output schema.
+    output schema. ``misfit`` returns what of decoded structured content the output schema does not allow, or None.
+    ``is_mirrored`` says that the text is the structured content once more, which a limit in bytes counts once.
     """
 
     content: list[dict[str, Any]]
     structured: Any = None
     is_error: bool = False
     meta: Mapping[str, Any] = {}
+    misfit: Callable[[Any], str | None] | None = None
+    is_mirrored: bool = False
 
 
 class Outcome(Struct, frozen=True, eq=False, gc=False):

@@ -19,6 +19,7 @@ from mcpward.core.capability import lacks
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Era, Reply, Wire
+from mcpward.core.withheld import withheld
 from mcpward.limits.hold import Hold
 from mcpward.limits.loan import Loan
 from mcpward.protocol.listen import asking
@@ -34,6 +35,7 @@ _UNASKED: Final = "info"
 _MODERN: Final = Era.MODERN
 _NONE: Final[Mapping[str, Any]] = {}
 _NO_STREAM: Final = "this client accepts no event streams, so it cannot be asked"
+_ADVICE: Final = "a question of the tool's held what must not leave: try other arguments"
 _encode: Final = Encoder().encode
 
 
@@ -91,7 +93,7 @@ class Backs:
         wanted = {question.key: {"method": question.method, "params": question.params} for question in questions}
         clean = self.sanitizer.frame(_encode(wanted))
         if not clean:
-            raise Refusal(Reason.OUTPUT_REFUSED, "a question to the client held what must not leave")
+            raise withheld("a question to the client held what must not leave", _ADVICE)
         return clean
 
 
@@ -200,7 +202,7 @@ class LegacyBack:
     def _put(self, message: bytes) -> None:
         clean = self._house.sanitizer.frame(message)
         if not clean:
-            raise Refusal(Reason.OUTPUT_REFUSED, "a question to the client held what must not leave")
+            raise withheld("a question to the client held what must not leave", _ADVICE)
         self._send(clean)
 
     def _send(self, clean: bytes) -> None:

@@ -13,6 +13,7 @@ from mcpward.core.back import Back
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call
+from mcpward.core.withheld import withheld
 from mcpward.policy.decide import Policy
 from mcpward.policy.rule import Offer
 from mcpward.protocol.page import cut
@@ -69,9 +70,9 @@ class Catalogue:
                 result = await self._runner.complete(call, self._completion(call, registry), back)
             case _:
                 result = self._list(call, registry)
-        clean = self._sanitizer.frame(_encode(result))
-        if not clean or self._sanitizer.is_split(_parts(result), lambda: _parts(_decode(clean))):
-            raise Refusal(Reason.OUTPUT_REFUSED, "too large, or a secret stands across several members")
+        clean = self._sanitizer.whole(_encode(result))
+        if self._sanitizer.is_split(_parts(result), lambda: _parts(_decode(clean))):
+            raise withheld("a secret is split over several parts of the result")
         return Listed(clean, ttl_ms)
 
     def _list(self, call: Call, registry: Registry) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from mcpward.core.errors import Fault, Refusal
 from mcpward.core.ids import error_id
 from mcpward.core.reasons import WIRE, Channel, Reason
 from mcpward.core.values import Arrival, Call, Kind, Principal, Reply, Wire
+from mcpward.core.withheld import about
 from mcpward.identity.establish import Identity
 from mcpward.identity.proof import Proof
 from mcpward.limits.charge import Limits
@@ -140,13 +141,13 @@ class Pipeline:
                 return self._asked(no, paid, back)
             case Refusal():
                 told = await self.till.refused(no, trail.arrival, trail, paid, back)
-                return self._refused(_at(told, trail.arrival), call)
+                return self._refused(_at(told, trail.arrival), call, trail)
             case asyncio.CancelledError():
                 self.till.cancelled(paid, back)
                 if back is not None and back.was_cancelled:
                     reply = replies.accepted()  # the caller called it off, and waits for no answer
                 elif not wire.is_gone:
-                    reply = self._refused(_STOPPING, call)
+                    reply = self._refused(_STOPPING, call, trail)
                 else:
                     return None
                 trail.cancelled()
@@ -168,13 +169,15 @@ class Pipeline:
             requests = self.backs.requests(more.questions)
             state = self.protocol.states.seal(call, back.answers, keys)
         except Refusal as no:  # what is asked must not leave, or the answers so far are too long to be carried
-            return self._refused(no, call)
+            return self._refused(no, call, back.trail)
         back.trail.asked()
         return replies.input_required(call, requests, state)
 
-    def _refused(self, no: Refusal, call: Call | None) -> Reply:
+    def _refused(self, no: Refusal, call: Call | None, trail: Trail) -> Reply:
         if "error_id" in no.facts:
-            self.report(no.facts["error_id"], no.detail)
+            self.report(no.facts["error_id"], about(no, call))
+            if no.reason is Reason.OUTPUT_REFUSED:
+                trail.withheld(no.detail)
         if WIRE[no.reason].channel is Channel.HTTP:
             return self.render(no)
         self._clean(no)

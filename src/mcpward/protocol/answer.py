@@ -5,6 +5,7 @@ from typing import Any, Final
 from msgspec.json import Encoder
 from msgspec.structs import replace
 
+from mcpward.core.unicode import escape_separators
 from mcpward.core.values import Call, Era, Reply
 from mcpward.protocol import reply
 from mcpward.protocol.introduction import implementation, introduction
@@ -12,8 +13,8 @@ from mcpward.protocol.methods import DISCOVER, INITIALIZE, ServerInfo
 from mcpward.protocol.session import Sessions
 from mcpward.protocol.versions import LATEST_LEGACY, LEGACY, MODERN, SESSION_HEADER, SUPPORTED, TASKS
 
-_encode = Encoder().encode
 _EMPTY: Final = b"{}"
+_spell: Final = Encoder().encode
 
 
 def lifecycle(call: Call, server: ServerInfo, sessions: Sessions) -> Reply:
@@ -63,6 +64,10 @@ def _capabilities(server: ServerInfo, era: Era) -> dict[str, Any]:
     if extensions:
         capabilities["extensions"] = extensions
     return capabilities
+
+
+def _encode(value: Any) -> bytes:
+    return escape_separators(_spell(value))
 
 
 def _instructions(server: ServerInfo) -> dict[str, str]:

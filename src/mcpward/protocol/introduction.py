@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from msgspec.json import Encoder
 
+from mcpward.core.unicode import escape_separators
 from mcpward.protocol.methods import ServerInfo
 from mcpward.protocol.versions import LATEST_LEGACY, MODERN, SERVER_KEY
 
@@ -25,7 +26,7 @@ def implementation(server: ServerInfo, version: str) -> dict[str, Any]:
 
 def introduction(server: ServerInfo, version: str) -> bytes:
     """Give the member of ``_meta`` that introduces the server, encoded, for :attr:`Call.introduction`."""
-    return _encode({SERVER_KEY: implementation(server, version)})[1:-1]
+    return escape_separators(_encode({SERVER_KEY: implementation(server, version)}))[1:-1]
 
 
 def short_introduction(server: ServerInfo) -> bytes:

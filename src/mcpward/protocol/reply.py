@@ -199,6 +199,8 @@ def _tool_body(no: Refusal, sentence: str) -> bytes:
 
 def _when(no: Refusal) -> str:
     """Say in words what the facts say: clients show a person the message, and a model reads no numbers."""
+    if (advice := no.facts.get("advice")) is not None:
+        return f": {advice}"
     if scope := no.facts.get("scope"):
         return f": {scope}"
     if no.reason is Reason.PARAMS_INVALID:

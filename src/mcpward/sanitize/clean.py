@@ -2,6 +2,8 @@
 
 Invisible characters go before secrets are looked for: ``sec<U+200B>ret`` without them is the secret. A result that
 holds nothing suspicious is encoded and searched once and nothing more.
+
+What is changed here still keeps the tool's output schema, or is withheld: a client refuses a mask under ``number``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +12,9 @@ from typing import Any, Final
 import msgspec
 
 from mcpward.core.errors import Refusal
-from mcpward.core.reasons import Reason
+from mcpward.core.unicode import escape_separators, well_formed
 from mcpward.core.values import AcceptedCall, Outcome, RawResult
+from mcpward.core.withheld import withheld
 from mcpward.sanitize.redact import Redactor
 from mcpward.sanitize.rewrite import Change, rewritten
 from mcpward.sanitize.screens.invisible import strip, strip_all
@@ -21,6 +24,9 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _OBJECT: Final = ord("{")
 _UNWRITTEN: Final = (TypeError, ValueError, OverflowError, RecursionError)
+_TOO_LARGE: Final = "it is too large: ask for less"
+_REPLACEMENT: Final = "\ufffd"
+_SEPARATORS: Final = str.maketrans("\u2028\u2029", "  ")
 
 
 class Sanitizer:
@@ -33,8 +39,9 @@ class Sanitizer:
     def clean(self, _accepted: AcceptedCall, raw: RawResult) -> Outcome:
         """Give the result as JSON that may leave.
 
-        Raises :class:`Refusal` (output-refused) when it is larger than ``max_bytes``, cannot be written as JSON, or
-        holds a secret that is split over several content blocks.
+        Raises :class:`Refusal` (output-refused) when what the tool returned is larger than ``max_bytes``, cannot be
+        written as JSON, holds a secret that is split over several content blocks, or does not keep the output schema
+        without its secrets.
         """
         content, is_error = raw.content, raw.is_error
         redactor = self._redactor()
@@ -47,10 +54,10 @@ class Sanitizer:
         except _UNWRITTEN:
             body = _written(result)
         if len(body) > self._max_bytes:
-            raise self._too_large(body)
+            self._require_small(_size(raw, body))
         redactions = 0
         if redactor.suspects(body):
-            body, redactions = self._redacted(redactor, body)
+            body, redactions = self._redacted(redactor, raw, body)
         if len(content) > 1 and redactor.finds(spoken(content)):
             _require_whole(redactor, body)
         return Outcome(body, is_error, redactions)
@@ -62,34 +69,52 @@ class Sanitizer:
 
     def frame(self, message: bytes) -> bytes:
         """Give one JSON-RPC message that may leave; empty when nothing of it may."""
-        if len(message) > self._max_bytes:
+        try:
+            return self.whole(message)
+        except Refusal:
             return b""
+
+    def whole(self, message: bytes) -> bytes:
+        """Return one encoded JSON object that may leave. Raises :class:`Refusal` (output-refused) where none may."""
+        self._require_small(len(message))
         redactor = self._redactor()
         if not redactor.suspects(message):
             return message
         try:
             clean, _ = _screened(redactor, message)
         except (ValueError, RecursionError, msgspec.MsgspecError):
-            return b""
-        return clean if clean[0] == _OBJECT and len(clean) <= self._max_bytes else b""
+            raise withheld("the result cannot be screened: it is no JSON, or nested too deep") from None
+        self._require_small(len(clean))
+        if clean[0] != _OBJECT:
+            raise withheld("a secret stands across several members of the result")
+        return clean
 
     def text(self, text: str) -> str:
         """Give a text of our own making, such as an error's, that may leave."""
-        return self._redactor().text(strip(text))
+        return self._redactor().text(strip(text)).translate(_SEPARATORS)
 
-    def _redacted(self, redactor: Redactor, body: bytes) -> tuple[bytes, int]:
+    def _redacted(self, redactor: Redactor, raw: RawResult, body: bytes) -> tuple[bytes, int]:
         try:
             body, redactions = _screened(redactor, body)
         except RecursionError:
-            raise Refusal(Reason.OUTPUT_REFUSED, "the result is nested too deep to be screened") from None
+            raise withheld("the result is nested too deep to be screened") from None
         if len(body) > self._max_bytes:  # numbered names and masks make it longer
-            raise self._too_large(body)
+            self._require_small(len(_encode({**_decode(body), "content": []})) if raw.is_mirrored else len(body))
         if body[0] != _OBJECT:
-            raise Refusal(Reason.OUTPUT_REFUSED, "a secret stands across several members of the result")
+            raise withheld("a secret stands across several members of the result")
+        if raw.misfit is not None and (problem := raw.misfit(_decode(body).get("structuredContent"))) is not None:
+            raise withheld(f"without secrets and invisible characters the result breaks its output schema: {problem}")
         return body, redactions
 
-    def _too_large(self, body: bytes) -> Refusal:
-        return Refusal(Reason.OUTPUT_REFUSED, f"the result has {len(body)} bytes, {self._max_bytes} may leave")
+    def _require_small(self, size: int) -> None:
+        if size > self._max_bytes:
+            detail = f"the result has {size} bytes, output.max_bytes is {self._max_bytes}"
+            raise withheld(detail, _TOO_LARGE)
+
+
+def _size(raw: RawResult, body: bytes) -> int:
+    """Return how many bytes the tool returned: structured content and the same as text count once."""
+    return len(_encode(raw.structured)) + len(_encode(raw.meta)) if raw.is_mirrored else len(body)
 
 
 def _written(result: dict[str, Any]) -> bytes:
@@ -97,9 +122,9 @@ def _written(result: dict[str, Any]) -> bytes:
     try:
         return _encode(result)
     except UnicodeEncodeError:  # lone surrogates: no encoder takes them
-        return _written(rewritten(result, Change(strip_all, _same, _never)))
+        return _written(rewritten(result, Change(lambda texts: [*map(well_formed, texts)], _same, _never)))
     except _UNWRITTEN as problem:
-        raise Refusal(Reason.OUTPUT_REFUSED, f"the result is not JSON: {type(problem).__name__}") from None
+        raise withheld(f"the result is not JSON: {type(problem).__name__}") from None
 
 
 def _whole(raw: RawResult) -> dict[str, Any]:
@@ -113,10 +138,20 @@ def _whole(raw: RawResult) -> dict[str, Any]:
 
 def _screened(redactor: Redactor, data: bytes) -> tuple[bytes, int]:
     """The slow way, for what holds a mark or a form of a secret. Gives the clean text and the number of redactions."""
-    value = rewritten(_decode(data), Change(strip_all, _same, lambda part: not redactor.suspects(_encode(part))))
+
+    def texts(given: list[str]) -> list[str]:
+        return [_joined(redactor, text) if _REPLACEMENT in text else text for text in strip_all(given)]
+
+    value = rewritten(_decode(data), Change(texts, _same, lambda part: not redactor.suspects(_encode(part))))
     body = _encode(value)
     redactions = redactor.count(body)
-    return (redactor.encode(value) if redactions else body), redactions
+    return escape_separators(redactor.encode(value) if redactions else body), redactions
+
+
+def _joined(redactor: Redactor, text: str) -> str:
+    """Half of a surrogate pair became U+FFFD: where it stands within a secret it goes, and the secret with it."""
+    bare = text.replace(_REPLACEMENT, "")
+    return bare if redactor.finds(_encode(bare)) else text
 
 
 def _same(value: Any) -> Any:
@@ -130,4 +165,4 @@ def _never(_: Any) -> bool:
 def _require_whole(redactor: Redactor, body: bytes) -> None:
     """Redacted block by block, no block may hold a part that only together with the next is a secret."""
     if redactor.finds(spoken(_decode(body)["content"])):
-        raise Refusal(Reason.OUTPUT_REFUSED, "a secret is split over several content blocks")
+        raise withheld("a secret is split over several content blocks")

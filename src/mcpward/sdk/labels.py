@@ -9,6 +9,7 @@ import msgspec
 
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.icon import Icon
+from mcpward.sdk.temporal import date_time
 
 _MOST_ICONS: Final = 16
 _MOST_BYTES: Final = 16_384
@@ -57,6 +58,8 @@ def read_annotations(annotations: Any, what: str, where: str = "") -> Mapping[st
     for key, value in own.items():
         if key not in checks or not checks[key](value):
             raise AuthoringError(f"{what}: the annotation {key!r} is not known, or its value does not fit", where)
+    if "lastModified" in own:  # clients check it: a time of day and an offset, whatever the author left out
+        own["lastModified"] = date_time(datetime.fromisoformat(own["lastModified"]))
     return own
 
 

@@ -1,8 +1,25 @@
 """JSON schemas as pydantic makes them, brought into the form in which they are published."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+
+#: Formats that every value we serialize has, as JSON Schema's own validators check them (ajv-formats above all). Not
+#: among them: ``duration`` (RFC 3339 has no negative ones, pydantic writes some), ``ipv6`` (no zone), ``uri`` and
+#: ``email`` (pydantic takes more than their RFCs), and those that JSON Schema does not define: a strict client does not
+#: compile a schema with a format that it does not know.
+_PROMISED: Final = frozenset({"date", "date-time", "time", "uuid", "ipv4"})
+#: Keywords that say nothing of what goes out, or not the same to every client. Patterns are pydantic's, in the syntax
+#: of Rust or Python: a client that cannot compile one drops all tools of the server. Multiples and uniqueness are
+#: decided by rounding where numbers are doubles, and two secrets in a set are alike once they are redacted.
+_DROPPED: Final = frozenset({"default", "pattern", "writeOnly", "multipleOf", "uniqueItems"})
+_SCHEMAS_BY_NAME: Final = ("properties", "$defs", "dependentSchemas")
+_SCHEMAS: Final = ("items", "additionalProperties", "propertyNames", "not", "if", "then", "else", "contains")
+_SCHEMA_LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
+_FUNCTIONS: Final = frozenset({"function-plain", "function-wrap"})
+_NUMBERS: Final = frozenset({"integer", "number"})
+_LARGEST: Final = 1e308
 
 
 class Untitled(GenerateJsonSchema):
@@ -11,6 +28,64 @@ class Untitled(GenerateJsonSchema):
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  pydantic calls it so
         """Never."""
         return False
+
+
+class Outgoing(Untitled):
+    """The schema of what is serialized: of anything, where an author's serializer does not declare what it returns."""
+
+    def ser_schema(self, schema: Any) -> JsonSchemaValue | None:
+        """Return the schema of a serializer; None leaves it to the type's own."""
+        returns_anything = schema["type"] in _FUNCTIONS and schema.get("return_schema") is None
+        if returns_anything and not _is_pydantics(schema["function"]):
+            return {}
+        return super().ser_schema(schema)
+
+
+def promised(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return an output schema without what cannot be promised of every value."""
+
+    def keep(part: dict[str, Any]) -> dict[str, Any]:
+        kept = {word: value for word, value in part.items() if word not in _DROPPED}
+        if "format" in kept and kept["format"] not in _PROMISED:
+            del kept["format"]
+        patterned = list(kept.pop("patternProperties", {}).values())
+        if patterned:  # members whose names match a pattern become members of any name
+            kept["additionalProperties"] = patterned[0] if len(patterned) == 1 else {"anyOf": patterned}
+        return kept
+
+    return dict(_every(schema, keep))
+
+
+def bounded(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema whose numbers are those that a double holds: the others are infinity to most clients."""
+
+    def bound(part: dict[str, Any]) -> dict[str, Any]:
+        if part.get("type") in _NUMBERS:
+            return {"allOf": [{"minimum": -_LARGEST, "maximum": _LARGEST}], **part}
+        return part
+
+    return dict(_every(schema, bound))
+
+
+def _every(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    """Change a schema and each schema within it; properties may be named like keywords."""
+    if not isinstance(schema, dict):
+        return schema
+    changed = change(schema)
+    within: dict[str, Any] = {}
+    for word, value in changed.items():
+        if word in _SCHEMAS_BY_NAME and isinstance(value, dict):
+            within[word] = {name: _every(part, change) for name, part in value.items()}
+        elif word in _SCHEMA_LISTS and isinstance(value, list):
+            within[word] = [_every(part, change) for part in value]
+        elif word in _SCHEMAS:
+            within[word] = _every(value, change)
+    return {**changed, **within}
+
+
+def _is_pydantics(function: Any) -> bool:
+    """Those of its own types return what their types' schemas say."""
+    return str(getattr(function, "__module__", "")).partition(".")[0] in {"pydantic", "pydantic_core"}
 
 
 def inline_root(schema: dict[str, Any]) -> dict[str, Any]:

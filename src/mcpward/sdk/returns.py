@@ -4,13 +4,17 @@ Objects are published as they are; anything else is wrapped as ``{"result": …}
 (``Image`` and its kin), ``ToolResult``, ``None`` and missing annotations have no schema.
 """
 
+import json
+import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import NoneType
 from typing import Any, Final
 
+import jsonschema_rs
 import msgspec
 import pydantic
+import pydantic_core
 from msgspec import Struct
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticUserError
@@ -18,26 +22,42 @@ from pydantic.errors import PydanticUserError
 from mcpward.sdk.arguments import has_foreign_reference
 from mcpward.sdk.content import Content
 from mcpward.sdk.errors import AuthoringError
-from mcpward.sdk.published import Untitled, inline_root
+from mcpward.sdk.jsonable import NotJson, builtins_of, jsonable
+from mcpward.sdk.published import Outgoing, bounded, inline_root, promised
 from mcpward.sdk.result import ToolResult
+from mcpward.sdk.serializer import mended, serializer_of
 from mcpward.sdk.signature import REQUIRED
 
 _UNDECLARED: Final = (REQUIRED, Any, object, None, NoneType)
+_NO_TEXT: Final = frozenset({"string_unicode"})
+#: Names that stand in no schema are data, and may be a secret: only those that look like a field's are shown.
+_FIELD: Final = re.compile(r"[A-Za-z_]{1,24}", re.ASCII)
+#: What msgspec says of a value without quoting it.
+_MSGSPEC_RULE: Final = re.compile(
+    r"(Expected `[^`]*`(?:, got `[^`]*`)?|Object missing required field `\w+`|Number out of range)"
+)
+_MSGSPEC_PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
+_decode: Final = msgspec.json.Decoder().decode
+Encode = Callable[[Any], bytes]
 
 
 class ReturnMismatch(Exception):
-    """A tool gave back something else than it declares. The message names the rule, never the value."""
+    """A tool returned something else than it declares. The message has path and rule, never the value."""
 
 
 class Returns(Struct, frozen=True):
     """A declared return: ``schema`` as published, ``encode`` from a value to JSON, ``wrapped`` if not an object.
 
-    ``encode`` is None where nothing is declared; it raises :class:`ReturnMismatch`.
+    ``encode`` is None where nothing is declared; it raises :class:`ReturnMismatch`. ``misfit`` returns what of a
+    decoded value the schema does not allow, None where it allows all. ``is_text`` says that any text fits and nothing
+    else does.
     """
 
     schema: dict[str, Any] | None = None
-    encode: Callable[[Any], bytes] | None = None
+    encode: Encode | None = None
     wrapped: bool = False
+    misfit: Callable[[Any], str | None] | None = None
+    is_text: bool = False
 
 
 def read_returns(annotation: Any, structured: bool | None, what: str, where: str) -> Returns:
@@ -62,40 +82,151 @@ def read_returns(annotation: Any, structured: bool | None, what: str, where: str
             raise AuthoringError(f"{what}: the return type has no JSON schema; {hint}", where) from error
     if has_foreign_reference(schema):
         raise AuthoringError(f"{what}: its return schema refers to another document; nobody will fetch that", where)
-    schema = inline_root(schema)
-    if schema.get("type") == "object":
+    schema = promised(inline_root(schema))
+    fits = _Fits(schema, what, where)
+    wrapped = schema.get("type") != "object"
+    if not wrapped:
         schema.pop("title", None)
-        return Returns(schema, encode)
-    return Returns(_wrap(schema), encode, wrapped=True)
+    published = _wrap(schema) if wrapped else schema
+    is_text = annotation is str
+    checked = encode if is_text else _checked(encode, fits)  # pydantic has looked at a text, and a schema asks no more
+    return Returns(published, checked, wrapped, fits.wrapped if wrapped else fits, is_text)
 
 
-def _by_pydantic(annotation: Any) -> tuple[dict[str, Any], Callable[[Any], bytes]]:
+def path_text(path: Sequence[str | int], declared: frozenset[str] = frozenset()) -> str:
+    """Return a path for the operator, as ``rows.0.price``. A name that is data, not a field's, is ``*``."""
+    return ".".join(
+        str(step) if isinstance(step, int) or step in declared or _FIELD.fullmatch(step) else "*" for step in path
+    )
+
+
+def explained(problem: NotJson, declared: frozenset[str] = frozenset()) -> str:
+    """Return path and rule in one text."""
+    path = path_text(problem.path, declared)
+    return f"{path}: {problem.rule}" if path else problem.rule
+
+
+class _Fits:
+    """Checks decoded values against a published schema, formats included, as strict clients do."""
+
+    def __init__(self, schema: dict[str, Any], what: str, where: str) -> None:
+        try:
+            self._validator = jsonschema_rs.Draft202012Validator(bounded(schema), validate_formats=True)
+        except (jsonschema_rs.ValidationError, ValueError) as error:
+            raise AuthoringError(f"{what}: its return schema is no JSON schema", where) from error
+        self.declared = frozenset(_declared_names(schema))
+
+    def __call__(self, value: Any) -> str | None:
+        if self._validator.is_valid(value):
+            return None
+        problem = next(self._validator.iter_errors(value))
+        return explained(NotJson(_rule(problem.schema_path), tuple(problem.instance_path)), self.declared)
+
+    def wrapped(self, value: Any) -> str | None:
+        """Check the value of ``{"result": …}``."""
+        return self(value.get("result")) if isinstance(value, dict) else "not an object"
+
+
+def _rule(schema_path: Sequence[str | int]) -> str:
+    """Name the keyword that a value breaks: the last name on the way to it."""
+    keyword = next(step for step in reversed(schema_path) if isinstance(step, str))
+    return f"does not fit the output schema ({keyword})"
+
+
+def _declared_names(schema: Any) -> typing.Iterator[str]:
+    if isinstance(schema, dict):
+        properties = schema.get("properties")
+        yield from properties if isinstance(properties, dict) else ()
+        for part in schema.values():
+            yield from _declared_names(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from _declared_names(part)
+
+
+def _checked(encode: Encode, fits: _Fits) -> Encode:
+    """Check what was encoded: an author's serializer, or a model that was changed after it was made, may break it."""
+
+    def encode_and_check(value: Any) -> bytes:
+        encoded = encode(value)
+        try:
+            problem = fits(_decode(encoded))
+        except msgspec.MsgspecError:  # NaN, infinity, or a number that no double holds
+            problem = "not JSON"
+        if problem is not None:
+            raise ReturnMismatch(_unfit_number(encoded, fits.declared) or problem)
+        return encoded
+
+    return encode_and_check
+
+
+def _unfit_number(encoded: bytes, declared: frozenset[str]) -> str | None:
+    """Return path and rule of the first number that is none to most clients: it says more than what it breaks."""
+    try:
+        jsonable(json.loads(encoded))
+    except NotJson as problem:
+        return explained(problem, declared)
+    return None
+
+
+def _by_pydantic(annotation: Any) -> tuple[dict[str, Any], Encode]:
     adapter: TypeAdapter[Any] = TypeAdapter(annotation)
-    validate, dump = adapter.validator.validate_python, adapter.serializer.to_json
+    schema = adapter.json_schema(schema_generator=Outgoing, mode="serialization", by_alias=True)
+    declared = frozenset(_declared_names(schema))
+    validate, dump = adapter.validator.validate_python, serializer_of(adapter.core_schema).to_json
 
     def encode(value: Any) -> bytes:
         try:
-            return dump(validate(value), by_alias=True)
-        except pydantic.ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            raise ReturnMismatch(f"{'.'.join(map(str, first['loc']))}: {first['type']}") from None
+            return dump(validate(value), by_alias=True, warnings=False)
+        except (ValueError, TypeError) as error:  # pydantic's errors are such
+            whole = mended(value) if _is_of_text(error) else value
+            if whole != value:
+                return encode(whole)
+            raise ReturnMismatch(_why(value, error, declared)) from None
 
-    return adapter.json_schema(schema_generator=Untitled, mode="serialization", by_alias=True), encode
+    return schema, encode
 
 
-def _by_msgspec(annotation: Any) -> tuple[dict[str, Any], Callable[[Any], bytes]]:
+def _is_of_text(error: Exception) -> bool:
+    """Tell whether half of a surrogate pair may be what is wrong."""
+    if isinstance(error, pydantic.ValidationError):
+        return any(each["type"] in _NO_TEXT for each in error.errors(include_url=False, include_input=False))
+    return isinstance(error, pydantic_core.PydanticSerializationError | UnicodeError)
+
+
+def _why(value: Any, error: Exception, declared: frozenset[str]) -> str:
+    if isinstance(error, pydantic.ValidationError):
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        return explained(NotJson(first["type"], first["loc"]), declared)
+    try:
+        jsonable(value)
+    except NotJson as problem:
+        return explained(problem, declared)
+    return f"not serializable: {type(error).__name__}"
+
+
+def _by_msgspec(annotation: Any) -> tuple[dict[str, Any], Encode]:
     schemas, definitions = msgspec.json.schema_components([annotation], ref_template="#/$defs/{name}")
     schema = {**schemas[0], "$defs": definitions} if definitions else dict(schemas[0])
-    encoder = msgspec.json.Encoder()
 
     def encode(value: Any) -> bytes:
         try:
             msgspec.convert(msgspec.to_builtins(value), annotation)
-            return encoder.encode(value)
-        except (msgspec.ValidationError, TypeError) as error:
+            return pydantic_core.to_json(jsonable(builtins_of(value)))
+        except NotJson as problem:
+            raise ReturnMismatch(explained(problem)) from None
+        except msgspec.ValidationError as error:
+            raise ReturnMismatch(_msgspec_words(str(error))) from None
+        except TypeError as error:
             raise ReturnMismatch(type(error).__name__) from None
 
     return schema, encode
+
+
+def _msgspec_words(text: str) -> str:
+    rule, path = _MSGSPEC_RULE.match(text), _MSGSPEC_PATH.search(text)
+    words = rule[1].replace("`", "") if rule else "ValidationError"
+    return f"{path[1]}: {words}" if path and path[1] else words
 
 
 def _wrap(schema: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from mcpward.core.capability import lacks
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Fault, Refusal
 from mcpward.core.reasons import Reason
+from mcpward.core.withheld import withheld
 from mcpward.tasks.board import Board
 from mcpward.tasks.job import Job
 
@@ -22,6 +23,7 @@ _PROGRESS: Final = "notifications/progress"
 _LONGEST_MESSAGE: Final = 256
 _LONGEST_KEY: Final = 256
 _LONGEST_REQUEST: Final = 64 * 1024
+_ADVICE: Final = "a question of the tool's held what must not leave: try other arguments"
 _encode: Final = Encoder().encode
 
 Clean = Callable[[bytes], bytes]
@@ -131,7 +133,7 @@ class TaskBack:
         clean = self._clean(wanted) if len(key) <= _LONGEST_KEY and len(wanted) <= _LONGEST_REQUEST else b""
         requests = _requests(clean or b"{}")
         if requests.keys() != {key}:
-            raise Refusal(Reason.OUTPUT_REFUSED, "a question to the client held what must not leave")
+            raise withheld("a question to the client held what must not leave", _ADVICE)
         return requests[key].copy()  # the rest of the message is let go
 
 

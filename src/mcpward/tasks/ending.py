@@ -17,6 +17,7 @@ from mcpward.core.errors import Fault, Refusal
 from mcpward.core.ids import error_id
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Outcome, Reply
+from mcpward.core.withheld import about
 from mcpward.tasks.record import Status
 
 Refuse = Callable[[Refusal, Call | None], Reply]
@@ -78,7 +79,7 @@ class Endings:
             return Ending(Status.COMPLETED, b'{"resultType":"complete",' + work.result().body[1:])
         if isinstance(error, Refusal):
             if "error_id" in error.facts:
-                self._report(error.facts["error_id"], error.detail)
+                self._report(error.facts["error_id"], about(error, call))
             # Nobody waits for the answer of a task that broke down: its status says so, and not a result.
             return self._refused(error, None if error.reason in _BROKEN else call)
         known = error.error_id if isinstance(error, Fault) else error_id()

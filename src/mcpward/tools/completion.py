@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from mcpward.core.back import Back
 from mcpward.core.invalid import invalid
+from mcpward.core.unicode import well_formed
 from mcpward.core.values import Call
 from mcpward.sdk.choices import choices_of
 from mcpward.sdk.completion import CONTEXT, VALUE
@@ -43,7 +44,8 @@ class Completion(Struct, frozen=True, kw_only=True, eq=False):
         values = await self.values(call, stage, back) if self.values is not None else ()
         if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
             raise TypeError("a completion gives a list of texts")
-        return {"completion": {"values": values[:_MOST], "total": len(values), "hasMore": len(values) > _MOST}}
+        shown = [*map(well_formed, values[:_MOST])]
+        return {"completion": {"values": shown, "total": len(values), "hasMore": len(values) > _MOST}}
 
 
 class Completions:

@@ -10,10 +10,9 @@ from typing import Final
 import pydantic_core
 from msgspec import Struct, structs
 
-from mcpward.core.errors import Refusal
 from mcpward.core.exchange import Exchange, ExchangeFailed, NoToken, Token
-from mcpward.core.reasons import Reason
 from mcpward.core.values import Call
+from mcpward.core.withheld import withheld
 from mcpward.sdk.errors import ExchangeRefused, ExchangeUnavailable, ToolError
 
 _WORDS: Final = {
@@ -81,7 +80,7 @@ class Exchanging:
         Upstreams quote what they were sent, in errors above all.
         """
         if self._given and self._finds(_text(value)):
-            raise Refusal(Reason.OUTPUT_REFUSED, "the result holds a token that was exchanged for its caller")
+            raise withheld("the result holds a token that was exchanged for its caller")
 
     def require_untold(self, told: ToolError) -> None:
         """Raise the same for the words of an error that the caller would be told."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 from msgspec.json import Encoder
 
 from mcpward.core.clock import Clock
+from mcpward.core.unicode import well_formed
 from mcpward.core.values import Call
 
 Notify = Callable[[bytes], None]
@@ -55,12 +56,12 @@ class Reports:
             _require_finite(total)
         if self._call.progress_token is not None:
             # As text already here: an author's __str__ fails the tool, and not the event loop.
-            self._do(self._send_progress, progress, total, None if message is None else str(message)[:_LONGEST])
+            self._do(self._send_progress, progress, total, None if message is None else _cut(message))
 
     def log(self, level: str, text: str) -> None:
         """Queue one log message; left out below the caller's level."""
         if _RANK[level] >= self._rank:
-            self._do(self._send_log, level, str(text)[:_LONGEST])
+            self._do(self._send_log, level, _cut(text))
 
     def close(self) -> None:
         """Let nothing out any more; a thread that was left behind may go on reporting into nothing."""
@@ -102,6 +103,10 @@ class Reports:
             return False
         self._due = due
         return True
+
+
+def _cut(text: object) -> str:
+    return well_formed(str(text)[:_LONGEST])
 
 
 def _threshold(call: Call) -> int:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from msgspec import Struct, structs
 
 from mcpward.core.back import Back
+from mcpward.core.unicode import well_formed
 from mcpward.core.uri import canonical
 from mcpward.core.values import Call
 from mcpward.sdk.definitions import ResourceDefinition
@@ -157,7 +158,7 @@ def _resource(
 
 def _content(value: Any, mime_type: str | None) -> dict[str, Any]:
     if isinstance(value, str):
-        return {"mimeType": mime_type or "text/plain", "text": value}
+        return {"mimeType": mime_type or "text/plain", "text": well_formed(value)}
     if isinstance(value, bytes | bytearray | memoryview):
         return {"mimeType": mime_type or "application/octet-stream", "blob": b64encode(value).decode()}
     return {"mimeType": mime_type or "application/json", "text": encode(value).decode()}

@@ -8,13 +8,17 @@ import pydantic_core
 from msgspec import Raw
 
 from mcpward.core.errors import Refusal
-from mcpward.core.reasons import Reason
+from mcpward.core.unicode import well_formed
 from mcpward.core.values import RawResult
+from mcpward.core.withheld import withheld
 from mcpward.sdk.content import Content
+from mcpward.sdk.jsonable import NotJson, jsonable
 from mcpward.sdk.result import ToolResult
-from mcpward.sdk.returns import ReturnMismatch, Returns
+from mcpward.sdk.returns import ReturnMismatch, Returns, explained
 
 _UNFIT: Final = (ReturnMismatch, ValueError, TypeError, RecursionError)
+_ADVICE: Final = "it does not fit what the tool declares to return: try other arguments, or report it to the operator"
+_decode: Final = msgspec.json.Decoder().decode
 _WRAP: Final = b'{"result":%b}'
 
 
@@ -37,22 +41,28 @@ def shape(returns: Returns, value: Any, *, structured: bool = True) -> RawResult
         encoded = encode_declared(value)
     except _UNFIT as error:
         raise _unfit(error) from None
-    text = value if isinstance(value, str) else encoded.decode()
-    return RawResult([{"type": "text", "text": text}], Raw(_WRAP % encoded if returns.wrapped else encoded))
+    whole = Raw(_WRAP % encoded if returns.wrapped else encoded)
+    text = encoded.decode()
+    if isinstance(value, str) and encoded[:1] == b'"':
+        # What its serializer made of it, where an author gave it one: that may mask what must not be seen.
+        text = value if returns.is_text and value.isascii() else _decode(encoded)
+    return RawResult([{"type": "text", "text": text}], whole, misfit=returns.misfit, is_mirrored=True)
 
 
 def _undeclared(value: Any, *, structured: bool) -> RawResult:
     if value is None:
         return RawResult(content=[])
     if isinstance(value, str):
-        return RawResult(content=[{"type": "text", "text": value}])
+        return RawResult(content=[{"type": "text", "text": well_formed(value)}])
     if isinstance(value, Content):
-        return RawResult(content=[value.block()])
+        return RawResult(content=[block(value)])
     if isinstance(value, list | tuple) and any(isinstance(part, Content) for part in value):
         return RawResult(content=_blocks(value))
     encoded = encode(value)
     content = [{"type": "text", "text": encoded.decode()}]
-    return RawResult(content=content, structured=Raw(encoded) if structured and encoded[:1] == b"{" else None)
+    if not structured or encoded[:1] != b"{":
+        return RawResult(content=content)
+    return RawResult(content=content, structured=Raw(encoded), is_mirrored=True)
 
 
 def encode(value: Any) -> bytes:
@@ -62,9 +72,9 @@ def encode(value: Any) -> bytes:
         Refusal: output-refused, for anything else.
     """
     try:
-        return pydantic_core.to_json(value, by_alias=True, inf_nan_mode="null", bytes_mode="base64", fallback=_struct)
-    except (ValueError, TypeError, RecursionError) as error:  # the error's text quotes the value: only its type is kept
-        raise Refusal(Reason.OUTPUT_REFUSED, f"the result cannot be encoded: {type(error).__name__}") from None
+        return pydantic_core.to_json(jsonable(value))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _unfit(error) from None
 
 
 def _declared(returns: Returns, encode_declared: Callable[[Any], bytes], value: Any) -> bytes:
@@ -76,9 +86,12 @@ def _declared(returns: Returns, encode_declared: Callable[[Any], bytes], value: 
 
 
 def _unfit(error: Exception) -> Refusal:
+    """The error's own text may quote the value: only what is ours of it is kept."""
     if isinstance(error, ReturnMismatch):
-        return Refusal(Reason.OUTPUT_REFUSED, f"the result is not what the tool declares: {error}")
-    return Refusal(Reason.OUTPUT_REFUSED, f"the result cannot be encoded: {type(error).__name__}")
+        return withheld(f"the result is not what the tool declares: {error}", _ADVICE)
+    if isinstance(error, NotJson):
+        return withheld(f"the result is nothing that JSON can hold: {explained(error)}", _ADVICE)
+    return withheld(f"the result cannot be encoded: {type(error).__name__}", _ADVICE)
 
 
 def _by_hand(returns: Returns, value: ToolResult) -> RawResult:
@@ -87,13 +100,21 @@ def _by_hand(returns: Returns, value: ToolResult) -> RawResult:
         said = value.structured
         encoded = encode(said) if encode_declared is None else _declared(returns, encode_declared, said)
         if encoded[:1] != b"{":
-            raise Refusal(Reason.OUTPUT_REFUSED, "structured content is an object")
+            raise withheld("structured content is an object", _ADVICE)
         structured, text = Raw(encoded), encoded.decode()
     elif encode_declared is not None and not value.is_error:
-        raise Refusal(Reason.OUTPUT_REFUSED, "the tool declares structured content, and gave none")
+        raise withheld("the tool declares structured content, and returned none", _ADVICE)
     given = value.content if value.content is not None else text
     parts = [] if given is None else given if isinstance(given, list | tuple) else [given]
-    return RawResult(content=_blocks(parts), structured=structured, is_error=value.is_error, meta=value.meta)
+    meta = jsonable(value.meta) if value.meta else value.meta
+    return RawResult(
+        content=_blocks(parts),
+        structured=structured,
+        is_error=value.is_error,
+        meta=meta,
+        misfit=returns.misfit if structured is not None else None,
+        is_mirrored=structured is not None and value.content is None,
+    )
 
 
 def _blocks(parts: Sequence[Any]) -> list[dict[str, Any]]:
@@ -101,13 +122,8 @@ def _blocks(parts: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 def block(part: Any) -> dict[str, Any]:
-    """Give one content block: a content value's own, or the text of anything else."""
+    """Return one content block: a content value's own, or the text of anything else."""
     if isinstance(part, Content):
-        return part.block()
-    return {"type": "text", "text": part if isinstance(part, str) else encode(part).decode()}
-
-
-def _struct(value: Any) -> Any:
-    if isinstance(value, msgspec.Struct):
-        return msgspec.to_builtins(value)
-    raise TypeError(type(value).__name__)
+        made: dict[str, Any] = jsonable(part.block())
+        return made
+    return {"type": "text", "text": well_formed(part) if isinstance(part, str) else encode(part).decode()}

@@ -25,7 +25,9 @@ from mcpward.tools.stage import Stage
 _LONGEST: Final = 16_384
 _COMPLETION_S: Final = 5.0
 #: Refusals that are not the function's doing: the client's, or the house's own.
-_PASSING: Final = frozenset({Reason.BUSY, Reason.CAPABILITY_MISSING, Reason.CONSENT_MISSING, Reason.PARAMS_INVALID})
+_PASSING: Final = frozenset(
+    {Reason.BUSY, Reason.CAPABILITY_MISSING, Reason.CONSENT_MISSING, Reason.PARAMS_INVALID, Reason.OUTPUT_REFUSED}
+)
 
 
 class Runner:

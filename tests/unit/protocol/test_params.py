@@ -57,7 +57,7 @@ def test_a_prompts_arguments_must_be_text(house, value) -> None:
         ("completion/complete", {"ref": {"type": "ref/prompt", "name": "p"}}, "argument", "name and value"),
         ("logging/setLevel", {"level": "canary"}, "level", "one of debug, info"),
         ("resources/subscribe", {"uri": 5}, "uri", "a string of at most 2048 characters"),
-        ("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}}, "clientInfo", "name and version"),
+        ("initialize", {"protocolVersion": "2025-11-25", "clientInfo": {"name": 5}}, "clientInfo.name", "a string"),
         ("tasks/get", {"taskId": 7}, "taskId", "a string"),
     ],
 )

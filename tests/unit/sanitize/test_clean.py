@@ -84,9 +84,64 @@ def test_a_secret_with_invisible_characters_between_goes(sanitizer):
     assert json.loads(outcome.body)["content"] == text(MASK)
 
 
-def test_a_lone_surrogate_is_removed_and_the_rest_leaves(sanitizer):
-    outcome = clean(sanitizer, text(f"a\ud800b {SECRET}"))
-    assert json.loads(outcome.body)["content"] == text(f"ab {MASK}")
+@pytest.mark.parametrize("half", [chr(0xD800), chr(0xDC00), 2 * chr(0xD83D)])
+def test_half_a_surrogate_pair_becomes_a_replacement_character_and_the_rest_leaves(sanitizer, half):
+    outcome = clean(sanitizer, text(f"a{half}b", SECRET), structured={f"n{half}": [half]})
+    mended = "\ufffd" * len(half)
+    assert json.loads(outcome.body) == {
+        "content": text(f"a{mended}b", MASK),
+        "structuredContent": {f"n{mended}": [mended]},
+        "isError": False,
+    }
+
+
+def test_two_halves_of_one_pair_become_its_character(sanitizer):
+    assert json.loads(clean(sanitizer, text("\ud83d\ude00")).body)["content"] == text("\U0001f600")
+
+
+@pytest.mark.parametrize("gap", [chr(0xD800), "\ufffd", "\ufffd\u200b" + chr(0xDFFF)])
+def test_a_secret_with_half_a_pair_or_its_replacement_between_goes(sanitizer, gap):
+    dirty = SECRET[:7] + gap + SECRET[7:]
+    outcome = clean(sanitizer, text(f"a {dirty}", "x"), structured={"key": [dirty]})
+    said = json.loads(outcome.body)
+    assert (said["content"], said["structuredContent"]) == (text(f"a {MASK}", "x"), {"key": [MASK]})
+    with pytest.raises(Refusal):
+        clean(sanitizer, text(SECRET[:7] + gap, SECRET[7:]))
+
+
+def test_line_and_paragraph_separators_leave_escaped(sanitizer):
+    outcome = clean(sanitizer, text("a\u2028b\u2029"), structured={"\u2028": "\u2029"})
+    assert outcome.body.count(b"\\u2028") == outcome.body.count(b"\\u2029") == 2
+    assert len(outcome.body.decode().splitlines()) == 1
+    assert json.loads(outcome.body)["content"] == text("a\u2028b\u2029")
+    frame = sanitizer.frame(json.dumps({"x": "\u2028"}, ensure_ascii=False).encode())
+    assert frame == b'{"x":"\\u2028"}'
+
+
+def test_what_is_mirrored_as_text_counts_once_towards_the_limit(sanitizer):
+    def returned(size: int) -> RawResult:
+        structured = {"x": "y" * (size - len('{"x":""}') - len("{}"))}
+        return RawResult(text(json.dumps(structured)), structured, is_mirrored=True)
+
+    assert len(sanitizer.clean(None, returned(10_000)).body) > 20_000
+    with pytest.raises(Refusal) as no:
+        sanitizer.clean(None, returned(10_001))
+    assert no.value.detail == "the result has 10001 bytes, output.max_bytes is 10000"
+    assert no.value.facts["advice"] == "it is too large: ask for less"
+    apart = RawResult(text("y" * 6_000), {"x": "y" * 6_000})  # not the same thing twice
+    with pytest.raises(Refusal):
+        sanitizer.clean(None, apart)
+
+
+def test_what_breaks_its_output_schema_once_it_is_redacted_is_withheld(sanitizer):
+    def misfit(value):
+        return None if value == {"n": "y"} else "n: does not fit the output schema (pattern)"
+
+    kept = RawResult(text(f"x {SECRET}"), {"n": "y"}, misfit=misfit)
+    assert sanitizer.clean(None, kept).redactions == 1
+    with pytest.raises(Refusal) as no:
+        sanitizer.clean(None, RawResult(text("x"), {"n": SECRET}, misfit=misfit))
+    assert no.value.detail.endswith("breaks its output schema: n: does not fit the output schema (pattern)")
 
 
 def test_an_embedded_resource_and_a_picture_are_redacted(sanitizer):
@@ -110,7 +165,9 @@ def test_a_secret_split_over_two_blocks_is_withheld(sanitizer, cut, between):
     with pytest.raises(Refusal) as refused:
         clean(sanitizer, text("x " + SECRET[:cut] + between, SECRET[cut:] + " y"))
     assert refused.value.reason is Reason.OUTPUT_REFUSED
-    assert SECRET[:cut] not in str(refused.value.facts)
+    told = "it holds what must not leave: ask for less of it"
+    assert refused.value.facts == {"error_id": refused.value.facts["error_id"], "advice": told}
+    assert len(refused.value.facts["error_id"]) == 12
 
 
 def test_a_secret_split_over_a_resource_and_three_blocks_is_withheld(sanitizer):

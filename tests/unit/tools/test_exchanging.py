@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from mcpward import Caller, Context, ExchangeRefused, ExchangeUnavailable, Message, Server, Text, ToolError, ToolResult
 from mcpward.core.clock import SystemClock
-from mcpward.core.errors import Fault, Refusal
+from mcpward.core.errors import Refusal
 from mcpward.core.exchange import ExchangeFailed, NoToken, Token
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Call, Principal, RawResult, Way
@@ -297,8 +297,8 @@ async def test_a_resource_and_a_prompt_exchange_and_withhold_alike(runner: Runne
     registry, back = Registry("orders", server), Letterbox()
     read = await runner.read(call_by(ANN), registry.find_resource("shop://parcel"), back)
     assert read["contents"][0]["text"] == "upstream"
-    with pytest.raises(Fault) as leaked:
+    with pytest.raises(Refusal) as leaked:
         await runner.read(call_by(ANN), registry.find_resource("shop://leak"), back)
-    with pytest.raises(Fault) as told:
+    with pytest.raises(Refusal) as told:
         await runner.render(call_by(ANN), registry.find_prompt("talk"), {}, back)
     assert VALUE not in leaked.value.detail + told.value.detail

@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import pytest
@@ -75,11 +76,45 @@ def test_other_declared_values_are_wrapped_and_their_text_is_bare():
     assert text.content[0]["text"] == "hi"
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_what_json_has_no_number_for_is_null(value):
-    assert msgspec.json.decode(shape(NONE, {"x": value}).content[0]["text"]) == {"x": None}
-    declared = shape(read_returns(dict[str, float], None, "", ""), {"x": value})
-    assert msgspec.json.decode(encoded(declared)) == {"x": None}
+class Rate(BaseModel):
+    rate: float = 0.0
+    more: Any = None
+
+
+@dataclass
+class Share:
+    share: float
+
+
+class Ratio(msgspec.Struct):
+    ratio: float
+
+
+@pytest.mark.parametrize(
+    "number", [float("nan"), float("inf"), float("-inf"), 10**400], ids=["nan", "inf", "-inf", "huge"]
+)
+@pytest.mark.parametrize(
+    "annotation,make,path",
+    [
+        (None, lambda n: {"x": n}, "x: "),
+        (None, lambda n: [1, n], "1: "),
+        (dict[str, float | int], lambda n: {"x": n}, "x: "),
+        (list[dict[str, float | int]], lambda n: [{}, {"x": n}], "1.x: "),
+        (Rate, lambda n: Rate.model_construct(rate=n), "rate: "),
+        (Rate, lambda n: Rate(more=[n]), "more.0: "),
+        (list[Rate], lambda n: [Rate.model_construct(rate=n)], "0.rate: "),
+        (float | int | None, lambda n: n, ""),
+        (Share, Share, "share: "),
+        (Ratio, Ratio, "ratio: "),
+        (dict, lambda n: {"x": (n,)}, "x.0: "),
+    ],
+)
+def test_a_number_that_is_none_to_clients_is_withheld_with_its_path(annotation, make, path, number):
+    returns = NONE if annotation is None else read_returns(annotation, None, "", "")
+    with pytest.raises(Refusal) as no:
+        shape(returns, make(number))
+    assert path in no.value.detail
+    assert any(rule in no.value.detail for rule in ("not a finite number", "308 digits", "Number out of range"))
 
 
 class Unencodable:
@@ -87,12 +122,11 @@ class Unencodable:
         return "canary"
 
 
-@pytest.mark.parametrize("value", [Unencodable(), {"a": Unencodable()}, [Unencodable()], "\ud800"])
-def test_what_json_cannot_hold_is_withheld_without_quoting_it(value):
-    returns = read_returns(str, None, "", "") if isinstance(value, str) else NONE
+@pytest.mark.parametrize("value,path", [(Unencodable(), ""), ({"a": Unencodable()}, "a: "), ([Unencodable()], "0: ")])
+def test_what_json_cannot_hold_is_withheld_without_quoting_it(value, path):
     with pytest.raises(Refusal) as refusal:
-        shape(returns, value)
-    assert "canary" not in refusal.value.detail
+        shape(NONE, value)
+    assert refusal.value.detail == f"the result is nothing that JSON can hold: {path}Unencodable is not serializable"
 
 
 def test_a_value_that_holds_itself_is_withheld():

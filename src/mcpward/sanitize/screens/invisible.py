@@ -51,9 +51,11 @@ def strip_all(texts: list[str]) -> list[str]:
 def marks() -> Iterator[bytes]:
     """Give byte strings of which at least one stands in any encoded JSON that :func:`strip` would change.
 
-    They may also stand where it would not: a mark is a reason to look, not a finding.
+    They may also stand where it would not: a mark is a reason to look, not a finding. :func:`strip` leaves three of
+    them: U+FFFD, which may stand within a secret, and the two separators that leave escaped.
     """
     yield from (b"\\u", b"\\b", b"\\f", b"\x7f", b"\xf3\xa0")
+    yield from map(str.encode, "\ufffd\u2028\u2029")
     for point in _points():
         yield chr(point).encode()
 

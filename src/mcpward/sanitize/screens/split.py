@@ -1,14 +1,16 @@
 """A secret cut in two and sent as two content blocks (attack 85): no block holds it, the model that reads both does."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from mcpward.sanitize.screens.invisible import strip
+
+_REPLACEMENT: Final = "\ufffd"
 
 
 def spoken(content: Iterable[Mapping[str, Any]]) -> bytes:
     """Give the texts of all blocks as a model may read them: one after the other, then again line by line."""
-    texts = [strip(_text(block)) for block in content]
+    texts = [strip(_text(block)).replace(_REPLACEMENT, "") for block in content]
     return "\0".join(("".join(texts), "\n".join(texts))).encode("utf-8", "replace")
 
 

@@ -1,0 +1,18 @@
+"""A result that must not leave: what its caller is told, and what the operator finds in the log and the record."""
+
+from mcpward.core.errors import Refusal
+from mcpward.core.ids import error_id
+from mcpward.core.reasons import Reason
+from mcpward.core.values import Call
+
+
+def withheld(detail: str, advice: str = "it holds what must not leave: ask for less of it") -> Refusal:
+    """Return the refusal of a result: ``detail`` is for the operator, ``advice`` for the model, no value in either."""
+    return Refusal(Reason.OUTPUT_REFUSED, detail, error_id=error_id(), advice=advice)
+
+
+def about(no: Refusal, call: Call | None) -> str:
+    """Return what the log says of a refusal: for a withheld result, of which server and tool too."""
+    if no.reason is not Reason.OUTPUT_REFUSED or call is None:
+        return no.detail
+    return f"{call.arrival.server}: {call.method} {call.target}: {no.detail}"
