@@ -29,4 +29,4 @@ lock:                           ## resolve requirements/*.txt anew (needs uv)
 runtime-env:                    ; @.ci/environment runtime
 test-env:                       ; @.ci/environment test
 bench-env:                      ; @.ci/environment bench && .ci/node bench/node
-interop-env: test-env           ; @.ci/node tests/interop
+interop-env:                    ; @.ci/environment interop && .ci/node tests/interop

@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from support import agents
+
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = {"greet", "test_prompt_with_arguments", "test://static-text", "test://template/{id}/data"}
 LIMITED = "too many calls: wait before the next one"
@@ -87,6 +92,25 @@ no longer so.
 | wrong key | was kept out, and said that something is wrong |
 | rate limit | showed the server's words: *too many calls: wait before the next one* |
 """
+_AGENTS = """
+## Agents and adapters
+
+These run against the shop of [`examples/orders`](../examples/orders) and a small server beside it
+([`tests/interop/test_agents.py`](../tests/interop/test_agents.py)). Claude Code, Codex and the OpenAI Agents SDK are
+driven without a screen by a model that follows a script.
+
+| column | what the client did |
+|---|---|
+| lists | connected, and saw the tools |
+| times | called `query_orders`, whose result holds times; clients that check results against their schema took it |
+| unknown tool | called a tool that is not there, was told so, and went on with a call in the same session |
+| rate limit | ran into a limit, showed the server's words, and went on with a call in the same session |
+| wrong key | was kept out |
+| confirm | called a tool that needs a person's yes: ✓ the person was asked, *told* it can ask nobody and showed why |
+| confirm waived | ran the same tool with a key that the operator opened for such clients (`--may-confirm`) |
+
+{table}
+"""
 _REST = """
 ## Tasks
 
@@ -118,7 +142,7 @@ def page() -> str:
         tasks=versions["@modelcontextprotocol/ext-tasks"], released=versions["@modelcontextprotocol/conformance"],
         upcoming=versions["conformance-next"],
     )  # fmt: skip
-    return "\n".join(lines) + "\n" + rest
+    return "\n".join(lines) + "\n" + _AGENTS.format(table="\n".join(agents.table())) + rest
 
 
 def pinned() -> dict[str, str]:

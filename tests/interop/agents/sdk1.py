@@ -1,0 +1,47 @@
+"""The official Python client of the first line, over HTTP, or behind mcp-proxy where a third word names its command."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from mcp import ClientSession, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamablehttp_client
+from mcp.types import ElicitResult
+from steps import main
+
+PROXY = sys.argv[2] if len(sys.argv) > 2 else None
+
+
+class Session:
+    """A session of the client."""
+
+    def __init__(self, session: ClientSession) -> None:
+        self.session = session
+
+    async def names(self) -> list[str]:
+        return [tool.name for tool in (await self.session.list_tools()).tools]
+
+    async def call(self, tool: str, arguments: dict[str, Any]) -> str:
+        return "\n".join(block.text for block in (await self.session.call_tool(tool, arguments)).content)
+
+
+async def agree(*_: object) -> ElicitResult:
+    """Answer as a person who says yes."""
+    return ElicitResult(action="accept", content={"confirm": True})
+
+
+@asynccontextmanager
+async def connect(url: str, key: str) -> AsyncIterator[Session]:
+    if PROXY is None:
+        transport = streamablehttp_client(url, headers={"Authorization": f"Bearer {key}"})
+    else:
+        words = ["--transport", "streamablehttp", "-H", "Authorization", f"Bearer {key}", url]
+        transport = stdio_client(StdioServerParameters(command=PROXY, args=words))
+    async with transport as streams, ClientSession(*streams[:2], elicitation_callback=agree) as session:
+        await session.initialize()
+        yield Session(session)
+
+
+main(connect)
