@@ -185,7 +185,7 @@ def test_attack_67_a_hidden_tool_is_neither_listed_nor_callable_in_either_era(st
         listed = legacy(strings, key, "tools/list", token).json()["result"]["tools"]
         assert {tool["name"] for tool in listed} == wanted
         refused = legacy(strings, key, "tools/call", token, name="wipe", arguments={"what": "x"})
-        assert refused.status_code == 400
+        assert refused.status_code == 200
         assert refused.json()["error"]["code"] == -32602
     allowed = strings.create_key(name="wiper", **{"class": "destructive"})
     for _ in range(100):

@@ -165,9 +165,7 @@ def read(answer: Answer) -> Said:
     content = (result.get("content") or [{}])[0]
     reason = str(content.get("_meta", {}).get("mcpward/reason", ""))
     text = str(content.get("text", ""))
-    if isinstance(error, str):
-        reason, text = error, str(body.get("error_description", body))
-    elif error is not None:
+    if error is not None:
         reason, text = str(error["data"]["reason"]), str(error["message"])
     policies, standings = (_named(answer.headers.get(name, "")) for name in ("ratelimit-policy", "ratelimit"))
     wait = answer.headers.get("retry-after")
