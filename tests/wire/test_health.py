@@ -45,9 +45,10 @@ def test_other_spellings_are_other_paths(ward, path):
     assert exchange(ward, request.encode()).startswith(b"HTTP/1.1 404 ")
 
 
-def test_health_stands_behind_the_gates(ward):
+def test_health_answers_any_host_and_stands_behind_the_other_gates(ward):
     with ward.client() as client:
-        assert client.get("/healthz", headers={"host": "evil.example"}).status_code == 421
+        assert client.get("/healthz", headers={"host": "evil.example"}).status_code == 200
+        assert client.get("/", headers={"host": "evil.example"}).status_code == 421
         assert client.get("/healthz", headers={"origin": "https://evil.example"}).status_code == 403
 
 

@@ -67,8 +67,9 @@ class Site(Section):
     )
     allowed_origins: Origins = key(
         (),
-        "Origin values (browsers) to answer; requests without an Origin are not concerned",
-        '["https://app.example"]',
+        "Origin values (web pages, apps, browser extensions) to answer, beside the site's own; requests without an "
+        "Origin are not concerned",
+        '["https://app.example", "tauri://localhost"]',
     )
     tls_cert: FilePathOrNone = key(None, "PEM file of the certificate chain; together with tls_key", '"tls/cert.pem"')
     tls_key: FilePathOrNone = key(None, "PEM file of the private key; together with tls_cert", '"tls/key.pem"')
