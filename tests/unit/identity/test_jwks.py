@@ -400,6 +400,22 @@ async def test_23_bad_signatures_and_unknown_kids_together_come_to_the_same_budg
         assert here.there.fetches - before <= 24
 
 
+async def test_23_two_looks_in_vain_are_enough_whoever_caused_them():
+    async with site() as here:
+        here.clock.advance(60)
+        await here.jwks.doubt()
+        here.clock.advance(GAP_S)
+        assert not await here.knows("made-up")
+        before = here.there.fetches
+        await here.pass_time(BUDGET_S - 1)
+        await here.jwks.doubt()
+        assert not await here.knows("made-up-too")
+        assert here.there.fetches == before
+        here.clock.advance(1)
+        assert not await here.knows("made-up-too")
+        assert here.there.fetches == before + 1
+
+
 async def test_23_all_who_doubt_at_once_share_one_look_and_are_not_kept_in_any_number():
     async with site() as here:
         here.there.hold = asyncio.Event()
