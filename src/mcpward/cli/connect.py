@@ -204,6 +204,8 @@ def _taking_back(client: Client, target: Path, asked: Asked, config: Path | None
 
 def _apply(change: Change, verb: str, *, yes: bool) -> Path | None:
     if change.is_none:
+        if change.undone is not None:
+            make(change)  # the copy has served its purpose: the next undo takes an older one
         ui.remark(f"{ui.safe(change.file)} says so already")
         return None
     for line in change.diff() or ["only values that are not shown change"]:

@@ -68,11 +68,11 @@ def entry_for(client: Client, settings: Settings, asked: Asked, scope: Scope | N
         at, modes, given, is_named = _url(given.reveal()), frozenset({"unlisted"}), None, True
     elif _SECRET.fullmatch(at[-49:]):
         modes = frozenset({"unlisted"})
-    elif "unlisted" in modes and not modes & {"api-key", "oauth"}:
+    elif "unlisted" in modes:
         at = f"{at}/<the secret>"
     key = given if "api-key" in modes else None
     pasted.check(key)
-    # Whoever brings a key to a server that takes logins too is a machine.
+    # If a server takes both, a caller with a key is a machine: it does not log in.
     has_login = "oauth" in modes and key is None
     entry = Entry(
         server=name,

@@ -1,6 +1,7 @@
 """Examples at the end of a command's help: what people read first."""
 
 from collections.abc import Callable
+from inspect import cleandoc
 from typing import TypeVar
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -11,7 +12,8 @@ def examples(*commands: str) -> Callable[[F], F]:
 
     def add(function: F) -> F:
         # The lone \b keeps the help's writer from filling the lines up.
-        function.__doc__ = "\n".join([function.__doc__ or "", "", "\b", "examples:", *(f"  {one}" for one in commands)])
+        said = cleandoc(function.__doc__ or "")
+        function.__doc__ = "\n".join([said, "", "\b", "examples:", *(f"  {one}" for one in commands)])
         return function
 
     return add

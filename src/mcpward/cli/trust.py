@@ -1,7 +1,7 @@
 """Where a key may go: beside a URL that a person named or has seen, never silently to one that a file names.
 
-A folder that somebody else filled may hold a ``mcpward.toml`` whose ``public_url`` is theirs: whoever has a key in the
-environment and connects a client there would send it to them.
+A cloned repository may carry a ``mcpward.toml`` whose ``public_url`` belongs to an attacker. A client that is connected
+in that folder would send them the key of the environment.
 """
 
 from collections.abc import Callable

@@ -183,6 +183,20 @@ def test_changes_are_taken_back_one_by_one_and_five_copies_are_kept(cli, site, t
     assert cli("connect", "zed", "--undo", "--yes", "--file", str(target)).code == 1
 
 
+def test_an_undo_of_what_a_person_has_undone_already_goes_on_to_the_one_before(cli, site, tmp_path):
+    target = tmp_path / "c.json"
+    target.write_text("{}")
+    write(cli, "zed", target)
+    first = target.read_text()
+    cli("connect", "zed", "--remove", "-s", "orders", "--yes", "--file", str(target))
+    target.write_text(first)
+    said = cli("connect", "zed", "--undo", "--yes", "--file", str(target))
+    assert (said.code, "says so already" in said.err) == (0, True)
+    assert target.read_text() == first
+    assert cli("connect", "zed", "--undo", "--yes", "--file", str(target)).code == 0
+    assert target.read_text() == "{}"
+
+
 def test_copies_of_others_are_neither_used_nor_deleted(cli, site, tmp_path):
     target = tmp_path / "c.json"
     target.write_text("{}")

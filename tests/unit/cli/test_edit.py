@@ -106,7 +106,9 @@ def test_a_pretty_json_text_gets_its_member_in_its_own_style():
     assert edit.drop("json", after, ("servers", "b")) == before
 
 
-@pytest.mark.parametrize("text", ["{'a': 1}", "{a: 1}", '{"a": 01}', '{"a": +1}', '{"a": .5}', "{,}", "[1 2]", '"\n"'])
+@pytest.mark.parametrize(
+    "text", ["{'a': 1}", "{a: 1}", '{"a": 01}', '{"a": +1}', '{"a": .5}', "{,}", "[1 2]", '"\n"', '{"a": NaN}']
+)
 def test_what_is_not_json_with_comments_is_refused(text):
     with pytest.raises(NotEditable):
         edit.load("json", text)
