@@ -100,10 +100,15 @@ class ServerLimits(Section):
     queue_timeout_s: Seconds = key(5.0, "seconds that a call may wait for a free place", "5.0")
     deadline_s: Seconds = key(30.0, "seconds that a call may run, unless its tool says otherwise", "30.0")
     repeat_read: LimitingOrOff = key(
-        "30/minute", 'the same call of a reading tool, or the same cycle of calls, per caller; "" is off', '"30/minute"'
+        "30/minute",
+        'the same call of a reading tool, or the same cycle of calls, in one conversation; "" is off',
+        '"30/minute"',
     )
     repeat_write: LimitingOrOff = key("10/minute", 'the same of writing tools; "" is off', '"10/minute"')
     repeat_destructive: LimitingOrOff = key("3/minute", 'the same of destructive tools; "" is off', '"3/minute"')
+    repeat_conversations: Annotated[int, Field(ge=1, le=100_000)] = key(
+        4, "how many times as often the conversations of one caller may make the same call together", "20"
+    )
 
     def under(self, site: str) -> Self:
         """Give the same limits where the site's word for ``on_store_failure`` is ``site``."""

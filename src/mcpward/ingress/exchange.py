@@ -171,6 +171,7 @@ class Exchange:
             None if route.secret is None else Secret(route.secret),
             head.visit,
             route.url,
+            connection.number,
         )
 
     async def _work(self, arrival: Arrival) -> None:
