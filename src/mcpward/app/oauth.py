@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from mcpward import __version__
 from mcpward.config.address import Address
-from mcpward.config.endpoint import endpoint, metadata_url
+from mcpward.config.endpoint import endpoints, metadata_at
 from mcpward.config.model import Settings
 from mcpward.config.oauth import Issuer, OAuth
 from mcpward.core.challenge import Challenge
@@ -193,8 +193,12 @@ class _Place:
     def __init__(self, settings: Settings, server: str, bound: Address, providers: Mapping[str, Provider]) -> None:
         self._server = server
         self._oauth: OAuth = settings.servers[server].oauth
-        self._url = endpoint(settings, server, bound)
-        self._challenge = Challenge(metadata_url(settings, server, bound), tuple(sorted(self._oauth.required)))
+        self._url, *self._others = endpoints(settings, server, bound)
+        self._challenge = Challenge(
+            metadata_at(self._url),
+            tuple(sorted(self._oauth.required)),
+            {url: metadata_at(url) for url in self._others},
+        )
         self._named = [(one, providers[one.name]) for one in providers_of(settings, server)]
         self._access = {scope: Access.parse(word) for scope, word in self._oauth.access.items()}
 
@@ -219,6 +223,7 @@ class _Place:
             name=one.name,
             provider=provider,
             audience=issuer.audience or self._url,
+            others=frozenset() if issuer.audience else frozenset(self._others),
             leeway_s=issuer.leeway_s,
             subject=issuer.claims.subject,
             scope=issuer.claims.scope,

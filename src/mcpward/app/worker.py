@@ -26,7 +26,7 @@ from mcpward.app.site import Site, open_site
 from mcpward.app.sources import load_sources
 from mcpward.app.usage import Usage
 from mcpward.config.address import Address
-from mcpward.config.endpoint import metadata_path, path_of
+from mcpward.config.endpoint import prefix_of, spellings
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
 from mcpward.core.ended import EndedBook
@@ -164,15 +164,17 @@ class Worker:
         settings = self.settings
         served = [
             Served(
-                server=name,
-                path=path_of(settings, name),
-                hosts=_with_port(server.hosts, self.bound.port),
-                unlisted=server.mode == "unlisted",
-                metadata=metadata_path(settings, name) if server.has_tokens else "",
+                server=one.server,
+                path=one.path,
+                hosts=_with_port(settings.servers[one.server].hosts, self.bound.port),
+                unlisted=settings.servers[one.server].mode == "unlisted",
+                metadata=one.metadata,
+                url=one.url,
             )
-            for name, server in settings.servers.items()
+            for one in spellings(settings, self.bound)
         ]
-        return self._front_of(allowed_hosts(settings, self.bound), Routes(served), pipeline, health, guarded.discovery)
+        routes = Routes(served, prefix=prefix_of(settings))
+        return self._front_of(allowed_hosts(settings, self.bound), routes, pipeline, health, guarded.discovery)
 
     def _front_of(
         self,

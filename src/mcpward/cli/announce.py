@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from mcpward import __version__
 from mcpward.cli import ui
 from mcpward.cli.clients import CLIENTS, Entry, rendered
+from mcpward.cli.moved import lost, served
 from mcpward.cli.site import CLOCK
-from mcpward.config.endpoint import path_of
+from mcpward.config.endpoint import paths_of
 from mcpward.config.model import Settings
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
@@ -24,10 +25,14 @@ if TYPE_CHECKING:
 
 
 class _Door(Struct, frozen=True):
-    """One server: where it is, who gets in, and the credential that was made for it just now."""
+    """One server: where it is, who gets in, and the credential that was made for it just now.
+
+    ``url`` is the one that stays whatever servers come and go, ``others`` are further ones.
+    """
 
     name: str
     url: str
+    others: tuple[str, ...]
     modes: tuple[str, ...]
     access: str | None
     fresh: Secret | None = None
@@ -46,29 +51,36 @@ class _Door(Struct, frozen=True):
         return f"{self.mode}, {self.access}" if self.access else self.mode
 
     @property
-    def shown(self) -> str:
-        """The URL without its secret."""
-        return f"{self.url}/***" if self.mode == "unlisted" else self.url
+    def shown(self) -> tuple[str, ...]:
+        """Every URL without its secret, the stable one first."""
+        end = "/***" if self.mode == "unlisted" else ""
+        return tuple(f"{url}{end}" for url in (self.url, *self.others))
 
     @property
     def whole(self) -> str:
-        """The URL with its secret, where it has one and it is known."""
-        return f"{self.url}/{self.fresh.reveal()}" if self.mode == "unlisted" and self.fresh else self.shown
+        """The stable URL with its secret, where it has one and it is known."""
+        return f"{self.url}/{self.fresh.reveal()}" if self.mode == "unlisted" and self.fresh else self.shown[0]
 
 
 def announce(settings: Settings, announcement: "Announcement", *, as_json: bool) -> None:
     """Tell where everything is. The addresses are bound: nothing is handed over for a start that fails."""
-    doors = asyncio.run(_doors(settings, announcement.base))
+    doors, moved = asyncio.run(_prepared(settings, announcement.base))
     metrics = f"http://{announcement.metrics}/metrics" if announcement.metrics else None
     if announcement.workers > 1 and not settings.limits.is_shared:
         several = f"each of the {announcement.workers} workers counts limits by itself"
         ui.remark(f"{several}: a caller may reach its own limits as many times")
+    for line in moved:
+        ui.remark(ui.safe(line))
     if as_json:
         servers = [_shape(door) for door in doors]
         ui.answer_json({"servers": servers, "metrics": metrics, "workers": announcement.workers}, indent=None)
         return
     ui.remark(f"mcpward {__version__}, {announcement.workers} worker{'s' if announcement.workers > 1 else ''}")
-    rows = [(door.name, door.shown, door.way) for door in doors]
+    rows = [
+        (door.name if at == 0 else "", url, door.way if at == 0 else "the same server")
+        for door in doors
+        for at, url in enumerate(door.shown)
+    ]
     if metrics:
         rows.append(("metrics", metrics, "for Prometheus"))
     for line in ui.aligned(rows):
@@ -80,6 +92,7 @@ def announce(settings: Settings, announcement: "Announcement", *, as_json: bool)
 def _shape(door: _Door) -> dict[str, Any]:
     mode = list(door.modes) if len(door.modes) > 1 else door.mode
     shape: dict[str, Any] = {"name": door.name, "mode": mode, "access": door.access, "url": door.whole}
+    shape["urls"] = list(door.shown)
     shape |= {"providers": list(door.providers)} if door.providers else {}
     return shape | ({"key": door.fresh.reveal()} if door.fresh and door.mode == "api-key" else {})
 
@@ -102,14 +115,18 @@ def _hand_over(door: _Door) -> None:
     ui.remark(rendered(CLIENTS["claude-desktop"], shown))
 
 
-async def _doors(settings: Settings, base: str) -> list[_Door]:
-    """Describe each server; make a key or a secret URL for those that nobody could enter otherwise."""
+async def _prepared(settings: Settings, base: str) -> tuple[list[_Door], list[str]]:
+    """Describe each server; make a key or a secret URL for those that nobody could enter otherwise.
+
+    Also say what clients of the last start do not find any more.
+    """
     from mcpward.app.site import open_site
 
     doors = [
         _Door(
             name=name,
-            url=base + path_of(settings, name),
+            url=base + paths_of(settings, name)[0],
+            others=tuple(base + path for path in paths_of(settings, name)[1:]),
             modes=(one.mode,) if isinstance(one.mode, str) else one.mode,
             access=None if one.modes.isdisjoint(("public", "unlisted")) else one.keyless_access.label,
             providers=_providers(settings, name),
@@ -117,7 +134,10 @@ async def _doors(settings: Settings, base: str) -> list[_Door]:
         for name, one in settings.servers.items()
     ]
     async with open_site(settings, CLOCK) as site:
-        return [replace(door, fresh=await _first_credential(site, door)) for door in doors]
+        only = next(iter(settings.servers), None) if settings.is_part else None
+        before = await site.store.served.replace(served(settings), only=only)
+        fresh = [replace(door, fresh=await _first_credential(site, door)) for door in doors]
+    return fresh, list(lost(settings, before))
 
 
 def _providers(settings: Settings, server: str) -> tuple[str, ...]:

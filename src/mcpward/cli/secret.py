@@ -23,6 +23,7 @@ app = typer.Typer(
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The name in env.NAME, such as ORDERS_DATABASE_URL.")]
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,99}", re.ASCII)
 _MOST_CHARACTERS: Final = 64 * 1024
+_MARK: Final = "\ufeff"  # the byte order mark of a file that was saved on Windows
 
 
 @app.command("set")
@@ -92,7 +93,7 @@ def read_secret(prompt: str) -> Secret:
         value.encode()
     except UnicodeError:  # its text would quote the secret
         raise ui.Ended(ui.Exit.USAGE, "a secret is text in UTF-8", "encode it first, as base64 for example") from None
-    value = value.removesuffix("\n").removesuffix("\r")
+    value = value.removeprefix(_MARK).removesuffix("\n").removesuffix("\r")
     if not value or len(value) > _MOST_CHARACTERS:
         raise ui.Ended(ui.Exit.USAGE, "a secret is 1 to 65536 characters", "give it on stdin: … < file")
     return Secret(value)

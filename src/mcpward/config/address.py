@@ -122,6 +122,22 @@ def parse_url(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
+_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*", re.ASCII)
+
+
+def parse_public_url(text: str) -> str:
+    """Read the URL of a site, which may have a path; gives it without a trailing slash.
+
+    Raises:
+        ValueError: as :func:`parse_url`; or its path could not be compared byte for byte with what clients send.
+    """
+    url = parse_url(text)
+    path = urlsplit(url).path
+    if not _PATH.fullmatch(path) or path.startswith("/.well-known"):
+        raise ValueError("the path of the URL is made of plain segments, such as /ai, without empty ones, . and ..")
+    return url
+
+
 _WELL_KNOWN: Final = re.compile(
     r"(?:/.*)?/\.well-known/(?:oauth-authorization-server|openid-configuration)(?:/.*)?", re.ASCII
 )

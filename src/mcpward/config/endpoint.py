@@ -1,15 +1,36 @@
-"""What clients call the servers of a site. Derived from settings alone, never from a request's Host header."""
+"""What clients call the servers of a site. Derived from settings alone, never from a request's Host header.
 
+Every server has a URL that no other server changes, ``/<name>/mcp``; one of them has ``/mcp`` too. Both are names of
+the same server. A path in ``site.public_url`` stands before both: a proxy may take it away, or pass it on.
+"""
+
+from collections.abc import Iterator
+from typing import Final
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from mcpward.config.address import Address
 from mcpward.config.model import Settings
 
-_METADATA = "/.well-known/oauth-protected-resource"
+_METADATA: Final = "/.well-known/oauth-protected-resource"
+SHORT: Final = "/mcp"
+
+
+class Spelling(Struct, frozen=True):
+    """One path as it may arrive, and the server's URL that it stands for ("" for the stable one).
+
+    ``metadata`` is the path of that URL's protected resource metadata, spelled likewise; "" without OAuth.
+    """
+
+    server: str
+    path: str
+    url: str = ""
+    metadata: str = ""
 
 
 def origin_of(settings: Settings, bound: Address | None = None) -> str:
-    """Give scheme and host of the site, as clients see it, without a trailing slash.
+    """Give scheme and host of the site, as clients see it, without a trailing slash; with the path of ``public_url``.
 
     ``bound`` is the address that was really bound, where the system chose the port.
     """
@@ -21,25 +42,64 @@ def origin_of(settings: Settings, bound: Address | None = None) -> str:
     return f"{scheme}://127.0.0.1:{address.port}" if address.is_wildcard else f"{scheme}://{address}"
 
 
-def path_of(settings: Settings, server: str) -> str:
-    """Give the path of a server: ``/mcp`` where it is the site's only one, ``/<name>/mcp`` among several."""
-    return "/mcp" if settings.has_one_server else f"/{server}/mcp"
+def prefix_of(settings: Settings) -> str:
+    """Return the path of ``public_url``, which clients see before every path of the site; mostly ""."""
+    return urlsplit(settings.site.public_url or "").path
+
+
+def default_server(settings: Settings) -> str | None:
+    """Return the server that answers at ``/mcp``: the one that the operator named, or the site's only one."""
+    named = settings.site.default_server
+    if named is not None:
+        return named if named in settings.servers else None
+    return next(iter(settings.servers), None) if settings.has_one_server else None
+
+
+def stable_path(server: str) -> str:
+    """Return the path that a server keeps whatever servers come and go. Paths are without that of ``public_url``."""
+    return f"/{server}{SHORT}"
+
+
+def paths_of(settings: Settings, server: str) -> tuple[str, ...]:
+    """Return every path of a server, the stable one first."""
+    own = stable_path(server)
+    return (own, SHORT) if default_server(settings) == server else (own,)
 
 
 def endpoint(settings: Settings, server: str, bound: Address | None = None) -> str:
-    """Give the URL of a server; for an unlisted one its secret follows after another slash.
+    """Return the stable URL of a server; for an unlisted one its secret follows after another slash."""
+    return origin_of(settings, bound) + stable_path(server)
 
-    It is the resource identifier of a server in OAuth mode (RFC 8707 §2), and what its tokens name as their audience.
+
+def endpoints(settings: Settings, server: str, bound: Address | None = None) -> tuple[str, ...]:
+    """Return every URL of a server, the stable one first.
+
+    Each is a resource identifier of a server in OAuth mode (RFC 8707 §2), which its tokens may name as their audience.
     """
-    return origin_of(settings, bound) + path_of(settings, server)
-
-
-def metadata_path(settings: Settings, server: str) -> str:
-    """Give the path of a server's protected resource metadata: inserted before its own (RFC 9728 §3.1)."""
-    return _METADATA + urlsplit(endpoint(settings, server)).path
+    origin = origin_of(settings, bound)
+    return tuple(origin + path for path in paths_of(settings, server))
 
 
 def metadata_url(settings: Settings, server: str, bound: Address | None = None) -> str:
-    """Give the URL of a server's protected resource metadata."""
-    parts = urlsplit(endpoint(settings, server, bound))
+    """Return the URL of the protected resource metadata of a server's stable URL."""
+    return metadata_at(endpoint(settings, server, bound))
+
+
+def metadata_at(url: str) -> str:
+    """Return the URL of a resource's metadata: the well-known path, inserted before its own (RFC 9728 §3.1)."""
+    parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}{_METADATA}{parts.path}"
+
+
+def spellings(settings: Settings, bound: Address | None = None) -> Iterator[Spelling]:
+    """List every path at which a server is reached. The path of ``public_url`` is there, or a proxy took it away.
+
+    Where one path could stand for two URLs of a server, the one with nothing taken away comes last, and is meant.
+    """
+    prefix = prefix_of(settings)
+    for before in dict.fromkeys(("", prefix)):
+        for name, server in settings.servers.items():
+            others = endpoints(settings, name, bound)[1:]
+            for path, url in zip(paths_of(settings, name), ("", *others), strict=True):
+                spelled = before + path
+                yield Spelling(name, spelled, url, _METADATA + spelled if server.has_tokens else "")

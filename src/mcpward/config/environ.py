@@ -18,6 +18,8 @@ from mcpward.core.errors import Finding
 from mcpward.core.values import Limiting, Rationing
 
 PREFIX: Final = "MCPWARD_"
+#: UTF-8, with or without the byte order mark that Windows editors and PowerShell begin a file with.
+ENCODING: Final = "utf-8-sig"
 # Read by other rooms, or by tools that mcpward prints blocks for.
 _OTHERS: Final = frozenset({"MCPWARD_MASTER_KEY", "MCPWARD_MASTER_KEY_FILE", "MCPWARD_KEY", "MCPWARD_CONFIG"})
 # Tables whose names are those of functions or columns, with underscores.
@@ -87,7 +89,8 @@ def read_environment(env: Mapping[str, str]) -> tuple[list[Variable], list[Findi
             _read_file(name, env, variables, findings)
         elif "__" in name:
             path = path_of(name)
-            variables.append(Variable(path, _typed(path, env[name]), name))
+            # A file of variables that was saved on Windows leaves a carriage return behind each value.
+            variables.append(Variable(path, _typed(path, env[name].rstrip("\r\n")), name))
         elif not _KUBERNETES.match(f"{name}={env[name]}"):
             findings.append(Finding("unknown variable", name, _hint(name)))
     return variables, findings
@@ -105,7 +108,7 @@ def _read_file(name: str, env: Mapping[str, str], variables: list[Variable], fin
         findings.append(Finding(f"both {plain} and {name} are set", name, "keep one of them"))
         return
     try:
-        value = FilePath(env[name]).read_text(encoding="utf-8").strip()
+        value = FilePath(env[name]).read_text(encoding=ENCODING).strip()
     except (OSError, ValueError):
         findings.append(Finding("the file that it names cannot be read", name, "name a readable text file"))
         return

@@ -14,7 +14,7 @@ from mcpward.config.address import (
     parse_host,
     parse_metadata_url,
     parse_origin,
-    parse_url,
+    parse_public_url,
 )
 from mcpward.config.counters import read_counters
 from mcpward.config.masked import masked
@@ -121,7 +121,7 @@ def _address_or_off(value: str) -> str:
 
 
 def _url_or_none(value: str | None) -> str | None:
-    return None if value is None else parse_url(value)
+    return None if value is None else parse_public_url(value)
 
 
 def _filled(value: str) -> str:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from mcpward.config.address import AddressPart
 from mcpward.config.complain import Complaint, complaints
-from mcpward.config.environ import read_environment, spelt
+from mcpward.config.environ import ENCODING, read_environment, spelt
 from mcpward.config.layers import DATA, Keys, Layers, Origin
 from mcpward.config.lines import key_lines, line_of
 from mcpward.config.model import Settings, Site
@@ -67,6 +67,7 @@ def read(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any]
         tree.put(path_of_key, whole, Origin("flag", f"flag for {dotted}"), here)
     if only is not None and isinstance(tree.values.get("servers"), dict):
         tree.values["servers"] = {name: table for name, table in tree.values["servers"].items() if name == only}
+        _forget_default(tree, named, only)
     settings = _validated(tree, findings)
     if settings is None or findings:
         raise Misconfigured(findings)
@@ -74,10 +75,17 @@ def read(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any]
     return Loaded(settings, {".".join(keys): origin for keys, origin in tree.origins.items()})
 
 
+def _forget_default(tree: Layers, named: object, only: str) -> None:
+    """Take ``site.default_server`` out where it names a server of the file that is not served now."""
+    default = tree.value_at(("site", "default_server"))
+    if isinstance(named, dict) and isinstance(default, str) and default != only and default in named:
+        tree.put(("site", "default_server"), None, Origin("default", ""), Path.cwd())
+
+
 def server_names(path: Path | None) -> tuple[str, ...]:
     """Give the names of the servers in a file, whatever else is wrong with it; :func:`read` tells what is."""
     try:
-        servers = tomllib.loads(path.read_text(encoding="utf-8")).get("servers", {}) if path else {}
+        servers = tomllib.loads(path.read_text(encoding=ENCODING)).get("servers", {}) if path else {}
     except (OSError, ValueError, RecursionError):
         return ()
     return tuple(servers) if isinstance(servers, dict) else ()
@@ -87,12 +95,12 @@ def _read_file(path: Path, tree: Layers, findings: list[Finding]) -> None:
     tree.file = str(path)
     try:
         raw = path.read_bytes()
-        text = raw.decode("utf-8")
+        text = raw.decode(ENCODING)
     except OSError:
         findings.append(Finding("the configuration file cannot be read", str(path), "mcpward init DIR writes one"))
         return
     except UnicodeDecodeError:
-        findings.append(Finding("the configuration file is not UTF-8", str(path)))
+        findings.append(Finding("the configuration file is not UTF-8", str(path), "save it in the encoding UTF-8"))
         return
     if len(raw) > _MOST_BYTES:
         findings.append(Finding("the configuration file is larger than 1 MiB", str(path)))

@@ -39,6 +39,9 @@ from mcpward.config.oauth import Egress, Issuer, IssuerName, OAuth
 from mcpward.config.section import Section, key
 from mcpward.core.scope import Access
 
+ServerName = Annotated[str, AfterValidator(check_server_name)]
+ServerNameOrNone = ServerName | None
+
 
 class Site(Section):
     """[site]: the addresses of the house and what stands in front of it."""
@@ -46,6 +49,11 @@ class Site(Section):
     listen: Listen = key("127.0.0.1:8000", "address to serve on; port 0 lets the system choose", '"127.0.0.1:8000"')
     public_url: UrlOrNone = key(
         None, "what clients call this site; never derived from the Host header", '"https://mcp.example.com"'
+    )
+    default_server: ServerNameOrNone = key(
+        None,
+        "the server that answers at `/mcp` too, beside its own `/<name>/mcp`; where there is only one, that is it",
+        '"orders"',
     )
     trusted_proxies: Networks = key(
         (),
@@ -183,9 +191,6 @@ class Server(Section):
         return Access.parse(self.access or ("write" if self.mode == "unlisted" else "read"))
 
 
-ServerName = Annotated[str, AfterValidator(check_server_name)]
-
-
 class Settings(Section):
     """The whole file."""
 
@@ -211,7 +216,7 @@ class Settings(Section):
 
     @property
     def has_one_server(self) -> bool:
-        """Whether the site has a single server; one served alone out of several keeps the path it has among them."""
+        """Whether the site has a single server; one served alone out of several keeps the URLs it has among them."""
         return len(self.servers) <= 1 and not self._is_part
 
     @property

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from mcpward.config.breach import Breach, Rule
-from mcpward.config.endpoint import endpoint
+from mcpward.config.endpoint import endpoints
 from mcpward.config.model import Server, Settings
 from mcpward.config.names import nearest
 
@@ -79,15 +79,19 @@ def audience_of_one(settings: Settings) -> Iterator[Breach]:
     """
     owner: dict[tuple[str, str], tuple[str, str]] = {}
     for name, server in with_tokens(settings):
-        own = endpoint(settings, name)
+        own = endpoints(settings, name)
         named = [(f"issuers.{one}", settings.issuers[one]) for one in server.oauth.issuers if one in settings.issuers]
-        trusted = [(table, issuer.metadata, issuer.audience or own) for table, issuer in named]
+        trusted = [
+            (table, issuer.metadata, audience)
+            for table, issuer in named
+            for audience in ((issuer.audience,) if issuer.audience else own)
+        ]
         if server.oauth.metadata is not None:
-            trusted.append((f"servers.{name}.oauth", server.oauth.metadata, own))
+            trusted += [(f"servers.{name}.oauth", server.oauth.metadata, url) for url in own]
         for table, metadata, audience in trusted:
             first, at = owner.setdefault((_provider(metadata), audience), (name, table))
             if first != name:
-                said = table if audience != own else at  # never a table that says nothing of it
+                said = table if audience not in own else at  # never a table that says nothing of it
                 yield Breach(
                     (f"{said}.audience", f"servers.{name}.oauth.issuers"),
                     f"{said}.audience is one name for servers {first} and {name}: tokens for one of them would open "

@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 
 from mcpward.config.address import is_loopback
 from mcpward.config.breach import Breach, Rule
+from mcpward.config.endpoint import default_server, origin_of, spellings
 from mcpward.config.limit_rules import LIMIT_RULES
 from mcpward.config.model import Settings
+from mcpward.config.names import nearest
 from mcpward.config.oauth_rules import OAUTH_RULES
 
 
@@ -134,6 +136,43 @@ def one_server_per_host(settings: Settings) -> Iterator[Breach]:
                 yield Breach((key,), f"{key}: {host} leads to server {first} already", "give each host to one server")
 
 
+def known_default(settings: Settings) -> Iterator[Breach]:
+    """The server that answers at /mcp is one of the site's; nobody would learn otherwise that a slip took it away."""
+    named = settings.site.default_server
+    if named is None or named in settings.servers:
+        return
+    meant = nearest(named, settings.servers)
+    known = f"there are: {', '.join(settings.servers)}" if settings.servers else f"write a table [servers.{named}]"
+    yield Breach(
+        ("site.default_server", "servers", f"servers.{named}.source"),
+        f"site.default_server: there is no server {named}",
+        f"did you mean {meant!r}?" if meant else known,
+    )
+
+
+def one_server_per_url(settings: Settings) -> Iterator[Breach]:
+    """One URL leads to one server: /mcp of a server's own host is its own, and a path may begin as another does."""
+    default = default_server(settings)
+    host = urlsplit(origin_of(settings)).hostname or ""
+    for name, server in settings.servers.items():
+        if default is not None and name != default and host in server.hosts:
+            yield Breach(
+                ("site.default_server", f"servers.{name}.hosts", "site.public_url"),
+                f"/mcp of {host} would be server {default} by site.default_server, and server {name} by its hosts",
+                "take one of the two lines out",
+            )
+    owner: dict[str, str] = {}
+    for one in spellings(settings):
+        first = owner.setdefault(one.path, one.server)
+        if first != one.server:
+            yield Breach(
+                ("site.public_url", "site.default_server"),
+                f"{one.path} would be server {first} behind a proxy that takes the path of site.public_url away, and "
+                f"server {one.server} behind one that does not",
+                "give public_url another path, the server another name, or take default_server out",
+            )
+
+
 def database(settings: Settings) -> Iterator[Breach]:
     """SQLite on disk alone, for now: in memory, the workers would not see each other's keys."""
     scheme, _, place = settings.store.url.partition("://")
@@ -164,6 +203,8 @@ RULES: Final[tuple[Rule, ...]] = (
     one_address_each,
     access_of_keys,
     one_server_per_host,
+    known_default,
+    one_server_per_url,
     database,
     proxied_url,
     *OAUTH_RULES,

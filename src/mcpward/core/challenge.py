@@ -1,13 +1,23 @@
 """What a refused client is told to do about its credential (RFC 6750 §3, RFC 9728 §5.1). Public in every part."""
 
+from collections.abc import Mapping
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Challenge(Struct, frozen=True):
     """Where the protected resource metadata of a server are, and the scopes to ask for.
 
     A refusal carries it as the fact ``challenge``; what is wrong with the credential is the refusal's reason.
+    ``others`` maps each further URL of the server to the metadata of that one.
     """
 
     metadata: str
     scopes: tuple[str, ...] = ()
+    others: Mapping[str, str] = {}
+
+    def at(self, url: str) -> "Challenge":
+        """Return the challenge for a client that used ``url``, or this one if the metadata are the same."""
+        metadata = self.others.get(url)
+        return self if metadata is None else replace(self, metadata=metadata)

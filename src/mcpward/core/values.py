@@ -100,7 +100,7 @@ class Arrival(Struct, frozen=True, eq=False, gc=False):
 
     ``headers`` has lower-case names; a name in ``repeated`` came more than once (the first value is kept).
     ``bucket`` is what the peer is counted under: its IPv4 address, or its IPv6 /64. ``visit`` is there where the same
-    head may come again.
+    head may come again. ``url`` is the URL of the server that was used, "" for its stable one.
     """
 
     id: str
@@ -115,6 +115,7 @@ class Arrival(Struct, frozen=True, eq=False, gc=False):
     body: bytes = b""
     path_secret: Secret | None = None
     visit: Visit | None = None
+    url: str = ""
 
     def __repr__(self) -> str:
         # Headers carry the credential and the body may carry anything: neither is ever printed.
@@ -137,7 +138,8 @@ class Principal(Struct, frozen=True, kw_only=True, eq=False):
     ``tools`` is None where every tool of the server may be used; ``networks`` were checked already. ``access`` is the
     least there is unless whoever made the principal said more. ``claims`` are those of a token that the operator chose
     for tools to see, frozen to the depth; ``expires_at`` is when the token ends (seconds since 1970), None for a
-    credential without an end of its own.
+    credential without an end of its own. ``waiver`` says what lets the caller's calls run where its client cannot ask
+    a person for consent, "key" or "scope"; None where nothing does.
     """
 
     key: str
@@ -153,6 +155,7 @@ class Principal(Struct, frozen=True, kw_only=True, eq=False):
     rate: Rate | None = None
     claims: Mapping[str, Any] = {}
     expires_at: float | None = None
+    waiver: str | None = None
 
 
 class Era(Enum):

@@ -4,6 +4,7 @@ import fcntl
 import os
 import stat
 from base64 import urlsafe_b64encode
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Final
 
@@ -66,7 +67,7 @@ def _read(path: Path, flags: int, forbidden: int) -> str:
         _require_private(state, forbidden, path, "chmod 600")
         if not stat.S_ISREG(state.st_mode) or state.st_size > _LONGEST:
             raise Misconfigured([Finding("the master key is not a small regular file", str(path))])
-        return os.read(file, _LONGEST).decode("ascii")
+        return os.read(file, _LONGEST).removeprefix(BOM_UTF8).decode("ascii")
     except UnicodeDecodeError:
         raise Misconfigured([Finding("the master key is not well-formed", str(path))]) from None
     finally:

@@ -66,6 +66,7 @@ def issue(
     rate: Rate | None = None,
     networks: Sequence[str] = (),
     expires_at: float | None = None,
+    may_confirm: bool = False,
 ) -> tuple[Secret, KeyRecord]:
     """Draw a new key. The secret exists in this answer alone; the record is what is to be stored.
 
@@ -88,6 +89,7 @@ def issue(
         networks=tuple(str(ip_network(network)) for network in networks),
         created_at=clock.now(),
         expires_at=expires_at,
+        may_confirm=may_confirm,
     )
     return Secret(text, name="api key"), record
 

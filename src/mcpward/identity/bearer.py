@@ -26,12 +26,13 @@ from mcpward.identity.token_refused import KeyUnknown, TokenRefused
 
 class Trusted(Struct, frozen=True, kw_only=True, eq=False):
     """One provider whose tokens a server takes. ``name`` is the operator's for it, ``audience`` its own for the server;
-    the rest is named as in :class:`IssuerRules`, and ``roles`` is one more claim.
+    the rest is named as in :class:`IssuerRules`, and ``roles`` is one more claim. ``others`` are further audiences.
     """
 
     name: str
     provider: Provider
     audience: str
+    others: frozenset[str] = frozenset()
     leeway_s: float = 30.0
     subject: str = "sub"
     scope: str = "scope"
@@ -44,6 +45,7 @@ class Trusted(Struct, frozen=True, kw_only=True, eq=False):
         return IssuerRules(
             issuer=self.provider.issuer,
             audience=self.audience,
+            others=self.others,
             algorithms=settings.algorithms,
             token_type=settings.token_type,
             leeway_s=self.leeway_s,

@@ -36,7 +36,7 @@ def judge(raw: Mapping[str, Any], rules: IssuerRules, now: float, key: str = "")
     if raw.get("iss") != rules.issuer:
         raise TokenRefused("the token is of another issuer")
     audience = claim.audience(raw)
-    if rules.audience not in audience:
+    if rules.audience not in audience and rules.others.isdisjoint(audience):
         raise TokenRefused("the token is for another audience")
     return Claims(
         issuer=rules.issuer,

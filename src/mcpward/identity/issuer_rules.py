@@ -14,7 +14,8 @@ LONGEST_LIFE_S: Final = 30 * 86_400.0
 
 
 class IssuerRules(Struct, frozen=True, kw_only=True):
-    """``audience`` is what this issuer calls this server: one exact text.
+    """``audience`` is what this issuer calls this server: one exact text. ``others`` are further names of the same
+    server, as exact: a server has them if it has several URLs.
 
     ``token_type`` is ``at+jwt`` (RFC 9068), or ``any`` where the operator says that the provider does not mark its
     access tokens. ``subject``, ``scope`` and ``groups`` are names of claims, as :func:`mcpward.identity.claim.find`
@@ -23,6 +24,7 @@ class IssuerRules(Struct, frozen=True, kw_only=True):
 
     issuer: str
     audience: str
+    others: frozenset[str] = frozenset()
     algorithms: frozenset[str] = DEFAULT
     token_type: str = ACCESS_TOKEN
     leeway_s: float = 30.0

@@ -144,6 +144,7 @@ class KeyBook:
                 tools=None if record.tools is None else frozenset(record.tools),
                 access=record.access,
                 rate=record.rate,
+                waiver="key" if record.may_confirm else None,
             )
         entry.principals[server] = principal
         return principal

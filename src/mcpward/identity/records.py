@@ -13,6 +13,7 @@ class KeyRecord(Struct, frozen=True, kw_only=True):
 
     ``tools`` is None where the key may use every tool of its servers; ``networks`` are CIDR blocks, none for any
     address. ``grace_until`` is set when the key was rotated: it lives on until then beside its successor.
+    ``may_confirm`` is the operator's word that the key's client asks its person itself before it calls.
     """
 
     id: str
@@ -31,6 +32,7 @@ class KeyRecord(Struct, frozen=True, kw_only=True):
     revoked_at: float | None = None
     grace_until: float | None = None
     revision: int = 0
+    may_confirm: bool = False
 
     def __repr__(self) -> str:
         return f"KeyRecord(id={self.id!r}, name={self.name!r}, revision={self.revision})"

@@ -1,7 +1,7 @@
 """Protected resource metadata (RFC 9728): where the clients of a server in OAuth mode get their tokens.
 
 Public, the same for everybody, and made of the configuration alone: nothing of a request is in it (CVE-2026-48710).
-Each document stands at one path, inserted before that of its server (§3.1).
+Each URL of a server has its own, at the path that is inserted before its own (§3.1).
 """
 
 import json
@@ -48,10 +48,12 @@ class Discovery:
     def __init__(self, resources: Mapping[str, Resource]) -> None:
         self._resources = dict(resources)
 
-    def answer(self, server: str, *, is_preflight: bool = False) -> Reply:
+    def answer(self, server: str, url: str = "", *, is_preflight: bool = False) -> Reply:
         """Give the document of a server; 503 while none of its providers was seen.
 
-        Their exact names are not known before, and a client that gets another spelling gives up.
+        ``url`` is the resource where that is not the server's stable URL: a client gives up on any other than the one
+        that it uses (RFC 9728 §3.3). The providers' exact names are not known before they were seen, and a client that
+        gets another spelling gives up too.
         """
         if is_preflight:
             return PREFLIGHT
@@ -61,7 +63,7 @@ class Discovery:
         if not known:
             no = render.refusal(Refusal(Reason.IDENTITY_UNAVAILABLE, retry_after_s=_RETRY_AFTER_S))
             return Reply(status=no.status, headers=no.headers + _FOR_ALL, body=no.body, reason=no.reason)
-        document: dict[str, object] = {"resource": resource.url, "authorization_servers": known}
+        document: dict[str, object] = {"resource": url or resource.url, "authorization_servers": known}
         if resource.scopes:
             document["scopes_supported"] = list(resource.scopes)
         document["bearer_methods_supported"] = ["header"]

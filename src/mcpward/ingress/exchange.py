@@ -125,7 +125,7 @@ class Exchange:
         if self.refusal is not None or route is None:
             return self._refused(self.refusal or Refusal(Reason.ROUTE_UNKNOWN), route)
         if route.place is Place.RESOURCE:
-            return front.discovery.answer(route.server, is_preflight=is_preflight)
+            return front.discovery.answer(route.server, route.url, is_preflight=is_preflight)
         if route.place is not Place.MCP:
             return front.house(route.place)
         return cors.preflight(self.head.fields.get(b"access-control-request-headers", b""))
@@ -159,6 +159,7 @@ class Exchange:
             body,
             None if route.secret is None else Secret(route.secret),
             head.visit,
+            route.url,
         )
 
     async def _work(self, arrival: Arrival) -> None:

@@ -25,17 +25,22 @@ class Place(Enum):
 
 
 class Route(Struct, frozen=True):
-    """One place on the site. ``server`` is empty where the place belongs to the house itself."""
+    """One place on the site. ``server`` is empty where the place belongs to the house itself.
+
+    ``url`` is the URL of the server that the path stands for, "" for its stable one.
+    """
 
     place: Place
     server: str = ""
     secret: str | None = None
+    url: str = ""
 
 
 class Address(Struct, frozen=True):
     """Where one server is served: at ``/mcp`` of its own hosts, or at ``path`` of any allowed host.
 
-    ``metadata`` is the path of its protected resource metadata in OAuth mode, "" in all others.
+    ``metadata`` is the path of its protected resource metadata in OAuth mode, "" in all others. A server has an address
+    for each path; ``url`` is as in :class:`Route`.
     """
 
     server: str
@@ -43,19 +48,28 @@ class Address(Struct, frozen=True):
     hosts: tuple[str, ...] = ()
     unlisted: bool = False
     metadata: str = ""
+    url: str = ""
+
+
+_NONE: Final = Route(Place.MCP)
 
 
 class Routes:
-    """Finds the route of a host and a raw path."""
+    """Finds the route of a host and a raw path. ``prefix`` is the path of the site's public URL, which a proxy may
+    leave on.
+    """
 
-    def __init__(self, addresses: Iterable[Address], *, health: bool = True, metrics: bool = False) -> None:
+    def __init__(
+        self, addresses: Iterable[Address], *, health: bool = True, metrics: bool = False, prefix: str = ""
+    ) -> None:
         self._fixed: dict[bytes, Route] = {}
         self._unlisted: dict[bytes, str] = {}
-        self._hosted: dict[tuple[bytes, bytes], Route] = {}
+        self._hosted: dict[tuple[bytes, bytes], Route | None] = {}
         self._hosted_unlisted: dict[tuple[bytes, bytes], str] = {}
         if health:
-            self._fixed[b"/healthz"] = Route(Place.HEALTH)
-            self._fixed[b"/readyz"] = Route(Place.READY)
+            for before in (b"", prefix.encode("ascii")):
+                self._fixed[before + b"/healthz"] = Route(Place.HEALTH)
+                self._fixed[before + b"/readyz"] = Route(Place.READY)
         if metrics:
             self._fixed[b"/metrics"] = Route(Place.METRICS)
         for address in addresses:
@@ -66,13 +80,14 @@ class Routes:
         if address.unlisted:
             self._unlisted[path + b"/"] = address.server
         else:
-            self._fixed[path] = Route(Place.MCP, address.server)
+            self._fixed[path] = Route(Place.MCP, address.server, url=address.url)
         if address.metadata:
-            self._fixed[address.metadata.encode("ascii")] = Route(Place.RESOURCE, address.server)
+            self._fixed[address.metadata.encode("ascii")] = Route(Place.RESOURCE, address.server, url=address.url)
         for host in address.hosts:
             name = host.lower().encode("ascii")
             if address.unlisted:
                 self._hosted_unlisted[name, b"/mcp/"] = address.server
+                self._hosted[name, b"/mcp"] = None  # the host is this server's: no other one answers there
             else:
                 self._hosted[name, b"/mcp"] = Route(Place.MCP, address.server)
 
@@ -83,8 +98,8 @@ class Routes:
 
     def find(self, host: bytes, path: bytes) -> Route | None:
         """Give the route of an exact path, or None. ``host`` is the allowed Host value, lower-case."""
-        if self._hosted and (route := self._hosted.get((host, path))) is not None:
-            return route
+        if self._hosted and (hosted := self._hosted.get((host, path), _NONE)) is not _NONE:
+            return hosted
         route = self._fixed.get(path)
         if route is not None:
             return route

@@ -123,7 +123,8 @@ class Pipeline:
             case InputRequired():
                 return self._asked(no, paid, back)
             case Refusal():
-                return self._refused(await self.till.refused(no, trail.arrival, trail, paid, back), call)
+                told = await self.till.refused(no, trail.arrival, trail, paid, back)
+                return self._refused(_at(told, trail.arrival), call)
             case asyncio.CancelledError():
                 self.till.cancelled(paid, back)
                 if back is not None and back.was_cancelled:
@@ -192,8 +193,17 @@ class Pipeline:
 
     def vouch(self, arrival: Arrival) -> Refusal | None:
         """Tell from the head alone why this caller would be refused; nothing is counted or put on record yet."""
-        return self.identity.vouch(arrival)
+        no = self.identity.vouch(arrival)
+        return None if no is None else _at(no, arrival)
 
     def knows(self, server: str, secret: str) -> bool:
         """Tell whether an unlisted server's secret segment is right."""
         return self.identity.knows_url(server, secret)
+
+
+def _at(no: Refusal, arrival: Arrival) -> Refusal:
+    """Return the refusal whose challenge, if it has one, names the metadata of the URL that the client used."""
+    challenge = no.facts.get("challenge") if arrival.url else None
+    if challenge is None:
+        return no
+    return Refusal(no.reason, no.detail, **(no.facts | {"challenge": challenge.at(arrival.url)}))

@@ -16,6 +16,7 @@ from mcpward.storage.lanes import Lanes
 from mcpward.storage.mail import MailTable
 from mcpward.storage.migrate import migrate
 from mcpward.storage.secrets import SecretTable
+from mcpward.storage.served import ServedTable
 from mcpward.storage.sessions import EndedSessions
 from mcpward.storage.settings import SettingsTable
 from mcpward.storage.spent import SpentTable
@@ -40,6 +41,7 @@ class Store:
         self.tasks = TaskTable(lanes)
         self.mail = MailTable(lanes)
         self.spent = SpentTable(lanes)
+        self.served = ServedTable(lanes)
 
     async def ping(self) -> None:
         """Ask the database for the least it can do; raises whatever it raises when it cannot."""

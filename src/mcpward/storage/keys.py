@@ -56,6 +56,16 @@ class KeyTable:
                 await _change(connection, key_id, revoked_at=at)
         return row is not None
 
+    async def set_may_confirm(self, key_id: str, may_confirm: bool) -> bool:
+        """Change whether the key's calls run where its client cannot ask a person. Says whether there is such a key."""
+        if not _is_id(key_id):
+            return False
+        async with self._lanes.durable() as connection:
+            known = (await connection.execute(select(KEYS.c.id).where(KEYS.c.id == key_id))).one_or_none()
+            if known is not None:
+                await _change(connection, key_id, may_confirm=int(may_confirm))
+        return known is not None
+
     async def rotate(self, old_id: str, new: KeyRecord, grace_until: float) -> None:
         """Keep ``new`` as the successor of ``old_id``, which lives on until ``grace_until``: both or neither.
 
@@ -106,6 +116,7 @@ def _row(record: KeyRecord) -> dict[str, Any]:
     for name in ("servers", "tools", "scopes", "networks", "rate"):
         row[name] = None if row[name] is None else json.encode(row[name]).decode()
     row["access"] = int(record.access)
+    row["may_confirm"] = int(record.may_confirm)
     return row
 
 
@@ -116,4 +127,5 @@ def _record(row: Row[Any]) -> KeyRecord:
     fields["tools"] = None if fields["tools"] is None else _words(fields["tools"])
     fields["rate"] = None if fields["rate"] is None else _rate(fields["rate"])
     fields["access"] = Access(fields["access"])
+    fields["may_confirm"] = bool(fields["may_confirm"])
     return KeyRecord(**fields)

@@ -98,6 +98,11 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE traffic ADD COLUMN limit_name TEXT",
         "ALTER TABLE traffic ADD COLUMN would_refuse TEXT",
     ),
+    (
+        "CREATE TABLE served_urls (path TEXT PRIMARY KEY, server TEXT NOT NULL, base TEXT NOT NULL)",
+        "ALTER TABLE api_keys ADD COLUMN may_confirm INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE traffic ADD COLUMN consent TEXT",
+    ),
 )
 
 LATEST: Final = len(STEPS)

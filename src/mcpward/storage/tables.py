@@ -31,6 +31,7 @@ KEYS: Final = Table(
     Column("revoked_at", Float),
     Column("grace_until", Float),
     Column("revision", BigInteger, nullable=False),
+    Column("may_confirm", Integer, nullable=False),
 )
 
 URLS: Final = Table(
@@ -100,6 +101,7 @@ TRAFFIC: Final = Table(
     Column("trace", String),
     Column("limit_name", String),
     Column("would_refuse", String),
+    Column("consent", String),
 )
 
 MAIL: Final = Table(
@@ -145,4 +147,12 @@ TASK_ANSWERS: Final = Table(
     Column("task_id", String, primary_key=True),
     Column("key", String, primary_key=True),
     Column("sealed", String, nullable=False),
+)
+
+SERVED: Final = Table(
+    "served_urls",
+    METADATA,
+    Column("path", String, primary_key=True),
+    Column("server", String, nullable=False),
+    Column("base", String, nullable=False),
 )
