@@ -25,7 +25,7 @@ def status(ward: Ward, secret: str) -> int:
 def rotated(ward: Ward, *words: str) -> str:
     done = ward.cli("url", "rotate", *words)
     secret = SECRET_URL.search(done.stdout)[1]
-    assert done.stdout == f"{ward.base}/mcp/{secret}\n"
+    assert done.stdout == f"{ward.base}/bench/mcp/{secret}\n"
     assert secret not in done.stderr
     return secret
 

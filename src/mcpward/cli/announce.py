@@ -69,11 +69,11 @@ def announce(settings: Settings, announcement: "Announcement", *, as_json: bool)
     if announcement.workers > 1 and not settings.limits.is_shared:
         several = f"each of the {announcement.workers} workers counts limits by itself"
         ui.remark(f"{several}: a caller may reach its own limits as many times")
-    for line in moved:
-        ui.remark(ui.safe(line))
     if as_json:
         servers = [_shape(door) for door in doors]
         ui.answer_json({"servers": servers, "metrics": metrics, "workers": announcement.workers}, indent=None)
+        for line in moved:
+            ui.remark(ui.safe(line))
         return
     ui.remark(f"mcpward {__version__}, {announcement.workers} worker{'s' if announcement.workers > 1 else ''}")
     rows = [
@@ -85,6 +85,8 @@ def announce(settings: Settings, announcement: "Announcement", *, as_json: bool)
         rows.append(("metrics", metrics, "for Prometheus"))
     for line in ui.aligned(rows):
         ui.remark(f"  {line}")
+    for line in moved:
+        ui.remark(ui.safe(line))
     for door in doors:
         _hand_over(door)
 
@@ -137,7 +139,7 @@ async def _prepared(settings: Settings, base: str) -> tuple[list[_Door], list[st
         only = next(iter(settings.servers), None) if settings.is_part else None
         before = await site.store.served.replace(served(settings), only=only)
         fresh = [replace(door, fresh=await _first_credential(site, door)) for door in doors]
-    return fresh, list(lost(settings, before))
+    return fresh, list(lost(settings, before, base))
 
 
 def _providers(settings: Settings, server: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mcpward.config.endpoint import SHORT, origin_of, paths_of
+from mcpward.config.endpoint import SHORT, paths_of
 from mcpward.config.model import Settings
 
 if TYPE_CHECKING:
@@ -22,14 +22,16 @@ def served(settings: Settings) -> "list[ServedUrl]":
     ]
 
 
-def lost(settings: Settings, before: "Sequence[ServedUrl]") -> Iterator[str]:
-    """Say, in one line each, what clients of the last start do not find any more."""
+def lost(settings: Settings, before: "Sequence[ServedUrl]", base: str) -> Iterator[str]:
+    """Say, in one line each, what clients of the last start do not find any more.
+
+    ``base`` is what clients prefix to a path now.
+    """
     now = {url.path: url.server for url in served(settings)}
-    base = settings.site.public_url or ""
     was = next((url.base for url in before if url.base), "")
     if was and was != base:
         yield (
-            f"clients of the last start use {was}, and this site is {origin_of(settings)} now: to keep their URLs, "
+            f"clients of the last start use {was}, and this site is {base} now: to keep their URLs, "
             f'write [site] public_url = "{was}"'
         )
     gone = sorted({url.server for url in before} - set(settings.servers)) if not settings.is_part else []
@@ -42,13 +44,13 @@ def lost(settings: Settings, before: "Sequence[ServedUrl]") -> Iterator[str]:
         if url.server in gone or now.get(url.path) == url.server:
             continue
         yield (
-            f"clients of the last start find server {url.server} at {_shown(settings, url.path)}, which is "
+            f"clients of the last start find server {url.server} at {_shown(base, url.path)}, which is "
             f"{_owner(now.get(url.path))} now: to keep it, write {_line(url)}"
         )
 
 
-def _shown(settings: Settings, path: str) -> str:
-    return f"{origin_of(settings)}{path}" if not path.startswith("//") else path.removeprefix("//")
+def _shown(base: str, path: str) -> str:
+    return f"{base}{path}" if not path.startswith("//") else path.removeprefix("//")
 
 
 def _owner(server: str | None) -> str:

@@ -292,7 +292,7 @@ def test_where_one_logs_in_the_block_has_no_key_and_no_place_for_one(cli, login,
     said = cli("connect", client.name)
     assert said.code == 0
     assert "MCPWARD_KEY" not in said.out
-    assert "http://127.0.0.1:8000/mcp" in said.out
+    assert "http://127.0.0.1:8000/orders/mcp" in said.out
     assert "browser" in said.err
     assert "key create" not in said.err
 
@@ -312,4 +312,4 @@ def test_curl_is_told_where_its_token_stands(cli, login):
 def test_a_login_can_be_written_without_any_credential(cli, login, tmp_path):
     target = tmp_path / "client.json"
     assert cli("connect", "claude-desktop", "--write", "--yes", "--file", str(target)).code == 0
-    assert "http://127.0.0.1:8000/mcp" in json.loads(target.read_text())["mcpServers"]["orders"]["args"]
+    assert "http://127.0.0.1:8000/orders/mcp" in json.loads(target.read_text())["mcpServers"]["orders"]["args"]

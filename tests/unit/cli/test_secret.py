@@ -1,4 +1,8 @@
+import io
+
 import pytest
+
+from mcpward.cli.secret import read_secret
 
 VALUE = "canary-5f1c-postgres://u:p@h/d"
 
@@ -42,3 +46,9 @@ def test_bytes_that_are_no_text_are_refused_and_not_quoted(cli, site, monkeypatc
     said = cli("secret", "set", "A", "--server", "orders", stdin="canary\udcff")
     assert said.code == 2
     assert "canary" not in said.err
+
+
+@pytest.mark.parametrize("given", [VALUE, VALUE + "\n", VALUE + "\r\n", "\ufeff" + VALUE + "\r\n"])
+def test_a_file_of_windows_gives_the_same_secret(monkeypatch, given):
+    monkeypatch.setattr("sys.stdin", io.StringIO(given))
+    assert read_secret("").reveal() == VALUE

@@ -82,7 +82,8 @@ def test_the_first_start_hands_over_a_key_once(project):
     assert (code, status) == (0, 200)
     assert parse(out.strip())
     assert out.strip() not in err
-    assert re.search(r"^ +notes +http://127\.0\.0\.1:\d+/mcp +api-key$", err, re.MULTILINE)
+    assert re.search(r"^ +notes +http://127\.0\.0\.1:\d+/notes/mcp +api-key$", err, re.MULTILINE)
+    assert re.search(r"^ +http://127\.0\.0\.1:\d+/mcp +the same server$", err, re.MULTILINE)
     assert "mcp-remote" in err
     assert [(key["class"], key["scopes"]) for key in keys_of(project)] == [("write", ["*"])]
     code, out, err, status = Served(project, "tools.py", "--port", "0", "--metrics", "").stopped_when_ready()
@@ -93,9 +94,9 @@ def test_the_first_start_hands_over_a_secret_url_once(project):
     arguments = ("tools.py", "--mode", "unlisted", "--port", "0", "--metrics", "", "--name", "mine")
     code, out, err, _ = Served(project, *arguments).stopped_when_ready()
     assert code == 0
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/mcp/[0-9A-Za-z]{48}\n", out)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/mine/mcp/[0-9A-Za-z]{48}\n", out)
     assert out.strip().rpartition("/")[2] not in err
-    assert "/mcp/***" in err
+    assert re.findall(r"\d(/\S+/\*\*\*)", err) == ["/mine/mcp/***", "/mcp/***"]
     _, out, _, _ = Served(project, *arguments).stopped_when_ready()
     assert out == ""
 
@@ -177,3 +178,50 @@ def test_a_target_is_served_alone_with_what_the_file_says_of_it(project):
     assert (code, out) == (0, "")
     assert "/notes/mcp  public" in err  # where connect and url rotate say that it is
     assert "other" not in err
+
+
+def written(project, *servers, site=""):
+    tables = "".join(f'[servers.{name}]\nsource = "tools.py"\nmode = "public"\n' for name in servers)
+    text = f'[site]\nlisten = "127.0.0.1:0"\nmetrics_listen = ""\n{site}{tables}'
+    (project / "mcpward.toml").write_text(text)
+
+
+def known_to_clients(project, *arguments):
+    """Start once and give what the start says of clients of the one before."""
+    code, _, err, _ = Served(project, *arguments).stopped_when_ready()
+    assert code == 0
+    return [re.sub(r":\d+/", ":PORT/", line) for line in err.splitlines() if "clients of the last start" in line]
+
+
+def test_a_start_that_takes_a_url_away_says_so_once_with_the_line_that_keeps_it(project):
+    written(project, "notes")
+    assert known_to_clients(project) == []
+    assert known_to_clients(project) == []
+    written(project, "notes", "orders")
+    (line,) = known_to_clients(project)
+    assert line == (
+        "clients of the last start find server notes at http://127.0.0.1:PORT/mcp, which is nobody's now: "
+        'to keep it, write [site] default_server = "notes"'
+    )
+    assert known_to_clients(project) == []
+    written(project, "notes", "orders", site='default_server = "notes"\n')
+    assert known_to_clients(project) == []
+    written(project, "notes", "orders", site='default_server = "orders"\n')
+    (line,) = known_to_clients(project)
+    assert "which is server orders now" in line
+    assert line.endswith('default_server = "notes"')
+    written(project, "notes", site='default_server = "notes"\n')
+    (line,) = known_to_clients(project)
+    assert "server orders, and there is no such server now" in line
+
+
+def test_a_server_that_is_served_alone_takes_nothing_from_the_others(project):
+    written(project, "notes", "orders")
+    assert known_to_clients(project) == []
+    assert known_to_clients(project, "notes") == []
+    assert known_to_clients(project) == []
+    written(project, "notes")
+    known_to_clients(project)
+    written(project, "notes", "orders")
+    (line,) = known_to_clients(project, "notes")
+    assert line.endswith('write [site] default_server = "notes"')

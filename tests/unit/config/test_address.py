@@ -7,6 +7,7 @@ from mcpward.config.address import (
     parse_allowed_host,
     parse_host,
     parse_origin,
+    parse_public_url,
     parse_url,
 )
 
@@ -92,3 +93,14 @@ def test_other_urls_are_refused(text):
 def test_an_origin_has_no_path_and_is_no_wildcard(text):
     with pytest.raises(ValueError):
         parse_origin(text)
+
+
+def test_a_public_url_may_have_a_path():
+    assert parse_public_url("https://x.example/ai/") == "https://x.example/ai"
+    assert parse_public_url("https://x.example/a/b-1.2/%20") == "https://x.example/a/b-1.2/%20"
+
+
+@pytest.mark.parametrize("path", ["/ä", "/a//b", "/a/../b", "/./a", "/..", "/a b", "/.well-known/x", "//a", "/a\\b"])
+def test_a_path_that_cannot_be_compared_byte_for_byte_is_refused(path):
+    with pytest.raises(ValueError):
+        parse_public_url(f"https://x.example{path}")

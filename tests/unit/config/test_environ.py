@@ -171,3 +171,11 @@ def test_no_value_is_quoted_back():
         "MCPWARD_SITE__NO": canary,
     }
     assert canary not in repr(whats(env))
+
+
+def test_files_and_variables_of_windows_are_read(tmp_path):
+    (tmp_path / "url").write_bytes(b"\xef\xbb\xbfsqlite:////somewhere/x.db\r\n")
+    env = {"MCPWARD_STORE__URL_FILE": str(tmp_path / "url"), "MCPWARD_LOG__LEVEL": "debug\r"}
+    settings = load(None, env)
+    assert settings.store.url == "sqlite:////somewhere/x.db"
+    assert settings.log.level == "debug"

@@ -5,7 +5,7 @@ import jsonschema_rs
 import pytest
 
 from mcpward.config.address import Address
-from mcpward.config.endpoint import endpoint, metadata_path, metadata_url
+from mcpward.config.endpoint import endpoint, endpoints, metadata_at, metadata_url, spellings
 from mcpward.config.explain import explain, explain_all, schema, suggestion
 from mcpward.config.load import load, read
 from mcpward.config.show import masked, shown
@@ -16,6 +16,7 @@ OWN = {"issuers.<name>.metadata": PROVIDER}
 TOKENS = SOURCE | {"servers.<name>.mode": '"oauth"'}
 #: What a setting needs beside itself, by the beginning of its name; the first that fits counts.
 BESIDE = {
+    "site.default_server": SOURCE,
     "site.public_url": {"site.trusted_proxies": '["127.0.0.1"]'},
     "site.behind_tls_proxy": {"site.trusted_proxies": '["127.0.0.1"]'},
     "site.tls_cert": {"site.tls_key": '"tls/key.pem"'},
@@ -131,26 +132,53 @@ def test_a_database_url_is_shown_without_its_password(url, told):
     assert masked(url) == told
 
 
-def test_a_server_has_its_path():
+def test_a_server_has_a_url_that_no_other_server_changes():
     one = load(None, {}, {"servers.a.source": "m:a"})
     two = load(
         None, {}, {"servers.a.source": "m:a", "servers.b.source": "m:b", "site.public_url": "http://localhost:9"}
     )
-    assert endpoint(one, "a") == "http://127.0.0.1:8000/mcp"
-    assert endpoint(two, "b") == "http://localhost:9/b/mcp"
-    assert endpoint(one, "a", Address(host="::1", port=7)) == "http://[::1]:7/mcp"
+    assert endpoints(one, "a") == ("http://127.0.0.1:8000/a/mcp", "http://127.0.0.1:8000/mcp")
+    assert endpoints(two, "b") == ("http://localhost:9/b/mcp",)
+    assert endpoint(one, "a", Address(host="::1", port=7)) == "http://[::1]:7/a/mcp"
+
+
+def test_the_default_server_has_the_short_url_too():
+    site = {"servers.a.source": "m:a", "servers.b.source": "m:b", "site.default_server": "b"}
+    settings = load(None, {}, site)
+    assert endpoints(settings, "a") == ("http://127.0.0.1:8000/a/mcp",)
+    assert endpoints(settings, "b") == ("http://127.0.0.1:8000/b/mcp", "http://127.0.0.1:8000/mcp")
+
+
+def test_a_path_of_the_public_url_may_arrive_or_be_taken_away():
+    oauth = {
+        "servers.a.mode": "oauth",
+        "servers.a.oauth.metadata": "https://id.example.com/.well-known/openid-configuration",
+    }
+    site = {
+        "site.public_url": "https://h.example/ai/",
+        "site.trusted_proxies": ["127.0.0.1"],
+        "servers.a.source": "m:a",
+    }
+    short, known = "https://h.example/ai/mcp", "/.well-known/oauth-protected-resource"
+    assert [(one.path, one.url, one.metadata) for one in spellings(load(None, {}, site | oauth))] == [
+        ("/a/mcp", "", f"{known}/a/mcp"),
+        ("/mcp", short, f"{known}/mcp"),
+        ("/ai/a/mcp", "", f"{known}/ai/a/mcp"),
+        ("/ai/mcp", short, f"{known}/ai/mcp"),
+    ]
+    assert not any(one.metadata for one in spellings(load(None, {}, site)))
 
 
 @pytest.mark.parametrize(
     "url,told",
     [
-        ("https://h.example", "https://h.example/.well-known/oauth-protected-resource/mcp"),
-        ("https://h.example/tenant/", "https://h.example/.well-known/oauth-protected-resource/tenant/mcp"),
-        ("https://H.example:8443", "https://h.example:8443/.well-known/oauth-protected-resource/mcp"),
+        ("https://h.example", "https://h.example/.well-known/oauth-protected-resource/a/mcp"),
+        ("https://h.example/tenant/", "https://h.example/.well-known/oauth-protected-resource/tenant/a/mcp"),
+        ("https://H.example:8443", "https://h.example:8443/.well-known/oauth-protected-resource/a/mcp"),
     ],
 )
 def test_metadata_stand_at_a_path_inserted_before_that_of_the_server(url, told):
     site = {"servers.a.source": "m:a", "site.public_url": url, "site.trusted_proxies": ["127.0.0.1"]}
     settings = load(None, {}, site)
     assert metadata_url(settings, "a") == told
-    assert told.endswith(metadata_path(settings, "a"))
+    assert metadata_at(endpoints(settings, "a")[1]) == told.replace("/a/mcp", "/mcp")

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from mcpward.config.address import AddressPart
-from mcpward.config.endpoint import path_of
-from mcpward.config.load import load, read
+from mcpward.config.endpoint import paths_of
+from mcpward.config.load import load, read, server_names
 from mcpward.core.errors import Misconfigured
 
 
@@ -166,25 +166,60 @@ def test_settings_are_frozen(tmp_path, monkeypatch):
         settings.site.workers = 2
 
 
+DEFAULT = '[site]\ndefault_server = "a"\n'
 SEVERAL = '[servers.a]\nsource = "m:a"\n[servers.b]\nsource = "m:b"\n'
 
 
 @pytest.mark.parametrize(
-    "text,only,flags,path",
+    "text,only,flags,has_short",
     [
-        (SEVERAL, None, {}, "/a/mcp"),
-        (SEVERAL, "a", {}, "/a/mcp"),
-        (SEVERAL, "a", {"servers.a.mode": "public"}, "/a/mcp"),
-        ('[servers.a]\nsource = "m:a"\n', "a", {}, "/mcp"),
-        ('[servers.b]\nsource = "m:b"\n', "a", {"servers.a.source": "m:a"}, "/mcp"),
-        (SEVERAL, "c", {"servers.c.source": "m:c"}, "/mcp"),
+        (SEVERAL, None, {}, False),
+        (SEVERAL, "a", {}, False),
+        (SEVERAL, "a", {"servers.a.mode": "public"}, False),
+        ('[servers.a]\nsource = "m:a"\n', "a", {}, True),
+        ('[servers.b]\nsource = "m:b"\n', "a", {"servers.a.source": "m:a"}, True),
+        (SEVERAL, "c", {"servers.c.source": "m:c"}, True),
+        (DEFAULT + SEVERAL, None, {}, True),
+        (DEFAULT + SEVERAL, "a", {}, True),
+        (DEFAULT + SEVERAL, "b", {}, False),
+        (DEFAULT + SEVERAL, "c", {"servers.c.source": "m:c"}, True),
     ],
 )
-def test_a_server_that_is_served_alone_keeps_its_path(tmp_path, text, only, flags, path):
+def test_a_server_that_is_served_alone_keeps_its_urls(tmp_path, text, only, flags, has_short):
     settings = read(write(tmp_path, text), {}, flags, only).settings
     served = only or "a"
-    assert path_of(settings, served) == path
-    assert path_of(pickle.loads(pickle.dumps(settings)), served) == path
+    paths = (f"/{served}/mcp", "/mcp") if has_short else (f"/{served}/mcp",)
+    assert paths_of(settings, served) == paths
+    assert paths_of(pickle.loads(pickle.dumps(settings)), served) == paths
+
+
+def test_a_default_server_that_is_not_there_is_told_though_another_one_is_served_alone(tmp_path):
+    for only in ("a", None):
+        with pytest.raises(Misconfigured) as caught:
+            read(write(tmp_path, DEFAULT.replace('"a"', '"aa"') + SEVERAL), {}, {}, only)
+        (finding,) = caught.value.findings
+        assert finding.what == "site.default_server: there is no server aa"
+        assert finding.where.endswith(":2")
+
+
+WINDOWS = b"\xef\xbb\xbf[site]\r\nlisten = '127.0.0.1:9'\r\n[servers.a]\r\nsource = 'm:a'\r\nmdoe = 'public'\r\n"
+
+
+def test_a_file_with_a_byte_order_mark_and_crlf_is_read_and_its_lines_are_counted(tmp_path):
+    path = tmp_path / "mcpward.toml"
+    path.write_bytes(WINDOWS.replace(b"mdoe", b"mode"))
+    assert load(path, {}).site.listen == "127.0.0.1:9"
+    assert server_names(path) == ("a",)
+    path.write_bytes(WINDOWS)
+    (finding,) = findings(path)
+    assert finding.where.endswith(":5")
+
+
+def test_a_file_in_utf_16_is_told_what_to_do(tmp_path):
+    path = tmp_path / "mcpward.toml"
+    path.write_text("[site]\n", encoding="utf-16")
+    (finding,) = findings(path)
+    assert "UTF-8" in finding.hint
 
 
 @pytest.mark.parametrize(

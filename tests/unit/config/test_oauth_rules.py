@@ -138,6 +138,15 @@ def test_an_audience_is_not_the_url_of_another_server():
     assert "would open the other" in told
 
 
+@pytest.mark.parametrize("path", ["/b/mcp", "/mcp"])
+def test_an_audience_is_no_url_of_the_default_server(path):
+    second = {"servers.b.source": "m:b", "servers.b.mode": "oauth", "servers.b.oauth.metadata": MAIN}
+    site = NAMED | second | {"site.default_server": "b", "issuers.main.audience": f"http://127.0.0.1:8000{path}"}
+    (told,) = whats(site)
+    assert "would open the other" in told
+    assert path == "/b/mcp" or load(None, {}, site | {"site.default_server": "a"})
+
+
 def test_one_provider_is_named_once_however_its_metadata_are_spelt():
     (told,) = whats(TWO | {"issuers.other.metadata": "https://id.example.com/tenant/.well-known/openid-configuration"})
     assert "the same provider" in told

@@ -96,6 +96,38 @@ def test_a_host_leads_to_one_server():
     assert "leads to server a already" in told
 
 
+SEVERAL = {"servers.orders.source": "m:a", "servers.notes.source": "m:b"}
+
+
+def test_the_default_server_is_one_of_the_site():
+    assert load(None, {}, SEVERAL | {"site.default_server": "notes"}).site.default_server == "notes"
+    (told,) = whats(SEVERAL | {"site.default_server": "note"})
+    assert told == "site.default_server: there is no server note | did you mean 'notes'?"
+    (told,) = whats(SEVERAL | {"site.default_server": "zzz"})
+    assert told.endswith("there are: orders, notes")
+    (told,) = whats({"site.default_server": "zzz"})
+    assert told.endswith("write a table [servers.zzz]")
+    (told,) = whats(SEVERAL | {"site.default_server": "Not A Name"})
+    assert told.startswith("site.default_server: a server's name is")
+
+
+def test_the_short_path_of_one_host_leads_to_one_server():
+    host = "mcp.example.com"
+    site = SEVERAL | PROXIES | {"site.public_url": f"https://{host}", "servers.orders.hosts": [host]}
+    assert load(None, {}, site)
+    assert load(None, {}, site | {"site.default_server": "orders"})
+    (told,) = whats(site | {"site.default_server": "notes"})
+    assert "/mcp of mcp.example.com would be server notes" in told
+
+
+def test_a_path_of_the_public_url_is_not_taken_for_a_server():
+    site = SEVERAL | PROXIES | {"site.public_url": "https://h.example/notes"}
+    assert load(None, {}, site)
+    assert load(None, {}, site | {"site.default_server": "notes"})
+    (told,) = whats(site | {"site.default_server": "orders"})
+    assert told.startswith("/notes/mcp would be server notes behind a proxy that takes the path")
+
+
 def test_metrics_stand_apart():
     assert whats(keyed(site__metrics_listen="127.0.0.1:8000"))
 

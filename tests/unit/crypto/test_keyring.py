@@ -76,9 +76,10 @@ def test_several_keys_are_read_newest_first(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_mounted_key_file_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("begin,end", [("", "\n"), ("\ufeff", "\r\n"), ("", "")])
+def test_a_mounted_key_file_is_read(tmp_path: Path, begin: str, end: str) -> None:
     path = tmp_path / "mounted"
-    path.write_text(text(NEW) + "\n")
+    path.write_bytes(f"{begin}{text(NEW)}{end}".encode())
     path.chmod(0o444)
     assert load_or_create(tmp_path, {"MCPWARD_MASTER_KEY_FILE": str(path)}).ids == KeyRing([NEW]).ids
 
