@@ -8,7 +8,7 @@ from typing import Any
 COLUMNS = (
     "id", "at", "server", "method", "tool", "era", "version", "way", "principal", "client", "key_id", "peer", "phase",
     "outcome", "reason", "error_id", "status", "duration_us", "bytes_in", "bytes_out", "arguments", "trace",
-    "limit_name", "would_refuse",
+    "limit_name", "would_refuse", "consent",
 )  # fmt: skip
 
 

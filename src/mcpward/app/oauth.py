@@ -237,4 +237,4 @@ class _Place:
             kind, _, who = name.partition(":")
             access, scopes = Access.parse(permission.access), frozenset(permission.scopes)
             grants.append(Grant(kind, who, access, scopes, permission.issuer))
-        return Rights(self._access, tuple(grants), self._oauth.claims)
+        return Rights(self._access, tuple(grants), self._oauth.claims, self._oauth.confirm_scope)

@@ -7,7 +7,7 @@ import typer
 
 from mcpward.cli import ui
 from mcpward.cli.help import examples
-from mcpward.cli.keycard import row_of, shape_of, words_of
+from mcpward.cli.keycard import HEADER, row_of, shape_of, words_of
 from mcpward.cli.moment import moment_text, parse_end, parse_span
 from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, chosen_server, in_site, server_names, settings_of
 from mcpward.config.model import Settings
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from mcpward.app.site import Site
     from mcpward.identity.records import KeyRecord
 
-app = typer.Typer(help="API keys: create, list, show, rotate, revoke.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="API keys: create, list, show, set, rotate, revoke.", no_args_is_help=True, rich_markup_mode=None
+)
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as mcpward key list prints it.")]
 
 
@@ -62,6 +64,13 @@ def create(
     cidr: Annotated[
         list[str] | None, typer.Option(metavar="NETWORK", help="A network that it works from; may be repeated.")
     ] = None,
+    may_confirm: Annotated[
+        bool,
+        typer.Option(
+            "--may-confirm",
+            help="Its holder's own client asks the person: tools with confirm run where that client cannot be asked.",
+        ),
+    ] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -78,6 +87,7 @@ def create(
         "rate": _rate(rate),
         "networks": _networks(cidr),
         "expires_at": parse_end(expires, CLOCK.now(), "--expires") if expires else None,
+        "may_confirm": may_confirm,
     }
 
     async def work(site: "Site") -> "tuple[Secret, KeyRecord]":
@@ -112,9 +122,7 @@ def list_keys(
     if json:
         ui.answer_json([shape_of(record, now) for record in kept])
     elif kept:
-        ui.table(
-            ("id", "name", "servers", "class", "state", "expires", "last used"), [row_of(one, now) for one in kept]
-        )
+        ui.table(HEADER, [row_of(one, now) for one in kept])
     if not kept:
         raise ui.Ended(ui.Exit.NO, "no keys found", "mcpward key create --name NAME makes one")
 
@@ -131,6 +139,39 @@ def show(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = Fal
         return
     for line in ui.aligned([(word.replace("_", " "), words_of(word, value)) for word, value in shape.items()]):
         ui.answer(line)
+
+
+@app.command("set")
+@examples("mcpward key set 4f9QkZp2LmXa --may-confirm")
+def set_key(
+    key_id: IdArgument,
+    may_confirm: Annotated[
+        bool | None,
+        typer.Option(
+            "--may-confirm/--no-may-confirm",
+            help="Whether tools with confirm run where the client of this key cannot be asked for a person's yes.",
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Change what a key may do. Every worker knows within a second; the key itself stays the same."""
+    if may_confirm is None:
+        raise ui.Ended(ui.Exit.USAGE, "there is nothing to change", "add --may-confirm or --no-may-confirm")
+    now = CLOCK.now()
+
+    async def work(site: "Site") -> "KeyRecord":
+        record = await _get(site, key_id)
+        if not record.is_live(now):
+            raise ui.Ended(ui.Exit.NO, f"key {record.id} has ended", "mcpward key create makes a new one")
+        await site.store.keys.set_may_confirm(record.id, may_confirm)
+        return await _get(site, record.id)
+
+    record = in_site(settings_of(config), work, must_exist=True)
+    if json:
+        ui.answer_json(shape_of(record, now))
+    what = "run" if record.may_confirm else "are refused"
+    ui.remark(f"key {record.id} ({ui.safe(record.name)}): tools with confirm {what} where its client cannot be asked")
 
 
 @app.command("rotate")

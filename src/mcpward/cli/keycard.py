@@ -8,7 +8,7 @@ from mcpward.config.rate import rate_text
 if TYPE_CHECKING:
     from mcpward.identity.records import KeyRecord
 
-HEADER: Final = ("id", "name", "servers", "class", "state", "expires", "last used")
+HEADER: Final = ("id", "name", "servers", "class", "may confirm", "state", "expires", "last used")
 
 
 def state_of(record: "KeyRecord", now: float) -> str:
@@ -25,7 +25,8 @@ def row_of(record: "KeyRecord", now: float) -> tuple[object, ...]:
     ends_at = moment_text(record.ends_at, "never")
     used_at = moment_text(record.last_used_at, "never")
     servers = ",".join(record.servers)
-    return record.id, record.name, servers, record.access.label, state_of(record, now), ends_at, used_at
+    confirms = "yes" if record.may_confirm else "no"
+    return record.id, record.name, servers, record.access.label, confirms, state_of(record, now), ends_at, used_at
 
 
 def shape_of(record: "KeyRecord", now: float) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def shape_of(record: "KeyRecord", now: float) -> dict[str, Any]:
         "scopes": list(record.scopes),
         "rate": rate_text(record.rate) if record.rate else None,
         "networks": list(record.networks),
+        "may_confirm": record.may_confirm,
         "state": state_of(record, now),
         "created_at": moment_text(record.created_at),
         "expires_at": moment_text(record.expires_at, "") or None,
@@ -54,5 +56,7 @@ _UNSET: Final = {"tools": "all", "scopes": "none", "networks": "all", "expires_a
 
 def words_of(word: str, value: object) -> str:
     """Write one value of :func:`shape_of` for people."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     text = ", ".join(str(one) for one in value) if isinstance(value, list) else str(value or "")
     return text or _UNSET.get(word, "-")

@@ -150,11 +150,12 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _outcome(row: Row) -> str:
-    """The outcome in a word, the limit that refused, and those that would have."""
+    """The outcome in a word, the limit that refused, those that would have, and what waived consent."""
     outcome = row["reason"] or row["outcome"]
     by = f" ({row['limit_name']})" if row["limit_name"] else ""
     over = f", over {row['would_refuse']}" if row["would_refuse"] else ""
-    return f"{outcome}{by}{over}"
+    waived = f", consent waived by {row['consent']}" if row["consent"] else ""
+    return f"{outcome}{by}{over}{waived}"
 
 
 def _short(text: str, most: int = 60) -> str:

@@ -113,4 +113,10 @@ class OAuth(Section):
         "highest class of tools that a scope opens; a token with none of them opens reading tools",
         '{ "orders:write" = "write" }',
     )
+    confirm_scope: ScopeName | None = key(
+        None,
+        "scope whose holders' own client asks its person: their calls of tools with `confirm` run where that client "
+        "cannot be asked for consent",
+        '"orders:confirm"',
+    )
     permissions: dict[PermissionName, Permission] = Field({}, description="what groups, roles and clients may do")

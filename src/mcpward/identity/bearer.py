@@ -174,6 +174,7 @@ class Bearer:
             access=entitled.access,
             claims=chosen(claims, self._rights.claims),
             expires_at=claims.expires_at,
+            waiver="scope" if self._rights.confirm_scope in entitled.scopes else None,
         )
 
 

@@ -30,11 +30,15 @@ class Grant(Struct, frozen=True):
 
 
 class Rights(Struct, frozen=True):
-    """What one server makes of a token. ``access`` maps scopes to classes; ``claims`` are those that tools may see."""
+    """What one server makes of a token. ``access`` maps scopes to classes; ``claims`` are those that tools may see.
+
+    ``confirm_scope`` lets calls run where a client cannot ask its person for consent.
+    """
 
     access: Mapping[str, Access] = {}
     grants: tuple[Grant, ...] = ()
     claims: tuple[str, ...] = ()
+    confirm_scope: str | None = None
 
 
 class Entitled(Struct, frozen=True):

@@ -33,6 +33,7 @@ _RETRY_MS: Final = 500
 _UNASKED: Final = "info"
 _MODERN: Final = Era.MODERN
 _NONE: Final[Mapping[str, Any]] = {}
+_NO_STREAM: Final = "this client accepts no event streams, so it cannot be asked"
 _encode: Final = Encoder().encode
 
 
@@ -172,7 +173,8 @@ class LegacyBack:
         call = self.call
         _require_able(call, questions)
         if call.session is None or not self._wire.can_stream:
-            raise Refusal(Reason.CONSENT_MISSING, "the client reads no streams, so it cannot be asked")
+            detail = "the client reads no streams, so it cannot be asked"
+            raise Refusal(Reason.CONSENT_MISSING, detail, cannot_ask=True, advice=_NO_STREAM)
         async with self._place.lent():  # a person may take minutes: the place is for others meanwhile
             return await self._house.questions.ask(call, self._put, asking, questions)
 

@@ -25,7 +25,7 @@ from mcpward.sanitize.clean import Sanitizer
 from mcpward.tasks.baggage import unladen
 from mcpward.tasks.extension import REQUIRED, declares
 from mcpward.tasks.tasks import Tasks, Work
-from mcpward.tools.consent import is_yes, question_of
+from mcpward.tools.consent import DECLINED, is_yes, no_way_to_ask, question_of
 from mcpward.tools.run import Runner
 from mcpward.validation.accept import accept
 
@@ -96,16 +96,27 @@ class Workshop:
             back.trail.failed()
         return replies.result(call, outcome, headers)
 
-    async def _agree(self, accepted: AcceptedCall, back: Back) -> None:
+    async def _agree(self, accepted: AcceptedCall, back: WayBack) -> None:
+        """Return when the tool may run: a person said yes, or the operator waived that for callers who cannot be asked.
+
+        Raises:
+            Refusal: consent-missing. Where a person can be asked, no waiver takes the place of their answer.
+            InputRequired: modern era, the question is to be put to the person first.
+        """
         question = question_of(accepted.tool, accepted.arguments, accepted.tool.question)
+        principal = accepted.call.principal
         try:
             answers = await back.ask([question])
         except Refusal as no:
-            if no.reason is not Reason.CAPABILITY_MISSING:
+            if no.reason is not Reason.CAPABILITY_MISSING and not no.facts.get("cannot_ask"):
                 raise
-            raise Refusal(Reason.CONSENT_MISSING, "the client cannot ask a person") from None
+            if principal.waiver is None:
+                advice = no_way_to_ask(principal.way)
+                raise Refusal(Reason.CONSENT_MISSING, "the client cannot ask a person", advice=advice) from None
+            back.trail.waived(principal.waiver)
+            return
         if not is_yes(answers[question.key]):
-            raise Refusal(Reason.CONSENT_MISSING, "the person did not say yes")
+            raise Refusal(Reason.CONSENT_MISSING, "the person did not say yes", advice=DECLINED)
 
     async def _spend(self, call: Call) -> None:
         """What changes something takes each sealed state once, at whichever worker it comes: no yes counts twice."""

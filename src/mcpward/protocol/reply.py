@@ -164,6 +164,8 @@ def _identity(call: Call) -> bytes:
 
 def _tool_body(no: Refusal, sentence: str) -> bytes:
     text = sentence + _when(no)
+    if (advice := no.facts.get("advice")) is not None:  # words of ours: what the model, or its person, can do
+        text += f": {advice}"
     if (error_id := no.facts.get("error_id")) is not None:
         text += f" (error {error_id})"
     problems = no.facts.get("problems") or ()

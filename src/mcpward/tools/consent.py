@@ -8,7 +8,7 @@ from typing import Any, Final
 import pydantic_core
 
 from mcpward.core.back import Question
-from mcpward.core.values import Tool
+from mcpward.core.values import Tool, Way
 
 KEY: Final = "mcpward/confirm"
 """The question's key, which no author's question has."""
@@ -37,6 +37,19 @@ def question_of(tool: Tool, arguments: Mapping[str, Any], text: str = "") -> Que
         lines.append(f"and {len(arguments) - _ARGUMENTS} more arguments")
     params = {"message": "\n".join(lines), "requestedSchema": _SCHEMA}
     return Question(key=KEY, method="elicitation/create", params=params, capability={"elicitation": {"form": {}}})
+
+
+DECLINED: Final = "the person was asked and did not agree; do not call it again unless they ask for it"
+
+
+def no_way_to_ask(way: Way) -> str:
+    """Return what to do where the client cannot ask a person: for its model, and for the person who reads it there."""
+    said = "this client cannot ask a person. Use a client that can (one with the MCP capability elicitation)"
+    if way is Way.API_KEY:
+        return f"{said}, or ask the operator to let this key call it without (mcpward key set ID --may-confirm)"
+    if way is Way.OAUTH:
+        return f"{said}, or ask the operator for the scope that lets you call it without (confirm_scope)"
+    return said
 
 
 def is_yes(result: Any) -> bool:

@@ -44,7 +44,7 @@ class Record(Struct, gc=False):
 
     ``arguments`` are raw and not yet redacted: they leave this value only through :mod:`mcpward.traffic.row`.
     ``limits`` is what was told of limits: the name of the one that refused (None where none did), and the names of
-    those that would have, were they enforced.
+    those that would have, were they enforced. ``consent`` says what took the place of a person's yes, "key" or "scope".
     """
 
     subject: Subject
@@ -62,6 +62,7 @@ class Record(Struct, gc=False):
     status: int
     bytes_in: int
     bytes_out: int
+    consent: str | None = None
 
     def __repr__(self) -> str:
         # The arguments are not redacted yet.

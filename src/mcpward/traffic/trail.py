@@ -116,6 +116,7 @@ class Trail(Struct, eq=False, gc=False):
     outcome: Result = Result.OK
     bytes_out: int = 0
     limits: Limits | None = None
+    consent: str | None = None
 
     def __repr__(self) -> str:
         # The call may hold anything.
@@ -154,6 +155,10 @@ class Trail(Struct, eq=False, gc=False):
         """Note the names of limits that would refuse the request, were they enforced. May be told twice."""
         policy, known = self.limits if self.limits is not None else (None, ())
         self.limits = (policy, tuple(dict.fromkeys((*known, *policies))))
+
+    def waived(self, by: str) -> None:
+        """Note that a tool runs without a person's yes, and what the operator allowed that by: "key" or "scope"."""
+        self.consent = by
 
     def asked(self) -> None:
         """Note that the call ended with questions to its client, who may send it again with the answers."""
@@ -194,7 +199,7 @@ class Trail(Struct, eq=False, gc=False):
                     arguments = arguments[:MAX_RAW_ARGUMENTS]
             if call.trace:
                 traced = trace(call)
-        return Record(
+        record = Record(
             subject,
             outcome,
             traffic.monotonic() - arrival.started,
@@ -211,6 +216,9 @@ class Trail(Struct, eq=False, gc=False):
             len(arrival.body),
             self.bytes_out + len(reply.body),
         )
+        if self.consent is not None:
+            record.consent = self.consent
+        return record
 
     def _subject(self, call: Call) -> Subject:
         """Make what the record is about, and keep it for the next one.

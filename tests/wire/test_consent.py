@@ -1,0 +1,168 @@
+"""Tools that ask a person, for clients that can ask one and for those that cannot, and what is on record of each."""
+
+import json
+from typing import Any
+
+import pytest
+
+from support.guarded import Door, guarded, issuers, oauth_server
+from support.issuer import Issuer, listening
+from support.raw import Answer
+from support.talk import Talker
+from support.ward import Ward, modern_request, text_of
+from support.wire import SECRET_URL, Session, reason_of, rows, site, until
+
+CAN_ASK = {"elicitation": {"form": {}}}
+TOOL = '''
+
+@server.tool(destructive=True, confirm=True)
+async def purge(what: str) -> str:
+    """Destroy something, when a person says yes."""
+    return f"purged {what}"
+'''
+
+
+@pytest.fixture(scope="module")
+def ward(tmp_path_factory):
+    modes = {"servers.open.mode": "public", "servers.hidden.mode": "unlisted"}
+    with site(tmp_path_factory.mktemp("consent"), modes, servers=("bench", "open", "hidden")) as ward:
+        ward.plain = ward.create_key("bench", name="plain")
+        ward.waived = ward.cli("key", "create", "-s", "bench", "-n", "waived", "--may-confirm").stdout.strip()
+        until(lambda: ward.call("echo", {"text": "a"}, path="/bench/mcp", key=ward.waived).status_code == 200, 2.0, 0.3)
+        yield ward
+
+
+def asked(ward: Ward, key: str, capabilities: Any = CAN_ASK, **params: Any) -> dict[str, Any]:
+    """Call the careful tool as a modern client that declares ``capabilities``; gives the result."""
+    body, headers = modern_request("tools/call", {"name": "careful", "arguments": {}} | params, name="careful")
+    body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = capabilities
+    return ward.post(body, path="/bench/mcp", headers=headers | {"authorization": f"Bearer {key}"}).json()["result"]
+
+
+def last(ward: Ward, where: str) -> dict[str, Any]:
+    return until(lambda: rows(ward, f"tool = 'careful' AND {where}"))[-1]
+
+
+def key_id(key: str) -> str:
+    return key.removeprefix("sk-mcpward-").partition("_")[0]
+
+
+def test_a_client_that_cannot_ask_is_told_so_and_what_to_do(ward):
+    answer = ward.call("careful", path="/bench/mcp", key=ward.plain)
+    assert reason_of(answer) == "consent-missing"
+    told = text_of(answer)
+    assert told.startswith("the tool needs a person's yes: this client cannot ask a person. Use a client that can")
+    assert "mcpward key set ID --may-confirm" in told
+    session = Session(ward, key=ward.plain, path="/bench/mcp")
+    assert text_of(session.call("careful")) == told
+    assert last(ward, "reason = 'consent-missing'")["consent"] is None
+
+
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+def test_a_key_that_may_confirm_runs_it_and_each_run_is_on_record(ward, era):
+    if era == "modern":
+        answer = ward.call("careful", path="/bench/mcp", key=ward.waived)
+    else:
+        answer = Session(ward, key=ward.waived, path="/bench/mcp").call("careful")
+    assert text_of(answer) == "done with care"
+    row = last(ward, f"era = '{era}' AND outcome = 'ok'")
+    assert (row["consent"], row["key_id"]) == ("key", key_id(ward.waived))
+    assert "ok, consent waived by key" in ward.cli("log", "--tool", "careful").stdout
+    assert '"consent": "key"' in ward.cli("log", "--tool", "careful", "--json").stdout.replace('":"', '": "')
+
+
+@pytest.mark.parametrize("action", ["decline", "cancel", "accept"])
+def test_a_client_that_can_ask_is_asked_whatever_its_key_may(ward, action):
+    first = asked(ward, ward.waived)
+    assert first["resultType"] == "input_required"
+    (key,) = first["inputRequests"]
+    content = {"content": {"confirm": False}} if action == "accept" else {}
+    again = {"inputResponses": {key: {"action": action} | content}, "requestState": first["requestState"]}
+    result = asked(ward, ward.waived, **again)
+    assert result["isError"]
+    assert "did not agree" in result["content"][0]["text"]
+    first = asked(ward, ward.waived)
+    yes = {"action": "accept", "content": {"confirm": True}}
+    result = asked(ward, ward.waived, inputResponses={key: yes}, requestState=first["requestState"])
+    assert result["content"][0]["text"] == "done with care"
+    assert last(ward, "outcome = 'ok'")["consent"] is None
+
+
+def test_a_question_that_was_put_is_not_waived_by_asking_again_without_the_capability(ward):
+    """What the caller declares is the caller's word; with a key that may not confirm it opens nothing."""
+    first = asked(ward, ward.plain)
+    (key,) = first["inputRequests"]
+    for capabilities in ({}, {"sampling": {}}, {"elicitation": {"url": {}}}):
+        yes = {"action": "accept", "content": {"confirm": True}}
+        for more in ({}, {"inputResponses": {key: yes}}):
+            result = asked(ward, ward.plain, capabilities, **more)
+            assert result["content"][0]["_meta"]["mcpward/reason"] == "consent-missing"
+
+
+def test_a_session_whose_client_can_ask_is_asked_too(ward):
+    talker = Talker(ward, ward.waived, path="/bench/mcp", capabilities={"elicitation": {}})
+    with talker.line() as line, talker.call(line, "careful") as stream, talker.line() as other:
+        question = next(event for event in stream if event.get("method") == "elicitation/create")
+        talker.answer(other, question, result={"action": "decline"})
+        end = next(event for event in stream if "result" in event)
+    assert end["result"]["content"][0]["_meta"]["mcpward/reason"] == "consent-missing"
+
+
+@pytest.mark.parametrize("server", ["open", "hidden"])
+def test_callers_without_a_credential_of_their_own_are_never_waived(ward, server):
+    secret = SECRET_URL.search(ward.log())[1]
+    path = f"/hidden/mcp/{secret}" if server == "hidden" else "/open/mcp"
+    answer = ward.call("careful", path=path, key="", headers={"authorization": f"Bearer {ward.waived}"})
+    assert reason_of(answer) == "consent-missing"
+    assert "operator" not in text_of(answer)
+
+
+def test_an_operator_changes_it_for_a_key_that_is_in_use(ward):
+    key = ward.create_key("bench", name="changed")
+    until(lambda: ward.call("echo", {"text": "a"}, path="/bench/mcp", key=key).status_code == 200, 2.0, 0.3)
+
+    def runs() -> bool:
+        return text_of(ward.call("careful", path="/bench/mcp", key=key)) == "done with care"
+
+    assert not runs()
+    shown = json.loads(ward.cli("key", "set", key_id(key), "--may-confirm", "--json").stdout)
+    assert shown["may_confirm"] is True
+    until(runs, 1.5)
+    assert "may confirm" in ward.cli("key", "show", key_id(key)).stdout
+    ward.cli("key", "set", key_id(key), "--no-may-confirm")
+    until(lambda: not runs(), 1.5)
+    assert ward.cli("key", "set", key_id(key), check=False).returncode == 2
+    ward.cli("key", "revoke", key_id(key))
+    assert ward.cli("key", "set", key_id(key), "--may-confirm", check=False).returncode == 1
+
+
+def test_a_rotated_key_keeps_it(ward):
+    old = ward.cli("key", "create", "-s", "bench", "-n", "old", "--may-confirm").stdout.strip()
+    new = json.loads(ward.cli("key", "rotate", key_id(old), "--json").stdout)
+    assert new["may_confirm"] is True
+
+
+def test_a_scope_of_a_token_lets_it_run_and_is_on_record(tmp_path):
+    issuer = Issuer()
+    server = oauth_server(
+        "demo",
+        "main",
+        more='confirm_scope = "demo:confirm"\n[servers.demo.oauth.permissions]\n'
+        '"group:agents" = { access = "destructive", scopes = ["demo:confirm"] }\n',
+    )
+    server = server.replace('"demo:write" = "write"', '"demo:write" = "destructive"')
+    with listening(issuer), guarded(tmp_path, server, issuers(main=issuer.metadata), start=False) as ward:
+        (tmp_path / "guarded.py").write_text((tmp_path / "guarded.py").read_text() + TOOL)
+        ward.start()
+        door = Door(ward)
+
+        def purged(**claims: Any) -> Answer:
+            return door.knock(issuer.mint(door.resource).token(**claims), "purge", {"what": "it"})
+
+        refused = purged(scope="demo:read demo:write").json()["result"]["content"][0]
+        assert refused["_meta"]["mcpward/reason"] == "consent-missing"
+        assert "(confirm_scope)" in refused["text"]
+        for claims in ({"scope": "demo:read demo:write demo:confirm"}, {"scope": "demo:read", "groups": ["agents"]}):
+            assert purged(**claims).json()["result"]["content"][0]["text"] == "purged it"
+        found = until(lambda: rows(ward, "tool = 'purge' AND consent = 'scope'"))
+        assert {row["phase"] for row in found} == {"intent", "done"}
