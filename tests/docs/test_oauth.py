@@ -28,7 +28,7 @@ from support.sources import ROOT
 PAGE = (ROOT / "docs" / "oauth.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"```toml\n(.*?)```", re.DOTALL)
 SITE = '[site]\npublic_url = "https://mcp.example.com"\ntrusted_proxies = ["127.0.0.1/32"]\n'
-RESOURCE = "https://mcp.example.com/mcp"
+RESOURCE = "https://mcp.example.com/orders/mcp"
 GUID = "11111111-2222-3333-4444-555555555555"
 
 METADATA: dict[str, dict[str, Any]] = {

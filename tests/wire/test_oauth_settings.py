@@ -203,6 +203,12 @@ def ask_access(place):
     return place.knock("save", arguments, scope="demo:read demo:write"), place.knock("save", arguments)
 
 
+@flips("servers.<name>.oauth.confirm_scope", "demo:confirm", True, False)
+def ask_confirm_scope(place):
+    answer = place.door.knock(place.token(scope="demo:read demo:confirm"), "careful")
+    return "isError" in answer.json()["result"] and answer.json()["result"]["isError"]
+
+
 PERMISSION = "servers.<name>.oauth.permissions.<name>."
 OF_GROUP = f'{OAUTH}permissions."group:staff".'
 
@@ -246,6 +252,12 @@ async def whoami(caller: Caller) -> dict[str, object]:
 async def save(value: str) -> str:
     """Write something."""
     return f"stored {len(value)}"
+
+
+@server.tool(read_only=True, confirm=True)
+async def careful() -> str:
+    """Do something that a person must agree to."""
+    return "done with care"
 '''
 
 

@@ -85,6 +85,11 @@ def ask_public_url(ward):
     return as_host(ward, "mcp.example.com")
 
 
+@flips("site.default_server", "bench", 404, 200, {"servers.other.source": "bench.py"})
+def ask_default_server(ward):
+    return echo(ward).status_code
+
+
 @flips("site.allowed_hosts", ["mcp.internal:8000"], 421, 200)
 def ask_allowed_hosts(ward):
     return as_host(ward, "mcp.internal:8000")

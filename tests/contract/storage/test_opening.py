@@ -108,6 +108,30 @@ async def test_records_of_an_earlier_release_are_kept_and_have_no_limits_to_tell
     ]
 
 
+async def test_keys_of_an_earlier_release_are_kept_and_may_not_confirm(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    before_consent = 6
+    values = ("old", "n", b"d", '["a"]', "[]", 1, "[]", 1.0, 1)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE mcpward_schema (version INTEGER PRIMARY KEY)")
+        for step in range(1, before_consent):
+            for statement in migrations.statements(step, "sqlite"):
+                connection.execute(statement)
+            connection.execute("INSERT INTO mcpward_schema VALUES (?)", (step,))
+        names = "id, name, digest, servers, scopes, access, networks, created_at, revision"
+        connection.execute(f"INSERT INTO api_keys ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        connection.commit()
+    path.chmod(0o600)
+    store = await open_store(url(path), CLOCK)
+    assert [(key.id, key.may_confirm) for key in await store.keys.list()] == [("old", False)]
+    assert await store.keys.set_may_confirm("old", True)
+    assert not await store.keys.set_may_confirm("none", True)
+    latest, changed = await store.keys.changed_since(0)
+    assert [(key.id, key.may_confirm) for key in changed] == [("old", True)]
+    assert latest > 0
+    await store.close()
+
+
 async def test_a_store_opens_again_with_what_it_holds(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     await filled(path)

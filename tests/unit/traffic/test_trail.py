@@ -51,6 +51,7 @@ async def test_a_served_call_is_on_record_with_all_its_fields(house):
             "trace": TRACEPARENT,
             "limit_name": None,
             "would_refuse": None,
+            "consent": None,
         }
     ]
 
