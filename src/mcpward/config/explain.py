@@ -39,6 +39,11 @@ JSON schema for editors.
 * **Tables in the place of a rate or a quota** say how strictly it is meant, too:
   `{ rate = "10/minute", enforce = false, on_store_failure = "closed" }`. [limits.md](limits.md) explains them.
 * **Sizes** are written `4 MiB`, `32 KiB` or as a number of bytes. **Seconds** may have a fraction.
+* **URLs:** every server answers at `/<name>/mcp`, whatever servers come and go; the only server, or the one that
+  `site.default_server` names, answers at `/mcp` too, and each server at `/mcp` of its `hosts`. `mcpward connect` prints
+  the first of these. A start that takes a URL of the last one away says which line keeps it. A path in `public_url`
+  (`https://x.example/ai`) may be passed on by the proxy or taken away; `/healthz` and `/readyz` answer below it too.
+* **Files of Windows** are read as they are: a byte order mark, and CRLF at the ends of lines.
 * **Relative paths** in the file start from the folder of the file; in environment and flags from the current one.
 """
 
