@@ -47,8 +47,8 @@ _INSTEAD: Final[Mapping[str, Mapping[str, Any]]] = {
     "json-string": {},
     "color": {},
 }
-#: A date-time or a time of day without an offset, as a whole string.
-_NAIVE: Final = rb'"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt _])?[0-9]{2}:[0-9]{2}[0-9:.,]*"'
+#: How a date-time or a time of day without an offset ends, as a whole string.
+_NAIVE: Final = rb':[0-9][0-9](?:[.,][0-9]+)?"(?<![+-][0-9]{2}:[0-9]{2}")'
 _TRUTH: Final = rb"true|false"
 _DIGIT: Final = rb"[0-9]"
 #: A number that may be an integer with a point or an exponent.
