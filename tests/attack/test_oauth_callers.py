@@ -350,10 +350,24 @@ def test_attack_32_the_scheme_has_no_case(place: Place, scheme: str):
     assert place.demo.knock(None, lines=[("Authorization", f"{scheme} {place.token()}")]).status == 200
 
 
+@pytest.mark.parametrize("spaces", [1, 2, 7])
+def test_attack_32_one_or_more_spaces_follow_the_scheme(place: Place, spaces: int):
+    """RFC 6750 §2.1, RFC 9110 §11.4; where keys are taken too, a pasted key is known by its form."""
+    bearer = "Bearer" + " " * spaces
+    for door in (place.demo, place.mixed):
+        for _ in range(2):  # the second time the token is known
+            assert door.knock(None, lines=[("Authorization", bearer + place.token(door=door))]).status == 200
+    key = place.ward.create_key("mixed", name=f"spaced-{spaces}")
+    until(lambda: place.mixed.knock(None, lines=[("Authorization", bearer + key)]).status == 200)
+    for form in (key, f'"{key}"', f"{bearer}'{key}'", f"{bearer}Bearer {key}"):
+        assert place.mixed.knock(None, lines=[("Authorization", form)]).status == 200
+        assert place.demo.knock(None, lines=[("Authorization", form)]).status == 401
+
+
 @pytest.mark.parametrize(
     "form",
     [
-        "Bearer\t{}", "Bearer  {}", "Bearer {} x", "Bearer {}, Bearer {}", "Bearer {},{}", "Bearer", "Bearer ", "{}",
+        "Bearer\t{}", "Bearer \t{}", "Bearer {} x", "Bearer {}, Bearer {}", "Bearer {},{}", "Bearer", "Bearer ", "{}",
         "Basic {}",
         "DPoP {}", "Token {}", "Bearer:{}", "Bearer={}", 'Bearer "{}"', "Bearer access_token={}", "Bearer Bearer {}",
         "Bearér {}",

@@ -160,6 +160,16 @@ def test_a_client_that_reads_events_only_gets_one_event(ward):
         assert json.loads(data.removeprefix("data: "))["result"]["protocolVersion"] == "2025-06-18"
 
 
+def test_a_known_connection_goes_on_in_events(ward):
+    body, own = modern_request("tools/call", {"name": "echo", "arguments": {"text": "x"}}, name="echo")
+    own |= {"content-type": "application/json", "accept": "text/event-stream", "authorization": f"Bearer {ward.key}"}
+    with ward.client() as client:
+        for _ in range(4):
+            answer = client.post("/mcp", json=body, headers=own)
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream")
+            assert answer.text.startswith("event: message\ndata: {")
+
+
 def test_an_event_alone_goes_to_an_old_http_client_too(ward):
     body = rpc("initialize", INITIALIZE)
     data = request(
@@ -206,6 +216,12 @@ def test_a_credential_is_read_as_the_rfcs_and_people_write_it_on_a_known_connect
                     assert answer.status_code == 200, (name, shown)
                 wrong = ward.key[:-1] + ("0" if ward.key[-1] != "0" else "1")
                 assert client.post("/mcp", json=body, headers=own | {name: shown.format(wrong)}).status_code == 401
+
+
+def test_a_large_body_is_read_from_whoever_is_known_by_any_of_these_spellings(ward):
+    body, own = modern_request("tools/call", {"name": "echo", "arguments": {"text": "x" * 200_000}}, name="echo")
+    for shown in (f"Bearer   {ward.key}", ward.key, f'Bearer "{ward.key}"'):
+        assert ask(ward, json.dumps(body).encode(), authorization=shown, **fields(own)).status == 200
 
 
 @pytest.mark.parametrize(

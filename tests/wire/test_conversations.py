@@ -92,6 +92,21 @@ def test_a_subscription_made_at_one_worker_is_told_by_the_other(talker, lines):
         assert updated["params"]["uri"] == "talk://news"
 
 
+def test_a_subscription_holds_for_every_spelling_of_its_uri(talker, lines):
+    here, there = lines
+    updated = "notifications/resources/updated"
+    assert talker.send(here, "resources/subscribe", {"uri": "talk://shelf/é"}).json()["result"] == {}
+    with talker.listen(there) as (_, events), talker.line() as third:
+        heard = told_of(events, third, "update", {"uri": "talk://shelf/%c3%a9"}, updated)
+        assert heard["params"]["uri"] == "talk://shelf/%C3%A9"
+    asked = ["talk://n%65ws", "talk://shelf/a b"]
+    body, headers = modern("subscriptions/listen", {"notifications": {"resourceSubscriptions": asked}}, id="spelt")
+    with here.stream(body, headers) as (_, events), talker.line() as third:
+        assert next(events).data["params"]["notifications"] == {"resourceSubscriptions": asked}
+        heard = told_of(events, third, "update", {"uri": "talk://news"}, updated)
+        assert heard["params"]["uri"] == "talk://news"
+
+
 def test_a_subscription_taken_back_at_one_worker_is_told_no_more(talker, lines):
     here, there = lines
     talker.send(here, "resources/subscribe", {"uri": "talk://news"})

@@ -105,7 +105,8 @@ def wrong_paths(ward: Ward) -> list[str]:
     return [
         f"/hidden/mcp/{other}",
         f"/hidden/mcp/{secret[:-1]}" + ("A" if secret[-1] != "A" else "B"),
-        f"/hidden/mcp/{secret[:-1]}", f"/hidden/mcp/{secret}0", f"/hidden/mcp/{secret}/", f"/hidden/mcp/{secret}/x",
+        f"/hidden/mcp/{secret[:-1]}", f"/hidden/mcp/{secret}0",
+        f"/hidden/mcp/{other}/", f"/hidden/mcp/{secret}//", f"/hidden/mcp/{secret}/x",
         f"/hidden/mcp/{secret[0].swapcase()}{secret[1:]}" if secret[0].isalpha() else f"/hidden/mcp/{'0' * 48}",
         f"/hidden/mcp/%{ord(secret[0]):02x}{secret[1:]}",
         f"/hidden/mcp/./{secret}", f"//hidden/mcp/{secret}", f"/Hidden/mcp/{secret}",

@@ -89,7 +89,59 @@ def test_other_urls_are_refused(text):
         parse_url(text)
 
 
-@pytest.mark.parametrize("text", ["*", "null", "https://a/b", "a.example", "https://u@a", "https://a?x"])
+@pytest.mark.parametrize("name", ["mcp_server", "_dmarc.example.com", "a_b-c.d_e"])
+def test_a_name_of_a_container_may_have_an_underscore(name):
+    assert parse_host(name) == name
+    assert parse_allowed_host(f"{name}:8000") == f"{name}:8000"
+    assert parse_url(f"https://{name}/") == f"https://{name}"
+    assert parse_address(f"{name}:80").host == name
+
+
+def test_the_dot_of_the_root_is_no_part_of_a_name():
+    assert parse_allowed_host("mcp.example.com.:81") == "mcp.example.com:81"
+    for text in (".", "a..", ".a"):
+        with pytest.raises(ValueError):
+            parse_host(text)
+
+
+@pytest.mark.parametrize(
+    "text, origin",
+    [
+        ("https://App.Example", "https://app.example"),
+        ("https://app.example/", "https://app.example"),
+        ("https://app.example:443", "https://app.example"),
+        ("https://app.example:444", "https://app.example:444"),
+        ("http://localhost:80", "http://localhost"),
+        ("http://[::0001]:5173", "http://[::1]:5173"),
+        ("http://tauri.localhost", "http://tauri.localhost"),
+        ("tauri://localhost", "tauri://localhost"),
+        ("capacitor://localhost", "capacitor://localhost"),
+        ("app://obsidian.md", "app://obsidian.md"),
+        ("app://-", "app://-"),
+        ("chrome-extension://abcdefghijklmnopabcdefghijklmnop", "chrome-extension://abcdefghijklmnopabcdefghijklmnop"),
+        ("moz-extension://1A2B-3c", "moz-extension://1a2b-3c"),
+        ("vscode-webview://1a2b3c", "vscode-webview://1a2b3c"),
+        ("custom+scheme.x-1://host:1420", "custom+scheme.x-1://host:1420"),
+    ],
+)
+def test_an_origin_is_kept_as_an_origin_header_says_it(text, origin):
+    assert parse_origin(text) == origin
+
+
+def test_null_is_no_origin_that_could_be_allowed_and_is_told_so():
+    with pytest.raises(ValueError, match="sandboxed"):
+        parse_origin("null")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "*", "NULL", "https://a/b", "a.example", "https://u@a", "https://a?x", "https://*.example", "chrome-extension://*",
+        "file://", "file:///", "file://host", "data:text/html,x", "tauri:", "tauri://", "tauri:///", "app://a/b",
+        "app://a b", "app://a?b", "app://a#b", "app://u@a", "app://a\\b", "app://a,b", "https://caf\u00e9.example",
+        "https://a:99999", "app://a:b", "://a", "1a://b", "https://a.example, https://b.example",
+    ],
+)  # fmt: skip
 def test_an_origin_has_no_path_and_is_no_wildcard(text):
     with pytest.raises(ValueError):
         parse_origin(text)
