@@ -176,7 +176,7 @@ def test_without_a_word_an_outside_issuer_is_taken_from_an_inside_http_document_
         assert f'write issuer = \\"{OUTSIDE}\\" beside the URL' in ward.log()
 
 
-def test_22_no_provider_takes_the_issuer_of_another(tmp_path: Path):
+def test_attack_22_no_provider_takes_the_issuer_of_another(tmp_path: Path):
     """Mix-up: with the other's name, its own keys would speak for the other's people."""
     main, evil = Issuer(), Issuer(name="evil-")
     apart(main)
@@ -210,7 +210,7 @@ def listed(ward: Ward, door: Door, token: str) -> list[str]:
 
 
 @pytest.mark.parametrize("more, lists", [("", False), ("list_step_up = true", True)])
-def test_67_what_a_step_up_could_open_is_listed_by_the_operators_word_and_nothing_else_is(
+def test_attack_67_what_a_step_up_could_open_is_listed_by_the_operators_word_and_nothing_else_is(
     tmp_path: Path, more: str, lists: bool
 ):
     issuer = Issuer()

@@ -124,13 +124,13 @@ def test_the_issuer_that_the_operator_wrote_is_the_only_one():
         ("https://evil.example/tenant", URL, False),
     ],
 )
-def test_22_an_outside_issuer_is_taken_without_a_word_from_an_http_document_of_the_same_path_alone(
+def test_attack_22_an_outside_issuer_is_taken_without_a_word_from_an_http_document_of_the_same_path_alone(
     issuer: str, url: str, is_taken: bool
 ):
     assert is_outside(issuer, url) is is_taken
 
 
-def test_22_two_providers_have_two_issuers():
+def test_attack_22_two_providers_have_two_issuers():
     issuers = Issuers()
     assert issuers.claim("https://a.example", "https://a.example")
     assert issuers.claim("https://a.example/", "https://a.example/")  # two tables of one provider
