@@ -64,7 +64,11 @@ class SiteLimits(Section):
         "failed credentials per address; after more, failed ones are told 429 and nothing is looked up for them",
         '"10/minute"',
     )
-    requests: LimitingText = key("6000/minute burst 600", "requests per address without a good credential, and per caller", '"6000/minute burst 600"')
+    requests: LimitingText = key(
+        "6000/minute burst 600",
+        "requests per address without a good credential, and per caller",
+        '"6000/minute burst 600"',
+    )
     caller: LimitingOrOff = key(
         "", 'tool calls and reads of one caller at all servers of the site together; "" is off', '"300/minute burst 60"'
     )
