@@ -59,8 +59,16 @@ class SiteLimits(Section):
         "`local` counts in memory with fallback_share of the limit",
         '"closed"',
     )
-    auth_failures: LimitingText = key("10/minute", "failed credentials per address, before any look-up", '"10/minute"')
-    requests: LimitingText = key("6000/minute burst 600", "all requests per address", '"6000/minute burst 600"')
+    auth_failures: LimitingText = key(
+        "10/minute",
+        "failed credentials per address; after more, failed ones are told 429 and nothing is looked up for them",
+        '"10/minute"',
+    )
+    requests: LimitingText = key(
+        "6000/minute burst 600",
+        "requests per address without a good credential, and per caller",
+        '"6000/minute burst 600"',
+    )
     caller: LimitingOrOff = key(
         "", 'tool calls and reads of one caller at all servers of the site together; "" is off', '"300/minute burst 60"'
     )

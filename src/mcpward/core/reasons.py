@@ -105,7 +105,7 @@ WIRE: Final[dict[Reason, Wire]] = {
     Reason.BODY_TOO_LARGE: _http(413, 41300, "the body is too large"),
     Reason.BODY_TOO_SLOW: _http(408, 40800, "the request took too long to arrive"),
     Reason.HEADER_TOO_LARGE: _http(431, 43100, "the request has too many or too long header fields"),
-    Reason.ADDRESS_RATE_EXCEEDED: _http(429, 42901, "too many requests from this address"),
+    Reason.ADDRESS_RATE_EXCEEDED: _http(429, 42901, "too many requests or failed credentials from this address"),
     Reason.CREDENTIAL_MISSING: _http(401, 40100, "a credential is required"),
     Reason.CREDENTIAL_INVALID: _http(401, 40101, "the credential is not valid here"),
     Reason.CREDENTIAL_AMBIGUOUS: _http(400, 40001, "send exactly one credential"),

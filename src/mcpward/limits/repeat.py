@@ -63,34 +63,45 @@ class Repeats:
             Refusal: repeated-call, with ``retry_after_s``, and ``answered`` where it is known whether the calls before
                 it had an answer; the call is not counted.
         """
-        limit, wide = self._limits[access], self._wide[access]
-        if limit is None or wide is None:
+        limit = self._limits[access]
+        if limit is None:
             return NEW
         caller = call.principal.key
-        key = hash((call.arguments, call.target, caller, call.state))
-        totals = self._totals.young
-        tat = totals[key]
-        total = (tat - now if tat > now else 0) + wide.interval
-        spoken = conversation_of(call)
+        spoken: str | int | None = call.session
         if spoken is None:
-            if total > wide.tolerance:
-                return self._over(wide, self._totals, key, now, key)
-            totals[key] = now + total
-            return AGAIN if tat > now else NEW
+            spoken = (conversation_of(call) or 0) if call.trace else call.arrival.connection
         ring = hash((caller, spoken))
-        own = hash((key, ring))
+        own = hash((call.arguments, call.target, caller, call.state, spoken))  # as :func:`_keys`
         counted, recents = self._conversations.young, self._recent.young
         tat, recent = counted[own], recents[ring]
-        ahead = (tat - now if tat > now else 0) + limit.interval
-        if own in recent or ahead > limit.tolerance or total > wide.tolerance:
-            if total > wide.tolerance:
-                return self._over(wide, self._totals, key, now, own)
-            if not self._may_again(limit, own, ahead, recent, hash((access, ring)), now):
-                return OVER
-        else:
-            counted[own] = now + ahead
-        totals[key] = now + total
+        if tat > now or len(recent) <= _BEFORE or own in recent or not spoken:
+            return self._require_both(call, access, now, own, ring, tat)
+        counted[own] = now + limit.interval
         recents[ring] = (own, *recent[:_BEFORE])
+        return NEW
+
+    def _require_both(self, call: Call, access: Access, now: int, own: int, ring: int, tat: int) -> int:
+        """Count a call that was made before, or is among the first of its conversation, for its caller, too.
+
+        The first time of a call in a conversation that has gone on for a while is left out, for speed. Starting
+        conversations for that does not pay: each takes nine other calls first, which the rates count.
+        """
+        limit, wide, key = self._limits[access], self._wide[access], _key(call)
+        assert limit is not None
+        assert wide is not None
+        stands = self._totals.get(key, 0)
+        total = max(0, stands - now) + wide.interval
+        if total > wide.tolerance:
+            return self._over(wide, self._totals, key, now, own)
+        if call.session is None and conversation_of(call) is None:
+            self._totals.put(key, now + total)
+            return AGAIN if stands > now else NEW
+        recent = self._recent.get(ring, _NOTHING)
+        ahead = max(0, tat - now) + limit.interval
+        if not self._may_again(limit, own, ahead, recent, hash((access, ring)), now):
+            return OVER
+        self._totals.put(key, now + total)
+        self._recent.put(ring, (own, *recent[:_BEFORE]))
         return AGAIN if tat > now else NEW
 
     def _may_again(self, limit: Limit, key: int, ahead: int, recent: tuple[int, ...], circle: int, now: int) -> bool:
@@ -117,9 +128,9 @@ class Repeats:
         limit, wide = self._limits[access], self._wide[access]
         if limit is None or wide is None:
             return
-        key, ring, own = _keys(call)
-        _less(self._totals, wide, key)
-        if ring is None:
+        _less(self._totals, wide, _key(call))
+        ring, own = _keys(call)
+        if conversation_of(call) is None:
             return
         _less(self._conversations, limit, own)
         recent = self._recent.get(ring, _NOTHING)
@@ -131,11 +142,11 @@ class Repeats:
 
     def note(self, call: Call, *, answered: bool) -> None:
         """Note whether a call that was made again had an answer."""
-        self._answers.put(_keys(call)[2], answered)
+        self._answers.put(_keys(call)[1], answered)
 
     def answered(self, call: Call) -> bool | None:
         """Say whether the call had an answer when it was made last; None where that is not known here."""
-        return self._answers.get(_keys(call)[2], None)
+        return self._answers.get(_keys(call)[1], None)
 
     def forget(self) -> None:
         """Begin anew for all callers."""
@@ -175,17 +186,18 @@ def _less(store: MemoryCounters, limit: Limit, key: int) -> None:
     store.put(key, max(0, store.get(key, 0) - limit.interval))
 
 
-def _keys(call: Call) -> tuple[int, int | None, int]:
-    """Return what stands for the call, for its conversation (None where none can be told), and for the call in it.
+def _key(call: Call) -> int:
+    """Stand for the call in whichever conversation of its caller.
 
     One that brings the answers to a tool's questions goes on, and repeats nothing.
     """
-    caller, spoken = call.principal.key, conversation_of(call)
-    key = hash((call.arguments, call.target, caller, call.state))
-    if spoken is None:
-        return key, None, key
-    ring = hash((caller, spoken))
-    return key, ring, hash((key, ring))
+    return hash((call.arguments, call.target, call.principal.key, call.state))
+
+
+def _keys(call: Call) -> tuple[int, int]:
+    """Return what stands for a call's conversation, and for the call in it."""
+    caller, spoken = call.principal.key, conversation_of(call) or 0
+    return hash((caller, spoken)), hash((call.arguments, call.target, caller, call.state, spoken))
 
 
 def is_circle(calls: Sequence[int]) -> bool:
