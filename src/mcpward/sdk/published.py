@@ -13,7 +13,8 @@ _PROMISED: Final = frozenset({"date", "date-time", "time", "uuid", "ipv4"})
 #: Keywords that say nothing of what goes out, or not the same to every client. Patterns are pydantic's, in the syntax
 #: of Rust or Python: a client that cannot compile one drops all tools of the server. Multiples and uniqueness are
 #: decided by rounding where numbers are doubles, and two secrets in a set are alike once they are redacted.
-_DROPPED: Final = frozenset({"default", "pattern", "writeOnly", "multipleOf", "uniqueItems"})
+#: A member's name is a text, whatever the schema of its type says.
+_DROPPED: Final = frozenset({"default", "pattern", "writeOnly", "multipleOf", "uniqueItems", "propertyNames"})
 _SCHEMAS_BY_NAME: Final = ("properties", "$defs", "dependentSchemas")
 _SCHEMAS: Final = ("items", "additionalProperties", "propertyNames", "not", "if", "then", "else", "contains")
 _SCHEMA_LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")

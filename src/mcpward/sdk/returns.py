@@ -33,7 +33,9 @@ _NO_TEXT: Final = frozenset({"string_unicode"})
 #: Names that stand in no schema are data, and may be a secret: only those that look like a field's are shown.
 _FIELD: Final = re.compile(r"[A-Za-z_]{1,24}", re.ASCII)
 #: What msgspec says of a value without quoting it.
-_MSGSPEC_RULE: Final = re.compile(r"(Expected `[^`]*`(?:, got `[^`]*`)?|Object missing required field `\w+`|Number out of range)")
+_MSGSPEC_RULE: Final = re.compile(
+    r"(Expected `[^`]*`(?:, got `[^`]*`)?|Object missing required field `\w+`|Number out of range)"
+)
 _MSGSPEC_PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
 _decode: Final = msgspec.json.Decoder().decode
 Encode = Callable[[Any], bytes]

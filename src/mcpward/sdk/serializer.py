@@ -19,6 +19,8 @@ from mcpward.sdk.temporal import date_time, full_time
 
 _CONFIG: Final = {"ser_json_inf_nan": "constants"}
 _CONFIGURED: Final = frozenset({"model", "dataclass", "typed-dict"})
+#: Where members that are not declared may be allowed, which are of any type.
+_WITH_EXTRAS: Final = frozenset({"model-fields", "typed-dict"})
 #: Members of a core schema that hold no schemas, though what stands there may look like one.
 _OPAQUE: Final = frozenset({"metadata", "config", "default", "expected", "members", "cls"})
 #: Members that hold schemas by name.
@@ -62,38 +64,44 @@ def _mended_dataclass(value: Any) -> Any:
     return copy
 
 
-def _changed(schema: Any) -> Any:
-    """Return a copy of a core schema, changed in itself and in all within it."""
+def _changed(schema: Any, *, is_open: bool = False) -> Any:
+    """Return a copy of a core schema, changed in itself and in all within it. ``is_open`` models take more members."""
     if isinstance(schema, list | tuple):
-        return type(schema)(map(_changed, schema))
+        return type(schema)(_changed(part, is_open=is_open) for part in schema)
     if not isinstance(schema, dict):
         return schema
-    changed = {name: _member(name, part) for name, part in schema.items()}
-    kind = schema.get("type")
+    kind, config = schema.get("type"), schema.get("config", {})
     if kind in _CONFIGURED:
-        changed["config"] = {**_CONFIG, **schema.get("config", {})}
-    own = schema.get("serialization", _INFERRED if kind in _FUNCTIONS else None)
-    if own == _INFERRED:
-        function = _FUNCTIONS.get(kind, jsonable)
+        is_open = config.get("extra_fields_behavior") == "allow"
+    changed = {name: _member(name, part, is_open=is_open) for name, part in schema.items() if name != "serialization"}
+    if kind in _CONFIGURED:
+        changed["config"] = {**_CONFIG, **config}
+    if kind in _WITH_EXTRAS and (schema.get("extra_behavior") == "allow" or is_open):
+        changed.setdefault("extras_schema", _changed(_INFERRED))
+    own = schema.get("serialization")
+    if own == _INFERRED or (kind in _FUNCTIONS and (own is None or own["type"] == "function-wrap")):
+        function = jsonable if own == _INFERRED else _FUNCTIONS[kind]
         changed["serialization"] = {"type": "function-plain", "function": function, "when_used": "json"}
+    if own is not None and own != _INFERRED:
+        changed = {**changed, "serialization": _changed_function(own, changed)}
     return changed
 
 
-def _member(name: str, part: Any) -> Any:
+def _member(name: str, part: Any, *, is_open: bool) -> Any:
     if name in _OPAQUE:
         return part
-    if name == "serialization":
-        return _changed_function(part)
     if name in _NAMED and isinstance(part, dict):
         return {each: _changed(inner) for each, inner in part.items()}
-    return _changed(part)
+    return _changed(part, is_open=is_open)
 
 
-def _changed_function(own: Mapping[str, Any]) -> dict[str, Any]:
-    """An author's serializer: what it returns, and what it hands on, is serialized as anything else is."""
+def _changed_function(own: Mapping[str, Any], around: Mapping[str, Any]) -> dict[str, Any]:
+    """An author's serializer, ``around`` a schema: what it returns and what it hands on is serialized as all else is."""
     changed = {name: _changed(part) if name in _RETURNED else part for name, part in own.items()}
-    if own.get("type") in _AUTHORS:
+    if own["type"] in _AUTHORS:
         changed.setdefault("return_schema", _changed(_INFERRED))
+    if own["type"] == "function-wrap":
+        changed.setdefault("schema", {name: part for name, part in around.items() if name != "ref"})
     return changed
 
 

@@ -90,7 +90,9 @@ class Ratio(msgspec.Struct):
     ratio: float
 
 
-@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf"), 10**400], ids=["nan", "inf", "-inf", "huge"])
+@pytest.mark.parametrize(
+    "number", [float("nan"), float("inf"), float("-inf"), 10**400], ids=["nan", "inf", "-inf", "huge"]
+)
 @pytest.mark.parametrize(
     "annotation,make,path",
     [
