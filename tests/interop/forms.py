@@ -47,7 +47,7 @@ from typing_extensions import TypedDict
 from mcpward import Server, Text, ToolResult
 
 server = Server("forms", version="1.0")
-NAIVE = datetime(2026, 3, 1, 12, 0)
+NAIVE = datetime(2026, 3, 1, 12, 0)  # noqa: DTZ001  the form that most authors return
 LOCAL = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=timezone(timedelta(hours=-3, minutes=-30)))
 #: Local mean time, with seconds in its offset.
 MEAN = datetime(1890, 1, 1, 12, 0, tzinfo=ZoneInfo("Europe/Berlin"))
@@ -228,7 +228,7 @@ SIMPLE: dict[str, tuple[Any, Any]] = {
     "aware": (datetime, NAIVE.replace(tzinfo=UTC)),
     "local": (datetime, LOCAL),
     "mean": (datetime, MEAN),
-    "first_year": (datetime, datetime.min),
+    "first_year": (datetime, NAIVE.replace(year=1)),
     "naive_only": (NaiveDatetime, NAIVE),
     "aware_only": (AwareDatetime, LOCAL),
     "day": (date, date(2026, 3, 1)),
@@ -294,7 +294,7 @@ SIMPLE: dict[str, tuple[Any, Any]] = {
     "date_or_text": (datetime | str, "tomorrow"),
     "text_or_date": (str | datetime, NAIVE),
     "number_or_date": (int | date | datetime, NAIVE),
-    "literal": (Literal["a", 1, None], 1),
+    "literal": (Literal["a", 1] | None, 1),
     "enum": (Colour, Colour.NONE),
     "int_enum": (Level, Level.LOW),
     "new_type": (UserId, UserId(7)),

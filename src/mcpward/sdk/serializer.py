@@ -96,7 +96,7 @@ def _member(name: str, part: Any, *, is_open: bool) -> Any:
 
 
 def _changed_function(own: Mapping[str, Any], around: Mapping[str, Any]) -> dict[str, Any]:
-    """An author's serializer, ``around`` a schema: what it returns and what it hands on is serialized as all else is."""
+    """An author's serializer ``around`` a schema: what it returns and hands on is serialized as everything else."""
     changed = {name: _changed(part) if name in _RETURNED else part for name, part in own.items()}
     if own["type"] in _AUTHORS:
         changed.setdefault("return_schema", _changed(_INFERRED))

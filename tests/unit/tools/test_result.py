@@ -76,6 +76,9 @@ def test_other_declared_values_are_wrapped_and_their_text_is_bare():
     assert text.content[0]["text"] == "hi"
 
 
+NO_NUMBERS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf"), "huge": 10**400}
+
+
 class Rate(BaseModel):
     rate: float = 0.0
     more: Any = None
