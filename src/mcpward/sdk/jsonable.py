@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from pydantic_core import SchemaSerializer
 
 from mcpward.core.unicode import well_formed
+from mcpward.sdk.serializer import serializer_of
 from mcpward.sdk.temporal import date_time, full_time
 
 _MOST_DIGITS: Final = 308
@@ -149,6 +150,4 @@ def _model(value: Any) -> Any:
 
 @lru_cache(256)
 def _serializer(model: Any) -> SchemaSerializer:
-    from mcpward.sdk.serializer import serializer_of  # it needs jsonable
-
-    return serializer_of(TypeAdapter(model).core_schema)
+    return serializer_of(TypeAdapter(model).core_schema, jsonable)

@@ -23,9 +23,10 @@ from mcpward.sdk.arguments import has_foreign_reference
 from mcpward.sdk.content import Content
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.jsonable import NotJson, builtins_of, jsonable
+from mcpward.sdk.mended import mended
 from mcpward.sdk.published import Outgoing, bounded, inline_root, promised
 from mcpward.sdk.result import ToolResult
-from mcpward.sdk.serializer import mended, serializer_of
+from mcpward.sdk.serializer import serializer_of
 from mcpward.sdk.signature import REQUIRED
 
 _UNDECLARED: Final = (REQUIRED, Any, object, None, NoneType)
@@ -173,7 +174,7 @@ def _by_pydantic(annotation: Any) -> tuple[dict[str, Any], Encode]:
     adapter: TypeAdapter[Any] = TypeAdapter(annotation)
     schema = adapter.json_schema(schema_generator=Outgoing, mode="serialization", by_alias=True)
     declared = frozenset(_declared_names(schema))
-    validate, dump = adapter.validator.validate_python, serializer_of(adapter.core_schema).to_json
+    validate, dump = adapter.validator.validate_python, serializer_of(adapter.core_schema, jsonable).to_json
 
     def encode(value: Any) -> bytes:
         try:
