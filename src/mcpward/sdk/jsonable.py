@@ -48,6 +48,8 @@ def jsonable(value: Any) -> Any:
         return value
     if kind is str:
         return value if value.isascii() else well_formed(value)
+    if kind is int and -_LARGEST < value < _LARGEST:
+        return value
     if kind is dict:
         return _members(value)
     if kind is list or isinstance(value, list | tuple | set | frozenset | Iterator):
@@ -72,6 +74,10 @@ def _members(value: Mapping[Any, Any]) -> dict[str, Any]:
     members = {}
     for name, member in value.items():
         text = name if type(name) is str and name.isascii() else _name(name)
+        kind = type(member)
+        if kind in _PLAIN or (kind is str and member.isascii()):  # most are so: a call less for each
+            members[text] = member
+            continue
         try:
             members[text] = jsonable(member)
         except NotJson as problem:

@@ -1,5 +1,6 @@
 """JSON schemas as pydantic makes them, brought into the form in which they are published."""
 
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -20,7 +21,6 @@ _SCHEMAS: Final = ("items", "additionalProperties", "propertyNames", "not", "if"
 _SCHEMA_LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
 _FUNCTIONS: Final = frozenset({"function-plain", "function-wrap"})
 _NUMBERS: Final = frozenset({"integer", "number"})
-_LARGEST: Final = 1e308
 
 
 class Untitled(GenerateJsonSchema):
@@ -62,7 +62,7 @@ def bounded(schema: dict[str, Any]) -> dict[str, Any]:
 
     def bound(part: dict[str, Any]) -> dict[str, Any]:
         if part.get("type") in _NUMBERS:
-            return {"allOf": [{"minimum": -_LARGEST, "maximum": _LARGEST}], **part}
+            return {"minimum": -sys.float_info.max, "maximum": sys.float_info.max, **part}
         return part
 
     return dict(_every(schema, bound))
