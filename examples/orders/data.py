@@ -126,7 +126,7 @@ def _orders(start: int, end: int) -> Iterator[tuple[int, int, int, int, int, str
             quantity,
             quantity * prices[product],
             _STATUS[_draw(number, 6) % len(_STATUS)],
-            f"{created_at:%Y-%m-%d %H:%M:%S}",
+            f"{created_at:%Y-%m-%d %H:%M:%SZ}",
         )
 
 

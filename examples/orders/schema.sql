@@ -17,7 +17,7 @@ CREATE TABLE orders (
     quantity    INTEGER NOT NULL,
     total_cents INTEGER NOT NULL,
     status      TEXT NOT NULL CHECK (status IN ('paid', 'shipped', 'delivered', 'cancelled')),
-    created_at  TEXT NOT NULL -- UTC
+    created_at  TEXT NOT NULL -- in UTC, and says so: 2026-03-01 12:00:00Z
 );
 
 CREATE INDEX orders_by_time ON orders (created_at);

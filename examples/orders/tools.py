@@ -129,7 +129,7 @@ async def query_orders(
         """
         SELECT o.id, c.email AS customer, p.name AS product, o.quantity, o.total_cents, o.status, o.created_at
           FROM orders o JOIN customers c ON c.id = o.customer_id JOIN products p ON p.id = o.product_id
-         WHERE o.created_at BETWEEN :from_date AND :to_date
+         WHERE o.created_at BETWEEN :from_date AND :to_date || 'Z'
            AND (:status IS NULL OR o.status = :status)
            AND (:is_staff OR c.email = :customer)
          ORDER BY o.created_at DESC, o.id DESC
@@ -153,7 +153,7 @@ async def order_summary(caller: Caller, from_date: datetime, to_date: datetime) 
         """
         SELECT o.status, count(*) AS orders, sum(o.total_cents) AS cents
           FROM orders o JOIN customers c ON c.id = o.customer_id
-         WHERE o.created_at BETWEEN :from_date AND :to_date
+         WHERE o.created_at BETWEEN :from_date AND :to_date || 'Z'
            AND (:is_staff OR c.email = :customer)
          GROUP BY o.status ORDER BY o.status
         """,
@@ -166,7 +166,7 @@ async def order_summary(caller: Caller, from_date: datetime, to_date: datetime) 
         """
         SELECT count(DISTINCT o.customer_id) AS customers
           FROM orders o JOIN customers c ON c.id = o.customer_id
-         WHERE o.created_at BETWEEN :from_date AND :to_date
+         WHERE o.created_at BETWEEN :from_date AND :to_date || 'Z'
            AND (:is_staff OR c.email = :customer)
         """,
         from_date=from_date,

@@ -137,7 +137,11 @@ class Traffic(Section):
 class Output(Section):
     """[output]: what may leave."""
 
-    max_bytes: Size = key("1 MiB", "largest result of a tool; a larger one is withheld", '"1 MiB"')
+    max_bytes: Size = key(
+        "1 MiB",
+        "largest result that a tool may return, its copy as text not counted; a larger one is withheld",
+        '"1 MiB"',
+    )
 
 
 class Log(Section):

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from pydantic_core import SchemaSerializer
 
 from mcpward.core.unicode import well_formed
+from mcpward.sdk.serializer import serializer_of
 from mcpward.sdk.temporal import date_time, full_time
 
 _MOST_DIGITS: Final = 308
@@ -47,6 +48,8 @@ def jsonable(value: Any) -> Any:
         return value
     if kind is str:
         return value if value.isascii() else well_formed(value)
+    if kind is int and -_LARGEST < value < _LARGEST:
+        return value
     if kind is dict:
         return _members(value)
     if kind is list or isinstance(value, list | tuple | set | frozenset | Iterator):
@@ -71,6 +74,10 @@ def _members(value: Mapping[Any, Any]) -> dict[str, Any]:
     members = {}
     for name, member in value.items():
         text = name if type(name) is str and name.isascii() else _name(name)
+        kind = type(member)
+        if kind in _PLAIN or (kind is str and member.isascii()):  # most are so: a call less for each
+            members[text] = member
+            continue
         try:
             members[text] = jsonable(member)
         except NotJson as problem:
@@ -149,6 +156,4 @@ def _model(value: Any) -> Any:
 
 @lru_cache(256)
 def _serializer(model: Any) -> SchemaSerializer:
-    from mcpward.sdk.serializer import serializer_of  # it needs jsonable
-
-    return serializer_of(TypeAdapter(model).core_schema)
+    return serializer_of(TypeAdapter(model).core_schema, jsonable)

@@ -1,5 +1,6 @@
 """JSON schemas as pydantic makes them, brought into the form in which they are published."""
 
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -13,13 +14,13 @@ _PROMISED: Final = frozenset({"date", "date-time", "time", "uuid", "ipv4"})
 #: Keywords that say nothing of what goes out, or not the same to every client. Patterns are pydantic's, in the syntax
 #: of Rust or Python: a client that cannot compile one drops all tools of the server. Multiples and uniqueness are
 #: decided by rounding where numbers are doubles, and two secrets in a set are alike once they are redacted.
-_DROPPED: Final = frozenset({"default", "pattern", "writeOnly", "multipleOf", "uniqueItems"})
+#: A member's name is a text, whatever the schema of its type says.
+_DROPPED: Final = frozenset({"default", "pattern", "writeOnly", "multipleOf", "uniqueItems", "propertyNames"})
 _SCHEMAS_BY_NAME: Final = ("properties", "$defs", "dependentSchemas")
 _SCHEMAS: Final = ("items", "additionalProperties", "propertyNames", "not", "if", "then", "else", "contains")
 _SCHEMA_LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
 _FUNCTIONS: Final = frozenset({"function-plain", "function-wrap"})
 _NUMBERS: Final = frozenset({"integer", "number"})
-_LARGEST: Final = 1e308
 
 
 class Untitled(GenerateJsonSchema):
@@ -61,7 +62,7 @@ def bounded(schema: dict[str, Any]) -> dict[str, Any]:
 
     def bound(part: dict[str, Any]) -> dict[str, Any]:
         if part.get("type") in _NUMBERS:
-            return {"allOf": [{"minimum": -_LARGEST, "maximum": _LARGEST}], **part}
+            return {"minimum": -sys.float_info.max, "maximum": sys.float_info.max, **part}
         return part
 
     return dict(_every(schema, bound))

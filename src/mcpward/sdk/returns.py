@@ -23,9 +23,10 @@ from mcpward.sdk.arguments import has_foreign_reference
 from mcpward.sdk.content import Content
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.jsonable import NotJson, builtins_of, jsonable
+from mcpward.sdk.mended import mended
 from mcpward.sdk.published import Outgoing, bounded, inline_root, promised
 from mcpward.sdk.result import ToolResult
-from mcpward.sdk.serializer import mended, serializer_of
+from mcpward.sdk.serializer import serializer_of
 from mcpward.sdk.signature import REQUIRED
 
 _UNDECLARED: Final = (REQUIRED, Any, object, None, NoneType)
@@ -37,6 +38,9 @@ _MSGSPEC_RULE: Final = re.compile(
     r"(Expected `[^`]*`(?:, got `[^`]*`)?|Object missing required field `\w+`|Number out of range)"
 )
 _MSGSPEC_PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
+#: A number that no double holds has more digits than this; where there are as many, numbers are looked at.
+_MANY_DIGITS: Final = b"0" * 308
+_DIGITS: Final = bytes(ord("0") if chr(byte).isdecimal() else ord(" ") for byte in range(256))
 _decode: Final = msgspec.json.Decoder().decode
 Encode = Callable[[Any], bytes]
 
@@ -111,15 +115,23 @@ class _Fits:
 
     def __init__(self, schema: dict[str, Any], what: str, where: str) -> None:
         try:
-            self._validator = jsonschema_rs.Draft202012Validator(bounded(schema), validate_formats=True)
+            self._validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
         except (jsonschema_rs.ValidationError, ValueError) as error:
             raise AuthoringError(f"{what}: its return schema is no JSON schema", where) from error
+        self._bounded = jsonschema_rs.Draft202012Validator(bounded(schema), validate_formats=True)
         self.declared = frozenset(_declared_names(schema))
 
     def __call__(self, value: Any) -> str | None:
-        if self._validator.is_valid(value):
+        return self._misfit(self._validator, value)
+
+    def bounded(self, value: Any) -> str | None:
+        """Check numbers too: what a double cannot hold is infinity to most clients."""
+        return self._misfit(self._bounded, value)
+
+    def _misfit(self, validator: Any, value: Any) -> str | None:
+        if validator.is_valid(value):
             return None
-        problem = next(self._validator.iter_errors(value))
+        problem = next(validator.iter_errors(value))
         return explained(NotJson(_rule(problem.schema_path), tuple(problem.instance_path)), self.declared)
 
     def wrapped(self, value: Any) -> str | None:
@@ -150,7 +162,8 @@ def _checked(encode: Encode, fits: _Fits) -> Encode:
     def encode_and_check(value: Any) -> bytes:
         encoded = encode(value)
         try:
-            problem = fits(_decode(encoded))
+            decoded = _decode(encoded)
+            problem = fits(decoded) if _MANY_DIGITS not in encoded.translate(_DIGITS) else fits.bounded(decoded)
         except msgspec.MsgspecError:  # NaN, infinity, or a number that no double holds
             problem = "not JSON"
         if problem is not None:
@@ -173,7 +186,7 @@ def _by_pydantic(annotation: Any) -> tuple[dict[str, Any], Encode]:
     adapter: TypeAdapter[Any] = TypeAdapter(annotation)
     schema = adapter.json_schema(schema_generator=Outgoing, mode="serialization", by_alias=True)
     declared = frozenset(_declared_names(schema))
-    validate, dump = adapter.validator.validate_python, serializer_of(adapter.core_schema).to_json
+    validate, dump = adapter.validator.validate_python, serializer_of(adapter.core_schema, jsonable).to_json
 
     def encode(value: Any) -> bytes:
         try:

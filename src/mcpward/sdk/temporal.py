@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 _MINUTE: Final = timedelta(minutes=1)
+_UTC: Final = "+00:00"
 _ANY_DAY: Final = date(2000, 1, 2)
 
 
@@ -13,15 +14,18 @@ def date_time(value: datetime) -> str:
     Raises:
         ValueError: the moment has no place in UTC, which ends with the year 9999.
     """
+    if value.tzinfo is None:
+        return value.isoformat() + "Z"
     offset = value.utcoffset()
     if offset is None:
-        return f"{value.replace(tzinfo=None).isoformat()}Z"
+        return value.replace(tzinfo=None).isoformat() + "Z"
     if offset % _MINUTE:
         try:
-            value, offset = value.astimezone(UTC), timedelta()
+            value = value.astimezone(UTC)
         except OverflowError:
             raise ValueError("a time outside of the years 1 to 9999 in UTC") from None
-    return value.isoformat() if offset else f"{value.replace(tzinfo=None).isoformat()}Z"
+    text = value.isoformat()
+    return f"{text[: -len(_UTC)]}Z" if text.endswith(_UTC) else text
 
 
 def full_time(value: time) -> str:

@@ -42,10 +42,10 @@ def shape(returns: Returns, value: Any, *, structured: bool = True) -> RawResult
     except _UNFIT as error:
         raise _unfit(error) from None
     whole = Raw(_WRAP % encoded if returns.wrapped else encoded)
-    text = encoded.decode()
-    if isinstance(value, str) and encoded[:1] == b'"':
-        # What its serializer made of it, where an author gave it one: that may mask what must not be seen.
-        text = value if returns.is_text and value.isascii() else _decode(encoded)
+    if returns.is_text and value.isascii():
+        text = value
+    else:  # what its serializer made of it, where an author gave it one: that may mask what must not be seen
+        text = _decode(encoded) if isinstance(value, str) and encoded[:1] == b'"' else encoded.decode()
     return RawResult([{"type": "text", "text": text}], whole, misfit=returns.misfit, is_mirrored=True)
 
 

@@ -76,6 +76,9 @@ def test_other_declared_values_are_wrapped_and_their_text_is_bare():
     assert text.content[0]["text"] == "hi"
 
 
+NO_NUMBERS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf"), "huge": 10**400}
+
+
 class Rate(BaseModel):
     rate: float = 0.0
     more: Any = None
@@ -90,9 +93,7 @@ class Ratio(msgspec.Struct):
     ratio: float
 
 
-@pytest.mark.parametrize(
-    "number", [float("nan"), float("inf"), float("-inf"), 10**400], ids=["nan", "inf", "-inf", "huge"]
-)
+@pytest.mark.parametrize("number", NO_NUMBERS.values(), ids=NO_NUMBERS)
 @pytest.mark.parametrize(
     "annotation,make,path",
     [

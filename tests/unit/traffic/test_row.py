@@ -173,3 +173,13 @@ def test_a_secret_in_one_record_of_a_batch_is_redacted_however_it_is_escaped():
     batch = [record(b'{"a":1}'), record(b'{"b":"%b"}' % spelled), record(b'{"c":"plain"}')]
     kept = [named(row)["arguments"] for row in Rows(redactor.bytes, redactor.json).all(batch)]
     assert kept == ['{"a":1}', '{"b":"[redacted]"}', '{"c":"plain"}']
+
+
+def test_why_a_result_was_withheld_is_redacted_and_cut():
+    redactor = Redactor([Secret(SECRET.decode(), "PASSWORD")])
+    given = a_record(detail=f"{SECRET.decode()}.rate: not a finite number {'x' * 1000}")
+    for row in (Rows(redactor.bytes).of(given), *Rows(redactor.bytes).all([given])):
+        assert named(row)["detail"].startswith("[redacted].rate: not a finite number xx")
+        assert len(named(row)["detail"]) == 512
+    assert named(Rows().of(given))["detail"] is None  # what cannot be redacted is not kept
+    assert named(Rows(redactor.bytes).of(a_record()))["detail"] is None
