@@ -291,3 +291,38 @@ def test_strangers_are_counted_by_address_and_by_64_bits_of_ipv6_even_while_they
             assert [one().status for _ in range(3)] == [200, 200, 429]
         with Voice(ward, path="/open/mcp", address="2001:db8:0:3:ffff::2") as two:
             assert two().status == 429
+
+
+# ---- neighbours -----------------------------------------------------------------------------------------------------
+
+
+def test_a_good_key_is_served_whatever_others_at_its_address_do(tmp_path):
+    """Behind one address a client with a wrong key tries again and again, and a stranger asks more than it may."""
+    settings = PROXIED | {"limits.auth_failures": "10/minute", "limits.requests": "30/hour"}
+    with limited(tmp_path / "site", settings, {"demo": "api-key", "open": "public"}, start=False) as ward:
+        good = create_keys(ward, 1)[0]
+        ward.start()
+        address = "198.51.100.5"
+        with Voice(ward, good, "/demo/mcp", address) as caller:
+            assert caller().passed
+            with Voice(ward, "sk-mcpward-wrong", "/demo/mcp", address) as neighbour:
+                assert [neighbour().status for _ in range(14)] == [401] * 10 + [429] * 4
+            assert caller().passed
+            with Voice(ward, "", "/open/mcp", address) as stranger:
+                told = [stranger() for _ in range(30)]
+            assert [one.status for one in told] == [200] * 16 + [429] * 14  # what failed was a request, too
+            assert told[-1].reason == "address-rate-exceeded"
+            assert all(caller().passed for _ in range(20))
+        with Voice(ward, "", "/open/mcp", "198.51.100.6") as another:
+            assert another().passed
+        assert {row["reason"] for row in ward.records("--limit", "requests")} == {"address-rate-exceeded"}
+
+
+def test_a_caller_that_floods_is_told_so_wherever_it_asks_and_no_other_is(tmp_path):
+    """What no class is charged for: messages that are none."""
+    with limited(tmp_path / "site", {"limits.requests": "20/hour"}, start=False) as ward:
+        one, other = create_keys(ward, 2)
+        ward.start()
+        headers = {"authorization": f"Bearer {one}"}
+        assert [ward.post(b"[]", headers=headers).status_code for _ in range(25)] == [400] * 20 + [429] * 5
+        assert ward.call("echo", {"text": "a"}, key=other).status_code == 200

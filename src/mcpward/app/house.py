@@ -17,6 +17,7 @@ from mcpward.core.jsonio import Bounds
 from mcpward.core.values import Call
 from mcpward.crypto.sealed import SealedToken
 from mcpward.identity.establish import Identity
+from mcpward.identity.key_lookup import Look
 from mcpward.identity.keybook import KeyBook
 from mcpward.identity.mode import Mode
 from mcpward.identity.unlisted import UrlBook
@@ -82,8 +83,8 @@ class House:
         self.listeners: Listeners
         self.limits: Limits
 
-    def pipeline(self, keys: KeyBook, urls: UrlBook, ended: EndedBook) -> Pipeline:
-        """Give the way of a request."""
+    def pipeline(self, keys: KeyBook, urls: UrlBook, ended: EndedBook, look: Look) -> Pipeline:
+        """Give the way of a request. ``look`` reads the store of keys anew."""
         settings, clock, channel = self._settings, self._clock, self._channel
         identity = Identity(
             {name: [Mode(mode) for mode in server.modes] for name, server in settings.servers.items()},
@@ -91,6 +92,7 @@ class House:
             urls,
             {name: server.keyless_access for name, server in settings.servers.items()},
             self._guarded.bearers,
+            look,
         )
         sessions = Sessions(self._site.sessions.seal, self._site.sessions.open, ended, clock)
         sealed = SealedToken(self._site.ring, "mcp states", _LONGEST_STATE)

@@ -1,5 +1,6 @@
 """``mcpward url``: the secret URL of an unlisted server. Whoever knows it may use the server; only its hash is kept."""
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,6 +28,7 @@ def rotate(
     json: JsonOption = False,
 ) -> None:
     """Make a new secret URL (or the first). It goes to stdout, once; the old one ends after the grace period."""
+    from mcpward.identity.refresh import SEEN_WITHIN_S
     from mcpward.identity.unlisted import UrlBook
 
     settings = settings_of(config)
@@ -37,6 +39,7 @@ def rotate(
     async def work(site: "Site") -> Secret:
         secret, record = UrlBook(site.pepper_urls, CLOCK).issue(name)
         await site.store.urls.rotate(name, record, grace_until)
+        await asyncio.sleep(SEEN_WITHIN_S)  # a URL cannot be looked up as a key can: workers see it before it is used
         return secret
 
     full = f"{endpoint(settings, name)}/{in_site(settings, work).reveal()}"

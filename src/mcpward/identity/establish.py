@@ -1,11 +1,11 @@
 """The room's one question: who sent this? Answered by the server's mode alone; no way falls back to another.
 
 Plain and not async for all that is known: the books are in memory. Called for every request. Only what an identity
-provider has to tell first is given as a proof to be awaited.
+provider, or the store of keys, has to tell first is given as a proof to be awaited.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
@@ -14,6 +14,7 @@ from mcpward.core.values import Arrival, Principal
 from mcpward.identity import anonymous, credential
 from mcpward.identity.api_key import PREFIX
 from mcpward.identity.bearer import Bearer
+from mcpward.identity.key_lookup import KeyLookup, Look
 from mcpward.identity.keybook import KeyBook
 from mcpward.identity.mode import Mode
 from mcpward.identity.outage import unavailable
@@ -26,12 +27,24 @@ _KEY: Final = PREFIX.encode()
 _CHALLENGED: Final = frozenset({Reason.CREDENTIAL_MISSING, Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS})
 
 
+class Strangers(Protocol):
+    """What an address may have done for it that has shown no good credential. Both raise :class:`Refusal`."""
+
+    def require_request(self, bucket: str) -> object:
+        """Require that it may have a credential verified."""
+        ...
+
+    def require_failure(self, bucket: str) -> object:
+        """Require that a provider, or the store, may be asked about a credential of its."""
+        ...
+
+
 class Identity:
     """``modes`` says for every server of the site how its callers come in: one way, or by a token and by a key.
 
     ``access`` is the highest class of tools, per server, for callers without a credential of their own; a server that
     is not in it gives them reading alone. A key and a token bring their own class. ``bearers`` judges the tokens of
-    each server in OAuth mode.
+    each server in OAuth mode. ``look`` reads the store of keys for one that is not at hand.
     """
 
     def __init__(
@@ -41,6 +54,7 @@ class Identity:
         urls: UrlBook,
         access: Mapping[str, Access] | None = None,
         bearers: Mapping[str, Bearer] | None = None,
+        look: Look | None = None,
     ) -> None:
         self._modes = {
             server: frozenset([Mode(mode)] if isinstance(mode, str) else map(Mode, mode))
@@ -50,6 +64,7 @@ class Identity:
         self._keys = keys
         self._urls = urls
         self._bearers = dict(bearers or {})
+        self._lookup = None if look is None else KeyLookup(look)
         self._rechecks = Rechecks()
         ways: dict[frozenset[Mode], Callable[[Arrival], Principal | Proof]] = {
             frozenset({Mode.API_KEY}): self._by_key,
@@ -59,11 +74,30 @@ class Identity:
             frozenset({Mode.PUBLIC}): self._by_nothing,
         }
         self._ways = {server: ways[its_modes] for server, its_modes in self._modes.items()}
+        # Of tokens, those that are at hand; all else costs little to establish.
+        cheap = {
+            frozenset({Mode.OAUTH}): self._by_known_token,
+            frozenset({Mode.OAUTH, Mode.API_KEY}): self._by_known_token_or_key,
+        }
+        self._cheap = {server: cheap.get(its_modes, self._ways[server]) for server, its_modes in self._modes.items()}
         if any(Mode.OAUTH in its_modes and server not in self._bearers for server, its_modes in self._modes.items()):
             raise ValueError("a server in OAuth mode without a provider")
 
+    def recall(self, arrival: Arrival) -> Principal | Proof | None:
+        """Return what :meth:`establish` does where that costs little; None for a token that has to be verified.
+
+        A good credential that is at hand is let in by this whatever others at its address do, so it must stay cheap.
+
+        Raises:
+            Refusal: as :meth:`establish` does.
+        """
+        way = self._cheap.get(arrival.server)
+        if way is None:
+            raise Refusal(Reason.ROUTE_UNKNOWN, "no such server")
+        return way(arrival)
+
     def establish(self, arrival: Arrival) -> Principal | Proof:
-        """Give the principal that sent ``arrival``; in OAuth mode perhaps a proof of it, which is to be awaited once.
+        """Give the principal that sent ``arrival``, or a proof of it, which is to be awaited once.
 
         Raises :class:`Refusal`, as awaiting does: credential-missing, credential-invalid (one answer for unknown,
         expired, revoked and foreign), credential-ambiguous, route-unknown (unlisted: the secret is wrong),
@@ -74,24 +108,33 @@ class Identity:
             raise Refusal(Reason.ROUTE_UNKNOWN, "no such server")
         return way(arrival)
 
-    def vouch(self, arrival: Arrival) -> Refusal | None:
+    def vouch(self, arrival: Arrival, strangers: Strangers | None = None) -> Refusal | None:
         """Say without waiting why this caller's body is not worth reading; None if it is. Lets nobody in.
 
-        A token that names a key which nobody has seen yet may be anybody's: its body waits until the key is here, so
-        it is told to come again, and the key is looked for meanwhile; where the issuer has none of that name, it is
-        refused then as all bad ones are. Of an opaque token nothing can be known without waiting, so its body is read:
-        what strangers can make the house hold with made-up ones stays within their address's share of all bodies, and
-        each of them is refused, and counts as a failed credential, when its body is there.
+        ``strangers`` bounds what is done for an address whose credential is not at hand.
+
+        A token that names a key which nobody has seen yet may be anybody's, and so may an API key that is not at hand:
+        its body waits until that is known. So it is told to come again, and the key is looked for meanwhile; where
+        there is none, it is refused then as all bad ones are. Of an opaque token nothing can be known without waiting,
+        so its body is read: what strangers can make the house hold with made-up ones stays within their address's share
+        of all bodies, and each of them is refused, and counts as a failed credential, when its body is there.
         """
         try:
-            found = self.establish(arrival)
+            found = self.recall(arrival)
+            if found is None:
+                if strangers is not None:
+                    strangers.require_request(arrival.bucket)
+                found = self.establish(arrival)
+            if isinstance(found, Principal) or found.is_opaque:
+                return None
+            if strangers is not None:
+                strangers.require_failure(arrival.bucket)
         except Refusal as no:
             return no
-        if isinstance(found, Principal) or found.is_opaque:
-            return None
         if self._rechecks.heard(found) is Reason.CREDENTIAL_INVALID:
-            return self._bearers[arrival.server].invalid("the issuer has no such key")
-        return unavailable("the key of the token is not known yet")
+            bearer = self._bearers.get(arrival.server)
+            return _invalid() if bearer is None else bearer.invalid("there is no such key")
+        return unavailable("the key is not known yet")
 
     def is_good(self, arrival: Arrival, known: Principal | None = None) -> bool:
         """Say whether a credential that was good is so still, for streams that are looked at every second.
@@ -125,7 +168,7 @@ class Identity:
         except Refusal:
             return True  # the snapshot is stale, which is told to holders of the secret alone
 
-    def _by_key(self, arrival: Arrival) -> Principal:
+    def _by_key(self, arrival: Arrival) -> Principal | Proof:
         if arrival.path_secret is not None:
             raise Refusal(Reason.ROUTE_UNKNOWN, "a secret path on a server that has none")
         visit = arrival.visit
@@ -143,13 +186,46 @@ class Identity:
         shown = credential.read(arrival)
         if shown is None:
             raise Refusal(Reason.CREDENTIAL_MISSING)
-        principal = self._keys.verify(shown.reveal(), arrival.server, arrival.peer)
-        if principal is not None:
+        text = shown.reveal()
+        principal = self._keys.verify(text, arrival.server, arrival.peer)
+        if principal is None:
+            return self._later(text, arrival, value)
+        if value is not None:
+            self._keys.remember(value, principal)
+        return principal
+
+    def _later(self, text: str, arrival: Arrival, value: bytes | None) -> Proof:
+        """Return the proof of a key that may have been made a moment ago.
+
+        Raises:
+            Refusal: credential-invalid; the text is no key, or one that is known and opens nothing here.
+        """
+        lookup, mark = self._lookup, self._keys.unknown(text)
+        if lookup is None or mark is None or lookup.was_refused(mark):
+            raise _invalid()
+        server, peer, bearer = arrival.server, arrival.peer, self._bearers.get(arrival.server)
+
+        async def ask() -> Principal:
+            await lookup.look()
+            principal = self._keys.verify(text, server, peer)
+            if principal is None:
+                if self._keys.unknown(text) is not None:
+                    lookup.refuse(mark)
+                raise _invalid() if bearer is None else _challenged(_invalid(), bearer)
             if value is not None:
                 self._keys.remember(value, principal)
-        else:
-            raise Refusal(Reason.CREDENTIAL_INVALID, "unknown, expired, revoked or for elsewhere")
-        return principal
+            return principal
+
+        return Proof(mark, ask, is_opaque=False)
+
+    def _by_known_token(self, arrival: Arrival) -> Principal | None:
+        if arrival.path_secret is not None:
+            return None
+        value = credential.plain(arrival, credential.LONGEST_TOKEN)
+        return None if value is None else self._bearers[arrival.server].recall(value)
+
+    def _by_known_token_or_key(self, arrival: Arrival) -> Principal | Proof | None:
+        return self._by_either(arrival) if _shows_key(arrival) else self._by_known_token(arrival)
 
     def _by_token(self, arrival: Arrival) -> Principal | Proof:
         if arrival.path_secret is not None:
@@ -170,8 +246,7 @@ class Identity:
 
     def _by_either(self, arrival: Arrival) -> Principal | Proof:
         """What has the form of a key is judged as one, all else as a token; both are refused with the same words."""
-        headers = arrival.headers
-        if b"x-api-key" not in headers and not headers.get(b"authorization", b"").startswith(_KEY, _SCHEME):
+        if not _shows_key(arrival):
             return self._by_token(arrival)
         try:
             return self._by_key(arrival)
@@ -192,6 +267,16 @@ class Identity:
         if arrival.path_secret is not None:
             raise Refusal(Reason.ROUTE_UNKNOWN, "a secret path on a server that has none")
         return anonymous.admit(arrival, self._access[arrival.server])
+
+
+def _shows_key(arrival: Arrival) -> bool:
+    """Whether the credential has a place or a form that only keys have."""
+    headers = arrival.headers
+    return b"x-api-key" in headers or headers.get(b"authorization", b"").startswith(_KEY, _SCHEME)
+
+
+def _invalid() -> Refusal:
+    return Refusal(Reason.CREDENTIAL_INVALID, "unknown, expired, revoked or for elsewhere")
 
 
 def _challenged(no: Refusal, bearer: Bearer) -> Refusal:

@@ -84,6 +84,19 @@ class KeyBook:
             return None
         return self._enter(entry, server, peer)
 
+    def unknown(self, text: str) -> bytes | None:
+        """Return a digest of a text that has the form of a key and is none at hand; else None.
+
+        None, too, for a key that is at hand and opens nothing here: reading the store again would change nothing.
+        """
+        key_id = find_id(text)
+        if key_id is None:
+            return None
+        entry = self._entries.get(key_id, self._nobody)
+        if self._pepper.matches(text, entry.digest) and entry is not self._nobody:
+            return None
+        return self._mark(text.encode("ascii"))
+
     def remember(self, credential: bytes, principal: Principal) -> None:
         """Note that ``credential``, as it came, proved to be the key of ``principal``."""
         if principal.key_id is not None:

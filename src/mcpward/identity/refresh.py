@@ -18,6 +18,11 @@ from mcpward.identity.unlisted import UrlBook
 
 _log: Final = logging.getLogger(__name__)
 FLUSH_EVERY_S: Final = 5.0
+INTERVAL_S: Final = 0.25
+SEEN_WITHIN_S: Final = 2 * INTERVAL_S
+"""How long a change takes to reach every worker whose store answers at once."""
+_GAP_S: Final = 0.25
+"""Between looks that callers with unknown keys cause, however many they are."""
 
 
 class KeySource(Protocol):
@@ -65,7 +70,7 @@ class Refresher:
         url_book: UrlBook,
         ended_book: EndedBook,
         clock: Clock,
-        interval_s: float = 0.25,
+        interval_s: float = INTERVAL_S,
     ) -> None:
         self._keys, self._urls, self._ended = keys, urls, ended
         self._key_book, self._url_book, self._ended_book = key_book, url_book, ended_book
@@ -74,6 +79,10 @@ class Refresher:
         self._revisions = [0, 0, 0]
         self._flushed_at = clock.monotonic()
         self._is_failing = False
+        self._reading = asyncio.Lock()
+        self._look: asyncio.Task[bool] | None = None
+        self._looks: set[asyncio.Task[bool]] = set()
+        self._looked_at = float("-inf")
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -88,6 +97,9 @@ class Refresher:
     async def stop(self) -> None:
         """Stop polling and write what is left to write."""
         self._stopping.set()
+        for look in self._looks:
+            look.cancel()
+        await asyncio.gather(*self._looks, return_exceptions=True)
         if self._task is not None:
             await self._task
             self._task = None
@@ -96,10 +108,7 @@ class Refresher:
     async def poll(self) -> None:
         """Take every change since the last poll into the books."""
         revisions = self._revisions
-        at = self._clock.monotonic()  # before asking: a slow answer is as old as its question
-        revisions[0], keys = await self._keys.changed_since(revisions[0])
-        self._key_book.apply(keys)
-        self._key_book.mark_fresh(at)
+        await self._read_keys()
         at = self._clock.monotonic()
         revisions[1], urls = await self._urls.changed_since(revisions[1])
         self._url_book.apply(urls)
@@ -107,6 +116,39 @@ class Refresher:
         revisions[2], ended = await self._ended.ended_since(revisions[2])
         for session_id, forget_at in ended:
             self._ended_book.add(session_id, forget_at)
+
+    async def look(self) -> bool:
+        """Read the keys that are new since now, for a caller whose key is unknown; False where that fails.
+
+        All who wait share one look, and there are no more than four in a second: made-up keys load the store no
+        further, and delay a new key by no more than that.
+        """
+        look = self._look
+        if look is None:
+            look = self._look = asyncio.create_task(self._look_soon(), name="identity-look")
+            self._looks.add(look)
+            look.add_done_callback(self._looks.discard)
+        await asyncio.wait([look])  # whoever is cancelled while waiting leaves the look to the others
+        return not look.cancelled() and look.result()
+
+    async def _look_soon(self) -> bool:
+        wait_s = self._looked_at + _GAP_S - self._clock.monotonic()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+        self._look = None  # whoever comes from here on may ask for a key that this look is too early for
+        self._looked_at = self._clock.monotonic()
+        try:
+            await self._read_keys()
+        except Exception:  # noqa: BLE001 - whatever the store raises; the next turn logs it
+            return False
+        return True
+
+    async def _read_keys(self) -> None:
+        async with self._reading:  # or an older answer could be taken in after a newer one
+            at = self._clock.monotonic()  # before asking: a slow answer is as old as its question
+            self._revisions[0], keys = await self._keys.changed_since(self._revisions[0])
+            self._key_book.apply(keys)
+            self._key_book.mark_fresh(at)
 
     async def flush(self) -> None:
         """Write when keys were used last, and forget ended sessions that have run out."""

@@ -1,7 +1,8 @@
-"""What an address may do before anybody is known there: fail with credentials, and ask at all.
+"""What an address may do that shows no good credential: fail with credentials, and ask at all.
 
-Each process counts addresses by itself, whatever the counters, so that a flood is turned away before anything is looked
-up for it. Failed credentials are counted in common, too, and calls as they are charged: an address that asks at several
+Neither concerns a caller whose credential is good: a neighbour behind the same proxy locks nobody out. Each process
+counts addresses by itself, whatever the counters, so that a flood is turned away before anything is looked up for it.
+Failed credentials are counted in common, too, and anonymous calls as they are charged: an address that asks at several
 processes gets no more than at one.
 """
 
@@ -12,6 +13,8 @@ from typing import Final
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
+from mcpward.core.values import Principal, Way
+from mcpward.limits.asking import Asking, Turn
 from mcpward.limits.counters import Common, StoreDown
 from mcpward.limits.gcra import moved, retry_after_s
 from mcpward.limits.limit import Drawn, Limit, Standing
@@ -19,93 +22,147 @@ from mcpward.limits.memory import MemoryCounters
 from mcpward.limits.rate import SiteRates
 
 _NOTHING: Final[tuple[str, ...]] = ()
+_ANONYMOUS: Final = Way.ANONYMOUS
+_AWAY_S: Final = 1
+Names = tuple[str, ...]
+"""Limits that are not enforced and would have refused."""
 
 
 class Addresses:
-    """Counts addresses: an IPv4 address or an IPv6 /64, as ingress has seen it."""
+    """Counts addresses (an IPv4 address or an IPv6 /64, as ingress has seen it), and floods of callers."""
 
     def __init__(self, site: SiteRates, clock: Clock, common: Common | None) -> None:
         self._now = clock.monotonic_ns
         self._common = common
         self.auth_failures = Limit("auth_failures", "", site.auth_failures.rate, site.auth_failures.ruling)
         self.requests = Limit("requests", "", site.requests.rate, site.requests.ruling)
-        # One limit's buckets each, so an address is its bucket's whole key.
-        self._failures, self._requests = (MemoryCounters(clock, site.max_callers) for _ in range(2))
-        self.stores = {self._failures: self.auth_failures, self._requests: self.requests}
-        self._counting: set[asyncio.Future[None]] = set()
+        # One limit's buckets each, so an address, or a caller, is its bucket's whole key.
+        self._failures, self._requests, self._callers = (MemoryCounters(clock, site.max_callers) for _ in range(3))
+        self.stores = {
+            self._failures: self.auth_failures,
+            self._requests: self.requests,
+            self._callers: self.requests,
+        }
+        self._counting: set[asyncio.Future[Names]] = set()
+        self._asking = Asking()
 
-    def admit(self, bucket: str) -> tuple[str, ...]:
-        """Let a request of this address in; gives the names of limits that are not enforced and would not have.
+    def admit(self, principal: Principal, bucket: str) -> Names:
+        """Count a request: of its caller, or of its address where nobody has said who is there.
+
+        A caller's own requests are counted so that one cannot flood the server with what no rate of a class is charged
+        for; what others at its address do never counts against it.
 
         Raises:
-            Refusal: address-rate-exceeded, with ``retry_after_s`` and ``policy``: too many failed credentials, or
-                too many requests.
+            Refusal: address-rate-exceeded, with ``retry_after_s`` and ``policy``.
         """
-        now = self._now()
-        failures = self._failures
-        would = self._look(bucket, now) if bucket in failures.young or bucket in failures.old else _NOTHING
-        young = self._requests.young
-        tat = young[bucket]
-        ahead = (tat - now if tat > now else 0) + self.requests.interval
-        if ahead > self.requests.tolerance:
-            return would + self._overrun(self.requests, self._requests, bucket, now)
-        young[bucket] = now + ahead
-        return would
+        if principal.way is _ANONYMOUS:
+            return self.count_request(bucket)
+        return self._count(self._callers, principal.key)
 
-    def _look(self, bucket: str, now: int) -> tuple[str, ...]:
-        """Look at the failures of an address that has failed before."""
-        limit = self.auth_failures
-        if self._failures.get(bucket, 0) - now + limit.interval <= limit.tolerance:
+    def count_request(self, bucket: str) -> Names:
+        """Count a request of an address. Raises as :meth:`admit` does."""
+        return self._count(self._requests, bucket)
+
+    def _count(self, store: MemoryCounters, key: str) -> Names:
+        now, limit, young = self._now(), self.requests, store.young
+        tat = young[key]
+        ahead = (tat - now if tat > now else 0) + limit.interval
+        if ahead > limit.tolerance:
+            return self._overrun(limit, store, key, now)
+        young[key] = now + ahead
+        return _NOTHING
+
+    def require_request(self, bucket: str) -> Names:
+        """Require that the address may send a request, for work that costs more than a look-up. Counts nothing.
+
+        Raises:
+            Refusal: as :meth:`admit` does.
+        """
+        return self._look(self.requests, self._requests, bucket)
+
+    def ask(self, bucket: str) -> Turn:
+        """Return the turn of an address to have a credential looked up, a context that is entered for the look-up.
+
+        Entering raises:
+            Refusal: address-rate-exceeded, the address has failed too often; identity-unavailable, too many of its
+                requests wait for their turn.
+        """
+        return Turn(self._asking, bucket, self.require_failure)
+
+    def require_failure(self, bucket: str) -> Names:
+        """Require that the address has not failed too often. Counts nothing. Raises as :meth:`admit` does."""
+        return self._look(self.auth_failures, self._failures, bucket)
+
+    def _look(self, limit: Limit, store: MemoryCounters, bucket: str) -> Names:
+        if bucket not in store.young and bucket not in store.old:
             return _NOTHING
-        return self._overrun(limit, self._failures, bucket, now)
+        now = self._now()
+        ahead = max(0, store.get(bucket, 0) - now) + limit.interval
+        return _NOTHING if ahead <= limit.tolerance else self._overrun(limit, store, bucket, now)
 
-    def _overrun(self, limit: Limit, store: MemoryCounters, bucket: str, now: int) -> tuple[str, ...]:
+    def _overrun(self, limit: Limit, store: MemoryCounters, bucket: str, now: int) -> Names:
         """Refuse an address that would overrun a limit, or name the limit where it is not enforced."""
         tat = store.heal(bucket, store.get(bucket, 0), now, limit.gcra)
         if limit.ruling.enforce:
             raise _too_many(limit, retry_after_s(moved(tat, now, limit.gcra), now, limit.gcra))
         return (limit.name,)
 
-    def count_failure(self, bucket: str) -> Awaitable[None] | None:
+    def count_failure(self, bucket: str) -> Names | Awaitable[Names]:
         """Count a failed credential against the address, here and in common.
 
-        What is returned is awaited before the answer leaves: of guesses at several processes at once, no more are
-        answered than the limit allows. It raises as :meth:`admit` does.
+        What has to be awaited is awaited before the answer leaves: of guesses at several processes at once, no more
+        are told that they are wrong than the limit allows.
+
+        Raises:
+            Refusal: address-rate-exceeded, as awaiting does: there were too many before; busy, where the limit is
+                closed while the common counters are away.
         """
-        now = self._now()
-        limit = self.auth_failures
-        after = moved(self._failures.get(bucket, 0), now, limit.gcra)
-        if after - now <= limit.tolerance:
-            self._failures.put(bucket, after)
+        limit, now = self.auth_failures, self._now()
+        over = self._look(limit, self._failures, bucket)
+        if over:
+            return over
+        self._failures.put(bucket, moved(self._failures.get(bucket, 0), now, limit.gcra))
         common = self._common
-        return None if common is None or not common.is_up else self._count_there(common, limit.prefix + bucket)
+        if common is None:
+            return _NOTHING
+        if not common.is_up:
+            return self._alone()
+        return self._count_there(common, limit.prefix + bucket)
 
     def count_failure_soon(self, bucket: str) -> None:
-        """Count a failed credential whose refusal is on its way already."""
+        """Count a failed credential whose refusal is on its way already. Raises as :meth:`count_failure` does."""
         counted = self.count_failure(bucket)
-        if counted is not None:
+        if not isinstance(counted, tuple):
             task = asyncio.ensure_future(counted)
             self._counting.add(task)
             task.add_done_callback(self._forget)
 
-    def drawn(self, bucket: str) -> list[Drawn]:
-        """Give what a call of this address draws on in common: a request, and that there is a failure left."""
-        return [
-            (self.requests, self.requests.prefix + bucket, 1),
-            (self.auth_failures, self.auth_failures.prefix + bucket, 0),
-        ]
+    def drawn(self, principal: Principal, bucket: str) -> list[Drawn]:
+        """Return what a call draws on in common for its address: a request, where nobody has said who is there."""
+        if principal.way is not _ANONYMOUS:
+            return []
+        return [(self.requests, self.requests.prefix + bucket, 1)]
 
-    async def _count_there(self, common: Common, key: str) -> None:
+    async def _count_there(self, common: Common, key: str) -> Names:
         try:
             standings = await common.take([(self.auth_failures, key, 1)])
         except StoreDown:
-            return  # counted here
+            return self._alone()
         require_admitted(standings)
+        return tuple(standing.limit.name for standing in standings if standing.wait_s)
 
-    def _forget(self, task: "asyncio.Future[None]") -> None:
+    def _alone(self) -> Names:
+        """The common counters are away: the failure is counted here, unless its limit is closed without them."""
+        ruling = self.auth_failures.ruling
+        if ruling.enforce and ruling.on_store_failure == "closed":
+            detail = "the counters are away, and auth_failures is closed without them"
+            raise Refusal(Reason.BUSY, detail, retry_after_s=_AWAY_S, policy=self.auth_failures.name)
+        return _NOTHING
+
+    def _forget(self, task: "asyncio.Future[Names]") -> None:
         self._counting.discard(task)
         if not task.cancelled():
-            task.exception()  # too many: the next request is told
+            task.exception()  # too many: the next failure is told
 
 
 def require_admitted(standings: list[Standing]) -> None:

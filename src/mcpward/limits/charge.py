@@ -57,9 +57,8 @@ class Limits:
         self._common = common
         self._digest = digest
         self._ruling = Ruling(on_store_failure=site.on_store_failure)
-        self._addresses = Addresses(site, clock, common)
-        self.admit, self.count_failure = self._addresses.admit, self._addresses.count_failure
-        self.count_failure_soon = self._addresses.count_failure_soon
+        self.addresses = Addresses(site, clock, common)
+        self.admit = self.addresses.admit
         self._caller = None if site.caller is None else Limit("caller", "", site.caller.rate, site.caller.ruling)
         # What all callers share is counted by each worker on its own, unless the counters are common.
         part = 1.0 if common is not None else 1 / workers
@@ -168,7 +167,7 @@ class Limits:
         return found + self._shelf().reset(match)
 
     def _shelf(self) -> Shelf:
-        addresses = self._addresses
+        addresses = self.addresses
         limits = [*self._own.values(), *self._budgets.all()]
         limits += [limit for plan in self._plans.values() for limit in plan.all()]
         limits += [] if self._caller is None else [self._caller]
@@ -225,7 +224,7 @@ class Limits:
     def _charge_alone(self, drawn: Sequence[Drawn], call: Call, tool: Tool | None) -> Charge:
         """The common counters are away: each limit holds as its ruling says."""
         loop = None if tool is None else self._plans[call.principal.server].loops[tool.access]
-        limits = [limit for limit, _, _ in (*drawn, *self._addresses.drawn(""))]
+        limits = [limit for limit, _, _ in (*drawn, *self.addresses.drawn(call.principal, ""))]
         for limit in limits if loop is None else (*limits, loop):
             if limit.ruling.on_store_failure == "closed" and limit.ruling.enforce:
                 detail = f"the counters are away, and {limit.name} is closed without them"
@@ -243,7 +242,7 @@ class Limits:
         ]
 
     async def _charge_there(self, common: Common, drawn: list[Drawn], call: Call, tool: Tool | None) -> Charge:
-        mine, theirs = drawn, self._addresses.drawn(call.arrival.bucket)
+        mine, theirs = drawn, self.addresses.drawn(call.principal, call.arrival.bucket)
         again: list[Drawn] = []
         loop = None
         if tool is not None and (limit := self._plans[call.principal.server].loops[tool.access]) is not None:

@@ -11,6 +11,7 @@ from mcpward.core.ids import error_id
 from mcpward.core.reasons import WIRE, Channel, Reason
 from mcpward.core.values import Arrival, Call, Kind, Principal, Reply, Wire
 from mcpward.identity.establish import Identity
+from mcpward.identity.proof import Proof
 from mcpward.limits.charge import Limits
 from mcpward.limits.places import Places
 from mcpward.pipeline.back import Backs, WayBack
@@ -72,11 +73,11 @@ class Pipeline:
         back: WayBack | None = None
         try:
             try:
-                if would := self.limits.admit(arrival.bucket):  # too many failures
-                    trail.shadowed(would)
-                found = self.identity.establish(arrival)  # who
-                principal = found if isinstance(found, Principal) else await found
+                found = self.identity.recall(arrival)  # who
+                principal = found if isinstance(found, Principal) else await self._proved(found, arrival)
                 trail.principal = principal
+                if would := self.limits.admit(principal, arrival.bucket):  # too much, whoever it is
+                    trail.shadowed(would)
                 if self.traffic.full:
                     raise Refusal(Reason.BUSY, "the traffic record does not keep up", retry_after_s=_RETRY_AFTER_S)
                 call = trail.call = self.protocol.read(arrival, principal)  # what
@@ -110,6 +111,21 @@ class Pipeline:
             raise
         trail.done(reply)
         return reply
+
+    async def _proved(self, found: Proof | None, arrival: Arrival) -> Principal:
+        """Return who sent the arrival where that is not at hand; ``found`` is None for a token to be verified.
+
+        An address of strangers bounds what verifying costs, and for how many of them anybody is asked.
+        """
+        addresses = self.limits.addresses
+        if found is None:
+            addresses.require_request(arrival.bucket)
+            established = self.identity.establish(arrival)
+            if isinstance(established, Principal):
+                return established
+            found = established
+        async with addresses.ask(arrival.bucket):
+            return await found
 
     async def _instead(
         self, no: BaseException, trail: Trail, wire: Wire, paid: Paid | None, back: WayBack | None
@@ -179,12 +195,13 @@ class Pipeline:
 
     def refuse(self, no: Refusal, *, peer: str, bucket: str, server: str, bytes_in: int) -> Reply:
         """Give the answer to a request that failed at a gate, counted and on record like all others."""
+        addresses = self.limits.addresses
         try:
-            self.limits.admit(bucket)
+            addresses.count_request(bucket)
+            if no.reason in AUTH_FAILURES:
+                addresses.count_failure_soon(bucket)
         except Refusal as exceeded:
             no = exceeded
-        if no.reason in AUTH_FAILURES:
-            self.limits.count_failure_soon(bucket)
         reply = self.render(no)
         limit = no.facts.get("policy")
         self.traffic.refused(peer=peer, server=server, reply=reply, detail=no.detail, bytes_in=bytes_in, limit=limit)
@@ -192,7 +209,7 @@ class Pipeline:
 
     def vouch(self, arrival: Arrival) -> Refusal | None:
         """Tell from the head alone why this caller would be refused; nothing is counted or put on record yet."""
-        return self.identity.vouch(arrival)
+        return self.identity.vouch(arrival, self.limits.addresses)
 
     def knows(self, server: str, secret: str) -> bool:
         """Tell whether an unlisted server's secret segment is right."""

@@ -14,9 +14,9 @@ from mcpward.limits.limit import Charge
 from mcpward.pipeline.back import WayBack
 from mcpward.traffic.trail import Trail
 
-#: Refusals that show a wrong credential: they count against the address they came from. Guessing the id of a session
-#: is guessing, too (attack 61).
-AUTH_FAILURES: Final = frozenset({Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS, Reason.SESSION_UNKNOWN})
+#: Refusals that show a wrong credential: they count against the address they came from. The id of a session is none:
+#: it is sealed for its own caller (attack 61), and one that has become stale tells of no guess.
+AUTH_FAILURES: Final = frozenset({Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS})
 
 Accept = Callable[[Call, Tool], AcceptedCall]
 
@@ -100,13 +100,11 @@ class Till:
         A call that did not run gets back what it paid, as far as it is not its caller's doing. One that has asked its
         caller something has run: whoever keeps questions open on purpose must not have calls for nothing.
         """
-        if no.reason in AUTH_FAILURES:
+        if trail.principal is None and no.reason is not Reason.ADDRESS_RATE_EXCEEDED:
             try:
-                counted = self._limits.count_failure(arrival.bucket)
-                if counted is not None:
-                    await counted
+                await self._count_stranger(no, arrival, trail)
             except Refusal as many:
-                no = many  # in place of "wrong": of guesses at many doors at once no more are told than at one
+                no = many  # in place of "wrong": of guesses at many workers at once no more are told than at one
         elif paid is not None and (back is None or not back.has_asked):
             if no.reason is Reason.BUSY:
                 self.give_back(paid)
@@ -115,6 +113,20 @@ class Till:
         if "policy" in no.facts:
             trail.limited(no.facts["policy"])
         return no
+
+    async def _count_stranger(self, no: Refusal, arrival: Arrival, trail: Trail) -> None:
+        """Count a request of somebody who has not shown who it is, and its credential where it was wrong.
+
+        Raises:
+            Refusal: what the address is told instead.
+        """
+        addresses = self._limits.addresses
+        would = addresses.count_request(arrival.bucket)
+        if no.reason in AUTH_FAILURES:
+            counted = addresses.count_failure(arrival.bucket)
+            would += counted if isinstance(counted, tuple) else await counted
+        if would:
+            trail.shadowed(would)
 
 
 def _paid(call: Call, tool: Tool | None, charge: Charge, trail: Trail, accepted: AcceptedCall | None = None) -> Paid:

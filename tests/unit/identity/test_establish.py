@@ -1,13 +1,16 @@
+import asyncio
+
 import pytest
 from msgspec.structs import replace
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
-from mcpward.core.values import Arrival, Way
+from mcpward.core.values import Arrival, Principal, Way
 from mcpward.crypto.digest import Pepper
-from mcpward.identity.api_key import issue
+from mcpward.identity.api_key import checksum, issue
 from mcpward.identity.establish import Identity
+from mcpward.identity.key_lookup import MOST_WAITING, KeyLookup
 from mcpward.identity.keybook import KeyBook
 from mcpward.identity.mode import Mode
 from mcpward.identity.unlisted import UrlBook
@@ -151,3 +154,85 @@ def test_34_what_is_remembered_of_a_proven_key_does_not_show_it() -> None:
     identity.establish(arrival("orders", headers=BEARER))
     assert KEY not in repr(vars(keys))
     assert KEY[-20:] not in repr(vars(keys))
+
+
+# ---- keys that are not at hand --------------------------------------------------------------------------------------
+
+
+class Made:
+    """A book without its newest key until somebody looks; ``looks`` counts how often."""
+
+    def __init__(self, *, is_read: bool = True) -> None:
+        self.keys, self.looks, self.is_read = KeyBook(PEPPER, CLOCK), 0, is_read
+        secret, self.record = issue(PEPPER, CLOCK, name="ben", servers=["orders"])
+        self.key = secret.reveal()
+        self.keys.mark_fresh(CLOCK.monotonic())
+        self.identity = Identity(MODES, self.keys, URLS, look=self.look)
+
+    async def look(self) -> bool:
+        self.looks += 1
+        if self.is_read:
+            self.keys.apply([self.record])
+        return self.is_read
+
+    async def told(self, key: str, server: str = "orders") -> Way | Reason:
+        try:
+            found = self.identity.recall(arrival(server, headers={b"authorization": b"Bearer " + key.encode()}))
+            assert found is not None
+            return (found if isinstance(found, Principal) else await found).way
+        except Refusal as refusal:
+            return refusal.reason
+
+
+async def test_a_key_that_is_not_at_hand_is_looked_for_before_it_is_refused() -> None:
+    made = Made()
+    assert [await made.told(made.key) for _ in range(3)] == [Way.API_KEY] * 3
+    assert made.looks == 1
+
+
+async def test_a_text_that_is_no_key_is_looked_for_once_whether_its_id_is_known_or_not() -> None:
+    """Attack 33: a wrong secret under a known id takes as long as an unknown id."""
+    made = Made()
+    made.keys.apply([made.record])
+    known = made.record.id
+    for number, key_id in enumerate((known, "zZzZzZzZzZzZ"), 1):
+        body = f"sk-mcpward-{key_id}_{'B' * 43}"
+        assert [await made.told(body + checksum(body)) for _ in range(3)] == [Reason.CREDENTIAL_INVALID] * 3
+        assert made.looks == number
+
+
+async def test_a_wrong_checksum_and_a_key_that_is_known_and_opens_nothing_here_are_not_looked_for() -> None:
+    made = Made()
+    made.keys.apply([replace(made.record, revoked_at=CLOCK.now())])
+    assert await made.told(made.key) is Reason.CREDENTIAL_INVALID
+    assert await made.told(made.key[:-1] + "!") is Reason.CREDENTIAL_INVALID
+    made.keys.apply([made.record])
+    assert await made.told(made.key, "people") is Reason.CREDENTIAL_INVALID
+    assert made.looks == 0
+
+
+async def test_a_store_that_cannot_be_read_says_nothing_of_a_key() -> None:
+    made = Made(is_read=False)
+    assert [await made.told(made.key) for _ in range(2)] == [Reason.IDENTITY_UNAVAILABLE] * 2
+    assert made.looks == 2  # and it is looked for again
+
+
+async def test_what_is_remembered_of_refused_texts_is_bounded() -> None:
+    lookup = KeyLookup(Made().look)
+    for number in range(30_000):
+        lookup.refuse(number.to_bytes(4, "big"))
+    assert sum(lookup.was_refused(number.to_bytes(4, "big")) for number in range(30_000)) == 10_000
+
+
+async def test_no_more_than_a_thousand_wait_for_the_store_at_once() -> None:
+    gate = asyncio.Event()
+
+    async def look() -> bool:
+        return await gate.wait()
+
+    lookup = KeyLookup(look)
+    waiting = [asyncio.create_task(lookup.look()) for _ in range(MOST_WAITING + 10)]
+    await asyncio.sleep(0)
+    gate.set()
+    told = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(one) for one in told] == [type(None)] * MOST_WAITING + [Refusal] * 10

@@ -26,6 +26,8 @@ class Shelf:
         self.revision = 0
         self.used: dict[str, float] = {}
         self.is_out = False
+        self.reads = 0
+        self.gate: asyncio.Event | None = None
         self.polled = asyncio.Event()
 
     def put(self, record: KeyRecord) -> None:
@@ -34,9 +36,13 @@ class Shelf:
 
     async def changed_since(self, revision: int) -> tuple[int, list[KeyRecord]]:
         self.polled.set()
+        self.reads += 1
+        answer = self.revision, [record for record in self.keys.values() if record.revision > revision]
+        if self.gate is not None:
+            await self.gate.wait()
         if self.is_out:
             raise OSError("the disk is gone")
-        return self.revision, [record for record in self.keys.values() if record.revision > revision]
+        return answer
 
     async def touch(self, used: Mapping[str, float]) -> None:
         if self.is_out:
@@ -176,3 +182,55 @@ async def test_ended_sessions_are_forgotten_when_their_tokens_have_run_out() -> 
     site.clock.advance(1)
     await site.refresher.flush()
     assert not site.ended.has("s1")
+
+
+async def test_a_key_that_was_made_a_moment_ago_is_found_by_a_look_that_all_share() -> None:
+    site = Site()
+    await site.refresher.poll()
+    secret, record = issue(PEPPER, site.clock, name="ben", servers=["orders"])
+    site.shelf.put(record)
+    before = site.shelf.reads
+    assert all(await asyncio.gather(*(site.refresher.look() for _ in range(100))))
+    assert site.shelf.reads == before + 1
+    assert site.keys.verify(secret.reveal(), "orders", "192.0.2.7") is not None
+    await site.refresher.stop()
+
+
+async def test_unknown_keys_have_the_store_read_four_times_a_second_however_many_they_are() -> None:
+    site = Site()
+    began = asyncio.get_running_loop().time()
+    for number in range(4):
+        looks = [asyncio.create_task(site.refresher.look()) for _ in range(50)]
+        site.clock.advance(0.05)
+        assert all(await asyncio.gather(*looks))
+        site.clock.advance(0.20 if number else 0.0)  # what a look has waited for meanwhile
+    assert site.shelf.reads == 4
+    assert asyncio.get_running_loop().time() - began >= 0.2
+    await site.refresher.stop()
+
+
+async def test_whoever_comes_while_the_store_is_read_gets_a_look_of_its_own() -> None:
+    site = Site()
+    site.shelf.gate = asyncio.Event()
+    first = asyncio.create_task(site.refresher.look())
+    await asyncio.wait_for(site.shelf.polled.wait(), 5)
+    secret, record = issue(PEPPER, site.clock, name="ben", servers=["orders"])
+    second = asyncio.create_task(site.refresher.look())
+    await asyncio.sleep(0)
+    site.shelf.put(record)
+    site.shelf.gate.set()
+    assert await first
+    assert await second
+    assert site.keys.verify(secret.reveal(), "orders", "192.0.2.7") is not None
+    await site.refresher.stop()
+
+
+async def test_a_look_that_fails_says_so_and_a_stop_ends_the_one_that_waits() -> None:
+    site = Site()
+    site.shelf.is_out = True
+    assert not await site.refresher.look()
+    waiting = asyncio.create_task(site.refresher.look())  # its turn is in a quarter of a second
+    await asyncio.sleep(0)
+    site.shelf.is_out = False
+    await site.refresher.stop()
+    assert not await waiting

@@ -109,8 +109,8 @@ def test_107_strangers_pay_by_address_and_a_flood_of_them_makes_no_caller_forgot
     for n in range(2_000):
         stranger = a_call(a_principal(f"anonymous:2001:db8:0:{n:x}::/64", way=Way.ANONYMOUS))
         assert passes(limits, 1, call=stranger, tool=a_tool()) == 1
-        limits.admit(f"2001:db8:0:{n:x}::/64")
-        limits.count_failure(f"2001:db8:0:{n:x}::/64")
+        limits.addresses.count_request(f"2001:db8:0:{n:x}::/64")
+        limits.addresses.count_failure(f"2001:db8:0:{n:x}::/64")
     assert passes(limits, 20, call=mine, tool=a_tool()) == 0
 
 
@@ -191,38 +191,74 @@ def test_a_call_is_charged_to_all_of_its_buckets_or_to_none(clock):
     assert no.value.facts["retry_after_s"] == 12
 
 
-def test_failed_credentials_shut_out_their_address_alone_and_for_a_while(clock):
+def test_failed_credentials_decide_what_the_next_failure_of_their_address_is_told_and_nothing_else(clock):
     limits = limits_of(clock, site={"auth_failures": "10/minute"})
+    addresses = limits.addresses
     for _ in range(10):
-        limits.admit("192.0.2.1")
-        limits.count_failure("192.0.2.1")
-    with pytest.raises(Refusal) as no:
-        limits.admit("192.0.2.1")
-    assert no.value.reason is Reason.ADDRESS_RATE_EXCEEDED
-    assert no.value.facts == {"retry_after_s": 6, "policy": "auth_failures"}
-    limits.admit("192.0.2.2")
+        addresses.require_failure("192.0.2.1")
+        assert addresses.count_failure("192.0.2.1") == ()
+    for refused in (addresses.count_failure, addresses.require_failure):
+        with pytest.raises(Refusal) as no:
+            refused("192.0.2.1")
+        assert no.value.reason is Reason.ADDRESS_RATE_EXCEEDED
+        assert no.value.facts == {"retry_after_s": 6, "policy": "auth_failures"}
+    limits.admit(a_principal(), "192.0.2.1")  # a good credential from there
+    limits.admit(a_principal("anonymous:192.0.2.1", way=Way.ANONYMOUS), "192.0.2.1")  # or none, where none is needed
+    addresses.count_failure("192.0.2.2")
     clock.advance(6.0)
-    limits.admit("192.0.2.1")
+    addresses.count_failure("192.0.2.1")
 
 
 def test_failures_beyond_the_limit_do_not_lengthen_the_lockout(clock):
     limits = limits_of(clock, site={"auth_failures": "10/minute"})
+    told = []
     for _ in range(1000):
-        limits.count_failure("192.0.2.1")
+        try:
+            limits.addresses.count_failure("192.0.2.1")
+        except Refusal:
+            told.append(429)
+    assert len(told) == 990
     clock.advance(6.0)
-    limits.admit("192.0.2.1")
+    limits.addresses.count_failure("192.0.2.1")
+
+
+def test_a_caller_pays_for_its_own_requests_and_for_no_neighbour(clock):
+    limits = limits_of(clock, site={"requests": "60/minute burst 5"})
+    mine, other = a_principal("api-key:mine"), a_principal("api-key:other")
+    for _ in range(5):
+        limits.admit(a_principal("anonymous:192.0.2.1", way=Way.ANONYMOUS), "192.0.2.1")
+        limits.admit(other, "192.0.2.1")
+    with pytest.raises(Refusal):
+        limits.addresses.count_request("192.0.2.1")
+    with pytest.raises(Refusal):
+        limits.admit(other, "192.0.2.9")  # wherever it comes from
+    for _ in range(5):
+        limits.admit(mine, "192.0.2.1")
+    with pytest.raises(Refusal) as no:
+        limits.admit(mine, "192.0.2.1")
+    assert no.value.facts == {"retry_after_s": 1, "policy": "requests"}
+
+
+def test_a_flood_of_made_up_addresses_makes_no_flooding_caller_forgotten(clock):
+    limits = limits_of(clock, site={"requests": "5/minute", "max_callers": 300})
+    for _ in range(5):
+        limits.admit(a_principal("api-key:one"), "192.0.2.1")
+    for n in range(2_000):
+        limits.addresses.count_request(f"2001:db8:0:{n:x}::/64")
+    with pytest.raises(Refusal):
+        limits.admit(a_principal("api-key:one"), "192.0.2.1")
 
 
 def test_all_requests_of_one_address_are_limited_before_anything_else(clock):
     limits = limits_of(clock, site={"requests": "60/minute burst 5"})
     for _ in range(5):
-        limits.admit("192.0.2.1")
+        limits.addresses.count_request("192.0.2.1")
     with pytest.raises(Refusal) as no:
-        limits.admit("192.0.2.1")
+        limits.addresses.count_request("192.0.2.1")
     assert no.value.reason is Reason.ADDRESS_RATE_EXCEEDED
     assert no.value.facts == {"retry_after_s": 1, "policy": "requests"}
     clock.advance(1.0)
-    limits.admit("192.0.2.1")
+    limits.addresses.count_request("192.0.2.1")
 
 
 def test_the_same_call_again_and_again_is_broken_off_and_another_is_not(clock):

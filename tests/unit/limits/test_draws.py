@@ -275,8 +275,8 @@ def test_addresses_can_be_tried_first(clock):
     limits = limits_of(clock, site={"auth_failures": trying, "requests": trying})
     told = []
     for _ in range(20):
-        told.append(limits.admit("192.0.2.1"))
-        limits.count_failure("192.0.2.1")
+        address = limits.addresses
+        told.append(address.count_failure("192.0.2.1") + address.count_request("192.0.2.1"))
     assert told == [()] + [("auth_failures", "requests")] * 19
 
 
@@ -331,8 +331,8 @@ async def test_what_is_used_is_seen_and_made_full_again(clock):
     keyed = a_call(a_principal("api-key:one", rate=Rate(7, 60.0, 7)))
     rated = a_tool("rated", rate=Rate(5, 60.0, 5), draws=(Draw(budget="openai", cost=10), Draw(budget="stripe")))
     passes(limits, 2, call=keyed, tool=rated)
-    limits.admit("192.0.2.1")
-    limits.count_failure("192.0.2.1")
+    limits.addresses.count_request("192.0.2.1")
+    limits.addresses.count_failure("192.0.2.1")
     seen = {(use.limit, use.scope, use.caller): (use.remaining, use.most) for use in await limits.uses(Match())}
     assert seen == {
         ("read", "orders", "api-key:one"): (998, 1000),
