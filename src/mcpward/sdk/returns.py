@@ -163,7 +163,8 @@ def _checked(encode: Encode, fits: _Fits) -> Encode:
         encoded = encode(value)
         try:
             decoded = _decode(encoded)
-            problem = fits(decoded) if _MANY_DIGITS not in encoded.translate(_DIGITS) else fits.bounded(decoded)
+            is_long = len(encoded) > len(_MANY_DIGITS) and _MANY_DIGITS in encoded.translate(_DIGITS)
+            problem = fits.bounded(decoded) if is_long else fits(decoded)
         except msgspec.MsgspecError:  # NaN, infinity, or a number that no double holds
             problem = "not JSON"
         if problem is not None:

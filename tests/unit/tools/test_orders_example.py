@@ -23,7 +23,7 @@ from support.calls import PRINCIPAL, call_of
 from support.sources import ROOT
 
 #: Of all orders; the data is the same on every machine and with every Python.
-DIGEST = "f2357aae75ac094e"
+DIGEST = "ca3a46f9f1ec3188"
 
 WEEK = {"from_date": "2026-03-02T00:00:00Z", "to_date": "2026-03-09T00:00:00Z"}
 
@@ -92,6 +92,17 @@ async def test_orders_are_found_newest_first_within_the_limit(call):
     times = [order["created_at"] for order in found]
     assert times == sorted(times, reverse=True)
     assert all("2026-03-02" <= time < "2026-03-09" for time in times)
+    assert all(time.endswith("Z") for time in times)
+
+
+async def test_times_are_stored_in_utc_and_both_ends_of_a_period_belong_to_it(call, folder):
+    ((first, last),) = rows(folder, "SELECT min(created_at), max(created_at) FROM orders WHERE created_at < '2026-02'")
+    assert first.endswith("Z")
+    moments = {"from_date": first.replace(" ", "T"), "to_date": last.replace(" ", "T")}
+    (count,) = rows(folder, f"SELECT count(*) FROM orders WHERE created_at BETWEEN '{first}' AND '{last}'")[0]
+    assert (await call("order_summary", **moments))["orders"] == count
+    newest = (await call("query_orders", **moments, limit=1))["result"][0]
+    assert newest["created_at"] == moments["to_date"]
 
 
 async def test_a_customer_sees_own_orders_and_no_others(call):
