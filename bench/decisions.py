@@ -216,7 +216,15 @@ def _tool(name: str, **more: Any) -> Tool:
 
 
 _ARRIVAL = Arrival(
-    id="0", at=0.0, started=0.0, peer="192.0.2.7", bucket="192.0.2.7", verb="POST", server="bench", headers={}
+    id="0",
+    at=0.0,
+    started=0.0,
+    peer="192.0.2.7",
+    bucket="192.0.2.7",
+    verb="POST",
+    server="bench",
+    headers={},
+    connection=1,
 )
 
 

@@ -161,3 +161,23 @@ def test_attack_23_made_up_opaque_tokens_cost_the_provider_one_question_each_and
         assert statuses(flood.seen()).keys() == {401}
         assert office.issuer.asked(ASK) == before + 1
     assert statuses(callers.seen()).keys() == {200}
+
+
+def test_attack_40_good_tokens_are_served_whatever_fails_beside_them_and_nobody_is_asked_about_more(tmp_path: Path):
+    """Failures of an address decide what the next failure is told, and whether the provider is asked."""
+    issuer = Issuer()
+    trusted = issuers(main=issuer.metadata)
+    trusted += 'introspection = true\nclient_id = "mcpward"\nclient_secret = "env:PROVIDER_SECRET"\n'
+    limits = '[limits]\nauth_failures = "5/hour"\nrequests = "1000000/minute"\n'
+    servers, env = oauth_server("demo", "main"), {"PROVIDER_SECRET": SECRET}
+    with listening(issuer), guarded(tmp_path / "site", servers, trusted, toml=limits, env=env) as ward:
+        office = Office(ward, issuer)
+        signed, opaque = issuer.mint(office.door.resource).token(), fresh()
+        issuer.documents[ASK] = Document(office.answer())
+        assert [office.door.knock(token).status for token in (signed, opaque)] == [200, 200]
+        assert [office.knock({"active": False}) for _ in range(8)] == [401] * 5 + [429] * 3
+        assert [office.door.knock(token).status for token in (signed, opaque) * 3] == [200] * 6
+        assert office.door.knock(issuer.mint(office.door.resource).token(jti="another")).status == 200
+        assert office.knock(office.answer()) == 429  # a token that only the provider knows
+        assert office.door.knock("eyJ.not.signed").status == 429
+        assert issuer.asked(ASK) == 6

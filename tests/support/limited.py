@@ -37,6 +37,12 @@ async def other(text: str) -> str:
     return text
 
 
+@server.tool(read_only=True)
+async def fail(text: str) -> str:
+    """Fail."""
+    raise RuntimeError(text)
+
+
 @server.tool(read_only=True, rate="2/hour")
 async def rare(text: str) -> str:
     """Give the text back, seldom."""

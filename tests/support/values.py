@@ -17,6 +17,7 @@ def an_arrival(**changes: Any) -> Arrival:
         "server": "orders",
         "headers": {},
         "body": b'{"jsonrpc":"2.0"}',
+        "connection": 1,
     }
     return Arrival(**given | changes)
 

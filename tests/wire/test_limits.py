@@ -175,6 +175,40 @@ def test_a_circle_of_calls_is_a_loop_too_and_a_way_out_of_it_is_open(voice, peri
     assert caller(text="a way out").passed
 
 
+def test_each_conversation_of_a_key_has_its_own_repetitions_and_all_together_have_a_few_times_as_many(ward, voice):
+    """Many agents share one key. Whoever makes up a conversation for each call is stopped as a caller."""
+    key = next(ward.fresh)
+    agents = [voice("repeat", key) for _ in range(5)]
+    said = [[agent(text="the same").passed for _ in range(4)] for agent in agents]
+    assert said == [[True, True, True, False]] * 4 + [[False] * 4]
+    assert agents[4](text="another").passed
+
+
+@pytest.mark.parametrize("tool", ["echo", "other"])
+def test_calls_that_did_not_run_are_no_repetitions(voice, tool: str):
+    """One tool draws on budgets, so its arguments are looked at before it is charged."""
+    caller = voice("repeat")
+    for _ in range(8):
+        assert caller(tool, words="the same").reason == "arguments-invalid"
+    assert [caller(tool, text="the same").passed for _ in range(4)] == [True, True, True, False]
+
+
+def test_a_model_in_a_loop_is_told_that_it_has_its_answer_only_where_there_was_one(voice):
+    for tool, words in (("echo", "You have its answer already"), ("fail", "It gave no answer")):
+        passed, told = ask_until_refused_of(voice("repeat"), tool)
+        assert (passed, told.reason) == (3, "repeated-call")
+        assert words in told.text
+
+
+def ask_until_refused_of(voice: Voice, tool: str) -> tuple[int, Said]:
+    """Make one call until it is refused as a repetition; gives how often it ran."""
+    for count in range(50):
+        said = voice(tool, text="the same")
+        if said.reason == "repeated-call":
+            return count, said
+    pytest.fail("never refused")
+
+
 def test_work_that_never_repeats_itself_is_no_loop(voice):
     caller = voice("loops")
     assert all(caller(text=f"page {at}").passed for at in range(39))

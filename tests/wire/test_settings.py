@@ -421,19 +421,34 @@ def ask_quota(ward):
 
 @flips(f"{LIMITS}repeat_read", ONCE, ["", "", ""], ["", "repeated-call", ""])
 def ask_repeat_read(ward):
-    return [reason_of(echo(ward)) for _ in "ab"] + [reason_of(echo(ward, "another"))]
+    return in_one_trace(ward, "echo", [{"text": text} for text in "aab"])
 
 
 @flips(f"{LIMITS}repeat_write", ONCE, ["", ""], ["", "repeated-call"])
 def ask_repeat_write(ward):
-    return [reason_of(ward.call("store", {"value": "a"})) for _ in "ab"]
+    return in_one_trace(ward, "store", [{"value": "a"}] * 2)
 
 
 @flips(f"{LIMITS}repeat_destructive", ONCE, ["", ""], ["", "repeated-call"])
 def ask_repeat_destructive(ward):
     key = ward.create_key("bench", name="wiper", **{"class": "destructive"})
     until(lambda: echo(ward, key=key).status_code == 200)
-    return [reason_of(ward.call("wipe", {"what": "a"}, key=key)) for _ in "ab"]
+    return in_one_trace(ward, "wipe", [{"what": "a"}] * 2, key)
+
+
+@flips(f"{LIMITS}repeat_conversations", 2, ["", "", ""], ["", "", "repeated-call"], {f"{LIMITS}repeat_read": ONCE})
+def ask_repeat_conversations(ward):
+    return [reason_of(echo(ward)) for _ in "abc"]  # each on a connection of its own
+
+
+def in_one_trace(ward: Ward, tool: str, given: list[dict[str, str]], key: str = "") -> list[str]:
+    """Call a tool in one conversation; gives the reason of each answer."""
+    reasons = []
+    for arguments in given:
+        body, headers = modern_request("tools/call", {"name": tool, "arguments": arguments}, name=tool)
+        body["params"]["_meta"]["traceparent"] = f"00-{'a' * 32}-{'b' * 16}-01"
+        reasons.append(reason_of(ward.post(body, headers=headers | {"authorization": f"Bearer {key or ward.key}"})))
+    return reasons
 
 
 # ---- what stands behind tools ----

@@ -59,8 +59,16 @@ class SiteLimits(Section):
         "`local` counts in memory with fallback_share of the limit",
         '"closed"',
     )
-    auth_failures: LimitingText = key("10/minute", "failed credentials per address, before any look-up", '"10/minute"')
-    requests: LimitingText = key("6000/minute burst 600", "all requests per address", '"6000/minute burst 600"')
+    auth_failures: LimitingText = key(
+        "10/minute",
+        "failed credentials per address; after more, failed ones are told 429 and nothing is looked up for them",
+        '"10/minute"',
+    )
+    requests: LimitingText = key(
+        "6000/minute burst 600",
+        "requests per address without a good credential, and per caller",
+        '"6000/minute burst 600"',
+    )
     caller: LimitingOrOff = key(
         "", 'tool calls and reads of one caller at all servers of the site together; "" is off', '"300/minute burst 60"'
     )
@@ -100,10 +108,15 @@ class ServerLimits(Section):
     queue_timeout_s: Seconds = key(5.0, "seconds that a call may wait for a free place", "5.0")
     deadline_s: Seconds = key(30.0, "seconds that a call may run, unless its tool says otherwise", "30.0")
     repeat_read: LimitingOrOff = key(
-        "30/minute", 'the same call of a reading tool, or the same cycle of calls, per caller; "" is off', '"30/minute"'
+        "30/minute",
+        'the same call of a reading tool, or the same cycle of calls, in one conversation; "" is off',
+        '"30/minute"',
     )
     repeat_write: LimitingOrOff = key("10/minute", 'the same of writing tools; "" is off', '"10/minute"')
     repeat_destructive: LimitingOrOff = key("3/minute", 'the same of destructive tools; "" is off', '"3/minute"')
+    repeat_conversations: Annotated[int, Field(ge=1, le=100_000)] = key(
+        4, "how many times as often the conversations of one caller may make the same call together", "20"
+    )
 
     def under(self, site: str) -> Self:
         """Give the same limits where the site's word for ``on_store_failure`` is ``site``."""

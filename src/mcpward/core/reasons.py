@@ -86,7 +86,7 @@ WIRE: Final[dict[Reason, Wire]] = {
     Reason.BODY_TOO_LARGE: Wire(_HTTP, 413, 0, "the body is too large"),
     Reason.BODY_TOO_SLOW: Wire(_HTTP, 408, 0, "the request took too long to arrive"),
     Reason.HEADER_TOO_LARGE: Wire(_HTTP, 431, 0, "the request has too many or too long header fields"),
-    Reason.ADDRESS_RATE_EXCEEDED: Wire(_HTTP, 429, 0, "too many requests from this address"),
+    Reason.ADDRESS_RATE_EXCEEDED: Wire(_HTTP, 429, 0, "too many requests or failed credentials from this address"),
     Reason.CREDENTIAL_MISSING: Wire(_HTTP, 401, 0, "a credential is required"),
     Reason.CREDENTIAL_INVALID: Wire(_HTTP, 401, 0, "the credential is not valid here"),
     Reason.CREDENTIAL_AMBIGUOUS: Wire(_HTTP, 400, 0, "send exactly one credential"),

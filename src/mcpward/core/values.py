@@ -100,7 +100,7 @@ class Arrival(Struct, frozen=True, eq=False, gc=False):
 
     ``headers`` has lower-case names; a name in ``repeated`` came more than once (the first value is kept).
     ``bucket`` is what the peer is counted under: its IPv4 address, or its IPv6 /64. ``visit`` is there where the same
-    head may come again.
+    head may come again. ``connection`` is the number of the client's own connection, 0 where it is a proxy's.
     """
 
     id: str
@@ -115,6 +115,7 @@ class Arrival(Struct, frozen=True, eq=False, gc=False):
     body: bytes = b""
     path_secret: Secret | None = None
     visit: Visit | None = None
+    connection: int = 0
 
     def __repr__(self) -> str:
         # Headers carry the credential and the body may carry anything: neither is ever printed.

@@ -1,6 +1,7 @@
 """All API keys of the site in memory, and the decision whether a text is one of them.
 
-Filled by ``refresh``; reads no store. When the snapshot is too old to know of a revocation, nobody is let in.
+Filled by ``refresh``; reads no store. ``key_lookup`` has it filled for a key that is not here. When the snapshot is too
+old to know of a revocation, nobody is let in.
 """
 
 from collections.abc import Iterable, Mapping

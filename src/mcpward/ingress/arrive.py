@@ -57,6 +57,10 @@ class Doorstep:
                 break
         return nearest
 
+    def is_proxy(self, transport_address: str) -> bool:
+        """Whether a connection from there is a declared proxy's."""
+        return bool(self._trusted) and self._is_proxy(peer(transport_address).address)
+
     def _is_proxy(self, address: str) -> bool:
         try:
             parsed = ip_address(address)

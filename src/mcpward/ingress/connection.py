@@ -46,6 +46,7 @@ class Connection(asyncio.Protocol):
         self.tasks: set[asyncio.Task[None]] = server_state.tasks
         self._open: set[Any] = server_state.connections
         self.address = "unknown"
+        self.number = 0
         self.gone = False
         self._transport: asyncio.Transport
         self._parser = httptools.HttpRequestParser(self)
@@ -84,6 +85,7 @@ class Connection(asyncio.Protocol):
             self.gone = True
             self._transport.abort()
             return
+        self.number = self.front.number(self.address)
         self.front.connections.add(self)
         self._open.add(self)
 

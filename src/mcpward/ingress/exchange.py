@@ -159,6 +159,7 @@ class Exchange:
             body,
             None if route.secret is None else Secret(route.secret),
             head.visit,
+            connection.number,
         )
 
     async def _work(self, arrival: Arrival) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from email.utils import formatdate
+from itertools import count
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
+from mcpward.core.ids import request_id
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Arrival, Reply, Wire
 from mcpward.ingress.arrive import Doorstep, Peer
@@ -103,6 +105,11 @@ class Front:
         self.date = _date_line(clock.now())
         self.outbox = Outbox()
         self._watch: asyncio.Task[None] | None = None
+        self._numbers = count(int(request_id(), 16))  # no two workers give the same
+
+    def number(self, address: str) -> int:
+        """Return the number of a new connection from ``address``; 0 for a proxy's, on which many clients may be."""
+        return 0 if self.doorstep.is_proxy(address) else next(self._numbers)
 
     def start(self) -> None:
         """Start the watch. Must run in the loop that serves."""

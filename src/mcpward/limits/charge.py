@@ -16,12 +16,13 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Budget, Call, Principal, Rate, Ruling, Tool, Way
 from mcpward.limits.address import Addresses, require_admitted
+from mcpward.limits.conversation import conversation_of
 from mcpward.limits.counters import Common, StoreDown
 from mcpward.limits.limit import Charge, Drawn, Fields, Limit, Loop, Standing, fields
 from mcpward.limits.memory import MemoryCounters, look_all, take_all
 from mcpward.limits.plan import READS, Budgets, Plan
 from mcpward.limits.rate import ServerRates, SiteRates
-from mcpward.limits.repeat import REPEAT
+from mcpward.limits.repeat import OVER, REPEAT, repeated
 from mcpward.limits.share import Shares
 from mcpward.limits.usage import Shelf
 from mcpward.limits.use import Match, Use
@@ -124,13 +125,22 @@ class Limits:
         spare = limit.tolerance - ahead
         if spare < 0:
             raise _exceeded([store.look(limit, key, 1)])
-        would = tool is not None and plan.repeats.require(call, tool.access, now)
+        repeats = tool is not None and plan.repeats.require(call, tool.access, now)
         young[key] = now + ahead
         charge = limit.charges.get(spare // limit.cell) or limit.charged(spare)
-        return charge if not would else Charge(charge.headers, (REPEAT,))
+        return charge if not repeats else Charge(charge.headers, _loops(repeats), is_again=True)
 
-    def give_back(self, call: Call, tool: Tool | None, charge: Charge, *, budgets_only: bool = False) -> None:
-        """Undo a charge, or what it drew on budgets alone: the call did not run.
+    def give_back(
+        self,
+        call: Call,
+        tool: Tool | None,
+        charge: Charge,
+        *,
+        rates: bool = True,
+        budgets: bool = True,
+        loop: bool = True,
+    ) -> None:
+        """Undo a charge, or a part of it: what it drew on rates, on budgets, and that the loop breaker counted it.
 
         What was taken is given back where it was taken, whatever the counters, the tool or its costs are by now.
         """
@@ -139,16 +149,21 @@ class Limits:
         if taken is None:
             limit = plan.classes[tool.access] if tool is not None else plan.of(call)
             taken = ((limit, limit.prefix + call.principal.key, 1),)
-        if budgets_only:
-            taken = tuple(each for each in taken if each[0].is_budget)
+        taken = tuple(
+            each for each in taken if (loop if each[0].name == REPEAT else budgets if each[0].is_budget else rates)
+        )
         if charge.is_common:
             if self._common is not None:
-                self._common.give_back(taken)
+                self._common.give_back(taken, charge.loop if loop else None)
             return
         for store, each, key, cost in self._slots(call.principal, taken):
             store.add(each, key, -cost)
-        if tool is not None and not budgets_only and REPEAT not in charge.would_refuse:
+        if loop and tool is not None and REPEAT not in charge.would_refuse:
             plan.repeats.give_back(call, tool.access)
+
+    def note(self, call: Call, *, answered: bool) -> None:
+        """Note whether a call that was made again (``Charge.is_again``) ran to an answer."""
+        self._plans[call.principal.server].repeats.note(call, answered=answered)
 
     # ---- for the operator -----------------------------------------------------------------------------------------
 
@@ -216,10 +231,10 @@ class Limits:
         slots = self._slots(call.principal, drawn)
         _require(look_all(slots))
         now = self._now()
-        would = tool is not None and plan.repeats.require(call, tool.access, now)
+        repeats = tool is not None and plan.repeats.require(call, tool.access, now)
         standings = take_all(slots)
-        again = (REPEAT,) if would else ()
-        return Charge(_shown(standings), (*_shadows(standings), *again), _taken(drawn, standings))
+        would = (*_shadows(standings), *_loops(repeats))
+        return Charge(_shown(standings), would, _taken(drawn, standings), is_again=bool(repeats))
 
     def _charge_alone(self, drawn: Sequence[Drawn], call: Call, tool: Tool | None) -> Charge:
         """The common counters are away: each limit holds as its ruling says."""
@@ -243,11 +258,8 @@ class Limits:
 
     async def _charge_there(self, common: Common, drawn: list[Drawn], call: Call, tool: Tool | None) -> Charge:
         mine, theirs = drawn, self.addresses.drawn(call.principal, call.arrival.bucket)
-        again: list[Drawn] = []
-        loop = None
-        if tool is not None and (limit := self._plans[call.principal.server].loops[tool.access]) is not None:
-            repeat, loop = self._loop(call, limit)
-            again.append(repeat)
+        plan = self._plans[call.principal.server]
+        again, loop = ([], None) if tool is None else self._again(call, plan, tool)
         try:
             standings = await common.take([*mine, *theirs, *again], loop)
         except StoreDown:
@@ -257,22 +269,38 @@ class Limits:
         _require(standings[:first])
         for standing in standings[last:]:
             if standing.refuses:
-                raise Refusal(Reason.REPEATED_CALL, REPEAT, retry_after_s=standing.wait_s, policy=REPEAT)
-        # An arrival is one whether or not the call runs; of going round in a circle, the ring keeps the call.
-        taken = _taken([*mine, *again], [*standings[:first], *standings[last:]])
-        return Charge(_shown(standings[:first]), _shadows(standings), taken, is_common=True)
+                raise repeated(standing.wait_s, plan.repeats.answered(call))
+        # A request is one whether or not the call runs. Where the call went round, the circle stands last.
+        round_ = [loop.drawn] if loop is not None and len(standings) > last + len(again) else []
+        taken = _taken([*mine, *again, *round_], [*standings[:first], *standings[last:]])
+        repeats = bool(again) and standings[last].remaining < again[0][0].most - 1
+        return Charge(_shown(standings[:first]), _shadows(standings), taken, True, repeats, loop)
 
-    def _loop(self, call: Call, limit: Limit) -> tuple[Drawn, Loop]:
-        """Give what the call draws on as a repetition of itself, and what it draws on where it goes round."""
+    def _again(self, call: Call, plan: Plan, tool: Tool) -> tuple[list[Drawn], Loop | None]:
+        """Return what the call draws on as a repetition of itself, and what it draws on where it goes round.
+
+        In its conversation first, if that can be told, and then for its caller as a whole.
+        """
+        limit, wide = plan.loops[tool.access], plan.wide_loops[tool.access]
+        if limit is None or wide is None:
+            return [], None
         assert self._digest is not None  # comes with the common counters
         caller, raw = call.principal.key, call.arguments
         state = b"" if call.state is None else call.state.encode("utf-8", "surrogatepass")
         said = (call.target.encode(), state, b"" if raw is None else raw)  # no NUL is in the first and the last
         digest = self._digest(b"\0".join(said))
-        key = f"{limit.prefix}{caller}"
+        total = (wide, f"{wide.prefix}{caller}\0{digest}", 1)
+        spoken = conversation_of(call)
+        if spoken is None:
+            return [total], None
+        key = f"{limit.prefix}{caller}\0{spoken}"
         # One ring for all classes: a circle may read and write.
-        loop = Loop(f"{call.principal.server}\0{caller}", digest, (limit, key, 1))
-        return (limit, f"{key}\0{digest}", 1), loop
+        loop = Loop(f"{call.principal.server}\0{caller}\0{spoken}", digest, (limit, key, 1))
+        return [(limit, f"{key}\0{digest}", 1), total], loop
+
+
+def _loops(repeats: int) -> tuple[str, ...]:
+    return (REPEAT,) if repeats == OVER else ()
 
 
 def _shown(standings: Sequence[Standing], worst: Standing | None = None) -> Fields:

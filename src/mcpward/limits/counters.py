@@ -27,8 +27,8 @@ class Common(Protocol):
         """Give where the buckets stand if it is known, without asking, that one of them refuses; else nothing."""
         ...
 
-    def give_back(self, drawn: Sequence[Drawn]) -> None:
-        """Give draws back that were taken and not needed. Nobody waits for it."""
+    def give_back(self, drawn: Sequence[Drawn], loop: Loop | None = None) -> None:
+        """Give draws back that were taken and not needed, and take a call out of its ring. Nobody waits for it."""
         ...
 
     async def uses(self, match: Match) -> list[Use]:

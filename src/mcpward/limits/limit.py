@@ -96,13 +96,16 @@ class Charge(Struct, frozen=True, gc=False):
     """What was taken. ``headers`` are the RateLimit fields of the answer, encoded.
 
     ``would_refuse`` names the limits that are not enforced and would have said no. ``taken`` is what there is to give
-    back, None for one call of the class alone, and ``is_common`` says where it was taken.
+    back, None for one call of the class alone, and ``is_common`` says where it was taken. ``is_again`` says that the
+    same call was made a moment ago, and ``loop`` is where it stands in common, as one of its conversation's calls.
     """
 
     headers: Fields
     would_refuse: tuple[str, ...] = ()
     taken: "tuple[Drawn, ...] | None" = None
     is_common: bool = False
+    is_again: bool = False
+    loop: "Loop | None" = None
 
 
 class Standing(Struct, frozen=True, gc=False):
@@ -131,9 +134,9 @@ before. A limit that is not enforced and would refuse takes nothing for itself a
 
 
 class Loop(Struct, frozen=True, gc=False):
-    """What the loop breaker needs to tell whether a caller goes round in a circle of calls.
+    """What the loop breaker needs to tell whether a conversation goes round in a circle of calls.
 
-    ``ring`` is the key of the caller's latest calls, ``digest`` stands for this one, and ``drawn`` is what a call costs
+    ``ring`` is the key of its latest calls, ``digest`` stands for this one, and ``drawn`` is what a call costs
     that goes round.
     """
 

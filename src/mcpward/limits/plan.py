@@ -26,7 +26,7 @@ class Plan:
     ``part`` of what all callers share is this process's.
     """
 
-    __slots__ = ("classes", "discovery", "is_plain", "lifecycle", "loops", "quota", "repeats", "total")
+    __slots__ = ("classes", "discovery", "is_plain", "lifecycle", "loops", "quota", "repeats", "total", "wide_loops")
 
     def __init__(self, name: str, rates: ServerRates, clock: Clock, max_callers: int, part: float) -> None:
         # In the order of Access: a tool's class is the index.
@@ -42,9 +42,9 @@ class Plan:
         if rates.quota is not None:
             each = f"quota-{rates.quota.quota.period.value}"
             self.quota = Limit(each, name, rates.quota.quota, rates.quota.ruling)
-        repeats = repeat_limits(name, (rates.repeat_read, rates.repeat_write, rates.repeat_destructive))
-        self.loops = tuple(repeats)
-        self.repeats = Repeats(repeats, clock, max_callers)
+        repeats = (rates.repeat_read, rates.repeat_write, rates.repeat_destructive)
+        self.loops, self.wide_loops = repeat_limits(name, repeats, rates.repeat_conversations)
+        self.repeats = Repeats(self.loops, self.wide_loops, clock, max_callers)
         self.is_plain = (
             self.total is None
             and self.quota is None

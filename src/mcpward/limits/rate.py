@@ -45,7 +45,7 @@ class ServerRates(Protocol):
 
     @property
     def repeat_read(self) -> Limiting | None:
-        """The same call of a reading tool with the same arguments, per caller; None where it may repeat itself."""
+        """The same call of a reading tool in one conversation; None where it may repeat itself."""
         ...
 
     @property
@@ -56,6 +56,11 @@ class ServerRates(Protocol):
     @property
     def repeat_destructive(self) -> Limiting | None:
         """The same of a destructive tool."""
+        ...
+
+    @property
+    def repeat_conversations(self) -> int:
+        """How many times as often a caller may make the same call in all of its conversations together."""
         ...
 
     @property

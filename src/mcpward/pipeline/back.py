@@ -97,7 +97,7 @@ class Backs:
 class ModernBack(Struct, eq=False):
     """Implements :class:`~mcpward.core.back.Back` without a session: a question ends the call.
 
-    ``has_asked``: the author's function has put a question, so it runs.
+    ``has_asked``: the author's function has put a question, so it runs. ``ran``: it was begun.
     """
 
     call: Call
@@ -106,6 +106,7 @@ class ModernBack(Struct, eq=False):
     _house: Backs
     answers: Mapping[str, Any]
     has_asked: bool = False
+    ran: bool = False
     was_cancelled: ClassVar[bool] = False
 
     def notify(self, message: bytes) -> None:
@@ -138,10 +139,10 @@ class ModernBack(Struct, eq=False):
 class LegacyBack:
     """Implements :class:`~mcpward.core.back.Back` in a session: a question is asked live, and the call waits.
 
-    ``has_asked``: the author's function has put a question, so it runs.
+    ``has_asked``: the author's function has put a question, so it runs. ``ran``: it was begun.
     """
 
-    __slots__ = ("_entry", "_house", "_place", "_replay", "_wire", "call", "has_asked", "trail")
+    __slots__ = ("_entry", "_house", "_place", "_replay", "_wire", "call", "has_asked", "ran", "trail")
     answers: Final = _NONE
 
     def __init__(self, call: Call, trail: Trail, wire: Wire, house: Backs, hold: Hold) -> None:
@@ -150,7 +151,7 @@ class LegacyBack:
         self._wire = wire
         self._house = house
         self.trail = trail
-        self.has_asked = False
+        self.has_asked = self.ran = False
         self._replay: Replay | None = None
         self._entry = house.running.enter(call)
         self._entry.__enter__()

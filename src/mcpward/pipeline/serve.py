@@ -94,6 +94,8 @@ class Pipeline:
                     try:
                         back = self.backs.open(call, trail, wire, hold)
                         reply = await self.workshop.make(back.call, tool, back, paid.charge.headers, paid.accepted)
+                        if paid.charge.is_again:
+                            self.till.ended(paid, trail)
                     finally:
                         hold.end()
             except BaseException as no:  # raised again where there is no answer to it
@@ -151,6 +153,7 @@ class Pipeline:
                 trail.cancelled()
                 return reply
             case Exception():
+                self.till.unanswered(paid, back)
                 return self._broken(no, call)  # our bug or an outage: told nobody but the log
             case _:
                 return None
@@ -162,7 +165,9 @@ class Pipeline:
         call = paid.call
         keys = tuple(question.key for question in more.questions)
         if CONSENT_KEY in keys:  # the tool has not run, and is charged when it does
-            self.till.give_back(paid, budgets_only=True)
+            self.till.give_back(paid, rates=False)
+        else:
+            self.till.unanswered(paid, back)
         try:
             requests = self.backs.requests(more.questions)
             state = self.protocol.states.seal(call, back.answers, keys)

@@ -12,6 +12,7 @@ from mcpward.limits.charge import Limits
 from mcpward.limits.hold import Hold
 from mcpward.limits.limit import Charge
 from mcpward.pipeline.back import WayBack
+from mcpward.traffic.record import Result
 from mcpward.traffic.trail import Trail
 
 #: Refusals that show a wrong credential: they count against the address they came from. The id of a session is none:
@@ -76,21 +77,40 @@ class Till:
         except (Refusal, Fault):
             charge = self._limits.charge(call, tool)
             if not isinstance(charge, Charge):
-                await charge
+                charge = await charge
+            self._limits.give_back(call, tool, charge, rates=False)  # it does not run: no budget, and no repetition
             raise
         charge = self._limits.charge(call, tool, budgets)
         if not isinstance(charge, Charge):
             charge = await (charge if hold is None else hold.alongside(charge))
         return _paid(call, tool, charge, trail, accepted)
 
-    def give_back(self, paid: Paid, *, budgets_only: bool = False) -> None:
-        """Undo a charge, or what it drew on budgets: the call did not run."""
-        self._limits.give_back(paid.call, paid.tool, paid.charge, budgets_only=budgets_only)
+    def give_back(self, paid: Paid, *, rates: bool = True, budgets: bool = True, loop: bool = True) -> None:
+        """Undo a charge, or what it drew on rates, on budgets, and as a repetition."""
+        self._limits.give_back(paid.call, paid.tool, paid.charge, rates=rates, budgets=budgets, loop=loop)
+
+    def ended(self, paid: Paid, trail: Trail) -> None:
+        """Note whether a call that was made a moment before, too, ran to an answer. A task has none yet."""
+        is_task = paid.tool is not None and paid.tool.task is not None
+        self._limits.note(paid.call, answered=trail.outcome is Result.OK and not is_task)
 
     def cancelled(self, paid: Paid | None, back: WayBack | None) -> None:
-        """Give back what a call drew on budgets that was called off while it waited for a place."""
-        if paid is not None and back is None:
-            self.give_back(paid, budgets_only=True)
+        """A call was called off: one that waited for a place gets back what it drew on budgets."""
+        if paid is not None:
+            self._without_answer(paid, back, budgets=back is None)
+
+    def unanswered(self, paid: Paid | None, back: WayBack | None) -> None:
+        """A call ended by a fault, or with a question of its tool."""
+        if paid is not None:
+            self._without_answer(paid, back, budgets=False)
+
+    def _without_answer(self, paid: Paid, back: WayBack | None, *, budgets: bool) -> None:
+        """Only calls that ran are counted as repetitions; of those the loop breaker must not say "you have it"."""
+        has_run = back is not None and back.ran
+        if budgets or not has_run:
+            self.give_back(paid, rates=False, budgets=budgets, loop=not has_run)
+        if has_run and paid.charge.is_again:
+            self._limits.note(paid.call, answered=False)
 
     async def refused(
         self, no: Refusal, arrival: Arrival, trail: Trail, paid: Paid | None, back: WayBack | None = None
@@ -105,11 +125,12 @@ class Till:
                 await self._count_stranger(no, arrival, trail)
             except Refusal as many:
                 no = many  # in place of "wrong": of guesses at many workers at once no more are told than at one
-        elif paid is not None and (back is None or not back.has_asked):
-            if no.reason is Reason.BUSY:
+        elif paid is not None:
+            is_begun = back is not None and back.has_asked
+            if no.reason is Reason.BUSY and not is_begun:
                 self.give_back(paid)
-            elif no.reason in _NOT_RUN:
-                self.give_back(paid, budgets_only=True)
+            else:
+                self._without_answer(paid, back, budgets=no.reason in _NOT_RUN and not is_begun)
         if "policy" in no.facts:
             trail.limited(no.facts["policy"])
         return no

@@ -86,6 +86,7 @@ class Workshop:
             await self._spend(call)  # one yes, one run
         if tool.access is _DESTRUCTIVE:
             await back.trail.intent(accepted)  # it is on record before anything happens
+        back.ran = True
         if is_task:
             async with kept():
                 body = await self._tasks.start(accepted, self._work(_light(accepted)), back.answers)

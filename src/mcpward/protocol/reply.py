@@ -175,6 +175,14 @@ def _tool_body(no: Refusal, sentence: str) -> bytes:
     return _encode({"content": [{"type": "text", "text": text, "_meta": meta}], "isError": True})
 
 
+#: What a model can do that repeats a call, by whether the calls before it had an answer; None where nobody knows.
+_REPEATED: Final = {
+    True: "You have its answer already: use it, call something else or with other arguments, or tell the person.",
+    False: "It gave no answer: call something else or with other arguments, or tell the person what failed.",
+    None: "Call something else or with other arguments, or tell the person.",
+}
+
+
 def _when(no: Refusal) -> str:
     """Say in words what the facts of a limit say: clients show a person the message, and a model reads no numbers."""
     policy, wait_s = no.facts.get("policy"), no.facts.get("retry_after_s")
@@ -186,10 +194,7 @@ def _when(no: Refusal) -> str:
         missing = f"there are no free {policy}" if policy.startswith("places ") else f"{policy} cannot be counted now"
         return f"; {missing}"
     if no.reason is Reason.REPEATED_CALL:
-        return (
-            ". You have its answer already: use it, call something else or with other arguments, or stop and tell the "
-            f"person. It is let through again in {wait_s} s"
-        )
+        return f". {_REPEATED[no.facts.get('answered')]} It is let through again in {wait_s} s"
     return ""
 
 

@@ -145,6 +145,54 @@ async def test_a_circle_of_reads_and_writes_is_one_circle(redis_server):
         assert said.index("repeated-call repeat") < 12
 
 
+async def test_conversations_are_counted_apart_and_their_caller_as_a_whole(redis_server):
+    async with limits_on(redis_server, repeat_read="3/hour", repeat_conversations=4) as both:
+        calls = [a_call(session=f"s{n}") for n in range(9)]
+        assert [await passes(both, 9, call=call) for call in calls] == [3, 3, 3, 3, 0, 0, 0, 0, 0]
+        made_up = [a_call(arguments=b"1", trace={"traceparent": f"00-{n:032x}-{'1' * 16}-01"}) for n in range(30)]
+        assert [await outcome(both[n % 2], call) for n, call in enumerate(made_up)].count("ok") == 12
+        untold = a_call(arguments=b"2", arrival=an_arrival(connection=0))
+        assert await passes(both, 30, call=untold) == 12
+
+
+async def test_calls_that_did_not_run_are_no_repetitions_and_no_circle(redis_server):
+    async with limits_on(redis_server, repeat_read="3/hour", read="12/hour") as both:
+        pair = [a_call(arguments=b"%d" % n) for n in range(2)]
+        for n in range(20):
+            limits, call = both[n % 2], pair[n % 2]
+            paid = await charge(limits, call)
+            limits.give_back(call, a_tool(), paid, rates=n >= 5)
+            await both[0].uses(Match())  # what is given back has arrived
+            await both[1].uses(Match())
+        said = [await outcome(both[n % 2], pair[n % 2]) for n in range(8)]
+        assert said == ["ok"] * 6 + ["repeated-call repeat"] * 2  # the circle is one from the fourth call on
+        others = [await outcome(both[1], a_call(arguments=b"%d" % n)) for n in (3, 4)]
+        assert others == ["ok", "rate-exceeded read"]  # what five of those calls cost was kept
+
+
+async def test_a_reset_of_loops_is_by_caller_whatever_its_conversations(redis_server):
+    async with limits_on(redis_server, repeat_read="2/hour") as both:
+        for n in range(3):
+            assert await passes(both, 5, call=a_call(session=f"s{n}")) == 2
+        assert await passes(both, 5, call=a_call(a_principal("api-key:other"), session="s0")) == 2
+        await both[0].reset(Match(limit="repeat", caller="api-key:abc"))
+        assert await passes(both[1:] * 2, 5, call=a_call(session="s0")) == 2
+        assert await passes(both[1:] * 2, 5, call=a_call(a_principal("api-key:other"), session="s0")) == 0
+
+
+async def test_what_became_of_the_calls_before_is_told_where_it_is_known(redis_server):
+    async with limits_on(redis_server, repeat_read="3/hour") as both:
+        charges = [await charge(both[0]) for _ in range(3)]
+        assert [one.is_again for one in charges] == [False, True, True]
+        both[0].note(a_call(), answered=True)
+        told = []
+        for limits in both:
+            with pytest.raises(Refusal) as no:
+                await charge(limits)
+            told.append(no.value.facts.get("answered"))
+        assert told == [True, None]
+
+
 async def test_a_limit_that_is_not_enforced_is_told(redis_server):
     shadow = Limiting(Rate(1, 3600.0, 1), Ruling(enforce=False))
     async with limits_on(redis_server, read=shadow, repeat_read=shadow) as both:

@@ -13,7 +13,7 @@ from mcpward.limits.charge import Limits
 from mcpward.limits.limit import Charge
 from mcpward.limits.period import index_of, left_s
 from mcpward.limits.use import Match
-from support.values import a_call, a_principal, a_tool
+from support.values import a_call, a_principal, a_tool, an_arrival
 
 HOUR_50 = Limiting(Rate(50, 3600.0, 50))
 STRIPE = Budget(name="stripe", rate=Rate(5, 1.0, 5))
@@ -167,7 +167,7 @@ def test_a_charge_that_was_not_used_is_given_back_whole(clock):
     tool = drawing(stripe=5, openai=1000)
     for _ in range(20):
         limits.give_back(a_call(), tool, charge(limits, tool=tool))
-    limits.give_back(a_call(), tool, charge(limits, tool=tool), budgets_only=True)
+    limits.give_back(a_call(), tool, charge(limits, tool=tool), rates=False)
     assert passes(limits, 9, tool=tool) == 1
     assert passes(limits, 9) == 3
 
@@ -359,3 +359,95 @@ async def test_a_loop_may_begin_anew_after_a_reset(clock):
     assert passes(limits, 9) == 0
     await limits.reset(Match(limit="repeat"))
     assert passes(limits, 9) == 2
+
+
+# ---- conversations --------------------------------------------------------------------------------------------------
+
+
+def in_session(name: str, **more):
+    return a_call(session=name, **more)
+
+
+def in_trace(name: str, **more):
+    return a_call(trace={"traceparent": f"00-{name:0>32}-{'1' * 16}-01"}, **more)
+
+
+def on_connection(number: int, **more):
+    return a_call(arrival=an_arrival(connection=number), **more)
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [(in_session("a"), in_session("b")), (in_trace("a"), in_trace("b")), (on_connection(1), on_connection(2))],
+)
+def test_each_conversation_of_a_caller_has_its_own_repetitions(clock, one, other):
+    limits = limits_of(clock, repeat_read="3/minute")
+    assert passes(limits, 9, call=one) == 3
+    assert passes(limits, 9, call=other) == 3
+
+
+def test_a_session_is_a_conversation_whatever_its_traces_and_a_trace_whatever_its_connections(clock):
+    limits = limits_of(clock, repeat_read="3/minute", repeat_conversations=100)
+    traces = [{"traceparent": f"00-{n:032x}-{'1' * 16}-01"} for n in range(9)]
+    assert sum(passes(limits, 1, call=in_session("a", trace=trace)) for trace in traces) == 3
+    spans = [a_call(trace=traces[0], arrival=an_arrival(connection=n)) for n in range(9)]
+    assert sum(passes(limits, 1, call=call) for call in spans) == 3
+
+
+@pytest.mark.parametrize("make", [lambda n: in_trace(f"{n:x}"), on_connection, lambda n: in_session(f"s{n}")])
+def test_who_makes_up_a_conversation_for_each_call_is_stopped_as_a_caller(clock, make):
+    limits = limits_of(clock, repeat_read="3/minute", repeat_conversations=5)
+    assert sum(passes(limits, 1, call=make(n)) for n in range(1, 50)) == 15
+    another = a_call(a_principal("api-key:other"), arrival=an_arrival(connection=1))
+    assert passes(limits, 9, call=another) == 3
+
+
+def test_where_no_conversation_can_be_told_the_caller_is_counted_with_the_higher_number(clock):
+    limits = limits_of(clock, repeat_read="3/minute")
+    assert passes(limits, 50, call=on_connection(0)) == 12
+
+
+def test_made_up_conversations_make_no_total_forgotten(clock):
+    limits = limits_of(clock, repeat_read="3/minute", site={"max_callers": 300}, repeat_conversations=2)
+    assert sum(passes(limits, 1, call=in_trace(f"{n:x}", arguments=b"1")) for n in range(6)) == 6
+    for n in range(6, 2000):
+        assert passes(limits, 1, call=in_trace(f"{n:x}", arguments=b"1")) == 0
+
+
+def test_a_call_that_did_not_run_is_no_repetition_and_no_part_of_a_circle(clock):
+    limits = limits_of(clock, repeat_read="3/minute", read="1000/hour")
+    for n in range(40):
+        call = a_call(arguments=b'"ab"'[n % 2 : n % 2 + 1])
+        limits.give_back(call, a_tool(), charge(limits, call=call), rates=False, budgets=False)
+    for n in range(6):  # the circle is one from the fourth call on
+        charge(limits, call=a_call(arguments=b'"ab"'[n % 2 : n % 2 + 1]))
+
+
+def test_a_call_that_did_not_run_is_taken_out_from_behind_later_ones(clock):
+    """It was refused while others, sent after it, ran."""
+    limits = limits_of(clock, repeat_read="30/minute", read="1000/hour")
+    calls = [a_call(arguments=b"%d" % n) for n in range(4)]
+    charges = [charge(limits, call=call) for call in calls]
+    limits.give_back(calls[1], a_tool(), charges[1], rates=False)
+    plan = limits._plans["orders"]
+    ring = next(iter(plan.repeats._recent.young.values()))
+    assert len(ring) == 3
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_what_is_told_of_the_answer_is_what_became_of_the_calls_before(clock, answered):
+    limits = limits_of(clock, repeat_read="3/minute")
+    first = charge(limits)
+    assert not first.is_again  # a call that is new costs nothing for it
+    again = charge(limits)
+    assert again.is_again
+    limits.note(a_call(), answered=answered)
+    charge(limits)
+    with pytest.raises(Refusal) as no:
+        charge(limits)
+    assert no.value.facts["answered"] is answered
+    running = a_call(arguments=b"[]")
+    assert passes(limits, 3, call=running) == 3
+    with pytest.raises(Refusal) as no:
+        charge(limits, call=running)
+    assert "answered" not in no.value.facts  # they run still

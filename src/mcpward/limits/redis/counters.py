@@ -24,6 +24,8 @@ _LONG_MS: Final = 2 * 3600 * 1000
 #: Strangers can make up addresses without end, and callers can make up calls; theirs go as soon as they are full.
 _BRIEF_MS: Final = 1000
 _STRANGER: Final = "anonymous:"
+#: Before the digest of a call that is taken out of its ring.
+_OUT: Final = "!"
 _BRIEF: Final = frozenset({"auth_failures", "requests", REPEAT})
 _MOST_LIMITS: Final = 20_000
 _MOST_REFUSED: Final = 10_000
@@ -104,12 +106,12 @@ class SharedCounters:
             return []
         return _again(drawn, refused) or []
 
-    def give_back(self, drawn: Sequence[Drawn]) -> None:
-        """Give draws back that were taken and not needed. Nobody waits for it."""
+    def give_back(self, drawn: Sequence[Drawn], loop: Loop | None = None) -> None:
+        """Give draws back that were taken and not needed, and take a call out of its ring. Nobody waits for it."""
         given = [(limit, key, -cost) for limit, key, cost in drawn if cost]
         if given and self._store.is_up:
-            self._refused.put(drawn[0][1], None)
-            self._store.tell(self._command(given, None))
+            self._refused.put(given[0][1], None)
+            self._store.tell(self._command(given, loop, is_back=True))
 
     async def uses(self, match: Match) -> list[Use]:
         """Give the standing of every bucket that matches and is in use.
@@ -130,7 +132,7 @@ class SharedCounters:
 
     # ---- to the script --------------------------------------------------------------------------------------------
 
-    def _command(self, drawn: Sequence[Drawn], loop: Loop | None) -> Command:
+    def _command(self, drawn: Sequence[Drawn], loop: Loop | None, *, is_back: bool = False) -> Command:
         keys, words, draws = [self._clock_key], 0, drawn
         expected = b"%d" % self._store.expected()
         args = [b"$%d\r\n%b\r\n" % (len(expected), expected)]
@@ -143,8 +145,9 @@ class SharedCounters:
             # Whose ring it is stands last in its name, for those who reset it.
             before = len(ring) - len(key.removeprefix(limit.prefix).encode("utf-8", "surrogatepass")) - 1
             # A circle that takes longer than its limit takes to be full again would pass in any case.
-            args.append(bulk(loop.digest, before, self._ready_for(limit).tolerance // 1000 + _BRIEF_MS))
-            draws = (*drawn, loop.drawn)
+            digest = _OUT + loop.digest if is_back else loop.digest
+            args.append(bulk(digest, before, self._ready_for(limit).tolerance // 1000 + _BRIEF_MS))
+            draws = drawn if is_back else (*drawn, loop.drawn)
         readies, bucket, start = self._ready, self._bucket, len(self._bucket)
         for limit, key, cost in draws:
             name = key.encode("utf-8", "surrogatepass")

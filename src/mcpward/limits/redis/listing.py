@@ -52,7 +52,7 @@ class Listing:
             async for keys in self._pages("h"):
                 for key, value in zip(keys, await self._values(keys), strict=True):
                     ring = _parted(key, _number(value.split(b" ", 1)[0])) if value else None
-                    if ring is not None and match.fits(REPEAT, *ring):
+                    if ring is not None and match.fits(REPEAT, ring[0], ring[1].partition("\0")[0]):
                         store.tell(Command.of("UNLINK", key))
         await store.ask(Command.of("PING"))
         return count

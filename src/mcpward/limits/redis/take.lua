@@ -1,9 +1,10 @@
 -- Takes every draw of one call, or none where one refuses. With no draws it moves the clock alone, which is how a worker
 -- asks whether the counters are well.
 --
--- KEYS: the clock; the ring of the caller's latest calls (where there is a digest); a bucket per draw, and last the
---       bucket of going round in circles (where there is a digest).
--- ARGV: what the worker expects the clock to be; the digest of this call, or ''; the length of what comes before the
+-- KEYS: the clock; the ring of the conversation's latest calls (where there is a digest); a bucket per draw, and last
+--       the bucket of going round in circles (where there is a digest without "!").
+-- ARGV: what the worker expects the clock to be; the digest of this call, or '', with a "!" before it for a call that
+--       did not run and is taken out of the ring; the length of what comes before the
 --       caller in the ring's key; the ring's life (ms); then per draw
 --       'r', cost, enforced (1 or 0), length of the limit's prefix, life when full (ms), interval, tolerance (µs), or
 --       'q', cost, enforced, length of the limit's prefix, life (ms), count, period, its index as the worker's clock
@@ -49,15 +50,23 @@ local function is_circle()
   return false
 end
 
+local is_out = string.sub(digest, 1, 1) == '!'
+if is_out then
+  digest = string.sub(digest, 2)
+end
+
 if digest ~= '' then
-  first, calls = 3, { digest }
+  first, calls = 3, { not is_out and digest or nil }
   local ring = string.match(texts[2] or '', '^%d+ (.*)$')
+  local sought = is_out
   for call in string.gmatch(ring or '', '%S+') do
-    if #calls < RING then
+    if sought and call == digest then
+      sought = false
+    elseif #calls < RING then
       calls[#calls + 1] = call
     end
   end
-  if not is_circle() then
+  if not is_out and not is_circle() then
     last = last - 1
   end
 end

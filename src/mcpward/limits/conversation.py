@@ -1,0 +1,22 @@
+"""Which conversation of its caller a call belongs to: several agents may share one key, and each has its own.
+
+What tells is the caller's own word, so no rate is counted by it; the loop breaker is, beside what it counts for the
+caller as a whole.
+"""
+
+from typing import Final
+
+from mcpward.core.values import Call
+
+_TRACE_ID: Final = slice(3, 35)  # W3C Trace Context: 00-<trace id>-<parent id>-<flags>
+
+
+def conversation_of(call: Call) -> str | int | None:
+    """Return the session, else the id of the trace, else the connection; None where none of them can be told."""
+    if call.session is not None:
+        return call.session
+    if call.trace:
+        parent = call.trace.get("traceparent")
+        if parent is not None:
+            return parent[_TRACE_ID]
+    return call.arrival.connection or None
