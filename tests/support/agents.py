@@ -31,22 +31,27 @@ _KEPT_OUT = re.compile(r"not valid here|\b401\b|AuthRequired|Connection closed|'
 
 @dataclass(frozen=True)
 class Row:
-    """A client. ``asks`` tells whether a person can be asked through it, as it is run here."""
+    """A client. ``confirm`` is what comes of a question to its person, as it is run here: "✓" where the person is
+    asked, "told" where it says that it cannot ask, "declines" where it says that it can, and answers no by itself.
+
+    ``hides`` tells that it shows its model no word of a JSON-RPC error.
+    """
 
     name: str
     package: str
-    asks: bool = True
+    confirm: str = "✓"
+    hides: bool = False
 
 
 ROWS: Final = {
     "sdk-oldest": Row("official Python client, oldest in use", "sdk-oldest:mcp"),
     "sdk-newest": Row("official Python client, newest of the first line", "sdk-newest:mcp"),
     "typescript-1": Row("official TypeScript client, checking results", "@modelcontextprotocol/sdk"),
-    "langchain": Row("LangChain's adapters", "sdk-newest:langchain-mcp-adapters", asks=False),
-    "openai-agents": Row("OpenAI Agents SDK", "sdk-newest:openai-agents", asks=False),
-    "mcp-proxy": Row("mcp-proxy", "sdk-newest:mcp-proxy", asks=False),
-    "claude-code": Row("Claude Code, headless", "@anthropic-ai/claude-code", asks=False),
-    "codex": Row("Codex, headless", "@openai/codex", asks=False),
+    "langchain": Row("LangChain's adapters", "sdk-newest:langchain-mcp-adapters", "told"),
+    "openai-agents": Row("OpenAI Agents SDK", "sdk-newest:openai-agents", "told", hides=True),
+    "mcp-proxy": Row("mcp-proxy", "sdk-newest:mcp-proxy", "told"),
+    "claude-code": Row("Claude Code, headless", "@anthropic-ai/claude-code", "declines"),
+    "codex": Row("Codex, headless", "@openai/codex", "declines"),
 }
 
 
@@ -60,11 +65,14 @@ def is_met(row: Row, step: str, saw: Any) -> bool:
         case "unknown", [str(first), str(then)]:
             return _NO_SUCH_TOOL.search(first) is not None and "3" in then and "error" not in then
         case "limited", [str(first), str(refused), str(then)]:
-            return "error" not in first and "too many calls" in refused and "noted 10 characters" in then
+            words = "An error occurred while running the tool" if row.hides else "too many calls"
+            return "error" not in first and words in refused and "noted 10 characters" in then
         case "refused", str():
             return _KEPT_OUT.search(saw) is not None
-        case "confirm", str() if not row.asks:
-            return "person" in saw and "all forgotten" not in saw
+        case "confirm", str() if row.confirm == "told":
+            return saw.count("cannot ask a person") == 1 and "all forgotten" not in saw
+        case (("confirm" | "waived"), str()) if row.confirm == "declines":
+            return saw.count("the person was asked and did not agree") == 1 and "all forgotten" not in saw
         case (("confirm" | "waived"), str()):
             return "all forgotten" in saw
         case _:
@@ -75,7 +83,12 @@ def table() -> list[str]:
     """Write the table of the page."""
     lines = [f"| client | version | {' | '.join(STEPS.values())} |", "|---" * (2 + len(STEPS)) + "|"]
     for row in ROWS.values():
-        cells = ["told" if step == "confirm" and not row.asks else "✓" for step in STEPS]
+        special = {"confirm": row.confirm}
+        if row.confirm == "declines":
+            special["waived"] = "–"
+        if row.hides:
+            special["limited"] = "own words"
+        cells = [special.get(step, "✓") for step in STEPS]
         lines.append(f"| {row.name} | {_version(row.package)} | {' | '.join(cells)} |")
     return lines
 

@@ -104,10 +104,12 @@ driven without a screen by a model that follows a script.
 | lists | connected, and saw the tools |
 | times | called `query_orders`, whose result holds times; clients that check results against their schema took it |
 | unknown tool | called a tool that is not there, was told so, and went on with a call in the same session |
-| rate limit | ran into a limit, showed the server's words, and went on with a call in the same session |
+| rate limit | ran into a limit, showed the server's words (or only its own), and went on in the same session |
 | wrong key | was kept out |
-| confirm | called a tool that needs a person's yes: ✓ the person was asked, *told* it can ask nobody and showed why |
-| confirm waived | ran the same tool with a key that the operator opened for such clients (`--may-confirm`) |
+| confirm | called a tool that needs a person's yes. ✓: the person was asked. *told*: it cannot ask, and showed \
+the server's words. *declines*: it says that it can ask, and without a screen it answers no by itself |
+| confirm waived | ran the same tool with a key that the operator opened for such clients (`--may-confirm`). \
+–: such a key never overrules a no |
 
 {table}
 """

@@ -137,7 +137,9 @@ def refusal(no: Refusal, call: Call | None = None, rpc_id: int | str | None = No
 
 def error_body(no: Refusal, code: int, identity: int | str | None = None, call: Call | None = None) -> bytes:
     """Return a refusal as an encoded JSON-RPC error: the public sentence, and its name and public facts as data."""
-    error = {"code": code, "message": WIRE[no.reason].sentence + _when(no), "data": _data(no, call)}
+    told = "; ".join(f"{problem['path'] or 'params'}: {problem['rule']}" for problem in no.facts.get("problems", ()))
+    message = WIRE[no.reason].sentence + _when(no) + (f": {told}" if told else "")
+    error = {"code": code, "message": message, "data": _data(no, call)}
     return _encode({"jsonrpc": "2.0", "id": identity, "error": error})
 
 
@@ -184,8 +186,6 @@ def _identity(call: Call) -> bytes:
 
 def _tool_body(no: Refusal, sentence: str) -> bytes:
     text = sentence + _when(no)
-    if (advice := no.facts.get("advice")) is not None:  # words of ours: what the model, or its person, can do
-        text += f": {advice}"
     if (error_id := no.facts.get("error_id")) is not None:
         text += f" (error {error_id})"
     problems = no.facts.get("problems") or ()
@@ -207,13 +207,10 @@ _REPEATED: Final = {
 
 def _when(no: Refusal) -> str:
     """Say in words what the facts say: clients show a person the message, and a model reads no numbers."""
-    if (advice := no.facts.get("advice")) is not None:
+    if (advice := no.facts.get("advice")) is not None:  # words of ours: what the model, or its person, can do
         return f": {advice}"
     if scope := no.facts.get("scope"):
         return f": {scope}"
-    if no.reason is Reason.PARAMS_INVALID:
-        told = [f"{problem['path'] or 'params'}: {problem['rule']}" for problem in no.facts.get("problems", ())]
-        return f": {'; '.join(told)}" if told else ""
     policy, wait_s = no.facts.get("policy"), no.facts.get("retry_after_s")
     if policy is None or wait_s is None:
         return ""
