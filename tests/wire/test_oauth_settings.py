@@ -152,7 +152,13 @@ def ask_challenge_scopes(place):
     return place.door.knock(None).headers["www-authenticate"].split('scope="')[1].rstrip('"')
 
 
-@flips(f"{OAUTH_ANY}list_step_up", True, ["whoami"], ["save", "whoami"], {f"{OAUTH}access": {"demo:write": "write"}})
+@flips(
+    f"{OAUTH_ANY}list_step_up",
+    True,
+    ["careful", "whoami"],
+    ["careful", "save", "whoami"],
+    {f"{OAUTH}access": {"demo:write": "write"}},
+)
 def ask_list_step_up(place):
     body, headers = modern_request("tools/list", {})
     media = {"Content-Type": "application/json", "Accept": ACCEPT, "Authorization": f"Bearer {place.token()}"}
