@@ -43,6 +43,12 @@ def plain(arrival: Arrival, longest: int = LONGEST_KEY) -> bytes | None:
     return None if repeated and b"authorization" in repeated else value
 
 
+def bearer(value: bytes) -> bytes | None:
+    """Return the token of an ``Authorization`` field, by the rule of :func:`read`; None where it has not the form."""
+    found = _BEARER(value)
+    return None if found is None else found[1]
+
+
 def read(arrival: Arrival, longest: int = LONGEST_KEY) -> Secret | None:
     """Give the one credential of the request, or None where there is none. ``longest`` counts the whole header.
 
