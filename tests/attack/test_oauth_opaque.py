@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support.guarded import Door, guarded, issuers, oauth_server
+from support.guarded import Door, guarded, issuers, oauth_server, send
 from support.issuer import Canary, Document, Issuer, listening
 from support.load import Crowd, show, statuses
 from support.tokens import ABSENT
@@ -181,3 +181,12 @@ def test_attack_40_good_tokens_are_served_whatever_fails_beside_them_and_nobody_
         assert office.knock(office.answer()) == 429  # a token that only the provider knows
         assert office.door.knock("eyJ.not.signed").status == 429
         assert issuer.asked(ASK) == 6
+
+
+@pytest.mark.parametrize("before", ["", "Basic ", "Basic eDp5 ", "Bearer a ", 'Digest a="b", ', "Bearer\t"])
+def test_attack_32_a_token_that_is_known_has_one_spelling_too(office: Office, before: str):
+    token = fresh()
+    office.issuer.documents[ASK] = Document(office.answer())
+    assert office.door.knock(token).status == 200
+    message = office.door.message(lines=[("Authorization", f"{before}{token}")])
+    assert send(office.door.ward.port, message).status == 401

@@ -268,6 +268,15 @@ def test_a_request_that_asks_for_another_protocol_stays_what_it_is(ward: Ward, f
     assert [answer.status for answer in parse(received)[0]] == [200, 200, 200]
 
 
+def test_attack_43_requests_that_ask_for_another_protocol_may_come_in_any_number(ward: Ward):
+    """Each one is read by a parser of its own: a packet full of them neither nests nor ends up in the log."""
+    asks = [("Connection", "Upgrade"), ("Upgrade", "h2c"), ("Content-Type", "application/json"), ("Accept", "*/*")]
+    before = len(ward.log())
+    heard = talk(ward.port, request(ward.port, "POST", "/mcp", asks) * 1000 + request(ward.port, "GET", "/healthz"))
+    assert heard.statuses == [401] * 1000 + [200]
+    assert "Traceback" not in ward.log()[before:]
+
+
 TAILS = {
     "not HTTP": b"X" * 200_000,
     "endless head": b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 30_000,

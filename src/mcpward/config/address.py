@@ -186,7 +186,7 @@ def parse_origin(text: str) -> str:
     if origin == "null":
         raise ValueError('every sandboxed page and local file sends "null": it names nobody and cannot be allowed')
     found = _ORIGIN.fullmatch(origin)
-    if found is None or found[1] == "file":
+    if found is None or found[1] == "file" or not origin.isprintable():  # urlsplit leaves tabs and line ends out
         raise ValueError("write an origin as https://host, https://host:port or, for an app, scheme://host")
     scheme, host = found[1], found[2]
     if not host.isascii():

@@ -87,8 +87,8 @@ class Place:
     """
 
     __slots__ = (
-        "_children", "_kinds", "_of", "_optional", "_others", "admits_null", "first_items", "formats", "groups",
-        "is_choice", "is_integer", "is_number",
+        "_children", "_kinds", "_named", "_of", "_optional", "_others", "admits_null", "first_items", "formats",
+        "groups", "is_choice", "is_integer", "is_number",
     )  # fmt: skip
 
     def __init__(self, of: Subschemas, groups: tuple[Group, ...]) -> None:
@@ -99,6 +99,7 @@ class Place:
         self._others: Place | None = None
         self._optional: frozenset[str] | None = None
         schemas = [schema for group in groups for schema in group]
+        self._named = frozenset(name for schema in schemas for name in _mapped(schema, "properties"))
         self.is_integer = self.admits("integer") and not self.admits("number")
         self.admits_null = self.admits("null")
         self.is_number = any("number" in _types(schema) for schema in schemas)
@@ -133,7 +134,7 @@ class Place:
         """Return the place of a member of an object here."""
         child = self._children.get(name)
         if child is None:
-            if not any(name in _mapped(schema, "properties") for group in self.groups for schema in group):
+            if name not in self._named:
                 return self._other_members()  # callers' names are not kept
             groups = [
                 group

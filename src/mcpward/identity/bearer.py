@@ -93,7 +93,8 @@ class Bearer:
         """
         principal = self._proven.recall(self._proven.mark(self._server, shown))
         if principal is None and self._asked is not None:
-            return self._told(shown.rpartition(b" ")[2], self._asked)
+            token = credential.bearer(shown)
+            return None if token is None else self._told(token, self._asked)
         return principal
 
     def verify(self, token: bytes, shown: bytes | None = None) -> Principal | Proof:

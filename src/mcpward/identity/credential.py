@@ -32,10 +32,21 @@ _KEY_BEGINS: Final = re.compile(rb"""(?:[Bb][Ee][Aa][Rr][Ee][Rr] +){0,2}["']?"""
 
 
 def plain(arrival: Arrival, longest: int = LONGEST_KEY) -> bytes | None:
-    """Give ``Authorization`` as it came where nothing about it is in doubt: it is alone, came once, and is not long."""
-    headers = arrival.headers
+    """Give ``Authorization`` as it came where nothing about it is in doubt: it is alone, came once, and is not long.
+
+    Other fields may have come twice, as a list that a client or a proxy spread over two lines does.
+    """
+    headers, repeated = arrival.headers, arrival.repeated
     value = headers.get(b"authorization")
-    return None if value is None or arrival.repeated or b"x-api-key" in headers or len(value) > longest else value
+    if value is None or b"x-api-key" in headers or len(value) > longest:
+        return None
+    return None if repeated and b"authorization" in repeated else value
+
+
+def bearer(value: bytes) -> bytes | None:
+    """Return the token of an ``Authorization`` field, by the rule of :func:`read`; None where it has not the form."""
+    found = _BEARER(value)
+    return None if found is None else found[1]
 
 
 def read(arrival: Arrival, longest: int = LONGEST_KEY) -> Secret | None:

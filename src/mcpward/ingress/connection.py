@@ -120,18 +120,24 @@ class Connection(asyncio.Protocol):
 
     def _parse(self, data: bytes, begun: int | None) -> None:
         """Let the parser read ``data``. ``begun`` counts the requests so far where one that is alone may be learnt."""
+        rest = self._fed(data, begun)
+        while rest and not self._deaf:  # one packet may hold any number of requests that ask for another protocol
+            rest = self._fed(rest, None)
+
+    def _fed(self, data: bytes, begun: int | None) -> bytes:
+        """Let the parser read ``data``, and return what it has left behind a head whose Upgrade is not taken."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             if self._declined is not None:
-                self._read_on(self._declined, data[upgrade.args[0] :])
-            else:
-                # CONNECT, or an Upgrade: refused in on_headers_complete; what follows is not HTTP.
-                self._deaf = True
-            return
+                self._read_on(self._declined)
+                return data[upgrade.args[0] :]
+            # CONNECT, or an Upgrade: refused in on_headers_complete; what follows is not HTTP.
+            self._deaf = True
+            return b""
         except httptools.HttpParserError:
             self._unreadable()
-            return
+            return b""
         finally:
             taken, self._taken = self._taken, None
         # The parser gives a field when it is whole: one that never ends is seen in the bytes alone.
@@ -141,17 +147,16 @@ class Connection(asyncio.Protocol):
             self._cut_body(Refusal(Reason.REQUEST_MALFORMED, "chunk framing outweighs the body"))
         elif begun is not None and self._begun == begun + 1 and not self._in_head and not self._in_body:
             _note(taken, data)
+        return b""
 
-    def _read_on(self, head: Head, rest: bytes) -> None:
-        """Read the body, and what follows it, of a request whose Upgrade is not taken: it stays HTTP/1.1.
+    def _read_on(self, head: Head) -> None:
+        """Make ready to read the body, and what follows it, of a request whose Upgrade is not taken: it stays HTTP/1.1.
 
         The parser stops behind such a head. Another one is told how long the body is, in the words of the same head.
         """
         framing = [b"%b: %b\r\n" % (name, head.fields[name]) for name in _FRAMING if name in head.fields]
         self._parser = httptools.HttpRequestParser(self)
         self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
-        if rest:
-            self._parse(rest, begun=None)
 
     def learn(self, data: bytes, exchange: Exchange) -> None:
         """Keep the head of the one request that ``data`` was, and that was let in: no stranger has anything kept."""

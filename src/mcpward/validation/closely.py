@@ -25,6 +25,9 @@ CLIENT_ARGUMENTS: Final = frozenset({"toolCallId", "sessionId", "action", "chatI
 
 _MOST: Final = 8
 _MOST_DROPPED: Final = 16
+#: Alternatives that are compared with objects, in one walk: each comparison costs some µs. Objects beyond that are seen
+#: with all alternatives, so that less of them is changed, and the binding decides.
+_MOST_COMPARED: Final = 20_000
 _LONG: Final = "an integer within 64 bits"
 _CHOICE: Final = "one of the values that the schema lists"
 _decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -81,6 +84,7 @@ class _Seeing:
         self.has_changed = False
         self.problems: list[dict[str, str]] = []
         self._rest: list[_Step] = []
+        self._compared = 0
 
     def walk(self, value: Any, top: Place) -> None:
         if isinstance(value, dict | list):
@@ -89,9 +93,13 @@ class _Seeing:
             step = self._rest.pop()
             part = step[2]
             if type(part) is dict:
-                self._members(step, part, step[3].fitting(part))
+                self._members(step, part, self._fitting(step[3], part))
             else:
                 self._items(step, part, step[3])
+
+    def _fitting(self, place: Place, members: dict[str, Any]) -> Place:
+        self._compared += len(place.groups)
+        return place if self._compared > _MOST_COMPARED else place.fitting(members)
 
     def _items(self, step: _Step, items: list[Any], place: Place) -> None:
         first, others = place.first_items, place.item(place.first_items)

@@ -140,6 +140,7 @@ def test_null_is_no_origin_that_could_be_allowed_and_is_told_so():
         "file://", "file:///", "file://host", "data:text/html,x", "tauri:", "tauri://", "tauri:///", "app://a/b",
         "app://a b", "app://a?b", "app://a#b", "app://u@a", "app://a\\b", "app://a,b", "https://caf\u00e9.example",
         "https://a:99999", "app://a:b", "://a", "1a://b", "https://a.example, https://b.example",
+        "https://a.\texample", "app://a\tb", "app://a\nb",
     ],
 )  # fmt: skip
 def test_an_origin_has_no_path_and_is_no_wildcard(text):

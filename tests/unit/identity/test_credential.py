@@ -2,7 +2,7 @@ import pytest
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
-from mcpward.identity.credential import read
+from mcpward.identity.credential import plain, read
 from support.arrivals import arrival
 
 AUTH, KEY = b"authorization", b"x-api-key"
@@ -120,3 +120,12 @@ def test_no_refusal_quotes_what_was_sent() -> None:
     with pytest.raises(Refusal) as refused:
         read(arrival(headers={AUTH: b"Basic canary-value"}))
     assert "canary" not in f"{refused.value!r} {refused.value.detail} {refused.value.facts}"
+
+
+@pytest.mark.parametrize("others", [set(), {b"accept"}, {b"x-forwarded-for", b"traceparent"}])
+def test_a_credential_is_in_no_doubt_where_other_fields_came_twice(others: set[bytes]) -> None:
+    """Else a known token would be verified anew with each request, which others at its address can use up."""
+    headers = {AUTH: b"Bearer a"}
+    assert plain(arrival(headers=headers, repeated=frozenset(others))) == b"Bearer a"
+    assert plain(arrival(headers=headers, repeated=frozenset(others | {AUTH}))) is None
+    assert plain(arrival(headers=headers | {KEY: b"a"}, repeated=frozenset(others))) is None

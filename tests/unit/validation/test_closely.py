@@ -367,3 +367,14 @@ def test_55_a_close_look_at_the_largest_body_is_short(raw):
     with suppress(Refusal):
         take(raw)
     assert process_time() - begun < 0.6
+
+
+@pytest.mark.parametrize("item", [b"{}", b'{"n1": 1.0}', b'{"other": 1.0}'])
+def test_55_a_close_look_at_objects_of_many_alternatives_is_short(item):
+    parts = [{"type": "object", "properties": {f"n{at}": {"type": "integer"} for at in range(20)}} for _ in range(60)]
+    schema = {"type": "object", "properties": {"items": {"type": "array", "items": {"anyOf": parts}}}}
+    tool = tool_with(None, schema=schema | {"additionalProperties": False})
+    begun = process_time()
+    with suppress(Refusal):
+        take(b'{"items": [' + b",".join([item] * 30_000) + b'], "toolCallId": 1.0}', tool)
+    assert process_time() - begun < 0.8
