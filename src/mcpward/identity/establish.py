@@ -27,11 +27,7 @@ _SCHEME: Final = len("Bearer ")
 
 
 class Strangers(Protocol):
-    """What an address may have done for it that has shown no good credential. Both raise :class:`Refusal`."""
-
-    def require_request(self, bucket: str) -> object:
-        """Require that it may have a credential verified."""
-        ...
+    """What an address may have done for it that has shown no good credential."""
 
     def require_failure(self, bucket: str) -> object:
         """Require that a provider, or the store, may be asked about a credential of its."""
@@ -121,8 +117,6 @@ class Identity:
         try:
             found = self.recall(arrival)
             if found is None:
-                if strangers is not None:
-                    strangers.require_request(arrival.bucket)
                 found = self.establish(arrival)
             if isinstance(found, Principal) or found.is_opaque:
                 return None

@@ -98,6 +98,17 @@ class Issuers:
 
     def __init__(self) -> None:
         self._owners: dict[str, str] = {}
+        self._providers: set[str] = set()
+
+    @property
+    def has_several(self) -> bool:
+        """Whether more than one provider was added."""
+        return len(self._providers) > 1
+
+    def add(self, owner: str) -> None:
+        """Add a provider, under the issuer that its settings imply, which no other one can claim any more."""
+        self._providers.add(owner.rstrip("/"))
+        self.claim(owner, owner)
 
     def claim(self, issuer: str, owner: str) -> bool:
         """Note that ``issuer`` is the one of ``owner``; False where it is another's. A slash at the end is no other."""

@@ -74,7 +74,7 @@ class Provider:
         self.metadata: Metadata | None = None
         self.document: bytes | None = None
         self._issuers = issuers or Issuers()
-        self._issuers.claim(expected, expected)
+        self._issuers.add(expected)
         self._expected = expected
         self._wanted = Wanted(
             url=settings.metadata,
@@ -227,6 +227,9 @@ class Provider:
             )
         if self._wanted.issuer or issuer.rstrip("/") == self._expected:
             return
+        if self._issuers.has_several:  # any of them could name another's issuer, and be heard first
+            what = f"{url}: issuer is {issuer!r}, at another address"
+            raise Misconfigured([Finding(what, where, f'write issuer = "{issuer}" beside the URL if that is right')])
         _log.warning(
             'the identity provider %s: the document at %s is of the issuer %s, at another address; write issuer = "%s" '
             "beside the URL if that is right",

@@ -72,14 +72,6 @@ class Addresses:
         young[key] = now + ahead
         return _NOTHING
 
-    def require_request(self, bucket: str) -> Names:
-        """Require that the address may send a request, for work that costs more than a look-up. Counts nothing.
-
-        Raises:
-            Refusal: as :meth:`admit` does.
-        """
-        return self._look(self.requests, self._requests, bucket)
-
     def ask(self, bucket: str) -> Turn:
         """Return the turn of an address to have a credential looked up, a context that is entered for the look-up.
 

@@ -118,11 +118,11 @@ class Pipeline:
     async def _proved(self, found: Proof | None, arrival: Arrival) -> Principal:
         """Return who sent the arrival where that is not at hand; ``found`` is None for a token to be verified.
 
-        An address of strangers bounds what verifying costs, and for how many of them anybody is asked.
+        What can be judged with what is at hand is judged for everybody: to refuse it unread because of others at its
+        address would refuse good tokens. Nobody is asked for an address that has failed too often.
         """
         addresses = self.limits.addresses
         if found is None:
-            addresses.require_request(arrival.bucket)
             established = self.identity.establish(arrival)
             if isinstance(established, Principal):
                 return established
