@@ -278,6 +278,8 @@ def test_a_refusal_is_what_the_table_says_and_has_one_name_everywhere(ward, reas
             told += f"; the limit {body['error']['data']['policy']} lets the next one pass in {wait_s} s"
         elif reason is Reason.BUSY:
             told += f"; there are no free {body['error']['data']['policy']}"
+        elif reason is Reason.PARAMS_INVALID:
+            told += ": cursor: a string"
         assert (body["error"]["code"], body["error"]["message"]) == (row.code, told)
         assert body["error"]["data"]["reason"] == reason.value
     else:

@@ -184,8 +184,6 @@ def _identity(call: Call) -> bytes:
 
 def _tool_body(no: Refusal, sentence: str) -> bytes:
     text = sentence + _when(no)
-    if (advice := no.facts.get("advice")) is not None:  # words of ours: what the model, or its person, can do
-        text += f": {advice}"
     if (error_id := no.facts.get("error_id")) is not None:
         text += f" (error {error_id})"
     problems = no.facts.get("problems") or ()
@@ -207,7 +205,7 @@ _REPEATED: Final = {
 
 def _when(no: Refusal) -> str:
     """Say in words what the facts say: clients show a person the message, and a model reads no numbers."""
-    if (advice := no.facts.get("advice")) is not None:
+    if (advice := no.facts.get("advice")) is not None:  # words of ours: what the model, or its person, can do
         return f": {advice}"
     if scope := no.facts.get("scope"):
         return f": {scope}"
