@@ -24,6 +24,18 @@ def echo(text: str) -> str:
     return text
 
 
+@server.tool(read_only=True)
+def now() -> str:
+    """Take no arguments."""
+    return "now"
+
+
+@server.tool(read_only=True)
+def unfit() -> int:
+    """Return something else than declared."""
+    return "x"  # type: ignore[return-value]
+
+
 @server.resource("docs://my café/menu", scopes=["chef"])
 def menu() -> str:
     """A fixed resource, written raw."""
@@ -102,6 +114,27 @@ def test_a_client_that_does_not_introduce_itself_gets_a_session(ward, left_out):
     answer = ask(ward, rpc("initialize", {name: said for name, said in INITIALIZE.items() if name not in left_out}))
     own = {"mcp_session_id": answer.headers["mcp-session-id"]}
     assert "tools" in ask(ward, rpc("tools/list"), **own).json()["result"]
+
+
+@pytest.mark.parametrize("method", ["ping", "tools/list"])
+def test_empty_objects_may_come_as_empty_arrays_as_php_writes_them(ward, method):
+    said = INITIALIZE | {"capabilities": [], "clientInfo": [], "_meta": []}
+    own = {"mcp_session_id": ask(ward, rpc("initialize", said)).headers["mcp-session-id"]}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": []}).encode()
+    assert "result" in ask(ward, body, **own).json()
+    called = ask(ward, rpc("tools/call", {"name": "now", "arguments": [], "_meta": []}), **own).json()
+    assert called["result"]["content"][0]["text"] == "now"
+    told = ask(ward, rpc("tools/call", {"name": "echo", "arguments": []}), **own).json()["result"]
+    assert told["isError"] is True
+    assert "text: required: a string" in told["content"][0]["text"]
+    answer = ask(ward, rpc("tools/call", {"name": "now", "arguments": [1]}), **own).json()
+    assert answer["error"]["data"]["problems"] == [{"path": "arguments", "rule": "an object"}]
+
+
+def test_what_can_be_done_about_a_withheld_result_is_said_once(ward):
+    own = {"mcp_session_id": session(ward)["mcp-session-id"]}
+    (block,) = ask(ward, rpc("tools/call", {"name": "unfit"}), **own).json()["result"]["content"]
+    assert block["text"].count("try other arguments") == 1
 
 
 # ---- what a stranger is told first ---------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ case(Reason.PARAMS_INVALID)(lambda session: session.request("tools/list", {"curs
 case(Reason.RESOURCE_UNKNOWN)(lambda session: session.request("resources/read", {"uri": "bench://nothing"}))
 case(Reason.PROMPT_UNKNOWN)(lambda session: session.request("prompts/get", {"name": "nothing"}))
 case(Reason.FAULT)(lambda session: session.request("resources/read", {"uri": "bench://broken"}))
-case(Reason.MESSAGE_MALFORMED)(lambda session: post(session, PING | {"params": []}))
+case(Reason.MESSAGE_MALFORMED)(lambda session: post(session, PING | {"params": [1]}))
 case(Reason.MESSAGE_UNPARSABLE)(lambda session: post(session, b"{"))
 case(Reason.VERSION_UNSUPPORTED)(lambda session: post(session, PING, mcp_protocol_version="2099-01-01"))
 case(Reason.HEADER_MISMATCH)(lambda session: post(session, PING, mcp_method="tools/call"))

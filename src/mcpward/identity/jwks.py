@@ -23,7 +23,7 @@ LONGEST: Final = 256 * 1024
 KEEP_S: Final = 24 * 3600.0
 """For so long the last good keys open through an outage."""
 GAP_S: Final = 4.0
-"""Between fetches for unknown keys: with the time of a fetch, a change at the provider is seen within 5 s."""
+"""Between fetches for unknown keys after one in vain: with the time of a fetch, a change is seen within 5 s."""
 BUDGET_S: Final = 30.0
 """Between such fetches in a storm, and when they have brought nothing new twice."""
 _FEW: Final = 4
@@ -201,7 +201,10 @@ class _Demand:
 
     @property
     def gap_s(self) -> float:
-        return BUDGET_S if self._in_vain >= 2 or len(self._kids) > _FEW else GAP_S
+        """A first look waits for nothing: a key may be replaced a moment after the keys were fetched."""
+        if self._in_vain >= 2 or len(self._kids) > _FEW:
+            return BUDGET_S
+        return GAP_S if self._in_vain else 0.0
 
     def note(self, kid: str) -> None:
         if len(self._kids) <= _FEW:

@@ -88,7 +88,7 @@ def _parts_of(member: Mapping[str, Any], kty: str, curve: str) -> dict[str, str 
             raise KeyUnusable(Unusable.WEAK_KEY)
         if modulus % 2 == 0 or exponent % 2 == 0:
             raise KeyUnusable(Unusable.MALFORMED_KEY)
-        return {"kty": kty, "n": member["n"], "e": member["e"]}
+        return {"kty": kty, "n": _spelt(modulus), "e": _spelt(exponent)}
     names = ("x",) if kty == "OKP" else ("x", "y")
     if any(len(_octets(member, name)) != _COORDINATE[curve] for name in names):
         raise KeyUnusable(Unusable.MALFORMED_KEY)
@@ -104,12 +104,17 @@ def _octets(member: Mapping[str, Any], name: str) -> bytes:
 
 
 def _number(member: Mapping[str, Any], name: str) -> int:
-    octets = _octets(member, name)
+    """Return a number (RFC 7518 §2). Some libraries write a zero octet before it, as its §6.3.1.1 warns."""
+    octets = _octets(member, name).removeprefix(b"\0")
     if len(octets) > _LARGEST_RSA // 8:
         raise KeyUnusable(Unusable.OVERSIZED_KEY)
-    if not octets or octets[0] == 0:  # RFC 7518 §2, Base64urlUInt: no leading zero
+    if not octets or octets[0] == 0:
         raise KeyUnusable(Unusable.MALFORMED_KEY)
     return int.from_bytes(octets)
+
+
+def _spelt(number: int) -> str:
+    return base64url.encode(number.to_bytes((number.bit_length() + 7) // 8)).decode("ascii")
 
 
 def _import(parts: dict[str, str | list[str]]) -> Key:

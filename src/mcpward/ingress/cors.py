@@ -6,7 +6,8 @@ from typing import Final
 from mcpward.core.values import Reply
 
 _ALLOW_HEADERS: Final = (
-    b"authorization, content-type, x-api-key, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, last-event-id"
+    b"accept, authorization, content-type, x-api-key, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, "
+    b"last-event-id, traceparent, tracestate, baggage"
 )
 #: Headers that repeat an argument (``x-mcp-header``) are named by their tools; names are tokens (RFC 9110 §5.6.2).
 _MIRRORED: Final = re.compile(rb"(?:^|,)[ \t]*(mcp-param-[!#$%&'*+.^_`|~0-9a-z-]+)[ \t]*(?=,|$)", re.IGNORECASE)

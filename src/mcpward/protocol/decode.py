@@ -24,6 +24,8 @@ _ALL: Final = _MEMBERS | {"result", "error"}
 _PARAMS: Final = frozenset(("name", "arguments", "uri", "cursor", "_meta"))
 _FURTHER: Final = ("inputResponses", "requestState", "taskId", "level", "ref", "argument", "context", "notifications")
 _ALL_PARAMS: Final = _PARAMS.union(_FURTHER)
+#: Objects of params that may be empty. PHP writes an empty object as an empty array.
+_OBJECTS: Final = frozenset(("arguments", "_meta", "capabilities", "clientInfo"))
 _FOLDED: Final = {names: frozenset(name.casefold() for name in names) for names in (_ALL, _ALL_PARAMS)}
 
 
@@ -86,12 +88,14 @@ def message_of(value: object, *, is_spelt: bool) -> Message:
         if "result" in value or "error" in value:
             raise _malformed(number, "both a request and a response")
     params = value.get("params")
-    if params is None:
+    if params is None or params == []:
         params = {}
     elif type(params) is not dict:
         raise _malformed(number, "params is not an object")
     elif not params.keys() <= _PARAMS:
         _require_one_spelling(params, _ALL_PARAMS, number)
+    if [] in params.values():
+        params = {name: said for name, said in params.items() if name not in _OBJECTS or said != []}
     return Message(method, params, is_request, number, None, is_spelt)
 
 

@@ -22,10 +22,12 @@ _NO_TRACE: Final[Mapping[str, str]] = {}
 def capabilities(meta: Mapping[str, Any]) -> Mapping[str, Any]:
     """Give the declared capabilities. Raises :class:`Refusal` (params-invalid) where they are not an object."""
     declared = meta.get(CAPABILITIES_KEY)
+    if declared == []:  # an empty object, as PHP writes it
+        declared = {}
     if type(declared) is not dict:
         raise invalid(f"_meta.{CAPABILITIES_KEY}", "an object")
     client = meta.get(CLIENT_KEY)
-    if client is not None and type(client) is not dict:
+    if client is not None and client != [] and type(client) is not dict:
         raise invalid(f"_meta.{CLIENT_KEY}", "an object")
     return declared
 

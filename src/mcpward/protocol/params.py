@@ -88,10 +88,10 @@ def _completion(params: Mapping[str, Any]) -> None:
     ):
         raise invalid("argument", f"an object with name and value, strings of at most {_LONGEST_VALUE} characters")
     context = params.get("context")
-    if context is None:
+    if context is None or context == []:
         return
     known = context.get("arguments") if type(context) is dict else 0
-    if known is None:
+    if known is None or known == []:
         return
     if (
         type(known) is not dict

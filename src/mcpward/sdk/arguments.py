@@ -20,7 +20,7 @@ from mcpward.core.subschema import Place, Subschemas
 from mcpward.sdk.accepted import Accepted, honest, suspects_of
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.header import KEYWORD, has_header, mirrored
-from mcpward.sdk.published import first_line, inline_root
+from mcpward.sdk.published import first_line, inline_root, inlined
 from mcpward.sdk.signature import REQUIRED, Parameter
 
 _STRICT: Final = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
@@ -66,7 +66,7 @@ class Arguments:
             ) from error
         if has_foreign_reference(schema):
             raise AuthoringError(f"{what}: its schema refers to another document; nobody will fetch that", where)
-        schema = inline_root(schema)
+        schema = inlined(inline_root(schema))
         schema.pop("title", None)
         schema.pop("description", None)
         close(schema)

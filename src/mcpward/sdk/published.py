@@ -21,6 +21,8 @@ _SCHEMAS: Final = ("items", "additionalProperties", "propertyNames", "not", "if"
 _SCHEMA_LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
 _FUNCTIONS: Final = frozenset({"function-plain", "function-wrap"})
 _NUMBERS: Final = frozenset({"integer", "number"})
+_ANNOTATIONS: Final = frozenset({"default", "description", "title", "examples", "deprecated"})
+_MOST_PLACED: Final = 100
 
 
 class Untitled(GenerateJsonSchema):
@@ -87,6 +89,43 @@ def _every(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> A
 def _is_pydantics(function: Any) -> bool:
     """Those of its own types return what their types' schemas say."""
     return str(getattr(function, "__module__", "")).partition(".")[0] in {"pydantic", "pydantic_core"}
+
+
+def inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema with each definition in the places that refer to it: many clients drop a tool that has ``$ref``.
+
+    A schema that refers to itself, or would grow too large, is returned as it is.
+    """
+    definitions, left = schema.get("$defs"), _MOST_PLACED
+
+    def place(part: dict[str, Any]) -> dict[str, Any]:
+        nonlocal left
+        while "$ref" in part:
+            left -= 1
+            name = str(part["$ref"]).removeprefix("#/$defs/")
+            found = (definitions or {}).get(name)
+            beside = {word: said for word, said in part.items() if word != "$ref"}
+            if left < 0 or not isinstance(found, dict) or not all(map(_is_annotation, beside)):
+                raise _Stays
+            own = {word: said for word, said in found.items() if word != "title" or said != name}
+            part = {**own, **beside}
+        # Not of JSON Schema: it names definitions, and chooses among alternatives that exclude each other anyway.
+        return {word: said for word, said in part.items() if word != "discriminator"}
+
+    if not isinstance(definitions, dict):
+        return schema
+    try:
+        return dict(_every({word: said for word, said in schema.items() if word != "$defs"}, place))
+    except _Stays:
+        return schema
+
+
+class _Stays(Exception):
+    """A schema whose definitions stay where they are."""
+
+
+def _is_annotation(word: str) -> bool:
+    return word in _ANNOTATIONS or word.startswith("x-")
 
 
 def inline_root(schema: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from mcpward.sdk.content import Content
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.jsonable import NotJson, builtins_of, jsonable
 from mcpward.sdk.mended import mended
-from mcpward.sdk.published import Outgoing, bounded, inline_root, promised
+from mcpward.sdk.published import Outgoing, bounded, inline_root, inlined, promised
 from mcpward.sdk.result import ToolResult
 from mcpward.sdk.serializer import serializer_of
 from mcpward.sdk.signature import REQUIRED
@@ -86,7 +86,7 @@ def read_returns(annotation: Any, structured: bool | None, what: str, where: str
             raise AuthoringError(f"{what}: the return type has no JSON schema; {hint}", where) from error
     if has_foreign_reference(schema):
         raise AuthoringError(f"{what}: its return schema refers to another document; nobody will fetch that", where)
-    schema = promised(inline_root(schema))
+    schema = promised(inlined(inline_root(schema)))
     fits = _Fits(schema, what, where)
     wrapped = schema.get("type") != "object"
     if not wrapped:

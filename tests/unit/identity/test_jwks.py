@@ -137,6 +137,14 @@ async def test_24_a_rotated_key_is_found_at_once_after_a_quiet_time():
             assert here.jwks.changes == number + 1
 
 
+async def test_24_a_key_that_is_rotated_a_moment_after_the_keys_were_fetched_is_found_at_once():
+    async with site() as here:
+        here.there.publish(NEW)
+        assert await here.knows("k2")
+        here.there.publish(THIRD)
+        assert await here.knows("k3")
+
+
 async def test_24_a_rotated_key_is_found_within_five_seconds_of_a_vain_look():
     async with site() as here:
         here.clock.advance(60)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from joserfc.jwk import OKPKey
 from msgspec.structs import replace
 
+from mcpward.identity import base64url, public_key
 from mcpward.identity.algorithm import ALGORITHMS
 from mcpward.identity.issuer_rules import IssuerRules
 from mcpward.identity.keyset import MAX_KEYS, KeySet
@@ -100,6 +101,13 @@ def test_a_key_of_a_kind_that_is_not_allowed_is_skipped(member: dict[str, Any]):
 @pytest.mark.parametrize("curve", ["X25519", "Ed448", "secp256k1", "p-256", "P-256 "])
 def test_a_key_on_another_curve_is_passed_over(curve: str):
     assert KeySet.parse({"keys": [RSA, EC | {"crv": curve}, ED | {"crv": curve}]}, RULES).kids == {"k2"}
+
+
+def test_a_zero_octet_before_a_number_says_nothing():
+    """RFC 7518 §6.3.1.1: some libraries write one."""
+    octets = base64url.decode(RSA["n"].encode())
+    padded = RSA | {"n": base64url.encode(b"\0" + octets).decode(), "e": "AAEAAQ"}
+    assert public_key.read(padded, RULES.algorithms).thumbprint == public_key.read(RSA, RULES.algorithms).thumbprint
 
 
 def test_what_a_provider_adds_to_a_key_is_not_looked_at():
@@ -204,7 +212,7 @@ MALFORMED: list[Any] = [
     EC | {"x": segment(bytes(32)).decode(), "y": segment(bytes(32)).decode()},
     ED | {"x": ED["x"][:-2]}, ED | {"x": EC["x"] + "AAAA"}, without(ED, "x"),
     without(RSA, "n"), without(RSA, "e"), RSA | {"n": 1}, RSA | {"e": 65537}, RSA | {"n": ""},
-    RSA | {"n": "AA" + RSA["n"]}, RSA | {"e": "AAEAAQ"}, RSA | {"n": RSA["n"] + "="}, RSA | {"n": RSA["n"] + "\n"},
+    RSA | {"n": "AA" + RSA["n"]}, RSA | {"e": "AAABAAE"}, RSA | {"n": RSA["n"] + "="}, RSA | {"n": RSA["n"] + "\n"},
     RSA | {"n": number(2**2047)}, RSA | {"e": number(65_538)},
 ]  # fmt: skip
 

@@ -240,10 +240,11 @@ async def test_metadata_that_has_gone_bad_changes_nothing(caplog):
 async def test_24_the_background_finds_a_rotated_key_without_being_called():
     async with site(tick_s=0.01) as here:
         await here.provider.start()
+        assert not await here.lets_in(NEW)  # not published yet: a look in vain
         here.there.publish(NEW)
         assert not await here.lets_in(NEW)  # asked a moment ago
         here.clock.advance(5)
-        await here.there.asked("/jwks", 2)
+        await here.there.asked("/jwks", 3)
         assert await here.lets_in(NEW)
 
 

@@ -175,7 +175,7 @@ def test_58_an_id_that_all_read_alike_is_taken_as_it_is(number) -> None:
         b'{"jsonrpc":"1.0","id":1,"method":"ping"}',
         b'{"jsonrpc":2.0,"id":1,"method":"ping"}',
         b'{"id":1,"method":"ping"}',
-        b'{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}',
+        b'{"jsonrpc":"2.0","id":1,"method":"ping","params":[1]}',
         b'{"jsonrpc":"2.0","id":1,"method":"ping","params":"x"}',
         b'"ping"',
         b"null",

@@ -21,15 +21,18 @@ def test_a_tools_name_must_be_there(house) -> None:
     assert house.refused(modern("tools/call"), modern_headers("tools/call", "x")).reason is Reason.PARAMS_INVALID
 
 
-@pytest.mark.parametrize("arguments", [[], "x", 1, True])
+@pytest.mark.parametrize("arguments", [[1], [[]], [{}], "x", "", "[]", 1, 0, False, True])
 def test_arguments_must_be_an_object(house, arguments) -> None:
     body = modern("tools/call", {"name": "add", "arguments": arguments})
     assert house.refused(body, modern_headers("tools/call", "add")).reason is Reason.PARAMS_INVALID
 
 
-@pytest.mark.parametrize("params", [{"name": "add"}, {"name": "add", "arguments": None}])
+@pytest.mark.parametrize("params", [{}, {"arguments": None}, {"arguments": []}])
 def test_arguments_may_be_left_out(house, params) -> None:
-    assert house.read(modern("tools/call", params), modern_headers("tools/call", "add")).arguments is None
+    assert (
+        house.read(modern("tools/call", {"name": "add", **params}), modern_headers("tools/call", "add")).arguments
+        is None
+    )
 
 
 def test_naughty_strings_travel_as_they_are(house, corpora) -> None:
@@ -91,7 +94,7 @@ def test_the_empty_text_is_a_cursor(house) -> None:
     "changes",
     [
         *({"protocolVersion": value} for value in (None, 7, [], {})),
-        *({member: value} for member in ("capabilities", "clientInfo") for value in (7, [], "", True)),
+        *({member: value} for member in ("capabilities", "clientInfo") for value in (7, [7], "", True)),
         *({"clientInfo": {member: value}} for member in ("name", "version") for value in (7, [], {}, True)),
     ],
 )
@@ -166,10 +169,10 @@ def test_a_completion_is_about_a_prompt_or_a_resource(house, params, target) -> 
         {"argument": {"name": "name", "value": None}},
         {"argument": {"name": "name", "value": "x" * 1025}},
         {"argument": {"name": "x" * 1025, "value": "x"}},
-        {"context": []},
+        {"context": [[]]},
         {"context": "x"},
         {"context": 0},
-        {"context": {"arguments": []}},
+        {"context": {"arguments": [1]}},
         {"context": {"arguments": {"a": 1}}},
         {"context": {"arguments": {"a": None}}},
         {"context": {"arguments": {"a": "x" * 1025}}},

@@ -205,7 +205,7 @@ def test_a_notification_that_is_refused_while_it_is_read_is_dropped_in_a_session
 
 
 def test_a_malformed_request_with_an_id_gets_its_error_in_a_session(house) -> None:
-    bad = request("ping", number=7) | {"params": []}
+    bad = request("ping", number=7) | {"params": [1]}
     assert (reply.refusal(house.refused(bad)).status, said(reply.refusal(house.refused(bad)))["id"]) == (200, 7)
     for headers in ({"MCP-Protocol-Version": "2026-07-28"}, modern_headers("ping")):
         assert reply.refusal(house.refused(bad, headers)).status == 400

@@ -36,6 +36,15 @@ def test_a_parameter_says_its_header_in_the_schema(server):
     assert tool.arguments.bind(b'{"region": "eu"}') == {"region": "eu", "page": 1}
 
 
+def test_enums_and_models_carry_headers_since_their_schemas_stand_where_they_are_used(server):
+    @server.tool
+    def ask(colour: Annotated[Colour, Header("Colour")], where: Region) -> None: ...
+
+    assert server.tools[0].arguments.headers == {
+        b"mcp-param-colour": ("colour",), b"mcp-param-region": ("where", "name"),
+    }  # fmt: skip
+
+
 def test_objects_written_out_carry_headers_at_their_properties():
     inner = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
     schema = {"type": "object", "properties": {"where": inner}}
@@ -48,14 +57,12 @@ def test_objects_written_out_carry_headers_at_their_properties():
         Annotated[float, Header("N")],
         Annotated[str | None, Header("N")],
         Annotated[list[str], Header("N")],
-        Annotated[Colour, Header("N")],
         Annotated[str, Header("")],
         Annotated[str, Header("two words")],
         Annotated[str, Header("line\r\nX: y")],
         Annotated[str, Header("ü")],
         Annotated[str, Header("x" * 65)],
         Annotated[str, Header(5)],  # type: ignore[arg-type]
-        Region,
         list[Region],
         dict[str, Region],
         list[Annotated[str, Header("N")]],

@@ -104,8 +104,11 @@ def test_the_schema_is_closed_at_every_depth_and_says_what_python_says(server):
     assert schema["type"] == "object"
     assert schema["additionalProperties"] is False
     assert schema["required"] == ["at", "line"]
-    assert schema["$defs"]["Line"]["additionalProperties"] is False
-    assert schema["$defs"]["Point"]["additionalProperties"] is False
+    line = schema["properties"]["line"]
+    assert line["additionalProperties"] is False
+    assert line["properties"]["start"]["additionalProperties"] is False
+    assert "$ref" not in str(schema)
+    assert "$defs" not in schema
     assert schema["properties"]["limit"] == {"default": 20, "maximum": 100, "minimum": 1, "type": "integer"}
     assert schema["properties"]["size"]["description"] == "how large"
     assert "title" not in str(schema["properties"])
