@@ -189,6 +189,30 @@ def test_attack_22_no_provider_takes_the_issuer_of_another(tmp_path: Path):
         assert "is the issuer of another provider of this site" in ward.log()
 
 
+def test_attack_22_of_several_providers_none_names_an_outside_issuer_without_the_operators_word(tmp_path: Path):
+    """Whichever is heard first could take the other's name, and keep the other out."""
+    main, evil = Issuer(), Issuer(name="evil-")
+    apart(evil)
+    servers = oauth_server("demo", "main", "evil")
+    trusted = issuers(main=main.metadata, evil=evil.metadata)
+    with listening(main, evil), guarded(tmp_path / "site", servers, trusted, start=False) as ward:
+        with pytest.raises(AssertionError, match="ended with 2"):
+            ward.start()
+        assert f'write issuer = "{OUTSIDE}" beside the URL' in ward.log()
+
+
+def test_a_token_that_was_never_seen_is_judged_while_strangers_at_its_address_ask_too_much(tmp_path: Path):
+    issuer = Issuer()
+    servers = oauth_server("demo", "main")
+    limits = '[limits]\nauth_failures = "3/hour"\nrequests = "5/hour"\n'
+    with listening(issuer), guarded(tmp_path / "site", servers, limits + issuers(main=issuer.metadata)) as ward:
+        door = Door(ward)
+        told = {door.knock("sk-mcpward-wrong").status for _ in range(12)}
+        assert told == {401, 429}
+        assert door.knock("sk-mcpward-wrong").status == 429
+        assert all(door.lets_in(issuer.mint(door.resource).token(sub=f"person-{at}")) for at in range(8))
+
+
 def test_every_scope_can_be_named_in_a_challenge(tmp_path: Path):
     issuer = Issuer()
     servers = oauth_server("demo", "main", more='challenge_scopes = "all"')

@@ -498,6 +498,21 @@ def ask_tool_rate(ward):
     return [passing(ward), passing(ward, "store")]
 
 
+def asked_with_more(ward: Ward, *names: str) -> list[str]:
+    """Say what comes of a call with each of these arguments, which the tool does not declare."""
+    return [reason_of(ward.call("echo", {"text": "a", name: "b"})) for name in names]
+
+
+@flips("servers.bench.unknown_arguments", "refuse", ["", "arguments-invalid"], ["arguments-invalid"] * 2)
+def ask_unknown_arguments(ward):
+    return asked_with_more(ward, "toolCallId", "more")
+
+
+@flips("servers.bench.tools.echo.unknown_arguments", "drop", ["", "arguments-invalid"], ["", ""])
+def ask_tool_unknown_arguments(ward):
+    return asked_with_more(ward, "toolCallId", "more")
+
+
 BEGAN, IN_TURN = ["began", "began", "ended", "ended"], ["began", "ended", "began", "ended"]
 GPU = {"servers.bench.tools.work.pools": ["gpu"]}
 

@@ -81,7 +81,7 @@ def test_both_secret_urls_open_and_every_wrong_one_is_an_unknown_path_to_the_byt
         bases = ("/bench/mcp", "/mcp", "/ai/bench/mcp", "/ai/mcp")
         for base in bases:
             assert answers(ward, f"{base}/{secret}")
-        wrong = [f"{base}/{end}" for base in bases for end in ("0" * 48, secret[:-1], f"{secret}/", "")]
+        wrong = [f"{base}/{end}" for base in bases for end in ("0" * 48, secret[:-1], f"{secret}//", "")]
         wrong += [*bases, "/nowhere", "/other/mcp/" + secret, f"/ai/{secret}", f"/ai/ai/mcp/{secret}"]
         told = {undated(exchange(ward, raw(ward, path))) for path in wrong}
         assert len(told) == 1
