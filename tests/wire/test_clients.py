@@ -100,7 +100,13 @@ def session(ward: Ward) -> dict[str, str]:
 @pytest.mark.parametrize("header", ["2024-11-05", "2024-10-07", "2026-07-28", "2031-01-01", "draft", "", " "])
 @pytest.mark.parametrize(
     "asked, given",
-    [("2025-03-26", "2025-03-26"), ("2024-11-05", "2025-11-25"), ("2026-07-28", "2025-11-25"), ("x", "2025-11-25")],
+    [
+        ("2025-03-26", "2025-03-26"),
+        ("2024-11-05", "2024-11-05"),
+        ("2024-10-07", "2025-11-25"),
+        ("2026-07-28", "2025-11-25"),
+        ("x", "2025-11-25"),
+    ],
 )
 def test_initialize_negotiates_by_its_body_whatever_its_version_header_says(ward, header, asked, given):
     answer = ask(ward, rpc("initialize", INITIALIZE | {"protocolVersion": asked}), mcp_protocol_version=header)

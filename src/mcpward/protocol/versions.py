@@ -4,8 +4,11 @@ from typing import Final
 
 MODERN: Final = "2026-07-28"
 LATEST_LEGACY: Final = "2025-11-25"
-LEGACY: Final = (LATEST_LEGACY, "2025-06-18", "2025-03-26")
-SUPPORTED: Final = (MODERN, *LEGACY)
+_OFFERED: Final = (LATEST_LEGACY, "2025-06-18", "2025-03-26")
+LEGACY: Final = (*_OFFERED, "2024-11-05")
+"""The revisions with sessions. The last one is older than this transport. Clients that ask for it all the same are
+served as those of 2025-03-26 are, as the official SDKs do; it is never offered."""
+SUPPORTED: Final = (MODERN, *_OFFERED)
 """Every revision that is really served: told by ``server/discover`` and by every refused version."""
 
 VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"

@@ -30,7 +30,7 @@ def test_initialize_agrees_to_a_served_version(house, version) -> None:
     assert answer.instructions == "Ask about orders."
 
 
-@pytest.mark.parametrize("version", ["2024-11-05", "2026-07-28", "1900-01-01", "nonsense", ""])
+@pytest.mark.parametrize("version", ["2024-10-07", "2026-07-28", "1900-01-01", "nonsense", ""])
 def test_initialize_offers_the_newest_legacy_version_instead_of_an_unserved_one(house, version) -> None:
     assert result(house, initialize(version))["protocolVersion"] == "2025-11-25"
 
@@ -116,7 +116,7 @@ def test_what_a_session_asks_for_is_answered_with_nothing(house, method, params)
 
 
 def test_the_session_speaks_the_version_that_was_agreed(house) -> None:
-    token = house.open_session("2024-11-05")
+    token = house.open_session("2024-10-07")
     assert house.read(request("ping"), {"Mcp-Session-Id": token}).version == "2025-11-25"
 
 

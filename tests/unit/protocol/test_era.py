@@ -92,7 +92,7 @@ def test_a_meta_that_is_no_object_is_refused(house, meta) -> None:
 
 
 @pytest.mark.parametrize("body", [request("ping"), {"jsonrpc": "2.0", "method": "notifications/x"}])
-@pytest.mark.parametrize("header", ["1900-01-01", "2024-11-05", "2025-11-25, 2025-06-18", b"\xff"])
+@pytest.mark.parametrize("header", ["1900-01-01", "2024-10-07", "2025-11-25, 2025-06-18", b"\xff"])
 def test_a_legacy_body_with_an_unserved_version_header_is_refused(house, body, header) -> None:
     no = house.refused(body, {"MCP-Protocol-Version": header})
     assert no.reason is Reason.VERSION_UNSUPPORTED
@@ -100,7 +100,7 @@ def test_a_legacy_body_with_an_unserved_version_header_is_refused(house, body, h
 
 def test_the_sessions_own_version_rules_whichever_served_one_the_header_names(house) -> None:
     token = house.open_session("2025-11-25")
-    for version in ("2025-11-25", "2025-06-18", "2025-03-26"):
+    for version in ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"):
         call = house.read(request("ping"), {"Mcp-Session-Id": token, "MCP-Protocol-Version": version})
         assert call.version == "2025-11-25"
 

@@ -68,7 +68,7 @@ def test_a_get_follows_the_rules_on_the_version_header(house) -> None:
     for version in ("2025-06-18", "2025-11-25"):
         assert house.read(b"", headers | {"MCP-Protocol-Version": version}, verb="GET").version == "2025-06-18"
     assert house.read(b"", headers | {"MCP-Protocol-Version": ""}, verb="GET").version == "2025-06-18"
-    for version in ("2024-11-05", "1900-01-01", "x"):
+    for version in ("2024-10-07", "1900-01-01", "x"):
         no = house.refused(b"", headers | {"MCP-Protocol-Version": version}, verb="GET")
         assert no.reason is Reason.VERSION_UNSUPPORTED
     modern_ = house.refused(b"", headers | {"MCP-Protocol-Version": "2026-07-28"}, verb="GET")
