@@ -196,7 +196,7 @@ def test_attack_59_what_a_request_names_and_its_header_agree(bob, method, params
         {"ref": {"type": "ref/prompt", "name": "greet"}, "argument": {"name": "name", "value": 1}},
         {"ref": {"type": "ref/prompt", "name": ["greet"]}, "argument": {"name": "name", "value": ""}},
         {"ref": {"type": "ref/prompt", "name": "greet"}, "argument": {"name": "name", "value": "a" * 1_000_000}},
-        {"ref": {"type": "ref/prompt", "name": "greet"}, "argument": {"name": "name", "value": ""}, "context": []},
+        {"ref": {"type": "ref/prompt", "name": "greet"}, "argument": {"name": "name", "value": ""}, "context": [1]},
         {"ref": {"type": "ref/prompt", "name": "greet"}, "argument": {"name": "name", "value": ""},
          "context": {"arguments": {"x": 1}}},
     ],

@@ -71,9 +71,11 @@ def test_twenty_slow_calls_at_two_processes_share_a_pool_of_five_and_none_fails(
     # In any span as long as a call no more than five begin: then never more than five ran.
     for at, first in enumerate(began):
         assert sum(first <= other < first + _SLOW_S * 0.98 for other in began[at:]) <= 5
-    last = began.index(max(spans([modest])))
-    show(f"the modest caller's four began as number {[began.index(at) + 1 for at in spans([modest])]} of 20")
-    assert last < 15, "the modest one waited for nearly all of the other's"
+    turns = [began.index(at) for at in spans([modest])]
+    show(f"the modest caller's four began as number {[at + 1 for at in turns]} of 20")
+    # When its calls arrive is the machine's business; from its first turn on, callers take turns.
+    assert turns[0] < 14, "the modest one waited for nearly all of the other's"
+    assert turns[-1] - turns[0] - 3 <= 5, "the other went ahead of the modest one"
 
 
 def test_places_of_a_process_that_was_killed_are_free_again_within_seconds(wards):
