@@ -124,6 +124,13 @@ def test_what_is_too_large_names_size_and_limit_and_tells_the_model_to_ask_for_l
     assert "output.max_bytes is 4096" in ward.log()
 
 
+def test_what_was_dropped_stays_on_record_beside_why_the_result_was_withheld(ward: Ward):
+    result = ward.call("large", {"size": 9001, "toolCallId": "1"}).json()["result"]
+    known = error_id(result["content"][0]["text"])
+    (row,) = until(lambda: [row for row in ward.records("--tool", "large") if row["error_id"] == known])
+    assert row["detail"] == "dropped toolCallId; the result has 9016 bytes, output.max_bytes is 4096"
+
+
 def test_the_copy_as_text_is_not_counted(ward: Ward):
     fits = 4096 - len('{"result":""}') - len("{}")
     assert not ward.call("large", {"size": fits}).json()["result"]["isError"]

@@ -58,7 +58,6 @@ class Discovery:
     def answer(self, server: str, place: Place = Place.RESOURCE, url: str = "", *, is_preflight: bool = False) -> Reply:
         """Return the document of a server that stands at ``place``; 503 while none of its providers was seen.
 
-
         ``url`` is the resource where that is not the server's stable URL: a client gives up on any other than the one
         that it uses (RFC 9728 §3.3). The providers' exact names are not known before they were seen, and a client that
         gets another spelling gives up too.

@@ -157,8 +157,8 @@ class Trail(Struct, eq=False, gc=False):
         self.limits = (policy, self.limits[1] if self.limits is not None else ())
 
     def withheld(self, detail: str) -> None:
-        """Note why the result was withheld."""
-        self.detail = detail
+        """Note why the result was withheld, beside what was noted of the call before."""
+        self.detail = detail if self.detail is None else f"{self.detail}; {detail}"
 
     def without(self, names: tuple[str, ...]) -> None:
         """Note the arguments that came with the call and were dropped."""
