@@ -64,6 +64,11 @@ class Job:
         return self.record.id
 
     @property
+    def is_running(self) -> bool:
+        """Whether the work is still to come or goes on. Its place is free as soon as it is over, recorded or not."""
+        return self.work is None or not self.work.done()
+
+    @property
     def status(self) -> Status:
         """What an unfinished task is: waiting for its caller, or working."""
         return Status.INPUT_REQUIRED if self.pending else Status.WORKING

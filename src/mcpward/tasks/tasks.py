@@ -211,10 +211,11 @@ class Tasks:
         if self._board.is_stopping:
             raise _busy("the server stops")
         caps = self._caps
-        mine = [job.weight for job in self._jobs.values() if job.record.owner == call.principal.key]
-        if len(mine) >= caps.unfinished or len(self._jobs) >= caps.running:
+        running = [job for job in self._jobs.values() if job.is_running]
+        mine = [job.weight for job in running if job.record.owner == call.principal.key]
+        if len(mine) >= caps.unfinished or len(running) >= caps.running:
             raise _busy("too many tasks run")
-        of_all = sum(job.weight for job in self._jobs.values())
+        of_all = sum(job.weight for job in running)
         if sum(mine) + weighs > caps.held or of_all + weighs > caps.all_held:
             raise _busy("the running tasks hold too much")
 

@@ -94,6 +94,35 @@ async def test_what_running_tasks_hold_of_their_requests_is_bounded(opened, caps
     await house.start(forever, heavy)
 
 
+class Unheard:
+    """A table that writes an ending down and never says so."""
+
+    def __init__(self, table) -> None:
+        self.table, self.heard = table, asyncio.Event()
+
+    async def finish(self, *args, **more):
+        result = await self.table.finish(*args, **more)
+        await self.heard.wait()
+        return result
+
+    def __getattr__(self, name: str):
+        return getattr(self.table, name)
+
+
+@pytest.mark.parametrize("caps", [Caps(unfinished=1), Caps(running=1), Caps(held=100), Caps(all_held=100)], ids=str)
+async def test_whoever_reads_that_a_task_has_ended_can_start_the_next(opened, store, caps) -> None:
+    table = Unheard(store.tasks)
+    house = await opened(caps=caps, table=table)
+    heavy = replace(call_of(), arrival=an_arrival(body=b"x" * 100))
+    first = (await house.start(forever, heavy))["taskId"]
+    await house.cancel(first)
+    await house.end(first)
+    try:
+        await house.start(forever, heavy)
+    finally:
+        table.heard.set()
+
+
 async def test_a_running_task_keeps_neither_the_credential_nor_the_body(house) -> None:
     arrival = an_arrival(headers={b"authorization": b"Bearer secret"}, body=b"x" * 100)
     await house.start(forever, replace(call_of(), arrival=arrival, params={"arguments": {"big": 1}}))
