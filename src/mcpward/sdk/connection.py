@@ -1,17 +1,20 @@
 """Connections that can do no more than they must: SQLite files opened read-only, with an authorizer on every statement.
 
 The authorizer and ``mode=ro`` hold whatever the SQL says, also inside of what an author wrote wrongly (attacks 71, 72).
+A connection that can write still reads read-only: ``WITH … DELETE`` begins like a SELECT (attack 118).
 """
 
 import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from mcpward.core.secret import Secret
 
@@ -23,6 +26,7 @@ _READ: Final = frozenset(
 _WRITE: Final = _READ | {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
 _FORBIDDEN_FUNCTIONS: Final = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"})
 _BUSY_MS: Final = 5000
+_AUTHORIZER: Final = "mcpward_authorizer"
 
 
 def read_url(url: Secret) -> URL:
@@ -50,6 +54,55 @@ def open_engine(url: Secret, *, read_only: bool, pool_size: int) -> AsyncEngine:
     return create_async_engine(parsed, hide_parameters=True, pool_size=pool_size, max_overflow=0)
 
 
+@asynccontextmanager
+async def reading(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Make the transaction that comes next on ``connection`` read-only, by the database's own means.
+
+    SQLite: the authorizer refuses all changes within. PostgreSQL: ``BEGIN READ ONLY``, which no SET within can take
+    back. Others: ``SET TRANSACTION READ ONLY`` of the SQL standard; a database that does not know it raises.
+    """
+    dialect = connection.dialect.name
+    if dialect == "sqlite":
+        with (await connection.get_raw_connection()).info[_AUTHORIZER].reading():
+            yield
+        return
+    if dialect == "postgresql":
+        await connection.execution_options(postgresql_readonly=True)
+    else:
+        await connection.execute(text("SET TRANSACTION READ ONLY"))
+    yield
+
+
+class _Authorizer:
+    """Says what the statements of one SQLite connection may do. It is asked when a statement is prepared.
+
+    What it allows changes on the event loop's thread, between statements alone. The driver keeps prepared statements
+    by their text, and no text is both a query and a change: ``sdk.statement`` tells them apart by their first word.
+    """
+
+    def __init__(self, allowed: frozenset[int]) -> None:
+        self._allowed = allowed
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Allow nothing but reads within."""
+        before, self._allowed = self._allowed, _READ
+        try:
+            yield
+        finally:
+            self._allowed = before
+
+    def __call__(
+        self, action: int, first: str | None, second: str | None, _database: str | None, _inner: str | None
+    ) -> int:
+        if action == sqlite3.SQLITE_PRAGMA:
+            harmless = first == "read_uncommitted" and second is None  # SQLAlchemy asks it once per engine
+            return sqlite3.SQLITE_OK if harmless else sqlite3.SQLITE_DENY
+        if action == sqlite3.SQLITE_FUNCTION and str(second).lower() in _FORBIDDEN_FUNCTIONS:
+            return sqlite3.SQLITE_DENY
+        return sqlite3.SQLITE_OK if action in self._allowed else sqlite3.SQLITE_DENY
+
+
 def _open_sqlite(url: URL, *, read_only: bool, pool_size: int) -> AsyncEngine:
     is_file = url.database not in {None, "", ":memory:"}
     if is_file:
@@ -65,28 +118,22 @@ def _open_sqlite(url: URL, *, read_only: bool, pool_size: int) -> AsyncEngine:
         hide_parameters=True,
         # Nothing to roll back where nothing can be changed, and a trip to the connection's thread saved.
         pool_reset_on_return=None if read_only else "rollback",
-        **({"poolclass": AsyncAdaptedQueuePool, "pool_size": pool_size, "max_overflow": 0} if is_file else {}),
-        **({} if is_file else {"poolclass": StaticPool}),
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=pool_size if is_file else 1,  # what is in memory is one connection's, and each call has it alone
+        max_overflow=0,
     )
-    allowed = _READ if read_only else _WRITE
-
-    def authorize(action: int, first: str | None, second: str | None, _database: str | None, _inner: str | None) -> int:
-        if action == sqlite3.SQLITE_PRAGMA:
-            harmless = first == "read_uncommitted" and second is None  # SQLAlchemy asks it once per engine
-            return sqlite3.SQLITE_OK if harmless else sqlite3.SQLITE_DENY
-        if action == sqlite3.SQLITE_FUNCTION and str(second).lower() in _FORBIDDEN_FUNCTIONS:
-            return sqlite3.SQLITE_DENY
-        return sqlite3.SQLITE_OK if action in allowed else sqlite3.SQLITE_DENY
 
     @event.listens_for(engine.sync_engine, "connect")
-    def _lock(connection: Any, _record: Any) -> None:
+    def _lock(connection: Any, record: Any) -> None:
+        authorizer = record.info[_AUTHORIZER] = _Authorizer(_READ if read_only else _WRITE)
+
         async def lock(driver: Any) -> None:
             await driver.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
             await driver.execute("PRAGMA foreign_keys = ON")
             await driver.execute("PRAGMA trusted_schema = OFF")
             if read_only:
                 await driver.execute("PRAGMA query_only = ON")
-            await driver.set_authorizer(authorize)
+            await driver.set_authorizer(authorizer)
 
         connection.run_async(lock)
 

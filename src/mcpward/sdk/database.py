@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mcpward.core.limit_name import SYNTAX, is_limit_name
 from mcpward.core.secret import Secret
-from mcpward.sdk.connection import open_engine, read_url
+from mcpward.sdk.connection import open_engine, read_url, reading
 from mcpward.sdk.errors import DatabaseFailed, StatementRefused, ToolError
 from mcpward.sdk.interrupt import Grip, within
 from mcpward.sdk.parameters import bindable
@@ -85,7 +85,8 @@ class Database:
     async def query(self, sql: LiteralString, /, *, into: Any = None, **params: Any) -> list[Any]:
         """Give the rows of a SELECT as dicts, or as ``into`` (a pydantic model, dataclass, TypedDict, msgspec struct).
 
-        A list is bound as several values: ``WHERE id IN :ids``.
+        A list is bound as several values: ``WHERE id IN :ids``. The database itself keeps the statement from changing
+        anything, also with ``read_only=False``.
 
         Raises:
             StatementRefused: the SQL is not one reading statement, or its parameters do not match ``params``.
@@ -96,11 +97,8 @@ class Database:
         require_read(statement)
 
         async def fetch(connection: AsyncConnection) -> list[dict[str, Any]]:
-            # Streamed: a plain execute would hold the whole result in memory before the cap is looked at.
-            result = await connection.stream(*self._bound(statement, params))
-            found = await result.mappings().fetchmany(self._row_cap + 1)
-            await result.close()
-            return [dict(row) for row in found]
+            async with reading(connection):
+                return await _fetched(connection, *self._bound(statement, params), self._row_cap + 1)
 
         rows = await self._run(fetch)
         if len(rows) > self._row_cap:
@@ -183,6 +181,21 @@ class Database:
         return self._engine
 
 
+async def _fetched(
+    connection: AsyncConnection, clause: TextClause, values: dict[str, Any], most: int
+) -> list[dict[str, Any]]:
+    """Streamed: a plain execute would hold the whole result in memory before the cap is looked at."""
+    try:
+        result = await connection.stream(clause, values)
+        found = await result.mappings().fetchmany(most)
+        await result.close()
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # noqa: BLE001  # asyncpg's own, which SQLAlchemy does not wrap while it streams
+        raise DatabaseFailed(_kind(error)) from None
+    return [dict(row) for row in found]
+
+
 @lru_cache(maxsize=_MOST_STATEMENTS)
 def _clause(sql: str) -> TextClause:
     return text(sql)
@@ -196,9 +209,9 @@ async def close_all() -> None:
 
 def _kind(error: Exception) -> str:
     """Name what failed without its text: that may quote SQL, values or the address of the database."""
-    origin = getattr(error, "orig", None)
+    origin = getattr(error, "orig", None) or error
     code = getattr(origin, "sqlite_errorname", "") or getattr(origin, "sqlstate", "") or ""
-    return f"{type(origin or error).__name__} {code}".rstrip()
+    return f"{type(origin).__name__} {code}".rstrip()
 
 
 def _shape(error: Exception) -> str:

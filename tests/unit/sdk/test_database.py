@@ -63,6 +63,11 @@ def count(path) -> int:
         return connection.execute("SELECT count(*) FROM t").fetchone()[0]
 
 
+def dump(path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
 async def test_rows_come_as_dicts(db):
     assert await db.query("SELECT id, name FROM t WHERE id = :id", id=1) == [{"id": 1, "name": "name 1"}]
 
@@ -146,6 +151,50 @@ async def test_a_read_only_database_does_not_execute(db):
 async def test_execute_changes_rows_and_says_how_many(writer, path):
     assert await writer.execute("DELETE FROM t WHERE id <= :id", id=10) == 10
     assert count(path) == 40
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "WITH x AS (SELECT 51 AS id) INSERT INTO t SELECT id, 'new', '' FROM x",
+        "WITH x AS (SELECT 51 AS id) INSERT INTO t SELECT id, 'new', '' FROM x RETURNING id",
+        "WITH x AS (SELECT 1 AS id) DELETE FROM t WHERE id IN (SELECT id FROM x)",
+        "WITH x AS (SELECT 1 AS id) UPDATE t SET name = 'new' WHERE id IN (SELECT id FROM x) RETURNING id",
+        "WITH x AS (SELECT 51 AS id) REPLACE INTO t SELECT id, 'new', '' FROM x",
+    ],
+)
+async def test_a_query_changes_nothing_on_a_database_that_can_be_written(writer, path, sql):
+    """Attack 118: ``WITH`` begins a SELECT and a DELETE alike."""
+    before = dump(path)
+    for _ in range(2):
+        with pytest.raises(DatabaseFailed):
+            await writer.query(sql)
+    assert dump(path) == before
+    assert await writer.execute("UPDATE t SET name = 'mine' WHERE id = :id", id=1) == 1
+    assert await writer.query("SELECT name FROM t WHERE id = 1") == [{"name": "mine"}]
+
+
+async def test_queries_do_not_keep_changes_beside_them_from_happening(writer):
+    changes = [writer.execute("UPDATE t SET name = 'mine' WHERE id = :id", id=number) for number in range(1, 21)]
+    queries = [writer.query("SELECT count(*) AS n FROM t") for _ in range(20)]
+    done = await asyncio.gather(*(each for pair in zip(changes, queries, strict=True) for each in pair))
+    assert done == [1, [{"n": 50}]] * 20
+
+
+async def test_queries_in_memory_wait_for_each_other():
+    db = Database("sqlite://", read_only=False)
+    assert await asyncio.gather(*(db.query("SELECT :n AS n", n=n) for n in range(20))) == [
+        [{"n": n}] for n in range(20)
+    ]
+    await db.close()
+
+
+async def test_a_query_that_was_stopped_leaves_the_connection_able_to_write(path):
+    db = Database(f"sqlite:///{path}", timeout_s=0.3, read_only=False, max_concurrency=1)
+    with pytest.raises(DatabaseFailed):
+        await db.query(FOREVER)
+    assert await db.execute("DELETE FROM t WHERE id = 1") == 1
+    await db.close()
 
 
 async def test_the_writing_connection_cannot_change_the_tables_themselves(writer, path):
