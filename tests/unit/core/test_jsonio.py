@@ -175,7 +175,7 @@ def test_55_four_mebibytes_of_the_worst_cost_less_than_a_tenth_of_a_second(text)
     assert len(text) <= 4 * MIB
     costs = []
     for _ in range(3):
-        before = time.process_time()
+        before = time.thread_time()
         judged(lambda raw: decode(raw) and None, text)
-        costs.append(time.process_time() - before)
+        costs.append(time.thread_time() - before)
     assert min(costs) < 0.1

@@ -321,9 +321,9 @@ def test_a_mebibyte_of_the_worst_does_not_hold_up_the_others(structured):
     raw = msgspec.Raw(msgspec.json.encode(structured))
     costs = []
     for _ in range(3):
-        before = time.process_time()
+        before = time.thread_time()
         body = clean(sanitizer, [], structured=raw).body
-        costs.append(time.process_time() - before)
+        costs.append(time.thread_time() - before)
     assert SECRET.encode() not in body
     assert min(costs) < 0.2  # 0.1 on a quiet machine
 
