@@ -107,9 +107,9 @@ def _body(fields: Mapping[str, str], rest: bytes) -> tuple[bytes, bytes | None]:
             return body, rest
 
 
-def connect(port: int, timeout_s: float = 5.0) -> socket.socket:
-    """Open a connection."""
-    return socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
+def connect(port: int, timeout_s: float = 5.0, *, source: str = "127.0.0.1") -> socket.socket:
+    """Open a connection, from any address of the loopback network."""
+    return socket.create_connection(("127.0.0.1", port), timeout=timeout_s, source_address=(source, 0))
 
 
 def talk(

@@ -1,0 +1,54 @@
+"""An honest caller as a program of its own: what it waits for is the server alone, not the test that attacks it.
+
+Read one line of JSON from stdin, call, and print one JSON list: ``[status, seconds]`` for each call (status 0: the
+connection broke).
+"""
+
+import json
+import sys
+import time
+from typing import Any
+
+from support.raw import connect, parse
+from support.volley import call_bytes
+
+
+def call(wire: Any, data: bytes) -> tuple[int, bool]:
+    """Send a request; return the status of its answer, and whether the connection goes on."""
+    wire.sendall(data)
+    received = b""
+    while not (answers := parse(received)[0]):
+        piece = wire.recv(1 << 16)
+        if not piece:
+            raise ConnectionError
+        received += piece
+    return answers[0].status, answers[0].headers.get("connection") != "close"
+
+
+def main() -> None:
+    """Call at an even pace, on one connection as long as it lasts, until the time is over."""
+    told = json.loads(sys.stdin.readline())
+    seen: list[tuple[int, float]] = []
+    wire, number = None, 0
+    until = time.monotonic() + told["seconds"]
+    while (at := time.monotonic()) < until:
+        data = call_bytes(
+            told["port"], told["key"], number, tool=told["tool"], arguments={"text": f"{number}"}, path=told["path"]
+        )
+        status, goes_on = 0, False
+        try:
+            wire = wire or connect(told["port"], 10, source=told["address"])
+            status, goes_on = call(wire, data)
+        except OSError:
+            pass
+        seen.append((status, time.monotonic() - at))
+        if wire is not None and not goes_on:
+            wire.close()
+            wire = None
+        number += 1
+        time.sleep(max(0.0, told["pause_s"] - (time.monotonic() - at)))
+    sys.stdout.write(json.dumps(seen))
+
+
+if __name__ == "__main__":
+    main()
