@@ -17,14 +17,22 @@ class Proof(Awaitable[Principal]):
     """Awaited, it asks and gives the principal, or raises what the answer is. Nothing is asked before.
 
     ``mark`` is the credential's, as a keyed digest; ``is_opaque`` says that nothing about the token can be checked
-    without the provider.
+    without the provider. ``is_at_hand``: it was a good one, and only has to be confirmed: no stranger's credential.
     """
 
-    __slots__ = ("_ask", "is_opaque", "mark")
+    __slots__ = ("_ask", "is_at_hand", "is_opaque", "mark")
 
-    def __init__(self, mark: bytes, ask: Callable[[], Coroutine[Any, Any, Principal]], *, is_opaque: bool) -> None:
+    def __init__(
+        self,
+        mark: bytes,
+        ask: Callable[[], Coroutine[Any, Any, Principal]],
+        *,
+        is_opaque: bool,
+        is_at_hand: bool = False,
+    ) -> None:
         self.mark = mark
         self.is_opaque = is_opaque
+        self.is_at_hand = is_at_hand
         self._ask = ask
 
     def __await__(self) -> Generator[Any, Any, Principal]:

@@ -127,6 +127,8 @@ class Pipeline:
             if isinstance(established, Principal):
                 return established
             found = established
+        if found.is_at_hand:
+            return await found
         async with addresses.ask(arrival.bucket):
             return await found
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from mcpward.storage.engine import Store, open_store
+from mcpward.storage.engine import Store
 from support.clock import ManualClock
+from support.store import mark_of, open_store
 
 Opener = Callable[[], Awaitable[Store]]
 
@@ -29,6 +30,7 @@ POSTGRES = os.environ.get("MCPWARD_TEST_POSTGRES", "")
 async def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'site' / 'mcpward.db'}"
+    mark_of("x/mcpward_contract").unlink(missing_ok=True)
     connection = await asyncpg.connect(f"{POSTGRES}/postgres")
     await connection.execute("DROP DATABASE IF EXISTS mcpward_contract WITH (FORCE)")
     await connection.execute("CREATE DATABASE mcpward_contract")
