@@ -133,7 +133,7 @@ class Followed:
     async def news(self, *, whole: bool = False) -> tuple[bool, list[_Row]]:
         """Return the rows that are new since the last time; with True, all there are, in the place of those known.
 
-        ``whole`` has all of them read and judged anew.
+        ``whole`` has all of them read and judged anew, whether the counter says that there are news or not.
 
         Raises:
             Untrusted: the rows are not those that a holder of the master key left, or older than those known.
@@ -180,6 +180,8 @@ class Followed:
         for row in rows:
             if not register.integrity.is_row(register.table, row):
                 raise register.integrity.forged(register.table.name)
+        if counter == self._counter and codes == self._codes:
+            return False, []  # all of it was judged anew, and nothing of it has changed
         if counter != self._counter:
             register.integrity.advance({register.name: Standing(counter.revision, digest_of(codes.values()))})
         self._counter, self._codes = counter, codes
