@@ -6,8 +6,8 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from importlib.util import find_spec
-from itertools import count
 from pathlib import Path
+from secrets import token_hex
 from typing import Final
 
 import pytest
@@ -29,7 +29,6 @@ class PostgresServer:
         self._data = folder / "data"
         self._sockets = folder / "sockets"
         self.port = free_port()
-        self._numbers = count()
 
     def start(self) -> "PostgresServer":
         """Make the cluster and start it; return when it takes connections."""
@@ -56,7 +55,7 @@ class PostgresServer:
 
     def create(self) -> str:
         """Make a database, and return its name."""
-        name = f"test_{next(self._numbers)}"
+        name = f"test_{token_hex(8)}"
         self.sql(f"CREATE DATABASE {name}")
         return name
 

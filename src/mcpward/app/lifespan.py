@@ -55,7 +55,7 @@ class Lifespan:
                     bound_handshakes(self.settings.http.header_timeout_s)
                 if self.opened is not None:
                     await asyncio.to_thread(self.opened)  # it opens the store on its own, with a loop of its own
-                    await worker.refresher.poll()  # what was handed over just now opens the door from the first call
+                    await worker.refresher.look()  # what was handed over just now opens the door from the first call
                 started = True
                 await send({"type": "lifespan.startup.complete"})
                 await receive()

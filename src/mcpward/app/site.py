@@ -12,8 +12,12 @@ from mcpward.core.errors import Finding, Misconfigured
 from mcpward.crypto.digest import Pepper
 from mcpward.crypto.envelope import Envelope
 from mcpward.crypto.keyring import KeyRing, load_or_create
+from mcpward.crypto.mac import RingMac
 from mcpward.crypto.sealed import SealedToken
 from mcpward.storage.engine import Store, open_store
+from mcpward.storage.integrity import Integrity
+from mcpward.storage.mark import Mark
+from mcpward.storage.opening import Accept
 from mcpward.storage.privacy import require_private_folder
 from mcpward.vault.store import Vault
 
@@ -30,8 +34,12 @@ class Site(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def open_site(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Site]:
-    """Open the data of a site, making folder, key and database if they are missing; close it at the end.
+async def open_site(
+    settings: Settings, clock: Clock | None = None, accept: Accept | None = None
+) -> AsyncIterator[Site]:
+    """Open the data of a site, making folder, key, database and mark if they are missing; close it at the end.
+
+    ``accept`` is asked whether a database that is forged, or older than its mark, is to be taken.
 
     Raises:
         Misconfigured: the folder, the key or the database cannot be used as they are; nothing was written then.
@@ -39,7 +47,10 @@ async def open_site(settings: Settings, clock: Clock | None = None) -> AsyncIter
     clock = clock or SystemClock()
     _make_folder(settings)
     ring = load_or_create(settings.site.data, os.environ)
-    store = await open_store(settings.store.url, clock, ring.ids)
+    mark = Mark(settings.store.mark_path, RingMac(ring, "store mark"))
+    is_place_chosen = settings.store.mark is not None
+    integrity = Integrity(RingMac(ring, "store rows"), mark, clock, is_place_chosen=is_place_chosen)
+    store = await open_store(settings.store.url, clock, integrity, ring.ids, accept)
     try:
         yield Site(
             store=store,

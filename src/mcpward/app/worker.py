@@ -22,7 +22,7 @@ from mcpward.app.logs import Voice, set_up
 from mcpward.app.numbers import Numbers, folder_of
 from mcpward.app.oauth import Guarded, client_secrets, exchanges_of, open_oauth
 from mcpward.app.secrets import Secrets
-from mcpward.app.site import Site, open_site
+from mcpward.app.site import open_site
 from mcpward.app.sources import load_sources
 from mcpward.app.usage import Usage
 from mcpward.config.address import Address
@@ -30,7 +30,8 @@ from mcpward.config.endpoint import prefix_of, served_paths
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
 from mcpward.core.ended import EndedBook
-from mcpward.identity.keybook import STALE_AFTER_S, KeyBook
+from mcpward.identity.follower import Books
+from mcpward.identity.keybook import KeyBook
 from mcpward.identity.refresh import Refresher
 from mcpward.identity.unlisted import UrlBook
 from mcpward.ingress.advice import Advice
@@ -107,7 +108,13 @@ class Worker:
             stack.push_async_callback(runner.close)
             channel = await stack.enter_async_context(open_channel(site, settings, clock))
             keys, urls, ended = KeyBook(site.pepper_keys, clock), UrlBook(site.pepper_urls, clock), EndedBook()
-            self.refresher = self._refresher(site, keys, urls, ended)
+            self.refresher = Refresher(
+                site.store.reader,
+                Books(keys, urls, ended, channel.spent.book),
+                site.store.keys,
+                site.store.sessions,
+                clock,
+            )
             counters = await stack.enter_async_context(open_counters(settings, clock, site.ring, metrics))
             house = House(
                 settings, clock, site, channel, counters, registries, traffic, runner, secrets, guarded, _report
@@ -135,18 +142,6 @@ class Worker:
             _spare_collector()
             yield
 
-    def _refresher(self, site: Site, keys: KeyBook, urls: UrlBook, ended: EndedBook) -> Refresher:
-        store = site.store
-        return Refresher(
-            keys=store.keys,
-            urls=store.urls,
-            ended=store.sessions,
-            key_book=keys,
-            url_book=urls,
-            ended_book=ended,
-            clock=self.clock,
-        )
-
     async def _stop_tasks(self, house: House) -> None:
         """Tasks have what the calls in flight have left of the time to stop: together they take no longer."""
         front: Front | None = getattr(self, "front", None)  # the start may have failed before there was one
@@ -157,7 +152,7 @@ class Worker:
     def _probes(self, keys: KeyBook, traffic: Traffic, counters: Counters) -> list[Probe]:
         return [
             Probe("stopping", lambda: not self.front.draining),
-            Probe("keys", lambda: self.clock.monotonic() - keys.fresh_at <= STALE_AFTER_S),
+            Probe("keys", lambda: not keys.is_stale),
             Probe("record", lambda: not traffic.full),
             *counters.probes,
         ]

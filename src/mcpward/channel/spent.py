@@ -3,6 +3,7 @@
 from typing import Final, Protocol
 
 from mcpward.core.clock import Clock
+from mcpward.core.ended import EndedBook
 
 _PRUNE_EVERY_S: Final = 60.0
 #: A used state is remembered so much longer than it would work, lest a clock that is set back make it work again.
@@ -22,10 +23,14 @@ class SpentIds(Protocol):
 
 
 class Spent:
-    """Uses states up. As many are kept as were sealed and used in the last hour: each cost a call of its caller."""
+    """Uses states up. As many are kept as were sealed and used in the last hour: each cost a call of its caller.
 
-    def __init__(self, store: SpentIds, clock: Clock) -> None:
+    ``book`` holds those that this worker knows of: what it remembers cannot be taken away in the store.
+    """
+
+    def __init__(self, store: SpentIds, clock: Clock, book: EndedBook | None = None) -> None:
         self._store = store
+        self.book = EndedBook() if book is None else book
         self._clock = clock
         self._pruned_at = clock.monotonic()
 
@@ -36,9 +41,10 @@ class Spent:
         be used again.
         """
         now = self._clock.now()
-        if forget_at <= now:
+        if forget_at <= now or self.book.has(state_id):
             return False
         is_first = await self._store.spend(state_id, forget_at + _MARGIN_S)
+        self.book.add(state_id, forget_at + _MARGIN_S)
         if self._clock.monotonic() - self._pruned_at >= _PRUNE_EVERY_S:
             self._pruned_at = self._clock.monotonic()
             await self._store.prune(now)

@@ -17,6 +17,7 @@ from mcpward.core.errors import Unreachable
 
 if TYPE_CHECKING:  # the command line starts fast: the data's rooms are imported when data is needed
     from mcpward.app.site import Site
+    from mcpward.storage.opening import Accept
 
 T = TypeVar("T")
 FILE: Final = "mcpward.toml"
@@ -78,9 +79,16 @@ def settings_of(config: Path | None) -> Settings:
 
 
 def in_site(
-    settings: Settings, work: Callable[["Site"], Awaitable[T]], *, must_exist: bool = False, missing: Exit = Exit.NO
+    settings: Settings,
+    work: Callable[["Site"], Awaitable[T]],
+    *,
+    must_exist: bool = False,
+    missing: Exit = Exit.NO,
+    accept: "Accept | None" = None,
 ) -> T:
     """Open the site's data, do one piece of work, close it.
+
+    ``accept`` is asked whether a database that is forged, or older than its mark, is to be taken.
 
     Raises:
         Ended: ``must_exist`` and there is no data yet (reading makes none); the exit code is ``missing``.
@@ -94,7 +102,7 @@ def in_site(
         raise Ended(missing, f"there is no data yet at {database}", "mcpward serve or mcpward key create makes it")
 
     async def opened() -> T:
-        async with open_site(settings, CLOCK) as site:
+        async with open_site(settings, CLOCK, accept) as site:
             return await work(site)
 
     try:

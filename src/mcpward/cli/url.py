@@ -28,7 +28,7 @@ def rotate(
     json: JsonOption = False,
 ) -> None:
     """Make a new secret URL (or the first). It goes to stdout, once; the old one ends after the grace period."""
-    from mcpward.identity.refresh import SEEN_WITHIN_S
+    from mcpward.identity.follower import SEEN_WITHIN_S
     from mcpward.identity.unlisted import UrlBook
 
     settings = settings_of(config)

@@ -11,7 +11,7 @@ from msgspec import Struct
 from mcpward.config.lines import line_of
 
 Keys = tuple[str, ...]
-_PATHS: Final = frozenset({("site", "data"), ("site", "tls_cert"), ("site", "tls_key")})
+_PATHS: Final = frozenset({("site", "data"), ("site", "tls_cert"), ("site", "tls_key"), ("store", "mark")})
 _SQLITE: Final = "sqlite:///"
 DATA: Final = "<data>"  # in store.url: the data folder of the site
 

@@ -3,6 +3,7 @@
 Rules that look at more than one key are in ``rules.py``; where a value came from is known to ``load.py``.
 """
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator
@@ -105,6 +106,17 @@ class Store(Section):
     url: Filled = key(
         "sqlite:///<data>/mcpward.db", "database; SQLite alone for now", '"sqlite:///.mcpward/mcpward.db"', secret=True
     )
+    mark: FilePathOrNone = key(
+        None,
+        "signed file that says how far the database had come, by which an older copy is noticed; beside the database "
+        "(mcpward.db.mark) where it is not set; best kept where whoever may write the database may not",
+        '"/var/lib/mcpward-mark/store.mark"',
+    )
+
+    @property
+    def mark_path(self) -> Path:
+        """Where the mark is. Meant for settings whose places are filled in."""
+        return self.mark or Path(f"{Path(self.url.removeprefix('sqlite:///')).resolve()}.mark")
 
 
 class Http(Section):

@@ -61,3 +61,13 @@ class Unreachable(Exception):
         super().__init__(what)
         self.what = what
         self.hint = hint
+
+
+class Untrusted(Misconfigured):
+    """The store holds what nobody with the master key wrote, or less than it held before.
+
+    At the start the house does not open; a running worker refuses what it cannot confirm any more.
+    """
+
+    def __init__(self, what: str, where: str = "", hint: str = "") -> None:
+        super().__init__([Finding(what, where, hint)])

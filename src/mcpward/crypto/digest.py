@@ -26,8 +26,8 @@ class Pepper:
     def __init__(self, key: bytes, *older: bytes) -> None:
         if any(not 32 <= len(each) <= _BLOCK for each in (key, *older)):  # RFC 2104 §3: no less than the output
             raise ValueError("a pepper has 32 to 64 bytes")
-        self._mac = _hmac_sha256(key)
-        self._older = tuple(_hmac_sha256(each) for each in older)
+        self._mac = hmac_sha256(key)
+        self._older = tuple(hmac_sha256(each) for each in older)
 
     def __repr__(self) -> str:
         return "Pepper(***)"
@@ -45,8 +45,8 @@ class Pepper:
         return found
 
 
-def _hmac_sha256(key: bytes) -> Callable[[bytes], bytes]:
-    """Give HMAC under ``key``, both first blocks worked out once (RFC 2104 §4): a third of a one-shot call."""
+def hmac_sha256(key: bytes) -> Callable[[bytes], bytes]:
+    """Return HMAC-SHA-256 under ``key``, both first blocks worked out once (RFC 2104 §4): a third of one call."""
     padded = key.ljust(_BLOCK, b"\0")
     inner, outer = sha256(padded.translate(_INNER)).copy, sha256(padded.translate(_OUTER)).copy
 

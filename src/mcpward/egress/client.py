@@ -4,7 +4,6 @@ It stands on httpcore, the layer below httpx: there are no redirects, cookies, p
 or content codings to be switched off. It never follows, stores or forwards anything.
 """
 
-import asyncio
 import base64
 import re
 import ssl
@@ -22,6 +21,7 @@ from httpcore2 import (
     TimeoutException,
 )
 
+from mcpward.core.fair_timeout import fair_timeout
 from mcpward.core.secret import Secret
 from mcpward.egress.answer import Fetched, read
 from mcpward.egress.guard import Guard
@@ -91,7 +91,7 @@ class Client:
 
     async def _call(self, method: str, url: Url, headers: _Headers, content: bytes | None, max_bytes: int) -> Fetched:
         try:
-            async with asyncio.timeout(self._timeout_s), self._lanes.enter(url.endpoint):
+            async with fair_timeout(self._timeout_s), self._lanes.enter(url.endpoint):
                 if self._is_closed:
                     raise EgressFailed(Why.CLOSED, "the client is closed")
                 return await self._exchange(method, url, headers, content, max_bytes)

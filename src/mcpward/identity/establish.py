@@ -127,7 +127,7 @@ class Identity:
             found = self.recall(arrival)
             if found is None:
                 found = self.establish(arrival)
-            if isinstance(found, Principal) or found.is_opaque:
+            if isinstance(found, Principal) or found.is_opaque or found.is_at_hand:
                 return None
             if strangers is not None:
                 strangers.require_failure(arrival.bucket)
@@ -190,12 +190,34 @@ class Identity:
         if shown is None:
             raise Refusal(Reason.CREDENTIAL_MISSING)
         text = shown.reveal()
+        if self._lookup is not None and not self._keys.is_confirmed:
+            if self._keys.has(text):
+                return self._confirmed(self._lookup, text, arrival, value)
+            return self._later(text, arrival, value)
         principal = self._keys.verify(text, arrival.server, arrival.peer)
         if principal is None:
             return self._later(text, arrival, value)
         if value is not None:
             self._keys.remember(value, principal)
         return principal
+
+    def _confirmed(self, lookup: KeyLookup, text: str, arrival: Arrival, value: bytes | None) -> Proof:
+        """Return the proof of a key that is at hand, by a snapshot that may not know of its revocation.
+
+        That the snapshot is old tells nothing of the store: this process may have stood still. So it is asked.
+        """
+        server, peer, bearer = arrival.server, arrival.peer, self._bearers.get(arrival.server)
+
+        async def ask() -> Principal:
+            await lookup.try_to_look()
+            principal = self._keys.verify(text, server, peer)  # refuses where the store has not answered for too long
+            if principal is None:
+                raise _invalid() if bearer is None else _challenged(_invalid(), bearer)
+            if value is not None:
+                self._keys.remember(value, principal)
+            return principal
+
+        return Proof(self._keys.mark(text), ask, asked=STORE, is_opaque=False, is_at_hand=True)
 
     def _later(self, text: str, arrival: Arrival, value: bytes | None) -> Proof:
         """Return the proof of a key that may have been made a moment ago.
@@ -259,7 +281,20 @@ class Identity:
         except Refusal as no:
             raise _challenged(no, self._bearers[arrival.server]) from None
 
-    def _by_url(self, arrival: Arrival) -> Principal:
+    def _by_url(self, arrival: Arrival) -> Principal | Proof:
+        lookup, shown = self._lookup, arrival.path_secret
+        if lookup is None or shown is None or self._urls.is_confirmed:
+            return self._open_url(arrival)
+        if not self.knows_url(arrival.server, shown.reveal()):
+            raise Refusal(Reason.ROUTE_UNKNOWN, "the secret path is wrong")
+
+        async def ask() -> Principal:
+            await lookup.try_to_look()
+            return self._open_url(arrival)  # refuses where the store has not answered for too long
+
+        return Proof(self._keys.mark(shown.reveal()), ask, asked=STORE, is_opaque=False, is_at_hand=True)
+
+    def _open_url(self, arrival: Arrival) -> Principal:
         server, secret = arrival.server, arrival.path_secret
         principal = None if secret is None else self._urls.verify(secret.reveal(), server, self._access[server])
         if principal is None:

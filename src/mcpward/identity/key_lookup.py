@@ -5,7 +5,6 @@ Every text that is no key at hand is treated alike, whether its id is known or n
 a digest, so that it is looked for once only.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -14,11 +13,14 @@ from mcpward.core.reasons import Reason
 
 MOST_WAITING: Final = 1024
 _MOST_REFUSED: Final = 10_000
-_LONGEST_S: Final = 2.0
 _RETRY_AFTER_S: Final = 1
 
 Look = Callable[[], Awaitable[bool]]
-"""Reads what is new in the store, after the moment of the call; False where it cannot be read."""
+"""Reads what is new in the store, after the moment of the call; False where it cannot be read in time.
+
+How long it takes is for ``follower`` to judge, in its own thread: a timer of the serving loop would count that loop's
+own pauses as the store's.
+"""
 
 
 class KeyLookup:
@@ -39,18 +41,22 @@ class KeyLookup:
         Raises:
             Refusal: identity-unavailable; the store cannot be read in time, or too many wait for it.
         """
+        if not await self.try_to_look():
+            raise _unavailable("the store of keys cannot be read")
+
+    async def try_to_look(self) -> bool:
+        """Return when the keys are those that the store has now; False where it cannot be read in time.
+
+        Raises:
+            Refusal: identity-unavailable; too many wait for the store.
+        """
         if self._waiting >= MOST_WAITING:
             raise _unavailable("too many wait for the store of keys")
         self._waiting += 1
         try:
-            async with asyncio.timeout(_LONGEST_S):
-                is_read = await self._look()
-        except TimeoutError:
-            is_read = False
+            return await self._look()
         finally:
             self._waiting -= 1
-        if not is_read:
-            raise _unavailable("the store of keys cannot be read")
 
     def refuse(self, mark: bytes) -> None:
         """Note that a text is no key, after a look."""

@@ -1,7 +1,8 @@
 """All API keys of the site in memory, and the decision whether a text is one of them.
 
-Filled by ``refresh``; reads no store. ``key_lookup`` has it filled for a key that is not here. When the snapshot is too
-old to know of a revocation, nobody is let in.
+Filled by ``follower``, from another thread; reads no store. ``key_lookup`` has it filled for a key that is not here,
+and for one that has not been confirmed for a second. When the snapshot is too old to know of a revocation, nobody is
+let in.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,8 @@ from mcpward.identity.records import EVERY_SERVER, KeyRecord
 RETRY_AFTER_S: Final = 5
 _MAX_PROVEN: Final = 10_000
 _MARK: Final = 32
+CONFIRMED_FOR_S: Final = 1.0
+"""A revocation counts within a second: with an older snapshot a call waits until the store has been asked again."""
 STALE_AFTER_S: Final = 3.0
 """A poll every 0.25 s may fail a few times (a locked database) before the snapshot is no longer trusted."""
 
@@ -58,24 +61,44 @@ class KeyBook:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def apply(self, records: Iterable[KeyRecord]) -> None:
-        """Take new and changed records into the snapshot."""
+    def apply(self, records: Iterable[KeyRecord], *, whole: bool = False) -> None:
+        """Take new and changed records into the snapshot; with ``whole``, no others stay.
+
+        Called from another thread than all else: readers see either all of it or nothing.
+        """
         entries = {record.id: _Entry(record) for record in records}
-        if entries:
-            self._entries.update(entries)
-            for entry in self._entries.values():
+        if entries or whole:
+            entries = entries if whole else self._entries | entries
+            self._entries = entries
+            for entry in entries.values():
                 entry.principals = {}  # a chain of rotations may have become known: its callers keep one identity
 
     def mark_fresh(self, at: float) -> None:
         """Note that the snapshot has all that the store held at ``at`` (monotonic clock)."""
         self.fresh_at = at
 
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the snapshot is young enough to let somebody in at once."""
+        return self._monotonic() - self.fresh_at <= CONFIRMED_FOR_S
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the snapshot is too old to let anybody in."""
+        return self._monotonic() - self.fresh_at > STALE_AFTER_S
+
+    def has(self, text: str) -> bool:
+        """Say whether ``text`` is a key at hand, whatever it opens."""
+        key_id = find_id(text)
+        entry = self._nobody if key_id is None else self._entries.get(key_id, self._nobody)
+        return self._pepper.matches(text, entry.digest) and entry is not self._nobody
+
     def verify(self, text: str, server: str, peer: str) -> Principal | None:
         """Give the principal whose key ``text`` is, or None: unknown, revoked, expired, for another server or network.
 
         Raises :class:`Refusal` (identity-unavailable) when the snapshot is too old to be trusted.
         """
-        if self._monotonic() - self.fresh_at > STALE_AFTER_S:
+        if self.is_stale:
             raise Refusal(Reason.IDENTITY_UNAVAILABLE, "the snapshot of keys is stale", retry_after_s=RETRY_AFTER_S)
         key_id = find_id(text)
         if key_id is None:
@@ -93,10 +116,11 @@ class KeyBook:
         key_id = find_id(text)
         if key_id is None:
             return None
-        entry = self._entries.get(key_id, self._nobody)
-        if self._pepper.matches(text, entry.digest) and entry is not self._nobody:
-            return None
-        return self._mark(text.encode("ascii"))
+        return None if self.has(text) else self.mark(text)
+
+    def mark(self, text: str) -> bytes:
+        """Return a digest of a text, under a secret of this process."""
+        return self._mark(text.encode())
 
     def remember(self, credential: bytes, principal: Principal) -> None:
         """Note that ``credential``, as it came, proved to be the key of ``principal``."""
@@ -117,7 +141,7 @@ class KeyBook:
     def again(self, key_id: str, server: str, peer: str) -> Principal | None:
         """Give the principal of a key that its holder has proved to hold, or None: then :meth:`verify` has to say."""
         entry = self._entries.get(key_id)
-        if entry is None or self._monotonic() - self.fresh_at > STALE_AFTER_S:
+        if entry is None or self._monotonic() - self.fresh_at > CONFIRMED_FOR_S:
             return None
         return self._enter(entry, server, peer)
 
@@ -127,14 +151,15 @@ class KeyBook:
     def _enter(self, entry: _Entry, server: str, peer: str) -> Principal | None:
         """The caller has proved to hold the key: what follows tells others nothing."""
         now = self._now()
+        principals = entry.principals  # before all else: whoever takes in new records puts an empty one here
         if entry.revoked or (entry.ends_at is not None and now >= entry.ends_at):
             return None
         if entry.networks is not None and not _stands_in(peer, entry.networks):
             return None
         try:
-            principal = entry.principals[server]
+            principal = principals[server]
         except KeyError:
-            principal = self._admit(entry, server)
+            principal = principals[server] = self._admit(entry, server)
         if principal is not None:
             self.used[entry.id] = now
         return principal
@@ -160,7 +185,6 @@ class KeyBook:
                 rate=record.rate,
                 waiver="key" if record.may_confirm else None,
             )
-        entry.principals[server] = principal
         return principal
 
     def _root(self, record: KeyRecord) -> str:

@@ -17,17 +17,25 @@ class Proof(Awaitable[Principal]):
     """Awaited, it asks and gives the principal, or raises what the answer is. Nothing is asked before.
 
     ``mark`` is the credential's, as a keyed digest; ``asked`` names who is asked; ``is_opaque`` says that nothing about
-    the token can be checked without the provider.
+    the token can be checked without the provider. ``is_at_hand``: it was a good one, and only has to be confirmed: no
+    stranger's credential.
     """
 
-    __slots__ = ("ask", "asked", "is_opaque", "mark")
+    __slots__ = ("ask", "asked", "is_at_hand", "is_opaque", "mark")
 
     def __init__(
-        self, mark: bytes, ask: Callable[[], Coroutine[Any, Any, Principal]], *, asked: str, is_opaque: bool
+        self,
+        mark: bytes,
+        ask: Callable[[], Coroutine[Any, Any, Principal]],
+        *,
+        asked: str,
+        is_opaque: bool,
+        is_at_hand: bool = False,
     ) -> None:
         self.mark = mark
         self.asked = asked
         self.is_opaque = is_opaque
+        self.is_at_hand = is_at_hand
         self.ask = ask
 
     def __await__(self) -> Generator[Any, Any, Principal]:

@@ -1,186 +1,154 @@
 """Keeps the books of this worker in step with the store that all workers share.
 
-A change made anywhere is seen within one poll; a store that cannot be read leaves the books to go stale, and stale
-books let nobody in. Writes nothing but the times at which keys were used.
+A change made anywhere is seen within one poll. The polls have a thread of their own (``follower``): how old the books
+are is judged by what the store answered, and when it was asked, never by when the serving loop had time to look.
+Writes nothing but the times at which keys were used; that, the serving loop does.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Final, Protocol
 
 from mcpward.core.clock import Clock
-from mcpward.core.ended import EndedBook
-from mcpward.identity.keybook import KeyBook
-from mcpward.identity.records import KeyRecord, UrlRecord
-from mcpward.identity.unlisted import UrlBook
+from mcpward.identity.follower import INTERVAL_S, Books, Follower, Sources
 
 _log: Final = logging.getLogger(__name__)
 FLUSH_EVERY_S: Final = 5.0
-INTERVAL_S: Final = 0.25
-SEEN_WITHIN_S: Final = 2 * INTERVAL_S
-"""How long a change takes to reach every worker whose store answers at once."""
-_GAP_S: Final = 0.25
-"""Between looks that callers with unknown keys cause, however many they are."""
 
 
-class KeySource(Protocol):
-    """Where keys are kept."""
-
-    async def changed_since(self, revision: int) -> tuple[int, Sequence[KeyRecord]]:
-        """Give the store's revision and the records changed after ``revision``."""
-        ...
+class UseNotes(Protocol):
+    """Where it is noted when keys were used."""
 
     async def touch(self, used: Mapping[str, float]) -> None:
         """Note when keys were used last."""
         ...
 
 
-class UrlSource(Protocol):
-    """Where secret URLs are kept."""
-
-    async def changed_since(self, revision: int) -> tuple[int, Sequence[UrlRecord]]:
-        """Give the store's revision and the records changed after ``revision``."""
-        ...
-
-
-class EndedSource(Protocol):
-    """Where ended sessions are kept."""
-
-    async def ended_since(self, revision: int) -> tuple[int, Sequence[tuple[str, float]]]:
-        """Give the store's revision and the sessions ended after ``revision``, with the time to forget them."""
-        ...
+class Forgetful(Protocol):
+    """Where ids are kept until they may be forgotten."""
 
     async def prune(self, now: float) -> None:
-        """Forget the sessions whose tokens have run out by themselves."""
+        """Forget what has run out by itself."""
         ...
 
 
 class Refresher:
-    """One background task per worker. ``poll`` and ``flush`` may also be called directly."""
+    """One thread per worker. ``open_sources`` is called in it, and what it returns is used and closed there."""
 
     def __init__(
         self,
-        *,
-        keys: KeySource,
-        urls: UrlSource,
-        ended: EndedSource,
-        key_book: KeyBook,
-        url_book: UrlBook,
-        ended_book: EndedBook,
+        open_sources: Callable[[], Sources],
+        books: Books,
+        notes: UseNotes,
+        ended: Forgetful,
         clock: Clock,
         interval_s: float = INTERVAL_S,
     ) -> None:
-        self._keys, self._urls, self._ended = keys, urls, ended
-        self._key_book, self._url_book, self._ended_book = key_book, url_book, ended_book
+        self._open_sources = open_sources
+        self._books = books
+        self._notes, self._ended = notes, ended
         self._clock = clock
         self._interval_s = interval_s
-        self._revisions = [0, 0, 0]
-        self._flushed_at = clock.monotonic()
         self._is_failing = False
-        self._reading = asyncio.Lock()
-        self._look: asyncio.Task[bool] | None = None
-        self._looks: set[asyncio.Task[bool]] = set()
-        self._looked_at = float("-inf")
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._follower: Follower | None = None
         self._stopping = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._flushing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Fill the books once, so that the first request finds them, then keep them in step.
 
         Raises what the store raises: a site that cannot read its keys does not open.
         """
-        await self.poll()
-        self._task = asyncio.create_task(self._run(), name="identity-refresh")
+        began: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, args=(began,), name="mcpward-keys", daemon=True)
+        self._thread.start()
+        await asyncio.wrap_future(began)
+        self._flushing = asyncio.create_task(self._flush_often(), name="identity-flush")
 
     async def stop(self) -> None:
         """Stop polling and write what is left to write."""
         self._stopping.set()
-        for look in self._looks:
-            look.cancel()
-        await asyncio.gather(*self._looks, return_exceptions=True)
-        if self._task is not None:
-            await self._task
-            self._task = None
+        follower, loop = self._follower, self._loop
+        if follower is not None and loop is not None:
+            with suppress(RuntimeError):  # closed already
+                loop.call_soon_threadsafe(follower.stop)
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
+        if self._flushing is not None:
+            await self._flushing
+            self._flushing = None
         await self.flush()
 
-    async def poll(self) -> None:
-        """Take every change since the last poll into the books."""
-        revisions = self._revisions
-        await self._read_keys()
-        at = self._clock.monotonic()
-        revisions[1], urls = await self._urls.changed_since(revisions[1])
-        self._url_book.apply(urls)
-        self._url_book.mark_fresh(at)
-        revisions[2], ended = await self._ended.ended_since(revisions[2])
-        for session_id, forget_at in ended:
-            self._ended_book.add(session_id, forget_at)
-
     async def look(self) -> bool:
-        """Read the keys that are new since now, for a caller whose key is unknown; False where that fails.
-
-        All who wait share one look, and there are no more than four in a second: made-up keys load the store no
-        further, and delay a new key by no more than that.
-        """
-        look = self._look
-        if look is None:
-            look = self._look = asyncio.create_task(self._look_soon(), name="identity-look")
-            self._looks.add(look)
-            look.add_done_callback(self._looks.discard)
-        await asyncio.wait([look])  # whoever is cancelled while waiting leaves the look to the others
-        return not look.cancelled() and look.result()
-
-    async def _look_soon(self) -> bool:
-        wait_s = self._looked_at + _GAP_S - self._clock.monotonic()
-        if wait_s > 0:
-            await asyncio.sleep(wait_s)
-        self._look = None  # whoever comes from here on may ask for a key that this look is too early for
-        self._looked_at = self._clock.monotonic()
-        try:
-            await self._read_keys()
-        except Exception:  # noqa: BLE001 - whatever the store raises; the next turn logs it
+        """Have the store read once more, for a caller who cannot be judged otherwise; False where that fails."""
+        follower, loop = self._follower, self._loop
+        if follower is None or loop is None or self._stopping.is_set():
             return False
-        return True
-
-    async def _read_keys(self) -> None:
-        async with self._reading:  # or an older answer could be taken in after a newer one
-            at = self._clock.monotonic()  # before asking: a slow answer is as old as its question
-            self._revisions[0], keys = await self._keys.changed_since(self._revisions[0])
-            self._key_book.apply(keys)
-            self._key_book.mark_fresh(at)
+        looking = follower.look()
+        try:
+            asked = asyncio.run_coroutine_threadsafe(looking, loop)
+        except RuntimeError:  # stopped in this moment
+            looking.close()
+            return False
+        try:
+            return await asyncio.wrap_future(asked)
+        except Exception:  # noqa: BLE001 - the thread ended before it looked
+            return False
 
     async def flush(self) -> None:
         """Write when keys were used last, and forget ended sessions that have run out."""
-        self._flushed_at = self._clock.monotonic()
-        used, self._key_book.used = self._key_book.used, {}
+        keys = self._books.keys
+        used, keys.used = keys.used, {}
         try:
             if used:
-                await self._keys.touch(used)
+                await self._notes.touch(used)
         except BaseException:
-            self._key_book.used = used | self._key_book.used  # not written: kept for the next time
+            keys.used = used | keys.used  # not written: kept for the next time
             raise
         now = self._clock.now()
-        self._ended_book.prune(now)
+        self._books.ended.prune(now)
+        self._books.spent.prune(now)
         await self._ended.prune(now)
 
-    async def _run(self) -> None:
+    def _run(self, began: "Future[None]") -> None:
+        try:
+            asyncio.run(self._follow(began))
+        except BaseException as error:  # noqa: BLE001 - the books go stale, which refuses every key
+            if not began.done():
+                began.set_exception(error)
+            else:
+                _log.critical("the store is followed no more: every key is refused", exc_info=True)
+
+    async def _follow(self, began: "Future[None]") -> None:
+        sources = self._open_sources()
+        try:
+            self._follower = Follower(sources, self._books, self._clock, self._interval_s)
+            await self._follower.poll()
+            self._loop = asyncio.get_running_loop()
+            began.set_result(None)
+            await self._follower.run()
+        finally:
+            await sources.close()
+
+    async def _flush_often(self) -> None:
+        """Flush every few seconds. A failure is logged once, and again when it is over."""
         while not self._stopping.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self._interval_s)
-            await self._turn()
-
-    async def _turn(self) -> None:
-        """Poll, and flush when it is time. A failure is logged once, and again when it is over."""
-        try:
-            await self.poll()
-            if self._clock.monotonic() - self._flushed_at >= FLUSH_EVERY_S:
+                await asyncio.wait_for(self._stopping.wait(), FLUSH_EVERY_S)
+            if self._stopping.is_set():
+                return  # the last one is stop()'s
+            try:
                 await self.flush()
-        except Exception:  # noqa: BLE001 - whatever the store raises, the books go stale and the next turn tries again
-            if not self._is_failing:
-                _log.warning("the store cannot be read: keys are refused until it can", exc_info=True)
-            self._is_failing = True
-        else:
-            if self._is_failing:
-                _log.warning("the store can be read again")
-            self._is_failing = False
+            except Exception:  # noqa: BLE001 - whatever the store raises, the next turn tries again
+                if not self._is_failing:
+                    _log.warning("it cannot be noted when keys were used: trying again", exc_info=True)
+                self._is_failing = True
+            else:
+                self._is_failing = False

@@ -14,7 +14,7 @@ from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
 from mcpward.core.values import Principal, Way
 from mcpward.crypto.digest import Pepper
-from mcpward.identity.keybook import RETRY_AFTER_S, STALE_AFTER_S
+from mcpward.identity.keybook import CONFIRMED_FOR_S, RETRY_AFTER_S, STALE_AFTER_S
 from mcpward.identity.records import UrlRecord
 
 LENGTH: Final = 48
@@ -37,17 +37,26 @@ class UrlBook:
         record = UrlRecord(id=base62(12), server=server, digest=self._pepper.digest(text), created_at=self._clock.now())
         return Secret(text, name="secret url"), record
 
-    def apply(self, records: Iterable[UrlRecord]) -> None:
-        """Take new and changed records into the snapshot, and let go of those that no longer open anything."""
+    def apply(self, records: Iterable[UrlRecord], *, whole: bool = False) -> None:
+        """Take new and changed records into the snapshot, and let go of those that no longer open anything.
+
+        With ``whole``, no others stay. Called from another thread than all else: readers see all of it or nothing.
+        """
         now = self._clock.now()
+        known = {} if whole else dict(self._records)
         for record in records:
-            of_server = self._records.setdefault(record.server, {})
-            of_server[record.id] = record
-            self._records[record.server] = {each.id: each for each in of_server.values() if each.is_live(now)}
+            of_server = known.get(record.server, {}) | {record.id: record}
+            known[record.server] = {each.id: each for each in of_server.values() if each.is_live(now)}
+        self._records = known
 
     def mark_fresh(self, at: float) -> None:
         """Note that the snapshot has all that the store held at ``at`` (monotonic clock)."""
         self.fresh_at = at
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the snapshot is young enough to let somebody in at once."""
+        return self._clock.monotonic() - self.fresh_at <= CONFIRMED_FOR_S
 
     def verify(self, secret: str, server: str, access: Access = Access.READ) -> Principal | None:
         """Give the principal of ``server``, or None where ``secret`` is not (or no longer) in its URL.

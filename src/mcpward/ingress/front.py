@@ -134,10 +134,16 @@ class Front:
             await asyncio.gather(self._watch, return_exceptions=True)
 
     async def _keep_watch(self) -> None:
+        looked_at, was_late = self.clock.monotonic(), False
         while True:
             await asyncio.sleep(WATCH_S)
-            now = self.clock.monotonic()
+            now, before = self.clock.monotonic(), looked_at
+            looked_at = now
             self.date = _date_line(self.clock.now())
+            if now - before > 2 * WATCH_S and not was_late:
+                was_late = True  # the loop stood still: what lies ready is read before anybody is called slow
+                continue
+            was_late = False
             for connection in list(self.connections):
                 connection.tick(now)
 

@@ -10,6 +10,8 @@ from mcpward.limits.stock import Scarce, Stock
 
 #: So often it may find one of two things free when the other is taken, and lose the turn that it had waited for.
 _PATIENCE: Final = 3
+#: An alarm that comes so late comes after a pause of the event loop, in which nobody could give a place back.
+_LATE_S: Final = 0.05
 _numbers: Final = count()
 
 
@@ -21,8 +23,8 @@ class Waiter:
     may do so at a time, so no two ever wait for each other.
     """
 
-    __slots__ = ("_alarm", "_at", "_ground", "_kept", "_misses", "_since", "_stocks", "_ticket", "_wanted", "caller",
-                 "goes_first", "seq")  # fmt: skip
+    __slots__ = ("_alarm", "_at", "_ground", "_is_excused", "_kept", "_misses", "_since", "_stocks", "_ticket",
+                 "_wanted", "caller", "goes_first", "seq")  # fmt: skip
 
     def __init__(self, ground: Ground, caller: str, stocks: tuple[Stock, ...], *, goes_first: bool) -> None:
         loop = get_running_loop()
@@ -37,6 +39,7 @@ class Waiter:
         self._ticket: Future[Refusal | None] = loop.create_future()
         self._at: Scarce | None = None
         self._alarm: TimerHandle | None = None
+        self._is_excused = False
 
     async def wait(self) -> None:
         """Return with all places taken.
@@ -98,6 +101,13 @@ class Waiter:
     def _late(self) -> None:
         at = self._at
         if at is not None:
+            loop = get_running_loop()
+            late_s = loop.time() - (self._since + at.timeout_s)
+            if late_s > _LATE_S and not self._is_excused:
+                self._is_excused = True
+                self._since += late_s + min(late_s, at.timeout_s)
+                self._alarm = loop.call_at(self._since + at.timeout_s, self._late)
+                return
             at.line.leave(self)
             self.refuse(at.busy(f"none of the {at.label} became free in time"))
 

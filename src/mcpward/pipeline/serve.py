@@ -127,6 +127,8 @@ class Pipeline:
             if isinstance(established, Principal):
                 return established
             found = established
+        if found.is_at_hand:
+            return await found
         return await addresses.ask(found.asked, arrival.bucket, found.ask)
 
     async def _instead(

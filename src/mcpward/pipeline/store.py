@@ -1,11 +1,11 @@
 """What the store must take before a call goes on: in a few seconds, or the call is refused and may come again."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
 from mcpward.core.errors import Fault, Refusal
+from mcpward.core.fair_timeout import fair_timeout
 from mcpward.core.reasons import Reason
 
 _PATIENCE_S: Final = 5.0
@@ -21,7 +21,7 @@ async def kept() -> AsyncIterator[None]:
         Fault: one of the block's own.
     """
     try:
-        async with asyncio.timeout(_PATIENCE_S):
+        async with fair_timeout(_PATIENCE_S):
             yield
     except (Refusal, Fault):
         raise

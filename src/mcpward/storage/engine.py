@@ -9,20 +9,25 @@ from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from mcpward.core.clock import Clock
-from mcpward.core.errors import Finding, Misconfigured, Unreachable
+from mcpward.core.errors import Finding, Misconfigured, Unreachable, Untrusted
 from mcpward.storage import sqlite
-from mcpward.storage.keys import KeyTable
+from mcpward.storage.integrity import Integrity
+from mcpward.storage.journal import Journal
+from mcpward.storage.keys import FollowedKeys, KeyTable
 from mcpward.storage.lanes import Lanes
 from mcpward.storage.mail import MailTable
 from mcpward.storage.migrate import migrate
+from mcpward.storage.opening import Accept, Opening
+from mcpward.storage.register import Register
 from mcpward.storage.secrets import SecretTable
 from mcpward.storage.served import ServedTable
 from mcpward.storage.sessions import EndedSessions
 from mcpward.storage.settings import SettingsTable
 from mcpward.storage.spent import SpentTable
+from mcpward.storage.tables import ENDED, KEYS, SECRETS, SPENT, URLS
 from mcpward.storage.tasks import TaskTable
 from mcpward.storage.traffic import TrafficTable
-from mcpward.storage.urls import UrlTable
+from mcpward.storage.urls import FollowedUrls, UrlTable
 
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
@@ -30,18 +35,26 @@ _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+async
 class Store:
     """All tables of one site. Made by :func:`open_store`; several processes may hold the same one open."""
 
-    def __init__(self, lanes: Lanes, clock: Clock) -> None:
+    def __init__(self, lanes: Lanes, url: URL, integrity: Integrity, clock: Clock) -> None:
         self._lanes = lanes
-        self.keys = KeyTable(lanes)
-        self.urls = UrlTable(lanes)
-        self.sessions = EndedSessions(lanes)
+        self._url = url
+        self._integrity = integrity
+        self._file = sqlite.file_of(url)
+        keys, urls, secrets, sessions, spent = _guarded(lanes, integrity)
+        self.keys = KeyTable(lanes, keys)
+        self.urls = UrlTable(lanes, urls)
+        self.sessions = EndedSessions(sessions)
         self.traffic = TrafficTable(lanes)
-        self.secrets = SecretTable(lanes, clock)
+        self.secrets = SecretTable(lanes, secrets, clock)
         self.settings = SettingsTable(lanes)
         self.tasks = TaskTable(lanes)
         self.mail = MailTable(lanes)
-        self.spent = SpentTable(lanes)
+        self.spent = SpentTable(spent)
         self.served = ServedTable(lanes)
+
+    def reader(self) -> "StoreReader":
+        """Return a reader with connections of its own, for the event loop that it is used in and that closes it."""
+        return StoreReader(self._url, self._integrity, self._file)
 
     async def ping(self) -> None:
         """Ask the database for the least it can do; raises whatever it raises when it cannot."""
@@ -53,12 +66,53 @@ class Store:
         await self._lanes.close()
 
 
-async def open_store(url: str, clock: Clock, key_ids: Sequence[str] = ()) -> Store:
+class StoreReader:
+    """What workers follow of the store: each table from the beginning. Also sees that the file is still the same."""
+
+    def __init__(self, url: URL, integrity: Integrity, file: sqlite.File | None) -> None:
+        self._lanes = Lanes(url)
+        self._url, self._file = url, file
+        keys, urls, _, sessions, spent = _guarded(self._lanes, integrity)
+        self.keys = FollowedKeys(keys)
+        self.urls = FollowedUrls(urls)
+        self.ended = sessions.follow()
+        self.spent = spent.follow()
+
+    def require_same_file(self) -> None:
+        """Require that the database is the file that was opened: another one in its place would go unread.
+
+        Raises:
+            Untrusted: it is another one, or there is none.
+        """
+        if self._file != sqlite.file_of(self._url):
+            what = "the database file was replaced while the server runs"
+            raise Untrusted(what, str(self._url.database), "restart the server")
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        await self._lanes.close()
+
+
+def _guarded(lanes: Lanes, integrity: Integrity) -> tuple[Register, Register, Register, Journal, Journal]:
+    """Return the tables whose rows grant or refuse something."""
+    return (
+        Register(lanes, integrity, "keys", KEYS),
+        Register(lanes, integrity, "urls", URLS),
+        Register(lanes, integrity, "secrets", SECRETS),
+        Journal(lanes, integrity, "sessions", ENDED),
+        Journal(lanes, integrity, "spent", SPENT),
+    )
+
+
+async def open_store(
+    url: str, clock: Clock, integrity: Integrity, key_ids: Sequence[str] = (), accept: Accept | None = None
+) -> Store:
     """Open the store at ``url`` (``sqlite:///path`` or ``postgresql://…``), making or migrating it as needed.
 
-    ``key_ids`` (``KeyRing.ids``) make sure that the database and the master key belong together. Raises
-    :class:`Misconfigured` with one finding and nothing written, and :class:`Unreachable` when the database does not
-    answer or is locked.
+    ``key_ids`` (``KeyRing.ids``) make sure that the database and the master key belong together. ``accept`` is asked
+    whether a store that is forged, or older than its mark, is to be taken. Raises :class:`Misconfigured` with one
+    finding and nothing written (:class:`Untrusted` for such a store), and :class:`Unreachable` when the database does
+    not answer or is locked.
     """
     target = _parse(url)
     where = target.render_as_string(hide_password=True)
@@ -67,14 +121,15 @@ async def open_store(url: str, clock: Clock, key_ids: Sequence[str] = ()) -> Sto
         await asyncio.to_thread(sqlite.prepare, Path(where))
     lanes = Lanes(target)
     try:
-        await migrate(lanes, clock, where, key_ids)
+        opening = Opening(integrity, list(_guarded(lanes, integrity)), clock)
+        await migrate(lanes, clock, where, key_ids, opening, accept)
     except (DBAPIError, OSError) as error:
         await lanes.close()
         raise _explained(error, where) from None
     except BaseException:
         await lanes.close()
         raise
-    return Store(lanes, clock)
+    return Store(lanes, target, integrity, clock)
 
 
 def _parse(url: str) -> URL:

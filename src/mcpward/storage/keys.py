@@ -1,36 +1,35 @@
 """API keys. Every change is on the disk before the call returns, and has a revision that other workers see."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from msgspec import json
 from msgspec.structs import replace
-from sqlalchemy import BindParameter, Row, bindparam, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BindParameter, bindparam, or_, select, update
 
 from mcpward.core.scope import Access
 from mcpward.core.values import Rate
 from mcpward.identity.records import KeyRecord
 from mcpward.storage.lanes import Lanes
-from mcpward.storage.revisions import changes, take_next
+from mcpward.storage.register import Register
 from mcpward.storage.tables import KEYS
 
-_REVISION: Final = "keys"
 _Records = list[KeyRecord]
 _words = json.Decoder(tuple[str, ...]).decode
 _rate = json.Decoder(Rate).decode
 
 
 class KeyTable:
-    """Fits ``identity.refresh.KeySource``."""
+    """All keys. What is read was written by a holder of the master key, or :class:`Untrusted` is raised."""
 
-    def __init__(self, lanes: Lanes) -> None:
+    def __init__(self, lanes: Lanes, register: Register) -> None:
         self._lanes = lanes
+        self._register = register
 
     async def add(self, record: KeyRecord) -> None:
         """Keep a new key. Its ``revision`` is given here."""
-        async with self._lanes.durable() as connection:
-            await _insert(connection, record)
+        async with self._register.changing() as changes:
+            await changes.insert(_row(record))
 
     async def get(self, key_id: str) -> KeyRecord | None:
         """Give the key, live or not; None where the id was never issued."""
@@ -38,52 +37,51 @@ class KeyTable:
             return None
         async with self._lanes.read() as connection:
             row = (await connection.execute(select(KEYS).where(KEYS.c.id == key_id))).one_or_none()
-        return None if row is None else _record(row)
+        return None if row is None else _record(self._register.opened(row))
 
     async def list(self) -> list[KeyRecord]:
         """Give every key, the oldest first."""
         async with self._lanes.read() as connection:
             rows = (await connection.execute(select(KEYS).order_by(KEYS.c.created_at, KEYS.c.id))).all()
-        return [_record(row) for row in rows]
+        return [_record(self._register.opened(row)) for row in rows]
 
     async def revoke(self, key_id: str, at: float) -> bool:
         """Revoke for good. Says whether there is such a key; a second time changes nothing."""
         if not _is_id(key_id):
             return False
-        async with self._lanes.durable() as connection:
-            row = (await connection.execute(select(KEYS.c.revoked_at).where(KEYS.c.id == key_id))).one_or_none()
-            if row is not None and row.revoked_at is None:
-                await _change(connection, key_id, revoked_at=at)
-        return row is not None
+        async with self._register.changing() as changes:
+            found = await changes.find(KEYS.c.id == key_id)
+            for row in found:
+                if row["revoked_at"] is None:
+                    await changes.change(row, revoked_at=at)
+        return bool(found)
 
     async def set_may_confirm(self, key_id: str, may_confirm: bool) -> bool:
         """Change whether the key's calls run where its client cannot ask a person. Says whether there is such a key."""
         if not _is_id(key_id):
             return False
-        async with self._lanes.durable() as connection:
-            known = (await connection.execute(select(KEYS.c.id).where(KEYS.c.id == key_id))).one_or_none()
-            if known is not None:
-                await _change(connection, key_id, may_confirm=int(may_confirm))
-        return known is not None
+        async with self._register.changing() as changes:
+            found = await changes.find(KEYS.c.id == key_id)
+            for row in found:
+                await changes.change(row, may_confirm=int(may_confirm))
+        return bool(found)
 
     async def rotate(self, old_id: str, new: KeyRecord, grace_until: float) -> None:
         """Keep ``new`` as the successor of ``old_id``, which lives on until ``grace_until``: both or neither.
 
         Raises ``LookupError`` when there is no such key, or when it is revoked or has a successor already.
         """
-        async with self._lanes.durable() as connection:
-            alive = select(KEYS.c.id).where(
-                KEYS.c.id == old_id, KEYS.c.revoked_at.is_(None), KEYS.c.grace_until.is_(None)
-            )
-            if (await connection.execute(alive)).one_or_none() is None:
+        alive = KEYS.c.id == old_id, KEYS.c.revoked_at.is_(None), KEYS.c.grace_until.is_(None)
+        async with self._register.changing() as changes:
+            found = await changes.find(*alive)
+            if not found:
                 raise LookupError("there is no such key to rotate")
-            await _change(connection, old_id, grace_until=grace_until)
-            await _insert(connection, replace(new, rotated_from=old_id))
+            await changes.change(found[0], grace_until=grace_until)
+            await changes.insert(_row(replace(new, rotated_from=old_id)))
 
-    async def changed_since(self, revision: int) -> tuple[int, _Records]:
-        """Give the revision to ask with next time, and the keys added or changed after ``revision``."""
-        latest, rows = await changes(self._lanes, _REVISION, KEYS, revision)
-        return latest, [_record(row) for row in rows]
+    def follow(self) -> "FollowedKeys":
+        """Return a reader of what changes; it fits ``identity.refresh.KeySource``."""
+        return FollowedKeys(self._register)
 
     async def touch(self, used: Mapping[str, float]) -> None:
         """Note when keys were used last; earlier times than the noted ones are dropped. No change for other workers."""
@@ -101,16 +99,6 @@ def _is_id(text: str) -> bool:
     return text.isascii() and text.isalnum()
 
 
-async def _insert(connection: AsyncConnection, record: KeyRecord) -> None:
-    revision = await take_next(connection, _REVISION)
-    await connection.execute(insert(KEYS).values(_row(record) | {"revision": revision}))
-
-
-async def _change(connection: AsyncConnection, key_id: str, **values: float) -> None:
-    revision = await take_next(connection, _REVISION)
-    await connection.execute(update(KEYS).where(KEYS.c.id == key_id).values(revision=revision, **values))
-
-
 def _row(record: KeyRecord) -> dict[str, Any]:
     row = {name: getattr(record, name) for name in record.__struct_fields__}
     for name in ("servers", "tools", "scopes", "networks", "rate"):
@@ -120,8 +108,8 @@ def _row(record: KeyRecord) -> dict[str, Any]:
     return row
 
 
-def _record(row: Row[Any]) -> KeyRecord:
-    fields = dict(row._mapping)  # noqa: SLF001 - the documented way to a row's names, public in spite of its name
+def _record(row: Mapping[str, Any]) -> KeyRecord:
+    fields = dict(row)
     for name in ("servers", "scopes", "networks"):
         fields[name] = _words(fields[name])
     fields["tools"] = None if fields["tools"] is None else _words(fields["tools"])
@@ -129,3 +117,19 @@ def _record(row: Row[Any]) -> KeyRecord:
     fields["access"] = Access(fields["access"])
     fields["may_confirm"] = bool(fields["may_confirm"])
     return KeyRecord(**fields)
+
+
+class FollowedKeys:
+    """The keys as one reader knows them."""
+
+    def __init__(self, register: Register) -> None:
+        self._followed = register.follow()
+
+    async def news(self, *, whole: bool = False) -> tuple[bool, _Records]:
+        """Return the keys added or changed since the last time; with True, all of them.
+
+        Raises:
+            Untrusted: they are not those that a holder of the master key left.
+        """
+        is_whole, rows = await self._followed.news(whole=whole)
+        return is_whole, [_record(row) for row in rows]

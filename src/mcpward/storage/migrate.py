@@ -1,5 +1,6 @@
 """Brings a database up to date, once, however many workers start at the same moment: all of it or nothing."""
 
+import asyncio
 from collections.abc import Sequence
 
 from sqlalchemy import insert, inspect, select, text
@@ -9,18 +10,21 @@ from mcpward.core.clock import Clock
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.storage import migrations, sqlite
 from mcpward.storage.lanes import Lanes
+from mcpward.storage.opening import Accept, Opening
 from mcpward.storage.tables import RING, SCHEMA
 
 # Any number will do as long as nobody else in the same PostgreSQL server uses it: "mcpward" in ASCII.
 _ADVISORY_LOCK = int.from_bytes(b"mcpward")
 
 
-async def migrate(lanes: Lanes, clock: Clock, where: str, key_ids: Sequence[str]) -> None:
-    """Take the missing steps in one exclusive transaction.
+async def migrate(
+    lanes: Lanes, clock: Clock, where: str, key_ids: Sequence[str], opening: Opening, accept: Accept | None = None
+) -> None:
+    """Take the missing steps in one exclusive transaction, and judge what is there; then set the mark.
 
     ``key_ids`` are the ids of the site's root keys, newest first; a database that was made under none of them is
     refused (attack 91): written with another key it would lock everybody out. Raises :class:`Misconfigured` with
-    nothing written.
+    nothing written; :class:`Untrusted` for a store that is forged or older than its mark, unless ``accept`` takes it.
     """
     async with lanes.durable() as connection:  # SQLite: BEGIN IMMEDIATE shuts every other writer out
         if lanes.dialect == "postgresql":
@@ -34,6 +38,8 @@ async def migrate(lanes: Lanes, clock: Clock, where: str, key_ids: Sequence[str]
             await connection.execute(insert(SCHEMA).values(version=step))
         if key_ids:
             await _witness(connection, clock, where, key_ids)
+        marked = await opening.judge(connection, where, accept)
+    await asyncio.to_thread(opening.settle, marked)
 
 
 async def _version(connection: AsyncConnection) -> int:

@@ -2,6 +2,9 @@
 
 A step that has been released is never changed: the next change is the next step. ``{blob}`` and ``{serial}`` are
 the two words that SQLite and PostgreSQL spell differently.
+
+A column that is added to a table whose rows have a ``mac`` is NULL in the rows that are there: NULL is left out of the
+code, so that these rows stay ours.
 """
 
 from collections.abc import Mapping
@@ -103,6 +106,20 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE TABLE served_urls (path TEXT PRIMARY KEY, server TEXT NOT NULL, base TEXT NOT NULL)",
         "ALTER TABLE api_keys ADD COLUMN may_confirm INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE traffic ADD COLUMN consent TEXT",
+    ),
+    # What has no code yet gets one from ``opening``, once: a mark outside of the database says that it was done.
+    (
+        "CREATE TABLE mcpward_site (id TEXT PRIMARY KEY)",
+        "ALTER TABLE revisions ADD COLUMN floor BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE revisions ADD COLUMN mac {blob}",
+        "INSERT INTO revisions (name, value) VALUES ('spent', 0), ('secrets', 0)",
+        "ALTER TABLE api_keys ADD COLUMN mac {blob}",
+        "ALTER TABLE unlisted_urls ADD COLUMN mac {blob}",
+        "ALTER TABLE secrets ADD COLUMN mac {blob}",
+        "ALTER TABLE ended_sessions ADD COLUMN mac {blob}",
+        "ALTER TABLE spent_states ADD COLUMN mac {blob}",
+        "ALTER TABLE spent_states ADD COLUMN revision BIGINT NOT NULL DEFAULT 0",
+        "CREATE INDEX spent_states_revision ON spent_states (revision)",
     ),
 )
 

@@ -1,25 +1,27 @@
 """Sealed secrets by server and name. What is inside is for ``vault`` to know."""
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import select
 
 from mcpward.core.clock import Clock
 from mcpward.storage.lanes import Lanes
+from mcpward.storage.register import Register
 from mcpward.storage.tables import SECRETS
 
 
 class SecretTable:
     """Fits ``vault.store.SealedValues``."""
 
-    def __init__(self, lanes: Lanes, clock: Clock) -> None:
+    def __init__(self, lanes: Lanes, register: Register, clock: Clock) -> None:
         self._lanes = lanes
+        self._register = register
         self._clock = clock
 
     async def set(self, server: str, name: str, blob: bytes) -> None:
         """Keep ``blob`` in the place of whatever was there. On the disk when the call returns."""
-        row = {"server": server, "name": name, "blob": blob, "set_at": self._clock.now()}
-        async with self._lanes.durable() as connection:
-            await connection.execute(delete(SECRETS).where(SECRETS.c.server == server, SECRETS.c.name == name))
-            await connection.execute(insert(SECRETS).values(row))
+        async with self._register.changing() as changes:
+            for row in await changes.find(SECRETS.c.server == server, SECRETS.c.name == name):
+                await changes.remove(row)
+            await changes.insert({"server": server, "name": name, "blob": blob, "set_at": self._clock.now()})
 
     async def get(self, server: str, name: str) -> bytes | None:
         """Give what is kept, or None."""
@@ -36,6 +38,8 @@ class SecretTable:
 
     async def remove(self, server: str, name: str) -> bool:
         """Forget; says whether there was anything."""
-        async with self._lanes.durable() as connection:
-            gone = await connection.execute(delete(SECRETS).where(SECRETS.c.server == server, SECRETS.c.name == name))
-        return bool(gone.rowcount)
+        async with self._register.changing() as changes:
+            found = await changes.find(SECRETS.c.server == server, SECRETS.c.name == name)
+            for row in found:
+                await changes.remove(row)
+        return bool(found)

@@ -1,41 +1,22 @@
 """Sessions that were ended by their callers, until their tokens would have run out by themselves."""
 
-from typing import Final
-
-from sqlalchemy import delete, insert, select
-
-from mcpward.storage.lanes import Lanes
-from mcpward.storage.revisions import changes, take_next
-from mcpward.storage.tables import ENDED
-
-_REVISION: Final = "sessions"
+from mcpward.storage.journal import FollowedJournal, Journal
 
 
 class EndedSessions:
-    """Fits ``identity.refresh.EndedSource``."""
+    """Durable, and no row of it can be taken away unseen: that would open an ended session again."""
 
-    def __init__(self, lanes: Lanes) -> None:
-        self._lanes = lanes
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
 
     async def end(self, session_id: str, forget_at: float) -> None:
         """Remember that the session was ended; a second time changes nothing."""
-        async with self._lanes.durable() as connection:
-            known = (await connection.execute(select(ENDED.c.id).where(ENDED.c.id == session_id))).one_or_none()
-            if known is None:
-                revision = await take_next(connection, _REVISION)
-                row = {"id": session_id, "forget_at": forget_at, "revision": revision}
-                await connection.execute(insert(ENDED).values(row))
+        await self._journal.append(session_id, forget_at)
 
-    async def ended_since(self, revision: int) -> tuple[int, list[tuple[str, float]]]:
-        """Give the revision to ask with next time, and the sessions ended after ``revision``: id and forget-at."""
-        latest, rows = await changes(self._lanes, _REVISION, ENDED, revision)
-        return latest, [(row.id, row.forget_at) for row in rows]
+    def follow(self) -> FollowedJournal:
+        """Return a reader of what is added; it fits ``identity.refresh.JournalSource``."""
+        return self._journal.follow()
 
     async def prune(self, now: float) -> None:
         """Forget the sessions whose tokens have run out at ``now``."""
-        over = ENDED.c.forget_at <= now
-        async with self._lanes.read() as connection:
-            if (await connection.execute(select(ENDED.c.id).where(over).limit(1))).one_or_none() is None:
-                return  # the usual case takes no write lock
-        async with self._lanes.bulk() as connection:
-            await connection.execute(delete(ENDED).where(over))
+        await self._journal.prune(now)

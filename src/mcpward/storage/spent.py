@@ -1,32 +1,27 @@
 """Sealed states that were used up. Durable: a state that works once must not work again after a power cut."""
 
-from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from mcpward.storage.lanes import Lanes
-from mcpward.storage.tables import SPENT
+from mcpward.storage.journal import FollowedJournal, Journal
 
 
 class SpentTable:
-    """Fits ``channel.spent.SpentIds``."""
+    """Fits ``channel.spent.SpentIds``. No row of it can be taken away unseen: that would make a state good again."""
 
-    def __init__(self, lanes: Lanes) -> None:
-        self._lanes = lanes
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
 
     async def spend(self, state_id: str, forget_at: float) -> bool:
         """Keep the id. False where it is there already: the primary key decides, whoever else tries at the moment."""
         try:
-            async with self._lanes.durable() as connection:
-                await connection.execute(insert(SPENT).values(id=state_id, forget_at=forget_at))
+            return await self._journal.append(state_id, forget_at)
         except IntegrityError:
             return False
-        return True
+
+    def follow(self) -> FollowedJournal:
+        """Return a reader of what is added; it fits ``identity.refresh.JournalSource``."""
+        return self._journal.follow()
 
     async def prune(self, now: float) -> None:
         """Forget the ids whose ``forget_at`` has come."""
-        over = SPENT.c.forget_at <= now
-        async with self._lanes.read() as connection:
-            if (await connection.execute(select(SPENT.c.id).where(over).limit(1))).one_or_none() is None:
-                return  # the usual case takes no write lock
-        async with self._lanes.bulk() as connection:
-            await connection.execute(delete(SPENT).where(over))
+        await self._journal.prune(now)

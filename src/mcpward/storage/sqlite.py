@@ -11,6 +11,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from sqlalchemy import URL
+
 from mcpward.core.errors import Finding, Misconfigured, Unreachable
 from mcpward.storage.migrations import LATEST
 from mcpward.storage.privacy import make_private
@@ -49,6 +51,21 @@ def prepare(path: Path) -> None:
         raise damaged(path) from None
     except OSError as error:
         raise Misconfigured([Finding(f"the database cannot be opened: {error.strerror}", str(path))]) from None
+
+
+File = tuple[int, int]
+"""Which file it is, whatever its name: device and inode."""
+
+
+def file_of(url: URL) -> File | None:
+    """Return which file stands at the URL now; None where there is none, or the database is none of SQLite's."""
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return None
+    try:
+        state = Path(url.database).stat()
+    except FileNotFoundError:
+        return None
+    return state.st_dev, state.st_ino
 
 
 def damaged(path: Path) -> Misconfigured:

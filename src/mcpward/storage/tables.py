@@ -8,8 +8,14 @@ METADATA: Final = MetaData()
 
 SCHEMA: Final = Table("mcpward_schema", METADATA, Column("version", Integer, primary_key=True))
 RING: Final = Table("mcpward_ring", METADATA, Column("key_id", String, primary_key=True), Column("seen_at", Float))
+SITE: Final = Table("mcpward_site", METADATA, Column("id", String, primary_key=True))
 REVISIONS: Final = Table(
-    "revisions", METADATA, Column("name", String, primary_key=True), Column("value", BigInteger, nullable=False)
+    "revisions",
+    METADATA,
+    Column("name", String, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+    Column("floor", BigInteger, nullable=False),
+    Column("mac", LargeBinary),
 )
 
 KEYS: Final = Table(
@@ -32,6 +38,7 @@ KEYS: Final = Table(
     Column("grace_until", Float),
     Column("revision", BigInteger, nullable=False),
     Column("may_confirm", Integer, nullable=False),
+    Column("mac", LargeBinary),
 )
 
 URLS: Final = Table(
@@ -43,6 +50,7 @@ URLS: Final = Table(
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float),
     Column("revision", BigInteger, nullable=False),
+    Column("mac", LargeBinary),
 )
 
 ENDED: Final = Table(
@@ -51,6 +59,7 @@ ENDED: Final = Table(
     Column("id", String, primary_key=True),
     Column("forget_at", Float, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    Column("mac", LargeBinary),
 )
 
 SETTINGS: Final = Table(
@@ -71,6 +80,7 @@ SECRETS: Final = Table(
     Column("name", String, primary_key=True),
     Column("blob", LargeBinary, nullable=False),
     Column("set_at", Float, nullable=False),
+    Column("mac", LargeBinary),
 )
 
 TRAFFIC: Final = Table(
@@ -120,6 +130,8 @@ SPENT: Final = Table(
     METADATA,
     Column("id", String, primary_key=True),
     Column("forget_at", Float, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("mac", LargeBinary),
 )
 
 TASKS: Final = Table(

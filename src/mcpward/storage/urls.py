@@ -1,35 +1,35 @@
-"""Secret URLs of unlisted servers: their digests. Durable, with revisions, as keys are."""
+"""Secret URLs of unlisted servers: their digests. Durable, with revisions and codes, as keys are."""
 
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Row, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import or_, select
 
 from mcpward.identity.records import UrlRecord
 from mcpward.storage.lanes import Lanes
-from mcpward.storage.revisions import changes, take_next
+from mcpward.storage.register import Register
 from mcpward.storage.tables import URLS
 
-_REVISION: Final = "urls"
 _Records = list[UrlRecord]
 
 
 class UrlTable:
-    """Fits ``identity.refresh.UrlSource``."""
+    """All secret URLs. What is read was written by a holder of the master key, or :class:`Untrusted` is raised."""
 
-    def __init__(self, lanes: Lanes) -> None:
+    def __init__(self, lanes: Lanes, register: Register) -> None:
         self._lanes = lanes
+        self._register = register
 
     async def add(self, record: UrlRecord) -> None:
         """Keep a new secret URL beside those that the server has."""
-        async with self._lanes.durable() as connection:
-            await _insert(connection, record)
+        async with self._register.changing() as changes:
+            await changes.insert(_row(record))
 
     async def list(self, server: str) -> list[UrlRecord]:
         """Give the server's secret URLs, live or not, the oldest first."""
         statement = select(URLS).where(URLS.c.server == server).order_by(URLS.c.created_at, URLS.c.id)
         async with self._lanes.read() as connection:
-            return [_record(row) for row in (await connection.execute(statement)).all()]
+            rows = (await connection.execute(statement)).all()
+        return [UrlRecord(**self._register.opened(row)) for row in rows]
 
     async def rotate(self, server: str, new: UrlRecord, grace_until: float) -> None:
         """Keep ``new`` as the server's secret URL; all others live on until ``grace_until`` at the longest.
@@ -38,23 +38,32 @@ class UrlTable:
         """
         if new.server != server:
             raise ValueError("the new URL is for another server")
-        async with self._lanes.durable() as connection:
-            revision = await take_next(connection, _REVISION)
-            others = (URLS.c.server == server, or_(URLS.c.expires_at.is_(None), URLS.c.expires_at > grace_until))
-            await connection.execute(update(URLS).where(*others).values(expires_at=grace_until, revision=revision))
-            await _insert(connection, new)
+        others = URLS.c.server == server, or_(URLS.c.expires_at.is_(None), URLS.c.expires_at > grace_until)
+        async with self._register.changing() as changes:
+            for row in await changes.find(*others):
+                await changes.change(row, expires_at=grace_until)
+            await changes.insert(_row(new))
 
-    async def changed_since(self, revision: int) -> tuple[int, _Records]:
-        """Give the revision to ask with next time, and the URLs added or changed after ``revision``."""
-        latest, rows = await changes(self._lanes, _REVISION, URLS, revision)
-        return latest, [_record(row) for row in rows]
-
-
-async def _insert(connection: AsyncConnection, record: UrlRecord) -> None:
-    row: dict[str, Any] = {name: getattr(record, name) for name in record.__struct_fields__}
-    row["revision"] = await take_next(connection, _REVISION)
-    await connection.execute(insert(URLS).values(row))
+    def follow(self) -> "FollowedUrls":
+        """Return a reader of what changes; it fits ``identity.refresh.UrlSource``."""
+        return FollowedUrls(self._register)
 
 
-def _record(row: Row[Any]) -> UrlRecord:
-    return UrlRecord(**row._mapping)  # noqa: SLF001 - the documented way to a row's names, public in spite of its name
+class FollowedUrls:
+    """The secret URLs as one reader knows them."""
+
+    def __init__(self, register: Register) -> None:
+        self._followed = register.follow()
+
+    async def news(self, *, whole: bool = False) -> tuple[bool, _Records]:
+        """Return the URLs added or changed since the last time; with True, all of them.
+
+        Raises:
+            Untrusted: they are not those that a holder of the master key left.
+        """
+        is_whole, rows = await self._followed.news(whole=whole)
+        return is_whole, [UrlRecord(**row) for row in rows]
+
+
+def _row(record: UrlRecord) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__struct_fields__}

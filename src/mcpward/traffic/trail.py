@@ -4,7 +4,6 @@ Collects references only; what is kept is taken at the end, in one step. Nothing
 the intent of a destructive call, which is on disk before the tool begins.
 """
 
-import asyncio
 import logging
 from typing import Final
 
@@ -13,6 +12,7 @@ from msgspec.structs import replace
 
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Fault, Refusal
+from mcpward.core.fair_timeout import fair_timeout
 from mcpward.core.ids import request_id
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
@@ -189,7 +189,7 @@ class Trail(Struct, eq=False, gc=False):
         self.call, self.tool = accepted.call, accepted.tool
         record = replace(self, outcome=Result.PENDING, bytes_out=0).record("intent", Reply(0))
         try:
-            async with asyncio.timeout(_INTENT_TIMEOUT_S):
+            async with fair_timeout(_INTENT_TIMEOUT_S):
                 await self.traffic.writer.write_now(record)
         except Exception as error:
             detail = f"the intent of a destructive call could not be recorded ({type(error).__name__})"

@@ -2,14 +2,15 @@
 times, as workers do.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from mcpward.storage.engine import Store, open_store
+from mcpward.storage.engine import Store
 from support.clock import ManualClock
 from support.postgres import PostgresServer
+from support.store import mark_of, open_store
 
 Opener = Callable[[], Awaitable[Store]]
 
@@ -20,11 +21,14 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'site' / 'mcpward.db'}"
+        yield f"sqlite:///{tmp_path / 'site' / 'mcpward.db'}"
+        return
     server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.url(server.create())
+    url = server.url(server.create())
+    yield url
+    mark_of(url).unlink(missing_ok=True)
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from mcpward.core.scope import Access
 from mcpward.core.values import Rate
 from mcpward.crypto.digest import Pepper
 from mcpward.identity.api_key import issue, reissue
+from mcpward.identity.follower import Books, Follower
 from mcpward.identity.keybook import KeyBook
 from mcpward.identity.records import KeyRecord
-from mcpward.identity.refresh import Refresher
 from mcpward.identity.unlisted import UrlBook
 from support.clock import ManualClock
 
@@ -63,22 +63,25 @@ async def test_two_keys_cannot_share_an_id(store) -> None:
     await store.keys.add(record)
     with pytest.raises(IntegrityError):
         await store.keys.add(record)
-    assert (await store.keys.changed_since(0))[0] == 1
+    assert [key.revision for key in await store.keys.list()] == [1]
 
 
 async def test_every_change_is_seen_once_by_the_other_worker(opener) -> None:
     one, two = await opener(), await opener()
     first, second = make(), make()
     await one.keys.add(first)
-    revision, records = await two.keys.changed_since(0)
+    followed = two.keys.follow()
+    is_whole, records = await followed.news()
+    assert is_whole
     assert [record.id for record in records] == [first.id]
-    assert await two.keys.changed_since(revision) == (revision, [])
+    assert await followed.news() == (False, [])
     await two.keys.add(second)
     await one.keys.revoke(first.id, 7.0)
-    later, records = await two.keys.changed_since(revision)
+    is_whole, records = await followed.news()
+    assert not is_whole
     assert [(record.id, record.revoked_at) for record in records] == [(second.id, None), (first.id, 7.0)]
-    assert later > revision
-    assert await two.keys.changed_since(later) == (later, [])
+    assert await followed.news() == (False, [])
+    assert await followed.news(whole=True) == (False, [])
 
 
 async def test_a_revoked_key_is_refused_by_the_second_worker(opener) -> None:
@@ -86,31 +89,26 @@ async def test_a_revoked_key_is_refused_by_the_second_worker(opener) -> None:
     one, two = await opener(), await opener()
     secret, record = issue(PEPPER, CLOCK, name="ann", servers=["orders"])
     book = KeyBook(PEPPER, CLOCK)
-    worker = Refresher(
-        keys=two.keys,
-        urls=two.urls,
-        ended=two.sessions,
-        key_book=book,
-        url_book=UrlBook(PEPPER, CLOCK),
-        ended_book=EndedBook(),
-        clock=CLOCK,
-    )
+    reader = two.reader()
+    worker = Follower(reader, Books(book, UrlBook(PEPPER, CLOCK), EndedBook(), EndedBook()), CLOCK)
     await one.keys.add(record)
     await worker.poll()
     assert book.verify(secret.reveal(), "orders", "192.0.2.7") is not None
     await one.keys.revoke(record.id, CLOCK.now())
     await worker.poll()
     assert book.verify(secret.reveal(), "orders", "192.0.2.7") is None
+    await reader.close()
 
 
 async def test_a_second_revocation_changes_nothing(store) -> None:
     record = make()
     await store.keys.add(record)
     assert await store.keys.revoke(record.id, 7.0)
-    revision, _ = await store.keys.changed_since(0)
+    followed = store.keys.follow()
+    await followed.news()
     assert await store.keys.revoke(record.id, 8.0)
     assert (await store.keys.get(record.id)).revoked_at == 7.0
-    assert (await store.keys.changed_since(0))[0] == revision
+    assert await followed.news() == (False, [])
 
 
 async def test_a_rotation_is_both_records_or_none(store) -> None:
@@ -144,12 +142,13 @@ async def test_only_a_living_key_without_a_successor_is_rotated(store, state: st
 async def test_noting_the_last_use_is_no_change_and_never_goes_back(store) -> None:
     record = make()
     await store.keys.add(record)
-    revision, _ = await store.keys.changed_since(0)
+    followed = store.keys.follow()
+    await followed.news()
     await store.keys.touch({record.id: 5.0, "unknown": 5.0})
     await store.keys.touch({record.id: 4.0})
     await store.keys.touch({})
     assert (await store.keys.get(record.id)).last_used_at == 5.0
-    assert (await store.keys.changed_since(0))[0] == revision
+    assert await followed.news() == (False, [])
 
 
 async def test_workers_that_write_at_once_lose_nothing_and_skip_no_number(opener) -> None:
@@ -160,10 +159,10 @@ async def test_workers_that_write_at_once_lose_nothing_and_skip_no_number(opener
 
     async def watch() -> None:
         """A worker that polls all the while must see every record, whatever the order of commits."""
-        revision = 0
+        followed = stores[0].keys.follow()
         while True:
             is_last = done.is_set()
-            revision, changed = await stores[0].keys.changed_since(revision)
+            _, changed = await followed.news()
             seen.update({record.id: record.revision for record in changed})
             if is_last:
                 return
@@ -174,9 +173,3 @@ async def test_workers_that_write_at_once_lose_nothing_and_skip_no_number(opener
     await watcher
     assert sorted(seen.values()) == list(range(1, 61))
     assert set(seen) == {record.id for record in records}
-
-
-async def test_a_restored_backup_is_given_again_from_the_start(store) -> None:
-    await store.keys.add(make())
-    revision, records = await store.keys.changed_since(1000)
-    assert (revision, len(records)) == (1, 1)

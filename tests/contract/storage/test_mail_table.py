@@ -5,10 +5,10 @@ import pytest
 from sqlalchemy import func, select
 
 from mcpward.channel.outbox import Letter
-from mcpward.storage import migrations
-from mcpward.storage.engine import Store, open_store
+from mcpward.storage.engine import Store
 from mcpward.storage.tables import MAIL
 from support.clock import ManualClock
+from support.store import earlier, open_store
 
 
 def letter(sender: str = "a", to: str | None = None, sealed: str = "sealed") -> Letter:
@@ -118,13 +118,9 @@ async def test_a_long_letter_is_kept_whole(store) -> None:
     assert [each.sealed for each in await all_since(store, 0, "b")] == [text]
 
 
-async def test_a_database_of_an_earlier_release_is_brought_up_to_date(tmp_path: Path, monkeypatch) -> None:
+async def test_a_database_of_an_earlier_release_is_brought_up_to_date(tmp_path: Path) -> None:
     url, clock = f"sqlite:///{tmp_path / 'a.db'}", ManualClock()
-    with monkeypatch.context() as earlier:
-        earlier.setattr(migrations, "LATEST", 1)
-        store = await open_store(url, clock)
-        await store.secrets.set("a", "NAME", b"blob")
-        await store.close()
+    earlier(tmp_path / "a.db", 1, "INSERT INTO secrets VALUES ('a', 'NAME', CAST('blob' AS BLOB), 1.0)")
     store = await open_store(url, clock)
     assert await store.secrets.get("a", "NAME") == b"blob"
     await store.mail.put([letter()])

@@ -9,9 +9,9 @@ import pytest
 from mcpward.app.site import open_site
 from mcpward.config.load import load
 from mcpward.core.errors import Misconfigured
-from mcpward.storage.engine import open_store
 from support.clock import ManualClock
 from support.records import keep
+from support.store import open_store
 
 CLOCK = ManualClock()
 

@@ -3,14 +3,14 @@ async def test_an_ended_session_is_seen_by_the_other_worker_until_it_is_forgotte
     await one.sessions.end("s1", forget_at=10.0)
     await one.sessions.end("s1", forget_at=99.0)
     await one.sessions.end("s2", forget_at=20.0)
-    revision, ended = await two.sessions.ended_since(0)
-    assert ended == [("s1", 10.0), ("s2", 20.0)]
-    assert await two.sessions.ended_since(revision) == (revision, [])
+    followed = two.sessions.follow()
+    assert await followed.news() == [("s1", 10.0), ("s2", 20.0)]
+    assert await followed.news() == []
     await two.sessions.prune(now=10.0)
-    assert (await one.sessions.ended_since(0))[1] == [("s2", 20.0)]
+    assert await one.sessions.follow().news() == [("s2", 20.0)]
     await two.sessions.prune(now=10.0)
     await one.sessions.end("s3", forget_at=30.0)
-    assert (await two.sessions.ended_since(revision))[1] == [("s3", 30.0)]
+    assert await followed.news() == [("s3", 30.0)]
 
 
 async def test_a_secret_has_one_place_by_server_and_name(opener) -> None:

@@ -1,6 +1,6 @@
 import asyncio
 
-from mcpward.storage.engine import open_store
+from support.store import open_store
 
 
 async def test_a_state_is_used_once_by_whichever_worker(opener) -> None:

@@ -12,13 +12,14 @@ async def test_a_rotation_ends_every_older_url_at_the_latest_with_the_grace(open
     first, second, third, other = (BOOK.issue(server)[1] for server in ("a", "a", "a", "b"))
     await one.urls.add(first)
     await one.urls.add(other)
-    revision, _ = await two.urls.changed_since(0)
+    followed = two.urls.follow()
+    await followed.news()
     await one.urls.rotate("a", second, grace_until=50.0)
     await one.urls.rotate("a", third, grace_until=90.0)
     assert [(each.id, each.expires_at) for each in await two.urls.list("a")] == sorted(
         [(first.id, 50.0), (second.id, 90.0), (third.id, None)], key=lambda pair: pair[0]
     )
-    _, changed = await two.urls.changed_since(revision)
+    _, changed = await followed.news()
     assert {each.id for each in changed} == {first.id, second.id, third.id}
     assert [each.expires_at for each in await two.urls.list("b")] == [None]
 

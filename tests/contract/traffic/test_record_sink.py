@@ -9,13 +9,13 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import Reply
-from mcpward.storage.engine import open_store
 from mcpward.storage.traffic import COLUMNS, TrafficFilter
 from mcpward.traffic.line import line
 from mcpward.traffic.row import COLUMNS as OF_A_ROW
 from mcpward.traffic.trail import Traffic
 from mcpward.traffic.writer import Writer
 from support.records import followed
+from support.store import open_store
 from support.values import a_call, a_tool, accepted, an_arrival
 
 OK = Reply(status=200, body=b"{}")

@@ -13,6 +13,7 @@ from mcpward.identity.establish import Identity
 from mcpward.identity.key_lookup import MOST_WAITING, KeyLookup
 from mcpward.identity.keybook import KeyBook
 from mcpward.identity.mode import Mode
+from mcpward.identity.records import KeyRecord
 from mcpward.identity.unlisted import UrlBook
 from support.arrivals import arrival
 from support.clock import ManualClock
@@ -236,3 +237,72 @@ async def test_no_more_than_a_thousand_wait_for_the_store_at_once() -> None:
     gate.set()
     told = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(one) for one in told] == [type(None)] * MOST_WAITING + [Refusal] * 10
+
+
+# ---- a snapshot that was not confirmed for a second ------------------------------------------------------------------
+
+
+class Paused:
+    """A worker that has stood still for ``seconds``. A look makes its books young again, where the store answers."""
+
+    def __init__(self, seconds: float, *, answers: bool = True) -> None:
+        self.clock, self.answers, self.looks = ManualClock(), answers, 0
+        self.keys, self.urls = KeyBook(PEPPER, self.clock), UrlBook(PEPPER, self.clock)
+        self.key, self.record = issue(PEPPER, self.clock, name="ben", servers=["orders"])
+        self.url, url_record = self.urls.issue("hidden")
+        self.keys.apply([self.record])
+        self.urls.apply([url_record])
+        self.news: list[KeyRecord] = []
+        for book in (self.keys, self.urls):
+            book.mark_fresh(self.clock.monotonic())
+        self.identity = Identity(MODES, self.keys, self.urls, look=self.look)
+        self.clock.advance(seconds)
+
+    async def look(self) -> bool:
+        self.looks += 1
+        if self.answers:
+            self.keys.apply(self.news)
+            for book in (self.keys, self.urls):
+                book.mark_fresh(self.clock.monotonic())
+        return self.answers
+
+    def arrivals(self) -> tuple[Arrival, Arrival]:
+        with_key = arrival("orders", headers={b"authorization": b"Bearer " + self.key.reveal().encode()})
+        return with_key, arrival("hidden", self.url.reveal())
+
+    async def told(self, one: Arrival) -> Way | Reason:
+        try:
+            found = self.identity.establish(one)
+            return (found if isinstance(found, Principal) else await found).way
+        except Refusal as refusal:
+            return refusal.reason
+
+
+@pytest.mark.parametrize("seconds", [1.1, 3.1, 3600.0])
+async def test_attack_123_a_good_credential_is_confirmed_after_a_pause_of_our_own_and_not_refused(seconds) -> None:
+    for at, way in ((0, Way.API_KEY), (1, Way.UNLISTED)):
+        paused = Paused(seconds)
+        one = paused.arrivals()[at]
+        assert paused.identity.vouch(one, Strict()) is None  # its body is read, whatever its address has done
+        assert [await paused.told(one) for _ in range(3)] == [way] * 3
+        assert paused.looks == 1
+
+
+async def test_attack_36_what_was_revoked_during_a_pause_is_not_served_after_it() -> None:
+    paused = Paused(1.1)
+    paused.news.append(replace(paused.record, revoked_at=paused.clock.now()))
+    assert await paused.told(paused.arrivals()[0]) is Reason.CREDENTIAL_INVALID
+
+
+async def test_a_store_that_does_not_answer_is_waited_for_and_refuses_all_after_three_seconds() -> None:
+    for seconds, told in ((2.9, (Way.API_KEY, Way.UNLISTED)), (3.1, (Reason.IDENTITY_UNAVAILABLE,) * 2)):
+        paused = Paused(seconds, answers=False)
+        assert tuple([await paused.told(one) for one in paused.arrivals()]) == told
+        assert paused.looks == 2
+
+
+class Strict:
+    """An address that has failed too often."""
+
+    def require_failure(self, bucket: str) -> None:
+        raise Refusal(Reason.ADDRESS_RATE_EXCEEDED, bucket)

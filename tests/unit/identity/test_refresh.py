@@ -1,86 +1,48 @@
+"""The thread that keeps the books in step: what it sees, when it trusts it; a slow serving loop is no outage."""
+
 import asyncio
-from collections.abc import Mapping
+import time
 
 import pytest
 from msgspec.structs import replace
 
+from mcpward.core.clock import SystemClock
 from mcpward.core.ended import EndedBook
-from mcpward.core.errors import Refusal
+from mcpward.core.errors import Refusal, Untrusted
 from mcpward.crypto.digest import Pepper
 from mcpward.identity.api_key import issue
+from mcpward.identity.follower import Books, Follower
 from mcpward.identity.keybook import KeyBook
-from mcpward.identity.records import KeyRecord, UrlRecord
 from mcpward.identity.refresh import Refresher
 from mcpward.identity.unlisted import UrlBook
 from support.clock import ManualClock
+from support.shelf import Shelf
 
 PEPPER = Pepper(b"p" * 32)
 
 
-class Shelf:
-    """A store in memory for all three ports, whose outages a test may order."""
-
-    def __init__(self) -> None:
-        self.keys: dict[str, KeyRecord] = {}
-        self.ended: list[tuple[str, float]] = []
-        self.revision = 0
-        self.used: dict[str, float] = {}
-        self.is_out = False
-        self.reads = 0
-        self.gate: asyncio.Event | None = None
-        self.polled = asyncio.Event()
-
-    def put(self, record: KeyRecord) -> None:
-        self.revision += 1
-        self.keys[record.id] = replace(record, revision=self.revision)
-
-    async def changed_since(self, revision: int) -> tuple[int, list[KeyRecord]]:
-        self.polled.set()
-        self.reads += 1
-        answer = self.revision, [record for record in self.keys.values() if record.revision > revision]
-        if self.gate is not None:
-            await self.gate.wait()
-        if self.is_out:
-            raise OSError("the disk is gone")
-        return answer
-
-    async def touch(self, used: Mapping[str, float]) -> None:
-        if self.is_out:
-            raise OSError("the disk is gone")
-        self.used.update(used)
-
-    async def ended_since(self, revision: int) -> tuple[int, list[tuple[str, float]]]:
-        return len(self.ended), self.ended[revision:]
-
-    async def prune(self, now: float) -> None:
-        """Nothing is kept long here."""
-
-
-class NoUrls:
-    async def changed_since(self, revision: int) -> tuple[int, list[UrlRecord]]:
-        return revision, []
-
-
 class Site:
-    def __init__(self, interval_s: float = 0.001) -> None:
-        self.clock, self.shelf = ManualClock(), Shelf()
+    def __init__(self, interval_s: float = 0.001, clock: ManualClock | SystemClock | None = None) -> None:
+        self.clock, self.shelf = clock or ManualClock(), Shelf()
         self.keys, self.urls, self.ended = KeyBook(PEPPER, self.clock), UrlBook(PEPPER, self.clock), EndedBook()
-        self.refresher = Refresher(
-            keys=self.shelf,
-            urls=NoUrls(),
-            ended=self.shelf,
-            key_book=self.keys,
-            url_book=self.urls,
-            ended_book=self.ended,
-            clock=self.clock,
-            interval_s=interval_s,
-        )
+        self.books = Books(self.keys, self.urls, self.ended, EndedBook())
+        self.follower = Follower(self.shelf.reader(), self.books, self.clock, interval_s)
+        self.refresher = Refresher(self.shelf.reader, self.books, self.shelf, self.shelf, self.clock, interval_s)
         secret, self.record = issue(PEPPER, self.clock, name="ann", servers=["orders"])
         self.key = secret.reveal()
         self.shelf.put(self.record)
 
     def opens(self) -> bool:
         return self.keys.verify(self.key, "orders", "192.0.2.7") is not None
+
+    async def polls(self, count: int = 2) -> None:
+        """Wait in a thread, so that this loop goes on. The second poll began after whatever was changed."""
+        await asyncio.to_thread(self.shelf.await_polls, count)
+
+
+def stand_still(seconds: float) -> None:
+    """What a tool does that computes on the loop."""
+    time.sleep(seconds)
 
 
 async def test_the_books_are_full_before_the_first_request() -> None:
@@ -90,42 +52,56 @@ async def test_the_books_are_full_before_the_first_request() -> None:
     await site.refresher.stop()
 
 
-async def test_a_revocation_and_an_ended_session_arrive_with_the_next_poll() -> None:
+async def test_a_revocation_an_ended_session_and_a_used_state_arrive_with_the_next_poll() -> None:
     site = Site()
-    await site.refresher.poll()
+    await site.follower.poll()
     site.shelf.put(replace(site.record, revoked_at=site.clock.now()))
-    site.shelf.ended.append(("s1", site.clock.now() + 60))
-    await site.refresher.poll()
+    site.shelf.sessions.append(("s1", site.clock.now() + 60))
+    site.shelf.states.append(("t1", site.clock.now() + 60))
+    await site.follower.poll()
     assert not site.opens()
     assert site.ended.has("s1")
+    assert site.books.spent.has("t1")
 
 
-async def test_the_background_task_keeps_polling() -> None:
+async def test_the_polls_have_a_thread_of_their_own() -> None:
     site = Site()
     await site.refresher.start()
     site.shelf.put(replace(site.record, revoked_at=site.clock.now()))
-    for _ in range(2):  # the second poll began after the change
-        site.shelf.polled.clear()
-        await asyncio.wait_for(site.shelf.polled.wait(), 5)
+    await site.polls()
     await site.refresher.stop()
     assert not site.opens()
+    assert site.shelf.threads == {"mcpward-keys"}
+
+
+async def test_attack_123_a_loop_that_stands_still_makes_no_book_stale_and_hides_no_revocation() -> None:
+    """The serving loop is this test's own. It does nothing else for longer than a snapshot is trusted."""
+    site = Site(interval_s=0.25, clock=SystemClock())
+    await site.refresher.start()
+    other, record = issue(PEPPER, site.clock, name="ben", servers=["orders"])
+    site.shelf.put(record)
+    stand_still(1.5)  # longer than a key counts as confirmed
+    assert site.keys.is_confirmed
+    assert site.opens()
+    assert site.keys.again(site.record.id, "orders", "192.0.2.7") is not None
+    site.shelf.put(replace(record, revoked_at=site.clock.now()))
+    stand_still(1.0)
+    assert site.keys.verify(other.reveal(), "orders", "192.0.2.7") is None
+    await site.refresher.stop()
 
 
 async def test_an_outage_is_survived_and_fails_closed(caplog: pytest.LogCaptureFixture) -> None:
     site = Site()
     await site.refresher.start()
     site.shelf.is_out = True
-    for _ in range(3):
-        site.shelf.polled.clear()
-        await asyncio.wait_for(site.shelf.polled.wait(), 5)
+    await site.polls(3)
     assert site.opens()
     site.clock.advance(3.1)
     with pytest.raises(Refusal):
         site.opens()
+    assert site.keys.is_stale
     site.shelf.is_out = False
-    for _ in range(2):
-        site.shelf.polled.clear()
-        await asyncio.wait_for(site.shelf.polled.wait(), 5)
+    await site.polls()
     await site.refresher.stop()
     assert site.opens()
     assert [record.message.split(":")[0] for record in caplog.records] == [
@@ -134,17 +110,48 @@ async def test_an_outage_is_survived_and_fails_closed(caplog: pytest.LogCaptureF
     ]
 
 
+@pytest.mark.parametrize("what", ["is_forged", "is_replaced"])
+async def test_attack_124_a_forged_store_opens_nothing_from_the_moment_that_it_is_seen(
+    what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = Site()
+    await site.follower.poll()
+    setattr(site.shelf, what, True)
+    for _ in range(3):
+        with pytest.raises(Untrusted):
+            await site.follower.poll()
+        with pytest.raises(Refusal):
+            site.opens()
+    running = asyncio.create_task(site.follower.run())
+    await site.polls(2) if what == "is_forged" else await asyncio.sleep(0.01)
+    setattr(site.shelf, what, False)
+    await site.polls()
+    site.follower.stop()
+    await running
+    assert site.opens()
+    told = [record.message for record in caplog.records]
+    assert [line.count("every key is refused until that is settled") for line in told] == [1, 0]
+
+
+async def test_all_is_read_anew_once_in_a_minute() -> None:
+    site = Site()
+    await site.follower.poll()
+    for _ in range(3):
+        site.clock.advance(59.0)
+        await site.follower.poll()
+    assert site.shelf.wholes == 1
+
+
 async def test_a_slow_answer_is_as_old_as_its_question() -> None:
     site = Site()
-    ask = site.shelf.changed_since
+    answer = site.shelf.answer
 
-    async def slowly(revision: int) -> tuple[int, list[KeyRecord]]:
-        answer = await ask(revision)
+    def slowly() -> None:
+        answer()
         site.clock.advance(3.1)
-        return answer
 
-    site.shelf.changed_since = slowly
-    await site.refresher.poll()
+    site.shelf.answer = slowly
+    await site.follower.poll()
     with pytest.raises(Refusal):
         site.opens()
 
@@ -168,7 +175,7 @@ async def test_last_use_is_written_in_batches_and_at_the_end() -> None:
 
 async def test_last_use_that_could_not_be_written_is_kept_for_the_next_time() -> None:
     site = Site()
-    await site.refresher.poll()
+    await site.follower.poll()
     site.opens()
     site.shelf.is_out = True
     with pytest.raises(OSError, match="gone"):
@@ -186,51 +193,57 @@ async def test_ended_sessions_are_forgotten_when_their_tokens_have_run_out() -> 
 
 async def test_a_key_that_was_made_a_moment_ago_is_found_by_a_look_that_all_share() -> None:
     site = Site()
-    await site.refresher.poll()
+    await site.follower.poll()
     secret, record = issue(PEPPER, site.clock, name="ben", servers=["orders"])
     site.shelf.put(record)
     before = site.shelf.reads
-    assert all(await asyncio.gather(*(site.refresher.look() for _ in range(100))))
+    assert all(await asyncio.gather(*(site.follower.look() for _ in range(100))))
     assert site.shelf.reads == before + 1
     assert site.keys.verify(secret.reveal(), "orders", "192.0.2.7") is not None
-    await site.refresher.stop()
 
 
 async def test_unknown_keys_have_the_store_read_four_times_a_second_however_many_they_are() -> None:
     site = Site()
     began = asyncio.get_running_loop().time()
     for number in range(4):
-        looks = [asyncio.create_task(site.refresher.look()) for _ in range(50)]
+        looks = [asyncio.create_task(site.follower.look()) for _ in range(50)]
         site.clock.advance(0.05)
         assert all(await asyncio.gather(*looks))
         site.clock.advance(0.20 if number else 0.0)  # what a look has waited for meanwhile
     assert site.shelf.reads == 4
     assert asyncio.get_running_loop().time() - began >= 0.2
-    await site.refresher.stop()
 
 
 async def test_whoever_comes_while_the_store_is_read_gets_a_look_of_its_own() -> None:
     site = Site()
     site.shelf.gate = asyncio.Event()
-    first = asyncio.create_task(site.refresher.look())
-    await asyncio.wait_for(site.shelf.polled.wait(), 5)
+    first = asyncio.create_task(site.follower.look())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert site.shelf.reads == 1
     secret, record = issue(PEPPER, site.clock, name="ben", servers=["orders"])
-    second = asyncio.create_task(site.refresher.look())
+    second = asyncio.create_task(site.follower.look())
     await asyncio.sleep(0)
     site.shelf.put(record)
     site.shelf.gate.set()
     assert await first
     assert await second
     assert site.keys.verify(secret.reveal(), "orders", "192.0.2.7") is not None
-    await site.refresher.stop()
 
 
-async def test_a_look_that_fails_says_so_and_a_stop_ends_the_one_that_waits() -> None:
-    site = Site()
-    site.shelf.is_out = True
+async def test_a_look_from_the_serving_loop_is_done_in_the_thread_and_none_is_after_the_end() -> None:
+    site = Site(interval_s=60.0)
     assert not await site.refresher.look()
-    waiting = asyncio.create_task(site.refresher.look())  # its turn is in a quarter of a second
-    await asyncio.sleep(0)
+    await site.refresher.start()
+    secret, record = issue(PEPPER, site.clock, name="ben", servers=["orders"])
+    site.shelf.put(record)
+    assert await site.refresher.look()
+    assert site.keys.verify(secret.reveal(), "orders", "192.0.2.7") is not None
+    site.shelf.is_out = True
+    site.clock.advance(1.0)
+    assert not await site.refresher.look()
     site.shelf.is_out = False
     await site.refresher.stop()
-    assert not await waiting
+    assert not await site.refresher.look()
+    assert site.shelf.threads == {"mcpward-keys"}

@@ -18,10 +18,11 @@ from mcpward.crypto.keyring import KeyRing
 from mcpward.protocol import reply as replies
 from mcpward.sanitize.clean import Sanitizer
 from mcpward.sanitize.redact import Redactor
-from mcpward.storage.engine import Store, open_store
+from mcpward.storage.engine import Store
 from mcpward.tasks.record import Caps
 from mcpward.tasks.tasks import Tasks, Work
 from support.clock import ManualClock
+from support.store import open_store
 from support.values import a_call, a_principal, a_tool
 
 DECLARED = {"elicitation": {}, "sampling": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}}

@@ -1,0 +1,90 @@
+"""``mcpward store``: what is to be done with a database that is not the one that was left."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mcpward.cli import ui
+from mcpward.cli.help import examples
+from mcpward.cli.moment import moment_text
+from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, in_site, settings_of
+
+if TYPE_CHECKING:
+    from mcpward.app.site import Site
+    from mcpward.storage.opening import Older
+
+app = typer.Typer(help="The database: accept an older one.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("accept-older")
+@examples("mcpward store accept-older", "mcpward store accept-older --yes")
+def accept_older(
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking; needed where nobody can be asked.")] = False,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Take a database that is older than its mark, or was changed by somebody else, for the one that counts.
+
+    Prints first what would be alive again: whatever was revoked or ended after the copy was made has to be so once
+    more. Rows that nobody with the master key wrote are dropped. Needs the master key. Exit code 1 when there is
+    nothing to accept.
+    """
+    settings = settings_of(config)
+    seen: list[Older] = []
+
+    async def work(site: "Site") -> None: ...
+
+    def look(older: "Older") -> bool:
+        seen.append(older)
+        return False
+
+    from mcpward.core.errors import Untrusted
+
+    try:
+        in_site(settings, work, must_exist=True, accept=look)
+    except Untrusted:
+        if not seen:
+            raise
+    if not seen:
+        raise ui.Ended(ui.Exit.NO, "the store is the one that its mark tells of: there is nothing to accept")
+    _show(seen[0], as_json=json)
+    if not yes and not ui.confirmed("accept this store?"):
+        raise ui.Ended(ui.Exit.NO, "nothing was accepted", "mcpward store accept-older --yes accepts it")
+    in_site(settings, work, must_exist=True, accept=lambda older: older == seen[0])
+    ui.remark("accepted: running workers take it within a minute, and mcpward serve starts again")
+
+
+def _show(older: "Older", *, as_json: bool) -> None:
+    now = CLOCK.now()
+    live = [row for row in older.rows["keys"] if _is_live(row, now)]
+    urls = [row for row in older.rows["urls"] if row["expires_at"] is None or row["expires_at"] > now]
+    if as_json:
+        ui.answer_json(
+            {
+                "why": older.why,
+                "marked_at": moment_text(older.marked_at, "") or None,
+                "revisions": {name: {"store": store, "mark": mark} for name, (store, mark) in older.standings.items()},
+                "foreign": {name: count for name, count in older.foreign.items() if count},
+                "keys": [{"id": row["id"], "name": row["name"]} for row in live],
+                "urls": [{"server": row["server"], "created_at": moment_text(row["created_at"])} for row in urls],
+            }
+        )
+        return
+    ui.remark(ui.safe(older.why))
+    ui.remark(f"its mark was written at {moment_text(older.marked_at, 'no time that is known')}")
+    for name, (store, mark) in older.standings.items():
+        if store < mark:
+            ui.remark(f"{name}: {mark - store} changes are missing: what they revoked or ended is alive again")
+    for name, count in older.foreign.items():
+        if count:
+            ui.remark(f"{name}: {count} rows that nobody with the master key wrote are dropped")
+    ui.remark("keys that are alive in it:" if live else "no key is alive in it")
+    for line in ui.aligned([(row["id"], row["name"], moment_text(row["created_at"])) for row in live]):
+        ui.answer(line)
+    for row in urls:
+        ui.answer(ui.safe(f"a secret URL of {row['server']}, made at {moment_text(row['created_at'])}"))
+
+
+def _is_live(row: dict[str, object], now: float) -> bool:
+    ends = [at for at in (row["expires_at"], row["grace_until"]) if isinstance(at, float)]
+    return row["revoked_at"] is None and all(now < at for at in ends)

@@ -1,0 +1,169 @@
+"""How far the store had come, in a small signed file outside of the database: an older copy of that is noticed.
+
+Two slots, each with a code of its own, are overwritten in turn, in place and in blocks that the file has from the
+start: a write that is cut off leaves the other slot, and a full disk hinders none. The mark follows the database and is
+never ahead of what a commit has put on the disk, so a process may be killed at any point.
+
+Whoever can put back an older copy of this file together with the database goes unnoticed: keep the mark where whoever
+writes the database cannot (``store.mark``).
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from msgspec import DecodeError, Struct, json
+from msgspec.structs import replace
+
+from mcpward.core.errors import Finding, Misconfigured, Untrusted
+from mcpward.crypto.mac import MAC_BYTES, RingMac
+
+_SLOT: Final = 4096
+_MAGIC: Final = b"mcpward-mark-1\n\0"
+_HEAD: Final = len(_MAGIC) + MAC_BYTES + 4
+
+
+class Standing(Struct, frozen=True):
+    """Where a counter stands. ``digest`` is that of all rows under it, "" where the number says which they are."""
+
+    revision: int
+    digest: str = ""
+
+
+class Marked(Struct, frozen=True):
+    """What the mark says. ``is_open`` while a database is being taken over, which may not have been committed."""
+
+    site: str
+    at: float
+    standings: dict[str, Standing]
+    is_open: bool = False
+    number: int = 0
+
+
+class Mark:
+    """The mark of one site. Blocking: a few hundred microseconds to read, as long as the disk takes to write."""
+
+    def __init__(self, path: Path, mac: RingMac) -> None:
+        self.path = path
+        self._mac = mac
+
+    def read(self) -> Marked | None:
+        """Return what the mark says; None where there is no file.
+
+        Raises:
+            Untrusted: neither slot was written with this master key.
+            Misconfigured: the file cannot be read.
+        """
+        try:
+            with self._locked(os.O_RDONLY, fcntl.LOCK_SH) as file:
+                return self._newest(file)[1]
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unusable("read", error) from None
+
+    def write(self, marked: Marked) -> None:
+        """Set the mark, whatever it said before; makes the file where there is none, whole or not at all.
+
+        Raises:
+            Misconfigured: the file cannot be written.
+        """
+        try:
+            if not os.path.lexists(self.path):
+                self._create(marked)
+                return
+            with self._locked(os.O_RDWR, fcntl.LOCK_EX) as file:
+                number = 0
+                with suppress(Untrusted):
+                    number = self._newest(file)[1].number
+                for each in (number + 1, number + 2):  # both: the older one must not come back
+                    self._put(file, replace(marked, number=each))
+        except OSError as error:
+            raise self._unusable("written", error) from None
+
+    def advance(self, site: str, standings: Mapping[str, Standing], at: float) -> None:
+        """Take what a commit has put on the disk. What is older than the mark says changes nothing.
+
+        Raises:
+            Untrusted: the mark is another site's, or was not written with this master key.
+            Misconfigured: the file cannot be written, or is gone.
+        """
+        try:
+            with self._locked(os.O_RDWR, fcntl.LOCK_EX) as file:
+                marked = self._newest(file)[1]
+                if marked.site != site:
+                    raise Untrusted("the mark of the store is another site's", str(self.path))
+                known = marked.standings
+                newer = {
+                    name: standing
+                    for name, standing in standings.items()
+                    if name not in known or standing.revision > known[name].revision
+                }
+                if newer or marked.is_open:
+                    self._put(file, Marked(site, at, known | newer, number=marked.number + 1))
+        except OSError as error:
+            raise self._unusable("written", error) from None
+
+    @contextmanager
+    def _locked(self, flags: int, lock: int) -> Iterator[int]:
+        file = os.open(self.path, flags | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(file, lock)  # workers and commands are processes of their own
+            yield file
+        finally:
+            os.close(file)
+
+    def _newest(self, file: int) -> tuple[int, Marked]:
+        """Return the slot that was written last, and what it says."""
+        read = [(at, self._parse(os.pread(file, _SLOT, at * _SLOT))) for at in (0, 1)]
+        whole = [(at, marked) for at, marked in read if marked is not None]
+        if not whole:
+            what = "the mark of the store is damaged, or was made with another master key"
+            raise Untrusted(what, str(self.path), "bring the master key back; or see mcpward store accept-older")
+        return max(whole, key=lambda each: each[1].number)
+
+    def _parse(self, slot: bytes) -> Marked | None:
+        size = int.from_bytes(slot[_HEAD - 4 : _HEAD])
+        text = slot[_HEAD : _HEAD + size]
+        code = slot[len(_MAGIC) : len(_MAGIC) + MAC_BYTES]
+        if not slot.startswith(_MAGIC) or len(text) != size or not self._mac.matches(text, code):
+            return None
+        try:
+            return json.decode(text, type=Marked)
+        except DecodeError:  # of a newer release
+            return None
+
+    def _put(self, file: int, marked: Marked) -> None:
+        """Overwrite the slot that was not written last."""
+        os.pwrite(file, self._slot(marked), marked.number % 2 * _SLOT)
+        os.fdatasync(file)
+
+    def _slot(self, marked: Marked) -> bytes:
+        text = json.encode(marked)
+        slot = _MAGIC + self._mac.make(text) + len(text).to_bytes(4) + text
+        if len(slot) > _SLOT:
+            raise ValueError("the mark has no room for so many counters")
+        return slot.ljust(_SLOT, b"\0")
+
+    def _create(self, marked: Marked) -> None:
+        draft = self.path.with_name(self.path.name + ".new")
+        draft.unlink(missing_ok=True)
+        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            os.write(file, self._slot(replace(marked, number=0)) + self._slot(replace(marked, number=1)))
+            os.fsync(file)
+        finally:
+            os.close(file)
+        draft.rename(self.path)
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _unusable(self, how: str, error: OSError) -> Misconfigured:
+        what = f"the mark of the store cannot be {how}: {error.strerror}"
+        return Misconfigured([Finding(what, str(self.path), "see store.mark, and who may write there")])

@@ -1,0 +1,114 @@
+"""A store in memory for all that a worker follows, whose outages, forgeries and delays a test may order."""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from mcpward.core.errors import Untrusted
+from mcpward.identity.records import KeyRecord, UrlRecord
+
+
+class Keys:
+    """The keys of a shelf, followed from the beginning."""
+
+    def __init__(self, shelf: "Shelf") -> None:
+        self._shelf = shelf
+        self._seen = 0
+
+    async def news(self, *, whole: bool = False) -> tuple[bool, list[KeyRecord]]:
+        shelf = self._shelf
+        shelf.reads += 1
+        shelf.wholes += whole
+        since, revision = (0 if whole else self._seen), shelf.revision
+        records = [record for record in shelf.kept.values() if record.revision > since]
+        if shelf.gate is not None:
+            await shelf.gate.wait()
+        shelf.answer()
+        self._seen = revision
+        return whole, records
+
+
+class Urls:
+    """No URL at all."""
+
+    async def news(self, *, whole: bool = False) -> tuple[bool, list[UrlRecord]]:
+        return whole, []
+
+
+class Ids:
+    """Ids of one list, followed from the beginning."""
+
+    def __init__(self, ids: list[tuple[str, float]]) -> None:
+        self._ids = ids
+        self._seen = 0
+
+    async def news(self, *, whole: bool = False) -> list[tuple[str, float]]:
+        since, self._seen = (0 if whole else self._seen), len(self._ids)
+        return self._ids[since:]
+
+
+class Shelf:
+    """Keys and ids. Its own thread reads it through :meth:`reader`."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, KeyRecord] = {}
+        self.sessions: list[tuple[str, float]] = []
+        self.states: list[tuple[str, float]] = []
+        self.revision = 0
+        self.used: dict[str, float] = {}
+        self.is_out = self.is_forged = False
+        self.is_replaced = False
+        self.reads = self.wholes = 0
+        self.gate: asyncio.Event | None = None
+        self.polled = threading.Semaphore(0)
+        self.threads: set[str] = set()
+
+    def put(self, record: KeyRecord) -> None:
+        self.revision += 1
+        self.kept[record.id] = replace(record, revision=self.revision)
+
+    def answer(self) -> None:
+        """Answer a read, or raise what was ordered."""
+        self.threads.add(threading.current_thread().name)
+        self.polled.release()
+        if self.is_out:
+            raise OSError("the disk is gone")
+        if self.is_forged:
+            raise Untrusted("api_keys were changed by somebody", "a.db", "do something")
+
+    def await_polls(self, count: int) -> None:
+        """Wait until the store was read so many times from now on."""
+        while self.polled.acquire(blocking=False):
+            pass
+        for _ in range(count):
+            assert self.polled.acquire(timeout=5)
+
+    def reader(self) -> "Reader":
+        return Reader(self)
+
+    async def touch(self, used: Mapping[str, float]) -> None:
+        if self.is_out:
+            raise OSError("the disk is gone")
+        self.used.update(used)
+
+    async def prune(self, now: float) -> None:
+        """Nothing is kept long here."""
+
+
+class Reader:
+    """One follower's view of a shelf."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+        self.keys, self.urls = Keys(shelf), Urls()
+        self.ended, self.spent = Ids(shelf.sessions), Ids(shelf.states)
+        self.is_closed = False
+
+    def require_same_file(self) -> None:
+        if self.shelf.is_replaced:
+            raise Untrusted("the database file was replaced", "a.db", "restart the server")
+
+    async def close(self) -> None:
+        self.is_closed = True
