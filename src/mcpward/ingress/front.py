@@ -21,6 +21,7 @@ from mcpward.ingress.gates import Head, Rules, judge_place, judge_shape
 from mcpward.ingress.host import known_as
 from mcpward.ingress.outbox import Outbox
 from mcpward.ingress.routes import Place, Route, Routes
+from mcpward.ingress.table import ConnectionTable
 
 #: How often slow, idle and silent connections are looked for; the error of every time limit at the edge.
 WATCH_S: Final = 0.5
@@ -47,11 +48,15 @@ class Inside(Protocol):
 
 
 class Patience(Struct, frozen=True):
-    """How long the edge waits, in seconds; and how much it holds, in bytes."""
+    """How long the edge waits, in seconds; and how much it holds: connections, and bytes of bodies.
+
+    ``stranger_idle_s`` is for connections on which no request was let in, and that are not a declared proxy's.
+    """
 
     head_s: float
     body_s: float
     idle_s: float
+    stranger_idle_s: float
     write_s: float
     linger_s: float
     quiet_s: float
@@ -100,6 +105,7 @@ class Front:
         self.clock = clock
         self.now, self.monotonic = clock.now, clock.monotonic
         self.connections: set[Watched] = set()
+        self.table = ConnectionTable(patience.max_connections, doorstep, clock)
         self.held = 0
         self.half_held = patience.max_held // 2
         self.held_by: dict[str, int] = {}
@@ -140,6 +146,7 @@ class Front:
             self.date = _date_line(self.clock.now())
             for connection in list(self.connections):
                 connection.tick(now)
+            self.table.turned_away.tell()
 
     def route(self, head: Head) -> tuple[Route | None, Refusal | None]:
         """Return the route of a request where it has one, and the refusal of the first gate that it fails."""
