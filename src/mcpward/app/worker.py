@@ -41,6 +41,7 @@ from mcpward.ingress.connection import Connection
 from mcpward.ingress.discovery import Discovery
 from mcpward.ingress.front import Front, Patience
 from mcpward.ingress.gates import Rules
+from mcpward.ingress.handshakes import HandshakePace
 from mcpward.ingress.health import Health, Probe
 from mcpward.ingress.routes import Address as Served
 from mcpward.ingress.routes import Routes
@@ -228,6 +229,7 @@ class Worker:
             clock=self.clock,
             discovery=discovery,
             advice=Advice(self.clock, self.settings.site.allowed_hosts, self.settings.site.allowed_origins),
+            pace=HandshakePace(self.clock) if self.settings.site.tls_cert is not None else None,
         )
 
     @asynccontextmanager

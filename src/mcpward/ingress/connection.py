@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
         self._devoted = False  # to an endless stream, after which there is nothing
         self._paused_at: float | None = None
         self._thirst: asyncio.Future[None] | None = None  # of a stream that waits until the peer reads again
-        self._since = self.front.monotonic()
+        self._since: float = self.front.monotonic()
         self._fresh = True  # nothing came yet
         self._in_head = False
         self._in_body = False
@@ -436,6 +436,11 @@ class Connection(asyncio.Protocol):
     def is_answering(self) -> bool:
         """Whether a request is being answered; a stream is an answer."""
         return self._current is not None
+
+    @property
+    def used_at(self) -> float:
+        """When it was made, the last request began, or was answered."""
+        return self._since
 
     def cut_off(self) -> None:
         """End the connection now, whatever is still to be written to it."""

@@ -18,6 +18,7 @@ from mcpward.ingress.advice import Advice
 from mcpward.ingress.arrive import Doorstep, Peer
 from mcpward.ingress.discovery import Discovery
 from mcpward.ingress.gates import Head, Rules, judge_place, judge_shape
+from mcpward.ingress.handshakes import HandshakePace
 from mcpward.ingress.host import known_as
 from mcpward.ingress.outbox import Outbox
 from mcpward.ingress.routes import Place, Route, Routes
@@ -93,6 +94,7 @@ class Front:
         clock: Clock,
         discovery: Discovery | None = None,
         advice: Advice | None = None,
+        pace: HandshakePace | None = None,
     ) -> None:
         self.rules = replace(rules, public=routes.public, any_host=routes.any_host)
         self.routes = routes
@@ -105,7 +107,7 @@ class Front:
         self.clock = clock
         self.now, self.monotonic = clock.now, clock.monotonic
         self.connections: set[Watched] = set()
-        self.table = ConnectionTable(patience.max_connections, doorstep, clock)
+        self.table = ConnectionTable(patience.max_connections, doorstep, clock, pace)
         self.held = 0
         self.half_held = patience.max_held // 2
         self.held_by: dict[str, int] = {}

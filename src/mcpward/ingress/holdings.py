@@ -1,7 +1,7 @@
 """Which bucket holds how many of something, and which holds the most: kept up with each change, never counted over."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Generic, Protocol, TypeVar
 
 #: Things that one search looks at, so that it costs little however many are busy.
@@ -21,6 +21,10 @@ class Held(Protocol):
         """Whether it must be left alone."""
         ...
 
+    def was_used(self) -> bool:
+        """Return whether it was used since this was asked last."""
+        ...
+
 
 T = TypeVar("T", bound=Held)
 
@@ -29,6 +33,7 @@ class Holdings(Generic[T]):
     """Things by their bucket, the oldest first. A change takes constant time, a search looks at 64 things at most."""
 
     def __init__(self) -> None:
+        self.size = 0
         self._of: dict[str, OrderedDict[T, None]] = {}
         self._buckets: dict[int, dict[str, None]] = {}  # by how many they hold
 
@@ -36,12 +41,14 @@ class Holdings(Generic[T]):
         """Add the newest thing of its bucket."""
         held = self._of.setdefault(one.bucket, OrderedDict())
         held[one] = None
+        self.size += 1
         self._move(one.bucket, len(held) - 1, len(held))
 
     def remove(self, one: T) -> None:
         """Remove a thing that is there."""
         held = self._of[one.bucket]
         del held[one]
+        self.size -= 1
         self._move(one.bucket, len(held) + 1, len(held))
         if not held:
             del self._of[one.bucket]
@@ -51,31 +58,32 @@ class Holdings(Generic[T]):
         return len(self._of.get(bucket, ()))
 
     def find_idle(self, bucket: str) -> T | None:
-        """Return the oldest thing of a bucket that is not busy; None where the search finds none."""
-        return self._search(bucket, _MOST_TRIES)[0]
+        """Return the thing of a bucket that is not busy and has not been used for long; None where there is none."""
+        return self._search((bucket,))
 
     def find_idle_of_greediest(self) -> T | None:
-        """Return the oldest thing that is not busy, of the bucket that holds the most and has one.
+        """Return the thing to give up of the bucket that holds the most and has one that is not busy.
 
         Of buckets that hold as many, the one comes first that has done so for the longest time.
         """
-        tries = _MOST_TRIES
-        for bucket in self._greediest_first():
-            found, tries = self._search(bucket, tries)
-            if found is not None or tries <= 0:
-                return found
-        return None
+        return self._search(self._greediest_first())
 
-    def _search(self, bucket: str, tries: int) -> tuple[T | None, int]:
-        """Return what was found, and the tries that are left. Busy things go to the end: the next search goes on."""
-        held = self._of.get(bucket, OrderedDict())
-        for _ in range(min(tries, len(held))):
-            one = next(iter(held))
-            tries -= 1
-            if not one.is_busy:
-                return one, tries
-            held.move_to_end(one)
-        return None, tries
+    def _search(self, buckets: Iterable[str]) -> T | None:
+        """Look at the oldest things first. What is busy, or was used, goes to the end of its bucket (second chance)."""
+        tries = _MOST_TRIES
+        for bucket in buckets:
+            held, used = self._of.get(bucket, OrderedDict()), None
+            for _ in range(min(tries, len(held))):
+                one = next(iter(held))
+                tries -= 1
+                if not one.is_busy:
+                    if not one.was_used():
+                        return one
+                    used = used or one
+                held.move_to_end(one)
+            if used is not None or not tries:
+                return used
+        return None
 
     def _greediest_first(self) -> Iterator[str]:
         for count in sorted(self._buckets, reverse=True):

@@ -13,12 +13,15 @@ from typing import Final, Protocol
 
 from mcpward.core.clock import Clock
 from mcpward.ingress.arrive import Doorstep, peer
+from mcpward.ingress.handshakes import HandshakePace
 from mcpward.ingress.holdings import Holdings
 from mcpward.ingress.turned_away import TurnedAway
 
-#: Connections are scarce when a quarter of them is left; an eighth is what one address may have even then.
+#: Parts of all connections. When a quarter is left they are scarce; an eighth is what one address may have even then;
+#: a quarter is kept for callers who have not shown their credential yet.
 _SCARCE: Final = 4
 _SHARE: Final = 8
+_FOR_STRANGERS: Final = 4
 
 
 class Rank(IntEnum):
@@ -40,6 +43,11 @@ class Connected(Protocol):
         """Whether a request on it is being answered."""
         ...
 
+    @property
+    def used_at(self) -> float:
+        """When it was made, a request on it began, or one was answered."""
+        ...
+
     def cut_off(self) -> None:
         """End it now."""
         ...
@@ -48,7 +56,7 @@ class Connected(Protocol):
 class Entry:
     """One accepted connection. ``is_served`` says whether a request on it was let in, by whatever way."""
 
-    __slots__ = ("_table", "bucket", "connection", "end_handshake", "is_gone", "is_served", "rank")
+    __slots__ = ("_table", "_used_at", "bucket", "connection", "end_handshake", "is_gone", "is_served", "paid", "rank")
 
     def __init__(self, table: "ConnectionTable", bucket: str, rank: Rank) -> None:
         self._table = table
@@ -56,6 +64,8 @@ class Entry:
         self.rank = rank
         self.is_served = False
         self.is_gone = False
+        self.paid = 0
+        self._used_at = 0.0
         self.connection: Connected | None = None
         self.end_handshake: Callable[[], object] | None = None
 
@@ -69,9 +79,18 @@ class Entry:
         """Whether a request on it was let in, or it is a declared proxy's: it may be idle for the usual time."""
         return self.is_served or self.rank is not _STRANGER
 
+    def was_used(self) -> bool:
+        """Return whether a known caller was answered since this was asked last; what strangers use does not count."""
+        if self.connection is None or self.rank is _STRANGER:
+            return False
+        before, self._used_at = self._used_at, self.connection.used_at
+        return before != self._used_at
+
     def serve(self, *, is_known: bool) -> None:
         """A request was let in; ``is_known``: its caller has shown a good credential."""
-        self.is_served = True
+        if not self.is_served:
+            self.is_served = True
+            self._table.give_back(self)
         if is_known and self.rank is _STRANGER:
             self._table.promote(self)
 
@@ -88,17 +107,19 @@ class Entry:
 
 
 class ConnectionTable:
-    """At most ``most`` connections of one listener."""
+    """At most ``most`` connections of one listener; ``pace`` is that of its TLS handshakes, where it has any."""
 
-    def __init__(self, most: int, doorstep: Doorstep, clock: Clock) -> None:
+    def __init__(self, most: int, doorstep: Doorstep, clock: Clock, pace: HandshakePace | None = None) -> None:
         self.most = most
         self.size = 0
         self.turned_away = TurnedAway(clock)
         #: Called after a connection has left.
         self.on_leave: Callable[[], None] | None = None
         self._doorstep = doorstep
+        self._pace = pace
         self._share = max(1, most // _SHARE)
         self._scarce_from = most - most // _SCARCE
+        self._for_strangers = most // _FOR_STRANGERS
         self._strangers, self._known, self._proxies = (Holdings[Entry]() for _ in Rank)
         self._held = {_STRANGER: self._strangers, Rank.KNOWN: self._known, Rank.PROXY: self._proxies}
 
@@ -106,12 +127,25 @@ class ConnectionTable:
         """Return the entry of a new connection, where need be in the place of another; None where there is no room."""
         bucket = peer(address).bucket
         rank = Rank.PROXY if self._doorstep.is_proxy(address) else _STRANGER
+        paid: int | None = 0
+        if self._pace is not None and rank is _STRANGER:
+            paid = self._pace.charge(bucket, is_known=self._known.count(bucket) > 0)
+        if paid is None:
+            self.turned_away.refuse(bucket, "address-rate")
+            return None
         if self.size >= self._scarce_from and not self._make_room(bucket, rank):
             return None
         entry = Entry(self, bucket, rank)
+        entry.paid = paid
         self._held[rank].add(entry)
         self.size += 1
         return entry
+
+    def give_back(self, entry: Entry) -> None:
+        """A request was let in: its connection's handshake was not for nothing."""
+        if self._pace is not None and entry.paid:
+            self._pace.give_back(entry.bucket, entry.paid)
+            entry.paid = 0
 
     def promote(self, entry: Entry) -> None:
         """The caller has shown a good credential: its connection leaves after all strangers'."""
@@ -147,14 +181,17 @@ class ConnectionTable:
         return False
 
     def _first_to_leave(self, bucket: str) -> Entry | None:
-        """Return whose place a new connection takes; known callers give theirs to an address that holds no more."""
-        stranger = self._strangers.find_idle_of_greediest()
-        if stranger is not None:
-            return stranger
+        """Return whose place a new connection takes: a stranger's, unless they have no more than what is kept for them.
+
+        Everybody is a stranger at first, so known callers must not take all. They give way to an address that holds no
+        more than theirs.
+        """
         known = self._known.find_idle_of_greediest()
-        if known is not None and self._known.count(known.bucket) >= self._known.count(bucket):
-            return known
-        return self._known.find_idle(bucket) or self._proxies.find_idle_of_greediest()
+        if known is not None and self._known.count(known.bucket) < self._known.count(bucket):
+            known = None
+        if self._strangers.size > self._for_strangers or known is None:
+            known = self._strangers.find_idle_of_greediest() or known
+        return known or self._known.find_idle(bucket) or self._proxies.find_idle_of_greediest()
 
     def _evict(self, entry: Entry | None) -> bool:
         if entry is None:

@@ -11,8 +11,9 @@ _EVERY_S: Final = 60.0
 #: Addresses that are told apart in one minute; strangers choose theirs, and an IPv6 network has many.
 _MOST_ADDRESSES: Final = 256
 _OTHERS: Final = "others"
-#: Why a new connection was not taken: its address has its share and none to give, nobody could leave, no descriptor.
-REFUSED: Final = ("address-share", "full", "descriptors")
+#: Why a new connection was not taken: its address made too many TLS handshakes for nothing, or has its share and none
+#: to give; nobody could leave; there was no descriptor.
+REFUSED: Final = ("address-rate", "address-share", "full", "descriptors")
 #: What a connection was that had to leave: in its handshake, a stranger's, a known caller's that was idle.
 EVICTED: Final = ("handshake", "stranger", "idle")
 
