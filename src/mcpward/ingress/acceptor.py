@@ -9,6 +9,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -46,7 +47,7 @@ class Acceptor:
         self._make = make
         self._table = table
         self._loop = asyncio.get_running_loop()
-        self._connecting: set[asyncio.Task[Any]] = set()
+        self._connecting: dict[asyncio.Task[Any], Entry] = {}
         self._tls: dict[str, Any] = {}
         if tls is not None:  # both of the loop's own times are half a minute and more
             self._tls = {"ssl": tls, "ssl_handshake_timeout": handshake_s, "ssl_shutdown_timeout": shutdown_s}
@@ -67,8 +68,9 @@ class Acceptor:
             self._paused.cancel()
         self._loop.remove_reader(self._listener)
         self._listener.close()
-        for task in self._connecting:
-            task.cancel()
+        for entry in list(self._connecting.values()):
+            entry.leave()
+            entry.end()
 
     async def wait_closed(self) -> None:
         """Return when nothing is left of the handshakes."""
@@ -94,15 +96,18 @@ class Acceptor:
         protocol.entry = entry
         coming = self._loop.connect_accepted_socket(lambda: protocol, accepted, **self._tls)
         task = self._loop.create_task(coming)
-        entry.end_handshake = task.cancel
-        self._connecting.add(task)
+        if self._tls:  # else it is made in a moment, and sees then whether it has left already
+            entry.end_handshake = task.cancel
+        self._connecting[task] = entry
         task.add_done_callback(partial(self._connected, accepted, entry))
 
     def _connected(self, accepted: socket.socket, entry: Entry, task: asyncio.Task[Any]) -> None:
-        self._connecting.discard(task)
+        del self._connecting[task]
         entry.end_handshake = None
         if task.cancelled() or task.exception() is not None:
-            accepted.close()  # where the loop had not taken it yet
+            with suppress(OSError):  # a transport that has not begun its handshake yet does not end by cancelling
+                accepted.shutdown(socket.SHUT_RDWR)
+            accepted.close()
             entry.leave()
 
     # ---- no descriptors -------------------------------------------------------------------------------------------

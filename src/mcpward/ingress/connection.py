@@ -88,6 +88,8 @@ class Connection(asyncio.Protocol):
         if isinstance(peername, tuple):
             self.address = str(peername[0])
         self.entry.connection = self
+        if self.entry.is_gone:  # it had to leave before it was made
+            self._transport.abort()
         self.number = self.front.number(self.address)
         self.front.connections.add(self)
         self._open.add(self)

@@ -7,7 +7,7 @@ import pytest
 
 from mcpward.core.values import Arrival, Reply, Wire
 from support.certificate import certificate
-from support.edge import Edge, patience, soon
+from support.edge import Edge, Peer, patience, soon
 
 CREDENTIAL = {"x_api_key": "one"}
 
@@ -92,3 +92,25 @@ async def test_who_leaves_at_once_leaves_nothing(edge):
     await soon(lambda: house.front.table.size == 0)
     await asyncio.sleep(0)
     assert not house.front.connections
+
+
+@pytest.mark.parametrize("is_safe", [False, True], ids=["plain", "tls"])
+async def test_attack_131_who_has_to_leave_before_it_is_made_leaves_nothing(edge, tls: ssl.SSLContext, is_safe: bool):
+    """A crowd comes in one turn of the loop: most of it leaves before the loop has made its transports."""
+    house: Edge = await edge(serve, patience(max_connections=4), tls=tls if is_safe else None)
+    peers = await asyncio.gather(*(house.peer(f"127.0.0.{number}") for number in range(2, 60)))
+    await soon(lambda: house.front.table.size == 4)
+    assert sum([await is_ended(peer) for peer in peers]) == 54
+    assert len(house.state.connections) == (0 if is_safe else 4)
+    for peer in peers:
+        peer.leave()
+    await soon(lambda: house.front.table.size == 0 and not house.state.connections)
+
+
+async def is_ended(peer: Peer) -> bool:
+    try:
+        return await asyncio.wait_for(peer.reader.read(1), 0.1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
