@@ -1,6 +1,7 @@
 """The edge of the house alone: a real listener with its connections, before a way inside that the test writes."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Arrival, Reply, Wire
 from mcpward.ingress import render
+from mcpward.ingress.acceptor import Acceptor
 from mcpward.ingress.arrive import Doorstep
 from mcpward.ingress.connection import Connection
 from mcpward.ingress.front import Front, Patience
@@ -23,7 +25,7 @@ from support.clock import ManualClock
 Serve = Callable[[Arrival, Wire], Awaitable[Reply]]
 ORIGIN = b"https://app.example"
 PATIENCE = Patience(
-    head_s=5, body_s=10, idle_s=20, write_s=30, linger_s=2, quiet_s=10, keep_alive_s=15,
+    head_s=5, body_s=10, idle_s=20, stranger_idle_s=8, write_s=30, linger_s=2, quiet_s=10, keep_alive_s=15,
     max_connections=5000, max_held=1 << 20,
 )  # fmt: skip
 BOTH = "application/json, text/event-stream"
@@ -103,9 +105,8 @@ class Edge:
         self, origins: frozenset[bytes] = frozenset(), tls: ssl.SSLContext | None = None
     ) -> AsyncIterator["Edge"]:
         """Listen until the end of the block; then everything of it is ended."""
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(self._accept, "127.0.0.1", 0, backlog=2000, ssl=tls)
-        self.port = server.sockets[0].getsockname()[1]
+        listener = socket.create_server(("127.0.0.1", 0), backlog=2000)
+        self.port = listener.getsockname()[1]
         host = f"127.0.0.1:{self.port}".encode()
         self.front = Front(
             rules=Rules(frozenset({host}), origins, max_body=1 << 20, max_fields=50, max_head=8192),
@@ -116,6 +117,8 @@ class Edge:
             house=lambda _: Reply(status=200, body=b"{}"),
             clock=self.clock,
         )
+        server = Acceptor(listener, self._accept, self.front.table, tls=tls)
+        server.start()
         try:
             yield self
         finally:

@@ -1,10 +1,12 @@
 """An honest caller as a program of its own: what it waits for is the server alone, not the test that attacks it.
 
 Read one line of JSON from stdin, call, and print one JSON list: ``[status, seconds]`` for each call (status 0: the
-connection broke).
+connection broke). With ``is_new`` each call has a connection of its own, with ``tls`` that is a PEM file's the
+connections speak TLS.
 """
 
 import json
+import ssl
 import sys
 import time
 from typing import Any
@@ -25,9 +27,17 @@ def call(wire: Any, data: bytes) -> tuple[int, bool]:
     return answers[0].status, answers[0].headers.get("connection") != "close"
 
 
+def trusting(certificate: str) -> ssl.SSLContext:
+    """Trust one certificate, whatever name it has."""
+    trust = ssl.create_default_context(cafile=certificate)
+    trust.check_hostname = False
+    return trust
+
+
 def main() -> None:
-    """Call at an even pace, on one connection as long as it lasts, until the time is over."""
+    """Call at an even pace, until the time is over."""
     told = json.loads(sys.stdin.readline())
+    trust = trusting(told["tls"]) if told["tls"] else None
     seen: list[tuple[int, float]] = []
     wire, number = None, 0
     until = time.monotonic() + told["seconds"]
@@ -37,12 +47,14 @@ def main() -> None:
         )
         status, goes_on = 0, False
         try:
-            wire = wire or connect(told["port"], 10, source=told["address"])
+            if wire is None:
+                wire = connect(told["port"], 10, source=told["address"])
+                wire = trust.wrap_socket(wire) if trust else wire
             status, goes_on = call(wire, data)
         except OSError:
             pass
         seen.append((status, time.monotonic() - at))
-        if wire is not None and not goes_on:
+        if wire is not None and (told["is_new"] or not goes_on):
             wire.close()
             wire = None
         number += 1

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from support.certificate import certificate
 from support.load import Seen, figures, percentile, show
 from support.ward import LAVISH, Ward, environment, serving
 
@@ -33,34 +34,59 @@ SERVERS: Final = "".join(
 
 @dataclass(frozen=True)
 class Siege:
-    """A running site, a key of the attacked server, and one of the server that must not notice."""
+    """A running site, a key of the attacked server, and one of the server that must not notice; its certificate."""
 
     ward: Ward
     attacker_key: str
     honest_key: str
+    tls: str = ""
 
 
 @contextmanager
 def besieged(
-    folder: Path, toml: str = "", servers: str = SERVERS, *, env: Mapping[str, str] | None = None
+    folder: Path,
+    toml: str = "",
+    servers: str = SERVERS,
+    *,
+    env: Mapping[str, str] | None = None,
+    open_files: int | None = None,
+    tls: bool = False,
 ) -> Iterator[Siege]:
-    """Serve ``demo`` and ``orders``; the attacker's key may read at ``demo`` and no more."""
+    """Serve ``demo`` and ``orders``; the attacker's key may read at ``demo`` and no more.
+
+    ``open_files`` is what the server may open of them: where they are few, a few hundred sockets are an attack.
+    """
     with serving(folder, toml, servers, start=False, env=env) as ward:
+        ward.open_files = open_files
+        if tls:
+            certificate(folder)
+            ward.extra_env |= {"MCPWARD_SITE__TLS_CERT": "cert.pem", "MCPWARD_SITE__TLS_KEY": "key.pem"}
+            ward.base = f"https://127.0.0.1:{ward.port}"
         attacker = ward.create_key("demo", name="attacker", **{"class": "read"})
         honest = ward.create_key("orders", name="honest")
         ward.start()
-        yield Siege(ward, attacker, honest)
+        yield Siege(ward, attacker, honest, str(folder / "cert.pem") if tls else "")
 
 
 class Honest:
-    """Honest callers, each on a connection of its own in a program of its own, from one address."""
+    """Honest callers, each on a connection of its own in a program of its own, from one address.
+
+    Every ``new_of``-th of them opens a new connection for each call; none where it is 0.
+    """
 
     def __init__(
-        self, siege: Siege, seconds: float, *, callers: int = 2, per_s: float = 60.0, tool: str = "echo"
+        self,
+        siege: Siege,
+        seconds: float,
+        *,
+        callers: int = 2,
+        per_s: float = 60.0,
+        tool: str = "echo",
+        new_of: int = 0,
     ) -> None:
         told = {
             "port": siege.ward.port, "path": "/orders/mcp", "key": siege.honest_key, "address": HONEST,
-            "seconds": seconds, "pause_s": callers / per_s, "tool": tool,
+            "seconds": seconds, "pause_s": callers / per_s, "tool": tool, "tls": siege.tls,
         }  # fmt: skip
         self._seconds = seconds
         self._programs = [
@@ -70,9 +96,10 @@ class Honest:
             )
             for _ in range(callers)
         ]  # fmt: skip
-        for program in self._programs:
+        for number, program in enumerate(self._programs):
             assert program.stdin is not None
-            program.stdin.write(json.dumps(told) + "\n")
+            is_new = new_of > 0 and number % new_of == 0
+            program.stdin.write(json.dumps(told | {"is_new": is_new}) + "\n")
             program.stdin.flush()
 
     def seen(self) -> list[Seen]:
@@ -103,7 +130,9 @@ def attacking(*attacks: Attack) -> Iterator[None]:
         attack.result()
 
 
-def assert_unharmed(siege: Siege, what: str, *attacks: Attack, seconds: float = 3.0, tool: str = "echo") -> None:
+def assert_unharmed(
+    siege: Siege, what: str, *attacks: Attack, seconds: float = 3.0, tool: str = "echo", new_of: int = 0
+) -> None:
     """Assert that no honest call is refused while the attacks run, and that p99 stays within five times the quiet one.
 
     A refusal fails at once. Times are looked at in up to three rounds, each a quiet run and one under attack, and one
@@ -111,9 +140,9 @@ def assert_unharmed(siege: Siege, what: str, *attacks: Attack, seconds: float = 
     """
     said: list[str] = []
     for _ in range(_ROUNDS):
-        quiet = Honest(siege, seconds, tool=tool).seen()
+        quiet = Honest(siege, seconds, tool=tool, new_of=new_of).seen()
         with attacking(*attacks):
-            hurt = Honest(siege, seconds, tool=tool).seen()
+            hurt = Honest(siege, seconds, tool=tool, new_of=new_of).seen()
         ratio = percentile(hurt, 0.99) / max(percentile(quiet, 0.99), _FLOOR_S)
         said += [figures(f"{what}, quiet", quiet), figures(f"{what}, attacked ({ratio:.1f} x)", hurt)]
         assert {one.status for one in quiet} == {200}, said

@@ -88,6 +88,9 @@ class House:
         )
         state = SimpleNamespace(tasks=set(), connections=set())
         self.connection = Connection(None, state, {"front": self.front})
+        entry = self.front.table.admit("127.0.0.1")
+        assert entry is not None
+        self.connection.entry = entry
         self.connection.connection_made(self.transport)
 
     async def serve(self, arrival: Arrival, wire: Wire) -> Reply:

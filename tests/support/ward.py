@@ -123,6 +123,7 @@ class Ward:
         self.process: subprocess.Popen[bytes] | None = None
         self.key = ""
         self.extra_env: dict[str, str] = {}
+        self.open_files: int | None = None
 
     # ---- the command line ----
 
@@ -155,8 +156,9 @@ class Ward:
     def launch(self) -> subprocess.Popen[bytes]:
         """Start serving and wait for nothing."""
         log = (self.folder / "server.log").open("ab")
+        bound = [] if self.open_files is None else ["sh", "-c", f'ulimit -n {self.open_files}; exec "$@"', "sh"]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "mcpward", "serve", "--config", "mcpward.toml"],
+            [*bound, sys.executable, "-m", "mcpward", "serve", "--config", "mcpward.toml"],
             cwd=self.folder, env=environment(self.extra_env), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         log.close()

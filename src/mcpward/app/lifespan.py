@@ -6,8 +6,8 @@ import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from mcpward.app.sockets import bound_handshakes, make_room
-from mcpward.app.worker import Worker
+from mcpward.app.connections import accept_ourselves, find_room
+from mcpward.app.worker import LINGER_S, Worker
 from mcpward.config.address import Address
 from mcpward.config.model import Settings
 
@@ -45,14 +45,13 @@ class Lifespan:
         """Speak the ASGI lifespan protocol."""
         assert scope["type"] == "lifespan"  # Connection answers every HTTP request itself
         await receive()
-        make_room(self.settings.http.max_connections)
-        worker = Worker(self.settings, self.bound, self.supervisor)
+        http = self.settings.http
+        worker = Worker(self.settings, self.bound, self.supervisor, find_room(http.max_connections))
         started = False
         try:
             async with worker.open(self.metrics):
                 scope["state"]["front"] = worker.front
-                if self.settings.site.tls_cert is not None:
-                    bound_handshakes(self.settings.http.header_timeout_s)
+                accept_ourselves(worker.front, self.bound.port, http.header_timeout_s, LINGER_S)
                 if self.opened is not None:
                     await asyncio.to_thread(self.opened)  # it opens the store on its own, with a loop of its own
                     await worker.refresher.look()  # what was handed over just now opens the door from the first call

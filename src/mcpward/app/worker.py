@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from mcpward.app.channel import open_channel
+from mcpward.app.connections import METRICS_CONNECTIONS, show_connections
 from mcpward.app.counters import Counters, open_counters
 from mcpward.app.defined import registries_of, tell_names
 from mcpward.app.hosts import allowed_hosts, own_origins, spellings
@@ -34,12 +35,14 @@ from mcpward.identity.follower import Books
 from mcpward.identity.keybook import KeyBook
 from mcpward.identity.refresh import Refresher
 from mcpward.identity.unlisted import UrlBook
+from mcpward.ingress.acceptor import Acceptor
 from mcpward.ingress.advice import Advice
 from mcpward.ingress.arrive import Doorstep
 from mcpward.ingress.connection import Connection
 from mcpward.ingress.discovery import Discovery
 from mcpward.ingress.front import Front, Patience
 from mcpward.ingress.gates import Rules
+from mcpward.ingress.handshakes import HandshakePace
 from mcpward.ingress.health import Health, Probe
 from mcpward.ingress.routes import Address as Served
 from mcpward.ingress.routes import Routes
@@ -53,6 +56,10 @@ _log: Final = structlog.get_logger("mcpward")
 _THREADS: Final = 32
 #: Request bodies held at once by one worker, whoever sent them: what 10,000 connections could hold is 40 GB.
 _MAX_HELD: Final = 256 * 1024 * 1024
+#: How long a connection may be idle on which no request was let in. Its next one costs a connection more.
+_STRANGER_IDLE_S: Final = 5.0
+#: How long an ended connection may take to close, so that the last answer arrives.
+LINGER_S: Final = 2.0
 #: How long a busy event loop may keep the interpreter from the thread that writes the record, and from sync tools.
 _SWITCH_S: Final = 0.001
 _COLLECT: Final = (20_000, 20, 50)
@@ -60,10 +67,13 @@ _HOUSEKEEPING_S: Final = 1.0
 
 
 class Worker:
-    """Opens to a :class:`Front` that connections can be given to."""
+    """Opens to a :class:`Front` that connections can be given to, at most ``connections`` at once."""
 
-    def __init__(self, settings: Settings, bound: Address, supervisor: int | None = None) -> None:
+    def __init__(
+        self, settings: Settings, bound: Address, supervisor: int | None = None, connections: int | None = None
+    ) -> None:
         self.settings = settings
+        self.connections = settings.http.max_connections if connections is None else connections
         self.bound = bound
         self.supervisor = supervisor
         self.clock = SystemClock()
@@ -128,7 +138,7 @@ class Worker:
             numbers = Numbers(metrics, folder_of(settings.site.data) if settings.site.workers > 1 else None)
             stack.callback(numbers.close)
             health = Health(self._probes(keys, traffic, counters), numbers.page)
-            self.front = self._front(pipeline, health, guarded)
+            self.front = self._front(metrics, pipeline, health, guarded)
             self.front.on_drain.append(channel.questions.close)
             await writer.start()
             stack.push_async_callback(writer.stop)
@@ -137,7 +147,7 @@ class Worker:
             self.front.start()
             stack.push_async_callback(self.front.stop)
             if metrics_listener is not None:
-                await stack.enter_async_context(self._serve_metrics(metrics_listener, pipeline, health))
+                await stack.enter_async_context(self._serve_metrics(metrics_listener, metrics, pipeline, health))
             await stack.enter_async_context(_every(_HOUSEKEEPING_S, self._keep_house(numbers, house)))
             _spare_collector()
             yield
@@ -157,7 +167,7 @@ class Worker:
             *counters.probes,
         ]
 
-    def _front(self, pipeline: Pipeline, health: Health, guarded: Guarded) -> Front:
+    def _front(self, metrics: Metrics, pipeline: Pipeline, health: Health, guarded: Guarded) -> Front:
         settings = self.settings
         served = [
             Served(
@@ -172,7 +182,9 @@ class Worker:
             for one in served_paths(settings, self.bound)
         ]
         routes = Routes(served, prefix=prefix_of(settings))
-        return self._front_of(self.bound, routes, pipeline, health, guarded.discovery)
+        front = self._front_of(self.bound, routes, pipeline, health, self.connections, guarded.discovery)
+        show_connections(metrics, front.table)
+        return front
 
     def _front_of(
         self,
@@ -180,6 +192,7 @@ class Worker:
         routes: Routes,
         pipeline: Pipeline,
         health: Health,
+        connections: int,
         discovery: Discovery | None = None,
     ) -> Front:
         http = self.settings.http
@@ -198,11 +211,12 @@ class Worker:
                 head_s=http.header_timeout_s,
                 body_s=http.body_timeout_s,
                 idle_s=http.idle_timeout_s,
+                stranger_idle_s=min(http.idle_timeout_s, _STRANGER_IDLE_S),
                 write_s=http.body_timeout_s,
-                linger_s=2.0,
+                linger_s=LINGER_S,
                 quiet_s=http.max_waiting_s,
                 keep_alive_s=http.keep_alive_s,
-                max_connections=http.max_connections,
+                max_connections=connections,
                 max_held=_MAX_HELD,
             ),
             inside=pipeline,
@@ -210,22 +224,27 @@ class Worker:
             clock=self.clock,
             discovery=discovery,
             advice=Advice(self.clock, self.settings.site.allowed_hosts, self.settings.site.allowed_origins),
+            pace=HandshakePace(self.clock) if self.settings.site.tls_cert is not None else None,
         )
 
     @asynccontextmanager
-    async def _serve_metrics(self, listener: socket.socket, pipeline: Pipeline, health: Health) -> AsyncIterator[None]:
+    async def _serve_metrics(
+        self, listener: socket.socket, metrics: Metrics, pipeline: Pipeline, health: Health
+    ) -> AsyncIterator[None]:
         """Serve ``/metrics`` on an address of its own, through the same door with the same gates."""
         asked = self.settings.site.metrics_address
         assert asked is not None  # the listener was bound to it
         address = Address(host=asked.host, port=listener.getsockname()[1])
-        front = self._front_of(address, Routes([], metrics=True), pipeline, health)
+        front = self._front_of(address, Routes([], metrics=True), pipeline, health, METRICS_CONNECTIONS)
+        show_connections(metrics, front.table, "metrics")
         state = SimpleNamespace(tasks=set(), connections=set())
 
         def accept() -> Connection:
             return Connection(config=None, server_state=state, app_state={"front": front})
 
         front.start()
-        server = await asyncio.get_running_loop().create_server(accept, sock=listener)
+        server = Acceptor(listener, accept, front.table)
+        server.start()
         try:
             yield
         finally:

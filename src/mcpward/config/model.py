@@ -127,8 +127,12 @@ class Http(Section):
     max_header_bytes: Size = key("32 KiB", "most bytes of the request line and all headers", '"32 KiB"')
     header_timeout_s: Seconds = key(10.0, "seconds in which the headers must have come", "10.0")
     body_timeout_s: Seconds = key(30.0, "seconds in which the body must have come", "30.0")
-    idle_timeout_s: Seconds = key(75.0, "seconds that a connection may stay open between requests", "75.0")
-    max_connections: Count = key(10_000, "most open connections of one worker", "10000")
+    idle_timeout_s: Seconds = key(
+        75.0, "seconds that a connection may stay open between requests; 5 at the most until one was let in", "75.0"
+    )
+    max_connections: Count = key(
+        10_000, "most open connections of one worker; fewer where the limit of open files leaves fewer", "10000"
+    )
     json_depth: Annotated[int, Field(ge=4, le=512)] = key(64, "deepest nesting of a JSON body", "64")
     json_members: Count = key(100_000, "most array and object members of a JSON body together", "100000")
     max_waiting_s: Seconds = key(10.0, "seconds of silence after which an answer becomes an event stream", "10.0")

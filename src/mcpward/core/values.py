@@ -370,6 +370,10 @@ class Wire(Protocol):
         """Whether the caller reads event streams."""
         ...
 
+    def let_in(self, *, is_known: bool) -> None:
+        """Say that the caller may ask; ``is_known``: it has shown a good credential, so its connection leaves last."""
+        ...
+
     def begin(self, *, cancel_on_disconnect: bool, endless: bool = False) -> None:
         """Say that the work starts: from here on the answer may become a stream, with comments to keep it alive.
 

@@ -21,6 +21,7 @@ from mcpward.ingress.fields import folded, size_of
 from mcpward.ingress.front import Front
 from mcpward.ingress.gates import Head
 from mcpward.ingress.routes import Route
+from mcpward.ingress.table import Entry
 
 _NONE: Final[frozenset[bytes]] = frozenset()
 #: Framing bytes that a chunked body may spend beyond its content (attack 45: extensions, one-byte chunks).
@@ -33,7 +34,9 @@ _LESSONS: Final = 16
 
 
 class Connection(asyncio.Protocol):
-    """Built by uvicorn for each accepted socket; ``front`` comes from the lifespan's state."""
+    """Built for each accepted socket; ``front`` comes from the lifespan's state. The acceptor sets ``entry``."""
+
+    entry: Entry
 
     def __init__(  # uvicorn's call
         self,
@@ -59,7 +62,7 @@ class Connection(asyncio.Protocol):
         self._devoted = False  # to an endless stream, after which there is nothing
         self._paused_at: float | None = None
         self._thirst: asyncio.Future[None] | None = None  # of a stream that waits until the peer reads again
-        self._since = self.front.monotonic()
+        self._since: float = self.front.monotonic()
         self._fresh = True  # nothing came yet
         self._in_head = False
         self._in_body = False
@@ -79,15 +82,14 @@ class Connection(asyncio.Protocol):
     # ---- the transport's calls ------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A peer connected: take it, unless there are too many."""
+        """A peer connected, and is behind its TLS handshake where there is one."""
         self._transport = transport  # type: ignore[assignment]  # uvicorn listens on streams alone
         peername = transport.get_extra_info("peername")
         if isinstance(peername, tuple):
             self.address = str(peername[0])
-        if len(self.front.connections) >= self.front.patience.max_connections:
-            self.gone = True
+        self.entry.connection = self
+        if self.entry.is_gone:  # it had to leave before it was made
             self._transport.abort()
-            return
         self.number = self.front.number(self.address)
         self.front.connections.add(self)
         self._open.add(self)
@@ -182,6 +184,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _exc: Exception | None) -> None:
         """The peer has gone: let go of everything, and tell the call that runs."""
         self.gone = True
+        self.entry.leave()
         self._quench()
         self._deaf = True
         self.front.connections.discard(self)
@@ -431,6 +434,16 @@ class Connection(asyncio.Protocol):
         """Bytes written that the peer has not taken yet."""
         return self._transport.get_write_buffer_size()
 
+    @property
+    def is_answering(self) -> bool:
+        """Whether a request is being answered; a stream is an answer."""
+        return self._current is not None
+
+    @property
+    def used_at(self) -> float:
+        """When it was made, the last request began, or was answered."""
+        return self._since
+
     def cut_off(self) -> None:
         """End the connection now, whatever is still to be written to it."""
         self._transport.abort()
@@ -471,7 +484,7 @@ class Connection(asyncio.Protocol):
         elif self._in_head or self._fresh:
             if waited > patience.head_s:
                 self._refuse_head(Refusal(Reason.BODY_TOO_SLOW, "head"))
-        elif waited > patience.idle_s:
+        elif waited > (patience.idle_s if self.entry.is_trusted else patience.stranger_idle_s):
             self._transport.close()
 
 

@@ -232,6 +232,10 @@ class Exchange:
 
     # ---- the way back while the work goes on ----------------------------------------------------------------------
 
+    def let_in(self, *, is_known: bool) -> None:
+        """The caller may ask; ``is_known``: it has shown a good credential."""
+        self.connection.entry.serve(is_known=is_known)
+
     def begin(self, *, cancel_on_disconnect: bool, endless: bool = False) -> None:
         """The work starts: the answer may become a stream; an endless one does at once.
 

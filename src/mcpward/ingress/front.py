@@ -18,9 +18,11 @@ from mcpward.ingress.advice import Advice
 from mcpward.ingress.arrive import Doorstep, Peer
 from mcpward.ingress.discovery import Discovery
 from mcpward.ingress.gates import Head, Rules, judge_place, judge_shape
+from mcpward.ingress.handshakes import HandshakePace
 from mcpward.ingress.host import known_as
 from mcpward.ingress.outbox import Outbox
 from mcpward.ingress.routes import Place, Route, Routes
+from mcpward.ingress.table import ConnectionTable
 
 #: How often slow, idle and silent connections are looked for; the error of every time limit at the edge.
 WATCH_S: Final = 0.5
@@ -47,11 +49,15 @@ class Inside(Protocol):
 
 
 class Patience(Struct, frozen=True):
-    """How long the edge waits, in seconds; and how much it holds, in bytes."""
+    """How long the edge waits, in seconds; and how much it holds: connections, and bytes of bodies.
+
+    ``stranger_idle_s`` is for connections on which no request was let in, and that are not a declared proxy's.
+    """
 
     head_s: float
     body_s: float
     idle_s: float
+    stranger_idle_s: float
     write_s: float
     linger_s: float
     quiet_s: float
@@ -88,6 +94,7 @@ class Front:
         clock: Clock,
         discovery: Discovery | None = None,
         advice: Advice | None = None,
+        pace: HandshakePace | None = None,
     ) -> None:
         self.rules = replace(rules, public=routes.public, any_host=routes.any_host)
         self.routes = routes
@@ -100,6 +107,7 @@ class Front:
         self.clock = clock
         self.now, self.monotonic = clock.now, clock.monotonic
         self.connections: set[Watched] = set()
+        self.table = ConnectionTable(patience.max_connections, doorstep, clock, pace)
         self.held = 0
         self.half_held = patience.max_held // 2
         self.held_by: dict[str, int] = {}
@@ -146,6 +154,7 @@ class Front:
             was_late = False
             for connection in list(self.connections):
                 connection.tick(now)
+            self.table.turned_away.tell()
 
     def route(self, head: Head) -> tuple[Route | None, Refusal | None]:
         """Return the route of a request where it has one, and the refusal of the first gate that it fails."""

@@ -9,7 +9,7 @@ from mcpward.core.back import InputRequired
 from mcpward.core.errors import Fault, Refusal
 from mcpward.core.ids import error_id
 from mcpward.core.reasons import WIRE, Channel, Reason
-from mcpward.core.values import Arrival, Call, Kind, Principal, Reply, Wire
+from mcpward.core.values import Arrival, Call, Kind, Principal, Reply, Way, Wire
 from mcpward.core.withheld import about
 from mcpward.identity.establish import Identity
 from mcpward.identity.proof import Proof
@@ -28,6 +28,7 @@ from mcpward.traffic.trail import Traffic, Trail
 
 _RETRY_AFTER_S: Final = 5
 _CATALOGUE: Final = Kind.CATALOGUE
+_ANONYMOUS: Final = Way.ANONYMOUS
 _STOPPING: Final = Refusal(Reason.BUSY, "the drain is over", retry_after_s=_RETRY_AFTER_S)
 
 Report = Callable[[str, str], None]
@@ -79,6 +80,7 @@ class Pipeline:
                 trail.principal = principal
                 if would := self.limits.admit(principal, arrival.bucket):  # too much, whoever it is
                     trail.shadowed(would)
+                wire.let_in(is_known=principal.way is not _ANONYMOUS)
                 call = trail.call = self.protocol.read(arrival, principal)  # what
                 if self.traffic.full:
                     raise Refusal(Reason.BUSY, "the traffic record does not keep up", retry_after_s=_RETRY_AFTER_S)

@@ -31,6 +31,8 @@ _NOTIFICATIONS: Final = frozenset(
 
 Refused = tuple[str, str]
 """Server and reason, or server and limit."""
+Counted = tuple[str, str]
+"""Listener and reason."""
 #: Gauges that say whether something is well: a site is as well as its worst worker.
 LEAST: Final = frozenset({"mcpward_limit_store_up"})
 
@@ -45,6 +47,8 @@ class Metrics:
         self.lost: dict[Refused, int] = {}
         self.limited: dict[Refused, int] = {}
         self.shadowed: dict[Refused, int] = {}
+        self.connections_refused: dict[Counted, int] = {}
+        self.connections_evicted: dict[Counted, int] = {}
         self.failed_writes = 0
         self.gauges: dict[str, Callable[[], float]] = {}
         self.counters: dict[str, Callable[[], float]] = {}
@@ -125,6 +129,8 @@ class Metrics:
             "lost": self.lost,
             "limited": self.limited,
             "shadowed": self.shadowed,
+            "connections_refused": self.connections_refused,
+            "connections_evicted": self.connections_evicted,
         }
 
 

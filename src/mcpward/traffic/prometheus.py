@@ -14,7 +14,10 @@ from mcpward.traffic.metrics import BOUNDS, Metrics, Refused
 # OpenTelemetry's attribute names, with dots as underscores.
 _LABELS: Final = ("mcpward_server", "mcp_method_name", "gen_ai_tool_name", "error_type", "mcp_protocol_version")
 _LES: Final = (*(repr(bound) for bound in BOUNDS), "+Inf")
+_BY: Final = "listener"
 GAUGES: Final = {
+    "mcpward_connections": "open connections of callers, those in their TLS handshake among them",
+    "mcpward_connections_max": "connections of callers that there may be",
     "mcpward_calls_in_flight": "requests that have arrived and are not answered yet",
     "mcpward_traffic_queue_depth": "traffic records that wait to be written",
     "mcpward_traffic_queue_capacity": "traffic records that may wait before calls are refused",
@@ -41,6 +44,12 @@ class MetricsCollector(Collector):
         yield _counts(
             "mcpward_limit_would_refuse", "requests over a limit that is counted and not enforced", "limit", of.shadowed
         )
+        yield _counts(
+            "mcpward_connections_refused", "new connections that were not taken", "reason", of.connections_refused, _BY
+        )
+        yield _counts(
+            "mcpward_connections_evicted", "connections that left for others", "reason", of.connections_evicted, _BY
+        )
         failed = CounterMetricFamily("mcpward_traffic_write_failures", "batches that the store did not take")
         failed.add_metric([], self._metrics.failed_writes)
         yield failed
@@ -60,8 +69,10 @@ class MetricsCollector(Collector):
         return family
 
 
-def _counts(name: str, text: str, label: str, counts: Mapping[Refused, int]) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, text, labels=("mcpward_server", label))
+def _counts(
+    name: str, text: str, label: str, counts: Mapping[Refused, int], by: str = "mcpward_server"
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=(by, label))
     for (server, what), count in counts.items():
         family.add_metric([server, what], count)
     return family

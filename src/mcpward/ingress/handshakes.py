@@ -1,0 +1,41 @@
+"""How many TLS handshakes an address may make for nothing.
+
+A handshake holds the event loop for about a millisecond, before anybody has said who is there: without a bound one
+address could take the whole loop. One whose connection then lets a request in costs nothing, so callers with a good
+credential make as many as they like.
+"""
+
+from typing import Final
+
+from mcpward.core.clock import Clock
+from mcpward.core.values import Rate
+from mcpward.limits.gcra import Gcra, moved
+from mcpward.limits.memory import MemoryCounters
+
+#: Of an address where nobody is let in at the moment: ten in a second, a hundred at once. Ten times as many where
+#: somebody is, who may have a bad neighbour.
+_RATE: Final = Gcra.of(Rate(count=100, per_s=1.0, burst=1000))
+_COST: Final = 10
+_COST_OF_KNOWN: Final = 1
+_MOST_ADDRESSES: Final = 100_000
+
+
+class HandshakePace:
+    """Counts the handshakes of each address (an IPv4 address or an IPv6 /64), in bounded memory."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._now = clock.monotonic_ns
+        self._counters = MemoryCounters(clock, _MOST_ADDRESSES)
+
+    def charge(self, bucket: str, *, is_known: bool) -> int | None:
+        """Return what a handshake costs that may begin; None where the address has made too many for nothing."""
+        now, cost = self._now(), _COST_OF_KNOWN if is_known else _COST
+        after = moved(self._counters.get(bucket, 0), now, _RATE, cost)
+        if after - now > _RATE.tolerance:
+            return None
+        self._counters.put(bucket, after)
+        return cost
+
+    def give_back(self, bucket: str, cost: int) -> None:
+        """A request was let in on the connection."""
+        self._counters.put(bucket, max(0, self._counters.get(bucket, 0) - cost * _RATE.interval))
