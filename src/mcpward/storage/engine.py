@@ -15,6 +15,7 @@ from mcpward.storage.keys import KeyTable
 from mcpward.storage.lanes import Lanes
 from mcpward.storage.mail import MailTable
 from mcpward.storage.migrate import migrate
+from mcpward.storage.record import RecordStore
 from mcpward.storage.secrets import SecretTable
 from mcpward.storage.served import ServedTable
 from mcpward.storage.sessions import EndedSessions
@@ -36,6 +37,7 @@ class Store:
         self.urls = UrlTable(lanes)
         self.sessions = EndedSessions(lanes)
         self.traffic = TrafficTable(lanes)
+        self.record = RecordStore(lanes, self.traffic)
         self.secrets = SecretTable(lanes, clock)
         self.settings = SettingsTable(lanes)
         self.tasks = TaskTable(lanes)

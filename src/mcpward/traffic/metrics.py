@@ -32,7 +32,15 @@ _NOTIFICATIONS: Final = frozenset(
 Refused = tuple[str, str]
 """Server and reason, or server and limit."""
 #: Gauges that say whether something is well: a site is as well as its worst worker.
-LEAST: Final = frozenset({"mcpward_limit_store_up"})
+LEAST: Final = frozenset(
+    {
+        "mcpward_limit_store_up",
+        "mcpward_traffic_writable",
+        # Of the one database that all workers share.
+        "mcpward_traffic_size_bytes",
+        "mcpward_traffic_max_size_bytes",
+    }
+)
 
 
 class Metrics:
@@ -53,6 +61,8 @@ class Metrics:
         """Count a batch of records."""
         served: defaultdict[Subject, list[float]] = defaultdict(list)
         for record in records:
+            if record.count is not None:  # each of the requests that it stands for was counted when it came
+                continue
             if record.outcome is _OK and record.limits is None:  # the most of them; a good end has no reason
                 served[record.subject].append(record.duration_s)
             else:
@@ -64,7 +74,7 @@ class Metrics:
                 self._measure(subject.served, durations)
 
     def lose(self, record: Record) -> None:
-        """Count a record that found no room: the refusal itself, and that nobody will read of it."""
+        """Count a record that found no room: the request itself, and that nobody will read of it."""
         _count(self.lost, record.subject.server, record.reason or "")
         self.observe((record,))
 
