@@ -56,8 +56,12 @@ class SqliteSink:
             (count,) = db.execute("SELECT COUNT(*) FROM traffic").fetchone()
         return Usage(count * self.row_bytes, 0, self.growth)
 
+    async def require_room(self) -> None:
+        if self.is_full:
+            raise NoRoom
+
     async def try_write(self) -> None:
-        self._require_room()
+        await self.require_room()
         with self._open() as db:
             db.execute("UPDATE traffic SET id = id WHERE 0")
 
@@ -78,12 +82,9 @@ class SqliteSink:
         assert self._lock is not None
         self._lock.close()
 
-    def _require_room(self) -> None:
+    def _insert(self, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
         if self.is_full:
             raise NoRoom
-
-    def _insert(self, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-        self._require_room()
         with self._open() as db:
             values = ", ".join("?" * len(columns))
             db.executemany(f"INSERT INTO traffic ({', '.join(columns)}) VALUES ({values})", rows)

@@ -79,6 +79,7 @@ class Refresher:
         self._revisions = [0, 0, 0]
         self._flushed_at = clock.monotonic()
         self._is_failing = False
+        self._is_unwritten = False
         self._reading = asyncio.Lock()
         self._look: asyncio.Task[bool] | None = None
         self._looks: set[asyncio.Task[bool]] = set()
@@ -103,7 +104,7 @@ class Refresher:
         if self._task is not None:
             await self._task
             self._task = None
-        await self.flush()
+        await self._flush_or_say()
 
     async def poll(self) -> None:
         """Take every change since the last poll into the books."""
@@ -174,8 +175,6 @@ class Refresher:
         """Poll, and flush when it is time. A failure is logged once, and again when it is over."""
         try:
             await self.poll()
-            if self._clock.monotonic() - self._flushed_at >= FLUSH_EVERY_S:
-                await self.flush()
         except Exception:  # noqa: BLE001 - whatever the store raises, the books go stale and the next turn tries again
             if not self._is_failing:
                 _log.warning("the store cannot be read: keys are refused until it can", exc_info=True)
@@ -184,3 +183,16 @@ class Refresher:
             if self._is_failing:
                 _log.warning("the store can be read again")
             self._is_failing = False
+            if self._clock.monotonic() - self._flushed_at >= FLUSH_EVERY_S:
+                await self._flush_or_say()
+
+    async def _flush_or_say(self) -> None:
+        """Flush. A store that takes nothing, as on a full disk, ends no right and gives none: keys stay as they are."""
+        try:
+            await self.flush()
+        except Exception as error:  # noqa: BLE001 - whatever the store raises, the next flush tries again
+            if not self._is_unwritten:
+                _log.warning("the times at which keys were used cannot be written (%s)", type(error).__name__)
+            self._is_unwritten = True
+        else:
+            self._is_unwritten = False

@@ -63,10 +63,14 @@ class RecordStore:
         growth = await asyncio.to_thread(self._lanes.disk.growth)
         return Usage(max(0, (pages - free) * page - of_tasks), free * page, growth)
 
-    async def try_write(self) -> None:
-        """Write a number. Raises :class:`NoRoom` on a full disk, or what the store raises."""
+    async def require_room(self) -> None:
+        """Raise :class:`NoRoom` where the disk is full."""
         if self._lanes.disk is not None:
             await asyncio.to_thread(self._lanes.disk.require_room)
+
+    async def try_write(self) -> None:
+        """Write a number. Raises :class:`NoRoom` on a full disk, or what the store raises."""
+        await self.require_room()
         with _told():
             async with self._lanes.bulk() as connection:
                 mine = update(REVISIONS).where(REVISIONS.c.name == _PROBE)

@@ -53,6 +53,10 @@ class RecordSink(Protocol):
         """Return what the database takes on disk."""
         ...
 
+    async def require_room(self) -> None:
+        """Raise :class:`NoRoom` where the disk is full. Writes nothing."""
+        ...
+
     async def try_write(self) -> None:
         """Write something small. Raises what a row would meet: :class:`NoRoom`, or what the store raises."""
         ...

@@ -42,6 +42,7 @@ class Upkeep:
         self._max_size = max_size
         self._tasks: list[asyncio.Task[None]] = []
         self._is_tried = False
+        self._is_unbounded = False
         self._used = 0
         self._removed = 0
         self.is_full = False
@@ -101,21 +102,25 @@ class Upkeep:
         """Do what is due each second. Raises nothing."""
         await self._try(number)
         try:
-            await self.bound()
-            if number % _TEND_TICKS == 0:
+            if self.is_full or number % _TEND_TICKS == 0:
                 await self._sink.tend()
+            if not self.is_full:  # a full disk does not take a removal either, and would gain nothing by it
+                await self.bound()
         except Exception as error:  # noqa: BLE001  # the next second tries again
-            self._warn("the traffic record cannot be kept within its size now", error)
+            if not self._is_unbounded:
+                self._warn("the traffic record cannot be kept within its size now", error)
+            self._is_unbounded = True
+        else:
+            self._is_unbounded = False
 
     async def _try(self, number: int) -> None:
-        """Write something where nothing else was written: each second while that fails, else now and then."""
+        """Look for room; write something where nothing else was: each second while that fails, else now and then."""
         is_tried, self._is_tried = self._is_tried, False
-        if is_tried and self.can_write:
-            return
-        if self.can_write and number % _IDLE_TICKS:
-            return
         try:
-            await self._sink.try_write()
+            if not self.can_write or not (is_tried or number % _IDLE_TICKS):
+                await self._sink.try_write()
+            else:
+                await self._sink.require_room()
         except Exception as error:  # noqa: BLE001  # whatever the store raises: it does not take rows
             self.failed(error)
         else:
