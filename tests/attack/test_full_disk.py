@@ -3,6 +3,7 @@
 Sources: CWE-400, CWE-636 (not failing securely), OWASP ASVS 5.0 §16.5 (fail securely).
 """
 
+import json
 import threading
 import time
 from pathlib import Path
@@ -88,9 +89,9 @@ def test_attack_127_a_disk_of_20_mb_takes_strangers_and_a_revocation_and_loses_n
         assert ward.call("echo", {"text": "a"}, path="/demo/mcp").status_code == 200
         until(lambda: ward.sh("ls").count("-reserve") == 1, 10)
         records = ward.records("--tool", "wipe")
-        on_record = {record["arguments"] for record in records if record["phase"] == "intent"}
+        on_record = {json.loads(record["arguments"])["what"] for record in records if record["phase"] == "intent"}
         assert len(destroyer.acknowledged) > 5
-        assert {f'{{"what":"{what}"}}' for what in destroyer.acknowledged} <= on_record
+        assert set(destroyer.acknowledged) <= on_record
 
 
 def test_attack_127_a_key_is_revoked_on_a_full_disk_that_nobody_serves(tmp_path: Path):

@@ -25,3 +25,11 @@ async def test_a_secret_has_one_place_by_server_and_name(opener) -> None:
     assert await two.secrets.remove("a", "NAME") is False
     assert await one.secrets.list("a") == {}
     assert await one.secrets.list("b") == {"NAME": b"other"}
+
+
+async def test_more_ended_sessions_than_workers_remember_are_not_kept(store) -> None:
+    """Attack 126: whoever may begin a session may end it, as often as its rate allows."""
+    table = EndedSessions(store._lanes, capacity=3)
+    for number in range(10):
+        await table.end(f"s{number}", 100.0)
+    assert [session for session, _ in (await table.ended_since(0))[1]] == ["s7", "s8", "s9"]
