@@ -1,3 +1,6 @@
+from mcpward.storage.sessions import EndedSessions
+
+
 async def test_an_ended_session_is_seen_by_the_other_worker_until_it_is_forgotten(opener) -> None:
     one, two = await opener(), await opener()
     await one.sessions.end("s1", forget_at=10.0)
