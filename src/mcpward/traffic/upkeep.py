@@ -7,6 +7,7 @@ oldest of a chain, in bulk, in the store's thread.
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Final
 
@@ -70,7 +71,7 @@ class Upkeep:
     def start(self) -> None:
         """Begin."""
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._forget_old()), loop.create_task(self._watch())]
+        self._tasks = [loop.create_task(work()) for work in (self._forget_old, self._watch, self._bound)]
 
     async def stop(self) -> None:
         """End."""
@@ -91,7 +92,7 @@ class Upkeep:
             refusals, all_rows = counts.get(REFUSALS, 0), sum(counts.values())
             chain = REFUSALS if refusals * _REFUSALS_KEPT > all_rows else CALLS
             removed = await self._sink.prune_oldest(chain, _AT_ONCE)
-            if not removed:
+            if not removed or self.is_full:
                 return
             counts[chain] = max(0, counts[chain] - removed)
             self._removed += removed
@@ -99,16 +100,25 @@ class Upkeep:
             usage = await self._look()
 
     async def tick(self, number: int) -> None:
-        """Do what is due each second. Raises nothing."""
+        """Look whether anything can be written, and after what is beside the rows: due each second. Raises nothing."""
         await self._try(number)
+        if self.is_full or number % _TEND_TICKS == 0:
+            await self._quietly(self._sink.tend())
+
+    async def keep_bounds(self) -> None:
+        """Call :meth:`bound`, due each second. Raises nothing.
+
+        A full disk does not take a removal either, and would gain nothing by it.
+        """
+        if not self.is_full:
+            await self._quietly(self.bound())
+
+    async def _quietly(self, work: Awaitable[None]) -> None:
         try:
-            if self.is_full or number % _TEND_TICKS == 0:
-                await self._sink.tend()
-            if not self.is_full:  # a full disk does not take a removal either, and would gain nothing by it
-                await self.bound()
+            await work
         except Exception as error:  # noqa: BLE001  # the next second tries again
             if not self._is_unbounded:
-                self._warn("the traffic record cannot be kept within its size now", error)
+                self._warn("the traffic record cannot be kept within its bounds now", error)
             self._is_unbounded = True
         else:
             self._is_unbounded = False
@@ -150,6 +160,12 @@ class Upkeep:
             await asyncio.sleep(_TICK_S)
             number += 1
             await self.tick(number)
+
+    async def _bound(self) -> None:
+        # By itself: a record that was never bounded takes long to become small, and its store is looked at meanwhile.
+        while True:
+            await self.keep_bounds()
+            await asyncio.sleep(_TICK_S)
 
     async def _forget_old(self) -> None:
         """Forget what is past its time, at the start and once a day."""
