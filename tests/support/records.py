@@ -55,7 +55,8 @@ def named(row: Row) -> dict[str, Any]:
 
 
 async def keep(table: TrafficTable, *rows: Mapping[str, Any]) -> None:
-    """Append rows by name; what one of them lacks is null."""
+    """Append rows by name; what one of them lacks is null, and it is of the calls unless it says otherwise."""
+    rows = tuple({"chain": "calls"} | dict(row) for row in rows)
     names = tuple(dict.fromkeys(name for row in rows for name in row))
     await table.append(names, [tuple(map(row.get, names)) for row in rows])
 

@@ -5,15 +5,19 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from mcpward.traffic.sink import NoRoom, Usage
+
 COLUMNS = (
     "id", "at", "server", "method", "tool", "era", "version", "way", "principal", "client", "key_id", "peer", "phase",
     "outcome", "reason", "error_id", "status", "duration_us", "bytes_in", "bytes_out", "arguments", "trace",
-    "limit_name", "would_refuse", "detail", "consent",
+    "limit_name", "would_refuse", "detail", "consent", "chain", "count", "last_at",
 )  # fmt: skip
 
 
 class SqliteSink:
-    """Keeps rows in one table. ``locked`` makes the database unwritable, as another process would."""
+    """Keeps rows in one table. ``lock`` makes the database unwritable, as another process would; with ``is_full`` set
+    there is no room. ``used`` bytes are taken by each row, of ``free`` ones and ``growth`` to come.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -22,6 +26,10 @@ class SqliteSink:
             db.execute("PRAGMA journal_mode=WAL")  # readers and the writer do not stop each other
             db.execute(f"CREATE TABLE IF NOT EXISTS traffic ({', '.join(COLUMNS)})")
         self._lock: sqlite3.Connection | None = None
+        self.is_full = False
+        self.row_bytes = 0
+        self.growth: int | None = None
+        self.tended = 0
 
     async def append(self, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
         await asyncio.to_thread(self._insert, columns, rows)
@@ -33,6 +41,32 @@ class SqliteSink:
     async def prune(self, before: float) -> None:
         with self._open() as db:
             db.execute("DELETE FROM traffic WHERE at < ?", (before,))
+
+    async def prune_oldest(self, chain: str, rows: int) -> int:
+        oldest = "SELECT rowid FROM traffic WHERE chain = ? ORDER BY rowid LIMIT ?"
+        with self._open() as db:
+            return db.execute(f"DELETE FROM traffic WHERE rowid IN ({oldest})", (chain, rows)).rowcount
+
+    async def counts(self) -> dict[str, int]:
+        with self._open() as db:
+            return dict(db.execute("SELECT chain, COUNT(*) FROM traffic GROUP BY chain").fetchall())
+
+    async def usage(self) -> Usage:
+        with self._open() as db:
+            (count,) = db.execute("SELECT COUNT(*) FROM traffic").fetchone()
+        return Usage(count * self.row_bytes, 0, self.growth)
+
+    async def require_room(self) -> None:
+        if self.is_full:
+            raise NoRoom
+
+    async def try_write(self) -> None:
+        await self.require_room()
+        with self._open() as db:
+            db.execute("UPDATE traffic SET id = id WHERE 0")
+
+    async def tend(self) -> None:
+        self.tended += 1
 
     def rows(self) -> list[dict[str, Any]]:
         """Read the file anew, as another process would."""
@@ -49,6 +83,8 @@ class SqliteSink:
         self._lock.close()
 
     def _insert(self, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+        if self.is_full:
+            raise NoRoom
         with self._open() as db:
             values = ", ".join("?" * len(columns))
             db.executemany(f"INSERT INTO traffic ({', '.join(columns)}) VALUES ({values})", rows)

@@ -254,14 +254,38 @@ def ask_queue(ward):
     return reasons[-1]
 
 
+@flips("traffic.when_full", "continue", "busy", "", {"traffic.queue": 2})
+def ask_when_full(ward):
+    return ask_queue(ward)
+
+
+@flips("traffic.max_size", "1 MiB", "all", "the newest", alone=True)
+def ask_max_size(ward):
+    """Two megabytes of rows that somebody has left."""
+    echo(ward)
+    until(lambda: rows(ward))
+    ward.stop()
+    with closing(sqlite3.connect(ward.folder / ".mcpward" / "mcpward.db")) as db:
+        many = [(f"{number}", time.time(), "x" * 1000) for number in range(2000)]
+        db.executemany("INSERT INTO traffic (id, at, phase, arguments) VALUES (?, ?, 'done', ?)", many)
+        db.commit()
+    ward.start()
+    until(lambda: rows(ward, "id = '1999'"))
+    return "the newest" if _settled(lambda: len(rows(ward, "id = '0'"))) == 0 else "all"
+
+
 @flips("traffic.batch", 1, "few", "many", alone=True)
 def ask_batch(ward):
     """Thirty records that come at once: how many transactions does the journal show for them?"""
-    request = f"GET /nothing HTTP/1.1\r\nHost: 127.0.0.1:{ward.port}\r\n\r\n"
+    body, own = modern_request("tools/call", {"name": "echo", "arguments": {"text": "a"}}, name="echo")
+    content = json.dumps(body).encode()
+    headers = own | {"authorization": f"Bearer {ward.key}", "accept": ACCEPT, "content-type": "application/json"}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head = f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{ward.port}\r\n{lines}Content-Length: {len(content)}\r\n"
+    request, last = (f"{head}{end}\r\n".encode() + content for end in ("", "Connection: close\r\n"))
     before = _commits(ward)
-    last = request.removesuffix("\r\n") + "Connection: close\r\n\r\n"
-    exchange(ward, (request * 30 + last).encode())
-    until(lambda: len(rows(ward, "reason = 'route-unknown'")) == 31)
+    exchange(ward, request * 30 + last)
+    until(lambda: len(rows(ward, "tool = 'echo'")) == 31)
     return "many" if _commits(ward) - before >= 6 else "few"
 
 

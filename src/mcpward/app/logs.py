@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import structlog
 
+from mcpward.app.log_rate import LogRate
 from mcpward.config.model import Log
 
 _FOREIGN: Final = ("uvicorn.error", "uvicorn", "asyncio", "aiosqlite", "httpcore2", "sqlalchemy")
@@ -52,6 +53,7 @@ def set_up(settings: Log, voice: Voice) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, voice],
         )
     )
+    handler.addFilter(LogRate())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())

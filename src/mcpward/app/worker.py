@@ -102,11 +102,13 @@ class Worker:
                 tell_names(registries)
             metrics = Metrics()
             writer = Writer(
-                site.store.traffic,
+                site.store.record,
                 clock,
                 batch=settings.traffic.batch,
                 queue=settings.traffic.queue,
                 retention_days=settings.traffic.retention_days,
+                max_size=settings.traffic.max_size,
+                when_full=settings.traffic.when_full,
                 metrics=metrics,
             )
             traffic = Traffic(writer, clock, secrets.bytes, settings.traffic.arguments, secrets.json)
@@ -163,7 +165,7 @@ class Worker:
         return [
             Probe("stopping", lambda: not self.front.draining),
             Probe("keys", lambda: not keys.is_stale),
-            Probe("record", lambda: not traffic.full),
+            Probe("record", lambda: traffic.writer.is_recording, needed=not traffic.writer.continues),
             *counters.probes,
         ]
 

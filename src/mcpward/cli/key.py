@@ -167,7 +167,7 @@ def set_key(
         await site.store.keys.set_may_confirm(record.id, may_confirm)
         return await _get(site, record.id)
 
-    record = in_site(settings_of(config), work, must_exist=True)
+    record = in_site(settings_of(config), work, must_exist=True, ends_rights=True)
     if json:
         ui.answer_json(shape_of(record, now))
     what = "run" if record.may_confirm else "are refused"
@@ -196,7 +196,7 @@ def rotate(
         await site.store.keys.rotate(old.id, new, grace_until)
         return secret, new
 
-    secret, record = in_site(settings_of(config), work, must_exist=True)
+    secret, record = in_site(settings_of(config), work, must_exist=True, ends_rights=True)
     _hand_over(secret, record, as_json=json)
     ui.remark(f"the old key {record.rotated_from} ends at {moment_text(grace_until)}")
 
@@ -214,7 +214,7 @@ def revoke(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = F
         await site.store.keys.revoke(record.id, now)
         return await _get(site, record.id)
 
-    record = in_site(settings_of(config), work, must_exist=True)
+    record = in_site(settings_of(config), work, must_exist=True, ends_rights=True)
     if json:
         ui.answer_json(shape_of(record, now))
     ui.remark(f"key {record.id} ({ui.safe(record.name)}) is revoked")

@@ -143,13 +143,14 @@ def _cells(row: Row) -> tuple[str, ...]:
     call = f"{row['method'] or '-'} {row['tool']}" if row["tool"] else row["method"] or "-"
     who = row["principal"] or "-"
     outcome = _outcome(row) if row["phase"] == "done" else row["phase"]
-    took = f"{row['duration_us'] / 1000:.1f}" if row["phase"] == "done" and row["duration_us"] is not None else "-"
+    has_time = row["phase"] == "done" and row["duration_us"] is not None and row["count"] is None
+    took = f"{row['duration_us'] / 1000:.1f}" if has_time else "-"
     cells = (
         moment_text(row["at"]),
         row["server"] or "-",
         call,
         who,
-        row["peer"] or "-",
+        row["peer"] or ("-" if row["count"] is None else "several"),
         outcome,
         row["status"] or "-",
         took,
@@ -158,8 +159,10 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _outcome(row: Row) -> str:
-    """The outcome in a word, the limit that refused, those that would have, and what waived consent."""
+    """The outcome in a word, how often, the limit that refused, those that would have, and what waived consent."""
     outcome = row["reason"] or row["outcome"]
+    if row["count"] is not None:
+        outcome += f" × {row['count']:,} until {moment_text(row['last_at'])[11:]}"
     by = f" ({row['limit_name']})" if row["limit_name"] else ""
     over = f", over {row['would_refuse']}" if row["would_refuse"] else ""
     waived = f", consent waived by {row['consent']}" if row["consent"] else ""

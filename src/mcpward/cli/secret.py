@@ -76,7 +76,7 @@ def remove(
             raise ui.Ended(ui.Exit.NO, f"{chosen} has no secret {name!r}", "mcpward secret list")
         await site.vault.remove(chosen, name)
 
-    in_site(settings, work, must_exist=True)
+    in_site(settings, work, must_exist=True, ends_rights=True)
     if json:
         ui.answer_json({"server": chosen, "name": name})
     ui.remark(f"{name} of {chosen} is forgotten")

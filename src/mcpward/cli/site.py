@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
-from mcpward.cli.ui import Ended, Exit
+from mcpward.cli.ui import Ended, Exit, remark
 from mcpward.config.load import Loaded, read
 from mcpward.config.model import Settings
 from mcpward.config.names import check_server_name, nearest
@@ -85,10 +85,13 @@ def in_site(
     must_exist: bool = False,
     missing: Exit = Exit.NO,
     accept: "Accept | None" = None,
+    ends_rights: bool = False,
 ) -> T:
     """Open the site's data, do one piece of work, close it.
 
-    ``accept`` is asked whether a database that is forged, or older than its mark, is to be taken.
+    ``accept`` is asked whether a database that is forged, or older than its mark, is to be taken. Work that
+    ``ends_rights`` (of a key, a URL, a secret) is done on a full disk too: the reserve is given up for it. Such work
+    changes nothing when it fails, so that it can be done again.
 
     Raises:
         Ended: ``must_exist`` and there is no data yet (reading makes none); the exit code is ``missing``.
@@ -105,8 +108,19 @@ def in_site(
         async with open_site(settings, CLOCK, accept) as site:
             return await work(site)
 
-    try:
+    def attempted() -> T:
+        try:
+            return asyncio.run(opened())
+        except Ended:
+            raise
+        except Exception:
+            if not ends_rights or not _release_reserve(database):
+                raise
+        remark("the disk is full: the reserve is used for this; make room, and mcpward serve sets it aside again")
         return asyncio.run(opened())
+
+    try:
+        return attempted()
     except Exception as error:
         # Only storage knows the driver's errors by name; to the command line they are all one: a full disk, a lock.
         if type(error).__module__.startswith("sqlalchemy."):
@@ -114,6 +128,16 @@ def in_site(
                 f"the database {database} cannot be used now", "is the disk full, or the file locked?"
             ) from None
         raise
+
+
+def _release_reserve(database: Path) -> bool:
+    """Give up the reserve where the disk is full. Says whether that made room."""
+    from mcpward.storage.disk import Disk
+
+    try:
+        return Disk(database).release_reserve()
+    except OSError:  # there is no such folder
+        return False
 
 
 def chosen_server(settings: Settings, name: str | None) -> str:

@@ -42,7 +42,7 @@ def rotate(
         await asyncio.sleep(SEEN_WITHIN_S)  # a URL cannot be looked up as a key can: workers see it before it is used
         return secret
 
-    full = f"{endpoint(settings, name)}/{in_site(settings, work).reveal()}"
+    full = f"{endpoint(settings, name)}/{in_site(settings, work, ends_rights=True).reveal()}"
     if json:
         ui.answer_json({"server": name, "url": full, "old_ends_at": moment_text(grace_until)})
         return

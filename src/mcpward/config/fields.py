@@ -228,6 +228,13 @@ Size = Annotated[
     PlainSerializer(size_text, return_type=str),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1024}, {"type": "string"}]}),
 ]
+RecordSize = Annotated[
+    int,
+    BeforeValidator(_size),
+    Field(ge=1024**2, le=1024**4),
+    PlainSerializer(size_text, return_type=str),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1024**2}, {"type": "string"}]}),
+]
 TokenSize = Annotated[Size, Field(le=64 * 1024)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=100_000_000)]

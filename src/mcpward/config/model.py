@@ -21,6 +21,7 @@ from mcpward.config.fields import (
     Modes,
     Networks,
     Origins,
+    RecordSize,
     Seconds,
     Size,
     UrlOrNone,
@@ -144,7 +145,21 @@ class Traffic(Section):
 
     arguments: bool = key(True, "keep the arguments of calls, with secrets redacted", "false")
     retention_days: Annotated[int, Field(ge=1, le=36_500)] = key(30, "days that records are kept", "90")
-    queue: Count = key(10_000, "records that may wait to be written; when full, calls are refused", "10000")
+    max_size: RecordSize = key(
+        "1 GiB",
+        "what the record may take on disk; beyond it the oldest rows go, refusals before calls, and near the end of "
+        "the disk already before",
+        '"10 GiB"',
+    )
+    when_full: Literal["refuse", "continue"] = key(
+        "refuse",
+        "what happens to calls while nothing can be recorded, as on a full disk: `refuse` answers busy, `continue` "
+        "lets reading and writing tools run without a record; destructive ones never do",
+        '"continue"',
+    )
+    queue: Count = key(
+        10_000, "records that may wait to be written; when so many wait, nothing more can be recorded", "10000"
+    )
     batch: Annotated[int, Field(ge=1, le=1000)] = key(
         64, "records written at once; up to eight times as many while they pile up", "64"
     )

@@ -84,7 +84,7 @@ class Refresher:
         if self._flushing is not None:
             await self._flushing
             self._flushing = None
-        await self.flush()
+        await self._flush_or_say()
 
     async def look(self) -> bool:
         """Have the store read once more, for a caller who cannot be judged otherwise; False where that fails."""
@@ -144,11 +144,15 @@ class Refresher:
                 await asyncio.wait_for(self._stopping.wait(), FLUSH_EVERY_S)
             if self._stopping.is_set():
                 return  # the last one is stop()'s
-            try:
-                await self.flush()
-            except Exception:  # noqa: BLE001 - whatever the store raises, the next turn tries again
-                if not self._is_failing:
-                    _log.warning("it cannot be noted when keys were used: trying again", exc_info=True)
-                self._is_failing = True
-            else:
-                self._is_failing = False
+            await self._flush_or_say()
+
+    async def _flush_or_say(self) -> None:
+        """Flush. A store that takes nothing, as on a full disk, ends no right and gives none: keys stay as they are."""
+        try:
+            await self.flush()
+        except Exception as error:  # noqa: BLE001 - whatever the store raises, the next flush tries again
+            if not self._is_failing:
+                _log.warning("the times at which keys were used cannot be written (%s)", type(error).__name__)
+            self._is_failing = True
+        else:
+            self._is_failing = False

@@ -82,8 +82,8 @@ class Pipeline:
                     trail.shadowed(would)
                 wire.let_in(is_known=principal.way is not _ANONYMOUS)
                 call = trail.call = self.protocol.read(arrival, principal)  # what
-                if self.traffic.full:
-                    raise Refusal(Reason.BUSY, "the traffic record does not keep up", retry_after_s=_RETRY_AFTER_S)
+                if self.traffic.refuses:
+                    raise Refusal(Reason.BUSY, "the record takes nothing now", retry_after_s=_RETRY_AFTER_S)
                 tool = trail.tool = self.policy.require(call)  # may they
                 runs = tool is not None or call.kind is _CATALOGUE
                 hold = self.places.hold(arrival.server, principal.key, tool) if runs else None

@@ -89,6 +89,7 @@ class Workshop:
         if tool.access is _DESTRUCTIVE:
             await back.trail.intent(accepted)  # it is on record before anything happens
         back.ran = True
+        back.trail.begun()
         if is_task:
             async with kept():
                 body = await self._tasks.start(accepted, self._work(_light(accepted)), back.answers)

@@ -19,6 +19,7 @@ from sqlalchemy import URL, create_engine
 from sqlalchemy.pool import NullPool, PoolProxiedConnection
 
 from mcpward.storage import sqlite
+from mcpward.storage.disk import Disk
 from mcpward.storage.finish import finish
 
 Rows = list[tuple[Any, ...]]
@@ -32,9 +33,13 @@ _STATEMENTS: Final = 32
 
 
 class Conveyor:
-    """One thread and one connection; opened at the first batch. Callers take turns outside."""
+    """One thread and one connection; opened at the first batch. Callers take turns outside.
 
-    def __init__(self, url: URL) -> None:
+    Leaves of the disk what keys and revocations need.
+    """
+
+    def __init__(self, url: URL, disk: Disk) -> None:
+        self._disk = disk
         self._engine = create_engine(
             url.set(drivername="sqlite+pysqlite"),
             poolclass=NullPool,
@@ -44,7 +49,7 @@ class Conveyor:
         self._connection: PoolProxiedConnection | None = None
 
     async def put(self, table: str, columns: tuple[str, ...], rows: Rows) -> None:
-        """Insert the rows in one transaction: all, or none and the driver's exception."""
+        """Insert the rows in one transaction: all, or none and the driver's exception, or :class:`NoRoom`."""
         await self._hop(lambda: self._put(table, columns, rows))
 
     async def close(self) -> None:
@@ -57,9 +62,10 @@ class Conveyor:
         await finish(asyncio.get_running_loop().run_in_executor(self._thread, work))
 
     def _put(self, table: str, columns: tuple[str, ...], rows: Rows) -> None:
+        self._disk.require_room()
         if self._connection is None:
             connection = self._engine.raw_connection()
-            sqlite.tune(connection, is_durable=False)
+            sqlite.tune(connection, self._disk.journal, is_durable=False)
             self._connection = connection
         cursor = self._connection.cursor()
         try:

@@ -9,6 +9,7 @@ from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from mcpward.core.clock import Clock
+from mcpward.core.ended import CAPACITY
 from mcpward.core.errors import Finding, Misconfigured, Unreachable, Untrusted
 from mcpward.storage import sqlite
 from mcpward.storage.integrity import Integrity
@@ -18,6 +19,7 @@ from mcpward.storage.lanes import Lanes
 from mcpward.storage.mail import MailTable
 from mcpward.storage.migrate import migrate
 from mcpward.storage.opening import Accept, Opening
+from mcpward.storage.record import RecordStore
 from mcpward.storage.register import Register
 from mcpward.storage.secrets import SecretTable
 from mcpward.storage.served import ServedTable
@@ -45,6 +47,7 @@ class Store:
         self.urls = UrlTable(lanes, urls)
         self.sessions = EndedSessions(sessions)
         self.traffic = TrafficTable(lanes)
+        self.record = RecordStore(lanes, self.traffic)
         self.secrets = SecretTable(lanes, secrets, clock)
         self.settings = SettingsTable(lanes)
         self.tasks = TaskTable(lanes)
@@ -99,7 +102,8 @@ def _guarded(lanes: Lanes, integrity: Integrity) -> tuple[Register, Register, Re
         Register(lanes, integrity, "keys", KEYS),
         Register(lanes, integrity, "urls", URLS),
         Register(lanes, integrity, "secrets", SECRETS),
-        Journal(lanes, integrity, "sessions", ENDED),
+        # Whoever may begin a session may end it, and each is a row for a day: no more than a worker remembers.
+        Journal(lanes, integrity, "sessions", ENDED, capacity=CAPACITY),
         Journal(lanes, integrity, "spent", SPENT),
     )
 

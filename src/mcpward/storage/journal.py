@@ -21,13 +21,19 @@ _Row = dict[str, Any]
 
 
 class Journal:
-    """The rows of one table with the columns ``id``, ``forget_at``, ``revision`` and ``mac``."""
+    """The rows of one table with the columns ``id``, ``forget_at``, ``revision`` and ``mac``.
 
-    def __init__(self, lanes: Lanes, integrity: Integrity, name: str, table: Table) -> None:
+    At most ``capacity`` are kept, where it is given: beyond that, the oldest go.
+    """
+
+    def __init__(
+        self, lanes: Lanes, integrity: Integrity, name: str, table: Table, capacity: int | None = None
+    ) -> None:
         self._lanes = lanes
         self.integrity = integrity
         self.name = name
         self.table = table
+        self._capacity = capacity
 
     async def append(self, row_id: str, forget_at: float) -> bool:
         """Add a row, on the disk and in the mark when the call returns. False where the id is there already.
@@ -42,6 +48,8 @@ class Journal:
                 return False
             await self._require_all(connection, counter)
             standing = await self.add(connection, counter, [{"id": row_id, "forget_at": forget_at}])
+            if self._capacity is not None and standing.revision - counter.floor > self._capacity:
+                await self._forget(connection, standing.revision, standing.revision - self._capacity)
         await asyncio.to_thread(self.integrity.advance, {self.name: standing})
         return True
 
@@ -58,8 +66,7 @@ class Journal:
             kept = await connection.execute(select(func.min(table.c.revision)).where(table.c.forget_at > now))
             first = kept.scalar_one_or_none()
             floor = counter.revision if first is None else first - 1
-            await connection.execute(delete(table).where(table.c.revision <= floor))
-            await self._close(connection, counter.revision, floor)
+            await self._forget(connection, counter.revision, floor)
 
     async def add(self, connection: AsyncConnection, counter: Counter, rows: list[_Row]) -> Standing:
         """Add rows under the next numbers."""
@@ -100,6 +107,10 @@ class Journal:
     def follow(self) -> "FollowedJournal":
         """Return a reader of what is added, from the beginning."""
         return FollowedJournal(self, self._lanes)
+
+    async def _forget(self, connection: AsyncConnection, revision: int, floor: int) -> None:
+        await connection.execute(delete(self.table).where(self.table.c.revision <= floor))
+        await self._close(connection, revision, floor)
 
     async def _close(self, connection: AsyncConnection, revision: int, floor: int) -> Standing:
         values = {"value": revision, "floor": floor, "mac": self.integrity.counter_mac(self.name, revision, floor, "")}

@@ -7,6 +7,7 @@ take the lock when they begin (``BEGIN IMMEDIATE``): a reader that turns writer 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import URL, Table, event, insert
@@ -14,22 +15,28 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from mcpward.storage import sqlite
 from mcpward.storage.conveyor import Conveyor
+from mcpward.storage.disk import Disk
 from mcpward.storage.finish import finish
 
 _POSTGRES_POOL: Final = 5
 
 
 class Lanes:
-    """The connections of one store. ``dialect`` is ``sqlite`` or ``postgresql``."""
+    """The connections of one store. ``dialect`` is ``sqlite`` or ``postgresql``.
+
+    ``disk`` is what a SQLite database lies on; its folder exists. None of a database that is somewhere else.
+    """
 
     def __init__(self, url: URL) -> None:
         self.dialect = url.get_backend_name()
         self._turn = asyncio.Lock()
+        self.disk: Disk | None = None
         if self.dialect == "sqlite":
-            self._reader = _sqlite(url, pool_size=2, begin=None, is_durable=False)
-            self._durable = _sqlite(url, pool_size=1, begin="BEGIN IMMEDIATE", is_durable=True)
-            self._bulk = _sqlite(url, pool_size=1, begin="BEGIN IMMEDIATE", is_durable=False)
-            self._conveyor = Conveyor(url)
+            disk = self.disk = Disk(Path(str(url.database)))
+            self._reader = _sqlite(url, disk.journal, pool_size=2, begin=None, is_durable=False)
+            self._durable = _sqlite(url, disk.journal, pool_size=1, begin="BEGIN IMMEDIATE", is_durable=True)
+            self._bulk = _sqlite(url, disk.journal, pool_size=1, begin="BEGIN IMMEDIATE", is_durable=False)
+            self._conveyor = Conveyor(url, disk)
         else:
             engine = create_async_engine(url, pool_size=_POSTGRES_POOL, pool_pre_ping=True, hide_parameters=True)
             self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -71,6 +78,13 @@ class Lanes:
             await stack.enter_async_context(connection.begin())
             yield connection
 
+    async def cut_log(self) -> None:
+        """Move SQLite's write-ahead log into the database, and give its place on the disk back. Best effort."""
+        async with self._turn, self.read() as connection:
+            await connection.exec_driver_sql("PRAGMA busy_timeout=100")  # who reads now is not waited for
+            await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            await connection.exec_driver_sql(f"PRAGMA busy_timeout={sqlite.BUSY_MS}")
+
     async def close(self) -> None:
         """Close every connection."""
         if self.dialect == "sqlite":
@@ -96,7 +110,7 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             await finish(asyncio.ensure_future(connection.close()))
 
 
-def _sqlite(url: URL, *, pool_size: int, begin: str | None, is_durable: bool) -> AsyncEngine:
+def _sqlite(url: URL, journal: int, *, pool_size: int, begin: str | None, is_durable: bool) -> AsyncEngine:
     # Without a transaction there is nothing to roll back, which saves the reader a thread hop per statement. A writer
     # must not be told so: the driver's own transactions are off, ours are begun below, and a failed one is rolled back.
     alone: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
@@ -111,7 +125,7 @@ def _sqlite(url: URL, *, pool_size: int, begin: str | None, is_durable: bool) ->
 
     @event.listens_for(engine.sync_engine, "connect")
     def _connected(connection: Any, _: Any) -> None:
-        sqlite.tune(connection, is_durable=is_durable)
+        sqlite.tune(connection, journal, is_durable=is_durable)
 
     if begin is not None:
 

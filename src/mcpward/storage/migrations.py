@@ -121,6 +121,14 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE spent_states ADD COLUMN revision BIGINT NOT NULL DEFAULT 0",
         "CREATE INDEX spent_states_revision ON spent_states (revision)",
     ),
+    (
+        # Refusals of before count as calls until their time is over: to mark them would rewrite the whole table.
+        "ALTER TABLE traffic ADD COLUMN chain TEXT NOT NULL DEFAULT 'calls'",
+        "ALTER TABLE traffic ADD COLUMN count BIGINT",
+        "ALTER TABLE traffic ADD COLUMN last_at DOUBLE PRECISION",
+        "CREATE INDEX traffic_refusals ON traffic (seq) WHERE chain = 'refusals'",
+        "INSERT INTO revisions (name, value) VALUES ('probe', 0)",
+    ),
 )
 
 LATEST: Final = len(STEPS)

@@ -21,6 +21,8 @@ BUSY_MS: Final = 5000
 # A whole look costs about 3 ms per MiB; beyond this size only the small tables that guard the house are looked at.
 _LOOK_WHOLE: Final = 64 * 1024 * 1024
 _SMALLEST_PAGE: Final = 512
+_PAGE: Final = 4096
+_LEAST_PAGES: Final = 16
 _GUARDING: Final = ("mcpward_schema", "api_keys", "unlisted_urls", "secrets", "revisions")
 _DAMAGED_HINT: Final = "restore it from a backup, or move it away to begin anew (all keys and records are then gone)"
 
@@ -79,12 +81,18 @@ def newer(version: int, where: str) -> Misconfigured:
     return Misconfigured([Finding(what, where, "run the newer mcpward that made it")])
 
 
-def tune(connection: Any, *, is_durable: bool) -> None:
-    """Set one connection. Durable: a commit returns when the disk has it; else it may be lost with the power."""
+def tune(connection: Any, journal: int, *, is_durable: bool) -> None:
+    """Set one connection. Durable: a commit returns when the disk has it; else it may be lost with the power.
+
+    ``journal`` is how many bytes the write-ahead log is meant to take: then it is moved into the database, and its
+    file is cut back to that when it begins anew.
+    """
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute("PRAGMA trusted_schema=OFF")
+    cursor.execute(f"PRAGMA wal_autocheckpoint={max(_LEAST_PAGES, journal // _PAGE)}")
+    cursor.execute(f"PRAGMA journal_size_limit={journal}")
     cursor.execute(f"PRAGMA synchronous={'FULL' if is_durable else 'NORMAL'}")
     cursor.close()
 

@@ -113,6 +113,9 @@ TRAFFIC: Final = Table(
     Column("would_refuse", String),
     Column("detail", String),
     Column("consent", String),
+    Column("chain", String, nullable=False, server_default="calls"),
+    Column("count", BigInteger),
+    Column("last_at", Float),
 )
 
 MAIL: Final = Table(

@@ -6,10 +6,11 @@ Rows are tuples; the names of their values come with them, as they are in :data:
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, delete, insert, or_, select
+from sqlalchemy import ColumnElement, Select, delete, func, insert, literal_column, or_, select
 
 from mcpward.storage.lanes import Lanes
 from mcpward.storage.tables import TRAFFIC
+from mcpward.traffic.record import CALLS, REFUSALS
 
 COLUMNS: Final = tuple(column.name for column in TRAFFIC.c if column.name != "seq")
 _EQUAL: Final = ("server", "tool", "principal", "key_id", "reason", "outcome", "peer")
@@ -84,3 +85,22 @@ class TrafficTable:
         """Drop the records from before ``before`` (wall-clock seconds) and say how many there were."""
         async with self._lanes.bulk() as connection:
             return int((await connection.execute(delete(TRAFFIC).where(TRAFFIC.c.at < before))).rowcount)
+
+    async def prune_oldest(self, chain: str, rows: int) -> int:
+        """Drop up to ``rows`` records from the oldest end of a chain, and say how many there were."""
+        oldest = select(TRAFFIC.c.seq).where(_is_of(chain)).order_by(TRAFFIC.c.seq).limit(rows)
+        async with self._lanes.bulk() as connection:
+            return int((await connection.execute(delete(TRAFFIC).where(TRAFFIC.c.seq.in_(oldest)))).rowcount)
+
+    async def counts(self) -> dict[str, int]:
+        """Give the number of records of each chain."""
+        refusals = select(func.count()).select_from(TRAFFIC).where(_is_of(REFUSALS))
+        async with self._lanes.read() as connection:
+            of_all = int((await connection.execute(select(func.count()).select_from(TRAFFIC))).scalar_one())
+            refused = int((await connection.execute(refusals)).scalar_one())
+        return {CALLS: max(0, of_all - refused), REFUSALS: refused}
+
+
+def _is_of(chain: str) -> ColumnElement[bool]:
+    """Written out, not bound: only so does SQLite see that the partial index of refusals fits."""
+    return TRAFFIC.c.chain == literal_column(f"'{CALLS if chain == CALLS else REFUSALS}'")

@@ -34,7 +34,15 @@ Refused = tuple[str, str]
 Counted = tuple[str, str]
 """Listener and reason."""
 #: Gauges that say whether something is well: a site is as well as its worst worker.
-LEAST: Final = frozenset({"mcpward_limit_store_up"})
+LEAST: Final = frozenset(
+    {
+        "mcpward_limit_store_up",
+        "mcpward_traffic_writable",
+        # Of the one database that all workers share.
+        "mcpward_traffic_size_bytes",
+        "mcpward_traffic_max_size_bytes",
+    }
+)
 
 
 class Metrics:
@@ -57,6 +65,8 @@ class Metrics:
         """Count a batch of records."""
         served: defaultdict[Subject, list[float]] = defaultdict(list)
         for record in records:
+            if record.count is not None:  # each of the requests that it stands for was counted when it came
+                continue
             if record.outcome is _OK and record.limits is None:  # the most of them; a good end has no reason
                 served[record.subject].append(record.duration_s)
             else:
@@ -68,7 +78,7 @@ class Metrics:
                 self._measure(subject.served, durations)
 
     def lose(self, record: Record) -> None:
-        """Count a record that found no room: the refusal itself, and that nobody will read of it."""
+        """Count a record that found no room: the request itself, and that nobody will read of it."""
         _count(self.lost, record.subject.server, record.reason or "")
         self.observe((record,))
 

@@ -21,9 +21,14 @@ GAUGES: Final = {
     "mcpward_calls_in_flight": "requests that have arrived and are not answered yet",
     "mcpward_traffic_queue_depth": "traffic records that wait to be written",
     "mcpward_traffic_queue_capacity": "traffic records that may wait before calls are refused",
+    "mcpward_traffic_writable": "1 while the store of every worker took what was written last, else 0",
+    "mcpward_traffic_size_bytes": "what the record takes of traffic.max_size",
+    "mcpward_traffic_max_size_bytes": "traffic.max_size",
     "mcpward_limit_store_up": "1 while the shared counters of limits answer every worker, else 0",
 }
 COUNTERS: Final = {
+    "mcpward_traffic_calls_unrecorded": "calls that ran unrecorded, as traffic.when_full allows",
+    "mcpward_traffic_rows_removed": "oldest rows of the record that were removed to keep it within its size",
     "mcpward_limit_store_failures": "failed or late answers of the shared counters of limits",
 }
 
@@ -39,7 +44,7 @@ class MetricsCollector(Collector):
         yield self._durations()
         of = self._metrics
         yield _counts("mcpward_refusals", "requests that were refused", "reason", of.refusals)
-        yield _counts("mcpward_traffic_records_lost", "refusals whose record found no room", "reason", of.lost)
+        yield _counts("mcpward_traffic_records_lost", "requests whose record found no room", "reason", of.lost)
         yield _counts("mcpward_limit_refusals", "requests that a limit refused", "limit", of.limited)
         yield _counts(
             "mcpward_limit_would_refuse", "requests over a limit that is counted and not enforced", "limit", of.shadowed

@@ -19,6 +19,11 @@ _MAX_TRACE: Final = 64
 MAX_RAW_ARGUMENTS: Final = 16_384
 
 
+#: The two chains of the record. A row is removed only from the oldest end of its chain, refusals before calls.
+CALLS: Final = "calls"
+REFUSALS: Final = "refusals"
+
+
 class Result(Enum):
     """How a request ended."""
 
@@ -48,6 +53,10 @@ class Record(Struct, gc=False):
     those that would have, were they enforced. ``detail`` is for the operator, in our words: why a gate refused, why a
     result was withheld (tool, path and rule, or size), or which arguments were dropped.
     ``consent`` says what took the place of a person's yes, "key" or "scope".
+
+    ``chain`` is where the row belongs: :data:`CALLS`, whatever was let in, or :data:`REFUSALS`. A record with a
+    ``count`` stands for so many requests, from ``at`` to ``last_at``; sizes are their sums. ``peer`` is None where they
+    came from several addresses.
     """
 
     subject: Subject
@@ -59,7 +68,7 @@ class Record(Struct, gc=False):
     detail: str | None
     id: str
     at: float
-    peer: str
+    peer: str | None
     phase: str
     reason: str | None
     error_id: str | None
@@ -67,6 +76,9 @@ class Record(Struct, gc=False):
     bytes_in: int
     bytes_out: int
     consent: str | None = None
+    chain: str = CALLS
+    count: int | None = None
+    last_at: float | None = None
 
     def __repr__(self) -> str:
         # The arguments are not redacted yet.

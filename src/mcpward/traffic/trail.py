@@ -17,7 +17,7 @@ from mcpward.core.ids import request_id
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import AcceptedCall, Arrival, Call, Principal, Reply, Tool, Way
-from mcpward.traffic.record import MAX_DETAIL, MAX_RAW_ARGUMENTS, Limits, Record, Result, name, trace
+from mcpward.traffic.record import CALLS, MAX_DETAIL, MAX_RAW_ARGUMENTS, REFUSALS, Limits, Record, Result, name, trace
 from mcpward.traffic.row import Redact, Rows, text
 from mcpward.traffic.subject import Subject
 from mcpward.traffic.writer import Writer
@@ -59,8 +59,13 @@ class Traffic:
 
     @property
     def full(self) -> bool:
-        """The store does not keep up: no call may be let in, as none could be recorded."""
+        """Nothing can be recorded: the store does not keep up, or the disk is full."""
         return self.writer.full
+
+    @property
+    def refuses(self) -> bool:
+        """Nothing can be recorded, and ``traffic.when_full`` says that no call may be let in then."""
+        return self.writer.refuses
 
     def follow(self, arrival: Arrival) -> "Trail":
         """Give the trail of an arrival, which must be ended once: by ``done`` or by ``broken``."""
@@ -101,6 +106,7 @@ class Traffic:
                 reply.status,
                 bytes_in,
                 len(reply.body),
+                chain=REFUSALS if (reply.reason or "") not in _RESULTS else CALLS,
             )
         )
 
@@ -122,6 +128,8 @@ class Trail(Struct, eq=False, gc=False):
     limits: Limits | None = None
     consent: str | None = None
     detail: str | None = None
+    has_run: bool = False
+    has_intent: bool = False
 
     def __repr__(self) -> str:
         # The call may hold anything.
@@ -131,7 +139,7 @@ class Trail(Struct, eq=False, gc=False):
         """Write the record of a request that has its answer."""
         traffic = self.traffic
         traffic.in_flight -= 1
-        traffic.writer.offer(self.record("done", reply))
+        traffic.writer.offer(self.record("done", reply), always=self.has_intent)
 
     def broken(self, error: BaseException | None) -> None:
         """Write the record of a request that ends without an answer: that of one answered with nothing."""
@@ -178,6 +186,10 @@ class Trail(Struct, eq=False, gc=False):
         if self.outcome is Result.OK:
             self.outcome = Result.ASKED
 
+    def begun(self) -> None:
+        """Note that the call was let in: whatever becomes of it, its record belongs to those of calls."""
+        self.has_run = True
+
     async def intent(self, accepted: AcceptedCall) -> None:
         """Return when the record of a destructive call would survive a power cut; at once for any other call.
 
@@ -187,6 +199,8 @@ class Trail(Struct, eq=False, gc=False):
         if accepted.tool.access is not Access.DESTRUCTIVE:
             return
         self.call, self.tool = accepted.call, accepted.tool
+        if self.traffic.full:  # such a call never runs unrecorded, whatever traffic.when_full says
+            raise Refusal(Reason.BUSY, "the record takes nothing now", retry_after_s=_RETRY_AFTER_S)
         record = replace(self, outcome=Result.PENDING, bytes_out=0).record("intent", Reply(0))
         try:
             async with fair_timeout(_INTENT_TIMEOUT_S):
@@ -194,19 +208,25 @@ class Trail(Struct, eq=False, gc=False):
         except Exception as error:
             detail = f"the intent of a destructive call could not be recorded ({type(error).__name__})"
             raise Refusal(Reason.BUSY, detail, retry_after_s=_RETRY_AFTER_S) from error
+        self.has_intent = True
 
     def record(self, phase: str, reply: Reply) -> Record:
-        """Give the record of what is known by now. It holds on to neither the arrival nor the call."""
+        """Give the record of what is known by now. It holds on to neither the arrival nor the call.
+
+        Arguments are those of calls that were let in: what a refused request brought along is nobody's business, and
+        its sender would choose how much of the disk it takes.
+        """
         traffic, arrival, call = self.traffic, self.arrival, self.call
         outcome, reason = self.outcome, reply.reason
         if reason is not None and outcome is not Result.CANCELLED:
             outcome = _RESULTS.get(reason, Result.REFUSED)
+        is_refused = outcome is Result.REFUSED and not self.has_run
         arguments = traced = None
         if call is None:
             subject = Subject(arrival.server, self.principal)
         else:
             subject = traffic.subjects.get((self.principal, self.tool, call.version)) or self._subject(call)
-            if traffic.keeps_arguments:
+            if traffic.keeps_arguments and not is_refused:
                 arguments = call.arguments
                 if arguments is not None and len(arguments) > MAX_RAW_ARGUMENTS:
                     arguments = arguments[:MAX_RAW_ARGUMENTS]
@@ -230,6 +250,8 @@ class Trail(Struct, eq=False, gc=False):
             len(arrival.body),
             self.bytes_out + len(reply.body),
         )
+        if is_refused:
+            record.chain = REFUSALS
         if self.consent is not None:
             record.consent = self.consent
         return record

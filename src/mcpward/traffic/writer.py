@@ -1,9 +1,9 @@
 """Hands records to the store in small batches, behind the requests' backs.
 
-The queue is bounded. When it is full the house stops taking calls (``full``) instead of serving them unseen: no record,
-no call. What strangers cause may fill a quarter of it, or half where it tells of a credential, so that a flood of
-refused requests neither stops the others nor hides them. Records that find no room are counted, in the metrics and by
-reason, and are lost.
+The queue is bounded. When it is full, or the disk is, nothing can be recorded, and ``when_full`` says what becomes of
+calls: by default none is let in. What strangers cause may fill a quarter of the queue, or half where it tells of a
+credential, so that a flood of refused requests neither stops the others nor hides them. What finds no room, or only
+repeats what was written before, is counted and becomes one row (:mod:`mcpward.traffic.aggregation`).
 
 Batches are small (64) because the store's thread and the event loop share one interpreter: a larger one would hold up
 the calls in between. Only when records pile up do they grow, for then the rows a batch costs less.
@@ -11,15 +11,21 @@ the calls in between. Only when records pile up do they grow, for then the rows 
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from operator import attrgetter
-from typing import Final, Protocol
+from typing import Final
 
 from mcpward.core.clock import Clock
+from mcpward.core.values import Way
+from mcpward.traffic.aggregation import Aggregation
 from mcpward.traffic.metrics import Metrics
-from mcpward.traffic.record import Record, Result
+from mcpward.traffic.record import REFUSALS, Record
 from mcpward.traffic.row import COLUMNS, Row, Rows
-from mcpward.traffic.share import AddressRefusals, share
+from mcpward.traffic.share import share
+from mcpward.traffic.sink import RecordSink
+from mcpward.traffic.upkeep import Upkeep
 
 _log: Final = logging.getLogger("mcpward.traffic")
 #: Records gather this long before a batch that is not full is written.
@@ -27,31 +33,22 @@ _GATHER_S: Final = 0.025
 #: So many batches that wait make one.
 _BEHIND: Final = 8
 _FIRST_RETRY_S: Final = 0.1
-_LAST_RETRY_S: Final = 5.0
-_DAY_S: Final = 86_400.0
+_LAST_RETRY_S: Final = 1.0
 _ARGUMENT_BYTES: Final = 64 * 1024 * 1024
-_REFUSED: Final = Result.REFUSED
+#: How often is looked whether a window of counts is over.
+_LOOK_S: Final = 1.0
+_MINUTE_S: Final = 60.0
+_NOT_FULL: Final = 4
+_ANONYMOUS: Final = Way.ANONYMOUS
 _arguments_of: Final = attrgetter("arguments")
 
 
-class RecordSink(Protocol):
-    """Where records are kept. ``columns`` names what each value of a row is."""
-
-    async def append(self, columns: tuple[str, ...], rows: list[Row]) -> None:
-        """Keep these rows, all or none."""
-        ...
-
-    async def append_intent(self, columns: tuple[str, ...], row: Row) -> None:
-        """Keep this row, and return only when it would survive a power cut."""
-        ...
-
-    async def prune(self, before: float) -> object:
-        """Forget what is older than ``before`` (seconds since 1970)."""
-        ...
-
-
 class Writer:
-    """The queue, the task that empties it, and the one that forgets old records."""
+    """The queue, the task that empties it, and what is counted beside it.
+
+    ``when_full`` is "refuse" or "continue": whether calls that change nothing for good run unrecorded when nothing can
+    be recorded.
+    """
 
     def __init__(
         self,
@@ -61,25 +58,32 @@ class Writer:
         batch: int = 64,
         queue: int = 10_000,
         retention_days: float = 30,
+        max_size: int = 1024**3,
+        when_full: str = "refuse",
         metrics: Metrics | None = None,
     ) -> None:
         self.metrics = metrics or Metrics()
         self.rows = Rows()
+        self.continues = when_full == "continue"
+        self.upkeep = Upkeep(sink, clock, self.metrics, retention_days=retention_days, max_size=max_size)
         self._sink = sink
-        self._clock = clock
+        self._monotonic = clock.monotonic
         self._batch = batch
         self._last = batch - 1
         self._capacity = queue
-        self._retention_s = retention_days * _DAY_S
         self._queue: list[Record] = []
         self._weight = 0
-        self._address_refusals = AddressRefusals(clock)
+        self._aggregation = Aggregation(clock, max_size)
+        self._counted: Iterator[Record] | None = None
+        self._unrecorded = 0
+        self._said_unrecorded_at = float("-inf")
         self._awake = asyncio.Event()
         self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self._alarm: asyncio.TimerHandle | None = None
         self.metrics.gauges["mcpward_traffic_queue_depth"] = self._queue.__len__
         self.metrics.gauges["mcpward_traffic_queue_capacity"] = lambda: queue
+        self.metrics.counters["mcpward_traffic_calls_unrecorded"] = lambda: self._unrecorded
 
     @property
     def depth(self) -> int:
@@ -88,20 +92,44 @@ class Writer:
 
     @property
     def full(self) -> bool:
-        """No room for the record of one call more: calls must be refused."""
+        """No room for the record of one call more, in the queue or on the disk."""
+        return self.upkeep.is_full or self._is_crowded
+
+    @property
+    def _is_crowded(self) -> bool:
         return len(self._queue) >= self._capacity or self._weight >= _ARGUMENT_BYTES
 
-    def offer(self, record: Record) -> bool:
-        """Queue a record. False if it will not be written: there was no room for it, or it tells nothing new.
+    @property
+    def refuses(self) -> bool:
+        """Nothing can be recorded, so no call may be let in."""
+        return (self.upkeep.is_full or self._is_crowded) and not self.continues
 
-        Both are counted; the first counts as lost.
+    @property
+    def is_recording(self) -> bool:
+        """Whether there is room, and the store took what was written last."""
+        return self.upkeep.can_write and not self._is_crowded
 
-        A call that was served is always taken, full or not: it was let in while there was room.
+    def offer(self, record: Record, *, always: bool = False) -> bool:
+        """Queue a record. False if it will not be written whole: it is counted then, or, of a call, lost.
+
+        A call that was served is taken, full or not: it was let in while there was room. Unless calls go on without a
+        record (``continues``): then only what must be kept ``always`` is, the outcome of a call whose intent is.
         """
         queue = self._queue
         waiting = len(queue)
-        if record.outcome is _REFUSED and not self._is_wanted(record, waiting):
-            return False
+        if record.chain == REFUSALS:
+            has_room = waiting < share(record, self._capacity)
+            if not self._aggregation.takes_refusal(record, has_room=has_room):
+                self.metrics.observe((record,))
+                return False
+        elif not always:
+            if self.continues and self._is_crowded:
+                self._lose(record)
+                return False
+            who = record.subject.principal
+            if who is not None and who.way is _ANONYMOUS and not self._aggregation.takes_call(record):
+                self.metrics.observe((record,))
+                return False
         queue.append(record)
         if (arguments := record.arguments) is not None:
             self._weight += len(arguments)
@@ -111,30 +139,31 @@ class Writer:
             self._gather()
         return True
 
-    def _is_wanted(self, record: Record, waiting: int) -> bool:
-        """Tell whether the record of a refusal is to be written; where it is not, it is counted all the same."""
-        if waiting >= share(record, self._capacity):
-            self.metrics.lose(record)
-            return False
-        if not self._address_refusals.is_news(record):
-            self.metrics.observe((record,))
-            return False
-        return True
+    def _lose(self, record: Record) -> None:
+        """Count a call that runs unrecorded; the log hears of it once a minute."""
+        self._unrecorded += 1
+        self.metrics.lose(record)
+        now = self._monotonic()
+        if now - self._said_unrecorded_at >= _MINUTE_S:
+            self._said_unrecorded_at = now
+            _log.error("calls run unrecorded, as traffic.when_full says (%d since the start)", self._unrecorded)
 
     async def write_now(self, record: Record) -> None:
         """Write one record durably, past the queue. Raises what the store raises."""
         await self._sink.append_intent(COLUMNS, self.rows.of(record))
 
     async def start(self) -> None:
-        """Begin to write and to prune."""
+        """Begin to write, to count and to prune. Looks first whether the store takes anything."""
         self._is_stopping = False
+        await self.upkeep.tick(0)
+        self.upkeep.start()
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._write()), loop.create_task(self._prune())]
+        self._tasks = [loop.create_task(self._write()), loop.create_task(self._close_windows())]
         if self._queue:
             self._awake.set()
 
     async def stop(self, patience_s: float = 10.0) -> None:
-        """Write all that waits, for at most ``patience_s`` seconds, and end. Says in the log what was lost."""
+        """Write all that waits and was counted, for at most ``patience_s`` seconds, and end. Logs what was lost."""
         self._is_stopping = True
         self._awake.set()
         if self._alarm is not None:
@@ -142,13 +171,13 @@ class Writer:
             self._alarm = None
         if not self._tasks:
             return
-        writing, pruning = self._tasks
+        writing, closing = self._tasks
         self._tasks = []
-        pruning.cancel()
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
         with suppress(TimeoutError):
             await asyncio.wait_for(writing, patience_s)
-        with suppress(asyncio.CancelledError):
-            await pruning
+        await self.upkeep.stop()
         if self._queue:
             _log.error("traffic records lost: the store took none before the end (%d)", len(self._queue))
 
@@ -159,17 +188,50 @@ class Writer:
             return
         self._alarm = loop.call_later(_GATHER_S, self._awake.set)
 
+    async def _close_windows(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            if self._aggregation.is_due:
+                self.close_window()
+
+    def close_window(self) -> None:
+        """Have what was counted written. A window stays open while the rows of the last one wait for their turn."""
+        if self._counted is None:
+            self._counted = self._aggregation.close()
+            self._awake.set()
+
+    def _fill_up(self) -> None:
+        """Queue some rows of what was counted: not so many that they take the place of calls."""
+        if self._counted is not None and len(self._queue) < self._capacity // _NOT_FULL:
+            some = list(islice(self._counted, self._batch))
+            self._queue += some
+            if not some:
+                self._counted = None
+
     async def _write(self) -> None:
         queue, batch = self._queue, self._batch
-        while not (self._is_stopping and not queue):
+        while not self._is_stopping:
             await self._awake.wait()
             self._awake.clear()
+            self._fill_up()
             if queue:
                 await self._write_batch()
-            while len(queue) >= batch or (queue and self._is_stopping):
-                await self._write_batch()
+            while self._counted is not None or len(queue) >= batch:
+                self._fill_up()
+                if queue:
+                    await self._write_batch()
             if queue:
                 self._gather()
+        await self._write_rest()
+
+    async def _write_rest(self) -> None:
+        """Write what waits, what was counted in windows that are over, and what was counted in the open one."""
+        for counted in (self._counted or iter(()), self._aggregation.close()):
+            while some := list(islice(counted, self._batch)):
+                self._queue += some
+                await self._write_batch()
+        while self._queue:
+            await self._write_batch()
 
     async def _write_batch(self) -> None:
         """Write the oldest records; they stay in the queue, and count against it, until the store has them."""
@@ -188,21 +250,14 @@ class Writer:
             try:
                 await self._sink.append(COLUMNS, rows)
             except Exception as error:  # noqa: BLE001  # whatever the store raises, the records must not be lost
+                self.upkeep.failed(error)
                 if pause_s == _FIRST_RETRY_S:
                     _log.error("traffic records cannot be written: trying again (%s)", type(error).__name__)
                 self.metrics.failed_writes += 1
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LAST_RETRY_S)
             else:
+                self.upkeep.wrote()
                 if pause_s != _FIRST_RETRY_S:
                     _log.warning("traffic records are written again")
                 return
-
-    async def _prune(self) -> None:
-        """Forget what is past its time, at the start and once a day."""
-        while True:
-            try:
-                await self._sink.prune(self._clock.now() - self._retention_s)
-            except Exception as error:  # noqa: BLE001  # forgetting may wait until tomorrow; serving may not
-                _log.warning("old traffic records could not be removed (%s)", type(error).__name__)
-            await asyncio.sleep(_DAY_S)

@@ -1,3 +1,8 @@
+from mcpward.storage.journal import Journal
+from mcpward.storage.sessions import EndedSessions
+from mcpward.storage.tables import ENDED
+
+
 async def test_an_ended_session_is_seen_by_the_other_worker_until_it_is_forgotten(opener) -> None:
     one, two = await opener(), await opener()
     await one.sessions.end("s1", forget_at=10.0)
@@ -25,3 +30,14 @@ async def test_a_secret_has_one_place_by_server_and_name(opener) -> None:
     assert await two.secrets.remove("a", "NAME") is False
     assert await one.secrets.list("a") == {}
     assert await one.secrets.list("b") == {"NAME": b"other"}
+
+
+async def test_more_ended_sessions_than_workers_remember_are_not_kept(store) -> None:
+    """Attack 126: whoever may begin a session may end it, as often as its rate allows."""
+    table = EndedSessions(Journal(store._lanes, store._integrity, "sessions", ENDED, capacity=3))
+    reader = table.follow()
+    for number in range(10):
+        await table.end(f"s{number}", 100.0)
+        await reader.news()
+    assert [session for session, _ in await table.follow().news()] == ["s7", "s8", "s9"]
+    assert [session for session, _ in await reader.news(whole=True)] == ["s7", "s8", "s9"]

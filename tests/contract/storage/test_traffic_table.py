@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from mcpward.storage.traffic import COLUMNS, TrafficFilter
 from support.records import keep, keep_intent
 
-NUMBERS = ("at", "status", "duration_us", "bytes_in", "bytes_out")
+NUMBERS = ("at", "status", "duration_us", "bytes_in", "bytes_out", "count", "last_at")
 #: A batch goes to SQLite without SQLAlchemy in between.
 REFUSED = (IntegrityError, sqlite3.IntegrityError)
 
@@ -30,11 +30,13 @@ async def test_every_column_comes_back_and_what_is_missing_is_null(store) -> Non
         "duration_us": 3_000_000_000,
         "bytes_in": 1,
         "bytes_out": 2**40,
+        "count": 2**40,
+        "last_at": 2.5,
     }
     await keep(store.traffic, full, row())
     first, second = await store.traffic.select(TrafficFilter(newest_first=False))
     assert first == full | {"seq": 1}
-    assert second == dict.fromkeys(COLUMNS) | row() | {"seq": 2}
+    assert second == dict.fromkeys(COLUMNS) | {"chain": "calls"} | row() | {"seq": 2}
 
 
 @pytest.mark.parametrize("size", [1, 15, 16, 17, 64, 85, 300])
@@ -49,7 +51,8 @@ async def test_rows_come_back_in_their_order_whatever_they_have_in_common(store,
         await keep(store.traffic, *batch)
     kept = await store.traffic.select(TrafficFilter(newest_first=False, limit=10_000))
     assert kept == [
-        dict.fromkeys(COLUMNS) | each | {"seq": seq} for seq, each in enumerate(itertools.chain(*batches), start=1)
+        dict.fromkeys(COLUMNS) | {"chain": "calls"} | each | {"seq": seq}
+        for seq, each in enumerate(itertools.chain(*batches), start=1)
     ]
 
 
@@ -143,3 +146,27 @@ async def test_a_write_cancelled_at_any_moment_leaves_the_store_usable_and_nothi
     await asyncio.wait_for(keep_intent(store.traffic, row(id="after")), 10)
     assert "after" in await ids(store)
     gc.collect()  # a connection that was lost is told of here, as a warning: an error
+
+
+def rows_of(chain: str, count: int) -> list[dict[str, Any]]:
+    return [row(id=f"{chain}{n}", chain=chain) for n in range(count)]
+
+
+async def test_the_oldest_of_a_chain_go_and_the_other_chain_stays(store) -> None:
+    await keep(store.traffic, *rows_of("calls", 3), *rows_of("refusals", 5), *rows_of("calls", 2))
+    assert await store.traffic.counts() == {"calls": 5, "refusals": 5}
+    assert await store.traffic.prune_oldest("refusals", 2) == 2
+    assert await store.traffic.prune_oldest("calls", 4) == 4
+    assert await ids(store) == ["refusals2", "refusals3", "refusals4", "calls1"]
+    assert await store.traffic.prune_oldest("refusals", 10) == 3
+    assert await store.traffic.prune_oldest("refusals", 10) == 0
+    assert await store.traffic.counts() == {"calls": 1, "refusals": 0}
+
+
+async def test_the_oldest_refusals_are_found_by_their_index(store) -> None:
+    """However many calls lie before them: a flood must not make the store look through the whole record."""
+    if store._lanes.dialect != "sqlite":
+        return
+    plan = "EXPLAIN QUERY PLAN SELECT seq FROM traffic WHERE chain = 'refusals' ORDER BY seq LIMIT 10"
+    async with store._lanes.read() as connection:
+        assert "traffic_refusals" in str((await connection.exec_driver_sql(plan)).all())

@@ -52,6 +52,9 @@ async def test_a_served_call_is_on_record_with_all_its_fields(house):
             "limit_name": None,
             "would_refuse": None,
             "consent": None,
+            "chain": "calls",
+            "count": None,
+            "last_at": None,
             "detail": None,
         }
     ]

@@ -14,7 +14,9 @@ from support.values import a_principal
 
 
 def record(n=0, outcome=Result.OK, *, principal=None, reason=None, arguments=None, at=0.0, peer="192.0.2.7"):
-    return a_record(outcome, reason, id=f"{n:016x}", at=at, peer=peer, principal=principal, arguments=arguments)
+    chain = "refusals" if outcome is Result.REFUSED else "calls"
+    given = {"id": f"{n:016x}", "at": at, "peer": peer, "principal": principal, "arguments": arguments, "chain": chain}
+    return a_record(outcome, reason, **given)
 
 
 def refusal(n=0, *, known, reason="rate-exceeded", peer="192.0.2.7"):
@@ -62,22 +64,28 @@ async def test_a_full_queue_says_so_and_still_takes_calls_that_were_let_in(house
         assert not here.writer.full
         assert here.writer.offer(record(n))
     assert here.traffic.full
+    assert here.traffic.refuses
     assert here.writer.offer(record(100))  # was running already
     assert not here.writer.offer(refusal(101, known=True))
-    assert here.writer.metrics.lost == {("orders", "rate-exceeded"): 1}
-    assert here.writer.metrics.refusals == {("orders", "rate-exceeded"): 1}  # counted all the same
+    assert here.writer.metrics.lost == {}
+    assert here.writer.metrics.refusals == {("orders", "rate-exceeded"): 1}
+    rows = await here.kept()
+    assert [row["count"] for row in rows if row["chain"] == "refusals"] == [1]  # counted, and told of later
 
 
 async def test_a_flood_of_unknown_routes_hides_no_wrong_credential_and_stops_no_call(house):
     here = house(queue=100)
-    assert sum(here.writer.offer(refusal(n, known=False, reason="route-unknown")) for n in range(1000)) == 25
-    tried = [refusal(n, known=False, reason="credential-invalid", peer="198.51.100.9") for n in range(1000)]
+    flood = [refusal(n, known=False, reason="route-unknown", peer=f"192.0.2.{n % 250}") for n in range(1000)]
+    assert sum(map(here.writer.offer, flood)) == 25
+    tried = [refusal(n, known=False, reason="credential-invalid", peer=f"198.51.100.{n % 250}") for n in range(1000)]
     assert sum(map(here.writer.offer, tried)) == 25
     assert here.writer.depth == 50
-    assert here.writer.metrics.lost == {("orders", "route-unknown"): 975, ("orders", "credential-invalid"): 975}
     assert not here.writer.full
     assert here.writer.offer(refusal(known=True))
     assert here.writer.offer(record())
+    rows = await here.kept()
+    for reason in ("route-unknown", "credential-invalid"):
+        assert sum(row["count"] or 1 for row in rows if row["reason"] == reason) == 1000
 
 
 async def test_large_arguments_fill_the_queue_by_their_size(house):
@@ -176,31 +184,56 @@ async def test_whatever_number_waits_is_written_by_a_stop(house, n):
     assert len(here.sink.rows()) == n
 
 
-def address_refusal(peer="192.0.2.7"):
-    return refusal(known=False, reason="address-rate-exceeded", peer=peer)
+async def test_counted_rows_wait_for_their_turn_and_take_no_place_of_calls(house):
+    here = house(queue=400, retention_days=36_500)
+    for n in range(2000):
+        peer = f"192.0.{n // 250}.{n % 250}"
+        here.writer.offer(refusal(n, known=False, reason="credential-invalid", peer=peer))
+    here.writer.close_window()
+    for n in range(199):
+        assert here.writer.offer(record(n))
+    assert not here.writer.full
+    rows = await here.kept()
+    assert sum(row["count"] or 1 for row in rows if row["chain"] == "refusals") == 2000
 
 
-async def test_an_address_that_goes_on_is_written_five_times_a_minute_and_counted_always(house):
-    here = house()
-    assert sum(here.writer.offer(address_refusal()) for _ in range(1000)) == 5
-    assert here.writer.offer(address_refusal("198.51.100.9"))
-    assert here.writer.offer(refusal(known=False, reason="credential-invalid"))
-    assert here.writer.metrics.lost == {}
-    here.clock.advance(60.0)
-    assert sum(here.writer.offer(address_refusal()) for _ in range(1000)) == 5
+async def test_a_row_that_was_counted_is_counted_once(house):
+    here = house(retention_days=36_500)
+    for n in range(100):
+        here.writer.offer(refusal(n, known=False, reason="route-unknown"))
     await here.kept()
-    assert here.writer.metrics.refusals["orders", "address-rate-exceeded"] == 2001
+    assert here.writer.metrics.refusals == {("orders", "route-unknown"): 100}
 
 
-def test_a_household_of_ipv6_addresses_is_one(house):
-    here = house()
-    assert sum(here.writer.offer(address_refusal(f"2001:db8::{n:x}")) for n in range(1, 1000)) == 5
-    assert here.writer.offer(address_refusal("2001:db8:0:1::1"))
-    assert here.writer.offer(address_refusal("no:address"))
+async def test_while_nothing_can_be_recorded_calls_are_refused_or_run_unrecorded_and_are_counted(house, caplog):
+    refuses, continues = house(queue=10), house(queue=10, when_full="continue")
+    for here in (refuses, continues):
+        for n in range(10):
+            here.writer.offer(record(n))
+        assert here.traffic.full
+    assert refuses.traffic.refuses
+    assert not continues.traffic.refuses
+    for n in range(5):
+        assert not continues.writer.offer(record(n))
+    assert continues.writer.depth == 10
+    assert continues.writer.metrics.counters["mcpward_traffic_calls_unrecorded"]() == 5
+    assert continues.writer.metrics.lost == {("orders", ""): 5}
+    assert continues.writer.offer(record(11), always=True)  # its intent is on record
+    assert caplog.text.count("unrecorded") == 1
+    continues.clock.advance(60.0)
+    continues.writer.offer(record(12))
+    assert caplog.text.count("unrecorded") == 2
 
 
-def test_addresses_beyond_bound_take_no_memory(house):
-    here = house(queue=1_000_000)
-    written = sum(here.writer.offer(address_refusal(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}")) for n in range(30_000))
-    assert written == 10_000
-    assert len(here.writer._address_refusals._seen) == 10_000
+async def test_a_full_disk_lets_nothing_in_at_once_and_is_over_by_itself(house, caplog):
+    here = house(retention_days=36_500)
+    await here.writer.start()
+    here.sink.is_full = True
+    here.writer.offer(record())
+    await until(lambda: here.writer.full)
+    assert not here.writer.is_recording
+    here.sink.is_full = False
+    await until(lambda: here.writer.is_recording)
+    await here.writer.stop()
+    assert len(here.sink.rows()) == 1
+    assert caplog.text.count("the disk is full") == 1
