@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from msgspec import Struct
 
@@ -12,10 +13,13 @@ from mcpward.core.errors import Finding, Misconfigured
 from mcpward.crypto.digest import Pepper
 from mcpward.crypto.envelope import Envelope
 from mcpward.crypto.keyring import KeyRing, load_or_create
+from mcpward.crypto.mac import MacRing
 from mcpward.crypto.sealed import SealedToken
 from mcpward.storage.engine import Store, open_store
 from mcpward.storage.privacy import require_private_folder
 from mcpward.vault.store import Vault
+
+_RECORD_MARK: Final = "record.mark"
 
 
 class Site(Struct, frozen=True):
@@ -39,7 +43,13 @@ async def open_site(settings: Settings, clock: Clock | None = None) -> AsyncIter
     clock = clock or SystemClock()
     _make_folder(settings)
     ring = load_or_create(settings.site.data, os.environ)
-    store = await open_store(settings.store.url, clock, ring.ids)
+    store = await open_store(
+        settings.store.url,
+        clock,
+        ring.ids,
+        macs=MacRing(ring, "traffic record"),
+        mark=settings.site.data / _RECORD_MARK,
+    )
     try:
         yield Site(
             store=store,

@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Finding, Misconfigured, Unreachable
 from mcpward.storage import sqlite
+from mcpward.storage.chained import ChainedRecord
 from mcpward.storage.keys import KeyTable
 from mcpward.storage.lanes import Lanes
 from mcpward.storage.mail import MailTable
@@ -23,6 +24,7 @@ from mcpward.storage.spent import SpentTable
 from mcpward.storage.tasks import TaskTable
 from mcpward.storage.traffic import TrafficTable
 from mcpward.storage.urls import UrlTable
+from mcpward.traffic.chain import Macs
 
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
@@ -30,12 +32,12 @@ _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+async
 class Store:
     """All tables of one site. Made by :func:`open_store`; several processes may hold the same one open."""
 
-    def __init__(self, lanes: Lanes, clock: Clock) -> None:
+    def __init__(self, lanes: Lanes, clock: Clock, record: ChainedRecord) -> None:
         self._lanes = lanes
         self.keys = KeyTable(lanes)
         self.urls = UrlTable(lanes)
         self.sessions = EndedSessions(lanes)
-        self.traffic = TrafficTable(lanes)
+        self.traffic = TrafficTable(lanes, record)
         self.secrets = SecretTable(lanes, clock)
         self.settings = SettingsTable(lanes)
         self.tasks = TaskTable(lanes)
@@ -53,10 +55,13 @@ class Store:
         await self._lanes.close()
 
 
-async def open_store(url: str, clock: Clock, key_ids: Sequence[str] = ()) -> Store:
+async def open_store(
+    url: str, clock: Clock, key_ids: Sequence[str] = (), *, macs: Macs, mark: Path | None = None
+) -> Store:
     """Open the store at ``url`` (``sqlite:///path`` or ``postgresql://…``), making or migrating it as needed.
 
-    ``key_ids`` (``KeyRing.ids``) make sure that the database and the master key belong together. Raises
+    ``key_ids`` (``KeyRing.ids``) make sure that the database and the master key belong together. ``macs`` sign the
+    record, and ``mark`` is the file outside of the database that knows where it ends. Raises
     :class:`Misconfigured` with one finding and nothing written, and :class:`Unreachable` when the database does not
     answer or is locked.
     """
@@ -66,15 +71,16 @@ async def open_store(url: str, clock: Clock, key_ids: Sequence[str] = ()) -> Sto
         where = str(target.database)
         await asyncio.to_thread(sqlite.prepare, Path(where))
     lanes = Lanes(target)
+    record = ChainedRecord(macs, mark, clock)
     try:
-        await migrate(lanes, clock, where, key_ids)
+        await migrate(lanes, clock, where, key_ids, record)
     except (DBAPIError, OSError) as error:
         await lanes.close()
         raise _explained(error, where) from None
     except BaseException:
         await lanes.close()
         raise
-    return Store(lanes, clock)
+    return Store(lanes, clock, record)
 
 
 def _parse(url: str) -> URL:

@@ -8,14 +8,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.storage import migrations, sqlite
+from mcpward.storage.chained import ChainedRecord
 from mcpward.storage.lanes import Lanes
+from mcpward.storage.statements import ConnectionStatements
 from mcpward.storage.tables import RING, SCHEMA
 
 # Any number will do as long as nobody else in the same PostgreSQL server uses it: "mcpward" in ASCII.
 _ADVISORY_LOCK = int.from_bytes(b"mcpward")
 
 
-async def migrate(lanes: Lanes, clock: Clock, where: str, key_ids: Sequence[str]) -> None:
+async def migrate(lanes: Lanes, clock: Clock, where: str, key_ids: Sequence[str], record: ChainedRecord) -> None:
     """Take the missing steps in one exclusive transaction.
 
     ``key_ids`` are the ids of the site's root keys, newest first; a database that was made under none of them is
@@ -32,6 +34,8 @@ async def migrate(lanes: Lanes, clock: Clock, where: str, key_ids: Sequence[str]
             for statement in migrations.statements(step, lanes.dialect):
                 await connection.exec_driver_sql(statement)
             await connection.execute(insert(SCHEMA).values(version=step))
+            if step == migrations.CHAINED:  # only here: a database that has no state later was tampered with
+                await connection.run_sync(lambda sync: record.begin(ConnectionStatements(sync)))
         if key_ids:
             await _witness(connection, clock, where, key_ids)
 

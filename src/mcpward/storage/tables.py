@@ -103,6 +103,17 @@ TRAFFIC: Final = Table(
     Column("would_refuse", String),
     Column("detail", String),
     Column("consent", String),
+    Column("chain", Integer),
+    Column("pos", BigInteger),
+    Column("mac", LargeBinary),
+)
+
+#: One row: where the chains of the record begin and end, sealed.
+TRAFFIC_STATE: Final = Table(
+    "traffic_state",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
 )
 
 MAIL: Final = Table(

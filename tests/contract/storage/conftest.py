@@ -13,6 +13,7 @@ import pytest
 
 from mcpward.storage.engine import Store, open_store
 from support.clock import ManualClock
+from support.records import MACS
 
 Opener = Callable[[], Awaitable[Store]]
 
@@ -41,7 +42,7 @@ async def opener(database: str, clock: ManualClock) -> AsyncIterator[Opener]:
     opened: list[Store] = []
 
     async def open_another() -> Store:
-        opened.append(await open_store(database, clock))
+        opened.append(await open_store(database, clock, macs=MACS))
         return opened[-1]
 
     yield open_another

@@ -9,6 +9,7 @@ from mcpward.storage import migrations
 from mcpward.storage.engine import Store, open_store
 from mcpward.storage.tables import MAIL
 from support.clock import ManualClock
+from support.records import MACS
 
 
 def letter(sender: str = "a", to: str | None = None, sealed: str = "sealed") -> Letter:
@@ -122,10 +123,10 @@ async def test_a_database_of_an_earlier_release_is_brought_up_to_date(tmp_path: 
     url, clock = f"sqlite:///{tmp_path / 'a.db'}", ManualClock()
     with monkeypatch.context() as earlier:
         earlier.setattr(migrations, "LATEST", 1)
-        store = await open_store(url, clock)
+        store = await open_store(url, clock, macs=MACS)
         await store.secrets.set("a", "NAME", b"blob")
         await store.close()
-    store = await open_store(url, clock)
+    store = await open_store(url, clock, macs=MACS)
     assert await store.secrets.get("a", "NAME") == b"blob"
     await store.mail.put([letter()])
     assert await store.spent.spend("s1", 1.0)

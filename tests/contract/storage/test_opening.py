@@ -19,7 +19,7 @@ from mcpward.storage.engine import open_store
 from mcpward.storage.tables import METADATA
 from mcpward.storage.traffic import TrafficFilter
 from support.clock import ManualClock
-from support.records import keep
+from support.records import MACS, keep
 
 CLOCK = ManualClock()
 
@@ -33,7 +33,7 @@ def digest(path: Path) -> str:
 
 
 async def filled(path: Path, rows: int = 400) -> None:
-    store = await open_store(url(path), CLOCK, ["aa"])
+    store = await open_store(url(path), CLOCK, ["aa"], macs=MACS)
     await keep(store.traffic, *[{"id": "r", "at": 1.0, "phase": "done", "arguments": "x" * 200}] * rows)
     await store.close()
 
@@ -41,14 +41,14 @@ async def filled(path: Path, rows: int = 400) -> None:
 async def refused_unchanged(path: Path, pattern: str, key_ids: tuple[str, ...] = ()) -> None:
     before = digest(path)
     with pytest.raises(Misconfigured, match=pattern) as refused:
-        await open_store(url(path), CLOCK, key_ids)
+        await open_store(url(path), CLOCK, key_ids, macs=MACS)
     assert len(refused.value.findings) == 1
     assert digest(path) == before
 
 
 async def test_a_new_database_is_private_and_durable(tmp_path: Path) -> None:
     path = tmp_path / "site" / "mcpward.db"
-    store = await open_store(url(path), CLOCK)
+    store = await open_store(url(path), CLOCK, macs=MACS)
     await store.ping()
     await keep(store.traffic, {"id": "r", "at": 1.0, "phase": "done"})
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -63,7 +63,7 @@ async def test_a_new_database_is_private_and_durable(tmp_path: Path) -> None:
 
 
 async def test_the_tables_are_as_the_migrations_make_them(tmp_path: Path) -> None:
-    store = await open_store(url(tmp_path / "a.db"), CLOCK)
+    store = await open_store(url(tmp_path / "a.db"), CLOCK, macs=MACS)
     async with store._lanes.read() as connection:
         made = await connection.run_sync(
             lambda sync: {
@@ -98,7 +98,7 @@ async def test_records_of_an_earlier_release_are_kept_and_have_no_limits_to_tell
         connection.execute("INSERT INTO traffic (id, at, phase) VALUES ('old', 1.0, 'done')")
         connection.commit()
     path.chmod(0o600)
-    store = await open_store(url(path), CLOCK)
+    store = await open_store(url(path), CLOCK, macs=MACS)
     await keep(store.traffic, {"id": "new", "at": 2.0, "phase": "done", "limit_name": "read"})
     rows = await store.traffic.select(TrafficFilter(newest_first=False))
     await store.close()
@@ -122,7 +122,7 @@ async def test_keys_of_an_earlier_release_are_kept_and_may_not_confirm(tmp_path:
         connection.execute(f"INSERT INTO api_keys ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
         connection.commit()
     path.chmod(0o600)
-    store = await open_store(url(path), CLOCK)
+    store = await open_store(url(path), CLOCK, macs=MACS)
     assert [(key.id, key.may_confirm) for key in await store.keys.list()] == [("old", False)]
     assert await store.keys.set_may_confirm("old", True)
     assert not await store.keys.set_may_confirm("none", True)
@@ -135,7 +135,7 @@ async def test_keys_of_an_earlier_release_are_kept_and_may_not_confirm(tmp_path:
 async def test_a_store_opens_again_with_what_it_holds(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     await filled(path)
-    store = await open_store(url(path), CLOCK, ["aa"])
+    store = await open_store(url(path), CLOCK, ["aa"], macs=MACS)
     assert await store.traffic.prune(before=2.0) == 400
     await store.close()
 
@@ -201,7 +201,7 @@ async def test_a_database_of_another_master_key_is_left_alone(tmp_path: Path) ->
     await filled(path)
     await refused_unchanged(path, "master key", ("bb",))
     for ring in (["bb", "aa"], ["bb"]):  # rotated, then the old one retired
-        await (await open_store(url(path), CLOCK, ring)).close()
+        await (await open_store(url(path), CLOCK, ring, macs=MACS)).close()
     await refused_unchanged(path, "master key", ("cc",))
 
 
@@ -210,13 +210,13 @@ async def test_a_database_of_another_master_key_is_left_alone(tmp_path: Path) ->
 )
 async def test_a_url_that_is_no_store_is_refused_without_its_password(text: str) -> None:
     with pytest.raises(Misconfigured) as refused:
-        await open_store(text, CLOCK)
+        await open_store(text, CLOCK, macs=MACS)
     assert "canary" not in repr(refused.value.findings)
 
 
 async def test_a_folder_in_the_files_place_is_one_finding(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="cannot be opened"):
-        await open_store(url(tmp_path), CLOCK)
+        await open_store(url(tmp_path), CLOCK, macs=MACS)
 
 
 async def test_a_locked_database_is_out_of_reach(tmp_path: Path, monkeypatch) -> None:
@@ -226,7 +226,7 @@ async def test_a_locked_database_is_out_of_reach(tmp_path: Path, monkeypatch) ->
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unreachable, match="locked"):
-            await open_store(url(path), CLOCK)
+            await open_store(url(path), CLOCK, macs=MACS)
 
 
 async def test_a_failing_step_leaves_nothing_behind(tmp_path: Path, monkeypatch) -> None:
@@ -234,15 +234,15 @@ async def test_a_failing_step_leaves_nothing_behind(tmp_path: Path, monkeypatch)
     broken = (*migrations.STEPS[0], "CREATE TABLE broken (")
     monkeypatch.setattr(migrations, "STEPS", (broken,))
     with pytest.raises(Unreachable):
-        await open_store(url(path), CLOCK)
+        await open_store(url(path), CLOCK, macs=MACS)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT * FROM sqlite_master").fetchall() == []
     monkeypatch.undo()
-    await (await open_store(url(path), CLOCK)).close()
+    await (await open_store(url(path), CLOCK, macs=MACS)).close()
 
 
 async def test_workers_of_one_process_open_a_new_store_at_once(tmp_path: Path) -> None:
-    stores = await asyncio.gather(*(open_store(url(tmp_path / "a.db"), CLOCK, ["aa"]) for _ in range(6)))
+    stores = await asyncio.gather(*(open_store(url(tmp_path / "a.db"), CLOCK, ["aa"], macs=MACS) for _ in range(6)))
     for store in stores:
         await store.ping()
         await store.close()
@@ -252,11 +252,13 @@ WORKER = """
 import asyncio, sys
 from mcpward.core.clock import SystemClock
 from mcpward.crypto.digest import Pepper
+from mcpward.crypto.keyring import KeyRing
+from mcpward.crypto.mac import MacRing
 from mcpward.identity.api_key import issue
 from mcpward.storage.engine import open_store
 
 async def work(url, count):
-    store = await open_store(url, SystemClock(), ["aa"])
+    store = await open_store(url, SystemClock(), ["aa"], macs=MacRing(KeyRing([b"m" * 32]), "traffic record"))
     for _ in range(count):
         _, record = issue(Pepper(b"p" * 32), SystemClock(), name="ann", servers=["orders"])
         await store.keys.add(record)
@@ -278,7 +280,7 @@ async def test_processes_that_start_at_once_migrate_once_and_share_the_store(tmp
     workers = [worker(path, 10) for _ in range(4)]
     said = [each.communicate(timeout=50)[0].split() for each in workers]
     assert [each.returncode for each in workers] == [0] * 4
-    store = await open_store(url(path), CLOCK, ["aa"])
+    store = await open_store(url(path), CLOCK, ["aa"], macs=MACS)
     assert {record.id for record in await store.keys.list()} == {key_id for each in said for key_id in each}
     assert (await store.keys.changed_since(0))[0] == 40
     await store.close()
@@ -296,7 +298,7 @@ async def test_an_acknowledged_key_survives_kill_9(tmp_path: Path) -> None:
         acknowledged |= {line.strip() for line in process.stdout if line.endswith("\n")}
         process.wait(timeout=10)
         process.stdout.close()
-    store = await open_store(url(path), CLOCK, ["aa"])
+    store = await open_store(url(path), CLOCK, ["aa"], macs=MACS)
     kept = {record.id for record in await store.keys.list()}
     await store.close()
     assert len(acknowledged) >= 35
@@ -307,11 +309,11 @@ async def test_a_copy_taken_in_the_middle_of_writing_opens(tmp_path: Path) -> No
     """What kill -9 of the machine leaves: the file and its log without the shared memory."""
     path, copy = tmp_path / "a.db", tmp_path / "copy" / "a.db"
     copy.parent.mkdir()
-    store = await open_store(url(path), CLOCK, ["aa"])
+    store = await open_store(url(path), CLOCK, ["aa"], macs=MACS)
     await store.secrets.set("a", "NAME", b"blob")
     for suffix in ("", "-wal"):
         shutil.copy(f"{path}{suffix}", f"{copy}{suffix}")
     await store.close()
-    restored = await open_store(url(copy), CLOCK, ["aa"])
+    restored = await open_store(url(copy), CLOCK, ["aa"], macs=MACS)
     assert await restored.secrets.get("a", "NAME") == b"blob"
     await restored.close()

@@ -11,7 +11,7 @@ from mcpward.config.load import load
 from mcpward.core.errors import Misconfigured
 from mcpward.storage.engine import open_store
 from support.clock import ManualClock
-from support.records import keep
+from support.records import MACS, keep
 
 CLOCK = ManualClock()
 
@@ -21,18 +21,18 @@ def mode(path: Path) -> int:
 
 
 async def opened(path: Path) -> None:
-    store = await open_store(f"sqlite:///{path}", CLOCK)
+    store = await open_store(f"sqlite:///{path}", CLOCK, macs=MACS)
     await store.close()
 
 
 async def test_a_database_that_others_may_read_is_made_private(tmp_path: Path) -> None:
     path = tmp_path / "mcpward.db"
-    first = await open_store(f"sqlite:///{path}", CLOCK)
+    first = await open_store(f"sqlite:///{path}", CLOCK, macs=MACS)
     await keep(first.traffic, {"id": "r", "at": 1.0, "phase": "done"})
     files = [path, Path(f"{path}-wal"), Path(f"{path}-shm")]
     for file in files:
         file.chmod(0o664)
-    second = await open_store(f"sqlite:///{path}", CLOCK)
+    second = await open_store(f"sqlite:///{path}", CLOCK, macs=MACS)
     assert [mode(file) for file in files] == [0o600] * 3
     await second.close()
     await first.close()

@@ -1,6 +1,7 @@
 import asyncio
 
 from mcpward.storage.engine import open_store
+from support.records import MACS
 
 
 async def test_a_state_is_used_once_by_whichever_worker(opener) -> None:
@@ -19,7 +20,7 @@ async def test_of_many_that_try_at_once_one_succeeds(opener) -> None:
 
 
 async def test_a_used_state_stays_used_after_a_restart(database, opener, clock) -> None:
-    before = await open_store(database, clock)
+    before = await open_store(database, clock, macs=MACS)
     assert await before.spent.spend("s1", 10.0)
     await before.close()
     assert not await (await opener()).spent.spend("s1", 10.0)

@@ -15,7 +15,7 @@ from mcpward.traffic.line import line
 from mcpward.traffic.row import COLUMNS as OF_A_ROW
 from mcpward.traffic.trail import Traffic
 from mcpward.traffic.writer import Writer
-from support.records import followed
+from support.records import MACS, followed
 from support.values import a_call, a_tool, accepted, an_arrival
 
 OK = Reply(status=200, body=b"{}")
@@ -25,7 +25,7 @@ NASTY = "line\nbreak \x1b[31m \x00 \ud800 \U000e0041 \u202e"
 @pytest.fixture
 async def house(tmp_path):
     clock = SystemClock()
-    store = await open_store(f"sqlite:///{tmp_path / 'mcpward.db'}", clock)
+    store = await open_store(f"sqlite:///{tmp_path / 'mcpward.db'}", clock, macs=MACS)
     writer = Writer(store.traffic, clock)
     await writer.start()
     yield store.traffic, writer, Traffic(writer, clock, bytes)
@@ -89,7 +89,7 @@ async def test_intents_of_parallel_calls_are_all_kept(house):
 
 async def test_a_destructive_call_is_refused_when_the_store_is_gone(tmp_path):
     clock = SystemClock()
-    store = await open_store(f"sqlite:///{tmp_path / 'mcpward.db'}", clock)
+    store = await open_store(f"sqlite:///{tmp_path / 'mcpward.db'}", clock, macs=MACS)
     traffic = Traffic(Writer(store.traffic, clock), clock, bytes)
     await store.close()
     for leftover in tmp_path.iterdir():
@@ -106,6 +106,7 @@ async def test_what_is_past_its_time_is_forgotten(house):
     for days in (31, 29):
         with followed(traffic, an_arrival(id=f"{days}", at=now - days * 86_400.0), OK) as trail:
             await trail.intent(accepted(a_call(), a_tool("cancel_order", Access.DESTRUCTIVE)))
-    await writer.stop()  # all is written: an outcome that came after the pruning would stay
+        await writer.stop()  # all is written: an outcome behind a younger record would stay as long as that
+        await writer.start()
     await table.prune(now - 30 * 86_400.0)
     assert {row["id"] for row in await table.select(TrafficFilter())} == {"29"}

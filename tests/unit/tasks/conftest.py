@@ -22,6 +22,7 @@ from mcpward.storage.engine import Store, open_store
 from mcpward.tasks.record import Caps
 from mcpward.tasks.tasks import Tasks, Work
 from support.clock import ManualClock
+from support.records import MACS
 from support.values import a_call, a_principal, a_tool
 
 DECLARED = {"elicitation": {}, "sampling": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}}
@@ -134,7 +135,7 @@ Open = Callable[..., Awaitable[House]]
 
 @pytest.fixture
 async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
-    opened = await open_store(f"sqlite:///{tmp_path / 'site' / 'mcpward.db'}", clock)
+    opened = await open_store(f"sqlite:///{tmp_path / 'site' / 'mcpward.db'}", clock, macs=MACS)
     yield opened
     await opened.close()
 
