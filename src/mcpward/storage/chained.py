@@ -39,6 +39,9 @@ _KEEP: Final = (
     "INSERT INTO traffic_state (id, sealed) VALUES (1, :sealed) ON CONFLICT (id) DO UPDATE SET sealed = excluded.sealed"
 )
 _ROWS: Final = f"SELECT {', '.join(VERIFIED)} FROM traffic"  # noqa: S608  # our own names
+_ADDED: Final = "SELECT MAX(seq) FROM traffic WHERE seq > :seq AND seq <= :far"
+#: Whoever adds a record with the largest number there is must not use up all of them.
+_FAR: Final = 2**32
 _OLDEST: Final = f"{_ROWS} WHERE chain = :chain ORDER BY pos LIMIT :most"
 _NAME: Final = 22
 _AT: Final = VERIFIED.index("at")
@@ -141,21 +144,28 @@ class ChainedRecord:
         self._advance(change.blob)
 
     def _current(self, statements: Statements) -> tuple[State, tuple[str, ...]]:
-        """Return the state to go on from. What is wrong with the one that is found is put on record, and returned."""
+        """Return the state to go on from. What is wrong with what is found is put on record, and returned."""
+        state, what = self._resumed(statements)
+        # Rows of somebody else where ours would go must not stop the record.
+        ((added,),) = statements.run(_ADDED, seq=state.seq, far=state.seq + _FAR)
+        if added is not None:
+            state = replace(state, seq=added)
+            what = what or f"record {added} was added by somebody else"
+        if what is None:
+            return state, ()
+        return self._tell(statements, state, what), (what,)
+
+    def _resumed(self, statements: Statements) -> tuple[State, str | None]:
         blob = self._read(statements)
         known = self._known
         if known is not None and blob == known.blob:
-            return known.state, ()
+            return known.state, None
         found = opened(self._macs, blob)
         outside = self._newest_known()
         if outside is None and self._mark is None:
             outside = found
         state, what = resumed(found, outside)
-        if state is None:
-            state = self._anew(statements)
-        if what is None:
-            return state, ()
-        return self._tell(statements, state, what), (what,)
+        return self._anew(statements) if state is None else state, what
 
     def _tell(self, statements: Statements, state: State, what: str) -> State:
         """Put on record what is wrong with it."""
