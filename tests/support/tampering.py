@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mcpward.storage.traffic import COLUMNS
+from mcpward.traffic.chain import CHAINS
 
 DATA = ".mcpward"
 #: A copy of the data from an earlier moment, made by whoever builds the site.
@@ -41,16 +42,16 @@ def run(folder: Path, *statements: tuple[Any, ...] | str) -> list[Any]:
     return rows
 
 
-def kept(folder: Path) -> list[tuple[int, int, int]]:
+def kept(folder: Path) -> list[tuple[int, str, int]]:
     """Seq, chain and position of every record that has a code, oldest first."""
-    return run(folder, "SELECT seq, chain, pos FROM traffic WHERE chain IS NOT NULL ORDER BY seq")
+    return run(folder, "SELECT seq, chain, pos FROM traffic WHERE mac IS NOT NULL ORDER BY seq")
 
 
-def _one(folder: Path, luck: random.Random) -> tuple[int, int, int]:
+def _one(folder: Path, luck: random.Random) -> tuple[int, str, int]:
     return luck.choice(kept(folder))
 
 
-def _next(folder: Path, chain: int, pos: int) -> int | None:
+def _next(folder: Path, chain: str, pos: int) -> int | None:
     rows = run(folder, ("SELECT seq FROM traffic WHERE chain = ? AND pos > ? ORDER BY pos LIMIT 1", chain, pos))
     return rows[0][0] if rows else None
 
@@ -94,7 +95,7 @@ def remove_some(folder: Path, luck: random.Random) -> Expected:
 
 
 def remove_the_oldest(folder: Path, luck: random.Random) -> Expected:
-    chain = luck.randrange(2)
+    chain = luck.choice(CHAINS)
     first = min(pos for _, of, pos in kept(folder) if of == chain)
     last = first + luck.randrange(5)
     run(folder, ("DELETE FROM traffic WHERE chain = ? AND pos <= ?", chain, last))
@@ -154,14 +155,14 @@ def append_one(folder: Path, luck: random.Random) -> Expected:
 def add_without_a_code(folder: Path, luck: random.Random) -> Expected:
     seq, _, _ = _one(folder, luck)
     last = kept(folder)[-1][0]
-    _insert(folder, last + 1, seq, chain=None, pos=None, mac=None, id="forged")
+    _insert(folder, last + 1, seq, pos=None, mac=None, id="forged")
     return "added", last + 1
 
 
 def take_the_code_away(folder: Path, luck: random.Random) -> Expected:
     seq, _, _ = _one(folder, luck)
-    run(folder, ("UPDATE traffic SET chain = NULL, pos = NULL, mac = NULL WHERE seq = ?", seq))
-    return None, None
+    run(folder, ("UPDATE traffic SET pos = NULL, mac = NULL WHERE seq = ?", seq))
+    return "changed", seq
 
 
 def swap_two(folder: Path, luck: random.Random) -> Expected:
@@ -188,7 +189,7 @@ def swap_what_two_say(folder: Path, luck: random.Random) -> Expected:
 
 def move_to_the_other_chain(folder: Path, luck: random.Random) -> Expected:
     seq, chain, _ = _one(folder, luck)
-    run(folder, ("UPDATE traffic SET chain = ? WHERE seq = ?", 1 - chain, seq))
+    run(folder, ("UPDATE traffic SET chain = ? WHERE seq = ?", luck.choice([*(set(CHAINS) - {chain}), "other"]), seq))
     return None, None
 
 

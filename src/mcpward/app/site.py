@@ -13,7 +13,7 @@ from mcpward.core.errors import Finding, Misconfigured
 from mcpward.crypto.digest import Pepper
 from mcpward.crypto.envelope import Envelope
 from mcpward.crypto.keyring import KeyRing, load_or_create
-from mcpward.crypto.mac import MacRing
+from mcpward.crypto.record_mac import RecordMacs
 from mcpward.crypto.sealed import SealedToken
 from mcpward.storage.engine import Store, open_store
 from mcpward.storage.privacy import require_private_folder
@@ -47,7 +47,7 @@ async def open_site(settings: Settings, clock: Clock | None = None) -> AsyncIter
         settings.store.url,
         clock,
         ring.ids,
-        macs=MacRing(ring, "traffic record"),
+        macs=RecordMacs(ring, "traffic record"),
         mark=settings.site.data / _RECORD_MARK,
     )
     try:

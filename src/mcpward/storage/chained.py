@@ -15,13 +15,12 @@ from msgspec.structs import replace
 
 from mcpward.core.clock import Clock
 from mcpward.core.ids import base62, request_id
-from mcpward.storage.mark import Mark
+from mcpward.storage.record_mark import RecordMark
 from mcpward.storage.statements import Row, Statements
 from mcpward.storage.tables import TRAFFIC
 from mcpward.traffic.chain import (
+    CHAINS,
     GAP,
-    PLACE,
-    Chain,
     Macs,
     State,
     begin,
@@ -42,7 +41,8 @@ _ROWS: Final = f"SELECT {', '.join(VERIFIED)} FROM traffic"  # noqa: S608  # our
 _ADDED: Final = "SELECT MAX(seq) FROM traffic WHERE seq > :seq AND seq <= :far"
 #: Whoever adds a record with the largest number there is must not use up all of them.
 _FAR: Final = 2**32
-_OLDEST: Final = f"{_ROWS} WHERE chain = :chain ORDER BY pos LIMIT :most"
+_OLDEST: Final = f"{_ROWS} WHERE chain = :chain AND pos IS NOT NULL ORDER BY pos LIMIT :most"
+_UNCOVERED: Final = f"{_ROWS} WHERE chain = :chain AND pos IS NULL ORDER BY seq LIMIT :most"
 _NAME: Final = 22
 _AT: Final = VERIFIED.index("at")
 _GAP_COLUMNS: Final = ("id", "at", "phase", "detail")
@@ -65,7 +65,7 @@ class ChainedRecord:
 
     def __init__(self, macs: Macs, mark: Path | None, clock: Clock) -> None:
         self._macs = macs
-        self._mark = None if mark is None else Mark(mark, self._number_of)
+        self._mark = None if mark is None else RecordMark(mark, self._number_of)
         self._clock = clock
         self._known: Change | None = None
         self._is_mark_failing = False
@@ -80,44 +80,35 @@ class ChainedRecord:
     def append(self, statements: Statements, columns: tuple[str, ...], rows: list[Row]) -> Change:
         """Add rows to their chains."""
         state, told = self._current(statements)
-        state, placed = extended(state, self._macs, columns, rows)
-        statements.put(TRAFFIC, (*columns, *PLACE), placed)
+        state, columns, placed = extended(state, self._macs, columns, rows)
+        statements.put(TRAFFIC, columns, placed)
         return self._keep(statements, state, told)
 
-    def remove(self, statements: Statements, chain: Chain, most: int, before: float | None = None) -> Change:
+    def remove(self, statements: Statements, chain: str, most: int, before: float | None = None) -> Change:
         """Remove at most ``most`` of the oldest records of a chain, only those from before ``before`` if it is given.
 
         Whoever can change a row could have it removed as an old one: rows that are not as they were written are removed
         too, and that is put on record.
         """
         state, told = self._current(statements)
-        rows = statements.run(_OLDEST, chain=chain.value, most=most)
-        if before is not None:
-            recent = (n for n, row in enumerate(rows) if not (isinstance(row[_AT], float) and row[_AT] < before))
-            rows = rows[: next(recent, len(rows))]
-        if not rows:
-            return self._keep(statements, state, told) if told else Change(state, b"")
-        ends = state.ends[chain]
-        wrong = first_wrong(self._macs, chain, ends, rows)
-        _, _, pos, mac = rows[-1][:4]
-        statements.run(
-            "DELETE FROM traffic WHERE chain = :chain AND (pos <= :pos OR pos IS NULL)", chain=chain, pos=pos
-        )
-        if type(pos) is int and type(mac) is bytes and ends.first <= pos <= ends.last:
-            state = shortened(state, chain, pos + 1, mac)
-        if wrong is not None:
-            what = f"records past their time were not as they were written: record {wrong.seq}, {wrong.what}"
-            state = self._tell(statements, state, what)
-            told = (*told, what)
+        rows = _until(before, statements.run(_UNCOVERED, chain=chain, most=most))
+        if rows:
+            of_old = "DELETE FROM traffic WHERE chain = :chain AND pos IS NULL AND seq <= :seq"
+            statements.run(of_old, chain=chain, seq=rows[-1][0])
+        elif rows := _until(before, statements.run(_OLDEST, chain=chain, most=most)):
+            _, _, pos, mac = rows[-1][:4]
+            ends = state.ends[CHAINS.index(chain)]
+            wrong = first_wrong(self._macs, chain, state, rows)
+            statements.run("DELETE FROM traffic WHERE chain = :chain AND pos <= :pos", chain=chain, pos=pos)
+            if type(pos) is int and type(mac) is bytes and ends.first <= pos <= ends.last:
+                state = shortened(state, chain, pos + 1, mac)
+            if wrong is not None:
+                what = f"records that were removed in their time were not as written: record {wrong.seq}, {wrong.what}"
+                state = self._tell(statements, state, what)
+                told = (*told, what)
+        if not rows and not told:
+            return Change(state, b"")
         return replace(self._keep(statements, state, told), removed=len(rows))
-
-    def remove_uncovered(self, statements: Statements, before: float) -> int:
-        """Remove what is from before there were chains, and from before ``before``; return how much that was."""
-        which = "(chain IS NULL OR chain NOT IN (0, 1)) AND at < :before"
-        ((count,),) = statements.run(f"SELECT COUNT(*) FROM traffic WHERE {which}", before=before)  # noqa: S608
-        if count:
-            statements.run(f"DELETE FROM traffic WHERE {which}", before=before)  # noqa: S608  # our own words
-        return int(count)
 
     def verify(self, statements: Statements, mark: State | None, progress: Progress | None = None) -> Report:
         """Verify every record, on one state of the database. ``mark`` was read before that."""
@@ -170,16 +161,16 @@ class ChainedRecord:
     def _tell(self, statements: Statements, state: State, what: str) -> State:
         """Put on record what is wrong with it."""
         told = (request_id(), self._clock.now(), GAP, what)
-        state, placed = extended(state, self._macs, _GAP_COLUMNS, [told])
-        statements.put(TRAFFIC, (*_GAP_COLUMNS, *PLACE), placed)
+        state, columns, placed = extended(state, self._macs, _GAP_COLUMNS, [told])
+        statements.put(TRAFFIC, columns, placed)
         return state
 
     def _anew(self, statements: Statements) -> State:
         """Begin again where neither signed state is left, after whatever stands in the table."""
         query = "SELECT COALESCE(MAX(pos), 0) FROM traffic WHERE chain = :chain"
-        calls, refusals = (int(statements.run(query, chain=chain.value)[0][0]) for chain in Chain)
+        taken = [int(statements.run(query, chain=chain)[0][0]) for chain in CHAINS]
         ((seq,),) = statements.run("SELECT COALESCE(MAX(seq), 0) FROM traffic")
-        return begin(self._macs, base62(_NAME), seq, taken=(calls, refusals))
+        return begin(self._macs, base62(_NAME), seq, taken=taken)
 
     def _newest_known(self) -> State | None:
         mine, marked = (self._known.state if self._known else None), self._marked()
@@ -220,3 +211,11 @@ class ChainedRecord:
             self._is_mark_failing = True
         else:
             self._is_mark_failing = False
+
+
+def _until(before: float | None, rows: list[Row]) -> list[Row]:
+    """Return the rows up to the first that is not from before ``before``."""
+    if before is None:
+        return rows
+    recent = (n for n, row in enumerate(rows) if not (isinstance(row[_AT], float) and row[_AT] < before))
+    return rows[: next(recent, len(rows))]

@@ -110,7 +110,7 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
     ),
     (
         "{own_serial}",
-        "ALTER TABLE traffic ADD COLUMN chain INTEGER",
+        "ALTER TABLE traffic ADD COLUMN chain TEXT NOT NULL DEFAULT 'calls'",
         "ALTER TABLE traffic ADD COLUMN pos BIGINT",
         "ALTER TABLE traffic ADD COLUMN mac {blob}",
         "CREATE INDEX traffic_chain ON traffic (chain, pos)",

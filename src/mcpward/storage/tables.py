@@ -103,7 +103,7 @@ TRAFFIC: Final = Table(
     Column("would_refuse", String),
     Column("detail", String),
     Column("consent", String),
-    Column("chain", Integer),
+    Column("chain", String, nullable=False, server_default="calls"),
     Column("pos", BigInteger),
     Column("mac", LargeBinary),
 )

@@ -13,7 +13,7 @@ from mcpward.storage.chained import ChainedRecord, Change, Progress
 from mcpward.storage.lanes import Lanes
 from mcpward.storage.statements import Statements
 from mcpward.storage.tables import TRAFFIC, TRAFFIC_STATE
-from mcpward.traffic.chain import PLACE, Chain
+from mcpward.traffic.chain import CHAINS, PLACE
 from mcpward.traffic.verification import Finding, Report
 
 COLUMNS: Final = tuple(column.name for column in TRAFFIC.c if column.name not in PLACE)
@@ -93,22 +93,19 @@ class TrafficTable:
 
         Each chain loses its oldest records up to the first that is recent enough.
         """
-        lanes, record = self._lanes, self._record
-        count = await lanes.write(
-            lambda statements: record.remove_uncovered(statements, before), lambda _: None, is_durable=False
-        )
-        for chain in Chain:
-            while removed := await self.remove_oldest(chain, _REMOVED_AT_ONCE, before):
+        count = 0
+        for chain in CHAINS:
+            while removed := await self.prune_oldest(chain, _REMOVED_AT_ONCE, before):
                 count += removed
         return count
 
-    async def remove_oldest(self, chain: Chain, most: int, before: float | None = None) -> int:
-        """Drop at most ``most`` of the oldest records of a chain, and return how many there were.
+    async def prune_oldest(self, chain: str, rows: int, before: float | None = None) -> int:
+        """Drop at most ``rows`` of the oldest records of a chain, and return how many there were.
 
         With ``before`` only those from before that time (wall-clock seconds).
         """
         change = await self._change(
-            lambda statements: self._record.remove(statements, chain, most, before), is_durable=False
+            lambda statements: self._record.remove(statements, chain, rows, before), is_durable=False
         )
         return change.removed
 

@@ -11,7 +11,6 @@ the position after the lost ones, under a code that says what it follows. Such a
 """
 
 from collections.abc import Callable, Sequence
-from enum import IntEnum
 from operator import itemgetter
 from typing import Any, Final, Protocol
 
@@ -19,7 +18,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mcpward.traffic.record import CALLS, REFUSALS
+
 Row = tuple[Any, ...]
+Columns = tuple[str, ...]
 Mac = Callable[[bytes], bytes]
 
 #: The columns that a code covers, in its order. New ones are added at the end and are null in records from before, for
@@ -31,6 +33,8 @@ COVERED: Final = (
 )  # fmt: skip
 #: What is kept of the chain beside them.
 PLACE: Final = ("seq", "chain", "pos", "mac")
+#: The two chains, in the order of :attr:`State.ends`.
+CHAINS: Final = (CALLS, REFUSALS)
 #: The phase of a record that tells of records which are missing, or which were changed.
 GAP: Final = "gap"
 #: More keys are told of by the newest: a state must fit into its mark.
@@ -46,13 +50,6 @@ def _plain(value: object) -> str:
 
 
 _encode: Final = msgspec.msgpack.Encoder(enc_hook=_plain).encode
-
-
-class Chain(IntEnum):
-    """Which of the two; the value is what the table holds."""
-
-    CALLS = 0
-    REFUSALS = 1
 
 
 class Macs(Protocol):
@@ -112,17 +109,18 @@ class State(Struct, frozen=True, array_like=True):
     ends: tuple[Ends, Ends]
 
 
-def begin(macs: Macs, record: str, seq: int = 0, old: int = 0, taken: tuple[int, int] = (0, 0)) -> State:
+def begin(macs: Macs, record: str, seq: int = 0, old: int = 0, taken: Sequence[int] = (0, 0)) -> State:
     """Return the state of a record that begins, after ``old`` records without codes up to ``seq``.
 
     ``taken`` are the newest positions of chains that cannot be trusted any more: what follows has others.
     """
 
-    def ends(chain: Chain) -> Ends:
-        before = macs.mac(_encode((record, chain.value)))
-        return Ends(taken[chain] + 1, before, taken[chain], before)
+    def ends(chain: str, last: int) -> Ends:
+        before = macs.mac(_encode((record, chain)))
+        return Ends(last + 1, before, last, before)
 
-    return State(record, 0, seq, seq if old else 0, old, (ends(Chain.CALLS), ends(Chain.REFUSALS)))
+    calls, refusals = map(ends, CHAINS, taken)
+    return State(record, 0, seq, seq if old else 0, old, (calls, refusals))
 
 
 def sealed(macs: Macs, state: State) -> bytes:
@@ -136,7 +134,7 @@ def opened(macs: Macs, blob: object) -> State | None:
     return None if data is None else msgspec.msgpack.decode(data, type=State)
 
 
-def code(mac: Mac, chain: int, pos: int, seq: int, before: bytes, covered: Row) -> bytes:
+def code(mac: Mac, chain: str, pos: int, seq: int, before: bytes, covered: Row) -> bytes:
     """Return the code of one record. ``covered`` are the values of :data:`COVERED`.
 
     MessagePack says of each value what it is and how long it is, and null is a value of its own: two records that
@@ -148,32 +146,35 @@ def code(mac: Mac, chain: int, pos: int, seq: int, before: bytes, covered: Row) 
     return mac(_encode((before, chain, pos, seq, covered if end == len(covered) else covered[:end])))
 
 
-def extended(state: State, macs: Macs, columns: tuple[str, ...], rows: Sequence[Row]) -> tuple[State, list[Row]]:
-    """Return the state with the rows added to their chains, and the rows with :data:`PLACE` at their end."""
+def extended(state: State, macs: Macs, columns: Columns, rows: Sequence[Row]) -> tuple[State, Columns, list[Row]]:
+    """Return the state with the rows added to their chains, and columns and rows with :data:`PLACE` at their end.
+
+    A row that does not say which chain is its own belongs to the refusals if that is how it ended.
+    """
     arrange = _arranged(columns)
-    outcome = columns.index("outcome") if "outcome" in columns else None
-    mac = macs.mac
-    seq = state.seq
-    newest = [(ends.last, ends.mac) for ends in state.ends]
+    mac, seq = macs.mac, state.seq
+    newest = {chain: (ends.last, ends.mac) for chain, ends in zip(CHAINS, state.ends, strict=True)}
     placed = []
-    for row in rows:
-        chain = 1 if outcome is not None and row[outcome] == _REFUSED else 0
+    for row, chain in zip(rows, _chains(columns, rows), strict=True):
         pos, before = newest[chain]
         pos += 1
         seq += 1
         made = code(mac, chain, pos, seq, before, arrange(row))
         newest[chain] = (pos, made)
-        placed.append((*row, seq, chain, pos, made))
+        placed.append((*row, seq, pos, made, chain))
     calls, refusals = (
-        _ended(ends, last, made, macs.newest) for ends, (last, made) in zip(state.ends, newest, strict=True)
+        _ended(ends, *newest[chain], macs.newest) for chain, ends in zip(CHAINS, state.ends, strict=True)
     )
-    return replace(state, number=state.number + 1, seq=seq, ends=(calls, refusals)), placed
+    state = replace(state, number=state.number + 1, seq=seq, ends=(calls, refusals))
+    if "chain" in columns:
+        return state, (*columns, "seq", "pos", "mac"), [row[:-1] for row in placed]
+    return state, (*columns, "seq", "pos", "mac", "chain"), placed
 
 
-def shortened(state: State, chain: Chain, first: int, before: bytes) -> State:
+def shortened(state: State, chain: str, first: int, before: bytes) -> State:
     """Return the state after all records of a chain before ``first`` were removed."""
     calls, refusals = (
-        ends.from_on(first, before) if which is chain else ends for which, ends in zip(Chain, state.ends, strict=True)
+        ends.from_on(first, before) if which == chain else ends for which, ends in zip(CHAINS, state.ends, strict=True)
     )
     return replace(state, number=state.number + 1, ends=(calls, refusals))
 
@@ -222,3 +223,14 @@ def _arranged(columns: tuple[str, ...]) -> Callable[[Row], Row]:
         return arrange
     places = [columns.index(name) if name in columns else None for name in COVERED]
     return lambda row: tuple([None if place is None else row[place] for place in places])
+
+
+def _chains(columns: Columns, rows: Sequence[Row]) -> Sequence[str]:
+    """Return the chain of each row."""
+    if "chain" in columns:
+        given = columns.index("chain")
+        return [row[given] for row in rows]
+    if "outcome" not in columns:
+        return [CALLS] * len(rows)
+    outcome = columns.index("outcome")
+    return [REFUSALS if row[outcome] == _REFUSED else CALLS for row in rows]

@@ -10,7 +10,7 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mcpward.traffic.chain import COVERED, GAP, PLACE, Chain, Ends, Mac, Macs, Row, State, code
+from mcpward.traffic.chain import CHAINS, COVERED, GAP, PLACE, Ends, Mac, Macs, Row, State, code
 
 #: What a row that is handed over is made of, in this order.
 VERIFIED: Final = (*PLACE, *COVERED)
@@ -96,13 +96,13 @@ class Verification:
         self.rows = 0
         self._findings = _compared(state, mark, has_mark=has_mark)
         self._state = known = state or mark
-        self._walks: dict[object, _Walk] = {}
+        self._walks: dict[str, _Walk] = {}
         if known is not None:
             is_fit = mark is not None and mark.record == known.record and mark.number <= known.number
             witnessed = mark.ends if mark is not None and is_fit else (None, None)
             self._walks = {
-                chain.value: _Walk(macs, chain, ends, seen)
-                for chain, ends, seen in zip(Chain, known.ends, witnessed, strict=True)
+                chain: _Walk(macs, chain, ends, known.seq, seen)
+                for chain, ends, seen in zip(CHAINS, known.ends, witnessed, strict=True)
             }
         self._uncovered = 0
         self._gaps: list[Gap] = []
@@ -112,14 +112,15 @@ class Verification:
         """Look at the next row, whose values are those of :data:`VERIFIED`."""
         self.rows += 1
         seq, chain, pos, mac = row[:4]
-        walk = self._walks.get(chain) if type(chain) is int else None
+        if pos is None and mac is None and self._is_old(seq):
+            self._uncovered += 1
+            return
+        walk = self._walks.get(chain) if isinstance(chain, str) else None
         if walk is not None:
             covered = row[4:]
             if walk.follow(seq, pos, mac, covered) and covered[_PHASE] == GAP and len(self._gaps) < _MOST_GAPS:
                 self._gaps.append(Gap(seq, covered[_AT], covered[_DETAIL] or ""))
-        elif chain is None and pos is None and mac is None and self._is_old(seq):
-            self._uncovered += 1
-        elif not self._is_outside and self._state is not None:
+        elif not self._is_outside and self._walks:
             self._is_outside = True
             self._findings.append(_finding("added", "it belongs to no chain", None, seq, row[4:]))
 
@@ -135,9 +136,9 @@ class Verification:
         return state is not None and seq <= state.uncovered and self._uncovered < state.old
 
 
-def first_wrong(macs: Macs, chain: Chain, ends: Ends, rows: Iterable[Row]) -> Finding | None:
+def first_wrong(macs: Macs, chain: str, state: State, rows: Iterable[Row]) -> Finding | None:
     """Look at the oldest rows of a chain, and return what is wrong with the first that is not as it was written."""
-    walk = _Walk(macs, chain, ends, None)
+    walk = _Walk(macs, chain, state.ends[CHAINS.index(chain)], state.seq, None)
     for row in rows:
         walk.follow(row[0], row[2], row[3], row[4:])
     return walk.finding
@@ -146,10 +147,11 @@ def first_wrong(macs: Macs, chain: Chain, ends: Ends, rows: Iterable[Row]) -> Fi
 class _Walk:
     """One chain, followed from its oldest record to its newest. Ends at the first thing that is wrong."""
 
-    def __init__(self, macs: Macs, chain: Chain, ends: Ends, seen: Ends | None) -> None:
+    def __init__(self, macs: Macs, chain: str, ends: Ends, newest: int, seen: Ends | None) -> None:
         self._macs = macs
         self._chain = chain
         self._ends = ends
+        self._newest = newest
         self._seen = seen
         self._last, self._mac = ends.first - 1, ends.before
         self._seq: int | None = None
@@ -190,12 +192,12 @@ class _Walk:
             what = f"the newest {count} are gone" if count > 0 else "the chain ends otherwise than it was signed"
             kind = "removed" if count > 0 else "changed"
             self.finding = Finding(
-                kind=kind, what=what, chain=self._chain.name.lower(), seq=self._seq, at=self._until, count=count or None
+                kind=kind, what=what, chain=self._chain, seq=self._seq, at=self._until, count=count or None
             )
         elif self.finding is None:
             self._missing += ends.last - self._last
         return Verified(
-            chain=self._chain.name.lower(),
+            chain=self._chain,
             records=self._records,
             since=self._since,
             until=self._until,
@@ -207,6 +209,8 @@ class _Walk:
 
     def _wrong(self, seq: int, pos: Any, mac: Any, covered: Row) -> tuple[str, str, int | None] | None:
         """Return what is wrong with this record, as kind, words and number of records; None if nothing is."""
+        if seq > self._newest:
+            return "added", "it stands behind the newest record", None
         if type(pos) is not int or type(mac) is not bytes:
             return "changed", "it has no place in its chain", None
         expected = self._last + 1
@@ -225,7 +229,7 @@ class _Walk:
 
     def _is_right(self, key: Mac, seq: int, pos: int, mac: bytes, covered: Row) -> bool:
         try:
-            return compare_digest(code(key, self._chain.value, pos, seq, self._mac, covered), mac)
+            return compare_digest(code(key, self._chain, pos, seq, self._mac, covered), mac)
         except (TypeError, ValueError, OverflowError):  # a text that is none, a number that is too large
             return False
 
@@ -241,12 +245,12 @@ class _Walk:
             self._lost[key_id or "unknown"] = None
 
 
-def _finding(kind: str, what: str, chain: Chain | None, seq: int, covered: Row) -> Finding:
+def _finding(kind: str, what: str, chain: str | None, seq: int, covered: Row) -> Finding:
     at, name = covered[_AT], covered[_ID]
     return Finding(
         kind=kind,
         what=what,
-        chain=None if chain is None else chain.name.lower(),
+        chain=chain,
         seq=seq,
         at=at if isinstance(at, float) else None,
         id=name if isinstance(name, str) else None,

@@ -253,12 +253,12 @@ import asyncio, sys
 from mcpward.core.clock import SystemClock
 from mcpward.crypto.digest import Pepper
 from mcpward.crypto.keyring import KeyRing
-from mcpward.crypto.mac import MacRing
+from mcpward.crypto.record_mac import RecordMacs
 from mcpward.identity.api_key import issue
 from mcpward.storage.engine import open_store
 
 async def work(url, count):
-    store = await open_store(url, SystemClock(), ["aa"], macs=MacRing(KeyRing([b"m" * 32]), "traffic record"))
+    store = await open_store(url, SystemClock(), ["aa"], macs=RecordMacs(KeyRing([b"m" * 32]), "traffic record"))
     for _ in range(count):
         _, record = issue(Pepper(b"p" * 32), SystemClock(), name="ann", servers=["orders"])
         await store.keys.add(record)

@@ -18,7 +18,7 @@ _SEALED: Final = b"\0"
 Mac = Callable[[bytes], bytes]
 
 
-class MacRing:
+class RecordMacs:
     """Makes codes with the newest key of the ring, and checks those of any."""
 
     __slots__ = ("_macs", "mac", "newest")
@@ -35,7 +35,7 @@ class MacRing:
         self.mac = self._macs[self.newest]
 
     def __repr__(self) -> str:
-        return "MacRing(***)"
+        return "RecordMacs(***)"
 
     def under(self, key_id: str) -> Mac | None:
         """Return what makes codes with this key; None for a key that the ring does not hold."""

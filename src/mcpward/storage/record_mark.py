@@ -18,7 +18,7 @@ LONGEST: Final = _PLACE - _LENGTH
 NumberOf = Callable[[bytes], int | None]
 
 
-class Mark:
+class RecordMark:
     """``number_of`` says how new a content is, and None for what its owner did not write."""
 
     def __init__(self, path: Path, number_of: NumberOf) -> None:
