@@ -23,12 +23,13 @@ import pytest
 from mcpward.app.site import Site, open_site
 from mcpward.cli.main import run as command
 from mcpward.config.load import load
+from mcpward.storage import migrations
 from mcpward.traffic.record import Result
 from mcpward.traffic.row import COLUMNS, Rows
 from support import tampering
 from support.records import a_record
 from support.tampering import DATA, EARLIER, TAMPERS
-from support.ward import environment
+from support.ward import environment, serving
 
 HERE = Path(__file__)
 DAY_S = 86_400.0
@@ -119,6 +120,7 @@ sys.path[:0] = sys.argv[2:]
 from pathlib import Path
 from mcpward.app.site import open_site
 from mcpward.config.load import load
+from mcpward.storage import migrations
 from attack.test_tampering import write
 
 async def main():
@@ -212,3 +214,119 @@ def test_attack_128_a_server_that_goes_on_writing_does_not_cover_it_up(
     code, said, _ = verified(folder)
     assert code == 1
     assert said["findings"] or said["gaps"]
+
+
+def test_attack_128_the_oldest_records_cannot_be_made_to_look_past_their_time(
+    sites: dict[str, Path], tmp_path: Path
+) -> None:
+    """Whoever dates records back has mcpward itself remove them; that they were not as written is on record."""
+    folder = a_copy(sites["plain"], tmp_path / "site")
+    tampering.run(folder, ("UPDATE traffic SET at = 1.0 WHERE seq <= 20",))
+
+    async def prune(site: Site) -> None:
+        assert await site.store.traffic.prune(NOW - 30 * DAY_S) == 20
+
+    in_folder(folder, prune)
+    code, said, err = verified(folder)
+    assert (code, said["findings"]) == (1, [])
+    assert {gap["detail"].partition(": ")[0] for gap in said["gaps"]} == {
+        "records that were removed in their time were not as written"
+    }
+    assert "record" in err
+
+
+def test_a_database_that_lost_its_newest_records_tells_so_and_goes_on(sites: dict[str, Path], tmp_path: Path) -> None:
+    """A power cut may take the newest records: that is not an attack for ever, and not hidden either."""
+    folder = a_copy(sites["plain"], tmp_path / "site")
+    tampering.bring_back_an_earlier_database(folder, random.Random(0))
+    code, said, err = verified(folder)
+    (finding,) = said["findings"]
+    assert (code, finding["kind"], finding["count"]) == (1, "removed", 15)
+    assert "the newest 15 are gone" in err
+
+    in_folder(folder, lambda site: write(site, random.Random(12), 30))
+    code, said, err = verified(folder)
+    assert (code, said["findings"], said["missing"]) == (1, [], 15)
+    (gap,) = said["gaps"]
+    assert gap["detail"] == "the database is older than the mark of its end: 15 records are missing"
+    assert "records are missing: 15" in err
+    assert verified(folder, "--allow-gaps")[0] == 0
+    tampering.change_a_value(folder, random.Random(0))
+    assert verified(folder, "--allow-gaps")[0] == 1
+
+
+def test_records_of_a_master_key_that_is_gone_are_told_apart(sites: dict[str, Path], tmp_path: Path) -> None:
+    folder = a_copy(sites["rotated"], tmp_path / "site")
+    key = folder / DATA / "master.key"
+    newer, _, older = key.read_text().partition(",")
+    key.write_text(newer)
+    code, said, err = verified(folder)
+    assert (code, said["findings"]) == (3, [])
+    assert sum(chain["unverifiable"] for chain in said["chains"]) == RECORDS
+    assert said["records"] == RECORDS + 15
+    (lost,) = {name for chain in said["chains"] for name in chain["keys"]}
+    assert f"without the master key {lost}" in err
+    tampering.run(folder, "DELETE FROM traffic WHERE seq = 10")  # its code is gone, though it could not be checked
+    assert verified(folder)[0] == 1
+
+    key.write_text(older)  # the first key alone: it knows the site, and the newest records are not its own
+    code, said, err = verified(folder)
+    assert (code, said["findings"][0]["kind"]) == (1, "state")
+
+
+def test_another_master_key_is_told_in_one_line(sites: dict[str, Path], tmp_path: Path) -> None:
+    folder = a_copy(sites["plain"], tmp_path / "site")
+    (folder / DATA / "master.key").write_text(base64.urlsafe_b64encode(bytes(32)).decode().rstrip("="))
+    code, said, err = verified(folder)
+    assert (code, said) == (2, {})
+    assert "the master key is not the one that this database was made with" in err
+
+
+def test_records_from_before_the_codes_are_counted_and_none_can_become_one_of_them(
+    sites: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "site"
+    (folder / DATA).mkdir(parents=True, mode=0o700)
+    (folder / "mcpward.toml").write_text(f'[site]\ndata = "{folder / DATA}"\n')
+    tampering.database(folder).touch(0o600)
+    steps = [sql for step in range(1, migrations.CHAINED) for sql in migrations.statements(step, "sqlite")]
+    numbers = [("INSERT INTO mcpward_schema VALUES (?)", step) for step in range(1, migrations.CHAINED)]
+    old = [("INSERT INTO traffic (id, at, phase) VALUES ('old', ?, 'done')", NOW - n) for n in range(5)]
+    tampering.run(folder, "CREATE TABLE mcpward_schema (version INTEGER PRIMARY KEY)", *steps, *numbers, *old)
+    in_folder(folder, lambda site: write(site, random.Random(13)))
+    code, said, _ = verified(folder)
+    assert (code, said["uncovered"], said["records"]) == (0, 5, RECORDS)
+    for forged in (
+        "UPDATE traffic SET pos = NULL, mac = NULL WHERE seq = 6",
+        "INSERT INTO traffic (seq, id, at, phase) VALUES (-1, 'old', 1.0, 'done')",
+        "INSERT INTO traffic (seq, id, at, phase) VALUES (1000, 'old', 1.0, 'done')",
+    ):
+        copy = a_copy(folder, tmp_path / f"copy{len(forged)}")
+        tampering.run(copy, forged)
+        assert verified(copy)[0] == 1, forged
+
+
+def test_attack_128_the_record_of_a_running_site_is_intact_after_kill_9_and_a_change_is_found(tmp_path: Path) -> None:
+    with serving(tmp_path) as ward:
+        for _ in range(3):
+            ward.call("echo", {"text": "x"})
+            ward.call("no such tool")
+        ward.kill()
+        assert ward.cli("log", "verify").returncode == 0
+        ward.start()
+        ward.call("echo", {"text": "y"})
+        ward.stop()
+        said = json.loads(ward.cli("log", "verify", "--json").stdout)
+        assert said["intact"]
+        assert said["records"] == len(ward.records())
+        assert not {"pos", "mac"} & ward.records()[0].keys()
+        people = ward.cli("log", "verify").stdout
+        assert people.startswith("calls: ")
+        tampering.run(tmp_path, "UPDATE traffic SET tool = 'other' WHERE seq = (SELECT MAX(seq) FROM traffic)")
+        wrong = ward.cli("log", "verify", check=False)
+        assert wrong.returncode == 1
+        assert "it is not what was written" in wrong.stderr
+        assert "changed: record" in wrong.stdout
+        tampering.run(tmp_path, "DROP TABLE traffic")
+        gone = ward.cli("log", "verify", check=False)
+        assert (gone.returncode, "the tables of the record were removed" in gone.stderr) == (1, True)
