@@ -312,21 +312,15 @@ def test_attack_128_the_record_of_a_running_site_is_intact_after_kill_9_and_a_ch
             ward.call("echo", {"text": "x"})
             ward.call("no such tool")
         ward.kill()
-        assert ward.cli("log", "verify").returncode == 0
         ward.start()
         ward.call("echo", {"text": "y"})
         ward.stop()
         said = json.loads(ward.cli("log", "verify", "--json").stdout)
-        assert said["intact"]
-        assert said["records"] == len(ward.records())
-        assert not {"pos", "mac"} & ward.records()[0].keys()
-        people = ward.cli("log", "verify").stdout
-        assert people.startswith("calls: ")
+        assert (said["intact"], said["missing"]) == (True, 0)
+        assert said["records"] == len(tampering.kept(tmp_path)) > 0
         tampering.run(tmp_path, "UPDATE traffic SET tool = 'other' WHERE seq = (SELECT MAX(seq) FROM traffic)")
         wrong = ward.cli("log", "verify", check=False)
         assert wrong.returncode == 1
-        assert "it is not what was written" in wrong.stderr
+        assert wrong.stdout.startswith("calls: ")
         assert "changed: record" in wrong.stdout
-        tampering.run(tmp_path, "DROP TABLE traffic")
-        gone = ward.cli("log", "verify", check=False)
-        assert (gone.returncode, "the tables of the record were removed" in gone.stderr) == (1, True)
+        assert "it is not what was written" in wrong.stderr

@@ -33,7 +33,7 @@ from mcpward.traffic.chain import (
 from mcpward.traffic.verification import VERIFIED, Report, Verification, first_wrong
 
 _log: Final = logging.getLogger("mcpward.traffic")
-_READ: Final = "SELECT sealed FROM traffic_state WHERE id = 1"
+_READ: Final = "SELECT (SELECT sealed FROM traffic_state WHERE id = 1), (SELECT MAX(seq) FROM traffic)"
 _KEEP: Final = (
     "INSERT INTO traffic_state (id, sealed) VALUES (1, :sealed) ON CONFLICT (id) DO UPDATE SET sealed = excluded.sealed"
 )
@@ -41,8 +41,14 @@ _ROWS: Final = f"SELECT {', '.join(VERIFIED)} FROM traffic"  # noqa: S608  # our
 _ADDED: Final = "SELECT MAX(seq) FROM traffic WHERE seq > :seq AND seq <= :far"
 #: Whoever adds a record with the largest number there is must not use up all of them.
 _FAR: Final = 2**32
-_OLDEST: Final = f"{_ROWS} WHERE chain = :chain AND pos IS NOT NULL ORDER BY pos LIMIT :most"
-_UNCOVERED: Final = f"{_ROWS} WHERE chain = :chain AND pos IS NULL ORDER BY seq LIMIT :most"
+#: By chain, written out and not bound: only so does SQLite see that the index of refusals fits.
+_OLDEST: Final = {
+    chain: f"{_ROWS} WHERE chain = '{chain}' AND seq >= :since ORDER BY seq LIMIT :most" for chain in CHAINS
+}
+_REMOVE: Final = {
+    chain: f"DELETE FROM traffic WHERE chain = '{chain}' AND seq >= :since AND seq <= :last"  # noqa: S608
+    for chain in CHAINS
+}
 _NAME: Final = 22
 _AT: Final = VERIFIED.index("at")
 _GAP_COLUMNS: Final = ("id", "at", "phase", "detail")
@@ -91,17 +97,13 @@ class ChainedRecord:
         too, and that is put on record.
         """
         state, told = self._current(statements)
-        rows = _until(before, statements.run(_UNCOVERED, chain=chain, most=most))
+        since = state.ends[CHAINS.index(chain)].since
+        rows = _until(before, statements.run(_OLDEST[chain], since=since, most=most))
         if rows:
-            of_old = "DELETE FROM traffic WHERE chain = :chain AND pos IS NULL AND seq <= :seq"
-            statements.run(of_old, chain=chain, seq=rows[-1][0])
-        elif rows := _until(before, statements.run(_OLDEST, chain=chain, most=most)):
-            _, _, pos, mac = rows[-1][:4]
-            ends = state.ends[CHAINS.index(chain)]
-            wrong = first_wrong(self._macs, chain, state, rows)
-            statements.run("DELETE FROM traffic WHERE chain = :chain AND pos <= :pos", chain=chain, pos=pos)
-            if type(pos) is int and type(mac) is bytes and ends.first <= pos <= ends.last:
-                state = shortened(state, chain, pos + 1, mac)
+            statements.run(_REMOVE[chain], since=since, last=rows[-1][0])
+            covered = [row for row in rows if row[0] > state.uncovered]
+            wrong = first_wrong(self._macs, chain, state, covered) if covered else None
+            state = self._shortened(state, chain, rows[-1])
             if wrong is not None:
                 what = f"records that were removed in their time were not as written: record {wrong.seq}, {wrong.what}"
                 state = self._tell(statements, state, what)
@@ -110,10 +112,18 @@ class ChainedRecord:
             return Change(state, b"")
         return replace(self._keep(statements, state, told), removed=len(rows))
 
+    def _shortened(self, state: State, chain: str, last: Row) -> State:
+        """Return the state after the records up to ``last`` were removed from a chain."""
+        seq, _, pos, mac = last[:4]
+        ends = state.ends[CHAINS.index(chain)]
+        if type(pos) is int and type(mac) is bytes and ends.first <= pos <= ends.last:
+            return shortened(state, chain, pos + 1, mac, seq + 1)
+        return shortened(state, chain, ends.first, ends.before, seq + 1)
+
     def verify(self, statements: Statements, mark: State | None, progress: Progress | None = None) -> Report:
         """Verify every record, on one state of the database. ``mark`` was read before that."""
         ((total,),) = statements.run("SELECT COUNT(*) FROM traffic")
-        state = opened(self._macs, self._read(statements))
+        state = opened(self._macs, self._read(statements)[0])
         verification = Verification(self._macs, state, mark, has_mark=self._mark is not None)
         for row in statements.stream(f"{_ROWS} ORDER BY seq"):
             verification.add(row)
@@ -136,18 +146,19 @@ class ChainedRecord:
 
     def _current(self, statements: Statements) -> tuple[State, tuple[str, ...]]:
         """Return the state to go on from. What is wrong with what is found is put on record, and returned."""
-        state, what = self._resumed(statements)
-        # Rows of somebody else where ours would go must not stop the record.
-        ((added,),) = statements.run(_ADDED, seq=state.seq, far=state.seq + _FAR)
-        if added is not None:
-            state = replace(state, seq=added)
-            what = what or f"record {added} was added by somebody else"
+        blob, newest = self._read(statements)
+        state, what = self._resumed(statements, blob)
+        if newest is not None and newest > state.seq:
+            # Rows of somebody else where ours would go must not stop the record.
+            ((added,),) = statements.run(_ADDED, seq=state.seq, far=state.seq + _FAR)
+            if added is not None:
+                state = replace(state, seq=added)
+                what = what or f"record {added} was added by somebody else"
         if what is None:
             return state, ()
         return self._tell(statements, state, what), (what,)
 
-    def _resumed(self, statements: Statements) -> tuple[State, str | None]:
-        blob = self._read(statements)
+    def _resumed(self, statements: Statements, blob: Any) -> tuple[State, str | None]:
         known = self._known
         if known is not None and blob == known.blob:
             return known.state, None
@@ -183,9 +194,10 @@ class ChainedRecord:
         statements.run(_KEEP, sealed=blob)
         return Change(state, blob, told)
 
-    def _read(self, statements: Statements) -> Any:
-        rows = statements.run(_READ)
-        return rows[0][0] if rows else None
+    def _read(self, statements: Statements) -> tuple[Any, int | None]:
+        """Return the sealed state, whatever stands there, and the largest ``seq``."""
+        ((blob, newest),) = statements.run(_READ)
+        return blob, newest
 
     def _marked(self) -> State | None:
         if self._mark is None:

@@ -113,7 +113,7 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE traffic ADD COLUMN chain TEXT NOT NULL DEFAULT 'calls'",
         "ALTER TABLE traffic ADD COLUMN pos BIGINT",
         "ALTER TABLE traffic ADD COLUMN mac {blob}",
-        "CREATE INDEX traffic_chain ON traffic (chain, pos)",
+        "CREATE INDEX traffic_refusals ON traffic (seq) WHERE chain = 'refusals'",
         "CREATE TABLE traffic_state (id INTEGER PRIMARY KEY, sealed {blob} NOT NULL)",
     ),
 )

@@ -24,6 +24,8 @@ class RecordMark:
     def __init__(self, path: Path, number_of: NumberOf) -> None:
         self.path = path
         self._number_of = number_of
+        #: What each place held when it was last looked at: most often nobody else has written since.
+        self._seen: dict[int, tuple[bytes, int]] = {}
 
     def read(self) -> bytes | None:
         """Return the newest content; None where there is no file, or nothing of ours in it.
@@ -52,6 +54,7 @@ class RecordMark:
             if number is not None and number > newest[0]:
                 whole = (len(content).to_bytes(_LENGTH) + content).ljust(_PLACE, b"\0")
                 os.pwrite(handle, whole, oldest[2])
+                self._seen[oldest[2]] = (content, number)
 
     @contextmanager
     def _opened(self) -> Iterator[int]:
@@ -71,6 +74,10 @@ class RecordMark:
         for offset in (0, _PLACE):
             place = os.pread(handle, _PLACE, offset)
             content = place[_LENGTH : _LENGTH + int.from_bytes(place[:_LENGTH])]
-            number = self._number_of(content) if content else None
-            contents.append((-1, b"", offset) if number is None else (number, content, offset))
+            seen, number = self._seen.get(offset, (None, -1))
+            if content != seen:
+                found = self._number_of(content) if content else None
+                number = -1 if found is None else found
+                self._seen[offset] = (content, number)
+            contents.append((number, content if number >= 0 else b"", offset))
         return contents

@@ -75,7 +75,8 @@ class Ends(Struct, frozen=True, array_like=True):
     """Where a chain begins and ends. Positions count from 1; ``last`` is one less than ``first`` if it is empty.
 
     ``before`` is the code that the oldest record follows, ``mac`` that of the newest. ``keys`` names the master keys
-    that codes were made with, each with the first position of its own, oldest first.
+    that codes were made with, each with the first position of its own, oldest first. No record of the chain has a lower
+    ``seq`` than ``since``.
     """
 
     first: int
@@ -83,15 +84,16 @@ class Ends(Struct, frozen=True, array_like=True):
     last: int
     mac: bytes
     keys: tuple[tuple[str, int], ...] = ()
+    since: int = 0
 
     def key_of(self, pos: int) -> str | None:
         """Return the id of the key that the code at this position was made with."""
         return next((key_id for key_id, since in reversed(self.keys) if since <= pos), None)
 
-    def from_on(self, first: int, before: bytes) -> "Ends":
+    def from_on(self, first: int, before: bytes, since: int) -> "Ends":
         """Return the ends after every record before ``first`` has been removed; ``before`` is the code of the last."""
-        ended = sum(since <= first for _, since in self.keys[1:])
-        return replace(self, first=first, before=before, keys=self.keys[ended:])
+        ended = sum(start <= first for _, start in self.keys[1:])
+        return replace(self, first=first, before=before, keys=self.keys[ended:], since=since)
 
 
 class State(Struct, frozen=True, array_like=True):
@@ -171,10 +173,11 @@ def extended(state: State, macs: Macs, columns: Columns, rows: Sequence[Row]) ->
     return state, (*columns, "seq", "pos", "mac", "chain"), placed
 
 
-def shortened(state: State, chain: str, first: int, before: bytes) -> State:
-    """Return the state after all records of a chain before ``first`` were removed."""
+def shortened(state: State, chain: str, first: int, before: bytes, since: int) -> State:
+    """Return the state after all records of a chain before position ``first`` and ``since`` were removed."""
     calls, refusals = (
-        ends.from_on(first, before) if which == chain else ends for which, ends in zip(CHAINS, state.ends, strict=True)
+        ends.from_on(first, before, since) if which == chain else ends
+        for which, ends in zip(CHAINS, state.ends, strict=True)
     )
     return replace(state, number=state.number + 1, ends=(calls, refusals))
 
@@ -211,7 +214,7 @@ def _ended(ends: Ends, last: int, made: bytes, key_id: str) -> Ends:
     keys = ends.keys
     if not keys or keys[-1][0] != key_id:
         keys = (*keys, (key_id, ends.last + 1))[-_MOST_KEYS:]
-    return Ends(ends.first, ends.before, last, made, keys)
+    return Ends(ends.first, ends.before, last, made, keys, ends.since)
 
 
 def _arranged(columns: tuple[str, ...]) -> Callable[[Row], Row]:

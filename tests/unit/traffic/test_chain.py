@@ -99,7 +99,7 @@ def test_any_batches_verify_from_any_point_that_was_cut_and_not_without_a_record
         placed += more
     assert not verify(state, placed, columns, state).findings
     first = dict(zip(columns, placed[0], strict=True))
-    shorter = shortened(state, first["chain"], 2, first["mac"])
+    shorter = shortened(state, first["chain"], 2, first["mac"], 2)
     assert not verify(shorter, placed[1:], columns, shorter).findings
     assert verify(state, placed[1:], columns, state).findings
     assert verify(state, placed[:-1], columns, state).findings
