@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from support import clients
 from support.clock import ManualClock
+from support.postgres import postgres_server  # noqa: F401 - a fixture
 from support.redis import redis_cluster, redis_server  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -22,7 +22,7 @@ KEYS = "/jwks"
 
 @dataclass(frozen=True)
 class Document:
-    """An answer. ``body`` is bytes as they are, or a JSON value."""
+    """An answer. ``body`` is bytes as they are, a JSON value, or what gives one of them for the body of the request."""
 
     body: Any = b""
     status: int = 200
@@ -87,7 +87,7 @@ class Listener:
                 listener.received.append(Received(self.command, self.path, headers, body, time.monotonic()))
                 document = listener.documents.get(self.path, Document(b"{}", 404))
                 time.sleep(document.delay_s)
-                said = document.body
+                said = document.body(body) if callable(document.body) else document.body
                 content = said if isinstance(said, bytes) else json.dumps(said).encode()
                 try:
                     self.send_response(document.status)

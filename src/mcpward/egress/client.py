@@ -91,7 +91,7 @@ class Client:
 
     async def _call(self, method: str, url: Url, headers: _Headers, content: bytes | None, max_bytes: int) -> Fetched:
         try:
-            async with asyncio.timeout(self._timeout_s), self._lanes.enter(url.origin):
+            async with asyncio.timeout(self._timeout_s), self._lanes.enter(url.endpoint):
                 if self._is_closed:
                     raise EgressFailed(Why.CLOSED, "the client is closed")
                 return await self._exchange(method, url, headers, content, max_bytes)

@@ -1,4 +1,4 @@
-"""How many calls are on their way at once: so many to one origin, so many wait for it, so many in all."""
+"""How many calls are on their way at once: so many to one endpoint, so many wait for it, so many in all."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,13 +7,13 @@ from typing import Final
 
 from mcpward.egress.trouble import EgressFailed, Why
 
-AT_ONCE: Final = 8
+AT_ONCE: Final = 16
 _IN_LANE: Final = 128
 _IN_ALL: Final = 512
 
 
 class _Lane:
-    """The calls to one origin, running and waiting."""
+    """The calls to one endpoint, running and waiting."""
 
     def __init__(self) -> None:
         self.places = asyncio.Semaphore(AT_ONCE)
@@ -21,22 +21,25 @@ class _Lane:
 
 
 class Lanes:
-    """A lane for each origin, kept while somebody is in it: one slow origin does not hold up the others."""
+    """A lane for each endpoint, kept while somebody is in it: a slow one does not hold up the others.
+
+    Nor those of its own origin: a provider that is asked about tokens again and again still gives its keys.
+    """
 
     def __init__(self) -> None:
         self._lanes: dict[str, _Lane] = {}
         self._users = 0
 
     @asynccontextmanager
-    async def enter(self, origin: str) -> AsyncIterator[None]:
-        """Wait for a place on the way to an origin and hold it.
+    async def enter(self, endpoint: str) -> AsyncIterator[None]:
+        """Wait for a place on the way to an endpoint and hold it.
 
         Raises :class:`EgressFailed` (busy) at once where too many wait already.
         """
-        lane = self._lanes.get(origin) or _Lane()
+        lane = self._lanes.get(endpoint) or _Lane()
         if lane.users >= _IN_LANE or self._users >= _IN_ALL:
-            raise EgressFailed(Why.BUSY, f"too many calls to {origin} are under way")
-        self._lanes[origin] = lane
+            raise EgressFailed(Why.BUSY, f"too many calls to {endpoint} are under way")
+        self._lanes[endpoint] = lane
         lane.users += 1
         self._users += 1
         try:
@@ -46,4 +49,4 @@ class Lanes:
             lane.users -= 1
             self._users -= 1
             if lane.users == 0:
-                del self._lanes[origin]
+                del self._lanes[endpoint]

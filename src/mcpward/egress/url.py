@@ -35,6 +35,11 @@ class Url(Struct, frozen=True):
         """Scheme, host and port, in one spelling."""
         return f"{self.scheme}://{self.authority}"
 
+    @property
+    def endpoint(self) -> str:
+        """Origin and path, without the query."""
+        return self.origin + self.target.partition("?")[0]
+
 
 def parse(text: str) -> Url:
     """Take a URL apart (RFC 3986, in ASCII, absolute, http or https, at most 2,048 characters).

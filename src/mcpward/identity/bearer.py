@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from mcpward.core import authority
 from mcpward.core.challenge import Challenge
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
@@ -175,7 +176,7 @@ class Bearer:
             except TokenRefused as no:
                 raise self.invalid(no.detail) from None
 
-        return Proof(mark, ask, is_opaque=False)
+        return Proof(mark, ask, asked=authority.provider(trusted.name), is_opaque=False)
 
     # ---- opaque tokens ----
 
@@ -201,7 +202,7 @@ class Bearer:
             except TokenRefused as no:
                 raise self.invalid(no.detail) from None
 
-        return Proof(mark, ask, is_opaque=True)
+        return Proof(mark, ask, asked=authority.provider(trusted.name), is_opaque=True)
 
     # ---- both ----
 

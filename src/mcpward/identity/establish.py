@@ -4,9 +4,10 @@ Plain and not async for all that is known: the books are in memory. Called for e
 provider, or the store of keys, has to tell first is given as a proof to be awaited.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final, Protocol
 
+from mcpward.core.authority import STORE
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
@@ -31,6 +32,14 @@ class Strangers(Protocol):
 
     def require_failure(self, bucket: str) -> object:
         """Require that a provider, or the store, may be asked about a credential of its."""
+        ...
+
+    async def ask(self, whom: str, bucket: str, question: Callable[[], Awaitable[Principal]]) -> Principal:
+        """Have a credential of its looked up, in its turn."""
+        ...
+
+    def count_outcome(self, bucket: str, error: BaseException | None) -> None:
+        """Count how that ended, where nobody is told."""
         ...
 
 
@@ -122,6 +131,7 @@ class Identity:
                 return None
             if strangers is not None:
                 strangers.require_failure(arrival.bucket)
+                found = _counted(found, arrival.bucket, strangers)
         except Refusal as no:
             return no
         if self._rechecks.heard(found) is Reason.CREDENTIAL_INVALID:
@@ -209,7 +219,7 @@ class Identity:
                 self._keys.remember(value, principal)
             return principal
 
-        return Proof(mark, ask, is_opaque=False)
+        return Proof(mark, ask, asked=STORE, is_opaque=False)
 
     def _by_known_token(self, arrival: Arrival) -> Principal | None:
         if arrival.path_secret is not None:
@@ -263,6 +273,19 @@ class Identity:
         if arrival.path_secret is not None:
             raise Refusal(Reason.ROUTE_UNKNOWN, "a secret path on a server that has none")
         return anonymous.admit(arrival, self._access[arrival.server])
+
+
+def _counted(proof: Proof, bucket: str, strangers: Strangers) -> Proof:
+    """Return the proof as one that takes its turn, and whose no counts although nobody waits for it."""
+
+    async def ask() -> Principal:
+        try:
+            return await strangers.ask(proof.asked, bucket, proof.ask)
+        except Refusal as no:
+            strangers.count_outcome(bucket, no)
+            raise
+
+    return Proof(proof.mark, ask, asked=proof.asked, is_opaque=proof.is_opaque)
 
 
 def _invalid() -> Refusal:

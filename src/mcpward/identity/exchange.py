@@ -9,6 +9,7 @@ import asyncio
 import logging
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias
@@ -36,7 +37,9 @@ EARLY_S: Final = 30.0
 """A kept token is given out no longer than this before its end: whoever gets it still has to use it."""
 LONGEST_KEPT_S: Final = 3600.0
 MOST_KEPT: Final = 2000
-_MOST_ASKED: Final = 32
+_MOST_ASKED: Final = 64
+_MOST_OF_ONE: Final = 8
+"""Exchanges of one caller under way: it may leave, and they go on."""
 _LONGEST: Final = 64 * 1024
 _LONGEST_TOKEN: Final = 16 * 1024
 _LONGEST_NAME: Final = 512
@@ -62,6 +65,7 @@ class _Asked(Struct, frozen=True, eq=False):
     """One question to a provider. Lives as long as its answer takes."""
 
     provider: Provider
+    caller: str
     subject: Secret
     audience: str
     scopes: frozenset[str]
@@ -77,6 +81,7 @@ class Exchanges:
         self._salt = base62(_DIGEST).encode()
         self._kept: dict[_Mark, _Kept] = {}
         self._flights: dict[_Mark, asyncio.Task[Token | ExchangeFailed]] = {}
+        self._callers: Counter[str] = Counter()
         self._told: set[str] = set()
 
     async def exchange(self, call: Call, audience: str, scopes: frozenset[str]) -> Token:
@@ -94,9 +99,10 @@ class Exchanges:
             return kept.token
         flight = self._flights.get(mark)
         if flight is None:
-            asked = _Asked(self._provider_of(call), subject, audience, scopes)
-            if len(self._flights) >= _MOST_ASKED:
+            asked = _Asked(self._provider_of(call), call.principal.key, subject, audience, scopes)
+            if len(self._flights) >= _MOST_ASKED or self._callers[asked.caller] >= _MOST_OF_ONE:
                 raise ExchangeFailed(NoToken.UNAVAILABLE, "too many exchanges are under way")
+            self._callers[asked.caller] += 1
             flight = asyncio.create_task(self._fly(asked, mark), name="identity-exchange")
             self._flights[mark] = flight
         await asyncio.wait([flight])  # whoever gives up waiting does not end it for the others
@@ -143,6 +149,9 @@ class Exchanges:
             return failed
         finally:
             del self._flights[mark]
+            self._callers[asked.caller] -= 1
+            if not self._callers[asked.caller]:
+                del self._callers[asked.caller]
         self._told.discard(asked.provider.settings.name)
         self._keep(mark, token, since)
         return token

@@ -33,7 +33,9 @@ MOST_KEPT: Final = 4000
 MOST_BYTES: Final = 16 * 1024 * 1024
 """Of all answers of one provider that are kept, as JSON."""
 _MOST_ASKED: Final = 32
-"""Questions under way at once. Made-up tokens cost the provider one question each, so there is an end to them."""
+"""Questions under way at once. Callers have half of them, in fair shares (:mod:`mcpward.limits.asking`); the others are
+for streams whose tokens are looked at again.
+"""
 _DIGEST: Final = 32
 METHODS: Final = ("client_secret_basic", "client_secret_post")
 """The ways in which this client can show who it is."""

@@ -16,23 +16,26 @@ NO_S: Final = 5.0
 class Proof(Awaitable[Principal]):
     """Awaited, it asks and gives the principal, or raises what the answer is. Nothing is asked before.
 
-    ``mark`` is the credential's, as a keyed digest; ``is_opaque`` says that nothing about the token can be checked
-    without the provider.
+    ``mark`` is the credential's, as a keyed digest; ``asked`` names who is asked; ``is_opaque`` says that nothing about
+    the token can be checked without the provider.
     """
 
-    __slots__ = ("_ask", "is_opaque", "mark")
+    __slots__ = ("ask", "asked", "is_opaque", "mark")
 
-    def __init__(self, mark: bytes, ask: Callable[[], Coroutine[Any, Any, Principal]], *, is_opaque: bool) -> None:
+    def __init__(
+        self, mark: bytes, ask: Callable[[], Coroutine[Any, Any, Principal]], *, asked: str, is_opaque: bool
+    ) -> None:
         self.mark = mark
+        self.asked = asked
         self.is_opaque = is_opaque
-        self._ask = ask
+        self.ask = ask
 
     def __await__(self) -> Generator[Any, Any, Principal]:
-        return self._ask().__await__()
+        return self.ask().__await__()
 
     async def settle(self) -> bool:
         """Ask, and say whether there is a principal."""
-        await self._ask()
+        await self.ask()
         return True
 
 

@@ -7,14 +7,15 @@ processes gets no more than at one.
 """
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final, TypeVar
 
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Principal, Way
-from mcpward.limits.asking import Asking, Turn
+from mcpward.limits.asking import Asking
 from mcpward.limits.counters import Common, StoreDown
 from mcpward.limits.gcra import moved, retry_after_s
 from mcpward.limits.limit import Drawn, Limit, Standing
@@ -24,6 +25,7 @@ from mcpward.limits.rate import SiteRates
 _NOTHING: Final[tuple[str, ...]] = ()
 _ANONYMOUS: Final = Way.ANONYMOUS
 _AWAY_S: Final = 1
+T = TypeVar("T")
 Names = tuple[str, ...]
 """Limits that are not enforced and would have refused."""
 
@@ -44,7 +46,7 @@ class Addresses:
             self._callers: self.requests,
         }
         self._counting: set[asyncio.Future[Names]] = set()
-        self._asking = Asking()
+        self._asking = Asking(self)
 
     def admit(self, principal: Principal, bucket: str) -> Names:
         """Count a request: of its caller, or of its address where nobody has said who is there.
@@ -72,18 +74,32 @@ class Addresses:
         young[key] = now + ahead
         return _NOTHING
 
-    def ask(self, bucket: str) -> Turn:
-        """Return the turn of an address to have a credential looked up, a context that is entered for the look-up.
+    async def ask(self, whom: str, bucket: str, question: Callable[[], Awaitable[T]]) -> T:
+        """Have a credential of an address looked up at ``whom``, in its turn; return or raise what that gives.
 
-        Entering raises:
+        A credential that turns out to be wrong is for the caller of this to count, unless it is cancelled meanwhile.
+
+        Raises:
             Refusal: address-rate-exceeded, the address has failed too often; identity-unavailable, too many of its
-                requests wait for their turn.
+                requests wait for their turn, or this one has waited for too long.
         """
-        return Turn(self._asking, bucket, self.require_failure)
+        return await self._asking.ask(whom, bucket, question)
 
     def require_failure(self, bucket: str) -> Names:
         """Require that the address has not failed too often. Counts nothing. Raises as :meth:`admit` does."""
         return self._look(self.auth_failures, self._failures, bucket)
+
+    def has_failure_beside(self, bucket: str, pending: int) -> bool:
+        """Say whether the address has a failure left beside ``pending`` credentials that are being looked up."""
+        limit, now = self.auth_failures, self._now()
+        ahead = max(0, self._failures.get(bucket, 0) - now) + (pending + 1) * limit.interval
+        return ahead <= limit.tolerance or not limit.ruling.enforce
+
+    def count_outcome(self, bucket: str, error: BaseException | None) -> None:
+        """Count the credential of a caller who has left before it was looked up, where it was wrong."""
+        if isinstance(error, Refusal) and error.reason is Reason.CREDENTIAL_INVALID:
+            with suppress(Refusal):
+                self.count_failure_soon(bucket)
 
     def _look(self, limit: Limit, store: MemoryCounters, bucket: str) -> Names:
         if bucket not in store.young and bucket not in store.old:

@@ -1,100 +1,254 @@
-"""Turns of addresses to have a credential looked up at its provider or in the store, a few at a time for each.
+"""Who may have a credential looked up at its provider or in the store, and when: places, in fair shares.
 
-An address that sends made-up credentials all at once would otherwise have every one of them looked up before the first
-has failed, and take the places in which the credentials of others are looked up. Its requests wait for one another
-instead, and those behind are refused as soon as too many before them have failed.
+A question about a credential takes a place, and may turn out to be a failure. Both are reserved before it is asked: an
+address has no more questions under way than it has failures left, and its place is free again when the answer is
+there, not when the caller has left. One address holds a few places only, and some are kept for addresses whose
+credentials were good before, so that a crowd of strangers does not crowd out callers.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol, TypeVar
 
+from msgspec import Struct
+
+from mcpward.core.authority import STORE
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
+from mcpward.limits.generations import Generations
 
-AT_ONCE: Final = 8
-_MOST_WAITING: Final = 256
+MOST_WAITING: Final = 256
+"""Of one address, at one provider."""
+_MOST_WAITING_IN_ALL: Final = 2048
+_LONGEST_WAIT_S: Final = 10.0
+_MOST_KNOWN: Final = 30_000
 _RETRY_AFTER_S: Final = 1
+T = TypeVar("T")
+
+
+class Failures(Protocol):
+    """The failed credentials of addresses."""
+
+    def require_failure(self, bucket: str) -> object:
+        """Require that the address has a failure left. Raises :class:`Refusal` where it has none."""
+        ...
+
+    def has_failure_beside(self, bucket: str, pending: int) -> bool:
+        """Say whether one is left beside ``pending`` questions that may become failures."""
+        ...
+
+    def count_outcome(self, bucket: str, error: BaseException | None) -> None:
+        """Count how a question ended whose caller has left."""
+        ...
+
+
+class Share(Struct, frozen=True):
+    """Questions that may be under way: ``places`` in all, ``kept`` of these for addresses that have succeeded, and
+    ``address`` of one address.
+    """
+
+    places: int
+    kept: int
+    address: int
+
+
+AT_PROVIDER: Final = Share(places=16, kept=4, address=4)
+#: All who wait for the store share one look at it, so a place there costs next to nothing.
+AT_STORE: Final = Share(places=512, kept=128, address=16)
 
 
 class _Line:
-    """The requests of one address: how many are being looked up, and who waits."""
+    """The requests of one address at one provider: how many questions are under way, and who waits."""
 
-    __slots__ = ("busy", "waiting")
+    __slots__ = ("bucket", "busy", "is_listed", "waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, bucket: str) -> None:
+        self.bucket = bucket
         self.busy = 0
-        self.waiting: deque[asyncio.Future[None]] = deque()
+        self.is_listed = False
+        self.waiting: deque[asyncio.Future[bool]] = deque()
+
+
+class _Desk:
+    """One provider, or the store: its places, and the lines in which somebody waits, in the order of their turns."""
+
+    __slots__ = ("busy", "known", "lines", "share", "strangers", "waiting")
+
+    def __init__(self, share: Share) -> None:
+        self.share = share
+        self.busy = 0
+        self.waiting = 0
+        self.lines: dict[str, _Line] = {}
+        self.known: deque[_Line] = deque()
+        self.strangers: deque[_Line] = deque()
 
 
 class Asking:
-    """The lines of all addresses. An address has one only while something is looked up for it."""
+    """The places of all providers. An address is remembered while it asks, and after it has succeeded."""
 
-    def __init__(self) -> None:
-        self._lines: dict[str, _Line] = {}
+    def __init__(self, failures: Failures) -> None:
+        self._failures = failures
+        self._desks: dict[str, _Desk] = {}
+        self._pending: dict[str, int] = {}
+        self._known: Generations[bool] = Generations(_MOST_KNOWN)
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return sum(len(desk.lines) for desk in self._desks.values())
 
-    async def begin(self, bucket: str) -> None:
-        """Wait until a place is free, the first come first.
+    async def ask(self, whom: str, bucket: str, question: Callable[[], Awaitable[T]]) -> T:
+        """Wait for a place at ``whom``, ask, and return the answer or raise what the question raises.
+
+        ``whom`` is a name of :mod:`mcpward.core.authority`.
 
         Raises:
-            Refusal: identity-unavailable; too many wait.
+            Refusal: address-rate-exceeded, the address has failed too often; identity-unavailable, too many questions
+                wait, or this one has waited for too long.
         """
-        line = self._lines.setdefault(bucket, _Line())
-        if line.busy < AT_ONCE:
-            line.busy += 1
-            return
-        if len(line.waiting) >= _MOST_WAITING:
-            detail = "too many credentials from this address wait to be looked up"
-            raise Refusal(Reason.IDENTITY_UNAVAILABLE, detail, retry_after_s=_RETRY_AFTER_S)
+        await self._begin(whom, bucket)
+        asked = asyncio.ensure_future(_answer(question))
+        try:
+            await asyncio.wait([asked])
+        except asyncio.CancelledError:  # the question is under way all the same, and so its place is taken
+            asked.add_done_callback(lambda done: self._left(whom, bucket, done))
+            raise
+        self._end(whom, bucket)
+        try:
+            answer = asked.result()
+        finally:
+            del asked  # an error would hold on to itself by this frame, and to the credential with it
+        self._known.put(bucket, value=True)
+        return answer
+
+    # ---- places -------------------------------------------------------------------------------------------------
+
+    async def _begin(self, whom: str, bucket: str) -> None:
+        desk = self._desks.get(whom)
+        if desk is None:
+            desk = self._desks[whom] = _Desk(AT_STORE if whom == STORE else AT_PROVIDER)
+        while True:
+            self._failures.require_failure(bucket)
+            line = desk.lines.get(bucket)
+            if line is None:
+                line = desk.lines[bucket] = _Line(bucket)
+            if not line.waiting and desk.busy < self._most(desk, bucket) and self._may_begin(desk, line):
+                self._take(desk, line)
+                return
+            try:
+                if await self._wait(desk, line):
+                    return
+            finally:
+                _let_go(desk, line)
+
+    def _most(self, desk: _Desk, bucket: str) -> int:
+        share = desk.share
+        return share.places if self._known.get(bucket, default=False) else share.places - share.kept
+
+    def _may_begin(self, desk: _Desk, line: _Line) -> bool:
+        pending = self._pending.get(line.bucket, 0)
+        return line.busy < desk.share.address and self._failures.has_failure_beside(line.bucket, pending)
+
+    def _take(self, desk: _Desk, line: _Line) -> None:
+        desk.busy += 1
+        line.busy += 1
+        self._pending[line.bucket] = self._pending.get(line.bucket, 0) + 1
+
+    def _end(self, whom: str, bucket: str) -> None:
+        desk = self._desks[whom]
+        self._free(desk, desk.lines[bucket])
+
+    def _free(self, desk: _Desk, line: _Line) -> None:
+        bucket = line.bucket
+        desk.busy -= 1
+        line.busy -= 1
+        self._pending[bucket] -= 1
+        if not self._pending[bucket]:
+            del self._pending[bucket]
+        _let_go(desk, line)
+        # Not at once: whoever asked counts a failure first. Other desks, too: the address may wait there for this one.
+        loop = asyncio.get_running_loop()
+        for each in self._desks.values():
+            if each is desk or bucket in each.lines:
+                loop.call_soon(self._hand_on, each)
+
+    def _left(self, whom: str, bucket: str, asked: "asyncio.Future[T]") -> None:
+        error = None if asked.cancelled() else asked.exception()
+        if error is None and not asked.cancelled():
+            self._known.put(bucket, value=True)
+        self._failures.count_outcome(bucket, error)
+        self._end(whom, bucket)
+
+    # ---- waiting ------------------------------------------------------------------------------------------------
+
+    async def _wait(self, desk: _Desk, line: _Line) -> bool:
+        """Return whether a place was handed over; False: look again."""
+        if len(line.waiting) >= MOST_WAITING or desk.waiting >= _MOST_WAITING_IN_ALL:
+            raise _unavailable("too many credentials wait to be looked up")
         turn = asyncio.get_running_loop().create_future()
         line.waiting.append(turn)
+        desk.waiting += 1
+        if not line.is_listed:
+            line.is_listed = True
+            (desk.known if self._known.get(line.bucket, default=False) else desk.strangers).append(line)
         try:
-            await turn  # whoever ends hands its place on
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.end(bucket)
-            elif turn in line.waiting:
+            async with asyncio.timeout(_LONGEST_WAIT_S):
+                return await self._turn(desk, line, turn)
+        except TimeoutError:
+            raise _unavailable("a credential has waited too long to be looked up") from None
+        finally:
+            desk.waiting -= 1
+            if turn in line.waiting:
                 line.waiting.remove(turn)
-            raise
 
-    def end(self, bucket: str) -> None:
-        """Hand the place on, or let the line go."""
-        line = self._lines[bucket]
-        while line.waiting:
-            turn = line.waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        line.busy -= 1
-        if not line.busy:
-            del self._lines[bucket]
-
-
-class Turn:
-    """One look-up: entering waits for a place and checks that the address may still ask."""
-
-    __slots__ = ("_asking", "_bucket", "_require")
-
-    def __init__(self, asking: Asking, bucket: str, require: Callable[[str], Any]) -> None:
-        self._asking = asking
-        self._bucket = bucket
-        self._require = require
-
-    async def __aenter__(self) -> None:
-        self._require(self._bucket)
-        await self._asking.begin(self._bucket)
+    async def _turn(self, desk: _Desk, line: _Line, turn: "asyncio.Future[bool]") -> bool:
         try:
-            self._require(self._bucket)  # others before it may have failed meanwhile
-        except Refusal:
-            self._asking.end(self._bucket)
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.result():  # the place came as its caller left
+                self._free(desk, line)
             raise
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._asking.end(self._bucket)
+    def _hand_on(self, desk: _Desk) -> None:
+        """Hand free places on, to one line after the other."""
+        places, kept = desk.share.places, desk.share.kept
+        for lines, most in ((desk.known, places), (desk.strangers, places - kept)):
+            for _ in range(len(lines)):
+                if desk.busy >= most:
+                    break
+                line = lines.popleft()
+                self._serve(desk, line)
+                line.is_listed = bool(line.waiting)
+                if line.is_listed:
+                    lines.append(line)
+                else:
+                    _let_go(desk, line)
+
+    def _serve(self, desk: _Desk, line: _Line) -> None:
+        if self._may_begin(desk, line):
+            if turn := _next(line):
+                self._take(desk, line)
+                turn.set_result(True)
+        elif line.bucket not in self._pending:  # nothing under way could give a failure back: all of them are told
+            while turn := _next(line):
+                turn.set_result(False)
+
+
+def _next(line: _Line) -> "asyncio.Future[bool] | None":
+    while line.waiting:
+        turn = line.waiting.popleft()
+        if not turn.done():
+            return turn
+    return None
+
+
+def _let_go(desk: _Desk, line: _Line) -> None:
+    if not line.busy and not line.waiting and not line.is_listed:
+        desk.lines.pop(line.bucket, None)
+
+
+async def _answer(question: Callable[[], Awaitable[T]]) -> T:
+    return await question()
+
+
+def _unavailable(detail: str) -> Refusal:
+    return Refusal(Reason.IDENTITY_UNAVAILABLE, detail, retry_after_s=_RETRY_AFTER_S)

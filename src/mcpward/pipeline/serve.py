@@ -127,8 +127,7 @@ class Pipeline:
             if isinstance(established, Principal):
                 return established
             found = established
-        async with addresses.ask(arrival.bucket):
-            return await found
+        return await addresses.ask(found.asked, arrival.bucket, found.ask)
 
     async def _instead(
         self, no: BaseException, trail: Trail, wire: Wire, paid: Paid | None, back: WayBack | None

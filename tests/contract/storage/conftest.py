@@ -1,18 +1,15 @@
-"""Stores for the contract suite. Each test gets a database of its own and may open it several times, as workers do.
-
-SQLite always; PostgreSQL too where MCPWARD_TEST_POSTGRES names a server on which databases may be made
-(``postgresql://user@host:port``).
+"""Stores for the contract suite, on SQLite and PostgreSQL. Each test gets a database of its own and may open it several
+times, as workers do.
 """
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from mcpward.storage.engine import Store, open_store
 from support.clock import ManualClock
+from support.postgres import PostgresServer
 from support.records import MACS
 
 Opener = Callable[[], Awaitable[Store]]
@@ -23,18 +20,12 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-POSTGRES = os.environ.get("MCPWARD_TEST_POSTGRES", "")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"] if POSTGRES else ["sqlite"])
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'site' / 'mcpward.db'}"
-    connection = await asyncpg.connect(f"{POSTGRES}/postgres")
-    await connection.execute("DROP DATABASE IF EXISTS mcpward_contract WITH (FORCE)")
-    await connection.execute("CREATE DATABASE mcpward_contract")
-    await connection.close()
-    return f"{POSTGRES}/mcpward_contract"
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.url(server.create())
 
 
 @pytest.fixture

@@ -293,7 +293,7 @@ async def test_a_connection_is_used_again_for_its_origin_alone() -> None:
         assert there.connections == 3
 
 
-async def test_one_origin_has_so_many_places_and_others_have_their_own() -> None:
+async def test_one_endpoint_has_so_many_places_and_others_have_their_own_at_the_same_origin_too() -> None:
     gate = asyncio.Event()
     running = most = 0
 
@@ -309,9 +309,11 @@ async def test_one_origin_has_so_many_places_and_others_have_their_own() -> None
         calls = [asyncio.create_task(client.get_json(there.url())) for _ in range(3 * AT_ONCE)]
         await there.until(AT_ONCE)
         assert (await client.get_json(other.url())).status == 200
+        keys = asyncio.create_task(client.get_json(there.url("/keys")))
+        await there.until(AT_ONCE + 1)
         gate.set()
-        await asyncio.gather(*calls)
-    assert (most, len(there.requests)) == (AT_ONCE, 3 * AT_ONCE)
+        await asyncio.gather(*calls, keys)
+    assert (most, len(there.requests)) == (AT_ONCE + 1, 3 * AT_ONCE + 1)
 
 
 async def test_who_would_wait_behind_too_many_is_told_at_once() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from mcpward.core.authority import STORE
 from mcpward.core.challenge import Challenge
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
@@ -507,7 +508,7 @@ def test_a_no_is_heard_by_every_stream_of_a_credential(monkeypatch):
             raise Refusal(Reason.CREDENTIAL_INVALID)
 
         rechecks = Rechecks()
-        proof = Proof(b"one", ask, is_opaque=False)
+        proof = Proof(b"one", ask, asked=STORE, is_opaque=False)
         assert all(rechecks.holds(proof) for _ in range(16))
         await soon(lambda: not rechecks.holds(proof))
         assert not any(rechecks.holds(proof) for _ in range(16))
@@ -529,7 +530,7 @@ def test_what_is_asked_in_the_background_is_bounded_and_given_up_at_the_end(monk
             raise Refusal(Reason.CREDENTIAL_INVALID)
 
         rechecks = Rechecks()
-        proofs = [Proof(bytes([number]), ask, is_opaque=True) for number in range(3)]
+        proofs = [Proof(bytes([number]), ask, asked=STORE, is_opaque=True) for number in range(3)]
         assert [rechecks.holds(proof) for proof in proofs] == [True, True, False]
         assert rechecks.begin(proofs[0])
         asked.set()

@@ -230,16 +230,33 @@ async def test_everybody_who_asks_the_same_shares_one_question():
         assert here.questions == 1
 
 
+async def never(_request: bytes, _writer: asyncio.StreamWriter) -> None:
+    await asyncio.Event().wait()
+
+
 async def test_questions_under_way_have_an_end():
     async with site(timeout_s=0.5) as here:
-
-        async def never(_request: bytes, _writer: asyncio.StreamWriter) -> None:
-            await asyncio.Event().wait()
-
         here.desk.answer = never
-        failed = await asyncio.gather(*(here.failed(None, SHIPPING, f"s{each}") for each in range(100)))
+        callers = [here.call(f"token-{each}", f"caller-{each}") for each in range(100)]
+        failed = await asyncio.gather(*(here.failed(caller) for caller in callers))
         assert {each.why for each in failed} == {NoToken.UNAVAILABLE}
-        assert sum("under way" in each.detail for each in failed) == 68
+        assert sum("under way" in each.detail for each in failed) == 36
+
+
+async def test_attack_137_one_caller_takes_a_share_of_them_also_when_it_leaves():
+    async with site(timeout_s=0.5) as here:
+        here.desk.answer = never
+        for number in range(20):
+            asked = [asyncio.create_task(here.ask(None, SHIPPING, f"s{number}-{each}")) for each in range(5)]
+            await asyncio.sleep(0)
+            for one in asked:
+                one.cancel()
+            await asyncio.wait(asked)
+        assert "under way" in (await here.failed(None, SHIPPING, "one-more")).detail
+        assert "timeout" in (await here.failed(here.call("another", "bob"))).detail
+        await here.desk.until(9)
+        here.answer()
+        assert (await here.ask()).reveal()
 
 
 async def test_what_is_kept_is_bounded():
