@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, event
+from sqlalchemy import URL, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from mcpward.storage import sqlite
@@ -19,6 +19,8 @@ from mcpward.storage.statements import ConnectionStatements, Statements
 
 T = TypeVar("T")
 _POSTGRES_POOL: Final = 5
+# "mcp-rec" in ASCII: any number that nobody else in the same PostgreSQL server uses.
+_RECORD_LOCK: Final = int.from_bytes(b"mcp-rec")
 
 
 class Lanes:
@@ -64,6 +66,8 @@ class Lanes:
             async with self._turn:
                 return await self._conveyor.write(work, committed, is_durable=is_durable)
         async with self._write(self._durable if is_durable else self._bulk) as connection:
+            # Whoever writes next must see where this one left off, as SQLite's one writer does.
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _RECORD_LOCK})
             result = await connection.run_sync(lambda sync: work(ConnectionStatements(sync)))
         await asyncio.to_thread(committed, result)
         return result

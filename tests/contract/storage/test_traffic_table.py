@@ -143,3 +143,43 @@ async def test_a_write_cancelled_at_any_moment_leaves_the_store_usable_and_nothi
     await asyncio.wait_for(keep_intent(store.traffic, row(id="after")), 10)
     assert "after" in await ids(store)
     gc.collect()  # a connection that was lost is told of here, as a warning: an error
+
+
+async def test_a_record_verifies_whoever_wrote_it_and_whatever_was_pruned(opener) -> None:
+    stores = [await opener() for _ in range(2)]
+    for at in (1.0, 2.0):
+        await asyncio.gather(
+            *[
+                keep(store.traffic, *[row(at=at, outcome="refused" if n % 3 else "ok") for n in range(20)])
+                for store in stores
+            ],
+            *[keep_intent(store.traffic, row(at=at, phase="intent")) for store in stores],
+        )
+    seen: list[tuple[int, int]] = []
+    report = await stores[0].traffic.verify(lambda done, of: seen.append((done, of)))
+    assert (report.findings, report.gaps, report.records, report.uncovered) == ((), (), 84, 0)
+    assert await stores[1].traffic.prune(before=2.0) == 42
+    report = await stores[0].traffic.verify()
+    assert (report.findings, report.records) == ((), 42)
+    assert [chain.since for chain in report.chains] == [2.0, 2.0]
+    assert await stores[0].traffic.prune_oldest("refusals", 5) == 5
+    await keep(stores[1].traffic, row(outcome="ok"))
+    report = await stores[1].traffic.verify()
+    assert (report.findings, report.records) == ((), 38)
+
+
+async def test_a_row_that_was_changed_removed_or_added_is_named(opener) -> None:
+    one = await opener()
+    await keep(one.traffic, *[row(id=str(n)) for n in range(9)])
+    for statement, kind, seq in (
+        ("UPDATE traffic SET server = 'other' WHERE seq = 7", "changed", 7),
+        ("DELETE FROM traffic WHERE seq IN (4, 5)", "removed", 6),
+        ("INSERT INTO traffic (seq, id, at, phase, chain) VALUES (90, 'r', 1.0, 'done', 'calls')", "removed", 6),
+        ("DELETE FROM traffic WHERE seq BETWEEN 6 AND 9", "added", 90),
+        ("DELETE FROM traffic WHERE seq = 90", "removed", 3),
+        ("DELETE FROM traffic_state", "state", None),
+    ):
+        async with one._lanes.durable() as connection:
+            await connection.exec_driver_sql(statement)
+        (first, *_) = (await one.traffic.verify()).findings
+        assert (first.kind, first.seq) == (kind, seq), statement
