@@ -5,11 +5,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from mcpward.core.values import Arrival, Reply
+from mcpward.crypto.keyring import KeyRing
+from mcpward.crypto.record_mac import RecordMacs
 from mcpward.storage.traffic import TrafficTable
 from mcpward.traffic.record import Record, Result
 from mcpward.traffic.row import COLUMNS, Row
 from mcpward.traffic.subject import Subject
 from mcpward.traffic.trail import Traffic, Trail
+
+MACS = RecordMacs(KeyRing([b"m" * 32]), "traffic record")
 
 
 def a_record(outcome: Result = Result.OK, reason: str | None = None, **changes: Any) -> Record:

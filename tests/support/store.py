@@ -15,6 +15,7 @@ from mcpward.storage.engine import Store
 from mcpward.storage.integrity import Integrity
 from mcpward.storage.mark import Mark
 from mcpward.storage.opening import Accept
+from support.records import MACS
 
 RING: Final = KeyRing([b"r" * 32])
 
@@ -33,10 +34,18 @@ def integrity_of(url: str, clock: Clock, ring: KeyRing = RING, *, is_place_chose
 
 
 async def open_store(
-    url: str, clock: Clock, key_ids: Sequence[str] = (), *, ring: KeyRing = RING, accept: Accept | None = None
+    url: str,
+    clock: Clock,
+    key_ids: Sequence[str] = (),
+    *,
+    ring: KeyRing = RING,
+    accept: Accept | None = None,
+    record_mark: Path | None = None,
 ) -> Store:
     """Open the store at ``url``, as ``mcpward.storage.engine.open_store`` does."""
-    return await engine.open_store(url, clock, integrity_of(url, clock, ring), key_ids, accept)
+    return await engine.open_store(
+        url, clock, integrity_of(url, clock, ring), key_ids, accept, macs=MACS, record_mark=record_mark
+    )
 
 
 def earlier(path: Path, steps: int, *statements: str) -> None:

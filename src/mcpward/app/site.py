@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from msgspec import Struct
 
@@ -13,6 +14,7 @@ from mcpward.crypto.digest import Pepper
 from mcpward.crypto.envelope import Envelope
 from mcpward.crypto.keyring import KeyRing, load_or_create
 from mcpward.crypto.mac import RingMac
+from mcpward.crypto.record_mac import RecordMacs
 from mcpward.crypto.sealed import SealedToken
 from mcpward.storage.engine import Store, open_store
 from mcpward.storage.integrity import Integrity
@@ -20,6 +22,8 @@ from mcpward.storage.mark import Mark
 from mcpward.storage.opening import Accept
 from mcpward.storage.privacy import require_private_folder
 from mcpward.vault.store import Vault
+
+_RECORD_MARK: Final = "record.mark"
 
 
 class Site(Struct, frozen=True):
@@ -50,7 +54,16 @@ async def open_site(
     mark = Mark(settings.store.mark_path, RingMac(ring, "store mark"))
     is_place_chosen = settings.store.mark is not None
     integrity = Integrity(RingMac(ring, "store rows"), mark, clock, is_place_chosen=is_place_chosen)
-    store = await open_store(settings.store.url, clock, integrity, ring.ids, accept)
+    macs = RecordMacs(ring, "traffic record")
+    store = await open_store(
+        settings.store.url,
+        clock,
+        integrity,
+        ring.ids,
+        accept,
+        macs=macs,
+        record_mark=settings.site.data / _RECORD_MARK,
+    )
     try:
         yield Site(
             store=store,

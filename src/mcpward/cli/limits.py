@@ -20,6 +20,7 @@ from mcpward.cli.site import (
     chosen_server,
     completed,
     in_site,
+    left_to_subcommand,
     server_names,
     settings_of,
 )
@@ -83,10 +84,7 @@ def limits(
     json: JsonOption = False,
 ) -> None:
     """Show what is used of limits, the most used first. Exit code 1 when nothing is, 3 when nobody can say."""
-    if ctx.invoked_subcommand is not None:
-        if any(_is_typed(ctx, name) for name in ctx.params):
-            said = f"write the options after {ctx.invoked_subcommand}, so that they are not overlooked"
-            raise ui.Ended(ui.Exit.USAGE, said, f"mcpward limits {ctx.invoked_subcommand} --help")
+    if left_to_subcommand(ctx):
         return
     settings = settings_of(config)
     match = _match(settings, server, caller, limit)
@@ -135,11 +133,6 @@ def reset(
         ui.remark("loops begin anew")  # workers forget what they know of them, and do not count that
         return
     ui.remark(f"{answer.found} counter{'' if answer.found == 1 else 's'} of {ui.safe(what)} reset")
-
-
-def _is_typed(ctx: typer.Context, name: str) -> bool:
-    source = ctx.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
 
 
 def _match(settings: Settings, server: str | None, caller: str | None, limit: str | None) -> "Match":

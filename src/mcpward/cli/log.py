@@ -11,7 +11,8 @@ from mcpward.cli import ui
 from mcpward.cli.help import examples
 from mcpward.cli.limits import limit_names
 from mcpward.cli.moment import moment_text, parse_start
-from mcpward.cli.site import CLOCK, ConfigOption, in_site, server_names, settings_of
+from mcpward.cli.site import CLOCK, ConfigOption, in_site, left_to_subcommand, server_names, settings_of
+from mcpward.cli.verify import verify
 from mcpward.core import renamed
 from mcpward.traffic.line import line
 
@@ -25,7 +26,11 @@ _POLL_S: Final = 0.25
 _AT_ONCE: Final = 1000
 Row = Mapping[str, Any]
 
+app = typer.Typer(rich_markup_mode=None)
+app.command("verify")(verify)
 
+
+@app.callback(invoke_without_command=True)
 @examples(
     "mcpward log --reason credential-invalid --since 1h",
     "mcpward log --tool cancel_order --json | jq .principal",
@@ -33,6 +38,7 @@ Row = Mapping[str, Any]
     "mcpward log --follow",
 )
 def log(
+    ctx: typer.Context,
     server: Annotated[
         str | None,
         typer.Option("--server", "-s", metavar="NAME", help="Only this server.", autocompletion=server_names),
@@ -65,6 +71,8 @@ def log(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
     """Print the record of requests, oldest first. Exit code 1 when nothing was found."""
+    if left_to_subcommand(ctx):
+        return
     from mcpward.storage.traffic import TrafficFilter
 
     now = CLOCK.now()

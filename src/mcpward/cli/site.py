@@ -40,6 +40,21 @@ def completed(ctx: typer.Context, incomplete: str, known: Callable[[Settings], I
         return []
 
 
+def left_to_subcommand(ctx: typer.Context) -> bool:
+    """Tell whether a verb that has verbs of its own leaves the work to one of those.
+
+    Raises:
+        Ended: options stand before the inner verb, which would not see them.
+    """
+    if ctx.invoked_subcommand is None:
+        return False
+    sources = [ctx.get_parameter_source(name) for name in ctx.params]
+    if any(source is not None and source.name == "COMMANDLINE" for source in sources):
+        said = f"write the options after {ctx.invoked_subcommand}, so that they are not overlooked"
+        raise Ended(Exit.USAGE, said, f"{ctx.command_path} {ctx.invoked_subcommand} --help")
+    return True
+
+
 def server_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of a server."""
     return completed(ctx, incomplete, lambda settings: settings.servers)
@@ -123,7 +138,7 @@ def in_site(
         return attempted()
     except Exception as error:
         # Only storage knows the driver's errors by name; to the command line they are all one: a full disk, a lock.
-        if type(error).__module__.startswith("sqlalchemy."):
+        if type(error).__module__.startswith(("sqlalchemy.", "sqlite3")):
             raise Unreachable(
                 f"the database {database} cannot be used now", "is the disk full, or the file locked?"
             ) from None

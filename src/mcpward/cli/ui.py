@@ -66,6 +66,13 @@ def remark(text: str = "") -> None:
     _write(sys.stderr, text)
 
 
+def progress(done: int = 0, of: int = 0) -> None:
+    """Show how far a long work is, to a person at stderr; without numbers take that away again."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{done} of {of}" if of else "\r\x1b[K")
+        sys.stderr.flush()
+
+
 def error(what: str, hint: str = "") -> None:
     """Say what went wrong and what to do about it, to stderr."""
     _write(sys.stderr, f"{styled('error:', 'error', sys.stderr)} {safe(what)}")

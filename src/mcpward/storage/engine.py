@@ -12,6 +12,7 @@ from mcpward.core.clock import Clock
 from mcpward.core.ended import CAPACITY
 from mcpward.core.errors import Finding, Misconfigured, Unreachable, Untrusted
 from mcpward.storage import sqlite
+from mcpward.storage.chained import ChainedRecord
 from mcpward.storage.integrity import Integrity
 from mcpward.storage.journal import Journal
 from mcpward.storage.keys import FollowedKeys, KeyTable
@@ -30,6 +31,7 @@ from mcpward.storage.tables import ENDED, KEYS, SECRETS, SPENT, URLS
 from mcpward.storage.tasks import TaskTable
 from mcpward.storage.traffic import TrafficTable
 from mcpward.storage.urls import FollowedUrls, UrlTable
+from mcpward.traffic.chain import Macs
 
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
@@ -37,7 +39,7 @@ _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+async
 class Store:
     """All tables of one site. Made by :func:`open_store`; several processes may hold the same one open."""
 
-    def __init__(self, lanes: Lanes, url: URL, integrity: Integrity, clock: Clock) -> None:
+    def __init__(self, lanes: Lanes, url: URL, integrity: Integrity, clock: Clock, record: ChainedRecord) -> None:
         self._lanes = lanes
         self._url = url
         self._integrity = integrity
@@ -46,7 +48,7 @@ class Store:
         self.keys = KeyTable(lanes, keys)
         self.urls = UrlTable(lanes, urls)
         self.sessions = EndedSessions(sessions)
-        self.traffic = TrafficTable(lanes)
+        self.traffic = TrafficTable(lanes, record)
         self.record = RecordStore(lanes, self.traffic)
         self.secrets = SecretTable(lanes, secrets, clock)
         self.settings = SettingsTable(lanes)
@@ -109,14 +111,24 @@ def _guarded(lanes: Lanes, integrity: Integrity) -> tuple[Register, Register, Re
 
 
 async def open_store(
-    url: str, clock: Clock, integrity: Integrity, key_ids: Sequence[str] = (), accept: Accept | None = None
+    url: str,
+    clock: Clock,
+    integrity: Integrity,
+    key_ids: Sequence[str] = (),
+    accept: Accept | None = None,
+    *,
+    macs: Macs,
+    record_mark: Path | None = None,
 ) -> Store:
     """Open the store at ``url`` (``sqlite:///path`` or ``postgresql://…``), making or migrating it as needed.
 
     ``key_ids`` (``KeyRing.ids``) make sure that the database and the master key belong together. ``accept`` is asked
-    whether a store that is forged, or older than its mark, is to be taken. Raises :class:`Misconfigured` with one
-    finding and nothing written (:class:`Untrusted` for such a store), and :class:`Unreachable` when the database does
-    not answer or is locked.
+    whether a store that is forged, or older than its mark, is to be taken. ``macs`` sign the record;
+    ``record_mark`` is the file outside of the database that knows where it ends.
+
+    Raises:
+        Misconfigured: there is one finding and nothing was written; :class:`Untrusted` for a store that is not taken.
+        Unreachable: the database does not answer or is locked.
     """
     target = _parse(url)
     where = target.render_as_string(hide_password=True)
@@ -124,16 +136,17 @@ async def open_store(
         where = str(target.database)
         await asyncio.to_thread(sqlite.prepare, Path(where))
     lanes = Lanes(target)
+    record = ChainedRecord(macs, record_mark, clock)
     try:
         opening = Opening(integrity, list(_guarded(lanes, integrity)), clock)
-        await migrate(lanes, clock, where, key_ids, opening, accept)
+        await migrate(lanes, clock, where, key_ids, opening, record, accept)
     except (DBAPIError, OSError) as error:
         await lanes.close()
         raise _explained(error, where) from None
     except BaseException:
         await lanes.close()
         raise
-    return Store(lanes, target, integrity, clock)
+    return Store(lanes, target, integrity, clock, record)
 
 
 def _parse(url: str) -> URL:

@@ -5,20 +5,24 @@ take the lock when they begin (``BEGIN IMMEDIATE``): a reader that turns writer 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, Table, event, insert
+from sqlalchemy import URL, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from mcpward.storage import sqlite
 from mcpward.storage.conveyor import Conveyor
 from mcpward.storage.disk import Disk
 from mcpward.storage.finish import finish
+from mcpward.storage.statements import ConnectionStatements, Statements
 
+T = TypeVar("T")
 _POSTGRES_POOL: Final = 5
+# "mcp-rec" in ASCII: any number that nobody else in the same PostgreSQL server uses.
+_RECORD_LOCK: Final = int.from_bytes(b"mcp-rec")
 
 
 class Lanes:
@@ -60,14 +64,30 @@ class Lanes:
         async with self._write(self._bulk) as connection:
             yield connection
 
-    async def put(self, table: Table, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-        """Insert many rows in a transaction of the bulk lane."""
+    async def write(
+        self, work: Callable[[Statements], T], committed: Callable[[T], None], *, is_durable: bool, adds: bool = True
+    ) -> T:
+        """Do the work in one transaction away from the event loop; durable or not as for the two lanes.
+
+        ``committed`` is called with what the work gave, in a thread, after the commit; it must not raise.
+        Work that ``adds`` nothing is done on a full disk too.
+        """
         if self.dialect == "sqlite":
             async with self._turn:
-                await self._conveyor.put(table.name, columns, rows)
-            return
-        async with self.bulk() as connection:
-            await connection.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in rows])
+                return await self._conveyor.write(work, committed, is_durable=is_durable, adds=adds)
+        async with self._write(self._durable if is_durable else self._bulk) as connection:
+            # Whoever writes next must see where this one left off, as SQLite's one writer does.
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _RECORD_LOCK})
+            result = await connection.run_sync(lambda sync: work(ConnectionStatements(sync)))
+        await asyncio.to_thread(committed, result)
+        return result
+
+    async def examine(self, work: Callable[[Statements], T]) -> T:
+        """Do work that only reads on one state of the database, however long it takes and whatever is written."""
+        if self.dialect == "sqlite":
+            return await self._conveyor.read(work)
+        async with _connected(self._bulk.execution_options(isolation_level="REPEATABLE READ")) as connection:
+            return await connection.run_sync(lambda sync: work(ConnectionStatements(sync)))
 
     @asynccontextmanager
     async def _write(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:

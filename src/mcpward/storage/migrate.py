@@ -9,8 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.storage import migrations, sqlite
+from mcpward.storage.chained import ChainedRecord
 from mcpward.storage.lanes import Lanes
 from mcpward.storage.opening import Accept, Opening
+from mcpward.storage.statements import ConnectionStatements
 from mcpward.storage.tables import RING, SCHEMA
 
 # Any number will do as long as nobody else in the same PostgreSQL server uses it: "mcpward" in ASCII.
@@ -18,7 +20,13 @@ _ADVISORY_LOCK = int.from_bytes(b"mcpward")
 
 
 async def migrate(
-    lanes: Lanes, clock: Clock, where: str, key_ids: Sequence[str], opening: Opening, accept: Accept | None = None
+    lanes: Lanes,
+    clock: Clock,
+    where: str,
+    key_ids: Sequence[str],
+    opening: Opening,
+    record: ChainedRecord,
+    accept: Accept | None = None,
 ) -> None:
     """Take the missing steps in one exclusive transaction, and judge what is there; then set the mark.
 
@@ -36,6 +44,8 @@ async def migrate(
             for statement in migrations.statements(step, lanes.dialect):
                 await connection.exec_driver_sql(statement)
             await connection.execute(insert(SCHEMA).values(version=step))
+            if step == migrations.CHAINED:  # only here: a database that has no state later was tampered with
+                await connection.run_sync(lambda sync: record.begin(ConnectionStatements(sync)))
         if key_ids:
             await _witness(connection, clock, where, key_ids)
         marked = await opening.judge(connection, where, accept)

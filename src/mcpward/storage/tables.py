@@ -116,6 +116,16 @@ TRAFFIC: Final = Table(
     Column("chain", String, nullable=False, server_default="calls"),
     Column("count", BigInteger),
     Column("last_at", Float),
+    Column("pos", BigInteger),
+    Column("mac", LargeBinary),
+)
+
+#: One row: where the chains of the record begin and end, sealed.
+TRAFFIC_STATE: Final = Table(
+    "traffic_state",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
 )
 
 MAIL: Final = Table(

@@ -1,18 +1,26 @@
-"""The traffic records: written in batches, an intent at once and durably, read by filter.
+"""The traffic records: written in batches, an intent at once and durably, read by filter, verified as a whole.
 
 Rows are tuples; the names of their values come with them, as they are in :data:`COLUMNS`. What is missing is null.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, delete, func, insert, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, func, inspect, literal_column, or_, select
 
+from mcpward.storage.chained import ChainedRecord, Change, Progress
 from mcpward.storage.lanes import Lanes
-from mcpward.storage.tables import TRAFFIC
+from mcpward.storage.statements import Statements
+from mcpward.storage.tables import TRAFFIC, TRAFFIC_STATE
+from mcpward.traffic.chain import CHAINS, PLACE
 from mcpward.traffic.record import CALLS, REFUSALS
+from mcpward.traffic.verification import Finding, Report
 
-COLUMNS: Final = tuple(column.name for column in TRAFFIC.c if column.name != "seq")
+COLUMNS: Final = tuple(column.name for column in TRAFFIC.c if column.name not in PLACE)
+_SHOWN: Final = [column for column in TRAFFIC.c if column.name == "seq" or column.name in COLUMNS]
+#: Rows that are removed in one transaction: it shuts other writers out.
+_REMOVED_AT_ONCE: Final = 500
 _EQUAL: Final = ("server", "tool", "principal", "key_id", "reason", "outcome", "peer")
 
 
@@ -51,22 +59,22 @@ def _of_limits(statement: Select[Any], wanted: TrafficFilter) -> Select[Any]:
 class TrafficTable:
     """Fits ``traffic.writer``'s port for records."""
 
-    def __init__(self, lanes: Lanes) -> None:
+    def __init__(self, lanes: Lanes, record: ChainedRecord) -> None:
         self._lanes = lanes
+        self._record = record
 
     async def append(self, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
         """Keep a batch, all of it or nothing."""
         if rows:
-            await self._lanes.put(TRAFFIC, columns, rows)
+            await self._change(lambda statements: self._record.append(statements, columns, rows), is_durable=False)
 
     async def append_intent(self, columns: tuple[str, ...], row: tuple[Any, ...]) -> None:
         """Keep one record; it is on the disk when the call returns."""
-        async with self._lanes.durable() as connection:
-            await connection.execute(insert(TRAFFIC), dict(zip(columns, row, strict=True)))
+        await self._change(lambda statements: self._record.append(statements, columns, [row]), is_durable=True)
 
     async def select(self, wanted: TrafficFilter) -> list[dict[str, Any]]:
         """Give the records that agree with ``wanted``, each with its ``seq``."""
-        statement = select(TRAFFIC).limit(wanted.limit)
+        statement = select(*_SHOWN).limit(wanted.limit)
         statement = statement.order_by(TRAFFIC.c.seq.desc() if wanted.newest_first else TRAFFIC.c.seq)
         for name in _EQUAL:
             if (value := getattr(wanted, name)) is not None:
@@ -82,15 +90,25 @@ class TrafficTable:
             return [dict(row) for row in (await connection.execute(statement)).mappings()]
 
     async def prune(self, before: float) -> int:
-        """Drop the records from before ``before`` (wall-clock seconds) and say how many there were."""
-        async with self._lanes.bulk() as connection:
-            return int((await connection.execute(delete(TRAFFIC).where(TRAFFIC.c.at < before))).rowcount)
+        """Drop the records from before ``before`` (wall-clock seconds) and return how many there were.
 
-    async def prune_oldest(self, chain: str, rows: int) -> int:
-        """Drop up to ``rows`` records from the oldest end of a chain, and say how many there were."""
-        oldest = select(TRAFFIC.c.seq).where(_is_of(chain)).order_by(TRAFFIC.c.seq).limit(rows)
-        async with self._lanes.bulk() as connection:
-            return int((await connection.execute(delete(TRAFFIC).where(TRAFFIC.c.seq.in_(oldest)))).rowcount)
+        Each chain loses its oldest records up to the first that is recent enough.
+        """
+        count = 0
+        for chain in CHAINS:
+            while removed := await self.prune_oldest(chain, _REMOVED_AT_ONCE, before):
+                count += removed
+        return count
+
+    async def prune_oldest(self, chain: str, rows: int, before: float | None = None) -> int:
+        """Drop at most ``rows`` of the oldest records of a chain, and return how many there were.
+
+        With ``before`` only those from before that time (wall-clock seconds).
+        """
+        change = await self._change(
+            lambda statements: self._record.remove(statements, chain, rows, before), is_durable=False, adds=False
+        )
+        return change.removed
 
     async def counts(self) -> dict[str, int]:
         """Give the number of records of each chain."""
@@ -99,6 +117,30 @@ class TrafficTable:
             of_all = int((await connection.execute(select(func.count()).select_from(TRAFFIC))).scalar_one())
             refused = int((await connection.execute(refusals)).scalar_one())
         return {CALLS: max(0, of_all - refused), REFUSALS: refused}
+
+    async def verify(self, progress: Progress | None = None) -> Report:
+        """Verify all records against their codes and the mark outside of the database; changes nothing.
+
+        ``progress`` is called from a thread with the number of rows seen and of all.
+        """
+        if not await self._has_tables():
+            what = "the tables of the record were removed or changed"
+            return Report(chains=(), uncovered=0, gaps=(), findings=(Finding(kind="removed", what=what),))
+        marked = self._record.marked()  # before the rows: it is never newer than the database
+        return await self._lanes.examine(lambda statements: self._record.verify(statements, marked, progress))
+
+    async def _change(self, work: Callable[[Statements], Change], *, is_durable: bool, adds: bool = True) -> Change:
+        return await self._lanes.write(work, self._record.committed, is_durable=is_durable, adds=adds)
+
+    async def _has_tables(self) -> bool:
+        async with self._lanes.read() as connection:
+            return await connection.run_sync(
+                lambda sync: all(
+                    inspect(sync).has_table(table.name)
+                    and {column["name"] for column in inspect(sync).get_columns(table.name)} >= set(table.c.keys())
+                    for table in (TRAFFIC, TRAFFIC_STATE)
+                )
+            )
 
 
 def _is_of(chain: str) -> ColumnElement[bool]:

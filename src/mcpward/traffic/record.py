@@ -17,8 +17,6 @@ MAX_DETAIL: Final = 1024
 _MAX_TRACE: Final = 64
 #: Raw arguments that wait for redaction. Four times what is kept, so that the cut never shows.
 MAX_RAW_ARGUMENTS: Final = 16_384
-
-
 #: The two chains of the record. A row is removed only from the oldest end of its chain, refusals before calls.
 CALLS: Final = "calls"
 REFUSALS: Final = "refusals"

@@ -11,7 +11,7 @@ from mcpward.storage.traffic import COLUMNS, TrafficFilter
 from support.records import keep, keep_intent
 
 NUMBERS = ("at", "status", "duration_us", "bytes_in", "bytes_out", "count", "last_at")
-#: A batch goes to SQLite without SQLAlchemy in between.
+#: Records go to SQLite without SQLAlchemy in between.
 REFUSED = (IntegrityError, sqlite3.IntegrityError)
 
 
@@ -123,7 +123,7 @@ async def test_an_error_of_the_database_does_not_quote_the_record(store) -> None
     """Attack 85: an exception's text goes to the log."""
     with pytest.raises(REFUSED) as failed:
         await keep(store.traffic, row(phase=None, arguments="canary-value"))
-    with pytest.raises(IntegrityError) as failed_alone:
+    with pytest.raises(REFUSED) as failed_alone:
         await keep_intent(store.traffic, row(phase=None, arguments="canary-value"))
     assert "canary" not in f"{failed.value} {failed.value!r} {failed_alone.value} {failed_alone.value!r}"
 
@@ -170,3 +170,43 @@ async def test_the_oldest_refusals_are_found_by_their_index(store) -> None:
     plan = "EXPLAIN QUERY PLAN SELECT seq FROM traffic WHERE chain = 'refusals' ORDER BY seq LIMIT 10"
     async with store._lanes.read() as connection:
         assert "traffic_refusals" in str((await connection.exec_driver_sql(plan)).all())
+
+
+async def test_a_record_verifies_whoever_wrote_it_and_whatever_was_pruned(opener) -> None:
+    stores = [await opener() for _ in range(2)]
+    for at in (1.0, 2.0):
+        await asyncio.gather(
+            *[
+                keep(store.traffic, *[row(at=at, outcome="refused" if n % 3 else "ok") for n in range(20)])
+                for store in stores
+            ],
+            *[keep_intent(store.traffic, row(at=at, phase="intent")) for store in stores],
+        )
+    seen: list[tuple[int, int]] = []
+    report = await stores[0].traffic.verify(lambda done, of: seen.append((done, of)))
+    assert (report.findings, report.gaps, report.records, report.uncovered) == ((), (), 84, 0)
+    assert await stores[1].traffic.prune(before=2.0) == 42
+    report = await stores[0].traffic.verify()
+    assert (report.findings, report.records) == ((), 42)
+    assert [chain.since for chain in report.chains] == [2.0, 2.0]
+    assert await stores[0].traffic.prune_oldest("refusals", 5) == 5
+    await keep(stores[1].traffic, row(outcome="ok"))
+    report = await stores[1].traffic.verify()
+    assert (report.findings, report.records) == ((), 38)
+
+
+async def test_a_row_that_was_changed_removed_or_added_is_named(opener) -> None:
+    one = await opener()
+    await keep(one.traffic, *[row(id=str(n)) for n in range(9)])
+    for statement, kind, seq in (
+        ("UPDATE traffic SET server = 'other' WHERE seq = 7", "changed", 7),
+        ("DELETE FROM traffic WHERE seq IN (4, 5)", "removed", 6),
+        ("INSERT INTO traffic (seq, id, at, phase, chain) VALUES (90, 'r', 1.0, 'done', 'calls')", "removed", 6),
+        ("DELETE FROM traffic WHERE seq BETWEEN 6 AND 9", "added", 90),
+        ("DELETE FROM traffic WHERE seq = 90", "removed", 3),
+        ("DELETE FROM traffic_state", "state", None),
+    ):
+        async with one._lanes.durable() as connection:
+            await connection.exec_driver_sql(statement)
+        (first, *_) = (await one.traffic.verify()).findings
+        assert (first.kind, first.seq) == (kind, seq), statement

@@ -1,0 +1,54 @@
+import pytest
+
+from mcpward.crypto.keyring import KeyRing
+from mcpward.crypto.record_mac import MAC_BYTES, RecordMacs
+
+OLD, NEW = b"o" * 32, b"n" * 32
+
+
+def test_a_code_depends_on_key_purpose_and_message() -> None:
+    macs = RecordMacs(KeyRing([OLD]), "a")
+    code = macs.mac(b"message")
+    assert len(code) == MAC_BYTES
+    assert code == RecordMacs(KeyRing([OLD]), "a").mac(b"message")
+    others = [
+        macs.mac(b"message."),
+        RecordMacs(KeyRing([OLD]), "b").mac(b"message"),
+        RecordMacs(KeyRing([NEW]), "a").mac(b"message"),
+    ]
+    assert code not in others
+    assert len(set(others)) == 3
+
+
+def test_the_newest_key_makes_codes_and_every_key_is_found() -> None:
+    before, after = RecordMacs(KeyRing([OLD]), "a"), RecordMacs(KeyRing([NEW, OLD]), "a")
+    assert after.newest != before.newest
+    older = after.under(before.newest)
+    assert older is not None
+    assert older(b"message") == before.mac(b"message")
+    assert after.mac(b"message") != before.mac(b"message")
+    assert before.under(after.newest) is None
+
+
+def test_what_was_sealed_opens_and_nothing_else_does() -> None:
+    macs = RecordMacs(KeyRing([NEW, OLD]), "a")
+    sealed = macs.seal(b"data")
+    assert macs.open(sealed) == b"data"
+    assert RecordMacs(KeyRing([NEW]), "a").open(sealed) == b"data"
+    assert RecordMacs(KeyRing([OLD]), "a").open(sealed) is None
+    assert RecordMacs(KeyRing([NEW]), "b").open(sealed) is None
+    for at in range(len(sealed)):
+        assert macs.open(sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :]) is None
+    for end in range(len(sealed)):
+        assert macs.open(sealed[:end]) is None
+    assert macs.open(sealed + b"\0") is None
+    assert macs.open(macs.mac(b"data") + b"data") is None
+
+
+def test_no_key_is_shown() -> None:
+    assert repr(RecordMacs(KeyRing([OLD]), "a")) == "RecordMacs(***)"
+
+
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 200])
+def test_a_message_of_any_length_has_a_code(size: int) -> None:
+    assert len(RecordMacs(KeyRing([OLD]), "a").mac(b"x" * size)) == MAC_BYTES
