@@ -204,7 +204,7 @@ def rotate(
 @app.command("revoke")
 @examples("mcpward key revoke 4f9QkZp2LmXa")
 def revoke(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
-    """End a key now. Every worker refuses it within a second."""
+    """End a key now. Every worker refuses it within a second. Works on a full disk, too."""
     now = CLOCK.now()
 
     async def work(site: "Site") -> "KeyRecord":
