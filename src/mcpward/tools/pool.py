@@ -17,9 +17,9 @@ from msgspec import Struct
 from mcpward.core.back import InputRequired
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
+from mcpward.core.turns import Turns
 from mcpward.core.work import Work
 from mcpward.tools.shares import Shares
-from mcpward.tools.turns import Turns
 
 #: Calls that may wait for each thread. More would only wait for their deadline.
 _QUEUE: Final = 2

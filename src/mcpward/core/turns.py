@@ -1,4 +1,4 @@
-"""Those who wait for a thread, by caller: the caller with the fewest running is next, and of equals each in turn.
+"""Those who wait for something scarce, by caller: the caller who has fewest is next, and of equals each in turn.
 
 The line is bounded. When it is full, a caller with fewer waiting gets the last place in it of the caller who has most.
 """
@@ -11,7 +11,7 @@ J = TypeVar("J", bound=Hashable)
 
 
 class Turns(Generic[J]):
-    """At most ``most`` wait, beside those of which no count is kept. Has no lock of its own."""
+    """At most ``most`` wait, beside those that are let in without a bound. Has no lock of its own."""
 
     __slots__ = ("_callers", "_length", "_most")
 
@@ -46,9 +46,9 @@ class Turns(Generic[J]):
         if not waiting:
             del self._callers[caller]
 
-    def least(self, running: Callable[[str], int]) -> str | None:
-        """Return the waiting caller with the fewest running, None where nobody waits."""
-        return min(self._callers, key=running, default=None)
+    def least(self, held: Callable[[str], int]) -> str | None:
+        """Return the waiting caller who has fewest, None where nobody waits."""
+        return min(self._callers, key=held, default=None)
 
     def next(self, caller: str) -> J:
         """Take out the first of a waiting caller, whose next turn comes after that of all others."""

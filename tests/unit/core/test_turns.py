@@ -1,6 +1,6 @@
-"""Who waits for a thread: in whose turn, and who has no place in a full line."""
+"""Who waits for something scarce: in whose turn, and who has no place in a full line."""
 
-from mcpward.tools.turns import Turns
+from mcpward.core.turns import Turns
 
 
 def line_of(*callers: str, most: int = 100) -> Turns[str]:
