@@ -1,10 +1,13 @@
 """Threads: whoever begins calls that do not end in time, and hangs up, pays with own places (attacks 129, 130)."""
 
 import json
+import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import cycle
 
 import pytest
 
@@ -15,7 +18,8 @@ from support.ward import LAVISH
 
 _BURST = 110
 _SLOW_S = 4.0
-_PAUSE_S = 0.4
+#: A caller hangs up after so many seconds: its call has begun.
+_BEGUN_S = 0.3
 
 TOOLS = '''
 import asyncio
@@ -91,16 +95,21 @@ def begin(siege: Siege, wires: ExitStack, data: bytes, *sources: str) -> None:
         wire.sendall(data)
 
 
-def hanging_up(siege: Siege, data: bytes, *sources: str) -> Attack:
-    """Begin 110 calls and hang up, again and again."""
+def hanging_up(siege: Siege, data: bytes, *sources: str, calls: int = _BURST) -> Attack:
+    """Begin that many calls in each second, and hang up a moment after each of them has begun."""
 
     def attack(over: threading.Event) -> None:
-        addresses = [sources[at % len(sources)] for at in range(_BURST)]
-        while not over.is_set():
-            with ExitStack() as wires:
-                begin(siege, wires, data, *addresses)
-                over.wait(_PAUSE_S / 2)
-            over.wait(_PAUSE_S / 2)
+        open_for = max(1, int(calls * _BEGUN_S))
+        wires: deque[socket.socket] = deque()
+        for source in cycle(sources):
+            wires.append(connect(siege.ward.port, 10, source=source))
+            wires[-1].sendall(data)
+            if len(wires) > open_for:
+                wires.popleft().close()
+            if over.wait(1 / calls):
+                break
+        for wire in wires:
+            wire.close()
 
     return attack
 
@@ -108,8 +117,8 @@ def hanging_up(siege: Siege, data: bytes, *sources: str) -> Attack:
 def attacks(siege: Siege, tool: str) -> list[Attack]:
     return [
         hanging_up(siege, slow_call(siege, "demo", tool, siege.attacker_key), "127.0.0.1"),
-        hanging_up(siege, slow_call(siege, "open", tool), STRANGER),
-        hanging_up(siege, slow_call(siege, "open", tool), *CROWD),
+        hanging_up(siege, slow_call(siege, "open", tool), STRANGER, calls=40),
+        hanging_up(siege, slow_call(siege, "open", tool), *CROWD, calls=50),
     ]
 
 
