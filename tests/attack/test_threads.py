@@ -136,10 +136,20 @@ def assert_served(siege: Siege, server: str, tool: str, key: str = "", source: s
     assert seconds < _SLOW_S / 2
 
 
+def assert_all_served(siege: Siege, server: str, tool: str, key: str = "", source: str = "127.0.0.1") -> None:
+    """So are all calls of two seconds."""
+    until = time.monotonic() + 2.0
+    while time.monotonic() < until:
+        assert_served(siege, server, tool, key, source)
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("tool", ["echo", "echo_in_thread"])
 def test_attack_130_no_thread_of_one_server_is_taken_by_calls_of_others_that_hang_up(siege: Siege, tool: str) -> None:
-    slow = "slow" if tool == "echo" else "slow_in_thread"
-    assert_unharmed(siege, f"{tool} beside hang-ups", *attacks(siege, slow), seconds=2.0, tool=tool)
+    attack = attacks(siege, "slow" if tool == "echo" else "slow_in_thread")
+    with attacking(*attack):
+        assert_all_served(siege, "orders", tool, siege.honest_key)
+    assert_unharmed(siege, f"{tool} beside hang-ups", *attack, seconds=2.0, tool=tool)
 
 
 @pytest.mark.parametrize("tool", ["slow", "slow_in_thread"])
@@ -147,18 +157,12 @@ def test_attack_129_calls_that_hang_up_take_no_thread_from_others_of_their_serve
     other = siege.ward.create_key("demo", name=f"other-{tool}")
     echo = "echo" if tool == "slow" else "echo_in_thread"
     with attacking(hanging_up(siege, slow_call(siege, "demo", tool, siege.attacker_key), "127.0.0.1")):
-        until = time.monotonic() + 2.0
-        while time.monotonic() < until:
-            assert_served(siege, "demo", echo, other)
-            time.sleep(0.02)
+        assert_all_served(siege, "demo", echo, other)
 
 
 def test_attack_129_a_stranger_that_hangs_up_takes_no_thread_from_others_of_a_public_server(siege: Siege) -> None:
     with attacking(hanging_up(siege, slow_call(siege, "open", "slow"), STRANGER)):
-        until = time.monotonic() + 2.0
-        while time.monotonic() < until:
-            assert_served(siege, "open", "echo", source="127.0.0.9")
-            time.sleep(0.02)
+        assert_all_served(siege, "open", "echo", source="127.0.0.9")
 
 
 def test_attack_129_slow_calls_of_one_key_delay_no_other_key(siege: Siege) -> None:

@@ -10,17 +10,22 @@ from typing import Final
 
 from msgspec import Struct
 
+from mcpward.core.back import Back
+
 
 def _nothing() -> None:
     """Nothing is kept."""
 
 
-class Work(Struct, eq=False):
-    """One call's function, from its begin to its end. ``retain`` keeps its places, as ``Back.retain``."""
+class Work(Struct, eq=False, gc=False):
+    """One call's function, from its begin to its end: whoever began it sets ``back`` to None then.
+
+    So whatever has copied the call's context holds on to nothing of the call.
+    """
 
     server: str
     caller: str
-    retain: Callable[[], Callable[[], None]] | None
+    back: Back | None
 
     def outlive(self) -> Callable[[], None]:
         """Keep the call's places, although nobody waits any more, until the returned function is called, once.
@@ -28,11 +33,7 @@ class Work(Struct, eq=False):
         Both on the event loop's thread. Without effect where the call has ended: what an author leaves running on
         purpose belongs to no call.
         """
-        return _nothing if self.retain is None else self.retain()
-
-    def end(self) -> None:
-        """The function has ended. Whatever has copied its context holds on to nothing of the call."""
-        self.retain = None
+        return _nothing if self.back is None else self.back.retain()
 
 
 current: Final[ContextVar[Work]] = ContextVar("mcpward_work")

@@ -95,12 +95,15 @@ class Pool:
         if self._closed:
             raise RuntimeError("the pool is closed")
         caller = job.caller
+        loser = None
         with self._lock:
-            loser = None
-            if self._shares.may(caller) and self._has_thread():  # then none of the caller's own waits
-                self._begin(job)
+            begins = self._shares.may(caller) and self._has_thread()  # then none of the caller's own waits
+            if begins:
+                self._shares.take(caller)
             else:
                 loser = self._turns.join(caller, job, bounded=bounded)
+        if begins:  # no longer under the lock, which its thread takes first
+            self._ready.put(job)
         if loser is job:
             raise _busy()
         if loser is not None and loser.future is not None and not loser.future.done():
@@ -165,11 +168,6 @@ class Pool:
         for _ in range(self._threads):
             self._ready.put(None)
 
-    def _begin(self, job: Job) -> None:
-        """Give a job the thread that there is for it. Under the lock."""
-        self._shares.take(job.caller)
-        self._ready.put(job)
-
     def _has_thread(self) -> bool:
         """Say whether there is a thread for one more, and start it where there is not. Under the lock."""
         if self._threads > self._shares.taken + self._lent.taken:
@@ -185,7 +183,8 @@ class Pool:
         """Let those begin whose turn it is. Under the lock."""
         shares, turns = self._shares, self._turns
         while (caller := turns.least(shares.of)) is not None and shares.may(caller) and self._has_thread():
-            self._begin(turns.next(caller))
+            shares.take(caller)
+            self._ready.put(turns.next(caller))
 
     def _work(self) -> None:
         while True:

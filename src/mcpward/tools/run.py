@@ -66,7 +66,7 @@ class Runner:
             CancelledError: cancelled from outside.
         """
         tool = accepted.tool
-        work = Work(tool.server, accepted.call.principal.key, back.retain)
+        work = Work(tool.server, accepted.call.principal.key, back)
         _current.set(work)  # a call is a task of its own: its context ends with it
         deadline = self._watch.start(tool.deadline_s)
         try:
@@ -90,7 +90,7 @@ class Runner:
             raise _asked(broken) or _failed(broken) from None
         finally:
             deadline.stop()
-            work.end()
+            work.back = None
         if deadline.is_over:  # the tool caught its cancellation and gave something back after all: too late
             raise _too_late(tool.deadline_s)
         return result
@@ -135,7 +135,7 @@ class Runner:
         self, call: Call, make: Callable[[Back], Awaitable[dict[str, Any]]], back: Back, deadline_s: float
     ) -> dict[str, Any]:
         """Resources and prompts have no ``isError`` of their own: whatever goes wrong is a fault."""
-        work = Work(call.arrival.server, call.principal.key, back.retain)
+        work = Work(call.arrival.server, call.principal.key, back)
         _current.set(work)
         deadline = self._watch.start(deadline_s)
         try:
@@ -151,7 +151,7 @@ class Runner:
             raise (None if deadline.is_over else _asked(broken)) or Fault(error_id(), _trace(broken)) from None
         finally:
             deadline.stop()
-            work.end()
+            work.back = None
         return result
 
     async def close(self) -> None:

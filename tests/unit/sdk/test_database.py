@@ -16,6 +16,7 @@ from mcpward.core.secret import Secret
 from mcpward.core.work import Work, current
 from mcpward.sdk.errors import DatabaseFailed, StatementRefused
 from mcpward.sdk.interrupt import within
+from support.back import Letterbox
 
 FOREVER = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) AS n FROM c"
 
@@ -280,18 +281,14 @@ class Deaf:
 
 
 async def test_a_statement_that_is_given_up_twice_is_interrupted_on_and_keeps_the_calls_places():
-    driver, kept = Deaf(), []
-
-    def retain():
-        kept.append(1)
-        return kept.pop
+    driver, back = Deaf(), Letterbox()
 
     async def work(grip) -> None:
         grip.driver = driver
         await driver.ends.wait()
 
     async def call() -> None:
-        current.set(Work("orders", "me", retain))
+        current.set(Work("orders", "me", back))
         await within(30, work)
 
     task = asyncio.create_task(call())
@@ -300,12 +297,12 @@ async def test_a_statement_that_is_given_up_twice_is_interrupted_on_and_keeps_th
         task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 5)
-    assert kept == [1]
+    assert back.retained == 1
     before = driver.interrupted
     async with asyncio.timeout(5):
         while driver.interrupted == before:  # noqa: ASYNC110  it is interrupted every 50 ms
             await asyncio.sleep(0.01)
     driver.ends.set()
     async with asyncio.timeout(5):
-        while kept:  # noqa: ASYNC110
+        while back.retained:  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -1,6 +1,6 @@
 import asyncio
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -9,20 +9,20 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.work import Work
 from mcpward.tools.pool import Pool, Pools
+from support.back import Letterbox
 
 
 class Kept:
     """The places that calls keep although nobody waits for them, by caller."""
 
     def __init__(self) -> None:
-        self.of: Counter[str] = Counter()
+        self.backs: defaultdict[str, Letterbox] = defaultdict(Letterbox)
+
+    def of(self, caller: str = "me") -> int:
+        return self.backs[caller].retained
 
     def work(self, caller: str = "me") -> Work:
-        def retain():
-            self.of[caller] += 1
-            return lambda: self.of.subtract((caller,))
-
-        return Work("orders", caller, retain)
+        return Work("orders", caller, self.backs[caller])
 
 
 def work_of(caller: str = "me") -> Work:
@@ -145,11 +145,11 @@ async def test_a_thread_that_runs_on_keeps_its_calls_places_until_it_returns():
         tasks = slow.begin("a", 2)
         await slow.until(a=2)
         await cancelled(*tasks)
-        assert (slow.kept.of["a"], slow.pool.abandoned, slow.pool.busy) == (2, 2, 2)
+        assert (slow.kept.of("a"), slow.pool.abandoned, slow.pool.busy) == (2, 2, 2)
         assert await slow.pool.run(lambda: "here", work_of("b")) == "here"
         slow.gate.set()
         async with asyncio.timeout(5):
-            while slow.kept.of["a"]:  # noqa: ASYNC110
+            while slow.kept.of("a"):  # noqa: ASYNC110
                 await asyncio.sleep(0.002)
         assert (slow.pool.abandoned, slow.pool.busy) == (0, 0)
 
@@ -163,7 +163,7 @@ async def test_whoever_begins_and_hangs_up_again_and_again_has_no_more_than_a_sh
             await cancelled(*tasks)
             assert slow.pool.waiting == 0
         assert Counter(slow.begun) == {"attacker": 4}
-        assert slow.kept.of["attacker"] == 4
+        assert slow.kept.of("attacker") == 4
         assert await asyncio.wait_for(slow.pool.run(lambda: "here", work_of("b")), 1) == "here"
 
 
@@ -177,7 +177,7 @@ async def test_what_has_ended_when_its_caller_leaves_keeps_nothing():
     with suppress(asyncio.CancelledError):
         await task
     async with asyncio.timeout(5):
-        while kept.of["me"] or pool.abandoned:  # noqa: ASYNC110
+        while kept.of("me") or pool.abandoned:  # noqa: ASYNC110
             await asyncio.sleep(0.002)
     pool.close()
 
