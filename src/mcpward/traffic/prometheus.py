@@ -18,6 +18,10 @@ GAUGES: Final = {
     "mcpward_calls_in_flight": "requests that have arrived and are not answered yet",
     "mcpward_traffic_queue_depth": "traffic records that wait to be written",
     "mcpward_traffic_queue_capacity": "traffic records that may wait before calls are refused",
+    "mcpward_tool_threads": "threads of authors' functions, idle ones included",
+    "mcpward_tool_threads_busy": "threads that run an author's function",
+    "mcpward_tool_threads_abandoned": "threads whose caller was answered, or has left, before their function ended",
+    "mcpward_tool_threads_waited_for": "authors' functions that wait for a thread",
     "mcpward_limit_store_up": "1 while the shared counters of limits answer every worker, else 0",
 }
 COUNTERS: Final = {
