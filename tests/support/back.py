@@ -1,6 +1,6 @@
 """A way back to the caller that a test holds in its hand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ class Letterbox:
         self.sent: list[bytes] = []
         self.asked: list[Question] = []
         self.released = 0
+        self.retained = 0
 
     def notify(self, message: bytes) -> None:
         self.sent.append(message)
@@ -29,6 +30,13 @@ class Letterbox:
 
     def release(self) -> None:
         self.released += 1
+
+    def retain(self) -> Callable[[], None]:
+        self.retained += 1
+        return self._let_go
+
+    def _let_go(self) -> None:
+        self.retained -= 1
 
     @property
     def messages(self) -> list[Any]:

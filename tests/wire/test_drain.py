@@ -13,6 +13,7 @@ import pytest
 
 from support import workbench
 from support.raw import request
+from support.volley import call_bytes
 from support.ward import ACCEPT, Ward, modern_request, text_of
 from support.wire import Session, notes, reason_of, rows, site, until
 
@@ -191,3 +192,47 @@ def test_ready_turns_to_unready_while_it_drains(tmp_path):
         assert b'{"status":"unready","waiting_for":"stopping"}' in answer
         assert b"connection: close" in answer
         call.answered()
+
+
+STUCK = """
+import asyncio, time
+from mcpward import Server
+server = Server("stuck")
+def note(text):
+    with open("notes.txt", "a") as notes:
+        print(text, file=notes)
+def sleep(name):
+    note(f"began {name}")
+    time.sleep(300)
+@server.tool(read_only=True)
+def in_thread(name: str) -> str:
+    sleep(name)
+    return "slept"
+@server.tool(read_only=True)
+async def to_thread(name: str) -> str:
+    await asyncio.to_thread(sleep, name)
+    return "slept"
+"""
+
+
+def test_threads_that_never_return_keep_no_process_from_its_end(tmp_path):
+    """Of a server's own, and of the event loop's, which Python waits for by itself."""
+    with site(tmp_path, {"site.drain_s": 1.0}, start=False) as ward, ExitStack() as stack:
+        (tmp_path / "bench.py").write_text(STUCK)
+        ward.key = ward.create_key("bench")
+        ward.start()
+        for tool in ("in_thread", "to_thread"):
+            for number in range(3):
+                line = stack.enter_context(socket.create_connection(("127.0.0.1", ward.port), timeout=10))
+                line.sendall(call_bytes(ward.port, ward.key, tool=tool, arguments={"name": f"{tool} {number}"}))
+        until(lambda: len(notes(ward)) == 6)
+        stack.close()  # they hang up
+        until(lambda: "mcpward_tool_threads_abandoned 6.0" in metrics_of(ward))
+        assert "mcpward_tool_threads_busy 6.0" in metrics_of(ward)
+        ward.process.terminate()
+        assert ward.process.wait(20) == 0
+        assert "Traceback" not in ward.log()
+
+
+def metrics_of(ward: Ward) -> str:
+    return httpx2.get(f"http://127.0.0.1:{ward.metrics_port}/metrics").text

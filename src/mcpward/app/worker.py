@@ -25,6 +25,7 @@ from mcpward.app.oauth import Guarded, client_secrets, exchanges_of, open_oauth
 from mcpward.app.secrets import Secrets
 from mcpward.app.site import open_site
 from mcpward.app.sources import load_sources
+from mcpward.app.threads import open_runner
 from mcpward.app.usage import Usage
 from mcpward.config.address import Address
 from mcpward.config.endpoint import prefix_of, served_paths
@@ -47,13 +48,11 @@ from mcpward.ingress.health import Health, Probe
 from mcpward.ingress.routes import Address as Served
 from mcpward.ingress.routes import Routes
 from mcpward.pipeline.serve import Pipeline
-from mcpward.tools.run import Runner
 from mcpward.traffic.metrics import Metrics
 from mcpward.traffic.trail import Traffic
 from mcpward.traffic.writer import Writer
 
 _log: Final = structlog.get_logger("mcpward")
-_THREADS: Final = 32
 #: Request bodies held at once by one worker, whoever sent them: what 10,000 connections could hold is 40 GB.
 _MAX_HELD: Final = 256 * 1024 * 1024
 #: How long a connection may be idle on which no request was let in. Its next one costs a connection more.
@@ -116,7 +115,7 @@ class Worker:
             exchanges = exchanges_of(settings, guarded, clock)
             if exchanges is not None:
                 stack.push_async_callback(exchanges.close)
-            runner = Runner(_THREADS, clock, exchanges)
+            runner = open_runner(clock, exchanges, metrics)
             stack.push_async_callback(runner.close)
             channel = await stack.enter_async_context(open_channel(site, settings, clock))
             keys, urls, ended = KeyBook(site.pepper_keys, clock), UrlBook(site.pepper_urls, clock), EndedBook()

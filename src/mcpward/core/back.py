@@ -1,6 +1,6 @@
 """The way back from a running call to its caller: notifications, and questions that only the caller can answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -49,4 +49,11 @@ class Back(Protocol):
 
     def release(self) -> None:
         """End the HTTP answer for now; the client comes back for the rest (2025-11-25, without effect elsewhere)."""
+        ...
+
+    def retain(self) -> Callable[[], None]:
+        """Keep the call's places beyond its end, until the returned function is called, once.
+
+        For what of the call goes on although nobody waits for it.
+        """
         ...

@@ -374,6 +374,14 @@ class Wire(Protocol):
         """Say that the caller may ask; ``is_known``: it has shown a good credential, so its connection leaves last."""
         ...
 
+    def queue(self, *, cancel_on_disconnect: bool) -> None:
+        """Say that the call waits for its turn: a caller who goes away leaves the line, where the era says so.
+
+        Raises:
+            CancelledError: the caller has left already, and its leaving cancels.
+        """
+        ...
+
     def begin(self, *, cancel_on_disconnect: bool, endless: bool = False) -> None:
         """Say that the work starts: from here on the answer may become a stream, with comments to keep it alive.
 

@@ -236,6 +236,16 @@ class Exchange:
         """The caller may ask; ``is_known``: it has shown a good credential."""
         self.connection.entry.serve(is_known=is_known)
 
+    def queue(self, *, cancel_on_disconnect: bool) -> None:
+        """The call waits for its turn: who leaves, leaves the line.
+
+        Raises:
+            CancelledError: the caller has left already, and its leaving cancels.
+        """
+        self.cancels = cancel_on_disconnect
+        if cancel_on_disconnect and self.connection.gone:
+            raise asyncio.CancelledError
+
     def begin(self, *, cancel_on_disconnect: bool, endless: bool = False) -> None:
         """The work starts: the answer may become a stream; an endless one does at once.
 

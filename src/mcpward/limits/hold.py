@@ -4,7 +4,7 @@ All or none of them: a call that waits for one holds none of the others. One eve
 """
 
 from asyncio import CancelledError, Future
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -34,6 +34,8 @@ class Hold(Struct, eq=False):
     _more: tuple[Stock, ...] = ()
     is_held: bool = False
     _is_over: bool = False
+    _retained: int = 0
+    _waiter: Waiter | None = None
 
     async def __aenter__(self) -> Self:
         await self.enter()
@@ -75,6 +77,8 @@ class Hold(Struct, eq=False):
     def end(self) -> None:
         """The call has ended: give all back, and take nothing any more."""
         self._is_over = True
+        if self._retained:
+            return
         ground = self._ground
         server = ground.server
         if self._more or not self.is_held or server.line.length or ground.crowded:
@@ -89,6 +93,34 @@ class Hold(Struct, eq=False):
         else:
             del counts[caller]
         server.free += 1
+
+    @property
+    def is_retained(self) -> bool:
+        """Whether something of the call goes on that nobody waits for."""
+        return self._retained > 0
+
+    def retain(self) -> Callable[[], None]:
+        """Keep all places beyond the call's end, until the returned function is called, once for each time.
+
+        A running call that gave its places away for a while owes them from now on. One that has ended keeps nothing.
+        """
+        if self._is_over:
+            return _nothing
+        self._retained += 1
+        if not self.is_held:
+            self._owe()
+        return self._let_go
+
+    def _let_go(self) -> None:
+        self._retained -= 1
+        if self._is_over and not self._retained:
+            self.release()
+
+    def _owe(self) -> None:
+        """Hold the places, whether they are free or not. Who waits for them waits no longer: it has them."""
+        if self._waiter is None or not self._waiter.seize():
+            self._ground.take(self._caller, self._stocks)
+        self.is_held = True
 
     @property
     def _stocks(self) -> tuple[Stock, ...]:
@@ -137,13 +169,20 @@ class Hold(Struct, eq=False):
         try:
             await self._wait(goes_first=True)
         except CancelledError:
-            if not self.has_ended():
-                self._ground.take(self._caller, self._stocks)
-                self.is_held = True
+            if not self.has_ended() and not self.is_held:
+                self._owe()
             raise
-        if self.has_ended():
+        if self.has_ended() and not self._retained:
             self.release()
 
     async def _wait(self, *, goes_first: bool) -> None:
-        await Waiter(self._ground, self._caller, self._stocks, goes_first=goes_first).wait()
+        self._waiter = Waiter(self._ground, self._caller, self._stocks, goes_first=goes_first)
+        try:
+            await self._waiter.wait()
+        finally:
+            self._waiter = None
         self.is_held = True
+
+
+def _nothing() -> None:
+    """Nothing is kept."""

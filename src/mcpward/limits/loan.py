@@ -1,7 +1,7 @@
 """Places that a running call lends to others while it waits for answers: a person may take minutes."""
 
 from asyncio import Lock
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from mcpward.limits.hold import Hold
@@ -20,11 +20,15 @@ class Loan:
         self._hold = hold
         self._taking = Lock()
 
+    def retain(self) -> Callable[[], None]:
+        """Keep the places beyond the call's end, as :meth:`Hold.retain`; they are not lent any more."""
+        return self._hold.retain()
+
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[None]:
         """Give the places to others for the length of the block, or until another such block ends."""
         hold = self._hold
-        if not self._taking.locked():
+        if not self._taking.locked() and not hold.is_retained:
             hold.release()
         try:
             yield

@@ -41,7 +41,8 @@ class SiteHold(Hold, kw_only=True, eq=False):
     def end(self) -> None:
         """The call has ended: give all back, and take nothing any more."""
         self._is_over = True
-        self.release()
+        if not self._retained:
+            self.release()
 
     def ask_shared(self) -> "Future[Told] | None":
         """Ask for the same places of the whole site, in this turn of the loop; None where there is nothing to ask.
@@ -73,13 +74,14 @@ class SiteHold(Hold, kw_only=True, eq=False):
         try:
             await self._enter(goes_first=True)
         except CancelledError:
-            if not self.has_ended():
-                self._ground.take(self._caller, self._stocks)
-                self.is_held = True
-                self._keep_there()
+            if not self.has_ended() and not self.is_held:
+                self._owe()
             raise
-        if self.has_ended():
-            self.release()
+        finally:
+            if self._retained and not self.is_held:
+                self._owe()
+            elif self.has_ended() and not self._retained:
+                self.release()
 
     async def _enter(self, *, goes_first: bool) -> None:
         fallback, tries = self.fallback, _TRIES
@@ -116,7 +118,7 @@ class SiteHold(Hold, kw_only=True, eq=False):
                 return
             if self._kept:
                 self._take_rest()
-            if not told.missing:
+            if not told.missing or self._retained:  # retained, they are owed already
                 return
             if not goes_first:
                 self._require_patience(told, now() - since)
@@ -129,6 +131,13 @@ class SiteHold(Hold, kw_only=True, eq=False):
         if claim is None:
             claim = self._claim = claim_of(self.names, self.sizes, self._caller)
         return self.fallback.shared.ask(claim, goes_first=goes_first)
+
+    def _owe(self) -> None:
+        if self._kept:
+            self._take_rest()
+        else:
+            super()._owe()
+        self._keep_there()
 
     def _keep_there(self) -> None:
         """Be counted there as soon as anybody can count: the places are taken here."""

@@ -23,8 +23,8 @@ class Waiter:
     may do so at a time, so no two ever wait for each other.
     """
 
-    __slots__ = ("_alarm", "_at", "_ground", "_is_excused", "_kept", "_misses", "_since", "_stocks", "_ticket",
-                 "_wanted", "caller", "goes_first", "seq")  # fmt: skip
+    __slots__ = ("_alarm", "_at", "_ground", "_is_excused", "_is_seized", "_kept", "_misses", "_since", "_stocks",
+                 "_ticket", "_wanted", "caller", "goes_first", "seq")  # fmt: skip
 
     def __init__(self, ground: Ground, caller: str, stocks: tuple[Stock, ...], *, goes_first: bool) -> None:
         loop = get_running_loop()
@@ -37,6 +37,7 @@ class Waiter:
         self._misses = 0
         self._since = loop.time()
         self._ticket: Future[Refusal | None] = loop.create_future()
+        self._is_seized = False
         self._at: Scarce | None = None
         self._alarm: TimerHandle | None = None
         self._is_excused = False
@@ -73,6 +74,16 @@ class Waiter:
             self._ground.take(self.caller, self._wanted)
             self._retire()
             self._ticket.set_result(None)
+
+    def seize(self) -> bool:
+        """Have all places at once, free or not; False where it waits no longer, and has none."""
+        ticket = self._ticket
+        if not ticket.done():
+            if self._at is not None:
+                self._at.line.leave(self)
+            self.seat()
+        self._is_seized = not ticket.cancelled() and ticket.result() is None
+        return self._is_seized
 
     def move(self, to: Scarce) -> None:
         """Stand in another line: what it waited for was free, and this is not."""
@@ -123,7 +134,8 @@ class Waiter:
         """The waiter was cancelled. Places that were handed to it in the same turn must not be lost."""
         ticket = self._ticket
         if not ticket.cancelled() and ticket.result() is None:
-            self._ground.give(self.caller, self._stocks)
+            if not self._is_seized:
+                self._ground.give(self.caller, self._stocks)
         else:
             self._leave()
 

@@ -70,7 +70,7 @@ class Backs:
         if call.era is _MODERN:
             wire.begin(cancel_on_disconnect=True)
             answers = self._brought(call) if call.inputs or call.state is not None else _NONE
-            return ModernBack(call, trail, wire, self, answers)
+            return ModernBack(call, trail, wire, self, answers, hold)
         wire.begin(cancel_on_disconnect=False)
         level = None if call.session is None else self._level(call.session) or _UNASKED
         return LegacyBack(replace(call, log_level=level), trail, wire, self, hold)
@@ -108,6 +108,7 @@ class ModernBack(Struct, eq=False):
     _wire: Wire
     _house: Backs
     answers: Mapping[str, Any]
+    _hold: Hold
     has_asked: bool = False
     ran: bool = False
     was_cancelled: ClassVar[bool] = False
@@ -130,6 +131,10 @@ class ModernBack(Struct, eq=False):
 
     def release(self) -> None:
         """Without effect: a broken stream of the modern era loses its request."""
+
+    def retain(self) -> Callable[[], None]:
+        """Keep the call's places beyond its end."""
+        return self._hold.retain()
 
     def last(self, reply: Reply) -> Reply:
         """Give the reply as it is: nothing can be resumed."""
@@ -187,6 +192,10 @@ class LegacyBack:
             self._opened()
             self._wire.release(_RETRY_MS)
 
+    def retain(self) -> Callable[[], None]:
+        """Keep the call's places beyond its end."""
+        return self._place.retain()
+
     def last(self, reply: Reply) -> Reply:
         """Keep the answer for a client that comes back for it; as it is where there was no event before it."""
         replay = self._replay
@@ -236,6 +245,16 @@ class Lending:
         """Ask as the task does."""
         async with self._place.lent():
             return await self._back.ask(questions)
+
+    def retain(self) -> Callable[[], None]:
+        """Keep the task's places, those of its call among them, beyond its end."""
+        task, place = self._back.retain(), self._place.retain()
+
+        def let_go() -> None:
+            task()
+            place()
+
+        return let_go
 
 
 WayBack = ModernBack | LegacyBack

@@ -9,7 +9,7 @@ from mcpward.core.back import InputRequired
 from mcpward.core.errors import Fault, Refusal
 from mcpward.core.ids import error_id
 from mcpward.core.reasons import WIRE, Channel, Reason
-from mcpward.core.values import Arrival, Call, Kind, Principal, Reply, Way, Wire
+from mcpward.core.values import Arrival, Call, Era, Kind, Principal, Reply, Way, Wire
 from mcpward.core.withheld import about
 from mcpward.identity.establish import Identity
 from mcpward.identity.proof import Proof
@@ -29,6 +29,7 @@ from mcpward.traffic.trail import Traffic, Trail
 _RETRY_AFTER_S: Final = 5
 _CATALOGUE: Final = Kind.CATALOGUE
 _ANONYMOUS: Final = Way.ANONYMOUS
+_MODERN: Final = Era.MODERN
 _STOPPING: Final = Refusal(Reason.BUSY, "the drain is over", retry_after_s=_RETRY_AFTER_S)
 
 Report = Callable[[str, str], None]
@@ -93,6 +94,7 @@ class Pipeline:
                     reply = await self.desk.answer(call, wire, trail)
                 else:
                     if not hold.enter_now():
+                        wire.queue(cancel_on_disconnect=call.era is _MODERN)
                         await hold.enter()  # how many at once
                     try:
                         back = self.backs.open(call, trail, wire, hold)

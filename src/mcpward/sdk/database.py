@@ -4,7 +4,6 @@ SQLite files today (``sqlite:///orders.db``); other SQLAlchemy async URLs are ha
 is a :class:`DatabaseFailed` without SQL, values or the driver's text, so nothing of it can reach a caller.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, LiteralString, TypeVar, overload
@@ -20,6 +19,7 @@ from mcpward.core.secret import Secret
 from mcpward.sdk.connection import open_engine, read_url, reading
 from mcpward.sdk.errors import DatabaseFailed, StatementRefused, ToolError
 from mcpward.sdk.interrupt import Grip, within
+from mcpward.sdk.lease import Leases
 from mcpward.sdk.parameters import bindable
 from mcpward.sdk.rows import reader_of
 from mcpward.sdk.statement import Statement, read_statement, require_parameters, require_read, require_write
@@ -32,7 +32,8 @@ _open: "WeakSet[Database]" = WeakSet()
 class Database:
     """A database for tools. Connects on first use.
 
-    ``max_concurrency`` statements run at once, others wait within their ``timeout_s`` (seconds, waiting included).
+    ``max_concurrency`` statements run at once, others wait within their ``timeout_s`` (seconds, waiting included),
+    callers in turn.
     ``row_cap`` bounds a result: more rows are refused, not cut off. ``read_only=False`` allows :meth:`execute`.
     ``name`` is what it is called as a pool (``@server.tool(pools=[db])``), and the operator's ``[pools.<name>]``.
 
@@ -62,7 +63,7 @@ class Database:
         self._row_cap = row_cap
         self._timeout_s = timeout_s
         self._engine: AsyncEngine | None = None
-        self._lease = asyncio.Semaphore(max_concurrency)
+        self._leases = Leases(max_concurrency)
         self._statements: dict[str, Statement] = {}
 
     def __repr__(self) -> str:
@@ -160,7 +161,7 @@ class Database:
         """Lease a connection and work on it, all within the time."""
 
         async def leased(grip: Grip) -> T:
-            async with self._lease, self._opened().connect() as connection:
+            async with self._leases.one(), self._opened().connect() as connection:
                 grip.driver = (await connection.get_raw_connection()).driver_connection
                 try:
                     return await work(connection)

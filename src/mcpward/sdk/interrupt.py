@@ -3,8 +3,10 @@ wait for it; the statement itself can be interrupted, from outside, and then eve
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
+
+from mcpward.core.work import current
 
 T = TypeVar("T")
 _AGAIN_S: Final = 0.05
@@ -43,7 +45,22 @@ async def within(seconds: float, work: Callable[[Grip], Awaitable[T]]) -> T:
         async with asyncio.timeout(seconds):
             return await asyncio.shield(task)
     except (TimeoutError, asyncio.CancelledError):
-        await grip.let_go(task)
+        await _ended(grip.let_go(task))
+        raise
+
+
+async def _ended(ending: Coroutine[Any, Any, None]) -> None:
+    """Wait for the end. Cancelled once more, it goes on without us, and with the places of the call until then."""
+    task = asyncio.ensure_future(ending)
+    _tasks.add(task)
+    task.add_done_callback(_forget)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        work = current.get(None)
+        if work is not None and not task.done():
+            let_go = work.outlive()
+            task.add_done_callback(lambda _: let_go())
         raise
 
 

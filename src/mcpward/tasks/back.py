@@ -97,6 +97,10 @@ class TaskBack:
     def release(self) -> None:
         """Without effect: the answer that created the task has left long ago."""
 
+    def retain(self) -> Callable[[], None]:
+        """Keep the task's place beyond its end."""
+        return self._job.retain()
+
     async def _wait(self, keys: Sequence[str]) -> None:
         """Wait until all keys have answers. A store that cannot be read is asked again."""
         job = self._job

@@ -1,7 +1,7 @@
 """A task that runs at this worker: what it has said and asked, and how it is ended from outside."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from msgspec import Raw
@@ -25,6 +25,7 @@ class Job:
 
     __slots__ = (
         "_asked",
+        "_retained",
         "_watchers",
         "answers",
         "call",
@@ -57,6 +58,7 @@ class Job:
         self.work: asyncio.Task[Outcome] | None = None
         self._asked: dict[str, Raw] = {}
         self._watchers: set[asyncio.Event] = set()
+        self._retained = 0
 
     @property
     def id(self) -> str:
@@ -65,8 +67,19 @@ class Job:
 
     @property
     def is_running(self) -> bool:
-        """Whether the work is still to come or goes on. Its place is free as soon as it is over, recorded or not."""
-        return self.work is None or not self.work.done()
+        """Whether the work is still to come or goes on. Its place is free as soon as it is over, recorded or not.
+
+        A thread of its that nobody waits for is work that goes on.
+        """
+        return self.work is None or not self.work.done() or self._retained > 0
+
+    def retain(self) -> Callable[[], None]:
+        """Keep the task's place beyond its end, until the returned function is called, once for each time."""
+        self._retained += 1
+        return self._let_go
+
+    def _let_go(self) -> None:
+        self._retained -= 1
 
     @property
     def status(self) -> Status:

@@ -99,6 +99,7 @@ class Tasks:
         self._board = Board(store, Safe(seal, open), clock, publish)
         self._endings = Endings(refuse, report)
         self._jobs: dict[str, Job] = {}
+        self._left: set[Job] = set()  # ended, and a thread of theirs goes on
         self._runs: set[asyncio.Task[None]] = set()
         self.keeper = Keeper(store, self._board, clock, self._jobs, self._lose)
         mail.on(_KIND, self._receive)
@@ -211,7 +212,8 @@ class Tasks:
         if self._board.is_stopping:
             raise _busy("the server stops")
         caps = self._caps
-        running = [job for job in self._jobs.values() if job.is_running]
+        self._left = {job for job in self._left if job.is_running}
+        running = [job for job in (*self._jobs.values(), *self._left) if job.is_running]
         mine = [job.weight for job in running if job.record.owner == call.principal.key]
         if len(mine) >= caps.unfinished or len(running) >= caps.running:
             raise _busy("too many tasks run")
@@ -241,6 +243,8 @@ class Tasks:
             await self._board.finish_surely(job, self._endings.of(work, job.call, job.cut))
         finally:
             self._jobs.pop(job.id, None)
+            if job.is_running:
+                self._left.add(job)
 
     async def _forget(self, job: Job) -> None:
         with suppress(Exception):  # what is left has no beat, and is written down as dead

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import re
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any, Final
 
@@ -52,15 +52,20 @@ class Timed:
         """End the HTTP answer for now."""
         self._back.release()
 
+    def retain(self) -> Callable[[], None]:
+        """Keep the call's places beyond its end."""
+        return self._back.retain()
+
 
 class Unasked:
     """Implements :class:`~mcpward.core.back.Back` for a request in which nothing may be asked."""
 
-    __slots__ = ("notify", "release")
+    __slots__ = ("notify", "release", "retain")
 
     def __init__(self, back: Back) -> None:
         self.notify = back.notify
         self.release = back.release
+        self.retain = back.retain
 
     async def ask(self, _questions: Sequence[Question]) -> Mapping[str, Mapping[str, Any]]:
         """Refuse, to the author.
@@ -145,7 +150,7 @@ class Asking:
         if not self._open:  # closed meanwhile: nobody else would cancel it
             future.cancel()
         try:
-            with self._pool.lent():
+            with self._pool.lent(self._call.principal.key):
                 return future.result()
         except CancelledError:
             raise asyncio.CancelledError from None

@@ -1,11 +1,12 @@
-"""Bounded pools of daemon threads for ``def`` tools, one for each server, so that no server ever waits for another's.
+"""Bounded pools of daemon threads for functions without async, one for each server: none waits for another's.
 
-A stuck tool keeps its thread, never the process from ending.
+Within a pool callers take turns, and have shares; see :class:`~mcpward.tools.shares.Shares`. A stuck tool keeps its
+thread and its call's places, never the process from ending.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -16,6 +17,9 @@ from msgspec import Struct
 from mcpward.core.back import InputRequired
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
+from mcpward.core.turns import Turns
+from mcpward.core.work import Work
+from mcpward.tools.shares import Shares
 
 #: Calls that may wait for each thread. More would only wait for their deadline.
 _QUEUE: Final = 2
@@ -24,106 +28,202 @@ _RETRY_AFTER_S: Final = 1
 _LENT: Final = 4
 
 
-class _Job(Struct, eq=False):
+class Job(Struct, eq=False):
+    """One function that is to run in a thread; ``future`` hears how it ended, on the event loop's thread.
+
+    ``has_begun`` and ``is_dropped`` change under the pool's lock. ``left``, where it is set, is called at the end of
+    what goes on although nobody waits for it.
+    """
+
     function: Callable[[], Any]
-    context: Context
-    future: "asyncio.Future[Any]"
+    caller: str
     loop: asyncio.AbstractEventLoop
-    abandoned: bool = False
+    context: Context | None = None
+    future: "asyncio.Future[Any] | None" = None
+    value: Any = None
+    error: BaseException | None = None
+    has_begun: bool = False
+    is_dropped: bool = False
+    is_over: bool = False
+    left: Callable[[], None] | None = None
 
 
 class Pool:
-    """At most ``size`` functions at once; twice as many wait in order. Threads start as they are needed.
+    """About ``size`` functions at once, half of them one caller's at the most; twice as many wait, callers in turn.
 
-    ``concurrent.futures`` joins its threads when the interpreter ends, so a tool that never returns would keep a
-    stopped server alive; these threads are daemons.
+    A caller who has none running never waits for those of others, until as many such callers have come as the size.
+    Threads start as they are needed. ``concurrent.futures`` joins its threads when the interpreter ends, so a tool that
+    never returns would keep a stopped server alive; these threads are daemons.
     """
 
     def __init__(self, size: int) -> None:
         if size < 1:
             raise ValueError("a pool has at least one thread")
         self._size = size
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._lock = Lock()
+        self._ready: SimpleQueue[Job | None] = SimpleQueue()  # each has its thread
+        self._turns: Turns[Job] = Turns(size * _QUEUE)
+        self._shares = Shares(size)
+        self._lent = Shares(size * _LENT)
         self._threads = 0
-        self._unfinished = 0
-        self._lent = 0
+        self._abandoned = 0
         self._closed = False
 
-    async def run(self, function: Callable[[], Any]) -> Any:
+    async def run(self, function: Callable[[], Any], work: Work) -> Any:
         """Run ``function`` in a thread and give what it gives or raises.
 
-        Cancellation gives up waiting at once. A function that has not started never will; one that runs goes on
-        and keeps its thread until it returns: Python cannot stop it.
+        Cancellation gives up waiting at once. A function that has not started leaves the queue and never will; one that
+        runs goes on, and keeps its thread and the places of its call until it returns: Python cannot stop it.
 
         Raises:
             RuntimeError: the pool is closed.
-            Refusal: busy; all threads are taken, perhaps by functions that nobody waits for any more, and the queue is
-                full.
+            Refusal: busy; as many threads are taken as the caller may have, perhaps by functions that nobody waits for
+                any more, and the queue is full.
         """
-        if self._closed:
-            raise RuntimeError("the pool is closed")
-        if self._unfinished - self._lent >= self._size * (1 + _QUEUE):
-            raise Refusal(Reason.BUSY, "all threads of the server are taken", retry_after_s=_RETRY_AFTER_S)
         loop = asyncio.get_running_loop()
-        job = _Job(function, copy_context(), loop.create_future(), loop)
-        with self._lock:
-            # Waiting and running together: counting idle threads instead would race with one that is just waking.
-            self._unfinished += 1
-        self._jobs.put(job)
-        self._start()
+        future: asyncio.Future[Any] = loop.create_future()
+        job = Job(function, work.caller, loop, copy_context(), future)
+        self.put(job)
         try:
-            return await job.future
+            return await future
         except asyncio.CancelledError:
-            job.abandoned = True
+            self.abandon(job, work)
             raise
 
+    def put(self, job: Job, *, bounded: bool = True) -> None:
+        """Have a job run as soon as its caller may have a thread. Raises as :meth:`run` does."""
+        if self._closed:
+            raise RuntimeError("the pool is closed")
+        caller = job.caller
+        loser = None
+        with self._lock:
+            begins = self._shares.may(caller) and self._has_thread()  # then none of the caller's own waits
+            if begins:
+                self._shares.take(caller)
+            else:
+                loser = self._turns.join(caller, job, bounded=bounded)
+        if begins:  # no longer under the lock, which its thread takes first
+            self._ready.put(job)
+        if loser is job:
+            raise _busy()
+        if loser is not None and loser.future is not None and not loser.future.done():
+            loser.future.set_exception(_busy())
+
+    def abandon(self, job: Job, work: Work) -> bool:
+        """Nobody waits for a job any more: False where it runs, and keeps the places of its call until it ends.
+
+        On the event loop's thread.
+        """
+        with self._lock:
+            if not job.has_begun:
+                job.is_dropped = True
+                self._turns.leave(job.caller, job)  # one that has its thread already is passed over there
+                return True
+            if job.is_over:
+                return False
+            self._abandoned += 1
+        job.left = work.outlive()
+        return False
+
     @contextmanager
-    def lent(self) -> Iterator[None]:
+    def lent(self, caller: str) -> Iterator[None]:
         """Give the calling thread's place to another while it waits for a client, who may take minutes on purpose."""
         with self._lock:
-            is_lent = self._lent < self._size * _LENT
-            self._lent += is_lent
-        if is_lent:
-            self._start()
+            is_lent = self._lent.of(caller) < self._size * _LENT - self._lent.taken
+            if is_lent:
+                self._lent.take(caller)
+                self._shares.give_back(caller)
+                self._serve()
         try:
             yield
         finally:
-            with self._lock:
-                self._lent -= is_lent
+            if is_lent:
+                with self._lock:
+                    self._lent.give_back(caller)
+                    self._shares.take(caller)
+
+    @property
+    def threads(self) -> int:
+        """Threads that there are, idle ones included."""
+        return self._threads
 
     @property
     def busy(self) -> int:
-        """Threads that run a function at the moment, abandoned ones included."""
-        return min(self._unfinished, self._threads)
+        """Threads that run a function at the moment, abandoned ones and those that wait for a client included."""
+        return self._shares.taken + self._lent.taken
+
+    @property
+    def abandoned(self) -> int:
+        """Threads whose function goes on although nobody waits for it."""
+        return self._abandoned
+
+    @property
+    def waiting(self) -> int:
+        """Functions that wait for a thread."""
+        return len(self._turns)
 
     def close(self) -> None:
         """Take no more work and let idle threads end. Running functions are not waited for."""
         self._closed = True
         for _ in range(self._threads):
-            self._jobs.put(None)
+            self._ready.put(None)
+
+    def _has_thread(self) -> bool:
+        """Say whether there is a thread for one more, and start it where there is not. Under the lock."""
+        if self._threads > self._shares.taken + self._lent.taken:
+            return True
+        try:
+            Thread(target=self._work, name="mcpward-tool", daemon=True).start()
+        except RuntimeError:  # the system gives no more: whoever ends serves those who wait
+            return False
+        self._threads += 1
+        return True
+
+    def _serve(self) -> None:
+        """Let those begin whose turn it is. Under the lock."""
+        shares, turns = self._shares, self._turns
+        while (caller := turns.least(shares.of)) is not None and shares.may(caller) and self._has_thread():
+            shares.take(caller)
+            self._ready.put(turns.next(caller))
 
     def _work(self) -> None:
         while True:
-            job = self._jobs.get()
+            job = self._ready.get()
             if job is None:
                 return
-            if not job.abandoned:
-                _do(job)
-            del job  # an idle thread holds on to nobody's arguments
             with self._lock:
-                self._unfinished -= 1
-                if self._threads > self._size + self._lent:  # those that waited are back: one is too many
-                    self._threads -= 1
-                    return
+                job.has_begun = not job.is_dropped
+            if job.has_begun:
+                _do(job)
+            with self._lock:
+                self._shares.give_back(job.caller)
+                if len(self._turns):
+                    self._serve()
+                # Those that waited for clients are back, or callers who had none have gone: one is too many.
+                ends = self._threads > max(self._size, self._shares.taken + self._lent.taken)
+                self._threads -= ends
+            if job.has_begun:
+                self._tell(job)
+            del job  # an idle thread holds on to nobody's arguments
+            if ends:
+                return
 
-    def _start(self) -> None:
-        """Start a thread where there are fewer than jobs, and fewer than there may be."""
-        with self._lock:
-            starts = self._threads < min(self._unfinished, self._size + self._lent)
-            self._threads += starts
-        if starts:
-            Thread(target=self._work, name="mcpward-tool", daemon=True).start()
+    def _tell(self, job: Job) -> None:
+        with suppress(RuntimeError):  # the loop is closed: the server has stopped, nobody waits
+            job.loop.call_soon_threadsafe(self._ended, job)
+
+    def _ended(self, job: Job) -> None:
+        """Tell who waits, and let go of the places where nobody does. On the event loop's thread."""
+        job.is_over = True
+        future = job.future
+        if future is not None and not future.done():
+            if job.error is None:
+                future.set_result(job.value)
+            else:
+                future.set_exception(job.error)
+        if job.left is not None:
+            self._abandoned -= 1
+            job.left()
 
 
 class Pools:
@@ -142,21 +242,21 @@ class Pools:
             pool = self._pools[server] = Pool(self._size)
         return pool
 
+    def __iter__(self) -> Iterator[Pool]:
+        return iter(tuple(self._pools.values()))
+
     def close(self) -> None:
         """Close all of them."""
         for pool in self._pools.values():
             pool.close()
 
 
-def _do(job: _Job) -> None:
+def _do(job: Job) -> None:
     try:
-        value = job.context.run(job.function)
+        job.value = job.function() if job.context is None else job.context.run(job.function)
     except BaseException as error:  # noqa: BLE001  a thread has nobody above it: the caller hears of everything
         # A future cannot hold StopIteration, and SystemExit in a thread must not look like the server's own.
-        kept = error if isinstance(error, _KEPT) and not isinstance(error, StopIteration) else _Ended(error)
-        _tell(job, job.future.set_exception, kept)
-    else:
-        _tell(job, job.future.set_result, value)
+        job.error = error if isinstance(error, _KEPT) and not isinstance(error, StopIteration) else _Ended(error)
 
 
 #: What leaves a thread as it is. A group may hold questions, and groups end no server.
@@ -171,12 +271,5 @@ class _Ended(Exception):
         self.__cause__ = cause
 
 
-def _tell(job: _Job, settle: Callable[[Any], None], value: Any) -> None:
-    def deliver() -> None:
-        if not job.future.done():
-            settle(value)
-
-    try:
-        job.loop.call_soon_threadsafe(deliver)
-    except RuntimeError:  # the loop is closed: the server has stopped, nobody waits
-        return
+def _busy() -> Refusal:
+    return Refusal(Reason.BUSY, "all threads of the server are taken", retry_after_s=_RETRY_AFTER_S)

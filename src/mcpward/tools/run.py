@@ -13,11 +13,14 @@ from mcpward.core.exchange import Exchange
 from mcpward.core.ids import error_id
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Call, RawResult
+from mcpward.core.work import Work
+from mcpward.core.work import current as _current
 from mcpward.sdk.errors import ToolError
 from mcpward.tools.asking import Timed, Unasked
 from mcpward.tools.completion import Completion
 from mcpward.tools.deadline import Watch
-from mcpward.tools.pool import Pools
+from mcpward.tools.executor import Executor
+from mcpward.tools.pool import Pool, Pools
 from mcpward.tools.prompt import Prompt
 from mcpward.tools.resource import Resource
 from mcpward.tools.stage import Stage
@@ -32,7 +35,7 @@ _PASSING: Final = frozenset(
 
 class Runner:
     """Runs the tools of all servers of a process. ``pool_size`` bounds the threads for the sync functions of each;
-    ``exchange`` gets tokens for upstreams.
+    ``exchange`` gets tokens for upstreams. ``executor`` is for the event loop: threads that authors use beside those.
 
     Whatever an author's function raises is a failure of that call and no more, ``sys.exit()``, ``KeyboardInterrupt``
     and ``GeneratorExit`` included. Signals never arrive as exceptions here: the server handles them itself.
@@ -41,12 +44,18 @@ class Runner:
     def __init__(self, pool_size: int, clock: Clock, exchange: Exchange | None = None) -> None:
         self._stage = Stage(Pools(pool_size), clock, exchange)
         self._watch = Watch()
+        self.executor: Final = Executor(pool_size)
+
+    @property
+    def pools(self) -> tuple[Pool, ...]:
+        """All pools of threads that there are."""
+        return (*self._stage.pools, *self.executor.pools)
 
     async def run(self, accepted: AcceptedCall, back: Back) -> RawResult:
         """Run a tool and give its raw result. ``back`` takes its notifications and questions, not yet clean.
 
         A sync function that outlives its deadline is answered for in time but goes on in its thread, and keeps that
-        thread from others of its server until it ends: Python cannot stop it.
+        thread and its call's places until it ends: Python cannot stop it. So does what an async one left in a thread.
 
         Raises:
             Refusal: tool-timeout; tool-failed with the fact ``error_id`` and the traceback as private detail;
@@ -57,6 +66,8 @@ class Runner:
             CancelledError: cancelled from outside.
         """
         tool = accepted.tool
+        work = Work(tool.server, accepted.call.principal.key, back)
+        _current.set(work)  # a call is a task of its own: its context ends with it
         deadline = self._watch.start(tool.deadline_s)
         try:
             result: RawResult = tool.shape(await tool.run(accepted, self._stage, back, deadline))
@@ -79,6 +90,7 @@ class Runner:
             raise _asked(broken) or _failed(broken) from None
         finally:
             deadline.stop()
+            work.back = None
         if deadline.is_over:  # the tool caught its cancellation and gave something back after all: too late
             raise _too_late(tool.deadline_s)
         return result
@@ -91,7 +103,7 @@ class Runner:
             Refusal: busy; the server has no thread left. Else as :meth:`run`, for questions.
             InputRequired: as :meth:`run`.
         """
-        return await self._whole(lambda timed: resource.read(call, self._stage, timed), back, resource.deadline_s)
+        return await self._whole(call, lambda timed: resource.read(call, self._stage, timed), back, resource.deadline_s)
 
     async def render(self, call: Call, prompt: Prompt, arguments: Mapping[str, Any], back: Back) -> dict[str, Any]:
         """Make a prompt from its accepted arguments and give the result of ``prompts/get``.
@@ -102,7 +114,7 @@ class Runner:
             InputRequired: as :meth:`run`.
         """
         return await self._whole(
-            lambda timed: prompt.render(call, arguments, self._stage, timed), back, prompt.deadline_s
+            call, lambda timed: prompt.render(call, arguments, self._stage, timed), back, prompt.deadline_s
         )
 
     async def complete(self, call: Call, completion: Completion, back: Back) -> dict[str, Any]:
@@ -115,15 +127,19 @@ class Runner:
             Refusal: busy; the server has no thread left.
         """
         deadline_s = min(completion.deadline_s, _COMPLETION_S)
-        return await self._whole(lambda timed: completion.complete(call, self._stage, timed), Unasked(back), deadline_s)
+        return await self._whole(
+            call, lambda timed: completion.complete(call, self._stage, timed), Unasked(back), deadline_s
+        )
 
     async def _whole(
-        self, work: Callable[[Back], Awaitable[dict[str, Any]]], back: Back, deadline_s: float
+        self, call: Call, make: Callable[[Back], Awaitable[dict[str, Any]]], back: Back, deadline_s: float
     ) -> dict[str, Any]:
         """Resources and prompts have no ``isError`` of their own: whatever goes wrong is a fault."""
+        work = Work(call.arrival.server, call.principal.key, back)
+        _current.set(work)
         deadline = self._watch.start(deadline_s)
         try:
-            result = await work(Timed(back, deadline))
+            result = await make(Timed(back, deadline))
         except asyncio.CancelledError as stopped:
             if deadline.cancelled_outside:
                 deadline.pass_on()
@@ -135,12 +151,14 @@ class Runner:
             raise (None if deadline.is_over else _asked(broken)) or Fault(error_id(), _trace(broken)) from None
         finally:
             deadline.stop()
+            work.back = None
         return result
 
     async def close(self) -> None:
         """Take no more sync work and close the authors' databases. Running threads are not waited for."""
         self._watch.close()
         self._stage.pools.close()
+        self.executor.pools.close()
         database = sys.modules.get("mcpward.sdk.database")  # only where an author imported it: SQLAlchemy is heavy
         if database is not None:
             await database.close_all()

@@ -11,6 +11,7 @@ from mcpward.core.back import Back
 from mcpward.core.clock import Clock
 from mcpward.core.exchange import Exchange
 from mcpward.core.values import AcceptedCall, Call, Principal, Way
+from mcpward.core.work import current
 from mcpward.sdk.context import Caller, Context, give_exchanger
 from mcpward.sdk.definitions import ToolDefinition
 from mcpward.sdk.errors import ToolError
@@ -113,5 +114,5 @@ async def _call(
 ) -> Any:
     if signature.is_async:
         return await function(**filled)
-    value = await stage.pools.of(call.arrival.server).run(partial(function, **filled))
+    value = await stage.pools.of(call.arrival.server).run(partial(function, **filled), current.get())
     return await value if inspect.isawaitable(value) else value

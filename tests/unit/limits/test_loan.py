@@ -172,3 +172,89 @@ async def test_a_question_that_waits_for_its_place_when_the_call_ends_gives_it_b
     other.release()
     await question
     assert free(places) == 1
+
+
+async def test_a_place_is_kept_beyond_the_calls_end_until_what_goes_on_has_ended():
+    places = places_of()
+    async with places.hold(*MINE) as hold:
+        ended, again = hold.retain(), hold.retain()
+    assert free(places) == 0
+    ended()
+    assert (hold.is_held, free(places)) == (True, 0)
+    again()
+    assert (hold.is_held, free(places)) == (False, 1)
+
+
+async def test_a_place_that_is_kept_is_handed_on_at_its_end():
+    places = places_of()
+    async with places.hold(*MINE) as hold:
+        ended = hold.retain()
+    other = asyncio.create_task(places.hold(*YOURS).enter())
+    await turns()
+    assert not other.done()
+    ended()
+    await other
+
+
+async def test_what_has_ended_before_its_call_keeps_nothing():
+    places = places_of()
+    async with places.hold(*MINE) as hold:
+        hold.retain()()
+        assert free(places) == 0
+    assert free(places) == 1
+    hold.retain()()
+    assert free(places) == 1
+
+
+async def test_a_call_that_lent_its_place_and_leaves_a_thread_owes_it():
+    places = places_of()
+    answered, log = asyncio.Event(), []
+    async with places.hold(*MINE) as hold:
+        loan = Loan(hold)
+        question = asyncio.create_task(asking(loan, answered, log, "late"))
+        await turns()
+        async with places.hold(*YOURS):
+            ended = loan.retain()
+            assert free(places) == -1
+        assert free(places) == 0
+    answered.set()
+    await question
+    assert free(places) == 0
+    ended()
+    assert free(places) == 1
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_a_call_that_waits_for_its_lent_place_does_not_wait_for_itself(is_cancelled):
+    places = places_of()
+    answered, log, other = asyncio.Event(), [], places.hold(*YOURS)
+    async with places.hold(*MINE) as hold:
+        loan = Loan(hold)
+        question = asyncio.create_task(asking(loan, answered, log, "asked"))
+        await turns()
+        assert other.try_now()
+        answered.set()
+        await turns()
+        ended = loan.retain()
+        if is_cancelled:
+            question.cancel()
+        other.release()
+        await asyncio.gather(question, return_exceptions=True)
+        assert (hold.is_held, free(places), waiting(places)) == (True, 0, 0)
+    ended()
+    assert free(places) == 1
+
+
+async def test_a_loan_lends_nothing_while_a_thread_of_the_call_goes_on():
+    places = places_of()
+    answered, log = asyncio.Event(), []
+    async with places.hold(*MINE) as hold:
+        loan = Loan(hold)
+        ended = loan.retain()
+        question = asyncio.create_task(asking(loan, answered, log, "asked"))
+        await turns()
+        assert free(places) == 0
+        answered.set()
+        await question
+        ended()
+    assert free(places) == 1

@@ -32,7 +32,8 @@ class Call:
         self.caller, self.tool = caller, tool
         self.hold = places.hold("orders", caller, TOOLS[tool])
         self.end, self.answer, self.question = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self.is_running = False
+        self.is_running = self.is_asking = self.owes = False
+        self.left = []
         self.task = asyncio.create_task(self.run())
 
     async def run(self):
@@ -45,8 +46,10 @@ class Call:
                         if self.question.is_set():
                             self.question.clear()
                             self.is_running = False
+                            self.is_asking = True
                             async with loan.lent():
                                 await self.answer.wait()
+                            self.is_asking = False
                             self.answer.clear()
                             self.is_running = True
                         await asyncio.sleep(0)
@@ -63,6 +66,7 @@ class Site(RuleBasedStateMachine):
         self.usual, waiter._PATIENCE = waiter._PATIENCE, self.patience
         self.loop = asyncio.new_event_loop()
         self.calls: list[Call] = []
+        self.gone: list[Call] = []  # their threads go on
         pools = tuple(Pool(name=name, places=size, queue=QUEUE, queue_timeout_s=60) for name, size in POOLS.items())
 
         async def make():
@@ -76,6 +80,7 @@ class Site(RuleBasedStateMachine):
                 await asyncio.sleep(0)
 
         self.loop.run_until_complete(pass_by())
+        self.gone += [call for call in self.calls if call.task.done() and call.left]
         self.calls = [call for call in self.calls if not call.task.done()]
 
     @rule(caller=st.sampled_from(CALLERS), tool=st.sampled_from(sorted(TOOLS)), turns=st.integers(0, 8))
@@ -110,9 +115,32 @@ class Site(RuleBasedStateMachine):
         self.calls[which % len(self.calls)].answer.set()
         self.turn(turns)
 
+    @precondition(lambda self: self.calls)
+    @rule(which=st.integers(0, 99), turns=st.integers(0, 8))
+    def leave_a_thread(self, which, turns):
+        call = self.calls[which % len(self.calls)]
+        if call.is_running or call.is_asking:
+            call.owes = call.owes or not call.hold.is_held
+            call.left.append(call.hold.retain())
+        self.turn(turns)
+
+    @precondition(lambda self: self.calls or self.gone)
+    @rule(which=st.integers(0, 99), turns=st.integers(0, 8))
+    def return_from_a_thread(self, which, turns):
+        calls = [call for call in (*self.calls, *self.gone) if call.left]
+        if calls:
+            self.loop.call_soon(calls[which % len(calls)].left.pop())
+        self.gone = [call for call in self.gone if call.left]
+        self.turn(turns)
+
+    @invariant()
+    def what_goes_on_has_its_places(self):
+        assert all(call.hold.is_held for call in (*self.calls, *self.gone) if call.left)
+
     @invariant()
     def never_more_run_than_there_are_places(self):
-        running = [call for call in self.calls if call.is_running and not call.task.done()]
+        running = [call for call in self.calls if call.is_running and not call.task.done()] + self.gone
+        running = [call for call in running if not call.owes]
         assert len(running) <= SERVER
         for caller in CALLERS:
             assert sum(call.caller == caller for call in running) <= EACH
@@ -128,9 +156,13 @@ class Site(RuleBasedStateMachine):
         for stock in self.places.stocks:
             assert not stock.line or stock.free <= 0
             assert len(stock.line) <= QUEUE + sum(1 for call in self.calls if call.tool)
-        assert elder.waiter is None or any(len(stock.line) for stock in self.places.stocks)
+        lines = [stock.line for stock in (*self.places.stocks, *self.places._grounds["orders"].crowded.values())]
+        assert elder.waiter is None or any(map(len, lines))
 
     def teardown(self):
+        for call in (*self.calls, *self.gone):
+            while call.left:
+                self.loop.call_soon(call.left.pop())
         for call in self.calls:
             call.end.set()
             call.answer.set()

@@ -13,7 +13,10 @@ from pydantic import BaseModel
 
 from mcpward import Database, ToolError
 from mcpward.core.secret import Secret
+from mcpward.core.work import Work, current
 from mcpward.sdk.errors import DatabaseFailed, StatementRefused
+from mcpward.sdk.interrupt import within
+from support.back import Letterbox
 
 FOREVER = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) AS n FROM c"
 
@@ -264,3 +267,42 @@ def test_a_bad_url_is_told_at_once_and_not_quoted():
 
 def test_a_database_does_not_show_its_url(path):
     assert str(path) not in repr(Database(f"sqlite:///{path}"))
+
+
+class Deaf:
+    """A driver whose statement ends when it likes."""
+
+    def __init__(self) -> None:
+        self.ends = asyncio.Event()
+        self.interrupted = 0
+
+    async def interrupt(self) -> None:
+        self.interrupted += 1
+
+
+async def test_a_statement_that_is_given_up_twice_is_interrupted_on_and_keeps_the_calls_places():
+    driver, back = Deaf(), Letterbox()
+
+    async def work(grip) -> None:
+        grip.driver = driver
+        await driver.ends.wait()
+
+    async def call() -> None:
+        current.set(Work("orders", "me", back))
+        await within(30, work)
+
+    task = asyncio.create_task(call())
+    for _ in range(2):
+        await asyncio.sleep(0.01)
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)
+    assert back.retained == 1
+    before = driver.interrupted
+    async with asyncio.timeout(5):
+        while driver.interrupted == before:  # noqa: ASYNC110  it is interrupted every 50 ms
+            await asyncio.sleep(0.01)
+    driver.ends.set()
+    async with asyncio.timeout(5):
+        while back.retained:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

@@ -123,6 +123,28 @@ async def test_whoever_reads_that_a_task_has_ended_can_start_the_next(opened, st
         table.heard.set()
 
 
+@pytest.mark.parametrize("caps", [Caps(unfinished=1), Caps(running=1), Caps(held=100), Caps(all_held=100)], ids=str)
+async def test_a_thread_that_a_task_leaves_behind_keeps_its_place_until_it_returns(opened, caps) -> None:
+    house, left = await opened(caps=caps), []
+    heavy = replace(call_of(), arrival=an_arrival(body=b"x" * 100))
+
+    async def leaves_a_thread(back) -> Outcome:
+        try:
+            return await forever(back)
+        except asyncio.CancelledError:
+            left.append(back.retain())
+            raise
+
+    first = (await house.start(leaves_a_thread, heavy))["taskId"]
+    await asyncio.sleep(0)
+    await house.cancel(first)
+    assert (await house.end(first))["status"] == "cancelled"
+    await house.settle()
+    await busy(house.start(forever, heavy))
+    left.pop()()
+    await house.start(forever, heavy)
+
+
 async def test_a_running_task_keeps_neither_the_credential_nor_the_body(house) -> None:
     arrival = an_arrival(headers={b"authorization": b"Bearer secret"}, body=b"x" * 100)
     await house.start(forever, replace(call_of(), arrival=arrival, params={"arguments": {"big": 1}}))

@@ -306,6 +306,7 @@ async def test_abandoned_threads_of_one_server_delay_no_other():
     runner, gate = Runner(1, SystemClock()), threading.Event()
     slow, quick = Server("slow"), Server("quick")
     slow.tool(deadline_s=0.02)(_named("waits", lambda: gate.wait(5)))
+    slow.tool(deadline_s=5)(_named("waits_long", lambda: gate.wait(5)))
     slow.resource("slow://text")(_named("text", lambda: "text"))
     quick.tool(deadline_s=5)(_named("answers", lambda: "here"))
     at_slow, at_quick = Registry("slow", slow), Registry("quick", quick)
@@ -315,10 +316,14 @@ async def test_abandoned_threads_of_one_server_delay_no_other():
         assert tool is not None
         return AcceptedCall(call=call_of(name, arrival=arrival_of(registry.server)), tool=tool, arguments={})
 
-    for _ in range(3):  # one takes the thread, two the queue
+    back = Letterbox()
+    for _ in range(5):  # one takes the thread; the others wait for it, and leave the queue with their time
         with pytest.raises(Refusal) as no:
-            await runner.run(call(at_slow, "waits"), Letterbox())
+            await runner.run(call(at_slow, "waits"), back)
         assert no.value.reason is Reason.TOOL_TIMEOUT
+    assert back.retained == 1  # the place of the one that runs
+    patient = [asyncio.create_task(runner.run(call(at_slow, "waits_long"), Letterbox())) for _ in range(2)]
+    await asyncio.sleep(0)
     for attempt in (
         runner.run(call(at_slow, "waits"), Letterbox()),
         runner.read(call_of("slow://text", arrival=arrival_of("slow")), at_slow.resources[0], Letterbox()),
@@ -329,6 +334,7 @@ async def test_abandoned_threads_of_one_server_delay_no_other():
     result = await asyncio.wait_for(runner.run(call(at_quick, "answers"), Letterbox()), 5)
     assert result.content[0]["text"] == "here"
     gate.set()
+    await asyncio.gather(*patient)
     await runner.close()
 
 
