@@ -22,6 +22,11 @@ class SpentTable:
             return False
         return True
 
+    async def give_back(self, state_id: str) -> None:
+        """Forget the id: it was not used after all."""
+        async with self._lanes.durable() as connection:
+            await connection.execute(delete(SPENT).where(SPENT.c.id == state_id))
+
     async def prune(self, now: float) -> None:
         """Forget the ids whose ``forget_at`` has come."""
         over = SPENT.c.forget_at <= now

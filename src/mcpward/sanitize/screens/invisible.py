@@ -14,23 +14,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from mcpward.core.ignorable import (
-    HAN,
-    HIEROGLYPHS,
-    IGNORED,
-    JOINED_BACK,
-    JOINED_OVER,
-    JOINING_ON,
-    MONGOLIAN,
-    PICTOGRAPHS,
-    PLACED,
-    SHIFTERS,
-    SKIN_TONES,
-    VARYING,
-    VIRAMAS,
-    others,
-    points,
-)
+from mcpward.core.ignorable import IGNORED, OUT_OF_PLACE, PLACED, RUN, one_of, points
 
 _ANSI: Final = re.compile(
     r"\x1b(?:"
@@ -39,42 +23,11 @@ _ANSI: Final = re.compile(
     r"|[ -/]*[0-~]"
     r")|\x9b[0-?]*[ -/]*[@-~]"
 )
-
-
-def _of(*insides: str) -> str:
-    """Written as "none of the others": one look-up decides of any of the first 65,536 characters, as most are."""
-    return f"[^{others(''.join(insides))}]"
-
-
 _CONTROLS: Final = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff"
-_ANY: Final = re.compile(_of(_CONTROLS, IGNORED, PLACED))
-_ALWAYS: Final = re.compile(f"{_of(_CONTROLS, IGNORED)}+")
-_EVERY: Final = re.compile(f"{_of(IGNORED, PLACED)}+")
-_PLACED: Final = re.compile(_of(PLACED))
-#: Of more than two in a row none but the first two has a place: an emoji's selector, and the joiner after it.
-_RUN: Final = re.compile(f"(?<=[{PLACED}]{{2}})[{PLACED}]+")
-_ABUGIDAS: Final = r"\u0980-\u0dff"
-_BEFORE_NON_JOINER: Final = f"[{JOINING_ON}{JOINED_OVER}{VIRAMAS}{SHIFTERS}]"
-_BEFORE_JOINER: Final = _of(PICTOGRAPHS, SKIN_TONES, r"\ufe0f", VIRAMAS, _ABUGIDAS)
-_JOINER_BETWEEN_EMOJI: Final = f"(?:(?<=[{PICTOGRAPHS}{SKIN_TONES}].)|(?<=[{PICTOGRAPHS}]\ufe0f.))[{PICTOGRAPHS}]"
-#: Bengali, Kannada and their neighbours keep a letter whole so: ra, joiner, virama, ya.
-_JOINER_BEFORE_VIRAMA: Final = f"(?<=[{_ABUGIDAS}].)(?<![{VIRAMAS}].)[{VIRAMAS}]"
-#: The character first, so that all others are passed over at once; then what would have to stand beside it. ``.`` is
-#: the character itself. Of two of a kind in a row the second has no place. None has one beside ASCII but in a keycap,
-#: which is seen.
-_OUT_OF_PLACE: Final = re.compile(
-    "|".join(
-        (
-            f"[\ufe0e\ufe0f](?<![{PICTOGRAPHS}].)(?!(?<=[0-9#*]\ufe0f)\u20e3)",
-            f"[\ufe00-\ufe0d](?<![{VARYING}][\ufe00\ufe01])(?<![{HAN}][\ufe00-\ufe02])(?<![{HIEROGLYPHS}][\ufe00-\ufe06])",
-            f"[\U000e0100-\U000e01ef](?<![{HAN}].)",
-            f"[\u180b-\u180d\u180f](?<![{MONGOLIAN}].)",
-            f"\u180e(?!(?<=[{MONGOLIAN}].)[\u1820\u1821])",  # the vowel separator
-            f"\u200c(?:(?<!{_BEFORE_NON_JOINER}.)|(?<=[{JOINING_ON}{JOINED_OVER}].)(?![{JOINED_BACK}]))",
-            f"\u200d(?:(?<!{_BEFORE_JOINER}.)|(?<![{VIRAMAS}].)(?!{_JOINER_BETWEEN_EMOJI})(?!{_JOINER_BEFORE_VIRAMA}))",
-        )
-    )
-)
+_ANY: Final = re.compile(one_of(_CONTROLS, IGNORED, PLACED))
+_ALWAYS: Final = re.compile(f"{one_of(_CONTROLS, IGNORED)}+")
+_EVERY: Final = re.compile(f"{one_of(IGNORED, PLACED)}+")
+_PLACED: Final = re.compile(one_of(PLACED))
 
 
 def strip(text: str) -> str:
@@ -87,7 +40,7 @@ def strip(text: str) -> str:
     if not _ANY.search(text):
         return text
     text = _ALWAYS.sub("", text)
-    return _OUT_OF_PLACE.sub("", _RUN.sub("", text)) if _PLACED.search(text) else text
+    return OUT_OF_PLACE.sub("", RUN.sub("", text)) if _PLACED.search(text) else text
 
 
 def bare(text: str) -> str:
