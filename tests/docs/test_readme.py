@@ -51,7 +51,7 @@ def environment() -> dict[str, str]:
 
 @pytest.fixture
 def key(clone: Path, environment: dict[str, str]) -> Iterator[str]:
-    """The key that `make serve` prints; it serves until the test ends."""
+    """The key that `make serve` makes; it serves until the test ends."""
     with (clone / "serve.log").open("w") as log:
         process = subprocess.Popen(
             ["make", "serve"],
@@ -65,8 +65,10 @@ def key(clone: Path, environment: dict[str, str]) -> Iterator[str]:
         )
     try:
         assert process.stdout is not None
-        printed = process.stdout.readline().strip()
-        assert printed.startswith("sk-mcpward-"), (clone / "serve.log").read_text()
+        path = process.stdout.readline().strip()  # no terminal is here: the key is in a file
+        assert path.endswith("first-key-orders"), (clone / "serve.log").read_text()
+        printed = (clone / "examples" / "orders" / path).read_text().strip()
+        assert printed.startswith("sk-mcpward-")
         yield printed
     finally:
         os.killpg(process.pid, signal.SIGTERM)

@@ -17,7 +17,7 @@ import asyncio
 import os
 from typing import Annotated
 from pydantic import BaseModel
-from mcpward import Caller, Context, Header, Server
+from mcpward import Caller, Context, Header, Roots, Sample, Server
 
 server = Server("talk", version="1.0")
 
@@ -52,6 +52,40 @@ async def ask_twice(ctx: Context) -> str:
     first = await ctx.elicit("First?", Name)
     second = await ctx.elicit("Second?", Name)
     return f"{first.data.name if first.data else '-'} {second.data.name if second.data else '-'}"
+
+
+@server.tool()
+async def order(what: str, ctx: Context) -> str:
+    """Change something with the person's answer."""
+    answer = await ctx.elicit("Who is it for?", Name, key="who")
+    note(f"ordered {what}")
+    return f"{what} for {answer.data.name if answer.data else '-'}"
+
+
+@server.tool()
+async def order_twice(what: str, ctx: Context) -> str:
+    """Change something after two rounds of questions."""
+    first = await ctx.elicit("First?", Name, key="first")
+    note(f"asked on {what}")
+    second = await ctx.elicit("Second?", Name, key="second")
+    note(f"ordered {what}")
+    return f"{first.data.name} {second.data.name}"
+
+
+@server.tool()
+async def order_sampled(what: str, ctx: Context) -> str:
+    """Change something with what the client's model and its folders say."""
+    await ctx.ask(text=Sample("Which?", max_tokens=10), folders=Roots())
+    note(f"ordered {what}")
+    return what
+
+
+@server.tool(confirm=True)
+async def order_agreed(what: str, ctx: Context) -> str:
+    """Change something when a person says yes, and then who it is for."""
+    answer = await ctx.elicit("Who is it for?", Name, key="who")
+    note(f"ordered {what}")
+    return f"{what} for {answer.data.name if answer.data else '-'}"
 
 
 @server.tool(read_only=True)

@@ -90,9 +90,14 @@ def site(
 
 
 def handed_out(ward: Ward, pattern: re.Pattern[str] = KEY) -> str:
-    """Give the first key (or URL) that the start printed, or an empty text."""
-    found = pattern.search(ward.log())
+    """Give the first key (or URL) that the first start left in a file, or an empty text."""
+    found = pattern.search(first_credentials(ward))
     return found[0] if found else ""
+
+
+def first_credentials(ward: Ward) -> str:
+    """Give the lines of all files of first credentials: keys by the name of their server, then URLs."""
+    return "".join(file.read_text() for file in sorted((ward.folder / ".mcpward").glob("first-*")))
 
 
 def reason_of(response: httpx2.Response) -> str:

@@ -10,7 +10,7 @@ from support.issuer import Issuer, listening
 from support.raw import Answer
 from support.talk import Talker
 from support.ward import Ward, modern_request, text_of
-from support.wire import SECRET_URL, Session, reason_of, rows, site, until
+from support.wire import SECRET_URL, Session, first_credentials, reason_of, rows, site, until
 
 CAN_ASK = {"elicitation": {"form": {}}}
 TOOL = '''
@@ -111,7 +111,7 @@ def test_a_session_whose_client_can_ask_is_asked_too(ward):
 
 @pytest.mark.parametrize("server", ["open", "hidden"])
 def test_callers_without_a_credential_of_their_own_are_never_waived(ward, server):
-    secret = SECRET_URL.search(ward.log())[1]
+    secret = SECRET_URL.search(first_credentials(ward))[1]
     path = f"/hidden/mcp/{secret}" if server == "hidden" else "/open/mcp"
     answer = ward.call("careful", path=path, key="", headers={"authorization": f"Bearer {ward.waived}"})
     assert reason_of(answer) == "consent-missing"

@@ -193,6 +193,17 @@ def test_a_yes_of_a_person_is_good_once_whichever_worker_it_comes_to(ward, lines
     assert notes(ward).count("wiped once") == 1
 
 
+def test_attack_133_an_answer_to_a_tool_is_good_for_one_run_whichever_worker_it_comes_to(ward, lines):
+    here, there = lines
+    call = {"name": "order", "arguments": {"what": "once"}}
+    asked = result_of(here.modern("tools/call", call))
+    answers = {"inputResponses": {"who": accepted("Ada")}, "requestState": asked["requestState"]}
+    assert result_of(there.modern("tools/call", call | answers))["content"][0]["text"] == "once for Ada"
+    for line in (here, there):
+        assert line.modern("tools/call", call | answers).json()["error"]["data"]["reason"] == "state-refused"
+    assert notes(ward).count("ordered once") == 1
+
+
 def test_a_task_of_one_worker_is_seen_answered_and_cancelled_at_the_other(ward, lines):
     here, there = lines
     started = result_of(here.modern("tools/call", {"name": "asking_job", "arguments": {"secret": "plum"}}))

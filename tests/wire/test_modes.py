@@ -6,7 +6,7 @@ import pytest
 
 from mcpward.core.reasons import Reason
 from support.ward import Ward, modern_request, text_of
-from support.wire import KEY, SECRET_URL, bare_error, exchange, handed_out, reason_of, site, undated
+from support.wire import KEY, SECRET_URL, bare_error, exchange, first_credentials, handed_out, reason_of, site, undated
 
 ORIGIN = "https://app.example"
 SERVERS = ("open", "hidden", "keyed", "other")
@@ -16,8 +16,8 @@ MODES = {"servers.open.mode": "public", "servers.hidden.mode": "unlisted", "site
 @pytest.fixture(scope="module")
 def ward(tmp_path_factory):
     with site(tmp_path_factory.mktemp("modes"), MODES, servers=SERVERS) as ward:
-        ward.other_key = KEY.findall(ward.log())[1]
-        ward.secret = SECRET_URL.search(ward.log())[1]
+        ward.other_key = KEY.findall(first_credentials(ward))[1]
+        ward.secret = SECRET_URL.search(first_credentials(ward))[1]
         yield ward
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from support.ward import text_of
-from support.wire import Session, reason_of, site, until
+from support.wire import Session, handed_out, reason_of, site
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
@@ -31,7 +31,7 @@ def test_a_session_dies_with_the_master_key(tmp_path):
             left.unlink()
         (tmp_path / "server.log").unlink()
         ward.start()
-        key = until(lambda: [line for line in ward.log().splitlines() if line.startswith("sk-mcpward-")])[0]
+        key = handed_out(ward)
         assert session.call("echo", {"text": "a"}).status_code == 401
         answer = session.call("echo", {"text": "a"}, key=key)
         assert (answer.status_code, reason_of(answer)) == (404, "session-unknown")

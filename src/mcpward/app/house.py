@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from mcpward.app.channel import Channel
 from mcpward.app.counters import Counters
 from mcpward.app.defined import pools_of
@@ -47,6 +49,9 @@ _LONGEST_STATE: Final = 65_536
 #: A result of the largest size that may be set, sealed and in base64.
 _TASK_ROOM: Final = 2
 
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
 
 class House:
     """Joins the rooms. ``listeners`` and ``tasks`` are kept going by the worker."""
@@ -77,7 +82,7 @@ class House:
         self._guarded = guarded
         self._policy = Policy(registries, guarded.demands)
         self._sanitizer = Sanitizer(secrets.redactor, settings.output.max_bytes)
-        self._servers = {name: introduce(registry) for name, registry in registries.items()}
+        self._servers = {name: introduce(registry, self._sanitizer) for name, registry in registries.items()}
         self.switches = Switches(registries, channel.mailroom, channel.streams)
         self.tasks = self._tasks()
         self.listeners: Listeners
@@ -202,17 +207,19 @@ class House:
         await self._channel.settings.forget(session)
 
 
-def introduce(registry: Registry) -> ServerInfo:
-    """Give what a server says of itself."""
+def introduce(registry: Registry, sanitizer: Sanitizer) -> ServerInfo:
+    """Return what a server says of itself, as it may leave: its author may have pasted more than is seen."""
     source = registry.source
+    blocks = {"icons": [icon.block() for icon in source.icons], "extensions": source.extensions}
+    clean = _decode(sanitizer.frame(_encode(blocks)) or b"{}")
     return ServerInfo(
-        name=source.name,
-        version=source.version,
-        title=source.title,
-        instructions=source.instructions,
-        website_url=source.website_url,
-        icons=tuple(icon.block() for icon in source.icons),
-        extensions=source.extensions,
+        name=sanitizer.text(source.name),
+        version=sanitizer.text(source.version),
+        title=sanitizer.text(source.title),
+        instructions=sanitizer.text(source.instructions),
+        website_url=sanitizer.text(source.website_url),
+        icons=tuple(clean.get("icons", ())),
+        extensions=clean.get("extensions", {}),
         has_resources=registry.has_resources,
         has_prompts=registry.has_prompts,
         has_tools=registry.has_tools,

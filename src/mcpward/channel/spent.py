@@ -1,13 +1,24 @@
-"""Sealed states that were used: each works once, whichever worker it comes back to, after a restart too."""
+"""Calls that ran with what their callers were asked: each once, whichever worker it comes to, after a restart too.
+
+A call is named by the id of its sealed states, which is the same in all rounds of questions.
+"""
 
 from typing import Final, Protocol
 
 from mcpward.core.clock import Clock
 from mcpward.core.ended import EndedBook
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
 
 _PRUNE_EVERY_S: Final = 60.0
 #: A used state is remembered so much longer than it would work, lest a clock that is set back make it work again.
 _MARGIN_S: Final = 3600.0
+#: How many of a caller are kept: five a second for more than an hour, and 2 MB on the disk.
+_MOST_OF_CALLER: Final = 20_000
+#: An id is kept no longer than this; a caller's are counted for twice as long at most.
+_COUNTED_S: Final = 2 * _MARGIN_S
+_MOST_CALLERS: Final = 50_000
+_RETRY_AFTER_S: Final = 60
 
 
 class SpentIds(Protocol):
@@ -17,13 +28,18 @@ class SpentIds(Protocol):
         """Keep the id durably. False where it is there already."""
         ...
 
+    async def give_back(self, state_id: str) -> None:
+        """Forget the id: it was not used after all."""
+        ...
+
     async def prune(self, now: float) -> None:
         """Forget the ids whose ``forget_at`` has come."""
         ...
 
 
 class Spent:
-    """Uses states up. As many are kept as were sealed and used in the last hour: each cost a call of its caller.
+    """Uses states up. Those of a caller are bounded, at each worker: they cost the disk that all share (attack 133).
+
 
     ``book`` holds those that this worker knows of: what it remembers cannot be taken away in the store.
     """
@@ -32,20 +48,42 @@ class Spent:
         self._store = store
         self.book = EndedBook() if book is None else book
         self._clock = clock
-        self._pruned_at = clock.monotonic()
+        self._pruned_at = self._counted_from = clock.monotonic()
+        self._counts: dict[str, int] = {}
+        self._counts_before: dict[str, int] = {}
 
-    async def spend(self, state_id: str, forget_at: float) -> bool:
+    async def spend(self, state_id: str, forget_at: float, caller: str) -> bool:
         """Use the state up; it works until ``forget_at`` (wall clock, seconds). False: used before, or too old.
 
         On the disk when the call returns. Raises what the store raises, so that nothing is run on a state that could
         be used again.
+
+        Raises:
+            Refusal: rate-exceeded; ``caller`` (a principal's key) has used up too many in the last hours.
         """
         now = self._clock.now()
         if forget_at <= now or self.book.has(state_id):
             return False
+        self._require_room(caller)
         is_first = await self._store.spend(state_id, forget_at + _MARGIN_S)
         self.book.add(state_id, forget_at + _MARGIN_S)
+        if is_first:
+            self._counts[caller] = self._counts.get(caller, 0) + 1
         if self._clock.monotonic() - self._pruned_at >= _PRUNE_EVERY_S:
             self._pruned_at = self._clock.monotonic()
             await self._store.prune(now)
         return is_first
+
+    async def give_back(self, state_id: str, caller: str) -> None:
+        """The call did not run to its end: let its state be used once more. Raises what the store raises."""
+        await self._store.give_back(state_id)
+        if self._counts.get(caller):
+            self._counts[caller] -= 1
+
+    def _require_room(self, caller: str) -> None:
+        now = self._clock.monotonic()
+        if now - self._counted_from >= _COUNTED_S or len(self._counts) >= _MOST_CALLERS:
+            self._counted_from, self._counts_before, self._counts = now, self._counts, {}
+        if self._counts.get(caller, 0) + self._counts_before.get(caller, 0) >= _MOST_OF_CALLER:
+            detail = "the caller has answered too many questions in the last hours"
+            raise Refusal(Reason.RATE_EXCEEDED, detail, retry_after_s=_RETRY_AFTER_S, policy="answers")

@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -10,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mcpward import __version__
-from mcpward.cli import ui
+from mcpward.cli import handover, ui
 from mcpward.cli.clients import CLIENTS, Entry
 from mcpward.cli.clients.shown import rendered
 from mcpward.cli.moved import lost, served
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 class _Door(Struct, frozen=True):
     """One server: where it is, who gets in, and the credential that was made for it just now.
 
-    ``url`` is the one that stays whatever servers come and go, ``others`` are further ones.
+    ``url`` is the one that stays whatever servers come and go, ``others`` are further ones. ``file`` holds ``fresh``
+    where no terminal shows it. ``remark`` is what its operator should know of its credentials.
     """
 
     name: str
@@ -37,6 +39,8 @@ class _Door(Struct, frozen=True):
     modes: tuple[str, ...]
     access: str | None
     fresh: Secret | None = None
+    file: Path | None = None
+    remark: str = ""
     providers: tuple[str, ...] = ()
 
     @property
@@ -73,7 +77,7 @@ def announce(settings: Settings, announcement: "Announcement", *, as_json: bool)
     if as_json:
         servers = [_shape(door) for door in doors]
         ui.answer_json({"servers": servers, "metrics": metrics, "workers": announcement.workers}, indent=None)
-        for line in moved:
+        for line in (*moved, *(door.remark for door in doors if door.remark)):
             ui.remark(ui.safe(line))
         return
     ui.remark(f"mcpward {__version__}, {announcement.workers} worker{'s' if announcement.workers > 1 else ''}")
@@ -86,7 +90,7 @@ def announce(settings: Settings, announcement: "Announcement", *, as_json: bool)
         rows.append(("metrics", metrics, "for Prometheus"))
     for line in ui.aligned(rows):
         ui.remark(f"  {line}")
-    for line in moved:
+    for line in (*moved, *(door.remark for door in doors if door.remark)):
         ui.remark(ui.safe(line))
     for door in doors:
         _hand_over(door)
@@ -94,23 +98,31 @@ def announce(settings: Settings, announcement: "Announcement", *, as_json: bool)
 
 def _shape(door: _Door) -> dict[str, Any]:
     mode = list(door.modes) if len(door.modes) > 1 else door.mode
-    shape: dict[str, Any] = {"name": door.name, "mode": mode, "access": door.access, "url": door.whole}
+    shape: dict[str, Any] = {"name": door.name, "mode": mode, "access": door.access, "url": door.shown[0]}
     shape["urls"] = list(door.shown)
     shape |= {"providers": list(door.providers)} if door.providers else {}
-    return shape | ({"key": door.fresh.reveal()} if door.fresh and door.mode == "api-key" else {})
+    if door.fresh is None:
+        return shape
+    what = "url" if door.mode == "unlisted" else "key"
+    if door.file is not None:
+        return shape | {f"{what}_file": str(door.file)}
+    return shape | ({"url": door.whole} if what == "url" else {"key": door.fresh.reveal()})
 
 
 def _hand_over(door: _Door) -> None:
     if door.fresh is None:
         return
-    if door.mode == "unlisted":
-        ui.remark(f"the secret URL of {door.name}; it is shown this once (mcpward url rotate makes another):")
-        ui.answer(door.whole)
+    is_url = door.mode == "unlisted"
+    what = f"the secret URL of {door.name}" if is_url else f"a key for {door.name}, reading and writing, every scope"
+    more = "mcpward url rotate makes another" if is_url else "mcpward key create makes more"
+    if door.file is not None:
+        ui.remark(f"{what}; no terminal is here to show it, so it is in this file: read it, then delete it ({more}):")
+        ui.answer(ui.safe(door.file))
         return
-    ui.remark(
-        f"a key for {door.name}, reading and writing, every scope; shown this once (mcpward key create makes more):"
-    )
-    ui.answer(door.fresh.reveal())
+    ui.remark(f"{what}; it is shown this once ({more}):" if is_url else f"{what}; shown this once ({more}):")
+    ui.answer(door.whole if is_url else door.fresh.reveal())
+    if is_url:
+        return
     entry = Entry(server=door.name, url=door.url, needs_key=True, key=door.fresh)
     # The block repeats the key for a person to copy; where stderr is kept as a log, it does not.
     shown = entry if sys.stderr.isatty() else replace(entry, key=None)
@@ -139,8 +151,11 @@ async def _prepared(settings: Settings, base: str) -> tuple[list[_Door], list[st
     async with open_site(settings, CLOCK) as site:
         only = next(iter(settings.servers), None) if settings.is_part else None
         before = await site.store.served.replace(served(settings), only=only)
-        fresh = [replace(door, fresh=await _first_credential(site, door)) for door in doors]
-    return fresh, list(lost(settings, before, base))
+        # Judged once: a first start makes a credential for each of its servers, and no later one makes any.
+        has_keys = bool(await site.store.keys.list())
+        has_urls = bool((await site.store.urls.changed_since(0))[1])
+        ready = [await _with_credential(site, settings.site.data, door, has_keys, has_urls) for door in doors]
+    return ready, list(lost(settings, before, base))
 
 
 def _providers(settings: Settings, server: str) -> tuple[str, ...]:
@@ -153,21 +168,100 @@ def _providers(settings: Settings, server: str) -> tuple[str, ...]:
     return tuple(urlsplit(url).netloc for url in urls if url)
 
 
-async def _first_credential(site: "Site", door: _Door) -> Secret | None:
+async def _with_credential(site: "Site", data: Path, door: _Door, has_keys: bool, has_urls: bool) -> _Door:
+    """Return the door with its first credential, or with a word on those that it has or has not.
+
+    A site that ever had a key makes no other by itself, also not for a new or a renamed server: whoever may change the
+    configuration, or a start that went wrong, would have one written where nobody expects it. Likewise secret URLs.
+    """
+    if door.mode == "api-key":
+        return await _noted_key(site, data, door) if has_keys else await _with_first_key(site, data, door)
+    if door.mode == "unlisted":
+        return await _noted_url(site, data, door) if has_urls else await _with_first_url(site, data, door)
+    return door
+
+
+async def _with_first_key(site: "Site", data: Path, door: _Door) -> _Door:
     from mcpward.identity.api_key import issue
+
+    rights: dict[str, Any] = {"servers": [door.name], "scopes": ["*"], "access": Access.WRITE}
+    secret, key = issue(site.pepper_keys, CLOCK, name="first key", **rights)
+    file = _put(handover.file_for(data, "key", door.name), secret)
+    await _kept(site.store.keys.add(key), file)
+    return replace(door, fresh=secret, file=file)
+
+
+async def _with_first_url(site: "Site", data: Path, door: _Door) -> _Door:
     from mcpward.identity.unlisted import UrlBook
 
+    secret, url = UrlBook(site.pepper_urls, CLOCK).issue(door.name)
+    file = _put(handover.file_for(data, "url", door.name), Secret(f"{door.url}/{secret.reveal()}", "first URL"))
+    await _kept(site.store.urls.add(url), file)
+    return replace(door, fresh=secret, file=file)
+
+
+async def _noted_key(site: "Site", data: Path, door: _Door) -> _Door:
+    from mcpward.identity.api_key import parse
+
     now = CLOCK.now()
-    if door.mode == "api-key":
-        live: Iterator[Any] = (record for record in await site.store.keys.list() if record.is_live(now))
-        if any({door.name, "*"}.intersection(record.servers) for record in live):
-            return None
-        rights: dict[str, Any] = {"servers": [door.name], "scopes": ["*"], "access": Access.WRITE}
-        secret, key = issue(site.pepper_keys, CLOCK, name="first key", **rights)
-        await site.store.keys.add(key)
-        return secret
-    if door.mode == "unlisted" and not any(record.is_live(now) for record in await site.store.urls.list(door.name)):
-        secret, url = UrlBook(site.pepper_urls, CLOCK).issue(door.name)
-        await site.store.urls.add(url)
-        return secret
-    return None
+    live = [record for record in await site.store.keys.list() if record.is_live(now)]
+    if not any({door.name, "*"}.intersection(record.servers) for record in live):
+        return replace(door, remark=f"no key opens {door.name}: mcpward key create --server {door.name} makes one")
+    file = handover.file_for(data, "key", door.name)
+    found = handover.left(file)
+    if found is None:
+        return door
+    parsed = parse(found[0])
+    is_live = parsed is not None and any(record.id == parsed.id for record in live)
+    return replace(door, remark=_of_file(file, f"the first key of {door.name}", is_live=is_live))
+
+
+async def _noted_url(site: "Site", data: Path, door: _Door) -> _Door:
+    now = CLOCK.now()
+    live = [record for record in await site.store.urls.list(door.name) if record.is_live(now)]
+    if not live:
+        return replace(door, remark=f"{door.name} has no secret URL: mcpward url rotate --server {door.name} makes one")
+    file = handover.file_for(data, "url", door.name)
+    found = handover.left(file)
+    if found is None:
+        return door
+    # Written before its record was; a later one is of a rotation.
+    is_live = any(record.created_at <= found[1] + 1 for record in live)
+    return replace(door, remark=_of_file(file, f"the first secret URL of {door.name}", is_live=is_live))
+
+
+def _of_file(file: Path, what: str, *, is_live: bool) -> str:
+    if is_live:
+        return f"{what} is still in {file}: delete the file once you have kept it elsewhere"
+    file.unlink(missing_ok=True)
+    return f"{what} has ended: {file} is deleted"
+
+
+def _put(file: Path, text: Secret) -> Path | None:
+    """Write a credential to a file where no terminal shows it.
+
+    Raises:
+        Ended: it cannot be written, so that nothing is made that nobody could read.
+    """
+    if handover.is_terminal():
+        return None
+    try:
+        handover.put(file, text)
+    except OSError as error:
+        what = f"{file} cannot be written: {error.strerror}"
+        raise ui.Ended(ui.Exit.USAGE, what, "start once in a terminal, or make a key: mcpward key create") from None
+    return file
+
+
+async def _kept(adding: Awaitable[None], file: Path | None) -> None:
+    """Keep the record of a credential; where that fails, its file goes too."""
+    try:
+        await adding
+    except BaseException:
+        _withdraw(file)
+        raise
+
+
+def _withdraw(file: Path | None) -> None:
+    if file is not None:
+        file.unlink(missing_ok=True)

@@ -71,7 +71,8 @@ def serve(
     """Serve one target, or all servers of the site's file, until stopped.
 
     Without a word it listens on 127.0.0.1:8000 and asks for an API key. The first start prints a key (or the secret
-    URL) to stdout, once.
+    URL) to the terminal, once; where stdout is none, as in a service or a container, to a file of mode 0600 in the data
+    folder, and prints its path.
     """
     configured = server_names(file_of(config))
     chosen = read_target(target, configured, name) if target else None

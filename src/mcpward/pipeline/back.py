@@ -18,12 +18,13 @@ from mcpward.core.back import Back, InputRequired, Question
 from mcpward.core.capability import lacks
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
-from mcpward.core.values import Call, Era, Reply, Wire
+from mcpward.core.scope import Access
+from mcpward.core.values import Call, Era, Reply, Tool, Wire
 from mcpward.core.withheld import withheld
 from mcpward.limits.hold import Hold
 from mcpward.limits.loan import Loan
 from mcpward.protocol.listen import asking
-from mcpward.protocol.state import States
+from mcpward.protocol.state import NO_STATE, State, States
 from mcpward.protocol.versions import LATEST_LEGACY
 from mcpward.sanitize.clean import Sanitizer
 from mcpward.tools.consent import KEY as CONSENT_KEY
@@ -33,7 +34,6 @@ _RETRY_MS: Final = 500
 #: What a session that has set no level is sent; the specification leaves it to the server.
 _UNASKED: Final = "info"
 _MODERN: Final = Era.MODERN
-_NONE: Final[Mapping[str, Any]] = {}
 _NO_STREAM: Final = "this client accepts no event streams, so it cannot be asked"
 _ADVICE: Final = "a question of the tool's held what must not leave: try other arguments"
 _encode: Final = Encoder().encode
@@ -69,20 +69,23 @@ class Backs:
         """
         if call.era is _MODERN:
             wire.begin(cancel_on_disconnect=True)
-            answers = self._brought(call) if call.inputs or call.state is not None else _NONE
-            return ModernBack(call, trail, wire, self, answers, hold)
+            state = self._brought(call, trail.tool) if call.inputs or call.state is not None else NO_STATE
+            return ModernBack(call, trail, wire, self, state, hold)
         wire.begin(cancel_on_disconnect=False)
         level = None if call.session is None else self._level(call.session) or _UNASKED
         return LegacyBack(replace(call, log_level=level), trail, wire, self, hold)
 
-    def _brought(self, call: Call) -> Mapping[str, Any]:
+    def _brought(self, call: Call, tool: Tool | None) -> State:
         """Give the answers of a request: with our state, what was asked; without, what the client says by itself.
 
-        The house's own question is answered under its seal alone.
+        What changes something takes answers under our seal alone, and so does the house's own question: a state can be
+        used up, and an answer without one could be sent again and again (attack 133).
         """
         if call.state is not None:
-            return self._states.open(call).answers
-        return {key: answer for key, answer in call.inputs.items() if key != CONSENT_KEY}
+            return self._states.open(call)
+        if tool is not None and is_used_up(tool):
+            return NO_STATE
+        return State("", {key: answer for key, answer in call.inputs.items() if key != CONSENT_KEY}, 0.0)
 
     def requests(self, questions: Sequence[Question]) -> bytes:
         """Give ``inputRequests`` of the questions, fit to leave.
@@ -107,11 +110,16 @@ class ModernBack(Struct, eq=False):
     trail: Trail
     _wire: Wire
     _house: Backs
-    answers: Mapping[str, Any]
+    state: State
     _hold: Hold
     has_asked: bool = False
     ran: bool = False
     was_cancelled: ClassVar[bool] = False
+
+    @property
+    def answers(self) -> Mapping[str, Any]:
+        """The answers that came with the request, and those of earlier rounds, by key."""
+        return self.state.answers
 
     def notify(self, message: bytes) -> None:
         """Send one notification as an event of the answer."""
@@ -123,11 +131,16 @@ class ModernBack(Struct, eq=False):
     async def ask(self, questions: Sequence[Question]) -> Mapping[str, Any]:
         """Give the answers that came with the request, or end the call with the questions."""
         self.has_asked = self.has_asked or _is_of_tool(questions)
-        _require_able(self.call, questions)
-        missing = tuple(question for question in questions if question.key not in self.answers)
+        self.require_able(*(question.capability for question in questions))
+        answers = self.state.answers
+        missing = tuple(question for question in questions if question.key not in answers)
         if missing:
             raise InputRequired(missing)
-        return {question.key: self.answers[question.key] for question in questions}
+        return {question.key: answers[question.key] for question in questions}
+
+    def require_able(self, *capabilities: Mapping[str, Any]) -> None:
+        """Raise :class:`Refusal` (capability-missing) for a question that the client did not declare it can answer."""
+        _require_declared(self.call, capabilities)
 
     def release(self) -> None:
         """Without effect: a broken stream of the modern era loses its request."""
@@ -151,7 +164,8 @@ class LegacyBack:
     """
 
     __slots__ = ("_entry", "_house", "_place", "_replay", "_wire", "call", "has_asked", "ran", "trail")
-    answers: Final = _NONE
+    answers: Final = NO_STATE.answers
+    state: Final = NO_STATE
 
     def __init__(self, call: Call, trail: Trail, wire: Wire, house: Backs, hold: Hold) -> None:
         self.call = call
@@ -179,12 +193,16 @@ class LegacyBack:
         """Send each question as a request on this call's stream, and wait for all answers."""
         self.has_asked = self.has_asked or _is_of_tool(questions)
         call = self.call
-        _require_able(call, questions)
-        if call.session is None or not self._wire.can_stream:
-            detail = "the client reads no streams, so it cannot be asked"
-            raise Refusal(Reason.CONSENT_MISSING, detail, cannot_ask=True, advice=_NO_STREAM)
+        self.require_able(*(question.capability for question in questions))
         async with self._place.lent():  # a person may take minutes: the place is for others meanwhile
             return await self._house.questions.ask(call, self._put, asking, questions)
+
+    def require_able(self, *capabilities: Mapping[str, Any]) -> None:
+        """Raise for a question that cannot be put: capability-missing, or consent-missing with ``cannot_ask``."""
+        _require_declared(self.call, capabilities)
+        if self.call.session is None or not self._wire.can_stream:
+            detail = "the client reads no streams, so it cannot be asked"
+            raise Refusal(Reason.CONSENT_MISSING, detail, cannot_ask=True, advice=_NO_STREAM)
 
     def release(self) -> None:
         """End the HTTP answer; the client polls for the rest with the last event's id (SEP-1699)."""
@@ -265,9 +283,15 @@ def _is_of_tool(questions: Sequence[Question]) -> bool:
     return any(question.key != CONSENT_KEY for question in questions)
 
 
-def _require_able(call: Call, questions: Sequence[Question]) -> None:
+def is_used_up(tool: Tool) -> bool:
+    """Whether what was answered for a call of the tool is good for one run: it changes something, or asks for a yes."""
+    return tool.confirm or tool.access is not Access.READ
+
+
+def _require_declared(call: Call, capabilities: Sequence[Mapping[str, Any]]) -> None:
     """Never ask for what the client did not declare (both eras' specification)."""
-    for question in questions:
-        missing = lacks(call.capabilities, question.capability)
+    for capability in capabilities:
+        missing = lacks(call.capabilities, capability)
         if missing is not None:
-            raise Refusal(Reason.CAPABILITY_MISSING, question.method, required_capabilities=missing)
+            detail = f"the client did not declare {', '.join(capability)}"
+            raise Refusal(Reason.CAPABILITY_MISSING, detail, required_capabilities=missing)

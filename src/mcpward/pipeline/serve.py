@@ -177,7 +177,7 @@ class Pipeline:
             self.till.unanswered(paid, back)
         try:
             requests = self.backs.requests(more.questions)
-            state = self.protocol.states.seal(call, back.answers, keys)
+            state = self.protocol.states.seal(call, back.answers, keys, back.state.id)
         except Refusal as no:  # what is asked must not leave, or the answers so far are too long to be carried
             return self._refused(no, call, back.trail)
         back.trail.asked()

@@ -8,24 +8,24 @@ from typing import Final
 from msgspec.structs import replace
 
 from mcpward.channel.spent import Spent
-from mcpward.core.back import Back
+from mcpward.core.back import Back, InputRequired
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import AcceptedCall, Call, Era, Outcome, Reply, Tool
 from mcpward.limits.limit import Fields
 from mcpward.limits.places import Places
-from mcpward.pipeline.back import Lending, WayBack
+from mcpward.pipeline.back import Lending, WayBack, is_used_up
 from mcpward.pipeline.catalogue import Catalogue
 from mcpward.pipeline.store import kept
 from mcpward.protocol import reply as replies
 from mcpward.protocol.mirrored import require_mirrored
-from mcpward.protocol.state import States
+from mcpward.protocol.state import State, States
 from mcpward.sanitize.clean import Sanitizer
 from mcpward.tasks.baggage import unladen
 from mcpward.tasks.extension import REQUIRED, declares
 from mcpward.tasks.tasks import Tasks, Work
-from mcpward.tools.consent import DECLINED, is_yes, no_way_to_ask, question_of
+from mcpward.tools.consent import CAPABILITY, DECLINED, is_yes, no_way_to_ask, question_of
 from mcpward.tools.run import Runner
 from mcpward.validation.accept import accept
 
@@ -84,8 +84,9 @@ class Workshop:
         is_task = tool.task is not None and self._is_task(call, tool, back)
         if tool.confirm:
             await self._agree(accepted, back)  # a person said yes
-        if call.state is not None and (tool.confirm or tool.access is _DESTRUCTIVE):
-            await self._spend(call)  # one yes, one run
+        used_up = back.state.id if is_used_up(tool) else ""
+        if used_up:
+            await self._spend(call, back.state)  # what was answered is good for one run
         if tool.access is _DESTRUCTIVE:
             await back.trail.intent(accepted)  # it is on record before anything happens
         back.ran = True
@@ -94,7 +95,14 @@ class Workshop:
             async with kept():
                 body = await self._tasks.start(accepted, self._work(_light(accepted)), back.answers)
             return replies.task(call, body)
-        raw = await self._runner.run(accepted, back)  # do it
+        try:
+            raw = await self._runner.run(accepted, back)  # do it
+        except InputRequired:
+            if used_up:
+                # It asks on, and ran no further than that: a client that lost this answer may send the round again.
+                async with kept():
+                    await self._spent.give_back(used_up, call.principal.key)
+            raise
         outcome = self._sanitizer.clean(accepted, raw)  # fit to leave
         if outcome.is_error:
             back.trail.failed()
@@ -104,29 +112,29 @@ class Workshop:
         """Return when the tool may run: a person said yes, or the operator waived that for callers who cannot be asked.
 
         Raises:
-            Refusal: consent-missing. Where a person can be asked, no waiver takes the place of their answer.
+            Refusal: consent-missing; also for an argument that a person cannot be shown whole. Where a person can be
+                asked, no waiver takes the place of their answer.
             InputRequired: modern era, the question is to be put to the person first.
         """
-        question = question_of(accepted.tool, accepted.arguments, accepted.tool.question)
         principal = accepted.call.principal
         try:
-            answers = await back.ask([question])
-        except Refusal as no:
-            if no.reason is not Reason.CAPABILITY_MISSING and not no.facts.get("cannot_ask"):
-                raise
+            back.require_able(CAPABILITY)
+        except Refusal:
             if principal.waiver is None:
                 advice = no_way_to_ask(principal.way)
                 raise Refusal(Reason.CONSENT_MISSING, "the client cannot ask a person", advice=advice) from None
             back.trail.waived(principal.waiver)
             return
+        question = question_of(accepted.tool, accepted.arguments, accepted.call.arguments, accepted.tool.question)
+        answers = await back.ask([question])
         if not is_yes(answers[question.key]):
             raise Refusal(Reason.CONSENT_MISSING, "the person did not say yes", advice=DECLINED)
 
-    async def _spend(self, call: Call) -> None:
-        """What changes something takes each sealed state once, at whichever worker it comes: no yes counts twice."""
-        state = self._states.open(call)
+    async def _spend(self, call: Call, state: State) -> None:
+        """Use up what was answered, at whichever worker it comes: no answer counts for two runs (attack 133)."""
         async with kept():
-            is_first = await self._spent.spend(state.id, state.issued_at + self._states.lifetime_s)
+            until = state.issued_at + self._states.lifetime_s
+            is_first = await self._spent.spend(state.id, until, call.principal.key)
         if not is_first:
             raise Refusal(Reason.STATE_REFUSED, "the state was used before")
 

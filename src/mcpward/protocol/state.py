@@ -29,7 +29,7 @@ _SHORT: Final = 64 * 1024
 
 
 class State(Struct, frozen=True):
-    """What has been answered. ``id`` names the sealed state that came, and is empty where none came.
+    """What has been answered. ``id`` names the call that is asked about, in all its rounds; empty where no state came.
 
     ``answers`` are the client's results by key; ``issued_at`` is when the state was sealed.
     """
@@ -37,6 +37,9 @@ class State(Struct, frozen=True):
     id: str
     answers: Mapping[str, Any]
     issued_at: float
+
+
+NO_STATE: Final = State("", {}, 0.0)
 
 
 class _Sealed(Struct, frozen=True, array_like=True):
@@ -93,12 +96,14 @@ class States:
         new = {key: call.inputs[key] for key in sealed.asked if key in call.inputs}
         return State(sealed.id, sealed.answers | new, sealed.issued_at)
 
-    def seal(self, call: Call, answers: Mapping[str, Any], asked: tuple[str, ...]) -> str:
+    def seal(self, call: Call, answers: Mapping[str, Any], asked: tuple[str, ...], state_id: str = "") -> str:
         """Give the state of a call that needs answers to ``asked`` and has had ``answers`` so far.
+
+        ``state_id`` is that of the round before, empty in the first: a call has one, and is used up as a whole.
 
         Raises :class:`Refusal` (params-invalid) where the answers are too long to be carried.
         """
-        sealed = _encode(_Sealed(ids.request_id(), self._clock.now(), asked, dict(answers)))
+        sealed = _encode(_Sealed(state_id or ids.request_id(), self._clock.now(), asked, dict(answers)))
         if len(sealed) <= _LONGEST:
             try:
                 return self._seal(sealed, _bound_to(call))

@@ -25,7 +25,6 @@ _decode = msgspec.json.Decoder().decode
 _OBJECT: Final = ord("{")
 _UNWRITTEN: Final = (TypeError, ValueError, OverflowError, RecursionError)
 _TOO_LARGE: Final = "it is too large: ask for less"
-_REPLACEMENT: Final = "\ufffd"
 _SEPARATORS: Final = str.maketrans("\u2028\u2029", "  ")
 
 
@@ -140,18 +139,12 @@ def _screened(redactor: Redactor, data: bytes) -> tuple[bytes, int]:
     """The slow way, for what holds a mark or a form of a secret. Gives the clean text and the number of redactions."""
 
     def texts(given: list[str]) -> list[str]:
-        return [_joined(redactor, text) if _REPLACEMENT in text else text for text in strip_all(given)]
+        return redactor.unhidden(strip_all(given))
 
     value = rewritten(_decode(data), Change(texts, _same, lambda part: not redactor.suspects(_encode(part))))
     body = _encode(value)
     redactions = redactor.count(body)
     return escape_separators(redactor.encode(value) if redactions else body), redactions
-
-
-def _joined(redactor: Redactor, text: str) -> str:
-    """Half of a surrogate pair became U+FFFD: where it stands within a secret it goes, and the secret with it."""
-    bare = text.replace(_REPLACEMENT, "")
-    return bare if redactor.finds(_encode(bare)) else text
 
 
 def _same(value: Any) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import quote, quote_plus
 
-from mcpward.sanitize.screens.invisible import strip
+from mcpward.sanitize.screens.invisible import bare, strip
 
 SHORTEST: Final = 6
 """Shorter values would be found everywhere; they are reported, not redacted."""
@@ -23,7 +23,7 @@ _COMPONENT: Final = "!'()*"
 def forms(value: str) -> frozenset[bytes]:
     """Give every form of ``value`` that may stand in a text. Empty for values that are too short to be looked for."""
     found: set[bytes] = set()
-    for spelling in (value, strip(value)):
+    for spelling in {value, strip(value), bare(strip(value))}:
         if len(spelling) >= SHORTEST:
             found.update(_plain(spelling))
     return frozenset(_with_escapes(_with_escapes(found)))

@@ -15,7 +15,7 @@ from ahocorasick_rs import BytesAhoCorasick
 from mcpward.core.secret import Secret
 from mcpward.sanitize.forms import encoded_forms
 from mcpward.sanitize.rewrite import Change, rewritten
-from mcpward.sanitize.screens.invisible import marks
+from mcpward.sanitize.screens.invisible import bare, marks
 
 MASK: Final = "[redacted]"
 _MASK: Final = MASK.encode()
@@ -33,6 +33,7 @@ _OURS: Final = (
     b'{"method":"notifications/progress","params":{"progressToken":"","progress":0,"total":0,"message":""}}'
     b'"isError":true "level":"debug" "warning" "error" "type":"audio" "type":"resource_link"'
 )
+_REPLACEMENT: Final = "\ufffd"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _Spans: TypeAlias = list[list[int]]
@@ -79,10 +80,20 @@ class Redactor:
         """Give ``data`` with every form masked; the same object where there is none."""
         spans = self._spans(data)
         if not spans:
-            return data
+            return data if data.isascii() else self._uncovered(data)
         masked = _masked(data, spans)
         # Two masks with a remainder between them might spell a third secret: then nothing of it leaves.
         return _MASK if self._spans(masked) else masked
+
+    def unhidden(self, texts: list[str]) -> list[str]:
+        """Give ``texts``; of each in which a secret is spelt with characters between that are not seen, what is seen.
+
+        Half of a surrogate pair became U+FFFD: where it stands within a secret it goes, too.
+        """
+        joined = "\n".join(texts)
+        if joined.isascii() or not self._hides(joined):
+            return texts
+        return [_seen(text) if self._hides(text) else text for text in texts]
 
     def text(self, text: str) -> str:
         """Give ``text`` with every form masked; the same object where there is none."""
@@ -100,7 +111,9 @@ class Redactor:
         try:
             value = _decode(data)
             # Strangers may escape any character they like: the form is looked for in our own spelling too.
-            found = self._spans(data) or self._spans(_encode(value))
+            found = (
+                self._spans(data) or self._spans(_encode(value)) or self._spans(_seen(_encode(value).decode()).encode())
+            )
         except (ValueError, RecursionError, msgspec.MsgspecError):
             return self.bytes(data)
         return self.encode(value) if found else data
@@ -116,6 +129,15 @@ class Redactor:
     def count(self, data: _Octets) -> int:
         """Count the places in ``data`` that would be masked."""
         return len(self._spans(data))
+
+    def _hides(self, text: str) -> bool:
+        seen = _seen(text)
+        return seen is not text and self.finds(_encode(seen))
+
+    def _uncovered(self, data: _Octets) -> _Octets:
+        """Give ``data`` without what is not seen where that hides a secret, and without the secret."""
+        seen = bare(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        return self.bytes(seen) if len(seen) < len(data) and self._spans(seen) else data
 
     def _spans(self, data: _Octets) -> _Spans:
         """Places of all forms, those that overlap united: a mask over one must not leave the end of another."""
@@ -139,7 +161,7 @@ class Redactor:
         return MASK if self._spans(_encode(value)) else value  # a number may be a PIN
 
     def _strings(self, texts: list[str]) -> list[str]:
-        return [self._string(text) for text in texts]
+        return [self._string(text) for text in self.unhidden(texts)]
 
     def _string(self, text: str) -> str:
         encoded = _encode(text)
@@ -160,6 +182,11 @@ class Redactor:
 
 def _same(value: Any) -> Any:
     return value
+
+
+def _seen(text: str) -> str:
+    seen = bare(text)
+    return seen.replace(_REPLACEMENT, "") if _REPLACEMENT in seen else seen
 
 
 def _masked(data: bytes, spans: Sequence[Sequence[int]]) -> bytes:

@@ -1,42 +1,59 @@
 """Asks a person before a tool runs: what they are shown, and what counts as their yes."""
 
-import unicodedata
+import re
 from collections.abc import Mapping
-from itertools import islice
 from typing import Any, Final
 
+import msgspec
 import pydantic_core
 
 from mcpward.core.back import Question
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
 from mcpward.core.values import Tool, Way
+from mcpward.tools.shown import shown
 
 KEY: Final = "mcpward/confirm"
 """The question's key, which no author's question has."""
+CAPABILITY: Final[Mapping[str, Any]] = {"elicitation": {"form": {}}}
+"""What a client must have declared to be asked."""
 _FIELD: Final = "confirm"
 
-_ARGUMENTS: Final = 20
-_LONGEST: Final = 200
+#: What a person can be expected to read of one argument, and in all, in characters as they are shown.
+_LONGEST: Final = 4_000
+_LONGEST_IN_ALL: Final = 8_000
 _SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
     "properties": {_FIELD: {"type": "boolean", "title": "Yes, do it", "default": False}},
     "required": [_FIELD],
 }
-#: Controls, formats (bidirectional and zero-width), surrogates, private use, line and paragraph separators: a person
-#: would be shown something else than what runs (attack 84).
-_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,200}")
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
 
 
-def question_of(tool: Tool, arguments: Mapping[str, Any], text: str = "") -> Question:
-    """Give the question before a call: ``text`` of the author's own, the tool, each argument shortened to a line."""
-    lines = [text or f"Allow the tool {_shown(tool.name)} to run?"]
+def question_of(tool: Tool, arguments: Mapping[str, Any], raw: bytes | None = None, text: str = "") -> Question:
+    """Give the question before a call: ``text`` of the author's own, the tool, and each argument whole, on one line.
+
+    ``arguments`` are what the function takes, ``raw`` what the caller sent of them: shown as it was sent.
+
+    Raises:
+        Refusal: consent-missing; an argument, or all of them, are too long to be shown. What a person does not see they
+            do not agree to.
+    """
+    lines = [text or f"Allow the tool {shown(tool.name)} to run?"]
     if text:
-        lines.append(f"Tool: {_shown(tool.name)}")
-    shown = islice(arguments.items(), _ARGUMENTS)
-    lines += [f"{_shown(name)}: {_shown(_written(value))}" for name, value in shown]
-    if len(arguments) > _ARGUMENTS:
-        lines.append(f"and {len(arguments) - _ARGUMENTS} more arguments")
+        lines.append(f"Tool: {shown(tool.name)}")
+    said = _said(raw)
+    rest = _LONGEST_IN_ALL
+    for name, value in arguments.items():
+        line = _line(name, said.get(name, value), is_said=name in said)
+        rest -= len(line)
+        if len(line) > _LONGEST or rest < 0:
+            raise _unreadable(name, len(line))
+        lines.append(line)
     params = {"message": "\n".join(lines), "requestedSchema": _SCHEMA}
-    return Question(key=KEY, method="elicitation/create", params=params, capability={"elicitation": {"form": {}}})
+    return Question(key=KEY, method="elicitation/create", params=params, capability=CAPABILITY)
 
 
 DECLINED: Final = "the person was asked and did not agree; do not call it again unless they ask for it"
@@ -60,7 +77,33 @@ def is_yes(result: Any) -> bool:
     return isinstance(content, Mapping) and content.get(_FIELD) is True
 
 
+def _said(raw: bytes | None) -> Mapping[str, Any]:
+    """Give the arguments as the caller spelt them; none where they are far too long to be shown."""
+    if raw is None or len(raw) > 8 * _LONGEST_IN_ALL:
+        return {}
+    try:
+        said = _decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _line(name: str, value: Any, *, is_said: bool) -> str:
+    written = _json(value) if is_said else _written(value)
+    named = name if _PLAIN_NAME.fullmatch(name) else _json(name)
+    # What is far too long is not looked at character by character.
+    return f"{named}: {written}" if len(named) + len(written) > _LONGEST else f"{shown(named)}: {shown(written)}"
+
+
+def _json(value: Any) -> str:
+    try:
+        return _encode(value).decode()
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return _written(value)
+
+
 def _written(value: Any) -> str:
+    """Write what was not sent: a default of the author's own, or what an argument became under another name."""
     try:
         written = pydantic_core.to_json(
             value, by_alias=True, inf_nan_mode="constants", bytes_mode="base64", fallback=_kind
@@ -74,7 +117,15 @@ def _kind(value: Any) -> str:
     return f"<{type(value).__name__}>"
 
 
-def _shown(text: str) -> str:
-    """One visible line; a cut is seen, so that nothing hides behind it."""
-    short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
-    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(sign) in _UNSEEN else sign for sign in short)
+def _unreadable(name: str, length: int) -> Refusal:
+    named = shown(_json(name[:64]))
+    if length > _LONGEST:
+        what, most = f"the argument {named} has {length} characters", f"{_LONGEST}"
+    else:
+        what, most = f"the arguments up to {named} have more than {_LONGEST_IN_ALL} characters", f"{_LONGEST_IN_ALL}"
+    advice = (
+        f"a person must agree to this call, and can be shown at most {most} characters of it whole: {what}. "
+        "Send less in one call"
+    )
+    problems = [{"path": name[:64], "rule": f"at most {most} characters, as a person is shown it"}]
+    return Refusal(Reason.CONSENT_MISSING, "too long to be shown to a person", advice=advice, problems=problems)

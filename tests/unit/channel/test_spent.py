@@ -3,6 +3,8 @@
 import pytest
 
 from mcpward.channel.spent import Spent
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
 from support.clock import ManualClock
 
 
@@ -21,6 +23,9 @@ class Ids:
         self.kept.setdefault(state_id, forget_at)
         return is_first
 
+    async def give_back(self, state_id: str) -> None:
+        self.kept.pop(state_id, None)
+
     async def prune(self, now: float) -> None:
         self.prunes += 1
         self.kept = {key: until for key, until in self.kept.items() if until > now}
@@ -33,14 +38,14 @@ def ids() -> Ids:
 
 async def test_a_state_is_used_once(ids: Ids, clock: ManualClock):
     one, two = Spent(ids, clock), Spent(ids, clock)
-    assert await one.spend("s1", clock.now() + 600)
-    assert not await one.spend("s1", clock.now() + 600)
-    assert not await two.spend("s1", clock.now() + 600)
-    assert await two.spend("s2", clock.now() + 600)
+    assert await one.spend("s1", clock.now() + 600, "k1")
+    assert not await one.spend("s1", clock.now() + 600, "k1")
+    assert not await two.spend("s1", clock.now() + 600, "k1")
+    assert await two.spend("s2", clock.now() + 600, "k1")
 
 
 async def test_a_state_that_is_too_old_is_not_kept_but_refused(ids: Ids, clock: ManualClock):
-    assert not await Spent(ids, clock).spend("s1", clock.now())
+    assert not await Spent(ids, clock).spend("s1", clock.now(), "k1")
     assert ids.kept == {}
 
 
@@ -50,14 +55,14 @@ async def test_a_used_state_is_forgotten_in_time_but_not_while_a_clock_that_is_s
     """Attack 105."""
     spent = Spent(ids, clock)
     until = clock.now() + 600
-    assert await spent.spend("s1", until)
+    assert await spent.spend("s1", until, "k1")
     clock.advance(3600)
-    assert await spent.spend("s2", clock.now() + 600)
+    assert await spent.spend("s2", clock.now() + 600, "k1")
     clock.shift_wall(-3600)
-    assert not await spent.spend("s1", until)
+    assert not await spent.spend("s1", until, "k1")
     clock.shift_wall(3600)
     clock.advance(601)
-    assert await spent.spend("s3", clock.now() + 600)
+    assert await spent.spend("s3", clock.now() + 600, "k1")
     assert ids.kept.keys() == {"s2", "s3"}
 
 
@@ -65,11 +70,43 @@ async def test_forgetting_costs_one_look_a_minute(ids: Ids, clock: ManualClock):
     spent = Spent(ids, clock)
     for n in range(100):
         clock.advance(1)
-        await spent.spend(f"s{n}", clock.now() + 600)
+        await spent.spend(f"s{n}", clock.now() + 600, "k1")
     assert ids.prunes == 1
 
 
 async def test_without_the_store_nothing_is_let_through(ids: Ids, clock: ManualClock):
     ids.is_out = True
     with pytest.raises(OSError, match="gone"):
-        await Spent(ids, clock).spend("s1", clock.now() + 600)
+        await Spent(ids, clock).spend("s1", clock.now() + 600, "k1")
+
+
+async def test_a_state_that_was_given_back_is_used_once_more(ids: Ids, clock: ManualClock):
+    spent = Spent(ids, clock)
+    for _ in range(3):
+        assert await spent.spend("s1", clock.now() + 600, "k1")
+        await spent.give_back("s1", "k1")
+    assert await spent.spend("s1", clock.now() + 600, "k1")
+    assert not await spent.spend("s1", clock.now() + 600, "k1")
+
+
+async def test_attack_133_what_a_caller_leaves_behind_is_bounded_and_no_other_pays(ids: Ids, clock: ManualClock):
+    spent = Spent(ids, clock)
+    for n in range(20_000):
+        assert await spent.spend(f"s{n}", clock.now() + 600, "k1")
+    with pytest.raises(Refusal) as no:
+        await spent.spend("one more", clock.now() + 600, "k1")
+    assert no.value.reason is Reason.RATE_EXCEEDED
+    assert len(ids.kept) == 20_000
+    assert await spent.spend("another's", clock.now() + 600, "k2")
+    clock.advance(7200)
+    with pytest.raises(Refusal):
+        await spent.spend("one more", clock.now() + 600, "k1")
+    clock.advance(7200)
+    assert await spent.spend("one more", clock.now() + 600, "k1")
+
+
+async def test_callers_without_end_take_no_memory_without_end(ids: Ids, clock: ManualClock):
+    spent = Spent(ids, clock)
+    for n in range(120_000):
+        assert await spent.spend(f"s{n}", clock.now() + 600, f"k{n}")
+    assert len(spent._counts) + len(spent._counts_before) <= 100_000

@@ -80,25 +80,31 @@ def keys_of(folder):
 def test_the_first_start_hands_over_a_key_once(project):
     code, out, err, status = Served(project, "tools.py", "--port", "0", "--metrics", "").stopped_when_ready()
     assert (code, status) == (0, 200)
-    assert parse(out.strip())
-    assert out.strip() not in err
+    assert out.endswith(".mcpward/first-key-notes\n")
+    key = (project / out.strip()).read_text().strip()
+    assert parse(key)
+    assert key not in err
     assert re.search(r"^ +notes +http://127\.0\.0\.1:\d+/notes/mcp +api-key$", err, re.MULTILINE)
     assert re.search(r"^ +http://127\.0\.0\.1:\d+/mcp +the same server$", err, re.MULTILINE)
-    assert "mcp-remote" in err
+    assert "read it, then delete it" in err
     assert [(key["class"], key["scopes"]) for key in keys_of(project)] == [("write", ["*"])]
     code, out, err, status = Served(project, "tools.py", "--port", "0", "--metrics", "").stopped_when_ready()
     assert (code, out, status) == (0, "", 200)
+    assert re.search(r"the first key of notes is still in \S*\.mcpward/first-key-notes: delete the file", err)
 
 
 def test_the_first_start_hands_over_a_secret_url_once(project):
     arguments = ("tools.py", "--mode", "unlisted", "--port", "0", "--metrics", "", "--name", "mine")
     code, out, err, _ = Served(project, *arguments).stopped_when_ready()
     assert code == 0
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/mine/mcp/[0-9A-Za-z]{48}\n", out)
-    assert out.strip().rpartition("/")[2] not in err
+    assert out.endswith(".mcpward/first-url-mine\n")
+    url = (project / out.strip()).read_text()
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/mine/mcp/[0-9A-Za-z]{48}\n", url)
+    assert url.strip().rpartition("/")[2] not in err
     assert re.findall(r"\d(/\S+/\*\*\*)", err) == ["/mine/mcp/***", "/mcp/***"]
-    _, out, _, _ = Served(project, *arguments).stopped_when_ready()
+    _, out, err, _ = Served(project, *arguments).stopped_when_ready()
     assert out == ""
+    assert re.search(r"the first secret URL of mine is still in \S*\.mcpward/first-url-mine: delete", err)
 
 
 def test_several_workers_tell_that_each_counts_by_itself(project):
@@ -125,9 +131,12 @@ def test_a_program_gets_all_of_it_as_one_line_of_json(project):
     assert (code, err) == (0, "")
     told = json.loads(out)
     a, b = told["servers"]
-    assert parse(a["key"])
+    assert "key" not in a
+    assert a["key_file"].endswith(".mcpward/first-key-a")
+    assert parse((project / a["key_file"]).read_text().strip())
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/a/mcp", a["url"])
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/b/mcp/[0-9A-Za-z]{48}", b["url"])
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/b/mcp/\*\*\*", b["url"])
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/b/mcp/[0-9A-Za-z]{48}\n", (project / b["url_file"]).read_text())
     assert told["metrics"].endswith("/metrics")
 
 

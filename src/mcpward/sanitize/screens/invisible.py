@@ -1,13 +1,20 @@
-"""Characters that a person does not see but a terminal or a model obeys (attack 84).
+"""Characters that a person does not see but a terminal or a model obeys, or that carry a hidden text (attacks 84, 134).
 
-Control characters (C0 but tab and line ends, DEL, C1), whole ANSI sequences, zero-width and bidirectional
-controls, Unicode tags (U+E0000…) and the supplementary variation selectors, both of which carry hidden text.
-A joiner between two letters of a script that needs one, or between two emoji, stays.
+Control characters (C0 but tab and line ends, DEL, C1), whole ANSI sequences, and by property all that is
+``Default_Ignorable_Code_Point`` or ``Cf``: zero-width and bidirectional controls, fillers, tags, selectors, and what
+Unicode holds in reserve for more of them. One of them stays where it changes what is seen of its neighbour:
+
+* a variation selector after a base that takes one;
+* a joiner between two emoji;
+* a non-joiner between letters that would join, and a joiner or non-joiner at a virama (RFC 5892, A.1 and A.2);
+* Mongolian's vowel separator before the vowel that it separates.
 """
 
 import re
 from collections.abc import Iterator
 from typing import Final
+
+from mcpward.core.ignorable import IGNORED, OUT_OF_PLACE, PLACED, RUN, one_of, points
 
 _ANSI: Final = re.compile(
     r"\x1b(?:"
@@ -16,25 +23,32 @@ _ANSI: Final = re.compile(
     r"|[ -/]*[0-~]"
     r")|\x9b[0-?]*[ -/]*[@-~]"
 )
-_ZERO_WIDTH: Final = "\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
-_BIDI: Final = "\u202a-\u202e"
-_SINGLE: Final = re.compile(
-    f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_ZERO_WIDTH}{_BIDI}\ud800-\udfff\U000e0000-\U000e0fff]+"
-)
-_JOINERS: Final = re.compile(
-    "(?<![^\x00-\u02ff\u200c\u200d])[\u200c\u200d]+|[\u200c\u200d]+(?![^\x00-\u02ff\u200c\u200d])|[\u200c\u200d]{2,}"
-)
+_CONTROLS: Final = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff"
+_ANY: Final = re.compile(one_of(_CONTROLS, IGNORED, PLACED))
+_ALWAYS: Final = re.compile(f"{one_of(_CONTROLS, IGNORED)}+")
+_EVERY: Final = re.compile(f"{one_of(IGNORED, PLACED)}+")
+_PLACED: Final = re.compile(one_of(PLACED))
 
 
 def strip(text: str) -> str:
     """Give ``text`` without them; the same object where there are none. Lone surrogates go too."""
     if text.isascii() and text.isprintable():
         return text
-    # In this order: a sequence needs its escape character, and what joins is judged by its final neighbours.
+    # In this order: a sequence needs its escape character, and what changes a neighbour is judged by its final ones.
     if "\x1b" in text or "\x9b" in text:
         text = _ANSI.sub("", text)
-    text = _SINGLE.sub("", text)
-    return _JOINERS.sub("", text) if "\u200c" in text or "\u200d" in text else text
+    if not _ANY.search(text):
+        return text
+    text = _ALWAYS.sub("", text)
+    return OUT_OF_PLACE.sub("", RUN.sub("", text)) if _PLACED.search(text) else text
+
+
+def bare(text: str) -> str:
+    """Give ``text`` without any of them, wherever it stands: for a search, in which a selector must not hide a secret.
+
+    The same object where there are none.
+    """
+    return text if text.isascii() else _EVERY.sub("", text)
 
 
 def strip_all(texts: list[str]) -> list[str]:
@@ -49,9 +63,9 @@ def strip_all(texts: list[str]) -> list[str]:
 
 
 def marks() -> Iterator[bytes]:
-    """Give byte strings of which at least one stands in any encoded JSON that :func:`strip` would change.
+    """Yield byte strings, one of which stands in any encoded JSON that :func:`strip` or :func:`bare` would change.
 
-    They may also stand where it would not: a mark is a reason to look, not a finding. :func:`strip` leaves three of
+    They may also stand where they would not: a mark is a reason to look, not a finding. :func:`strip` leaves three of
     them: U+FFFD, which may stand within a secret, and the two separators that leave escaped.
     """
     yield from (b"\\u", b"\\b", b"\\f", b"\x7f", b"\xf3\xa0")
@@ -63,6 +77,4 @@ def marks() -> Iterator[bytes]:
 def _points() -> Iterator[int]:
     """Every single code point of the expressions above that an encoder writes as it is, below the tags."""
     yield from range(0x80, 0xA0)
-    yield from (0x200C, 0x200D)
-    for part in re.findall(r"(.)(?:-(.))?", _ZERO_WIDTH + _BIDI):
-        yield from range(ord(part[0]), ord(part[1] or part[0]) + 1)
+    yield from (point for point in points(IGNORED + PLACED) if point < 0xE0000)

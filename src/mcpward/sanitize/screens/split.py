@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from mcpward.sanitize.screens.invisible import strip
+from mcpward.sanitize.screens.invisible import bare, strip
 
 _REPLACEMENT: Final = "\ufffd"
 
 
 def spoken(content: Iterable[Mapping[str, Any]]) -> bytes:
     """Give the texts of all blocks as a model may read them: one after the other, then again line by line."""
-    texts = [strip(_text(block)).replace(_REPLACEMENT, "") for block in content]
+    texts = [bare(strip(_text(block))).replace(_REPLACEMENT, "") for block in content]
     return "\0".join(("".join(texts), "\n".join(texts))).encode("utf-8", "replace")
 
 

@@ -1,0 +1,53 @@
+"""Where the first key and the secret URL go: to a terminal, or to a file that only its owner reads (attack 135).
+
+What stands on stdout of a service or a container is kept by whatever gathers logs, and read by whoever may read those.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from mcpward.core.secret import Secret
+
+_PRIVATE: Final = 0o600
+_LONGEST: Final = 4096
+
+
+def is_terminal() -> bool:
+    """Say whether a person looks at stdout."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def file_for(data: Path, what: str, server: str) -> Path:
+    """Return the file of a server's first credential in the data folder; ``what`` is ``key`` or ``url``."""
+    return data / f"first-{what}-{server}"
+
+
+def put(path: Path, text: Secret) -> None:
+    """Write a credential to a new file of mode 0600, whatever stood or led somewhere under its name.
+
+    Raises:
+        OSError: it cannot be written; nothing is left of it then.
+    """
+    path.unlink(missing_ok=True)  # of a site that has no credential: nothing in it opens anything
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _PRIVATE)
+    try:
+        with os.fdopen(file, "w", encoding="ascii") as written:
+            os.fchmod(written.fileno(), _PRIVATE)  # a umask may have taken the owner's rights too
+            written.write(f"{text.reveal()}\n")
+            written.flush()
+            os.fsync(written.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def left(path: Path) -> tuple[str, float] | None:
+    """Return what a file of an earlier start holds, and when it was written (wall clock); None where there is none."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with os.fdopen(file, "rb") as found:
+        return found.read(_LONGEST).decode("ascii", "replace").strip(), os.fstat(found.fileno()).st_mtime
