@@ -27,7 +27,8 @@ from mcpward.tasks.extension import REQUIRED, declares
 from mcpward.tasks.tasks import Tasks, Work
 from mcpward.tools.consent import DECLINED, is_yes, no_way_to_ask, question_of
 from mcpward.tools.run import Runner
-from mcpward.validation.accept import accept
+from mcpward.validation.accept import accept, is_little
+from mcpward.validation.large import LargeArguments
 
 _DESTRUCTIVE: Final = Access.DESTRUCTIVE
 
@@ -53,8 +54,9 @@ class Workshop:
         self._tasks = tasks
         self._states = states
         self._spent = spent
+        self._large = LargeArguments()
 
-    def accept(self, call: Call, tool: Tool) -> AcceptedCall:
+    async def accept(self, call: Call, tool: Tool) -> AcceptedCall:
         """Give the call with its arguments bound.
 
         Raises:
@@ -62,7 +64,8 @@ class Workshop:
         """
         if tool.mirrored and call.era is Era.MODERN:
             require_mirrored(call, tool.mirrored)
-        return accept(call, tool)  # well formed and sensible
+        # Well formed and sensible. What takes long is checked beside the event loop.
+        return accept(call, tool) if is_little(call, tool) else await self._large.accept(call, tool)
 
     async def make(
         self, call: Call, tool: Tool | None, back: WayBack, headers: Fields, accepted: AcceptedCall | None = None
@@ -78,7 +81,7 @@ class Workshop:
         if tool is None:
             listed = await self._catalogue.answer(call, back)
             return replies.catalogue(call, listed.body, ttl_ms=listed.ttl_ms)
-        accepted = self.accept(call, tool) if accepted is None else replace(accepted, call=call)
+        accepted = await self.accept(call, tool) if accepted is None else replace(accepted, call=call)
         if accepted.dropped:
             back.trail.without(accepted.dropped)
         is_task = tool.task is not None and self._is_task(call, tool, back)
