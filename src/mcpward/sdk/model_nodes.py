@@ -4,7 +4,7 @@ Source: ``pydantic_core.core_schema``. What is not known there sees its value, a
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, TypeIs
+from typing import Any, Final, TypeGuard
 
 from mcpward.sdk.visits import Node
 
@@ -94,6 +94,6 @@ def _parts(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
                     yield one
 
 
-def _is_schema(value: Any) -> TypeIs[Mapping[str, Any]]:
+def _is_schema(value: Any) -> TypeGuard[Mapping[str, Any]]:
     """A mapping of choices may have a tag that is called "type" too."""
     return isinstance(value, Mapping) and isinstance(value.get("type"), str)
