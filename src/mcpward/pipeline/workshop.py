@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from mcpward.channel.spent import Spent
 from mcpward.core.back import Back
 from mcpward.core.errors import Refusal
+from mcpward.core.long_work import LongWork
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
-from mcpward.core.values import AcceptedCall, Call, Era, Outcome, Reply, Tool
+from mcpward.core.values import AcceptedCall, Call, Era, Outcome, RawResult, Reply, Tool
 from mcpward.limits.limit import Fields
 from mcpward.limits.places import Places
 from mcpward.pipeline.back import Lending, WayBack
@@ -55,6 +56,7 @@ class Workshop:
         self._states = states
         self._spent = spent
         self._large = LargeArguments()
+        self._cleaning = LongWork("large-results")
 
     async def accept(self, call: Call, tool: Tool) -> AcceptedCall:
         """Give the call with its arguments bound.
@@ -97,10 +99,16 @@ class Workshop:
                 body = await self._tasks.start(accepted, self._work(_light(accepted)), back.answers)
             return replies.task(call, body)
         raw = await self._runner.run(accepted, back)  # do it
-        outcome = self._sanitizer.clean(accepted, raw)  # fit to leave
+        outcome = await self._clean(accepted, raw)  # fit to leave
         if outcome.is_error:
             back.trail.failed()
         return replies.result(call, outcome, headers)
+
+    async def _clean(self, accepted: AcceptedCall, raw: RawResult) -> Outcome:
+        """Clean a result; a large one beside the event loop."""
+        if self._sanitizer.is_little(raw):
+            return self._sanitizer.clean(accepted, raw)
+        return await self._cleaning.do(self._sanitizer.clean, accepted, raw)
 
     async def _agree(self, accepted: AcceptedCall, back: WayBack) -> None:
         """Return when the tool may run: a person said yes, or the operator waived that for callers who cannot be asked.
@@ -146,7 +154,7 @@ class Workshop:
         async def work(back: Back) -> Outcome:
             tool, caller = accepted.tool, accepted.call.principal.key
             async with self._places.hold(tool.server, caller, tool) as hold:
-                return self._sanitizer.clean(accepted, await self._runner.run(accepted, Lending(back, hold)))
+                return await self._clean(accepted, await self._runner.run(accepted, Lending(back, hold)))
 
         return work
 
