@@ -21,6 +21,7 @@ from mcpward.sdk.accepted import Accepted, honest, suspects_of
 from mcpward.sdk.effort import of_model
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.header import KEYWORD, has_header, mirrored
+from mcpward.sdk.linear import slow_patterns
 from mcpward.sdk.published import first_line, inline_root, inlined
 from mcpward.sdk.signature import REQUIRED, Parameter
 
@@ -44,6 +45,7 @@ class Arguments:
 
     def __init__(self, parameters: tuple[Parameter, ...], what: str, where: str, *, strict: bool = True) -> None:
         self._model, self._renamed = _model(parameters, what, where, _STRICT if strict else _LENIENT)
+        _require_linear(self._model, what, where)
         _require_sound_defaults(self._model, what, where)
         self._schema = self._published(what, where)
         self.headers = self._headers(what, where, strict=strict)
@@ -139,6 +141,12 @@ def _model(
         return create_model("Arguments", __config__=config, **fields), renamed
     except (PydanticUserError, TypeError, ValueError) as error:
         raise AuthoringError(f"{what}: a parameter cannot be described: {first_line(error)}", where) from error
+
+
+def _require_linear(model: type[BaseModel], what: str, where: str) -> None:
+    for pattern in slow_patterns(model.__pydantic_core_schema__):
+        problem = f"the pattern {pattern!r} runs on Python's engine, which a caller can have run without end"
+        raise AuthoringError(f"{what}: {problem}: give it as a text, without lookaround and backreferences", where)
 
 
 def _require_sound_defaults(model: type[BaseModel], what: str, where: str) -> None:
