@@ -15,9 +15,9 @@ from mcpward.traffic.metrics import Metrics
 _THREADS: Final = 64
 
 
-def open_runner(clock: Clock, exchange: Exchange | None, metrics: Metrics) -> Runner:
+def open_runner(clock: Clock, exchange: Exchange | None, metrics: Metrics, *, longest_text: int) -> Runner:
     """Make what runs tools, and give the event loop its threads."""
-    runner = Runner(_THREADS, clock, exchange)
+    runner = Runner(_THREADS, clock, exchange, longest_text=longest_text)
     asyncio.get_running_loop().set_default_executor(runner.executor)
 
     def of_all(count: Callable[[Pool], int]) -> Callable[[], float]:

@@ -115,7 +115,7 @@ class Worker:
             exchanges = exchanges_of(settings, guarded, clock)
             if exchanges is not None:
                 stack.push_async_callback(exchanges.close)
-            runner = open_runner(clock, exchanges, metrics)
+            runner = open_runner(clock, exchanges, metrics, longest_text=settings.output.max_bytes)
             stack.push_async_callback(runner.close)
             channel = await stack.enter_async_context(open_channel(site, settings, clock))
             keys, urls, ended = KeyBook(site.pepper_keys, clock), UrlBook(site.pepper_urls, clock), EndedBook()

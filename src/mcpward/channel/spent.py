@@ -28,8 +28,8 @@ class SpentIds(Protocol):
         """Keep the id durably. False where it is there already."""
         ...
 
-    async def give_back(self, state_id: str) -> None:
-        """Forget the id: it was not used after all."""
+    async def has(self, state_id: str) -> bool:
+        """Return whether the id is there."""
         ...
 
     async def prune(self, now: float) -> None:
@@ -40,6 +40,8 @@ class SpentIds(Protocol):
 class Spent:
     """Uses states up. Those of a caller are bounded, at each worker: they cost the disk that all share (attack 133).
 
+    Nothing that was kept is ever taken back, or who writes the database could do so, too: a state that is given back is
+    so by another id, and its next use has one more.
 
     ``book`` holds those that this worker knows of: what it remembers cannot be taken away in the store.
     """
@@ -62,23 +64,42 @@ class Spent:
             Refusal: rate-exceeded; ``caller`` (a principal's key) has used up too many in the last hours.
         """
         now = self._clock.now()
-        if forget_at <= now or self.book.has(state_id):
+        if forget_at <= now:
             return False
         self._require_room(caller)
-        is_first = await self._store.spend(state_id, forget_at + _MARGIN_S)
-        self.book.add(state_id, forget_at + _MARGIN_S)
-        if is_first:
-            self._counts[caller] = self._counts.get(caller, 0) + 1
+        number = 0
+        while not await self._keep(_used(state_id, number), forget_at, caller):
+            if not await self._has(_returned(state_id, number)):
+                return False
+            number += 1
         if self._clock.monotonic() - self._pruned_at >= _PRUNE_EVERY_S:
             self._pruned_at = self._clock.monotonic()
             await self._store.prune(now)
-        return is_first
+        return True
 
-    async def give_back(self, state_id: str, caller: str) -> None:
-        """The call did not run to its end: let its state be used once more. Raises what the store raises."""
-        await self._store.give_back(state_id)
-        if self._counts.get(caller):
-            self._counts[caller] -= 1
+    async def give_back(self, state_id: str, forget_at: float, caller: str) -> None:
+        """The call did not run to its end: let its state be used once more. Raises what the store raises.
+
+        For whoever has used it last, once.
+        """
+        number = 0
+        while await self._has(_returned(state_id, number)):
+            number += 1
+        if await self._has(_used(state_id, number)):
+            await self._keep(_returned(state_id, number), forget_at, caller)
+
+    async def _keep(self, row_id: str, forget_at: float, caller: str) -> bool:
+        """Keep an id; False where it is there. Counts it, for each is a row."""
+        if self.book.has(row_id):
+            return False
+        is_new = await self._store.spend(row_id, forget_at + _MARGIN_S)
+        self.book.add(row_id, forget_at + _MARGIN_S)
+        if is_new:
+            self._counts[caller] = self._counts.get(caller, 0) + 1
+        return is_new
+
+    async def _has(self, row_id: str) -> bool:
+        return self.book.has(row_id) or await self._store.has(row_id)
 
     def _require_room(self, caller: str) -> None:
         now = self._clock.monotonic()
@@ -87,3 +108,11 @@ class Spent:
         if self._counts.get(caller, 0) + self._counts_before.get(caller, 0) >= _MOST_OF_CALLER:
             detail = "the caller has answered too many questions in the last hours"
             raise Refusal(Reason.RATE_EXCEEDED, detail, retry_after_s=_RETRY_AFTER_S, policy="answers")
+
+
+def _used(state_id: str, number: int) -> str:
+    return f"{state_id}+{number}" if number else state_id
+
+
+def _returned(state_id: str, number: int) -> str:
+    return f"{state_id}-{number}"

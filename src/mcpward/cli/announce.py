@@ -153,7 +153,7 @@ async def _prepared(settings: Settings, base: str) -> tuple[list[_Door], list[st
         before = await site.store.served.replace(served(settings), only=only)
         # Judged once: a first start makes a credential for each of its servers, and no later one makes any.
         has_keys = bool(await site.store.keys.list())
-        has_urls = bool((await site.store.urls.changed_since(0))[1])
+        has_urls = await site.store.urls.are_any()
         ready = [await _with_credential(site, settings.site.data, door, has_keys, has_urls) for door in doors]
     return ready, list(lost(settings, before, base))
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from mcpward.core.effort import Effort
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
 
@@ -261,6 +262,7 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     may run at once (None: as many as its server allows); it holds a place in each of ``pools`` while it runs, and draws
     on budgets as ``draws`` say. ``unknown_arguments`` is what happens to those that the schema does not have.
     ``suspects`` finds in raw arguments what must be looked at before they are bound: None if there is no such thing.
+    ``effort`` is what binding them costs, None where that is not known to be more than reading them.
     """
 
     server: str
@@ -284,6 +286,7 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     draws: tuple[Draw, ...] = ()
     unknown_arguments: UnknownArguments = UnknownArguments.DROP_CLIENT
     suspects: Callable[[bytes], object | None] | None = None
+    effort: Effort | None = None
 
 
 class AcceptedCall(Struct, frozen=True, eq=False, gc=False):

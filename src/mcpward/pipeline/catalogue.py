@@ -10,7 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from mcpward.core.back import Back
+from mcpward.core.effort import LARGE
 from mcpward.core.errors import Refusal
+from mcpward.core.long_work import LongWork
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call
 from mcpward.core.withheld import withheld
@@ -47,6 +49,7 @@ class Catalogue:
         self._policy = policy
         self._runner = runner
         self._sanitizer = sanitizer
+        self._cleaning = LongWork("large-resources")
 
     async def answer(self, call: Call, back: Back) -> Listed:
         """Give the result object.
@@ -70,7 +73,8 @@ class Catalogue:
                 result = await self._runner.complete(call, self._completion(call, registry), back)
             case _:
                 result = self._list(call, registry)
-        clean = self._sanitizer.whole(_encode(result))
+        body, whole = _encode(result), self._sanitizer.whole
+        clean = whole(body) if len(body) <= LARGE else await self._cleaning.do(whole, body)
         if self._sanitizer.is_split(_parts(result), lambda: _parts(_decode(clean))):
             raise withheld("a secret is split over several parts of the result")
         return Listed(clean, ttl_ms)

@@ -5,6 +5,7 @@ Each is looked at again every second: a revoked key, or an ended session, loses 
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,6 +24,9 @@ from mcpward.sanitize.clean import Sanitizer
 from mcpward.tasks.tasks import Tasks
 from mcpward.tools.registry import Registry
 from mcpward.traffic.trail import Trail
+
+#: So many resources are looked up, and so many tasks read, at a time.
+_GROUP: Final = 16
 
 
 class _Held(Struct, eq=False):
@@ -94,26 +98,30 @@ class Listeners:
 
     async def _listen(self, call: Call, wire: Wire, trail: Trail) -> None:
         asked = wanted(call, self._servers[call.arrival.server])
-        tasks = [task for task in sorted(asked.tasks) if await self._tasks.describe(call, task) is not None]
-        wish = self._own(call, asked, tasks) if call.session is None else _Session(asked.topics, _Watched(self, call))
+        wish: Wanted | _Session = _Session(asked.topics, _Watched(self, call))
+        tasks: list[str] = []
+        if call.session is None:
+            tasks = await self._tasks.known(call, asked.tasks)
+            wish = Wanted(asked.topics, await self._readable(call, asked.uris), frozenset(tasks))
         with self._streams.open(call, _told(wish) if isinstance(wish, Wanted) else wish) as stream:
             wire.begin(cancel_on_disconnect=True, endless=True)
             subscription = None
             if isinstance(wish, Wanted):
                 subscription = call.id
                 wire.notify(acknowledged(call, wish))
-            for task in tasks:  # one that has ended before is told of once all the same
-                await self._tell(call, Change(stream.server, Topic.TASK, task), subscription, wire, trail)
+            for at in range(0, len(tasks), _GROUP):  # one that has ended before is told of once all the same
+                for task, as_it_is in (await self._tasks.describe_all(call, tasks[at : at + _GROUP])).items():
+                    told = Change(stream.server, Topic.TASK, task, params=as_it_is)
+                    await self._tell(told, subscription, wire, trail)
             async for change in stream:
-                await self._tell(call, change, subscription, wire, trail)
+                if change.topic is not Topic.TASK:
+                    await self._tell(change, subscription, wire, trail)
+                # A task is told as it is now, whole.
+                elif (now := (await self._tasks.describe(call, change.subject))) is not None:
+                    await self._tell(replace(change, params=now), subscription, wire, trail)
 
-    async def _tell(self, call: Call, change: Change, subscription: int | str | None, wire: Wire, trail: Trail) -> None:
-        """Send one change when the caller has read those before. A task is told as it is now, whole."""
-        if change.topic is Topic.TASK:
-            now = await self._tasks.describe(call, change.subject)
-            if now is None:
-                return
-            change = replace(change, params=now)
+    async def _tell(self, change: Change, subscription: int | str | None, wire: Wire, trail: Trail) -> None:
+        """Send one change when the caller has read those before."""
         clean = self._sanitizer.frame(changed(change, subscription))
         if clean:
             wire.notify(clean)
@@ -128,10 +136,15 @@ class Listeners:
                 trail.sent(len(message))
                 await wire.drained()
 
-    def _own(self, call: Call, asked: Wanted, tasks: Collection[str]) -> Wanted:
-        """Leave out what this caller may not read, and others' tasks: even their changes would tell of them."""
-        may = frozenset(uri for uri in asked.uris if self.may_read(call, uri))
-        return Wanted(topics=asked.topics, uris=may, tasks=frozenset(tasks))
+    async def _readable(self, call: Call, uris: Collection[str]) -> frozenset[str]:
+        """Leave out what this caller may not read: even its changes would tell of it."""
+        may: set[str] = set()
+        for at, uri in enumerate(uris, 1):
+            if self.may_read(call, uri):
+                may.add(uri)
+            if not at % _GROUP:  # each is held against all templates: others have their turn in between
+                await asyncio.sleep(0)
+        return frozenset(may)
 
     def may_read(self, call: Call, uri: str) -> bool:
         """Tell whether there is such a resource, and this caller may read it."""

@@ -19,7 +19,7 @@ from mcpward.traffic.trail import Trail
 #: it is sealed for its own caller (attack 61), and one that has become stale tells of no guess.
 AUTH_FAILURES: Final = frozenset({Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS})
 
-Accept = Callable[[Call, Tool], AcceptedCall]
+Accept = Callable[[Call, Tool], Awaitable[AcceptedCall]]
 
 
 #: Refusals of calls that had paid and came to nothing, unless the tool itself had asked its caller something.
@@ -72,7 +72,7 @@ class Till:
         """Accept a call before its charge. One that is not accepted is charged all the same, but no budget is."""
         self._limits.require(call, tool)  # who has nothing left has no arguments looked at
         try:
-            accepted = self._accept(call, tool)
+            accepted = await self._accept(call, tool)
             budgets = self._limits.price(tool, accepted.arguments)
         except (Refusal, Fault):
             charge = self._limits.charge(call, tool)

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from mcpward.channel.spent import Spent
 from mcpward.core.back import Back, InputRequired
 from mcpward.core.errors import Refusal
+from mcpward.core.long_work import LongWork
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
-from mcpward.core.values import AcceptedCall, Call, Era, Outcome, Reply, Tool
+from mcpward.core.values import AcceptedCall, Call, Era, Outcome, RawResult, Reply, Tool
 from mcpward.limits.limit import Fields
 from mcpward.limits.places import Places
 from mcpward.pipeline.back import Lending, WayBack, is_used_up
@@ -27,7 +28,8 @@ from mcpward.tasks.extension import REQUIRED, declares
 from mcpward.tasks.tasks import Tasks, Work
 from mcpward.tools.consent import CAPABILITY, DECLINED, is_yes, no_way_to_ask, question_of
 from mcpward.tools.run import Runner
-from mcpward.validation.accept import accept
+from mcpward.validation.accept import accept, is_little
+from mcpward.validation.large import LargeArguments
 
 _DESTRUCTIVE: Final = Access.DESTRUCTIVE
 
@@ -53,8 +55,10 @@ class Workshop:
         self._tasks = tasks
         self._states = states
         self._spent = spent
+        self._large = LargeArguments()
+        self._cleaning = LongWork("large-results")
 
-    def accept(self, call: Call, tool: Tool) -> AcceptedCall:
+    async def accept(self, call: Call, tool: Tool) -> AcceptedCall:
         """Give the call with its arguments bound.
 
         Raises:
@@ -62,7 +66,8 @@ class Workshop:
         """
         if tool.mirrored and call.era is Era.MODERN:
             require_mirrored(call, tool.mirrored)
-        return accept(call, tool)  # well formed and sensible
+        # Well formed and sensible. What takes long is checked beside the event loop.
+        return accept(call, tool) if is_little(call, tool) else await self._large.accept(call, tool)
 
     async def make(
         self, call: Call, tool: Tool | None, back: WayBack, headers: Fields, accepted: AcceptedCall | None = None
@@ -78,7 +83,7 @@ class Workshop:
         if tool is None:
             listed = await self._catalogue.answer(call, back)
             return replies.catalogue(call, listed.body, ttl_ms=listed.ttl_ms)
-        accepted = self.accept(call, tool) if accepted is None else replace(accepted, call=call)
+        accepted = await self.accept(call, tool) if accepted is None else replace(accepted, call=call)
         if accepted.dropped:
             back.trail.without(accepted.dropped)
         is_task = tool.task is not None and self._is_task(call, tool, back)
@@ -101,12 +106,18 @@ class Workshop:
             if used_up:
                 # It asks on, and ran no further than that: a client that lost this answer may send the round again.
                 async with kept():
-                    await self._spent.give_back(used_up, call.principal.key)
+                    await self._spent.give_back(used_up, self._until(back.state), call.principal.key)
             raise
-        outcome = self._sanitizer.clean(accepted, raw)  # fit to leave
+        outcome = await self._clean(accepted, raw)  # fit to leave
         if outcome.is_error:
             back.trail.failed()
         return replies.result(call, outcome, headers)
+
+    async def _clean(self, accepted: AcceptedCall, raw: RawResult) -> Outcome:
+        """Clean a result; a large one beside the event loop."""
+        if self._sanitizer.is_little(raw):
+            return self._sanitizer.clean(accepted, raw)
+        return await self._cleaning.do(self._sanitizer.clean, accepted, raw)
 
     async def _agree(self, accepted: AcceptedCall, back: WayBack) -> None:
         """Return when the tool may run: a person said yes, or the operator waived that for callers who cannot be asked.
@@ -133,10 +144,12 @@ class Workshop:
     async def _spend(self, call: Call, state: State) -> None:
         """Use up what was answered, at whichever worker it comes: no answer counts for two runs (attack 133)."""
         async with kept():
-            until = state.issued_at + self._states.lifetime_s
-            is_first = await self._spent.spend(state.id, until, call.principal.key)
+            is_first = await self._spent.spend(state.id, self._until(state), call.principal.key)
         if not is_first:
             raise Refusal(Reason.STATE_REFUSED, "the state was used before")
+
+    def _until(self, state: State) -> float:
+        return state.issued_at + self._states.lifetime_s
 
     def _is_task(self, call: Call, tool: Tool, back: WayBack) -> bool:
         if declares(call):
@@ -152,7 +165,7 @@ class Workshop:
         async def work(back: Back) -> Outcome:
             tool, caller = accepted.tool, accepted.call.principal.key
             async with self._places.hold(tool.server, caller, tool) as hold:
-                return self._sanitizer.clean(accepted, await self._runner.run(accepted, Lending(back, hold)))
+                return await self._clean(accepted, await self._runner.run(accepted, Lending(back, hold)))
 
         return work
 

@@ -22,6 +22,8 @@ from mcpward.protocol.params import LONGEST_URI
 from mcpward.protocol.versions import SUBSCRIPTION_KEY
 
 _MOST: Final = 256
+#: Each URI is held against each template of the server, which takes as long as it has characters.
+_LONGEST: Final = 32 * 1024
 _encode = Encoder().encode
 _members = Decoder(dict[str, Raw]).decode
 _FLAGS: Final = {
@@ -122,8 +124,8 @@ def _texts(wish: Mapping[str, Any], member: str) -> frozenset[str]:
         type(texts) is not list
         or len(texts) > _MOST
         or not all(type(text) is str and len(text) <= LONGEST_URI for text in texts)
+        or sum(map(len, texts)) > _LONGEST
     ):
-        raise invalid(
-            f"notifications.{member}", f"an array of at most {_MOST} strings, each of at most {LONGEST_URI} characters"
-        )
+        rule = f"an array of at most {_MOST} strings, each of at most {LONGEST_URI} characters and all of {_LONGEST}"
+        raise invalid(f"notifications.{member}", rule)
     return frozenset(texts)

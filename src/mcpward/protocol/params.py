@@ -14,6 +14,8 @@ _LONGEST_VALUE: Final = 1024
 _LONGEST_KEY: Final = 256
 _LONGEST_STATE: Final = 64 * 1024
 _MOST: Final = 64
+#: Each one that a prompt does not have is told of by its name.
+_MOST_ARGUMENTS: Final = 256
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_$-]{1,64}", re.ASCII)
 
 
@@ -69,8 +71,10 @@ def _initialize(params: Mapping[str, Any]) -> None:
 
 
 def _prompt(params: Mapping[str, Any]) -> None:
-    arguments = params.get("arguments")
-    for name, value in (arguments or {}).items():
+    arguments = params.get("arguments") or {}
+    if len(arguments) > _MOST_ARGUMENTS:
+        raise invalid("arguments", f"an object of at most {_MOST_ARGUMENTS} strings")
+    for name, value in arguments.items():
         if type(value) is not str and value is not None:  # null: not given
             raise invalid(f"arguments.{name if _PLAIN.fullmatch(name) else '?'}", "a string")
 

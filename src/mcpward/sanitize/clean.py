@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+from msgspec import Raw
 
+from mcpward.core.effort import LARGE
 from mcpward.core.errors import Refusal
 from mcpward.core.unicode import escape_separators, well_formed
 from mcpward.core.values import AcceptedCall, Outcome, RawResult
@@ -35,6 +37,14 @@ class Sanitizer:
         self._redactor = redactor
         self._max_bytes = max_bytes
 
+    def is_little(self, raw: RawResult) -> bool:
+        """Whether to clean the result holds up nobody, so that it may be done on the event loop."""
+        size = len(raw.structured) if type(raw.structured) is Raw else 0
+        for block in raw.content:
+            said = block.get("text") or block.get("data") or block.get("resource") or ""
+            size += len(said) if type(said) is str else LARGE
+        return size <= LARGE
+
     def clean(self, _accepted: AcceptedCall, raw: RawResult) -> Outcome:
         """Give the result as JSON that may leave.
 
@@ -43,6 +53,8 @@ class Sanitizer:
         without its secrets.
         """
         content, is_error = raw.content, raw.is_error
+        if type(raw.structured) is Raw:  # it is encoded already: too much of it is not encoded with its copy once more
+            self._require_small(len(raw.structured))
         redactor = self._redactor()
         if raw.meta or raw.structured is None:
             result = _whole(raw)

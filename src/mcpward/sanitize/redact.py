@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from ahocorasick_rs import BytesAhoCorasick
 
+from mcpward.core.pace import step
 from mcpward.core.secret import Secret
 from mcpward.sanitize.forms import encoded_forms
 from mcpward.sanitize.rewrite import Change, rewritten
@@ -69,8 +70,8 @@ class Redactor:
         if len(data) <= self._window:
             return bool(self._suspicious(data))
         # Piece by piece: of a text that is full of marks the matcher would list them all.
-        step = self._window - self._overlap
-        return any(self._suspicious(data[start : start + self._window]) for start in range(0, len(data), step))
+        places = range(0, len(data), self._window - self._overlap)
+        return any(self._suspicious(step(data[start : start + self._window])) for start in places)
 
     def finds(self, data: _Octets) -> bool:
         """Tell whether any form of any secret stands in ``data``."""

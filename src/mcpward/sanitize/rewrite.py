@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from mcpward.core.pace import step
+
 _SLICE: Final = 64
 _TEXTS: Final = {str}
 #: A slice is judged as a whole at so many levels; at all levels, the cost would grow with the depth.
@@ -46,7 +48,7 @@ def _items(items: list[Any] | tuple[Any, ...], change: Change, levels: int) -> l
         return _each(items, change, levels)
     changed: list[Any] = []
     for start in range(0, len(items), _SLICE):
-        part = items[start : start + _SLICE]
+        part = step(items[start : start + _SLICE])
         changed += part if levels and change.is_clean(part) else _each(part, change, max(levels - 1, 0))
     return changed
 
@@ -64,7 +66,7 @@ def _members(value: dict[Any, Any], change: Change, levels: int) -> dict[Any, An
         _add(members, counts, value, change, levels)
         return members
     rest = iter(value.items())
-    while part := dict(islice(rest, _SLICE)):
+    while part := step(dict(islice(rest, _SLICE))):
         if levels and change.is_clean(part) and members.keys().isdisjoint(part):
             members |= part
         else:

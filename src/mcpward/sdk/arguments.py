@@ -18,8 +18,10 @@ from mcpward.core import rfc3339
 from mcpward.core.integral import integral
 from mcpward.core.subschema import Place, Subschemas
 from mcpward.sdk.accepted import Accepted, honest, suspects_of
+from mcpward.sdk.effort import of_model
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.header import KEYWORD, has_header, mirrored
+from mcpward.sdk.linear import slow_patterns
 from mcpward.sdk.published import first_line, inline_root, inlined
 from mcpward.sdk.signature import REQUIRED, Parameter
 
@@ -38,17 +40,19 @@ class Arguments:
     ``bind`` turns raw JSON into keyword arguments and raises ``pydantic.ValidationError``. With ``strict=False``
     ``bind_strings`` takes the mapping of strings of a prompt or a URI template instead. ``headers`` are those in which
     a client repeats an argument, with the argument's path. ``suspects`` finds in raw arguments what must be looked at
-    closely before they are bound.
+    closely before they are bound; ``effort`` is what binding costs (None where it is not strict).
     """
 
     def __init__(self, parameters: tuple[Parameter, ...], what: str, where: str, *, strict: bool = True) -> None:
         self._model, self._renamed = _model(parameters, what, where, _STRICT if strict else _LENIENT)
+        _require_linear(self._model, what, where)
         _require_sound_defaults(self._model, what, where)
         self._schema = self._published(what, where)
         self.headers = self._headers(what, where, strict=strict)
         self.names = tuple(parameter.name for parameter in parameters)
         self.bind: Bind = self._binder()
         self.suspects = suspects_of(self._schema, is_typed=True) if strict else None
+        self.effort = of_model(self._model.__pydantic_core_schema__, self._arguments) if strict else None
         self._top = Subschemas(self._schema).top
 
     def schema(self) -> dict[str, Any]:
@@ -113,6 +117,9 @@ class Arguments:
 
         return bind_renamed if self._renamed else bind
 
+    def _arguments(self, model: BaseModel) -> dict[str, Any]:
+        return self._rename(model.__dict__) if self._renamed else model.__dict__
+
     def _rename(self, values: dict[str, Any]) -> dict[str, Any]:
         return {self._renamed.get(name, name): value for name, value in values.items()}
 
@@ -134,6 +141,12 @@ def _model(
         return create_model("Arguments", __config__=config, **fields), renamed
     except (PydanticUserError, TypeError, ValueError) as error:
         raise AuthoringError(f"{what}: a parameter cannot be described: {first_line(error)}", where) from error
+
+
+def _require_linear(model: type[BaseModel], what: str, where: str) -> None:
+    for pattern in slow_patterns(model.__pydantic_core_schema__):
+        problem = f"the pattern {pattern!r} runs on Python's engine, which a caller can have run without end"
+        raise AuthoringError(f"{what}: {problem}: give it as a text, without lookaround and backreferences", where)
 
 
 def _require_sound_defaults(model: type[BaseModel], what: str, where: str) -> None:

@@ -53,6 +53,18 @@ class Journal:
         await asyncio.to_thread(self.integrity.advance, {self.name: standing})
         return True
 
+    async def has(self, row_id: str) -> bool:
+        """Return whether there is a row of that id.
+
+        Raises:
+            Untrusted: nobody with the master key wrote it.
+        """
+        async with self._lanes.read() as connection:
+            found = (await connection.execute(select(self.table).where(self.table.c.id == row_id))).one_or_none()
+        if found is not None and not self.integrity.is_row(self.table, dict(found._mapping)):  # noqa: SLF001 - as below
+            raise self.integrity.forged(self.table.name)
+        return found is not None
+
     async def prune(self, now: float) -> None:
         """Forget the oldest rows, as far as their ``forget_at`` has come."""
         table = self.table

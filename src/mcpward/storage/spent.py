@@ -22,10 +22,9 @@ class SpentTable:
         """Return a reader of what is added; it fits ``identity.refresh.JournalSource``."""
         return self._journal.follow()
 
-    async def give_back(self, state_id: str) -> None:
-        """Forget the id: it was not used after all."""
-        async with self._lanes.durable() as connection:
-            await connection.execute(delete(SPENT).where(SPENT.c.id == state_id))
+    async def has(self, state_id: str) -> bool:
+        """Return whether the id is there. Raises :class:`Untrusted` for one that somebody else wrote."""
+        return await self._journal.has(state_id)
 
     async def prune(self, now: float) -> None:
         """Forget the ids whose ``forget_at`` has come."""

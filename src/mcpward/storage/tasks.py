@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import structs
-from sqlalchemy import Row, and_, case, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Row, and_, case, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mcpward.storage.lanes import Lanes
@@ -41,16 +41,26 @@ class TaskTable:
 
     async def find(self, task_id: str, owner: str, server: str) -> Record | None:
         """Give the task if it is this owner's at this server. One statement, whoever asks."""
-        mine = and_(TASKS.c.id == task_id, TASKS.c.owner == owner, TASKS.c.server == server)
+        found = await self.find_all([task_id], owner, server)
+        return found[0] if found else None
+
+    async def find_all(self, task_ids: Sequence[str], owner: str, server: str) -> list[Record]:
+        """Return those of the tasks that are this owner's at this server. One statement, or two where one asks."""
         async with self._lanes.read() as connection:
-            row = (await connection.execute(select(TASKS).where(mine))).one_or_none()
-            if row is None:
-                return None
-            answered: frozenset[str] = frozenset()
-            if row.requests is not None:
-                keys = select(TASK_ANSWERS.c.key).where(TASK_ANSWERS.c.task_id == task_id)
-                answered = frozenset((await connection.scalars(keys)).all())
-        return _record(row, answered)
+            rows = (await connection.execute(select(TASKS).where(_mine(task_ids, owner, server)))).all()
+            asking = [row.id for row in rows if row.requests is not None]
+            answered: dict[str, set[str]] = {}
+            if asking:
+                keys = select(TASK_ANSWERS.c.task_id, TASK_ANSWERS.c.key).where(TASK_ANSWERS.c.task_id.in_(asking))
+                for row in (await connection.execute(keys)).all():
+                    answered.setdefault(row.task_id, set()).add(row.key)
+        return [_record(row, frozenset(answered.get(row.id, ()))) for row in rows]
+
+    async def known(self, task_ids: Sequence[str], owner: str, server: str) -> list[tuple[str, str, float]]:
+        """Return id, tool and end of life of those of the tasks that are this owner's at this server. One statement."""
+        statement = select(TASKS.c.id, TASKS.c.tool, TASKS.c.expires_at).where(_mine(task_ids, owner, server))
+        async with self._lanes.read() as connection:
+            return [(row.id, row.tool, row.expires_at) for row in (await connection.execute(statement)).all()]
 
     async def show(
         self, task_id: str, status: Status, requests: str | None, at: float, taken: Sequence[str] = ()
@@ -150,6 +160,10 @@ class TaskTable:
         async with self._lanes.bulk() as connection:
             await connection.execute(delete(TASK_ANSWERS).where(TASK_ANSWERS.c.task_id.in_(over)))
             await connection.execute(delete(TASKS).where(TASKS.c.expires_at <= now))
+
+
+def _mine(task_ids: Sequence[str], owner: str, server: str) -> ColumnElement[bool]:
+    return and_(TASKS.c.id.in_(task_ids), TASKS.c.owner == owner, TASKS.c.server == server)
 
 
 async def _has_room(connection: AsyncConnection, record: Record, caps: Caps) -> bool:

@@ -31,6 +31,11 @@ class UrlTable:
             rows = (await connection.execute(statement)).all()
         return [UrlRecord(**self._register.opened(row)) for row in rows]
 
+    async def are_any(self) -> bool:
+        """Return whether there is a secret URL, live or not, of any server."""
+        async with self._lanes.read() as connection:
+            return (await connection.execute(select(URLS.c.id).limit(1))).one_or_none() is not None
+
     async def rotate(self, server: str, new: UrlRecord, grace_until: float) -> None:
         """Keep ``new`` as the server's secret URL; all others live on until ``grace_until`` at the longest.
 

@@ -78,6 +78,14 @@ class Store(Protocol):
         """Give the task if it is this owner's at this server."""
         ...
 
+    async def find_all(self, task_ids: Sequence[str], owner: str, server: str) -> list[Record]:
+        """Return those of the tasks that are this owner's at this server, in any order."""
+        ...
+
+    async def known(self, task_ids: Sequence[str], owner: str, server: str) -> list[tuple[str, str, float]]:
+        """Return id, tool and end of life of those of the tasks that are this owner's at this server, in any order."""
+        ...
+
     async def show(
         self, task_id: str, status: Status, requests: str | None, at: float, taken: Sequence[str] = ()
     ) -> None:

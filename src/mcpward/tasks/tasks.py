@@ -4,7 +4,7 @@ An id that is unknown, over or somebody else's gets one and the same answer (att
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -152,10 +152,23 @@ class Tasks:
 
     async def describe(self, call: Call, task_id: str) -> bytes | None:
         """Give the task as :meth:`get` would, for a notification; None where it is not this caller's."""
-        try:
-            return self._board.read(await self._mine(call, task_id))
-        except Refusal:
-            return None
+        return (await self.describe_all(call, [task_id])).get(task_id)
+
+    async def describe_all(self, call: Call, task_ids: Sequence[str]) -> dict[str, bytes]:
+        """Return those of some tasks that are this caller's, by id, each as :meth:`describe` does. One query."""
+        described: dict[str, bytes] = {}
+        for record in await self._store.find_all([*filter(_is_id, task_ids)], *_owner(call)):
+            found = await self._living(record) if self._is_dead(record) else record
+            if found is not None and not self._is_over(found) and self._allowed(call, found.tool):
+                described[found.id] = self._board.read(found)
+        return described
+
+    async def known(self, call: Call, task_ids: Collection[str]) -> list[str]:
+        """Return those ids that :meth:`describe` would describe, in order: one query, however many are made up."""
+        ids = [*filter(_is_id, task_ids)]
+        found = await self._store.known(ids, *_owner(call)) if ids else []
+        now = self._clock.now()
+        return sorted(task for task, tool, ends_at in found if ends_at > now and self._allowed(call, tool))
 
     async def update(self, call: Call) -> bytes:
         """Take answers to open questions: ``tasks/update``. Those to other questions are ignored.
@@ -262,16 +275,22 @@ class Tasks:
         return record
 
     async def _found(self, call: Call, task_id: str) -> Record:
-        if len(task_id) != _ID or not (task_id.isascii() and task_id.isalnum()):
+        if not _is_id(task_id):
             raise _unknown("no id of ours")
-        owner, server = call.principal.key, call.arrival.server
-        record = await self._store.find(task_id, owner, server)
+        record = await self._store.find(task_id, *_owner(call))
         if record is not None and self._is_dead(record):
-            await self._lose(record)
-            record = await self._store.find(task_id, owner, server)
-        if record is None or record.expires_at <= self._clock.now():
+            record = await self._living(record)
+        if record is None or self._is_over(record):
             raise _unknown("no such task of this caller")
         return record
+
+    async def _living(self, record: Record) -> Record | None:
+        """Write down that a task has died, and return it as it is now."""
+        await self._lose(record)
+        return await self._store.find(record.id, record.owner, record.server)
+
+    def _is_over(self, record: Record) -> bool:
+        return record.expires_at <= self._clock.now()
 
     def _is_dead(self, record: Record) -> bool:
         is_silent = record.beat_at < self._clock.now() - DEAD_AFTER_S
@@ -294,6 +313,14 @@ class Tasks:
         if letter["cancelled"]:
             job.end(Cut.CANCELLED)
         job.nudge()
+
+
+def _is_id(task_id: str) -> bool:
+    return len(task_id) == _ID and task_id.isascii() and task_id.isalnum()
+
+
+def _owner(call: Call) -> tuple[str, str]:
+    return call.principal.key, call.arrival.server
 
 
 def _answer(given: object) -> bytes:

@@ -5,10 +5,12 @@ from functools import partial
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mcpward.config.limits import ToolSettings
 from mcpward.config.rate import parse_rate
 from mcpward.core.change import Topic
+from mcpward.core.effort import Effort
 from mcpward.core.errors import Finding, Misconfigured, Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Rate, Tool, UnknownArguments
@@ -198,7 +200,7 @@ def _tool(
             outputSchema=definition.returns.schema,
             annotations=definition.annotations,
         ),
-        bind=_guarded(definition),
+        bind=_guarded(definition, definition.arguments.bind),
         run=runner_of(definition),
         shape=partial(shape, definition.returns, structured=definition.structured is not False),
         scopes=definition.scopes,
@@ -217,12 +219,18 @@ def _tool(
             added.unknown_arguments or definition.unknown_arguments or defaults.unknown_arguments
         ),
         suspects=definition.arguments.suspects,
+        effort=_effort(definition),
     )
 
 
-def _guarded(definition: ToolDefinition) -> Callable[[bytes], dict[str, Any]]:
+def _effort(definition: ToolDefinition) -> Effort | None:
+    effort = definition.arguments.effort
+    return None if effort is None else replace(effort, bind=_guarded(definition, effort.bind))
+
+
+def _guarded(definition: ToolDefinition, bind: Callable[[bytes], dict[str, Any]]) -> Callable[[bytes], dict[str, Any]]:
     """Bind raw arguments; then ask the guards, all of them, so that a model mends its call at once."""
-    bind, guards = definition.arguments.bind, definition.guards
+    guards = definition.guards
     if not guards:
         return bind
 

@@ -13,6 +13,7 @@ from mcpward.core.exchange import Exchange
 from mcpward.core.ids import error_id
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Call, RawResult
+from mcpward.core.withheld import withheld
 from mcpward.core.work import Work
 from mcpward.core.work import current as _current
 from mcpward.sdk.errors import ToolError
@@ -27,6 +28,7 @@ from mcpward.tools.stage import Stage
 
 _LONGEST: Final = 16_384
 _COMPLETION_S: Final = 5.0
+_TOO_LONG: Final = "it is too large: ask for less"
 #: Refusals that are not the function's doing: the client's, or the house's own.
 _PASSING: Final = frozenset(
     {Reason.BUSY, Reason.CAPABILITY_MISSING, Reason.CONSENT_MISSING, Reason.PARAMS_INVALID, Reason.OUTPUT_REFUSED}
@@ -36,14 +38,18 @@ _PASSING: Final = frozenset(
 class Runner:
     """Runs the tools of all servers of a process. ``pool_size`` bounds the threads for the sync functions of each;
     ``exchange`` gets tokens for upstreams. ``executor`` is for the event loop: threads that authors use beside those.
+    A text of more than ``longest_text`` characters is withheld before it is encoded.
 
     Whatever an author's function raises is a failure of that call and no more, ``sys.exit()``, ``KeyboardInterrupt``
     and ``GeneratorExit`` included. Signals never arrive as exceptions here: the server handles them itself.
     """
 
-    def __init__(self, pool_size: int, clock: Clock, exchange: Exchange | None = None) -> None:
+    def __init__(
+        self, pool_size: int, clock: Clock, exchange: Exchange | None = None, *, longest_text: int = sys.maxsize
+    ) -> None:
         self._stage = Stage(Pools(pool_size), clock, exchange)
         self._watch = Watch()
+        self._longest_text = longest_text
         self.executor: Final = Executor(pool_size)
 
     @property
@@ -70,7 +76,10 @@ class Runner:
         _current.set(work)  # a call is a task of its own: its context ends with it
         deadline = self._watch.start(tool.deadline_s)
         try:
-            result: RawResult = tool.shape(await tool.run(accepted, self._stage, back, deadline))
+            value = await tool.run(accepted, self._stage, back, deadline)
+            if isinstance(value, str) and len(value) > self._longest_text:
+                raise withheld(f"the result has more than {self._longest_text} characters", _TOO_LONG)
+            result: RawResult = tool.shape(value)
         except ToolError as told:
             if deadline.is_over:
                 raise _too_late(tool.deadline_s) from None

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from mcpward.core.errors import Fault, Refusal
 from mcpward.core.ids import error_id
+from mcpward.core.pace import step
 from mcpward.core.reasons import Reason
 from mcpward.core.subschema import Place, Subschemas
 from mcpward.core.values import AcceptedCall, Call, Tool
@@ -22,15 +23,23 @@ from mcpward.validation.schema import problems_of
 
 _NONE: Final = b"{}"
 _UNKNOWN: Final[Mapping[str, Any]] = {}
+_MUCH: Final = (
+    "fewer values in one call: to check all of them against every alternative that the schema has for them would take "
+    "too long"
+)
 _TOOLS: Final = 1024
 _ENDS: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
 _WRONG: Final = (ValidationError, msgspec.MsgspecError, ExceptionGroup, *_ENDS)
 #: Integers of more than 64 bits: every database and most languages fail on them, each in its own way (attack 73).
 _has_long_number: Final = re.compile(rb"[0-9]{19}").search
+#: Large arguments are searched piece by piece; no suspect of ours is longer than what two pieces have in common.
+_PIECE: Final = 65_536
+_OVERLAP: Final = 128
+_Bind = Callable[[bytes], dict[str, Any]]
 
 
 def accept(call: Call, tool: Tool) -> AcceptedCall:
-    """Return the accepted call.
+    """Return the accepted call. Its arguments are small, or ``tool.effort`` has found that they take little.
 
     Raises:
         Refusal: arguments-invalid with the fact ``problems`` (path and rule each); argument-dangerous from a guard.
@@ -46,7 +55,38 @@ def accept(call: Call, tool: Tool) -> AcceptedCall:
         except _WRONG as error:
             wrong = error
     # Outside of "except": the error's text quotes the values, and a traceback would carry them into the log.
-    return _accept_closely(call, tool, raw, wrong)
+    return _accept_closely(call, tool, tool.bind, raw, wrong)
+
+
+def is_little(call: Call, tool: Tool) -> bool:
+    """Tell whether accepting a call holds up nobody, so that it may be done on the event loop."""
+    return tool.effort is None or call.arguments is None or tool.effort.is_little(call.arguments)
+
+
+def accept_large(call: Call, tool: Tool) -> AcceptedCall:
+    """Return the accepted call, as :func:`accept` does, on a thread that has begun a piece of long work.
+
+    Raises:
+        Refusal: as :func:`accept`; arguments-invalid as well for what would take too long to check (attack 121).
+        Fault: as :func:`accept`.
+    """
+    raw, effort = call.arguments, tool.effort
+    assert raw is not None  # else it is little
+    assert effort is not None
+    try:
+        is_much = effort.count(raw, effort.most) > effort.most
+    except ValueError:  # no JSON for one of the decoders: binding says so
+        is_much = False
+    if is_much:
+        problems = [{"path": "", "rule": _MUCH}]
+        raise Refusal(Reason.ARGUMENTS_INVALID, "they would take too long to check", problems=problems)
+    wrong: BaseException | None = None
+    if not _is_suspicious(raw, tool):
+        try:
+            return AcceptedCall(call, tool, effort.bind(raw))
+        except _WRONG as error:
+            wrong = error
+    return _accept_closely(call, tool, effort.bind, raw, wrong)
 
 
 def accept_prompt(
@@ -69,7 +109,17 @@ def accept_variables(bind: Callable[[], dict[str, Any]], schema: Mapping[str, An
     return _bound(lambda _: bind(), _NONE, schema)
 
 
-def _accept_closely(call: Call, tool: Tool, raw: bytes, wrong: BaseException | None) -> AcceptedCall:
+def _is_suspicious(raw: bytes, tool: Tool) -> bool:
+    """Tell what the two searches of :func:`accept` would, in steps between which others have their turn."""
+    suspects = tool.suspects
+    for start in range(0, len(raw), _PIECE):
+        piece = step(raw[start : start + _PIECE + _OVERLAP])
+        if _has_long_number(piece) is not None or (suspects is not None and suspects(piece) is not None):
+            return True
+    return False
+
+
+def _accept_closely(call: Call, tool: Tool, bind: _Bind, raw: bytes, wrong: BaseException | None) -> AcceptedCall:
     """Look closely, and bind what was seen. ``wrong`` is what was wrong at the first sight, if there was one."""
     top = _top(tool)
     seen = None if isinstance(wrong, _ENDS) else look(raw, top, tool.unknown_arguments)
@@ -77,7 +127,7 @@ def _accept_closely(call: Call, tool: Tool, raw: bytes, wrong: BaseException | N
         raise Refusal(Reason.ARGUMENTS_INVALID, "a value that no schema takes", problems=list(seen.problems))
     if wrong is None or (seen is not None and seen.raw is not None):
         try:
-            bound = tool.bind(raw if seen is None or seen.raw is None else seen.raw)
+            bound = bind(raw if seen is None or seen.raw is None else seen.raw)
             return AcceptedCall(call, tool, bound, () if seen is None else seen.dropped)
         except _WRONG as error:
             wrong = error

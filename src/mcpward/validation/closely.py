@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from mcpward.core import rfc3339
 from mcpward.core.integral import LEAST, MOST, integral, is_long
+from mcpward.core.pace import step as paced
 from mcpward.core.subschema import Place
 from mcpward.core.values import UnknownArguments
 from mcpward.validation.paths import public_path
@@ -90,7 +91,7 @@ class _Seeing:
         if isinstance(value, dict | list):
             self._rest.append((None, None, value, top))
         while self._rest:
-            step = self._rest.pop()
+            step = paced(self._rest.pop())
             part = step[2]
             if type(part) is dict:
                 self._members(step, part, self._fitting(step[3], part))

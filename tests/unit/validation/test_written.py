@@ -90,7 +90,7 @@ def test_an_integer_beyond_64_bits_is_refused_before_any_schema():
 
 
 def test_there_are_at_most_16_problems():
-    raw = json.encode({"n": 0, "text": "SECRET", **{f"x{n}": n for n in range(1000)}})
+    raw = json.encode({"n": 0, "text": "SECRET", **{f"x{n}": n for n in range(100)}})
     assert len(problems(raw)) == 16
 
 

@@ -1,0 +1,49 @@
+"""What it may take to check a tool's arguments: known of its schema beforehand, counted where that is not enough."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from msgspec import Struct
+
+LARGE: Final = 65_536
+"""Arguments of more bytes are never checked on the event loop."""
+
+
+class Effort(Struct, frozen=True, eq=False):
+    """What the schema of a tool costs. A visit is one schema that looks at one value.
+
+    Arguments of up to ``light`` bytes cannot take long. ``per_part`` is how many visits one part of a value may take, 0
+    where there is no bound. ``count`` counts those of raw arguments and need not be exact above its second argument; it
+    raises ``ValueError`` for what is no JSON. At most ``few`` of them are done on the event loop, and at most ``most``
+    at all. ``bind`` does what the tool's does on a thread that has begun a piece of long work (``core.pace``).
+    """
+
+    light: int
+    per_part: int
+    few: int
+    most: int
+    count: Callable[[bytes, int], int]
+    bind: Callable[[bytes], dict[str, Any]]
+
+    def is_little(self, raw: bytes) -> bool:
+        """Whether raw arguments may be checked on the event loop. The answer itself costs microseconds."""
+        size = len(raw)
+        if size <= self.light:
+            return True
+        if size > LARGE:
+            return False
+        # Commas and brackets within texts are counted too: that makes a value no cheaper.
+        parts = raw.count(b",") + raw.count(b"[") + raw.count(b"{") + 1
+        if self.per_part and parts * self.per_part <= self.few:
+            return True
+        return parts <= _COUNTED and self._has_few(raw)
+
+    def _has_few(self, raw: bytes) -> bool:
+        try:
+            return self.count(raw, self.few) <= self.few
+        except ValueError:
+            return True  # it is refused at its first byte that is wrong
+
+
+_COUNTED: Final = 1024
+"""Values of so many parts may be counted on the event loop: that takes half a millisecond."""
