@@ -9,7 +9,7 @@ from support.sources import ROOT
 NAMED = re.compile(r"^\s*(?:async )?def test_attack_(\d+)_[a-z]", re.MULTILINE)
 #: attacks: tokens, keys and URLs, transport, messages, arguments, output, limits, records, stops.
 ATTACKS = (
-    *range(1, 47), *range(48, 68), 73, 76, 77, *range(80, 87), *range(102, 109), 110, 113,
+    *range(1, 47), *range(48, 68), 73, 76, 77, *range(80, 87), *range(102, 109), 110, 113, 119, 120,
 )  # fmt: skip
 
 

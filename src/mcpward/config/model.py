@@ -118,7 +118,11 @@ class Http(Section):
     idle_timeout_s: Seconds = key(75.0, "seconds that a connection may stay open between requests", "75.0")
     max_connections: Count = key(10_000, "most open connections of one worker", "10000")
     json_depth: Annotated[int, Field(ge=4, le=512)] = key(64, "deepest nesting of a JSON body", "64")
-    json_members: Count = key(100_000, "most array and object members of a JSON body together", "100000")
+    json_members: Count = key(
+        100_000,
+        "most array and object members of a JSON body together; what reading one may cost grows with it",
+        "100000",
+    )
     max_waiting_s: Seconds = key(10.0, "seconds of silence after which an answer becomes an event stream", "10.0")
     keep_alive_s: Seconds = key(15.0, "seconds between keep-alive comments on an event stream", "15.0")
 

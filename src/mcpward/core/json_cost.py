@@ -7,7 +7,7 @@ counted is what decoders spend their time on. The figures are those of the slowe
 import re
 from typing import Final
 
-from mcpward.core.jsonio import Bounds, JsonRefused
+from mcpward.core.jsonio import Bounds, JsonRefused, has_extremes
 
 #: Nanoseconds, each.
 _VALUE_NS: Final = 100
@@ -15,14 +15,17 @@ _BRACKET_NS: Final = 150
 _NAME_NS: Final = 250
 _ESCAPE_NS: Final = 15
 _DIGITS_NS: Final = 300
-#: Per hundred bytes of characters beyond ASCII, so that 4 MiB of any script may come.
-_BEYOND_ASCII_NS: Final = 180
+#: A number near an end of what a double holds, to msgspec: pydantic takes a hundredth of that.
+_EXTREME_NS: Final = 11_000
+#: Characters beyond ASCII, by the first byte that their UTF-8 has: of two, three and four bytes.
+_TWO_BYTES_NS, _THREE_BYTES_NS, _FOUR_BYTES_NS = 3, 9, 13
 #: What each member that the bounds allow may cost: 100,000 of them 8 ms.
 _NS_PER_MEMBER: Final = 80
 _LEAST_NS: Final = 1_000_000
 #: Twenty digits of a number beyond 64 bits. Its cost grows faster than its length.
 _LONG_DIGITS: Final = re.compile(rb"[0-9]{20}")
-_ASCII: Final = bytes(range(128))
+_EXTREME: Final = re.compile(rb"[eE][-+]?0*[2-9][0-9]{2}")
+_BELOW_TWO, _BELOW_THREE, _BELOW_FOUR = (bytes(range(first)) for first in (0xC0, 0xE0, 0xF0))
 
 
 class Cost:
@@ -44,6 +47,8 @@ class Cost:
             raise JsonRefused("too many members")
         self._left_ns -= _VALUE_NS * values + _BRACKET_NS * brackets + _NAME_NS * outside.count(b":")
         self._left_ns -= _DIGITS_NS * len(_LONG_DIGITS.findall(outside))
+        if has_extremes(outside):
+            self._left_ns -= _EXTREME_NS * len(_EXTREME.findall(outside))
         self.add_text(content)
 
     def add_text(self, piece: bytes) -> None:
@@ -52,11 +57,19 @@ class Cost:
         if escapes:
             self._left_ns -= _ESCAPE_NS * escapes
         if not piece.isascii():
-            self._left_ns -= _BEYOND_ASCII_NS * len(piece.translate(None, _ASCII)) // 100
+            self._left_ns -= _beyond_ascii_ns(piece)
         if self._left_ns < 0:
-            raise JsonRefused("it costs too much to read: too many names, objects, escapes or digits")
+            raise JsonRefused("it costs too much to read: too many names, objects, escapes, digits or characters")
 
     def add_value(self) -> None:
         """Add a value whose comma is of no part."""
         self._left -= 1
         self._left_ns -= _VALUE_NS
+
+
+def _beyond_ascii_ns(piece: bytes) -> int:
+    two = piece.translate(None, _BELOW_TWO)
+    three = two.translate(None, _BELOW_THREE)
+    four = three.translate(None, _BELOW_FOUR)
+    more = (_THREE_BYTES_NS - _TWO_BYTES_NS) * len(three) + (_FOUR_BYTES_NS - _THREE_BYTES_NS) * len(four)
+    return _TWO_BYTES_NS * len(two) + more

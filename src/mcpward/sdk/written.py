@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any, Final
 
-import msgspec
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
 from mcpward.core.errors import Refusal
+from mcpward.core.jsonio import decode_known
 from mcpward.core.reasons import Reason
 from mcpward.sdk.accepted import suspects_of
 from mcpward.sdk.dialect import Document
@@ -23,7 +23,6 @@ from mcpward.sdk.unfold import UNBOUNDED, deepest
 
 _PARAMETER: Final = "arguments"
 _MOST: Final = 16
-_decode: Final = msgspec.json.Decoder().decode
 
 
 class Written:
@@ -68,7 +67,7 @@ def _binder(validator: Draft202012Validator, levels: int) -> Callable[[bytes], d
     is_valid, errors_of = validator.is_valid, validator.iter_errors
 
     def bind(raw: bytes) -> dict[str, Any]:
-        arguments = _decode(raw)
+        arguments = decode_known(raw)
         if levels < UNBOUNDED and not _is_within(arguments, levels):
             problems = [{"path": "", "rule": f"at most {levels} levels deep"}]
             raise Refusal(Reason.ARGUMENTS_INVALID, "too deep for a recursive schema", problems=problems)
