@@ -3,7 +3,6 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
 from msgspec import Struct
 
@@ -22,8 +21,6 @@ from mcpward.storage.mark import Mark
 from mcpward.storage.opening import Accept
 from mcpward.storage.privacy import require_private_folder
 from mcpward.vault.store import Vault
-
-_RECORD_MARK: Final = "record.mark"
 
 
 class Site(Struct, frozen=True):
@@ -62,7 +59,7 @@ async def open_site(
         ring.ids,
         accept,
         macs=macs,
-        record_mark=settings.site.data / _RECORD_MARK,
+        record_mark=settings.store.record_mark_in(settings.site.data),
     )
     try:
         yield Site(

@@ -119,6 +119,10 @@ class Store(Section):
         """Where the mark is. Meant for settings whose places are filled in."""
         return self.mark or Path(f"{Path(self.url.removeprefix('sqlite:///')).resolve()}.mark")
 
+    def record_mark_in(self, data: Path) -> Path:
+        """Return where the mark of the record is: beside ``mark`` where that is set, else in the data folder."""
+        return data / "record.mark" if self.mark is None else Path(f"{self.mark}-record")
+
 
 class Http(Section):
     """[http]: how much of a request is read, and how long it may take."""
@@ -135,7 +139,11 @@ class Http(Section):
         10_000, "most open connections of one worker; fewer where the limit of open files leaves fewer", "10000"
     )
     json_depth: Annotated[int, Field(ge=4, le=512)] = key(64, "deepest nesting of a JSON body", "64")
-    json_members: Count = key(100_000, "most array and object members of a JSON body together", "100000")
+    json_members: Count = key(
+        100_000,
+        "most array and object members of a JSON body together; what reading one may cost grows with it",
+        "100000",
+    )
     max_waiting_s: Seconds = key(10.0, "seconds of silence after which an answer becomes an event stream", "10.0")
     keep_alive_s: Seconds = key(15.0, "seconds between keep-alive comments on an event stream", "15.0")
 

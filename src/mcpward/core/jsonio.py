@@ -7,6 +7,7 @@ event loop for milliseconds only (attack 55).
 """
 
 from itertools import accumulate
+from math import isinf
 from typing import Any, Final
 
 import msgspec
@@ -28,6 +29,11 @@ DEFAULT_BOUNDS: Final = Bounds()
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _NOT_STRUCTURE: Final = bytes(set(range(256)) - set(b'"[]{},:'))
 _STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_DIGITS: Final = bytes.maketrans(b"123456789E-", b"000000000e+")
+#: Numbers near the ends of what a double holds that are decoded in msgspec's way, at some 10 µs each.
+_MOST_EXTREME: Final = 4
+#: 80 of them fit in here: they cost less than the request does otherwise.
+_TOO_SHORT: Final = 512
 _decode = msgspec.json.Decoder().decode
 spell = msgspec.json.Encoder().encode
 """Encodes a decoded value, compactly."""
@@ -66,6 +72,32 @@ def _measure(text: bytes, bounds: Bounds) -> None:
         raise JsonRefused("nested too deep")
 
 
+def _float(text: str) -> float:
+    number = float(text)
+    if isinf(number):
+        raise ValueError
+    return number
+
+
+_decode_extreme = msgspec.json.Decoder(float_hook=_float).decode
+
+
+def has_extremes(text: bytes) -> bool:
+    """Tell whether a text may have many exponents of three digits or more. What is in strings is counted as well."""
+    if len(text) <= _TOO_SHORT:
+        return False
+    shape = text.translate(_DIGITS)
+    return shape.count(b"e000") + shape.count(b"e+000") > _MOST_EXTREME
+
+
+def decode_known(text: bytes) -> Any:
+    """Decode a text that :func:`read` has taken. Raises ``ValueError`` for any other, or gives what msgspec does.
+
+    msgspec takes 10 µs for 1e300, and Python half of one: 4 MiB of such numbers are seconds (attack 119).
+    """
+    return (_decode_extreme if has_extremes(text) else _decode)(text)
+
+
 def decode(text: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> Any:
     """Decode one JSON text.
 
@@ -84,7 +116,7 @@ def read(text: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> tuple[Any, bool]:
     if len(text) > bounds.members or text.count(b"[") + text.count(b"{") > bounds.depth:
         _measure(text, bounds)
     try:
-        value = _decode(text)
+        value = decode_known(text)
         # Equal bytes after a round trip prove that no name was dropped; so do equal numbers of names.
         again = spell(value)
         if again == text:

@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
         self._reading: Exchange | None = None
         self._deaf = False  # nothing more is read from this connection
         self._closing = False
+        self._rests = False  # until a later turn of the loop: a large body comes
         self._devoted = False  # to an endless stream, after which there is nothing
         self._paused_at: float | None = None
         self._thirst: asyncio.Future[None] | None = None  # of a stream that waits until the peer reads again
@@ -443,6 +444,20 @@ class Connection(asyncio.Protocol):
     def used_at(self) -> float:
         """When it was made, the last request began, or was answered."""
         return self._since
+
+    def rest(self) -> bool:
+        """Read nothing more until :meth:`read_on`. Return whether it was read until now."""
+        if self._rests or self._transport.is_closing():
+            return False
+        self._rests = True
+        self._transport.pause_reading()
+        return True
+
+    def read_on(self) -> None:
+        """Read again, unless as many requests wait as may."""
+        self._rests = False
+        if not self.gone and not self._transport.is_closing() and len(self._waiting) < _MAX_QUEUED:
+            self._transport.resume_reading()
 
     def cut_off(self) -> None:
         """End the connection now, whatever is still to be written to it."""

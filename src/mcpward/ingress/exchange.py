@@ -79,7 +79,10 @@ class Exchange:
             self.body += part
         self.held = size
         held = front.held = front.held + count
-        if size > _SMALL or held > front.half_held:
+        if size > _SMALL:
+            front.pace.took(count, self.connection)
+            return self._vouched(count)
+        if held > front.half_held:
             return self._vouched(count)
         return None
 

@@ -21,6 +21,7 @@ from mcpward.ingress.gates import Head, Rules, judge_place, judge_shape
 from mcpward.ingress.handshakes import HandshakePace
 from mcpward.ingress.host import known_as
 from mcpward.ingress.outbox import Outbox
+from mcpward.ingress.read_pace import ReadPace
 from mcpward.ingress.routes import Place, Route, Routes
 from mcpward.ingress.table import ConnectionTable
 
@@ -116,6 +117,7 @@ class Front:
         self.on_drain: list[Callable[[], None]] = []
         self.date = _date_line(clock.now())
         self.outbox = Outbox()
+        self.pace = ReadPace(lambda act: asyncio.get_running_loop().call_soon(act))
         self._watch: asyncio.Task[None] | None = None
         self._numbers = count(int(request_id(), 16))  # no two workers give the same
 

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
-from mcpward.core.values import Principal, Way
+from mcpward.core.values import Principal, Rate, Way
 from mcpward.limits.asking import Asking
 from mcpward.limits.counters import Common, StoreDown
 from mcpward.limits.gcra import moved, retry_after_s
@@ -26,6 +26,10 @@ _NOTHING: Final[tuple[str, ...]] = ()
 _ANONYMOUS: Final = Way.ANONYMOUS
 _AWAY_S: Final = 1
 T = TypeVar("T")
+_KIB: Final = 1024
+#: KiB of large bodies that a caller may send, whatever it may call: 32 of the largest a minute, half of them at once.
+#: A server reads them in 3 % of its time.
+_BODIES: Final = Rate(count=128 * _KIB, per_s=60.0, burst=64 * _KIB)
 Names = tuple[str, ...]
 """Limits that are not enforced and would have refused."""
 
@@ -40,6 +44,8 @@ class Addresses:
         self.requests = Limit("requests", "", site.requests.rate, site.requests.ruling)
         # One limit's buckets each, so an address, or a caller, is its bucket's whole key.
         self._failures, self._requests, self._callers = (MemoryCounters(clock, site.max_callers) for _ in range(3))
+        self._bodies = Limit("bodies", "", _BODIES)
+        self._bytes = MemoryCounters(clock, site.max_callers)
         self.stores = {
             self._failures: self.auth_failures,
             self._requests: self.requests,
@@ -60,6 +66,23 @@ class Addresses:
         if principal.way is _ANONYMOUS:
             return self.count_request(bucket)
         return self._count(self._callers, principal.key)
+
+    def admit_body(self, principal: Principal, bucket: str, size: int) -> None:
+        """Count a large body, in bytes, of its caller, or of its address where nobody has said who is there.
+
+        Before anything reads it: what a body costs, it costs whether or not it is a call.
+
+        Raises:
+            Refusal: address-rate-exceeded, with ``retry_after_s`` and ``policy``.
+        """
+        limit, now, store = self._bodies, self._now(), self._bytes
+        key = bucket if principal.way is _ANONYMOUS else principal.key
+        cost = min(-(-size // _KIB), limit.most)  # a body is never too large to be the first
+        known = store.heal(key, store.get(key, 0), now, limit.gcra)
+        tat = moved(known, now, limit.gcra, cost)
+        if tat > now + limit.tolerance:
+            raise _too_many(limit, retry_after_s(tat, now, limit.gcra))
+        store.put(key, tat)
 
     def count_request(self, bucket: str) -> Names:
         """Count a request of an address. Raises as :meth:`admit` does."""

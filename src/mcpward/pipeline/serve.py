@@ -21,6 +21,8 @@ from mcpward.pipeline.till import AUTH_FAILURES, Paid, Till
 from mcpward.pipeline.workshop import Workshop
 from mcpward.policy.decide import Policy
 from mcpward.protocol import reply as replies
+from mcpward.protocol.bodies import LARGE
+from mcpward.protocol.decode import Opened
 from mcpward.protocol.read import Protocol
 from mcpward.sanitize.clean import Sanitizer
 from mcpward.tools.consent import KEY as CONSENT_KEY
@@ -82,7 +84,8 @@ class Pipeline:
                 if would := self.limits.admit(principal, arrival.bucket):  # too much, whoever it is
                     trail.shadowed(would)
                 wire.let_in(is_known=principal.way is not _ANONYMOUS)
-                call = trail.call = self.protocol.read(arrival, principal)  # what
+                opened = await self._opened(arrival, principal) if len(arrival.body) > LARGE else None
+                call = trail.call = self.protocol.read(arrival, principal, opened)  # what
                 if self.traffic.refuses:
                     raise Refusal(Reason.BUSY, "the record takes nothing now", retry_after_s=_RETRY_AFTER_S)
                 tool = trail.tool = self.policy.require(call)  # may they
@@ -134,6 +137,11 @@ class Pipeline:
         if found.is_at_hand:
             return await found
         return await addresses.ask(found.asked, arrival.bucket, found.ask)
+
+    async def _opened(self, arrival: Arrival, principal: Principal) -> Opened:
+        """Return a large body, read in turns with those of others, after its bytes were counted."""
+        self.limits.addresses.admit_body(principal, arrival.bucket, len(arrival.body))
+        return await self.protocol.bodies.open(principal.key, arrival.body)
 
     async def _instead(
         self, no: BaseException, trail: Trail, wire: Wire, paid: Paid | None, back: WayBack | None

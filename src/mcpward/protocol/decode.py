@@ -26,7 +26,15 @@ _FURTHER: Final = ("inputResponses", "requestState", "taskId", "level", "ref", "
 _ALL_PARAMS: Final = _PARAMS.union(_FURTHER)
 #: Objects of params that may be empty. PHP writes an empty object as an empty array.
 _OBJECTS: Final = frozenset(("arguments", "_meta", "capabilities", "clientInfo"))
+_LONGEST_NAME: Final = max(map(len, _ALL | _ALL_PARAMS))
 _FOLDED: Final = {names: frozenset(name.casefold() for name in names) for names in (_ALL, _ALL_PARAMS)}
+
+
+class Opened(Struct, frozen=True, eq=False):
+    """A large body that was read: its ``value``, and ``params.arguments`` byte for byte (None: none were seen)."""
+
+    value: Any
+    arguments: bytes | None
 
 
 class Message(Struct, frozen=True, eq=False, gc=False):
@@ -34,6 +42,7 @@ class Message(Struct, frozen=True, eq=False, gc=False):
 
     A response has no method and no id of its own: ``answers`` is the id of the request of ours that it answers, and
     ``params`` holds its ``result`` or its ``error``, an object. ``is_spelt``: as ``core.jsonio`` would have spelt it.
+    ``opened`` is the body, where that is a large one.
     """
 
     method: str
@@ -42,6 +51,7 @@ class Message(Struct, frozen=True, eq=False, gc=False):
     id: int | str | None
     answers: int | str | None = None
     is_spelt: bool = False
+    opened: Opened | None = None
 
 
 class _Params(Struct, gc=False):
@@ -66,8 +76,8 @@ def parse(body: bytes, bounds: Bounds) -> tuple[Any, bool]:
         raise Refusal(Reason.MESSAGE_UNPARSABLE, str(no)) from None
 
 
-def message_of(value: object, *, is_spelt: bool) -> Message:
-    """Read one message from its decoded body.
+def message_of(value: object, *, is_spelt: bool, opened: Opened | None = None) -> Message:
+    """Read one message from its decoded body. ``is_spelt``, ``opened``: see :class:`Message`.
 
     Raises :class:`Refusal` (message-malformed) for what is not one request, notification or response.
     ``facts["rpc_id"]`` is a request's id where it could be read.
@@ -96,21 +106,27 @@ def message_of(value: object, *, is_spelt: bool) -> Message:
         _require_one_spelling(params, _ALL_PARAMS, number)
     if [] in params.values():
         params = {name: said for name, said in params.items() if name not in _OBJECTS or said != []}
-    return Message(method, params, is_request, number, None, is_spelt)
+    return Message(method, params, is_request, number, None, is_spelt, opened)
 
 
 def arguments_of(message: Message, body: bytes) -> bytes:
     """Give ``params.arguments`` of a message that has them, byte for byte as they stand in its body."""
-    return spell(message.params["arguments"]) if message.is_spelt else raw_arguments(body)
+    if message.is_spelt:
+        return spell(message.params["arguments"])
+    return raw_arguments(body) if message.opened is None else _required(message.opened.arguments)
 
 
 def raw_arguments(body: bytes) -> bytes:
     """Give ``params.arguments`` of a body that is known to have them, byte for byte."""
     arguments = _decode_envelope(body).params.arguments
-    if arguments is UNSET:
+    return _required(None if arguments is UNSET else bytes(arguments))  # a copy: the body need not live as long
+
+
+def _required(arguments: bytes | None) -> bytes:
+    if arguments is None:
         # The two decoders disagree about the names in this body: nobody may go on with it.
         raise Refusal(Reason.MESSAGE_MALFORMED, "arguments seen by one decoder alone")
-    return bytes(arguments)  # a copy: the body need not live as long
+    return arguments
 
 
 def batch_ids(batch: list[Any]) -> list[int | str]:
@@ -142,7 +158,8 @@ def _response(value: dict[str, Any]) -> Message:
 def _require_one_spelling(members: dict[str, Any], known: frozenset[str], rpc_id: int | str | None) -> None:
     folded = _FOLDED[known]
     for name in members:
-        if name not in known and name.casefold() in folded:
+        # Folding never makes a name shorter: what is longer than ours need not be folded to be told from them.
+        if name not in known and len(name) <= _LONGEST_NAME and name.casefold() in folded:
             raise _malformed(rpc_id, "a member's name in another case")
 
 

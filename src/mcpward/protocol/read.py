@@ -15,8 +15,9 @@ from mcpward.core.jsonio import DEFAULT_BOUNDS, Bounds
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Arrival, Call, Era, Kind, Principal, Reply
 from mcpward.protocol import answer, meta, params, reply
+from mcpward.protocol.bodies import Bodies
 from mcpward.protocol.declared import NEEDS_TASKS
-from mcpward.protocol.decode import Message, arguments_of, batch_ids, message_of, parse
+from mcpward.protocol.decode import Message, Opened, arguments_of, batch_ids, message_of, parse
 from mcpward.protocol.headers import require_agreement, require_single
 from mcpward.protocol.introduction import short_introduction
 from mcpward.protocol.methods import (
@@ -69,6 +70,7 @@ class Protocol:
     ) -> None:
         self.sessions: Final = sessions
         self.states: Final = states
+        self.bodies: Final = Bodies(bounds)
         self._servers = dict(servers)
         self._bounds = bounds
         self._introductions = {name: short_introduction(server) for name, server in servers.items()}
@@ -77,22 +79,22 @@ class Protocol:
         self._modern = {name: table(server, Era.MODERN) for name, server in servers.items()}
         self._plain = PlainCalls({name: self._introductions[name] for name in servers if servers[name].has_tools})
 
-    def read(self, arrival: Arrival, principal: Principal) -> Call:
-        """Give the call that an arrival makes.
+    def read(self, arrival: Arrival, principal: Principal, opened: Opened | None = None) -> Call:
+        """Give the call that an arrival makes. ``opened`` is its body, where that is a large one: see :attr:`bodies`.
 
         Raises :class:`Refusal` for everything that is not a well-formed, agreeing, served message of one of the eras;
         ``facts["rpc_id"]`` is the message's id as soon as it is known.
         """
         if arrival.verb != "POST":
             return self._read_bare(arrival, principal)
-        value, is_spelt = parse(arrival.body, self._bounds)
+        value, is_spelt = parse(arrival.body, self._bounds) if opened is None else (opened.value, False)
         if is_spelt:
             call = self._plain.read(arrival, principal, value)
             if call is not None:
                 return call
         message = said = None
         try:
-            message = message_of(value, is_spelt=is_spelt)
+            message = message_of(value, is_spelt=is_spelt, opened=opened)
             require_single(arrival)
             said = message.params.get("_meta")
             if said is None:

@@ -13,6 +13,7 @@ import msgspec
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
 from mcpward.core.errors import Refusal
+from mcpward.core.jsonio import decode_known
 from mcpward.core.reasons import Reason
 from mcpward.sdk.accepted import suspects_of
 from mcpward.sdk.dialect import Document
@@ -26,7 +27,6 @@ _PARAMETER: Final = "arguments"
 _MOST: Final = 16
 #: Parts of the arguments times bytes of the schema: up to here all errors take less than 10 ms.
 _MOST_EXPLAINED: Final = 100_000
-_decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -74,7 +74,7 @@ def _binder(validator: Draft202012Validator, levels: int, size: int) -> Callable
     is_valid, errors_of = validator.is_valid, validator.iter_errors
 
     def bind(raw: bytes) -> dict[str, Any]:
-        arguments = _decode(raw)
+        arguments = decode_known(raw)
         if levels < UNBOUNDED and not _is_within(arguments, levels):
             problems = [{"path": "", "rule": f"at most {levels} levels deep"}]
             raise Refusal(Reason.ARGUMENTS_INVALID, "too deep for a recursive schema", problems=problems)

@@ -34,9 +34,7 @@ async def test_a_used_state_is_forgotten_when_its_time_has_come(opener) -> None:
     assert [await one.spent.spend(f"s{n}", 99.0) for n in range(3)] == [True, True, False]
 
 
-async def test_a_state_that_was_given_back_may_be_used_once_more(opener) -> None:
+async def test_an_id_is_there_for_the_other_worker_too(opener) -> None:
     one, two = await opener(), await opener()
     assert await one.spent.spend("s1", 10.0)
-    await two.spent.give_back("s1")
-    await two.spent.give_back("nobody's")
-    assert [await store.spent.spend("s1", 10.0) for store in (two, one)] == [True, False]
+    assert [await two.spent.has(each) for each in ("s1", "s2")] == [True, False]
