@@ -115,10 +115,11 @@ def hanging_up(siege: Siege, data: bytes, *sources: str, calls: int = _BURST) ->
 
 
 def attacks(siege: Siege, tool: str) -> list[Attack]:
+    """All attackers, with more calls than there are places, and not so many that connections are what is measured."""
     return [
-        hanging_up(siege, slow_call(siege, "demo", tool, siege.attacker_key), "127.0.0.1"),
-        hanging_up(siege, slow_call(siege, "open", tool), STRANGER, calls=40),
-        hanging_up(siege, slow_call(siege, "open", tool), *CROWD, calls=50),
+        hanging_up(siege, slow_call(siege, "demo", tool, siege.attacker_key), "127.0.0.1", calls=30),
+        hanging_up(siege, slow_call(siege, "open", tool), STRANGER, calls=20),
+        hanging_up(siege, slow_call(siege, "open", tool), *CROWD, calls=30),
     ]
 
 
