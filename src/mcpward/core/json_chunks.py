@@ -10,6 +10,7 @@ came before. A string that is longer than a chunk is decoded piece by piece.
 import re
 import secrets
 from collections.abc import Iterator
+from time import perf_counter
 from typing import Any, Final
 
 import msgspec
@@ -72,6 +73,7 @@ class ChunkReader:
         self._open: list[Any] = []  # and the arrays and objects that they are of, the outermost first
         self._is_first = True
         self._is_behind_string = False
+        self._steps = self.steps()
         self._begun: int | None = None  # where the arguments begin, when they go on beyond a chunk
 
     def steps(self) -> Iterator[None]:
@@ -87,6 +89,11 @@ class ChunkReader:
             yield
         if self._is_first or self._kinds:
             raise JsonRefused(_NOT_JSON)
+
+    def read_for(self, seconds: float) -> bool:
+        """Read on for so long, or for one step. Return whether the end is reached. Raises as :meth:`steps` does."""
+        ends_at = perf_counter() + seconds
+        return all(perf_counter() < ends_at for _ in self._steps)
 
     def _begins(self) -> bool:
         """Go to what comes next and look whether it may stand there. False where nothing does."""

@@ -6,8 +6,6 @@ than a step takes, and no number of callers makes the loop's pause longer than t
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
-from time import perf_counter
 from typing import Final
 
 from mcpward.core.errors import Refusal
@@ -28,12 +26,11 @@ _RETRY_AFTER_S: Final = 1
 class _Job:
     """A body, and the request that waits for it."""
 
-    __slots__ = ("caller", "opened", "reader", "steps")
+    __slots__ = ("caller", "opened", "reader")
 
     def __init__(self, caller: str, reader: ChunkReader, opened: "asyncio.Future[Opened]") -> None:
         self.caller = caller
         self.reader = reader
-        self.steps: Iterator[None] = reader.steps()
         self.opened = opened
 
 
@@ -86,11 +83,9 @@ class Bodies:
 
 def _advance(job: _Job) -> bool:
     """Read on for half a millisecond, or for one step. Return whether the body was read to its end."""
-    ends_at = perf_counter() + _STEP_S
     try:
-        for _ in job.steps:
-            if perf_counter() >= ends_at:
-                return False
+        if not job.reader.read_for(_STEP_S):
+            return False
     except JsonRefused as no:
         job.opened.set_exception(Refusal(Reason.MESSAGE_UNPARSABLE, str(no)))
     except Exception as broken:  # noqa: BLE001  # a bug of ours is told to the request that met it
