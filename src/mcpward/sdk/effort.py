@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from msgspec import MsgspecError
-from msgspec.json import Decoder
 
 from mcpward.core.effort import Effort
+from mcpward.core.jsonio import decode_known
 from mcpward.sdk import model_nodes, schema_nodes
 from mcpward.sdk.dialect import Document
 from mcpward.sdk.paced import paced
@@ -26,7 +26,6 @@ _WRITTEN_FEW: Final = 100_000
 _WRITTEN_MOST: Final = 250_000
 #: No value has more parts than half of its bytes.
 _BYTES_PER_PART: Final = 2
-_decode: Final = Decoder().decode
 
 
 def of_model(schema: Mapping[str, Any], finish: Callable[[Any], dict[str, Any]]) -> Effort:
@@ -53,8 +52,8 @@ def _effort(root: Node, few: int, most: int, bind: Bind) -> Effort:
 
     def count(raw: bytes, most: int) -> int:
         try:
-            value = _decode(raw)
-        except (MsgspecError, RecursionError) as error:
+            value = decode_known(raw)
+        except (MsgspecError, RecursionError, ValueError) as error:
             raise ValueError("no JSON") from error
         return visits.count(value, most)
 
