@@ -136,7 +136,7 @@ def one_of(*insides: str) -> str:
 #: Of more than two in a row none but the first two has a place: an emoji's selector, and the joiner after it.
 RUN: Final = re.compile(f"(?<=[{PLACED}]{{2}})[{PLACED}]+")
 _ABUGIDAS: Final = r"\u0980-\u0dff"
-_BEFORE_NON_JOINER: Final = f"[{JOINING_ON}{JOINED_OVER}{VIRAMAS}{SHIFTERS}]"
+_BEFORE_NON_JOINER: Final = one_of(JOINING_ON, JOINED_OVER, VIRAMAS, SHIFTERS)
 _BEFORE_JOINER: Final = one_of(PICTOGRAPHS, SKIN_TONES, r"\ufe0f", VIRAMAS, _ABUGIDAS)
 _JOINER_BETWEEN_EMOJI: Final = f"(?:(?<=[{PICTOGRAPHS}{SKIN_TONES}].)|(?<=[{PICTOGRAPHS}]\ufe0f.))[{PICTOGRAPHS}]"
 #: Bengali, Kannada and their neighbours keep a letter whole so: ra, joiner, virama, ya.
@@ -147,13 +147,13 @@ _JOINER_BEFORE_VIRAMA: Final = f"(?<=[{_ABUGIDAS}].)(?<![{VIRAMAS}].)[{VIRAMAS}]
 OUT_OF_PLACE: Final = re.compile(
     "|".join(
         (
+            f"\u200c(?:(?<!{_BEFORE_NON_JOINER}.)|(?<=[{JOINING_ON}{JOINED_OVER}].)(?![{JOINED_BACK}]))",
+            f"\u200d(?:(?<!{_BEFORE_JOINER}.)|(?<![{VIRAMAS}].)(?!{_JOINER_BETWEEN_EMOJI})(?!{_JOINER_BEFORE_VIRAMA}))",
             f"[\ufe0e\ufe0f](?<![{PICTOGRAPHS}].)(?!(?<=[0-9#*]\ufe0f)\u20e3)",
             f"[\ufe00-\ufe0d](?<![{VARYING}][\ufe00\ufe01])(?<![{HAN}][\ufe00-\ufe02])(?<![{HIEROGLYPHS}][\ufe00-\ufe06])",
             f"[\U000e0100-\U000e01ef](?<![{HAN}].)",
             f"[\u180b-\u180d\u180f](?<![{MONGOLIAN}].)",
             f"\u180e(?!(?<=[{MONGOLIAN}].)[\u1820\u1821])",  # the vowel separator
-            f"\u200c(?:(?<!{_BEFORE_NON_JOINER}.)|(?<=[{JOINING_ON}{JOINED_OVER}].)(?![{JOINED_BACK}]))",
-            f"\u200d(?:(?<!{_BEFORE_JOINER}.)|(?<![{VIRAMAS}].)(?!{_JOINER_BETWEEN_EMOJI})(?!{_JOINER_BEFORE_VIRAMA}))",
         )
     )
 )
