@@ -32,11 +32,20 @@ class Effort(Struct, frozen=True, eq=False):
             return True
         if size > LARGE:
             return False
-        # Commas and brackets within texts are counted too: that makes a value no cheaper.
-        parts = raw.count(b",") + raw.count(b"[") + raw.count(b"{") + 1
+        parts = _parts(raw)
         if self.per_part and parts * self.per_part <= self.few:
             return True
         return parts <= _COUNTED and self._has_few(raw)
+
+    def is_too_much(self, raw: bytes) -> bool:
+        """Whether raw arguments may not be checked at all. Takes milliseconds, where they have to be decoded for it.
+
+        Raises:
+            ValueError: they are no JSON.
+        """
+        if self.per_part and _parts(raw) * self.per_part <= self.most:
+            return False
+        return self.count(raw, self.most) > self.most
 
     def _has_few(self, raw: bytes) -> bool:
         try:
@@ -47,3 +56,8 @@ class Effort(Struct, frozen=True, eq=False):
 
 _COUNTED: Final = 1024
 """Values of so many parts may be counted on the event loop: that takes half a millisecond."""
+
+
+def _parts(raw: bytes) -> int:
+    """Return how many parts a value has at the most: what looks like one in a text is counted, too."""
+    return raw.count(b",") + raw.count(b"[") + raw.count(b"{") + 1
