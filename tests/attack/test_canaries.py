@@ -8,7 +8,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Iterator
-from contextlib import chdir
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 from urllib.request import urlopen
@@ -22,6 +22,7 @@ from mcpward.core.secret import Secret
 from support.canaries import Canary, canaries, leaks
 from support.raw import connect, parse, request, talk
 from support.ward import ACCEPT, VERSION, Ward, modern_request, serving
+from support.wire import until
 
 CANARIES = canaries()
 #: The last hundred lie in the vault, all others in the environment.
@@ -168,8 +169,13 @@ async def fill_vault(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def caged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
+    with cage(tmp_path_factory.mktemp("canaries") / "site") as site:
+        yield site
+
+
+@contextmanager
+def cage(folder: Path) -> Iterator[Ward]:
     """A site whose every tool gives secrets away, and whose log tells all that it may."""
-    folder = tmp_path_factory.mktemp("canaries") / "site"
     env = {canary.name: canary.value for canary in CANARIES[:400]} | {"PYTHONPATH": str(TESTS)}
     with serving(folder, '[log]\nlevel = "debug"\n', start=False) as site:
         (folder / "tools.py").write_text(TOOLS)
@@ -323,4 +329,11 @@ def test_attack_86_a_secret_has_no_printed_form(caged: Ward):
             said = caller.call("crash_secret", at=at)
             assert b"the tool failed (error " in said
             assert not leaks(said, [canary])
-    assert "Secret(***)" in caged.log()
+
+
+def test_attack_86_a_traceback_in_the_log_shows_no_secret(tmp_path: Path):
+    """At a site of its own: of one kind of line, 60 a minute are written."""
+    with cage(tmp_path / "site") as ward, Caller(ward) as caller:
+        assert b"the tool failed (error " in caller.call("crash_secret", at=0)
+        until(lambda: "Secret(***)" in ward.log())
+        assert not leaks(ward.log().encode(), CANARIES[:1])
