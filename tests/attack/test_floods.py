@@ -159,7 +159,7 @@ def test_attack_49_compression_named_elsewhere_is_refused_too(ward: Ward):
 
 
 def test_attack_46_what_callers_sent_who_have_left_is_not_kept(salon):
-    """One after the other, so that no bound on what is held at once is met."""
+    """One after the other, so that no bound on what is held at once is met, and less than a caller may send in all."""
     ward = salon.ward
     body, headers = modern_request(
         "tools/call", {"name": "work", "arguments": {"name": "left", "seconds": 30}}, name="work"
@@ -179,7 +179,7 @@ def test_attack_46_what_callers_sent_who_have_left_is_not_kept(salon):
                 until(partial(lambda wanted: noted("began") >= wanted, number), pause_s=0.005)
             until(partial(lambda wanted: noted("cancelled") >= wanted, number), pause_s=0.005)
 
-    leave(5)
+    leave(4)
     before = memory_kib(ward)
-    leave(40)
-    assert memory_kib(ward) - before < 40 * 1024  # of 137 MiB
+    leave(13)
+    assert memory_kib(ward) - before < 14 * 1024  # of 44 MiB

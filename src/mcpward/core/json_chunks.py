@@ -64,7 +64,7 @@ class ChunkReader:
     def __init__(self, text: bytes, bounds: Bounds, chunk: int = CHUNK) -> None:
         self.value: Any = None
         self.arguments: bytes | None = None
-        self._text = text
+        self._text = text.strip(_BLANKS)  # some clients pad; within a text a run of blanks is bounded
         self._at = 0
         self._bounds = bounds
         self._chunk_size, self._gap, self._piece_size = chunk, _GAP * chunk, _PIECE * chunk

@@ -157,3 +157,12 @@ def test_attack_119_no_step_takes_longer_than_the_loop_may_pause(name) -> None:
         steps = ChunkReader(message(BOMBS[name](size - AROUND)), DEFAULT_BOUNDS).steps()
         assert cost_of(lambda: None) < LONGEST_S  # collects, so that what earlier tests left is no cost of a step
         assert max(costs_of(steps)) < LONGEST_S
+
+
+def test_blanks_around_a_text_are_as_many_as_they_like():
+    text = b" " * 300_000 + b"[1,2]" + b"\n" * 3_000_000
+    reader = ChunkReader(text, DEFAULT_BOUNDS)
+    assert reader.read_for(10)
+    assert reader.value == [1, 2]
+    with pytest.raises(JsonRefused):
+        ChunkReader(b" " * 300_000, DEFAULT_BOUNDS).read_for(10)
