@@ -21,6 +21,8 @@ from mcpward.limits.generations import Generations
 MOST_WAITING: Final = 256
 """Of one address, at one provider."""
 _MOST_WAITING_IN_ALL: Final = 2048
+#: The others are for addresses that have succeeded.
+_MOST_STRANGERS_WAITING: Final = 1536
 _LONGEST_WAIT_S: Final = 10.0
 _MOST_KNOWN: Final = 30_000
 _RETRY_AFTER_S: Final = 1
@@ -182,14 +184,16 @@ class Asking:
 
     async def _wait(self, desk: _Desk, line: _Line) -> bool:
         """Return whether a place was handed over; False: look again."""
-        if len(line.waiting) >= MOST_WAITING or desk.waiting >= _MOST_WAITING_IN_ALL:
+        is_known = self._known.get(line.bucket, default=False)
+        most = _MOST_WAITING_IN_ALL if is_known else _MOST_STRANGERS_WAITING
+        if len(line.waiting) >= MOST_WAITING or desk.waiting >= most:
             raise _unavailable("too many credentials wait to be looked up")
         turn = asyncio.get_running_loop().create_future()
         line.waiting.append(turn)
         desk.waiting += 1
         if not line.is_listed:
             line.is_listed = True
-            (desk.known if self._known.get(line.bucket, default=False) else desk.strangers).append(line)
+            (desk.known if is_known else desk.strangers).append(line)
         try:
             async with asyncio.timeout(_LONGEST_WAIT_S):
                 return await self._turn(desk, line, turn)

@@ -102,8 +102,10 @@ class Lanes:
         """Move SQLite's write-ahead log into the database, and give its place on the disk back. Best effort."""
         async with self._turn, self.read() as connection:
             await connection.exec_driver_sql("PRAGMA busy_timeout=100")  # who reads now is not waited for
-            await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-            await connection.exec_driver_sql(f"PRAGMA busy_timeout={sqlite.BUSY_MS}")
+            try:
+                await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                await connection.exec_driver_sql(f"PRAGMA busy_timeout={sqlite.BUSY_MS}")
 
     async def close(self) -> None:
         """Close every connection."""

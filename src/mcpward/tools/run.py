@@ -73,7 +73,7 @@ class Runner:
         """
         tool = accepted.tool
         work = Work(tool.server, accepted.call.principal.key, back)
-        _current.set(work)  # a call is a task of its own: its context ends with it
+        before = _current.set(work)
         deadline = self._watch.start(tool.deadline_s)
         try:
             value = await tool.run(accepted, self._stage, back, deadline)
@@ -100,6 +100,7 @@ class Runner:
         finally:
             deadline.stop()
             work.back = None
+            _current.reset(before)  # what mcpward does from here on is not counted for the author's threads
         if deadline.is_over:  # the tool caught its cancellation and gave something back after all: too late
             raise _too_late(tool.deadline_s)
         return result
@@ -145,7 +146,7 @@ class Runner:
     ) -> dict[str, Any]:
         """Resources and prompts have no ``isError`` of their own: whatever goes wrong is a fault."""
         work = Work(call.arrival.server, call.principal.key, back)
-        _current.set(work)
+        before = _current.set(work)
         deadline = self._watch.start(deadline_s)
         try:
             result = await make(Timed(back, deadline))
@@ -161,6 +162,7 @@ class Runner:
         finally:
             deadline.stop()
             work.back = None
+            _current.reset(before)  # what mcpward does from here on is not counted for the author's threads
         return result
 
     async def close(self) -> None:

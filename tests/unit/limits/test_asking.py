@@ -131,6 +131,22 @@ async def test_crowds_of_strangers_leave_places_for_addresses_that_have_succeede
     assert len(house.asking) == 0
 
 
+async def test_crowds_of_strangers_leave_room_to_wait_for_addresses_that_have_succeeded() -> None:
+    house = House()
+    house.gate.set()
+    assert await house.ask(THERE, is_good=True) == "good"
+    house.gate.clear()
+    crowd = [task for number in range(20) for task in house.crowd(200, f"198.51.100.{number}")]
+    await turns(5)
+    assert await house.ask(HERE) == "identity-unavailable"
+    known = house.crowd(50, THERE, is_good=True)
+    await turns()
+    house.gate.set()
+    assert await asyncio.gather(*known) == ["good"] * 50
+    await asyncio.gather(*crowd)
+    assert len(house.asking) == 0
+
+
 async def test_addresses_have_their_turns_one_after_the_other() -> None:
     house = House()
     crowd = [task for bucket in "abc" for task in house.crowd(100, bucket)]
