@@ -42,11 +42,21 @@ class Ids:
 
     def __init__(self, ids: list[tuple[str, float]]) -> None:
         self._ids = ids
-        self._seen = 0
+        self._seen = self.audits = 0
+        self.is_forged = False
+        self.gate: asyncio.Event | None = None
 
-    async def news(self, *, whole: bool = False) -> list[tuple[str, float]]:
-        since, self._seen = (0 if whole else self._seen), len(self._ids)
+    async def news(self) -> list[tuple[str, float]]:
+        since, self._seen = self._seen, len(self._ids)
         return self._ids[since:]
+
+    async def audit(self) -> bool:
+        self.audits += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.is_forged:
+            raise Untrusted("the ids were changed by somebody", "a.db", "do something")
+        return True
 
 
 class Shelf:
@@ -56,6 +66,7 @@ class Shelf:
         self.kept: dict[str, KeyRecord] = {}
         self.sessions: list[tuple[str, float]] = []
         self.states: list[tuple[str, float]] = []
+        self.ended, self.spent = Ids(self.sessions), Ids(self.states)
         self.revision = 0
         self.used: dict[str, float] = {}
         self.is_out = self.is_forged = False
@@ -103,7 +114,7 @@ class Reader:
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
         self.keys, self.urls = Keys(shelf), Urls()
-        self.ended, self.spent = Ids(shelf.sessions), Ids(shelf.states)
+        self.ended, self.spent = shelf.ended, shelf.spent
         self.is_closed = False
 
     def require_same_file(self) -> None:

@@ -6,7 +6,7 @@ A call is named by the id of its sealed states, which is the same in all rounds 
 from typing import Final, Protocol
 
 from mcpward.core.clock import Clock
-from mcpward.core.ended import EndedBook
+from mcpward.core.ended import SPENT_CAPACITY, EndedBook
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 
@@ -48,7 +48,7 @@ class Spent:
 
     def __init__(self, store: SpentIds, clock: Clock, book: EndedBook | None = None) -> None:
         self._store = store
-        self.book = EndedBook() if book is None else book
+        self.book = EndedBook(SPENT_CAPACITY) if book is None else book
         self._clock = clock
         self._pruned_at = self._counted_from = clock.monotonic()
         self._counts: dict[str, int] = {}
@@ -61,20 +61,21 @@ class Spent:
         be used again.
 
         Raises:
-            Refusal: rate-exceeded; ``caller`` (a principal's key) has used up too many in the last hours.
+            Refusal: rate-exceeded; ``caller`` (a principal's key) has used up too many in the last hours. Busy; all
+                callers together have.
         """
         now = self._clock.now()
         if forget_at <= now:
             return False
         self._require_room(caller)
+        if self._clock.monotonic() - self._pruned_at >= _PRUNE_EVERY_S:
+            self._pruned_at = self._clock.monotonic()
+            await self._store.prune(now)  # first: there may be no room otherwise
         number = 0
         while not await self._keep(_used(state_id, number), forget_at, caller):
             if not await self._has(_returned(state_id, number)):
                 return False
             number += 1
-        if self._clock.monotonic() - self._pruned_at >= _PRUNE_EVERY_S:
-            self._pruned_at = self._clock.monotonic()
-            await self._store.prune(now)
         return True
 
     async def give_back(self, state_id: str, forget_at: float, caller: str) -> None:

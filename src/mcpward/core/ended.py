@@ -8,6 +8,8 @@ from threading import Lock
 from typing import Final
 
 CAPACITY: Final = 100_000
+SPENT_CAPACITY: Final = 200_000
+"""How many used states there are at most, at all workers: beyond that no state is taken."""
 
 
 class EndedBook:

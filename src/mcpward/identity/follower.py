@@ -47,8 +47,12 @@ class UrlSource(Protocol):
 class JournalSource(Protocol):
     """Where ids are kept until they may be forgotten, followed from the beginning."""
 
-    async def news(self, *, whole: bool = False) -> Sequence[tuple[str, float]]:
+    async def news(self) -> Sequence[tuple[str, float]]:
         """Return what was added since the last time: id, and when it is to be forgotten."""
+        ...
+
+    async def audit(self) -> bool:
+        """Judge the next few anew; True at the end of all. Raises :class:`Untrusted`, and is at the same ones then."""
         ...
 
 
@@ -100,6 +104,8 @@ class Follower:
         self._interval_s = interval_s
         self._whole_at = clock.monotonic()
         self._is_failing = False
+        self._audited = 0
+        self._finding: Untrusted | None = None
         self._reading = asyncio.Lock()
         self._look: asyncio.Task[bool] | None = None
         self._looks: set[asyncio.Task[bool]] = set()
@@ -127,6 +133,8 @@ class Follower:
             whole = at - self._whole_at >= _WHOLE_EVERY_S
             try:
                 await self._read(whole=whole)
+                if self._finding is not None:
+                    raise self._finding.with_traceback(None)
             except Untrusted:
                 self._distrust()
                 raise
@@ -170,8 +178,25 @@ class Follower:
         is_whole, urls = await sources.urls.news(whole=whole)
         books.urls.apply(urls, whole=is_whole)
         for source, book in ((sources.ended, books.ended), (sources.spent, books.spent)):
-            for known, forget_at in await source.news(whole=whole):
+            for known, forget_at in await source.news():
                 book.add(known, forget_at)
+
+    async def audit(self) -> None:
+        """Judge a few ended sessions or used states anew, apart from the polls: there may be very many.
+
+        What is found makes the books stale until the same rows are good again.
+        """
+        journals = (self._sources.ended, self._sources.spent)
+        try:
+            if await journals[self._audited].audit():
+                self._audited = (self._audited + 1) % len(journals)
+        except Untrusted as problem:
+            self._finding = problem
+            self._distrust()
+        except Exception:  # noqa: BLE001 - whatever the store raises: the next poll tells it
+            return
+        else:
+            self._finding = None
 
     def _distrust(self) -> None:
         for book in (self._books.keys, self._books.urls):
@@ -188,6 +213,7 @@ class Follower:
             if self._is_failing:
                 _log.warning("the store can be read again")
             self._is_failing = False
+        await self.audit()
 
     def _tell(self, error: Exception) -> None:
         if isinstance(error, Untrusted):

@@ -9,7 +9,7 @@ from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from mcpward.core.clock import Clock
-from mcpward.core.ended import CAPACITY
+from mcpward.core.ended import CAPACITY, SPENT_CAPACITY
 from mcpward.core.errors import Finding, Misconfigured, Unreachable, Untrusted
 from mcpward.storage import sqlite
 from mcpward.storage.chained import ChainedRecord
@@ -105,8 +105,8 @@ def _guarded(lanes: Lanes, integrity: Integrity) -> tuple[Register, Register, Re
         Register(lanes, integrity, "urls", URLS),
         Register(lanes, integrity, "secrets", SECRETS),
         # Whoever may begin a session may end it, and each is a row for a day: no more than a worker remembers.
-        Journal(lanes, integrity, "sessions", ENDED, capacity=CAPACITY),
-        Journal(lanes, integrity, "spent", SPENT),
+        Journal(lanes, integrity, "sessions", ENDED, CAPACITY),
+        Journal(lanes, integrity, "spent", SPENT, SPENT_CAPACITY, is_once=True),
     )
 
 

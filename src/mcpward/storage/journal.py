@@ -1,55 +1,82 @@
 """Rows that are added and never changed: ended sessions, used states. A row taken away leaves a gap in their numbers.
 
 Each row has the next number and a code. Those that have run out are forgotten from the oldest on, up to a floor that
-stands in the counter under its code; between floor and counter no number may be missing.
+stands in the counter under its code; between floor and counter no number may be missing. Nothing is signed on the word
+of a row that was not judged: neither a floor above it nor a number after it.
 """
 
 import asyncio
+from collections import deque
 from typing import Any, Final
 
-from sqlalchemy import Table, delete, func, insert, select, update
+from sqlalchemy import Table, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mcpward.core.errors import Unreachable
+from mcpward.core.errors import Refusal, Unreachable
+from mcpward.core.reasons import Reason
 from mcpward.storage.integrity import Counter, Integrity, read_counter
 from mcpward.storage.lanes import Lanes
 from mcpward.storage.mark import Standing
 from mcpward.storage.tables import REVISIONS
 
 _TRIES: Final = 5
+_SLICE: Final = 500
+"""How many rows are judged at a time: a few milliseconds."""
+_MOST_FORGOTTEN: Final = 10_000
+"""How many rows one call forgets at most, a slice in each transaction."""
+_RETRY_AFTER_S: Final = 60
 _Row = dict[str, Any]
 
 
 class Journal:
-    """The rows of one table with the columns ``id``, ``forget_at``, ``revision`` and ``mac``.
+    """The rows of one table with the columns ``id``, ``forget_at``, ``revision`` and ``mac``. For one event loop.
 
-    At most ``capacity`` are kept, where it is given: beyond that, the oldest go.
+    At most ``capacity`` are kept: beyond that the oldest go; or, where each id counts once (``is_once``), no more are
+    taken. The ids of such a journal are remembered: what this process has judged cannot be taken away from it.
     """
 
     def __init__(
-        self, lanes: Lanes, integrity: Integrity, name: str, table: Table, capacity: int | None = None
+        self,
+        lanes: Lanes,
+        integrity: Integrity,
+        name: str,
+        table: Table,
+        capacity: int,
+        *,
+        is_once: bool = False,
     ) -> None:
         self._lanes = lanes
         self.integrity = integrity
         self.name = name
         self.table = table
         self._capacity = capacity
+        self._is_once = is_once
+        self._judged = 0
+        self._ids: set[str] = set()
+        self._numbered: deque[tuple[int, str]] = deque()
 
     async def append(self, row_id: str, forget_at: float) -> bool:
         """Add a row, on the disk and in the mark when the call returns. False where the id is there already.
 
         Raises:
-            Untrusted: rows have been taken away, or the counter was changed.
+            Untrusted: rows that this process had not seen were taken away or changed, or the counter was.
+            Refusal: busy; each id counts once, and there is no room for more.
         """
-        table = self.table
-        async with self._lanes.durable() as connection:
-            counter = await self._require_counter(connection)
-            if (await connection.execute(select(table.c.id).where(table.c.id == row_id))).one_or_none() is not None:
-                return False
-            await self._require_all(connection, counter)
-            standing = await self.add(connection, counter, [{"id": row_id, "forget_at": forget_at}])
-            if self._capacity is not None and standing.revision - counter.floor > self._capacity:
-                await self._forget(connection, standing.revision, standing.revision - self._capacity)
+        standing: Standing | None = None
+        while True:
+            async with self._lanes.durable() as connection:
+                counter = await self._require_counter(connection)
+                self._forget_ids(counter)
+                is_near = counter.revision - self._judged <= _SLICE
+                if is_near:
+                    self._learn(await self._require_slice(connection, counter, self._judged))
+                    standing = await self._append(connection, counter, row_id, forget_at)
+            if is_near:
+                break
+            await self._catch_up(counter.revision)  # where nobody waits for it
+        if standing is None:
+            return False
+        self._learn([{"id": row_id, "revision": standing.revision}])
         await asyncio.to_thread(self.integrity.advance, {self.name: standing})
         return True
 
@@ -66,19 +93,25 @@ class Journal:
         return found is not None
 
     async def prune(self, now: float) -> None:
-        """Forget the oldest rows, as far as their ``forget_at`` has come."""
+        """Forget the oldest rows, as far as their ``forget_at`` has come; some thousands at most.
+
+        Raises:
+            Untrusted: one of them is not as a holder of the master key wrote it, or is missing.
+        """
         table = self.table
         async with self._lanes.read() as connection:
             oldest = await connection.execute(select(table.c.forget_at).order_by(table.c.revision).limit(1))
             until = oldest.scalar_one_or_none()
             if until is None or until > now:
                 return  # the usual case takes no write lock
-        async with self._lanes.bulk() as connection:
-            counter = await self._require_counter(connection)
-            kept = await connection.execute(select(func.min(table.c.revision)).where(table.c.forget_at > now))
-            first = kept.scalar_one_or_none()
-            floor = counter.revision if first is None else first - 1
-            await self._forget(connection, counter.revision, floor)
+        for _ in range(_MOST_FORGOTTEN // _SLICE):
+            async with self._lanes.bulk() as connection:
+                counter = await self._require_counter(connection)
+                rows = await self._require_slice(connection, counter, counter.floor)
+                floor = next((row["revision"] - 1 for row in rows if row["forget_at"] > now), counter.floor + len(rows))
+                await self._forget(connection, counter.revision, floor)
+            if floor < counter.floor + _SLICE:
+                return
 
     async def add(self, connection: AsyncConnection, counter: Counter, rows: list[_Row]) -> Standing:
         """Add rows under the next numbers."""
@@ -120,6 +153,96 @@ class Journal:
         """Return a reader of what is added, from the beginning."""
         return FollowedJournal(self, self._lanes)
 
+    async def slice(self, connection: AsyncConnection, above: int) -> list[_Row] | None:
+        """Return the next rows above a number, judged; none at the end, and None where they were just forgotten.
+
+        Raises:
+            Untrusted: they are not as a holder of the master key left them.
+        """
+        before = await read_counter(connection, self.name)
+        rows = await self._next_rows(connection, max(above, before.floor), _SLICE)
+        after = await read_counter(connection, self.name)
+        for counter in (before, after):
+            if not self.integrity.is_counter(counter, ""):
+                raise self.integrity.forged(self.table.name)
+        if after.floor > max(above, before.floor):
+            return None
+        self._judge_slice(before, after, rows, above, _SLICE)
+        return rows
+
+    async def _require_slice(
+        self, connection: AsyncConnection, counter: Counter, above: int, most: int | None = None
+    ) -> list[_Row]:
+        """Return the next rows above a number, judged, within a transaction that has locked the counter."""
+        most = _SLICE if most is None else min(most, _SLICE)
+        rows = await self._next_rows(connection, max(above, counter.floor), most)
+        self._judge_slice(counter, counter, rows, above, most)
+        return rows
+
+    async def _next_rows(self, connection: AsyncConnection, above: int, most: int) -> list[_Row]:
+        table = self.table
+        ordered = select(table).where(table.c.revision > above).order_by(table.c.revision).limit(most)
+        return [dict(row._mapping) for row in await connection.execute(ordered)]  # noqa: SLF001 - as above
+
+    def _judge_slice(self, before: Counter, after: Counter, rows: list[_Row], above: int, most: int) -> None:
+        """Require that these are the next rows above a number, read when the counter went from one to the other."""
+        first = max(above, before.floor) + 1
+        end = first + len(rows)
+        is_whole = [row["revision"] for row in rows] == list(range(first, end)) and end - 1 <= after.revision
+        if len(rows) < most and end <= before.revision:
+            is_whole = False
+        if not is_whole or not all(self.integrity.is_row(self.table, row) for row in rows):
+            raise self.integrity.forged(self.table.name)
+
+    async def _append(
+        self, connection: AsyncConnection, counter: Counter, row_id: str, forget_at: float
+    ) -> Standing | None:
+        table = self.table
+        if row_id in self._ids:
+            return None
+        if (await connection.execute(select(table.c.id).where(table.c.id == row_id))).one_or_none() is not None:
+            return None
+        is_full = counter.revision - counter.floor >= self._capacity
+        if is_full and self._is_once:  # to forget one would make it good again
+            raise Refusal(Reason.BUSY, f"{table.name} are full", retry_after_s=_RETRY_AFTER_S)
+        standing = await self.add(connection, counter, [{"id": row_id, "forget_at": forget_at}])
+        if is_full:
+            over = standing.revision - counter.floor - self._capacity
+            locked = Counter(self.name, standing.revision, counter.floor, b"")
+            oldest = await self._require_slice(connection, locked, counter.floor, over)
+            await self._forget(connection, standing.revision, counter.floor + len(oldest))
+        return standing
+
+    async def _catch_up(self, revision: int) -> None:
+        """Judge what others have added, up to a number."""
+        while self._judged < revision:
+            async with self._lanes.read() as connection:
+                counter = await read_counter(connection, self.name)
+                rows = await self.slice(connection, self._judged)
+            if rows is None:
+                continue
+            if rows:
+                self._judged = max(self._judged, rows[0]["revision"] - 1)  # what is between was forgotten
+            elif counter.revision <= counter.floor:
+                return
+            self._learn(rows)
+
+    def _learn(self, rows: list[_Row]) -> None:
+        """Take rows that were judged and follow on what was."""
+        for row in rows:
+            if row["revision"] == self._judged + 1:
+                self._judged += 1
+                if self._is_once:
+                    self._ids.add(row["id"])
+                    self._numbered.append((row["revision"], row["id"]))
+
+    def _forget_ids(self, counter: Counter) -> None:
+        if counter.revision < self._judged:
+            raise self.integrity.older(self.name, counter.revision, self._judged)
+        self._judged = max(self._judged, counter.floor)
+        while self._numbered and self._numbered[0][0] <= counter.floor:
+            self._ids.discard(self._numbered.popleft()[1])
+
     async def _forget(self, connection: AsyncConnection, revision: int, floor: int) -> None:
         await connection.execute(delete(self.table).where(self.table.c.revision <= floor))
         await self._close(connection, revision, floor)
@@ -135,25 +258,32 @@ class Journal:
             raise self.integrity.forged(self.table.name)
         return counter
 
-    async def _require_all(self, connection: AsyncConnection, counter: Counter) -> None:
-        """Count the rows: that each is one of ours was judged when it was read first."""
-        mine = select(func.count()).select_from(self.table).where(self.table.c.revision > counter.floor)
-        if (await connection.execute(mine)).scalar_one() != counter.revision - counter.floor:
-            raise self.integrity.forged(self.table.name)
-
 
 class FollowedJournal:
-    """What a reader knows of a journal: where the counter stood."""
+    """What a reader knows of a journal: where the counter stood, and how far the rows were read again."""
 
     def __init__(self, journal: Journal, lanes: Lanes) -> None:
         self._journal = journal
         self._lanes = lanes
         self._counter: Counter | None = None
+        self._audited = 0
 
-    async def news(self, *, whole: bool = False) -> list[tuple[str, float]]:
+    async def audit(self) -> bool:
+        """Read and judge some hundred rows again. True at the end of all of them: the next call begins anew.
+
+        Raises:
+            Untrusted: they were taken away or changed. The next call begins with the same ones.
+        """
+        async with self._lanes.read() as connection:
+            rows = await self._journal.slice(connection, self._audited)
+        if rows is None:
+            return False
+        is_end = len(rows) < _SLICE
+        self._audited = 0 if is_end else rows[-1]["revision"]
+        return is_end
+
+    async def news(self) -> list[tuple[str, float]]:
         """Return the rows that are new since the last time: id, and when it is to be forgotten.
-
-        ``whole`` has all of them read and judged anew.
 
         Raises:
             Untrusted: rows were taken away or changed, or there were more before.
@@ -165,9 +295,9 @@ class FollowedJournal:
                 counter = await read_counter(connection, journal.name)
                 if known is not None and counter.revision < known.revision:
                     raise journal.integrity.older(journal.name, counter.revision, known.revision)
-                if counter == known and not whole:
+                if counter == known:
                     return []
-                above = max(counter.floor, 0 if known is None or whole else known.revision)
+                above = max(counter.floor, 0 if known is None else known.revision)
                 rows = await journal.rows(connection, above)
                 if await read_counter(connection, journal.name) != counter:
                     continue

@@ -12,7 +12,12 @@ class SpentTable:
         self._journal = journal
 
     async def spend(self, state_id: str, forget_at: float) -> bool:
-        """Keep the id. False where it is there already: the primary key decides, whoever else tries at the moment."""
+        """Keep the id. False where it is there already: the primary key decides, whoever else tries at the moment.
+
+        Raises:
+            Untrusted: rows that this worker had not seen were changed by somebody else.
+            Refusal: busy; there are too many.
+        """
         try:
             return await self._journal.append(state_id, forget_at)
         except IntegrityError:

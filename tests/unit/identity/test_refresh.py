@@ -142,6 +142,46 @@ async def test_all_is_read_anew_once_in_a_minute() -> None:
     assert site.shelf.wholes == 1
 
 
+async def test_attack_126_ended_sessions_and_used_states_are_audited_in_turn_and_no_poll_waits_for_it() -> None:
+    site = Site()
+    ids = site.shelf.ended
+    ids.gate = asyncio.Event()
+    auditing = asyncio.create_task(site.follower.audit())
+    await asyncio.sleep(0)
+    await asyncio.wait_for(site.follower.poll(), 5.0)
+    assert (site.opens(), ids.audits, auditing.done()) == (True, 1, False)
+    ids.gate.set()
+    await auditing
+    for _ in range(3):
+        await site.follower.audit()
+    assert (ids.audits, site.shelf.spent.audits) == (2, 2)
+
+
+@pytest.mark.parametrize("which", ["ended", "spent"])
+async def test_attack_124_ids_that_an_audit_finds_forged_open_nothing_until_they_are_good_again(
+    which: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = Site()
+    ids = getattr(site.shelf, which)
+    running = asyncio.create_task(site.follower.run())
+    await site.polls()
+    ids.is_forged = True
+    await site.polls(4)
+    for _ in range(3):
+        with pytest.raises(Refusal):
+            site.opens()
+        await site.polls()
+    with pytest.raises(Untrusted):
+        await site.follower.poll()
+    ids.is_forged = False
+    await site.polls(3)
+    assert site.opens()
+    site.follower.stop()
+    await running
+    told = [record.message for record in caplog.records]
+    assert [line.count("every key is refused until that is settled") for line in told] == [1, 0]
+
+
 async def test_a_slow_answer_is_as_old_as_its_question() -> None:
     site = Site()
     answer = site.shelf.answer
