@@ -20,6 +20,7 @@ from mcpward.core.errors import Untrusted
 from mcpward.core.scope import Access
 from mcpward.identity.api_key import issue
 from mcpward.storage.opening import Older
+from support.store import earlier
 from support.ward import Ward, serving
 from support.wire import until
 
@@ -232,9 +233,17 @@ def test_attack_125_an_older_copy_counts_only_when_an_operator_has_seen_what_it_
     until(lambda: not ready(ward), seconds=10.0)
     shown = ward.cli("store", "accept-older", check=False)
     assert shown.returncode == 1  # nobody is there to be asked
-    assert id_of(site.revoked) in shown.stdout
+    (line,) = [line for line in shown.stdout.splitlines() if id_of(site.revoked) in line]
+    assert line.split()[1:6] == ["revoked", "demo", "write", "all", "no"]
     told = json.loads(ward.cli("store", "accept-older", "--yes", "--json").stdout)
-    assert {key["name"] for key in told["keys"]} == {"reader", "other", "revoked"}
+    assert [{name: key[name] for name in told["keys"][0] if name != "id"} for key in told["keys"]] == [
+        {"name": name, "servers": [server], "class": access, "tools": None, "may_confirm": False}
+        for name, server, access in (
+            ("reader", "demo", "read"),
+            ("other", "orders", "write"),
+            ("revoked", "demo", "write"),
+        )
+    ]
     assert told["revisions"]["keys"]["store"] < told["revisions"]["keys"]["mark"]
     until(lambda: ready(ward), seconds=10.0)
     assert (status(ward, site.reader), status(ward, site.revoked)) == (200, 200)  # the operator was told
@@ -242,6 +251,58 @@ def test_attack_125_an_older_copy_counts_only_when_an_operator_has_seen_what_it_
     until(lambda: status(ward, site.revoked) == 401, seconds=2.0)
     site.restore()
     until(lambda: not ready(ward), seconds=10.0)
+
+
+PROMOTE = (
+    "UPDATE api_keys SET access = 2, servers = '[\"*\"]', tools = NULL, may_confirm = 1, revoked_at = NULL"
+    " WHERE name = 'revoked'"
+)
+
+
+def rebuild(site: Site) -> None:
+    """Put a database of an earlier release in the place of ours, with a key that opens everything."""
+    path, forged = database(site.ward), site.ward.folder / "forged.db"
+    with closing(sqlite3.connect(path)) as db:
+        ring = db.execute("SELECT key_id, seen_at FROM mcpward_ring").fetchone()
+        (digest,) = db.execute("SELECT digest FROM api_keys WHERE name = 'revoked'").fetchone()
+    key = (
+        "INSERT INTO api_keys (id, name, digest, servers, scopes, access, networks, created_at, revision)"
+        f" VALUES ('{id_of(site.revoked)}', 'revoked', x'{digest.hex()}', '[\"*\"]', '[\"*\"]', 2, '[]', 1.0, 1)"
+    )
+    earlier(forged, 5, f"INSERT INTO mcpward_ring VALUES ('{ring[0]}', {ring[1]})", key)
+    backup(forged, path)
+
+
+#: Each makes the rows look like those of a release that knew no codes; and how many rows are left that are ours.
+UNCODED: dict[str, tuple[Callable[[Site], None], set[str]]] = {
+    "no site": (lambda site: edit(site.ward, "DELETE FROM mcpward_site", PROMOTE), {"reader", "other"}),
+    "no codes": (
+        lambda site: edit(site.ward, "DELETE FROM mcpward_site", PROMOTE, "UPDATE api_keys SET mac = NULL"),
+        set(),
+    ),
+    "lower schema": (rebuild, set()),
+}
+
+
+@pytest.mark.parametrize("how", UNCODED)
+async def test_attack_124_a_database_that_feigns_to_be_from_before_codes_brings_no_row_in(tmp_path, how: str):
+    site = await asyncio.to_thread(made, tmp_path)
+    forge, ours = UNCODED[how]
+    forge(site)
+    assert "mcpward store accept-older" in await site.starts()
+    seen: list[Older] = []
+    async with open_site(site.settings, CLOCK, lambda older: not seen.append(older)) as opened:
+        assert {key.name for key in await opened.store.keys.list()} == ours
+    assert seen[0].foreign["keys"] == (1 if how == "lower schema" else 3 - len(ours))
+    assert await site.starts() == ""
+
+
+async def test_attack_124_no_row_without_a_code_comes_in_beside_a_mark_that_cannot_be_read(tmp_path):
+    site = await asyncio.to_thread(made, tmp_path)
+    site.settings.store.mark_path.write_bytes(b"")
+    edit(site.ward, "DELETE FROM mcpward_site", PROMOTE)
+    async with open_site(site.settings, CLOCK, lambda _: True) as opened:
+        assert await opened.store.keys.list() == []
 
 
 async def test_attack_125_rows_that_were_forged_are_dropped_when_the_rest_is_accepted(tmp_path):

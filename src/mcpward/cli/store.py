@@ -1,18 +1,23 @@
 """``mcpward store``: what is to be done with a database that is not the one that was left."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from msgspec import DecodeError, json
 
 from mcpward.cli import ui
 from mcpward.cli.help import examples
 from mcpward.cli.moment import moment_text
 from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, in_site, settings_of
+from mcpward.core.scope import Access
 
 if TYPE_CHECKING:
     from mcpward.app.site import Site
     from mcpward.storage.opening import Older
 
+    Row = dict[str, Any]
+
+HEADER: Final = ("id", "name", "servers", "class", "tools", "may confirm", "created")
 app = typer.Typer(help="The database: accept an older one.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -25,9 +30,9 @@ def accept_older(
 ) -> None:
     """Take a database that is older than its mark, or was changed by somebody else, for the one that counts.
 
-    Prints first what would be alive again: whatever was revoked or ended after the copy was made has to be so once
-    more. Rows that nobody with the master key wrote are dropped. Needs the master key. Exit code 1 when there is
-    nothing to accept.
+    Prints first what would be alive again, and what each key would open: whatever was revoked or ended after the copy
+    was made has to be so once more. Rows that nobody with the master key wrote are dropped. Needs the master key. Exit
+    code 1 when there is nothing to accept.
     """
     settings = settings_of(config)
     seen: list[Older] = []
@@ -65,7 +70,7 @@ def _show(older: "Older", *, as_json: bool) -> None:
                 "marked_at": moment_text(older.marked_at, "") or None,
                 "revisions": {name: {"store": store, "mark": mark} for name, (store, mark) in older.standings.items()},
                 "foreign": {name: count for name, count in older.foreign.items() if count},
-                "keys": [{"id": row["id"], "name": row["name"]} for row in live],
+                "keys": [_key(row) for row in live],
                 "urls": [{"server": row["server"], "created_at": moment_text(row["created_at"])} for row in urls],
             }
         )
@@ -79,12 +84,46 @@ def _show(older: "Older", *, as_json: bool) -> None:
         if count:
             ui.remark(f"{name}: {count} rows that nobody with the master key wrote are dropped")
     ui.remark("keys that are alive in it:" if live else "no key is alive in it")
-    for line in ui.aligned([(row["id"], row["name"], moment_text(row["created_at"])) for row in live]):
-        ui.answer(line)
+    if live:
+        ui.table(HEADER, [_cells(row) for row in live])
     for row in urls:
         ui.answer(ui.safe(f"a secret URL of {row['server']}, made at {moment_text(row['created_at'])}"))
 
 
-def _is_live(row: dict[str, object], now: float) -> bool:
+def _key(row: "Row") -> "Row":
+    return {
+        "id": row["id"],
+        "name": row["name"],
+        "servers": _words(row["servers"]),
+        "class": _class(row["access"]),
+        "tools": None if row["tools"] is None else _words(row["tools"]),
+        "may_confirm": bool(row["may_confirm"]),
+    }
+
+
+def _cells(row: "Row") -> tuple[object, ...]:
+    key = _key(row)
+    tools = "all" if key["tools"] is None else ",".join(key["tools"])
+    confirms = "yes" if key["may_confirm"] else "no"
+    made_at = moment_text(row["created_at"])
+    return key["id"], key["name"], ",".join(key["servers"]), key["class"], tools, confirms, made_at
+
+
+def _words(text: str) -> list[str]:
+    """Read a list as it is stored; what is none is shown as it stands, for a row without a code may hold anything."""
+    try:
+        return json.decode(text, type=list[str])
+    except (DecodeError, TypeError):
+        return [str(text)]
+
+
+def _class(number: int) -> str:
+    try:
+        return Access(number).label
+    except ValueError:
+        return str(number)
+
+
+def _is_live(row: "Row", now: float) -> bool:
     ends = [at for at in (row["expires_at"], row["grace_until"]) if isinstance(at, float)]
     return row["revoked_at"] is None and all(now < at for at in ends)

@@ -205,19 +205,25 @@ class Identity:
         """Return the proof of a key that is at hand, by a snapshot that may not know of its revocation.
 
         That the snapshot is old tells nothing of the store: this process may have stood still. So it is asked.
+
+        Raises:
+            Refusal: credential-invalid; the key was revoked or has expired, whatever else the store may tell of it.
         """
-        server, peer, bearer = arrival.server, arrival.peer, self._bearers.get(arrival.server)
+        if self._keys.is_over(text):
+            raise _invalid()
+        mark, server, peer = self._keys.mark(text), arrival.server, arrival.peer
+        bearer = self._bearers.get(server)
 
         async def ask() -> Principal:
-            await lookup.try_to_look()
-            principal = self._keys.verify(text, server, peer)  # refuses where the store has not answered for too long
+            await lookup.confirm(mark, lambda: self._keys.is_confirmed)
+            principal = self._keys.verify(text, server, peer)
             if principal is None:
                 raise _invalid() if bearer is None else _challenged(_invalid(), bearer)
             if value is not None:
                 self._keys.remember(value, principal)
             return principal
 
-        return Proof(self._keys.mark(text), ask, asked=STORE, is_opaque=False, is_at_hand=True)
+        return Proof(mark, ask, asked=STORE, is_opaque=False, is_at_hand=True)
 
     def _later(self, text: str, arrival: Arrival, value: bytes | None) -> Proof:
         """Return the proof of a key that may have been made a moment ago.
@@ -288,11 +294,13 @@ class Identity:
         if not self.knows_url(arrival.server, shown.reveal()):
             raise Refusal(Reason.ROUTE_UNKNOWN, "the secret path is wrong")
 
-        async def ask() -> Principal:
-            await lookup.try_to_look()
-            return self._open_url(arrival)  # refuses where the store has not answered for too long
+        mark = self._keys.mark(shown.reveal())
 
-        return Proof(self._keys.mark(shown.reveal()), ask, asked=STORE, is_opaque=False, is_at_hand=True)
+        async def ask() -> Principal:
+            await lookup.confirm(mark, lambda: self._urls.is_confirmed)
+            return self._open_url(arrival)
+
+        return Proof(mark, ask, asked=STORE, is_opaque=False, is_at_hand=True)
 
     def _open_url(self, arrival: Arrival) -> Principal:
         server, secret = arrival.server, arrival.path_secret

@@ -1,17 +1,25 @@
-"""A key that this worker does not know yet: the store is read once more before the key is refused.
+"""A key that this worker does not know yet: the store is read once more before the key is refused. One that has not
+been confirmed for a second: it is read before the key is let in, and where it cannot be read, nobody is.
 
 Every text that is no key at hand is treated alike, whether its id is known or not, so that time does not tell which
 (attack 33). A text with a wrong checksum never comes here (attack 35). What was refused after a look is remembered, as
 a digest, so that it is looked for once only.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 
 MOST_WAITING: Final = 1024
+"""For texts that are no key at hand: whoever shows one may be anybody."""
+MOST_OF_ONE: Final = 256
+"""For one key, or one secret URL, that is at hand. Each has a line of its own, so none keeps another one's out."""
+_STRANGERS: Final = b""
+_LOOKS: Final = 2
+"""One is given up when it takes too long, and a pause of the whole process in its midst looks like that."""
 _MOST_REFUSED: Final = 10_000
 _RETRY_AFTER_S: Final = 1
 
@@ -29,7 +37,7 @@ class KeyLookup:
     def __init__(self, look: Look) -> None:
         self._look = look
         self._refused: dict[bytes, None] = {}
-        self._waiting = 0
+        self._waiting: dict[bytes, int] = {}
 
     def was_refused(self, mark: bytes) -> bool:
         """Say whether a text was looked for before and is no key. ``mark`` is its digest."""
@@ -41,28 +49,46 @@ class KeyLookup:
         Raises:
             Refusal: identity-unavailable; the store cannot be read in time, or too many wait for it.
         """
-        if not await self.try_to_look():
-            raise _unavailable("the store of keys cannot be read")
+        with self._in_line(_STRANGERS, MOST_WAITING):
+            if not await self._look():
+                raise _unreadable()
 
-    async def try_to_look(self) -> bool:
-        """Return when the keys are those that the store has now; False where it cannot be read in time.
+    async def confirm(self, mark: bytes, is_confirmed: Callable[[], bool]) -> None:
+        """Return when the store has told of a credential at hand; ``is_confirmed`` says whether it did so meanwhile.
+
+        However late our own loop takes the answer, it is waited for. A store that gives none may hide a revocation.
 
         Raises:
-            Refusal: identity-unavailable; too many wait for the store.
+            Refusal: identity-unavailable; the store cannot be read, or too many wait for it with this credential.
         """
-        if self._waiting >= MOST_WAITING:
-            raise _unavailable("too many wait for the store of keys")
-        self._waiting += 1
-        try:
-            return await self._look()
-        finally:
-            self._waiting -= 1
+        with self._in_line(mark, MOST_OF_ONE):
+            for _ in range(_LOOKS):
+                if await self._look() or is_confirmed():
+                    return
+        raise _unreadable()
 
     def refuse(self, mark: bytes) -> None:
         """Note that a text is no key, after a look."""
         while len(self._refused) >= _MOST_REFUSED:
             del self._refused[next(iter(self._refused))]
         self._refused[mark] = None
+
+    @contextmanager
+    def _in_line(self, line: bytes, most: int) -> Iterator[None]:
+        waiting = self._waiting.get(line, 0)
+        if waiting >= most:
+            raise _unavailable("too many wait for the store of keys")
+        self._waiting[line] = waiting + 1
+        try:
+            yield
+        finally:
+            self._waiting[line] -= 1
+            if not self._waiting[line]:
+                del self._waiting[line]
+
+
+def _unreadable() -> Refusal:
+    return _unavailable("the store of keys cannot be read")
 
 
 def _unavailable(detail: str) -> Refusal:

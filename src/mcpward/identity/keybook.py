@@ -25,7 +25,7 @@ _MARK: Final = 32
 CONFIRMED_FOR_S: Final = 1.0
 """A revocation counts within a second: with an older snapshot a call waits until the store has been asked again."""
 STALE_AFTER_S: Final = 3.0
-"""A poll every 0.25 s may fail a few times (a locked database) before the snapshot is no longer trusted."""
+"""So old, a snapshot is trusted in nothing. An answer of the store for which a call waited is younger than that."""
 
 
 class _Entry:
@@ -93,6 +93,15 @@ class KeyBook:
         entry = self._nobody if key_id is None else self._entries.get(key_id, self._nobody)
         return self._pepper.matches(text, entry.digest) and entry is not self._nobody
 
+    def is_over(self, text: str) -> bool:
+        """Say whether a key that :meth:`has` found was revoked or has expired: no look at the store changes that.
+
+        A snapshot that is too old to be trusted says so of none.
+        """
+        key_id = find_id(text)
+        entry = None if key_id is None or self.is_stale else self._entries.get(key_id)
+        return entry is not None and self._is_over(entry, self._now())
+
     def verify(self, text: str, server: str, peer: str) -> Principal | None:
         """Give the principal whose key ``text`` is, or None: unknown, revoked, expired, for another server or network.
 
@@ -152,7 +161,7 @@ class KeyBook:
         """The caller has proved to hold the key: what follows tells others nothing."""
         now = self._now()
         principals = entry.principals  # before all else: whoever takes in new records puts an empty one here
-        if entry.revoked or (entry.ends_at is not None and now >= entry.ends_at):
+        if self._is_over(entry, now):
             return None
         if entry.networks is not None and not _stands_in(peer, entry.networks):
             return None
@@ -163,6 +172,10 @@ class KeyBook:
         if principal is not None:
             self.used[entry.id] = now
         return principal
+
+    @staticmethod
+    def _is_over(entry: _Entry, now: float) -> bool:
+        return entry.revoked or (entry.ends_at is not None and now >= entry.ends_at)
 
     def _admit(self, entry: _Entry, server: str) -> Principal | None:
         """Make the principal of a key on a server, once. Servers come from the configuration, so these are few."""

@@ -6,6 +6,7 @@ killed in between leaves a site that starts.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from msgspec import Struct
@@ -131,14 +132,19 @@ class Opening:
         return Marked(integrity.site, self._clock.now(), standings)
 
     async def _accept(self, connection: AsyncConnection, problem: Untrusted, accept: Accept) -> Marked:
+        """Take what a holder of the master key wrote, of any time, where the operator says so.
+
+        Rows without a code are taken only where no mark tells that there were codes before: neither the site's row nor
+        the number of the schema is out of reach for whoever writes the database.
+        """
         integrity = self._integrity
-        try:
+        marked, is_coded = None, True  # a mark that cannot be read tells of codes, too
+        with suppress(Misconfigured):
             marked = integrity.mark.read()
-        except Misconfigured:
-            marked = None
+            is_coded = marked is not None and not marked.is_open
         found = (await connection.execute(select(SITE.c.id))).scalars().first()
         integrity.site = found or (base62(_SITE_ID) if marked is None else marked.site)
-        older = await self._older(connection, problem, marked, is_coded=found is not None)
+        older = await self._older(connection, problem, marked, is_coded=is_coded or found is not None)
         if not accept(older):
             raise problem
         self._is_accepted = True
