@@ -1,9 +1,14 @@
 """A result that must not leave: what its caller is told, and what the operator finds in the log and the record."""
 
+from typing import Final
+
 from mcpward.core.errors import Refusal
 from mcpward.core.ids import error_id
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call
+
+CROWDED: Final = "it was made, but there are too many large results at the moment: ask for less"
+"""Advice where the turn of a large result does not come in time."""
 
 
 def withheld(detail: str, advice: str = "it holds what must not leave: ask for less of it") -> Refusal:

@@ -12,10 +12,10 @@ from msgspec import Struct
 from mcpward.core.back import Back
 from mcpward.core.effort import LARGE
 from mcpward.core.errors import Refusal
-from mcpward.core.long_work import LongWork
+from mcpward.core.long_work import LongWork, TooLong
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call
-from mcpward.core.withheld import withheld
+from mcpward.core.withheld import CROWDED, withheld
 from mcpward.policy.decide import Policy
 from mcpward.policy.rule import Offer
 from mcpward.protocol.page import cut
@@ -74,10 +74,17 @@ class Catalogue:
             case _:
                 result = self._list(call, registry)
         body, whole = _encode(result), self._sanitizer.whole
-        clean = whole(body) if len(body) <= LARGE else await self._cleaning.do(whole, body)
+        clean = whole(body) if len(body) <= LARGE else await self._beside(call, body)
         if self._sanitizer.is_split(_parts(result), lambda: _parts(_decode(clean))):
             raise withheld("a secret is split over several parts of the result")
         return Listed(clean, ttl_ms)
+
+    async def _beside(self, call: Call, body: bytes) -> bytes:
+        """Clean a large result beside the event loop."""
+        try:
+            return await self._cleaning.do(call.principal.key, self._sanitizer.whole, body)
+        except TooLong:
+            raise withheld("too many large results wait to be cleaned", CROWDED) from None
 
     def _list(self, call: Call, registry: Registry) -> dict[str, Any]:
         match call.method:

@@ -10,10 +10,11 @@ from msgspec.structs import replace
 from mcpward.channel.spent import Spent
 from mcpward.core.back import Back, InputRequired
 from mcpward.core.errors import Refusal
-from mcpward.core.long_work import LongWork
+from mcpward.core.long_work import LongWork, TooLong
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import AcceptedCall, Call, Era, Outcome, RawResult, Reply, Tool
+from mcpward.core.withheld import CROWDED, withheld
 from mcpward.limits.limit import Fields
 from mcpward.limits.places import Places
 from mcpward.pipeline.back import Lending, WayBack, is_used_up
@@ -117,7 +118,10 @@ class Workshop:
         """Clean a result; a large one beside the event loop."""
         if self._sanitizer.is_little(raw):
             return self._sanitizer.clean(accepted, raw)
-        return await self._cleaning.do(self._sanitizer.clean, accepted, raw)
+        try:
+            return await self._cleaning.do(accepted.call.principal.key, self._sanitizer.clean, accepted, raw)
+        except TooLong:  # not "busy": the tool has run, so that to try again is to run it again
+            raise withheld("too many large results wait to be cleaned", CROWDED) from None
 
     async def _agree(self, accepted: AcceptedCall, back: WayBack) -> None:
         """Return when the tool may run: a person said yes, or the operator waived that for callers who cannot be asked.

@@ -27,6 +27,9 @@ _decode = msgspec.json.Decoder().decode
 _OBJECT: Final = ord("{")
 _UNWRITTEN: Final = (TypeError, ValueError, OverflowError, RecursionError)
 _TOO_LARGE: Final = "it is too large: ask for less"
+#: Bytes for which any part of a value counts, so that none has so many that to look at them takes long.
+_PART: Final = 16
+_SCALARS: Final = (bool, int, float, type(None))
 _SEPARATORS: Final = str.maketrans("\u2028\u2029", "  ")
 
 
@@ -39,11 +42,7 @@ class Sanitizer:
 
     def is_little(self, raw: RawResult) -> bool:
         """Whether to clean the result holds up nobody, so that it may be done on the event loop."""
-        size = len(raw.structured) if type(raw.structured) is Raw else 0
-        for block in raw.content:
-            said = block.get("text") or block.get("data") or block.get("resource") or ""
-            size += len(said) if type(said) is str else LARGE
-        return size <= LARGE
+        return _is_little([raw.content, raw.structured, raw.meta])
 
     def clean(self, _accepted: AcceptedCall, raw: RawResult) -> Outcome:
         """Give the result as JSON that may leave.
@@ -121,6 +120,28 @@ class Sanitizer:
         if size > self._max_bytes:
             detail = f"the result has {size} bytes, output.max_bytes is {self._max_bytes}"
             raise withheld(detail, _TOO_LARGE)
+
+
+def _is_little(value: Any) -> bool:
+    """Whether values are at most ``LARGE`` long as JSON, roughly; what is no plain value is taken for large."""
+    size = 0
+    rest = [value]
+    while rest:
+        one = rest.pop()
+        kind = type(one)
+        if kind is str or kind is Raw:
+            size += len(one)
+        elif kind is list or kind is tuple or isinstance(one, Mapping):
+            size += len(one) * _PART  # before they are looked at
+            if size <= LARGE:
+                rest += one
+                if isinstance(one, Mapping):
+                    rest += one.values()
+        elif kind not in _SCALARS:
+            return False
+        if size > LARGE:
+            return False
+    return True
 
 
 def _size(raw: RawResult, body: bytes) -> int:

@@ -142,16 +142,27 @@ class Redactor:
 
     def _spans(self, data: _Octets) -> _Spans:
         """Places of all forms, those that overlap united: a mask over one must not leave the end of another."""
-        hits = self._forms.find_matches_as_indexes(data, overlapping=True)
+        hits = self._hits(data)
         if not hits:
             return []
         spans: _Spans = []
-        for start, end in sorted((start, end) for _, start, end in hits):
+        for start, end in sorted(hits):
             if spans and start <= spans[-1][1]:
                 spans[-1][1] = max(spans[-1][1], end)
             else:
                 spans.append([start, end])
         return spans
+
+    def _hits(self, data: _Octets) -> list[tuple[int, int]]:
+        """Places of all forms, in any order; of long data piece by piece, and some of them twice."""
+        find = self._forms.find_matches_as_indexes
+        if len(data) <= self._window:
+            return [(start, end) for _, start, end in find(data, overlapping=True)]
+        return [
+            (at + start, at + end)
+            for at in range(0, len(data), self._window - self._overlap)
+            for _, start, end in find(step(data[at : at + self._window]), overlapping=True)
+        ]
 
     def _is_clean(self, part: Any) -> bool:
         return not self._spans(_encode(part))

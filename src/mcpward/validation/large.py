@@ -1,11 +1,14 @@
-"""Large arguments are checked beside the event loop, one call at a time, and one of a caller (attack 121)."""
+"""Large arguments are checked beside the event loop, one call at a time, callers in turn (attack 121)."""
 
-import asyncio
-from weakref import WeakValueDictionary
+from typing import Final
 
-from mcpward.core.long_work import LongWork
+from mcpward.core.errors import Refusal
+from mcpward.core.long_work import LongWork, TooLong
+from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Call, Tool
 from mcpward.validation.accept import accept_large
+
+_RETRY_AFTER_S: Final = 5
 
 
 class LargeArguments:
@@ -13,18 +16,16 @@ class LargeArguments:
 
     def __init__(self) -> None:
         self._work = LongWork("large-arguments")
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def accept(self, call: Call, tool: Tool) -> AcceptedCall:
         """Return the accepted call.
 
         Raises:
-            Refusal: arguments-invalid, argument-dangerous.
+            Refusal: arguments-invalid, argument-dangerous; busy, its turn did not come in time.
             Fault: an author's guard or validator would have ended the process.
         """
-        caller = call.principal.key
-        turn = self._turns.get(caller)
-        if turn is None:
-            turn = self._turns[caller] = asyncio.Lock()
-        async with turn:
-            return await self._work.do(accept_large, call, tool)
+        try:
+            return await self._work.do(call.principal.key, accept_large, call, tool)
+        except TooLong:
+            detail = "too many large arguments wait to be checked"
+            raise Refusal(Reason.BUSY, detail, retry_after_s=_RETRY_AFTER_S) from None

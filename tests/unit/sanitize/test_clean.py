@@ -297,6 +297,40 @@ def test_what_becomes_too_large_by_screening_does_not_leave(sanitizer):
     assert small.frame(msgspec.json.encode(secret)) == b""
 
 
+LONG = "a\x1b]" * 65_536
+LARGE_RESULTS = {
+    "text": RawResult(text(LONG)),
+    "resource": RawResult([{"type": "resource", "resource": {"uri": "x:y", "text": LONG}}]),
+    "link": RawResult([{"type": "resource_link", "uri": "x:y", "name": "n", "description": LONG}]),
+    "name": RawResult([{"type": "text", "text": "x", "_meta": {LONG: 1}}]),
+    "meta": RawResult(text("x"), meta={"x/y": LONG}),
+    "numbers": RawResult(text("x"), meta={"x/y": [1] * 40_000}),
+    "nested": RawResult(text("x"), meta={"x/y": [[{"z": [0]}] for _ in range(10_000)]}),
+    "structured": RawResult(text("x"), {"a": LONG}),
+    "encoded": RawResult(text("x"), msgspec.Raw(msgspec.json.encode({"a": LONG}))),
+    "many": RawResult(text(*["x"] * 40_000)),
+    "unknown": RawResult(text("x"), object()),
+}
+
+
+@pytest.mark.parametrize("name", LARGE_RESULTS)
+def test_attack_122_whatever_of_a_result_is_large_is_not_cleaned_on_the_loop(sanitizer, name):
+    assert not sanitizer.is_little(LARGE_RESULTS[name])
+
+
+def test_a_little_result_is_cleaned_on_the_loop(sanitizer):
+    resource = {"type": "resource", "resource": {"uri": "x:y", "text": "z" * 30_000}}
+    little = RawResult([*text("x" * 30_000), resource], msgspec.Raw(b'{"a":1}'), meta={"x/y": [1, 2.5, None, True]})
+    assert sanitizer.is_little(little)
+
+
+def test_attack_122_it_is_known_at_once_whether_a_result_is_little(sanitizer):
+    at = time.process_time()
+    for raw in LARGE_RESULTS.values():
+        sanitizer.is_little(raw)
+    assert time.process_time() - at < 0.05
+
+
 MIB = 1024 * 1024
 WORST = {
     "names of nothing": [dict.fromkeys(NAMES, 0) for _ in range(14)],

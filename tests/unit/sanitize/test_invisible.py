@@ -7,11 +7,12 @@ import unicodedata
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcpward.core import ignorable
 from mcpward.core.ignorable import IGNORED, PLACED, VIRAMAS, others, points
+from mcpward.sanitize.screens import invisible
 from mcpward.sanitize.screens.invisible import bare, marks, strip
 
 MARKS = tuple(marks())
@@ -150,3 +151,50 @@ def test_a_hostile_text_takes_linear_time():
 @pytest.mark.parametrize("text", ["plain", "tab\tline\n", "Grüße", "👨\u200d👩"])
 def test_a_text_without_them_is_the_same_object(text):
     assert strip(text) is text
+
+
+PARTS = st.sampled_from(
+    [
+        *"aZ0[m;]\\PX^_ /~\n\t\x07\x1b\x9b\x9c\x85\ufe0f\ufe00\u200b\u200c\u200d\u180b\u180e\ud800\U000e0100",
+        *"\u0628\u064b\u0924\u094d\u09b0\u09cd\u09af\u4e00\u2764\u1820\u20e3\u2028",
+        *("\U0001f468", "\U0001f3fb", "\x1b]", "\x1b\\", "\x1b[31m", "\x1b]0;ab\x07", "\x1bPab", "\u200d\ufe0f\u200d"),
+    ]
+)
+
+
+@settings(max_examples=800, deadline=None)
+@given(text=st.lists(PARTS, max_size=40).map("".join), piece=st.integers(1, 7))
+def test_a_text_is_screened_in_pieces_as_it_is_whole(text, piece):
+    whole, bare_whole = strip(text), bare(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(invisible, "_PIECE", piece)
+        assert strip(text) == whole
+        assert bare(text) == bare_whole
+        assert strip(whole) is whole or strip(whole) != whole  # the same object where there is nothing to remove
+
+
+LONG = 300_000
+LONG_TEXTS = {
+    "sequences": "\x1b]" * LONG,
+    "sequences that end": "\x1b]0;ab\x07" * (LONG // 8),
+    "sequences of one character": "\x9b" * LONG,
+    "colours": "\x1b[31mred" * (LONG // 8),
+    "one mark": "a" * LONG + "\u200b",
+    "marks": "\u200b" * LONG,
+    "marks between": "a\u200b" * (LONG // 2),
+    "marks and joiners": "\u200b\u200c" * (LONG // 2),
+    "joiners": "a\u200d" * (LONG // 2),
+    "joiners in place": "\u0628\u200c" * (LONG // 2),
+    "selectors": "\u4e00\ufe00" * (LONG // 2),
+    "one sequence, then none": "\x1b[m" + "a" * LONG,
+}
+
+
+@pytest.mark.parametrize("name", LONG_TEXTS)
+def test_attack_122_a_thread_may_pause_within_a_long_text(name, monkeypatch):
+    pieces = []
+    monkeypatch.setattr(invisible, "step", lambda part: pieces.append(part) or part)
+    text = LONG_TEXTS[name]
+    bare(strip(text))
+    assert len(pieces) >= len(text) // invisible._PIECE - 1
+    assert max(map(len, pieces)) <= 2 * invisible._PIECE

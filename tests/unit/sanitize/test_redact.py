@@ -8,7 +8,7 @@ import string
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from mcpward.core.secret import Secret
@@ -203,3 +203,18 @@ def test_a_secret_with_forms_as_long_as_a_piece_is_suspected():
 def test_numbers_are_masked_where_a_secret_may_be_one():
     redactor = Redactor([Secret("4711081516", "PIN")])
     assert redactor.json(b'{"pin": 4711081516, "n": 1}') == b'{"pin":"[redacted]","n":1}'
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    parts=st.lists(
+        st.sampled_from(["hunter22", "hunter", "22hunter22secret", "secret", "x", "\u200b", "22"]), max_size=30
+    ),
+    window=st.integers(1, 40),
+)
+def test_long_data_is_searched_in_pieces_as_it_is_whole(parts, window):
+    redactor = Redactor([Secret("hunter22", "A"), Secret("22secret", "B")])
+    data = "".join(parts).encode()
+    whole = redactor._spans(data)
+    redactor._window = redactor._overlap + window
+    assert redactor._spans(data) == whole

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mcpward.core.ignorable import IGNORED, OUT_OF_PLACE, PLACED, RUN, one_of, points
+from mcpward.core.pace import step
 
 _ANSI: Final = re.compile(
     r"\x1b(?:"
@@ -28,6 +29,14 @@ _ANY: Final = re.compile(one_of(_CONTROLS, IGNORED, PLACED))
 _ALWAYS: Final = re.compile(f"{one_of(_CONTROLS, IGNORED)}+")
 _EVERY: Final = re.compile(f"{one_of(IGNORED, PLACED)}+")
 _PLACED: Final = re.compile(one_of(PLACED))
+#: Characters of a long text that are screened in one go, before the thread may pause.
+_PIECE: Final = 8_192
+#: Before what is here stands no part of a sequence that goes on after it, unless that one has a terminator.
+_BREAK: Final = re.compile(r"(?<=[A-Za-z])|(?=[^ -~])")
+_TERMINATED: Final = frozenset("]PX^_")
+_TERMINATOR: Final = re.compile(r"[\x07\x9c]|\x1b\\?")
+#: What stays: nothing before it is judged by what comes after it, and nothing after it by what comes before.
+_STAYS: Final = re.compile(f"[^{PLACED}]")
 
 
 def strip(text: str) -> str:
@@ -36,11 +45,19 @@ def strip(text: str) -> str:
         return text
     # In this order: a sequence needs its escape character, and what changes a neighbour is judged by its final ones.
     if "\x1b" in text or "\x9b" in text:
-        text = _ANSI.sub("", text)
-    if not _ANY.search(text):
-        return text
-    text = _ALWAYS.sub("", text)
-    return OUT_OF_PLACE.sub("", RUN.sub("", text)) if _PLACED.search(text) else text
+        text = _without_sequences(text)
+    if len(text) <= _PIECE:
+        if not _ANY.search(text):
+            return text
+        return _well_placed(_ALWAYS.sub("", text))
+    text = _without(_ALWAYS, text)
+    parts: list[str] = []
+    start = 0
+    while len(text) - start > _PIECE and (found := _STAYS.search(text, start + _PIECE)):
+        end = found.start()
+        parts.append(step(_well_placed(text[start : end + 1]))[:-1])  # its last is the first of the next, and stays
+        start = end
+    return _joined(text, [*parts, _well_placed(text[start:])])
 
 
 def bare(text: str) -> str:
@@ -48,7 +65,7 @@ def bare(text: str) -> str:
 
     The same object where there are none.
     """
-    return text if text.isascii() else _EVERY.sub("", text)
+    return text if text.isascii() else _without(_EVERY, text)
 
 
 def strip_all(texts: list[str]) -> list[str]:
@@ -72,6 +89,45 @@ def marks() -> Iterator[bytes]:
     yield from map(str.encode, "\ufffd\u2028\u2029")
     for point in _points():
         yield chr(point).encode()
+
+
+def _without(marks: re.Pattern[str], text: str) -> str:
+    """Give ``text`` without characters of which each goes, whatever stands beside it."""
+    if len(text) <= _PIECE:
+        return marks.sub("", text)
+    starts = range(0, len(text), _PIECE)
+    return _joined(text, [step(marks.sub("", text[start : start + _PIECE])) for start in starts])
+
+
+def _well_placed(text: str) -> str:
+    return OUT_OF_PLACE.sub("", RUN.sub("", text)) if _PLACED.search(text) else text
+
+
+def _without_sequences(text: str) -> str:
+    if len(text) <= _PIECE:
+        return _ANSI.sub("", text)
+    parts: list[str] = []
+    start = 0
+    while len(text) - start > _PIECE and (found := _BREAK.search(text, start + _PIECE)):
+        end = _sequence_end(text, start, found.start())
+        parts.append(step(_ANSI.sub("", text[start:end])))
+        start = end
+    return _joined(text, [*parts, _ANSI.sub("", text[start:])])
+
+
+def _sequence_end(text: str, start: int, place: int) -> int:
+    """Return where the sequence ends that begins at ``start`` or later and goes on at ``place``; else ``place``."""
+    last = text.rfind("\x1b", start, place)
+    if last < 0 or text[last + 1] not in _TERMINATED:
+        return place
+    found = _TERMINATOR.search(text, last + 2)
+    # An escape character that begins another sequence is no terminator: then there is no sequence to be kept whole.
+    return found.end() if found and found.start() >= place and found[0] != "\x1b" else place
+
+
+def _joined(text: str, parts: list[str]) -> str:
+    """Give ``text`` without what its parts have lost; the same object where that is nothing."""
+    return text if sum(map(len, parts)) == len(text) else "".join(parts)
 
 
 def _points() -> Iterator[int]:
