@@ -33,18 +33,21 @@ from mcpward.storage.traffic import TrafficTable
 from mcpward.storage.urls import FollowedUrls, UrlTable
 from mcpward.traffic.chain import Macs
 
+_Guarded = tuple[Register, Register, Register, Journal, Journal]
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
 
 class Store:
     """All tables of one site. Made by :func:`open_store`; several processes may hold the same one open."""
 
-    def __init__(self, lanes: Lanes, url: URL, integrity: Integrity, clock: Clock, record: ChainedRecord) -> None:
+    def __init__(
+        self, lanes: Lanes, url: URL, integrity: Integrity, guarded: _Guarded, clock: Clock, record: ChainedRecord
+    ) -> None:
         self._lanes = lanes
         self._url = url
         self._integrity = integrity
         self._file = sqlite.file_of(url)
-        keys, urls, secrets, sessions, spent = _guarded(lanes, integrity)
+        keys, urls, secrets, sessions, spent = guarded
         self.keys = KeyTable(lanes, keys)
         self.urls = UrlTable(lanes, urls)
         self.sessions = EndedSessions(sessions)
@@ -98,7 +101,7 @@ class StoreReader:
         await self._lanes.close()
 
 
-def _guarded(lanes: Lanes, integrity: Integrity) -> tuple[Register, Register, Register, Journal, Journal]:
+def _guarded(lanes: Lanes, integrity: Integrity) -> _Guarded:
     """Return the tables whose rows grant or refuse something."""
     return (
         Register(lanes, integrity, "keys", KEYS),
@@ -137,8 +140,9 @@ async def open_store(
         await asyncio.to_thread(sqlite.prepare, Path(where))
     lanes = Lanes(target)
     record = ChainedRecord(macs, record_mark, clock)
+    guarded = _guarded(lanes, integrity)
     try:
-        opening = Opening(integrity, list(_guarded(lanes, integrity)), clock)
+        opening = Opening(integrity, list(guarded), clock)
         await migrate(lanes, clock, where, key_ids, opening, record, accept)
     except (DBAPIError, OSError) as error:
         await lanes.close()
@@ -146,7 +150,7 @@ async def open_store(
     except BaseException:
         await lanes.close()
         raise
-    return Store(lanes, target, integrity, clock, record)
+    return Store(lanes, target, integrity, guarded, clock, record)
 
 
 def _parse(url: str) -> URL:

@@ -66,7 +66,7 @@ class Journal:
         while True:
             async with self._lanes.durable() as connection:
                 counter = await self._require_counter(connection)
-                self._forget_ids(counter)
+                self._follow(counter)
                 is_near = counter.revision - self._judged <= _SLICE
                 if is_near:
                     self._learn(await self._require_slice(connection, counter, self._judged))
@@ -148,6 +148,11 @@ class Journal:
             raise self.integrity.forged(self.table.name)
         if not all(self.integrity.is_row(self.table, row) for row in rows):
             raise self.integrity.forged(self.table.name)
+
+    def start_after(self, counter: Counter, rows: list[_Row]) -> None:
+        """Take all rows that are there, judged, for seen: they need not be judged again before the next is added."""
+        self._follow(counter)
+        self._learn(rows)
 
     def follow(self) -> "FollowedJournal":
         """Return a reader of what is added, from the beginning."""
@@ -236,7 +241,7 @@ class Journal:
                     self._ids.add(row["id"])
                     self._numbered.append((row["revision"], row["id"]))
 
-    def _forget_ids(self, counter: Counter) -> None:
+    def _follow(self, counter: Counter) -> None:
         if counter.revision < self._judged:
             raise self.integrity.older(self.name, counter.revision, self._judged)
         self._judged = max(self._judged, counter.floor)

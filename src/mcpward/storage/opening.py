@@ -115,6 +115,8 @@ class Opening:
             if counter.revision == known.revision and known.digest not in ("", standing.digest):
                 raise integrity.forged(each.table.name)
         if integrity.is_newest(counter.mac) and all(integrity.is_newest(bytes(row["mac"])) for row in rows):
+            if isinstance(each, Journal):
+                each.start_after(counter, rows)
             return standing
         return await each.replace(connection, rows, counter.revision + 1)  # the older root key may be retired now
 
