@@ -98,8 +98,8 @@ def doubling(levels: int) -> dict[str, Any]:
 
 BOMBS = {
     "tree": doubling(16),
-    "either": {"rows": [{}] * 20_000},
-    "written": {"rows": [{}] * 20_000},
+    "either": {"rows": [{}] * 10_000},
+    "written": {"rows": [{}] * 10_000},
     "rows": {"rows": [{"id": 1, "name": "n"}] * 1500},
 }
 

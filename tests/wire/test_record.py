@@ -84,7 +84,7 @@ def test_a_secret_of_the_environment_stands_in_no_record_and_no_answer(ward):
     answer = ward.call("echo", {"text": f"marked {token}"})
     assert token not in answer.text
     assert "marked" in one(ward, "arguments LIKE '%marked%'")["arguments"]
-    assert token not in json.dumps(rows(ward))
+    assert token not in json.dumps(rows(ward), default=str)
     assert token not in ward.log()
 
 
