@@ -54,7 +54,12 @@ def test_the_secret_is_masked_wherever_the_process_speaks(ward):
     until(lambda: rows(ward, "tool = 'crash'"))
     assert "refused at the gate" in ward.log()  # it speaks of every request: the level is debug
     shown = [ward.cli("url", "show", "--json", check=False), ward.cli("log", "--json"), ward.cli("config", "show")]
-    for text in (ward.log(), metrics(ward), json.dumps(rows(ward)), *(done.stdout + done.stderr for done in shown)):
+    for text in (
+        ward.log(),
+        metrics(ward),
+        json.dumps(rows(ward), default=str),
+        *(done.stdout + done.stderr for done in shown),
+    ):
         assert secret not in text
         assert secret[:24] not in text
 
