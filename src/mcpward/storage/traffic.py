@@ -17,7 +17,8 @@ from mcpward.traffic.chain import CHAINS, PLACE
 from mcpward.traffic.record import CALLS, REFUSALS
 from mcpward.traffic.verification import Finding, Report
 
-COLUMNS: Final = tuple(column.name for column in TRAFFIC.c if column.name not in PLACE)
+#: What a record says, and of which chain it is; not its place there, nor its code.
+COLUMNS: Final = tuple(column.name for column in TRAFFIC.c if column.name == "chain" or column.name not in PLACE)
 _SHOWN: Final = [column for column in TRAFFIC.c if column.name == "seq" or column.name in COLUMNS]
 #: Rows that are removed in one transaction: it shuts other writers out.
 _REMOVED_AT_ONCE: Final = 500

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from mcpward.storage.traffic import COLUMNS, TrafficFilter
+from mcpward.traffic.chain import CHAINS
 from support.records import keep, keep_intent
 
 NUMBERS = ("at", "status", "duration_us", "bytes_in", "bytes_out", "count", "last_at")
@@ -32,6 +33,7 @@ async def test_every_column_comes_back_and_what_is_missing_is_null(store) -> Non
         "bytes_out": 2**40,
         "count": 2**40,
         "last_at": 2.5,
+        "chain": "refusals",
     }
     await keep(store.traffic, full, row())
     first, second = await store.traffic.select(TrafficFilter(newest_first=False))
@@ -45,7 +47,10 @@ async def test_rows_come_back_in_their_order_whatever_they_have_in_common(store,
         [row()] * size,
         [row(id=f"{n}") for n in range(size)],
         [row(id=f"{n}", reason="busy" if n == size - 1 else None, status=200 + n % 2) for n in range(size)],
-        [row(**{name: n if name in NUMBERS else f"{name}{n}" for name in COLUMNS}) for n in range(size)],
+        [
+            row(**{name: n if name in NUMBERS else f"{name}{n}" for name in COLUMNS} | {"chain": CHAINS[n % 2]})
+            for n in range(size)
+        ],
     ]
     for batch in batches:
         await keep(store.traffic, *batch)
@@ -177,7 +182,7 @@ async def test_a_record_verifies_whoever_wrote_it_and_whatever_was_pruned(opener
     for at in (1.0, 2.0):
         await asyncio.gather(
             *[
-                keep(store.traffic, *[row(at=at, outcome="refused" if n % 3 else "ok") for n in range(20)])
+                keep(store.traffic, *[row(at=at, chain="refusals" if n % 3 else "calls") for n in range(20)])
                 for store in stores
             ],
             *[keep_intent(store.traffic, row(at=at, phase="intent")) for store in stores],

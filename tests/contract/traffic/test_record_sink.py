@@ -26,7 +26,7 @@ NASTY = "line\nbreak \x1b[31m \x00 \ud800 \U000e0041 \u202e"
 async def house(tmp_path):
     clock = SystemClock()
     store = await open_store(f"sqlite:///{tmp_path / 'mcpward.db'}", clock)
-    writer = Writer(store.traffic, clock)
+    writer = Writer(store.record, clock)
     await writer.start()
     yield store.traffic, writer, Traffic(writer, clock, bytes)
     await writer.stop()
@@ -90,7 +90,7 @@ async def test_intents_of_parallel_calls_are_all_kept(house):
 async def test_a_destructive_call_is_refused_when_the_store_is_gone(tmp_path):
     clock = SystemClock()
     store = await open_store(f"sqlite:///{tmp_path / 'mcpward.db'}", clock)
-    traffic = Traffic(Writer(store.traffic, clock), clock, bytes)
+    traffic = Traffic(Writer(store.record, clock), clock, bytes)
     await store.close()
     for leftover in tmp_path.iterdir():
         leftover.unlink()
