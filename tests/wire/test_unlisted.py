@@ -13,8 +13,7 @@ from support.wire import SECRET_URL, Session, first_credentials, handed_out, met
 def ward(tmp_path_factory):
     settings = {"servers.bench.mode": "unlisted", "log.level": "debug"}
     with site(tmp_path_factory.mktemp("unlisted"), settings) as ward:
-        log = ward.folder / "server.log"
-        ward.first = SECRET_URL.search(log.read_text())[1]
+        ward.first = SECRET_URL.search(first_credentials(ward))[1]
         yield ward
 
 
