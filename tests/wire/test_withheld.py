@@ -120,7 +120,7 @@ def test_what_is_too_large_names_size_and_limit_and_tells_the_model_to_ask_for_l
     told = result["content"][0]["text"]
     assert told.startswith("the tool's answer was withheld: it is too large: ask for less (error ")
     (row,) = until(lambda: [row for row in ward.records("--tool", "large") if row["error_id"] == error_id(told)])
-    assert row["detail"] == "the result has 9015 bytes, output.max_bytes is 4096"
+    assert row["detail"] == "the result has 9000 characters, output.max_bytes is 4096"
     assert "output.max_bytes is 4096" in ward.log()
 
 
@@ -128,7 +128,7 @@ def test_what_was_dropped_stays_on_record_beside_why_the_result_was_withheld(war
     result = ward.call("large", {"size": 9001, "toolCallId": "1"}).json()["result"]
     known = error_id(result["content"][0]["text"])
     (row,) = until(lambda: [row for row in ward.records("--tool", "large") if row["error_id"] == known])
-    assert row["detail"] == "dropped toolCallId; the result has 9016 bytes, output.max_bytes is 4096"
+    assert row["detail"] == "dropped toolCallId; the result has 9001 characters, output.max_bytes is 4096"
 
 
 def test_the_copy_as_text_is_not_counted(ward: Ward):

@@ -28,6 +28,7 @@ from mcpward.tools.stage import Stage
 
 _LONGEST: Final = 16_384
 _COMPLETION_S: Final = 5.0
+_SETTING: Final = "output.max_bytes"
 _TOO_LONG: Final = "it is too large: ask for less"
 #: Refusals that are not the function's doing: the client's, or the house's own.
 _PASSING: Final = frozenset(
@@ -78,7 +79,7 @@ class Runner:
         try:
             value = await tool.run(accepted, self._stage, back, deadline)
             if isinstance(value, str) and len(value) > self._longest_text:
-                raise withheld(f"the result has more than {self._longest_text} characters", _TOO_LONG)
+                raise withheld(f"the result has {len(value)} characters, {_SETTING} is {self._longest_text}", _TOO_LONG)
             result: RawResult = tool.shape(value)
         except ToolError as told:
             if deadline.is_over:
