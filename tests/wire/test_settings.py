@@ -681,6 +681,19 @@ def test_data_and_store_say_where_things_are_kept(tmp_path):
         assert kept == {"master.key", "first-key-bench", "record.mark"}
 
 
+@flipped_here("store.mark")
+def test_mark_says_where_the_mark_lies_and_without_it_the_site_does_not_start(tmp_path):
+    (tmp_path / "marks").mkdir()
+    with site(tmp_path / "a", {"store.mark": f"{tmp_path}/marks/a"}) as ward:
+        assert (tmp_path / "marks" / "a").stat().st_mode & 0o777 == 0o600
+        assert {path.name for path in (tmp_path / "marks").iterdir()} == {"a", "a-record"}
+        assert not (tmp_path / "a" / ".mcpward" / "mcpward.db.mark").exists()
+        assert ward.stop() == 0
+        (tmp_path / "marks" / "a").unlink()
+        assert ward.launch().wait(20) == 2
+        assert "mark" in ward.log().splitlines()[-2]
+
+
 @flipped_here("servers.<name>.source")
 def test_source_says_what_is_served(tmp_path):
     text = 'from mcpward import Server\nother = Server("other")\n@other.tool\ndef only() -> str:\n    return "1"\n'
