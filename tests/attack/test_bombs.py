@@ -104,7 +104,7 @@ def test_attack_120_large_bodies_are_counted_in_bytes_before_they_are_read(tmp_p
 
 
 def flooding(siege: Siege, key: str, content: bytes, sources: tuple[str, ...]) -> Attack:
-    """Send a large body again and again, from one address after the other, at most forty a second."""
+    """Send a large body again and again, from one address after the other, at most sixteen a second."""
     sent = framed(siege.ward, key, content, "echo")
 
     def attack(over: threading.Event) -> None:
@@ -118,7 +118,7 @@ def flooding(siege: Siege, key: str, content: bytes, sources: tuple[str, ...]) -
             except OSError:
                 pass  # refused before the end of it was sent
             number += 1
-            over.wait(max(0.0, 0.025 - (time.monotonic() - begun)))
+            over.wait(max(0.0, 0.0625 - (time.monotonic() - begun)))
 
     return attack
 
