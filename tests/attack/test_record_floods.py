@@ -8,28 +8,14 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from support.hostile import CROWD, STRANGER, Attack, Siege, assert_unharmed, besieged
+from support.hostile import CROWD, SERVERS, STRANGER, Attack, Siege, assert_unharmed, besieged
 from support.raw import connect, request
 from support.ward import ACCEPT, LAVISH, Ward, modern_request
 
 _TOGETHER = 40
 #: What an attack of a few seconds may add to the database, honest calls included; a row of each request is twice that.
 _MOST_BYTES = 900_000
-SITE = f"""
-[servers.demo]
-source = "tools.py"
-[servers.demo.limits]
-{LAVISH}
-[servers.orders]
-source = "tools.py"
-[servers.orders.limits]
-{LAVISH}
-[servers.open]
-source = "tools.py"
-mode = "public"
-[servers.open.limits]
-{LAVISH}
-"""
+SITE = f'{SERVERS}[servers.open]\nsource = "tools.py"\nmode = "public"\n[servers.open.limits]\n{LAVISH}'
 
 
 def send(port: int, wanted: bytes, source: str, over: threading.Event, count: list[int], together: int) -> None:

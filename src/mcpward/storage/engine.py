@@ -15,7 +15,7 @@ from mcpward.storage import sqlite
 from mcpward.storage.chained import ChainedRecord
 from mcpward.storage.integrity import Integrity
 from mcpward.storage.journal import Journal
-from mcpward.storage.keys import FollowedKeys, KeyTable
+from mcpward.storage.keys import KeyTable
 from mcpward.storage.lanes import Lanes
 from mcpward.storage.mail import MailTable
 from mcpward.storage.migrate import migrate
@@ -30,7 +30,7 @@ from mcpward.storage.spent import SpentTable
 from mcpward.storage.tables import ENDED, KEYS, SECRETS, SPENT, URLS
 from mcpward.storage.tasks import TaskTable
 from mcpward.storage.traffic import TrafficTable
-from mcpward.storage.urls import FollowedUrls, UrlTable
+from mcpward.storage.urls import UrlTable
 from mcpward.traffic.chain import Macs
 
 _Guarded = tuple[Register, Register, Register, Journal, Journal]
@@ -81,8 +81,8 @@ class StoreReader:
         self._lanes = Lanes(url)
         self._url, self._file = url, file
         keys, urls, _, sessions, spent = _guarded(self._lanes, integrity)
-        self.keys = FollowedKeys(keys)
-        self.urls = FollowedUrls(urls)
+        self.keys = KeyTable(self._lanes, keys).follow()
+        self.urls = UrlTable(self._lanes, urls).follow()
         self.ended = sessions.follow()
         self.spent = spent.follow()
 

@@ -11,7 +11,7 @@ from mcpward.core.scope import Access
 from mcpward.core.values import Rate
 from mcpward.identity.records import KeyRecord
 from mcpward.storage.lanes import Lanes
-from mcpward.storage.register import Register
+from mcpward.storage.register import FollowedRecords, Register
 from mcpward.storage.tables import KEYS
 
 _Records = list[KeyRecord]
@@ -79,9 +79,9 @@ class KeyTable:
             await changes.change(found[0], grace_until=grace_until)
             await changes.insert(_row(replace(new, rotated_from=old_id)))
 
-    def follow(self) -> "FollowedKeys":
+    def follow(self) -> FollowedRecords[KeyRecord]:
         """Return a reader of what changes; it fits ``identity.refresh.KeySource``."""
-        return FollowedKeys(self._register)
+        return FollowedRecords(self._register, _record)
 
     async def touch(self, used: Mapping[str, float]) -> None:
         """Note when keys were used last; earlier times than the noted ones are dropped. No change for other workers."""
@@ -117,19 +117,3 @@ def _record(row: Mapping[str, Any]) -> KeyRecord:
     fields["access"] = Access(fields["access"])
     fields["may_confirm"] = bool(fields["may_confirm"])
     return KeyRecord(**fields)
-
-
-class FollowedKeys:
-    """The keys as one reader knows them."""
-
-    def __init__(self, register: Register) -> None:
-        self._followed = register.follow()
-
-    async def news(self, *, whole: bool = False) -> tuple[bool, _Records]:
-        """Return the keys added or changed since the last time; with True, all of them.
-
-        Raises:
-            Untrusted: they are not those that a holder of the master key left.
-        """
-        is_whole, rows = await self._followed.news(whole=whole)
-        return is_whole, [_record(row) for row in rows]

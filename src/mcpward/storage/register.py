@@ -5,9 +5,9 @@ change. That costs a look at the codes of all rows: some milliseconds for ten th
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Row, Table, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +18,7 @@ from mcpward.storage.lanes import Lanes
 from mcpward.storage.mark import Standing
 from mcpward.storage.tables import REVISIONS
 
+R = TypeVar("R")
 _TRIES: Final = 5
 _Row = dict[str, Any]
 
@@ -186,3 +187,20 @@ class Followed:
             register.integrity.advance({register.name: Standing(counter.revision, digest_of(codes.values()))})
         self._counter, self._codes = counter, codes
         return is_whole, [{name: value for name, value in row.items() if name != "mac"} for row in rows]
+
+
+class FollowedRecords(Generic[R]):
+    """A register as one reader knows it, each row as what ``record`` makes of it."""
+
+    def __init__(self, register: Register, record: Callable[[_Row], R]) -> None:
+        self._followed = register.follow()
+        self._record = record
+
+    async def news(self, *, whole: bool = False) -> tuple[bool, list[R]]:
+        """Return the records added or changed since the last time; with True, all of them.
+
+        Raises:
+            Untrusted: they are not those that a holder of the master key left.
+        """
+        is_whole, rows = await self._followed.news(whole=whole)
+        return is_whole, [self._record(row) for row in rows]

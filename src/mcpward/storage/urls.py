@@ -6,7 +6,7 @@ from sqlalchemy import or_, select
 
 from mcpward.identity.records import UrlRecord
 from mcpward.storage.lanes import Lanes
-from mcpward.storage.register import Register
+from mcpward.storage.register import FollowedRecords, Register
 from mcpward.storage.tables import URLS
 
 _Records = list[UrlRecord]
@@ -49,25 +49,9 @@ class UrlTable:
                 await changes.change(row, expires_at=grace_until)
             await changes.insert(_row(new))
 
-    def follow(self) -> "FollowedUrls":
+    def follow(self) -> FollowedRecords[UrlRecord]:
         """Return a reader of what changes; it fits ``identity.refresh.UrlSource``."""
-        return FollowedUrls(self._register)
-
-
-class FollowedUrls:
-    """The secret URLs as one reader knows them."""
-
-    def __init__(self, register: Register) -> None:
-        self._followed = register.follow()
-
-    async def news(self, *, whole: bool = False) -> tuple[bool, _Records]:
-        """Return the URLs added or changed since the last time; with True, all of them.
-
-        Raises:
-            Untrusted: they are not those that a holder of the master key left.
-        """
-        is_whole, rows = await self._followed.news(whole=whole)
-        return is_whole, [UrlRecord(**row) for row in rows]
+        return FollowedRecords(self._register, lambda row: UrlRecord(**row))
 
 
 def _row(record: UrlRecord) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from typing import Any, Final
 import msgspec
 from pydantic import ValidationError
 
-from mcpward.core import pace
 from mcpward.core.errors import Fault, Refusal
 from mcpward.core.ids import error_id
 from mcpward.core.pace import step
@@ -75,7 +74,7 @@ def accept_large(call: Call, tool: Tool) -> AcceptedCall:
     assert raw is not None  # else it is little
     assert effort is not None
     try:
-        is_much = pace.step(effort.is_too_much(raw))
+        is_much = step(effort.is_too_much(raw))
     except ValueError:  # no JSON for one of the decoders: binding says so
         is_much = False
     if is_much:
