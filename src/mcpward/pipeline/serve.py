@@ -68,6 +68,7 @@ class Pipeline:
         self.backs = backs
         self.sanitizer = sanitizer
         self.traffic = traffic
+        self.writer = traffic.writer
         self.render = render
         self.report = report
 
@@ -86,7 +87,7 @@ class Pipeline:
                 wire.let_in(is_known=principal.way is not _ANONYMOUS)
                 opened = await self._opened(arrival, principal) if len(arrival.body) > LARGE else None
                 call = trail.call = self.protocol.read(arrival, principal, opened)  # what
-                if self.traffic.refuses:
+                if self.writer.refuses:
                     raise Refusal(Reason.BUSY, "the record takes nothing now", retry_after_s=_RETRY_AFTER_S)
                 tool = trail.tool = self.policy.require(call)  # may they
                 runs = tool is not None or call.kind is _CATALOGUE
