@@ -232,8 +232,19 @@ class Pipeline:
 
     def vouch(self, arrival: Arrival) -> Refusal | None:
         """Tell from the head alone why this caller would be refused; nothing is counted or put on record yet."""
-        no = self.identity.vouch(arrival, self.limits.addresses)
+        no = self.identity.vouch(arrival, self.limits.addresses) or self._too_many_bytes(arrival)
         return None if no is None else _at(no, arrival)
+
+    def _too_many_bytes(self, arrival: Arrival) -> Refusal | None:
+        """Say whether the body that the head announces is one more than its caller may send now (attack 120)."""
+        size = int(arrival.headers.get(b"content-length", b"0"))
+        principal = self.identity.recall(arrival) if size > LARGE else None
+        if isinstance(principal, Principal):
+            try:
+                self.limits.addresses.require_body(principal, arrival.bucket, size)
+            except Refusal as no:
+                return no
+        return None
 
     def knows(self, server: str, secret: str) -> bool:
         """Tell whether an unlisted server's secret segment is right."""
