@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mcpward.app.site import open_site
 from mcpward.config.load import load
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
 from mcpward.identity.api_key import issue, reissue
 from mcpward.identity.records import KeyRecord
+from mcpward.operations.site import open_site
 from support.ward import Ward, text_of
 from support.wire import KEY, exchange, reason_of, rows, site, undated, until
 

@@ -20,13 +20,13 @@ from mcpward.app.lifespan import Lifespan
 from mcpward.app.logs import Voice, set_up
 from mcpward.app.numbers import clear, folder_of
 from mcpward.app.oauth import client_secrets, open_oauth
-from mcpward.app.site import open_site
 from mcpward.app.sources import load_sources
 from mcpward.config.address import Address
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
 from mcpward.core.errors import Unreachable
 from mcpward.ingress.connection import Connection
+from mcpward.operations.site import open_site
 
 _BACKLOG: Final = 2048
 

@@ -7,7 +7,6 @@ from typing import Protocol
 
 from mcpward.app.channel import mailroom_of
 from mcpward.app.inquiry import Answer, Inquiry
-from mcpward.app.site import Site
 from mcpward.app.usage import MOST_USES, share_used
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
@@ -17,6 +16,7 @@ from mcpward.limits.counters import StoreDown
 from mcpward.limits.redis.counters import SharedCounters
 from mcpward.limits.redis.store import SharedStore
 from mcpward.limits.use import Match
+from mcpward.operations.site import Site
 
 
 class Tally(Protocol):

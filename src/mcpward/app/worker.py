@@ -23,7 +23,6 @@ from mcpward.app.logs import Voice, set_up
 from mcpward.app.numbers import Numbers, folder_of
 from mcpward.app.oauth import Guarded, client_secrets, exchanges_of, open_oauth
 from mcpward.app.secrets import Secrets
-from mcpward.app.site import open_site
 from mcpward.app.sources import load_sources
 from mcpward.app.threads import open_runner
 from mcpward.app.usage import Usage
@@ -47,6 +46,7 @@ from mcpward.ingress.handshakes import HandshakePace
 from mcpward.ingress.health import Health, Probe
 from mcpward.ingress.routes import Address as Served
 from mcpward.ingress.routes import Routes
+from mcpward.operations.site import open_site
 from mcpward.pipeline.serve import Pipeline
 from mcpward.traffic.metrics import Metrics
 from mcpward.traffic.trail import Traffic

@@ -23,7 +23,7 @@ from mcpward.core.secret import Secret
 
 if TYPE_CHECKING:
     from mcpward.app.serve import Announcement
-    from mcpward.app.site import Site
+    from mcpward.operations.site import Site
 
 
 class _Door(Struct, frozen=True):
@@ -135,7 +135,7 @@ async def _prepared(settings: Settings, base: str) -> tuple[list[_Door], list[st
 
     Also say what clients of the last start do not find any more.
     """
-    from mcpward.app.site import open_site
+    from mcpward.operations.site import open_site
 
     doors = [
         _Door(

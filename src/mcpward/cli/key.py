@@ -16,8 +16,8 @@ from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
 
 if TYPE_CHECKING:
-    from mcpward.app.site import Site
     from mcpward.identity.records import KeyRecord
+    from mcpward.operations.site import Site
 
 app = typer.Typer(
     help="API keys: create, list, show, set, rotate, revoke.", no_args_is_help=True, rich_markup_mode=None

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from mcpward.app.inquiry import Answer
-    from mcpward.app.site import Site
     from mcpward.app.tally import Tally
     from mcpward.limits.use import Match
+    from mcpward.operations.site import Site
 
 T = TypeVar("T")
 _EVERY_S: Final = 2.0

@@ -17,7 +17,7 @@ from mcpward.core import renamed
 from mcpward.traffic.line import line
 
 if TYPE_CHECKING:
-    from mcpward.app.site import Site
+    from mcpward.operations.site import Site
     from mcpward.storage.traffic import TrafficFilter
 
 _HEADER: Final = ("time", "server", "call", "who", "address", "outcome", "http", "ms")

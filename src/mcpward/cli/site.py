@@ -16,7 +16,7 @@ from mcpward.core.clock import Clock, SystemClock
 from mcpward.core.errors import Unreachable
 
 if TYPE_CHECKING:  # the command line starts fast: the data's rooms are imported when data is needed
-    from mcpward.app.site import Site
+    from mcpward.operations.site import Site
     from mcpward.storage.opening import Accept
 
 T = TypeVar("T")
@@ -113,7 +113,7 @@ def in_site(
         Misconfigured: the data cannot be used as it is.
         Unreachable: the database refuses to work now.
     """
-    from mcpward.app.site import open_site
+    from mcpward.operations.site import open_site
 
     database = Path(settings.store.url.removeprefix("sqlite:///"))
     if must_exist and not database.exists():

@@ -12,7 +12,7 @@ from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, in_site, settings_
 from mcpward.core.scope import Access
 
 if TYPE_CHECKING:
-    from mcpward.app.site import Site
+    from mcpward.operations.site import Site
     from mcpward.storage.opening import Older
 
     Row = dict[str, Any]

@@ -14,7 +14,7 @@ from mcpward.config.model import Settings
 from mcpward.core.secret import Secret
 
 if TYPE_CHECKING:
-    from mcpward.app.site import Site
+    from mcpward.operations.site import Site
 
 app = typer.Typer(help="Secret URLs of unlisted servers: rotate, show.", no_args_is_help=True, rich_markup_mode=None)
 

@@ -105,8 +105,8 @@ def test_a_number_for_a_limit_is_told_how_to_ask_for_lines(cli, records):
 
 
 async def test_following_prints_what_comes_later(site, capsys):
-    from mcpward.app.site import open_site
     from mcpward.cli.log import _print, _Printer
+    from mcpward.operations.site import open_site
     from mcpward.storage.traffic import TrafficFilter
 
     async with open_site(settings_of(None)) as opened:
