@@ -17,6 +17,7 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import Principal, Way
 from mcpward.crypto.digest import Pepper
 from mcpward.identity.api_key import find_id
+from mcpward.identity.key_causes import ended, unproved
 from mcpward.identity.records import EVERY_SERVER, KeyRecord
 
 RETRY_AFTER_S: Final = 5
@@ -116,6 +117,26 @@ class KeyBook:
         if not self._pepper.matches(text, entry.digest) or entry is self._nobody:
             return None
         return self._enter(entry, server, peer)
+
+    def refused(self, text: str, server: str, peer: str) -> Refusal:
+        """Return the refusal of a text that :meth:`verify` did not let in, with the cause for log and record.
+
+        Callers see the same refusal for every cause. The key's id goes with it only where the whole key was shown:
+        an id is no secret, and anybody may put it into a text of their own. The same work is done for every text that
+        is no key at hand (attack 33).
+        """
+        key_id = find_id(text)
+        entry = self._nobody if key_id is None else self._entries.get(key_id, self._nobody)
+        if not self._pepper.matches(text, entry.digest) or entry is self._nobody:
+            return Refusal(Reason.CREDENTIAL_INVALID, unproved(text, key_id, is_known=entry is not self._nobody))
+        cause = ended(entry.record, self._now())
+        if cause is None and entry.networks is not None and not _stands_in(peer, entry.networks):
+            cause = f"the key is for the network {', '.join(entry.record.networks)}, and the caller is not in it"
+        if cause is None and self._admit(entry, server) is None:
+            cause = f"the key is for the server {', '.join(entry.record.servers)}, not for {server}"
+        no = Refusal(Reason.CREDENTIAL_INVALID, cause or "the key was not known yet")
+        no.key_id = entry.id
+        return no
 
     def unknown(self, text: str) -> bytes | None:
         """Return a digest of a text that has the form of a key and is none at hand; else None.
