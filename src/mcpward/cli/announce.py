@@ -15,6 +15,7 @@ from mcpward.cli import handover, ui
 from mcpward.cli.clients import CLIENTS, Entry
 from mcpward.cli.clients.shown import rendered
 from mcpward.cli.moved import lost, served
+from mcpward.cli.operator import this_operator
 from mcpward.cli.site import CLOCK
 from mcpward.config.endpoint import paths_of
 from mcpward.config.model import Settings
@@ -135,6 +136,7 @@ async def _prepared(settings: Settings, base: str) -> tuple[list[_Door], list[st
 
     Also say what clients of the last start do not find any more.
     """
+    from mcpward.operations.settings_act import note_settings
     from mcpward.operations.site import open_site
 
     doors = [
@@ -148,13 +150,14 @@ async def _prepared(settings: Settings, base: str) -> tuple[list[_Door], list[st
         )
         for name, one in settings.servers.items()
     ]
-    async with open_site(settings, CLOCK) as site:
+    async with open_site(settings, CLOCK, operator=this_operator()) as site:
         only = next(iter(settings.servers), None) if settings.is_part else None
         before = await site.store.served.replace(served(settings), only=only)
         # Judged once: a first start makes a credential for each of its servers, and no later one makes any.
         has_keys = bool(await site.store.keys.list())
         has_urls = await site.store.urls.are_any()
         ready = [await _with_credential(site, settings.site.data, door, has_keys, has_urls) for door in doors]
+        await note_settings(site, settings)
     return ready, list(lost(settings, before, base))
 
 

@@ -51,7 +51,12 @@ app = typer.Typer(rich_markup_mode=None)
 
 def limit_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of a limit, those of budgets too."""
-    return completed(ctx, incomplete, lambda settings: [*_NAMES, *_budget_limits(settings)])
+    return completed(ctx, incomplete, known_limits)
+
+
+def known_limits(settings: Settings) -> list[str]:
+    """Return the names of all limits of a site, those of budgets too."""
+    return [*_NAMES, *_budget_limits(settings)]
 
 
 ServerOption = Annotated[
@@ -124,6 +129,7 @@ def reset(
     answer = _with_tally(settings, lambda tally: tally.reset(match))
     if settings.limits.is_shared:
         _tell_workers(settings, match)
+    _note(settings, match, answer)
     if json:
         ui.answer_json({"reset": answer.found})
     _remark(answer)
@@ -181,6 +187,18 @@ def _tell_workers(settings: Settings, match: "Match") -> None:
         ui.remark("no worker of this host answers: one that runs may still keep an address out by itself")
 
 
+def _note(settings: Settings, match: "Match", answer: "Answer") -> None:
+    """Put it on record that limits were given back, and say where that cannot be done."""
+    from mcpward.traffic.act import Act
+
+    what = _words(match)
+    act = Act(object="limits", server=match.server, detail=f"{answer.found} counters of {what} reset")
+    try:
+        in_site(settings, lambda site: site.store.acts.note(act), must_exist=True)
+    except (ui.Ended, Unreachable, Misconfigured):
+        ui.remark("this is not on record: the site's data are not here, or cannot be written")
+
+
 def _remark(answer: "Answer") -> None:
     if answer.answered < answer.workers:
         ui.remark(f"{answer.answered} of {answer.workers} workers answered; the others are not counted")
@@ -233,7 +251,7 @@ def _hint(settings: Settings, limit: str | None) -> str:
 
     if limit in renamed.LIMITS:
         return f"{limit} is now {renamed.LIMITS[limit]}"
-    known = [*_NAMES, *_budget_limits(settings)]
+    known = known_limits(settings)
     if limit == _LOOPS:
         return f"loops are counted for each call, and not listed: mcpward log --limit {_LOOPS} shows whom it refused"
     if limit is None or limit in known:

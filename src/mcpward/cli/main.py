@@ -12,6 +12,7 @@ import typer
 from mcpward import __version__
 from mcpward.cli import config, connect, init, key, limits, log, secret, serve, store, ui, url
 from mcpward.cli.help import examples
+from mcpward.cli.operator import note_command
 from mcpward.core.errors import Misconfigured, Unreachable
 
 # typer carries its own copy of click: its public BadParameter leads to the family of usage errors.
@@ -61,8 +62,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if not all(_is_text(word) for word in words):
         ui.error("an argument is not text in the terminal's encoding", "mcpward --help")
         return ui.Exit.USAGE
+    command = typer.main.get_command(app)
+    note_command(command, words)
     try:
-        code = typer.main.get_command(app).main(args=words, prog_name="mcpward", standalone_mode=False)
+        code = command.main(args=words, prog_name="mcpward", standalone_mode=False)
     except ui.Ended as ended:
         ui.error(ended.what, ended.hint)
         return ended.code

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
+from mcpward.cli.operator import this_operator
 from mcpward.cli.ui import Ended, Exit, remark
 from mcpward.config.load import Loaded, read
 from mcpward.config.model import Settings
@@ -120,7 +121,7 @@ def in_site(
         raise Ended(missing, f"there is no data yet at {database}", "mcpward serve or mcpward key create makes it")
 
     async def opened() -> T:
-        async with open_site(settings, CLOCK, accept) as site:
+        async with open_site(settings, CLOCK, accept, this_operator()) as site:
             return await work(site)
 
     def attempted() -> T:

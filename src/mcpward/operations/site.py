@@ -9,6 +9,7 @@ from msgspec import Struct
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock, SystemClock
 from mcpward.core.errors import Finding, Misconfigured
+from mcpward.core.operator import Operator
 from mcpward.crypto.digest import Pepper
 from mcpward.crypto.envelope import Envelope
 from mcpward.crypto.keyring import KeyRing, load_or_create
@@ -36,11 +37,15 @@ class Site(Struct, frozen=True):
 
 @asynccontextmanager
 async def open_site(
-    settings: Settings, clock: Clock | None = None, accept: Accept | None = None
+    settings: Settings,
+    clock: Clock | None = None,
+    accept: Accept | None = None,
+    operator: Operator | None = None,
 ) -> AsyncIterator[Site]:
     """Open the data of a site, making folder, key, database and mark if they are missing; close it at the end.
 
-    ``accept`` is asked whether a database that is forged, or older than its mark, is to be taken.
+    ``accept`` is asked whether a database that is forged, or older than its mark, is to be taken. What ``operator``
+    changes of keys, URLs and secrets is put on record.
 
     Raises:
         Misconfigured: the folder, the key or the database cannot be used as they are; nothing was written then.
@@ -60,6 +65,7 @@ async def open_site(
         accept,
         macs=macs,
         record_mark=settings.store.record_mark_in(settings.site.data),
+        operator=operator,
     )
     try:
         yield Site(

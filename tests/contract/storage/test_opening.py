@@ -16,7 +16,7 @@ from sqlalchemy import inspect
 from mcpward.core.errors import Misconfigured, Unreachable
 from mcpward.storage import migrations, sqlite
 from mcpward.storage.tables import METADATA
-from mcpward.storage.traffic import TrafficFilter
+from mcpward.storage.traffic_filter import TrafficFilter
 from support.clock import ManualClock
 from support.records import keep
 from support.store import open_store

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from mcpward.storage.traffic import COLUMNS, TrafficFilter
+from mcpward.storage.traffic import COLUMNS
+from mcpward.storage.traffic_filter import TrafficFilter
 from mcpward.traffic.chain import CHAINS
 from support.records import keep, keep_intent
 
