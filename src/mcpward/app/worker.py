@@ -46,7 +46,7 @@ from mcpward.ingress.handshakes import HandshakePace
 from mcpward.ingress.health import Health, Probe
 from mcpward.ingress.routes import Address as Served
 from mcpward.ingress.routes import Routes
-from mcpward.operations.site import open_site
+from mcpward.operations.site import Site, open_site
 from mcpward.pipeline.serve import Pipeline
 from mcpward.traffic.metrics import Metrics
 from mcpward.traffic.trail import Traffic
@@ -100,16 +100,7 @@ class Worker:
             if self.supervisor is None:  # else the supervisor has told it, once for all workers
                 tell_names(registries)
             metrics = Metrics()
-            writer = Writer(
-                site.store.record,
-                clock,
-                batch=settings.traffic.batch,
-                queue=settings.traffic.queue,
-                retention_days=settings.traffic.retention_days,
-                max_size=settings.traffic.max_size,
-                when_full=settings.traffic.when_full,
-                metrics=metrics,
-            )
+            writer = self._writer(site, metrics)
             traffic = Traffic(writer, clock, secrets.bytes, settings.traffic.arguments, secrets.json)
             guarded = await stack.enter_async_context(open_oauth(settings, self.bound, shown, clock))
             exchanges = exchanges_of(settings, guarded, clock)
@@ -118,7 +109,7 @@ class Worker:
             runner = open_runner(clock, exchanges, metrics, longest_text=settings.output.max_bytes)
             stack.push_async_callback(runner.close)
             channel = await stack.enter_async_context(open_channel(site, settings, clock))
-            keys, urls, ended = KeyBook(site.pepper_keys, clock), UrlBook(site.pepper_urls, clock), EndedBook()
+            keys, urls, ended = self._books(site)
             self.refresher = Refresher(
                 site.store.reader,
                 Books(keys, urls, ended, channel.spent.book),
@@ -152,6 +143,23 @@ class Worker:
             await stack.enter_async_context(_every(_HOUSEKEEPING_S, self._keep_house(numbers, house)))
             _spare_collector()
             yield
+
+    def _books(self, site: Site) -> tuple[KeyBook, UrlBook, EndedBook]:
+        keys = KeyBook(site.pepper_keys, self.clock, self.settings.keys.max_age)
+        return keys, UrlBook(site.pepper_urls, self.clock), EndedBook()
+
+    def _writer(self, site: Site, metrics: Metrics) -> Writer:
+        traffic = self.settings.traffic
+        return Writer(
+            site.store.record,
+            self.clock,
+            batch=traffic.batch,
+            queue=traffic.queue,
+            retention_days=traffic.retention_days,
+            max_size=traffic.max_size,
+            when_full=traffic.when_full,
+            metrics=metrics,
+        )
 
     async def _stop_tasks(self, house: House) -> None:
         """Tasks have what the calls in flight have left of the time to stop: together they take no longer."""

@@ -156,7 +156,7 @@ async def _prepared(settings: Settings, base: str) -> tuple[list[_Door], list[st
         # Judged once: a first start makes a credential for each of its servers, and no later one makes any.
         has_keys = bool(await site.store.keys.list())
         has_urls = await site.store.urls.are_any()
-        ready = [await _with_credential(site, settings.site.data, door, has_keys, has_urls) for door in doors]
+        ready = [await _with_credential(site, settings, door, has_keys, has_urls) for door in doors]
         await note_settings(site, settings)
     return ready, list(lost(settings, before, base))
 
@@ -171,14 +171,15 @@ def _providers(settings: Settings, server: str) -> tuple[str, ...]:
     return tuple(urlsplit(url).netloc for url in urls if url)
 
 
-async def _with_credential(site: "Site", data: Path, door: _Door, has_keys: bool, has_urls: bool) -> _Door:
+async def _with_credential(site: "Site", settings: Settings, door: _Door, has_keys: bool, has_urls: bool) -> _Door:
     """Return the door with its first credential, or with a word on those that it has or has not.
 
     A site that ever had a key makes no other by itself, also not for a new or a renamed server: whoever may change the
     configuration, or a start that went wrong, would have one written where nobody expects it. Likewise secret URLs.
     """
+    data = settings.site.data
     if door.mode == "api-key":
-        return await _noted_key(site, data, door) if has_keys else await _with_first_key(site, data, door)
+        return await _noted_key(site, settings, door) if has_keys else await _with_first_key(site, data, door)
     if door.mode == "unlisted":
         return await _noted_url(site, data, door) if has_urls else await _with_first_url(site, data, door)
     return door
@@ -203,14 +204,15 @@ async def _with_first_url(site: "Site", data: Path, door: _Door) -> _Door:
     return replace(door, fresh=secret, file=file)
 
 
-async def _noted_key(site: "Site", data: Path, door: _Door) -> _Door:
+async def _noted_key(site: "Site", settings: Settings, door: _Door) -> _Door:
     from mcpward.identity.api_key import parse
 
     now = CLOCK.now()
-    live = [record for record in await site.store.keys.list() if record.is_live(now)]
+    max_age_s = settings.keys.max_age
+    live = [record for record in await site.store.keys.list() if record.is_live(now, max_age_s)]
     if not any({door.name, "*"}.intersection(record.servers) for record in live):
         return replace(door, remark=f"no key opens {door.name}: mcpward key create --server {door.name} makes one")
-    file = handover.file_for(data, "key", door.name)
+    file = handover.file_for(settings.site.data, "key", door.name)
     found = handover.left(file)
     if found is None:
         return door

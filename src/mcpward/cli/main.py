@@ -14,6 +14,7 @@ from mcpward.cli import config, connect, init, key, limits, log, secret, serve, 
 from mcpward.cli.help import examples
 from mcpward.cli.operator import note_command
 from mcpward.core.errors import Misconfigured, Unreachable
+from mcpward.operations.denied import Denied, Invalid
 
 # typer carries its own copy of click: its public BadParameter leads to the family of usage errors.
 _SAID_WRONG: Final[type[Exception]] = typer.BadParameter.__mro__[2]
@@ -69,6 +70,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except ui.Ended as ended:
         ui.error(ended.what, ended.hint)
         return ended.code
+    except Denied as no:
+        ui.error(no.what, no.hint)
+        return ui.Exit.USAGE if isinstance(no, Invalid) else ui.Exit.NO
     except Misconfigured as wrong:
         for finding in wrong.findings:
             ui.error_of(finding)

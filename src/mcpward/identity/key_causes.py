@@ -13,16 +13,17 @@ from mcpward.identity.records import KeyRecord
 _BEGINS: Final = re.compile(f"{PREFIX}([0-9A-Za-z]{{12}})_").match
 
 
-def ended(record: KeyRecord, now: float) -> str | None:
-    """Return how the key has ended by ``now`` (wall clock); None where it has not."""
+def ended(record: KeyRecord, ends_at: float | None, now: float) -> str | None:
+    """Return how the key has ended by ``now`` (wall clock); None where it has not. ``ends_at`` is the first end."""
     if record.revoked_at is not None:
         return f"the key was revoked at {_moment(record.revoked_at)}"
-    ends_at = record.ends_at
     if ends_at is None or now < ends_at:
         return None
     if ends_at == record.grace_until:
         return f"the key was rotated, and its grace period ended at {_moment(ends_at)}"
-    return f"the key expired at {_moment(ends_at)}"
+    if ends_at == record.expires_at:
+        return f"the key expired at {_moment(ends_at)}"
+    return f"the key reached the age of keys.max_age at {_moment(ends_at)}"
 
 
 def unproved(text: str, key_id: str | None, *, is_known: bool) -> str:

@@ -34,21 +34,25 @@ class _Entry:
 
     __slots__ = ("digest", "ends_at", "id", "networks", "principals", "record", "revoked")
 
-    def __init__(self, record: KeyRecord) -> None:
+    def __init__(self, record: KeyRecord, max_age_s: float | None = None) -> None:
         self.record = record
         self.id = record.id
         self.digest = record.digest
-        self.ends_at = record.ends_at
+        self.ends_at = record.ends_at(max_age_s)
         self.revoked = record.revoked_at is not None
         self.networks = _networks(record)
         self.principals: dict[str, Principal | None] = {}
 
 
 class KeyBook:
-    """Every key by its id. ``used`` collects when each key was used last, for the store to note in batches."""
+    """Every key by its id. ``used`` collects when each key was used last, for the store to note in batches.
 
-    def __init__(self, pepper: Pepper, clock: Clock) -> None:
+    ``max_age_s`` is the longest life of a key since it was made, in seconds; None for no bound.
+    """
+
+    def __init__(self, pepper: Pepper, clock: Clock, max_age_s: float | None = None) -> None:
         self._pepper = pepper
+        self._max_age_s = max_age_s
         self._now = clock.now
         self._monotonic = clock.monotonic
         self._entries: dict[str, _Entry] = {}
@@ -67,7 +71,7 @@ class KeyBook:
 
         Called from another thread than all else: readers see either all of it or nothing.
         """
-        entries = {record.id: _Entry(record) for record in records}
+        entries = {record.id: _Entry(record, self._max_age_s) for record in records}
         if entries or whole:
             entries = entries if whole else self._entries | entries
             self._entries = entries
@@ -129,7 +133,7 @@ class KeyBook:
         entry = self._nobody if key_id is None else self._entries.get(key_id, self._nobody)
         if not self._pepper.matches(text, entry.digest) or entry is self._nobody:
             return Refusal(Reason.CREDENTIAL_INVALID, unproved(text, key_id, is_known=entry is not self._nobody))
-        cause = ended(entry.record, self._now())
+        cause = ended(entry.record, entry.ends_at, self._now())
         if cause is None and entry.networks is not None and not _stands_in(peer, entry.networks):
             cause = f"the key is for the network {', '.join(entry.record.networks)}, and the caller is not in it"
         if cause is None and self._admit(entry, server) is None:

@@ -15,7 +15,7 @@ VALUE = "canary-5f1c-postgres://u:p@h/d"
 #: Commands that change the site or carry its record away: each leaves an act, which a test of this file or of
 #: tests/wire/test_acts.py sees. All others only read, or write nothing that belongs to the site.
 ACTS = {
-    "key create", "key set", "key rotate", "key revoke", "url rotate", "secret set", "secret remove",
+    "key create", "key edit", "key set", "key rotate", "key revoke", "url rotate", "secret set", "secret remove",
     "store accept-older", "log export", "limits reset", "serve",
 }  # fmt: skip
 READS = {
