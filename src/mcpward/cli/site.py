@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
+from mcpward.cli.target import read_target
 from mcpward.cli.ui import Ended, Exit, remark
 from mcpward.config.load import Loaded, read
 from mcpward.config.model import Settings
 from mcpward.config.names import check_server_name, nearest
+from mcpward.config.sources import missing_sources
 from mcpward.core.clock import Clock, SystemClock
-from mcpward.core.errors import Unreachable
+from mcpward.core.errors import Misconfigured, Unreachable
 
 if TYPE_CHECKING:  # the command line starts fast: the data's rooms are imported when data is needed
     from mcpward.app.site import Site
@@ -153,6 +155,31 @@ def _release_reserve(database: Path) -> bool:
         return Disk(database).release_reserve()
     except OSError:  # there is no such folder
         return False
+
+
+def opened_server(config: Path | None, target: str) -> tuple[Settings, str]:
+    """Return the settings with the server that a command names, and its name: one of the file's, or a source.
+
+    All servers of the file stay: what one is allowed may depend on the others.
+
+    Raises:
+        Ended: the name is neither a server's nor a source's.
+        Misconfigured: with every problem of the settings at once, or its source is not there.
+    """
+    from mcpward.config.load import server_names as names_in
+
+    configured = names_in(file_of(config))
+    chosen = read_target(target, configured, None)
+    is_source = target.endswith(".py") or any(char in target for char in ":/.") or Path(target).is_file()
+    if chosen.source is None or not is_source:
+        settings = settings_of(config)
+        if not settings.servers:
+            raise Ended(Exit.USAGE, f"there is no server {target!r} here", "name a Python file, or module:object")
+        return settings, chosen_server(settings, target)
+    site = loaded(config, {f"servers.{chosen.name}.source": chosen.source}, only=chosen.name)
+    if missing := missing_sources(site):
+        raise Misconfigured(missing)
+    return site.settings, chosen.name
 
 
 def chosen_server(settings: Settings, name: str | None) -> str:
