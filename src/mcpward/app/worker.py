@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from mcpward.app.channel import open_channel
+from mcpward.app.channel import Channel, open_channel
 from mcpward.app.connections import METRICS_CONNECTIONS, show_connections
 from mcpward.app.counters import Counters, open_counters
 from mcpward.app.defined import registries_of, tell_names
@@ -22,6 +22,7 @@ from mcpward.app.house import House
 from mcpward.app.logs import Voice, set_up
 from mcpward.app.numbers import Numbers, folder_of
 from mcpward.app.oauth import Guarded, client_secrets, exchanges_of, open_oauth
+from mcpward.app.operator_calls import CallsByMail, OperatorCalls
 from mcpward.app.secrets import Secrets
 from mcpward.app.sources import load_sources
 from mcpward.app.threads import open_runner
@@ -33,6 +34,7 @@ from mcpward.core.clock import SystemClock
 from mcpward.core.ended import EndedBook
 from mcpward.identity.follower import Books
 from mcpward.identity.keybook import KeyBook
+from mcpward.identity.named import NamedCallers
 from mcpward.identity.refresh import Refresher
 from mcpward.identity.unlisted import UrlBook
 from mcpward.ingress.acceptor import Acceptor
@@ -78,6 +80,8 @@ class Worker:
         self.clock = SystemClock()
         self.front: Front
         self.refresher: Refresher
+        self.calls: OperatorCalls
+        self.name = ""
 
     @asynccontextmanager
     async def open(self, metrics_listener: socket.socket | None) -> AsyncIterator[None]:
@@ -123,8 +127,8 @@ class Worker:
             )
             pipeline = house.pipeline(keys, urls, ended, self.refresher.look)
             stack.push_async_callback(pipeline.identity.close)
-            usage = Usage(channel.mailroom, house.limits, clock, channel.worker, settings.site.workers)
-            stack.push_async_callback(usage.close)
+            self.calls = OperatorCalls(pipeline, NamedCallers(keys, urls), registries, clock)
+            stack.push_async_callback(self._hear_operator(channel, house).aclose)
             await house.tasks.start_keeping()
             stack.push_async_callback(self._stop_tasks, house)
             numbers = Numbers(metrics, folder_of(settings.site.data) if settings.site.workers > 1 else None)
@@ -160,6 +164,14 @@ class Worker:
             when_full=traffic.when_full,
             metrics=metrics,
         )
+
+    def _hear_operator(self, channel: Channel, house: House) -> AsyncExitStack:
+        """Answer the operator's commands, which come as letters; gives what ends that."""
+        self.name, ends = channel.worker, AsyncExitStack()
+        ends.push_async_callback(CallsByMail(self.calls, channel.mailroom, self.clock).close)
+        workers = self.settings.site.workers
+        ends.push_async_callback(Usage(channel.mailroom, house.limits, self.clock, self.name, workers).close)
+        return ends
 
     async def _stop_tasks(self, house: House) -> None:
         """Tasks have what the calls in flight have left of the time to stop: together they take no longer."""

@@ -41,6 +41,7 @@ _EVERY_S: Final = 2.0
 _CLEAR: Final = "\x1b[H\x1b[2J"
 _KEY_ID: Final = re.compile(r"[0-9A-Za-z]{12}", re.ASCII)
 _LOOPS: Final = "repeat"
+_NOTHING: Final = "nothing is used now"
 _NAMES: Final = (
     "auth_failures", "requests", "caller", "read", "write", "destructive", "discovery", "lifecycle", "total",
     "quota-hour", "quota-day", "quota-month", "key", "tool", _LOOPS,
@@ -127,7 +128,7 @@ def reset(
     if not yes and not ui.confirmed(f"give back what is used of {what}?"):
         raise ui.Ended(ui.Exit.NO, "nothing was reset", "--yes resets without asking")
     answer = _with_tally(settings, lambda tally: tally.reset(match))
-    if settings.limits.is_shared:
+    if settings.limits.is_shared and not answer.away:
         _tell_workers(settings, match)
     _note(settings, match, answer)
     if json:
@@ -200,6 +201,8 @@ def _note(settings: Settings, match: "Match", answer: "Answer") -> None:
 
 
 def _remark(answer: "Answer") -> None:
+    if answer.away:
+        ui.remark(f"{ui.safe(answer.away)}; this is what the workers of this host count by themselves meanwhile")
     if answer.answered < answer.workers:
         ui.remark(f"{answer.answered} of {answer.workers} workers answered; the others are not counted")
     if answer.failed:
@@ -209,25 +212,34 @@ def _remark(answer: "Answer") -> None:
 
 
 async def _watch(tally: "Tally", match: "Match", *, as_json: bool) -> None:
-    uses, otherwise = (await tally.uses(match)).uses, "nothing is used now"
+    answer, otherwise = await tally.uses(match), _NOTHING
     while True:
+        uses = [*answer.uses]
         if as_json:
             shapes = [shape_of(use) for use in uses]
             ui.answer_json({"time": moment_text(CLOCK.now()), "uses": shapes}, indent=None)
         else:
-            _screen([*uses], otherwise)
+            _screen(uses, otherwise, ui.safe(answer.away))
         await asyncio.sleep(_EVERY_S)
         try:
-            uses, otherwise = (await tally.uses(match)).uses, "nothing is used now"
+            answer = await tally.uses(match)
+            otherwise = _NOTHING
         except Unreachable as away:  # workers may stop and start again meanwhile
-            uses, otherwise = (), away.what
+            answer, otherwise = _no_answer(), away.what
 
 
-def _screen(uses: list[Any], otherwise: str) -> None:
+def _no_answer() -> "Answer":
+    from mcpward.app.inquiry import Answer
+
+    return Answer()
+
+
+def _screen(uses: list[Any], otherwise: str, note: str = "") -> None:
     """Show the most used that fit; where nobody looks at a screen, all of them, and a line between."""
     is_screen = sys.stdout.isatty()
-    rows = shutil.get_terminal_size().lines - 1 if is_screen else None
+    rows = shutil.get_terminal_size().lines - 1 - bool(note) if is_screen else None
     lines = lines_of(uses, rows) if uses else [otherwise]
+    lines += [note] if note else []
     ui.answer((_CLEAR if is_screen else "") + "\n".join(lines) + ("" if is_screen else "\n"))
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 
 from mcpward import __version__
-from mcpward.cli import config, connect, init, key, limits, log, secret, serve, store, ui, url
+from mcpward.cli import call, config, connect, init, key, limits, log, secret, serve, store, tools, ui, url
 from mcpward.cli.help import examples
 from mcpward.cli.operator import note_command
 from mcpward.core.errors import Misconfigured, Unreachable
@@ -33,6 +33,8 @@ app.add_typer(secret.app, name="secret")
 app.add_typer(store.app, name="store")
 app.add_typer(log.app, name="log")
 app.add_typer(limits.app, name="limits")
+app.command("tools")(tools.tools)
+app.command("call")(call.call)
 app.command("connect")(connect.connect)
 app.add_typer(config.app, name="config")
 app.command("init")(init.init)

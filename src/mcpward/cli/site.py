@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 import typer
 
 from mcpward.cli.operator import this_operator
+from mcpward.cli.target import read_target
 from mcpward.cli.ui import Ended, Exit, remark, safe
 from mcpward.config.load import Loaded, read
 from mcpward.config.model import Settings
 from mcpward.config.names import check_server_name, nearest
+from mcpward.config.sources import missing_sources
 from mcpward.core.clock import Clock, SystemClock
 from mcpward.core.errors import Misconfigured, Unreachable
 
@@ -115,6 +117,7 @@ def in_site(
         Unreachable: the database refuses to work now.
     """
     from mcpward.operations.site import open_site
+    from mcpward.traffic.sink import NoRoom
 
     database = Path(settings.store.url.removeprefix("sqlite:///"))
     if must_exist and not database.exists():
@@ -139,7 +142,7 @@ def in_site(
         return attempted()
     except Exception as error:
         # Only storage knows the driver's errors by name; to the command line they are all one: a full disk, a lock.
-        if type(error).__module__.startswith(("sqlalchemy.", "sqlite3")):
+        if isinstance(error, NoRoom) or type(error).__module__.startswith(("sqlalchemy.", "sqlite3")):
             raise Unreachable(
                 f"the database {database} cannot be used now", "is the disk full, or the file locked?"
             ) from None
@@ -154,6 +157,31 @@ def _release_reserve(database: Path) -> bool:
         return Disk(database).release_reserve()
     except OSError:  # there is no such folder
         return False
+
+
+def opened_server(config: Path | None, target: str) -> tuple[Settings, str]:
+    """Return the settings with the server that a command names, and its name: one of the file's, or a source.
+
+    All servers of the file stay: what one is allowed may depend on the others.
+
+    Raises:
+        Ended: the name is neither a server's nor a source's.
+        Misconfigured: with every problem of the settings at once, or its source is not there.
+    """
+    from mcpward.config.load import server_names as names_in
+
+    configured = names_in(file_of(config))
+    chosen = read_target(target, configured, None)
+    is_source = target.endswith(".py") or any(char in target for char in ":/.") or Path(target).is_file()
+    if chosen.source is None or not is_source:
+        settings = settings_of(config)
+        if not settings.servers:
+            raise Ended(Exit.USAGE, f"there is no server {target!r} here", "name a Python file, or module:object")
+        return settings, chosen_server(settings, target)
+    site = loaded(config, {f"servers.{chosen.name}.source": chosen.source}, only=chosen.name)
+    if missing := missing_sources(site):
+        raise Misconfigured(missing)
+    return site.settings, chosen.name
 
 
 def chosen_server(settings: Settings, name: str | None, among: Collection[str] | None = None) -> str:

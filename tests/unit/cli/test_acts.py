@@ -12,15 +12,23 @@ from mcpward.cli.main import app
 KEY_ID = slice(len("sk-mcpward-"), len("sk-mcpward-") + 12)
 VALUE = "canary-5f1c-postgres://u:p@h/d"
 
+TOOLS = """from mcpward import Server
+server = Server("orders")
+@server.tool(read_only=True)
+def find(word: str) -> str:
+    \"\"\"Find a word.\"\"\"
+    return word
+"""
+
 #: Commands that change the site or carry its record away: each leaves an act, which a test of this file or of
 #: tests/wire/test_acts.py sees. All others only read, or write nothing that belongs to the site.
 ACTS = {
     "key create", "key edit", "key set", "key rotate", "key revoke", "url rotate", "secret set", "secret remove",
-    "store accept-older", "log export", "limits reset", "serve",
+    "store accept-older", "log export", "limits reset", "serve", "call",
 }  # fmt: skip
 READS = {
     "key list", "key show", "url show", "secret list", "log", "log verify", "limits", "connect", "config check",
-    "config show", "config explain", "config schema", "init",
+    "config show", "config explain", "config schema", "init", "tools",
 }  # fmt: skip
 
 
@@ -143,6 +151,16 @@ def test_limits_that_are_given_back_are_on_record(cli, site, monkeypatch):
     (_, _), (command, told) = acts_of(cli)
     assert (command, told["object"]) == ("limits reset", "limits")
     assert "3 counters of all limits of server orders reset" in cli("log", "--acts").out
+
+
+def test_a_call_as_somebody_is_on_record_beside_its_request(cli, site):
+    (site / "tools.py").write_text(TOOLS)
+    key_id = make(cli)[KEY_ID]
+    assert cli("call", "orders", "find", '{"word": "hidden-argument"}', "--key-id", key_id).code == 0
+    (_, _), (command, told) = acts_of(cli)
+    assert (command, told["object"]) == ("call", "tool find")
+    assert f"tool find of orders called as the holder of key {key_id}" in cli("log", "--acts").out
+    assert "hidden-argument" not in cli("log", "--acts", "--json").out
 
 
 def test_an_export_is_on_record_with_what_was_taken(cli, site):
