@@ -208,21 +208,7 @@ class KeyBook:
         if server not in record.servers and EVERY_SERVER not in record.servers:
             principal = None
         else:
-            # Names are not unique: two keys named alike must not be one user to a tool's row filter.
-            root = self._root(record)
-            principal = Principal(
-                key="api-key:" + root,
-                way=Way.API_KEY,
-                server=server,
-                subject=root,
-                client=record.name,
-                key_id=record.id,
-                scopes=frozenset(record.scopes),
-                tools=None if record.tools is None else frozenset(record.tools),
-                access=record.access,
-                rate=record.rate,
-                waiver="key" if record.may_confirm else None,
-            )
+            principal = principal_of(record, server, self._root(record))
         return principal
 
     def _root(self, record: KeyRecord) -> str:
@@ -234,6 +220,26 @@ class KeyBook:
                 break
             record = before.record
         return record.rotated_from or record.id
+
+
+def principal_of(record: KeyRecord, server: str, root: str) -> Principal:
+    """Return whom the holder of a key is on a server that it opens. ``root`` is the first key of its rotations.
+
+    Names are not unique: two keys named alike must not be one user to a tool's row filter.
+    """
+    return Principal(
+        key="api-key:" + root,
+        way=Way.API_KEY,
+        server=server,
+        subject=root,
+        client=record.name,
+        key_id=record.id,
+        scopes=frozenset(record.scopes),
+        tools=None if record.tools is None else frozenset(record.tools),
+        access=record.access,
+        rate=record.rate,
+        waiver="key" if record.may_confirm else None,
+    )
 
 
 _Networks = tuple[IPv4Network | IPv6Network, ...]

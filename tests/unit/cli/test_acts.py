@@ -28,7 +28,7 @@ ACTS = {
 }  # fmt: skip
 READS = {
     "key list", "key show", "url show", "secret list", "log", "log verify", "limits", "connect", "config check",
-    "config show", "config explain", "config schema", "init", "tools",
+    "config show", "config explain", "config schema", "init", "tools", "access",
 }  # fmt: skip
 
 
