@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 
 from mcpward import __version__
-from mcpward.cli import config, connect, init, key, limits, log, secret, serve, store, ui, url
+from mcpward.cli import config, connect, init, key, limits, log, secret, serve, site_copy, store, ui, url
 from mcpward.cli.help import examples
 from mcpward.core.errors import Misconfigured, Unreachable
 from mcpward.operations.denied import Denied, Invalid
@@ -30,6 +30,8 @@ app.add_typer(key.app, name="key")
 app.add_typer(url.app, name="url")
 app.add_typer(secret.app, name="secret")
 app.add_typer(store.app, name="store")
+app.command("backup")(site_copy.backup)
+app.command("restore")(site_copy.restore)
 app.add_typer(log.app, name="log")
 app.add_typer(limits.app, name="limits")
 app.command("connect")(connect.connect)
