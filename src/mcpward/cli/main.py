@@ -10,7 +10,23 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 
 from mcpward import __version__
-from mcpward.cli import access, call, config, connect, init, key, limits, log, secret, serve, store, tools, ui, url
+from mcpward.cli import (
+    access,
+    call,
+    config,
+    connect,
+    init,
+    key,
+    limits,
+    log,
+    secret,
+    serve,
+    site_copy,
+    store,
+    tools,
+    ui,
+    url,
+)
 from mcpward.cli.help import examples
 from mcpward.cli.operator import note_command
 from mcpward.core.errors import Misconfigured, Unreachable
@@ -32,6 +48,8 @@ app.add_typer(url.app, name="url")
 app.add_typer(secret.app, name="secret")
 app.command("access")(access.access)
 app.add_typer(store.app, name="store")
+app.command("backup")(site_copy.backup)
+app.command("restore")(site_copy.restore)
 app.add_typer(log.app, name="log")
 app.add_typer(limits.app, name="limits")
 app.command("tools")(tools.tools)

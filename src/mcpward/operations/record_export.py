@@ -6,11 +6,11 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mcpward.operations.acts import noted
 from mcpward.operations.site import Site
 from mcpward.storage.traffic_filter import TrafficFilter
 from mcpward.traffic.act import Act
 from mcpward.traffic.formats import FORMATS
-from mcpward.traffic.sink import NoRoom
 
 Progress = Callable[[int, int], None]
 #: Rows between two calls of ``progress``.
@@ -62,8 +62,4 @@ async def _noted(site: Site, wanted: TrafficFilter, form: str, rows: int) -> boo
     narrowed = "".join(f", {name} {value}" for name, value in chosen.items())
     what = f"record exported: {rows} rows as {form}{narrowed}"
     act = Act(object="record", after={"format": form, "rows": rows, **chosen}, detail=what)
-    try:
-        await site.store.acts.note(act)
-    except NoRoom:  # who makes room by moving the record elsewhere must be able to
-        return False
-    return True
+    return await noted(site, act)

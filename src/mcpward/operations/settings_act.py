@@ -12,10 +12,10 @@ from typing import Any, Final
 from mcpward import __version__
 from mcpward.config.model import Settings
 from mcpward.config.show import chosen, digest_of
+from mcpward.operations.acts import noted
 from mcpward.operations.site import Site
 from mcpward.storage.traffic_filter import TrafficFilter
 from mcpward.traffic.act import Act
-from mcpward.traffic.sink import NoRoom
 
 _log: Final = logging.getLogger("mcpward")
 #: What such an act is about, as its row says it.
@@ -44,9 +44,7 @@ async def note_settings(site: Site, settings: Settings, verb: str = "started") -
         after=state,
         detail=f"mcpward {__version__} {verb}, settings {digest[:12]}: {_words(last, digest, changed)}",
     )
-    try:
-        await site.store.acts.note(act)
-    except NoRoom:
+    if not await noted(site, act):
         _log.error("the disk is full: that the site %s is not on record", verb)
 
 
