@@ -101,7 +101,7 @@ class Worker:
             secrets = Secrets(settings, vault, shown)
             voice.redact = secrets.text
             registries = registries_of(settings, load_sources(settings, vault))
-            if self.supervisor is None:  # else the supervisor has told it, once for all workers
+            if settings.site.workers == 1:  # else the supervisor has told it, once for all workers
                 tell_names(registries)
             metrics = Metrics()
             writer = self._writer(site, metrics)

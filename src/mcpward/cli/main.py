@@ -4,7 +4,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
@@ -78,28 +78,28 @@ def mcpward(
     """The locks for MCP servers: keys, limits, validation, redaction and a record of every call."""
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit code; errors are told on stderr."""
+def run(arguments: Sequence[str] | None = None, tell: Callable[..., None] = ui.error) -> int:
+    """Run one command and give its exit code; errors are told on stderr, or to ``tell`` (what, hint)."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     if not all(_is_text(word) for word in words):
-        ui.error("an argument is not text in the terminal's encoding", "mcpward --help")
+        tell("an argument is not text in the terminal's encoding", "mcpward --help")
         return ui.Exit.USAGE
     command = typer.main.get_command(app)
     note_command(command, words)
     try:
-        code = command.main(args=words, prog_name="mcpward", standalone_mode=False)
+        code = command.main(args=words, prog_name="mcpward", standalone_mode=False, obj=words)
     except ui.Ended as ended:
-        ui.error(ended.what, ended.hint)
+        tell(ended.what, ended.hint)
         return ended.code
     except Denied as no:
-        ui.error(no.what, no.hint)
+        tell(no.what, no.hint)
         return ui.Exit.USAGE if isinstance(no, Invalid) else ui.Exit.NO
     except Misconfigured as wrong:
         for finding in wrong.findings:
-            ui.error_of(finding)
+            tell(*ui.words_of(finding))
         return ui.Exit.USAGE
     except Unreachable as missing:
-        ui.error(missing.what, missing.hint)
+        tell(missing.what, missing.hint)
         return ui.Exit.UNREACHABLE
     except typer.Abort:
         ui.remark("stopped: nothing was done")
