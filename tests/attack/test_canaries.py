@@ -16,9 +16,9 @@ from urllib.request import urlopen
 import pytest
 from ahocorasick_rs import BytesAhoCorasick
 
-from mcpward.app.site import open_site
 from mcpward.config.load import load
 from mcpward.core.secret import Secret
+from mcpward.operations.site import open_site
 from support.canaries import Canary, canaries, leaks
 from support.raw import connect, parse, request, talk
 from support.ward import ACCEPT, VERSION, Ward, modern_request, serving

@@ -110,7 +110,7 @@ def test_a_file_that_was_left_is_told_of_and_goes_when_its_credential_has_ended(
         assert re.search(r"first key of bench is still in \S*/first-key-bench: delete the file", said)
         assert re.search(r"first secret URL of hidden is still in \S*/first-url-hidden: delete the file", said)
         ward.cli("key", "rotate", ward.key.removeprefix("sk-mcpward-")[:12], "--grace", "0")
-        ward.cli("url", "rotate", "--server", "hidden")
+        ward.cli("url", "rotate", "--server", "hidden", "--grace", "0")
         said = restarted(ward, ("bench", "hidden"), BOTH)
         assert re.search(r"first key of bench has ended: \S*/first-key-bench is deleted", said)
         assert re.search(r"first secret URL of hidden has ended: \S*/first-url-hidden is deleted", said)

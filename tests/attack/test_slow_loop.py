@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from mcpward.app.site import open_site
 from mcpward.config.load import load
 from mcpward.core.clock import SystemClock
+from mcpward.operations.site import open_site
 from support.hostile import Siege, besieged
 from support.ward import LAVISH
 

@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 
-from mcpward.app.site import Site, open_site
 from mcpward.cli.main import run as command
 from mcpward.config.load import load
+from mcpward.operations.site import Site, open_site
 from mcpward.storage import migrations
 from mcpward.traffic.record import Result
 from mcpward.traffic.row import COLUMNS, Rows
@@ -118,7 +118,7 @@ KILLED = """
 import asyncio, random, sys
 sys.path[:0] = sys.argv[2:]
 from pathlib import Path
-from mcpward.app.site import open_site
+from mcpward.operations.site import open_site
 from mcpward.config.load import load
 from mcpward.storage import migrations
 from attack.test_tampering import write

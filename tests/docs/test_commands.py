@@ -11,6 +11,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 
 def every_command(command, path=("mcpward",)):
     for name, one in getattr(command, "commands", {}).items():
+        if one.hidden:  # an earlier name, still understood
+            continue
         if hasattr(one, "commands"):
             yield from every_command(one, (*path, name))
         else:

@@ -1,5 +1,6 @@
 """A site of workbench tools in a process of its own, and what its tests ask of it from outside."""
 
+import asyncio
 import json
 import re
 import socket
@@ -12,8 +13,13 @@ from typing import Any, TypeVar
 
 import httpx2
 
+from mcpward.config.load import load
+from mcpward.core.clock import SystemClock
 from mcpward.core.reasons import WIRE, Reason
+from mcpward.identity.api_key import issue
+from mcpward.operations.site import open_site
 from support import workbench
+from support.clock import ManualClock
 from support.ward import ACCEPT, Ward, free_port
 
 T = TypeVar("T")
@@ -93,6 +99,20 @@ def handed_out(ward: Ward, pattern: re.Pattern[str] = KEY) -> str:
     """Give the first key (or URL) that the first start left in a file, or an empty text."""
     found = pattern.search(first_credentials(ward))
     return found[0] if found else ""
+
+
+def aged_key(ward: Ward, days: float, server: str = "bench") -> str:
+    """Make a key as one that was made so many days ago, and return it."""
+    settings = load(ward.folder / "mcpward.toml", {}, {"site.data": ward.folder / ".mcpward"})
+
+    async def work() -> str:
+        async with open_site(settings) as opened:
+            then = ManualClock(SystemClock().now() - days * 86_400)
+            secret, record = issue(opened.pepper_keys, then, name="old", servers=[server])
+            await opened.store.keys.add(record)
+        return secret.reveal()
+
+    return asyncio.run(work())
 
 
 def first_credentials(ward: Ward) -> str:

@@ -52,7 +52,7 @@ def test_a_client_that_cannot_ask_is_told_so_and_what_to_do(ward):
     assert reason_of(answer) == "consent-missing"
     told = text_of(answer)
     assert told.startswith("the tool needs a person's yes: this client cannot ask a person. Use a client that can")
-    assert "mcpward key set ID --may-confirm" in told
+    assert "mcpward key edit ID --may-confirm" in told
     session = Session(ward, key=ward.plain, path="/bench/mcp")
     assert text_of(session.call("careful")) == told
     assert last(ward, "reason = 'consent-missing'")["consent"] is None

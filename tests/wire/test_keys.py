@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mcpward.app.site import open_site
 from mcpward.config.load import load
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
 from mcpward.identity.api_key import issue, reissue
 from mcpward.identity.records import KeyRecord
+from mcpward.operations.site import open_site
 from support.ward import Ward, text_of
 from support.wire import KEY, exchange, reason_of, rows, site, undated, until
 
@@ -143,6 +143,18 @@ def test_a_rotated_key_is_the_same_caller_and_both_live_for_the_grace(ward):
     assert opens(ward, new)
     used = until(lambda: rows(ward, "key_id = ?", new[11:23]))
     assert {row["principal"] for row in used} == {f"api-key:{old_id}"}
+
+
+def test_an_edited_key_may_what_it_says_now_without_a_restart(ward):
+    key, key_id = made(ward)
+    assert "store" in listed(ward, key)
+    ward.cli("key", "edit", key_id, "--tool", "echo")
+    until(lambda: listed(ward, key) == {"echo"})
+    ward.cli("key", "edit", key_id, "--rate", "1/hour", "--tool", "*", "--server", "beta")
+    until(lambda: not opens(ward, key))
+    assert opens(ward, key, "beta")
+    again = ward.call("store", {"text": "a"}, path="/beta/mcp", key=key)
+    assert reason_of(again) == "rate-exceeded"
 
 
 def test_a_rotation_without_grace_ends_the_old_key_at_once(ward):

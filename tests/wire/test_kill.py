@@ -21,7 +21,7 @@ KILLS = int(os.environ.get("MCPWARD_TEST_KILLS", "8"))
 KEY_MAKER = """
 import asyncio, sys
 from pathlib import Path
-from mcpward.app.site import open_site
+from mcpward.operations.site import open_site
 from mcpward.config.load import load
 from mcpward.core.clock import SystemClock
 from mcpward.identity.api_key import issue

@@ -104,10 +104,29 @@ def test_counters_in_common_are_read_and_their_absence_shows(tmp_path, redis_ser
         until(lambda: [ready(ward) for _ in range(4)] == [without[failure]] * 4)
         until(lambda: metric(ward, "mcpward_limit_store_up") == 0)
         until(lambda: metric(ward, "mcpward_limit_store_failures_total") > 0)
-        assert ward.cli("limits", check=False).returncode == 3
+        if failure == "local":
+            alone = ward.cli("limits", "--limit", "read", "--json")
+            (use,) = json.loads(alone.stdout)
+            assert use["used"] >= 1
+            assert "the shared counters do not answer" in alone.stderr
+            assert "count by themselves" in alone.stderr
+            watched = ward.cli("limits", "reset", "--limit", "read", "--yes")
+            assert "count by themselves" in watched.stderr
+            assert used(ward, "--limit", "read") == {}
         redis_server.resume()
         until(lambda: [ready(ward) for _ in range(4)] == [(200, {"status": "ok"})] * 4)
         until(lambda: metric(ward, "mcpward_limit_store_up") == 1)
+
+
+def test_nobody_serves_and_the_shared_counters_are_away(tmp_path, redis_server: RedisServer):
+    with site(tmp_path, {"limits.counters": redis_server.url}) as ward:
+        ward.stop()
+        redis_server.pause()
+        done = ward.cli("limits", check=False)
+        redis_server.resume()
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "the shared counters do not answer" in done.stderr
+    assert "no worker of this host" in done.stderr
 
 
 def test_an_address_that_fails_too_often_is_found_by_the_limit_and_let_in_again(tmp_path):

@@ -24,7 +24,7 @@ from mcpward.config.explain import explain_all
 from mcpward.config.shape import general
 from support.certificate import certificate
 from support.ward import ACCEPT, Ward, free_port, modern_request
-from support.wire import exchange, metrics, notes, reason_of, rows, site, until, write_site
+from support.wire import aged_key, exchange, metrics, notes, reason_of, rows, site, until, write_site
 
 LIMITS = "servers.bench.limits."
 ONCE = "1/hour"
@@ -88,6 +88,11 @@ def ask_public_url(ward):
 @flips("site.default_server", "bench", 404, 200, {"servers.other.source": "bench.py"})
 def ask_default_server(ward):
     return echo(ward).status_code
+
+
+@flips("keys.max_age", "1d", 200, 401)
+def ask_max_age(ward):
+    return echo(ward, key=aged_key(ward, days=2)).status_code
 
 
 @flips("site.allowed_hosts", ["mcp.internal:8000"], 421, 200)

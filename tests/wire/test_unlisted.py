@@ -92,7 +92,7 @@ def test_a_rotation_with_grace_leaves_no_gap(ward):
 def test_a_rotation_without_grace_ends_every_older_url_within_a_second(ward):
     old = rotated(ward)
     until(lambda: status(ward, old) == 200, 1.0)
-    new = rotated(ward)
+    new = rotated(ward, "--grace", "0")
     until(lambda: status(ward, old) == 404, 1.0)
     assert status(ward, ward.first) == 404
     until(lambda: status(ward, new) == 200, 1.0)

@@ -6,7 +6,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from mcpward.app.site import Site
 from mcpward.channel.mailroom import Mailroom
 from mcpward.channel.questions import Questions
 from mcpward.channel.replay import Replays
@@ -18,6 +17,7 @@ from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
 from mcpward.core.ids import base62
 from mcpward.crypto.sealed import SealedToken
+from mcpward.operations.site import Site
 
 _WORKER_NAME: Final = 22
 #: A letter of 256 KiB, sealed and in base64.

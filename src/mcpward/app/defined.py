@@ -59,9 +59,17 @@ def require_defined(settings: Settings, registries: Mapping[str, Registry]) -> N
 
 def tell_names(registries: Mapping[str, Registry]) -> None:
     """Log a line for each server and kind of tool name that well-known clients do not take."""
-    for server, registry in registries.items():
-        for line in remarks(server, [tool.name for tool in registry.declared]):
-            _log.warning(line)
+    for line in name_remarks(registries):
+        _log.warning(line)
+
+
+def name_remarks(registries: Mapping[str, Registry]) -> list[str]:
+    """Return a line for each server and kind of tool name that well-known clients do not take."""
+    return [
+        line
+        for server, registry in registries.items()
+        for line in remarks(server, [tool.name for tool in registry.declared])
+    ]
 
 
 def pools_of(settings: Settings, registries: Mapping[str, Registry]) -> dict[str, Pool]:

@@ -10,7 +10,6 @@ from mcpward.app.counters import Counters
 from mcpward.app.defined import pools_of
 from mcpward.app.oauth import Guarded
 from mcpward.app.secrets import Secrets
-from mcpward.app.site import Site
 from mcpward.app.switches import Switches
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
@@ -26,6 +25,7 @@ from mcpward.identity.unlisted import UrlBook
 from mcpward.ingress import render
 from mcpward.limits.charge import Limits
 from mcpward.limits.places import Places
+from mcpward.operations.site import Site
 from mcpward.pipeline.back import Backs
 from mcpward.pipeline.catalogue import Catalogue
 from mcpward.pipeline.desk import Desk

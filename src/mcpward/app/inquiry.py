@@ -23,7 +23,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
     ``uses`` begins with the most used; for ``left_out`` more an answer had no room. ``found`` counts the buckets of
     all workers. ``answered`` of ``workers`` workers have said it; none at all where nobody serves. ``failed`` could
-    not.
+    not. ``away`` says why the counters that all share were not asked: the workers count by themselves meanwhile.
     """
 
     uses: tuple[Use, ...] = ()
@@ -32,6 +32,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     answered: int = 0
     workers: int = 0
     failed: int = 0
+    away: str = ""
 
 
 class Inquiry:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from mcpward.app.connections import accept_ourselves, find_room
+from mcpward.app.presence import present
 from mcpward.app.worker import LINGER_S, Worker
 from mcpward.config.address import Address
 from mcpward.config.model import Settings
@@ -56,8 +57,9 @@ class Lifespan:
                     await asyncio.to_thread(self.opened)  # it opens the store on its own, with a loop of its own
                     await worker.refresher.look()  # what was handed over just now opens the door from the first call
                 started = True
-                await send({"type": "lifespan.startup.complete"})
-                await receive()
+                with present(self.settings.site.data, worker.name):
+                    await send({"type": "lifespan.startup.complete"})
+                    await receive()
         except Exception as error:  # told by whoever started the process, not by uvicorn with a traceback
             if started:
                 raise

@@ -16,17 +16,18 @@ from uvicorn.supervisors import Multiprocess
 
 from mcpward.app.counters import counters_url
 from mcpward.app.defined import registries_of, tell_names
+from mcpward.app.inherited import READY, Inherited
 from mcpward.app.lifespan import Lifespan
 from mcpward.app.logs import Voice, set_up
 from mcpward.app.numbers import clear, folder_of
 from mcpward.app.oauth import client_secrets, open_oauth
-from mcpward.app.site import open_site
 from mcpward.app.sources import load_sources
 from mcpward.config.address import Address
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
 from mcpward.core.errors import Unreachable
 from mcpward.ingress.connection import Connection
+from mcpward.operations.site import open_site
 
 _BACKLOG: Final = 2048
 
@@ -40,8 +41,10 @@ class Announcement(Struct, frozen=True):
     workers: int
 
 
-def run(settings: Settings, announce: Callable[[Announcement], None]) -> int:
+def run(settings: Settings, announce: Callable[[Announcement], None], inherited: Inherited | None = None) -> int:
     """Serve until SIGTERM or SIGINT, then finish the calls in flight. Gives the exit code.
+
+    ``inherited`` has listeners that are bound already, and is told when the start is over.
 
     Raises:
         Misconfigured: a server's source cannot be loaded.
@@ -49,10 +52,14 @@ def run(settings: Settings, announce: Callable[[Announcement], None]) -> int:
     """
     set_up(settings.log, Voice())
     site = settings.site
-    listener = _bind(site.address)
+    if inherited is not None:
+        inherited.require_same_addresses(settings)
+        announcement = _announcement(settings, inherited.listener, inherited.metrics)
+        return _run_one(settings, inherited.listener, inherited.metrics, announcement, announce, inherited)
+    listener = bind(site.address)
     metrics: socket.socket | None = None
     try:
-        metrics = _bind(site.metrics_address) if site.metrics_address is not None else None
+        metrics = bind(site.metrics_address) if site.metrics_address is not None else None
         announcement = _announcement(settings, listener, metrics)
         if site.workers > 1:
             return _run_several(settings, listener, metrics, announcement, announce)
@@ -69,8 +76,16 @@ def _run_one(
     metrics: socket.socket | None,
     announcement: Announcement,
     announce: Callable[[Announcement], None],
+    inherited: Inherited | None = None,
 ) -> int:
-    lifespan = Lifespan(settings, announcement.bound, metrics, None, lambda: announce(announcement))
+    def opened() -> None:
+        if inherited is None or inherited.is_first:
+            announce(announcement)
+        if inherited is not None:
+            inherited.report(READY)
+
+    parent = None if inherited is None else inherited.parent
+    lifespan = Lifespan(settings, announcement.bound, metrics, parent, opened)
     server = uvicorn.Server(_configure(settings, lifespan))
     _mind_signals(server)
     try:
@@ -179,7 +194,12 @@ def _leave_at_once(_signal: int, _frame: FrameType | None) -> None:
     os._exit(0)
 
 
-def _bind(address: Address) -> socket.socket:
+def bind(address: Address) -> socket.socket:
+    """Return a listener at an address.
+
+    Raises:
+        Unreachable: the address cannot be bound.
+    """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:

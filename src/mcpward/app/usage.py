@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 from msgspec import Struct, ValidationError, convert, to_builtins
 from msgspec.json import Encoder
 
+from mcpward.app.letters import FreshLetters
 from mcpward.channel.mail import Mail
 from mcpward.core.clock import Clock
 from mcpward.limits.use import Match, Use
@@ -27,9 +28,6 @@ MOST_USES: Final = 1000
 #: Bytes of uses in one letter, which may have 256 KiB.
 _LETTER: Final = 128 * 1024
 _MOST_WAITING: Final = 16
-#: How old a question may be, or how far in the future, by the wall clocks of two machines.
-_FRESH_S: Final = 120.0
-_MOST_KNOWN: Final = 1024
 _encode: Final = Encoder().encode
 
 
@@ -78,11 +76,10 @@ class Usage:
     def __init__(self, mail: Mail, limits: Counted, clock: Clock, worker: str, workers: int = 1) -> None:
         self._mail = mail
         self._limits = limits
-        self._clock = clock
         self._worker = worker
         self._workers = workers
         self._waiting: deque[Asked] = deque()
-        self._known: dict[str, float] = {}
+        self._letters_heard = FreshLetters(clock)
         self._task: asyncio.Task[None] | None = None
         mail.on(ASKING, self._hear)
 
@@ -102,15 +99,10 @@ class Usage:
 
     def _is_new(self, asked: Asked) -> bool:
         """Whether the question is of now and was not heard before: a copy of a letter resets nothing."""
-        now = self._clock.monotonic()
-        self._known = {name: until for name, until in self._known.items() if until > now}
-        if abs(self._clock.now() - asked.at) > _FRESH_S:
+        if self._letters_heard.is_old(asked.at):
             _log.warning("a question about limits is too old, or the clock of who asked is wrong")
             return False
-        if asked.name in self._known or len(self._known) >= _MOST_KNOWN:
-            return False
-        self._known[asked.name] = now + 2 * _FRESH_S
-        return True
+        return self._letters_heard.is_new(asked.name)
 
     async def _answer_all(self) -> None:
         while self._waiting:

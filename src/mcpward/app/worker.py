@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from mcpward.app.channel import open_channel
+from mcpward.app.channel import Channel, open_channel
 from mcpward.app.connections import METRICS_CONNECTIONS, show_connections
 from mcpward.app.counters import Counters, open_counters
 from mcpward.app.defined import registries_of, tell_names
@@ -22,8 +22,8 @@ from mcpward.app.house import House
 from mcpward.app.logs import Voice, set_up
 from mcpward.app.numbers import Numbers, folder_of
 from mcpward.app.oauth import Guarded, client_secrets, exchanges_of, open_oauth
+from mcpward.app.operator_calls import CallsByMail, OperatorCalls
 from mcpward.app.secrets import Secrets
-from mcpward.app.site import open_site
 from mcpward.app.sources import load_sources
 from mcpward.app.threads import open_runner
 from mcpward.app.usage import Usage
@@ -34,6 +34,7 @@ from mcpward.core.clock import SystemClock
 from mcpward.core.ended import EndedBook
 from mcpward.identity.follower import Books
 from mcpward.identity.keybook import KeyBook
+from mcpward.identity.named import NamedCallers
 from mcpward.identity.refresh import Refresher
 from mcpward.identity.unlisted import UrlBook
 from mcpward.ingress.acceptor import Acceptor
@@ -47,6 +48,7 @@ from mcpward.ingress.handshakes import HandshakePace
 from mcpward.ingress.health import Health, Probe
 from mcpward.ingress.routes import Address as Served
 from mcpward.ingress.routes import Routes
+from mcpward.operations.site import Site, open_site
 from mcpward.pipeline.serve import Pipeline
 from mcpward.traffic.metrics import Metrics
 from mcpward.traffic.trail import Traffic
@@ -78,6 +80,8 @@ class Worker:
         self.clock = SystemClock()
         self.front: Front
         self.refresher: Refresher
+        self.calls: OperatorCalls
+        self.name = ""
 
     @asynccontextmanager
     async def open(self, metrics_listener: socket.socket | None) -> AsyncIterator[None]:
@@ -97,19 +101,10 @@ class Worker:
             secrets = Secrets(settings, vault, shown)
             voice.redact = secrets.text
             registries = registries_of(settings, load_sources(settings, vault))
-            if self.supervisor is None:  # else the supervisor has told it, once for all workers
+            if settings.site.workers == 1:  # else the supervisor has told it, once for all workers
                 tell_names(registries)
             metrics = Metrics()
-            writer = Writer(
-                site.store.record,
-                clock,
-                batch=settings.traffic.batch,
-                queue=settings.traffic.queue,
-                retention_days=settings.traffic.retention_days,
-                max_size=settings.traffic.max_size,
-                when_full=settings.traffic.when_full,
-                metrics=metrics,
-            )
+            writer = self._writer(site, metrics)
             traffic = Traffic(writer, clock, secrets.bytes, settings.traffic.arguments, secrets.json)
             guarded = await stack.enter_async_context(open_oauth(settings, self.bound, shown, clock))
             exchanges = exchanges_of(settings, guarded, clock)
@@ -118,7 +113,7 @@ class Worker:
             runner = open_runner(clock, exchanges, metrics, longest_text=settings.output.max_bytes)
             stack.push_async_callback(runner.close)
             channel = await stack.enter_async_context(open_channel(site, settings, clock))
-            keys, urls, ended = KeyBook(site.pepper_keys, clock), UrlBook(site.pepper_urls, clock), EndedBook()
+            keys, urls, ended = self._books(site)
             self.refresher = Refresher(
                 site.store.reader,
                 Books(keys, urls, ended, channel.spent.book),
@@ -132,8 +127,8 @@ class Worker:
             )
             pipeline = house.pipeline(keys, urls, ended, self.refresher.look)
             stack.push_async_callback(pipeline.identity.close)
-            usage = Usage(channel.mailroom, house.limits, clock, channel.worker, settings.site.workers)
-            stack.push_async_callback(usage.close)
+            self.calls = OperatorCalls(pipeline, NamedCallers(keys, urls), registries, clock)
+            stack.push_async_callback(self._hear_operator(channel, house).aclose)
             await house.tasks.start_keeping()
             stack.push_async_callback(self._stop_tasks, house)
             numbers = Numbers(metrics, folder_of(settings.site.data) if settings.site.workers > 1 else None)
@@ -152,6 +147,31 @@ class Worker:
             await stack.enter_async_context(_every(_HOUSEKEEPING_S, self._keep_house(numbers, house)))
             _spare_collector()
             yield
+
+    def _books(self, site: Site) -> tuple[KeyBook, UrlBook, EndedBook]:
+        keys = KeyBook(site.pepper_keys, self.clock, self.settings.keys.max_age)
+        return keys, UrlBook(site.pepper_urls, self.clock), EndedBook()
+
+    def _writer(self, site: Site, metrics: Metrics) -> Writer:
+        traffic = self.settings.traffic
+        return Writer(
+            site.store.record,
+            self.clock,
+            batch=traffic.batch,
+            queue=traffic.queue,
+            retention_days=traffic.retention_days,
+            max_size=traffic.max_size,
+            when_full=traffic.when_full,
+            metrics=metrics,
+        )
+
+    def _hear_operator(self, channel: Channel, house: House) -> AsyncExitStack:
+        """Answer the operator's commands, which come as letters; gives what ends that."""
+        self.name, ends = channel.worker, AsyncExitStack()
+        ends.push_async_callback(CallsByMail(self.calls, channel.mailroom, self.clock).close)
+        workers = self.settings.site.workers
+        ends.push_async_callback(Usage(channel.mailroom, house.limits, self.clock, self.name, workers).close)
+        return ends
 
     async def _stop_tasks(self, house: House) -> None:
         """Tasks have what the calls in flight have left of the time to stop: together they take no longer."""

@@ -15,6 +15,7 @@ from mcpward.cli import handover, ui
 from mcpward.cli.clients import CLIENTS, Entry
 from mcpward.cli.clients.shown import rendered
 from mcpward.cli.moved import lost, served
+from mcpward.cli.operator import this_operator
 from mcpward.cli.site import CLOCK
 from mcpward.config.endpoint import paths_of
 from mcpward.config.model import Settings
@@ -23,7 +24,7 @@ from mcpward.core.secret import Secret
 
 if TYPE_CHECKING:
     from mcpward.app.serve import Announcement
-    from mcpward.app.site import Site
+    from mcpward.operations.site import Site
 
 
 class _Door(Struct, frozen=True):
@@ -135,7 +136,8 @@ async def _prepared(settings: Settings, base: str) -> tuple[list[_Door], list[st
 
     Also say what clients of the last start do not find any more.
     """
-    from mcpward.app.site import open_site
+    from mcpward.operations.settings_act import note_settings
+    from mcpward.operations.site import open_site
 
     doors = [
         _Door(
@@ -148,13 +150,14 @@ async def _prepared(settings: Settings, base: str) -> tuple[list[_Door], list[st
         )
         for name, one in settings.servers.items()
     ]
-    async with open_site(settings, CLOCK) as site:
+    async with open_site(settings, CLOCK, operator=this_operator()) as site:
         only = next(iter(settings.servers), None) if settings.is_part else None
         before = await site.store.served.replace(served(settings), only=only)
         # Judged once: a first start makes a credential for each of its servers, and no later one makes any.
         has_keys = bool(await site.store.keys.list())
         has_urls = await site.store.urls.are_any()
-        ready = [await _with_credential(site, settings.site.data, door, has_keys, has_urls) for door in doors]
+        ready = [await _with_credential(site, settings, door, has_keys, has_urls) for door in doors]
+        await note_settings(site, settings)
     return ready, list(lost(settings, before, base))
 
 
@@ -168,14 +171,15 @@ def _providers(settings: Settings, server: str) -> tuple[str, ...]:
     return tuple(urlsplit(url).netloc for url in urls if url)
 
 
-async def _with_credential(site: "Site", data: Path, door: _Door, has_keys: bool, has_urls: bool) -> _Door:
+async def _with_credential(site: "Site", settings: Settings, door: _Door, has_keys: bool, has_urls: bool) -> _Door:
     """Return the door with its first credential, or with a word on those that it has or has not.
 
     A site that ever had a key makes no other by itself, also not for a new or a renamed server: whoever may change the
     configuration, or a start that went wrong, would have one written where nobody expects it. Likewise secret URLs.
     """
+    data = settings.site.data
     if door.mode == "api-key":
-        return await _noted_key(site, data, door) if has_keys else await _with_first_key(site, data, door)
+        return await _noted_key(site, settings, door) if has_keys else await _with_first_key(site, data, door)
     if door.mode == "unlisted":
         return await _noted_url(site, data, door) if has_urls else await _with_first_url(site, data, door)
     return door
@@ -200,14 +204,15 @@ async def _with_first_url(site: "Site", data: Path, door: _Door) -> _Door:
     return replace(door, fresh=secret, file=file)
 
 
-async def _noted_key(site: "Site", data: Path, door: _Door) -> _Door:
+async def _noted_key(site: "Site", settings: Settings, door: _Door) -> _Door:
     from mcpward.identity.api_key import parse
 
     now = CLOCK.now()
-    live = [record for record in await site.store.keys.list() if record.is_live(now)]
+    max_age_s = settings.keys.max_age
+    live = [record for record in await site.store.keys.list() if record.is_live(now, max_age_s)]
     if not any({door.name, "*"}.intersection(record.servers) for record in live):
         return replace(door, remark=f"no key opens {door.name}: mcpward key create --server {door.name} makes one")
-    file = handover.file_for(data, "key", door.name)
+    file = handover.file_for(settings.site.data, "key", door.name)
     found = handover.left(file)
     if found is None:
         return door

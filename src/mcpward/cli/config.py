@@ -1,5 +1,6 @@
 """``mcpward config``: is the configuration right, what is in force, what does a setting mean."""
 
+import asyncio
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -9,6 +10,7 @@ from mcpward.cli.help import examples
 from mcpward.cli.site import ConfigOption, JsonOption, file_of, loaded
 from mcpward.config.explain import Explained, explain, explain_all, markdown, suggestion
 from mcpward.config.explain import schema as schema_of
+from mcpward.config.model import Settings
 from mcpward.config.show import shown
 from mcpward.config.sources import missing_sources
 from mcpward.core.errors import Misconfigured
@@ -17,13 +19,23 @@ app = typer.Typer(help="Configuration: check, show, explain, schema.", no_args_i
 
 
 @app.command("check")
-@examples("mcpward config check --config /etc/mcpward/mcpward.toml")
-def check(config: ConfigOption = None, json: JsonOption = False) -> None:
+@examples(
+    "mcpward config check --config /etc/mcpward/mcpward.toml",
+    "mcpward config check --load",
+)
+def check(
+    load: Annotated[
+        bool, typer.Option("--load", help="Also run the sources of all servers, as serve does, and judge their tools.")
+    ] = False,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
     """Read the configuration as serve would, and tell every problem at once. Exit code 2 when there is one."""
     try:
         site = loaded(config)
         if missing := missing_sources(site):
             raise Misconfigured(missing)
+        tools = _tools(site.settings) if load else {}
     except Misconfigured as wrong:
         if json:
             findings: list[Any] = [{"where": one.where, "what": one.what, "hint": one.hint} for one in wrong.findings]
@@ -31,9 +43,25 @@ def check(config: ConfigOption = None, json: JsonOption = False) -> None:
             raise typer.Exit(ui.Exit.USAGE) from None
         raise
     if json:
-        ui.answer_json({"ok": True, "findings": []})
-    servers = ", ".join(site.settings.servers) or "no servers"
+        ui.answer_json({"ok": True, "findings": [], **({"tools": tools} if load else {})})
+    names = site.settings.servers
+    servers = ", ".join(f"{name}: {_count(tools[name])}" if load else name for name in names) or "no servers"
     ui.remark(f"{ui.safe(file_of(config) or 'no file: the defaults')} is right ({servers})")
+
+
+def _tools(settings: Settings) -> dict[str, list[str]]:
+    """Return the names of all tools by server; what clients will not take of them is remarked on."""
+    from mcpward.app.check_load import loaded_tools
+    from mcpward.app.defined import name_remarks
+
+    registries = asyncio.run(loaded_tools(settings))
+    for line in name_remarks(registries):
+        ui.remark(ui.safe(line))
+    return {name: sorted(tool.name for tool in registry.declared) for name, registry in registries.items()}
+
+
+def _count(tools: list[str]) -> str:
+    return f"{len(tools)} tool{'' if len(tools) == 1 else 's'}"
 
 
 @app.command("show")

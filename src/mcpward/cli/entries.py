@@ -13,7 +13,7 @@ from mcpward.cli import pasted, ui
 from mcpward.cli.clients import Client, Entry, Scope
 from mcpward.cli.clients.shown import WEB
 from mcpward.cli.secret import read_secret
-from mcpward.cli.site import chosen_server
+from mcpward.cli.site import chosen_server, fit_server
 from mcpward.config.address import parse_url
 from mcpward.config.endpoint import endpoint
 from mcpward.config.model import Settings
@@ -106,13 +106,8 @@ def _server(settings: Settings, asked: Asked) -> tuple[str, str]:
         return name, endpoint(settings, name)
     at = _url(asked.url)
     if asked.server is not None:
-        return chosen_server(_without_servers(settings, asked.server), asked.server), at
+        return fit_server(asked.server), at  # a server that only a URL names is none of the site's file
     return _served_at(settings, at) or name_of(at), at
-
-
-def _without_servers(settings: Settings, server: str) -> Settings:
-    """A server that only a URL names is none of the site's file: any name that is fit will do."""
-    return settings if server in settings.servers else settings.model_copy(update={"servers": {}})
 
 
 def _served_at(settings: Settings, url: str) -> str | None:

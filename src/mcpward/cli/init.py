@@ -1,6 +1,7 @@
 """``mcpward init``: a new project that serves, and passes its own test, as it stands."""
 
 import re
+import stat
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Final
@@ -34,17 +35,26 @@ def init(
     if taken:
         raise ui.Ended(ui.Exit.USAGE, f"there is already: {', '.join(taken)}", "name another folder")
     try:
+        is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
+        if is_new:
+            _for_owner(folder)
         for file, template in _FILES.items():
             text = files("mcpward.cli").joinpath("scaffold", template).read_text(encoding="utf-8")
             with (folder / file).open("x", encoding="utf-8") as new:
                 new.write(text.replace("{{name}}", server))
+            _for_owner(folder / file)
     except OSError as error:
         raise ui.Ended(ui.Exit.UNREACHABLE, f"{folder} cannot be written: {error.strerror}") from None
     if json:
         ui.answer_json({"folder": str(folder), "server": server, "files": list(_FILES)})
     ui.remark(f"{ui.safe(folder)} is ready: {', '.join(_FILES)}")
     ui.remark(f"next: cd {ui.safe(folder)} && mcpward serve")
+
+
+def _for_owner(path: Path) -> None:
+    """Take from others what the umask left them: a site's file that they may write is refused."""
+    path.chmod(stat.S_IMODE(path.stat().st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH))
 
 
 def _name(text: str) -> str:

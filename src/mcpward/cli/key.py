@@ -1,33 +1,61 @@
 """``mcpward key``: the whole life of API keys. A key is shown once, when it is made; the store never learns it."""
 
-from ipaddress import ip_network
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mcpward.cli import ui
 from mcpward.cli.help import examples
+from mcpward.cli.key_edit import edit
+from mcpward.cli.key_options import (
+    read_access,
+    read_expiry,
+    read_name,
+    read_networks,
+    read_note,
+    read_owner,
+    read_rate,
+    read_tags,
+    read_tools,
+    some,
+)
+from mcpward.cli.key_servers import IdArgument, key_servers, remark_closed, require_tools
 from mcpward.cli.keycard import HEADER, row_of, shape_of, words_of
-from mcpward.cli.moment import moment_text, parse_end, parse_span
-from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, chosen_server, in_site, server_names, settings_of
+from mcpward.cli.moment import moment_text, parse_span, parse_start
+from mcpward.cli.site import (
+    CLOCK,
+    ConfigOption,
+    JsonOption,
+    in_site,
+    server_names,
+    settings_of,
+    unknown_server,
+)
 from mcpward.config.model import Settings
-from mcpward.config.rate import parse_rate
-from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
 
 if TYPE_CHECKING:
-    from mcpward.app.site import Site
     from mcpward.identity.records import KeyRecord
+    from mcpward.operations.site import Site
 
 app = typer.Typer(
-    help="API keys: create, list, show, set, rotate, revoke.", no_args_is_help=True, rich_markup_mode=None
+    help="API keys: create, list, show, edit, rotate, revoke.", no_args_is_help=True, rich_markup_mode=None
 )
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as mcpward key list prints it.")]
+
+
+OwnerOption = Annotated[
+    str | None, typer.Option("--owner", metavar="WHO", help="Who answers for it: a person, a team, an address.")
+]
+NoteOption = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="What it is for.")]
+TagOption = Annotated[
+    list[str] | None, typer.Option("--tag", metavar="TAG", help="A word to find it by; may be repeated.")
+]
 
 
 @app.command("create")
 @examples(
     "mcpward key create --name laptop",
+    "mcpward key create --name ci --owner team-data --note 'nightly import' --tag prod",
     "mcpward key create --server orders --name ci --class read --expires 90d --cidr 10.0.0.0/8",
 )
 def create(
@@ -43,7 +71,11 @@ def create(
         ),
     ] = None,
     expires: Annotated[
-        str | None, typer.Option(metavar="WHEN", help="When it ends: 90d, 12h, 2026-12-31; never, if not given.")
+        str | None,
+        typer.Option(
+            metavar="WHEN",
+            help="When it ends: 90d, 12h, 2026-12-31; if not given, as keys.max_age says.",
+        ),
     ] = None,
     scope: Annotated[
         list[str] | None,
@@ -71,35 +103,46 @@ def create(
             help="Its holder's own client asks the person: tools with confirm run where that client cannot be asked.",
         ),
     ] = False,
+    owner: OwnerOption = None,
+    note: NoteOption = None,
+    tag: TagOption = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """Make a key. It goes to stdout, alone and once: only a hash of it is kept."""
-    from mcpward.identity.api_key import issue
+    from mcpward.operations.keys import KeyRights, create_key
 
     settings = settings_of(config)
-    rights: dict[str, Any] = {
-        "name": _name(name),
-        "servers": _servers(settings, server),
-        "scopes": scope or (),
-        "tools": tool or None,
-        "access": _access(access),
-        "rate": _rate(rate),
-        "networks": _networks(cidr),
-        "expires_at": parse_end(expires, CLOCK.now(), "--expires") if expires else None,
-        "may_confirm": may_confirm,
-    }
+    rights = KeyRights(
+        name=read_name(name),
+        servers=key_servers(settings, server),
+        scopes=tuple(some(scope)),
+        tools=read_tools(tool),
+        access=read_access(access),
+        rate=read_rate(rate),
+        networks=read_networks(cidr),
+        expires_at=read_expiry(expires, CLOCK.now()) if expires else None,
+        may_confirm=may_confirm,
+        owner=read_owner(owner),
+        note=read_note(note),
+        tags=read_tags(tag),
+    )
 
     async def work(site: "Site") -> "tuple[Secret, KeyRecord]":
-        secret, record = issue(site.pepper_keys, CLOCK, **rights)
-        await site.store.keys.add(record)
-        return secret, record
+        await require_tools(site, settings, rights.servers, rights.tools)
+        return await create_key(site, CLOCK, rights, settings.keys.max_age)
 
-    _hand_over(*in_site(settings, work), as_json=json)
+    secret, record = in_site(settings, work)
+    remark_closed(settings, record.servers)
+    _hand_over(settings, secret, record, as_json=json)
 
 
 @app.command("list")
-@examples("mcpward key list --server orders")
+@examples(
+    "mcpward key list --server orders",
+    "mcpward key list --no-end --never-used",
+    "mcpward key list --owner team-data --unused-for 90d --json | jq -r '.[].id'",
+)
 def list_keys(
     server: Annotated[
         str | None,
@@ -107,23 +150,51 @@ def list_keys(
             "--server", "-s", metavar="NAME", help="Only keys that open this server.", autocompletion=server_names
         ),
     ] = None,
+    owner: Annotated[str | None, typer.Option(metavar="WHO", help="Only keys of this owner; '' is of none.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="TAG", help="Only keys with this tag; may be repeated.")
+    ] = None,
+    never_used: Annotated[bool, typer.Option("--never-used", help="Only keys that were never used.")] = False,
+    unused_for: Annotated[
+        str | None, typer.Option(metavar="SPAN", help="Only keys that were not used for so long: 90d.")
+    ] = None,
+    no_end: Annotated[bool, typer.Option("--no-end", help="Only keys that never end by themselves.")] = False,
+    ends_within: Annotated[
+        str | None, typer.Option(metavar="SPAN", help="Only keys that end within this time: 14d.")
+    ] = None,
     ended: Annotated[bool, typer.Option("--all", help="Also revoked and expired keys.")] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """List the keys of the site, newest first. Exit code 1 when there are none."""
-    now = CLOCK.now()
-    records = in_site(settings_of(config), lambda site: site.store.keys.list(), must_exist=True)
-    kept = [
-        record
-        for record in sorted(records, key=lambda record: -record.created_at)
-        if (ended or record.is_live(now)) and (server is None or server in record.servers or "*" in record.servers)
-    ]
+    from mcpward.operations.keys import KeyFilter
+    from mcpward.operations.keys import list_keys as listed
+
+    settings = settings_of(config)
+    now, max_age_s = CLOCK.now(), settings.keys.max_age
+    wanted = KeyFilter(
+        server=server,
+        owner=owner,
+        tags=read_tags(tag),
+        is_never_used=never_used,
+        has_no_end=no_end,
+        unused_since=parse_start(unused_for, now, "--unused-for") if unused_for else None,
+        ends_before=now + parse_span(ends_within, "--ends-within") if ends_within else None,
+        are_ended_too=ended,
+    )
+
+    async def work(site: "Site") -> "list[KeyRecord]":
+        found = await listed(site, wanted, now, max_age_s)
+        if not found and server is not None and settings.servers and server not in settings.servers:
+            raise unknown_server(server, settings.servers)
+        return list(found)
+
+    found = in_site(settings, work, must_exist=True)
     if json:
-        ui.answer_json([shape_of(record, now) for record in kept])
-    elif kept:
-        ui.table(HEADER, [row_of(one, now) for one in kept])
-    if not kept:
+        ui.answer_json([shape_of(record, now, max_age_s) for record in found])
+    elif found:
+        ui.table(HEADER, [row_of(one, now, max_age_s) for one in found])
+    if not found:
         raise ui.Ended(ui.Exit.NO, "no keys found", "mcpward key create --name NAME makes one")
 
 
@@ -131,9 +202,11 @@ def list_keys(
 @examples("mcpward key show 4f9QkZp2LmXa")
 def show(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
     """Show all that is known of a key; never the key itself, of which only a hash is kept."""
-    now = CLOCK.now()
-    record = in_site(settings_of(config), lambda site: _get(site, key_id), must_exist=True)
-    shape = shape_of(record, now)
+    from mcpward.operations.keys import get_key
+
+    settings = settings_of(config)
+    record = in_site(settings, lambda site: get_key(site, key_id), must_exist=True)
+    shape = shape_of(record, CLOCK.now(), settings.keys.max_age)
     if json:
         ui.answer_json(shape)
         return
@@ -141,37 +214,8 @@ def show(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = Fal
         ui.answer(line)
 
 
-@app.command("set")
-@examples("mcpward key set 4f9QkZp2LmXa --may-confirm")
-def set_key(
-    key_id: IdArgument,
-    may_confirm: Annotated[
-        bool | None,
-        typer.Option(
-            "--may-confirm/--no-may-confirm",
-            help="Whether tools with confirm run where the client of this key cannot be asked for a person's yes.",
-        ),
-    ] = None,
-    config: ConfigOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Change what a key may do. Every worker knows within a second; the key itself stays the same."""
-    if may_confirm is None:
-        raise ui.Ended(ui.Exit.USAGE, "there is nothing to change", "add --may-confirm or --no-may-confirm")
-    now = CLOCK.now()
-
-    async def work(site: "Site") -> "KeyRecord":
-        record = await _get(site, key_id)
-        if not record.is_live(now):
-            raise ui.Ended(ui.Exit.NO, f"key {record.id} has ended", "mcpward key create makes a new one")
-        await site.store.keys.set_may_confirm(record.id, may_confirm)
-        return await _get(site, record.id)
-
-    record = in_site(settings_of(config), work, must_exist=True, ends_rights=True)
-    if json:
-        ui.answer_json(shape_of(record, now))
-    what = "run" if record.may_confirm else "are refused"
-    ui.remark(f"key {record.id} ({ui.safe(record.name)}): tools with confirm {what} where its client cannot be asked")
+app.command("edit")(edit)
+app.command("set", hidden=True)(edit)  # its name up to release 0.1
 
 
 @app.command("rotate")
@@ -184,20 +228,20 @@ def rotate(
 ) -> None:
     """Make a new key with the same rights; the old one lives on for a grace period. The new key goes to stdout."""
     from mcpward.identity.api_key import reissue
+    from mcpward.operations.keys import get_live_key
 
+    settings = settings_of(config)
     now = CLOCK.now()
     grace_until = now + parse_span(grace, "--grace")
 
     async def work(site: "Site") -> "tuple[Secret, KeyRecord]":
-        old = await _get(site, key_id)
-        if not old.is_live(now):
-            raise ui.Ended(ui.Exit.NO, f"key {old.id} has ended", "mcpward key create makes a new one")
+        old = await get_live_key(site, key_id, now, settings.keys.max_age)
         secret, new = reissue(site.pepper_keys, CLOCK, old)
         await site.store.keys.rotate(old.id, new, grace_until)
         return secret, new
 
-    secret, record = in_site(settings_of(config), work, must_exist=True, ends_rights=True)
-    _hand_over(secret, record, as_json=json)
+    secret, record = in_site(settings, work, must_exist=True, ends_rights=True)
+    _hand_over(settings, secret, record, as_json=json)
     ui.remark(f"the old key {record.rotated_from} ends at {moment_text(grace_until)}")
 
 
@@ -205,71 +249,27 @@ def rotate(
 @examples("mcpward key revoke 4f9QkZp2LmXa")
 def revoke(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
     """End a key now. Every worker refuses it within a second. Works on a full disk, too."""
+    from mcpward.operations.keys import get_key
+
+    settings = settings_of(config)
     now = CLOCK.now()
 
     async def work(site: "Site") -> "KeyRecord":
-        record = await _get(site, key_id)
+        record = await get_key(site, key_id)
         if record.revoked_at is not None:
             raise ui.Ended(ui.Exit.NO, f"key {record.id} was revoked at {moment_text(record.revoked_at)}")
         await site.store.keys.revoke(record.id, now)
-        return await _get(site, record.id)
+        return await get_key(site, record.id)
 
-    record = in_site(settings_of(config), work, must_exist=True, ends_rights=True)
+    record = in_site(settings, work, must_exist=True, ends_rights=True)
     if json:
-        ui.answer_json(shape_of(record, now))
+        ui.answer_json(shape_of(record, now, settings.keys.max_age))
     ui.remark(f"key {record.id} ({ui.safe(record.name)}) is revoked")
 
 
-async def _get(site: "Site", key_id: str) -> "KeyRecord":
-    from mcpward.identity.api_key import find_id
-
-    inside = find_id(key_id)
-    if inside is not None:
-        raise ui.Ended(
-            ui.Exit.USAGE, "that is a key, not its id: now it stands in the shell's history", f"its id is {inside}"
-        )
-    record = await site.store.keys.get(key_id)
-    if record is None:
-        raise ui.Ended(ui.Exit.NO, f"there is no key {key_id!r}", "mcpward key list --all")
-    return record
-
-
-def _hand_over(secret: Secret, record: "KeyRecord", *, as_json: bool) -> None:
+def _hand_over(settings: Settings, secret: Secret, record: "KeyRecord", *, as_json: bool) -> None:
     if as_json:
-        ui.answer_json({"key": secret.reveal(), **shape_of(record, CLOCK.now())})
+        ui.answer_json({"key": secret.reveal(), **shape_of(record, CLOCK.now(), settings.keys.max_age)})
         return
     ui.remark(f"key {record.id} ({ui.safe(record.name)}) for {', '.join(record.servers)}; it is shown this once:")
     ui.answer(secret.reveal())
-
-
-def _name(name: str) -> str:
-    if not name.strip() or len(name) > 100 or not name.isprintable():
-        raise ui.Ended(ui.Exit.USAGE, "--name is 1 to 100 printable characters")
-    return name.strip()
-
-
-def _servers(settings: Settings, servers: list[str] | None) -> tuple[str, ...]:
-    if not servers:
-        return (chosen_server(settings, None),)
-    return tuple(dict.fromkeys(name if name == "*" else chosen_server(settings, name) for name in servers))
-
-
-def _access(word: str) -> Access:
-    try:
-        return Access.parse(word)
-    except ValueError:
-        raise ui.Ended(ui.Exit.USAGE, "--class is read, write or destructive") from None
-
-
-def _rate(text: str | None) -> Any:
-    try:
-        return parse_rate(text) if text else None
-    except ValueError as problem:
-        raise ui.Ended(ui.Exit.USAGE, f"--rate: {problem}") from None
-
-
-def _networks(texts: list[str] | None) -> tuple[str, ...]:
-    try:
-        return tuple(str(ip_network(text)) for text in texts or ())
-    except ValueError:
-        raise ui.Ended(ui.Exit.USAGE, "--cidr is not a network", "write 10.0.0.0/8 or 2001:db8::/32") from None

@@ -8,32 +8,41 @@ from mcpward.config.rate import rate_text
 if TYPE_CHECKING:
     from mcpward.identity.records import KeyRecord
 
-HEADER: Final = ("id", "name", "servers", "class", "may confirm", "state", "expires", "last used")
+HEADER: Final = ("id", "name", "owner", "servers", "class", "may confirm", "state", "ends", "last used")
 
 
-def state_of(record: "KeyRecord", now: float) -> str:
+def state_of(record: "KeyRecord", now: float, max_age_s: float | None) -> str:
     """Say in a word what the key is worth at ``now``: live, grace, ended or revoked."""
     if record.revoked_at is not None:
         return "revoked"
-    if not record.is_live(now):
+    if not record.is_live(now, max_age_s):
         return "ended"
     return "grace" if record.grace_until is not None else "live"
 
 
-def row_of(record: "KeyRecord", now: float) -> tuple[object, ...]:
-    """Give the key's line in a list: the cells of :data:`HEADER`."""
-    ends_at = moment_text(record.ends_at, "never")
-    used_at = moment_text(record.last_used_at, "never")
-    servers = ",".join(record.servers)
-    confirms = "yes" if record.may_confirm else "no"
-    return record.id, record.name, servers, record.access.label, confirms, state_of(record, now), ends_at, used_at
+def row_of(record: "KeyRecord", now: float, max_age_s: float | None) -> tuple[object, ...]:
+    """Return the key's line in a list: the cells of :data:`HEADER`."""
+    return (
+        record.id,
+        record.name,
+        record.owner or "-",
+        ",".join(record.servers),
+        record.access.label,
+        "yes" if record.may_confirm else "no",
+        state_of(record, now, max_age_s),
+        moment_text(record.ends_at(max_age_s), "no end"),
+        moment_text(record.last_used_at, "never used"),
+    )
 
 
-def shape_of(record: "KeyRecord", now: float) -> dict[str, Any]:
-    """All that may be shown: the digest is left out."""
+def shape_of(record: "KeyRecord", now: float, max_age_s: float | None) -> dict[str, Any]:
+    """All that may be shown: the digest is left out. ``ends_at`` is the first of all the ends that the key has."""
     return {
         "id": record.id,
         "name": record.name,
+        "owner": record.owner,
+        "note": record.note,
+        "tags": list(record.tags),
         "servers": list(record.servers),
         "class": record.access.label,
         "tools": None if record.tools is None else list(record.tools),
@@ -41,17 +50,27 @@ def shape_of(record: "KeyRecord", now: float) -> dict[str, Any]:
         "rate": rate_text(record.rate) if record.rate else None,
         "networks": list(record.networks),
         "may_confirm": record.may_confirm,
-        "state": state_of(record, now),
+        "state": state_of(record, now, max_age_s),
         "created_at": moment_text(record.created_at),
-        "expires_at": moment_text(record.expires_at, "") or None,
-        "grace_until": moment_text(record.grace_until, "") or None,
-        "revoked_at": moment_text(record.revoked_at, "") or None,
-        "last_used_at": moment_text(record.last_used_at, "") or None,
+        "ends_at": _moment(record.ends_at(max_age_s)),
+        "expires_at": _moment(record.expires_at),
+        "grace_until": _moment(record.grace_until),
+        "revoked_at": _moment(record.revoked_at),
+        "last_used_at": _moment(record.last_used_at),
         "rotated_from": record.rotated_from,
     }
 
 
-_UNSET: Final = {"tools": "all", "scopes": "none", "networks": "all", "expires_at": "never", "last_used_at": "never"}
+_UNSET: Final = {
+    "tools": "all",
+    "scopes": "none",
+    "networks": "all",
+    "tags": "none",
+    "rate": "none",
+    "ends_at": "no end",
+    "expires_at": "never",
+    "last_used_at": "never used",
+}
 
 
 def words_of(word: str, value: object) -> str:
@@ -60,3 +79,7 @@ def words_of(word: str, value: object) -> str:
         return "yes" if value else "no"
     text = ", ".join(str(one) for one in value) if isinstance(value, list) else str(value or "")
     return text or _UNSET.get(word, "-")
+
+
+def _moment(at: float | None) -> str | None:
+    return None if at is None else moment_text(at)

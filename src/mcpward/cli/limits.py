@@ -32,15 +32,16 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from mcpward.app.inquiry import Answer
-    from mcpward.app.site import Site
     from mcpward.app.tally import Tally
     from mcpward.limits.use import Match
+    from mcpward.operations.site import Site
 
 T = TypeVar("T")
 _EVERY_S: Final = 2.0
 _CLEAR: Final = "\x1b[H\x1b[2J"
 _KEY_ID: Final = re.compile(r"[0-9A-Za-z]{12}", re.ASCII)
 _LOOPS: Final = "repeat"
+_NOTHING: Final = "nothing is used now"
 _NAMES: Final = (
     "auth_failures", "requests", "caller", "read", "write", "destructive", "discovery", "lifecycle", "total",
     "quota-hour", "quota-day", "quota-month", "key", "tool", _LOOPS,
@@ -51,7 +52,12 @@ app = typer.Typer(rich_markup_mode=None)
 
 def limit_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of a limit, those of budgets too."""
-    return completed(ctx, incomplete, lambda settings: [*_NAMES, *_budget_limits(settings)])
+    return completed(ctx, incomplete, known_limits)
+
+
+def known_limits(settings: Settings) -> list[str]:
+    """Return the names of all limits of a site, those of budgets too."""
+    return [*_NAMES, *_budget_limits(settings)]
 
 
 ServerOption = Annotated[
@@ -122,8 +128,9 @@ def reset(
     if not yes and not ui.confirmed(f"give back what is used of {what}?"):
         raise ui.Ended(ui.Exit.NO, "nothing was reset", "--yes resets without asking")
     answer = _with_tally(settings, lambda tally: tally.reset(match))
-    if settings.limits.is_shared:
+    if settings.limits.is_shared and not answer.away:
         _tell_workers(settings, match)
+    _note(settings, match, answer)
     if json:
         ui.answer_json({"reset": answer.found})
     _remark(answer)
@@ -181,7 +188,21 @@ def _tell_workers(settings: Settings, match: "Match") -> None:
         ui.remark("no worker of this host answers: one that runs may still keep an address out by itself")
 
 
+def _note(settings: Settings, match: "Match", answer: "Answer") -> None:
+    """Put it on record that limits were given back, and say where that cannot be done."""
+    from mcpward.traffic.act import Act
+
+    what = _words(match)
+    act = Act(object="limits", server=match.server, detail=f"{answer.found} counters of {what} reset")
+    try:
+        in_site(settings, lambda site: site.store.acts.note(act), must_exist=True)
+    except (ui.Ended, Unreachable, Misconfigured):
+        ui.remark("this is not on record: the site's data are not here, or cannot be written")
+
+
 def _remark(answer: "Answer") -> None:
+    if answer.away:
+        ui.remark(f"{ui.safe(answer.away)}; this is what the workers of this host count by themselves meanwhile")
     if answer.answered < answer.workers:
         ui.remark(f"{answer.answered} of {answer.workers} workers answered; the others are not counted")
     if answer.failed:
@@ -191,25 +212,34 @@ def _remark(answer: "Answer") -> None:
 
 
 async def _watch(tally: "Tally", match: "Match", *, as_json: bool) -> None:
-    uses, otherwise = (await tally.uses(match)).uses, "nothing is used now"
+    answer, otherwise = await tally.uses(match), _NOTHING
     while True:
+        uses = [*answer.uses]
         if as_json:
             shapes = [shape_of(use) for use in uses]
             ui.answer_json({"time": moment_text(CLOCK.now()), "uses": shapes}, indent=None)
         else:
-            _screen([*uses], otherwise)
+            _screen(uses, otherwise, ui.safe(answer.away))
         await asyncio.sleep(_EVERY_S)
         try:
-            uses, otherwise = (await tally.uses(match)).uses, "nothing is used now"
+            answer = await tally.uses(match)
+            otherwise = _NOTHING
         except Unreachable as away:  # workers may stop and start again meanwhile
-            uses, otherwise = (), away.what
+            answer, otherwise = _no_answer(), away.what
 
 
-def _screen(uses: list[Any], otherwise: str) -> None:
+def _no_answer() -> "Answer":
+    from mcpward.app.inquiry import Answer
+
+    return Answer()
+
+
+def _screen(uses: list[Any], otherwise: str, note: str = "") -> None:
     """Show the most used that fit; where nobody looks at a screen, all of them, and a line between."""
     is_screen = sys.stdout.isatty()
-    rows = shutil.get_terminal_size().lines - 1 if is_screen else None
+    rows = shutil.get_terminal_size().lines - 1 - bool(note) if is_screen else None
     lines = lines_of(uses, rows) if uses else [otherwise]
+    lines += [note] if note else []
     ui.answer((_CLEAR if is_screen else "") + "\n".join(lines) + ("" if is_screen else "\n"))
 
 
@@ -233,7 +263,7 @@ def _hint(settings: Settings, limit: str | None) -> str:
 
     if limit in renamed.LIMITS:
         return f"{limit} is now {renamed.LIMITS[limit]}"
-    known = [*_NAMES, *_budget_limits(settings)]
+    known = known_limits(settings)
     if limit == _LOOPS:
         return f"loops are counted for each call, and not listed: mcpward log --limit {_LOOPS} shows whom it refused"
     if limit is None or limit in known:

@@ -4,15 +4,33 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
 from mcpward import __version__
-from mcpward.cli import config, connect, init, key, limits, log, secret, serve, store, ui, url
+from mcpward.cli import (
+    access,
+    call,
+    config,
+    connect,
+    init,
+    key,
+    limits,
+    log,
+    secret,
+    serve,
+    site_copy,
+    store,
+    tools,
+    ui,
+    url,
+)
 from mcpward.cli.help import examples
+from mcpward.cli.operator import note_command
 from mcpward.core.errors import Misconfigured, Unreachable
+from mcpward.operations.denied import Denied, Invalid
 
 # typer carries its own copy of click: its public BadParameter leads to the family of usage errors.
 _SAID_WRONG: Final[type[Exception]] = typer.BadParameter.__mro__[2]
@@ -28,9 +46,14 @@ app.command("serve")(serve.serve)
 app.add_typer(key.app, name="key")
 app.add_typer(url.app, name="url")
 app.add_typer(secret.app, name="secret")
+app.command("access")(access.access)
 app.add_typer(store.app, name="store")
+app.command("backup")(site_copy.backup)
+app.command("restore")(site_copy.restore)
 app.add_typer(log.app, name="log")
 app.add_typer(limits.app, name="limits")
+app.command("tools")(tools.tools)
+app.command("call")(call.call)
 app.command("connect")(connect.connect)
 app.add_typer(config.app, name="config")
 app.command("init")(init.init)
@@ -55,23 +78,28 @@ def mcpward(
     """The locks for MCP servers: keys, limits, validation, redaction and a record of every call."""
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit code; errors are told on stderr."""
+def run(arguments: Sequence[str] | None = None, tell: Callable[..., None] = ui.error) -> int:
+    """Run one command and give its exit code; errors are told on stderr, or to ``tell`` (what, hint)."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     if not all(_is_text(word) for word in words):
-        ui.error("an argument is not text in the terminal's encoding", "mcpward --help")
+        tell("an argument is not text in the terminal's encoding", "mcpward --help")
         return ui.Exit.USAGE
+    command = typer.main.get_command(app)
+    note_command(command, words)
     try:
-        code = typer.main.get_command(app).main(args=words, prog_name="mcpward", standalone_mode=False)
+        code = command.main(args=words, prog_name="mcpward", standalone_mode=False, obj=words)
     except ui.Ended as ended:
-        ui.error(ended.what, ended.hint)
+        tell(ended.what, ended.hint)
         return ended.code
+    except Denied as no:
+        tell(no.what, no.hint)
+        return ui.Exit.USAGE if isinstance(no, Invalid) else ui.Exit.NO
     except Misconfigured as wrong:
         for finding in wrong.findings:
-            ui.error_of(finding)
+            tell(*ui.words_of(finding))
         return ui.Exit.USAGE
     except Unreachable as missing:
-        ui.error(missing.what, missing.hint)
+        tell(missing.what, missing.hint)
         return ui.Exit.UNREACHABLE
     except typer.Abort:
         ui.remark("stopped: nothing was done")

@@ -1,13 +1,11 @@
 """Moments and spans as people write them: ``90d``, ``2026-12-31``, ``2026-12-31T10:00:00Z``; and back."""
 
-import re
 from datetime import UTC, datetime
 from typing import Final
 
 from mcpward.cli.ui import Ended, Exit
+from mcpward.config import span
 
-_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_SPAN: Final = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
 _LAST: Final = 253_402_300_799.0  # 9999-12-31T23:59:59Z: the last second that an ISO date can say
 
 
@@ -17,10 +15,20 @@ def parse_span(text: str, option: str) -> float:
     Raises:
         Ended: it is none (a usage error that names the option).
     """
-    match = _SPAN.fullmatch(text.strip().lower())
-    if match is None and text.strip() != "0":
-        raise Ended(Exit.USAGE, f"{option} is not a span of time", "write 30m, 24h, 90d or 2w")
-    return int(match[1]) * _UNITS[match[2]] if match else 0.0
+    if text.strip() == "0":
+        return 0.0
+    try:
+        return span.parse_span(text)
+    except ValueError:
+        raise Ended(Exit.USAGE, f"{option} is not a span of time", "write 30m, 24h, 90d or 2w") from None
+
+
+def _is_span(text: str) -> bool:
+    try:
+        span.parse_span(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _parse_iso(text: str, option: str) -> float:
@@ -39,7 +47,7 @@ def parse_end(text: str, now: float, option: str) -> float:
     Raises:
         Ended: it is none, or it has passed.
     """
-    at = now + parse_span(text, option) if _SPAN.fullmatch(text.strip().lower()) else _parse_iso(text, option)
+    at = now + parse_span(text, option) if _is_span(text) else _parse_iso(text, option)
     if not now < at <= _LAST:
         raise Ended(Exit.USAGE, f"{option} has passed already, or lies beyond the year 9999")
     return at
@@ -51,7 +59,7 @@ def parse_start(text: str, now: float, option: str) -> float:
     Raises:
         Ended: it is none.
     """
-    if _SPAN.fullmatch(text.strip().lower()):
+    if _is_span(text):
         return now - parse_span(text, option)
     return _parse_iso(text, option)
 

@@ -34,6 +34,8 @@ def commands_page() -> str:
 
 def _of(command: Any, path: tuple[str, ...]) -> Iterator[str]:
     for name, one in getattr(command, "commands", {}).items():
+        if one.hidden:
+            continue
         if hasattr(one, "commands"):
             if one.invoke_without_command:  # a verb of its own as well
                 yield from _command(one, (*path, name))

@@ -15,7 +15,7 @@ from mcpward.cli.site import ConfigOption, JsonOption, ServerOption, chosen_serv
 from mcpward.core.secret import Secret
 
 if TYPE_CHECKING:
-    from mcpward.app.site import Site
+    from mcpward.operations.site import Site
 
 app = typer.Typer(
     help="Secrets of tools, encrypted at rest: set, list, remove.", no_args_is_help=True, rich_markup_mode=None

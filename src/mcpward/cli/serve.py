@@ -1,8 +1,9 @@
 """``mcpward serve``: settles what to serve, from the target, the flags and the site's file."""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -13,17 +14,26 @@ from mcpward.cli.site import ConfigOption, JsonOption, file_of, loaded
 from mcpward.cli.target import Target, read_target
 from mcpward.config.address import AddressPart
 from mcpward.config.load import server_names
+from mcpward.config.model import Settings
 from mcpward.config.sources import missing_sources
 from mcpward.core.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from mcpward.app.inherited import Inherited
+
+#: What the process that watches the files handed to this one (``serve --reload``), if it did.
+INHERITED: "Final[list[Inherited]]" = []
 
 
 @examples(
     "mcpward serve",
+    "mcpward serve tools.py --reload",
     "mcpward serve tools.py --mode unlisted --port 9000",
     "mcpward serve tools.py --host 0.0.0.0 --public-url https://mcp.example.com --behind-tls-proxy \\\n"
     "    --trusted-proxy 10.0.0.0/8",
 )
 def serve(
+    ctx: typer.Context,
     target: Annotated[
         str | None,
         typer.Argument(metavar="[TARGET]", help="A Python file, module:object, or a server of the site's file."),
@@ -65,6 +75,9 @@ def serve(
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The folder of database and keys; else .mcpward.")
     ] = None,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="For development: serve anew when a file is saved. Loopback only.")
+    ] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -77,7 +90,7 @@ def serve(
     configured = server_names(file_of(config))
     chosen = read_target(target, configured, name) if target else None
     overrides: dict[str, Any] = {
-        "site.workers": workers,
+        "site.workers": 1 if reload or INHERITED else workers,
         "site.tls_cert": str(tls_cert) if tls_cert else None,
         "site.tls_key": str(tls_key) if tls_key else None,
         "site.behind_tls_proxy": behind_tls_proxy or None,
@@ -98,9 +111,21 @@ def serve(
         raise ui.Ended(ui.Exit.USAGE, "there is nothing to serve", "name a file: mcpward serve tools.py")
     if missing := missing_sources(site):
         raise Misconfigured(missing)
+    if reload:
+        raise typer.Exit(_reloading(settings, file_of(config), ctx.obj, workers))
     from mcpward.app.serve import run
 
-    raise typer.Exit(run(settings, lambda announcement: announce(settings, announcement, as_json=json)))
+    inherited = INHERITED[0] if INHERITED else None
+    raise typer.Exit(run(settings, lambda announcement: announce(settings, announcement, as_json=json), inherited))
+
+
+def _reloading(settings: Settings, config: Path | None, words: Sequence[str], workers: int | None) -> int:
+    from mcpward.app.reload import run_reloading
+
+    if workers is not None and workers > 1:
+        raise ui.Ended(ui.Exit.USAGE, "--reload serves with one worker", "leave out --workers")
+    own = [word for word in words if word != "--reload"]
+    return run_reloading(settings, config, own, lambda line: ui.remark(ui.styled(ui.safe(line), "dim", sys.stderr)))
 
 
 def _of_server(

@@ -2,21 +2,24 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
-from mcpward.cli.ui import Ended, Exit, remark
+from mcpward.cli.operator import this_operator
+from mcpward.cli.target import read_target
+from mcpward.cli.ui import Ended, Exit, remark, safe
 from mcpward.config.load import Loaded, read
 from mcpward.config.model import Settings
 from mcpward.config.names import check_server_name, nearest
+from mcpward.config.sources import missing_sources
 from mcpward.core.clock import Clock, SystemClock
-from mcpward.core.errors import Unreachable
+from mcpward.core.errors import Misconfigured, Unreachable
 
 if TYPE_CHECKING:  # the command line starts fast: the data's rooms are imported when data is needed
-    from mcpward.app.site import Site
+    from mcpward.operations.site import Site
     from mcpward.storage.opening import Accept
 
 T = TypeVar("T")
@@ -113,14 +116,15 @@ def in_site(
         Misconfigured: the data cannot be used as it is.
         Unreachable: the database refuses to work now.
     """
-    from mcpward.app.site import open_site
+    from mcpward.operations.site import open_site
+    from mcpward.traffic.sink import NoRoom
 
     database = Path(settings.store.url.removeprefix("sqlite:///"))
     if must_exist and not database.exists():
         raise Ended(missing, f"there is no data yet at {database}", "mcpward serve or mcpward key create makes it")
 
     async def opened() -> T:
-        async with open_site(settings, CLOCK, accept) as site:
+        async with open_site(settings, CLOCK, accept, this_operator()) as site:
             return await work(site)
 
     def attempted() -> T:
@@ -138,7 +142,7 @@ def in_site(
         return attempted()
     except Exception as error:
         # Only storage knows the driver's errors by name; to the command line they are all one: a full disk, a lock.
-        if type(error).__module__.startswith(("sqlalchemy.", "sqlite3")):
+        if isinstance(error, NoRoom) or type(error).__module__.startswith(("sqlalchemy.", "sqlite3")):
             raise Unreachable(
                 f"the database {database} cannot be used now", "is the disk full, or the file locked?"
             ) from None
@@ -155,26 +159,93 @@ def _release_reserve(database: Path) -> bool:
         return False
 
 
-def chosen_server(settings: Settings, name: str | None) -> str:
-    """Give the server that a command is about: the one named, or the only one there is.
+def opened_server(config: Path | None, target: str) -> tuple[Settings, str]:
+    """Return the settings with the server that a command names, and its name: one of the file's, or a source.
+
+    All servers of the file stay: what one is allowed may depend on the others.
+
+    Raises:
+        Ended: the name is neither a server's nor a source's.
+        Misconfigured: with every problem of the settings at once, or its source is not there.
+    """
+    from mcpward.config.load import server_names as names_in
+
+    configured = names_in(file_of(config))
+    chosen = read_target(target, configured, None)
+    is_source = target.endswith(".py") or any(char in target for char in ":/.") or Path(target).is_file()
+    if chosen.source is None or not is_source:
+        settings = settings_of(config)
+        if not settings.servers:
+            raise Ended(Exit.USAGE, f"there is no server {target!r} here", "name a Python file, or module:object")
+        return settings, chosen_server(settings, target)
+    site = loaded(config, {f"servers.{chosen.name}.source": chosen.source}, only=chosen.name)
+    if missing := missing_sources(site):
+        raise Misconfigured(missing)
+    return site.settings, chosen.name
+
+
+def chosen_server(settings: Settings, name: str | None, among: Collection[str] | None = None) -> str:
+    """Return the server that a command is about: the one named, or the only one there is.
+
+    ``among`` are the servers of the site's file that can be meant without a name; all of them if it is not given. A
+    site whose file names no server has those of its last start.
 
     Raises:
         Ended: none is named and there is not exactly one, or the name is unknown or not fit to be one.
     """
     known = list(settings.servers)
     if name is None:
-        if len(known) == 1:
-            return known[0]
-        listed = f"one of: {', '.join(known)}" if known else "the site's file names none"
+        fit = list(among) if among is not None else known
+        fit = fit if known else served_last(settings)
+        if len(fit) == 1:
+            return fit[0]
+        listed = f"one of: {', '.join(fit or known)}" if fit or known else "the site's file names none"
         raise Ended(Exit.USAGE, "which server?", f"add --server NAME ({listed})")
     if known and name not in known:
-        meant = nearest(name, known)
-        raise Ended(
-            Exit.USAGE,
-            f"there is no server {name!r} in the site's file",
-            f"did you mean {meant}?" if meant else f"there are: {', '.join(known)}",
-        )
+        raise unknown_server(name, known)
+    name = fit_server(name)
+    if not known:
+        _remark_unserved(name, served_last(settings))
+    return name
+
+
+def fit_server(name: str) -> str:
+    """Return a name that a server may have, whether there is one of this name or not.
+
+    Raises:
+        Ended: no server can be called so.
+    """
     try:
         return check_server_name(name)
     except ValueError as problem:
         raise Ended(Exit.USAGE, f"--server: {problem}") from None
+
+
+def unknown_server(name: str, known: Collection[str]) -> Ended:
+    """Return the error for a server that is not in the site's file, with the name that was probably meant."""
+    meant = nearest(name, known)
+    return Ended(
+        Exit.USAGE,
+        f"there is no server {name!r} in the site's file",
+        f"did you mean {meant}?" if meant else f"there are: {', '.join(known)}",
+    )
+
+
+def served_last(settings: Settings) -> list[str]:
+    """Return the servers of the last start, as far as the site's data can be read; it is made for nobody."""
+
+    async def work(site: "Site") -> list[str]:
+        return list(await site.store.served.servers())
+
+    try:
+        return in_site(settings, work, must_exist=True)
+    except (Ended, Misconfigured, Unreachable):  # the command itself will tell, if it needs the data
+        return []
+
+
+def _remark_unserved(name: str, served: Collection[str]) -> None:
+    """Tell of a name that was never served: without a file, only a later start can say that it is right."""
+    if served and name not in served:
+        meant = nearest(name, served)
+        also = f"did you mean {meant}?" if meant else f"the last start served {', '.join(served)}"
+        remark(safe(f"no server {name} was served here yet: {also}"))

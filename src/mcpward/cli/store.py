@@ -12,7 +12,7 @@ from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, in_site, settings_
 from mcpward.core.scope import Access
 
 if TYPE_CHECKING:
-    from mcpward.app.site import Site
+    from mcpward.operations.site import Site
     from mcpward.storage.opening import Older
 
     Row = dict[str, Any]
@@ -55,7 +55,18 @@ def accept_older(
     _show(seen[0], as_json=json)
     if not yes and not ui.confirmed("accept this store?"):
         raise ui.Ended(ui.Exit.NO, "nothing was accepted", "mcpward store accept-older --yes accepts it")
-    in_site(settings, work, must_exist=True, accept=lambda older: older == seen[0])
+
+    async def note(site: "Site") -> None:
+        from mcpward.traffic.act import Act
+
+        older = seen[0]
+        before = {name: mark for name, (_, mark) in older.standings.items()}
+        after = {name: store for name, (store, _) in older.standings.items()}
+        foreign = sum(older.foreign.values())
+        what = f"another store accepted, {foreign} foreign rows dropped: {older.why}"
+        await site.store.acts.note(Act(object="store", before=before, after=after, detail=what))
+
+    in_site(settings, note, must_exist=True, accept=lambda older: older == seen[0])
     ui.remark("accepted: running workers take it within a minute, and mcpward serve starts again")
 
 

@@ -1,15 +1,13 @@
-"""What ``serve TARGET`` means, found without running the author's file: the name that its server gives itself."""
+"""What ``serve TARGET`` means, found without running the author's file."""
 
-import ast
 import re
 from collections.abc import Collection
 from pathlib import Path
 
 from msgspec import Struct
 
+from mcpward.cli.own_name import module_file, own_name
 from mcpward.config.names import RESERVED, SERVER_NAME
-
-_MOST_BYTES = 4 * 1024**2
 
 
 class Target(Struct, frozen=True):
@@ -30,30 +28,13 @@ def read_target(target: str, configured: Collection[str], name: str | None) -> T
 
 
 def _own_name(target: str) -> str | None:
-    path = Path(target.rpartition(":")[0] if ".py:" in target else target)
-    try:
-        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
-            return None
-        tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-        return None  # the tools room says what is wrong with it, when it loads the file
-    for statement in tree.body:
-        value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
-        found = _server_name(value) if isinstance(value, ast.Call) else None
-        if found and SERVER_NAME.fullmatch(found) and found not in RESERVED:
-            return found
-    return None
-
-
-def _server_name(call: ast.Call) -> str | None:
-    function = call.func
-    called = (
-        function.id if isinstance(function, ast.Name) else function.attr if isinstance(function, ast.Attribute) else ""
-    )
-    first = call.args[0] if call.args else next((word.value for word in call.keywords if word.arg == "name"), None)
-    if called == "Server" and isinstance(first, ast.Constant) and isinstance(first.value, str):
-        return first.value
-    return None
+    place, colon, attribute = target.rpartition(":")
+    if not colon:
+        place, attribute = target, ""
+    is_file = place.endswith(".py") or "/" in place or Path(place).is_file()
+    file = Path(place) if is_file else module_file(place)
+    found = None if file is None else own_name(file, attribute)
+    return found if found and SERVER_NAME.fullmatch(found) and found not in RESERVED else None
 
 
 def _name_after(target: str) -> str:

@@ -18,7 +18,7 @@ from mcpward.core.errors import Misconfigured, Unreachable
 from mcpward.core.secret import Secret
 
 if TYPE_CHECKING:
-    from mcpward.app.site import Site
+    from mcpward.operations.site import Site
 
 
 def is_foreign(url: str) -> bool:

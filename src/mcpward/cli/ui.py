@@ -80,10 +80,15 @@ def error(what: str, hint: str = "") -> None:
         _write(sys.stderr, f"{styled('hint:', 'hint', sys.stderr)} {safe(hint)}")
 
 
-def error_of(finding: Finding) -> None:
-    """Say what is wrong with the configuration, and where; once, where that is the key that is spoken of."""
+def words_of(finding: Finding) -> tuple[str, str]:
+    """Return what is wrong with the configuration and where (once, where that is the key spoken of), and the hint."""
     is_said = not finding.where or finding.what.startswith(f"{finding.where}:")
-    error(finding.what if is_said else f"{finding.where}: {finding.what}", finding.hint)
+    return finding.what if is_said else f"{finding.where}: {finding.what}", finding.hint
+
+
+def error_of(finding: Finding) -> None:
+    """Say what is wrong with the configuration, and where."""
+    error(*words_of(finding))
 
 
 def styled(text: str, style: str, stream: TextIO) -> str:

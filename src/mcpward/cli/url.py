@@ -14,16 +14,16 @@ from mcpward.config.model import Settings
 from mcpward.core.secret import Secret
 
 if TYPE_CHECKING:
-    from mcpward.app.site import Site
+    from mcpward.operations.site import Site
 
 app = typer.Typer(help="Secret URLs of unlisted servers: rotate, show.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("rotate")
-@examples("mcpward url rotate --server notes --grace 24h")
+@examples("mcpward url rotate --server notes", "mcpward url rotate --server notes --grace 0")
 def rotate(
     server: ServerOption = None,
-    grace: Annotated[str, typer.Option(metavar="SPAN", help="How long the old URL lives on: 24h, 30m, 0.")] = "0",
+    grace: Annotated[str, typer.Option(metavar="SPAN", help="How long the old URL lives on: 24h, 30m, 0.")] = "24h",
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -77,7 +77,7 @@ def unlisted_server(settings: Settings, server: str | None) -> str:
         Ended: none is meant, or it lets callers in by other means.
     """
     unlisted = [name for name, one in settings.servers.items() if one.mode == "unlisted"]
-    name = unlisted[0] if server is None and len(unlisted) == 1 else chosen_server(settings, server)
+    name = chosen_server(settings, server, unlisted)
     if name in settings.servers and name not in unlisted:
         raise ui.Ended(
             ui.Exit.USAGE,

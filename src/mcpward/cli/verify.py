@@ -10,7 +10,7 @@ from mcpward.cli.moment import moment_text
 from mcpward.cli.site import ConfigOption, JsonOption, in_site, settings_of
 
 if TYPE_CHECKING:
-    from mcpward.app.site import Site
+    from mcpward.operations.site import Site
     from mcpward.traffic.verification import Finding, Report, Verified
 
 

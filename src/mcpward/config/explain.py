@@ -40,6 +40,7 @@ JSON schema for editors.
   **Quotas** are written `5000/day` (hour, day, month; in UTC).
 * **Tables in the place of a rate or a quota** say how strictly it is meant, too:
   `{ rate = "10/minute", enforce = false, on_store_failure = "closed" }`. [limits.md](limits.md) explains them.
+* **Spans of time** are written `30m`, `24h`, `90d` or `2w`.
 * **Sizes** are written `4 MiB`, `32 KiB` or as a number of bytes. **Seconds** may have a fraction.
 * **URLs:** every server answers at `/<name>/mcp`, whatever servers come and go; the only server, or the one that
   `site.default_server` names, answers at `/mcp` too, and each server at `/mcp` of its `hosts`. `mcpward connect` prints

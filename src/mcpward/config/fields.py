@@ -24,6 +24,7 @@ from mcpward.config.quota import parse_quota, quota_text
 from mcpward.config.rate import parse_rate, rate_text
 from mcpward.config.ruled import FAILURES, read_limiting, read_rationing, ruled_text
 from mcpward.config.size import parse_size, size_text
+from mcpward.config.span import parse_span, span_text
 from mcpward.core.values import Limiting, Quota, Rate, Rationing
 
 #: The ways in, each a mode of a server.
@@ -33,6 +34,7 @@ ALGORITHMS: Final = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
 )  # fmt: skip
 _ANY_DOCUMENT: Final = "/.well-known/openid-configuration"
+_SHORTEST_AGE_S: Final = 60.0
 _NAMESPACE: Final = re.compile(r"[a-z0-9-]{1,40}", re.ASCII)
 # Elsewhere a table may stand in its place, so people will write one here.
 _RATE_ALONE = "must be a text such as 120/minute; enforce and on_store_failure of a budget stand beside it"
@@ -90,6 +92,15 @@ def _share(value: float) -> float:
 
 def _size(value: object) -> object:
     return parse_size(value) if isinstance(value, str) else value
+
+
+def _age_or_none(value: object) -> object:
+    if value is None or value == "":
+        return None
+    seconds = parse_span(value if isinstance(value, str) else "")
+    if seconds < _SHORTEST_AGE_S:
+        raise ValueError("must be at least 1m")
+    return seconds
 
 
 def _each(read: Callable[[str], Any]) -> Callable[[object], object]:
@@ -235,6 +246,12 @@ RecordSize = Annotated[
     PlainSerializer(size_text, return_type=str),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1024**2}, {"type": "string"}]}),
 ]
+AgeOrNone = Annotated[
+    float | None,
+    BeforeValidator(_age_or_none),
+    PlainSerializer(lambda seconds: span_text(seconds) if seconds else "", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": "^$|^ *[0-9]{1,6} *[smhdwSMHDW] *$"}),
+]
 TokenSize = Annotated[Size, Field(le=64 * 1024)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=100_000_000)]
@@ -287,6 +304,7 @@ KINDS: Final[Mapping[object, str]] = {
     _pool_names: "list of names",
     _rate_or_off: 'rate or ""',
     _size: "size",
+    _age_or_none: 'span or ""',
     _path: "path",
     _address: "host:port",
     _address_or_off: 'host:port or ""',

@@ -19,6 +19,7 @@ from mcpward.config.layers import DATA, Keys, Layers, Origin
 from mcpward.config.lines import key_lines, line_of
 from mcpward.config.model import Settings, Site
 from mcpward.config.rules import breaches
+from mcpward.config.writers import writable_by_others
 from mcpward.core.errors import Finding, Misconfigured
 
 _MOST_BYTES: Final = 1024**2
@@ -95,6 +96,7 @@ def _read_file(path: Path, tree: Layers, findings: list[Finding]) -> None:
     tree.file = str(path)
     try:
         raw = path.read_bytes()
+        findings += writable_by_others(path)
         text = raw.decode(ENCODING)
     except OSError:
         findings.append(Finding("the configuration file cannot be read", str(path), "mcpward init DIR writes one"))

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_v
 
 from mcpward.config.address import Address, parse_address
 from mcpward.config.fields import (
+    AgeOrNone,
     AllowedHosts,
     Count,
     FilePath,
@@ -122,6 +123,17 @@ class Store(Section):
     def record_mark_in(self, data: Path) -> Path:
         """Return where the mark of the record is: beside ``mark`` where that is set, else in the data folder."""
         return data / "record.mark" if self.mark is None else Path(f"{self.mark}-record")
+
+
+class Keys(Section):
+    """[keys]: what holds for every API key of the site."""
+
+    max_age: AgeOrNone = key(
+        "",
+        "longest life of an API key since it was made; an older one is refused whatever end it was given, and "
+        '`mcpward key rotate` makes its successor; "" for no bound',
+        '"90d"',
+    )
 
 
 class Http(Section):
@@ -247,6 +259,7 @@ class Settings(Section):
 
     site: Site = Field(Site(), description="addresses and what stands in front")
     store: Store = Field(Store(), description="the database")
+    keys: Keys = Field(Keys(), description="what holds for every API key")
     http: Http = Field(Http(), description="bounds on requests")
     limits: SiteLimits = Field(SiteLimits(), description="where everything is counted, and limits of the site")
     traffic: Traffic = Field(Traffic(), description="the record of every request")

@@ -1,6 +1,8 @@
 """The effective settings, with where each one came from; secrets masked."""
 
+import json
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any, Final
 
 from msgspec import Struct
@@ -9,9 +11,26 @@ from mcpward.config.explain import toml_text
 from mcpward.config.layers import Origin
 from mcpward.config.load import Loaded
 from mcpward.config.masked import masked
+from mcpward.config.model import Settings
 from mcpward.config.shape import ANY_NAME, Path, every_key
 
 _DEFAULT: Final = Origin("default", "")
+
+
+def in_force(settings: Settings) -> dict[str, Any]:
+    """Return every effective setting by its dotted key, secrets masked."""
+    return _values(settings.model_dump(mode="json"))
+
+
+def chosen(settings: Settings) -> dict[str, Any]:
+    """Return the settings that somebody gave a value, by their dotted keys, secrets masked."""
+    return _values(settings.model_dump(mode="json", exclude_unset=True))
+
+
+def digest_of(settings: Settings) -> str:
+    """Return the SHA-256 of the settings in force, defaults too. A masked value has no part in it but its mask."""
+    text = json.dumps(in_force(settings), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return sha256(text.encode("ascii")).hexdigest()
 
 
 class Shown(Struct, frozen=True):
@@ -25,14 +44,17 @@ class Shown(Struct, frozen=True):
 
 def shown(loaded: Loaded) -> list[Shown]:
     """List every effective setting of a site, with those of each server and provider."""
-    values = loaded.settings.model_dump(mode="json")
-    rows: list[Shown] = []
-    for key in every_key():
-        for path, value in _found(values, key.path):
-            if key.is_secret:
-                value = masked(str(value))  # noqa: PLW2901 - from here on nobody needs the other
-            rows.append(Shown(".".join(path), value, toml_text(value), _origin(loaded, ".".join(path))))
+    values = in_force(loaded.settings)
+    rows = [Shown(key, value, toml_text(value), _origin(loaded, key)) for key, value in values.items()]
     return sorted(rows, key=lambda row: _owner(row.key))
+
+
+def _values(dumped: dict[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key in every_key():
+        for path, value in _found(dumped, key.path):
+            values[".".join(path)] = masked(str(value)) if key.is_secret else value
+    return values
 
 
 def _found(value: Any, path: Path, told: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -41,7 +63,8 @@ def _found(value: Any, path: Path, told: Path = ()) -> Iterator[tuple[Path, Any]
         yield told, value
         return
     for name in value if path[0] == ANY_NAME else path[:1]:
-        yield from _found(value[name], path[1:], (*told, name))
+        if name in value:
+            yield from _found(value[name], path[1:], (*told, name))
 
 
 def _origin(loaded: Loaded, dotted: str) -> Origin:

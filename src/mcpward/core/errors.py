@@ -16,13 +16,15 @@ class Refusal(Exception):
 
     ``detail`` is for the log and the traffic record and never reaches the wire. ``facts`` are public by
     construction: whatever stands there may be shown to the caller (``retry_after_s``, ``supported``,
-    ``problems``, ``scope``, …), so nothing that a caller sent and nothing secret belongs in it.
+    ``problems``, ``scope``, …), so nothing that a caller sent and nothing secret belongs in it. ``key_id`` names the
+    API key that the caller proved to hold and that opens nothing here; like ``detail`` it is never public.
     """
 
     def __init__(self, reason: Reason, detail: str = "", **facts: Any) -> None:
         super().__init__(reason.value, detail)
         self.reason = reason
         self.detail = detail
+        self.key_id: str | None = None
         self.facts = facts
 
 

@@ -132,6 +132,8 @@ class Way(Enum):
     UNLISTED = "unlisted"
     API_KEY = "api-key"
     OAUTH = "oauth"
+    OPERATOR = "operator"
+    """Named by the operator at the command line (``mcpward call``); never over HTTP."""
 
 
 class Principal(Struct, frozen=True, kw_only=True, eq=False):

@@ -4,6 +4,7 @@ Root keys come from the environment, or from ``master.key`` in the site's data f
 Nothing here knows what the keys are used for.
 """
 
+import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -53,11 +54,14 @@ def _derive(root: bytes, purpose: str) -> bytes:
     return HKDF(SHA256(), KEY_BYTES, salt=None, info=b"mcpward/v1/" + purpose.encode()).derive(root)
 
 
-def load_or_create(data: Path, env: Mapping[str, str]) -> KeyRing:
+def load_or_create(data: Path, env: Mapping[str, str], *, needed_by: str = "") -> KeyRing:
     """Give the site's key ring: from the environment if it says so, else from ``data``/master.key, made if missing.
 
-    Several workers may call this at once and all get the same key. Raises :class:`Misconfigured` for a key that is
-    not well-formed, or a file that others may read: such a key is to be replaced, never used.
+    Several workers may call this at once and all get the same key. ``needed_by`` names what was made with a key before:
+    then none is made, for a new one would open nothing of it.
+
+    Raises :class:`Misconfigured` for a key that is not well-formed, or a file that others may read: such a key is to be
+    replaced, never used; and for a key that is not there and must not be made.
     """
     if _VALUE in env and _FILE in env:
         raise Misconfigured([Finding(f"{_VALUE} and {_FILE} are both set", hint="set one of them")])
@@ -67,6 +71,9 @@ def load_or_create(data: Path, env: Mapping[str, str]) -> KeyRing:
         path = Path(env[_FILE])
         return _parse(read_mounted(path), str(path))
     path = data / "master.key"
+    if needed_by and not os.path.lexists(path):
+        what = f"{needed_by} was made with a master key, and there is none here"
+        raise Misconfigured([Finding(what, str(path), f"bring the file back, or set {_VALUE} or {_FILE}")])
     return _parse(read_or_create(path, KEY_BYTES), str(path))
 
 

@@ -67,6 +67,9 @@ def issue(
     networks: Sequence[str] = (),
     expires_at: float | None = None,
     may_confirm: bool = False,
+    owner: str | None = None,
+    note: str | None = None,
+    tags: Sequence[str] = (),
 ) -> tuple[Secret, KeyRecord]:
     """Draw a new key. The secret exists in this answer alone; the record is what is to be stored.
 
@@ -90,6 +93,9 @@ def issue(
         created_at=clock.now(),
         expires_at=expires_at,
         may_confirm=may_confirm,
+        owner=owner,
+        note=note,
+        tags=tuple(tags),
     )
     return Secret(text, name="api key"), record
 

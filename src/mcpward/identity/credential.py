@@ -22,6 +22,10 @@ AROUND_TOKEN: Final = 64
 # RFC 9110 §11.1: the scheme has no case. RFC 6750 §2.1, RFC 9110 §11.4: one or more spaces, then b64token.
 _BEARER: Final = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)").fullmatch
 _API_KEY: Final = re.compile(rb"([\x21-\x7e]+)").fullmatch
+#: Other schemes that clients use (IANA's registry, and two of habit): all else in that place may be a credential.
+_SCHEMES: Final = {
+    name.lower(): name for name in ("Basic", "Digest", "DPoP", "GNAP", "HOBA", "Negotiate", "NTLM", "ApiKey", "Token")
+}
 #: A key as people paste it.
 _PASTED: Final = re.compile(
     rb"""(?:[Bb][Ee][Aa][Rr][Ee][Rr][ ]+){0,2}(?P<quote>["']?)(?P<key>"""
@@ -72,7 +76,22 @@ def read(arrival: Arrival, longest: int = LONGEST_KEY) -> Secret | None:
         return Secret(pasted["key"].decode("ascii"), "credential")
     if (found := match(value)) is not None:
         return Secret(found[1].decode("ascii"), "credential")
-    raise Refusal(Reason.CREDENTIAL_INVALID, "the credential has not the form of one")
+    raise Refusal(Reason.CREDENTIAL_INVALID, _malformed(value, is_authorization=other is None))
+
+
+def _malformed(value: bytes, *, is_authorization: bool) -> str:
+    """Return what is wrong with a credential header, for log and record. Its value may be a secret: none is quoted."""
+    if not value.strip():
+        return f"malformed: {'Authorization' if is_authorization else 'X-API-Key'} is empty"
+    if not is_authorization:
+        return "malformed: X-API-Key has characters that no key has"
+    scheme, _, rest = value.partition(b" ")
+    name = scheme.decode("ascii", "replace").lower()
+    if name == "bearer":
+        return f"malformed: {'what follows Bearer is no token' if rest.strip() else 'nothing follows Bearer'}"
+    if name in _SCHEMES:
+        return f"malformed: the scheme of Authorization is {_SCHEMES[name]}, not Bearer"
+    return "malformed: Authorization has no scheme: Bearer stands before the key"
 
 
 def is_key(arrival: Arrival) -> bool:

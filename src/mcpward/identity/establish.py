@@ -136,7 +136,10 @@ class Identity:
             return no
         if self._rechecks.heard(found) is Reason.CREDENTIAL_INVALID:
             bearer = self._bearers.get(arrival.server)
-            return _invalid() if bearer is None else bearer.invalid("there is no such key")
+            shown = credential.read(arrival) if bearer is None or credential.is_key(arrival) else None
+            if shown is not None:
+                return self._no_key(shown.reveal(), arrival.server, arrival.peer)
+            return bearer.invalid("there is no such key") if bearer is not None else _invalid()
         return unavailable("the key is not known yet")
 
     def is_good(self, arrival: Arrival, known: Principal | None = None) -> bool:
@@ -209,16 +212,15 @@ class Identity:
         Raises:
             Refusal: credential-invalid; the key was revoked or has expired, whatever else the store may tell of it.
         """
-        if self._keys.is_over(text):
-            raise _invalid()
         mark, server, peer = self._keys.mark(text), arrival.server, arrival.peer
-        bearer = self._bearers.get(server)
+        if self._keys.is_over(text):
+            raise self._keys.refused(text, server, peer)
 
         async def ask() -> Principal:
             await lookup.confirm(mark, lambda: self._keys.is_confirmed)
             principal = self._keys.verify(text, server, peer)
             if principal is None:
-                raise _invalid() if bearer is None else _challenged(_invalid(), bearer)
+                raise self._no_key(text, server, peer)
             if value is not None:
                 self._keys.remember(value, principal)
             return principal
@@ -232,9 +234,9 @@ class Identity:
             Refusal: credential-invalid; the text is no key, or one that is known and opens nothing here.
         """
         lookup, mark = self._lookup, self._keys.unknown(text)
+        server, peer = arrival.server, arrival.peer
         if lookup is None or mark is None or lookup.was_refused(mark):
-            raise _invalid()
-        server, peer, bearer = arrival.server, arrival.peer, self._bearers.get(arrival.server)
+            raise self._keys.refused(text, server, peer)
 
         async def ask() -> Principal:
             await lookup.look()
@@ -242,12 +244,17 @@ class Identity:
             if principal is None:
                 if self._keys.unknown(text) is not None:
                     lookup.refuse(mark)
-                raise _invalid() if bearer is None else _challenged(_invalid(), bearer)
+                raise self._no_key(text, server, peer)
             if value is not None:
                 self._keys.remember(value, principal)
             return principal
 
         return Proof(mark, ask, asked=STORE, is_opaque=False)
+
+    def _no_key(self, text: str, server: str, peer: str) -> Refusal:
+        """Return the refusal of a text that is no key which opens this server: one answer, whatever the cause."""
+        no, bearer = self._keys.refused(text, server, peer), self._bearers.get(server)
+        return no if bearer is None else _challenged(no, bearer)
 
     def _by_known_token(self, arrival: Arrival) -> Principal | None:
         if arrival.path_secret is not None:

@@ -17,6 +17,7 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import Principal, Way
 from mcpward.crypto.digest import Pepper
 from mcpward.identity.api_key import find_id
+from mcpward.identity.key_causes import ended, unproved
 from mcpward.identity.records import EVERY_SERVER, KeyRecord
 
 RETRY_AFTER_S: Final = 5
@@ -33,21 +34,25 @@ class _Entry:
 
     __slots__ = ("digest", "ends_at", "id", "networks", "principals", "record", "revoked")
 
-    def __init__(self, record: KeyRecord) -> None:
+    def __init__(self, record: KeyRecord, max_age_s: float | None = None) -> None:
         self.record = record
         self.id = record.id
         self.digest = record.digest
-        self.ends_at = record.ends_at
+        self.ends_at = record.ends_at(max_age_s)
         self.revoked = record.revoked_at is not None
         self.networks = _networks(record)
         self.principals: dict[str, Principal | None] = {}
 
 
 class KeyBook:
-    """Every key by its id. ``used`` collects when each key was used last, for the store to note in batches."""
+    """Every key by its id. ``used`` collects when each key was used last, for the store to note in batches.
 
-    def __init__(self, pepper: Pepper, clock: Clock) -> None:
+    ``max_age_s`` is the longest life of a key since it was made, in seconds; None for no bound.
+    """
+
+    def __init__(self, pepper: Pepper, clock: Clock, max_age_s: float | None = None) -> None:
         self._pepper = pepper
+        self._max_age_s = max_age_s
         self._now = clock.now
         self._monotonic = clock.monotonic
         self._entries: dict[str, _Entry] = {}
@@ -66,7 +71,7 @@ class KeyBook:
 
         Called from another thread than all else: readers see either all of it or nothing.
         """
-        entries = {record.id: _Entry(record) for record in records}
+        entries = {record.id: _Entry(record, self._max_age_s) for record in records}
         if entries or whole:
             entries = entries if whole else self._entries | entries
             self._entries = entries
@@ -116,6 +121,26 @@ class KeyBook:
         if not self._pepper.matches(text, entry.digest) or entry is self._nobody:
             return None
         return self._enter(entry, server, peer)
+
+    def refused(self, text: str, server: str, peer: str) -> Refusal:
+        """Return the refusal of a text that :meth:`verify` did not let in, with the cause for log and record.
+
+        Callers see the same refusal for every cause. The key's id goes with it only where the whole key was shown:
+        an id is no secret, and anybody may put it into a text of their own. The same work is done for every text that
+        is no key at hand (attack 33).
+        """
+        key_id = find_id(text)
+        entry = self._nobody if key_id is None else self._entries.get(key_id, self._nobody)
+        if not self._pepper.matches(text, entry.digest) or entry is self._nobody:
+            return Refusal(Reason.CREDENTIAL_INVALID, unproved(text, key_id, is_known=entry is not self._nobody))
+        cause = ended(entry.record, entry.ends_at, self._now())
+        if cause is None and entry.networks is not None and not _stands_in(peer, entry.networks):
+            cause = f"the key is for the network {', '.join(entry.record.networks)}, and the caller is not in it"
+        if cause is None and self._admit(entry, server) is None:
+            cause = f"the key is for the server {', '.join(entry.record.servers)}, not for {server}"
+        no = Refusal(Reason.CREDENTIAL_INVALID, cause or "the key was not known yet")
+        no.key_id = entry.id
+        return no
 
     def unknown(self, text: str) -> bytes | None:
         """Return a digest of a text that has the form of a key and is none at hand; else None.
@@ -179,21 +204,7 @@ class KeyBook:
         if server not in record.servers and EVERY_SERVER not in record.servers:
             principal = None
         else:
-            # Names are not unique: two keys named alike must not be one user to a tool's row filter.
-            root = self._root(record)
-            principal = Principal(
-                key="api-key:" + root,
-                way=Way.API_KEY,
-                server=server,
-                subject=root,
-                client=record.name,
-                key_id=record.id,
-                scopes=frozenset(record.scopes),
-                tools=None if record.tools is None else frozenset(record.tools),
-                access=record.access,
-                rate=record.rate,
-                waiver="key" if record.may_confirm else None,
-            )
+            principal = principal_of(record, server, self._root(record))
         return principal
 
     def _root(self, record: KeyRecord) -> str:
@@ -205,6 +216,26 @@ class KeyBook:
                 break
             record = before.record
         return record.rotated_from or record.id
+
+
+def principal_of(record: KeyRecord, server: str, root: str) -> Principal:
+    """Return whom the holder of a key is on a server that it opens. ``root`` is the first key of its rotations.
+
+    Names are not unique: two keys named alike must not be one user to a tool's row filter.
+    """
+    return Principal(
+        key="api-key:" + root,
+        way=Way.API_KEY,
+        server=server,
+        subject=root,
+        client=record.name,
+        key_id=record.id,
+        scopes=frozenset(record.scopes),
+        tools=None if record.tools is None else frozenset(record.tools),
+        access=record.access,
+        rate=record.rate,
+        waiver="key" if record.may_confirm else None,
+    )
 
 
 _Networks = tuple[IPv4Network | IPv6Network, ...]

@@ -13,7 +13,8 @@ class KeyRecord(Struct, frozen=True, kw_only=True):
 
     ``tools`` is None where the key may use every tool of its servers; ``networks`` are CIDR blocks, none for any
     address. ``grace_until`` is set when the key was rotated: it lives on until then beside its successor.
-    ``may_confirm`` is the operator's word that the key's client asks its person itself before it calls.
+    ``may_confirm`` is the operator's word that the key's client asks its person itself before it calls. ``owner``,
+    ``note`` and ``tags`` are for operators: they decide nothing.
     """
 
     id: str
@@ -33,18 +34,24 @@ class KeyRecord(Struct, frozen=True, kw_only=True):
     grace_until: float | None = None
     revision: int = 0
     may_confirm: bool = False
+    owner: str | None = None
+    note: str | None = None
+    tags: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"KeyRecord(id={self.id!r}, name={self.name!r}, revision={self.revision})"
 
-    @property
-    def ends_at(self) -> float | None:
-        """The moment from which the key is refused without anybody doing anything more; None where there is none."""
-        return min((at for at in (self.expires_at, self.grace_until) if at is not None), default=None)
+    def ends_at(self, max_age_s: float | None) -> float | None:
+        """Return the moment from which the key is refused without anybody doing anything more; None for no end.
 
-    def is_live(self, now: float) -> bool:
+        ``max_age_s`` is the setting ``keys.max_age``: the longest life of any key, in seconds.
+        """
+        oldest = None if max_age_s is None else self.created_at + max_age_s
+        return min((at for at in (self.expires_at, self.grace_until, oldest) if at is not None), default=None)
+
+    def is_live(self, now: float, max_age_s: float | None) -> bool:
         """Say whether the key opens anything at ``now``: not revoked, and the second of its end not yet reached."""
-        ends_at = self.ends_at
+        ends_at = self.ends_at(max_age_s)
         return self.revoked_at is None and (ends_at is None or now < ends_at)
 
 

@@ -157,6 +157,7 @@ class Pipeline:
                 return self._asked(no, paid, back)
             case Refusal():
                 told = await self.till.refused(no, trail.arrival, trail, paid, back)
+                trail.refused(no)
                 return self._refused(_at(told, trail.arrival), call, trail)
             case asyncio.CancelledError():
                 self.till.cancelled(paid, back)
@@ -219,6 +220,7 @@ class Pipeline:
     def refuse(self, no: Refusal, *, peer: str, bucket: str, server: str, bytes_in: int) -> Reply:
         """Give the answer to a request that failed at a gate, counted and on record like all others."""
         addresses = self.limits.addresses
+        cause = no
         try:
             addresses.count_request(bucket)
             if no.reason in AUTH_FAILURES:
@@ -227,7 +229,15 @@ class Pipeline:
             no = exceeded
         reply = self.render(no)
         limit = no.facts.get("policy")
-        self.traffic.refused(peer=peer, server=server, reply=reply, detail=no.detail, bytes_in=bytes_in, limit=limit)
+        self.traffic.refused(
+            peer=peer,
+            server=server,
+            reply=reply,
+            detail=cause.detail,
+            bytes_in=bytes_in,
+            limit=limit,
+            key_id=cause.key_id,
+        )
         return reply
 
     def vouch(self, arrival: Arrival) -> Refusal | None:
@@ -256,4 +266,6 @@ def _at(no: Refusal, arrival: Arrival) -> Refusal:
     challenge = no.facts.get("challenge") if arrival.url else None
     if challenge is None:
         return no
-    return Refusal(no.reason, no.detail, **(no.facts | {"challenge": challenge.at(arrival.url)}))
+    named = Refusal(no.reason, no.detail, **(no.facts | {"challenge": challenge.at(arrival.url)}))
+    named.key_id = no.key_id
+    return named

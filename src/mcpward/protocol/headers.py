@@ -77,6 +77,14 @@ def says(said: bytes, value: str) -> bool:
     return said.isascii() and said == value.encode() and value.isprintable()
 
 
+def spelled(value: str) -> bytes:
+    """Return ``value`` as a header says it: what :func:`says` agrees with."""
+    plain = value.encode()
+    if value.isascii() and value.isprintable() and value == value.strip() and not is_wrapped(plain):
+        return plain
+    return _SENTINEL + base64.b64encode(plain) + _END
+
+
 def is_wrapped(said: bytes) -> bool:
     """Tell whether a header's value is in base64; without both ends it stands for itself."""
     return said.startswith(_SENTINEL) and said.endswith(_END)

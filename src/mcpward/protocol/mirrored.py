@@ -13,7 +13,7 @@ from msgspec.json import Decoder
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call
-from mcpward.protocol.headers import is_wrapped, says, unwrap
+from mcpward.protocol.headers import is_wrapped, says, spelled, unwrap
 
 _decode = Decoder().decode
 _NONE: Final[Mapping[str, Any]] = {}
@@ -41,6 +41,20 @@ def require_mirrored(call: Call, mirrored: Mapping[bytes, tuple[str, ...]]) -> N
             raise _mismatch("is missing")
         elif not _agrees(said, value):
             raise _mismatch("differs from its argument")
+
+
+def mirror(arguments: Mapping[str, Any], mirrored: Mapping[bytes, tuple[str, ...]]) -> dict[bytes, bytes]:
+    """Return the headers that repeat ``arguments``, as a client writes them."""
+    headers: dict[bytes, bytes] = {}
+    for header, path in mirrored.items():
+        value = _at(arguments, path)
+        if value is None or isinstance(value, (dict, list)):
+            continue
+        text = (
+            value if isinstance(value, str) else "true" if value is True else "false" if value is False else str(value)
+        )
+        headers[header] = spelled(text)
+    return headers
 
 
 def _at(arguments: object, path: tuple[str, ...]) -> Any:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from mcpward.core.secret import Secret
+from mcpward.sdk.errors import DatabaseFailed
 
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _READ: Final = frozenset(
@@ -42,15 +43,17 @@ def read_url(url: Secret) -> URL:
     return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
 
 
-def open_engine(url: Secret, *, read_only: bool, pool_size: int) -> AsyncEngine:
+def open_engine(url: Secret, *, read_only: bool, pool_size: int, folder: Path) -> AsyncEngine:
     """Give an engine that connects on first use, and whose connections are locked down before their first statement.
 
+    The path of a SQLite file starts at ``folder`` if it is relative.
+
     Raises:
-        FileNotFoundError: the SQLite file is not there; it is never made here.
+        DatabaseFailed: the SQLite file is not there; it is never made here.
     """
     parsed = read_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return _open_sqlite(parsed, read_only=read_only, pool_size=pool_size)
+        return _open_sqlite(parsed, read_only=read_only, pool_size=pool_size, folder=folder)
     return create_async_engine(parsed, hide_parameters=True, pool_size=pool_size, max_overflow=0)
 
 
@@ -103,13 +106,13 @@ class _Authorizer:
         return sqlite3.SQLITE_OK if action in self._allowed else sqlite3.SQLITE_DENY
 
 
-def _open_sqlite(url: URL, *, read_only: bool, pool_size: int) -> AsyncEngine:
+def _open_sqlite(url: URL, *, read_only: bool, pool_size: int, folder: Path) -> AsyncEngine:
     is_file = url.database not in {None, "", ":memory:"}
     if is_file:
         # SQLite's URI form: rw and ro both refuse to make a file that is not there.
-        file = Path(str(url.database)).absolute()
+        file = folder / str(url.database)
         if not file.is_file():
-            raise FileNotFoundError("the database file is not there")
+            raise DatabaseFailed(f"there is no database file {file}")
         path = quote(str(file))
         mode = "ro" if read_only else "rw"
         url = url.set(database=f"file:{path}", query={**url.query, "mode": mode, "uri": "true"})

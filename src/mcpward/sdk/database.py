@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mcpward.core.limit_name import SYNTAX, is_limit_name
 from mcpward.core.secret import Secret
+from mcpward.sdk.author_place import author_place
 from mcpward.sdk.connection import open_engine, read_url, reading
 from mcpward.sdk.errors import DatabaseFailed, StatementRefused, ToolError
 from mcpward.sdk.interrupt import Grip, within
@@ -31,6 +32,9 @@ _open: "WeakSet[Database]" = WeakSet()
 
 class Database:
     """A database for tools. Connects on first use.
+
+    The path of a SQLite file (``sqlite:///orders.db``) starts at the folder of the file that makes the ``Database``,
+    whatever the working directory is, also where the URL comes from ``env``.
 
     ``max_concurrency`` statements run at once, others wait within their ``timeout_s`` (seconds, waiting included),
     callers in turn.
@@ -58,6 +62,7 @@ class Database:
         self._name = name
         self._url = url if isinstance(url, Secret) else Secret(url)
         read_url(self._url)
+        self._folder = author_place().folder
         self._max_concurrency = max_concurrency
         self._read_only = read_only
         self._row_cap = row_cap
@@ -177,7 +182,9 @@ class Database:
 
     def _opened(self) -> AsyncEngine:
         if self._engine is None:
-            self._engine = open_engine(self._url, read_only=self._read_only, pool_size=self._max_concurrency)
+            self._engine = open_engine(
+                self._url, read_only=self._read_only, pool_size=self._max_concurrency, folder=self._folder
+            )
             _open.add(self)
         return self._engine
 

@@ -1,4 +1,4 @@
-"""``env``: secrets by name, resolved in the vault first and in the process environment second.
+"""``env``: secrets by name, resolved in the vault first and in the process environment second; and plain settings.
 
 Remembers every secret it gave out, so that the sanitize room can take their values out of whatever leaves.
 """
@@ -7,9 +7,11 @@ import os
 from collections.abc import Callable
 from threading import Lock
 from typing import overload
+from urllib.parse import urlsplit
 
 from mcpward.core.secret import Secret
-from mcpward.sdk.errors import MissingSecret
+from mcpward.sdk.author_place import author_place
+from mcpward.sdk.errors import AuthoringError, MissingSecret, MissingText
 
 Resolver = Callable[[str], Secret | None]
 
@@ -46,6 +48,27 @@ class Environment:
             return Secret(default, name)
         return secret
 
+    def text(self, name: str, default: str | None = None) -> str:
+        """Return a setting that is no secret, as text: a host, a level, a number to be read. It is not redacted.
+
+        Comes from the process environment alone; an empty value counts as not set.
+
+        Raises:
+            MissingText: it is not set, and there is no default.
+            AuthoringError: it is a secret: the vault keeps one of that name, or it is a URL with a password. What is
+                read as text would leave in results and logs as it is.
+        """
+        if any(resolve(name) for resolve in self._resolvers):
+            raise AuthoringError(f"{name} is a secret in the vault: read it as env.{name}", str(author_place()))
+        value = os.environ.get(name, "")
+        if value and _has_password(value):
+            raise AuthoringError(f"{name} holds a password, so it is a secret: env.{name}", str(author_place()))
+        if value:
+            return value
+        if default is None:
+            raise MissingText(name)
+        return default
+
     def find(self, name: str) -> Secret | None:
         """Give the secret, or None. An empty value counts as not set: no credential is not a credential."""
         for resolve in self._resolvers:
@@ -80,6 +103,13 @@ class Environment:
 
     def __repr__(self) -> str:
         return "env"
+
+
+def _has_password(value: str) -> bool:
+    try:
+        return bool(urlsplit(value).password)
+    except ValueError:
+        return False
 
 
 env = Environment()

@@ -44,6 +44,16 @@ class MissingSecret(AttributeError):
     def __init__(self, name: str) -> None:
         super().__init__(f"the secret {name} is not set, neither in the vault nor in the environment")
         self.variable = name
+        self.hint = f"export {name}=… or store it with mcpward secret set"
+
+
+class MissingText(MissingSecret):
+    """A setting that is no secret was asked for by name, without a default, and is not set."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.args = (f"{name} is not set in the environment",)
+        self.hint = f'export {name}=… or give a default: env.text("{name}", "…")'
 
 
 class StatementRefused(ValueError):

@@ -53,9 +53,9 @@ class CursorStatements:
                 self._cursor.execute(*_statement(table.name, columns, rows[start : start + size]))
                 start += size
 
-    def stream(self, sql: str) -> Iterator[tuple[Any, ...]]:
+    def stream(self, sql: str, **values: Any) -> Iterator[tuple[Any, ...]]:
         """Return the rows of a query as they are read from the file."""
-        self._cursor.execute(sql)
+        self._cursor.execute(sql, values)
         while rows := self._cursor.fetchmany(_AT_ONCE):
             yield from rows
 

@@ -11,7 +11,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from mcpward.core.clock import Clock
 from mcpward.core.ended import CAPACITY, SPENT_CAPACITY
 from mcpward.core.errors import Finding, Misconfigured, Unreachable, Untrusted
+from mcpward.core.operator import Operator
 from mcpward.storage import sqlite
+from mcpward.storage.acts import Acts
 from mcpward.storage.chained import ChainedRecord
 from mcpward.storage.integrity import Integrity
 from mcpward.storage.journal import Journal
@@ -44,13 +46,21 @@ class Store:
     """All tables of one site. Made by :func:`open_store`; several processes may hold the same one open."""
 
     def __init__(
-        self, lanes: Lanes, url: URL, integrity: Integrity, guarded: _Guarded, clock: Clock, record: ChainedRecord
+        self,
+        lanes: Lanes,
+        url: URL,
+        integrity: Integrity,
+        guarded: _Guarded,
+        clock: Clock,
+        record: ChainedRecord,
+        acts: Acts,
     ) -> None:
         self._lanes = lanes
         self._url = url
         self._integrity = integrity
         self._file = sqlite.file_of(url)
         keys, urls, secrets, sessions, spent = guarded
+        self.acts = acts
         self.keys = KeyTable(lanes, keys)
         self.urls = UrlTable(lanes, urls)
         self.sessions = EndedSessions(sessions)
@@ -109,12 +119,12 @@ class StoreReader:
         await self._lanes.close()
 
 
-def _guarded(lanes: Lanes, integrity: Integrity) -> _Guarded:
+def _guarded(lanes: Lanes, integrity: Integrity, acts: Acts | None = None) -> _Guarded:
     """Return the tables whose rows grant or refuse something."""
     return (
-        Register(lanes, integrity, "keys", KEYS),
-        Register(lanes, integrity, "urls", URLS),
-        Register(lanes, integrity, "secrets", SECRETS),
+        Register(lanes, integrity, "keys", KEYS, acts),
+        Register(lanes, integrity, "urls", URLS, acts),
+        Register(lanes, integrity, "secrets", SECRETS, acts),
         # Whoever may begin a session may end it, and each is a row for a day: no more than a worker remembers.
         Journal(lanes, integrity, "sessions", ENDED, CAPACITY),
         Journal(lanes, integrity, "spent", SPENT, SPENT_CAPACITY, is_once=True),
@@ -130,12 +140,14 @@ async def open_store(
     *,
     macs: Macs,
     record_mark: Path | None = None,
+    operator: Operator | None = None,
 ) -> Store:
     """Open the store at ``url`` (``sqlite:///path`` or ``postgresql://…``), making or migrating it as needed.
 
     ``key_ids`` (``KeyRing.ids``) make sure that the database and the master key belong together. ``accept`` is asked
     whether a store that is forged, or older than its mark, is to be taken. ``macs`` sign the record;
-    ``record_mark`` is the file outside of the database that knows where it ends.
+    ``record_mark`` is the file outside of the database that knows where it ends. What ``operator`` changes is on
+    record, in the same transaction.
 
     Raises:
         Misconfigured: there is one finding and nothing was written; :class:`Untrusted` for a store that is not taken.
@@ -148,7 +160,8 @@ async def open_store(
         await asyncio.to_thread(sqlite.prepare, Path(where))
     lanes = Lanes(target)
     record = ChainedRecord(macs, record_mark, clock)
-    guarded = _guarded(lanes, integrity)
+    acts = Acts(lanes, record, clock, operator)
+    guarded = _guarded(lanes, integrity, acts)
     try:
         opening = Opening(integrity, list(guarded), clock)
         await migrate(lanes, clock, where, key_ids, opening, record, accept)
@@ -158,7 +171,7 @@ async def open_store(
     except BaseException:
         await lanes.close()
         raise
-    return Store(lanes, target, integrity, guarded, clock, record)
+    return Store(lanes, target, integrity, guarded, clock, record, acts)
 
 
 def _parse(url: str) -> URL:

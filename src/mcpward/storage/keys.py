@@ -1,6 +1,6 @@
 """API keys. Every change is on the disk before the call returns, and has a revision that other workers see."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import json
@@ -15,6 +15,7 @@ from mcpward.storage.register import FollowedRecords, Register
 from mcpward.storage.tables import KEYS
 
 _Records = list[KeyRecord]
+Edit = Callable[[KeyRecord], KeyRecord]
 _words = json.Decoder(tuple[str, ...]).decode
 _rate = json.Decoder(Rate).decode
 
@@ -56,15 +57,23 @@ class KeyTable:
                     await changes.change(row, revoked_at=at)
         return bool(found)
 
-    async def set_may_confirm(self, key_id: str, may_confirm: bool) -> bool:
-        """Change whether the key's calls run where its client cannot ask a person. Says whether there is such a key."""
+    async def edit(self, key_id: str, edited: Edit) -> tuple[KeyRecord, KeyRecord] | None:
+        """Put what ``edited`` makes of a key in its place. Return the key before and after; None if there is none.
+
+        ``edited`` sees the key as it is within the transaction. What it raises leaves everything as it was.
+        """
         if not _is_id(key_id):
-            return False
+            return None
         async with self._register.changing() as changes:
             found = await changes.find(KEYS.c.id == key_id)
-            for row in found:
-                await changes.change(row, may_confirm=int(may_confirm))
-        return bool(found)
+            if not found:
+                return None
+            before = _record(found[0])
+            after = replace(edited(before), id=before.id, digest=before.digest, revision=before.revision)
+            if after != before:
+                await changes.change(found[0], **_row(after))
+                after = replace(after, revision=changes.revision)
+        return before, after
 
     async def rotate(self, old_id: str, new: KeyRecord, grace_until: float) -> None:
         """Keep ``new`` as the successor of ``old_id``, which lives on until ``grace_until``: both or neither.
@@ -103,6 +112,7 @@ def _row(record: KeyRecord) -> dict[str, Any]:
     row = {name: getattr(record, name) for name in record.__struct_fields__}
     for name in ("servers", "tools", "scopes", "networks", "rate"):
         row[name] = None if row[name] is None else json.encode(row[name]).decode()
+    row["tags"] = json.encode(record.tags).decode() if record.tags else None
     row["access"] = int(record.access)
     row["may_confirm"] = int(record.may_confirm)
     return row
@@ -114,6 +124,7 @@ def _record(row: Mapping[str, Any]) -> KeyRecord:
         fields[name] = _words(fields[name])
     fields["tools"] = None if fields["tools"] is None else _words(fields["tools"])
     fields["rate"] = None if fields["rate"] is None else _rate(fields["rate"])
+    fields["tags"] = () if fields["tags"] is None else _words(fields["tags"])
     fields["access"] = Access(fields["access"])
     fields["may_confirm"] = bool(fields["may_confirm"])
     return KeyRecord(**fields)

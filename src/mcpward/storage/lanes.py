@@ -76,11 +76,18 @@ class Lanes:
             async with self._turn:
                 return await self._conveyor.write(work, committed, is_durable=is_durable, adds=adds)
         async with self._write(self._durable if is_durable else self._bulk) as connection:
-            # Whoever writes next must see where this one left off, as SQLite's one writer does.
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _RECORD_LOCK})
+            await self.lock_record(connection)
             result = await connection.run_sync(lambda sync: work(ConnectionStatements(sync)))
         await asyncio.to_thread(committed, result)
         return result
+
+    async def lock_record(self, connection: AsyncConnection) -> None:
+        """Have other writers of the record wait for the end of this transaction.
+
+        Whoever writes next must see where this one left off, as SQLite's one writer does.
+        """
+        if self.dialect != "sqlite":
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _RECORD_LOCK})
 
     async def examine(self, work: Callable[[Statements], T]) -> T:
         """Do work that only reads on one state of the database, however long it takes and whatever is written."""

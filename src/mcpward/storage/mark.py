@@ -34,13 +34,17 @@ class Standing(Struct, frozen=True):
 
 
 class Marked(Struct, frozen=True):
-    """What the mark says. ``is_open`` while a database is being taken over, which may not have been committed."""
+    """What the mark says. ``is_open`` while a database is being taken over, which may not have been committed.
+
+    ``is_restored`` after a restore from a backup, until an operator has accepted the older state.
+    """
 
     site: str
     at: float
     standings: dict[str, Standing]
     is_open: bool = False
     number: int = 0
+    is_restored: bool = False
 
 
 class Mark:
@@ -103,7 +107,8 @@ class Mark:
                     if name not in known or standing.revision > known[name].revision
                 }
                 if newer or marked.is_open:
-                    self._put(file, Marked(site, at, known | newer, number=marked.number + 1))
+                    number = marked.number + 1
+                    self._put(file, replace(marked, at=at, standings=known | newer, is_open=False, number=number))
         except OSError as error:
             raise self._unusable("written", error) from None
 

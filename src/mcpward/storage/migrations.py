@@ -139,6 +139,11 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE traffic ADD COLUMN mac {blob}",
         "CREATE TABLE traffic_state (id INTEGER PRIMARY KEY, sealed {blob} NOT NULL)",
     ),
+    (
+        "ALTER TABLE api_keys ADD COLUMN owner TEXT",
+        "ALTER TABLE api_keys ADD COLUMN note TEXT",
+        "ALTER TABLE api_keys ADD COLUMN tags TEXT",
+    ),
 )
 #: The step after which records have codes; its transaction begins their chains.
 CHAINED: Final = 10

@@ -91,6 +91,8 @@ class Opening:
             raise Untrusted(f"the mark of the store is missing at {integrity.mark.path}", where, ACCEPT)
         if marked.site != site:
             raise Untrusted("the store is another site's", where, ACCEPT)
+        if marked.is_restored:
+            raise Untrusted("the store was restored from a backup: what was revoked since counts again", where, ACCEPT)
         integrity.site = site
         standings = {each.name: await self._look(connection, each, marked) for each in self._guarded}
         return Marked(site, self._clock.now(), standings)

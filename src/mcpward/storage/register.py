@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Row, Table, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mcpward.core.errors import Unreachable
+from mcpward.storage.acts import Acts, RowChange
 from mcpward.storage.integrity import Counter, Integrity, digest_of, read_counter
 from mcpward.storage.lanes import Lanes
 from mcpward.storage.mark import Standing
@@ -26,8 +27,9 @@ _Row = dict[str, Any]
 class Register:
     """The rows of one table."""
 
-    def __init__(self, lanes: Lanes, integrity: Integrity, name: str, table: Table) -> None:
+    def __init__(self, lanes: Lanes, integrity: Integrity, name: str, table: Table, acts: Acts | None = None) -> None:
         self._lanes = lanes
+        self._acts = acts
         self.integrity = integrity
         self.name = name
         self.table = table
@@ -51,8 +53,11 @@ class Register:
             changes = Changes(self, connection, counter.revision)
             yield changes
             standing = await self.close(connection, changes.revision) if changes.revision > counter.revision else None
+            noted = await self._acts.put(connection, changes.made) if self._acts is not None else None
         if standing is not None:
             await asyncio.to_thread(self.integrity.advance, {self.name: standing})
+        if noted is not None and self._acts is not None:
+            await self._acts.committed(noted)
 
     async def close(self, connection: AsyncConnection, revision: int) -> Standing:
         """Write the counter for the rows as they are now."""
@@ -90,6 +95,7 @@ class Changes:
     def __init__(self, register: Register, connection: AsyncConnection, revision: int) -> None:
         self.connection = connection
         self.revision = revision
+        self.made: list[RowChange] = []
         self._register = register
 
     async def find(self, *where: ColumnElement[bool]) -> list[_Row]:
@@ -99,11 +105,13 @@ class Changes:
 
     async def insert(self, row: Mapping[str, Any]) -> None:
         """Add a row."""
+        self._note(None, dict(row))
         await self.connection.execute(insert(self._register.table).values(self._coded(dict(row))))
 
     async def change(self, row: _Row, **values: Any) -> None:
         """Change a row that :meth:`find` returned."""
         table = self._register.table
+        self._note(row, row | values)
         mine = [column == row[column.name] for column in table.primary_key]
         await self.connection.execute(update(table).where(*mine).values(self._coded(row | values)))
 
@@ -111,8 +119,19 @@ class Changes:
         """Remove a row that :meth:`find` returned."""
         self.revision += 1
         table = self._register.table
+        self._note(row, None)
         mine = [column == row[column.name] for column in table.primary_key]
         await self.connection.execute(delete(table).where(*mine))
+
+    def _note(self, before: _Row | None, after: _Row | None) -> None:
+        """Remember what was done. A row that takes the place of one that was just removed is a change of it."""
+        table, last = self._register.table, self.made[-1] if self.made else None
+        if before is None and after is not None and last is not None and last.before is not None and last.after is None:
+            old = last.before
+            if all(old[column.name] == after[column.name] for column in table.primary_key):
+                self.made.pop()
+                before = dict(old)
+        self.made.append(RowChange(table, before, after))
 
     def _coded(self, row: _Row) -> _Row:
         self.revision += 1

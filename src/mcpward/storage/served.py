@@ -26,6 +26,12 @@ class ServedTable:
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
 
+    async def servers(self) -> tuple[str, ...]:
+        """Return the names of the servers of the last start, in their order."""
+        statement = select(SERVED.c.server).distinct().order_by(SERVED.c.server)
+        async with self._lanes.read() as connection:
+            return tuple((await connection.execute(statement)).scalars())
+
     async def replace(self, urls: Collection[ServedUrl], *, only: str | None = None) -> list[ServedUrl]:
         """Keep what is served from now on, and return what was served before.
 

@@ -24,7 +24,7 @@ class Statements(Protocol):
         """Insert rows in their order."""
         ...
 
-    def stream(self, sql: str) -> Iterator[Row]:
+    def stream(self, sql: str, **values: Any) -> Iterator[Row]:
         """Return the rows of a query one after the other, however many there are."""
         ...
 
@@ -44,7 +44,7 @@ class ConnectionStatements:
         """Insert rows in their order."""
         self._connection.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in rows])
 
-    def stream(self, sql: str) -> Iterator[Row]:
+    def stream(self, sql: str, **values: Any) -> Iterator[Row]:
         """Return the rows of a query through a cursor on the server."""
-        for row in self._connection.execute(text(sql), execution_options={"yield_per": _AT_ONCE}):
+        for row in self._connection.execute(text(sql), values, execution_options={"yield_per": _AT_ONCE}):
             yield tuple(row)

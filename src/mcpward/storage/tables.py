@@ -38,6 +38,9 @@ KEYS: Final = Table(
     Column("grace_until", Float),
     Column("revision", BigInteger, nullable=False),
     Column("may_confirm", Integer, nullable=False),
+    Column("owner", String),
+    Column("note", String),
+    Column("tags", String),
     Column("mac", LargeBinary),
 )
 

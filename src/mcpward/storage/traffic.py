@@ -6,13 +6,13 @@ Rows are tuples; the names of their values come with them, as they are in :data:
 from collections.abc import Callable
 from typing import Any, Final
 
-from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, func, inspect, literal_column, or_, select
+from sqlalchemy import ColumnElement, func, inspect, literal_column, select
 
 from mcpward.storage.chained import ChainedRecord, Change, Progress
 from mcpward.storage.lanes import Lanes
 from mcpward.storage.statements import Statements
 from mcpward.storage.tables import TRAFFIC, TRAFFIC_STATE
+from mcpward.storage.traffic_filter import TrafficFilter, narrowed, written
 from mcpward.traffic.chain import CHAINS, PLACE
 from mcpward.traffic.record import CALLS, REFUSALS
 from mcpward.traffic.verification import Finding, Report
@@ -22,39 +22,6 @@ COLUMNS: Final = tuple(column.name for column in TRAFFIC.c if column.name == "ch
 _SHOWN: Final = [column for column in TRAFFIC.c if column.name == "seq" or column.name in COLUMNS]
 #: Rows that are removed in one transaction: it shuts other writers out.
 _REMOVED_AT_ONCE: Final = 500
-_EQUAL: Final = ("server", "tool", "principal", "key_id", "reason", "outcome", "peer")
-
-
-class TrafficFilter(Struct, frozen=True, kw_only=True):
-    """Which records to give: every field that is set must agree; ``since`` ≤ at < ``until``, wall-clock seconds.
-
-    ``by_limit`` names a limit that refused, or would have, were it enforced; ``would_refuse`` narrows to the latter
-    (without ``by_limit`` to any such limit). ``after_id`` is the ``seq`` of the last record already seen (for
-    following); ``limit`` counts records.
-    """
-
-    server: str | None = None
-    tool: str | None = None
-    principal: str | None = None
-    key_id: str | None = None
-    reason: str | None = None
-    outcome: str | None = None
-    peer: str | None = None
-    by_limit: str | None = None
-    would_refuse: bool = False
-    since: float | None = None
-    until: float | None = None
-    after_id: int | None = None
-    limit: int = 100
-    newest_first: bool = True
-
-
-def _of_limits(statement: Select[Any], wanted: TrafficFilter) -> Select[Any]:
-    name = wanted.by_limit
-    if name is None:
-        return statement.where(TRAFFIC.c.would_refuse.is_not(None)) if wanted.would_refuse else statement
-    is_meant: ColumnElement[bool] = ("," + TRAFFIC.c.would_refuse + ",").contains(f",{name},", autoescape=True)
-    return statement.where(is_meant if wanted.would_refuse else or_(TRAFFIC.c.limit_name == name, is_meant))
 
 
 class TrafficTable:
@@ -74,21 +41,42 @@ class TrafficTable:
         await self._change(lambda statements: self._record.append(statements, columns, [row]), is_durable=True)
 
     async def select(self, wanted: TrafficFilter) -> list[dict[str, Any]]:
-        """Give the records that agree with ``wanted``, each with its ``seq``."""
-        statement = select(*_SHOWN).limit(wanted.limit)
+        """Return the records that agree with ``wanted``, each with its ``seq``."""
+        statement = narrowed(select(*_SHOWN), wanted).limit(wanted.limit)
         statement = statement.order_by(TRAFFIC.c.seq.desc() if wanted.newest_first else TRAFFIC.c.seq)
-        for name in _EQUAL:
-            if (value := getattr(wanted, name)) is not None:
-                statement = statement.where(TRAFFIC.c[name] == value)
-        statement = _of_limits(statement, wanted)
-        if wanted.since is not None:
-            statement = statement.where(TRAFFIC.c.at >= wanted.since)
-        if wanted.until is not None:
-            statement = statement.where(TRAFFIC.c.at < wanted.until)
-        if wanted.after_id is not None:
-            statement = statement.where(TRAFFIC.c.seq > wanted.after_id)
         async with self._lanes.read() as connection:
             return [dict(row) for row in (await connection.execute(statement)).mappings()]
+
+    async def stream(self, wanted: TrafficFilter, take: Callable[[dict[str, Any]], None]) -> int:
+        """Hand every record that agrees with ``wanted`` to ``take``, the oldest first; return how many there were.
+
+        They are those of one moment, however long it takes and whatever is written meanwhile, and are never in memory
+        all at once. ``limit`` and ``newest_first`` mean nothing here. ``take`` may be called in another thread.
+        """
+        sql, values = written(narrowed(select(*_SHOWN), wanted).order_by(TRAFFIC.c.seq))
+        names = [column.name for column in _SHOWN]
+
+        def work(statements: Statements) -> int:
+            count = 0
+            for row in statements.stream(sql, **values):
+                take(dict(zip(names, row, strict=True)))
+                count += 1
+            return count
+
+        return await self._lanes.examine(work)
+
+    async def count(self, wanted: TrafficFilter) -> int:
+        """Return how many records agree with ``wanted``, whatever its ``limit``."""
+        statement = narrowed(select(func.count()).select_from(TRAFFIC), wanted)
+        async with self._lanes.read() as connection:
+            return int((await connection.execute(statement)).scalar_one())
+
+    async def known(self, column: str) -> list[str]:
+        """Return every value of a column that holds texts, in order. Looks at the whole record."""
+        wanted = TRAFFIC.c[column]
+        statement = select(wanted).where(wanted.is_not(None)).distinct().order_by(wanted)
+        async with self._lanes.read() as connection:
+            return [str(value) for value in (await connection.execute(statement)).scalars()]
 
     async def prune(self, before: float) -> int:
         """Drop the records from before ``before`` (wall-clock seconds) and return how many there were.

@@ -63,7 +63,7 @@ def no_way_to_ask(way: Way) -> str:
     """Return what to do where the client cannot ask a person: for its model, and for the person who reads it there."""
     said = "this client cannot ask a person. Use a client that can (one with the MCP capability elicitation)"
     if way is Way.API_KEY:
-        return f"{said}, or ask the operator to let this key call it without (mcpward key set ID --may-confirm)"
+        return f"{said}, or ask the operator to let this key call it without (mcpward key edit ID --may-confirm)"
     if way is Way.OAUTH:
         return f"{said}, or ask the operator for the scope that lets you call it without (confirm_scope)"
     return said

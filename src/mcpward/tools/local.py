@@ -74,8 +74,7 @@ def _guarded(load: Any, source: str) -> None:
     except AuthoringError as error:
         raise Misconfigured([Finding(what=error.what, where=error.where or source)]) from error
     except MissingSecret as error:
-        hint = f"export {error.variable}=… or store it with mcpward secret set"
-        raise Misconfigured([Finding(what=str(error), where=_place(error) or source, hint=hint)]) from error
+        raise Misconfigured([Finding(what=str(error), where=_place(error) or source, hint=error.hint)]) from error
     except SyntaxError as error:
         what = f"{source}: {error.msg}"
         raise Misconfigured([Finding(what=what, where=f"{error.filename}:{error.lineno}")]) from error

@@ -24,6 +24,9 @@ from mcpward.traffic.subject import Subject
 WINDOW_S: Final = 60.0
 #: Refusals of one caller for one reason at one server that are written whole in a window.
 FIRST: Final = 5
+#: Causes of one caller's refusals, each of which is written whole once in a window: "expired" must not be lost behind
+#: five of "mistyped".
+MOST_CAUSES: Final = 8
 #: Counts that are kept apart in a window: of refusals with and without a credential, and of calls without one.
 MAX_REFUSALS: Final = 1000
 MAX_CALLS: Final = 200
@@ -40,6 +43,7 @@ _ROW_BYTES: Final = 320
 _MAX_ARGUMENTS: Final = 4096
 _IPV6_BITS: Final = 128
 _IPV6_BUCKET_BITS: Final = 64
+_REFUSED_KEY: Final = "refused-key:"
 _Who = str | int | None
 _Kind = tuple[_Who, str, str]
 """Whose, at which server, and the reason or the outcome; None stands for all others."""
@@ -55,11 +59,21 @@ class _Count(Struct, eq=False):
     bytes_in: int = 0
     bytes_out: int = 0
     last: Record | None = None
+    detail: str | None = None
+    causes: tuple[str, ...] = ()
+
+    def is_new(self, cause: str | None) -> bool:
+        """Tell whether a cause is another one than those before it, of which only so many are remembered."""
+        if cause is None or len(self.causes) >= MOST_CAUSES or cause in self.causes:
+            return False
+        self.causes = (*self.causes, cause)
+        return True
 
     def add(self, record: Record) -> None:
         """Count a record that is not written."""
         if not self.count or record.at < self.first_at:
             self.first_at = record.at
+        self.detail = record.detail if not self.count or self.detail == record.detail else None
         self.count += 1
         self.bytes_in += record.bytes_in
         self.bytes_out += record.bytes_out
@@ -98,7 +112,8 @@ class _Counts:
     def takes_refusal(self, record: Record, has_room: bool) -> bool:
         """Tell whether a refusal is to be written whole; it is counted where not."""
         kind, count = self._count(record, record.reason or "")
-        is_first = kind[0] is not None and count.seen < FIRST
+        is_new = count.is_new(record.detail)
+        is_first = kind[0] is not None and (count.seen < FIRST or is_new)
         count.seen += 1
         if is_first and has_room and self._is_allowed(_ROW_BYTES):
             return True
@@ -174,10 +189,14 @@ def is_stranger(record: Record) -> bool:
 
 
 def _who(record: Record) -> str | int:
-    """A caller with a credential; else an IPv4 address, or the /64 of an IPv6 one: who has one has 2⁶⁴."""
+    """A caller with a credential; else a key that is refused; else an IPv4 address, or the /64 of an IPv6 one: who has
+    one has 2⁶⁴.
+    """
     principal, peer = record.subject.principal, record.peer or ""
     if principal is not None and principal.way is not Way.ANONYMOUS:
         return principal.key
+    if record.subject.refused_key is not None:
+        return f"{_REFUSED_KEY}{record.subject.refused_key}"
     if ":" not in peer:
         return peer
     try:
@@ -193,14 +212,15 @@ def _row(kind: _Kind, count: _Count) -> Record:
     assert last is not None  # it has a count
     principal = last.subject.principal
     is_one = who is not None and principal is not None and principal.way is not Way.ANONYMOUS
+    refused_key = last.subject.refused_key if isinstance(who, str) and who.startswith(_REFUSED_KEY) else None
     return Record(
-        Subject(server, principal if is_one else None),
+        Subject(server, principal if is_one else None, refused_key=refused_key),
         last.outcome,
         0.0,
         None,
         None,
         None if last.outcome is not Result.REFUSED or last.limits is None else (last.limits[0], ()),
-        None,
+        count.detail,
         request_id(),
         count.first_at,
         None if who is None else _network(who) if isinstance(who, int) else last.peer,

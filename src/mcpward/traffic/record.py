@@ -49,7 +49,8 @@ class Record(Struct, gc=False):
     ``arguments`` are raw and not yet redacted: they leave this value only through :mod:`mcpward.traffic.row`.
     ``limits`` is what was told of limits: the name of the one that refused (None where none did), and the names of
     those that would have, were they enforced. ``detail`` is for the operator, in our words: why a gate refused, why a
-    result was withheld (tool, path and rule, or size), or which arguments were dropped.
+    result was withheld (tool, path and rule, or size), or which arguments were dropped. The row of a count has it where
+    it is the same for all.
     ``consent`` says what took the place of a person's yes, "key" or "scope".
 
     ``chain`` is where the row belongs: :data:`CALLS`, whatever was let in, or :data:`REFUSALS`. A record with a

@@ -27,7 +27,7 @@ Redact = Callable[[bytes], bytes]
 
 MAX_ARGUMENTS: Final = 4096
 _NONE: Final[Row] = (None, None, None, None)
-_NOBODY: Final[Row] = (None, None, None, None)
+_NOBODY: Final[Row] = (None, None, None)
 _NO_LIMITS: Final[Limits] = (None, ())
 #: A secret that the cut of the raw arguments split in two is not found any more: this much before the cut goes too.
 _MARGIN: Final = MAX_RAW_ARGUMENTS // 2
@@ -100,13 +100,16 @@ class Rows:
     def _columns(self, subject: Subject) -> Row:
         """Make the columns of a subject, once: a principal, a tool and a version stay what they are."""
         who, era, method = subject.principal, subject.era, subject.method
+        who_columns: Row = (*_NOBODY, subject.refused_key)
+        if who is not None:
+            who_columns = (who.way._value_, text(who.key), text(who.client) or None, who.key_id)
         columns = subject.columns = (
             subject.server,
             method if method.isascii() and "\0" not in method else text(method),
             subject.tool if subject.is_listed else self._stranger(subject.tool),
             None if era is None else era._value_,
             subject.version or None,
-            *(_NOBODY if who is None else (who.way._value_, text(who.key), text(who.client) or None, who.key_id)),
+            *who_columns,
         )
         return columns
 

@@ -13,6 +13,7 @@ Series = tuple[str, str, str, str, str]
 class Subject(Struct, eq=False, gc=False):
     """Who, what and where. ``tool`` is what the caller named; ``is_listed`` says that there is such a tool.
 
+    ``refused_key`` is the id of an API key that its holder showed and that opens nothing here: nobody is let in by it.
     ``columns`` (its part of a row) and ``served`` (the series of its good calls) are filled in by those who need them:
     the values that they come from never change.
     """
@@ -25,5 +26,6 @@ class Subject(Struct, eq=False, gc=False):
     is_listed: bool = False
     era: Era | None = None
     version: str = ""
+    refused_key: str | None = None
     columns: tuple[Any, ...] | None = None
     served: Series | None = None

@@ -17,6 +17,7 @@ from mcpward.core.ids import request_id
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import AcceptedCall, Arrival, Call, Principal, Reply, Tool, Way
+from mcpward.traffic.credentials import RefusedCredentials
 from mcpward.traffic.record import CALLS, MAX_DETAIL, MAX_RAW_ARGUMENTS, REFUSALS, Limits, Record, Result, name, trace
 from mcpward.traffic.row import Redact, Rows, text
 from mcpward.traffic.subject import Subject
@@ -52,6 +53,7 @@ class Traffic:
         self.clock = clock
         self.monotonic = clock.monotonic
         self.keeps_arguments = keep_arguments
+        self.refused_credentials = RefusedCredentials(clock)
         self.in_flight = 0
         self.subjects: dict[tuple[Principal | None, Tool | None, str], Subject] = {}
         writer.rows = Rows(redact, redact_json)
@@ -82,15 +84,18 @@ class Traffic:
         bytes_in: int = 0,
         duration_s: float = 0.0,
         limit: str | None = None,
+        key_id: str | None = None,
     ) -> None:
         """Record what was refused at a gate, before there was an arrival; by ``limit``, where it was one.
 
-        ``detail`` is for the operator, and quotes nothing of the request but what the settings could hold.
+        ``detail`` is for the operator, and quotes nothing of the request but what the settings could hold. ``key_id``
+        is that of a key that was shown and is refused.
         """
         _log.debug("refused at the gate: %s %r", reply.reason, detail)
+        self.refused_credentials.note(reply.reason, detail, key_id, server=server, peer=peer)
         self.writer.offer(
             Record(
-                Subject(text(name(server))),
+                Subject(text(name(server)), refused_key=key_id),
                 _RESULTS.get(reply.reason or "", Result.REFUSED),
                 duration_s,
                 None,
@@ -128,6 +133,7 @@ class Trail(Struct, eq=False, gc=False):
     limits: Limits | None = None
     consent: str | None = None
     detail: str | None = None
+    refused_key: str | None = None
     has_run: bool = False
     has_intent: bool = False
 
@@ -166,7 +172,19 @@ class Trail(Struct, eq=False, gc=False):
 
     def withheld(self, detail: str) -> None:
         """Note why the result was withheld, beside what was noted of the call before."""
-        self.detail = detail if self.detail is None else f"{self.detail}; {detail}"
+        self.detail = (detail if self.detail is None else f"{self.detail}; {detail}")[:MAX_DETAIL]
+
+    def refused(self, no: Refusal) -> None:
+        """Note why the request is refused. What has an error id is told under it, and may be long."""
+        if "error_id" in no.facts:
+            return
+        if no.detail and no.detail != no.facts.get("policy"):  # the limit's name has a column of its own
+            self.withheld(no.detail)
+        self.refused_key = no.key_id
+        arrival = self.arrival
+        if self.principal is None:
+            noted = self.traffic.refused_credentials
+            noted.note(no.reason.value, no.detail, no.key_id, server=arrival.server, peer=arrival.peer)
 
     def without(self, names: tuple[str, ...]) -> None:
         """Note the arguments that came with the call and were dropped."""
@@ -223,7 +241,7 @@ class Trail(Struct, eq=False, gc=False):
         is_refused = outcome is Result.REFUSED and not self.has_run
         arguments = traced = None
         if call is None:
-            subject = Subject(arrival.server, self.principal)
+            subject = Subject(arrival.server, self.principal, refused_key=self.refused_key)
         else:
             subject = traffic.subjects.get((self.principal, self.tool, call.version)) or self._subject(call)
             if traffic.keeps_arguments and not is_refused:

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from mcpward.core.errors import Misconfigured, Untrusted
 from mcpward.core.scope import Access
@@ -159,7 +160,10 @@ async def test_a_change_makes_no_forgery_good(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.execute("UPDATE api_keys SET access = 3 WHERE id = ?", (first.id,))
         db.commit()
-    for change in (store.keys.revoke(first.id, 1.0), store.keys.set_may_confirm(first.id, True)):
+    for change in (
+        store.keys.revoke(first.id, 1.0),
+        store.keys.edit(first.id, lambda key: replace(key, may_confirm=True)),
+    ):
         with pytest.raises(Untrusted):
             await change
     with closing(sqlite3.connect(path)) as db:

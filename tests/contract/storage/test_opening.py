@@ -11,12 +11,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import inspect
 
 from mcpward.core.errors import Misconfigured, Unreachable
 from mcpward.storage import migrations, sqlite
 from mcpward.storage.tables import METADATA
-from mcpward.storage.traffic import TrafficFilter
+from mcpward.storage.traffic_filter import TrafficFilter
 from support.clock import ManualClock
 from support.records import keep
 from support.store import open_store
@@ -124,8 +125,8 @@ async def test_keys_of_an_earlier_release_are_kept_and_may_not_confirm(tmp_path:
     path.chmod(0o600)
     store = await open_store(url(path), CLOCK)
     assert [(key.id, key.may_confirm) for key in await store.keys.list()] == [("old", False)]
-    assert await store.keys.set_may_confirm("old", True)
-    assert not await store.keys.set_may_confirm("none", True)
+    assert await store.keys.edit("old", lambda key: replace(key, may_confirm=True)) is not None
+    assert await store.keys.edit("none", lambda key: replace(key, may_confirm=True)) is None
     _, changed = await store.keys.follow().news()
     assert [(key.id, key.may_confirm) for key in changed] == [("old", True)]
     await store.close()

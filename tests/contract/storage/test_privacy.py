@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mcpward.app.site import open_site
 from mcpward.config.load import load
 from mcpward.core.errors import Misconfigured
+from mcpward.operations.site import open_site
 from support.clock import ManualClock
 from support.records import keep
 from support.store import open_store

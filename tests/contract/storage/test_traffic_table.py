@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from mcpward.storage.traffic import COLUMNS, TrafficFilter
+from mcpward.storage.traffic import COLUMNS
+from mcpward.storage.traffic_filter import TrafficFilter
 from mcpward.traffic.chain import CHAINS
 from support.records import keep, keep_intent
 
@@ -215,3 +216,26 @@ async def test_a_row_that_was_changed_removed_or_added_is_named(opener) -> None:
             await connection.exec_driver_sql(statement)
         (first, *_) = (await one.traffic.verify()).findings
         assert (first.kind, first.seq) == (kind, seq), statement
+
+
+async def test_a_stream_gives_what_a_filter_finds_once_and_oldest_first(store) -> None:
+    await keep(store.traffic, *(row(id=f"{n}", tool="a" if n % 2 else "b", at=float(n)) for n in range(1201)))
+    await keep(store.traffic, row(id="act", phase="act", way="operator"))
+    seen: list[str] = []
+    wanted = TrafficFilter(tool="a", since=3.0, until=1000.0, limit=1)
+    assert await store.traffic.stream(wanted, lambda each: seen.append(each["id"])) == len(seen)
+    assert seen == [f"{n}" for n in range(3, 1000, 2)]
+    assert await store.traffic.count(wanted) == len(seen)
+    assert await store.traffic.count(TrafficFilter()) == 1202
+    assert await store.traffic.count(TrafficFilter(acts=False)) == 1201
+    assert await ids(store, acts=True) == await ids(store, way="operator") == ["act"]
+    assert await store.traffic.count(TrafficFilter(last_id=10, after_id=4)) == 6
+    assert await store.traffic.known("tool") == ["a", "b"]
+
+
+async def test_a_stream_narrowed_to_a_limit_has_no_other_rows_whatever_its_name_holds(store) -> None:
+    await keep(store.traffic, row(id="1", would_refuse="read,write"), row(id="2", would_refuse="rea%"), row(id="3"))
+    seen: list[str] = []
+    for name in ("read", "rea%", "' OR 1=1 --"):
+        await store.traffic.stream(TrafficFilter(by_limit=name), lambda each: seen.append(each["id"]))
+    assert seen == ["1", "2"]

@@ -9,7 +9,8 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import Reply
-from mcpward.storage.traffic import COLUMNS, TrafficFilter
+from mcpward.storage.traffic import COLUMNS
+from mcpward.storage.traffic_filter import TrafficFilter
 from mcpward.traffic.line import line
 from mcpward.traffic.row import COLUMNS as OF_A_ROW
 from mcpward.traffic.trail import Traffic

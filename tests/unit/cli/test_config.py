@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from mcpward.cli.ui import Exit
 
 
@@ -78,3 +80,112 @@ def test_a_source_that_is_not_there_is_told(cli, site):
     assert said.code == 2
     assert "error: mcpward.toml:5: servers.orders.source: there is no file" in said.err
     assert said.err.count("error:") == 2
+
+
+TWO_TOOLS = """
+from mcpward import Server, env
+
+server = Server("orders")
+print("loading", env.TOKEN)
+
+
+@server.tool(budgets=["stripe"])
+async def pay(amount: int) -> str:
+    "Pay."
+    return "paid"
+
+
+@server.tool(read_only=True)
+async def look(number: int) -> str:
+    "Look."
+    return "seen"
+"""
+
+
+def sourced(folder, source, more=""):
+    (folder / "mcpward.toml").write_text(f'[servers.orders]\nsource = "{source}"\n{more}')
+
+
+@pytest.mark.parametrize(
+    "source,said",
+    [
+        ("tols.py", "there is no file"),
+        ("tols.py:server", "there is no file"),
+        ("no_such_package.tools:server", "there is no module no_such_package.tools"),
+        ("no_such_package", "there is no module no_such_package"),
+        ("mcpward.no_such_module:server", "there is no module mcpward.no_such_module"),
+    ],
+)
+def test_a_source_that_is_not_there_is_an_error_without_running_any(cli, folder, source, said):
+    (folder / "tools.py").write_text("raise SystemExit")
+    sourced(folder, source)
+    checked = cli("config", "check")
+    assert checked.code == 2
+    assert f"error: mcpward.toml:2: servers.orders.source: {said}" in checked.err
+    if "tols" in source:
+        assert "hint: did you mean tools.py?" in checked.err
+
+
+@pytest.mark.parametrize("source", ["tools.py", "tools.py:server", "tools:server", "inner.tools", "json", "sys"])
+def test_a_source_that_is_there_is_found_without_running_it(cli, folder, source):
+    (folder / "inner").mkdir()
+    for file in ("tools.py", "inner/__init__.py", "inner/tools.py"):
+        (folder / file).write_text("raise SystemExit")
+    sourced(folder, source)
+    assert cli("config", "check").code == 0
+
+
+def test_a_check_loads_the_tools_when_it_is_asked_to(cli, folder):
+    (folder / "tools.py").write_text(TWO_TOOLS)
+    sourced(folder, "tools.py", '[budgets.stripe]\nrate = "5/second"\n')
+    assert cli("config", "check").code == 0
+    without = cli("config", "check", "--load")
+    assert without.code == 2
+    assert "mcpward secret set" in without.err
+    assert not (folder / ".mcpward").exists()
+    assert cli("secret", "set", "TOKEN", stdin="hunter2").code == 0
+    said = cli("config", "check", "--load")
+    assert (said.code, said.out) == (0, "")
+    assert "is right (orders: 2 tools)" in said.err
+    assert "hunter2" not in said.err
+    assert cli("config", "check", "--load", "--json").json["tools"] == {"orders": ["look", "pay"]}
+    sourced(folder, "tools.py")
+    undefined = cli("config", "check", "--load", "--json")
+    assert undefined.code == 2
+    assert "budget 'stripe', which nobody defines" in undefined.json["findings"][0]["what"]
+
+
+@pytest.mark.parametrize("mode", [0o602, 0o646, 0o666])
+def test_a_file_that_others_may_write_is_refused_by_every_verb(cli, site, mode):
+    (site / "tools.py").write_text("")
+    (site / "mcpward.toml").chmod(mode)
+    for command in (("config", "check"), ("key", "create", "--name", "n"), ("serve",)):
+        said = cli(*command)
+        assert (said.code, said.out) == (2, "")
+        assert "other users may change the site's file" in said.err
+        assert "hint: chmod go-w mcpward.toml" in said.err
+    (site / "mcpward.toml").chmod(0o644)
+    assert cli("config", "check").code == 0
+
+
+def test_a_file_whose_folder_lets_others_replace_it_is_refused(cli, site):
+    (site / "tools.py").write_text("")
+    site.chmod(0o777)
+    said = cli("config", "check")
+    assert said.code == 2
+    assert "other users may put another file in the place of the site's file" in said.err
+    assert f"hint: chmod go-w {site}" in said.err
+    site.chmod(0o1777)  # as /tmp is: nobody replaces another user's file there
+    assert cli("config", "check").code == 0
+
+
+def test_a_link_is_judged_by_the_folder_that_it_leads_to(cli, site):
+    (site / "tools.py").write_text("")
+    there = site / "there"
+    there.mkdir()
+    (site / "mcpward.toml").rename(there / "real.toml")
+    (site / "mcpward.toml").symlink_to(there / "real.toml")
+    (site / "there" / "tools.py").write_text("")
+    assert cli("config", "check").code == 0
+    there.chmod(0o777)
+    assert f"chmod go-w {there}" in cli("config", "check").err

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 import pytest
 
 from mcpward.app.channel import mailroom_of
-from mcpward.app.site import open_site
 from mcpward.app.usage import Usage
 from mcpward.cli import ui
 from mcpward.cli.gauge import bar, lines_of, shape_of, span_text
 from mcpward.cli.site import CLOCK, settings_of
 from mcpward.limits.use import Use
+from mcpward.operations.site import open_site
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\r\nfake line\u202e"
 KEY = "4f9QkZp2LmXa"

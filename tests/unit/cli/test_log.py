@@ -43,7 +43,7 @@ def test_every_filter_narrows(cli, records):
         row(2, server="notes"),
         row(3, tool="t"),
         row(4, key_id="k"),
-        row(5, reason="busy", outcome="busy"),
+        row(5, reason="busy", outcome="refused"),
         row(6, peer="10.0.0.9"),
     )
 
@@ -55,7 +55,7 @@ def test_every_filter_narrows(cli, records):
     assert ids("--tool", "t") == ["3"]
     assert ids("--key", "k") == ["4"]
     assert ids("--reason", "busy") == ["5"]
-    assert ids("--outcome", "busy") == ["5"]
+    assert ids("--outcome", "refused") == ["5"]
     assert ids("--address", "10.0.0.9") == ["6"]
     assert ids("--lines", "2") == ["5", "6"]
     assert ids("--since", "2027-01-15T08:00:05Z") == ["5", "6"]
@@ -100,18 +100,91 @@ def test_limits_that_refused_or_would_have_are_found_and_shown(cli, records):
 def test_a_number_for_a_limit_is_told_how_to_ask_for_lines(cli, records):
     records(row(1))
     said = cli("log", "--limit", "20")
-    assert (said.code, said.out) == (1, "")
+    assert (said.code, said.out) == (2, "")
     assert "-n 20" in said.err
 
 
+def test_a_part_of_what_was_found_says_of_how_many(cli, records):
+    records(*(row(n) for n in range(1, 1301)))
+    said = cli("log", "--server", "orders")
+    assert len(said.out.splitlines()) == 51
+    assert said.err == "50 of 1,300; -n for more\n"
+    assert cli("log", "-n", "2", "--json").err == "2 of 1,300; -n for more\n"
+    assert cli("log", "-n", "1300").err == ""
+
+
+@pytest.mark.parametrize("options", [["--json"], ["--since", "2027-01-01"], ["--until", "2099-01-01"]])
+def test_what_was_asked_for_as_a_whole_is_printed_as_a_whole(cli, records, options):
+    records(*(row(n) for n in range(1, 1301)))
+    said = cli("log", *options)
+    assert (len([line for line in said.out.splitlines() if "orders" in line]), said.err) == (1300, "")
+
+
+@pytest.mark.parametrize(
+    "option,word,code,what,hint",
+    [
+        ("--server", "ordres", 2, "there is no server 'ordres' in the site's file or in the record", "orders"),
+        ("--reason", "rate-exceded", 2, "there is no reason 'rate-exceded'", "rate-exceeded"),
+        ("--outcome", "refusd", 2, "there is no outcome 'refusd'", "refused"),
+        ("--limit", "quota-dya", 2, "there is no limit 'quota-dya'", "quota-day"),
+        ("--tool", "fnid", 1, "no record names a tool 'fnid'", "find"),
+        ("--key", "abd", 1, "there is no key 'abd', and no record of one", "abc"),
+    ],
+)
+@pytest.mark.parametrize("verb", [["log"], ["log", "export"]])
+def test_a_name_that_nothing_has_is_an_error_with_the_nearest_one(cli, records, verb, option, word, code, what, hint):
+    records(row(1))
+    said = cli(*verb, option, word)
+    assert (said.code, said.out) == (code, "")
+    assert said.err == f"error: {what}\nhint: did you mean {hint}?\n"
+
+
+def test_a_server_that_is_gone_is_still_found_by_its_records(cli, records):
+    records(row(1, server="removed"))
+    assert cli("log", "--server", "removed").code == 0
+    assert cli("log", "--server", "notes").err == "error: no records found\n"
+
+
+@pytest.mark.parametrize(
+    "options,what",
+    [
+        (["--address", "nonsense"], "--address is not an address"),
+        (["--since", "1h", "--until", "2h"], "--since is not before --until"),
+        (["--since", "tomorrow"], "--since is neither a span nor a moment"),
+        (["--reason", "too-many-knocks"], "there is no reason 'too-many-knocks'"),
+    ],
+)
+def test_what_no_record_can_have_is_a_mistake_and_not_nothing_found(cli, records, options, what):
+    records(row(1))
+    said = cli("log", *options)
+    assert (said.code, said.out) == (2, "")
+    assert f"error: {what}" in said.err
+
+
+def test_an_address_is_found_however_it_is_spelt(cli, records):
+    records(row(1, peer="2001:db8::1"), row(2, peer="2001:db8::/64"))
+    spelt = cli("log", "--json", "--address", "2001:0DB8:0:0::1").out
+    assert json.loads(spelt)["peer"] == "2001:db8::1"
+    assert json.loads(cli("log", "--json", "--address", "2001:db8::/64").out)["id"].endswith("2")
+
+
+def test_a_key_in_the_place_of_its_id_is_told(cli, records):
+    records(row(1))
+    key = cli("key", "create", "--server", "orders", "--name", "a").out.strip()
+    said = cli("log", "--key", key)
+    assert said.code == 2
+    assert key[11:23] in said.err
+    assert key[24:] not in said.err
+
+
 async def test_following_prints_what_comes_later(site, capsys):
-    from mcpward.app.site import open_site
-    from mcpward.cli.log import _print, _Printer
-    from mcpward.storage.traffic import TrafficFilter
+    from mcpward.cli.log import _follow, _Printer
+    from mcpward.operations.site import open_site
+    from mcpward.storage.traffic_filter import TrafficFilter
 
     async with open_site(settings_of(None)) as opened:
         await keep(opened.store.traffic, row(1))
-        following = asyncio.create_task(_print(opened, TrafficFilter(), _Printer(as_json=True), follow=True))
+        following = asyncio.create_task(_follow(opened, TrafficFilter(), _Printer(as_json=True)))
         seen = []
         for n in (1, 2, 3):
             if n > 1:

@@ -90,3 +90,28 @@ def test_where_something_is_wrong_is_said_once(where, what, said, capsys):
     told = capsys.readouterr().err
     assert told.startswith(said)
     assert told.count("limits.counters") <= 1
+
+
+def test_a_module_is_called_as_its_own_server_says_without_being_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    package = tmp_path / "shop" / "tools"
+    package.mkdir(parents=True)
+    ran = "raise SystemExit('it was run')\n"
+    (tmp_path / "shop" / "__init__.py").write_text(ran)
+    (package / "__init__.py").write_text(f"from .main import orders as served\nfrom shop.stock import stock\n{ran}")
+    (package / "main.py").write_text(f'NAME = "orders"\nother = Server("other")\norders = mcpward.Server(NAME)\n{ran}')
+    (tmp_path / "shop" / "stock.py").write_text(f'stock: Server = Server(name="stock")\n{ran}')
+    names = {
+        "shop.tools.main:orders": "orders",
+        "shop.tools.main:other": "other",
+        "shop/tools/main.py:orders": "orders",
+        "shop.tools.main": "other",
+        "shop.tools:served": "orders",
+        "shop.tools:stock": "stock",
+        "shop.stock:nothing": "stock",
+        "shop.gone:server": "gone",
+        "json:server": "json",
+    }
+    assert {target: read_target(target, (), None).name for target in names} == names
+    (tmp_path / "round.py").write_text("from round import server\n")
+    assert read_target("round:server", (), None).name == "round"

@@ -32,8 +32,15 @@ def test_an_old_url_lives_on_for_its_grace(cli, site):
     urls = cli("url", "show", "--json").json["urls"]
     assert len(urls) == 2
     assert sorted(url["expires_at"] is None for url in urls) == [False, True]
-    cli("url", "rotate")
+    cli("url", "rotate", "--grace", "0")
     assert len(cli("url", "show", "--json").json["urls"]) == 1
+
+
+def test_a_url_has_the_grace_of_a_key_where_none_is_given(cli, site):
+    cli("url", "rotate")
+    said = cli("url", "rotate")
+    assert "every older one ends at" in said.err
+    assert len(cli("url", "show", "--json").json["urls"]) == 2
 
 
 def test_another_mode_has_no_url(cli, site):

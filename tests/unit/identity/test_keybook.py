@@ -48,6 +48,19 @@ def make(clock: ManualClock, **rights: Any) -> tuple[str, KeyRecord]:
     return secret.reveal(), record
 
 
+def test_a_key_that_is_older_than_the_bound_is_refused_whatever_end_it_was_given(clock: ManualClock) -> None:
+    book = KeyBook(PEPPER, clock, max_age_s=3600.0)
+    kept = [make(clock), make(clock, expires_at=clock.now() + 86_400), make(clock, expires_at=clock.now() + 60)]
+    book.apply([record for _, record in kept])
+    for seconds, open_ in ((59.0, 3), (1.0, 2), (3539.0, 2), (1.0, 0)):
+        clock.advance(seconds)
+        book.mark_fresh(clock.monotonic())
+        assert sum(book.verify(text, "orders", PEER) is not None for text, _ in kept) == open_
+    secret, successor = reissue(PEPPER, clock, kept[0][1])
+    book.apply([successor])
+    assert book.verify(secret.reveal(), "orders", PEER) is not None
+
+
 def test_a_key_gives_its_principal(book: KeyBook, clock: ManualClock) -> None:
     text, record = make(
         clock,

@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import msgspec
@@ -306,3 +307,33 @@ async def test_a_statement_that_is_given_up_twice_is_interrupted_on_and_keeps_th
     async with asyncio.timeout(5):
         while back.retained:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+MADE = """
+from mcpward import Database
+
+db = Database("sqlite:///here.db")
+
+
+def at(url):
+    return Database(url)
+"""
+
+
+async def test_a_relative_path_starts_at_the_authors_file_wherever_it_is_run(tmp_path, monkeypatch):
+    for name in ("author", "elsewhere"):
+        (tmp_path / name).mkdir()
+    with closing(sqlite3.connect(tmp_path / "author" / "here.db")) as connection, connection:
+        connection.execute("CREATE TABLE t (id INTEGER)")
+        connection.execute("INSERT INTO t VALUES (7)")
+    (tmp_path / "author" / "mine.py").write_text(MADE)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    spec = spec_from_file_location("mine", tmp_path / "author" / "mine.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    of_env = module.at(Secret("sqlite:///here.db"))  # wherever the URL itself comes from
+    for db in (module.db, of_env):
+        assert await db.query("SELECT id FROM t") == [{"id": 7}]
+        await db.close()
+    with pytest.raises(DatabaseFailed, match=f"there is no database file {tmp_path / 'author' / 'gone.db'}"):
+        await module.at("sqlite:///gone.db").query("SELECT 1")

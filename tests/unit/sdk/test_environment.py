@@ -6,7 +6,7 @@ import pytest
 
 from mcpward.core.secret import Secret
 from mcpward.sdk.environment import Environment
-from mcpward.sdk.errors import MissingSecret
+from mcpward.sdk.errors import AuthoringError, MissingSecret, MissingText
 
 
 @pytest.fixture
@@ -57,3 +57,27 @@ def test_a_default_is_not_a_secret_of_the_house(env):
 
 def test_python_may_ask_its_own_questions(env):
     assert copy.copy(env).handed_out() == []
+
+
+def test_a_setting_is_read_as_text_and_is_no_secret(env):
+    assert env.text("SHOP_KEY") == "from-the-environment"
+    assert env.text("SHOP_NOTHING", "EUR") == "EUR"
+    assert env.text("SHOP_EMPTY", "EUR") == "EUR"
+    assert (env.version, env.handed_out()) == (0, [])
+
+
+def test_a_setting_that_is_not_set_and_has_no_default_is_told_with_the_two_ways_out(env):
+    with pytest.raises(MissingText, match="SHOP_NOTHING is not set") as told:
+        env.text("SHOP_NOTHING")
+    assert told.value.hint == 'export SHOP_NOTHING=… or give a default: env.text("SHOP_NOTHING", "…")'
+
+
+def test_a_secret_is_not_read_as_text(env, monkeypatch):
+    env.install({"SHOP_KEY": Secret("from-the-vault")}.get)
+    with pytest.raises(AuthoringError, match=r"SHOP_KEY is a secret in the vault: read it as env\.SHOP_KEY") as told:
+        env.text("SHOP_KEY", "x")
+    assert told.value.where.startswith(f"{__file__}:")
+    monkeypatch.setenv("SHOP_URL", "postgresql://shop:canary-31@db/shop")
+    with pytest.raises(AuthoringError, match="SHOP_URL holds a password") as told:
+        env.text("SHOP_URL")
+    assert "canary" not in str(told.value)

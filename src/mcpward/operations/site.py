@@ -3,12 +3,15 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock, SystemClock
 from mcpward.core.errors import Finding, Misconfigured
+from mcpward.core.operator import Operator
 from mcpward.crypto.digest import Pepper
 from mcpward.crypto.envelope import Envelope
 from mcpward.crypto.keyring import KeyRing, load_or_create
@@ -21,6 +24,8 @@ from mcpward.storage.mark import Mark
 from mcpward.storage.opening import Accept
 from mcpward.storage.privacy import require_private_folder
 from mcpward.vault.store import Vault
+
+MARK_PURPOSE: Final = "store mark"
 
 
 class Site(Struct, frozen=True):
@@ -36,19 +41,23 @@ class Site(Struct, frozen=True):
 
 @asynccontextmanager
 async def open_site(
-    settings: Settings, clock: Clock | None = None, accept: Accept | None = None
+    settings: Settings,
+    clock: Clock | None = None,
+    accept: Accept | None = None,
+    operator: Operator | None = None,
 ) -> AsyncIterator[Site]:
     """Open the data of a site, making folder, key, database and mark if they are missing; close it at the end.
 
-    ``accept`` is asked whether a database that is forged, or older than its mark, is to be taken.
+    ``accept`` is asked whether a database that is forged, or older than its mark, is to be taken. What ``operator``
+    changes of keys, URLs and secrets is put on record.
 
     Raises:
         Misconfigured: the folder, the key or the database cannot be used as they are; nothing was written then.
     """
     clock = clock or SystemClock()
     _make_folder(settings)
-    ring = load_or_create(settings.site.data, os.environ)
-    mark = Mark(settings.store.mark_path, RingMac(ring, "store mark"))
+    ring = ring_of(settings)
+    mark = Mark(settings.store.mark_path, RingMac(ring, MARK_PURPOSE))
     is_place_chosen = settings.store.mark is not None
     integrity = Integrity(RingMac(ring, "store rows"), mark, clock, is_place_chosen=is_place_chosen)
     macs = RecordMacs(ring, "traffic record")
@@ -60,6 +69,7 @@ async def open_site(
         accept,
         macs=macs,
         record_mark=settings.store.record_mark_in(settings.site.data),
+        operator=operator,
     )
     try:
         yield Site(
@@ -72,6 +82,33 @@ async def open_site(
         )
     finally:
         await store.close()
+
+
+def ring_of(settings: Settings) -> KeyRing:
+    """Return the master keys of a site; the first one is made where there is no database yet.
+
+    Raises:
+        Misconfigured: there is a database and no master key, or the key cannot be used as it is.
+    """
+    database = database_of(settings)
+    has_data = database is not None and database.exists() and database.stat().st_size > 0
+    return load_or_create(settings.site.data, os.environ, needed_by=f"the database {database}" if has_data else "")
+
+
+def ring_for_restore(settings: Settings) -> KeyRing:
+    """Return the master keys of a site that is to be restored; none is made. The data folder is made where missing.
+
+    Raises:
+        Misconfigured: there is no master key, or it or the folder cannot be used as it is.
+    """
+    _make_folder(settings)
+    return load_or_create(settings.site.data, os.environ, needed_by="the backup")
+
+
+def database_of(settings: Settings) -> Path | None:
+    """Return the file of the database; None where it is none of SQLite's."""
+    is_file = settings.store.url.startswith("sqlite:///")
+    return Path(settings.store.url.removeprefix("sqlite:///")) if is_file else None
 
 
 def _make_folder(settings: Settings) -> None:

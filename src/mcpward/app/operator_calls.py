@@ -1,0 +1,205 @@
+"""Calls that the operator makes at the command line: through every stage of the pipeline but the proof of a credential.
+
+A site that is served takes them over the sealed mail, so that they are counted where its limits are: a letter opens for
+nobody without the master key, and a copy of one runs nothing (attack 133). What is not served runs them itself.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from msgspec import MsgspecError, Raw, convert, to_builtins
+from msgspec.json import Decoder, Encoder
+
+from mcpward.app.letters import FreshLetters
+from mcpward.app.operator_call import ASKING, TELLING, Asked, CallAnswer, OperatorCall, Told
+from mcpward.channel.mail import Mail
+from mcpward.config.names import nearest
+from mcpward.core.clock import Clock
+from mcpward.core.ids import request_id
+from mcpward.core.reasons import Reason
+from mcpward.core.scope import Access
+from mcpward.core.values import Arrival, Reply
+from mcpward.identity.named import NamedCallers
+from mcpward.identity.named_caller import OPERATOR
+from mcpward.pipeline.serve import Pipeline
+from mcpward.protocol.headers import spelled
+from mcpward.protocol.mirrored import mirror
+from mcpward.protocol.versions import (
+    CAPABILITIES_KEY,
+    CLIENT_KEY,
+    METHOD_HEADER,
+    MODERN,
+    NAME_HEADER,
+    VERSION_HEADER,
+    VERSION_KEY,
+)
+from mcpward.tools.registry import Registry
+
+_log: Final = logging.getLogger(__name__)
+_METHOD: Final = "tools/call"
+_ADDRESS: Final = "127.0.0.1"
+#: Characters of a reply in one letter, which may have 256 KiB; up to six bytes each, as JSON writes them.
+_LETTER: Final = 32 * 1024
+_MOST_RUNNING: Final = 16
+_encode: Final = Encoder().encode
+_decode: Final = Decoder().decode
+
+
+class OperatorCalls:
+    """Makes calls in this process. ``pipeline`` is the one that serves HTTP: its parts are used, but for identity."""
+
+    def __init__(
+        self, pipeline: Pipeline, callers: NamedCallers, registries: Mapping[str, Registry], clock: Clock
+    ) -> None:
+        self._pipeline = _with_identity(pipeline, callers)
+        self._callers = callers
+        self._registries = registries
+        self._clock = clock
+
+    async def make(self, call: OperatorCall) -> CallAnswer:
+        """Return the answer to one call; it is charged, recorded and cleaned as one that came over HTTP."""
+        if call.server not in self._registries:
+            error = {"code": -32601, "message": f"what is served here now has no server {call.server!r}"}
+            body = _encode({"jsonrpc": "2.0", "id": 1, "error": error}).decode()
+            return CallAnswer(body=body, reason=Reason.ROUTE_UNKNOWN.value)
+        number = request_id()
+        self._callers.expect(number, call.caller)
+        reply: Reply = await self._pipeline.serve(self._arrival(number, call), _NoStream())
+        hint = self._hint(call) if reply.reason == Reason.TOOL_UNKNOWN.value else ""
+        return CallAnswer(body=reply.body.decode(), reason=reply.reason, hint=hint)
+
+    def _hint(self, call: OperatorCall) -> str:
+        """Say why a caller does not know a tool. Callers get one answer for all of it; the operator sees more."""
+        registry = self._registries[call.server]
+        tool, caller = registry.find(call.tool), call.caller
+        if tool is None:
+            names = [one.name for one in registry.tools]
+            meant = nearest(call.tool, names)
+            return f"did you mean {meant}?" if meant else f"its tools: {', '.join(names) or 'none'}"
+        if caller.key_id is not None:
+            return f"the key may not use it: mcpward key show {caller.key_id}"
+        if tool.access > Access.parse(caller.access):
+            return f"it is {tool.access.label}, and the caller may {caller.access}: --class {tool.access.label}"
+        lacking = " ".join(f"--scope {scope}" for scope in sorted(tool.scopes.difference(caller.scopes)))
+        return f"the caller lacks a scope: {lacking}" if lacking else ""
+
+    def _arrival(self, number: str, call: OperatorCall) -> Arrival:
+        registry = self._registries.get(call.server)
+        tool = None if registry is None else registry.find(call.tool)
+        headers = {
+            VERSION_HEADER: MODERN.encode(),
+            METHOD_HEADER: _METHOD.encode(),
+            NAME_HEADER: spelled(call.tool),
+        }
+        if tool is not None and tool.mirrored:
+            headers |= mirror(_arguments(call), tool.mirrored)
+        return Arrival(
+            id=number,
+            at=self._clock.now(),
+            started=self._clock.monotonic(),
+            peer=OPERATOR + call.caller.operator,
+            bucket=_ADDRESS,
+            verb="POST",
+            server=call.server,
+            headers=headers,
+            body=_body(call),
+        )
+
+
+class CallsByMail:
+    """A worker's answers to calls that come as letters, some of them at once."""
+
+    def __init__(self, calls: OperatorCalls, mail: Mail, clock: Clock) -> None:
+        self._calls = calls
+        self._mail = mail
+        self._heard = FreshLetters(clock)
+        self._running: set[asyncio.Task[None]] = set()
+        mail.on(ASKING, self._hear)
+
+    async def close(self) -> None:
+        """End what runs, and answer no more."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    def _hear(self, letter: dict[str, Any]) -> None:
+        asked = convert(letter, Asked)
+        if self._heard.is_old(asked.at):
+            _log.warning("an operator's call is too old, or the clock of who made it is wrong")
+        elif self._heard.is_new(asked.name) and len(self._running) < _MOST_RUNNING:
+            task = asyncio.get_running_loop().create_task(self._answer(asked), name="operator-call")
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def _answer(self, asked: Asked) -> None:
+        answer = await self._calls.make(asked.call)
+        parts = [answer.body[at : at + _LETTER] for at in range(0, len(answer.body), _LETTER)] or [""]
+        for page, part in enumerate(parts):
+            told = Told(name=asked.name, body=part, reason=answer.reason, hint=answer.hint, page=page, pages=len(parts))
+            self._mail.send(TELLING, to_builtins(told), asked.by)
+
+
+def _arguments(call: OperatorCall) -> dict[str, Any]:
+    """Return the arguments to be mirrored; none where they cannot be read: the protocol room says so."""
+    try:
+        arguments = _decode(call.arguments)
+    except (MsgspecError, RecursionError):
+        return {}
+    return arguments if isinstance(arguments, dict) else {}
+
+
+def _with_identity(pipeline: Pipeline, callers: NamedCallers) -> Pipeline:
+    return Pipeline(
+        identity=callers,
+        protocol=pipeline.protocol,
+        policy=pipeline.policy,
+        limits=pipeline.limits,
+        places=pipeline.places,
+        workshop=pipeline.workshop,
+        desk=pipeline.desk,
+        backs=pipeline.backs,
+        sanitizer=pipeline.sanitizer,
+        traffic=pipeline.traffic,
+        render=pipeline.render,
+        report=pipeline.report,
+    )
+
+
+def _body(call: OperatorCall) -> bytes:
+    meta = {
+        VERSION_KEY: MODERN,
+        CAPABILITIES_KEY: {"elicitation": {"form": {}}} if call.can_ask else {},
+        CLIENT_KEY: {"name": "mcpward call", "version": "1"},
+    }
+    params: dict[str, Any] = {"name": call.tool, "arguments": Raw(call.arguments.encode()), "_meta": meta}
+    if call.state is not None:
+        params |= {"requestState": call.state, "inputResponses": call.inputs or {}}
+    return _encode({"jsonrpc": "2.0", "id": 1, "method": _METHOD, "params": params})
+
+
+class _NoStream:
+    """Implements :class:`~mcpward.core.values.Wire` for a caller who waits for the answer and reads nothing before."""
+
+    streaming = False
+    is_gone = False
+    can_stream = False
+
+    def notify(self, message: bytes, event_id: str | None = None) -> None:
+        """Drop it."""
+
+    def let_in(self, *, is_known: bool) -> None:
+        """There is no connection that would have to leave."""
+
+    def queue(self, *, cancel_on_disconnect: bool) -> None:
+        """Who waits here waits to the end."""
+
+    def begin(self, *, cancel_on_disconnect: bool, endless: bool = False) -> None:
+        """The answer stays plain JSON."""
+
+    async def drained(self) -> None:
+        """Nothing was sent."""
+
+    def release(self, retry_ms: int) -> None:
+        """There is no stream."""

@@ -1,0 +1,119 @@
+"""Where an operator's call is made: at a worker that serves the site's data, else in this process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from msgspec import to_builtins
+from msgspec.structs import replace
+
+from mcpward.app.channel import mailroom_of
+from mcpward.app.operator_call import (
+    ASKING,
+    TELLING,
+    Asked,
+    CallAnswer,
+    MakesCalls,
+    OperatorCall,
+    Told,
+    read_told,
+)
+from mcpward.app.presence import find_worker
+from mcpward.channel.mailroom import Mailroom
+from mcpward.config.model import Settings
+from mcpward.core.clock import Clock
+from mcpward.core.errors import Unreachable
+from mcpward.core.ids import base62
+from mcpward.operations.site import open_site
+
+_NAME: Final = 22
+_LOOK_EVERY_S: Final = 1.0
+
+
+@asynccontextmanager
+async def open_calls(settings: Settings, clock: Clock, timeout_s: float) -> AsyncIterator[MakesCalls]:
+    """Open the way to whoever makes the calls of this site. Answers are waited for ``timeout_s`` seconds.
+
+    A site that nobody serves is opened here, with every part of a worker but its address.
+
+    Raises:
+        Misconfigured: the data, a secret or a source cannot be used.
+    """
+    worker = find_worker(settings.site.data)
+    if worker is None:
+        from mcpward.app.worker import Worker  # a call of a running server does without all its parts
+
+        own = Worker(settings, settings.site.address)
+        async with own.open(None):
+            yield own.calls
+        return
+    async with open_site(settings, clock) as site:
+        mailroom = mailroom_of(site, clock)
+        remote = RemoteCalls(mailroom, settings, clock, worker, timeout_s)
+        await mailroom.start()
+        try:
+            yield remote
+        finally:
+            await mailroom.stop()
+
+
+class RemoteCalls:
+    """Has calls made by one ``worker``, one after the other."""
+
+    def __init__(self, mailroom: Mailroom, settings: Settings, clock: Clock, worker: str, timeout_s: float) -> None:
+        self._mailroom = mailroom
+        self._settings = settings
+        self._clock = clock
+        self._worker = worker
+        self._timeout_s = timeout_s
+        self._name = ""
+        self._told: dict[int, Told] = {}
+        self._is_whole = asyncio.Event()
+        mailroom.on(TELLING, self._hear)
+
+    async def make(self, call: OperatorCall) -> CallAnswer:
+        """Return the worker's answer.
+
+        Raises:
+            Unreachable: it did not come, or the call is too long to be sent.
+        """
+        self._name, self._told = base62(_NAME), {}
+        self._is_whole.clear()
+        asked = Asked(name=self._name, by=self._mailroom.worker, at=self._clock.now(), call=call)
+        with self._mailroom.hurry():
+            if not self._mailroom.send(ASKING, to_builtins(asked), self._worker):
+                raise Unreachable(
+                    "the arguments are too long to be handed to the server that runs", "call it over HTTP"
+                )
+            await self._wait()
+        parts = [self._told[page] for page in sorted(self._told)]
+        body = "".join(part.body for part in parts)
+        return CallAnswer(body=body, reason=parts[0].reason, hint=parts[0].hint)
+
+    async def _wait(self) -> None:
+        ends_at = self._clock.monotonic() + self._timeout_s
+        while (left := ends_at - self._clock.monotonic()) > 0:
+            try:
+                await asyncio.wait_for(self._is_whole.wait(), min(_LOOK_EVERY_S, left))
+            except TimeoutError:
+                if find_worker(self._settings.site.data) is None:
+                    raise Unreachable(
+                        "the server has ended before it answered", "mcpward log says how far it came"
+                    ) from None
+            else:
+                return
+        what = f"the server has not answered within {self._timeout_s:g} s; the call may still run"
+        raise Unreachable(what, "--timeout waits longer; mcpward log shows how it ended")
+
+    def _hear(self, letter: dict[str, Any]) -> None:
+        told = read_told(letter)
+        if told is not None and told.name == self._name:
+            self._told[told.page] = told
+            if len(self._told) >= told.pages:
+                self._is_whole.set()
+
+
+def again(call: OperatorCall, inputs: dict[str, Any], state: str) -> OperatorCall:
+    """Return the same call with a person's answers."""
+    return replace(call, inputs=inputs, state=state)

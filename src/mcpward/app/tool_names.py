@@ -1,0 +1,40 @@
+"""Which tools servers have, told by running their sources as ``serve`` would; for commands that name a tool."""
+
+import sys
+from collections.abc import Collection, Mapping
+from contextlib import redirect_stdout
+
+from msgspec import Struct
+
+from mcpward.app.sources import load_sources
+from mcpward.config.model import Settings
+from mcpward.core.errors import Finding, Misconfigured
+from mcpward.core.secret import Secret
+
+
+class ToolNames(Struct, frozen=True):
+    """The tools by server; and what hindered each server whose tools cannot be told."""
+
+    by_server: Mapping[str, tuple[str, ...]]
+    hindered: Mapping[str, Finding]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every name, once."""
+        return tuple(sorted({name for names in self.by_server.values() for name in names}))
+
+
+def tool_names(settings: Settings, servers: Collection[str], secrets: Mapping[str, Mapping[str, Secret]]) -> ToolNames:
+    """Run the sources of some servers. What an author prints meanwhile goes to stderr: stdout is the command's own."""
+    names: dict[str, tuple[str, ...]] = {}
+    hindered: dict[str, Finding] = {}
+    for server in servers:
+        one = settings.model_copy(update={"servers": {server: settings.servers[server]}})
+        try:
+            with redirect_stdout(sys.stderr):
+                source = load_sources(one, secrets)[server]
+        except Misconfigured as wrong:
+            hindered[server] = wrong.findings[0]
+        else:
+            names[server] = tuple(sorted(tool.name for tool in source.tools))
+    return ToolNames(names, hindered)

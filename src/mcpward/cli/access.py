@@ -1,0 +1,104 @@
+"""``mcpward access``: who may call which tool, by the rules that judge calls."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from mcpward.cli import ui
+from mcpward.cli.help import examples
+from mcpward.cli.moment import moment_text
+from mcpward.cli.record_filter import meant
+from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, chosen_server, in_site, server_names, settings_of
+
+if TYPE_CHECKING:
+    from mcpward.app.access_list import Permission
+    from mcpward.config.model import Settings
+
+_HEADER: Final = ("server", "tool", "class", "who", "ends", "last used")
+
+
+@examples(
+    "mcpward access",
+    "mcpward access --tool cancel_order",
+    "mcpward access --key 4f9QkZp2LmXa --all",
+    "mcpward access --json | jq -r '.[] | select(.class == \"destructive\") | .who'",
+)
+def access(
+    server: Annotated[
+        str | None,
+        typer.Option("--server", "-s", metavar="NAME", help="Only this server.", autocompletion=server_names),
+    ] = None,
+    tool: Annotated[str | None, typer.Option(metavar="NAME", help="Only this tool.")] = None,
+    key: Annotated[str | None, typer.Option(metavar="ID", help="Only the key of this id.")] = None,
+    denied: Annotated[bool, typer.Option("--all", help="Also what they may not call, and which rule says so.")] = False,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List who may call which tool: live keys, whoever has a secret URL, anybody, and what a token must bring.
+
+    The authors' files are loaded as at a start, and the rules are those that judge calls. Whose tokens there are only
+    their provider knows. Exit code 1 when nobody may call anything that is meant.
+    """
+    settings = settings_of(config)
+    if not settings.servers:
+        raise ui.Ended(ui.Exit.USAGE, "there is no server", "mcpward access needs the site's file")
+    only = None if server is None else chosen_server(settings, server)
+    every = _permissions(settings)
+    _require("tool", tool, {one.tool.name for one in every})
+    _require("live key", key, {one.key.id for one in every if one.key is not None})
+    found = [
+        one
+        for one in every
+        if (denied or not one.denied_by)
+        and only in {None, one.server}
+        and tool in {None, one.tool.name}
+        and (key is None or (one.key is not None and one.key.id == key))
+    ]
+    if json:
+        ui.answer_json([_shape(settings, one) for one in found])
+    elif found:
+        ui.table((*_HEADER, "denied by") if denied else _HEADER, list(_rows(settings, found, denied=denied)))
+    if not found:
+        raise ui.Ended(ui.Exit.NO, "nobody may call it", "--all shows which rule says so")
+
+
+def _permissions(settings: "Settings") -> "list[Permission]":
+    from mcpward.app.access_list import permissions
+    from mcpward.app.tool_listing import load_registries
+
+    keys = in_site(settings, lambda site: site.store.keys.list(), must_exist=True)
+    registries = asyncio.run(load_registries(settings, CLOCK))
+    return list(permissions(settings, registries, keys, CLOCK.now()))
+
+
+def _require(kind: str, word: str | None, known: set[str]) -> None:
+    if word is not None and word not in known:
+        raise ui.Ended(ui.Exit.NO, f"there is no {kind} {word!r}", meant(word, sorted(known)))
+
+
+def _rows(settings: "Settings", found: "list[Permission]", *, denied: bool) -> Iterator[tuple[object, ...]]:
+    for one in found:
+        ends, used = "-", "-"
+        if one.key is not None:
+            ends = moment_text(one.key.ends_at(settings.keys.max_age), "no end")
+            used = moment_text(one.key.last_used_at, "never used")
+        row = (one.server, one.tool.name, one.tool.access.label, one.who, ends, used)
+        yield (*row, one.denied_by or "-") if denied else row
+
+
+def _shape(settings: "Settings", one: "Permission") -> dict[str, Any]:
+    key = one.key
+    return {
+        "server": one.server,
+        "tool": one.tool.name,
+        "class": one.tool.access.label,
+        "scopes": sorted(one.tool.scopes),
+        "confirm": one.tool.confirm,
+        "who": one.who,
+        "key": None if key is None else key.id,
+        "ends_at": None if key is None else moment_text(key.ends_at(settings.keys.max_age), "") or None,
+        "last_used_at": None if key is None else moment_text(key.last_used_at, "") or None,
+        "denied_by": one.denied_by or None,
+    }

@@ -1,0 +1,190 @@
+"""What the verbs of the record take to choose records, and what becomes of a name that none of them has."""
+
+from difflib import get_close_matches
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from mcpward.cli import ui
+from mcpward.cli.limits import known_limits, limit_names
+from mcpward.cli.moment import parse_start
+from mcpward.cli.site import CLOCK, completed, server_names
+from mcpward.config.model import Settings
+from mcpward.core import renamed
+from mcpward.core.reasons import Reason
+from mcpward.traffic.record import Result
+
+if TYPE_CHECKING:
+    from mcpward.operations.site import Site
+    from mcpward.storage.traffic_filter import TrafficFilter
+
+_REASONS: Final = tuple(reason.value for reason in Reason)
+_OUTCOMES: Final = tuple(result.value for result in Result)
+
+
+def _reason_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    return completed(ctx, incomplete, lambda _: _REASONS)
+
+
+def _outcome_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    return completed(ctx, incomplete, lambda _: _OUTCOMES)
+
+
+ServerOption = Annotated[
+    str | None,
+    typer.Option("--server", "-s", metavar="NAME", help="Only this server.", autocompletion=server_names),
+]
+ToolOption = Annotated[str | None, typer.Option(metavar="NAME", help="Only calls of this tool.")]
+KeyOption = Annotated[
+    str | None, typer.Option(metavar="ID", help="Only the key of this id: its calls, and when it was refused.")
+]
+ReasonOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REASON",
+        help="Only refusals for this reason, such as rate-exceeded.",
+        autocompletion=_reason_names,
+    ),
+]
+OutcomeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="OUTCOME",
+        help="Only this outcome: ok, error, refused, fault, cancelled, asked or pending.",
+        autocompletion=_outcome_names,
+    ),
+]
+AddressOption = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Only requests from this address.")]
+SinceOption = Annotated[
+    str | None, typer.Option(metavar="WHEN", help="From here on: 2h, 3d, 2026-12-31T10:00; all of them.")
+]
+UntilOption = Annotated[
+    str | None, typer.Option(metavar="WHEN", help="Up to here: 2h, 3d, 2026-12-31T10:00; all of them.")
+]
+LimitOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIMIT", help="Only requests that this limit refused, or would have.", autocompletion=limit_names
+    ),
+]
+ShadowOption = Annotated[bool, typer.Option("--would-refuse", help="Only requests over a limit that is not enforced.")]
+ActsOption = Annotated[
+    bool, typer.Option("--acts", help="Only what operators did: who, where, what, before and after.")
+]
+
+
+def chosen(
+    *,
+    server: str | None,
+    tool: str | None,
+    key: str | None,
+    reason: str | None,
+    outcome: str | None,
+    address: str | None,
+    since: str | None,
+    until: str | None,
+    limit: str | None,
+    would_refuse: bool,
+    acts: bool | None,
+) -> "TrafficFilter":
+    """Return the filter that the options ask for.
+
+    Raises:
+        Ended: a reason, an outcome or an address that no record can have, or a moment that is none.
+    """
+    from mcpward.storage.traffic_filter import TrafficFilter
+
+    now = CLOCK.now()
+    begin = parse_start(since, now, "--since") if since else None
+    end = parse_start(until, now, "--until") if until else None
+    if begin is not None and end is not None and begin >= end:
+        raise ui.Ended(ui.Exit.USAGE, "--since is not before --until", "nothing can be found between them")
+    if reason is not None:
+        _require("reason", reason, _REASONS, renamed.REASONS)
+    if outcome is not None:
+        _require("outcome", outcome, _OUTCOMES, {})
+    return TrafficFilter(
+        server=server,
+        tool=tool,
+        key_id=None if key is None else _key_id(key),
+        reason=reason,
+        outcome=outcome,
+        peer=None if address is None else _address(address),
+        by_limit=limit,
+        would_refuse=would_refuse,
+        since=begin,
+        until=end,
+        acts=acts,
+    )
+
+
+async def nothing_found(site: "Site", settings: Settings, wanted: "TrafficFilter") -> ui.Ended:
+    """Return why nothing was found: a name that does not exist, with the one that was probably meant."""
+    known = site.store.traffic.known
+    if wanted.server is not None and wanted.server not in settings.servers:
+        servers = dict.fromkeys((*settings.servers, *await known("server")))
+        if wanted.server not in servers:
+            what = f"there is no server {wanted.server!r} in the site's file or in the record"
+            return ui.Ended(ui.Exit.USAGE, what, meant(wanted.server, servers))
+    if wanted.by_limit is not None:
+        limits = dict.fromkeys((*known_limits(settings), *await known("limit_name")))
+        if wanted.by_limit not in limits:
+            what = f"there is no limit {wanted.by_limit!r}"
+            return ui.Ended(ui.Exit.USAGE, what, _limit_hint(wanted.by_limit, limits))
+    if wanted.key_id is not None:
+        ids = dict.fromkeys([*(one.id for one in await site.store.keys.list()), *await known("key_id")])
+        if wanted.key_id not in ids:
+            what = f"there is no key {wanted.key_id!r}, and no record of one"
+            return ui.Ended(ui.Exit.NO, what, meant(wanted.key_id, ids, otherwise="mcpward key list --all"))
+    if wanted.tool is not None:
+        tools = await known("tool")
+        if wanted.tool not in tools:
+            return ui.Ended(ui.Exit.NO, f"no record names a tool {wanted.tool!r}", meant(wanted.tool, tools))
+    return ui.Ended(ui.Exit.NO, "no records found")
+
+
+def meant(word: str, known: Any, otherwise: str = "") -> str:
+    """Return a hint with the known name that looks most like a word; else the names, where they are few."""
+    names = [str(name) for name in known]
+    found = get_close_matches(word, names, n=1) or get_close_matches(word.lower(), names, n=1)
+    if found:
+        return f"did you mean {found[0]}?"
+    return otherwise or (f"there are: {', '.join(names)}" if 0 < len(names) <= _FEW else "")
+
+
+_FEW: Final = 20
+
+
+def _require(kind: str, word: str, known: tuple[str, ...], old: Any) -> None:
+    if word in known:
+        return
+    hint = f"{word} is now {old[word]}" if word in old else meant(word, known, f"there are: {', '.join(known)}")
+    raise ui.Ended(ui.Exit.USAGE, f"there is no {kind} {word!r}", hint)
+
+
+def _limit_hint(word: str, limits: Any) -> str:
+    if word in renamed.LIMITS:
+        return f"{word} is now {renamed.LIMITS[word]}"
+    if word.isascii() and word.isdigit():
+        return f"-n {word} prints the newest {word}; --limit takes the name of a limit"
+    return meant(word, limits)
+
+
+def _key_id(text: str) -> str:
+    from mcpward.identity.api_key import find_id
+
+    inside = find_id(text)
+    if inside is not None:
+        what = "that is a key, not its id: now it stands in the shell's history"
+        raise ui.Ended(ui.Exit.USAGE, what, f"its id is {inside}")
+    return text
+
+
+def _address(text: str) -> str:
+    """Return an address as the record spells it."""
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        raise ui.Ended(ui.Exit.USAGE, "--address is not an address", "write 192.0.2.7 or 2001:db8::1") from None
+    return str(network) if "/" in text else str(network.network_address)

@@ -1,0 +1,27 @@
+"""The process that serves one version under ``serve --reload``: not for people, who start it by that."""
+
+import sys
+
+from mcpward.app.inherited import COUNT, read_arguments
+from mcpward.cli import serve, ui
+from mcpward.cli.main import run
+
+
+def main() -> int:
+    """Serve with the listeners of the process that watches, and tell it how the start went."""
+    inherited = read_arguments(sys.argv[1 : 1 + COUNT])
+    serve.INHERITED.append(inherited)
+    errors: list[str] = []
+
+    def tell(what: str, hint: str = "") -> None:
+        ui.error(what, hint)
+        errors.append(f"{what}; {hint}" if hint else what)
+
+    code = run(sys.argv[1 + COUNT :], tell)
+    if errors:
+        inherited.report("; ".join(errors))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""``mcpward backup`` and ``mcpward restore``: a site's data in one file, and back."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mcpward.cli import ui
+from mcpward.cli.help import examples
+from mcpward.cli.moment import moment_text
+from mcpward.cli.site import CLOCK, FILE, ConfigOption, JsonOption, file_of, in_site, settings_of
+from mcpward.config.model import Settings
+from mcpward.config.size import size_text
+
+if TYPE_CHECKING:
+    from mcpward.operations.backup import BackedUp, Manifest, Restored
+    from mcpward.operations.site import Site
+
+_NOT_IN_IT = "TLS files, tools.py and other sources, variables of the environment, counters in Redis"
+
+
+@examples("mcpward backup orders.backup", "mcpward backup /backups/orders-$(date +%F).backup")
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must not be there.")],
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write a backup of a site, which may be serving: the database as of one moment, its marks, and mcpward.toml. The
+    file is for its owner only and sealed with the master key, which is not in it: keep that elsewhere. Not in it, too:
+    TLS files, tools.py and other sources, variables of the environment, counters in Redis.
+    """
+    from mcpward.operations.backup import back_up
+
+    settings = settings_of(config)
+    source = file_of(config)
+
+    async def work(site: "Site") -> "BackedUp":
+        import asyncio
+
+        from mcpward.operations.acts import noted
+        from mcpward.traffic.act import Act
+
+        if not await noted(site, Act(object="site", detail=f"site backed up to {file.absolute()}")):
+            ui.remark("the disk is full: this backup is not on record")
+        return await asyncio.to_thread(back_up, settings, site.ring, CLOCK, file, source)
+
+    made = in_site(settings, work, must_exist=True)
+    key = _key_place(settings)
+    if json:
+        ui.answer_json({"file": str(made.file), "bytes": made.size, **_shape(made.manifest), "master_key": key})
+    ui.remark(
+        ui.safe(f"{made.file}: {_size(made.size)}, mode 0600, sealed with the master key {made.manifest.keys[0]}")
+    )
+    ui.remark(ui.safe(f"in it: {_contents(made.manifest)}"))
+    ui.remark(f"not in it: the master key, {_NOT_IN_IT}")
+    ui.remark(ui.safe(f"keep the master key apart from it ({key}): without that key the backup opens nothing"))
+
+
+@examples(
+    "mcpward restore orders.backup",
+    "mcpward restore orders.backup --check",
+    "mcpward restore orders.backup --replace && mcpward store accept-older",
+)
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The backup.")],
+    check: Annotated[
+        bool, typer.Option("--check", help="Read all of it, say what is in it, and put nothing anywhere.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put it in the place of a database that is there, which is renamed.")
+    ] = False,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Put a backup in the place of a site's data. The site must not be serving, and its master key must be there. What
+    the backup holds is older than what was: the site starts once mcpward store accept-older has shown which keys are
+    alive in it again. A mark and a mcpward.toml that are there stay as they are.
+    """
+    from msgspec import structs
+
+    from mcpward.operations.backup import opened, put_config, require_free
+    from mcpward.operations.backup import restore as put_back
+    from mcpward.operations.site import ring_for_restore
+
+    settings = settings_of(config) if config is None or config.exists() else settings_of(None)
+    place = config or Path(FILE)
+    if not check:
+        require_free(settings, replace=replace)
+    ring = ring_for_restore(settings)
+    with opened(file, ring, settings.site.data) as unpacked:
+        manifest = unpacked.manifest
+        is_config_put = not check and put_config(unpacked, place)
+        if is_config_put:  # it says where the data of the site are
+            settings = settings_of(place)
+        done = None if check else put_back(settings, ring, unpacked, CLOCK, replace=replace)
+    if done is not None:
+        done = structs.replace(done, put=(*done.put, place)) if is_config_put else done
+    if json:
+        ui.answer_json({"file": str(file), **_shape(manifest), **(_put_shape(done) if done else {})})
+    ui.remark(ui.safe(f"{file}: made at {moment_text(manifest.made_at)} by mcpward {manifest.version}, and whole"))
+    ui.remark(ui.safe(f"in it: {_contents(manifest)}"))
+    if done is not None:
+        _tell(done, manifest)
+
+
+def _tell(done: "Restored", manifest: "Manifest") -> None:
+    for path in done.put:
+        ui.remark(ui.safe(f"restored: {path}"))
+    for path in done.kept:
+        ui.remark(ui.safe(f"left as it is: {path}"))
+    if done.aside is not None:
+        ui.remark(ui.safe(f"the database that was there is {done.aside} now"))
+    ui.remark(f"whatever was revoked, ended or edited after {moment_text(manifest.made_at)} is as it was then")
+    ui.remark("next: mcpward store accept-older shows which keys are alive in it; mcpward serve starts after that")
+
+
+def _shape(manifest: "Manifest") -> dict[str, Any]:
+    return {
+        "made_at": moment_text(manifest.made_at),
+        "version": manifest.version,
+        "schema": manifest.schema,
+        "master_keys": list(manifest.keys),
+        "rows": manifest.rows,
+        "members": list(manifest.members),
+    }
+
+
+def _put_shape(done: "Restored") -> dict[str, Any]:
+    return {
+        "restored": [str(path) for path in done.put],
+        "left": [str(path) for path in done.kept],
+        "aside": str(done.aside) if done.aside else None,
+    }
+
+
+def _contents(manifest: "Manifest") -> str:
+    rows = manifest.rows
+    counted = (
+        f"{rows['keys']:,} keys, {rows['urls']:,} secret URLs, {rows['secrets']:,} secrets, {rows['records']:,} records"
+    )
+    others = ["its marks", *(["mcpward.toml"] if "mcpward.toml" in manifest.members else [])]
+    return f"the database ({counted}), {' and '.join(others)}"
+
+
+def _size(size: int) -> str:
+    return size_text(max(1, round(size / 1024)) * 1024)
+
+
+def _key_place(settings: Settings) -> str:
+    if "MCPWARD_MASTER_KEY" in os.environ:
+        return "it is in MCPWARD_MASTER_KEY"
+    return os.environ.get("MCPWARD_MASTER_KEY_FILE") or str(settings.site.data / "master.key")

@@ -1,0 +1,50 @@
+"""Who else may write the site's file: whoever may, decides who gets in.
+
+A group that belongs to the owner only, as many systems give each user, is nobody else. A folder that is sticky or
+mounted read-only lets nobody replace a file of another user. Looks at the file and its folder, not at those above.
+"""
+
+import grp
+import os
+import pwd
+import stat
+from pathlib import Path
+
+from mcpward.core.errors import Finding
+
+
+def writable_by_others(path: Path) -> list[Finding]:
+    """Return what is wrong with the rights of a file and of the folders through which it is found.
+
+    Raises ``OSError`` when they cannot be looked at.
+    """
+    findings: list[Finding] = []
+    if _may_others_write(path.stat()):
+        what = "other users may change the site's file, and so who gets in"
+        findings.append(Finding(what, str(path), f"chmod go-w {path}"))
+    real = path.resolve()
+    for folder in dict.fromkeys((path.absolute().parent.resolve(), real.parent)):
+        state = folder.stat()
+        if _may_others_write(state) and not state.st_mode & stat.S_ISVTX and not _is_read_only(folder):
+            what = "other users may put another file in the place of the site's file"
+            findings.append(Finding(what, str(folder), f"chmod go-w {folder}"))
+    return findings
+
+
+def _may_others_write(state: os.stat_result) -> bool:
+    if state.st_mode & stat.S_IWOTH:
+        return True
+    return bool(state.st_mode & stat.S_IWGRP) and not _is_of_one(state.st_uid, state.st_gid)
+
+
+def _is_of_one(user: int, group: int) -> bool:
+    """Return whether a group is a user's own: named alike, and without other members."""
+    try:
+        name, found = pwd.getpwuid(user).pw_name, grp.getgrgid(group)
+    except KeyError:  # as in a container whose user has no name: there are no others who could be in the group
+        return user == group
+    return found.gr_name == name and set(found.gr_mem) <= {name}
+
+
+def _is_read_only(folder: Path) -> bool:
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)

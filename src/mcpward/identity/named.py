@@ -1,0 +1,59 @@
+"""The operator's way: a caller whom the operator names, who shows no credential. Nothing gets here over HTTP.
+
+The operator holds the master key and could make a key for anybody. Naming the caller leaves that out, and the record
+says ``operator:NAME``; a key that is named is the key's own caller, with its rights, limits and end.
+"""
+
+from typing import Final
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.scope import Access
+from mcpward.core.values import Arrival, Principal, Way
+from mcpward.identity.establish import Identity
+from mcpward.identity.keybook import KeyBook
+from mcpward.identity.named_caller import OPERATOR, NamedCaller
+from mcpward.identity.proof import Proof
+from mcpward.identity.unlisted import UrlBook
+
+#: Where such a call comes from, for a key that works from some networks alone: this machine.
+_HERE: Final = "127.0.0.1"
+
+
+class NamedCallers(Identity):
+    """Knows each arrival's caller by what was said of it just before, and nobody else."""
+
+    def __init__(self, keys: KeyBook, urls: UrlBook) -> None:
+        super().__init__({}, keys, urls)
+        self._named: dict[str, NamedCaller] = {}
+
+    def expect(self, arrival: str, caller: NamedCaller) -> None:
+        """Let the arrival of this id be ``caller``'s, once."""
+        self._named[arrival] = caller
+
+    def recall(self, arrival: Arrival) -> Principal | Proof | None:
+        """Return whom the operator named.
+
+        Raises:
+            Refusal: credential-invalid; nobody was named, or the key opens nothing here now.
+        """
+        caller = self._named.pop(arrival.id, None)
+        if caller is None:
+            raise Refusal(Reason.CREDENTIAL_INVALID, "no caller was named")
+        if caller.key_id is None:
+            return _principal(caller, arrival.server)
+        principal = self._keys.again(caller.key_id, arrival.server, _HERE)
+        if principal is None:
+            raise Refusal(Reason.CREDENTIAL_INVALID, "the key that was named opens nothing here")
+        return principal
+
+
+def _principal(caller: NamedCaller, server: str) -> Principal:
+    return Principal(
+        key=OPERATOR + caller.name,
+        way=Way.OPERATOR,
+        server=server,
+        subject=caller.name,
+        scopes=frozenset(caller.scopes),
+        access=Access.parse(caller.access),
+    )

@@ -1,0 +1,300 @@
+"""A backup of a site: its database as of one moment, the marks beside it and ``mcpward.toml``, in one sealed file.
+
+The file is sealed under the master key and holds no master key: whoever has only the file has nothing. What is neither
+in the data folder nor in ``mcpward.toml`` is not in it. A restored database is an older copy of the site, in which what
+was revoked since is alive again, so it counts only once an operator has accepted it (attack 125).
+"""
+
+import os
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from msgspec import DecodeError, Struct, json
+from msgspec.structs import replace as struct_replace
+
+from mcpward import __version__
+from mcpward.config.model import Settings
+from mcpward.core.clock import Clock
+from mcpward.core.errors import Finding, Misconfigured, Unreachable
+from mcpward.crypto.envelope import EnvelopeRefused
+from mcpward.crypto.keyring import KeyRing
+from mcpward.crypto.mac import RingMac
+from mcpward.crypto.sealed_stream import SealedReader, SealedWriter
+from mcpward.operations.denied import Denied, Invalid
+from mcpward.operations.site import MARK_PURPOSE, database_of
+from mcpward.storage import snapshot
+from mcpward.storage.mark import Mark
+
+_MAGIC: Final = b"mcpward-backup-1\n"
+_PURPOSE: Final = "backup"
+MANIFEST: Final = "manifest.json"
+DATABASE: Final = "mcpward.db"
+MARK: Final = "mcpward.db.mark"
+RECORD_MARK: Final = "record.mark"
+CONFIG: Final = "mcpward.toml"
+_MEMBERS: Final = (MANIFEST, MARK, RECORD_MARK, CONFIG, DATABASE)
+_MOST_SMALL: Final = 4 * 1024**2
+_BLOCK: Final = 1024**2
+
+
+class Manifest(Struct, frozen=True):
+    """What a backup says of itself. ``made_at`` is wall-clock seconds, ``keys`` the ids of the master keys."""
+
+    version: str
+    made_at: float
+    site: str
+    schema: int
+    keys: tuple[str, ...]
+    rows: dict[str, int]
+    members: tuple[str, ...]
+
+
+class BackedUp(Struct, frozen=True):
+    """A backup that was made, and its size in bytes."""
+
+    file: Path
+    size: int
+    manifest: Manifest
+
+
+class Unpacked(Struct, frozen=True):
+    """A backup whose whole content was opened; its members are files in ``folder``."""
+
+    folder: Path
+    manifest: Manifest
+
+    def path(self, member: str) -> Path | None:
+        """Return the file of a member; None where the backup has none of this name."""
+        path = self.folder / member
+        return path if path.exists() else None
+
+
+class Restored(Struct, frozen=True):
+    """What a restore put where. ``aside`` is the database that was there; ``kept`` are files that were left as is."""
+
+    database: Path
+    aside: Path | None
+    put: tuple[Path, ...]
+    kept: tuple[Path, ...]
+
+
+def back_up(settings: Settings, ring: KeyRing, clock: Clock, file: Path, config: Path | None) -> BackedUp:
+    """Write a backup of a site, which may be in use, to a new file of mode 0600. Blocking.
+
+    Raises:
+        Denied: there is such a file already, or the database is none of SQLite's.
+        Unreachable: the database cannot be read or the file not be written.
+    """
+    database = _sqlite_of(settings)
+    if os.path.lexists(file):
+        raise Denied(f"there is a file {file} already", "name another one, or remove it")
+    small = {
+        # Before the database: a mark is never ahead of the copy that it lies beside.
+        MARK: _content(settings.store.mark_path),
+        RECORD_MARK: _content(settings.store.record_mark_in(settings.site.data)),
+        CONFIG: _content(config) if config is not None else None,
+    }
+    try:
+        with tempfile.TemporaryDirectory(dir=file.absolute().parent, prefix=f".{file.name[:100]}.") as folder:
+            copy = Path(folder) / DATABASE
+            taken = snapshot.take(database, copy)
+            kept = {name: content for name, content in small.items() if content is not None}
+            manifest = Manifest(
+                __version__, clock.now(), taken.site, taken.schema, ring.ids, taken.rows, (*kept, DATABASE)
+            )
+            draft = Path(folder) / "backup"
+            with draft.open("xb") as sealed:
+                _seal(sealed, ring, {MANIFEST: json.encode(manifest)} | kept, copy)
+                os.fsync(sealed.fileno())
+            draft.chmod(0o600)
+            os.link(draft, file)  # unlike a rename it takes nobody's place
+    except FileExistsError:
+        raise Denied(f"there is a file {file} already", "name another one, or remove it") from None
+    except OSError as error:
+        raise Unreachable(
+            f"{file} cannot be written: {error.strerror}", "name a file in a folder of your own"
+        ) from None
+    return BackedUp(file, file.stat().st_size, manifest)
+
+
+@contextmanager
+def opened(file: Path, ring: KeyRing, folder: Path) -> Iterator[Unpacked]:
+    """Open a backup and judge all of it, in a folder of its own inside of ``folder`` that goes at the end.
+
+    Raises:
+        Misconfigured: it is no backup, was made with another master key, was changed or cut off, or is of a newer
+            release.
+        Unreachable: it cannot be read, or not be unpacked there.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".restore.") as place:
+            with file.open("rb") as sealed:
+                if sealed.read(len(_MAGIC)) != _MAGIC:
+                    raise _unfit(file, "is no backup of mcpward", "mcpward backup FILE makes one")
+                _unpack(sealed, ring, Path(place))
+            manifest = json.decode((Path(place) / MANIFEST).read_bytes(), type=Manifest)
+            snapshot.look(Path(place) / DATABASE)
+            yield Unpacked(Path(place), manifest)
+    except (EnvelopeRefused, tarfile.TarError, EOFError, DecodeError):
+        what = "was made with another master key, was changed, or is cut off"
+        raise _unfit(file, what, "bring the master key of its site back; see mcpward restore --help") from None
+    except OSError as error:
+        raise Unreachable(f"{file} cannot be restored: {error.strerror}") from None
+
+
+def put_config(unpacked: Unpacked, place: Path) -> bool:
+    """Put the backup's mcpward.toml where there is none. Return whether it was put.
+
+    Raises:
+        Unreachable: it cannot be written.
+    """
+    source = unpacked.path(CONFIG)
+    if source is None or os.path.lexists(place):
+        return False
+    try:
+        _put(source, place)
+    except OSError as error:
+        raise Unreachable(f"{place} cannot be written: {error.strerror}") from None
+    return True
+
+
+def restore(settings: Settings, ring: KeyRing, unpacked: Unpacked, clock: Clock, *, replace: bool) -> Restored:
+    """Put a backup in the place of a site's data. Marks that are there stay: neither must go back.
+
+    A database that is older than the mark counts for nothing until an operator accepts it. Where there is no mark, that
+    of the backup is put there, with a note that asks for the same. The database that was there is renamed, not removed.
+
+    Raises:
+        Denied: there is a database and ``replace`` is not set, or a process uses it.
+        Unreachable: a file cannot be put there.
+    """
+    require_free(settings, replace=replace)
+    database, mark = _sqlite_of(settings), settings.store.mark_path
+    record_mark = settings.store.record_mark_in(settings.site.data)
+    put, aside = list[Path](), None
+    kept = [place for place in (mark, record_mark) if os.path.lexists(place)]
+    try:
+        if database.exists():
+            aside = snapshot.set_aside(database, f".before-restore-{int(clock.now())}")
+        if mark not in kept:
+            _put_mark(unpacked, ring, mark)
+            put.append(mark)
+        source = unpacked.path(RECORD_MARK)
+        if source is not None and record_mark not in kept:
+            _put(source, record_mark)
+            put.append(record_mark)
+        _put(unpacked.folder / DATABASE, database)
+    except OSError as error:
+        hint = f"the database that was there is {aside} now" if aside else ""
+        raise Unreachable(f"the backup cannot be put in place: {error.strerror}", hint) from None
+    return Restored(database, aside, (*put, database), tuple(kept))
+
+
+def _put_mark(unpacked: Unpacked, ring: KeyRing, place: Path) -> None:
+    source = unpacked.path(MARK)
+    marked = None if source is None else Mark(source, RingMac(ring, MARK_PURPOSE)).read()
+    if marked is not None:  # without a mark the store is refused, too
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        Mark(place, RingMac(ring, MARK_PURPOSE)).write(struct_replace(marked, is_restored=True))
+
+
+def require_free(settings: Settings, *, replace: bool) -> None:
+    """Check that a site's database may be put in place.
+
+    Raises:
+        Denied: as for :func:`restore`.
+    """
+    database = _sqlite_of(settings)
+    process = snapshot.user_of(database)
+    if process is not None:
+        raise Denied(f"process {process} has the database {database} open", "stop mcpward serve first")
+    if database.exists() and not replace:
+        hint = "--replace renames it and puts the backup in its place"
+        raise Denied(f"there is a database {database} already", hint)
+
+
+def _sqlite_of(settings: Settings) -> Path:
+    database = database_of(settings)
+    if database is None:
+        raise Invalid("a backup is of a SQLite database", "pg_dump makes one of PostgreSQL")
+    return database
+
+
+def _content(path: Path) -> bytes | None:
+    """Return a small file's content; None where there is none.
+
+    Raises ``OSError``, and :class:`Unreachable` for a file that is not small.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Unreachable(f"{path} cannot be read: {error.strerror}") from None
+    if len(content) > _MOST_SMALL:
+        raise Unreachable(f"{path} is larger than {_MOST_SMALL // 1024**2} MiB")
+    return content
+
+
+def _seal(file: BinaryIO, ring: KeyRing, small: dict[str, bytes], database: Path) -> None:
+    file.write(_MAGIC)
+    with (
+        SealedWriter(file, ring, _PURPOSE) as sealed,
+        tarfile.open(fileobj=sealed, mode="w|gz", bufsize=_BLOCK) as archive,
+    ):
+        for name, content in small.items():
+            with tempfile.SpooledTemporaryFile(_MOST_SMALL) as held:
+                held.write(content)
+                held.seek(0)
+                archive.addfile(_entry(name, len(content)), held)
+        with database.open("rb") as copy:
+            archive.addfile(_entry(DATABASE, database.stat().st_size), copy)
+
+
+def _entry(name: str, size: int) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = size, 0o600
+    return entry
+
+
+def _unpack(file: BinaryIO, ring: KeyRing, folder: Path) -> None:
+    """Write the members that a backup may have, by our own names, and read the stream to its end."""
+    sealed = SealedReader(file, ring, _PURPOSE)
+    with tarfile.open(fileobj=sealed, mode="r|gz", bufsize=_BLOCK) as archive:
+        for entry in archive:
+            source = archive.extractfile(entry) if entry.name in _MEMBERS else None
+            if source is None:
+                raise tarfile.ReadError("a foreign member")
+            with (folder / entry.name).open("xb") as target:
+                while block := source.read(_BLOCK):
+                    target.write(block)
+                os.fsync(target.fileno())
+            (folder / entry.name).chmod(0o600)
+    while sealed.read(_BLOCK):  # the last frame tells that nothing was cut off
+        pass
+    if not (folder / MANIFEST).exists() or not (folder / DATABASE).exists():
+        raise tarfile.ReadError("a member is missing")
+
+
+def _put(source: Path, place: Path) -> None:
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        source.rename(place)
+    except OSError:  # another file system
+        with (
+            source.open("rb") as file,
+            open(place, "xb", opener=lambda path, flags: os.open(path, flags | os.O_NOFOLLOW, 0o600)) as target,
+        ):
+            while block := file.read(_BLOCK):
+                target.write(block)
+            target.flush()
+            os.fsync(target.fileno())
+        source.unlink()
+
+
+def _unfit(file: Path, what: str, hint: str) -> Misconfigured:
+    return Misconfigured([Finding(f"{file} {what}", "", hint)])

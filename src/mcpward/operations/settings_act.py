@@ -1,0 +1,81 @@
+"""Puts on record which settings are in force from a start, or a reload, on, and what differs from those before.
+
+The settings themselves go with it, secrets masked, but those that have their default values: who reads the record can
+say what was in force at any time, and who started the site with it.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mcpward import __version__
+from mcpward.config.model import Settings
+from mcpward.config.show import chosen, digest_of
+from mcpward.operations.acts import noted
+from mcpward.operations.site import Site
+from mcpward.storage.traffic_filter import TrafficFilter
+from mcpward.traffic.act import Act
+
+_log: Final = logging.getLogger("mcpward")
+#: What such an act is about, as its row says it.
+OBJECT: Final = "settings"
+_LOOK_BACK: Final = 200
+_MOST_NAMED: Final = 20
+#: Of the settings in one act: a site of hundreds of servers has more.
+_MOST_CHARACTERS: Final = 64 * 1024
+
+
+async def note_settings(site: Site, settings: Settings, verb: str = "started") -> None:
+    """Put the settings that are in force from now on on record; the site's operator and command go with it.
+
+    On a full disk nothing is written, and the log says so: a start must not depend on room that a call would not get.
+    """
+    now, digest = chosen(settings), digest_of(settings)
+    last = await _last(site) or {}
+    before = last.get("settings")
+    changed = _changed(before, now) if isinstance(before, dict) else {}
+    state: dict[str, Any] = {"version": __version__, "digest": digest, "settings": now}
+    if len(json.dumps(now)) > _MOST_CHARACTERS:
+        state["settings"] = None  # the digest still tells whether they are those of another start
+    act = Act(
+        object=OBJECT,
+        before={"digest": last.get("digest"), "changed": changed} if last else None,
+        after=state,
+        detail=f"mcpward {__version__} {verb}, settings {digest[:12]}: {_words(last, digest, changed)}",
+    )
+    if not await noted(site, act):
+        _log.error("the disk is full: that the site %s is not on record", verb)
+
+
+async def _last(site: Site) -> Mapping[str, Any] | None:
+    """Return the state that was put on record last, None where there is none."""
+    wanted = TrafficFilter(acts=True, way="operator", limit=_LOOK_BACK)
+    for row in await site.store.traffic.select(wanted):
+        try:
+            told = json.loads(row["arguments"] or "{}")
+        except ValueError:
+            continue
+        if told.get("object") == OBJECT and isinstance(told.get("after"), dict):
+            return dict(told["after"])
+    return None
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return what differs, as pairs of before and after; None stands for the default."""
+    names = dict.fromkeys((*before, *now))
+    return {name: [before.get(name), now.get(name)] for name in names if before.get(name) != now.get(name)}
+
+
+def _words(last: Mapping[str, Any], digest: str, changed: Mapping[str, list[Any]]) -> str:
+    if not last:
+        return "the first on record"
+    if last.get("digest") == digest:
+        return "as before"
+    said = [f"{name}: {_word(old)} → {_word(new)}" for name, (old, new) in [*changed.items()][:_MOST_NAMED]]
+    said += [f"{len(changed) - _MOST_NAMED} more"] if len(changed) > _MOST_NAMED else []
+    return ", ".join(said) or "the defaults of another release"
+
+
+def _word(value: Any) -> str:
+    return "default" if value is None else value if isinstance(value, str) else json.dumps(value)

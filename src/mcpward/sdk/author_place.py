@@ -1,0 +1,33 @@
+"""The author's file and line that a call came from: where a relative path starts, and what an error names."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+_OURS: Final = str(Path(__file__).resolve().parents[1])
+
+
+class AuthorPlace(Struct, frozen=True):
+    """``file`` is None where no file is there: at a prompt, or in code that was made of text."""
+
+    file: Path | None = None
+    line: int = 0
+
+    @property
+    def folder(self) -> Path:
+        """The folder of that file, else the current one."""
+        return self.file.parent if self.file is not None else Path.cwd()
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.file is not None else ""
+
+
+def author_place() -> AuthorPlace:
+    """Return where the innermost frame outside of mcpward stands."""
+    frame = sys._getframe(1)  # noqa: SLF001  # what inspect.stack does, without reading every source file
+    while frame.f_code.co_filename.startswith(_OURS) and frame.f_back is not None:
+        frame = frame.f_back
+    file = Path(frame.f_code.co_filename)
+    return AuthorPlace(file.resolve(), frame.f_lineno) if file.is_file() else AuthorPlace()

@@ -1,0 +1,170 @@
+"""Acts of the operator who has the store open: each in the transaction that it tells of, so there is never one without
+the other. A worker has no operator, and leaves no act.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from msgspec import DecodeError, Struct, json
+from sqlalchemy import LargeBinary, Table
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mcpward.core.clock import Clock
+from mcpward.core.operator import Operator
+from mcpward.core.scope import Access
+from mcpward.storage.chained import ChainedRecord, Change
+from mcpward.storage.lanes import Lanes
+from mcpward.storage.statements import ConnectionStatements, Statements
+from mcpward.traffic.act import COLUMNS, Act, act_row
+
+_log: Final = logging.getLogger("mcpward.traffic")
+_NOUNS: Final = {"api_keys": "key", "unlisted_urls": "secret URL", "secrets": "secret"}
+#: Counted by the store itself, and no doing of an operator.
+_OWN: Final = frozenset({"revision", "last_used_at"})
+_ENDING: Final = frozenset({"revoked_at"})
+Values = Mapping[str, Any]
+
+
+class RowChange(Struct, frozen=True):
+    """One row of a register before and after; None where there was, or is, none."""
+
+    table: Table
+    before: Values | None
+    after: Values | None
+
+    @property
+    def ends(self) -> bool:
+        """Whether it only takes a right away."""
+        if self.after is None:
+            return True
+        before = self.before or {}
+        return bool(before) and {name for name, value in self.after.items() if before.get(name) != value} <= (
+            _ENDING | _OWN | {"mac"}
+        )
+
+    @property
+    def _has_other_value(self) -> bool:
+        """Whether what is kept sealed, or as a digest, is another one."""
+        before, after = self.before or {}, self.after or {}
+        hidden = [column.name for column in self.table.c if isinstance(column.type, LargeBinary)]
+        return any(before.get(name) != after.get(name) for name in hidden if name != "mac")
+
+    def act(self) -> Act | None:
+        """Return the act, without anything that is stored as bytes: digests, codes and sealed values are."""
+        before, after = _shown(self.table, self.before), _shown(self.table, self.after)
+        row = self.after or self.before or {}
+        if before is not None and after is not None:
+            changed = [name for name in (*before, *after) if before.get(name) != after.get(name)]
+            before = {name: before.get(name) for name in changed}
+            after = {name: after.get(name) for name in changed}
+            if self._has_other_value:
+                before["value"], after["value"] = "***", "*** (another)"
+            if not after:
+                return None
+        noun = _NOUNS.get(self.table.name, self.table.name)
+        is_key = self.table.name == "api_keys"
+        name = row.get("id") or row.get("name")
+        return Act(
+            object=f"{noun} {name} ({row['name']})" if is_key else f"{noun} {name}",
+            before=before,
+            after=after,
+            server=_server(row),
+            key_id=row["id"] if is_key else None,
+        )
+
+
+class Acts:
+    """What one process writes of its operator's doing. Without an operator nothing is written."""
+
+    def __init__(self, lanes: Lanes, record: ChainedRecord, clock: Clock, operator: Operator | None) -> None:
+        self._lanes = lanes
+        self._record = record
+        self._clock = clock
+        self._operator = operator
+
+    async def note(self, act: Act) -> None:
+        """Put an act on record that changes no row of its own; it is on the disk when the call returns.
+
+        Raises:
+            NoRoom: the disk is full.
+        """
+        if self._operator is None:
+            return
+        rows = self._rows([act])
+        await self._lanes.write(
+            lambda statements: self._record.append(statements, COLUMNS, rows), self._record.committed, is_durable=True
+        )
+
+    async def put(self, connection: AsyncConnection, changes: Sequence[RowChange]) -> Change | None:
+        """Put changes on record within their own transaction. Return what :meth:`committed` is to be called with.
+
+        Rights are given only on record. They are taken away even where the record cannot be written, and that is told
+        in the log: whoever can damage the record must not keep a stolen key alive.
+        """
+        acts = [act for change in changes if (act := change.act()) is not None]
+        if self._operator is None or not acts:
+            return None
+        rows = self._rows(acts)
+
+        def append(statements: Statements) -> Change:
+            return self._record.append(statements, COLUMNS, rows)
+
+        try:
+            async with connection.begin_nested():
+                await self._lanes.lock_record(connection)
+                return await connection.run_sync(lambda sync: append(ConnectionStatements(sync)))
+        except Exception as error:
+            if not all(change.ends for change in changes):
+                raise
+            _log.error("%s, but this could not be put on record (%s)", acts[0].object, type(error).__name__)
+            return None
+
+    async def committed(self, change: Change) -> None:
+        """Take note that the transaction of :meth:`put` was committed."""
+        await asyncio.to_thread(self._record.committed, change)
+
+    def _rows(self, acts: Sequence[Act]) -> list[tuple[Any, ...]]:
+        assert self._operator is not None
+        return [act_row(self._operator, act, self._clock.now()) for act in acts]
+
+
+def _shown(table: Table, row: Values | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    shown: dict[str, Any] = {}
+    for column in table.c:
+        value = row.get(column.name)
+        if value is None or column.name in _OWN or isinstance(column.type, LargeBinary):
+            continue
+        if column.name == "access":
+            shown["class"] = Access(value).label
+        else:
+            shown[column.name] = _readable(column.name, value)
+    return shown
+
+
+def _readable(name: str, value: Any) -> Any:
+    if name.endswith(("_at", "_until")) and isinstance(value, int | float):
+        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if name.startswith(("may_", "is_")):
+        return bool(value)
+    if isinstance(value, str) and value[:1] in "[{":
+        try:
+            return json.decode(value)
+        except DecodeError:
+            return value
+    return value
+
+
+def _server(row: Values) -> str | None:
+    """Return the server that a row is about, where it is exactly one."""
+    if isinstance(row.get("server"), str):
+        return str(row["server"])
+    try:
+        servers = json.decode(row.get("servers") or "[]", type=list[str])
+    except DecodeError:
+        return None
+    return servers[0] if len(servers) == 1 else None

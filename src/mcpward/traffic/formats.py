@@ -1,0 +1,62 @@
+"""The record for other programs, one row at a time: JSON lines, CSV, and events of the OCSF."""
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from mcpward.traffic import ocsf
+from mcpward.traffic.line import line
+
+Row = Mapping[str, Any]
+#: The columns of the CSV, in their order.
+CSV_COLUMNS: Final = (
+    "time", "seq", "id", "server", "method", "tool", "era", "version", "way", "principal", "client", "key_id", "peer",
+    "phase", "outcome", "reason", "error_id", "status", "duration_us", "bytes_in", "bytes_out", "limit_name",
+    "would_refuse", "consent", "count", "last_at", "trace", "detail", "arguments", "chain", "at",
+)  # fmt: skip
+#: A cell that begins so is a formula to a spreadsheet, and callers choose some of them (CWE-1236).
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def json_line(row: Row) -> str:
+    """Return a row as ``mcpward log --json`` prints it."""
+    return line({"time": _time(row["at"]), **row})
+
+
+def csv_line(row: Row) -> str:
+    """Return a row as a line of CSV (RFC 4180, without the end of the line). A text that begins as a formula does is
+    quoted with an apostrophe; control characters are written as their escapes, so that a row is a line.
+    """
+    return _csv([row.get(name) if name != "time" else _time(row["at"]) for name in CSV_COLUMNS])
+
+
+def ocsf_line(row: Row) -> str:
+    """Return a row as an event of the class API Activity."""
+    return line(ocsf.event(row))
+
+
+#: By name: what makes a line of a row, and the first line, if there is one.
+FORMATS: Final[Mapping[str, tuple[Callable[[Row], str], str | None]]] = {
+    "jsonl": (json_line, None),
+    "csv": (csv_line, ",".join(CSV_COLUMNS)),
+    "ocsf": (ocsf_line, None),
+}
+
+
+def _csv(values: list[Any]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="").writerow([_cell(value) for value in values])
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    plain = value if value.isprintable() else value.encode("unicode_escape").decode("ascii")
+    return f"'{plain}" if value.startswith(_FORMULA) else plain
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,64 @@
+"""Where a page promises that the log or the record tells something, a test sees it there."""
+
+import re
+
+import pytest
+
+from support.sources import ROOT
+
+PAGES = sorted([ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md")])
+GENERATED = {"commands.md"}
+PROMISE = re.compile(
+    r"(?:the )?(?:log|record) (?:says|tells|names|has|have|logs)\b|\bin the log\b|in the log (?:or|and) the record"
+    r"|the log and\s+the record|is `detail` in the record",
+)
+
+#: A piece of the sentence, by its page, and the test that sees what it promises.
+KEPT = {
+    ("authoring.md", "The record says which names were dropped"): "tests/wire/test_arguments.py",
+    ("authoring.md", "withholds what is not as declared; the log and"): "tests/wire/test_withheld.py",
+    ("authoring.md", "traceback is in the log under that id"): "tests/attack/test_canaries.py",
+    ("configuration.md", "the record names what was dropped"): "tests/wire/test_arguments.py",
+    ("limits.md", "one line in the log when it goes and when it comes back"): "tests/attack/test_shared_limits.py",
+    ("metrics.md", "or is an older copy; the log says which"): "tests/attack/test_forged_store.py",
+    ("oauth.md", "has a line of its own in the log"): "tests/unit/identity/test_bearer.py",
+    ("oauth.md", "the log says if it cannot be"): "tests/unit/identity/test_jwks.py",
+    ("oauth.md", "The log has one line with its name and reason"): "tests/unit/identity/test_jwks.py",
+    ("oauth.md", "`mcpward log` has the private detail of each refusal"): "tests/wire/test_refused_keys.py",
+    ("oauth.md", "the log names skipped entries"): "tests/unit/identity/test_jwks.py",
+    ("oauth.md", "the log says which and why, once"): "tests/unit/identity/test_jwks.py",
+    ("reasons.md", "is `detail` in the record"): "tests/wire/test_refused_keys.py",
+    ("reasons.md", "is in the log as well"): "tests/wire/test_refused_keys.py",
+    ("reasons.md", "The record has the first five of an address"): "tests/unit/traffic/test_aggregation.py",
+    ("reasons.md", "The traffic record has the reason, and the status"): "tests/wire/test_record.py",
+    ("reasons.md", "and the process's log have the line to write"): "tests/wire/test_clients.py",
+    ("reasons.md", "and the log say which of these it was"): "tests/wire/test_refused_keys.py",
+    ("reasons.md", "Find the id in the log, and report it"): "tests/attack/test_canaries.py",
+    ("reasons.md", "Find the id in the log. |"): "tests/attack/test_canaries.py",
+    ("audit.md", "and the log says that it is"): "tests/unit/cli/test_acts.py",
+}
+
+
+def promises() -> list[tuple[str, str]]:
+    """Each promise of a page, with what stands around it."""
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8") if page.name not in GENERATED else ""
+        found += [
+            (page.name, " ".join(text[max(0, hit.start() - 160) : hit.end() + 160].split()))
+            for hit in PROMISE.finditer(text)
+        ]
+    return found
+
+
+@pytest.mark.parametrize("page,around", promises())
+def test_every_promise_of_a_page_is_one_that_a_test_keeps(page, around):
+    assert [piece for (name, piece) in KEPT if name == page and " ".join(piece.split()) in around], around
+
+
+@pytest.mark.parametrize("page,piece", KEPT)
+def test_what_is_promised_stands_on_the_page_and_its_test_is_there(page, piece):
+    path = ROOT / "README.md" if page == "README.md" else ROOT / "docs" / page
+    assert " ".join(piece.split()) in " ".join(path.read_text(encoding="utf-8").split())
+    test = (ROOT / KEPT[page, piece]).read_text(encoding="utf-8")
+    assert re.search(r"\.log\(\)|caplog|rows\(|records\(|takes_refusal|server\.log", test)
