@@ -23,8 +23,8 @@ from mcpward.app.logs import Voice, set_up
 from mcpward.app.numbers import Numbers, folder_of
 from mcpward.app.oauth import Guarded, client_secrets, exchanges_of, open_oauth
 from mcpward.app.secrets import Secrets
-from mcpward.app.site import open_site
-from mcpward.app.sources import load_sources
+from mcpward.app.site import Site, open_site
+from mcpward.app.sources import load_sources, sources_of
 from mcpward.app.threads import open_runner
 from mcpward.app.usage import Usage
 from mcpward.config.address import Address
@@ -48,6 +48,7 @@ from mcpward.ingress.health import Health, Probe
 from mcpward.ingress.routes import Address as Served
 from mcpward.ingress.routes import Routes
 from mcpward.pipeline.serve import Pipeline
+from mcpward.tools.run import Runner
 from mcpward.traffic.metrics import Metrics
 from mcpward.traffic.trail import Traffic
 from mcpward.traffic.writer import Writer
@@ -100,17 +101,7 @@ class Worker:
             if self.supervisor is None:  # else the supervisor has told it, once for all workers
                 tell_names(registries)
             metrics = Metrics()
-            writer = Writer(
-                site.store.record,
-                clock,
-                batch=settings.traffic.batch,
-                queue=settings.traffic.queue,
-                retention_days=settings.traffic.retention_days,
-                max_size=settings.traffic.max_size,
-                when_full=settings.traffic.when_full,
-                metrics=metrics,
-            )
-            traffic = Traffic(writer, clock, secrets.bytes, settings.traffic.arguments, secrets.json)
+            traffic = self._traffic(site, metrics, secrets)
             guarded = await stack.enter_async_context(open_oauth(settings, self.bound, shown, clock))
             exchanges = exchanges_of(settings, guarded, clock)
             if exchanges is not None:
@@ -134,15 +125,17 @@ class Worker:
             stack.push_async_callback(pipeline.identity.close)
             usage = Usage(channel.mailroom, house.limits, clock, channel.worker, settings.site.workers)
             stack.push_async_callback(usage.close)
+            # Authors' own start and stop: before the first call, and after the last one, tasks among them.
+            await stack.enter_async_context(runner.lifespans.open(sources_of(registries), secrets.text))
             await house.tasks.start_keeping()
             stack.push_async_callback(self._stop_tasks, house)
             numbers = Numbers(metrics, folder_of(settings.site.data) if settings.site.workers > 1 else None)
             stack.callback(numbers.close)
-            health = Health(self._probes(keys, traffic, counters), numbers.page)
+            health = Health(self._probes(keys, traffic, counters, runner), numbers.page)
             self.front = self._front(metrics, pipeline, health, guarded)
             self.front.on_drain.append(channel.questions.close)
-            await writer.start()
-            stack.push_async_callback(writer.stop)
+            await traffic.writer.start()
+            stack.push_async_callback(traffic.writer.stop)
             await self.refresher.start()
             stack.push_async_callback(self.refresher.stop)
             self.front.start()
@@ -153,6 +146,20 @@ class Worker:
             _spare_collector()
             yield
 
+    def _traffic(self, site: Site, metrics: Metrics, secrets: Secrets) -> Traffic:
+        settings = self.settings.traffic
+        writer = Writer(
+            site.store.record,
+            self.clock,
+            batch=settings.batch,
+            queue=settings.queue,
+            retention_days=settings.retention_days,
+            max_size=settings.max_size,
+            when_full=settings.when_full,
+            metrics=metrics,
+        )
+        return Traffic(writer, self.clock, secrets.bytes, settings.arguments, secrets.json)
+
     async def _stop_tasks(self, house: House) -> None:
         """Tasks have what the calls in flight have left of the time to stop: together they take no longer."""
         front: Front | None = getattr(self, "front", None)  # the start may have failed before there was one
@@ -160,11 +167,12 @@ class Worker:
         spent_s = 0.0 if since is None else self.clock.monotonic() - since
         await house.tasks.stop(max(0.0, self.settings.site.drain_s - spent_s))
 
-    def _probes(self, keys: KeyBook, traffic: Traffic, counters: Counters) -> list[Probe]:
+    def _probes(self, keys: KeyBook, traffic: Traffic, counters: Counters, runner: Runner) -> list[Probe]:
         return [
             Probe("stopping", lambda: not self.front.draining),
             Probe("keys", lambda: not keys.is_stale),
             Probe("record", lambda: traffic.writer.is_recording, needed=not traffic.writer.continues),
+            Probe("lifespan", lambda: runner.lifespans.all_run),
             *counters.probes,
         ]
 
