@@ -207,7 +207,7 @@ GOOD = {"line": "pass", "yielded": "Client()", "start": "pass"}
 
 
 @pytest.mark.parametrize(
-    ("changed", "said", "line"),
+    "changed, said, line",
     [
         (
             {"line": 'raise OSError(f"no way to postgresql://ann:{env.DB_PASSWORD.reveal()}@db/ with hunter2hunter2")'},

@@ -121,7 +121,7 @@ class Worker:
             house = House(
                 settings, clock, site, channel, counters, registries, traffic, runner, secrets, guarded, _report
             )
-            pipeline = house.pipeline(keys, urls, ended, self.refresher.look)
+            pipeline = house.pipeline(house.identity(keys, urls, self.refresher.look), ended)
             stack.push_async_callback(pipeline.identity.close)
             usage = Usage(channel.mailroom, house.limits, clock, channel.worker, settings.site.workers)
             stack.push_async_callback(usage.close)

@@ -82,7 +82,7 @@ async def two(server: Server, other: int) -> AsyncIterator[Shop]:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    "wrong, told",
     [
         (shop(), "was called: give the function itself"),
         (not_async, "is not async: write @asynccontextmanager"),
@@ -112,7 +112,7 @@ def test_a_refused_lifespan_is_named_with_file_and_line():
 
 
 @pytest.mark.parametrize(
-    ("lifespan", "value"), [(shop, Shop), (of_server, Shop), (made, Shop), (Opened, Opened), (nothing, type(None))]
+    "lifespan, value", [(shop, Shop), (of_server, Shop), (made, Shop), (Opened, Opened), (nothing, type(None))]
 )
 def test_functions_classes_and_factories_are_lifespans(lifespan, value):
     found = Server("shop", lifespan=lifespan).lifespan
