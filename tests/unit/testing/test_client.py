@@ -1,7 +1,7 @@
 """``mcpward.testing.client``: calls pass what they pass in production, and a test sees what came of them."""
 
 import asyncio
-import datetime
+import datetime as dt
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ def place(shop: Shop) -> bool:
 
 
 @server.tool(read_only=True, guards=[DateRange("start", "end", max_days=9)])
-def between(start: datetime.date, end: datetime.date) -> int:
+def between(start: dt.date, end: dt.date) -> int:
     """Days."""
     return (end - start).days
 
@@ -148,7 +148,7 @@ async def test_a_call_gives_its_value_as_text_structured_and_as_what_the_functio
         assert result.value == [{"id": 1, "owner": "ann"}]
         assert result.structured == {"result": result.value}
         assert result.text == '[{"id":1,"owner":"ann"}]'
-        assert (await shop.call("between", {"start": datetime.date(2026, 1, 1), "end": "2026-01-03"})).value == 2
+        assert (await shop.call("between", {"start": dt.date(2026, 1, 1), "end": "2026-01-03"})).value == 2
 
 
 async def test_each_caller_has_its_own_rows_and_its_own_limits():
@@ -323,7 +323,7 @@ async def test_the_operators_settings_hold_where_they_are_given(tmp_path):
     budget = {"budgets.stripe.quota": "2/day"}
     async with client(tmp_path / "tools.py", settings=budget) as own:
         assert [(await own.call("pay")).reason for _ in range(3)] == [None, None, "rate-exceeded"]
-    with pytest.raises(Misconfigured, match="budgets.stripe.qota"):
+    with pytest.raises(Misconfigured, match=r"budgets\.stripe\.qota"):
         async with client(tmp_path / "tools.py", settings={"budgets.stripe.qota": "2/day"}):
             pass
 
