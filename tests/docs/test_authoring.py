@@ -1,5 +1,6 @@
 """docs/authoring.md is a server that runs as it is written there."""
 
+import asyncio
 import re
 import sqlite3
 from contextlib import closing
@@ -16,6 +17,7 @@ from mcpward.core.exchange import NoToken, Token
 from mcpward.core.values import RawResult, Way
 from mcpward.sdk.context import Caller
 from mcpward.sdk.server import Server
+from mcpward.testing import client
 from mcpward.tools.local import load_server
 from mcpward.tools.registry import Registry
 from mcpward.tools.run import Runner
@@ -235,3 +237,29 @@ async def test_a_tool_tells_what_stands_behind_it(call, server):
 
 def test_what_the_schemas_of_the_page_allow_is_accepted(server):
     require_takes_what_it_publishes(Registry("orders", server).tools)
+
+
+RATES = "".join(re.findall(r"```py\n(.*?)```", PAGE, re.DOTALL))
+
+
+async def test_the_server_with_a_lifespan_runs_as_it_is_written(tmp_path, capsys):
+    (tmp_path / "rates.py").write_text(RATES)
+    told = []
+
+    async def bank(reader, writer):
+        told.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{"EUR":1.1}')
+        await writer.drain()
+        writer.close()
+
+    listening = await asyncio.start_server(bank, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    secrets = {"BANK_URL": f"http://127.0.0.1:{port}", "BANK_TOKEN": "a-token-of-the-bank"}
+    async with listening, client(tmp_path / "rates.py", secrets=secrets) as rates:
+        assert (await rates.call("rate", currency="EUR")).value == 1.1
+        assert (await rates.call("rate", currency="XXX")).reason == "tool-failed"
+        (tool,) = await rates.tools()
+        assert list(tool["inputSchema"]["properties"]) == ["currency"]
+    assert len(told) == 1
+    assert b"authorization: bearer a-token-of-the-bank" in told[0].lower()
+    assert capsys.readouterr().out == "no more rates\n"

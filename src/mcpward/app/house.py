@@ -27,6 +27,7 @@ from mcpward.limits.charge import Limits
 from mcpward.limits.places import Places
 from mcpward.operations.site import Site
 from mcpward.pipeline.back import Backs
+from mcpward.pipeline.callers import Callers
 from mcpward.pipeline.catalogue import Catalogue
 from mcpward.pipeline.desk import Desk
 from mcpward.pipeline.listeners import Listeners
@@ -88,17 +89,21 @@ class House:
         self.listeners: Listeners
         self.limits: Limits
 
-    def pipeline(self, keys: KeyBook, urls: UrlBook, ended: EndedBook, look: Look) -> Pipeline:
-        """Give the way of a request. ``look`` reads the store of keys anew."""
-        settings, clock, channel = self._settings, self._clock, self._channel
-        identity = Identity(
-            {name: [Mode(mode) for mode in server.modes] for name, server in settings.servers.items()},
+    def identity(self, keys: KeyBook, urls: UrlBook, look: Look) -> Identity:
+        """Return what judges the credentials of requests from outside. ``look`` reads the store of keys anew."""
+        servers = self._settings.servers
+        return Identity(
+            {name: [Mode(mode) for mode in server.modes] for name, server in servers.items()},
             keys,
             urls,
-            {name: server.keyless_access for name, server in settings.servers.items()},
+            {name: server.keyless_access for name, server in servers.items()},
             self._guarded.bearers,
             look,
         )
+
+    def pipeline(self, identity: Callers, ended: EndedBook) -> Pipeline:
+        """Return the way of a request. ``identity`` says who sent it."""
+        settings, clock, channel = self._settings, self._clock, self._channel
         sessions = Sessions(self._site.sessions.seal, self._site.sessions.open, ended, clock)
         sealed = SealedToken(self._site.ring, "mcp states", _LONGEST_STATE)
         states = States(sealed.seal, sealed.open, clock)
@@ -180,7 +185,7 @@ class House:
             alone=channel.is_alone,
         )
 
-    def _listeners(self, identity: Identity, ended: EndedBook) -> Listeners:
+    def _listeners(self, identity: Callers, ended: EndedBook) -> Listeners:
         def is_good(call: Call) -> bool:
             return identity.is_good(call.arrival, call.principal) and (
                 call.session is None or not ended.has(call.session)

@@ -4,13 +4,18 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Final
+
+import structlog
 
 from mcpward.app.connections import accept_ourselves, find_room
 from mcpward.app.presence import present
 from mcpward.app.worker import LINGER_S, Worker
 from mcpward.config.address import Address
 from mcpward.config.model import Settings
+from mcpward.core.errors import Finding, Misconfigured
+
+_log: Final = structlog.get_logger("mcpward")
 
 Message = MutableMapping[str, Any]
 
@@ -64,7 +69,14 @@ class Lifespan:
             if started:
                 raise
             self.failure = error
+            if self.supervisor is not None:  # whoever started this process cannot read what is kept in it
+                _tell(error)
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # one clear line, and it is not uvicorn's
             await send({"type": "lifespan.startup.failed"})
             return
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _tell(error: Exception) -> None:
+    for finding in error.findings if isinstance(error, Misconfigured) else [Finding(type(error).__name__)]:
+        _log.error("a worker does not start", what=finding.what, where=finding.where, hint=finding.hint)

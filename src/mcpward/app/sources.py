@@ -8,6 +8,7 @@ from mcpward.core.secret import Secret
 from mcpward.sdk.environment import env
 from mcpward.sdk.server import Server
 from mcpward.tools.local import load_server
+from mcpward.tools.registry import Registry
 
 
 def load_sources(settings: Settings, secrets: Mapping[str, Mapping[str, Secret]]) -> dict[str, Server]:
@@ -33,6 +34,11 @@ def load_sources(settings: Settings, secrets: Mapping[str, Mapping[str, Secret]]
         raise Misconfigured(findings)
     env.install(_unambiguous(secrets).get)
     return loaded
+
+
+def sources_of(registries: Mapping[str, Registry]) -> dict[str, Server]:
+    """Return the authors' servers by name."""
+    return {name: registry.source for name, registry in registries.items()}
 
 
 def _unambiguous(secrets: Mapping[str, Mapping[str, Secret]]) -> dict[str, Secret]:

@@ -24,7 +24,7 @@ from mcpward.app.numbers import Numbers, folder_of
 from mcpward.app.oauth import Guarded, client_secrets, exchanges_of, open_oauth
 from mcpward.app.operator_calls import CallsByMail, OperatorCalls
 from mcpward.app.secrets import Secrets
-from mcpward.app.sources import load_sources
+from mcpward.app.sources import load_sources, sources_of
 from mcpward.app.threads import open_runner
 from mcpward.app.usage import Usage
 from mcpward.config.address import Address
@@ -50,6 +50,7 @@ from mcpward.ingress.routes import Address as Served
 from mcpward.ingress.routes import Routes
 from mcpward.operations.site import Site, open_site
 from mcpward.pipeline.serve import Pipeline
+from mcpward.tools.run import Runner
 from mcpward.traffic.metrics import Metrics
 from mcpward.traffic.trail import Traffic
 from mcpward.traffic.writer import Writer
@@ -104,8 +105,7 @@ class Worker:
             if settings.site.workers == 1:  # else the supervisor has told it, once for all workers
                 tell_names(registries)
             metrics = Metrics()
-            writer = self._writer(site, metrics)
-            traffic = Traffic(writer, clock, secrets.bytes, settings.traffic.arguments, secrets.json)
+            traffic = self._traffic(site, metrics, secrets)
             guarded = await stack.enter_async_context(open_oauth(settings, self.bound, shown, clock))
             exchanges = exchanges_of(settings, guarded, clock)
             if exchanges is not None:
@@ -125,19 +125,21 @@ class Worker:
             house = House(
                 settings, clock, site, channel, counters, registries, traffic, runner, secrets, guarded, _report
             )
-            pipeline = house.pipeline(keys, urls, ended, self.refresher.look)
+            pipeline = house.pipeline(house.identity(keys, urls, self.refresher.look), ended)
             stack.push_async_callback(pipeline.identity.close)
+            # Authors' own start and stop: before the first call, and after the last one, tasks among them.
+            await stack.enter_async_context(runner.lifespans.open(sources_of(registries), secrets.text))
             self.calls = OperatorCalls(pipeline, NamedCallers(keys, urls), registries, clock)
             stack.push_async_callback(self._hear_operator(channel, house).aclose)
             await house.tasks.start_keeping()
             stack.push_async_callback(self._stop_tasks, house)
             numbers = Numbers(metrics, folder_of(settings.site.data) if settings.site.workers > 1 else None)
             stack.callback(numbers.close)
-            health = Health(self._probes(keys, traffic, counters), numbers.page)
+            health = Health(self._probes(keys, traffic, counters, runner), numbers.page)
             self.front = self._front(metrics, pipeline, health, guarded)
             self.front.on_drain.append(channel.questions.close)
-            await writer.start()
-            stack.push_async_callback(writer.stop)
+            await traffic.writer.start()
+            stack.push_async_callback(traffic.writer.stop)
             await self.refresher.start()
             stack.push_async_callback(self.refresher.stop)
             self.front.start()
@@ -152,19 +154,6 @@ class Worker:
         keys = KeyBook(site.pepper_keys, self.clock, self.settings.keys.max_age)
         return keys, UrlBook(site.pepper_urls, self.clock), EndedBook()
 
-    def _writer(self, site: Site, metrics: Metrics) -> Writer:
-        traffic = self.settings.traffic
-        return Writer(
-            site.store.record,
-            self.clock,
-            batch=traffic.batch,
-            queue=traffic.queue,
-            retention_days=traffic.retention_days,
-            max_size=traffic.max_size,
-            when_full=traffic.when_full,
-            metrics=metrics,
-        )
-
     def _hear_operator(self, channel: Channel, house: House) -> AsyncExitStack:
         """Answer the operator's commands, which come as letters; gives what ends that."""
         self.name, ends = channel.worker, AsyncExitStack()
@@ -173,6 +162,20 @@ class Worker:
         ends.push_async_callback(Usage(channel.mailroom, house.limits, self.clock, self.name, workers).close)
         return ends
 
+    def _traffic(self, site: Site, metrics: Metrics, secrets: Secrets) -> Traffic:
+        settings = self.settings.traffic
+        writer = Writer(
+            site.store.record,
+            self.clock,
+            batch=settings.batch,
+            queue=settings.queue,
+            retention_days=settings.retention_days,
+            max_size=settings.max_size,
+            when_full=settings.when_full,
+            metrics=metrics,
+        )
+        return Traffic(writer, self.clock, secrets.bytes, settings.arguments, secrets.json)
+
     async def _stop_tasks(self, house: House) -> None:
         """Tasks have what the calls in flight have left of the time to stop: together they take no longer."""
         front: Front | None = getattr(self, "front", None)  # the start may have failed before there was one
@@ -180,11 +183,12 @@ class Worker:
         spent_s = 0.0 if since is None else self.clock.monotonic() - since
         await house.tasks.stop(max(0.0, self.settings.site.drain_s - spent_s))
 
-    def _probes(self, keys: KeyBook, traffic: Traffic, counters: Counters) -> list[Probe]:
+    def _probes(self, keys: KeyBook, traffic: Traffic, counters: Counters, runner: Runner) -> list[Probe]:
         return [
             Probe("stopping", lambda: not self.front.draining),
             Probe("keys", lambda: not keys.is_stale),
             Probe("record", lambda: traffic.writer.is_recording, needed=not traffic.writer.continues),
+            Probe("lifespan", lambda: runner.lifespans.all_run),
             *counters.probes,
         ]
 

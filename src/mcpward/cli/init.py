@@ -17,6 +17,7 @@ _FILES: Final = {
     "tools.py": "tools.py.txt",
     "mcpward.toml": "mcpward.toml.txt",
     "test_tools.py": "test_tools.py.txt",
+    "README.md": "README.md.txt",
     ".gitignore": "gitignore.txt",
 }
 
@@ -29,7 +30,7 @@ def init(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Write a small project: tools.py, mcpward.toml, test_tools.py, .gitignore. Existing files are never touched."""
+    """Write a small project: tools.py, test_tools.py, mcpward.toml, README.md, .gitignore. Existing files are kept."""
     server = _name(name or folder.resolve().name)
     taken = [file for file in _FILES if (folder / file).exists()]
     if taken:

@@ -11,11 +11,11 @@ from mcpward.core.ids import error_id
 from mcpward.core.reasons import WIRE, Channel, Reason
 from mcpward.core.values import Arrival, Call, Era, Kind, Principal, Reply, Way, Wire
 from mcpward.core.withheld import about
-from mcpward.identity.establish import Identity
 from mcpward.identity.proof import Proof
 from mcpward.limits.charge import Limits
 from mcpward.limits.places import Places
 from mcpward.pipeline.back import Backs, WayBack
+from mcpward.pipeline.callers import Callers
 from mcpward.pipeline.desk import Desk
 from mcpward.pipeline.till import AUTH_FAILURES, Paid, Till
 from mcpward.pipeline.workshop import Workshop
@@ -44,7 +44,7 @@ class Pipeline:
     def __init__(
         self,
         *,
-        identity: Identity,
+        identity: Callers,
         protocol: Protocol,
         policy: Policy,
         limits: Limits,

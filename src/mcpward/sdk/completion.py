@@ -12,9 +12,15 @@ CONTEXT: Final = "context"
 
 
 def read_completion(
-    of: PromptDefinition | ResourceDefinition | None, name: str, argument: str, function: Callable[..., Any]
+    of: PromptDefinition | ResourceDefinition | None,
+    name: str,
+    argument: str,
+    function: Callable[..., Any],
+    lifespan: Any = None,
 ) -> CompletionDefinition:
     """Read the function that completes ``argument`` of what is called ``name``.
+
+    ``lifespan`` is the class of what the server's lifespan yields.
 
     Raises:
         AuthoringError: there is no such thing or argument, or the function takes something else.
@@ -24,7 +30,7 @@ def read_completion(
         raise AuthoringError(f"{what}: declare the prompt or the resource template first", place)
     if argument not in of.arguments.names:
         raise AuthoringError(f"{what}: there is no such argument", place)
-    signature = read_signature(function, what)
+    signature = read_signature(function, what, lifespan)
     taken = {parameter.name for parameter in signature.parameters}
     if not taken <= {VALUE, CONTEXT}:
         raise AuthoringError(f"{what}: the function takes value: str and context: dict[str, str]", place)

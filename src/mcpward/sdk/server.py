@@ -16,6 +16,7 @@ from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.guards import Guard
 from mcpward.sdk.icon import Icon
 from mcpward.sdk.labels import read_annotations, read_extensions, read_icons, read_meta, read_website
+from mcpward.sdk.lifespan import Hook, Make, read_hook, read_lifespan
 from mcpward.sdk.pooled import Pooled, read_concurrency, read_pools
 from mcpward.sdk.returns import read_returns
 from mcpward.sdk.signature import Signature, read_signature, where
@@ -30,8 +31,9 @@ class Server:
     """An MCP server as its author writes it.
 
     ``name``, ``title``, ``instructions``, ``website_url`` and ``icons`` are shown to clients, ``extensions`` announced
-    to them by name. The decorators work bare (``@server.tool``) and called (``@server.tool(read_only=True)``) and give
-    the function back unchanged.
+    to them by name. ``lifespan`` is an async context manager that each worker enters before its first call and leaves
+    after its last; functions get what it yields by the annotation of a parameter. The decorators work bare
+    (``@server.tool``) and called (``@server.tool(read_only=True)``) and give the function back unchanged.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Server:
         website_url: str = "",
         icons: Sequence[Icon] = (),
         extensions: Mapping[str, Mapping[str, Any]] | None = None,
+        lifespan: Make | None = None,
     ) -> None:
         checks.require_name(name, "server")
         self.name = name
@@ -53,6 +56,10 @@ class Server:
         self.website_url = read_website(website_url)
         self.icons = read_icons(icons, "server")
         self.extensions = read_extensions(extensions)
+        self.lifespan = read_lifespan(lifespan, name)
+        self._value = None if self.lifespan is None else self.lifespan.value
+        self._starts: list[Hook] = []
+        self._stops: list[Hook] = []
         self._tools: dict[str, ToolDefinition] = {}
         self._resources: dict[str, ResourceDefinition] = {}
         self._prompts: dict[str, PromptDefinition] = {}
@@ -78,6 +85,16 @@ class Server:
     def completions(self) -> tuple[CompletionDefinition, ...]:
         """The completions that the author wrote."""
         return tuple(self._completions.values())
+
+    @property
+    def starts(self) -> tuple[Hook, ...]:
+        """What is called at the start, in this order."""
+        return tuple(self._starts)
+
+    @property
+    def stops(self) -> tuple[Hook, ...]:
+        """What is called at the end, in this order."""
+        return tuple(reversed(self._stops))
 
     @overload
     def tool(self, name: F, /) -> F: ...
@@ -157,7 +174,7 @@ class Server:
         def declare(function: F) -> F:
             own_name = checks.own_name(name, function, "tool", self._tools)
             what, place = f"tool {own_name!r}", where(function)
-            signature = read_signature(function, what)
+            signature = read_signature(function, what, self._value)
             arguments = _arguments(signature, input_schema, guards, what, place)
             checks.require_sound_run(deadline_s, confirm, task, ask_first, what, place)
             self._tools[own_name] = ToolDefinition(
@@ -227,7 +244,7 @@ class Server:
             what, place = f"resource {uri!r}", where(function)
             if uri in self._resources:
                 raise AuthoringError(f"{what} is declared twice (before: {self._resources[uri].where})", place)
-            signature = read_signature(function, what)
+            signature = read_signature(function, what, self._value)
             _require_variables(signature, template, what, place)
             own_name = name or function.__name__
             self._resources[uri] = ResourceDefinition(
@@ -289,7 +306,7 @@ class Server:
         def declare(function: F) -> F:
             own_name = checks.own_name(name, function, "prompt", self._prompts)
             what, place = f"prompt {own_name!r}", where(function)
-            signature = read_signature(function, what)
+            signature = read_signature(function, what, self._value)
             self._prompts[own_name] = PromptDefinition(
                 name=own_name,
                 title=title,
@@ -323,10 +340,32 @@ class Server:
             of: Any = (self._prompts if topic is Topic.PROMPTS else self._resources).get(name)
             if (topic, name, argument) in self._completions:
                 raise AuthoringError(f"completion of {argument!r} in {name!r} is declared twice", where(function))
-            self._completions[topic, name, argument] = read_completion(of, name, argument, function)
+            self._completions[topic, name, argument] = read_completion(of, name, argument, function, self._value)
             return function
 
         return declare
+
+    def on_start(self, function: F) -> F:
+        """Call a function in each worker before its first call, within the lifespan; in the order of declaration.
+
+        It may take what the lifespan yields. What it raises keeps the worker from starting.
+
+        Raises:
+            AuthoringError: it takes anything else, or is no function.
+        """
+        self._starts.append(read_hook(function, "on_start", self.lifespan))
+        return function
+
+    def on_stop(self, function: F) -> F:
+        """Call a function in each worker after its last call, before the lifespan ends; the last declared first.
+
+        What it raises is logged, and the others are called all the same.
+
+        Raises:
+            AuthoringError: it takes anything but what the lifespan yields, or is no function.
+        """
+        self._stops.append(read_hook(function, "on_stop", self.lifespan))
+        return function
 
     def enable(self, *, tool: str | None = None, prompt: str | None = None, resource: str | None = None) -> None:
         """Switch on what was declared and is off; listening clients are told. From any thread.

@@ -5,7 +5,7 @@ Everything that cannot be served is refused here, at import, in one line that na
 
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union
 
@@ -15,6 +15,7 @@ from mcpward.sdk.context import Caller, Context
 from mcpward.sdk.errors import AuthoringError
 
 REQUIRED = inspect.Parameter.empty
+_NO_VALUE = (None, NoneType)
 _STARRED = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 
 
@@ -27,13 +28,18 @@ class Parameter(Struct, frozen=True):
 
 
 class Signature(Struct, frozen=True, kw_only=True):
-    """A function as the house calls it. ``caller`` and ``context`` name the injected parameters ("" for none)."""
+    """A function as the house calls it.
+
+    ``caller``, ``context`` and ``lifespan`` (what the server's lifespan yields) name the injected parameters ("" for
+    none).
+    """
 
     parameters: tuple[Parameter, ...]
     caller: str
     context: str
     returns: Any
     is_async: bool
+    lifespan: str = ""
 
 
 def where(function: Callable[..., Any]) -> str:
@@ -42,24 +48,29 @@ def where(function: Callable[..., Any]) -> str:
     return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else ""
 
 
-def read_signature(function: Callable[..., Any], what: str) -> Signature:
+def read_signature(function: Callable[..., Any], what: str, lifespan: Any = None) -> Signature:
     """Read ``function``; ``what`` names it in errors (``tool 'query_orders'``).
+
+    ``lifespan`` is the class of what the server's lifespan yields: a parameter of that class is filled with it.
 
     Raises:
         AuthoringError: a parameter without annotation, ``*args``, a generator, an annotation that means nothing, …
     """
     _require_plain_function(function, what)
     hints = _hints(function, what)
-    injected = {Caller: "", Context: ""}
+    injected: dict[Any, str] = {Caller: "", Context: ""}
+    if lifespan not in _NO_VALUE:
+        injected[lifespan] = ""
     parameters = []
     for parameter in inspect.signature(function).parameters.values():
         annotation = hints.get(parameter.name, REQUIRED)
         _require_servable(parameter, annotation, what, function)
-        wanted = _injected(annotation)
+        wanted = _injected(annotation, injected)
         if wanted is None:
             parameters.append(Parameter(parameter.name, annotation, parameter.default))
         elif injected[wanted]:
-            raise AuthoringError(f"{what}: two parameters ask for {wanted.__name__}", where(function))
+            asked = getattr(wanted, "__name__", wanted)
+            raise AuthoringError(f"{what}: two parameters ask for {asked}", where(function))
         else:
             injected[wanted] = parameter.name
     return Signature(
@@ -68,6 +79,7 @@ def read_signature(function: Callable[..., Any], what: str) -> Signature:
         context=injected[Context],
         returns=hints.get("return", REQUIRED),
         is_async=inspect.iscoroutinefunction(function),
+        lifespan=injected.get(lifespan, ""),
     )
 
 
@@ -101,11 +113,11 @@ def _require_servable(parameter: inspect.Parameter, annotation: Any, what: str, 
         raise AuthoringError(f"{what}: parameter {name!r} must not start with an underscore", where(function))
 
 
-def _injected(annotation: Any) -> type[Caller | Context] | None:
-    """Say which injected type an annotation asks for, through ``Annotated`` and ``| None``."""
+def _injected(annotation: Any, injected: Mapping[Any, str]) -> Any:
+    """Return which injected type an annotation asks for, through ``Annotated`` and ``| None``; None for none."""
     if typing.get_origin(annotation) is Annotated:
-        return _injected(typing.get_args(annotation)[0])
+        return _injected(typing.get_args(annotation)[0], injected)
     if typing.get_origin(annotation) in {Union, UnionType}:
         members = [member for member in typing.get_args(annotation) if member is not NoneType]
-        return _injected(members[0]) if len(members) == 1 else None
-    return annotation if annotation in (Caller, Context) else None
+        return _injected(members[0], injected) if len(members) == 1 else None
+    return next((wanted for wanted in injected if annotation is wanted or annotation == wanted), None)

@@ -21,6 +21,7 @@ from mcpward.tools.asking import Timed, Unasked
 from mcpward.tools.completion import Completion
 from mcpward.tools.deadline import Watch
 from mcpward.tools.executor import Executor
+from mcpward.tools.lifespans import Lifespans
 from mcpward.tools.pool import Pool, Pools
 from mcpward.tools.prompt import Prompt
 from mcpward.tools.resource import Resource
@@ -52,6 +53,11 @@ class Runner:
         self._watch = Watch()
         self._longest_text = longest_text
         self.executor: Final = Executor(pool_size)
+
+    @property
+    def lifespans(self) -> Lifespans:
+        """What starts and stops the servers, and holds what their lifespans yield."""
+        return self._stage.lifespans
 
     @property
     def pools(self) -> tuple[Pool, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from mcpward.core.back import Back
 from mcpward.core.clock import Clock
@@ -19,16 +19,21 @@ from mcpward.sdk.signature import Signature
 from mcpward.tools.asking import Asking, Timed
 from mcpward.tools.deadline import Deadline
 from mcpward.tools.exchanging import Exchanging
+from mcpward.tools.lifespans import Lifespans
 from mcpward.tools.pool import Pools
 from mcpward.tools.report import Reports
 
 
 class Stage(Struct, frozen=True, eq=False):
-    """Shared by all calls of a process. ``exchange`` gets tokens for upstreams, where callers come with tokens."""
+    """Shared by all calls of a process. ``exchange`` gets tokens for upstreams, where callers come with tokens.
+
+    ``lifespans`` hold what the servers' lifespans have yielded.
+    """
 
     pools: Pools
     clock: Clock
     exchange: Exchange | None = None
+    lifespans: Lifespans = field(default_factory=Lifespans)
 
 
 Run = Callable[[AcceptedCall, Stage, Back, Deadline], Awaitable[Any]]
@@ -65,7 +70,7 @@ def runner_of(definition: ToolDefinition) -> Run:
     def run(accepted: AcceptedCall, stage: Stage, back: Back, deadline: Deadline) -> Awaitable[Any]:
         return invoke(function, signature, accepted.arguments, accepted.call, stage, Timed(back, deadline))
 
-    if signature.caller or signature.context:
+    if signature.caller or signature.context or signature.lifespan:
         return run
     return run_plain if signature.is_async else run_sync
 
@@ -79,9 +84,11 @@ async def invoke(
     back: Back,
 ) -> Any:
     """Call a function with its arguments and what it wants injected: on the loop, or in a thread if it is sync."""
-    if not (signature.caller or signature.context):
+    if not (signature.caller or signature.context or signature.lifespan):
         return await _call(function, signature, arguments, call, stage)
     filled = dict(arguments)
+    if signature.lifespan:
+        filled[signature.lifespan] = stage.lifespans.value_of(call.arrival.server)
     caller = caller_of(call.principal)
     exchanging = reports = asking = None
     if caller.way is Way.OAUTH:

@@ -1,0 +1,35 @@
+"""What the pipeline asks about callers: the port that the identity room implements for requests from outside."""
+
+from typing import Any, Protocol
+
+from mcpward.core.errors import Refusal
+from mcpward.core.values import Arrival, Principal
+from mcpward.identity.proof import Proof
+
+
+class Callers(Protocol):
+    """Says who sent an arrival; see :class:`~mcpward.identity.establish.Identity`, which judges credentials."""
+
+    def recall(self, arrival: Arrival) -> Principal | Proof | None:
+        """Return the principal, or a proof of it, where that costs little; else None."""
+        ...
+
+    def establish(self, arrival: Arrival) -> Principal | Proof:
+        """Return the principal, or a proof of it. Raises :class:`Refusal`."""
+        ...
+
+    def vouch(self, arrival: Arrival, strangers: Any = None) -> Refusal | None:
+        """Say without waiting why this caller's body is not worth reading."""
+        ...
+
+    def is_good(self, arrival: Arrival, known: Principal | None = None) -> bool:
+        """Say whether what was good is so still."""
+        ...
+
+    def knows_url(self, server: str, secret: str) -> bool:
+        """Say whether a server's secret segment is right."""
+        ...
+
+    async def close(self) -> None:
+        """Give up what is asked in the background."""
+        ...
