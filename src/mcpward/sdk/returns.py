@@ -25,6 +25,7 @@ from mcpward.sdk.content import Content
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.jsonable import NotJson, builtins_of, jsonable
 from mcpward.sdk.mended import mended
+from mcpward.sdk.mismatch import unfit, wanted
 from mcpward.sdk.published import Outgoing, bounded, inline_root, inlined, promised
 from mcpward.sdk.result import ToolResult
 from mcpward.sdk.schemaless import return_error
@@ -123,6 +124,7 @@ class _Fits:
             raise AuthoringError(
                 f"{what}: its return schema is no JSON schema", where, "say structured=False"
             ) from error
+        self._schema = schema
         self._bounded = jsonschema_rs.Draft202012Validator(bounded(schema), validate_formats=True)
         self.declared = frozenset(_declared_names(schema))
 
@@ -137,17 +139,12 @@ class _Fits:
         if validator.is_valid(value):
             return None
         problem = next(validator.iter_errors(value))
-        return explained(NotJson(_rule(problem.schema_path), tuple(problem.instance_path)), self.declared)
+        path = tuple(problem.instance_path)
+        return explained(NotJson(unfit(self._schema, problem.schema_path, value, path), path), self.declared)
 
     def wrapped(self, value: Any) -> str | None:
         """Check the value of ``{"result": …}``."""
         return self(value.get("result")) if isinstance(value, dict) else "not an object"
-
-
-def _rule(schema_path: Sequence[str | int]) -> str:
-    """Name the keyword that a value breaks: the last name on the way to it."""
-    keyword = next(step for step in reversed(schema_path) if isinstance(step, str))
-    return f"does not fit the output schema ({keyword})"
 
 
 def _declared_names(schema: Any) -> typing.Iterator[str]:
@@ -215,8 +212,7 @@ def _is_of_text(error: Exception) -> bool:
 
 def _why(value: Any, error: Exception, declared: frozenset[str]) -> str:
     if isinstance(error, pydantic.ValidationError):
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        return explained(NotJson(first["type"], first["loc"]), declared)
+        return explained(NotJson(*wanted(error)), declared)
     try:
         jsonable(value)
     except NotJson as problem:

@@ -7,7 +7,7 @@ import builtins
 import inspect
 import typing
 from collections.abc import Callable, Iterable
-from types import NoneType, UnionType
+from types import CodeType, NoneType, UnionType
 from typing import Annotated, Any, Union
 
 from msgspec import Struct
@@ -41,8 +41,14 @@ class Signature(Struct, frozen=True, kw_only=True):
 
 def where(function: Callable[..., Any]) -> str:
     """Give ``file:line`` of a function, or "" where Python does not know."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
+    code = unwrapped_code(function)
     return place_of(code.co_filename, code.co_firstlineno) if code is not None else ""
+
+
+def unwrapped_code(function: Callable[..., Any]) -> CodeType | None:
+    """Return the code that an author wrote, below decorators that say what they wrap; None where there is none."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return code if isinstance(code, CodeType) else None
 
 
 def read_signature(function: Callable[..., Any], what: str) -> Signature:
