@@ -12,6 +12,7 @@ from mcpward.config.names import nearest
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.values import Pool, Tool
 from mcpward.sdk.server import Server
+from mcpward.tools.bodies import remarks_of
 from mcpward.tools.portable import remarks
 from mcpward.tools.registry import Defaults, Registry
 
@@ -58,9 +59,16 @@ def require_defined(settings: Settings, registries: Mapping[str, Registry]) -> N
 
 
 def tell_names(registries: Mapping[str, Registry]) -> None:
-    """Log a line for each server and kind of tool name that well-known clients do not take."""
+    """Log a line for what works and is probably not meant.
+
+    Tool names that well-known clients do not take, tools without a docstring, functions that hold the event loop or may
+    end without a return.
+    """
     for line in name_remarks(registries):
         _log.warning(line)
+    for server, registry in registries.items():
+        for one in remarks_of(registry.source):
+            _log.warning(f"server {server}: {one.what}", where=one.where, hint=one.hint)
 
 
 def name_remarks(registries: Mapping[str, Registry]) -> list[str]:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from mcpward.config.model import Settings
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.secret import Secret
+from mcpward.sanitize.credentials import masked, of_environment
+from mcpward.sanitize.redact import Redactor
 from mcpward.sdk.environment import env
 from mcpward.sdk.server import Server
 from mcpward.tools.local import load_server
@@ -20,12 +22,18 @@ def load_sources(settings: Settings, secrets: Mapping[str, Mapping[str, Secret]]
     Raises:
         Misconfigured: with the findings of all sources that cannot be loaded.
     """
+
+    def shown(text: str) -> str:
+        of_vault = (secret for of_server in secrets.values() for secret in of_server.values())
+        redactor = Redactor([*of_vault, *env.handed_out(), *of_environment()])
+        return masked(redactor.text(text))
+
     loaded: dict[str, Server] = {}
     findings: list[Finding] = []
     for name, server in settings.servers.items():
         forget = env.install(secrets.get(name, {}).get)
         try:
-            loaded[name] = load_server(server.source)
+            loaded[name] = load_server(server.source, shown)
         except Misconfigured as wrong:
             findings += wrong.findings
         finally:

@@ -1,12 +1,15 @@
-"""The threads of authors' functions in one worker: how many, who uses them, and what the metrics tell of them."""
+"""What runs authors' functions in one worker: threads, the event loop, and what the metrics tell of both."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Final
 
 from mcpward.core.clock import Clock
 from mcpward.core.exchange import Exchange
+from mcpward.tools.loop_watch import LoopWatch, Reporter
 from mcpward.tools.pool import Pool
+from mcpward.tools.registry import Registry
 from mcpward.tools.run import Runner
 from mcpward.traffic.metrics import Metrics
 
@@ -15,8 +18,11 @@ from mcpward.traffic.metrics import Metrics
 _THREADS: Final = 64
 
 
-def open_runner(clock: Clock, exchange: Exchange | None, metrics: Metrics, *, longest_text: int) -> Runner:
-    """Make what runs tools, and give the event loop its threads."""
+@asynccontextmanager
+async def open_runner(
+    registries: Mapping[str, Registry], clock: Clock, exchange: Exchange | None, metrics: Metrics, longest_text: int
+) -> AsyncIterator[Runner]:
+    """Make what runs tools, give the event loop its threads, and watch for functions that hold it."""
     runner = Runner(_THREADS, clock, exchange, longest_text=longest_text)
     asyncio.get_running_loop().set_default_executor(runner.executor)
 
@@ -27,4 +33,16 @@ def open_runner(clock: Clock, exchange: Exchange | None, metrics: Metrics, *, lo
     metrics.gauges["mcpward_tool_threads_busy"] = of_all(lambda pool: pool.busy)
     metrics.gauges["mcpward_tool_threads_abandoned"] = of_all(lambda pool: pool.abandoned)
     metrics.gauges["mcpward_tool_threads_waited_for"] = of_all(lambda pool: pool.waiting)
-    return runner
+
+    def count(server: str, tool: str, seconds: float) -> None:
+        key = (server, tool)
+        metrics.loop_held[key] = metrics.loop_held.get(key, 0.0) + seconds
+
+    sources = {name: registry.source for name, registry in registries.items()}
+    watch = LoopWatch(sources, clock, Reporter(clock, count))
+    watch.start()
+    try:
+        yield runner
+    finally:
+        watch.stop()
+        await runner.close()

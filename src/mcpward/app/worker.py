@@ -110,8 +110,8 @@ class Worker:
             exchanges = exchanges_of(settings, guarded, clock)
             if exchanges is not None:
                 stack.push_async_callback(exchanges.close)
-            runner = open_runner(clock, exchanges, metrics, longest_text=settings.output.max_bytes)
-            stack.push_async_callback(runner.close)
+            longest = settings.output.max_bytes
+            runner = await stack.enter_async_context(open_runner(registries, clock, exchanges, metrics, longest))
             channel = await stack.enter_async_context(open_channel(site, settings, clock))
             keys, urls, ended = self._books(site)
             self.refresher = Refresher(

@@ -1,11 +1,10 @@
 """What a server may be called, and which spelling was probably meant."""
 
 import re
-from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Final
 
 from mcpward.core.limit_name import SYNTAX, is_limit_name
+from mcpward.core.spelling import nearest as nearest  # noqa: PLC0414  those who import it from here
 
 SERVER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 # First path segments that the house answers itself: a server of that name could never be reached, or hide them.
@@ -23,12 +22,6 @@ def check_server_name(name: str) -> str:
     if name in RESERVED:
         raise ValueError("this name is taken by the house itself: choose another")
     return name
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Find the known word that looks most like ``word``; None when none does."""
-    found = get_close_matches(word.lower().replace("-", "_"), list(known), n=1, cutoff=0.6)
-    return found[0] if found else None
 
 
 _ISSUER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)

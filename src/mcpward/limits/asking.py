@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from mcpward.core.authority import STORE
 from mcpward.core.errors import Refusal
+from mcpward.core.fair_timeout import fair_timeout
 from mcpward.core.reasons import Reason
 from mcpward.limits.generations import Generations
 
@@ -195,7 +196,7 @@ class Asking:
             line.is_listed = True
             (desk.known if is_known else desk.strangers).append(line)
         try:
-            async with asyncio.timeout(_LONGEST_WAIT_S):
+            async with fair_timeout(_LONGEST_WAIT_S):
                 return await self._turn(desk, line, turn)
         except TimeoutError:
             raise _unavailable("a credential has waited too long to be looked up") from None

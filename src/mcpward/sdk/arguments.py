@@ -6,23 +6,27 @@ An open object is written ``dict[str, …]``.
 """
 
 import re
+import typing
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any, Final, cast
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
-from pydantic.errors import PydanticUserError
+from pydantic.fields import FieldInfo
 
 from mcpward.core import rfc3339
 from mcpward.core.integral import integral
 from mcpward.core.subschema import Place, Subschemas
 from mcpward.sdk.accepted import Accepted, honest, suspects_of
+from mcpward.sdk.bounds import require_fitting
 from mcpward.sdk.effort import of_model
 from mcpward.sdk.errors import AuthoringError
+from mcpward.sdk.guards import Limit
 from mcpward.sdk.header import KEYWORD, has_header, mirrored
 from mcpward.sdk.linear import slow_patterns
-from mcpward.sdk.published import first_line, inline_root, inlined
+from mcpward.sdk.published import inline_root, inlined
+from mcpward.sdk.schemaless import UNREADABLE, parameter_error
 from mcpward.sdk.signature import REQUIRED, Parameter
 
 _STRICT: Final = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
@@ -31,6 +35,8 @@ _TAKEN: Final = frozenset(dir(BaseModel)) | {"model_config"}
 #: A number as JSON writes it.
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,6})?", re.ASCII)
 _LONGEST_NUMBER: Final = 64
+_FOREIGN: Final = "its schema refers to another document; nobody will fetch that"
+_WITHIN: Final = "refer to definitions within it ($defs), or take the reference out"
 Bind = Callable[[bytes], dict[str, Any]]
 
 
@@ -44,6 +50,8 @@ class Arguments:
     """
 
     def __init__(self, parameters: tuple[Parameter, ...], what: str, where: str, *, strict: bool = True) -> None:
+        require_fitting(parameters, what, where)
+        self._parameters = parameters
         self._model, self._renamed = _model(parameters, what, where, _STRICT if strict else _LENIENT)
         _require_linear(self._model, what, where)
         _require_sound_defaults(self._model, what, where)
@@ -62,14 +70,12 @@ class Arguments:
     def _published(self, what: str, where: str) -> dict[str, Any]:
         try:
             schema = self._model.model_json_schema(schema_generator=Accepted, mode="validation")
-        except PydanticUserError as error:
-            raise AuthoringError(f"{what}: a parameter has no JSON schema: {first_line(error)}", where) from error
+        except UNREADABLE as error:
+            raise parameter_error(self._parameters, _STRICT, what, where, error) from error
         except KeyError as error:  # pydantic looks every $ref up in its own definitions
-            raise AuthoringError(
-                f"{what}: its schema refers to another document; nobody will fetch that", where
-            ) from error
+            raise AuthoringError(f"{what}: {_FOREIGN}", where, _WITHIN) from error
         if has_foreign_reference(schema):
-            raise AuthoringError(f"{what}: its schema refers to another document; nobody will fetch that", where)
+            raise AuthoringError(f"{what}: {_FOREIGN}", where, _WITHIN)
         schema = inlined(inline_root(schema))
         schema.pop("title", None)
         schema.pop("description", None)
@@ -78,7 +84,8 @@ class Arguments:
 
     def _headers(self, what: str, where: str, *, strict: bool) -> dict[bytes, tuple[str, ...]]:
         if not strict and has_header(self._schema):
-            raise AuthoringError(f"{what}: {KEYWORD} is for the parameters of tools alone", where)
+            problem = f"{what}: {KEYWORD} is for the parameters of tools alone"
+            raise AuthoringError(problem, where, "take Header(…) out")
         return mirrored(self._schema, what, where)
 
     def bind_strings(self, strings: Any) -> dict[str, Any]:
@@ -139,14 +146,14 @@ def _model(
             fields[parameter.name] = (parameter.annotation, default)
     try:
         return create_model("Arguments", __config__=config, **fields), renamed
-    except (PydanticUserError, TypeError, ValueError) as error:
-        raise AuthoringError(f"{what}: a parameter cannot be described: {first_line(error)}", where) from error
+    except UNREADABLE as error:
+        raise parameter_error(parameters, config, what, where, error) from error
 
 
 def _require_linear(model: type[BaseModel], what: str, where: str) -> None:
     for pattern in slow_patterns(model.__pydantic_core_schema__):
         problem = f"the pattern {pattern!r} runs on Python's engine, which a caller can have run without end"
-        raise AuthoringError(f"{what}: {problem}: give it as a text, without lookaround and backreferences", where)
+        raise AuthoringError(f"{what}: {problem}", where, "give it as a text, without lookaround and backreferences")
 
 
 def _require_sound_defaults(model: type[BaseModel], what: str, where: str) -> None:
@@ -158,7 +165,23 @@ def _require_sound_defaults(model: type[BaseModel], what: str, where: str) -> No
             TypeAdapter(field.rebuild_annotation()).validate_python(field.default)
         except pydantic.ValidationError as error:
             rule = error.errors(include_url=False, include_input=False)[0]["msg"]
-            raise AuthoringError(f"{what}: the default of {name!r} does not fit its type: {rule}", where) from None
+            problem = f"{what}: the default of {name!r} does not fit its type: {rule}"
+            raise AuthoringError(problem, where, _default_hint(name, field)) from None
+
+
+def _default_hint(name: str, field: FieldInfo) -> str:
+    if field.default is None:
+        return f"write {name}: {type_name(field.annotation)} | None = None"
+    if isinstance(field.default, Limit):
+        bounds = f"Limit(max={field.default.max})"
+        return f"a bound is no default: write {name}: Annotated[{type_name(field.annotation)}, {bounds}]"
+    return "change the default, or what the parameter takes"
+
+
+def type_name(annotation: Any) -> str:
+    """Return a type as an author writes it."""
+    is_plain = isinstance(annotation, type) and typing.get_origin(annotation) is None
+    return annotation.__name__ if is_plain else str(annotation).replace("typing.", "")
 
 
 def _settled(text: str, place: Place) -> str:

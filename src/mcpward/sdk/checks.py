@@ -3,14 +3,15 @@
 import inspect
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, cast
 
 from mcpward.core.scope import Access
+from mcpward.core.spelling import nearest
 from mcpward.core.values import UnknownArguments
 from mcpward.sdk.errors import AuthoringError
-from mcpward.sdk.guards import Guard
-from mcpward.sdk.signature import where
+from mcpward.sdk.guards import DateRange, Guard
+from mcpward.sdk.signature import Signature, where
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s](?:.{0,1998}[^\s])?", re.DOTALL)
@@ -20,12 +21,16 @@ _TASKS: Final = (None, "optional", "required")
 _LONGEST_DEADLINE_S: Final = 3600
 _LONGEST_TTL_S: Final = 86_400
 _LONGEST_QUESTION: Final = 500
+_NO_NAME: Final = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
+_WORDS: Final = {bool: "True or False", str: "a text", int: "a number"}
+Kinds = type | tuple[type, ...]
 
 
 def require_name(name: Any, kind: str, place: str = "") -> None:
     """Refuse a name that the specification does not allow. Raises :class:`AuthoringError`."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise AuthoringError(f"{kind} {name!r}: a name has 1 to 128 of the characters A-Z a-z 0-9 _ . -", place)
+        what = f"{kind} {name!r}: a name has 1 to 128 of the characters A-Z a-z 0-9 _ . -"
+        raise AuthoringError(what, place, _name_hint(name, kind))
 
 
 def own_name(name: Any, function: Callable[..., Any], kind: str, taken: Mapping[str, Any]) -> str:
@@ -33,16 +38,25 @@ def own_name(name: Any, function: Callable[..., Any], kind: str, taken: Mapping[
     own = name if isinstance(name, str) else getattr(function, "__name__", "?")
     require_name(own, kind, where(function))
     if own in taken:
-        raise AuthoringError(f"{kind} {own!r} is declared twice (before: {taken[own].where})", where(function))
+        what = f"{kind} {own!r} is declared twice (before: {taken[own].where})"
+        raise AuthoringError(what, where(function), f'rename one of them, or give it another name: @server.{kind}("…")')
     return own
+
+
+def _name_hint(name: Any, kind: str) -> str:
+    plain = _NO_NAME.sub("_", name).strip("_")[:128] if isinstance(name, str) else ""
+    if not plain or plain == "lambda":
+        return f'write a def, or give it a name: @server.{kind}("…")' if kind != "server" else 'write Server("shop")'
+    return f'write "{plain}", and what people read as title="…"'
 
 
 def require_uri(uri: Any) -> str:
     """Give an author's URI back if it is absolute. Raises :class:`AuthoringError`."""
     if not isinstance(uri, str) or not _URI.fullmatch(uri):
-        raise AuthoringError("a resource needs an absolute URI, as in @server.resource('orders://schema')")
+        raise AuthoringError("a resource needs an absolute URI", hint='write @server.resource("orders://schema")')
     if not uri.isprintable():
-        raise AuthoringError(f"resource {uri!r}: write its unprintable characters percent-encoded, such as %0A")
+        what = f"resource {uri!r} holds characters that cannot be printed"
+        raise AuthoringError(what, hint="write them percent-encoded, such as %0A")
     return uri
 
 
@@ -56,17 +70,20 @@ def read_scopes(scopes: Any, what: str, place: str) -> frozenset[str]:
     # Read once: an iterator that was looked through would be empty, and what it was to close would be open.
     words: list[Any] = list(scopes) if isinstance(scopes, Iterable) and not isinstance(scopes, str) else [None]
     if not all(isinstance(word, str) and word for word in words):
-        raise AuthoringError(f"{what}: scopes is a list, as in scopes=['orders:read']", place)
+        raise AuthoringError(f"{what}: scopes is a list of texts", place, 'write scopes=["orders:read"]')
     for word in words:
         if not _SCOPE.fullmatch(word):
-            raise AuthoringError(f"{what}: scope {word!r} is not one word of ASCII without quotes", place)
+            several = ", ".join(f'"{one}"' for one in word.split()) if len(word.split()) > 1 else '"orders:read"'
+            problem = f"{what}: scope {word!r} is not one word of ASCII without quotes"
+            raise AuthoringError(problem, place, f"write scopes=[{several}]")
     return frozenset(words)
 
 
 def access_of(read_only: bool, destructive: bool, what: str, place: str) -> Access:
     """Give the access class of a tool. Raises :class:`AuthoringError` for both at once."""
     if read_only and destructive:
-        raise AuthoringError(f"{what}: read_only and destructive exclude each other", place)
+        problem = f"{what}: read_only and destructive exclude each other"
+        raise AuthoringError(problem, place, "keep read_only=True only where a call changes nothing")
     if destructive:
         return Access.DESTRUCTIVE
     return Access.READ if read_only else Access.WRITE
@@ -91,43 +108,96 @@ def require_sound_run(  # the options of one decorator
 ) -> None:
     """Refuse options of a tool's run that cannot hold. Raises :class:`AuthoringError`."""
     if deadline_s is not None and not 0 < deadline_s <= _LONGEST_DEADLINE_S:
-        raise AuthoringError(f"{what}: deadline_s is more than 0 and at most {_LONGEST_DEADLINE_S} seconds", place)
+        problem = f"{what}: deadline_s is more than 0 and at most {_LONGEST_DEADLINE_S} seconds"
+        raise AuthoringError(problem, place, "write deadline_s=30; what takes longer can run as a task")
     if not isinstance(confirm, bool | str) or (isinstance(confirm, str) and not _is_question(confirm)):
         said = f"True, False or a question of at most {_LONGEST_QUESTION} characters"
-        raise AuthoringError(f"{what}: confirm is {said}", place)
+        raise AuthoringError(f"{what}: confirm is {said}", place, 'write confirm=True, or confirm="Go on?"')
     if task not in _TASKS:
-        raise AuthoringError(f"{what}: task is None, 'optional' or 'required'", place)
+        problem = f"{what}: task is None, 'optional' or 'required'"
+        raise AuthoringError(problem, place, 'write task="optional": clients without tasks can call it too')
     if ask_first and task is None:
-        raise AuthoringError(f"{what}: ask_first is for tools that run as tasks", place)
+        raise AuthoringError(f"{what}: ask_first is for tools that run as tasks", place, 'add task="optional"')
 
 
 def read_ttl(ttl_s: Any, what: str, place: str) -> float:
     """Give a time for which a client may keep something, in seconds. Raises :class:`AuthoringError`."""
     if type(ttl_s) not in {int, float} or not math.isfinite(ttl_s) or not 0 <= ttl_s <= _LONGEST_TTL_S:
-        raise AuthoringError(f"{what}: ttl_s is 0 to {_LONGEST_TTL_S} seconds", place)
+        raise AuthoringError(f"{what}: ttl_s is 0 to {_LONGEST_TTL_S} seconds", place, "write a number: ttl_s=3600")
     return float(ttl_s)
 
 
 def read_size(size: Any, what: str, place: str) -> int | None:
     """Give a resource's size in bytes. Raises :class:`AuthoringError`."""
     if size is not None and (type(size) is not int or size < 0):
-        raise AuthoringError(f"{what}: size is a number of bytes", place)
+        raise AuthoringError(f"{what}: size is a number of bytes", place, "write size=1024, or leave it out")
     return size
 
 
-def require_known(guards: Sequence[Guard], names: tuple[str, ...], what: str, place: str) -> None:
-    """A guard over a parameter that does not exist would check nothing. Raises :class:`AuthoringError`."""
+def read_guards(guards: Any, signature: Signature, what: str, place: str) -> tuple[Guard, ...]:
+    """Return the guards. One over a parameter that does not exist would check nothing.
+
+    Raises:
+        AuthoringError: no list, something that is no guard, or a parameter that is not there or of another type.
+    """
+    if not isinstance(guards, list | tuple):
+        problem = f"{what}: guards is a list"
+        raise AuthoringError(problem, place, f"write guards=[{type(guards).__name__}(…)]")
+    annotations = {parameter.name: parameter.annotation for parameter in signature.parameters}
     for guard in guards:
-        unknown = [name for name in guard.parameters if name not in names]
-        if unknown:
-            raise AuthoringError(f"{what}: {type(guard).__name__} names {unknown[0]!r}, which is no parameter", place)
+        kind = guard.__name__ if isinstance(guard, type) else type(guard).__name__
+        if isinstance(guard, type) or not callable(getattr(guard, "check", None)) or not hasattr(guard, "parameters"):
+            problem = f"{what}: {kind} is no guard: a guard is an object with parameters and check(arguments)"
+            raise AuthoringError(problem, place, 'write guards=[DateRange("from_date", "to_date", max_days=90)]')
+        for name in guard.parameters:
+            if name not in annotations:
+                raise no_parameter(f"{what}: {kind}", name, annotations, place)
+        if isinstance(guard, DateRange):
+            try:
+                guard.require_types(annotations)
+            except AuthoringError as wrong:
+                raise AuthoringError(f"{what}: {wrong.what}", place, wrong.hint) from None
+    return tuple(guards)
+
+
+def no_parameter(who: str, name: str, known: Iterable[str], place: str) -> AuthoringError:
+    """Return the error for a name that is no parameter, with the nearest one that is."""
+    known = list(known)
+    meant = nearest(name, known)
+    listed = f"its parameters are {', '.join(known)}" if known else "it has no parameters"
+    return AuthoringError(
+        f"{who} names {name!r}, which is no parameter", place, f"did you mean {meant!r}?" if meant else listed
+    )
+
+
+def require_kinds(what: str, place: str, **given: tuple[Any, Kinds, str]) -> None:
+    """Refuse options of another type: ``name=(value, kinds, example)``. Raises :class:`AuthoringError`.
+
+    ``read_only="no"`` would count as yes, and ``title=3`` would fail a client's list of all tools.
+    """
+    for name, (value, kinds, example) in given.items():
+        if not isinstance(value, kinds) or (isinstance(value, bool) and not _takes_bool(kinds)):
+            said = _WORDS.get(_first(kinds), _first(kinds).__name__)
+            raise AuthoringError(
+                f"{what}: {name} is {said}, not {type(value).__name__}", place, f"write {name}={example}"
+            )
+
+
+def _takes_bool(kinds: Kinds) -> bool:
+    return bool in (kinds if isinstance(kinds, tuple) else (kinds,))
+
+
+def _first(kinds: Kinds) -> type:
+    return kinds[0] if isinstance(kinds, tuple) else kinds
 
 
 def read_unknown(unknown: Any, what: str, place: str) -> str | None:
     """Return what happens to undeclared arguments. Raises :class:`AuthoringError`."""
     known = [each.value for each in UnknownArguments]
     if unknown is not None and unknown not in known:
-        raise AuthoringError(f"{what}: unknown_arguments is {', '.join(map(repr, known))}", place)
+        meant = nearest(str(unknown), known) or known[1]
+        problem = f"{what}: unknown_arguments is {', '.join(map(repr, known))}"
+        raise AuthoringError(problem, place, f'write unknown_arguments="{meant}"')
     return cast("str | None", unknown)
 
 

@@ -36,6 +36,9 @@ class Image(Content, frozen=True):
     data: bytes
     format: str = "png"
 
+    def __post_init__(self) -> None:
+        _require_bytes("Image", self.data)
+
     def block(self) -> dict[str, Any]:
         """Give the block in the protocol's shape."""
         return _binary("image", self.data, self.format, _IMAGE_TYPES)
@@ -46,6 +49,9 @@ class Audio(Content, frozen=True):
 
     data: bytes
     format: str = "wav"
+
+    def __post_init__(self) -> None:
+        _require_bytes("Audio", self.data)
 
     def block(self) -> dict[str, Any]:
         """Give the block in the protocol's shape."""
@@ -81,6 +87,12 @@ class Message(Struct, frozen=True):
 
     content: Any
     role: Literal["user", "assistant"] = "user"
+
+
+def _require_bytes(kind: str, data: object) -> None:
+    if not isinstance(data, bytes | bytearray | memoryview):
+        hint = f"{kind}(Path(…).read_bytes())"
+        raise TypeError(f"{kind} takes the bytes of a file, not {type(data).__name__}: write {hint}")
 
 
 def _binary(kind: str, data: bytes, form: str, known: dict[str, str]) -> dict[str, Any]:

@@ -18,16 +18,23 @@ from mcpward.core.limit_name import SYNTAX, is_limit_name
 from mcpward.core.secret import Secret
 from mcpward.sdk.author_place import author_place
 from mcpward.sdk.connection import open_engine, read_url, reading
-from mcpward.sdk.errors import DatabaseFailed, StatementRefused, ToolError
+from mcpward.sdk.errors import AuthoringError, DatabaseFailed, StatementRefused, ToolError
 from mcpward.sdk.interrupt import Grip, within
 from mcpward.sdk.lease import Leases
+from mcpward.sdk.options import options
 from mcpward.sdk.parameters import bindable
 from mcpward.sdk.rows import reader_of
 from mcpward.sdk.statement import Statement, read_statement, require_parameters, require_read, require_write
 
 T = TypeVar("T")
 _MOST_STATEMENTS: Final = 1000
+_MASKED: Final = str(Secret(""))
+_BOUNDS: Final = {"max_concurrency": "5", "row_cap": "1000", "timeout_s": "10"}
 _open: "WeakSet[Database]" = WeakSet()
+
+
+class DatabaseMisuse(AuthoringError, ValueError):
+    """A database that cannot be used as it is declared. Never quotes the URL."""
 
 
 class Database:
@@ -42,9 +49,11 @@ class Database:
     ``name`` is what it is called as a pool (``@server.tool(pools=[db])``), and the operator's ``[pools.<name>]``.
 
     Raises:
-        ValueError: the URL cannot be read, a bound is not more than 0, or the name is none for a pool.
+        AuthoringError: the URL cannot be read, its driver is not there, a bound is not more than 0, or the name is none
+            for a pool. It is a ``ValueError`` too.
     """
 
+    @options("Database")
     def __init__(
         self,
         url: Secret | str,
@@ -55,13 +64,11 @@ class Database:
         row_cap: int = 1000,
         timeout_s: float = 10,
     ) -> None:
-        if max_concurrency < 1 or row_cap < 1 or timeout_s <= 0:
-            raise ValueError("max_concurrency, row_cap and timeout_s are more than 0")
+        _require_bounds(max_concurrency, row_cap, timeout_s)
         if name is not None and not is_limit_name(name):
-            raise ValueError(f"the name of a Database is {SYNTAX}")
+            raise DatabaseMisuse(f"Database: a name is {SYNTAX}", hint='write name="orders"')
         self._name = name
-        self._url = url if isinstance(url, Secret) else Secret(url)
-        read_url(self._url)
+        self._url = _read(url)
         self._folder = author_place().folder
         self._max_concurrency = max_concurrency
         self._read_only = read_only
@@ -187,6 +194,41 @@ class Database:
             )
             _open.add(self)
         return self._engine
+
+
+def _require_bounds(max_concurrency: Any, row_cap: Any, timeout_s: Any) -> None:
+    given = {"max_concurrency": max_concurrency, "row_cap": row_cap, "timeout_s": timeout_s}
+    for name, value in given.items():
+        kinds = (int, float) if name == "timeout_s" else (int,)
+        if type(value) not in kinds or not value > 0:
+            raise DatabaseMisuse(f"Database: {name} is a number above 0", hint=f"write {name}={_BOUNDS[name]}")
+
+
+def _read(url: Any) -> Secret:
+    if not isinstance(url, Secret | str) or not url:
+        hint = "write Database(env.SHOP_DATABASE_URL), and set that: mcpward secret set SHOP_DATABASE_URL"
+        raise DatabaseMisuse(f"Database: there is no URL, but {type(url).__name__}", hint=hint)
+    secret = url if isinstance(url, Secret) else Secret(url)
+    if _MASKED in secret.reveal():  # what a secret of env prints as
+        hint = "keep the whole URL as one secret: Database(env.SHOP_DATABASE_URL)"
+        raise DatabaseMisuse("Database: a secret does not print: the URL holds *** where it was meant", hint=hint)
+    try:
+        dialect = read_url(secret).get_dialect()
+        dialect.import_dbapi()
+    except ValueError:
+        hint = 'write "sqlite:///shop.db" or "postgresql://…"'
+        raise DatabaseMisuse("Database: the URL cannot be read", hint=hint) from None
+    except ModuleNotFoundError as missing:
+        hint = f"pip install {missing.name}, where mcpward is installed"
+        raise DatabaseMisuse(f"Database: the driver {missing.name} is not installed", hint=hint) from None
+    except SQLAlchemyError:
+        raise DatabaseMisuse(
+            "Database: no such database is known", hint='write "sqlite:///…" or "postgresql://…"'
+        ) from None
+    if not dialect.is_async:
+        hint = f'write "{dialect.name}://…" and install its asynchronous driver'
+        raise DatabaseMisuse(f"Database: {dialect.driver} is no asynchronous driver", hint=hint)
+    return secret
 
 
 async def _fetched(

@@ -16,6 +16,7 @@ _MOST_PARTS: Final = 2_000
 _DEEPEST: Final = 32
 #: These need the way by which a schema was reached; what they cost and what they mean is not to be seen beforehand.
 _DYNAMIC: Final = ("$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor", "$vocabulary")
+_PLAIN: Final = "make it plainer, or take annotations and no input_schema"
 Schema = Mapping[str, Any]
 
 
@@ -43,7 +44,7 @@ class Document:
             return None
         name = reference.removeprefix("#")
         if name == reference:
-            self.refuse("refers to another document; nobody will fetch that")
+            self.refuse("refers to another document; nobody will fetch that", "copy it into $defs")
         if name and not name.startswith("/"):
             found: Any = self._anchors.get(name)
         else:
@@ -51,12 +52,12 @@ class Document:
         if isinstance(found, bool):
             return {}
         if not isinstance(found, dict):
-            self.refuse("refers to a definition that it does not have")
+            self.refuse("refers to a definition that it does not have", "add it to $defs, or mend the $ref")
         return found
 
-    def refuse(self, problem: str) -> NoReturn:
+    def refuse(self, problem: str, hint: str = _PLAIN) -> NoReturn:
         """Say what is wrong with it. Always raises :class:`AuthoringError`."""
-        raise AuthoringError(f"{self._what}: input_schema {problem}", self._where)
+        raise AuthoringError(f"{self._what}: input_schema {problem}", self._where, hint)
 
     def _copied(self, schema: Any) -> dict[str, Any]:
         try:
@@ -65,7 +66,7 @@ class Document:
         except (TypeError, ValueError, RecursionError):
             self.refuse("is not JSON")
         if not isinstance(own, dict) or own.get("type") != "object":
-            self.refuse('needs "type": "object" at its root')
+            self.refuse('needs "type": "object" at its root', 'write {"type": "object", "properties": {…}}')
         if own.get("$schema", DIALECT) != DIALECT:
             self.refuse("is of another dialect than 2020-12")
         if len(raw) > _MOST_BYTES or _depth(own) > _DEEPEST or sum(1 for _ in parts(own)) > _MOST_PARTS:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from mcpward.core.limit_name import SYNTAX, is_limit_name
+from mcpward.core.spelling import nearest
 from mcpward.core.values import Draw
 from mcpward.sdk.arguments import Arguments
 from mcpward.sdk.errors import AuthoringError
@@ -23,11 +24,12 @@ def read_draws(budgets: Any, arguments: Arguments | Written, what: str, place: s
             below 0, so that a caller could choose to fail.
     """
     if isinstance(budgets, str) or not isinstance(budgets, Iterable):
-        raise AuthoringError(f"{what}: budgets is a list or a mapping, as in budgets={{'stripe': 2}}", place)
+        raise AuthoringError(f"{what}: budgets is a list or a mapping", place, 'write budgets={"stripe": 2}')
     costs: dict[Any, Any] = dict(budgets) if isinstance(budgets, Mapping) else dict.fromkeys(budgets, 1)
     for name in costs:
         if not is_limit_name(name):
-            raise AuthoringError(f"{what}: budget {name!r}: a name is {SYNTAX}", place)
+            hint = "the name is that of [budgets.<name>] in mcpward.toml"
+            raise AuthoringError(f"{what}: budget {name!r}: a name is {SYNTAX}", place, hint)
     return tuple(_draw(name, cost, arguments, what, place) for name, cost in costs.items())
 
 
@@ -40,11 +42,9 @@ def _draw(budget: str, cost: Any, arguments: Arguments | Written, what: str, pla
         return Draw(budget=budget, cost_of=_of_argument(parameter, arguments), argument=written)
     if callable(cost) and not inspect.iscoroutinefunction(cost):
         return Draw(budget=budget, cost_of=cost)
-    raise AuthoringError(
-        f"{what}: the cost of budget {budget!r} is a number of 1 to {_MOST}, the name of an int argument, or a "
-        "function of the arguments",
-        place,
-    )
+    problem = f"{what}: the cost of budget {budget!r} is no cost"
+    hint = f"write a number of 1 to {_MOST}, the name of an int argument, or a function of the arguments"
+    raise AuthoringError(problem, place, hint)
 
 
 def _names(name: str, arguments: Arguments | Written) -> tuple[str, str]:
@@ -77,10 +77,16 @@ def _require_counting(name: str, arguments: Arguments | Written, what: str, plac
     schema = arguments.schema()
     told = schema.get("properties", {}).get(name)
     if not isinstance(told, Mapping) or told.get("type") != "integer":
-        raise AuthoringError(f"{what} names {name!r}, which is no int argument", place)
+        properties: Mapping[str, Any] = schema.get("properties", {})
+        counting = [
+            one for one, part in properties.items() if isinstance(part, Mapping) and part.get("type") == "integer"
+        ]
+        meant = nearest(name, counting)
+        hint = f"did you mean {meant!r}?" if meant else f"its int arguments are {', '.join(counting) or 'none'}"
+        raise AuthoringError(f"{what} names {name!r}, which is no int argument", place, hint)
     if isinstance(arguments, Written) and name not in schema.get("required", ()):
-        raise AuthoringError(f"{what} names {name!r}, which a call may leave out", place)
+        hint = f'add "{name}" to "required" of input_schema'
+        raise AuthoringError(f"{what} names {name!r}, which a call may leave out", place, hint)
     if told.get("minimum", -1) < 0 and told.get("exclusiveMinimum", -2) < -1:
-        raise AuthoringError(
-            f"{what} names {name!r}, which may be below 0: write Annotated[int, Limit(max=…)] or Field(ge=0)", place
-        )
+        hint = f"write {name}: Annotated[int, Limit(max=1000)], or Field(ge=0)"
+        raise AuthoringError(f"{what} names {name!r}, which may be below 0", place, hint)

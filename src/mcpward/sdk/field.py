@@ -16,6 +16,8 @@ _LIMITS: Final[dict[str, tuple[str, ...]]] = {
     "boolean": (),
     "array": ("minItems", "maxItems"),
 }
+_KINDS: Final = "a form is flat: str, int, float, bool, date, datetime, Literal, Enum, or a list of choices"
+_NO_SECRETS: Final = "send the person to a page of yours: context.elicit_url(…)"
 _NULL: Final = {"type": "null"}
 
 
@@ -27,11 +29,11 @@ def field(name: str, raw: Any, definitions: Mapping[str, Any], what: str, *, str
     """
     where = f"{what}: the field {name!r}"
     if not isinstance(raw, Mapping):
-        raise AuthoringError(f"{where} has no schema")
+        raise AuthoringError(f"{where} has no schema", hint=_KINDS)
     part = _plain(raw, definitions, where)
     kind = part.get("type")
     if not isinstance(kind, str) or kind not in _LIMITS or (kind != "string" and "enum" in part):
-        raise AuthoringError(f"{where} is no text, number, yes or no, or choice")
+        raise AuthoringError(f"{where} is no text, number, yes or no, or choice", hint=_KINDS)
     said = {word: part[word] for word in _SAID if word in part and (word != "default" or part[word] is not None)}
     choice = _choice(part, where) if kind == "string" else _several(part, definitions, where) if kind == "array" else {}
     if not choice:
@@ -51,13 +53,13 @@ def _plain(raw: Mapping[str, Any], definitions: Mapping[str, Any], where: str) -
     if reference is not None:
         found = definitions.get(str(reference).removeprefix("#/$defs/"))
         if not isinstance(found, Mapping):
-            raise AuthoringError(f"{where} refers to something else")
+            raise AuthoringError(f"{where} refers to something else", hint=_KINDS)
         # A class's name and docstring are the author's words for themselves, not for the person who is asked.
         part = {**{word: value for word, value in found.items() if word not in ("title", "description")}, **part}
     members = part.get("anyOf")
     if part.get("type") is None and isinstance(members, list) and len(members) == 2 and _NULL in members:
         if "default" not in part:
-            raise AuthoringError(f"{where} may be None: say so with a default, so that it may be left out")
+            raise AuthoringError(f"{where} may be None, and may not be left out", hint="write … | None = None")
         del part["anyOf"]
         other = members[1] if members[0] == _NULL else members[0]
         part = {**_plain(other, definitions, where), **part}
@@ -81,7 +83,7 @@ def _choice(part: Mapping[str, Any], where: str) -> dict[str, Any]:
     if names is None:
         return {"enum": values}
     if not isinstance(names, list) or len(names) != len(values) or not all(isinstance(name, str) for name in names):
-        raise AuthoringError(f"{where} needs one name for each of its values")
+        raise AuthoringError(f"{where} needs one name for each of its values", hint=_KINDS)
     return {"enum": values, "enumNames": list(names)}
 
 
@@ -89,31 +91,31 @@ def _several(part: Mapping[str, Any], definitions: Mapping[str, Any], where: str
     """A choice of several: the items are a choice of one."""
     items = part.get("items")
     if not isinstance(items, Mapping):
-        raise AuthoringError(f"{where} is a list of nothing")
+        raise AuthoringError(f"{where} is a list of nothing", hint=_KINDS)
     item = _plain(items, definitions, where)
     titled = item.get("anyOf", item.get("oneOf"))
     if titled is not None:
         return {"items": {"anyOf": _titled(titled, where)}}
     if item.get("type") != "string" or "enum" not in item or "enumNames" in item:
-        raise AuthoringError(f"{where} is a list of something else than choices")
+        raise AuthoringError(f"{where} is a list of something else than choices", hint=_KINDS)
     return {"items": {"type": "string", "enum": _values(item["enum"], where)}}
 
 
 def _titled(options: Any, where: str) -> list[dict[str, str]]:
     if not isinstance(options, list) or not all(isinstance(option, Mapping) for option in options):
-        raise AuthoringError(f"{where} has choices without a value and a title")
+        raise AuthoringError(f"{where} has choices without a value and a title", hint=_KINDS)
     values = _values([option.get("const") for option in options], where)
     titles = [option.get("title") for option in options]
     if not all(isinstance(title, str) and title for title in titles):
-        raise AuthoringError(f"{where} has a choice without a title")
+        raise AuthoringError(f"{where} has a choice without a title", hint=_KINDS)
     return [{"const": value, "title": str(title)} for value, title in zip(values, titles, strict=True)]
 
 
 def _values(values: Any, where: str) -> list[str]:
     if not isinstance(values, list) or not values or not all(isinstance(value, str) for value in values):
-        raise AuthoringError(f"{where} has choices that are no texts")
+        raise AuthoringError(f"{where} has choices that are no texts", hint=_KINDS)
     if len(set(values)) != len(values):
-        raise AuthoringError(f"{where} has one choice twice")
+        raise AuthoringError(f"{where} has one choice twice", hint=_KINDS)
     return list(values)
 
 
@@ -121,17 +123,17 @@ def _require_no_secret(name: str, part: Mapping[str, Any], where: str) -> None:
     if part["type"] == "boolean":
         return  # whether there is a password is no secret
     if part.get("format") == "password" or part.get("writeOnly"):
-        raise AuthoringError(f"{where} asks for a secret; a form must not: use elicit_url")
+        raise AuthoringError(f"{where} asks for a secret; a form must not", hint=_NO_SECRETS)
     if asks_for_a_secret(name) or asks_for_a_secret(str(part.get("title", ""))):
-        raise AuthoringError(f"{where} sounds like a secret; a form must not ask for one: use elicit_url")
+        raise AuthoringError(f"{where} sounds like a secret; a form must not ask for one", hint=_NO_SECRETS)
 
 
 def _require_known_format(part: Mapping[str, Any], where: str) -> None:
     if "format" in part and part["type"] == "string" and part["format"] not in _FORMATS:
-        raise AuthoringError(f"{where} has the format {part['format']!r}; a form knows {', '.join(_FORMATS)}")
+        raise AuthoringError(f"{where} has the format {part['format']!r}", hint=f"a form knows {', '.join(_FORMATS)}")
 
 
 def _require_nothing_else(part: Mapping[str, Any], known: set[str], where: str) -> None:
     other = sorted(set(part) - known)
     if other:
-        raise AuthoringError(f"{where} has {other[0]!r}, which no field of a form has")
+        raise AuthoringError(f"{where} has {other[0]!r}, which no field of a form has", hint=f"take {other[0]!r} out")

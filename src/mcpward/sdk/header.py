@@ -15,6 +15,7 @@ from mcpward.sdk.errors import AuthoringError
 KEYWORD: Final = "x-mcp-header"
 PREFIX: Final = "mcp-param-"
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", re.ASCII)
+_NO_TOKEN: Final = re.compile(r"[^0-9A-Za-z-]+", re.ASCII)
 _TYPES: Final = ("string", "integer", "boolean")
 _Path = tuple[str, ...]
 
@@ -45,17 +46,20 @@ def mirrored(schema: Mapping[str, Any], what: str, where: str) -> dict[bytes, _P
     for path, property_ in plain.items():
         name = property_[KEYWORD]
         if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-            raise AuthoringError(f"{what}: {KEYWORD} at {_dotted(path)} is no header name", where)
+            meant = _NO_TOKEN.sub("-", str(name)).strip("-") or "Region"
+            problem = f"{what}: {KEYWORD} at {_dotted(path)} is no header name"
+            raise AuthoringError(problem, where, f'write Header("{meant}")')
         if property_.get("type") not in _TYPES:
-            kinds = "string, integer or boolean (with a default instead of None)"
-            raise AuthoringError(f"{what}: {KEYWORD} at {_dotted(path)} needs a plain {kinds}", where)
+            problem = f"{what}: {KEYWORD} at {_dotted(path)} needs a plain string, integer or boolean"
+            raise AuthoringError(problem, where, "annotate str, int or bool, with a default instead of None")
         header = (PREFIX + name.lower()).encode("ascii")
         if header in headers:
-            raise AuthoringError(f"{what}: two arguments have the header {name!r}", where)
+            hint = "names of headers are the same in any case: rename one"
+            raise AuthoringError(f"{what}: two arguments have the header {name!r}", where, hint)
         headers[header] = path
     if declared != len(plain):
         hint = "only parameters themselves can have it, and objects written out in input_schema"
-        raise AuthoringError(f"{what}: {KEYWORD} stands where a client does not look for it; {hint}", where)
+        raise AuthoringError(f"{what}: {KEYWORD} stands where a client does not look for it", where, hint)
     return headers
 
 

@@ -28,13 +28,14 @@ class Icon(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if len(self.src) > _LONGEST or not _SOURCE.fullmatch(self.src):
-            raise AuthoringError("an icon is at an https: address or in a data:image/…;base64, of at most 64 KiB")
+            hint = 'write Icon("https://shop.example/icon.png"), or a data:image/png;base64,… of at most 64 KiB'
+            raise AuthoringError("an icon is neither at an https: address nor in a data: URI", hint=hint)
         if self.mime_type is not None and not _MEDIA_TYPE.fullmatch(self.mime_type):
-            raise AuthoringError("an icon's mime_type is one of image/…")
+            raise AuthoringError("an icon's mime_type is one of image/…", hint='write mime_type="image/png"')
         if self.sizes is not None and (isinstance(self.sizes, str) or not all(map(_SIZE.fullmatch, self.sizes))):
-            raise AuthoringError("an icon's sizes are a list, as in sizes=['48x48'] or ['any']")
+            raise AuthoringError("an icon's sizes are a list", hint='write sizes=["48x48"], or sizes=["any"]')
         if self.theme not in {None, "light", "dark"}:
-            raise AuthoringError("an icon's theme is 'light' or 'dark'")
+            raise AuthoringError("an icon's theme is 'light' or 'dark'", hint='write theme="dark", or leave it out')
 
     def block(self) -> dict[str, Any]:
         """Give the icon in the protocol's shape."""

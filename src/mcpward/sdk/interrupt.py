@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
+from mcpward.core.fair_timeout import fair_timeout
 from mcpward.core.work import current
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ async def within(seconds: float, work: Callable[[Grip], Awaitable[T]]) -> T:
     _tasks.add(task)  # the loop itself keeps tasks by weak reference only
     task.add_done_callback(_forget)
     try:
-        async with asyncio.timeout(seconds):
+        async with fair_timeout(seconds):
             return await asyncio.shield(task)
     except (TimeoutError, asyncio.CancelledError):
         await _ended(grip.let_go(task))

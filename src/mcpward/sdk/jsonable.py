@@ -3,6 +3,7 @@
 For values without a declared type; :mod:`mcpward.sdk.serializer` is for those with one.
 """
 
+import inspect
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -17,7 +18,8 @@ from pydantic import TypeAdapter
 from pydantic_core import SchemaSerializer
 
 from mcpward.core.unicode import well_formed
-from mcpward.sdk.serializer import serializer_of
+from mcpward.sdk.mismatch import found
+from mcpward.sdk.serializer import base64_text, serializer_of
 from mcpward.sdk.temporal import date_time, full_time
 
 _MOST_DIGITS: Final = 308
@@ -129,6 +131,10 @@ def _moment(value: datetime | time) -> str:
 
 def _object(value: Any) -> Any:
     kind = type(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64_text(value)
+    if inspect.iscoroutine(value):
+        raise NotJson(f"found {found(value)}")
     try:
         if hasattr(kind, "__pydantic_serializer__"):
             return _model(value)
@@ -136,7 +142,7 @@ def _object(value: Any) -> Any:
             return jsonable(builtins_of(value))
         if is_dataclass(value) and not isinstance(value, type):
             return _members({field.name: getattr(value, field.name) for field in fields(value)})
-        return pydantic_core.to_jsonable_python(value, by_alias=True, inf_nan_mode="constants", bytes_mode="base64")
+        return pydantic_core.to_jsonable_python(value, by_alias=True, inf_nan_mode="constants")
     except NotJson:
         raise
     except (ValueError, TypeError):

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from mcpward.core.spelling import nearest
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.icon import Icon
 from mcpward.sdk.temporal import date_time
@@ -16,6 +17,12 @@ _MOST_BYTES: Final = 16_384
 _META_KEY: Final = re.compile(r"(?:[A-Za-z0-9.-]{1,128}/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?", re.ASCII)
 _EXTENSION: Final = re.compile(r"[A-Za-z][A-Za-z0-9.-]{0,127}/[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 _RESERVED: Final = frozenset({"modelcontextprotocol", "mcp"})
+_UNFIT: Final = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
+_ANNOTATIONS: Final = {
+    "audience": 'write {"audience": ["user", "assistant"]}, or one of the two',
+    "priority": 'write {"priority": 0.5}, of 0 to 1',
+    "lastModified": 'write {"lastModified": "2026-01-31T12:00:00Z"}',
+}
 _ROLES: Final = ("user", "assistant")
 _WEB: Final = re.compile(r"https?://[!-~]{1,2000}", re.ASCII)
 
@@ -27,9 +34,11 @@ def read_icons(icons: Any, what: str, where: str = "") -> tuple[Icon, ...]:
         AuthoringError: something else than icons.
     """
     if not isinstance(icons, Sequence) or not all(isinstance(icon, Icon) for icon in icons):
-        raise AuthoringError(f"{what}: icons is a list, as in icons=[Icon('https://…')]", where)
+        raise AuthoringError(f"{what}: icons is a list of icons", where, 'write icons=[Icon("https://…")]')
     if len(icons) > _MOST_ICONS:
-        raise AuthoringError(f"{what}: more than {_MOST_ICONS} icons", where)
+        raise AuthoringError(
+            f"{what}: more than {_MOST_ICONS} icons", where, "clients show one: keep those of different sizes"
+        )
     return tuple(icons)
 
 
@@ -43,7 +52,8 @@ def read_meta(meta: Any, what: str, where: str = "") -> Mapping[str, Any]:
     for key in own:
         prefix = key.rpartition("/")[0].split(".")
         if not _META_KEY.fullmatch(key) or (len(prefix) > 1 and prefix[1] in _RESERVED):
-            raise AuthoringError(f"{what}: the meta key {key!r} is reserved or no key, as in 'com.example/key'", where)
+            hint = f'write {{"com.example/{_UNFIT.sub("-", key.rpartition("/")[2]).strip("-") or "key"}": …}}'
+            raise AuthoringError(f"{what}: the meta key {key!r} is reserved or no key", where, hint)
     return own
 
 
@@ -57,7 +67,8 @@ def read_annotations(annotations: Any, what: str, where: str = "") -> Mapping[st
     checks = {"audience": _is_audience, "priority": _is_priority, "lastModified": _is_moment}
     for key, value in own.items():
         if key not in checks or not checks[key](value):
-            raise AuthoringError(f"{what}: the annotation {key!r} is not known, or its value does not fit", where)
+            problem = f"{what}: the annotation {key!r} is not known, or its value does not fit"
+            raise AuthoringError(problem, where, _ANNOTATIONS.get(key) or _annotation_hint(key))
     if "lastModified" in own:  # clients check it: a time of day and an offset, whatever the author left out
         own["lastModified"] = date_time(datetime.fromisoformat(own["lastModified"]))
     return own
@@ -72,7 +83,8 @@ def read_extensions(extensions: Any) -> Mapping[str, Any]:
     own = _copied(extensions if extensions is not None else {}, "extensions", "server", "")
     for name, settings in own.items():
         if not _EXTENSION.fullmatch(name) or not isinstance(settings, dict):
-            raise AuthoringError(f"server: the extension {name!r} is written {{'com.example/name': {{}}}}")
+            hint = 'write extensions={"com.example/name": {}}'
+            raise AuthoringError(f"server: the extension {name!r} has no prefix, or no settings", hint=hint)
     return own
 
 
@@ -83,8 +95,14 @@ def read_website(url: Any) -> str:
         AuthoringError: it is none.
     """
     if not isinstance(url, str) or (url and not _WEB.fullmatch(url)):
-        raise AuthoringError("server: website_url is an http(s) address")
+        hint = 'write website_url="https://shop.example"'
+        raise AuthoringError("server: website_url is no http(s) address", hint=hint)
     return url
+
+
+def _annotation_hint(key: str) -> str:
+    meant = nearest(key, _ANNOTATIONS)
+    return f"did you mean {meant!r}?" if meant else f"known are {', '.join(_ANNOTATIONS)}"
 
 
 def _copied(value: Any, name: str, what: str, where: str) -> dict[str, Any]:
@@ -93,9 +111,11 @@ def _copied(value: Any, name: str, what: str, where: str) -> dict[str, Any]:
         raw = msgspec.json.encode(value)
         own = msgspec.json.decode(raw, type=dict[str, Any])
     except (TypeError, ValueError, RecursionError):
-        raise AuthoringError(f"{what}: {name} is a mapping of texts to what JSON can hold", where) from None
+        hint = "keep to texts, numbers, True, False, None, lists and dicts of them"
+        raise AuthoringError(f"{what}: {name} is a mapping of texts to what JSON can hold", where, hint) from None
     if len(raw) > _MOST_BYTES:
-        raise AuthoringError(f"{what}: {name} is larger than {_MOST_BYTES // 1024} KiB", where)
+        problem = f"{what}: {name} is larger than {_MOST_BYTES // 1024} KiB"
+        raise AuthoringError(problem, where, "put what is large into a resource, and its URI here")
     return own
 
 

@@ -28,14 +28,16 @@ class Pooled(Protocol):
 def read_pools(pools: Any, what: str, place: str) -> tuple[str | Pooled, ...]:
     """Give the pools, each once. Raises :class:`AuthoringError` for what is neither a name nor a database."""
     if isinstance(pools, str) or not isinstance(pools, Iterable):
-        raise AuthoringError(f"{what}: pools is a list, as in pools=[db, 'gpu']", place)
+        raise AuthoringError(f"{what}: pools is a list", place, 'write pools=[db, "gpu"]')
     read: list[str | Pooled] = []
     for pool in pools:
         if isinstance(pool, str):
             if not is_limit_name(pool):
-                raise AuthoringError(f"{what}: pool {pool!r}: a name is {SYNTAX}", place)
+                hint = "the name is that of [pools.<name>] in mcpward.toml"
+                raise AuthoringError(f"{what}: pool {pool!r}: a name is {SYNTAX}", place, hint)
         elif not isinstance(pool, Pooled) or isinstance(pool, type):
-            raise AuthoringError(f"{what}: a pool is a name or a Database, not {type(pool).__name__}", place)
+            problem = f"{what}: a pool is a name or a Database, not {type(pool).__name__}"
+            raise AuthoringError(problem, place, 'write pools=[db, "gpu"]')
         if not any(pool is one or (isinstance(pool, str) and pool == one) for one in read):
             read.append(pool)
     return tuple(read)
@@ -44,5 +46,6 @@ def read_pools(pools: Any, what: str, place: str) -> tuple[str | Pooled, ...]:
 def read_concurrency(concurrency: Any, what: str, place: str) -> int | None:
     """Give how many calls of a tool run at once. Raises :class:`AuthoringError`."""
     if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
-        raise AuthoringError(f"{what}: concurrency is a number of calls, at least 1", place)
+        problem = f"{what}: concurrency is a number of calls, at least 1"
+        raise AuthoringError(problem, place, "write concurrency=3, or leave it out")
     return concurrency

@@ -36,6 +36,10 @@ class Untitled(GenerateJsonSchema):
 class Outgoing(Untitled):
     """The schema of what is serialized: of anything, where an author's serializer does not declare what it returns."""
 
+    def bytes_schema(self, schema: Any) -> JsonSchemaValue:  # noqa: ARG002  pydantic calls it so
+        """Return the schema of bytes as they go out. Bounds are of the bytes, and not of their text."""
+        return {"type": "string", "contentEncoding": "base64"}
+
     def ser_schema(self, schema: Any) -> JsonSchemaValue | None:
         """Return the schema of a serializer; None leaves it to the type's own."""
         returns_anything = schema["type"] in _FUNCTIONS and schema.get("return_schema") is None

@@ -18,14 +18,17 @@ import pydantic_core
 from msgspec import Struct
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticUserError
+from pydantic_core import SchemaError
 
 from mcpward.sdk.arguments import has_foreign_reference
 from mcpward.sdk.content import Content
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.jsonable import NotJson, builtins_of, jsonable
 from mcpward.sdk.mended import mended
+from mcpward.sdk.mismatch import unfit, wanted
 from mcpward.sdk.published import Outgoing, bounded, inline_root, inlined, promised
 from mcpward.sdk.result import ToolResult
+from mcpward.sdk.schemaless import return_error
 from mcpward.sdk.serializer import serializer_of
 from mcpward.sdk.signature import REQUIRED
 
@@ -74,18 +77,19 @@ def read_returns(annotation: Any, structured: bool | None, what: str, where: str
         return Returns()
     if annotation in _UNDECLARED or _has_content(annotation):
         if structured:
-            raise AuthoringError(f"{what}: structured=True needs a return annotation that has a schema", where)
+            problem = f"{what}: structured=True needs a return annotation that has a schema"
+            raise AuthoringError(problem, where, "write -> list[Order], or leave structured out")
         return Returns()
     try:
         schema, encode = _by_pydantic(annotation)
-    except (PydanticUserError, TypeError):
+    except (PydanticUserError, SchemaError, TypeError):
         try:
             schema, encode = _by_msgspec(annotation)
         except TypeError as error:
-            hint = "annotate another type or say structured=False"
-            raise AuthoringError(f"{what}: the return type has no JSON schema; {hint}", where) from error
+            raise return_error(annotation, what, where) from error
     if has_foreign_reference(schema):
-        raise AuthoringError(f"{what}: its return schema refers to another document; nobody will fetch that", where)
+        problem = f"{what}: its return schema refers to another document; nobody will fetch that"
+        raise AuthoringError(problem, where, "say structured=False")
     schema = promised(inlined(inline_root(schema)))
     fits = _Fits(schema, what, where)
     wrapped = schema.get("type") != "object"
@@ -117,7 +121,10 @@ class _Fits:
         try:
             self._validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
         except (jsonschema_rs.ValidationError, ValueError) as error:
-            raise AuthoringError(f"{what}: its return schema is no JSON schema", where) from error
+            raise AuthoringError(
+                f"{what}: its return schema is no JSON schema", where, "say structured=False"
+            ) from error
+        self._schema = schema
         self._bounded = jsonschema_rs.Draft202012Validator(bounded(schema), validate_formats=True)
         self.declared = frozenset(_declared_names(schema))
 
@@ -132,17 +139,12 @@ class _Fits:
         if validator.is_valid(value):
             return None
         problem = next(validator.iter_errors(value))
-        return explained(NotJson(_rule(problem.schema_path), tuple(problem.instance_path)), self.declared)
+        path = tuple(problem.instance_path)
+        return explained(NotJson(unfit(self._schema, problem.schema_path, value, path), path), self.declared)
 
     def wrapped(self, value: Any) -> str | None:
         """Check the value of ``{"result": …}``."""
         return self(value.get("result")) if isinstance(value, dict) else "not an object"
-
-
-def _rule(schema_path: Sequence[str | int]) -> str:
-    """Name the keyword that a value breaks: the last name on the way to it."""
-    keyword = next(step for step in reversed(schema_path) if isinstance(step, str))
-    return f"does not fit the output schema ({keyword})"
 
 
 def _declared_names(schema: Any) -> typing.Iterator[str]:
@@ -210,8 +212,7 @@ def _is_of_text(error: Exception) -> bool:
 
 def _why(value: Any, error: Exception, declared: frozenset[str]) -> str:
     if isinstance(error, pydantic.ValidationError):
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        return explained(NotJson(first["type"], first["loc"]), declared)
+        return explained(NotJson(*wanted(error)), declared)
     try:
         jsonable(value)
     except NotJson as problem:

@@ -75,7 +75,7 @@ class Sample:
         tool_choice: Literal["auto", "required", "none"] | None = None,
     ) -> None:
         if type(max_tokens) is not int or max_tokens < 1:
-            raise AuthoringError("max_tokens is a whole number above zero")
+            raise AuthoringError("max_tokens is a whole number above zero", hint="write max_tokens=500")
         said = [messages] if isinstance(messages, str) else messages
         given = {
             "systemPrompt": system,
@@ -170,4 +170,5 @@ def _block(part: Any) -> dict[str, Any]:
         return {"type": "text", "text": part}
     if isinstance(part, Content):
         return part.block()
-    raise AuthoringError(f"a message to the model is text or content, not {type(part).__name__}")
+    problem = f"a message to the model is text or content, not {type(part).__name__}"
+    raise AuthoringError(problem, hint="give a str, Text(…), Image(…) or Audio(…)")

@@ -1,9 +1,10 @@
-"""How a declared type is serialized: pydantic's rules for it, but times with an offset and no number that is none.
+"""How a declared type is serialized: pydantic's rules for it, but times with an offset, bytes as base64, and no NaN.
 
-pydantic writes a time without an offset as it is, and NaN as null; neither keeps what an output schema promises. So the
-type's core schema is changed in these places, at every depth.
+pydantic writes a time without an offset as it is, bytes as UTF-8 or not at all, and NaN as null; none of it keeps what
+an output schema promises. So the type's core schema is changed in these places, at every depth.
 """
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import datetime, time
 from typing import Any, Final
@@ -45,7 +46,8 @@ class _Change:
         # The kinds in which pydantic would write times without an offset. In the last four it infers how to serialize:
         # anything, an instance of a class, what a validator function returns, a named tuple.
         inferred = dict.fromkeys(("any", "is-instance", "function-plain", "call"), infer)
-        self._functions: Mapping[Any, Infer] = {"datetime": _date_time, "time": _full_time, **inferred}
+        own: dict[Any, Infer] = {"datetime": _date_time, "time": _full_time, "bytes": _base64}
+        self._functions: Mapping[Any, Infer] = {**own, **inferred}
         self._infer = infer
 
     def of(self, schema: Any, *, is_open: bool = False) -> Any:
@@ -92,6 +94,17 @@ def _date_time(value: Any) -> str:
     if not isinstance(value, datetime):
         raise PydanticSerializationUnexpectedValue("not a datetime")
     return date_time(value)
+
+
+def base64_text(value: bytes | bytearray | memoryview) -> str:
+    """Return bytes as they go out everywhere: base64 with the standard alphabet (RFC 4648 §4), as in a ``blob``."""
+    return b64encode(value).decode("ascii")
+
+
+def _base64(value: Any) -> str:
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise PydanticSerializationUnexpectedValue("not bytes")
+    return base64_text(value)
 
 
 def _full_time(value: Any) -> str:

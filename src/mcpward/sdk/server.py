@@ -1,10 +1,12 @@
 """``Server``: collects an author's tools, resources and prompts. Serves nothing itself; mistakes show at import."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import NoneType
 from typing import Any, Literal, TypeVar, overload
 
 from mcpward.core.change import Change, Topic
+from mcpward.core.spelling import nearest
 from mcpward.core.uri import canonical
 from mcpward.core.values import Rate
 from mcpward.sdk import checks
@@ -17,9 +19,11 @@ from mcpward.sdk.guards import Guard
 from mcpward.sdk.icon import Icon
 from mcpward.sdk.labels import read_annotations, read_extensions, read_icons, read_meta, read_website
 from mcpward.sdk.lifespan import Hook, Make, read_hook, read_lifespan
+from mcpward.sdk.options import options
 from mcpward.sdk.pooled import Pooled, read_concurrency, read_pools
 from mcpward.sdk.returns import read_returns
 from mcpward.sdk.signature import Signature, read_signature, where
+from mcpward.sdk.strings import require_strings
 from mcpward.sdk.switches import Listener, Switches, Turned
 from mcpward.sdk.template import Template, is_template, read_template, read_uri
 from mcpward.sdk.written import Written
@@ -36,6 +40,7 @@ class Server:
     (``@server.tool``) and called (``@server.tool(read_only=True)``) and give the function back unchanged.
     """
 
+    @options("Server")
     def __init__(
         self,
         name: str,
@@ -49,6 +54,13 @@ class Server:
         lifespan: Make | None = None,
     ) -> None:
         checks.require_name(name, "server")
+        checks.require_kinds(
+            "server",
+            "",
+            version=(version, str, '"1.0"'),
+            title=(title, str, '"Shop"'),
+            instructions=(instructions, str, '"Orders of a shop."'),
+        )
         self.name = name
         self.version = version
         self.title = title
@@ -126,6 +138,7 @@ class Server:
         meta: Mapping[str, Any] | None = None,
         enabled: bool = True,
     ) -> Callable[[F], F]: ...
+    @options("@server.tool")
     def tool(
         self,
         name: Any = None,
@@ -175,6 +188,20 @@ class Server:
             own_name = checks.own_name(name, function, "tool", self._tools)
             what, place = f"tool {own_name!r}", where(function)
             signature = read_signature(function, what, self._value)
+            checks.require_kinds(
+                what,
+                place,
+                **_shown(title, description, enabled),
+                read_only=(read_only, bool, "True"),
+                destructive=(destructive, bool, "True"),
+                idempotent=(idempotent, (bool, NoneType), "True"),
+                open_world=(open_world, (bool, NoneType), "True"),
+                rate=(rate, (str, Rate, NoneType), '"60/minute"'),
+                deadline_s=(deadline_s, (int, float, NoneType), "30"),
+                structured=(structured, (bool, NoneType), "False"),
+                ask_first=(ask_first, bool, "True"),
+            )
+            guards_read = checks.read_guards(guards, signature, what, place) if input_schema is None else ()
             arguments = _arguments(signature, input_schema, guards, what, place)
             checks.require_sound_run(deadline_s, confirm, task, ask_first, what, place)
             self._tools[own_name] = ToolDefinition(
@@ -193,7 +220,7 @@ class Server:
                 draws=read_draws(budgets, arguments, what, place),
                 pools=read_pools(pools, what, place),
                 concurrency=read_concurrency(concurrency, what, place),
-                guards=tuple(guards),
+                guards=guards_read,
                 deadline_s=deadline_s,
                 confirm=bool(confirm),
                 question=confirm if isinstance(confirm, str) else "",
@@ -209,6 +236,7 @@ class Server:
 
         return _decorate(name, declare)
 
+    @options("@server.resource")
     def resource(
         self,
         uri: str,
@@ -243,7 +271,15 @@ class Server:
         def declare(function: F) -> F:
             what, place = f"resource {uri!r}", where(function)
             if uri in self._resources:
-                raise AuthoringError(f"{what} is declared twice (before: {self._resources[uri].where})", place)
+                problem = f"{what} is declared twice (before: {self._resources[uri].where})"
+                raise AuthoringError(problem, place, "give one of them another URI")
+            checks.require_kinds(
+                what,
+                place,
+                **_shown(title, description, enabled),
+                name=(name, (str, NoneType), '"orders"'),
+                mime_type=(mime_type, (str, NoneType), '"text/plain"'),
+            )
             signature = read_signature(function, what, self._value)
             _require_variables(signature, template, what, place)
             own_name = name or function.__name__
@@ -284,6 +320,7 @@ class Server:
         meta: Mapping[str, Any] | None = None,
         enabled: bool = True,
     ) -> Callable[[F], F]: ...
+    @options("@server.prompt")
     def prompt(
         self,
         name: Any = None,
@@ -306,7 +343,9 @@ class Server:
         def declare(function: F) -> F:
             own_name = checks.own_name(name, function, "prompt", self._prompts)
             what, place = f"prompt {own_name!r}", where(function)
+            checks.require_kinds(what, place, **_shown(title, description, enabled))
             signature = read_signature(function, what, self._value)
+            require_strings(signature, what, place)
             self._prompts[own_name] = PromptDefinition(
                 name=own_name,
                 title=title,
@@ -324,6 +363,7 @@ class Server:
 
         return _decorate(name, declare)
 
+    @options("@server.completion")
     def completion(self, *, argument: str, prompt: str | None = None, resource: str | None = None) -> Callable[[F], F]:
         """Declare what completes one argument of a prompt or one variable of a resource template, declared before.
 
@@ -339,7 +379,8 @@ class Server:
         def declare(function: F) -> F:
             of: Any = (self._prompts if topic is Topic.PROMPTS else self._resources).get(name)
             if (topic, name, argument) in self._completions:
-                raise AuthoringError(f"completion of {argument!r} in {name!r} is declared twice", where(function))
+                problem = f"completion of {argument!r} in {name!r} is declared twice"
+                raise AuthoringError(problem, where(function), "keep one of them")
             self._completions[topic, name, argument] = read_completion(of, name, argument, function, self._value)
             return function
 
@@ -395,7 +436,7 @@ class Server:
         templates = (one.template for one in self._resources.values() if one.template is not None)
         is_fixed = uri in self._resources and self._resources[uri].template is None
         if not is_fixed and not any(template.match(uri) is not None for template in templates):
-            raise AuthoringError(f"resource {uri!r} is not declared")
+            raise AuthoringError(f"resource {uri!r} is not declared", hint="give the URI as it is declared")
         self._switches.tell(Change(self.name, Topic.RESOURCE, uri))
 
     # ---- for the house ----------------------------------------------------------------------------------------------
@@ -428,7 +469,10 @@ class Server:
 
     def _turn(self, topic: Topic, name: str, *, on: bool) -> None:
         if name not in self._declared(topic):
-            raise AuthoringError(f"{name!r} is not declared, so it cannot be switched")
+            declared = self._declared(topic)
+            meant = nearest(name, declared)
+            hint = f"did you mean {meant!r}?" if meant else "declare it first, further up in the file"
+            raise AuthoringError(f"{name!r} is not declared, so it cannot be switched", hint=hint)
         self._switches.turn(topic, name, on=on)
 
 
@@ -438,18 +482,20 @@ def _decorate(name: Any, declare: Callable[[F], F]) -> Any:
         return declare
     if inspect.isroutine(name):
         return declare(name)  # type: ignore[arg-type]
-    raise AuthoringError(f"a name is a text, not {type(name).__name__}")
+    if isinstance(name, type):
+        problem = f"class {name.__name__}: only functions can be served"
+        raise AuthoringError(problem, hint="declare functions, or a method of an object: server.tool(shop.method)")
+    raise AuthoringError(f"a name is a text, not {type(name).__name__}", hint='write @server.tool("orders")')
 
 
 def _arguments(
     signature: Signature, input_schema: Mapping[str, Any] | None, guards: Sequence[Guard], what: str, place: str
 ) -> Arguments | Written:
     if input_schema is None:
-        arguments = Arguments(signature.parameters, what, place)
-        checks.require_known(guards, arguments.names, what, place)
-        return arguments
+        return Arguments(signature.parameters, what, place)
     if guards:  # they read typed parameters; here there are none
-        raise AuthoringError(f"{what}: guards and input_schema exclude each other; check inside the function", place)
+        problem = f"{what}: guards and input_schema exclude each other"
+        raise AuthoringError(problem, place, "check inside the function, and raise ToolError")
     return Written(input_schema, signature.parameters, what, place)
 
 
@@ -457,9 +503,24 @@ def _require_variables(signature: Signature, template: Template | None, what: st
     """What is no variable nobody could fill, and a variable that is no parameter would be thrown away."""
     parameters = [parameter.name for parameter in signature.parameters]
     if template is None and parameters:
-        raise AuthoringError(f"{what}: a resource at a fixed URI takes no arguments", place)
+        hint = f"put them into the URI, as in {{{parameters[0]}}}, or take the parameters out"
+        raise AuthoringError(f"{what}: a resource at a fixed URI takes no arguments", place, hint)
     if template is not None and sorted(parameters) != sorted(template.names):
-        raise AuthoringError(f"{what}: its variables and the function's parameters are not the same", place)
+        hint = f"its variables are {_listed(template.names)}, its parameters {_listed(parameters)}"
+        raise AuthoringError(f"{what}: its variables and the function's parameters are not the same", place, hint)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _shown(title: Any, description: Any, enabled: Any) -> dict[str, Any]:
+    """What the decorators of tools, resources and prompts have in common, for :func:`checks.require_kinds`."""
+    return {
+        "title": (title, (str, NoneType), '"List orders"'),
+        "description": (description, (str, NoneType), '"What it does."'),
+        "enabled": (enabled, bool, "False"),
+    }
 
 
 def _one(**named: str | None) -> tuple[Topic, str]:
@@ -467,6 +528,6 @@ def _one(**named: str | None) -> tuple[Topic, str]:
     topics = {"tool": Topic.TOOLS, "prompt": Topic.PROMPTS, "resource": Topic.RESOURCES}
     given = [(topics[kind], name) for kind, name in named.items() if name is not None]
     if len(given) != 1:
-        raise AuthoringError(f"name exactly one of {', '.join(named)}")
+        raise AuthoringError(f"name exactly one of {', '.join(named)}", hint=f'as in {next(iter(named))}="review"')
     topic, name = given[0]
     return topic, read_uri(name) if topic is Topic.RESOURCES else name

@@ -3,16 +3,19 @@
 Everything that cannot be served is refused here, at import, in one line that names function and parameter.
 """
 
+import builtins
 import inspect
 import typing
-from collections.abc import Callable, Mapping
-from types import NoneType, UnionType
+from collections.abc import Callable, Iterable, Mapping
+from types import CodeType, NoneType, UnionType
 from typing import Annotated, Any, Union
 
 from msgspec import Struct
 
+from mcpward.core.spelling import nearest
 from mcpward.sdk.context import Caller, Context
 from mcpward.sdk.errors import AuthoringError
+from mcpward.sdk.place import place_of
 
 REQUIRED = inspect.Parameter.empty
 _NO_VALUE = (None, NoneType)
@@ -44,8 +47,14 @@ class Signature(Struct, frozen=True, kw_only=True):
 
 def where(function: Callable[..., Any]) -> str:
     """Give ``file:line`` of a function, or "" where Python does not know."""
+    code = unwrapped_code(function)
+    return place_of(code.co_filename, code.co_firstlineno) if code is not None else ""
+
+
+def unwrapped_code(function: Callable[..., Any]) -> CodeType | None:
+    """Return the code that an author wrote, below decorators that say what they wrap; None where there is none."""
     code = getattr(inspect.unwrap(function), "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else ""
+    return code if isinstance(code, CodeType) else None
 
 
 def read_signature(function: Callable[..., Any], what: str, lifespan: Any = None) -> Signature:
@@ -70,7 +79,8 @@ def read_signature(function: Callable[..., Any], what: str, lifespan: Any = None
             parameters.append(Parameter(parameter.name, annotation, parameter.default))
         elif injected[wanted]:
             asked = getattr(wanted, "__name__", wanted)
-            raise AuthoringError(f"{what}: two parameters ask for {asked}", where(function))
+            hint = f"keep one of {injected[wanted]!r} and {parameter.name!r}"
+            raise AuthoringError(f"{what}: two parameters ask for {asked}", where(function), hint)
         else:
             injected[wanted] = parameter.name
     return Signature(
@@ -85,9 +95,11 @@ def read_signature(function: Callable[..., Any], what: str, lifespan: Any = None
 
 def _require_plain_function(function: Callable[..., Any], what: str) -> None:
     if not inspect.isroutine(function):
-        raise AuthoringError(f"{what}: only functions can be served, not {type(function).__name__} objects")
+        problem = f"{what}: only functions can be served, not {type(function).__name__} objects"
+        raise AuthoringError(problem, hint="write a def that calls it, and decorate that")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise AuthoringError(f"{what}: a generator cannot be served; report progress instead", where(function))
+        hint = "return a list; to tell how far it is, await context.report_progress(…)"
+        raise AuthoringError(f"{what}: a generator cannot be served", where(function), hint)
 
 
 def _hints(function: Callable[..., Any], what: str) -> dict[str, Any]:
@@ -95,22 +107,55 @@ def _hints(function: Callable[..., Any], what: str) -> dict[str, Any]:
         # Resolves the strings of ``from __future__ import annotations`` in the author's own module.
         return typing.get_type_hints(function, include_extras=True)
     except NameError as error:
-        hint = "annotations must be importable from the module's top level"
-        raise AuthoringError(f"{what}: the annotation {error.name!r} is not known; {hint}", where(function)) from error
+        known = {**vars(builtins), **getattr(inspect.unwrap(function), "__globals__", {})}
+        meant = nearest_name(str(error.name), known)
+        hint = f"did you mean {meant!r}?" if meant else "define or import it at the top level of the file"
+        problem = f"{what}: the annotation {error.name!r} is not known"
+        raise AuthoringError(problem, where(function), hint) from error
     except Exception as error:
-        raise AuthoringError(f"{what}: an annotation cannot be read: {error}", where(function)) from error
+        problem = f"{what}: an annotation cannot be read: {error}"
+        raise AuthoringError(problem, where(function), "write a type, as in limit: int") from error
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """Return the name that looks most like ``name``, in whatever case it is written."""
+    by_lower = {one.lower(): one for one in known if not one.startswith("_")}
+    meant = nearest(name.lower(), by_lower)
+    return by_lower[meant] if meant else None
 
 
 def _require_servable(parameter: inspect.Parameter, annotation: Any, what: str, function: Callable[..., Any]) -> None:
     name = parameter.name
+    mistake: tuple[str, str] | None = None
     if parameter.kind in _STARRED:
-        raise AuthoringError(f"{what}: {_STARRED[parameter.kind]}{name} has no schema; name it", where(function))
-    if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
-        raise AuthoringError(f"{what}: parameter {name!r} is positional-only; arguments come by name", where(function))
-    if annotation is REQUIRED:
-        raise AuthoringError(f"{what}: parameter {name!r} has no annotation", where(function))
-    if name.startswith("_"):
-        raise AuthoringError(f"{what}: parameter {name!r} must not start with an underscore", where(function))
+        mistake = f"{_STARRED[parameter.kind]}{name} has no schema", _starred_hint(parameter, function)
+    elif parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+        mistake = f"parameter {name!r} is positional-only; arguments come by name", "take the / out of the def"
+    elif annotation is REQUIRED and name in {"self", "cls"}:
+        mistake = (
+            f"it is a method: nobody can fill {name!r}",
+            "declare a function, or server.tool(shop.method) of an object",
+        )
+    elif annotation is REQUIRED:
+        mistake = f"parameter {name!r} has no annotation", _annotation_hint(parameter)
+    elif name.startswith("_"):
+        mistake = f"parameter {name!r} must not start with an underscore", f"call it {name.strip('_') or 'value'!r}"
+    if mistake:
+        raise AuthoringError(f"{what}: {mistake[0]}", where(function), mistake[1])
+
+
+def _starred_hint(parameter: inspect.Parameter, function: Callable[..., Any]) -> str:
+    if function.__qualname__.partition("<locals>")[2]:  # what a decorator made of the author's function
+        return "if a decorator of yours made this, give it @functools.wraps, or put @server.tool below it"
+    kind = "list" if parameter.kind is inspect.Parameter.VAR_POSITIONAL else "dict"
+    return f"write {parameter.name}: {kind}[{'str, ' * (kind == 'dict')}str], or name each argument"
+
+
+def _annotation_hint(parameter: inspect.Parameter) -> str:
+    injected = {"caller": "Caller", "context": "Context", "ctx": "Context"}.get(parameter.name)
+    default = type(parameter.default).__name__
+    is_plain = parameter.default is not REQUIRED and parameter.default is not None
+    return f"write {parameter.name}: {injected or (default if is_plain else 'str')}, or what type it is"
 
 
 def _injected(annotation: Any, injected: Mapping[Any, str]) -> Any:

@@ -113,7 +113,7 @@ def read_uri(uri: str, where: str = "") -> str:
 def _fixed(text: str, uri: str, where: str) -> str:
     spelt = canonical(text)
     if spelt is None:
-        _refuse(uri, "a % that begins no escape is written %25", where)
+        _refuse(uri, "it has a % that begins no escape", where, "write %25")
     return spelt
 
 
@@ -135,11 +135,12 @@ def read_template(text: str, where: str = "") -> Template:
         literal = text[end : expression.start()]
         name, star = _variable(expression[1], text, where)
         if name in names:
-            _refuse(text, f"the variable {name!r} stands in it twice", where)
+            _refuse(text, f"the variable {name!r} stands in it twice", where, "give one of them another name")
         if names and not _BREAK.search(literal):
-            _refuse(text, f"{names[-1]!r} and {name!r} stand in one segment", where)
+            hint = f"put a / between them: {{{names[-1]}}}/{{{name}}}"
+            _refuse(text, f"{names[-1]!r} and {name!r} stand in one segment", where, hint)
         if star and several:
-            _refuse(text, "only one variable may have a *", where)
+            _refuse(text, "only one variable may have a *", where, "leave the * out of all but one")
         several = name if star else several
         names.append(name)
         value = _several() if star else _SPELLING
@@ -147,7 +148,7 @@ def read_template(text: str, where: str = "") -> Template:
         shape += [re.escape(spellings(literal)[0]), value]
         end = expression.end()
     if len(names) > _MOST_VARIABLES:
-        _refuse(text, f"more than {_MOST_VARIABLES} variables", where)
+        _refuse(text, f"more than {_MOST_VARIABLES} variables", where, "make it a tool")
     parts.append(_literal(text[end:], text, where))
     shape.append(re.escape(spellings(text[end:])[0]))
     pattern = re.compile("".join(parts), re.ASCII)
@@ -157,7 +158,8 @@ def read_template(text: str, where: str = "") -> Template:
 def _variable(expression: str, text: str, where: str) -> tuple[str, str]:
     variable = _VARIABLE.fullmatch(expression)
     if variable is None:
-        _refuse(text, "variables are written {name}, and {name*} for several segments; nothing else of RFC 6570", where)
+        hint = "variables are written {name}, and {name*} for several segments; nothing else of RFC 6570"
+        _refuse(text, f"it has {{{expression}}}", where, hint)
     return variable[1], variable[2]
 
 
@@ -167,7 +169,7 @@ def _several() -> str:
 
 def _literal(literal: str, text: str, where: str) -> str:
     if "{" in literal or "}" in literal:
-        _refuse(text, "a brace has no partner", where)
+        _refuse(text, "a brace has no partner", where, "variables are written {name}")
     return re.escape(literal)
 
 
@@ -192,5 +194,5 @@ def _is_plain(segment: str) -> bool:
     return True
 
 
-def _refuse(text: str, what: str, where: str) -> NoReturn:
-    raise AuthoringError(f"resource {text!r}: {what}", where)
+def _refuse(text: str, what: str, where: str, hint: str) -> NoReturn:
+    raise AuthoringError(f"resource {text!r}: {what}", where, hint)

@@ -40,7 +40,10 @@ class Written:
 
     def __init__(self, schema: Mapping[str, Any], parameters: tuple[Parameter, ...], what: str, where: str) -> None:
         if [parameter.name for parameter in parameters] != [_PARAMETER] or not _is_dict(parameters[0].annotation):
-            raise AuthoringError(f"{what}: with input_schema a function takes arguments: dict[str, Any]", where)
+            problem = f"{what}: with input_schema a function takes its arguments whole"
+            raise AuthoringError(
+                problem, where, "write def f(arguments: dict[str, Any]), with caller or context beside it"
+            )
         document = Document(schema, what, where)
         self._schema = document.root
         self.headers = mirrored(self._schema, what, where)
@@ -66,7 +69,10 @@ def _validator(document: Document) -> Draft202012Validator:
         )
     except ValueError as error:  # ValidationError is one: the schema is none, or a pattern is beyond the engine
         path = ".".join(map(str, getattr(error, "instance_path", ())))
-        document.refuse(f"is not a schema of 2020-12{f', at {path!r}' if path else ''}")
+        document.refuse(
+            f"is not a schema of JSON Schema 2020-12{f', at {path!r}' if path else ''}",
+            "mend it; patterns have no lookaround and no backreferences",
+        )
 
 
 def _binder(validator: Draft202012Validator, levels: int, size: int) -> Callable[[bytes], dict[str, Any]]:

@@ -12,9 +12,11 @@ from mcpward.core.back import Back
 from mcpward.core.invalid import invalid
 from mcpward.core.unicode import well_formed
 from mcpward.core.values import Call
+from mcpward.core.withheld import withheld
 from mcpward.sdk.choices import choices_of
 from mcpward.sdk.completion import CONTEXT, VALUE
 from mcpward.sdk.definitions import CompletionDefinition, PromptDefinition, ResourceDefinition
+from mcpward.sdk.mismatch import found
 from mcpward.tools.prompt import Prompt
 from mcpward.tools.resource import Resource, ResourceTemplate
 from mcpward.tools.stage import Stage, invoke
@@ -33,6 +35,10 @@ class Completion(Struct, frozen=True, kw_only=True, eq=False):
     offer: Offer
     values: Values | None
     deadline_s: float = 30.0
+    where: str = ""
+
+    def _at(self) -> str:
+        return f" ({self.where})" if self.where else ""
 
     def require_argument(self) -> None:
         """Raise :class:`Refusal` (params-invalid) where there is no such argument."""
@@ -43,9 +49,15 @@ class Completion(Struct, frozen=True, kw_only=True, eq=False):
         """Give the result of ``completion/complete``."""
         values = await self.values(call, stage, back) if self.values is not None else ()
         if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
-            raise TypeError("a completion gives a list of texts")
+            raise withheld(f"the completion returned {_kinds(values)}, and not a list of texts{self._at()}")
         shown = [*map(well_formed, values[:_MOST])]
         return {"completion": {"values": shown, "total": len(values), "hasMore": len(values) > _MOST}}
+
+
+def _kinds(values: Any) -> str:
+    if isinstance(values, list | tuple):
+        return f"a list with {next(type(value).__name__ for value in values if not isinstance(value, str))}"
+    return found(values)
 
 
 class Completions:
@@ -54,11 +66,12 @@ class Completions:
     def __init__(
         self,
         offered: Iterable[PromptDefinition | ResourceDefinition],
-        written: Iterable[CompletionDefinition],
+        written: Sequence[CompletionDefinition],
         deadline_s: float,
     ) -> None:
         own = {(id(one.of), one.argument): _by_author(one) for one in written}
         self._deadline_s = deadline_s
+        self._where = {(_key(one.of), one.argument): one.where for one in written}
         self._values: dict[str, dict[str, Values]] = {}
         self.any = bool(own)
         for definition in offered:
@@ -72,7 +85,8 @@ class Completions:
     def of(self, offer: Offer, argument: str) -> Completion:
         """Give the completion of an argument of a prompt, a resource or a template."""
         values = self._values[_key(offer)].get(argument)
-        return Completion(offer=offer, values=values, deadline_s=self._deadline_s)
+        where = self._where.get((_key(offer), argument), "")
+        return Completion(offer=offer, values=values, deadline_s=self._deadline_s, where=where)
 
 
 def _key(of: PromptDefinition | ResourceDefinition | Offer) -> str:

@@ -13,17 +13,20 @@ from msgspec import Struct
 
 TICK_S: Final = 0.02
 _AGAIN_S: Final = 1.0
+#: A timer that comes so late came after something that held the event loop.
+_LATE_S: Final = 0.25
 
 
 class Watch:
     """Looks after the deadlines of all running calls of one event loop. Sleeps while there are none."""
 
-    __slots__ = ("_loop", "_running", "_timer")
+    __slots__ = ("_due", "_loop", "_running", "_timer")
 
     def __init__(self) -> None:
         self._running: set[Deadline] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._due = 0.0
 
     def start(self, seconds: float) -> "Deadline":
         """Watch the present task from now until the deadline is stopped."""
@@ -34,9 +37,11 @@ class Watch:
         if loop is None:
             loop = self._loop = task.get_loop()
         running = self._running
-        deadline = Deadline(running, task, loop.time() + seconds, task.cancelling())
+        now = loop.time()
+        deadline = Deadline(running, task, now + seconds, task.cancelling(), seconds)
         running.add(deadline)
         if self._timer is None:
+            self._due = now + TICK_S
             self._timer = loop.call_later(TICK_S, self._tick)
         return deadline
 
@@ -52,8 +57,13 @@ class Watch:
             self._timer = None
             return
         now = self._loop.time()
+        late_s = now - self._due
+        if late_s > _LATE_S:  # somebody held the loop: no other call pays for that with its own time
+            for deadline in self._running:
+                deadline.excuse(late_s)
         for deadline in [one for one in self._running if one.due <= now]:
             deadline.expire(now)
+        self._due = now + TICK_S
         self._timer = self._loop.call_later(TICK_S, self._tick)
 
 
@@ -67,6 +77,8 @@ class Deadline(Struct, eq=False):
     _task: "asyncio.Task[Any]"
     due: float
     _before: int
+    #: Seconds that may be added for pauses of the loop: as many as it has, so that none that pauses it has no end.
+    _excusable: float
     _cancels: int = 0
     _pauses: int = 0
     _left: float = 0.0
@@ -78,6 +90,13 @@ class Deadline(Struct, eq=False):
         self._cancels += 1
         self._task.cancel()
         self.due = now + _AGAIN_S
+
+    def excuse(self, seconds: float) -> None:
+        """Add time in which the event loop was held, and the task could not run."""
+        if not self.is_over:
+            added = min(seconds, self._excusable)
+            self._excusable -= added
+            self.due += added
 
     def pause(self) -> None:
         """Stop the clock until :meth:`resume`; whoever pauses bounds the pause. Pauses at the same time are one."""

@@ -2,33 +2,43 @@
 
 import importlib
 import importlib.util
+import inspect
 import sys
-import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from mcpward.core.errors import Finding, Misconfigured
-from mcpward.sdk.errors import AuthoringError, MissingSecret
+from mcpward.core.spelling import nearest
 from mcpward.sdk.server import Server
+from mcpward.tools.bodies import mistakes_of
+from mcpward.tools.foreign import foreign_server
+from mcpward.tools.import_failure import Redact, finding_of
+from mcpward.tools.origin import Origin
+from mcpward.tools.top_level import TopLevel
 
-_OURS = Path(__file__).resolve().parents[1]
-_HINT = 'write server = Server("name") at the top level of the file'
+_HINT: Final = 'write server = Server("name") at the top level of the file'
 
 
-def load_server(source: str) -> Server:
+def load_server(source: str, redact: Redact | None = None) -> Server:
     """Load ``tools.py``, ``tools.py:object``, ``package.module`` or ``package.module:object``.
 
     Without ``:object`` the file's only :class:`Server` is taken. A file's own folder comes first on ``sys.path``,
-    as when Python runs it.
+    as when Python runs it. ``redact`` takes secrets out of the texts of exceptions; without it none is shown.
 
     Raises:
-        Misconfigured: with one finding that says in one line what is wrong and where.
+        Misconfigured: what is wrong, each in one line, with the author's own file and line.
     """
     path, attribute = _split(source)
     is_file = path.endswith(".py") or "/" in path or Path(path).is_file()
-    module = _load_file(Path(path), source) if is_file else _load_module(path, source)
-    return _find_object(module, attribute, source) if attribute else _find_only(module, source)
+    module = _load_file(Path(path), source, redact) if is_file else _load_module(path, source, redact)
+    top = TopLevel(_file_of(module))
+    _require_awaited(module, top)
+    server = _find_object(module, attribute, source, top) if attribute else _find_only(module, source, top)
+    if mistakes := mistakes_of(server):
+        raise Misconfigured(mistakes)
+    return server
 
 
 def _split(source: str) -> tuple[str, str]:
@@ -36,7 +46,7 @@ def _split(source: str) -> tuple[str, str]:
     return (head, tail) if colon and head and tail.replace(".", "_").isidentifier() else (source, "")
 
 
-def _load_file(path: Path, source: str) -> ModuleType:
+def _load_file(path: Path, source: str, redact: Redact | None) -> ModuleType:
     if not path.is_file():
         _refuse(f"{source}: there is no such file", hint="give the path of a Python file, or module:object")
     folder = str(path.resolve().parent)
@@ -51,67 +61,88 @@ def _load_file(path: Path, source: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # annotations and dataclasses look their module up by name
     try:
-        _guarded(lambda: loader.exec_module(module), source)
+        _guarded(lambda: loader.exec_module(module), source, Origin(path), redact)
     except Misconfigured:
         del sys.modules[name]
         raise
     return module
 
 
-def _load_module(name: str, source: str) -> ModuleType:
+def _load_module(name: str, source: str, redact: Redact | None) -> ModuleType:
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.insert(0, folder)
     modules: list[ModuleType] = []
-    _guarded(lambda: modules.append(importlib.import_module(name)), source)
+    _guarded(lambda: modules.append(importlib.import_module(name)), source, Origin(_found(name)), redact)
     return modules[0]
 
 
-def _guarded(load: Any, source: str) -> None:
+def _found(name: str) -> Path | None:
+    """Return the file of a module's package: what lies beside it is the author's too."""
+    try:
+        spec = importlib.util.find_spec(name.partition(".")[0])
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None
+
+
+def _file_of(module: ModuleType) -> Path | None:
+    file = getattr(module, "__file__", None)
+    return Path(file) if file else None
+
+
+def _guarded(load: Callable[[], None], source: str, origin: Origin, redact: Redact | None) -> None:
     """Turn whatever an author's module raises into one finding. The secret's name may be shown, values never are."""
     try:
         load()
-    except AuthoringError as error:
-        raise Misconfigured([Finding(what=error.what, where=error.where or source)]) from error
-    except MissingSecret as error:
-        raise Misconfigured([Finding(what=str(error), where=_place(error) or source, hint=error.hint)]) from error
-    except SyntaxError as error:
-        what = f"{source}: {error.msg}"
-        raise Misconfigured([Finding(what=what, where=f"{error.filename}:{error.lineno}")]) from error
-    except ModuleNotFoundError as error:
-        what = f"{source}: there is no module named {error.name!r}"
-        raise Misconfigured([Finding(what=what, where=_place(error), hint="is it installed here?")]) from error
     except (Exception, SystemExit) as error:
-        # The type alone: an author's exception text may hold a connection string.
-        what = f"{source}: {type(error).__name__} while it was loaded"
-        raise Misconfigured([Finding(what=what, where=_place(error), hint=f"run it: python {source}")]) from error
+        raise Misconfigured([finding_of(error, source, origin, redact)]) from error
 
 
-def _place(error: BaseException) -> str:
-    """Give ``file:line`` of the innermost frame in the author's own code, not in ours or importlib's."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    own = [frame for frame in frames if not Path(frame.filename).is_relative_to(_OURS)]
-    return f"{own[-1].filename}:{own[-1].lineno}" if own else ""
+def _require_awaited(module: ModuleType, top: TopLevel) -> None:
+    """A coroutine at the top level is what was meant to be its result."""
+    findings = []
+    for name, value in vars(module).items():
+        if inspect.iscoroutine(value):
+            called = value.__qualname__
+            value.close()
+            hint = "await stands in async def only: call it in a tool"
+            what = f"{name} is a coroutine: {called}() was called and not awaited"
+            findings.append(Finding(what, top.place(top.line_of(name)), hint))
+    if findings:
+        raise Misconfigured(findings)
 
 
-def _find_object(module: ModuleType, attribute: str, source: str) -> Server:
+def _find_object(module: ModuleType, attribute: str, source: str, top: TopLevel) -> Server:
     found: Any = module
     for part in attribute.split("."):
         found = getattr(found, part, None)
-    if not isinstance(found, Server):
-        _refuse(f"{source}: {attribute!r} is not a Server", hint=_HINT)
-    return found
+    if isinstance(found, Server):
+        return found
+    names = sorted(name for name, value in vars(module).items() if isinstance(value, Server))
+    meant = nearest(attribute, names) or (names[0] if len(names) == 1 else None)
+    if foreign := None if names else foreign_server(module, top, source):
+        raise Misconfigured([foreign])
+    where = top.place(top.line_of(attribute)) if top.line_of(attribute) else ""
+    is_there = f"is {type(found).__name__}, not a Server" if found is not None else "is not there"
+    hint = f"did you mean {source.removesuffix(attribute)}{meant}?" if meant else _HINT
+    return _refuse(f"{source}: {attribute!r} {is_there}", hint, where)
 
 
-def _find_only(module: ModuleType, source: str) -> Server:
+def _find_only(module: ModuleType, source: str, top: TopLevel) -> Server:
     servers = {id(value): value for value in vars(module).values() if isinstance(value, Server)}
     if len(servers) == 1:
         return next(iter(servers.values()))
     if not servers:
-        _refuse(f"{source}: has no Server", hint=_HINT)
-    names = ", ".join(sorted(name for name, value in vars(module).items() if isinstance(value, Server)))
-    return _refuse(f"{source}: has several servers ({names})", hint=f"name one: {source}:server")
+        if foreign := foreign_server(module, top, source):
+            raise Misconfigured([foreign])
+        if line := top.call_of("Server"):
+            return _refuse("the Server is made here, and not at the top level", _HINT, top.place(line))
+        return _refuse(f"{source}: has no Server", _HINT, top.place(1))
+    names = sorted(name for name, value in vars(module).items() if isinstance(value, Server))
+    where = top.place(max(map(top.line_of, names)))
+    return _refuse(f"{source}: has several servers ({', '.join(names)})", f"name one: {source}:{names[0]}", where)
 
 
-def _refuse(what: str, hint: str = "") -> NoReturn:
-    raise Misconfigured([Finding(what=what, hint=hint)])
+def _refuse(what: str, hint: str = "", where: str = "") -> NoReturn:
+    raise Misconfigured([Finding(what=what, where=where, hint=hint)])

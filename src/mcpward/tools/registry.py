@@ -202,7 +202,7 @@ def _tool(
         ),
         bind=_guarded(definition, definition.arguments.bind),
         run=runner_of(definition),
-        shape=partial(shape, definition.returns, structured=definition.structured is not False),
+        shape=partial(shape, definition.returns, structured=definition.structured is not False, where=definition.where),
         scopes=definition.scopes,
         rate=added.rate or _rate(definition, findings),
         deadline_s=definition.deadline_s if definition.deadline_s is not None else defaults.deadline_s,

@@ -132,7 +132,7 @@ def _resource(
 ) -> Resource:
     async def make(call: Call, uri: str, arguments: Mapping[str, Any], stage: Stage, back: Back) -> dict[str, Any]:
         value = await invoke(definition.function, definition.signature, arguments, call, stage, back)
-        return {"contents": [{"uri": uri, **_content(value, definition.mime_type)}]}
+        return {"contents": [{"uri": uri, **_content(value, definition.mime_type, definition.where)}]}
 
     def bind() -> dict[str, Any]:
         return definition.arguments.bind_strings(variables)
@@ -156,9 +156,9 @@ def _resource(
     )
 
 
-def _content(value: Any, mime_type: str | None) -> dict[str, Any]:
+def _content(value: Any, mime_type: str | None, where: str) -> dict[str, Any]:
     if isinstance(value, str):
         return {"mimeType": mime_type or "text/plain", "text": well_formed(value)}
     if isinstance(value, bytes | bytearray | memoryview):
         return {"mimeType": mime_type or "application/octet-stream", "blob": b64encode(value).decode()}
-    return {"mimeType": mime_type or "application/json", "text": encode(value).decode()}
+    return {"mimeType": mime_type or "application/json", "text": encode(value, where).decode()}

@@ -22,25 +22,25 @@ _decode: Final = msgspec.json.Decoder().decode
 _WRAP: Final = b'{"result":%b}'
 
 
-def shape(returns: Returns, value: Any, *, structured: bool = True) -> RawResult:
+def shape(returns: Returns, value: Any, *, structured: bool = True, where: str = "") -> RawResult:
     """Give the result of a tool that declared ``returns`` and gave back ``value``.
 
     Structured content is encoded once and mirrored as text, as ``server/tools`` asks; a wrapped value's text is the
     bare value. Without a declared schema an object is still given as structured content, unless ``structured`` is
-    False.
+    False. ``where`` is ``file:line`` of the function, for the operator.
 
     Raises:
         Refusal: output-refused, when the value is not what the tool declares, or nothing that JSON can hold.
     """
     if type(value) is ToolResult:
-        return _by_hand(returns, value)
+        return _by_hand(returns, value, where)
     encode_declared = returns.encode
     if encode_declared is None:
-        return _undeclared(value, structured=structured)
+        return _undeclared(value, structured=structured, where=where)
     try:
         encoded = encode_declared(value)
     except _UNFIT as error:
-        raise _unfit(error) from None
+        raise _unfit(error, where) from None
     whole = Raw(_WRAP % encoded if returns.wrapped else encoded)
     if returns.is_text and value.isascii():
         text = value
@@ -49,7 +49,7 @@ def shape(returns: Returns, value: Any, *, structured: bool = True) -> RawResult
     return RawResult([{"type": "text", "text": text}], whole, misfit=returns.misfit, is_mirrored=True)
 
 
-def _undeclared(value: Any, *, structured: bool) -> RawResult:
+def _undeclared(value: Any, *, structured: bool, where: str) -> RawResult:
     if value is None:
         return RawResult(content=[])
     if isinstance(value, str):
@@ -58,14 +58,14 @@ def _undeclared(value: Any, *, structured: bool) -> RawResult:
         return RawResult(content=[block(value)])
     if isinstance(value, list | tuple) and any(isinstance(part, Content) for part in value):
         return RawResult(content=_blocks(value))
-    encoded = encode(value)
+    encoded = encode(value, where)
     content = [{"type": "text", "text": encoded.decode()}]
     if not structured or encoded[:1] != b"{":
         return RawResult(content=content)
     return RawResult(content=content, structured=Raw(encoded), is_mirrored=True)
 
 
-def encode(value: Any) -> bytes:
+def encode(value: Any, where: str = "") -> bytes:
     """Encode what JSON can hold: plain values, pydantic models, dataclasses, msgspec structs, dates.
 
     Raises:
@@ -74,36 +74,43 @@ def encode(value: Any) -> bytes:
     try:
         return pydantic_core.to_json(jsonable(value))
     except (ValueError, TypeError, RecursionError) as error:
-        raise _unfit(error) from None
+        raise _unfit(error, where) from None
 
 
-def _declared(returns: Returns, encode_declared: Callable[[Any], bytes], value: Any) -> bytes:
+def _declared(returns: Returns, encode_declared: Callable[[Any], bytes], value: Any, where: str) -> bytes:
     try:
         encoded = encode_declared(value)
     except _UNFIT as error:
-        raise _unfit(error) from None
+        raise _unfit(error, where) from None
     return _WRAP % encoded if returns.wrapped else encoded
 
 
-def _unfit(error: Exception) -> Refusal:
+def _unfit(error: Exception, where: str) -> Refusal:
     """The error's own text may quote the value: only what is ours of it is kept."""
     if isinstance(error, ReturnMismatch):
-        return withheld(f"the result is not what the tool declares: {error}", _ADVICE)
+        return withheld(_at(f"the result is not what the tool declares: {error}", where), _ADVICE)
     if isinstance(error, NotJson):
-        return withheld(f"the result is nothing that JSON can hold: {explained(error)}", _ADVICE)
-    return withheld(f"the result cannot be encoded: {type(error).__name__}", _ADVICE)
+        return withheld(_at(f"the result is nothing that JSON can hold: {explained(error)}", where), _ADVICE)
+    if isinstance(error, RecursionError):
+        return withheld(_at("the result holds itself, or is nested too deep", where), _ADVICE)
+    return withheld(_at(f"the result cannot be encoded: {type(error).__name__}", where), _ADVICE)
 
 
-def _by_hand(returns: Returns, value: ToolResult) -> RawResult:
+def _at(detail: str, where: str) -> str:
+    return f"{detail} ({where})" if where else detail
+
+
+def _by_hand(returns: Returns, value: ToolResult, where: str) -> RawResult:
     structured, text, encode_declared = None, None, returns.encode
     if value.structured is not None:
         said = value.structured
-        encoded = encode(said) if encode_declared is None else _declared(returns, encode_declared, said)
+        encoded = encode(said, where) if encode_declared is None else _declared(returns, encode_declared, said, where)
         if encoded[:1] != b"{":
-            raise withheld("structured content is an object", _ADVICE)
+            detail = f"structured content is an object, and this is {type(said).__name__}"
+            raise withheld(_at(detail, where), _ADVICE)
         structured, text = Raw(encoded), encoded.decode()
     elif encode_declared is not None and not value.is_error:
-        raise withheld("the tool declares structured content, and returned none", _ADVICE)
+        raise withheld(_at("the tool declares structured content, and its ToolResult has none", where), _ADVICE)
     given = value.content if value.content is not None else text
     parts = [] if given is None else given if isinstance(given, list | tuple) else [given]
     meta = jsonable(value.meta) if value.meta else value.meta

@@ -57,6 +57,8 @@ class Metrics:
         self.shadowed: dict[Refused, int] = {}
         self.connections_refused: dict[Counted, int] = {}
         self.connections_evicted: dict[Counted, int] = {}
+        #: Seconds, by server and tool.
+        self.loop_held: dict[Refused, float] = {}
         self.failed_writes = 0
         self.gauges: dict[str, Callable[[], float]] = {}
         self.counters: dict[str, Callable[[], float]] = {}
@@ -114,6 +116,7 @@ class Metrics:
         return {
             "durations": [[*series, buckets] for series, buckets in self.durations.items()],
             **{name: [[*key, count] for key, count in counts.items()] for name, counts in self._counts().items()},
+            "loop_held": [[*key, seconds] for key, seconds in self.loop_held.items()],
             "failed_writes": self.failed_writes,
             "gauges": {name: ask() for name, ask in self.gauges.items()},
             "counters": {name: ask() for name, ask in self.counters.items()},
@@ -127,6 +130,8 @@ class Metrics:
         for key, counts in self._counts().items():
             for server, reason, count in snapshot[key]:
                 counts[server, reason] = counts.get((server, reason), 0) + count
+        for server, tool, seconds in snapshot["loop_held"]:
+            self.loop_held[server, tool] = self.loop_held.get((server, tool), 0.0) + seconds
         self.failed_writes += snapshot["failed_writes"]
         for name, value in snapshot["counters"].items():
             self.counters[name] = _always(value + (self.counters[name]() if name in self.counters else 0))

@@ -59,6 +59,12 @@ class MetricsCollector(Collector):
         yield _counts(
             "mcpward_connections_evicted", "connections that left for others", "reason", of.connections_evicted, _BY
         )
+        yield _counts(
+            "mcpward_event_loop_held_seconds",
+            "time in which a function of an author's held the event loop for half a second or longer",
+            "gen_ai_tool_name",
+            of.loop_held,
+        )
         failed = CounterMetricFamily("mcpward_traffic_write_failures", "batches that the store did not take")
         failed.add_metric([], self._metrics.failed_writes)
         yield failed
@@ -79,7 +85,7 @@ class MetricsCollector(Collector):
 
 
 def _counts(
-    name: str, text: str, label: str, counts: Mapping[Refused, int], by: str = "mcpward_server"
+    name: str, text: str, label: str, counts: Mapping[Refused, float], by: str = "mcpward_server"
 ) -> CounterMetricFamily:
     family = CounterMetricFamily(name, text, labels=(by, label))
     for (server, what), count in counts.items():

@@ -86,7 +86,7 @@ def test_times_have_an_offset_wherever_they_stand():
 def test_other_values_are_written_as_pydantic_does():
     value = [Decimal("1E+30"), UUID(int=1), timedelta(days=-1), b"\xff", {(1, 2): 1, None: 2, Decimal(3): 3}]
     zeros = "00000000-0000-0000-0000-000000000001"
-    assert jsonable(value) == ["1E+30", zeros, "-P1D", "_w==", {"1,2": 1, "None": 2, "3": 3}]
+    assert jsonable(value) == ["1E+30", zeros, "-P1D", "/w==", {"1,2": 1, "None": 2, "3": 3}]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,89 @@
+"""Bounds that stand on a type which has none: ``Limit`` on a text, ``max_length`` on a number.
+
+pydantic takes them, publishes nothing of them, and fails at the first call.
+"""
+
+import typing
+from collections.abc import Iterator
+from typing import Annotated, Any, Final
+
+import annotated_types
+from pydantic import BaseModel, TypeAdapter
+from pydantic.fields import FieldInfo
+
+from mcpward.sdk.errors import AuthoringError
+from mcpward.sdk.guards import Limit
+from mcpward.sdk.signature import Parameter
+
+_ORDERED: Final = (annotated_types.Ge, annotated_types.Gt, annotated_types.Le, annotated_types.Lt, Limit)
+_SIZED: Final = (annotated_types.MinLen, annotated_types.MaxLen, annotated_types.Len)
+_NUMBERS: Final = frozenset({"integer", "number"})
+_WITH_SIZE: Final = frozenset({"string", "array", "object"})
+
+
+def require_fitting(parameters: tuple[Parameter, ...], what: str, where: str) -> None:
+    """Refuse bounds of a parameter, at any depth, that its type cannot keep.
+
+    Raises:
+        AuthoringError: names the parameter, and says which bound its type has.
+    """
+    for parameter in parameters:
+        own = parameter.default if isinstance(parameter.default, FieldInfo) else None
+        annotation = Annotated[parameter.annotation, own] if own is not None else parameter.annotation
+        for kind, bounds in _annotated(annotation, set()):
+            _require(f"{what}: parameter {parameter.name!r}", kind, bounds, where)
+
+
+def _require(who: str, kind: Any, bounds: list[Any], where: str) -> None:
+    types = _types(kind)
+    if not types:
+        return
+    for bound in bounds:
+        name = "Limit" if isinstance(bound, Limit) else type(bound).__name__.lower()
+        if isinstance(bound, _ORDERED) and not types & (_NUMBERS | {"ordered"}):
+            most = getattr(bound, "max", None) or getattr(bound, "le", None) or getattr(bound, "lt", None) or 100
+            written = f"Annotated[{_name(kind)}, Field(max_length={most})]"
+            hint = f"write {written}" if types & _WITH_SIZE else f"take {name} out"
+            raise AuthoringError(f"{who}: {name} bounds numbers, and {_name(kind)} is none", where, hint)
+        if isinstance(bound, _SIZED) and not types & _WITH_SIZE:
+            most = getattr(bound, "max_length", None) or 100
+            hint = f"write Annotated[{_name(kind)}, Limit(max={most})]"
+            raise AuthoringError(f"{who}: a length bounds texts and lists, and {_name(kind)} has none", where, hint)
+
+
+def _annotated(annotation: Any, seen: set[Any]) -> Iterator[tuple[Any, list[Any]]]:
+    """Yield each type that has something in ``Annotated``, with that, at every depth and in models too."""
+    if typing.get_origin(annotation) is Annotated:
+        kind, *metadata = typing.get_args(annotation)
+        yield kind, [one for part in metadata for one in (part.metadata if isinstance(part, FieldInfo) else [part])]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if annotation not in seen:
+            seen.add(annotation)
+            for field in annotation.model_fields.values():
+                yield field.annotation, field.metadata
+                yield from _annotated(field.annotation, seen)
+        return
+    for part in typing.get_args(annotation):
+        if not isinstance(part, str | int | bytes | bool):  # a Literal's
+            yield from _annotated(part, seen)
+
+
+def _types(kind: Any) -> frozenset[str]:
+    """Return the JSON types of a type, ``ordered`` for dates and times; none where that is not to be said."""
+    try:
+        schema = TypeAdapter(kind).json_schema()
+    except Exception:  # noqa: BLE001  told elsewhere, with its line
+        return frozenset()
+    found: set[str] = set()
+    for part in schema.get("anyOf", [schema]):
+        if part.get("format") in {"date", "date-time", "time", "duration"}:
+            found.add("ordered")
+        elif isinstance(part.get("type"), str):
+            found.add(part["type"])
+        else:
+            return frozenset()
+    return frozenset(found - {"null"})
+
+
+def _name(kind: Any) -> str:
+    return kind.__name__ if isinstance(kind, type) and typing.get_origin(kind) is None else str(kind)

@@ -1,0 +1,96 @@
+"""Options of decorators and constructors, checked before Python checks them: with the nearest name, not a TypeError."""
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Final, ParamSpec, TypeVar
+
+from mcpward.core.spelling import nearest
+from mcpward.sdk.errors import AuthoringError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_REQUIRED: Final = inspect.Parameter.empty
+_BY_PLACE: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+#: What other frameworks and the specification call an option, and what to write here.
+_ELSEWHERE: Final = {
+    "annotations": "read_only=True, destructive=True, idempotent=True or open_world=True",
+    "auth": "scopes=['orders:read']",
+    "read_only_hint": "read_only=True",
+    "destructive_hint": "destructive=True",
+    "idempotent_hint": "idempotent=True",
+    "open_world_hint": "open_world=True",
+    "timeout": "deadline_s=10",
+    "output_schema": "the return annotation; structured=False publishes none",
+    "rate_limit": 'rate="60/minute"',
+    "tags": "meta={'example.com/tags': ['a']}",
+    "host": "nothing here: mcpward serve tools.py --host ADDRESS",
+    "port": "nothing here: mcpward serve tools.py --port 9000",
+    "readonly": "read_only=True",
+    "row_limit": "row_cap=1000",
+    "pool_size": "max_concurrency=5",
+}
+
+
+def options(what: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return a decorator for what authors call: ``what`` names it in errors (``@server.tool``).
+
+    The function raises :class:`AuthoringError` for an option that it does not have, for one that is missing, and for
+    options given by place instead of by name.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def checked(*args: P.args, **given: P.kwargs) -> R:
+            try:
+                signature.bind(*args, **given)
+            except TypeError:
+                raise _mistake(what, signature, args, given) from None
+            return function(*args, **given)
+
+        return checked
+
+    return decorate
+
+
+def unknown_option(what: str, name: str, known: Iterable[str]) -> AuthoringError:
+    """Return the error for an option that does not exist, with the nearest one that does, or all of them."""
+    known = list(known)
+    plain = _CAPITAL.sub("_", name).lower()
+    meant = plain if plain in known else None
+    elsewhere = _ELSEWHERE.get(plain)
+    meant = meant or (None if elsewhere else nearest(plain, known))
+    if meant:
+        hint = f"did you mean {meant!r}?"
+    elif elsewhere:
+        hint = f"write {elsewhere}"
+    else:
+        hint = f"it has {', '.join(known)}"
+    return AuthoringError(f"{what} has no option {name!r}", hint=hint)
+
+
+def _mistake(what: str, signature: inspect.Signature, args: tuple[Any, ...], given: dict[str, Any]) -> AuthoringError:
+    parameters = {name: one for name, one in signature.parameters.items() if name != "self"}
+    by_place = [name for name, one in parameters.items() if one.kind in _BY_PLACE]
+    by_name = [name for name, one in parameters.items() if one.kind is inspect.Parameter.KEYWORD_ONLY]
+    unknown = [name for name in given if name not in parameters]
+    if unknown:
+        return unknown_option(what, unknown[0], parameters)
+    taken = len(args) - ("self" in signature.parameters)
+    if taken > len(by_place):
+        first = by_name[0] if by_name else ""
+        said = f"only {', '.join(map(repr, by_place))} by place" if by_place else "nothing by place"
+        return AuthoringError(f"{what} takes {said}", hint=f"name the others, as in {first}=…" if first else "")
+    twice = [name for name in by_place[:taken] if name in given]
+    if twice:
+        return AuthoringError(f"{what} is given {twice[0]!r} twice", hint="by place or by name, not both")
+    missing = [
+        name
+        for name, one in parameters.items()
+        if one.default is _REQUIRED and name not in given and name not in by_place[:taken]
+    ]
+    return AuthoringError(f"{what} needs {missing[0]!r}", hint=f"add {missing[0]}=…")

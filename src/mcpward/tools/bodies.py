@@ -1,0 +1,71 @@
+"""What an author's functions do wrong, read from their source once the file is loaded: refused where it is certain to
+fail, remarked on where it may.
+"""
+
+import inspect
+from collections.abc import Iterator
+from typing import Final
+
+from mcpward.core.errors import Finding
+from mcpward.sdk.definitions import CompletionDefinition, PromptDefinition, ResourceDefinition, ToolDefinition
+from mcpward.sdk.server import Server
+from mcpward.tools.awaits import unawaited
+from mcpward.tools.blocking import blocking_calls
+from mcpward.tools.endings import missing_return
+from mcpward.tools.function_source import FunctionSource
+from mcpward.tools.statements import built_statements, unfit_forms
+
+Definition = ToolDefinition | ResourceDefinition | PromptDefinition | CompletionDefinition
+_INJECTED: Final = {"caller": "Caller", "context": "Context", "ctx": "Context"}
+
+
+def mistakes_of(server: Server) -> list[Finding]:
+    """Return what cannot work in any call: it is not served."""
+    findings: list[Finding] = []
+    for what, definition in _definitions(server):
+        source = FunctionSource(definition.function, definition.signature)
+        ending = missing_return(what, source)
+        findings += [ending[0]] if ending is not None and ending[1] else []
+        findings += [*unawaited(what, source), *built_statements(what, source), *unfit_forms(what, source)]
+    return findings
+
+
+def remarks_of(server: Server) -> list[Finding]:
+    """Return what works and is probably not meant: it is told at the start."""
+    findings: list[Finding] = []
+    if not (server.tools or server.resources or server.prompts):
+        what = f"server {server.name!r} declares nothing: no tool, no resource, no prompt"
+        findings.append(Finding(what, hint="write @server.tool above a function"))
+    for what, definition in _definitions(server):
+        source = FunctionSource(definition.function, definition.signature)
+        findings += _undescribed(what, definition)
+        findings += _settable(what, definition)
+        ending = missing_return(what, source)
+        findings += [ending[0]] if ending is not None and not ending[1] else []
+        findings += blocking_calls(what, source)
+    return findings
+
+
+def _definitions(server: Server) -> Iterator[tuple[str, Definition]]:
+    yield from ((f"tool {one.name!r}", one) for one in server.tools)
+    yield from ((f"resource {one.uri!r}", one) for one in server.resources)
+    yield from ((f"prompt {one.name!r}", one) for one in server.prompts)
+    yield from ((f"completion of {one.argument!r} in {one.of.name!r}", one) for one in server.completions)
+
+
+def _undescribed(what: str, definition: Definition) -> Iterator[Finding]:
+    if isinstance(definition, CompletionDefinition) or inspect.getdoc(definition.function):
+        return
+    if definition.description == (definition.title or definition.name.replace("_", " ")):
+        who = "the model sees" if isinstance(definition, ToolDefinition) else "clients show"
+        hint = "say in a docstring what it does, and when to call it"
+        yield Finding(f"{what} has no docstring: {who} nothing but its name", definition.where, hint)
+
+
+def _settable(what: str, definition: Definition) -> Iterator[Finding]:
+    """Whose data it reads, the model would choose (attack 61)."""
+    for parameter in definition.signature.parameters:
+        meant = _INJECTED.get(parameter.name)
+        if meant is not None and isinstance(definition, ToolDefinition):
+            problem = f"{what}: {parameter.name!r} is an argument that the model sets"
+            yield Finding(problem, definition.where, f"write {parameter.name}: {meant}, or give it another name")

@@ -1,0 +1,142 @@
+"""Names the function that holds the event loop: a thread of its own looks at the loop's stack when the loop is late.
+
+While the loop runs freely this costs a timer ten times a second, and nothing in any call. Code that lets no other
+thread run (a long call of C) cannot be looked at; the loop still notices afterwards that it was held.
+"""
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from types import CodeType, FrameType
+from typing import Any, Final
+
+import structlog
+from msgspec import Struct
+
+from mcpward.core.clock import Clock
+from mcpward.sdk.place import place_of
+from mcpward.sdk.server import Server
+from mcpward.sdk.signature import unwrapped_code
+
+#: Longer than this nobody waits without noticing. Shorter pauses are of many things.
+HELD_S: Final = 0.5
+_BEAT_S: Final = 0.1
+_LOOK_S: Final = 0.1
+#: Of each function a line so often; the metric counts all.
+_LINE_EVERY_S: Final = 10.0
+UNKNOWN: Final = "?"
+_log: Final = structlog.get_logger("mcpward")
+
+
+class Holder(Struct, frozen=True):
+    """Whose code it is: the server, the name of the tool, and ``tool 'blocks'`` as people read it."""
+
+    server: str
+    name: str
+    what: str
+
+
+class Held(Struct, frozen=True):
+    """What held the loop, at which line of the author's, and for how many seconds. ``holder`` is None where unknown."""
+
+    holder: Holder | None
+    where: str
+    seconds: float
+
+
+class LoopWatch:
+    """Watches one event loop. ``tell`` hears, on the loop's thread, that it was held, once it runs again."""
+
+    def __init__(self, servers: Mapping[str, Server], clock: Clock, tell: Callable[[Held], None]) -> None:
+        self._holders = dict(_holders(servers))
+        self._files = {code.co_filename: holder.server for code, holder in self._holders.items()}
+        self._monotonic = clock.monotonic
+        self._tell = tell
+        self._beat_at = 0.0
+        self._seen: tuple[Holder | None, str] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="mcpward-loop-watch", daemon=True)
+        self._of = 0
+
+    def start(self) -> None:
+        """Begin to watch the running loop. On its thread."""
+        self._of = threading.get_ident()
+        self._beat_at = self._monotonic()
+        self._timer = asyncio.get_running_loop().call_later(_BEAT_S, self._beat)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the watch. On the loop's thread."""
+        self._ended.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        now = self._monotonic()
+        held_s, seen = now - self._beat_at - _BEAT_S, self._seen
+        self._beat_at, self._seen = now, None
+        self._timer = asyncio.get_running_loop().call_later(_BEAT_S, self._beat)
+        if held_s >= HELD_S:
+            holder, where = seen or (None, "")
+            self._tell(Held(holder=holder, where=where, seconds=held_s))
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_LOOK_S):
+            if self._seen is None and self._monotonic() - self._beat_at - _BEAT_S >= HELD_S / 2:
+                self._seen = self._look(sys._current_frames().get(self._of))  # noqa: SLF001  documented so
+
+    def _look(self, frame: FrameType | None) -> tuple[Holder | None, str] | None:
+        """Return whose code is on a stack, and the innermost line of theirs; None where only ours or a library's is."""
+        where, file, holder = "", "", None
+        while frame is not None and holder is None:
+            code = frame.f_code
+            holder = self._holders.get(code)
+            if not where and (holder is not None or code.co_filename in self._files):
+                where, file = place_of(code.co_filename, frame.f_lineno), code.co_filename
+            frame = frame.f_back
+        if holder is None and file:  # a task that a function of theirs began, a callback
+            holder = Holder(server=self._files[file], name=UNKNOWN, what="a task")
+        return (holder, where) if holder is not None else None
+
+
+class Reporter:
+    """Turns :class:`Held` into log lines and numbers. ``count`` takes server, tool and seconds."""
+
+    def __init__(self, clock: Clock, count: Callable[[str, str, float], None]) -> None:
+        self._monotonic = clock.monotonic
+        self._count = count
+        self._told: dict[Holder | None, float] = {}
+
+    def __call__(self, held: Held) -> None:
+        """Count it, and write a line of it unless one of the same was written just now."""
+        holder, now = held.holder, self._monotonic()
+        self._count(holder.server if holder else UNKNOWN, holder.name if holder else UNKNOWN, held.seconds)
+        last = self._told.get(holder)
+        if last is not None and now - last < _LINE_EVERY_S:
+            return
+        self._told[holder] = now
+        if holder is None:
+            what = f"the event loop was held for {held.seconds:.1f} s, and no tool was seen to run"
+            _log.warning(
+                what, hint="is the machine short of processors, or is there C code that lets nothing else run?"
+            )
+        else:
+            what = f"{holder.what} of {holder.server} held the event loop for {held.seconds:.1f} s: use def, or await"
+            _log.warning(what, where=held.where, server=holder.server, seconds=round(held.seconds, 3))
+
+
+def _holders(servers: Mapping[str, Server]) -> Iterable[tuple[CodeType, Holder]]:
+    for server, source in servers.items():
+        named: list[tuple[str, str, Any]] = [
+            *((f"tool {one.name!r}", one.name, one.function) for one in source.tools),
+            *((f"resource {one.name!r}", one.name, one.function) for one in source.resources),
+            *((f"prompt {one.name!r}", one.name, one.function) for one in source.prompts),
+            *((f"completion of {one.argument!r}", one.of.name, one.function) for one in source.completions),
+        ]
+        for what, name, function in named:
+            code = unwrapped_code(function)
+            if code is not None:
+                yield code, Holder(server=server, name=name, what=what)
