@@ -35,6 +35,11 @@ def load_sources(settings: Settings, secrets: Mapping[str, Mapping[str, Secret]]
     return loaded
 
 
+def sources_of(settings: Settings) -> list[str]:
+    """Return what the servers are loaded from, as the settings name it."""
+    return [server.source for server in settings.servers.values()]
+
+
 def _unambiguous(secrets: Mapping[str, Mapping[str, Secret]]) -> dict[str, Secret]:
     found: dict[str, list[Secret]] = {}
     for of_server in secrets.values():
