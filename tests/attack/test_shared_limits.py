@@ -49,7 +49,7 @@ def test_attack_102_of_200_parallel_calls_at_four_workers_exactly_50_pass_20_tim
 
 def workers(ward: Ward) -> set[str]:
     """The processes that serve: each leaves its numbers under its process id."""
-    return {path.stem.partition("-")[0] for path in (ward.folder / ".mcpward" / "metrics").glob("*.json")}
+    return {path.stem.partition("-")[0] for path in (ward.folder / ".mcpward" / "metrics").glob("[0-9]*.json")}
 
 
 def spread(ward: Ward, stack: ExitStack, key: str) -> list[socket.socket]:

@@ -45,6 +45,7 @@ def environment() -> dict[str, str]:
     return own | {
         "MCPWARD_SITE__LISTEN": f"127.0.0.1:{free_port()}",
         "MCPWARD_SITE__METRICS_LISTEN": "",
+        "MCPWARD_SITE__SHUTDOWN_DELAY_S": "0",
         "NO_COLOR": "1",
     }
 

@@ -15,7 +15,7 @@ import httpx2
 
 VERSION = "2026-07-28"
 ACCEPT = "application/json, text/event-stream"
-_START_S = 20.0
+_START_S = 45.0
 
 TOOLS = '''
 import asyncio
@@ -109,7 +109,9 @@ def free_port() -> int:
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Give the environment of a child: ours, without settings of another site."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("MCPWARD_")}
-    return env | {"NO_COLOR": "1", "PYTHONUNBUFFERED": "1", "COLUMNS": "200"} | dict(extra or {})
+    # No load balancer asks these sites whether they stop.
+    env |= {"NO_COLOR": "1", "PYTHONUNBUFFERED": "1", "COLUMNS": "200", "MCPWARD_SITE__SHUTDOWN_DELAY_S": "0"}
+    return env | dict(extra or {})
 
 
 class Ward:

@@ -3,44 +3,18 @@
 import json
 import os
 import socket
-import threading
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 
 import httpx2
 import pytest
 
 from support import workbench
 from support.raw import request
+from support.stops import InFlight, refuses_connections
 from support.volley import call_bytes
 from support.ward import ACCEPT, Ward, modern_request, text_of
 from support.wire import Session, notes, reason_of, rows, site, until
-
-
-@dataclass
-class InFlight:
-    """A call that runs while the process is told to stop."""
-
-    ward: Ward
-    name: str
-    seconds: float
-    answer: httpx2.Response | None = None
-    thread: threading.Thread = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.thread = threading.Thread(target=self._ask, daemon=True)
-        self.thread.start()
-        until(lambda: f"began {self.name}" in notes(self.ward))
-
-    def _ask(self) -> None:
-        self.answer = self.ward.call("work", {"name": self.name, "seconds": self.seconds})
-
-    def answered(self) -> httpx2.Response:
-        self.thread.join(20)
-        assert self.answer is not None
-        return self.answer
-
 
 SLOW = """
 import os, time
@@ -74,14 +48,6 @@ def test_a_stop_while_it_starts_is_a_clean_one_and_leaves_nobody(tmp_path, worke
             assert ward.log() == ""
         assert refuses_connections(ward)
         assert "Traceback" not in ward.log()
-
-
-def refuses_connections(ward: Ward) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", ward.port), timeout=1).close()
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -23,7 +23,7 @@ def ward(tmp_path_factory):
 
 def pids(ward: Ward) -> set[str]:
     """The workers that run or have run: each leaves a snapshot of its numbers under its process id."""
-    return {path.stem.partition("-")[0] for path in (ward.folder / ".mcpward" / "metrics").glob("*.json")}
+    return {path.stem.partition("-")[0] for path in (ward.folder / ".mcpward" / "metrics").glob("[0-9]*.json")}
 
 
 class Looping(threading.Thread):

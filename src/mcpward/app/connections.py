@@ -3,6 +3,8 @@
 import asyncio
 import resource
 import socket
+import ssl
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -48,10 +50,13 @@ def find_room(connections: int) -> int:
     return fit
 
 
-def accept_ourselves(front: Front, port: int, handshake_s: float, shutdown_s: float) -> None:
+def accept_ourselves(
+    front: Front, port: int, handshake_s: float, shutdown_s: float, keep_tls: Callable[[ssl.SSLContext], None]
+) -> None:
     """Have uvicorn's listener on ``port`` be an :class:`Acceptor`; uvicorn asks this loop for it, and has no setting.
 
-    A TLS handshake may take ``handshake_s``, and the farewell ``shutdown_s`` (attack 46).
+    A TLS handshake may take ``handshake_s``, and the farewell ``shutdown_s`` (attack 46). ``keep_tls`` is given the
+    context of its handshakes, which takes a renewed certificate while it serves.
     """
     loop = asyncio.get_running_loop()
     ordinary = loop.create_server
@@ -64,6 +69,8 @@ def accept_ourselves(front: Front, port: int, handshake_s: float, shutdown_s: fl
             sock, make, front.table, tls=more.get("ssl"), handshake_s=handshake_s, shutdown_s=shutdown_s
         )
         acceptor.start()
+        if more.get("ssl") is not None:
+            keep_tls(more["ssl"])
         return acceptor
 
     loop.create_server = create_server  # type: ignore[method-assign, assignment]  # its overloads are not ours to keep

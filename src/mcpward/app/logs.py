@@ -2,12 +2,16 @@
 
 No line is written per request: that is the traffic record's duty. Every line goes through the redactor, uvicorn's and
 asyncio's own included, and control characters can neither break a line nor reach a terminal (attack 110).
+
+``log.level`` is for what mcpward and the authors' own code say. Libraries below them are heard from warnings on: their
+debug lines hold SQL with its values, URLs with their queries, and headers.
 """
 
 import json
 import logging
 import sys
-from collections.abc import Callable, MutableMapping
+import sysconfig
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any, Final
 
 import structlog
@@ -16,7 +20,29 @@ from mcpward.app.log_rate import LogRate
 from mcpward.config.model import Log
 
 _FOREIGN: Final = ("uvicorn.error", "uvicorn", "asyncio", "aiosqlite", "httpcore2", "sqlalchemy")
+_OURS: Final = "mcpward"
+#: Where Python and what was installed for it have their modules.
+_LIBRARIES: Final = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+_FOREIGN_LEVEL: Final = logging.WARNING
 Redact = Callable[[str], str]
+
+
+class OwnWords(logging.Filter):
+    """Passes lines of libraries from warnings on. ``sources`` are what is served: an author's package may be installed.
+
+    A library is told by the file that logs, since anybody may name a logger anything.
+    """
+
+    def __init__(self, sources: Iterable[str] = ()) -> None:
+        super().__init__()
+        packages = {source.partition(":")[0].partition(".")[0] for source in sources if not source.endswith(".py")}
+        self._own = (_OURS, *packages)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether the line is to be written."""
+        if record.levelno >= _FOREIGN_LEVEL or record.name.partition(".")[0] in self._own:
+            return True
+        return not record.pathname.startswith(_LIBRARIES)
 
 
 class Voice:
@@ -30,8 +56,8 @@ class Voice:
         return self.redact(line)
 
 
-def set_up(settings: Log, voice: Voice) -> None:
-    """Send all logging of this process through one formatter to stderr."""
+def set_up(settings: Log, voice: Voice, sources: Iterable[str] = ()) -> None:
+    """Send all logging of this process through one formatter to stderr. ``sources`` are the servers'."""
     as_console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -53,6 +79,7 @@ def set_up(settings: Log, voice: Voice) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, voice],
         )
     )
+    handler.addFilter(OwnWords(sources))
     handler.addFilter(LogRate())
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -61,7 +88,7 @@ def set_up(settings: Log, voice: Voice) -> None:
         logger = logging.getLogger(name)
         logger.handlers[:] = []
         logger.propagate = True
-        logger.setLevel(logging.WARNING if settings.level != "debug" else logging.INFO)
+        logger.setLevel(max(_FOREIGN_LEVEL, root.level))  # not made at all: some are one for each statement
 
 
 def _json(event: Any, **_: Any) -> str:

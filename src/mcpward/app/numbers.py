@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mcpward.core.ids import base62
-from mcpward.traffic.metrics import Metrics
+from mcpward.traffic.metrics import RESTARTS, Metrics
 from mcpward.traffic.prometheus import render
 
 #: The sum of workers that have ended, and their names, so that none counts twice while its own snapshot is removed.
@@ -23,13 +23,17 @@ _REMEMBERED: Final = 64
 
 
 class Numbers:
-    """``folder`` is None where there is one worker. Closed at the worker's end, after its last record."""
+    """``folder`` is None where there is one worker. Closed at the worker's end, after its last record.
 
-    def __init__(self, metrics: Metrics, folder: Path | None) -> None:
+    ``owner`` names who is no worker.
+    """
+
+    def __init__(self, metrics: Metrics, folder: Path | None, owner: str = "") -> None:
         self._metrics = metrics
         self._folder = folder
+        metrics.counters.setdefault(RESTARTS, lambda: 0)
         if folder is not None:
-            self._name = f"{os.getpid()}-{base62(6)}"
+            self._name = f"{owner or os.getpid()}-{base62(6)}"
             self._life = os.open(_life_of(folder, self._name), os.O_CREAT | os.O_RDWR, 0o600)
             fcntl.flock(self._life, fcntl.LOCK_EX)
             self.leave()

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any, Final
 
 from mcpward.app.inherited import READY, Inherited, addresses_of, arguments_of
-from mcpward.app.serve import bind
+from mcpward.app.listeners import bind, bind_metrics
 from mcpward.app.stand_in import StandIn
 from mcpward.app.watched_files import changed, roots_of, stamps_of
 from mcpward.config.model import Settings
@@ -41,7 +41,7 @@ def run_reloading(settings: Settings, config: Path | None, words: Sequence[str],
     site = settings.site
     listener = bind(site.address)
     try:
-        metrics = bind(site.metrics_address) if site.metrics_address is not None else None
+        metrics = bind_metrics(site)
         return _Reloader(settings, config, words, listener, metrics, tell).run()
     finally:
         listener.close()

@@ -45,7 +45,7 @@ async def open_calls(settings: Settings, clock: Clock, timeout_s: float) -> Asyn
         from mcpward.app.worker import Worker  # a call of a running server does without all its parts
 
         own = Worker(settings, settings.site.address)
-        async with own.open(None):
+        async with own.open():
             yield own.calls
         return
     async with open_site(settings, clock) as site:

@@ -11,21 +11,21 @@ from typing import Final
 
 import uvicorn
 from msgspec import Struct
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
 from mcpward.app.counters import counters_url
 from mcpward.app.defined import registries_of, tell_names
 from mcpward.app.inherited import READY, Inherited
 from mcpward.app.lifespan import Lifespan
+from mcpward.app.listeners import bind, bind_metrics
 from mcpward.app.logs import Voice, set_up
 from mcpward.app.numbers import clear, folder_of
 from mcpward.app.oauth import client_secrets, open_oauth
-from mcpward.app.sources import load_sources
+from mcpward.app.sources import load_sources, source_names
+from mcpward.app.stopping import Server
+from mcpward.app.supervisor import Supervisor
 from mcpward.config.address import Address
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
-from mcpward.core.errors import Unreachable
 from mcpward.ingress.connection import Connection
 from mcpward.operations.site import open_site
 
@@ -33,37 +33,49 @@ _BACKLOG: Final = 2048
 
 
 class Announcement(Struct, frozen=True):
-    """What stands at the door once the addresses are bound: ``base`` is what clients prefix to a server's path."""
+    """What stands at the door once the addresses are bound: ``base`` is what clients prefix to a server's path.
+
+    ``metrics_asked`` is another address than ``metrics`` where that one was taken.
+    """
 
     base: str
     bound: Address
     metrics: Address | None
+    metrics_asked: Address | None
     workers: int
 
+    @property
+    def metrics_moved(self) -> bool:
+        """Whether /metrics is at another port than the settings say."""
+        asked = self.metrics_asked
+        return self.metrics is not None and asked is not None and asked.port not in (0, self.metrics.port)
 
-def run(settings: Settings, announce: Callable[[Announcement], None], inherited: Inherited | None = None) -> int:
+
+def run(
+    settings: Settings, prepare: Callable[[Announcement], Callable[[], None]], inherited: Inherited | None = None
+) -> int:
     """Serve until SIGTERM or SIGINT, then finish the calls in flight. Gives the exit code.
 
-    ``inherited`` has listeners that are bound already, and is told when the start is over.
+    ``prepare`` makes what a first start hands over, and returns how to tell of it; that is called once the site takes
+    connections. ``inherited`` has listeners that are bound already, and is told when the start is over.
 
     Raises:
         Misconfigured: a server's source cannot be loaded.
         Unreachable: an address cannot be bound.
     """
-    set_up(settings.log, Voice())
-    site = settings.site
+    set_up(settings.log, Voice(), source_names(settings))
     if inherited is not None:
         inherited.require_same_addresses(settings)
         announcement = _announcement(settings, inherited.listener, inherited.metrics)
-        return _run_one(settings, inherited.listener, inherited.metrics, announcement, announce, inherited)
-    listener = bind(site.address)
+        return _run_one(settings, inherited.listener, inherited.metrics, announcement, prepare, inherited)
+    listener = bind(settings.site.address)
     metrics: socket.socket | None = None
     try:
-        metrics = bind(site.metrics_address) if site.metrics_address is not None else None
+        metrics = bind_metrics(settings.site)
         announcement = _announcement(settings, listener, metrics)
-        if site.workers > 1:
-            return _run_several(settings, listener, metrics, announcement, announce)
-        return _run_one(settings, listener, metrics, announcement, announce)
+        if settings.site.workers > 1:
+            return _run_several(settings, listener, metrics, announcement, prepare)
+        return _run_one(settings, listener, metrics, announcement, prepare)
     finally:
         listener.close()
         if metrics is not None:
@@ -75,18 +87,23 @@ def _run_one(
     listener: socket.socket,
     metrics: socket.socket | None,
     announcement: Announcement,
-    announce: Callable[[Announcement], None],
+    prepare: Callable[[Announcement], Callable[[], None]],
     inherited: Inherited | None = None,
 ) -> int:
-    def opened() -> None:
-        if inherited is None or inherited.is_first:
-            announce(announcement)
-        if inherited is not None:
-            inherited.report(READY)
+    def opened() -> Callable[[], None]:
+        tell = prepare(announcement) if inherited is None or inherited.is_first else None
+
+        def told() -> None:
+            if tell is not None:
+                tell()
+            if inherited is not None:
+                inherited.report(READY)
+
+        return told
 
     parent = None if inherited is None else inherited.parent
-    lifespan = Lifespan(settings, announcement.bound, metrics, parent, opened)
-    server = uvicorn.Server(_configure(settings, lifespan))
+    lifespan = Lifespan(settings, announcement.bound, listener, metrics, parent, opened)
+    server = Server(_configure(settings, lifespan), settings.site.shutdown_delay_s)
     _mind_signals(server)
     try:
         server.run([listener])
@@ -102,27 +119,22 @@ def _run_several(
     listener: socket.socket,
     metrics: socket.socket | None,
     announcement: Announcement,
-    announce: Callable[[Announcement], None],
+    prepare: Callable[[Announcement], Callable[[], None]],
 ) -> int:
     signal.signal(signal.SIGTERM, _leave_at_once)
     asyncio.run(_try(settings, announcement.bound))  # every mistake is told before any worker is started
     signal.signal(signal.SIGTERM, _leave)  # until the supervisor listens
-    clear(folder_of(settings.site.data))
-    announce(announcement)
-    lifespan = Lifespan(settings, announcement.bound, metrics, os.getpid())
-    supervisor = _Supervisor(_configure(settings, lifespan), [listener])
+    numbers = folder_of(settings.site.data)
+    clear(numbers)
+    tell = prepare(announcement)
+    lifespan = Lifespan(settings, announcement.bound, listener, metrics, os.getpid())
+    hangs_up = signal.getsignal(signal.SIGHUP)
+    config = _configure(settings, lifespan)
+    supervisor = Supervisor(config, listener, numbers, settings.site.shutdown_delay_s, tell)
+    if hangs_up is signal.SIG_IGN:  # as under nohup
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     supervisor.run()
-    return 1 if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes) else 0
-
-
-class _Supervisor(Multiprocess):
-    """Gives the address up when it stops its workers: held on to, it would take callers whom nobody answers."""
-
-    def terminate_all(self) -> None:
-        """Refuse connections from now on, then stop the workers, which finish their calls."""
-        for listener in self.sockets:
-            listener.close()
-        super().terminate_all()
+    return 1 if supervisor.has_failed else 0
 
 
 async def _try(settings: Settings, bound: Address) -> None:
@@ -141,6 +153,7 @@ def _announcement(settings: Settings, listener: socket.socket, metrics: socket.s
         base=site.public_url or f"{'https' if site.tls_cert else 'http'}://{_named(bound)}",
         bound=bound,
         metrics=_address_of(metrics, site.metrics_address) if metrics and site.metrics_address else None,
+        metrics_asked=site.metrics_address,
         workers=site.workers,
     )
 
@@ -167,22 +180,20 @@ def _configure(settings: Settings, lifespan: Lifespan) -> uvicorn.Config:
     )
 
 
-def _mind_signals(server: uvicorn.Server) -> None:
-    """Keep a clean stop from looking like a crash: uvicorn raises the signal again after it.
+def _mind_signals(server: Server) -> None:
+    """Keep a clean stop from looking like a crash; a signal that comes before uvicorn takes them ends the process.
 
-    A signal that comes before uvicorn listens ends the process at once; a lost terminal stops it as SIGTERM does.
+    A lost terminal stops it as Ctrl-C does, unless that is to be ignored, as under nohup.
     """
 
     def stopped(_signal: int, _frame: FrameType | None) -> None:
         if not server.started:
             raise SystemExit(0)
 
-    def hung_up(_signal: int, frame: FrameType | None) -> None:
-        server.handle_exit(signal.SIGTERM, frame)
-
     signal.signal(signal.SIGTERM, stopped)
     signal.signal(signal.SIGINT, stopped)
-    signal.signal(signal.SIGHUP, hung_up)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, server.handle_exit)
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
@@ -192,26 +203,6 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
 def _leave_at_once(_signal: int, _frame: FrameType | None) -> None:
     """No exception: a source that is being loaded might catch it, or take its time. Nothing is served yet."""
     os._exit(0)
-
-
-def bind(address: Address) -> socket.socket:
-    """Return a listener at an address.
-
-    Raises:
-        Unreachable: the address cannot be bound.
-    """
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address.host, address.port))
-        listener.listen(_BACKLOG)
-        listener.set_inheritable(True)
-    except OSError as error:
-        listener.close()
-        hint = "is it being served already? name another port" if error.errno == 98 else "name another address"
-        raise Unreachable(f"{address} cannot be bound: {error.strerror}", hint) from None
-    return listener
 
 
 def _address_of(listener: socket.socket, asked: Address) -> Address:

@@ -49,6 +49,11 @@ def sources_of(registries: Mapping[str, Registry]) -> dict[str, Server]:
     return {name: registry.source for name, registry in registries.items()}
 
 
+def source_names(settings: Settings) -> list[str]:
+    """Return what the servers are loaded from, as the settings name it."""
+    return [server.source for server in settings.servers.values()]
+
+
 def _unambiguous(secrets: Mapping[str, Mapping[str, Secret]]) -> dict[str, Secret]:
     found: dict[str, list[Secret]] = {}
     for of_server in secrets.values():

@@ -10,6 +10,8 @@ from contextlib import suppress
 from threading import Event, Thread
 from typing import Final
 
+from mcpward.app.listeners import listen
+
 _LONGEST_HEAD: Final = 16_384
 _PATIENCE_S: Final = 1.0
 _LOOK_EVERY_S: Final = 0.1
@@ -20,6 +22,7 @@ class StandIn:
 
     def __init__(self, listener: socket.socket, text: str) -> None:
         self._listener = listener
+        listen(listener)
         self._text = text
         self._port = listener.getsockname()[1]
         self._is_over = Event()

@@ -7,7 +7,8 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import Final
 
@@ -24,7 +25,7 @@ from mcpward.app.numbers import Numbers, folder_of
 from mcpward.app.oauth import Guarded, client_secrets, exchanges_of, open_oauth
 from mcpward.app.operator_calls import CallsByMail, OperatorCalls
 from mcpward.app.secrets import Secrets
-from mcpward.app.sources import load_sources, sources_of
+from mcpward.app.sources import load_sources, source_names, sources_of
 from mcpward.app.threads import open_runner
 from mcpward.app.usage import Usage
 from mcpward.config.address import Address
@@ -83,17 +84,26 @@ class Worker:
         self.refresher: Refresher
         self.calls: OperatorCalls
         self.name = ""
+        self.serve_metrics: Callable[[socket.socket | None], AbstractAsyncContextManager[None]]
+        self.renewal: Callable[[], None] | None = None
+        self._loop: asyncio.AbstractEventLoop
+        self._at_once: asyncio.Event
+
+    def end_at_once(self) -> None:
+        """Wait for nothing that runs any more. May be called by a signal handler."""
+        self._loop.call_soon_threadsafe(self._at_once.set)
 
     @asynccontextmanager
-    async def open(self, metrics_listener: socket.socket | None) -> AsyncIterator[None]:
-        """Open everything; at the end of the block close it again, the record last of all.
+    async def open(self) -> AsyncIterator[None]:
+        """Open everything but the metrics' listener; at the end of the block close it, the record last of all.
 
         Raises:
             Misconfigured: the data, a secret or a source cannot be used.
         """
         settings, clock = self.settings, self.clock
+        self._loop, self._at_once = asyncio.get_running_loop(), asyncio.Event()
         voice = Voice()
-        set_up(settings.log, voice)
+        set_up(settings.log, voice, source_names(settings))
         sys.setswitchinterval(_SWITCH_S)
         async with AsyncExitStack() as stack:
             site = await stack.enter_async_context(open_site(settings, clock))
@@ -144,8 +154,7 @@ class Worker:
             stack.push_async_callback(self.refresher.stop)
             self.front.start()
             stack.push_async_callback(self.front.stop)
-            if metrics_listener is not None:
-                await stack.enter_async_context(self._serve_metrics(metrics_listener, metrics, pipeline, health))
+            self.serve_metrics = partial(self._serve_metrics, metrics, pipeline, health)
             await stack.enter_async_context(_every(_HOUSEKEEPING_S, self._keep_house(numbers, house)))
             _spare_collector()
             yield
@@ -181,11 +190,11 @@ class Worker:
         front: Front | None = getattr(self, "front", None)  # the start may have failed before there was one
         since = None if front is None else front.draining_since
         spent_s = 0.0 if since is None else self.clock.monotonic() - since
-        await house.tasks.stop(max(0.0, self.settings.site.drain_s - spent_s))
+        await house.tasks.stop(max(0.0, self.settings.site.drain_s - spent_s), self._at_once)
 
     def _probes(self, keys: KeyBook, traffic: Traffic, counters: Counters, runner: Runner) -> list[Probe]:
         return [
-            Probe("stopping", lambda: not self.front.draining),
+            Probe("stopping", lambda: not (self.front.stopping or self.front.draining)),
             Probe("keys", lambda: not keys.is_stale),
             Probe("record", lambda: traffic.writer.is_recording, needed=not traffic.writer.continues),
             Probe("lifespan", lambda: runner.lifespans.all_run),
@@ -254,9 +263,12 @@ class Worker:
 
     @asynccontextmanager
     async def _serve_metrics(
-        self, listener: socket.socket, metrics: Metrics, pipeline: Pipeline, health: Health
+        self, metrics: Metrics, pipeline: Pipeline, health: Health, listener: socket.socket | None
     ) -> AsyncIterator[None]:
         """Serve ``/metrics`` on an address of its own, through the same door with the same gates."""
+        if listener is None:
+            yield
+            return
         asked = self.settings.site.metrics_address
         assert asked is not None  # the listener was bound to it
         address = Address(host=asked.host, port=listener.getsockname()[1])
@@ -282,6 +294,8 @@ class Worker:
         def keep() -> None:
             house.look_after()
             numbers.leave()
+            if self.renewal is not None:
+                self.renewal()
             if self.supervisor is not None and os.getppid() != self.supervisor:
                 # The supervisor was killed: workers that stayed would hold the port against the next start.
                 _log.warning("the supervisor has gone: stopping")

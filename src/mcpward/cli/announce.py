@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -68,13 +68,27 @@ class _Door(Struct, frozen=True):
         return f"{self.url}/{self.fresh.reveal()}" if self.mode == "unlisted" and self.fresh else self.shown[0]
 
 
-def announce(settings: Settings, announcement: "Announcement", *, as_json: bool) -> None:
-    """Tell where everything is. The addresses are bound: nothing is handed over for a start that fails."""
+def announce(settings: Settings, announcement: "Announcement", *, as_json: bool) -> Callable[[], None]:
+    """Make what a first start hands over; return how to tell of it, and where everything is, once the site serves.
+
+    The addresses are bound: nothing is handed over for a start that fails.
+    """
     doors, moved = asyncio.run(_prepared(settings, announcement.base))
+    return lambda: _tell(settings, announcement, doors, moved, as_json=as_json)
+
+
+def _tell(
+    settings: Settings, announcement: "Announcement", doors: Sequence[_Door], moved: Sequence[str], *, as_json: bool
+) -> None:
     metrics = f"http://{announcement.metrics}/metrics" if announcement.metrics else None
     if announcement.workers > 1 and not settings.limits.is_shared:
         several = f"each of the {announcement.workers} workers counts limits by itself"
         ui.remark(f"{several}: a caller may reach its own limits as many times")
+    if announcement.metrics_moved:
+        ui.remark(
+            f"{announcement.metrics_asked} is taken, so /metrics is at {announcement.metrics}; "
+            "[site] metrics_listen keeps it at one address"
+        )
     if as_json:
         servers = [_shape(door) for door in doors]
         ui.answer_json({"servers": servers, "metrics": metrics, "workers": announcement.workers}, indent=None)

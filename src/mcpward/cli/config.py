@@ -7,13 +7,14 @@ import typer
 
 from mcpward.cli import ui
 from mcpward.cli.help import examples
-from mcpward.cli.site import ConfigOption, JsonOption, file_of, loaded
+from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, file_of, loaded
 from mcpward.config.explain import Explained, explain, explain_all, markdown, suggestion
 from mcpward.config.explain import schema as schema_of
+from mcpward.config.load import Loaded
 from mcpward.config.model import Settings
 from mcpward.config.show import shown
 from mcpward.config.sources import missing_sources
-from mcpward.core.errors import Misconfigured
+from mcpward.core.errors import Finding, Misconfigured
 
 app = typer.Typer(help="Configuration: check, show, explain, schema.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -33,8 +34,8 @@ def check(
     """Read the configuration as serve would, and tell every problem at once. Exit code 2 when there is one."""
     try:
         site = loaded(config)
-        if missing := missing_sources(site):
-            raise Misconfigured(missing)
+        if wrong := [*missing_sources(site), *_tls_findings(site)]:
+            raise Misconfigured(wrong)
         tools = _tools(site.settings) if load else {}
     except Misconfigured as wrong:
         if json:
@@ -119,6 +120,14 @@ def explain_key(
 def schema(json: JsonOption = True) -> None:  # noqa: ARG001  # --json is taken everywhere; a schema is nothing else
     """Print the JSON schema of mcpward.toml, for editors."""
     ui.answer_json(schema_of())
+
+
+def _tls_findings(site: Loaded) -> list[Finding]:
+    if site.settings.site.tls_cert is None:
+        return []
+    from mcpward.app.tls import tls_findings
+
+    return tls_findings(site, CLOCK)
 
 
 def _shape(one: Explained) -> dict[str, str]:

@@ -10,7 +10,7 @@ import typer
 from mcpward.cli import ui
 from mcpward.cli.announce import announce
 from mcpward.cli.help import examples
-from mcpward.cli.site import ConfigOption, JsonOption, file_of, loaded
+from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, file_of, loaded
 from mcpward.cli.target import Target, read_target
 from mcpward.config.address import AddressPart
 from mcpward.config.load import server_names
@@ -109,12 +109,13 @@ def serve(
     settings = site.settings
     if not settings.servers:
         raise ui.Ended(ui.Exit.USAGE, "there is nothing to serve", "name a file: mcpward serve tools.py")
-    if missing := missing_sources(site):
-        raise Misconfigured(missing)
+    from mcpward.app.serve import run
+    from mcpward.app.tls import tls_findings
+
+    if wrong := [*missing_sources(site), *tls_findings(site, CLOCK)]:
+        raise Misconfigured(wrong)
     if reload:
         raise typer.Exit(_reloading(settings, file_of(config), ctx.obj, workers))
-    from mcpward.app.serve import run
-
     inherited = INHERITED[0] if INHERITED else None
     raise typer.Exit(run(settings, lambda announcement: announce(settings, announcement, as_json=json), inherited))
 

@@ -254,6 +254,7 @@ AgeOrNone = Annotated[
 ]
 TokenSize = Annotated[Size, Field(le=64 * 1024)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
+Delay = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=100_000_000)]
 Listen = Annotated[str, AfterValidator(_address)]
 ListenOrOff = Annotated[str, AfterValidator(_address_or_off)]

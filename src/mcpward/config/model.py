@@ -13,6 +13,7 @@ from mcpward.config.fields import (
     AgeOrNone,
     AllowedHosts,
     Count,
+    Delay,
     FilePath,
     FilePathOrNone,
     Filled,
@@ -81,13 +82,22 @@ class Site(Section):
         False, "lets servers in public mode be reached from other machines, without any credential", "true"
     )
     metrics_listen: ListenOrOff = key(
-        "127.0.0.1:9464", 'address of /metrics, apart from the callers; "" turns it off', '"127.0.0.1:9464"'
+        "127.0.0.1:9464",
+        'address of /metrics, apart from the callers; "" turns it off; where nobody set it and its port is taken, as '
+        "by another site, the next free port, which the start names",
+        '"127.0.0.1:9464"',
     )
     allow_open_metrics: bool = key(
         False, "lets /metrics be reached from other machines, without any credential", "true"
     )
     workers: Annotated[int, Field(ge=1, le=256)] = key(
         1, "worker processes; with counters in memory each counts by itself what concerns one caller", "2"
+    )
+    shutdown_delay_s: Delay = key(
+        5.0,
+        "seconds after SIGTERM in which /readyz says 503 `stopping` while calls still pass, so that load balancers "
+        "learn of it; then the listener closes; 0 for none, as with Ctrl-C",
+        "10.0",
     )
     drain_s: Seconds = key(30.0, "seconds that calls in flight may take to finish at a stop", "30.0")
 
@@ -198,7 +208,11 @@ class Output(Section):
 class Log(Section):
     """[log]: the process's own log, on stderr."""
 
-    level: Literal["debug", "info", "warning", "error"] = key("info", "least severe line that is written", '"debug"')
+    level: Literal["debug", "info", "warning", "error"] = key(
+        "info",
+        "least severe line that is written, of mcpward and of the authors' own code; libraries from warning on",
+        '"debug"',
+    )
     format: Literal["auto", "console", "json"] = key(
         "auto", "auto is console on a terminal and json elsewhere", '"json"'
     )

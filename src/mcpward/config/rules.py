@@ -3,7 +3,6 @@ without a credential, and no credential travels in clear, unless the operator wr
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -72,21 +71,11 @@ def open_metrics(settings: Settings) -> Iterator[Breach]:
 
 
 def tls_pair(settings: Settings) -> Iterator[Breach]:
-    """Certificate and key come together and are there."""
+    """Certificate and key come together. What is in the files concerns who serves alone: it is judged there."""
     site = settings.site
     for name, path, other in (("tls_cert", site.tls_cert, site.tls_key), ("tls_key", site.tls_key, site.tls_cert)):
         if path is None and other is not None:
             yield Breach((f"site.{name}",), f"site.{name} is missing", "tls_cert and tls_key come together")
-        elif path is not None and not _is_readable(path):
-            yield Breach((f"site.{name}",), f"site.{name}: the file cannot be read", "name a readable PEM file")
-
-
-def _is_readable(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return bool(file.read(1))
-    except OSError:
-        return False
 
 
 def known_by_a_name(settings: Settings) -> Iterator[Breach]:
@@ -104,6 +93,8 @@ def known_by_a_name(settings: Settings) -> Iterator[Breach]:
 def one_address_each(settings: Settings) -> Iterator[Breach]:
     """/metrics has an address of its own."""
     metrics = settings.site.metrics_address
+    if "metrics_listen" not in settings.site.model_fields_set:
+        return  # it moves to a port that is free
     if metrics is not None and metrics.port and metrics == settings.site.address:
         yield Breach(
             ("site.metrics_listen", "site.listen"),

@@ -112,6 +112,7 @@ class Front:
         self.held = 0
         self.half_held = patience.max_held // 2
         self.held_by: dict[str, int] = {}
+        self.stopping = False  # the end is near: calls still pass, and /readyz says so
         self.draining = False
         self.draining_since: float | None = None
         self.on_drain: list[Callable[[], None]] = []

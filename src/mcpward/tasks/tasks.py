@@ -205,14 +205,21 @@ class Tasks:
         now = self._clock.now()
         await self.keeper.start(now + self._ttl_s if self._is_alone else now - DEAD_AFTER_S)
 
-    async def stop(self, drain_s: float) -> None:
-        """Take no new tasks, give the running ones ``drain_s`` seconds, and write the others down as failed."""
+    async def stop(self, drain_s: float, at_once: asyncio.Event | None = None) -> None:
+        """Take no new tasks, give the running ones ``drain_s`` seconds, and write the others down as failed.
+
+        ``at_once`` ends those seconds.
+        """
         self._board.is_stopping = True
         for job in self._jobs.values():
             if job.pending:
                 job.end(Cut.STOPPED)  # who should answer is not let in any more
         if self._runs:
-            await asyncio.wait(self._runs, timeout=drain_s)
+            hurry = asyncio.ensure_future((at_once or asyncio.Event()).wait())
+            finished = asyncio.ensure_future(asyncio.wait(self._runs))
+            await asyncio.wait([finished, hurry], timeout=drain_s, return_when=asyncio.FIRST_COMPLETED)
+            hurry.cancel()
+            finished.cancel()
         for job in self._jobs.values():
             job.end(Cut.STOPPED)
         if self._runs:

@@ -32,7 +32,8 @@ class Served:
     def __init__(self, folder, *arguments, **env):
         command = [sys.executable, "-m", "mcpward", "serve", *arguments]
         # Nothing of the caller's environment but what Python needs.
-        given = {"PYTHONPATH": SOURCE, "PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONUNBUFFERED": "1"} | env
+        given = {"PYTHONPATH": SOURCE, "PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONUNBUFFERED": "1"}
+        given |= {"MCPWARD_SITE__SHUTDOWN_DELAY_S": "0"} | env
         self.process = subprocess.Popen(
             command, cwd=folder, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -49,7 +50,6 @@ class Served:
             while not (found := re.search(r"http://127\.0\.0\.1:(\d+)", "".join(said))):
                 said.append(getattr(self.process, stream).readline())
                 assert said[-1], "".join(said)
-            # The address is bound before it is announced: the request waits until somebody accepts it.
             with urllib.request.urlopen(f"http://127.0.0.1:{found[1]}/healthz", timeout=30) as answer:
                 status = answer.status
             self.process.send_signal(signal.SIGTERM)
