@@ -94,6 +94,8 @@ def test_urls_and_secrets_are_on_record_and_their_values_are_not(cli, site):
     with database(site) as opened:
         kept = repr(opened.execute("SELECT * FROM traffic").fetchall()).lower()
         (digest,) = opened.execute("SELECT hex(digest) FROM api_keys").fetchone()
+    names = {name for _, told in said for values in (told["before"], told["after"]) for name in values or {}}
+    assert not names & {"digest", "blob", "mac"}
     for secret in (VALUE, url.rpartition("/")[2], key, key[KEY_ID.stop + 1 :], digest):
         assert secret.lower() not in kept
 
@@ -192,6 +194,7 @@ def test_requests_and_acts_are_not_mixed(cli, site):
 
 
 def test_the_chain_covers_acts(cli, site):
+    """Attack 128: whoever can write the file cannot put another name to an act."""
     make(cli)
     assert cli("log", "verify").code == 0
     with database(site) as opened, opened:
