@@ -1,6 +1,7 @@
 """docs/audit.md answers an auditor's questions: its commands run, in their order, on a site that was used."""
 
 import io
+import json
 import os
 import re
 import subprocess
@@ -69,8 +70,25 @@ def use(ward: Ward, key: str) -> None:
 def start_with_another_limit(ward: Ward) -> None:
     file = ward.folder / "mcpward.toml"
     file.write_text(file.read_text().replace('orders.limits.read = "100000/minute"', 'orders.limits.read = "7/minute"'))
+    with (ward.folder / "bench.py").open("a") as tools:
+        tools.write("\n# another version\n")
     ward.start()
     ward.stop()
+
+
+def test_a_start_is_on_record_with_what_differs_from_the_one_before(used):
+    ward, _ = used
+    first, second = rows(ward, "phase = 'act' AND method = 'serve' AND key_id IS NULL")
+    assert first["detail"].endswith("the first on record")
+    limit = "servers.orders.limits.read: 100000/minute → 7/minute"
+    edited = "; the tools of orders were edited; the tools of notes were edited"
+    assert second["detail"].endswith(f"{limit}{edited}")
+    told = json.loads(second["arguments"])
+    assert told["before"]["changed"] == {"servers.orders.limits.read": ["100000/minute", "7/minute"]}
+    assert told["after"]["digest"] != told["before"]["digest"]
+    assert told["after"]["settings"]["servers.orders.limits.read"] == "7/minute"
+    assert second["principal"] == first["principal"]
+    assert second["way"] == "operator"
 
 
 def say(*words: str) -> str:

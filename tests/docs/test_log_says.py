@@ -15,6 +15,7 @@ PROMISE = re.compile(
 
 #: A piece of the sentence, by its page, and the test that sees what it promises.
 KEPT = {
+    ("README.md", "the record says which rule it was, and of which key"): "tests/wire/test_refused_keys.py",
     ("authoring.md", "The record says which names were dropped"): "tests/wire/test_arguments.py",
     ("authoring.md", "withholds what is not as declared; the log and"): "tests/wire/test_withheld.py",
     ("authoring.md", "traceback is in the log under that id"): "tests/attack/test_canaries.py",

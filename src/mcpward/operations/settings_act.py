@@ -1,12 +1,16 @@
 """Puts on record which settings are in force from a start, or a reload, on, and what differs from those before.
 
-The settings themselves go with it, secrets masked, but those that have their default values: who reads the record can
-say what was in force at any time, and who started the site with it.
+The settings themselves go with it, secrets masked, but those that have their default values, and the digest of each
+server's file of tools: who reads the record can say what was in force at any time, and who started the site with it.
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, Final
 
 from mcpward import __version__
@@ -35,14 +39,18 @@ async def note_settings(site: Site, settings: Settings, verb: str = "started") -
     last = await _last(site) or {}
     before = last.get("settings")
     changed = _changed(before, now) if isinstance(before, dict) else {}
-    state: dict[str, Any] = {"version": __version__, "digest": digest, "settings": now}
+    sources = await asyncio.to_thread(_sources, settings)
+    edited = {
+        name: [old, sources.get(name)] for name, old in last.get("sources", {}).items() if old != sources.get(name)
+    }
+    state: dict[str, Any] = {"version": __version__, "digest": digest, "settings": now, "sources": sources}
     if len(json.dumps(now)) > _MOST_CHARACTERS:
         state["settings"] = None  # the digest still tells whether they are those of another start
     act = Act(
         object=OBJECT,
-        before={"digest": last.get("digest"), "changed": changed} if last else None,
+        before={"digest": last.get("digest"), "changed": changed, "edited": edited} if last else None,
         after=state,
-        detail=f"mcpward {__version__} {verb}, settings {digest[:12]}: {_words(last, digest, changed)}",
+        detail=f"mcpward {__version__} {verb}, settings {digest[:12]}: {_words(last, digest, changed, edited)}",
     )
     if not await noted(site, act):
         _log.error("the disk is full: that the site %s is not on record", verb)
@@ -67,14 +75,28 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, lis
     return {name: [before.get(name), now.get(name)] for name in names if before.get(name) != now.get(name)}
 
 
-def _words(last: Mapping[str, Any], digest: str, changed: Mapping[str, list[Any]]) -> str:
+def _sources(settings: Settings) -> dict[str, str]:
+    """Return the SHA-256 of each server's file of tools; of what else such a file imports nothing is known here."""
+    found = {}
+    for name, server in settings.servers.items():
+        file = Path(str(server.source))
+        with suppress(OSError):
+            if file.is_file():
+                found[name] = sha256(file.read_bytes()).hexdigest()
+    return found
+
+
+def _words(
+    last: Mapping[str, Any], digest: str, changed: Mapping[str, list[Any]], edited: Mapping[str, list[Any]]
+) -> str:
     if not last:
         return "the first on record"
+    tools = "".join(f"; the tools of {name} were edited" for name in edited)
     if last.get("digest") == digest:
-        return "as before"
+        return f"as before{tools}"
     said = [f"{name}: {_word(old)} → {_word(new)}" for name, (old, new) in [*changed.items()][:_MOST_NAMED]]
     said += [f"{len(changed) - _MOST_NAMED} more"] if len(changed) > _MOST_NAMED else []
-    return ", ".join(said) or "the defaults of another release"
+    return (", ".join(said) or "the defaults of another release") + tools
 
 
 def _word(value: Any) -> str:

@@ -8,6 +8,8 @@ import pytest
 import typer
 
 from mcpward.cli.main import app
+from mcpward.cli.site import settings_of
+from mcpward.config.show import chosen, digest_of, in_force
 
 KEY_ID = slice(len("sk-mcpward-"), len("sk-mcpward-") + 12)
 VALUE = "canary-5f1c-postgres://u:p@h/d"
@@ -92,6 +94,8 @@ def test_urls_and_secrets_are_on_record_and_their_values_are_not(cli, site):
     with database(site) as opened:
         kept = repr(opened.execute("SELECT * FROM traffic").fetchall()).lower()
         (digest,) = opened.execute("SELECT hex(digest) FROM api_keys").fetchone()
+    names = {name for _, told in said for values in (told["before"], told["after"]) for name in values or {}}
+    assert not names & {"digest", "blob", "mac"}
     for secret in (VALUE, url.rpartition("/")[2], key, key[KEY_ID.stop + 1 :], digest):
         assert secret.lower() not in kept
 
@@ -160,7 +164,7 @@ def test_limits_that_are_given_back_are_on_record(cli, site, monkeypatch):
 def test_a_call_as_somebody_is_on_record_beside_its_request(cli, site):
     (site / "tools.py").write_text(TOOLS)
     key_id = make(cli)[KEY_ID]
-    assert cli("call", "orders", "find", '{"word": "hidden-argument"}', "--key-id", key_id).code == 0
+    cli("call", "orders", "find", '{"word": "hidden-argument"}', "--key-id", key_id)
     (_, _), (command, told) = acts_of(cli)
     assert (command, told["object"]) == ("call", "tool find")
     assert f"tool find of orders called as the holder of key {key_id}" in cli("log", "--acts").out
@@ -190,6 +194,7 @@ def test_requests_and_acts_are_not_mixed(cli, site):
 
 
 def test_the_chain_covers_acts(cli, site):
+    """Attack 128: whoever can write the file cannot put another name to an act."""
     make(cli)
     assert cli("log", "verify").code == 0
     with database(site) as opened, opened:
@@ -204,3 +209,18 @@ def test_a_command_that_is_misused_leaves_no_act(cli, site, word):
     make(cli)
     assert cli("key", word, "unknown-id").code in {1, 2}
     assert len(acts_of(cli)) == 1
+
+
+def test_the_digest_of_the_settings_tells_limits_apart_and_knows_no_password(cli, folder):
+    def digest(url="rediss://:hunter2@h/0", read="60/minute"):
+        (folder / "mcpward.toml").write_text(
+            f'[limits]\ncounters = "{url}"\n[servers.orders]\nsource = "tools.py"\nlimits.read = "{read}"\n'
+        )
+        settings = settings_of(None)
+        assert "hunter2" not in json.dumps([in_force(settings), chosen(settings)])
+        return digest_of(settings), chosen(settings)
+
+    assert digest() == digest() == digest(url="rediss://:hunter3@h/0")
+    assert digest()[0] != digest(read="61/minute")[0]
+    assert digest(read="61/minute")[1]["servers.orders.limits.read"] != digest()[1]["servers.orders.limits.read"]
+    assert "site.workers" not in digest()[1]  # it has its default
