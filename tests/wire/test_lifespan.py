@@ -1,11 +1,14 @@
 """A server's own start and end: once for each worker, around all of its calls; one that fails serves nothing."""
 
+import json
+import subprocess
+import sys
 import threading
 
 import httpx2
 import pytest
 
-from support.ward import Ward, serving, text_of
+from support.ward import Ward, environment, serving, text_of
 from support.wire import notes, until
 
 TOOLS = '''
@@ -236,14 +239,37 @@ def test_a_start_that_fails_is_named_with_the_authors_line_and_nothing_is_served
         opened.__exit__(None, None, None)
 
 
-def test_a_worker_among_several_that_does_not_start_says_why_and_ends_the_site(tmp_path):
-    opened, ward = written(tmp_path, FAILING.format(**(GOOD | {"line": 'raise OSError("no way")'})))
-    two_workers(ward)
+WORKER = """
+import asyncio, os
+from pathlib import Path
+from mcpward.app.lifespan import Lifespan
+from mcpward.config.load import load
+
+settings = load(Path("mcpward.toml"), {})
+lifespan = Lifespan(settings, settings.site.address, None, os.getppid())
+
+async def receive():
+    return {"type": "lifespan.startup"}
+
+async def send(message):
+    print(message["type"])
+
+asyncio.run(lifespan({"type": "lifespan", "state": {}}, receive, send))
+"""
+
+
+def test_a_worker_among_several_that_does_not_start_says_why(tmp_path):
+    opened, _ = written(tmp_path, FAILING.format(**(GOOD | {"line": 'raise OSError("no way")'})))
     try:
-        assert ward.launch().wait(50) == 1
-        ward.process = None
-        assert "the lifespan of server 'demo' failed: OSError: no way" in ward.log()
-        assert f"{tmp_path / 'tools.py'}:8" in ward.log()
+        done = subprocess.run(
+            [sys.executable, "-c", WORKER], cwd=tmp_path, env=environment(), capture_output=True, text=True,
+            timeout=50, check=False,
+        )  # fmt: skip
+        assert done.stdout == "lifespan.startup.failed\n"
+        told = json.loads(done.stderr.splitlines()[-1])
+        assert told["event"] == "a worker does not start"
+        assert told["what"] == "the lifespan of server 'demo' failed: OSError: no way"
+        assert told["where"] == f"{tmp_path / 'tools.py'}:8"
     finally:
         opened.__exit__(None, None, None)
 
