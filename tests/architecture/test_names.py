@@ -19,11 +19,12 @@ def collecting(root: Path, seed: int) -> "subprocess.Popen[str]":
     )
 
 
-@pytest.mark.timeout(300)  # two processes import every test
-def test_no_name_depends_on_the_process(root: Path):
-    processes = [collecting(root, seed) for seed in (1, 2)]
-    told = [process.communicate(timeout=280)[0].splitlines() for process in processes]
-    first, second = ([line for line in lines if "::" in line] for lines in told)
-    assert len(first) > 1000
-    assert sorted({*first} ^ {*second}) == []
-    assert first == second  # in the same order, too
+@pytest.mark.timeout(600)  # another process imports every test
+def test_no_name_depends_on_the_process(root: Path, request: pytest.FixtureRequest):
+    here = [item.nodeid for item in request.session.items]  # in this process, all or some of them
+    told = collecting(root, 1).communicate(timeout=580)[0].splitlines()
+    there = [line for line in told if "::" in line]
+    assert len(there) > 1000
+    assert sorted({*here} - {*there}) == []
+    wanted = {*here}
+    assert [name for name in there if name in wanted] == here  # in the same order, too

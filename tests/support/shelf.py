@@ -71,7 +71,9 @@ class Shelf:
         self.used: dict[str, float] = {}
         self.is_out = self.is_forged = False
         self.is_replaced = False
-        self.reads = self.wholes = 0
+        self.reads = self.wholes = self.looks = 0
+        #: Whether unchanged counters tell that there is nothing new; else every table is read each time.
+        self.has_counters = False
         self.gate: asyncio.Event | None = None
         self.polled = threading.Semaphore(0)
         self.threads: set[str] = set()
@@ -116,6 +118,11 @@ class Reader:
         self.keys, self.urls = Keys(shelf), Urls()
         self.ended, self.spent = shelf.ended, shelf.spent
         self.is_closed = False
+
+    async def counters(self) -> object:
+        shelf = self.shelf
+        shelf.looks += 1
+        return (shelf.revision, len(shelf.sessions), len(shelf.states)) if shelf.has_counters else object()
 
     def require_same_file(self) -> None:
         if self.shelf.is_replaced:

@@ -116,7 +116,7 @@ def read(text: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> tuple[Any, bool]:
     if len(text) > bounds.members or text.count(b"[") + text.count(b"{") > bounds.depth:
         _measure(text, bounds)
     try:
-        value = decode_known(text)
+        value = _decode(text) if len(text) <= _TOO_SHORT else decode_known(text)
         # Equal bytes after a round trip prove that no name was dropped; so do equal numbers of names.
         again = spell(value)
         if again == text:

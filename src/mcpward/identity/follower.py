@@ -23,6 +23,8 @@ INTERVAL_S: Final = 0.25
 SEEN_WITHIN_S: Final = 2 * INTERVAL_S
 """How long a change takes to reach every worker whose store answers at once."""
 _WHOLE_EVERY_S: Final = 60.0
+AUDIT_EVERY: Final = 4
+"""Turns from one audit to the next, as long as none finds anything: each takes as long as a poll that has changes."""
 _GAP_S: Final = 0.25
 """Between looks that callers with unknown keys cause, however many they are."""
 _LONGEST_LOOK_S: Final = 2.0
@@ -79,6 +81,10 @@ class Sources(Protocol):
         """Used states."""
         ...
 
+    async def counters(self) -> object:
+        """Return what is another value after every change of what is followed."""
+        ...
+
     def require_same_file(self) -> None:
         """Raise :class:`Untrusted` where another database stands in the place of the one that was opened."""
         ...
@@ -104,7 +110,9 @@ class Follower:
         self._interval_s = interval_s
         self._whole_at = clock.monotonic()
         self._is_failing = False
+        self._counters: object = None
         self._audited = 0
+        self._turns = 0
         self._finding: Untrusted | None = None
         self._reading = asyncio.Lock()
         self._look: asyncio.Task[bool] | None = None
@@ -173,6 +181,9 @@ class Follower:
     async def _read(self, *, whole: bool) -> None:
         sources, books = self._sources, self._books
         sources.require_same_file()
+        counters = await sources.counters()  # before the rows: what changes meanwhile is read the next time
+        if counters == self._counters and not whole:
+            return
         is_whole, keys = await sources.keys.news(whole=whole)
         books.keys.apply(keys, whole=is_whole)
         is_whole, urls = await sources.urls.news(whole=whole)
@@ -180,6 +191,7 @@ class Follower:
         for source, book in ((sources.ended, books.ended), (sources.spent, books.spent)):
             for known, forget_at in await source.news():
                 book.add(known, forget_at)
+        self._counters = counters
 
     async def audit(self) -> None:
         """Judge a few ended sessions or used states anew, apart from the polls: there may be very many.
@@ -213,7 +225,9 @@ class Follower:
             if self._is_failing:
                 _log.warning("the store can be read again")
             self._is_failing = False
-        await self.audit()
+        self._turns += 1
+        if self._finding is not None or self._turns % AUDIT_EVERY == 0:
+            await self.audit()
 
     def _tell(self, error: Exception) -> None:
         if isinstance(error, Untrusted):

@@ -100,7 +100,7 @@ class KeyBook:
         """
         key_id = find_id(text)
         entry = None if key_id is None or self.is_stale else self._entries.get(key_id)
-        return entry is not None and self._is_over(entry, self._now())
+        return entry is not None and (entry.revoked or (entry.ends_at is not None and self._now() >= entry.ends_at))
 
     def verify(self, text: str, server: str, peer: str) -> Principal | None:
         """Give the principal whose key ``text`` is, or None: unknown, revoked, expired, for another server or network.
@@ -161,7 +161,7 @@ class KeyBook:
         """The caller has proved to hold the key: what follows tells others nothing."""
         now = self._now()
         principals = entry.principals  # before all else: whoever takes in new records puts an empty one here
-        if self._is_over(entry, now):
+        if entry.revoked or (entry.ends_at is not None and now >= entry.ends_at):
             return None
         if entry.networks is not None and not _stands_in(peer, entry.networks):
             return None
@@ -172,10 +172,6 @@ class KeyBook:
         if principal is not None:
             self.used[entry.id] = now
         return principal
-
-    @staticmethod
-    def _is_over(entry: _Entry, now: float) -> bool:
-        return entry.revoked or (entry.ends_at is not None and now >= entry.ends_at)
 
     def _admit(self, entry: _Entry, server: str) -> Principal | None:
         """Make the principal of a key on a server, once. Servers come from the configuration, so these are few."""

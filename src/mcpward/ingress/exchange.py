@@ -13,6 +13,7 @@ from mcpward.core.values import Arrival, Reply
 from mcpward.ingress import cors, render
 from mcpward.ingress.gates import Head, reads_events
 from mcpward.ingress.routes import DOCUMENTS, Place, Route
+from mcpward.ingress.table import Rank
 
 if TYPE_CHECKING:
     from mcpward.ingress.connection import Connection
@@ -26,6 +27,7 @@ _LONGEST_WISH = 32 * 1024
 #: instead: its reader would never learn what it missed.
 _MAX_UNREAD = 1 << 20
 _MCP: Final = Place.MCP
+_STRANGER: Final = Rank.STRANGER
 #: Refusals of a request's shape. A client whose credential is missing or wrong gets the challenge instead: it asks with
 #: whatever verb and media types it likes where to sign in, and learns the rest when it is let in.
 _OF_SHAPE: Final = frozenset({Reason.VERB_REFUSED, Reason.MEDIA_REFUSED, Reason.ACCEPT_REFUSED, Reason.BODY_TOO_LARGE})
@@ -237,7 +239,9 @@ class Exchange:
 
     def let_in(self, *, is_known: bool) -> None:
         """The caller may ask; ``is_known``: it has shown a good credential."""
-        self.connection.entry.serve(is_known=is_known)
+        entry = self.connection.entry
+        if not entry.is_served or entry.rank is _STRANGER:
+            entry.serve(is_known=is_known)
 
     def queue(self, *, cancel_on_disconnect: bool) -> None:
         """The call waits for its turn: who leaves, leaves the line.

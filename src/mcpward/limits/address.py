@@ -75,6 +75,18 @@ class Addresses:
         Raises:
             Refusal: address-rate-exceeded, with ``retry_after_s`` and ``policy``.
         """
+        self._bytes.put(*self._after_body(principal, bucket, size))
+
+    def require_body(self, principal: Principal, bucket: str, size: int) -> None:
+        """Require that a large body would be admitted now, before it is read; nothing is counted.
+
+        Raises:
+            Refusal: as :meth:`admit_body`.
+        """
+        self._after_body(principal, bucket, size)
+
+    def _after_body(self, principal: Principal, bucket: str, size: int) -> tuple[str, int]:
+        """Return for whom a body counts, and where their counter stands after it."""
         limit, now, store = self._bodies, self._now(), self._bytes
         key = bucket if principal.way is _ANONYMOUS else principal.key
         cost = min(-(-size // _KIB), limit.most)  # a body is never too large to be the first
@@ -82,7 +94,7 @@ class Addresses:
         tat = moved(known, now, limit.gcra, cost)
         if tat > now + limit.tolerance:
             raise _too_many(limit, retry_after_s(tat, now, limit.gcra))
-        store.put(key, tat)
+        return key, tat
 
     def count_request(self, bucket: str) -> Names:
         """Count a request of an address. Raises as :meth:`admit` does."""

@@ -68,6 +68,7 @@ class Pipeline:
         self.backs = backs
         self.sanitizer = sanitizer
         self.traffic = traffic
+        self.writer = traffic.writer
         self.render = render
         self.report = report
 
@@ -86,7 +87,7 @@ class Pipeline:
                 wire.let_in(is_known=principal.way is not _ANONYMOUS)
                 opened = await self._opened(arrival, principal) if len(arrival.body) > LARGE else None
                 call = trail.call = self.protocol.read(arrival, principal, opened)  # what
-                if self.traffic.refuses:
+                if self.writer.refuses:
                     raise Refusal(Reason.BUSY, "the record takes nothing now", retry_after_s=_RETRY_AFTER_S)
                 tool = trail.tool = self.policy.require(call)  # may they
                 runs = tool is not None or call.kind is _CATALOGUE
@@ -231,8 +232,19 @@ class Pipeline:
 
     def vouch(self, arrival: Arrival) -> Refusal | None:
         """Tell from the head alone why this caller would be refused; nothing is counted or put on record yet."""
-        no = self.identity.vouch(arrival, self.limits.addresses)
+        no = self.identity.vouch(arrival, self.limits.addresses) or self._too_many_bytes(arrival)
         return None if no is None else _at(no, arrival)
+
+    def _too_many_bytes(self, arrival: Arrival) -> Refusal | None:
+        """Say whether the body that the head announces is one more than its caller may send now (attack 120)."""
+        size = int(arrival.headers.get(b"content-length", b"0"))
+        principal = self.identity.recall(arrival) if size > LARGE else None
+        if isinstance(principal, Principal):
+            try:
+                self.limits.addresses.require_body(principal, arrival.bucket, size)
+            except Refusal as no:
+                return no
+        return None
 
     def knows(self, server: str, secret: str) -> bool:
         """Tell whether an unlisted server's secret segment is right."""

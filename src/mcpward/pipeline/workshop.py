@@ -84,7 +84,12 @@ class Workshop:
         if tool is None:
             listed = await self._catalogue.answer(call, back)
             return replies.catalogue(call, listed.body, ttl_ms=listed.ttl_ms)
-        accepted = await self.accept(call, tool) if accepted is None else replace(accepted, call=call)
+        if accepted is not None:
+            accepted = replace(accepted, call=call)
+        elif tool.mirrored or not is_little(call, tool):
+            accepted = await self.accept(call, tool)
+        else:
+            accepted = accept(call, tool)  # most calls, without a coroutine
         if accepted.dropped:
             back.trail.without(accepted.dropped)
         is_task = tool.task is not None and self._is_task(call, tool, back)
@@ -109,15 +114,20 @@ class Workshop:
                 async with kept():
                     await self._spent.give_back(used_up, self._until(back.state), call.principal.key)
             raise
-        outcome = await self._clean(accepted, raw)  # fit to leave
+        # fit to leave
+        is_small = self._sanitizer.is_little(raw)
+        outcome = self._sanitizer.clean(accepted, raw) if is_small else await self._clean_large(accepted, raw)
         if outcome.is_error:
             back.trail.failed()
         return replies.result(call, outcome, headers)
 
     async def _clean(self, accepted: AcceptedCall, raw: RawResult) -> Outcome:
-        """Clean a result; a large one beside the event loop."""
         if self._sanitizer.is_little(raw):
             return self._sanitizer.clean(accepted, raw)
+        return await self._clean_large(accepted, raw)
+
+    async def _clean_large(self, accepted: AcceptedCall, raw: RawResult) -> Outcome:
+        """Clean a large result beside the event loop."""
         try:
             return await self._cleaning.do(accepted.call.principal.key, self._sanitizer.clean, accepted, raw)
         except TooLong:  # not "busy": the tool has run, so that to try again is to run it again

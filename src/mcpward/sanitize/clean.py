@@ -6,7 +6,7 @@ holds nothing suspicious is encoded and searched once and nothing more.
 What is changed here still keeps the tool's output schema, or is withheld: a client refuses a mask under ``number``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -29,7 +29,9 @@ _UNWRITTEN: Final = (TypeError, ValueError, OverflowError, RecursionError)
 _TOO_LARGE: Final = "it is too large: ask for less"
 #: Bytes for which any part of a value counts, so that none has so many that to look at them takes long.
 _PART: Final = 16
-_SCALARS: Final = (bool, int, float, type(None))
+_SCALARS: Final = frozenset({bool, int, float, type(None)})
+#: The members of a block that is a text and no more.
+_TEXT_BLOCK: Final = 2
 _SEPARATORS: Final = str.maketrans("\u2028\u2029", "  ")
 
 
@@ -42,7 +44,12 @@ class Sanitizer:
 
     def is_little(self, raw: RawResult) -> bool:
         """Whether to clean the result holds up nobody, so that it may be done on the event loop."""
-        return _is_little([raw.content, raw.structured, raw.meta])
+        if not raw.meta and len(raw.content) == 1 and type(raw.structured) is Raw:  # most results are one value
+            block = raw.content[0]
+            text = block.get("text")
+            if type(text) is str and len(block) == _TEXT_BLOCK:
+                return len(text) + len(raw.structured) <= LARGE
+        return _is_little((raw.content, raw.structured, raw.meta))
 
     def clean(self, _accepted: AcceptedCall, raw: RawResult) -> Outcome:
         """Give the result as JSON that may leave.
@@ -52,8 +59,8 @@ class Sanitizer:
         without its secrets.
         """
         content, is_error = raw.content, raw.is_error
-        if type(raw.structured) is Raw:  # it is encoded already: too much of it is not encoded with its copy once more
-            self._require_small(len(raw.structured))
+        if type(raw.structured) is Raw and len(raw.structured) > self._max_bytes:
+            self._require_small(len(raw.structured))  # it is encoded already: not once more, with its copy
         redactor = self._redactor()
         if raw.meta or raw.structured is None:
             result = _whole(raw)
@@ -122,23 +129,26 @@ class Sanitizer:
             raise withheld(detail, _TOO_LARGE)
 
 
-def _is_little(value: Any) -> bool:
+def _is_little(values: Iterable[Any]) -> bool:
     """Whether values are at most ``LARGE`` long as JSON, roughly; what is no plain value is taken for large."""
     size = 0
-    rest = [value]
-    while rest:
-        one = rest.pop()
-        kind = type(one)
-        if kind is str or kind is Raw:
-            size += len(one)
-        elif kind is list or kind is tuple or isinstance(one, Mapping):
-            size += len(one) * _PART  # before they are looked at
-            if size <= LARGE:
-                rest += one
-                if isinstance(one, Mapping):
-                    rest += one.values()
-        elif kind not in _SCALARS:
-            return False
+    rest: list[Iterable[Any]] = [values]
+    for group in rest:  # which grows meanwhile
+        for one in group:
+            kind = type(one)
+            if kind is str or kind is Raw:
+                size += len(one)
+            elif kind in _SCALARS:
+                continue
+            elif kind is dict or kind is list or kind is tuple or isinstance(one, Mapping):
+                size += len(one) * _PART  # before they are looked at
+                if size > LARGE:
+                    return False
+                rest.append(one)
+                if kind is not list and kind is not tuple:
+                    rest.append(one.values())
+            else:
+                return False
         if size > LARGE:
             return False
     return True

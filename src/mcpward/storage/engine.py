@@ -34,6 +34,9 @@ from mcpward.storage.urls import UrlTable
 from mcpward.traffic.chain import Macs
 
 _Guarded = tuple[Register, Register, Register, Journal, Journal]
+_COUNTERS: Final = (
+    "SELECT name, value, floor, mac FROM revisions WHERE name IN ('keys', 'urls', 'sessions', 'spent') ORDER BY name"
+)
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
 
@@ -85,6 +88,11 @@ class StoreReader:
         self.urls = UrlTable(self._lanes, urls).follow()
         self.ended = sessions.follow()
         self.spent = spent.follow()
+
+    async def counters(self) -> object:
+        """Return the counters of everything followed, as they stand: one look in the place of one for each table."""
+        async with self._lanes.read() as connection:
+            return (await connection.exec_driver_sql(_COUNTERS)).all()
 
     def require_same_file(self) -> None:
         """Require that the database is the file that was opened: another one in its place would go unread.

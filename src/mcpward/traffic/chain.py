@@ -32,6 +32,9 @@ COVERED: Final = (
     "outcome", "duration_us", "arguments", "trace", "limit_name", "would_refuse", "detail",
     "count", "last_at",
 )  # fmt: skip
+#: Columns from here on are null in most records.
+_RARE: Final = COVERED.index("trace")
+_NO_RARE: Final = (None,) * (len(COVERED) - _RARE)
 #: What is kept of the chain beside them.
 PLACE: Final = ("seq", "chain", "pos", "mac")
 #: The two chains, in the order of :attr:`State.ends`.
@@ -143,10 +146,19 @@ def code(mac: Mac, chain: str, pos: int, seq: int, before: bytes, covered: Row) 
     MessagePack says of each value what it is and how long it is, and null is a value of its own: two records that
     differ never give the same message.
     """
+    return mac(
+        _encode((before, chain, pos, seq, covered if covered and covered[-1] is not None else _without_end(covered)))
+    )
+
+
+def _without_end(covered: Row) -> Row:
+    """Leave out the nulls at the end. Of most records, many are: those are compared at once."""
+    if covered[_RARE:] == _NO_RARE:
+        covered = covered[:_RARE]
     end = len(covered)
     while end and covered[end - 1] is None:
         end -= 1
-    return mac(_encode((before, chain, pos, seq, covered if end == len(covered) else covered[:end])))
+    return covered if end == len(covered) else covered[:end]
 
 
 def extended(state: State, macs: Macs, columns: Columns, rows: Sequence[Row]) -> tuple[State, Columns, list[Row]]:
@@ -154,24 +166,24 @@ def extended(state: State, macs: Macs, columns: Columns, rows: Sequence[Row]) ->
 
     A row that does not say which chain is its own belongs to the refusals if that is how it ended.
     """
-    arrange = _arranged(columns)
     mac, seq = macs.mac, state.seq
     newest = {chain: (ends.last, ends.mac) for chain, ends in zip(CHAINS, state.ends, strict=True)}
+    chains = _chains(columns, rows)
+    if "chain" not in columns:
+        columns, rows = (*columns, "chain"), [(*row, chain) for row, chain in zip(rows, chains, strict=True)]
     placed = []
-    for row, chain in zip(rows, _chains(columns, rows), strict=True):
+    for row, chain, covered in zip(rows, chains, map(_arranged(columns), rows), strict=True):
         pos, before = newest[chain]
         pos += 1
         seq += 1
-        made = code(mac, chain, pos, seq, before, arrange(row))
+        made = code(mac, chain, pos, seq, before, covered)
         newest[chain] = (pos, made)
-        placed.append((*row, seq, pos, made, chain))
+        placed.append((*row, seq, pos, made))
     calls, refusals = (
         _ended(ends, *newest[chain], macs.newest) for chain, ends in zip(CHAINS, state.ends, strict=True)
     )
     state = replace(state, number=state.number + 1, seq=seq, ends=(calls, refusals))
-    if "chain" in columns:
-        return state, (*columns, "seq", "pos", "mac"), [row[:-1] for row in placed]
-    return state, (*columns, "seq", "pos", "mac", "chain"), placed
+    return state, (*columns, "seq", "pos", "mac"), placed
 
 
 def shortened(state: State, chain: str, first: int, before: bytes, since: int) -> State:

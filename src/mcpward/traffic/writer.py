@@ -102,7 +102,8 @@ class Writer:
     @property
     def refuses(self) -> bool:
         """Nothing can be recorded, so no call may be let in."""
-        return (self.upkeep.is_full or self._is_crowded) and not self.continues
+        is_crowded = len(self._queue) >= self._capacity or self._weight >= _ARGUMENT_BYTES  # in line: for every call
+        return (is_crowded or self.upkeep.is_full) and not self.continues
 
     @property
     def is_recording(self) -> bool:

@@ -60,7 +60,8 @@ def accept(call: Call, tool: Tool) -> AcceptedCall:
 
 def is_little(call: Call, tool: Tool) -> bool:
     """Tell whether accepting a call holds up nobody, so that it may be done on the event loop."""
-    return tool.effort is None or call.arguments is None or tool.effort.is_little(call.arguments)
+    effort, raw = tool.effort, call.arguments
+    return effort is None or raw is None or len(raw) <= effort.light or effort.is_little(raw)
 
 
 def accept_large(call: Call, tool: Tool) -> AcceptedCall:

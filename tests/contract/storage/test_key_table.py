@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 
 import pytest
 from msgspec.structs import replace
@@ -97,6 +98,28 @@ async def test_a_revoked_key_is_refused_by_the_second_worker(opener) -> None:
     await one.keys.revoke(record.id, CLOCK.now())
     await worker.poll()
     assert book.verify(secret.reveal(), "orders", "192.0.2.7") is None
+    await reader.close()
+
+
+async def test_the_counters_that_workers_look_at_change_with_everything_they_follow(opener) -> None:
+    one, two = await opener(), await opener()
+    reader = two.reader()
+    key = make()
+    changes = (
+        lambda: one.keys.add(key),
+        lambda: one.keys.revoke(key.id, 7.0),
+        lambda: one.urls.add(UrlBook(PEPPER, CLOCK).issue("orders")[1]),
+        lambda: one.sessions.end("s1", 2e9),
+        lambda: one.spent.spend("t1", 2e9),
+    )
+    seen = [await reader.counters()]
+    for change in changes:
+        await change()
+        seen.append(await reader.counters())
+        assert seen[-1] == await reader.counters()
+    await one.keys.touch({key.id: 8.0})
+    assert seen[-1] == await reader.counters()
+    assert all(before != after for before, after in itertools.pairwise(seen))
     await reader.close()
 
 

@@ -11,7 +11,7 @@ from mcpward.core.ended import EndedBook
 from mcpward.core.errors import Refusal, Untrusted
 from mcpward.crypto.digest import Pepper
 from mcpward.identity.api_key import issue
-from mcpward.identity.follower import Books, Follower
+from mcpward.identity.follower import AUDIT_EVERY, Books, Follower
 from mcpward.identity.keybook import KeyBook
 from mcpward.identity.refresh import Refresher
 from mcpward.identity.unlisted import UrlBook
@@ -62,6 +62,36 @@ async def test_a_revocation_an_ended_session_and_a_used_state_arrive_with_the_ne
     assert not site.opens()
     assert site.ended.has("s1")
     assert site.books.spent.has("t1")
+
+
+async def test_a_store_whose_counters_stand_still_is_fresh_without_reading_its_tables() -> None:
+    site = Site()
+    site.shelf.has_counters = True
+    await site.follower.poll()
+    for _ in range(3):
+        site.clock.advance(3.1)
+        await site.follower.poll()
+        assert site.opens()
+    assert (site.shelf.looks, site.shelf.reads) == (4, 1)
+    site.shelf.put(replace(site.record, revoked_at=site.clock.now()))
+    await site.follower.poll()
+    assert not site.opens()
+    site.clock.advance(60)
+    await site.follower.poll()
+    assert site.shelf.wholes == 1  # once a minute all of it is judged anew, whatever the counters say
+
+
+async def test_a_change_that_could_not_be_read_is_read_by_the_next_poll() -> None:
+    site = Site()
+    site.shelf.has_counters = True
+    await site.follower.poll()
+    site.shelf.put(replace(site.record, revoked_at=site.clock.now()))
+    site.shelf.is_out = True
+    with pytest.raises(OSError, match="gone"):
+        await site.follower.poll()
+    site.shelf.is_out = False
+    await site.follower.poll()
+    assert not site.opens()
 
 
 async def test_the_polls_have_a_thread_of_their_own() -> None:
@@ -166,7 +196,7 @@ async def test_attack_124_ids_that_an_audit_finds_forged_open_nothing_until_they
     running = asyncio.create_task(site.follower.run())
     await site.polls()
     ids.is_forged = True
-    await site.polls(4)
+    await site.polls(4 * AUDIT_EVERY)
     for _ in range(3):
         with pytest.raises(Refusal):
             site.opens()

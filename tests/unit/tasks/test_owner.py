@@ -60,5 +60,6 @@ async def test_who_may_not_use_the_tool_any_more_sees_no_result_but_may_stop_it(
 
 async def test_only_the_owner_is_told_of_a_change(house) -> None:
     await house.end((await house.start())["taskId"])
+    await house.settle()
     assert {change.owner for change in house.changes} == {"api-key:abc"}
     assert {change.server for change in house.changes} == {"orders"}
