@@ -1,11 +1,14 @@
 """A server's own start and end: once for each worker, around all of its calls; one that fails serves nothing."""
 
+import json
+import subprocess
+import sys
 import threading
 
 import httpx2
 import pytest
 
-from support.ward import Ward, serving, text_of
+from support.ward import SERVER, Ward, environment, serving, text_of
 from support.wire import notes, until
 
 TOOLS = '''
@@ -157,7 +160,7 @@ def test_tools_resources_prompts_and_completions_get_what_it_yields(site):
 
 
 def test_each_worker_starts_and_stops_once(tmp_path):
-    opened, ward = written(tmp_path)
+    opened, ward = written(tmp_path, servers=SERVER)
     two_workers(ward)
     try:
         ward.start()
@@ -187,15 +190,10 @@ class Client:
 @asynccontextmanager
 async def lifespan() -> AsyncIterator[Client]:
     connect()
-    yield {yielded}
+    yield Client()
 
 
 server = Server("demo", lifespan=lifespan)
-
-
-@server.on_start
-def warm() -> None:
-    {start}
 
 
 @server.tool(read_only=True)
@@ -203,31 +201,18 @@ def look(client: Client) -> str:
     '''Look.'''
     return "seen"
 """
-GOOD = {"line": "pass", "yielded": "Client()", "start": "pass"}
 
 
-@pytest.mark.parametrize(
-    "changed, said, line",
-    [
-        (
-            {"line": 'raise OSError(f"no way to postgresql://ann:{env.DB_PASSWORD.reveal()}@db/ with hunter2hunter2")'},
-            "the lifespan of server 'demo' failed: OSError: no way to postgresql://***@db/ with ***",
-            8,
-        ),
-        ({"yielded": "{}"}, "the lifespan of server 'demo' says that it yields a Client, and yields a dict", 15),
-        ({"start": "import sys; sys.exit(3)"}, "on_start function 'warm' failed: SystemExit: 3", 26),
-        ({"line": "env.NOWHERE"}, "the secret NOWHERE is not set", 8),
-    ],
-)
-def test_a_start_that_fails_is_named_with_the_authors_line_and_nothing_is_served(tmp_path, changed, said, line):
-    source = FAILING.format(**(GOOD | changed))
-    opened, ward = written(tmp_path, source, env={"DB_PASSWORD": "hunter2hunter2"})
+def test_a_start_that_fails_is_named_with_the_authors_line_and_nothing_is_served(tmp_path):
+    line = 'raise OSError(f"no way to postgresql://ann:{env.DB_PASSWORD.reveal()}@db/ with hunter2hunter2")'
+    env = {"DB_PASSWORD": "hunter2hunter2"}
+    opened, ward = written(tmp_path, FAILING.replace("{line}", line), servers=SERVER, env=env)
     try:
-        assert ward.launch().wait(30) == 2
+        assert ward.launch().wait(50) == 2
         ward.process = None
         log = ward.log()
-        assert said in log
-        assert f"{tmp_path / 'tools.py'}:{line}" in log
+        said = "the lifespan of server 'demo' failed: OSError: no way to postgresql://***@db/ with [redacted]"
+        assert f"error: {tmp_path / 'tools.py'}:8: {said}" in log
         assert "hunter2" not in log
         assert "Traceback" not in log
         with pytest.raises(httpx2.ConnectError):
@@ -236,14 +221,37 @@ def test_a_start_that_fails_is_named_with_the_authors_line_and_nothing_is_served
         opened.__exit__(None, None, None)
 
 
-def test_a_worker_among_several_that_does_not_start_says_why_and_ends_the_site(tmp_path):
-    opened, ward = written(tmp_path, FAILING.format(**(GOOD | {"line": 'raise OSError("no way")'})))
-    two_workers(ward)
+WORKER = """
+import asyncio, os
+from pathlib import Path
+from mcpward.app.lifespan import Lifespan
+from mcpward.config.load import load
+
+settings = load(Path("mcpward.toml"), {})
+lifespan = Lifespan(settings, settings.site.address, None, os.getppid())
+
+async def receive():
+    return {"type": "lifespan.startup"}
+
+async def send(message):
+    print(message["type"])
+
+asyncio.run(lifespan({"type": "lifespan", "state": {}}, receive, send))
+"""
+
+
+def test_a_worker_among_several_that_does_not_start_says_why(tmp_path):
+    opened, _ = written(tmp_path, FAILING.replace("{line}", 'raise OSError("no way")'), servers=SERVER)
     try:
-        assert ward.launch().wait(50) == 1
-        ward.process = None
-        assert "the lifespan of server 'demo' failed: OSError: no way" in ward.log()
-        assert f"{tmp_path / 'tools.py'}:8" in ward.log()
+        done = subprocess.run(
+            [sys.executable, "-c", WORKER], cwd=tmp_path, env=environment(), capture_output=True, text=True,
+            timeout=50, check=False,
+        )  # fmt: skip
+        assert done.stdout == "lifespan.startup.failed\n"
+        told = json.loads(done.stderr.splitlines()[-1])
+        assert told["event"] == "a worker does not start"
+        assert told["what"] == "the lifespan of server 'demo' failed: OSError: no way"
+        assert told["where"] == f"{tmp_path / 'tools.py'}:8"
     finally:
         opened.__exit__(None, None, None)
 

@@ -18,7 +18,7 @@ from mcpward.sdk.server import Server
 from mcpward.testing.answers import Answers
 from mcpward.testing.conversation import Conversation, Ended, header_value
 from mcpward.testing.results import CallResult, CompletionResult, PromptResult, ReadResult
-from mcpward.testing.site import ShiftedClock, settings_of
+from mcpward.testing.site import ShiftedClock, make_data, settings_of
 from mcpward.tools.local import load_server
 
 AccessClass = Literal["read", "write", "destructive"]
@@ -193,6 +193,7 @@ async def client(
             used = settings_of(given, file, settings or {}, Path(folder, "data"))
             (served,) = used.servers
             source = server if isinstance(server, Server) else load_server(str(server or used.servers[served].source))
+            await make_data(used, clock)
             async with open_in_process(used, source, held, clock, details.__setitem__) as house:
                 mark = house.callers.add(_principal(house.server, caller, scopes, access, tools))
                 yield Client(house, clock, details, mark, answers)

@@ -2,19 +2,26 @@
 folder that is gone afterwards. The environment's settings, its store and its Redis are left alone.
 """
 
+import atexit
+import os
 import re
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from mcpward.app.site import open_site
 from mcpward.config.load import read, server_names
 from mcpward.config.model import Settings, Store
 from mcpward.config.names import RESERVED
 from mcpward.config.oauth import OAuth
-from mcpward.core.clock import SystemClock
+from mcpward.core.clock import Clock, SystemClock
 from mcpward.core.errors import Finding, Misconfigured
 
 _SOURCE: Final = "(the test)"
+_MASTER_KEY: Final = "MCPWARD_MASTER_KEY"
+_templates: Final[dict[tuple[int, int], Path]] = {}
 
 
 class ShiftedClock(SystemClock):
@@ -59,6 +66,24 @@ def settings_of(name: str | None, file: Path | None, changes: Mapping[str, Any],
     if name not in known:
         overrides[f"servers.{name}.source"] = _SOURCE
     return _enclosed(read(file, {}, overrides, only=name).settings, name, folder)
+
+
+async def make_data(settings: Settings, clock: Clock) -> None:
+    """Make the data folder of a new site.
+
+    Bringing a database up to date takes longer than all else, so that is done once in a process, and copied.
+    """
+    made_with = (os.getpid(), hash(os.environ.get(_MASTER_KEY, "")))
+    template = _templates.get(made_with)
+    if template is None:
+        folder = Path(tempfile.mkdtemp(prefix="mcpward-test-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        template = folder / "data"
+        (name,) = settings.servers
+        async with open_site(_enclosed(settings, name, template), clock):
+            pass
+        _templates[made_with] = template
+    shutil.copytree(template, settings.site.data)
 
 
 def _enclosed(settings: Settings, name: str, folder: Path) -> Settings:
