@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 
 from mcpward import __version__
-from mcpward.cli import config, connect, init, key, limits, log, secret, serve, site_copy, store, ui, url
+from mcpward.cli import config, connect, init, key, limits, log, secret, serve, server, site_copy, store, ui, url
 from mcpward.cli.help import examples
 from mcpward.core.errors import Misconfigured, Unreachable
 from mcpward.operations.denied import Denied, Invalid
@@ -29,6 +29,7 @@ app.command("serve")(serve.serve)
 app.add_typer(key.app, name="key")
 app.add_typer(url.app, name="url")
 app.add_typer(secret.app, name="secret")
+app.add_typer(server.app, name="server")
 app.add_typer(store.app, name="store")
 app.command("backup")(site_copy.backup)
 app.command("restore")(site_copy.restore)

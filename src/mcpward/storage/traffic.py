@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, func, inspect, literal_column, or_
 
 from mcpward.storage.chained import ChainedRecord, Change, Progress
 from mcpward.storage.lanes import Lanes
+from mcpward.storage.renames import of_server
 from mcpward.storage.statements import Statements
 from mcpward.storage.tables import TRAFFIC, TRAFFIC_STATE
 from mcpward.traffic.chain import CHAINS, PLACE
@@ -22,7 +23,7 @@ COLUMNS: Final = tuple(column.name for column in TRAFFIC.c if column.name == "ch
 _SHOWN: Final = [column for column in TRAFFIC.c if column.name == "seq" or column.name in COLUMNS]
 #: Rows that are removed in one transaction: it shuts other writers out.
 _REMOVED_AT_ONCE: Final = 500
-_EQUAL: Final = ("server", "tool", "principal", "key_id", "reason", "outcome", "peer")
+_EQUAL: Final = ("tool", "principal", "key_id", "reason", "outcome", "peer")
 
 
 class TrafficFilter(Struct, frozen=True, kw_only=True):
@@ -80,6 +81,8 @@ class TrafficTable:
         for name in _EQUAL:
             if (value := getattr(wanted, name)) is not None:
                 statement = statement.where(TRAFFIC.c[name] == value)
+        if wanted.server is not None:
+            statement = statement.where(of_server(wanted.server))
         statement = _of_limits(statement, wanted)
         if wanted.since is not None:
             statement = statement.where(TRAFFIC.c.at >= wanted.since)
