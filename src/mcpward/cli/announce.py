@@ -164,15 +164,29 @@ async def _prepared(settings: Settings, base: str) -> tuple[list[_Door], list[st
         )
         for name, one in settings.servers.items()
     ]
+    from mcpward.operations.servers import held_by_server, stray_lines
+
     async with open_site(settings, CLOCK, operator=this_operator()) as site:
         only = next(iter(settings.servers), None) if settings.is_part else None
         before = await site.store.served.replace(served(settings), only=only)
         # Judged once: a first start makes a credential for each of its servers, and no later one makes any.
         has_keys = bool(await site.store.keys.list())
         has_urls = await site.store.urls.are_any()
+        held = {} if settings.is_part else await held_by_server(site, CLOCK.now(), settings.keys.max_age)
+        strays = stray_lines(held.values(), list(settings.servers), list(held))
+        aged = await _aged(site, settings)
         ready = [await _with_credential(site, settings, door, has_keys, has_urls) for door in doors]
         await note_settings(site, settings)
-    return ready, list(lost(settings, before, base))
+    return ready, [*lost(settings, before, base), *strays, *aged]
+
+
+async def _aged(site: "Site", settings: Settings) -> list[str]:
+    """Tell of keys that open nothing only because they are older than the site allows."""
+    now, max_age_s = CLOCK.now(), settings.keys.max_age
+    keys = [one for one in await site.store.keys.list() if one.is_live(now, None) and not one.is_live(now, max_age_s)]
+    ids = ", ".join(f"{key.id} ({key.name})" for key in keys[:3])
+    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+    return [f"refused, for they are older than keys.max_age: keys {ids}{more}"] if keys else []
 
 
 def _providers(settings: Settings, server: str) -> tuple[str, ...]:

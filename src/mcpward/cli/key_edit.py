@@ -29,6 +29,25 @@ if TYPE_CHECKING:
     from mcpward.operations.site import Site
 
 
+ServersOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--server",
+        "-s",
+        metavar="NAME",
+        help="The server that it opens; may be repeated; '*' is all.",
+        autocompletion=server_names,
+    ),
+]
+MayConfirmOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--may-confirm/--no-may-confirm",
+        help="Whether tools with confirm run where the client of this key cannot be asked for a person's yes.",
+    ),
+]
+
+
 @examples(
     "mcpward key edit 4f9QkZp2LmXa --owner team-data --note 'nightly import'",
     "mcpward key edit 4f9QkZp2LmXa --rate '60/minute' --expires 90d",
@@ -38,16 +57,7 @@ if TYPE_CHECKING:
 def edit(
     key_id: IdArgument,
     name: Annotated[str | None, typer.Option("--name", "-n", metavar="NAME", help="Who or what holds it.")] = None,
-    server: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--server",
-            "-s",
-            metavar="NAME",
-            help="The server that it opens; may be repeated; '*' is all.",
-            autocompletion=server_names,
-        ),
-    ] = None,
+    server: ServersOption = None,
     expires: Annotated[
         str | None, typer.Option(metavar="WHEN", help="When it ends: 90d, 12h, 2026-12-31, never.")
     ] = None,
@@ -68,13 +78,7 @@ def edit(
         list[str] | None,
         typer.Option(metavar="NETWORK", help="The network that it works from; may be repeated; '' is any."),
     ] = None,
-    may_confirm: Annotated[
-        bool | None,
-        typer.Option(
-            "--may-confirm/--no-may-confirm",
-            help="Whether tools with confirm run where the client of this key cannot be asked for a person's yes.",
-        ),
-    ] = None,
+    may_confirm: MayConfirmOption = None,
     owner: Annotated[
         str | None, typer.Option("--owner", metavar="WHO", help="Who answers for it; '' for nobody.")
     ] = None,

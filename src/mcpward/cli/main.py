@@ -21,6 +21,7 @@ from mcpward.cli import (
     log,
     secret,
     serve,
+    server,
     site_copy,
     store,
     tools,
@@ -47,6 +48,7 @@ app.add_typer(key.app, name="key")
 app.add_typer(url.app, name="url")
 app.add_typer(secret.app, name="secret")
 app.command("access")(access.access)
+app.add_typer(server.app, name="server")
 app.add_typer(store.app, name="store")
 app.command("backup")(site_copy.backup)
 app.command("restore")(site_copy.restore)

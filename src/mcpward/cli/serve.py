@@ -15,6 +15,7 @@ from mcpward.cli.target import Target, read_target
 from mcpward.config.address import AddressPart
 from mcpward.config.load import server_names
 from mcpward.config.model import Settings
+from mcpward.config.names import nearest
 from mcpward.config.sources import missing_sources
 from mcpward.core.errors import Misconfigured
 
@@ -109,10 +110,16 @@ def serve(
     settings = site.settings
     if not settings.servers:
         raise ui.Ended(ui.Exit.USAGE, "there is nothing to serve", "name a file: mcpward serve tools.py")
+    if missing := missing_sources(site):
+        meant = nearest(target or "", configured)
+        if meant and chosen and chosen.source == target:  # the name of a server, misspelt, looks like that of a module
+            what = f"there is no server {target!r} in the site's file, and no such file or module"
+            raise ui.Ended(ui.Exit.USAGE, what, f"did you mean {meant}?")
+        raise Misconfigured(missing)
     from mcpward.app.serve import run
     from mcpward.app.tls import tls_findings
 
-    if wrong := [*missing_sources(site), *tls_findings(site, CLOCK)]:
+    if wrong := tls_findings(site, CLOCK):
         raise Misconfigured(wrong)
     if reload:
         raise typer.Exit(_reloading(settings, file_of(config), ctx.obj, workers))

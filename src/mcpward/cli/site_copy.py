@@ -1,5 +1,6 @@
 """``mcpward backup`` and ``mcpward restore``: a site's data in one file, and back."""
 
+import asyncio
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,7 @@ from mcpward.cli import ui
 from mcpward.cli.help import examples
 from mcpward.cli.moment import moment_text
 from mcpward.cli.site import CLOCK, FILE, ConfigOption, JsonOption, file_of, in_site, settings_of
+from mcpward.config.load import load
 from mcpward.config.model import Settings
 from mcpward.config.size import size_text
 
@@ -36,8 +38,6 @@ def backup(
     source = file_of(config)
 
     async def work(site: "Site") -> "BackedUp":
-        import asyncio
-
         from mcpward.operations.acts import noted
         from mcpward.traffic.act import Act
 
@@ -83,7 +83,7 @@ def restore(
     from mcpward.operations.backup import restore as put_back
     from mcpward.operations.site import ring_for_restore
 
-    settings = settings_of(config) if config is None or config.exists() else settings_of(None)
+    settings = settings_of(config) if config is None or config.exists() else load(None, os.environ)
     place = config or Path(FILE)
     if not check:
         require_free(settings, replace=replace)

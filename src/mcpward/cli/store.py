@@ -52,7 +52,7 @@ def accept_older(
             raise
     if not seen:
         raise ui.Ended(ui.Exit.NO, "the store is the one that its mark tells of: there is nothing to accept")
-    _show(seen[0], as_json=json)
+    _show(seen[0], settings.keys.max_age, as_json=json)
     if not yes and not ui.confirmed("accept this store?"):
         raise ui.Ended(ui.Exit.NO, "nothing was accepted", "mcpward store accept-older --yes accepts it")
 
@@ -70,9 +70,9 @@ def accept_older(
     ui.remark("accepted: running workers take it within a minute, and mcpward serve starts again")
 
 
-def _show(older: "Older", *, as_json: bool) -> None:
+def _show(older: "Older", max_age_s: float | None, *, as_json: bool) -> None:
     now = CLOCK.now()
-    live = [row for row in older.rows["keys"] if _is_live(row, now)]
+    live = [row for row in older.rows["keys"] if _is_live(row, now, max_age_s)]
     urls = [row for row in older.rows["urls"] if row["expires_at"] is None or row["expires_at"] > now]
     if as_json:
         ui.answer_json(
@@ -135,6 +135,7 @@ def _class(number: int) -> str:
         return str(number)
 
 
-def _is_live(row: "Row", now: float) -> bool:
-    ends = [at for at in (row["expires_at"], row["grace_until"]) if isinstance(at, float)]
+def _is_live(row: "Row", now: float, max_age_s: float | None) -> bool:
+    oldest = None if max_age_s is None else row["created_at"] + max_age_s
+    ends = [at for at in (row["expires_at"], row["grace_until"], oldest) if isinstance(at, float)]
     return row["revoked_at"] is None and all(now < at for at in ends)

@@ -78,6 +78,12 @@ def variable_of(key: Key) -> str:
     return PREFIX + "__".join(part.upper().replace("-", "_") for part in key.path)
 
 
+def variables_of_server(env: Mapping[str, str], server: str) -> list[str]:
+    """Return the variables that are settings of one server."""
+    start = f"{PREFIX}SERVERS__{server.upper().replace('-', '_')}__"
+    return sorted(name for name in env if name.startswith(start))
+
+
 def read_environment(env: Mapping[str, str]) -> tuple[list[Variable], list[Finding]]:
     """Collect all settings from the environment, and what is wrong with its names. Values are judged by the model."""
     variables: list[Variable] = []

@@ -4,7 +4,10 @@ The text has been parsed by ``tomllib`` before, so this only has to follow its s
 """
 
 import re
+from collections.abc import Iterator
 from typing import Final
+
+from msgspec import Struct
 
 Path = tuple[str, ...]
 
@@ -35,21 +38,38 @@ def _end_of_value(text: str, start: int) -> int:
     return len(text)
 
 
-def key_lines(text: str) -> dict[Path, int]:
-    """Map every table and every key outside of inline tables to its line, counted from 1; the first mention wins."""
-    lines: dict[Path, int] = {}
-    table: Path = ()
+class Statement(Struct, frozen=True):
+    """One statement of the text: its keys, where the first of them starts, and where it ends."""
+
+    keys: Path
+    start: int
+    end: int
+    number: int
+    is_table: bool
+
+
+def statements_of(text: str) -> Iterator[Statement]:
+    """Return every header of a table and every key outside of inline tables, in their order; lines count from 1."""
     position, number = 0, 1
     while position < len(text):
         end = _end_of_value(text, position)
         if header := _TABLE.match(text, position):
-            table = _split(header[1])
-            _note(lines, table, number)
             end = text.find("\n", position) + 1 or len(text)
+            yield Statement(_split(header[1]), header.start(1), end, number, is_table=True)
         elif entry := _KEY.match(text, position):
-            _note(lines, table + _split(entry[1]), number)
+            yield Statement(_split(entry[1]), entry.start(1), end, number, is_table=False)
         number += text.count("\n", position, end)
         position = end
+
+
+def key_lines(text: str) -> dict[Path, int]:
+    """Map every table and every key outside of inline tables to its line, counted from 1; the first mention wins."""
+    lines: dict[Path, int] = {}
+    table: Path = ()
+    for statement in statements_of(text):
+        if statement.is_table:
+            table = statement.keys
+        _note(lines, table if statement.is_table else table + statement.keys, statement.number)
     return lines
 
 

@@ -45,6 +45,9 @@ class UrlBook:
         now = self._clock.now()
         known = {} if whole else dict(self._records)
         for record in records:
+            for server, others in known.items():
+                if server != record.server and record.id in others:  # its server has another name now
+                    known[server] = {key: other for key, other in others.items() if key != record.id}
             of_server = known.get(record.server, {}) | {record.id: record}
             known[record.server] = {each.id: each for each in of_server.values() if each.is_live(now)}
         self._records = known

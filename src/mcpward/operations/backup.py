@@ -111,7 +111,7 @@ def back_up(settings: Settings, ring: KeyRing, clock: Clock, file: Path, config:
                 _seal(sealed, ring, {MANIFEST: json.encode(manifest)} | kept, copy)
                 os.fsync(sealed.fileno())
             draft.chmod(0o600)
-            os.link(draft, file)  # unlike a rename it takes nobody's place
+            _place_new(draft, file)
     except FileExistsError:
         raise Denied(f"there is a file {file} already", "name another one, or remove it") from None
     except OSError as error:
@@ -137,7 +137,7 @@ def opened(file: Path, ring: KeyRing, folder: Path) -> Iterator[Unpacked]:
                     raise _unfit(file, "is no backup of mcpward", "mcpward backup FILE makes one")
                 _unpack(sealed, ring, Path(place))
             manifest = json.decode((Path(place) / MANIFEST).read_bytes(), type=Manifest)
-            snapshot.look(Path(place) / DATABASE)
+            _require_fit(file, Path(place) / DATABASE)
             yield Unpacked(Path(place), manifest)
     except (EnvelopeRefused, tarfile.TarError, EOFError, DecodeError):
         what = "was made with another master key, was changed, or is cut off"
@@ -215,6 +215,25 @@ def require_free(settings: Settings, *, replace: bool) -> None:
     if database.exists() and not replace:
         hint = "--replace renames it and puts the backup in its place"
         raise Denied(f"there is a database {database} already", hint)
+
+
+def _require_fit(file: Path, database: Path) -> None:
+    try:
+        snapshot.look(database)
+    except Misconfigured as wrong:
+        raise _unfit(file, f"cannot be used here: {wrong}", wrong.findings[0].hint) from None
+
+
+def _place_new(draft: Path, file: Path) -> None:
+    """Give a file its name unless that is taken. Raises ``FileExistsError``, or another ``OSError``."""
+    try:
+        os.link(draft, file)  # unlike a rename it takes nobody's place
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links, as on many a stick
+        if os.path.lexists(file):
+            raise FileExistsError from None
+        draft.rename(file)
 
 
 def _sqlite_of(settings: Settings) -> Path:

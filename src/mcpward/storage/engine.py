@@ -24,6 +24,7 @@ from mcpward.storage.migrate import migrate
 from mcpward.storage.opening import Accept, Opening
 from mcpward.storage.record import RecordStore
 from mcpward.storage.register import Register
+from mcpward.storage.renames import RenamedTable
 from mcpward.storage.secrets import SecretTable
 from mcpward.storage.served import ServedTable
 from mcpward.storage.sessions import EndedSessions
@@ -72,6 +73,7 @@ class Store:
         self.mail = MailTable(lanes)
         self.spent = SpentTable(spent)
         self.served = ServedTable(lanes)
+        self.renamed = RenamedTable(lanes)
 
     def reader(self) -> "StoreReader":
         """Return a reader with connections of its own, for the event loop that it is used in and that closes it."""

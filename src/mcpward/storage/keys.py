@@ -75,6 +75,15 @@ class KeyTable:
                 after = replace(after, revision=changes.revision)
         return before, after
 
+    async def rename_server(self, old: str, new: str) -> int:
+        """Put another name in the place of a server's in every key, live or not. Return how many had it."""
+        async with self._register.changing() as changes:
+            found = await changes.find(KEYS.c.servers.contains(f'"{old}"', autoescape=True))
+            for row in found:
+                servers = dict.fromkeys(new if name == old else name for name in _words(row["servers"]))
+                await changes.change(row, servers=json.encode(list(servers)).decode())
+        return len(found)
+
     async def rotate(self, old_id: str, new: KeyRecord, grace_until: float) -> None:
         """Keep ``new`` as the successor of ``old_id``, which lives on until ``grace_until``: both or neither.
 

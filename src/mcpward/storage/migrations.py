@@ -144,6 +144,13 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE api_keys ADD COLUMN note TEXT",
         "ALTER TABLE api_keys ADD COLUMN tags TEXT",
     ),
+    (
+        """
+        CREATE TABLE renamed_servers (
+            old TEXT NOT NULL, new TEXT NOT NULL, at DOUBLE PRECISION NOT NULL, PRIMARY KEY (old, new, at)
+        )
+        """,
+    ),
 )
 #: The step after which records have codes; its transaction begins their chains.
 CHAINED: Final = 10

@@ -1,6 +1,8 @@
 """Sealed secrets by server and name. What is inside is for ``vault`` to know."""
 
-from sqlalchemy import select
+from collections.abc import Callable
+
+from sqlalchemy import func, select
 
 from mcpward.core.clock import Clock
 from mcpward.storage.lanes import Lanes
@@ -35,6 +37,27 @@ class SecretTable:
         statement = select(SECRETS.c.name, SECRETS.c.blob).where(SECRETS.c.server == server).order_by(SECRETS.c.name)
         async with self._lanes.read() as connection:
             return {row.name: bytes(row.blob) for row in (await connection.execute(statement)).all()}
+
+    async def servers(self) -> dict[str, int]:
+        """Return how many secrets are kept, by server."""
+        statement = select(SECRETS.c.server, func.count()).group_by(SECRETS.c.server)
+        async with self._lanes.read() as connection:
+            return {row[0]: row[1] for row in (await connection.execute(statement)).all()}
+
+    async def rename_server(self, old: str, new: str, reseal: Callable[[str, bytes], bytes]) -> int:
+        """Give a server's values to another name, as ``reseal`` makes them of name and value. Return how many.
+
+        Raises ``LookupError`` with a name that both servers have, and whatever ``reseal`` raises; nothing was changed.
+        """
+        async with self._register.changing() as changes:
+            found = await changes.find(SECRETS.c.server == old)
+            taken = {row["name"] for row in await changes.find(SECRETS.c.server == new)}
+            for row in found:
+                if row["name"] in taken:
+                    raise LookupError(row["name"])
+                await changes.remove(row)
+                await changes.insert(row | {"server": new, "blob": reseal(row["name"], bytes(row["blob"]))})
+        return len(found)
 
     async def remove(self, server: str, name: str) -> bool:
         """Forget; says whether there was anything."""

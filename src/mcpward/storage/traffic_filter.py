@@ -6,10 +6,11 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Select, or_
 from sqlalchemy.engine.default import DefaultDialect
 
+from mcpward.storage.renames import of_server
 from mcpward.storage.tables import TRAFFIC
 from mcpward.traffic.act import ACT
 
-_EQUAL: Final = ("server", "tool", "principal", "key_id", "reason", "outcome", "peer", "way")
+_EQUAL: Final = ("tool", "principal", "key_id", "reason", "outcome", "peer", "way")
 #: Both databases' drivers are given parameters by their names.
 _NAMED: Final = DefaultDialect(paramstyle="named")
 
@@ -47,6 +48,8 @@ def narrowed(statement: Select[Any], wanted: TrafficFilter) -> Select[Any]:
     for name in _EQUAL:
         if (value := getattr(wanted, name)) is not None:
             statement = statement.where(TRAFFIC.c[name] == value)
+    if wanted.server is not None:
+        statement = statement.where(of_server(wanted.server))
     statement = _of_limits(statement, wanted)
     if wanted.acts is not None:
         statement = statement.where(TRAFFIC.c.phase == ACT if wanted.acts else TRAFFIC.c.phase != ACT)

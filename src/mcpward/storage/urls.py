@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 
 from mcpward.identity.records import UrlRecord
 from mcpward.storage.lanes import Lanes
@@ -30,6 +30,21 @@ class UrlTable:
         async with self._lanes.read() as connection:
             rows = (await connection.execute(statement)).all()
         return [UrlRecord(**self._register.opened(row)) for row in rows]
+
+    async def servers(self, now: float) -> dict[str, int]:
+        """Return how many secret URLs are live at ``now`` (wall clock), by server."""
+        is_live = or_(URLS.c.expires_at.is_(None), URLS.c.expires_at > now)
+        statement = select(URLS.c.server, func.count()).where(is_live).group_by(URLS.c.server)
+        async with self._lanes.read() as connection:
+            return {row[0]: row[1] for row in (await connection.execute(statement)).all()}
+
+    async def rename_server(self, old: str, new: str) -> int:
+        """Give a server's secret URLs to another name. Return how many there were."""
+        async with self._register.changing() as changes:
+            found = await changes.find(URLS.c.server == old)
+            for row in found:
+                await changes.change(row, server=new)
+        return len(found)
 
     async def are_any(self) -> bool:
         """Return whether there is a secret URL, live or not, of any server."""

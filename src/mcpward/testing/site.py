@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from mcpward.app.site import open_site
 from mcpward.config.load import read, server_names
 from mcpward.config.model import Settings, Store
 from mcpward.config.names import RESERVED
 from mcpward.config.oauth import OAuth
 from mcpward.core.clock import Clock, SystemClock
 from mcpward.core.errors import Finding, Misconfigured
+from mcpward.operations.site import open_site
 
 _SOURCE: Final = "(the test)"
 _MASTER_KEY: Final = "MCPWARD_MASTER_KEY"

@@ -3,7 +3,7 @@
 Does not decide who may have a secret: that is for whoever asks on behalf of a server.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from mcpward.core.errors import Finding, Misconfigured
@@ -24,6 +24,10 @@ class SealedValues(Protocol):
 
     async def remove(self, server: str, name: str) -> bool:
         """Forget a value; says whether there was one."""
+        ...
+
+    async def rename_server(self, old: str, new: str, reseal: Callable[[str, bytes], bytes]) -> int:
+        """Give all values of a server to another name, as ``reseal`` makes them of name and value."""
         ...
 
 
@@ -57,6 +61,23 @@ class Vault:
         if findings:
             raise Misconfigured(findings)
         return opened
+
+    async def rename_server(self, old: str, new: str) -> int:
+        """Give the secrets of a server to another name, each sealed for its new place. Return how many there were.
+
+        Raises :class:`Misconfigured` for one that cannot be opened, and ``LookupError`` with the name of one that
+        both servers have; nothing was changed then.
+        """
+
+        def reseal(name: str, blob: bytes) -> bytes:
+            try:
+                plain = self._envelope.open(blob, _place(old, name))
+            except EnvelopeRefused:
+                hint = "bring its master key back, or set the secret again"
+                raise Misconfigured([Finding(f"the secret {name} of {old} cannot be opened", "vault", hint)]) from None
+            return self._envelope.seal(plain, _place(new, name))
+
+        return await self._table.rename_server(old, new, reseal)
 
     async def list(self, server: str) -> tuple[str, ...]:
         """Give the names of the server's secrets, without opening any."""

@@ -189,3 +189,10 @@ def test_a_link_is_judged_by_the_folder_that_it_leads_to(cli, site):
     assert cli("config", "check").code == 0
     there.chmod(0o777)
     assert f"chmod go-w {there}" in cli("config", "check").err
+
+
+def test_a_misspelt_server_to_serve_is_told_with_the_nearest_name(cli, site):
+    said = cli("serve", "ordres")
+    assert said.code == 2
+    assert "error: there is no server 'ordres' in the site's file" in said.err
+    assert "hint: did you mean orders?" in said.err

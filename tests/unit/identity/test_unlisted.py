@@ -31,6 +31,14 @@ def test_a_secret_url_is_48_base62_characters_and_only_its_digest_is_kept(book: 
     assert secret.reveal() not in f"{secret!r} {record!r}"
 
 
+def test_a_url_whose_server_has_another_name_opens_that_alone(book: UrlBook) -> None:
+    secret, record = book.issue("orders")
+    book.apply([record])
+    book.apply([replace(record, server="shop", revision=2)])
+    assert book.verify(secret.reveal(), "orders") is None
+    assert book.verify(secret.reveal(), "shop") is not None
+
+
 def test_only_the_exact_spelling_opens_only_its_server(book: UrlBook) -> None:
     """Attack 39."""
     secret, record = book.issue("orders")

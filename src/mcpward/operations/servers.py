@@ -1,0 +1,87 @@
+"""Servers by their names: what of the site's data is for which one, and another name for one of them."""
+
+from collections.abc import Collection
+
+from msgspec import Struct
+
+from mcpward.config.names import nearest
+from mcpward.core.clock import Clock
+from mcpward.identity.records import EVERY_SERVER, KeyRecord
+from mcpward.operations.denied import Denied
+from mcpward.operations.site import Site
+
+
+class Held(Struct, frozen=True):
+    """What the site's data hold for one server: live keys by themselves, secret URLs and secrets by their number."""
+
+    server: str
+    keys: tuple[KeyRecord, ...] = ()
+    urls: int = 0
+    secrets: int = 0
+
+
+class Renamed(Struct, frozen=True):
+    """How much was carried over; ``keys`` counts those that have ended, too."""
+
+    old: str
+    new: str
+    keys: int
+    urls: int
+    secrets: int
+
+
+async def held_by_server(site: Site, now: float, max_age_s: float | None) -> dict[str, Held]:
+    """Return what there is, by the server that it is for. Keys for every server are for none of them."""
+    keys: dict[str, list[KeyRecord]] = {}
+    for record in await site.store.keys.list():
+        if record.is_live(now, max_age_s):
+            for server in record.servers:
+                keys.setdefault(server, []).append(record)
+    keys.pop(EVERY_SERVER, None)
+    urls, secrets = await site.store.urls.servers(now), await site.store.secrets.servers()
+    return {
+        server: Held(server, tuple(keys.get(server, ())), urls.get(server, 0), secrets.get(server, 0))
+        for server in sorted({*keys, *urls, *secrets})
+    }
+
+
+async def rename_server(site: Site, clock: Clock, old: str, new: str) -> Renamed:
+    """Carry the keys, secret URLs and secrets of a server over to another name, and have its records found by it.
+
+    Each kind is carried in a transaction of its own, and what was carried stays so: after a failure the same call does
+    the rest. Running workers see changed keys and URLs within a second; they read secrets at their start.
+
+    Raises:
+        Denied: both servers have a secret of the same name.
+        Misconfigured: a secret cannot be opened.
+    """
+    try:
+        secrets = await site.vault.rename_server(old, new)
+    except LookupError as both:
+        hint = f"mcpward secret remove {both.args[0]} --server takes one of them away"
+        raise Denied(f"{old} and {new} have each a secret {both.args[0]}", hint) from None
+    keys = await site.store.keys.rename_server(old, new)
+    urls = await site.store.urls.rename_server(old, new)
+    await site.store.renamed.add(old, new, clock.now())
+    return Renamed(old, new, keys, urls, secrets)
+
+
+def stray_lines(held: Collection[Held], servers: Collection[str], known: Collection[str]) -> list[str]:
+    """Say, a line each, what is for a server that is not there, and the command that carries it over.
+
+    ``servers`` are those of the site, ``known`` those of them that have something of their own already.
+    """
+    return [_stray_line(one, servers, known) for one in held if one.server not in servers]
+
+
+def _stray_line(one: Held, servers: Collection[str], known: Collection[str]) -> str:
+    counted = ((len(one.keys), "key"), (one.urls, "secret URL"), (one.secrets, "secret"))
+    what = ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counted if count)
+    ids = ", ".join(f"{key.id} ({key.name})" for key in one.keys[:3])
+    which = f" ({ids}{', …' if len(one.keys) > 3 else ''})" if ids else ""
+    bare = [name for name in servers if name not in known]
+    meant = nearest(one.server, bare) or (bare[0] if len(bare) == 1 else "NAME")
+    return (
+        f"{what}{which} for {one.server}, and there is no such server: mcpward server rename {one.server} {meant} "
+        "carries them over"
+    )
