@@ -1,6 +1,7 @@
 """A result that is withheld: the model learns what it can do, the operator why, and nobody a value (attack 85)."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -78,13 +79,14 @@ mode = "public"
 max_bytes = "4 KiB"
 """
 DECLARED = "it does not fit what the tool declares to return"
+UNFIT = "the result is not what the tool declares"
 WHY = {
-    "of_type": "the result is not what the tool declares: price: float_parsing",
-    "changed": "the result is not what the tool declares: line2: does not fit the output schema (type)",
-    "no_number": "the result is not what the tool declares: *: not a finite number",
-    "no_json": "the result is not what the tool declares: *.1.file: PurePosixPath is not serializable",
-    "broken": "the result is not what the tool declares: not serializable: PydanticSerializationError",
-    "by_hand": "structured content is an object",
+    "of_type": f"{UNFIT}: price: wanted a valid number, found str",
+    "changed": f"{UNFIT}: line2: does not fit the output schema (type string), found a list",
+    "no_number": f"{UNFIT}: *: not a finite number",
+    "no_json": f"{UNFIT}: *.1.file: PurePosixPath is not serializable",
+    "broken": f"{UNFIT}: not serializable: PydanticSerializationError",
+    "by_hand": "structured content is an object, and this is list",
 }
 
 
@@ -108,9 +110,11 @@ def test_what_does_not_fit_names_path_and_rule_to_the_operator_alone(ward: Ward,
     assert told.startswith(f"the tool's answer was withheld: {DECLARED}: ")
     known = error_id(told)
     (row,) = until(lambda: [row for row in ward.records("--tool", tool) if row["error_id"] == known])
-    assert (row["reason"], row["detail"]) == ("output-refused", WHY[tool])
+    detail, _, where = row["detail"].rpartition(" (")
+    assert (row["reason"], detail) == ("output-refused", WHY[tool])
+    assert re.fullmatch(r"withheld\.py:\d+\)", where)
     (line,) = [json.loads(line) for line in ward.log().splitlines() if known in line]
-    assert line["detail"] == f"demo: tools/call {tool}: {WHY[tool]}"
+    assert line["detail"] == f"demo: tools/call {tool}: {row['detail']}"
     everything = json.dumps(result) + ward.log() + ward.cli("log", "--json").stdout + ward.cli("log").stdout
     assert CANARY not in everything
 

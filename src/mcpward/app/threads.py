@@ -39,7 +39,7 @@ async def open_runner(
         metrics.loop_held[key] = metrics.loop_held.get(key, 0.0) + seconds
 
     sources = {name: registry.source for name, registry in registries.items()}
-    watch = LoopWatch(sources, clock, Reporter(clock, count))
+    watch = LoopWatch(sources, runner.deadlines, clock, Reporter(clock, count))
     watch.start()
     try:
         yield runner

@@ -53,6 +53,8 @@ def wanted(error: pydantic.ValidationError) -> tuple[str, tuple[int | str, ...]]
         return "this member is wanted, and is not there", first["loc"]
     if kind not in _SHOWN:
         return f"{kind}, found {found(value)}", first["loc"]
+    if kind.endswith("_parsing"):  # how a text could have been one is for callers, and not for returned values
+        message = message.partition(",")[0]
     said = message.removeprefix("Input should be ")
     said = f"wanted {said}" if said != message else message[:1].lower() + message[1:]
     return f"{said}, found {found(value)}", first["loc"]

@@ -18,15 +18,20 @@ _LATE_S: Final = 0.25
 
 
 class Watch:
-    """Looks after the deadlines of all running calls of one event loop. Sleeps while there are none."""
+    """Looks after the deadlines of all running calls of one event loop. Sleeps while there are none.
 
-    __slots__ = ("_due", "_loop", "_running", "_timer")
+    Where a call held the loop, the others are given the time in which they could not run. ``held_by`` is the task that
+    holds it, or did last, where a :class:`~mcpward.tools.loop_watch.LoopWatch` saw it; set from any thread.
+    """
+
+    __slots__ = ("_due", "_loop", "_running", "_timer", "held_by")
 
     def __init__(self) -> None:
         self._running: set[Deadline] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._due = 0.0
+        self.held_by: asyncio.Task[Any] | None = None
 
     def start(self, seconds: float) -> "Deadline":
         """Watch the present task from now until the deadline is stopped."""
@@ -59,8 +64,9 @@ class Watch:
         now = self._loop.time()
         late_s = now - self._due
         if late_s > _LATE_S:  # somebody held the loop: no other call pays for that with its own time
+            holder = self.held_by
             for deadline in self._running:
-                deadline.excuse(late_s)
+                deadline.excuse(late_s, holder)
         for deadline in [one for one in self._running if one.due <= now]:
             deadline.expire(now)
         self._due = now + TICK_S
@@ -77,7 +83,7 @@ class Deadline(Struct, eq=False):
     _task: "asyncio.Task[Any]"
     due: float
     _before: int
-    #: Seconds that may be added for pauses of the loop: as many as it has, so that none that pauses it has no end.
+    #: Seconds that may be added where nobody saw who held the loop: it may have been this very call.
     _excusable: float
     _cancels: int = 0
     _pauses: int = 0
@@ -91,12 +97,14 @@ class Deadline(Struct, eq=False):
         self._task.cancel()
         self.due = now + _AGAIN_S
 
-    def excuse(self, seconds: float) -> None:
-        """Add time in which the event loop was held, and the task could not run."""
-        if not self.is_over:
-            added = min(seconds, self._excusable)
-            self._excusable -= added
-            self.due += added
+    def excuse(self, seconds: float, holder: "asyncio.Task[Any] | None") -> None:
+        """Add time in which the event loop was held, unless it was this task that held it."""
+        if self.is_over or holder is self._task:
+            return
+        if holder is None:  # a call that holds it again and again must have an end
+            seconds = min(seconds, self._excusable)
+            self._excusable -= seconds
+        self.due += seconds
 
     def pause(self) -> None:
         """Stop the clock until :meth:`resume`; whoever pauses bounds the pause. Pauses at the same time are one."""

@@ -3,6 +3,7 @@
 An exception's text may hold a connection string, so it is shown only through ``redact``, which takes secrets out.
 """
 
+import inspect
 import os
 import re
 import sys
@@ -180,6 +181,10 @@ def _key(error: KeyError, origin: Origin) -> tuple[str, str] | None:
 def _running_loop(error: RuntimeError, origin: Origin) -> tuple[str, str] | None:
     if _LOOP not in str(error):
         return None
+    for frame_of, _line in traceback.walk_tb(error.__traceback__):
+        for value in frame_of.f_locals.values():
+            if inspect.iscoroutine(value):
+                value.close()  # nobody will await it, and Python would warn of that later
     frame = origin.frame(error)
     called = re.search(r"([\w.]+)\(", (frame and frame.line) or "")
     what = (

@@ -18,6 +18,7 @@ from mcpward.core.clock import Clock
 from mcpward.sdk.place import place_of
 from mcpward.sdk.server import Server
 from mcpward.sdk.signature import unwrapped_code
+from mcpward.tools.deadline import Watch
 
 #: Longer than this nobody waits without noticing. Shorter pauses are of many things.
 HELD_S: Final = 0.5
@@ -25,6 +26,8 @@ _BEAT_S: Final = 0.1
 _LOOK_S: Final = 0.1
 #: Of each function a line so often; the metric counts all.
 _LINE_EVERY_S: Final = 10.0
+#: Shorter pauses of which nobody was seen to be the cause are the machine's, and no line in the log.
+_UNSEEN_S: Final = 2.0
 UNKNOWN: Final = "?"
 _log: Final = structlog.get_logger("mcpward")
 
@@ -48,7 +51,10 @@ class Held(Struct, frozen=True):
 class LoopWatch:
     """Watches one event loop. ``tell`` hears, on the loop's thread, that it was held, once it runs again."""
 
-    def __init__(self, servers: Mapping[str, Server], clock: Clock, tell: Callable[[Held], None]) -> None:
+    def __init__(
+        self, servers: Mapping[str, Server], deadlines: Watch, clock: Clock, tell: Callable[[Held], None]
+    ) -> None:
+        self._deadlines = deadlines
         self._holders = dict(_holders(servers))
         self._files = {code.co_filename: holder.server for code, holder in self._holders.items()}
         self._monotonic = clock.monotonic
@@ -59,12 +65,14 @@ class LoopWatch:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="mcpward-loop-watch", daemon=True)
         self._of = 0
+        self._loop: asyncio.AbstractEventLoop
 
     def start(self) -> None:
         """Begin to watch the running loop. On its thread."""
         self._of = threading.get_ident()
         self._beat_at = self._monotonic()
-        self._timer = asyncio.get_running_loop().call_later(_BEAT_S, self._beat)
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(_BEAT_S, self._beat)
         self._thread.start()
 
     def stop(self) -> None:
@@ -76,17 +84,20 @@ class LoopWatch:
 
     def _beat(self) -> None:
         now = self._monotonic()
-        held_s, seen = now - self._beat_at - _BEAT_S, self._seen
+        late_s, seen = now - self._beat_at - _BEAT_S, self._seen
         self._beat_at, self._seen = now, None
-        self._timer = asyncio.get_running_loop().call_later(_BEAT_S, self._beat)
-        if held_s >= HELD_S:
+        self._timer = self._loop.call_later(_BEAT_S, self._beat)
+        if late_s >= HELD_S:
             holder, where = seen or (None, "")
-            self._tell(Held(holder=holder, where=where, seconds=held_s))
+            self._tell(Held(holder=holder, where=where, seconds=late_s + _BEAT_S / 2))  # it began between two beats
+        elif seen is None:
+            self._deadlines.held_by = None
 
     def _watch(self) -> None:
         while not self._ended.wait(_LOOK_S):
             if self._seen is None and self._monotonic() - self._beat_at - _BEAT_S >= HELD_S / 2:
                 self._seen = self._look(sys._current_frames().get(self._of))  # noqa: SLF001  documented so
+                self._deadlines.held_by = asyncio.current_task(self._loop)
 
     def _look(self, frame: FrameType | None) -> tuple[Holder | None, str] | None:
         """Return whose code is on a stack, and the innermost line of theirs; None where only ours or a library's is."""
@@ -115,7 +126,7 @@ class Reporter:
         holder, now = held.holder, self._monotonic()
         self._count(holder.server if holder else UNKNOWN, holder.name if holder else UNKNOWN, held.seconds)
         last = self._told.get(holder)
-        if last is not None and now - last < _LINE_EVERY_S:
+        if (last is not None and now - last < _LINE_EVERY_S) or (holder is None and held.seconds < _UNSEEN_S):
             return
         self._told[holder] = now
         if holder is None:

@@ -64,6 +64,11 @@ class Runner:
         """All pools of threads that there are."""
         return (*self._stage.pools, *self.executor.pools)
 
+    @property
+    def deadlines(self) -> Watch:
+        """The watch over the deadlines of all calls that run."""
+        return self._watch
+
     async def run(self, accepted: AcceptedCall, back: Back) -> RawResult:
         """Run a tool and give its raw result. ``back`` takes its notifications and questions, not yet clean.
 
