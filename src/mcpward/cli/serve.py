@@ -13,7 +13,7 @@ from mcpward.cli.help import examples
 from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, file_of, loaded
 from mcpward.cli.target import Target, read_target
 from mcpward.config.address import AddressPart
-from mcpward.config.load import server_names
+from mcpward.config.load import Loaded, server_names
 from mcpward.config.model import Settings
 from mcpward.config.names import nearest
 from mcpward.config.sources import missing_sources
@@ -110,12 +110,7 @@ def serve(
     settings = site.settings
     if not settings.servers:
         raise ui.Ended(ui.Exit.USAGE, "there is nothing to serve", "name a file: mcpward serve tools.py")
-    if missing := missing_sources(site):
-        meant = nearest(target or "", configured)
-        if meant and chosen and chosen.source == target:  # the name of a server, misspelt, looks like that of a module
-            what = f"there is no server {target!r} in the site's file, and no such file or module"
-            raise ui.Ended(ui.Exit.USAGE, what, f"did you mean {meant}?")
-        raise Misconfigured(missing)
+    _require_sources(site, target, chosen, configured)
     from mcpward.app.serve import run
     from mcpward.app.tls import tls_findings
 
@@ -134,6 +129,17 @@ def _reloading(settings: Settings, config: Path | None, words: Sequence[str], wo
         raise ui.Ended(ui.Exit.USAGE, "--reload serves with one worker", "leave out --workers")
     own = [word for word in words if word != "--reload"]
     return run_reloading(settings, config, own, lambda line: ui.remark(ui.styled(ui.safe(line), "dim", sys.stderr)))
+
+
+def _require_sources(site: Loaded, target: str | None, chosen: Target | None, configured: tuple[str, ...]) -> None:
+    missing = missing_sources(site)
+    if not missing:
+        return
+    meant = nearest(target or "", configured)
+    if meant and chosen and chosen.source == target:  # the name of a server, misspelt, looks like that of a module
+        what = f"there is no server {target!r} in the site's file, and no such file or module"
+        raise ui.Ended(ui.Exit.USAGE, what, f"did you mean {meant}?")
+    raise Misconfigured(missing)
 
 
 def _of_server(
