@@ -15,7 +15,7 @@ import httpx2
 
 VERSION = "2026-07-28"
 ACCEPT = "application/json, text/event-stream"
-_START_S = 45.0
+_START_S = 55.0
 
 TOOLS = '''
 import asyncio
