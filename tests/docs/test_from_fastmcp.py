@@ -4,6 +4,7 @@ import importlib.util
 import re
 import sys
 
+import msgspec
 import pytest
 from fastmcp import Client
 
@@ -58,7 +59,7 @@ async def test_both_files_of_the_page_offer_the_same_and_answer_the_same(theirs,
         assert [str(one.uri) for one in await client.list_resources()] == ["shop://policy"]
         assert [one.name for one in await client.list_prompts()] == ["apology"]
     result = await runner.run(accept(call_of("orders", b'{"limit":1}'), mine["orders"]), Letterbox())
-    assert result.structured == theirs_said.structured_content
+    assert msgspec.json.decode(result.structured) == theirs_said.structured_content
     await runner.close()
 
 

@@ -29,6 +29,7 @@ def environment(tmp_path_factory):
     return own | {
         "PIP_CONSTRAINT": str(constraint),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_COMPILE": "1",
         "UV_CONSTRAINT": str(constraint),
         "UV_OVERRIDE": str(constraint),
         "UV_TOOL_DIR": str(folder / "tools"),

@@ -14,7 +14,7 @@ import pytest
 
 from support.stops import pids, refuses_connections
 from support.ward import environment, free_port
-from support.wire import metric, site, until, write_site
+from support.wire import metric, notes, site, until, write_site
 
 WAITS = """
 import os, time
@@ -137,3 +137,28 @@ def test_debug_is_what_mcpward_and_the_author_say_and_nothing_of_libraries(tmp_p
         assert {event.partition(":")[0] for event in events} == {
             "the author says so", "a worker is ready", "refused at the gate"
         }  # fmt: skip
+
+
+HELD = """
+import os, sys, time
+if "spawn_main" in " ".join(sys.orig_argv):
+    print("worker", os.getpid(), file=open("notes.txt", "a"))
+    while not os.path.exists("go"):
+        time.sleep(0.02)
+"""
+
+
+def test_a_worker_whose_imports_take_long_is_waited_for_and_not_replaced_again_and_again(tmp_path):
+    """uvicorn gives a worker 5 seconds to answer, and one that is still importing cannot."""
+    path = tmp_path / "path"
+    path.mkdir()
+    (path / "sitecustomize.py").write_text(HELD)
+    with site(tmp_path, {"site.workers": 2}, env={"PYTHONPATH": str(path)}, start=False) as ward:
+        ward.launch()
+        until(lambda: len(notes(ward)) == 2, 50)
+        with pytest.raises(subprocess.TimeoutExpired):
+            ward.process.wait(7)  # longer than those 5 seconds: whoever is replaced is replaced by now
+        assert "a worker died" not in ward.log()
+        (tmp_path / "go").touch()
+        ward.wait_ready()
+        assert len(notes(ward)) == 2

@@ -72,7 +72,7 @@ def test_wrong_files_are_all_told_before_the_start_with_their_lines_and_what_to_
                 r"error: mcpward\.toml:\d+: site\.tls_cert: \S+/no\.pem: there is no such file", lines[0]
             )
             assert lines[1] == "hint: name the PEM file of the certificate chain"
-            ward.cli("key", "list")  # who serves nothing needs no certificate
+            ward.create_key("bench")  # who serves nothing needs no certificate
         (tmp_path / "mcpward.toml").write_text((tmp_path / "mcpward.toml").read_text().replace("no.pem", "cert.pem"))
         lines = ward.cli("serve", check=False).stderr.splitlines()
         assert "key.pem: the key is encrypted with a passphrase" in lines[0]

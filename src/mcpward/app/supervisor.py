@@ -31,7 +31,29 @@ class WorkerProcess(Process):
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket], delay_s: float) -> None:
         self._delay_s = delay_s
+        self._was_asked = self._has_answered = False
         super().__init__(config, sockets)
+
+    def is_alive(self, timeout: float = 5) -> bool:
+        """Tell whether it runs and answers in time.
+
+        Until its first answer it only has to run: on a busy machine its imports take longer than ``timeout``, and a
+        worker that was ended for that would be followed by one that is ended for the same.
+        """
+        if not self.process.is_alive():
+            return False
+        if self._has_answered:
+            return self.ping(timeout)
+        try:
+            if not self._was_asked:
+                self.parent_conn.send(b"ping")
+                self._was_asked = True
+            if self.parent_conn.poll(0):
+                self.parent_conn.recv()
+                self._has_answered = True
+        except (OSError, EOFError):
+            return self.process.is_alive()
+        return True
 
     @property
     def server(self) -> Server:
