@@ -24,6 +24,8 @@ def version() -> str:
     return "{version}"
 '''
 WAIT_S = 50.0
+PUBLIC = ("--public-url", "https://mcp.example", "--allow-unauthenticated")
+PROXY = ("--behind-tls-proxy", "--trusted-proxy", "10.0.0.0/8", *PUBLIC)
 
 
 class Developed:
@@ -103,8 +105,8 @@ def test_where_no_version_can_be_loaded_the_error_is_the_answer_and_the_next_sav
 @pytest.mark.parametrize(
     "words, said",
     [
-        (("--host", "0.0.0.0", "--allow-unauthenticated", "--behind-tls-proxy"), "--reload serves on loopback alone"),
-        (("--behind-tls-proxy",), "--reload serves this machine alone, and not a proxy"),
+        (("--host", "0.0.0.0", *PROXY), "--reload serves on loopback alone"),
+        (PROXY, "--reload serves this machine alone, and not a proxy"),
         (("--workers", "2"), "--reload serves with one worker"),
     ],
 )
