@@ -76,7 +76,7 @@ def key(clone: Path, environment: dict[str, str]) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(480)
 def test_the_tour_shows_what_it_says(clone: Path, environment: dict[str, str], key: str):
     blocks = BLOCK.findall(README)
     assert len(blocks) >= 6
@@ -88,7 +88,7 @@ def test_the_tour_shows_what_it_says(clone: Path, environment: dict[str, str], k
         env=environment | {"MCPWARD_KEY": key},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
     printed = run.stdout.split(SEPARATOR)
