@@ -81,7 +81,10 @@ def test_the_tour_shows_what_it_says(clone: Path, environment: dict[str, str], k
     blocks = BLOCK.findall(README)
     assert len(blocks) >= 6
     address = environment["MCPWARD_SITE__LISTEN"]
-    script = "\n".join(f"{code.replace('127.0.0.1:8000', address)}\necho; echo '{SEPARATOR}'" for _, code in blocks)
+    here = f"cd {clone / 'examples' / 'orders'}"
+    script = "\n".join(
+        f"{here}\n{code.replace('127.0.0.1:8000', address)}\necho; echo '{SEPARATOR}'" for _, code in blocks
+    )
     run = subprocess.run(
         ["bash", "-uo", "pipefail", "-c", f"source ../../.venv/bin/activate\nexec 2>&1\n{script}"],
         cwd=clone / "examples" / "orders",
