@@ -3,7 +3,7 @@ SHELL := /bin/bash
 RUN := .venv/bin
 SOURCES := src tests $(wildcard examples bench)
 .DEFAULT_GOAL := help
-.PHONY: help serve test fast lint types bench docs check lock runtime-env test-env bench-env interop-env
+.PHONY: help serve test fast lint types bench docs pictures check lock runtime-env test-env bench-env interop-env
 
 help:
 	@sed -n 's/^\([a-z]*\): .*## \{1,\}/make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -21,6 +21,8 @@ bench: bench-env                ## measure beside the SDK, FastMCP and a bare ec
 	@$(RUN)/python -m bench && $(RUN)/python -m bench limits
 docs: test-env                  ## run the README and compare every page with the code
 	@$(RUN)/python -m pytest -q tests/docs
+pictures: test-env              ## make the README's pictures anew, from what mcpward prints
+	@PYTHONPATH=src:tests $(RUN)/python -m support.pictures docs/images
 check: lint types docs          ## what a change must pass before its tests are run
 	@$(RUN)/python -m pytest -q tests/architecture
 lock:                           ## resolve requirements/*.txt anew (needs uv)

@@ -77,19 +77,22 @@ def key(clone: Path, environment: dict[str, str]) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(480)
 def test_the_tour_shows_what_it_says(clone: Path, environment: dict[str, str], key: str):
     blocks = BLOCK.findall(README)
     assert len(blocks) >= 6
     address = environment["MCPWARD_SITE__LISTEN"]
-    script = "\n".join(f"{code.replace('127.0.0.1:8000', address)}\necho; echo '{SEPARATOR}'" for _, code in blocks)
+    here = f"cd {clone / 'examples' / 'orders'}"
+    script = "\n".join(
+        f"{here}\n{code.replace('127.0.0.1:8000', address)}\necho; echo '{SEPARATOR}'" for _, code in blocks
+    )
     run = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", f"source ../../.venv/bin/activate\nexec 2>&1\n{script}"],
+        ["bash", "-uo", "pipefail", "-c", f"source ../../.venv/bin/activate\nexec 2>&1\n{script}"],
         cwd=clone / "examples" / "orders",
         env=environment | {"MCPWARD_KEY": key},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
     printed = run.stdout.split(SEPARATOR)

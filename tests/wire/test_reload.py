@@ -23,7 +23,9 @@ def version() -> str:
     """Say which version this is."""
     return "{version}"
 '''
-WAIT_S = 50.0
+WAIT_S = 150.0
+PUBLIC = ("--public-url", "https://mcp.example", "--allow-unauthenticated")
+PROXY = ("--behind-tls-proxy", "--trusted-proxy", "10.0.0.0/8", *PUBLIC)
 
 
 class Developed:
@@ -71,7 +73,7 @@ def developed(tmp_path):
     return Developed(tmp_path)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_save_is_served_anew_and_a_mistake_leaves_the_last_good_version(developed):
     developed.write("one")
     with developed.served():
@@ -85,7 +87,7 @@ def test_a_save_is_served_anew_and_a_mistake_leaves_the_last_good_version(develo
     assert developed.log().count("mcpward 0.1.0") == 1  # announced once
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_where_no_version_can_be_loaded_the_error_is_the_answer_and_the_next_save_mends_it(developed):
     developed.file.write_text("from mcpward import Server, Nothing\n")
     with developed.served():
@@ -103,8 +105,8 @@ def test_where_no_version_can_be_loaded_the_error_is_the_answer_and_the_next_sav
 @pytest.mark.parametrize(
     "words, said",
     [
-        (("--host", "0.0.0.0", "--allow-unauthenticated", "--behind-tls-proxy"), "--reload serves on loopback alone"),
-        (("--behind-tls-proxy",), "--reload serves this machine alone, and not a proxy"),
+        (("--host", "0.0.0.0", *PROXY), "--reload serves on loopback alone"),
+        (PROXY, "--reload serves this machine alone, and not a proxy"),
         (("--workers", "2"), "--reload serves with one worker"),
     ],
 )

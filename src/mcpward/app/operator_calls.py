@@ -13,7 +13,7 @@ from msgspec import MsgspecError, Raw, convert, to_builtins
 from msgspec.json import Decoder, Encoder
 
 from mcpward.app.letters import FreshLetters
-from mcpward.app.operator_call import ASKING, TELLING, Asked, CallAnswer, OperatorCall, Told
+from mcpward.app.operator_call import ASKING, TELLING, Asked, CallAnswer, MakesCalls, OperatorCall, Told
 from mcpward.channel.mail import Mail
 from mcpward.config.names import nearest
 from mcpward.core.clock import Clock
@@ -111,7 +111,7 @@ class OperatorCalls:
 class CallsByMail:
     """A worker's answers to calls that come as letters, some of them at once."""
 
-    def __init__(self, calls: OperatorCalls, mail: Mail, clock: Clock) -> None:
+    def __init__(self, calls: MakesCalls, mail: Mail, clock: Clock) -> None:
         self._calls = calls
         self._mail = mail
         self._heard = FreshLetters(clock)

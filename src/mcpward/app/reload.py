@@ -6,11 +6,11 @@ left in the new one. For development: limits that are counted in memory begin an
 """
 
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,8 +22,10 @@ from mcpward.app.listeners import bind, bind_metrics
 from mcpward.app.stand_in import StandIn
 from mcpward.app.watched_files import changed, roots_of, stamps_of
 from mcpward.config.model import Settings
+from mcpward.core.clock import SystemClock
 from mcpward.core.errors import Finding, Misconfigured
 
+_CLOCK: Final = SystemClock()
 _LOOK_EVERY_S: Final = 0.2
 _KILL_AFTER_S: Final = 5.0
 _MODULE: Final = "mcpward.cli.reloaded"
@@ -78,7 +80,7 @@ class _Version:
         os.set_blocking(ends, False)
         self._pipe = ends
         self.heard: str | None = None
-        self.since = time.monotonic()
+        self.since = _CLOCK.monotonic()
 
     def listen(self) -> None:
         """Hear what it has said of its start by now."""
@@ -92,7 +94,7 @@ class _Version:
     @property
     def took_s(self) -> float:
         """Seconds since it was started."""
-        return time.monotonic() - self.since
+        return _CLOCK.monotonic() - self.since
 
     def stop(self) -> None:
         """Have it finish its calls and end."""
@@ -131,7 +133,7 @@ class _Reloader:
         seen = stamps_of(self._roots)
         self._start()
         while not self._is_over:
-            time.sleep(_LOOK_EVERY_S)
+            _pause(_LOOK_EVERY_S)
             if files := changed(seen, stamps_of(self._roots)):
                 seen = self._settled(seen)
                 self._tell(f"{_named(files)} changed")
@@ -144,7 +146,7 @@ class _Reloader:
         """Return how the files are when nothing has been written for a moment: editors write in several steps."""
         while (later := stamps_of(self._roots)) != stamps:
             stamps = later
-            time.sleep(_LOOK_EVERY_S / 2)
+            _pause(_LOOK_EVERY_S / 2)
         return stamps
 
     def _start(self) -> None:
@@ -199,7 +201,7 @@ class _Reloader:
             self._stand_in = StandIn(self._listener, f"the server cannot be loaded: {version.heard}")
 
     def _leave(self, version: _Version) -> None:
-        version.since = time.monotonic()
+        version.since = _CLOCK.monotonic()
         version.stop()
         self._leaving.append(version)
 
@@ -222,6 +224,11 @@ class _Reloader:
             except subprocess.TimeoutExpired:
                 version.process.kill()
         return 0
+
+
+def _pause(seconds: float) -> None:
+    """Wait. No lock, which a signal's handler could need as well."""
+    select.select([], [], [], seconds)
 
 
 def _named(files: Sequence[Path]) -> str:

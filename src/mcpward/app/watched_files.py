@@ -4,13 +4,17 @@ A site has some hundred files of Python; to ask for all of them takes less than 
 """
 
 import os
+import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Final
 
 from mcpward.config.model import Settings
 
 _MOST_FILES: Final = 5_000
+_MOST_FOLDERS: Final = 300
 _SUFFIXES: Final = (".py", ".toml", ".sql", ".json", ".yaml", ".yml", ".md", ".txt", ".env")
 _NOT_OURS: Final = frozenset({"__pycache__", "node_modules", "site-packages", "build", "dist"})
 Stamps = Mapping[Path, tuple[int, int]]
@@ -37,23 +41,45 @@ def changed(before: Stamps, after: Stamps) -> list[Path]:
 
 
 def roots_of(settings: Settings, config: Path | None) -> list[Path]:
-    """Return what to watch: the configuration file, and the folders of all sources (modules: the current folder)."""
+    """Return what to watch: the configuration file, and the folder or the package of each source."""
     roots = {Path.cwd() / config} if config is not None else set()
     for server in settings.servers.values():
         place = server.source.rpartition(":")[0] if ".py:" in server.source else server.source
-        roots.add(Path(place).absolute().parent if place.endswith(".py") else Path.cwd())
+        if place.endswith(".py") or "/" in place:
+            roots.add(Path(place).absolute().parent)
+        elif (package := _package(place)) is not None:
+            roots.add(package)
     return sorted(roots)
 
 
+def _package(module: str) -> Path | None:
+    """Return the folder of a module's package, or the file of a module without one. Imports nothing."""
+    spec = PathFinder.find_spec(module.partition(":")[0].partition(".")[0], [str(Path.cwd()), *sys.path])
+    if spec is None:
+        return None
+    folders = spec.submodule_search_locations
+    return Path(next(iter(folders))) if folders else None if spec.origin is None else Path(spec.origin)
+
+
 def _files(root: Path) -> Iterator[Path]:
+    """Return the files below a folder, those near its top first, so that a home folder costs no more than others."""
     if root.is_file():
         yield root
         return
-    for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if _is_ours(Path(folder, name))]
-        for name in names:
-            if name.endswith(_SUFFIXES) and not name.startswith("."):
-                yield Path(folder, name)
+    folders = deque([root])
+    for _ in range(_MOST_FOLDERS):
+        if not folders:
+            return
+        try:
+            with os.scandir(folders.popleft()) as entries:
+                for entry in entries:
+                    if entry.is_dir():
+                        if _is_ours(Path(entry.path)):
+                            folders.append(Path(entry.path))
+                    elif entry.name.endswith(_SUFFIXES) and not entry.name.startswith("."):
+                        yield Path(entry.path)
+        except OSError:
+            continue
 
 
 def _is_ours(folder: Path) -> bool:

@@ -169,7 +169,7 @@ async def test_questions_are_bounded():
             mail["w0"]._handlers[ASKING](letter)
         desk = mail["w0"]._handlers[ASKING].__self__
         assert len(desk._waiting) <= 16
-        assert len(desk._known) <= 1024
+        assert len(desk._letters_heard._known) <= 1024
 
 
 @pytest.mark.parametrize("answers", [[], [[]], [[], []]])
