@@ -26,6 +26,16 @@ async def test_103_a_window_gives_its_rate_and_its_burst_and_no_more(counters):
     assert 0.6 * window * 100 <= passed <= window * 100 + 20 + 1
 
 
+async def test_a_limit_that_was_too_strict_is_mended_at_once(counters):
+    """What stands in a bucket is of the wrong limit: under the right one a drained bucket gives a call soon."""
+    wrong, right = Limit("read", "orders", Rate(2, 3600.0, 2)), Limit("read", "orders", Rate(20, 1.0, 20))
+    assert await passing(counters, 9, draw(wrong)) == 2
+    assert not await passes(counters, draw(right))
+    async with asyncio.timeout(10):
+        while not await passes(counters, draw(right)):  # noqa: ASYNC110  # the bucket fills by itself
+            await asyncio.sleep(0.02)
+
+
 @pytest.mark.parametrize("limit", [rate(5), quota(5)], ids=["rate", "quota"])
 async def test_a_bucket_is_its_callers_own(counters, limit):
     assert await passing(counters, 9, draw(limit, ANN)) == 5

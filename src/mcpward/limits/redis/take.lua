@@ -71,7 +71,7 @@ if digest ~= '' then
   end
 end
 
-local writes, answer = {}, {}
+local writes, healed, answer = {}, {}, {}
 local refused = false
 
 local function put(key, value, life)
@@ -80,8 +80,13 @@ end
 
 local function rate(key, text, i, cost)
   local interval, tolerance = tonumber(ARGV[i + 5]), tonumber(ARGV[i + 6])
-  local tat = tonumber(string.match(text or '', '^r (%d+) ') or 0)
-  tat = math.max(now, math.min(tat, now + tolerance))
+  local stored = tonumber(string.match(text or '', '^r (%d+) ') or 0)
+  local tat = math.max(now, math.min(stored, now + tolerance))
+  if stored > tat then
+    -- Further ahead than calls can take it: the limit was a stricter one. Kept, or each refusal would begin anew.
+    healed[#healed + 1] = { key, string.format('r %.0f %s %s %s', tat, ARGV[i + 5], ARGV[i + 6], ARGV[i + 3]),
+      string.format('%.0f', math.ceil((tat - now) / 1000) + tonumber(ARGV[i + 4])) }
+  end
   local after = tat + interval * cost
   local over = cost >= 0 and math.max(after, tat + interval) - now > tolerance
   if not over and cost ~= 0 and (cost > 0 or text) then
@@ -156,6 +161,9 @@ for k = first, last do
   i = i + (is_rate and 7 or 11)
 end
 
+for _, write in ipairs(healed) do
+  redis.call('SET', write[1], write[2], 'PX', write[3])
+end
 if refused then
   for k = 1, #before do
     answer[3 * k - 2] = before[k]
