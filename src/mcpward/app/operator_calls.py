@@ -6,7 +6,7 @@ nobody without the master key, and a copy of one runs nothing (attack 133). What
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from msgspec import MsgspecError, Raw, convert, to_builtins
@@ -48,15 +48,24 @@ _decode: Final = Decoder().decode
 
 
 class OperatorCalls:
-    """Makes calls in this process. ``pipeline`` is the one that serves HTTP: its parts are used, but for identity."""
+    """Makes calls in this process. ``pipeline`` is the one that serves HTTP: its parts are used, but for identity.
+
+    ``look`` has the store read once more: a key may be named the moment it was made, and not once it is revoked.
+    """
 
     def __init__(
-        self, pipeline: Pipeline, callers: NamedCallers, registries: Mapping[str, Registry], clock: Clock
+        self,
+        pipeline: Pipeline,
+        callers: NamedCallers,
+        registries: Mapping[str, Registry],
+        clock: Clock,
+        look: Callable[[], Awaitable[object]],
     ) -> None:
         self._pipeline = _with_identity(pipeline, callers)
         self._callers = callers
         self._registries = registries
         self._clock = clock
+        self._look = look
 
     async def make(self, call: OperatorCall) -> CallAnswer:
         """Return the answer to one call; it is charged, recorded and cleaned as one that came over HTTP."""
@@ -64,6 +73,8 @@ class OperatorCalls:
             error = {"code": -32601, "message": f"what is served here now has no server {call.server!r}"}
             body = _encode({"jsonrpc": "2.0", "id": 1, "error": error}).decode()
             return CallAnswer(body=body, reason=Reason.ROUTE_UNKNOWN.value)
+        if call.caller.key_id is not None:
+            await self._look()
         number = request_id()
         self._callers.expect(number, call.caller)
         reply: Reply = await self._pipeline.serve(self._arrival(number, call), _NoStream())
