@@ -108,8 +108,6 @@ def serve(
     given = {key: value for key, value in overrides.items() if value is not None}
     site = loaded(config, given, only=chosen.name if chosen else None)
     settings = site.settings
-    if not settings.servers:
-        raise ui.Ended(ui.Exit.USAGE, "there is nothing to serve", "name a file: mcpward serve tools.py")
     _require_sources(site, target, chosen, configured)
     from mcpward.app.serve import run
     from mcpward.app.tls import tls_findings
@@ -132,6 +130,8 @@ def _reloading(settings: Settings, config: Path | None, words: Sequence[str], wo
 
 
 def _require_sources(site: Loaded, target: str | None, chosen: Target | None, configured: tuple[str, ...]) -> None:
+    if not site.settings.servers:
+        raise ui.Ended(ui.Exit.USAGE, "there is nothing to serve", "name a file: mcpward serve tools.py")
     missing = missing_sources(site)
     if not missing:
         return

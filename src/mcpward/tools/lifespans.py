@@ -7,11 +7,8 @@ yielded, so that its functions fail instead of working with what is closed.
 
 import asyncio
 import re
-import sysconfig
-import traceback
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -19,7 +16,9 @@ import structlog
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.sdk.errors import AuthoringError, MissingSecret
 from mcpward.sdk.lifespan import Hook
+from mcpward.sdk.place import place_of
 from mcpward.sdk.server import Server
+from mcpward.tools.origin import Origin
 
 _log: Final = structlog.get_logger("mcpward")
 #: A start may take minutes (a model is loaded). The log says from time to time what is waited for.
@@ -30,10 +29,6 @@ _CANCEL_S: Final = 1.0
 _LONGEST_TEXT: Final = 300
 #: Connection strings stand in the errors of many drivers.
 _USERINFO: Final = re.compile(r"://[^/\s@]*@")
-_OURS: Final = Path(__file__).resolve().parents[1]
-_LIBRARIES: Final = tuple(
-    {Path(path).resolve() for name, path in sysconfig.get_paths().items() if name in {"stdlib", "purelib", "platlib"}}
-)
 
 Redact = Callable[[str], str]
 
@@ -224,12 +219,5 @@ def _place(error: BaseException) -> str:
     """Return ``file:line`` of the innermost frame in the author's own code; "" where there is none."""
     while isinstance(error, BaseExceptionGroup) and error.exceptions:
         error = error.exceptions[0]
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename)]
-    return f"{own[-1].filename}:{own[-1].lineno}" if own else ""
-
-
-def _is_own(file: str) -> bool:
-    if file.startswith("<") or Path(file).is_relative_to(_OURS):
-        return False
-    path = Path(file).resolve()
-    return not any(path.is_relative_to(folder) for folder in _LIBRARIES)
+    frame = Origin(None).frame(error)
+    return "" if frame is None else place_of(frame.filename, frame.lineno)

@@ -316,7 +316,14 @@ async def test_a_prompts_name_is_no_resources_uri(catalogue):
     assert no.reason is Reason.RESOURCE_UNKNOWN
 
 
-@pytest.mark.parametrize("value", ["fail", "number", "ask"])
+async def test_a_completion_that_gives_no_list_of_texts_is_withheld(catalogue):
+    with pytest.raises(Refusal) as no:
+        await complete(catalogue, PLAIN, "greet", "name", "number")
+    assert no.value.reason is Reason.OUTPUT_REFUSED
+    assert "a list with int, and not a list of texts" in no.value.detail
+
+
+@pytest.mark.parametrize("value", ["fail", "ask"])
 async def test_a_completion_that_fails_is_a_fault_and_asks_nobody(catalogue, value):
     with pytest.raises(Fault):
         await complete(catalogue, PLAIN, "greet", "name", value)

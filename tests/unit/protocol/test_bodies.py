@@ -7,6 +7,7 @@ import pytest
 from mcpward.core.errors import Refusal
 from mcpward.core.jsonio import DEFAULT_BOUNDS
 from mcpward.core.reasons import Reason
+from mcpward.protocol import bodies as bodies_module
 from mcpward.protocol.bodies import Bodies
 from support.bombs import BOMBS, message
 
@@ -40,14 +41,15 @@ async def test_attack_120_one_callers_bodies_wait_for_each_other_and_nobody_else
     assert ended == ["honest", *["flood"] * 5]
 
 
-async def test_attack_120_the_loop_goes_on_between_steps() -> None:
+async def test_attack_120_the_loop_goes_on_between_steps(monkeypatch) -> None:
+    monkeypatch.setattr(bodies_module, "_STEP_S", 0.0)  # one step of a body in a turn, however fast the machine is
     bodies = Bodies(DEFAULT_BOUNDS)
     reading = [asyncio.ensure_future(bodies.open(f"caller {number}", BODY)) for number in range(4)]
     turns = 0
     while not all(one.done() for one in reading):
         turns += 1
         await asyncio.sleep(0)
-    assert turns > 4 * 20  # each body takes some 30 steps, and no two share a turn
+    assert turns > 4 * 30  # as many as its chunks, and no two bodies share a turn
 
 
 async def test_attack_120_too_many_of_a_caller_are_refused_at_once() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from mcpward import Caller, Server
 from mcpward.sdk.errors import AuthoringError
+from mcpward.sdk.signature import where
 
 
 @dataclass
@@ -108,7 +109,7 @@ def test_a_lifespan_that_cannot_be_one_is_refused_in_words_that_mend_it(wrong, t
 def test_a_refused_lifespan_is_named_with_file_and_line():
     with pytest.raises(AuthoringError) as refused:
         Server("shop", lifespan=bare)
-    assert refused.value.where == f"{__file__}:{bare.__code__.co_firstlineno}"
+    assert refused.value.where == where(bare)
 
 
 @pytest.mark.parametrize(

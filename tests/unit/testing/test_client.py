@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from mcpward import Caller, Context, DateRange, Header, Limit, Server, ToolError, env
 from mcpward.core.errors import Misconfigured
 from mcpward.core.values import Way
+from mcpward.sdk.place import place_of
 from mcpward.testing import CANCEL, DECLINE, Logged, Progress, Refused, client
 
 
@@ -301,7 +302,7 @@ async def test_a_start_that_fails_is_told_as_it_would_be_in_production():
     with pytest.raises(Misconfigured, match="on_start function 'start' failed: OSError: no way") as refused:
         async with client(broken):
             pass
-    assert f"{__file__}:{start.__code__.co_firstlineno + 2}" in refused.value.__notes__[0]
+    assert place_of(__file__, start.__code__.co_firstlineno + 2) in refused.value.__notes__[0]
 
 
 async def test_the_operators_settings_hold_where_they_are_given(tmp_path):

@@ -10,6 +10,8 @@ from structlog.testing import capture_logs
 
 from mcpward import Server, env
 from mcpward.core.errors import Misconfigured
+from mcpward.sdk.place import place_of
+from mcpward.sdk.signature import where
 from mcpward.tools import lifespans
 from mcpward.tools.lifespans import LifespanEnded, Lifespans
 
@@ -19,7 +21,7 @@ class Shop:
 
 
 def line_of(function, offset: int) -> str:
-    return f"{__file__}:{function.__code__.co_firstlineno + offset}"
+    return place_of(__file__, function.__code__.co_firstlineno + offset)
 
 
 @asynccontextmanager
@@ -75,7 +77,7 @@ async def test_a_lifespan_that_yields_something_else_than_it_says_does_not_start
             pytest.fail("it is served")
     (finding,) = refused.value.findings
     assert finding.what == "the lifespan of server 'demo' says that it yields a Shop, and yields a dict"
-    assert finding.where == f"{__file__}:{lying.__wrapped__.__code__.co_firstlineno}"
+    assert finding.where == where(lying.__wrapped__)
 
 
 async def test_every_server_that_does_not_start_is_told_at_once_and_the_others_are_stopped():
@@ -121,7 +123,7 @@ async def test_a_stop_that_does_not_end_is_given_up_and_named(monkeypatch):
     (line,) = told
     assert line["event"] == "a server did not stop in time"
     assert line["step"] == "on_stop function 'wait'"
-    assert line["where"] == f"{__file__}:{wait.__code__.co_firstlineno}"
+    assert line["where"] == where(wait)
 
 
 async def test_a_start_that_takes_long_says_what_is_waited_for(monkeypatch):
@@ -137,4 +139,4 @@ async def test_a_start_that_takes_long_says_what_is_waited_for(monkeypatch):
         async with Lifespans().open({"demo": server}):
             pass
     assert told[0]["event"] == "a server is still starting"
-    assert told[0]["where"] == f"{__file__}:{load.__code__.co_firstlineno}"
+    assert told[0]["where"] == where(load)
