@@ -44,7 +44,7 @@ async def open_calls(settings: Settings, clock: Clock, timeout_s: float) -> Asyn
     if worker is None:
         from mcpward.app.worker import Worker  # a call of a running server does without all its parts
 
-        own = Worker(settings, settings.site.address)
+        own = Worker(settings, settings.site.address, remarks=False)
         async with own.open():
             yield own.calls
         return

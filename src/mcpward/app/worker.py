@@ -70,14 +70,24 @@ _HOUSEKEEPING_S: Final = 1.0
 
 
 class Worker:
-    """Opens to a :class:`Front` that connections can be given to, at most ``connections`` at once."""
+    """Opens to a :class:`Front` that connections can be given to, at most ``connections`` at once.
+
+    ``remarks`` is False for one that serves nobody: it does not say what in the authors' files is probably not meant.
+    """
 
     def __init__(
-        self, settings: Settings, bound: Address, supervisor: int | None = None, connections: int | None = None
+        self,
+        settings: Settings,
+        bound: Address,
+        supervisor: int | None = None,
+        connections: int | None = None,
+        *,
+        remarks: bool = True,
     ) -> None:
         self.settings = settings
         self.connections = settings.http.max_connections if connections is None else connections
         self.bound = bound
+        self.remarks = remarks
         self.supervisor = supervisor
         self.clock = SystemClock()
         self.front: Front
@@ -112,7 +122,7 @@ class Worker:
             secrets = Secrets(settings, vault, shown)
             voice.redact = secrets.text
             registries = registries_of(settings, load_sources(settings, vault))
-            if settings.site.workers == 1:  # else the supervisor has told it, once for all workers
+            if self.remarks and settings.site.workers == 1:  # else the supervisor has told it, once for all workers
                 tell_names(registries)
             metrics = Metrics()
             traffic = self._traffic(site, metrics, secrets)
