@@ -1,5 +1,6 @@
 """examples/shop: eight tools on SQLite, PostgreSQL, a REST API and a folder, called through ``mcpward.testing``."""
 
+import importlib.util
 import json
 import sqlite3
 import threading
@@ -7,11 +8,14 @@ from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from fastmcp import Client as FastMCPClient
+from fastmcp.exceptions import ToolError as FastMCPError
 
 from mcpward.testing import Progress, client
 from support.sources import ROOT
 
 SHOP = ROOT / "examples" / "shop"
+README = (SHOP / "README.md").read_text(encoding="utf-8")
 SPRING = {"since": "2026-03-01", "until": "2026-03-31"}
 
 
@@ -124,6 +128,34 @@ async def test_the_manual_is_searched_and_read_and_there_is_no_way_out_of_its_fo
         assert (await ann.read("shop://manual/care")).text.startswith("# Care")
         assert (await ann.read("shop://manual/..%2Ftools")).reason == "resource-unknown"
         assert "from 2026-03-01 to 2026-03-31" in (await ann.prompt("late", **SPRING)).text
+
+
+async def test_the_same_in_fastmcp_answers_the_same_and_takes_nearly_twice_the_lines(shop, secrets, monkeypatch):
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    spec = importlib.util.spec_from_file_location("with_fastmcp", SHOP / "with_fastmcp.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    asked = [
+        ("products", {"word": "oak", "limit": 1}), ("stock", {}), ("parcel", {"order": 1}), ("send", {"order": 1}),
+        ("manual", {"word": "oak"}),
+    ]  # fmt: skip
+    async with shop() as ann, FastMCPClient(module.mcp) as theirs:
+        assert {tool.name for tool in await theirs.list_tools()} == {
+            tool["name"] for tool in await ann.as_caller("ann", access="destructive").tools()
+        }
+        for name, arguments in asked:
+            answer = (await theirs.call_tool(name, arguments)).structured_content
+            assert answer.get("result", answer) == (await ann.call(name, **arguments)).value
+        with pytest.raises(FastMCPError, match="sign in first"):
+            await theirs.call_tool("orders", SPRING)
+        assert "There is no such page" in (await theirs.read_resource("shop://manual/none"))[0].text
+    ours, by_hand = [
+        sum(bool(line.strip()) for line in (SHOP / name).read_text().splitlines())
+        for name in ("tools.py", "with_fastmcp.py")
+    ]
+    assert f"{ours} lines" in README
+    assert f"{by_hand} lines" in README
 
 
 def test_it_has_eight_tools_in_no_more_than_seventy_lines():
