@@ -147,7 +147,10 @@ def rows(ward: Ward, where: str = "1", *values: object) -> list[dict[str, Any]]:
     """Give traffic records as another process finds them on disk, oldest first."""
     with closing(sqlite3.connect(f"file:{ward.folder}/.mcpward/mcpward.db?mode=ro", uri=True)) as db:
         db.row_factory = sqlite3.Row
-        return [dict(row) for row in db.execute(f"SELECT * FROM traffic WHERE {where} ORDER BY seq", values)]
+        return [
+            dict(row)
+            for row in db.execute(f"SELECT * FROM traffic WHERE phase != 'act' AND ({where}) ORDER BY seq", values)
+        ]
 
 
 def metrics(ward: Ward) -> str:
