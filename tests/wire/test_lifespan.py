@@ -140,7 +140,7 @@ def test_a_lifespan_is_entered_before_the_first_call_and_left_after_the_last_one
         "enter", "start corner shop", "start more", "began", "ended True", "stop broken", "stop True", "leave",
     ]  # fmt: skip
     assert "RuntimeError: the cache has gone" in site.log()
-    assert f"{site.folder / 'tools.py'}:" in site.log()
+    assert "tools.py:" in site.log()
 
 
 def test_tools_resources_prompts_and_completions_get_what_it_yields(site):
@@ -212,7 +212,7 @@ def test_a_start_that_fails_is_named_with_the_authors_line_and_nothing_is_served
         ward.process = None
         log = ward.log()
         said = "the lifespan of server 'demo' failed: OSError: no way to postgresql://***@db/ with [redacted]"
-        assert f"error: {tmp_path / 'tools.py'}:8: {said}" in log
+        assert f"error: tools.py:8: {said}" in log
         assert "hunter2" not in log
         assert "Traceback" not in log
         with pytest.raises(httpx2.ConnectError):
@@ -308,7 +308,7 @@ def test_a_lifespan_that_breaks_while_it_is_served_fails_the_calls_that_need_it_
         assert "the tool failed" in text_of(ward.call("look"))
         assert text_of(ward.call("other")) == "seen"
         assert "OSError: the feed has gone" in ward.log()
-        assert f"{tmp_path / 'tools.py'}:16" in ward.log()
+        assert "tools.py:16" in ward.log()
         assert ward.stop() == 0
     finally:
         opened.__exit__(None, None, None)
