@@ -15,6 +15,7 @@ from support.hostile import CROWD, STRANGER, Attack, Siege, assert_unharmed, bes
 from support.raw import Answer, connect, listen, request
 from support.volley import create_keys
 from support.ward import ACCEPT, LAVISH, Ward, serving
+from support.wire import rows, until
 
 LONGEST_S = 0.01
 _TRIES = 3
@@ -102,6 +103,8 @@ def test_attack_120_large_bodies_are_counted_in_bytes_before_they_are_read(tmp_p
         with connect(ward.port, 10) as wire:
             wire.sendall(framed(ward, ward.key, wrong, "echo")[: 128 * 1024])
             assert listen(wire, wait_s=10, quiet_s=0).answers[0].status == 429
+        told = until(lambda: rows(ward, "limit_name = 'bodies'"))
+        assert {row["key_id"] for row in told} == {ward.key[11:23]}
         # Neither are its small calls counted so, nor what another caller sends from the same address.
         assert ward.call("echo", {"text": "small"}).status_code == 200
         assert ward.call("echo", {"text": "x" * MIB}, key=other).status_code == 200

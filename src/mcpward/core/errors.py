@@ -18,6 +18,7 @@ class Refusal(Exception):
     construction: whatever stands there may be shown to the caller (``retry_after_s``, ``supported``,
     ``problems``, ``scope``, …), so nothing that a caller sent and nothing secret belongs in it. ``key_id`` names the
     API key that the caller proved to hold and that opens nothing here; like ``detail`` it is never public.
+    ``principal`` is the caller, where one who is known is refused before the request was read.
     """
 
     def __init__(self, reason: Reason, detail: str = "", **facts: Any) -> None:
@@ -25,6 +26,7 @@ class Refusal(Exception):
         self.reason = reason
         self.detail = detail
         self.key_id: str | None = None
+        self.principal: Any = None
         self.facts = facts
 
 

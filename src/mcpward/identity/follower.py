@@ -113,6 +113,7 @@ class Follower:
         self._counters: object = None
         self._audited = 0
         self._turns = 0
+        self._is_auditing = False
         self._finding: Untrusted | None = None
         self._reading = asyncio.Lock()
         self._look: asyncio.Task[bool] | None = None
@@ -184,6 +185,7 @@ class Follower:
         counters = await sources.counters()  # before the rows: what changes meanwhile is read the next time
         if counters == self._counters and not whole:
             return
+        self._counters = None  # until the rows are known to be those of these counters, an older copy must not fit them
         is_whole, keys = await sources.keys.news(whole=whole)
         books.keys.apply(keys, whole=is_whole)
         is_whole, urls = await sources.urls.news(whole=whole)
@@ -191,7 +193,8 @@ class Follower:
         for source, book in ((sources.ended, books.ended), (sources.spent, books.spent)):
             for known, forget_at in await source.news():
                 book.add(known, forget_at)
-        self._counters = counters
+        if await sources.counters() == counters:
+            self._counters = counters
 
     async def audit(self) -> None:
         """Judge a few ended sessions or used states anew, apart from the polls: there may be very many.
@@ -200,7 +203,9 @@ class Follower:
         """
         journals = (self._sources.ended, self._sources.spent)
         try:
-            if await journals[self._audited].audit():
+            is_end = await journals[self._audited].audit()
+            self._is_auditing = not is_end  # many rows are judged in as many turns, one after the other
+            if is_end:
                 self._audited = (self._audited + 1) % len(journals)
         except Untrusted as problem:
             self._finding = problem
@@ -226,7 +231,7 @@ class Follower:
                 _log.warning("the store can be read again")
             self._is_failing = False
         self._turns += 1
-        if self._finding is not None or self._turns % AUDIT_EVERY == 0:
+        if self._finding is not None or self._is_auditing or self._turns % AUDIT_EVERY == 0:
             await self.audit()
 
     def _tell(self, error: Exception) -> None:

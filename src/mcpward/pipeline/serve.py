@@ -222,7 +222,10 @@ class Pipeline:
         addresses = self.limits.addresses
         cause = no
         try:
-            addresses.count_request(bucket)
+            if no.principal is not None:  # a caller's own: nobody else at the address pays for it
+                self.limits.admit(no.principal, bucket)
+            else:
+                addresses.count_request(bucket)
             if no.reason in AUTH_FAILURES:
                 addresses.count_failure_soon(bucket)
         except Refusal as exceeded:
@@ -237,6 +240,7 @@ class Pipeline:
             bytes_in=bytes_in,
             limit=limit,
             key_id=cause.key_id,
+            principal=cause.principal,
         )
         return reply
 
@@ -253,6 +257,7 @@ class Pipeline:
             try:
                 self.limits.addresses.require_body(principal, arrival.bucket, size)
             except Refusal as no:
+                no.principal = principal
                 return no
         return None
 

@@ -85,6 +85,7 @@ class Traffic:
         duration_s: float = 0.0,
         limit: str | None = None,
         key_id: str | None = None,
+        principal: Principal | None = None,
     ) -> None:
         """Record what was refused at a gate, before there was an arrival; by ``limit``, where it was one.
 
@@ -95,7 +96,7 @@ class Traffic:
         self.refused_credentials.note(reply.reason, detail, key_id, server=server, peer=peer)
         self.writer.offer(
             Record(
-                Subject(text(name(server)), refused_key=key_id),
+                Subject(text(name(server)), principal, refused_key=key_id),
                 _RESULTS.get(reply.reason or "", Result.REFUSED),
                 duration_s,
                 None,

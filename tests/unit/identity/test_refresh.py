@@ -72,13 +72,30 @@ async def test_a_store_whose_counters_stand_still_is_fresh_without_reading_its_t
         site.clock.advance(3.1)
         await site.follower.poll()
         assert site.opens()
-    assert (site.shelf.looks, site.shelf.reads) == (4, 1)
+    assert (site.shelf.looks, site.shelf.reads) == (5, 1)
     site.shelf.put(replace(site.record, revoked_at=site.clock.now()))
     await site.follower.poll()
     assert not site.opens()
     site.clock.advance(60)
     await site.follower.poll()
     assert site.shelf.wholes == 1  # once a minute all of it is judged anew, whatever the counters say
+
+
+async def test_attack_124_counters_that_change_while_the_rows_are_read_are_not_taken_for_theirs() -> None:
+    site = Site()
+    site.shelf.has_counters = True
+    answer = site.shelf.answer
+
+    def changing() -> None:
+        answer()
+        site.shelf.sessions.append(("s1", 2e9))  # committed between the look at the counters and the end of the rows
+        site.shelf.answer = answer
+
+    site.shelf.answer = changing
+    await site.follower.poll()
+    site.shelf.sessions.clear()  # and put back as it was
+    await site.follower.poll()
+    assert site.shelf.reads == 2
 
 
 async def test_a_change_that_could_not_be_read_is_read_by_the_next_poll() -> None:
