@@ -12,9 +12,11 @@ from msgspec import DecodeError, Struct, json
 from sqlalchemy import LargeBinary, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mcpward.config.rate import rate_text
 from mcpward.core.clock import Clock
 from mcpward.core.operator import Operator
 from mcpward.core.scope import Access
+from mcpward.core.values import Rate
 from mcpward.storage.chained import ChainedRecord, Change
 from mcpward.storage.lanes import Lanes
 from mcpward.storage.statements import ConnectionStatements, Statements
@@ -153,7 +155,10 @@ def _readable(name: str, value: Any) -> Any:
         return bool(value)
     if isinstance(value, str) and value[:1] in "[{":
         try:
-            return json.decode(value)
+            if name == "rate":
+                return rate_text(json.decode(value, type=Rate))
+            # None named is everywhere, and an auditor would read an empty list the other way round.
+            return "all" if name == "networks" and value == "[]" else json.decode(value)
         except DecodeError:
             return value
     return value

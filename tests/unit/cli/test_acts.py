@@ -64,7 +64,7 @@ def test_every_command_is_said_to_leave_an_act_or_none():
 
 
 def test_the_life_of_a_key_is_on_record_with_what_it_was_before_and_after(cli, site):
-    key_id = make(cli, "--class", "read", "--expires", "2099-01-01")[KEY_ID]
+    key_id = make(cli, "--class", "read", "--expires", "2099-01-01", "--rate", "20/minute")[KEY_ID]
     cli("key", "set", key_id, "--may-confirm")
     new_id = cli("key", "rotate", key_id, "--grace", "1h").out.strip()[KEY_ID]
     cli("key", "revoke", new_id)
@@ -74,6 +74,7 @@ def test_the_life_of_a_key_is_on_record_with_what_it_was_before_and_after(cli, s
     assert (made["object"], made["before"]) == (f"key {key_id} (laptop)", None)
     expected = {"servers": ["orders"], "class": "read", "expires_at": "2099-01-01T00:00:00Z", "may_confirm": False}
     assert made["after"].items() >= expected.items()
+    assert (made["after"]["rate"], made["after"]["networks"]) == ("20/minute", "all")  # as they are typed and shown
     assert (changed["before"], changed["after"]) == ({"may_confirm": False}, {"may_confirm": True})
     assert (old["before"], new["after"]["rotated_from"]) == ({"grace_until": None}, key_id)
     assert (revoked["object"], revoked["before"]) == (f"key {new_id} (laptop)", {"revoked_at": None})
