@@ -50,6 +50,8 @@ def test_one_worker_tells_what_is_used_and_gives_it_back(tmp_path):
 
         assert ward.cli("limits", "reset", check=False).returncode == 1  # nobody there to say yes
         assert ward.call("echo", {"text": "a"}).status_code == 429
+        rotated = ward.cli("key", "rotate", ward.key[11:23]).stdout.strip()  # the same caller under another id
+        assert used(ward, "--caller", rotated[11:23], "--server", "bench")["read"] == (5, 5)
         ward.cli("limits", "reset", "--caller", ward.key[11:23], "--yes")
         assert ward.call("echo", {"text": "a"}).status_code == 200
         assert used(ward, "--limit", "read") == {"read": (1, 5)}

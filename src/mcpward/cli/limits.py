@@ -146,8 +146,19 @@ def _match(settings: Settings, server: str | None, caller: str | None, limit: st
     from mcpward.limits.use import Match
 
     if caller is not None and _KEY_ID.fullmatch(caller):
-        caller = f"api-key:{caller}"
+        caller = f"api-key:{_first_key(settings, caller)}"
     return Match(server=None if server is None else chosen_server(settings, server), caller=caller, limit=limit)
+
+
+def _first_key(settings: Settings, key_id: str) -> str:
+    """Return the id under which limits know a key: a rotated one is the caller that its first was."""
+    from mcpward.operations.denied import Denied
+    from mcpward.operations.keys import first_key
+
+    try:
+        return in_site(settings, lambda site: first_key(site, key_id), must_exist=True)
+    except (Denied, ui.Ended, Unreachable, Misconfigured):
+        return key_id  # of another site with the same counters, or the site's data are on another host
 
 
 def _words(match: "Match") -> str:

@@ -141,6 +141,22 @@ async def get_key(site: Site, key_id: str) -> KeyRecord:
     return record
 
 
+async def first_key(site: Site, key_id: str) -> str:
+    """Return the id of the key that a key was rotated from at the first: limits and sessions are that one's.
+
+    Raises:
+        Denied: there is no such key.
+    """
+    key = await get_key(site, key_id)
+    keys = {each.id: each for each in await site.store.keys.list()}
+    for _ in range(len(keys)):  # bounded, so that a damaged chain cannot turn in a circle
+        before = keys.get(key.rotated_from or "")
+        if before is None:
+            break
+        key = before
+    return key.rotated_from or key.id
+
+
 async def get_live_key(site: Site, key_id: str, now: float, max_age_s: float | None) -> KeyRecord:
     """Return the key of an id if it opens something.
 
