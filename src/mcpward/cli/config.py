@@ -47,7 +47,7 @@ def check(
         ui.answer_json({"ok": True, "findings": [], **({"tools": tools} if load else {})})
     names = site.settings.servers
     servers = ", ".join(f"{name}: {_count(tools[name])}" if load else name for name in names) or "no servers"
-    ui.remark(f"{ui.safe(file_of(config) or 'no file: the defaults')} is right ({servers})")
+    ui.remark(f"{ui.safe(file_of(config) or 'no file: the defaults')}: valid ({servers})")
 
 
 def _tools(settings: Settings) -> dict[str, list[str]]:

@@ -90,7 +90,7 @@ def _show(older: "Older", max_age_s: float | None, *, as_json: bool) -> None:
     ui.remark(f"its mark was written at {moment_text(older.marked_at, 'no time that is known')}")
     for name, (store, mark) in older.standings.items():
         if store < mark:
-            ui.remark(f"{name}: {mark - store} changes are missing: what they revoked or ended is alive again")
+            ui.remark(f"{name}: changes are missing ({mark - store}): what they revoked or ended is alive again")
     for name, count in older.foreign.items():
         if count:
             ui.remark(f"{name}: {count} rows that nobody with the master key wrote are dropped")

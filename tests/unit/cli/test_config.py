@@ -9,7 +9,7 @@ def test_a_right_configuration_is_told_on_stderr(cli, site):
     (site / "tools.py").write_text("")
     said = cli("config", "check")
     assert (said.code, said.out) == (0, "")
-    assert "is right (orders, notes)" in said.err
+    assert ": valid (orders, notes)" in said.err
     assert cli("config", "check", "--json").json == {"ok": True, "findings": []}
 
 
@@ -146,7 +146,7 @@ def test_a_check_loads_the_tools_when_it_is_asked_to(cli, folder):
     assert cli("secret", "set", "TOKEN", stdin="hunter2").code == 0
     said = cli("config", "check", "--load")
     assert (said.code, said.out) == (0, "")
-    assert "is right (orders: 2 tools)" in said.err
+    assert ": valid (orders: 2 tools)" in said.err
     assert "hunter2" not in said.err
     assert cli("config", "check", "--load", "--json").json["tools"] == {"orders": ["look", "pay"]}
     sourced(folder, "tools.py")
