@@ -1,6 +1,8 @@
 """What an operator does is on record with the change itself, and says who, where, what, before and after."""
 
 import json
+import os
+import pwd
 import sqlite3
 from contextlib import closing
 
@@ -224,3 +226,13 @@ def test_the_digest_of_the_settings_tells_limits_apart_and_knows_no_password(cli
     assert digest()[0] != digest(read="61/minute")[0]
     assert digest(read="61/minute")[1]["servers.orders.limits.read"] != digest()[1]["servers.orders.limits.read"]
     assert "site.workers" not in digest()[1]  # it has its default
+
+
+def test_the_account_of_a_call_is_not_what_a_variable_claims(cli, site, monkeypatch):
+    (site / "tools.py").write_text(TOOLS)
+    monkeypatch.setenv("LOGNAME", "mallory")
+    said = cli("call", "orders", "find", '{"word": "chair"}')
+    assert said.code == 0, said.err
+    account = pwd.getpwuid(os.geteuid()).pw_name
+    (row,) = [json.loads(line) for line in cli("log", "--json").out.splitlines()]
+    assert (row["principal"], row["peer"]) == (f"operator:{account}",) * 2
