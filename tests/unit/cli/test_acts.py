@@ -27,7 +27,7 @@ def find(word: str) -> str:
 #: Commands that change the site or carry its record away: each leaves an act, which a test of this file or of
 #: tests/wire/test_acts.py sees. All others only read, or write nothing that belongs to the site.
 ACTS = {
-    "key create", "key edit", "key set", "key rotate", "key revoke", "url rotate", "secret set", "secret remove",
+    "key create", "key edit", "key set", "key rotate", "key revoke", "url rotate", "url revoke", "secret set", "secret remove",
     "store accept-older", "log export", "limits reset", "serve", "call", "backup",
 }  # fmt: skip
 #: The data that it puts back count from ``store accept-older`` on, which is on record.
@@ -139,6 +139,14 @@ def test_a_right_is_taken_away_even_where_that_cannot_be_put_on_record(cli, site
     assert cli("key", "revoke", key_id).code == 0
     assert cli("key", "list").code == 1
     assert f"key {key_id} (laptop), but this could not be put on record" in caplog.text
+
+
+def test_secret_urls_are_ended_even_where_that_cannot_be_put_on_record(cli, site, caplog):
+    cli("url", "rotate", "--server", "notes")
+    refuse_records(site)
+    assert cli("url", "revoke", "--server", "notes").code == 0
+    assert cli("url", "show", "--server", "notes", "--json").json["urls"] == []
+    assert "but this could not be put on record" in caplog.text
 
 
 def test_a_command_that_changes_nothing_leaves_no_act(cli, site):
