@@ -27,8 +27,8 @@ def find(word: str) -> str:
 #: Commands that change the site or carry its record away: each leaves an act, which a test of this file or of
 #: tests/wire/test_acts.py sees. All others only read, or write nothing that belongs to the site.
 ACTS = {
-    "key create", "key edit", "key set", "key rotate", "key revoke", "url rotate", "url revoke", "secret set", "secret remove",
-    "store accept-older", "log export", "limits reset", "serve", "call", "backup",
+    "key create", "key edit", "key set", "key rotate", "key revoke", "url rotate", "url revoke", "secret set",
+    "secret remove", "store accept-older", "log export", "limits reset", "serve", "call", "backup",
 }  # fmt: skip
 #: The data that it puts back count from ``store accept-older`` on, which is on record.
 LATER = {"restore"}
