@@ -9,6 +9,7 @@ from mcpward.core.clock import Clock
 from mcpward.identity.records import EVERY_SERVER, KeyRecord
 from mcpward.operations.denied import Denied
 from mcpward.operations.site import Site
+from mcpward.traffic.act import Act
 
 
 class Held(Struct, frozen=True):
@@ -76,12 +77,16 @@ async def rename_server(site: Site, clock: Clock, old: str, new: str) -> Renamed
     Raises:
         Denied: both servers have a secret of the same name.
         Misconfigured: a secret cannot be opened.
+        NoRoom: the disk is full.
     """
     try:
         secrets = await site.vault.rename_server(old, new)
     except LookupError as both:
         hint = f"mcpward secret remove {both.args[0]} --server takes one of them away"
         raise Denied(f"{old} and {new} have each a secret {both.args[0]}", hint) from None
+    # After the refusals, and before keys change doors: what gives rights is on record, or is not done.
+    act = Act(object=f"server {old}", before={"name": old}, after={"name": new}, server=new)
+    await site.store.acts.note(act)
     keys = await site.store.keys.rename_server(old, new)
     urls = await site.store.urls.rename_server(old, new)
     await site.store.renamed.add(old, new, clock.now())

@@ -28,7 +28,7 @@ def find(word: str) -> str:
 #: tests/wire/test_acts.py sees. All others only read, or write nothing that belongs to the site.
 ACTS = {
     "key create", "key edit", "key set", "key rotate", "key revoke", "url rotate", "url revoke", "secret set",
-    "secret remove", "store accept-older", "log export", "limits reset", "serve", "call", "backup",
+    "secret remove", "server rename", "store accept-older", "log export", "limits reset", "serve", "call", "backup",
 }  # fmt: skip
 #: The data that it puts back count from ``store accept-older`` on, which is on record.
 LATER = {"restore"}
@@ -169,6 +169,15 @@ def test_limits_that_are_given_back_are_on_record(cli, site, monkeypatch):
     (_, _), (command, told) = acts_of(cli)
     assert (command, told["object"]) == ("limits reset", "limits")
     assert "3 counters of all limits of server orders reset" in cli("log", "--acts").out
+
+
+def test_another_name_of_a_server_is_on_record_also_where_nothing_was_for_it(cli, site):
+    cli("key", "create", "--server", "notes", "--name", "other")
+    assert cli("server", "rename", "orders", "shop").code == 0
+    (_, _), (command, told) = acts_of(cli)
+    assert (command, told["object"]) == ("server rename", "server orders")
+    assert (told["before"], told["after"]) == ({"name": "orders"}, {"name": "shop"})
+    assert "server orders: name: orders → shop" in cli("log", "--acts", "--server", "shop").out
 
 
 def test_a_call_as_somebody_is_on_record_beside_its_request(cli, site):
