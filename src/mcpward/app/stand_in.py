@@ -6,6 +6,7 @@ For ``--reload`` alone, which serves on loopback. A page in a browser that rebou
 import json
 import select
 import socket
+import time
 from contextlib import suppress
 from threading import Event, Thread
 from typing import Final
@@ -13,6 +14,7 @@ from typing import Final
 from mcpward.app.listeners import listen
 
 _LONGEST_HEAD: Final = 16_384
+#: For one connection as a whole.
 _PATIENCE_S: Final = 1.0
 _LOOK_EVERY_S: Final = 0.1
 
@@ -42,12 +44,12 @@ class StandIn:
                     connection, _ = self._listener.accept()
                     with connection:
                         connection.settimeout(_PATIENCE_S)
-                        self._answer(connection)
+                        self._answer(connection, time.monotonic() + _PATIENCE_S)
 
-    def _answer(self, connection: socket.socket) -> None:
+    def _answer(self, connection: socket.socket, ends_at: float) -> None:
         head = b""
         while b"\r\n\r\n" not in head and len(head) < _LONGEST_HEAD:
-            part = connection.recv(4096)
+            part = self._part(connection, 4096, ends_at)
             if not part:
                 return
             head += part
@@ -60,8 +62,21 @@ class StandIn:
         )
         connection.shutdown(socket.SHUT_WR)
         with suppress(OSError):  # what else was sent is read, so that the answer is not lost to a reset
-            while connection.recv(65_536):
+            while self._part(connection, 65_536, ends_at):
                 pass
+
+    def _part(self, connection: socket.socket, most: int, ends_at: float) -> bytes:
+        """Return what came next; nothing at the end, after ``ends_at``, or where this is to stop and nothing is there.
+
+        A client that sends a byte now and then would hold the others, and the stop, for as long as it likes.
+        """
+        while time.monotonic() < ends_at:
+            ready, _, _ = select.select([connection], [], [], 0 if self._is_over.is_set() else _LOOK_EVERY_S)
+            if ready:
+                return connection.recv(most)
+            if self._is_over.is_set():
+                break
+        return b""
 
     def _is_ours(self, head: bytes) -> bool:
         hosts = [line[5:].strip().lower() for line in head.split(b"\r\n")[1:] if line[:5].lower() == b"host:"]

@@ -1,8 +1,8 @@
 """``mcpward call``: one call of a tool, through every stage that a call over HTTP passes, as a caller that is named."""
 
 import asyncio
-import getpass
 import json as jsonlib
+import os
 import re
 import sys
 from pathlib import Path
@@ -12,6 +12,7 @@ import typer
 
 from mcpward.cli import person, ui
 from mcpward.cli.help import examples
+from mcpward.cli.operator import account
 from mcpward.cli.result_view import result_lines
 from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, in_site, opened_server, server_names
 from mcpward.core.scope import Access
@@ -81,15 +82,15 @@ def call(
     from mcpward.app.operator_call import OperatorCall
     from mcpward.identity.named_caller import NamedCaller
 
-    account = _account()
+    mine = _account()
     if key_id is not None and (name is not None or scope or access is not None):
         raise ui.Ended(ui.Exit.USAGE, "a key brings its own name, scopes and class", "leave out --as, --scope, --class")
     caller = NamedCaller(
-        name=_checked_name(name or account),
+        name=_checked_name(name or mine),
         key_id=None if key_id is None else _checked_key(key_id),
         scopes=tuple(scope or ()),
         access=_checked_class(access or "write"),
-        operator=account,
+        operator=mine,
     )
     text = _object(_text(arguments))
     settings, chosen = opened_server(config, server)
@@ -215,11 +216,9 @@ def _object(text: str) -> str:
 
 
 def _account() -> str:
-    try:
-        account = getpass.getuser()
-    except (OSError, KeyError):  # a container's user without a name
-        return "operator"
-    return account if _NAME.fullmatch(account) else "operator"
+    """Return the account as a caller's name; an account whose name is none of these is called by its number."""
+    said = account()
+    return said if _NAME.fullmatch(said) else f"uid-{os.geteuid()}"
 
 
 def _checked_name(name: str) -> str:

@@ -31,7 +31,7 @@ def note_command(root: Any, words: Sequence[str]) -> None:
 def this_operator() -> Operator:
     """Return the account, the host and the terminal of this process, and the command that it runs."""
     return Operator(
-        user=_account(),
+        user=account(),
         host=socket.gethostname()[:_LONGEST] or "unknown",
         command=_command.get() or "unknown",
         terminal=_terminal(),
@@ -40,7 +40,8 @@ def this_operator() -> Operator:
     )
 
 
-def _account() -> str:
+def account() -> str:
+    """Return the account that this process acts as: no variable has a say in it, as LOGNAME has in ``getpass``."""
     uid = os.geteuid()
     try:
         return pwd.getpwuid(uid).pw_name

@@ -36,6 +36,7 @@ def rename(
     """Give a server another name in mcpward.toml and in all data: keys, secret URLs and secrets are carried over, and
     mcpward log --server finds its earlier records, too. A site that serves has to be restarted: until then it has the
     old name, and lets no key of the new one in. Where the file has the new name already, only data are carried over.
+    A name for which keys or secret URLs of an earlier server are still live is refused.
     """
     settings = settings_of(config)
     file = file_of(config)
@@ -44,12 +45,16 @@ def rename(
     database = Path(settings.store.url.removeprefix("sqlite:///"))
 
     async def work(site: "Site") -> "Renamed":
-        from mcpward.operations.servers import held_by_server, rename_server
+        from mcpward.operations.servers import held_by_server, rename_server, require_unheld
 
+        now, max_age_s = CLOCK.now(), settings.keys.max_age
         if old not in settings.servers:
-            held = await held_by_server(site, CLOCK.now(), settings.keys.max_age)
+            held = await held_by_server(site, now, max_age_s)
             if old not in held:
                 raise _unknown(old, {*held, *settings.servers})
+        # Without a file the servers are those of the last start, as for every command.
+        if new not in (settings.servers or await site.store.served.servers()):
+            await require_unheld(site, now, max_age_s, old, new)
         return await rename_server(site, CLOCK, old, new)
 
     if database.exists() or old not in settings.servers:

@@ -8,7 +8,16 @@ import typer
 from mcpward.cli import ui
 from mcpward.cli.help import examples
 from mcpward.cli.moment import moment_text, parse_span
-from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, ServerOption, chosen_server, in_site, settings_of
+from mcpward.cli.site import (
+    CLOCK,
+    ConfigOption,
+    JsonOption,
+    ServerOption,
+    chosen_server,
+    in_site,
+    settings_of,
+    unknown_server,
+)
 from mcpward.config.endpoint import endpoint
 from mcpward.config.model import Settings
 from mcpward.core.secret import Secret
@@ -16,7 +25,9 @@ from mcpward.core.secret import Secret
 if TYPE_CHECKING:
     from mcpward.operations.site import Site
 
-app = typer.Typer(help="Secret URLs of unlisted servers: rotate, show.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Secret URLs of unlisted servers: rotate, revoke, show.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.command("rotate")
@@ -49,6 +60,25 @@ def rotate(
     ui.remark(f"the URL of {name} is the credential; it is shown this once:")
     ui.answer(full)
     ui.remark(f"every older one ends at {moment_text(grace_until)}" if grace_s else "every older one has ended")
+
+
+@app.command("revoke")
+@examples("mcpward url revoke --server notes")
+def revoke(server: ServerOption = None, config: ConfigOption = None, json: JsonOption = False) -> None:
+    """End every secret URL of a server now, also of one that mcpward.toml has no more. Every worker refuses them within
+    a second. Works on a full disk, too.
+    """
+    settings = settings_of(config)
+    name = unlisted_server(settings, None) if server is None else server
+    now = CLOCK.now()
+    ended = in_site(settings, lambda site: site.store.urls.revoke(name, now), must_exist=True, ends_rights=True)
+    if not ended:
+        if settings.servers and name not in settings.servers:
+            raise unknown_server(name, settings.servers)
+        raise ui.Ended(ui.Exit.NO, ui.safe(f"{name} has no secret URL"))
+    if json:
+        ui.answer_json({"server": name, "ended": ended})
+    ui.remark(ui.safe(f"{ended} secret URL{'' if ended == 1 else 's'} of {name} ended"))
 
 
 @app.command("show")

@@ -1,5 +1,6 @@
 """Who else may write the site's file: whoever may, decides who gets in.
 
+The owners are root or the user who runs this, as for the data folder: an owner changes a file whatever its mode says.
 A group that belongs to the owner only, as many systems give each user, is nobody else. A folder that is sticky or
 mounted read-only lets nobody replace a file of another user. Looks at the file and its folder, not at those above.
 """
@@ -14,21 +15,36 @@ from mcpward.core.errors import Finding
 
 
 def writable_by_others(path: Path) -> list[Finding]:
-    """Return what is wrong with the rights of a file and of the folders through which it is found.
+    """Return what is wrong with the owners and rights of a file and of the folders through which it is found.
 
     Raises ``OSError`` when they cannot be looked at.
     """
     findings: list[Finding] = []
+    if _is_of_another(path.stat()):
+        findings.append(Finding("the site's file belongs to another user", str(path), _chown(path)))
+    elif _is_of_another(path.lstat()):  # where sources are looked for is where the link is
+        findings.append(Finding("the link to the site's file belongs to another user", str(path), _chown(path, " -h")))
     if _may_others_write(path.stat()):
         what = "other users may change the site's file, and so who gets in"
         findings.append(Finding(what, str(path), f"chmod go-w {path}"))
     real = path.resolve()
     for folder in dict.fromkeys((path.absolute().parent.resolve(), real.parent)):
         state = folder.stat()
+        if _is_of_another(state):  # sticky or not: its owner may remove and rename what is in it
+            what = "the folder of the site's file belongs to another user"
+            findings.append(Finding(what, str(folder), _chown(folder)))
         if _may_others_write(state) and not state.st_mode & stat.S_ISVTX and not _is_read_only(folder):
             what = "other users may put another file in the place of the site's file"
             findings.append(Finding(what, str(folder), f"chmod go-w {folder}"))
     return findings
+
+
+def _is_of_another(state: os.stat_result) -> bool:
+    return state.st_uid not in (os.geteuid(), 0)
+
+
+def _chown(path: Path, option: str = "") -> str:
+    return f"run mcpward as its owner, or, as root: chown{option} {os.geteuid()} {path}"
 
 
 def _may_others_write(state: os.stat_result) -> bool:

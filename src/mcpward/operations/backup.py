@@ -99,18 +99,17 @@ def back_up(settings: Settings, ring: KeyRing, clock: Clock, file: Path, config:
         CONFIG: _content(config) if config is not None else None,
     }
     try:
-        with tempfile.TemporaryDirectory(dir=file.absolute().parent, prefix=f".{file.name[:100]}.") as folder:
+        # What is not sealed yet stays in the data folder: a stick has no modes, and a killed process cleans nothing.
+        with tempfile.TemporaryDirectory(dir=settings.site.data, prefix=".backup.") as folder, _draft_of(file) as draft:
             copy = Path(folder) / DATABASE
             taken = snapshot.take(database, copy)
             kept = {name: content for name, content in small.items() if content is not None}
             manifest = Manifest(
                 __version__, clock.now(), taken.site, taken.schema, ring.ids, taken.rows, (*kept, DATABASE)
             )
-            draft = Path(folder) / "backup"
-            with draft.open("xb") as sealed:
+            with draft.open("wb") as sealed:
                 _seal(sealed, ring, {MANIFEST: json.encode(manifest)} | kept, copy)
                 os.fsync(sealed.fileno())
-            draft.chmod(0o600)
             _place_new(draft, file)
     except FileExistsError:
         raise Denied(f"there is a file {file} already", "name another one, or remove it") from None
@@ -119,6 +118,17 @@ def back_up(settings: Settings, ring: KeyRing, clock: Clock, file: Path, config:
             f"{file} cannot be written: {error.strerror}", "name a file in a folder of your own"
         ) from None
     return BackedUp(file, file.stat().st_size, manifest)
+
+
+@contextmanager
+def _draft_of(file: Path) -> Iterator[Path]:
+    """Make a file of mode 0600 beside a file that is not there yet; it goes at the end unless it was renamed."""
+    descriptor, name = tempfile.mkstemp(dir=file.absolute().parent, prefix=f".{file.name[:100]}.")
+    os.close(descriptor)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from mcpward.core.clock import Clock
 from mcpward.identity.records import EVERY_SERVER, KeyRecord
 from mcpward.operations.denied import Denied
 from mcpward.operations.site import Site
+from mcpward.traffic.act import Act
 
 
 class Held(Struct, frozen=True):
@@ -45,21 +46,47 @@ async def held_by_server(site: Site, now: float, max_age_s: float | None) -> dic
     }
 
 
+async def require_unheld(site: Site, now: float, max_age_s: float | None, old: str, new: str) -> None:
+    """Check that nobody holds a right to a name that no server has, before ``old`` gets it.
+
+    A key of a server that was taken out of the site would open the other one's tools from then on.
+
+    Raises:
+        Denied: there are live keys or secret URLs for ``new``.
+    """
+    keys = [key for key in await site.store.keys.list() if new in key.servers and key.is_live(now, max_age_s)]
+    urls = [url for url in await site.store.urls.list(new) if url.is_live(now)]
+    if not keys and not urls:
+        return
+    found = [f"key {key.id} ({key.name})" for key in keys] + [f"secret URL {url.id}" for url in urls]
+    ends = [f"mcpward key revoke {key.id}" for key in keys] + [f"mcpward url revoke --server {new}"] * bool(urls)
+    raise Denied(
+        f"these are for a server {new} of before, and would open {old}: {', '.join(found)}",
+        f"end them: {' && '.join(ends)}; or choose another name. If an earlier try carried them over, "
+        f"write [servers.{new}] in the place of [servers.{old}] yourself, then do this again",
+    )
+
+
 async def rename_server(site: Site, clock: Clock, old: str, new: str) -> Renamed:
     """Carry the keys, secret URLs and secrets of a server over to another name, and have its records found by it.
 
     Each kind is carried in a transaction of its own, and what was carried stays so: after a failure the same call does
     the rest. Running workers see changed keys and URLs within a second; they read secrets at their start.
+    :func:`require_unheld` comes first where no server has the new name.
 
     Raises:
         Denied: both servers have a secret of the same name.
         Misconfigured: a secret cannot be opened.
+        NoRoom: the disk is full.
     """
     try:
         secrets = await site.vault.rename_server(old, new)
     except LookupError as both:
         hint = f"mcpward secret remove {both.args[0]} --server takes one of them away"
         raise Denied(f"{old} and {new} have each a secret {both.args[0]}", hint) from None
+    # After the refusals, and before keys change doors: what gives rights is on record, or is not done.
+    act = Act(object=f"server {old}", before={"name": old}, after={"name": new}, server=new)
+    await site.store.acts.note(act)
     keys = await site.store.keys.rename_server(old, new)
     urls = await site.store.urls.rename_server(old, new)
     await site.store.renamed.add(old, new, clock.now())

@@ -43,9 +43,10 @@ class RowChange(Struct, frozen=True):
         if self.after is None:
             return True
         before = self.before or {}
-        return bool(before) and {name for name, value in self.after.items() if before.get(name) != value} <= (
-            _ENDING | _OWN | {"mac"}
-        )
+        ending = _ENDING | _OWN | {"mac"}
+        if _is_sooner(self.after.get("expires_at"), before.get("expires_at")):
+            ending |= {"expires_at"}
+        return bool(before) and {name for name, value in self.after.items() if before.get(name) != value} <= ending
 
     @property
     def _has_other_value(self) -> bool:
@@ -131,6 +132,10 @@ class Acts:
     def _rows(self, acts: Sequence[Act]) -> list[tuple[Any, ...]]:
         assert self._operator is not None
         return [act_row(self._operator, act, self._clock.now()) for act in acts]
+
+
+def _is_sooner(end: float | None, before: float | None) -> bool:
+    return end is not None and (before is None or end < before)
 
 
 def _shown(table: Table, row: Values | None) -> dict[str, Any] | None:

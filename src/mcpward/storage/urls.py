@@ -64,6 +64,15 @@ class UrlTable:
                 await changes.change(row, expires_at=grace_until)
             await changes.insert(_row(new))
 
+    async def revoke(self, server: str, at: float) -> int:
+        """End every secret URL of a server that is live at ``at`` (wall clock). Return how many there were."""
+        is_live = or_(URLS.c.expires_at.is_(None), URLS.c.expires_at > at)
+        async with self._register.changing() as changes:
+            found = await changes.find(URLS.c.server == server, is_live)
+            for row in found:
+                await changes.change(row, expires_at=at)
+        return len(found)
+
     def follow(self) -> FollowedRecords[UrlRecord]:
         """Return a reader of what changes; it fits ``identity.refresh.UrlSource``."""
         return FollowedRecords(self._register, lambda row: UrlRecord(**row))

@@ -1,6 +1,7 @@
 """An operator's call as a letter: made once, by one worker, answered in as many letters as needed (attack 133)."""
 
 import asyncio
+import fcntl
 from contextlib import asynccontextmanager
 
 import pytest
@@ -82,3 +83,27 @@ def test_a_worker_is_found_while_it_is_there(tmp_path):
     (tmp_path / "workers" / "dead").touch()  # what a process that was killed leaves: nobody holds its lock
     assert find_worker(tmp_path) is None
     assert not (tmp_path / "workers" / "dead").exists()
+
+
+def test_a_worker_is_found_though_somebody_looked_while_it_took_its_lock(tmp_path, monkeypatch):
+    flock = fcntl.flock
+
+    def looked_first(descriptor, how):
+        monkeypatch.setattr(fcntl, "flock", flock)
+        assert find_worker(tmp_path) is None
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", looked_first)
+    with present(tmp_path, "w0"):
+        assert fcntl.flock is flock
+        assert find_worker(tmp_path) == "w0"
+    assert not list((tmp_path / "workers").iterdir())
+
+
+def test_a_worker_that_cannot_be_found_serves_all_the_same_and_the_log_says_so(tmp_path, caplog):
+    (tmp_path / "workers").touch()  # as on a full disk, nothing can be made in it
+    with present(tmp_path, "w0"):
+        assert find_worker(tmp_path) is None
+    assert "mcpward call cannot find this worker" in caplog.text
+    with pytest.raises(PermissionError), present(tmp_path, "w0"):
+        raise PermissionError  # what fails within is not meant

@@ -1,6 +1,8 @@
 """What an operator does is on record with the change itself, and says who, where, what, before and after."""
 
 import json
+import os
+import pwd
 import sqlite3
 from contextlib import closing
 
@@ -25,8 +27,8 @@ def find(word: str) -> str:
 #: Commands that change the site or carry its record away: each leaves an act, which a test of this file or of
 #: tests/wire/test_acts.py sees. All others only read, or write nothing that belongs to the site.
 ACTS = {
-    "key create", "key edit", "key set", "key rotate", "key revoke", "url rotate", "secret set", "secret remove",
-    "store accept-older", "log export", "limits reset", "serve", "call", "backup",
+    "key create", "key edit", "key set", "key rotate", "key revoke", "url rotate", "url revoke", "secret set",
+    "secret remove", "server rename", "store accept-older", "log export", "limits reset", "serve", "call", "backup",
 }  # fmt: skip
 #: The data that it puts back count from ``store accept-older`` on, which is on record.
 LATER = {"restore"}
@@ -140,6 +142,14 @@ def test_a_right_is_taken_away_even_where_that_cannot_be_put_on_record(cli, site
     assert f"key {key_id} (laptop), but this could not be put on record" in caplog.text
 
 
+def test_secret_urls_are_ended_even_where_that_cannot_be_put_on_record(cli, site, caplog):
+    cli("url", "rotate", "--server", "notes")
+    refuse_records(site)
+    assert cli("url", "revoke", "--server", "notes").code == 0
+    assert cli("url", "show", "--server", "notes", "--json").json["urls"] == []
+    assert "but this could not be put on record" in caplog.text
+
+
 def test_a_command_that_changes_nothing_leaves_no_act(cli, site):
     key_id = make(cli)[KEY_ID]
     cli("key", "revoke", key_id)
@@ -160,6 +170,15 @@ def test_limits_that_are_given_back_are_on_record(cli, site, monkeypatch):
     (_, _), (command, told) = acts_of(cli)
     assert (command, told["object"]) == ("limits reset", "limits")
     assert "3 counters of all limits of server orders reset" in cli("log", "--acts").out
+
+
+def test_another_name_of_a_server_is_on_record_also_where_nothing_was_for_it(cli, site):
+    cli("key", "create", "--server", "notes", "--name", "other")
+    assert cli("server", "rename", "orders", "shop").code == 0
+    (_, _), (command, told) = acts_of(cli)
+    assert (command, told["object"]) == ("server rename", "server orders")
+    assert (told["before"], told["after"]) == ({"name": "orders"}, {"name": "shop"})
+    assert "server orders: name: orders → shop" in cli("log", "--acts", "--server", "shop").out
 
 
 def test_a_call_as_somebody_is_on_record_beside_its_request(cli, site):
@@ -225,3 +244,13 @@ def test_the_digest_of_the_settings_tells_limits_apart_and_knows_no_password(cli
     assert digest()[0] != digest(read="61/minute")[0]
     assert digest(read="61/minute")[1]["servers.orders.limits.read"] != digest()[1]["servers.orders.limits.read"]
     assert "site.workers" not in digest()[1]  # it has its default
+
+
+def test_the_account_of_a_call_is_not_what_a_variable_claims(cli, site, monkeypatch):
+    (site / "tools.py").write_text(TOOLS)
+    monkeypatch.setenv("LOGNAME", "mallory")
+    said = cli("call", "orders", "find", '{"word": "chair"}')
+    assert said.code == 0, said.err
+    account = pwd.getpwuid(os.geteuid()).pw_name
+    (row,) = [json.loads(line) for line in cli("log", "--json").out.splitlines()]
+    assert (row["principal"], row["peer"]) == (f"operator:{account}",) * 2

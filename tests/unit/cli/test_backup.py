@@ -1,5 +1,6 @@
 """``mcpward backup`` and ``mcpward restore``: what is in the file, who opens it, and what a restored site asks for."""
 
+import os
 import shutil
 import stat
 from pathlib import Path
@@ -38,6 +39,24 @@ def test_a_backup_is_for_its_owner_and_holds_nothing_that_can_be_read(cli, site,
         assert word.encode() not in content
     assert (site / ".mcpward" / "master.key").read_bytes().strip() not in content
     assert not [path.name for path in site.iterdir() if path.name.startswith(".orders")]
+
+
+def test_nothing_unsealed_lies_beside_the_backup_while_it_is_made(cli, site, filled, monkeypatch):
+    """On a stick without modes everybody could read it, and a killed backup would leave it there."""
+    stick = site / "stick"
+    stick.mkdir()
+    seen = []
+    fsync = os.fsync
+
+    def look(file):
+        seen.extend((path, path.is_file() and path.read_bytes()[:17]) for path in stick.rglob("*"))
+        fsync(file)
+
+    monkeypatch.setattr("os.fsync", look)
+    assert cli("backup", str(stick / FILE)).code == 0
+    assert {start for _, start in seen} == {b"mcpward-backup-1\n"}
+    assert list(stick.iterdir()) == [stick / FILE]
+    assert not list((site / ".mcpward").glob(".backup.*"))
 
 
 def test_a_backup_says_what_is_in_it_and_what_is_not(cli, site, filled):

@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -177,6 +178,49 @@ def test_a_file_whose_folder_lets_others_replace_it_is_refused(cli, site):
     assert f"hint: chmod go-w {site}" in said.err
     site.chmod(0o1777)  # as /tmp is: nobody replaces another user's file there
     assert cli("config", "check").code == 0
+
+
+def give_away(path, monkeypatch):
+    """Make a file another user's. Only root can give one away; where nobody can, we become the other one."""
+    if os.geteuid() == 0:
+        os.chown(path, 65_534, -1, follow_symlinks=False)
+    else:
+        monkeypatch.setattr("os.geteuid", lambda: 65_534)
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o1777])
+def test_a_file_of_another_user_is_refused_also_in_a_sticky_folder(cli, site, monkeypatch, mode):
+    """An owner changes the file when it likes: as root in /tmp its tools would be run."""
+    (site / "tools.py").write_text("")
+    site.chmod(mode)
+    give_away(site / "mcpward.toml", monkeypatch)
+    said = cli("config", "check")
+    assert (said.code, said.out) == (2, "")
+    assert "the site's file belongs to another user" in said.err
+    assert f"run mcpward as its owner, or, as root: chown {os.geteuid()} mcpward.toml" in said.err
+
+
+def test_a_folder_of_another_user_is_refused(cli, site, monkeypatch):
+    (site / "tools.py").write_text("")
+    site.chmod(0o1755)
+    give_away(site, monkeypatch)
+    said = cli("config", "check")
+    assert said.code == 2
+    assert "the folder of the site's file belongs to another user" in said.err
+    assert f"chown {os.geteuid()} {site}" in said.err
+
+
+def test_a_link_of_another_user_to_our_file_is_refused(cli, site, monkeypatch):
+    """Its sources would be looked for beside the link."""
+    (site / "tools.py").write_text("")
+    (site / "ours").mkdir()
+    (site / "mcpward.toml").rename(site / "ours" / "real.toml")
+    (site / "mcpward.toml").symlink_to("ours/real.toml")
+    assert cli("config", "check").code == 0
+    give_away(site / "mcpward.toml", monkeypatch)
+    said = cli("config", "check")
+    assert said.code == 2
+    assert "belongs to another user" in said.err
 
 
 def test_a_link_is_judged_by_the_folder_that_it_leads_to(cli, site):

@@ -89,6 +89,27 @@ def test_a_secret_that_both_names_have_stops_the_rename_before_anything_is_chang
     assert servers_of(cli, filled[0]) == ["orders"]
 
 
+def test_a_name_for_which_a_removed_server_s_rights_are_live_is_refused_until_they_have_ended(cli, site, filled):
+    """Whoever held a key of the removed server would hold one of the renamed server's."""
+    file = site / "mcpward.toml"
+    rest = '\n[servers.shop]\nsource = "tools.py"\nmode = "unlisted"\n'
+    kept = file.read_text()
+    file.write_text(kept + rest)
+    key = cli("key", "create", "--json", "--name", "old", "--server", "shop").json["id"]
+    cli("url", "rotate", "--server", "shop")
+    file.write_text(kept)
+    refused = cli("server", "rename", "orders", "shop")
+    assert refused.code == 1
+    assert f"key {key} (old), secret URL " in refused.err
+    assert f"mcpward key revoke {key} && mcpward url revoke --server shop" in refused.err
+    assert (file.read_text(), servers_of(cli, filled[0])) == (kept, ["orders"])
+    cli("key", "revoke", key)
+    assert "secret URL" in cli("server", "rename", "orders", "shop").err
+    assert cli("url", "revoke", "--server", "shop", "--json").json == {"server": "shop", "ended": 1}
+    assert cli("server", "rename", "orders", "shop").code == 0
+    assert servers_of(cli, filled[0]) == ["shop"]
+
+
 def test_a_file_that_cannot_be_changed_in_place_stays_and_so_do_the_data(cli, site, filled):
     text = 'servers = { orders = { source = "tools.py" } }\n'
     (site / "mcpward.toml").write_text(text)
