@@ -1,6 +1,7 @@
 """What an author's module raised while it was loaded, as one finding: what, the author's line, what to do.
 
-An exception's text may hold a connection string, so it is shown only through ``redact``, which takes secrets out.
+An exception's text may hold a connection string, and a hint repeats some of it, so both are shown only through
+``redact``, which takes secrets out.
 """
 
 import inspect
@@ -33,6 +34,9 @@ _NOT_IN_MODULE: Final = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'"
 _STRUCT_OPTION: Final = re.compile(r"Unexpected keyword argument [`'](\w+)[`']")
 _CALLED: Final = re.compile(r"\b([A-Z]\w+)\(")
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]+", re.ASCII)
+#: What Python says of a text, bytes or number that does not end, or that it cannot read: its value may be a secret.
+_OF_VALUE: Final = re.compile(r"string|literal|bytes|unicode", re.IGNORECASE)
+_FROM_FOLDER: Final = "paths start where mcpward does; from the file's own folder: Path(__file__).parent / …"
 _LOOP: Final = "cannot be called from a running event loop"
 
 
@@ -45,7 +49,10 @@ def finding_of(error: BaseException, source: str, origin: Origin, redact: Redact
             if said is not None:
                 what, hint = said
                 own = error.where if isinstance(error, AuthoringError) else ""
-                return Finding(what=_clean(what, redact), where=own or _syntax_place(error, where), hint=hint)
+                shown = _clean(what, redact)
+                if shown != what and isinstance(error, FileNotFoundError):
+                    hint = _FROM_FOLDER  # the end of a path is not recognized as a part of the secret that it is
+                return Finding(shown, own or _syntax_place(error, where), _clean(hint, redact))
     text = _text(error)
     what = (
         f"{type(error).__name__}: {redact(text)}"
@@ -55,8 +62,8 @@ def finding_of(error: BaseException, source: str, origin: Origin, redact: Redact
     return Finding(what=what, where=where, hint=f"python {_file(origin, source)} shows the whole traceback")
 
 
-def _clean(what: str, redact: Redact | None) -> str:
-    return what if redact is None else redact(what)
+def _clean(text: str, redact: Redact | None) -> str:
+    return text if redact is None else redact(text)
 
 
 def _text(error: BaseException) -> str:
@@ -86,13 +93,22 @@ def _missing_secret(error: MissingSecret, _origin: Origin) -> tuple[str, str]:
     return str(error), said + error.hint
 
 
-def _syntax(error: SyntaxError, _origin: Origin) -> tuple[str, str]:
+def _syntax(error: SyntaxError, origin: Origin) -> tuple[str, str]:
     if "'await' outside" in error.msg:
         return error.msg, "await stands in async def only: call it in a tool"
-    line = (error.text or "").strip()
+    if error.filename and not Path(error.filename).is_file():  # eval of the environment: that line is a value
+        return error.msg, "the text that is parsed there is not valid Python"
+    line = _shown_line(error, origin)
     if isinstance(error, IndentationError):
         return error.msg, "indent the lines of a block by four spaces"
     return error.msg, f"mend the line, or the one before it: {line}" if line else "mend the line"
+
+
+def _shown_line(error: SyntaxError, origin: Origin) -> str:
+    """Return the line of the author's that is wrong, unless a text may stand on it: that may be a password."""
+    line = (error.text or "").partition("#")[0].strip()
+    is_code = not (_OF_VALUE.search(error.msg) or "'" in line or '"' in line)
+    return line if is_code and error.filename and origin.holds(error.filename) else ""
 
 
 def _no_module(error: ModuleNotFoundError, _origin: Origin) -> tuple[str, str]:
@@ -202,8 +218,7 @@ def _no_file(error: FileNotFoundError, _origin: Origin) -> tuple[str, str] | Non
     if error.filename is None:
         return None
     name = Path(str(error.filename)).name
-    hint = f"paths start where mcpward does; from the file's own folder: Path(__file__).parent / {name!r}"
-    return f"there is no file {str(error.filename)!r}", hint
+    return f"there is no file {str(error.filename)!r}", _FROM_FOLDER.replace("…", repr(name))
 
 
 def _validation(error: pydantic.ValidationError, _origin: Origin) -> tuple[str, str]:

@@ -1,0 +1,65 @@
+"""What is told of a file that cannot be loaded holds nothing of a secret: neither in what is wrong nor in the hint."""
+
+import sys
+
+import pytest
+
+from mcpward.app.sources import load_sources
+from mcpward.config.load import load
+from mcpward.core.errors import Misconfigured
+
+VALUE = "hunter2 correct horse"
+
+
+@pytest.fixture(autouse=True)
+def _own_path(monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+@pytest.fixture
+def told(tmp_path):
+    """Load a file as ``mcpward serve`` does, and return all that is told of it."""
+
+    def tell(text):
+        (tmp_path / "tools.py").write_text(f"from mcpward import Server\n{text}\n")
+        config = tmp_path / "mcpward.toml"
+        config.write_text('[servers.shop]\nsource = "tools.py"\nmode = "public"\n')
+        with pytest.raises(Misconfigured) as wrong:
+            load_sources(load(config, {}, {"site.data": str(tmp_path / "data")}), {})
+        (found,) = wrong.value.findings
+        assert "\n" not in found.what + found.hint
+        return found
+
+    return tell
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SHOP_LOGIN = 'hunter2",
+        "SHOP_LOGIN = f'hunter2 {'",
+        "login('hunter2' 'x'",
+        "x = 5hunter2",
+        "x = (  # hunter2",
+        "import ast\nast.literal_eval('{hunter2')",
+        "import os, ast\nast.literal_eval(os.environ['SHOP_LOGIN'])",
+        "open('token=hunter2/hunter2')",
+        "import os\nopen('/nowhere/' + os.environ['SHOP_LOGIN'] + '/' + 'x')",
+    ],
+)
+def test_no_part_of_a_secret_is_in_the_hint(told, monkeypatch, text):
+    monkeypatch.setenv("SHOP_LOGIN", VALUE)
+    found = told(text)
+    assert "hunter2" not in found.hint + found.what
+    assert found.where.rpartition("/")[2].startswith("tools.py:")
+
+
+def test_the_end_of_a_path_that_is_a_secret_is_not_in_the_hint(told, monkeypatch):
+    monkeypatch.setenv("SHOP_LOGIN", "nowhere/hunter2")
+    found = told("import os\nopen(os.environ['SHOP_LOGIN'])")
+    assert (found.what, "hunter2" in found.hint) == ("there is no file '[redacted]'", False)
+
+
+def test_a_line_without_a_text_and_the_name_of_a_variable_are_shown(told):
+    assert told("def f(:").hint == "mend the line, or the one before it: def f(:"
+    assert told("import os\nos.environ['NOT_SET_TOKEN']").hint.startswith("export NOT_SET_TOKEN=…; for a secret")
