@@ -24,11 +24,10 @@ from mcpward.sdk.options import unknown_option
 from mcpward.sdk.place import place_of
 from mcpward.sdk.server import Server
 from mcpward.sdk.signature import nearest_name
+from mcpward.tools.error_text import Redact, error_text, first_line
 from mcpward.tools.foreign import IMPORTS, METHODS
 from mcpward.tools.origin import Origin
 
-Redact = Callable[[str], str]
-_LONGEST: Final = 300
 _CLASS: Final = re.compile(r"<class '(?:[^']*\.)?(\w+)'>")
 _NOT_IN_MODULE: Final = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
 _STRUCT_OPTION: Final = re.compile(r"Unexpected keyword argument [`'](\w+)[`']")
@@ -52,22 +51,16 @@ def finding_of(error: BaseException, source: str, origin: Origin, redact: Redact
                 shown = _clean(what, redact)
                 if shown != what and isinstance(error, FileNotFoundError):
                     hint = _FROM_FOLDER  # the end of a path is not recognized as a part of the secret that it is
+                if isinstance(error, SystemExit):
+                    shown = first_line(shown)
                 return Finding(shown, own or _syntax_place(error, where), _clean(hint, redact))
-    text = _text(error)
-    what = (
-        f"{type(error).__name__}: {redact(text)}"
-        if redact is not None and text
-        else f"{type(error).__name__} at import"
-    )
+    text = "" if redact is None else error_text(error, redact)
+    what = f"{type(error).__name__}: {text}" if text else f"{type(error).__name__} at import"
     return Finding(what=what, where=where, hint=f"python {_file(origin, source)} shows the whole traceback")
 
 
 def _clean(text: str, redact: Redact | None) -> str:
     return text if redact is None else redact(text)
-
-
-def _text(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0][:_LONGEST]
 
 
 def _file(origin: Origin, source: str) -> str:
@@ -134,7 +127,7 @@ def _importable() -> Iterable[str]:
 
 
 def _import(error: ImportError, _origin: Origin) -> tuple[str, str] | None:
-    text = _text(error)
+    text = str(error)
     if "relative import" in text:
         return text, "write import db: the file's folder is on the path; or serve a package: mcpward serve shop.tools"
     found = _NOT_IN_MODULE.match(text)
@@ -210,7 +203,7 @@ def _running_loop(error: RuntimeError, origin: Origin) -> tuple[str, str] | None
 
 
 def _exit(error: SystemExit, _origin: Origin) -> tuple[str, str]:
-    said = f": {_text(error)}" if error.code not in {None, 0} else ""
+    said = f": {str(error).strip()}" if error.code not in {None, 0} else ""
     return f"SystemExit at import{said}", 'put what is for the terminal below if __name__ == "__main__":'
 
 
@@ -230,8 +223,9 @@ def _validation(error: pydantic.ValidationError, _origin: Origin) -> tuple[str, 
 
 
 def _model(error: PydanticUserError, _origin: Origin) -> tuple[str, str] | None:
-    found = _CLASS.search(_text(error))
-    if found is None or "schema" not in _text(error):
+    text = str(error).strip().partition("\n")[0]
+    found = _CLASS.search(text)
+    if found is None or "schema" not in text:
         return None
     name = found[1]
     return (

@@ -63,3 +63,12 @@ def test_the_end_of_a_path_that_is_a_secret_is_not_in_the_hint(told, monkeypatch
 def test_a_line_without_a_text_and_the_name_of_a_variable_are_shown(told):
     assert told("def f(:").hint == "mend the line, or the one before it: def f(:"
     assert told("import os\nos.environ['NOT_SET_TOKEN']").hint.startswith("export NOT_SET_TOKEN=…; for a secret")
+
+
+@pytest.mark.parametrize("raised", ["raise ValueError({})", "import sys\nsys.exit({})"])
+@pytest.mark.parametrize("value, before", [(VALUE * 2, 260), (VALUE.replace(" ", "\n"), 0)])
+def test_a_secret_across_the_end_of_what_is_shown_leaves_nothing(told, monkeypatch, raised, value, before):
+    monkeypatch.setenv("SHOP_LOGIN", value)
+    found = told("import os\n" + raised.format(f"'x' * {before} + os.environ['SHOP_LOGIN']"))
+    assert "hunter2" not in found.what
+    assert "[redacted]" in found.what
