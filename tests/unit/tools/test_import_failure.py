@@ -54,6 +54,26 @@ def test_no_part_of_a_secret_is_in_the_hint(told, monkeypatch, text):
     assert found.where.rpartition("/")[2].startswith("tools.py:")
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["postgres://u:hunter2@h/x", "postgres://u:a/hunter2@h/x", "redis://:a@hunter2@h/x", "amqp://u:a:/b?hunter2@h/x"],
+)
+def test_a_password_in_a_url_goes_up_to_the_last_at_sign(told, url):
+    assert (
+        told(f"raise OSError('no way to {url}')").what == f"OSError: no way to {url.partition(':')[0]}://[redacted]@h/x"
+    )
+
+
+def test_a_value_that_pydantic_quotes_is_not_shown(told):
+    kinds = "".join(f"class {n}(BaseModel):\n    kind: Literal['{n}']\n" for n in "AB")
+    union = "TypeAdapter(Annotated[A | B, Field(discriminator='kind')]).validate_python({'kind': 'hunter2'})"
+    imports = "from typing import *\nfrom pydantic import *\n"
+    found = told(f"{imports}{kinds}{union}")
+    assert "union_tag_invalid" in found.what
+    assert "hunter2" not in found.what
+    assert told(f"{imports}{kinds}A()").what == "A.kind: Field required"
+
+
 def test_the_end_of_a_path_that_is_a_secret_is_not_in_the_hint(told, monkeypatch):
     monkeypatch.setenv("SHOP_LOGIN", "nowhere/hunter2")
     found = told("import os\nopen(os.environ['SHOP_LOGIN'])")
