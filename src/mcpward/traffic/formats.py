@@ -17,9 +17,9 @@ CSV_COLUMNS: Final = (
     "phase", "outcome", "reason", "error_id", "status", "duration_us", "bytes_in", "bytes_out", "limit_name",
     "would_refuse", "consent", "count", "last_at", "trace", "detail", "arguments", "chain", "at",
 )  # fmt: skip
-#: Where a formula would begin to a spreadsheet (CWE-1236); callers choose what is in some cells. One that takes ";" or a
-#: tab for the separator, as in much of Europe, begins a cell within ours. Full-width signs count where they are typed.
-_FORMULA: Final = re.compile(r"""^(?=[=+@＝＋－＠\t\r-])|(?<=[;\t\r\n])(?="*[=+@＝＋－＠-])""")  # noqa: RUF001
+#: Where a formula would begin to a spreadsheet (CWE-1236); callers choose what is in some cells. One that takes ";"
+#: (much of Europe) or a tab for the separator begins a cell within ours. Full-width signs count where they are typed.
+_FORMULA: Final = re.compile(r"""^(?=[=+@＝＋－＠\t\r-])|(?<=[;\t\r\n])(?="*[=+@＝＋－＠-])""")
 
 
 def json_line(row: Row) -> str:
@@ -29,7 +29,8 @@ def json_line(row: Row) -> str:
 
 def csv_line(row: Row) -> str:
     """Return a row as a line of CSV (RFC 4180, without the end of the line). An apostrophe stands before what a
-    spreadsheet would take for a formula, whichever its separator is; control characters are written as their escapes, so that a row is a line.
+    spreadsheet would take for a formula, whichever its separator is; control characters are written as their escapes,
+    so that a row is a line.
     """
     return _csv([row.get(name) if name != "time" else _time(row["at"]) for name in CSV_COLUMNS])
 

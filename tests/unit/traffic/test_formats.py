@@ -7,7 +7,7 @@ import pytest
 
 from mcpward.traffic.formats import csv_line
 
-SIGNS = "=+-@＝＋－＠"  # noqa: RUF001
+SIGNS = "=+-@＝＋－＠"
 TEXTS = [
     form.format(sign)
     for sign in SIGNS
