@@ -173,7 +173,7 @@ def test_each_worker_starts_and_stops_once(tmp_path):
         opened.__exit__(None, None, None)
 
 
-FAILING = """
+FAILING = """import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from mcpward import Server, env
@@ -204,14 +204,15 @@ def look(client: Client) -> str:
 
 
 def test_a_start_that_fails_is_named_with_the_authors_line_and_nothing_is_served(tmp_path):
-    line = 'raise OSError(f"no way to postgresql://ann:{env.DB_PASSWORD.reveal()}@db/ with hunter2hunter2")'
-    env = {"DB_PASSWORD": "hunter2hunter2"}
+    url, pin = "postgresql://ann:a/b@{env.DB_PASSWORD.reveal()}@db/", "{os.environ['DB_PIN']}"
+    line = f'raise OSError(f"no way to {url} with {pin}")'
+    env = {"DB_PASSWORD": "hunter2hunter2", "DB_PIN": "hunter2pin"}
     opened, ward = written(tmp_path, FAILING.replace("{line}", line), servers=SERVER, env=env)
     try:
         assert ward.launch().wait(50) == 2
         ward.process = None
         log = ward.log()
-        said = "the lifespan of server 'demo' failed: OSError: no way to postgresql://***@db/ with [redacted]"
+        said = "the lifespan of server 'demo' failed: OSError: no way to postgresql://[redacted]@db/ with [redacted]"
         assert f"error: tools.py:8: {said}" in log
         assert "hunter2" not in log
         assert "Traceback" not in log

@@ -168,7 +168,7 @@ async def open_in_process(
         )  # fmt: skip
         callers = NamedCallers()
         pipeline = house.pipeline(callers, EndedBook())
-        await stack.enter_async_context(runner.lifespans.open(sources_of(registries), hidden.text))
+        await stack.enter_async_context(runner.lifespans.open(sources_of(registries), hidden.shown))
         await house.tasks.start_keeping()
         stack.push_async_callback(house.tasks.stop, 0.0)
         yield InProcess(name, registries[name], pipeline, callers, clock)

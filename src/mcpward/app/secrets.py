@@ -2,13 +2,14 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from mcpward.app.counters import counters_secrets
 from mcpward.config.model import Settings
 from mcpward.core.secret import Secret
+from mcpward.sanitize.credentials import masked, of_environment
 from mcpward.sanitize.redact import Redactor
 from mcpward.sdk.environment import env
 
@@ -41,6 +42,10 @@ class Secrets:
         """Redact a line of the log."""
         return self.redactor().text(text)
 
+    def shown(self, text: str) -> str:
+        """Redact the text of an exception of an author's code or a library's, see :func:`without_secrets`."""
+        return without_secrets(text, self._fixed)
+
     def bytes(self, data: _Octets) -> _Octets:
         """Redact what goes into the traffic record."""
         return self.redactor().bytes(data)
@@ -57,6 +62,13 @@ class Secrets:
                 self._told.add(name)
                 _log.warning("the secret %s is too short or too common to be redacted: make it longer", name)
         return redactor
+
+
+def without_secrets(text: str, known: Iterable[Secret]) -> str:
+    """Return a text of code that is not ours without secrets: those ``known``, what ``env`` gave out, the values of the
+    environment, which such code reads by itself, and what has the form of a credential.
+    """
+    return masked(Redactor([*known, *env.handed_out(), *of_environment()]).text(text))
 
 
 def _own(settings: Settings) -> list[Secret]:

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
+from mcpward.app.secrets import without_secrets
 from mcpward.config.model import Settings
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.secret import Secret
-from mcpward.sanitize.credentials import masked, of_environment
-from mcpward.sanitize.redact import Redactor
 from mcpward.sdk.environment import env
 from mcpward.sdk.server import Server
 from mcpward.tools.local import load_server
@@ -25,8 +24,7 @@ def load_sources(settings: Settings, secrets: Mapping[str, Mapping[str, Secret]]
 
     def shown(text: str) -> str:
         of_vault = (secret for of_server in secrets.values() for secret in of_server.values())
-        redactor = Redactor([*of_vault, *env.handed_out(), *of_environment()])
-        return masked(redactor.text(text))
+        return without_secrets(text, of_vault)
 
     loaded: dict[str, Server] = {}
     findings: list[Finding] = []

@@ -148,7 +148,7 @@ class Worker:
             pipeline = house.pipeline(house.identity(keys, urls, self.refresher.look), ended)
             stack.push_async_callback(pipeline.identity.close)
             # Authors' own start and stop: before the first call, and after the last one, tasks among them.
-            await stack.enter_async_context(runner.lifespans.open(sources_of(registries), secrets.text))
+            await stack.enter_async_context(runner.lifespans.open(sources_of(registries), secrets.shown))
             self.calls = OperatorCalls(pipeline, NamedCallers(keys, urls), registries, clock, self.refresher.look)
             stack.push_async_callback(self._hear_operator(channel, house).aclose)
             await house.tasks.start_keeping()

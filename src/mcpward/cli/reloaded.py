@@ -15,7 +15,7 @@ def main() -> int:
 
     def tell(what: str, hint: str = "") -> None:
         ui.error(what, hint)
-        errors.append(f"{what}; {hint}" if hint else what)
+        errors.append(what)  # and no hint: it is answered to anybody on this machine, without a credential
 
     code = run(sys.argv[1 + COUNT :], tell)
     if errors:

@@ -39,10 +39,9 @@ async def note_settings(site: Site, settings: Settings, verb: str = "started") -
     last = await _last(site) or {}
     before = last.get("settings")
     changed = _changed(before, now) if isinstance(before, dict) else {}
-    sources = await asyncio.to_thread(_sources, settings)
-    edited = {
-        name: [old, sources.get(name)] for name, old in last.get("sources", {}).items() if old != sources.get(name)
-    }
+    sources, told = await asyncio.to_thread(_sources, settings), last.get("sources")
+    known = told if isinstance(told, dict) else {}
+    edited = {name: [old, sources.get(name)] for name, old in known.items() if old != sources.get(name)}
     state: dict[str, Any] = {"version": __version__, "digest": digest, "settings": now, "sources": sources}
     if len(json.dumps(now)) > _MOST_CHARACTERS:
         state["settings"] = None  # the digest still tells whether they are those of another start
@@ -62,9 +61,10 @@ async def _last(site: Site) -> Mapping[str, Any] | None:
     for row in await site.store.traffic.select(wanted):
         try:
             told = json.loads(row["arguments"] or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if told.get("object") == OBJECT and isinstance(told.get("after"), dict):
+        # Whoever writes to the store must not keep the site from starting: what is of another form is passed over.
+        if isinstance(told, dict) and told.get("object") == OBJECT and isinstance(told.get("after"), dict):
             return dict(told["after"])
     return None
 

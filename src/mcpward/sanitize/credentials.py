@@ -12,11 +12,13 @@ from typing import Final
 from mcpward.core.secret import Secret
 
 _MASK: Final = "[redacted]"
-#: The user's part of a URL; what is said to be a secret; a token by its issuer's prefix, or a JWT.
-_USER: Final = re.compile(r"(?<=://)[^\s/@]*@")
+#: The user's part of a URL, to the last "@": drivers take passwords with "/" and "@" in them, which the RFC 3986 would
+#: have escaped; what is said to be a secret, but not the "…" of a hint; a token by its issuer's prefix, or
+#: a JWT.
+_USER: Final = re.compile(r"""(?<=://)[^\s"'`]*@""")
 _NAMED: Final = re.compile(
     r"""(?ix) (\b[\w-]*(?:passw(?:or)?d|pwd|secret|token|api[_-]?key|access[_-]?key|authorization|credential)[\w-]*
-    ["']? \s* [=:] \s* (?:(?:bearer|basic)\s+)? ["']?) [^\s"'&,;)\]}]+"""
+    ["']? \s* [=:] \s* (?:(?:bearer|basic)\s+)? ["']?) (?!…(?:[\s,;]|$)) [^\s"'&,;)\]}]+"""
 )
 _TOKEN: Final = re.compile(
     r"\b(?:(?:sk|pk|rk|xox[a-z]|gh[a-z]|glpat|pat|whsec)[-_][A-Za-z0-9_-]{8,}|AKIA[A-Z0-9]{12,}|eyJ[\w-]+\.[\w-]+\.[\w-]*)"

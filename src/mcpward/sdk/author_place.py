@@ -1,12 +1,14 @@
 """The author's file and line that a call came from: where a relative path starts, and what an error names."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
-_OURS: Final = str(Path(__file__).resolve().parents[1])
+#: With the separator: beside us may lie a folder whose name begins with ours.
+_OURS: Final = str(Path(__file__).resolve().parents[1]) + os.sep
 
 
 class AuthorPlace(Struct, frozen=True):

@@ -210,7 +210,7 @@ def _read(url: Any) -> Secret:
         raise DatabaseMisuse(f"Database: there is no URL, but {type(url).__name__}", hint=hint)
     secret = url if isinstance(url, Secret) else Secret(url)
     if _MASKED in secret.reveal():  # what a secret of env prints as
-        hint = "keep the whole URL as one secret: Database(env.SHOP_DATABASE_URL)"
+        hint = "keep the whole URL as one secret, and write Database(env.SHOP_DATABASE_URL)"
         raise DatabaseMisuse("Database: a secret does not print: the URL holds *** where it was meant", hint=hint)
     try:
         dialect = read_url(secret).get_dialect()

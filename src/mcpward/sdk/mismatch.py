@@ -10,7 +10,7 @@ from typing import Any, Final
 import pydantic
 
 #: Those of pydantic's errors whose text is of the declaration and of lengths alone.
-_SHOWN: Final = frozenset({
+SHOWN: Final = frozenset({
     "bool_parsing", "bool_type", "bytes_type", "dataclass_exact_type", "dataclass_type", "date_type", "datetime_type",
     "decimal_type", "dict_type", "enum", "finite_number", "float_parsing", "float_type", "frozen_set_type",
     "greater_than", "greater_than_equal", "int_from_float", "int_parsing", "int_type", "is_instance_of",
@@ -51,7 +51,7 @@ def wanted(error: pydantic.ValidationError) -> tuple[str, tuple[int | str, ...]]
     kind, message, value = first["type"], first["msg"], first["input"]
     if kind == "missing":
         return "this member is wanted, and is not there", first["loc"]
-    if kind not in _SHOWN:
+    if kind not in SHOWN:
         return f"{kind}, found {found(value)}", first["loc"]
     if kind.endswith("_parsing"):  # how a text could have been one is for callers, and not for returned values
         message = message.partition(",")[0]

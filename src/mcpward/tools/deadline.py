@@ -65,6 +65,8 @@ class Watch:
         late_s = now - self._due
         if late_s > _LATE_S:  # somebody held the loop: no other call pays for that with its own time
             holder = self.held_by
+            if not any(deadline.is_of(holder) for deadline in self._running):
+                holder = None  # a task that a call began: which call it was is not known, so it is each one's to bear
             for deadline in self._running:
                 deadline.excuse(late_s, holder)
         for deadline in [one for one in self._running if one.due <= now]:
@@ -83,7 +85,7 @@ class Deadline(Struct, eq=False):
     _task: "asyncio.Task[Any]"
     due: float
     _before: int
-    #: Seconds that may be added where nobody saw who held the loop: it may have been this very call.
+    #: Seconds that may be added where nobody saw which call held the loop: it may have been this very one.
     _excusable: float
     _cancels: int = 0
     _pauses: int = 0
@@ -96,6 +98,10 @@ class Deadline(Struct, eq=False):
         self._cancels += 1
         self._task.cancel()
         self.due = now + _AGAIN_S
+
+    def is_of(self, task: "asyncio.Task[Any] | None") -> bool:
+        """Whether it is this task's time."""
+        return task is self._task
 
     def excuse(self, seconds: float, holder: "asyncio.Task[Any] | None") -> None:
         """Add time in which the event loop was held, unless it was this task that held it."""

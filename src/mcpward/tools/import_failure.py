@@ -1,6 +1,7 @@
 """What an author's module raised while it was loaded, as one finding: what, the author's line, what to do.
 
-An exception's text may hold a connection string, so it is shown only through ``redact``, which takes secrets out.
+An exception's text may hold a connection string, and a hint repeats some of it, so both are shown only through
+``redact``, which takes secrets out.
 """
 
 import inspect
@@ -19,20 +20,25 @@ import mcpward
 from mcpward.core.errors import Finding
 from mcpward.core.spelling import nearest
 from mcpward.sdk.errors import AuthoringError, MissingSecret
+from mcpward.sdk.mismatch import SHOWN
 from mcpward.sdk.options import unknown_option
 from mcpward.sdk.place import place_of
 from mcpward.sdk.server import Server
 from mcpward.sdk.signature import nearest_name
+from mcpward.tools.error_text import Redact, error_text, first_line
 from mcpward.tools.foreign import IMPORTS, METHODS
 from mcpward.tools.origin import Origin
 
-Redact = Callable[[str], str]
-_LONGEST: Final = 300
 _CLASS: Final = re.compile(r"<class '(?:[^']*\.)?(\w+)'>")
 _NOT_IN_MODULE: Final = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
 _STRUCT_OPTION: Final = re.compile(r"Unexpected keyword argument [`'](\w+)[`']")
 _CALLED: Final = re.compile(r"\b([A-Z]\w+)\(")
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]+", re.ASCII)
+#: What Python says of a text, bytes or number that does not end, or that it cannot read: its value may be a secret.
+_OF_VALUE: Final = re.compile(r"string|literal|bytes|unicode", re.IGNORECASE)
+#: Those of pydantic's errors whose text holds nothing of the value.
+_SHOWN: Final = SHOWN | {"missing", "extra_forbidden"}
+_FROM_FOLDER: Final = "paths start where mcpward does; from the file's own folder: Path(__file__).parent / …"
 _LOOP: Final = "cannot be called from a running event loop"
 
 
@@ -45,22 +51,19 @@ def finding_of(error: BaseException, source: str, origin: Origin, redact: Redact
             if said is not None:
                 what, hint = said
                 own = error.where if isinstance(error, AuthoringError) else ""
-                return Finding(what=_clean(what, redact), where=own or _syntax_place(error, where), hint=hint)
-    text = _text(error)
-    what = (
-        f"{type(error).__name__}: {redact(text)}"
-        if redact is not None and text
-        else f"{type(error).__name__} at import"
-    )
+                shown = _clean(what, redact)
+                if shown != what and isinstance(error, FileNotFoundError):
+                    hint = _FROM_FOLDER  # the end of a path is not recognized as a part of the secret that it is
+                if isinstance(error, SystemExit):
+                    shown = first_line(shown)
+                return Finding(shown, own or _syntax_place(error, where), _clean(hint, redact))
+    text = "" if redact is None else error_text(error, redact)
+    what = f"{type(error).__name__}: {text}" if text else f"{type(error).__name__} at import"
     return Finding(what=what, where=where, hint=f"python {_file(origin, source)} shows the whole traceback")
 
 
-def _clean(what: str, redact: Redact | None) -> str:
-    return what if redact is None else redact(what)
-
-
-def _text(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0][:_LONGEST]
+def _clean(text: str, redact: Redact | None) -> str:
+    return text if redact is None else redact(text)
 
 
 def _file(origin: Origin, source: str) -> str:
@@ -86,13 +89,22 @@ def _missing_secret(error: MissingSecret, _origin: Origin) -> tuple[str, str]:
     return str(error), said + error.hint
 
 
-def _syntax(error: SyntaxError, _origin: Origin) -> tuple[str, str]:
+def _syntax(error: SyntaxError, origin: Origin) -> tuple[str, str]:
     if "'await' outside" in error.msg:
         return error.msg, "await stands in async def only: call it in a tool"
-    line = (error.text or "").strip()
+    if error.filename and not Path(error.filename).is_file():  # eval of the environment: that line is a value
+        return error.msg, "the text that is parsed there is not valid Python"
+    line = _shown_line(error, origin)
     if isinstance(error, IndentationError):
         return error.msg, "indent the lines of a block by four spaces"
     return error.msg, f"mend the line, or the one before it: {line}" if line else "mend the line"
+
+
+def _shown_line(error: SyntaxError, origin: Origin) -> str:
+    """Return the line of the author's that is wrong, unless a text may stand on it: that may be a password."""
+    line = (error.text or "").partition("#")[0].strip()
+    is_code = not (_OF_VALUE.search(error.msg) or "'" in line or '"' in line)
+    return line if is_code and error.filename and origin.holds(error.filename) else ""
 
 
 def _no_module(error: ModuleNotFoundError, _origin: Origin) -> tuple[str, str]:
@@ -118,7 +130,7 @@ def _importable() -> Iterable[str]:
 
 
 def _import(error: ImportError, _origin: Origin) -> tuple[str, str] | None:
-    text = _text(error)
+    text = str(error)
     if "relative import" in text:
         return text, "write import db: the file's folder is on the path; or serve a package: mcpward serve shop.tools"
     found = _NOT_IN_MODULE.match(text)
@@ -194,7 +206,7 @@ def _running_loop(error: RuntimeError, origin: Origin) -> tuple[str, str] | None
 
 
 def _exit(error: SystemExit, _origin: Origin) -> tuple[str, str]:
-    said = f": {_text(error)}" if error.code not in {None, 0} else ""
+    said = f": {str(error).strip()}" if error.code not in {None, 0} else ""
     return f"SystemExit at import{said}", 'put what is for the terminal below if __name__ == "__main__":'
 
 
@@ -202,21 +214,21 @@ def _no_file(error: FileNotFoundError, _origin: Origin) -> tuple[str, str] | Non
     if error.filename is None:
         return None
     name = Path(str(error.filename)).name
-    hint = f"paths start where mcpward does; from the file's own folder: Path(__file__).parent / {name!r}"
-    return f"there is no file {str(error.filename)!r}", hint
+    return f"there is no file {str(error.filename)!r}", _FROM_FOLDER.replace("…", repr(name))
 
 
 def _validation(error: pydantic.ValidationError, _origin: Origin) -> tuple[str, str]:
     """A ValidationError quotes the value: path and rule say enough."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     path = ".".join(map(str, first["loc"]))
-    rule = first["msg"] if not first["type"].endswith("_error") or first["type"] == "literal_error" else first["type"]
+    rule = first["msg"] if first["type"] in _SHOWN else first["type"]
     return f"{error.title}{f'.{path}' if path else ''}: {rule}", "mend the value, or the model"
 
 
 def _model(error: PydanticUserError, _origin: Origin) -> tuple[str, str] | None:
-    found = _CLASS.search(_text(error))
-    if found is None or "schema" not in _text(error):
+    text = str(error).strip().partition("\n")[0]
+    found = _CLASS.search(text)
+    if found is None or "schema" not in text:
         return None
     name = found[1]
     return (

@@ -6,8 +6,7 @@ yielded, so that its functions fail instead of working with what is closed.
 """
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from mcpward.sdk.errors import AuthoringError, MissingSecret
 from mcpward.sdk.lifespan import Hook
 from mcpward.sdk.place import place_of
 from mcpward.sdk.server import Server
+from mcpward.tools.error_text import Redact, error_text
 from mcpward.tools.origin import Origin
 
 _log: Final = structlog.get_logger("mcpward")
@@ -26,11 +26,6 @@ _STILL_S: Final = 10.0
 #: What the end of one server may take; then it is cancelled. All servers end at the same time.
 STOP_S: Final = 10.0
 _CANCEL_S: Final = 1.0
-_LONGEST_TEXT: Final = 300
-#: Connection strings stand in the errors of many drivers.
-_USERINFO: Final = re.compile(r"://[^/\s@]*@")
-
-Redact = Callable[[str], str]
 
 
 class LifespanEnded(Exception):
@@ -196,10 +191,10 @@ class _Running:
         _log.error(event, server=self.name, step=what, error=said, where=_place(error) or where)
 
     def _said(self, error: BaseException) -> str:
-        """Return type and text of an error, without the secrets that are known and those that a URL shows."""
+        """Return type and text of an error, without secrets."""
         while isinstance(error, BaseExceptionGroup) and error.exceptions:
             error = error.exceptions[0]
-        text = _USERINFO.sub("://***@", self._redact(str(error))).strip().partition("\n")[0][:_LONGEST_TEXT]
+        text = error_text(error, self._redact)
         return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -13,8 +13,9 @@ from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.spelling import nearest
 from mcpward.sdk.server import Server
 from mcpward.tools.bodies import mistakes_of
+from mcpward.tools.error_text import Redact
 from mcpward.tools.foreign import foreign_server
-from mcpward.tools.import_failure import Redact, finding_of
+from mcpward.tools.import_failure import finding_of
 from mcpward.tools.origin import Origin
 from mcpward.tools.top_level import TopLevel
 

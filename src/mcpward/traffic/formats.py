@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -16,8 +17,9 @@ CSV_COLUMNS: Final = (
     "phase", "outcome", "reason", "error_id", "status", "duration_us", "bytes_in", "bytes_out", "limit_name",
     "would_refuse", "consent", "count", "last_at", "trace", "detail", "arguments", "chain", "at",
 )  # fmt: skip
-#: A cell that begins so is a formula to a spreadsheet, and callers choose some of them (CWE-1236).
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+#: Where a formula would begin to a spreadsheet (CWE-1236); callers choose what is in some cells. One that takes ";"
+#: (much of Europe) or a tab for the separator begins a cell within ours. Full-width signs count where they are typed.
+_FORMULA: Final = re.compile(r"""^(?=[=+@＝＋－＠\t\r-])|(?<=[;\t\r\n])(?="*[=+@＝＋－＠-])""")
 
 
 def json_line(row: Row) -> str:
@@ -26,8 +28,9 @@ def json_line(row: Row) -> str:
 
 
 def csv_line(row: Row) -> str:
-    """Return a row as a line of CSV (RFC 4180, without the end of the line). A text that begins as a formula does is
-    quoted with an apostrophe; control characters are written as their escapes, so that a row is a line.
+    """Return a row as a line of CSV (RFC 4180, without the end of the line). An apostrophe stands before what a
+    spreadsheet would take for a formula, whichever its separator is; control characters are written as their escapes,
+    so that a row is a line.
     """
     return _csv([row.get(name) if name != "time" else _time(row["at"]) for name in CSV_COLUMNS])
 
@@ -54,8 +57,8 @@ def _csv(values: list[Any]) -> str:
 def _cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    plain = value if value.isprintable() else value.encode("unicode_escape").decode("ascii")
-    return f"'{plain}" if value.startswith(_FORMULA) else plain
+    text = _FORMULA.sub("'", value)
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
 def _time(at: float) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -292,14 +293,16 @@ async def test_the_lifespan_runs_around_the_block():
     assert [one.is_open for one in SHOPS] == [False]
 
 
-async def test_a_start_that_fails_is_told_as_it_would_be_in_production():
+async def test_a_start_that_fails_is_told_as_it_would_be_in_production(monkeypatch):
+    monkeypatch.setenv("SHOP_LOGIN", "hunter2hunter2")
     broken = Server("broken")
 
     @broken.on_start
     def start() -> None:
-        raise OSError("no way")
+        raise OSError(f"no way with {os.environ['SHOP_LOGIN']}")
 
-    with pytest.raises(Misconfigured, match="on_start function 'start' failed: OSError: no way") as refused:
+    said = r"on_start function 'start' failed: OSError: no way with \[redacted\]"
+    with pytest.raises(Misconfigured, match=said) as refused:
         async with client(broken):
             pass
     assert place_of(__file__, start.__code__.co_firstlineno + 2) in refused.value.__notes__[0]
