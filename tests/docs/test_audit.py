@@ -11,7 +11,7 @@ import pytest
 from mcpward.cli.main import run
 from support.sources import ROOT
 from support.ward import Ward
-from support.wire import rows, site, until
+from support.wire import acts, rows, site, until
 
 PAGE = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r'<!-- run: shows "([^"]+)" -->\n```bash\n(.*?)\n```', re.DOTALL)
@@ -78,7 +78,7 @@ def start_with_another_limit(ward: Ward) -> None:
 
 def test_a_start_is_on_record_with_what_differs_from_the_one_before(used):
     ward, _ = used
-    first, second = rows(ward, "phase = 'act' AND method = 'serve' AND key_id IS NULL")
+    first, second = acts(ward, "serve")
     assert first["detail"].endswith("the first on record")
     limit = "servers.orders.limits.read: 100000/minute → 7/minute"
     edited = "; the tools of orders were edited; the tools of notes were edited"

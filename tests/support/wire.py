@@ -153,6 +153,14 @@ def rows(ward: Ward, where: str = "1", *values: object) -> list[dict[str, Any]]:
         ]
 
 
+def acts(ward: Ward, command: str) -> list[dict[str, Any]]:
+    """Return the acts of operators by a command, the oldest first."""
+    with closing(sqlite3.connect(f"file:{ward.folder}/.mcpward/mcpward.db?mode=ro", uri=True)) as db:
+        db.row_factory = sqlite3.Row
+        wanted = "SELECT * FROM traffic WHERE phase = 'act' AND method = ? AND key_id IS NULL ORDER BY seq"
+        return [dict(row) for row in db.execute(wanted, (command,))]
+
+
 def metrics(ward: Ward) -> str:
     """Give the page of metrics."""
     return httpx2.get(f"http://127.0.0.1:{ward.metrics_port}/metrics", timeout=10, verify=False).text
