@@ -30,7 +30,9 @@ def init(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Write a small project: tools.py, test_tools.py, mcpward.toml, README.md, .gitignore. A folder that has one of them stays as it is."""
+    """Write a small project: tools.py, test_tools.py, mcpward.toml, README.md, .gitignore. A folder that has one of
+    them stays as it is.
+    """
     server = _name(name or folder.resolve().name)
     taken = [file for file in _FILES if (folder / file).exists()]
     if taken:
