@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.bombs import BOMBS, SIZES, TOOLS, body, message
+from support.cost import slowness
 from support.hostile import CROWD, STRANGER, Attack, Siege, assert_unharmed, besieged
 from support.raw import Answer, connect, listen, request
 from support.volley import create_keys
@@ -72,7 +73,8 @@ def pause_s(ward: Ward, key: str, content: bytes, tool: str) -> float:
 def test_attack_119_no_body_of_any_shape_holds_up_the_loop(gauged: Ward, name: str) -> None:
     key = key_of(gauged, [*BOMBS].index(name))
     pauses = {size: pause_s(gauged, key, body(name, size, "take"), "take") for size in SIZES}
-    assert max(pauses.values()) <= LONGEST_S, pauses
+    longest = max(pauses.values())
+    assert longest <= LONGEST_S or longest <= LONGEST_S * slowness(), pauses
 
 
 def test_attack_119_large_bodies_of_honest_callers_are_served(gauged: Ward) -> None:

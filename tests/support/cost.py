@@ -10,6 +10,7 @@ from typing import Final
 
 _MEMBERS: Final = 100_000
 _TRIES: Final = 5
+_UNIT_S: Final = 0.06
 
 
 def cost_of(work: Callable[[], object]) -> float:
@@ -20,6 +21,12 @@ def cost_of(work: Callable[[], object]) -> float:
     """
     with uncollected():
         return min(_seconds(work) / _seconds(lambda: json.loads(_text())) for _ in range(_TRIES))
+
+
+def slowness() -> float:
+    """Return how many times slower than a quiet processor of 2020 this thread is now; 1 where it is not."""
+    with uncollected():
+        return max(1.0, min(_seconds(lambda: json.loads(_text())) for _ in range(_TRIES)) / _UNIT_S)
 
 
 @contextmanager

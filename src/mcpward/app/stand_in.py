@@ -6,17 +6,18 @@ For ``--reload`` alone, which serves on loopback. A page in a browser that rebou
 import json
 import select
 import socket
-import time
 from contextlib import suppress
 from threading import Event, Thread
 from typing import Final
 
 from mcpward.app.listeners import listen
+from mcpward.core.clock import SystemClock
 
 _LONGEST_HEAD: Final = 16_384
 #: For one connection as a whole.
 _PATIENCE_S: Final = 1.0
 _LOOK_EVERY_S: Final = 0.1
+_monotonic: Final = SystemClock().monotonic
 
 
 class StandIn:
@@ -44,7 +45,7 @@ class StandIn:
                     connection, _ = self._listener.accept()
                     with connection:
                         connection.settimeout(_PATIENCE_S)
-                        self._answer(connection, time.monotonic() + _PATIENCE_S)
+                        self._answer(connection, _monotonic() + _PATIENCE_S)
 
     def _answer(self, connection: socket.socket, ends_at: float) -> None:
         head = b""
@@ -70,7 +71,7 @@ class StandIn:
 
         A client that sends a byte now and then would hold the others, and the stop, for as long as it likes.
         """
-        while time.monotonic() < ends_at:
+        while _monotonic() < ends_at:
             ready, _, _ = select.select([connection], [], [], 0 if self._is_over.is_set() else _LOOK_EVERY_S)
             if ready:
                 return connection.recv(most)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mcpward.core.json_chunks import ChunkReader
 from mcpward.core.jsonio import DEFAULT_BOUNDS, Bounds, JsonRefused, read
 from support.bombs import AROUND, BOMBS, SIZES, message
-from support.cost import uncollected
+from support.cost import slowness, uncollected
 
 TEXTS = st.text(st.characters(codec="utf-8") | st.sampled_from('"\\{}[],:/\n\t\0\x7f'), max_size=40)
 NAMES = st.sampled_from(["params", "arguments", "a", "b", "é"]) | TEXTS
@@ -156,7 +156,8 @@ def test_attack_119_no_step_takes_longer_than_the_loop_may_pause(name) -> None:
     for size in SIZES:
         steps = ChunkReader(message(BOMBS[name](size - AROUND)), DEFAULT_BOUNDS).steps()
         with uncollected():
-            assert max(costs_of(steps)) < LONGEST_S
+            longest = max(costs_of(steps))
+        assert longest < LONGEST_S or longest < LONGEST_S * slowness()
 
 
 def test_blanks_around_a_text_are_as_many_as_they_like():
