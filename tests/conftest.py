@@ -1,5 +1,7 @@
 """What every test may ask for."""
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,15 @@ ROOT = Path(__file__).resolve().parent.parent
 # A property that takes long on a busy machine is no wrong property: speed is measured by `make bench`.
 settings.register_profile("mcpward", deadline=None)
 settings.load_profile("mcpward")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _lost_terminal() -> Iterator[None]:
+    """Servers of tests see SIGHUP as from a terminal, also under nohup: an ignored signal is inherited, a handler is
+    not."""
+    before = signal.signal(signal.SIGHUP, lambda *_: None)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -290,6 +290,7 @@ def test_records_from_before_the_codes_are_counted_and_none_can_become_one_of_th
     (folder / DATA).mkdir(parents=True, mode=0o700)
     (folder / "mcpward.toml").write_text(f'[site]\ndata = "{folder / DATA}"\n')
     tampering.database(folder).touch(0o600)
+    shutil.copy(next(iter(sites.values())) / DATA / "master.key", folder / DATA)  # that release had one, too
     steps = [sql for step in range(1, migrations.CHAINED) for sql in migrations.statements(step, "sqlite")]
     numbers = [("INSERT INTO mcpward_schema VALUES (?)", step) for step in range(1, migrations.CHAINED)]
     old = [("INSERT INTO traffic (id, at, phase) VALUES ('old', ?, 'done')", NOW - n) for n in range(5)]

@@ -17,17 +17,26 @@ PROMISE = re.compile(
 KEPT = {
     ("README.md", "the record says which rule it was, and of which key"): "tests/wire/test_refused_keys.py",
     ("authoring.md", "The record says which names were dropped"): "tests/wire/test_arguments.py",
-    ("authoring.md", "withholds what is not as declared; the log and"): "tests/wire/test_withheld.py",
+    ("authoring.md", "The record says `operator:ACCOUNT` in place of an address"): "tests/wire/test_call.py",
+    ("authoring.md", "is a warning in the log at each start"): "tests/wire/test_authors_mistakes.py",
+    ("authoring.md", "the log says every 10 seconds what is waited for"): "tests/unit/tools/test_lifespans.py",
+    ("authoring.md", "is an error in the log. Calls of functions that need it"): "tests/wire/test_lifespan.py",
+    ("authoring.md", "Under that id the log and `mcpward log --json` (`detail`) name"): "tests/wire/test_withheld.py",
     ("authoring.md", "traceback is in the log under that id"): "tests/attack/test_canaries.py",
     ("configuration.md", "the record names what was dropped"): "tests/wire/test_arguments.py",
     ("limits.md", "one line in the log when it goes and when it comes back"): "tests/attack/test_shared_limits.py",
     ("metrics.md", "or is an older copy; the log says which"): "tests/attack/test_forged_store.py",
+    ("metrics.md", "the log says where and why"): "tests/wire/test_lifespan.py",
+    ("metrics.md", "a line of the log says of what"): "tests/wire/test_operators_day.py",
     ("oauth.md", "has a line of its own in the log"): "tests/unit/identity/test_bearer.py",
     ("oauth.md", "the log says if it cannot be"): "tests/unit/identity/test_jwks.py",
     ("oauth.md", "The log has one line with its name and reason"): "tests/unit/identity/test_jwks.py",
     ("oauth.md", "`mcpward log` has the private detail of each refusal"): "tests/wire/test_refused_keys.py",
     ("oauth.md", "the log names skipped entries"): "tests/unit/identity/test_jwks.py",
     ("oauth.md", "the log says which and why, once"): "tests/unit/identity/test_jwks.py",
+    ("operating.md", "The log has a line (`a worker died and was replaced`"): "tests/wire/test_operators_day.py",
+    ("operating.md", "the log says so. A pair that is not right"): "tests/wire/test_tls.py",
+    ("operating.md", "is not taken, which the log says too"): "tests/wire/test_tls.py",
     ("reasons.md", "is `detail` in the record"): "tests/wire/test_refused_keys.py",
     ("reasons.md", "is in the log as well"): "tests/wire/test_refused_keys.py",
     ("reasons.md", "The record has the first five of an address"): "tests/unit/traffic/test_aggregation.py",
@@ -62,4 +71,4 @@ def test_what_is_promised_stands_on_the_page_and_its_test_is_there(page, piece):
     path = ROOT / "README.md" if page == "README.md" else ROOT / "docs" / page
     assert " ".join(piece.split()) in " ".join(path.read_text(encoding="utf-8").split())
     test = (ROOT / KEPT[page, piece]).read_text(encoding="utf-8")
-    assert re.search(r"\.log\(\)|caplog|rows\(|records\(|takes_refusal|server\.log", test)
+    assert re.search(r"\.log\(\)|caplog|rows\(|records\(|capture_logs|takes_refusal|server\.log", test)
