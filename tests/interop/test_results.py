@@ -185,7 +185,7 @@ def test_what_does_not_fit_is_withheld_and_the_operator_reads_why(ward: Ward, se
         "no_beyond_double": "308 digits",
         "no_wrong_type": "name: wanted a valid string, found ",
         "no_changed_model": "name: does not fit the output schema (type string), found ",
-        "no_changed_date": "at: does not fit the output schema (format date), found a text",
+        "no_changed_date": "at: does not fit the output schema (format date-time), found a text",
         "no_foreign_type": "p: PurePosixPath is not serializable",
         "no_clock_in_a_zone": "a time in a named zone",
     }.items():

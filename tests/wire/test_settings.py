@@ -7,13 +7,14 @@ tests of their own. A key that has neither fails the last test.
 
 import json
 import re
+import signal
 import socket
 import sqlite3
 import ssl
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 import httpx2
@@ -618,7 +619,7 @@ def ask_drain(ward):
 
 @flips("site.workers", 2, 1, 2)
 def ask_workers(ward):
-    (told,) = re.findall(r"(\d) workers?\n", ward.log())
+    (told,) = until(lambda: re.findall(r"(\d) workers?\n", ward.log()))
     if told != "1":  # each leaves a snapshot of its numbers under its process id
         until(lambda: len([*(ward.folder / ".mcpward" / "metrics").glob("*.json")]) == int(told))
     return int(told)
@@ -683,7 +684,20 @@ def test_data_and_store_say_where_things_are_kept(tmp_path):
     with site(tmp_path / "b", {"store.url": "sqlite:///records.db"}):
         assert (tmp_path / "b" / "records.db").exists()
         kept = {path.name for path in (tmp_path / "b" / ".mcpward").iterdir()}
-        assert kept == {"master.key", "first-key-bench", "record.mark"}
+        assert kept == {"master.key", "first-key-bench", "record.mark", "workers"}
+
+
+@flipped_here("site.shutdown_delay_s")
+@pytest.mark.parametrize("delay_s", [0.0, 1.5])
+def test_a_stop_is_told_for_so_long_before_nothing_answers(tmp_path, delay_s):
+    with site(tmp_path, env={"MCPWARD_SITE__SHUTDOWN_DELAY_S": str(delay_s)}) as ward:
+        ward.process.send_signal(signal.SIGTERM)
+        told = 0
+        with suppress(httpx2.TransportError):
+            while True:
+                told += httpx2.get(f"{ward.base}/readyz").status_code == 503
+        assert (told > 3) == (delay_s > 0)
+        assert ward.process.wait(30) == 0
 
 
 @flipped_here("store.mark")

@@ -135,7 +135,7 @@ def test_debug_is_what_mcpward_and_the_author_say_and_nothing_of_libraries(tmp_p
         ward.stop()
         events = [json.loads(line)["event"] for line in ward.log().splitlines() if line.startswith("{")]
         assert {event.partition(":")[0] for event in events} == {
-            "the author says so", "a worker is ready", "refused at the gate"
+            "the author says so", "a worker is ready", "refused at the gate", "server bench"
         }  # fmt: skip
 
 

@@ -36,8 +36,9 @@ def found(tmp_path):
 def test_a_key_of_somebody_else_says_whose_it_is_and_how_to_share_it(tmp_path, found):
     tmp_path.chmod(0o755)
     (tmp_path / "key.pem").chmod(0)
-    for folder in tmp_path.parents[:2]:
-        folder.chmod(0o755)
+    for folder in tmp_path.parents:
+        if folder.name.startswith(("pytest-", "popen-")):  # some more of them where tests run side by side
+            folder.chmod(0o755)
     with as_nobody():
         (finding,) = found()
     assert "key.pem: " in finding.what
