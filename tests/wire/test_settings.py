@@ -619,9 +619,9 @@ def ask_drain(ward):
 
 @flips("site.workers", 2, 1, 2)
 def ask_workers(ward):
-    (told,) = until(lambda: re.findall(r"(\d) workers?\n", ward.log()))
+    (told,) = until(lambda: re.findall(r"(\d) workers?\n", ward.log()), 20)
     if told != "1":  # each leaves a snapshot of its numbers under its process id
-        until(lambda: len([*(ward.folder / ".mcpward" / "metrics").glob("*.json")]) == int(told))
+        until(lambda: len([*(ward.folder / ".mcpward" / "metrics").glob("*.json")]) == int(told), 40)
     return int(told)
 
 
