@@ -1,5 +1,6 @@
 """What every test may ask for."""
 
+import logging
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,14 @@ ROOT = Path(__file__).resolve().parent.parent
 # A property that takes long on a busy machine is no wrong property: speed is measured by `make bench`.
 settings.register_profile("mcpward", deadline=None)
 settings.load_profile("mcpward")
+
+
+@pytest.fixture(autouse=True)
+def _log_of_this_test() -> Iterator[None]:
+    """What a command set up in this process writes to the stream of one test, which is closed in the next."""
+    yield
+    root = logging.getLogger()
+    root.handlers[:] = [one for one in root.handlers if type(one) is not logging.StreamHandler]
 
 
 @pytest.fixture(scope="session", autouse=True)
