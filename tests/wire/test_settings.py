@@ -621,7 +621,7 @@ def ask_drain(ward):
 def ask_workers(ward):
     (told,) = until(lambda: re.findall(r"(\d) workers?\n", ward.log()), 20)
     if told != "1":  # each leaves a snapshot of its numbers under its process id
-        until(lambda: len([*(ward.folder / ".mcpward" / "metrics").glob("*.json")]) == int(told), 40)
+        until(lambda: len([*(ward.folder / ".mcpward" / "metrics").glob("[0-9]*.json")]) == int(told), 40)
     return int(told)
 
 
