@@ -64,11 +64,6 @@ class Traffic:
         """Nothing can be recorded: the store does not keep up, or the disk is full."""
         return self.writer.full
 
-    @property
-    def refuses(self) -> bool:
-        """Nothing can be recorded, and ``traffic.when_full`` says that no call may be let in then."""
-        return self.writer.refuses
-
     def follow(self, arrival: Arrival) -> "Trail":
         """Give the trail of an arrival, which must be ended once: by ``done`` or by ``broken``."""
         self.in_flight += 1
