@@ -64,7 +64,7 @@ async def test_a_full_queue_says_so_and_still_takes_calls_that_were_let_in(house
         assert not here.writer.full
         assert here.writer.offer(record(n))
     assert here.traffic.full
-    assert here.traffic.refuses
+    assert here.traffic.writer.refuses
     assert here.writer.offer(record(100))  # was running already
     assert not here.writer.offer(refusal(101, known=True))
     assert here.writer.metrics.lost == {}
@@ -211,8 +211,8 @@ async def test_while_nothing_can_be_recorded_calls_are_refused_or_run_unrecorded
         for n in range(10):
             here.writer.offer(record(n))
         assert here.traffic.full
-    assert refuses.traffic.refuses
-    assert not continues.traffic.refuses
+    assert refuses.traffic.writer.refuses
+    assert not continues.traffic.writer.refuses
     for n in range(5):
         assert not continues.writer.offer(record(n))
     assert continues.writer.depth == 10
