@@ -3,6 +3,8 @@ SHELL := /bin/bash
 RUN := .venv/bin
 SOURCES := src tests $(wildcard examples bench)
 .DEFAULT_GOAL := help
+# Where it is set, every process that a test starts compiles all sources anew: half a second each, thousands of times.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help serve test fast lint types bench docs pictures check lock runtime-env test-env bench-env interop-env
 
 help:

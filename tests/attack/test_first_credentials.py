@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from support.ward import Ward, environment, free_port
+from support.ports import free_port
+from support.ward import Ward, environment
 from support.wire import KEY, SECRET_URL, first_credentials, site, write_site
 
 BOTH = {"servers.hidden.mode": "unlisted"}

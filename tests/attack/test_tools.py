@@ -16,8 +16,9 @@ import httpx2
 import pytest
 
 from support.leak import leak_in
+from support.ports import free_port
 from support.raw import connect, parse, request
-from support.ward import ACCEPT, VERSION, Ward, configure, environment, free_port, modern_request, serving, text_of
+from support.ward import ACCEPT, VERSION, Ward, configure, environment, modern_request, serving, text_of
 
 STRINGS = '''
 from typing import Annotated, Literal

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from support.ports import free_port
 from support.sources import ROOT
-from support.ward import environment, free_port
+from support.ward import environment
 
 DEPLOY = ROOT / "deploy"
 BIN = Path(sys.executable).parent

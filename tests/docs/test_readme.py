@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from support.ports import free_port
 from support.sources import ROOT
-from support.ward import free_port
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r'<!-- run: shows "([^"]+)" -->\n```bash\n(.*?)```', re.DOTALL)

@@ -12,8 +12,9 @@ from pathlib import Path
 import httpx2
 
 from support.certificate import certificate
+from support.ports import free_port
 from support.sources import ROOT
-from support.ward import Ward, free_port
+from support.ward import Ward
 
 HOST = "mcp.example.com"
 DEPLOY = ROOT / "deploy"

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support.ports import free_port
 from support.raw import Answer, connect
 from support.structured import Item, read_list
 from support.volley import answer_of, call_bytes
-from support.ward import Ward, free_port
+from support.ward import Ward
 from support.wire import LAVISH_SERVER, LAVISH_SITE, toml_of
 
 TOOLS = '''

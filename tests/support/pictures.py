@@ -22,8 +22,9 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
+from support.ports import free_port
 from support.sources import ROOT
-from support.ward import environment, free_port, modern_request
+from support.ward import environment, modern_request
 
 WIDTH = 132
 #: What was used must still be so when it is looked at, however slow the machine is.

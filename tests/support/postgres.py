@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from support.ward import free_port
+from support.ports import free_port
 
 _USER: Final = "mcpward"
 _TIMEOUT_S: Final = 60

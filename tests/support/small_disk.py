@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from support.ward import Ward, configure, environment, free_port
+from support.ports import free_port
+from support.ward import Ward, configure, environment
 
 DATA = ".mcpward"
 _HOLD = 'mkdir -m 700 "$1" && mount -t tmpfs -o size="$2",mode=700 tmpfs "$1" && echo mounted && exec cat'

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from typing import Any
 
 import httpx2
 
+from support.ports import free_port
+
 VERSION = "2026-07-28"
 ACCEPT = "application/json, text/event-stream"
 _START_S = 60.0
@@ -21,6 +22,7 @@ TOOLS = '''
 import asyncio
 from typing import Annotated
 from mcpward import Caller, Context, Limit, Server, ToolError, env
+
 
 server = Server("demo", version="1.0", instructions="a server for tests")
 RAN = []
@@ -97,13 +99,6 @@ async def greet(name: str) -> str:
     """Greet somebody."""
     return f"Say hello to {name}."
 '''
-
-
-def free_port() -> int:
-    """Give a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

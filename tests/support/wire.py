@@ -20,7 +20,8 @@ from mcpward.identity.api_key import issue
 from mcpward.operations.site import open_site
 from support import workbench
 from support.clock import ManualClock
-from support.ward import ACCEPT, Ward, free_port
+from support.ports import free_port
+from support.ward import ACCEPT, Ward
 
 T = TypeVar("T")
 KEY = re.compile(r"^sk-mcpward-\w+$", re.MULTILINE)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from support.ward import serving, text_of
+from support.wire import until
 
 TOOLS = '''
 import time
@@ -38,6 +39,8 @@ async def other() -> str:
     """Wait for less than its deadline."""
     import asyncio
 
+    with open("begun", "a") as file:
+        file.write("x")
     await asyncio.sleep(0.5)
     return "ok"
 
@@ -130,9 +133,11 @@ def test_bytes_go_out_as_base64_wherever_they_stand(ward):
 
 
 def test_a_tool_that_holds_the_loop_is_named_counted_and_no_other_call_pays_for_it(ward):
+    begun = ward.folder / "begun"
     ward.call("other")
     with ThreadPoolExecutor(8) as threads:
         others = [threads.submit(ward.call, "other") for _ in range(6)]
+        until(lambda: len(begun.read_text(encoding="utf-8")) == 7)  # all of them run before the loop is held
         blocking = threads.submit(ward.call, "blocks", {"seconds": 3})
         others += [threads.submit(ward.call, "other") for _ in range(1)]
         answers = [text_of(one.result()) for one in others]
@@ -155,4 +160,4 @@ def test_what_is_probably_not_meant_is_told_at_the_start_with_its_line(ward):
     assert blocking["where"].endswith("own.py:22")
     assert "write def" in blocking["hint"]
     ending = found["server demo: tool 'nothing' declares list[int], and may end here without a return"]
-    assert ending["where"].endswith("own.py:51")
+    assert ending["where"].endswith("own.py:53")

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from support.guarded import guarded, issuers, oauth_server
+from support.ports import free_port
 from support.raw import Answer, request, talk
-from support.ward import ACCEPT, Ward, free_port, modern_request, serving
+from support.ward import ACCEPT, Ward, modern_request, serving
 from support.wire import rows, until
 
 INITIALIZE = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}

@@ -12,8 +12,9 @@ import pytest
 
 from support.guarded import TOOLS, Door, guarded, issuers, oauth_server, send
 from support.issuer import METADATA, Document, Issuer, listening
+from support.ports import free_port
 from support.raw import Answer, request
-from support.ward import ACCEPT, Ward, free_port, modern_request, serving
+from support.ward import ACCEPT, Ward, modern_request, serving
 
 PLAIN = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
 OPEN = '\n[servers.keys]\nsource = "guarded.py"\n[servers.open]\nsource = "guarded.py"\nmode = "public"\n'

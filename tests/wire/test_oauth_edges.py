@@ -12,9 +12,10 @@ import pytest
 from mcpward.core.reasons import Reason
 from support.guarded import Door, guarded, issuers, oauth_server, send
 from support.leak import leak_in
+from support.ports import free_port
 from support.raw import request
 from support.tokens import Mint, signer
-from support.ward import ACCEPT, SERVER, Ward, free_port
+from support.ward import ACCEPT, SERVER, Ward
 from support.wire import bare_error, until
 
 MEDIA = [("Content-Type", "application/json"), ("Accept", ACCEPT)]

@@ -15,9 +15,10 @@ import pytest
 
 from support.guarded import Door, guarded, issuers, oauth_server
 from support.issuer import Issuer, listening
+from support.ports import free_port
 from support.provider import ALGORITHMS, SECRET, Provider, providing
 from support.tokens import signer, unb64
-from support.ward import Ward, free_port
+from support.ward import Ward
 from support.wire import until
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]

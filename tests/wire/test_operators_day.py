@@ -20,9 +20,10 @@ from cryptography import x509
 from support.certificate import certificate
 from support.front_proxy import HOST, front_proxy, nginx
 from support.issuer import Issuer, listening
+from support.ports import free_port
 from support.sources import ROOT
 from support.stops import pids, refuses_connections
-from support.ward import ACCEPT, TOOLS, Ward, free_port, modern_request, text_of
+from support.ward import ACCEPT, TOOLS, Ward, modern_request, text_of
 from support.wire import first_credentials, metric, reason_of, until
 
 PAGE = ROOT / "docs" / "operators-day.md"

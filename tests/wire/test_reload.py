@@ -9,7 +9,8 @@ import httpx2
 import pytest
 
 from mcpward.cli.main import run
-from support.ward import environment, free_port, modern_request
+from support.ports import free_port
+from support.ward import environment, modern_request
 from support.wire import until
 
 TOOLS = '''

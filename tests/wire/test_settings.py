@@ -24,7 +24,8 @@ from msgspec import Struct
 from mcpward.config.explain import explain_all
 from mcpward.config.shape import general
 from support.certificate import certificate
-from support.ward import ACCEPT, Ward, free_port, modern_request
+from support.ports import free_port
+from support.ward import ACCEPT, Ward, modern_request
 from support.wire import aged_key, exchange, metrics, notes, reason_of, rows, site, until, write_site
 
 LIMITS = "servers.bench.limits."

@@ -12,8 +12,9 @@ from contextlib import closing
 import httpx2
 import pytest
 
+from support.ports import free_port
 from support.stops import pids, refuses_connections
-from support.ward import environment, free_port
+from support.ward import environment
 from support.wire import metric, notes, site, until, write_site
 
 WAITS = """

@@ -20,18 +20,17 @@ _LATE_S: Final = 0.25
 class Watch:
     """Looks after the deadlines of all running calls of one event loop. Sleeps while there are none.
 
-    Where a call held the loop, the others are given the time in which they could not run. ``held_by`` is the task that
-    holds it, or did last, where a :class:`~mcpward.tools.loop_watch.LoopWatch` saw it; set from any thread.
+    Where a call held the loop, the others are given the time in which they could not run.
     """
 
-    __slots__ = ("_due", "_loop", "_running", "_timer", "held_by")
+    __slots__ = ("_due", "_holder", "_loop", "_running", "_timer")
 
     def __init__(self) -> None:
         self._running: set[Deadline] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._due = 0.0
-        self.held_by: asyncio.Task[Any] | None = None
+        self._holder: Deadline | None = None
 
     def start(self, seconds: float) -> "Deadline":
         """Watch the present task from now until the deadline is stopped."""
@@ -50,6 +49,15 @@ class Watch:
             self._timer = loop.call_later(TICK_S, self._tick)
         return deadline
 
+    def held_by(self, task: "asyncio.Task[Any] | None") -> None:
+        """Note which task holds the loop, as a :class:`~mcpward.tools.loop_watch.LoopWatch` sees it; from any thread.
+
+        Its deadline is looked up now: a call that ends as soon as it lets go of the loop is no longer running when the
+        next tick asks. None, and a task that a call began, leave the holder unknown.
+        """
+        running = tuple(self._running)  # one step of the interpreter, whatever the loop's thread does meanwhile
+        self._holder = next((one for one in running if one.is_of(task)), None)
+
     def close(self) -> None:
         """End the watch; calls that still run are not ended."""
         if self._timer is not None:
@@ -64,11 +72,8 @@ class Watch:
         now = self._loop.time()
         late_s = now - self._due
         if late_s > _LATE_S:  # somebody held the loop: no other call pays for that with its own time
-            holder = self.held_by
-            if not any(deadline.is_of(holder) for deadline in self._running):
-                holder = None  # a task that a call began: which call it was is not known, so it is each one's to bear
             for deadline in self._running:
-                deadline.excuse(late_s, holder)
+                deadline.excuse(late_s, self._holder)
         for deadline in [one for one in self._running if one.due <= now]:
             deadline.expire(now)
         self._due = now + TICK_S
@@ -103,11 +108,11 @@ class Deadline(Struct, eq=False):
         """Whether it is this task's time."""
         return task is self._task
 
-    def excuse(self, seconds: float, holder: "asyncio.Task[Any] | None") -> None:
-        """Add time in which the event loop was held, unless it was this task that held it."""
-        if self.is_over or holder is self._task:
+    def excuse(self, seconds: float, holder: "Deadline | None") -> None:
+        """Add time in which the event loop was held, unless it was this call that held it."""
+        if self.is_over or holder is self:
             return
-        if holder is None:  # a call that holds it again and again must have an end
+        if holder is None:  # it may have been any of them, and one that holds it again and again must have an end
             seconds = min(seconds, self._excusable)
             self._excusable -= seconds
         self.due += seconds

@@ -91,13 +91,13 @@ class LoopWatch:
             holder, where = seen or (None, "")
             self._tell(Held(holder=holder, where=where, seconds=late_s + _BEAT_S / 2))  # it began between two beats
         elif seen is None:
-            self._deadlines.held_by = None
+            self._deadlines.held_by(None)
 
     def _watch(self) -> None:
         while not self._ended.wait(_LOOK_S):
             if self._seen is None and self._monotonic() - self._beat_at - _BEAT_S >= HELD_S / 2:
                 self._seen = self._look(sys._current_frames().get(self._of))  # noqa: SLF001  documented so
-                self._deadlines.held_by = asyncio.current_task(self._loop)
+                self._deadlines.held_by(asyncio.current_task(self._loop))
 
     def _look(self, frame: FrameType | None) -> tuple[Holder | None, str] | None:
         """Return whose code is on a stack, and the innermost line of theirs; None where only ours or a library's is."""

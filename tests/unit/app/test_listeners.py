@@ -9,7 +9,7 @@ from mcpward.app.listeners import bind, bind_metrics, is_listening, listen
 from mcpward.config.address import Address
 from mcpward.config.model import Site
 from mcpward.core.errors import Unreachable
-from support.redis import free_ports
+from support.ports import free_port
 
 HERE = "127.0.0.1"
 
@@ -61,7 +61,7 @@ def test_connections_that_linger_keep_no_restart_from_the_port():
 
 
 def test_metrics_that_nobody_set_move_to_the_next_free_port_and_others_do_not():
-    (default,) = free_ports(above=3)
+    default = free_port(above=3)
     site = Site.model_construct(metrics_listen=f"{HERE}:{default}")
     unset = site.model_copy()
     unset.model_fields_set.clear()

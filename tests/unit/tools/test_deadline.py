@@ -18,7 +18,8 @@ async def hold(monkeypatch):
 
     async def hold(watch, seconds=SLICE_S):
         held[0] += seconds
-        watch.held_by = asyncio.current_task()  # what a LoopWatch sees from its own thread
+        if watch is not None:
+            watch.held_by(asyncio.current_task())  # what a LoopWatch sees from its own thread
         await asyncio.sleep(0.025)  # a tick passes
 
     return hold
@@ -55,5 +56,29 @@ async def test_a_call_that_holds_the_loop_itself_takes_no_time_from_another_one(
         await hold(watch)
     assert not others[0].is_over
     own.stop()
+    watch.close()
+    waiting.cancel()
+
+
+async def test_a_call_that_ends_as_it_lets_go_of_the_loop_is_still_known_to_have_held_it(hold):
+    watch, begun = Watch(), asyncio.Event()
+    others = []
+
+    async def other():
+        others.append(watch.start(1.0))
+        begun.set()
+        await asyncio.sleep(3600)
+
+    async def holds():
+        own = watch.start(1000.0)
+        watch.held_by(asyncio.current_task())
+        own.stop()  # in the same turn of the loop: no tick has been between
+
+    waiting = asyncio.create_task(other())
+    await begun.wait()
+    await asyncio.create_task(holds())
+    await hold(None, seconds=3.0)
+    assert not others[0].is_over
+    others[0].stop()
     watch.close()
     waiting.cancel()
