@@ -8,10 +8,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import httpx2
 
+from support import forked
 from support.ports import free_port
 
 VERSION = "2026-07-28"
@@ -109,6 +111,25 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return env | dict(extra or {})
 
 
+def run(
+    words: list[str], folder: Path, env: Mapping[str, str], input: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in ``folder`` to its end, of 60 seconds at most."""
+    with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+        given.write((input or "").encode())
+        given.seek(0)
+        process = forked.start(words, folder, env, given, out, err)
+        try:
+            code = process.wait(60)
+        finally:
+            process.kill()
+        streams = []
+        for stream in (out, err):
+            stream.seek(0)
+            streams.append(stream.read().decode())
+    return subprocess.CompletedProcess(["mcpward", *words], code, *streams)
+
+
 class Ward:
     """One running site. ``key`` is the API key of its first api-key server, where there is one."""
 
@@ -117,7 +138,7 @@ class Ward:
         self.port = port
         self.metrics_port = metrics_port
         self.base = f"http://127.0.0.1:{port}"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: forked.Started | subprocess.Popen[bytes] | None = None
         self.key = ""
         self.extra_env: dict[str, str] = {}
         self.open_files: int | None = None
@@ -126,11 +147,7 @@ class Ward:
 
     def cli(self, *words: str, input: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command in the site's folder."""
-        done = subprocess.run(
-            [sys.executable, "-m", "mcpward", *words],
-            cwd=self.folder, env=environment(self.extra_env), input=input, capture_output=True, text=True, timeout=60,
-            check=False,
-        )  # fmt: skip
+        done = run(list(words), self.folder, environment(self.extra_env), input)
         if check and done.returncode != 0:
             raise AssertionError(f"mcpward {' '.join(words)} gave {done.returncode}: {done.stderr}{done.stdout}")
         return done
@@ -150,14 +167,17 @@ class Ward:
         self.wait_ready()
         return self
 
-    def launch(self) -> subprocess.Popen[bytes]:
+    def launch(self) -> forked.Started | subprocess.Popen[bytes]:
         """Start serving and wait for nothing."""
         log = (self.folder / "server.log").open("ab")
-        bound = [] if self.open_files is None else ["sh", "-c", f'ulimit -n {self.open_files}; exec "$@"', "sh"]
-        self.process = subprocess.Popen(
-            [*bound, sys.executable, "-m", "mcpward", "serve", "--config", "mcpward.toml"],
-            cwd=self.folder, env=environment(self.extra_env), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        words, env = ["serve", "--config", "mcpward.toml"], environment(self.extra_env)
+        if self.open_files is None:
+            self.process = forked.start(words, self.folder, env, subprocess.DEVNULL, log, log)
+        else:
+            self.process = subprocess.Popen(
+                ["sh", "-c", f'ulimit -n {self.open_files}; exec "$@"', "sh", sys.executable, "-m", "mcpward", *words],
+                cwd=self.folder, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
         log.close()
         return self.process
 
