@@ -23,6 +23,8 @@ from typing import IO, Any, Final
 #: What the interpreter, or the loader before it, reads at its start.
 _OF_THE_START: Final = ("LD_", "PYTHON", "LC_", "LANG", "MALLOC_")
 _LONGEST: Final = 200_000
+#: Signals that a parent may have its children ignore, as ``nohup`` does.
+_INHERITED: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 _IMPORTED: Final = (
     "mcpward.cli.main",
     "mcpward.app.serve",
@@ -117,7 +119,9 @@ class _Forker:
 
     def start(self, words: list[str], folder: Path, env: Mapping[str, str], streams: list[int]) -> Started:
         told, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        request = json.dumps({"words": words, "folder": str(folder), "env": dict(env)}).encode()
+        ignored = [int(one) for one in _INHERITED if signal.getsignal(one) is signal.SIG_IGN]
+        asked = {"words": words, "folder": str(folder), "env": dict(env), "ignored": ignored}
+        request = json.dumps(asked).encode()
         with theirs, self._lock:
             socket.send_fds(self._control, [request], [theirs.fileno(), *streams])
         said = told.recv(64)
@@ -188,6 +192,8 @@ def _become(request: Any, streams: list[int]) -> None:
     """Take on the command's words, folder, environment and streams."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in request["ignored"]:
+        signal.signal(number, signal.SIG_IGN)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)

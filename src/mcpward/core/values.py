@@ -309,6 +309,7 @@ class RawResult(Struct, frozen=True, eq=False, gc=False):
     ``content`` are content blocks as the specification has them; ``structured`` is None where the tool has no
     output schema. ``misfit`` returns what of decoded structured content the output schema does not allow, or None.
     ``is_mirrored`` says that the text is the structured content once more, which a limit in bytes counts once.
+    ``size`` is about how many bytes both take where that was known when they were made, else 0.
     """
 
     content: list[dict[str, Any]]
@@ -317,6 +318,7 @@ class RawResult(Struct, frozen=True, eq=False, gc=False):
     meta: Mapping[str, Any] = {}
     misfit: Callable[[Any], str | None] | None = None
     is_mirrored: bool = False
+    size: int = 0
 
 
 class Outcome(Struct, frozen=True, eq=False, gc=False):

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from mcpward.channel.spent import Spent
 from mcpward.core.back import Back, InputRequired
+from mcpward.core.effort import LARGE
 from mcpward.core.errors import Refusal
 from mcpward.core.long_work import LongWork, TooLong
 from mcpward.core.reasons import Reason
@@ -86,22 +87,16 @@ class Workshop:
             return replies.catalogue(call, listed.body, ttl_ms=listed.ttl_ms)
         if accepted is not None:
             accepted = replace(accepted, call=call)
-        elif tool.mirrored or not is_little(call, tool):
+        elif tool.mirrored or ((effort := tool.effort) is not None and len(call.arguments or b"") > effort.light):
             accepted = await self.accept(call, tool)
         else:
             accepted = accept(call, tool)  # most calls, without a coroutine
         if accepted.dropped:
             back.trail.without(accepted.dropped)
         is_task = tool.task is not None and self._is_task(call, tool, back)
-        if tool.confirm:
-            await self._agree(accepted, back)  # a person said yes
-        used_up = back.state.id if is_used_up(tool) else ""
-        if used_up:
-            await self._spend(call, back.state)  # what was answered is good for one run
-        if tool.access is _DESTRUCTIVE:
-            await back.trail.intent(accepted)  # it is on record before anything happens
-        back.ran = True
-        back.trail.begun()
+        # A person said yes, what was answered is good for one run, and it is on record before anything happens.
+        used_up = await self._permit(accepted, back) if is_used_up(tool) else ""
+        back.ran = back.trail.has_run = True
         if is_task:
             async with kept():
                 body = await self._tasks.start(accepted, self._work(_light(accepted)), back.answers)
@@ -115,7 +110,7 @@ class Workshop:
                     await self._spent.give_back(used_up, self._until(back.state), call.principal.key)
             raise
         # fit to leave
-        is_small = self._sanitizer.is_little(raw)
+        is_small = 0 < raw.size <= LARGE or self._sanitizer.is_little(raw)
         outcome = self._sanitizer.clean(accepted, raw) if is_small else await self._clean_large(accepted, raw)
         if outcome.is_error:
             back.trail.failed()
@@ -132,6 +127,24 @@ class Workshop:
             return await self._cleaning.do(accepted.call.principal.key, self._sanitizer.clean, accepted, raw)
         except TooLong:  # not "busy": the tool has run, so that to try again is to run it again
             raise withheld("too many large results wait to be cleaned", CROWDED) from None
+
+    async def _permit(self, accepted: AcceptedCall, back: WayBack) -> str:
+        """Return when a tool that changes something may run. Return the id of the state that this uses up, or "".
+
+        Raises:
+            Refusal: consent-missing; state-refused, for answers that were used before; busy, where the intent of a
+                destructive call cannot be recorded.
+            InputRequired: modern era, the question is to be put to a person first.
+        """
+        tool = accepted.tool
+        if tool.confirm:
+            await self._agree(accepted, back)
+        used_up = back.state.id
+        if used_up:
+            await self._spend(accepted.call, back.state)
+        if tool.access is _DESTRUCTIVE:
+            await back.trail.intent(accepted)
+        return used_up
 
     async def _agree(self, accepted: AcceptedCall, back: WayBack) -> None:
         """Return when the tool may run: a person said yes, or the operator waived that for callers who cannot be asked.

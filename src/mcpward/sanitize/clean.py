@@ -30,8 +30,6 @@ _TOO_LARGE: Final = "it is too large: ask for less"
 #: Bytes for which any part of a value counts, so that none has so many that to look at them takes long.
 _PART: Final = 16
 _SCALARS: Final = frozenset({bool, int, float, type(None)})
-#: The members of a block that is a text and no more.
-_TEXT_BLOCK: Final = 2
 _SEPARATORS: Final = str.maketrans("\u2028\u2029", "  ")
 
 
@@ -44,11 +42,8 @@ class Sanitizer:
 
     def is_little(self, raw: RawResult) -> bool:
         """Whether to clean the result holds up nobody, so that it may be done on the event loop."""
-        if not raw.meta and len(raw.content) == 1 and type(raw.structured) is Raw:  # most results are one value
-            block = raw.content[0]
-            text = block.get("text")
-            if type(text) is str and len(block) == _TEXT_BLOCK:
-                return len(text) + len(raw.structured) <= LARGE
+        if raw.size:  # most results are one value, encoded already
+            return raw.size <= LARGE
         return _is_little((raw.content, raw.structured, raw.meta))
 
     def clean(self, _accepted: AcceptedCall, raw: RawResult) -> Outcome:
@@ -59,7 +54,7 @@ class Sanitizer:
         without its secrets.
         """
         content, is_error = raw.content, raw.is_error
-        if type(raw.structured) is Raw and len(raw.structured) > self._max_bytes:
+        if raw.size > self._max_bytes:
             self._require_small(len(raw.structured))  # it is encoded already: not once more, with its copy
         redactor = self._redactor()
         if raw.meta or raw.structured is None:

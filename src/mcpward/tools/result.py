@@ -46,7 +46,8 @@ def shape(returns: Returns, value: Any, *, structured: bool = True, where: str =
         text = value
     else:  # what its serializer made of it, where an author gave it one: that may mask what must not be seen
         text = _decode(encoded) if isinstance(value, str) and encoded[:1] == b'"' else encoded.decode()
-    return RawResult([{"type": "text", "text": text}], whole, misfit=returns.misfit, is_mirrored=True)
+    size = len(whole) + len(text)
+    return RawResult([{"type": "text", "text": text}], whole, misfit=returns.misfit, is_mirrored=True, size=size)
 
 
 def _undeclared(value: Any, *, structured: bool, where: str) -> RawResult:

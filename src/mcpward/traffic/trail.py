@@ -115,8 +115,9 @@ class Traffic:
 class Trail(Struct, eq=False, gc=False):
     """One request on its way, up to the one record of it.
 
-    Who is the caller, what is called and which tool it is may be set as they become known. ``outcome`` is how the call
-    ends unless its answer has a reason.
+    Who is the caller, what is called and which tool it is may be set as they become known; so may ``has_run``, that the
+    call was let in: whatever becomes of it, its record belongs to those of calls. ``outcome`` is how the call ends
+    unless its answer has a reason.
     """
 
     traffic: Traffic
@@ -199,10 +200,6 @@ class Trail(Struct, eq=False, gc=False):
         """Note that the call ended with questions to its client, who may send it again with the answers."""
         if self.outcome is Result.OK:
             self.outcome = Result.ASKED
-
-    def begun(self) -> None:
-        """Note that the call was let in: whatever becomes of it, its record belongs to those of calls."""
-        self.has_run = True
 
     async def intent(self, accepted: AcceptedCall) -> None:
         """Return when the record of a destructive call would survive a power cut; at once for any other call.

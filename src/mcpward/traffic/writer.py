@@ -21,7 +21,7 @@ from mcpward.core.clock import Clock
 from mcpward.core.values import Way
 from mcpward.traffic.aggregation import Aggregation
 from mcpward.traffic.metrics import Metrics
-from mcpward.traffic.record import REFUSALS, Record
+from mcpward.traffic.record import MAX_RAW_ARGUMENTS, REFUSALS, Record
 from mcpward.traffic.row import COLUMNS, Row, Rows
 from mcpward.traffic.share import share
 from mcpward.traffic.sink import RecordSink
@@ -69,10 +69,11 @@ class Writer:
         self._sink = sink
         self._monotonic = clock.monotonic
         self._batch = batch
-        self._last = batch - 1
+        self._last = min(batch, queue, _ARGUMENT_BYTES // MAX_RAW_ARGUMENTS) - 1
         self._capacity = queue
         self._queue: list[Record] = []
         self._weight = 0
+        self._is_crowded = False
         self._aggregation = Aggregation(clock, max_size)
         self._counted: Iterator[Record] | None = None
         self._unrecorded = 0
@@ -96,14 +97,13 @@ class Writer:
         return self.upkeep.is_full or self._is_crowded
 
     @property
-    def _is_crowded(self) -> bool:
-        return len(self._queue) >= self._capacity or self._weight >= _ARGUMENT_BYTES
-
-    @property
     def refuses(self) -> bool:
         """Nothing can be recorded, so no call may be let in."""
-        is_crowded = len(self._queue) >= self._capacity or self._weight >= _ARGUMENT_BYTES  # in line: for every call
-        return (is_crowded or self.upkeep.is_full) and not self.continues
+        return (self._is_crowded or self.upkeep.is_full) and not self.continues
+
+    def _look(self) -> None:
+        """Look whether there is room in the queue: due when it grew beyond a batch, or became shorter."""
+        self._is_crowded = len(self._queue) >= self._capacity or self._weight >= _ARGUMENT_BYTES
 
     @property
     def is_recording(self) -> bool:
@@ -134,8 +134,10 @@ class Writer:
         queue.append(record)
         if (arguments := record.arguments) is not None:
             self._weight += len(arguments)
-        if waiting == self._last:
-            self._awake.set()
+        if waiting >= self._last:  # fewer never fill it, however much they carry
+            self._look()
+            if waiting == self._last:
+                self._awake.set()
         elif not waiting:
             self._gather()
         return True
@@ -206,6 +208,7 @@ class Writer:
         if self._counted is not None and len(self._queue) < self._capacity // _NOT_FULL:
             some = list(islice(self._counted, self._batch))
             self._queue += some
+            self._look()
             if not some:
                 self._counted = None
 
@@ -230,6 +233,7 @@ class Writer:
         for counted in (self._counted or iter(()), self._aggregation.close()):
             while some := list(islice(counted, self._batch)):
                 self._queue += some
+                self._look()
                 await self._write_batch()
         while self._queue:
             await self._write_batch()
@@ -243,6 +247,7 @@ class Writer:
         await self._deliver(self.rows.all(records))
         del queue[: len(records)]
         self._weight -= sum(map(len, filter(None, map(_arguments_of, records))))
+        self._look()
 
     async def _deliver(self, rows: list[Row]) -> None:
         """Try until the store has the rows, with growing pauses; the log hears of an outage once."""
