@@ -17,9 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from mcpward.core.secret import Secret
+from mcpward.sdk.drivers import DRIVERS
 from mcpward.sdk.errors import DatabaseFailed
 
-_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _READ: Final = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
     | {sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT}
@@ -40,7 +40,7 @@ def read_url(url: Secret) -> URL:
         parsed = make_url(url.reveal())
     except ArgumentError:
         raise ValueError("the database URL cannot be read; write it as sqlite:///orders.db") from None
-    return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+    return parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
 
 
 def open_engine(url: Secret, *, read_only: bool, pool_size: int, folder: Path) -> AsyncEngine:
@@ -54,7 +54,8 @@ def open_engine(url: Secret, *, read_only: bool, pool_size: int, folder: Path) -
     parsed = read_url(url)
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed, read_only=read_only, pool_size=pool_size, folder=folder)
-    return create_async_engine(parsed, hide_parameters=True, pool_size=pool_size, max_overflow=0)
+    # Asked before each use: a server that was restarted, or that closes what was idle, would fail the next call.
+    return create_async_engine(parsed, hide_parameters=True, pool_size=pool_size, max_overflow=0, pool_pre_ping=True)
 
 
 @asynccontextmanager
@@ -62,7 +63,8 @@ async def reading(connection: AsyncConnection) -> AsyncIterator[None]:
     """Make the transaction that comes next on ``connection`` read-only, by the database's own means.
 
     SQLite: the authorizer refuses all changes within. PostgreSQL: ``BEGIN READ ONLY``, which no SET within can take
-    back. Others: ``SET TRANSACTION READ ONLY`` of the SQL standard; a database that does not know it raises.
+    back. MySQL, MariaDB and others: ``SET TRANSACTION READ ONLY`` of the SQL standard; a database that does not know
+    it raises.
     """
     dialect = connection.dialect.name
     if dialect == "sqlite":
@@ -106,13 +108,18 @@ class _Authorizer:
         return sqlite3.SQLITE_OK if action in self._allowed else sqlite3.SQLITE_DENY
 
 
+def _no_file(file: Path, named: str, folder: Path) -> str:
+    start = "" if Path(named).is_absolute() else f" (the relative path {named} starts at {folder})"
+    return f"there is no database file {file}{start}: mcpward makes none, so make it first"
+
+
 def _open_sqlite(url: URL, *, read_only: bool, pool_size: int, folder: Path) -> AsyncEngine:
     is_file = url.database not in {None, "", ":memory:"}
     if is_file:
         # SQLite's URI form: rw and ro both refuse to make a file that is not there.
         file = folder / str(url.database)
         if not file.is_file():
-            raise DatabaseFailed(f"there is no database file {file}")
+            raise DatabaseFailed(_no_file(file, str(url.database), folder))
         path = quote(str(file))
         mode = "ro" if read_only else "rw"
         url = url.set(database=f"file:{path}", query={**url.query, "mode": mode, "uri": "true"})
