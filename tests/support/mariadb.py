@@ -39,7 +39,11 @@ class MariaDbServer:
         tables = "\n".join((_SHARE / name).read_text(encoding="utf-8") for name in _TABLES)
         words = f"CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket=NULL;\n{tables}"
         done = subprocess.run(
-            [*self._command(), "--bootstrap"], input=words.encode(), capture_output=True, timeout=_TIMEOUT_S, check=False
+            [*self._command(), "--bootstrap"],
+            input=words.encode(),
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
         )
         assert done.returncode == 0, done.stderr.decode()
         log = self._folder / "log"

@@ -72,7 +72,7 @@ LimitOption = Annotated[
 ]
 ErrorIdOption = Annotated[
     str | None,
-    typer.Option("--error-id", metavar="ID", help="Only the call that failed under this id, which its caller was told."),
+    typer.Option("--error-id", metavar="ID", help="Only the call that failed under this id: its caller was told it."),
 ]
 ShadowOption = Annotated[bool, typer.Option("--would-refuse", help="Only requests over a limit that is not enforced.")]
 ActsOption = Annotated[

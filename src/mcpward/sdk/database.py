@@ -245,9 +245,10 @@ def _read(url: Any) -> Secret:
         hint = "keep the whole URL as one secret, and write Database(env.SHOP_DATABASE_URL)"
         raise DatabaseMisuse("Database: a secret does not print: the URL holds *** where it was meant", hint=hint)
     try:
-        require_driver(read_url(secret))
+        parsed = read_url(secret)
     except ValueError:
         raise DatabaseMisuse("Database: the URL cannot be read", hint=f"write {_URLS}") from None
+    require_driver(parsed)
     return secret
 
 

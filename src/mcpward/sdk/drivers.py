@@ -28,9 +28,8 @@ def require_driver(url: URL) -> None:
     except SQLAlchemyError:
         raise DatabaseMisuse("Database: no such database is known", hint=_KNOWN) from None
     if not dialect.is_async:
-        name = dialect.name
-        other = DRIVERS.get(name)
-        hint = f'write "{name}://…", which takes {other.partition("+")[2]}' if other else _KNOWN
+        other = DRIVERS.get(dialect.name, "").partition("+")[2]
+        hint = f'write "{dialect.name}://…", and pip install {other}, where mcpward is installed' if other else _KNOWN
         raise DatabaseMisuse(f"Database: {dialect.driver} is no asynchronous driver", hint=hint)
     try:
         dialect.import_dbapi()

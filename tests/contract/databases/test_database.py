@@ -149,12 +149,12 @@ async def test_a_column_that_is_not_there_is_named_in_the_log_with_the_statement
 async def test_no_failure_shows_a_value(place, db, sql):
     await db.execute("INSERT INTO products (name) VALUES ('a')")
     run = db.query if sql.startswith("SELECT") else db.execute
-    try:
+    if place.kind == "sqlite" and sql.startswith("UPDATE"):
+        assert await run(sql, given="canary'value") == 1  # its columns take anything
+        return
+    with pytest.raises(DatabaseFailed) as failed:
         await run(sql, given="canary'value")
-    except DatabaseFailed as failed:
-        assert "canary" not in log_of(failed)
-    else:
-        assert place.kind == "sqlite"  # whose columns take anything
+    assert "canary" not in log_of(failed.value)
 
 
 async def test_a_full_text_search_that_names_a_column_of_the_callers_shows_nothing_of_it(tmp_path):
