@@ -48,7 +48,7 @@ async def test_the_tool_for_mysql_returns_the_id_without_returning(tools, mariad
 
 
 async def test_the_log_under_the_error_id_has_what_the_page_shows(tools, postgres_server):
-    wrong = CODE.replace("WHERE name = :name\", name=name, into", "WHERE nmae = :name\", name=name, into")
+    wrong = CODE.replace('WHERE name = :name", name=name, into', 'WHERE nmae = :name", name=name, into')
     assert wrong != CODE
     tools.write_text(wrong)
     name = postgres_server.create()

@@ -12,13 +12,13 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from sqlalchemy import URL, event, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from mcpward.core.secret import Secret
-from mcpward.sdk.drivers import DRIVERS
-from mcpward.sdk.errors import DatabaseFailed
+from mcpward.sdk.drivers import DRIVERS, package_of
+from mcpward.sdk.errors import DatabaseFailed, DatabaseMisuse
 
 _READ: Final = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
@@ -27,6 +27,7 @@ _READ: Final = frozenset(
 _WRITE: Final = _READ | {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
 _FORBIDDEN_FUNCTIONS: Final = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"})
 _BUSY_MS: Final = 5000
+_KNOWN: Final = 'write "sqlite:///…", "postgresql://…" or "mysql://…"'
 _AUTHORIZER: Final = "mcpward_authorizer"
 
 
@@ -41,6 +42,24 @@ def read_url(url: Secret) -> URL:
     except ArgumentError:
         raise ValueError("the database URL cannot be read; write it as sqlite:///orders.db") from None
     return parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
+
+
+def require_driver(url: URL) -> None:
+    """Refuse a URL whose driver is unknown, blocks, or is not installed. Raises :class:`DatabaseMisuse`."""
+    try:
+        dialect = url.get_dialect()
+    except SQLAlchemyError:
+        raise DatabaseMisuse("Database: no such database is known", hint=_KNOWN) from None
+    if not dialect.is_async:
+        other = DRIVERS.get(dialect.name, "").partition("+")[2]
+        hint = f'write "{dialect.name}://…", and pip install {other}, where mcpward is installed' if other else _KNOWN
+        raise DatabaseMisuse(f"Database: {dialect.driver} is no asynchronous driver", hint=hint)
+    try:
+        dialect.import_dbapi()
+    except ModuleNotFoundError as missing:
+        module = (missing.name or dialect.driver).partition(".")[0]
+        hint = f"pip install {package_of(module)}, where mcpward is installed"
+        raise DatabaseMisuse(f"Database: the driver {module} is not installed", hint=hint) from None
 
 
 def open_engine(url: Secret, *, read_only: bool, pool_size: int, folder: Path) -> AsyncEngine:

@@ -17,9 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from mcpward.core.limit_name import SYNTAX, is_limit_name
 from mcpward.core.secret import Secret
 from mcpward.sdk.author_place import author_place
-from mcpward.sdk.connection import open_engine, read_url, reading
+from mcpward.sdk.connection import open_engine, read_url, reading, require_driver
 from mcpward.sdk.database_failure import failure_of, noted
-from mcpward.sdk.drivers import MYSQL, require_driver
+from mcpward.sdk.drivers import MYSQL
 from mcpward.sdk.errors import DatabaseFailed, DatabaseMisuse, StatementRefused, ToolError
 from mcpward.sdk.interrupt import Grip, within
 from mcpward.sdk.lease import Leases

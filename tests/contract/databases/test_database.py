@@ -216,10 +216,11 @@ async def test_a_database_that_is_away_is_said_to_be(url):
     await db.close()
 
 
-async def test_a_query_changes_nothing_whatever_a_function_of_the_database_does(mariadb_server):
+@pytest.mark.parametrize("engine", ["InnoDB", "MyISAM"])
+async def test_a_query_changes_nothing_whatever_a_function_of_the_database_does(mariadb_server, engine):
     name = mariadb_server.create()
     mariadb_server.sql("SET GLOBAL log_bin_trust_function_creators = 1")
-    mariadb_server.sql("CREATE TABLE t (n INT)", name)
+    mariadb_server.sql(f"CREATE TABLE t (n INT) ENGINE={engine}", name)
     mariadb_server.sql("CREATE FUNCTION forget() RETURNS INT BEGIN DELETE FROM t; RETURN 1; END", name)
     mariadb_server.sql("INSERT INTO t VALUES (1)", name)
     db = Database(mariadb_server.url(name), read_only=False)
