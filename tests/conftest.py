@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from support import clients
 from support.clock import ManualClock
+from support.mariadb import mariadb_server  # noqa: F401 - a fixture
 from support.postgres import postgres_server  # noqa: F401 - a fixture
 from support.redis import redis_cluster, redis_server  # noqa: F401 - fixtures
 

@@ -11,9 +11,16 @@ if TYPE_CHECKING:
     from mcpward.sdk.ask import Root, Roots
     from mcpward.sdk.content import Audio, EmbeddedResource, Image, Message, Text
     from mcpward.sdk.context import Caller, Context, env
-    from mcpward.sdk.database import Database
+    from mcpward.sdk.database import Changed, Database
     from mcpward.sdk.elicitation import Elicit, Elicited, ElicitUrl
-    from mcpward.sdk.errors import ExchangeRefused, ExchangeUnavailable, ToolError
+    from mcpward.sdk.errors import (
+        ConstraintViolated,
+        DatabaseFailed,
+        ExchangeRefused,
+        ExchangeUnavailable,
+        ToolError,
+        UniqueViolated,
+    )
     from mcpward.sdk.guards import DateRange, Limit
     from mcpward.sdk.header import Header
     from mcpward.sdk.icon import Icon
@@ -27,8 +34,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "Audio": "mcpward.sdk.content",
     "Caller": "mcpward.sdk.context",
+    "Changed": "mcpward.sdk.database",
+    "ConstraintViolated": "mcpward.sdk.errors",
     "Context": "mcpward.sdk.context",
     "Database": "mcpward.sdk.database",
+    "DatabaseFailed": "mcpward.sdk.errors",
     "DateRange": "mcpward.sdk.guards",
     "Elicit": "mcpward.sdk.elicitation",
     "ElicitUrl": "mcpward.sdk.elicitation",
@@ -52,14 +62,18 @@ _HOMES = {
     "ToolResult": "mcpward.sdk.result",
     "ToolUse": "mcpward.sdk.sampling",
     "ToolUsed": "mcpward.sdk.sampling",
+    "UniqueViolated": "mcpward.sdk.errors",
     "env": "mcpward.sdk.context",
 }
 
 __all__ = [
     "Audio",
     "Caller",
+    "Changed",
+    "ConstraintViolated",
     "Context",
     "Database",
+    "DatabaseFailed",
     "DateRange",
     "Elicit",
     "ElicitUrl",
@@ -83,6 +97,7 @@ __all__ = [
     "ToolResult",
     "ToolUse",
     "ToolUsed",
+    "UniqueViolated",
     "__version__",
     "env",
 ]

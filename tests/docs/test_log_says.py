@@ -23,6 +23,10 @@ KEPT = {
     ("authoring.md", "is an error in the log. Calls of functions that need it"): "tests/wire/test_lifespan.py",
     ("authoring.md", "Under that id the log and `mcpward log --json` (`detail`) name"): "tests/wire/test_withheld.py",
     ("authoring.md", "traceback is in the log under that id"): "tests/attack/test_canaries.py",
+    ("authoring.md", "the log has the whole path"): "tests/wire/test_failed_tools.py",
+    ("authoring.md", "The log has it under the error id, with your line"): "tests/wire/test_failed_tools.py",
+    ("databases.md", "error id the log names your line, the statement"): "tests/wire/test_failed_tools.py",
+    ("databases.md", "The statement stands in the log as it"): "tests/wire/test_failed_tools.py",
     ("configuration.md", "the record names what was dropped"): "tests/wire/test_arguments.py",
     ("limits.md", "one line in the log when it goes and when it comes back"): "tests/attack/test_shared_limits.py",
     ("metrics.md", "or is an older copy; the log says which"): "tests/attack/test_forged_store.py",
@@ -43,8 +47,7 @@ KEPT = {
     ("reasons.md", "The traffic record has the reason, and the status"): "tests/wire/test_record.py",
     ("reasons.md", "and the process's log have the line to write"): "tests/wire/test_clients.py",
     ("reasons.md", "and the log say which of these it was"): "tests/wire/test_refused_keys.py",
-    ("reasons.md", "Find the id in the log, and report it"): "tests/attack/test_canaries.py",
-    ("reasons.md", "Find the id in the log. |"): "tests/attack/test_canaries.py",
+    ("reasons.md", "Find the id in the log, and the call with"): "tests/wire/test_failed_tools.py",
     ("audit.md", "and the log says that it is"): "tests/unit/cli/test_acts.py",
 }
 

@@ -500,6 +500,58 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
         PREAMBLE,
         'import time\n@server.tool\nasync def f() -> str:\n    """D."""\n    time.sleep(5)\n    return ""\n',
     ),
+    (
+        "the server as an argument of its decorator",
+        PREAMBLE,
+        '@server.tool(server)\ndef f() -> str:\n    """D."""\n    return ""\n',
+    ),
+    ("the decorator of the class", PREAMBLE, '@Server.tool()\ndef f() -> str:\n    """D."""\n    return ""\n'),
+    ("the server as a decorator", PREAMBLE, '@server\ndef f() -> str:\n    """D."""\n    return ""\n'),
+    ("the list as a decorator", PREAMBLE, '@server.tools\ndef f() -> str:\n    """D."""\n    return ""\n'),
+    ("a decorator that is imported", PREAMBLE, "from mcpward import tool\n"),
+    (
+        "a completion of nothing",
+        PREAMBLE,
+        '@server.completion\ndef f(value: str) -> list[str]:\n    """D."""\n    return []\n',
+    ),
+    ("a hook with parentheses", PREAMBLE, "@server.on_start()\ndef f() -> None:\n    pass\n"),
+    (
+        "a partial as a tool",
+        PREAMBLE,
+        'from functools import partial\ndef f(n: int) -> str:\n    """D."""\n    return ""\nserver.tool(partial(f, 1))\n',
+    ),
+    (
+        "a class method as a tool",
+        PREAMBLE,
+        'class Shop:\n    @server.tool\n    @classmethod\n    def f(cls) -> str:\n        """D."""\n        return ""\n',
+    ),
+    (
+        "a parameter that is spelt otherwise",
+        PREAMBLE,
+        'db = Database("sqlite:///x.db")\n@server.tool\nasync def f(name: str) -> str:\n    """D."""\n    return str(await db.query("SELECT 1 WHERE 1 = :name", nmae=name))\n',
+    ),
+    (
+        "values of SQL by place",
+        PREAMBLE,
+        'db = Database("sqlite:///x.db")\n@server.tool\nasync def f(name: str) -> str:\n    """D."""\n    return str(await db.query("SELECT 1 WHERE 1 = ?", name))\n',
+    ),
+    (
+        "a change in a query",
+        PREAMBLE,
+        'db = Database("sqlite:///x.db", read_only=False)\n@server.tool\nasync def f() -> str:\n    """D."""\n    return str(await db.query("DELETE FROM x"))\n',
+    ),
+    (
+        "a change of a read-only database",
+        PREAMBLE,
+        'db = Database("sqlite:///x.db")\n@server.tool\nasync def f() -> int:\n    """D."""\n    return await db.execute("DELETE FROM x")\n',
+    ),
+    ("a driver that blocks", PREAMBLE, 'db = Database("mysql+pymysql://u@h/x")\n'),
+    ("a driver that is not installed", PREAMBLE, 'db = Database("mysql+asyncmy://u@h/x")\n'),
+    (
+        "a change in a read-only tool",
+        PREAMBLE,
+        'db = Database("sqlite:///x.db", read_only=False)\n@server.tool(read_only=True)\nasync def f() -> int:\n    """D."""\n    return await db.execute("DELETE FROM x")\n',
+    ),
     ("the caller as an argument", PREAMBLE, '@server.tool\ndef f(caller: str) -> str:\n    """D."""\n    return ""\n'),
 )
 

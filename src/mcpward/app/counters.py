@@ -101,15 +101,14 @@ def counters_url(settings: Settings) -> Secret | None:
     name = text.removeprefix(ENVIRONMENT)
     value = os.environ.get(name, "").strip()
     if not value:
-        raise Misconfigured(
-            [Finding(f"{_KEY}: the variable {name} is not set", _KEY, f"set {name}=redis://host:6379/0")]
-        )
+        what, hint = f"{_KEY}: the variable {name} is not set", f"set {name}=redis://host:6379/0"
+        raise Misconfigured([Finding(what, settings.place(_KEY), hint)])
     try:
         host = read_counters_url(value).in_clear
     except ValueError as wrong:
-        raise Misconfigured([Finding(f"{_KEY}: {name}: {wrong}", _KEY)]) from None
+        raise Misconfigured([Finding(f"{_KEY}: {name}: {wrong}", settings.place(_KEY))]) from None
     if host is not None:
-        raise Misconfigured([Finding(CLEAR.format(host=host), _KEY, CLEAR_HINT)])
+        raise Misconfigured([Finding(CLEAR.format(host=host), settings.place(_KEY), CLEAR_HINT)])
     return Secret(value, _KEY)
 
 

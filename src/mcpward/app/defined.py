@@ -36,7 +36,7 @@ def registries_of(settings: Settings, sources: Mapping[str, Server]) -> dict[str
         except Misconfigured as wrong:
             findings += wrong.findings
     if findings:
-        raise Misconfigured(findings)
+        raise Misconfigured(settings.placed(findings))
     require_defined(settings, registries)
     return registries
 
@@ -55,14 +55,14 @@ def require_defined(settings: Settings, registries: Mapping[str, Registry]) -> N
         *_unused(settings, registries),
     ]
     if findings:
-        raise Misconfigured(findings)
+        raise Misconfigured(settings.placed(findings))
 
 
 def tell_names(registries: Mapping[str, Registry]) -> None:
     """Log a line for what works and is probably not meant.
 
-    Tool names that well-known clients do not take, tools without a docstring, functions that hold the event loop or may
-    end without a return.
+    Tool names that well-known clients do not take, tools without a docstring, functions that hold the event loop, may
+    end without a return, or change something though they are declared read_only.
     """
     for line in name_remarks(registries):
         _log.warning(line)

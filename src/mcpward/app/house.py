@@ -41,6 +41,7 @@ from mcpward.protocol.session import Sessions
 from mcpward.protocol.state import States
 from mcpward.sanitize.clean import Sanitizer
 from mcpward.tasks.tasks import Tasks
+from mcpward.tools.package_version import UNVERSIONED
 from mcpward.tools.registry import Registry
 from mcpward.tools.run import Runner
 from mcpward.traffic.trail import Traffic
@@ -219,7 +220,7 @@ def introduce(registry: Registry, sanitizer: Sanitizer) -> ServerInfo:
     clean = _decode(sanitizer.frame(_encode(blocks)) or b"{}")
     return ServerInfo(
         name=sanitizer.text(source.name),
-        version=sanitizer.text(source.version),
+        version=sanitizer.text(source.version) or UNVERSIONED,
         title=sanitizer.text(source.title),
         instructions=sanitizer.text(source.instructions),
         website_url=sanitizer.text(source.website_url),

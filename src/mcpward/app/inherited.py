@@ -36,7 +36,8 @@ class Inherited(Struct, frozen=True):
         ):
             if bound != wanted:
                 what = f"{key} is now {wanted or 'off'}, and {bound or 'nothing'} is bound"
-                raise Misconfigured([Finding(what, key, "stop mcpward serve --reload, and start it again")])
+                hint = "stop mcpward serve --reload, and start it again"
+                raise Misconfigured([Finding(what, settings.place(key), hint)])
 
     def report(self, text: str) -> None:
         """Tell the process that watches: "ready", else what went wrong."""

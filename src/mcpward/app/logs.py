@@ -65,7 +65,7 @@ def set_up(settings: Log, voice: Voice, sources: Iterable[str] = ()) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
-    renderer: Any = _console if as_console else structlog.processors.JSONRenderer(serializer=_json)
+    renderer: Any = Console(voice) if as_console else structlog.processors.JSONRenderer(serializer=_json)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -95,16 +95,29 @@ def _json(event: Any, **_: Any) -> str:
     return json.dumps(event, default=repr)
 
 
-def _console(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> str:
-    """``12:00:00 warning  what happened  key=value``, every value as JSON so that no byte of it acts on a terminal."""
-    at = str(event.pop("timestamp", ""))[11:19]
-    level = str(event.pop("level", ""))
-    message = json.dumps(str(event.pop("event", "")))[1:-1].replace('\\"', '"')
-    trace = event.pop("exception", None)
-    facts = "  ".join(f"{name}={json.dumps(value, default=repr)}" for name, value in event.items())
-    line = f"{at} {level:<7}  {message}" + (f"  {facts}" if facts else "")
-    return f"{line}\n{_safe(str(trace))}" if trace else line
+class Console:
+    """``12:00:00 warning  what happened  key=value``, every value as JSON so that no byte of it acts on a terminal.
+
+    Values of several lines, such as tracebacks, stand below and are indented: none of their lines looks like one of the
+    log. They are redacted first: with blanks in it, a secret of several lines would not be recognized.
+    """
+
+    def __init__(self, voice: Voice) -> None:
+        self._voice = voice
+
+    def __call__(self, _logger: Any, _name: str, event: MutableMapping[str, Any]) -> str:
+        """Render an event (structlog's processor protocol)."""
+        at = str(event.pop("timestamp", ""))[11:19]
+        level = str(event.pop("level", ""))
+        message = json.dumps(str(event.pop("event", "")))[1:-1].replace('\\"', '"')
+        below = {name: value for name, value in event.items() if isinstance(value, str) and "\n" in value.strip()}
+        facts = [f"{name}={json.dumps(value, default=repr)}" for name, value in event.items() if name not in below]
+        blocks = [self._block(value) for value in below.values()]
+        return "\n".join(["  ".join([f"{at} {level:<7}", message, *facts]), *blocks])
+
+    def _block(self, text: str) -> str:
+        return "\n".join(f"    {_safe(line)}".rstrip() for line in self._voice.redact(text).strip().split("\n"))
 
 
 def _safe(text: str) -> str:
-    return "".join(char if char.isprintable() or char == "\n" else "?" for char in text)
+    return "".join(char if char.isprintable() else "?" for char in text)

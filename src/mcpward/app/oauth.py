@@ -64,9 +64,9 @@ def providers_of(settings: Settings, server: str) -> Iterator[Named]:
     oauth = settings.servers[server].oauth
     if oauth.metadata is not None:
         where = f"servers.{server}.oauth.metadata"
-        yield Named(own_name(server), Issuer(metadata=oauth.metadata, issuer=oauth.issuer), where)
+        yield Named(own_name(server), Issuer(metadata=oauth.metadata, issuer=oauth.issuer), settings.place(where))
     for name in oauth.issuers:
-        yield Named(name, settings.issuers[name], f"issuers.{name}.metadata")
+        yield Named(name, settings.issuers[name], settings.place(f"issuers.{name}.metadata"))
 
 
 def client_secrets(settings: Settings, vault: ByServer) -> dict[str, Secret]:
@@ -89,7 +89,7 @@ def client_secrets(settings: Settings, vault: ByServer) -> dict[str, Secret]:
             what = "names a secret that is not there" if not values else "names secrets of several servers that differ"
             findings.append(Finding(f"{key} {what}", key, f"mcpward secret set NAME --server {users[0]}, or env:NAME"))
     if findings:
-        raise Misconfigured(findings)
+        raise Misconfigured(settings.placed(findings))
     return found
 
 

@@ -65,7 +65,7 @@ def require_loopback(settings: Settings) -> None:
     if site.behind_tls_proxy:
         findings.append(Finding("--reload serves this machine alone, and not a proxy", "site.behind_tls_proxy"))
     if findings:
-        raise Misconfigured(findings)
+        raise Misconfigured(settings.placed(findings))
 
 
 class _Version:

@@ -175,7 +175,7 @@ def _hint(answer: "CallAnswer", asked: "OperatorCall") -> str:
         case "credential-invalid":
             return f"mcpward key show {key_id} says whether it lives, and for which servers and networks"
         case "tool-failed" | "fault" | "output-refused":
-            return "the log has more under that id: this terminal, or the server's own"
+            return "the log has more under that id: this terminal, or the server's own; mcpward log --error-id ID"
     return ""
 
 

@@ -45,6 +45,7 @@ def export(
     until: options.UntilOption = None,
     limit: options.LimitOption = None,
     would_refuse: options.ShadowOption = False,
+    error_id: options.ErrorIdOption = None,
     acts: options.ActsOption = False,
     config: ConfigOption = None,
     json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
@@ -68,6 +69,7 @@ def export(
         until=until,
         limit=limit,
         would_refuse=would_refuse,
+        error_id=error_id,
         acts=True if acts else None,
     )
     settings = settings_of(config)

@@ -40,6 +40,7 @@ app.command("verify")(verify)
 @app.callback(invoke_without_command=True)
 @examples(
     "mcpward log --reason credential-invalid --since 1h",
+    "mcpward log --error-id 7f3a00aa11bb",
     "mcpward log --acts --since 30d",
     "mcpward log --tool cancel_order --json | jq .principal",
     "mcpward log --would-refuse --since 7d --json | jq -r .would_refuse | sort | uniq -c",
@@ -57,6 +58,7 @@ def log(
     until: options.UntilOption = None,
     limit: options.LimitOption = None,
     would_refuse: options.ShadowOption = False,
+    error_id: options.ErrorIdOption = None,
     acts: options.ActsOption = False,
     lines: Annotated[
         int | None,
@@ -92,6 +94,7 @@ def log(
         until=until,
         limit=limit,
         would_refuse=would_refuse,
+        error_id=error_id,
         acts=acts,
     )
     is_bounded = since is None and until is None and (follow or not json)
@@ -209,14 +212,15 @@ def _cells_of_act(row: Row) -> tuple[str, ...]:
 
 
 def _outcome(row: Row) -> str:
-    """The outcome in a word, how often, the limit that refused, those that would have, and what waived consent."""
+    """The outcome in a word, its error id, how often, the limits that refused or would have, what waived consent."""
     outcome = row["reason"] or row["outcome"]
     if row["count"] is not None:
         outcome += f" × {row['count']:,} until {moment_text(row['last_at'])[11:]}"
+    under = f" (error {row['error_id']})" if row["error_id"] else ""
     by = f" ({row['limit_name']})" if row["limit_name"] else ""
     over = f", over {row['would_refuse']}" if row["would_refuse"] else ""
     waived = f", consent waived by {row['consent']}" if row["consent"] else ""
-    return f"{outcome}{by}{over}{waived}"
+    return f"{outcome}{under}{by}{over}{waived}"
 
 
 def _short(text: str, most: int = 60) -> str:

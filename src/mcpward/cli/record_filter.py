@@ -1,5 +1,6 @@
 """What the verbs of the record take to choose records, and what becomes of a name that none of them has."""
 
+import re
 from difflib import get_close_matches
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mcpward.operations.site import Site
     from mcpward.storage.traffic_filter import TrafficFilter
 
+_ERROR_ID: Final = re.compile(r"[0-9a-f]{12}", re.ASCII)
 _REASONS: Final = tuple(reason.value for reason in Reason)
 _OUTCOMES: Final = tuple(result.value for result in Result)
 
@@ -68,6 +70,10 @@ LimitOption = Annotated[
         metavar="LIMIT", help="Only requests that this limit refused, or would have.", autocompletion=limit_names
     ),
 ]
+ErrorIdOption = Annotated[
+    str | None,
+    typer.Option("--error-id", metavar="ID", help="Only the call that failed under this id: its caller was told it."),
+]
 ShadowOption = Annotated[bool, typer.Option("--would-refuse", help="Only requests over a limit that is not enforced.")]
 ActsOption = Annotated[
     bool, typer.Option("--acts", help="Only what operators did: who, where, what, before and after.")
@@ -86,12 +92,13 @@ def chosen(
     until: str | None,
     limit: str | None,
     would_refuse: bool,
+    error_id: str | None,
     acts: bool | None,
 ) -> "TrafficFilter":
     """Return the filter that the options ask for.
 
     Raises:
-        Ended: a reason, an outcome or an address that no record can have, or a moment that is none.
+        Ended: a reason, an outcome, an address or an error id that no record can have, or a moment that is none.
     """
     from mcpward.storage.traffic_filter import TrafficFilter
 
@@ -113,6 +120,7 @@ def chosen(
         peer=None if address is None else _address(address),
         by_limit=limit,
         would_refuse=would_refuse,
+        error_id=None if error_id is None else _error_id(error_id),
         since=begin,
         until=end,
         acts=acts,
@@ -141,6 +149,9 @@ async def nothing_found(site: "Site", settings: Settings, wanted: "TrafficFilter
         tools = await known("tool")
         if wanted.tool not in tools:
             return ui.Ended(ui.Exit.NO, f"no record names a tool {wanted.tool!r}", meant(wanted.tool, tools))
+    if wanted.error_id is not None:
+        hint = "the record is of another site, older than traffic.retention, or not written yet; the log may have it"
+        return ui.Ended(ui.Exit.NO, f"no record has the error id {wanted.error_id}", hint)
     return ui.Ended(ui.Exit.NO, "no records found")
 
 
@@ -179,6 +190,14 @@ def _key_id(text: str) -> str:
         what = "that is a key, not its id: now it stands in the shell's history"
         raise ui.Ended(ui.Exit.USAGE, what, f"its id is {inside}")
     return text
+
+
+def _error_id(text: str) -> str:
+    """Return an error id as the record has it, also from ``(error 7f3a00aa11bb)``."""
+    word = text.strip(" ().").removeprefix("error").strip().lower()
+    if not _ERROR_ID.fullmatch(word):
+        raise ui.Ended(ui.Exit.USAGE, "--error-id is not an error id", "write its 12 hex digits: 7f3a00aa11bb")
+    return word
 
 
 def _address(text: str) -> str:

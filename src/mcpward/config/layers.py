@@ -6,21 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from msgspec import Struct
+from mcpward.config.key_places import KeyPlaces, Keys, Origin
 
-from mcpward.config.lines import line_of
-
-Keys = tuple[str, ...]
 _PATHS: Final = frozenset({("site", "data"), ("site", "tls_cert"), ("site", "tls_key"), ("store", "mark")})
 _SQLITE: Final = "sqlite:///"
 DATA: Final = "<data>"  # in store.url: the data folder of the site
-
-
-class Origin(Struct, frozen=True):
-    """Where a value came from: ``layer`` is file, env or flag; ``where`` is file:line, a variable or a flag's key."""
-
-    layer: str
-    where: str
 
 
 class Layers:
@@ -53,15 +43,11 @@ class Layers:
 
     def where(self, path: Keys) -> str:
         """Say where a key was set, or the nearest table around it."""
-        for length in range(len(path), 0, -1):
-            origin = self.origins.get(path[:length])
-            if origin is not None:
-                return origin.where
-        for known, origin in self.origins.items():
-            if known[: len(path)] == path and origin.layer != "file":
-                return origin.where
-        number = line_of(self.lines, path)
-        return f"{self.file}:{number}" if number else self.file
+        return self.places().where(path)
+
+    def places(self) -> KeyPlaces:
+        """Return the places of all keys, without the values."""
+        return KeyPlaces(self.origins, self.lines, self.file)
 
     def without(self, paths: list[Keys]) -> dict[str, Any]:
         """Give a copy of the values without those at ``paths``."""

@@ -4,7 +4,7 @@ The text has been parsed by ``tomllib`` before, so this only has to follow its s
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -78,7 +78,7 @@ def _note(lines: dict[Path, int], path: Path, number: int) -> None:
         lines.setdefault(path[:length], number)
 
 
-def line_of(lines: dict[Path, int], path: Path) -> int | None:
+def line_of(lines: Mapping[Path, int], path: Path) -> int | None:
     """Find the line of a key, or of the nearest table around it."""
     for length in range(len(path), 0, -1):
         if (number := lines.get(path[:length])) is not None:

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from mcpward.config.address import AddressPart
 from mcpward.config.complain import Complaint, complaints
 from mcpward.config.environ import ENCODING, read_environment, spelt
-from mcpward.config.layers import DATA, Keys, Layers, Origin
+from mcpward.config.key_places import Keys, Origin
+from mcpward.config.layers import DATA, Layers
 from mcpward.config.lines import key_lines, line_of
 from mcpward.config.model import Settings, Site
 from mcpward.config.rules import breaches
@@ -72,6 +73,7 @@ def read(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any]
     settings = _validated(tree, findings)
     if settings is None or findings:
         raise Misconfigured(findings)
+    settings = settings.placed_by(tree.places())
     settings = settings.as_part() if is_part else settings
     return Loaded(settings, {".".join(keys): origin for keys, origin in tree.origins.items()})
 

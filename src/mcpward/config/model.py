@@ -3,6 +3,7 @@
 Rules that look at more than one key are in ``rules.py``; where a value came from is known to ``load.py``.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -28,6 +29,7 @@ from mcpward.config.fields import (
     Size,
     UrlOrNone,
 )
+from mcpward.config.key_places import KeyPlaces
 from mcpward.config.limits import (
     BudgetName,
     BudgetSettings,
@@ -41,6 +43,7 @@ from mcpward.config.limits import (
 from mcpward.config.names import check_server_name
 from mcpward.config.oauth import Egress, Issuer, IssuerName, OAuth
 from mcpward.config.section import Section, key
+from mcpward.core.errors import Finding
 from mcpward.core.scope import Access
 
 ServerName = Annotated[str, AfterValidator(check_server_name)]
@@ -285,6 +288,7 @@ class Settings(Section):
     issuers: dict[IssuerName, Issuer] = Field({}, description="the identity providers, by a name of your own")
     servers: dict[ServerName, Server] = Field({}, description="the MCP servers, by name")
     _is_part: bool = PrivateAttr(default=False)
+    _places: KeyPlaces = PrivateAttr(default=KeyPlaces())
 
     @field_validator("budgets", "pools", "servers", mode="after")
     @classmethod
@@ -301,6 +305,20 @@ class Settings(Section):
     def is_part(self) -> bool:
         """Whether these are the settings of one server that is served alone out of several."""
         return self._is_part
+
+    def place(self, key: str) -> str:
+        """Return where a setting was set (``mcpward.toml:7``); its dotted key where that is in no file."""
+        return self._places.of(key)
+
+    def placed(self, findings: Sequence[Finding]) -> list[Finding]:
+        """Return the findings; those that stand at the key of a setting name the place where it was set."""
+        return self._places.placed(findings)
+
+    def placed_by(self, places: KeyPlaces) -> "Settings":
+        """Return the same settings, with the places where they were set."""
+        copy = self.model_copy()
+        copy._places = places  # noqa: SLF001 - as below
+        return copy
 
     def as_part(self) -> "Settings":
         """Give the same settings, marked as those of a site with more servers than these."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from mcpward.config.explain import toml_text
-from mcpward.config.layers import Origin
+from mcpward.config.key_places import Origin
 from mcpward.config.load import Loaded
 from mcpward.config.masked import masked
 from mcpward.config.model import Settings

@@ -12,14 +12,14 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from sqlalchemy import URL, event, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from mcpward.core.secret import Secret
-from mcpward.sdk.errors import DatabaseFailed
+from mcpward.sdk.drivers import DRIVERS, package_of
+from mcpward.sdk.errors import DatabaseFailed, DatabaseMisuse
 
-_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _READ: Final = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
     | {sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT}
@@ -27,6 +27,7 @@ _READ: Final = frozenset(
 _WRITE: Final = _READ | {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
 _FORBIDDEN_FUNCTIONS: Final = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"})
 _BUSY_MS: Final = 5000
+_KNOWN: Final = 'write "sqlite:///…", "postgresql://…" or "mysql://…"'
 _AUTHORIZER: Final = "mcpward_authorizer"
 
 
@@ -40,7 +41,25 @@ def read_url(url: Secret) -> URL:
         parsed = make_url(url.reveal())
     except ArgumentError:
         raise ValueError("the database URL cannot be read; write it as sqlite:///orders.db") from None
-    return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+    return parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
+
+
+def require_driver(url: URL) -> None:
+    """Refuse a URL whose driver is unknown, blocks, or is not installed. Raises :class:`DatabaseMisuse`."""
+    try:
+        dialect = url.get_dialect()
+    except SQLAlchemyError:
+        raise DatabaseMisuse("Database: no such database is known", hint=_KNOWN) from None
+    if not dialect.is_async:
+        other = DRIVERS.get(dialect.name, "").partition("+")[2]
+        hint = f'write "{dialect.name}://…", and pip install {other}, where mcpward is installed' if other else _KNOWN
+        raise DatabaseMisuse(f"Database: {dialect.driver} is no asynchronous driver", hint=hint)
+    try:
+        dialect.import_dbapi()
+    except ModuleNotFoundError as missing:
+        module = (missing.name or dialect.driver).partition(".")[0]
+        hint = f"pip install {package_of(module)}, where mcpward is installed"
+        raise DatabaseMisuse(f"Database: the driver {module} is not installed", hint=hint) from None
 
 
 def open_engine(url: Secret, *, read_only: bool, pool_size: int, folder: Path) -> AsyncEngine:
@@ -54,7 +73,8 @@ def open_engine(url: Secret, *, read_only: bool, pool_size: int, folder: Path) -
     parsed = read_url(url)
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed, read_only=read_only, pool_size=pool_size, folder=folder)
-    return create_async_engine(parsed, hide_parameters=True, pool_size=pool_size, max_overflow=0)
+    # Asked before each use: a server that was restarted, or that closes what was idle, would fail the next call.
+    return create_async_engine(parsed, hide_parameters=True, pool_size=pool_size, max_overflow=0, pool_pre_ping=True)
 
 
 @asynccontextmanager
@@ -62,7 +82,8 @@ async def reading(connection: AsyncConnection) -> AsyncIterator[None]:
     """Make the transaction that comes next on ``connection`` read-only, by the database's own means.
 
     SQLite: the authorizer refuses all changes within. PostgreSQL: ``BEGIN READ ONLY``, which no SET within can take
-    back. Others: ``SET TRANSACTION READ ONLY`` of the SQL standard; a database that does not know it raises.
+    back. MySQL, MariaDB and others: ``SET TRANSACTION READ ONLY`` of the SQL standard; a database that does not know
+    it raises.
     """
     dialect = connection.dialect.name
     if dialect == "sqlite":
@@ -106,13 +127,18 @@ class _Authorizer:
         return sqlite3.SQLITE_OK if action in self._allowed else sqlite3.SQLITE_DENY
 
 
+def _no_file(file: Path, named: str, folder: Path) -> str:
+    start = "" if Path(named).is_absolute() else f" (the relative path {named} starts at {folder})"
+    return f"there is no database file {file}{start}: mcpward makes none, so make it first"
+
+
 def _open_sqlite(url: URL, *, read_only: bool, pool_size: int, folder: Path) -> AsyncEngine:
     is_file = url.database not in {None, "", ":memory:"}
     if is_file:
         # SQLite's URI form: rw and ro both refuse to make a file that is not there.
         file = folder / str(url.database)
         if not file.is_file():
-            raise DatabaseFailed(f"there is no database file {file}")
+            raise DatabaseFailed(_no_file(file, str(url.database), folder))
         path = quote(str(file))
         mode = "ro" if read_only else "rw"
         url = url.set(database=f"file:{path}", query={**url.query, "mode": mode, "uri": "true"})

@@ -1,24 +1,26 @@
 """``Database``: literal SQL with named parameters, read-only unless said otherwise, few at once, rows and time bounded.
 
-SQLite files today (``sqlite:///orders.db``); other SQLAlchemy async URLs are handed on as they are. What goes wrong
-is a :class:`DatabaseFailed` without SQL, values or the driver's text, so nothing of it can reach a caller.
+SQLite files, PostgreSQL, MySQL and MariaDB; other SQLAlchemy async URLs are handed on as they are. What goes wrong is a
+:class:`DatabaseFailed` whose text holds no SQL, values or words of the database, so nothing of it can reach a caller.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache
-from typing import Any, Final, LiteralString, TypeVar, overload
+from functools import lru_cache, partial
+from typing import Any, Final, LiteralString, Self, TypeVar, overload
 from weakref import WeakSet
 
 import pydantic
-from sqlalchemy import TextClause, bindparam, text
+from sqlalchemy import Connection, CursorResult, TextClause, bindparam, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mcpward.core.limit_name import SYNTAX, is_limit_name
 from mcpward.core.secret import Secret
 from mcpward.sdk.author_place import author_place
-from mcpward.sdk.connection import open_engine, read_url, reading
-from mcpward.sdk.errors import AuthoringError, DatabaseFailed, StatementRefused, ToolError
+from mcpward.sdk.connection import open_engine, read_url, reading, require_driver
+from mcpward.sdk.database_failure import failure_of, noted
+from mcpward.sdk.drivers import MYSQL
+from mcpward.sdk.errors import DatabaseFailed, DatabaseMisuse, StatementRefused, ToolError
 from mcpward.sdk.interrupt import Grip, within
 from mcpward.sdk.lease import Leases
 from mcpward.sdk.options import options
@@ -30,18 +32,33 @@ T = TypeVar("T")
 _MOST_STATEMENTS: Final = 1000
 _MASKED: Final = str(Secret(""))
 _BOUNDS: Final = {"max_concurrency": "5", "row_cap": "1000", "timeout_s": "10"}
+_URLS: Final = '"sqlite:///shop.db", "postgresql://…" or "mysql://…"'
 _open: "WeakSet[Database]" = WeakSet()
 
 
-class DatabaseMisuse(AuthoringError, ValueError):
-    """A database that cannot be used as it is declared. Never quotes the URL."""
+class Changed(int):
+    """How many rows a statement changed, as an ``int``.
+
+    ``rows`` are those that its RETURNING gave, as dicts. ``inserted_id`` is the AUTO_INCREMENT value of the one row
+    that an INSERT added on MySQL, which has no RETURNING, or on MariaDB; None elsewhere.
+    """
+
+    rows: list[dict[str, Any]]
+    inserted_id: int | None
+
+    def __new__(cls, count: int, rows: list[dict[str, Any]] | None = None, inserted_id: int | None = None) -> Self:
+        """Make one of a count."""
+        made = super().__new__(cls, count)
+        made.rows = rows or []
+        made.inserted_id = inserted_id
+        return made
 
 
 class Database:
     """A database for tools. Connects on first use.
 
     The path of a SQLite file (``sqlite:///orders.db``) starts at the folder of the file that makes the ``Database``,
-    whatever the working directory is, also where the URL comes from ``env``.
+    whatever the working directory is, also where the URL comes from ``env``. The file must be there: none is made.
 
     ``max_concurrency`` statements run at once, others wait within their ``timeout_s`` (seconds, waiting included),
     callers in turn.
@@ -87,6 +104,11 @@ class Database:
         return self._name
 
     @property
+    def read_only(self) -> bool:
+        """Whether it takes no :meth:`execute`."""
+        return self._read_only
+
+    @property
     def max_concurrency(self) -> int:
         """Statements that run at once."""
         return self._max_concurrency
@@ -113,7 +135,7 @@ class Database:
             async with reading(connection):
                 return await _fetched(connection, *self._bound(statement, params), self._row_cap + 1)
 
-        rows = await self._run(fetch)
+        rows = await self._run(fetch, statement)
         if len(rows) > self._row_cap:
             raise ToolError(f"the answer has more than {self._row_cap} rows: narrow the request")
         if into is None:
@@ -123,24 +145,33 @@ class Database:
         except (ValueError, TypeError) as error:  # its text quotes the row
             raise DatabaseFailed(f"a row does not fit {into.__name__}: {_shape(error)}") from None
 
-    async def execute(self, sql: LiteralString, /, **params: Any) -> int:
-        """Run one INSERT, UPDATE or DELETE in a transaction of its own and give the number of rows it changed.
+    async def execute(self, sql: LiteralString, /, **params: Any) -> Changed:
+        """Run one INSERT, UPDATE or DELETE in a transaction of its own and return the number of rows it changed.
+
+        The number is a :class:`Changed`: ``rows`` are what ``RETURNING id`` gave, ``inserted_id`` is MySQL's.
 
         Raises:
             StatementRefused: another statement, parameters that do not match, or a read-only database.
-            DatabaseFailed: the database said no or took too long; nothing was changed.
+            UniqueViolated: the value of a key or of a UNIQUE column is taken. It is a ``ConstraintViolated``.
+            ConstraintViolated: NOT NULL, CHECK or a foreign key forbids it. It is a ``DatabaseFailed``.
+            DatabaseFailed: the database said no or took too long.
+            ToolError: RETURNING gave more rows than ``row_cap``.
+                After each of these nothing was changed.
         """
         if self._read_only:
             raise StatementRefused("this Database is read-only; say read_only=False to change something")
         statement = self._read(sql)
         require_write(statement)
 
-        async def change(connection: AsyncConnection) -> int:
+        async def change(connection: AsyncConnection) -> Changed:
             async with connection.begin():
-                result = await connection.execute(*self._bound(statement, params))
-                return result.rowcount
+                bound = self._bound(statement, params)
+                done = await connection.run_sync(partial(_changed, statement, *bound, self._row_cap + 1))
+                if len(done.rows) > self._row_cap:
+                    raise ToolError(f"the answer has more than {self._row_cap} rows: narrow the request")
+                return done
 
-        return await self._run(change)
+        return await self._run(change, statement)
 
     async def close(self) -> None:
         """Close all connections. The next statement opens new ones."""
@@ -169,7 +200,7 @@ class Database:
         driver = self._engine.dialect.name if self._engine is not None else ""
         return clause, {name: bindable(name, value, driver) for name, value in params.items()}
 
-    async def _run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def _run(self, work: Callable[[AsyncConnection], Awaitable[T]], statement: Statement) -> T:
         """Lease a connection and work on it, all within the time."""
 
         async def leased(grip: Grip) -> T:
@@ -183,9 +214,10 @@ class Database:
         try:
             return await within(self._timeout_s, leased)
         except TimeoutError:
-            raise DatabaseFailed(f"the database took longer than {self._timeout_s:g} s") from None
+            late = DatabaseFailed(f"the database took longer than {self._timeout_s:g} s")
+            raise noted(late, statement.text) from None
         except (SQLAlchemyError, OSError) as error:
-            raise DatabaseFailed(_kind(error)) from None
+            raise failure_of(error, statement.text) from None
 
     def _opened(self) -> AsyncEngine:
         if self._engine is None:
@@ -213,21 +245,10 @@ def _read(url: Any) -> Secret:
         hint = "keep the whole URL as one secret, and write Database(env.SHOP_DATABASE_URL)"
         raise DatabaseMisuse("Database: a secret does not print: the URL holds *** where it was meant", hint=hint)
     try:
-        dialect = read_url(secret).get_dialect()
-        dialect.import_dbapi()
+        parsed = read_url(secret)
     except ValueError:
-        hint = 'write "sqlite:///shop.db" or "postgresql://…"'
-        raise DatabaseMisuse("Database: the URL cannot be read", hint=hint) from None
-    except ModuleNotFoundError as missing:
-        hint = f"pip install {missing.name}, where mcpward is installed"
-        raise DatabaseMisuse(f"Database: the driver {missing.name} is not installed", hint=hint) from None
-    except SQLAlchemyError:
-        raise DatabaseMisuse(
-            "Database: no such database is known", hint='write "sqlite:///…" or "postgresql://…"'
-        ) from None
-    if not dialect.is_async:
-        hint = f'write "{dialect.name}://…" and install its asynchronous driver'
-        raise DatabaseMisuse(f"Database: {dialect.driver} is no asynchronous driver", hint=hint)
+        raise DatabaseMisuse("Database: the URL cannot be read", hint=f"write {_URLS}") from None
+    require_driver(parsed)
     return secret
 
 
@@ -242,8 +263,31 @@ async def _fetched(
     except SQLAlchemyError:
         raise
     except Exception as error:  # noqa: BLE001  # asyncpg's own, which SQLAlchemy does not wrap while it streams
-        raise DatabaseFailed(_kind(error)) from None
+        raise failure_of(error, clause.text) from None
     return [dict(row) for row in found]
+
+
+def _changed(
+    statement: Statement, clause: TextClause, values: dict[str, Any], most: int, connection: Connection
+) -> Changed:
+    """Streamed where there may be rows, as in :func:`_fetched`; only so is the count of other statements known."""
+    try:
+        result = connection.execute(clause, values, execution_options={"stream_results": statement.returns})
+        if not result.returns_rows:
+            return Changed(result.rowcount, inserted_id=_inserted_id(statement, result, connection.dialect.name))
+        rows = [dict(row) for row in result.mappings().fetchmany(most)]
+        result.close()
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # noqa: BLE001  # as in _fetched
+        raise failure_of(error, statement.text) from None
+    return Changed(len(rows), rows)
+
+
+def _inserted_id(statement: Statement, result: CursorResult[Any], dialect: str) -> int | None:
+    """Return what the database numbered the one new row with. SQLite's would be another row's after a conflict."""
+    is_one = statement.verb == "INSERT" and result.rowcount == 1 and dialect in MYSQL
+    return (result.lastrowid or None) if is_one else None
 
 
 @lru_cache(maxsize=_MOST_STATEMENTS)
@@ -255,13 +299,6 @@ async def close_all() -> None:
     """Close every database that is open in this process; for the end of serving."""
     for database in list(_open):
         await database.close()
-
-
-def _kind(error: Exception) -> str:
-    """Name what failed without its text: that may quote SQL, values or the address of the database."""
-    origin = getattr(error, "orig", None) or error
-    code = getattr(origin, "sqlite_errorname", "") or getattr(origin, "sqlstate", "") or ""
-    return f"{type(origin).__name__} {code}".rstrip()
 
 
 def _shape(error: Exception) -> str:

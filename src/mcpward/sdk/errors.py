@@ -41,6 +41,10 @@ class AuthoringError(TypeError):
             self.add_note(f"hint: {hint}")  # Python prints it where the file is run by itself
 
 
+class DatabaseMisuse(AuthoringError, ValueError):
+    """A database that cannot be used as it is declared. Never quotes the URL."""
+
+
 class MissingSecret(AttributeError):
     """A secret was asked for by name and is set nowhere. Names the variable and nothing else."""
 
@@ -64,4 +68,16 @@ class StatementRefused(ValueError):
 
 
 class DatabaseFailed(Exception):
-    """The database said no, or took too long. Never shown to the caller: the tool fails with an error id."""
+    """The database refused a statement, took too long, or cannot be reached.
+
+    Not caught, it fails the tool with an error id. Its text holds nothing of the SQL, the values and the database's own
+    words. These stand in its notes, without values, for the log.
+    """
+
+
+class ConstraintViolated(DatabaseFailed):
+    """A change breaks a constraint of the tables: NOT NULL, CHECK, a foreign key. Nothing was changed."""
+
+
+class UniqueViolated(ConstraintViolated):
+    """The value of a primary key or of a UNIQUE column is taken. Nothing was changed."""

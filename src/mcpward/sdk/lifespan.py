@@ -108,7 +108,8 @@ def read_hook(function: Any, kind: str, lifespan: Lifespan | None) -> Hook:
     """
     what = f"@server.{kind}"
     if not inspect.isroutine(function):
-        raise AuthoringError(f"{what} is for a function: write {what} above it, without arguments", "")
+        given = type(function).__name__
+        raise AuthoringError(f"{what} is for a function, not {given}", "", f"write {what} above it, without arguments")
     what = f"{kind} function {function.__name__!r}"
     signature = read_signature(function, what, None if lifespan is None else lifespan.value)
     strange = [*(one.name for one in signature.parameters), signature.caller, signature.context]

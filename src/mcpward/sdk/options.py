@@ -43,9 +43,13 @@ def options(what: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(function)
+        owner = function.__qualname__.partition(".")[0] if "self" in signature.parameters else ""
 
         @functools.wraps(function)
         def checked(*args: P.args, **given: P.kwargs) -> R:
+            if owner and not (args and owner in (one.__name__ for one in type(args[0]).__mro__)):
+                hint = f'write server = Server("shop"), and {what} above the function'
+                raise AuthoringError(f"{what} is a method of a server, not of the class {owner}", hint=hint)
             try:
                 signature.bind(*args, **given)
             except TypeError:
@@ -82,6 +86,9 @@ def _mistake(what: str, signature: inspect.Signature, args: tuple[Any, ...], giv
         return unknown_option(what, unknown[0], parameters)
     taken = len(args) - ("self" in signature.parameters)
     if taken > len(by_place):
+        if inspect.isroutine(args[-1]):  # a decorator without its options: what comes is the function
+            needed = next((f"{name}=…" for name in by_name if parameters[name].default is _REQUIRED), "")
+            return AuthoringError(f"{what} needs its options", hint=f"write {what}({needed}) above the function")
         first = by_name[0] if by_name else ""
         said = f"only {', '.join(map(repr, by_place))} by place" if by_place else "nothing by place"
         return AuthoringError(f"{what} takes {said}", hint=f"name the others, as in {first}=…" if first else "")
@@ -93,4 +100,6 @@ def _mistake(what: str, signature: inspect.Signature, args: tuple[Any, ...], giv
         for name, one in parameters.items()
         if one.default is _REQUIRED and name not in given and name not in by_place[:taken]
     ]
+    if missing[0] == "function":
+        return AuthoringError(f"{what} has no function", hint=f"write {what} above it, without parentheses")
     return AuthoringError(f"{what} needs {missing[0]!r}", hint=f"add {missing[0]}=…")

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from mcpward.core.secret import Secret
+from mcpward.sdk.drivers import MYSQL
 from mcpward.sdk.errors import StatementRefused
 
 _AS_THEY_ARE: Final = (str, int, float, bytes, type(None))
@@ -16,7 +17,8 @@ def bindable(name: str, value: Any, driver: str) -> Any:
     """Give ``value`` as the driver takes it.
 
     SQLite has no dates: they become ``2026-01-31`` and ``2026-01-31 12:00:00``, the form of its own functions;
-    a time with an offset is turned into UTC first.
+    a time with an offset is turned into UTC first. MySQL's driver would leave out an offset and knows no UUID: there
+    both are such texts too.
 
     Raises:
         StatementRefused: a value of a type that has no place in a statement. Names the parameter, not the value.
@@ -30,7 +32,8 @@ def bindable(name: str, value: Any, driver: str) -> Any:
     if isinstance(value, Secret):
         return value.reveal()
     if isinstance(value, date | Decimal | UUID):
-        return _text(value) if driver == "sqlite" else value
+        is_text = driver == "sqlite" or (driver in MYSQL and isinstance(value, datetime | UUID))
+        return _text(value) if is_text else value
     if isinstance(value, _AS_THEY_ARE):  # str and int subclasses of an author's own
         return value
     raise StatementRefused(f"the parameter :{name} has the type {type(value).__name__}, which cannot be bound")

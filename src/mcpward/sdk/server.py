@@ -234,7 +234,7 @@ class Server:
             self._switches.declare(Topic.TOOLS, own_name, enabled=enabled)
             return function
 
-        return _decorate(name, declare)
+        return _decorate(name, declare, "tool")
 
     @options("@server.resource")
     def resource(
@@ -361,7 +361,7 @@ class Server:
             self._switches.declare(Topic.PROMPTS, own_name, enabled=enabled)
             return function
 
-        return _decorate(name, declare)
+        return _decorate(name, declare, "prompt")
 
     @options("@server.completion")
     def completion(self, *, argument: str, prompt: str | None = None, resource: str | None = None) -> Callable[[F], F]:
@@ -386,6 +386,7 @@ class Server:
 
         return declare
 
+    @options("@server.on_start")
     def on_start(self, function: F) -> F:
         """Call a function in each worker before its first call, within the lifespan; in the order of declaration.
 
@@ -397,6 +398,7 @@ class Server:
         self._starts.append(read_hook(function, "on_start", self.lifespan))
         return function
 
+    @options("@server.on_stop")
     def on_stop(self, function: F) -> F:
         """Call a function in each worker after its last call, before the lifespan ends; the last declared first.
 
@@ -476,16 +478,23 @@ class Server:
         self._switches.turn(topic, name, on=on)
 
 
-def _decorate(name: Any, declare: Callable[[F], F]) -> Any:
+def _decorate(name: Any, declare: Callable[[F], F], kind: str) -> Any:
     """Bare use hands us the function, called use a name or nothing."""
     if name is None or isinstance(name, str):
         return declare
-    if inspect.isroutine(name):
+    if inspect.isroutine(name) and callable(name):  # a classmethod is no function yet
         return declare(name)  # type: ignore[arg-type]
+    written = f"@server.{kind}"
     if isinstance(name, type):
         problem = f"class {name.__name__}: only functions can be served"
         raise AuthoringError(problem, hint="declare functions, or a method of an object: server.tool(shop.method)")
-    raise AuthoringError(f"a name is a text, not {type(name).__name__}", hint='write @server.tool("orders")')
+    if isinstance(name, Server):
+        problem = f"{written} is given a Server, and belongs to one already"
+        raise AuthoringError(problem, hint=f"write {written} above the function, without arguments")
+    if callable(name) or hasattr(name, "__get__"):
+        problem = f"{written} is given {type(name).__name__}: only functions can be served"
+        raise AuthoringError(problem, hint=f"write a def that calls it, and {written} above that")
+    raise AuthoringError(f"a name is a text, not {type(name).__name__}", hint=f'write {written}("orders")')
 
 
 def _arguments(

@@ -38,11 +38,15 @@ _OPEN: Final = frozenset("'\"`")
 
 
 class Statement(Struct, frozen=True):
-    """A single statement: its text, its first word in capitals, and the names of its parameters."""
+    """A single statement: its text, its first word in capitals, and the names of its parameters.
+
+    ``returns`` says that the word RETURNING stands in it.
+    """
 
     text: str
     verb: str
     names: frozenset[str]
+    returns: bool = False
 
 
 def read_statement(text: str) -> Statement:
@@ -74,7 +78,7 @@ def read_statement(text: str) -> Statement:
         raise StatementRefused(f"{min(outside)} is not for a tool")
     if not words:
         raise StatementRefused("there is no statement")
-    return Statement(text, words[0], frozenset(names))
+    return Statement(text, words[0], frozenset(names), "RETURNING" in words)
 
 
 def require_read(statement: Statement) -> None:

@@ -10,7 +10,7 @@ from mcpward.storage.renames import of_server
 from mcpward.storage.tables import TRAFFIC
 from mcpward.traffic.act import ACT
 
-_EQUAL: Final = ("tool", "principal", "key_id", "reason", "outcome", "peer", "way")
+_EQUAL: Final = ("tool", "principal", "key_id", "reason", "outcome", "peer", "way", "error_id")
 #: Both databases' drivers are given parameters by their names.
 _NAMED: Final = DefaultDialect(paramstyle="named")
 
@@ -32,6 +32,7 @@ class TrafficFilter(Struct, frozen=True, kw_only=True):
     outcome: str | None = None
     peer: str | None = None
     way: str | None = None
+    error_id: str | None = None
     by_limit: str | None = None
     would_refuse: bool = False
     acts: bool | None = None

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from mcpward.core.errors import Finding
+from mcpward.core.scope import Access
 from mcpward.sdk.definitions import CompletionDefinition, PromptDefinition, ResourceDefinition, ToolDefinition
 from mcpward.sdk.server import Server
 from mcpward.tools.awaits import unawaited
 from mcpward.tools.blocking import blocking_calls
 from mcpward.tools.endings import missing_return
 from mcpward.tools.function_source import FunctionSource
-from mcpward.tools.statements import built_statements, unfit_forms
+from mcpward.tools.statements import built_statements, unfit_forms, unfit_statements, writing_reads
 
 Definition = ToolDefinition | ResourceDefinition | PromptDefinition | CompletionDefinition
 _INJECTED: Final = {"caller": "Caller", "context": "Context", "ctx": "Context"}
@@ -27,6 +28,7 @@ def mistakes_of(server: Server) -> list[Finding]:
         ending = missing_return(what, source)
         findings += [ending[0]] if ending is not None and ending[1] else []
         findings += [*unawaited(what, source), *built_statements(what, source), *unfit_forms(what, source)]
+        findings += unfit_statements(what, source)
     return findings
 
 
@@ -43,6 +45,8 @@ def remarks_of(server: Server) -> list[Finding]:
         ending = missing_return(what, source)
         findings += [ending[0]] if ending is not None and not ending[1] else []
         findings += blocking_calls(what, source)
+        if isinstance(definition, ToolDefinition) and definition.access is Access.READ:
+            findings += writing_reads(what, source)
     return findings
 
 

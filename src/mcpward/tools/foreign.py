@@ -25,7 +25,9 @@ METHODS: Final = {
     "import_server": "write each server in a file of its own, and each file in mcpward.toml",
     "add_middleware": "limits, guards and scopes are options of @server.tool, and tables of mcpward.toml",
 }
+_OF_SERVER: Final = 'write server = Server("shop"), and @server.{name} above the function'
 IMPORTS: Final = {
+    **{name: _OF_SERVER.format(name=name) for name in ("tool", "resource", "prompt", "completion")},
     "FastMCP": "write from mcpward import Server",
     "MCPServer": "write from mcpward import Server",
     "MCP": "write from mcpward import Server",

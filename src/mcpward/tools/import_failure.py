@@ -33,6 +33,7 @@ _CLASS: Final = re.compile(r"<class '(?:[^']*\.)?(\w+)'>")
 _NOT_IN_MODULE: Final = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
 _STRUCT_OPTION: Final = re.compile(r"Unexpected keyword argument [`'](\w+)[`']")
 _CALLED: Final = re.compile(r"\b([A-Z]\w+)\(")
+_DECORATED: Final = re.compile(r"@([\w.]+)")
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]+", re.ASCII)
 #: What Python says of a text, bytes or number that does not end, or that it cannot read: its value may be a secret.
 _OF_VALUE: Final = re.compile(r"string|literal|bytes|unicode", re.IGNORECASE)
@@ -248,6 +249,19 @@ def _struct(error: TypeError, origin: Origin) -> tuple[str, str] | None:
     return None
 
 
+def _not_called(error: TypeError, origin: Origin) -> tuple[str, str] | None:
+    """``@server``, or ``@server.tools``: the list of what is declared."""
+    frame = origin.frame(error)
+    written = _DECORATED.match((frame and frame.line) or "")
+    if written is None or "is not callable" not in str(error):
+        return None
+    if str(error).startswith(f"'{Server.__name__}' "):
+        return f"@{written[1]} is no decorator", f"write @{written[1]}.tool above the function"
+    known = ("tool", "resource", "prompt", "completion")
+    kind = nearest(written[1].rpartition(".")[2], known)
+    return (f"@{written[1]} is no decorator", f"write @{written[1].rpartition('.')[0]}.{kind}") if kind else None
+
+
 _Explain = Callable[[Any, Origin], tuple[str, str] | None]
 _KINDS: Final[tuple[tuple[type[BaseException], _Explain], ...]] = (
     (AuthoringError, _authoring),
@@ -260,6 +274,7 @@ _KINDS: Final[tuple[tuple[type[BaseException], _Explain], ...]] = (
     (KeyError, _key),
     (pydantic.ValidationError, _validation),
     (PydanticUserError, _model),
+    (TypeError, _not_called),
     (TypeError, _struct),
     (RuntimeError, _running_loop),
     (SystemExit, _exit),

@@ -17,6 +17,7 @@ from mcpward.tools.error_text import Redact
 from mcpward.tools.foreign import foreign_server
 from mcpward.tools.import_failure import finding_of
 from mcpward.tools.origin import Origin
+from mcpward.tools.package_version import version_of
 from mcpward.tools.top_level import TopLevel
 
 _HINT: Final = 'write server = Server("name") at the top level of the file'
@@ -39,6 +40,7 @@ def load_server(source: str, redact: Redact | None = None) -> Server:
     server = _find_object(module, attribute, source, top) if attribute else _find_only(module, source, top)
     if mistakes := mistakes_of(server):
         raise Misconfigured(mistakes)
+    server.version = server.version or version_of(module, is_file=is_file)
     return server
 
 

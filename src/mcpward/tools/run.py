@@ -17,11 +17,13 @@ from mcpward.core.withheld import withheld
 from mcpward.core.work import Work
 from mcpward.core.work import current as _current
 from mcpward.sdk.errors import ToolError
+from mcpward.sdk.place import place_of
 from mcpward.tools.asking import Timed, Unasked
 from mcpward.tools.completion import Completion
 from mcpward.tools.deadline import Watch
 from mcpward.tools.executor import Executor
 from mcpward.tools.lifespans import Lifespans
+from mcpward.tools.origin import Origin
 from mcpward.tools.pool import Pool, Pools
 from mcpward.tools.prompt import Prompt
 from mcpward.tools.resource import Resource
@@ -31,6 +33,8 @@ _LONGEST: Final = 16_384
 _COMPLETION_S: Final = 5.0
 _SETTING: Final = "output.max_bytes"
 _TOO_LONG: Final = "it is too large: ask for less"
+#: What is neither a library's nor ours is an author's, whichever of the servers it belongs to.
+_AUTHORS: Final = Origin(None)
 #: Refusals that are not the function's doing: the client's, or the house's own.
 _PASSING: Final = frozenset(
     {Reason.BUSY, Reason.CAPABILITY_MISSING, Reason.CONSENT_MISSING, Reason.PARAMS_INVALID, Reason.OUTPUT_REFUSED}
@@ -221,5 +225,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _trace(error: BaseException) -> str:
-    """Give the traceback's end, which says most. Private: for the log, after redaction there."""
-    return "".join(traceback.format_exception(error))[-_LONGEST:]
+    """Return the author's line, then the traceback's end, which says most. Private: for the log, redacted there."""
+    trace = "".join(traceback.format_exception(error))[-_LONGEST:]
+    frame = _AUTHORS.frame(error)
+    return trace if frame is None else f"{place_of(frame.filename, frame.lineno)}, in {frame.name}\n{trace}"

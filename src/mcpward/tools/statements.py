@@ -1,4 +1,6 @@
-"""SQL that a function builds out of values, and forms that it may not show: found before the first call."""
+"""SQL that a function builds out of values, or that cannot run, and forms that it may not show: found before the first
+call. Whether tables and columns are there only the database knows.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -7,18 +9,21 @@ from typing import Any, Final
 from mcpward.core.errors import Finding
 from mcpward.sdk.context import Context
 from mcpward.sdk.elicitation import Elicit
-from mcpward.sdk.errors import AuthoringError
+from mcpward.sdk.errors import AuthoringError, StatementRefused
 from mcpward.sdk.form import form_of
+from mcpward.sdk.statement import read_statement, require_parameters, require_read, require_write
 from mcpward.tools.function_source import FunctionSource
 
-_RUN: Final = ("query", "execute")
+_QUERY: Final = "query"
+_EXECUTE: Final = "execute"
+_DATABASE: Final = "mcpward.sdk.database"
 _HINT: Final = 'write the value as a parameter: "… WHERE name = :name", name=name'
 
 
 def built_statements(what: str, source: FunctionSource) -> Iterator[Finding]:
     """Return the statements that are built from values (attack 68)."""
     for node in source.nodes:
-        if isinstance(node, ast.Call) and node.args and _runs_sql(node.func, source):
+        if isinstance(node, ast.Call) and node.args and _method(node.func, source):
             sql: ast.AST | None = node.args[0]
             if isinstance(sql, ast.Name):
                 values = source.values_of(sql.id)
@@ -26,6 +31,33 @@ def built_statements(what: str, source: FunctionSource) -> Iterator[Finding]:
             how = _building(sql, source)
             if how:
                 yield Finding(f"{what}: SQL is built by {how}", source.place(node), _HINT)
+
+
+def unfit_statements(what: str, source: FunctionSource) -> Iterator[Finding]:
+    """Return the statements that every call would refuse: of another kind, or with other parameters than are given."""
+    for node in source.nodes:
+        if not isinstance(node, ast.Call) or not node.args or not (method := _method(node.func, source)):
+            continue
+        called = f"{what}: {ast.unparse(node.func)}()"
+        if len(node.args) > 1 and not any(isinstance(one, ast.Starred) for one in node.args):
+            yield Finding(f"{called} takes the SQL alone by place", source.place(node), _HINT)
+        elif method == _EXECUTE and _is_read_only(node.func, source):
+            problem = f"{called} changes something, and its Database is read-only"
+            yield Finding(problem, source.place(node), "write Database(…, read_only=False)")
+        elif (sql := _literal(node.args[0], source)) is not None:
+            given = {word.arg for word in node.keywords} - ({"into"} if method == _QUERY else set())
+            refused = _refused(sql, method, None if None in given else frozenset(map(str, given)))
+            if refused:
+                yield Finding(f"{called}: {refused[0]}", source.place(node), refused[1])
+
+
+def writing_reads(what: str, source: FunctionSource) -> Iterator[Finding]:
+    """Return the changes that a function makes though its tool is declared ``read_only``."""
+    for node in source.nodes:
+        if isinstance(node, ast.Call) and _method(node.func, source) == _EXECUTE:
+            problem = f"{what} is read_only, and {ast.unparse(node.func)}() changes something"
+            hint = "take read_only=True out, so that a call counts as a write; or read with query()"
+            yield Finding(problem, source.place(node), hint)
 
 
 def unfit_forms(what: str, source: FunctionSource) -> Iterator[Finding]:
@@ -42,10 +74,45 @@ def unfit_forms(what: str, source: FunctionSource) -> Iterator[Finding]:
                 yield Finding(f"{what}: {error.what}", source.place(node), error.hint)
 
 
-def _runs_sql(function: ast.expr, source: FunctionSource) -> bool:
+def _method(function: ast.expr, source: FunctionSource) -> str:
+    """Return which method of a Database is called, "" for anything else."""
     method = source.resolved(function)
+    name = getattr(method, "__name__", "")
     # By name: the module of Database brings SQLAlchemy, which only those pay for who import it.
-    return getattr(method, "__module__", "") == "mcpward.sdk.database" and getattr(method, "__name__", "") in _RUN
+    is_database = getattr(method, "__module__", "") == _DATABASE
+    return name if is_database and name in {_QUERY, _EXECUTE} else ""
+
+
+def _is_read_only(function: ast.expr, source: FunctionSource) -> bool:
+    database = source.resolved(function.value) if isinstance(function, ast.Attribute) else None
+    return type(database).__module__ == _DATABASE and getattr(database, "read_only", False) is True
+
+
+def _literal(sql: ast.AST | None, source: FunctionSource) -> str | None:
+    """Return SQL that stands in the function, or in a constant of the file (``ALL_CAPITALS``)."""
+    if isinstance(sql, ast.Name):
+        values = source.values_of(sql.id)
+        if not values and sql.id.isupper():
+            found = source.resolved(sql)
+            return found if isinstance(found, str) else None
+        sql = values[0] if len(values) == 1 else None
+    return sql.value if isinstance(sql, ast.Constant) and isinstance(sql.value, str) else None
+
+
+def _refused(sql: str, method: str, given: frozenset[str] | None) -> tuple[str, str] | None:
+    """Return why a statement cannot run, and what to write; ``given`` is None where ``**`` brings the parameters."""
+    try:
+        statement = read_statement(sql)
+        (require_read if method == _QUERY else require_write)(statement)
+    except StatementRefused as refused:
+        return str(refused), "one statement: SELECT, WITH or VALUES in query(), INSERT, UPDATE or DELETE in execute()"
+    try:
+        if given is not None:
+            require_parameters(statement, given)
+    except StatementRefused as refused:
+        names = ", ".join(f"{name}=…" for name in sorted(statement.names))
+        return str(refused), f"after the SQL write {names}" if names else "write :name where the value belongs"
+    return None
 
 
 def _building(sql: ast.AST | None, source: FunctionSource) -> str:

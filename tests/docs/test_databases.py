@@ -1,0 +1,120 @@
+"""docs/databases.md: its tools run as they are written there, on PostgreSQL and on MariaDB."""
+
+import re
+
+import pytest
+
+from mcpward.testing import client
+from support.sources import ROOT
+from support.ward import serving, text_of
+from support.wire import until
+
+PAGE = (ROOT / "docs" / "databases.md").read_text(encoding="utf-8")
+CODE = "\n\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
+TABLES = {"postgresql": re.search(r"```sql\n(.*?)```", PAGE, re.DOTALL)[1], "mysql": re.search(r"```mysql\n(.*?)```", PAGE, re.DOTALL)[1]}  # fmt: skip  # noqa: E501
+
+
+@pytest.fixture(params=["postgresql", "mysql"])
+def url(request) -> str:
+    server = request.getfixturevalue("postgres_server" if request.param == "postgresql" else "mariadb_server")
+    name = server.create()
+    server.sql(TABLES[request.param].strip().removesuffix(";"), name)
+    return server.url(name)
+
+
+@pytest.fixture
+def tools(tmp_path):
+    (tmp_path / "tools.py").write_text(CODE)
+    return tmp_path / "tools.py"
+
+
+async def test_the_tools_of_the_page_do_what_it_says(tools, url):
+    async with client(tools, secrets={"SHOP_DATABASE_URL": url}) as shop:
+        assert (await shop.call("is_open")).value is True
+        assert (await shop.call("add_product", name="lamp", stock=2)).value == 1
+        assert (await shop.call("add_product", name="lamp")).text == "that name is taken"
+        assert (await shop.call("add_product", name="chair", stock=-1)).text == "a stock is 0 or more"
+        assert (await shop.call("products", name="lamp")).value == [{"id": 1, "name": "lamp", "stock": 2}]
+        assert (await shop.call("take", name="lamp", count=2)).text == "taken"
+        assert (await shop.call("take", name="lamp")).text == "there are not so many"
+
+
+async def test_the_tool_for_mysql_returns_the_id_without_returning(tools, mariadb_server):
+    name = mariadb_server.create()
+    mariadb_server.sql(TABLES["mysql"].strip().removesuffix(";"), name)
+    async with client(tools, secrets={"SHOP_DATABASE_URL": mariadb_server.url(name)}) as shop:
+        assert [(await shop.call("add_on_mysql", name=one)).value for one in ("lamp", "chair")] == [1, 2]
+        assert (await shop.call("add_on_mysql", name="lamp")).text == "that name is taken"
+
+
+async def test_the_log_under_the_error_id_has_what_the_page_shows(tools, postgres_server):
+    wrong = CODE.replace('WHERE name = :name", name=name, into', 'WHERE nmae = :name", name=name, into')
+    assert wrong != CODE
+    tools.write_text(wrong)
+    name = postgres_server.create()
+    postgres_server.sql(TABLES["postgresql"], name)
+    async with client(tools, secrets={"SHOP_DATABASE_URL": postgres_server.url(name)}) as shop:
+        failed = await shop.call("products", name="canary")
+    shown = re.search(r"```\n(tools\.py:21.*?)```", PAGE, re.DOTALL)[1].splitlines()
+    assert re.match(rf"\S*{re.escape(shown[0])}\n", failed.detail), failed.detail
+    assert failed.detail.splitlines()[-3:] == shown[-3:]
+    assert "canary" not in failed.detail
+    assert "nmae" not in failed.text
+
+
+async def test_a_site_starts_without_its_database_and_works_when_that_is_there(tmp_path, postgres_server):
+    name = f"{postgres_server.create()}_later"
+    with serving(tmp_path / "site", start=False, servers='[servers.demo]\nsource = "tools.py"\n') as site:
+        (site.folder / "tools.py").write_text(CODE)
+        site.extra_env["SHOP_DATABASE_URL"] = postgres_server.url(name)
+        site.start()
+        site.key = site.create_key()
+        assert text_of(site.call("is_open")) == "false"
+        postgres_server.sql(f"CREATE DATABASE {name}")
+        assert text_of(site.call("is_open")) == "true"
+
+
+BOUNDED = """
+from mcpward import Database, Server, env
+
+server = Server("shop")
+db = Database(env.SHOP_DATABASE_URL, timeout_s=20)
+short = Database(env.SHOP_DATABASE_URL, timeout_s=0.3)
+
+
+@server.tool(read_only=True)
+async def sleep() -> str:
+    \"\"\"Sleep.\"\"\"
+    await db.query("SELECT SLEEP(15)")
+    return "slept"
+
+
+@server.tool(read_only=True)
+async def nap() -> str:
+    \"\"\"Sleep for longer than one may.\"\"\"
+    await short.query("SELECT pg_sleep(15)")
+    return "slept"
+"""
+
+
+async def test_the_word_in_the_url_bounds_a_statement_at_the_server(tools, mariadb_server):
+    tools.write_text(BOUNDED)
+    assert "SET%20max_statement_time%3D5" in PAGE
+    url = f"{mariadb_server.url(mariadb_server.create())}?init_command=SET%20max_statement_time%3D0.2"
+    async with client(tools, secrets={"SHOP_DATABASE_URL": url}) as shop:
+        assert "max_statement_time exceeded" in (await shop.call("sleep")).detail
+
+
+async def test_postgresql_cancels_what_took_too_long(tools, postgres_server):
+    tools.write_text(BOUNDED)
+    name = postgres_server.create()
+    async with client(tools, secrets={"SHOP_DATABASE_URL": postgres_server.url(name)}) as shop:
+        assert "longer than 0.3 s" in (await shop.call("nap")).detail
+    active = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}' AND query LIKE 'SELECT pg_sleep%'"
+    until(lambda: postgres_server.sql(active) == "0")
+
+
+async def test_a_url_that_asks_for_tls_gets_no_connection_in_clear(tools, postgres_server):
+    url = f"{postgres_server.url(postgres_server.create())}?ssl=require"
+    async with client(tools, secrets={"SHOP_DATABASE_URL": url}) as shop:
+        assert (await shop.call("is_open")).value is False
