@@ -8,8 +8,8 @@ import typer
 
 from mcpward.cli import ui
 from mcpward.cli.help import examples
+from mcpward.cli.meant import meant
 from mcpward.cli.moment import moment_text
-from mcpward.cli.record_filter import meant
 from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, chosen_server, in_site, no_site, server_names, settings_of
 
 if TYPE_CHECKING:

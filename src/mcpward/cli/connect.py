@@ -172,7 +172,7 @@ def _require_site(settings: Settings, answer: Answer, config: Path | None) -> No
         raise no_site(config, answer.entry.server, or_else="--url URL connects to a server elsewhere")
     if file_of(config) is None and not settings.site.public_url:
         at = origin_of(settings)
-        ui.remark(f"no {FILE} here: assumed that mcpward serve listens at {ui.safe(at)}; --url URL says another address")
+        ui.remark(f"no {FILE} here: assumed that mcpward serve listens at {ui.safe(at)}; --url URL names another")
 
 
 def _require_possible(client: Client, answer: Answer) -> None:
