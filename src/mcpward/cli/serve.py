@@ -10,7 +10,7 @@ import typer
 from mcpward.cli import ui
 from mcpward.cli.announce import announce
 from mcpward.cli.help import examples
-from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, file_of, loaded
+from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, file_of, fit_server, loaded
 from mcpward.cli.target import Target, read_target
 from mcpward.config.address import AddressPart
 from mcpward.config.load import Loaded, server_names
@@ -89,7 +89,8 @@ def serve(
     folder, and prints its path.
     """
     configured = server_names(file_of(config))
-    chosen = read_target(target, configured, name) if target else None
+    named = None if name is None else fit_server(name, "--name")
+    chosen = read_target(target, configured, named) if target else None
     overrides: dict[str, Any] = {
         "site.workers": 1 if reload or INHERITED else workers,
         "site.tls_cert": str(tls_cert) if tls_cert else None,

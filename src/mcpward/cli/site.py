@@ -226,7 +226,7 @@ def chosen_server(settings: Settings, name: str | None, among: Collection[str] |
     return name
 
 
-def fit_server(name: str) -> str:
+def fit_server(name: str, option: str = "--server") -> str:
     """Return a name that a server may have, whether there is one of this name or not.
 
     Raises:
@@ -235,7 +235,7 @@ def fit_server(name: str) -> str:
     try:
         return check_server_name(name)
     except ValueError as problem:
-        raise Ended(Exit.USAGE, f"--server: {problem}") from None
+        raise Ended(Exit.USAGE, f"{option}: {problem}", f"for example: {option} orders") from None
 
 
 def unknown_server(name: str, known: Collection[str]) -> Ended:

@@ -18,7 +18,10 @@ def missing_sources(loaded: Loaded) -> list[Finding]:
             what, hint = told
             key = f"servers.{name}.source"
             origin = loaded.origins.get(key)
-            findings.append(Finding(f"{key}: {what}", origin.where if origin else key, hint))
+            if origin is not None and origin.layer == "file":
+                findings.append(Finding(f"{key}: {what}", origin.where, hint))
+            else:
+                findings.append(Finding(what, origin.where if origin else key, hint))
     return findings
 
 
