@@ -16,7 +16,7 @@ from mcpward.config.address import AddressPart
 from mcpward.config.load import Loaded, server_names
 from mcpward.config.model import Settings
 from mcpward.config.names import nearest
-from mcpward.config.sources import missing_sources
+from mcpward.config.sources import foreign_sources, missing_sources
 from mcpward.core.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -135,6 +135,8 @@ def _require_sources(site: Loaded, target: str | None, chosen: Target | None, co
         raise ui.Ended(ui.Exit.USAGE, "there is nothing to serve", "name a file: mcpward serve tools.py")
     missing = missing_sources(site)
     if not missing:
+        if foreign := foreign_sources(site.settings):
+            raise Misconfigured(foreign)
         return
     meant = nearest(target or "", configured)
     if meant and chosen and chosen.source == target:  # the name of a server, misspelt, looks like that of a module
