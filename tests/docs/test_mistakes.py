@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from mcpward.cli.ui import words_of
 from support.mistakes import MISTAKES, PREAMBLE, page, told
 from support.sources import ROOT
+from support.wording import doubled, is_foreign
 
 PAGE = ROOT / "docs" / "mistakes.md"
 
@@ -49,3 +51,11 @@ def test_the_shipped_command_says_the_same_and_serves_nothing(tmp_path: Path):
         "error: tools.py:6: @server.tool has no option 'readonly'",
         "hint: write read_only=True",
     ]
+
+
+def test_no_mistake_is_told_twice_over_or_in_the_words_of_a_library(made):
+    for one in made:
+        for found in one.findings:
+            for text in (words_of(found)[0], found.hint):
+                assert not doubled(text), (one.title, text)
+                assert not is_foreign(text), (one.title, text)

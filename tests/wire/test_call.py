@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from subprocess import CompletedProcess
@@ -24,8 +25,11 @@ def call(ward: Ward, *words: str, input: str | None = None) -> CompletedProcess[
     return ward.cli("call", *words, input=input or "", check=False)
 
 
-def at_terminal(ward: Ward, typed: str, *words: str) -> tuple[int, str]:
-    """Run the command at a terminal of its own, where ``typed`` is what the person types; gives what was shown."""
+def at_terminal(ward: Ward, typed: str, *words: str, interrupt_at: bytes = b"") -> tuple[int, str]:
+    """Run the command at a terminal of its own, where ``typed`` is what the person types; gives what was shown.
+
+    With ``interrupt_at`` the person presses Ctrl-C once that is shown.
+    """
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "mcpward", "call", *words]
     env = environment(ward.extra_env)
@@ -40,6 +44,9 @@ def at_terminal(ward: Ward, typed: str, *words: str) -> tuple[int, str]:
                 shown += part
                 if shown.endswith(b"[y/N] "):
                     os.write(ours, typed.encode())
+                if interrupt_at and interrupt_at in shown:
+                    process.send_signal(signal.SIGINT)
+                    interrupt_at = b""
         except OSError:  # Linux says so when the other side has closed
             pass
         code = process.wait(60)
@@ -123,6 +130,26 @@ def test_a_tool_that_needs_a_persons_yes_asks_at_the_terminal_and_runs_nowhere_e
     code, shown = at_terminal(quiet, "y\n", "bench", "careful")
     assert code == 0, shown
     assert "done with care" in shown
+
+
+@pytest.mark.parametrize("is_served", [False, True])
+def test_the_progress_of_a_tool_is_one_line_at_a_terminal_and_ctrl_c_cancels_the_call(tmp_path, is_served):
+    with site(tmp_path, start=is_served) as ward:
+        code, shown = at_terminal(ward, "", "bench", "count", '{"steps": 25}')
+        assert code == 0, shown
+        assert "\r\x1b[K1 of 25 step 1" in shown
+        assert "\r\x1b[K" in shown.rpartition("of 25 step")[2]  # and it is gone before the result
+        assert shown.endswith("counted\r\n")
+        assert "\n" not in shown[shown.index("\x1b[K") : shown.rindex("\x1b[K")]
+        code, shown = at_terminal(ward, "", "bench", "count", '{"steps": 25}', "--json")
+        assert (code, "of 25 step" in shown) == (0, False)
+        alone = call(ward, "bench", "count", '{"steps": 3}')
+        assert (alone.stdout, "step" in alone.stderr) == ("counted\n", False)
+        code, shown = at_terminal(ward, "", "bench", "count", '{"steps": 100000}', interrupt_at=b"of 100000 step")
+        assert code == 1
+        assert "error: the call is cancelled" in shown
+        assert "Traceback" not in shown
+        until(lambda: rows(ward, "tool = 'count' AND outcome = 'cancelled'"))
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,23 @@ from typing import Any, Final
 
 from msgspec import MsgspecError, Raw, convert, to_builtins
 from msgspec.json import Decoder, Encoder
+from msgspec.structs import replace
 
 from mcpward.app.letters import FreshLetters
-from mcpward.app.operator_call import ASKING, TELLING, Asked, CallAnswer, MakesCalls, OperatorCall, Told
+from mcpward.app.operator_call import (
+    ASKING,
+    CANCELLING,
+    PROGRESSING,
+    TELLING,
+    Asked,
+    CallAnswer,
+    CalledOff,
+    OperatorCall,
+    Progress,
+    Tell,
+    Told,
+)
+from mcpward.app.operator_wire import OperatorWire
 from mcpward.channel.mail import Mail
 from mcpward.config.names import nearest
 from mcpward.core.clock import Clock
@@ -43,6 +57,8 @@ _ADDRESS: Final = "127.0.0.1"
 #: Characters of a reply in one letter, which may have 256 KiB; up to six bytes each, as JSON writes them.
 _LETTER: Final = 32 * 1024
 _MOST_RUNNING: Final = 16
+#: Each letter is a row of the store, and a person reads no faster.
+_PROGRESS_EVERY_S: Final = 0.5
 _encode: Final = Encoder().encode
 _decode: Final = Decoder().decode
 
@@ -67,8 +83,12 @@ class OperatorCalls:
         self._clock = clock
         self._look = look
 
-    async def make(self, call: OperatorCall) -> CallAnswer:
+    async def make(self, call: OperatorCall, tell: Tell | None = None) -> CallAnswer:
         """Return the answer to one call; it is charged, recorded and cleaned as one that came over HTTP."""
+        return await self.make_on(OperatorWire(tell, is_gone=True), call)  # only who waits for it cancels it
+
+    async def make_on(self, wire: OperatorWire, call: OperatorCall) -> CallAnswer:
+        """Do what :meth:`make` does, with a way back that is known elsewhere."""
         if call.server not in self._registries:
             error = {"code": -32601, "message": f"what is served here now has no server {call.server!r}"}
             body = _encode({"jsonrpc": "2.0", "id": 1, "error": error}).decode()
@@ -77,7 +97,7 @@ class OperatorCalls:
             await self._look()
         number = request_id()
         self._callers.expect(number, call.caller)
-        reply: Reply = await self._pipeline.serve(self._arrival(number, call), _NoStream())
+        reply: Reply = await self._pipeline.serve(self._arrival(number, call), wire)
         hint = self._hint(call) if reply.reason == Reason.TOOL_UNKNOWN.value else ""
         return CallAnswer(body=reply.body.decode(), reason=reply.reason, hint=hint)
 
@@ -122,30 +142,52 @@ class OperatorCalls:
 class CallsByMail:
     """A worker's answers to calls that come as letters, some of them at once."""
 
-    def __init__(self, calls: MakesCalls, mail: Mail, clock: Clock) -> None:
+    def __init__(self, calls: OperatorCalls, mail: Mail, clock: Clock) -> None:
         self._calls = calls
         self._mail = mail
+        self._clock = clock
         self._heard = FreshLetters(clock)
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[str, tuple[asyncio.Task[None], OperatorWire]] = {}
         mail.on(ASKING, self._hear)
+        mail.on(CANCELLING, self._hear_off)
 
     async def close(self) -> None:
         """End what runs, and answer no more."""
-        for task in self._running:
+        running = [task for task, _ in self._running.values()]
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
 
     def _hear(self, letter: dict[str, Any]) -> None:
         asked = convert(letter, Asked)
         if self._heard.is_old(asked.at):
             _log.warning("an operator's call is too old, or the clock of who made it is wrong")
         elif self._heard.is_new(asked.name) and len(self._running) < _MOST_RUNNING:
-            task = asyncio.get_running_loop().create_task(self._answer(asked), name="operator-call")
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            wire = OperatorWire(self._teller(asked) if asked.call.wants_progress else None, is_gone=False)
+            task = asyncio.get_running_loop().create_task(self._answer(asked, wire), name="operator-call")
+            self._running[asked.name] = (task, wire)
+            task.add_done_callback(lambda _: self._running.pop(asked.name))
 
-    async def _answer(self, asked: Asked) -> None:
-        answer = await self._calls.make(asked.call)
+    def _hear_off(self, letter: dict[str, Any]) -> None:
+        task, wire = self._running.get(convert(letter, CalledOff).name, (None, None))
+        if task is not None and wire is not None:
+            wire.is_gone = True
+            task.cancel()
+
+    def _teller(self, asked: Asked) -> Tell:
+        last = -_PROGRESS_EVERY_S
+
+        def tell(progress: Progress) -> None:
+            nonlocal last
+            now = self._clock.monotonic()
+            if now - last >= _PROGRESS_EVERY_S:
+                last = now
+                self._mail.send(PROGRESSING, to_builtins(replace(progress, name=asked.name)), asked.by)
+
+        return tell
+
+    async def _answer(self, asked: Asked, wire: OperatorWire) -> None:
+        answer = await self._calls.make_on(wire, asked.call)
         parts = [answer.body[at : at + _LETTER] for at in range(0, len(answer.body), _LETTER)] or [""]
         for page, part in enumerate(parts):
             told = Told(name=asked.name, body=part, reason=answer.reason, hint=answer.hint, page=page, pages=len(parts))
@@ -179,38 +221,14 @@ def _with_identity(pipeline: Pipeline, callers: NamedCallers) -> Pipeline:
 
 
 def _body(call: OperatorCall) -> bytes:
-    meta = {
+    meta: dict[str, Any] = {
         VERSION_KEY: MODERN,
         CAPABILITIES_KEY: {"elicitation": {"form": {}}} if call.can_ask else {},
         CLIENT_KEY: {"name": "mcpward call", "version": "1"},
     }
+    if call.wants_progress:
+        meta["progressToken"] = 1
     params: dict[str, Any] = {"name": call.tool, "arguments": Raw(call.arguments.encode()), "_meta": meta}
     if call.state is not None:
         params |= {"requestState": call.state, "inputResponses": call.inputs or {}}
     return _encode({"jsonrpc": "2.0", "id": 1, "method": _METHOD, "params": params})
-
-
-class _NoStream:
-    """Implements :class:`~mcpward.core.values.Wire` for a caller who waits for the answer and reads nothing before."""
-
-    streaming = False
-    is_gone = False
-    can_stream = False
-
-    def notify(self, message: bytes, event_id: str | None = None) -> None:
-        """Drop it."""
-
-    def let_in(self, *, is_known: bool) -> None:
-        """There is no connection that would have to leave."""
-
-    def queue(self, *, cancel_on_disconnect: bool) -> None:
-        """Who waits here waits to the end."""
-
-    def begin(self, *, cancel_on_disconnect: bool, endless: bool = False) -> None:
-        """The answer stays plain JSON."""
-
-    async def drained(self) -> None:
-        """Nothing was sent."""
-
-    def release(self, retry_ms: int) -> None:
-        """There is no stream."""

@@ -11,12 +11,17 @@ from msgspec.structs import replace
 from mcpward.app.channel import mailroom_of
 from mcpward.app.operator_call import (
     ASKING,
+    CANCELLING,
+    PROGRESSING,
     TELLING,
     Asked,
     CallAnswer,
+    CalledOff,
     MakesCalls,
     OperatorCall,
+    Tell,
     Told,
+    read_progress,
     read_told,
 )
 from mcpward.app.presence import find_worker
@@ -70,15 +75,17 @@ class RemoteCalls:
         self._name = ""
         self._told: dict[int, Told] = {}
         self._is_whole = asyncio.Event()
+        self._tell: Tell | None = None
         mailroom.on(TELLING, self._hear)
+        mailroom.on(PROGRESSING, self._hear_progress)
 
-    async def make(self, call: OperatorCall) -> CallAnswer:
-        """Return the worker's answer.
+    async def make(self, call: OperatorCall, tell: Tell | None = None) -> CallAnswer:
+        """Return the worker's answer; cancelled, have the worker cancel the call.
 
         Raises:
             Unreachable: it did not come, or the call is too long to be sent.
         """
-        self._name, self._told = base62(_NAME), {}
+        self._name, self._told, self._tell = base62(_NAME), {}, tell
         self._is_whole.clear()
         asked = Asked(name=self._name, by=self._mailroom.worker, at=self._clock.now(), call=call)
         with self._mailroom.hurry():
@@ -86,7 +93,11 @@ class RemoteCalls:
                 raise Unreachable(
                     "the arguments are too long to be handed to the server that runs", "call it over HTTP"
                 )
-            await self._wait()
+            try:
+                await self._wait()
+            except asyncio.CancelledError:
+                self._mailroom.send(CANCELLING, to_builtins(CalledOff(name=self._name)), self._worker)
+                raise
         parts = [self._told[page] for page in sorted(self._told)]
         body = "".join(part.body for part in parts)
         return CallAnswer(body=body, reason=parts[0].reason, hint=parts[0].hint)
@@ -112,6 +123,11 @@ class RemoteCalls:
             self._told[told.page] = told
             if len(self._told) >= told.pages:
                 self._is_whole.set()
+
+    def _hear_progress(self, letter: dict[str, Any]) -> None:
+        progress = read_progress(letter)
+        if progress is not None and progress.name == self._name and self._tell is not None:
+            self._tell(progress)
 
 
 def again(call: OperatorCall, inputs: dict[str, Any], state: str) -> OperatorCall:

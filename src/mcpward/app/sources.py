@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from mcpward.app.secrets import without_secrets
 from mcpward.config.model import Settings
+from mcpward.config.sources import foreign_sources
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.secret import Secret
 from mcpward.sdk.environment import env
@@ -19,8 +20,10 @@ def load_sources(settings: Settings, secrets: Mapping[str, Mapping[str, Secret]]
     only one server keeps still resolves, for tools that ask late.
 
     Raises:
-        Misconfigured: with the findings of all sources that cannot be loaded.
+        Misconfigured: with the findings of all sources that cannot be loaded; nothing runs where others may write one.
     """
+    if foreign := foreign_sources(settings):
+        raise Misconfigured(foreign)
 
     def shown(text: str) -> str:
         of_vault = (secret for of_server in secrets.values() for secret in of_server.values())

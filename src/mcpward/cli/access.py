@@ -8,9 +8,9 @@ import typer
 
 from mcpward.cli import ui
 from mcpward.cli.help import examples
+from mcpward.cli.meant import meant
 from mcpward.cli.moment import moment_text
-from mcpward.cli.record_filter import meant
-from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, chosen_server, in_site, server_names, settings_of
+from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, chosen_server, in_site, no_site, server_names, settings_of
 
 if TYPE_CHECKING:
     from mcpward.app.access_list import Permission
@@ -43,7 +43,7 @@ def access(
     """
     settings = settings_of(config)
     if not settings.servers:
-        raise ui.Ended(ui.Exit.USAGE, "there is no server", "mcpward access needs the site's file")
+        raise no_site(config, server)
     only = None if server is None else chosen_server(settings, server)
     every = _permissions(settings)
     _require("tool", tool, {one.tool.name for one in every})

@@ -13,6 +13,7 @@ import typer
 from mcpward.cli import person, ui
 from mcpward.cli.help import examples
 from mcpward.cli.operator import account
+from mcpward.cli.progress_line import ProgressLine
 from mcpward.cli.result_view import result_lines
 from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, in_site, opened_server, server_names
 from mcpward.core.scope import Access
@@ -77,7 +78,8 @@ def call(
     Where the site is being served the running server makes the call, so it counts there; else this process does. The
     record has the caller as operator:NAME or as the key, and operator:ACCOUNT where an address would stand. A tool that
     needs a person's yes asks at this terminal, and is refused where there is none. Exit code 1 when the tool or mcpward
-    says no, 2 for what cannot be sent, 3 when nobody can answer now.
+    says no, 2 for what cannot be sent, 3 when nobody can answer now. A terminal shows the tool's progress, and Ctrl-C
+    cancels the call.
     """
     from mcpward.app.operator_call import OperatorCall
     from mcpward.identity.named_caller import NamedCaller
@@ -94,9 +96,22 @@ def call(
     )
     text = _object(_text(arguments))
     settings, chosen = opened_server(config, server)
-    asked = OperatorCall(server=chosen, tool=tool, arguments=text, caller=caller, can_ask=person.can_ask())
+    line = ProgressLine(is_shown=not json)
+    asked = OperatorCall(
+        server=chosen,
+        tool=tool,
+        arguments=text,
+        caller=caller,
+        can_ask=person.can_ask(),
+        wants_progress=line.is_shown,
+    )
     _note(settings, asked)
-    answer = asyncio.run(_made(settings, asked, timeout))
+    try:
+        answer = asyncio.run(_made(settings, asked, timeout, line))
+    except KeyboardInterrupt:
+        raise ui.Ended(ui.Exit.NO, "the call is cancelled", "mcpward log shows whether the tool ran before") from None
+    finally:
+        line.clear()
     _show(answer, asked, as_json=json)
 
 
@@ -111,24 +126,26 @@ def _note(settings: "Settings", asked: "OperatorCall") -> None:
     in_site(settings, lambda site: site.store.acts.note(act))
 
 
-async def _made(settings: "Settings", asked: "OperatorCall", timeout_s: float) -> "CallAnswer":
+async def _made(settings: "Settings", asked: "OperatorCall", timeout_s: float, line: ProgressLine) -> "CallAnswer":
     from mcpward.app.remote_call import open_calls
 
     async with open_calls(settings, CLOCK, timeout_s) as calls:
-        return await _answered(calls, asked)
+        return await _answered(calls, asked, line)
 
 
-async def _answered(calls: "MakesCalls", asked: "OperatorCall") -> "CallAnswer":
+async def _answered(calls: "MakesCalls", asked: "OperatorCall", line: ProgressLine) -> "CallAnswer":
     """Make the call, and make it again with a person's answers for as long as it asks."""
     from mcpward.app.remote_call import again
 
-    answer = await calls.make(asked)
+    tell = line.show if line.is_shown else None
+    answer = await calls.make(asked, tell)
     for _ in range(_MOST_ROUNDS):
         result = jsonlib.loads(answer.body or "{}").get("result", {})
         if result.get("resultType") != "input_required":
             break
+        line.clear()
         answers = await asyncio.to_thread(person.ask_all, result["inputRequests"])
-        answer = await calls.make(again(asked, answers, result["requestState"]))
+        answer = await calls.make(again(asked, answers, result["requestState"]), tell)
     return answer
 
 

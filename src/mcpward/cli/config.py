@@ -13,7 +13,7 @@ from mcpward.config.explain import schema as schema_of
 from mcpward.config.load import Loaded
 from mcpward.config.model import Settings
 from mcpward.config.show import shown
-from mcpward.config.sources import missing_sources
+from mcpward.config.sources import foreign_sources, missing_sources
 from mcpward.core.errors import Finding, Misconfigured
 
 app = typer.Typer(help="Configuration: check, show, explain, schema.", no_args_is_help=True, rich_markup_mode=None)
@@ -34,7 +34,7 @@ def check(
     """Read the configuration as serve would, and tell every problem at once. Exit code 2 when there is one."""
     try:
         site = loaded(config)
-        if wrong := [*missing_sources(site), *_tls_findings(site)]:
+        if wrong := [*missing_sources(site), *foreign_sources(site.settings), *_tls_findings(site)]:
             raise Misconfigured(wrong)
         tools = _tools(site.settings) if load else {}
     except Misconfigured as wrong:

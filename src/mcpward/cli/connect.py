@@ -13,8 +13,20 @@ from mcpward.cli.clients.shown import WEB, impossible, rendered
 from mcpward.cli.entries import Answer, Asked, entry_for, name_of
 from mcpward.cli.help import examples
 from mcpward.cli.merge import Change, is_open_to_others, make, real_file, work_out, work_out_removal, work_out_undo
-from mcpward.cli.site import ConfigOption, JsonOption, ServerOption, chosen_server, settings_of
+from mcpward.cli.site import (
+    FILE,
+    ConfigOption,
+    JsonOption,
+    ServerOption,
+    chosen_server,
+    file_of,
+    no_site,
+    served_last,
+    settings_of,
+)
 from mcpward.cli.trust import is_foreign, require_agreement, site_knows
+from mcpward.config.endpoint import origin_of
+from mcpward.config.model import Settings
 from mcpward.config.names import nearest
 
 
@@ -84,6 +96,7 @@ def connect(
         return
     settings = settings_of(config)
     answer = entry_for(chosen, settings, asked, whose)
+    _require_site(settings, answer, config)
     _require_possible(chosen, answer)
     done: dict[str, Any] = {}
     if write:
@@ -149,6 +162,17 @@ def _file_of(client: Client, target: Path | None, scope: Scope | None, named: Pa
         real = real_file(target)
         raise ui.Ended(ui.Exit.USAGE, f"{target} is a link that leads out of this folder", f"--file {real} if so meant")
     return target
+
+
+def _require_site(settings: Settings, answer: Answer, config: Path | None) -> None:
+    """Check that somebody has said where the server is; say what is assumed where only its last start is known."""
+    if answer.is_named or settings.servers:
+        return
+    if not served_last(settings):
+        raise no_site(config, answer.entry.server, or_else="--url URL connects to a server elsewhere")
+    if file_of(config) is None and not settings.site.public_url:
+        at = origin_of(settings)
+        ui.remark(f"no {FILE} here: assumed that mcpward serve listens at {ui.safe(at)}; --url URL names another")
 
 
 def _require_possible(client: Client, answer: Answer) -> None:

@@ -12,6 +12,7 @@ import typer
 from mcpward.cli import record_filter as options
 from mcpward.cli import ui
 from mcpward.cli.help import examples
+from mcpward.cli.meant import meant
 from mcpward.cli.site import ConfigOption, in_site, settings_of
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def export(
     nothing was found. The export is an act on record itself.
     """
     if form not in _FORMATS:
-        hint = options.meant(form, _FORMATS, f"there are: {', '.join(_FORMATS)}")
+        hint = meant(form, _FORMATS, f"there are: {', '.join(_FORMATS)}")
         raise ui.Ended(ui.Exit.USAGE, f"there is no format {form!r}", hint)
     if json and form != "jsonl":
         raise ui.Ended(ui.Exit.USAGE, f"--json is the format jsonl, not {form}", "leave one of them off")

@@ -20,7 +20,7 @@ from mcpward.cli.key_options import (
     some,
 )
 from mcpward.cli.key_servers import IdArgument, key_servers, remark_closed, require_tools
-from mcpward.cli.keycard import HEADER, row_of, shape_of, words_of
+from mcpward.cli.keycard import HEADER, lines_of, row_of, shape_of
 from mcpward.cli.moment import moment_text, parse_span, parse_start
 from mcpward.cli.site import (
     CLOCK,
@@ -210,7 +210,7 @@ def show(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = Fal
     if json:
         ui.answer_json(shape)
         return
-    for line in ui.aligned([(word.replace("_", " "), words_of(word, value)) for word, value in shape.items()]):
+    for line in ui.aligned(lines_of(shape)):
         ui.answer(line)
 
 

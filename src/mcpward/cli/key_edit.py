@@ -20,7 +20,7 @@ from mcpward.cli.key_options import (
     some,
 )
 from mcpward.cli.key_servers import IdArgument, key_servers, remark_closed, require_tools
-from mcpward.cli.keycard import shape_of, words_of
+from mcpward.cli.keycard import changes_of, shape_of
 from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, in_site, server_names, settings_of
 from mcpward.config.model import Settings
 
@@ -132,8 +132,7 @@ def _show_change(settings: Settings, change: "KeyChange", now: float, *, as_json
     if as_json:
         ui.answer_json({**after, "changed": {word: {"before": before[word], "after": after[word]} for word in changed}})
     ui.remark(f"key {change.after.id} ({ui.safe(change.after.name)}) is changed, for every worker within a second:")
-    rows = [(word.replace("_", " "), words_of(word, before[word]), words_of(word, after[word])) for word in changed]
-    for line in ui.aligned([(word, old, "->", new) for word, old, new in rows]):
+    for line in ui.aligned([(word, old, "->", new) for word, old, new in changes_of(before, after)]):
         ui.remark(f"  {line}")
     if "servers" in changed:
         remark_closed(settings, change.after.servers)

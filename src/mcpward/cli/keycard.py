@@ -61,6 +61,8 @@ def shape_of(record: "KeyRecord", now: float, max_age_s: float | None) -> dict[s
     }
 
 
+#: What ``ends_at`` may be; the third is the site's ``keys.max_age``.
+_ENDS: Final = ("expires_at", "grace_until")
 _UNSET: Final = {
     "tools": "all",
     "scopes": "none",
@@ -71,6 +73,19 @@ _UNSET: Final = {
     "expires_at": "never",
     "last_used_at": "never used",
 }
+
+
+def lines_of(shape: dict[str, Any]) -> list[tuple[str, str]]:
+    """Write a key of :func:`shape_of` for people: one name and value a line, and the moment of its end only once."""
+    again = {word for word in _ENDS if shape[word] in {None, shape["ends_at"]}}
+    return [(word.replace("_", " "), words_of(word, value)) for word, value in shape.items() if word not in again]
+
+
+def changes_of(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Write what differs between two shapes of a key for people, likewise."""
+    again = {word for word in _ENDS if all(shape[word] == shape["ends_at"] for shape in (before, after))}
+    changed = [word for word in after if before[word] != after[word] and word not in again]
+    return [(word.replace("_", " "), words_of(word, before[word]), words_of(word, after[word])) for word in changed]
 
 
 def words_of(word: str, value: object) -> str:

@@ -1,7 +1,6 @@
 """``mcpward limits``: what callers have used of their limits at this moment, and a way to give it back to them."""
 
 import asyncio
-import re
 import shutil
 import sys
 from collections.abc import Awaitable, Callable
@@ -12,20 +11,18 @@ import typer
 from mcpward.cli import ui
 from mcpward.cli.gauge import lines_of, shape_of
 from mcpward.cli.help import examples
+from mcpward.cli.limit_match import LOOPS, hint_of, limit_names, match_of, unknown_in, words_of
 from mcpward.cli.moment import moment_text
 from mcpward.cli.site import (
     CLOCK,
     ConfigOption,
     JsonOption,
-    chosen_server,
-    completed,
     in_site,
     left_to_subcommand,
     server_names,
     settings_of,
 )
 from mcpward.config.model import Settings
-from mcpward.core import renamed
 from mcpward.core.errors import Misconfigured, Unreachable
 
 if TYPE_CHECKING:
@@ -39,25 +36,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _EVERY_S: Final = 2.0
 _CLEAR: Final = "\x1b[H\x1b[2J"
-_KEY_ID: Final = re.compile(r"[0-9A-Za-z]{12}", re.ASCII)
-_LOOPS: Final = "repeat"
 _NOTHING: Final = "nothing is used now"
-_NAMES: Final = (
-    "auth_failures", "requests", "caller", "read", "write", "destructive", "discovery", "lifecycle", "total",
-    "quota-hour", "quota-day", "quota-month", "key", "tool", _LOOPS,
-)  # fmt: skip
-
 app = typer.Typer(rich_markup_mode=None)
-
-
-def limit_names(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Complete the name of a limit, those of budgets too."""
-    return completed(ctx, incomplete, known_limits)
-
-
-def known_limits(settings: Settings) -> list[str]:
-    """Return the names of all limits of a site, those of budgets too."""
-    return [*_NAMES, *_budget_limits(settings)]
 
 
 ServerOption = Annotated[
@@ -93,7 +73,8 @@ def limits(
     if left_to_subcommand(ctx):
         return
     settings = settings_of(config)
-    match = _match(settings, server, caller, limit)
+    match = match_of(settings, server, caller, limit)
+    _require_known(settings, match)
     if watch:
         _with_tally(settings, lambda tally: _watch(tally, match, as_json=json))
         return
@@ -104,7 +85,7 @@ def limits(
         _lines(lines_of([*answer.uses]))
     _remark(answer)
     if not answer.uses:
-        raise ui.Ended(ui.Exit.NO, "nothing is used of these limits now", _hint(settings, limit))
+        raise ui.Ended(ui.Exit.NO, f"nothing is used now of {words_of(match)}", hint_of(limit))
 
 
 @app.command("reset")
@@ -123,8 +104,9 @@ def reset(
 ) -> None:
     """Give back what is used, of a caller, a limit, a server or all. Exit code 1 when nothing was, 3 if nobody can."""
     settings = settings_of(config)
-    match = _match(settings, server, caller, limit)
-    what = _words(match)
+    match = match_of(settings, server, caller, limit)
+    _require_known(settings, match)
+    what = words_of(match)
     if not yes and not ui.confirmed(f"give back what is used of {what}?"):
         raise ui.Ended(ui.Exit.NO, "nothing was reset", "--yes resets without asking")
     answer = _with_tally(settings, lambda tally: tally.reset(match))
@@ -135,39 +117,28 @@ def reset(
         ui.answer_json({"reset": answer.found})
     _remark(answer)
     if not answer.found:
-        if limit != _LOOPS:
-            raise ui.Ended(ui.Exit.NO, f"nothing was used of {what}", _hint(settings, limit))
+        if limit != LOOPS:
+            raise ui.Ended(ui.Exit.NO, f"nothing was used of {what}")
         ui.remark("loops begin anew")  # workers forget what they know of them, and do not count that
         return
     ui.remark(f"{answer.found} counter{'' if answer.found == 1 else 's'} of {ui.safe(what)} reset")
 
 
-def _match(settings: Settings, server: str | None, caller: str | None, limit: str | None) -> "Match":
-    from mcpward.limits.use import Match
+def _require_known(settings: Settings, match: "Match") -> None:
+    """Check that there are such a limit and such a caller. Whatever is in use exists, though nothing here names it.
 
-    if caller is not None and _KEY_ID.fullmatch(caller):
-        caller = f"api-key:{_first_key(settings, caller)}"
-    return Match(server=None if server is None else chosen_server(settings, server), caller=caller, limit=limit)
-
-
-def _first_key(settings: Settings, key_id: str) -> str:
-    """Return the id under which limits know a key: a rotated one is the caller that its first was."""
-    from mcpward.operations.denied import Denied
-    from mcpward.operations.keys import first_key
-
+    Raises:
+        Ended: there are not.
+    """
+    wrong = unknown_in(settings, match)
+    if wrong is None:
+        return
     try:
-        return in_site(settings, lambda site: first_key(site, key_id), must_exist=True)
-    except (Denied, ui.Ended, Unreachable, Misconfigured):
-        return key_id  # of another site with the same counters, or the site's data are on another host
-
-
-def _words(match: "Match") -> str:
-    parts = [
-        f"the limit {match.limit}" if match.limit is not None else "all limits",
-        f"of server {match.server}" if match.server is not None else "",
-        f"by {match.caller}" if match.caller is not None else "",
-    ]
-    return " ".join(part for part in parts if part)
+        is_used = bool(_with_tally(settings, lambda tally: tally.uses(match)).uses)
+    except (ui.Ended, Unreachable, Misconfigured):
+        is_used = False
+    if not is_used:
+        raise wrong
 
 
 def _with_tally(settings: Settings, work: "Callable[[Tally], Awaitable[T]]") -> T:
@@ -203,7 +174,7 @@ def _note(settings: Settings, match: "Match", answer: "Answer") -> None:
     """Put it on record that limits were given back, and say where that cannot be done."""
     from mcpward.traffic.act import Act
 
-    what = _words(match)
+    what = words_of(match)
     act = Act(object="limits", server=match.server, detail=f"{answer.found} counters of {what} reset")
     try:
         in_site(settings, lambda site: site.store.acts.note(act), must_exist=True)
@@ -257,28 +228,3 @@ def _screen(uses: list[Any], otherwise: str, note: str = "") -> None:
 def _lines(lines: list[str]) -> None:
     for line in lines:
         ui.answer(line)
-
-
-def _budget_limits(settings: Settings) -> list[str]:
-    names = []
-    for name, table in settings.budgets.items():
-        budget = table.budget(name)
-        names += [f"budget-{name}"] if budget.rate is not None else []
-        names += [f"budget-{name}-{budget.quota.period.value}"] if budget.quota is not None else []
-    return names
-
-
-def _hint(settings: Settings, limit: str | None) -> str:
-    """Say what a limit is called that was not found: people name a budget as its table is named."""
-    from mcpward.config.names import nearest
-
-    if limit in renamed.LIMITS:
-        return f"{limit} is now {renamed.LIMITS[limit]}"
-    known = known_limits(settings)
-    if limit == _LOOPS:
-        return f"loops are counted for each call, and not listed: mcpward log --limit {_LOOPS} shows whom it refused"
-    if limit is None or limit in known:
-        return ""
-    own = [name for name in known if name == f"budget-{limit}" or name.startswith(f"budget-{limit}-")]
-    meant = own or [name for name in (nearest(limit, known),) if name]
-    return f"did you mean {' or '.join(meant)}?" if meant else ""

@@ -31,6 +31,7 @@ from mcpward.cli import (
 from mcpward.cli.help import examples
 from mcpward.cli.operator import note_command
 from mcpward.core.errors import Misconfigured, Unreachable
+from mcpward.core.model_words import model_words
 from mcpward.operations.denied import Denied, Invalid
 
 # typer carries its own copy of click: its public BadParameter leads to the family of usage errors.
@@ -120,7 +121,7 @@ def _is_text(word: str) -> bool:
 
 
 def _usage(said: Any) -> int:
-    message = said.format_message()
+    message = _message(said)
     if type(said).__name__ == "NoArgsIsHelpError":
         ui.remark(message)
         return ui.Exit.USAGE
@@ -128,6 +129,18 @@ def _usage(said: Any) -> int:
     where = context.command_path if context else "mcpward"
     ui.error(f"{message[:1].lower()}{message[1:]}".rstrip("."), f"{where} --help")
     return ui.Exit.USAGE
+
+
+def _message(said: Any) -> str:
+    """Return what is wrong with the words of the command; of a value in our own words, not in those of a library."""
+    from pydantic import ValidationError
+
+    param, cause = getattr(said, "param", None), said.__cause__
+    if param is None or not isinstance(cause, ValidationError):
+        return str(said.format_message())
+    first = cause.errors(include_url=False, include_input=False)[0]
+    words = model_words(first["type"], first.get("ctx", {})) or "the value does not fit"
+    return f"{max(param.opts, key=len) if param.opts[0].startswith('-') else param.human_readable_name}: {words}"
 
 
 def _close_quietly() -> None:

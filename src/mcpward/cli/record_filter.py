@@ -1,14 +1,14 @@
 """What the verbs of the record take to choose records, and what becomes of a name that none of them has."""
 
 import re
-from difflib import get_close_matches
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from mcpward.cli import ui
-from mcpward.cli.limits import known_limits, limit_names
+from mcpward.cli.limit_match import known_limits, limit_names
+from mcpward.cli.meant import meant
 from mcpward.cli.moment import parse_start
 from mcpward.cli.site import CLOCK, completed, server_names
 from mcpward.config.model import Settings
@@ -153,18 +153,6 @@ async def nothing_found(site: "Site", settings: Settings, wanted: "TrafficFilter
         hint = "the record is of another site, older than traffic.retention, or not written yet; the log may have it"
         return ui.Ended(ui.Exit.NO, f"no record has the error id {wanted.error_id}", hint)
     return ui.Ended(ui.Exit.NO, "no records found")
-
-
-def meant(word: str, known: Any, otherwise: str = "") -> str:
-    """Return a hint with the known name that looks most like a word; else the names, where they are few."""
-    names = [str(name) for name in known]
-    found = get_close_matches(word, names, n=1) or get_close_matches(word.lower(), names, n=1)
-    if found:
-        return f"did you mean {found[0]}?"
-    return otherwise or (f"there are: {', '.join(names)}" if 0 < len(names) <= _FEW else "")
-
-
-_FEW: Final = 20
 
 
 def _require(kind: str, word: str, known: tuple[str, ...], old: Any) -> None:

@@ -10,13 +10,13 @@ import typer
 from mcpward.cli import ui
 from mcpward.cli.announce import announce
 from mcpward.cli.help import examples
-from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, file_of, loaded
+from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, file_of, fit_server, loaded
 from mcpward.cli.target import Target, read_target
 from mcpward.config.address import AddressPart
 from mcpward.config.load import Loaded, server_names
 from mcpward.config.model import Settings
 from mcpward.config.names import nearest
-from mcpward.config.sources import missing_sources
+from mcpward.config.sources import foreign_sources, missing_sources
 from mcpward.core.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ def serve(
     folder, and prints its path.
     """
     configured = server_names(file_of(config))
-    chosen = read_target(target, configured, name) if target else None
+    named = None if name is None else fit_server(name, "--name")
+    chosen = read_target(target, configured, named) if target else None
     overrides: dict[str, Any] = {
         "site.workers": 1 if reload or INHERITED else workers,
         "site.tls_cert": str(tls_cert) if tls_cert else None,
@@ -134,6 +135,8 @@ def _require_sources(site: Loaded, target: str | None, chosen: Target | None, co
         raise ui.Ended(ui.Exit.USAGE, "there is nothing to serve", "name a file: mcpward serve tools.py")
     missing = missing_sources(site)
     if not missing:
+        if foreign := foreign_sources(site.settings):
+            raise Misconfigured(foreign)
         return
     meant = nearest(target or "", configured)
     if meant and chosen and chosen.source == target:  # the name of a server, misspelt, looks like that of a module

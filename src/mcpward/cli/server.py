@@ -40,7 +40,7 @@ def rename(
     """
     settings = settings_of(config)
     file = file_of(config)
-    new = fit_server(new)
+    new = fit_server(new, "NEW")
     change = _change(settings, file, old, new)
     database = Path(settings.store.url.removeprefix("sqlite:///"))
 

@@ -176,12 +176,27 @@ def opened_server(config: Path | None, target: str) -> tuple[Settings, str]:
     if chosen.source is None or not is_source:
         settings = settings_of(config)
         if not settings.servers:
-            raise Ended(Exit.USAGE, f"there is no server {target!r} here", "name a Python file, or module:object")
+            raise no_site(config, target, or_else="or name a Python file, or module:object")
         return settings, chosen_server(settings, target)
     site = loaded(config, {f"servers.{chosen.name}.source": chosen.source}, only=chosen.name)
     if missing := missing_sources(site):
         raise Misconfigured(missing)
     return site.settings, chosen.name
+
+
+def no_site(config: Path | None, name: str | None = None, *, or_else: str = "") -> Ended:
+    """Return the error of a command that needs a site and finds none: no file, or one that names no server.
+
+    ``name`` is the server that was typed; ``or_else`` ends the hint with what the command takes in place of a site.
+    """
+    server, file = "server" if name is None else f"server {name!r}", file_of(config)
+    if file is None:
+        what = f"there is no {server} here: no {FILE} in {Path.cwd()}"
+        hint = "mcpward init DIR makes a site; --config FILE names one"
+    else:
+        what = f"there is no {server} here: {file} names none"
+        hint = f'add [servers.NAME] with source = "tools.py" to {file}'
+    return Ended(Exit.USAGE, what, f"{hint}; {or_else}" if or_else else hint)
 
 
 def chosen_server(settings: Settings, name: str | None, among: Collection[str] | None = None) -> str:
@@ -199,8 +214,10 @@ def chosen_server(settings: Settings, name: str | None, among: Collection[str] |
         fit = fit if known else served_last(settings)
         if len(fit) == 1:
             return fit[0]
-        listed = f"one of: {', '.join(fit or known)}" if fit or known else "the site's file names none"
-        raise Ended(Exit.USAGE, "which server?", f"add --server NAME ({listed})")
+        if not (fit or known):
+            hint = "add --server NAME; mcpward init DIR makes a site"
+            raise Ended(Exit.USAGE, "which server? no site's file here names one", hint)
+        raise Ended(Exit.USAGE, "which server?", f"add --server NAME (one of: {', '.join(fit or known)})")
     if known and name not in known:
         raise unknown_server(name, known)
     name = fit_server(name)
@@ -209,7 +226,7 @@ def chosen_server(settings: Settings, name: str | None, among: Collection[str] |
     return name
 
 
-def fit_server(name: str) -> str:
+def fit_server(name: str, option: str = "--server") -> str:
     """Return a name that a server may have, whether there is one of this name or not.
 
     Raises:
@@ -218,7 +235,7 @@ def fit_server(name: str) -> str:
     try:
         return check_server_name(name)
     except ValueError as problem:
-        raise Ended(Exit.USAGE, f"--server: {problem}") from None
+        raise Ended(Exit.USAGE, f"{option}: {problem}", f"for example: {option} orders") from None
 
 
 def unknown_server(name: str, known: Collection[str]) -> Ended:

@@ -10,10 +10,12 @@ import typer
 from mcpward.cli import ui
 from mcpward.cli.help import examples
 from mcpward.cli.moment import moment_text
+from mcpward.cli.operator import this_operator
 from mcpward.cli.site import CLOCK, FILE, ConfigOption, JsonOption, file_of, in_site, settings_of
 from mcpward.config.load import load
 from mcpward.config.model import Settings
 from mcpward.config.size import size_text
+from mcpward.core.errors import Misconfigured, Unreachable
 
 if TYPE_CHECKING:
     from mcpward.operations.backup import BackedUp, Manifest, Restored
@@ -79,7 +81,7 @@ def restore(
     """
     from msgspec import structs
 
-    from mcpward.operations.backup import opened, put_config, require_free
+    from mcpward.operations.backup import note_restored, opened, put_config, require_free
     from mcpward.operations.backup import restore as put_back
     from mcpward.operations.site import ring_for_restore
 
@@ -93,6 +95,11 @@ def restore(
         is_config_put = not check and put_config(unpacked, place)
         if is_config_put:  # it says where the data of the site are
             settings = settings_of(place)
+        if not check:
+            detail = f"site restored from {file.absolute()}, which was made at {moment_text(manifest.made_at)}"
+            note = note_restored(settings, ring, unpacked, CLOCK, this_operator(), detail)
+            if not asyncio.run(note):
+                ui.remark("the disk is full: this restore is not on record")
         done = None if check else put_back(settings, ring, unpacked, CLOCK, replace=replace)
     if done is not None:
         done = structs.replace(done, put=(*done.put, place)) if is_config_put else done
@@ -101,10 +108,22 @@ def restore(
     ui.remark(ui.safe(f"{file}: made at {moment_text(manifest.made_at)} by mcpward {manifest.version}, and whole"))
     ui.remark(ui.safe(f"in it: {_contents(manifest)}"))
     if done is not None:
-        _tell(done, manifest)
+        _tell(done, manifest, is_accepted=_is_accepted(settings))
 
 
-def _tell(done: "Restored", manifest: "Manifest") -> None:
+def _is_accepted(settings: Settings) -> bool:
+    """Whether what was restored is all that there was: nothing was revoked or ended since, and it counts as it is."""
+
+    async def work(site: "Site") -> None: ...
+
+    try:
+        in_site(settings, work)
+    except (Misconfigured, Unreachable):  # it needs a yes; or its master key, as the next command will say
+        return False
+    return True
+
+
+def _tell(done: "Restored", manifest: "Manifest", *, is_accepted: bool) -> None:
     for path in done.put:
         ui.remark(ui.safe(f"restored: {path}"))
     for path in done.kept:
@@ -112,6 +131,9 @@ def _tell(done: "Restored", manifest: "Manifest") -> None:
     if done.aside is not None:
         ui.remark(ui.safe(f"the database that was there is {done.aside} now"))
     ui.remark(f"whatever was revoked, ended or edited after {moment_text(manifest.made_at)} is as it was then")
+    if is_accepted:
+        ui.remark("next: mcpward serve (nothing was revoked, ended or edited since, so there is nothing to accept)")
+        return
     ui.remark("next: mcpward store accept-older shows which keys are alive in it; mcpward serve starts after that")
 
 

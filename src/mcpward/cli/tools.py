@@ -8,7 +8,7 @@ import typer
 
 from mcpward.cli import ui
 from mcpward.cli.help import examples
-from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, opened_server, server_names, settings_of
+from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, no_site, opened_server, server_names, settings_of
 from mcpward.cli.tool_view import HEADER, detail_of, row_of, shape_of, with_schemas
 from mcpward.config.model import Settings
 from mcpward.config.names import nearest
@@ -45,7 +45,7 @@ def tools(
     """
     settings, chosen = (settings_of(config), None) if server is None else opened_server(config, server)
     if not settings.servers:
-        raise ui.Ended(ui.Exit.USAGE, "there is no server", "name a file: mcpward tools tools.py")
+        raise no_site(config, or_else="or name a Python file: mcpward tools tools.py")
     shapes = _shapes(settings, chosen, with_schema=schema or tool is not None)
     if tool is not None:
         shapes = _named(shapes, tool)

@@ -1,22 +1,23 @@
 """What the model says is wrong, in words for the operator: where it stands, and which spelling was probably meant."""
 
+import json
+import shlex
+import tomllib
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from mcpward.config.names import nearest
-from mcpward.config.shape import Path, field_at, names_at
+from mcpward.config.shape import ANY_NAME, Path, field_at, general, names_at
 from mcpward.core import renamed
+from mcpward.core.model_words import model_words
 
-_WORDS: Final = {
-    "bool_type": "must be true or false",
-    "int_type": "must be a whole number",
-    "float_type": "must be a number",
-    "string_type": "must be a text",
-    "model_type": "must be a table",
-    "model_attributes_type": "must be a table",
-    "dict_type": "must be a table",
-    "finite_number": "must be a finite number",
+_TABLE: Final = "must be a table"
+#: What is not as it is in Python: the file has tables.
+_WORDS: Final = {"model_type": _TABLE, "model_attributes_type": _TABLE, "dict_type": _TABLE}
+#: What a wrong value has to know beside an example.
+_MORE: Final[dict[Path, str]] = {
+    ("servers", ANY_NAME, "mode"): 'the default; "public" lets anybody who reaches the server call it, without a key',
 }
 
 
@@ -43,15 +44,18 @@ class Complaint:
         dotted = ".".join(self.path)
         if self.is_unknown:
             return f"unknown key {dotted!r}"
-        if self.is_missing:
-            return f"{dotted} is missing"
+        return f"{dotted} {self.problem}" if self.is_missing else f"{dotted}: {self.problem}"
+
+    @property
+    def problem(self) -> str:
+        """The same, without the key."""
         kind, context = self._error["type"], self._error.get("ctx", {})
+        if kind == "extra_forbidden":
+            return "unknown key"
         if kind == "value_error":
-            return f"{dotted}: {context['error']}"
-        if kind == "literal_error":
-            return f"{dotted}: must be {context['expected']}".replace("'", "")
-        message = self._error["msg"].replace("Input should be", "must be")
-        return f"{dotted}: {_WORDS.get(kind, message[:1].lower() + message[1:])}"
+            return str(context["error"])
+        words = _WORDS.get(kind) or model_words(kind, context) or f"is not as it must be ({kind})"
+        return words.replace("'", "") if kind == "literal_error" else words
 
     @property
     def hint(self) -> str:
@@ -61,9 +65,28 @@ class Complaint:
         if self.is_unknown:
             known = ", ".join(names_at(self.path[:-1]))
             return f"did you mean {self.meant!r}?" if self.meant else f"known here: {known}"
+        example = self._example
+        return self._with_more(f"for example: {self.path[-1]} = {example}") if example else ""
+
+    def hint_for(self, name: str) -> str:
+        """What to do about it where a flag or a variable is the setting's name."""
+        if not self._example:
+            return ""
+        value = tomllib.loads(f"it = {self._example}")["it"]
+        is_flag = name.startswith("--")
+        if isinstance(value, list):  # a flag is repeated, a variable has commas
+            value = value[0] if is_flag else ",".join(map(str, value))
+        word = json.dumps(value) if isinstance(value, bool | dict) else str(value)
+        return self._with_more(f"for example: {name}{' ' if is_flag else '='}{shlex.quote(word)}")
+
+    @property
+    def _example(self) -> str:
         field = field_at(self.path)
-        example = field.examples[0] if field and field.examples else None
-        return f"for example: {self.path[-1]} = {example}" if example else ""
+        return str(field.examples[0]) if field and field.examples else ""
+
+    def _with_more(self, hint: str) -> str:
+        more = _MORE.get(general(self.path))
+        return f"{hint} ({more})" if more else hint
 
 
 def complaints(error: ValidationError) -> list[Complaint]:

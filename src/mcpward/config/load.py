@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from mcpward.config.address import AddressPart
 from mcpward.config.complain import Complaint, complaints
 from mcpward.config.environ import ENCODING, read_environment, spelt
+from mcpward.config.flags import flag_of
 from mcpward.config.key_places import Keys, Origin
 from mcpward.config.layers import DATA, Layers
 from mcpward.config.lines import key_lines, line_of
@@ -66,7 +67,7 @@ def read(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any]
     for dotted, value in overrides.items():
         path_of_key = tuple(dotted.split("."))
         whole = value.over(tree.value_at(path_of_key), _default_listen()) if isinstance(value, AddressPart) else value
-        tree.put(path_of_key, whole, Origin("flag", f"flag for {dotted}"), here)
+        tree.put(path_of_key, whole, Origin("flag", flag_of(dotted, value)), here)
     if only is not None and isinstance(tree.values.get("servers"), dict):
         tree.values["servers"] = {name: table for name, table in tree.values["servers"].items() if name == only}
         _forget_default(tree, named, only)
@@ -148,7 +149,7 @@ def _validated(tree: Layers, findings: list[Finding]) -> Settings | None:
     settings = _built(tree.values, found)
     if settings is None:
         settings = _built(tree.without([_culprit(one) for one in found]), [])
-    findings += [Finding(one.what, tree.where(one.path), one.hint) for one in found]
+    findings += [_finding(tree, one) for one in found]
     if settings is None:
         return None
     suspect = {".".join(one.path) for one in found} | {".".join((*one.path[:-1], one.meant or "")) for one in found}
@@ -156,6 +157,15 @@ def _validated(tree: Layers, findings: list[Finding]) -> Settings | None:
         if not suspect.intersection(breach.keys):
             findings.append(Finding(breach.what, tree.where(tuple(breach.keys[0].split("."))), breach.hint))
     return settings
+
+
+def _finding(tree: Layers, complaint: Complaint) -> Finding:
+    """Name what the operator wrote: a line of the file and the key in it, or the flag or variable, which is the key."""
+    origin = tree.origins.get(complaint.path)
+    is_named = origin is not None and origin.layer != "file" and origin.where != ".".join(complaint.path)
+    if origin is None or not is_named or complaint.is_unknown:
+        return Finding(complaint.what, tree.where(complaint.path), complaint.hint)
+    return Finding(complaint.problem, origin.where, complaint.hint_for(origin.where))
 
 
 def _culprit(complaint: Complaint) -> Keys:

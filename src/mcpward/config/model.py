@@ -229,7 +229,7 @@ class Server(Section):
         "api-key",
         "who gets in: api-key, oauth (tokens of your identity provider), unlisted (the URL is the credential) or "
         'public; ["oauth", "api-key"] takes tokens and keys',
-        '"unlisted"',
+        '"api-key"',
     )
     access: Literal["read", "write", "destructive"] | None = key(
         None,

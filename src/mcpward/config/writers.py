@@ -1,4 +1,4 @@
-"""Who else may write the site's file: whoever may, decides who gets in.
+"""Who else may write the site's file, and the sources of its servers: they decide who gets in, and what runs.
 
 The owners are root or the user who runs this, as for the data folder: an owner changes a file whatever its mode says.
 A group that belongs to the owner only, as many systems give each user, is nobody else. A folder that is sticky or
@@ -14,27 +14,29 @@ from pathlib import Path
 from mcpward.core.errors import Finding
 
 
-def writable_by_others(path: Path) -> list[Finding]:
+def writable_by_others(path: Path, name: str = "the site's file", decides: str = "who gets in") -> list[Finding]:
     """Return what is wrong with the owners and rights of a file and of the folders through which it is found.
+
+    ``name`` is what the file is called in messages, ``decides`` what its writers decide.
 
     Raises ``OSError`` when they cannot be looked at.
     """
     findings: list[Finding] = []
     if _is_of_another(path.stat()):
-        findings.append(Finding("the site's file belongs to another user", str(path), _chown(path)))
+        findings.append(Finding(f"{name} belongs to another user", str(path), _chown(path)))
     elif _is_of_another(path.lstat()):  # where sources are looked for is where the link is
-        findings.append(Finding("the link to the site's file belongs to another user", str(path), _chown(path, " -h")))
+        findings.append(Finding(f"the link to {name} belongs to another user", str(path), _chown(path, " -h")))
     if _may_others_write(path.stat()):
-        what = "other users may change the site's file, and so who gets in"
+        what = f"other users may change {name}, and so {decides}"
         findings.append(Finding(what, str(path), f"chmod go-w {path}"))
     real = path.resolve()
     for folder in dict.fromkeys((path.absolute().parent.resolve(), real.parent)):
         state = folder.stat()
         if _is_of_another(state):  # sticky or not: its owner may remove and rename what is in it
-            what = "the folder of the site's file belongs to another user"
+            what = f"the folder of {name} belongs to another user"
             findings.append(Finding(what, str(folder), _chown(folder)))
         if _may_others_write(state) and not state.st_mode & stat.S_ISVTX and not _is_read_only(folder):
-            what = "other users may put another file in the place of the site's file"
+            what = f"other users may put another file in the place of {name}"
             findings.append(Finding(what, str(folder), f"chmod go-w {folder}"))
     return findings
 

@@ -5,26 +5,35 @@ by a holder of the ring, and nothing about when: an old text with its old code i
 needs to know which of two texts is the newer one has to put that into the text.
 """
 
+from collections.abc import Callable
 from hmac import compare_digest
 from typing import Final
 
 from mcpward.crypto.digest import hmac_sha256
 from mcpward.crypto.keyring import KeyRing
 
-_ID_BYTES: Final = 4
-MAC_BYTES: Final = _ID_BYTES + 32
+ID_BYTES: Final = 4
+MAC_BYTES: Final = ID_BYTES + 32
+Mac = Callable[[bytes], bytes]
+
+
+def macs_of(ring: KeyRing, purpose: str, keyed: Callable[[bytes], Mac]) -> dict[bytes, Mac]:
+    """Return what makes codes with each key of a ring, newest first, by the key's id as a code begins with it.
+
+    ``purpose`` keeps the uses of a ring apart, ``keyed`` is the algorithm.
+    """
+    keys = ring.derive_all("mac/" + purpose)
+    return {bytes.fromhex(key_id): keyed(key) for key_id, key in zip(ring.ids, keys, strict=True)}
 
 
 class RingMac:
-    """Makes codes with the newest key of a ring, and takes those of any. ``purpose`` keeps the uses of a ring apart."""
+    """Makes codes with the newest key of a ring, and takes those of any. ``purpose`` as for :func:`macs_of`."""
 
     __slots__ = ("_keys", "_newest")
 
     def __init__(self, ring: KeyRing, purpose: str) -> None:
-        ids = [bytes.fromhex(key_id) for key_id in ring.ids]
-        keys = ring.derive_all("mac/" + purpose)
-        self._keys = {key_id: hmac_sha256(key) for key_id, key in zip(ids, keys, strict=True)}
-        self._newest = ids[0]
+        self._keys = macs_of(ring, purpose, hmac_sha256)
+        self._newest = next(iter(self._keys))
 
     def __repr__(self) -> str:
         return "RingMac(***)"
@@ -35,9 +44,9 @@ class RingMac:
 
     def matches(self, text: bytes, code: bytes) -> bool:
         """Say whether a key of the ring made ``code`` of ``text``, in a time that does not tell how much agrees."""
-        mac = self._keys.get(code[:_ID_BYTES])
-        return mac is not None and compare_digest(mac(text), code[_ID_BYTES:])
+        mac = self._keys.get(code[:ID_BYTES])
+        return mac is not None and compare_digest(mac(text), code[ID_BYTES:])
 
     def is_newest(self, code: bytes) -> bool:
         """Say whether ``code`` names the newest key: another one ends when its key is retired."""
-        return code[:_ID_BYTES] == self._newest
+        return code[:ID_BYTES] == self._newest

@@ -1,21 +1,20 @@
 """Message authentication codes of stored data: who can write the store without the master key cannot make one.
 
 Keyed BLAKE2b (RFC 7693 §2.9) with 16 bytes of output: a forgery is accepted with probability 2^-128, and one code costs
-half of HMAC-SHA-256. Each purpose has keys of its own.
+half of HMAC-SHA-256. A record has one code for each row, so that counts here; what is changed seldom has the codes of
+:mod:`mcpward.crypto.mac`, with which this shares its keys' derivation and names.
 """
 
-from collections.abc import Callable
 from hashlib import blake2b
 from hmac import compare_digest
 from typing import Final
 
 from mcpward.crypto.keyring import KeyRing
+from mcpward.crypto.mac import ID_BYTES, Mac, macs_of
 
 MAC_BYTES: Final = 16
-_ID_BYTES: Final = 4
 #: Sealed data begin with a byte that no other message of the same keys begins with.
 _SEALED: Final = b"\0"
-Mac = Callable[[bytes], bytes]
 
 
 class RecordMacs:
@@ -29,8 +28,7 @@ class RecordMacs:
     """Make the code of a message, 16 bytes, with the newest key. The message must not begin with a zero byte."""
 
     def __init__(self, ring: KeyRing, purpose: str) -> None:
-        keys = ring.derive_all("mac/" + purpose)
-        self._macs = {key_id: _keyed(key) for key_id, key in zip(ring.ids, keys, strict=True)}
+        self._macs = {key_id.hex(): mac for key_id, mac in macs_of(ring, purpose, _keyed).items()}
         self.newest = ring.ids[0]
         self.mac = self._macs[self.newest]
 
@@ -49,9 +47,9 @@ class RecordMacs:
     def open(self, sealed: bytes) -> bytes | None:
         """Return what was sealed; None for anything that was not sealed here, or under a key that has left the ring."""
         head, code, data = (
-            sealed[:_ID_BYTES],
-            sealed[_ID_BYTES : _ID_BYTES + MAC_BYTES],
-            sealed[_ID_BYTES + MAC_BYTES :],
+            sealed[:ID_BYTES],
+            sealed[ID_BYTES : ID_BYTES + MAC_BYTES],
+            sealed[ID_BYTES + MAC_BYTES :],
         )
         mac = self._macs.get(head.hex())
         return data if mac is not None and compare_digest(mac(_SEALED + head + data), code) else None

@@ -20,14 +20,17 @@ from mcpward import __version__
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Finding, Misconfigured, Unreachable
+from mcpward.core.operator import Operator
 from mcpward.crypto.envelope import EnvelopeRefused
 from mcpward.crypto.keyring import KeyRing
 from mcpward.crypto.mac import RingMac
 from mcpward.crypto.sealed_stream import SealedReader, SealedWriter
+from mcpward.operations.acts import noted
 from mcpward.operations.denied import Denied, Invalid
-from mcpward.operations.site import MARK_PURPOSE, database_of
+from mcpward.operations.site import MARK_PURPOSE, database_of, open_site
 from mcpward.storage import snapshot
 from mcpward.storage.mark import Mark
+from mcpward.traffic.act import Act
 
 _MAGIC: Final = b"mcpward-backup-1\n"
 _PURPOSE: Final = "backup"
@@ -154,6 +157,26 @@ def opened(file: Path, ring: KeyRing, folder: Path) -> Iterator[Unpacked]:
         raise _unfit(file, what, "bring the master key of its site back; see mcpward restore --help") from None
     except OSError as error:
         raise Unreachable(f"{file} cannot be restored: {error.strerror}") from None
+
+
+async def note_restored(
+    settings: Settings, ring: KeyRing, unpacked: Unpacked, clock: Clock, operator: Operator, detail: str
+) -> bool:
+    """Put on the record of an unpacked backup that it is restored, before it is put anywhere. False on a full disk.
+
+    What is put in place may not open before an operator accepts it, so it has to have the act already.
+
+    Raises:
+        Misconfigured: the backup's database and its mark do not belong together.
+    """
+    database = unpacked.folder / DATABASE
+    store = settings.store.model_copy(update={"url": f"sqlite:///{database}", "mark": None})
+    site = settings.site.model_copy(update={"data": unpacked.folder})
+    apart = settings.model_copy(update={"site": site, "store": store})
+    async with open_site(apart, clock, operator=operator, ring=ring) as opened_site:
+        is_noted = await noted(opened_site, Act(object="site", detail=detail))
+    snapshot.settle(database)
+    return is_noted
 
 
 def put_config(unpacked: Unpacked, place: Path) -> bool:

@@ -45,18 +45,19 @@ async def open_site(
     clock: Clock | None = None,
     accept: Accept | None = None,
     operator: Operator | None = None,
+    ring: KeyRing | None = None,
 ) -> AsyncIterator[Site]:
     """Open the data of a site, making folder, key, database and mark if they are missing; close it at the end.
 
     ``accept`` is asked whether a database that is forged, or older than its mark, is to be taken. What ``operator``
-    changes of keys, URLs and secrets is put on record.
+    changes of keys, URLs and secrets is put on record. ``ring`` is used in the place of the site's own master keys.
 
     Raises:
         Misconfigured: the folder, the key or the database cannot be used as they are; nothing was written then.
     """
     clock = clock or SystemClock()
     _make_folder(settings)
-    ring = ring_of(settings)
+    ring = ring_of(settings) if ring is None else ring
     mark = Mark(settings.store.mark_path, RingMac(ring, MARK_PURPOSE))
     is_place_chosen = settings.store.mark is not None
     integrity = Integrity(RingMac(ring, "store rows"), mark, clock, is_place_chosen=is_place_chosen)

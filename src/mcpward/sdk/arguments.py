@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from mcpward.core import rfc3339
 from mcpward.core.integral import integral
+from mcpward.core.model_words import model_words
 from mcpward.core.subschema import Place, Subschemas
 from mcpward.sdk.accepted import Accepted, honest, suspects_of
 from mcpward.sdk.bounds import require_fitting
@@ -164,7 +165,8 @@ def _require_sound_defaults(model: type[BaseModel], what: str, where: str) -> No
         try:
             TypeAdapter(field.rebuild_annotation()).validate_python(field.default)
         except pydantic.ValidationError as error:
-            rule = error.errors(include_url=False, include_input=False)[0]["msg"]
+            first = error.errors(include_url=False, include_input=False)[0]
+            rule = model_words(first["type"], first.get("ctx", {})) or first["msg"]
             problem = f"{what}: the default of {name!r} does not fit its type: {rule}"
             raise AuthoringError(problem, where, _default_hint(name, field)) from None
 

@@ -21,7 +21,7 @@ from mcpward.storage.keys import KeyTable
 from mcpward.storage.lanes import Lanes
 from mcpward.storage.mail import MailTable
 from mcpward.storage.migrate import migrate
-from mcpward.storage.opening import Accept, Opening
+from mcpward.storage.opening import RENAMES, Accept, Opening
 from mcpward.storage.record import RecordStore
 from mcpward.storage.register import Register
 from mcpward.storage.renames import RenamedTable
@@ -30,13 +30,13 @@ from mcpward.storage.served import ServedTable
 from mcpward.storage.sessions import EndedSessions
 from mcpward.storage.settings import SettingsTable
 from mcpward.storage.spent import SpentTable
-from mcpward.storage.tables import ENDED, KEYS, SECRETS, SPENT, URLS
+from mcpward.storage.tables import ENDED, KEYS, RENAMED, SECRETS, SPENT, URLS
 from mcpward.storage.tasks import TaskTable
 from mcpward.storage.traffic import TrafficTable
 from mcpward.storage.urls import UrlTable
 from mcpward.traffic.chain import Macs
 
-_Guarded = tuple[Register, Register, Register, Journal, Journal]
+_Guarded = tuple[Register, Register, Register, Journal, Journal, Register]
 _COUNTERS: Final = (
     "SELECT name, value, floor, mac FROM revisions WHERE name IN ('keys', 'urls', 'sessions', 'spent') ORDER BY name"
 )
@@ -60,7 +60,7 @@ class Store:
         self._url = url
         self._integrity = integrity
         self._file = sqlite.file_of(url)
-        keys, urls, secrets, sessions, spent = guarded
+        keys, urls, secrets, sessions, spent, renames = guarded
         self.acts = acts
         self.keys = KeyTable(lanes, keys)
         self.urls = UrlTable(lanes, urls)
@@ -73,7 +73,7 @@ class Store:
         self.mail = MailTable(lanes)
         self.spent = SpentTable(spent)
         self.served = ServedTable(lanes)
-        self.renamed = RenamedTable(lanes)
+        self.renamed = RenamedTable(renames)
 
     def reader(self) -> "StoreReader":
         """Return a reader with connections of its own, for the event loop that it is used in and that closes it."""
@@ -95,7 +95,7 @@ class StoreReader:
     def __init__(self, url: URL, integrity: Integrity, file: sqlite.File | None) -> None:
         self._lanes = Lanes(url)
         self._url, self._file = url, file
-        keys, urls, _, sessions, spent = _guarded(self._lanes, integrity)
+        keys, urls, _, sessions, spent, _ = _guarded(self._lanes, integrity)
         self.keys = KeyTable(self._lanes, keys).follow()
         self.urls = UrlTable(self._lanes, urls).follow()
         self.ended = sessions.follow()
@@ -122,7 +122,7 @@ class StoreReader:
 
 
 def _guarded(lanes: Lanes, integrity: Integrity, acts: Acts | None = None) -> _Guarded:
-    """Return the tables whose rows grant or refuse something."""
+    """Return the tables whose rows grant or refuse something, or say what is meant."""
     return (
         Register(lanes, integrity, "keys", KEYS, acts),
         Register(lanes, integrity, "urls", URLS, acts),
@@ -130,6 +130,7 @@ def _guarded(lanes: Lanes, integrity: Integrity, acts: Acts | None = None) -> _G
         # Whoever may begin a session may end it, and each is a row for a day: no more than a worker remembers.
         Journal(lanes, integrity, "sessions", ENDED, CAPACITY),
         Journal(lanes, integrity, "spent", SPENT, SPENT_CAPACITY, is_once=True),
+        Register(lanes, integrity, RENAMES, RENAMED),  # an act of its own says that a server was renamed
     )
 
 

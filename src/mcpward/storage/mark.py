@@ -1,8 +1,7 @@
 """How far the store had come, in a small signed file outside of the database: an older copy of that is noticed.
 
-Two slots, each with a code of its own, are overwritten in turn, in place and in blocks that the file has from the
-start: a write that is cut off leaves the other slot, and a full disk hinders none. The mark follows the database and is
-never ahead of what a commit has put on the disk, so a process may be killed at any point.
+Each of the two slots has a code of its own. The mark follows the database and is never ahead of what a commit has put
+on the disk, so a process may be killed at any point.
 
 Whoever can put back an older copy of this file together with the database goes unnoticed: keep the mark where whoever
 writes the database cannot (``store.mark``).
@@ -10,8 +9,8 @@ writes the database cannot (``store.mark``).
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +19,8 @@ from msgspec.structs import replace
 
 from mcpward.core.errors import Finding, Misconfigured, Untrusted
 from mcpward.crypto.mac import MAC_BYTES, RingMac
+from mcpward.storage import slots
 
-_SLOT: Final = 4096
 _MAGIC: Final = b"mcpward-mark-1\n\0"
 _HEAD: Final = len(_MAGIC) + MAC_BYTES + 4
 
@@ -62,7 +61,7 @@ class Mark:
             Misconfigured: the file cannot be read.
         """
         try:
-            with self._locked(os.O_RDONLY, fcntl.LOCK_SH) as file:
+            with slots.opened(self.path, os.O_RDONLY, fcntl.LOCK_SH) as file:
                 return self._newest(file)[1]
         except FileNotFoundError:
             return None
@@ -79,7 +78,7 @@ class Mark:
             if not os.path.lexists(self.path):
                 self._create(marked)
                 return
-            with self._locked(os.O_RDWR, fcntl.LOCK_EX) as file:
+            with slots.opened(self.path, os.O_RDWR, fcntl.LOCK_EX) as file:
                 number = 0
                 with suppress(Untrusted):
                     number = self._newest(file)[1].number
@@ -96,7 +95,7 @@ class Mark:
             Misconfigured: the file cannot be written, or is gone.
         """
         try:
-            with self._locked(os.O_RDWR, fcntl.LOCK_EX) as file:
+            with slots.opened(self.path, os.O_RDWR, fcntl.LOCK_EX) as file:
                 marked = self._newest(file)[1]
                 if marked.site != site:
                     raise Untrusted("the mark of the store is another site's", str(self.path))
@@ -112,18 +111,9 @@ class Mark:
         except OSError as error:
             raise self._unusable("written", error) from None
 
-    @contextmanager
-    def _locked(self, flags: int, lock: int) -> Iterator[int]:
-        file = os.open(self.path, flags | os.O_CLOEXEC | os.O_NOFOLLOW)
-        try:
-            fcntl.flock(file, lock)  # workers and commands are processes of their own
-            yield file
-        finally:
-            os.close(file)
-
     def _newest(self, file: int) -> tuple[int, Marked]:
         """Return the slot that was written last, and what it says."""
-        read = [(at, self._parse(os.pread(file, _SLOT, at * _SLOT))) for at in (0, 1)]
+        read = [(at, self._parse(slot)) for at, slot in enumerate(slots.read_slots(file))]
         whole = [(at, marked) for at, marked in read if marked is not None]
         if not whole:
             what = "the mark of the store is damaged, or was made with another master key"
@@ -143,15 +133,12 @@ class Mark:
 
     def _put(self, file: int, marked: Marked) -> None:
         """Overwrite the slot that was not written last."""
-        os.pwrite(file, self._slot(marked), marked.number % 2 * _SLOT)
+        slots.write_slot(file, marked.number % 2, self._slot(marked))
         os.fdatasync(file)
 
     def _slot(self, marked: Marked) -> bytes:
         text = json.encode(marked)
-        slot = _MAGIC + self._mac.make(text) + len(text).to_bytes(4) + text
-        if len(slot) > _SLOT:
-            raise ValueError("the mark has no room for so many counters")
-        return slot.ljust(_SLOT, b"\0")
+        return slots.filled(_MAGIC + self._mac.make(text) + len(text).to_bytes(4) + text)
 
     def _create(self, marked: Marked) -> None:
         draft = self.path.with_name(self.path.name + ".new")

@@ -151,6 +151,11 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         )
         """,
     ),
+    # As with the other counters, ``opening`` gives each row its code, once.
+    (
+        "ALTER TABLE renamed_servers ADD COLUMN mac {blob}",
+        "INSERT INTO revisions (name, value) VALUES ('renames', 0)",
+    ),
 )
 #: The step after which records have codes; its transaction begins their chains.
 CHAINED: Final = 10

@@ -23,6 +23,9 @@ from mcpward.storage.register import Register
 from mcpward.storage.tables import SITE
 
 _SITE_ID: Final = 16
+RENAMES: Final = "renames"
+#: Counters that came after the first release with codes: a mark of before does not know them.
+_LATER: Final = frozenset({RENAMES})
 Guarded = Register | Journal
 Accept = Callable[["Older"], bool]
 """Asked whether an older or changed store is to be taken for good."""
@@ -100,6 +103,8 @@ class Opening:
     async def _look(self, connection: AsyncConnection, each: Guarded, marked: Marked) -> Standing:
         integrity = self._integrity
         counter = await read_counter(connection, each.name, lock=True)
+        if _is_to_begin(each.name, marked) and not counter.mac:
+            return await each.replace(connection, await each.rows(connection), counter.revision)
         known = marked.standings.get(each.name, Standing(0))
         if counter.revision < known.revision:
             raise integrity.older(each.name, counter.revision, known.revision)
@@ -171,9 +176,15 @@ class Opening:
             known = Standing(0) if marked is None else marked.standings.get(each.name, Standing(0))
             standings[each.name] = (counter.revision, known.revision)
             rows = await each.rows(connection)
-            ours = [row for row in rows if not is_coded or self._integrity.is_row(each.table, row)]
+            takes_all = not is_coded or (_is_to_begin(each.name, marked) and not counter.mac)
+            ours = [row for row in rows if takes_all or self._integrity.is_row(each.table, row)]
             kept[each.name], foreign[each.name] = ours, len(rows) - len(ours)
         return Older(str(problem), None if marked is None else marked.at, standings, kept, foreign)
 
     async def _has_rows(self, connection: AsyncConnection) -> bool:
         return any([await each.rows(connection) for each in self._guarded])
+
+
+def _is_to_begin(name: str, marked: Marked | None) -> bool:
+    """Whether the rows of a counter get their first codes now: the mark knows of others, and not of this one yet."""
+    return name in _LATER and marked is not None and name not in marked.standings

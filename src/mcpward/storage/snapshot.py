@@ -49,6 +49,12 @@ def take(database: Path, copy: Path) -> Snapshot:
         raise Unreachable(f"the database {database} cannot be copied: {said}", "is the disk full?") from None
 
 
+def settle(copy: Path) -> None:
+    """Have all of a closed database in its one file, so that it can be moved without the write-ahead log."""
+    with closing(sqlite3.connect(copy)) as file:
+        file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def look(copy: Path) -> Snapshot:
     """Return what a copy holds, after a look at all of it.
 

@@ -186,11 +186,12 @@ SERVED: Final = Table(
     Column("base", String, nullable=False),
 )
 
-#: Which records are meant by a server's name. Grants nothing, so its rows have no code.
+#: Which records are meant by a server's name.
 RENAMED: Final = Table(
     "renamed_servers",
     METADATA,
     Column("old", String, primary_key=True),
     Column("new", String, primary_key=True),
     Column("at", Float, primary_key=True),
+    Column("mac", LargeBinary),
 )

@@ -18,9 +18,9 @@ from pydantic.errors import PydanticUserError
 
 import mcpward
 from mcpward.core.errors import Finding
+from mcpward.core.model_words import model_words
 from mcpward.core.spelling import nearest
 from mcpward.sdk.errors import AuthoringError, MissingSecret
-from mcpward.sdk.mismatch import SHOWN
 from mcpward.sdk.options import unknown_option
 from mcpward.sdk.place import place_of
 from mcpward.sdk.server import Server
@@ -37,8 +37,6 @@ _DECORATED: Final = re.compile(r"@([\w.]+)")
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]+", re.ASCII)
 #: What Python says of a text, bytes or number that does not end, or that it cannot read: its value may be a secret.
 _OF_VALUE: Final = re.compile(r"string|literal|bytes|unicode", re.IGNORECASE)
-#: Those of pydantic's errors whose text holds nothing of the value.
-_SHOWN: Final = SHOWN | {"missing", "extra_forbidden"}
 _FROM_FOLDER: Final = "paths start where mcpward does; from the file's own folder: Path(__file__).parent / …"
 _LOOP: Final = "cannot be called from a running event loop"
 
@@ -220,9 +218,9 @@ def _no_file(error: FileNotFoundError, _origin: Origin) -> tuple[str, str] | Non
 
 def _validation(error: pydantic.ValidationError, _origin: Origin) -> tuple[str, str]:
     """A ValidationError quotes the value: path and rule say enough."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    first = error.errors(include_url=False, include_input=False)[0]
     path = ".".join(map(str, first["loc"]))
-    rule = first["msg"] if first["type"] in _SHOWN else first["type"]
+    rule = model_words(first["type"], first.get("ctx", {})) or first["type"]
     return f"{error.title}{f'.{path}' if path else ''}: {rule}", "mend the value, or the model"
 
 

@@ -1,17 +1,25 @@
 """What is kept for a server under its name goes along to another one, and other workers see it."""
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from mcpward.core.errors import Untrusted
 from mcpward.core.ids import base62
 from mcpward.crypto.digest import Pepper
 from mcpward.identity.api_key import issue
 from mcpward.identity.records import KeyRecord
 from mcpward.identity.unlisted import UrlBook
+from mcpward.storage import migrations
+from mcpward.storage.mark import Mark
 from mcpward.storage.traffic import TrafficFilter
 from support.clock import ManualClock
 from support.records import keep
+from support.store import integrity_of, open_store
 
 PEPPER = Pepper(b"p" * 32)
 CLOCK = ManualClock()
@@ -90,3 +98,51 @@ async def test_records_are_found_by_the_present_name_as_long_as_the_server_had_t
     await store.renamed.add("store", "orders", 5.5)
     assert await found(store, "orders") == [1.0, 3.0, 5.0, 6.0]
     assert (await store.traffic.verify()).findings == ()
+
+
+async def before_codes(path: Path, mark: Mark) -> None:
+    """Leave a site with one renamed server as the release before codes of renames left it."""
+    store = await open_store(f"sqlite:///{path}", CLOCK)
+    await store.keys.add(make("shop"))
+    await store.renamed.add("orders", "shop", 2.0)
+    await store.close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("ALTER TABLE renamed_servers DROP COLUMN mac")
+        database.execute("DELETE FROM revisions WHERE name = 'renames'")
+        database.execute("DELETE FROM mcpward_schema WHERE version = ?", (migrations.LATEST,))
+        database.commit()
+    marked = mark.read()
+    mark.write(replace(marked, standings={name: one for name, one in marked.standings.items() if name != "renames"}))
+
+
+async def test_renames_of_an_earlier_release_get_their_codes_once_and_only_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    url = f"sqlite:///{path}"
+    mark = integrity_of(url, CLOCK).mark
+    await before_codes(path, mark)
+    for _ in range(2):
+        store = await open_store(url, CLOCK)
+        await keep(store.traffic, row(at=1.0, server="orders"))
+        assert await found(store, "shop")
+        await store.close()
+    assert "renames" in mark.read().standings
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE renamed_servers SET mac = NULL")
+        database.execute("UPDATE revisions SET mac = NULL WHERE name = 'renames'")
+        database.commit()
+    with pytest.raises(Untrusted, match="renamed_servers"):
+        await open_store(url, CLOCK)
+
+
+async def test_renames_of_an_earlier_backup_are_kept_where_the_mark_came_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    url = f"sqlite:///{path}"
+    mark = integrity_of(url, CLOCK).mark
+    await before_codes(path, mark)
+    mark.write(replace(mark.read(), is_restored=True))
+    seen = []
+    store = await open_store(url, CLOCK, accept=lambda older: seen.append(older) or True)
+    await keep(store.traffic, row(at=1.0, server="orders"))
+    assert await found(store, "shop") == [1.0]
+    assert not any(seen[0].foreign.values())
+    await store.close()

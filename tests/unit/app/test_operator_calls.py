@@ -27,7 +27,7 @@ class Made:
         self.body = body
         self.calls = []
 
-    async def make(self, call):
+    async def make_on(self, wire, call):
         self.calls.append(call)
         return CallAnswer(body=self.body, hint="a hint")
 

@@ -45,7 +45,7 @@ def test_a_key_of_somebody_else_says_whose_it_is_and_how_to_share_it(tmp_path, f
     assert "may not read it: it belongs to " in finding.what
     assert finding.what.endswith("mode 0000")
     assert finding.hint.startswith("chgrp ")
-    assert finding.where == "flag for site.tls_key"
+    assert finding.where == "--tls-key"
 
 
 def test_a_folder_that_is_closed_is_named(tmp_path, found):

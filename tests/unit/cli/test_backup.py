@@ -1,5 +1,6 @@
 """``mcpward backup`` and ``mcpward restore``: what is in the file, who opens it, and what a restored site asks for."""
 
+import json
 import os
 import re
 import shutil
@@ -177,3 +178,37 @@ def test_a_store_without_its_master_key_says_that_there_is_none_here(cli, site, 
         assert "bring the file back" in said.err
     assert not (site / ".mcpward" / "master.key").exists()
     assert (site / ".mcpward" / "mcpward.db").read_bytes() == before
+
+
+def restores(cli):
+    acts = cli("log", "--acts", "--json")
+    return [act for act in map(json.loads, acts.out.splitlines()) if "site restored from" in (act["detail"] or "")]
+
+
+def test_a_restore_with_nothing_to_accept_is_on_record_and_serves_as_it_is(cli, site):
+    cli(*KEY, "laptop")
+    cli("backup", FILE)
+    said = cli("restore", FILE, "--replace")
+    assert said.code == 0
+    assert "next: mcpward serve" in said.err
+    assert cli("store", "accept-older").code == 1
+    (act,) = restores(cli)
+    assert str(site / FILE) in act["detail"]
+    assert cli("log", "verify").code == 0
+
+
+@pytest.mark.parametrize("is_elsewhere", [False, True])
+def test_a_restore_that_is_accepted_afterwards_is_on_record(cli, site, filled, monkeypatch, is_elsewhere):
+    if is_elsewhere:
+        moved(site, monkeypatch, FILE, ".mcpward/master.key")
+    said = cli("restore", FILE, *(() if is_elsewhere else ("--replace",)))
+    assert said.code == 0
+    assert "next: mcpward store accept-older" in said.err
+    assert cli("store", "accept-older", "--yes").code == 0
+    (act,) = restores(cli)
+    assert FILE in act["detail"]
+
+
+def test_a_check_of_a_backup_is_no_restore(cli, site, filled):
+    cli("restore", FILE, "--check")
+    assert restores(cli) == []

@@ -1,5 +1,7 @@
+import grp
 import json
 import os
+import pwd
 
 import pytest
 
@@ -221,6 +223,79 @@ def test_a_link_of_another_user_to_our_file_is_refused(cli, site, monkeypatch):
     said = cli("config", "check")
     assert said.code == 2
     assert "belongs to another user" in said.err
+
+
+@pytest.fixture
+def apart(site):
+    """A site whose source is in a folder of its own."""
+    (site / "src").mkdir(mode=0o755)
+    (site / "src" / "tools.py").write_text(TWO_TOOLS)
+    (site / "src" / "tools.py").chmod(0o644)
+    sourced(site, "src/tools.py")
+    return site / "src"
+
+
+#: Whatever would run the source.
+RUNNERS = (
+    ("serve",), ("config", "check"), ("config", "check", "--load"), ("tools",), ("tools", "orders"),
+    ("call", "orders", "look"), ("call", "src/tools.py", "look"), ("tools", "src/tools.py"), ("serve", "src/tools.py"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", RUNNERS, ids=" ".join)
+def test_a_source_that_others_may_write_is_not_run(cli, apart, monkeypatch, words):
+    source = apart / "tools.py"
+    source.write_text("import pathlib\npathlib.Path('ran').touch()\n" + TWO_TOOLS)
+
+    def refused(what, hint):
+        said = cli(*words)
+        assert (said.code, said.out) == (2, "")
+        assert what in said.err
+        assert f"hint: {hint}" in said.err
+        assert not (apart.parent / "ran").exists()
+
+    source.chmod(0o666)
+    refused("other users may change the source of server orders, and so what it runs", "chmod go-w ")
+    source.chmod(0o644)
+    apart.chmod(0o777)
+    refused("other users may put another file in the place of the source of server orders", f"chmod go-w {apart}")
+    apart.chmod(0o1777)
+    give_away(source, monkeypatch)
+    refused("the source of server orders belongs to another user", "run mcpward as its owner, or, as root: chown ")
+
+
+def test_the_folder_of_a_source_may_not_belong_to_another_user(cli, apart, monkeypatch):
+    give_away(apart, monkeypatch)
+    said = cli("config", "check")
+    assert said.code == 2
+    assert "the folder of the source of server orders belongs to another user" in said.err
+
+
+def test_a_source_whose_group_is_the_users_own_may_be_written_by_it(cli, apart, monkeypatch):
+    """As umask 002 leaves it on systems where each user has such a group."""
+    user = pwd.getpwuid(os.geteuid())
+    for path in (apart / "tools.py", apart):
+        os.chown(path, -1, user.pw_gid)
+        path.chmod(path.stat().st_mode | 0o020)
+    monkeypatch.setattr("grp.getgrgid", lambda gid: grp.struct_group((user.pw_name, "x", gid, [])))
+    assert cli("config", "check").code == 0
+    monkeypatch.setattr("grp.getgrgid", lambda gid: grp.struct_group((user.pw_name, "x", gid, ["somebody"])))
+    assert "other users may change the source" in cli("config", "check").err
+
+
+def test_a_module_that_others_may_write_is_refused_with_its_packages(cli, site, monkeypatch):
+    package = site / "shopkit_of_ours"
+    package.mkdir(mode=0o755)
+    (package / "__init__.py").write_text("")
+    (package / "tools.py").write_text(TWO_TOOLS)
+    sourced(site, "shopkit_of_ours.tools")
+    assert cli("config", "check").code == 0
+    for name in ("__init__.py", "tools.py"):
+        (package / name).chmod(0o666)
+        said = cli("config", "check")
+        assert said.code == 2
+        assert f"{package / name}: other users may change the source of server orders" in said.err
+        (package / name).chmod(0o644)
 
 
 def test_a_link_is_judged_by_the_folder_that_it_leads_to(cli, site):

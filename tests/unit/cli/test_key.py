@@ -56,6 +56,23 @@ def test_nothing_of_a_key_is_shown_again(cli, site):
         assert "digest" not in said.out
 
 
+def test_the_end_of_a_key_is_shown_once(cli, site):
+    made = create(cli, "--json", "--expires", "2099-12-31").json
+    shown = cli("key", "show", made["id"]).out
+    assert shown.count("2099-12-31T00:00:00Z") == 1
+    assert [line.split() for line in shown.splitlines() if "end" in line] == [["ends", "at", "2099-12-31T00:00:00Z"]]
+    edited = cli("key", "edit", made["id"], "--expires", "2098-12-31").err
+    assert edited.count("2098-12-31T00:00:00Z") == 1
+    cli("key", "rotate", made["id"], "--grace", "1h")
+    ends_at = cli("key", "show", made["id"], "--json").json["ends_at"]
+    shown = cli("key", "show", made["id"]).out
+    assert (shown.count(ends_at), shown.count("2098-12-31T00:00:00Z")) == (1, 1)  # and what its end was without that
+    (site / "mcpward.toml").write_text((site / "mcpward.toml").read_text() + '[keys]\nmax_age = "30d"\n')
+    shown = cli("key", "show", create(cli, "--json").json["id"]).out
+    assert "ends at" in shown
+    assert "expires at" not in shown
+
+
 def test_a_rotated_key_lives_on_for_its_grace(cli, site):
     old = create(cli, "--json", "--class", "read", "--scope", "s").json
     said = cli("key", "rotate", old["id"], "--grace", "1h", "--json")

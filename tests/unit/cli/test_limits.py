@@ -114,13 +114,50 @@ def test_every_option_narrows(cli, worker, options, limits):
         assert [one["limit"] for one in cli("limits", "--json", *options).json] == limits
 
 
-def test_nothing_used_is_a_no_and_a_budget_is_found_by_its_own_name(cli, worker, site):
+@pytest.mark.parametrize(
+    "options, code, told, hint",
+    [
+        (("--limit", "stripe"), 2, "there is no limit 'stripe'", "did you mean budget-stripe-day?"),
+        (("--limit", "raed"), 2, "there is no limit 'raed'", "did you mean read?"),
+        (("--limit", "knocks"), 2, "there is no limit 'knocks'", "knocks is now auth_failures"),
+        (("--caller", KEY), 1, f"there is no key {KEY!r}, and no record of one", "mcpward key list prints"),
+        (("--caller", "operator:bob"), 1, "there is no caller 'operator:bob'", "mcpward key list prints"),
+    ],
+)
+def test_a_limit_and_a_caller_that_are_not_there_are_named(cli, worker, site, options, code, told, hint):
     with (site / "mcpward.toml").open("a") as file:
         file.write('[budgets.stripe]\nquota = "10000/day"\n')
+    with worker(USES[1]):
+        for verb in ((), ("reset",), ("reset", "--yes")):
+            said = cli("limits", *verb, *options)
+            assert (said.code, said.out) == (code, "")
+            assert f"error: {told}" in said.err
+            assert f"hint: {hint}" in said.err
+    assert cli("limits", *options).code == code  # whether somebody serves or not
+
+
+def test_a_key_that_is_misspelt_is_found(cli, worker):
+    key_id = cli("key", "create", "--name", "a", "--server", "orders", "--json").json["id"]
     with worker(*USES):
-        said = cli("limits", "--json", "--limit", "stripe")
-    assert (said.code, said.json) == (1, [])
-    assert "did you mean budget-stripe-day?" in said.err
+        said = cli("limits", "--caller", key_id[:-1] + ("0" if key_id[-1] != "0" else "1"))
+    assert f"hint: did you mean api-key:{key_id}?" in said.err
+
+
+def test_what_is_there_and_has_no_counts_says_so(cli, worker):
+    key_id = cli("key", "create", "--name", "a", "--server", "orders", "--json").json["id"]
+    with worker(*USES):
+        said = cli("limits", "--limit", "quota-day", "--server", "notes", "--json")
+        assert (said.code, said.json) == (1, [])
+        assert "error: nothing is used now of the limit quota-day of server notes\n" in said.err
+        said = cli("limits", "--caller", key_id)
+        assert (said.code, said.out) == (1, "")
+        assert f"error: nothing is used now of all limits by api-key:{key_id}\n" in said.err
+
+
+def test_what_is_in_use_is_found_though_the_sites_file_has_it_no_more(cli, worker):
+    with worker(*USES):
+        assert cli("limits", "--limit", "budget-stripe-day", "--json").json[0]["used"] == 1000
+        assert cli("limits", "reset", "--caller", "oauth:alice", "--yes").code == 0
 
 
 def test_nobody_serves(cli, site):

@@ -1,6 +1,8 @@
 """``mcpward server rename``: what is carried over, and what is refused."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -152,3 +154,39 @@ def test_of_several_servers_of_the_last_start_one_has_to_be_named(cli, folder):
     said = cli("key", "create", "--name", "k")
     assert said.code == 2
     assert "add --server NAME (one of: one, two)" in said.err
+
+
+TAMPERED = (
+    "UPDATE renamed_servers SET new = 'notes'",
+    "UPDATE renamed_servers SET old = 'notes'",
+    "UPDATE renamed_servers SET at = at + 1000",
+    "UPDATE renamed_servers SET mac = NULL",
+    "DELETE FROM renamed_servers",
+    "INSERT INTO renamed_servers (old, new, at) VALUES ('shop', 'notes', 9e9)",
+    "INSERT INTO renamed_servers SELECT old, 'notes', at, mac FROM renamed_servers",
+    "UPDATE revisions SET mac = NULL WHERE name = 'renames'",
+    "UPDATE renamed_servers SET mac = NULL; UPDATE revisions SET mac = NULL, value = 0 WHERE name = 'renames'",
+)
+
+
+@pytest.mark.parametrize("change", TAMPERED)
+def test_a_row_of_renames_that_was_changed_by_hand_maps_nothing_and_is_told(cli, site, filled, change):
+    (site / "tools.py").write_text("from mcpward import Server\nserver = Server('shop')\n")
+    assert cli("server", "rename", "orders", "shop").code == 0
+    with closing(sqlite3.connect(site / ".mcpward" / "mcpward.db")) as database:
+        database.executescript(change)
+    for words in (("serve", "--port", "0", "--metrics", ""), ("log", "--server", "notes"), ("log", "--server", "shop")):
+        said = cli(*words)
+        assert (said.code, said.out) == (2, "")
+        assert "renamed_servers were changed by somebody without the master key" in said.err or "older copy" in said.err
+        assert "mcpward store accept-older" in said.err
+    assert cli("store", "accept-older", "--yes").code == 0
+    with closing(sqlite3.connect(site / ".mcpward" / "mcpward.db")) as database:
+        assert set(database.execute("SELECT old, new FROM renamed_servers")) <= {("orders", "shop")}
+    assert servers_of(cli, filled[0]) == ["shop"]
+
+
+def test_a_server_can_be_renamed_again_and_back(cli, site, filled):
+    for old, new in (("orders", "shop"), ("shop", "store"), ("store", "orders")):
+        assert cli("server", "rename", old, new).code == 0
+    assert cli("log", "--server", "orders", "--acts").code == 0

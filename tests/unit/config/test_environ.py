@@ -148,7 +148,7 @@ def test_variables_of_other_rooms_are_left_alone():
 
 def test_a_wrong_value_names_its_variable():
     ((where, what, _),) = whats({"MCPWARD_SITE__WORKERS": "two"})
-    assert (where, what) == ("MCPWARD_SITE__WORKERS", "site.workers: must be a whole number")
+    assert (where, what) == ("MCPWARD_SITE__WORKERS", "must be a whole number")
 
 
 def test_a_secret_may_stand_in_a_file(tmp_path):

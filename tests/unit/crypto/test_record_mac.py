@@ -1,6 +1,7 @@
 import pytest
 
 from mcpward.crypto.keyring import KeyRing
+from mcpward.crypto.mac import RingMac
 from mcpward.crypto.record_mac import MAC_BYTES, RecordMacs
 
 OLD, NEW = b"o" * 32, b"n" * 32
@@ -52,3 +53,12 @@ def test_no_key_is_shown() -> None:
 @pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 200])
 def test_a_message_of_any_length_has_a_code(size: int) -> None:
     assert len(RecordMacs(KeyRing([OLD]), "a").mac(b"x" * size)) == MAC_BYTES
+
+
+def test_codes_are_those_that_earlier_releases_have_stored():
+    ring = KeyRing([b"r" * 32, b"o" * 32])
+    of_rows = "138947136bb203625f93378e8b44dca86a51ec65673c8deb0159c30395e0e47301933eca"
+    assert RingMac(ring, "store mark").make(b"text").hex() == of_rows
+    records = RecordMacs(ring, "traffic record")
+    assert records.seal(b"text").hex() == "13894713965f6030ad7168144b991ba60cbae8e774657874"
+    assert records.under(ring.ids[1])(b"text").hex() == "d88d4a8c5a73b557a1feafd596a17269"

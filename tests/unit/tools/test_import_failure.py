@@ -71,7 +71,7 @@ def test_a_value_that_pydantic_quotes_is_not_shown(told):
     found = told(f"{imports}{kinds}{union}")
     assert "union_tag_invalid" in found.what
     assert "hunter2" not in found.what
-    assert told(f"{imports}{kinds}A()").what == "A.kind: Field required"
+    assert told(f"{imports}{kinds}A()").what == "A.kind: is missing"
 
 
 def test_the_end_of_a_path_that_is_a_secret_is_not_in_the_hint(told, monkeypatch):
