@@ -35,7 +35,7 @@ def settings(tmp_path, monkeypatch) -> Settings:
         ("pools.gpu", "mcpward.toml:8"),
         ("pools.gpu.concurrency", "mcpward.toml:8"),
         ("log.level", "MCPWARD_LOG__LEVEL"),
-        ("site.listen", "flag for site.listen"),
+        ("site.listen", "--host and --port"),
     ],
 )
 def test_a_key_is_found_where_it_was_set(settings, tmp_path, key, place):
