@@ -11,6 +11,7 @@ the position after the lost ones, under a code that says what it follows. Such a
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final, Protocol
 
@@ -43,6 +44,8 @@ CHAINS: Final = (CALLS, REFUSALS)
 GAP: Final = "gap"
 #: More keys are told of by the newest: a state must fit into its mark.
 _MOST_KEYS: Final = 64
+#: Rows come with few sets of columns: those of calls, and of a gap.
+_ARRANGEMENTS: Final = 16
 _REFUSED: Final = "refused"
 
 
@@ -146,15 +149,11 @@ def code(mac: Mac, chain: str, pos: int, seq: int, before: bytes, covered: Row) 
     MessagePack says of each value what it is and how long it is, and null is a value of its own: two records that
     differ never give the same message.
     """
-    return mac(
-        _encode((before, chain, pos, seq, covered if covered and covered[-1] is not None else _without_end(covered)))
-    )
+    return mac(_encode((before, chain, pos, seq, _without_end(covered))))
 
 
 def _without_end(covered: Row) -> Row:
-    """Leave out the nulls at the end. Of most records, many are: those are compared at once."""
-    if covered[_RARE:] == _NO_RARE:
-        covered = covered[:_RARE]
+    """Leave out the nulls at the end."""
     end = len(covered)
     while end and covered[end - 1] is None:
         end -= 1
@@ -168,15 +167,15 @@ def extended(state: State, macs: Macs, columns: Columns, rows: Sequence[Row]) ->
     """
     mac, seq = macs.mac, state.seq
     newest = {chain: (ends.last, ends.mac) for chain, ends in zip(CHAINS, state.ends, strict=True)}
-    chains = _chains(columns, rows)
+    chains, covered = _chains(columns, rows), _covered(columns, rows)
     if "chain" not in columns:
         columns, rows = (*columns, "chain"), [(*row, chain) for row, chain in zip(rows, chains, strict=True)]
     placed = []
-    for row, chain, covered in zip(rows, chains, map(_arranged(columns), rows), strict=True):
+    for row, chain, values in zip(rows, chains, covered, strict=True):
         pos, before = newest[chain]
         pos += 1
         seq += 1
-        made = code(mac, chain, pos, seq, before, covered)
+        made = mac(_encode((before, chain, pos, seq, values)))  # as code() does, without a call for each of a batch
         newest[chain] = (pos, made)
         placed.append((*row, seq, pos, made))
     calls, refusals = (
@@ -230,14 +229,24 @@ def _ended(ends: Ends, last: int, made: bytes, key_id: str) -> Ends:
     return Ends(ends.first, ends.before, last, made, keys, ends.since)
 
 
-def _arranged(columns: tuple[str, ...]) -> Callable[[Row], Row]:
-    """Return what puts the values of a row into the order of :data:`COVERED`."""
-    if columns == COVERED:
-        return tuple
-    if set(columns) >= set(COVERED):
-        arrange: Callable[[Row], Row] = itemgetter(*map(columns.index, COVERED))
+def _covered(columns: Columns, rows: Sequence[Row]) -> list[Row]:
+    """Return of each row the values that its code covers, without the nulls at the end.
+
+    In most batches nobody has a rare value: that is found out at once, and what is null need not be arranged.
+    """
+    rare = _arranged(columns, COVERED[_RARE:])
+    is_plain = [*map(rare, rows)].count(_NO_RARE) == len(rows)
+    arranged = map(_arranged(columns, COVERED[:_RARE] if is_plain else COVERED), rows)
+    return [values if values[-1] is not None else _without_end(values) for values in arranged]
+
+
+@lru_cache(maxsize=_ARRANGEMENTS)
+def _arranged(columns: Columns, wanted: Columns) -> Callable[[Row], Row]:
+    """Return what takes several values of a row, null where its columns have none of that name."""
+    if set(columns) >= set(wanted):
+        arrange: Callable[[Row], Row] = itemgetter(*map(columns.index, wanted))
         return arrange
-    places = [columns.index(name) if name in columns else None for name in COVERED]
+    places = [columns.index(name) if name in columns else None for name in wanted]
     return lambda row: tuple([None if place is None else row[place] for place in places])
 
 
