@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import text, update
 
 from mcpward.storage.disk import is_full
 from mcpward.storage.lanes import Lanes
@@ -15,6 +15,12 @@ from mcpward.traffic.row import Row
 from mcpward.traffic.sink import NoRoom, Usage
 
 _PROBE: Final = "probe"
+_SIZE: Final = text("SELECT COALESCE(SUM(pg_column_size(traffic.*)), 0) FROM traffic")
+#: One statement, for each takes several turns of the driver's thread, and this is asked every second.
+_SIZES: Final = text(
+    f"SELECT (SELECT COALESCE(SUM(size), 0) FROM {TASKS.name}), page_count, freelist_count, page_size"  # noqa: S608
+    " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+)
 #: A log this many times as large as it is meant to be is cut off: readers have kept it from beginning anew.
 _LOG_TIMES: Final = 4
 
@@ -50,17 +56,13 @@ class RecordStore:
 
     async def usage(self) -> Usage:
         """Return what the database takes on disk, without the results of tasks: those have a bound of their own."""
-        tasks = select(func.coalesce(func.sum(TASKS.c.size), 0))
+        disk = self._lanes.disk
         async with self._lanes.read() as connection:
-            of_tasks = int((await connection.execute(tasks)).scalar_one())
-            if self._lanes.disk is None:
-                size = "SELECT COALESCE(SUM(pg_column_size(traffic.*)), 0) FROM traffic"
-                return Usage(int((await connection.execute(text(size))).scalar_one()), 0)
-            pages, free, page = [
-                int((await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one())
-                for name in ("page_count", "freelist_count", "page_size")
-            ]
-        growth = await asyncio.to_thread(self._lanes.disk.growth)
+            sizes = (await connection.execute(_SIZE if disk is None else _SIZES)).one()
+        if disk is None:
+            return Usage(int(sizes[0]), 0)
+        of_tasks, pages, free, page = map(int, sizes)
+        growth = await asyncio.to_thread(disk.growth)
         return Usage(max(0, (pages - free) * page - of_tasks), free * page, growth)
 
     async def require_room(self) -> None:
