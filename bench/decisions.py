@@ -16,9 +16,9 @@ from mcpward.config.model import ServerLimits, SiteLimits
 from mcpward.core.clock import SystemClock
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
-from mcpward.core.values import Arrival, Budget, Call, Draw, Era, Kind, Period, Principal, Quota, Rate, Tool, Way
-from mcpward.limits.charge import Limits
-from mcpward.limits.places import Places
+from mcpward.core.values import Arrival, AuthMethod, Budget, Call, Draw, Era, Kind, Period, Principal, Quota, Rate, Tool
+from mcpward.limits.concurrency.slots import CallSlots
+from mcpward.limits.rates.charge import Limits
 
 CALLS = 50_000
 TURNS = 5
@@ -77,15 +77,15 @@ def shared_rates(port: int) -> dict[str, float]:
 
 def _limits(
     *, site: Mapping[str, Any] = {}, server: Mapping[str, Any] = {}, budgets: Mapping[str, Budget] = {}
-) -> tuple[Limits, Places]:
+) -> tuple[Limits, CallSlots]:
     from mcpward.core.values import Pool
 
     rates = {"bench": ServerLimits(**({"read": OFTEN} | dict(server)))}
     limits = Limits(SiteLimits(**site), rates, SystemClock(), budgets=budgets)
-    return limits, Places(rates, {"orders": Pool(name="orders", places=64)})
+    return limits, CallSlots(rates, {"orders": Pool(name="orders", places=64)})
 
 
-def _charged(made: tuple[Limits, Places], tool: Tool) -> float:
+def _charged(made: tuple[Limits, CallSlots], tool: Tool) -> float:
     limits, places = made
     principal = _principal("api-key:bench")
     found = []
@@ -112,7 +112,7 @@ def _nothing(calls: list[Call]) -> None:
         pass
 
 
-def _loop(limits: Limits, places: Places, calls: list[Call], tool: Tool) -> None:
+def _loop(limits: Limits, places: CallSlots, calls: list[Call], tool: Tool) -> None:
     async def go() -> None:
         for call in calls:
             try:
@@ -148,7 +148,7 @@ def _ours_in_memory() -> float:
 
 
 async def _ours(port: int) -> float:
-    from mcpward.limits.redis.counters import SharedCounters
+    from mcpward.limits.redis.shared_counters import SharedCounters
     from mcpward.limits.redis.store import SharedStore
 
     clock, tool = SystemClock(), _tool("add")
@@ -208,7 +208,7 @@ async def _rate(decide: Callable[[], Awaitable[None]]) -> float:
 
 
 def _principal(key: str) -> Principal:
-    return Principal(key=key, way=Way.API_KEY, server="bench", subject=key, key_id=key)
+    return Principal(key=key, way=AuthMethod.API_KEY, server="bench", subject=key, key_id=key)
 
 
 def _tool(name: str, **more: Any) -> Tool:

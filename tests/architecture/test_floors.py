@@ -21,7 +21,7 @@ ONLY_IN = {
     "hiredis": ("mcpward.limits.redis",),
     "redis": (),
     "httpx2": ("mcpward.egress",),
-    "joserfc": ("mcpward.identity.public_key", "mcpward.identity.signature"),
+    "joserfc": ("mcpward.identity.jwt.public_key", "mcpward.identity.jwt.signature"),
     "httpcore2": ("mcpward.egress",),
     "urllib.request": (),
     "uvicorn": ("mcpward.ingress", "mcpward.app", "mcpward.cli"),

@@ -14,11 +14,11 @@ from ipaddress import ip_network
 import pytest
 
 from mcpward.egress.client import Client
+from mcpward.egress.failures import EgressFailed, EgressRefused, Failure
 from mcpward.egress.guard import Guard
-from mcpward.egress.trouble import EgressFailed, EgressRefused, Why
 from support.outside import Outside, http, naming, outside
 
-BEFORE_SENDING = tuple(Why)[: tuple(Why).index(Why.UNRESOLVED)]
+BEFORE_SENDING = tuple(Failure)[: tuple(Failure).index(Failure.UNRESOLVED)]
 #: Ways to write 127.0.0.1, ::1 or "this machine"; the canary's port comes behind.
 LOOPBACK = [
     "127.0.0.1", "127.1", "127.0.1", "127.000.000.001", "2130706433", "017700000001", "0x7f000001", "0x7f.0.0.1",
@@ -73,7 +73,7 @@ async def calling(*allow: str, lookup=to_loopback) -> AsyncIterator[Client]:
         await client.close()
 
 
-async def refused(client: Client, url: str) -> Why:
+async def refused(client: Client, url: str) -> Failure:
     """Try a URL with both verbs."""
     with pytest.raises(EgressRefused) as caught:
         await client.post_form(url, {"token": "x"})
@@ -111,7 +111,7 @@ async def test_attack_80_nothing_is_sent_without_tls_to_where_the_operator_did_n
         return ["1.1.1.1"]
 
     async with calling(lookup=to_the_internet) as client:
-        assert await refused(client, "http://id.example:9/") is Why.PLAIN_REFUSED
+        assert await refused(client, "http://id.example:9/") is Failure.PLAIN_REFUSED
     assert connected == []
 
 
@@ -122,7 +122,7 @@ async def test_attack_80_no_redirect_leads_anywhere(status: int, connected) -> N
             there.answer = http(status=status, location=place)
             with pytest.raises(EgressFailed) as caught:
                 await client.get_json(there.url())
-            assert caught.value.why is Why.REDIRECTED
+            assert caught.value.why is Failure.REDIRECTED
     assert canary.connections == 0
     assert set(connected) == {("127.0.0.1", there.port)}
 
@@ -142,7 +142,7 @@ async def test_attack_80_a_name_that_moves_home_is_asked_once_and_then_refused()
         assert names.asked["moves.example"] == 1
         there.hang_up()
         await there.gone()
-        assert await refused(client, url) is Why.ADDRESS_REFUSED
+        assert await refused(client, url) is Failure.ADDRESS_REFUSED
     assert (there.connections, canary.connections) == (1, 0)
 
 
@@ -154,7 +154,7 @@ async def test_attack_80_a_name_with_two_answers_is_as_bad_as_the_worse(answers:
         outside(host="127.0.0.2", port=there.port) as canary,
         calling("127.0.0.1/32", lookup=look_up) as client,
     ):
-        assert await refused(client, there.url(host="two.example")) is Why.ADDRESS_REFUSED
+        assert await refused(client, there.url(host="two.example")) is Failure.ADDRESS_REFUSED
     assert (there.connections, canary.connections) == (0, 0)
 
 

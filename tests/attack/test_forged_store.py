@@ -17,7 +17,7 @@ from mcpward.config.load import load
 from mcpward.core.clock import SystemClock
 from mcpward.core.errors import Untrusted
 from mcpward.core.scope import Access
-from mcpward.identity.api_key import issue
+from mcpward.identity.keys.api_key import issue
 from mcpward.operations.site import open_site
 from mcpward.storage.opening import Older
 from support.store import earlier

@@ -10,11 +10,11 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from mcpward.core.back import InputRequired
+from mcpward.core.client_channel import InputRequired
 from mcpward.core.clock import SystemClock
 from mcpward.core.errors import Refusal
 from mcpward.core.exchange import NoToken, Token
-from mcpward.core.values import RawResult, Way
+from mcpward.core.values import AuthMethod, RawResult
 from mcpward.sdk.context import Caller
 from mcpward.sdk.server import Server
 from mcpward.testing import client
@@ -82,7 +82,7 @@ class Bureau:
 
 async def test_the_tool_that_calls_upstream_shows_the_exchanged_token_there(server, monkeypatch):
     tool, runner = Registry("orders", server).find("parcels"), Runner(1, SystemClock(), Bureau())
-    ann = replace(PRINCIPAL, way=Way.OAUTH, subject="ann", issuer="https://id.example", key_id=None)
+    ann = replace(PRINCIPAL, way=AuthMethod.OAUTH, subject="ann", issuer="https://id.example", key_id=None)
     async with outside(http(b'["a lamp"]')) as shipping:
         page = next(one.function for one in server.tools if one.name == "parcels").__globals__
         monkeypatch.setitem(page, "SHIPPING", shipping.url(""))

@@ -15,13 +15,13 @@ from mcpward.config.load import load
 from mcpward.config.model import Settings
 from mcpward.core.errors import Misconfigured
 from mcpward.core.scope import Access
-from mcpward.identity.claims import Claims
-from mcpward.identity.issuer_rules import IssuerRules
-from mcpward.identity.keyset import KeySet
-from mcpward.identity.metadata import Wanted, read
-from mcpward.identity.permissions import Entitled, Grant, Rights, entitle
-from mcpward.identity.token import check, peek
-from mcpward.identity.token_refused import TokenRefused
+from mcpward.identity.jwt.claims import Claims
+from mcpward.identity.jwt.errors import TokenRefused
+from mcpward.identity.jwt.issuer_rules import IssuerRules
+from mcpward.identity.jwt.key_set import KeySet
+from mcpward.identity.jwt.verify import check, peek
+from mcpward.identity.oauth.metadata import Wanted, read
+from mcpward.identity.oauth.permissions import Entitled, Grant, Rights, entitle
 from support.mint import NOW, Mint
 from support.sources import ROOT
 

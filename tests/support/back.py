@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from mcpward.core.back import InputRequired, Question
+from mcpward.core.client_channel import InputRequired, Question
 
 
 class Letterbox:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from mcpward.core.values import Arrival, Call, Era, Kind, Principal, Way
+from mcpward.core.values import Arrival, AuthMethod, Call, Era, Kind, Principal
 
 PRINCIPAL = Principal(
-    key="api-key:k1", way=Way.API_KEY, server="orders", subject="k1", client="laptop", key_id="k1",
+    key="api-key:k1", way=AuthMethod.API_KEY, server="orders", subject="k1", client="laptop", key_id="k1",
     scopes=frozenset({"orders:read"}),
 )  # fmt: skip
 

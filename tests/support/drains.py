@@ -3,19 +3,19 @@
 import asyncio
 import time
 
-from mcpward.core.values import Period, Quota, Rate, Ruling
-from mcpward.limits.limit import Limit
+from mcpward.core.values import Enforcement, Period, Quota, Rate
+from mcpward.limits.rates.limit import Limit
 
 ANN = "api-key:ann"
 BEN = "api-key:ben"
 
 
 def rate(count=50, per_s=3600.0, name="read", scope="orders", **ruling):
-    return Limit(name, scope, Rate(count, per_s, count), Ruling(**ruling))
+    return Limit(name, scope, Rate(count, per_s, count), Enforcement(**ruling))
 
 
 def quota(count=50, period=Period.DAY, name="quota-day", scope="orders", **ruling):
-    return Limit(name, scope, Quota(count, period), Ruling(**ruling))
+    return Limit(name, scope, Quota(count, period), Enforcement(**ruling))
 
 
 def draw(limit, caller=ANN, cost=1):

@@ -12,19 +12,19 @@ from msgspec import structs
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
-from mcpward.core.values import Arrival, Reply, Wire
+from mcpward.core.values import Arrival, Reply, ResponseStream
 from mcpward.ingress import render
 from mcpward.ingress.acceptor import Acceptor
-from mcpward.ingress.arrive import Doorstep
 from mcpward.ingress.connection import Connection
-from mcpward.ingress.front import Front, Patience
 from mcpward.ingress.gates import Rules
+from mcpward.ingress.listener import Listener, Timeouts
+from mcpward.ingress.peer import PeerResolver
 from mcpward.ingress.routes import Address, Routes
 from support.clock import ManualClock
 
-Serve = Callable[[Arrival, Wire], Awaitable[Reply]]
+Serve = Callable[[Arrival, ResponseStream], Awaitable[Reply]]
 ORIGIN = b"https://app.example"
-PATIENCE = Patience(
+PATIENCE = Timeouts(
     head_s=5, body_s=10, idle_s=20, stranger_idle_s=8, write_s=30, linger_s=2, quiet_s=10, keep_alive_s=15,
     max_connections=5000, max_held=1 << 20,
 )  # fmt: skip
@@ -91,13 +91,13 @@ class Peer:
 class Edge:
     """One listener. Nothing moves but by the clock of the test: ``watch`` is the look that the watch takes."""
 
-    def __init__(self, serve: Serve, clock: ManualClock, patience: Patience = PATIENCE) -> None:
+    def __init__(self, serve: Serve, clock: ManualClock, patience: Timeouts = PATIENCE) -> None:
         self.clock = clock
         self.state = SimpleNamespace(tasks=set(), connections=set())
         self.patience = patience
         self.inside = Inside(serve)
         self.peers: list[Peer] = []
-        self.front: Front
+        self.front: Listener
         self.port = 0
 
     @asynccontextmanager
@@ -108,10 +108,10 @@ class Edge:
         listener = socket.create_server(("127.0.0.1", 0), backlog=2000)
         self.port = listener.getsockname()[1]
         host = f"127.0.0.1:{self.port}".encode()
-        self.front = Front(
+        self.front = Listener(
             rules=Rules(frozenset({host}), origins, max_body=1 << 20, max_fields=50, max_head=8192),
             routes=Routes([Address("open", "/mcp"), Address("hidden", "/hidden/mcp", unlisted=True)]),
-            doorstep=Doorstep(),
+            doorstep=PeerResolver(),
             patience=self.patience,
             inside=self.inside,
             house=lambda _: Reply(status=200, body=b"{}"),
@@ -152,7 +152,7 @@ class Edge:
             connection.shutdown()
 
 
-def patience(**changes: Any) -> Patience:
+def patience(**changes: Any) -> Timeouts:
     """Give the usual patience with some changes."""
     return structs.replace(PATIENCE, **changes)
 

@@ -4,10 +4,10 @@ import asyncio
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 
-from mcpward.channel.mailroom import Mailroom
-from mcpward.channel.outbox import Letter
 from mcpward.crypto.envelope import Envelope, EnvelopeRefused
 from mcpward.crypto.keyring import KeyRing
+from mcpward.messaging.bus.outbox import BusMessage
+from mcpward.messaging.bus.worker_bus import WorkerBus
 from support.clock import ManualClock
 
 
@@ -31,7 +31,7 @@ class PostInMemory:
     """Fits ``channel.outbox.PostOffice``; a test may order an outage."""
 
     def __init__(self) -> None:
-        self.letters: dict[int, Letter] = {}
+        self.letters: dict[int, BusMessage] = {}
         self.seq = 0
         self.looks = 0
         self.is_out = False
@@ -46,13 +46,13 @@ class PostInMemory:
         self._touch()
         return self.seq
 
-    async def put(self, letters: Sequence[Letter]) -> None:
+    async def put(self, letters: Sequence[BusMessage]) -> None:
         self._touch()
         for letter in letters:
             self.seq += 1
             self.letters[self.seq] = letter
 
-    async def since(self, seq: int, reader: str) -> tuple[int, list[Letter]]:
+    async def since(self, seq: int, reader: str) -> tuple[int, list[BusMessage]]:
         self.looks += 1
         self._touch()
         mine = [
@@ -85,9 +85,9 @@ class Workers:
         self.hurry_s = hurry_s
         self.rooms = {name: self.open(name) for name in names}
 
-    def open(self, name: str, *, alone: bool = False, seal: Seal | None = None) -> Mailroom:
+    def open(self, name: str, *, alone: bool = False, seal: Seal | None = None) -> WorkerBus:
         seal = seal or self.seal
-        return Mailroom(self.post, seal.seal, seal.open, self.clock, name, self.poll_s, self.hurry_s, alone=alone)
+        return WorkerBus(self.post, seal.seal, seal.open, self.clock, name, self.poll_s, self.hurry_s, alone=alone)
 
     async def __aenter__(self) -> "Workers":
         for room in self.rooms.values():
@@ -99,7 +99,7 @@ class Workers:
         for room in self.rooms.values():
             await room.stop()
 
-    def __getitem__(self, name: str) -> Mailroom:
+    def __getitem__(self, name: str) -> WorkerBus:
         return self.rooms[name]
 
     async def deliver(self) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from mcpward.app.defined import registries_of
+from mcpward.app.cross_checks import registries_of
 from mcpward.app.sources import load_sources
 from mcpward.config.model import Settings
 from mcpward.core.errors import Finding, Misconfigured

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from mcpward.core.errors import Refusal
-from mcpward.core.values import Arrival, Reply, Wire
-from mcpward.ingress.arrive import Doorstep
+from mcpward.core.values import Arrival, Reply, ResponseStream
 from mcpward.ingress.connection import Connection
-from mcpward.ingress.front import Front
 from mcpward.ingress.gates import Rules
+from mcpward.ingress.listener import Listener
+from mcpward.ingress.peer import PeerResolver
 from mcpward.ingress.routes import Address, Routes
 from support.clock import ManualClock
 from support.edge import BOTH, PATIENCE, Inside
@@ -77,10 +77,10 @@ class House:
         self.inside = Noting(self.serve)
         self.transport = Bytes()
         bounds = {"max_body": 1 << 20, "max_fields": 20, "max_head": 8192} | rules
-        self.front = Front(
+        self.front = Listener(
             rules=Rules(frozenset({b"ward.test"}), frozenset({b"https://app.test"}), **bounds),
             routes=Routes([Address("open", "/mcp"), Address("hidden", "/hidden/mcp", unlisted=True)]),
-            doorstep=Doorstep(),
+            doorstep=PeerResolver(),
             patience=PATIENCE,
             inside=self.inside,
             house=lambda _: Reply(status=200, body=b"{}"),
@@ -93,7 +93,7 @@ class House:
         self.connection.entry = entry
         self.connection.connection_made(self.transport)
 
-    async def serve(self, arrival: Arrival, wire: Wire) -> Reply:
+    async def serve(self, arrival: Arrival, wire: ResponseStream) -> Reply:
         del wire
         self.arrivals.append(arrival)
         await self.pause()

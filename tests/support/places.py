@@ -4,7 +4,7 @@ from typing import Any
 
 from mcpward.core.scope import Access
 from mcpward.core.values import Pool, Tool
-from mcpward.limits.places import Places
+from mcpward.limits.concurrency.slots import CallSlots
 
 
 class Room:
@@ -26,10 +26,10 @@ def places_of(
     pools: tuple[Pool, ...] = (),
     servers: tuple[str, ...] = ("orders",),
     **more: Any,
-) -> Places:
+) -> CallSlots:
     """Servers, each of whose callers may have ``each`` places, and some pools."""
     room: Any = Room(places, queue, timeout_s, each)
-    return Places(dict.fromkeys(servers, room), {pool.name: pool for pool in pools}, **more)
+    return CallSlots(dict.fromkeys(servers, room), {pool.name: pool for pool in pools}, **more)
 
 
 def tool_of(name: str = "query", *pools: str, concurrency: int | None = None) -> Tool:

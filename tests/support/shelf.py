@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from mcpward.core.errors import Untrusted
-from mcpward.identity.records import KeyRecord, UrlRecord
+from mcpward.identity.keys.records import KeyRecord, UrlRecord
 
 
 class Keys:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from mcpward.core.scope import Access
-from mcpward.core.values import AcceptedCall, Arrival, Call, Era, Kind, Principal, Rate, Tool, Way
+from mcpward.core.values import AcceptedCall, Arrival, AuthMethod, Call, Era, Kind, Principal, Rate, Tool
 
 
 def an_arrival(**changes: Any) -> Arrival:
@@ -23,9 +23,9 @@ def an_arrival(**changes: Any) -> Arrival:
 
 
 def a_principal(
-    key: str = "api-key:abc", *, way: Way = Way.API_KEY, rate: Rate | None = None, server: str = "orders"
+    key: str = "api-key:abc", *, way: AuthMethod = AuthMethod.API_KEY, rate: Rate | None = None, server: str = "orders"
 ) -> Principal:
-    key_id = key.removeprefix("api-key:") if way is Way.API_KEY else None
+    key_id = key.removeprefix("api-key:") if way is AuthMethod.API_KEY else None
     return Principal(key=key, way=way, server=server, subject=key, key_id=key_id, rate=rate)
 
 

@@ -16,7 +16,7 @@ import httpx2
 from mcpward.config.load import load
 from mcpward.core.clock import SystemClock
 from mcpward.core.reasons import WIRE, Reason
-from mcpward.identity.api_key import issue
+from mcpward.identity.keys.api_key import issue
 from mcpward.operations.site import open_site
 from support import workbench
 from support.clock import ManualClock

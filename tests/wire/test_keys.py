@@ -11,8 +11,8 @@ import pytest
 from mcpward.config.load import load
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
-from mcpward.identity.api_key import issue, reissue
-from mcpward.identity.records import KeyRecord
+from mcpward.identity.keys.api_key import issue, reissue
+from mcpward.identity.keys.records import KeyRecord
 from mcpward.operations.site import open_site
 from support.ward import Ward, text_of
 from support.wire import KEY, exchange, reason_of, rows, site, undated, until

@@ -24,7 +24,7 @@ from pathlib import Path
 from mcpward.operations.site import open_site
 from mcpward.config.load import load
 from mcpward.core.clock import SystemClock
-from mcpward.identity.api_key import issue
+from mcpward.identity.keys.api_key import issue
 
 async def main():
     async with open_site(load(Path("mcpward.toml"), {}, {})) as site:

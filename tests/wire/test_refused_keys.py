@@ -9,8 +9,8 @@ import pytest
 from mcpward.config.load import read
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
-from mcpward.identity.api_key import PREFIX, checksum, issue, reissue
-from mcpward.identity.records import KeyRecord
+from mcpward.identity.keys.api_key import PREFIX, checksum, issue, reissue
+from mcpward.identity.keys.records import KeyRecord
 from mcpward.operations.site import open_site
 from support.ward import Ward
 from support.wire import rows, site, until

@@ -22,7 +22,7 @@ import pytest
 from msgspec import Struct
 
 from mcpward.config.explain import explain_all
-from mcpward.config.shape import general
+from mcpward.config.schema_paths import general
 from support.certificate import certificate
 from support.ports import free_port
 from support.ward import ACCEPT, Ward, modern_request

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec import Struct
 
 from mcpward.config.model import Server, Settings
-from mcpward.core.values import Principal, Tool, Way
-from mcpward.identity.keybook import principal_of
-from mcpward.identity.records import EVERY_SERVER, KeyRecord
+from mcpward.core.values import AuthMethod, Principal, Tool
+from mcpward.identity.keys.key_cache import principal_of
+from mcpward.identity.keys.records import EVERY_SERVER, KeyRecord
 from mcpward.policy.decide import Policy
 from mcpward.tools.registry import Registry
 
@@ -51,8 +51,8 @@ def _callers(name: str, server: Server, keys: Iterable[KeyRecord]) -> Iterator[t
             if name in key.servers or EVERY_SERVER in key.servers:
                 yield f"key {key.id} ({key.name})", key, principal_of(key, name, key.id)
     for mode, way, who in (
-        ("unlisted", Way.UNLISTED, "whoever has the secret URL"),
-        ("public", Way.ANONYMOUS, "anybody"),
+        ("unlisted", AuthMethod.UNLISTED, "whoever has the secret URL"),
+        ("public", AuthMethod.ANONYMOUS, "anybody"),
     ):
         if mode in server.modes:
             principal = Principal(key=mode, way=way, server=name, subject=mode, access=server.keyless_access)

@@ -6,17 +6,17 @@ from typing import Final
 
 from msgspec import Struct
 
-from mcpward.channel.mailroom import Mailroom
-from mcpward.channel.questions import Questions
-from mcpward.channel.replay import Replays
-from mcpward.channel.running import Running
-from mcpward.channel.settings import SessionSettings
-from mcpward.channel.spent import Spent
-from mcpward.channel.streams import Streams
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
 from mcpward.core.ids import base62
 from mcpward.crypto.sealed import SealedToken
+from mcpward.messaging.bus.worker_bus import WorkerBus
+from mcpward.messaging.client_requests import ClientRequests
+from mcpward.messaging.in_flight import InFlight
+from mcpward.messaging.resumption.replay import Replays
+from mcpward.messaging.session_settings import SessionSettings
+from mcpward.messaging.subscriptions.streams import Streams
+from mcpward.messaging.used_states import UsedStates
 from mcpward.operations.site import Site
 
 _WORKER_NAME: Final = 22
@@ -29,19 +29,19 @@ class Channel(Struct, frozen=True):
 
     worker: str
     is_alone: bool
-    mailroom: Mailroom
-    questions: Questions
-    running: Running
+    mailroom: WorkerBus
+    questions: ClientRequests
+    running: InFlight
     streams: Streams
     settings: SessionSettings
     replays: Replays
-    spent: Spent
+    spent: UsedStates
 
 
-def mailroom_of(site: Site, clock: Clock, *, alone: bool = False) -> Mailroom:
+def mailroom_of(site: Site, clock: Clock, *, alone: bool = False) -> WorkerBus:
     """Make the place for letters of one worker, or of a command that writes to workers. It is not started yet."""
     letters = SealedToken(site.ring, "mail", _LONGEST_LETTER)
-    return Mailroom(site.store.mail, letters.seal, letters.open, clock, base62(_WORKER_NAME), alone=alone)
+    return WorkerBus(site.store.mail, letters.seal, letters.open, clock, base62(_WORKER_NAME), alone=alone)
 
 
 @asynccontextmanager
@@ -54,12 +54,12 @@ async def open_channel(site: Site, settings: Settings, clock: Clock) -> AsyncIte
         worker=worker,
         is_alone=is_alone,
         mailroom=mailroom,
-        questions=Questions(mailroom, clock),
-        running=Running(mailroom),
+        questions=ClientRequests(mailroom, clock),
+        running=InFlight(mailroom),
         streams=Streams(mailroom, per_caller=settings.limits.streams),
         settings=SessionSettings(site.store.settings, clock),
         replays=Replays(mailroom, clock, worker),
-        spent=Spent(site.store.spent, clock),
+        spent=UsedStates(site.store.spent, clock),
     )
     async with AsyncExitStack() as stack:
         await mailroom.start()

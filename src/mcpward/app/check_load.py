@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 
-from mcpward.app.defined import registries_of
+from mcpward.app.cross_checks import registries_of
 from mcpward.app.sources import load_sources
 from mcpward.config.model import Settings
 from mcpward.core.secret import Secret

@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 
 from mcpward.ingress.acceptor import Acceptor
-from mcpward.ingress.front import Front
+from mcpward.ingress.listener import Listener
 from mcpward.ingress.table import ConnectionTable
 from mcpward.ingress.turned_away import EVICTED, REFUSED
 from mcpward.traffic.metrics import Counted, Metrics
@@ -51,7 +51,7 @@ def find_room(connections: int) -> int:
 
 
 def accept_ourselves(
-    front: Front, port: int, handshake_s: float, shutdown_s: float, keep_tls: Callable[[ssl.SSLContext], None]
+    front: Listener, port: int, handshake_s: float, shutdown_s: float, keep_tls: Callable[[ssl.SSLContext], None]
 ) -> None:
     """Have uvicorn's listener on ``port`` be an :class:`Acceptor`; uvicorn asks this loop for it, and has no setting.
 

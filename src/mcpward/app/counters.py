@@ -17,8 +17,8 @@ from mcpward.core.secret import Secret
 from mcpward.crypto.digest import fingerprint
 from mcpward.crypto.keyring import KeyRing
 from mcpward.ingress.health import Probe
-from mcpward.limits.claim import SharedPlaces
-from mcpward.limits.counters import Common
+from mcpward.limits.concurrency.slot_request import SharedSlots
+from mcpward.limits.rates.shared_port import Common
 from mcpward.traffic.metrics import Metrics
 
 _log: Final = structlog.get_logger("mcpward")
@@ -33,7 +33,7 @@ class Counters(Struct, frozen=True):
     """
 
     common: Common | None = None
-    places: SharedPlaces | None = None
+    places: SharedSlots | None = None
     digest: Callable[[bytes], str] | None = None
     probes: tuple[Probe, ...] = ()
     on_change: list[Callable[[], None]] = []
@@ -50,8 +50,8 @@ async def open_counters(settings: Settings, clock: Clock, ring: KeyRing, metrics
     if url is None:
         yield Counters()
         return
-    from mcpward.limits.redis.counters import SharedCounters
-    from mcpward.limits.redis.places import RedisPlaces
+    from mcpward.limits.redis.shared_counters import SharedCounters
+    from mcpward.limits.redis.shared_slots import RedisSlots
     from mcpward.limits.redis.store import SharedStore
 
     limits = settings.limits
@@ -71,7 +71,7 @@ async def open_counters(settings: Settings, clock: Clock, ring: KeyRing, metrics
     try:
         yield Counters(
             common=SharedCounters(store, clock),
-            places=RedisPlaces(store),
+            places=RedisSlots(store),
             digest=fingerprint(ring.derive_all("limits digests")[0]),
             probes=(Probe("counters", lambda: store.is_up, needed=limits.on_store_failure == "closed"),),
             on_change=on_change,

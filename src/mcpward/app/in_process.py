@@ -12,11 +12,11 @@ from msgspec import Struct
 
 from mcpward.app.channel import open_channel
 from mcpward.app.counters import Counters
-from mcpward.app.defined import registries_of
-from mcpward.app.house import House
-from mcpward.app.oauth import Guarded
+from mcpward.app.cross_checks import registries_of
+from mcpward.app.oauth import OAuthParts
 from mcpward.app.secrets import Secrets
 from mcpward.app.sources import sources_of
+from mcpward.app.wiring import Wiring
 from mcpward.config.model import Settings
 from mcpward.core.challenge import Challenge
 from mcpward.core.clock import Clock
@@ -24,10 +24,10 @@ from mcpward.core.ended import EndedBook
 from mcpward.core.errors import Refusal
 from mcpward.core.ids import request_id
 from mcpward.core.secret import Secret
-from mcpward.core.values import Arrival, Principal, Reply, Wire
+from mcpward.core.values import Arrival, Principal, Reply, ResponseStream
 from mcpward.ingress.discovery import Discovery
 from mcpward.operations.site import open_site
-from mcpward.pipeline.serve import Pipeline
+from mcpward.pipeline.pipeline import Pipeline
 from mcpward.policy.step_up import Demand
 from mcpward.sdk.server import Server
 from mcpward.tools.registry import Registry
@@ -122,7 +122,7 @@ class InProcess(Struct, frozen=True):
     clock: Clock
 
     async def send(
-        self, mark: bytes, body: bytes, headers: Mapping[bytes, bytes], wire: Wire, verb: str = "POST"
+        self, mark: bytes, body: bytes, headers: Mapping[bytes, bytes], wire: ResponseStream, verb: str = "POST"
     ) -> Reply:
         """Send one request of the caller with that mark through the whole pipeline."""
         arrival = Arrival(
@@ -162,8 +162,8 @@ async def open_in_process(
         stack.push_async_callback(runner.close)
         channel = await stack.enter_async_context(open_channel(site, settings, clock))
         demands = {name: Demand(Challenge(f"https://{name}.example/.well-known/oauth-protected-resource"))}
-        guarded = Guarded({}, demands, Discovery({}), {})
-        house = House(
+        guarded = OAuthParts({}, demands, Discovery({}), {})
+        house = Wiring(
             settings, clock, site, channel, Counters(), registries, traffic, runner, hidden, guarded, report
         )  # fmt: skip
         callers = NamedCallers()

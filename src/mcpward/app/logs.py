@@ -45,7 +45,7 @@ class OwnWords(logging.Filter):
         return not record.pathname.startswith(_LIBRARIES)
 
 
-class Voice:
+class LogRedaction:
     """Where lines get their redaction from; set once the secrets are known, and changed when they change."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Voice:
         return self.redact(line)
 
 
-def set_up(settings: Log, voice: Voice, sources: Iterable[str] = ()) -> None:
+def set_up(settings: Log, voice: LogRedaction, sources: Iterable[str] = ()) -> None:
     """Send all logging of this process through one formatter to stderr. ``sources`` are the servers'."""
     as_console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
@@ -102,7 +102,7 @@ class Console:
     log. They are redacted first: with blanks in it, a secret of several lines would not be recognized.
     """
 
-    def __init__(self, voice: Voice) -> None:
+    def __init__(self, voice: LogRedaction) -> None:
         self._voice = voice
 
     def __call__(self, _logger: Any, _name: str, event: MutableMapping[str, Any]) -> str:

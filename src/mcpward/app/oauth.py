@@ -20,12 +20,12 @@ from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
 from mcpward.egress.client import Client
 from mcpward.egress.guard import Guard
-from mcpward.identity.bearer import Bearer, Trusted
-from mcpward.identity.exchange import Exchanges
-from mcpward.identity.metadata import Issuers
-from mcpward.identity.permissions import Grant, Rights
-from mcpward.identity.proven import Proven
-from mcpward.identity.provider import Provider, ProviderSettings
+from mcpward.identity.oauth.bearer import Bearer, Trusted
+from mcpward.identity.oauth.metadata import Issuers
+from mcpward.identity.oauth.permissions import Grant, Rights
+from mcpward.identity.oauth.provider import Provider, ProviderSettings
+from mcpward.identity.oauth.token_cache import TokenCache
+from mcpward.identity.oauth.token_exchange import Exchanges
 from mcpward.ingress.discovery import Discovery, Resource
 from mcpward.policy.step_up import Demand
 
@@ -33,7 +33,7 @@ _ENVIRONMENT: Final = "env:"
 ByServer = Mapping[str, Mapping[str, Secret]]
 
 
-class Guarded(Struct, frozen=True, eq=False):
+class OAuthParts(Struct, frozen=True, eq=False):
     """What OAuth mode adds to the house; all empty where no server is in it.
 
     ``providers`` by the operator's name, that of a server with a provider of its own by :func:`own_name`.
@@ -46,7 +46,7 @@ class Guarded(Struct, frozen=True, eq=False):
     client: Client | None = None
 
 
-class Named(Struct, frozen=True):
+class ConfiguredIssuer(Struct, frozen=True):
     """One provider of the settings: its name, the table that says it, and the key to point at."""
 
     name: str
@@ -59,14 +59,16 @@ def own_name(server: str) -> str:
     return f"servers.{server}"
 
 
-def providers_of(settings: Settings, server: str) -> Iterator[Named]:
+def providers_of(settings: Settings, server: str) -> Iterator[ConfiguredIssuer]:
     """Give the providers whose tokens a server takes."""
     oauth = settings.servers[server].oauth
     if oauth.metadata is not None:
         where = f"servers.{server}.oauth.metadata"
-        yield Named(own_name(server), Issuer(metadata=oauth.metadata, issuer=oauth.issuer), settings.place(where))
+        yield ConfiguredIssuer(
+            own_name(server), Issuer(metadata=oauth.metadata, issuer=oauth.issuer), settings.place(where)
+        )
     for name in oauth.issuers:
-        yield Named(name, settings.issuers[name], settings.place(f"issuers.{name}.metadata"))
+        yield ConfiguredIssuer(name, settings.issuers[name], settings.place(f"issuers.{name}.metadata"))
 
 
 def client_secrets(settings: Settings, vault: ByServer) -> dict[str, Secret]:
@@ -109,7 +111,7 @@ def _values(place: str, vaults: list[Mapping[str, Secret]]) -> list[Secret]:
 @asynccontextmanager
 async def open_oauth(
     settings: Settings, bound: Address, secrets: Mapping[str, Secret], clock: Clock
-) -> AsyncIterator[Guarded]:
+) -> AsyncIterator[OAuthParts]:
     """See every provider once, and keep in step with them until the end of the block.
 
     ``bound`` is the address really bound, ``secrets`` are those of :func:`client_secrets`.
@@ -120,7 +122,7 @@ async def open_oauth(
     """
     servers = [name for name, server in settings.servers.items() if server.has_tokens]
     if not servers:
-        yield Guarded({}, {}, Discovery({}), {})
+        yield OAuthParts({}, {}, Discovery({}), {})
         return
     async with AsyncExitStack() as stack:
         client = Client(
@@ -129,9 +131,9 @@ async def open_oauth(
         stack.push_async_callback(client.close)
         named = {one.name: one for server in servers for one in providers_of(settings, server)}
         providers = await _started(stack, named, client, secrets, clock)
-        proven = Proven(clock)
+        proven = TokenCache(clock)
         places = {server: _Place(settings, server, bound, providers) for server in servers}
-        yield Guarded(
+        yield OAuthParts(
             bearers={server: place.bearer(clock, proven) for server, place in places.items()},
             demands={server: place.demand() for server, place in places.items()},
             discovery=Discovery({server: place.resource() for server, place in places.items()}),
@@ -140,7 +142,7 @@ async def open_oauth(
         )
 
 
-def exchanges_of(settings: Settings, guarded: Guarded, clock: Clock) -> Exchanges | None:
+def exchanges_of(settings: Settings, guarded: OAuthParts, clock: Clock) -> Exchanges | None:
     """Give what exchanges callers' tokens for those of upstreams; None where no caller has one."""
     if guarded.client is None:
         return None
@@ -153,7 +155,11 @@ def exchanges_of(settings: Settings, guarded: Guarded, clock: Clock) -> Exchange
 
 
 async def _started(
-    stack: AsyncExitStack, named: Mapping[str, Named], client: Client, secrets: Mapping[str, Secret], clock: Clock
+    stack: AsyncExitStack,
+    named: Mapping[str, ConfiguredIssuer],
+    client: Client,
+    secrets: Mapping[str, Secret],
+    clock: Clock,
 ) -> dict[str, Provider]:
     """Make all providers and look at them at the same time, so that one that is out makes the start no longer."""
     providers: dict[str, Provider] = {}
@@ -175,7 +181,7 @@ async def _started(
     return providers
 
 
-def _settings(one: Named, secret: Secret | None) -> ProviderSettings:
+def _settings(one: ConfiguredIssuer, secret: Secret | None) -> ProviderSettings:
     issuer = one.issuer
     return ProviderSettings(
         name=one.name,
@@ -205,7 +211,7 @@ class _Place:
         self._named = [(one, providers[one.name]) for one in providers_of(settings, server)]
         self._access = {scope: Access.parse(word) for scope, word in self._oauth.access.items()}
 
-    def bearer(self, clock: Clock, proven: Proven) -> Bearer:
+    def bearer(self, clock: Clock, proven: TokenCache) -> Bearer:
         trusted = [self._trusted(one, provider) for one, provider in self._named]
         longest = self._oauth.max_token_bytes
         return Bearer(self._server, trusted, self._rights(), self._challenge, clock, proven, longest)
@@ -226,7 +232,7 @@ class _Place:
     def _issuers(self) -> list[str | None]:
         return [None if one.metadata is None else one.metadata.issuer for _, one in self._named]
 
-    def _trusted(self, one: Named, provider: Provider) -> Trusted:
+    def _trusted(self, one: ConfiguredIssuer, provider: Provider) -> Trusted:
         issuer = one.issuer
         return Trusted(
             name=one.name,

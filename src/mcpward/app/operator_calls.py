@@ -28,7 +28,6 @@ from mcpward.app.operator_call import (
     Told,
 )
 from mcpward.app.operator_wire import OperatorWire
-from mcpward.channel.mail import Mail
 from mcpward.config.names import nearest
 from mcpward.core.clock import Clock
 from mcpward.core.ids import request_id
@@ -37,7 +36,8 @@ from mcpward.core.scope import Access
 from mcpward.core.values import Arrival, Reply
 from mcpward.identity.named import NamedCallers
 from mcpward.identity.named_caller import OPERATOR
-from mcpward.pipeline.serve import Pipeline
+from mcpward.messaging.bus.port import Bus
+from mcpward.pipeline.pipeline import Pipeline
 from mcpward.protocol.headers import spelled
 from mcpward.protocol.mirrored import mirror
 from mcpward.protocol.versions import (
@@ -142,7 +142,7 @@ class OperatorCalls:
 class CallsByMail:
     """A worker's answers to calls that come as letters, some of them at once."""
 
-    def __init__(self, calls: OperatorCalls, mail: Mail, clock: Clock) -> None:
+    def __init__(self, calls: OperatorCalls, mail: Bus, clock: Clock) -> None:
         self._calls = calls
         self._mail = mail
         self._clock = clock
@@ -210,8 +210,8 @@ def _with_identity(pipeline: Pipeline, callers: NamedCallers) -> Pipeline:
         policy=pipeline.policy,
         limits=pipeline.limits,
         places=pipeline.places,
-        workshop=pipeline.workshop,
-        desk=pipeline.desk,
+        execution=pipeline.execution,
+        handlers=pipeline.handlers,
         backs=pipeline.backs,
         sanitizer=pipeline.sanitizer,
         traffic=pipeline.traffic,

@@ -26,7 +26,7 @@ _decode: Final = Decoder(_Notification).decode
 
 
 class OperatorWire:
-    """Implements :class:`~mcpward.core.values.Wire` for a caller who waits for the answer, and may look on.
+    """Implements :class:`~mcpward.core.values.ResponseStream` for a caller who waits for the answer, and may look on.
 
     ``is_gone``: a cancellation means that the caller has left, so nobody waits for an answer.
     """

@@ -25,11 +25,11 @@ from mcpward.app.operator_call import (
     read_told,
 )
 from mcpward.app.presence import find_worker
-from mcpward.channel.mailroom import Mailroom
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Unreachable
 from mcpward.core.ids import base62
+from mcpward.messaging.bus.worker_bus import WorkerBus
 from mcpward.operations.site import open_site
 
 _NAME: Final = 22
@@ -66,7 +66,7 @@ async def open_calls(settings: Settings, clock: Clock, timeout_s: float) -> Asyn
 class RemoteCalls:
     """Has calls made by one ``worker``, one after the other."""
 
-    def __init__(self, mailroom: Mailroom, settings: Settings, clock: Clock, worker: str, timeout_s: float) -> None:
+    def __init__(self, mailroom: WorkerBus, settings: Settings, clock: Clock, worker: str, timeout_s: float) -> None:
         self._mailroom = mailroom
         self._settings = settings
         self._clock = clock

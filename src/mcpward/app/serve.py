@@ -13,12 +13,12 @@ import uvicorn
 from msgspec import Struct
 
 from mcpward.app.counters import counters_url
-from mcpward.app.defined import registries_of, tell_names
+from mcpward.app.cross_checks import registries_of, tell_names
 from mcpward.app.inherited import READY, Inherited
 from mcpward.app.lifespan import Lifespan
 from mcpward.app.listeners import bind, bind_metrics
-from mcpward.app.logs import Voice, set_up
-from mcpward.app.numbers import clear, folder_of
+from mcpward.app.logs import LogRedaction, set_up
+from mcpward.app.metric_snapshots import clear, folder_of
 from mcpward.app.oauth import client_secrets, open_oauth
 from mcpward.app.sources import load_sources, source_names
 from mcpward.app.stopping import Server
@@ -63,7 +63,7 @@ def run(
         Misconfigured: a server's source cannot be loaded.
         Unreachable: an address cannot be bound.
     """
-    set_up(settings.log, Voice(), source_names(settings))
+    set_up(settings.log, LogRedaction(), source_names(settings))
     if inherited is not None:
         inherited.require_same_addresses(settings)
         announcement = _announcement(settings, inherited.listener, inherited.metrics)

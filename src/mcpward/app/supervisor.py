@@ -17,7 +17,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from mcpward.app.listeners import is_listening
-from mcpward.app.numbers import Numbers
+from mcpward.app.metric_snapshots import MetricSnapshots
 from mcpward.app.stopping import STOP_AT_ONCE, STOP_WITHOUT_DELAY, Server
 from mcpward.traffic.metrics import RESTARTS, Metrics
 
@@ -98,7 +98,7 @@ class Supervisor(Multiprocess):
         self._stop: int = signal.SIGTERM
         metrics = Metrics()
         metrics.counters[RESTARTS] = lambda: self._restarts
-        self._numbers = Numbers(metrics, numbers, "supervisor")
+        self._numbers = MetricSnapshots(metrics, numbers, "supervisor")
 
     def run(self) -> None:
         """Serve until told to stop, then wait for the workers."""

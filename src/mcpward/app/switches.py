@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from mcpward.channel.mailroom import Mailroom
-from mcpward.channel.streams import Streams
 from mcpward.core.change import Change, Topic
+from mcpward.messaging.bus.worker_bus import WorkerBus
+from mcpward.messaging.subscriptions.streams import Streams
 from mcpward.tools.registry import Registry
 
 _KIND: Final = "switch"
@@ -26,7 +26,7 @@ class Switches:
     switched off for all. Each tells what it knows to have been switched, never how things were declared.
     """
 
-    def __init__(self, registries: Mapping[str, Registry], mailroom: Mailroom, streams: Streams) -> None:
+    def __init__(self, registries: Mapping[str, Registry], mailroom: WorkerBus, streams: Streams) -> None:
         self._registries = dict(registries)
         self._mailroom = mailroom
         self._streams = streams

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from mcpward.app.defined import registries_of
+from mcpward.app.cross_checks import registries_of
 from mcpward.app.sources import load_sources
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock

@@ -16,9 +16,9 @@ from msgspec import Struct, ValidationError, convert, to_builtins
 from msgspec.json import Encoder
 
 from mcpward.app.letters import FreshLetters
-from mcpward.channel.mail import Mail
 from mcpward.core.clock import Clock
-from mcpward.limits.use import Match, Use
+from mcpward.limits.rates.bucket_usage import BucketFilter, BucketUsage
+from mcpward.messaging.bus.port import Bus
 
 _log: Final = logging.getLogger(__name__)
 ASKING: Final = "limits-asked"
@@ -34,11 +34,11 @@ _encode: Final = Encoder().encode
 class Counted(Protocol):
     """What this module needs of the limits."""
 
-    async def uses(self, match: Match) -> Iterable[Use]:
+    async def uses(self, match: BucketFilter) -> Iterable[BucketUsage]:
         """Give every bucket that is meant and in use."""
         ...
 
-    async def reset(self, match: Match) -> int:
+    async def reset(self, match: BucketFilter) -> int:
         """Make every bucket full that is meant; gives how many there were."""
         ...
 
@@ -49,7 +49,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     name: str
     by: str
     at: float
-    match: Match
+    match: BucketFilter
     is_reset: bool = False
 
 
@@ -65,7 +65,7 @@ class Told(Struct, frozen=True, kw_only=True):
     workers: int
     page: int = 0
     pages: int = 1
-    uses: list[Use] = []
+    uses: list[BucketUsage] = []
     found: int = 0
     has_failed: bool = False
 
@@ -73,7 +73,7 @@ class Told(Struct, frozen=True, kw_only=True):
 class Usage:
     """One worker's answers. Questions are answered one after the other; when too many wait, further ones are not."""
 
-    def __init__(self, mail: Mail, limits: Counted, clock: Clock, worker: str, workers: int = 1) -> None:
+    def __init__(self, mail: Bus, limits: Counted, clock: Clock, worker: str, workers: int = 1) -> None:
         self._mail = mail
         self._limits = limits
         self._worker = worker
@@ -131,7 +131,7 @@ class Usage:
         return Told(name=asked.name, worker=self._worker, workers=self._workers, **answer)
 
 
-def share_used(use: Use) -> tuple[float, int]:
+def share_used(use: BucketUsage) -> tuple[float, int]:
     """Give how much of a bucket is used, for sorting: the part of it, then the number."""
     used = use.most - use.remaining
     return used / max(1, use.most), used
@@ -145,8 +145,8 @@ def read_told(letter: dict[str, Any]) -> Told | None:
         return None
 
 
-def _pages(uses: Iterable[Use]) -> Iterator[list[Use]]:
-    page: list[Use] = []
+def _pages(uses: Iterable[BucketUsage]) -> Iterator[list[BucketUsage]]:
+    page: list[BucketUsage] = []
     room = _LETTER
     for use in uses:
         room -= len(_encode(use))

@@ -17,40 +17,40 @@ import structlog
 from mcpward.app.channel import Channel, open_channel
 from mcpward.app.connections import METRICS_CONNECTIONS, show_connections
 from mcpward.app.counters import Counters, open_counters
-from mcpward.app.defined import registries_of, tell_names
+from mcpward.app.cross_checks import registries_of, tell_names
 from mcpward.app.hosts import allowed_hosts, own_origins, spellings
-from mcpward.app.house import House
-from mcpward.app.logs import Voice, set_up
-from mcpward.app.numbers import Numbers, folder_of
-from mcpward.app.oauth import Guarded, client_secrets, exchanges_of, open_oauth
+from mcpward.app.logs import LogRedaction, set_up
+from mcpward.app.metric_snapshots import MetricSnapshots, folder_of
+from mcpward.app.oauth import OAuthParts, client_secrets, exchanges_of, open_oauth
 from mcpward.app.operator_calls import CallsByMail, OperatorCalls
 from mcpward.app.secrets import Secrets
 from mcpward.app.sources import load_sources, source_names, sources_of
 from mcpward.app.threads import open_runner
 from mcpward.app.usage import Usage
+from mcpward.app.wiring import Wiring
 from mcpward.config.address import Address
 from mcpward.config.endpoint import prefix_of, served_paths
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
 from mcpward.core.ended import EndedBook
-from mcpward.identity.follower import Books
-from mcpward.identity.keybook import KeyBook
+from mcpward.identity.keys.follower import Books
+from mcpward.identity.keys.key_cache import KeyCache
+from mcpward.identity.keys.refresh import Refresher
+from mcpward.identity.keys.url_cache import UrlCache
 from mcpward.identity.named import NamedCallers
-from mcpward.identity.refresh import Refresher
-from mcpward.identity.unlisted import UrlBook
 from mcpward.ingress.acceptor import Acceptor
 from mcpward.ingress.advice import Advice
-from mcpward.ingress.arrive import Doorstep
 from mcpward.ingress.connection import Connection
 from mcpward.ingress.discovery import Discovery
-from mcpward.ingress.front import Front, Patience
 from mcpward.ingress.gates import Rules
 from mcpward.ingress.handshakes import HandshakePace
 from mcpward.ingress.health import Health, Probe
+from mcpward.ingress.listener import Listener, Timeouts
+from mcpward.ingress.peer import PeerResolver
 from mcpward.ingress.routes import Address as Served
 from mcpward.ingress.routes import Routes
 from mcpward.operations.site import Site, open_site
-from mcpward.pipeline.serve import Pipeline
+from mcpward.pipeline.pipeline import Pipeline
 from mcpward.tools.run import Runner
 from mcpward.traffic.metrics import Metrics
 from mcpward.traffic.trail import Traffic
@@ -90,7 +90,7 @@ class Worker:
         self.remarks = remarks
         self.supervisor = supervisor
         self.clock = SystemClock()
-        self.front: Front
+        self.front: Listener
         self.refresher: Refresher
         self.calls: OperatorCalls
         self.name = ""
@@ -112,7 +112,7 @@ class Worker:
         """
         settings, clock = self.settings, self.clock
         self._loop, self._at_once = asyncio.get_running_loop(), asyncio.Event()
-        voice = Voice()
+        voice = LogRedaction()
         set_up(settings.log, voice, source_names(settings))
         sys.setswitchinterval(_SWITCH_S)
         async with AsyncExitStack() as stack:
@@ -142,7 +142,7 @@ class Worker:
                 clock,
             )
             counters = await stack.enter_async_context(open_counters(settings, clock, site.ring, metrics))
-            house = House(
+            house = Wiring(
                 settings, clock, site, channel, counters, registries, traffic, runner, secrets, guarded, _report
             )
             pipeline = house.pipeline(house.identity(keys, urls, self.refresher.look), ended)
@@ -153,7 +153,7 @@ class Worker:
             stack.push_async_callback(self._hear_operator(channel, house).aclose)
             await house.tasks.start_keeping()
             stack.push_async_callback(self._stop_tasks, house)
-            numbers = Numbers(metrics, folder_of(settings.site.data) if settings.site.workers > 1 else None)
+            numbers = MetricSnapshots(metrics, folder_of(settings.site.data) if settings.site.workers > 1 else None)
             stack.callback(numbers.close)
             health = Health(self._probes(keys, traffic, counters, runner), numbers.page)
             self.front = self._front(metrics, pipeline, health, guarded)
@@ -169,11 +169,11 @@ class Worker:
             _spare_collector()
             yield
 
-    def _books(self, site: Site) -> tuple[KeyBook, UrlBook, EndedBook]:
-        keys = KeyBook(site.pepper_keys, self.clock, self.settings.keys.max_age)
-        return keys, UrlBook(site.pepper_urls, self.clock), EndedBook()
+    def _books(self, site: Site) -> tuple[KeyCache, UrlCache, EndedBook]:
+        keys = KeyCache(site.pepper_keys, self.clock, self.settings.keys.max_age)
+        return keys, UrlCache(site.pepper_urls, self.clock), EndedBook()
 
-    def _hear_operator(self, channel: Channel, house: House) -> AsyncExitStack:
+    def _hear_operator(self, channel: Channel, house: Wiring) -> AsyncExitStack:
         """Answer the operator's commands, which come as letters; gives what ends that."""
         self.name, ends = channel.worker, AsyncExitStack()
         ends.push_async_callback(CallsByMail(self.calls, channel.mailroom, self.clock).close)
@@ -195,14 +195,14 @@ class Worker:
         )
         return Traffic(writer, self.clock, secrets.bytes, settings.arguments, secrets.json)
 
-    async def _stop_tasks(self, house: House) -> None:
+    async def _stop_tasks(self, house: Wiring) -> None:
         """Tasks have what the calls in flight have left of the time to stop: together they take no longer."""
-        front: Front | None = getattr(self, "front", None)  # the start may have failed before there was one
+        front: Listener | None = getattr(self, "front", None)  # the start may have failed before there was one
         since = None if front is None else front.draining_since
         spent_s = 0.0 if since is None else self.clock.monotonic() - since
         await house.tasks.stop(max(0.0, self.settings.site.drain_s - spent_s), self._at_once)
 
-    def _probes(self, keys: KeyBook, traffic: Traffic, counters: Counters, runner: Runner) -> list[Probe]:
+    def _probes(self, keys: KeyCache, traffic: Traffic, counters: Counters, runner: Runner) -> list[Probe]:
         return [
             Probe("stopping", lambda: not (self.front.stopping or self.front.draining)),
             Probe("keys", lambda: not keys.is_stale),
@@ -211,7 +211,7 @@ class Worker:
             *counters.probes,
         ]
 
-    def _front(self, metrics: Metrics, pipeline: Pipeline, health: Health, guarded: Guarded) -> Front:
+    def _front(self, metrics: Metrics, pipeline: Pipeline, health: Health, guarded: OAuthParts) -> Listener:
         settings = self.settings
         served = [
             Served(
@@ -238,9 +238,9 @@ class Worker:
         health: Health,
         connections: int,
         discovery: Discovery | None = None,
-    ) -> Front:
+    ) -> Listener:
         http = self.settings.http
-        return Front(
+        return Listener(
             rules=Rules(
                 hosts=allowed_hosts(self.settings, bound),
                 origins=frozenset(origin.lower().encode("ascii") for origin in self.settings.site.allowed_origins),
@@ -250,8 +250,8 @@ class Worker:
                 own=own_origins(self.settings, bound),
             ),
             routes=routes,
-            doorstep=Doorstep([str(network) for network in self.settings.site.trusted_proxies]),
-            patience=Patience(
+            doorstep=PeerResolver([str(network) for network in self.settings.site.trusted_proxies]),
+            patience=Timeouts(
                 head_s=http.header_timeout_s,
                 body_s=http.body_timeout_s,
                 idle_s=http.idle_timeout_s,
@@ -300,7 +300,7 @@ class Worker:
                 connection.shutdown()
             await front.stop()
 
-    def _keep_house(self, numbers: Numbers, house: House) -> Callable[[], None]:
+    def _keep_house(self, numbers: MetricSnapshots, house: Wiring) -> Callable[[], None]:
         def keep() -> None:
             house.look_after()
             numbers.leave()

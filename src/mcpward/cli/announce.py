@@ -214,7 +214,7 @@ async def _with_credential(site: "Site", settings: Settings, door: _Door, has_ke
 
 
 async def _with_first_key(site: "Site", data: Path, door: _Door) -> _Door:
-    from mcpward.identity.api_key import issue
+    from mcpward.identity.keys.api_key import issue
 
     rights: dict[str, Any] = {"servers": [door.name], "scopes": ["*"], "access": Access.WRITE}
     secret, key = issue(site.pepper_keys, CLOCK, name="first key", **rights)
@@ -224,16 +224,16 @@ async def _with_first_key(site: "Site", data: Path, door: _Door) -> _Door:
 
 
 async def _with_first_url(site: "Site", data: Path, door: _Door) -> _Door:
-    from mcpward.identity.unlisted import UrlBook
+    from mcpward.identity.keys.url_cache import UrlCache
 
-    secret, url = UrlBook(site.pepper_urls, CLOCK).issue(door.name)
+    secret, url = UrlCache(site.pepper_urls, CLOCK).issue(door.name)
     file = _put(handover.file_for(data, "url", door.name), Secret(f"{door.url}/{secret.reveal()}", "first URL"))
     await _kept(site.store.urls.add(url), file)
     return replace(door, fresh=secret, file=file)
 
 
 async def _noted_key(site: "Site", settings: Settings, door: _Door) -> _Door:
-    from mcpward.identity.api_key import parse
+    from mcpward.identity.keys.api_key import parse
 
     now = CLOCK.now()
     max_age_s = settings.keys.max_age

@@ -20,8 +20,7 @@ from mcpward.cli.key_options import (
     some,
 )
 from mcpward.cli.key_servers import IdArgument, key_servers, remark_closed, require_tools
-from mcpward.cli.keycard import HEADER, lines_of, row_of, shape_of
-from mcpward.cli.moment import moment_text, parse_span, parse_start
+from mcpward.cli.key_view import HEADER, lines_of, row_of, shape_of
 from mcpward.cli.site import (
     CLOCK,
     ConfigOption,
@@ -31,11 +30,12 @@ from mcpward.cli.site import (
     settings_of,
     unknown_server,
 )
+from mcpward.cli.timespan import moment_text, parse_span, parse_start
 from mcpward.config.model import Settings
 from mcpward.core.secret import Secret
 
 if TYPE_CHECKING:
-    from mcpward.identity.records import KeyRecord
+    from mcpward.identity.keys.records import KeyRecord
     from mcpward.operations.site import Site
 
 app = typer.Typer(
@@ -227,7 +227,7 @@ def rotate(
     json: JsonOption = False,
 ) -> None:
     """Make a new key with the same rights; the old one lives on for a grace period. The new key goes to stdout."""
-    from mcpward.identity.api_key import reissue
+    from mcpward.identity.keys.api_key import reissue
     from mcpward.operations.keys import get_live_key
 
     settings = settings_of(config)

@@ -20,7 +20,7 @@ from mcpward.cli.key_options import (
     some,
 )
 from mcpward.cli.key_servers import IdArgument, key_servers, remark_closed, require_tools
-from mcpward.cli.keycard import changes_of, shape_of
+from mcpward.cli.key_view import changes_of, shape_of
 from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, in_site, server_names, settings_of
 from mcpward.config.model import Settings
 

@@ -4,7 +4,7 @@ import re
 from ipaddress import ip_network
 from typing import Final
 
-from mcpward.cli.moment import parse_end
+from mcpward.cli.timespan import parse_end
 from mcpward.cli.ui import Ended, Exit
 from mcpward.config.rate import parse_rate
 from mcpward.core.scope import Access

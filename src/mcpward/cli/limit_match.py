@@ -13,7 +13,7 @@ from mcpward.core import renamed
 from mcpward.core.errors import Misconfigured, Unreachable
 
 if TYPE_CHECKING:
-    from mcpward.limits.use import Match
+    from mcpward.limits.rates.bucket_usage import BucketFilter
     from mcpward.operations.site import Site
 
 LOOPS: Final = "repeat"
@@ -35,17 +35,17 @@ def known_limits(settings: Settings) -> list[str]:
     return [*_NAMES, *_budget_limits(settings)]
 
 
-def match_of(settings: Settings, server: str | None, caller: str | None, limit: str | None) -> "Match":
+def match_of(settings: Settings, server: str | None, caller: str | None, limit: str | None) -> "BucketFilter":
     """Return which buckets are meant by the options. A key may be named by its id only.
 
     Raises:
         Ended: there is no such server.
     """
-    from mcpward.limits.use import Match
+    from mcpward.limits.rates.bucket_usage import BucketFilter
 
     if caller is not None and _KEY_ID.fullmatch(caller):
         caller = _KEY + _first_key(settings, caller)
-    return Match(server=None if server is None else chosen_server(settings, server), caller=caller, limit=limit)
+    return BucketFilter(server=None if server is None else chosen_server(settings, server), caller=caller, limit=limit)
 
 
 def _first_key(settings: Settings, key_id: str) -> str:
@@ -59,7 +59,7 @@ def _first_key(settings: Settings, key_id: str) -> str:
         return key_id  # of another site with the same counters, or the site's data are on another host
 
 
-def words_of(match: "Match") -> str:
+def words_of(match: "BucketFilter") -> str:
     """Say which buckets are meant."""
     parts = [
         f"the limit {match.limit}" if match.limit is not None else "all limits",
@@ -69,7 +69,7 @@ def words_of(match: "Match") -> str:
     return " ".join(part for part in parts if part)
 
 
-def unknown_in(settings: Settings, match: "Match") -> ui.Ended | None:
+def unknown_in(settings: Settings, match: "BucketFilter") -> ui.Ended | None:
     """Return what is wrong with the names: no such limit, or a caller that neither keys nor record have."""
     wrong = None if match.limit is None else _unknown_limit(settings, match.limit)
     return wrong or (None if match.caller is None else _unknown_caller(settings, match.caller))

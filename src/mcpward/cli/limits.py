@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 import typer
 
 from mcpward.cli import ui
-from mcpward.cli.gauge import lines_of, shape_of
 from mcpward.cli.help import examples
 from mcpward.cli.limit_match import LOOPS, hint_of, limit_names, match_of, unknown_in, words_of
-from mcpward.cli.moment import moment_text
 from mcpward.cli.site import (
     CLOCK,
     ConfigOption,
@@ -22,15 +20,17 @@ from mcpward.cli.site import (
     server_names,
     settings_of,
 )
+from mcpward.cli.timespan import moment_text
+from mcpward.cli.usage_bar import lines_of, shape_of
 from mcpward.config.model import Settings
 from mcpward.core.errors import Misconfigured, Unreachable
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from mcpward.app.inquiry import Answer
-    from mcpward.app.tally import Tally
-    from mcpward.limits.use import Match
+    from mcpward.app.limit_usage import LimitUsage
+    from mcpward.app.worker_query import Answer
+    from mcpward.limits.rates.bucket_usage import BucketFilter
     from mcpward.operations.site import Site
 
 T = TypeVar("T")
@@ -124,7 +124,7 @@ def reset(
     ui.remark(f"{answer.found} counter{'' if answer.found == 1 else 's'} of {ui.safe(what)} reset")
 
 
-def _require_known(settings: Settings, match: "Match") -> None:
+def _require_known(settings: Settings, match: "BucketFilter") -> None:
     """Check that there are such a limit and such a caller. Whatever is in use exists, though nothing here names it.
 
     Raises:
@@ -141,13 +141,13 @@ def _require_known(settings: Settings, match: "Match") -> None:
         raise wrong
 
 
-def _with_tally(settings: Settings, work: "Callable[[Tally], Awaitable[T]]") -> T:
+def _with_tally(settings: Settings, work: "Callable[[LimitUsage], Awaitable[T]]") -> T:
     from mcpward.app.counters import counters_url
-    from mcpward.app.tally import ask_store, ask_workers
+    from mcpward.app.limit_usage import ask_store, ask_workers
 
     url = counters_url(settings)
 
-    async def ask(tallying: "AbstractAsyncContextManager[Tally]") -> T:
+    async def ask(tallying: "AbstractAsyncContextManager[LimitUsage]") -> T:
         async with tallying as tally:
             return await work(tally)
 
@@ -156,9 +156,9 @@ def _with_tally(settings: Settings, work: "Callable[[Tally], Awaitable[T]]") -> 
     return in_site(settings, lambda site: ask(ask_workers(site, CLOCK)), must_exist=True, missing=ui.Exit.UNREACHABLE)
 
 
-def _tell_workers(settings: Settings, match: "Match") -> None:
+def _tell_workers(settings: Settings, match: "BucketFilter") -> None:
     """Have workers give back what each knows by itself: an address that one has locked out would stay so otherwise."""
-    from mcpward.app.tally import ask_workers
+    from mcpward.app.limit_usage import ask_workers
 
     async def tell(site: "Site") -> None:
         async with ask_workers(site, CLOCK) as workers:
@@ -170,7 +170,7 @@ def _tell_workers(settings: Settings, match: "Match") -> None:
         ui.remark("no worker of this host answers: one that runs may still keep an address out by itself")
 
 
-def _note(settings: Settings, match: "Match", answer: "Answer") -> None:
+def _note(settings: Settings, match: "BucketFilter", answer: "Answer") -> None:
     """Put it on record that limits were given back, and say where that cannot be done."""
     from mcpward.traffic.act import Act
 
@@ -193,7 +193,7 @@ def _remark(answer: "Answer") -> None:
         ui.remark(f"{answer.left_out} more are used less and not shown: narrow it with --caller, --limit or --server")
 
 
-async def _watch(tally: "Tally", match: "Match", *, as_json: bool) -> None:
+async def _watch(tally: "LimitUsage", match: "BucketFilter", *, as_json: bool) -> None:
     answer, otherwise = await tally.uses(match), _NOTHING
     while True:
         uses = [*answer.uses]
@@ -211,7 +211,7 @@ async def _watch(tally: "Tally", match: "Match", *, as_json: bool) -> None:
 
 
 def _no_answer() -> "Answer":
-    from mcpward.app.inquiry import Answer
+    from mcpward.app.worker_query import Answer
 
     return Answer()
 

@@ -68,7 +68,7 @@ def check(key: Secret | None) -> None:
     Raises:
         Ended: it is not whole; the text is not repeated.
     """
-    from mcpward.identity.api_key import PREFIX, parse
+    from mcpward.identity.keys.api_key import PREFIX, parse
 
     if key is None or parse(key.reveal()) is not None:
         return

@@ -9,8 +9,8 @@ import typer
 from mcpward.cli import ui
 from mcpward.cli.limit_match import known_limits, limit_names
 from mcpward.cli.meant import meant
-from mcpward.cli.moment import parse_start
 from mcpward.cli.site import CLOCK, completed, server_names
+from mcpward.cli.timespan import parse_start
 from mcpward.config.model import Settings
 from mcpward.core import renamed
 from mcpward.core.reasons import Reason
@@ -171,7 +171,7 @@ def _limit_hint(word: str, limits: Any) -> str:
 
 
 def _key_id(text: str) -> str:
-    from mcpward.identity.api_key import find_id
+    from mcpward.identity.keys.api_key import find_id
 
     inside = find_id(text)
     if inside is not None:

@@ -69,7 +69,7 @@ def site_knows(settings: Settings, config: Path | None) -> Callable[[Secret], bo
 
 
 async def _has_made(site: "Site", key: Secret) -> bool:
-    from mcpward.identity.api_key import parse
+    from mcpward.identity.keys.api_key import parse
 
     parsed = parse(key.reveal())
     record = await site.store.keys.get(parsed.id) if parsed else None

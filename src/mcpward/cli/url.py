@@ -7,7 +7,6 @@ import typer
 
 from mcpward.cli import ui
 from mcpward.cli.help import examples
-from mcpward.cli.moment import moment_text, parse_span
 from mcpward.cli.site import (
     CLOCK,
     ConfigOption,
@@ -18,6 +17,7 @@ from mcpward.cli.site import (
     settings_of,
     unknown_server,
 )
+from mcpward.cli.timespan import moment_text, parse_span
 from mcpward.config.endpoint import endpoint
 from mcpward.config.model import Settings
 from mcpward.core.secret import Secret
@@ -39,8 +39,8 @@ def rotate(
     json: JsonOption = False,
 ) -> None:
     """Make a new secret URL (or the first). It goes to stdout, once; the old one ends after the grace period."""
-    from mcpward.identity.follower import SEEN_WITHIN_S
-    from mcpward.identity.unlisted import UrlBook
+    from mcpward.identity.keys.follower import SEEN_WITHIN_S
+    from mcpward.identity.keys.url_cache import UrlCache
 
     settings = settings_of(config)
     name = unlisted_server(settings, server)
@@ -48,7 +48,7 @@ def rotate(
     grace_until = CLOCK.now() + grace_s
 
     async def work(site: "Site") -> Secret:
-        secret, record = UrlBook(site.pepper_urls, CLOCK).issue(name)
+        secret, record = UrlCache(site.pepper_urls, CLOCK).issue(name)
         await site.store.urls.rotate(name, record, grace_until)
         await asyncio.sleep(SEEN_WITHIN_S)  # a URL cannot be looked up as a key can: workers see it before it is used
         return secret

@@ -13,9 +13,9 @@ from typing import Any, Final
 from msgspec import Struct
 
 from mcpward.config.names import nearest
-from mcpward.config.shape import ANY_NAME, Key, Path, every_key, field_at, general, holds
+from mcpward.config.schema_paths import ANY_NAME, Key, Path, every_key, field_at, general, holds
 from mcpward.core.errors import Finding
-from mcpward.core.values import Limiting, Rationing
+from mcpward.core.values import QuotaLimit, RateLimit
 
 PREFIX: Final = "MCPWARD_"
 #: UTF-8, with or without the byte order mark that Windows editors and PowerShell begin a file with.
@@ -127,7 +127,7 @@ def _typed(path: Path, text: str) -> Any:
     field = field_at(path)
     if field is None:
         return text
-    if holds(field, dict) or (text.lstrip().startswith("{") and (holds(field, Limiting) or holds(field, Rationing))):
+    if holds(field, dict) or (text.lstrip().startswith("{") and (holds(field, RateLimit) or holds(field, QuotaLimit))):
         return _table(text)
     if holds(field, tuple):
         return [part.strip() for part in text.split(",") if part.strip()]

@@ -12,8 +12,8 @@ from mcpward.config.environ import variable_of
 from mcpward.config.fields import KINDS
 from mcpward.config.model import Settings
 from mcpward.config.names import nearest
+from mcpward.config.schema_paths import ANY_NAME, Key, every_key, general, section_at, section_of, table_of
 from mcpward.config.section import Section
-from mcpward.config.shape import ANY_NAME, Key, every_key, general, section_at, section_of, table_of
 from mcpward.core import renamed
 
 _HEAD: Final = """# Configuration

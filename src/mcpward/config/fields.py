@@ -18,14 +18,14 @@ from mcpward.config.address import (
     parse_url,
 )
 from mcpward.config.counters import read_counters
+from mcpward.config.limit_syntax import FAILURES, read_limiting, read_rationing, ruled_text
 from mcpward.config.masked import masked
 from mcpward.config.names import check_pool_name, check_scope_name
 from mcpward.config.quota import parse_quota, quota_text
 from mcpward.config.rate import parse_rate, rate_text
-from mcpward.config.ruled import FAILURES, read_limiting, read_rationing, ruled_text
 from mcpward.config.size import parse_size, size_text
 from mcpward.config.span import parse_span, span_text
-from mcpward.core.values import Limiting, Quota, Rate, Rationing
+from mcpward.core.values import Quota, QuotaLimit, Rate, RateLimit
 
 #: The ways in, each a mode of a server.
 MODES: Final = ("api-key", "oauth", "public", "unlisted")
@@ -206,12 +206,12 @@ def _ruled_schema(word: str, pattern: str, *, off: bool = False) -> WithJsonSche
     return WithJsonSchema({"anyOf": [{"type": "string", "pattern": f"^$|{pattern}"} if off else text, table]})
 
 
-LimitingText = Annotated[Limiting, BeforeValidator(read_limiting), _RULED_TEXT, _ruled_schema("rate", _RATE_PATTERN)]
+LimitingText = Annotated[RateLimit, BeforeValidator(read_limiting), _RULED_TEXT, _ruled_schema("rate", _RATE_PATTERN)]
 LimitingOrOff = Annotated[
-    Limiting | None, BeforeValidator(_limiting_or_off), _RULED_TEXT, _ruled_schema("rate", _RATE_PATTERN, off=True)
+    RateLimit | None, BeforeValidator(_limiting_or_off), _RULED_TEXT, _ruled_schema("rate", _RATE_PATTERN, off=True)
 ]
 RationingOrOff = Annotated[
-    Rationing | None, BeforeValidator(_rationing_or_off), _RULED_TEXT, _ruled_schema("quota", _QUOTA_PATTERN, off=True)
+    QuotaLimit | None, BeforeValidator(_rationing_or_off), _RULED_TEXT, _ruled_schema("quota", _QUOTA_PATTERN, off=True)
 ]
 QuotaOrOff = Annotated[
     Quota | None,

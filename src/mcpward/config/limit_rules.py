@@ -3,27 +3,27 @@
 from collections.abc import Iterator
 from typing import Final
 
-from mcpward.config.breach import Breach, Rule
 from mcpward.config.counters import SCHEMES, read_counters
 from mcpward.config.model import Settings
 from mcpward.config.names import nearest
+from mcpward.config.violations import Rule, Violation
 
 CLEAR: Final = "limits.counters: the password would travel in clear to {host}, which is no private address"
 CLEAR_HINT: Final = "write rediss:// (TLS), or the private address of the same host"
 
 
-def budget_of_something(settings: Settings) -> Iterator[Breach]:
+def budget_of_something(settings: Settings) -> Iterator[Violation]:
     """A budget without rate and quota would look like a limit and be none."""
     for name, budget in settings.budgets.items():
         if budget.rate is None and budget.quota is None:
-            yield Breach(
+            yield Violation(
                 (f"budgets.{name}", f"budgets.{name}.rate", f"budgets.{name}.quota"),
                 f"budgets.{name} has neither rate nor quota",
                 'write rate = "25/second", quota = "10000/day", or both',
             )
 
 
-def known_budgets(settings: Settings) -> Iterator[Breach]:
+def known_budgets(settings: Settings) -> Iterator[Violation]:
     """What an operator has a tool draw on is one of the budgets of the file."""
     for server, table in settings.servers.items():
         for tool, added in table.tools.items():
@@ -32,23 +32,23 @@ def known_budgets(settings: Settings) -> Iterator[Breach]:
                 if budget not in settings.budgets:
                     meant = nearest(budget, settings.budgets)
                     hint = f"did you mean {meant}?" if meant else f'write [budgets.{budget}] with rate = "…"'
-                    yield Breach((key, f"budgets.{budget}"), f"{key}: there is no [budgets.{budget}]", hint)
+                    yield Violation((key, f"budgets.{budget}"), f"{key}: there is no [budgets.{budget}]", hint)
 
 
-def counters_in_clear(settings: Settings) -> Iterator[Breach]:
+def counters_in_clear(settings: Settings) -> Iterator[Violation]:
     """The password of Redis is a credential: it crosses no network in clear but private ones."""
     text = settings.limits.counters
     url = read_counters(text) if text.startswith(SCHEMES) else None
     host = url.in_clear if url is not None else None
     if host is not None:
-        yield Breach(
+        yield Violation(
             ("limits.counters",),
             CLEAR.format(host=host),
             CLEAR_HINT,
         )
 
 
-def divided_by_workers(settings: Settings) -> Iterator[Breach]:
+def divided_by_workers(settings: Settings) -> Iterator[Violation]:
     """In memory each worker has its part of what is one for all; less than one call cannot be a part."""
     workers = settings.site.workers
     if settings.limits.is_shared or workers == 1:
@@ -64,7 +64,7 @@ def divided_by_workers(settings: Settings) -> Iterator[Breach]:
     at_once += [(f"pools.{name}.concurrency", pool.concurrency or workers) for name, pool in settings.pools.items()]
     for key, most in at_once:
         if most < workers:
-            yield Breach(
+            yield Violation(
                 (key, "site.workers", "limits.counters"),
                 f"{key} cannot be divided between {workers} workers: it gives {most} at once",
                 'raise it, count in Redis ([limits] counters = "redis://…"), or serve with fewer workers',

@@ -22,10 +22,10 @@ from mcpward.config.fields import (
     Seconds,
     Share,
 )
+from mcpward.config.limit_syntax import settled
 from mcpward.config.names import check_budget_name, check_pool_name, check_tool_name
-from mcpward.config.ruled import settled
 from mcpward.config.section import Section, key
-from mcpward.core.values import Budget, Pool, Ruling
+from mcpward.core.values import Budget, Enforcement, Pool
 
 BudgetName = Annotated[str, AfterValidator(check_budget_name)]
 PoolName = Annotated[str, AfterValidator(check_pool_name)]
@@ -153,7 +153,7 @@ class BudgetSettings(Section):
 
     def budget(self, name: str) -> Budget:
         """Give the budget of this name."""
-        ruling = Ruling(self.enforce, self.on_store_failure or "local")
+        ruling = Enforcement(self.enforce, self.on_store_failure or "local")
         return Budget(name=name, rate=self.rate, quota=self.quota, ruling=ruling)
 
 

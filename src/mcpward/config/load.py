@@ -13,13 +13,13 @@ from msgspec import Struct
 from pydantic import ValidationError
 
 from mcpward.config.address import AddressPart
-from mcpward.config.complain import Complaint, complaints
 from mcpward.config.environ import ENCODING, read_environment, spelt
 from mcpward.config.flags import flag_of
 from mcpward.config.key_places import Keys, Origin
 from mcpward.config.layers import DATA, Layers
 from mcpward.config.lines import key_lines, line_of
 from mcpward.config.model import Settings, Site
+from mcpward.config.model_errors import Complaint, complaints
 from mcpward.config.rules import breaches
 from mcpward.config.writers import writable_by_others
 from mcpward.core.errors import Finding, Misconfigured

@@ -6,11 +6,11 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-from mcpward.config.breach import Breach, Rule
 from mcpward.config.endpoint import endpoints
 from mcpward.config.model import Server, Settings
 from mcpward.config.names import nearest
 from mcpward.config.oauth import Issuer
+from mcpward.config.violations import Rule, Violation
 
 _DOCUMENT: Final = re.compile(r"/\.well-known/(?:oauth-authorization-server|openid-configuration)(?=/|$)")
 
@@ -20,32 +20,32 @@ def with_tokens(settings: Settings) -> Iterator[tuple[str, Server]]:
     return ((name, server) for name, server in settings.servers.items() if server.has_tokens)
 
 
-def named_provider(settings: Settings) -> Iterator[Breach]:
+def named_provider(settings: Settings) -> Iterator[Violation]:
     """A server in OAuth mode says whose tokens it takes, in one way; others do not say so, for nobody would look."""
     for name, server in settings.servers.items():
         table = f"servers.{name}.oauth"
         if not server.has_tokens:
             if "oauth" in server.model_fields_set:
-                yield Breach(
+                yield Violation(
                     (table, f"servers.{name}.mode"),
                     f"{table} is given, and server {name} takes no tokens",
                     'set mode = "oauth", or take the table out',
                 )
         elif bool(server.oauth.metadata) == bool(server.oauth.issuers):
-            yield Breach(
+            yield Violation(
                 (f"{table}.metadata", f"servers.{name}.mode", f"{table}.issuers"),
                 f"server {name} is in mode oauth and does not say, in one way, whose tokens it takes",
                 f'set metadata = "https://…/.well-known/openid-configuration" in [{table}], or issuers = ["…"]',
             )
 
 
-def tokens_that_fit(settings: Settings) -> Iterator[Breach]:
+def tokens_that_fit(settings: Settings) -> Iterator[Violation]:
     """A token comes in a header, so a limit above that of the head would never be reached."""
     for name, server in with_tokens(settings):
         oauth = server.oauth
         if "max_token_bytes" in oauth.model_fields_set and oauth.max_token_bytes >= settings.http.max_header_bytes:
             key = f"servers.{name}.oauth.max_token_bytes"
-            yield Breach(
+            yield Violation(
                 (key, "http.max_header_bytes"),
                 f"{key} is not below http.max_header_bytes: such a token would be refused with its head",
                 "set max_header_bytes in [http] a few KiB higher",
@@ -53,10 +53,10 @@ def tokens_that_fit(settings: Settings) -> Iterator[Breach]:
         if oauth.issuer and oauth.metadata is None:
             key = f"servers.{name}.oauth.issuer"
             what = f"{key} is given without metadata: it says whose document is at that URL"
-            yield Breach((key,), what, "set metadata beside it, or write issuer in [issuers.<name>]")
+            yield Violation((key,), what, "set metadata beside it, or write issuer in [issuers.<name>]")
 
 
-def known_providers(settings: Settings) -> Iterator[Breach]:
+def known_providers(settings: Settings) -> Iterator[Violation]:
     """Names of providers are those of the file; one provider is named once for a server."""
     for name, server in with_tokens(settings):
         key = f"servers.{name}.oauth.issuers"
@@ -65,32 +65,32 @@ def known_providers(settings: Settings) -> Iterator[Breach]:
             if issuer not in settings.issuers:
                 meant = nearest(issuer, settings.issuers)
                 hint = f"did you mean {meant!r}?" if meant else f"write a table [issuers.{issuer}]"
-                yield Breach((key, f"issuers.{issuer}"), f"{key}: there is no [issuers.{issuer}]", hint)
+                yield Violation((key, f"issuers.{issuer}"), f"{key}: there is no [issuers.{issuer}]", hint)
             elif (provider := _provider(settings.issuers[issuer])) in seen:
-                yield Breach((key,), f"{key}: two of them are the same provider", "name each provider once")
+                yield Violation((key,), f"{key}: two of them are the same provider", "name each provider once")
             else:
                 seen.add(provider)
 
 
-def known_resource(settings: Settings) -> Iterator[Breach]:
+def known_resource(settings: Settings) -> Iterator[Violation]:
     """Tokens are made for one URL. It comes from the configuration, never from a request (RFC 9728 §7.6)."""
     site = settings.site
     for name, server in with_tokens(settings):
         if site.public_url is None and not site.address.is_loopback:
-            yield Breach(
+            yield Violation(
                 ("site.public_url", f"servers.{name}.mode", "site.listen"),
                 f"server {name} is in mode oauth, and nobody knows for which URL its tokens are made",
                 'set [site] public_url = "https://…" (--public-url)',
             )
         if server.hosts:
-            yield Breach(
+            yield Violation(
                 (f"servers.{name}.hosts", f"servers.{name}.mode"),
                 f"server {name} is in mode oauth: clients that come by another host would be told another URL",
                 "take hosts out: tokens are for site.public_url and the server's path",
             )
 
 
-def audience_of_one(settings: Settings) -> Iterator[Breach]:
+def audience_of_one(settings: Settings) -> Iterator[Violation]:
     """With one audience for two servers, whoever has a token for one has one for the other (RFC 8707 §2).
 
     However many tables say it, and also where it is what the other server is called without any.
@@ -111,7 +111,7 @@ def audience_of_one(settings: Settings) -> Iterator[Breach]:
             first, at = owner.setdefault((provider, audience), (name, table))
             if first != name:
                 said = table if audience not in own else at  # never a table that says nothing of it
-                yield Breach(
+                yield Violation(
                     (f"{said}.audience", f"servers.{name}.oauth.issuers"),
                     f"{said}.audience is one name for servers {first} and {name}: tokens for one of them would open "
                     "the other",
@@ -127,18 +127,18 @@ def _provider(issuer: Issuer) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}{_DOCUMENT.sub('', parts.path).rstrip('/')}"
 
 
-def client_of_provider(settings: Settings) -> Iterator[Breach]:
+def client_of_provider(settings: Settings) -> Iterator[Violation]:
     """Whoever asks a provider says who it is, with a secret; an opaque token does not say whose it is."""
     for name, issuer in settings.issuers.items():
         key = f"issuers.{name}.client_id"
         if bool(issuer.client_id) != bool(issuer.client_secret):
-            yield Breach(
+            yield Violation(
                 (key, f"issuers.{name}.client_secret"),
                 f"issuers.{name}: client_id and client_secret come together",
                 'write client_secret = "env:NAME"',
             )
         elif issuer.introspection and not issuer.client_id:
-            yield Breach(
+            yield Violation(
                 (f"issuers.{name}.introspection", key),
                 f"issuers.{name}.introspection needs client_id and client_secret",
                 "register a confidential client at the provider (RFC 7662 §2.1)",
@@ -146,14 +146,14 @@ def client_of_provider(settings: Settings) -> Iterator[Breach]:
     for name, server in with_tokens(settings):
         asked = [one for one in server.oauth.issuers if one in settings.issuers and settings.issuers[one].introspection]
         if len(asked) > 1:
-            yield Breach(
+            yield Violation(
                 (f"servers.{name}.oauth.issuers", *(f"issuers.{one}.introspection" for one in asked)),
                 f"server {name} has several providers with introspection, and an opaque token does not say whose it is",
                 "let one of them have introspection = true",
             )
 
 
-def scopes_that_can_be_asked_for(settings: Settings) -> Iterator[Breach]:
+def scopes_that_can_be_asked_for(settings: Settings) -> Iterator[Violation]:
     """What every token must have is among what clients may ask for: else a slip would let nobody in."""
     for name, server in with_tokens(settings):
         for scope in server.oauth.required:
@@ -161,22 +161,24 @@ def scopes_that_can_be_asked_for(settings: Settings) -> Iterator[Breach]:
                 key = f"servers.{name}.oauth.required"
                 meant = nearest(scope, server.oauth.scopes)
                 hint = f"did you mean {meant!r}?" if meant else "add it there"
-                yield Breach((key, f"servers.{name}.oauth.scopes"), f"{key}: {scope!r} is not among scopes", hint)
+                yield Violation((key, f"servers.{name}.oauth.scopes"), f"{key}: {scope!r} is not among scopes", hint)
 
 
-def permissions_of_a_provider(settings: Settings) -> Iterator[Breach]:
+def permissions_of_a_provider(settings: Settings) -> Iterator[Violation]:
     """Each provider has its own admins: where there are several, a permission says whose it means."""
     for name, server in with_tokens(settings):
         for group, permission in server.oauth.permissions.items():
             key = f"servers.{name}.oauth.permissions.{group}.issuer"
             known = server.oauth.issuers
             if permission.issuer and permission.issuer not in known:
-                yield Breach((key,), f"{key} is none of this server's issuers", f"one of: {', '.join(known) or 'none'}")
+                yield Violation(
+                    (key,), f"{key} is none of this server's issuers", f"one of: {', '.join(known) or 'none'}"
+                )
             elif not permission.issuer and len(known) > 1:
-                yield Breach((key,), f"{key} is missing: each provider has a {group} of its own", 'issuer = "…"')
+                yield Violation((key,), f"{key} is missing: each provider has a {group} of its own", 'issuer = "…"')
 
 
-def callable_provider(settings: Settings) -> Iterator[Breach]:
+def callable_provider(settings: Settings) -> Iterator[Violation]:
     """Plain http and addresses that are not public are for networks that the operator named."""
     allow = settings.egress.allow
     urls = [(f"issuers.{name}.metadata", issuer.metadata) for name, issuer in settings.issuers.items()]
@@ -190,10 +192,10 @@ def callable_provider(settings: Settings) -> Iterator[Breach]:
         is_allowed = address is not None and any(address in network for network in allow)
         if address is not None and not address.is_global and not is_allowed:
             what = f"{key}: {address} is no public address, and egress.allow does not name its network"
-            yield Breach((key, "egress.allow"), what, f'set [egress] allow = ["{address}/{address.max_prefixlen}"]')
+            yield Violation((key, "egress.allow"), what, f'set [egress] allow = ["{address}/{address.max_prefixlen}"]')
         elif parts.scheme == "http" and not (is_allowed if address is not None else allow):
             what = f"{key}: http is for networks that egress.allow names"
-            yield Breach((key, "egress.allow"), what, "use https, or name the provider's network in [egress] allow")
+            yield Violation((key, "egress.allow"), what, "use https, or name the provider's network in [egress] allow")
 
 
 OAUTH_RULES: Final[tuple[Rule, ...]] = (

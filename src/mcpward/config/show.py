@@ -12,7 +12,7 @@ from mcpward.config.key_places import Origin
 from mcpward.config.load import Loaded
 from mcpward.config.masked import masked
 from mcpward.config.model import Settings
-from mcpward.config.shape import ANY_NAME, Path, every_key
+from mcpward.config.schema_paths import ANY_NAME, Path, every_key
 
 _DEFAULT: Final = Origin("default", "")
 

@@ -64,7 +64,7 @@ class Reason(Enum):
     FAULT = "fault"
 
 
-class Wire(Struct, frozen=True):
+class ErrorMapping(Struct, frozen=True):
     """One row of the table: channel, HTTP status, JSON-RPC code and the public sentence.
 
     A row of the channel TOOL is a result with status 200 where a tool was called; ``status`` and ``code`` are those of
@@ -81,20 +81,22 @@ class Wire(Struct, frozen=True):
     session_code: int
 
 
-def _http(status: int, code: int, sentence: str) -> Wire:
-    return Wire(Channel.HTTP, status, code, sentence, status, code)
+def _http(status: int, code: int, sentence: str) -> ErrorMapping:
+    return ErrorMapping(Channel.HTTP, status, code, sentence, status, code)
 
 
-def _rpc(status: int, code: int, sentence: str, *, session_status: int = 200, session_code: int | None = None) -> Wire:
+def _rpc(
+    status: int, code: int, sentence: str, *, session_status: int = 200, session_code: int | None = None
+) -> ErrorMapping:
     session_code = code if session_code is None else session_code
-    return Wire(Channel.RPC, status, code, sentence, session_status, session_code)
+    return ErrorMapping(Channel.RPC, status, code, sentence, session_status, session_code)
 
 
-def _tool(status: int, code: int, sentence: str) -> Wire:
-    return Wire(Channel.TOOL, status, code, sentence, 200, code)
+def _tool(status: int, code: int, sentence: str) -> ErrorMapping:
+    return ErrorMapping(Channel.TOOL, status, code, sentence, 200, code)
 
 
-WIRE: Final[dict[Reason, Wire]] = {
+WIRE: Final[dict[Reason, ErrorMapping]] = {
     Reason.HOST_REFUSED: _http(421, 42100, "this server does not answer for that host"),
     Reason.ORIGIN_REFUSED: _http(403, 40300, "requests from that origin are not accepted"),
     Reason.REQUEST_MALFORMED: _http(400, 40000, "the request is not well-formed HTTP"),

@@ -38,7 +38,7 @@ class Quota(Struct, frozen=True):
     period: Period
 
 
-class Ruling(Struct, frozen=True):
+class Enforcement(Struct, frozen=True):
     """How strictly a limit is meant. Without ``enforce`` it is counted and told ("would refuse"), and never refuses.
 
     ``on_store_failure`` says what holds while the shared counters are away: ``closed`` refuses, ``open`` lets pass,
@@ -49,18 +49,18 @@ class Ruling(Struct, frozen=True):
     on_store_failure: str = "local"
 
 
-class Limiting(Struct, frozen=True):
+class RateLimit(Struct, frozen=True):
     """A rate together with its ruling: what one setting says of one limit."""
 
     rate: Rate
-    ruling: Ruling = Ruling()
+    ruling: Enforcement = Enforcement()
 
 
-class Rationing(Struct, frozen=True):
+class QuotaLimit(Struct, frozen=True):
     """A quota together with its ruling."""
 
     quota: Quota
-    ruling: Ruling = Ruling()
+    ruling: Enforcement = Enforcement()
 
 
 class Budget(Struct, frozen=True, kw_only=True):
@@ -69,7 +69,7 @@ class Budget(Struct, frozen=True, kw_only=True):
     name: str
     rate: Rate | None = None
     quota: Quota | None = None
-    ruling: Ruling = Ruling()
+    ruling: Enforcement = Enforcement()
 
 
 class Pool(Struct, frozen=True, kw_only=True):
@@ -85,7 +85,7 @@ class Pool(Struct, frozen=True, kw_only=True):
     on_store_failure: str = "local"
 
 
-class Visit(Struct, gc=False):
+class HeadVerdict(Struct, gc=False):
     """What the rooms have learnt of a head; the same value comes along as long as a connection sends the same bytes.
 
     ``key_id`` names the API key that its credential proved to be. Whether the key still opens anything is asked anew.
@@ -116,7 +116,7 @@ class Arrival(Struct, frozen=True, eq=False, gc=False):
     repeated: frozenset[bytes] = frozenset()
     body: bytes = b""
     path_secret: Secret | None = None
-    visit: Visit | None = None
+    visit: HeadVerdict | None = None
     url: str = ""
     connection: int = 0
 
@@ -125,7 +125,7 @@ class Arrival(Struct, frozen=True, eq=False, gc=False):
         return f"Arrival(id={self.id!r}, server={self.server!r}, verb={self.verb!r}, peer={self.peer!r})"
 
 
-class Way(Enum):
+class AuthMethod(Enum):
     """How a principal came in."""
 
     ANONYMOUS = "anonymous"
@@ -148,7 +148,7 @@ class Principal(Struct, frozen=True, kw_only=True, eq=False):
     """
 
     key: str
-    way: Way
+    way: AuthMethod
     server: str
     subject: str
     issuer: str = "mcpward"
@@ -347,7 +347,7 @@ class Reply(Struct, frozen=True, eq=False, gc=False):
     event_id: str | None = None
 
 
-class Wire(Protocol):
+class ResponseStream(Protocol):
     """The way back to the caller while a call is still running; ingress owns it.
 
     ``notify`` sends one JSON-RPC notification that has been through sanitize, turning the answer into an

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from mcpward.core.back import Back
+from mcpward.core.client_channel import ClientChannel
 
 
 def _nothing() -> None:
@@ -25,7 +25,7 @@ class Work(Struct, eq=False, gc=False):
 
     server: str
     caller: str
-    back: Back | None
+    back: ClientChannel | None
 
     def outlive(self) -> Callable[[], None]:
         """Keep the call's places, although nobody waits any more, until the returned function is called, once.

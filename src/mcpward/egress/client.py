@@ -23,10 +23,10 @@ from httpcore2 import (
 
 from mcpward.core.fair_timeout import fair_timeout
 from mcpward.core.secret import Secret
-from mcpward.egress.answer import Fetched, read
+from mcpward.egress.concurrency import Concurrency
+from mcpward.egress.failures import EgressFailed, Failure
 from mcpward.egress.guard import Guard
-from mcpward.egress.lanes import Lanes
-from mcpward.egress.trouble import EgressFailed, Why
+from mcpward.egress.response import Fetched, read
 from mcpward.egress.url import Url, parse
 from mcpward.egress.wire import PinnedSockets, tls
 
@@ -51,7 +51,7 @@ class Client:
         self._timeout_s = timeout_s
         self._user_agent = _field(user_agent)
         self._tls = tls
-        self._lanes = Lanes()
+        self._lanes = Concurrency()
         self._pools: dict[str, AsyncConnectionPool] = {}
         self._is_closed = False
 
@@ -93,16 +93,16 @@ class Client:
         try:
             async with fair_timeout(self._timeout_s), self._lanes.enter(url.endpoint):
                 if self._is_closed:
-                    raise EgressFailed(Why.CLOSED, "the client is closed")
+                    raise EgressFailed(Failure.CLOSED, "the client is closed")
                 return await self._exchange(method, url, headers, content, max_bytes)
         except (TimeoutError, TimeoutException):
-            raise EgressFailed(Why.TIMEOUT, f"{url.origin} did not answer within {self._timeout_s:g} s") from None
+            raise EgressFailed(Failure.TIMEOUT, f"{url.origin} did not answer within {self._timeout_s:g} s") from None
         except ConnectError as error:
             raise _unconnected(url, error) from None
         except (NetworkError, OSError):  # a TLS alert after the handshake comes as it is
-            raise EgressFailed(Why.UNREACHABLE, f"{url.origin} ended the connection") from None
+            raise EgressFailed(Failure.UNREACHABLE, f"{url.origin} ended the connection") from None
         except ProtocolError:
-            raise EgressFailed(Why.PROTOCOL_BROKEN, f"{url.origin} does not speak HTTP/1.1 as it should") from None
+            raise EgressFailed(Failure.PROTOCOL_BROKEN, f"{url.origin} does not speak HTTP/1.1 as it should") from None
 
     async def _exchange(
         self, method: str, url: Url, headers: _Headers, content: bytes | None, max_bytes: int
@@ -136,8 +136,8 @@ class Client:
 
 def _unconnected(url: Url, error: ConnectError) -> EgressFailed:
     if any(isinstance(cause, ssl.SSLError) for cause in error.args):  # httpcore keeps what it translates there
-        return EgressFailed(Why.TLS_FAILED, f"{url.origin} has no certificate that is trusted for its name")
-    return EgressFailed(Why.UNREACHABLE, f"{url.origin} cannot be connected to")
+        return EgressFailed(Failure.TLS_FAILED, f"{url.origin} has no certificate that is trusted for its name")
+    return EgressFailed(Failure.UNREACHABLE, f"{url.origin} cannot be connected to")
 
 
 def _field(text: str) -> bytes:

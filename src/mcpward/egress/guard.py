@@ -11,8 +11,8 @@ from ipaddress import ip_address
 from typing import Final
 
 from mcpward.egress.address import Network, carried, is_named, is_public
+from mcpward.egress.failures import EgressFailed, EgressRefused, Failure
 from mcpward.egress.host import Address, read_host
-from mcpward.egress.trouble import EgressFailed, EgressRefused, Why
 
 #: Asks for the addresses of a name; raises OSError where there are none.
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -49,11 +49,11 @@ class Guard:
         try:
             answers = [ip_address(answer) for answer in await self._answers(name, port)]
         except (OSError, ValueError):  # UnicodeError of a resolver's codec is a ValueError
-            raise EgressFailed(Why.UNRESOLVED, f"{name} has no address") from None
+            raise EgressFailed(Failure.UNRESOLVED, f"{name} has no address") from None
         if not answers:
-            raise EgressFailed(Why.UNRESOLVED, f"{name} has no address")
+            raise EgressFailed(Failure.UNRESOLVED, f"{name} has no address")
         if len(answers) > _MOST_ANSWERS:
-            raise EgressRefused(Why.ADDRESS_REFUSED, f"{name} has more than {_MOST_ANSWERS} addresses")
+            raise EgressRefused(Failure.ADDRESS_REFUSED, f"{name} has more than {_MOST_ANSWERS} addresses")
         return list(dict.fromkeys(answers))
 
     async def _answers(self, name: str, port: int) -> Sequence[str]:
@@ -86,7 +86,7 @@ class Guard:
             return
         if not is_public(address):
             detail = f"{host} is at {address}, which is no public address and is not named in [egress] allow"
-            raise EgressRefused(Why.ADDRESS_REFUSED, detail)
+            raise EgressRefused(Failure.ADDRESS_REFUSED, detail)
         if is_plain:
             detail = f"{host} is at {address}: http:// is for networks that are named in [egress] allow"
-            raise EgressRefused(Why.PLAIN_REFUSED, detail)
+            raise EgressRefused(Failure.PLAIN_REFUSED, detail)

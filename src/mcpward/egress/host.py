@@ -9,7 +9,7 @@ import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final
 
-from mcpward.egress.trouble import EgressRefused, Why
+from mcpward.egress.failures import EgressRefused, Failure
 
 Address = IPv4Address | IPv6Address
 
@@ -26,9 +26,9 @@ def read_host(text: str) -> Address | str:
     the end, no number but four in dots.
     """
     if not text.isascii():  # before lower(), which makes a k of the Kelvin sign
-        raise EgressRefused(Why.HOST_REFUSED, "the host is no name in ASCII")
+        raise EgressRefused(Failure.HOST_REFUSED, "the host is no name in ASCII")
     if "%" in text:
-        raise EgressRefused(Why.HOST_REFUSED, "the host has an escape or a zone")
+        raise EgressRefused(Failure.HOST_REFUSED, "the host has an escape or a zone")
     host = text.lower()
     try:
         if ":" in host:
@@ -37,7 +37,7 @@ def read_host(text: str) -> Address | str:
         if _NUMBER.fullmatch(labels[-1]):
             return IPv4Address(host)
     except AddressValueError:
-        raise EgressRefused(Why.HOST_REFUSED, "the host is no address in its usual spelling") from None
+        raise EgressRefused(Failure.HOST_REFUSED, "the host is no address in its usual spelling") from None
     if len(host) > _NAME_BYTES or not all(map(_LABEL.fullmatch, labels)):
-        raise EgressRefused(Why.HOST_REFUSED, "the host is no name")
+        raise EgressRefused(Failure.HOST_REFUSED, "the host is no name")
     return host

@@ -6,8 +6,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from mcpward.egress.failures import EgressRefused, Failure
 from mcpward.egress.host import read_host
-from mcpward.egress.trouble import EgressRefused, Why
 
 _LONGEST: Final = 2_048
 _PORTS: Final = {"http": 80, "https": 443}
@@ -50,22 +50,22 @@ def parse(text: str) -> Url:
     scheme, colon, rest = text[: _LONGEST + 1].partition(":")
     scheme = scheme.lower()
     if colon and scheme not in _PORTS:
-        raise EgressRefused(Why.SCHEME_REFUSED, "the URL is neither http nor https")
+        raise EgressRefused(Failure.SCHEME_REFUSED, "the URL is neither http nor https")
     if len(text) > _LONGEST or not rest.startswith("//") or not _LEGAL.fullmatch(rest):
-        raise EgressRefused(Why.URL_MALFORMED, "the text is no absolute URL")
+        raise EgressRefused(Failure.URL_MALFORMED, "the text is no absolute URL")
     if "#" in rest:
-        raise EgressRefused(Why.FRAGMENT_REFUSED, "the URL has a fragment")
+        raise EgressRefused(Failure.FRAGMENT_REFUSED, "the URL has a fragment")
     authority = re.split(r"[/?]", rest[2:], maxsplit=1)[0]
     if "@" in authority:
-        raise EgressRefused(Why.USERINFO_REFUSED, "the URL holds a user or password")
+        raise EgressRefused(Failure.USERINFO_REFUSED, "the URL holds a user or password")
     target = rest[2 + len(authority) :]
     parts = _AUTHORITY.fullmatch(authority)
     if parts is None or not _ESCAPES.fullmatch(target):
-        raise EgressRefused(Why.URL_MALFORMED, "the text is no absolute URL")
+        raise EgressRefused(Failure.URL_MALFORMED, "the text is no absolute URL")
     port = int(parts[3] or _PORTS[scheme])
     if port > 0xFFFF:
-        raise EgressRefused(Why.URL_MALFORMED, "the URL's port is no port")
+        raise EgressRefused(Failure.URL_MALFORMED, "the URL's port is no port")
     host = read_host(parts[1] or parts[2])
     if bool(parts[1]) != isinstance(host, IPv6Address):
-        raise EgressRefused(Why.HOST_REFUSED, "the host in brackets is no address")
+        raise EgressRefused(Failure.HOST_REFUSED, "the host in brackets is no address")
     return Url(scheme, str(host), port, target if target.startswith("/") else f"/{target}")

@@ -1,7 +1,7 @@
 """The public way: everybody comes in, counted under the network they come from. Trusts nothing that was sent."""
 
 from mcpward.core.scope import Access
-from mcpward.core.values import Arrival, Principal, Way
+from mcpward.core.values import Arrival, AuthMethod, Principal
 
 
 def admit(arrival: Arrival, access: Access = Access.READ) -> Principal:
@@ -10,4 +10,4 @@ def admit(arrival: Arrival, access: Access = Access.READ) -> Principal:
     ``access`` is the highest class of tools that such a caller may use.
     """
     key = "anonymous:" + arrival.bucket
-    return Principal(key=key, way=Way.ANONYMOUS, server=arrival.server, subject="anonymous", access=access)
+    return Principal(key=key, way=AuthMethod.ANONYMOUS, server=arrival.server, subject="anonymous", access=access)

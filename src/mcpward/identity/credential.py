@@ -12,8 +12,8 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.secret import Secret
 from mcpward.core.values import Arrival
-from mcpward.identity.api_key import PREFIX
-from mcpward.identity.token_refused import TOO_LONG
+from mcpward.identity.jwt.errors import TOO_LONG
+from mcpward.identity.keys.api_key import PREFIX
 
 LONGEST_KEY: Final = 512
 """Characters of a credential header where API keys are expected."""

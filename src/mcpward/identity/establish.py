@@ -13,14 +13,14 @@ from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import Arrival, Principal
 from mcpward.identity import anonymous, credential
-from mcpward.identity.bearer import Bearer
-from mcpward.identity.key_lookup import KeyLookup, Look
-from mcpward.identity.keybook import KeyBook
+from mcpward.identity.jwt.errors import TOO_LONG
+from mcpward.identity.keys.key_cache import KeyCache
+from mcpward.identity.keys.key_lookup import KeyLookup, Look
+from mcpward.identity.keys.url_cache import UrlCache
 from mcpward.identity.mode import Mode
-from mcpward.identity.outage import unavailable
-from mcpward.identity.proof import Proof, Rechecks
-from mcpward.identity.token_refused import TOO_LONG
-from mcpward.identity.unlisted import UrlBook
+from mcpward.identity.oauth.bearer import Bearer
+from mcpward.identity.oauth.outage import unavailable
+from mcpward.identity.oauth.pending_verification import PendingVerification, Rechecks
 
 #: Refusals of a credential; in OAuth mode they tell the client where to get a good one.
 _CHALLENGED: Final = frozenset({Reason.CREDENTIAL_MISSING, Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS})
@@ -54,8 +54,8 @@ class Identity:
     def __init__(
         self,
         modes: Mapping[str, Mode | Collection[Mode]],
-        keys: KeyBook,
-        urls: UrlBook,
+        keys: KeyCache,
+        urls: UrlCache,
         access: Mapping[str, Access] | None = None,
         bearers: Mapping[str, Bearer] | None = None,
         look: Look | None = None,
@@ -70,7 +70,7 @@ class Identity:
         self._bearers = dict(bearers or {})
         self._lookup = None if look is None else KeyLookup(look)
         self._rechecks = Rechecks()
-        ways: dict[frozenset[Mode], Callable[[Arrival], Principal | Proof]] = {
+        ways: dict[frozenset[Mode], Callable[[Arrival], Principal | PendingVerification]] = {
             frozenset({Mode.API_KEY}): self._by_key,
             frozenset({Mode.OAUTH}): self._by_token,
             frozenset({Mode.OAUTH, Mode.API_KEY}): self._by_either,
@@ -87,7 +87,7 @@ class Identity:
         if any(Mode.OAUTH in its_modes and server not in self._bearers for server, its_modes in self._modes.items()):
             raise ValueError("a server in OAuth mode without a provider")
 
-    def recall(self, arrival: Arrival) -> Principal | Proof | None:
+    def recall(self, arrival: Arrival) -> Principal | PendingVerification | None:
         """Return what :meth:`establish` does where that costs little; None for a token that has to be verified.
 
         A good credential that is at hand is let in by this whatever others at its address do, so it must stay cheap.
@@ -100,7 +100,7 @@ class Identity:
             raise Refusal(Reason.ROUTE_UNKNOWN, "no such server")
         return way(arrival)
 
-    def establish(self, arrival: Arrival) -> Principal | Proof:
+    def establish(self, arrival: Arrival) -> Principal | PendingVerification:
         """Give the principal that sent ``arrival``, or a proof of it, which is to be awaited once.
 
         Raises :class:`Refusal`, as awaiting does: credential-missing, credential-invalid (one answer for unknown,
@@ -174,7 +174,7 @@ class Identity:
         except Refusal:
             return True  # the snapshot is stale, which is told to holders of the secret alone
 
-    def _by_key(self, arrival: Arrival) -> Principal | Proof:
+    def _by_key(self, arrival: Arrival) -> Principal | PendingVerification:
         if arrival.path_secret is not None:
             raise Refusal(Reason.ROUTE_UNKNOWN, "a secret path on a server that has none")
         visit = arrival.visit
@@ -204,7 +204,7 @@ class Identity:
             self._keys.remember(value, principal)
         return principal
 
-    def _confirmed(self, lookup: KeyLookup, text: str, arrival: Arrival, value: bytes | None) -> Proof:
+    def _confirmed(self, lookup: KeyLookup, text: str, arrival: Arrival, value: bytes | None) -> PendingVerification:
         """Return the proof of a key that is at hand, by a snapshot that may not know of its revocation.
 
         That the snapshot is old tells nothing of the store: this process may have stood still. So it is asked.
@@ -225,9 +225,9 @@ class Identity:
                 self._keys.remember(value, principal)
             return principal
 
-        return Proof(mark, ask, asked=STORE, is_opaque=False, is_at_hand=True)
+        return PendingVerification(mark, ask, asked=STORE, is_opaque=False, is_at_hand=True)
 
-    def _later(self, text: str, arrival: Arrival, value: bytes | None) -> Proof:
+    def _later(self, text: str, arrival: Arrival, value: bytes | None) -> PendingVerification:
         """Return the proof of a key that may have been made a moment ago.
 
         Raises:
@@ -249,7 +249,7 @@ class Identity:
                 self._keys.remember(value, principal)
             return principal
 
-        return Proof(mark, ask, asked=STORE, is_opaque=False)
+        return PendingVerification(mark, ask, asked=STORE, is_opaque=False)
 
     def _no_key(self, text: str, server: str, peer: str) -> Refusal:
         """Return the refusal of a text that is no key which opens this server: one answer, whatever the cause."""
@@ -263,10 +263,10 @@ class Identity:
         value = credential.plain(arrival, bearer.longest_header)
         return None if value is None else bearer.recall(value)
 
-    def _by_known_token_or_key(self, arrival: Arrival) -> Principal | Proof | None:
+    def _by_known_token_or_key(self, arrival: Arrival) -> Principal | PendingVerification | None:
         return self._by_either(arrival) if credential.is_key(arrival) else self._by_known_token(arrival)
 
-    def _by_token(self, arrival: Arrival) -> Principal | Proof:
+    def _by_token(self, arrival: Arrival) -> Principal | PendingVerification:
         if arrival.path_secret is not None:
             raise Refusal(Reason.ROUTE_UNKNOWN, "a secret path on a server that has none")
         bearer = self._bearers[arrival.server]
@@ -285,7 +285,7 @@ class Identity:
             raise bearer.invalid("a key where tokens are taken")
         return bearer.verify(shown.reveal().encode(), value)
 
-    def _by_either(self, arrival: Arrival) -> Principal | Proof:
+    def _by_either(self, arrival: Arrival) -> Principal | PendingVerification:
         """What has the form of a key is judged as one, all else as a token; both are refused with the same words."""
         if not credential.is_key(arrival):
             return self._by_token(arrival)
@@ -294,7 +294,7 @@ class Identity:
         except Refusal as no:
             raise _challenged(no, self._bearers[arrival.server]) from None
 
-    def _by_url(self, arrival: Arrival) -> Principal | Proof:
+    def _by_url(self, arrival: Arrival) -> Principal | PendingVerification:
         lookup, shown = self._lookup, arrival.path_secret
         if lookup is None or shown is None or self._urls.is_confirmed:
             return self._open_url(arrival)
@@ -307,7 +307,7 @@ class Identity:
             await lookup.confirm(mark, lambda: self._urls.is_confirmed)
             return self._open_url(arrival)
 
-        return Proof(mark, ask, asked=STORE, is_opaque=False, is_at_hand=True)
+        return PendingVerification(mark, ask, asked=STORE, is_opaque=False, is_at_hand=True)
 
     def _open_url(self, arrival: Arrival) -> Principal:
         server, secret = arrival.server, arrival.path_secret
@@ -325,7 +325,7 @@ class Identity:
         return anonymous.admit(arrival, self._access[arrival.server])
 
 
-def _counted(proof: Proof, bucket: str, strangers: Strangers) -> Proof:
+def _counted(proof: PendingVerification, bucket: str, strangers: Strangers) -> PendingVerification:
     """Return the proof as one that takes its turn, and whose no counts although nobody waits for it."""
 
     async def ask() -> Principal:
@@ -335,7 +335,7 @@ def _counted(proof: Proof, bucket: str, strangers: Strangers) -> Proof:
             strangers.count_outcome(bucket, no)
             raise
 
-    return Proof(proof.mark, ask, asked=proof.asked, is_opaque=proof.is_opaque)
+    return PendingVerification(proof.mark, ask, asked=proof.asked, is_opaque=proof.is_opaque)
 
 
 def _invalid() -> Refusal:

@@ -9,12 +9,12 @@ from typing import Final
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
-from mcpward.core.values import Arrival, Principal, Way
+from mcpward.core.values import Arrival, AuthMethod, Principal
 from mcpward.identity.establish import Identity
-from mcpward.identity.keybook import KeyBook
+from mcpward.identity.keys.key_cache import KeyCache
+from mcpward.identity.keys.url_cache import UrlCache
 from mcpward.identity.named_caller import OPERATOR, NamedCaller
-from mcpward.identity.proof import Proof
-from mcpward.identity.unlisted import UrlBook
+from mcpward.identity.oauth.pending_verification import PendingVerification
 
 #: Where such a call comes from, for a key that works from some networks alone: this machine.
 _HERE: Final = "127.0.0.1"
@@ -23,7 +23,7 @@ _HERE: Final = "127.0.0.1"
 class NamedCallers(Identity):
     """Knows each arrival's caller by what was said of it just before, and nobody else."""
 
-    def __init__(self, keys: KeyBook, urls: UrlBook) -> None:
+    def __init__(self, keys: KeyCache, urls: UrlCache) -> None:
         super().__init__({}, keys, urls)
         self._named: dict[str, NamedCaller] = {}
 
@@ -31,7 +31,7 @@ class NamedCallers(Identity):
         """Let the arrival of this id be ``caller``'s, once."""
         self._named[arrival] = caller
 
-    def recall(self, arrival: Arrival) -> Principal | Proof | None:
+    def recall(self, arrival: Arrival) -> Principal | PendingVerification | None:
         """Return whom the operator named.
 
         Raises:
@@ -51,7 +51,7 @@ class NamedCallers(Identity):
 def _principal(caller: NamedCaller, server: str) -> Principal:
     return Principal(
         key=OPERATOR + caller.name,
-        way=Way.OPERATOR,
+        way=AuthMethod.OPERATOR,
         server=server,
         subject=caller.name,
         client=caller.name,  # the name of a caller who came without a token, as a key's is

@@ -16,10 +16,10 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.ingress import render
 from mcpward.ingress.exchange import Exchange
-from mcpward.ingress.familiar import LONGEST, Familiar, kept, learn
 from mcpward.ingress.fields import folded, size_of
-from mcpward.ingress.front import Front
 from mcpward.ingress.gates import Head
+from mcpward.ingress.head_cache import LONGEST, CachedHead, kept, remember
+from mcpward.ingress.listener import Listener
 from mcpward.ingress.routes import Route
 from mcpward.ingress.table import Entry
 
@@ -45,7 +45,7 @@ class Connection(asyncio.Protocol):
         app_state: dict[str, Any],
         _loop: Any = None,
     ) -> None:
-        self.front: Front = app_state["front"]
+        self.front: Listener = app_state["front"]
         self.loop: asyncio.AbstractEventLoop = _loop or asyncio.get_running_loop()
         self.tasks: set[asyncio.Task[None]] = server_state.tasks
         self._open: set[Any] = server_state.connections
@@ -67,7 +67,7 @@ class Connection(asyncio.Protocol):
         self._fresh = True  # nothing came yet
         self._in_head = False
         self._in_body = False
-        self._familiar: tuple[Familiar, ...] = ()
+        self._familiar: tuple[CachedHead, ...] = ()
         self._lessons = _LESSONS  # that are tried before one of them has been of use
         self._begun = 0
         self._taken: Exchange | None = None
@@ -110,7 +110,7 @@ class Connection(asyncio.Protocol):
                     return
         self._parse(data, begun=self._begun if self._lessons > 0 and not is_inside else None)
 
-    def _take_familiar(self, known: Familiar, body: bytes) -> None:
+    def _take_familiar(self, known: CachedHead, body: bytes) -> None:
         """Take a request whose head was judged before, past the parser, which stands between two requests."""
         self._lessons = _LESSONS
         exchange = Exchange(self, known.head, known.route, None)
@@ -166,7 +166,7 @@ class Connection(asyncio.Protocol):
         self._lessons -= 1
         if any(known.body_of(data) is not None for known in self._familiar):
             return  # it came again before it was answered
-        known = None if exchange.route is None else learn(data, exchange.head, exchange.route, self.front.rules)
+        known = None if exchange.route is None else remember(data, exchange.head, exchange.route, self.front.rules)
         if known is not None:
             self._familiar = kept(known, self._familiar, _MAX_FAMILIAR)
 
@@ -483,7 +483,7 @@ class Connection(asyncio.Protocol):
     # ---- the watch ------------------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
-        """End what took too long; see :class:`~mcpward.ingress.front.Patience`."""
+        """End what took too long; see :class:`~mcpward.ingress.listener.Timeouts`."""
         patience = self.front.patience
         waited = now - self._since
         if self._closing:

@@ -35,7 +35,7 @@ _CHALLENGED: Final = frozenset({Reason.CREDENTIAL_MISSING, Reason.CREDENTIAL_INV
 
 
 class Exchange:
-    """Implements :class:`~mcpward.core.values.Wire` for one request.
+    """Implements :class:`~mcpward.core.values.ResponseStream` for one request.
 
     What most requests never change stands in the class: setting it for each of them would cost as much as a gate.
     """

@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
-from mcpward.core.values import Visit
-from mcpward.ingress.arrive import Peer
+from mcpward.core.values import HeadVerdict
 from mcpward.ingress.host import known_as
 from mcpward.ingress.media import is_json
+from mcpward.ingress.peer import Peer
 from mcpward.ingress.routes import DOCUMENTS, Place, Route
 from mcpward.protocol.accept import accepts_json, may_stream
 
@@ -73,7 +73,7 @@ class Head(Struct, gc=False):
     peer: Peer | None = None
     streams: bool | None = None
     events_only: bool = False
-    visit: Visit | None = None
+    visit: HeadVerdict | None = None
 
 
 def judge_place(head: Head, rules: Rules) -> Refusal | None:

@@ -9,8 +9,8 @@ from typing import Final
 
 from mcpward.core.clock import Clock
 from mcpward.core.values import Rate
-from mcpward.limits.gcra import Gcra, moved
-from mcpward.limits.memory import MemoryCounters
+from mcpward.limits.rates.gcra import Gcra, moved
+from mcpward.limits.rates.memory import MemoryCounters
 
 #: Of an address where nobody is let in at the moment: ten in a second, a hundred at once. Ten times as many where
 #: somebody is, who may have a bad neighbour.

@@ -12,9 +12,9 @@ from enum import IntEnum
 from typing import Final, Protocol
 
 from mcpward.core.clock import Clock
-from mcpward.ingress.arrive import Doorstep, peer
 from mcpward.ingress.handshakes import HandshakePace
 from mcpward.ingress.holdings import Holdings
+from mcpward.ingress.peer import PeerResolver, peer
 from mcpward.ingress.turned_away import TurnedAway
 
 #: Parts of all connections. When a quarter is left they are scarce; an eighth is what one address may have even then;
@@ -109,7 +109,7 @@ class Entry:
 class ConnectionTable:
     """At most ``most`` connections of one listener; ``pace`` is that of its TLS handshakes, where it has any."""
 
-    def __init__(self, most: int, doorstep: Doorstep, clock: Clock, pace: HandshakePace | None = None) -> None:
+    def __init__(self, most: int, doorstep: PeerResolver, clock: Clock, pace: HandshakePace | None = None) -> None:
         self.most = most
         self.size = 0
         self.turned_away = TurnedAway(clock)

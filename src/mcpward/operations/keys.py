@@ -11,8 +11,8 @@ from mcpward.core.clock import Clock
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
 from mcpward.core.values import Rate
-from mcpward.identity.api_key import find_id, issue
-from mcpward.identity.records import EVERY_SERVER, KeyRecord
+from mcpward.identity.keys.api_key import find_id, issue
+from mcpward.identity.keys.records import EVERY_SERVER, KeyRecord
 from mcpward.operations.denied import Denied, Invalid
 from mcpward.operations.site import Site
 

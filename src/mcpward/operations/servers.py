@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from mcpward.config.names import nearest
 from mcpward.core.clock import Clock
-from mcpward.identity.records import EVERY_SERVER, KeyRecord
+from mcpward.identity.keys.records import EVERY_SERVER, KeyRecord
 from mcpward.operations.denied import Denied
 from mcpward.operations.site import Site
 from mcpward.traffic.act import Act

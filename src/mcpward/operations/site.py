@@ -22,7 +22,7 @@ from mcpward.storage.engine import Store, open_store
 from mcpward.storage.integrity import Integrity
 from mcpward.storage.mark import Mark
 from mcpward.storage.opening import Accept
-from mcpward.storage.privacy import require_private_folder
+from mcpward.storage.permissions import require_private_folder
 from mcpward.vault.store import Vault
 
 MARK_PURPOSE: Final = "store mark"

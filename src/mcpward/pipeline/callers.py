@@ -4,17 +4,17 @@ from typing import Any, Protocol
 
 from mcpward.core.errors import Refusal
 from mcpward.core.values import Arrival, Principal
-from mcpward.identity.proof import Proof
+from mcpward.identity.oauth.pending_verification import PendingVerification
 
 
 class Callers(Protocol):
     """Says who sent an arrival; see :class:`~mcpward.identity.establish.Identity`, which judges credentials."""
 
-    def recall(self, arrival: Arrival) -> Principal | Proof | None:
+    def recall(self, arrival: Arrival) -> Principal | PendingVerification | None:
         """Return the principal, or a proof of it, where that costs little; else None."""
         ...
 
-    def establish(self, arrival: Arrival) -> Principal | Proof:
+    def establish(self, arrival: Arrival) -> Principal | PendingVerification:
         """Return the principal, or a proof of it. Raises :class:`Refusal`."""
         ...
 

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from mcpward.core.back import Back
+from mcpward.core.client_channel import ClientChannel
 from mcpward.core.effort import LARGE
 from mcpward.core.errors import Refusal
 from mcpward.core.long_work import LongWork, TooLong
@@ -51,7 +51,7 @@ class Catalogue:
         self._sanitizer = sanitizer
         self._cleaning = LongWork("large-resources")
 
-    async def answer(self, call: Call, back: Back) -> Listed:
+    async def answer(self, call: Call, back: ClientChannel) -> Listed:
         """Give the result object.
 
         Raises:

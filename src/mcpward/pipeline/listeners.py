@@ -10,12 +10,12 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mcpward.channel.replay import Replays
-from mcpward.channel.settings import SessionSettings
-from mcpward.channel.streams import Streams
 from mcpward.core.change import Change, Topic
 from mcpward.core.uri import canonical
-from mcpward.core.values import Call, Era, Reply, Wire
+from mcpward.core.values import Call, Era, Reply, ResponseStream
+from mcpward.messaging.resumption.replay import Replays
+from mcpward.messaging.session_settings import SessionSettings
+from mcpward.messaging.subscriptions.streams import Streams
 from mcpward.policy.decide import Policy
 from mcpward.protocol import reply as replies
 from mcpward.protocol.listen import Wanted, acknowledged, changed, wanted
@@ -64,7 +64,7 @@ class Listeners:
         self._is_good = is_good
         self._held: set[_Held] = set()
 
-    async def serve(self, call: Call, wire: Wire, trail: Trail) -> Reply:
+    async def serve(self, call: Call, wire: ResponseStream, trail: Trail) -> Reply:
         """Feed one stream until its caller leaves, the server stops or the caller loses the right to it.
 
         Raises:
@@ -96,7 +96,7 @@ class Listeners:
                 held.is_over = True
                 held.task.cancel()
 
-    async def _listen(self, call: Call, wire: Wire, trail: Trail) -> None:
+    async def _listen(self, call: Call, wire: ResponseStream, trail: Trail) -> None:
         asked = wanted(call, self._servers[call.arrival.server])
         wish: Wanted | _Session = _Session(asked.topics, _Watched(self, call))
         tasks: list[str] = []
@@ -120,7 +120,7 @@ class Listeners:
                 elif (now := (await self._tasks.describe(call, change.subject))) is not None:
                     await self._tell(replace(change, params=now), subscription, wire, trail)
 
-    async def _tell(self, change: Change, subscription: int | str | None, wire: Wire, trail: Trail) -> None:
+    async def _tell(self, change: Change, subscription: int | str | None, wire: ResponseStream, trail: Trail) -> None:
         """Send one change when the caller has read those before."""
         clean = self._sanitizer.frame(changed(change, subscription))
         if clean:
@@ -128,7 +128,7 @@ class Listeners:
             trail.sent(len(clean))
             await wire.drained()
 
-    async def _resume(self, call: Call, wire: Wire, trail: Trail) -> None:
+    async def _resume(self, call: Call, wire: ResponseStream, trail: Trail) -> None:
         async with await self._replays.resume(call) as rest:
             wire.begin(cancel_on_disconnect=True, endless=True)
             async for message, event_id in rest:

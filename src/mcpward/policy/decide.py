@@ -8,7 +8,7 @@ from msgspec import Struct
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
-from mcpward.core.values import Call, Kind, Principal, Tool, Way
+from mcpward.core.values import AuthMethod, Call, Kind, Principal, Tool
 from mcpward.policy.rule import OFFER_RULES, RULES, Offer, grant, server, tools_only
 from mcpward.policy.step_up import Demand
 
@@ -31,7 +31,7 @@ class Registry(Protocol):
 _MAX_ALLOWED: Final = 10_000
 _YES: Final = Decision(allowed=True)
 _TOOL: Final = Kind.TOOL
-_OAUTH: Final = Way.OAUTH
+_OAUTH: Final = AuthMethod.OAUTH
 
 
 class Policy:
@@ -74,7 +74,7 @@ class Policy:
 
         Strangers are new with each request.
         """
-        if principal.way is not Way.ANONYMOUS:
+        if principal.way is not AuthMethod.ANONYMOUS:
             # Claims of a long token weigh as much as twenty values without any.
             self._weight += 20 if principal.claims else 1
             if self._weight > _MAX_ALLOWED:
@@ -98,7 +98,7 @@ class Policy:
 
     def _step_up(self, principal: Principal, wanted: Tool | Offer) -> Refusal | None:
         """Give the challenge for what was denied, if scopes are all that is missing and there are scopes for it."""
-        demand = self._demands.get(principal.server) if principal.way is Way.OAUTH else None
+        demand = self._demands.get(principal.server) if principal.way is AuthMethod.OAUTH else None
         if demand is None or server(principal, wanted) is not None:
             return None
         if isinstance(wanted, Tool):

@@ -9,9 +9,9 @@ from typing import Any, Final
 from msgspec import Raw, Struct
 from msgspec.json import Decoder, Encoder
 
-from mcpward.core.back import Question
 from mcpward.core.capability import lacks
 from mcpward.core.change import Change, Topic
+from mcpward.core.client_channel import Question
 from mcpward.core.errors import Refusal
 from mcpward.core.invalid import invalid
 from mcpward.core.reasons import Reason

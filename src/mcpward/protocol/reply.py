@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import WIRE, Channel, Reason
-from mcpward.core.values import Call, Era, Kind, Outcome, Reply, Way
+from mcpward.core.values import AuthMethod, Call, Era, Kind, Outcome, Reply
 from mcpward.protocol.methods import READ
 from mcpward.protocol.versions import SUBSCRIPTION_KEY
 
@@ -67,7 +67,7 @@ def catalogue(
     if call.era is Era.MODERN and (usual_ms := _CACHED.get(call.method)) is not None:
         # Lists depend on the credential; a shared cache would show one caller's tools to another (trap T20).
         # What a resource's function gives may rest on who asks, so no two callers share it.
-        is_shared = call.principal.way is Way.ANONYMOUS and call.method != READ
+        is_shared = call.principal.way is AuthMethod.ANONYMOUS and call.method != READ
         scope = b"public" if is_shared else b"private"
         hints = b',"ttlMs":%d,"cacheScope":"%b"' % (usual_ms if ttl_ms is None else ttl_ms, scope)
         return Reply(status=200, headers=headers, body=_result(call, body, hints))

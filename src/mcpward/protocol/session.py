@@ -14,7 +14,7 @@ from msgspec.json import Decoder, Encoder
 from mcpward.core import ids
 from mcpward.core.clock import Clock
 from mcpward.core.ended import EndedBook
-from mcpward.core.values import Principal, Way
+from mcpward.core.values import AuthMethod, Principal
 from mcpward.protocol.declared import reduced
 
 DEFAULT_LIFETIME_S: Final = 24 * 3600.0
@@ -117,7 +117,7 @@ def _bound_to(principal: Principal) -> bytes:
     # No part has a NUL, so no principal of one server can be spelled as one of another. Of two apps that act for one
     # person each has its own token, and perhaps one of them fewer rights: it gets no session of the other's. A name
     # that an operator gave a key is no app, and may change.
-    app = f"\0{principal.client}" if principal.way is Way.OAUTH else ""
+    app = f"\0{principal.client}" if principal.way is AuthMethod.OAUTH else ""
     return f"mcp-session\0{principal.server}\0{principal.key}{app}".encode()
 
 

@@ -26,7 +26,7 @@ from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.guards import Limit
 from mcpward.sdk.header import KEYWORD, has_header, mirrored
 from mcpward.sdk.linear import slow_patterns
-from mcpward.sdk.published import inline_root, inlined
+from mcpward.sdk.schema_export import inline_root, inlined
 from mcpward.sdk.schemaless import UNREADABLE, parameter_error
 from mcpward.sdk.signature import REQUIRED, Parameter
 

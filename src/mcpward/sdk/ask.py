@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Protocol, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from mcpward.core.back import Question
+from mcpward.core.client_channel import Question
 
 T = TypeVar("T")
 _MANY: Final = 256

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol, TypeVar, overload
 from msgspec import Struct
 
 from mcpward.core.exchange import Token
-from mcpward.core.values import Way
+from mcpward.core.values import AuthMethod
 from mcpward.sdk.ask import Asked, Root, Roots
 from mcpward.sdk.content import Content, Message
 from mcpward.sdk.elicitation import Elicit, Elicited, ElicitUrl
@@ -39,7 +39,7 @@ class Caller(Struct, frozen=True, kw_only=True, dict=True):
     subject: str
     name: str
     server: str
-    way: Way
+    way: AuthMethod
     issuer: str = "mcpward"
     client: str = ""
     scopes: frozenset[str] = frozenset()

@@ -21,12 +21,12 @@ from mcpward.sdk.connection import open_engine, read_url, reading, require_drive
 from mcpward.sdk.database_failure import failure_of, noted
 from mcpward.sdk.drivers import MYSQL
 from mcpward.sdk.errors import DatabaseFailed, DatabaseMisuse, StatementRefused, ToolError
-from mcpward.sdk.interrupt import Grip, within
 from mcpward.sdk.lease import Leases
 from mcpward.sdk.options import options
 from mcpward.sdk.parameters import bindable
 from mcpward.sdk.rows import reader_of
 from mcpward.sdk.statement import Statement, read_statement, require_parameters, require_read, require_write
+from mcpward.sdk.statement_timeout import StatementTimeout, within
 
 T = TypeVar("T")
 _MOST_STATEMENTS: Final = 1000
@@ -203,7 +203,7 @@ class Database:
     async def _run(self, work: Callable[[AsyncConnection], Awaitable[T]], statement: Statement) -> T:
         """Lease a connection and work on it, all within the time."""
 
-        async def leased(grip: Grip) -> T:
+        async def leased(grip: StatementTimeout) -> T:
             async with self._leases.one(), self._opened().connect() as connection:
                 grip.driver = (await connection.get_raw_connection()).driver_connection
                 try:

@@ -8,13 +8,13 @@ from msgspec import Struct
 from mcpward.core.scope import Access
 from mcpward.core.values import Draw, Rate
 from mcpward.sdk.arguments import Arguments
+from mcpward.sdk.author_schema import Written
 from mcpward.sdk.guards import Guard
 from mcpward.sdk.icon import Icon
-from mcpward.sdk.pooled import Pooled
+from mcpward.sdk.pools import Pooled
 from mcpward.sdk.returns import Returns
 from mcpward.sdk.signature import Signature
 from mcpward.sdk.template import Template
-from mcpward.sdk.written import Written
 
 
 class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):

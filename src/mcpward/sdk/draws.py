@@ -8,8 +8,8 @@ from mcpward.core.limit_name import SYNTAX, is_limit_name
 from mcpward.core.spelling import nearest
 from mcpward.core.values import Draw
 from mcpward.sdk.arguments import Arguments
+from mcpward.sdk.author_schema import Written
 from mcpward.sdk.errors import AuthoringError
-from mcpward.sdk.written import Written
 
 Cost = int | str | Callable[[Mapping[str, Any]], int]
 Budgets = Sequence[str] | Mapping[str, Cost]

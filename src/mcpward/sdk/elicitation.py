@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from mcpward.core.back import Question
+from mcpward.core.client_channel import Question
 from mcpward.sdk.ask import Unfit, converted
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.form import Form, form_by_hand, form_of

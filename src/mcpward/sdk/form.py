@@ -22,7 +22,7 @@ from mcpward.core.subschema import Place, Subschemas
 from mcpward.sdk.ask import Unfit
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.field import field
-from mcpward.sdk.published import Untitled, first_line, inline_root
+from mcpward.sdk.schema_export import Untitled, first_line, inline_root
 
 _CACHED: Final = 256
 _FIELDS: Final = 64

@@ -26,8 +26,8 @@ from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.jsonable import NotJson, builtins_of, jsonable
 from mcpward.sdk.mended import mended
 from mcpward.sdk.mismatch import unfit, wanted
-from mcpward.sdk.published import Outgoing, bounded, inline_root, inlined, promised
 from mcpward.sdk.result import ToolResult
+from mcpward.sdk.schema_export import Outgoing, bounded, inline_root, inlined, promised
 from mcpward.sdk.schemaless import return_error
 from mcpward.sdk.serializer import serializer_of
 from mcpward.sdk.signature import REQUIRED

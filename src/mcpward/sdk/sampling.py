@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
-from mcpward.core.back import Question
+from mcpward.core.client_channel import Question
 from mcpward.sdk.ask import Unfit, converted
 from mcpward.sdk.content import Audio, Content, Image, Message, Text
 from mcpward.sdk.errors import AuthoringError

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from mcpward.sdk.dialect import Document, Schema
+from mcpward.sdk.schema_bounds import Document, Schema
 from mcpward.sdk.visits import Node
 
 _SAME_ONE: Final = ("not", "if", "then", "else")

@@ -18,7 +18,7 @@ from mcpward.core.operator import Operator
 from mcpward.core.scope import Access
 from mcpward.core.values import Rate
 from mcpward.storage.chained import ChainedRecord, Change
-from mcpward.storage.lanes import Lanes
+from mcpward.storage.connections import Connections
 from mcpward.storage.statements import ConnectionStatements, Statements
 from mcpward.traffic.act import COLUMNS, Act, act_row
 
@@ -82,7 +82,7 @@ class RowChange(Struct, frozen=True):
 class Acts:
     """What one process writes of its operator's doing. Without an operator nothing is written."""
 
-    def __init__(self, lanes: Lanes, record: ChainedRecord, clock: Clock, operator: Operator | None) -> None:
+    def __init__(self, lanes: Connections, record: ChainedRecord, clock: Clock, operator: Operator | None) -> None:
         self._lanes = lanes
         self._record = record
         self._clock = clock

@@ -14,12 +14,12 @@ from mcpward.core.errors import Finding, Misconfigured, Unreachable, Untrusted
 from mcpward.core.operator import Operator
 from mcpward.storage import sqlite
 from mcpward.storage.acts import Acts
+from mcpward.storage.bus_messages import BusTable
 from mcpward.storage.chained import ChainedRecord
+from mcpward.storage.connections import Connections
 from mcpward.storage.integrity import Integrity
 from mcpward.storage.journal import Journal
 from mcpward.storage.keys import KeyTable
-from mcpward.storage.lanes import Lanes
-from mcpward.storage.mail import MailTable
 from mcpward.storage.migrate import migrate
 from mcpward.storage.opening import RENAMES, Accept, Opening
 from mcpward.storage.record import RecordStore
@@ -29,11 +29,11 @@ from mcpward.storage.secrets import SecretTable
 from mcpward.storage.served import ServedTable
 from mcpward.storage.sessions import EndedSessions
 from mcpward.storage.settings import SettingsTable
-from mcpward.storage.spent import SpentTable
 from mcpward.storage.tables import ENDED, KEYS, RENAMED, SECRETS, SPENT, URLS
 from mcpward.storage.tasks import TaskTable
 from mcpward.storage.traffic import TrafficTable
 from mcpward.storage.urls import UrlTable
+from mcpward.storage.used_states import UsedStateTable
 from mcpward.traffic.chain import Macs
 
 _Guarded = tuple[Register, Register, Register, Journal, Journal, Register]
@@ -48,7 +48,7 @@ class Store:
 
     def __init__(
         self,
-        lanes: Lanes,
+        lanes: Connections,
         url: URL,
         integrity: Integrity,
         guarded: _Guarded,
@@ -70,8 +70,8 @@ class Store:
         self.secrets = SecretTable(lanes, secrets, clock)
         self.settings = SettingsTable(lanes)
         self.tasks = TaskTable(lanes)
-        self.mail = MailTable(lanes)
-        self.spent = SpentTable(spent)
+        self.mail = BusTable(lanes)
+        self.spent = UsedStateTable(spent)
         self.served = ServedTable(lanes)
         self.renamed = RenamedTable(renames)
 
@@ -93,7 +93,7 @@ class StoreReader:
     """What workers follow of the store: each table from the beginning. Also sees that the file is still the same."""
 
     def __init__(self, url: URL, integrity: Integrity, file: sqlite.File | None) -> None:
-        self._lanes = Lanes(url)
+        self._lanes = Connections(url)
         self._url, self._file = url, file
         keys, urls, _, sessions, spent, _ = _guarded(self._lanes, integrity)
         self.keys = KeyTable(self._lanes, keys).follow()
@@ -121,7 +121,7 @@ class StoreReader:
         await self._lanes.close()
 
 
-def _guarded(lanes: Lanes, integrity: Integrity, acts: Acts | None = None) -> _Guarded:
+def _guarded(lanes: Connections, integrity: Integrity, acts: Acts | None = None) -> _Guarded:
     """Return the tables whose rows grant or refuse something, or say what is meant."""
     return (
         Register(lanes, integrity, "keys", KEYS, acts),
@@ -161,7 +161,7 @@ async def open_store(
     if target.get_backend_name() == "sqlite":
         where = str(target.database)
         await asyncio.to_thread(sqlite.prepare, Path(where))
-    lanes = Lanes(target)
+    lanes = Connections(target)
     record = ChainedRecord(macs, record_mark, clock)
     acts = Acts(lanes, record, clock, operator)
     guarded = _guarded(lanes, integrity, acts)

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mcpward.core.errors import Refusal, Unreachable
 from mcpward.core.reasons import Reason
+from mcpward.storage.connections import Connections
 from mcpward.storage.integrity import Counter, Integrity, read_counter
-from mcpward.storage.lanes import Lanes
 from mcpward.storage.mark import Standing
 from mcpward.storage.tables import REVISIONS
 
@@ -37,7 +37,7 @@ class Journal:
 
     def __init__(
         self,
-        lanes: Lanes,
+        lanes: Connections,
         integrity: Integrity,
         name: str,
         table: Table,
@@ -267,7 +267,7 @@ class Journal:
 class FollowedJournal:
     """What a reader knows of a journal: where the counter stood, and how far the rows were read again."""
 
-    def __init__(self, journal: Journal, lanes: Lanes) -> None:
+    def __init__(self, journal: Journal, lanes: Connections) -> None:
         self._journal = journal
         self._lanes = lanes
         self._counter: Counter | None = None

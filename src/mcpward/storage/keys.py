@@ -9,8 +9,8 @@ from sqlalchemy import BindParameter, bindparam, or_, select, update
 
 from mcpward.core.scope import Access
 from mcpward.core.values import Rate
-from mcpward.identity.records import KeyRecord
-from mcpward.storage.lanes import Lanes
+from mcpward.identity.keys.records import KeyRecord
+from mcpward.storage.connections import Connections
 from mcpward.storage.register import FollowedRecords, Register
 from mcpward.storage.tables import KEYS
 
@@ -23,7 +23,7 @@ _rate = json.Decoder(Rate).decode
 class KeyTable:
     """All keys. What is read was written by a holder of the master key, or :class:`Untrusted` is raised."""
 
-    def __init__(self, lanes: Lanes, register: Register) -> None:
+    def __init__(self, lanes: Connections, register: Register) -> None:
         self._lanes = lanes
         self._register = register
 

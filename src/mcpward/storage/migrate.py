@@ -10,7 +10,7 @@ from mcpward.core.clock import Clock
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.storage import migrations, sqlite
 from mcpward.storage.chained import ChainedRecord
-from mcpward.storage.lanes import Lanes
+from mcpward.storage.connections import Connections
 from mcpward.storage.opening import Accept, Opening
 from mcpward.storage.statements import ConnectionStatements
 from mcpward.storage.tables import RING, SCHEMA
@@ -20,7 +20,7 @@ _ADVISORY_LOCK = int.from_bytes(b"mcpward")
 
 
 async def migrate(
-    lanes: Lanes,
+    lanes: Connections,
     clock: Clock,
     where: str,
     key_ids: Sequence[str],

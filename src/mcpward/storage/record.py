@@ -7,8 +7,8 @@ from typing import Final
 
 from sqlalchemy import text, update
 
+from mcpward.storage.connections import Connections
 from mcpward.storage.disk import is_full
-from mcpward.storage.lanes import Lanes
 from mcpward.storage.tables import REVISIONS, TASKS
 from mcpward.storage.traffic import TrafficTable
 from mcpward.traffic.row import Row
@@ -28,7 +28,7 @@ _LOG_TIMES: Final = 4
 class RecordStore:
     """Fits ``traffic.sink.RecordSink``."""
 
-    def __init__(self, lanes: Lanes, table: TrafficTable) -> None:
+    def __init__(self, lanes: Connections, table: TrafficTable) -> None:
         self._lanes = lanes
         self._table = table
 

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mcpward.core.errors import Unreachable
 from mcpward.storage.acts import Acts, RowChange
+from mcpward.storage.connections import Connections
 from mcpward.storage.integrity import Counter, Integrity, digest_of, read_counter
-from mcpward.storage.lanes import Lanes
 from mcpward.storage.mark import Standing
 from mcpward.storage.tables import REVISIONS
 
@@ -27,7 +27,9 @@ _Row = dict[str, Any]
 class Register:
     """The rows of one table."""
 
-    def __init__(self, lanes: Lanes, integrity: Integrity, name: str, table: Table, acts: Acts | None = None) -> None:
+    def __init__(
+        self, lanes: Connections, integrity: Integrity, name: str, table: Table, acts: Acts | None = None
+    ) -> None:
         self._lanes = lanes
         self._acts = acts
         self.integrity = integrity
@@ -144,7 +146,7 @@ class Changes:
 class Followed:
     """What a reader knows of a register: the code of each row by its id, and where the counter stood."""
 
-    def __init__(self, register: Register, lanes: Lanes) -> None:
+    def __init__(self, register: Register, lanes: Connections) -> None:
         self._register = register
         self._lanes = lanes
         self._codes: dict[str, bytes] = {}

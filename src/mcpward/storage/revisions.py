@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, Table, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mcpward.storage.lanes import Lanes
+from mcpward.storage.connections import Connections
 from mcpward.storage.tables import REVISIONS
 
 
@@ -19,7 +19,7 @@ async def take_next(connection: AsyncConnection, name: str, count: int = 1) -> i
     return int((await connection.execute(select(REVISIONS.c.value).where(mine))).scalar_one())
 
 
-async def changes(lanes: Lanes, name: str, table: Table, since: int) -> tuple[int, list[Row[Any]]]:
+async def changes(lanes: Connections, name: str, table: Table, since: int) -> tuple[int, list[Row[Any]]]:
     """Give the number to ask with next time, and the rows changed after ``since``.
 
     A counter that stands before ``since`` belongs to a restored backup: everything is given again.

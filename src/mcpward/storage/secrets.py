@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlalchemy import func, select
 
 from mcpward.core.clock import Clock
-from mcpward.storage.lanes import Lanes
+from mcpward.storage.connections import Connections
 from mcpward.storage.register import Register
 from mcpward.storage.tables import SECRETS
 
@@ -13,7 +13,7 @@ from mcpward.storage.tables import SECRETS
 class SecretTable:
     """Fits ``vault.store.SealedValues``."""
 
-    def __init__(self, lanes: Lanes, register: Register, clock: Clock) -> None:
+    def __init__(self, lanes: Connections, register: Register, clock: Clock) -> None:
         self._lanes = lanes
         self._register = register
         self._clock = clock

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from msgspec import Struct
 from sqlalchemy import delete, insert, or_, select
 
-from mcpward.storage.lanes import Lanes
+from mcpward.storage.connections import Connections
 from mcpward.storage.tables import SERVED
 
 
@@ -23,7 +23,7 @@ class ServedUrl(Struct, frozen=True):
 class ServedTable:
     """One row for each URL."""
 
-    def __init__(self, lanes: Lanes) -> None:
+    def __init__(self, lanes: Connections) -> None:
         self._lanes = lanes
 
     async def servers(self) -> tuple[str, ...]:

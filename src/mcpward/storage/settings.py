@@ -8,9 +8,9 @@ from msgspec.structs import replace
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mcpward.channel.session_record import SessionRecord
-from mcpward.channel.settings_book import CAPACITY, PER_PRINCIPAL
-from mcpward.storage.lanes import Lanes
+from mcpward.messaging.session_record import SessionRecord
+from mcpward.messaging.settings_cache import CAPACITY, PER_PRINCIPAL
+from mcpward.storage.connections import Connections
 from mcpward.storage.revisions import changes, take_next
 from mcpward.storage.tables import REVISIONS, SETTINGS
 
@@ -21,7 +21,7 @@ _uris = json.Decoder(frozenset[str]).decode
 class SettingsTable:
     """Fits ``channel.settings.SettingsSource``. A power cut may take the last changes back: clients set them again."""
 
-    def __init__(self, lanes: Lanes, *, per_principal: int = PER_PRINCIPAL, capacity: int = CAPACITY) -> None:
+    def __init__(self, lanes: Connections, *, per_principal: int = PER_PRINCIPAL, capacity: int = CAPACITY) -> None:
         self._lanes = lanes
         self._per_principal, self._capacity = per_principal, capacity
 

@@ -15,7 +15,7 @@ from sqlalchemy import URL
 
 from mcpward.core.errors import Finding, Misconfigured, Unreachable
 from mcpward.storage.migrations import LATEST
-from mcpward.storage.privacy import make_private
+from mcpward.storage.permissions import make_private
 
 BUSY_MS: Final = 5000
 # A whole look costs about 3 ms per MiB; beyond this size only the small tables that guard the house are looked at.

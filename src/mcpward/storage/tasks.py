@@ -7,7 +7,7 @@ from msgspec import structs
 from sqlalchemy import ColumnElement, Row, and_, case, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mcpward.storage.lanes import Lanes
+from mcpward.storage.connections import Connections
 from mcpward.storage.tables import TASK_ANSWERS, TASKS
 from mcpward.tasks.record import UNFINISHED, Caps, Record, Status
 
@@ -21,7 +21,7 @@ _ADVISORY_LOCK: Final = int.from_bytes(b"mc-tasks")
 class TaskTable:
     """Fits ``tasks.record.Store``."""
 
-    def __init__(self, lanes: Lanes) -> None:
+    def __init__(self, lanes: Connections) -> None:
         self._lanes = lanes
 
     async def add(self, record: Record, caps: Caps) -> bool:

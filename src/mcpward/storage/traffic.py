@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, func, inspect, literal_column, select
 
 from mcpward.storage.chained import ChainedRecord, Change, Progress
-from mcpward.storage.lanes import Lanes
+from mcpward.storage.connections import Connections
 from mcpward.storage.statements import Statements
 from mcpward.storage.tables import TRAFFIC, TRAFFIC_STATE
 from mcpward.storage.traffic_filter import TrafficFilter, narrowed, written
@@ -27,7 +27,7 @@ _REMOVED_AT_ONCE: Final = 500
 class TrafficTable:
     """Fits ``traffic.writer``'s port for records."""
 
-    def __init__(self, lanes: Lanes, record: ChainedRecord) -> None:
+    def __init__(self, lanes: Connections, record: ChainedRecord) -> None:
         self._lanes = lanes
         self._record = record
 

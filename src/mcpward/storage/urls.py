@@ -4,8 +4,8 @@ from typing import Any
 
 from sqlalchemy import func, or_, select
 
-from mcpward.identity.records import UrlRecord
-from mcpward.storage.lanes import Lanes
+from mcpward.identity.keys.records import UrlRecord
+from mcpward.storage.connections import Connections
 from mcpward.storage.register import FollowedRecords, Register
 from mcpward.storage.tables import URLS
 
@@ -15,7 +15,7 @@ _Records = list[UrlRecord]
 class UrlTable:
     """All secret URLs. What is read was written by a holder of the master key, or :class:`Untrusted` is raised."""
 
-    def __init__(self, lanes: Lanes, register: Register) -> None:
+    def __init__(self, lanes: Connections, register: Register) -> None:
         self._lanes = lanes
         self._register = register
 

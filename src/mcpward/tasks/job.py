@@ -9,8 +9,8 @@ from msgspec import Raw
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Outcome
-from mcpward.tasks.ending import Cut
 from mcpward.tasks.record import Record, Status
+from mcpward.tasks.results import Cut
 
 MOST_QUESTIONS: Final = 32
 """How many questions one task may ask in its life: a tool that asks in a loop ends."""

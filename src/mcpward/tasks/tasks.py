@@ -10,22 +10,22 @@ from typing import Any, Final, Protocol
 
 from msgspec.json import Encoder
 
-from mcpward.core.back import Back
+from mcpward.core.client_channel import ClientChannel
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.ids import base62
 from mcpward.core.invalid import invalid
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Call, Outcome
-from mcpward.tasks.back import Clean, TaskBack
-from mcpward.tasks.baggage import unladen, weight
-from mcpward.tasks.board import Board, Publish
-from mcpward.tasks.ending import Cut, Endings, Refuse, Report
+from mcpward.tasks.detached import unladen, weight
 from mcpward.tasks.extension import EXTENSION, require_declared
+from mcpward.tasks.heartbeat import DEAD_AFTER_S, Heartbeat
 from mcpward.tasks.job import Job
-from mcpward.tasks.keeper import DEAD_AFTER_S, Keeper
 from mcpward.tasks.record import UNFINISHED, Caps, Record, Status, Store
-from mcpward.tasks.safe import Open, Safe, Seal
+from mcpward.tasks.results import Cut, Endings, Refuse, Report
+from mcpward.tasks.sealing import Open, Seal, Sealing
+from mcpward.tasks.task_channel import Clean, TaskChannel
+from mcpward.tasks.task_writer import Publish, TaskWriter
 
 __all__ = ["EXTENSION", "Mail", "Tasks", "Work"]
 
@@ -40,7 +40,7 @@ _NONE: Final[Mapping[str, Mapping[str, Any]]] = {}
 _NO_CAPS: Final = Caps()
 _encode: Final = Encoder().encode
 
-Work = Callable[[Back], Awaitable[Outcome]]
+Work = Callable[[ClientChannel], Awaitable[Outcome]]
 """Runs the tool with its deadline and gives the clean outcome; raises what the call would be refused with."""
 Allowed = Callable[[Call, str], bool]
 """Tells whether the caller may use the tool of that name now."""
@@ -96,12 +96,12 @@ class Tasks:
         self._ttl_s = ttl_s
         self._poll_s = poll_s
         self._is_alone = alone
-        self._board = Board(store, Safe(seal, open), clock, publish)
+        self._board = TaskWriter(store, Sealing(seal, open), clock, publish)
         self._endings = Endings(refuse, report)
         self._jobs: dict[str, Job] = {}
         self._left: set[Job] = set()  # ended, and a thread of theirs goes on
         self._runs: set[asyncio.Task[None]] = set()
-        self.keeper = Keeper(store, self._board, clock, self._jobs, self._lose)
+        self.keeper = Heartbeat(store, self._board, clock, self._jobs, self._lose)
         mail.on(_KIND, self._receive)
 
     def __len__(self) -> int:
@@ -137,7 +137,7 @@ class Tasks:
             if is_kept:  # or perhaps, where the store was interrupted
                 self._keep(self._forget(job))
             raise
-        job.work = asyncio.ensure_future(work(TaskBack(job, self._board, self._clean, self._clock, self._poll_s)))
+        job.work = asyncio.ensure_future(work(TaskChannel(job, self._board, self._clean, self._clock, self._poll_s)))
         self._keep(self._follow(job, job.work))
         return self._board.created(job)
 

@@ -31,7 +31,7 @@ class Ended(Struct, frozen=True):
 
 
 class _Wire:
-    """Implements :class:`~mcpward.core.values.Wire`: keeps what is sent while the call runs."""
+    """Implements :class:`~mcpward.core.values.ResponseStream`: keeps what is sent while the call runs."""
 
     def __init__(self) -> None:
         self.sent: list[Mapping[str, Any]] = []

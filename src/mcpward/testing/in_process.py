@@ -11,7 +11,7 @@ from mcpward.app.in_process import InProcess, open_in_process
 from mcpward.core.errors import Misconfigured
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
-from mcpward.core.values import Principal, Tool, Way
+from mcpward.core.values import AuthMethod, Principal, Tool
 from mcpward.sdk.context import Caller
 from mcpward.sdk.environment import env
 from mcpward.sdk.server import Server
@@ -215,9 +215,11 @@ def _principal(
     if isinstance(scopes, str):
         raise TypeError("scopes is a list, as in scopes=['orders:read']")
     given = (
-        caller if isinstance(caller, Caller) else Caller(subject=caller, name=caller, server=server, way=Way.API_KEY)
+        caller
+        if isinstance(caller, Caller)
+        else Caller(subject=caller, name=caller, server=server, way=AuthMethod.API_KEY)
     )
-    has_token = given.way is Way.OAUTH
+    has_token = given.way is AuthMethod.OAUTH
     return Principal(
         key=f"{given.way.value}:{given.issuer}:{given.subject}",
         way=given.way,

@@ -11,7 +11,7 @@ from typing import Any, Final
 from msgspec.json import Encoder
 from msgspec.structs import replace
 
-from mcpward.core.back import Back, Question
+from mcpward.core.client_channel import ClientChannel, Question
 from mcpward.core.errors import Refusal
 from mcpward.core.ids import base62
 from mcpward.core.reasons import Reason
@@ -28,11 +28,11 @@ _encode: Final = Encoder().encode
 
 
 class Timed:
-    """Implements :class:`~mcpward.core.back.Back` for a call that has a deadline: its clock stands while it asks."""
+    """Implements :class:`~mcpward.core.client_channel.ClientChannel` for a call that has a deadline: its clock stands while it asks."""
 
     __slots__ = ("_back", "_deadline")
 
-    def __init__(self, back: Back, deadline: Deadline) -> None:
+    def __init__(self, back: ClientChannel, deadline: Deadline) -> None:
         self._back = back
         self._deadline = deadline
 
@@ -58,11 +58,11 @@ class Timed:
 
 
 class Unasked:
-    """Implements :class:`~mcpward.core.back.Back` for a request in which nothing may be asked."""
+    """Implements :class:`~mcpward.core.client_channel.ClientChannel` for a request in which nothing may be asked."""
 
     __slots__ = ("notify", "release", "retain")
 
-    def __init__(self, back: Back) -> None:
+    def __init__(self, back: ClientChannel) -> None:
         self.notify = back.notify
         self.release = back.release
         self.retain = back.retain
@@ -81,7 +81,7 @@ class Asking:
 
     __slots__ = ("_asked", "_back", "_call", "_loop", "_open", "_pool", "_taken", "_thread", "_waiting")
 
-    def __init__(self, call: Call, back: Back, pool: Pool) -> None:
+    def __init__(self, call: Call, back: ClientChannel, pool: Pool) -> None:
         self._call = call
         self._back = back
         self._pool = pool

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from mcpward.core.back import Back
+from mcpward.core.client_channel import ClientChannel
 from mcpward.core.invalid import invalid
 from mcpward.core.unicode import well_formed
 from mcpward.core.values import Call
@@ -19,11 +19,11 @@ from mcpward.sdk.definitions import CompletionDefinition, PromptDefinition, Reso
 from mcpward.sdk.mismatch import found
 from mcpward.tools.prompt import Prompt
 from mcpward.tools.resource import Resource, ResourceTemplate
-from mcpward.tools.stage import Stage, invoke
+from mcpward.tools.run_context import RunContext, invoke
 
 _MOST: Final = 100
 Offer = Prompt | Resource | ResourceTemplate
-Values = Callable[[Call, Stage, Back], Awaitable[Sequence[str]]]
+Values = Callable[[Call, RunContext, ClientChannel], Awaitable[Sequence[str]]]
 
 
 class Completion(Struct, frozen=True, kw_only=True, eq=False):
@@ -45,7 +45,7 @@ class Completion(Struct, frozen=True, kw_only=True, eq=False):
         if self.values is None:
             raise invalid("argument.name", "the name of an argument of what ref names")
 
-    async def complete(self, call: Call, stage: Stage, back: Back) -> dict[str, Any]:
+    async def complete(self, call: Call, stage: RunContext, back: ClientChannel) -> dict[str, Any]:
         """Give the result of ``completion/complete``."""
         values = await self.values(call, stage, back) if self.values is not None else ()
         if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
@@ -97,7 +97,7 @@ def _key(of: PromptDefinition | ResourceDefinition | Offer) -> str:
 def _by_author(definition: CompletionDefinition) -> Values:
     taken = {parameter.name for parameter in definition.signature.parameters}
 
-    async def values(call: Call, stage: Stage, back: Back) -> Sequence[str]:
+    async def values(call: Call, stage: RunContext, back: ClientChannel) -> Sequence[str]:
         given = {VALUE: call.params["argument"]["value"], CONTEXT: _known(call)}
         wanted = {name: value for name, value in given.items() if name in taken}
         found: Sequence[str] = await invoke(definition.function, definition.signature, wanted, call, stage, back)
@@ -107,7 +107,7 @@ def _by_author(definition: CompletionDefinition) -> Values:
 
 
 def _by_type(choices: tuple[str, ...]) -> Values:
-    async def values(call: Call, _stage: Stage, _back: Back) -> Sequence[str]:
+    async def values(call: Call, _stage: RunContext, _back: ClientChannel) -> Sequence[str]:
         begun = call.params["argument"]["value"].casefold()
         return [choice for choice in choices if choice.casefold().startswith(begun)]
 

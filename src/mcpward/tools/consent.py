@@ -7,10 +7,10 @@ from typing import Any, Final
 import msgspec
 import pydantic_core
 
-from mcpward.core.back import Question
+from mcpward.core.client_channel import Question
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
-from mcpward.core.values import Tool, Way
+from mcpward.core.values import AuthMethod, Tool
 from mcpward.tools.shown import shown
 
 KEY: Final = "mcpward/confirm"
@@ -59,12 +59,12 @@ def question_of(tool: Tool, arguments: Mapping[str, Any], raw: bytes | None = No
 DECLINED: Final = "the person was asked and did not agree; do not call it again unless they ask for it"
 
 
-def no_way_to_ask(way: Way) -> str:
+def no_way_to_ask(way: AuthMethod) -> str:
     """Return what to do where the client cannot ask a person: for its model, and for the person who reads it there."""
     said = "this client cannot ask a person. Use a client that can (one with the MCP capability elicitation)"
-    if way is Way.API_KEY:
+    if way is AuthMethod.API_KEY:
         return f"{said}, or ask the operator to let this key call it without (mcpward key edit ID --may-confirm)"
-    if way is Way.OAUTH:
+    if way is AuthMethod.OAUTH:
         return f"{said}, or ask the operator for the scope that lets you call it without (confirm_scope)"
     return said
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from mcpward.core.back import InputRequired
+from mcpward.core.client_channel import InputRequired
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.turns import Turns

@@ -6,13 +6,13 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.json import Decoder
 
-from mcpward.core.back import Back
+from mcpward.core.client_channel import ClientChannel
 from mcpward.core.values import Call
 from mcpward.sdk.content import Message
 from mcpward.sdk.definitions import PromptDefinition
 from mcpward.tools.entry import entry_of
 from mcpward.tools.result import block
-from mcpward.tools.stage import Stage, invoke
+from mcpward.tools.run_context import RunContext, invoke
 
 _strings: Final = Decoder(dict[str, str | None]).decode
 
@@ -27,7 +27,7 @@ class Prompt(Struct, frozen=True, kw_only=True, eq=False):
     name: str
     listing: Mapping[str, Any]
     bind: Callable[[bytes], dict[str, Any]]
-    render: Callable[[Call, Mapping[str, Any], Stage, Back], Awaitable[dict[str, Any]]]
+    render: Callable[[Call, Mapping[str, Any], RunContext, ClientChannel], Awaitable[dict[str, Any]]]
     schema: Mapping[str, Any] = {}
     scopes: frozenset[str] = frozenset()
     deadline_s: float = 30.0
@@ -41,7 +41,9 @@ def bind_prompt(server: str, definition: PromptDefinition, deadline_s: float) ->
         given = {name: text for name, text in _strings(raw).items() if text is not None}  # null: not given
         return definition.arguments.bind_strings(given)
 
-    async def render(call: Call, arguments: Mapping[str, Any], stage: Stage, back: Back) -> dict[str, Any]:
+    async def render(
+        call: Call, arguments: Mapping[str, Any], stage: RunContext, back: ClientChannel
+    ) -> dict[str, Any]:
         value = await invoke(definition.function, definition.signature, arguments, call, stage, back)
         parts = value if isinstance(value, list | tuple) else [value]
         return {"description": definition.description, "messages": [_message(part) for part in parts]}

@@ -16,14 +16,14 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Rate, Tool, UnknownArguments
 from mcpward.sdk.definitions import ToolDefinition
 from mcpward.sdk.server import Server
-from mcpward.tools.additions import NOTHING, draws_of, unknown_tools
 from mcpward.tools.completion import Completion, Completions, Offer
 from mcpward.tools.entry import entry_of
-from mcpward.tools.places import PoolNames
+from mcpward.tools.overrides import NOTHING, draws_of, unknown_tools
+from mcpward.tools.pool_names import PoolNames
 from mcpward.tools.prompt import Prompt, bind_prompt
 from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, find_declared, published, spelt
 from mcpward.tools.result import shape
-from mcpward.tools.stage import runner_of
+from mcpward.tools.run_context import runner_of
 
 
 class Defaults(Struct, frozen=True):

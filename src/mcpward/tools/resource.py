@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from msgspec import Struct, structs
 
-from mcpward.core.back import Back
+from mcpward.core.client_channel import ClientChannel
 from mcpward.core.unicode import well_formed
 from mcpward.core.uri import canonical
 from mcpward.core.values import Call
@@ -21,10 +21,10 @@ from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.template import LONGEST_URI, Template, read_uri, spellings
 from mcpward.tools.entry import entry_of
 from mcpward.tools.result import encode
-from mcpward.tools.stage import Stage, invoke
+from mcpward.tools.run_context import RunContext, invoke
 
 _NOTHING: Final[Mapping[str, Any]] = {}
-Make = Callable[[Call, str, Mapping[str, Any], Stage, Back], Awaitable[dict[str, Any]]]
+Make = Callable[[Call, str, Mapping[str, Any], RunContext, ClientChannel], Awaitable[dict[str, Any]]]
 """Makes the result of ``resources/read`` for a URI and its accepted variables."""
 
 
@@ -50,7 +50,7 @@ class Resource(Struct, frozen=True, kw_only=True, eq=False):
         """Give this resource with the variables that ``bind`` gave."""
         return structs.replace(self, arguments=arguments)
 
-    def read(self, call: Call, stage: Stage, back: Back) -> Awaitable[dict[str, Any]]:
+    def read(self, call: Call, stage: RunContext, back: ClientChannel) -> Awaitable[dict[str, Any]]:
         """Give the result of ``resources/read`` for a call that may read it."""
         return self.make(call, self.uri, self.arguments, stage, back)
 
@@ -130,7 +130,9 @@ def find_declared(
 def _resource(
     server: str, definition: ResourceDefinition, deadline_s: float, uri: str, variables: Mapping[str, str]
 ) -> Resource:
-    async def make(call: Call, uri: str, arguments: Mapping[str, Any], stage: Stage, back: Back) -> dict[str, Any]:
+    async def make(
+        call: Call, uri: str, arguments: Mapping[str, Any], stage: RunContext, back: ClientChannel
+    ) -> dict[str, Any]:
         value = await invoke(definition.function, definition.signature, arguments, call, stage, back)
         return {"contents": [{"uri": uri, **_content(value, definition.mime_type, definition.where)}]}
 

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final
 
-from mcpward.core.back import Back, InputRequired, Question
+from mcpward.core.client_channel import ClientChannel, InputRequired, Question
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Fault, Refusal
 from mcpward.core.exchange import Exchange
@@ -27,7 +27,7 @@ from mcpward.tools.origin import Origin
 from mcpward.tools.pool import Pool, Pools
 from mcpward.tools.prompt import Prompt
 from mcpward.tools.resource import Resource
-from mcpward.tools.stage import Stage
+from mcpward.tools.run_context import RunContext
 
 _LONGEST: Final = 16_384
 _COMPLETION_S: Final = 5.0
@@ -53,7 +53,7 @@ class Runner:
     def __init__(
         self, pool_size: int, clock: Clock, exchange: Exchange | None = None, *, longest_text: int = sys.maxsize
     ) -> None:
-        self._stage = Stage(Pools(pool_size), clock, exchange)
+        self._stage = RunContext(Pools(pool_size), clock, exchange)
         self._watch = Watch()
         self._longest_text = longest_text
         self.executor: Final = Executor(pool_size)
@@ -73,7 +73,7 @@ class Runner:
         """The watch over the deadlines of all calls that run."""
         return self._watch
 
-    async def run(self, accepted: AcceptedCall, back: Back) -> RawResult:
+    async def run(self, accepted: AcceptedCall, back: ClientChannel) -> RawResult:
         """Run a tool and give its raw result. ``back`` takes its notifications and questions, not yet clean.
 
         A sync function that outlives its deadline is answered for in time but goes on in its thread, and keeps that
@@ -121,7 +121,7 @@ class Runner:
             raise _too_late(tool.deadline_s)
         return result
 
-    async def read(self, call: Call, resource: Resource, back: Back) -> dict[str, Any]:
+    async def read(self, call: Call, resource: Resource, back: ClientChannel) -> dict[str, Any]:
         """Read a resource and give the result of ``resources/read``.
 
         Raises:
@@ -131,7 +131,9 @@ class Runner:
         """
         return await self._whole(call, lambda timed: resource.read(call, self._stage, timed), back, resource.deadline_s)
 
-    async def render(self, call: Call, prompt: Prompt, arguments: Mapping[str, Any], back: Back) -> dict[str, Any]:
+    async def render(
+        self, call: Call, prompt: Prompt, arguments: Mapping[str, Any], back: ClientChannel
+    ) -> dict[str, Any]:
         """Make a prompt from its accepted arguments and give the result of ``prompts/get``.
 
         Raises:
@@ -143,7 +145,7 @@ class Runner:
             call, lambda timed: prompt.render(call, arguments, self._stage, timed), back, prompt.deadline_s
         )
 
-    async def complete(self, call: Call, completion: Completion, back: Back) -> dict[str, Any]:
+    async def complete(self, call: Call, completion: Completion, back: ClientChannel) -> dict[str, Any]:
         """Complete an argument and give the result of ``completion/complete``, within 5 seconds: somebody is typing.
 
         Nothing may be asked meanwhile: the specification gives questions no place in this method.
@@ -158,7 +160,11 @@ class Runner:
         )
 
     async def _whole(
-        self, call: Call, make: Callable[[Back], Awaitable[dict[str, Any]]], back: Back, deadline_s: float
+        self,
+        call: Call,
+        make: Callable[[ClientChannel], Awaitable[dict[str, Any]]],
+        back: ClientChannel,
+        deadline_s: float,
     ) -> dict[str, Any]:
         """Resources and prompts have no ``isError`` of their own: whatever goes wrong is a fault."""
         work = Work(call.arrival.server, call.principal.key, back)

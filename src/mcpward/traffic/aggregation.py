@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from mcpward.core.clock import Clock
 from mcpward.core.ids import request_id
-from mcpward.core.values import Way
+from mcpward.core.values import AuthMethod
 from mcpward.traffic.record import Record, Result
 from mcpward.traffic.share import CREDENTIAL
 from mcpward.traffic.subject import Subject
@@ -185,7 +185,7 @@ class Aggregation:
 def is_stranger(record: Record) -> bool:
     """Tell whether nobody stands for the request with a credential."""
     principal = record.subject.principal
-    return principal is None or principal.way is Way.ANONYMOUS
+    return principal is None or principal.way is AuthMethod.ANONYMOUS
 
 
 def _who(record: Record) -> str | int:
@@ -193,7 +193,7 @@ def _who(record: Record) -> str | int:
     one has 2⁶⁴.
     """
     principal, peer = record.subject.principal, record.peer or ""
-    if principal is not None and principal.way is not Way.ANONYMOUS:
+    if principal is not None and principal.way is not AuthMethod.ANONYMOUS:
         return principal.key
     if record.subject.refused_key is not None:
         return f"{_REFUSED_KEY}{record.subject.refused_key}"
@@ -211,7 +211,7 @@ def _row(kind: _Kind, count: _Count) -> Record:
     last = count.last
     assert last is not None  # it has a count
     principal = last.subject.principal
-    is_one = who is not None and principal is not None and principal.way is not Way.ANONYMOUS
+    is_one = who is not None and principal is not None and principal.way is not AuthMethod.ANONYMOUS
     refused_key = last.subject.refused_key if isinstance(who, str) and who.startswith(_REFUSED_KEY) else None
     return Record(
         Subject(server, principal if is_one else None, refused_key=refused_key),

@@ -7,7 +7,7 @@ crowd out the wrong credentials of the next one. So the cheaper a refusal is to 
 from typing import Final
 
 from mcpward.core.reasons import Reason
-from mcpward.core.values import Way
+from mcpward.core.values import AuthMethod
 from mcpward.traffic.record import Record
 
 #: Refusals that tell of a credential, or of the lack of one: who tries keys is what a record is read for.
@@ -25,6 +25,6 @@ CREDENTIAL: Final = frozenset(
 def share(record: Record, capacity: int) -> int:
     """Return the number of waiting records at which the record of a refusal finds no room any more."""
     principal = record.subject.principal
-    if principal is not None and principal.way is not Way.ANONYMOUS:
+    if principal is not None and principal.way is not AuthMethod.ANONYMOUS:
         return capacity
     return capacity // 2 if record.reason in CREDENTIAL else capacity // 4

@@ -16,7 +16,7 @@ from mcpward.core.fair_timeout import fair_timeout
 from mcpward.core.ids import request_id
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
-from mcpward.core.values import AcceptedCall, Arrival, Call, Principal, Reply, Tool, Way
+from mcpward.core.values import AcceptedCall, Arrival, AuthMethod, Call, Principal, Reply, Tool
 from mcpward.traffic.credentials import RefusedCredentials
 from mcpward.traffic.record import CALLS, MAX_DETAIL, MAX_RAW_ARGUMENTS, REFUSALS, Limits, Record, Result, name, trace
 from mcpward.traffic.row import Redact, Rows, text
@@ -283,7 +283,7 @@ class Trail(Struct, eq=False, gc=False):
             call.era,
             call.version,
         )
-        if tool is not None and who is not None and who.way is not Way.ANONYMOUS:
+        if tool is not None and who is not None and who.way is not AuthMethod.ANONYMOUS:
             known = self.traffic.subjects
             if len(known) >= _MAX_SUBJECTS:
                 known.clear()

@@ -18,7 +18,7 @@ from operator import attrgetter
 from typing import Final
 
 from mcpward.core.clock import Clock
-from mcpward.core.values import Way
+from mcpward.core.values import AuthMethod
 from mcpward.traffic.aggregation import Aggregation
 from mcpward.traffic.metrics import Metrics
 from mcpward.traffic.record import MAX_RAW_ARGUMENTS, REFUSALS, Record
@@ -39,7 +39,7 @@ _ARGUMENT_BYTES: Final = 64 * 1024 * 1024
 _LOOK_S: Final = 1.0
 _MINUTE_S: Final = 60.0
 _NOT_FULL: Final = 4
-_ANONYMOUS: Final = Way.ANONYMOUS
+_ANONYMOUS: Final = AuthMethod.ANONYMOUS
 _arguments_of: Final = attrgetter("arguments")
 
 

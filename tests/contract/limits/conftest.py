@@ -7,8 +7,8 @@ import pytest
 
 from mcpward.core.clock import SystemClock
 from mcpward.core.secret import Secret
-from mcpward.limits.memory import MemoryCounters, take_all
-from mcpward.limits.redis.counters import SharedCounters
+from mcpward.limits.rates.memory import MemoryCounters, take_all
+from mcpward.limits.redis.shared_counters import SharedCounters
 from mcpward.limits.redis.store import SharedStore
 from support.redis import RedisCluster, RedisServer
 

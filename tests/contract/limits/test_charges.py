@@ -11,13 +11,13 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
-from mcpward.core.values import Budget, Draw, Limiting, Period, Quota, Rate, Rationing, Ruling, Way
+from mcpward.core.values import AuthMethod, Budget, Draw, Enforcement, Period, Quota, QuotaLimit, Rate, RateLimit
 from mcpward.crypto.digest import fingerprint
-from mcpward.limits.charge import Limits
-from mcpward.limits.limit import Charge
-from mcpward.limits.redis.counters import SharedCounters
+from mcpward.limits.rates.bucket_usage import BucketFilter
+from mcpward.limits.rates.charge import Limits
+from mcpward.limits.rates.limit import Charge
+from mcpward.limits.redis.shared_counters import SharedCounters
 from mcpward.limits.redis.store import SharedStore
-from mcpward.limits.use import Match
 from support.redis import RedisServer
 from support.values import a_call, a_principal, a_tool, an_arrival
 
@@ -81,13 +81,13 @@ async def test_102_of_200_parallel_calls_at_two_workers_exactly_50_pass(redis_se
 
 async def test_a_refusal_by_one_limit_charges_no_other(redis_server):
     async with limits_on(
-        redis_server, budgets=[OPENAI], read="60/hour", quota=Rationing(Quota(90, Period.MONTH))
+        redis_server, budgets=[OPENAI], read="60/hour", quota=QuotaLimit(Quota(90, Period.MONTH))
     ) as both:
         costly = a_tool(draws=(Draw(budget="openai", cost=100),))
         assert await passes(both, 100, tool=costly) == 10
         assert await outcome(both[0], tool=costly) == "rate-exceeded budget-openai-month"
         assert await passes(both, 100) == 50
-        seen = {use.limit: use.most - use.remaining for use in await both[1].uses(Match(caller="api-key:abc"))}
+        seen = {use.limit: use.most - use.remaining for use in await both[1].uses(BucketFilter(caller="api-key:abc"))}
         assert seen["quota-month"] == 60
 
 
@@ -162,8 +162,8 @@ async def test_calls_that_did_not_run_are_no_repetitions_and_no_circle(redis_ser
             limits, call = both[n % 2], pair[n % 2]
             paid = await charge(limits, call)
             limits.give_back(call, a_tool(), paid, rates=n >= 5)
-            await both[0].uses(Match())  # what is given back has arrived
-            await both[1].uses(Match())
+            await both[0].uses(BucketFilter())  # what is given back has arrived
+            await both[1].uses(BucketFilter())
         said = [await outcome(both[n % 2], pair[n % 2]) for n in range(8)]
         assert said == ["ok"] * 6 + ["repeated-call repeat"] * 2  # the circle is one from the fourth call on
         others = [await outcome(both[1], a_call(arguments=b"%d" % n)) for n in (3, 4)]
@@ -175,7 +175,7 @@ async def test_a_reset_of_loops_is_by_caller_whatever_its_conversations(redis_se
         for n in range(3):
             assert await passes(both, 5, call=a_call(session=f"s{n}")) == 2
         assert await passes(both, 5, call=a_call(a_principal("api-key:other"), session="s0")) == 2
-        await both[0].reset(Match(limit="repeat", caller="api-key:abc"))
+        await both[0].reset(BucketFilter(limit="repeat", caller="api-key:abc"))
         assert await passes(both[1:] * 2, 5, call=a_call(session="s0")) == 2
         assert await passes(both[1:] * 2, 5, call=a_call(a_principal("api-key:other"), session="s0")) == 0
 
@@ -194,7 +194,7 @@ async def test_what_became_of_the_calls_before_is_told_where_it_is_known(redis_s
 
 
 async def test_a_limit_that_is_not_enforced_is_told(redis_server):
-    shadow = Limiting(Rate(1, 3600.0, 1), Ruling(enforce=False))
+    shadow = RateLimit(Rate(1, 3600.0, 1), Enforcement(enforce=False))
     async with limits_on(redis_server, read=shadow, repeat_read=shadow) as both:
         assert (await charge(both[0])).would_refuse == ()
         assert (await charge(both[1])).would_refuse == ("read", "repeat")
@@ -220,7 +220,7 @@ async def test_of_guesses_at_two_workers_no_more_are_told_than_at_one(redis_serv
 
 
 async def test_without_the_counters_a_failure_is_told_as_its_ruling_says(redis_server):
-    failures = Limiting(Rate(2, 3600.0, 2), Ruling(on_store_failure="closed"))
+    failures = RateLimit(Rate(2, 3600.0, 2), Enforcement(on_store_failure="closed"))
     async with limits_on(redis_server, site={"auth_failures": failures}) as both:
         redis_server.kill()
         for _ in range(2):
@@ -237,7 +237,7 @@ async def outcome_of_failure(limits):
 
 async def test_anonymous_calls_of_an_address_are_counted_in_common_and_those_of_callers_are_not(redis_server):
     async with limits_on(redis_server, site={"requests": "30/hour"}) as both:
-        stranger = a_call(a_principal("anonymous:192.0.2.7", way=Way.ANONYMOUS))
+        stranger = a_call(a_principal("anonymous:192.0.2.7", way=AuthMethod.ANONYMOUS))
         assert await passes(both, 100, call=stranger) == 30
         assert await passes(both, 100) == 100
 
@@ -247,7 +247,7 @@ async def test_anonymous_calls_of_an_address_are_counted_in_common_and_those_of_
     [("closed", ["busy read"] * 20), ("open", ["ok"] * 20), ("local", ["ok"] * 5 + ["rate-exceeded read"] * 15)],
 )
 async def test_without_the_counters_each_limit_holds_as_its_ruling_says(redis_server, ruling, said):
-    read = Limiting(Rate(20, 3600.0, 20), Ruling(on_store_failure=ruling))
+    read = RateLimit(Rate(20, 3600.0, 20), Enforcement(on_store_failure=ruling))
     async with limits_on(redis_server, read=read, workers=2) as both:
         assert await passes(both, 4) == 4
         redis_server.kill()
@@ -264,7 +264,7 @@ async def test_without_the_counters_nothing_is_endless(redis_server):
 
 
 async def test_when_the_counters_are_back_they_count_again(redis_server):
-    read = Limiting(Rate(20, 3600.0, 20), Ruling(on_store_failure="closed"))
+    read = RateLimit(Rate(20, 3600.0, 20), Enforcement(on_store_failure="closed"))
     async with limits_on(redis_server, read=read) as both:
         redis_server.kill()
         assert await outcome(both[0]) == "busy read"
@@ -284,5 +284,5 @@ async def test_keys_that_others_put_there_blind_no_operator(redis_server):
         await charge(both[0])
         redis_server.run("SET", b"{t}b\0\xff\xfe\0x", "r 99999999999999999 1 1000 3")
         redis_server.run("SET", b"{t}h\0\xff\xfe\0x", "2 a b c")
-        assert "read" in {use.limit for use in await both[1].uses(Match())}
-        assert await both[1].reset(Match(limit="read")) == 1
+        assert "read" in {use.limit for use in await both[1].uses(BucketFilter())}
+        assert await both[1].reset(BucketFilter(limit="read")) == 1

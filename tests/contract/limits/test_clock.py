@@ -8,8 +8,8 @@ from importlib.resources import files
 import pytest
 
 from mcpward.core.values import Period, Rate
-from mcpward.limits.limit import Limit
-from mcpward.limits.period import index_of
+from mcpward.limits.rates.limit import Limit
+from mcpward.limits.rates.period import index_of
 from support.clock import ManualClock
 from support.drains import ANN, BEN, draw, passes, passing, quota, rate, until_up
 from support.redis import RedisServer

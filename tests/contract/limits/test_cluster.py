@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from mcpward.limits.counters import StoreDown
+from mcpward.limits.rates.shared_port import StoreDown
 from support.drains import draw, passes, passing, quota, rate, until_up
 from support.redis import RedisCluster
 

@@ -10,8 +10,8 @@ from mcpward.cli.main import run
 from mcpward.core.clock import SystemClock
 from mcpward.core.secret import Secret
 from mcpward.core.values import Period, Quota, Rate
-from mcpward.limits.limit import Limit
-from mcpward.limits.redis.counters import SharedCounters
+from mcpward.limits.rates.limit import Limit
+from mcpward.limits.redis.shared_counters import SharedCounters
 from mcpward.limits.redis.store import SharedStore
 from support.redis import RedisServer
 

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from mcpward.core.values import Rate
-from mcpward.limits.limit import Limit
+from mcpward.limits.rates.limit import Limit
 from support.drains import ANN, BEN, draw, passes, passing, quota, rate
 
 

@@ -12,8 +12,8 @@ import pytest
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Pool
-from mcpward.limits.loan import Loan
-from mcpward.limits.redis.places import RedisPlaces
+from mcpward.limits.concurrency.release import Release
+from mcpward.limits.redis.shared_slots import RedisSlots
 from support.places import places_of, tool_of
 from support.redis import RedisServer
 
@@ -26,7 +26,7 @@ def worker_at(namespace, join):
 
     async def make(url, places=1, *, each=1000, pools=(), timeout_s=20.0, store_timeout_s=2.0, **more):
         counters = await join(url, namespace, timeout_s=store_timeout_s)
-        shared = RedisPlaces(counters.store)
+        shared = RedisSlots(counters.store)
         made = places_of(places, each=each, pools=pools, timeout_s=timeout_s, shared=shared, **more)
         made.store, made.shared = counters.store, shared
         return made
@@ -239,7 +239,7 @@ async def test_a_lent_place_is_for_other_workers_and_comes_back_before_those_tha
     leave, never = asyncio.Event(), asyncio.Event()
     never.set()
     async with one.hold("orders", "key:a", None) as hold:
-        loan = Loan(hold)
+        loan = Release(hold)
 
         async def ask():
             async with loan.lent():

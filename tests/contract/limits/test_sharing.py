@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from mcpward.limits.limit import Limit, Loop
-from mcpward.limits.use import Match
+from mcpward.limits.rates.bucket_usage import BucketFilter
+from mcpward.limits.rates.limit import Limit, Loop
 from support.drains import ANN, BEN, draw, passes, passing, quota, rate
 
 #: A process of its own, that takes what it can: url, namespace, limit, calls.
@@ -14,7 +14,7 @@ TAKER = """
 import asyncio, sys
 from mcpward.core.clock import SystemClock
 from mcpward.core.secret import Secret
-from mcpward.limits.redis.counters import SharedCounters
+from mcpward.limits.redis.shared_counters import SharedCounters
 from mcpward.limits.redis.store import SharedStore
 from support.drains import draw, passing, rate
 
@@ -171,7 +171,7 @@ async def test_every_bucket_in_use_is_listed_without_its_worker(url, namespace, 
     drawn, loop = around("call")
     await worker.take(drawn, loop)
     visitor = await join(url, namespace)
-    uses = await visitor.uses(Match())
+    uses = await visitor.uses(BucketFilter())
     assert sorted((use.scope, use.limit, use.caller, use.remaining, use.most) for use in uses) == [
         ("orders", "quota-day", ANN, 15, 20),
         ("orders", "read", ANN, 9, 10),
@@ -180,10 +180,10 @@ async def test_every_bucket_in_use_is_listed_without_its_worker(url, namespace, 
         ("stock", "read", BEN, 7, 8),
     ]
     assert next(use.reset_s for use in uses if use.limit == "read" and use.scope == "orders") == 6
-    assert [use.scope for use in await visitor.uses(Match(server="stock"))] == ["stock"]
-    assert len(await visitor.uses(Match(server="orders"))) == 4
-    assert [use.limit for use in await visitor.uses(Match(limit="total"))] == ["total"]
-    assert len(await visitor.uses(Match(caller=ANN))) == 3
+    assert [use.scope for use in await visitor.uses(BucketFilter(server="stock"))] == ["stock"]
+    assert len(await visitor.uses(BucketFilter(server="orders"))) == 4
+    assert [use.limit for use in await visitor.uses(BucketFilter(limit="total"))] == ["total"]
+    assert len(await visitor.uses(BucketFilter(caller=ANN))) == 3
 
 
 async def test_a_reset_makes_full_what_is_meant_and_nothing_else(url, namespace, join):
@@ -192,13 +192,13 @@ async def test_a_reset_makes_full_what_is_meant_and_nothing_else(url, namespace,
     for caller in (ANN, BEN):
         for limit in limits:
             assert await passing(worker, 9, draw(limit, caller)) == 5
-    assert await visitor.reset(Match(caller=ANN)) == 2
+    assert await visitor.reset(BucketFilter(caller=ANN)) == 2
     await asyncio.sleep(1.05)  # for so long a worker remembers whom it refused
     for limit in limits:
         assert await passing(worker, 9, draw(limit, ANN)) == 5
         assert await passing(worker, 9, draw(limit, BEN)) == 0
-    assert await visitor.reset(Match()) >= 4
-    assert await visitor.uses(Match()) == []
+    assert await visitor.reset(BucketFilter()) >= 4
+    assert await visitor.uses(BucketFilter()) == []
 
 
 async def test_a_reset_makes_the_loop_breaker_forget(shared):
@@ -206,7 +206,7 @@ async def test_a_reset_makes_the_loop_breaker_forget(shared):
         drawn, loop = around("ab"[n % 2])
         told = await shared.take(drawn, loop)
     assert any(standing.refuses for standing in told)
-    assert await shared.reset(Match(caller=ANN, limit="repeat")) == 3
+    assert await shared.reset(BucketFilter(caller=ANN, limit="repeat")) == 3
     drawn, loop = around("a")
     assert len(await shared.take(drawn, loop)) == 1
 
@@ -218,8 +218,8 @@ async def test_a_thousand_keys_of_others_are_looked_through_and_left_alone(share
     for n in range(3000):
         store.tell(Command.of("SET", store.key("other", str(n)), "theirs"))
     await shared.take([draw(rate(5))])
-    assert len(await shared.uses(Match())) == 1
-    assert await shared.reset(Match()) == 1
+    assert len(await shared.uses(BucketFilter())) == 1
+    assert await shared.reset(BucketFilter()) == 1
     assert await store.ask(Command.of("GET", store.key("other", "7"))) == b"theirs"
 
 

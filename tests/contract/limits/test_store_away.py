@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from mcpward.limits.counters import StoreDown
-from mcpward.limits.limit import Loop
+from mcpward.limits.rates.limit import Loop
+from mcpward.limits.rates.shared_port import StoreDown
 from mcpward.limits.redis.script import Command
 from support.drains import ANN, draw, passes, passing, quota, rate, until_up
 from support.outside import certificate_for

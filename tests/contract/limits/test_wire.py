@@ -6,9 +6,9 @@ import time
 import pytest
 import uvloop
 
-from mcpward.limits.counters import StoreDown
+from mcpward.limits.rates.shared_port import StoreDown
+from mcpward.limits.redis.resp import Asked, RespConnection
 from mcpward.limits.redis.script import Command, Script, bulk
-from mcpward.limits.redis.wire import Asked, Wire
 from support.drains import draw, passing, rate
 
 PING = Command.of("PING")
@@ -48,7 +48,7 @@ class Line:
     def __init__(self, timeout_s=0.2):
         self.errors: list[str] = []
         self.lost: list[str] = []
-        self.wire = Wire(timeout_s, self._error, self._gone)
+        self.wire = RespConnection(timeout_s, self._error, self._gone)
 
     async def connect(self, port):
         await asyncio.get_running_loop().create_connection(lambda: self.wire, "127.0.0.1", port)

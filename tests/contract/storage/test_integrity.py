@@ -13,8 +13,8 @@ from mcpward.core.errors import Misconfigured, Untrusted
 from mcpward.core.scope import Access
 from mcpward.crypto.digest import Pepper
 from mcpward.crypto.keyring import KeyRing
-from mcpward.identity.api_key import issue
-from mcpward.identity.records import KeyRecord
+from mcpward.identity.keys.api_key import issue
+from mcpward.identity.keys.records import KeyRecord
 from support.clock import ManualClock
 from support.store import earlier, integrity_of, mark_of, open_store
 

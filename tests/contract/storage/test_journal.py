@@ -9,8 +9,8 @@ from mcpward.storage import journal
 from mcpward.storage.engine import Store
 from mcpward.storage.journal import Journal
 from mcpward.storage.sessions import EndedSessions
-from mcpward.storage.spent import SpentTable
 from mcpward.storage.tables import ENDED, SPENT
+from mcpward.storage.used_states import UsedStateTable
 
 #: What is done to three rows that have run out at 10, 11 and 90, by whoever writes the database.
 FORGERIES = {
@@ -91,7 +91,7 @@ async def test_attack_133_a_state_that_a_worker_has_seen_used_stays_so_whatever_
 
 
 async def test_attack_133_no_state_is_forgotten_for_want_of_room(store):
-    spent = SpentTable(Journal(store._lanes, store._integrity, "spent", SPENT, 3, is_once=True))
+    spent = UsedStateTable(Journal(store._lanes, store._integrity, "spent", SPENT, 3, is_once=True))
     for number in range(3):
         assert await spent.spend(f"s{number}", 10.0 + number)
     for _ in range(2):

@@ -9,11 +9,11 @@ from mcpward.core.ended import EndedBook
 from mcpward.core.scope import Access
 from mcpward.core.values import Rate
 from mcpward.crypto.digest import Pepper
-from mcpward.identity.api_key import issue, reissue
-from mcpward.identity.follower import Books, Follower
-from mcpward.identity.keybook import KeyBook
-from mcpward.identity.records import KeyRecord
-from mcpward.identity.unlisted import UrlBook
+from mcpward.identity.keys.api_key import issue, reissue
+from mcpward.identity.keys.follower import Books, Follower
+from mcpward.identity.keys.key_cache import KeyCache
+from mcpward.identity.keys.records import KeyRecord
+from mcpward.identity.keys.url_cache import UrlCache
 from support.clock import ManualClock
 
 PEPPER = Pepper(b"p" * 32)
@@ -89,9 +89,9 @@ async def test_a_revoked_key_is_refused_by_the_second_worker(opener) -> None:
     """Attack 36: revoked through one store, refused after one poll of the other."""
     one, two = await opener(), await opener()
     secret, record = issue(PEPPER, CLOCK, name="ann", servers=["orders"])
-    book = KeyBook(PEPPER, CLOCK)
+    book = KeyCache(PEPPER, CLOCK)
     reader = two.reader()
-    worker = Follower(reader, Books(book, UrlBook(PEPPER, CLOCK), EndedBook(), EndedBook()), CLOCK)
+    worker = Follower(reader, Books(book, UrlCache(PEPPER, CLOCK), EndedBook(), EndedBook()), CLOCK)
     await one.keys.add(record)
     await worker.poll()
     assert book.verify(secret.reveal(), "orders", "192.0.2.7") is not None
@@ -108,7 +108,7 @@ async def test_the_counters_that_workers_look_at_change_with_everything_they_fol
     changes = (
         lambda: one.keys.add(key),
         lambda: one.keys.revoke(key.id, 7.0),
-        lambda: one.urls.add(UrlBook(PEPPER, CLOCK).issue("orders")[1]),
+        lambda: one.urls.add(UrlCache(PEPPER, CLOCK).issue("orders")[1]),
         lambda: one.sessions.end("s1", 2e9),
         lambda: one.spent.spend("t1", 2e9),
     )

@@ -7,10 +7,10 @@ import pytest
 from msgspec import json
 from msgspec.structs import replace
 
-from mcpward.channel.mailroom import LONGEST, Mailroom
-from mcpward.channel.questions import Questions
-from mcpward.core.back import Question
+from mcpward.core.client_channel import Question
 from mcpward.core.values import Kind
+from mcpward.messaging.bus.worker_bus import LONGEST, WorkerBus
+from mcpward.messaging.client_requests import ClientRequests
 from support.mail import Seal
 from support.values import a_call, a_principal
 
@@ -20,7 +20,7 @@ async def working(opener, clock, *names):
     rooms = []
     for name in names:
         store, seal = await opener(), Seal()
-        rooms.append(Mailroom(store.mail, seal.seal, seal.open, clock, name, poll_s=0.02, hurry_s=0.005))
+        rooms.append(WorkerBus(store.mail, seal.seal, seal.open, clock, name, poll_s=0.02, hurry_s=0.005))
         await rooms[-1].start()
     yield rooms
     for room in rooms:
@@ -33,7 +33,7 @@ async def test_an_answer_reaches_the_worker_that_asked(opener, clock, size: int)
     call = a_call(a_principal(), session="s1")
     result = {"action": "accept", "content": {"name": "x" * size}}
     async with working(opener, clock, "a", "b", "c") as rooms, asyncio.timeout(20):
-        here, there, _ = (Questions(room, clock) for room in rooms)
+        here, there, _ = (ClientRequests(room, clock) for room in rooms)
         question = Question(key="k", method="elicitation/create", params={}, capability={})
         asking = asyncio.create_task(
             here.ask(call, lambda text: asked.put_nowait(json.decode(text)), lambda _, id: json.encode(id), [question])

@@ -4,15 +4,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from mcpward.channel.outbox import Letter
+from mcpward.messaging.bus.outbox import BusMessage
 from mcpward.storage.engine import Store
 from mcpward.storage.tables import MAIL
 from support.clock import ManualClock
 from support.store import earlier, open_store
 
 
-def letter(sender: str = "a", to: str | None = None, sealed: str = "sealed") -> Letter:
-    return Letter(sender, to, "word", sealed)
+def letter(sender: str = "a", to: str | None = None, sealed: str = "sealed") -> BusMessage:
+    return BusMessage(sender, to, "word", sealed)
 
 
 async def kept(store: Store) -> int:
@@ -20,8 +20,8 @@ async def kept(store: Store) -> int:
         return int((await connection.execute(select(func.count()).select_from(MAIL))).scalar_one())
 
 
-async def all_since(store: Store, seq: int, reader: str) -> list[Letter]:
-    found: list[Letter] = []
+async def all_since(store: Store, seq: int, reader: str) -> list[BusMessage]:
+    found: list[BusMessage] = []
     while True:
         seq, letters = await store.mail.since(seq, reader)
         if not letters:
@@ -88,7 +88,7 @@ async def _write(store: Store, name: str) -> None:
 
 async def test_a_transaction_that_fails_leaves_no_letter_and_no_gap(opener) -> None:
     one, two = await opener(), await opener()
-    broken = Letter("a", None, "word", None)  # type: ignore[arg-type]
+    broken = BusMessage("a", None, "word", None)  # type: ignore[arg-type]
     with pytest.raises(Exception, match=r"(?i)null"):
         await one.mail.put([letter(sealed="1"), broken])
     await one.mail.put([letter(sealed="2")])

@@ -252,7 +252,7 @@ WORKER = """
 import asyncio, sys
 from mcpward.core.clock import SystemClock
 from mcpward.crypto.digest import Pepper
-from mcpward.identity.api_key import issue
+from mcpward.identity.keys.api_key import issue
 from support.store import open_store
 
 async def work(url, count):

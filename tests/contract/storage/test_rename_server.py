@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from mcpward.core.errors import Untrusted
 from mcpward.core.ids import base62
 from mcpward.crypto.digest import Pepper
-from mcpward.identity.api_key import issue
-from mcpward.identity.records import KeyRecord
-from mcpward.identity.unlisted import UrlBook
+from mcpward.identity.keys.api_key import issue
+from mcpward.identity.keys.records import KeyRecord
+from mcpward.identity.keys.url_cache import UrlCache
 from mcpward.storage import migrations
 from mcpward.storage.mark import Mark
 from mcpward.storage.traffic import TrafficFilter
@@ -56,7 +56,7 @@ async def test_every_key_that_names_the_server_names_the_other_one_and_no_other_
 
 async def test_a_secret_url_goes_along_for_a_worker_that_knew_it_before(opener) -> None:
     one, two = await opener(), await opener()
-    book = UrlBook(PEPPER, CLOCK)
+    book = UrlCache(PEPPER, CLOCK)
     secret, record = book.issue("orders")
     await one.urls.add(record)
     followed = two.urls.follow()

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from mcpward.channel.session_record import SessionRecord
 from mcpward.core.errors import Refusal
+from mcpward.messaging.session_record import SessionRecord
 from mcpward.storage.settings import SettingsTable
 
 

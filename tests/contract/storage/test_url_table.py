@@ -1,10 +1,10 @@
 import pytest
 
 from mcpward.crypto.digest import Pepper
-from mcpward.identity.unlisted import UrlBook
+from mcpward.identity.keys.url_cache import UrlCache
 from support.clock import ManualClock
 
-BOOK = UrlBook(Pepper(b"p" * 32), ManualClock())
+BOOK = UrlCache(Pepper(b"p" * 32), ManualClock())
 
 
 async def test_a_rotation_ends_every_older_url_at_the_latest_with_the_grace(opener) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 
 from mcpward.app.switches import Switches
-from mcpward.channel.streams import Streams
+from mcpward.messaging.subscriptions.streams import Streams
 from mcpward.sdk.server import Server
 from mcpward.tools.registry import Registry
 from support.clock import ManualClock

@@ -5,15 +5,15 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from mcpward.app.inquiry import Answer, Inquiry, add_up
 from mcpward.app.usage import ASKING, MOST_USES, TELLING, Usage
-from mcpward.limits.use import Match, Use
+from mcpward.app.worker_query import Answer, WorkerQuery, add_up
+from mcpward.limits.rates.bucket_usage import BucketFilter, BucketUsage
 from support.clock import ManualClock
 from support.mail import Seal, Workers
 
 
 def use(caller="api-key:a", used=1, most=10, limit="read", scope="orders", reset_s=3):
-    return Use(limit=limit, scope=scope, caller=caller, remaining=most - used, most=most, reset_s=reset_s)
+    return BucketUsage(limit=limit, scope=scope, caller=caller, remaining=most - used, most=most, reset_s=reset_s)
 
 
 class Counters:
@@ -52,68 +52,68 @@ async def site(*counters, alone=False, patience_s=5.0):
         mail.rooms["w0"]._poll_s = 0.005
     async with mail:
         desks = [Usage(mail[name], one, clock, name, len(counters)) for name, one in zip(names, counters, strict=True)]
-        yield Inquiry(mail["cli"], clock, patience_s), mail
+        yield WorkerQuery(mail["cli"], clock, patience_s), mail
         for desk in desks:
             await desk.close()
 
 
 async def test_shares_of_several_workers_are_added_up():
     async with site(Counters(use(used=3), use("b", 10)), Counters(use(used=4, reset_s=9))) as (inquiry, _):
-        answer = await inquiry.uses(Match())
+        answer = await inquiry.uses(BucketFilter())
     assert answer == Answer(uses=(use("b", 10, 20), use(used=7, most=20, reset_s=9)), found=3, answered=2, workers=2)
 
 
 async def test_a_match_narrows_at_the_worker():
     held = [use("a"), use("b"), use("b", limit="write"), use("b", scope="notes\0find")]
     async with site(Counters(*held)) as (inquiry, _):
-        assert {one.caller for one in (await inquiry.uses(Match(caller="b"))).uses} == {"b"}
-        assert (await inquiry.uses(Match(limit="write"))).uses == (held[2],)
-        assert (await inquiry.uses(Match(server="notes"))).uses == (held[3],)
-        assert (await inquiry.uses(Match(server="find"))) == Answer(answered=1, workers=1)
+        assert {one.caller for one in (await inquiry.uses(BucketFilter(caller="b"))).uses} == {"b"}
+        assert (await inquiry.uses(BucketFilter(limit="write"))).uses == (held[2],)
+        assert (await inquiry.uses(BucketFilter(server="notes"))).uses == (held[3],)
+        assert (await inquiry.uses(BucketFilter(server="find"))) == Answer(answered=1, workers=1)
 
 
 async def test_a_worker_that_is_alone_answers_too():
     async with site(Counters(use()), alone=True) as (inquiry, _):
-        assert (await inquiry.uses(Match())).uses == (use(),)
+        assert (await inquiry.uses(BucketFilter())).uses == (use(),)
 
 
 async def test_an_answer_holds_the_most_used_in_several_letters():
     """Names of OAuth callers are long: a thousand of them do not fit into one letter."""
     held = [use(f"{number:05}" + "x" * 900, number, 10_000) for number in range(1, MOST_USES + 501)]
     async with site(Counters(*held)) as (inquiry, mail):
-        answer = await inquiry.uses(Match())
+        answer = await inquiry.uses(BucketFilter())
         told = [letter for letter in mail.post.letters.values() if letter.kind == TELLING]
         assert len(answer.uses) == MOST_USES
         assert (answer.found, answer.left_out) == (MOST_USES + 500, 500)
         assert answer.uses[0].most - answer.uses[0].remaining == MOST_USES + 500
         assert min(use.most - use.remaining for use in answer.uses) == 501
         assert len(told) > 5
-        found = await inquiry.uses(Match(caller=held[0].caller))  # the least used of all
+        found = await inquiry.uses(BucketFilter(caller=held[0].caller))  # the least used of all
         assert found.uses == (held[0],)
 
 
 async def test_a_reset_reaches_every_worker():
     counters = [Counters(use("a"), use("b")), Counters(use("b"))]
     async with site(*counters) as (inquiry, _):
-        answer = await inquiry.reset(Match(caller="b"))
+        answer = await inquiry.reset(BucketFilter(caller="b"))
         assert (answer.found, answer.answered, answer.left_out) == (2, 2, 0)
         assert [one.held for one in counters] == [[use("a")], []]
 
 
 async def test_nobody_serves():
     async with site(patience_s=0.05) as (inquiry, _):
-        assert await inquiry.uses(Match()) == Answer()
+        assert await inquiry.uses(BucketFilter()) == Answer()
 
 
 async def test_who_is_silent_is_missed_and_who_cannot_say_is_told_apart():
     broken = Counters(use())
     broken.is_down = True
     async with site(broken, Counters(use())) as (inquiry, mail):
-        answer = await inquiry.uses(Match())
+        answer = await inquiry.uses(BucketFilter())
         assert (answer.answered, answer.workers, answer.failed, answer.uses) == (2, 2, 1, (use(),))
         await mail["w0"].stop()
         inquiry._patience_s = 0.1
-        answer = await inquiry.uses(Match())
+        answer = await inquiry.uses(BucketFilter())
         assert (answer.answered, answer.workers, answer.failed) == (1, 2, 0)
 
 
@@ -124,7 +124,7 @@ async def test_a_stranger_neither_asks_nor_answers():
         await stranger.start()
         question = {"name": "n", "by": "stranger", "at": mail.clock.now(), "match": {}, "is_reset": True}
         await stranger.post(ASKING, question)
-        asking = asyncio.create_task(inquiry.uses(Match()))
+        asking = asyncio.create_task(inquiry.uses(BucketFilter()))
         await asyncio.sleep(0)
         await stranger.post(TELLING, {"name": inquiry._name, "worker": "w", "workers": 1, "found": 7}, "cli")
         answer = await asking
@@ -135,25 +135,25 @@ async def test_a_stranger_neither_asks_nor_answers():
 async def test_a_copied_letter_resets_nothing_a_second_time():
     counters = Counters(use())
     async with site(counters) as (inquiry, mail):
-        await inquiry.reset(Match())
+        await inquiry.reset(BucketFilter())
         (asked,) = [letter for letter in mail.post.letters.values() if letter.kind == ASKING]
         counters.held = [use()]
         await mail.post.put([asked])
-        await inquiry.uses(Match())
+        await inquiry.uses(BucketFilter())
         assert counters.resets == 1
         mail.clock.advance(600)  # forgotten by name, and too old
         await mail.post.put([asked])
-        await inquiry.uses(Match())
+        await inquiry.uses(BucketFilter())
         assert (counters.resets, counters.held) == (1, [use()])
 
 
 async def test_answers_to_an_earlier_question_are_not_taken_for_this_one():
     async with site(Counters(use())) as (inquiry, mail):
-        await inquiry.uses(Match())
+        await inquiry.uses(BucketFilter())
         (told,) = [letter for letter in mail.post.letters.values() if letter.kind == TELLING]
         await mail["w0"].stop()
         inquiry._patience_s = 0.1
-        asking = asyncio.create_task(inquiry.uses(Match()))
+        asking = asyncio.create_task(inquiry.uses(BucketFilter()))
         await asyncio.sleep(0)
         await mail.post.put([told])
         assert (await asking).answered == 0

@@ -161,7 +161,7 @@ def test_a_command_that_changes_nothing_leaves_no_act(cli, site):
 
 
 def test_limits_that_are_given_back_are_on_record(cli, site, monkeypatch):
-    from mcpward.app.inquiry import Answer
+    from mcpward.app.worker_query import Answer
     from mcpward.cli import limits
 
     make(cli)

@@ -15,7 +15,7 @@ from mcpward.cli.connect import client_names
 from mcpward.core.clock import SystemClock
 from mcpward.core.secret import Secret
 from mcpward.crypto.digest import Pepper
-from mcpward.identity.api_key import issue
+from mcpward.identity.keys.api_key import issue
 
 KEY = issue(Pepper(b"p" * 32), SystemClock(), name="n", servers=["orders"])[0].reveal()
 URL = "https://mcp.example.com/orders/mcp"

@@ -7,7 +7,7 @@ import pytest
 
 from mcpward.core.clock import SystemClock
 from mcpward.crypto.digest import Pepper
-from mcpward.identity.api_key import PREFIX, checksum, issue
+from mcpward.identity.keys.api_key import PREFIX, checksum, issue
 
 KEY = issue(Pepper(b"p" * 32), SystemClock(), name="n", servers=["orders"])[0].reveal()
 THEIRS = "https://evil.example/orders/mcp"

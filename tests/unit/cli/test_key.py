@@ -1,6 +1,6 @@
 import pytest
 
-from mcpward.identity.api_key import parse
+from mcpward.identity.keys.api_key import parse
 
 
 def create(cli, *more):

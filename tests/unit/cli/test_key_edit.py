@@ -2,7 +2,7 @@
 
 import pytest
 
-from mcpward.identity.api_key import parse
+from mcpward.identity.keys.api_key import parse
 
 TOOLS = """
 from mcpward import Server

@@ -10,9 +10,9 @@ import pytest
 from mcpward.app.channel import mailroom_of
 from mcpward.app.usage import Usage
 from mcpward.cli import ui
-from mcpward.cli.gauge import bar, lines_of, shape_of, span_text
 from mcpward.cli.site import CLOCK, settings_of
-from mcpward.limits.use import Use
+from mcpward.cli.usage_bar import bar, lines_of, shape_of, span_text
+from mcpward.limits.rates.bucket_usage import BucketUsage
 from mcpward.operations.site import open_site
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\r\nfake line\u202e"
@@ -20,7 +20,7 @@ KEY = "4f9QkZp2LmXa"
 
 
 def use(caller=f"api-key:{KEY}", remaining=100, most=120, limit="read", scope="orders", reset_s=1):
-    return Use(limit=limit, scope=scope, caller=caller, remaining=remaining, most=most, reset_s=reset_s)
+    return BucketUsage(limit=limit, scope=scope, caller=caller, remaining=remaining, most=most, reset_s=reset_s)
 
 
 USES = (
@@ -212,10 +212,10 @@ def test_a_server_that_is_not_there_is_named(cli, site):
 
 
 def test_watching_shows_it_again_and_again_also_while_nobody_serves(cli, site, monkeypatch, capsys):
-    from mcpward.app.inquiry import Answer
+    from mcpward.app.worker_query import Answer
     from mcpward.cli import limits
     from mcpward.core.errors import Unreachable
-    from mcpward.limits.use import Match
+    from mcpward.limits.rates.bucket_usage import BucketFilter
 
     answers = [Answer(uses=(use(),), answered=1, workers=1), Unreachable("no worker answers"), Answer(answered=1)]
 
@@ -230,12 +230,12 @@ def test_watching_shows_it_again_and_again_also_while_nobody_serves(cli, site, m
 
     monkeypatch.setattr(limits, "_EVERY_S", 0.0)
     with pytest.raises(KeyError, match="the end"):
-        asyncio.run(limits._watch(Tally(), Match(), as_json=False))
+        asyncio.run(limits._watch(Tally(), BucketFilter(), as_json=False))
     shown = capsys.readouterr().out
     assert shown.index("api-key") < shown.index("no worker answers") < shown.index("nothing is used now")
     answers += [Answer(uses=(use(),), answered=1), Answer(answered=1)]
     with pytest.raises(KeyError, match="the end"):
-        asyncio.run(limits._watch(Tally(), Match(), as_json=True))
+        asyncio.run(limits._watch(Tally(), BucketFilter(), as_json=True))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["uses"] for line in lines] == [[shape_of(use())], []]
 

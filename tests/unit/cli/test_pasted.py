@@ -4,7 +4,7 @@ from mcpward.cli import pasted
 from mcpward.cli.ui import Ended
 from mcpward.core.clock import SystemClock
 from mcpward.crypto.digest import Pepper
-from mcpward.identity.api_key import issue
+from mcpward.identity.keys.api_key import issue
 
 KEY = issue(Pepper(b"p" * 32), SystemClock(), name="n", servers=["orders"])[0].reveal()
 FORMS = [

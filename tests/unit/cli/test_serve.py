@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpward.identity.api_key import parse
+from mcpward.identity.keys.api_key import parse
 
 SOURCE = str(Path(__file__).parents[3] / "src")
 TOOLS = """

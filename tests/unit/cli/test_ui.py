@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpward.cli.moment import moment_text, parse_end, parse_span, parse_start
 from mcpward.cli.target import read_target
+from mcpward.cli.timespan import moment_text, parse_end, parse_span, parse_start
 from mcpward.cli.ui import Ended, aligned, confirmed, error_of, safe
 from mcpward.core.errors import Finding
 

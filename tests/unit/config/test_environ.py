@@ -2,7 +2,7 @@ import pytest
 
 from mcpward.config.load import load
 from mcpward.core.errors import Misconfigured
-from mcpward.core.values import Limiting, Period, Quota, Rate, Rationing, Ruling
+from mcpward.core.values import Enforcement, Period, Quota, QuotaLimit, Rate, RateLimit
 
 
 def whats(env):
@@ -46,9 +46,9 @@ def test_limits_are_read_with_their_rulings_as_json():
         },
     )
     limits = settings.servers["a"].limits
-    assert settings.limits.auth_failures == Limiting(Rate(5, 60.0, 5), Ruling(on_store_failure="open"))
-    assert limits.quota == Rationing(Quota(9, Period.DAY), Ruling(enforce=False, on_store_failure="closed"))
-    assert limits.total == Limiting(Rate(7, 1.0, 7), Ruling(on_store_failure="closed"))
+    assert settings.limits.auth_failures == RateLimit(Rate(5, 60.0, 5), Enforcement(on_store_failure="open"))
+    assert limits.quota == QuotaLimit(Quota(9, Period.DAY), Enforcement(enforce=False, on_store_failure="closed"))
+    assert limits.total == RateLimit(Rate(7, 1.0, 7), Enforcement(on_store_failure="closed"))
 
 
 def test_budgets_pools_and_tools_are_tables_of_the_environment_too():

@@ -7,7 +7,7 @@ import pytest
 from mcpward.cli import ui
 from mcpward.config.environ import variable_of
 from mcpward.config.load import read
-from mcpward.config.shape import ANY_NAME, every_key
+from mcpward.config.schema_paths import ANY_NAME, every_key
 from mcpward.core.errors import Misconfigured
 from support.wording import doubled, is_foreign
 

@@ -4,7 +4,7 @@ from mcpward.config.fields import ALGORITHMS
 from mcpward.config.load import load
 from mcpward.config.rules import breaches
 from mcpward.core.errors import Misconfigured
-from mcpward.identity import algorithm
+from mcpward.identity.jwt import algorithm
 
 MAIN = "https://id.example.com/.well-known/oauth-authorization-server/tenant"
 OTHER = "https://other.example/tenant/.well-known/openid-configuration"

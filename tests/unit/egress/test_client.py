@@ -16,9 +16,9 @@ import pytest
 
 from mcpward.core.secret import Secret
 from mcpward.egress.client import Client
+from mcpward.egress.concurrency import AT_ONCE
+from mcpward.egress.failures import EgressFailed, EgressRefused, Failure
 from mcpward.egress.guard import Guard
-from mcpward.egress.lanes import AT_ONCE
-from mcpward.egress.trouble import EgressFailed, EgressRefused, Why
 from support.outside import certificate_for, http, outside
 
 LOOPBACK = [ip_network("127.0.0.0/8")]
@@ -45,7 +45,7 @@ async def failure(url: str, timeout_s: float = 5.0, max_bytes: int = 1_000, **op
     return caught.value
 
 
-async def why(answer, **options) -> Why:
+async def why(answer, **options) -> Failure:
     async with outside(answer) as there:
         return (await failure(there.url(), **options)).why
 
@@ -134,19 +134,19 @@ async def test_a_byte_order_mark_before_json_is_skipped() -> None:
 
 @pytest.mark.parametrize("media", ["text/html", "text/json", "application/jsonp", "application/javascript", "json"])
 async def test_26_what_is_not_called_json_is_not_read_as_json(media: str) -> None:
-    assert await why(http(b"{}", media=media)) is Why.MEDIA_REFUSED
+    assert await why(http(b"{}", media=media)) is Failure.MEDIA_REFUSED
 
 
 async def test_an_answer_without_a_type_is_refused() -> None:
-    assert await why(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}") is Why.MEDIA_REFUSED
-    assert await why(b"HTTP/1.1 204 No Content\r\n\r\n") is Why.MEDIA_REFUSED
+    assert await why(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}") is Failure.MEDIA_REFUSED
+    assert await why(b"HTTP/1.1 204 No Content\r\n\r\n") is Failure.MEDIA_REFUSED
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"{", b'{"a":1,"a":2}', b"\xff", b"{} {}", b"NaN", b"[" * 33 + b"]" * 33, b'"\\ud800"', b"<html>"]
 )
 async def test_json_is_strict(body: bytes) -> None:
-    assert await why(http(body)) is Why.NOT_JSON
+    assert await why(http(body)) is Failure.NOT_JSON
 
 
 async def test_an_error_in_json_is_read_and_one_in_html_is_not() -> None:
@@ -161,13 +161,13 @@ async def test_an_error_in_json_is_read_and_one_in_html_is_not() -> None:
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
 async def test_80_no_redirect_is_followed(status: int) -> None:
     async with outside() as canary, outside(http(status=status, location=canary.url())) as there:
-        assert (await failure(there.url())).why is Why.REDIRECTED
+        assert (await failure(there.url())).why is Failure.REDIRECTED
     assert (canary.connections, there.connections) == (0, 1)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip", "x"])
 async def test_26_no_content_coding_is_unpacked(coding: str) -> None:
-    assert await why(http(b"{}", content_encoding=coding)) is Why.CODING_REFUSED
+    assert await why(http(b"{}", content_encoding=coding)) is Failure.CODING_REFUSED
 
 
 async def test_an_answer_may_be_as_large_as_the_limit_and_no_larger() -> None:
@@ -176,14 +176,14 @@ async def test_an_answer_may_be_as_large_as_the_limit_and_no_larger() -> None:
         assert len((await client.get_json(there.url(), max_bytes=100)).value) == 98
         with pytest.raises(EgressFailed) as caught:
             await client.get_json(there.url(), max_bytes=99)
-        assert caught.value.why is Why.TOO_LARGE
+        assert caught.value.why is Failure.TOO_LARGE
 
 
 async def test_26_a_length_beyond_the_limit_is_not_waited_for() -> None:
     async def announce(request: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 999999999\r\n\r\n")
 
-    assert await why(announce, max_bytes=65_536) is Why.TOO_LARGE
+    assert await why(announce, max_bytes=65_536) is Failure.TOO_LARGE
 
 
 @pytest.mark.parametrize("length", [b"", b"transfer-encoding: chunked\r\n"])
@@ -198,13 +198,13 @@ async def test_26_a_body_without_a_length_is_cut_at_the_limit(length: bytes) -> 
             await writer.drain()
             sent += 8_192
 
-    assert await why(flood, max_bytes=65_536) is Why.TOO_LARGE
+    assert await why(flood, max_bytes=65_536) is Failure.TOO_LARGE
     assert sent < 20_000_000
 
 
 async def test_26_a_body_in_crumbs_is_cut() -> None:
     crumbs = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
-    assert await why(crumbs + b"1\r\n \r\n" * 5_000, max_bytes=65_536) is Why.TOO_LARGE
+    assert await why(crumbs + b"1\r\n \r\n" * 5_000, max_bytes=65_536) is Failure.TOO_LARGE
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ async def test_what_is_not_http_is_a_failure_with_a_name(answer: bytes) -> None:
         writer.write(answer)
         writer.close()
 
-    assert await why(once) in {Why.PROTOCOL_BROKEN, Why.UNREACHABLE}
+    assert await why(once) in {Failure.PROTOCOL_BROKEN, Failure.UNREACHABLE}
 
 
 # --------------------------------------------------------------------------------------------------------------- time
@@ -253,7 +253,7 @@ async def early(request: bytes, writer: asyncio.StreamWriter) -> None:
 @pytest.mark.parametrize("slow", [silent, dribbling, early])
 async def test_the_whole_of_a_call_has_one_time(slow) -> None:
     began = asyncio.get_running_loop().time()
-    assert await why(slow, timeout_s=0.2) is Why.TIMEOUT
+    assert await why(slow, timeout_s=0.2) is Failure.TIMEOUT
     assert asyncio.get_running_loop().time() - began < 2
 
 
@@ -262,7 +262,7 @@ async def test_a_slow_resolver_is_part_of_that_time() -> None:
         await asyncio.sleep(30)
         return []
 
-    assert (await failure("https://id.example/", timeout_s=0.1, lookup=look_up)).why is Why.TIMEOUT
+    assert (await failure("https://id.example/", timeout_s=0.1, lookup=look_up)).why is Failure.TIMEOUT
 
 
 async def test_a_caller_who_leaves_frees_the_place() -> None:
@@ -320,7 +320,7 @@ async def test_who_would_wait_behind_too_many_is_told_at_once() -> None:
     async with outside(silent) as there, calling(timeout_s=1.0) as client:
         calls = [asyncio.create_task(client.get_json(there.url())) for _ in range(130)]
         done, rest = await asyncio.wait(calls, timeout=0.5)
-        assert [call.exception().why for call in done] == [Why.BUSY] * 2
+        assert [call.exception().why for call in done] == [Failure.BUSY] * 2
         assert len(rest) == 128
         assert {type(error) for error in await asyncio.gather(*rest, return_exceptions=True)} == {EgressFailed}
 
@@ -347,7 +347,7 @@ async def test_the_next_address_is_tried_where_one_does_not_answer() -> None:
 async def test_a_place_where_nobody_listens_is_unreachable() -> None:
     async with outside() as there:
         pass
-    assert (await failure(there.url())).why is Why.UNREACHABLE
+    assert (await failure(there.url())).why is Failure.UNREACHABLE
 
 
 # ---------------------------------------------------------------------------------------------------------------- TLS
@@ -367,7 +367,7 @@ async def test_a_certificate_for_another_name_is_refused(tmp_path: Path) -> None
     async with outside(tls=server) as there:
         for host in ("id.example", "127.0.0.1"):
             error = await failure(there.url(host=host, scheme="https"), tls=trusting)
-            assert error.why is Why.TLS_FAILED
+            assert error.why is Failure.TLS_FAILED
     assert not there.requests
 
 
@@ -380,7 +380,7 @@ async def test_a_certificate_for_an_address_holds_for_it(tmp_path: Path) -> None
 async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
     server, _ = certificate_for("127.0.0.1", tmp_path)
     async with outside(tls=server) as there:
-        assert (await failure(there.url(scheme="https"))).why is Why.TLS_FAILED
+        assert (await failure(there.url(scheme="https"))).why is Failure.TLS_FAILED
     assert not there.requests
 
 
@@ -401,12 +401,12 @@ async def test_a_server_that_wants_a_certificate_of_ours_is_a_failure_with_a_nam
         error = await failure(f"https://127.0.0.1:{listener.getsockname()[1]}/", tls=trusting)
         done.set()
         await refusing
-    assert error.why is Why.UNREACHABLE
+    assert error.why is Failure.UNREACHABLE
 
 
 async def test_a_server_without_tls_is_no_https_server() -> None:
     async with outside() as there:
-        assert (await failure(there.url(scheme="https"), timeout_s=1.0)).why in {Why.TLS_FAILED, Why.TIMEOUT}
+        assert (await failure(there.url(scheme="https"), timeout_s=1.0)).why in {Failure.TLS_FAILED, Failure.TIMEOUT}
 
 
 # ------------------------------------------------------------------------------------------------------------ secrets
@@ -437,7 +437,7 @@ async def test_85_nothing_of_a_secret_or_an_answer_is_told(answer: bytes, capfd)
 
 
 def test_an_answer_has_no_readable_form() -> None:
-    from mcpward.egress.answer import Fetched
+    from mcpward.egress.response import Fetched
 
     assert repr(Fetched(200, {"access_token": CANARY}, {})) == "Fetched(status=200)"
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpward.egress.trouble import EgressRefused, Why
+from mcpward.egress.failures import EgressRefused, Failure
 from mcpward.egress.url import Url, parse
 
 
-def refused(text: str) -> Why:
+def refused(text: str) -> Failure:
     with pytest.raises(EgressRefused) as caught:
         parse(text)
     return caught.value.why
@@ -47,19 +47,19 @@ def test_an_address_stands_without_brackets_where_it_is_connected_to() -> None:
     ["file:///etc/passwd", "gopher://127.0.0.1:70/_x", "data:application/json,{}", "ftp://a/", "ws://a/", "://a"],
 )
 def test_81_no_scheme_but_http_and_https_is_called(text: str) -> None:
-    assert refused(text) is Why.SCHEME_REFUSED
+    assert refused(text) is Failure.SCHEME_REFUSED
 
 
 @pytest.mark.parametrize(
     "text", ["https://user@example.com/", "https://user:pass@example.com/", "https://@example.com/", "https://a@b@c/"]
 )
 def test_81_a_url_with_a_user_is_refused(text: str) -> None:
-    assert refused(text) is Why.USERINFO_REFUSED
+    assert refused(text) is Failure.USERINFO_REFUSED
 
 
 @pytest.mark.parametrize("text", ["https://example.com/#", "https://example.com#@evil.example/", "https://a/?b#c"])
 def test_81_a_url_with_a_fragment_is_refused(text: str) -> None:
-    assert refused(text) is Why.FRAGMENT_REFUSED
+    assert refused(text) is Failure.FRAGMENT_REFUSED
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_81_a_url_with_a_fragment_is_refused(text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_two_readers_could_read_in_two_ways_is_no_url(text: str) -> None:
-    assert refused(text) in {Why.URL_MALFORMED, Why.SCHEME_REFUSED}
+    assert refused(text) in {Failure.URL_MALFORMED, Failure.SCHEME_REFUSED}
 
 
 def test_a_url_may_be_as_long_as_the_limit() -> None:
@@ -113,7 +113,7 @@ def test_a_url_may_be_as_long_as_the_limit() -> None:
     ],
 )  # fmt: skip
 def test_80_a_host_has_one_spelling(host: str) -> None:
-    assert refused(f"http://{host}/") in {Why.HOST_REFUSED, Why.URL_MALFORMED}
+    assert refused(f"http://{host}/") in {Failure.HOST_REFUSED, Failure.URL_MALFORMED}
 
 
 @given(st.text() | st.text("htps:/@#?[]0x1.%\\a", max_size=40).map("http://".__add__))

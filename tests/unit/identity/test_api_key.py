@@ -9,7 +9,7 @@ from mcpward.core.ids import BASE62
 from mcpward.core.scope import Access
 from mcpward.core.values import Rate
 from mcpward.crypto.digest import Pepper
-from mcpward.identity.api_key import checksum, issue, parse, reissue
+from mcpward.identity.keys.api_key import checksum, issue, parse, reissue
 from support.clock import ManualClock
 
 PEPPER = Pepper(b"p" * 32)

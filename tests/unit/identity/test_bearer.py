@@ -15,22 +15,22 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
-from mcpward.core.values import Arrival, Principal, Way
+from mcpward.core.values import Arrival, AuthMethod, Principal
 from mcpward.crypto.digest import Pepper
 from mcpward.egress.client import Client
 from mcpward.egress.guard import Guard
-from mcpward.identity import proven as proven_module
-from mcpward.identity.api_key import issue
-from mcpward.identity.bearer import Bearer, Trusted, key_of
 from mcpward.identity.establish import Identity
-from mcpward.identity.issuer_rules import ANY
-from mcpward.identity.keybook import KeyBook
+from mcpward.identity.jwt.issuer_rules import ANY
+from mcpward.identity.keys.api_key import issue
+from mcpward.identity.keys.key_cache import KeyCache
+from mcpward.identity.keys.url_cache import UrlCache
 from mcpward.identity.mode import Mode
-from mcpward.identity.permissions import Rights
-from mcpward.identity.proof import Proof, Rechecks
-from mcpward.identity.proven import KEEP_S, Proven
-from mcpward.identity.provider import Provider, ProviderSettings
-from mcpward.identity.unlisted import UrlBook
+from mcpward.identity.oauth import token_cache as proven_module
+from mcpward.identity.oauth.bearer import Bearer, Trusted, key_of
+from mcpward.identity.oauth.pending_verification import PendingVerification, Rechecks
+from mcpward.identity.oauth.permissions import Rights
+from mcpward.identity.oauth.provider import Provider, ProviderSettings
+from mcpward.identity.oauth.token_cache import KEEP_S, TokenCache
 from support.arrivals import arrival
 from support.clock import ManualClock
 from support.edge import soon
@@ -52,8 +52,8 @@ class House:
         self.client = Client(Guard([ip_network("127.0.0.0/8")]))
         settings = ProviderSettings(name="main", metadata=there.metadata_url, where="issuers.main.metadata")
         self.provider = Provider(replace(settings, **changed), self.client, self.clock, tick_s=3600.0)
-        self.proven = Proven(self.clock)
-        self.keys = KeyBook(PEPPER, self.clock)
+        self.proven = TokenCache(self.clock)
+        self.keys = KeyCache(PEPPER, self.clock)
         trusted = Trusted(name="main", provider=self.provider, audience=AUDIENCE)
         other = replace(trusted, audience="https://mcp.example.com/both/mcp")
         bearers = {
@@ -61,7 +61,7 @@ class House:
             for name, one in (("orders", trusted), ("both", other))
         }
         modes = {"orders": Mode.OAUTH, "both": [Mode.OAUTH, Mode.API_KEY]}
-        self.identity = Identity(modes, self.keys, UrlBook(PEPPER, self.clock), bearers=bearers)
+        self.identity = Identity(modes, self.keys, UrlCache(PEPPER, self.clock), bearers=bearers)
         self.keys.mark_fresh(self.clock.monotonic())
 
     def token(self, mint: Mint | None = None, **claims: Any) -> bytes:
@@ -105,7 +105,7 @@ def test_a_good_token_is_its_subject_at_once():
         async with house() as here:
             found = here.identity.establish(shown(here.token(email="ann@example.com", name="Ann")))
             assert isinstance(found, Principal)
-            assert (found.way, found.server, found.subject, found.client) == (Way.OAUTH, "orders", "ann", "desk")
+            assert (found.way, found.server, found.subject, found.client) == (AuthMethod.OAUTH, "orders", "ann", "desk")
             assert (found.issuer, found.key) == (here.provider.issuer, f"oauth:{here.provider.issuer}|ann")
             assert (found.scopes, found.access) == ({"orders:read", "orders:write"}, Access.WRITE)
             assert (dict(found.claims), found.expires_at) == ({"email": "ann@example.com"}, NOW + 300)
@@ -338,8 +338,8 @@ def test_a_key_and_a_token_open_the_same_server_and_are_refused_alike():
                 shown(key, "both", b"bEARER "),
             ):
                 found = await here.answer(one)
-                assert found.way is Way.API_KEY
-            assert (await here.answer(shown(token, "both"))).way is Way.OAUTH
+                assert found.way is AuthMethod.API_KEY
+            assert (await here.answer(shown(token, "both"))).way is AuthMethod.OAUTH
             last = b"0" if key[-1:] != b"0" else b"1"
             for bad in (key[:-1] + last, key[:30], token[:-4], b"x"):
                 assert await here.answer(shown(bad, "both")) is Reason.CREDENTIAL_INVALID
@@ -508,11 +508,11 @@ def test_a_no_is_heard_by_every_stream_of_a_credential(monkeypatch):
             raise Refusal(Reason.CREDENTIAL_INVALID)
 
         rechecks = Rechecks()
-        proof = Proof(b"one", ask, asked=STORE, is_opaque=False)
+        proof = PendingVerification(b"one", ask, asked=STORE, is_opaque=False)
         assert all(rechecks.holds(proof) for _ in range(16))
         await soon(lambda: not rechecks.holds(proof))
         assert not any(rechecks.holds(proof) for _ in range(16))
-        monkeypatch.setattr("mcpward.identity.proof.NO_S", 0.0)
+        monkeypatch.setattr("mcpward.identity.oauth.pending_verification.NO_S", 0.0)
         assert rechecks.holds(proof)  # asked anew
         await rechecks.close()
 
@@ -520,7 +520,7 @@ def test_a_no_is_heard_by_every_stream_of_a_credential(monkeypatch):
 
 
 def test_what_is_asked_in_the_background_is_bounded_and_given_up_at_the_end(monkeypatch):
-    monkeypatch.setattr("mcpward.identity.proof._MOST", 2)
+    monkeypatch.setattr("mcpward.identity.oauth.pending_verification._MOST", 2)
 
     async def work():
         asked = asyncio.Event()
@@ -530,7 +530,7 @@ def test_what_is_asked_in_the_background_is_bounded_and_given_up_at_the_end(monk
             raise Refusal(Reason.CREDENTIAL_INVALID)
 
         rechecks = Rechecks()
-        proofs = [Proof(bytes([number]), ask, asked=STORE, is_opaque=True) for number in range(3)]
+        proofs = [PendingVerification(bytes([number]), ask, asked=STORE, is_opaque=True) for number in range(3)]
         assert [rechecks.holds(proof) for proof in proofs] == [True, True, False]
         assert rechecks.begin(proofs[0])
         asked.set()

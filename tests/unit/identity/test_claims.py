@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
-from mcpward.identity.claim import find
-from mcpward.identity.claims import Claims, judge
-from mcpward.identity.issuer_rules import IssuerRules
-from mcpward.identity.token_refused import TokenRefused
+from mcpward.identity.jwt.claim_forms import find
+from mcpward.identity.jwt.claims import Claims, judge
+from mcpward.identity.jwt.errors import TokenRefused
+from mcpward.identity.jwt.issuer_rules import IssuerRules
 from support.mint import AUDIENCE, CLAIMS, ISSUER, NOW
 
 RULES = IssuerRules(issuer=ISSUER, audience=AUDIENCE)

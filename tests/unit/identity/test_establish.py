@@ -6,21 +6,21 @@ from msgspec.structs import replace
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
-from mcpward.core.values import Arrival, Principal, Way
+from mcpward.core.values import Arrival, AuthMethod, Principal
 from mcpward.crypto.digest import Pepper
-from mcpward.identity.api_key import checksum, issue
 from mcpward.identity.establish import Identity
-from mcpward.identity.key_lookup import MOST_OF_ONE, MOST_WAITING, KeyLookup
-from mcpward.identity.keybook import KeyBook
+from mcpward.identity.keys.api_key import checksum, issue
+from mcpward.identity.keys.key_cache import KeyCache
+from mcpward.identity.keys.key_lookup import MOST_OF_ONE, MOST_WAITING, KeyLookup
+from mcpward.identity.keys.records import KeyRecord
+from mcpward.identity.keys.url_cache import UrlCache
 from mcpward.identity.mode import Mode
-from mcpward.identity.records import KeyRecord
-from mcpward.identity.unlisted import UrlBook
 from support.arrivals import arrival
 from support.clock import ManualClock
 
 PEPPER, CLOCK = Pepper(b"p" * 32), ManualClock()
 MODES = {"orders": Mode.API_KEY, "people": Mode.API_KEY, "hidden": Mode.UNLISTED, "open": Mode.PUBLIC}
-KEYS, URLS = KeyBook(PEPPER, CLOCK), UrlBook(PEPPER, CLOCK)
+KEYS, URLS = KeyCache(PEPPER, CLOCK), UrlCache(PEPPER, CLOCK)
 IDENTITY = Identity(MODES, KEYS, URLS)
 _secret, _record = issue(PEPPER, CLOCK, name="ann", servers=["orders"])
 _url, _url_record = URLS.issue("hidden")
@@ -32,7 +32,7 @@ URLS.mark_fresh(CLOCK.monotonic())
 BEARER = {b"authorization": b"Bearer " + KEY.encode()}
 
 
-def answer(one: Arrival) -> Way | Reason:
+def answer(one: Arrival) -> AuthMethod | Reason:
     try:
         return IDENTITY.establish(one).way
     except Refusal as refusal:
@@ -40,9 +40,9 @@ def answer(one: Arrival) -> Way | Reason:
 
 
 def test_each_server_has_its_own_way_in() -> None:
-    assert answer(arrival("orders", headers=BEARER)) is Way.API_KEY
-    assert answer(arrival("hidden", URL)) is Way.UNLISTED
-    assert answer(arrival("open")) is Way.ANONYMOUS
+    assert answer(arrival("orders", headers=BEARER)) is AuthMethod.API_KEY
+    assert answer(arrival("hidden", URL)) is AuthMethod.UNLISTED
+    assert answer(arrival("open")) is AuthMethod.ANONYMOUS
 
 
 def test_no_way_falls_back_to_another() -> None:
@@ -69,8 +69,8 @@ def test_a_key_of_another_server_is_refused_as_an_unknown_one_is() -> None:
 
 def test_headers_mean_nothing_where_they_are_not_the_credential() -> None:
     for headers in (BEARER, {b"authorization": b"nonsense"}, {b"authorization": b"", b"x-api-key": b""}):
-        assert answer(arrival("open", headers=headers)) is Way.ANONYMOUS
-        assert answer(arrival("hidden", URL, headers=headers)) is Way.UNLISTED
+        assert answer(arrival("open", headers=headers)) is AuthMethod.ANONYMOUS
+        assert answer(arrival("hidden", URL, headers=headers)) is AuthMethod.UNLISTED
 
 
 def test_a_web_page_with_the_secret_url_is_turned_away_and_without_it_learns_nothing() -> None:
@@ -103,7 +103,10 @@ def test_no_principal_holds_the_credential() -> None:
 
 
 def test_a_mode_may_be_given_by_its_word_and_no_other_word_is_one() -> None:
-    assert Identity({"orders": "api-key"}, KEYS, URLS).establish(arrival("orders", headers=BEARER)).way is Way.API_KEY
+    assert (
+        Identity({"orders": "api-key"}, KEYS, URLS).establish(arrival("orders", headers=BEARER)).way
+        is AuthMethod.API_KEY
+    )
     for word in ("basic", "API-KEY", "", "oauth"):  # the last one without a provider
         with pytest.raises(ValueError):
             Identity({"orders": word}, KEYS, URLS)
@@ -122,9 +125,9 @@ def test_only_the_right_url_of_an_unlisted_server_is_known() -> None:
 def test_36_a_key_that_was_let_in_before_is_looked_at_anew_each_time() -> None:
     """Revoked, expired, for elsewhere, or in a doubtful request: what is remembered is the proof alone."""
     clock = ManualClock()
-    keys = KeyBook(PEPPER, clock)
+    keys = KeyCache(PEPPER, clock)
     secret, record = issue(PEPPER, clock, name="ann", servers=["orders"], expires_at=clock.now() + 60)
-    identity = Identity({"orders": Mode.API_KEY, "people": Mode.API_KEY}, keys, UrlBook(PEPPER, clock))
+    identity = Identity({"orders": Mode.API_KEY, "people": Mode.API_KEY}, keys, UrlCache(PEPPER, clock))
     bearer = {b"authorization": b"Bearer " + secret.reveal().encode()}
 
     def reason(server: str = "orders", **request: object) -> Reason | None:
@@ -148,7 +151,7 @@ def test_36_a_key_that_was_let_in_before_is_looked_at_anew_each_time() -> None:
 
 
 def test_34_what_is_remembered_of_a_proven_key_does_not_show_it() -> None:
-    keys = KeyBook(PEPPER, CLOCK)
+    keys = KeyCache(PEPPER, CLOCK)
     keys.apply([_record])
     keys.mark_fresh(CLOCK.monotonic())
     identity = Identity(MODES, keys, URLS)
@@ -164,7 +167,7 @@ class Made:
     """A book without its newest key until somebody looks; ``looks`` counts how often."""
 
     def __init__(self, *, is_read: bool = True) -> None:
-        self.keys, self.looks, self.is_read = KeyBook(PEPPER, CLOCK), 0, is_read
+        self.keys, self.looks, self.is_read = KeyCache(PEPPER, CLOCK), 0, is_read
         secret, self.record = issue(PEPPER, CLOCK, name="ben", servers=["orders"])
         self.key = secret.reveal()
         self.keys.mark_fresh(CLOCK.monotonic())
@@ -176,7 +179,7 @@ class Made:
             self.keys.apply([self.record])
         return self.is_read
 
-    async def told(self, key: str, server: str = "orders") -> Way | Reason:
+    async def told(self, key: str, server: str = "orders") -> AuthMethod | Reason:
         try:
             found = self.identity.recall(arrival(server, headers={b"authorization": b"Bearer " + key.encode()}))
             assert found is not None
@@ -187,7 +190,7 @@ class Made:
 
 async def test_a_key_that_is_not_at_hand_is_looked_for_before_it_is_refused() -> None:
     made = Made()
-    assert [await made.told(made.key) for _ in range(3)] == [Way.API_KEY] * 3
+    assert [await made.told(made.key) for _ in range(3)] == [AuthMethod.API_KEY] * 3
     assert made.looks == 1
 
 
@@ -249,7 +252,7 @@ class Paused:
         self.clock, self.answers, self.looks = ManualClock(), answers, 0
         self.gate: asyncio.Event | None = None
         self.given_up = 0
-        self.keys, self.urls = KeyBook(PEPPER, self.clock), UrlBook(PEPPER, self.clock)
+        self.keys, self.urls = KeyCache(PEPPER, self.clock), UrlCache(PEPPER, self.clock)
         self.key, self.record = issue(PEPPER, self.clock, name="ben", servers=["orders"])
         self.url, url_record = self.urls.issue("hidden")
         self.keys.apply([self.record])
@@ -276,7 +279,7 @@ class Paused:
         with_key = arrival("orders", headers={b"authorization": b"Bearer " + self.key.reveal().encode()})
         return with_key, arrival("hidden", self.url.reveal())
 
-    async def told(self, one: Arrival) -> Way | Reason:
+    async def told(self, one: Arrival) -> AuthMethod | Reason:
         try:
             found = self.identity.establish(one)
             return (found if isinstance(found, Principal) else await found).way
@@ -286,7 +289,7 @@ class Paused:
 
 @pytest.mark.parametrize("seconds", [1.1, 3.1, 3600.0])
 async def test_attack_123_a_good_credential_is_confirmed_after_a_pause_of_our_own_and_not_refused(seconds) -> None:
-    for at, way in ((0, Way.API_KEY), (1, Way.UNLISTED)):
+    for at, way in ((0, AuthMethod.API_KEY), (1, AuthMethod.UNLISTED)):
         paused = Paused(seconds)
         one = paused.arrivals()[at]
         assert paused.identity.vouch(one, Strict()) is None  # its body is read, whatever its address has done
@@ -305,17 +308,17 @@ async def test_attack_36_a_store_that_does_not_answer_may_hide_a_revocation(seco
     paused = Paused(seconds, answers=False)
     assert [await paused.told(one) for one in paused.arrivals()] == [Reason.IDENTITY_UNAVAILABLE] * 2
     paused.answers = True
-    assert [await paused.told(one) for one in paused.arrivals()] == [Way.API_KEY, Way.UNLISTED]
+    assert [await paused.told(one) for one in paused.arrivals()] == [AuthMethod.API_KEY, AuthMethod.UNLISTED]
 
 
 async def test_for_a_second_nobody_has_to_ask_a_store_that_does_not_answer() -> None:
     paused = Paused(0.9, answers=False)
-    assert [await paused.told(one) for one in paused.arrivals()] == [Way.API_KEY, Way.UNLISTED]
+    assert [await paused.told(one) for one in paused.arrivals()] == [AuthMethod.API_KEY, AuthMethod.UNLISTED]
     assert paused.looks == 0
 
 
 async def test_attack_123_an_answer_that_our_own_loop_takes_late_is_waited_for() -> None:
-    for at, way in ((0, Way.API_KEY), (1, Way.UNLISTED)):
+    for at, way in ((0, AuthMethod.API_KEY), (1, AuthMethod.UNLISTED)):
         paused = Paused(1.1)
         paused.gate = asyncio.Event()
         told = asyncio.create_task(paused.told(paused.arrivals()[at]))
@@ -328,7 +331,7 @@ async def test_attack_123_an_answer_that_our_own_loop_takes_late_is_waited_for()
 async def test_attack_123_a_look_that_was_given_up_in_a_pause_refuses_nobody_whom_the_store_confirms() -> None:
     """By the next look, or by a poll meanwhile."""
     for looks in (1, 2):
-        for at, way in ((0, Way.API_KEY), (1, Way.UNLISTED)):
+        for at, way in ((0, AuthMethod.API_KEY), (1, AuthMethod.UNLISTED)):
             paused = Paused(1.1)
             paused.gate, paused.given_up = asyncio.Event(), 1
             told = asyncio.create_task(paused.told(paused.arrivals()[at]))
@@ -367,7 +370,7 @@ async def test_who_waits_with_one_key_keeps_nobody_else_from_being_confirmed() -
     good = [asyncio.create_task(paused.told(one)) for one in paused.arrivals() * 100]
     await asyncio.sleep(0)
     paused.gate.set()
-    assert set(await asyncio.gather(*good)) == {Way.API_KEY, Way.UNLISTED}
+    assert set(await asyncio.gather(*good)) == {AuthMethod.API_KEY, AuthMethod.UNLISTED}
     for crowd, most in zip(crowds, (MOST_OF_ONE, MOST_WAITING), strict=True):
         told = await asyncio.gather(*crowd)
         assert told[:most] == [Reason.CREDENTIAL_INVALID] * most

@@ -11,8 +11,8 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.egress.client import Client
 from mcpward.egress.guard import Guard
-from mcpward.identity.issuer_rules import IssuerRules
-from mcpward.identity.jwks import BUDGET_S, GAP_S, KEEP_S, Jwks
+from mcpward.identity.jwt.issuer_rules import IssuerRules
+from mcpward.identity.oauth.jwks import BUDGET_S, GAP_S, KEEP_S, Jwks
 from support.clock import ManualClock
 from support.mint import AUDIENCE, ISSUER, Mint, key_for, public
 from support.outside import http, outside
@@ -450,7 +450,7 @@ async def test_26_a_document_of_unforeseen_trouble_is_named_and_not_quoted(caplo
         raise RecursionError("of what a stranger wrote")
 
     async with site() as here:
-        monkeypatch.setattr("mcpward.identity.jwks.KeySet.parse", explode)
+        monkeypatch.setattr("mcpward.identity.oauth.jwks.KeySet.parse", explode)
         here.there.publish(NEW)
         assert not await here.jwks.refresh()
         assert await here.knows("k1")

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from mcpward.core.scope import Access
-from mcpward.identity.claims import Claims
-from mcpward.identity.permissions import Grant, Rights, chosen, entitle
+from mcpward.identity.jwt.claims import Claims
+from mcpward.identity.oauth.permissions import Grant, Rights, chosen, entitle
 
 
 def claims(*scopes: str, groups: tuple[str, ...] = (), client: str = "desk", **raw: Any) -> Claims:

@@ -13,9 +13,9 @@ from mcpward.core.reasons import Reason
 from mcpward.core.secret import Secret
 from mcpward.egress.client import Client
 from mcpward.egress.guard import Guard
-from mcpward.identity.issuer_rules import ANY, IssuerRules
-from mcpward.identity.provider import REFRESH_S, Provider, ProviderSettings
-from mcpward.identity.token import check, peek
+from mcpward.identity.jwt.issuer_rules import ANY, IssuerRules
+from mcpward.identity.jwt.verify import check, peek
+from mcpward.identity.oauth.provider import REFRESH_S, Provider, ProviderSettings
 from support.clock import ManualClock
 from support.mint import AUDIENCE, NOW, Mint
 from support.outside import http

@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from mcpward.core.errors import Misconfigured
-from mcpward.identity.metadata import Issuers, Wanted, is_outside, issuer_of, published, read
+from mcpward.identity.oauth.metadata import Issuers, Wanted, is_outside, issuer_of, published, read
 
 URL = "https://id.example.com/.well-known/oauth-authorization-server/tenant"
 WANTED = Wanted(url=URL, where="issuers.main.metadata")

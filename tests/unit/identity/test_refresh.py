@@ -10,11 +10,11 @@ from mcpward.core.clock import SystemClock
 from mcpward.core.ended import EndedBook
 from mcpward.core.errors import Refusal, Untrusted
 from mcpward.crypto.digest import Pepper
-from mcpward.identity.api_key import issue
-from mcpward.identity.follower import AUDIT_EVERY, Books, Follower
-from mcpward.identity.keybook import KeyBook
-from mcpward.identity.refresh import Refresher
-from mcpward.identity.unlisted import UrlBook
+from mcpward.identity.keys.api_key import issue
+from mcpward.identity.keys.follower import AUDIT_EVERY, Books, Follower
+from mcpward.identity.keys.key_cache import KeyCache
+from mcpward.identity.keys.refresh import Refresher
+from mcpward.identity.keys.url_cache import UrlCache
 from support.clock import ManualClock
 from support.shelf import Shelf
 
@@ -24,7 +24,7 @@ PEPPER = Pepper(b"p" * 32)
 class Site:
     def __init__(self, interval_s: float = 0.001, clock: ManualClock | SystemClock | None = None) -> None:
         self.clock, self.shelf = clock or ManualClock(), Shelf()
-        self.keys, self.urls, self.ended = KeyBook(PEPPER, self.clock), UrlBook(PEPPER, self.clock), EndedBook()
+        self.keys, self.urls, self.ended = KeyCache(PEPPER, self.clock), UrlCache(PEPPER, self.clock), EndedBook()
         self.books = Books(self.keys, self.urls, self.ended, EndedBook())
         self.follower = Follower(self.shelf.reader(), self.books, self.clock, interval_s)
         self.refresher = Refresher(self.shelf.reader, self.books, self.shelf, self.shelf, self.clock, interval_s)

@@ -7,12 +7,12 @@ from typing import Final
 
 import pytest
 
-from mcpward.identity.algorithm import ALGORITHMS
-from mcpward.identity.compact import MAX_TOKEN_BYTES
-from mcpward.identity.issuer_rules import IssuerRules
-from mcpward.identity.keyset import KeySet
-from mcpward.identity.token import check
-from mcpward.identity.token_refused import TokenRefused
+from mcpward.identity.jwt.algorithm import ALGORITHMS
+from mcpward.identity.jwt.compact import MAX_TOKEN_BYTES
+from mcpward.identity.jwt.errors import TokenRefused
+from mcpward.identity.jwt.issuer_rules import IssuerRules
+from mcpward.identity.jwt.key_set import KeySet
+from mcpward.identity.jwt.verify import check
 from support.mint import AUDIENCE, CLAIMS, ISSUER, NOW, Mint, segment, text
 
 MOST_CPU_S: Final = 0.005

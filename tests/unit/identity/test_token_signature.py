@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from mcpward.identity import compact, public_key, signature
-from mcpward.identity.algorithm import ALGORITHMS
-from mcpward.identity.issuer_rules import IssuerRules
-from mcpward.identity.keyset import KeySet
-from mcpward.identity.public_key import PublicKey
-from mcpward.identity.token import peek
-from mcpward.identity.token_refused import KeysRefused, KeyUnusable, TokenRefused
+from mcpward.identity.jwt import compact, public_key, signature
+from mcpward.identity.jwt.algorithm import ALGORITHMS
+from mcpward.identity.jwt.errors import KeysRefused, KeyUnusable, TokenRefused
+from mcpward.identity.jwt.issuer_rules import IssuerRules
+from mcpward.identity.jwt.key_set import KeySet
+from mcpward.identity.jwt.public_key import PublicKey
+from mcpward.identity.jwt.verify import peek
 
 EVERY = frozenset(ALGORITHMS)
 ANOTHER_NAME = "the key names another algorithm than the token, or one that there is not"

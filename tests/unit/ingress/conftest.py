@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from mcpward.ingress.front import Patience
+from mcpward.ingress.listener import Timeouts
 from support.clock import ManualClock
 from support.edge import PATIENCE, Edge, Serve
 
@@ -25,7 +25,7 @@ async def edge(clock: ManualClock) -> AsyncIterator[Callable[..., Any]]:
     """Open the edge before a function that serves: ``await edge(serve)``."""
     async with AsyncExitStack() as stack:
 
-        async def opened(serve: Serve, patience: Patience = PATIENCE, **more: Any) -> Edge:
+        async def opened(serve: Serve, patience: Timeouts = PATIENCE, **more: Any) -> Edge:
             return await stack.enter_async_context(Edge(serve, clock, patience).listening(**more))
 
         yield opened

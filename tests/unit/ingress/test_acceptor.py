@@ -5,14 +5,14 @@ import ssl
 
 import pytest
 
-from mcpward.core.values import Arrival, Reply, Wire
+from mcpward.core.values import Arrival, Reply, ResponseStream
 from support.certificate import certificate
 from support.edge import Edge, Peer, patience, soon
 
 CREDENTIAL = {"x_api_key": "one"}
 
 
-async def serve(arrival: Arrival, wire: Wire) -> Reply:
+async def serve(arrival: Arrival, wire: ResponseStream) -> Reply:
     if b"x-api-key" not in arrival.headers:
         return Reply(status=401, body=b"{}")
     wire.let_in(is_known=arrival.headers[b"x-api-key"] != b"nobody")

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from mcpward.core.errors import Refusal
-from mcpward.core.values import Arrival, Reply, Wire
+from mcpward.core.values import Arrival, Reply, ResponseStream
 from mcpward.ingress import render
 from support.certificate import certificate
 from support.edge import Edge, Peer, patience, soon
@@ -21,10 +21,10 @@ class Listening:
 
     def __init__(self, last: Reply = LAST) -> None:
         self.last = last
-        self.wires: list[Wire] = []
+        self.wires: list[ResponseStream] = []
         self.ends: list[bool] = []
 
-    async def serve(self, arrival: Arrival, wire: Wire) -> Reply:
+    async def serve(self, arrival: Arrival, wire: ResponseStream) -> Reply:
         """Listen until cancelled; ``ends`` tells whether the caller was gone then."""
         del arrival
         try:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mcpward.core.values import Arrival, Reply, Wire
+from mcpward.core.values import Arrival, Reply, ResponseStream
 from support.edge import Peer
 
 END = b"0\r\n\r\n"
@@ -16,7 +16,7 @@ def chunk(text: str) -> bytes:
 
 
 def saying(*messages: tuple[bytes, str | None], last: Reply | None = None) -> Callable:
-    async def serve(arrival: Arrival, wire: Wire) -> Reply:
+    async def serve(arrival: Arrival, wire: ResponseStream) -> Reply:
         del arrival
         wire.begin(cancel_on_disconnect=False)
         for message, event_id in messages:
@@ -87,7 +87,7 @@ async def test_who_speaks_http_1_0_gets_no_chunks(edge):
     """Source: RFC 9112 §7.1: a server must not send chunks to a client that knows none."""
     able = []
 
-    async def serve(arrival: Arrival, wire: Wire) -> Reply:
+    async def serve(arrival: Arrival, wire: ResponseStream) -> Reply:
         able.append(wire.can_stream)
         return await saying((b"{}", "e1"))(arrival, wire)
 
@@ -104,7 +104,7 @@ async def test_who_speaks_http_1_0_gets_no_chunks(edge):
 async def test_a_silent_call_over_http_1_0_stays_silent(edge, clock):
     done = asyncio.Event()
 
-    async def serve(arrival: Arrival, wire: Wire) -> Reply:
+    async def serve(arrival: Arrival, wire: ResponseStream) -> Reply:
         del arrival
         wire.begin(cancel_on_disconnect=False)
         done.set()
@@ -129,7 +129,7 @@ async def test_a_silent_call_over_http_1_0_stays_silent(edge, clock):
 async def test_it_is_known_before_the_work_who_reads_streams(edge, accept, able):
     told = []
 
-    async def serve(arrival: Arrival, wire: Wire) -> Reply:
+    async def serve(arrival: Arrival, wire: ResponseStream) -> Reply:
         del arrival
         told.append(wire.can_stream)
         return Reply(status=200, body=b"{}")

@@ -1,6 +1,6 @@
 """How much of unfinished bodies is held: for strangers, for one address, for all together (attack 46)."""
 
-from mcpward.core.values import Arrival, Reply, Wire
+from mcpward.core.values import Arrival, Reply, ResponseStream
 from support.edge import Edge, Peer, patience, soon
 
 #: One address may hold an eighth of it: 128 KiB.
@@ -9,7 +9,7 @@ ANNOUNCED = 100_000
 PART = 70_000
 
 
-async def serve(arrival: Arrival, wire: Wire) -> Reply:
+async def serve(arrival: Arrival, wire: ResponseStream) -> Reply:
     del arrival, wire
     return Reply(status=200, body=b"{}")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mcpward.core.values import Arrival, Reply, Wire
+from mcpward.core.values import Arrival, Reply, ResponseStream
 from support.one import House, request
 
 
@@ -93,7 +93,7 @@ async def test_what_waits_behind_the_end_of_a_connection_does_not_run():
 async def test_attack_46_a_call_that_runs_does_not_hold_the_packet_that_it_came_in(endless):
     house = House()
 
-    async def serve(arrival: Arrival, wire: Wire) -> Reply:
+    async def serve(arrival: Arrival, wire: ResponseStream) -> Reply:
         del arrival
         wire.begin(cancel_on_disconnect=True, endless=endless)
         await asyncio.Event().wait()

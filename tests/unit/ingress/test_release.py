@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from mcpward.core.values import Arrival, Reply, Wire
+from mcpward.core.values import Arrival, Reply, ResponseStream
 from mcpward.ingress import render
 from support.edge import Edge, Peer, soon
 
@@ -16,11 +16,11 @@ class Working:
 
     def __init__(self) -> None:
         self.finish = asyncio.Event()
-        self.wires: list[Wire] = []
+        self.wires: list[ResponseStream] = []
         self.cancelled: list[bool] = []
         self.cancels = False
 
-    async def serve(self, arrival: Arrival, wire: Wire) -> Reply:
+    async def serve(self, arrival: Arrival, wire: ResponseStream) -> Reply:
         if arrival.body == b"quick":
             return Reply(status=200, body=b'{"quick":true}')
         wire.begin(cancel_on_disconnect=self.cancels)
@@ -115,7 +115,7 @@ async def test_a_stream_with_an_end_may_reach_it_when_the_server_stops(edge):
 async def test_work_does_not_begin_for_a_modern_caller_who_has_left_before(edge, cancels):
     left, begun, over = asyncio.Event(), [], asyncio.Event()
 
-    async def serve(arrival: Arrival, wire: Wire) -> Reply:
+    async def serve(arrival: Arrival, wire: ResponseStream) -> Reply:
         del arrival
         try:
             await left.wait()

@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
-from mcpward.ingress.arrive import Doorstep
 from mcpward.ingress.handshakes import HandshakePace
 from mcpward.ingress.holdings import Holdings
+from mcpward.ingress.peer import PeerResolver
 from mcpward.ingress.table import ConnectionTable, Entry, Rank
 from support.clock import ManualClock
 
@@ -30,7 +30,7 @@ class Doors:
     """A table, and what it counted."""
 
     def __init__(self, clock: ManualClock, most: int = 64, pace: HandshakePace | None = None) -> None:
-        self.table = ConnectionTable(most, Doorstep([f"{PROXY}/32"]), clock, pace)
+        self.table = ConnectionTable(most, PeerResolver([f"{PROXY}/32"]), clock, pace)
         self.refused: list[str] = []
         self.evicted: list[str] = []
         self.table.turned_away.on_refused = self.refused.append

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mcpward.core.values import Arrival, Reply, Wire
+from mcpward.core.values import Arrival, Reply, ResponseStream
 from support.edge import ORIGIN, Edge
 
 ORIGINS = frozenset({ORIGIN})
@@ -16,7 +16,7 @@ class Seeing:
     def __init__(self) -> None:
         self.seen: list[Arrival] = []
 
-    async def serve(self, arrival: Arrival, wire: Wire) -> Reply:
+    async def serve(self, arrival: Arrival, wire: ResponseStream) -> Reply:
         del wire
         self.seen.append(arrival)
         return Reply(status=200, body=b"{}")

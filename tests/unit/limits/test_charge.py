@@ -8,10 +8,10 @@ from mcpward.config.model import ServerLimits, SiteLimits
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
-from mcpward.core.values import Kind, Rate, Way
-from mcpward.limits.charge import Limits
-from mcpward.limits.limit import Limit, fields
-from mcpward.limits.memory import MemoryCounters
+from mcpward.core.values import AuthMethod, Kind, Rate
+from mcpward.limits.rates.charge import Limits
+from mcpward.limits.rates.limit import Limit, fields
+from mcpward.limits.rates.memory import MemoryCounters
 from support.clock import ManualClock
 from support.values import a_call, a_principal, a_tool, an_arrival
 
@@ -107,7 +107,7 @@ def test_107_strangers_pay_by_address_and_a_flood_of_them_makes_no_caller_forgot
     mine = a_call(a_principal("api-key:one"))
     assert passes(limits, 20, call=mine, tool=a_tool()) == 10
     for n in range(2_000):
-        stranger = a_call(a_principal(f"anonymous:2001:db8:0:{n:x}::/64", way=Way.ANONYMOUS))
+        stranger = a_call(a_principal(f"anonymous:2001:db8:0:{n:x}::/64", way=AuthMethod.ANONYMOUS))
         assert passes(limits, 1, call=stranger, tool=a_tool()) == 1
         limits.addresses.count_request(f"2001:db8:0:{n:x}::/64")
         limits.addresses.count_failure(f"2001:db8:0:{n:x}::/64")
@@ -203,7 +203,9 @@ def test_failed_credentials_decide_what_the_next_failure_of_their_address_is_tol
         assert no.value.reason is Reason.ADDRESS_RATE_EXCEEDED
         assert no.value.facts == {"retry_after_s": 6, "policy": "auth_failures"}
     limits.admit(a_principal(), "192.0.2.1")  # a good credential from there
-    limits.admit(a_principal("anonymous:192.0.2.1", way=Way.ANONYMOUS), "192.0.2.1")  # or none, where none is needed
+    limits.admit(
+        a_principal("anonymous:192.0.2.1", way=AuthMethod.ANONYMOUS), "192.0.2.1"
+    )  # or none, where none is needed
     addresses.count_failure("192.0.2.2")
     clock.advance(6.0)
     addresses.count_failure("192.0.2.1")
@@ -226,7 +228,7 @@ def test_a_caller_pays_for_its_own_requests_and_for_no_neighbour(clock):
     limits = limits_of(clock, site={"requests": "60/minute burst 5"})
     mine, other = a_principal("api-key:mine"), a_principal("api-key:other")
     for _ in range(5):
-        limits.admit(a_principal("anonymous:192.0.2.1", way=Way.ANONYMOUS), "192.0.2.1")
+        limits.admit(a_principal("anonymous:192.0.2.1", way=AuthMethod.ANONYMOUS), "192.0.2.1")
         limits.admit(other, "192.0.2.1")
     with pytest.raises(Refusal):
         limits.addresses.count_request("192.0.2.1")

@@ -8,17 +8,17 @@ from mcpward.config.model import ServerLimits, SiteLimits
 from mcpward.core.errors import Fault, Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
-from mcpward.core.values import Budget, Draw, Limiting, Period, Quota, Rate, Rationing, Ruling
-from mcpward.limits.charge import Limits
-from mcpward.limits.limit import Charge
-from mcpward.limits.period import index_of, left_s
-from mcpward.limits.use import Match
+from mcpward.core.values import Budget, Draw, Enforcement, Period, Quota, QuotaLimit, Rate, RateLimit
+from mcpward.limits.rates.bucket_usage import BucketFilter
+from mcpward.limits.rates.charge import Limits
+from mcpward.limits.rates.limit import Charge
+from mcpward.limits.rates.period import index_of, left_s
 from support.values import a_call, a_principal, a_tool, an_arrival
 
-HOUR_50 = Limiting(Rate(50, 3600.0, 50))
+HOUR_50 = RateLimit(Rate(50, 3600.0, 50))
 STRIPE = Budget(name="stripe", rate=Rate(5, 1.0, 5))
 OPENAI = Budget(name="openai", quota=Quota(1000, Period.DAY))
-SHADOW = Ruling(enforce=False)
+SHADOW = Enforcement(enforce=False)
 
 
 def limits_of(clock, *, budgets=(), workers=1, site=None, **server):
@@ -83,7 +83,7 @@ def test_a_budget_that_refuses_charges_nothing_else(clock):
 
 
 def test_a_quota_begins_anew_with_the_calendar_in_utc(clock):
-    limits = limits_of(clock, quota=Rationing(Quota(3, Period.DAY)))
+    limits = limits_of(clock, quota=QuotaLimit(Quota(3, Period.DAY)))
     clock.shift_wall(86_400 - clock.now() % 86_400 - 90)  # 90 seconds before midnight
     assert passes(limits, 9) == 3
     no = refused(limits)
@@ -162,7 +162,7 @@ def test_a_total_is_of_all_callers_together_and_a_caller_is_limited_over_all_ser
 
 def test_a_charge_that_was_not_used_is_given_back_whole(clock):
     limits = limits_of(
-        clock, budgets=[STRIPE, OPENAI], read="5/hour", total="5/hour", quota=Rationing(Quota(5, Period.DAY))
+        clock, budgets=[STRIPE, OPENAI], read="5/hour", total="5/hour", quota=QuotaLimit(Quota(5, Period.DAY))
     )
     tool = drawing(stripe=5, openai=1000)
     for _ in range(20):
@@ -182,7 +182,7 @@ def test_a_call_of_the_class_alone_is_given_back(clock):
 
 
 def test_a_limit_that_took_nothing_gives_nothing_back(clock):
-    limits = limits_of(clock, write=Limiting(Rate(2, 3600.0, 2), SHADOW))
+    limits = limits_of(clock, write=RateLimit(Rate(2, 3600.0, 2), SHADOW))
     tool = a_tool("w", Access.WRITE)
     for _ in range(2):
         charge(limits, tool=tool)
@@ -201,7 +201,7 @@ def test_what_is_given_back_is_what_was_taken_whatever_the_cost_is_by_then(clock
 
 
 def test_a_call_that_found_no_place_repeats_nothing_when_it_comes_again(clock):
-    limits = limits_of(clock, repeat_read="3/minute", quota=Rationing(Quota(100, Period.DAY)))
+    limits = limits_of(clock, repeat_read="3/minute", quota=QuotaLimit(Quota(100, Period.DAY)))
     for tool in (a_tool(), a_tool("other")):
         call = a_call(target=tool.name)
         for _ in range(20):
@@ -231,7 +231,7 @@ def test_who_has_nothing_left_is_refused_before_anything_is_looked_at(clock):
 
 @pytest.mark.parametrize("period", list(Period))
 def test_105_a_clock_that_is_set_back_gives_no_quota_anew(clock, period):
-    limits = limits_of(clock, quota=Rationing(Quota(3, period)))
+    limits = limits_of(clock, quota=QuotaLimit(Quota(3, period)))
     clock.shift_wall(left_s(period, clock.now()) + 60)  # a minute into the next one
     assert passes(limits, 9) == 3
     for by in (-120, 120, -120, 120):
@@ -249,14 +249,14 @@ def test_no_budget_is_forgotten_for_another_however_few_callers_are_counted(cloc
 
 
 def test_a_limit_that_is_only_tried_is_not_told(clock):
-    limits = limits_of(clock, read=Limiting(Rate(2, 3600.0, 2), SHADOW), quota=Rationing(Quota(3, Period.DAY)))
+    limits = limits_of(clock, read=RateLimit(Rate(2, 3600.0, 2), SHADOW), quota=QuotaLimit(Quota(3, Period.DAY)))
     for _ in range(3):
         assert dict(charge(limits).headers)[b"ratelimit-policy"] == b'"quota-day";q=3;w=86400'
     assert b"read" not in dict(refused(limits)["headers"])[b"ratelimit"]
 
 
 def test_a_limit_that_is_not_enforced_lets_pass_and_says_so(clock):
-    limits = limits_of(clock, read=Limiting(Rate(2, 3600.0, 2), SHADOW), write="5/hour", total="20/hour")
+    limits = limits_of(clock, read=RateLimit(Rate(2, 3600.0, 2), SHADOW), write="5/hour", total="20/hour")
     told = [charge(limits).would_refuse for _ in range(5)]
     assert told == [(), (), ("read",), ("read",), ("read",)]
     assert passes(limits, 50, tool=a_tool("w", Access.WRITE)) == 5
@@ -264,14 +264,14 @@ def test_a_limit_that_is_not_enforced_lets_pass_and_says_so(clock):
 
 @pytest.mark.parametrize("setting", ["total", "quota", "caller"])
 def test_every_limit_can_be_tried_first(clock, setting):
-    tried = Rationing(Quota(1, Period.DAY), SHADOW) if setting == "quota" else Limiting(Rate(1, 60.0, 1), SHADOW)
+    tried = QuotaLimit(Quota(1, Period.DAY), SHADOW) if setting == "quota" else RateLimit(Rate(1, 60.0, 1), SHADOW)
     limits = limits_of(clock, site={"caller": tried}) if setting == "caller" else limits_of(clock, **{setting: tried})
     assert passes(limits, 10) == 10
     assert charge(limits).would_refuse == ("quota-day" if setting == "quota" else setting,)
 
 
 def test_addresses_can_be_tried_first(clock):
-    trying = Limiting(Rate(1, 60.0, 1), SHADOW)
+    trying = RateLimit(Rate(1, 60.0, 1), SHADOW)
     limits = limits_of(clock, site={"auth_failures": trying, "requests": trying})
     told = []
     for _ in range(20):
@@ -281,7 +281,7 @@ def test_addresses_can_be_tried_first(clock):
 
 
 def test_the_loop_breaker_can_be_tried_first(clock):
-    limits = limits_of(clock, repeat_read=Limiting(Rate(3, 60.0, 3), SHADOW))
+    limits = limits_of(clock, repeat_read=RateLimit(Rate(3, 60.0, 3), SHADOW))
     assert [charge(limits).would_refuse for _ in range(5)] == [()] * 3 + [("repeat",)] * 2
 
 
@@ -327,13 +327,13 @@ def test_a_circle_of_one_caller_is_none_of_another(clock):
 
 
 async def test_what_is_used_is_seen_and_made_full_again(clock):
-    limits = limits_of(clock, budgets=[STRIPE, OPENAI], total="100/hour", quota=Rationing(Quota(9, Period.DAY)))
+    limits = limits_of(clock, budgets=[STRIPE, OPENAI], total="100/hour", quota=QuotaLimit(Quota(9, Period.DAY)))
     keyed = a_call(a_principal("api-key:one", rate=Rate(7, 60.0, 7)))
     rated = a_tool("rated", rate=Rate(5, 60.0, 5), draws=(Draw(budget="openai", cost=10), Draw(budget="stripe")))
     passes(limits, 2, call=keyed, tool=rated)
     limits.addresses.count_request("192.0.2.1")
     limits.addresses.count_failure("192.0.2.1")
-    seen = {(use.limit, use.scope, use.caller): (use.remaining, use.most) for use in await limits.uses(Match())}
+    seen = {(use.limit, use.scope, use.caller): (use.remaining, use.most) for use in await limits.uses(BucketFilter())}
     assert seen == {
         ("read", "orders", "api-key:one"): (998, 1000),
         ("key", "", "api-key:one"): (5, 7),
@@ -345,19 +345,19 @@ async def test_what_is_used_is_seen_and_made_full_again(clock):
         ("requests", "", "192.0.2.1"): (599, 600),
         ("auth_failures", "", "192.0.2.1"): (9, 10),
     }
-    assert await limits.reset(Match(caller="api-key:one", server="orders")) == 3
-    assert {use.limit for use in await limits.uses(Match(caller="api-key:one"))} == {"key"}
-    assert await limits.reset(Match(limit="budget-openai-day")) == 1
-    await limits.reset(Match())
-    assert await limits.uses(Match()) == []
+    assert await limits.reset(BucketFilter(caller="api-key:one", server="orders")) == 3
+    assert {use.limit for use in await limits.uses(BucketFilter(caller="api-key:one"))} == {"key"}
+    assert await limits.reset(BucketFilter(limit="budget-openai-day")) == 1
+    await limits.reset(BucketFilter())
+    assert await limits.uses(BucketFilter()) == []
 
 
 async def test_a_loop_may_begin_anew_after_a_reset(clock):
     limits = limits_of(clock, repeat_read="2/minute")
     assert passes(limits, 9) == 2
-    await limits.reset(Match(limit="read"))
+    await limits.reset(BucketFilter(limit="read"))
     assert passes(limits, 9) == 0
-    await limits.reset(Match(limit="repeat"))
+    await limits.reset(BucketFilter(limit="repeat"))
     assert passes(limits, 9) == 2
 
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcpward.core.values import Rate
-from mcpward.limits.gcra import SECOND, Gcra, moved, remaining, reset_s
-from mcpward.limits.limit import Limit
-from mcpward.limits.memory import MemoryCounters, take_all
+from mcpward.limits.rates.gcra import SECOND, Gcra, moved, remaining, reset_s
+from mcpward.limits.rates.limit import Limit
+from mcpward.limits.rates.memory import MemoryCounters, take_all
 from support.clock import ManualClock
 
 RATES = st.builds(

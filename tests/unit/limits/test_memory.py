@@ -7,9 +7,9 @@ from typing import ClassVar
 import pytest
 
 from mcpward.core.values import Rate
-from mcpward.limits import generations
-from mcpward.limits.limit import Limit
-from mcpward.limits.memory import MemoryCounters, take_all
+from mcpward.limits.rates import bounded_map
+from mcpward.limits.rates.limit import Limit
+from mcpward.limits.rates.memory import MemoryCounters, take_all
 from support.clock import ManualClock
 
 TEN = Limit("read", "orders", Rate(10, 60.0, 10))
@@ -97,7 +97,7 @@ def test_106_a_million_callers_stay_within_the_bound_and_cost_the_same_each():
     assert grown_kib < 32 * 1024  # a million such entries would be 180 MiB
 
 
-class CountingYoung(generations._Young):
+class CountingYoung(bounded_map._Young):
     """Counts what is done to the entries of a generation, to show that nothing walks over them."""
 
     steps: ClassVar = Counter()
@@ -131,7 +131,7 @@ WRITERS = pytest.mark.parametrize("write", [put, ask_and_overwrite])
 
 @WRITERS
 def test_106_eviction_throws_away_one_entry_per_write_and_never_scans(monkeypatch, write):
-    monkeypatch.setattr(generations, "_Young", CountingYoung)
+    monkeypatch.setattr(bounded_map, "_Young", CountingYoung)
     counters = MemoryCounters(ManualClock(), max_keys=300)
     CountingYoung.steps.clear()
     for n in range(10_000):

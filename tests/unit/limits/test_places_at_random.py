@@ -9,8 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from mcpward.core.errors import Refusal
 from mcpward.core.values import Pool
-from mcpward.limits import waiter
-from mcpward.limits.loan import Loan
+from mcpward.limits.concurrency import waiter
+from mcpward.limits.concurrency.release import Release
 from support.places import places_of, tool_of
 
 SERVER, EACH, QUEUE = 4, 3, 5
@@ -39,7 +39,7 @@ class Call:
     async def run(self):
         with suppress(Refusal, asyncio.CancelledError):
             async with self.hold as hold:
-                loan = Loan(hold)
+                loan = Release(hold)
                 self.is_running = True
                 try:
                     while not self.end.is_set():

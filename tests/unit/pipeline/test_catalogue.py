@@ -11,7 +11,7 @@ from mcpward import Caller, Context, Server
 from mcpward.core.errors import Fault, Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.secret import Secret
-from mcpward.core.values import Kind, Principal, Way
+from mcpward.core.values import AuthMethod, Kind, Principal
 from mcpward.pipeline.catalogue import Catalogue, Listed
 from mcpward.policy.decide import Policy
 from mcpward.sanitize.clean import Sanitizer
@@ -89,7 +89,7 @@ def numbers(value: str) -> list[str]:
 
 
 def principal(**changes: Any) -> Principal:
-    fields: dict[str, Any] = {"key": "api-key:k", "way": Way.API_KEY, "server": "orders", "subject": "k"}
+    fields: dict[str, Any] = {"key": "api-key:k", "way": AuthMethod.API_KEY, "server": "orders", "subject": "k"}
     return Principal(**fields | changes)
 
 

@@ -10,7 +10,7 @@ from mcpward.core.challenge import Challenge
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
-from mcpward.core.values import Arrival, Call, Era, Kind, Principal, Tool, Way
+from mcpward.core.values import Arrival, AuthMethod, Call, Era, Kind, Principal, Tool
 from mcpward.policy.decide import Policy
 from mcpward.policy.step_up import Demand
 
@@ -21,7 +21,7 @@ def tool(name: str = "add", **more: Any) -> Tool:
 
 
 def principal(**more: Any) -> Principal:
-    fields: dict[str, Any] = {"key": "api-key:a", "way": Way.API_KEY, "server": "orders", "subject": "a"}
+    fields: dict[str, Any] = {"key": "api-key:a", "way": AuthMethod.API_KEY, "server": "orders", "subject": "a"}
     return Principal(**(fields | {"access": Access.DESTRUCTIVE} | more))
 
 
@@ -65,7 +65,7 @@ def test_a_key_without_bounds_sees_every_tool_of_its_server_in_order() -> None:
 
 
 def test_who_was_given_no_class_may_read_alone() -> None:
-    assert names(Principal(key="k", way=Way.ANONYMOUS, server="orders", subject="a")) == ["read"]
+    assert names(Principal(key="k", way=AuthMethod.ANONYMOUS, server="orders", subject="a")) == ["read"]
 
 
 def test_a_key_of_another_server_sees_none() -> None:
@@ -88,18 +88,18 @@ def test_a_clearance_covers_what_is_below_it(access, seen) -> None:
 @pytest.mark.parametrize(
     "way, scopes, allowed",
     [
-        (Way.API_KEY, (), False),
-        (Way.API_KEY, ("*",), True),
-        (Way.API_KEY, ("orders:*",), False),  # no pattern: only the lone star is all
-        (Way.API_KEY, ("orders:read",), False),
-        (Way.API_KEY, ("orders:read", "orders:list"), True),
-        (Way.API_KEY, ("orders:read", "orders:list", "x"), True),
-        (Way.API_KEY, ("x",), False),
-        (Way.UNLISTED, (), False),
-        (Way.ANONYMOUS, (), False),
-        (Way.OAUTH, (), False),
-        (Way.OAUTH, ("orders:read",), False),
-        (Way.OAUTH, ("orders:read", "orders:list"), True),
+        (AuthMethod.API_KEY, (), False),
+        (AuthMethod.API_KEY, ("*",), True),
+        (AuthMethod.API_KEY, ("orders:*",), False),  # no pattern: only the lone star is all
+        (AuthMethod.API_KEY, ("orders:read",), False),
+        (AuthMethod.API_KEY, ("orders:read", "orders:list"), True),
+        (AuthMethod.API_KEY, ("orders:read", "orders:list", "x"), True),
+        (AuthMethod.API_KEY, ("x",), False),
+        (AuthMethod.UNLISTED, (), False),
+        (AuthMethod.ANONYMOUS, (), False),
+        (AuthMethod.OAUTH, (), False),
+        (AuthMethod.OAUTH, ("orders:read",), False),
+        (AuthMethod.OAUTH, ("orders:read", "orders:list"), True),
     ],
 )
 def test_all_scopes_of_a_tool_must_be_held(way, scopes, allowed) -> None:
@@ -148,7 +148,7 @@ def test_an_unknown_server_has_no_tools() -> None:
 
 
 @given(
-    st.sampled_from(list(Way)),
+    st.sampled_from(list(AuthMethod)),
     st.sampled_from(list(Access)),
     st.none() | st.frozensets(st.sampled_from([tool.name for tool in TOOLS])),
     st.frozensets(st.sampled_from(["orders:read", "orders:list", "x"])),

@@ -9,7 +9,7 @@ from mcpward.core.challenge import Challenge
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
-from mcpward.core.values import Kind, Principal, Tool, Way
+from mcpward.core.values import AuthMethod, Kind, Principal, Tool
 from mcpward.policy.decide import Policy
 from mcpward.policy.step_up import Demand
 from support.calls import call_of
@@ -50,7 +50,7 @@ class Prompt:
 
 
 def who(*scopes: str, **more: Any) -> Principal:
-    given: dict[str, Any] = {"key": "oauth:i|a", "way": Way.OAUTH, "server": "orders", "subject": "a"} | more
+    given: dict[str, Any] = {"key": "oauth:i|a", "way": AuthMethod.OAUTH, "server": "orders", "subject": "a"} | more
     return Principal(scopes=frozenset(scopes), **given)
 
 
@@ -101,8 +101,8 @@ def test_what_a_group_opens_is_not_asked_for_by_scope():
         (who("o:read"), "alien", DEMAND),
         (who(), "store", BARE),  # no scope opens the class
         (who("o:read", tools=frozenset({"look"})), "audit", DEMAND),
-        (who("o:read", way=Way.API_KEY), "audit", DEMAND),
-        (who("o:read", way=Way.API_KEY), "store", DEMAND),
+        (who("o:read", way=AuthMethod.API_KEY), "audit", DEMAND),
+        (who("o:read", way=AuthMethod.API_KEY), "store", DEMAND),
     ],
 )
 def test_what_scopes_cannot_open_is_unknown(principal, name, demand):
@@ -113,7 +113,7 @@ def test_what_scopes_cannot_open_is_unknown(principal, name, demand):
 def test_what_every_token_must_have_is_asked_of_every_message(kind):
     assert answer(who("o:write"), "", kind=kind) == (Reason.SCOPE_MISSING, "o:read")
     assert answer(who("o:read"), "", kind=kind) == "-"
-    assert answer(who(way=Way.API_KEY), "", kind=kind) == "-"  # a key has what it was made with
+    assert answer(who(way=AuthMethod.API_KEY), "", kind=kind) == "-"  # a key has what it was made with
 
 
 def test_an_unknown_tool_tells_who_may_not_come_in_no_more_than_that():
@@ -131,7 +131,7 @@ def test_67_lists_show_what_a_step_up_could_open_where_the_operator_says_so_and_
     policy = Policy({"orders": Shelf()}, {"orders": replace(BARE, lists=True)})
     assert [one.name for one in policy.visible(who("o:read"), Shelf.tools)] == ["look", "audit"]  # no scope for classes
     policy = Policy({"orders": Shelf()}, {"orders": shown})
-    for principal in (who("o:read", tools=frozenset({"look"})), who("o:read", way=Way.API_KEY)):
+    for principal in (who("o:read", tools=frozenset({"look"})), who("o:read", way=AuthMethod.API_KEY)):
         assert [one.name for one in policy.visible(principal, Shelf.tools)] == ["look"]
         assert not policy.listed(principal, Prompt("p"))
     assert not policy.listed(who("o:read"), Prompt("p", server="other"))
@@ -149,7 +149,7 @@ def test_resources_and_prompts_step_up_too():
     policy.require_offer(who("o:read", "p"), Prompt("p"), Reason.PROMPT_UNKNOWN)
     for principal, offer, told in (
         (who("o:read"), Prompt("p"), (Reason.SCOPE_MISSING, "o:read p")),
-        (who("o:read", way=Way.API_KEY), Prompt("p"), (Reason.PROMPT_UNKNOWN, "")),
+        (who("o:read", way=AuthMethod.API_KEY), Prompt("p"), (Reason.PROMPT_UNKNOWN, "")),
         (who("o:read"), Prompt("p", server="other"), (Reason.PROMPT_UNKNOWN, "")),
         (who("o:read", tools=frozenset()), Prompt("p"), (Reason.PROMPT_UNKNOWN, "")),
     ):

@@ -8,7 +8,7 @@ import pytest
 
 from mcpward.core.ended import EndedBook
 from mcpward.core.errors import Refusal
-from mcpward.core.values import Arrival, Call, Principal, Way
+from mcpward.core.values import Arrival, AuthMethod, Call, Principal
 from mcpward.crypto.keyring import KeyRing
 from mcpward.crypto.sealed import SealedToken
 from mcpward.protocol.methods import ServerInfo
@@ -55,7 +55,7 @@ class House:
         return Protocol(SERVERS, sessions, States(self.state.seal, self.state.open, self.clock))
 
     @staticmethod
-    def principal(key: str = "api-key:anna", server: str = "orders", way: Way = Way.API_KEY) -> Principal:
+    def principal(key: str = "api-key:anna", server: str = "orders", way: AuthMethod = AuthMethod.API_KEY) -> Principal:
         return Principal(key=key, way=way, server=server, subject=key)
 
     @staticmethod

@@ -10,7 +10,7 @@ import pytest
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
-from mcpward.core.values import Kind, Visit
+from mcpward.core.values import HeadVerdict, Kind
 from support.rpc import modern, modern_headers
 
 VERSION, CAPABILITIES, CLIENT = (
@@ -143,7 +143,7 @@ def test_a_server_without_tools_knows_no_call(house) -> None:
 
 
 def test_a_head_that_came_before_agrees_with_its_own_tool_alone(house) -> None:
-    visit = Visit()
+    visit = HeadVerdict()
 
     def read(name: str) -> str:
         body = modern("tools/call", {"name": name, "arguments": {}})
@@ -160,10 +160,10 @@ def test_a_head_that_came_before_agrees_with_its_own_tool_alone(house) -> None:
     assert visit.tool == "add"
 
 
-@pytest.mark.parametrize("visit", [None, Visit()], ids=["new", "known"])
+@pytest.mark.parametrize("visit", [None, HeadVerdict()], ids=["new", "known"])
 @pytest.mark.parametrize("name", [None, 0, False, [], {}, ["add"]], ids=repr)
 def test_a_name_that_is_no_text_is_no_name_whatever_is_known_of_the_head(
-    house, name: object, visit: Visit | None
+    house, name: object, visit: HeadVerdict | None
 ) -> None:
     body = modern("tools/call", {"name": name, "arguments": {}})
     arrival = msgspec.structs.replace(house.arrival(body, HEADERS), visit=visit)

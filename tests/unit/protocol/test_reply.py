@@ -7,7 +7,7 @@ import pytest
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import WIRE, Channel, Reason
-from mcpward.core.values import Outcome, Way
+from mcpward.core.values import AuthMethod, Outcome
 from mcpward.protocol import reply
 from support.rpc import modern, modern_headers, request
 
@@ -79,7 +79,7 @@ def test_what_may_be_cached_says_so_and_stays_private(house, method, ttl_ms) -> 
 
 
 def test_only_what_everybody_sees_is_public(house) -> None:
-    anonymous = house.principal("anonymous:192.0.2.1", way=Way.ANONYMOUS)
+    anonymous = house.principal("anonymous:192.0.2.1", way=AuthMethod.ANONYMOUS)
     result = said(reply.catalogue(modern_call(house, "tools/list", principal=anonymous), b'{"tools":[]}'))["result"]
     assert result["cacheScope"] == "public"
 

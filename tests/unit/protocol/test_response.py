@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mcpward.core.back import Question
+from mcpward.core.client_channel import Question
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Era, Kind
 from mcpward.protocol import reply

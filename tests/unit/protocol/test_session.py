@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from mcpward.core.reasons import Reason
-from mcpward.core.values import Kind, Way
+from mcpward.core.values import AuthMethod, Kind
 from support.rpc import initialize, request
 
 
@@ -53,7 +53,7 @@ def test_60_another_principal_does_not_get_in_after_the_first_was_there(house) -
 
 def test_60_another_client_of_the_same_person_does_not_get_in(house) -> None:
     """What one app may do for somebody, and is asked by the house, is not the other app's to resume or to answer."""
-    caller = structs.replace(house.principal("oauth:https://id.example|ann"), way=Way.OAUTH, client="desk")
+    caller = structs.replace(house.principal("oauth:https://id.example|ann"), way=AuthMethod.OAUTH, client="desk")
     other = structs.replace(caller, client="toy")
     token = house.open_session(principal=caller)
     assert refused(house, token, principal=other) is Reason.SESSION_UNKNOWN

@@ -2,8 +2,8 @@
 
 from msgspec import json
 
-from mcpward.core.back import Question
 from mcpward.core.change import Topic
+from mcpward.core.client_channel import Question
 from mcpward.core.values import Outcome
 from support.values import a_call, a_principal
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from mcpward.core.errors import Fault, Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Era, Outcome
-from mcpward.tasks.ending import Cut
+from mcpward.tasks.results import Cut
 from mcpward.tasks.tasks import Tasks
 from support.values import a_call
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from mcpward.core.back import Question
+from mcpward.core.client_channel import Question
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Outcome

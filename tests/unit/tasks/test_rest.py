@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import update
 
-from mcpward.core.back import Question
+from mcpward.core.client_channel import Question
 from mcpward.core.errors import Fault
 from mcpward.core.values import Outcome
 from mcpward.storage.tables import TASKS

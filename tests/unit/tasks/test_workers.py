@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from mcpward.core.back import Question
+from mcpward.core.client_channel import Question
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Outcome
@@ -289,7 +289,7 @@ async def test_a_caller_that_leaves_before_the_answer_leaves_no_task(opened, sto
 
 
 async def test_a_worker_whose_store_is_out_goes_on_trying(opened, store, clock, caplog, monkeypatch) -> None:
-    monkeypatch.setattr("mcpward.tasks.keeper._TURN_EVERY_S", 0.005)
+    monkeypatch.setattr("mcpward.tasks.heartbeat._TURN_EVERY_S", 0.005)
     outage = Outage(store.tasks, "stale")
     outage.is_out = False
     house = await opened("one", table=outage)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from mcpward import Caller, Context, DateRange, Header, Limit, Server, ToolError, env
 from mcpward.core.errors import Misconfigured
-from mcpward.core.values import Way
+from mcpward.core.values import AuthMethod
 from mcpward.sdk.place import place_of
 from mcpward.testing import CANCEL, DECLINE, Logged, Progress, Refused, client
 
@@ -174,7 +174,7 @@ async def test_what_the_caller_may_not_use_is_unknown_and_not_listed():
         assert await shop.prompts() == []
         reader = shop.as_caller("reader", access="read", tools=["place", "wrap"])
         assert [tool["name"] for tool in await reader.tools()] == ["place"]
-        person = Caller(subject="u1", name="u1", server="shop-1", way=Way.OAUTH, issuer="https://id.example")
+        person = Caller(subject="u1", name="u1", server="shop-1", way=AuthMethod.OAUTH, issuer="https://id.example")
         refused = await shop.as_caller(person).call("orders")
         assert refused.reason == "scope-missing"
         with pytest.raises(Refused, match="call orders: scope-missing: "):
@@ -280,7 +280,7 @@ async def test_resources_prompts_and_completions_go_the_same_way():
 
 
 async def test_a_caller_with_a_token_has_its_claims():
-    person = Caller(subject="u1", name="u1", server="shop-1", way=Way.OAUTH, claims={"team": "north"})
+    person = Caller(subject="u1", name="u1", server="shop-1", way=AuthMethod.OAUTH, claims={"team": "north"})
     async with client(server, caller=person) as shop:
         assert (await shop.call("claims")).value == {"team": "north", "way": "oauth"}
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from mcpward import Context, Elicit, Roots, Sample, Server, ToolError
-from mcpward.core.back import InputRequired, Question
+from mcpward.core.client_channel import InputRequired, Question
 from mcpward.core.clock import SystemClock
 from mcpward.core.errors import Fault, Refusal
 from mcpward.core.reasons import Reason

@@ -13,7 +13,7 @@ import pytest
 from mcpward.core.clock import SystemClock
 from mcpward.core.errors import Refusal
 from mcpward.core.scope import Access
-from mcpward.core.values import Principal, Way
+from mcpward.core.values import AuthMethod, Principal
 from mcpward.tools.local import load_server
 from mcpward.tools.registry import Registry
 from mcpward.tools.run import Runner
@@ -146,7 +146,7 @@ def person(
     subject: str, issuer: str = "https://id.example", scopes=("orders:read",), client: str = "desk"
 ) -> Principal:
     return Principal(
-        key=f"oauth:{issuer}|{subject}", way=Way.OAUTH, server="orders", subject=subject, issuer=issuer, client=client,
+        key=f"oauth:{issuer}|{subject}", way=AuthMethod.OAUTH, server="orders", subject=subject, issuer=issuer, client=client,
         scopes=frozenset(scopes),
     )  # fmt: skip
 

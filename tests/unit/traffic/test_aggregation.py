@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpward.core.values import Way
+from mcpward.core.values import AuthMethod
 from mcpward.traffic.aggregation import ADDRESS_BYTES, FIRST, MAX_CALLS, MAX_REFUSALS, Aggregation
 from mcpward.traffic.record import REFUSALS, Result
 from support.clock import ManualClock
@@ -21,7 +21,7 @@ def refusal(reason="credential-invalid", peer="192.0.2.7", **changes):
 
 
 def public(peer="192.0.2.7", **changes):
-    return a_record(peer=peer, principal=a_principal(key=f"anonymous:{peer}", way=Way.ANONYMOUS), **changes)
+    return a_record(peer=peer, principal=a_principal(key=f"anonymous:{peer}", way=AuthMethod.ANONYMOUS), **changes)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from mcpward.core.errors import Fault, Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
-from mcpward.core.values import Era, Kind, Reply, Way
+from mcpward.core.values import AuthMethod, Era, Kind, Reply
 from support.records import followed
 from support.values import a_call, a_principal, a_tool, accepted, an_arrival
 
@@ -191,7 +191,7 @@ async def test_strangers_and_made_up_names_are_not_remembered_and_callers_up_to_
             trail.call, trail.tool = a_call(who), tool
 
     for n in range(10):
-        serve(a_principal(f"anonymous:{n}", way=Way.ANONYMOUS), tool)
+        serve(a_principal(f"anonymous:{n}", way=AuthMethod.ANONYMOUS), tool)
         serve(a_principal(), None)
     assert here.traffic.subjects == {}
     for n in range(3000):
@@ -351,7 +351,7 @@ async def test_a_waiting_record_holds_no_body(house):
 
 async def test_a_stranger_is_on_record_by_address(house):
     here = house()
-    stranger = a_principal("anonymous:192.0.2.7", way=Way.ANONYMOUS)
+    stranger = a_principal("anonymous:192.0.2.7", way=AuthMethod.ANONYMOUS)
     call = a_call(stranger, kind=Kind.CATALOGUE, method="tools/list", target="", arguments=None)
     with followed(here.traffic, call.arrival, OK) as trail:
         trail.principal = stranger

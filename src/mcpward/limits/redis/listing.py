@@ -5,11 +5,11 @@ from typing import Any, Final
 
 from mcpward.core.clock import Clock
 from mcpward.core.values import Period
-from mcpward.limits.period import index_of, left_s
+from mcpward.limits.rates.bucket_usage import BucketFilter, BucketUsage
+from mcpward.limits.rates.loop_detector import REPEAT
+from mcpward.limits.rates.period import index_of, left_s
 from mcpward.limits.redis.script import Command
 from mcpward.limits.redis.store import TAKE, SharedStore
-from mcpward.limits.repeat import REPEAT
-from mcpward.limits.use import Match, Use
 
 _PAGE: Final = 1000
 _MOST_USES: Final = 100_000
@@ -23,10 +23,10 @@ class Listing:
         self._store = store
         self._clock = clock
 
-    async def uses(self, match: Match) -> list[Use]:
+    async def uses(self, match: BucketFilter) -> list[BucketUsage]:
         """Give the standing of every bucket that matches and is in use; 100,000 at the most."""
         virtual = (await self._store.call(TAKE, [self._store.clock_key], [self._store.expected(), "", 0]))[0]
-        found: list[Use] = []
+        found: list[BucketUsage] = []
         async for _, fields, scope, name, caller in self._buckets(match):
             use = None if name == REPEAT else self._use(fields, scope, name, caller, virtual)
             if use is not None and use.remaining < use.most:
@@ -35,7 +35,7 @@ class Listing:
                 break
         return found
 
-    async def reset(self, match: Match) -> int:
+    async def reset(self, match: BucketFilter) -> int:
         """Make every bucket full again that matches; gives how many there were.
 
         A quota stays, with nothing used: workers tell what they saw of one that is gone.
@@ -57,7 +57,7 @@ class Listing:
         await store.ask(Command.of("PING"))
         return count
 
-    async def _buckets(self, match: Match) -> AsyncIterator[tuple[bytes, list[str], str, str, str]]:
+    async def _buckets(self, match: BucketFilter) -> AsyncIterator[tuple[bytes, list[str], str, str, str]]:
         async for keys in self._pages("b"):
             for key, value in zip(keys, await self._values(keys), strict=True):
                 fields = (value or b"").decode("ascii", "replace").split(" ")
@@ -86,20 +86,20 @@ class Listing:
     async def _values(self, keys: list[bytes]) -> list[Any]:
         return list(await self._store.ask(Command.of("MGET", *keys)))
 
-    def _use(self, fields: list[str], scope: str, name: str, caller: str, virtual: int) -> Use | None:
+    def _use(self, fields: list[str], scope: str, name: str, caller: str, virtual: int) -> BucketUsage | None:
         try:
             if fields[0] == "r":
                 tat, interval, tolerance = map(int, fields[1:4])
                 spare = tolerance - min(max(0, tat - virtual), tolerance)
                 reset_s = -(-(interval - spare % interval) // _MICRO)
-                return Use(name, scope, caller, spare // interval, tolerance // interval, reset_s)
+                return BucketUsage(name, scope, caller, spare // interval, tolerance // interval, reset_s)
             used, count, period, index = int(fields[1]), int(fields[2]), Period(fields[3]), int(fields[4])
         except (ValueError, ZeroDivisionError):
             return None
         now_s = self._clock.now()
         if index < index_of(period, now_s):
             return None
-        return Use(name, scope, caller, max(0, count - used), count, left_s(period, now_s))
+        return BucketUsage(name, scope, caller, max(0, count - used), count, left_s(period, now_s))
 
 
 def _number(text: bytes) -> int:

@@ -20,10 +20,10 @@ from mcpward.config.address import Address
 from mcpward.config.counters import read_counters_url
 from mcpward.core.clock import Clock
 from mcpward.core.secret import Secret
-from mcpward.limits.counters import StoreDown
+from mcpward.limits.rates.shared_port import StoreDown
 from mcpward.limits.redis.lookup import Lookup
+from mcpward.limits.redis.resp import Asked, RespConnection
 from mcpward.limits.redis.script import Command, Script, Word
-from mcpward.limits.redis.wire import Asked, Wire
 
 _log: Final = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class SharedStore:
         self._timeout_s = timeout_s
         self._on_change = on_change
         self._lookup = Lookup()
-        self._wire: Wire | None = None
+        self._wire: RespConnection | None = None
         self._held: list[Asked] | None = None
         self._seen = 0.0
         self._epoch = 0
@@ -177,7 +177,7 @@ class SharedStore:
         except StoreDown as down:
             asked.fail(down)
 
-    def _refused(self, wire: Wire, asked: Asked, text: str) -> None:
+    def _refused(self, wire: RespConnection, asked: Asked, text: str) -> None:
         """Redis said no: to a digest it has forgotten, to a slot it has not, to one script, or to everything."""
         if text.startswith("NOSCRIPT") and not asked.with_text:
             asked.with_text = True
@@ -201,7 +201,7 @@ class SharedStore:
             self._silent_until = self._monotonic() + _SILENT_S
             _log.error("a script of the shared counters failed: %s", text)
 
-    def _lost(self, wire: Wire, unanswered: list[Asked], why: str) -> None:
+    def _lost(self, wire: RespConnection, unanswered: list[Asked], why: str) -> None:
         for asked in unanswered:
             self.failures += 1
             asked.fail(StoreDown(why))
@@ -259,17 +259,17 @@ class SharedStore:
         for tell in self.on_loss:
             tell()
 
-    async def _connect(self, node: Address, hops: int = 0) -> tuple[Wire, Address]:
+    async def _connect(self, node: Address, hops: int = 0) -> tuple[RespConnection, Address]:
         """Connect, greet, and run a script that writes.
 
         Raises:
             OSError: it is not there (``TimeoutError``: not in time).
             StoreDown: it is unwell.
         """
-        wires: list[Wire] = []
+        wires: list[RespConnection] = []
 
-        def make() -> Wire:
-            wires[:] = [Wire(self._timeout_s, self._refused, self._lost)]
+        def make() -> RespConnection:
+            wires[:] = [RespConnection(self._timeout_s, self._refused, self._lost)]
             return wires[0]
 
         try:
@@ -296,7 +296,7 @@ class SharedStore:
             raise
         return wires[0], node
 
-    async def _dial(self, make: Callable[[], Wire], node: Address) -> None:
+    async def _dial(self, make: Callable[[], RespConnection], node: Address) -> None:
         """Connect to the first address of a node that takes it."""
         loop = asyncio.get_running_loop()
         name = None if self._tls is None else node.host
@@ -310,7 +310,7 @@ class SharedStore:
             else:
                 return
 
-    def _through(self, wire: Wire, command: Command) -> asyncio.Future[Any]:
+    def _through(self, wire: RespConnection, command: Command) -> asyncio.Future[Any]:
         answer = asyncio.get_running_loop().create_future()
         asked = Asked(command, answer)
         asked.hops = _MOST_HOPS  # whoever connects goes to the right node himself

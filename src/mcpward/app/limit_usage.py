@@ -1,0 +1,153 @@
+"""Where an operator's command finds what is used of limits: at the running workers, or in the counters they share.
+
+While the shared counters are away each worker counts by itself, on its part of every limit, so the workers are asked.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from heapq import nlargest
+from pathlib import Path
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from mcpward.app.channel import mailroom_of
+from mcpward.app.usage import MOST_USES, share_used
+from mcpward.app.worker_query import Answer, WorkerQuery
+from mcpward.config.model import Settings
+from mcpward.core.clock import Clock
+from mcpward.core.errors import Misconfigured, Unreachable
+from mcpward.core.secret import Secret
+from mcpward.limits.rates.bucket_usage import BucketFilter
+from mcpward.limits.rates.shared_port import StoreDown
+from mcpward.limits.redis.shared_counters import SharedCounters
+from mcpward.limits.redis.store import SharedStore
+from mcpward.operations.site import Site, open_site
+
+
+class LimitUsage(Protocol):
+    """What is used, and a way to give it all back. Both raise :class:`Unreachable` where nobody can say."""
+
+    async def uses(self, match: BucketFilter) -> Answer:
+        """Give the buckets that are meant and in use, the most used first."""
+        ...
+
+    async def reset(self, match: BucketFilter) -> Answer:
+        """Make every bucket full that is meant; ``found`` says how many there were."""
+        ...
+
+
+@asynccontextmanager
+async def ask_workers(site: Site, clock: Clock) -> AsyncIterator[LimitUsage]:
+    """Ask the workers that serve the site now, each of which counts by itself."""
+    mailroom = mailroom_of(site, clock)
+    inquiry = WorkerQuery(mailroom, clock)
+    await mailroom.start()
+    try:
+        yield _Workers(inquiry)
+    finally:
+        await mailroom.stop()
+
+
+@asynccontextmanager
+async def ask_store(settings: Settings, url: Secret, clock: Clock) -> AsyncIterator[LimitUsage]:
+    """Ask the counters that all workers share; no worker needs to run, unless those counters are away.
+
+    ``away`` of an answer says why they were not asked. Then it is of the workers of this host.
+    """
+    reasons: list[str] = []
+
+    def note(is_up: bool, why: str) -> None:
+        """Keep why nobody answers: the command tells it once, where the log of a worker would."""
+        reasons[:] = [] if is_up else [why]
+
+    store = SharedStore(
+        url,
+        namespace=settings.limits.namespace,
+        clock=clock,
+        timeout_s=settings.limits.counters_timeout_s,
+        on_change=note,
+    )
+    await store.start()
+    try:
+        async with AsyncExitStack() as stack:
+            yield _Shared(SharedCounters(store, clock), reasons, _Local(settings, clock, stack))
+    finally:
+        await store.stop()
+
+
+class _Workers:
+    def __init__(self, inquiry: WorkerQuery) -> None:
+        self._inquiry = inquiry
+
+    async def uses(self, match: BucketFilter) -> Answer:
+        return _heard(await self._inquiry.uses(match))
+
+    async def reset(self, match: BucketFilter) -> Answer:
+        return _heard(await self._inquiry.reset(match))
+
+
+class _Local:
+    """The workers of this host, found when they are asked for. Reading makes no data."""
+
+    def __init__(self, settings: Settings, clock: Clock, stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._stack = stack
+        self._tally: LimitUsage | None = None
+        self._has_data = Path(settings.store.url.removeprefix("sqlite:///")).exists()
+
+    async def tally(self) -> LimitUsage | None:
+        """Return who to ask; None where this host has no data of the site, or none that can be read."""
+        if self._tally is None and self._has_data:
+            try:
+                site = await self._stack.enter_async_context(open_site(self._settings, self._clock))
+            except Misconfigured:
+                return None
+            self._tally = await self._stack.enter_async_context(ask_workers(site, self._clock))
+        return self._tally
+
+
+class _Shared:
+    def __init__(self, counters: SharedCounters, reasons: Sequence[str], local: _Local) -> None:
+        self._counters = counters
+        self._reasons = reasons
+        self._local = local
+
+    async def uses(self, match: BucketFilter) -> Answer:
+        try:
+            uses = await self._counters.uses(match)
+        except StoreDown as down:
+            local = await self._local.tally()
+            return await self._meanwhile(local.uses(match) if local else None, down)
+        most = nlargest(MOST_USES, uses, key=share_used)
+        return Answer(uses=tuple(most), left_out=len(uses) - len(most), found=len(uses), answered=1, workers=1)
+
+    async def reset(self, match: BucketFilter) -> Answer:
+        try:
+            return Answer(found=await self._counters.reset(match), answered=1, workers=1)
+        except StoreDown as down:
+            local = await self._local.tally()
+            return await self._meanwhile(local.reset(match) if local else None, down)
+
+    async def _meanwhile(self, asked: Awaitable[Answer] | None, down: StoreDown) -> Answer:
+        """Return what the workers say instead.
+
+        Raises:
+            Unreachable: none answers either.
+        """
+        why = ": ".join(["the shared counters do not answer", *self._reasons])
+        if asked is not None:
+            try:
+                return replace(await asked, away=why)
+            except Unreachable:
+                why += "; and no worker of this host says what it counted by itself"
+        raise Unreachable(why, hint="see [limits] counters, and whether that Redis runs") from down
+
+
+def _heard(answer: Answer) -> Answer:
+    if not answer.answered:
+        raise Unreachable("no worker answers, and counters are in their memory", hint="mcpward serve")
+    if answer.failed == answer.answered:
+        raise Unreachable("the workers cannot say what is used now", hint="their log says why")
+    return answer

@@ -1,0 +1,235 @@
+"""The rooms that a request passes, made of a site's parts and joined: what one worker serves with."""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from mcpward.app.channel import Channel
+from mcpward.app.counters import Counters
+from mcpward.app.cross_checks import pools_of
+from mcpward.app.oauth import OAuthParts
+from mcpward.app.secrets import Secrets
+from mcpward.app.switches import Switches
+from mcpward.config.model import Settings
+from mcpward.core.clock import Clock
+from mcpward.core.ended import EndedBook
+from mcpward.core.jsonio import Bounds
+from mcpward.core.values import Call
+from mcpward.crypto.sealed import SealedToken
+from mcpward.identity.establish import Identity
+from mcpward.identity.keys.key_cache import KeyCache
+from mcpward.identity.keys.key_lookup import Look
+from mcpward.identity.keys.url_cache import UrlCache
+from mcpward.identity.mode import Mode
+from mcpward.ingress import render
+from mcpward.limits.concurrency.slots import CallSlots
+from mcpward.limits.rates.charge import Limits
+from mcpward.operations.site import Site
+from mcpward.pipeline.call_channel import CallChannels
+from mcpward.pipeline.callers import Callers
+from mcpward.pipeline.catalogue import Catalogue
+from mcpward.pipeline.execution import Execution
+from mcpward.pipeline.listeners import Listeners
+from mcpward.pipeline.method_handlers import MethodHandlers
+from mcpward.pipeline.pipeline import Pipeline
+from mcpward.policy.decide import Policy
+from mcpward.protocol import reply as replies
+from mcpward.protocol.methods import ServerInfo
+from mcpward.protocol.read import Protocol
+from mcpward.protocol.session import Sessions
+from mcpward.protocol.state import States
+from mcpward.sanitize.clean import Sanitizer
+from mcpward.tasks.tasks import Tasks
+from mcpward.tools.package_version import UNVERSIONED
+from mcpward.tools.registry import Registry
+from mcpward.tools.run import Runner
+from mcpward.traffic.trail import Traffic
+
+Report = Callable[[str, str], None]
+_LONGEST_STATE: Final = 65_536
+#: A result of the largest size that may be set, sealed and in base64.
+_TASK_ROOM: Final = 2
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+class Wiring:
+    """Joins the rooms. ``listeners`` and ``tasks`` are kept going by the worker."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        site: Site,
+        channel: Channel,
+        counters: Counters,
+        registries: dict[str, Registry],
+        traffic: Traffic,
+        runner: Runner,
+        secrets: Secrets,
+        guarded: OAuthParts,
+        report: Report,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._site = site
+        self._channel = channel
+        self._counters = counters
+        self._registries = registries
+        self._traffic = traffic
+        self._runner = runner
+        self._report = report
+        self._guarded = guarded
+        self._policy = Policy(registries, guarded.demands)
+        self._sanitizer = Sanitizer(secrets.redactor, settings.output.max_bytes)
+        self._servers = {name: introduce(registry, self._sanitizer) for name, registry in registries.items()}
+        self.switches = Switches(registries, channel.mailroom, channel.streams)
+        self.tasks = self._tasks()
+        self.listeners: Listeners
+        self.limits: Limits
+
+    def identity(self, keys: KeyCache, urls: UrlCache, look: Look) -> Identity:
+        """Return what judges the credentials of requests from outside. ``look`` reads the store of keys anew."""
+        servers = self._settings.servers
+        return Identity(
+            {name: [Mode(mode) for mode in server.modes] for name, server in servers.items()},
+            keys,
+            urls,
+            {name: server.keyless_access for name, server in servers.items()},
+            self._guarded.bearers,
+            look,
+        )
+
+    def pipeline(self, identity: Callers, ended: EndedBook) -> Pipeline:
+        """Return the way of a request. ``identity`` says who sent it."""
+        settings, clock, channel = self._settings, self._clock, self._channel
+        sessions = Sessions(self._site.sessions.seal, self._site.sessions.open, ended, clock)
+        sealed = SealedToken(self._site.ring, "mcp states", _LONGEST_STATE)
+        states = States(sealed.seal, sealed.open, clock)
+        bounds = Bounds(depth=settings.http.json_depth, members=settings.http.json_members)
+        protocol = Protocol(self._servers, sessions, states, bounds)
+        rates = {name: server.limits for name, server in settings.servers.items()}
+        limits = self.limits = Limits(
+            settings.limits,
+            rates,
+            clock,
+            budgets={name: table.budget(name) for name, table in settings.budgets.items()},
+            workers=settings.site.workers,
+            common=self._counters.common,
+            digest=self._counters.digest,
+        )
+        places = CallSlots(
+            rates,
+            pools_of(settings, self._registries),
+            settings.site.workers,
+            settings.limits.fallback_share,
+            self._counters.places,
+            on_store_failure=settings.limits.on_store_failure,
+        )
+        self._counters.on_change.append(places.notice)
+        self.listeners = self._listeners(identity, ended)
+        return Pipeline(
+            identity=identity,
+            protocol=protocol,
+            policy=self._policy,
+            limits=limits,
+            places=places,
+            execution=Execution(
+                runner=self._runner,
+                catalogue=Catalogue(self._registries, self._policy, self._runner, self._sanitizer),
+                sanitizer=self._sanitizer,
+                places=places,
+                tasks=self.tasks,
+                states=states,
+                spent=channel.spent,
+            ),
+            handlers=MethodHandlers(
+                protocol=protocol,
+                questions=channel.questions,
+                running=channel.running,
+                settings=channel.settings,
+                listeners=self.listeners,
+                tasks=self.tasks,
+                end_session=self._end_session,
+            ),
+            backs=CallChannels(
+                self._sanitizer, channel.questions, channel.replays, channel.running, states, channel.settings.level
+            ),
+            sanitizer=self._sanitizer,
+            traffic=self._traffic,
+            render=render.refusal,
+            report=self._report,
+        )
+
+    def look_after(self) -> None:
+        """Do what is due each second: end streams whose callers lost their right, let go of what nobody came for."""
+        self.listeners.check()
+        self._channel.replays.prune()
+
+    def _tasks(self) -> Tasks:
+        channel, settings = self._channel, self._settings
+        sealed = SealedToken(self._site.ring, "tasks", _TASK_ROOM * settings.output.max_bytes + _LONGEST_STATE)
+        return Tasks(
+            self._site.store.tasks,
+            sealed.seal,
+            sealed.open,
+            self._clock,
+            channel.worker,
+            mail=channel.mailroom,
+            publish=channel.streams.publish,
+            clean=self._sanitizer.frame,
+            refuse=replies.refusal,
+            report=self._report,
+            allowed=self._may_use,
+            alone=channel.is_alone,
+        )
+
+    def _listeners(self, identity: Callers, ended: EndedBook) -> Listeners:
+        def is_good(call: Call) -> bool:
+            return identity.is_good(call.arrival, call.principal) and (
+                call.session is None or not ended.has(call.session)
+            )
+
+        return Listeners(
+            servers=self._servers,
+            registries=self._registries,
+            policy=self._policy,
+            streams=self._channel.streams,
+            settings=self._channel.settings,
+            replays=self._channel.replays,
+            tasks=self.tasks,
+            sanitizer=self._sanitizer,
+            is_good=is_good,
+        )
+
+    def _may_use(self, call: Call, tool: str) -> bool:
+        known = self._registries[call.arrival.server].find(tool)
+        return known is not None and self._policy.decide(call.principal, known).allowed
+
+    async def _end_session(self, session: str, forget_at: float) -> None:
+        await self._site.store.sessions.end(session, forget_at)
+        await self._channel.settings.forget(session)
+
+
+def introduce(registry: Registry, sanitizer: Sanitizer) -> ServerInfo:
+    """Return what a server says of itself, as it may leave: its author may have pasted more than is seen."""
+    source = registry.source
+    blocks = {"icons": [icon.block() for icon in source.icons], "extensions": source.extensions}
+    clean = _decode(sanitizer.frame(_encode(blocks)) or b"{}")
+    return ServerInfo(
+        name=sanitizer.text(source.name),
+        version=sanitizer.text(source.version) or UNVERSIONED,
+        title=sanitizer.text(source.title),
+        instructions=sanitizer.text(source.instructions),
+        website_url=sanitizer.text(source.website_url),
+        icons=tuple(clean.get("icons", ())),
+        extensions=clean.get("extensions", {}),
+        has_resources=registry.has_resources,
+        has_prompts=registry.has_prompts,
+        has_tools=registry.has_tools,
+        has_completions=registry.has_completions,
+        has_tasks=registry.has_tasks,
+        has_changes=True,
+    )

@@ -1,1 +1,0 @@
-"""The way back to a client, across workers: questions, changes, cancellations, and streams that can be resumed."""

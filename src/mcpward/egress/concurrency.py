@@ -1,0 +1,52 @@
+"""How many calls are on their way at once: so many to one endpoint, so many wait for it, so many in all."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from mcpward.egress.failures import EgressFailed, Failure
+
+AT_ONCE: Final = 16
+_IN_LANE: Final = 128
+_IN_ALL: Final = 512
+
+
+class _Lane:
+    """The calls to one endpoint, running and waiting."""
+
+    def __init__(self) -> None:
+        self.places = asyncio.Semaphore(AT_ONCE)
+        self.users = 0
+
+
+class Concurrency:
+    """A lane for each endpoint, kept while somebody is in it: a slow one does not hold up the others.
+
+    Nor those of its own origin: a provider that is asked about tokens again and again still gives its keys.
+    """
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, _Lane] = {}
+        self._users = 0
+
+    @asynccontextmanager
+    async def enter(self, endpoint: str) -> AsyncIterator[None]:
+        """Wait for a place on the way to an endpoint and hold it.
+
+        Raises :class:`EgressFailed` (busy) at once where too many wait already.
+        """
+        lane = self._lanes.get(endpoint) or _Lane()
+        if lane.users >= _IN_LANE or self._users >= _IN_ALL:
+            raise EgressFailed(Failure.BUSY, f"too many calls to {endpoint} are under way")
+        self._lanes[endpoint] = lane
+        lane.users += 1
+        self._users += 1
+        try:
+            async with lane.places:
+                yield
+        finally:
+            lane.users -= 1
+            self._users -= 1
+            if lane.users == 0:
+                del self._lanes[endpoint]

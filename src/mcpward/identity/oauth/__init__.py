@@ -1,0 +1,1 @@
+"""OAuth 2: providers, their metadata and keys, bearer tokens, introspection and token exchange."""

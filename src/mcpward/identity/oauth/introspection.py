@@ -1,0 +1,196 @@
+"""Opaque tokens: the authorization server says what one of them means (RFC 7662), and is believed for half a minute.
+
+What it says is judged as the claims of a signed token are. A provider that cannot be asked is an outage, never a bad
+token; so is one that does not know us.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mcpward.core.clock import Clock
+from mcpward.core.ids import base62
+from mcpward.core.jsonio import spell
+from mcpward.core.secret import Secret
+from mcpward.egress.client import Client
+from mcpward.identity.jwt.claims import Claims, judge
+from mcpward.identity.jwt.compact import MOST_TOKEN_BYTES
+from mcpward.identity.jwt.errors import TOO_LONG, TokenRefused
+from mcpward.identity.jwt.issuer_rules import ANY, IssuerRules
+from mcpward.identity.oauth.outage import NoAnswer, Outage, unavailable
+
+_log: Final = logging.getLogger(__name__)
+KEEP_S: Final = 30.0
+"""How late a revocation at the provider may be noticed."""
+LONGEST: Final = 64 * 1024
+MOST_KEPT: Final = 4000
+MOST_BYTES: Final = 16 * 1024 * 1024
+"""Of all answers of one provider that are kept, as JSON."""
+_MOST_ASKED: Final = 32
+"""Questions under way at once. Callers have half of them, in fair shares (:mod:`mcpward.limits.rates.failed_logins`); the others are
+for streams whose tokens are looked at again.
+"""
+_DIGEST: Final = 32
+METHODS: Final = ("client_secret_basic", "client_secret_post")
+"""The ways in which this client can show who it is."""
+
+
+class Answer(Struct, frozen=True, eq=False):
+    """What the provider said, and until when that is believed (monotonic). ``raw`` is None for "not active"."""
+
+    raw: Mapping[str, Any] | None
+    until: float
+    size: int = 0
+
+    def __repr__(self) -> str:
+        return "Answer(***)"
+
+
+class Asker(Struct, frozen=True, kw_only=True):
+    """Where to ask, and as whom: ``method`` is one of :data:`METHODS`."""
+
+    url: str
+    client_id: str
+    client_secret: Secret
+    method: str = METHODS[0]
+
+
+class Introspector:
+    """Asks one provider. ``asker`` is None until it is known where to ask."""
+
+    def __init__(self, name: str, client: Client, clock: Clock) -> None:
+        self.asker: Asker | None = None
+        self._client = client
+        self._clock = clock
+        self._outage = Outage(_log, f"token introspection at {name}")
+        self._salt = base62(_DIGEST).encode()
+        self._active = _Shelf()
+        self._inactive = _Shelf()  # kept apart: made-up tokens do not displace those of callers
+        self._flights: dict[bytes, asyncio.Task[Answer | None]] = {}
+
+    def recall(self, token: bytes, rules: IssuerRules) -> Claims | None:
+        """Give what is known of ``token`` without asking, or None: then :meth:`introspect` has to say.
+
+        Raises :class:`TokenRefused` for a token that is known and not good.
+        """
+        if len(token) > MOST_TOKEN_BYTES:
+            raise TokenRefused(TOO_LONG)
+        answer = self._known(self._mark(token))
+        return None if answer is None else self._judge(answer, rules)
+
+    async def introspect(self, token: bytes, rules: IssuerRules) -> Claims:
+        """Give what ``token`` means by ``rules``; one question for all who show it at the same time.
+
+        Raises :class:`TokenRefused` for one that is not active, or not good here, and :class:`Refusal`
+        (identity-unavailable) where the provider does not say, or too many questions are under way.
+        """
+        claims = self.recall(token, rules)
+        if claims is not None:
+            return claims
+        mark = self._mark(token)
+        flight = self._flights.get(mark)
+        if flight is None:
+            asker = self.asker
+            if asker is None or len(self._flights) >= _MOST_ASKED:
+                raise unavailable("the provider cannot be asked for a token now")
+            flight = asyncio.create_task(self._ask(asker, token, mark), name="identity-introspect")
+            self._flights[mark] = flight
+        await asyncio.wait([flight])
+        answer = None if flight.cancelled() else flight.result()
+        if answer is None:
+            raise unavailable("the provider does not say what a token means")
+        return self._judge(answer, rules)
+
+    async def close(self) -> None:
+        """Give up all questions that are under way."""
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        if flights:
+            await asyncio.wait(flights)
+
+    def _mark(self, token: bytes) -> bytes:
+        return blake2b(token, digest_size=_DIGEST, key=self._salt).digest()
+
+    def _known(self, mark: bytes) -> Answer | None:
+        answer = self._active.get(mark) or self._inactive.get(mark)
+        return None if answer is None or self._clock.monotonic() >= answer.until else answer
+
+    def _judge(self, answer: Answer, rules: IssuerRules) -> Claims:
+        if answer.raw is None:
+            raise TokenRefused("the provider says that the token is not active")
+        # RFC 7662 §2.2: "iss" may be left out. The answer came from this issuer's own endpoint.
+        raw = {"iss": rules.issuer, **answer.raw}
+        token_type = raw.get("token_type", "Bearer")
+        if not isinstance(token_type, str) or token_type.lower() != "bearer":
+            raise TokenRefused("the token is of another kind")
+        token_type.require_access_token(None, raw, replace(rules, token_type=ANY))
+        return judge(raw, rules, self._clock.now())
+
+    async def _ask(self, asker: Asker, token: bytes, mark: bytes) -> Answer | None:
+        asked_at = self._clock.monotonic()  # a slow answer is as old as its question
+        try:
+            raw = await self._fetch(asker, token)
+        except Exception as error:  # noqa: BLE001 - whatever the answer provokes, it is no answer
+            self._outage.note(error)
+            return None
+        finally:
+            del self._flights[mark]
+        self._outage.end()
+        answer = Answer(raw, asked_at + KEEP_S, 0 if raw is None else len(spell(raw)))
+        shelf, other = (self._inactive, self._active) if raw is None else (self._active, self._inactive)
+        other.forget(mark)  # or what was said before would hide what is said now
+        shelf.keep(mark, answer, asked_at)
+        return answer
+
+    async def _fetch(self, asker: Asker, token: bytes) -> Mapping[str, Any] | None:
+        fields: dict[str, str | Secret] = {
+            "token": Secret(token.decode("ascii"), "token"),
+            "token_type_hint": "access_token",
+        }
+        auth: tuple[str, Secret] | None = (asker.client_id, asker.client_secret)
+        if asker.method != METHODS[0]:
+            fields |= {"client_id": asker.client_id, "client_secret": asker.client_secret}
+            auth = None
+        fetched = await self._client.post_form(asker.url, fields, auth=auth, max_bytes=LONGEST)
+        value = fetched.value
+        # Nothing but true is yes: "true", 1 and an answer without the word are from somebody who does not know.
+        if fetched.status != 200 or not isinstance(value, Mapping) or not isinstance(value.get("active"), bool):
+            raise NoAnswer(f"the answer is {fetched.status} and does not say whether the token is active")
+        return value if value["active"] is True else None
+
+
+class _Shelf:
+    """Answers by the mark of their token, bounded by number and by bytes. All are kept equally long."""
+
+    def __init__(self) -> None:
+        self._answers: dict[bytes, Answer] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def get(self, mark: bytes) -> Answer | None:
+        return self._answers.get(mark)
+
+    def forget(self, mark: bytes) -> None:
+        answer = self._answers.pop(mark, None)
+        if answer is not None:
+            self._bytes -= answer.size
+
+    def keep(self, mark: bytes, answer: Answer, now: float) -> None:
+        """Keep an answer; the oldest make room, and so do those that are believed no more."""
+        self.forget(mark)
+        while self._answers:
+            oldest = next(iter(self._answers))
+            is_full = len(self._answers) >= MOST_KEPT or self._bytes + answer.size > MOST_BYTES
+            if not is_full and self._answers[oldest].until > now:
+                break
+            self.forget(oldest)
+        self._answers[mark] = answer
+        self._bytes += answer.size

@@ -1,0 +1,97 @@
+"""A principal that only the identity provider, or the store of keys, can tell: the one thing here that takes time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, Final
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.values import Principal
+
+_MOST: Final = 10_000
+NO_S: Final = 5.0
+"""For so long a no is told to all who look, before it is asked anew."""
+
+
+class PendingVerification(Awaitable[Principal]):
+    """Awaited, it asks and gives the principal, or raises what the answer is. Nothing is asked before.
+
+    ``mark`` is the credential's, as a keyed digest; ``asked`` names who is asked; ``is_opaque`` says that nothing about
+    the token can be checked without the provider. ``is_at_hand``: it was a good one, and only has to be confirmed: no
+    stranger's credential.
+    """
+
+    __slots__ = ("ask", "asked", "is_at_hand", "is_opaque", "mark")
+
+    def __init__(
+        self,
+        mark: bytes,
+        ask: Callable[[], Coroutine[Any, Any, Principal]],
+        *,
+        asked: str,
+        is_opaque: bool,
+        is_at_hand: bool = False,
+    ) -> None:
+        self.mark = mark
+        self.asked = asked
+        self.is_opaque = is_opaque
+        self.is_at_hand = is_at_hand
+        self.ask = ask
+
+    def __await__(self) -> Generator[Any, Any, Principal]:
+        return self.ask().__await__()
+
+    async def settle(self) -> bool:
+        """Ask, and say whether there is a principal."""
+        await self.ask()
+        return True
+
+
+class Rechecks:
+    """Proofs that are looked for in the background, for those who ask again and again and cannot wait."""
+
+    def __init__(self) -> None:
+        # By mark; a no with when it was heard. A yes is known elsewhere; here it would only grow old.
+        self._asked: dict[bytes, asyncio.Task[bool] | tuple[Reason, float]] = {}
+
+    def holds(self, proof: PendingVerification) -> bool:
+        """Say whether the credential is good, as far as is known: yes until there is a no."""
+        return self.heard(proof) is None if proof.mark in self._asked else self.begin(proof)
+
+    def heard(self, proof: PendingVerification) -> Reason | None:
+        """Give the no that was heard a moment ago; None, and ask, where there is none."""
+        heard = self._asked.get(proof.mark)
+        if isinstance(heard, tuple):
+            reason, at = heard
+            if asyncio.get_running_loop().time() - at < NO_S:
+                return reason
+        self.begin(proof)
+        return None
+
+    def begin(self, proof: PendingVerification) -> bool:
+        """Begin to ask, unless somebody does already; False where too much is being asked."""
+        if isinstance(self._asked.get(proof.mark), asyncio.Task):
+            return True
+        if len(self._asked) >= _MOST:
+            self._asked = {mark: task for mark, task in self._asked.items() if isinstance(task, asyncio.Task)}
+        if len(self._asked) >= _MOST:
+            return False
+        task = asyncio.get_running_loop().create_task(proof.settle(), name="identity-recheck")
+        task.add_done_callback(lambda done: self._heard(proof.mark, done))
+        self._asked[proof.mark] = task
+        return True
+
+    async def close(self) -> None:
+        """Give up all questions."""
+        tasks = [task for task in self._asked.values() if isinstance(task, asyncio.Task)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _heard(self, mark: bytes, task: "asyncio.Task[bool]") -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            self._asked.pop(mark, None)
+        else:  # its name alone: what was raised holds on to the token
+            reason = error.reason if isinstance(error, Refusal) else Reason.IDENTITY_UNAVAILABLE
+            self._asked[mark] = (reason, task.get_loop().time())

@@ -1,0 +1,73 @@
+"""What the tokens of a server open: scopes as they are, classes of tools by scope, and more by group, role or client.
+
+Permissions only ever add. Nothing here looks at a request.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from msgspec import Struct
+
+from mcpward.core.scope import Access
+from mcpward.identity.jwt import claim_forms
+from mcpward.identity.jwt.claims import Claims
+
+EVERY_SCOPE = "*"
+"""What the house reads as "all scopes". Keys of our own may say so; a provider may not."""
+
+
+class Grant(Struct, frozen=True):
+    """One permission: who gets it (``kind`` is group, role or client), and what. ``issuer`` names the provider whose
+    word counts, "" where a server has only one.
+    """
+
+    kind: str
+    name: str
+    access: Access = Access.READ
+    scopes: frozenset[str] = frozenset()
+    issuer: str = ""
+
+
+class Rights(Struct, frozen=True):
+    """What one server makes of a token. ``access`` maps scopes to classes; ``claims`` are those that tools may see.
+
+    ``confirm_scope`` lets calls run where a client cannot ask its person for consent.
+    """
+
+    access: Mapping[str, Access] = {}
+    grants: tuple[Grant, ...] = ()
+    claims: tuple[str, ...] = ()
+    confirm_scope: str | None = None
+
+
+class Entitled(Struct, frozen=True):
+    """What one caller may do."""
+
+    scopes: frozenset[str]
+    access: Access
+
+
+def entitle(claims: Claims, rights: Rights, issuer: str = "", roles: str = "roles") -> Entitled:
+    """Give what ``claims`` of the provider ``issuer`` open; ``roles`` is the name of that claim there."""
+    scopes = claims.scopes - {EVERY_SCOPE}
+    access = Access.READ
+    if rights.grants:
+        held = {"group": claims.groups, "role": claim_forms.groups(claims.raw, roles), "client": {claims.client}}
+        for grant in rights.grants:
+            if grant.issuer in {"", issuer} and grant.name in held[grant.kind]:
+                scopes |= grant.scopes
+                access = max(access, grant.access)
+    return Entitled(scopes, max((access, *(least for scope, least in rights.access.items() if scope in scopes))))
+
+
+def chosen(claims: Claims, names: tuple[str, ...]) -> Mapping[str, Any]:
+    """Give the claims of these names, as far as there are any, so that nobody can change them for the next call."""
+    found = {name: claim_forms.find(claims.raw, name) for name in names}
+    return MappingProxyType({name: _frozen(value) for name, value in found.items() if value is not None})
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return MappingProxyType({name: _frozen(one) for name, one in value.items()})
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -1,0 +1,265 @@
+"""One identity provider of the site: what it announces, its keys, what it says of opaque tokens; kept in step with it.
+
+A provider that is not there when the house opens is waited for, and its callers are told so; one that is there and not
+fit is named and the house stays shut. One background task per provider and worker.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mcpward.core.clock import Clock
+from mcpward.core.errors import Finding, Misconfigured
+from mcpward.core.secret import Secret
+from mcpward.egress.client import Client
+from mcpward.egress.failures import EgressFailed, EgressRefused
+from mcpward.identity.jwt.algorithm import DEFAULT
+from mcpward.identity.jwt.claims import Claims
+from mcpward.identity.jwt.issuer_rules import ACCESS_TOKEN, IssuerRules
+from mcpward.identity.jwt.key_set import KeySet
+from mcpward.identity.jwt.public_key import PublicKey
+from mcpward.identity.oauth import introspection
+from mcpward.identity.oauth.introspection import Asker, Introspector
+from mcpward.identity.oauth.jwks import Jwks
+from mcpward.identity.oauth.metadata import Issuers, Metadata, Wanted, issuer_of, published, read
+from mcpward.identity.oauth.outage import NoAnswer, Outage, unavailable
+
+_log: Final = logging.getLogger(__name__)
+REFRESH_S: Final = 3600.0
+_LONGEST: Final = 128 * 1024
+
+
+class ProviderSettings(Struct, frozen=True, kw_only=True):
+    """What the operator says of a provider. ``metadata`` is a URL; ``where`` names the setting that it comes from.
+
+    ``issuer`` is given where the URL is not at the issuer.
+    """
+
+    name: str
+    metadata: str
+    where: str
+    issuer: str = ""
+    algorithms: frozenset[str] = DEFAULT
+    token_type: str = ACCESS_TOKEN
+    introspection: bool = False
+    client_id: str = ""
+    client_secret: Secret | None = None
+
+
+class Provider:
+    """``find`` and ``recall`` answer from memory, ``wait_for`` and ``introspect`` may ask the provider.
+
+    Raises :class:`Misconfigured` for settings that no provider could make good.
+    """
+
+    def __init__(
+        self,
+        settings: ProviderSettings,
+        client: Client,
+        clock: Clock,
+        *,
+        tick_s: float = 0.5,
+        issuers: Issuers | None = None,
+    ) -> None:
+        by_url = issuer_of(settings.metadata)
+        expected = settings.issuer or by_url
+        if expected is None or by_url is None:
+            hint = "https://…/.well-known/oauth-authorization-server or …/.well-known/openid-configuration"
+            raise Misconfigured([Finding("the metadata URL is none of an authorization server", settings.where, hint)])
+        self.settings = settings
+        self.metadata: Metadata | None = None
+        self.document: bytes | None = None
+        self._issuers = issuers or Issuers()
+        self._issuers.add(expected)
+        self._expected = expected
+        self._wanted = Wanted(
+            url=settings.metadata,
+            where=settings.where,
+            issuer=settings.issuer,
+            signed=not settings.introspection,
+            opaque=settings.introspection,
+            is_lax=settings.token_type != ACCESS_TOKEN,
+        )
+        self._client = client
+        self._clock = clock
+        self._tick_s = tick_s
+        self._outage = Outage(_log, f"the identity provider {settings.name}")
+        # Keys are judged by their algorithms alone: whom tokens are for is a matter of each server.
+        rules = IssuerRules(issuer=expected, audience=expected, algorithms=settings.algorithms)
+        self._jwks = Jwks(settings.name, client, rules, clock)
+        self._introspector = Introspector(settings.name, client, clock)
+        self._due_at = float("-inf")
+        self._is_broken = False
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def issuer(self) -> str:
+        """The issuer, exactly as its tokens must name it; before the provider was seen, as its URL suggests."""
+        return self._expected if self.metadata is None else self.metadata.issuer
+
+    @property
+    def keys(self) -> KeySet | None:
+        """The keys to verify with now; None where there are none to be trusted."""
+        return self._jwks.current
+
+    @property
+    def changes(self) -> int:
+        """How often the provider's keys were replaced by others."""
+        return self._jwks.changes
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether callers can be let in: the provider was seen, and its keys are at hand if it has any."""
+        return self.metadata is not None and (self.metadata.jwks_uri is None or self.keys is not None)
+
+    def speaks_for(self, issuer: str) -> bool:
+        """Say whether tokens of ``issuer`` are this provider's to judge. While it was not seen, of either spelling."""
+        if self.metadata is None:
+            return issuer == self._expected or (not self.settings.issuer and issuer == self._expected + "/")
+        return issuer == self.metadata.issuer
+
+    def find(self, kid: str) -> PublicKey | None:
+        """Give the key of that name at once, or None where :meth:`wait_for` has to say."""
+        return self._jwks.find(kid)
+
+    async def wait_for(self, kid: str) -> PublicKey | None:
+        """Give the key of that name, after a look at the provider where the budget has one; None: there is none.
+
+        Raises :class:`Refusal` (identity-unavailable) where that cannot be said.
+        """
+        if self.metadata is None:
+            raise unavailable("the provider was not seen yet")
+        return None if self.metadata.jwks_uri is None else await self._jwks.wait_for(kid)
+
+    def may_doubt(self) -> bool:
+        """Tell whether a signature that no known key made may cause a look at the provider now."""
+        return self.metadata is not None and self._jwks.may_doubt()
+
+    async def doubt(self) -> None:
+        """Look whether the provider gave a known name to another key, where the budget allows it.
+
+        Raises :class:`Refusal` (identity-unavailable) where too many wait for that.
+        """
+        await self._jwks.doubt()
+
+    def recall(self, token: bytes, rules: IssuerRules) -> Claims | None:
+        """Give what an opaque token is known to mean, or None where :meth:`introspect` has to say.
+
+        Raises :class:`TokenRefused` for one that is known and not good.
+        """
+        return self._introspector.recall(token, rules)
+
+    async def introspect(self, token: bytes, rules: IssuerRules) -> Claims:
+        """Give what an opaque token means by ``rules``.
+
+        Raises :class:`TokenRefused` for one that is not good here, :class:`Refusal` (identity-unavailable) where the
+        provider does not say.
+        """
+        return await self._introspector.introspect(token, rules)
+
+    async def start(self) -> None:
+        """Look at the provider once, then keep in step with it.
+
+        Raises :class:`Misconfigured` with every finding where it answers and is not fit, or may not be called. One
+        that cannot be reached, or has no good keys, is a warning in the log: it is tried again every few seconds.
+        """
+        try:
+            await self._learn()
+        except EgressRefused as refused:
+            what = f"{self._wanted.url} may not be called: {refused.why.value} ({refused.detail})"
+            raise Misconfigured([Finding(what, self._wanted.where, "see [egress] allow")]) from None
+        except (EgressFailed, NoAnswer) as failed:
+            self._due_at = self._clock.monotonic() + self._outage.note(failed)
+        await self._keep_keys()
+        self._task = asyncio.create_task(self._run(), name="identity-provider")
+
+    async def stop(self) -> None:
+        """Stop keeping in step, and give up what is under way."""
+        self._stopping.set()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+        await self._jwks.close()
+        await self._introspector.close()
+
+    async def turn(self) -> None:
+        """Do what is due: the metadata every hour, the keys when they are old or somebody asked for a new one."""
+        if self._clock.monotonic() >= self._due_at:
+            try:
+                await self._learn()
+            except (EgressFailed, EgressRefused, NoAnswer, Misconfigured) as failed:
+                self._due_at = self._clock.monotonic() + self._outage.note(failed)  # what was good stays
+        await self._keep_keys()
+
+    async def _keep_keys(self) -> None:
+        if self._jwks.is_due():
+            await self._jwks.refresh()
+
+    async def _learn(self) -> None:
+        fetched = await self._client.get_json(self._wanted.url, max_bytes=_LONGEST)
+        if fetched.status != 200:
+            raise NoAnswer(f"{self._wanted.url} answers {fetched.status}")
+        metadata = read(fetched.value, self._wanted)
+        self._require_own(metadata.issuer)
+        self._introspector.asker = self._asker(metadata)
+        self.metadata = metadata
+        self.document = published(fetched.value, metadata, self._wanted)
+        self._jwks.move(metadata.jwks_uri)
+        self._due_at = self._clock.monotonic() + REFRESH_S
+        self._outage.end()
+
+    def _require_own(self, issuer: str) -> None:
+        """Raises :class:`Misconfigured` where the issuer is the one of another provider.
+
+        An issuer that is not the one of the URL stays what it was when the provider was seen first.
+        """
+        url, where = self._wanted.url, self._wanted.where
+        if not self._issuers.claim(issuer, self._expected):
+            what = f"{url}: issuer is {issuer!r}, which is the issuer of another provider of this site"
+            raise Misconfigured(
+                [Finding(what, where, "two providers with one issuer would speak for each other's people")]
+            )
+        if self._wanted.issuer or issuer.rstrip("/") == self._expected:
+            return
+        if self._issuers.has_several:  # any of them could name another's issuer, and be heard first
+            what = f"{url}: issuer is {issuer!r}, at another address"
+            raise Misconfigured([Finding(what, where, f'write issuer = "{issuer}" beside the URL if that is right')])
+        _log.warning(
+            'the identity provider %s: the document at %s is of the issuer %s, at another address; write issuer = "%s" '
+            "beside the URL if that is right",
+            self.settings.name, url, issuer, issuer,
+        )  # fmt: skip
+        self._wanted = replace(self._wanted, issuer=issuer)
+
+    def _asker(self, metadata: Metadata) -> Asker | None:
+        """Raises :class:`Misconfigured` where opaque tokens are to be asked about and nobody would be answered."""
+        settings, url = self.settings, metadata.introspection_endpoint
+        if not settings.introspection or url is None:
+            return None
+        if not settings.client_id or not settings.client_secret:
+            hint = "register a confidential client at the provider (RFC 7662 §2.1)"
+            raise Misconfigured([Finding("introspection needs client_id and client_secret", settings.where, hint)])
+        method = next((each for each in introspection.METHODS if each in metadata.introspection_methods), None)
+        if method is None:
+            what = f"{settings.metadata}: introspection_endpoint_auth_methods_supported has none of {introspection.METHODS}"
+            raise Misconfigured([Finding(what, settings.where, "a client secret is the one way that is spoken here")])
+        return Asker(url=url, client_id=settings.client_id, client_secret=settings.client_secret, method=method)
+
+    async def _run(self) -> None:
+        while not self._stopping.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), self._tick_s)
+            try:
+                await self.turn()
+            except Exception:  # noqa: BLE001 - logged, and the next turn tries again
+                if not self._is_broken:
+                    _log.exception("the identity provider %s cannot be kept in step", self.settings.name)
+                self._is_broken = True
+            else:
+                self._is_broken = False

@@ -1,0 +1,1 @@
+"""How many at once: slots of servers, callers, tools and pools, and the queue for them."""

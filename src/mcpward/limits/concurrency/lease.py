@@ -1,0 +1,188 @@
+"""What one call holds while it runs: a place of its server, of its caller, of its tool and of each of its pools.
+
+All or none of them: a call that waits for one holds none of the others. One event loop: nothing is shared by threads.
+"""
+
+from asyncio import CancelledError, Future
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self, TypeVar
+
+from msgspec import Struct
+
+from mcpward.limits.concurrency.pipelined import Pipelined
+from mcpward.limits.concurrency.semaphore import Semaphore
+from mcpward.limits.concurrency.server_slots import ServerSlots
+from mcpward.limits.concurrency.slot_request import SlotAnswer
+from mcpward.limits.concurrency.waiter import Waiter
+
+T = TypeVar("T")
+
+
+class Lease(Struct, eq=False):
+    """The places of one call: ``async with hold:`` holds them. Made by ``Places.hold``.
+
+    Entering raises :class:`~mcpward.core.errors.Refusal` (busy, with ``policy`` naming the places that were missing)
+    when a queue is full or the wait was too long. Places that :meth:`try_now` took before are kept.
+
+    A block that costs less: ``if not hold.enter_now(): await hold.enter()``, and then ``try: ... finally: hold.end()``.
+    ``_more`` are the places that it needs beside those of the server and of the caller.
+    """
+
+    _ground: ServerSlots
+    _caller: str
+    _more: tuple[Semaphore, ...] = ()
+    is_held: bool = False
+    _is_over: bool = False
+    _retained: int = 0
+    _waiter: Waiter | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.enter()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    async def enter(self) -> None:
+        """Hold all places, and wait for those that are missing. Raises as entering does, and holds nothing then."""
+        if not self.try_now():
+            await self._wait(goes_first=False)
+
+    def try_now(self) -> bool:
+        """Have all places if all are free this moment; they are given back by :meth:`release`."""
+        if self.is_held:
+            return True
+        ground, caller = self._ground, self._caller
+        server, counts = ground.server, ground.counts
+        held = counts.get(caller, 0)
+        if held >= counts.most or server.free <= 0:
+            return False
+        if self._more:
+            for stock in self._more:
+                if stock.free <= 0:
+                    return False
+            for stock in self._more:
+                stock.free -= 1
+        counts[caller] = held + 1
+        server.free -= 1
+        self.is_held = True
+        return True
+
+    #: Enter if nothing has to be waited for; gives whether it has.
+    enter_now = try_now
+
+    def end(self) -> None:
+        """The call has ended: give all back, and take nothing any more."""
+        self._is_over = True
+        if self._retained:
+            return
+        ground = self._ground
+        server = ground.server
+        if self._more or not self.is_held or server.line.length or ground.crowded:
+            self.release()
+            return
+        # The rest of it where nobody waits for what is given back.
+        self.is_held = False
+        counts, caller = ground.counts, self._caller
+        held = counts[caller]
+        if held > 1:
+            counts[caller] = held - 1
+        else:
+            del counts[caller]
+        server.free += 1
+
+    @property
+    def is_retained(self) -> bool:
+        """Whether something of the call goes on that nobody waits for."""
+        return self._retained > 0
+
+    def retain(self) -> Callable[[], None]:
+        """Keep all places beyond the call's end, until the returned function is called, once for each time.
+
+        A running call that gave its places away for a while owes them from now on. One that has ended keeps nothing.
+        """
+        if self._is_over:
+            return _nothing
+        self._retained += 1
+        if not self.is_held:
+            self._owe()
+        return self._let_go
+
+    def _let_go(self) -> None:
+        self._retained -= 1
+        if self._is_over and not self._retained:
+            self.release()
+
+    def _owe(self) -> None:
+        """Hold the places, whether they are free or not. Who waits for them waits no longer: it has them."""
+        if self._waiter is None or not self._waiter.seize():
+            self._ground.take(self._caller, self._stocks)
+        self.is_held = True
+
+    @property
+    def _stocks(self) -> tuple[Semaphore, ...]:
+        return (*self._more, self._ground.server)
+
+    def has_ended(self) -> bool:
+        """Whether the call has ended: what it still asks for is for nobody."""
+        return self._is_over
+
+    def ask_shared(self) -> Future[SlotAnswer] | None:
+        """Ask for the same places of the whole site, in this turn of the loop; None where there is nothing to ask.
+
+        Entering awaits the answer, so the caller need not. Only with places taken by :meth:`try_now`.
+        """
+        return None
+
+    async def alongside(self, charge: Awaitable[T]) -> T:
+        """Await a charge, and ask for the places in the same turn if it has to wait.
+
+        Who is charged enters then; who is refused has given all back.
+        """
+        try:
+            return await Pipelined(charge, self._ask_now)
+        except BaseException:
+            self.release()
+            raise
+
+    def _ask_now(self) -> None:
+        if self.try_now():
+            self.ask_shared()
+
+    def release(self) -> None:
+        """Give all back to those who wait; without effect where nothing is held."""
+        if self.is_held:
+            self.is_held = False
+            self._ground.give(self._caller, self._stocks)
+
+    async def take_back(self) -> None:
+        """Take the places again that a running call gave away for a while, before those who have not begun.
+
+        There is no limit to this wait but the call's own end. Cancelled, it owes the places, and holds them: the call
+        may go on, and its end gives them back. A call that has ended takes nothing back.
+        """
+        if self.has_ended() or self.try_now():
+            return
+        try:
+            await self._wait(goes_first=True)
+        except CancelledError:
+            if not self.has_ended() and not self.is_held:
+                self._owe()
+            raise
+        if self.has_ended() and not self._retained:
+            self.release()
+
+    async def _wait(self, *, goes_first: bool) -> None:
+        self._waiter = Waiter(self._ground, self._caller, self._stocks, goes_first=goes_first)
+        try:
+            await self._waiter.wait()
+        finally:
+            self._waiter = None
+        self.is_held = True
+
+
+def _nothing() -> None:
+    """Nothing is kept."""

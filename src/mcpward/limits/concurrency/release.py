@@ -1,0 +1,38 @@
+"""Places that a running call lends to others while it waits for answers: a person may take minutes."""
+
+from asyncio import Lock
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from mcpward.limits.concurrency.lease import Lease
+
+
+class Release:
+    """What one running call holds, and lends while it waits for answers.
+
+    However much it asks at once, it has one set of places to lend, and takes it back when the first answer lets it go
+    on.
+    """
+
+    __slots__ = ("_hold", "_taking")
+
+    def __init__(self, hold: Lease) -> None:
+        self._hold = hold
+        self._taking = Lock()
+
+    def retain(self) -> Callable[[], None]:
+        """Keep the places beyond the call's end, as :meth:`Hold.retain`; they are not lent any more."""
+        return self._hold.retain()
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[None]:
+        """Give the places to others for the length of the block, or until another such block ends."""
+        hold = self._hold
+        if not self._taking.locked() and not hold.is_retained:
+            hold.release()
+        try:
+            yield
+        finally:
+            async with self._taking:
+                if not hold.is_held:  # cancelled, it owes the places, which comes to the same
+                    await hold.take_back()

@@ -1,0 +1,127 @@
+"""The places of one name: of a server, a tool, a pool, or of one caller at one server.
+
+Whoever waits for places stands in one line: that of the places which are missing. So while some wait for a pool they
+hold nothing, and calls that do not need it go past them. A line is empty or its places are all taken, at every moment
+at which other code runs; therefore who finds a place free may have it.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Final, Protocol
+
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.limits.concurrency.fair_queue import FairQueue, Waiting
+
+OF_CALLER: Final = "places of this caller"
+_RETRY_AFTER_S: Final = 1
+
+
+def busy(label: str, detail: str) -> Refusal:
+    """Give the refusal for want of places: ``label`` says of which."""
+    return Refusal(Reason.BUSY, detail, retry_after_s=_RETRY_AFTER_S, policy=label)
+
+
+class Candidate(Waiting, Protocol):
+    """Who waits for places."""
+
+    def missing(self) -> "Slots | None":
+        """Give the first places of which there is none for it, None where it can have all it needs."""
+        ...
+
+    def seat(self) -> None:
+        """Take its places, which are free."""
+        ...
+
+    def move(self, to: "Slots") -> None:
+        """Stand in another line."""
+        ...
+
+    def refuse(self, no: Refusal) -> None:
+        """Send it away."""
+        ...
+
+
+class Slots(ABC):
+    """Places and those who wait for them. ``label`` is what a refusal says of them."""
+
+    __slots__ = ("label", "line", "timeout_s")
+
+    def __init__(self, label: str, queue: int, timeout_s: float) -> None:
+        self.label = label
+        self.timeout_s = timeout_s
+        self.line: FairQueue[Candidate] = FairQueue(queue)
+
+    @property
+    @abstractmethod
+    def free(self) -> int:
+        """How many can be had; below nothing where running calls owe some."""
+
+    def serve(self) -> None:
+        """Give what is free to those whose turn it is. Who still lacks something else goes to wait for that."""
+        line = self.line
+        while self.free > 0 and (one := line.next()) is not None:
+            line.go(one)
+            lacking = one.missing()
+            if lacking is None:
+                one.seat()
+            else:
+                one.move(lacking)
+
+    def join(self, one: Candidate) -> None:
+        """Let one wait. A full line sends away whoever has no place in it."""
+        loser = self.line.join(one)
+        if loser is not None:
+            loser.refuse(self.busy(f"the queue for {self.label} is full"))
+
+    def send_away(self, why: str) -> None:
+        """Refuse all who wait, but for calls that run already."""
+        while (one := self.line.next()) is not None and not one.goes_first:
+            self.line.leave(one)
+            one.refuse(self.busy(why))
+
+    def busy(self, detail: str) -> Refusal:
+        """Give the refusal that names these places."""
+        return busy(self.label, detail)
+
+
+class Semaphore(Slots):
+    """A number of places, which may change while some are taken."""
+
+    __slots__ = ("free", "places")
+    free: int
+
+    def __init__(self, label: str, places: int, queue: int, timeout_s: float) -> None:
+        super().__init__(label, queue, timeout_s)
+        self.places = self.free = places
+
+    def resize(self, places: int) -> None:
+        """Have another number of places from now on. No call that runs loses its own."""
+        self.free += places - self.places
+        self.places = places
+        self.serve()
+
+
+class CallerSemaphore(Slots):
+    """The places of one caller, while some of its calls wait for them. Otherwise a caller is a number."""
+
+    __slots__ = ("_caller", "_counts")
+
+    def __init__(self, caller: str, counts: "Counts", queue: int, timeout_s: float) -> None:
+        super().__init__(OF_CALLER, queue, timeout_s)
+        self._caller = caller
+        self._counts = counts
+
+    @property
+    def free(self) -> int:
+        """How many calls of the caller may begin."""
+        return self._counts.most - self._counts.get(self._caller, 0)
+
+
+class Counts(dict[str, int]):
+    """How many places each caller holds. Who holds none is not in it."""
+
+    __slots__ = ("most",)
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most

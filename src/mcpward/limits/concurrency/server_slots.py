@@ -1,0 +1,85 @@
+"""One server's ground: its own places and those of each of its callers."""
+
+from mcpward.limits.concurrency.semaphore import CallerSemaphore, Counts, Semaphore, Slots
+
+
+class SeniorWaiter:
+    """The one waiter of the site that keeps what it found free while it waits for the rest; see ``Waiter``."""
+
+    __slots__ = ("waiter",)
+
+    def __init__(self) -> None:
+        self.waiter: object | None = None
+
+
+class ServerSlots:
+    """What every call of one server holds: one of its places, and one of those that its caller may have here.
+
+    A caller without a running or waiting call leaves nothing behind. ``crowded`` are the places of callers whose calls
+    wait for them.
+    """
+
+    __slots__ = ("_queue", "counts", "crowded", "elder", "server")
+
+    def __init__(self, server: Semaphore, queue: int, most: int, elder: SeniorWaiter) -> None:
+        self.server = server
+        self.counts = Counts(most)
+        self.elder = elder
+        self._queue = queue
+        self.crowded: dict[str, CallerSemaphore] = {}
+
+    @property
+    def crowds(self) -> int:
+        """How many callers have calls waiting for places of their own."""
+        return len(self.crowded)
+
+    def missing(self, caller: str, stocks: tuple[Semaphore, ...]) -> Slots | None:
+        """Give the first places of which there is none: of pools and the tool, of the caller, of the server."""
+        for stock in stocks:
+            if stock.free <= 0 and stock is not self.server:
+                return stock
+        counts = self.counts
+        if counts.get(caller, 0) >= counts.most:
+            crowd = self.crowded.get(caller)
+            if crowd is None:
+                crowd = self.crowded[caller] = CallerSemaphore(caller, counts, self._queue, self.server.timeout_s)
+            return crowd
+        return self.server if self.server in stocks and self.server.free <= 0 else None
+
+    def take(self, caller: str, stocks: tuple[Semaphore, ...], *, of_caller: bool = True) -> None:
+        """Take a place of each and one of the caller's, whether they are free or owed."""
+        if of_caller:
+            self.counts[caller] = self.counts.get(caller, 0) + 1
+        for stock in stocks:
+            stock.free -= 1
+
+    def give(self, caller: str, stocks: tuple[Semaphore, ...], *, of_caller: bool = True) -> None:
+        """Give all back, to those who wait for them."""
+        if of_caller:
+            counts = self.counts
+            held = counts[caller]
+            if held > 1:
+                counts[caller] = held - 1
+            else:
+                del counts[caller]
+        for stock in stocks:
+            stock.free += 1
+        for stock in stocks:
+            if stock.line.length:
+                stock.serve()
+        if self.crowded:
+            self.tidy(caller)
+
+    def tidy(self, caller: str) -> None:
+        """Serve those who wait for this caller's places, and forget the line when it is empty."""
+        crowd = self.crowded.get(caller)
+        if crowd is not None:
+            crowd.serve()
+            if not crowd.line:
+                del self.crowded[caller]
+
+    def resize(self, most: int) -> None:
+        """Let another number of calls of one caller run at once from now on."""
+        self.counts.most = most
+        for caller in tuple(self.crowded):
+            self.tidy(caller)

@@ -1,0 +1,175 @@
+"""What one call holds where places are counted for the whole site: places here, and the same ones there."""
+
+from asyncio import CancelledError, Future, get_running_loop
+from typing import Final
+
+from mcpward.limits.concurrency.fallback import Fallback
+from mcpward.limits.concurrency.lease import Lease
+from mcpward.limits.concurrency.semaphore import OF_CALLER, Semaphore, busy
+from mcpward.limits.concurrency.slot_request import SlotAnswer, SlotRequest, claim_of
+from mcpward.limits.rates.shared_port import StoreDown
+
+#: So often a claim may fail before it is given up: an error may be of this one claim, and all others be answered.
+_TRIES: Final = 2
+
+
+class SharedLease(Lease, kw_only=True, eq=False):
+    """Takes places here first, in this process's own order, and then those of the site.
+
+    So no more calls of a process ask for a place there than could have one. A call that waits there keeps here the one
+    kind of place that is missing, which those behind it could not have either, and nothing else.
+
+    ``names`` and ``sizes`` are those of the stocks, with those of the caller before the last (the server).
+    ``_kept`` is the number of the only name that a place is kept of here, counted from 1.
+    """
+
+    fallback: Fallback
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    _claim: SlotRequest | None = None
+    _asked: "Future[SlotAnswer] | None" = None
+    _kept: int = 0
+
+    async def enter(self) -> None:
+        """Hold all places, here and there, and wait for those that are missing."""
+        await self._enter(goes_first=False)
+
+    def enter_now(self) -> bool:
+        """Give False: the places of the site have to be asked for."""
+        return False
+
+    def end(self) -> None:
+        """The call has ended: give all back, and take nothing any more."""
+        self._is_over = True
+        if not self._retained:
+            self.release()
+
+    def ask_shared(self) -> "Future[SlotAnswer] | None":
+        """Ask for the same places of the whole site, in this turn of the loop; None where there is nothing to ask.
+
+        Only with places taken by :meth:`try_now`. Entering awaits the answer; who does not enter calls
+        :meth:`release`.
+        """
+        if not self.is_held or not self.fallback.shared.is_up:
+            return None
+        try:
+            self._asked = self._ask(goes_first=False)
+        except StoreDown:
+            return None
+        return self._asked
+
+    def release(self) -> None:
+        """Give all back, here and there, and call off what was asked; without effect where nothing is held."""
+        claim, self._claim, self._asked = self._claim, None, None
+        if claim is not None:
+            self.fallback.shared.drop(claim)  # before those who wait here ask for it
+        if self._kept:
+            self._take_rest()
+        super().release()
+
+    async def take_back(self) -> None:
+        """Take the places again that a running call gave away for a while, before those who have not begun."""
+        if self.has_ended() or self.is_held:
+            return
+        try:
+            await self._enter(goes_first=True)
+        except CancelledError:
+            if not self.has_ended() and not self.is_held:
+                self._owe()
+            raise
+        finally:
+            if self._retained and not self.is_held:
+                self._owe()
+            elif self.has_ended() and not self._retained:
+                self.release()
+
+    async def _enter(self, *, goes_first: bool) -> None:
+        fallback, tries = self.fallback, _TRIES
+        since = get_running_loop().time()
+        try:
+            while not self.has_ended():
+                fallback.notice()
+                if not goes_first and not (fallback.shared.is_up and tries):
+                    fallback.require_open(self._stocks)
+                if not self.is_held and not self.try_now():
+                    await self._wait(goes_first=goes_first)
+                if not (fallback.shared.is_up and tries):
+                    if not goes_first:
+                        fallback.require_open(self._stocks)
+                    self._keep_there()
+                    return
+                try:
+                    await self._share(since, goes_first=goes_first)
+                    return
+                except StoreDown:
+                    tries -= 1
+                    self.release()
+        except BaseException:
+            self.release()
+            raise
+
+    async def _share(self, since: float, *, goes_first: bool) -> None:
+        """Have the same places of the site, asking again and again while they are missing."""
+        now = get_running_loop().time
+        while not self.has_ended():
+            asked, self._asked = self._asked, None
+            told = await (asked or self._ask(goes_first=goes_first))
+            if self.has_ended():
+                return
+            if self._kept:
+                self._take_rest()
+            if not told.missing or self._retained:  # retained, they are owed already
+                return
+            if not goes_first:
+                self._require_patience(told, now() - since)
+            self._keep_only(told.missing)
+            assert self._claim is not None  # it was asked
+            await self.fallback.shared.turn(self._claim, told)
+
+    def _ask(self, *, goes_first: bool) -> "Future[SlotAnswer]":
+        claim = self._claim
+        if claim is None:
+            claim = self._claim = claim_of(self.names, self.sizes, self._caller)
+        return self.fallback.shared.ask(claim, goes_first=goes_first)
+
+    def _owe(self) -> None:
+        if self._kept:
+            self._take_rest()
+        else:
+            super()._owe()
+        self._keep_there()
+
+    def _keep_there(self) -> None:
+        """Be counted there as soon as anybody can count: the places are taken here."""
+        if self._claim is None:
+            self._claim = claim_of(self.names, self.sizes, self._caller)
+        self.fallback.shared.keep(self._claim)
+
+    def _require_patience(self, told: SlotAnswer, waited_s: float) -> None:
+        of_caller = told.missing == len(self.names) - 1
+        place = self._ground.server if of_caller else self._stock(told.missing)
+        label = OF_CALLER if of_caller else place.label
+        if place.line.most == 0 or waited_s >= place.timeout_s:
+            raise busy(label, f"none of the {label} became free in time")
+
+    def _stock(self, missing: int) -> Semaphore:
+        return self._stocks[missing - 1 if missing < len(self._stocks) else -1]
+
+    def _rest(self) -> tuple[tuple[Semaphore, ...], bool]:
+        """Give all that is held here beside what is kept: stocks, and whether the caller's place is among it."""
+        if self._kept == len(self.names) - 1:
+            return self._stocks, False
+        kept = self._stock(self._kept)
+        return tuple(stock for stock in self._stocks if stock is not kept), True
+
+    def _keep_only(self, missing: int) -> None:
+        self._kept = missing
+        self.is_held = False
+        stocks, of_caller = self._rest()
+        self._ground.give(self._caller, stocks, of_caller=of_caller)
+
+    def _take_rest(self) -> None:
+        stocks, of_caller = self._rest()
+        self._kept = 0
+        self.is_held = True
+        self._ground.take(self._caller, stocks, of_caller=of_caller)

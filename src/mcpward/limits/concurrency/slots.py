@@ -1,0 +1,144 @@
+"""How many calls run at once: at each server, of each caller, of each tool, and at each named pool behind tools.
+
+Places belong to the whole site. Where each worker counts on its own, it has its part of what all callers share, so
+that all of them together never exceed the number; only where there are fewer places than workers each has one.
+"""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from mcpward.core.values import Pool, Tool
+from mcpward.limits.concurrency.fallback import Fallback
+from mcpward.limits.concurrency.lease import Lease
+from mcpward.limits.concurrency.semaphore import Semaphore
+from mcpward.limits.concurrency.server_slots import SeniorWaiter, ServerSlots
+from mcpward.limits.concurrency.shared_lease import SharedLease
+from mcpward.limits.concurrency.slot_request import SharedSlots
+from mcpward.limits.rates.rate import ServerRates
+
+
+class _Needs(Struct, frozen=True, eq=False):
+    """What calls of one tool hold: ``more`` are places of pools and of the tool, beside those of its server.
+
+    ``names`` and ``sizes`` are all of them, the server's last, by name and number for the whole site.
+    """
+
+    more: tuple[Semaphore, ...]
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+
+
+class CallSlots:
+    """All places of the site, as one of ``workers`` has them.
+
+    With ``shared`` places a call holds the same ones there. While those are away, this process gives ``share`` ÷
+    ``workers`` of each by itself, or what its ruling says: a pool's own, and ``on_store_failure`` for all else.
+    """
+
+    def __init__(
+        self,
+        servers: Mapping[str, ServerRates],
+        pools: Mapping[str, Pool],
+        workers: int = 1,
+        share: float = 1.0,
+        shared: SharedSlots | None = None,
+        *,
+        on_store_failure: str = "local",
+    ) -> None:
+        elder = SeniorWaiter()
+        self._rates = servers
+        self._workers = workers
+        self._fallback = None if shared is None else Fallback(shared, share / workers, on_store_failure)
+        self._grounds = {name: self._ground(name, rates, elder) for name, rates in servers.items()}
+        self._sizes = {name: pool.places for name, pool in pools.items()}
+        self._pools = {
+            name: self._stock(f"pool {name}", pool.places, pool.queue, pool.queue_timeout_s, pool.on_store_failure)
+            for name, pool in pools.items()
+        }
+        self._plain = {name: self._needs_of(name, None, None) for name in servers}
+        self._tools: dict[tuple[str, str], tuple[Tool, _Needs]] = {}
+        self._own: dict[tuple[str, str], Semaphore] = {}
+
+    def hold(self, server: str, caller: str, tool: Tool | None) -> Lease:
+        """Give what a call must hold while it runs; without a tool, places of its server and its caller alone."""
+        if tool is not None and (tool.concurrency is not None or tool.pools):
+            needs = self._needs(server, tool)
+        elif self._fallback is None:
+            return Lease(self._grounds[server], caller)
+        else:
+            needs = self._plain[server]
+        ground, fallback = self._grounds[server], self._fallback
+        if fallback is None:
+            return Lease(ground, caller, needs.more)
+        fallback.notice()
+        names = (*needs.names[:-1], f"c\0{server}\0{caller}", needs.names[-1])
+        return SharedLease(ground, caller, needs.more, fallback=fallback, names=names, sizes=needs.sizes)
+
+    def notice(self) -> None:
+        """See whether the shared places have gone or come back; calls look by themselves, and those that wait do not.
+
+        Where they have gone, who waits for closed places is sent away.
+        """
+        if self._fallback is not None:
+            self._fallback.notice()
+
+    @property
+    def stocks(self) -> list[Semaphore]:
+        """All places but those of callers."""
+        return [*(ground.server for ground in self._grounds.values()), *self._pools.values(), *self._own.values()]
+
+    def _ground(self, name: str, rates: ServerRates, elder: SeniorWaiter) -> ServerSlots:
+        server = self._stock(f"server {name}", rates.concurrency, rates.queue, rates.queue_timeout_s)
+        ground = ServerSlots(server, rates.queue, rates.caller_concurrency, elder)
+        if self._fallback is not None:
+            self._fallback.add_ground(ground)
+        return ground
+
+    def _stock(self, name: str, places: int, queue: int, timeout_s: float, ruling: str | None = None) -> Semaphore:
+        stock = Semaphore(f"places of {name}", places, queue, timeout_s)
+        self._size(stock, places, ruling)
+        return stock
+
+    def _size(self, stock: Semaphore, places: int, ruling: str | None = None) -> None:
+        if self._fallback is not None:
+            self._fallback.add(stock, places, ruling)
+        else:
+            stock.resize(max(1, places // self._workers))
+
+    def _needs(self, server: str, tool: Tool) -> _Needs:
+        """Give what a tool needs that needs more than its server's places, made once."""
+        known = self._tools.get((server, tool.name))
+        if known is not None and known[0] is tool:
+            return known[1]
+        own = None if tool.concurrency is None else self._tool_stock(server, tool.name, tool.concurrency)
+        needs = self._needs_of(server, tool, own)
+        self._tools[server, tool.name] = (tool, needs)
+        return needs
+
+    def _tool_stock(self, server: str, name: str, places: int) -> Semaphore:
+        """Give the tool's own places. A tool that is declared anew goes on with those that its calls are in."""
+        stock = self._own.get((server, name))
+        if stock is None:
+            rates = self._rates[server]
+            stock = self._stock(f"tool {name}", places, rates.queue, rates.queue_timeout_s)
+            self._own[server, name] = stock
+        else:
+            self._size(stock, places)
+        return stock
+
+    def _needs_of(self, server: str, tool: Tool | None, own: Semaphore | None) -> _Needs:
+        pools = () if tool is None else tuple(dict.fromkeys(tool.pools))
+        rates = self._rates[server]
+        stocks = [self._pools[pool] for pool in pools]
+        names = [f"p\0{pool}" for pool in pools]
+        sizes = [self._sizes[pool] for pool in pools]
+        if tool is not None and own is not None and tool.concurrency is not None:
+            stocks.append(own)
+            names.append(f"t\0{server}\0{tool.name}")
+            sizes.append(tool.concurrency)
+        return _Needs(
+            tuple(stocks),
+            (*names, f"s\0{server}"),
+            (*sizes, rates.caller_concurrency, rates.concurrency),
+        )

@@ -1,0 +1,87 @@
+"""A map that forgets: bounded whatever comes, without a clock and without a scan (attack 106).
+
+Two generations: an entry that is written lives in the young one; when that is full it becomes the old one, and the
+former old one is thrown away, one entry per later write of a new one. So an entry is forgotten only after a third of
+``most`` other ones were written, or asked for by ``young``, since it last was; and eviction never looks at more than
+one entry.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Generic, TypeVar
+
+Key = str | int
+V = TypeVar("V")
+
+#: The young, the old and the one that is being thrown away.
+_GENERATIONS: Final = 3
+
+
+class BoundedMap(Generic[V]):
+    """At most ``most`` entries. ``unknown`` stands for one that was never written, or is forgotten.
+
+    A hot path takes ``young`` once, reads ``young[key]``, which writes the entry there as it is, and may then overwrite
+    it: nothing grows by that, so nothing has to go.
+    """
+
+    __slots__ = ("capacity", "dying", "old", "unknown", "young")
+
+    def __init__(self, most: int, unknown: V | None = None) -> None:
+        self.capacity = max(1, most // _GENERATIONS)
+        self.unknown: Any = unknown
+        self.young: dict[Key, V] = _Young(self)
+        self.old: dict[Key, V] = {}
+        self.dying: dict[Key, V] = {}
+
+    def __len__(self) -> int:
+        return len(self.young) + len(self.old) + len(self.dying)
+
+    def get(self, key: Key, default: V) -> V:
+        """Give the entry; ``default`` for one that was never written, or is forgotten."""
+        found = self.young.get(key)
+        return self.old.get(key, default) if found is None else found
+
+    def put(self, key: Key, value: V) -> None:
+        """Write the entry."""
+        young = self.young
+        young[key] = value
+        if self.dying:
+            self.dying.popitem()
+        if len(young) > self.capacity:
+            self.age()
+
+    def age(self) -> None:
+        """Begin a generation: the young one is full."""
+        self.dying, self.old, self.young = self.old, self.young, _Young(self)
+
+    def keys(self) -> Iterator[Key]:
+        """Give the key of each entry that is not forgotten, once."""
+        yield from {**self.old, **self.young}
+
+    def forget(self, matches: Callable[[Key], bool]) -> int:
+        """Throw away the entries whose key matches; gives how many there were."""
+        found = [key for key in self.keys() if matches(key)]
+        for key in found:
+            self.young.pop(key, None)
+            self.old.pop(key, None)
+        return len(found)
+
+
+class _Young(dict[Key, V]):
+    """Has every entry that it is asked for."""
+
+    __slots__ = ("_all",)
+
+    def __init__(self, generations: BoundedMap[V]) -> None:
+        super().__init__()
+        self._all = generations
+
+    def __missing__(self, key: Key) -> V:
+        # As Generations.put has it, which needs twice as long.
+        every = self._all
+        value: V = every.old.get(key, every.unknown)
+        self[key] = value
+        if every.dying:
+            every.dying.popitem()
+        if len(self) > every.capacity:
+            every.age()
+        return value

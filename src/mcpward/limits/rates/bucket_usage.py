@@ -1,0 +1,35 @@
+"""What is used of a limit at this moment, as an operator reads it, and which buckets an operator means."""
+
+from msgspec import Struct
+
+
+class BucketUsage(Struct, frozen=True, gc=False):
+    """One bucket in use: of ``most`` calls that could pass at once ``remaining`` are left.
+
+    ``scope`` is the server (of a tool's own rate: server and tool, with a NUL between), empty for the site. ``caller``
+    is whose bucket it is, empty where all callers have one together. In ``reset_s`` seconds there is one more to be
+    had, of a quota all of them.
+    """
+
+    limit: str
+    scope: str
+    caller: str
+    remaining: int
+    most: int
+    reset_s: int
+
+
+class BucketFilter(Struct, frozen=True, gc=False):
+    """Which buckets are meant: those of a server, of a caller, of a limit; None for whichever."""
+
+    server: str | None = None
+    caller: str | None = None
+    limit: str | None = None
+
+    def fits(self, limit: str, scope: str, caller: str) -> bool:
+        """Whether a bucket of this limit, scope and caller is meant."""
+        return (
+            (self.server is None or scope.partition("\0")[0] == self.server)
+            and (self.caller is None or caller == self.caller)
+            and (self.limit is None or limit == self.limit)
+        )

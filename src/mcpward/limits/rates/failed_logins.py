@@ -1,0 +1,259 @@
+"""Who may have a credential looked up at its provider or in the store, and when: places, in fair shares.
+
+A question about a credential takes a place, and may turn out to be a failure. Both are reserved before it is asked: an
+address has no more questions under way than it has failures left, and its place is free again when the answer is
+there, not when the caller has left. One address holds a few places only, and some are kept for addresses whose
+credentials were good before, so that a crowd of strangers does not crowd out callers.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol, TypeVar
+
+from msgspec import Struct
+
+from mcpward.core.authority import STORE
+from mcpward.core.errors import Refusal
+from mcpward.core.fair_timeout import fair_timeout
+from mcpward.core.reasons import Reason
+from mcpward.limits.rates.bounded_map import BoundedMap
+
+MOST_WAITING: Final = 256
+"""Of one address, at one provider."""
+_MOST_WAITING_IN_ALL: Final = 2048
+#: The others are for addresses that have succeeded.
+_MOST_STRANGERS_WAITING: Final = 1536
+_LONGEST_WAIT_S: Final = 10.0
+_MOST_KNOWN: Final = 30_000
+_RETRY_AFTER_S: Final = 1
+T = TypeVar("T")
+
+
+class Failures(Protocol):
+    """The failed credentials of addresses."""
+
+    def require_failure(self, bucket: str) -> object:
+        """Require that the address has a failure left. Raises :class:`Refusal` where it has none."""
+        ...
+
+    def has_failure_beside(self, bucket: str, pending: int) -> bool:
+        """Say whether one is left beside ``pending`` questions that may become failures."""
+        ...
+
+    def count_outcome(self, bucket: str, error: BaseException | None) -> None:
+        """Count how a question ended whose caller has left."""
+        ...
+
+
+class Share(Struct, frozen=True):
+    """Questions that may be under way: ``places`` in all, ``kept`` of these for addresses that have succeeded, and
+    ``address`` of one address.
+    """
+
+    places: int
+    kept: int
+    address: int
+
+
+AT_PROVIDER: Final = Share(places=16, kept=4, address=4)
+#: All who wait for the store share one look at it, so a place there costs next to nothing.
+AT_STORE: Final = Share(places=512, kept=128, address=16)
+
+
+class _Line:
+    """The requests of one address at one provider: how many questions are under way, and who waits."""
+
+    __slots__ = ("bucket", "busy", "is_listed", "waiting")
+
+    def __init__(self, bucket: str) -> None:
+        self.bucket = bucket
+        self.busy = 0
+        self.is_listed = False
+        self.waiting: deque[asyncio.Future[bool]] = deque()
+
+
+class _Desk:
+    """One provider, or the store: its places, and the lines in which somebody waits, in the order of their turns."""
+
+    __slots__ = ("busy", "known", "lines", "share", "strangers", "waiting")
+
+    def __init__(self, share: Share) -> None:
+        self.share = share
+        self.busy = 0
+        self.waiting = 0
+        self.lines: dict[str, _Line] = {}
+        self.known: deque[_Line] = deque()
+        self.strangers: deque[_Line] = deque()
+
+
+class Asking:
+    """The places of all providers. An address is remembered while it asks, and after it has succeeded."""
+
+    def __init__(self, failures: Failures) -> None:
+        self._failures = failures
+        self._desks: dict[str, _Desk] = {}
+        self._pending: dict[str, int] = {}
+        self._known: BoundedMap[bool] = BoundedMap(_MOST_KNOWN)
+
+    def __len__(self) -> int:
+        return sum(len(desk.lines) for desk in self._desks.values())
+
+    async def ask(self, whom: str, bucket: str, question: Callable[[], Awaitable[T]]) -> T:
+        """Wait for a place at ``whom``, ask, and return the answer or raise what the question raises.
+
+        ``whom`` is a name of :mod:`mcpward.core.authority`.
+
+        Raises:
+            Refusal: address-rate-exceeded, the address has failed too often; identity-unavailable, too many questions
+                wait, or this one has waited for too long.
+        """
+        await self._begin(whom, bucket)
+        asked = asyncio.ensure_future(_answer(question))
+        try:
+            await asyncio.wait([asked])
+        except asyncio.CancelledError:  # the question is under way all the same, and so its place is taken
+            asked.add_done_callback(lambda done: self._left(whom, bucket, done))
+            raise
+        self._end(whom, bucket)
+        try:
+            answer = asked.result()
+        finally:
+            del asked  # an error would hold on to itself by this frame, and to the credential with it
+        self._known.put(bucket, value=True)
+        return answer
+
+    # ---- places -------------------------------------------------------------------------------------------------
+
+    async def _begin(self, whom: str, bucket: str) -> None:
+        desk = self._desks.get(whom)
+        if desk is None:
+            desk = self._desks[whom] = _Desk(AT_STORE if whom == STORE else AT_PROVIDER)
+        while True:
+            self._failures.require_failure(bucket)
+            line = desk.lines.get(bucket)
+            if line is None:
+                line = desk.lines[bucket] = _Line(bucket)
+            if not line.waiting and desk.busy < self._most(desk, bucket) and self._may_begin(desk, line):
+                self._take(desk, line)
+                return
+            try:
+                if await self._wait(desk, line):
+                    return
+            finally:
+                _let_go(desk, line)
+
+    def _most(self, desk: _Desk, bucket: str) -> int:
+        share = desk.share
+        return share.places if self._known.get(bucket, default=False) else share.places - share.kept
+
+    def _may_begin(self, desk: _Desk, line: _Line) -> bool:
+        pending = self._pending.get(line.bucket, 0)
+        return line.busy < desk.share.address and self._failures.has_failure_beside(line.bucket, pending)
+
+    def _take(self, desk: _Desk, line: _Line) -> None:
+        desk.busy += 1
+        line.busy += 1
+        self._pending[line.bucket] = self._pending.get(line.bucket, 0) + 1
+
+    def _end(self, whom: str, bucket: str) -> None:
+        desk = self._desks[whom]
+        self._free(desk, desk.lines[bucket])
+
+    def _free(self, desk: _Desk, line: _Line) -> None:
+        bucket = line.bucket
+        desk.busy -= 1
+        line.busy -= 1
+        self._pending[bucket] -= 1
+        if not self._pending[bucket]:
+            del self._pending[bucket]
+        _let_go(desk, line)
+        # Not at once: whoever asked counts a failure first. Other desks, too: the address may wait there for this one.
+        loop = asyncio.get_running_loop()
+        for each in self._desks.values():
+            if each is desk or bucket in each.lines:
+                loop.call_soon(self._hand_on, each)
+
+    def _left(self, whom: str, bucket: str, asked: "asyncio.Future[T]") -> None:
+        error = None if asked.cancelled() else asked.exception()
+        if error is None and not asked.cancelled():
+            self._known.put(bucket, value=True)
+        self._failures.count_outcome(bucket, error)
+        self._end(whom, bucket)
+
+    # ---- waiting ------------------------------------------------------------------------------------------------
+
+    async def _wait(self, desk: _Desk, line: _Line) -> bool:
+        """Return whether a place was handed over; False: look again."""
+        is_known = self._known.get(line.bucket, default=False)
+        most = _MOST_WAITING_IN_ALL if is_known else _MOST_STRANGERS_WAITING
+        if len(line.waiting) >= MOST_WAITING or desk.waiting >= most:
+            raise _unavailable("too many credentials wait to be looked up")
+        turn = asyncio.get_running_loop().create_future()
+        line.waiting.append(turn)
+        desk.waiting += 1
+        if not line.is_listed:
+            line.is_listed = True
+            (desk.known if is_known else desk.strangers).append(line)
+        try:
+            async with fair_timeout(_LONGEST_WAIT_S):
+                return await self._turn(desk, line, turn)
+        except TimeoutError:
+            raise _unavailable("a credential has waited too long to be looked up") from None
+        finally:
+            desk.waiting -= 1
+            if turn in line.waiting:
+                line.waiting.remove(turn)
+
+    async def _turn(self, desk: _Desk, line: _Line, turn: "asyncio.Future[bool]") -> bool:
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.result():  # the place came as its caller left
+                self._free(desk, line)
+            raise
+
+    def _hand_on(self, desk: _Desk) -> None:
+        """Hand free places on, to one line after the other."""
+        places, kept = desk.share.places, desk.share.kept
+        for lines, most in ((desk.known, places), (desk.strangers, places - kept)):
+            for _ in range(len(lines)):
+                if desk.busy >= most:
+                    break
+                line = lines.popleft()
+                self._serve(desk, line)
+                line.is_listed = bool(line.waiting)
+                if line.is_listed:
+                    lines.append(line)
+                else:
+                    _let_go(desk, line)
+
+    def _serve(self, desk: _Desk, line: _Line) -> None:
+        if self._may_begin(desk, line):
+            if turn := _next(line):
+                self._take(desk, line)
+                turn.set_result(True)
+        elif line.bucket not in self._pending:  # nothing under way could give a failure back: all of them are told
+            while turn := _next(line):
+                turn.set_result(False)
+
+
+def _next(line: _Line) -> "asyncio.Future[bool] | None":
+    while line.waiting:
+        turn = line.waiting.popleft()
+        if not turn.done():
+            return turn
+    return None
+
+
+def _let_go(desk: _Desk, line: _Line) -> None:
+    if not line.busy and not line.waiting and not line.is_listed:
+        desk.lines.pop(line.bucket, None)
+
+
+async def _answer(question: Callable[[], Awaitable[T]]) -> T:
+    return await question()
+
+
+def _unavailable(detail: str) -> Refusal:
+    return Refusal(Reason.IDENTITY_UNAVAILABLE, detail, retry_after_s=_RETRY_AFTER_S)

@@ -1,0 +1,40 @@
+"""The port of counters that all processes of a site have in common."""
+
+from collections.abc import Awaitable, Sequence
+from typing import Protocol
+
+from mcpward.limits.rates.bucket_usage import BucketFilter, BucketUsage
+from mcpward.limits.rates.limit import Drawn, Loop, Standing
+
+
+class StoreDown(Exception):
+    """The store did not answer, or not in time, or with a no of its own."""
+
+
+class Common(Protocol):
+    """Counters that are exact whoever asks. Every method that waits raises :class:`StoreDown`."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the store answered last time. Nobody waits for one that did not."""
+        ...
+
+    def take(self, drawn: Sequence[Drawn], loop: Loop | None = None) -> Awaitable[list[Standing]]:
+        """Take every draw, or none where one refuses; gives where each bucket stands, in order, the loop's last."""
+        ...
+
+    def recall(self, drawn: Sequence[Drawn]) -> list[Standing]:
+        """Give where the buckets stand if it is known, without asking, that one of them refuses; else nothing."""
+        ...
+
+    def give_back(self, drawn: Sequence[Drawn], loop: Loop | None = None) -> None:
+        """Give draws back that were taken and not needed, and take a call out of its ring. Nobody waits for it."""
+        ...
+
+    async def uses(self, match: BucketFilter) -> list[BucketUsage]:
+        """Give the standing of every bucket that matches and is in use."""
+        ...
+
+    async def reset(self, match: BucketFilter) -> int:
+        """Make every bucket full again that matches; gives how many there were."""
+        ...

@@ -1,0 +1,1 @@
+"""The message bus between the workers of one site."""

@@ -1,0 +1,155 @@
+"""Letters on their way into the store: written in batches behind everybody's back, and tried again while it fails."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from mcpward.core.clock import Clock
+
+_log: Final = logging.getLogger(__name__)
+#: How long a letter is worth delivering, and how long it is kept for those who have not read it.
+KEEP_S: Final = 60.0
+_MAX_WAITING: Final = 1024
+_MAX_WEIGHT: Final = 16 * 1024 * 1024
+_BATCH: Final = 64
+_BATCH_WEIGHT: Final = 1024 * 1024
+_FIRST_RETRY_S: Final = 0.1
+_LAST_RETRY_S: Final = 5.0
+_PATIENCE_S: Final = 2.0
+
+
+class BusMessage(Struct, frozen=True):
+    """What one worker sends to another, or to all others (``addressee`` None). ``sealed`` is the payload."""
+
+    sender: str
+    addressee: str | None
+    kind: str
+    sealed: str
+
+
+class BusStore(Protocol):
+    """Where letters are kept, numbered in the order in which they can be seen."""
+
+    async def newest(self) -> int:
+        """Give the number of the last letter."""
+        ...
+
+    async def put(self, letters: Sequence[BusMessage]) -> None:
+        """Keep these letters, all or none."""
+        ...
+
+    async def since(self, seq: int, reader: str) -> tuple[int, Sequence[BusMessage]]:
+        """Give the number to ask with next time, and letters after ``seq`` for ``reader`` that others sent.
+
+        Not necessarily all at once: the rest is given by the next question. No letters: there are no more.
+        """
+        ...
+
+    async def forget(self, through: int) -> None:
+        """Forget every letter up to this number."""
+        ...
+
+
+class _Waiting(Struct, eq=False):
+    letter: BusMessage
+    since: float
+    done: "asyncio.Future[None] | None" = None
+
+
+class Outbox:
+    """A bounded queue, and the task that empties it."""
+
+    def __init__(self, office: BusStore, clock: Clock) -> None:
+        self._office = office
+        self._clock = clock
+        self._queue: deque[_Waiting] = deque()
+        self._weight = 0
+        self._pause_s = _FIRST_RETRY_S
+        self._is_stopping = False
+        self._awake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def put(self, letter: BusMessage) -> bool:
+        """Queue a letter. False where there is no room."""
+        return self._put(_Waiting(letter, self._clock.monotonic()))
+
+    async def put_and_wait(self, letter: BusMessage) -> None:
+        """Queue a letter and wait until the store has it, or it is given up."""
+        done = asyncio.get_running_loop().create_future()
+        if self._put(_Waiting(letter, self._clock.monotonic(), done)):
+            await done
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._task = asyncio.create_task(self._run(), name="channel-outbox")
+
+    async def stop(self) -> None:
+        """Write what waits, for a short while, and give up the rest."""
+        self._is_stopping = True
+        self._awake.set()
+        if self._task is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._task, _PATIENCE_S)
+            self._task = None
+        while self._queue:
+            self._leave(self._queue[0])
+
+    def _put(self, waiting: _Waiting) -> bool:
+        size = len(waiting.letter.sealed)
+        if self._is_stopping or len(self._queue) >= _MAX_WAITING or self._weight + size > _MAX_WEIGHT:
+            return False
+        self._queue.append(waiting)
+        self._weight += size
+        self._awake.set()
+        return True
+
+    async def _run(self) -> None:
+        while self._queue or not self._is_stopping:
+            await self._awake.wait()
+            if not self._is_stopping:
+                self._awake.clear()
+            while self._queue:
+                await self._write(self._batch())
+
+    def _batch(self) -> list[_Waiting]:
+        """Give the oldest letters that are still worth sending, as many as make a short transaction."""
+        too_old = self._clock.monotonic() - KEEP_S
+        while self._queue and self._queue[0].since <= too_old:
+            self._leave(self._queue[0])
+        batch: list[_Waiting] = []
+        weight = 0
+        for waiting in self._queue:
+            weight += len(waiting.letter.sealed)
+            if batch and (len(batch) >= _BATCH or weight > _BATCH_WEIGHT):
+                break
+            batch.append(waiting)
+        return batch
+
+    async def _write(self, batch: list[_Waiting]) -> None:
+        """Write a batch, or wait a little where the store does not take it; the log hears of an outage once."""
+        try:
+            await self._office.put([waiting.letter for waiting in batch])
+        except Exception as error:  # noqa: BLE001  # whatever the store raises, the next turn tries again
+            if self._pause_s == _FIRST_RETRY_S:
+                _log.warning("mail to other workers cannot be written: trying again (%s)", type(error).__name__)
+            await asyncio.sleep(self._pause_s)
+            self._pause_s = min(2 * self._pause_s, _LAST_RETRY_S)
+            return
+        if self._pause_s != _FIRST_RETRY_S:
+            _log.warning("mail to other workers is written again")
+            self._pause_s = _FIRST_RETRY_S
+        for waiting in batch:
+            self._leave(waiting)
+
+    def _leave(self, waiting: _Waiting) -> None:
+        """Take the oldest letter out of the queue and tell whoever waits for it."""
+        assert self._queue[0] is waiting
+        self._queue.popleft()
+        self._weight -= len(waiting.letter.sealed)
+        if waiting.done is not None and not waiting.done.done():
+            waiting.done.set_result(None)

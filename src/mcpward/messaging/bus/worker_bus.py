@@ -1,0 +1,216 @@
+"""Mail between the workers of one site, through the store that all of them share.
+
+An answer to a question, or a word about a running call, may arrive at any worker; it is carried from there to the one
+that it concerns. Letters are sealed, because answers are a caller's own words; they are handed over at least once, in
+the order in which each worker sent them, and forgotten after a minute.
+
+What is waited for may be lost with the store: whoever waits has a time limit of its own.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+from msgspec import MsgspecError
+from msgspec.json import Decoder, Encoder
+
+from mcpward.core.clock import Clock
+from mcpward.messaging.bus.outbox import KEEP_S, BusMessage, BusStore, Outbox
+
+_log: Final = logging.getLogger(__name__)
+#: A payload beyond this is not taken. Answers are words and choices; larger ones would fill the store.
+LONGEST: Final = 256 * 1024
+#: Somebody who waits longer than this waits for a person: then an answer may come a quarter of a second late.
+_HURRY_FOR_S: Final = 10.0
+_MARK_EVERY_S: Final = 15.0
+#: How long a visitor may wait for a worker that is alone to look. Looking is one row, twice a second.
+_VISIT_S: Final = 0.5
+_MAX_VISITORS: Final = 64
+
+Handler = Callable[[dict[str, Any]], None]
+_encode: Final = Encoder().encode
+_decode: Final = Decoder(dict[str, Any]).decode
+
+
+class WorkerBus:
+    """One worker's place for letters to and from all others.
+
+    ``worker`` names it: unguessable, without NUL, and never used twice. ``seal`` and ``open`` are authenticated
+    encryption with associated data, with room for :data:`LONGEST` bytes. Letters are looked for every ``poll_s``
+    seconds, every ``hurry_s`` while somebody has been waiting for a moment. ``alone``: there is no other worker, so
+    nothing is sent but to a visitor (an operator's command) that has written, and letters are looked for seldom.
+    Raises ``ValueError`` for a ``seal`` that is too small.
+    """
+
+    def __init__(
+        self,
+        store: BusStore,
+        seal: Callable[[bytes, bytes], str],
+        open: Callable[[str, bytes], bytes | None],  # noqa: A002  # the verb of crypto.sealed
+        clock: Clock,
+        worker: str,
+        poll_s: float = 0.25,
+        hurry_s: float = 0.03,
+        *,
+        alone: bool = False,
+    ) -> None:
+        if open(seal(bytes(LONGEST), b"mail"), b"mail") is None:
+            raise ValueError("the seal has no room for a long letter")
+        self.worker = worker
+        self.seal = seal
+        self.open = open
+        self._store = store
+        self._clock = clock
+        self._poll_s = max(poll_s, _VISIT_S) if alone else poll_s
+        self._hurry_s = hurry_s
+        self._is_alone = alone
+        self._outbox = Outbox(store, clock)
+        self._handlers: dict[str, Handler] = {}
+        self._visitors: deque[str] = deque(maxlen=_MAX_VISITORS)
+        self._seen = 0
+        self._marks: deque[tuple[float, int]] = deque()
+        self._in_hurry = 0
+        self._hurry_until = 0.0
+        self._is_failing = False
+        self._is_strange = False
+        self._is_stopping = False
+        self._awake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def on(self, kind: str, handler: Handler) -> None:
+        """Give letters of ``kind`` to ``handler``, on the event loop. What it raises is logged, and goes no further.
+
+        Raises ``ValueError`` where the kind has a handler already.
+        """
+        if kind in self._handlers:
+            raise ValueError(f"letters of the kind {kind!r} have a handler already")
+        self._handlers[kind] = handler
+
+    def send(self, kind: str, payload: Mapping[str, Any], to: str | None = None) -> bool:
+        """Send ``payload`` (JSON) to another worker, or to all others; returns at once.
+
+        False where it will not be sent: no other worker, too long, or too many letters wait. Only on the event
+        loop's thread.
+        """
+        letter = self._letter(kind, payload, to)
+        return letter is not None and self._outbox.put(letter)
+
+    async def post(self, kind: str, payload: Mapping[str, Any], to: str | None = None) -> None:
+        """Send as :meth:`send` does, and wait until the store has the letter, or it is given up after a minute."""
+        letter = self._letter(kind, payload, to)
+        if letter is not None:
+            await self._outbox.put_and_wait(letter)
+
+    @contextmanager
+    def hurry(self) -> Iterator[None]:
+        """Look for letters more often in this block, for its first seconds; alone, there is nobody to hear from."""
+        if self._is_alone:
+            yield
+            return
+        self._in_hurry += 1
+        self._hurry_until = self._clock.monotonic() + _HURRY_FOR_S
+        self._awake.set()
+        try:
+            yield
+        finally:
+            self._in_hurry -= 1
+
+    async def start(self) -> None:
+        """Begin at the present end: what was sent before is for others, or nobody's. Raises what the store raises."""
+        self._seen = await self._store.newest()
+        if self._is_alone:
+            await self._store.forget(self._seen)  # what other workers left, when there were some
+        self._marks.append((self._clock.monotonic(), self._seen))
+        self._outbox.start()
+        self._task = asyncio.create_task(self._run(), name="channel-mail")
+
+    async def stop(self) -> None:
+        """Send what waits, for a short while, and look for letters no more."""
+        self._is_stopping = True
+        self._awake.set()
+        await self._outbox.stop()
+        if self._task is not None:
+            await self._task
+            self._task = None
+
+    async def poll(self) -> None:
+        """Hand over every letter that has come since the last poll. Raises what the store raises."""
+        while True:
+            seen, letters = await self._store.since(self._seen, self.worker)
+            self._seen = seen
+            for letter in letters:
+                self._hand_over(letter)
+                await asyncio.sleep(0)  # long letters cost a millisecond each: calls go first
+            if not letters:
+                return
+
+    def _letter(self, kind: str, payload: Mapping[str, Any], to: str | None) -> BusMessage | None:
+        if self._is_alone and to not in self._visitors:
+            return None
+        text = _encode(payload)
+        if len(text) > LONGEST:
+            _log.warning("a letter to other workers is too long and not sent (%s, %d bytes)", kind, len(text))
+            return None
+        return BusMessage(self.worker, to, kind, self.seal(text, _bound_to(self.worker, to, kind)))
+
+    def _hand_over(self, letter: BusMessage) -> None:
+        handler = self._handlers.get(letter.kind)
+        if handler is None:
+            return  # a newer release, in the middle of an upgrade
+        text = self.open(letter.sealed, _bound_to(letter.sender, letter.addressee, letter.kind))
+        if text is None:
+            if not self._is_strange:  # whoever can write to the store shall not fill the log as well
+                _log.warning("a letter of another worker cannot be opened: its master key may be another")
+            self._is_strange = True
+            return
+        self._is_strange = False
+        if self._is_alone and letter.sender not in self._visitors:
+            self._visitors.append(letter.sender)
+        try:
+            handler(_decode(text))
+        except MsgspecError:
+            _log.warning("a letter of another worker is not understood (%s)", letter.kind)
+        except Exception:  # noqa: BLE001  # one letter must not end the mail of all
+            _log.exception("a letter of another worker could not be dealt with (%s)", letter.kind)
+
+    async def _run(self) -> None:
+        while not self._is_stopping:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._awake.wait(), self._pause_s())
+            self._awake.clear()
+            await self._turn()
+
+    def _pause_s(self) -> float:
+        is_hurried = self._in_hurry and not self._is_failing and self._clock.monotonic() < self._hurry_until
+        return self._hurry_s if is_hurried else self._poll_s
+
+    async def _turn(self) -> None:
+        """Poll, and forget when it is time. A failure is logged once, and again when it is over."""
+        try:
+            await self.poll()
+            await self._forget()
+        except Exception as error:  # noqa: BLE001  # whatever the store raises, the next turn tries again
+            if not self._is_failing:
+                _log.warning("mail between workers cannot be read: trying again (%s)", type(error).__name__)
+            self._is_failing = True
+        else:
+            if self._is_failing:
+                _log.warning("mail between workers is read again")
+            self._is_failing = False
+
+    async def _forget(self) -> None:
+        """Forget what has been there for a minute of our own time: no wall clock can make that sooner (attack 105)."""
+        now, marks = self._clock.monotonic(), self._marks
+        if not marks or now - marks[-1][0] >= _MARK_EVERY_S:
+            marks.append((now, self._seen))
+        if now - marks[0][0] >= KEEP_S:
+            await self._store.forget(marks[0][1])
+            marks.popleft()
+
+
+def _bound_to(sender: str, addressee: str | None, kind: str) -> bytes:
+    """What a letter is sealed to, so that none can be given to another worker or taken for another kind."""
+    return f"mail\0{kind}\0{sender}\0{addressee or ''}".encode()

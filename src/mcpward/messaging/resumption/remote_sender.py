@@ -1,0 +1,105 @@
+"""Tells other workers the rest of streams that live here: their client came back to another worker."""
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from msgspec import Struct, convert, to_builtins
+
+from mcpward.core.clock import Clock
+from mcpward.messaging.bus.port import Bus
+from mcpward.messaging.resumption.buffer import Buffer, Owner
+from mcpward.messaging.resumption.buffers import Buffers
+from mcpward.messaging.resumption.messages import ASKING, TELLING, Asked, Told, Wish, packed
+from mcpward.messaging.resumption.timeouts import RemoteTimeouts
+
+_log: Final = logging.getLogger(__name__)
+_MOST: Final = 512
+"""Readings at once; the reading workers count their callers."""
+
+
+class _Reading(Struct, eq=False):
+    worker: str
+    heard_at: float
+    task: "asyncio.Task[None] | None" = None
+
+
+class RemoteSender:
+    """Answers the letters of readers. A reader that is not heard of for ``patience.silence_s`` has gone."""
+
+    def __init__(self, mail: Bus, shelf: Buffers, clock: Clock, patience: RemoteTimeouts) -> None:
+        self._mail = mail
+        self._shelf = shelf
+        self._clock = clock
+        self._patience = patience
+        self._readings: dict[str, _Reading] = {}
+        mail.on(ASKING, self._asked)
+
+    def __len__(self) -> int:
+        return len(self._readings)
+
+    async def stop(self) -> None:
+        """Tell nothing more."""
+        tasks = [reading.task for reading in self._readings.values() if reading.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _asked(self, letter: dict[str, Any]) -> None:
+        asked = convert(letter, Asked)
+        reading = self._readings.get(asked.reading)
+        if asked.wish is Wish.BEGIN:
+            if reading is None:  # a letter may come twice
+                self._begin(asked)
+        elif reading is not None and asked.wish is Wish.STILL:
+            reading.heard_at = self._clock.monotonic()
+        elif reading is not None and reading.task is not None:
+            reading.task.cancel()
+
+    def _begin(self, asked: Asked) -> None:
+        replay = self._shelf.find(Owner(asked.principal, asked.session), asked.stream)
+        if replay is None or not replay.has(asked.after) or len(self._readings) >= _MOST:
+            self._mail.send(TELLING, to_builtins(Told(reading=asked.reading, is_known=False)), asked.worker)
+            return
+        reading = self._readings[asked.reading] = _Reading(asked.worker, self._clock.monotonic())
+        reading.task = asyncio.get_running_loop().create_task(self._tell(asked, replay, reading))
+
+    async def _tell(self, asked: Asked, replay: Buffer, reading: _Reading) -> None:
+        try:
+            await self._tell_all(asked, replay, reading)
+        except Exception:  # noqa: BLE001  # the reader misses it, and its client comes again
+            _log.exception("a stream could not be told to another worker")
+        finally:
+            del self._readings[asked.reading]
+
+    async def _tell_all(self, asked: Asked, replay: Buffer, reading: _Reading) -> None:
+        letters = 0
+        after = asked.after
+        while True:
+            waiting: list[bytes] = []
+            while (message := replay.find(after + 1)) is not None:
+                waiting.append(message)
+                after += 1
+            is_over = replay.is_drained(after)
+            parcels = list(packed(waiting)) or [[]]  # an empty letter says that the stream is known and goes on
+            for pieces in parcels:
+                told = Told(
+                    reading=asked.reading,
+                    number=letters,
+                    pieces=pieces,
+                    is_over=is_over and pieces is parcels[-1],
+                )
+                letters += 1
+                await self._mail.post(TELLING, to_builtins(told), asked.worker)
+            if is_over:
+                return
+            if replay.find(after + 1) is None and not replay.is_drained(after):
+                await self._wait(replay)
+            if self._clock.monotonic() - reading.heard_at > self._patience.silence_s:
+                return
+
+    async def _wait(self, replay: Buffer) -> None:
+        try:
+            await asyncio.wait_for(replay.news(), self._patience.renew_s)
+        except TimeoutError:
+            return

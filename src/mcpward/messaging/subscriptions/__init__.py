@@ -1,0 +1,1 @@
+"""Streams that tell subscribers of changes."""

@@ -1,0 +1,297 @@
+"""The way back of one running call, in the words of its era. Everything that leaves here has been cleaned.
+
+Modern: a question ends the call, and the client sends it again with the answers. Legacy: a question is a request of
+ours on the call's own stream, and the call waits.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+from msgspec import Struct
+from msgspec.json import Encoder
+from msgspec.structs import replace
+
+from mcpward.core.capability import lacks
+from mcpward.core.client_channel import ClientChannel, InputRequired, Question
+from mcpward.core.errors import Refusal
+from mcpward.core.reasons import Reason
+from mcpward.core.scope import Access
+from mcpward.core.values import Call, Era, Reply, ResponseStream, Tool
+from mcpward.core.withheld import withheld
+from mcpward.limits.concurrency.lease import Lease
+from mcpward.limits.concurrency.release import Release
+from mcpward.messaging.client_requests import ClientRequests
+from mcpward.messaging.in_flight import InFlight
+from mcpward.messaging.resumption.replay import Replay, Replays
+from mcpward.protocol.listen import asking
+from mcpward.protocol.state import NO_STATE, State, States
+from mcpward.protocol.versions import LATEST_LEGACY
+from mcpward.sanitize.clean import Sanitizer
+from mcpward.tools.consent import KEY as CONSENT_KEY
+from mcpward.traffic.trail import Trail
+
+_RETRY_MS: Final = 500
+#: What a session that has set no level is sent; the specification leaves it to the server.
+_UNASKED: Final = "info"
+_MODERN: Final = Era.MODERN
+_NO_STREAM: Final = "this client accepts no event streams, so it cannot be asked"
+_ADVICE: Final = "a question of the tool's held what must not leave: try other arguments"
+_encode: Final = Encoder().encode
+
+
+class CallChannels:
+    """Makes the way back of each call. ``level`` gives the level of log messages that a session has set."""
+
+    def __init__(
+        self,
+        sanitizer: Sanitizer,
+        questions: ClientRequests,
+        replays: Replays,
+        running: InFlight,
+        states: States,
+        level: Callable[[str], str | None],
+    ) -> None:
+        self.sanitizer = sanitizer
+        self.questions = questions
+        self.replays = replays
+        self.running = running
+        self._states = states
+        self._level = level
+
+    def open(self, call: Call, trail: Trail, wire: ResponseStream, hold: Lease) -> "CallChannel":
+        """The work starts: give its way back, with the answers that a modern request has brought.
+
+        ``hold`` is the call's place.
+
+        Raises:
+            Refusal: state-refused; params-invalid for the id of a request of the same session that still runs.
+            CancelledError: the caller has left already.
+        """
+        if call.era is _MODERN:
+            wire.begin(cancel_on_disconnect=True)
+            state = self._brought(call, trail.tool) if call.inputs or call.state is not None else NO_STATE
+            return ModernChannel(call, trail, wire, self, state, hold)
+        wire.begin(cancel_on_disconnect=False)
+        level = None if call.session is None else self._level(call.session) or _UNASKED
+        return LegacyChannel(replace(call, log_level=level), trail, wire, self, hold)
+
+    def _brought(self, call: Call, tool: Tool | None) -> State:
+        """Give the answers of a request: with our state, what was asked; without, what the client says by itself.
+
+        What changes something takes answers under our seal alone, and so does the house's own question: a state can be
+        used up, and an answer without one could be sent again and again (attack 133).
+        """
+        if call.state is not None:
+            return self._states.open(call)
+        if tool is not None and is_used_up(tool):
+            return NO_STATE
+        return State("", {key: answer for key, answer in call.inputs.items() if key != CONSENT_KEY}, 0.0)
+
+    def requests(self, questions: Sequence[Question]) -> bytes:
+        """Give ``inputRequests`` of the questions, fit to leave.
+
+        Raises:
+            Refusal: output-refused; a question holds what must not leave.
+        """
+        wanted = {question.key: {"method": question.method, "params": question.params} for question in questions}
+        clean = self.sanitizer.frame(_encode(wanted))
+        if not clean:
+            raise withheld("a question to the client held what must not leave", _ADVICE)
+        return clean
+
+
+class ModernChannel(Struct, eq=False):
+    """Implements :class:`~mcpward.core.client_channel.ClientChannel` without a session: a question ends the call.
+
+    ``has_asked``: the author's function has put a question, so it runs. ``ran``: it was begun.
+    """
+
+    call: Call
+    trail: Trail
+    _wire: ResponseStream
+    _house: CallChannels
+    state: State
+    _hold: Lease
+    has_asked: bool = False
+    ran: bool = False
+    was_cancelled: ClassVar[bool] = False
+
+    @property
+    def answers(self) -> Mapping[str, Any]:
+        """The answers that came with the request, and those of earlier rounds, by key."""
+        return self.state.answers
+
+    def notify(self, message: bytes) -> None:
+        """Send one notification as an event of the answer."""
+        clean = self._house.sanitizer.frame(message)
+        if clean:
+            self._wire.notify(clean)
+            self.trail.sent(len(clean))
+
+    async def ask(self, questions: Sequence[Question]) -> Mapping[str, Any]:
+        """Give the answers that came with the request, or end the call with the questions."""
+        self.has_asked = self.has_asked or _is_of_tool(questions)
+        self.require_able(*(question.capability for question in questions))
+        answers = self.state.answers
+        missing = tuple(question for question in questions if question.key not in answers)
+        if missing:
+            raise InputRequired(missing)
+        return {question.key: answers[question.key] for question in questions}
+
+    def require_able(self, *capabilities: Mapping[str, Any]) -> None:
+        """Raise :class:`Refusal` (capability-missing) for a question that the client did not declare it can answer."""
+        _require_declared(self.call, capabilities)
+
+    def release(self) -> None:
+        """Without effect: a broken stream of the modern era loses its request."""
+
+    def retain(self) -> Callable[[], None]:
+        """Keep the call's places beyond its end."""
+        return self._hold.retain()
+
+    def last(self, reply: Reply) -> Reply:
+        """Give the reply as it is: nothing can be resumed."""
+        return reply
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class LegacyChannel:
+    """Implements :class:`~mcpward.core.client_channel.ClientChannel` in a session: a question is asked live, and the call waits.
+
+    ``has_asked``: the author's function has put a question, so it runs. ``ran``: it was begun.
+    """
+
+    __slots__ = ("_entry", "_house", "_place", "_replay", "_wire", "call", "has_asked", "ran", "trail")
+    answers: Final = NO_STATE.answers
+    state: Final = NO_STATE
+
+    def __init__(self, call: Call, trail: Trail, wire: ResponseStream, house: CallChannels, hold: Lease) -> None:
+        self.call = call
+        self._place = Release(hold)
+        self._wire = wire
+        self._house = house
+        self.trail = trail
+        self.has_asked = self.ran = False
+        self._replay: Replay | None = None
+        self._entry = house.running.enter(call)
+        self._entry.__enter__()
+
+    @property
+    def was_cancelled(self) -> bool:
+        """Whether the client has called the request off (``notifications/cancelled``)."""
+        return self._entry.was_cancelled
+
+    def notify(self, message: bytes) -> None:
+        """Send one message as an event that the client can come back to."""
+        clean = self._house.sanitizer.frame(message)
+        if clean:
+            self._send(clean)
+
+    async def ask(self, questions: Sequence[Question]) -> Mapping[str, Any]:
+        """Send each question as a request on this call's stream, and wait for all answers."""
+        self.has_asked = self.has_asked or _is_of_tool(questions)
+        call = self.call
+        self.require_able(*(question.capability for question in questions))
+        async with self._place.lent():  # a person may take minutes: the place is for others meanwhile
+            return await self._house.questions.ask(call, self._put, asking, questions)
+
+    def require_able(self, *capabilities: Mapping[str, Any]) -> None:
+        """Raise for a question that cannot be put: capability-missing, or consent-missing with ``cannot_ask``."""
+        _require_declared(self.call, capabilities)
+        if self.call.session is None or not self._wire.can_stream:
+            detail = "the client reads no streams, so it cannot be asked"
+            raise Refusal(Reason.CONSENT_MISSING, detail, cannot_ask=True, advice=_NO_STREAM)
+
+    def release(self) -> None:
+        """End the HTTP answer; the client polls for the rest with the last event's id (SEP-1699)."""
+        if self.call.version == LATEST_LEGACY and self.call.session is not None and self._wire.can_stream:
+            self._opened()
+            self._wire.release(_RETRY_MS)
+
+    def retain(self) -> Callable[[], None]:
+        """Keep the call's places beyond its end."""
+        return self._place.retain()
+
+    def last(self, reply: Reply) -> Reply:
+        """Keep the answer for a client that comes back for it; as it is where there was no event before it."""
+        replay = self._replay
+        if replay is None:
+            return reply
+        event_id = replay.append(reply.body) if reply.body else None
+        replay.finish()
+        return replace(reply, event_id=event_id)
+
+    def close(self) -> None:
+        """The call does not run any more."""
+        self._entry.__exit__(None, None, None)
+
+    def _put(self, message: bytes) -> None:
+        clean = self._house.sanitizer.frame(message)
+        if not clean:
+            raise withheld("a question to the client held what must not leave", _ADVICE)
+        self._send(clean)
+
+    def _send(self, clean: bytes) -> None:
+        event_id = self._opened().append(clean) if self._wire.can_stream and self.call.session else None
+        self._wire.notify(clean, event_id)
+        self.trail.sent(len(clean))
+
+    def _opened(self) -> Replay:
+        """Begin to keep what is sent; the first event says where to resume from, before there is anything to say."""
+        replay = self._replay
+        if replay is None:
+            replay = self._replay = self._house.replays.begin(self.call)
+            if self.call.version == LATEST_LEGACY:  # older clients do not know events without data
+                self._wire.notify(b"", replay.append(b""))
+        return replay
+
+
+class ReleasingChannel:
+    """A task's way back: its place is for others while it waits for answers."""
+
+    __slots__ = ("_back", "_place", "notify", "release")
+
+    def __init__(self, back: ClientChannel, hold: Lease) -> None:
+        self._back = back
+        self._place = Release(hold)
+        self.notify = back.notify
+        self.release = back.release
+
+    async def ask(self, questions: Sequence[Question]) -> Mapping[str, Any]:
+        """Ask as the task does."""
+        async with self._place.lent():
+            return await self._back.ask(questions)
+
+    def retain(self) -> Callable[[], None]:
+        """Keep the task's places, those of its call among them, beyond its end."""
+        task, place = self._back.retain(), self._place.retain()
+
+        def let_go() -> None:
+            task()
+            place()
+
+        return let_go
+
+
+CallChannel = ModernChannel | LegacyChannel
+
+
+def _is_of_tool(questions: Sequence[Question]) -> bool:
+    """Whether it is not the house that asks, before it runs anything."""
+    return any(question.key != CONSENT_KEY for question in questions)
+
+
+def is_used_up(tool: Tool) -> bool:
+    """Whether what was answered for a call of the tool is good for one run: it changes something, or asks for a yes."""
+    return tool.confirm or tool.access is not Access.READ
+
+
+def _require_declared(call: Call, capabilities: Sequence[Mapping[str, Any]]) -> None:
+    """Never ask for what the client did not declare (both eras' specification)."""
+    for capability in capabilities:
+        missing = lacks(call.capabilities, capability)
+        if missing is not None:
+            detail = f"the client did not declare {', '.join(capability)}"
+            raise Refusal(Reason.CAPABILITY_MISSING, detail, required_capabilities=missing)

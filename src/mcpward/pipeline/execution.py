@@ -1,0 +1,203 @@
+"""What runs an author's function, behind its charge: a tool's arguments accepted, agreed to, on record, run, cleaned.
+
+Or handed over as a task; or a resource, a prompt or a list, which the catalogue has.
+"""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from mcpward.core.client_channel import ClientChannel, InputRequired
+from mcpward.core.effort import LARGE
+from mcpward.core.errors import Refusal
+from mcpward.core.long_work import LongWork, TooLong
+from mcpward.core.reasons import Reason
+from mcpward.core.scope import Access
+from mcpward.core.values import AcceptedCall, Call, Era, Outcome, RawResult, Reply, Tool
+from mcpward.core.withheld import CROWDED, withheld
+from mcpward.limits.concurrency.slots import CallSlots
+from mcpward.limits.rates.limit import Fields
+from mcpward.messaging.used_states import UsedStates
+from mcpward.pipeline.call_channel import CallChannel, ReleasingChannel, is_used_up
+from mcpward.pipeline.catalogue import Catalogue
+from mcpward.pipeline.store_timeout import store_deadline
+from mcpward.protocol import reply as replies
+from mcpward.protocol.mirrored import require_mirrored
+from mcpward.protocol.state import State, States
+from mcpward.sanitize.clean import Sanitizer
+from mcpward.tasks.detached import unladen
+from mcpward.tasks.extension import REQUIRED, declares
+from mcpward.tasks.tasks import Tasks, Work
+from mcpward.tools.consent import CAPABILITY, DECLINED, is_yes, no_way_to_ask, question_of
+from mcpward.tools.run import Runner
+from mcpward.validation.accept import accept, is_little
+from mcpward.validation.large import LargeArguments
+
+_DESTRUCTIVE: Final = Access.DESTRUCTIVE
+
+
+class Execution:
+    """Makes the replies of calls that run something."""
+
+    def __init__(
+        self,
+        *,
+        runner: Runner,
+        catalogue: Catalogue,
+        sanitizer: Sanitizer,
+        places: CallSlots,
+        tasks: Tasks,
+        states: States,
+        spent: UsedStates,
+    ) -> None:
+        self._runner = runner
+        self._catalogue = catalogue
+        self._sanitizer = sanitizer
+        self._places = places
+        self._tasks = tasks
+        self._states = states
+        self._spent = spent
+        self._large = LargeArguments()
+        self._cleaning = LongWork("large-results")
+
+    async def accept(self, call: Call, tool: Tool) -> AcceptedCall:
+        """Give the call with its arguments bound.
+
+        Raises:
+            Refusal: header-mismatch, arguments-invalid, argument-dangerous.
+        """
+        if tool.mirrored and call.era is Era.MODERN:
+            require_mirrored(call, tool.mirrored)
+        # Well formed and sensible. What takes long is checked beside the event loop.
+        return accept(call, tool) if is_little(call, tool) else await self._large.accept(call, tool)
+
+    async def make(
+        self, call: Call, tool: Tool | None, back: CallChannel, headers: Fields, accepted: AcceptedCall | None = None
+    ) -> Reply:
+        """Run one call and give its reply; without a tool it is one of the catalogue's.
+
+        ``accepted`` is the call where it was accepted already.
+
+        Raises:
+            Refusal: the call, its answers or its result are refused; see the rooms.
+            InputRequired: modern era, the tool or its consent needs answers.
+        """
+        if tool is None:
+            listed = await self._catalogue.answer(call, back)
+            return replies.catalogue(call, listed.body, ttl_ms=listed.ttl_ms)
+        if accepted is not None:
+            accepted = replace(accepted, call=call)
+        elif tool.mirrored or ((effort := tool.effort) is not None and len(call.arguments or b"") > effort.light):
+            accepted = await self.accept(call, tool)
+        else:
+            accepted = accept(call, tool)  # most calls, without a coroutine
+        if accepted.dropped:
+            back.trail.without(accepted.dropped)
+        is_task = tool.task is not None and self._is_task(call, tool, back)
+        # A person said yes, what was answered is good for one run, and it is on record before anything happens.
+        used_up = await self._permit(accepted, back) if is_used_up(tool) else ""
+        back.ran = back.trail.has_run = True
+        if is_task:
+            async with store_deadline():
+                body = await self._tasks.start(accepted, self._work(_light(accepted)), back.answers)
+            return replies.task(call, body)
+        try:
+            raw = await self._runner.run(accepted, back)  # do it
+        except InputRequired:
+            if used_up:
+                # It asks on, and ran no further than that: a client that lost this answer may send the round again.
+                async with store_deadline():
+                    await self._spent.give_back(used_up, self._until(back.state), call.principal.key)
+            raise
+        # fit to leave
+        is_small = 0 < raw.size <= LARGE or self._sanitizer.is_little(raw)
+        outcome = self._sanitizer.clean(accepted, raw) if is_small else await self._clean_large(accepted, raw)
+        if outcome.is_error:
+            back.trail.failed()
+        return replies.result(call, outcome, headers)
+
+    async def _clean(self, accepted: AcceptedCall, raw: RawResult) -> Outcome:
+        if self._sanitizer.is_little(raw):
+            return self._sanitizer.clean(accepted, raw)
+        return await self._clean_large(accepted, raw)
+
+    async def _clean_large(self, accepted: AcceptedCall, raw: RawResult) -> Outcome:
+        """Clean a large result beside the event loop."""
+        try:
+            return await self._cleaning.do(accepted.call.principal.key, self._sanitizer.clean, accepted, raw)
+        except TooLong:  # not "busy": the tool has run, so that to try again is to run it again
+            raise withheld("too many large results wait to be cleaned", CROWDED) from None
+
+    async def _permit(self, accepted: AcceptedCall, back: CallChannel) -> str:
+        """Return when a tool that changes something may run. Return the id of the state that this uses up, or "".
+
+        Raises:
+            Refusal: consent-missing; state-refused, for answers that were used before; busy, where the intent of a
+                destructive call cannot be recorded.
+            InputRequired: modern era, the question is to be put to a person first.
+        """
+        tool = accepted.tool
+        if tool.confirm:
+            await self._agree(accepted, back)
+        used_up = back.state.id
+        if used_up:
+            await self._spend(accepted.call, back.state)
+        if tool.access is _DESTRUCTIVE:
+            await back.trail.intent(accepted)
+        return used_up
+
+    async def _agree(self, accepted: AcceptedCall, back: CallChannel) -> None:
+        """Return when the tool may run: a person said yes, or the operator waived that for callers who cannot be asked.
+
+        Raises:
+            Refusal: consent-missing; also for an argument that a person cannot be shown whole. Where a person can be
+                asked, no waiver takes the place of their answer.
+            InputRequired: modern era, the question is to be put to the person first.
+        """
+        principal = accepted.call.principal
+        try:
+            back.require_able(CAPABILITY)
+        except Refusal:
+            if principal.waiver is None:
+                advice = no_way_to_ask(principal.way)
+                raise Refusal(Reason.CONSENT_MISSING, "the client cannot ask a person", advice=advice) from None
+            back.trail.waived(principal.waiver)
+            return
+        question = question_of(accepted.tool, accepted.arguments, accepted.call.arguments, accepted.tool.question)
+        answers = await back.ask([question])
+        if not is_yes(answers[question.key]):
+            raise Refusal(Reason.CONSENT_MISSING, "the person did not say yes", advice=DECLINED)
+
+    async def _spend(self, call: Call, state: State) -> None:
+        """Use up what was answered, at whichever worker it comes: no answer counts for two runs (attack 133)."""
+        async with store_deadline():
+            is_first = await self._spent.spend(state.id, self._until(state), call.principal.key)
+        if not is_first:
+            raise Refusal(Reason.STATE_REFUSED, "the state was used before")
+
+    def _until(self, state: State) -> float:
+        return state.issued_at + self._states.lifetime_s
+
+    def _is_task(self, call: Call, tool: Tool, back: CallChannel) -> bool:
+        if declares(call):
+            # Without an answer yet, such a tool asks in the ordinary way, and begins as a task after it.
+            return not tool.ask_first or bool(back.answers)
+        if tool.task == "required":
+            raise Refusal(Reason.CAPABILITY_MISSING, "the tool runs as a task only", required_capabilities=REQUIRED)
+        return False
+
+    def _work(self, accepted: AcceptedCall) -> Work:
+        """Give what the task will do. It takes a place of its own: its caller's was for the asking."""
+
+        async def work(back: ClientChannel) -> Outcome:
+            tool, caller = accepted.tool, accepted.call.principal.key
+            async with self._places.hold(tool.server, caller, tool) as hold:
+                return await self._clean(accepted, await self._runner.run(accepted, ReleasingChannel(back, hold)))
+
+        return work
+
+
+def _light(accepted: AcceptedCall) -> AcceptedCall:
+    """Leave behind what a task need not carry: body and credential. Its progress is shown whether asked for or not."""
+    light = unladen(accepted)
+    return replace(light, call=replace(light.call, progress_token=0))

@@ -1,0 +1,276 @@
+"""The way of every request, top to bottom. No plug-in, setting or era can reorder or skip a stage."""
+
+import asyncio
+import traceback
+from collections.abc import Callable
+from typing import Final
+
+from mcpward.core.client_channel import InputRequired
+from mcpward.core.errors import Fault, Refusal
+from mcpward.core.ids import error_id
+from mcpward.core.reasons import WIRE, Channel, Reason
+from mcpward.core.values import Arrival, AuthMethod, Call, Era, Kind, Principal, Reply, ResponseStream
+from mcpward.core.withheld import about
+from mcpward.identity.oauth.pending_verification import PendingVerification
+from mcpward.limits.concurrency.slots import CallSlots
+from mcpward.limits.rates.charge import Limits
+from mcpward.pipeline.call_channel import CallChannel, CallChannels
+from mcpward.pipeline.callers import Callers
+from mcpward.pipeline.charging import AUTH_FAILURES, ChargedCall, Charging
+from mcpward.pipeline.execution import Execution
+from mcpward.pipeline.method_handlers import MethodHandlers
+from mcpward.policy.decide import Policy
+from mcpward.protocol import reply as replies
+from mcpward.protocol.bodies import LARGE
+from mcpward.protocol.decode import Opened
+from mcpward.protocol.read import Protocol
+from mcpward.sanitize.clean import Sanitizer
+from mcpward.tools.consent import KEY as CONSENT_KEY
+from mcpward.traffic.trail import Traffic, Trail
+
+_RETRY_AFTER_S: Final = 5
+_CATALOGUE: Final = Kind.CATALOGUE
+_ANONYMOUS: Final = AuthMethod.ANONYMOUS
+_MODERN: Final = Era.MODERN
+_STOPPING: Final = Refusal(Reason.BUSY, "the drain is over", retry_after_s=_RETRY_AFTER_S)
+
+Report = Callable[[str, str], None]
+"""Writes private detail under an error id to the log."""
+
+
+class Pipeline:
+    """The rooms in their order. Holds no state of its own."""
+
+    def __init__(
+        self,
+        *,
+        identity: Callers,
+        protocol: Protocol,
+        policy: Policy,
+        limits: Limits,
+        places: CallSlots,
+        execution: Execution,
+        handlers: MethodHandlers,
+        backs: CallChannels,
+        sanitizer: Sanitizer,
+        traffic: Traffic,
+        render: Callable[[Refusal], Reply],
+        report: Report,
+    ) -> None:
+        self.identity = identity
+        self.protocol = protocol
+        self.policy = policy
+        self.limits = limits
+        self.charging = Charging(limits, execution.accept)
+        self.places = places
+        self.execution = execution
+        self.handlers = handlers
+        self.backs = backs
+        self.sanitizer = sanitizer
+        self.traffic = traffic
+        self.writer = traffic.writer
+        self.render = render
+        self.report = report
+
+    async def serve(self, arrival: Arrival, wire: ResponseStream) -> Reply:
+        """Give the answer to one arrival. Raises nothing but ``CancelledError``."""
+        trail = self.traffic.follow(arrival)
+        paid: ChargedCall | None = None
+        back: CallChannel | None = None
+        try:
+            try:
+                found = self.identity.recall(arrival)  # who
+                principal = found if isinstance(found, Principal) else await self._proved(found, arrival)
+                trail.principal = principal
+                if would := self.limits.admit(principal, arrival.bucket):  # too much, whoever it is
+                    trail.shadowed(would)
+                wire.let_in(is_known=principal.way is not _ANONYMOUS)
+                opened = await self._opened(arrival, principal) if len(arrival.body) > LARGE else None
+                call = trail.call = self.protocol.read(arrival, principal, opened)  # what
+                if self.writer.refuses:
+                    raise Refusal(Reason.BUSY, "the record takes nothing now", retry_after_s=_RETRY_AFTER_S)
+                tool = trail.tool = self.policy.require(call)  # may they
+                runs = tool is not None or call.kind is _CATALOGUE
+                hold = self.places.hold(arrival.server, principal.key, tool) if runs else None
+                charged = self.charging.charge(call, tool, trail, hold)  # how often
+                paid = charged if isinstance(charged, ChargedCall) else await charged
+                if hold is None:
+                    reply = await self.handlers.answer(call, wire, trail)
+                else:
+                    if not hold.enter_now():
+                        wire.queue(cancel_on_disconnect=call.era is _MODERN)
+                        await hold.enter()  # how many at once
+                    try:
+                        back = self.backs.open(call, trail, wire, hold)
+                        reply = await self.execution.make(back.call, tool, back, paid.charge.headers, paid.accepted)
+                        if paid.charge.is_again:
+                            self.charging.ended(paid, trail)
+                    finally:
+                        hold.end()
+            except BaseException as no:  # raised again where there is no answer to it
+                answer = await self._instead(no, trail, wire, paid, back)
+                if answer is None:
+                    raise
+                reply = replies.as_streamed(answer) if wire.streaming else answer
+            finally:
+                if back is not None:
+                    back.close()
+            if back is not None:
+                reply = back.last(reply)
+        except BaseException as ended:  # every exit leaves its record, cancellation too
+            trail.broken(ended)
+            raise
+        trail.done(reply)
+        return reply
+
+    async def _proved(self, found: PendingVerification | None, arrival: Arrival) -> Principal:
+        """Return who sent the arrival where that is not at hand; ``found`` is None for a token to be verified.
+
+        What can be judged with what is at hand is judged for everybody: to refuse it unread because of others at its
+        address would refuse good tokens. Nobody is asked for an address that has failed too often.
+        """
+        addresses = self.limits.addresses
+        if found is None:
+            established = self.identity.establish(arrival)
+            if isinstance(established, Principal):
+                return established
+            found = established
+        if found.is_at_hand:
+            return await found
+        return await addresses.ask(found.asked, arrival.bucket, found.ask)
+
+    async def _opened(self, arrival: Arrival, principal: Principal) -> Opened:
+        """Return a large body, read in turns with those of others, after its bytes were counted."""
+        self.limits.addresses.admit_body(principal, arrival.bucket, len(arrival.body))
+        return await self.protocol.bodies.open(principal.key, arrival.body)
+
+    async def _instead(
+        self, no: BaseException, trail: Trail, wire: ResponseStream, paid: ChargedCall | None, back: CallChannel | None
+    ) -> Reply | None:
+        """Give the answer to a request that did not come to its own end, None where there is nobody to answer.
+
+        Raised from here, ``no`` would be in its own traceback, and with it the request's body and credential.
+        """
+        call = trail.call
+        match no:
+            case InputRequired():
+                return self._asked(no, paid, back)
+            case Refusal():
+                told = await self.charging.refused(no, trail.arrival, trail, paid, back)
+                trail.refused(no)
+                return self._refused(_at(told, trail.arrival), call, trail)
+            case asyncio.CancelledError():
+                self.charging.cancelled(paid, back)
+                if back is not None and back.was_cancelled:
+                    reply = replies.accepted()  # the caller called it off, and waits for no answer
+                elif not wire.is_gone:
+                    reply = self._refused(_STOPPING, call, trail)
+                else:
+                    return None
+                trail.cancelled()
+                return reply
+            case Exception():
+                self.charging.unanswered(paid, back)
+                return self._broken(no, call)  # our bug or an outage: told nobody but the log
+            case _:
+                return None
+
+    def _asked(self, more: InputRequired, paid: ChargedCall | None, back: CallChannel | None) -> Reply:
+        """Give the questions to a modern client, and the sealed state that it brings back with their answers."""
+        assert paid is not None  # only a call with a way back asks
+        assert back is not None
+        call = paid.call
+        keys = tuple(question.key for question in more.questions)
+        if CONSENT_KEY in keys:  # the tool has not run, and is charged when it does
+            self.charging.give_back(paid, rates=False)
+        else:
+            self.charging.unanswered(paid, back)
+        try:
+            requests = self.backs.requests(more.questions)
+            state = self.protocol.states.seal(call, back.answers, keys, back.state.id)
+        except Refusal as no:  # what is asked must not leave, or the answers so far are too long to be carried
+            return self._refused(no, call, back.trail)
+        back.trail.asked()
+        return replies.input_required(call, requests, state)
+
+    def _refused(self, no: Refusal, call: Call | None, trail: Trail) -> Reply:
+        if "error_id" in no.facts:
+            self.report(no.facts["error_id"], about(no, call))
+            if no.reason is Reason.OUTPUT_REFUSED:
+                trail.withheld(no.detail)
+        if WIRE[no.reason].channel is Channel.HTTP:
+            return self.render(no)
+        self._clean(no)
+        return replies.refusal(no, call)
+
+    def _clean(self, no: Refusal) -> None:
+        """Two facts quote the caller: the names of its arguments and the version it asked for (attack 85)."""
+        if "requested" in no.facts:
+            no.facts["requested"] = self.sanitizer.text(no.facts["requested"])
+        for problem in no.facts.get("problems", ()):
+            problem["path"] = self.sanitizer.text(problem["path"])
+
+    def _broken(self, broken: Exception, call: Call | None) -> Reply:
+        known = broken.error_id if isinstance(broken, Fault) else error_id()
+        self.report(known, "".join(traceback.format_exception(broken)))
+        return replies.refusal(Refusal(Reason.FAULT, error_id=known), call)
+
+    # ---- for the edge ---------------------------------------------------------------------------------------------
+
+    def refuse(self, no: Refusal, *, peer: str, bucket: str, server: str, bytes_in: int) -> Reply:
+        """Give the answer to a request that failed at a gate, counted and on record like all others."""
+        addresses = self.limits.addresses
+        cause = no
+        try:
+            if no.principal is not None:  # a caller's own: nobody else at the address pays for it
+                self.limits.admit(no.principal, bucket)
+            else:
+                addresses.count_request(bucket)
+            if no.reason in AUTH_FAILURES:
+                addresses.count_failure_soon(bucket)
+        except Refusal as exceeded:
+            no = exceeded
+        reply = self.render(no)
+        limit = no.facts.get("policy")
+        self.traffic.refused(
+            peer=peer,
+            server=server,
+            reply=reply,
+            detail=cause.detail,
+            bytes_in=bytes_in,
+            limit=limit,
+            key_id=cause.key_id,
+            principal=cause.principal,
+        )
+        return reply
+
+    def vouch(self, arrival: Arrival) -> Refusal | None:
+        """Tell from the head alone why this caller would be refused; nothing is counted or put on record yet."""
+        no = self.identity.vouch(arrival, self.limits.addresses) or self._too_many_bytes(arrival)
+        return None if no is None else _at(no, arrival)
+
+    def _too_many_bytes(self, arrival: Arrival) -> Refusal | None:
+        """Say whether the body that the head announces is one more than its caller may send now (attack 120)."""
+        size = int(arrival.headers.get(b"content-length", b"0"))
+        principal = self.identity.recall(arrival) if size > LARGE else None
+        if isinstance(principal, Principal):
+            try:
+                self.limits.addresses.require_body(principal, arrival.bucket, size)
+            except Refusal as no:
+                no.principal = principal
+                return no
+        return None
+
+    def knows(self, server: str, secret: str) -> bool:
+        """Tell whether an unlisted server's secret segment is right."""
+        return self.identity.knows_url(server, secret)
+
+
+def _at(no: Refusal, arrival: Arrival) -> Refusal:
+    """Return the refusal whose challenge, if it has one, names the metadata of the URL that the client used."""
+    challenge = no.facts.get("challenge") if arrival.url else None
+    if challenge is None:
+        return no
+    named = Refusal(no.reason, no.detail, **(no.facts | {"challenge": challenge.at(arrival.url)}))
+    named.key_id = no.key_id
+    return named

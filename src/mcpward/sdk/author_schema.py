@@ -1,0 +1,119 @@
+"""Arguments by a schema that the author wrote: published as it is, checked by jsonschema-rs (JSON Schema 2020-12).
+
+Offline, with a regular-expression engine that takes linear time. Whoever explains the errors must not quote them: an
+error's text holds the caller's values.
+"""
+
+import typing
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
+from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
+
+from mcpward.core.errors import Refusal
+from mcpward.core.jsonio import decode_known
+from mcpward.core.reasons import Reason
+from mcpward.sdk.accepted import suspects_of
+from mcpward.sdk.effort import of_written
+from mcpward.sdk.errors import AuthoringError
+from mcpward.sdk.header import mirrored
+from mcpward.sdk.schema_bounds import Document
+from mcpward.sdk.schema_cost import UNBOUNDED, deepest
+from mcpward.sdk.signature import Parameter
+
+_PARAMETER: Final = "arguments"
+_MOST: Final = 16
+#: Parts of the arguments times bytes of the schema: up to here all errors take less than 10 ms.
+_MOST_EXPLAINED: Final = 100_000
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Written:
+    """What a function takes whole, as ``arguments: dict[str, Any]``.
+
+    ``bind`` turns raw JSON into that keyword argument. It raises an ``ExceptionGroup`` of at most 16
+    ``jsonschema_rs.ValidationError`` (of what is not small: the first), and ``Refusal`` (arguments-invalid) for what is
+    nested deeper than a recursive schema can be checked for at a bounded cost. ``effort`` is what that costs.
+    """
+
+    def __init__(self, schema: Mapping[str, Any], parameters: tuple[Parameter, ...], what: str, where: str) -> None:
+        if [parameter.name for parameter in parameters] != [_PARAMETER] or not _is_dict(parameters[0].annotation):
+            problem = f"{what}: with input_schema a function takes its arguments whole"
+            raise AuthoringError(
+                problem, where, "write def f(arguments: dict[str, Any]), with caller or context beside it"
+            )
+        document = Document(schema, what, where)
+        self._schema = document.root
+        self.headers = mirrored(self._schema, what, where)
+        self.names = tuple(self._schema.get("properties", ()))
+        self.suspects = suspects_of(self._schema, is_typed=False)
+        self.bind = _binder(_validator(document), deepest(document), len(_encode(self._schema)))
+        self.effort = of_written(document, self.bind)
+
+    def schema(self) -> dict[str, Any]:
+        """Give the schema as it was written."""
+        return self._schema
+
+
+def _is_dict(annotation: Any) -> bool:
+    """A model would be promised and never made."""
+    return dict in (annotation, typing.get_origin(annotation))
+
+
+def _validator(document: Document) -> Draft202012Validator:
+    try:
+        return Draft202012Validator(
+            document.root, offline=True, validate_formats=True, pattern_options=RegexOptions(size_limit=1_000_000)
+        )
+    except ValueError as error:  # ValidationError is one: the schema is none, or a pattern is beyond the engine
+        path = ".".join(map(str, getattr(error, "instance_path", ())))
+        document.refuse(
+            f"is not a schema of JSON Schema 2020-12{f', at {path!r}' if path else ''}",
+            "mend it; patterns have no lookaround and no backreferences",
+        )
+
+
+def _binder(validator: Draft202012Validator, levels: int, size: int) -> Callable[[bytes], dict[str, Any]]:
+    """``size`` is that of the schema in bytes."""
+    is_valid, errors_of = validator.is_valid, validator.iter_errors
+
+    def bind(raw: bytes) -> dict[str, Any]:
+        arguments = decode_known(raw)
+        if levels < UNBOUNDED and not _is_within(arguments, levels):
+            problems = [{"path": "", "rule": f"at most {levels} levels deep"}]
+            raise Refusal(Reason.ARGUMENTS_INVALID, "too deep for a recursive schema", problems=problems)
+        if not is_valid(arguments):
+            # All errors are made before the first is given, each with a copy of what it is about.
+            errors: list[ValidationError] = (
+                list(islice(errors_of(arguments), _MOST))
+                if (raw.count(b",") + raw.count(b"[") + raw.count(b"{")) * size <= _MOST_EXPLAINED
+                else [_first(validator, arguments)]
+            )
+            raise ExceptionGroup("the arguments do not fit the schema", errors)
+        return {_PARAMETER: arguments}
+
+    return bind
+
+
+def _first(validator: Draft202012Validator, arguments: Any) -> ValidationError:
+    try:
+        validator.validate(arguments)
+    except ValidationError as error:
+        return error
+    raise AssertionError("valid, and not valid")
+
+
+def _is_within(value: Any, levels: int) -> bool:
+    layer = [value]
+    for _ in range(levels):
+        layer = [
+            member
+            for part in layer
+            if isinstance(part, dict | list)
+            for member in (part.values() if isinstance(part, dict) else part)
+        ]
+        if not layer:
+            return True
+    return False
