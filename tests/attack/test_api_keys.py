@@ -99,7 +99,7 @@ def spellings(raw: bytes) -> list[bytes]:
 
 
 def test_attack_35_a_key_with_a_wrong_checksum_is_refused_without_a_wait_for_the_store(tmp_path):
-    """The store is locked by another process. That it is not even read: tests/unit/identity/test_keybook.py."""
+    """The store is locked by another process. That it is not even read: tests/unit/identity/test_key_cache.py."""
     with serving(tmp_path / "site") as ward:
         broken = ward.key[:-1] + ("a" if ward.key[-1] != "a" else "b")
         lock = sqlite3.connect(tmp_path / "site" / ".mcpward" / "mcpward.db", isolation_level=None)

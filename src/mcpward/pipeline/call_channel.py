@@ -22,7 +22,7 @@ from mcpward.limits.concurrency.lease import Lease
 from mcpward.limits.concurrency.release import Release
 from mcpward.messaging.client_requests import ClientRequests
 from mcpward.messaging.in_flight import InFlight
-from mcpward.messaging.resumption.replay import Replay, Replays
+from mcpward.messaging.resumption.replay import Buffer, Replays
 from mcpward.protocol.listen import asking
 from mcpward.protocol.state import NO_STATE, State, States
 from mcpward.protocol.versions import LATEST_LEGACY
@@ -158,7 +158,9 @@ class ModernChannel(Struct, eq=False):
 
 
 class LegacyChannel:
-    """Implements :class:`~mcpward.core.client_channel.ClientChannel` in a session: a question is asked live, and the call waits.
+    """The channel of a call in a session: a question is asked live, and the call waits.
+
+    Implements :class:`~mcpward.core.client_channel.ClientChannel`.
 
     ``has_asked``: the author's function has put a question, so it runs. ``ran``: it was begun.
     """
@@ -174,7 +176,7 @@ class LegacyChannel:
         self._house = house
         self.trail = trail
         self.has_asked = self.ran = False
-        self._replay: Replay | None = None
+        self._replay: Buffer | None = None
         self._entry = house.running.enter(call)
         self._entry.__enter__()
 
@@ -238,7 +240,7 @@ class LegacyChannel:
         self._wire.notify(clean, event_id)
         self.trail.sent(len(clean))
 
-    def _opened(self) -> Replay:
+    def _opened(self) -> Buffer:
         """Begin to keep what is sent; the first event says where to resume from, before there is anything to say."""
         replay = self._replay
         if replay is None:

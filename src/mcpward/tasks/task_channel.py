@@ -47,7 +47,10 @@ _requests: Final = Decoder(dict[str, Raw]).decode
 
 
 class TaskChannel:
-    """Implements :class:`~mcpward.core.client_channel.ClientChannel` for one task. ``poll_s`` is how often answers are looked for."""
+    """The channel of one task. ``poll_s`` is how often answers are looked for.
+
+    Implements :class:`~mcpward.core.client_channel.ClientChannel`.
+    """
 
     __slots__ = ("_board", "_clean", "_clock", "_is_failing", "_job", "_poll_s")
 

@@ -28,7 +28,10 @@ _encode: Final = Encoder().encode
 
 
 class Timed:
-    """Implements :class:`~mcpward.core.client_channel.ClientChannel` for a call that has a deadline: its clock stands while it asks."""
+    """The channel of a call that has a deadline: its clock stands while it asks.
+
+    Implements :class:`~mcpward.core.client_channel.ClientChannel`.
+    """
 
     __slots__ = ("_back", "_deadline")
 

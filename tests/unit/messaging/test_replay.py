@@ -10,12 +10,12 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import Call
 from mcpward.messaging.resumption import event_id
 from mcpward.messaging.resumption.buffer import OVERHEAD
-from mcpward.messaging.resumption.replay import Bounds, Patience, Replay, Replays, Rest
+from mcpward.messaging.resumption.replay import Bounds, Buffer, RemoteTimeouts, Replays, Resumed
 from support.clock import ManualClock
 from support.mail import Workers
 from support.values import a_call, a_principal
 
-QUICK = Patience(answer_s=0.05, renew_s=0.01, silence_s=5.0)
+QUICK = RemoteTimeouts(answer_s=0.05, renew_s=0.01, silence_s=5.0)
 
 
 class NoMail:
@@ -46,12 +46,12 @@ def alone(clock: ManualClock, **changes) -> Replays:
     return Replays(NoMail(), clock, "w1", **changes)
 
 
-def filled(replays: Replays, count: int = 3, call: Call | None = None) -> tuple[Replay, list[str]]:
+def filled(replays: Replays, count: int = 3, call: Call | None = None) -> tuple[Buffer, list[str]]:
     replay = replays.begin(call or within())
     return replay, [replay.append(b"%d" % number) for number in range(1, count + 1)]
 
 
-async def everything(rest: Rest) -> list[tuple[bytes, str]]:
+async def everything(rest: Resumed) -> list[tuple[bytes, str]]:
     async with asyncio.timeout(5), rest:
         return [event async for event in rest]
 
@@ -338,7 +338,7 @@ def test_a_name_is_read_as_it_was_written():
 class Site:
     """Replays of several workers, whose mail is carried all the time."""
 
-    def __init__(self, clock: ManualClock, *names: str, patience: Patience = QUICK) -> None:
+    def __init__(self, clock: ManualClock, *names: str, patience: RemoteTimeouts = QUICK) -> None:
         self.workers = Workers(clock, *names, poll_s=0.001, hurry_s=0.001)
         self.at = {name: Replays(room, clock, name, patience=patience) for name, room in self.workers.rooms.items()}
 
@@ -359,7 +359,7 @@ class Site:
 
 
 #: The first answer may take its time on a busy machine; where none is to come, QUICK is used.
-PATIENT = Patience(answer_s=5.0, renew_s=0.01, silence_s=5.0)
+PATIENT = RemoteTimeouts(answer_s=5.0, renew_s=0.01, silence_s=5.0)
 
 
 async def test_a_client_may_come_back_to_another_worker(clock: ManualClock):

@@ -146,8 +146,8 @@ def person(
     subject: str, issuer: str = "https://id.example", scopes=("orders:read",), client: str = "desk"
 ) -> Principal:
     return Principal(
-        key=f"oauth:{issuer}|{subject}", way=AuthMethod.OAUTH, server="orders", subject=subject, issuer=issuer, client=client,
-        scopes=frozenset(scopes),
+        key=f"oauth:{issuer}|{subject}", way=AuthMethod.OAUTH, server="orders", subject=subject, issuer=issuer,
+        client=client, scopes=frozenset(scopes),
     )  # fmt: skip
 
 

@@ -18,8 +18,11 @@ class IssuerRules(Struct, frozen=True, kw_only=True):
     server, as exact: a server has them if it has several URLs.
 
     ``token_type`` is ``at+jwt`` (RFC 9068), or ``any`` where the operator says that the provider does not mark its
-    access tokens. ``subject``, ``scope`` and ``groups`` are names of claims, as :func:`mcpward.identity.jwt.claim_forms.find`
-    reads them. Raises ``ValueError`` for rules that would let in what no rule meant.
+    access tokens. ``subject``, ``scope`` and ``groups`` are names of claims, as
+    :func:`mcpward.identity.jwt.claim_forms.find` reads them.
+
+    Raises:
+        ValueError: the rules would let in what no rule meant.
     """
 
     issuer: str

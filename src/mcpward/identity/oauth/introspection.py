@@ -22,6 +22,7 @@ from mcpward.identity.jwt.claims import Claims, judge
 from mcpward.identity.jwt.compact import MOST_TOKEN_BYTES
 from mcpward.identity.jwt.errors import TOO_LONG, TokenRefused
 from mcpward.identity.jwt.issuer_rules import ANY, IssuerRules
+from mcpward.identity.jwt.token_type import require_access_token
 from mcpward.identity.oauth.outage import NoAnswer, Outage, unavailable
 
 _log: Final = logging.getLogger(__name__)
@@ -32,8 +33,8 @@ MOST_KEPT: Final = 4000
 MOST_BYTES: Final = 16 * 1024 * 1024
 """Of all answers of one provider that are kept, as JSON."""
 _MOST_ASKED: Final = 32
-"""Questions under way at once. Callers have half of them, in fair shares (:mod:`mcpward.limits.rates.failed_logins`); the others are
-for streams whose tokens are looked at again.
+"""Questions under way at once. Callers have half of them, in fair shares (:mod:`mcpward.limits.rates.failed_logins`);
+the others are for streams whose tokens are looked at again.
 """
 _DIGEST: Final = 32
 METHODS: Final = ("client_secret_basic", "client_secret_post")
@@ -126,10 +127,10 @@ class Introspector:
             raise TokenRefused("the provider says that the token is not active")
         # RFC 7662 §2.2: "iss" may be left out. The answer came from this issuer's own endpoint.
         raw = {"iss": rules.issuer, **answer.raw}
-        token_type = raw.get("token_type", "Bearer")
-        if not isinstance(token_type, str) or token_type.lower() != "bearer":
+        scheme = raw.get("token_type", "Bearer")
+        if not isinstance(scheme, str) or scheme.lower() != "bearer":
             raise TokenRefused("the token is of another kind")
-        token_type.require_access_token(None, raw, replace(rules, token_type=ANY))
+        require_access_token(None, raw, replace(rules, token_type=ANY))
         return judge(raw, rules, self._clock.now())
 
     async def _ask(self, asker: Asker, token: bytes, mark: bytes) -> Answer | None:

@@ -247,7 +247,8 @@ class Provider:
             raise Misconfigured([Finding("introspection needs client_id and client_secret", settings.where, hint)])
         method = next((each for each in introspection.METHODS if each in metadata.introspection_methods), None)
         if method is None:
-            what = f"{settings.metadata}: introspection_endpoint_auth_methods_supported has none of {introspection.METHODS}"
+            names = "introspection_endpoint_auth_methods_supported"
+            what = f"{settings.metadata}: {names} has none of {introspection.METHODS}"
             raise Misconfigured([Finding(what, settings.where, "a client secret is the one way that is spoken here")])
         return Asker(url=url, client_id=settings.client_id, client_secret=settings.client_secret, method=method)
 
