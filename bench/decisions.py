@@ -30,7 +30,7 @@ OFTEN = "900000000/minute"
 
 
 def memory_us() -> dict[str, float]:
-    """Give the µs of CPU that a call pays for its charge and its places in memory, for calls of several kinds.
+    """Return the µs of CPU that a call pays for its charge and its places in memory, for calls of several kinds.
 
     The least of several turns, as ``timeit`` has it: what is more was somebody else's.
     """
@@ -51,7 +51,7 @@ def memory_us() -> dict[str, float]:
 
 
 def callers_mb() -> tuple[float, float]:
-    """Give the MB that the first 100,000 of a million callers cost, and that all of them do."""
+    """Return the MB that the first 100,000 of a million callers cost, and that all of them do."""
     limits, tool = _limits()[0], _tool("add")
     gc.collect()
     before, after = _resident(), 0
@@ -63,7 +63,7 @@ def callers_mb() -> tuple[float, float]:
 
 
 def shared_rates(port: int) -> dict[str, float]:
-    """Give decisions a second, ``AT_ONCE`` at a time: ours and those of ``limits``, in memory and on Redis."""
+    """Return decisions a second, ``AT_ONCE`` at a time: ours and those of ``limits``, in memory and on Redis."""
     return {
         "mcpward, memory": _ours_in_memory(),
         "mcpward, Redis": uvloop.run(_ours(port)),

@@ -34,7 +34,7 @@ class Listening:
     version: str = MODERN
 
     def calls(self) -> Iterator[bytes]:
-        """Give whole HTTP requests for ever, each with other arguments."""
+        """Return whole HTTP requests indefinitely, each with other arguments."""
         return requests(self.running.port, self.key, self.version)
 
 
@@ -170,7 +170,7 @@ def limited(redis: str) -> tuple[Peer, ...]:
 
 
 def chosen(names: str | None) -> tuple[Peer, ...]:
-    """Give the peers of a comma-separated list, in the list's own order; all of them for None."""
+    """Return the peers of a comma-separated list, in the list's own order; all of them for None."""
     if names is None:
         return PEERS
     known = {peer.name: peer for peer in PEERS}

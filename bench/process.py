@@ -25,7 +25,7 @@ class BenchFailed(Exception):
 
 @cache
 def cores() -> tuple[int, int]:
-    """Give the server's core and the load's, as they were at the start; the same one where there is no other."""
+    """Return the server's core and the load's, as they were at the start; the same one where there is no other."""
     allowed = sorted(os.sched_getaffinity(0))
     return allowed[0], allowed[-1]
 

@@ -17,7 +17,7 @@ _META = {
 
 
 def requests(port: int, key: str | Sequence[str] | None, version: str = MODERN) -> Iterator[bytes]:
-    """Give whole HTTP requests for ever, each calling ``add`` with other arguments; of several keys each in its turn.
+    """Return HTTP requests without end, each calling ``add`` with other arguments; several keys take turns.
 
     For the legacy version, without a session: what a stateless server of that time takes.
     """
@@ -51,7 +51,7 @@ def sum_of(number: int) -> bytes:
 
 
 def answer_end(data: bytes) -> int:
-    """Give where the first whole HTTP answer in ``data`` ends, or 0 while it is not whole."""
+    """Return where the first whole HTTP answer in ``data`` ends, or 0 while it is not whole."""
     blank = data.find(b"\r\n\r\n")
     if blank < 0:
         return 0
@@ -66,5 +66,5 @@ def answer_end(data: bytes) -> int:
 
 
 def is_good(answer: bytes) -> bool:
-    """Tell whether the call has its result: not refused, no error of the tool or of the protocol."""
+    """Return whether the call has its result: not refused, no error of the tool or of the protocol."""
     return answer.startswith(b"HTTP/1.1 200") and b'"isError":true' not in answer and b'"error":{' not in answer

@@ -131,7 +131,7 @@ def _orders(start: int, end: int) -> Iterator[tuple[int, int, int, int, int, str
 
 
 def _draw(number: int, salt: int) -> int:
-    """Give a number that looks random and is not: two rounds of a multiplicative hash."""
+    """Return a number that looks random and is not: two rounds of a multiplicative hash."""
     mixed = (number * 0x9E3779B97F4A7C15 + salt * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
     mixed = ((mixed ^ (mixed >> 31)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
     return mixed >> 17

@@ -69,7 +69,7 @@ def is_staff(caller: Caller) -> bool:
 
 
 async def customer_of(caller: Caller) -> str:
-    """Give the e-mail address of the customer that the caller is; one that nobody has, for a caller that is none."""
+    """Return the e-mail address of the customer that the caller is; one that nobody has, for a caller that is none."""
     if caller.way.value != "oauth":
         return caller.name  # of a key, which the operator named
     if is_staff(caller):

@@ -49,7 +49,7 @@ def ward(_ward: Ward) -> Iterator[Ward]:
 
 
 def well(ward: Ward, path: str = "/mcp") -> bool:
-    """Tell whether a good call is answered."""
+    """Return whether a good call is answered."""
     response = ward.call("echo", {"text": "still here"}, path=path)
     return response.status_code == 200 and "still here" in response.text
 

@@ -25,7 +25,7 @@ def files(ward: Ward) -> list[str]:
 
 
 def restarted(ward: Ward, servers: tuple[str, ...], settings: dict[str, object] | None = None) -> str:
-    """Start again with other servers; gives what this start said."""
+    """Start again with other servers; returns what this start said."""
     ward.stop()
     write_site(ward, settings or {}, servers)
     seen = len(ward.log())

@@ -50,7 +50,7 @@ class Prey:
         return [self.state, self.task, self.event, self.question["id"], self.talker.headers["mcp-session-id"]]
 
     def survives(self, line: Line) -> bool:
-        """Tell whether everything is still alice's and still works."""
+        """Return whether everything is still alice's and still works."""
         self.talker.answer(line, self.question, result=accepted("Ada"))
         (answer,) = [event.data["result"] for event in self.events if event.data]
         self.stream.__exit__(None, None, None)
@@ -90,7 +90,7 @@ class Thief:
         self.statuses[status] += 1
 
     def _said(self, message: Any, headers: dict[str, str]) -> tuple[int, bytes]:
-        """Give status and body; of a stream what comes first."""
+        """Return status and body; of a stream what comes first."""
         content = message if isinstance(message, bytes) else json.dumps(message).encode()
         line = self.line
         with line.http.stream("POST", line.path, content=content, headers=headers, timeout=HANGS_S) as response:
@@ -110,7 +110,7 @@ def thief(salon) -> Iterator[Thief]:
 
 
 def field(value: object) -> str:
-    """Give a header's value: what cannot stand in one is replaced, as any HTTP client would."""
+    """Return a header's value: what cannot stand in one is replaced, as any HTTP client would."""
     return "".join(letter if "!" <= letter <= "~" else "?" for letter in str(value))[:200]
 
 

@@ -152,7 +152,7 @@ def test_attack_62_a_persons_yes_cannot_be_sent_before_the_question(salon, alice
 
 @pytest.fixture
 def left(salon, alice):
-    """Give a legacy session of alice's, the event before its answer, and the session's other talker."""
+    """Return a legacy session of alice's, the event before its answer, and the session's other talker."""
     talker = salon.talker(salon.alice)
     with talker.call(alice, "leave", {"secret": CANARY, "seconds": 0.2}, id="left") as (_, events):
         event = next(event.id for event in events if event.id)

@@ -128,7 +128,7 @@ def hidden(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
 
 
 def seen(body: str) -> list[str]:
-    """Give what of the property stands in an answer, escaped or not."""
+    """Return what of the property stands in an answer, escaped or not."""
     text = json.dumps(json.loads(body), ensure_ascii=False)
     return sorted({f"U+{ord(one):04X}" for one in text if one in IGNORED or unicodedata.category(one) == "Cf"})
 

@@ -289,7 +289,7 @@ def test_attack_29_a_token_in_the_query_or_in_a_form_is_not_seen_and_not_written
 
 
 def traces(ward: Ward, token: str) -> list[str]:
-    """Tell where any of the last two parts of a token was written: log, record, metrics, files of the site."""
+    """Return where any of the last two parts of a token was written: log, record, metrics, files of the site."""
     parts = [part.encode() for part in token.split(".")[1:] if len(part) > 8]
     places = {"log": ward.log().encode(), "record": json.dumps(ward.records()).encode()}
     with urlopen(f"http://127.0.0.1:{ward.metrics_port}/metrics", timeout=5) as page:

@@ -46,7 +46,7 @@ def named(mint: Mint, kid: str) -> str:
 
 
 def wait_until(condition: Any, seconds: float) -> float:
-    """Wait until something is true, and give how long that took."""
+    """Wait until something is true, and return how long that took."""
     started = time.monotonic()
     while not condition():
         assert time.monotonic() - started < seconds

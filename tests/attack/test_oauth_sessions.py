@@ -21,7 +21,7 @@ class Pair:
         return self._mint.token(client_id=client, scope=scope)
 
     def ask(self, client: str, scope: str, method: str = "ping") -> int:
-        """Give the status of a request in the first app's session."""
+        """Return the status of a request in the first app's session."""
         headers = self.talker.headers | {"authorization": f"Bearer {self.token(client, scope)}"}
         body = {"jsonrpc": "2.0", "id": 7, "method": method, "params": {}}
         return self.door.ward.post(body, path=self.door.path, headers=headers).status_code

@@ -35,7 +35,7 @@ def read(line, uri: str):
 
 
 def mirrored(text: str) -> str:
-    """Give a value as a header may hold it (2026-07-28, transports, `=?base64?…?=`)."""
+    """Return a value as a header may hold it (2026-07-28, transports, `=?base64?…?=`)."""
     plain = text.isascii() and text.isprintable() and text == text.strip() and not text.startswith("=?")
     return text if plain else f"=?base64?{b64encode(text.encode()).decode()}?="
 

@@ -37,7 +37,7 @@ UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def provoke(ward: Ward) -> int:
-    """Put every hostile text wherever a record takes one from. Gives the number of requests."""
+    """Put every hostile text wherever a record takes one from. Returns the number of requests."""
     sent = 0
     meta = modern_request("tools/list")[0]["params"]["_meta"]
     for text in HOSTILE:

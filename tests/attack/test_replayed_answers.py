@@ -26,7 +26,7 @@ def alice(salon):
 
 
 def answered(line: Any, call: dict[str, Any], answers: dict[str, Any]) -> dict[str, Any]:
-    """Send a call, and give the one that answers what it was asked."""
+    """Send a call, and return the one that answers what it was asked."""
     asked = result_of(line.modern("tools/call", call))
     assert asked["resultType"] == "input_required"
     given = {key: answers[key] for key in asked["inputRequests"]}

@@ -34,7 +34,7 @@ class House:
         return self.issuer.mint(door.resource).token(**claims)
 
     def opened(self, door: Door) -> list[bool]:
-        """Tell which of the three doors a token for one URL opens."""
+        """Return which of the three doors a token for one URL opens."""
         token = self.token(door)
         return [each.lets_in(token) for each in (self.long, self.short, self.other)]
 

@@ -313,7 +313,7 @@ def test_attack_104_a_redis_that_comes_and_goes_gives_one_share_more_and_not_one
 
 
 def drained(house: House, server: str, most: int) -> Voice:
-    """Give a new caller who has used up all."""
+    """Return a new caller who has used up all."""
     voice = house.voice(server, house.address())
     said = [voice() for _ in range(most + 2)]
     assert [one.passed for one in said] == [True] * most + [False] * 2

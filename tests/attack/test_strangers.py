@@ -15,7 +15,7 @@ def ward(tmp_path_factory: pytest.TempPathFactory):
 
 
 def first_line(ward: Ward, head: str, body: bytes = b"") -> bytes:
-    """Send a head and a part of its body, and give the status line that comes although the rest never does."""
+    """Send a head and a part of its body, and return the status line that comes although the rest never does."""
     with socket.create_connection(("127.0.0.1", ward.port), timeout=10) as peer:
         peer.sendall(head.encode() + b"\r\n" + body)
         return peer.recv(4096).split(b"\r\n", 1)[0]

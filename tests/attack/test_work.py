@@ -130,7 +130,7 @@ def repeated(siege: Siege, source: str, data: bytes, pause_s: float = 0.0) -> Ca
 
 
 def bomb(siege: Siege, tool: str, arguments: dict[str, Any] | None = None, *, server: str = "demo") -> bytes:
-    """Give a call of a tool: with the attacker's key, or without any at the server that is open to all."""
+    """Return a call of a tool: with the attacker's key, or without any at the server that is open to all."""
     key = siege.attacker_key if server == "demo" else ""
     arguments = BOMBS[tool] if arguments is None else arguments
     return call_bytes(siege.ward.port, key, tool=tool, arguments=arguments, path=f"/{server}/mcp")

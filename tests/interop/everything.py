@@ -115,7 +115,7 @@ def test_prompt_with_arguments(arg1: str, arg2: str) -> str:
 
 @server.completion(prompt="test_prompt_with_arguments", argument="arg1")
 async def arguments_beginning_with(value: str) -> list[str]:
-    """Give words that begin so."""
+    """Return words that begin so."""
     return [word for word in ("paris", "park", "party", "test", "testing") if word.startswith(value)]
 
 
@@ -198,7 +198,7 @@ class Defaults(BaseModel):
 
 
 def titled(*titles: str) -> list[dict[str, str]]:
-    """Give values with titles, as SEP-1330 has them."""
+    """Return values with titles, as SEP-1330 has them."""
     return [{"const": f"value{at}", "title": title} for at, title in enumerate(titles, 1)]
 
 

@@ -40,7 +40,7 @@ def model() -> Iterator[ScriptedModel]:
 
 @pytest.fixture(scope="module")
 def plans(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Plan]]:
-    """Serve, and give what each client needs: its own key where a limit is reached, so that none pays for another."""
+    """Serve, and return what each client needs: its own key where a limit is reached, so that none pays for another."""
     folder = tmp_path_factory.mktemp("agents")
     shutil.copytree(root / "examples" / "orders", folder / "orders", ignore=shutil.ignore_patterns(".mcpward", "*.db*"))
     shutil.copy(agents.SCRIPTS / "desk.py", folder)

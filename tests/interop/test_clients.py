@@ -49,7 +49,7 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
 
 @pytest.fixture(scope="module")
 def tours(ward: Ward, node: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Seen]:
-    """Take a client on its tour, and give what it saw."""
+    """Take a client on its tour, and return what it saw."""
     strict_key = ward.create_key("strict")
 
     def python(connect: object) -> Seen:
@@ -83,7 +83,7 @@ def tours(ward: Ward, node: Path, tmp_path_factory: pytest.TempPathFactory) -> C
 
 
 def is_met(step: str, saw: Any) -> bool:
-    """Tell whether a cell is as the page says."""
+    """Return whether a cell is as the page says."""
     wanted = FEATURES[step][1]
     if step == "lists":
         return set(saw) >= wanted

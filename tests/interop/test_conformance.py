@@ -73,7 +73,7 @@ def ward(tmp_path_factory: pytest.TempPathFactory, node: Path) -> Iterator[Ward]
 
 
 def judged(ward: Ward, folder: Path, *words: str, upcoming: bool) -> dict[str, Counter[str]]:
-    """Run a suite and give how many checks of each scenario had each status; what failed or warned fails the test."""
+    """Run a suite and return how many checks of each scenario had each status; what failed or warned fails the test."""
     command = conformance("server", "--url", f"{ward.base}/mcp", "-o", "results", *words, upcoming=upcoming)
     run = subprocess.run(
         [*command, "--expected-failures", str(EXPECTED)],

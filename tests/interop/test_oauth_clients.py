@@ -86,7 +86,7 @@ class Person:
         return AuthorizationCodeResult(code=said["code"][0], state=said["state"][0], iss=said["iss"][0])
 
     def provider(self, url: str, wallet: Wallet) -> OAuthClientProvider:
-        """Give the client's own way to authorize, with this person in front of it."""
+        """Return the client's own way to authorize, with this person in front of it."""
         about = OAuthClientMetadata(client_name="test", redirect_uris=[REDIRECT], token_endpoint_auth_method="none")
         return OAuthClientProvider(url, about, wallet, self.go, self.back)
 

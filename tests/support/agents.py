@@ -56,7 +56,7 @@ ROWS: Final = {
 
 
 def is_met(row: Row, step: str, saw: Any) -> bool:
-    """Tell whether a cell is as the page says."""
+    """Return whether a cell is as the page says."""
     match step, saw:
         case "lists", list():
             return {"query_orders", "order_summary", "search_products"} <= set(saw)

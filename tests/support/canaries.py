@@ -23,7 +23,7 @@ class Canary:
     value: str
 
     def disguises(self) -> Iterator[tuple[str, str]]:
-        """Give (disguise, text) for each encoding; every text holds the whole canary."""
+        """Return (disguise, text) for each encoding; every text holds the whole canary."""
         raw = self.value.encode()
         yield "raw", self.value
         for before in range(3):
@@ -45,7 +45,7 @@ class Canary:
         yield "python bytes repr", repr(raw)
 
     def traces(self) -> Iterator[bytes]:
-        """Give the byte strings that betray the canary wherever they are found: whole, and in every encoding."""
+        """Return the byte strings that betray the canary wherever they are found: whole, and in every encoding."""
         raw = self.value.encode()
         yield raw
         yield json.dumps(self.value)[1:-1].encode()
@@ -64,7 +64,7 @@ class Canary:
 
 
 def canaries(count: int = 500, seed: int = 85) -> tuple[Canary, ...]:
-    """Give ``count`` different canaries, the same in every run: tokens, awkward passwords, URLs, PINs."""
+    """Return ``count`` different canaries, the same in every run: tokens, awkward passwords, URLs, PINs."""
     draw = random.Random(seed)
     makers = (_token, _password, _database_url, _pin, _passphrase)
     return tuple(Canary(f"CANARY_{at}", makers[at % len(makers)](draw)) for at in range(count))
@@ -92,5 +92,5 @@ def _passphrase(draw: random.Random) -> str:
 
 
 def leaks(output: bytes, planted: Iterable[Canary]) -> list[str]:
-    """Give the names of all canaries of which any trace stands in ``output``."""
+    """Return the names of all canaries of which any trace stands in ``output``."""
     return [canary.name for canary in planted if any(trace in output for trace in canary.traces())]

@@ -33,7 +33,7 @@ async def passing(counters, calls, *draws) -> int:
 
 
 async def until_up(counters, within_s: float = 10.0) -> float:
-    """Wait until the store is up; gives how long that took, in seconds."""
+    """Wait until the store is up; returns how long that took, in seconds."""
     began = time.monotonic()
     while not counters.is_up:
         assert time.monotonic() - began < within_s, "not up again"

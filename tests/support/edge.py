@@ -153,7 +153,7 @@ class Edge:
 
 
 def patience(**changes: Any) -> Timeouts:
-    """Give the usual patience with some changes."""
+    """Return the usual patience with some changes."""
     return structs.replace(PATIENCE, **changes)
 
 

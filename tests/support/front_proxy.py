@@ -103,11 +103,11 @@ class FrontProxy:
         self.process.wait(20)
 
     def log(self) -> str:
-        """Give what it said."""
+        """Return what it said."""
         return "".join(file.read_text(errors="replace") for file in sorted(self.folder.glob("*.log")))
 
     def client(self, local_address: str | None = None) -> httpx2.Client:
-        """Give a client that takes any certificate, and connects from an address of the loopback network."""
+        """Return a client that takes any certificate, and connects from an address of the loopback network."""
         transport = httpx2.HTTPTransport(verify=False, local_address=local_address)
         return httpx2.Client(
             base_url=f"https://{HOST}:{self.port}", transport=_Here(transport), timeout=45, headers={"host": HOST}

@@ -118,7 +118,7 @@ class Door:
     def message(
         self, tool: str = "whoami", arguments: Any = None, lines: Sequence[tuple[str, str]] = (), target: str = ""
     ) -> bytes:
-        """Give the bytes of one call."""
+        """Return the bytes of one call."""
         params = {"name": tool, "arguments": arguments or {}}
         body, headers = modern_request("tools/call", params, name=tool)
         media = {"Content-Type": "application/json", "Accept": ACCEPT}
@@ -126,7 +126,7 @@ class Door:
         return request(self.ward.port, "POST", target or self.path, rows, json.dumps(body).encode())
 
     def lets_in(self, token: str) -> bool:
-        """Tell whether a token is good."""
+        """Return whether a token is good."""
         answer = self.knock(token)
         assert answer.status in {200, 401}, answer.raw
         return answer.status == 200
@@ -143,14 +143,14 @@ class Door:
         assert undated(answer) == self._refusal, answer.raw
 
     def who(self, token: str) -> dict[str, Any]:
-        """Give whom a tool sees behind a token."""
+        """Return whom a tool sees behind a token."""
         answer = self.knock(token)
         assert answer.status == 200, answer.raw
         return dict(answer.json()["result"]["structuredContent"])
 
 
 def send(port: int, message: bytes, *, timeout_s: float = 20.0) -> Answer:
-    """Send one request and give its answer."""
+    """Send one request and return its answer."""
     with connect(port, timeout_s) as wire:
         wire.sendall(message)
         received = b""
@@ -164,7 +164,7 @@ def send(port: int, message: bytes, *, timeout_s: float = 20.0) -> Answer:
 
 
 def undated(answer: Answer) -> bytes:
-    """Give an answer's bytes without the date."""
+    """Return an answer's bytes without the date."""
     return _DATE.sub(b"", answer.raw)
 
 

@@ -148,7 +148,7 @@ def page() -> str:
 
 
 def pinned() -> dict[str, str]:
-    """Give the version of each package that the tests install."""
+    """Return the version of each package that the tests install."""
     named = json.loads((ROOT / "tests" / "interop" / "package.json").read_text())["dependencies"]
     versions = {name: version.rpartition("@")[2] for name, version in named.items()}
     locked = (ROOT / "requirements" / "test.txt").read_text()

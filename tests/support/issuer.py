@@ -42,7 +42,7 @@ class Received:
 
     @property
     def raw(self) -> bytes:
-        """Give all of it, to look for what must not be there."""
+        """Return all of it, to look for what must not be there."""
         return f"{self.verb} {self.path}\n{dict(self.headers)}\n".encode() + self.body
 
 
@@ -72,7 +72,7 @@ class Listener:
         self.start()
 
     def asked(self, path: str) -> int:
-        """Tell how often a path was asked for."""
+        """Return how often a path was asked for."""
         return Counter(one.path for one in self.received)[path]
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
@@ -127,7 +127,7 @@ class Issuer(Listener):
         self.publish(*self.keys)
 
     def announcement(self, **changes: Any) -> dict[str, Any]:
-        """Give the metadata (RFC 8414 §2)."""
+        """Return the metadata (RFC 8414 §2)."""
         return {
             "issuer": self.issuer, "jwks_uri": f"{self.base}{KEYS}", "authorization_endpoint": f"{self.base}/auth",
             "token_endpoint": f"{self.base}/token", "introspection_endpoint": f"{self.base}/introspect",
@@ -139,11 +139,11 @@ class Issuer(Listener):
         self.documents[KEYS] = Document(key_set(*keys))
 
     def key(self, alg: str) -> Signer:
-        """Give its signing key of that kind."""
+        """Return its signing key of that kind."""
         return next(key for key in self.keys if key.alg == alg)
 
     def mint(self, audience: str, alg: str = "RS256", **changes: Any) -> Mint:
-        """Give what makes its tokens for a resource."""
+        """Return what makes its tokens for a resource."""
         return Mint(self.issuer, audience, self.key(alg), **changes)
 
 

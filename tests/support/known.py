@@ -8,7 +8,7 @@ from support.ward import ACCEPT, Ward, modern_request
 
 
 def call_of(name: object) -> dict[str, object]:
-    """Give the parameters of a call of a tool that takes a text."""
+    """Return the parameters of a call of a tool that takes a text."""
     return {"name": name, "arguments": {"text": "x"}}
 
 
@@ -34,7 +34,7 @@ class Known:
         return self.said(*modern_request("tools/call", call_of("echo"), name="echo"))
 
     def said(self, body: object, headers: dict[str, str]) -> Answer:
-        """Send one request in one piece, as most clients spell it, and give its answer."""
+        """Send one request in one piece, as most clients spell it, and return its answer."""
         own = {"content-type": "application/json", "accept": ACCEPT, "authorization": f"Bearer {self.key}"}
         fields = own | headers
         content = json.dumps(body, separators=(",", ":")).encode()

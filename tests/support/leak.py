@@ -12,6 +12,6 @@ _LEAKS = re.compile(
 
 
 def leak_in(answer: bytes) -> str | None:
-    """Give what leaks, or None."""
+    """Return what leaks, or None."""
     found = _LEAKS.search(answer)
     return None if found is None else repr(answer[max(0, found.start() - 40) : found.end() + 40])

@@ -46,7 +46,7 @@ class Crowd:
             thread.join(30)
 
     def seen(self, since: float = 0.0, until: float = float("inf")) -> list[Seen]:
-        """Give what was asked for in a span of ``time.monotonic``."""
+        """Return what was asked for in a span of ``time.monotonic``."""
         return [one for one in list(self._seen) if since <= one.at < until]
 
     def _call(self, caller: int) -> None:
@@ -84,7 +84,7 @@ def statuses(seen: Iterable[Seen]) -> dict[int, int]:
 
 
 def percentile(seen: Iterable[Seen], share: float) -> float:
-    """Give the time, in seconds, that a share of the answers did not exceed."""
+    """Return the time, in seconds, that a share of the answers did not exceed."""
     times = sorted(one.seconds for one in seen)
     return times[min(len(times) - 1, int(len(times) * share))]
 
@@ -104,13 +104,13 @@ def show(*lines: str) -> None:
 
 
 def cpu_s(ward: Ward) -> float:
-    """Give the CPU time of the process, all threads, to the nanosecond, as far as it is not the kernel's own."""
+    """Return the CPU time of the process, all threads, to the nanosecond, as far as it is not the kernel's own."""
     assert ward.process is not None
     threads = Path(f"/proc/{ward.process.pid}/task").iterdir()
     return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
 
 
 def memory_bytes(ward: Ward) -> int:
-    """Give the resident memory of the process."""
+    """Return the resident memory of the process."""
     assert ward.process is not None
     return int(Path(f"/proc/{ward.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -80,7 +80,7 @@ def _day(port: int, key: str) -> None:
 
 @contextmanager
 def _served(folder: Path, port: int) -> Iterator[str]:
-    """Serve at a terminal until the end of the block; gives what it printed until it was ready."""
+    """Serve at a terminal until the end of the block; returns what it printed until it was ready."""
     ours, theirs = pty.openpty()
     words = [sys.executable, "-m", "mcpward", "serve", "--port", str(port), "--metrics", ""]
     with subprocess.Popen(words, cwd=folder, env=_environment(), stdin=theirs, stdout=theirs, stderr=theirs) as process:

@@ -59,7 +59,7 @@ SIGNS = {f"{kind}-{alg}": alg for kind in ("app", "machine") for alg in ALGORITH
 
 
 def keys_of(name: str) -> tuple[Signer, ...]:
-    """Give a set of signing keys, one of each kind. Another name, other keys."""
+    """Return a set of signing keys, one of each kind. Another name, other keys."""
     return tuple(signer(alg, f"{name}-{alg}") for alg in ("RS256", "ES256", "EdDSA"))
 
 
@@ -154,11 +154,11 @@ class Provider:
     # ---- tokens ----
 
     def token(self, user: str, resource: str, scope: str = "demo:read", *, client: str = "app-RS256") -> str:
-        """Give the access token of a person who logs in and consents."""
+        """Return the access token of a person who logs in and consents."""
         return str(self.tokens(user, resource, scope, client=client)["access_token"])
 
     def tokens(self, user: str, resource: str, scope: str, *, client: str = "app-RS256") -> dict[str, Any]:
-        """Give the whole answer of the token endpoint to a person's login: authorization code, with PKCE."""
+        """Return the whole answer of the token endpoint to a person's login: authorization code, with PKCE."""
         verifier = "v" * 43
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         asked = {
@@ -175,13 +175,13 @@ class Provider:
     def machine_token(
         self, resource: str, scope: str = "demo:read", *, client: str = "machine-RS256", bound_to: Signer | None = None
     ) -> str:
-        """Give the access token of a program (client credentials), bound to a key of its own where one is given."""
+        """Return the access token of a program (client credentials), bound to a key of its own where one is given."""
         asked = {"grant_type": "client_credentials", "resource": resource, "scope": scope}
         proof = {} if bound_to is None else {"dpop": self._proof(bound_to)}
         return str(self._ask(asked, auth=(client, SECRET), headers=proof)["access_token"])
 
     def _proof(self, key: Signer) -> str:
-        """Give the proof that a client holds a key (RFC 9449 §4)."""
+        """Return the proof that a client holds a key (RFC 9449 §4)."""
         jwk = key.public(kid=ABSENT, use=ABSENT, alg=ABSENT)
         claims = {"jti": "one", "htm": "POST", "htu": f"{self.issuer}/token", "iat": int(time.time())}
         signing = signing_input({"typ": "dpop+jwt", "alg": key.alg, "jwk": jwk}, claims)
@@ -198,7 +198,7 @@ class Provider:
 
 
 def log_in(url: str, user: str) -> str:
-    """Be the person and the browser: follow an authorization URL through login and consent, and give where it ends.
+    """Be the person and the browser: follow an authorization URL through login and consent, and return where it ends.
 
     The end is the first address outside of the provider: the client's own redirect URI with what it was given.
     """

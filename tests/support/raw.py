@@ -26,7 +26,7 @@ class Answer:
     raw: bytes
 
     def json(self) -> Any:
-        """Give the body as JSON."""
+        """Return the body as JSON."""
         return msgspec.json.decode(self.body)
 
 
@@ -42,7 +42,7 @@ class Talk:
 
     @property
     def statuses(self) -> list[int]:
-        """Give the statuses in order."""
+        """Return the statuses in order."""
         return [answer.status for answer in self.answers]
 
 
@@ -50,7 +50,7 @@ def request(
     port: int, verb: str = "GET", target: str = "/mcp", headers: Sequence[tuple[str, str]] = (), body: bytes = b"",
     *, host: str | None = None, framed: bool = True,
 ) -> bytes:  # fmt: skip
-    """Give a request with a good Host line first; ``framed`` adds Content-Length where there is a body."""
+    """Return a request with a good Host line first; ``framed`` adds Content-Length where there is a body."""
     lines = [f"{verb} {target} HTTP/1.1", f"Host: {f'127.0.0.1:{port}' if host is None else host}"]
     lines += [f"{name}: {value}" for name, value in headers]
     if framed and (body or verb == "POST"):
@@ -59,7 +59,7 @@ def request(
 
 
 def parse(data: bytes, *, bodyless: bool = False) -> tuple[list[Answer], bytes]:
-    """Give all complete final responses and what is left. Raises :class:`NotHttp` for anything else."""
+    """Return all complete final responses and what is left. Raises :class:`NotHttp` for anything else."""
     found: list[Answer] = []
     while data:
         line = _STATUS_LINE.match(data)

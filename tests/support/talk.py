@@ -272,7 +272,7 @@ def prepare(ward: Ward, *servers: str, toml: str = "") -> None:
 
 
 def notes(ward: Ward) -> list[str]:
-    """Give the lines that tools left."""
+    """Return the lines that tools left."""
     file = ward.folder / NOTES
     return file.read_text().splitlines() if file.exists() else []
 
@@ -301,13 +301,13 @@ class Line:
     def stream(
         self, message: Any = None, headers: Mapping[str, str] | None = None, *, verb: str = "POST"
     ) -> Iterator[tuple[httpx2.Response, Iterator[Event]]]:
-        """Open a stream by a POST of a message or a GET, and give the response with its events."""
+        """Open a stream by a POST of a message or a GET, and return the response with its events."""
         content = None if message is None else json.dumps(message).encode()
         with self.http.stream(verb, self.path, content=content, headers=dict(headers or {})) as response:
             yield response, events_of(lines_of(response.iter_bytes()))
 
     def worker(self) -> str:
-        """Give the process that serves this line."""
+        """Return the process that serves this line."""
         return str(result_of(self.modern("tools/call", {"name": "worker", "arguments": {}}))["content"][0]["text"])
 
     def modern(
@@ -323,7 +323,7 @@ _ids = count(1000)
 def modern(
     method: str, params: Mapping[str, Any] | None = None, *, capabilities: Any = None, id: Any = None, **headers: str
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Give body and headers of a modern request; each has an id of its own."""
+    """Return body and headers of a modern request; each has an id of its own."""
     given = dict(params or {})
     meta = {
         "io.modelcontextprotocol/protocolVersion": VERSION,
@@ -344,7 +344,7 @@ def modern(
 
 
 def result_of(response: httpx2.Response) -> dict[str, Any]:
-    """Give the result of an answer that is one."""
+    """Return the result of an answer that is one."""
     assert response.status_code == 200, response.text
     return dict(response.json()["result"])
 
@@ -384,7 +384,7 @@ class Talker:
         return line.post({"jsonrpc": "2.0", "id": question["id"], **answer}, self.headers)
 
     def call(self, line: Line, tool: str, arguments: Any = None, *, id: Any = None) -> Any:
-        """Call a tool, and give its answer as a stream."""
+        """Call a tool, and return its answer as a stream."""
         message = request("tools/call", {"name": tool, "arguments": arguments or {}}, id=id)
         return line.stream(message, self.headers)
 
@@ -395,10 +395,10 @@ class Talker:
 
 
 def request(method: str, params: Any = None, *, id: Any = None) -> dict[str, Any]:
-    """Give a JSON-RPC request with an id of its own."""
+    """Return a JSON-RPC request with an id of its own."""
     return {"jsonrpc": "2.0", "id": next(_ids) if id is None else id, "method": method, "params": params or {}}
 
 
 def accepted(name: str) -> dict[str, Any]:
-    """Give a person's answer to an elicitation."""
+    """Return a person's answer to an elicitation."""
     return {"action": "accept", "content": {"name": name}}

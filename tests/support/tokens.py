@@ -69,20 +69,20 @@ class Signer:
         return key.sign(message, padding.PKCS1v15(), hashes.SHA256())
 
     def public(self, **changes: Any) -> dict[str, Any]:
-        """Give the public half as a JWK (RFC 7517), with fields added, or left out by ``ABSENT``."""
+        """Return the public half as a JWK (RFC 7517), with fields added, or left out by ``ABSENT``."""
         return _without_absent({"kid": self.kid, "use": "sig", "alg": self.alg, **_public(self.key)} | changes)
 
     def private(self) -> dict[str, Any]:
-        """Give the whole key as a JWK, without an algorithm of its own: for the provider to sign with."""
+        """Return the whole key as a JWK, without an algorithm of its own: for the provider to sign with."""
         return {"kid": self.kid, "use": "sig", **_public(self.key), **_secret(self.key)}
 
     def pem(self) -> bytes:
-        """Give the public half as PEM."""
+        """Return the public half as PEM."""
         form = serialization.PublicFormat.SubjectPublicKeyInfo
         return self.key.public_key().public_bytes(serialization.Encoding.PEM, form)
 
     def der(self) -> bytes:
-        """Give the public half as DER."""
+        """Return the public half as DER."""
         form = serialization.PublicFormat.SubjectPublicKeyInfo
         return self.key.public_key().public_bytes(serialization.Encoding.DER, form)
 
@@ -114,7 +114,7 @@ def _secret(key: Private) -> dict[str, Any]:
 
 @cache
 def signer(alg: str = "RS256", kid: str = "", *, bits: int = 2048) -> Signer:
-    """Give the signer of that name: the same key in the whole run, another for another name."""
+    """Return the signer of that name: the same key in the whole run, another for another name."""
     return Signer(alg, kid or f"key-{alg}", _make(alg, bits))
 
 
@@ -144,11 +144,11 @@ class Mint:
     scope: str = "demo:read"
 
     def header(self, **changes: Any) -> dict[str, Any]:
-        """Give the header of a good token (RFC 9068 §2.1), changed."""
+        """Return the header of a good token (RFC 9068 §2.1), changed."""
         return _without_absent({"typ": "at+jwt", "alg": self.signer.alg, "kid": self.signer.kid} | changes)
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """Give the claims of a good token (RFC 9068 §2.2), changed."""
+        """Return the claims of a good token (RFC 9068 §2.2), changed."""
         now = int(time.time())
         good = {
             "iss": self.issuer, "sub": self.subject, "aud": self.audience, "client_id": self.client, "iat": now,
@@ -158,19 +158,19 @@ class Mint:
         return _without_absent(good | changes)
 
     def token(self, header: Any = None, claims: Any = None, *, by: Signer | None = None, **changed: Any) -> str:
-        """Give a token. ``header`` and ``claims`` are values or the very bytes; ``changed`` are single claims."""
+        """Return a token. ``header`` and ``claims`` are values or the very bytes; ``changed`` are single claims."""
         head = self.header() if header is None else header
         body = self.claims(**changed) if claims is None else claims
         signing = signing_input(head, body)
         return f"{signing}.{b64((by or self.signer).sign(signing.encode()))}"
 
     def headed(self, **changes: Any) -> str:
-        """Give a token that is well signed under a changed header."""
+        """Return a token that is well signed under a changed header."""
         return self.token(header=self.header(**changes))
 
 
 def signing_input(header: Any, claims: Any) -> str:
-    """Give what is signed: both parts, encoded."""
+    """Return what is signed: both parts, encoded."""
     return f"{b64(_encoded(header))}.{b64(_encoded(claims))}"
 
 
@@ -183,5 +183,5 @@ def _without_absent(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def key_set(*keys: Signer | Mapping[str, Any]) -> dict[str, Any]:
-    """Give a JWK set of public keys."""
+    """Return a JWK set of public keys."""
     return {"keys": [key.public() if isinstance(key, Signer) else dict(key) for key in keys]}

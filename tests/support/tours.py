@@ -34,7 +34,7 @@ Progress = list[float]
 
 
 def wrong(key: str) -> str:
-    """Give a key that is not this one, by its last character."""
+    """Return a key that is not this one, by its last character."""
     return key[:-1] + ("1" if key.endswith("0") else "0")
 
 
@@ -95,7 +95,7 @@ class Official:
         await self.call("test_tool_with_logging", {})
 
     async def change(self) -> str:
-        """Change the list of tools, and give the first that is heard of it."""
+        """Change the list of tools, and return the first that is heard of it."""
         if self.client.protocol_version < "2026":
             return await _told_of(self)
         async with self.client.listen(tools_list_changed=True) as changes:
@@ -145,7 +145,7 @@ class Fast:
             await self.call("test_tool_with_logging", {}, meta={LOG_LEVEL: "info"})
 
     async def change(self) -> str:
-        """Change the list of tools, and give the first that is heard of it."""
+        """Change the list of tools, and return the first that is heard of it."""
         return await _told_of(self)
 
 
@@ -283,7 +283,7 @@ async def _attempt(step: Awaitable[Any]) -> Any:
 
 
 def _told(error: BaseException) -> str:
-    """Give the words of an error, and of all errors that it holds or comes from."""
+    """Return the words of an error, and of all errors that it holds or comes from."""
     inner = [_told(one) for one in getattr(error, "exceptions", ())]
     cause = [_told(error.__cause__)] if error.__cause__ is not None else []
     return " | ".join([f"{type(error).__name__}: {error}", *inner, *cause])

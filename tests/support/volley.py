@@ -36,7 +36,7 @@ def call_bytes(
     arguments: dict[str, Any] | None = None,
     path: str = "/mcp",
 ) -> bytes:
-    """Give a modern call of a tool, whole; of ``echo`` with another text for each ``at``."""
+    """Return a modern call of a tool, whole; of ``echo`` with another text for each ``at``."""
     arguments = {"text": f"{at}"} if arguments is None else arguments
     body, own = modern_request("tools/call", {"name": tool, "arguments": arguments}, name=tool, id=at)
     own |= {"content-type": "application/json", "accept": ACCEPT}
@@ -57,7 +57,7 @@ def answer_of(wire: socket.socket, data: bytes) -> Answer:
 
 
 def status_of(wire: socket.socket, data: bytes) -> int:
-    """Send a request and give the status of its answer."""
+    """Send a request and return the status of its answer."""
     return answer_of(wire, data).status
 
 

@@ -104,7 +104,7 @@ async def greet(name: str) -> str:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Give the environment of a child: ours, without settings of another site."""
+    """Return the environment of a child: ours, without settings of another site."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("MCPWARD_")}
     # No load balancer asks these sites whether they stop.
     env |= {"NO_COLOR": "1", "PYTHONUNBUFFERED": "1", "COLUMNS": "200", "MCPWARD_SITE__SHUTDOWN_DELAY_S": "0"}
@@ -153,7 +153,7 @@ class Ward:
         return done
 
     def create_key(self, server: str = "demo", **options: str) -> str:
-        """Make a key and give it."""
+        """Make a key and return it."""
         words = ["key", "create", "--server", server, "--name", options.pop("name", "test")]
         for name, value in options.items():
             words += [f"--{name}", value]
@@ -196,7 +196,7 @@ class Ward:
         raise AssertionError(f"the server was not ready in time: {self.log()}")
 
     def stop(self) -> int:
-        """Ask it to stop, and give its exit code."""
+        """Ask it to stop, and return its exit code."""
         if self.process is None:
             return 0
         if self.process.poll() is None:
@@ -213,18 +213,18 @@ class Ward:
         self.process = None
 
     def log(self) -> str:
-        """Give what it wrote to stdout and stderr."""
+        """Return what it wrote to stdout and stderr."""
         return (self.folder / "server.log").read_text(errors="replace")
 
     def records(self, *filters: str) -> list[dict[str, Any]]:
-        """Give the traffic record, oldest first."""
+        """Return the traffic record, oldest first."""
         lines = self.cli("log", "--json", "--lines", "10000", *filters, check=False).stdout.splitlines()
         return [json.loads(line) for line in lines if line.strip()]
 
     # ---- requests ----
 
     def client(self, **options: Any) -> httpx2.Client:
-        """Give an HTTP client of this site."""
+        """Return an HTTP client of this site."""
         options.setdefault("verify", False)  # no TLS here, and reading all authorities anew takes 20 ms per client
         return httpx2.Client(base_url=self.base, timeout=options.pop("timeout", 10.0), **options)
 
@@ -261,7 +261,7 @@ class Ward:
 def modern_request(
     method: str, params: Mapping[str, Any] | None = None, *, name: str | None = None, id: int | str = 1
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Give body and headers of one request of the modern era."""
+    """Return body and headers of one request of the modern era."""
     meta = {
         "io.modelcontextprotocol/protocolVersion": VERSION,
         "io.modelcontextprotocol/clientCapabilities": {},
@@ -275,7 +275,7 @@ def modern_request(
 
 
 def text_of(response: httpx2.Response) -> str:
-    """Give the first text of a tool's result."""
+    """Return the first text of a tool's result."""
     return str(response.json()["result"]["content"][0]["text"])
 
 

@@ -38,7 +38,7 @@ Given = Mapping[str, Any]
 
 
 def until(holds: Callable[[], T], seconds: float = 5.0, pause_s: float = 0.05) -> T:
-    """Ask again until the answer is true, and give it; an answer that stays untrue fails the test.
+    """Ask again until the answer is true, and return it; an answer that stays untrue fails the test.
 
     Not oftener than a few times while a worker learns of a new key: ten wrong ones would lock the address out.
     """
@@ -97,7 +97,7 @@ def site(
 
 
 def handed_out(ward: Ward, pattern: re.Pattern[str] = KEY) -> str:
-    """Give the first key (or URL) that the first start left in a file, or an empty text."""
+    """Return the first key (or URL) that the first start left in a file, or an empty text."""
     found = pattern.search(first_credentials(ward))
     return found[0] if found else ""
 
@@ -117,12 +117,12 @@ def aged_key(ward: Ward, days: float, server: str = "bench") -> str:
 
 
 def first_credentials(ward: Ward) -> str:
-    """Give the lines of all files of first credentials: keys by the name of their server, then URLs."""
+    """Return the lines of all files of first credentials: keys by the name of their server, then URLs."""
     return "".join(file.read_text() for file in sorted((ward.folder / ".mcpward").glob("first-*")))
 
 
 def reason_of(response: httpx2.Response) -> str:
-    """Give the public name of the reason for which a request was refused; empty for an answer."""
+    """Return the public name of the reason for which a request was refused; empty for an answer."""
     body = response.json()
     error = body.get("error")
     if error is not None:
@@ -139,13 +139,13 @@ def bare_error(reason: Reason, **data: object) -> dict[str, Any]:
 
 
 def notes(ward: Ward) -> list[str]:
-    """Give the lines that tools left."""
+    """Return the lines that tools left."""
     file = ward.folder / "notes.txt"
     return file.read_text().splitlines() if file.exists() else []
 
 
 def rows(ward: Ward, where: str = "1", *values: object) -> list[dict[str, Any]]:
-    """Give traffic records as another process finds them on disk, oldest first."""
+    """Return traffic records as another process finds them on disk, oldest first."""
     with closing(sqlite3.connect(f"file:{ward.folder}/.mcpward/mcpward.db?mode=ro", uri=True)) as db:
         db.row_factory = sqlite3.Row
         return [
@@ -163,7 +163,7 @@ def acts(ward: Ward, command: str) -> list[dict[str, Any]]:
 
 
 def metrics(ward: Ward) -> str:
-    """Give the page of metrics."""
+    """Return the page of metrics."""
     return httpx2.get(f"http://127.0.0.1:{ward.metrics_port}/metrics", timeout=10, verify=False).text
 
 

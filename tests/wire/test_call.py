@@ -26,7 +26,7 @@ def call(ward: Ward, *words: str, input: str | None = None) -> CompletedProcess[
 
 
 def at_terminal(ward: Ward, typed: str, *words: str, interrupt_at: bytes = b"") -> tuple[int, str]:
-    """Run the command at a terminal of its own, where ``typed`` is what the person types; gives what was shown.
+    """Run the command at a terminal of its own, where ``typed`` is what the person types; returns what was shown.
 
     With ``interrupt_at`` the person presses Ctrl-C once that is shown.
     """

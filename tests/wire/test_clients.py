@@ -78,7 +78,7 @@ def ask(
     ward: Ward, body: bytes | None = None, *, verb: str = "POST", path: str = "/mcp", host: str | None = None,
     key: bool = True, **fields: str | None,
 ) -> Answer:  # fmt: skip
-    """Send a request and give its answer; a field that is None is left out."""
+    """Send a request and return its answer; a field that is None is left out."""
     given: dict[str, str | None] = {"content-type": "application/json", "accept": ACCEPT} if body is not None else {}
     if key:
         given["authorization"] = f"Bearer {ward.key}"

@@ -33,7 +33,7 @@ def ward(tmp_path_factory):
 
 
 def asked(ward: Ward, key: str, capabilities: Any = CAN_ASK, **params: Any) -> dict[str, Any]:
-    """Call the careful tool as a modern client that declares ``capabilities``; gives the result."""
+    """Call the careful tool as a modern client that declares ``capabilities``; returns the result."""
     body, headers = modern_request("tools/call", {"name": "careful", "arguments": {}} | params, name="careful")
     body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = capabilities
     return ward.post(body, path="/bench/mcp", headers=headers | {"authorization": f"Bearer {key}"}).json()["result"]

@@ -28,7 +28,7 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
 
 @pytest.fixture
 def lines(ward: Ward) -> Iterator[tuple[Line, Line]]:
-    """Give one connection to each worker."""
+    """Return one connection to each worker."""
     with ExitStack() as stack:
         first = stack.enter_context(Line(ward, ward.key))
         home = first.worker()

@@ -36,7 +36,7 @@ def ward(tmp_path, sound):
 
 
 def prints(folder: Path) -> dict[str, str]:
-    """Give the digest of every file."""
+    """Return the digest of every file."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))

@@ -27,7 +27,7 @@ def ward(tmp_path_factory):
 
 
 def made(ward: Ward, *words: str, server: str = "alpha") -> tuple[str, str]:
-    """Make a key and wait until the running process knows it; gives the key and its id."""
+    """Make a key and wait until the running process knows it; returns the key and its id."""
     done = ward.cli("key", "create", "--server", server, "--name", "a laptop", *words)
     key = done.stdout.strip()
     assert KEY.fullmatch(key)

@@ -63,7 +63,7 @@ def ward(request, tmp_path_factory):
 
 @pytest.fixture
 def voice(ward):
-    """Give a caller whom nobody has seen yet."""
+    """Return a caller whom nobody has seen yet."""
     opened = []
 
     def open_(server: str, key: str = "") -> Voice:
@@ -76,7 +76,7 @@ def voice(ward):
 
 
 def ask_until_refused(voice: Voice, tool: str = "echo", **arguments: object) -> tuple[list[Said], Said]:
-    """Call until a call is refused; gives what passed, and the refusal."""
+    """Call until a call is refused; returns what passed, and the refusal."""
     passed: list[Said] = []
     while (said := voice(tool, **arguments)).passed:
         passed.append(said)
@@ -202,7 +202,7 @@ def test_a_model_in_a_loop_is_told_that_it_has_its_answer_only_where_there_was_o
 
 
 def ask_until_refused_of(voice: Voice, tool: str) -> tuple[int, Said]:
-    """Make one call until it is refused as a repetition; gives how often it ran."""
+    """Make one call until it is refused as a repetition; returns how often it ran."""
     for count in range(50):
         said = voice(tool, text="the same")
         if said.reason == "repeated-call":

@@ -18,7 +18,7 @@ SHADOW = {
 
 
 def used(ward: Ward, *options: str) -> dict[str, tuple[int, int]]:
-    """Give what is used of each limit, and of how much."""
+    """Return what is used of each limit, and of how much."""
     done = ward.cli("limits", "--json", *options, check=False)
     assert done.returncode in {0, 1}, done.stderr
     return {use["limit"]: (use["used"], use["of"]) for use in json.loads(done.stdout)}

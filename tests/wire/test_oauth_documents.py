@@ -26,7 +26,7 @@ def ask(ward: Ward, path: str, verb: str = "GET", *lines: tuple[str, str], **mor
 
 
 def paths(path: str) -> list[str]:
-    """Give where clients look for the provider of the server at ``path``."""
+    """Return where clients look for the provider of the server at ``path``."""
     return [*(f"{document}{path}" for document in PLAIN), f"{path}{PLAIN[1]}"]
 
 

@@ -150,7 +150,7 @@ def test_the_record_names_the_reason_and_holds_no_token(place: Lonely):
 
 
 def refused(folder: Path, servers: str, trusted: str, *, toml: str = "", env: dict[str, str] | None = None) -> str:
-    """Give what a start says that comes to nothing."""
+    """Return what a start says that comes to nothing."""
     with guarded(folder, servers, trusted, toml=toml, env=env, start=False) as ward:
         done = ward.cli("serve", "--config", "mcpward.toml", check=False)
         assert (done.returncode, done.stdout) == (2, "")

@@ -212,7 +212,7 @@ def ask_roles(place):
 
 
 def asked_as(place: Place) -> str | None:
-    """Show an opaque token, and give as whom the house asked about it."""
+    """Show an opaque token, and return as whom the house asked about it."""
     place.issuer.documents["/introspect"] = Document({"active": False})
     place.door.knock("opaque-token")
     asked = [one for one in place.issuer.received if one.path == "/introspect"]
@@ -316,7 +316,7 @@ async def careful() -> str:
 
 
 def own(key: str) -> str:
-    """Give the name that a setting has in this site's file."""
+    """Return the name that a setting has in this site's file."""
     key = key.replace("issuers.<name>", "issuers.main").replace("permissions.<name>", 'permissions."group:staff"')
     return key.replace("servers.<name>", "servers.demo")
 

@@ -247,7 +247,7 @@ def ward(tmp_path_factory):
 
 
 def parts(answer: httpx2.Response | bytes) -> tuple[int, dict[str, str], Any]:
-    """Give status, headers and JSON body of either kind of answer."""
+    """Return status, headers and JSON body of either kind of answer."""
     if isinstance(answer, httpx2.Response):
         return answer.status_code, dict(answer.headers), answer.json()
     head, _, body = answer.partition(b"\r\n\r\n")

@@ -142,7 +142,7 @@ def ask_max_header_bytes(ward):
 
 
 def heard(ward: Ward, said: bytes, seconds: float = 1.7) -> str:
-    """Say something, and give what comes back while the connection stays open: first line, closed, or silence."""
+    """Say something, and return what comes back while the connection stays open: first line, closed, or silence."""
     with socket.create_connection(("127.0.0.1", ward.port), timeout=seconds) as line:
         line.sendall(said)
         try:
@@ -319,7 +319,7 @@ def ask_retention(ward):
 
 
 def _settled(ask: Callable[[], int]) -> int:
-    """Give the answer when it is 0, or when it stayed otherwise for a second."""
+    """Return the answer when it is 0, or when it stayed otherwise for a second."""
     end = time.monotonic() + 1.0
     while ask() and time.monotonic() < end:
         time.sleep(0.05)
@@ -478,7 +478,7 @@ def ask_repeat_conversations(ward):
 
 
 def in_one_trace(ward: Ward, tool: str, given: list[dict[str, str]], key: str = "") -> list[str]:
-    """Call a tool in one conversation; gives the reason of each answer."""
+    """Call a tool in one conversation; returns the reason of each answer."""
     reasons = []
     for arguments in given:
         body, headers = modern_request("tools/call", {"name": tool, "arguments": arguments}, name=tool)
@@ -530,7 +530,7 @@ def ask_tool_rate(ward):
 
 
 def asked_with_more(ward: Ward, *names: str) -> list[str]:
-    """Say what comes of a call with each of these arguments, which the tool does not declare."""
+    """Return what comes of a call with each of these arguments, which the tool does not declare."""
     return [reason_of(ward.call("echo", {"text": "a", name: "b"})) for name in names]
 
 

@@ -42,7 +42,7 @@ def line(ward: Ward) -> Iterator[Line]:
 
 @pytest.fixture
 def small(ward: Ward) -> Iterator[Line]:
-    """Give a connection to the server with the small limits, with a key of its own."""
+    """Return a connection to the server with the small limits, with a key of its own."""
     key = ward.create_key("small")
     bearer = {"authorization": f"Bearer {key}"}
     # The worker learns of the key within a moment. What cannot be read is refused before it is charged.

@@ -19,7 +19,7 @@ def answers(ward: Ward, path: str, **headers: str) -> bool:
 
 
 def restarted(ward: Ward, servers: tuple[str, ...], **settings: object) -> str:
-    """Start again with other settings; gives what this start said."""
+    """Start again with other settings; returns what this start said."""
     ward.stop()
     write_site(ward, settings, servers)
     seen = len(ward.log())

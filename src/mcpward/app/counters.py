@@ -88,7 +88,7 @@ def _tell(is_up: bool, why: str) -> None:
 
 
 def counters_url(settings: Settings) -> Secret | None:
-    """Give the URL of Redis; None where counters live in memory.
+    """Return the URL of Redis; None where counters live in memory.
 
     Raises:
         Misconfigured: the variable that the settings name is not set, or holds no such URL. Its value is not told.
@@ -113,7 +113,7 @@ def counters_url(settings: Settings) -> Secret | None:
 
 
 def counters_secrets(settings: Settings) -> list[Secret]:
-    """Give the password in the URL, as it is and as it is written there; nothing where there is none."""
+    """Return the password in the URL, as it is and as it is written there; nothing where there is none."""
     url = counters_url(settings)
     read: CountersUrl | None = read_counters_url(url.reveal()) if url is not None else None
     if url is None or read is None or not read.password:

@@ -81,7 +81,7 @@ def name_remarks(registries: Mapping[str, Registry]) -> list[str]:
 
 
 def pools_of(settings: Settings, registries: Mapping[str, Registry]) -> dict[str, Pool]:
-    """Give every pool of the site: those of the settings, and those that databases bring. Call after the check."""
+    """Return every pool of the site: those of the settings, and those that databases bring. Call after the check."""
     sizes = {name: size for registry in registries.values() for name, size in registry.pools.items()}
     named = {name: table.pool(name, sizes.get(name, 1)) for name, table in settings.pools.items()}
     failure = settings.limits.on_store_failure
@@ -89,7 +89,7 @@ def pools_of(settings: Settings, registries: Mapping[str, Registry]) -> dict[str
 
 
 def _tools(registries: Mapping[str, Registry]) -> Iterator[tuple[Tool, str]]:
-    """Give every tool, with where its author wrote it."""
+    """Return every tool, with where its author wrote it."""
     for registry in registries.values():
         places = {one.name: one.where for one in registry.source.tools}
         for tool in registry.declared:

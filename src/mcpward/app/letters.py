@@ -17,11 +17,11 @@ class FreshLetters:
         self._known: dict[str, float] = {}
 
     def is_old(self, at: float) -> bool:
-        """Say whether a letter that was written ``at`` (wall clock) is too old, or its writer's clock wrong."""
+        """Return whether a letter that was written ``at`` (wall clock) is too old, or its writer's clock wrong."""
         return abs(self._clock.now() - at) > _FRESH_S
 
     def is_new(self, name: str) -> bool:
-        """Say whether no letter of this name was heard before; from now on one was."""
+        """Return whether no letter of this name was heard before; from now on one was."""
         now = self._clock.monotonic()
         self._known = {known: until for known, until in self._known.items() if until > now}
         if name in self._known or len(self._known) >= _MOST_KNOWN:

@@ -29,7 +29,7 @@ class LimitUsage(Protocol):
     """What is used, and a way to give it all back. Both raise :class:`Unreachable` where nobody can say."""
 
     async def uses(self, match: BucketFilter) -> Answer:
-        """Give the buckets that are meant and in use, the most used first."""
+        """Return the buckets that are meant and in use, the most used first."""
         ...
 
     async def reset(self, match: BucketFilter) -> Answer:

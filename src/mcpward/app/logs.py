@@ -39,7 +39,7 @@ class OwnWords(logging.Filter):
         self._own = (_OURS, *packages)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Say whether the line is to be written."""
+        """Return whether the line is to be written."""
         if record.levelno >= _FOREIGN_LEVEL or record.name.partition(".")[0] in self._own:
             return True
         return not record.pathname.startswith(_LIBRARIES)

@@ -45,7 +45,7 @@ class MetricSnapshots:
             _write(self._folder / f"{self._name}.json", self._metrics.snapshot())
 
     def page(self) -> bytes:
-        """Give all workers' numbers in Prometheus' text format."""
+        """Return all workers' numbers in Prometheus' text format."""
         if self._folder is None:
             return render(self._metrics)[0]
         self.leave()
@@ -59,7 +59,7 @@ class MetricSnapshots:
 
 
 def folder_of(data: Path) -> Path:
-    """Give the folder of the snapshots."""
+    """Return the folder of the snapshots."""
     return data / "metrics"
 
 
@@ -102,7 +102,7 @@ def _fold(folder: Path) -> None:
 
 
 def _snapshots(folder: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give the workers' snapshots by name. One that cannot be read counts nothing."""
+    """Return the workers' snapshots by name. One that cannot be read counts nothing."""
     for path in sorted(folder.glob("*.json")):
         if wanted(path.stem):
             with suppress(OSError, ValueError):

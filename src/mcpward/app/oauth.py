@@ -55,12 +55,12 @@ class ConfiguredIssuer(Struct, frozen=True):
 
 
 def own_name(server: str) -> str:
-    """Give the name of the provider that a server names by its metadata alone. No operator can write such a name."""
+    """Return the name of the provider that a server names by its metadata alone. No operator can write such a name."""
     return f"servers.{server}"
 
 
 def providers_of(settings: Settings, server: str) -> Iterator[ConfiguredIssuer]:
-    """Give the providers whose tokens a server takes."""
+    """Return the providers whose tokens a server takes."""
     oauth = settings.servers[server].oauth
     if oauth.metadata is not None:
         where = f"servers.{server}.oauth.metadata"
@@ -96,7 +96,7 @@ def client_secrets(settings: Settings, vault: ByServer) -> dict[str, Secret]:
 
 
 def _values(place: str, vaults: list[Mapping[str, Secret]]) -> list[Secret]:
-    """Give the different values at a place."""
+    """Return the different values at a place."""
     if place.startswith(_ENVIRONMENT):
         value = os.environ.get(place.removeprefix(_ENVIRONMENT), "")
         return [Secret(value)] if value else []
@@ -143,7 +143,7 @@ async def open_oauth(
 
 
 def exchanges_of(settings: Settings, guarded: OAuthParts, clock: Clock) -> Exchanges | None:
-    """Give what exchanges callers' tokens for those of upstreams; None where no caller has one."""
+    """Return what exchanges callers' tokens for those of upstreams; None where no caller has one."""
     if guarded.client is None:
         return None
     providers = {

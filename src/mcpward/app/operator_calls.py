@@ -102,7 +102,7 @@ class OperatorCalls:
         return CallAnswer(body=reply.body.decode(), reason=reply.reason, hint=hint)
 
     def _hint(self, call: OperatorCall) -> str:
-        """Say why a caller does not know a tool. Callers get one answer for all of it; the operator sees more."""
+        """Return why a caller does not know a tool. Callers get one answer for all of it; the operator sees more."""
         registry = self._registries[call.server]
         tool, caller = registry.find(call.tool), call.caller
         if tool is None:

@@ -33,7 +33,7 @@ class Secrets:
         self._redactor = self._made()
 
     def redactor(self) -> Redactor:
-        """Give the redactor of all secrets known at this moment."""
+        """Return the redactor of all secrets known at this moment."""
         if env.version != self._version:
             self._redactor = self._made()
         return self._redactor

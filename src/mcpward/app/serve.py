@@ -54,7 +54,7 @@ class Announcement(Struct, frozen=True):
 def run(
     settings: Settings, prepare: Callable[[Announcement], Callable[[], None]], inherited: Inherited | None = None
 ) -> int:
-    """Serve until SIGTERM or SIGINT, then finish the calls in flight. Gives the exit code.
+    """Serve until SIGTERM or SIGINT, then finish the calls in flight. Returns the exit code.
 
     ``prepare`` makes what a first start hands over, and returns how to tell of it; that is called once the site takes
     connections. ``inherited`` has listeners that are bound already, and is told when the start is over.

@@ -14,7 +14,7 @@ from mcpward.tools.registry import Registry
 
 
 def load_sources(settings: Settings, secrets: Mapping[str, Mapping[str, Secret]]) -> dict[str, Server]:
-    """Run every server's source and give what it made.
+    """Run every server's source and return what it made.
 
     While a source loads, ``env`` sees the vault's secrets of its own server and of no other. Afterwards a name that
     only one server keeps still resolves, for tools that ask late.

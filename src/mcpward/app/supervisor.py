@@ -35,7 +35,7 @@ class WorkerProcess(Process):
         super().__init__(config, sockets)
 
     def is_alive(self, timeout: float = 5) -> bool:
-        """Tell whether it runs and answers in time.
+        """Return whether it runs and answers in time.
 
         Until its first answer it only has to run: on a busy machine its imports take longer than ``timeout``, and a
         worker that was ended for that would be followed by one that is ended for the same.

@@ -35,11 +35,11 @@ class Counted(Protocol):
     """What this module needs of the limits."""
 
     async def uses(self, match: BucketFilter) -> Iterable[BucketUsage]:
-        """Give every bucket that is meant and in use."""
+        """Return every bucket that is meant and in use."""
         ...
 
     async def reset(self, match: BucketFilter) -> int:
-        """Make every bucket full that is meant; gives how many there were."""
+        """Make every bucket full that is meant; returns how many there were."""
         ...
 
 
@@ -132,7 +132,7 @@ class Usage:
 
 
 def share_used(use: BucketUsage) -> tuple[float, int]:
-    """Give how much of a bucket is used, for sorting: the part of it, then the number."""
+    """Return how much of a bucket is used, for sorting: the part of it, then the number."""
     used = use.most - use.remaining
     return used / max(1, use.most), used
 

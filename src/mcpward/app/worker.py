@@ -174,7 +174,7 @@ class Worker:
         return keys, UrlCache(site.pepper_urls, self.clock), EndedBook()
 
     def _hear_operator(self, channel: Channel, house: Wiring) -> AsyncExitStack:
-        """Answer the operator's commands, which come as letters; gives what ends that."""
+        """Answer the operator's commands, which come as letters; returns what ends that."""
         self.name, ends = channel.worker, AsyncExitStack()
         ends.push_async_callback(CallsByMail(self.calls, channel.mailroom, self.clock).close)
         workers = self.settings.site.workers

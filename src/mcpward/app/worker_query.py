@@ -75,7 +75,7 @@ class WorkerQuery:
             self._is_whole.set()
 
     def _whole(self) -> list[list[Told]]:
-        """Give the answers of which every page is there."""
+        """Return the answers of which every page is there."""
         return [[*pages.values()] for pages in self._told.values() if len(pages) == next(iter(pages.values())).pages]
 
     def _together(self) -> Answer:

@@ -190,7 +190,7 @@ async def _aged(site: "Site", settings: Settings) -> list[str]:
 
 
 def _providers(settings: Settings, server: str) -> tuple[str, ...]:
-    """Give the hosts of the providers whose tokens a server takes."""
+    """Return the hosts of the providers whose tokens a server takes."""
     one = settings.servers[server]
     if not one.has_tokens:
         return ()

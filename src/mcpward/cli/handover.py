@@ -15,7 +15,7 @@ _LONGEST: Final = 4096
 
 
 def is_terminal() -> bool:
-    """Say whether a person looks at stdout."""
+    """Return whether a person looks at stdout."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 

@@ -60,7 +60,7 @@ def _first_key(settings: Settings, key_id: str) -> str:
 
 
 def words_of(match: "BucketFilter") -> str:
-    """Say which buckets are meant."""
+    """Return which buckets are meant."""
     parts = [
         f"the limit {match.limit}" if match.limit is not None else "all limits",
         f"of server {match.server}" if match.server is not None else "",
@@ -113,7 +113,7 @@ def _callers(settings: Settings) -> list[str] | None:
 
 
 def hint_of(limit: str | None) -> str:
-    """Say where the use of a limit is seen that is not listed."""
+    """Return where the use of a limit is seen that is not listed."""
     if limit == LOOPS:
         return f"loops are counted for each call, and not listed: mcpward log --limit {LOOPS} shows whom it refused"
     return ""

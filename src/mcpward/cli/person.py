@@ -10,7 +10,7 @@ _DECLINED: Final[Mapping[str, Any]] = {"action": "decline"}
 
 
 def can_ask() -> bool:
-    """Say whether a person is there: both to read and to write."""
+    """Return whether a person is there: both to read and to write."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 

@@ -36,7 +36,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def completed(ctx: typer.Context, incomplete: str, known: Callable[[Settings], Iterable[str]]) -> list[str]:
-    """Give what a started word may become, by the site's file; nothing where that cannot be read now."""
+    """Return what a started word may become, by the site's file; nothing where that cannot be read now."""
     try:
         return [name for name in known(settings_of(ctx.params.get("config"))) if name.startswith(incomplete)]
     except Exception:  # noqa: BLE001  # whoever presses the tab key wants no error among the words
@@ -44,7 +44,7 @@ def completed(ctx: typer.Context, incomplete: str, known: Callable[[Settings], I
 
 
 def left_to_subcommand(ctx: typer.Context) -> bool:
-    """Tell whether a verb that has verbs of its own leaves the work to one of those.
+    """Return whether a verb that has verbs of its own leaves the work to one of those.
 
     Raises:
         Ended: options stand before the inner verb, which would not see them.
@@ -76,7 +76,7 @@ ServerOption = Annotated[
 
 
 def file_of(config: Path | None) -> Path | None:
-    """Give the file to read: the one named, or ``mcpward.toml`` of the current folder if there is one."""
+    """Return the file to read: the one named, or ``mcpward.toml`` of the current folder if there is one."""
     if config is not None:
         return config
     return Path(FILE) if Path(FILE).exists() else None

@@ -106,7 +106,7 @@ def aligned(rows: Sequence[Sequence[object]], widths: Sequence[int] = ()) -> lis
 
 
 def widths_of(cells: Sequence[Sequence[str]]) -> list[int]:
-    """Give the width of each column in terminal cells."""
+    """Return the width of each column in terminal cells."""
     return [max(cell_len(cell) for cell in column) for column in zip(*cells, strict=True)]
 
 

@@ -101,7 +101,7 @@ def show(server: ServerOption = None, config: ConfigOption = None, json: JsonOpt
 
 
 def unlisted_server(settings: Settings, server: str | None) -> str:
-    """Give the server that is meant; one that the site's file knows must be unlisted.
+    """Return the server that is meant; one that the site's file knows must be unlisted.
 
     Raises:
         Ended: none is meant, or it lets callers in by other means.

@@ -43,7 +43,7 @@ class AddressPart(Struct, frozen=True):
     port: int | None = None
 
     def over(self, current: object, default: str) -> str:
-        """Give the whole address; what is not named is taken from ``current``, or from ``default`` if that is none."""
+        """Return the whole address; what is missing is taken from ``current``, or from ``default`` if that is none."""
         try:
             address = parse_address(current if isinstance(current, str) else default)
         except ValueError:
@@ -54,7 +54,7 @@ class AddressPart(Struct, frozen=True):
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a bare host is this machine alone. A name other than localhost is not: DNS may say anything."""
+    """Return whether a bare host is this machine alone. A name other than localhost is not: DNS may say anything."""
     if host == "localhost":
         return True
     try:
@@ -107,7 +107,7 @@ def parse_allowed_host(text: str) -> str:
 
 
 def parse_url(text: str) -> str:
-    """Read an absolute http(s) URL without user, query or fragment; gives it without a trailing slash.
+    """Read an absolute http(s) URL without user, query or fragment; returns it without a trailing slash.
 
     Raises:
         ValueError: it is something else, or plain http to a host that is not this machine.
@@ -128,7 +128,7 @@ _PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:@%-]+
 
 
 def parse_public_url(text: str) -> str:
-    """Read the URL of a site, which may have a path; gives it without a trailing slash.
+    """Read the URL of a site, which may have a path; returns it without a trailing slash.
 
     Raises:
         ValueError: as :func:`parse_url`; or its path could not be compared byte for byte with what clients send.
@@ -146,7 +146,7 @@ _WELL_KNOWN: Final = re.compile(
 
 
 def parse_metadata_url(text: str) -> str:
-    """Read the URL of an authorization server's metadata, and give it as it was written.
+    """Read the URL of an authorization server's metadata, and return it as it was written.
 
     Raises:
         ValueError: it is no http(s) URL, has a user, a query or a fragment, or is none of the two well-known documents.

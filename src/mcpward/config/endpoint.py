@@ -33,7 +33,7 @@ class ServedPath(Struct, frozen=True):
 
 
 def origin_of(settings: Settings, bound: Address | None = None) -> str:
-    """Give scheme and host of the site, as clients see it, without a trailing slash; with the path of ``public_url``.
+    """Return scheme and host of the site, as clients see it, without a trailing slash; with the path of ``public_url``.
 
     ``bound`` is the address that was really bound, where the system chose the port.
     """

@@ -55,7 +55,7 @@ def path_of(name: str) -> Path:
 
 
 def spelt(path: Path, values: Mapping[str, Any]) -> Path:
-    """Give a variable's path with names as they are written in ``values``, where they differ in what no shell can say.
+    """Return a variable's path with names as ``values`` writes them, where they differ in what no shell can say.
 
     ``MCPWARD_SERVERS__SHOP__TOOLS__GET_ORDER__RATE`` is about the tool ``get.order`` if the file has a table for it.
     """
@@ -74,7 +74,7 @@ def _plain(name: str) -> str:
 
 
 def variable_of(key: Key) -> str:
-    """Give the variable's name for a setting."""
+    """Return the variable's name for a setting."""
     return PREFIX + "__".join(part.upper().replace("-", "_") for part in key.path)
 
 
@@ -123,7 +123,7 @@ def _read_file(name: str, env: Mapping[str, str], variables: list[Variable], fin
 
 
 def _typed(path: Path, text: str) -> Any:
-    """Give a text the type of its setting where it fits; what does not fit stays text, and the model refuses it."""
+    """Return a text the type of its setting where it fits; what does not fit stays text, and the model refuses it."""
     field = field_at(path)
     if field is None:
         return text
@@ -143,7 +143,7 @@ def _typed(path: Path, text: str) -> Any:
 
 
 def _table(text: str) -> Any:
-    """Give an object of JSON; a shell has nothing simpler for names with texts."""
+    """Return an object of JSON; a shell has nothing simpler for names with texts."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

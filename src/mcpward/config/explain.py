@@ -135,7 +135,7 @@ def _defaults() -> dict[str, Any]:
 
 
 def _filled(section: type[Section]) -> dict[str, Any]:
-    """Give the defaults of a section, with one entry in each table of named ones; what is required as its example."""
+    """Return the defaults of a section, with one entry in each table of named ones; what is required as its example."""
     required = {
         name: tomllib.loads(f"value = {field.examples[0]}")["value"]
         for name, field in section.model_fields.items()
@@ -171,7 +171,7 @@ def toml_text(value: Any) -> str:
 
 
 def schema() -> dict[str, Any]:
-    """Give the JSON schema (draft 2020-12) of the file, for editors and reviewers."""
+    """Return the JSON schema (draft 2020-12) of the file, for editors and reviewers."""
     body = Settings.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body, "title": "mcpward.toml"}
 

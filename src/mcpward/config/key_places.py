@@ -27,7 +27,7 @@ class KeyPlaces(Struct, frozen=True):
     file: str = ""
 
     def where(self, path: Keys) -> str:
-        """Say where a key was set, or the nearest table around it."""
+        """Return where a key was set, or the nearest table around it."""
         for length in range(len(path), 0, -1):
             origin = self.origins.get(path[:length])
             if origin is not None:
@@ -39,7 +39,7 @@ class KeyPlaces(Struct, frozen=True):
         return f"{self.file}:{number}" if number else self.file
 
     def of(self, dotted: str) -> str:
-        """Say where a dotted key was set; the key itself where that is in no file. A name in it may hold dots."""
+        """Return where a dotted key was set; the key itself where that is in no file. A name in it may hold dots."""
         known = (path for path in (*self.origins, *self.lines) if ".".join(path) == dotted)
         return self.where(next(known, tuple(dotted.split(".")))) or dotted
 

@@ -42,7 +42,7 @@ class Layers:
         return value
 
     def where(self, path: Keys) -> str:
-        """Say where a key was set, or the nearest table around it."""
+        """Return where a key was set, or the nearest table around it."""
         return self.places().where(path)
 
     def places(self) -> KeyPlaces:
@@ -50,7 +50,7 @@ class Layers:
         return KeyPlaces(self.origins, self.lines, self.file)
 
     def without(self, paths: list[Keys]) -> dict[str, Any]:
-        """Give a copy of the values without those at ``paths``."""
+        """Return a copy of the values without those at ``paths``."""
         kept = _copy(self.values)
         for path in paths:
             _prune(kept, path)

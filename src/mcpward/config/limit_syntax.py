@@ -26,7 +26,7 @@ _UNSAID: Final = Inherited("local")
 
 
 def read_limiting(value: object) -> object:
-    """Give the rate and its ruling; one that was read already, and None, are given back.
+    """Return the rate and its ruling; one that was read already, and None, are given back.
 
     Raises:
         ValueError: it is neither text nor table, the text is no rate, or the table has something else in it.
@@ -35,12 +35,12 @@ def read_limiting(value: object) -> object:
 
 
 def read_rationing(value: object) -> object:
-    """Give the quota and its ruling, as :func:`read_limiting` does."""
+    """Return the quota and its ruling, as :func:`read_limiting` does."""
     return value if value is None or isinstance(value, QuotaLimit) else QuotaLimit(*_ruled(value, "quota", parse_quota))
 
 
 def settled(limit: Any, site: str) -> Any:
-    """Give a limit as it is where the site's own word is ``site``; what is no limit is given back."""
+    """Return a limit as it is where the site's own word is ``site``; what is no limit is given back."""
     if not isinstance(limit, RateLimit | QuotaLimit) or not isinstance(limit.ruling.on_store_failure, Inherited):
         return limit
     ruling = Enforcement(limit.ruling.enforce, Inherited(site))

@@ -119,7 +119,7 @@ class ServerLimits(Section):
     )
 
     def under(self, site: str) -> Self:
-        """Give the same limits where the site's word for ``on_store_failure`` is ``site``."""
+        """Return the same limits where the site's word for ``on_store_failure`` is ``site``."""
         return self.model_copy(update={name: settled(getattr(self, name), site) for name in type(self).model_fields})
 
 
@@ -148,11 +148,11 @@ class BudgetSettings(Section):
     on_store_failure: Failure | None = key(None, f"what holds {_FAILURE}", '"closed"')
 
     def under(self, site: str) -> Self:
-        """Give the same budget where the site's word for ``on_store_failure`` is ``site``."""
+        """Return the same budget where the site's word for ``on_store_failure`` is ``site``."""
         return self.model_copy(update={"on_store_failure": self.on_store_failure or site})
 
     def budget(self, name: str) -> Budget:
-        """Give the budget of this name."""
+        """Return the budget of this name."""
         ruling = Enforcement(self.enforce, self.on_store_failure or "local")
         return Budget(name=name, rate=self.rate, quota=self.quota, ruling=ruling)
 
@@ -168,11 +168,11 @@ class PoolSettings(Section):
     on_store_failure: Failure | None = key(None, f"what holds {_FAILURE}", '"closed"')
 
     def under(self, site: str) -> Self:
-        """Give the same pool where the site's word for ``on_store_failure`` is ``site``."""
+        """Return the same pool where the site's word for ``on_store_failure`` is ``site``."""
         return self.model_copy(update={"on_store_failure": self.on_store_failure or site})
 
     def pool(self, name: str, size: int = 1) -> Pool:
-        """Give the pool of this name; ``size`` is what its Database brings, for where nothing is set."""
+        """Return the pool of this name; ``size`` is what its Database brings, for where nothing is set."""
         return Pool(
             name=name,
             places=self.concurrency or size,

@@ -26,7 +26,7 @@ def _split(dotted: str) -> Path:
 
 
 def _end_of_value(text: str, start: int) -> int:
-    """Give the position after the line break that ends the value which begins at ``start``."""
+    """Return the position after the line break that ends the value which begins at ``start``."""
     depth = 0
     for token in _TOKEN.finditer(text, start):
         if token[0] in "[{":

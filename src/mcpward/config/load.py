@@ -87,7 +87,7 @@ def _forget_default(tree: Layers, named: object, only: str) -> None:
 
 
 def server_names(path: Path | None) -> tuple[str, ...]:
-    """Give the names of the servers in a file, whatever else is wrong with it; :func:`read` tells what is."""
+    """Return the names of the servers in a file, whatever else is wrong with it; :func:`read` tells what is."""
     try:
         servers = tomllib.loads(path.read_text(encoding=ENCODING)).get("servers", {}) if path else {}
     except (OSError, ValueError, RecursionError):

@@ -10,7 +10,7 @@ _PLAIN: Final = re.compile(r"memory|env:[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
 
 
 def masked(url: str) -> str:
-    """Give a URL without what may be a credential."""
+    """Return a URL without what may be a credential."""
     if _PLAIN.fullmatch(url):
         return url
     match = _PLACE.match(url)

@@ -252,7 +252,7 @@ class Server(Section):
     oauth: OAuth = Field(OAuth(), description="whose tokens this server takes, and what they open")
 
     def under(self, site: str) -> Self:
-        """Give the same server where the site's word for ``on_store_failure`` is ``site``."""
+        """Return the same server where the site's word for ``on_store_failure`` is ``site``."""
         return self.model_copy(update={"limits": self.limits.under(site)})
 
     @property
@@ -321,7 +321,7 @@ class Settings(Section):
         return copy
 
     def as_part(self) -> "Settings":
-        """Give the same settings, marked as those of a site with more servers than these."""
+        """Return the same settings, marked as those of a site with more servers than these."""
         part = self.model_copy()
         part._is_part = True  # noqa: SLF001 - its own class, and not frozen yet for anybody else
         return part

@@ -90,7 +90,7 @@ class Complaint:
 
 
 def complaints(error: ValidationError) -> list[Complaint]:
-    """Give each problem once, in the order of the model; positions inside of lists are left off."""
+    """Return each problem once, in the order of the model; positions inside of lists are left off."""
     seen: dict[tuple[Path, str], Complaint] = {}
     for one in error.errors(include_url=False, include_input=False):
         complaint = Complaint(one)

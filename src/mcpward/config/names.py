@@ -12,7 +12,7 @@ RESERVED: Final = frozenset({"mcp", "healthz", "readyz", "metrics", "register", 
 
 
 def check_server_name(name: str) -> str:
-    """Give the name back.
+    """Return the name back.
 
     Raises:
         ValueError: it is not fit to stand in a path, or is taken by the house.
@@ -32,28 +32,28 @@ _SECRET_NAME: Final = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]{0,99}|[A-Z][A-Z0
 
 
 def check_issuer_name(name: str) -> str:
-    """Give the name back. Raises ``ValueError`` for one that is not fit to be a key."""
+    """Return the name back. Raises ``ValueError`` for one that is not fit to be a key."""
     if not _ISSUER_NAME.fullmatch(name):
         raise ValueError("a provider's name is 1 to 63 of a-z, 0-9 and -, and does not begin with -")
     return name
 
 
 def check_scope_name(name: str) -> str:
-    """Give the scope back. Raises ``ValueError`` for what cannot be one, and for wildcards."""
+    """Return the scope back. Raises ``ValueError`` for what cannot be one, and for wildcards."""
     if not _SCOPE_NAME.fullmatch(name):
         raise ValueError('a scope is printable ASCII without spaces, quotes, backslashes and "*"')
     return name
 
 
 def check_permission_name(name: str) -> str:
-    """Give the name back. Raises ``ValueError`` unless it says of what kind it is."""
+    """Return the name back. Raises ``ValueError`` unless it says of what kind it is."""
     if not _PERMISSION_NAME.fullmatch(name) or not name.isprintable():
         raise ValueError('write "group:NAME", "role:NAME" or "client:ID"')
     return name
 
 
 def check_secret_name(name: str) -> str:
-    """Give the name back. Raises ``ValueError``, which does not quote it: it may be the secret itself."""
+    """Return the name back. Raises ``ValueError``, which does not quote it: it may be the secret itself."""
     if not _SECRET_NAME.fullmatch(name):
         raise ValueError("write where the secret is kept, not the secret: env:NAME, or NAME as in mcpward secret set")
     return name
@@ -63,17 +63,17 @@ _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
 
 
 def check_budget_name(name: str) -> str:
-    """Give the name back. Raises ``ValueError`` for one that is not fit to stand in an answer field and a metric."""
+    """Return the name back. Raises ``ValueError`` for one that is not fit to stand in an answer field and a metric."""
     return _limit_name(name, "budget")
 
 
 def check_pool_name(name: str) -> str:
-    """Give the name back. Raises ``ValueError``, as for budgets."""
+    """Return the name back. Raises ``ValueError``, as for budgets."""
     return _limit_name(name, "pool")
 
 
 def check_tool_name(name: str) -> str:
-    """Give the name back. Raises ``ValueError`` for what no tool can be called (MCP, tool names)."""
+    """Return the name back. Raises ``ValueError`` for what no tool can be called (MCP, tool names)."""
     if not _TOOL_NAME.fullmatch(name):
         raise ValueError("a tool's name is 1 to 128 of the characters A-Z a-z 0-9 _ . -")
     return name

@@ -16,7 +16,7 @@ _DOCUMENT: Final = re.compile(r"/\.well-known/(?:oauth-authorization-server|open
 
 
 def with_tokens(settings: Settings) -> Iterator[tuple[str, Server]]:
-    """Give the servers that access tokens open, by name."""
+    """Return the servers that access tokens open, by name."""
     return ((name, server) for name, server in settings.servers.items() if server.has_tokens)
 
 

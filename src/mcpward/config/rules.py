@@ -206,7 +206,7 @@ RULES: Final[tuple[Rule, ...]] = (
 
 
 def breaches(settings: Settings) -> list[Violation]:
-    """Give every broken rule, in the order of the table above."""
+    """Return every broken rule, in the order of the table above."""
     return [breach for rule in RULES for breach in rule(settings)]
 
 

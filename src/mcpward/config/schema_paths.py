@@ -33,13 +33,13 @@ class Key(Struct, frozen=True):
 
 
 def section_of(field: FieldInfo) -> type[Section] | None:
-    """Give the section that a field holds, or None where it holds a value."""
+    """Return the section that a field holds, or None where it holds a value."""
     kind = field.annotation
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
 
 def table_of(field: FieldInfo) -> type[Section] | None:
-    """Give the section of which a field holds any number, each by a name; None where it holds something else."""
+    """Return the section of which a field holds any number, each by a name; None where it holds something else."""
     arguments = get_args(field.annotation) if get_origin(field.annotation) is dict else ()
     kind = arguments[1] if len(arguments) == 2 else None
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
@@ -62,7 +62,7 @@ def section_at(path: Path) -> type[Section] | None:
 
 
 def names_at(path: Path) -> tuple[str, ...]:
-    """Give the keys that a section has; none for what is not a section."""
+    """Return the keys that a section has; none for what is not a section."""
     section = section_at(path)
     return tuple(section.model_fields) if section else ()
 
@@ -90,7 +90,7 @@ def _walk(section: type[Section], path: Path) -> Iterator[Key]:
 
 
 def general(path: Path) -> Path:
-    """Give a path with ``<name>`` in the place of each name that somebody chose."""
+    """Return a path with ``<name>`` in the place of each name that somebody chose."""
     section: type[Section] | None = Settings
     told: list[str] = []
     is_name = False
@@ -105,7 +105,7 @@ def general(path: Path) -> Path:
 
 
 def holds(field: FieldInfo, kind: type) -> bool:
-    """Tell whether a value of a field may be of a type, looking through unions."""
+    """Return whether a value of a field may be of a type, looking through unions."""
     return any(one is kind or get_origin(one) is kind for one in _alternatives(field.annotation))
 
 

@@ -58,7 +58,7 @@ def _values(dumped: dict[str, Any]) -> dict[str, Any]:
 
 
 def _found(value: Any, path: Path, told: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Give every value at a path, one for each name in the place of ``<name>``."""
+    """Return every value at a path, one for each name in the place of ``<name>``."""
     if not path:
         yield told, value
         return
@@ -68,7 +68,7 @@ def _found(value: Any, path: Path, told: Path = ()) -> Iterator[tuple[Path, Any]
 
 
 def _origin(loaded: Loaded, dotted: str) -> Origin:
-    """Say where a value came from; a table of values, where the first of them did."""
+    """Return where a value came from; a table of values, where the first of them did."""
     within = (origin for key, origin in loaded.origins.items() if key.startswith(f"{dotted}."))
     return loaded.origins.get(dotted) or next(within, _DEFAULT)
 

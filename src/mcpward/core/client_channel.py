@@ -38,7 +38,7 @@ class ClientChannel(Protocol):
         ...
 
     async def ask(self, questions: Sequence[Question]) -> Mapping[str, Mapping[str, Any]]:
-        """Put all questions to the client and give its results by key.
+        """Put all questions to the client and return its results by key.
 
         Raises:
             Refusal: capability-missing, with the fact ``required_capabilities``; consent-missing where the client

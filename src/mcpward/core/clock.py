@@ -16,7 +16,7 @@ class Clock(Protocol):
         ...
 
     def monotonic_ns(self) -> int:
-        """Give the same moment in whole nanoseconds."""
+        """Return the same moment in whole nanoseconds."""
         ...
 
 

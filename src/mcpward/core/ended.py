@@ -37,7 +37,7 @@ class EndedBook:
                 del self._until[next(iter(self._until))]
 
     def has(self, session_id: str) -> bool:
-        """Say whether the session was ended, or the state used."""
+        """Return whether the session was ended, or the state used."""
         return session_id in self._until
 
     def prune(self, now: float) -> None:

@@ -60,7 +60,7 @@ class Exchange(Protocol):
     """Implemented by identity."""
 
     async def exchange(self, call: Call, audience: str, scopes: frozenset[str]) -> Token:
-        """Give a token for ``audience`` that acts for the caller of ``call``.
+        """Return a token for ``audience`` that acts for the caller of ``call``.
 
         Raises:
             ExchangeFailed: there is none.

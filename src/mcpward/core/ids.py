@@ -30,10 +30,10 @@ request_id: Final = _Drawer().next
 
 
 def error_id() -> str:
-    """Give 12 hex digits under which a failure's private detail can be found in the log."""
+    """Return 12 hex digits under which a failure's private detail can be found in the log."""
     return secrets.token_hex(6)
 
 
 def base62(length: int) -> str:
-    """Give ``length`` characters of [0-9A-Za-z], 5.95 bits each, from the system's secure source."""
+    """Return ``length`` characters of [0-9A-Za-z], 5.95 bits each, from the system's secure source."""
     return "".join(secrets.choice(BASE62) for _ in range(length))

@@ -40,7 +40,7 @@ spell = msgspec.json.Encoder().encode
 
 
 def _structure(text: bytes) -> bytes:
-    """Give the brackets, commas, colons and quotes of a JSON text, without those that are escaped."""
+    """Return the brackets, commas, colons and quotes of a JSON text, without those that are escaped."""
     # In this order: what is left of a run of backslashes without its pairs escapes the character after it.
     return text.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NOT_STRUCTURE)
 
@@ -83,7 +83,7 @@ _decode_extreme = msgspec.json.Decoder(float_hook=_float).decode
 
 
 def has_extremes(text: bytes) -> bool:
-    """Tell whether a text may have many exponents of three digits or more. What is in strings is counted as well."""
+    """Return whether a text may have many exponents of three digits or more. What is in strings is counted as well."""
     if len(text) <= _TOO_SHORT:
         return False
     shape = text.translate(_DIGITS)

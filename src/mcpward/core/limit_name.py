@@ -8,5 +8,5 @@ SYNTAX: Final = "1 to 41 of a-z, 0-9, _ and -, and begins with a letter or a dig
 
 
 def is_limit_name(name: object) -> bool:
-    """Tell whether a budget or a pool may have this name."""
+    """Return whether a budget or a pool may have this name."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None

@@ -33,11 +33,11 @@ class Pepper:
         return "Pepper(***)"
 
     def digest(self, text: str) -> bytes:
-        """Give the 32 bytes to keep."""
+        """Return the 32 bytes to keep."""
         return self._mac(text.encode())
 
     def matches(self, text: str, digest: bytes) -> bool:
-        """Say whether ``digest`` was made from ``text``, in a time that does not tell how much of it agrees."""
+        """Return whether ``digest`` was made from ``text``, in a time that does not tell how much of it agrees."""
         raw = text.encode()
         found = compare_digest(self._mac(raw), digest)
         for mac in self._older:  # never left early: the time must not tell which key matched
@@ -61,7 +61,7 @@ def hmac_sha256(key: bytes) -> Callable[[bytes], bytes]:
 
 
 def fingerprint(key: bytes) -> Callable[[bytes], str]:
-    """Give a keyed digest of bytes as 32 hexadecimal digits (BLAKE2b, RFC 7693 §2.9), alike wherever the key is.
+    """Return a keyed digest of bytes as 32 hexadecimal digits (BLAKE2b, RFC 7693 §2.9), alike wherever the key is.
 
     Who reads it where it is kept learns nothing of short texts: without the key no guess can be checked.
     """

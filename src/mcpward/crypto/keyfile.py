@@ -16,7 +16,7 @@ _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 def read_or_create(path: Path, size: int) -> str:
-    """Give the file's text; if there is none, first make one with ``size`` random bytes in base64url.
+    """Return the file's text; if there is none, first make one with ``size`` random bytes in base64url.
 
     Raises :class:`Misconfigured` when the file or its folder is open to others, or cannot be read or made.
     """
@@ -37,7 +37,7 @@ def read_or_create(path: Path, size: int) -> str:
 
 
 def read_mounted(path: Path) -> str:
-    """Give the text of a file that somebody else manages, such as a mounted secret.
+    """Return the text of a file that somebody else manages, such as a mounted secret.
 
     Those are often readable by all inside their own container, so only a file that others may *write* is refused.
     """

@@ -42,11 +42,11 @@ class KeyRing:
         return f"KeyRing(ids={self.ids!r})"
 
     def derive(self, purpose: str) -> bytes:
-        """Give the newest key's 32 bytes for ``purpose``; other purposes give unrelated bytes."""
+        """Return the newest key's 32 bytes for ``purpose``; other purposes give unrelated bytes."""
         return _derive(self._roots[0], purpose)
 
     def derive_all(self, purpose: str) -> tuple[bytes, ...]:
-        """Give every key's 32 bytes for ``purpose``, newest first."""
+        """Return every key's 32 bytes for ``purpose``, newest first."""
         return tuple(_derive(root, purpose) for root in self._roots)
 
 
@@ -55,7 +55,7 @@ def _derive(root: bytes, purpose: str) -> bytes:
 
 
 def load_or_create(data: Path, env: Mapping[str, str], *, needed_by: str = "") -> KeyRing:
-    """Give the site's key ring: from the environment if it says so, else from ``data``/master.key, made if missing.
+    """Return the site's key ring: from the environment if it says so, else from ``data``/master.key, made if missing.
 
     Several workers may call this at once and all get the same key. ``needed_by`` names what was made with a key before:
     then none is made, for a new one would open nothing of it.

@@ -43,10 +43,10 @@ class RingMac:
         return self._newest + self._keys[self._newest](text)
 
     def matches(self, text: bytes, code: bytes) -> bool:
-        """Say whether a key of the ring made ``code`` of ``text``, in a time that does not tell how much agrees."""
+        """Return whether a key of the ring made ``code`` of ``text``, in a time that does not tell how much agrees."""
         mac = self._keys.get(code[:ID_BYTES])
         return mac is not None and compare_digest(mac(text), code[ID_BYTES:])
 
     def is_newest(self, code: bytes) -> bool:
-        """Say whether ``code`` names the newest key: another one ends when its key is retired."""
+        """Return whether ``code`` names the newest key: another one ends when its key is retired."""
         return code[:ID_BYTES] == self._newest

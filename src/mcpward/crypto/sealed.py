@@ -28,7 +28,7 @@ class SealedToken:
         return "SealedToken(***)"
 
     def seal(self, payload: bytes, aad: bytes) -> str:
-        """Give a token that :meth:`open` turns back into ``payload`` for the same ``aad``, on any worker.
+        """Return a token that :meth:`open` turns back into ``payload`` for the same ``aad``, on any worker.
 
         Raises ``ValueError`` for a payload that would make a token longer than ``longest``.
         """
@@ -38,7 +38,7 @@ class SealedToken:
         return text
 
     def open(self, text: str, aad: bytes) -> bytes | None:
-        """Give the payload, or None for whatever was not sealed here with this ``aad``."""
+        """Return the payload, or None for whatever was not sealed here with this ``aad``."""
         if len(text) > self._longest or not text.isascii():
             return None
         raw = text.encode("ascii")

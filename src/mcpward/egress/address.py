@@ -67,7 +67,7 @@ _COMPATIBLE: Final = IPv6Network("::/96")
 
 
 def is_public(address: Address) -> bool:
-    """Tell whether anybody on the internet may be behind an address, and nobody's own network is."""
+    """Return whether anybody on the internet may be behind an address, and nobody's own network is."""
     if address in METADATA:
         return False
     if isinstance(address, IPv4Address):
@@ -76,7 +76,7 @@ def is_public(address: Address) -> bool:
 
 
 def carried(address: Address) -> IPv4Address | None:
-    """Give the IPv4 address that an IPv6 address is a way to: mapped, compatible, 6to4, Teredo or NAT64."""
+    """Return the IPv4 address that an IPv6 address is a way to: mapped, compatible, 6to4, Teredo or NAT64."""
     if isinstance(address, IPv4Address):
         return None
     if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
@@ -86,7 +86,7 @@ def carried(address: Address) -> IPv4Address | None:
 
 
 def is_named(address: Address, networks: tuple[Network, ...]) -> bool:
-    """Tell whether one of the networks holds an address. One with credentials needs an entry for itself alone."""
+    """Return whether one of the networks holds an address. One with credentials needs an entry for itself alone."""
     if address in METADATA:
         return ip_network(address) in networks
     return any(address in network for network in networks)

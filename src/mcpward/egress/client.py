@@ -70,7 +70,7 @@ class Client:
         auth: tuple[str, Secret] | None = None,
         max_bytes: int = 65_536,
     ) -> Fetched:
-        """Send a form and give the JSON that comes back, for example OAuth's error of a 400.
+        """Send a form and return the JSON that comes back, for example OAuth's error of a 400.
 
         ``auth`` is client_secret_basic: both halves are form-encoded first (RFC 6749, 2.3.1).
 
@@ -121,7 +121,7 @@ class Client:
             return await read(response, max_bytes)
 
     def _pool(self, scheme: str) -> AsyncConnectionPool:
-        """Give the connections of one scheme. There are two pools since http:// has a rule of its own in the guard."""
+        """Return the connections of one scheme. There are two pools: http:// has a rule of its own in the guard."""
         if scheme not in self._pools:
             is_plain = scheme == "http"
             self._pools[scheme] = AsyncConnectionPool(
@@ -141,7 +141,7 @@ def _unconnected(url: Url, error: ConnectError) -> EgressFailed:
 
 
 def _field(text: str) -> bytes:
-    """Give a header field's value. Raises :class:`ValueError` for what could be more than one line (attack 83)."""
+    """Return a header field's value. Raises :class:`ValueError` for what could be more than one line (attack 83)."""
     if not _FIELD.fullmatch(text):
         raise ValueError("a header field's value is not printable ASCII")
     return text.encode("ascii")

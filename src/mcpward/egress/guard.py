@@ -34,7 +34,7 @@ class Guard:
         self._asking: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
 
     async def resolve(self, host: str, port: int, *, is_plain: bool = False) -> list[Address]:
-        """Give the addresses of a host, each of which may be called. ``is_plain``: without TLS.
+        """Return the addresses of a host, each of which may be called. ``is_plain``: without TLS.
 
         Raises :class:`EgressRefused` (host-refused, address-refused, plain-refused) and :class:`EgressFailed`
         (unresolved).

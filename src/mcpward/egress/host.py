@@ -20,7 +20,7 @@ _NAME_BYTES: Final = 253
 
 
 def read_host(text: str) -> Address | str:
-    """Give the address that ``text`` spells (IPv6 without brackets), or the lower-case name that it is.
+    """Return the address that ``text`` spells (IPv6 without brackets), or the lower-case name that it is.
 
     Raises :class:`EgressRefused` (host-refused) for every other spelling: no zone, no international form, no dot at
     the end, no number but four in dots.

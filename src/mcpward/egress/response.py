@@ -63,7 +63,7 @@ async def read(response: Response, max_bytes: int) -> Fetched:
 
 
 def _headers(response: Response) -> dict[str, str]:
-    """Give the fields by lower-case name; those that come several times as one list (RFC 9110, 5.3)."""
+    """Return the fields by lower-case name; those that come several times as one list (RFC 9110, 5.3)."""
     fields: dict[str, str] = {}
     for name, value in response.headers:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")

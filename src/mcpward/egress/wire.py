@@ -26,7 +26,7 @@ _MOST_ATTEMPTS: Final = 4
 
 @cache
 def tls() -> ssl.SSLContext:
-    """Give the process's one TLS context: the system's authorities, or those of ``SSL_CERT_FILE``; TLS 1.2 or newer."""
+    """Return the process's one TLS context: the system's authorities, or ``SSL_CERT_FILE``; TLS 1.2 or newer."""
     context = default_ssl_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
@@ -64,7 +64,7 @@ class _Socket(AsyncNetworkStream):
             raise
 
     def get_extra_info(self, info: str) -> Any:
-        """Give what httpcore wants to know of a socket."""
+        """Return what httpcore wants to know of a socket."""
         return self._socket.get_extra_info(info)
 
 

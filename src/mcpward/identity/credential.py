@@ -36,7 +36,7 @@ _KEY_BEGINS: Final = re.compile(rb"""(?:[Bb][Ee][Aa][Rr][Ee][Rr] +){0,2}["']?"""
 
 
 def plain(arrival: Arrival, longest: int = LONGEST_KEY) -> bytes | None:
-    """Give ``Authorization`` as it came where nothing about it is in doubt: it is alone, came once, and is not long.
+    """Return ``Authorization`` as it came where nothing about it is in doubt: it is alone, came once, and is not long.
 
     Other fields may have come twice, as a list that a client or a proxy spread over two lines does.
     """
@@ -54,7 +54,7 @@ def bearer(value: bytes) -> bytes | None:
 
 
 def read(arrival: Arrival, longest: int = LONGEST_KEY) -> Secret | None:
-    """Give the one credential of the request, or None where there is none. ``longest`` counts the whole header.
+    """Return the one credential of the request, or None where there is none. ``longest`` counts the whole header.
 
     Raises :class:`Refusal`: credential-ambiguous for two, credential-invalid for one that has not the form (an empty
     one too: a header that is there is never "no credential").

@@ -101,7 +101,7 @@ class Identity:
         return way(arrival)
 
     def establish(self, arrival: Arrival) -> Principal | PendingVerification:
-        """Give the principal that sent ``arrival``, or a proof of it, which is to be awaited once.
+        """Return the principal that sent ``arrival``, or a proof of it, which is to be awaited once.
 
         Raises :class:`Refusal`, as awaiting does: credential-missing, credential-invalid (one answer for unknown,
         expired, revoked and foreign), credential-ambiguous, route-unknown (unlisted: the secret is wrong),
@@ -143,7 +143,7 @@ class Identity:
         return unavailable("the key is not known yet")
 
     def is_good(self, arrival: Arrival, known: Principal | None = None) -> bool:
-        """Say whether a credential that was good is so still, for streams that are looked at every second.
+        """Return whether a credential that was good is so still, for streams that are looked at every second.
 
         ``known`` is what it was good for: one that has lost some of that is not (what a provider says of an opaque
         token may change), and its holder may come again with what is left.
@@ -163,7 +163,7 @@ class Identity:
         await self._rechecks.close()
 
     def knows_url(self, server: str, secret: str) -> bool:
-        """Say whether ``secret`` is in the URL of ``server``, for requests that are no MCP request.
+        """Return whether ``secret`` is in the URL of ``server``, for requests that are no MCP request.
 
         Only for the choice of the answer: it lets nobody in.
         """

@@ -1,7 +1,7 @@
 """One TCP connection: HTTP/1.1 framing by httptools, with the bounds that uvicorn's own class does not set.
 
-uvicorn with httptools takes two Host lines, a header of any size and chunk extensions without end, and waits for ever
-for the rest of a request. This class stands in its place: it counts bytes as they come, keeps only the fields that the
+uvicorn with httptools takes two Host lines, a header of any size and chunk extensions without end, and waits for the
+rest of a request indefinitely. This class stands in its place: it counts bytes as they come, keeps only the fields that the
 house reads, refuses what two HTTP readers could read differently (RFC 9112 §§3.2, 6.3, 11.2), and answers one request
 after the other, so that no request can draw two answers.
 """
@@ -370,7 +370,7 @@ class Connection(asyncio.Protocol):
         self.finished(close=close)
 
     def devote(self) -> None:
-        """Called by the exchange whose answer has no end: what else came here, or comes, would wait for ever."""
+        """Called by the exchange whose answer has no end: what else came here, or comes, would wait indefinitely."""
         self._devoted = self._deaf = True
         self._in_head = self._in_body = False
         if self._reading is not None:

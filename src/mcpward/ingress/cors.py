@@ -15,7 +15,7 @@ _EXPOSE: Final = b"mcp-session-id, www-authenticate, retry-after, ratelimit, rat
 
 
 def grants(origin: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """Give the headers for an answer to an allowed origin: that origin by name, never ``*``."""
+    """Return the headers for an answer to an allowed origin: that origin by name, never ``*``."""
     return (
         (b"access-control-allow-origin", origin),
         (b"access-control-expose-headers", _EXPOSE),
@@ -24,7 +24,7 @@ def grants(origin: bytes) -> tuple[tuple[bytes, bytes], ...]:
 
 
 def preflight(asked: bytes) -> Reply:
-    """Give the answer to a preflight (Fetch standard §3.2.5) whose origin passed the gate.
+    """Return the answer to a preflight (Fetch standard §3.2.5) whose origin passed the gate.
 
     ``asked`` are the names of the headers that the page would send.
     """

@@ -129,7 +129,7 @@ class Exchange:
             self._answer(self._at_once(route))
 
     def _at_once(self, route: Route | None) -> Reply:
-        """Give the answer that needs no work."""
+        """Return the answer that needs no work."""
         front, is_preflight = self.connection.front, self.head.verb == b"OPTIONS"
         if self.refusal is not None or route is None:
             return self._refused(self.refusal or Refusal(Reason.ROUTE_UNKNOWN), route)
@@ -350,6 +350,6 @@ class Exchange:
             self.task.cancel()
 
     def server_stops(self) -> None:
-        """No more requests are taken: end what would last for ever; all else may finish."""
+        """No more requests are taken: end what would last indefinitely; all else may finish."""
         if self.endless and self.task is not None:
             self.task.cancel()

@@ -29,12 +29,12 @@ Fields = dict[bytes, bytes]
 
 
 def size_of(lines: Lines) -> int:
-    """Give the bytes that these lines took on the wire, with colon, blank and line end."""
+    """Return the bytes that these lines took on the wire, with colon, blank and line end."""
     return sum(map(len, chain.from_iterable(lines))) + 4 * len(lines)
 
 
 def folded(lines: Lines) -> tuple[Fields, frozenset[bytes]]:
-    """Give the kept fields by their lower-case names, and the names that came more than once (the first is kept)."""
+    """Return the kept fields by their lower-case names, and the names that came more than once (the first is kept)."""
     fields = {_SPELLED[name]: value.strip(b" \t") for name, value in lines if name in _SPELLED}
     if len(fields) == len(lines):
         return fields, _NONE

@@ -144,7 +144,7 @@ def judge_shape(head: Head, route: Route, rules: Rules) -> Refusal | None:
 
 
 def reads_events(head: Head) -> bool:
-    """Tell whether the answer may be an event stream. HTTP/1.0 knows no chunks (RFC 9112 §7.1), so it gets none."""
+    """Return whether the answer may be an event stream. HTTP/1.0 knows no chunks (RFC 9112 §7.1), so it gets none."""
     streams = head.streams
     if streams is None:
         accept = head.fields.get(b"accept", b"")
@@ -153,7 +153,7 @@ def reads_events(head: Head) -> bool:
 
 
 def _allowed(route: Route, rules: Rules) -> str:
-    """Give the Allow header (RFC 9110 §10.2.1): preflights count where there are origins that may send them."""
+    """Return the Allow header (RFC 9110 §10.2.1): preflights count where there are origins that may send them."""
     if route.place in DOCUMENTS or (route.place is Place.MCP and route.secret is None and rules.origins):
         return _ALLOW_WITH_PREFLIGHT[route.place]
     return _ALLOW[route.place]

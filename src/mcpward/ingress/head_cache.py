@@ -39,7 +39,7 @@ class CachedHead:
         self.route = route
 
     def body_of(self, data: bytes) -> bytes | None:
-        """Give the body of ``data`` if it is this head and one whole body, and nothing else; None if it is not."""
+        """Return the body of ``data`` if it is this head and one whole body, and nothing else; None if it is not."""
         if not data.startswith(self._before) or len(data) > self._most:
             return None
         digits, after, body = data[self._size :].partition(self._after)

@@ -31,7 +31,7 @@ class Health:
         self._metrics = metrics
 
     def answer(self, place: Place) -> Reply:
-        """Give the answer for a place of the house."""
+        """Return the answer for a place of the house."""
         if place is Place.METRICS:
             return Reply(status=200, headers=((b"content-type", _METRICS_TYPE),), body=self._metrics())
         if place is Place.READY:

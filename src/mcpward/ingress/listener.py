@@ -33,11 +33,11 @@ class RequestHandler(Protocol):
     """The way of a request behind the edge; never raises anything but cancellation."""
 
     async def serve(self, arrival: Arrival, wire: ResponseStream) -> Reply:
-        """Give the answer to one arrival."""
+        """Return the answer to one arrival."""
         ...
 
     def refuse(self, no: Refusal, *, peer: str, bucket: str, server: str, bytes_in: int) -> Reply:
-        """Give the answer to a request that the gates refused, and put it on record."""
+        """Return the answer to a request that the gates refused, and put it on record."""
         ...
 
     def vouch(self, arrival: Arrival) -> Refusal | None:
@@ -45,7 +45,7 @@ class RequestHandler(Protocol):
         ...
 
     def knows(self, server: str, secret: str) -> bool:
-        """Tell whether an unlisted server's secret segment is right."""
+        """Return whether an unlisted server's secret segment is right."""
         ...
 
 
@@ -182,7 +182,7 @@ class Listener:
         return no
 
     def peer(self, transport_address: str, head: Head) -> Peer:
-        """Give the peer behind a connection, as a request's head shows it. A head is one connection's alone."""
+        """Return the peer behind a connection, as a request's head shows it. A head is one connection's alone."""
         peer = head.peer
         if peer is None:
             peer = head.peer = self.doorstep.peer(transport_address, head.fields)

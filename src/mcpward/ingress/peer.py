@@ -21,7 +21,7 @@ class Peer(Struct, frozen=True):
 
 @lru_cache(maxsize=65_536)
 def peer(address: str) -> Peer:
-    """Give the peer of an address text: IPv4-mapped IPv6 becomes IPv4; an IPv6 address is counted by its /64."""
+    """Return the peer of an address text: IPv4-mapped IPv6 becomes IPv4; an IPv6 address is counted by its /64."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
@@ -42,7 +42,7 @@ class PeerResolver:
         )
 
     def peer(self, transport_address: str, fields: Mapping[bytes, bytes]) -> Peer:
-        """Give the nearest address that is not a declared proxy, read from the right as each hop appended its own."""
+        """Return the nearest address that is not a declared proxy, read from the right as each hop appended its own."""
         direct = peer(transport_address)
         if not self._trusted or not self._is_proxy(direct.address):
             return direct

@@ -41,7 +41,7 @@ _ERRORS: Final = {
 
 
 def response(reply: Reply, *, date: bytes, close: bool, bodyless: bool = False) -> bytes:
-    """Give the whole response. ``date`` is a header line; ``bodyless`` is for HEAD: the length without the body.
+    """Return the whole response. ``date`` is a header line; ``bodyless`` is for HEAD: the length without the body.
 
     A reply whose first header is the type of its body is not JSON; one whose first header says how long it may be kept
     is public, and JSON.
@@ -67,7 +67,7 @@ _rated = lru_cache(maxsize=4096)(_lines)
 
 
 def stream_head(headers: tuple[tuple[bytes, bytes], ...], *, date: bytes, close: bool) -> bytes:
-    """Give the head of an event stream (chunked, so that the connection lives on)."""
+    """Return the head of an event stream (chunked, so that the connection lives on)."""
     extra = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
     return STREAM_HEAD + date + extra + (_CLOSE if close else b"") + b"\r\n"
 
@@ -77,7 +77,7 @@ def _chunk(data: bytes) -> bytes:
 
 
 def event(message: bytes, event_id: str | None = None) -> bytes:
-    """Give one server-sent event as one chunk; an empty message gives the priming event: a place to resume from."""
+    """Return one server-sent event as one chunk; an empty message gives the priming event: a place to resume from."""
     return _chunk(_event(message, event_id))
 
 
@@ -110,7 +110,7 @@ def _id_field(event_id: str | None) -> bytes:
 
 
 def retry(milliseconds: int) -> bytes:
-    """Give the field that tells a client how long to wait before it comes back, as one chunk."""
+    """Return the field that tells a client how long to wait before it comes back, as one chunk."""
     return _chunk(b"retry: %d\n\n" % milliseconds)
 
 

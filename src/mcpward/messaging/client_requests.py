@@ -68,7 +68,7 @@ class ClientRequests:
         return len(self._open)
 
     async def ask(self, call: Call, send: Send, encode: Encode, questions: Sequence[Question]) -> Results:
-        """Send all questions and give the results by key, in the questions' order.
+        """Send all questions and return the results by key, in the questions' order.
 
         ``encode`` makes the message of a question and its id. Questions that stay unanswered, because another was
         refused, the time is over or the call is cancelled, are taken back with ``notifications/cancelled``.
@@ -139,7 +139,7 @@ class ClientRequests:
             waiting.unanswered[rpc_id] = question.key
 
     async def _wait(self, waiting: _Round) -> bool:
-        """Say whether every question was answered; False as soon as one was refused."""
+        """Return whether every question was answered; False as soon as one was refused."""
         if not waiting.unanswered:
             return True
         try:

@@ -65,7 +65,7 @@ class InFlight:
         return len(self._entries)
 
     def enter(self, call: Call) -> Entry:
-        """Give the block in which the present task works on ``call``.
+        """Return the block in which the present task works on ``call``.
 
         Raises:
             Refusal: params-invalid, when the block is entered while a request with this id runs in the same session

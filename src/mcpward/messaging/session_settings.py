@@ -26,7 +26,7 @@ class SettingsSource(Protocol):
     """Where the settings are kept."""
 
     async def change(self, blank: SessionRecord, change: Callable[[SessionRecord], SessionRecord]) -> SessionRecord:
-        """Replace the session's record by what ``change`` makes of it, in one transaction, and give it as kept.
+        """Replace the session's record by what ``change`` makes of it, in one transaction, and return it as kept.
 
         ``blank`` stands for a session that has no record yet. What changes nothing is not written. Raises what
         ``change`` raises, with nothing written.
@@ -34,7 +34,7 @@ class SettingsSource(Protocol):
         ...
 
     async def changed_since(self, revision: int) -> tuple[int, Sequence[SessionRecord]]:
-        """Give the revision to ask with next time, and the records changed after ``revision``, in their order."""
+        """Return the revision to ask with next time, and the records changed after ``revision``, in their order."""
         ...
 
     async def forget(self, session: str) -> None:
@@ -84,12 +84,12 @@ class SessionSettings:
             self._task = None
 
     def level(self, session: str) -> str | None:
-        """Give the least severity that the session wants to hear of; None where it has set none."""
+        """Return the least severity that the session wants to hear of; None where it has set none."""
         record = self._book.find(session)
         return None if record is None else record.level
 
     def uris(self, session: str) -> frozenset[str]:
-        """Give the resources that the session watches."""
+        """Return the resources that the session watches."""
         record = self._book.find(session)
         return _NOTHING if record is None else record.uris
 

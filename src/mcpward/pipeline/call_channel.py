@@ -76,7 +76,7 @@ class CallChannels:
         return LegacyChannel(replace(call, log_level=level), trail, wire, self, hold)
 
     def _brought(self, call: Call, tool: Tool | None) -> State:
-        """Give the answers of a request: with our state, what was asked; without, what the client says by itself.
+        """Return the answers of a request: with our state, what was asked; without, what the client says by itself.
 
         What changes something takes answers under our seal alone, and so does the house's own question: a state can be
         used up, and an answer without one could be sent again and again (attack 133).
@@ -88,7 +88,7 @@ class CallChannels:
         return State("", {key: answer for key, answer in call.inputs.items() if key != CONSENT_KEY}, 0.0)
 
     def requests(self, questions: Sequence[Question]) -> bytes:
-        """Give ``inputRequests`` of the questions, fit to leave.
+        """Return ``inputRequests`` of the questions, fit to leave.
 
         Raises:
             Refusal: output-refused; a question holds what must not leave.
@@ -129,7 +129,7 @@ class ModernChannel(Struct, eq=False):
             self.trail.sent(len(clean))
 
     async def ask(self, questions: Sequence[Question]) -> Mapping[str, Any]:
-        """Give the answers that came with the request, or end the call with the questions."""
+        """Return the answers that came with the request, or end the call with the questions."""
         self.has_asked = self.has_asked or _is_of_tool(questions)
         self.require_able(*(question.capability for question in questions))
         answers = self.state.answers
@@ -150,7 +150,7 @@ class ModernChannel(Struct, eq=False):
         return self._hold.retain()
 
     def last(self, reply: Reply) -> Reply:
-        """Give the reply as it is: nothing can be resumed."""
+        """Return the reply as it is: nothing can be resumed."""
         return reply
 
     def close(self) -> None:

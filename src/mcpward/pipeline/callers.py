@@ -23,11 +23,11 @@ class Callers(Protocol):
         ...
 
     def is_good(self, arrival: Arrival, known: Principal | None = None) -> bool:
-        """Say whether what was good is so still."""
+        """Return whether what was good is so still."""
         ...
 
     def knows_url(self, server: str, secret: str) -> bool:
-        """Say whether a server's secret segment is right."""
+        """Return whether a server's secret segment is right."""
         ...
 
     async def close(self) -> None:

@@ -52,7 +52,7 @@ class Catalogue:
         self._cleaning = LongWork("large-resources")
 
     async def answer(self, call: Call, back: ClientChannel) -> Listed:
-        """Give the result object.
+        """Return the result object.
 
         Raises:
             Refusal: resource-unknown, prompt-unknown, params-invalid, output-refused; capability-missing and
@@ -141,7 +141,7 @@ def _named(name: str) -> Callable[[Mapping[str, Any]], str]:
 
 
 def _parts(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Give what a model reads one after the other: the messages of a prompt, contents of a resource, completions."""
+    """Return what a model reads one after the other: the messages of a prompt, contents of a resource, completions."""
     values = result.get("completion", {}).get("values", ())
     return [
         *(message["content"] for message in result.get("messages", ())),

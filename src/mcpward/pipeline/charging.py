@@ -117,7 +117,7 @@ class Charging:
     async def refused(
         self, no: Refusal, arrival: Arrival, trail: Trail, paid: ChargedCall | None, back: CallChannel | None = None
     ) -> Refusal:
-        """Count what a refusal says of its caller; gives the refusal to answer with.
+        """Count what a refusal says of its caller; returns the refusal to answer with.
 
         A call that did not run gets back what it paid, as far as it is not its caller's doing. One that has asked its
         caller something has run: whoever keeps questions open on purpose must not have calls for nothing.

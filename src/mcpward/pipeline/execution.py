@@ -61,7 +61,7 @@ class Execution:
         self._cleaning = LongWork("large-results")
 
     async def accept(self, call: Call, tool: Tool) -> AcceptedCall:
-        """Give the call with its arguments bound.
+        """Return the call with its arguments bound.
 
         Raises:
             Refusal: header-mismatch, arguments-invalid, argument-dangerous.
@@ -74,7 +74,7 @@ class Execution:
     async def make(
         self, call: Call, tool: Tool | None, back: CallChannel, headers: Fields, accepted: AcceptedCall | None = None
     ) -> Reply:
-        """Run one call and give its reply; without a tool it is one of the catalogue's.
+        """Run one call and return its reply; without a tool it is one of the catalogue's.
 
         ``accepted`` is the call where it was accepted already.
 
@@ -187,7 +187,7 @@ class Execution:
         return False
 
     def _work(self, accepted: AcceptedCall) -> Work:
-        """Give what the task will do. It takes a place of its own: its caller's was for the asking."""
+        """Return what the task will do. It takes a place of its own: its caller's was for the asking."""
 
         async def work(back: ClientChannel) -> Outcome:
             tool, caller = accepted.tool, accepted.call.principal.key

@@ -147,12 +147,12 @@ class Listeners:
         return frozenset(may)
 
     def may_read(self, call: Call, uri: str) -> bool:
-        """Tell whether there is such a resource, and this caller may read it."""
+        """Return whether there is such a resource, and this caller may read it."""
         resource = self._registries[call.arrival.server].find_resource(uri)
         return resource is not None and self._policy.may_use(call.principal, resource)
 
     def watches(self, call: Call, uri: str) -> bool:
-        """Tell whether a legacy call's session has subscribed to a resource that its caller may still read."""
+        """Return whether a legacy call's session has subscribed to a resource that its caller may still read."""
         return call.session is not None and uri in self._settings.uris(call.session) and self.may_read(call, uri)
 
 

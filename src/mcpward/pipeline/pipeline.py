@@ -73,7 +73,7 @@ class Pipeline:
         self.report = report
 
     async def serve(self, arrival: Arrival, wire: ResponseStream) -> Reply:
-        """Give the answer to one arrival. Raises nothing but ``CancelledError``."""
+        """Return the answer to one arrival. Raises nothing but ``CancelledError``."""
         trail = self.traffic.follow(arrival)
         paid: ChargedCall | None = None
         back: CallChannel | None = None
@@ -147,7 +147,7 @@ class Pipeline:
     async def _instead(
         self, no: BaseException, trail: Trail, wire: ResponseStream, paid: ChargedCall | None, back: CallChannel | None
     ) -> Reply | None:
-        """Give the answer to a request that did not come to its own end, None where there is nobody to answer.
+        """Return the answer to a request that did not come to its own end, None where there is nobody to answer.
 
         Raised from here, ``no`` would be in its own traceback, and with it the request's body and credential.
         """
@@ -176,7 +176,7 @@ class Pipeline:
                 return None
 
     def _asked(self, more: InputRequired, paid: ChargedCall | None, back: CallChannel | None) -> Reply:
-        """Give the questions to a modern client, and the sealed state that it brings back with their answers."""
+        """Return the questions to a modern client, and the sealed state that it brings back with their answers."""
         assert paid is not None  # only a call with a way back asks
         assert back is not None
         call = paid.call
@@ -218,7 +218,7 @@ class Pipeline:
     # ---- for the edge ---------------------------------------------------------------------------------------------
 
     def refuse(self, no: Refusal, *, peer: str, bucket: str, server: str, bytes_in: int) -> Reply:
-        """Give the answer to a request that failed at a gate, counted and on record like all others."""
+        """Return the answer to a request that failed at a gate, counted and on record like all others."""
         addresses = self.limits.addresses
         cause = no
         try:
@@ -250,7 +250,7 @@ class Pipeline:
         return None if no is None else _at(no, arrival)
 
     def _too_many_bytes(self, arrival: Arrival) -> Refusal | None:
-        """Say whether the body that the head announces is one more than its caller may send now (attack 120)."""
+        """Return whether the body that the head announces is one more than its caller may send now (attack 120)."""
         size = int(arrival.headers.get(b"content-length", b"0"))
         principal = self.identity.recall(arrival) if size > LARGE else None
         if isinstance(principal, Principal):
@@ -262,7 +262,7 @@ class Pipeline:
         return None
 
     def knows(self, server: str, secret: str) -> bool:
-        """Tell whether an unlisted server's secret segment is right."""
+        """Return whether an unlisted server's secret segment is right."""
         return self.identity.knows_url(server, secret)
 
 

@@ -24,7 +24,7 @@ class Registry(Protocol):
     """The tools of one server."""
 
     def find(self, name: str) -> Tool | None:
-        """Give the tool of that exact name, or None."""
+        """Return the tool of that exact name, or None."""
         ...
 
 
@@ -44,7 +44,7 @@ class Policy:
         self._weight = 0
 
     def require(self, call: Call) -> Tool | None:
-        """Give the tool that a call names, if its principal may use it; None for a call that names none.
+        """Return the tool that a call names, if its principal may use it; None for a call that names none.
 
         Raises :class:`Refusal`: tool-unknown, one answer for a tool that is not there and one that the caller may not
         use, so that nobody learns the names of hidden tools (attack 66); scope-missing where a token lacks what every
@@ -97,7 +97,7 @@ class Policy:
             raise no or demand.refusal(demand.required)
 
     def _step_up(self, principal: Principal, wanted: Tool | Offer) -> Refusal | None:
-        """Give the challenge for what was denied, if scopes are all that is missing and there are scopes for it."""
+        """Return the challenge for what was denied, if scopes are all that is missing and there are scopes for it."""
         demand = self._demands.get(principal.server) if principal.way is AuthMethod.OAUTH else None
         if demand is None or server(principal, wanted) is not None:
             return None
@@ -109,7 +109,7 @@ class Policy:
         return None if needed is None or needed <= principal.scopes else demand.refusal(needed)
 
     def decide(self, principal: Principal, tool: Tool) -> Decision:
-        """Give the decision; the first rule that denies names the reason."""
+        """Return the decision; the first rule that denies names the reason."""
         for rule in RULES:
             denied = rule(principal, tool)
             if denied is not None:
@@ -117,7 +117,7 @@ class Policy:
         return _YES
 
     def may_use(self, principal: Principal, offer: Offer) -> bool:
-        """Tell whether the principal may see and use a resource, a template or a prompt, and have it completed."""
+        """Return whether the principal may see and use a resource, a template or a prompt, and have it completed."""
         return all(rule(principal, offer) is None for rule in OFFER_RULES)
 
     def visible(self, principal: Principal, tools: Iterable[Tool]) -> list[Tool]:
@@ -129,7 +129,7 @@ class Policy:
         return [tool for tool in tools if self.decide(principal, tool).allowed or self._is_offered(principal, tool)]
 
     def listed(self, principal: Principal, offer: Offer) -> bool:
-        """Tell whether a list shows a resource, a template or a prompt to the principal; see :meth:`visible`."""
+        """Return whether a list shows a resource, a template or a prompt to the principal; see :meth:`visible`."""
         return self.may_use(principal, offer) or self._is_offered(principal, offer)
 
     def _is_offered(self, principal: Principal, wanted: Tool | Offer) -> bool:

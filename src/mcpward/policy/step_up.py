@@ -29,7 +29,7 @@ class Demand(Struct, frozen=True):
     lists: bool = False
 
     def needed(self, principal: Principal, scopes: frozenset[str], access: Access) -> frozenset[str] | None:
-        """Give all scopes of an operation; None where no scope opens its class to this caller."""
+        """Return all scopes of an operation; None where no scope opens its class to this caller."""
         needed = self.required | scopes
         if access is Access.READ:
             return needed
@@ -40,7 +40,7 @@ class Demand(Struct, frozen=True):
         return needed | {(held or opening)[0]} if opening else None
 
     def refusal(self, needed: frozenset[str]) -> Refusal:
-        """Give the refusal that names the scopes to ask for."""
+        """Return the refusal that names the scopes to ask for."""
         scopes = tuple(sorted(needed | self.named))
         challenge = replace(self.challenge, scopes=scopes)
         return Refusal(

@@ -9,13 +9,13 @@ _STREAM: Final = (b"text/event-stream", b"text/*")
 
 @lru_cache(maxsize=256)
 def accepts_json(accept: bytes) -> bool:
-    """Tell whether a JSON answer is acceptable; a missing header (empty) accepts everything."""
+    """Return whether a JSON answer is acceptable; a missing header (empty) accepts everything."""
     return not accept.strip() or _accepts(accept, _JSON)
 
 
 @lru_cache(maxsize=256)
 def may_stream(accept: bytes) -> bool:
-    """Tell whether the answer may become an event stream: only where the client names it.
+    """Return whether the answer may become an event stream: only where the client names it.
 
     ``*/*`` is what plain HTTP clients send without a thought, and they cannot read events.
     """

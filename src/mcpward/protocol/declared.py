@@ -17,7 +17,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9._/-]{1,64}")
 
 
 def reduced(declared: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what may be asked of the client, and the names of its extensions as far as there is room for them.
+    """Return what may be asked of the client, and the names of its extensions as far as there is room for them.
 
     Everything else is left out, so that the token that carries it stays short whatever a client declares.
     """

@@ -66,7 +66,7 @@ _decode_envelope = Decoder(_Envelope).decode
 
 
 def parse(body: bytes, bounds: Bounds) -> tuple[Any, bool]:
-    """Give what a body holds, and whether it is spelt as ``core.jsonio`` would have spelt it.
+    """Return what a body holds, and whether it is spelt as ``core.jsonio`` would have spelt it.
 
     Raises :class:`Refusal` (message-unparsable) for what is not JSON within ``bounds``.
     """
@@ -110,14 +110,14 @@ def message_of(value: object, *, is_spelt: bool, opened: Opened | None = None) -
 
 
 def arguments_of(message: Message, body: bytes) -> bytes:
-    """Give ``params.arguments`` of a message that has them, byte for byte as they stand in its body."""
+    """Return ``params.arguments`` of a message that has them, byte for byte as they stand in its body."""
     if message.is_spelt:
         return spell(message.params["arguments"])
     return raw_arguments(body) if message.opened is None else _required(message.opened.arguments)
 
 
 def raw_arguments(body: bytes) -> bytes:
-    """Give ``params.arguments`` of a body that is known to have them, byte for byte."""
+    """Return ``params.arguments`` of a body that is known to have them, byte for byte."""
     arguments = _decode_envelope(body).params.arguments
     return _required(None if arguments is UNSET else bytes(arguments))  # a copy: the body need not live as long
 
@@ -137,7 +137,7 @@ def batch_ids(batch: list[Any]) -> list[int | str]:
 
 
 def is_id(value: object) -> bool:
-    """Tell whether a value may be a request's id or a progress token: never null, a fraction or a truth value."""
+    """Return whether a value may be a request's id or a progress token: never null, a fraction or a truth value."""
     if type(value) is int:
         return value in NUMBERS
     return type(value) is str and len(value) <= _MAX_ID_LENGTH

@@ -62,7 +62,7 @@ def _says_uri(said: bytes, uri: str) -> bool:
 
 
 def is_modern_call(arrival: Arrival, target: str) -> bool:
-    """Tell whether every routing header came once and says what a modern ``tools/call`` of ``target`` must say."""
+    """Return whether every routing header came once and says what a modern ``tools/call`` of ``target`` must say."""
     headers = arrival.headers
     if headers.get(VERSION_HEADER) != _MODERN or headers.get(METHOD_HEADER) != _CALL:
         return False
@@ -71,7 +71,7 @@ def is_modern_call(arrival: Arrival, target: str) -> bool:
 
 
 def says(said: bytes, value: str) -> bool:
-    """Tell whether a header's value stands for ``value``: plain visible ASCII, or ``=?base64?…?=`` of its UTF-8."""
+    """Return whether a header's value stands for ``value``: plain visible ASCII, or ``=?base64?…?=`` of its UTF-8."""
     if is_wrapped(said):
         return unwrap(said) == value.encode()
     return said.isascii() and said == value.encode() and value.isprintable()
@@ -86,12 +86,12 @@ def spelled(value: str) -> bytes:
 
 
 def is_wrapped(said: bytes) -> bool:
-    """Tell whether a header's value is in base64; without both ends it stands for itself."""
+    """Return whether a header's value is in base64; without both ends it stands for itself."""
     return said.startswith(_SENTINEL) and said.endswith(_END)
 
 
 def unwrap(said: bytes) -> bytes | None:
-    """Give what a wrapped value holds, None for base64 that is damaged or not the canonical one."""
+    """Return what a wrapped value holds, None for base64 that is damaged or not the canonical one."""
     payload = said[len(_SENTINEL) : -len(_END)]
     try:
         plain = base64.b64decode(payload, validate=True)

@@ -14,7 +14,7 @@ _WHOLE: Final = frozenset((LATEST_LEGACY, MODERN))
 
 
 def implementation(server: ServerInfo, version: str) -> dict[str, Any]:
-    """Give everything that the version knows of ``Implementation``."""
+    """Return everything that the version knows of ``Implementation``."""
     said: dict[str, Any] = {"name": server.name, "version": server.version}
     if server.title and version in _TITLED:
         said["title"] = server.title
@@ -25,10 +25,10 @@ def implementation(server: ServerInfo, version: str) -> dict[str, Any]:
 
 
 def introduction(server: ServerInfo, version: str) -> bytes:
-    """Give the member of ``_meta`` that introduces the server, encoded, for :attr:`Call.introduction`."""
+    """Return the member of ``_meta`` that introduces the server, encoded, for :attr:`Call.introduction`."""
     return escape_separators(_encode({SERVER_KEY: implementation(server, version)}))[1:-1]
 
 
 def short_introduction(server: ServerInfo) -> bytes:
-    """Give the introduction that every modern result carries: by name alone, for icons may be kilobytes long."""
+    """Return the introduction that every modern result carries: by name alone, for icons may be kilobytes long."""
     return introduction(ServerInfo(server.name, server.version, server.title), MODERN)

@@ -42,7 +42,7 @@ class Wanted(Struct, frozen=True):
 
 
 def wanted(call: Call, server: ServerInfo) -> Wanted:
-    """Give what a call that opens a stream wants, as far as the server announces it.
+    """Return what a call that opens a stream wants, as far as the server announces it.
 
     A legacy stream tells the changes of all lists. Which resources it tells of is for its session's subscriptions.
 
@@ -67,7 +67,7 @@ def wanted(call: Call, server: ServerInfo) -> Wanted:
 
 
 def acknowledged(call: Call, wanted: Wanted) -> bytes:
-    """Give the first message of a listen stream: what of the wish is honoured."""
+    """Return the first message of a listen stream: what of the wish is honoured."""
     honoured: dict[str, Any] = {flag: True for flag, topic in _FLAGS.items() if topic in wanted.topics}
     if wanted.uris:
         honoured["resourceSubscriptions"] = sorted(wanted.uris)
@@ -77,7 +77,7 @@ def acknowledged(call: Call, wanted: Wanted) -> bytes:
 
 
 def changed(change: Change, subscription: int | str | None) -> bytes:
-    """Give the notification of a change; ``subscription`` is the id of the listen request, None on a legacy stream."""
+    """Return the notification of a change; ``subscription`` is the listen request's id, None on a legacy stream."""
     params: dict[str, Any] = dict(_members(change.params)) if change.params else {}
     if change.topic is Topic.RESOURCE:
         params["uri"] = change.subject
@@ -87,7 +87,7 @@ def changed(change: Change, subscription: int | str | None) -> bytes:
 
 
 def asking(question: Question, rpc_id: str) -> bytes:
-    """Give a question as the request that a legacy client answers."""
+    """Return a question as the request that a legacy client answers."""
     return _encode({"jsonrpc": "2.0", "id": rpc_id, "method": question.method, "params": question.params})
 
 

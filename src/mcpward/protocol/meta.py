@@ -20,7 +20,7 @@ _NO_TRACE: Final[Mapping[str, str]] = {}
 
 
 def capabilities(meta: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give the declared capabilities. Raises :class:`Refusal` (params-invalid) where they are not an object."""
+    """Return the declared capabilities. Raises :class:`Refusal` (params-invalid) where they are not an object."""
     declared = meta.get(CAPABILITIES_KEY)
     if declared == []:  # an empty object, as PHP writes it
         declared = {}
@@ -33,7 +33,7 @@ def capabilities(meta: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def log_level(meta: Mapping[str, Any]) -> str | None:
-    """Give the wanted level of log notifications, None for none. Raises :class:`Refusal` (params-invalid)."""
+    """Return the wanted level of log notifications, None for none. Raises :class:`Refusal` (params-invalid)."""
     level = meta.get(LOG_LEVEL_KEY)
     if level is None:
         return None
@@ -43,7 +43,7 @@ def log_level(meta: Mapping[str, Any]) -> str | None:
 
 
 def progress_token(meta: Mapping[str, Any]) -> int | str | None:
-    """Give the token that opts into progress, None for none. Raises :class:`Refusal` (params-invalid)."""
+    """Return the token that opts into progress, None for none. Raises :class:`Refusal` (params-invalid)."""
     token = meta.get("progressToken")
     if token is None:
         return None
@@ -53,7 +53,7 @@ def progress_token(meta: Mapping[str, Any]) -> int | str | None:
 
 
 def trace(meta: Mapping[str, Any]) -> Mapping[str, str]:
-    """Give the trace fields that are well-formed; others are dropped, as W3C Trace Context asks."""
+    """Return the trace fields that are well-formed; others are dropped, as W3C Trace Context asks."""
     if meta.keys().isdisjoint(_TRACE):
         return _NO_TRACE
     return {

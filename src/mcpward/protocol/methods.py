@@ -96,7 +96,7 @@ def table(server: ServerInfo, era: Era) -> dict[str, Kind]:
 
 
 def mirrored_target(method: str, params: Mapping[str, Any]) -> str | None:
-    """Give the name, URI or id that ``Mcp-Name`` mirrors, None for methods without one.
+    """Return the name, URI or id that ``Mcp-Name`` mirrors, None for methods without one.
 
     Raises :class:`Refusal` (params-invalid) where it is missing or no text.
     """
@@ -110,7 +110,7 @@ def mirrored_target(method: str, params: Mapping[str, Any]) -> str | None:
 
 
 def other_target(method: str, params: Mapping[str, Any]) -> str:
-    """Give what a request is about that no header mirrors, the empty text for none. The params have been looked at."""
+    """Return what a request is about that no header mirrors, the empty text for none. The params were looked at."""
     if method in _SUBSCRIPTIONS:
         return str(params["uri"])
     if method == COMPLETE:

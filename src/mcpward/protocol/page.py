@@ -28,7 +28,7 @@ class Page(Struct, Generic[T], frozen=True):
 
 
 def cut(items: Sequence[T], cursor: str | None, name: Callable[[T], str], size: int = DEFAULT_SIZE) -> Page[T]:
-    """Give the page at ``cursor``: None and the empty text mean the first.
+    """Return the page at ``cursor``: None and the empty text mean the first.
 
     Raises :class:`Refusal` (params-invalid) for a cursor that is not ours or of a list that has changed since.
     """

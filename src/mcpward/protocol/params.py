@@ -34,7 +34,7 @@ def require_params(method: str, params: Mapping[str, Any]) -> None:
 
 
 def inputs(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give ``inputResponses``: one object per key. Raises :class:`Refusal` (params-invalid)."""
+    """Return ``inputResponses``: one object per key. Raises :class:`Refusal` (params-invalid)."""
     answers = params.get("inputResponses", _NONE)
     if (
         type(answers) is not dict
@@ -46,7 +46,7 @@ def inputs(params: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def state(params: Mapping[str, Any]) -> str | None:
-    """Give ``requestState``, None where there is none. Raises :class:`Refusal` (params-invalid)."""
+    """Return ``requestState``, None where there is none. Raises :class:`Refusal` (params-invalid)."""
     said = params.get("requestState", _NONE)
     if said is _NONE:
         return None

@@ -80,7 +80,7 @@ class Protocol:
         self._plain = PlainCalls({name: self._introductions[name] for name in servers if servers[name].has_tools})
 
     def read(self, arrival: Arrival, principal: Principal, opened: Opened | None = None) -> Call:
-        """Give the call that an arrival makes. ``opened`` is its body, where that is a large one: see :attr:`bodies`.
+        """Return the call that an arrival makes. ``opened`` is its body, where that is a large one: see :attr:`bodies`.
 
         Raises :class:`Refusal` for everything that is not a well-formed, agreeing, served message of one of the eras;
         ``facts["rpc_id"]`` is the message's id as soon as it is known.
@@ -259,7 +259,7 @@ class Protocol:
 
 
 def _last_event(arrival: Arrival) -> str | None:
-    """Give the event after which a stream is resumed; an empty id is none (HTML, server-sent events)."""
+    """Return the event after which a stream is resumed; an empty id is none (HTML, server-sent events)."""
     said = arrival.headers.get(EVENT_HEADER)
     if not said:
         return None

@@ -50,7 +50,7 @@ _MODERN: Final = Era.MODERN
 
 
 def result(call: Call, outcome: Outcome, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:
-    """Give the answer of a tool call. ``outcome.body`` is one JSON object, compactly encoded."""
+    """Return the answer of a tool call. ``outcome.body`` is one JSON object, compactly encoded."""
     body, number = outcome.body, call.id
     if call.era is _MODERN and type(number) is int and body.startswith(_CONTENT):  # as most do: no "_meta", not empty
         return Reply(200, headers, _COMPLETE % (number, call.introduction, body[1:]))
@@ -60,7 +60,7 @@ def result(call: Call, outcome: Outcome, headers: tuple[tuple[bytes, bytes], ...
 def catalogue(
     call: Call, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = (), ttl_ms: int | None = None
 ) -> Reply:
-    """Give the answer of any other request; ``body`` is its result, compact, without the modern extras.
+    """Return the answer of any other request; ``body`` is its result, compact, without the modern extras.
 
     ``ttl_ms`` is how long the client may keep it, in milliseconds, where that is not what the method's results say.
     """
@@ -75,7 +75,7 @@ def catalogue(
 
 
 def input_required(call: Call, requests: bytes, state: str) -> Reply:
-    """Give the answer of a modern call that needs answers first.
+    """Return the answer of a modern call that needs answers first.
 
     ``requests`` is the encoded object of key to request, ``state`` what the client sends back with the answers.
     """
@@ -84,33 +84,33 @@ def input_required(call: Call, requests: bytes, state: str) -> Reply:
 
 
 def task(call: Call, body: bytes) -> Reply:
-    """Give the answer of a tool call that goes on as a task (SEP-2663); ``body`` is the encoded task."""
+    """Return the answer of a tool call that goes on as a task (SEP-2663); ``body`` is the encoded task."""
     return Reply(status=200, body=_result(call, body, type_=b"task"))
 
 
 def listened(call: Call) -> Reply:
-    """Give the last message of a stream that ``subscriptions/listen`` opened."""
+    """Return the last message of a stream that ``subscriptions/listen`` opened."""
     tag = b',"%b":%b' % (SUBSCRIPTION_KEY.encode(), _identity(call))
     return Reply(status=200, body=_result(replace(call, introduction=call.introduction + tag), b"{}"))
 
 
 def closed() -> Reply:
-    """Give the end of a legacy stream: no last message."""
+    """Return the end of a legacy stream: no last message."""
     return _CLOSED
 
 
 def accepted() -> Reply:
-    """Give the answer of a notification or of a response: 202, nothing more."""
+    """Return the answer of a notification or of a response: 202, nothing more."""
     return _ACCEPTED
 
 
 def ended() -> Reply:
-    """Give the answer of a session's end: 200, nothing more."""
+    """Return the answer of a session's end: 200, nothing more."""
     return _ENDED
 
 
 def refusal(no: Refusal, call: Call | None = None, rpc_id: int | str | None = None) -> Reply:
-    """Give the answer of a refusal of the channels RPC and TOOL.
+    """Return the answer of a refusal of the channels RPC and TOOL.
 
     The id is the call's, else ``rpc_id``, else what the refusal knows. A refusal of the tool channel is a result with
     ``isError`` where a tool was called, so that the model can mend its call; elsewhere it is an error.

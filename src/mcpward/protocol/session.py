@@ -67,13 +67,13 @@ class Sessions:
         client_info: Mapping[str, Any],
         capabilities: Mapping[str, Any] = _NOTHING,
     ) -> str:
-        """Give a new session's token: visible ASCII below 1,024 bytes, useless to every other principal and server."""
+        """Return a new session's token: visible ASCII below 1,024 bytes, useless to any other principal and server."""
         client = _client(client_info)
         session = Session(ids.request_id(), version, self._clock.now(), client, reduced(capabilities))
         return self._seal(_encode(session), _bound_to(principal))
 
     def open(self, token: bytes, principal: Principal) -> Session | None:
-        """Give the session of a token, None for one that is not ours, not this principal's, too old or ended."""
+        """Return the session of a token, None for one that is not ours, not this principal's, too old or ended."""
         # A session is opened once per worker, not once per call. The principal is part of the key: what one may open
         # is never found by another.
         key = (token, principal.server, principal.key, principal.client)
@@ -87,7 +87,7 @@ class Sessions:
         return session
 
     def end(self, session_id: str) -> float:
-        """End a session in this worker and give the time after which its token is refused anyway.
+        """End a session in this worker and return the time after which its token is refused anyway.
 
         The caller writes both to the store, so that the other workers and the next start know.
         """

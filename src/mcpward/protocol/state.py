@@ -74,7 +74,7 @@ class States:
         self._clock = clock
 
     def open(self, call: Call) -> State:
-        """Give the answers that a call has brought: those of earlier rounds, and the new ones to what was asked.
+        """Return the answers that a call has brought: those of earlier rounds, and the new ones to what was asked.
 
         Answers that nobody asked for are left out. A call without a state may bring answers at once: nothing was asked
         yet, so all of them count, under an empty ``id``.
@@ -97,7 +97,7 @@ class States:
         return State(sealed.id, sealed.answers | new, sealed.issued_at)
 
     def seal(self, call: Call, answers: Mapping[str, Any], asked: tuple[str, ...], state_id: str = "") -> str:
-        """Give the state of a call that needs answers to ``asked`` and has had ``answers`` so far.
+        """Return the state of a call that needs answers to ``asked`` and has had ``answers`` so far.
 
         ``state_id`` is that of the round before, empty in the first: a call has one, and is used up as a whole.
 

@@ -47,7 +47,7 @@ class Sanitizer:
         return _is_little((raw.content, raw.structured, raw.meta))
 
     def clean(self, _accepted: AcceptedCall, raw: RawResult) -> Outcome:
-        """Give the result as JSON that may leave.
+        """Return the result as JSON that may leave.
 
         Raises :class:`Refusal` (output-refused) when what the tool returned is larger than ``max_bytes``, cannot be
         written as JSON, holds a secret that is split over several content blocks, or does not keep the output schema
@@ -75,12 +75,12 @@ class Sanitizer:
         return Outcome(body, is_error, redactions)
 
     def is_split(self, parts: Sequence[Mapping[str, Any]], cleaned: Callable[[], Sequence[Mapping[str, Any]]]) -> bool:
-        """Tell whether a secret stands across several parts. ``cleaned`` gives the parts as they would leave."""
+        """Return whether a secret stands across several parts. ``cleaned`` gives the parts as they would leave."""
         redactor = self._redactor()
         return len(parts) > 1 and redactor.finds(spoken(parts)) and redactor.finds(spoken(cleaned()))
 
     def frame(self, message: bytes) -> bytes:
-        """Give one JSON-RPC message that may leave; empty when nothing of it may."""
+        """Return one JSON-RPC message that may leave; empty when nothing of it may."""
         try:
             return self.whole(message)
         except Refusal:
@@ -102,7 +102,7 @@ class Sanitizer:
         return clean
 
     def text(self, text: str) -> str:
-        """Give a text of our own making, such as an error's, that may leave."""
+        """Return a text of our own making, such as an error's, that may leave."""
         return self._redactor().text(strip(text)).translate(_SEPARATORS)
 
     def _redacted(self, redactor: Redactor, raw: RawResult, body: bytes) -> tuple[bytes, int]:
@@ -174,7 +174,7 @@ def _whole(raw: RawResult) -> dict[str, Any]:
 
 
 def _screened(redactor: Redactor, data: bytes) -> tuple[bytes, int]:
-    """The slow way, for what holds a mark or a form of a secret. Gives the clean text and the number of redactions."""
+    """The slow way, for what holds a mark or a form of a secret. Returns the clean text and how many redactions."""
 
     def texts(given: list[str]) -> list[str]:
         return redactor.unhidden(strip_all(given))

@@ -21,7 +21,7 @@ _COMPONENT: Final = "!'()*"
 
 
 def forms(value: str) -> frozenset[bytes]:
-    """Give every form of ``value`` that may stand in a text. Empty for values that are too short to be looked for."""
+    """Return every form of ``value`` that may stand in a text. Empty for values that are too short to be looked for."""
     found: set[bytes] = set()
     for spelling in {value, strip(value), bare(strip(value))}:
         if len(spelling) >= SHORTEST:
@@ -30,7 +30,7 @@ def forms(value: str) -> frozenset[bytes]:
 
 
 def encoded_forms(value: str) -> frozenset[bytes]:
-    """Give all of :func:`forms`, and each of them as it stands in a text that is written as a JSON string."""
+    """Return all of :func:`forms`, and each of them as it stands in a text that is written as a JSON string."""
     return frozenset(_with_escapes(forms(value)))
 
 

@@ -66,7 +66,7 @@ class Redactor:
         self._change = Change(self._strings, self._scalar if may_be_number else _same, self._is_clean)
 
     def suspects(self, data: _Octets) -> bool:
-        """Tell whether ``data`` has any form of a secret, or a mark of invisible characters."""
+        """Return whether ``data`` has any form of a secret, or a mark of invisible characters."""
         if len(data) <= self._window:
             return bool(self._suspicious(data))
         # Piece by piece: of a text that is full of marks the matcher would list them all.
@@ -74,11 +74,11 @@ class Redactor:
         return any(self._suspicious(step(data[start : start + self._window])) for start in places)
 
     def finds(self, data: _Octets) -> bool:
-        """Tell whether any form of any secret stands in ``data``."""
+        """Return whether any form of any secret stands in ``data``."""
         return bool(self._spans(data))
 
     def bytes(self, data: _Octets) -> _Octets:
-        """Give ``data`` with every form masked; the same object where there is none."""
+        """Return ``data`` with every form masked; the same object where there is none."""
         spans = self._spans(data)
         if not spans:
             return data if data.isascii() else self._uncovered(data)
@@ -87,7 +87,7 @@ class Redactor:
         return _MASK if self._spans(masked) else masked
 
     def unhidden(self, texts: list[str]) -> list[str]:
-        """Give ``texts``; of each in which a secret is spelt with characters between that are not seen, what is seen.
+        """Return ``texts``; of each in which a secret is spelt with characters between that are not seen, what is seen.
 
         Half of a surrogate pair became U+FFFD: where it stands within a secret it goes, too.
         """
@@ -97,13 +97,13 @@ class Redactor:
         return [_seen(text) if self._hides(text) else text for text in texts]
 
     def text(self, text: str) -> str:
-        """Give ``text`` with every form masked; the same object where there is none."""
+        """Return ``text`` with every form masked; the same object where there is none."""
         data = text.encode("utf-8", "surrogatepass")
         masked = self.bytes(data)
         return text if masked is data else masked.decode("utf-8", "replace")
 
     def json(self, data: _Octets) -> _Octets:
-        """Give a JSON text with every form masked, valid where ``data`` was; the same object where there is none.
+        """Return a JSON text with every form masked, valid where ``data`` was; the same object where there is none.
 
         A secret that spans several members, so that nothing smaller than the whole can be masked, masks the whole.
         """
@@ -136,7 +136,7 @@ class Redactor:
         return seen is not text and self.finds(_encode(seen))
 
     def _uncovered(self, data: _Octets) -> _Octets:
-        """Give ``data`` without what is not seen where that hides a secret, and without the secret."""
+        """Return ``data`` without what is not seen where that hides a secret, and without the secret."""
         seen = bare(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
         return self.bytes(seen) if len(seen) < len(data) and self._spans(seen) else data
 
@@ -225,6 +225,6 @@ def _whole_escapes(encoded: bytes, spans: _Spans) -> _Spans:
 
 
 def _escape_at(escapes: Sequence[tuple[int, int]], at: int) -> tuple[int, int]:
-    """Give the escape sequence that covers the byte at ``at``, or else that byte alone."""
+    """Return the escape sequence that covers the byte at ``at``, or else that byte alone."""
     before = bisect_right(escapes, (at, sys.maxsize)) - 1
     return escapes[before] if before >= 0 and escapes[before][1] > at else (at, at + 1)

@@ -30,7 +30,7 @@ class Change(Struct, frozen=True):
 
 
 def rewritten(value: Any, change: Change, levels: int = _LEVELS) -> Any:
-    """Give ``value`` with the change applied. Two names that become equal are told apart by a number.
+    """Return ``value`` with the change applied. Two names that become equal are told apart by a number.
 
     Raises ``RecursionError`` for values that are nested too deep.
     """

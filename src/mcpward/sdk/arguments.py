@@ -65,7 +65,7 @@ class Arguments:
         self._top = Subschemas(self._schema).top
 
     def schema(self) -> dict[str, Any]:
-        """Give the JSON schema: an object that takes the declared properties and no others, at every depth."""
+        """Return the JSON schema: an object that takes the declared properties and no others, at every depth."""
         return self._schema
 
     def _published(self, what: str, where: str) -> dict[str, Any]:
@@ -101,13 +101,13 @@ class Arguments:
         return frozenset(self._renamed.get(name, name) for name, field in fields.items() if field.is_required())
 
     def written(self) -> dict[str, str]:
-        """Give what callers write for each parameter: its own name, or the alias that ``Field`` gives it."""
+        """Return what callers write for each parameter: its own name, or the alias that ``Field`` gives it."""
         fields = self._model.model_fields.items()
         aliases = {self._renamed.get(name, name): field.validation_alias or name for name, field in fields}
         return {name: alias if isinstance(alias, str) else name for name, alias in aliases.items()}
 
     def description(self, name: str) -> str | None:
-        """Give the description that an author attached to a parameter with ``Field``."""
+        """Return the description that an author attached to a parameter with ``Field``."""
         given = {self._renamed.get(field, field): info.description for field, info in self._model.model_fields.items()}
         return given.get(name)
 
@@ -207,7 +207,7 @@ def close(schema: Any) -> None:
 
 
 def has_foreign_reference(schema: Any) -> bool:
-    """Say whether a ``$ref`` points outside of the schema: a client that follows it fetches for an attacker (76)."""
+    """Return whether a ``$ref`` points outside of the schema: a client that follows it fetches for an attacker (76)."""
     if isinstance(schema, dict):
         reference = schema.get("$ref")
         if isinstance(reference, str) and not reference.startswith("#"):

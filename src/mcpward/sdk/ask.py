@@ -23,11 +23,11 @@ class Asked(Protocol):
     """One thing to ask: ``Elicit``, ``Sample`` or ``Roots``."""
 
     def question(self, key: str) -> Question:
-        """Give the request to the client, in the specification's shape."""
+        """Return the request to the client, in the specification's shape."""
         ...
 
     def read(self, result: Any) -> Any:
-        """Give the client's result as the author meets it.
+        """Return the client's result as the author meets it.
 
         Raises:
             Unfit: the result does not answer the question.
@@ -46,11 +46,11 @@ class Roots(Struct, frozen=True):
     """Asks for the client's roots (``roots/list``). The answer is a list of :class:`Root`."""
 
     def question(self, key: str) -> Question:
-        """Give the request to the client."""
+        """Return the request to the client."""
         return Question(key=key, method="roots/list", params={}, capability={"roots": {}})
 
     def read(self, result: Any) -> list[Root]:
-        """Give the roots, at most 256.
+        """Return the roots, at most 256.
 
         Raises:
             Unfit: the result does not answer the question.
@@ -63,7 +63,7 @@ class _RootsResult(Struct):
 
 
 def converted(result: Any, shape: type[T]) -> T:
-    """Give a client's result in the shape that the specification has for it.
+    """Return a client's result in the shape that the specification has for it.
 
     Raises:
         Unfit: it has another one.

@@ -53,7 +53,7 @@ class Written:
         self.effort = of_written(document, self.bind)
 
     def schema(self) -> dict[str, Any]:
-        """Give the schema as it was written."""
+        """Return the schema as it was written."""
         return self._schema
 
 

@@ -34,7 +34,7 @@ def require_name(name: Any, kind: str, place: str = "") -> None:
 
 
 def own_name(name: Any, function: Callable[..., Any], kind: str, taken: Mapping[str, Any]) -> str:
-    """Give the name of a declaration: as given, else the function's. Raises :class:`AuthoringError`."""
+    """Return the name of a declaration: as given, else the function's. Raises :class:`AuthoringError`."""
     own = name if isinstance(name, str) else getattr(function, "__name__", "?")
     require_name(own, kind, where(function))
     if own in taken:
@@ -51,7 +51,7 @@ def _name_hint(name: Any, kind: str) -> str:
 
 
 def require_uri(uri: Any) -> str:
-    """Give an author's URI back if it is absolute. Raises :class:`AuthoringError`."""
+    """Return an author's URI back if it is absolute. Raises :class:`AuthoringError`."""
     if not isinstance(uri, str) or not _URI.fullmatch(uri):
         raise AuthoringError("a resource needs an absolute URI", hint='write @server.resource("orders://schema")')
     if not uri.isprintable():
@@ -61,12 +61,12 @@ def require_uri(uri: Any) -> str:
 
 
 def description_of(function: Callable[..., Any], given: str | None, title: str | None, name: str) -> str:
-    """Give the description: as given, else the docstring, the title, the name."""
+    """Return the description: as given, else the docstring, the title, the name."""
     return given or inspect.getdoc(function) or title or name.replace("_", " ")
 
 
 def read_scopes(scopes: Any, what: str, place: str) -> frozenset[str]:
-    """Give the scopes. Raises :class:`AuthoringError` for what is no list of words that a token could hold."""
+    """Return the scopes. Raises :class:`AuthoringError` for what is no list of words that a token could hold."""
     # Read once: an iterator that was looked through would be empty, and what it was to close would be open.
     words: list[Any] = list(scopes) if isinstance(scopes, Iterable) and not isinstance(scopes, str) else [None]
     if not all(isinstance(word, str) and word for word in words):
@@ -80,7 +80,7 @@ def read_scopes(scopes: Any, what: str, place: str) -> frozenset[str]:
 
 
 def access_of(read_only: bool, destructive: bool, what: str, place: str) -> Access:
-    """Give the access class of a tool. Raises :class:`AuthoringError` for both at once."""
+    """Return the access class of a tool. Raises :class:`AuthoringError` for both at once."""
     if read_only and destructive:
         problem = f"{what}: read_only and destructive exclude each other"
         raise AuthoringError(problem, place, "keep read_only=True only where a call changes nothing")
@@ -92,7 +92,7 @@ def access_of(read_only: bool, destructive: bool, what: str, place: str) -> Acce
 def hints_of(
     title: str | None, read_only: bool, destructive: bool, idempotent: bool | None, open_world: bool | None
 ) -> dict[str, Any]:
-    """Give the hints of the specification (``ToolAnnotations``); its own defaults are the careful ones."""
+    """Return the hints of the specification (``ToolAnnotations``); its own defaults are the careful ones."""
     hints: dict[str, Any] = {"readOnlyHint": read_only, "destructiveHint": destructive}
     if title is not None:
         hints["title"] = title
@@ -121,14 +121,14 @@ def require_sound_run(  # the options of one decorator
 
 
 def read_ttl(ttl_s: Any, what: str, place: str) -> float:
-    """Give a time for which a client may keep something, in seconds. Raises :class:`AuthoringError`."""
+    """Return a time for which a client may keep something, in seconds. Raises :class:`AuthoringError`."""
     if type(ttl_s) not in {int, float} or not math.isfinite(ttl_s) or not 0 <= ttl_s <= _LONGEST_TTL_S:
         raise AuthoringError(f"{what}: ttl_s is 0 to {_LONGEST_TTL_S} seconds", place, "write a number: ttl_s=3600")
     return float(ttl_s)
 
 
 def read_size(size: Any, what: str, place: str) -> int | None:
-    """Give a resource's size in bytes. Raises :class:`AuthoringError`."""
+    """Return a resource's size in bytes. Raises :class:`AuthoringError`."""
     if size is not None and (type(size) is not int or size < 0):
         raise AuthoringError(f"{what}: size is a number of bytes", place, "write size=1024, or leave it out")
     return size

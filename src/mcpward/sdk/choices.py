@@ -9,7 +9,7 @@ _BOOLEANS: Final = ("true", "false")
 
 
 def choices_of(annotation: Any) -> tuple[str, ...]:
-    """Give the texts that a ``Literal``, an ``Enum`` or ``bool`` takes, in their order; none for all other types.
+    """Return the texts that a ``Literal``, an ``Enum`` or ``bool`` takes, in their order; none for all other types.
 
     Looks through ``Annotated`` and unions. Numbers among them are left out: as texts they would not be taken.
     """

@@ -63,7 +63,7 @@ def require_driver(url: URL) -> None:
 
 
 def open_engine(url: Secret, *, read_only: bool, pool_size: int, folder: Path) -> AsyncEngine:
-    """Give an engine that connects on first use, and whose connections are locked down before their first statement.
+    """Return an engine that connects on first use, and whose connections are locked down before their first statement.
 
     The path of a SQLite file starts at ``folder`` if it is relative.
 

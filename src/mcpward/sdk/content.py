@@ -16,7 +16,7 @@ class Content(Struct, frozen=True):
     """What becomes one content block. A class, no Protocol: ``isinstance`` stands on the hot path."""
 
     def block(self) -> dict[str, Any]:
-        """Give the block in the protocol's shape."""
+        """Return the block in the protocol's shape."""
         raise NotImplementedError
 
 
@@ -26,7 +26,7 @@ class Text(Content, frozen=True):
     text: str
 
     def block(self) -> dict[str, Any]:
-        """Give the block in the protocol's shape."""
+        """Return the block in the protocol's shape."""
         return {"type": "text", "text": self.text}
 
 
@@ -40,7 +40,7 @@ class Image(Content, frozen=True):
         _require_bytes("Image", self.data)
 
     def block(self) -> dict[str, Any]:
-        """Give the block in the protocol's shape."""
+        """Return the block in the protocol's shape."""
         return _binary("image", self.data, self.format, _IMAGE_TYPES)
 
 
@@ -54,7 +54,7 @@ class Audio(Content, frozen=True):
         _require_bytes("Audio", self.data)
 
     def block(self) -> dict[str, Any]:
-        """Give the block in the protocol's shape."""
+        """Return the block in the protocol's shape."""
         return _binary("audio", self.data, self.format, _AUDIO_TYPES)
 
 
@@ -71,7 +71,7 @@ class EmbeddedResource(Content, frozen=True):
             raise ValueError("an embedded resource has either text or blob")
 
     def block(self) -> dict[str, Any]:
-        """Give the block in the protocol's shape."""
+        """Return the block in the protocol's shape."""
         resource: dict[str, Any] = {"uri": self.uri}
         if self.text is not None:
             resource["mimeType"] = self.mime_type or "text/plain"

@@ -24,7 +24,7 @@ class Exchanger(Protocol):
     """Gets tokens for one caller while its call runs. The tools room has the one implementation."""
 
     async def exchange(self, audience: str, scopes: frozenset[str]) -> Token:
-        """Give a token for an upstream; see :meth:`Caller.exchange`."""
+        """Return a token for an upstream; see :meth:`Caller.exchange`."""
         ...
 
 
@@ -47,7 +47,7 @@ class Caller(Struct, frozen=True, kw_only=True, dict=True):
     key_id: str | None = None
 
     async def exchange(self, *, audience: str = "", scope: str | Iterable[str] = ()) -> Token:
-        """Give an access token for an upstream that acts for this caller (RFC 8693), by the caller's own provider.
+        """Return an access token for an upstream that acts for this caller (RFC 8693), by the caller's own provider.
 
         ``audience`` is what the provider calls the upstream, ``scope`` one word, several with spaces, or a list of
         them. The token is a :class:`~mcpward.core.secret.Secret` with ``expires_at`` and ``scopes``: it prints as
@@ -107,11 +107,11 @@ class Asker(Protocol):
         ...
 
     def next_key(self) -> str:
-        """Give the key of the next question that has none."""
+        """Return the key of the next question that has none."""
         ...
 
     async def ask(self, asked: Mapping[str, Asked]) -> dict[str, Any]:
-        """Put all of them to the client in one round and give its answers, read, by key."""
+        """Put all of them to the client in one round and return its answers, read, by key."""
         ...
 
     def run(self, awaitable: Any) -> Any:

@@ -118,7 +118,7 @@ class Database:
     @overload
     async def query(self, sql: LiteralString, /, *, into: None = None, **params: Any) -> list[dict[str, Any]]: ...
     async def query(self, sql: LiteralString, /, *, into: Any = None, **params: Any) -> list[Any]:
-        """Give the rows of a SELECT as dicts, or as ``into`` (a pydantic model, dataclass, TypedDict, msgspec struct).
+        """Return the rows of a SELECT as dicts, or as ``into`` (pydantic model, dataclass, TypedDict, msgspec struct).
 
         A list is bound as several values: ``WHERE id IN :ids``. The database itself keeps the statement from changing
         anything, also with ``read_only=False``.

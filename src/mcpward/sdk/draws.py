@@ -17,7 +17,7 @@ _MOST: Final = 100_000_000
 
 
 def read_draws(budgets: Any, arguments: Arguments | Written, what: str, place: str) -> tuple[Draw, ...]:
-    """Give what each call draws: a list of budgets costs 1 of each, a mapping says the costs.
+    """Return what each call draws: a list of budgets costs 1 of each, a mapping says the costs.
 
     Raises:
         AuthoringError: a name or a cost cannot hold; an argument is no whole number that the schema keeps from going
@@ -48,7 +48,7 @@ def _draw(budget: str, cost: Any, arguments: Arguments | Written, what: str, pla
 
 
 def _names(name: str, arguments: Arguments | Written) -> tuple[str, str]:
-    """Give an argument's name in the function and in calls. With an alias those are two, and authors mean either."""
+    """Return an argument's name in the function and in calls. With an alias those are two, and authors mean either."""
     if isinstance(arguments, Written):
         return name, name
     written = arguments.written()

@@ -45,12 +45,12 @@ class Elicit:
         self._form: Form = form_of(model) if model is not None else form_by_hand(_EMPTY if schema is None else schema)
 
     def question(self, key: str) -> Question:
-        """Give the request to the client. ``mode`` is left out: clients before 2025-11-25 do not know it."""
+        """Return the request to the client. ``mode`` is left out: clients before 2025-11-25 do not know it."""
         params = {"message": self.message, "requestedSchema": self._form.schema}
         return Question(key=key, method="elicitation/create", params=params, capability={"elicitation": {"form": {}}})
 
     def read(self, result: Any) -> Elicited[Any]:
-        """Give the person's answer, with data that is what the form asks for.
+        """Return the person's answer, with data that is what the form asks for.
 
         Raises:
             Unfit: the result does not answer the question.
@@ -82,12 +82,12 @@ class ElicitUrl:
         self.url = url
 
     def question(self, key: str) -> Question:
-        """Give the request to the client."""
+        """Return the request to the client."""
         params = {"mode": "url", "message": self.message, "url": self.url}
         return Question(key=key, method="elicitation/create", params=params, capability={"elicitation": {"url": {}}})
 
     def read(self, result: Any) -> Elicited[None]:
-        """Give the person's answer; content has no place in it.
+        """Return the person's answer; content has no place in it.
 
         Raises:
             Unfit: the result does not answer the question.

@@ -42,7 +42,7 @@ class Environment:
     @overload
     def get(self, name: str, default: str) -> Secret: ...
     def get(self, name: str, default: str | None = None) -> Secret | None:
-        """Give the secret, or ``default`` (a value from source code, hence not treated as secret elsewhere)."""
+        """Return the secret, or ``default`` (a value from source code, hence not treated as secret elsewhere)."""
         secret = self.find(name)
         if secret is None and default is not None:
             return Secret(default, name)
@@ -70,7 +70,7 @@ class Environment:
         return default
 
     def find(self, name: str) -> Secret | None:
-        """Give the secret, or None. An empty value counts as not set: no credential is not a credential."""
+        """Return the secret, or None. An empty value counts as not set: no credential is not a credential."""
         for resolve in self._resolvers:
             found = resolve(name)
             if found is not None and found:
@@ -79,12 +79,12 @@ class Environment:
         return self._remember(name, value) if value else None
 
     def install(self, resolve: Resolver) -> Callable[[], None]:
-        """Ask ``resolve`` before the process environment (newest first). Gives a function that takes it out again."""
+        """Ask ``resolve`` before the process environment (newest first). Returns a function that takes it out again."""
         self._resolvers.insert(0, resolve)
         return lambda: self._resolvers.remove(resolve)
 
     def handed_out(self) -> list[Secret]:
-        """Give every secret that was handed out since the process started."""
+        """Return every secret that was handed out since the process started."""
         with self._lock:
             return list(self._given.values())
 

@@ -22,7 +22,7 @@ _NULL: Final = {"type": "null"}
 
 
 def field(name: str, raw: Any, definitions: Mapping[str, Any], what: str, *, strict: bool) -> dict[str, Any]:
-    """Give the field as it is published. What the specification has no word for is left out; ``strict`` refuses it.
+    """Return the field as it is published. What the specification has no word for is left out; ``strict`` refuses it.
 
     Raises:
         AuthoringError: the field is nested, of another type or format, or asks for a secret.

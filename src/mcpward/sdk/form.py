@@ -43,7 +43,7 @@ class Form(Struct, frozen=True):
 
 @lru_cache(_CACHED)
 def form_of(model: Any) -> Form:
-    """Give the form of a pydantic model or a dataclass.
+    """Return the form of a pydantic model or a dataclass.
 
     Raises:
         AuthoringError: a field is none of a form's, or asks for a secret.
@@ -69,7 +69,7 @@ def form_of(model: Any) -> Form:
 
 
 def form_by_hand(schema: Mapping[str, Any]) -> Form:
-    """Give the form of a schema that an author wrote. Its data is a dict.
+    """Return the form of a schema that an author wrote. Its data is a dict.
 
     Raises:
         AuthoringError: the schema is not of the restricted kind, or asks for a secret.

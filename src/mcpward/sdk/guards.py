@@ -30,7 +30,7 @@ class Guard(Protocol):
         ...
 
     def check(self, arguments: Mapping[str, Any]) -> Problem | None:
-        """Say what is wrong with the arguments, or None."""
+        """Return what is wrong with the arguments, or None."""
         ...
 
 

@@ -34,7 +34,7 @@ class Header(Struct, frozen=True):
 
 
 def mirrored(schema: Mapping[str, Any], what: str, where: str) -> dict[bytes, _Path]:
-    """Give each header (lower-case, as bytes) and the path of the argument that it repeats.
+    """Return each header (lower-case, as bytes) and the path of the argument that it repeats.
 
     Raises:
         AuthoringError: a name that is no token or stands twice, an argument that is neither string, integer nor
@@ -64,7 +64,7 @@ def mirrored(schema: Mapping[str, Any], what: str, where: str) -> dict[bytes, _P
 
 
 def has_header(schema: Any) -> bool:
-    """Say whether an argument is to come in a header as well."""
+    """Return whether an argument is to come in a header as well."""
     return any(True for _ in _everywhere(schema))
 
 

@@ -38,7 +38,7 @@ class Icon(Struct, frozen=True):
             raise AuthoringError("an icon's theme is 'light' or 'dark'", hint='write theme="dark", or leave it out')
 
     def block(self) -> dict[str, Any]:
-        """Give the icon in the protocol's shape."""
+        """Return the icon in the protocol's shape."""
         block: dict[str, Any] = {"src": self.src}
         if self.mime_type is not None:
             block["mimeType"] = self.mime_type

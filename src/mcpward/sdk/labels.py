@@ -28,7 +28,7 @@ _WEB: Final = re.compile(r"https?://[!-~]{1,2000}", re.ASCII)
 
 
 def read_icons(icons: Any, what: str, where: str = "") -> tuple[Icon, ...]:
-    """Give the icons, at most 16.
+    """Return the icons, at most 16.
 
     Raises:
         AuthoringError: something else than icons.
@@ -43,7 +43,7 @@ def read_icons(icons: Any, what: str, where: str = "") -> tuple[Icon, ...]:
 
 
 def read_meta(meta: Any, what: str, where: str = "") -> Mapping[str, Any]:
-    """Give ``_meta`` as it will be listed. Keys with a prefix of the specification's own are its alone (basic, _meta).
+    """Return ``_meta`` as it will be listed. Keys with a prefix of the specification are its own (basic, _meta).
 
     Raises:
         AuthoringError: a key that is reserved or none, or values that JSON does not have.
@@ -58,7 +58,7 @@ def read_meta(meta: Any, what: str, where: str = "") -> Mapping[str, Any]:
 
 
 def read_annotations(annotations: Any, what: str, where: str = "") -> Mapping[str, Any]:
-    """Give the annotations of a resource: ``audience``, ``priority`` (0 to 1), ``lastModified`` (ISO 8601).
+    """Return the annotations of a resource: ``audience``, ``priority`` (0 to 1), ``lastModified`` (ISO 8601).
 
     Raises:
         AuthoringError: another key, or a value that does not fit.
@@ -75,7 +75,7 @@ def read_annotations(annotations: Any, what: str, where: str = "") -> Mapping[st
 
 
 def read_extensions(extensions: Any) -> Mapping[str, Any]:
-    """Give the extensions that a server announces, each with its settings.
+    """Return the extensions that a server announces, each with its settings.
 
     Raises:
         AuthoringError: a name without a prefix, or settings that are no object.
@@ -89,7 +89,7 @@ def read_extensions(extensions: Any) -> Mapping[str, Any]:
 
 
 def read_website(url: Any) -> str:
-    """Give a web address, or "" for none.
+    """Return a web address, or "" for none.
 
     Raises:
         AuthoringError: it is none.

@@ -14,7 +14,7 @@ _AS_THEY_ARE: Final = (str, int, float, bytes, type(None))
 
 
 def bindable(name: str, value: Any, driver: str) -> Any:
-    """Give ``value`` as the driver takes it.
+    """Return ``value`` as the driver takes it.
 
     SQLite has no dates: they become ``2026-01-31`` and ``2026-01-31 12:00:00``, the form of its own functions;
     a time with an offset is turned into UTC first. MySQL's driver would leave out an offset and knows no UUID: there

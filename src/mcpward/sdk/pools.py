@@ -26,7 +26,7 @@ class Pooled(Protocol):
 
 
 def read_pools(pools: Any, what: str, place: str) -> tuple[str | Pooled, ...]:
-    """Give the pools, each once. Raises :class:`AuthoringError` for what is neither a name nor a database."""
+    """Return the pools, each once. Raises :class:`AuthoringError` for what is neither a name nor a database."""
     if isinstance(pools, str) or not isinstance(pools, Iterable):
         raise AuthoringError(f"{what}: pools is a list", place, 'write pools=[db, "gpu"]')
     read: list[str | Pooled] = []
@@ -44,7 +44,7 @@ def read_pools(pools: Any, what: str, place: str) -> tuple[str | Pooled, ...]:
 
 
 def read_concurrency(concurrency: Any, what: str, place: str) -> int | None:
-    """Give how many calls of a tool run at once. Raises :class:`AuthoringError`."""
+    """Return how many calls of a tool run at once. Raises :class:`AuthoringError`."""
     if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
         problem = f"{what}: concurrency is a number of calls, at least 1"
         raise AuthoringError(problem, place, "write concurrency=3, or leave it out")

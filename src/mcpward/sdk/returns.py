@@ -204,7 +204,7 @@ def _by_pydantic(annotation: Any) -> tuple[dict[str, Any], Encode]:
 
 
 def _is_of_text(error: Exception) -> bool:
-    """Tell whether half of a surrogate pair may be what is wrong."""
+    """Return whether half of a surrogate pair may be what is wrong."""
     if isinstance(error, pydantic.ValidationError):
         return any(each["type"] in _NO_TEXT for each in error.errors(include_url=False, include_input=False))
     return isinstance(error, pydantic_core.PydanticSerializationError | UnicodeError)
@@ -252,7 +252,7 @@ def _wrap(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _has_content(annotation: Any) -> bool:
-    """Say whether a content value may stand anywhere in the annotation."""
+    """Return whether a content value may stand anywhere in the annotation."""
     if isinstance(annotation, type) and typing.get_origin(annotation) is None:
         return issubclass(annotation, (Content, ToolResult))
     return any(_has_content(part) for part in typing.get_args(annotation) if part is not ...)

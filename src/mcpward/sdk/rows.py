@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 @lru_cache(maxsize=256)
 def reader_of(into: Any) -> Callable[[list[dict[str, Any]]], list[Any]]:
-    """Give what turns rows into ``into``: a pydantic model, dataclass, TypedDict or msgspec struct.
+    """Return what turns rows into ``into``: a pydantic model, dataclass, TypedDict or msgspec struct.
 
     The reader raises ``ValueError`` where a row does not fit (pydantic's and msgspec's errors are such).
     """

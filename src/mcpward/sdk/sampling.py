@@ -24,7 +24,7 @@ class ToolUse(Content, frozen=True):
     input: dict[str, Any]
 
     def block(self) -> dict[str, Any]:
-        """Give the block in the protocol's shape."""
+        """Return the block in the protocol's shape."""
         return {"type": "tool_use", "id": self.id, "name": self.name, "input": self.input}
 
 
@@ -36,7 +36,7 @@ class ToolUsed(Content, frozen=True):
     is_error: bool = False
 
     def block(self) -> dict[str, Any]:
-        """Give the block in the protocol's shape."""
+        """Return the block in the protocol's shape."""
         return {"type": "tool_result", "toolUseId": self.id, "content": _blocks(self.content), "isError": self.is_error}
 
 
@@ -93,12 +93,12 @@ class Sample:
         self._needs_tools = bool(tools) or tool_choice is not None
 
     def question(self, key: str) -> Question:
-        """Give the request to the client."""
+        """Return the request to the client."""
         capability: dict[str, Any] = {"sampling": {"tools": {}} if self._needs_tools else {}}
         return Question(key=key, method="sampling/createMessage", params=self._params, capability=capability)
 
     def read(self, result: Any) -> Sampled:
-        """Give what the model said.
+        """Return what the model said.
 
         Raises:
             Unfit: the result does not answer the question, or uses a tool where none was offered.

@@ -38,7 +38,7 @@ class Document:
             self.target(part)
 
     def target(self, schema: Schema) -> Schema | None:
-        """Give what a schema's ``$ref`` stands for, None where it has none."""
+        """Return what a schema's ``$ref`` stands for, None where it has none."""
         reference = schema.get("$ref")
         if not isinstance(reference, str):
             return None
@@ -56,7 +56,7 @@ class Document:
         return found
 
     def refuse(self, problem: str, hint: str = _PLAIN) -> NoReturn:
-        """Say what is wrong with it. Always raises :class:`AuthoringError`."""
+        """Return what is wrong with it. Always raises :class:`AuthoringError`."""
         raise AuthoringError(f"{self._what}: input_schema {problem}", self._where, hint)
 
     def _copied(self, schema: Any) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Document:
 
 
 def parts(value: Any) -> Iterator[Schema]:
-    """Give every object within a JSON value, itself included, whether it is a schema or not."""
+    """Return every object within a JSON value, itself included, whether it is a schema or not."""
     rest = [value]
     while rest:
         part = rest.pop()

@@ -24,7 +24,7 @@ _NAMED: Final = "properties"
 
 
 def deepest(document: Document) -> int:
-    """Give how many levels the arguments may have, so that checking them stays cheap; :data:`UNBOUNDED` for any.
+    """Return how many levels the arguments may have, so that checking them stays cheap; :data:`UNBOUNDED` for any.
 
     Raises:
         AuthoringError: it refers to itself in a circle, or unfolds without bounds.
@@ -52,7 +52,7 @@ class _Unfolding:
         return max(_SHALLOWEST, int(math.log(_MOST_VISITS / size) / math.log(ways)))
 
     def _size(self, schema: Schema) -> int:
-        """Give how many schemas look at a value and its parts; a schema within itself counts once."""
+        """Return how many schemas look at a value and its parts; a schema within itself counts once."""
         key = id(schema)
         if key in self._open:
             return 1
@@ -78,7 +78,7 @@ class _Unfolding:
                 rest += self._beside(part)
 
     def _ways(self, schema: Schema) -> int:
-        """Give on how many ways one level of a value comes back to ``schema`` at one place of the next level."""
+        """Return on how many ways one level of a value comes back to ``schema`` at one place of the next level."""
         ways: Counter[str] = Counter()
         rest = [schema]
         while rest:
@@ -102,7 +102,7 @@ class _Unfolding:
         return self._reached[key]
 
     def _beside(self, schema: Schema) -> Iterator[Schema]:
-        """Give the schemas that look at the same value."""
+        """Return the schemas that look at the same value."""
         target = self._document.target(schema)
         if target is not None:
             yield target
@@ -113,7 +113,7 @@ class _Unfolding:
 
 
 def _below(schema: Schema) -> Iterator[Schema]:
-    """Give the schemas that look at parts of the value."""
+    """Return the schemas that look at parts of the value."""
     return (child for _, child in _labelled(schema))
 
 

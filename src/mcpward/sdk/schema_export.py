@@ -142,5 +142,5 @@ def inline_root(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def first_line(error: Exception) -> str:
-    """Give the first line of an error's text, for a message that stays one line."""
+    """Return the first line of an error's text, for a message that stays one line."""
     return str(error).strip().partition("\n")[0]

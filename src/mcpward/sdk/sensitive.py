@@ -16,6 +16,6 @@ _PAIRS: Final = frozenset({
 
 
 def asks_for_a_secret(name: str) -> bool:
-    """Say whether a field's name or title sounds like a secret: ``password``, ``apiKey``, ``card_number``, …"""
+    """Return whether a field's name or title sounds like a secret: ``password``, ``apiKey``, ``card_number``, …"""
     words = [word.lower() for word in _WORD.findall(name)]
     return not _WORDS.isdisjoint(words) or any(pair in _PAIRS for pair in pairwise(words))

@@ -533,7 +533,7 @@ def _shown(title: Any, description: Any, enabled: Any) -> dict[str, Any]:
 
 
 def _one(**named: str | None) -> tuple[Topic, str]:
-    """Give the one thing that was named, and the list that it stands in."""
+    """Return the one thing that was named, and the list that it stands in."""
     topics = {"tool": Topic.TOOLS, "prompt": Topic.PROMPTS, "resource": Topic.RESOURCES}
     given = [(topics[kind], name) for kind, name in named.items() if name is not None]
     if len(given) != 1:

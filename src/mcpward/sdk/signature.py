@@ -46,7 +46,7 @@ class Signature(Struct, frozen=True, kw_only=True):
 
 
 def where(function: Callable[..., Any]) -> str:
-    """Give ``file:line`` of a function, or "" where Python does not know."""
+    """Return ``file:line`` of a function, or "" where Python does not know."""
     code = unwrapped_code(function)
     return place_of(code.co_filename, code.co_firstlineno) if code is not None else ""
 

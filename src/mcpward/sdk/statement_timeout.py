@@ -32,7 +32,7 @@ class StatementTimeout:
 
 
 async def within(seconds: float, work: Callable[[StatementTimeout], Awaitable[T]]) -> T:
-    """Give what ``work`` gives, if it does so in time.
+    """Return what ``work`` gives, if it does so in time.
 
     Raises:
         TimeoutError: it did not, and was stopped.

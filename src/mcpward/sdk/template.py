@@ -48,7 +48,7 @@ class Template(Struct, frozen=True):
     shape: re.Pattern[str]
 
     def match(self, uri: str) -> dict[str, str] | None:
-        """Give the variables' values for a URI in its canonical spelling, or None where it is not of this template."""
+        """Return the variables' values for a URI in its canonical spelling, or None if it is not of this template."""
         found = self.pattern.fullmatch(uri) if len(uri) <= LONGEST_URI else None
         if found is None:
             return None
@@ -61,12 +61,12 @@ class Template(Struct, frozen=True):
         return values
 
     def covers(self, uri: str) -> bool:
-        """Say whether a URI that :func:`spellings` gave has this template's shape, whatever its values are."""
+        """Return whether a URI that :func:`spellings` gave has this template's shape, whatever its values are."""
         return self.shape.fullmatch(uri) is not None
 
 
 def spellings(uri: str) -> tuple[str, str]:
-    """Give a canonical URI in the one way in which it can be read, and in the one in which it is read too eagerly.
+    """Return a canonical URI in the one way in which it can be read, and in the one in which it is read too eagerly.
 
     Escapes that need not be are gone, and those that must be are in capitals (RFC 3986 §6.2.2). Read too eagerly,
     ``%3F``, ``%26`` and ``%23`` are separators as well.
@@ -78,7 +78,7 @@ def spellings(uri: str) -> tuple[str, str]:
 
 
 def _table(plain: str) -> dict[str, str]:
-    """Give how an escape, or a sign that should have been one, is written; ``plain`` signs are not escaped."""
+    """Return how an escape, or a sign that should have been one, is written; ``plain`` signs are not escaped."""
     escapes = {code: f"%{code:02X}" for code in range(256)}
     read = {escape: chr(code) if chr(code) in plain else escape for code, escape in escapes.items()}
     return read | {chr(code): escapes[code] for code in range(128)}
@@ -97,7 +97,7 @@ def _written_eagerly(found: re.Match[str]) -> str:
 
 
 def is_template(uri: str) -> bool:
-    """Say whether an author's URI has variables."""
+    """Return whether an author's URI has variables."""
     return "{" in uri or "}" in uri
 
 

@@ -151,7 +151,7 @@ def _text(raw: bytes) -> str:
 
 
 def _statement(table: str, columns: tuple[str, ...], rows: Rows) -> tuple[str, list[Any]]:
-    """Give the statement that inserts the rows in their order, and its parameters."""
+    """Return the statement that inserts the rows in their order, and its parameters."""
     size = len(rows)
     if size < _WORTH_A_LOOK:
         return _insert(table, columns, (False,) * len(columns), size), list(chain.from_iterable(rows))

@@ -28,7 +28,7 @@ class BusTable:
         self._lanes = lanes
 
     async def newest(self) -> int:
-        """Give the number of the last letter."""
+        """Return the number of the last letter."""
         async with self._lanes.read() as connection:
             return int((await connection.execute(_newest)).scalar_one())
 
@@ -41,7 +41,7 @@ class BusTable:
             await connection.execute(insert(MAIL), [_row(seq, letter) for seq, letter in enumerate(letters, first)])
 
     async def since(self, seq: int, reader: str) -> tuple[int, list[BusMessage]]:
-        """Give the number to ask with next time, and letters after ``seq`` for ``reader`` that others sent.
+        """Return the number to ask with next time, and letters after ``seq`` for ``reader`` that others sent.
 
         At most so many at once. No news costs one look at one row. A counter that stands before ``seq`` belongs to a
         restored backup, whose letters are old.

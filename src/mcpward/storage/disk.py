@@ -73,7 +73,7 @@ class Disk:
             os.close(handle)
 
     def release_reserve(self) -> bool:
-        """Give the reserve up where the disk is full. Return whether there was one, and there is room now."""
+        """Return the reserve up where the disk is full. Return whether there was one, and there is room now."""
         if self.free() >= self.floor:
             return False
         try:
@@ -84,6 +84,6 @@ class Disk:
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Tell whether an error says that the disk is full, the driver's own or one that SQLAlchemy wraps."""
+    """Return whether an error says that the disk is full, the driver's own or one that SQLAlchemy wraps."""
     cause = getattr(error, "orig", None) or error
     return isinstance(cause, NoRoom) or getattr(cause, "sqlite_errorcode", 0) & 0xFF == _SQLITE_FULL

@@ -52,7 +52,7 @@ class Integrity:
         return self._mac.make(self._text(table, row))
 
     def is_row(self, table: Table, row: Mapping[str, Any]) -> bool:
-        """Say whether a holder of the master key wrote the row, as it is, into this table of this site."""
+        """Return whether a holder of the master key wrote the row, as it is, into this table of this site."""
         code = row["mac"]
         return code is not None and self._mac.matches(self._text(table, row), bytes(code))
 
@@ -73,12 +73,12 @@ class Integrity:
         return self._mac.make(self._counted(name, revision, floor, digest))
 
     def is_counter(self, counter: Counter, digest: str) -> bool:
-        """Say whether a holder of the master key left the counter so, over just these rows."""
+        """Return whether a holder of the master key left the counter so, over just these rows."""
         text = self._counted(counter.name, counter.revision, counter.floor, digest)
         return self._mac.matches(text, counter.mac)
 
     def is_newest(self, code: bytes) -> bool:
-        """Say whether a code was made with the newest key of the ring."""
+        """Return whether a code was made with the newest key of the ring."""
         return self._mac.is_newest(code)
 
     def forged(self, what: str) -> Untrusted:

@@ -33,7 +33,7 @@ class KeyTable:
             await changes.insert(_row(record))
 
     async def get(self, key_id: str) -> KeyRecord | None:
-        """Give the key, live or not; None where the id was never issued."""
+        """Return the key, live or not; None where the id was never issued."""
         if not _is_id(key_id):
             return None
         async with self._lanes.read() as connection:
@@ -41,7 +41,7 @@ class KeyTable:
         return None if row is None else _record(self._register.opened(row))
 
     async def list(self) -> list[KeyRecord]:
-        """Give every key, the oldest first."""
+        """Return every key, the oldest first."""
         async with self._lanes.read() as connection:
             rows = (await connection.execute(select(KEYS).order_by(KEYS.c.created_at, KEYS.c.id))).all()
         return [_record(self._register.opened(row)) for row in rows]

@@ -128,7 +128,7 @@ class Opening:
         return await each.replace(connection, rows, counter.revision + 1)  # the older root key may be retired now
 
     async def _take_over(self, connection: AsyncConnection, marked: Marked | None) -> Marked:
-        """Give everything its code: a new database, or one of a release that had none."""
+        """Return everything its code: a new database, or one of a release that had none."""
         integrity = self._integrity
         integrity.site = base62(_SITE_ID) if marked is None else marked.site
         if marked is None:

@@ -20,7 +20,7 @@ async def take_next(connection: AsyncConnection, name: str, count: int = 1) -> i
 
 
 async def changes(lanes: Connections, name: str, table: Table, since: int) -> tuple[int, list[Row[Any]]]:
-    """Give the number to ask with next time, and the rows changed after ``since``.
+    """Return the number to ask with next time, and the rows changed after ``since``.
 
     A counter that stands before ``since`` belongs to a restored backup: everything is given again.
     """

@@ -26,14 +26,14 @@ class SecretTable:
             await changes.insert({"server": server, "name": name, "blob": blob, "set_at": self._clock.now()})
 
     async def get(self, server: str, name: str) -> bytes | None:
-        """Give what is kept, or None."""
+        """Return what is kept, or None."""
         statement = select(SECRETS.c.blob).where(SECRETS.c.server == server, SECRETS.c.name == name)
         async with self._lanes.read() as connection:
             blob = (await connection.execute(statement)).scalar_one_or_none()
         return None if blob is None else bytes(blob)
 
     async def list(self, server: str) -> dict[str, bytes]:
-        """Give all that is kept for ``server``, by name, in the order of names."""
+        """Return all that is kept for ``server``, by name, in the order of names."""
         statement = select(SECRETS.c.name, SECRETS.c.blob).where(SECRETS.c.server == server).order_by(SECRETS.c.name)
         async with self._lanes.read() as connection:
             return {row.name: bytes(row.blob) for row in (await connection.execute(statement)).all()}
@@ -45,7 +45,7 @@ class SecretTable:
             return {row[0]: row[1] for row in (await connection.execute(statement)).all()}
 
     async def rename_server(self, old: str, new: str, reseal: Callable[[str, bytes], bytes]) -> int:
-        """Give a server's values to another name, as ``reseal`` makes them of name and value. Return how many.
+        """Return a server's values to another name, as ``reseal`` makes them of name and value. Return how many.
 
         Raises ``LookupError`` with a name that both servers have, and whatever ``reseal`` raises; nothing was changed.
         """

@@ -26,7 +26,7 @@ class SettingsTable:
         self._per_principal, self._capacity = per_principal, capacity
 
     async def change(self, blank: SessionRecord, change: Callable[[SessionRecord], SessionRecord]) -> SessionRecord:
-        """Replace the session's record by what ``change`` makes of it, and give it as kept.
+        """Replace the session's record by what ``change`` makes of it, and return it as kept.
 
         A new record may push out the caller's oldest, and the oldest of all. Raises what ``change`` raises.
         """
@@ -48,7 +48,7 @@ class SettingsTable:
         return after
 
     async def changed_since(self, revision: int) -> tuple[int, list[SessionRecord]]:
-        """Give the revision to ask with next time, and the records changed after ``revision``, in their order."""
+        """Return the revision to ask with next time, and the records changed after ``revision``, in their order."""
         latest, rows = await changes(self._lanes, _REVISION, SETTINGS, revision)
         return latest, [_record(row) for row in rows]
 

@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 
 async def shielded(work: asyncio.Future[T]) -> T:
-    """Give what ``work`` gives, or raise what it raises.
+    """Return what ``work`` gives, or raise what it raises.
 
     Raises:
         CancelledError: the caller was cancelled; ``work`` has ended before this is raised.

@@ -71,12 +71,12 @@ def file_of(url: URL) -> File | None:
 
 
 def damaged(path: Path) -> Misconfigured:
-    """Give the one finding for a file that is no whole database."""
+    """Return the one finding for a file that is no whole database."""
     return Misconfigured([Finding("the database is damaged, or is no SQLite database", str(path), _DAMAGED_HINT)])
 
 
 def newer(version: int, where: str) -> Misconfigured:
-    """Give the one finding for a database that a later mcpward has taken over."""
+    """Return the one finding for a database that a later mcpward has taken over."""
     what = f"the database has schema {version}, this mcpward knows up to {LATEST}"
     return Misconfigured([Finding(what, where, "run the newer mcpward that made it")])
 

@@ -40,7 +40,7 @@ class TaskTable:
             await connection.execute(delete(TASKS).where(TASKS.c.id == task_id))
 
     async def find(self, task_id: str, owner: str, server: str) -> Record | None:
-        """Give the task if it is this owner's at this server. One statement, whoever asks."""
+        """Return the task if it is this owner's at this server. One statement, whoever asks."""
         found = await self.find_all([task_id], owner, server)
         return found[0] if found else None
 
@@ -99,7 +99,7 @@ class TaskTable:
                 await connection.execute(insert(TASK_ANSWERS), new)
 
     async def answers(self, task_id: str) -> dict[str, str]:
-        """Give the answers that have not been taken yet, by key."""
+        """Return the answers that have not been taken yet, by key."""
         statement = select(TASK_ANSWERS.c.key, TASK_ANSWERS.c.sealed).where(TASK_ANSWERS.c.task_id == task_id)
         async with self._lanes.read() as connection:
             return {row.key: row.sealed for row in (await connection.execute(statement)).all()}
@@ -138,7 +138,7 @@ class TaskTable:
         return bool(done.rowcount)
 
     async def beat(self, task_ids: Sequence[str], at: float) -> dict[str, bool]:
-        """Note that the tasks still run. Gives those that are unfinished, with whether their caller wants an end."""
+        """Note that the tasks still run. Returns those that are unfinished, with whether their caller wants an end."""
         these = and_(TASKS.c.id.in_(task_ids), _UNFINISHED)
         async with self._lanes.bulk() as connection:
             await connection.execute(update(TASKS).where(these).values(beat_at=at))
@@ -146,7 +146,7 @@ class TaskTable:
             return {row.id: bool(row.is_cancel_asked) for row in found.all()}
 
     async def stale(self, before: float) -> list[Record]:
-        """Give some unfinished tasks whose last beat was before that time."""
+        """Return some unfinished tasks whose last beat was before that time."""
         statement = select(TASKS).where(_UNFINISHED, TASKS.c.beat_at < before).limit(_STALE)
         async with self._lanes.read() as connection:
             return [_record(row) for row in (await connection.execute(statement)).all()]

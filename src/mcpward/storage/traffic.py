@@ -100,7 +100,7 @@ class TrafficTable:
         return change.removed
 
     async def counts(self) -> dict[str, int]:
-        """Give the number of records of each chain."""
+        """Return the number of records of each chain."""
         refusals = select(func.count()).select_from(TRAFFIC).where(_is_of(REFUSALS))
         async with self._lanes.read() as connection:
             of_all = int((await connection.execute(select(func.count()).select_from(TRAFFIC))).scalar_one())

@@ -25,7 +25,7 @@ class UrlTable:
             await changes.insert(_row(record))
 
     async def list(self, server: str) -> list[UrlRecord]:
-        """Give the server's secret URLs, live or not, the oldest first."""
+        """Return the server's secret URLs, live or not, the oldest first."""
         statement = select(URLS).where(URLS.c.server == server).order_by(URLS.c.created_at, URLS.c.id)
         async with self._lanes.read() as connection:
             rows = (await connection.execute(statement)).all()
@@ -39,7 +39,7 @@ class UrlTable:
             return {row[0]: row[1] for row in (await connection.execute(statement)).all()}
 
     async def rename_server(self, old: str, new: str) -> int:
-        """Give a server's secret URLs to another name. Return how many there were."""
+        """Return a server's secret URLs to another name. Return how many there were."""
         async with self._register.changing() as changes:
             found = await changes.find(URLS.c.server == old)
             for row in found:

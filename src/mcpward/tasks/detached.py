@@ -9,12 +9,12 @@ from mcpward.core.values import AcceptedCall
 
 
 def unladen(accepted: AcceptedCall) -> AcceptedCall:
-    """Give the call without its request's headers, body and raw params; what was accepted of them is still there."""
+    """Return the call without its request's headers, body and raw params; what was accepted of them is still there."""
     call = accepted.call
     arrival = replace(call.arrival, headers={}, repeated=frozenset(), body=b"", path_secret=None)
     return replace(accepted, call=replace(call, arrival=arrival, arguments=None, params={}, inputs={}, state=None))
 
 
 def weight(accepted: AcceptedCall) -> int:
-    """Give the size of the request's body in bytes: what is kept of its arguments is of that order."""
+    """Return the size of the request's body in bytes: what is kept of its arguments is of that order."""
     return len(accepted.call.arrival.body)

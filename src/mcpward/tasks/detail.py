@@ -33,7 +33,7 @@ class Detail(Struct, frozen=True, kw_only=True):
 
 
 def encoded(detail: Detail) -> bytes:
-    """Give the members of DetailedTask as one JSON object. Whether it is a task's creation is the envelope's matter."""
+    """Return the members of DetailedTask as one JSON object. Whether it creates a task is the envelope's matter."""
     said: dict[str, Any] = {"taskId": detail.id, "status": detail.status.value}
     if detail.message:
         said["statusMessage"] = detail.message

@@ -17,7 +17,7 @@ REQUIRED: Final[dict[str, Any]] = {"extensions": {EXTENSION: {}}}
 
 
 def declares(call: Call) -> bool:
-    """Tell whether the client of this request takes a task for an answer."""
+    """Return whether the client of this request takes a task for an answer."""
     return call.era is Era.MODERN and lacks(call.capabilities, REQUIRED) is None
 
 

@@ -107,7 +107,7 @@ class Job:
             self.pending.pop(key, None)
 
     def watch(self) -> asyncio.Event:
-        """Give an event that is set when answers may have come; :meth:`unwatch` it."""
+        """Return an event that is set when answers may have come; :meth:`unwatch` it."""
         event = asyncio.Event()
         self._watchers.add(event)
         return event

@@ -75,7 +75,7 @@ class Store(Protocol):
         ...
 
     async def find(self, task_id: str, owner: str, server: str) -> Record | None:
-        """Give the task if it is this owner's at this server."""
+        """Return the task if it is this owner's at this server."""
         ...
 
     async def find_all(self, task_ids: Sequence[str], owner: str, server: str) -> list[Record]:
@@ -101,7 +101,7 @@ class Store(Protocol):
         ...
 
     async def answers(self, task_id: str) -> dict[str, str]:
-        """Give the answers that have not been taken yet, by key."""
+        """Return the answers that have not been taken yet, by key."""
         ...
 
     async def ask_cancel(self, task_id: str) -> None:
@@ -122,11 +122,11 @@ class Store(Protocol):
         ...
 
     async def beat(self, task_ids: Sequence[str], at: float) -> dict[str, bool]:
-        """Note that the tasks still run. Gives those that are unfinished, with whether their caller wants an end."""
+        """Note that the tasks still run. Returns those that are unfinished, with whether their caller wants an end."""
         ...
 
     async def stale(self, before: float) -> list[Record]:
-        """Give some unfinished tasks whose last beat was before that time."""
+        """Return some unfinished tasks whose last beat was before that time."""
         ...
 
     async def prune(self, now: float) -> None:

@@ -69,7 +69,7 @@ class Endings:
         self._report = report
 
     def of(self, work: "asyncio.Task[Outcome]", call: Call, cut: Cut | None) -> Ending:
-        """Give the ending of work that is done."""
+        """Return the ending of work that is done."""
         if work.cancelled():
             if cut is Cut.CANCELLED:
                 return _CANCELLED
@@ -87,7 +87,7 @@ class Endings:
         return self._refused(Refusal(Reason.FAULT, error_id=known), call)
 
     def stopped(self, message: str = _STOPPED) -> Ending:
-        """Give the ending of a task that its worker did not end: it stopped, or died."""
+        """Return the ending of a task that its worker did not end: it stopped, or died."""
         return self._refused(Refusal(Reason.BUSY, message), None, message)
 
     def _refused(self, no: Refusal, call: Call | None, message: str = "") -> Ending:

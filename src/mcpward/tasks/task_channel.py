@@ -134,7 +134,7 @@ class TaskChannel:
             self._is_failing = False
 
     def _cleaned(self, question: Question) -> Raw:
-        """Give ``{"method": …, "params": …}`` of a question as it may be kept and leave."""
+        """Return ``{"method": …, "params": …}`` of a question as it may be kept and leave."""
         key = question.key
         wanted = _encode({key: {"method": question.method, "params": question.params}})
         clean = self._clean(wanted) if len(key) <= _LONGEST_KEY and len(wanted) <= _LONGEST_REQUEST else b""
@@ -145,7 +145,7 @@ class TaskChannel:
 
 
 def _words(params: _Params) -> str:
-    """Give one printable line of a progress report."""
+    """Return one printable line of a progress report."""
     text = params.message
     if text is None:
         text = f"{params.progress:g}" if params.total is None else f"{params.progress:g} of {params.total:g}"

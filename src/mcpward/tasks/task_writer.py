@@ -104,11 +104,11 @@ class TaskWriter:
                 return
 
     def created(self, job: Job) -> bytes:
-        """Give the body of the answer that creates the task."""
+        """Return the body of the answer that creates the task."""
         return encoded(self._running(job))
 
     def read(self, record: Record) -> bytes:
-        """Give the body that shows a task as it is kept.
+        """Return the body that shows a task as it is kept.
 
         Raises:
             Fault: what is kept cannot be opened.
@@ -121,7 +121,7 @@ class TaskWriter:
         return encoded(_detail(record, status, record.updated_at, message, body=body, requests=requests))
 
     def open_requests(self, record: Record) -> dict[str, Raw]:
-        """Give the encoded questions that have no answer yet, by key.
+        """Return the encoded questions that have no answer yet, by key.
 
         Raises:
             Fault: what is kept cannot be opened.

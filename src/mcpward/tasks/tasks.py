@@ -111,7 +111,7 @@ class Tasks:
     async def start(
         self, accepted: AcceptedCall, work: Work, answers: Mapping[str, Mapping[str, Any]] = _NONE
     ) -> bytes:
-        """Begin to work and give the new task's body, which is kept durably before.
+        """Begin to work and return the new task's body, which is kept durably before.
 
         ``answers`` are those that the client gave before (by key), in requests that led to this one.
 
@@ -142,7 +142,7 @@ class Tasks:
         return self._board.created(job)
 
     async def get(self, call: Call) -> bytes:
-        """Give the task as it is: the result of ``tasks/get``.
+        """Return the task as it is: the result of ``tasks/get``.
 
         Raises:
             Refusal: capability-missing; task-unknown.
@@ -151,7 +151,7 @@ class Tasks:
         return self._board.read(await self._mine(call, call.target))
 
     async def describe(self, call: Call, task_id: str) -> bytes | None:
-        """Give the task as :meth:`get` would, for a notification; None where it is not this caller's."""
+        """Return the task as :meth:`get` would, for a notification; None where it is not this caller's."""
         return (await self.describe_all(call, [task_id])).get(task_id)
 
     async def describe_all(self, call: Call, task_ids: Sequence[str]) -> dict[str, bytes]:

@@ -167,7 +167,7 @@ async def client(
     settings: Mapping[str, Any] | None = None,
     name: str | None = None,
 ) -> AsyncIterator[Client]:
-    """Open a server, run its start, and give a client of it; its end runs when the block ends.
+    """Open a server, run its start, and return a client of it; its end runs when the block ends.
 
     ``server`` is the :class:`~mcpward.Server` itself, or its source as ``mcpward serve`` takes it, which is loaded anew
     then, with ``secrets`` in reach; without it, it is that of ``config``.

@@ -111,12 +111,12 @@ class Asking:
         return self._call.capabilities
 
     def next_key(self) -> str:
-        """Give the key of the next question that has none: ``input-1``, ``input-2``, … in the order of asking."""
+        """Return the key of the next question that has none: ``input-1``, ``input-2``, … in the order of asking."""
         self._asked += 1
         return f"input-{self._asked}"
 
     async def ask(self, asked: Mapping[str, Asked]) -> dict[str, Any]:
-        """Put all of them to the client in one round and give its answers, read, by key.
+        """Put all of them to the client in one round and return its answers, read, by key.
 
         Raises:
             Refusal: capability-missing or consent-missing, as ``Back.ask``; an answer that does not fit is

@@ -46,7 +46,7 @@ class Completion(Struct, frozen=True, kw_only=True, eq=False):
             raise invalid("argument.name", "the name of an argument of what ref names")
 
     async def complete(self, call: Call, stage: RunContext, back: ClientChannel) -> dict[str, Any]:
-        """Give the result of ``completion/complete``."""
+        """Return the result of ``completion/complete``."""
         values = await self.values(call, stage, back) if self.values is not None else ()
         if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
             raise withheld(f"the completion returned {_kinds(values)}, and not a list of texts{self._at()}")
@@ -83,7 +83,7 @@ class Completions:
             self._values[_key(definition)] = values
 
     def of(self, offer: Offer, argument: str) -> Completion:
-        """Give the completion of an argument of a prompt, a resource or a template."""
+        """Return the completion of an argument of a prompt, a resource or a template."""
         values = self._values[_key(offer)].get(argument)
         where = self._where.get((_key(offer), argument), "")
         return Completion(offer=offer, values=values, deadline_s=self._deadline_s, where=where)

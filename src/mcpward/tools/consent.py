@@ -33,7 +33,7 @@ _decode: Final = msgspec.json.Decoder().decode
 
 
 def question_of(tool: Tool, arguments: Mapping[str, Any], raw: bytes | None = None, text: str = "") -> Question:
-    """Give the question before a call: ``text`` of the author's own, the tool, and each argument whole, on one line.
+    """Return the question before a call: ``text`` of the author's own, the tool, and each argument whole, on one line.
 
     ``arguments`` are what the function takes, ``raw`` what the caller sent of them: shown as it was sent.
 
@@ -70,7 +70,7 @@ def no_way_to_ask(way: AuthMethod) -> str:
 
 
 def is_yes(result: Any) -> bool:
-    """Say whether the client's result is a person's yes: accepted, and ``true`` to the letter."""
+    """Return whether the client's result is a person's yes: accepted, and ``true`` to the letter."""
     if not isinstance(result, Mapping) or result.get("action") != "accept":
         return False
     content = result.get("content")
@@ -78,7 +78,7 @@ def is_yes(result: Any) -> bool:
 
 
 def _said(raw: bytes | None) -> Mapping[str, Any]:
-    """Give the arguments as the caller spelt them; none where they are far too long to be shown."""
+    """Return the arguments as the caller spelt them; none where they are far too long to be shown."""
     if raw is None or len(raw) > 8 * _LONGEST_IN_ALL:
         return {}
     try:

@@ -6,7 +6,7 @@ from mcpward.sdk.definitions import PromptDefinition, ResourceDefinition, ToolDe
 
 
 def entry_of(definition: ToolDefinition | ResourceDefinition | PromptDefinition, **more: Any) -> dict[str, Any]:
-    """Give a list's entry for a definition, with ``more`` before icons and ``_meta``; what is None is left out."""
+    """Return a list's entry for a definition, with ``more`` before icons and ``_meta``; what is None is left out."""
     entry: dict[str, Any] = {"name": definition.name}
     if definition.title is not None:
         entry["title"] = definition.title

@@ -23,6 +23,6 @@ def unknown_tools(server: str, additions: Mapping[str, ToolSettings], known: Col
 
 
 def draws_of(drawn: tuple[Draw, ...], added: ToolSettings) -> tuple[Draw, ...]:
-    """Give what a call draws: the operator's cost takes the place of the author's, and 0 takes the draw away."""
+    """Return what a call draws: the operator's cost takes the place of the author's, and 0 takes the draw away."""
     kept = [draw for draw in drawn if draw.budget not in added.budgets]
     return (*kept, *(Draw(budget=name, cost=cost) for name, cost in added.budgets.items() if cost))

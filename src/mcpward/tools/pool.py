@@ -70,7 +70,7 @@ class Pool:
         self._closed = False
 
     async def run(self, function: Callable[[], Any], work: Work) -> Any:
-        """Run ``function`` in a thread and give what it gives or raises.
+        """Run ``function`` in a thread and return what it gives or raises.
 
         Cancellation gives up waiting at once. A function that has not started leaves the queue and never will; one that
         runs goes on, and keeps its thread and the places of its call until it returns: Python cannot stop it.
@@ -127,7 +127,7 @@ class Pool:
 
     @contextmanager
     def lent(self, caller: str) -> Iterator[None]:
-        """Give the calling thread's place to another while it waits for a client, who may take minutes on purpose."""
+        """Return the calling thread's place to another while it waits for a client, who may take minutes on purpose."""
         with self._lock:
             is_lent = self._lent.of(caller) < self._size * _LENT - self._lent.taken
             if is_lent:
@@ -169,7 +169,7 @@ class Pool:
             self._ready.put(None)
 
     def _has_thread(self) -> bool:
-        """Say whether there is a thread for one more, and start it where there is not. Under the lock."""
+        """Return whether there is a thread for one more, and start it where there is not. Under the lock."""
         if self._threads > self._shares.taken + self._lent.taken:
             return True
         try:
@@ -236,7 +236,7 @@ class Pools:
         self._pools: dict[str, Pool] = {}
 
     def of(self, server: str) -> Pool:
-        """Give the server's own pool."""
+        """Return the server's own pool."""
         pool = self._pools.get(server)
         if pool is None:
             pool = self._pools[server] = Pool(self._size)

@@ -32,7 +32,7 @@ class PoolNames:
         self.unnamed = frozenset(self.sizes) - named
 
     def of(self, definition: ToolDefinition) -> tuple[str, ...]:
-        """Give the names of a tool's pools, each once."""
+        """Return the names of a tool's pools, each once."""
         names = (pool if isinstance(pool, str) else self._names[id(pool)] for pool in definition.pools)
         return tuple(dict.fromkeys(names))
 

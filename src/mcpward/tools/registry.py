@@ -137,18 +137,18 @@ class Registry:
         return tuple(self._on().templates.values())
 
     def find(self, name: str) -> Tool | None:
-        """Give the tool of that exact name, or None."""
+        """Return the tool of that exact name, or None."""
         shelf = self._shelf
         if shelf.off is not self.source.off:
             shelf = self._on()
         return shelf.tools.get(name)
 
     def find_prompt(self, name: str) -> Prompt | None:
-        """Give the prompt of that exact name, or None."""
+        """Return the prompt of that exact name, or None."""
         return self._on().prompts.get(name)
 
     def find_resource(self, uri: str) -> Resource | None:
-        """Give what stands at a URI: the resource at exactly that URI, else by the first template that matches.
+        """Return what stands at a URI: the resource at exactly that URI, else by the first template that matches.
 
         What was declared first decides: where that is switched off there is nothing, and no wider template steps in.
         """
@@ -158,7 +158,7 @@ class Registry:
         return found[1]
 
     def complete(self, call: Call) -> Completion | None:
-        """Give the completion that a ``completion/complete`` asks for; None where it is of nothing that is here."""
+        """Return the completion that a ``completion/complete`` asks for; None where it is of nothing that is here."""
         ref, argument = call.params["ref"], call.params["argument"]["name"]
         shelf = self._on()
         offer: Offer | None

@@ -47,11 +47,11 @@ class Resource(Struct, frozen=True, kw_only=True, eq=False):
     schema: Mapping[str, Any] = _NOTHING
 
     def filled(self, arguments: Mapping[str, Any]) -> "Resource":
-        """Give this resource with the variables that ``bind`` gave."""
+        """Return this resource with the variables that ``bind`` gave."""
         return structs.replace(self, arguments=arguments)
 
     def read(self, call: Call, stage: RunContext, back: ClientChannel) -> Awaitable[dict[str, Any]]:
-        """Give the result of ``resources/read`` for a call that may read it."""
+        """Return the result of ``resources/read`` for a call that may read it."""
         return self.make(call, self.uri, self.arguments, stage, back)
 
 
@@ -87,7 +87,7 @@ def bind_resource(server: str, definition: ResourceDefinition, deadline_s: float
 
 
 def spelt(fixed: Iterable[str]) -> frozenset[str]:
-    """Give what no other spelling of a URI may read as, for :func:`find_declared`."""
+    """Return what no other spelling of a URI may read as, for :func:`find_declared`."""
     return frozenset(spellings(uri)[0] for uri in fixed)
 
 
@@ -102,7 +102,7 @@ def published(uri: str) -> str:
 def find_declared(
     uri: str, fixed: Mapping[str, Resource], taken: AbstractSet[str], templates: Sequence[ResourceTemplate]
 ) -> tuple[str, Resource] | None:
-    """Give the declared URI that stands for ``uri``, and the resource there: fixed ones first, then in order.
+    """Return the declared URI that stands for ``uri``, and the resource there: fixed ones first, then in order.
 
     ``taken`` is what :func:`spelt` gave for the fixed ones.
     """

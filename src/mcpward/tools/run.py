@@ -74,7 +74,7 @@ class Runner:
         return self._watch
 
     async def run(self, accepted: AcceptedCall, back: ClientChannel) -> RawResult:
-        """Run a tool and give its raw result. ``back`` takes its notifications and questions, not yet clean.
+        """Run a tool and return its raw result. ``back`` takes its notifications and questions, not yet clean.
 
         A sync function that outlives its deadline is answered for in time but goes on in its thread, and keeps that
         thread and its call's places until it ends: Python cannot stop it. So does what an async one left in a thread.
@@ -122,7 +122,7 @@ class Runner:
         return result
 
     async def read(self, call: Call, resource: Resource, back: ClientChannel) -> dict[str, Any]:
-        """Read a resource and give the result of ``resources/read``.
+        """Read a resource and return the result of ``resources/read``.
 
         Raises:
             Fault: the function failed or took too long; the detail has the traceback.
@@ -134,7 +134,7 @@ class Runner:
     async def render(
         self, call: Call, prompt: Prompt, arguments: Mapping[str, Any], back: ClientChannel
     ) -> dict[str, Any]:
-        """Make a prompt from its accepted arguments and give the result of ``prompts/get``.
+        """Make a prompt from its accepted arguments and return the result of ``prompts/get``.
 
         Raises:
             Fault: the function failed or took too long; the detail has the traceback.
@@ -146,7 +146,7 @@ class Runner:
         )
 
     async def complete(self, call: Call, completion: Completion, back: ClientChannel) -> dict[str, Any]:
-        """Complete an argument and give the result of ``completion/complete``, within 5 seconds: somebody is typing.
+        """Complete an argument and return the result of ``completion/complete``, within 5 seconds: somebody is typing.
 
         Nothing may be asked meanwhile: the specification gives questions no place in this method.
 
@@ -206,7 +206,7 @@ def _failed(error: BaseException) -> Refusal:
 
 
 def _asked(error: BaseException) -> InputRequired | Refusal | None:
-    """Give the questions, or the client's no to them, that a function raised alone or in groups (``TaskGroup``).
+    """Return the questions, or the client's no to them, that a function raised alone or in groups (``TaskGroup``).
 
     None where anything else was raised with them: a call that has failed asks nobody.
     """

@@ -41,7 +41,7 @@ Run = Callable[[AcceptedCall, RunContext, ClientChannel, Deadline], Awaitable[An
 
 
 def caller_of(principal: Principal) -> Caller:
-    """Give what an author may know of a principal."""
+    """Return what an author may know of a principal."""
     # A client names itself where it registers itself: no author should take that for the name of a person.
     has_token = principal.way is AuthMethod.OAUTH
     return Caller(
@@ -58,7 +58,7 @@ def caller_of(principal: Principal) -> Caller:
 
 
 def runner_of(definition: ToolDefinition) -> Run:
-    """Give the function that runs one tool: the shortest one that does."""
+    """Return the function that runs one tool: the shortest one that does."""
     function, signature = definition.function, definition.signature
 
     def run_plain(

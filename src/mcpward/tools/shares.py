@@ -24,7 +24,7 @@ class Shares:
         return self._held.get(caller, 0)
 
     def may(self, caller: str) -> bool:
-        """Say whether the caller may have one more. Where all are taken, one who has none gets one beside them."""
+        """Return whether the caller may have one more. Where all are taken, one who has none gets one beside them."""
         held, free = self._held.get(caller, 0), self._size - self.taken
         return held < free or (not held and free > -self._size * _EXTRA)
 

@@ -39,7 +39,7 @@ class Exchanging:
         return "Exchanging(***)"
 
     async def exchange(self, audience: str, scopes: frozenset[str]) -> Token:
-        """Give a token for an upstream.
+        """Return a token for an upstream.
 
         Raises:
             ExchangeRefused: there is none to be had.
@@ -66,7 +66,7 @@ class Exchanging:
         self._call = None
 
     def notifier(self, notify: Callable[[bytes], None]) -> Callable[[bytes], None]:
-        """Give a ``notify`` that drops what holds a token."""
+        """Return a ``notify`` that drops what holds a token."""
 
         def send(message: bytes) -> None:
             if not self._finds(message):
@@ -98,7 +98,7 @@ def _told(failed: ExchangeFailed) -> ToolError:
 
 
 def _text(value: object) -> bytes:
-    """Give all the text in a value. What JSON cannot hold is refused elsewhere."""
+    """Return all the text in a value. What JSON cannot hold is refused elsewhere."""
     try:
         return pydantic_core.to_json(value, inf_nan_mode="null", bytes_mode="base64", fallback=_fields)
     except (ValueError, TypeError, RecursionError):

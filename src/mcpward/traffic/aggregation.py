@@ -63,7 +63,7 @@ class _Count(Struct, eq=False):
     causes: tuple[str, ...] = ()
 
     def is_new(self, cause: str | None) -> bool:
-        """Tell whether a cause is another one than those before it, of which only so many are remembered."""
+        """Return whether a cause is another one than those before it, of which only so many are remembered."""
         if cause is None or len(self.causes) >= MOST_CAUSES or cause in self.causes:
             return False
         self.causes = (*self.causes, cause)
@@ -110,7 +110,7 @@ class _Counts:
         self._allowance = allowance
 
     def takes_refusal(self, record: Record, has_room: bool) -> bool:
-        """Tell whether a refusal is to be written whole; it is counted where not."""
+        """Return whether a refusal is to be written whole; it is counted where not."""
         kind, count = self._count(record, record.reason or "")
         is_new = count.is_new(record.detail)
         is_first = kind[0] is not None and (count.seen < FIRST or is_new)
@@ -121,7 +121,7 @@ class _Counts:
         return False
 
     def takes_call(self, record: Record) -> bool:
-        """Tell whether a call of an address without a credential is to be written whole; it is counted where not."""
+        """Return whether a call of an address without a credential is to be written whole; it is counted where not."""
         kind, count = self._count(record, record.outcome.value)
         size = _ROW_BYTES + min(_MAX_ARGUMENTS, len(record.arguments or b""))
         if kind[0] is not None and count.whole_bytes + size <= ADDRESS_BYTES and self._is_allowed(size):
@@ -153,14 +153,14 @@ class Aggregation:
         self._open()
 
     def takes_refusal(self, record: Record, *, has_room: bool) -> bool:
-        """Tell whether the row of a refusal is to be written; it is counted where not."""
+        """Return whether the row of a refusal is to be written; it is counted where not."""
         if not is_stranger(record):
             return self._known.takes_refusal(record, has_room)
         counts = self._credential if record.reason in CREDENTIAL else self._other
         return counts.takes_refusal(record, has_room)
 
     def takes_call(self, record: Record) -> bool:
-        """Tell whether the row of a call without a credential is to be written; it is counted where not."""
+        """Return whether the row of a call without a credential is to be written; it is counted where not."""
         return self._calls.takes_call(record)
 
     @property
@@ -183,7 +183,7 @@ class Aggregation:
 
 
 def is_stranger(record: Record) -> bool:
-    """Tell whether nobody stands for the request with a credential."""
+    """Return whether nobody stands for the request with a credential."""
     principal = record.subject.principal
     return principal is None or principal.way is AuthMethod.ANONYMOUS
 

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def line(row: Mapping[str, Any]) -> str:
-    """Give the row as JSON in printable ASCII, without a line break.
+    """Return the row as JSON in printable ASCII, without a line break.
 
     Every control character, escape sequence, bidirectional mark and separator that a caller put into a name is
     escaped, so it can neither break the line nor act on a terminal; ``json.loads`` gives it back as it was.
@@ -15,7 +15,7 @@ def line(row: Mapping[str, Any]) -> str:
 
 
 def visible(text: str) -> str:
-    """Give a text for people: what is printable stays, anything else shows as its escape."""
+    """Return a text for people: what is printable stays, anything else shows as its escape."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

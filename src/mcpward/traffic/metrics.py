@@ -114,7 +114,7 @@ class Metrics:
     # ---- several workers: each gives its numbers away as plain JSON, and one adds them up -------------------------
 
     def snapshot(self) -> dict[str, Any]:
-        """Give the numbers as they stand now; :meth:`add` takes them."""
+        """Return the numbers as they stand now; :meth:`add` takes them."""
         return {
             "durations": [[*series, buckets] for series, buckets in self.durations.items()],
             **{name: [[*key, count] for key, count in counts.items()] for name, counts in self._counts().items()},

@@ -45,7 +45,7 @@ class MetricsCollector(Collector):
         self._metrics = metrics
 
     def collect(self) -> Iterator[Metric]:
-        """Give every family once, as it stands now."""
+        """Return every family once, as it stands now."""
         yield self._durations()
         of = self._metrics
         yield _counts("mcpward_refusals", "requests that were refused", "reason", of.refusals)
@@ -95,7 +95,7 @@ def _counts(
 
 
 def render(metrics: Metrics, accept: str = "") -> tuple[bytes, str]:
-    """Give the body and the content type for a scraper that sent this ``Accept``."""
+    """Return the body and the content type for a scraper that sent this ``Accept``."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(MetricsCollector(metrics))
     encode, content_type = choose_encoder(accept)

@@ -53,12 +53,12 @@ class Rows:
         self._redact_json = redact_json or redact
 
     def all(self, records: Sequence[Record]) -> list[Row]:
-        """Give the rows of a batch. Its arguments are looked through at once: most batches hold nothing to redact."""
+        """Return the rows of a batch. Its arguments are looked through at once: most batches hold nothing to redact."""
         raws = list(map(_arguments_of, records))
         return self._made(records, self._texts(raws, self._are_clean(raws)))
 
     def of(self, record: Record) -> Row:
-        """Give the row of one record."""
+        """Return the row of one record."""
         return self._made((record,), self._texts([record.arguments], are_clean=False))[0]
 
     def _made(self, records: Sequence[Record], arguments: Iterable[str | None]) -> list[Row]:
@@ -74,7 +74,7 @@ class Rows:
         return rows
 
     def _are_clean(self, raws: Sequence[bytes | None]) -> bool:
-        """Tell whether none of the arguments that are whole holds anything to redact: one look at all, as one array.
+        """Return whether none of the arguments that are whole holds anything to redact: one look at all, as one array.
 
         A doubt means no, and each is looked at alone.
         """
@@ -87,7 +87,7 @@ class Rows:
         return self._clean(array, self._redact_json) is array
 
     def _texts(self, raws: Sequence[bytes | None], are_clean: bool) -> Iterable[str | None]:
-        """Give what is kept of the arguments. ``are_clean`` says that those that are whole were looked through."""
+        """Return what is kept of the arguments. ``are_clean`` says that those that are whole were looked through."""
         given: list[bytes] = list(filter(None, raws))
         longest = max(map(len, given), default=0)
         if are_clean and len(given) == len(raws) and longest <= MAX_ARGUMENTS:  # most batches are so
@@ -148,14 +148,14 @@ class Rows:
 
 
 def _rare(record: Record) -> Row:
-    """Give the columns that most records have nothing in, but for the last: trace, limit_name and would_refuse."""
+    """Return the columns that most records have nothing in, but for the last: trace, limit_name and would_refuse."""
     limit, shadows = record.limits or _NO_LIMITS
     traced = record.trace if record.trace and _TRACE.fullmatch(record.trace) else None
     return traced, limit, ",".join(shadows) or None
 
 
 def unescaped(piece: bytes) -> bytes:
-    r"""Give a piece of JSON with needless escapes written out: ``v\u0061lue`` hides a secret from who looks for bytes.
+    r"""Return a piece of JSON with needless escapes written out: ``v\u0061lue`` hides a secret from a search for bytes.
 
     A piece is no JSON, so no decoder takes it. Quotes, backslashes, control characters and surrogates stay escaped.
     """
@@ -172,7 +172,7 @@ def _written_out(found: re.Match[bytes]) -> bytes:
 
 
 def cut(utf8: bytes, size: int = MAX_ARGUMENTS) -> str:
-    """Give at most ``size`` bytes of a UTF-8 text, whole characters only; bytes that are none become U+FFFD."""
+    """Return at most ``size`` bytes of a UTF-8 text, whole characters only; bytes that are none become U+FFFD."""
     if len(utf8) > size:
         end = size
         while end > size - 4 and utf8[end] & 0xC0 == 0x80:

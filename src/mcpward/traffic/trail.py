@@ -65,7 +65,7 @@ class Traffic:
         return self.writer.full
 
     def follow(self, arrival: Arrival) -> "Trail":
-        """Give the trail of an arrival, which must be ended once: by ``done`` or by ``broken``."""
+        """Return the trail of an arrival, which must be ended once: by ``done`` or by ``broken``."""
         self.in_flight += 1
         return Trail(self, arrival)
 
@@ -222,7 +222,7 @@ class Trail(Struct, eq=False, gc=False):
         self.has_intent = True
 
     def record(self, phase: str, reply: Reply) -> Record:
-        """Give the record of what is known by now. It holds on to neither the arrival nor the call.
+        """Return the record of what is known by now. It holds on to neither the arrival nor the call.
 
         Arguments are those of calls that were let in: what a refused request brought along is nobody's business, and
         its sender would choose how much of the disk it takes.

@@ -149,7 +149,7 @@ class Upkeep:
         return usage
 
     def _is_over(self, usage: Usage, cut: int) -> bool:
-        """Tell whether there is more than there may be, or less room for the next rows than there must be."""
+        """Return whether there is more than there may be, or less room for the next rows than there must be."""
         if usage.used > self._max_size - cut:
             return True
         return usage.growth is not None and usage.free + usage.growth < _LEAST_CUT + cut

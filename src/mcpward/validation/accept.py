@@ -59,7 +59,7 @@ def accept(call: Call, tool: Tool) -> AcceptedCall:
 
 
 def is_little(call: Call, tool: Tool) -> bool:
-    """Tell whether accepting a call holds up nobody, so that it may be done on the event loop."""
+    """Return whether accepting a call holds up nobody, so that it may be done on the event loop."""
     effort, raw = tool.effort, call.arguments
     return effort is None or raw is None or len(raw) <= effort.light or effort.is_little(raw)
 
@@ -111,7 +111,7 @@ def accept_variables(bind: Callable[[], dict[str, Any]], schema: Mapping[str, An
 
 
 def _is_suspicious(raw: bytes, tool: Tool) -> bool:
-    """Tell what the two searches of :func:`accept` would, in steps between which others have their turn."""
+    """Return what the two searches of :func:`accept` would, in steps between which others have their turn."""
     suspects = tool.suspects
     for start in range(0, len(raw), _PIECE):
         piece = step(raw[start : start + _PIECE + _OVERLAP])

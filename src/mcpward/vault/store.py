@@ -19,7 +19,7 @@ class SealedValues(Protocol):
         ...
 
     async def list(self, server: str) -> Mapping[str, bytes]:
-        """Give all values of a server by name."""
+        """Return all values of a server by name."""
         ...
 
     async def remove(self, server: str, name: str) -> bool:
@@ -27,7 +27,7 @@ class SealedValues(Protocol):
         ...
 
     async def rename_server(self, old: str, new: str, reseal: Callable[[str, bytes], bytes]) -> int:
-        """Give all values of a server to another name, as ``reseal`` makes them of name and value."""
+        """Return all values of a server to another name, as ``reseal`` makes them of name and value."""
         ...
 
 
@@ -43,7 +43,7 @@ class Vault:
         await self._table.set(server, name, self._envelope.seal(value.reveal().encode(), _place(server, name)))
 
     async def load_all(self, server: str) -> dict[str, Secret]:
-        """Give every secret of ``server`` by name.
+        """Return every secret of ``server`` by name.
 
         Raises :class:`Misconfigured`, naming every one that cannot be opened: it was changed, moved, or sealed with
         a master key that is gone.
@@ -63,7 +63,7 @@ class Vault:
         return opened
 
     async def rename_server(self, old: str, new: str) -> int:
-        """Give the secrets of a server to another name, each sealed for its new place. Return how many there were.
+        """Return the secrets of a server to another name, each sealed for its new place. Return how many there were.
 
         Raises :class:`Misconfigured` for one that cannot be opened, and ``LookupError`` with the name of one that
         both servers have; nothing was changed then.
@@ -80,7 +80,7 @@ class Vault:
         return await self._table.rename_server(old, new, reseal)
 
     async def list(self, server: str) -> tuple[str, ...]:
-        """Give the names of the server's secrets, without opening any."""
+        """Return the names of the server's secrets, without opening any."""
         return tuple(await self._table.list(server))
 
     async def remove(self, server: str, name: str) -> bool:

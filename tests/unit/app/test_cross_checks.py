@@ -12,7 +12,7 @@ from mcpward.core.values import Pool
 
 
 def served(options, more=None, names=("shop",)):
-    """Give settings and registries of a site whose servers have one tool each."""
+    """Return settings and registries of a site whose servers have one tool each."""
     sources = {}
     for name, given in zip(names, options if isinstance(options, list) else [options], strict=True):
         sources[name] = server = Server(name)

@@ -52,7 +52,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def cli(folder, capsys, monkeypatch):
-    """Run one command in the folder, as ``main`` does, and give what it said."""
+    """Run one command in the folder, as ``main`` does, and return what it said."""
 
     def say(*arguments, stdin=""):
         monkeypatch.setattr("sys.stdin", io.StringIO(stdin))

@@ -51,7 +51,7 @@ FILLS = {
 
 
 def reached(name, text, env):
-    """Read a file as the client does and give the URL and the header that it would send for the server orders."""
+    """Read a file as the client does and return the URL and the header that it would send for the server orders."""
     if name == "codex":
         server = tomllib.loads(text)["mcp_servers"]["orders"]
         assert set(server) <= {"url", "bearer_token_env_var"}

@@ -196,7 +196,7 @@ def written(project, *servers, site=""):
 
 
 def known_to_clients(project, *arguments):
-    """Start once and give what the start says of clients of the one before."""
+    """Start once and return what the start says of clients of the one before."""
     code, _, err, _ = Served(project, *arguments).stopped_when_ready()
     assert code == 0
     return [re.sub(r":\d+/", ":PORT/", line) for line in err.splitlines() if "clients of the last start" in line]

@@ -68,7 +68,7 @@ class House:
         return (mint or Mint()).token(iss=self.provider.issuer, **claims)
 
     async def answer(self, one: Arrival) -> Principal | Reason:
-        """Give what the caller is told, awaited where it has to be."""
+        """Return what the caller is told, awaited where it has to be."""
         try:
             found = self.identity.establish(one)
             return found if isinstance(found, Principal) else await found

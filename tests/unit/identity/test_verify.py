@@ -26,7 +26,7 @@ def judge(token: bytes, rules: IssuerRules = RULES, keys: KeySet = KEYS, now: fl
 
 
 def assert_refused(token: bytes, rules: IssuerRules = RULES, keys: KeySet = KEYS, now: float = NOW) -> str:
-    """Give the detail. It must be words of our own: nothing of the token is in it."""
+    """Return the detail. It must be words of our own: nothing of the token is in it."""
     with pytest.raises(TokenRefused) as refused:
         check(token, keys, rules, now)
     assert refused.value.detail.isascii()

@@ -27,7 +27,7 @@ def saying(*messages: tuple[bytes, str | None], last: Reply | None = None) -> Ca
 
 
 async def stream(peer: Peer) -> bytes:
-    """Give the body of a stream as its chunks came."""
+    """Return the body of a stream as its chunks came."""
     peer.ask(body=b"{}", connection="close")
     head, _, body = (await peer.rest()).partition(b"\r\n\r\n")
     assert b"transfer-encoding: chunked" in head

@@ -15,7 +15,7 @@ SECRET = "s" * 48
 
 
 async def beside(packets: Iterable[bytes], before: int = 3, **rules: int) -> tuple[object, object]:
-    """Give what a connection shows after a few good requests, and what a fresh one shows for the packets alone."""
+    """Return what a connection shows after a few good requests, and what a fresh one shows for the packets alone."""
     known, fresh = House(**rules), House(**rules)
     await known.take([request()] * before)
     known.arrivals.clear()
@@ -236,7 +236,7 @@ async def test_what_stands_around_a_request_is_no_part_of_its_head(start, end):
 
 
 async def alone(packets: Iterable[bytes], *, learns: bool = True, **rules: int) -> object:
-    """Give what one connection shows, with or without a memory."""
+    """Return what one connection shows, with or without a memory."""
     with pytest.MonkeyPatch.context() as patch:
         if not learns:
             patch.setattr(connection, "_LESSONS", 0)

@@ -23,7 +23,7 @@ class Seeing:
 
 
 async def status(edge: Edge, verb: str, path: str = "/mcp", **more: str) -> tuple[int, bytes]:
-    """Give the status of an answer, and its head."""
+    """Return the status of an answer, and its head."""
     peer = await edge.peer()
     peer.ask(verb, path, connection="close", **more)
     answer = await peer.rest()

@@ -57,7 +57,7 @@ async def everything(rest: Resumed) -> list[tuple[bytes, str]]:
 
 
 async def unknown(replays: Replays, call: Call) -> str:
-    """Resuming is refused as for an event that never was; gives the private detail."""
+    """Resuming is refused as for an event that never was; returns the private detail."""
     with pytest.raises(Refusal) as refused:
         await replays.resume(call)
     assert refused.value.reason is Reason.EVENT_UNKNOWN

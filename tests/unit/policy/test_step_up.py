@@ -55,7 +55,7 @@ def who(*scopes: str, **more: Any) -> Principal:
 
 
 def answer(principal: Principal, name: str, demand: Demand = DEMAND, **more: Any) -> tuple[Reason, str] | str:
-    """Give the tool's name, or the reason of the no with the scopes that it names."""
+    """Return the tool's name, or the reason of the no with the scopes that it names."""
     call = call_of(name, principal=principal, **more)
     try:
         found = Policy({"orders": Shelf()}, {"orders": demand}).require(call)

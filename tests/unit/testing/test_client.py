@@ -109,7 +109,7 @@ def scold() -> str:
 
 @server.tool(read_only=True)
 def leak() -> str:
-    """Give a secret away."""
+    """Return a secret away."""
     return f"the token is {env.SHOP_TOKEN.reveal()}"
 
 

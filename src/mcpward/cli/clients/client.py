@@ -162,7 +162,7 @@ class Client(Struct, frozen=True, kw_only=True):
         return content
 
     def after_for(self, entry: Entry) -> str:
-        """Say what a person does when the block of ``entry`` is in the file."""
+        """Return what a person does when the block of ``entry`` is in the file."""
         then = [self.after if entry.needs_key else self.keyless or self.after]
         if self.needs_variable(entry):
             then.insert(0, f"set {entry.named} in {self.variables}")

@@ -32,7 +32,7 @@ def rendered(client: Client, entry: Entry) -> str:
 
 
 def impossible(client: Client, server: str, modes: Collection[str]) -> tuple[str, str] | None:
-    """Say why a client cannot reach a server in these modes, and what would let it in; None if it can."""
+    """Return why a client cannot reach a server in these modes, and what would let it in; None if it can."""
     if client.name not in WEB or {"oauth", "unlisted", "public"} & set(modes):
         return None
     return (

@@ -35,5 +35,5 @@ DEFAULT: Final = frozenset(ALGORITHMS)
 
 
 def names_for(kty: str, curve: str) -> frozenset[str]:
-    """Give the names of the algorithms that take a key of this type and curve; none of them: an empty set."""
+    """Return the names of the algorithms that take a key of this type and curve; none of them: an empty set."""
     return frozenset(each.name for each in _ALL if (each.kty, each.curve) == (kty, curve))

@@ -9,7 +9,7 @@ def encode(raw: bytes) -> bytes:
 
 
 def decode(text: bytes) -> bytes:
-    """Give the bytes. Raises ``ValueError`` for padding, foreign characters and spare bits that are not zero."""
+    """Return the bytes. Raises ``ValueError`` for padding, foreign characters and spare bits that are not zero."""
     raw = urlsafe_b64decode(text + b"=" * (-len(text) % 4))
     # The decoder skips foreign characters and spare bits: only what it would have written itself is taken.
     if encode(raw) != text:

@@ -14,7 +14,7 @@ _SCOPE_CHARACTERS: Final = frozenset(map(chr, range(0x21, 0x7F))) - set('"\\')
 
 
 def find(raw: Mapping[str, Any], name: str) -> Any:
-    """Give the claim ``name``, or None. A name with dots that is no claim is a path: ``realm_access.roles``.
+    """Return the claim ``name``, or None. A name with dots that is no claim is a path: ``realm_access.roles``.
 
     The whole name comes first, for some providers name claims by URL.
     """
@@ -27,7 +27,7 @@ def find(raw: Mapping[str, Any], name: str) -> Any:
 
 
 def subject(raw: Mapping[str, Any], name: str) -> str:
-    """Give who the token is about. Raises :class:`TokenRefused` unless it is a short text that can be printed."""
+    """Return who the token is about. Raises :class:`TokenRefused` unless it is a short text that can be printed."""
     value = find(raw, name)
     if not _is_name(value):
         raise TokenRefused("the token has no subject, or one that is no short text")
@@ -35,7 +35,7 @@ def subject(raw: Mapping[str, Any], name: str) -> str:
 
 
 def client(raw: Mapping[str, Any]) -> str:
-    """Give the client that the token was issued to: RFC 9068's name, or those that providers had before it."""
+    """Return the client that the token was issued to: RFC 9068's name, or those that providers had before it."""
     for name in ("client_id", "azp", "cid", "appid"):
         if name in raw:
             if not _is_name(raw[name], _LONGEST_CLIENT):
@@ -45,7 +45,7 @@ def client(raw: Mapping[str, Any]) -> str:
 
 
 def audience(raw: Mapping[str, Any]) -> tuple[str, ...]:
-    """Give whom the token is for (RFC 7519 §4.1.3): one text or a list of them. Raises :class:`TokenRefused`."""
+    """Return whom the token is for (RFC 7519 §4.1.3): one text or a list of them. Raises :class:`TokenRefused`."""
     value = raw.get("aud")
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
@@ -54,7 +54,7 @@ def audience(raw: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def scopes(raw: Mapping[str, Any], name: str) -> frozenset[str]:
-    """Give the scopes: words in one text (RFC 8693 §4.2), or a list of words. Raises :class:`TokenRefused`.
+    """Return the scopes: words in one text (RFC 8693 §4.2), or a list of words. Raises :class:`TokenRefused`.
 
     A word that cannot be a scope gives none; in a list it is never taken apart.
     """
@@ -68,7 +68,7 @@ def scopes(raw: Mapping[str, Any], name: str) -> frozenset[str]:
 
 
 def groups(raw: Mapping[str, Any], name: str) -> frozenset[str]:
-    """Give the names in a list, or the one name; they may have spaces. What is no name gives no right."""
+    """Return the names in a list, or the one name; they may have spaces. What is no name gives no right."""
     value = find(raw, name)
     names = value if isinstance(value, list) else [value]
     return frozenset(each for each in names if _is_name(each))

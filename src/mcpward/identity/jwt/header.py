@@ -34,7 +34,7 @@ class Header(Struct, frozen=True):
 
 
 def is_kid(value: object) -> bool:
-    """Say whether ``value`` may name a key: a short text that can be printed. It is compared, and nothing else."""
+    """Return whether ``value`` may name a key: a short text that can be printed. It is compared, and nothing else."""
     return isinstance(value, str) and 0 < len(value) <= LONGEST_KID and value.isprintable()
 
 

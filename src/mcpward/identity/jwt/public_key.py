@@ -81,7 +81,7 @@ def _may_verify(member: Mapping[str, Any]) -> bool:
 
 
 def _parts_of(member: Mapping[str, Any], kty: str, curve: str) -> dict[str, str | list[str]]:
-    """Give the numbers of a key and nothing else: no certificate and no unknown member gets further than this."""
+    """Return the numbers of a key and nothing else: no certificate and no unknown member gets further than this."""
     if kty == "RSA":
         modulus, exponent = _number(member, "n"), _number(member, "e")
         if modulus.bit_length() < _SMALLEST_RSA or exponent not in _EXPONENTS:

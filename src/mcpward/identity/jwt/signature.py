@@ -12,7 +12,7 @@ _NEWER_NAMES: Final = {"EdDSA": "Ed25519"}  # RFC 9864: the name that means one 
 
 
 def holds(compact: Compact, key: PublicKey) -> bool:
-    """Say whether ``key`` signed ``compact``, with an algorithm that is the key's own.
+    """Return whether ``key`` signed ``compact``, with an algorithm that is the key's own.
 
     The key says what it is for, never the token (attacks 2, 12).
     """

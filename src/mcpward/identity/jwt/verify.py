@@ -47,7 +47,7 @@ def peek(token: bytes, longest: int = MAX_TOKEN_BYTES) -> Peeked:
 
 
 def check(token: bytes | Peeked, keys: KeySet, rules: IssuerRules, now: float) -> Claims:
-    """Give what a token says if it is good at ``now`` (seconds since 1970) by ``rules``.
+    """Return what a token says if it is good at ``now`` (seconds since 1970) by ``rules``.
 
     Raises :class:`TokenRefused` for every other token, and nothing else; :class:`KeyUnknown` of these where only the
     key is missing from ``keys``, :class:`KeyDoubtful` where the key of that name did not sign it.

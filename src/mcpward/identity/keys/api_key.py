@@ -34,13 +34,13 @@ class ParsedKey(Struct, frozen=True):
 
 
 def checksum(text: str) -> str:
-    """Give the CRC-32 of ``text`` as 6 base62 digits."""
+    """Return the CRC-32 of ``text`` as 6 base62 digits."""
     crc = crc32(text.encode("ascii"))
     return _PAIRS[crc // 14_776_336] + _PAIRS[crc // 3844 % 3844] + _PAIRS[crc % 3844]
 
 
 def find_id(text: str) -> str | None:
-    """Give the key id that ``text`` carries, or None where form or checksum is wrong. Reads no store."""
+    """Return the key id that ``text`` carries, or None where form or checksum is wrong. Reads no store."""
     form = _FORM(text)
     if form is None:
         return None

@@ -93,13 +93,13 @@ class KeyCache:
         return self._monotonic() - self.fresh_at > STALE_AFTER_S
 
     def has(self, text: str) -> bool:
-        """Say whether ``text`` is a key at hand, whatever it opens."""
+        """Return whether ``text`` is a key at hand, whatever it opens."""
         key_id = find_id(text)
         entry = self._nobody if key_id is None else self._entries.get(key_id, self._nobody)
         return self._pepper.matches(text, entry.digest) and entry is not self._nobody
 
     def is_over(self, text: str) -> bool:
-        """Say whether a key that :meth:`has` found was revoked or has expired: no look at the store changes that.
+        """Return whether a key that :meth:`has` found was revoked or has expired: no look at the store changes that.
 
         A snapshot that is too old to be trusted says so of none.
         """
@@ -108,7 +108,7 @@ class KeyCache:
         return entry is not None and (entry.revoked or (entry.ends_at is not None and self._now() >= entry.ends_at))
 
     def verify(self, text: str, server: str, peer: str) -> Principal | None:
-        """Give the principal whose key ``text`` is, or None: unknown, revoked, expired, for another server or network.
+        """Return the principal whose key ``text`` is, or None: unknown, revoked, expired, of another server or network.
 
         Raises :class:`Refusal` (identity-unavailable) when the snapshot is too old to be trusted.
         """
@@ -164,7 +164,7 @@ class KeyCache:
             self._proven[self._mark(credential)] = principal.key_id
 
     def recall(self, credential: bytes, server: str, peer: str) -> Principal | None:
-        """Give the principal of a credential that was proved before, or None: then :meth:`verify` has to say.
+        """Return the principal of a credential that was proved before, or None: then :meth:`verify` has to say.
 
         Only the proof is remembered, as a digest under a secret of this process. Whether the key is revoked, expired,
         or for elsewhere is asked each time.
@@ -173,7 +173,7 @@ class KeyCache:
         return None if key_id is None else self.again(key_id, server, peer)
 
     def again(self, key_id: str, server: str, peer: str) -> Principal | None:
-        """Give the principal of a key that its holder has proved to hold, or None: then :meth:`verify` has to say."""
+        """Return the principal of a key that its holder has proved to hold, or None: then :meth:`verify` has to say."""
         entry = self._entries.get(key_id)
         if entry is None or self._monotonic() - self.fresh_at > CONFIRMED_FOR_S:
             return None

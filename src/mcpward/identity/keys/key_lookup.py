@@ -40,7 +40,7 @@ class KeyLookup:
         self._waiting: dict[bytes, int] = {}
 
     def was_refused(self, mark: bytes) -> bool:
-        """Say whether a text was looked for before and is no key. ``mark`` is its digest."""
+        """Return whether a text was looked for before and is no key. ``mark`` is its digest."""
         return mark in self._refused
 
     async def look(self) -> None:

@@ -50,7 +50,7 @@ class KeyRecord(Struct, frozen=True, kw_only=True):
         return min((at for at in (self.expires_at, self.grace_until, oldest) if at is not None), default=None)
 
     def is_live(self, now: float, max_age_s: float | None) -> bool:
-        """Say whether the key opens anything at ``now``: not revoked, and the second of its end not yet reached."""
+        """Return whether the key opens anything at ``now``: not revoked, and the second of its end not yet reached."""
         ends_at = self.ends_at(max_age_s)
         return self.revoked_at is None and (ends_at is None or now < ends_at)
 
@@ -69,5 +69,5 @@ class UrlRecord(Struct, frozen=True, kw_only=True):
         return f"UrlRecord(id={self.id!r}, server={self.server!r}, revision={self.revision})"
 
     def is_live(self, now: float) -> bool:
-        """Say whether the URL opens the server at ``now``."""
+        """Return whether the URL opens the server at ``now``."""
         return self.expires_at is None or now < self.expires_at

@@ -48,7 +48,7 @@ class Trusted(Struct, frozen=True, kw_only=True, eq=False):
     roles: str = "roles"
 
     def rules(self) -> IssuerRules:
-        """Give what tokens must be. The issuer's exact spelling is known once the provider was seen."""
+        """Return what tokens must be. The issuer's exact spelling is known once the provider was seen."""
         settings = self.provider.settings
         return IssuerRules(
             issuer=self.provider.issuer,
@@ -88,7 +88,7 @@ class Bearer:
         self._proven = proven
 
     def recall(self, shown: bytes) -> Principal | None:
-        """Give the principal of a credential that was proved a moment ago, or None: :meth:`verify` has to say.
+        """Return the principal of a credential that was proved a moment ago, or None: :meth:`verify` has to say.
 
         Costs no cryptography but a digest, and asks nobody.
         """
@@ -99,7 +99,7 @@ class Bearer:
         return principal
 
     def verify(self, token: bytes, shown: bytes | None = None) -> Principal | PendingVerification:
-        """Give the principal of ``token``, at once or by a proof that has to be awaited.
+        """Return the principal of ``token``, at once or by a proof that has to be awaited.
 
         ``shown`` is the header that it came in, for :meth:`recall`; None where it is not to be remembered.
 
@@ -120,7 +120,7 @@ class Bearer:
             raise self.invalid(no.detail) from None
 
     def invalid(self, detail: str) -> Refusal:
-        """Give the one answer for every credential that is not good here; ``detail`` is for the record."""
+        """Return the one answer for every credential that is not good here; ``detail`` is for the record."""
         return Refusal(Reason.CREDENTIAL_INVALID, detail, challenge=self.challenge)
 
     def note_too_long(self, size: int) -> None:
@@ -128,7 +128,7 @@ class Bearer:
         self._overlong.note(size)
 
     def missing(self) -> Refusal:
-        """Give the answer for a request without any credential."""
+        """Return the answer for a request without any credential."""
         return Refusal(Reason.CREDENTIAL_MISSING, challenge=self.challenge)
 
     def _who(self, issuer: str) -> Trusted:
@@ -140,7 +140,7 @@ class Bearer:
     # ---- signed tokens ----
 
     def _verified(self, peeked: Peeked, trusted: Trusted, mark: bytes, *, is_last: bool) -> Principal | None:
-        """Give the principal by the keys at hand; None where another look at the provider may bring the key."""
+        """Return the principal by the keys at hand; None where another look at the provider may bring the key."""
         provider, rules = trusted.provider, trusted.rules()
         keys = provider.keys
         try:
@@ -246,7 +246,7 @@ class _Overlong:
 
 
 def key_of(issuer: str, subject: str) -> str:
-    """Give the one spelling of a caller: no two pairs of issuer and subject share it.
+    """Return the one spelling of a caller: no two pairs of issuer and subject share it.
 
     The issuer has no bar of its own after this, so the first one ends it.
     """

@@ -75,7 +75,7 @@ class Introspector:
         self._flights: dict[bytes, asyncio.Task[Answer | None]] = {}
 
     def recall(self, token: bytes, rules: IssuerRules) -> Claims | None:
-        """Give what is known of ``token`` without asking, or None: then :meth:`introspect` has to say.
+        """Return what is known of ``token`` without asking, or None: then :meth:`introspect` has to say.
 
         Raises :class:`TokenRefused` for a token that is known and not good.
         """
@@ -85,7 +85,7 @@ class Introspector:
         return None if answer is None else self._judge(answer, rules)
 
     async def introspect(self, token: bytes, rules: IssuerRules) -> Claims:
-        """Give what ``token`` means by ``rules``; one question for all who show it at the same time.
+        """Return what ``token`` means by ``rules``; one question for all who show it at the same time.
 
         Raises :class:`TokenRefused` for one that is not active, or not good here, and :class:`Refusal`
         (identity-unavailable) where the provider does not say, or too many questions are under way.

@@ -73,12 +73,12 @@ class Jwks:
             self._due_at = float("-inf")
 
     def find(self, kid: str) -> PublicKey | None:
-        """Give the key of that name at once, or None where it is not at hand: then :meth:`wait_for` has to say."""
+        """Return the key of that name at once, or None where it is not at hand: then :meth:`wait_for` has to say."""
         keys = self.current
         return None if keys is None else keys.find(kid)
 
     async def wait_for(self, kid: str) -> PublicKey | None:
-        """Give the key, after a look at the provider where the budget has one. None: the provider has no such key.
+        """Return the key, after a look at the provider where the budget has one. None: the provider has no such key.
 
         While the provider is out, the last good set is what it says (attack 25). Raises :class:`Refusal`
         (identity-unavailable) where there is no set, and where too many wait for an answer.
@@ -94,7 +94,7 @@ class Jwks:
         return self.find(kid)
 
     def may_doubt(self) -> bool:
-        """Tell whether a signature that no known key made may cause a look at the provider now.
+        """Return whether a signature that no known key made may cause a look at the provider now.
 
         Anybody can send such a token, so one look in vain has to last for :data:`BUDGET_S`.
         """
@@ -111,7 +111,7 @@ class Jwks:
         await self._await_fetch()
 
     def is_due(self) -> bool:
-        """Say whether it is time to look again: the set has become old, or somebody has asked for a key it lacks."""
+        """Return whether it is time to look again: the set has become old, or somebody has asked for a key it lacks."""
         is_old = self._now() >= self._due_at
         return self.url is not None and (is_old or (self._demand.is_open and self._may_ask()))
 
@@ -230,7 +230,7 @@ class _Demand:
 
 
 def lifetime(fetched: Fetched) -> float:
-    """Give the seconds until a look is due: the answer's max-age (RFC 9111 §5.2.2.1), from a minute to an hour."""
+    """Return the seconds until a look is due: the answer's max-age (RFC 9111 §5.2.2.1), from a minute to an hour."""
     control = fetched.headers.get("cache-control", "")
     if re.search(r"no-(?:store|cache)", control, re.IGNORECASE):
         return _SHORTEST_S

@@ -58,7 +58,7 @@ class Wanted(Struct, frozen=True):
 
 
 def issuer_of(url: str) -> str | None:
-    """Give the issuer whose metadata is at ``url``, without a slash at its end; None where it is no such URL.
+    """Return the issuer whose metadata is at ``url``, without a slash at its end; None where it is no such URL.
 
     The well-known name stands between host and path (RFC 8414 §3.1), or at the end (OpenID Connect Discovery §4; some
     providers put ``oauth-authorization-server`` there, too). A query is for the provider and not part of the issuer.
@@ -76,7 +76,7 @@ def issuer_of(url: str) -> str | None:
 
 
 def is_outside(issuer: str, url: str) -> bool:
-    """Tell whether ``issuer`` may be the outside name of the provider whose document was fetched from ``url``.
+    """Return whether ``issuer`` may be the outside name of the provider whose document was fetched from ``url``.
 
     An issuer is an https URL (RFC 8414 §2), so a document that comes by http was fetched from another address than its
     issuer's. Only networks that the operator named are called by http, and whoever answers there says the keys as well,
@@ -131,7 +131,7 @@ def published(document: Mapping[str, Any], metadata: Metadata, wanted: Wanted) -
 
 
 def _is_inside(value: Any, inside: str) -> bool:
-    """Tell whether a value is, or has in it, an address for the inside: of the inside host, or by http."""
+    """Return whether a value is, or has in it, an address for the inside: of the inside host, or by http."""
     if isinstance(value, Mapping):
         return any(_is_inside(one, inside) for one in value.values())
     if isinstance(value, list):
@@ -192,7 +192,7 @@ class _Reader:
         return ""
 
     def endpoint(self, name: str, *, is_needed: bool) -> str | None:
-        """Give the URL of an endpoint: https, or http where the operator has the metadata itself from there."""
+        """Return the URL of an endpoint: https, or http where the operator has the metadata itself from there."""
         value = self._document.get(name)
         if value is None:
             if is_needed:
@@ -209,7 +209,7 @@ class _Reader:
         return str(value)
 
     def methods(self, name: str) -> tuple[str, ...]:
-        """Give ways of client authentication; client_secret_basic where none are announced (RFC 8414 §2)."""
+        """Return ways of client authentication; client_secret_basic where none are announced (RFC 8414 §2)."""
         value = self._document.get(name)
         if not isinstance(value, list):
             return ("client_secret_basic",)

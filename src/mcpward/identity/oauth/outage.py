@@ -49,7 +49,7 @@ class Outage:
 
 
 def unavailable(detail: str) -> Refusal:
-    """Give the refusal for what cannot be said at the moment."""
+    """Return the refusal for what cannot be said at the moment."""
     return Refusal(Reason.IDENTITY_UNAVAILABLE, detail, retry_after_s=RETRY_AFTER_S)
 
 

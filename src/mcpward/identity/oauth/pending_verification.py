@@ -55,11 +55,11 @@ class Rechecks:
         self._asked: dict[bytes, asyncio.Task[bool] | tuple[Reason, float]] = {}
 
     def holds(self, proof: PendingVerification) -> bool:
-        """Say whether the credential is good, as far as is known: yes until there is a no."""
+        """Return whether the credential is good, as far as is known: yes until there is a no."""
         return self.heard(proof) is None if proof.mark in self._asked else self.begin(proof)
 
     def heard(self, proof: PendingVerification) -> Reason | None:
-        """Give the no that was heard a moment ago; None, and ask, where there is none."""
+        """Return the no that was heard a moment ago; None, and ask, where there is none."""
         heard = self._asked.get(proof.mark)
         if isinstance(heard, tuple):
             reason, at = heard

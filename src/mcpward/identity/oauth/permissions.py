@@ -49,7 +49,7 @@ class Entitled(Struct, frozen=True):
 
 
 def entitle(claims: Claims, rights: Rights, issuer: str = "", roles: str = "roles") -> Entitled:
-    """Give what ``claims`` of the provider ``issuer`` open; ``roles`` is the name of that claim there."""
+    """Return what ``claims`` of the provider ``issuer`` open; ``roles`` is the name of that claim there."""
     scopes = claims.scopes - {EVERY_SCOPE}
     access = Access.READ
     if rights.grants:
@@ -62,7 +62,7 @@ def entitle(claims: Claims, rights: Rights, issuer: str = "", roles: str = "role
 
 
 def chosen(claims: Claims, names: tuple[str, ...]) -> Mapping[str, Any]:
-    """Give the claims of these names, as far as there are any, so that nobody can change them for the next call."""
+    """Return the claims of these names, as far as there are any, so that nobody can change them for the next call."""
     found = {name: claim_forms.find(claims.raw, name) for name in names}
     return MappingProxyType({name: _frozen(value) for name, value in found.items() if value is not None})
 

@@ -118,17 +118,17 @@ class Provider:
         return self.metadata is not None and (self.metadata.jwks_uri is None or self.keys is not None)
 
     def speaks_for(self, issuer: str) -> bool:
-        """Say whether tokens of ``issuer`` are this provider's to judge. While it was not seen, of either spelling."""
+        """Return whether tokens of ``issuer`` are this provider's to judge. Until it was seen, of either spelling."""
         if self.metadata is None:
             return issuer == self._expected or (not self.settings.issuer and issuer == self._expected + "/")
         return issuer == self.metadata.issuer
 
     def find(self, kid: str) -> PublicKey | None:
-        """Give the key of that name at once, or None where :meth:`wait_for` has to say."""
+        """Return the key of that name at once, or None where :meth:`wait_for` has to say."""
         return self._jwks.find(kid)
 
     async def wait_for(self, kid: str) -> PublicKey | None:
-        """Give the key of that name, after a look at the provider where the budget has one; None: there is none.
+        """Return the key of that name, after a look at the provider where the budget has one; None: there is none.
 
         Raises :class:`Refusal` (identity-unavailable) where that cannot be said.
         """
@@ -137,7 +137,7 @@ class Provider:
         return None if self.metadata.jwks_uri is None else await self._jwks.wait_for(kid)
 
     def may_doubt(self) -> bool:
-        """Tell whether a signature that no known key made may cause a look at the provider now."""
+        """Return whether a signature that no known key made may cause a look at the provider now."""
         return self.metadata is not None and self._jwks.may_doubt()
 
     async def doubt(self) -> None:
@@ -148,14 +148,14 @@ class Provider:
         await self._jwks.doubt()
 
     def recall(self, token: bytes, rules: IssuerRules) -> Claims | None:
-        """Give what an opaque token is known to mean, or None where :meth:`introspect` has to say.
+        """Return what an opaque token is known to mean, or None where :meth:`introspect` has to say.
 
         Raises :class:`TokenRefused` for one that is known and not good.
         """
         return self._introspector.recall(token, rules)
 
     async def introspect(self, token: bytes, rules: IssuerRules) -> Claims:
-        """Give what an opaque token means by ``rules``.
+        """Return what an opaque token means by ``rules``.
 
         Raises :class:`TokenRefused` for one that is not good here, :class:`Refusal` (identity-unavailable) where the
         provider does not say.

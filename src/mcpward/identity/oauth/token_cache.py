@@ -52,13 +52,13 @@ class TokenCache:
         return len(self._entries)
 
     def mark(self, server: str, credential: bytes) -> bytes:
-        """Give what ``credential`` is known by here. A token means something else to each server."""
+        """Return what ``credential`` is known by here. A token means something else to each server."""
         digest = blake2b(credential, digest_size=_MARK, key=self._salt)
         digest.update(b"\0" + server.encode())
         return digest.digest()
 
     def recall(self, mark: bytes) -> Principal | None:
-        """Give the principal of a credential that was proved before, or None: then it has to be verified."""
+        """Return the principal of a credential that was proved before, or None: then it has to be verified."""
         entry = self._entries.get(mark)
         if entry is None:
             return None

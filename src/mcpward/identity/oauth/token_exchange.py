@@ -85,7 +85,7 @@ class Exchanges:
         self._told: set[str] = set()
 
     async def exchange(self, call: Call, audience: str, scopes: frozenset[str]) -> Token:
-        """Give a token for ``audience`` that acts for the caller; one question for all who ask the same at a time.
+        """Return a token for ``audience`` that acts for the caller; one question for all who ask the same at a time.
 
         Raises:
             ExchangeFailed: there is none; what is the operator's to mend is logged once.
@@ -132,7 +132,7 @@ class Exchanges:
         return digest.digest()
 
     def _provider_of(self, call: Call) -> Provider:
-        """Give the caller's own provider: a token is shown to nobody but the one who issued it."""
+        """Return the caller's own provider: a token is shown to nobody but the one who issued it."""
         principal = call.principal
         for provider in self._providers.get(call.arrival.server, ()):
             if provider.metadata is not None and provider.metadata.issuer == principal.issuer:
@@ -231,7 +231,7 @@ def _shown(arrival: Arrival) -> Secret | None:
 
 
 def _way_in(provider: Provider) -> tuple[str, str, Secret, str]:
-    """Give the token endpoint, and as whom to speak there in which way."""
+    """Return the token endpoint, and as whom to speak there in which way."""
     settings, metadata = provider.settings, provider.metadata
     if metadata is None or metadata.token_endpoint is None:
         raise ExchangeFailed(NoToken.UNAVAILABLE, "the provider was not seen yet")

@@ -45,7 +45,7 @@ class FairQueue(Generic[W]):
         return self.length
 
     def next(self) -> W | None:
-        """Give the one whose turn it is, who stays in the line."""
+        """Return the one whose turn it is, who stays in the line."""
         if self._first:
             return self._first[0]
         for calls in self._callers.values():
@@ -97,7 +97,7 @@ class FairQueue(Generic[W]):
             self._callers[one.caller] = calls
 
     def _longest(self, caller: str) -> W | None:
-        """Give the last call of the caller with most, if that is more than ``caller`` would then have."""
+        """Return the last call of the caller with most, if that is more than ``caller`` would then have."""
         mine = len(self._callers.get(caller, ()))
         calls = max(self._callers.values(), key=len, default=None)
         return calls[-1] if calls is not None and len(calls) > mine + 1 else None

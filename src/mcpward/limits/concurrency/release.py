@@ -26,7 +26,7 @@ class Release:
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[None]:
-        """Give the places to others for the length of the block, or until another such block ends."""
+        """Return the places to others for the length of the block, or until another such block ends."""
         hold = self._hold
         if not self._taking.locked() and not hold.is_retained:
             hold.release()

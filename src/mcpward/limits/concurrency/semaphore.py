@@ -17,7 +17,7 @@ _RETRY_AFTER_S: Final = 1
 
 
 def busy(label: str, detail: str) -> Refusal:
-    """Give the refusal for want of places: ``label`` says of which."""
+    """Return the refusal for want of places: ``label`` says of which."""
     return Refusal(Reason.BUSY, detail, retry_after_s=_RETRY_AFTER_S, policy=label)
 
 
@@ -25,7 +25,7 @@ class Candidate(Waiting, Protocol):
     """Who waits for places."""
 
     def missing(self) -> "Slots | None":
-        """Give the first places of which there is none for it, None where it can have all it needs."""
+        """Return the first places of which there is none for it, None where it can have all it needs."""
         ...
 
     def seat(self) -> None:
@@ -80,7 +80,7 @@ class Slots(ABC):
             one.refuse(self.busy(why))
 
     def busy(self, detail: str) -> Refusal:
-        """Give the refusal that names these places."""
+        """Return the refusal that names these places."""
         return busy(self.label, detail)
 
 

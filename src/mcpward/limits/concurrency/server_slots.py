@@ -34,7 +34,7 @@ class ServerSlots:
         return len(self.crowded)
 
     def missing(self, caller: str, stocks: tuple[Semaphore, ...]) -> Slots | None:
-        """Give the first places of which there is none: of pools and the tool, of the caller, of the server."""
+        """Return the first places of which there is none: of pools and the tool, of the caller, of the server."""
         for stock in stocks:
             if stock.free <= 0 and stock is not self.server:
                 return stock

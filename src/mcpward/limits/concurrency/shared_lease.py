@@ -35,7 +35,7 @@ class SharedLease(Lease, kw_only=True, eq=False):
         await self._enter(goes_first=False)
 
     def enter_now(self) -> bool:
-        """Give False: the places of the site have to be asked for."""
+        """Return False: the places of the site have to be asked for."""
         return False
 
     def end(self) -> None:
@@ -156,7 +156,7 @@ class SharedLease(Lease, kw_only=True, eq=False):
         return self._stocks[missing - 1 if missing < len(self._stocks) else -1]
 
     def _rest(self) -> tuple[tuple[Semaphore, ...], bool]:
-        """Give all that is held here beside what is kept: stocks, and whether the caller's place is among it."""
+        """Return all that is held here beside what is kept: stocks, and whether the caller's place is among it."""
         if self._kept == len(self.names) - 1:
             return self._stocks, False
         kept = self._stock(self._kept)

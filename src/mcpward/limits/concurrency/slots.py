@@ -61,7 +61,7 @@ class CallSlots:
         self._own: dict[tuple[str, str], Semaphore] = {}
 
     def hold(self, server: str, caller: str, tool: Tool | None) -> Lease:
-        """Give what a call must hold while it runs; without a tool, places of its server and its caller alone."""
+        """Return what a call must hold while it runs; without a tool, places of its server and its caller alone."""
         if tool is not None and (tool.concurrency is not None or tool.pools):
             needs = self._needs(server, tool)
         elif self._fallback is None:
@@ -107,7 +107,7 @@ class CallSlots:
             stock.resize(max(1, places // self._workers))
 
     def _needs(self, server: str, tool: Tool) -> _Needs:
-        """Give what a tool needs that needs more than its server's places, made once."""
+        """Return what a tool needs that needs more than its server's places, made once."""
         known = self._tools.get((server, tool.name))
         if known is not None and known[0] is tool:
             return known[1]
@@ -117,7 +117,7 @@ class CallSlots:
         return needs
 
     def _tool_stock(self, server: str, name: str, places: int) -> Semaphore:
-        """Give the tool's own places. A tool that is declared anew goes on with those that its calls are in."""
+        """Return the tool's own places. A tool that is declared anew goes on with those that its calls are in."""
         stock = self._own.get((server, name))
         if stock is None:
             rates = self._rates[server]

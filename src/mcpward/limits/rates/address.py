@@ -125,7 +125,7 @@ class Addresses:
         return self._look(self.auth_failures, self._failures, bucket)
 
     def has_failure_beside(self, bucket: str, pending: int) -> bool:
-        """Say whether the address has a failure left beside ``pending`` credentials that are being looked up."""
+        """Return whether the address has a failure left beside ``pending`` credentials that are being looked up."""
         limit, now = self.auth_failures, self._now()
         ahead = max(0, self._failures.get(bucket, 0) - now) + (pending + 1) * limit.interval
         return ahead <= limit.tolerance or not limit.ruling.enforce

@@ -36,7 +36,7 @@ class BoundedMap(Generic[V]):
         return len(self.young) + len(self.old) + len(self.dying)
 
     def get(self, key: Key, default: V) -> V:
-        """Give the entry; ``default`` for one that was never written, or is forgotten."""
+        """Return the entry; ``default`` for one that was never written, or is forgotten."""
         found = self.young.get(key)
         return self.old.get(key, default) if found is None else found
 
@@ -54,11 +54,11 @@ class BoundedMap(Generic[V]):
         self.dying, self.old, self.young = self.old, self.young, _Young(self)
 
     def keys(self) -> Iterator[Key]:
-        """Give the key of each entry that is not forgotten, once."""
+        """Return the key of each entry that is not forgotten, once."""
         yield from {**self.old, **self.young}
 
     def forget(self, matches: Callable[[Key], bool]) -> int:
-        """Throw away the entries whose key matches; gives how many there were."""
+        """Throw away the entries whose key matches; returns how many there were."""
         found = [key for key in self.keys() if matches(key)]
         for key in found:
             self.young.pop(key, None)

@@ -36,7 +36,7 @@ class BucketReport:
         self._limits = {limit.prefix: limit for limit in limits}
 
     async def uses(self, match: BucketFilter) -> list[BucketUsage]:
-        """Give every bucket that is meant and from which something was taken."""
+        """Return every bucket that is meant and from which something was taken."""
         uses = []
         for store in self._stores:
             for number, key in enumerate(store.keys()):
@@ -65,7 +65,7 @@ class BucketReport:
         )
 
     def reset(self, match: BucketFilter) -> int:
-        """Make every bucket full that is meant; gives how many there were."""
+        """Make every bucket full that is meant; returns how many there were."""
 
         def is_meant(store: MemoryCounters, key: Key) -> bool:
             found = self._of(store, key)
@@ -74,7 +74,7 @@ class BucketReport:
         return sum(store.forget(partial(is_meant, store)) for store in self._stores)
 
     def _of(self, store: MemoryCounters, key: Key) -> tuple[Limit, str] | None:
-        """Give the limit that a bucket belongs to, and whose bucket it is."""
+        """Return the limit that a bucket belongs to, and whose bucket it is."""
         text, at = str(key), -1
         if store in self._single:
             return self._single[store], text

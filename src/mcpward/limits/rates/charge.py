@@ -79,7 +79,7 @@ class Limits:
         self._own: dict[tuple[str, Rate], Limit] = {}
 
     def price(self, tool: Tool, arguments: Mapping[str, Any]) -> list[Drawn]:
-        """Give what a call of the tool costs each of its budgets. Charges nothing.
+        """Return what a call of the tool costs each of its budgets. Charges nothing.
 
         Raises:
             Refusal: arguments-invalid; the call would cost more than a budget ever gives at once.
@@ -170,13 +170,13 @@ class Limits:
     # ---- for the operator -----------------------------------------------------------------------------------------
 
     async def uses(self, match: BucketFilter) -> list[BucketUsage]:
-        """Give the standing of every bucket that is meant and in use: of the site, or of this process alone."""
+        """Return the standing of every bucket that is meant and in use: of the site, or of this process alone."""
         if self._common is not None and self._common.is_up:
             return await self._common.uses(match)
         return await self._shelf().uses(match)
 
     async def reset(self, match: BucketFilter) -> int:
-        """Make every bucket full that is meant, and let loops begin anew; gives how many buckets there were."""
+        """Make every bucket full that is meant, and let loops begin anew; returns how many buckets there were."""
         found = 0 if self._common is None or not self._common.is_up else await self._common.reset(match)
         for name, plan in self._plans.items():
             if match.limit in {None, REPEAT} and match.server in {None, name}:
@@ -251,7 +251,7 @@ class Limits:
         return self._charge_here(self._parts(drawn), plan, call, None if is_open else tool)
 
     def _parts(self, drawn: Sequence[Drawn]) -> list[Drawn]:
-        """Give the draws that this process counts while the common counters are away, on its parts of the limits."""
+        """Return the draws that this process counts while the common counters are away, on its parts of the limits."""
         return [
             (self._shares.of(limit), key, cost)
             for limit, key, cost in drawn
@@ -312,12 +312,12 @@ def _shown(standings: Sequence[Standing], worst: Standing | None = None) -> Fiel
 
 
 def _taken(drawn: Sequence[Drawn], standings: Sequence[Standing]) -> tuple[Drawn, ...]:
-    """Give what was taken of all draws: a limit that is not enforced takes nothing where it would refuse."""
+    """Return what was taken of all draws: a limit that is not enforced takes nothing where it would refuse."""
     return tuple(each for each, standing in zip(drawn, standings, strict=False) if each[2] and not standing.wait_s)
 
 
 def _shadows(standings: Sequence[Standing]) -> tuple[str, ...]:
-    """Give the names of limits that would refuse a call which passed."""
+    """Return the names of limits that would refuse a call which passed."""
     return tuple(dict.fromkeys(standing.limit.name for standing in standings if standing.wait_s))
 
 

@@ -38,7 +38,7 @@ class Failures(Protocol):
         ...
 
     def has_failure_beside(self, bucket: str, pending: int) -> bool:
-        """Say whether one is left beside ``pending`` questions that may become failures."""
+        """Return whether one is left beside ``pending`` questions that may become failures."""
         ...
 
     def count_outcome(self, bucket: str, error: BaseException | None) -> None:

@@ -73,7 +73,7 @@ class Limit:
         return self.quota.count if self.quota is not None else self.tolerance // self.interval
 
     def charged(self, spare: int) -> "Charge":
-        """Give the charge that left ``spare`` nanoseconds of the tolerance (not all of it).
+        """Return the charge that left ``spare`` nanoseconds of the tolerance (not all of it).
 
         There are few different ones, so each is encoded once; hot paths look into ``charges`` first. Where there are
         no cells they find nothing: a number is 0 there for no charge, as a second at least is left to the next call.
@@ -146,7 +146,7 @@ class Loop(Struct, frozen=True, gc=False):
 
 
 def fields(standings: Sequence[Standing]) -> Fields:
-    """Give both answer fields for several limits and where each of their buckets stands; none for no limit."""
+    """Return both answer fields for several limits and where each of their buckets stands; none for no limit."""
     if not standings:
         return ()
     return (

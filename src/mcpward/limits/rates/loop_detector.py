@@ -145,7 +145,7 @@ class LoopDetector:
         self._answers.put(_keys(call)[1], answered)
 
     def answered(self, call: Call) -> bool | None:
-        """Say whether the call had an answer when it was made last; None where that is not known here."""
+        """Return whether the call had an answer when it was made last; None where that is not known here."""
         return self._answers.get(_keys(call)[1], None)
 
     def forget(self) -> None:

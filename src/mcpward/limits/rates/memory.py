@@ -29,14 +29,14 @@ class MemoryCounters(BoundedMap[int]):
         self._clock = clock
 
     def heal(self, key: Key, tat: int, now: int, gcra: Gcra) -> int:
-        """Give where a refused bucket stands, brought back if a clock that went backwards left it too far ahead."""
+        """Return where a refused bucket stands, brought back if a clock that went backwards left it too far ahead."""
         healed = sane(tat, now, gcra)
         if healed != tat:
             self.put(key, healed)
         return healed
 
     def look(self, limit: Limit, key: str, cost: int = 0) -> Standing:
-        """Say where a bucket stands, and whether a draw of ``cost`` would pass. Takes nothing."""
+        """Return where a bucket stands, and whether a draw of ``cost`` would pass. Takes nothing."""
         if limit.quota is not None:
             now_s = self._clock.now()
             _, used = self._used(limit.quota, key, now_s)
@@ -62,7 +62,7 @@ class MemoryCounters(BoundedMap[int]):
         return self.look(limit, key)
 
     def _used(self, quota: Quota, key: str, now_s: float) -> tuple[int, int]:
-        """Give the number of the period that counts, and what was used in it.
+        """Return the number of the period that counts, and what was used in it.
 
         A period that has begun does not end because a clock was set back into the one before (attack 105).
         """
@@ -78,7 +78,7 @@ Slot = tuple[MemoryCounters, Limit, str, int]
 
 
 def look_all(slots: Sequence[Slot]) -> list[Standing]:
-    """Say where every bucket stands, and which would refuse."""
+    """Return where every bucket stands, and which would refuse."""
     return [store.look(limit, key, cost) for store, limit, key, cost in slots]
 
 

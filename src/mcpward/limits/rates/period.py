@@ -16,7 +16,7 @@ _MONTHS: Final = 12
 
 
 def index_of(period: Period, now_s: float) -> int:
-    """Give the number of the period that ``now_s`` (seconds since 1970) lies in; each next period has the next one."""
+    """Return the number of the period that ``now_s`` (seconds since 1970) lies in; the next period has the next one."""
     if period is Period.MONTH:
         moment = datetime.fromtimestamp(now_s, UTC)
         return (moment.year - 1970) * _MONTHS + moment.month - 1
@@ -24,7 +24,7 @@ def index_of(period: Period, now_s: float) -> int:
 
 
 def left_s(period: Period, now_s: float) -> int:
-    """Give the seconds until the next period begins, rounded up and at least 1."""
+    """Return the seconds until the next period begins, rounded up and at least 1."""
     if period is Period.MONTH:
         moment = datetime.fromtimestamp(now_s, UTC)
         days = monthrange(moment.year, moment.month)[1] - moment.day + 1

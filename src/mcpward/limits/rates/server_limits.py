@@ -52,12 +52,12 @@ class ServerLimits:
         )
 
     def all(self) -> list[Limit]:
-        """Give every limit but those of the loop breaker."""
+        """Return every limit but those of the loop breaker."""
         limits = (*self.classes, self.discovery, self.lifecycle, self.total, self.quota)
         return [limit for limit in limits if limit is not None]
 
     def of(self, call: Call) -> Limit:
-        """Give the limit of what is no tool call.
+        """Return the limit of what is no tool call.
 
         Lists must not use up what keeps a conversation going: a client that gets 429 for ``server/discover`` falls
         back to the other era and asks twice as much (trap T7), and one whose cancellation is refused cannot cancel.
@@ -74,11 +74,11 @@ class Budgets:
         self._limits: dict[str, tuple[Limit, ...]] = {name: _limits_of(each, part) for name, each in budgets.items()}
 
     def all(self) -> list[Limit]:
-        """Give every limit of every budget."""
+        """Return every limit of every budget."""
         return [limit for limits in self._limits.values() for limit in limits]
 
     def priced(self, tool: Tool, arguments: Mapping[str, Any]) -> list[Priced]:
-        """Give what a call of the tool costs each of its budgets.
+        """Return what a call of the tool costs each of its budgets.
 
         Raises:
             Refusal: arguments-invalid; the call would cost more than the budget ever gives at once.

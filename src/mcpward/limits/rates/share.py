@@ -18,7 +18,7 @@ class Shares:
         self._made: dict[Limit, Limit] = {}
 
     def of(self, limit: Limit, most: int = 10_000) -> Limit:
-        """Give the limit with the same name, scope and ruling that allows the process's part: one call at the least."""
+        """Return the limit with the same name, scope and ruling that allows the process's part: at least one call."""
         if self._part >= 1:
             return limit
         share = self._made.get(limit)
@@ -33,7 +33,7 @@ class Shares:
 
 
 def part_of(much: Rate | Quota, part: float) -> Rate | Quota:
-    """Give a part of a rate or a quota, rounded down, yet at least one call."""
+    """Return a part of a rate or a quota, rounded down, yet at least one call."""
     if part >= 1:
         return much
     if isinstance(much, Quota):

@@ -20,11 +20,11 @@ class Common(Protocol):
         ...
 
     def take(self, drawn: Sequence[Drawn], loop: Loop | None = None) -> Awaitable[list[Standing]]:
-        """Take every draw, or none where one refuses; gives where each bucket stands, in order, the loop's last."""
+        """Take every draw, or none where one refuses; returns where each bucket stands, in order, the loop's last."""
         ...
 
     def recall(self, drawn: Sequence[Drawn]) -> list[Standing]:
-        """Give where the buckets stand if it is known, without asking, that one of them refuses; else nothing."""
+        """Return where the buckets stand if it is known, without asking, that one of them refuses; else nothing."""
         ...
 
     def give_back(self, drawn: Sequence[Drawn], loop: Loop | None = None) -> None:
@@ -32,9 +32,9 @@ class Common(Protocol):
         ...
 
     async def uses(self, match: BucketFilter) -> list[BucketUsage]:
-        """Give the standing of every bucket that matches and is in use."""
+        """Return the standing of every bucket that matches and is in use."""
         ...
 
     async def reset(self, match: BucketFilter) -> int:
-        """Make every bucket full again that matches; gives how many there were."""
+        """Make every bucket full again that matches; returns how many there were."""
         ...

@@ -24,7 +24,7 @@ class Listing:
         self._clock = clock
 
     async def uses(self, match: BucketFilter) -> list[BucketUsage]:
-        """Give the standing of every bucket that matches and is in use; 100,000 at the most."""
+        """Return the standing of every bucket that matches and is in use; 100,000 at the most."""
         virtual = (await self._store.call(TAKE, [self._store.clock_key], [self._store.expected(), "", 0]))[0]
         found: list[BucketUsage] = []
         async for _, fields, scope, name, caller in self._buckets(match):
@@ -36,7 +36,7 @@ class Listing:
         return found
 
     async def reset(self, match: BucketFilter) -> int:
-        """Make every bucket full again that matches; gives how many there were.
+        """Make every bucket full again that matches; returns how many there were.
 
         A quota stays, with nothing used: workers tell what they saw of one that is gone.
         """

@@ -15,7 +15,7 @@ class Lookup:
         self._running: dict[str, asyncio.Task[list[str]]] = {}
 
     async def of(self, host: str) -> list[str]:
-        """Give the addresses of a host, at least one.
+        """Return the addresses of a host, at least one.
 
         Raises:
             OSError: it has none, or nobody knows.

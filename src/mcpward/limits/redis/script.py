@@ -60,7 +60,7 @@ class Command:
         return cls(bulk(len(keys), *keys, *args), 1 + len(keys) + len(args), script)
 
     def packed(self, *, with_text: bool = False) -> bytes:
-        """Give it as it travels."""
+        """Return it as it travels."""
         script = self.script
         if script is None:
             return b"*%d\r\n%b" % (self.count, self.rest)

@@ -50,7 +50,7 @@ class _Ready:
             self.long, self.brief = self.rate(1, _LONG_MS), self.rate(1, _BRIEF_MS)
 
     def rate(self, cost: int, life_ms: int) -> bytes:
-        """Give the script's words for a draw on a rate."""
+        """Return the script's words for a draw on a rate."""
         enforced = int(self.limit.ruling.enforce)
         return bulk("r", cost, enforced, self.length, life_ms, self.interval, self.tolerance)
 
@@ -83,7 +83,7 @@ class SharedCounters:
         return self._store.is_up
 
     async def take(self, drawn: Sequence[Drawn], loop: Loop | None = None) -> list[Standing]:
-        """Take every draw, or none where one refuses; gives where each bucket stands, in order.
+        """Take every draw, or none where one refuses; returns where each bucket stands, in order.
 
         A cost of 0 asks for one and takes nothing. With ``loop`` the call is added to its ring if it is taken, and
         where it goes round in a circle the circle's standing comes last. A caller that was refused is refused again for
@@ -100,7 +100,7 @@ class SharedCounters:
         return self._read(answer, drawn, loop, sent_at)
 
     def recall(self, drawn: Sequence[Drawn]) -> list[Standing]:
-        """Give where the buckets stand if it is known, without asking, that one of them refuses; else nothing."""
+        """Return where the buckets stand if it is known, without asking, that one of them refuses; else nothing."""
         refused = self._refused.get(drawn[0][1], None)
         if refused is None or self._clock.monotonic() >= refused.until:
             return []
@@ -114,7 +114,7 @@ class SharedCounters:
             self._store.tell(self._command(given, loop, is_back=True))
 
     async def uses(self, match: BucketFilter) -> list[BucketUsage]:
-        """Give the standing of every bucket that matches and is in use.
+        """Return the standing of every bucket that matches and is in use.
 
         Raises:
             StoreDown: the store does not answer.
@@ -122,7 +122,7 @@ class SharedCounters:
         return await Listing(self._store, self._clock).uses(match)
 
     async def reset(self, match: BucketFilter) -> int:
-        """Make every bucket full again that matches; gives how many there were.
+        """Make every bucket full again that matches; returns how many there were.
 
         Raises:
             StoreDown: the store does not answer.
@@ -237,7 +237,7 @@ def _number(n: int) -> bytes:
 
 
 def _again(drawn: Sequence[Drawn], refused: _Refused) -> list[Standing] | None:
-    """Give the standings of a call that would be refused as the last one was; None where Redis has to be asked."""
+    """Return the standings of a call that would be refused as the last one was; None where Redis has to be asked."""
     buckets, standings = refused.buckets, refused.standings
     if not any(key in buckets and max(1, cost) >= buckets[key] for _, key, cost in drawn):
         return None

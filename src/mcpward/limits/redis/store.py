@@ -99,11 +99,11 @@ class SharedStore:
         return self._clock_key
 
     def key(self, kind: str, name: str = "") -> bytes:
-        """Give the key of a thing of this site: all of them lie in one slot."""
+        """Return the key of a thing of this site: all of them lie in one slot."""
         return f"{self._tag}{kind}\0{name}".encode("utf-8", "surrogatepass") if name else f"{self._tag}{kind}".encode()
 
     def expected(self) -> int:
-        """Give the virtual time (µs) that a script may not go past; 0 before the first answer."""
+        """Return the virtual time (µs) that a script may not go past; 0 before the first answer."""
         return int(self._seen + self._monotonic() * _MICRO) + _SLACK if self._seen else 0
 
     def saw(self, virtual: int, epoch: int | None = None) -> None:

@@ -36,7 +36,7 @@ class BusStore(Protocol):
     """Where letters are kept, numbered in the order in which they can be seen."""
 
     async def newest(self) -> int:
-        """Give the number of the last letter."""
+        """Return the number of the last letter."""
         ...
 
     async def put(self, letters: Sequence[BusMessage]) -> None:
@@ -44,7 +44,7 @@ class BusStore(Protocol):
         ...
 
     async def since(self, seq: int, reader: str) -> tuple[int, Sequence[BusMessage]]:
-        """Give the number to ask with next time, and letters after ``seq`` for ``reader`` that others sent.
+        """Return the number to ask with next time, and letters after ``seq`` for ``reader`` that others sent.
 
         Not necessarily all at once: the rest is given by the next question. No letters: there are no more.
         """
@@ -117,7 +117,7 @@ class Outbox:
                 await self._write(self._batch())
 
     def _batch(self) -> list[_Waiting]:
-        """Give the oldest letters that are still worth sending, as many as make a short transaction."""
+        """Return the oldest letters that are still worth sending, as many as make a short transaction."""
         too_old = self._clock.monotonic() - KEEP_S
         while self._queue and self._queue[0].since <= too_old:
             self._leave(self._queue[0])

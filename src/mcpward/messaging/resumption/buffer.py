@@ -73,7 +73,7 @@ class Buffer:
         self.finish()
 
     def append(self, message: bytes) -> str:
-        """Keep ``message`` as the stream's next event and give the event's id.
+        """Keep ``message`` as the stream's next event and return the event's id.
 
         A stream that is over keeps nothing more: nothing can be resumed from the id that is given then.
         """
@@ -103,16 +103,16 @@ class Buffer:
         self._ring()
 
     def has(self, number: int) -> bool:
-        """Say whether all that came after event ``number`` is still here."""
+        """Return whether all that came after event ``number`` is still here."""
         return self._next - len(self._messages) <= number + 1 <= self._next
 
     def find(self, number: int) -> bytes | None:
-        """Give the message of event ``number``, None where it has not come yet or is here no longer."""
+        """Return the message of event ``number``, None where it has not come yet or is here no longer."""
         at = number - (self._next - len(self._messages))
         return self._messages[at] if 0 <= at < len(self._messages) else None
 
     def is_drained(self, number: int) -> bool:
-        """Say whether nothing will ever come after event ``number``, or what comes cannot follow it any more."""
+        """Return whether nothing will ever come after event ``number``, or what comes cannot follow it any more."""
         return not self.has(number) or (self.is_over and number + 1 == self._next)
 
     async def news(self) -> None:

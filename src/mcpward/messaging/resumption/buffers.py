@@ -49,7 +49,7 @@ class Buffers:
         return replay
 
     def find(self, owner: Owner, name: str) -> Buffer | None:
-        """Give the owner's stream of that name; None for one that is not here, and for one of another owner."""
+        """Return the owner's stream of that name; None for one that is not here, and for one of another owner."""
         self.prune()
         replay = self._streams.get(name)
         return replay if replay is not None and replay.owner == owner else None

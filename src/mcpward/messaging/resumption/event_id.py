@@ -25,13 +25,13 @@ class EventId(Struct, frozen=True):
 
 
 def read(text: str | None) -> EventId | None:
-    """Give the event that ``text`` names, None for what is no event's name."""
+    """Return the event that ``text`` names, None for what is no event's name."""
     found = _EVENT_ID.fullmatch(text) if text is not None else None
     return None if found is None else EventId(found[1], found[2], int(found[3]))
 
 
 def require_worker(name: str) -> str:
-    """Give the worker's name. Raises ``ValueError`` for one that cannot stand in an event's name."""
+    """Return the worker's name. Raises ``ValueError`` for one that cannot stand in an event's name."""
     if not _WORKER.fullmatch(name):
         raise ValueError("a worker's name is 1 to 64 characters of visible ASCII")
     return name

@@ -47,7 +47,7 @@ class Told(Struct, frozen=True, kw_only=True):
 
 
 def packed(messages: Iterable[bytes]) -> Iterator[list[tuple[str, bool]]]:
-    """Give the pieces of ``messages``, letter by letter."""
+    """Return the pieces of ``messages``, letter by letter."""
     pieces: list[tuple[str, bool]] = []
     room = PIECE
     for message in messages:

@@ -124,7 +124,7 @@ class RemoteReader:
         return len(self._sources)
 
     async def open(self, owner: Owner, after: EventId) -> RemoteSource | None:
-        """Give what comes after the event, None where there is no such stream for this owner."""
+        """Return what comes after the event, None where there is no such stream for this owner."""
         reading = ids.base62(_NAME_LENGTH)
         asked = Asked(
             reading=reading,

@@ -54,7 +54,7 @@ class Replays:
         return self._shelf.begin(Owner(call.principal.key, call.session))
 
     async def resume(self, call: Call) -> Resumed:
-        """Give what came after ``call.last_event``, and what is still to come until the stream has finished.
+        """Return what came after ``call.last_event``, and what is still to come until the stream has finished.
 
         Raises:
             Refusal: event-unknown where there is nothing to resume, or not for this caller and session;

@@ -29,7 +29,7 @@ class CoalescingQueue:
         self._waiting[change] = None
 
     def take(self) -> Change:
-        """Give the oldest, which waits no longer. Raises ``LookupError`` when there is none."""
+        """Return the oldest, which waits no longer. Raises ``LookupError`` when there is none."""
         try:
             change = next(iter(self._waiting))
         except StopIteration:

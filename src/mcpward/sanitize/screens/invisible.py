@@ -40,7 +40,7 @@ _STAYS: Final = re.compile(f"[^{PLACED}]")
 
 
 def strip(text: str) -> str:
-    """Give ``text`` without them; the same object where there are none. Lone surrogates go too."""
+    """Return ``text`` without them; the same object where there are none. Lone surrogates go too."""
     if text.isascii() and text.isprintable():
         return text
     # In this order: a sequence needs its escape character, and what changes a neighbour is judged by its final ones.
@@ -61,7 +61,7 @@ def strip(text: str) -> str:
 
 
 def bare(text: str) -> str:
-    """Give ``text`` without any of them, wherever it stands: for a search, in which a selector must not hide a secret.
+    """Return ``text`` without any of them, wherever it stands: for a search, where a selector must not hide a secret.
 
     The same object where there are none.
     """
@@ -69,7 +69,7 @@ def bare(text: str) -> str:
 
 
 def strip_all(texts: list[str]) -> list[str]:
-    """Give what :func:`strip` gives of each; as lines of one text, for a search in each of many takes far longer."""
+    """Return what :func:`strip` gives of each; as lines of one text, for a search in each of many takes far longer."""
     joined = "\n".join(texts)
     if joined.isascii() and joined.replace("\n", "").isprintable():
         return texts
@@ -92,7 +92,7 @@ def marks() -> Iterator[bytes]:
 
 
 def _without(marks: re.Pattern[str], text: str) -> str:
-    """Give ``text`` without characters of which each goes, whatever stands beside it."""
+    """Return ``text`` without characters of which each goes, whatever stands beside it."""
     if len(text) <= _PIECE:
         return marks.sub("", text)
     starts = range(0, len(text), _PIECE)
@@ -126,7 +126,7 @@ def _sequence_end(text: str, start: int, place: int) -> int:
 
 
 def _joined(text: str, parts: list[str]) -> str:
-    """Give ``text`` without what its parts have lost; the same object where that is nothing."""
+    """Return ``text`` without what its parts have lost; the same object where that is nothing."""
     return text if sum(map(len, parts)) == len(text) else "".join(parts)
 
 

@@ -9,7 +9,7 @@ _REPLACEMENT: Final = "\ufffd"
 
 
 def spoken(content: Iterable[Mapping[str, Any]]) -> bytes:
-    """Give the texts of all blocks as a model may read them: one after the other, then again line by line."""
+    """Return the texts of all blocks as a model may read them: one after the other, then again line by line."""
     texts = [bare(strip(_text(block))).replace(_REPLACEMENT, "") for block in content]
     return "\0".join(("".join(texts), "\n".join(texts))).encode("utf-8", "replace")
 
