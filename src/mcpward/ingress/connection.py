@@ -1,8 +1,8 @@
 """One TCP connection: HTTP/1.1 framing by httptools, with the bounds that uvicorn's own class does not set.
 
 uvicorn with httptools takes two Host lines, a header of any size and chunk extensions without end, and waits for the
-rest of a request indefinitely. This class stands in its place: it counts bytes as they come, keeps only the fields that the
-house reads, refuses what two HTTP readers could read differently (RFC 9112 §§3.2, 6.3, 11.2), and answers one request
+rest of a request indefinitely. This class stands in its place: it counts bytes as they come, keeps only the fields that
+mcpward reads, refuses what two HTTP readers could read differently (RFC 9112 §§3.2, 6.3, 11.2), and answers one request
 after the other, so that no request can draw two answers.
 """
 

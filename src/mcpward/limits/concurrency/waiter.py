@@ -18,8 +18,8 @@ _numbers: Final = count()
 class Waiter:
     """Stands in the line of what it lacks, and holds nothing meanwhile.
 
-    One that needs two scarce things could miss them in turn indefinitely: those who need one of them alone always have one
-    or the other. After a few times it keeps what it finds, all but the server's place; one call of the whole site
+    One that needs two scarce things could miss them in turn indefinitely: those who need only one of them always have one.
+    After a few times it keeps what it finds, all but the server's place; one call of the whole site
     may do so at a time, so no two ever wait for each other.
     """
 
