@@ -48,9 +48,9 @@ class MariaDbServer:
         assert done.returncode == 0, done.stderr.decode()
         log = self._folder / "log"
         listening = (f"--port={self.port}", "--bind-address=127.0.0.1", "--skip-name-resolve", *_SETTINGS)
-        places = (f"--socket={self._folder}/socket", f"--pid-file={self._folder}/pid")
+        slots = (f"--socket={self._folder}/socket", f"--pid-file={self._folder}/pid")
         with log.open("wb") as errors:
-            self._process = subprocess.Popen([*self._command(), *listening, *places], stderr=errors, stdout=errors)
+            self._process = subprocess.Popen([*self._command(), *listening, *slots], stderr=errors, stdout=errors)
         until(lambda: "ready for connections" in log.read_text(encoding="utf-8"), seconds=_TIMEOUT_S)
         return self
 

@@ -18,7 +18,7 @@ class Room:
 
 
 def places_of(
-    places: int = 1,
+    slots: int = 1,
     *,
     queue: int = 128,
     timeout_s: float = 5.0,
@@ -28,7 +28,7 @@ def places_of(
     **more: Any,
 ) -> CallSlots:
     """Servers, each of whose callers may have ``each`` places, and some pools."""
-    room: Any = Room(places, queue, timeout_s, each)
+    room: Any = Room(slots, queue, timeout_s, each)
     return CallSlots(dict.fromkeys(servers, room), {pool.name: pool for pool in pools}, **more)
 
 

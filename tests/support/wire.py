@@ -37,13 +37,13 @@ LAVISH_SERVER: Mapping[str, Any] = (
 Given = Mapping[str, Any]
 
 
-def until(holds: Callable[[], T], seconds: float = 5.0, pause_s: float = 0.05) -> T:
+def until(leases: Callable[[], T], seconds: float = 5.0, pause_s: float = 0.05) -> T:
     """Ask again until the answer is true, and return it; an answer that stays untrue fails the test.
 
     Not oftener than a few times while a worker learns of a new key: ten wrong ones would lock the address out.
     """
     end = time.monotonic() + seconds
-    while not (answer := holds()):
+    while not (answer := leases()):
         assert time.monotonic() < end, f"not so within {seconds} s: the last answer was {answer!r}"
         time.sleep(pause_s)
     return answer

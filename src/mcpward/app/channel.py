@@ -29,7 +29,7 @@ class Channel(Struct, frozen=True):
 
     worker: str
     is_alone: bool
-    mailroom: WorkerBus
+    bus: WorkerBus
     questions: ClientRequests
     running: InFlight
     streams: Streams
@@ -48,22 +48,22 @@ def mailroom_of(site: Site, clock: Clock, *, alone: bool = False) -> WorkerBus:
 async def open_channel(site: Site, settings: Settings, clock: Clock) -> AsyncIterator[Channel]:
     """Open the channel of one worker; at the end all streams are ended, and the last letters sent."""
     is_alone = settings.site.workers == 1 and settings.store.url.startswith("sqlite")
-    mailroom = mailroom_of(site, clock, alone=is_alone)
-    worker = mailroom.worker
+    bus = mailroom_of(site, clock, alone=is_alone)
+    worker = bus.worker
     channel = Channel(
         worker=worker,
         is_alone=is_alone,
-        mailroom=mailroom,
-        questions=ClientRequests(mailroom, clock),
-        running=InFlight(mailroom),
-        streams=Streams(mailroom, per_caller=settings.limits.streams),
+        bus=bus,
+        questions=ClientRequests(bus, clock),
+        running=InFlight(bus),
+        streams=Streams(bus, per_caller=settings.limits.streams),
         settings=SessionSettings(site.store.settings, clock),
-        replays=Replays(mailroom, clock, worker),
+        replays=Replays(bus, clock, worker),
         spent=UsedStates(site.store.spent, clock),
     )
     async with AsyncExitStack() as stack:
-        await mailroom.start()
-        stack.push_async_callback(mailroom.stop)
+        await bus.start()
+        stack.push_async_callback(bus.stop)
         await channel.settings.start()
         stack.push_async_callback(channel.settings.stop)
         stack.push_async_callback(channel.replays.stop)

@@ -33,7 +33,7 @@ class Counters(Struct, frozen=True):
     """
 
     common: Common | None = None
-    places: SharedSlots | None = None
+    slots: SharedSlots | None = None
     digest: Callable[[bytes], str] | None = None
     probes: tuple[Probe, ...] = ()
     on_change: list[Callable[[], None]] = []
@@ -71,7 +71,7 @@ async def open_counters(settings: Settings, clock: Clock, ring: KeyRing, metrics
     try:
         yield Counters(
             common=SharedCounters(store, clock),
-            places=RedisSlots(store),
+            slots=RedisSlots(store),
             digest=fingerprint(ring.derive_all("limits digests")[0]),
             probes=(Probe("counters", lambda: store.is_up, needed=limits.on_store_failure == "closed"),),
             on_change=on_change,

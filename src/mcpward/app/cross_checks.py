@@ -85,15 +85,15 @@ def pools_of(settings: Settings, registries: Mapping[str, Registry]) -> dict[str
     sizes = {name: size for registry in registries.values() for name, size in registry.pools.items()}
     named = {name: table.pool(name, sizes.get(name, 1)) for name, table in settings.pools.items()}
     failure = settings.limits.on_store_failure
-    return {name: Pool(name=name, places=size, on_store_failure=failure) for name, size in sizes.items()} | named
+    return {name: Pool(name=name, slots=size, on_store_failure=failure) for name, size in sizes.items()} | named
 
 
 def _tools(registries: Mapping[str, Registry]) -> Iterator[tuple[Tool, str]]:
     """Return every tool, with where its author wrote it."""
     for registry in registries.values():
-        places = {one.name: one.where for one in registry.source.tools}
+        slots = {one.name: one.where for one in registry.source.tools}
         for tool in registry.declared:
-            yield tool, places.get(tool.name, "")
+            yield tool, slots.get(tool.name, "")
 
 
 def _budgets(settings: Settings, registries: Mapping[str, Registry]) -> Iterator[Finding]:

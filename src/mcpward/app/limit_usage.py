@@ -40,13 +40,13 @@ class LimitUsage(Protocol):
 @asynccontextmanager
 async def ask_workers(site: Site, clock: Clock) -> AsyncIterator[LimitUsage]:
     """Ask the workers that serve the site now, each of which counts by itself."""
-    mailroom = mailroom_of(site, clock)
-    inquiry = WorkerQuery(mailroom, clock)
-    await mailroom.start()
+    bus = mailroom_of(site, clock)
+    inquiry = WorkerQuery(bus, clock)
+    await bus.start()
     try:
         yield _Workers(inquiry)
     finally:
-        await mailroom.stop()
+        await bus.stop()
 
 
 @asynccontextmanager

@@ -54,20 +54,20 @@ async def open_calls(settings: Settings, clock: Clock, timeout_s: float) -> Asyn
             yield own.calls
         return
     async with open_site(settings, clock) as site:
-        mailroom = mailroom_of(site, clock)
-        remote = RemoteCalls(mailroom, settings, clock, worker, timeout_s)
-        await mailroom.start()
+        bus = mailroom_of(site, clock)
+        remote = RemoteCalls(bus, settings, clock, worker, timeout_s)
+        await bus.start()
         try:
             yield remote
         finally:
-            await mailroom.stop()
+            await bus.stop()
 
 
 class RemoteCalls:
     """Has calls made by one ``worker``, one after the other."""
 
-    def __init__(self, mailroom: WorkerBus, settings: Settings, clock: Clock, worker: str, timeout_s: float) -> None:
-        self._mailroom = mailroom
+    def __init__(self, bus: WorkerBus, settings: Settings, clock: Clock, worker: str, timeout_s: float) -> None:
+        self._bus = bus
         self._settings = settings
         self._clock = clock
         self._worker = worker
@@ -76,8 +76,8 @@ class RemoteCalls:
         self._told: dict[int, Told] = {}
         self._is_whole = asyncio.Event()
         self._tell: Tell | None = None
-        mailroom.on(TELLING, self._hear)
-        mailroom.on(PROGRESSING, self._hear_progress)
+        bus.on(TELLING, self._hear)
+        bus.on(PROGRESSING, self._hear_progress)
 
     async def make(self, call: OperatorCall, tell: Tell | None = None) -> CallAnswer:
         """Return the worker's answer; cancelled, have the worker cancel the call.
@@ -87,16 +87,16 @@ class RemoteCalls:
         """
         self._name, self._told, self._tell = base62(_NAME), {}, tell
         self._is_whole.clear()
-        asked = Asked(name=self._name, by=self._mailroom.worker, at=self._clock.now(), call=call)
-        with self._mailroom.hurry():
-            if not self._mailroom.send(ASKING, to_builtins(asked), self._worker):
+        asked = Asked(name=self._name, by=self._bus.worker, at=self._clock.now(), call=call)
+        with self._bus.hurry():
+            if not self._bus.send(ASKING, to_builtins(asked), self._worker):
                 raise Unreachable(
                     "the arguments are too long to be handed to the server that runs", "call it over HTTP"
                 )
             try:
                 await self._wait()
             except asyncio.CancelledError:
-                self._mailroom.send(CANCELLING, to_builtins(CalledOff(name=self._name)), self._worker)
+                self._bus.send(CANCELLING, to_builtins(CalledOff(name=self._name)), self._worker)
                 raise
         parts = [self._told[page] for page in sorted(self._told)]
         body = "".join(part.body for part in parts)

@@ -26,19 +26,19 @@ class Switches:
     switched off for all. Each tells what it knows to have been switched, never how things were declared.
     """
 
-    def __init__(self, registries: Mapping[str, Registry], mailroom: WorkerBus, streams: Streams) -> None:
+    def __init__(self, registries: Mapping[str, Registry], bus: WorkerBus, streams: Streams) -> None:
         self._registries = dict(registries)
-        self._mailroom = mailroom
+        self._bus = bus
         self._streams = streams
         self._loop = asyncio.get_running_loop()
         self._known: dict[_Name, bool] = {}
-        mailroom.on(_KIND, self._adopt)
-        mailroom.on(_ASKED, self._tell)
-        mailroom.on(_KNOWN, self._learn)
+        bus.on(_KIND, self._adopt)
+        bus.on(_ASKED, self._tell)
+        bus.on(_KNOWN, self._learn)
         for name, registry in registries.items():
             registry.source.watch_switches(partial(self._switched, name))
             registry.source.watch(partial(self._changed, name))
-        mailroom.send(_ASKED, {"by": mailroom.worker})
+        bus.send(_ASKED, {"by": bus.worker})
 
     def _switched(self, server: str, topic: Topic, name: str, on: bool) -> None:
         with suppress(RuntimeError):  # the loop is closed: no worker of ours serves any more
@@ -50,7 +50,7 @@ class Switches:
 
     def _send(self, name: _Name, on: bool) -> None:
         self._known[name] = on
-        self._mailroom.send(_KIND, _letter(name, on))
+        self._bus.send(_KIND, _letter(name, on))
 
     def _adopt(self, letter: dict[str, Any]) -> None:
         """Switch here what was switched at another worker. That one tells all listeners, ours among them."""
@@ -63,7 +63,7 @@ class Switches:
     def _tell(self, letter: dict[str, Any]) -> None:
         if self._known:
             known = [_letter(name, on) for name, on in self._known.items()]
-            self._mailroom.send(_KNOWN, {"switches": known}, letter["by"])
+            self._bus.send(_KNOWN, {"switches": known}, letter["by"])
 
     def _learn(self, letter: dict[str, Any]) -> None:
         """Take what another worker knows; what was heard here since is newer."""

@@ -85,7 +85,7 @@ class Wiring:
         self._policy = Policy(registries, guarded.demands)
         self._sanitizer = Sanitizer(secrets.redactor, settings.output.max_bytes)
         self._servers = {name: introduce(registry, self._sanitizer) for name, registry in registries.items()}
-        self.switches = Switches(registries, channel.mailroom, channel.streams)
+        self.switches = Switches(registries, channel.bus, channel.streams)
         self.tasks = self._tasks()
         self.listeners: Listeners
         self.limits: Limits
@@ -120,27 +120,27 @@ class Wiring:
             common=self._counters.common,
             digest=self._counters.digest,
         )
-        places = CallSlots(
+        slots = CallSlots(
             rates,
             pools_of(settings, self._registries),
             settings.site.workers,
             settings.limits.fallback_share,
-            self._counters.places,
+            self._counters.slots,
             on_store_failure=settings.limits.on_store_failure,
         )
-        self._counters.on_change.append(places.notice)
+        self._counters.on_change.append(slots.notice)
         self.listeners = self._listeners(identity, ended)
         return Pipeline(
             identity=identity,
             protocol=protocol,
             policy=self._policy,
             limits=limits,
-            places=places,
+            slots=slots,
             execution=Execution(
                 runner=self._runner,
                 catalogue=Catalogue(self._registries, self._policy, self._runner, self._sanitizer),
                 sanitizer=self._sanitizer,
-                places=places,
+                slots=slots,
                 tasks=self.tasks,
                 states=states,
                 spent=channel.spent,
@@ -154,7 +154,7 @@ class Wiring:
                 tasks=self.tasks,
                 end_session=self._end_session,
             ),
-            backs=CallChannels(
+            channels=CallChannels(
                 self._sanitizer, channel.questions, channel.replays, channel.running, states, channel.settings.level
             ),
             sanitizer=self._sanitizer,
@@ -177,7 +177,7 @@ class Wiring:
             sealed.open,
             self._clock,
             channel.worker,
-            mail=channel.mailroom,
+            mail=channel.bus,
             publish=channel.streams.publish,
             clean=self._sanitizer.frame,
             refuse=replies.refusal,

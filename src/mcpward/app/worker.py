@@ -176,9 +176,9 @@ class Worker:
     def _hear_operator(self, channel: Channel, house: Wiring) -> AsyncExitStack:
         """Answer the operator's commands, which come as letters; returns what ends that."""
         self.name, ends = channel.worker, AsyncExitStack()
-        ends.push_async_callback(CallsByMail(self.calls, channel.mailroom, self.clock).close)
+        ends.push_async_callback(CallsByMail(self.calls, channel.bus, self.clock).close)
         workers = self.settings.site.workers
-        ends.push_async_callback(Usage(channel.mailroom, house.limits, self.clock, self.name, workers).close)
+        ends.push_async_callback(Usage(channel.bus, house.limits, self.clock, self.name, workers).close)
         return ends
 
     def _traffic(self, site: Site, metrics: Metrics, secrets: Secrets) -> Traffic:

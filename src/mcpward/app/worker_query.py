@@ -38,14 +38,14 @@ class Answer(Struct, frozen=True, kw_only=True):
 class WorkerQuery:
     """Asks through a mailroom that has been started; one question at a time."""
 
-    def __init__(self, mailroom: WorkerBus, clock: Clock, patience_s: float = PATIENCE_S) -> None:
-        self._mailroom = mailroom
+    def __init__(self, bus: WorkerBus, clock: Clock, patience_s: float = PATIENCE_S) -> None:
+        self._bus = bus
         self._clock = clock
         self._patience_s = patience_s
         self._name = ""
         self._told: dict[str, dict[int, Told]] = {}
         self._is_whole = asyncio.Event()
-        mailroom.on(TELLING, self._hear)
+        bus.on(TELLING, self._hear)
 
     async def uses(self, match: BucketFilter) -> Answer:
         """Ask for the buckets that are meant; waits until all workers have answered, or ``patience_s`` seconds."""
@@ -58,9 +58,9 @@ class WorkerQuery:
     async def _ask(self, match: BucketFilter, *, is_reset: bool) -> Answer:
         self._name, self._told = base62(_NAME), {}
         self._is_whole.clear()
-        asked = Asked(name=self._name, by=self._mailroom.worker, at=self._clock.now(), match=match, is_reset=is_reset)
-        with self._mailroom.hurry():
-            self._mailroom.send(ASKING, to_builtins(asked))
+        asked = Asked(name=self._name, by=self._bus.worker, at=self._clock.now(), match=match, is_reset=is_reset)
+        with self._bus.hurry():
+            self._bus.send(ASKING, to_builtins(asked))
             with suppress(TimeoutError):  # those that have answered are shown, and how many have not
                 await asyncio.wait_for(self._is_whole.wait(), self._patience_s)
         answer = self._together()

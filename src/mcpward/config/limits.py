@@ -175,7 +175,7 @@ class PoolSettings(Section):
         """Return the pool of this name; ``size`` is what its Database brings, for where nothing is set."""
         return Pool(
             name=name,
-            places=self.concurrency or size,
+            slots=self.concurrency or size,
             queue=self.queue,
             queue_timeout_s=self.queue_timeout_s,
             on_store_failure=self.on_store_failure or "local",

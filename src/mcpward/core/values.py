@@ -79,7 +79,7 @@ class Pool(Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    places: int
+    slots: int
     queue: int = 128
     queue_timeout_s: float = 5.0
     on_store_failure: str = "local"

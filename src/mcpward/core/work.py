@@ -25,7 +25,7 @@ class Work(Struct, eq=False, gc=False):
 
     server: str
     caller: str
-    back: ClientChannel | None
+    channel: ClientChannel | None
 
     def outlive(self) -> Callable[[], None]:
         """Keep the call's places, although nobody waits any more, until the returned function is called, once.
@@ -33,7 +33,7 @@ class Work(Struct, eq=False, gc=False):
         Both on the event loop's thread. Without effect where the call has ended: what an author leaves running on
         purpose belongs to no call.
         """
-        return _nothing if self.back is None else self.back.retain()
+        return _nothing if self.channel is None else self.channel.retain()
 
 
 current: Final[ContextVar[Work]] = ContextVar("mcpward_work")

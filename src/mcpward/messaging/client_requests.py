@@ -52,8 +52,8 @@ _decode: Final = Decoder(_Asked).decode
 class ClientRequests:
     """The open questions of one worker. A client has ``timeout_s`` to answer; ``per_caller`` may be open at once."""
 
-    def __init__(self, mailroom: WorkerBus, clock: Clock, timeout_s: float = 300.0, per_caller: int = 32) -> None:
-        self._mailroom = mailroom
+    def __init__(self, bus: WorkerBus, clock: Clock, timeout_s: float = 300.0, per_caller: int = 32) -> None:
+        self._bus = bus
         self._clock = clock
         self._timeout_s = timeout_s
         self._per_caller = per_caller
@@ -61,7 +61,7 @@ class ClientRequests:
         self._of_caller: dict[str, int] = {}
         self._reserved = 0
         self._forwarded: dict[str, None] = {}
-        mailroom.on(_KIND, self._receive)
+        bus.on(_KIND, self._receive)
 
     def __len__(self) -> int:
         """How many questions are open."""
@@ -81,7 +81,7 @@ class ClientRequests:
         self._reserve(caller, len(questions))
         waiting = _Round(asyncio.get_running_loop().create_future(), {}, {})
         try:
-            with self._mailroom.hurry():
+            with self._bus.hurry():
                 self._put(call, send, encode, questions, waiting)
                 if not await self._wait(waiting):
                     raise Refusal(Reason.CONSENT_MISSING, "the client answered a question with an error")
@@ -107,7 +107,7 @@ class ClientRequests:
         result = call.params.get("result")
         if not isinstance(result, Mapping):
             result = None
-        if asked.worker == self._mailroom.worker:
+        if asked.worker == self._bus.worker:
             self._settle(rpc_id, result)
         elif self._clock.now() - asked.at <= self._timeout_s:
             self._forward(asked.worker, rpc_id, result)
@@ -132,8 +132,8 @@ class ClientRequests:
 
     def _put(self, call: Call, send: Send, encode: Encode, questions: Sequence[Question], waiting: _Round) -> None:
         for question in questions:
-            asked = _Asked(self._mailroom.worker, self._clock.now())
-            rpc_id = self._mailroom.seal(_encode(asked), _bound_to(call))
+            asked = _Asked(self._bus.worker, self._clock.now())
+            rpc_id = self._bus.seal(_encode(asked), _bound_to(call))
             send(encode(question, rpc_id))
             self._open[rpc_id] = waiting
             waiting.unanswered[rpc_id] = question.key
@@ -173,7 +173,7 @@ class ClientRequests:
         """Carry the first answer to a question, and no other: long ones would crowd out other callers' (attack 62)."""
         if rpc_id in self._forwarded:
             return
-        send = self._mailroom.send
+        send = self._bus.send
         # Too long: the asking call is told so now, instead of waiting for its time to be over.
         if send(_KIND, {"id": rpc_id, "result": result}, worker) or send(_KIND, {"id": rpc_id, "result": None}, worker):
             self._forwarded[rpc_id] = None
@@ -181,7 +181,7 @@ class ClientRequests:
                 del self._forwarded[next(iter(self._forwarded))]
 
     def _opened(self, rpc_id: str, call: Call) -> _Asked | None:
-        payload = self._mailroom.open(rpc_id, _bound_to(call))
+        payload = self._bus.open(rpc_id, _bound_to(call))
         if payload is None:
             return None
         try:

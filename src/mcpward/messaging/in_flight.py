@@ -54,11 +54,11 @@ class Entry:
 class InFlight:
     """The calls of one worker that a cancellation may name."""
 
-    def __init__(self, mailroom: WorkerBus) -> None:
-        self._mailroom = mailroom
+    def __init__(self, bus: WorkerBus) -> None:
+        self._bus = bus
         self._entries: dict[_Name, Entry] = {}
         self._unnamed = Entry(self._entries, None)
-        mailroom.on(_KIND, self._receive)
+        bus.on(_KIND, self._receive)
 
     def __len__(self) -> int:
         """How many calls can be cancelled."""
@@ -83,7 +83,7 @@ class InFlight:
         if call.session is None or wanted is None:
             return
         if not self._cancel(call.principal.key, call.session, wanted):
-            self._mailroom.send(_KIND, {"key": call.principal.key, "session": call.session, "id": wanted})
+            self._bus.send(_KIND, {"key": call.principal.key, "session": call.session, "id": wanted})
 
     def _receive(self, letter: dict[str, Any]) -> None:
         self._cancel(letter["key"], letter["session"], letter["id"])

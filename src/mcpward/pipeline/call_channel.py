@@ -58,7 +58,7 @@ class CallChannels:
         self._states = states
         self._level = level
 
-    def open(self, call: Call, trail: Trail, wire: ResponseStream, hold: Lease) -> "CallChannel":
+    def open(self, call: Call, trail: Trail, wire: ResponseStream, lease: Lease) -> "CallChannel":
         """The work starts: give its way back, with the answers that a modern request has brought.
 
         ``hold`` is the call's place.
@@ -70,10 +70,10 @@ class CallChannels:
         if call.era is _MODERN:
             wire.begin(cancel_on_disconnect=True)
             state = self._brought(call, trail.tool) if call.inputs or call.state is not None else NO_STATE
-            return ModernChannel(call, trail, wire, self, state, hold)
+            return ModernChannel(call, trail, wire, self, state, lease)
         wire.begin(cancel_on_disconnect=False)
         level = None if call.session is None else self._level(call.session) or _UNASKED
-        return LegacyChannel(replace(call, log_level=level), trail, wire, self, hold)
+        return LegacyChannel(replace(call, log_level=level), trail, wire, self, lease)
 
     def _brought(self, call: Call, tool: Tool | None) -> State:
         """Return the answers of a request: with our state, what was asked; without, what the client says by itself.
@@ -111,7 +111,7 @@ class ModernChannel(Struct, eq=False):
     _wire: ResponseStream
     _house: CallChannels
     state: State
-    _hold: Lease
+    _lease: Lease
     has_asked: bool = False
     ran: bool = False
     was_cancelled: ClassVar[bool] = False
@@ -147,7 +147,7 @@ class ModernChannel(Struct, eq=False):
 
     def retain(self) -> Callable[[], None]:
         """Keep the call's places beyond its end."""
-        return self._hold.retain()
+        return self._lease.retain()
 
     def last(self, reply: Reply) -> Reply:
         """Return the reply as it is: nothing can be resumed."""
@@ -169,9 +169,9 @@ class LegacyChannel:
     answers: Final = NO_STATE.answers
     state: Final = NO_STATE
 
-    def __init__(self, call: Call, trail: Trail, wire: ResponseStream, house: CallChannels, hold: Lease) -> None:
+    def __init__(self, call: Call, trail: Trail, wire: ResponseStream, house: CallChannels, lease: Lease) -> None:
         self.call = call
-        self._place = Release(hold)
+        self._place = Release(lease)
         self._wire = wire
         self._house = house
         self.trail = trail
@@ -253,22 +253,22 @@ class LegacyChannel:
 class ReleasingChannel:
     """A task's way back: its place is for others while it waits for answers."""
 
-    __slots__ = ("_back", "_place", "notify", "release")
+    __slots__ = ("_channel", "_place", "notify", "release")
 
-    def __init__(self, back: ClientChannel, hold: Lease) -> None:
-        self._back = back
-        self._place = Release(hold)
-        self.notify = back.notify
-        self.release = back.release
+    def __init__(self, channel: ClientChannel, lease: Lease) -> None:
+        self._channel = channel
+        self._place = Release(lease)
+        self.notify = channel.notify
+        self.release = channel.release
 
     async def ask(self, questions: Sequence[Question]) -> Mapping[str, Any]:
         """Ask as the task does."""
         async with self._place.lent():
-            return await self._back.ask(questions)
+            return await self._channel.ask(questions)
 
     def retain(self) -> Callable[[], None]:
         """Keep the task's places, those of its call among them, beyond its end."""
-        task, place = self._back.retain(), self._place.retain()
+        task, place = self._channel.retain(), self._place.retain()
 
         def let_go() -> None:
             task()

@@ -51,7 +51,7 @@ class Catalogue:
         self._sanitizer = sanitizer
         self._cleaning = LongWork("large-resources")
 
-    async def answer(self, call: Call, back: ClientChannel) -> Listed:
+    async def answer(self, call: Call, channel: ClientChannel) -> Listed:
         """Return the result object.
 
         Raises:
@@ -65,12 +65,14 @@ class Catalogue:
         match call.method:
             case "resources/read":
                 resource = self._resource(call, registry)
-                result, ttl_ms = await self._runner.read(call, resource, back), resource.ttl_ms
+                result, ttl_ms = await self._runner.read(call, resource, channel), resource.ttl_ms
             case "prompts/get":
                 prompt = self._prompt(call, registry)
-                result = await self._runner.render(call, prompt, accept_prompt(call, prompt.bind, prompt.schema), back)
+                result = await self._runner.render(
+                    call, prompt, accept_prompt(call, prompt.bind, prompt.schema), channel
+                )
             case "completion/complete":
-                result = await self._runner.complete(call, self._completion(call, registry), back)
+                result = await self._runner.complete(call, self._completion(call, registry), channel)
             case _:
                 result = self._list(call, registry)
         body, whole = _encode(result), self._sanitizer.whole

@@ -46,7 +46,7 @@ class Charging:
         self._accept = accept
 
     def charge(
-        self, call: Call, tool: Tool | None, trail: Trail, hold: Lease | None
+        self, call: Call, tool: Tool | None, trail: Trail, lease: Lease | None
     ) -> ChargedCall | Awaitable[ChargedCall]:
         """Charge a call; what has to be asked elsewhere is awaited, and the call's places are asked for on the way.
 
@@ -56,21 +56,21 @@ class Charging:
             Fault: the author's function for a cost failed; the caller's own limits are charged.
         """
         if tool is not None and tool.draws:
-            return self._priced(call, tool, trail, hold)
+            return self._priced(call, tool, trail, lease)
         charge = self._charge(call, tool)
         if isinstance(charge, Charge):
             if charge.would_refuse:
                 trail.shadowed(charge.would_refuse)
             return ChargedCall(call, tool, charge)
-        return self._awaited(call, tool, charge, trail, hold)
+        return self._awaited(call, tool, charge, trail, lease)
 
     async def _awaited(
-        self, call: Call, tool: Tool | None, charge: Awaitable[Charge], trail: Trail, hold: Lease | None
+        self, call: Call, tool: Tool | None, charge: Awaitable[Charge], trail: Trail, lease: Lease | None
     ) -> ChargedCall:
         # The call's places of the whole site are asked for in the same turn as its charge.
-        return _paid(call, tool, await (charge if hold is None else hold.alongside(charge)), trail)
+        return _paid(call, tool, await (charge if lease is None else lease.alongside(charge)), trail)
 
-    async def _priced(self, call: Call, tool: Tool, trail: Trail, hold: Lease | None) -> ChargedCall:
+    async def _priced(self, call: Call, tool: Tool, trail: Trail, lease: Lease | None) -> ChargedCall:
         """Accept a call before its charge. One that is not accepted is charged all the same, but no budget is."""
         self._limits.require(call, tool)  # who has nothing left has no arguments looked at
         try:
@@ -84,7 +84,7 @@ class Charging:
             raise
         charge = self._limits.charge(call, tool, budgets)
         if not isinstance(charge, Charge):
-            charge = await (charge if hold is None else hold.alongside(charge))
+            charge = await (charge if lease is None else lease.alongside(charge))
         return _paid(call, tool, charge, trail, accepted)
 
     def give_back(self, paid: ChargedCall, *, rates: bool = True, budgets: bool = True, loop: bool = True) -> None:
@@ -96,26 +96,26 @@ class Charging:
         is_task = paid.tool is not None and paid.tool.task is not None
         self._limits.note(paid.call, answered=trail.outcome is Result.OK and not is_task)
 
-    def cancelled(self, paid: ChargedCall | None, back: CallChannel | None) -> None:
+    def cancelled(self, paid: ChargedCall | None, channel: CallChannel | None) -> None:
         """A call was called off: one that waited for a place gets back what it drew on budgets."""
         if paid is not None:
-            self._without_answer(paid, back, budgets=back is None)
+            self._without_answer(paid, channel, budgets=channel is None)
 
-    def unanswered(self, paid: ChargedCall | None, back: CallChannel | None) -> None:
+    def unanswered(self, paid: ChargedCall | None, channel: CallChannel | None) -> None:
         """A call ended by a fault, or with a question of its tool."""
         if paid is not None:
-            self._without_answer(paid, back, budgets=False)
+            self._without_answer(paid, channel, budgets=False)
 
-    def _without_answer(self, paid: ChargedCall, back: CallChannel | None, *, budgets: bool) -> None:
+    def _without_answer(self, paid: ChargedCall, channel: CallChannel | None, *, budgets: bool) -> None:
         """Only calls that ran are counted as repetitions; of those the loop breaker must not say "you have it"."""
-        has_run = back is not None and back.ran
+        has_run = channel is not None and channel.ran
         if budgets or not has_run:
             self.give_back(paid, rates=False, budgets=budgets, loop=not has_run)
         if has_run and paid.charge.is_again:
             self._limits.note(paid.call, answered=False)
 
     async def refused(
-        self, no: Refusal, arrival: Arrival, trail: Trail, paid: ChargedCall | None, back: CallChannel | None = None
+        self, no: Refusal, arrival: Arrival, trail: Trail, paid: ChargedCall | None, channel: CallChannel | None = None
     ) -> Refusal:
         """Count what a refusal says of its caller; returns the refusal to answer with.
 
@@ -128,11 +128,11 @@ class Charging:
             except Refusal as many:
                 no = many  # in place of "wrong": of guesses at many workers at once no more are told than at one
         elif paid is not None:
-            is_begun = back is not None and back.has_asked
+            is_begun = channel is not None and channel.has_asked
             if no.reason is Reason.BUSY and not is_begun:
                 self.give_back(paid)
             else:
-                self._without_answer(paid, back, budgets=no.reason in _NOT_RUN and not is_begun)
+                self._without_answer(paid, channel, budgets=no.reason in _NOT_RUN and not is_begun)
         if "policy" in no.facts:
             trail.limited(no.facts["policy"])
         return no

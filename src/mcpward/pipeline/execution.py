@@ -45,7 +45,7 @@ class Execution:
         runner: Runner,
         catalogue: Catalogue,
         sanitizer: Sanitizer,
-        places: CallSlots,
+        slots: CallSlots,
         tasks: Tasks,
         states: States,
         spent: UsedStates,
@@ -53,7 +53,7 @@ class Execution:
         self._runner = runner
         self._catalogue = catalogue
         self._sanitizer = sanitizer
-        self._places = places
+        self._slots = slots
         self._tasks = tasks
         self._states = states
         self._spent = spent
@@ -72,7 +72,7 @@ class Execution:
         return accept(call, tool) if is_little(call, tool) else await self._large.accept(call, tool)
 
     async def make(
-        self, call: Call, tool: Tool | None, back: CallChannel, headers: Fields, accepted: AcceptedCall | None = None
+        self, call: Call, tool: Tool | None, channel: CallChannel, headers: Fields, accepted: AcceptedCall | None = None
     ) -> Reply:
         """Run one call and return its reply; without a tool it is one of the catalogue's.
 
@@ -83,7 +83,7 @@ class Execution:
             InputRequired: modern era, the tool or its consent needs answers.
         """
         if tool is None:
-            listed = await self._catalogue.answer(call, back)
+            listed = await self._catalogue.answer(call, channel)
             return replies.catalogue(call, listed.body, ttl_ms=listed.ttl_ms)
         if accepted is not None:
             accepted = replace(accepted, call=call)
@@ -92,28 +92,28 @@ class Execution:
         else:
             accepted = accept(call, tool)  # most calls, without a coroutine
         if accepted.dropped:
-            back.trail.without(accepted.dropped)
-        is_task = tool.task is not None and self._is_task(call, tool, back)
+            channel.trail.without(accepted.dropped)
+        is_task = tool.task is not None and self._is_task(call, tool, channel)
         # A person said yes, what was answered is good for one run, and it is on record before anything happens.
-        used_up = await self._permit(accepted, back) if is_used_up(tool) else ""
-        back.ran = back.trail.has_run = True
+        used_up = await self._permit(accepted, channel) if is_used_up(tool) else ""
+        channel.ran = channel.trail.has_run = True
         if is_task:
             async with store_deadline():
-                body = await self._tasks.start(accepted, self._work(_light(accepted)), back.answers)
+                body = await self._tasks.start(accepted, self._work(_light(accepted)), channel.answers)
             return replies.task(call, body)
         try:
-            raw = await self._runner.run(accepted, back)  # do it
+            raw = await self._runner.run(accepted, channel)  # do it
         except InputRequired:
             if used_up:
                 # It asks on, and ran no further than that: a client that lost this answer may send the round again.
                 async with store_deadline():
-                    await self._spent.give_back(used_up, self._until(back.state), call.principal.key)
+                    await self._spent.give_back(used_up, self._until(channel.state), call.principal.key)
             raise
         # fit to leave
         is_small = 0 < raw.size <= LARGE or self._sanitizer.is_little(raw)
         outcome = self._sanitizer.clean(accepted, raw) if is_small else await self._clean_large(accepted, raw)
         if outcome.is_error:
-            back.trail.failed()
+            channel.trail.failed()
         return replies.result(call, outcome, headers)
 
     async def _clean(self, accepted: AcceptedCall, raw: RawResult) -> Outcome:
@@ -128,7 +128,7 @@ class Execution:
         except TooLong:  # not "busy": the tool has run, so that to try again is to run it again
             raise withheld("too many large results wait to be cleaned", CROWDED) from None
 
-    async def _permit(self, accepted: AcceptedCall, back: CallChannel) -> str:
+    async def _permit(self, accepted: AcceptedCall, channel: CallChannel) -> str:
         """Return when a tool that changes something may run. Return the id of the state that this uses up, or "".
 
         Raises:
@@ -138,15 +138,15 @@ class Execution:
         """
         tool = accepted.tool
         if tool.confirm:
-            await self._agree(accepted, back)
-        used_up = back.state.id
+            await self._agree(accepted, channel)
+        used_up = channel.state.id
         if used_up:
-            await self._spend(accepted.call, back.state)
+            await self._spend(accepted.call, channel.state)
         if tool.access is _DESTRUCTIVE:
-            await back.trail.intent(accepted)
+            await channel.trail.intent(accepted)
         return used_up
 
-    async def _agree(self, accepted: AcceptedCall, back: CallChannel) -> None:
+    async def _agree(self, accepted: AcceptedCall, channel: CallChannel) -> None:
         """Return when the tool may run: a person said yes, or the operator waived that for callers who cannot be asked.
 
         Raises:
@@ -156,15 +156,15 @@ class Execution:
         """
         principal = accepted.call.principal
         try:
-            back.require_able(CAPABILITY)
+            channel.require_able(CAPABILITY)
         except Refusal:
             if principal.waiver is None:
                 advice = no_way_to_ask(principal.way)
                 raise Refusal(Reason.CONSENT_MISSING, "the client cannot ask a person", advice=advice) from None
-            back.trail.waived(principal.waiver)
+            channel.trail.waived(principal.waiver)
             return
         question = question_of(accepted.tool, accepted.arguments, accepted.call.arguments, accepted.tool.question)
-        answers = await back.ask([question])
+        answers = await channel.ask([question])
         if not is_yes(answers[question.key]):
             raise Refusal(Reason.CONSENT_MISSING, "the person did not say yes", advice=DECLINED)
 
@@ -178,10 +178,10 @@ class Execution:
     def _until(self, state: State) -> float:
         return state.issued_at + self._states.lifetime_s
 
-    def _is_task(self, call: Call, tool: Tool, back: CallChannel) -> bool:
+    def _is_task(self, call: Call, tool: Tool, channel: CallChannel) -> bool:
         if declares(call):
             # Without an answer yet, such a tool asks in the ordinary way, and begins as a task after it.
-            return not tool.ask_first or bool(back.answers)
+            return not tool.ask_first or bool(channel.answers)
         if tool.task == "required":
             raise Refusal(Reason.CAPABILITY_MISSING, "the tool runs as a task only", required_capabilities=REQUIRED)
         return False
@@ -189,10 +189,10 @@ class Execution:
     def _work(self, accepted: AcceptedCall) -> Work:
         """Return what the task will do. It takes a place of its own: its caller's was for the asking."""
 
-        async def work(back: ClientChannel) -> Outcome:
+        async def work(channel: ClientChannel) -> Outcome:
             tool, caller = accepted.tool, accepted.call.principal.key
-            async with self._places.hold(tool.server, caller, tool) as hold:
-                return await self._clean(accepted, await self._runner.run(accepted, ReleasingChannel(back, hold)))
+            async with self._slots.lease(tool.server, caller, tool) as lease:
+                return await self._clean(accepted, await self._runner.run(accepted, ReleasingChannel(channel, lease)))
 
         return work
 

@@ -48,10 +48,10 @@ class Pipeline:
         protocol: Protocol,
         policy: Policy,
         limits: Limits,
-        places: CallSlots,
+        slots: CallSlots,
         execution: Execution,
         handlers: MethodHandlers,
-        backs: CallChannels,
+        channels: CallChannels,
         sanitizer: Sanitizer,
         traffic: Traffic,
         render: Callable[[Refusal], Reply],
@@ -62,10 +62,10 @@ class Pipeline:
         self.policy = policy
         self.limits = limits
         self.charging = Charging(limits, execution.accept)
-        self.places = places
+        self.slots = slots
         self.execution = execution
         self.handlers = handlers
-        self.backs = backs
+        self.channels = channels
         self.sanitizer = sanitizer
         self.traffic = traffic
         self.writer = traffic.writer
@@ -76,7 +76,7 @@ class Pipeline:
         """Return the answer to one arrival. Raises nothing but ``CancelledError``."""
         trail = self.traffic.follow(arrival)
         paid: ChargedCall | None = None
-        back: CallChannel | None = None
+        channel: CallChannel | None = None
         try:
             try:
                 found = self.identity.recall(arrival)  # who
@@ -91,32 +91,34 @@ class Pipeline:
                     raise Refusal(Reason.BUSY, "the record takes nothing now", retry_after_s=_RETRY_AFTER_S)
                 tool = trail.tool = self.policy.require(call)  # may they
                 runs = tool is not None or call.kind is _CATALOGUE
-                hold = self.places.hold(arrival.server, principal.key, tool) if runs else None
-                charged = self.charging.charge(call, tool, trail, hold)  # how often
+                lease = self.slots.lease(arrival.server, principal.key, tool) if runs else None
+                charged = self.charging.charge(call, tool, trail, lease)  # how often
                 paid = charged if isinstance(charged, ChargedCall) else await charged
-                if hold is None:
+                if lease is None:
                     reply = await self.handlers.answer(call, wire, trail)
                 else:
-                    if not hold.enter_now():
+                    if not lease.enter_now():
                         wire.queue(cancel_on_disconnect=call.era is _MODERN)
-                        await hold.enter()  # how many at once
+                        await lease.enter()  # how many at once
                     try:
-                        back = self.backs.open(call, trail, wire, hold)
-                        reply = await self.execution.make(back.call, tool, back, paid.charge.headers, paid.accepted)
+                        channel = self.channels.open(call, trail, wire, lease)
+                        reply = await self.execution.make(
+                            channel.call, tool, channel, paid.charge.headers, paid.accepted
+                        )
                         if paid.charge.is_again:
                             self.charging.ended(paid, trail)
                     finally:
-                        hold.end()
+                        lease.end()
             except BaseException as no:  # raised again where there is no answer to it
-                answer = await self._instead(no, trail, wire, paid, back)
+                answer = await self._instead(no, trail, wire, paid, channel)
                 if answer is None:
                     raise
                 reply = replies.as_streamed(answer) if wire.streaming else answer
             finally:
-                if back is not None:
-                    back.close()
-            if back is not None:
-                reply = back.last(reply)
+                if channel is not None:
+                    channel.close()
+            if channel is not None:
+                reply = channel.last(reply)
         except BaseException as ended:  # every exit leaves its record, cancellation too
             trail.broken(ended)
             raise
@@ -145,7 +147,12 @@ class Pipeline:
         return await self.protocol.bodies.open(principal.key, arrival.body)
 
     async def _instead(
-        self, no: BaseException, trail: Trail, wire: ResponseStream, paid: ChargedCall | None, back: CallChannel | None
+        self,
+        no: BaseException,
+        trail: Trail,
+        wire: ResponseStream,
+        paid: ChargedCall | None,
+        channel: CallChannel | None,
     ) -> Reply | None:
         """Return the answer to a request that did not come to its own end, None where there is nobody to answer.
 
@@ -154,14 +161,14 @@ class Pipeline:
         call = trail.call
         match no:
             case InputRequired():
-                return self._asked(no, paid, back)
+                return self._asked(no, paid, channel)
             case Refusal():
-                told = await self.charging.refused(no, trail.arrival, trail, paid, back)
+                told = await self.charging.refused(no, trail.arrival, trail, paid, channel)
                 trail.refused(no)
                 return self._refused(_at(told, trail.arrival), call, trail)
             case asyncio.CancelledError():
-                self.charging.cancelled(paid, back)
-                if back is not None and back.was_cancelled:
+                self.charging.cancelled(paid, channel)
+                if channel is not None and channel.was_cancelled:
                     reply = replies.accepted()  # the caller called it off, and waits for no answer
                 elif not wire.is_gone:
                     reply = self._refused(_STOPPING, call, trail)
@@ -170,27 +177,27 @@ class Pipeline:
                 trail.cancelled()
                 return reply
             case Exception():
-                self.charging.unanswered(paid, back)
+                self.charging.unanswered(paid, channel)
                 return self._broken(no, call)  # our bug or an outage: told nobody but the log
             case _:
                 return None
 
-    def _asked(self, more: InputRequired, paid: ChargedCall | None, back: CallChannel | None) -> Reply:
+    def _asked(self, more: InputRequired, paid: ChargedCall | None, channel: CallChannel | None) -> Reply:
         """Return the questions to a modern client, and the sealed state that it brings back with their answers."""
         assert paid is not None  # only a call with a way back asks
-        assert back is not None
+        assert channel is not None
         call = paid.call
         keys = tuple(question.key for question in more.questions)
         if CONSENT_KEY in keys:  # the tool has not run, and is charged when it does
             self.charging.give_back(paid, rates=False)
         else:
-            self.charging.unanswered(paid, back)
+            self.charging.unanswered(paid, channel)
         try:
-            requests = self.backs.requests(more.questions)
-            state = self.protocol.states.seal(call, back.answers, keys, back.state.id)
+            requests = self.channels.requests(more.questions)
+            state = self.protocol.states.seal(call, channel.answers, keys, channel.state.id)
         except Refusal as no:  # what is asked must not leave, or the answers so far are too long to be carried
-            return self._refused(no, call, back.trail)
-        back.trail.asked()
+            return self._refused(no, call, channel.trail)
+        channel.trail.asked()
         return replies.input_required(call, requests, state)
 
     def _refused(self, no: Refusal, call: Call | None, trail: Trail) -> Reply:

@@ -82,8 +82,10 @@ class RowChange(Struct, frozen=True):
 class Acts:
     """What one process writes of its operator's doing. Without an operator nothing is written."""
 
-    def __init__(self, lanes: Connections, record: ChainedRecord, clock: Clock, operator: Operator | None) -> None:
-        self._lanes = lanes
+    def __init__(
+        self, connections: Connections, record: ChainedRecord, clock: Clock, operator: Operator | None
+    ) -> None:
+        self._connections = connections
         self._record = record
         self._clock = clock
         self._operator = operator
@@ -97,7 +99,7 @@ class Acts:
         if self._operator is None:
             return
         rows = self._rows([act])
-        await self._lanes.write(
+        await self._connections.write(
             lambda statements: self._record.append(statements, COLUMNS, rows), self._record.committed, is_durable=True
         )
 
@@ -117,7 +119,7 @@ class Acts:
 
         try:
             async with connection.begin_nested():
-                await self._lanes.lock_record(connection)
+                await self._connections.lock_record(connection)
                 return await connection.run_sync(lambda sync: append(ConnectionStatements(sync)))
         except Exception as error:
             if not all(change.ends for change in changes):

@@ -24,19 +24,19 @@ _newest = select(REVISIONS.c.value).where(REVISIONS.c.name == _COUNTER)
 class BusTable:
     """Fits ``channel.outbox.PostOffice``."""
 
-    def __init__(self, lanes: Connections) -> None:
-        self._lanes = lanes
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
 
     async def newest(self) -> int:
         """Return the number of the last letter."""
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             return int((await connection.execute(_newest)).scalar_one())
 
     async def put(self, letters: Sequence[BusMessage]) -> None:
         """Keep these letters, all or none."""
         if not letters:
             return
-        async with self._lanes.bulk() as connection:
+        async with self._connections.bulk() as connection:
             first = await take_next(connection, _COUNTER, len(letters)) - len(letters) + 1
             await connection.execute(insert(MAIL), [_row(seq, letter) for seq, letter in enumerate(letters, first)])
 
@@ -46,7 +46,7 @@ class BusTable:
         At most so many at once. No news costs one look at one row. A counter that stands before ``seq`` belongs to a
         restored backup, whose letters are old.
         """
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             newest = int((await connection.execute(_newest)).scalar_one())
             if newest <= seq:
                 return newest, []
@@ -61,10 +61,10 @@ class BusTable:
     async def forget(self, through: int) -> None:
         """Forget every letter up to this number."""
         old = MAIL.c.seq <= through
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             if (await connection.execute(select(MAIL.c.seq).where(old).limit(1))).one_or_none() is None:
                 return  # the usual case takes no write lock
-        async with self._lanes.bulk() as connection:
+        async with self._connections.bulk() as connection:
             await connection.execute(delete(MAIL).where(old))
 
 

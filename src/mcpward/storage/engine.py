@@ -48,7 +48,7 @@ class Store:
 
     def __init__(
         self,
-        lanes: Connections,
+        connections: Connections,
         url: URL,
         integrity: Integrity,
         guarded: _Guarded,
@@ -56,23 +56,23 @@ class Store:
         record: ChainedRecord,
         acts: Acts,
     ) -> None:
-        self._lanes = lanes
+        self._connections = connections
         self._url = url
         self._integrity = integrity
         self._file = sqlite.file_of(url)
         keys, urls, secrets, sessions, spent, renames = guarded
         self.acts = acts
-        self.keys = KeyTable(lanes, keys)
-        self.urls = UrlTable(lanes, urls)
+        self.keys = KeyTable(connections, keys)
+        self.urls = UrlTable(connections, urls)
         self.sessions = EndedSessions(sessions)
-        self.traffic = TrafficTable(lanes, record)
-        self.record = RecordStore(lanes, self.traffic)
-        self.secrets = SecretTable(lanes, secrets, clock)
-        self.settings = SettingsTable(lanes)
-        self.tasks = TaskTable(lanes)
-        self.mail = BusTable(lanes)
+        self.traffic = TrafficTable(connections, record)
+        self.record = RecordStore(connections, self.traffic)
+        self.secrets = SecretTable(connections, secrets, clock)
+        self.settings = SettingsTable(connections)
+        self.tasks = TaskTable(connections)
+        self.mail = BusTable(connections)
         self.spent = UsedStateTable(spent)
-        self.served = ServedTable(lanes)
+        self.served = ServedTable(connections)
         self.renamed = RenamedTable(renames)
 
     def reader(self) -> "StoreReader":
@@ -81,29 +81,29 @@ class Store:
 
     async def ping(self) -> None:
         """Ask the database for the least it can do; raises whatever it raises when it cannot."""
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
         """Let go of every connection."""
-        await self._lanes.close()
+        await self._connections.close()
 
 
 class StoreReader:
     """What workers follow of the store: each table from the beginning. Also sees that the file is still the same."""
 
     def __init__(self, url: URL, integrity: Integrity, file: sqlite.File | None) -> None:
-        self._lanes = Connections(url)
+        self._connections = Connections(url)
         self._url, self._file = url, file
-        keys, urls, _, sessions, spent, _ = _guarded(self._lanes, integrity)
-        self.keys = KeyTable(self._lanes, keys).follow()
-        self.urls = UrlTable(self._lanes, urls).follow()
+        keys, urls, _, sessions, spent, _ = _guarded(self._connections, integrity)
+        self.keys = KeyTable(self._connections, keys).follow()
+        self.urls = UrlTable(self._connections, urls).follow()
         self.ended = sessions.follow()
         self.spent = spent.follow()
 
     async def counters(self) -> object:
         """Return the counters of everything followed, as they stand: one look in the place of one for each table."""
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             return (await connection.exec_driver_sql(_COUNTERS)).all()
 
     def require_same_file(self) -> None:
@@ -118,19 +118,19 @@ class StoreReader:
 
     async def close(self) -> None:
         """Let go of every connection."""
-        await self._lanes.close()
+        await self._connections.close()
 
 
-def _guarded(lanes: Connections, integrity: Integrity, acts: Acts | None = None) -> _Guarded:
+def _guarded(connections: Connections, integrity: Integrity, acts: Acts | None = None) -> _Guarded:
     """Return the tables whose rows grant or refuse something, or say what is meant."""
     return (
-        Register(lanes, integrity, "keys", KEYS, acts),
-        Register(lanes, integrity, "urls", URLS, acts),
-        Register(lanes, integrity, "secrets", SECRETS, acts),
+        Register(connections, integrity, "keys", KEYS, acts),
+        Register(connections, integrity, "urls", URLS, acts),
+        Register(connections, integrity, "secrets", SECRETS, acts),
         # Whoever may begin a session may end it, and each is a row for a day: no more than a worker remembers.
-        Journal(lanes, integrity, "sessions", ENDED, CAPACITY),
-        Journal(lanes, integrity, "spent", SPENT, SPENT_CAPACITY, is_once=True),
-        Register(lanes, integrity, RENAMES, RENAMED),  # an act of its own says that a server was renamed
+        Journal(connections, integrity, "sessions", ENDED, CAPACITY),
+        Journal(connections, integrity, "spent", SPENT, SPENT_CAPACITY, is_once=True),
+        Register(connections, integrity, RENAMES, RENAMED),  # an act of its own says that a server was renamed
     )
 
 
@@ -161,20 +161,20 @@ async def open_store(
     if target.get_backend_name() == "sqlite":
         where = str(target.database)
         await asyncio.to_thread(sqlite.prepare, Path(where))
-    lanes = Connections(target)
+    connections = Connections(target)
     record = ChainedRecord(macs, record_mark, clock)
-    acts = Acts(lanes, record, clock, operator)
-    guarded = _guarded(lanes, integrity, acts)
+    acts = Acts(connections, record, clock, operator)
+    guarded = _guarded(connections, integrity, acts)
     try:
         opening = Opening(integrity, list(guarded), clock)
-        await migrate(lanes, clock, where, key_ids, opening, record, accept)
+        await migrate(connections, clock, where, key_ids, opening, record, accept)
     except (DBAPIError, OSError) as error:
-        await lanes.close()
+        await connections.close()
         raise _explained(error, where) from None
     except BaseException:
-        await lanes.close()
+        await connections.close()
         raise
-    return Store(lanes, target, integrity, guarded, clock, record, acts)
+    return Store(connections, target, integrity, guarded, clock, record, acts)
 
 
 def _parse(url: str) -> URL:

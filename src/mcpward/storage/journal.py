@@ -37,7 +37,7 @@ class Journal:
 
     def __init__(
         self,
-        lanes: Connections,
+        connections: Connections,
         integrity: Integrity,
         name: str,
         table: Table,
@@ -45,7 +45,7 @@ class Journal:
         *,
         is_once: bool = False,
     ) -> None:
-        self._lanes = lanes
+        self._connections = connections
         self.integrity = integrity
         self.name = name
         self.table = table
@@ -64,7 +64,7 @@ class Journal:
         """
         standing: Standing | None = None
         while True:
-            async with self._lanes.durable() as connection:
+            async with self._connections.durable() as connection:
                 counter = await self._require_counter(connection)
                 self._follow(counter)
                 is_near = counter.revision - self._judged <= _SLICE
@@ -86,7 +86,7 @@ class Journal:
         Raises:
             Untrusted: nobody with the master key wrote it.
         """
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             found = (await connection.execute(select(self.table).where(self.table.c.id == row_id))).one_or_none()
         if found is not None and not self.integrity.is_row(self.table, dict(found._mapping)):  # noqa: SLF001 - as below
             raise self.integrity.forged(self.table.name)
@@ -99,13 +99,13 @@ class Journal:
             Untrusted: one of them is not as a holder of the master key wrote it, or is missing.
         """
         table = self.table
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             oldest = await connection.execute(select(table.c.forget_at).order_by(table.c.revision).limit(1))
             until = oldest.scalar_one_or_none()
             if until is None or until > now:
                 return  # the usual case takes no write lock
         for _ in range(_MOST_FORGOTTEN // _SLICE):
-            async with self._lanes.bulk() as connection:
+            async with self._connections.bulk() as connection:
                 counter = await self._require_counter(connection)
                 rows = await self._require_slice(connection, counter, counter.floor)
                 floor = next((row["revision"] - 1 for row in rows if row["forget_at"] > now), counter.floor + len(rows))
@@ -156,7 +156,7 @@ class Journal:
 
     def follow(self) -> "FollowedJournal":
         """Return a reader of what is added, from the beginning."""
-        return FollowedJournal(self, self._lanes)
+        return FollowedJournal(self, self._connections)
 
     async def slice(self, connection: AsyncConnection, above: int) -> list[_Row] | None:
         """Return the next rows above a number, judged; none at the end, and None where they were just forgotten.
@@ -221,7 +221,7 @@ class Journal:
     async def _catch_up(self, revision: int) -> None:
         """Judge what others have added, up to a number."""
         while self._judged < revision:
-            async with self._lanes.read() as connection:
+            async with self._connections.read() as connection:
                 counter = await read_counter(connection, self.name)
                 rows = await self.slice(connection, self._judged)
             if rows is None:
@@ -267,9 +267,9 @@ class Journal:
 class FollowedJournal:
     """What a reader knows of a journal: where the counter stood, and how far the rows were read again."""
 
-    def __init__(self, journal: Journal, lanes: Connections) -> None:
+    def __init__(self, journal: Journal, connections: Connections) -> None:
         self._journal = journal
-        self._lanes = lanes
+        self._connections = connections
         self._counter: Counter | None = None
         self._audited = 0
 
@@ -279,7 +279,7 @@ class FollowedJournal:
         Raises:
             Untrusted: they were taken away or changed. The next call begins with the same ones.
         """
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             rows = await self._journal.slice(connection, self._audited)
         if rows is None:
             return False
@@ -296,7 +296,7 @@ class FollowedJournal:
         """
         journal, known = self._journal, self._counter
         for _ in range(_TRIES):
-            async with self._lanes.read() as connection:
+            async with self._connections.read() as connection:
                 counter = await read_counter(connection, journal.name)
                 if known is not None and counter.revision < known.revision:
                     raise journal.integrity.older(journal.name, counter.revision, known.revision)

@@ -23,8 +23,8 @@ _rate = json.Decoder(Rate).decode
 class KeyTable:
     """All keys. What is read was written by a holder of the master key, or :class:`Untrusted` is raised."""
 
-    def __init__(self, lanes: Connections, register: Register) -> None:
-        self._lanes = lanes
+    def __init__(self, connections: Connections, register: Register) -> None:
+        self._connections = connections
         self._register = register
 
     async def add(self, record: KeyRecord) -> None:
@@ -36,13 +36,13 @@ class KeyTable:
         """Return the key, live or not; None where the id was never issued."""
         if not _is_id(key_id):
             return None
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             row = (await connection.execute(select(KEYS).where(KEYS.c.id == key_id))).one_or_none()
         return None if row is None else _record(self._register.opened(row))
 
     async def list(self) -> list[KeyRecord]:
         """Return every key, the oldest first."""
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             rows = (await connection.execute(select(KEYS).order_by(KEYS.c.created_at, KEYS.c.id))).all()
         return [_record(self._register.opened(row)) for row in rows]
 
@@ -108,7 +108,7 @@ class KeyTable:
         at: BindParameter[float] = bindparam("used_at")
         is_later = or_(KEYS.c.last_used_at.is_(None), KEYS.c.last_used_at < at)
         statement = update(KEYS).where(KEYS.c.id == bindparam("used_id"), is_later).values(last_used_at=at)
-        async with self._lanes.bulk() as connection:
+        async with self._connections.bulk() as connection:
             await connection.execute(statement, [{"used_id": key, "used_at": when} for key, when in used.items()])
 
 

@@ -20,7 +20,7 @@ _ADVISORY_LOCK = int.from_bytes(b"mcpward")
 
 
 async def migrate(
-    lanes: Connections,
+    connections: Connections,
     clock: Clock,
     where: str,
     key_ids: Sequence[str],
@@ -34,14 +34,14 @@ async def migrate(
     refused (attack 91): written with another key it would lock everybody out. Raises :class:`Misconfigured` with
     nothing written; :class:`Untrusted` for a store that is forged or older than its mark, unless ``accept`` takes it.
     """
-    async with lanes.durable() as connection:  # SQLite: BEGIN IMMEDIATE shuts every other writer out
-        if lanes.dialect == "postgresql":
+    async with connections.durable() as connection:  # SQLite: BEGIN IMMEDIATE shuts every other writer out
+        if connections.dialect == "postgresql":
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
         version = await _version(connection)
         if version > migrations.LATEST:
             raise sqlite.newer(version, where)
         for step in range(version + 1, migrations.LATEST + 1):
-            for statement in migrations.statements(step, lanes.dialect):
+            for statement in migrations.statements(step, connections.dialect):
                 await connection.exec_driver_sql(statement)
             await connection.execute(insert(SCHEMA).values(version=step))
             if step == migrations.CHAINED:  # only here: a database that has no state later was tampered with

@@ -28,8 +28,8 @@ _LOG_TIMES: Final = 4
 class RecordStore:
     """Fits ``traffic.sink.RecordSink``."""
 
-    def __init__(self, lanes: Connections, table: TrafficTable) -> None:
-        self._lanes = lanes
+    def __init__(self, connections: Connections, table: TrafficTable) -> None:
+        self._connections = connections
         self._table = table
 
     async def append(self, columns: tuple[str, ...], rows: list[Row]) -> None:
@@ -56,8 +56,8 @@ class RecordStore:
 
     async def usage(self) -> Usage:
         """Return what the database takes on disk, without the results of tasks: those have a bound of their own."""
-        disk = self._lanes.disk
-        async with self._lanes.read() as connection:
+        disk = self._connections.disk
+        async with self._connections.read() as connection:
             sizes = (await connection.execute(_SIZE if disk is None else _SIZES)).one()
         if disk is None:
             return Usage(int(sizes[0]), 0)
@@ -67,26 +67,26 @@ class RecordStore:
 
     async def require_room(self) -> None:
         """Raise :class:`NoRoom` where the disk is full."""
-        if self._lanes.disk is not None:
-            await asyncio.to_thread(self._lanes.disk.require_room)
+        if self._connections.disk is not None:
+            await asyncio.to_thread(self._connections.disk.require_room)
 
     async def try_write(self) -> None:
         """Write a number. Raises :class:`NoRoom` on a full disk, or what the store raises."""
         await self.require_room()
         with _told():
-            async with self._lanes.bulk() as connection:
+            async with self._connections.bulk() as connection:
                 mine = update(REVISIONS).where(REVISIONS.c.name == _PROBE)
                 await connection.execute(mine.values(value=REVISIONS.c.value + 1))
 
     async def tend(self) -> None:
         """Cut off a log that has grown too large, and fill up the reserve where there is room again."""
-        disk = self._lanes.disk
+        disk = self._connections.disk
         if disk is None:
             return
         size = await asyncio.to_thread(disk.log_size)
         is_short = size > disk.journal and disk.growth() == 0
         if is_short or size > _LOG_TIMES * disk.journal:
-            await self._lanes.cut_log()
+            await self._connections.cut_log()
         await asyncio.to_thread(disk.fill_reserve)
 
 

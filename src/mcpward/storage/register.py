@@ -28,9 +28,9 @@ class Register:
     """The rows of one table."""
 
     def __init__(
-        self, lanes: Connections, integrity: Integrity, name: str, table: Table, acts: Acts | None = None
+        self, connections: Connections, integrity: Integrity, name: str, table: Table, acts: Acts | None = None
     ) -> None:
-        self._lanes = lanes
+        self._connections = connections
         self._acts = acts
         self.integrity = integrity
         self.name = name
@@ -48,7 +48,7 @@ class Register:
         Raises:
             Untrusted: the rows are not those that were left.
         """
-        async with self._lanes.durable() as connection:
+        async with self._connections.durable() as connection:
             counter = await read_counter(connection, self.name, lock=True)
             if not self.integrity.is_counter(counter, await self.digest(connection)):
                 raise self.integrity.forged(self.table.name)
@@ -88,7 +88,7 @@ class Register:
 
     def follow(self) -> "Followed":
         """Return a reader of what changes, from the beginning."""
-        return Followed(self, self._lanes)
+        return Followed(self, self._connections)
 
 
 class Changes:
@@ -146,9 +146,9 @@ class Changes:
 class Followed:
     """What a reader knows of a register: the code of each row by its id, and where the counter stood."""
 
-    def __init__(self, register: Register, lanes: Connections) -> None:
+    def __init__(self, register: Register, connections: Connections) -> None:
         self._register = register
-        self._lanes = lanes
+        self._connections = connections
         self._codes: dict[str, bytes] = {}
         self._counter: Counter | None = None
 
@@ -169,7 +169,7 @@ class Followed:
 
     async def _look(self, *, whole: bool) -> tuple[bool, list[_Row]] | None:
         register, known = self._register, self._counter
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             counter = await read_counter(connection, register.name)
             if known is not None and counter.revision < known.revision:
                 raise register.integrity.older(register.name, counter.revision, known.revision)

@@ -19,12 +19,12 @@ async def take_next(connection: AsyncConnection, name: str, count: int = 1) -> i
     return int((await connection.execute(select(REVISIONS.c.value).where(mine))).scalar_one())
 
 
-async def changes(lanes: Connections, name: str, table: Table, since: int) -> tuple[int, list[Row[Any]]]:
+async def changes(connections: Connections, name: str, table: Table, since: int) -> tuple[int, list[Row[Any]]]:
     """Return the number to ask with next time, and the rows changed after ``since``.
 
     A counter that stands before ``since`` belongs to a restored backup: everything is given again.
     """
-    async with lanes.read() as connection:
+    async with connections.read() as connection:
         counter = (await connection.execute(select(REVISIONS.c.value).where(REVISIONS.c.name == name))).scalar_one()
         if counter == since:
             return since, []

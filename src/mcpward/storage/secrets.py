@@ -13,8 +13,8 @@ from mcpward.storage.tables import SECRETS
 class SecretTable:
     """Fits ``vault.store.SealedValues``."""
 
-    def __init__(self, lanes: Connections, register: Register, clock: Clock) -> None:
-        self._lanes = lanes
+    def __init__(self, connections: Connections, register: Register, clock: Clock) -> None:
+        self._connections = connections
         self._register = register
         self._clock = clock
 
@@ -28,20 +28,20 @@ class SecretTable:
     async def get(self, server: str, name: str) -> bytes | None:
         """Return what is kept, or None."""
         statement = select(SECRETS.c.blob).where(SECRETS.c.server == server, SECRETS.c.name == name)
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             blob = (await connection.execute(statement)).scalar_one_or_none()
         return None if blob is None else bytes(blob)
 
     async def list(self, server: str) -> dict[str, bytes]:
         """Return all that is kept for ``server``, by name, in the order of names."""
         statement = select(SECRETS.c.name, SECRETS.c.blob).where(SECRETS.c.server == server).order_by(SECRETS.c.name)
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             return {row.name: bytes(row.blob) for row in (await connection.execute(statement)).all()}
 
     async def servers(self) -> dict[str, int]:
         """Return how many secrets are kept, by server."""
         statement = select(SECRETS.c.server, func.count()).group_by(SECRETS.c.server)
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             return {row[0]: row[1] for row in (await connection.execute(statement)).all()}
 
     async def rename_server(self, old: str, new: str, reseal: Callable[[str, bytes], bytes]) -> int:

@@ -23,13 +23,13 @@ class ServedUrl(Struct, frozen=True):
 class ServedTable:
     """One row for each URL."""
 
-    def __init__(self, lanes: Connections) -> None:
-        self._lanes = lanes
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
 
     async def servers(self) -> tuple[str, ...]:
         """Return the names of the servers of the last start, in their order."""
         statement = select(SERVED.c.server).distinct().order_by(SERVED.c.server)
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             return tuple((await connection.execute(statement)).scalars())
 
     async def replace(self, urls: Collection[ServedUrl], *, only: str | None = None) -> list[ServedUrl]:
@@ -38,7 +38,7 @@ class ServedTable:
         With ``only`` the site serves one of its servers alone: rows of the others stay, unless they are at its paths.
         """
         mine = or_(SERVED.c.server == only, SERVED.c.path.in_([url.path for url in urls]))
-        async with self._lanes.bulk() as connection:
+        async with self._connections.bulk() as connection:
             known, gone = select(SERVED).order_by(SERVED.c.path), delete(SERVED)
             if only is not None:
                 known, gone = known.where(mine), gone.where(mine)

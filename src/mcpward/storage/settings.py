@@ -21,8 +21,10 @@ _uris = json.Decoder(frozenset[str]).decode
 class SettingsTable:
     """Fits ``channel.settings.SettingsSource``. A power cut may take the last changes back: clients set them again."""
 
-    def __init__(self, lanes: Connections, *, per_principal: int = PER_PRINCIPAL, capacity: int = CAPACITY) -> None:
-        self._lanes = lanes
+    def __init__(
+        self, connections: Connections, *, per_principal: int = PER_PRINCIPAL, capacity: int = CAPACITY
+    ) -> None:
+        self._connections = connections
         self._per_principal, self._capacity = per_principal, capacity
 
     async def change(self, blank: SessionRecord, change: Callable[[SessionRecord], SessionRecord]) -> SessionRecord:
@@ -31,7 +33,7 @@ class SettingsTable:
         A new record may push out the caller's oldest, and the oldest of all. Raises what ``change`` raises.
         """
         mine = SETTINGS.c.session == blank.session
-        async with self._lanes.bulk() as connection:
+        async with self._connections.bulk() as connection:
             # The counter's row is the lock: PostgreSQL has nothing else to lock where there is no record yet.
             await connection.execute(select(REVISIONS).where(REVISIONS.c.name == _REVISION).with_for_update())
             row = (await connection.execute(select(SETTINGS).where(mine))).one_or_none()
@@ -49,25 +51,25 @@ class SettingsTable:
 
     async def changed_since(self, revision: int) -> tuple[int, list[SessionRecord]]:
         """Return the revision to ask with next time, and the records changed after ``revision``, in their order."""
-        latest, rows = await changes(self._lanes, _REVISION, SETTINGS, revision)
+        latest, rows = await changes(self._connections, _REVISION, SETTINGS, revision)
         return latest, [_record(row) for row in rows]
 
     async def forget(self, session: str) -> None:
         """Forget one session."""
         mine = SETTINGS.c.session == session
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             if (await connection.execute(select(SETTINGS.c.session).where(mine))).one_or_none() is None:
                 return  # most sessions set nothing: the usual case takes no write lock
-        async with self._lanes.bulk() as connection:
+        async with self._connections.bulk() as connection:
             await connection.execute(delete(SETTINGS).where(mine))
 
     async def prune(self, now: float) -> None:
         """Forget the sessions whose tokens have run out at ``now``."""
         over = SETTINGS.c.forget_at <= now
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             if (await connection.execute(select(SETTINGS.c.session).where(over).limit(1))).one_or_none() is None:
                 return
-        async with self._lanes.bulk() as connection:
+        async with self._connections.bulk() as connection:
             await connection.execute(delete(SETTINGS).where(over))
 
     async def _push_out(self, connection: AsyncConnection, principal: str) -> None:

@@ -21,13 +21,13 @@ _ADVISORY_LOCK: Final = int.from_bytes(b"mc-tasks")
 class TaskTable:
     """Fits ``tasks.record.Store``."""
 
-    def __init__(self, lanes: Connections) -> None:
-        self._lanes = lanes
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
 
     async def add(self, record: Record, caps: Caps) -> bool:
         """Keep a new task, on the disk when the call returns; False where there is no room."""
-        async with self._lanes.durable() as connection:
-            if self._lanes.dialect == "postgresql":  # one start at a time, as SQLite has it: counts are exact
+        async with self._connections.durable() as connection:
+            if self._connections.dialect == "postgresql":  # one start at a time, as SQLite has it: counts are exact
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
             if not await _has_room(connection, record, caps):
                 return False
@@ -36,7 +36,7 @@ class TaskTable:
 
     async def remove(self, task_id: str) -> None:
         """Forget a task."""
-        async with self._lanes.bulk() as connection:
+        async with self._connections.bulk() as connection:
             await connection.execute(delete(TASKS).where(TASKS.c.id == task_id))
 
     async def find(self, task_id: str, owner: str, server: str) -> Record | None:
@@ -46,7 +46,7 @@ class TaskTable:
 
     async def find_all(self, task_ids: Sequence[str], owner: str, server: str) -> list[Record]:
         """Return those of the tasks that are this owner's at this server. One statement, or two where one asks."""
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             rows = (await connection.execute(select(TASKS).where(_mine(task_ids, owner, server)))).all()
             asking = [row.id for row in rows if row.requests is not None]
             answered: dict[str, set[str]] = {}
@@ -59,7 +59,7 @@ class TaskTable:
     async def known(self, task_ids: Sequence[str], owner: str, server: str) -> list[tuple[str, str, float]]:
         """Return id, tool and end of life of those of the tasks that are this owner's at this server. One statement."""
         statement = select(TASKS.c.id, TASKS.c.tool, TASKS.c.expires_at).where(_mine(task_ids, owner, server))
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             return [(row.id, row.tool, row.expires_at) for row in (await connection.execute(statement)).all()]
 
     async def show(
@@ -67,7 +67,7 @@ class TaskTable:
     ) -> None:
         """Set the status and open questions of an unfinished task, and forget the answers that were taken."""
         values = {"status": status.value, "requests": requests, "updated_at": at}
-        async with self._lanes.bulk() as connection:
+        async with self._connections.bulk() as connection:
             await connection.execute(update(TASKS).where(TASKS.c.id == task_id, _UNFINISHED).values(values))
             if taken:
                 gone = and_(TASK_ANSWERS.c.task_id == task_id, TASK_ANSWERS.c.key.in_(taken))
@@ -76,13 +76,13 @@ class TaskTable:
     async def say(self, task_id: str, message: str, at: float) -> None:
         """Set the message of an unfinished task."""
         values = {"message": message, "updated_at": at}
-        async with self._lanes.bulk() as connection:
+        async with self._connections.bulk() as connection:
             await connection.execute(update(TASKS).where(TASKS.c.id == task_id, _UNFINISHED).values(values))
 
     async def answer(self, task_id: str, answers: Mapping[str, str], at: float) -> None:
         """Keep answers; those that were given before stay as they are."""
         mine = TASK_ANSWERS.c.task_id == task_id
-        async with self._lanes.bulk() as connection:
+        async with self._connections.bulk() as connection:
             # The task's row is locked by this, so that two callers cannot both be the first.
             open_ = await connection.execute(
                 update(TASKS).where(TASKS.c.id == task_id, _UNFINISHED).values(updated_at=at)
@@ -101,12 +101,12 @@ class TaskTable:
     async def answers(self, task_id: str) -> dict[str, str]:
         """Return the answers that have not been taken yet, by key."""
         statement = select(TASK_ANSWERS.c.key, TASK_ANSWERS.c.sealed).where(TASK_ANSWERS.c.task_id == task_id)
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             return {row.key: row.sealed for row in (await connection.execute(statement)).all()}
 
     async def ask_cancel(self, task_id: str) -> None:
         """Note that the caller wants an unfinished task to end."""
-        async with self._lanes.bulk() as connection:
+        async with self._connections.bulk() as connection:
             await connection.execute(update(TASKS).where(TASKS.c.id == task_id, _UNFINISHED).values(is_cancel_asked=1))
 
     async def finish(
@@ -131,7 +131,7 @@ class TaskTable:
             "updated_at": at,
             "size": len(ending or "") + len(message or ""),
         }
-        async with self._lanes.durable() as connection:
+        async with self._connections.durable() as connection:
             done = await connection.execute(update(TASKS).where(this).values(values))
             if done.rowcount:
                 await connection.execute(delete(TASK_ANSWERS).where(TASK_ANSWERS.c.task_id == task_id))
@@ -140,7 +140,7 @@ class TaskTable:
     async def beat(self, task_ids: Sequence[str], at: float) -> dict[str, bool]:
         """Note that the tasks still run. Returns those that are unfinished, with whether their caller wants an end."""
         these = and_(TASKS.c.id.in_(task_ids), _UNFINISHED)
-        async with self._lanes.bulk() as connection:
+        async with self._connections.bulk() as connection:
             await connection.execute(update(TASKS).where(these).values(beat_at=at))
             found = await connection.execute(select(TASKS.c.id, TASKS.c.is_cancel_asked).where(these))
             return {row.id: bool(row.is_cancel_asked) for row in found.all()}
@@ -148,16 +148,16 @@ class TaskTable:
     async def stale(self, before: float) -> list[Record]:
         """Return some unfinished tasks whose last beat was before that time."""
         statement = select(TASKS).where(_UNFINISHED, TASKS.c.beat_at < before).limit(_STALE)
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             return [_record(row) for row in (await connection.execute(statement)).all()]
 
     async def prune(self, now: float) -> None:
         """Forget the tasks whose time is over at ``now``."""
         over = select(TASKS.c.id).where(TASKS.c.expires_at <= now)
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             if (await connection.execute(over.limit(1))).one_or_none() is None:
                 return  # the usual case takes no write lock
-        async with self._lanes.bulk() as connection:
+        async with self._connections.bulk() as connection:
             await connection.execute(delete(TASK_ANSWERS).where(TASK_ANSWERS.c.task_id.in_(over)))
             await connection.execute(delete(TASKS).where(TASKS.c.expires_at <= now))
 

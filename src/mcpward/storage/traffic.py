@@ -27,8 +27,8 @@ _REMOVED_AT_ONCE: Final = 500
 class TrafficTable:
     """Fits ``traffic.writer``'s port for records."""
 
-    def __init__(self, lanes: Connections, record: ChainedRecord) -> None:
-        self._lanes = lanes
+    def __init__(self, connections: Connections, record: ChainedRecord) -> None:
+        self._connections = connections
         self._record = record
 
     async def append(self, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
@@ -44,7 +44,7 @@ class TrafficTable:
         """Return the records that agree with ``wanted``, each with its ``seq``."""
         statement = narrowed(select(*_SHOWN), wanted).limit(wanted.limit)
         statement = statement.order_by(TRAFFIC.c.seq.desc() if wanted.newest_first else TRAFFIC.c.seq)
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             return [dict(row) for row in (await connection.execute(statement)).mappings()]
 
     async def stream(self, wanted: TrafficFilter, take: Callable[[dict[str, Any]], None]) -> int:
@@ -63,19 +63,19 @@ class TrafficTable:
                 count += 1
             return count
 
-        return await self._lanes.examine(work)
+        return await self._connections.examine(work)
 
     async def count(self, wanted: TrafficFilter) -> int:
         """Return how many records agree with ``wanted``, whatever its ``limit``."""
         statement = narrowed(select(func.count()).select_from(TRAFFIC), wanted)
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             return int((await connection.execute(statement)).scalar_one())
 
     async def known(self, column: str) -> list[str]:
         """Return every value of a column that holds texts, in order. Looks at the whole record."""
         wanted = TRAFFIC.c[column]
         statement = select(wanted).where(wanted.is_not(None)).distinct().order_by(wanted)
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             return [str(value) for value in (await connection.execute(statement)).scalars()]
 
     async def prune(self, before: float) -> int:
@@ -102,7 +102,7 @@ class TrafficTable:
     async def counts(self) -> dict[str, int]:
         """Return the number of records of each chain."""
         refusals = select(func.count()).select_from(TRAFFIC).where(_is_of(REFUSALS))
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             of_all = int((await connection.execute(select(func.count()).select_from(TRAFFIC))).scalar_one())
             refused = int((await connection.execute(refusals)).scalar_one())
         return {CALLS: max(0, of_all - refused), REFUSALS: refused}
@@ -116,13 +116,13 @@ class TrafficTable:
             what = "the tables of the record were removed or changed"
             return Report(chains=(), uncovered=0, gaps=(), findings=(Finding(kind="removed", what=what),))
         marked = self._record.marked()  # before the rows: it is never newer than the database
-        return await self._lanes.examine(lambda statements: self._record.verify(statements, marked, progress))
+        return await self._connections.examine(lambda statements: self._record.verify(statements, marked, progress))
 
     async def _change(self, work: Callable[[Statements], Change], *, is_durable: bool, adds: bool = True) -> Change:
-        return await self._lanes.write(work, self._record.committed, is_durable=is_durable, adds=adds)
+        return await self._connections.write(work, self._record.committed, is_durable=is_durable, adds=adds)
 
     async def _has_tables(self) -> bool:
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             return await connection.run_sync(
                 lambda sync: all(
                     inspect(sync).has_table(table.name)

@@ -15,8 +15,8 @@ _Records = list[UrlRecord]
 class UrlTable:
     """All secret URLs. What is read was written by a holder of the master key, or :class:`Untrusted` is raised."""
 
-    def __init__(self, lanes: Connections, register: Register) -> None:
-        self._lanes = lanes
+    def __init__(self, connections: Connections, register: Register) -> None:
+        self._connections = connections
         self._register = register
 
     async def add(self, record: UrlRecord) -> None:
@@ -27,7 +27,7 @@ class UrlTable:
     async def list(self, server: str) -> list[UrlRecord]:
         """Return the server's secret URLs, live or not, the oldest first."""
         statement = select(URLS).where(URLS.c.server == server).order_by(URLS.c.created_at, URLS.c.id)
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             rows = (await connection.execute(statement)).all()
         return [UrlRecord(**self._register.opened(row)) for row in rows]
 
@@ -35,7 +35,7 @@ class UrlTable:
         """Return how many secret URLs are live at ``now`` (wall clock), by server."""
         is_live = or_(URLS.c.expires_at.is_(None), URLS.c.expires_at > now)
         statement = select(URLS.c.server, func.count()).where(is_live).group_by(URLS.c.server)
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             return {row[0]: row[1] for row in (await connection.execute(statement)).all()}
 
     async def rename_server(self, old: str, new: str) -> int:
@@ -48,7 +48,7 @@ class UrlTable:
 
     async def are_any(self) -> bool:
         """Return whether there is a secret URL, live or not, of any server."""
-        async with self._lanes.read() as connection:
+        async with self._connections.read() as connection:
             return (await connection.execute(select(URLS.c.id).limit(1))).one_or_none() is not None
 
     async def rotate(self, server: str, new: UrlRecord, grace_until: float) -> None:

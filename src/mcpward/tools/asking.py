@@ -33,31 +33,31 @@ class Timed:
     Implements :class:`~mcpward.core.client_channel.ClientChannel`.
     """
 
-    __slots__ = ("_back", "_deadline")
+    __slots__ = ("_channel", "_deadline")
 
-    def __init__(self, back: ClientChannel, deadline: Deadline) -> None:
-        self._back = back
+    def __init__(self, channel: ClientChannel, deadline: Deadline) -> None:
+        self._channel = channel
         self._deadline = deadline
 
     def notify(self, message: bytes) -> None:
         """Send one notification."""
-        self._back.notify(message)
+        self._channel.notify(message)
 
     async def ask(self, questions: Sequence[Question]) -> Mapping[str, Mapping[str, Any]]:
         """Put the questions; however long a person thinks, the function has its whole time."""
         self._deadline.pause()
         try:
-            return await self._back.ask(questions)
+            return await self._channel.ask(questions)
         finally:
             self._deadline.resume()
 
     def release(self) -> None:
         """End the HTTP answer for now."""
-        self._back.release()
+        self._channel.release()
 
     def retain(self) -> Callable[[], None]:
         """Keep the call's places beyond its end."""
-        return self._back.retain()
+        return self._channel.retain()
 
 
 class Unasked:
@@ -65,10 +65,10 @@ class Unasked:
 
     __slots__ = ("notify", "release", "retain")
 
-    def __init__(self, back: ClientChannel) -> None:
-        self.notify = back.notify
-        self.release = back.release
-        self.retain = back.retain
+    def __init__(self, channel: ClientChannel) -> None:
+        self.notify = channel.notify
+        self.release = channel.release
+        self.retain = channel.retain
 
     async def ask(self, _questions: Sequence[Question]) -> Mapping[str, Mapping[str, Any]]:
         """Refuse, to the author.
@@ -82,11 +82,11 @@ class Unasked:
 class Asking:
     """Implements the sdk's ``Asker`` for one call. Made on the event loop's thread; ``run`` is for the call's own."""
 
-    __slots__ = ("_asked", "_back", "_call", "_loop", "_open", "_pool", "_taken", "_thread", "_waiting")
+    __slots__ = ("_asked", "_call", "_channel", "_loop", "_open", "_pool", "_taken", "_thread", "_waiting")
 
-    def __init__(self, call: Call, back: ClientChannel, pool: Pool) -> None:
+    def __init__(self, call: Call, channel: ClientChannel, pool: Pool) -> None:
         self._call = call
-        self._back = back
+        self._channel = channel
         self._pool = pool
         self._taken: set[str] = set()
         self._asked = 0
@@ -130,7 +130,7 @@ class Asking:
         if not asked:
             return {}
         questions = [self._question(key, one) for key, one in asked.items()]
-        results = await self._back.ask(questions)
+        results = await self._channel.ask(questions)
         return {key: self._read(key, one, results.get(key)) for key, one in asked.items()}
 
     def run(self, awaitable: Any) -> Any:
@@ -175,7 +175,7 @@ class Asking:
 
     def _release(self) -> None:
         if self._open:
-            self._back.release()
+            self._channel.release()
 
     def _question(self, key: str, one: Asked) -> Question:
         if not _KEY.fullmatch(key):

@@ -45,9 +45,9 @@ class Completion(Struct, frozen=True, kw_only=True, eq=False):
         if self.values is None:
             raise invalid("argument.name", "the name of an argument of what ref names")
 
-    async def complete(self, call: Call, stage: RunContext, back: ClientChannel) -> dict[str, Any]:
+    async def complete(self, call: Call, stage: RunContext, channel: ClientChannel) -> dict[str, Any]:
         """Return the result of ``completion/complete``."""
-        values = await self.values(call, stage, back) if self.values is not None else ()
+        values = await self.values(call, stage, channel) if self.values is not None else ()
         if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
             raise withheld(f"the completion returned {_kinds(values)}, and not a list of texts{self._at()}")
         shown = [*map(well_formed, values[:_MOST])]
@@ -97,17 +97,17 @@ def _key(of: PromptDefinition | ResourceDefinition | Offer) -> str:
 def _by_author(definition: CompletionDefinition) -> Values:
     taken = {parameter.name for parameter in definition.signature.parameters}
 
-    async def values(call: Call, stage: RunContext, back: ClientChannel) -> Sequence[str]:
+    async def values(call: Call, stage: RunContext, channel: ClientChannel) -> Sequence[str]:
         given = {VALUE: call.params["argument"]["value"], CONTEXT: _known(call)}
         wanted = {name: value for name, value in given.items() if name in taken}
-        found: Sequence[str] = await invoke(definition.function, definition.signature, wanted, call, stage, back)
+        found: Sequence[str] = await invoke(definition.function, definition.signature, wanted, call, stage, channel)
         return found
 
     return values
 
 
 def _by_type(choices: tuple[str, ...]) -> Values:
-    async def values(call: Call, _stage: RunContext, _back: ClientChannel) -> Sequence[str]:
+    async def values(call: Call, _stage: RunContext, _channel: ClientChannel) -> Sequence[str]:
         begun = call.params["argument"]["value"].casefold()
         return [choice for choice in choices if choice.casefold().startswith(begun)]
 

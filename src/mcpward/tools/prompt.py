@@ -42,9 +42,9 @@ def bind_prompt(server: str, definition: PromptDefinition, deadline_s: float) ->
         return definition.arguments.bind_strings(given)
 
     async def render(
-        call: Call, arguments: Mapping[str, Any], stage: RunContext, back: ClientChannel
+        call: Call, arguments: Mapping[str, Any], stage: RunContext, channel: ClientChannel
     ) -> dict[str, Any]:
-        value = await invoke(definition.function, definition.signature, arguments, call, stage, back)
+        value = await invoke(definition.function, definition.signature, arguments, call, stage, channel)
         parts = value if isinstance(value, list | tuple) else [value]
         return {"description": definition.description, "messages": [_message(part) for part in parts]}
 

@@ -50,9 +50,9 @@ class Resource(Struct, frozen=True, kw_only=True, eq=False):
         """Return this resource with the variables that ``bind`` gave."""
         return structs.replace(self, arguments=arguments)
 
-    def read(self, call: Call, stage: RunContext, back: ClientChannel) -> Awaitable[dict[str, Any]]:
+    def read(self, call: Call, stage: RunContext, channel: ClientChannel) -> Awaitable[dict[str, Any]]:
         """Return the result of ``resources/read`` for a call that may read it."""
-        return self.make(call, self.uri, self.arguments, stage, back)
+        return self.make(call, self.uri, self.arguments, stage, channel)
 
 
 class ResourceTemplate(Struct, frozen=True, kw_only=True, eq=False):
@@ -131,9 +131,9 @@ def _resource(
     server: str, definition: ResourceDefinition, deadline_s: float, uri: str, variables: Mapping[str, str]
 ) -> Resource:
     async def make(
-        call: Call, uri: str, arguments: Mapping[str, Any], stage: RunContext, back: ClientChannel
+        call: Call, uri: str, arguments: Mapping[str, Any], stage: RunContext, channel: ClientChannel
     ) -> dict[str, Any]:
-        value = await invoke(definition.function, definition.signature, arguments, call, stage, back)
+        value = await invoke(definition.function, definition.signature, arguments, call, stage, channel)
         return {"contents": [{"uri": uri, **_content(value, definition.mime_type, definition.where)}]}
 
     def bind() -> dict[str, Any]:

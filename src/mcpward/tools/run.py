@@ -73,7 +73,7 @@ class Runner:
         """The watch over the deadlines of all calls that run."""
         return self._watch
 
-    async def run(self, accepted: AcceptedCall, back: ClientChannel) -> RawResult:
+    async def run(self, accepted: AcceptedCall, channel: ClientChannel) -> RawResult:
         """Run a tool and return its raw result. ``back`` takes its notifications and questions, not yet clean.
 
         A sync function that outlives its deadline is answered for in time but goes on in its thread, and keeps that
@@ -88,11 +88,11 @@ class Runner:
             CancelledError: cancelled from outside.
         """
         tool = accepted.tool
-        work = Work(tool.server, accepted.call.principal.key, back)
+        work = Work(tool.server, accepted.call.principal.key, channel)
         before = _current.set(work)
         deadline = self._watch.start(tool.deadline_s)
         try:
-            value = await tool.run(accepted, self._stage, back, deadline)
+            value = await tool.run(accepted, self._stage, channel, deadline)
             if isinstance(value, str) and len(value) > self._longest_text:
                 raise withheld(f"the result has {len(value)} characters, {_SETTING} is {self._longest_text}", _TOO_LONG)
             result: RawResult = tool.shape(value)
@@ -115,13 +115,13 @@ class Runner:
             raise _asked(broken) or _failed(broken) from None
         finally:
             deadline.stop()
-            work.back = None
+            work.channel = None
             _current.reset(before)  # what mcpward does from here on is not counted for the author's threads
         if deadline.is_over:  # the tool caught its cancellation and gave something back after all: too late
             raise _too_late(tool.deadline_s)
         return result
 
-    async def read(self, call: Call, resource: Resource, back: ClientChannel) -> dict[str, Any]:
+    async def read(self, call: Call, resource: Resource, channel: ClientChannel) -> dict[str, Any]:
         """Read a resource and return the result of ``resources/read``.
 
         Raises:
@@ -129,10 +129,12 @@ class Runner:
             Refusal: busy; the server has no thread left. Else as :meth:`run`, for questions.
             InputRequired: as :meth:`run`.
         """
-        return await self._whole(call, lambda timed: resource.read(call, self._stage, timed), back, resource.deadline_s)
+        return await self._whole(
+            call, lambda timed: resource.read(call, self._stage, timed), channel, resource.deadline_s
+        )
 
     async def render(
-        self, call: Call, prompt: Prompt, arguments: Mapping[str, Any], back: ClientChannel
+        self, call: Call, prompt: Prompt, arguments: Mapping[str, Any], channel: ClientChannel
     ) -> dict[str, Any]:
         """Make a prompt from its accepted arguments and return the result of ``prompts/get``.
 
@@ -142,10 +144,10 @@ class Runner:
             InputRequired: as :meth:`run`.
         """
         return await self._whole(
-            call, lambda timed: prompt.render(call, arguments, self._stage, timed), back, prompt.deadline_s
+            call, lambda timed: prompt.render(call, arguments, self._stage, timed), channel, prompt.deadline_s
         )
 
-    async def complete(self, call: Call, completion: Completion, back: ClientChannel) -> dict[str, Any]:
+    async def complete(self, call: Call, completion: Completion, channel: ClientChannel) -> dict[str, Any]:
         """Complete an argument and return the result of ``completion/complete``, within 5 seconds: somebody is typing.
 
         Nothing may be asked meanwhile: the specification gives questions no place in this method.
@@ -156,22 +158,22 @@ class Runner:
         """
         deadline_s = min(completion.deadline_s, _COMPLETION_S)
         return await self._whole(
-            call, lambda timed: completion.complete(call, self._stage, timed), Unasked(back), deadline_s
+            call, lambda timed: completion.complete(call, self._stage, timed), Unasked(channel), deadline_s
         )
 
     async def _whole(
         self,
         call: Call,
         make: Callable[[ClientChannel], Awaitable[dict[str, Any]]],
-        back: ClientChannel,
+        channel: ClientChannel,
         deadline_s: float,
     ) -> dict[str, Any]:
         """Resources and prompts have no ``isError`` of their own: whatever goes wrong is a fault."""
-        work = Work(call.arrival.server, call.principal.key, back)
+        work = Work(call.arrival.server, call.principal.key, channel)
         before = _current.set(work)
         deadline = self._watch.start(deadline_s)
         try:
-            result = await make(Timed(back, deadline))
+            result = await make(Timed(channel, deadline))
         except asyncio.CancelledError as stopped:
             if deadline.cancelled_outside:
                 deadline.pass_on()
@@ -183,7 +185,7 @@ class Runner:
             raise (None if deadline.is_over else _asked(broken)) or Fault(error_id(), _trace(broken)) from None
         finally:
             deadline.stop()
-            work.back = None
+            work.channel = None
             _current.reset(before)  # what mcpward does from here on is not counted for the author's threads
         return result
 

@@ -62,17 +62,17 @@ def runner_of(definition: ToolDefinition) -> Run:
     function, signature = definition.function, definition.signature
 
     def run_plain(
-        accepted: AcceptedCall, _stage: RunContext, _back: ClientChannel, _deadline: Deadline
+        accepted: AcceptedCall, _stage: RunContext, _channel: ClientChannel, _deadline: Deadline
     ) -> Awaitable[Any]:
         return function(**accepted.arguments)  # type: ignore[no-any-return]  # it is async
 
     def run_sync(
-        accepted: AcceptedCall, stage: RunContext, _back: ClientChannel, _deadline: Deadline
+        accepted: AcceptedCall, stage: RunContext, _channel: ClientChannel, _deadline: Deadline
     ) -> Awaitable[Any]:
         return _call(function, signature, accepted.arguments, accepted.call, stage)
 
-    def run(accepted: AcceptedCall, stage: RunContext, back: ClientChannel, deadline: Deadline) -> Awaitable[Any]:
-        return invoke(function, signature, accepted.arguments, accepted.call, stage, Timed(back, deadline))
+    def run(accepted: AcceptedCall, stage: RunContext, channel: ClientChannel, deadline: Deadline) -> Awaitable[Any]:
+        return invoke(function, signature, accepted.arguments, accepted.call, stage, Timed(channel, deadline))
 
     if signature.caller or signature.context or signature.lifespan:
         return run
@@ -85,7 +85,7 @@ async def invoke(
     arguments: Mapping[str, Any],
     call: Call,
     stage: RunContext,
-    back: ClientChannel,
+    channel: ClientChannel,
 ) -> Any:
     """Call a function with its arguments and what it wants injected: on the loop, or in a thread if it is sync."""
     if not (signature.caller or signature.context or signature.lifespan):
@@ -101,9 +101,9 @@ async def invoke(
     if signature.caller:
         filled[signature.caller] = caller
     if signature.context:
-        notify = back.notify if exchanging is None else exchanging.notifier(back.notify)
+        notify = channel.notify if exchanging is None else exchanging.notifier(channel.notify)
         reports = Reports(call, notify, stage.clock)
-        asking = Asking(call, back, stage.pools.of(call.arrival.server))
+        asking = Asking(call, channel, stage.pools.of(call.arrival.server))
         filled[signature.context] = Context(caller, call.arrival.id, reports, asking)
     try:
         value = await _call(function, signature, filled, call, stage)

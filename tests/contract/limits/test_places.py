@@ -17,17 +17,17 @@ from mcpward.limits.redis.shared_slots import RedisSlots
 from support.places import places_of, tool_of
 from support.redis import RedisServer
 
-DB = Pool(name="db", places=5, queue=200, queue_timeout_s=20.0)
+DB = Pool(name="db", slots=5, queue=200, queue_timeout_s=20.0)
 
 
 @pytest.fixture
 def worker_at(namespace, join):
     """Makes one worker's places at the store of some URL."""
 
-    async def make(url, places=1, *, each=1000, pools=(), timeout_s=20.0, store_timeout_s=2.0, **more):
+    async def make(url, slots=1, *, each=1000, pools=(), timeout_s=20.0, store_timeout_s=2.0, **more):
         counters = await join(url, namespace, timeout_s=store_timeout_s)
         shared = RedisSlots(counters.store)
-        made = places_of(places, each=each, pools=pools, timeout_s=timeout_s, shared=shared, **more)
+        made = places_of(slots, each=each, pools=pools, timeout_s=timeout_s, shared=shared, **more)
         made.store, made.shared = counters.store, shared
         return made
 
@@ -55,8 +55,8 @@ class Room:
         self.running = self.most = 0
         self.done: list[str] = []
 
-    async def call(self, places, caller, tool=None, lasts_s=0.005):
-        async with places.hold("orders", caller, tool):
+    async def call(self, slots, caller, tool=None, lasts_s=0.005):
+        async with slots.lease("orders", caller, tool):
             self.running += 1
             self.most = max(self.most, self.running)
             await asyncio.sleep(lasts_s)
@@ -75,7 +75,7 @@ async def test_no_more_calls_run_at_once_than_the_site_has_places_and_none_is_lo
     room, tool = Room(), tool_of("query", "db")
     await asyncio.gather(*(room.call(workers[n % 3], f"key:{n % 4}", tool) for n in range(60)))
     assert (room.most, len(room.done)) == (5, 60)
-    assert [stock.free for one in workers for stock in one.stocks] == [100, 5] * 3
+    assert [semaphore.free for one in workers for semaphore in one.semaphores] == [100, 5] * 3
 
 
 async def test_all_callers_places_are_those_of_the_site(worker):
@@ -107,102 +107,102 @@ async def test_callers_take_turns_across_workers(worker):
 
 async def test_one_call_goes_before_the_second_of_a_caller_who_waits_with_many(worker):
     busy, many, few = [await worker(4) for _ in range(3)]
-    holds = [busy.hold("orders", "key:busy", None) for _ in range(4)]
-    for hold in holds:
-        await hold.__aenter__()
+    leases = [busy.lease("orders", "key:busy", None) for _ in range(4)]
+    for lease in leases:
+        await lease.__aenter__()
     room = Room()
     flood = [asyncio.create_task(room.call(many, "key:many")) for _ in range(4)]
     await asyncio.sleep(0.15)
     late = asyncio.create_task(room.call(few, "key:few"))
     await asyncio.sleep(0.1)
-    holds.pop().release()
+    leases.pop().release()
     await asyncio.gather(late, *flood)  # one after the other
     assert "key:few" in room.done[:2]
-    for hold in holds:
-        hold.release()
+    for lease in leases:
+        lease.release()
 
 
 async def test_who_waits_for_one_pool_keeps_nobody_from_another(worker):
-    pools = (Pool(name="db", places=1), Pool(name="gpu", places=1))
+    pools = (Pool(name="db", slots=1), Pool(name="gpu", slots=1))
     one, other = [await worker(9, pools=pools) for _ in range(2)]
     room = Room()
-    async with one.hold("orders", "key:a", tool_of("db", "db")):
+    async with one.lease("orders", "key:a", tool_of("db", "db")):
         both = asyncio.create_task(room.call(other, "key:b", tool_of("both", "gpu", "db")))
         await asyncio.sleep(0.1)
-        async with asyncio.timeout(1), other.hold("orders", "key:c", tool_of("gpu", "gpu")):
+        async with asyncio.timeout(1), other.lease("orders", "key:c", tool_of("gpu", "gpu")):
             assert not both.done()
     await both
 
 
 async def test_who_waits_for_a_pool_holds_nothing_here_or_there(worker):
-    small, tool = Pool(name="small", places=1, queue_timeout_s=20.0), tool_of("query", "small")
+    small, tool = Pool(name="small", slots=1, queue_timeout_s=20.0), tool_of("query", "small")
     one, other = await worker(2, pools=(small,)), await worker(2, pools=(small,))
     room = Room()
-    async with one.hold("orders", "key:a", tool):
+    async with one.lease("orders", "key:a", tool):
         waiting = [asyncio.create_task(room.call(place, "key:b", tool)) for place in (one, other, one, other)]
         await asyncio.sleep(0.1)
         for place in (one, other):
-            async with asyncio.timeout(1), place.hold("orders", "key:c", None):
+            async with asyncio.timeout(1), place.lease("orders", "key:c", None):
                 assert not room.done
     await asyncio.gather(*waiting)
     assert room.most == 1
 
 
 async def test_the_wait_for_a_place_of_the_site_ends_and_says_of_which(worker):
-    small = Pool(name="small", places=1, queue_timeout_s=0.2)
+    small = Pool(name="small", slots=1, queue_timeout_s=0.2)
     one, other = await worker(9, pools=(small,)), await worker(9, pools=(small,))
     tool = tool_of("query", "small")
-    async with one.hold("orders", "key:a", tool):
+    async with one.lease("orders", "key:a", tool):
         with pytest.raises(Refusal) as busy:
-            async with other.hold("orders", "key:b", tool):
+            async with other.lease("orders", "key:b", tool):
                 pass
     assert (busy.value.reason, busy.value.facts["policy"]) == (Reason.BUSY, "places of pool small")
-    async with asyncio.timeout(1), other.hold("orders", "key:b", tool):
+    async with asyncio.timeout(1), other.lease("orders", "key:b", tool):
         pass
 
 
 async def test_without_a_queue_nobody_waits(worker):
-    small = Pool(name="small", places=1, queue=0)
+    small = Pool(name="small", slots=1, queue=0)
     one, other = await worker(9, pools=(small,)), await worker(9, pools=(small,))
-    async with one.hold("orders", "key:a", tool_of("query", "small")):
+    async with one.lease("orders", "key:a", tool_of("query", "small")):
         with pytest.raises(Refusal):
-            async with asyncio.timeout(1), other.hold("orders", "key:b", tool_of("query", "small")):
+            async with asyncio.timeout(1), other.lease("orders", "key:b", tool_of("query", "small")):
                 pass
 
 
 async def test_what_was_asked_and_is_not_wanted_any_more_is_given_back(worker):
     one, other = await worker(1), await worker(1)
-    hold = one.hold("orders", "key:a", None)
-    assert hold.try_now()
-    assert hold.ask_shared() is not None
-    hold.release()  # its charge was refused in the same turn
-    async with asyncio.timeout(1), other.hold("orders", "key:b", None):
+    lease = one.lease("orders", "key:a", None)
+    assert lease.try_now()
+    assert lease.ask_shared() is not None
+    lease.release()  # its charge was refused in the same turn
+    async with asyncio.timeout(1), other.lease("orders", "key:b", None):
         pass
     assert not one.shared._held
 
 
 async def test_nobody_enters_without_asking_for_the_places_of_the_site(worker):
     one, other = await worker(1), await worker(1)
-    hold = one.hold("orders", "key:a", None)
-    assert not hold.enter_now()
-    assert not hold.is_held
-    await hold.enter()
+    lease = one.lease("orders", "key:a", None)
+    assert not lease.enter_now()
+    assert not lease.is_held
+    await lease.enter()
     assert len(one.shared._held) == 1
-    waits = asyncio.ensure_future(other.hold("orders", "key:b", None).enter())
+    waits = asyncio.ensure_future(other.lease("orders", "key:b", None).enter())
     await asyncio.sleep(0.05)
     assert not waits.done()
-    hold.end()
+    lease.end()
     async with asyncio.timeout(1):
         await waits
-    assert (hold.has_ended(), hold.is_held, one.shared._held) == (True, False, {})
+    assert (lease.has_ended(), lease.is_held, one.shared._held) == (True, False, {})
 
 
 async def test_a_place_asked_for_ahead_is_the_one_that_is_entered(worker):
     one, other = await worker(1), await worker(1)
-    hold = one.hold("orders", "key:a", None)
-    assert hold.try_now()
-    assert hold.ask_shared() is not None
-    async with asyncio.timeout(1), hold:
+    lease = one.lease("orders", "key:a", None)
+    assert lease.try_now()
+    assert lease.ask_shared() is not None
+    async with asyncio.timeout(1), lease:
         assert len(one.shared._held) == 1
         late = asyncio.create_task(Room().call(other, "key:b"))
         await asyncio.sleep(0.05)
@@ -215,16 +215,16 @@ async def test_a_place_asked_for_ahead_is_the_one_that_is_entered(worker):
 async def test_a_call_that_is_cancelled_at_any_moment_leaves_no_place_and_no_waiter_behind(worker, after_s):
     one, other = await worker(1), await worker(1)
     room = Room()
-    async with one.hold("orders", "key:a", None):
+    async with one.lease("orders", "key:a", None):
         waiting = [asyncio.create_task(room.call(other, f"key:{n}")) for n in range(3)]
         await asyncio.sleep(after_s)
         for each in waiting:
             each.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
     started = asyncio.get_running_loop().time()
-    async with asyncio.timeout(2), one.hold("orders", "key:a", None):
+    async with asyncio.timeout(2), one.lease("orders", "key:a", None):
         assert asyncio.get_running_loop().time() - started < 0.5  # not waiting for the silence of the dead
-    assert [stock.free for stock in (*one.stocks, *other.stocks)] == [1, 1]
+    assert [semaphore.free for semaphore in (*one.semaphores, *other.semaphores)] == [1, 1]
 
 
 async def test_a_lent_place_is_for_other_workers_and_comes_back_before_those_that_have_not_begun(worker):
@@ -232,14 +232,14 @@ async def test_a_lent_place_is_for_other_workers_and_comes_back_before_those_tha
     room, answered, order = Room(), asyncio.Event(), []
 
     async def visit(name, leave):
-        async with other.hold("orders", f"key:{name}", None):
+        async with other.lease("orders", f"key:{name}", None):
             order.append(name)
             await leave.wait()
 
     leave, never = asyncio.Event(), asyncio.Event()
     never.set()
-    async with one.hold("orders", "key:a", None) as hold:
-        loan = Release(hold)
+    async with one.lease("orders", "key:a", None) as lease:
+        loan = Release(lease)
 
         async def ask():
             async with loan.lent():
@@ -263,7 +263,7 @@ async def test_a_lent_place_is_for_other_workers_and_comes_back_before_those_tha
 
 async def test_values_of_a_wrong_type_under_the_keys_are_deleted_and_no_call_fails(worker_at, server):
     one, other = [await worker_at(server.url, 1) for _ in range(2)]
-    async with one.hold("orders", "key:a", None):
+    async with one.lease("orders", "key:a", None):
         keys = [key for key in server.run("KEYS", "*") if b"}p\0" in key]
     assert len(keys) == 2
     for kind in (b"p", b"w", b"a", b"t"):
@@ -278,7 +278,7 @@ async def test_values_of_a_wrong_type_under_the_keys_are_deleted_and_no_call_fai
 
 async def test_who_runs_while_everything_is_deleted_is_counted_again(worker_at, server):
     one, other = await worker_at(server.url, 1), await worker_at(server.url, 1)
-    async with one.hold("orders", "key:a", None):
+    async with one.lease("orders", "key:a", None):
         server.flush()
         await asyncio.sleep(1.2)
         late = asyncio.create_task(Room().call(other, "key:b"))
@@ -290,7 +290,7 @@ async def test_who_runs_while_everything_is_deleted_is_counted_again(worker_at, 
 async def test_the_first_in_line_that_died_is_waited_for_no_longer_than_a_second(worker_at, server):
     one, dead, next_one = [await worker_at(server.url, 1) for _ in range(3)]
     room = Room()
-    async with one.hold("orders", "key:a", None):
+    async with one.lease("orders", "key:a", None):
         gone = asyncio.create_task(room.call(dead, "key:dead"))
         await asyncio.sleep(0.1)
         waiting = asyncio.create_task(room.call(next_one, "key:next"))
@@ -306,8 +306,8 @@ async def test_the_first_in_line_that_died_is_waited_for_no_longer_than_a_second
 async def test_a_place_lasts_as_long_as_its_call_and_no_longer_than_its_process(worker_at, server):
     one, other = await worker_at(server.url, 1), await worker_at(server.url, 1)
     room = Room()
-    hold = one.hold("orders", "key:a", None)
-    await hold.__aenter__()
+    lease = one.lease("orders", "key:a", None)
+    await lease.__aenter__()
     late = asyncio.create_task(room.call(other, "key:b"))
     await asyncio.sleep(6.0)  # longer than a place lives without renewal
     assert not late.done()
@@ -322,15 +322,15 @@ async def test_a_clock_that_is_set_neither_frees_places_nor_locks_anybody_out(wo
     server.start(faked_clock=True)
     try:
         one, other, dead = [await worker_at(server.url, 2, store_timeout_s=0.5) for _ in range(3)]
-        await dead.hold("orders", "key:dead", None).__aenter__()
-        async with one.hold("orders", "key:a", None):
+        await dead.lease("orders", "key:dead", None).__aenter__()
+        async with one.lease("orders", "key:a", None):
             server.set_clock(hours * 3600)
             await dead.store.stop()
             room = Room()
             started = asyncio.get_running_loop().time()
             await asyncio.wait_for(room.call(other, "key:b"), 8.0)
             assert asyncio.get_running_loop().time() - started > 2.0  # the dead one's place lasted
-            async with other.hold("orders", "key:c", None):
+            async with other.lease("orders", "key:c", None):
                 late = asyncio.create_task(room.call(other, "key:d"))
                 await asyncio.sleep(0.3)
                 assert not late.done()
@@ -369,22 +369,22 @@ class TestWithoutTheStore:
         assert again.most == 8
 
     async def test_what_is_closed_lets_nobody_in(self, worker_at, server):
-        shut = Pool(name="shut", places=5, on_store_failure="closed")
+        shut = Pool(name="shut", slots=5, on_store_failure="closed")
         one = await worker_at(server.url, 8, pools=(shut,), store_timeout_s=0.2)
         server.kill()
         for _ in range(2):
             with pytest.raises(Refusal) as busy:
-                async with asyncio.timeout(1), one.hold("orders", "key:a", tool_of("query", "shut")):
+                async with asyncio.timeout(1), one.lease("orders", "key:a", tool_of("query", "shut")):
                     pass
             assert busy.value.facts["policy"] == "places of pool shut"
-        async with asyncio.timeout(1), one.hold("orders", "key:a", None):
+        async with asyncio.timeout(1), one.lease("orders", "key:a", None):
             pass
 
     async def test_who_waits_for_what_is_closed_is_sent_away(self, worker_at, server):
-        shut = Pool(name="shut", places=1, on_store_failure="closed", queue_timeout_s=20)
+        shut = Pool(name="shut", slots=1, on_store_failure="closed", queue_timeout_s=20)
         one = await worker_at(server.url, 8, pools=(shut,), store_timeout_s=0.2)
         tool = tool_of("query", "shut")
-        async with one.hold("orders", "key:a", tool):
+        async with one.lease("orders", "key:a", tool):
             waiting = asyncio.create_task(Room().call(one, "key:b", tool))
             await asyncio.sleep(0.05)
             server.kill()
@@ -404,19 +404,19 @@ class TestWithoutTheStore:
     async def test_calls_that_wait_when_it_goes_are_let_in_by_what_is_left(self, worker_at, server, how):
         one, other = [await worker_at(server.url, 1, store_timeout_s=0.2) for _ in range(2)]
         room = Room()
-        async with one.hold("orders", "key:a", None):
+        async with one.lease("orders", "key:a", None):
             waiting = asyncio.create_task(room.call(other, "key:b"))
             await asyncio.sleep(0.1)
             getattr(server, how)()
             await asyncio.wait_for(waiting, 1.0)
-        assert [stock.free for stock in (*one.stocks, *other.stocks)] == [1, 1]
+        assert [semaphore.free for semaphore in (*one.semaphores, *other.semaphores)] == [1, 1]
 
     async def test_when_it_is_back_the_places_are_the_sites_again_with_those_that_run_counted(self, worker_at, server):
         one, other = [await worker_at(server.url, 1, store_timeout_s=0.3) for _ in range(2)]
         server.kill()
         with suppress(Refusal):
             await Room().call(other, "key:x")
-        async with one.hold("orders", "key:a", None):  # had while it was away
+        async with one.lease("orders", "key:a", None):  # had while it was away
             server.start()
             await until(lambda: one.store.is_up and other.store.is_up)
             late = asyncio.create_task(Room().call(other, "key:b"))

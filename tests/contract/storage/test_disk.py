@@ -60,7 +60,7 @@ def test_a_reserve_that_is_a_link_is_not_followed(disk, tmp_path):
 
 
 async def test_the_record_leaves_room_and_everything_else_is_written_still(store):
-    disk = store._lanes.disk
+    disk = store._connections.disk
     if disk is None:
         return
     await store.record.try_write()
@@ -76,7 +76,7 @@ async def test_the_record_leaves_room_and_everything_else_is_written_still(store
 
 
 async def test_usage_follows_what_is_kept_and_what_is_removed(store):
-    if store._lanes.disk is None:
+    if store._connections.disk is None:
         return
     empty = (await store.record.usage()).used
     rows = [{"id": "r", "at": 1.0, "phase": "done", "arguments": "x" * 1000}] * 2000
@@ -92,10 +92,10 @@ async def test_usage_follows_what_is_kept_and_what_is_removed(store):
 
 async def test_results_of_tasks_do_not_count_as_record(store):
     """They have a bound of their own, and would else push the record out."""
-    if store._lanes.disk is None:
+    if store._connections.disk is None:
         return
     before = (await store.record.usage()).used
-    async with store._lanes.bulk() as connection:
+    async with store._connections.bulk() as connection:
         await connection.exec_driver_sql(
             "INSERT INTO tasks (id, owner, server, tool, worker, status, created_at, updated_at, expires_at, beat_at,"
             " ending, is_cancel_asked, size) VALUES ('a', 'o', 's', 't', 'w', 'completed', 0, 0, 9e9, 0,"
@@ -106,15 +106,15 @@ async def test_results_of_tasks_do_not_count_as_record(store):
 
 
 async def test_a_log_that_has_grown_is_cut_off(store, opener):
-    lanes = store._lanes
-    if lanes.disk is None:
+    connections = store._connections
+    if connections.disk is None:
         return
     await keep(store.traffic, *[{"id": "r", "at": 1.0, "phase": "done", "arguments": "x" * 4000}] * 1000)
-    assert lanes.disk.log_size() > MIB
-    await lanes.cut_log()
-    assert lanes.disk.log_size() == 0
+    assert connections.disk.log_size() > MIB
+    await connections.cut_log()
+    assert connections.disk.log_size() == 0
     await store.record.tend()
-    assert lanes.disk.has_reserve
+    assert connections.disk.has_reserve
 
 
 def test_other_errors_are_no_full_disk():

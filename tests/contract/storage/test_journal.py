@@ -23,13 +23,13 @@ FORGERIES = {
 
 
 async def edit(store: Store, *statements: str) -> None:
-    async with store._lanes.bulk() as connection:
+    async with store._connections.bulk() as connection:
         for statement in statements:
             await connection.execute(text(statement))
 
 
 async def standing(store: Store, name: str) -> tuple[int, int]:
-    async with store._lanes.read() as connection:
+    async with store._connections.read() as connection:
         found = await connection.execute(text(f"SELECT value, floor FROM revisions WHERE name = '{name}'"))
         return tuple(found.one())
 
@@ -52,7 +52,7 @@ async def test_attack_124_what_somebody_else_has_changed_is_not_forgotten(opener
 
 
 async def test_attack_124_a_forged_row_makes_no_room_for_the_next(store):
-    table = EndedSessions(Journal(store._lanes, store._integrity, "sessions", ENDED, 3))
+    table = EndedSessions(Journal(store._connections, store._integrity, "sessions", ENDED, 3))
     for number in range(3):
         await table.end(f"s{number}", 100.0)
     await edit(store, "UPDATE ended_sessions SET id = 'junk' WHERE id = 's0'")
@@ -91,7 +91,7 @@ async def test_attack_133_a_state_that_a_worker_has_seen_used_stays_so_whatever_
 
 
 async def test_attack_133_no_state_is_forgotten_for_want_of_room(store):
-    spent = UsedStateTable(Journal(store._lanes, store._integrity, "spent", SPENT, 3, is_once=True))
+    spent = UsedStateTable(Journal(store._connections, store._integrity, "spent", SPENT, 3, is_once=True))
     for number in range(3):
         assert await spent.spend(f"s{number}", 10.0 + number)
     for _ in range(2):

@@ -16,7 +16,7 @@ def letter(sender: str = "a", to: str | None = None, sealed: str = "sealed") -> 
 
 
 async def kept(store: Store) -> int:
-    async with store._lanes.read() as connection:
+    async with store._connections.read() as connection:
         return int((await connection.execute(select(func.count()).select_from(MAIL))).scalar_one())
 
 

@@ -54,18 +54,18 @@ async def test_a_new_database_is_private_and_durable(tmp_path: Path) -> None:
     await keep(store.traffic, {"id": "r", "at": 1.0, "phase": "done"})
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert {stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()} == {0o600}
-    async with store._lanes.durable() as connection:
+    async with store._connections.durable() as connection:
         assert (await connection.exec_driver_sql("PRAGMA synchronous")).scalar_one() == 2
         assert (await connection.exec_driver_sql("PRAGMA journal_mode")).scalar_one() == "wal"
         assert (await connection.exec_driver_sql("PRAGMA foreign_keys")).scalar_one() == 1
-    async with store._lanes.bulk() as connection:
+    async with store._connections.bulk() as connection:
         assert (await connection.exec_driver_sql("PRAGMA synchronous")).scalar_one() == 1
     await store.close()
 
 
 async def test_the_tables_are_as_the_migrations_make_them(tmp_path: Path) -> None:
     store = await open_store(url(tmp_path / "a.db"), CLOCK)
-    async with store._lanes.read() as connection:
+    async with store._connections.read() as connection:
         made = await connection.run_sync(
             lambda sync: {
                 table: {

@@ -44,7 +44,7 @@ async def test_a_refused_change_leaves_nothing_behind(store) -> None:
 
 
 async def test_a_callers_oldest_session_is_forgotten_and_no_one_elses(store) -> None:
-    table = SettingsTable(store._lanes, per_principal=2)
+    table = SettingsTable(store._connections, per_principal=2)
     for session, principal in (("b1", "bob"), ("a1", "ann"), ("a2", "ann")):
         await table.change(blank(session, principal), lambda record: record.at_level("info"))
     await table.change(blank("a1", "ann"), lambda record: record.at_level("error"))  # now a2 is the oldest
@@ -53,7 +53,7 @@ async def test_a_callers_oldest_session_is_forgotten_and_no_one_elses(store) -> 
 
 
 async def test_the_oldest_session_of_all_is_forgotten_when_there_are_too_many(store) -> None:
-    table = SettingsTable(store._lanes, capacity=3)
+    table = SettingsTable(store._connections, capacity=3)
     for number in range(5):
         await table.change(blank(f"s{number}", f"p{number}"), lambda record: record.at_level("info"))
     assert [record.session for record in (await table.changed_since(0))[1]] == ["s2", "s3", "s4"]

@@ -171,10 +171,10 @@ async def test_the_oldest_of_a_chain_go_and_the_other_chain_stays(store) -> None
 
 async def test_the_oldest_refusals_are_found_by_their_index(store) -> None:
     """However many calls lie before them: a flood must not make the store look through the whole record."""
-    if store._lanes.dialect != "sqlite":
+    if store._connections.dialect != "sqlite":
         return
     plan = "EXPLAIN QUERY PLAN SELECT seq FROM traffic WHERE chain = 'refusals' ORDER BY seq LIMIT 10"
-    async with store._lanes.read() as connection:
+    async with store._connections.read() as connection:
         assert "traffic_refusals" in str((await connection.exec_driver_sql(plan)).all())
 
 
@@ -212,7 +212,7 @@ async def test_a_row_that_was_changed_removed_or_added_is_named(opener) -> None:
         ("DELETE FROM traffic WHERE seq = 90", "removed", 3),
         ("DELETE FROM traffic_state", "state", None),
     ):
-        async with one._lanes.durable() as connection:
+        async with one._connections.durable() as connection:
             await connection.exec_driver_sql(statement)
         (first, *_) = (await one.traffic.verify()).findings
         assert (first.kind, first.seq) == (kind, seq), statement

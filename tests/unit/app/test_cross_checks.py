@@ -68,13 +68,13 @@ def test_a_pool_has_a_size():
 def test_a_database_brings_its_own_size_and_the_operator_goes_before_it():
     settings, registries = served({"pools": [database("orders", 4), "gpu"]}, {"pools.gpu.concurrency": 1})
     assert pools_of(settings, registries) == {
-        "orders": Pool(name="orders", places=4),
-        "gpu": Pool(name="gpu", places=1),
+        "orders": Pool(name="orders", slots=4),
+        "gpu": Pool(name="gpu", slots=1),
     }
     settings, registries = served({"pools": [database("orders", 4)]}, {"pools.orders": {"concurrency": 2, "queue": 7}})
-    assert pools_of(settings, registries) == {"orders": Pool(name="orders", places=2, queue=7)}
+    assert pools_of(settings, registries) == {"orders": Pool(name="orders", slots=2, queue=7)}
     settings, registries = served({"pools": [database("orders", 4)]}, {"pools.orders.queue_timeout_s": 1.0})
-    assert pools_of(settings, registries) == {"orders": Pool(name="orders", places=4, queue_timeout_s=1.0)}
+    assert pools_of(settings, registries) == {"orders": Pool(name="orders", slots=4, queue_timeout_s=1.0)}
 
 
 def test_the_pool_of_a_database_fails_as_the_site_says():
@@ -85,7 +85,7 @@ def test_the_pool_of_a_database_fails_as_the_site_says():
 def test_two_servers_share_a_pool_by_its_name_and_not_by_accident():
     names = ("a", "b")
     settings, registries = served([{"pools": [database("orders", 4)]}] * 2, None, names)
-    assert pools_of(settings, registries) == {"orders": Pool(name="orders", places=4)}
+    assert pools_of(settings, registries) == {"orders": Pool(name="orders", slots=4)}
     [(what, hint)] = told([{"pools": [database()]}, {"pools": [database()]}], None, names)
     assert what == "servers a and b have each a Database without a name as pool 'database', which would be one for both"
     assert hint == 'name them: Database(…, name="orders")'

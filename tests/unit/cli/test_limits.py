@@ -57,13 +57,13 @@ def worker(site):
 
         async def run():
             async with open_site(settings_of(None), CLOCK) as opened:
-                mailroom = mailroom_of(opened, CLOCK, alone=True)
-                desk = Usage(mailroom, counters, CLOCK, mailroom.worker, of)
-                await mailroom.start()
+                bus = mailroom_of(opened, CLOCK, alone=True)
+                desk = Usage(bus, counters, CLOCK, bus.worker, of)
+                await bus.start()
                 ready.set()
                 await over.wait()
                 await desk.close()
-                await mailroom.stop()
+                await bus.stop()
 
         thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
         thread.start()

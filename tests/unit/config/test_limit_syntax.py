@@ -144,7 +144,7 @@ def test_budgets_and_pools_are_given_as_the_house_takes_them():
     budget = settings.budgets["stripe"].budget("stripe")
     assert (budget.name, budget.rate, budget.quota) == ("stripe", Rate(25, 1.0, 25), Quota(10, Period.DAY))
     assert budget.ruling == Enforcement(enforce=False)
-    assert settings.pools["db"].pool("db", 7) == Pool(name="db", places=7, queue=3)
+    assert settings.pools["db"].pool("db", 7) == Pool(name="db", slots=7, queue=3)
 
 
 @pytest.mark.parametrize("key", ["budgets.stripe.rate", "budgets.stripe.quota", "servers.a.tools.t.rate"])

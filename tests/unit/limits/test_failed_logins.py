@@ -11,7 +11,7 @@ from mcpward.limits.rates.failed_logins import AT_PROVIDER, AT_STORE, MOST_WAITI
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 PROVIDER = authority.provider("main")
-STRANGERS = AT_PROVIDER.places - AT_PROVIDER.kept
+STRANGERS = AT_PROVIDER.slots - AT_PROVIDER.kept
 
 
 class House:
@@ -166,7 +166,7 @@ async def test_who_waits_for_the_store_waits_for_no_provider() -> None:
     key = asyncio.create_task(house.ask(HERE, is_good=True, whom=authority.STORE))
     await turns()
     assert house.now[HERE] == 1
-    assert AT_STORE.places > AT_PROVIDER.places
+    assert AT_STORE.slots > AT_PROVIDER.slots
     house.gate.set()
     assert await key == "good"
     await asyncio.gather(*crowd)

@@ -28,9 +28,9 @@ CALLERS = ["key:a", "key:b", "key:c"]
 
 
 class Call:
-    def __init__(self, places, caller, tool):
+    def __init__(self, slots, caller, tool):
         self.caller, self.tool = caller, tool
-        self.hold = places.hold("orders", caller, TOOLS[tool])
+        self.lease = slots.lease("orders", caller, TOOLS[tool])
         self.end, self.answer, self.question = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.is_running = self.is_asking = self.owes = False
         self.left = []
@@ -38,8 +38,8 @@ class Call:
 
     async def run(self):
         with suppress(Refusal, asyncio.CancelledError):
-            async with self.hold as hold:
-                loan = Release(hold)
+            async with self.lease as lease:
+                loan = Release(lease)
                 self.is_running = True
                 try:
                     while not self.end.is_set():
@@ -67,12 +67,12 @@ class Site(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.calls: list[Call] = []
         self.gone: list[Call] = []  # their threads go on
-        pools = tuple(Pool(name=name, places=size, queue=QUEUE, queue_timeout_s=60) for name, size in POOLS.items())
+        pools = tuple(Pool(name=name, slots=size, queue=QUEUE, queue_timeout_s=60) for name, size in POOLS.items())
 
         async def make():
             return places_of(SERVER, queue=QUEUE, timeout_s=60, each=EACH, pools=pools)
 
-        self.places = self.loop.run_until_complete(make())
+        self.slots = self.loop.run_until_complete(make())
 
     def turn(self, turns=8):
         async def pass_by():
@@ -86,7 +86,7 @@ class Site(RuleBasedStateMachine):
     @rule(caller=st.sampled_from(CALLERS), tool=st.sampled_from(sorted(TOOLS)), turns=st.integers(0, 8))
     def begin(self, caller, tool, turns):
         async def make():
-            return Call(self.places, caller, tool)
+            return Call(self.slots, caller, tool)
 
         self.calls.append(self.loop.run_until_complete(make()))
         self.turn(turns)
@@ -120,8 +120,8 @@ class Site(RuleBasedStateMachine):
     def leave_a_thread(self, which, turns):
         call = self.calls[which % len(self.calls)]
         if call.is_running or call.is_asking:
-            call.owes = call.owes or not call.hold.is_held
-            call.left.append(call.hold.retain())
+            call.owes = call.owes or not call.lease.is_held
+            call.left.append(call.lease.retain())
         self.turn(turns)
 
     @precondition(lambda self: self.calls or self.gone)
@@ -135,7 +135,7 @@ class Site(RuleBasedStateMachine):
 
     @invariant()
     def what_goes_on_has_its_places(self):
-        assert all(call.hold.is_held for call in (*self.calls, *self.gone) if call.left)
+        assert all(call.lease.is_held for call in (*self.calls, *self.gone) if call.left)
 
     @invariant()
     def never_more_run_than_there_are_places(self):
@@ -152,12 +152,14 @@ class Site(RuleBasedStateMachine):
     @invariant()
     def who_could_have_a_place_has_it(self):
         self.turn()
-        elder = self.places._grounds["orders"].elder
-        for stock in self.places.stocks:
-            assert not stock.line or stock.free <= 0
-            assert len(stock.line) <= QUEUE + sum(1 for call in self.calls if call.tool)
-        lines = [stock.line for stock in (*self.places.stocks, *self.places._grounds["orders"].crowded.values())]
-        assert elder.waiter is None or any(map(len, lines))
+        senior = self.slots._by_server["orders"].senior
+        for semaphore in self.slots.semaphores:
+            assert not semaphore.line or semaphore.free <= 0
+            assert len(semaphore.line) <= QUEUE + sum(1 for call in self.calls if call.tool)
+        lines = [
+            semaphore.line for semaphore in (*self.slots.semaphores, *self.slots._by_server["orders"].crowded.values())
+        ]
+        assert senior.waiter is None or any(map(len, lines))
 
     def teardown(self):
         for call in (*self.calls, *self.gone):
@@ -173,16 +175,18 @@ class Site(RuleBasedStateMachine):
                 call.answer.set()
             self.turn(20)
         waiter._PATIENCE = self.usual
-        left = [(call.tool, call.hold.is_held) for call in self.calls]
-        grounds = self.places._grounds["orders"]
-        state = [(stock.label, stock.free, len(stock.line)) for stock in self.places.stocks]
+        left = [(call.tool, call.lease.is_held) for call in self.calls]
+        by_server = self.slots._by_server["orders"]
+        state = [(semaphore.label, semaphore.free, len(semaphore.line)) for semaphore in self.slots.semaphores]
         for call in self.calls:
             call.task.cancel()
         self.turn()
         self.loop.close()
         assert not left
-        assert all(stock.free == stock.places and not stock.line for stock in self.places.stocks), state
-        assert (dict(grounds.counts), grounds.crowds, grounds.elder.waiter) == ({}, 0, None)
+        assert all(semaphore.free == semaphore.slots and not semaphore.line for semaphore in self.slots.semaphores), (
+            state
+        )
+        assert (dict(by_server.counts), by_server.callers_held, by_server.senior.waiter) == ({}, 0, None)
 
 
 class Impatient(Site):

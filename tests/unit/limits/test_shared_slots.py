@@ -11,23 +11,23 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import Pool
 from support.places import places_of, tool_of
 
-DB, GPU = Pool(name="db", places=1), Pool(name="gpu", places=1)
+DB, GPU = Pool(name="db", slots=1), Pool(name="gpu", slots=1)
 
 
-def named(places, label):
-    return next(stock for stock in places.stocks if stock.label == f"places of {label}")
+def named(slots, label):
+    return next(semaphore for semaphore in slots.semaphores if semaphore.label == f"places of {label}")
 
 
-def free(places, label="server orders"):
-    return named(places, label).free
+def free(slots, label="server orders"):
+    return named(slots, label).free
 
 
-def waiting(places, label="server orders"):
-    return len(named(places, label).line)
+def waiting(slots, label="server orders"):
+    return len(named(slots, label).line)
 
 
-def held_by(places):
-    return dict(places._grounds["orders"].counts)
+def held_by(slots):
+    return dict(slots._by_server["orders"].counts)
 
 
 async def turns(n=5):
@@ -38,8 +38,8 @@ async def turns(n=5):
 class Calls:
     """Calls that run until they are told to end, in the order in which they began."""
 
-    def __init__(self, places):
-        self.places = places
+    def __init__(self, slots):
+        self.slots = slots
         self.began = []
         self.busy = []
         self._ends = {}
@@ -52,14 +52,14 @@ class Calls:
 
     async def _run(self, name, caller, tool):
         try:
-            hold = self.places.hold("orders", caller, tool)
-            if not hold.enter_now():
-                await hold.enter()
+            lease = self.slots.lease("orders", caller, tool)
+            if not lease.enter_now():
+                await lease.enter()
             try:
                 self.began.append(name)
                 await self._ends[name].wait()
             finally:
-                hold.end()
+                lease.end()
         except Refusal as no:
             self.busy.append((name, no.facts["policy"]))
 
@@ -82,86 +82,86 @@ class Calls:
 
 
 async def test_a_free_place_is_had_without_a_turn_of_the_loop():
-    places, turned = places_of(), []
+    slots, turned = places_of(), []
     asyncio.get_running_loop().call_soon(turned.append, True)
-    async with places.hold("orders", "key:a", None):
+    async with slots.lease("orders", "key:a", None):
         assert not turned
-        assert (free(places), held_by(places)) == (0, {"key:a": 1})
-    assert (free(places), held_by(places)) == (1, {})
+        assert (free(slots), held_by(slots)) == (0, {"key:a": 1})
+    assert (free(slots), held_by(slots)) == (1, {})
 
 
 async def test_places_taken_ahead_are_those_that_are_entered():
-    places = places_of(2)
-    hold = places.hold("orders", "key:a", None)
-    assert hold.try_now()
-    assert hold.ask_shared() is None  # nobody to ask
-    async with hold:
-        assert free(places) == 1
-    assert free(places) == 2
-    hold.release()
-    assert free(places) == 2
+    slots = places_of(2)
+    lease = slots.lease("orders", "key:a", None)
+    assert lease.try_now()
+    assert lease.ask_shared() is None  # nobody to ask
+    async with lease:
+        assert free(slots) == 1
+    assert free(slots) == 2
+    lease.release()
+    assert free(slots) == 2
 
 
 async def test_who_enters_without_waiting_holds_and_ends_as_a_block_does():
-    places = places_of(2, each=1)
-    hold, other = places.hold("orders", "key:a", None), places.hold("orders", "key:a", None)
-    assert hold.enter_now()
-    assert hold.enter_now()  # it holds its places already, and takes no others
+    slots = places_of(2, each=1)
+    lease, other = slots.lease("orders", "key:a", None), slots.lease("orders", "key:a", None)
+    assert lease.enter_now()
+    assert lease.enter_now()  # it holds its places already, and takes no others
     assert not other.enter_now()
-    assert (free(places), held_by(places), other.is_held) == (1, {"key:a": 1}, False)
-    hold.end()
-    hold.end()
+    assert (free(slots), held_by(slots), other.is_held) == (1, {"key:a": 1}, False)
+    lease.end()
+    lease.end()
     other.end()  # never entered
-    assert (free(places), held_by(places), hold.has_ended(), hold.is_held) == (2, {}, True, False)
-    await hold.take_back()  # nothing: it has ended
-    assert (free(places), hold.is_held) == (2, False)
+    assert (free(slots), held_by(slots), lease.has_ended(), lease.is_held) == (2, {}, True, False)
+    await lease.take_back()  # nothing: it has ended
+    assert (free(slots), lease.is_held) == (2, False)
 
 
 async def test_a_place_that_was_lent_is_not_given_back_twice_at_the_end():
-    places = places_of(1)
-    hold, other = places.hold("orders", "key:a", None), places.hold("orders", "key:b", None)
-    assert hold.enter_now()
-    hold.release()
+    slots = places_of(1)
+    lease, other = slots.lease("orders", "key:a", None), slots.lease("orders", "key:b", None)
+    assert lease.enter_now()
+    lease.release()
     assert other.enter_now()
-    hold.end()
-    assert (free(places), held_by(places)) == (0, {"key:b": 1})
+    lease.end()
+    assert (free(slots), held_by(slots)) == (0, {"key:b": 1})
     other.end()
-    assert (free(places), held_by(places)) == (1, {})
+    assert (free(slots), held_by(slots)) == (1, {})
 
 
 class TestAlongsideACharge:
     async def test_the_places_are_taken_in_the_turn_in_which_the_charge_begins_to_wait(self):
-        places, answer = places_of(), asyncio.get_running_loop().create_future()
-        hold = places.hold("orders", "key:a", None)
-        charged = asyncio.ensure_future(hold.alongside(answer))
+        slots, answer = places_of(), asyncio.get_running_loop().create_future()
+        lease = slots.lease("orders", "key:a", None)
+        charged = asyncio.ensure_future(lease.alongside(answer))
         await turns()
-        assert free(places) == 0
+        assert free(slots) == 0
         answer.set_result("paid")
         assert await charged == "paid"
-        async with hold:
-            assert free(places) == 0
-        assert free(places) == 1
+        async with lease:
+            assert free(slots) == 0
+        assert free(slots) == 1
 
     async def test_a_charge_that_is_refused_gives_them_back(self):
-        places, answer = places_of(), asyncio.get_running_loop().create_future()
-        charged = asyncio.ensure_future(places.hold("orders", "key:a", None).alongside(answer))
+        slots, answer = places_of(), asyncio.get_running_loop().create_future()
+        charged = asyncio.ensure_future(slots.lease("orders", "key:a", None).alongside(answer))
         await turns()
         answer.set_exception(Refusal(Reason.RATE_EXCEEDED))
         with pytest.raises(Refusal):
             await charged
-        assert free(places) == 1
+        assert free(slots) == 1
 
     async def test_so_does_one_that_is_cancelled(self):
-        places, answer = places_of(), asyncio.get_running_loop().create_future()
-        charged = asyncio.ensure_future(places.hold("orders", "key:a", None).alongside(answer))
+        slots, answer = places_of(), asyncio.get_running_loop().create_future()
+        charged = asyncio.ensure_future(slots.lease("orders", "key:a", None).alongside(answer))
         await turns()
         charged.cancel()
         await asyncio.gather(charged, return_exceptions=True)
-        assert (answer.cancelled(), free(places)) == (True, 1)
+        assert (answer.cancelled(), free(slots)) == (True, 1)
 
     async def test_one_that_is_answered_at_once_asks_for_none(self):
-        places = places_of()
-        hold = places.hold("orders", "key:a", None)
+        slots = places_of()
+        lease = slots.lease("orders", "key:a", None)
 
         async def refused():
             raise Refusal(Reason.RATE_EXCEEDED)
@@ -170,9 +170,9 @@ class TestAlongsideACharge:
             return "paid"
 
         with pytest.raises(Refusal):
-            await hold.alongside(refused())
-        assert await hold.alongside(paid()) == "paid"
-        assert (hold.is_held, free(places)) == (False, 1)
+            await lease.alongside(refused())
+        assert await lease.alongside(paid()) == "paid"
+        assert (lease.is_held, free(slots)) == (False, 1)
 
     async def test_one_that_waits_more_than_once_is_awaited_to_its_end(self):
         async def slow():
@@ -183,25 +183,25 @@ class TestAlongsideACharge:
             except TimeoutError:
                 return "paid"
 
-        async with (hold := places_of().hold("orders", "key:a", None)):
+        async with (lease := places_of().lease("orders", "key:a", None)):
             pass
-        assert await hold.alongside(slow()) == "paid"
-        hold.release()
+        assert await lease.alongside(slow()) == "paid"
+        lease.release()
 
 
 async def test_no_more_calls_run_at_once_than_there_are_places():
-    places, running, most = places_of(4), 0, 0
+    slots, running, most = places_of(4), 0, 0
 
     async def call(n):
         nonlocal running, most
-        async with places.hold("orders", f"key:{n % 7}", None):
+        async with slots.lease("orders", f"key:{n % 7}", None):
             running += 1
             most = max(most, running)
             await asyncio.sleep(0)
             running -= 1
 
     await asyncio.gather(*[call(n) for n in range(60)])
-    assert (most, free(places), waiting(places), held_by(places)) == (4, 4, 0, {})
+    assert (most, free(slots), waiting(slots), held_by(slots)) == (4, 4, 0, {})
 
 
 async def test_the_calls_of_one_caller_begin_in_their_order():
@@ -214,15 +214,15 @@ async def test_the_calls_of_one_caller_begin_in_their_order():
 
 
 async def test_who_comes_from_another_line_stands_where_it_would_have_stood():
-    places = places_of(1, pools=(DB,), servers=("orders", "files"))
-    calls, db = Calls(places), tool_of("query", "db")
-    elsewhere = places.hold("files", "key:z", db)
+    slots = places_of(1, pools=(DB,), servers=("orders", "files"))
+    calls, db = Calls(slots), tool_of("query", "db")
+    elsewhere = slots.lease("files", "key:z", db)
     assert elsewhere.try_now()
     await calls.begin("plain")
     await calls.begin("first", tool=db)  # in the pool's line
     await calls.begin("second")  # in the server's
     elsewhere.release()  # the pool's place is for nobody whose server is full
-    assert (free(places, "pool db"), waiting(places)) == (1, 2)
+    assert (free(slots, "pool db"), waiting(slots)) == (1, 2)
     await calls.end("plain", "first", "second")
     assert calls.began == ["plain", "first", "second"]
 
@@ -237,30 +237,30 @@ async def test_callers_take_turns():
 
 
 async def test_nobody_slips_in_before_those_who_wait():
-    places = places_of()
-    calls = Calls(places)
+    slots = places_of()
+    calls = Calls(slots)
     await calls.begin("first")
     await calls.begin("second")
     calls._ends["first"].set()
     await calls._tasks["first"]  # its place is the second's now
-    assert not places.hold("orders", "key:z", None).try_now()
+    assert not slots.lease("orders", "key:z", None).try_now()
     await calls.end_all()
 
 
 class TestAFullQueue:
     async def test_is_busy_at_once_and_says_for_what(self):
-        places = places_of(queue=1)
-        calls = Calls(places)
+        slots = places_of(queue=1)
+        calls = Calls(slots)
         for name in ("runs", "waits", "comes"):
             await calls.begin(name)
         assert calls.busy == [("comes", "places of server orders")]
         with pytest.raises(Refusal) as busy:
-            async with places.hold("orders", "key:a", None):
+            async with slots.lease("orders", "key:a", None):
                 pass
         assert busy.value.reason is Reason.BUSY
         assert busy.value.facts["retry_after_s"] >= 1
         await calls.end_all()
-        assert free(places) == 1
+        assert free(slots) == 1
 
     async def test_sends_away_the_last_of_the_caller_with_most_for_one_who_has_fewer(self):
         calls = Calls(places_of(queue=4))
@@ -276,30 +276,30 @@ class TestAFullQueue:
         assert calls.began == ["a0", "a1", "b0", "a2", "b1"]
 
     async def test_of_no_length_lets_nobody_wait_and_forgets_who_came(self):
-        places = places_of(5, queue=0, each=1)
-        calls = Calls(places)
+        slots = places_of(5, queue=0, each=1)
+        calls = Calls(slots)
         await calls.begin("runs")
         await calls.begin("comes")
         assert calls.busy == [("comes", "places of this caller")]
-        assert places._grounds["orders"].crowds == 0
+        assert slots._by_server["orders"].callers_held == 0
         await calls.end_all()
 
 
 async def test_who_waits_too_long_is_told_busy_and_leaves_the_queue():
-    places = places_of(timeout_s=0.0)
-    hold = places.hold("orders", "key:a", None)
-    assert hold.try_now()
+    slots = places_of(timeout_s=0.0)
+    lease = slots.lease("orders", "key:a", None)
+    assert lease.try_now()
     with pytest.raises(Refusal) as busy:
-        async with places.hold("orders", "key:b", None):
+        async with slots.lease("orders", "key:b", None):
             pass
     assert (busy.value.reason, busy.value.facts["policy"]) == (Reason.BUSY, "places of server orders")
-    assert waiting(places) == 0
-    hold.release()
-    assert free(places) == 1
+    assert waiting(slots) == 0
+    lease.release()
+    assert free(slots) == 1
 
 
 async def test_each_queue_has_a_patience_of_its_own():
-    hasty = Pool(name="hasty", places=1, queue_timeout_s=0.0)
+    hasty = Pool(name="hasty", slots=1, queue_timeout_s=0.0)
     calls, tool = Calls(places_of(9, timeout_s=60, pools=(hasty,))), tool_of("query", "hasty")
     await calls.begin("one", tool=tool)
     await calls.begin("two", tool=tool)
@@ -309,67 +309,67 @@ async def test_each_queue_has_a_patience_of_its_own():
 
 
 async def test_a_waiter_who_is_cancelled_leaves_the_queue():
-    places = places_of()
-    calls = Calls(places)
+    slots = places_of()
+    calls = Calls(slots)
     for name in ("one", "two", "three"):
         await calls.begin(name)
     await calls.cancel("two")
-    assert waiting(places) == 1
+    assert waiting(slots) == 1
     await calls.end("one", "three")
-    assert (calls.began, free(places), held_by(places)) == (["one", "three"], 1, {})
+    assert (calls.began, free(slots), held_by(slots)) == (["one", "three"], 1, {})
 
 
 async def test_a_place_handed_to_a_waiter_who_is_cancelled_in_the_same_turn_is_not_lost():
-    places = places_of()
-    hold = places.hold("orders", "key:a", None)
-    assert hold.try_now()
-    calls = Calls(places)
+    slots = places_of()
+    lease = slots.lease("orders", "key:a", None)
+    assert lease.try_now()
+    calls = Calls(slots)
     await calls.begin("two", "key:b")
-    hold.release()  # the place is the waiter's now
-    assert held_by(places) == {"key:b": 1}
+    lease.release()  # the place is the waiter's now
+    assert held_by(slots) == {"key:b": 1}
     await calls.cancel("two")
-    assert (free(places), held_by(places)) == (1, {})
+    assert (free(slots), held_by(slots)) == (1, {})
 
 
 async def test_a_place_that_becomes_free_in_the_turn_in_which_the_first_is_cancelled_goes_to_the_next():
-    places = places_of()
-    calls = Calls(places)
-    hold = places.hold("orders", "key:a", None)
-    assert hold.try_now()
+    slots = places_of()
+    calls = Calls(slots)
+    lease = slots.lease("orders", "key:a", None)
+    assert lease.try_now()
     await calls.begin("two")
     await calls.begin("three")
     calls._tasks["two"].cancel()
     await asyncio.sleep(0)
-    hold.release()
+    lease.release()
     await turns()
     assert calls.began == ["three"]
     await calls.end_all()
-    assert free(places) == 1
+    assert free(slots) == 1
 
 
 async def test_a_place_is_given_back_when_the_call_fails():
-    places = places_of()
+    slots = places_of()
     with pytest.raises(RuntimeError):
-        async with places.hold("orders", "key:a", None):
+        async with slots.lease("orders", "key:a", None):
             raise RuntimeError
-    assert free(places) == 1
+    assert free(slots) == 1
 
 
 class TestAllOrNothing:
     async def test_who_waits_for_a_pool_holds_nothing_and_other_tools_do_not_feel_it(self):
-        places = places_of(2, pools=(DB,), each=2)
-        calls, tool = Calls(places), tool_of("query", "db")
+        slots = places_of(2, pools=(DB,), each=2)
+        calls, tool = Calls(slots), tool_of("query", "db")
         for name in ("one", "two", "three"):
             await calls.begin(name, tool=tool)
-        assert (free(places), free(places, "pool db"), waiting(places, "pool db")) == (1, 0, 2)
+        assert (free(slots), free(slots, "pool db"), waiting(slots, "pool db")) == (1, 0, 2)
         await calls.begin("plain")
         assert calls.began == ["one", "plain"]
         await calls.end("plain", "one", "two", "three")
         assert calls.began == ["one", "plain", "two", "three"]
 
     async def test_a_pool_that_becomes_free_is_not_taken_by_one_who_lacks_the_servers_place(self):
-        places = places_of(2, pools=(DB,))
-        calls, tool = Calls(places), tool_of("query", "db")
+        slots = places_of(2, pools=(DB,))
+        calls, tool = Calls(slots), tool_of("query", "db")
         await calls.begin("db", tool=tool)
         await calls.begin("plain")
         await calls.begin("both", tool=tool)
@@ -379,7 +379,7 @@ class TestAllOrNothing:
         await calls.end("plain")
         assert sorted(calls.began) == ["both", "db", "late", "plain"]
         await calls.end_all()
-        assert (free(places), free(places, "pool db")) == (2, 1)
+        assert (free(slots), free(slots, "pool db")) == (2, 1)
 
     async def test_a_tool_has_places_of_its_own(self):
         calls, tool = Calls(places_of(9)), tool_of("slow", concurrency=1)
@@ -400,32 +400,32 @@ class TestAllOrNothing:
         await calls.end("one", "two", "three", "four", "five")
 
     async def test_a_caller_has_no_more_than_its_own_places_and_leaves_the_rest_to_others(self):
-        places = places_of(4, each=2)
-        calls = Calls(places)
+        slots = places_of(4, each=2)
+        calls = Calls(slots)
         for n in range(5):
             await calls.begin(f"a{n}", "key:a")
         await calls.begin("b0", "key:b")
         assert calls.began == ["a0", "a1", "b0"]
-        assert free(places) == 1
+        assert free(slots) == 1
         await calls.end("a0", "a1", "b0", "a2", "a3", "a4")
         assert calls.began == ["a0", "a1", "b0", "a2", "a3", "a4"]
-        assert (held_by(places), places._grounds["orders"].crowds) == ({}, 0)
+        assert (held_by(slots), slots._by_server["orders"].callers_held) == ({}, 0)
 
     async def test_pools_are_those_of_the_site_whatever_the_server(self):
-        places = places_of(9, pools=(DB,))
-        hold = places.hold("orders", "key:a", tool_of("query", "db"))
-        assert hold.try_now()
-        assert not places.hold("orders", "key:b", tool_of("other", "db", "db")).try_now()
-        hold.release()
-        assert places.hold("orders", "key:b", tool_of("other", "db", "db")).try_now()
+        slots = places_of(9, pools=(DB,))
+        lease = slots.lease("orders", "key:a", tool_of("query", "db"))
+        assert lease.try_now()
+        assert not slots.lease("orders", "key:b", tool_of("other", "db", "db")).try_now()
+        lease.release()
+        assert slots.lease("orders", "key:b", tool_of("other", "db", "db")).try_now()
 
     async def test_who_needs_two_scarce_things_has_both_in_the_end(self):
-        places = places_of(99, pools=(DB, GPU))
+        slots = places_of(99, pools=(DB, GPU))
         done, stop = Counter(), asyncio.Event()
 
         async def loop(name, tool):
             while not stop.is_set():
-                async with places.hold("orders", f"key:{name}", tool):
+                async with slots.lease("orders", f"key:{name}", tool):
                     await asyncio.sleep(0)
                     await asyncio.sleep(0)
                     if name == "ones":
@@ -434,7 +434,7 @@ class TestAllOrNothing:
 
         async def both():
             for _ in range(5):
-                async with places.hold("orders", "key:both", tool_of("both", "db", "gpu")):
+                async with slots.lease("orders", "key:both", tool_of("both", "db", "gpu")):
                     await asyncio.sleep(0)
             stop.set()
 
@@ -442,7 +442,7 @@ class TestAllOrNothing:
         async with asyncio.timeout(5):
             await asyncio.gather(both(), *only)
         assert done.total() < 1000
-        assert (free(places, "pool db"), free(places, "pool gpu"), free(places)) == (1, 1, 99)
+        assert (free(slots, "pool db"), free(slots, "pool gpu"), free(slots)) == (1, 1, 99)
 
 
 class TestPatience:
@@ -462,43 +462,43 @@ class TestPatience:
         assert calls.began == ["db0", "gpu0", "db1", "gpu1"]
 
     async def test_it_keeps_what_it_finds(self):
-        places = places_of(99, pools=(DB, GPU))
-        calls = Calls(places)
+        slots = places_of(99, pools=(DB, GPU))
+        calls = Calls(slots)
         await self.frustrate(calls)
         await calls.end("gpu1")
         assert calls.began[-1] == "both"
         await calls.end("both")
         assert calls.began[-1] == "db2"
         await calls.end("db2")
-        assert [stock.free for stock in places.stocks] == [99, 1, 1]
-        assert places._grounds["orders"].elder.waiter is None
+        assert [semaphore.free for semaphore in slots.semaphores] == [99, 1, 1]
+        assert slots._by_server["orders"].senior.waiter is None
 
     async def test_it_gives_back_what_it_kept_if_it_is_cancelled(self):
-        places = places_of(99, pools=(DB, GPU))
-        calls = Calls(places)
+        slots = places_of(99, pools=(DB, GPU))
+        calls = Calls(slots)
         await self.frustrate(calls)
         await calls.cancel("both")
         assert calls.began[-1] == "db2"
-        assert places._grounds["orders"].elder.waiter is None
+        assert slots._by_server["orders"].senior.waiter is None
         await calls.end_all()
-        assert [stock.free for stock in places.stocks] == [99, 1, 1]
+        assert [semaphore.free for semaphore in slots.semaphores] == [99, 1, 1]
 
 
 class TestWorkers:
     async def test_in_memory_each_has_its_part_of_what_all_callers_share(self):
-        places = places_of(9, pools=(Pool(name="db", places=5),), workers=4)
-        assert (free(places), free(places, "pool db")) == (2, 1)
-        assert places.hold("orders", "key:a", tool_of("query", concurrency=2)).try_now()
+        slots = places_of(9, pools=(Pool(name="db", slots=5),), workers=4)
+        assert (free(slots), free(slots, "pool db")) == (2, 1)
+        assert slots.lease("orders", "key:a", tool_of("query", concurrency=2)).try_now()
 
     async def test_each_has_one_place_at_the_least(self):
         assert free(places_of(1, workers=8)) == 1
 
 
 async def test_a_million_callers_leave_nothing_behind():
-    places = places_of(2)
+    slots = places_of(2)
     gc.collect()
     for n in range(20_000):
-        async with places.hold("orders", f"key:{n}", None):
+        async with slots.lease("orders", f"key:{n}", None):
             pass
-    assert (held_by(places), places._grounds["orders"].crowds) == ({}, 0)
-    assert len(named(places, "server orders").line._callers) == 0
+    assert (held_by(slots), slots._by_server["orders"].callers_held) == ({}, 0)
+    assert len(named(slots, "server orders").line._callers) == 0

@@ -30,7 +30,7 @@ SECRET = "hunter2-hunter2"
 HELLO = b'{"content":[{"type":"text","text":"hello"}],"isError":false}'
 
 
-async def hello(_back: Any) -> Outcome:
+async def hello(_channel: Any) -> Outcome:
     return Outcome(body=HELLO)
 
 

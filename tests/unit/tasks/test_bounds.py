@@ -18,7 +18,7 @@ def call_of(key: str = "api-key:abc", server: str = "orders"):
     return a_call(a_principal(key, server=server), capabilities=DECLARED)
 
 
-async def forever(_back) -> Outcome:
+async def forever(_channel) -> Outcome:
     await asyncio.Event().wait()
     raise AssertionError
 
@@ -128,11 +128,11 @@ async def test_a_thread_that_a_task_leaves_behind_keeps_its_place_until_it_retur
     house, left = await opened(caps=caps), []
     heavy = replace(call_of(), arrival=an_arrival(body=b"x" * 100))
 
-    async def leaves_a_thread(back) -> Outcome:
+    async def leaves_a_thread(channel) -> Outcome:
         try:
-            return await forever(back)
+            return await forever(channel)
         except asyncio.CancelledError:
-            left.append(back.retain())
+            left.append(channel.retain())
             raise
 
     first = (await house.start(leaves_a_thread, heavy))["taskId"]

@@ -11,10 +11,10 @@ PROGRESS = b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progr
 
 
 async def test_every_change_is_told_as_the_whole_task(house) -> None:
-    async def work(back) -> Outcome:
-        back.notify(PROGRESS)
+    async def work(channel) -> Outcome:
+        channel.notify(PROGRESS)
         await house.tasks.keeper.turn()
-        await back.ask([Question(key="a", method="roots/list", params={}, capability={})])
+        await channel.ask([Question(key="a", method="roots/list", params={}, capability={})])
         return Outcome(body=b'{"content":[],"isError":false}')
 
     task_id = (await house.start(work))["taskId"]
@@ -35,7 +35,7 @@ async def test_every_change_is_told_as_the_whole_task(house) -> None:
 
 
 async def test_a_large_result_is_fetched_by_whoever_listens(house) -> None:
-    async def large(_back) -> Outcome:
+    async def large(_channel) -> Outcome:
         return Outcome(body=b'{"content":[{"type":"text","text":"' + b"x" * 70_000 + b'"}],"isError":false}')
 
     task_id = (await house.start(large))["taskId"]

@@ -48,7 +48,7 @@ async def test_a_finished_task_has_the_result_that_its_call_would_have_had(house
 
 
 async def test_a_tool_that_failed_has_completed_with_an_error_result(house) -> None:
-    async def failing(_back) -> Outcome:
+    async def failing(_channel) -> Outcome:
         return Outcome(body=b'{"content":[],"isError":true}', is_error=True)
 
     task = await house.end((await house.start(failing))["taskId"])
@@ -58,7 +58,7 @@ async def test_a_tool_that_failed_has_completed_with_an_error_result(house) -> N
 
 @pytest.mark.parametrize("reason", [Reason.CONSENT_MISSING, Reason.ARGUMENT_DANGEROUS])
 async def test_a_refusal_that_the_model_can_mend_is_a_result_too(house, reason) -> None:
-    async def refused(_back) -> Outcome:
+    async def refused(_channel) -> Outcome:
         raise Refusal(reason, "private")
 
     task = await house.end((await house.start(refused))["taskId"])
@@ -70,7 +70,7 @@ async def test_a_refusal_that_the_model_can_mend_is_a_result_too(house, reason) 
 
 @pytest.mark.parametrize("reason", [Reason.TOOL_FAILED, Reason.TOOL_TIMEOUT, Reason.OUTPUT_REFUSED])
 async def test_a_tool_that_broke_down_has_failed(house, reason) -> None:
-    async def broken(_back) -> Outcome:
+    async def broken(_channel) -> Outcome:
         raise Refusal(reason, "private", error_id="abcdef012345")
 
     task = await house.end((await house.start(broken))["taskId"])
@@ -82,7 +82,7 @@ async def test_a_tool_that_broke_down_has_failed(house, reason) -> None:
 
 
 async def test_what_would_have_been_a_protocol_error_is_a_failure(house) -> None:
-    async def unable(_back) -> Outcome:
+    async def unable(_channel) -> Outcome:
         raise Refusal(Reason.CAPABILITY_MISSING, "private", required_capabilities={"roots": {}})
 
     task = await house.end((await house.start(unable))["taskId"])
@@ -96,7 +96,7 @@ async def test_what_would_have_been_a_protocol_error_is_a_failure(house) -> None
 
 @pytest.mark.parametrize("error", [RuntimeError("hush"), Fault("abcdef012345", "hush")], ids=["bug", "fault"])
 async def test_nothing_of_an_exception_reaches_the_caller(house, error) -> None:
-    async def broken(_back) -> Outcome:
+    async def broken(_channel) -> Outcome:
         raise error
 
     task = await house.end((await house.start(broken))["taskId"])
@@ -109,7 +109,7 @@ async def test_nothing_of_an_exception_reaches_the_caller(house, error) -> None:
 
 
 async def test_the_detail_of_a_refusal_goes_to_the_log_under_its_id(house) -> None:
-    async def broken(_back) -> Outcome:
+    async def broken(_channel) -> Outcome:
         raise Refusal(Reason.FAULT, "hush", error_id="abcdef012345")
 
     await house.end((await house.start(broken))["taskId"])
@@ -151,7 +151,7 @@ async def test_a_finished_task_cannot_be_cancelled(house) -> None:
 
 
 async def test_work_that_finishes_in_spite_of_its_cancellation_has_completed(house) -> None:
-    async def stubborn(_back) -> Outcome:
+    async def stubborn(_channel) -> Outcome:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -221,8 +221,8 @@ async def test_no_task_begins_for_a_client_that_does_not_take_one(house, changes
 
 
 async def test_progress_becomes_the_tasks_message(house) -> None:
-    async def telling(back) -> Outcome:
-        back.notify(progress(1, 4, "one\nof \u202efour"))
+    async def telling(channel) -> Outcome:
+        channel.notify(progress(1, 4, "one\nof \u202efour"))
         await asyncio.Event().wait()
 
     task_id = (await house.start(telling))["taskId"]
@@ -242,9 +242,9 @@ async def test_progress_becomes_the_tasks_message(house) -> None:
     ],
 )
 async def test_only_progress_is_a_message(house, message, said) -> None:
-    async def telling(back) -> Outcome:
-        back.notify(message)
-        back.release()
+    async def telling(channel) -> Outcome:
+        channel.notify(message)
+        channel.release()
         await asyncio.Event().wait()
 
     task_id = (await house.start(telling))["taskId"]
@@ -254,8 +254,8 @@ async def test_only_progress_is_a_message(house, message, said) -> None:
 
 
 async def test_a_message_is_short_and_without_secrets(house) -> None:
-    async def telling(back) -> Outcome:
-        back.notify(progress(1, 4, "hunter2-hunter2 " + "x" * 10_000))
+    async def telling(channel) -> Outcome:
+        channel.notify(progress(1, 4, "hunter2-hunter2 " + "x" * 10_000))
         await asyncio.Event().wait()
 
     task_id = (await house.start(telling))["taskId"]
@@ -271,7 +271,7 @@ def progress(done, total, message) -> bytes:
     return json.encode({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
 
 
-async def forever(_back) -> Outcome:
+async def forever(_channel) -> Outcome:
     await asyncio.Event().wait()
     raise AssertionError
 

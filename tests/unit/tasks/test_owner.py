@@ -11,7 +11,7 @@ from mcpward.core.values import Outcome
 FOREIGN = [{"key": "api-key:other"}, {"server": "billing"}, {"key": "anonymous:192.0.2.7"}]
 
 
-async def forever(_back) -> Outcome:
+async def forever(_channel) -> Outcome:
     await asyncio.Event().wait()
     raise AssertionError
 

@@ -19,8 +19,8 @@ def question(key="sure", message="Sure?", *, capability=None, method="elicitatio
 
 
 def asking(*questions, got=None):
-    async def work(back) -> Outcome:
-        answers = await back.ask(questions)
+    async def work(channel) -> Outcome:
+        answers = await channel.ask(questions)
         if got is not None:
             got.append(answers)
         return Outcome(body=b'{"content":[],"isError":false}')
@@ -63,8 +63,8 @@ async def test_answers_may_come_one_by_one(house) -> None:
 
 
 async def test_two_questions_may_be_open_side_by_side(house) -> None:
-    async def work(back) -> Outcome:
-        await asyncio.gather(back.ask([question("a")]), back.ask([question("b")]))
+    async def work(channel) -> Outcome:
+        await asyncio.gather(channel.ask([question("a")]), channel.ask([question("b")]))
         return Outcome(body=b'{"content":[],"isError":false}')
 
     task_id = (await house.start(work))["taskId"]
@@ -174,9 +174,9 @@ async def test_a_question_that_may_not_leave_is_not_asked(house, bad) -> None:
 async def test_the_same_question_asked_again_has_the_same_answer(house) -> None:
     got = []
 
-    async def work(back) -> Outcome:
-        got.append(await back.ask([question()]))
-        got.append(await back.ask([question()]))
+    async def work(channel) -> Outcome:
+        got.append(await channel.ask([question()]))
+        got.append(await channel.ask([question()]))
         return Outcome(body=b'{"content":[],"isError":false}')
 
     task_id = (await house.start(work))["taskId"]
@@ -187,10 +187,10 @@ async def test_the_same_question_asked_again_has_the_same_answer(house) -> None:
 
 
 async def test_a_key_is_never_used_for_two_questions(house) -> None:
-    async def work(back) -> Outcome:
-        await back.ask([question()])
+    async def work(channel) -> Outcome:
+        await channel.ask([question()])
         with pytest.raises(ValueError, match="two questions"):
-            await back.ask([question(message="Really?")])
+            await channel.ask([question(message="Really?")])
         return Outcome(body=b'{"content":[],"isError":false}')
 
     task_id = (await house.start(work))["taskId"]
@@ -200,11 +200,11 @@ async def test_a_key_is_never_used_for_two_questions(house) -> None:
 
 
 async def test_a_question_is_not_open_twice(house) -> None:
-    async def work(back) -> Outcome:
-        first = asyncio.ensure_future(back.ask([question()]))
+    async def work(channel) -> Outcome:
+        first = asyncio.ensure_future(channel.ask([question()]))
         await asyncio.sleep(0)
         with pytest.raises(ValueError, match="two questions"):
-            await back.ask([question()])
+            await channel.ask([question()])
         await first
         return Outcome(body=b'{"content":[],"isError":false}')
 
@@ -225,10 +225,10 @@ async def test_answers_from_before_the_task_are_known_to_it(house) -> None:
 async def test_a_task_that_asks_without_end_ends(house) -> None:
     asked = []
 
-    async def curious(back) -> Outcome:
+    async def curious(channel) -> Outcome:
         for n in range(1000):
             asked.append(n)
-            await back.ask([question(f"q{n}")])
+            await channel.ask([question(f"q{n}")])
         raise AssertionError
 
     answers = {f"q{n}": YES for n in range(1000)}
@@ -240,9 +240,9 @@ async def test_a_task_that_asks_without_end_ends(house) -> None:
 async def test_nobody_is_waited_for_longer_than_the_task_lives(house, clock) -> None:
     told = []
 
-    async def work(back) -> Outcome:
+    async def work(channel) -> Outcome:
         try:
-            await back.ask([question()])
+            await channel.ask([question()])
         except Refusal as no:
             told.append(no.reason)
             raise

@@ -15,13 +15,13 @@ CANARY = "Kanarienvogel"
 PROGRESS = b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1,"message":"Kanarienvogel"}}'
 
 
-async def telling(back) -> Outcome:
-    back.notify(PROGRESS)
+async def telling(channel) -> Outcome:
+    channel.notify(PROGRESS)
     question = Question(
         key="a", method="elicitation/create", params={"message": CANARY}, capability={"elicitation": {}}
     )
     other = replace(question, key="b")
-    await back.ask([question, other])
+    await channel.ask([question, other])
     return Outcome(body=b'{"content":[{"type":"text","text":"Kanarienvogel"}],"isError":false}')
 
 

@@ -13,7 +13,7 @@ from mcpward.tasks.record import Caps, Status
 STOPPED = "the server stopped before the task had ended"
 
 
-async def forever(_back) -> Outcome:
+async def forever(_channel) -> Outcome:
     await asyncio.Event().wait()
     raise AssertionError
 
@@ -22,15 +22,15 @@ class Outage:
     """A store whose named methods fail while ``is_out``, and whose ``add`` can be held up."""
 
     def __init__(self, table, *names: str) -> None:
-        self.table, self.names, self.is_out, self.hold = table, names, True, None
+        self.table, self.names, self.is_out, self.lease = table, names, True, None
 
     def __getattr__(self, name: str):
         async def out(*args, **kwargs):
             if self.is_out and name in self.names:
                 raise OSError("the disk has gone")
             result = await getattr(self.table, name)(*args, **kwargs)
-            if name == "add" and self.hold is not None:
-                await self.hold.wait()
+            if name == "add" and self.lease is not None:
+                await self.lease.wait()
             return result
 
         return out
@@ -155,7 +155,7 @@ async def test_a_stopping_worker_takes_no_tasks_and_ends_those_it_has(opened) ->
     one, two = await opened("one"), await opened("two")
     done = asyncio.Event()
 
-    async def soon(_back) -> Outcome:
+    async def soon(_channel) -> Outcome:
         await done.wait()
         return Outcome(body=b'{"content":[],"isError":false}')
 
@@ -176,8 +176,8 @@ async def test_a_stopping_worker_takes_no_tasks_and_ends_those_it_has(opened) ->
 async def test_a_worker_that_stops_waits_for_nobodys_answer(opened) -> None:
     one, two = await opened("one"), await opened("two")
 
-    async def work(back) -> Outcome:
-        await back.ask([Question(key="a", method="roots/list", params={}, capability={})])
+    async def work(channel) -> Outcome:
+        await channel.ask([Question(key="a", method="roots/list", params={}, capability={})])
         raise AssertionError
 
     task_id = (await one.start(work))["taskId"]
@@ -192,7 +192,7 @@ async def test_work_that_is_deaf_to_its_cancellation_is_written_down_all_the_sam
     one, two = await opened("one"), await opened("two")
     heard = asyncio.Event()
 
-    async def deaf(_back) -> Outcome:
+    async def deaf(_channel) -> Outcome:
         while not heard.is_set():
             try:
                 await heard.wait()
@@ -223,8 +223,8 @@ async def test_a_task_waits_for_its_answer_while_the_store_is_out(opened, store,
     outage = Outage(store.tasks, "answers")
     house = await opened("one", table=outage)
 
-    async def work(back) -> Outcome:
-        await back.ask([Question(key="a", method="roots/list", params={}, capability={})])
+    async def work(channel) -> Outcome:
+        await channel.ask([Question(key="a", method="roots/list", params={}, capability={})])
         return Outcome(body=b'{"content":[],"isError":false}')
 
     task_id = (await house.start(work))["taskId"]
@@ -239,17 +239,17 @@ async def test_a_task_waits_for_its_answer_while_the_store_is_out(opened, store,
 async def test_questions_that_are_written_down_slowly_are_all_shown(opened, store) -> None:
     class Slow(Outage):
         async def show(self, *args):
-            if self.hold is None:
-                self.hold = asyncio.Event()
-                asyncio.get_running_loop().call_later(0.05, self.hold.set)
-                await self.hold.wait()
+            if self.lease is None:
+                self.lease = asyncio.Event()
+                asyncio.get_running_loop().call_later(0.05, self.lease.set)
+                await self.lease.wait()
             await self.table.show(*args)
 
     def question(key):
         return [Question(key=key, method="roots/list", params={}, capability={})]
 
-    async def work(back) -> Outcome:
-        await asyncio.gather(back.ask(question("a")), back.ask(question("b")))
+    async def work(channel) -> Outcome:
+        await asyncio.gather(channel.ask(question("a")), channel.ask(question("b")))
         raise AssertionError
 
     house = await opened("one", table=Slow(store.tasks))
@@ -261,7 +261,7 @@ async def test_questions_that_are_written_down_slowly_are_all_shown(opened, stor
 async def test_nothing_begins_when_it_cannot_be_kept(opened, store) -> None:
     begun = []
 
-    async def work(_back) -> Outcome:
+    async def work(_channel) -> Outcome:
         begun.append(1)
         raise AssertionError
 
@@ -274,7 +274,7 @@ async def test_nothing_begins_when_it_cannot_be_kept(opened, store) -> None:
 
 async def test_a_caller_that_leaves_before_the_answer_leaves_no_task(opened, store) -> None:
     outage = Outage(store.tasks)
-    outage.hold = asyncio.Event()
+    outage.lease = asyncio.Event()
     house = await opened("one", table=outage)
     starting = asyncio.ensure_future(house.start(forever))
     async with asyncio.timeout(10):
@@ -309,7 +309,7 @@ async def test_a_worker_whose_store_is_out_goes_on_trying(opened, store, clock, 
 
 async def test_a_worker_that_stops_while_a_task_is_written_down_takes_it_back(opened, store) -> None:
     outage = Outage(store.tasks)
-    outage.hold = asyncio.Event()
+    outage.lease = asyncio.Event()
     house = await opened("one", table=outage)
     starting = asyncio.ensure_future(house.start(forever))
     async with asyncio.timeout(10):
@@ -317,7 +317,7 @@ async def test_a_worker_that_stops_while_a_task_is_written_down_takes_it_back(op
             await asyncio.sleep(0.002)
     stopping = asyncio.ensure_future(house.tasks.stop(1.0))
     await asyncio.sleep(0)
-    outage.hold.set()
+    outage.lease.set()
     with pytest.raises(Refusal) as no:
         await starting
     assert no.value.reason is Reason.BUSY

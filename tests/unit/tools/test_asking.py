@@ -84,9 +84,9 @@ def accepted(function: Callable[..., Any], call: Call | None = None, **options: 
     return AcceptedCall(call=call or call_of(tool.name), tool=tool, arguments={})
 
 
-async def run(runner: Runner, function: Callable[..., Any], back: Any, **options: Any) -> RawResult:
+async def run(runner: Runner, function: Callable[..., Any], channel: Any, **options: Any) -> RawResult:
     async with asyncio.timeout(5):  # in this very task, as a request's
-        return await runner.run(accepted(function, **options), back)
+        return await runner.run(accepted(function, **options), channel)
 
 
 def text(result: RawResult) -> str:
@@ -192,9 +192,9 @@ async def test_several_things_are_asked_in_one_round(runner):
     with pytest.raises(InputRequired) as required:
         await run(runner, asks, Letterbox(who=NAME))
     assert [question.key for question in required.value.questions] == ["words", "places"]
-    back = Letterbox(who=NAME, words=SAID, places={"roots": [{"uri": "file:///a"}]})
-    assert text(await run(runner, asks, back)) == "Ann hi file:///a"
-    assert [question.capability for question in back.asked] == [
+    channel = Letterbox(who=NAME, words=SAID, places={"roots": [{"uri": "file:///a"}]})
+    assert text(await run(runner, asks, channel)) == "Ann hi file:///a"
+    assert [question.capability for question in channel.asked] == [
         {"elicitation": {"form": {}}},
         {"sampling": {}},
         {"roots": {}},
@@ -208,17 +208,17 @@ async def test_keys_are_counted_where_none_is_given(runner):
         third = await context.elicit_url("Open", "https://example.com/")
         return f"{first.text} {second} {third.action}"
 
-    back = Letterbox(**{"input-1": SAID, "input-2": {"roots": []}, "input-3": {"action": "accept"}})
-    assert text(await run(runner, asks, back)) == "hi [] accept"
+    channel = Letterbox(**{"input-1": SAID, "input-2": {"roots": []}, "input-3": {"action": "accept"}})
+    assert text(await run(runner, asks, channel)) == "hi [] accept"
 
 
 async def test_nothing_asked_is_nothing_answered(runner):
     async def asks(context: Context) -> str:
         return str(await context.ask())
 
-    back = Letterbox()
-    assert text(await run(runner, asks, back)) == "{}"
-    assert back.asked == []
+    channel = Letterbox()
+    assert text(await run(runner, asks, channel)) == "{}"
+    assert channel.asked == []
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 65, "a/b", "ä", "a\n"])
@@ -239,11 +239,11 @@ async def test_a_question_that_is_no_json_is_the_authors_error(runner, sample):
     async def asks(context: Context) -> None:
         await context.ask(a=sample)
 
-    back = Letterbox()
+    channel = Letterbox()
     with pytest.raises(Refusal) as no:
-        await run(runner, asks, back)
+        await run(runner, asks, channel)
     assert no.value.reason is Reason.TOOL_FAILED
-    assert back.asked == []
+    assert channel.asked == []
 
 
 async def test_one_answer_does_not_answer_two_questions(runner):
@@ -262,11 +262,11 @@ async def test_a_yes_to_the_house_answers_no_authors_question(runner):
     async def asks(context: Context) -> None:
         await context.elicit("Delete everything?", key=consent.KEY)
 
-    back = Letterbox(**{consent.KEY: {"action": "accept", "content": {}}})
+    channel = Letterbox(**{consent.KEY: {"action": "accept", "content": {}}})
     with pytest.raises(Refusal) as no:
-        await run(runner, asks, back)
+        await run(runner, asks, channel)
     assert no.value.reason is Reason.TOOL_FAILED
-    assert back.asked == []
+    assert channel.asked == []
 
 
 async def test_a_call_asks_a_bounded_number_of_questions(runner):
@@ -274,11 +274,11 @@ async def test_a_call_asks_a_bounded_number_of_questions(runner):
         while True:
             await context.roots()
 
-    back = Letterbox(**{f"input-{n}": {"roots": []} for n in range(1, 100)})
+    channel = Letterbox(**{f"input-{n}": {"roots": []} for n in range(1, 100)})
     with pytest.raises(Refusal) as no:
-        await run(runner, asks_on, back)
+        await run(runner, asks_on, channel)
     assert no.value.reason is Reason.TOOL_FAILED
-    assert len(back.asked) == 64
+    assert len(channel.asked) == 64
 
 
 @pytest.mark.parametrize("era,reason", [(Era.MODERN, Reason.PARAMS_INVALID), (Era.LEGACY, Reason.CONSENT_MISSING)])
@@ -299,9 +299,9 @@ async def test_a_page_has_a_name_of_its_own_in_the_legacy_era_alone(runner):
 
     asked: dict[Era, Mapping[str, Any]] = {}
     for era in Era:
-        back = Letterbox(a={"action": "accept"})
-        await runner.run(accepted(opens, call_of("opens", era=era)), back)
-        asked[era] = back.asked[0].params
+        channel = Letterbox(a={"action": "accept"})
+        await runner.run(accepted(opens, call_of("opens", era=era)), channel)
+        asked[era] = channel.asked[0].params
     assert "elicitationId" not in asked[Era.MODERN]
     assert len(asked[Era.LEGACY]["elicitationId"]) == 22
 
@@ -312,8 +312,8 @@ async def test_the_time_of_a_question_is_not_the_tools(runner):
         await asyncio.sleep(0.01)
         return "in time"
 
-    back = Slow(0.3, a={"roots": []}, b={"roots": []})
-    assert text(await run(runner, asks, back, deadline_s=0.15)) == "in time"
+    channel = Slow(0.3, a={"roots": []}, b={"roots": []})
+    assert text(await run(runner, asks, channel, deadline_s=0.15)) == "in time"
 
 
 async def test_after_a_question_the_clock_goes_on(runner):
@@ -350,23 +350,23 @@ async def test_a_thread_that_waits_is_let_go_with_its_call(runner):
         finally:
             left.set()
 
-    back = Silent()
-    task = asyncio.create_task(runner.run(accepted(asks), back))
-    await asyncio.wait_for(back.was_asked.wait(), 5)
+    channel = Silent()
+    task = asyncio.create_task(runner.run(accepted(asks), channel))
+    await asyncio.wait_for(channel.was_asked.wait(), 5)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.wait_for(back.ended.wait(), 5)
+    await asyncio.wait_for(channel.ended.wait(), 5)
     assert await asyncio.to_thread(left.wait, 5)
     assert swallowed == []
 
 
 async def test_threads_that_wait_for_clients_keep_no_other_call_out(runner):
     """A pool of one: clients that do not answer must not stop the server's other functions."""
-    backs = [Silent() for _ in range(2)]
-    tasks = [asyncio.create_task(runner.run(accepted(greets_in_a_thread), back)) for back in backs]
-    for back in backs:
-        await asyncio.wait_for(back.was_asked.wait(), 5)
+    channels = [Silent() for _ in range(2)]
+    tasks = [asyncio.create_task(runner.run(accepted(greets_in_a_thread), channel)) for channel in channels]
+    for channel in channels:
+        await asyncio.wait_for(channel.was_asked.wait(), 5)
     assert text(await run(runner, is_here, Letterbox())) == "here"
     for task in tasks:
         task.cancel()
@@ -410,13 +410,13 @@ async def test_a_loop_of_its_own_asks_nobody(runner):
 
 
 async def test_nothing_is_asked_after_the_call():
-    back = Letterbox(a={"roots": []})
-    asking = Asking(call_of("t"), back, Pool(1))
+    channel = Letterbox(a={"roots": []})
+    asking = Asking(call_of("t"), channel, Pool(1))
     asking.close()
     with pytest.raises(RuntimeError):
         await asking.ask({"a": Roots()})
     asking.release()
-    assert (back.asked, back.released) == ([], 0)
+    assert (channel.asked, channel.released) == ([], 0)
 
 
 async def test_a_tool_may_word_that_it_cannot_ask(runner):
@@ -469,14 +469,14 @@ def offered(function: Callable[..., Any]) -> Registry:
 async def test_resources_and_prompts_ask_as_tools_do(runner, function):
     registry = offered(function)
     resource, prompt = registry.resources[0], registry.prompts[0]
-    for back in (Letterbox(), Unable(Reason.CAPABILITY_MISSING), Unable(Reason.CONSENT_MISSING)):
+    for channel in (Letterbox(), Unable(Reason.CAPABILITY_MISSING), Unable(Reason.CONSENT_MISSING)):
         for attempt in (
-            runner.read(call_of(resource.uri), resource, back),
-            runner.render(call_of("review"), prompt, {}, back),
+            runner.read(call_of(resource.uri), resource, channel),
+            runner.render(call_of("review"), prompt, {}, channel),
         ):
             with pytest.raises((InputRequired, Refusal)) as ended:
                 await attempt
-            assert isinstance(ended.value, InputRequired) or ended.value.reason is back.refusal.reason
+            assert isinstance(ended.value, InputRequired) or ended.value.reason is channel.refusal.reason
     read = await runner.read(call_of(resource.uri), resource, Letterbox(who=NAME))
     assert read["contents"][0]["text"] == "Hello, Ann!"
     with pytest.raises(Refusal) as no:
@@ -521,7 +521,7 @@ async def test_a_completion_asks_nobody_and_its_failure_is_a_fault(runner):
 
     for function in (asks, fails):
         call, completion = completing(function)
-        back = Letterbox(a={"roots": []})
+        channel = Letterbox(a={"roots": []})
         with pytest.raises(Fault):
-            await runner.complete(call, completion, back)
-        assert back.asked == []
+            await runner.complete(call, completion, channel)
+        assert channel.asked == []

@@ -53,7 +53,7 @@ async def test_functions_give_what_they_give_and_raise_what_they_raise(runner):
 
 @pytest.mark.parametrize("how", ["to_thread", "run_in_executor"])
 async def test_what_runs_on_when_its_time_is_over_keeps_its_calls_places(runner, how):
-    gate, back = threading.Event(), Letterbox()
+    gate, channel = threading.Event(), Letterbox()
 
     async def waits() -> None:
         if how == "to_thread":
@@ -62,17 +62,17 @@ async def test_what_runs_on_when_its_time_is_over_keeps_its_calls_places(runner,
             await asyncio.get_running_loop().run_in_executor(None, gate.wait, 10)
 
     with pytest.raises(Refusal) as no:
-        await runner.run(accepted(waits, deadline_s=0.05), back)
+        await runner.run(accepted(waits, deadline_s=0.05), channel)
     assert no.value.reason is Reason.TOOL_TIMEOUT
     (pool,) = runner.executor.pools
-    assert (back.retained, pool.abandoned) == (1, 1)
+    assert (channel.retained, pool.abandoned) == (1, 1)
     gate.set()
-    await settled(lambda: back.retained)
+    await settled(lambda: channel.retained)
     assert (pool.abandoned, pool.busy) == (0, 0)
 
 
 async def test_what_has_not_begun_leaves_with_its_call(runner):
-    gate, back, begun = threading.Event(), Letterbox(), []
+    gate, channel, begun = threading.Event(), Letterbox(), []
 
     def work() -> None:
         begun.append(1)
@@ -82,11 +82,11 @@ async def test_what_has_not_begun_leaves_with_its_call(runner):
         await asyncio.gather(*(asyncio.to_thread(work) for _ in range(20)))
 
     with pytest.raises(Refusal):
-        await runner.run(accepted(waits, deadline_s=0.1), back)
+        await runner.run(accepted(waits, deadline_s=0.1), channel)
     (pool,) = runner.executor.pools
-    assert (back.retained, pool.abandoned, pool.waiting, len(begun)) == (2, 2, 0, 2)  # half of the pool
+    assert (channel.retained, pool.abandoned, pool.waiting, len(begun)) == (2, 2, 0, 2)  # half of the pool
     gate.set()
-    await settled(lambda: back.retained)
+    await settled(lambda: channel.retained)
     assert len(begun) == 2
 
 
@@ -109,7 +109,7 @@ async def test_threads_of_one_server_are_not_anothers_nor_mcpwards_own(runner):
 
 
 async def test_a_thread_that_is_given_up_within_a_call_keeps_its_places_beyond_the_answer(runner):
-    gate, back = threading.Event(), Letterbox()
+    gate, channel = threading.Event(), Letterbox()
 
     async def gives_up() -> str:
         try:
@@ -118,25 +118,25 @@ async def test_a_thread_that_is_given_up_within_a_call_keeps_its_places_beyond_t
             return "later"
         return "now"
 
-    result = await runner.run(accepted(gives_up), back)
-    assert (result.content[0]["text"], back.retained) == ("later", 1)
+    result = await runner.run(accepted(gives_up), channel)
+    assert (result.content[0]["text"], channel.retained) == ("later", 1)
     gate.set()
-    await settled(lambda: back.retained)
+    await settled(lambda: channel.retained)
 
 
 async def test_what_an_author_leaves_running_on_purpose_keeps_no_place(runner):
-    gate, back, left = threading.Event(), Letterbox(), []
+    gate, channel, left = threading.Event(), Letterbox(), []
 
     async def begins() -> str:
         left.append(asyncio.create_task(asyncio.to_thread(gate.wait, 10)))
         await asyncio.sleep(0)
         return "begun"
 
-    await runner.run(accepted(begins), back)
+    await runner.run(accepted(begins), channel)
     left[0].cancel()
     with pytest.raises(asyncio.CancelledError):
         await left[0]
-    assert back.retained == 0
+    assert channel.retained == 0
     gate.set()
 
 

@@ -49,11 +49,11 @@ def registry(folder):
 async def call(registry):
     runner = Runner(2, SystemClock())
 
-    async def call(name: str, customer: str = "", scopes=(), back=None, principal=None, **arguments):
+    async def call(name: str, customer: str = "", scopes=(), channel=None, principal=None, **arguments):
         held = frozenset(scopes or ([] if customer else ["*"]))
         principal = principal or msgspec.structs.replace(PRINCIPAL, client=customer or "first key", scopes=held)
         made = call_of(name, msgspec.json.encode(arguments), principal=principal, progress_token=1)
-        result = await runner.run(accept(made, registry.find(name)), back or Letterbox())
+        result = await runner.run(accept(made, registry.find(name)), channel or Letterbox())
         return msgspec.json.decode(msgspec.json.encode(result.structured)) if not result.is_error else result
 
     yield call
@@ -250,6 +250,6 @@ async def test_a_long_period_is_refused(call):
 
 
 async def test_the_slow_report_says_how_far_it_is(call):
-    back = Letterbox()
-    assert "year's orders" in (await call("slow_report", back=back, steps=2))["result"]
-    assert [message["params"]["progress"] for message in back.messages] == [1, 2]
+    channel = Letterbox()
+    assert "year's orders" in (await call("slow_report", channel=channel, steps=2))["result"]
+    assert [message["params"]["progress"] for message in channel.messages] == [1, 2]

@@ -16,13 +16,13 @@ class Kept:
     """The places that calls keep although nobody waits for them, by caller."""
 
     def __init__(self) -> None:
-        self.backs: defaultdict[str, Letterbox] = defaultdict(Letterbox)
+        self.channels: defaultdict[str, Letterbox] = defaultdict(Letterbox)
 
     def of(self, caller: str = "me") -> int:
-        return self.backs[caller].retained
+        return self.channels[caller].retained
 
     def work(self, caller: str = "me") -> Work:
-        return Work("orders", caller, self.backs[caller])
+        return Work("orders", caller, self.channels[caller])
 
 
 def work_of(caller: str = "me") -> Work:

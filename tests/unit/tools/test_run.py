@@ -32,10 +32,10 @@ def registry_of(*functions, deadline_s: float = 5, **options) -> Registry:
     return Registry("orders", server, Defaults(deadline_s=deadline_s))
 
 
-async def run(runner: Runner, function, arguments: dict | None = None, back=None, **options) -> RawResult:
+async def run(runner: Runner, function, arguments: dict | None = None, channel=None, **options) -> RawResult:
     tool = registry_of(function, **options).tools[0]
     call = call_of(tool.name, progress_token="p")
-    return await runner.run(AcceptedCall(call=call, tool=tool, arguments=arguments or {}), back or Letterbox())
+    return await runner.run(AcceptedCall(call=call, tool=tool, arguments=arguments or {}), channel or Letterbox())
 
 
 async def refused(runner, function, **options) -> Refusal:
@@ -204,7 +204,7 @@ async def test_a_result_that_is_not_what_was_declared_is_withheld(runner):
 
 
 async def test_nothing_is_reported_after_the_deadline(runner):
-    gate, done, back = threading.Event(), threading.Event(), Letterbox()
+    gate, done, channel = threading.Event(), threading.Event(), Letterbox()
 
     def reports(context: Context) -> None:
         gate.wait(5)
@@ -213,11 +213,11 @@ async def test_nothing_is_reported_after_the_deadline(runner):
 
     tool = registry_of(reports, deadline_s=0.02).tools[0]
     with pytest.raises(Refusal):
-        await runner.run(AcceptedCall(call=call_of("reports", progress_token=1), tool=tool, arguments={}), back)
+        await runner.run(AcceptedCall(call=call_of("reports", progress_token=1), tool=tool, arguments={}), channel)
     gate.set()
     assert done.wait(5)
     await asyncio.sleep(0)
-    assert back.sent == []
+    assert channel.sent == []
 
 
 async def test_values_of_format_strings_and_templates_stay_literal(runner):
@@ -316,12 +316,12 @@ async def test_abandoned_threads_of_one_server_delay_no_other():
         assert tool is not None
         return AcceptedCall(call=call_of(name, arrival=arrival_of(registry.server)), tool=tool, arguments={})
 
-    back = Letterbox()
+    channel = Letterbox()
     for _ in range(5):  # one takes the thread; the others wait for it, and leave the queue with their time
         with pytest.raises(Refusal) as no:
-            await runner.run(call(at_slow, "waits"), back)
+            await runner.run(call(at_slow, "waits"), channel)
         assert no.value.reason is Reason.TOOL_TIMEOUT
-    assert back.retained == 1  # the place of the one that runs
+    assert channel.retained == 1  # the place of the one that runs
     patient = [asyncio.create_task(runner.run(call(at_slow, "waits_long"), Letterbox())) for _ in range(2)]
     await asyncio.sleep(0)
     for attempt in (

@@ -60,13 +60,13 @@ def call_by(principal: Principal, target: str = "tool", **changes: Any) -> Call:
 
 
 async def run(
-    runner: Runner, function: Callable[..., Any], principal: Principal = ANN, back: Letterbox | None = None
+    runner: Runner, function: Callable[..., Any], principal: Principal = ANN, channel: Letterbox | None = None
 ) -> RawResult:
     server = Server("shop")
     server.tool("tool")(function)
     tool = Registry("orders", server).tools[0]
     accepted = AcceptedCall(call=call_by(principal), tool=tool, arguments={})
-    return await runner.run(accepted, back or Letterbox())
+    return await runner.run(accepted, channel or Letterbox())
 
 
 def text_of(result: RawResult) -> str:
@@ -274,9 +274,9 @@ async def test_messages_that_quote_the_token_are_not_sent(runner: Runner):
         await context.report_progress(1, 2, token.reveal())
         await context.info("sent")
 
-    back = Letterbox()
-    await run(runner, ship, back=back)
-    assert [message["params"].get("data") for message in back.messages] == ["sent"]
+    channel = Letterbox()
+    await run(runner, ship, channel=channel)
+    assert [message["params"].get("data") for message in channel.messages] == ["sent"]
 
 
 async def test_a_resource_and_a_prompt_exchange_and_withhold_alike(runner: Runner):
@@ -294,11 +294,11 @@ async def test_a_resource_and_a_prompt_exchange_and_withhold_alike(runner: Runne
     async def talk(caller: Caller) -> list[Message]:
         return [Message((await caller.exchange(audience="x")).reveal())]
 
-    registry, back = Registry("orders", server), Letterbox()
-    read = await runner.read(call_by(ANN), registry.find_resource("shop://parcel"), back)
+    registry, channel = Registry("orders", server), Letterbox()
+    read = await runner.read(call_by(ANN), registry.find_resource("shop://parcel"), channel)
     assert read["contents"][0]["text"] == "upstream"
     with pytest.raises(Refusal) as leaked:
-        await runner.read(call_by(ANN), registry.find_resource("shop://leak"), back)
+        await runner.read(call_by(ANN), registry.find_resource("shop://leak"), channel)
     with pytest.raises(Refusal) as told:
-        await runner.render(call_by(ANN), registry.find_prompt("talk"), {}, back)
+        await runner.render(call_by(ANN), registry.find_prompt("talk"), {}, channel)
     assert VALUE not in leaked.value.detail + told.value.detail

@@ -22,46 +22,46 @@ class Fallback:
         self._part = part
         self._ruling = ruling
         self._is_up = shared.is_up
-        self._stocks: dict[Semaphore, tuple[int, str]] = {}
-        self._grounds: dict[ServerSlots, int] = {}
+        self._semaphores: dict[Semaphore, tuple[int, str]] = {}
+        self._by_server: dict[ServerSlots, int] = {}
 
-    def add(self, stock: Semaphore, places: int, ruling: str | None = None) -> None:
+    def add(self, semaphore: Semaphore, slots: int, ruling: str | None = None) -> None:
         """Look after places of which the site has this many."""
-        self._stocks[stock] = (places, ruling or self._ruling)
-        stock.resize(self._size(*self._stocks[stock]))
+        self._semaphores[semaphore] = (slots, ruling or self._ruling)
+        semaphore.resize(self._size(*self._semaphores[semaphore]))
 
-    def add_ground(self, ground: ServerSlots) -> None:
+    def add_ground(self, server_slots: ServerSlots) -> None:
         """Look after the places of each caller at one server."""
-        self._grounds[ground] = ground.counts.most
-        ground.resize(self._size(ground.counts.most, self._ruling))
+        self._by_server[server_slots] = server_slots.counts.most
+        server_slots.resize(self._size(server_slots.counts.most, self._ruling))
 
     def notice(self) -> None:
         """See whether the shared places have gone or come back since the last look."""
         if self.shared.is_up is self._is_up:
             return
         self._is_up = not self._is_up
-        for stock, (places, ruling) in self._stocks.items():
-            stock.resize(self._size(places, ruling))
+        for semaphore, (slots, ruling) in self._semaphores.items():
+            semaphore.resize(self._size(slots, ruling))
             if ruling == "closed" and not self._is_up:
-                stock.send_away(_away(stock))
-        for ground, most in self._grounds.items():
-            ground.resize(self._size(most, self._ruling))
+                semaphore.send_away(_away(semaphore))
+        for server_slots, most in self._by_server.items():
+            server_slots.resize(self._size(most, self._ruling))
 
-    def require_open(self, stocks: tuple[Semaphore, ...]) -> None:
+    def require_open(self, semaphores: tuple[Semaphore, ...]) -> None:
         """Stand for a call that cannot ask for the places of the site.
 
         Raises:
             Refusal: busy; one of the places is closed without them.
         """
-        for stock in stocks:
-            if self._stocks[stock][1] == "closed":
-                raise stock.busy(_away(stock))
+        for semaphore in semaphores:
+            if self._semaphores[semaphore][1] == "closed":
+                raise semaphore.busy(_away(semaphore))
 
-    def _size(self, places: int, ruling: str) -> int:
+    def _size(self, slots: int, ruling: str) -> int:
         if self._is_up:
-            return places
-        return _NO_END if ruling == "open" else max(1, int(places * self._part))
+            return slots
+        return _NO_END if ruling == "open" else max(1, int(slots * self._part))
 
 
-def _away(stock: Slots) -> str:
-    return f"the shared places are away, and {stock.label} are closed without them"
+def _away(semaphore: Slots) -> str:
+    return f"the shared places are away, and {semaphore.label} are closed without them"

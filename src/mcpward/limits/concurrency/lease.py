@@ -29,7 +29,7 @@ class Lease(Struct, eq=False):
     ``_more`` are the places that it needs beside those of the server and of the caller.
     """
 
-    _ground: ServerSlots
+    _server_slots: ServerSlots
     _caller: str
     _more: tuple[Semaphore, ...] = ()
     is_held: bool = False
@@ -55,17 +55,17 @@ class Lease(Struct, eq=False):
         """Have all places if all are free this moment; they are given back by :meth:`release`."""
         if self.is_held:
             return True
-        ground, caller = self._ground, self._caller
-        server, counts = ground.server, ground.counts
+        server_slots, caller = self._server_slots, self._caller
+        server, counts = server_slots.server, server_slots.counts
         held = counts.get(caller, 0)
         if held >= counts.most or server.free <= 0:
             return False
         if self._more:
-            for stock in self._more:
-                if stock.free <= 0:
+            for semaphore in self._more:
+                if semaphore.free <= 0:
                     return False
-            for stock in self._more:
-                stock.free -= 1
+            for semaphore in self._more:
+                semaphore.free -= 1
         counts[caller] = held + 1
         server.free -= 1
         self.is_held = True
@@ -79,14 +79,14 @@ class Lease(Struct, eq=False):
         self._is_over = True
         if self._retained:
             return
-        ground = self._ground
-        server = ground.server
-        if self._more or not self.is_held or server.line.length or ground.crowded:
+        server_slots = self._server_slots
+        server = server_slots.server
+        if self._more or not self.is_held or server.line.length or server_slots.crowded:
             self.release()
             return
         # The rest of it where nobody waits for what is given back.
         self.is_held = False
-        counts, caller = ground.counts, self._caller
+        counts, caller = server_slots.counts, self._caller
         held = counts[caller]
         if held > 1:
             counts[caller] = held - 1
@@ -119,12 +119,12 @@ class Lease(Struct, eq=False):
     def _owe(self) -> None:
         """Hold the places, whether they are free or not. Who waits for them waits no longer: it has them."""
         if self._waiter is None or not self._waiter.seize():
-            self._ground.take(self._caller, self._stocks)
+            self._server_slots.take(self._caller, self._semaphores)
         self.is_held = True
 
     @property
-    def _stocks(self) -> tuple[Semaphore, ...]:
-        return (*self._more, self._ground.server)
+    def _semaphores(self) -> tuple[Semaphore, ...]:
+        return (*self._more, self._server_slots.server)
 
     def has_ended(self) -> bool:
         """Whether the call has ended: what it still asks for is for nobody."""
@@ -156,7 +156,7 @@ class Lease(Struct, eq=False):
         """Give all back to those who wait; without effect where nothing is held."""
         if self.is_held:
             self.is_held = False
-            self._ground.give(self._caller, self._stocks)
+            self._server_slots.give(self._caller, self._semaphores)
 
     async def take_back(self) -> None:
         """Take the places again that a running call gave away for a while, before those who have not begun.
@@ -176,7 +176,7 @@ class Lease(Struct, eq=False):
             self.release()
 
     async def _wait(self, *, goes_first: bool) -> None:
-        self._waiter = Waiter(self._ground, self._caller, self._stocks, goes_first=goes_first)
+        self._waiter = Waiter(self._server_slots, self._caller, self._semaphores, goes_first=goes_first)
         try:
             await self._waiter.wait()
         finally:

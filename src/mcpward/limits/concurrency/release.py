@@ -14,25 +14,25 @@ class Release:
     on.
     """
 
-    __slots__ = ("_hold", "_taking")
+    __slots__ = ("_lease", "_taking")
 
-    def __init__(self, hold: Lease) -> None:
-        self._hold = hold
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
         self._taking = Lock()
 
     def retain(self) -> Callable[[], None]:
         """Keep the places beyond the call's end, as :meth:`Hold.retain`; they are not lent any more."""
-        return self._hold.retain()
+        return self._lease.retain()
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[None]:
         """Return the places to others for the length of the block, or until another such block ends."""
-        hold = self._hold
-        if not self._taking.locked() and not hold.is_retained:
-            hold.release()
+        lease = self._lease
+        if not self._taking.locked() and not lease.is_retained:
+            lease.release()
         try:
             yield
         finally:
             async with self._taking:
-                if not hold.is_held:  # cancelled, it owes the places, which comes to the same
-                    await hold.take_back()
+                if not lease.is_held:  # cancelled, it owes the places, which comes to the same
+                    await lease.take_back()

@@ -87,17 +87,17 @@ class Slots(ABC):
 class Semaphore(Slots):
     """A number of places, which may change while some are taken."""
 
-    __slots__ = ("free", "places")
+    __slots__ = ("free", "slots")
     free: int
 
-    def __init__(self, label: str, places: int, queue: int, timeout_s: float) -> None:
+    def __init__(self, label: str, slots: int, queue: int, timeout_s: float) -> None:
         super().__init__(label, queue, timeout_s)
-        self.places = self.free = places
+        self.slots = self.free = slots
 
-    def resize(self, places: int) -> None:
+    def resize(self, slots: int) -> None:
         """Have another number of places from now on. No call that runs loses its own."""
-        self.free += places - self.places
-        self.places = places
+        self.free += slots - self.slots
+        self.slots = slots
         self.serve()
 
 

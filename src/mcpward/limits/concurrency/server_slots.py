@@ -19,41 +19,41 @@ class ServerSlots:
     wait for them.
     """
 
-    __slots__ = ("_queue", "counts", "crowded", "elder", "server")
+    __slots__ = ("_queue", "counts", "crowded", "senior", "server")
 
-    def __init__(self, server: Semaphore, queue: int, most: int, elder: SeniorWaiter) -> None:
+    def __init__(self, server: Semaphore, queue: int, most: int, senior: SeniorWaiter) -> None:
         self.server = server
         self.counts = Counts(most)
-        self.elder = elder
+        self.senior = senior
         self._queue = queue
         self.crowded: dict[str, CallerSemaphore] = {}
 
     @property
-    def crowds(self) -> int:
+    def callers_held(self) -> int:
         """How many callers have calls waiting for places of their own."""
         return len(self.crowded)
 
-    def missing(self, caller: str, stocks: tuple[Semaphore, ...]) -> Slots | None:
+    def missing(self, caller: str, semaphores: tuple[Semaphore, ...]) -> Slots | None:
         """Return the first places of which there is none: of pools and the tool, of the caller, of the server."""
-        for stock in stocks:
-            if stock.free <= 0 and stock is not self.server:
-                return stock
+        for semaphore in semaphores:
+            if semaphore.free <= 0 and semaphore is not self.server:
+                return semaphore
         counts = self.counts
         if counts.get(caller, 0) >= counts.most:
             crowd = self.crowded.get(caller)
             if crowd is None:
                 crowd = self.crowded[caller] = CallerSemaphore(caller, counts, self._queue, self.server.timeout_s)
             return crowd
-        return self.server if self.server in stocks and self.server.free <= 0 else None
+        return self.server if self.server in semaphores and self.server.free <= 0 else None
 
-    def take(self, caller: str, stocks: tuple[Semaphore, ...], *, of_caller: bool = True) -> None:
+    def take(self, caller: str, semaphores: tuple[Semaphore, ...], *, of_caller: bool = True) -> None:
         """Take a place of each and one of the caller's, whether they are free or owed."""
         if of_caller:
             self.counts[caller] = self.counts.get(caller, 0) + 1
-        for stock in stocks:
-            stock.free -= 1
+        for semaphore in semaphores:
+            semaphore.free -= 1
 
-    def give(self, caller: str, stocks: tuple[Semaphore, ...], *, of_caller: bool = True) -> None:
+    def give(self, caller: str, semaphores: tuple[Semaphore, ...], *, of_caller: bool = True) -> None:
         """Give all back, to those who wait for them."""
         if of_caller:
             counts = self.counts
@@ -62,11 +62,11 @@ class ServerSlots:
                 counts[caller] = held - 1
             else:
                 del counts[caller]
-        for stock in stocks:
-            stock.free += 1
-        for stock in stocks:
-            if stock.line.length:
-                stock.serve()
+        for semaphore in semaphores:
+            semaphore.free += 1
+        for semaphore in semaphores:
+            if semaphore.line.length:
+                semaphore.serve()
         if self.crowded:
             self.tidy(caller)
 

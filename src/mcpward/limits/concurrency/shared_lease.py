@@ -90,12 +90,12 @@ class SharedLease(Lease, kw_only=True, eq=False):
             while not self.has_ended():
                 fallback.notice()
                 if not goes_first and not (fallback.shared.is_up and tries):
-                    fallback.require_open(self._stocks)
+                    fallback.require_open(self._semaphores)
                 if not self.is_held and not self.try_now():
                     await self._wait(goes_first=goes_first)
                 if not (fallback.shared.is_up and tries):
                     if not goes_first:
-                        fallback.require_open(self._stocks)
+                        fallback.require_open(self._semaphores)
                     self._keep_there()
                     return
                 try:
@@ -147,29 +147,29 @@ class SharedLease(Lease, kw_only=True, eq=False):
 
     def _require_patience(self, told: SlotAnswer, waited_s: float) -> None:
         of_caller = told.missing == len(self.names) - 1
-        place = self._ground.server if of_caller else self._stock(told.missing)
+        place = self._server_slots.server if of_caller else self._stock(told.missing)
         label = OF_CALLER if of_caller else place.label
         if place.line.most == 0 or waited_s >= place.timeout_s:
             raise busy(label, f"none of the {label} became free in time")
 
     def _stock(self, missing: int) -> Semaphore:
-        return self._stocks[missing - 1 if missing < len(self._stocks) else -1]
+        return self._semaphores[missing - 1 if missing < len(self._semaphores) else -1]
 
     def _rest(self) -> tuple[tuple[Semaphore, ...], bool]:
         """Return all that is held here beside what is kept: stocks, and whether the caller's place is among it."""
         if self._kept == len(self.names) - 1:
-            return self._stocks, False
+            return self._semaphores, False
         kept = self._stock(self._kept)
-        return tuple(stock for stock in self._stocks if stock is not kept), True
+        return tuple(semaphore for semaphore in self._semaphores if semaphore is not kept), True
 
     def _keep_only(self, missing: int) -> None:
         self._kept = missing
         self.is_held = False
-        stocks, of_caller = self._rest()
-        self._ground.give(self._caller, stocks, of_caller=of_caller)
+        semaphores, of_caller = self._rest()
+        self._server_slots.give(self._caller, semaphores, of_caller=of_caller)
 
     def _take_rest(self) -> None:
-        stocks, of_caller = self._rest()
+        semaphores, of_caller = self._rest()
         self._kept = 0
         self.is_held = True
-        self._ground.take(self._caller, stocks, of_caller=of_caller)
+        self._server_slots.take(self._caller, semaphores, of_caller=of_caller)

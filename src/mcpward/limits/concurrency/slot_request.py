@@ -16,7 +16,7 @@ class SlotRequest(Struct, eq=False):
     """
 
     names: tuple[str, ...]
-    places: tuple[int, ...]
+    slots: tuple[int, ...]
     caller: str
     id: str
     at: int = 0
@@ -66,6 +66,6 @@ class SharedSlots(Protocol):
         ...
 
 
-def claim_of(names: tuple[str, ...], places: tuple[int, ...], caller: str) -> SlotRequest:
+def claim_of(names: tuple[str, ...], slots: tuple[int, ...], caller: str) -> SlotRequest:
     """Make a claim with a name of its own."""
-    return SlotRequest(names, places, caller, request_id())
+    return SlotRequest(names, slots, caller, request_id())

@@ -46,34 +46,34 @@ class CallSlots:
         *,
         on_store_failure: str = "local",
     ) -> None:
-        elder = SeniorWaiter()
+        senior = SeniorWaiter()
         self._rates = servers
         self._workers = workers
         self._fallback = None if shared is None else Fallback(shared, share / workers, on_store_failure)
-        self._grounds = {name: self._ground(name, rates, elder) for name, rates in servers.items()}
-        self._sizes = {name: pool.places for name, pool in pools.items()}
+        self._by_server = {name: self._server_slots(name, rates, senior) for name, rates in servers.items()}
+        self._sizes = {name: pool.slots for name, pool in pools.items()}
         self._pools = {
-            name: self._stock(f"pool {name}", pool.places, pool.queue, pool.queue_timeout_s, pool.on_store_failure)
+            name: self._stock(f"pool {name}", pool.slots, pool.queue, pool.queue_timeout_s, pool.on_store_failure)
             for name, pool in pools.items()
         }
         self._plain = {name: self._needs_of(name, None, None) for name in servers}
         self._tools: dict[tuple[str, str], tuple[Tool, _Needs]] = {}
         self._own: dict[tuple[str, str], Semaphore] = {}
 
-    def hold(self, server: str, caller: str, tool: Tool | None) -> Lease:
+    def lease(self, server: str, caller: str, tool: Tool | None) -> Lease:
         """Return what a call must hold while it runs; without a tool, places of its server and its caller alone."""
         if tool is not None and (tool.concurrency is not None or tool.pools):
             needs = self._needs(server, tool)
         elif self._fallback is None:
-            return Lease(self._grounds[server], caller)
+            return Lease(self._by_server[server], caller)
         else:
             needs = self._plain[server]
-        ground, fallback = self._grounds[server], self._fallback
+        server_slots, fallback = self._by_server[server], self._fallback
         if fallback is None:
-            return Lease(ground, caller, needs.more)
+            return Lease(server_slots, caller, needs.more)
         fallback.notice()
         names = (*needs.names[:-1], f"c\0{server}\0{caller}", needs.names[-1])
-        return SharedLease(ground, caller, needs.more, fallback=fallback, names=names, sizes=needs.sizes)
+        return SharedLease(server_slots, caller, needs.more, fallback=fallback, names=names, sizes=needs.sizes)
 
     def notice(self) -> None:
         """See whether the shared places have gone or come back; calls look by themselves, and those that wait do not.
@@ -84,27 +84,31 @@ class CallSlots:
             self._fallback.notice()
 
     @property
-    def stocks(self) -> list[Semaphore]:
+    def semaphores(self) -> list[Semaphore]:
         """All places but those of callers."""
-        return [*(ground.server for ground in self._grounds.values()), *self._pools.values(), *self._own.values()]
+        return [
+            *(server_slots.server for server_slots in self._by_server.values()),
+            *self._pools.values(),
+            *self._own.values(),
+        ]
 
-    def _ground(self, name: str, rates: ServerRates, elder: SeniorWaiter) -> ServerSlots:
+    def _server_slots(self, name: str, rates: ServerRates, senior: SeniorWaiter) -> ServerSlots:
         server = self._stock(f"server {name}", rates.concurrency, rates.queue, rates.queue_timeout_s)
-        ground = ServerSlots(server, rates.queue, rates.caller_concurrency, elder)
+        server_slots = ServerSlots(server, rates.queue, rates.caller_concurrency, senior)
         if self._fallback is not None:
-            self._fallback.add_ground(ground)
-        return ground
+            self._fallback.add_ground(server_slots)
+        return server_slots
 
-    def _stock(self, name: str, places: int, queue: int, timeout_s: float, ruling: str | None = None) -> Semaphore:
-        stock = Semaphore(f"places of {name}", places, queue, timeout_s)
-        self._size(stock, places, ruling)
-        return stock
+    def _stock(self, name: str, slots: int, queue: int, timeout_s: float, ruling: str | None = None) -> Semaphore:
+        semaphore = Semaphore(f"places of {name}", slots, queue, timeout_s)
+        self._size(semaphore, slots, ruling)
+        return semaphore
 
-    def _size(self, stock: Semaphore, places: int, ruling: str | None = None) -> None:
+    def _size(self, semaphore: Semaphore, slots: int, ruling: str | None = None) -> None:
         if self._fallback is not None:
-            self._fallback.add(stock, places, ruling)
+            self._fallback.add(semaphore, slots, ruling)
         else:
-            stock.resize(max(1, places // self._workers))
+            semaphore.resize(max(1, slots // self._workers))
 
     def _needs(self, server: str, tool: Tool) -> _Needs:
         """Return what a tool needs that needs more than its server's places, made once."""
@@ -116,29 +120,29 @@ class CallSlots:
         self._tools[server, tool.name] = (tool, needs)
         return needs
 
-    def _tool_stock(self, server: str, name: str, places: int) -> Semaphore:
+    def _tool_stock(self, server: str, name: str, slots: int) -> Semaphore:
         """Return the tool's own places. A tool that is declared anew goes on with those that its calls are in."""
-        stock = self._own.get((server, name))
-        if stock is None:
+        semaphore = self._own.get((server, name))
+        if semaphore is None:
             rates = self._rates[server]
-            stock = self._stock(f"tool {name}", places, rates.queue, rates.queue_timeout_s)
-            self._own[server, name] = stock
+            semaphore = self._stock(f"tool {name}", slots, rates.queue, rates.queue_timeout_s)
+            self._own[server, name] = semaphore
         else:
-            self._size(stock, places)
-        return stock
+            self._size(semaphore, slots)
+        return semaphore
 
     def _needs_of(self, server: str, tool: Tool | None, own: Semaphore | None) -> _Needs:
         pools = () if tool is None else tuple(dict.fromkeys(tool.pools))
         rates = self._rates[server]
-        stocks = [self._pools[pool] for pool in pools]
+        semaphores = [self._pools[pool] for pool in pools]
         names = [f"p\0{pool}" for pool in pools]
         sizes = [self._sizes[pool] for pool in pools]
         if tool is not None and own is not None and tool.concurrency is not None:
-            stocks.append(own)
+            semaphores.append(own)
             names.append(f"t\0{server}\0{tool.name}")
             sizes.append(tool.concurrency)
         return _Needs(
-            tuple(stocks),
+            tuple(semaphores),
             (*names, f"s\0{server}"),
             (*sizes, rates.caller_concurrency, rates.concurrency),
         )

@@ -18,21 +18,36 @@ _numbers: Final = count()
 class Waiter:
     """Stands in the line of what it lacks, and holds nothing meanwhile.
 
-    One that needs two scarce things could miss them in turn indefinitely: those who need only one of them always have one.
-    After a few times it keeps what it finds, all but the server's place; one call of the whole site
+    One that needs two scarce things could miss them in turn indefinitely: those who need only one always have one. After a few times it keeps what it finds, all but the server's place; one call of the whole site
     may do so at a time, so no two ever wait for each other.
     """
 
-    __slots__ = ("_alarm", "_at", "_ground", "_is_excused", "_is_seized", "_kept", "_misses", "_since", "_stocks",
-                 "_ticket", "_wanted", "caller", "goes_first", "seq")  # fmt: skip
+    __slots__ = (
+        "_alarm",
+        "_at",
+        "_is_excused",
+        "_is_seized",
+        "_kept",
+        "_misses",
+        "_semaphores",
+        "_server_slots",
+        "_since",
+        "_ticket",
+        "_wanted",
+        "caller",
+        "goes_first",
+        "seq",
+    )  # fmt: skip
 
-    def __init__(self, ground: ServerSlots, caller: str, stocks: tuple[Semaphore, ...], *, goes_first: bool) -> None:
+    def __init__(
+        self, server_slots: ServerSlots, caller: str, semaphores: tuple[Semaphore, ...], *, goes_first: bool
+    ) -> None:
         loop = get_running_loop()
         self.caller = caller
         self.goes_first = goes_first
         self.seq = next(_numbers)
-        self._ground = ground
-        self._stocks = self._wanted = stocks
+        self._server_slots = server_slots
+        self._semaphores = self._wanted = semaphores
         self._kept: tuple[Semaphore, ...] = ()
         self._misses = 0
         self._since = loop.time()
@@ -65,13 +80,13 @@ class Waiter:
 
     def missing(self) -> Slots | None:
         """Return the first places of which there is none."""
-        return self._ground.missing(self.caller, self._wanted)
+        return self._server_slots.missing(self.caller, self._wanted)
 
     def seat(self) -> None:
         """Take all places, unless it was called off in this very turn."""
         self._at = None
         if not self._ticket.done():
-            self._ground.take(self.caller, self._wanted)
+            self._server_slots.take(self.caller, self._wanted)
             self._retire()
             self._ticket.set_result(None)
 
@@ -88,9 +103,9 @@ class Waiter:
     def move(self, to: Slots) -> None:
         """Stand in another line: what it waited for was free, and this is not."""
         self._misses += 1
-        elder = self._ground.elder
-        if self._misses >= _PATIENCE and elder.waiter in (None, self) and not self._ticket.done():
-            elder.waiter = self
+        senior = self._server_slots.senior
+        if self._misses >= _PATIENCE and senior.waiter in (None, self) and not self._ticket.done():
+            senior.waiter = self
             self._keep()
         self._stand(to)
 
@@ -123,19 +138,19 @@ class Waiter:
             self.refuse(at.busy(f"none of the {at.label} became free in time"))
 
     def _keep(self) -> None:
-        server = self._ground.server
-        found = tuple(stock for stock in self._wanted if stock.free > 0 and stock is not server)
-        for stock in found:
-            stock.free -= 1
+        server = self._server_slots.server
+        found = tuple(semaphore for semaphore in self._wanted if semaphore.free > 0 and semaphore is not server)
+        for semaphore in found:
+            semaphore.free -= 1
         self._kept += found
-        self._wanted = tuple(stock for stock in self._wanted if stock not in found)
+        self._wanted = tuple(semaphore for semaphore in self._wanted if semaphore not in found)
 
     def _call_off(self) -> None:
         """The waiter was cancelled. Places that were handed to it in the same turn must not be lost."""
         ticket = self._ticket
         if not ticket.cancelled() and ticket.result() is None:
             if not self._is_seized:
-                self._ground.give(self.caller, self._stocks)
+                self._server_slots.give(self.caller, self._semaphores)
         else:
             self._leave()
 
@@ -145,12 +160,12 @@ class Waiter:
             self._at = None
         self._retire()
         kept, self._kept = self._kept, ()
-        for stock in kept:
-            stock.free += 1
-        for stock in kept:
-            stock.serve()
-        self._ground.tidy(self.caller)
+        for semaphore in kept:
+            semaphore.free += 1
+        for semaphore in kept:
+            semaphore.serve()
+        self._server_slots.tidy(self.caller)
 
     def _retire(self) -> None:
-        if self._ground.elder.waiter is self:
-            self._ground.elder.waiter = None
+        if self._server_slots.senior.waiter is self:
+            self._server_slots.senior.waiter = None

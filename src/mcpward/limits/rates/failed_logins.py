@@ -51,14 +51,14 @@ class Share(Struct, frozen=True):
     ``address`` of one address.
     """
 
-    places: int
+    slots: int
     kept: int
     address: int
 
 
-AT_PROVIDER: Final = Share(places=16, kept=4, address=4)
+AT_PROVIDER: Final = Share(slots=16, kept=4, address=4)
 #: All who wait for the store share one look at it, so a place there costs next to nothing.
-AT_STORE: Final = Share(places=512, kept=128, address=16)
+AT_STORE: Final = Share(slots=512, kept=128, address=16)
 
 
 class _Line:
@@ -145,7 +145,7 @@ class Asking:
 
     def _most(self, desk: _Desk, bucket: str) -> int:
         share = desk.share
-        return share.places if self._known.get(bucket, default=False) else share.places - share.kept
+        return share.slots if self._known.get(bucket, default=False) else share.slots - share.kept
 
     def _may_begin(self, desk: _Desk, line: _Line) -> bool:
         pending = self._pending.get(line.bucket, 0)
@@ -215,8 +215,8 @@ class Asking:
 
     def _hand_on(self, desk: _Desk) -> None:
         """Hand free places on, to one line after the other."""
-        places, kept = desk.share.places, desk.share.kept
-        for lines, most in ((desk.known, places), (desk.strangers, places - kept)):
+        slots, kept = desk.share.slots, desk.share.kept
+        for lines, most in ((desk.known, slots), (desk.strangers, slots - kept)):
             for _ in range(len(lines)):
                 if desk.busy >= most:
                     break

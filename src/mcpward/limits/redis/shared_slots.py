@@ -46,7 +46,7 @@ class RedisSlots:
             StoreDown: at once, or when awaited.
         """
         args: tuple[Word, ...] = (
-            "take", self._store.expected(), claim.id, claim.at, claim.caller, int(goes_first), *claim.places,
+            "take", self._store.expected(), claim.id, claim.at, claim.caller, int(goes_first), *claim.slots,
         )  # fmt: skip
         answer = self._store.call(_PLACES, self._keys(claim), args)
         told: asyncio.Future[SlotAnswer] = asyncio.get_running_loop().create_future()
