@@ -18,8 +18,9 @@ _numbers: Final = count()
 class Waiter:
     """Stands in the line of what it lacks, and holds nothing meanwhile.
 
-    One that needs two scarce things could miss them in turn indefinitely: those who need only one always have one. After a few times it keeps what it finds, all but the server's place; one call of the whole site
-    may do so at a time, so no two ever wait for each other.
+    One that needs two scarce things could miss them in turn indefinitely: those who need only one always have one.
+    After a few times it keeps what it finds, all but the server's place; one call of the whole site may do so at a
+    time, so no two ever wait for each other.
     """
 
     __slots__ = (
