@@ -20,7 +20,7 @@ from mcpward.identity.jwt.errors import TokenRefused
 from mcpward.identity.jwt.issuer_rules import IssuerRules
 from mcpward.identity.jwt.key_set import KeySet
 from mcpward.identity.jwt.verify import check, peek
-from mcpward.identity.oauth.metadata import Wanted, read
+from mcpward.identity.oauth.metadata import MetadataRequest, read
 from mcpward.identity.oauth.permissions import Entitled, Grant, Rights, entitle
 from support.mint import NOW, Mint
 from support.sources import ROOT
@@ -153,7 +153,7 @@ def test_the_metadata_of_a_provider_are_taken(provider: str, settings: Settings)
     document = {
         "jwks_uri": f"{base}/keys", "authorization_endpoint": f"{base}/authorize", "token_endpoint": f"{base}/token",
     } | METADATA[provider]  # fmt: skip
-    wanted = Wanted(issuer.metadata, "issuers", is_lax=issuer.token_type == "any")
+    wanted = MetadataRequest(issuer.metadata, "issuers", is_lax=issuer.token_type == "any")
     assert read(document, wanted).issuer == METADATA[provider]["issuer"]
     with pytest.raises(Misconfigured):
         read(document | {"issuer": "https://login.microsoftonline.com/{tenantid}/v2.0"}, wanted)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from mcpward.app.channel import mailroom_of
 from mcpward.app.usage import MOST_USES, share_used
-from mcpward.app.worker_query import Answer, WorkerQuery
+from mcpward.app.worker_query import WorkerAnswers, WorkerQuery
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Misconfigured, Unreachable
@@ -28,11 +28,11 @@ from mcpward.operations.site import Site, open_site
 class LimitUsage(Protocol):
     """What is used, and a way to give it all back. Both raise :class:`Unreachable` where nobody can say."""
 
-    async def uses(self, match: BucketFilter) -> Answer:
+    async def uses(self, match: BucketFilter) -> WorkerAnswers:
         """Return the buckets that are meant and in use, the most used first."""
         ...
 
-    async def reset(self, match: BucketFilter) -> Answer:
+    async def reset(self, match: BucketFilter) -> WorkerAnswers:
         """Make every bucket full that is meant; ``found`` says how many there were."""
         ...
 
@@ -80,10 +80,10 @@ class _Workers:
     def __init__(self, inquiry: WorkerQuery) -> None:
         self._inquiry = inquiry
 
-    async def uses(self, match: BucketFilter) -> Answer:
+    async def uses(self, match: BucketFilter) -> WorkerAnswers:
         return _heard(await self._inquiry.uses(match))
 
-    async def reset(self, match: BucketFilter) -> Answer:
+    async def reset(self, match: BucketFilter) -> WorkerAnswers:
         return _heard(await self._inquiry.reset(match))
 
 
@@ -114,23 +114,23 @@ class _Shared:
         self._reasons = reasons
         self._local = local
 
-    async def uses(self, match: BucketFilter) -> Answer:
+    async def uses(self, match: BucketFilter) -> WorkerAnswers:
         try:
             uses = await self._counters.uses(match)
         except StoreDown as down:
             local = await self._local.tally()
             return await self._meanwhile(local.uses(match) if local else None, down)
         most = nlargest(MOST_USES, uses, key=share_used)
-        return Answer(uses=tuple(most), left_out=len(uses) - len(most), found=len(uses), answered=1, workers=1)
+        return WorkerAnswers(uses=tuple(most), left_out=len(uses) - len(most), found=len(uses), answered=1, workers=1)
 
-    async def reset(self, match: BucketFilter) -> Answer:
+    async def reset(self, match: BucketFilter) -> WorkerAnswers:
         try:
-            return Answer(found=await self._counters.reset(match), answered=1, workers=1)
+            return WorkerAnswers(found=await self._counters.reset(match), answered=1, workers=1)
         except StoreDown as down:
             local = await self._local.tally()
             return await self._meanwhile(local.reset(match) if local else None, down)
 
-    async def _meanwhile(self, asked: Awaitable[Answer] | None, down: StoreDown) -> Answer:
+    async def _meanwhile(self, asked: Awaitable[WorkerAnswers] | None, down: StoreDown) -> WorkerAnswers:
         """Return what the workers say instead.
 
         Raises:
@@ -145,7 +145,7 @@ class _Shared:
         raise Unreachable(why, hint="see [limits] counters, and whether that Redis runs") from down
 
 
-def _heard(answer: Answer) -> Answer:
+def _heard(answer: WorkerAnswers) -> WorkerAnswers:
     if not answer.answered:
         raise Unreachable("no worker answers, and counters are in their memory", hint="mcpward serve")
     if answer.failed == answer.answered:

@@ -41,7 +41,7 @@ class CallAnswer(Struct, frozen=True, kw_only=True):
     hint: str = ""
 
 
-class Asked(Struct, frozen=True, kw_only=True):
+class CallRequest(Struct, frozen=True, kw_only=True):
     """A call as a letter. ``name`` is unguessable, ``by`` its sender in the mail, ``at`` the wall clock there."""
 
     name: str
@@ -50,7 +50,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     call: OperatorCall
 
 
-class Told(Struct, frozen=True, kw_only=True):
+class CallPage(Struct, frozen=True, kw_only=True):
     """One letter of an answer: the ``page``th of ``pages`` parts of the body."""
 
     name: str
@@ -87,10 +87,10 @@ class MakesCalls(Protocol):
         ...
 
 
-def read_told(letter: dict[str, Any]) -> Told | None:
+def read_told(letter: dict[str, Any]) -> CallPage | None:
     """Read a letter of an answer; None where it is none."""
     try:
-        return convert(letter, Told)
+        return convert(letter, CallPage)
     except ValidationError:
         return None
 

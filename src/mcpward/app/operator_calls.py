@@ -19,13 +19,13 @@ from mcpward.app.operator_call import (
     CANCELLING,
     PROGRESSING,
     TELLING,
-    Asked,
     CallAnswer,
     CalledOff,
+    CallPage,
+    CallRequest,
     OperatorCall,
     Progress,
     Tell,
-    Told,
 )
 from mcpward.app.operator_wire import OperatorWire
 from mcpward.config.names import nearest
@@ -159,7 +159,7 @@ class CallsByMail:
         await asyncio.gather(*running, return_exceptions=True)
 
     def _hear(self, letter: dict[str, Any]) -> None:
-        asked = convert(letter, Asked)
+        asked = convert(letter, CallRequest)
         if self._heard.is_old(asked.at):
             _log.warning("an operator's call is too old, or the clock of who made it is wrong")
         elif self._heard.is_new(asked.name) and len(self._running) < _MOST_RUNNING:
@@ -174,7 +174,7 @@ class CallsByMail:
             wire.is_gone = True
             task.cancel()
 
-    def _teller(self, asked: Asked) -> Tell:
+    def _teller(self, asked: CallRequest) -> Tell:
         last = -_PROGRESS_EVERY_S
 
         def tell(progress: Progress) -> None:
@@ -186,11 +186,13 @@ class CallsByMail:
 
         return tell
 
-    async def _answer(self, asked: Asked, wire: OperatorWire) -> None:
+    async def _answer(self, asked: CallRequest, wire: OperatorWire) -> None:
         answer = await self._calls.make_on(wire, asked.call)
         parts = [answer.body[at : at + _LETTER] for at in range(0, len(answer.body), _LETTER)] or [""]
         for page, part in enumerate(parts):
-            told = Told(name=asked.name, body=part, reason=answer.reason, hint=answer.hint, page=page, pages=len(parts))
+            told = CallPage(
+                name=asked.name, body=part, reason=answer.reason, hint=answer.hint, page=page, pages=len(parts)
+            )
             self._mail.send(TELLING, to_builtins(told), asked.by)
 
 

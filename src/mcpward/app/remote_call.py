@@ -14,13 +14,13 @@ from mcpward.app.operator_call import (
     CANCELLING,
     PROGRESSING,
     TELLING,
-    Asked,
     CallAnswer,
     CalledOff,
+    CallPage,
+    CallRequest,
     MakesCalls,
     OperatorCall,
     Tell,
-    Told,
     read_progress,
     read_told,
 )
@@ -73,7 +73,7 @@ class RemoteCalls:
         self._worker = worker
         self._timeout_s = timeout_s
         self._name = ""
-        self._told: dict[int, Told] = {}
+        self._told: dict[int, CallPage] = {}
         self._is_whole = asyncio.Event()
         self._tell: Tell | None = None
         bus.on(TELLING, self._hear)
@@ -87,7 +87,7 @@ class RemoteCalls:
         """
         self._name, self._told, self._tell = base62(_NAME), {}, tell
         self._is_whole.clear()
-        asked = Asked(name=self._name, by=self._bus.worker, at=self._clock.now(), call=call)
+        asked = CallRequest(name=self._name, by=self._bus.worker, at=self._clock.now(), call=call)
         with self._bus.hurry():
             if not self._bus.send(ASKING, to_builtins(asked), self._worker):
                 raise Unreachable(

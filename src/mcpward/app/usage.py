@@ -43,7 +43,7 @@ class Counted(Protocol):
         ...
 
 
-class Asked(Struct, frozen=True, kw_only=True):
+class UsageQuestion(Struct, frozen=True, kw_only=True):
     """A question. ``name`` is unguessable, ``by`` the asker's name in the mail, ``at`` the wall clock there."""
 
     name: str
@@ -53,7 +53,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     is_reset: bool = False
 
 
-class Told(Struct, frozen=True, kw_only=True):
+class UsagePage(Struct, frozen=True, kw_only=True):
     """One letter of the answer of one of ``workers`` workers, the ``page``th of ``pages``.
 
     ``found`` counts the buckets that are meant, whether or not there was room for them. ``has_failed``: the limits
@@ -78,7 +78,7 @@ class Usage:
         self._limits = limits
         self._worker = worker
         self._workers = workers
-        self._waiting: deque[Asked] = deque()
+        self._waiting: deque[UsageQuestion] = deque()
         self._letters_heard = FreshLetters(clock)
         self._task: asyncio.Task[None] | None = None
         mail.on(ASKING, self._hear)
@@ -91,13 +91,13 @@ class Usage:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def _hear(self, letter: dict[str, Any]) -> None:
-        asked = convert(letter, Asked)
+        asked = convert(letter, UsageQuestion)
         if self._is_new(asked) and len(self._waiting) < _MOST_WAITING:
             self._waiting.append(asked)
             if self._task is None or self._task.done():
                 self._task = asyncio.get_running_loop().create_task(self._answer_all(), name="limits-usage")
 
-    def _is_new(self, asked: Asked) -> bool:
+    def _is_new(self, asked: UsageQuestion) -> bool:
         """Whether the question is of now and was not heard before: a copy of a letter resets nothing."""
         if self._letters_heard.is_old(asked.at):
             _log.warning("a question about limits is too old, or the clock of who asked is wrong")
@@ -115,7 +115,7 @@ class Usage:
             for letter in letters:
                 self._mail.send(TELLING, to_builtins(letter), asked.by)
 
-    async def _letters(self, asked: Asked) -> list[Told]:
+    async def _letters(self, asked: UsageQuestion) -> list[UsagePage]:
         if asked.is_reset:
             found = await self._limits.reset(asked.match)
             _log.warning("limits were reset by the operator (%d buckets)", found)
@@ -127,8 +127,8 @@ class Usage:
             for number, page in enumerate(pages)
         ]
 
-    def _told(self, asked: Asked, **answer: Any) -> Told:
-        return Told(name=asked.name, worker=self._worker, workers=self._workers, **answer)
+    def _told(self, asked: UsageQuestion, **answer: Any) -> UsagePage:
+        return UsagePage(name=asked.name, worker=self._worker, workers=self._workers, **answer)
 
 
 def share_used(use: BucketUsage) -> tuple[float, int]:
@@ -137,10 +137,10 @@ def share_used(use: BucketUsage) -> tuple[float, int]:
     return used / max(1, use.most), used
 
 
-def read_told(letter: dict[str, Any]) -> Told | None:
+def read_told(letter: dict[str, Any]) -> UsagePage | None:
     """Read a letter of an answer; None where it is none."""
     try:
-        return convert(letter, Told)
+        return convert(letter, UsagePage)
     except ValidationError:
         return None
 

@@ -70,7 +70,7 @@ _HOUSEKEEPING_S: Final = 1.0
 
 
 class Worker:
-    """Opens to a :class:`Front` that connections can be given to, at most ``connections`` at once.
+    """Opens to a :class:`Listener` that connections can be given to, at most ``connections`` at once.
 
     ``remarks`` is False for one that serves nobody: it does not say what in the authors' files is probably not meant.
     """

@@ -7,7 +7,7 @@ from typing import Any, Final
 from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
-from mcpward.app.usage import ASKING, TELLING, Asked, Told, read_told, share_used
+from mcpward.app.usage import ASKING, TELLING, UsagePage, UsageQuestion, read_told, share_used
 from mcpward.core.clock import Clock
 from mcpward.core.ids import base62
 from mcpward.limits.rates.bucket_usage import BucketFilter, BucketUsage
@@ -18,7 +18,7 @@ _NAME: Final = 22
 _Bucket = tuple[str, str, str]
 
 
-class Answer(Struct, frozen=True, kw_only=True):
+class WorkerAnswers(Struct, frozen=True, kw_only=True):
     """What the workers said together.
 
     ``uses`` begins with the most used; for ``left_out`` more an answer had no room. ``found`` counts the buckets of
@@ -43,22 +43,24 @@ class WorkerQuery:
         self._clock = clock
         self._patience_s = patience_s
         self._name = ""
-        self._told: dict[str, dict[int, Told]] = {}
+        self._told: dict[str, dict[int, UsagePage]] = {}
         self._is_whole = asyncio.Event()
         bus.on(TELLING, self._hear)
 
-    async def uses(self, match: BucketFilter) -> Answer:
+    async def uses(self, match: BucketFilter) -> WorkerAnswers:
         """Ask for the buckets that are meant; waits until all workers have answered, or ``patience_s`` seconds."""
         return await self._ask(match, is_reset=False)
 
-    async def reset(self, match: BucketFilter) -> Answer:
+    async def reset(self, match: BucketFilter) -> WorkerAnswers:
         """Have the buckets that are meant made full; ``found`` says how many there were."""
         return await self._ask(match, is_reset=True)
 
-    async def _ask(self, match: BucketFilter, *, is_reset: bool) -> Answer:
+    async def _ask(self, match: BucketFilter, *, is_reset: bool) -> WorkerAnswers:
         self._name, self._told = base62(_NAME), {}
         self._is_whole.clear()
-        asked = Asked(name=self._name, by=self._bus.worker, at=self._clock.now(), match=match, is_reset=is_reset)
+        asked = UsageQuestion(
+            name=self._name, by=self._bus.worker, at=self._clock.now(), match=match, is_reset=is_reset
+        )
         with self._bus.hurry():
             self._bus.send(ASKING, to_builtins(asked))
             with suppress(TimeoutError):  # those that have answered are shown, and how many have not
@@ -74,14 +76,14 @@ class WorkerQuery:
         if len(self._whole()) >= told.workers:
             self._is_whole.set()
 
-    def _whole(self) -> list[list[Told]]:
+    def _whole(self) -> list[list[UsagePage]]:
         """Return the answers of which every page is there."""
         return [[*pages.values()] for pages in self._told.values() if len(pages) == next(iter(pages.values())).pages]
 
-    def _together(self) -> Answer:
+    def _together(self) -> WorkerAnswers:
         answers = self._whole()
         good = [pages for pages in answers if not pages[0].has_failed]
-        return Answer(
+        return WorkerAnswers(
             uses=add_up([[use for told in pages for use in told.uses] for pages in good]),
             left_out=max((pages[0].found - sum(len(told.uses) for told in pages) for pages in good), default=0),
             found=sum(pages[0].found for pages in good),

@@ -61,7 +61,7 @@ def access(
     elif found:
         ui.table((*_HEADER, "denied by") if denied else _HEADER, list(_rows(settings, found, denied=denied)))
     if not found:
-        raise ui.Ended(ui.Exit.NO, "nobody may call it", "--all shows which rule says so")
+        raise ui.CommandEnded(ui.Exit.NO, "nobody may call it", "--all shows which rule says so")
 
 
 def _permissions(settings: "Settings") -> "list[Permission]":
@@ -75,7 +75,7 @@ def _permissions(settings: "Settings") -> "list[Permission]":
 
 def _require(kind: str, word: str | None, known: set[str]) -> None:
     if word is not None and word not in known:
-        raise ui.Ended(ui.Exit.NO, f"there is no {kind} {word!r}", meant(word, sorted(known)))
+        raise ui.CommandEnded(ui.Exit.NO, f"there is no {kind} {word!r}", meant(word, sorted(known)))
 
 
 def _rows(settings: "Settings", found: "list[Permission]", *, denied: bool) -> Iterator[tuple[object, ...]]:

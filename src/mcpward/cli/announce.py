@@ -274,7 +274,7 @@ def _put(file: Path, text: Secret) -> Path | None:
     """Write a credential to a file where no terminal shows it.
 
     Raises:
-        Ended: it cannot be written, so that nothing is made that nobody could read.
+        CommandEnded: it cannot be written, so that nothing is made that nobody could read.
     """
     if handover.is_terminal():
         return None
@@ -282,7 +282,9 @@ def _put(file: Path, text: Secret) -> Path | None:
         handover.put(file, text)
     except OSError as error:
         what = f"{file} cannot be written: {error.strerror}"
-        raise ui.Ended(ui.Exit.USAGE, what, "start once in a terminal, or make a key: mcpward key create") from None
+        raise ui.CommandEnded(
+            ui.Exit.USAGE, what, "start once in a terminal, or make a key: mcpward key create"
+        ) from None
     return file
 
 

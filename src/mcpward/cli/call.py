@@ -86,7 +86,9 @@ def call(
 
     mine = _account()
     if key_id is not None and (name is not None or scope or access is not None):
-        raise ui.Ended(ui.Exit.USAGE, "a key brings its own name, scopes and class", "leave out --as, --scope, --class")
+        raise ui.CommandEnded(
+            ui.Exit.USAGE, "a key brings its own name, scopes and class", "leave out --as, --scope, --class"
+        )
     caller = NamedCaller(
         name=_checked_name(name or mine),
         key_id=None if key_id is None else _checked_key(key_id),
@@ -109,7 +111,9 @@ def call(
     try:
         answer = asyncio.run(_made(settings, asked, timeout, line))
     except KeyboardInterrupt:
-        raise ui.Ended(ui.Exit.NO, "the call is cancelled", "mcpward log shows whether the tool ran before") from None
+        raise ui.CommandEnded(
+            ui.Exit.NO, "the call is cancelled", "mcpward log shows whether the tool ran before"
+        ) from None
     finally:
         line.clear()
     _show(answer, asked, as_json=json)
@@ -156,7 +160,7 @@ def _show(answer: "CallAnswer", asked: "OperatorCall", *, as_json: bool) -> None
         ui.answer_json(result if wrong is None else {"error": wrong})
     if wrong is not None:
         code = ui.Exit.UNREACHABLE if answer.reason in _UNREACHABLE else ui.Exit.NO
-        raise ui.Ended(code, f"{answer.reason}: {wrong.get('message', '')}", _hint(answer, asked))
+        raise ui.CommandEnded(code, f"{answer.reason}: {wrong.get('message', '')}", _hint(answer, asked))
     lines = result_lines(result)
     if result.get("isError"):
         _say_no(lines, answer, asked)
@@ -207,13 +211,13 @@ def _text(arguments: str) -> str:
         else:
             return arguments
     except OSError as error:
-        raise ui.Ended(ui.Exit.USAGE, f"{arguments[1:]}: {error.strerror or 'cannot be read'}") from None
+        raise ui.CommandEnded(ui.Exit.USAGE, f"{arguments[1:]}: {error.strerror or 'cannot be read'}") from None
     if len(raw) > _MOST_BYTES:
-        raise ui.Ended(ui.Exit.USAGE, "the arguments are longer than 4 MiB")
+        raise ui.CommandEnded(ui.Exit.USAGE, "the arguments are longer than 4 MiB")
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        raise ui.Ended(ui.Exit.USAGE, "the arguments are not UTF-8") from None
+        raise ui.CommandEnded(ui.Exit.USAGE, "the arguments are not UTF-8") from None
 
 
 def _object(text: str) -> str:
@@ -222,13 +226,13 @@ def _object(text: str) -> str:
     try:
         value = jsonlib.loads(text)
     except RecursionError:
-        raise ui.Ended(ui.Exit.USAGE, "the arguments are nested too deep", hint) from None
+        raise ui.CommandEnded(ui.Exit.USAGE, "the arguments are nested too deep", hint) from None
     except ValueError as error:
         place = f" at line {error.lineno}, column {error.colno}" if isinstance(error, jsonlib.JSONDecodeError) else ""
         what = error.msg if isinstance(error, jsonlib.JSONDecodeError) else "a number that is none"
-        raise ui.Ended(ui.Exit.USAGE, f"the arguments are not JSON: {what.lower()}{place}", hint) from None
+        raise ui.CommandEnded(ui.Exit.USAGE, f"the arguments are not JSON: {what.lower()}{place}", hint) from None
     if not isinstance(value, dict):
-        raise ui.Ended(ui.Exit.USAGE, "the arguments are JSON, but no object", hint)
+        raise ui.CommandEnded(ui.Exit.USAGE, "the arguments are JSON, but no object", hint)
     return text
 
 
@@ -240,16 +244,18 @@ def _account() -> str:
 
 def _checked_name(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise ui.Ended(ui.Exit.USAGE, "--as: a name is 1 to 128 of A-Z a-z 0-9 @ . _ + -")
+        raise ui.CommandEnded(ui.Exit.USAGE, "--as: a name is 1 to 128 of A-Z a-z 0-9 @ . _ + -")
     return name
 
 
 def _checked_key(key_id: str) -> str:
     if key_id.startswith("sk-mcpward-"):
         what = "that is a key, not a key id; it is now in your shell history"
-        raise ui.Ended(ui.Exit.USAGE, what, "rotate it (mcpward key rotate ID), and name the id: mcpward key list")
+        raise ui.CommandEnded(
+            ui.Exit.USAGE, what, "rotate it (mcpward key rotate ID), and name the id: mcpward key list"
+        )
     if not _KEY_ID.fullmatch(key_id):
-        raise ui.Ended(ui.Exit.USAGE, "a key's id is 12 letters and digits", "mcpward key list prints them")
+        raise ui.CommandEnded(ui.Exit.USAGE, "a key's id is 12 letters and digits", "mcpward key list prints them")
     return key_id
 
 
@@ -257,4 +263,4 @@ def _checked_class(word: str) -> str:
     try:
         return Access.parse(word).label
     except ValueError as wrong:
-        raise ui.Ended(ui.Exit.USAGE, f"--class: {wrong}") from None
+        raise ui.CommandEnded(ui.Exit.USAGE, f"--class: {wrong}") from None

@@ -143,7 +143,7 @@ def _shape(one: Explained) -> dict[str, str]:
 
 def _unknown(key: str) -> NoReturn:
     meant = suggestion(key)
-    raise ui.Ended(
+    raise ui.CommandEnded(
         ui.Exit.NO,
         f"there is no setting {key!r}",
         f"did you mean {meant}?" if meant else "mcpward config explain lists all",

@@ -10,9 +10,9 @@ import typer
 from mcpward.cli import ui
 from mcpward.cli.clients import CLIENTS, TOKEN, VARIABLE, Client, Entry, Place, Scope
 from mcpward.cli.clients.shown import WEB, impossible, rendered
-from mcpward.cli.entries import Answer, Asked, entry_for, name_of
+from mcpward.cli.entries import ChosenServer, EntryOptions, entry_for, name_of
 from mcpward.cli.help import examples
-from mcpward.cli.merge import Change, is_open_to_others, make, real_file, work_out, work_out_removal, work_out_undo
+from mcpward.cli.merge import FileChange, is_open_to_others, make, real_file, work_out, work_out_removal, work_out_undo
 from mcpward.cli.site import (
     FILE,
     ConfigOption,
@@ -85,11 +85,11 @@ def connect(
         _list(json=json)
         return
     if sum((write, undo, remove)) > 1:
-        raise ui.Ended(ui.Exit.USAGE, "--write, --undo and --remove are three different things", "choose one")
+        raise ui.CommandEnded(ui.Exit.USAGE, "--write, --undo and --remove are three different things", "choose one")
     chosen = _client(client)
     whose = _scope(chosen, scope)
     target = file or chosen.file(place(), whose)
-    asked = Asked(server=server, url=url, stdin=stdin, key_file=key_file, variable=variable)
+    asked = EntryOptions(server=server, url=url, stdin=stdin, key_file=key_file, variable=variable)
     if undo or remove:
         change = _taking_back(chosen, _file_of(chosen, target, whose, file), asked, config, undo=undo)
         _apply(change, f"{'restore' if undo else 'take'} {change.server} {'in' if undo else 'out of'}", yes=yes)
@@ -135,11 +135,11 @@ def _list(*, json: bool) -> None:
 
 def _client(name: str | None) -> Client:
     if name is None:
-        raise ui.Ended(ui.Exit.USAGE, "which client?", f"there are: {', '.join(CLIENTS)}")
+        raise ui.CommandEnded(ui.Exit.USAGE, "which client?", f"there are: {', '.join(CLIENTS)}")
     if name not in CLIENTS:
         meant = nearest(name, [one.replace("-", "_") for one in CLIENTS])
         hint = f"did you mean {meant.replace('_', '-')}?" if meant else f"there are: {', '.join(CLIENTS)}"
-        raise ui.Ended(ui.Exit.USAGE, f"there is no client {name!r}", hint)
+        raise ui.CommandEnded(ui.Exit.USAGE, f"there is no client {name!r}", hint)
     return CLIENTS[name]
 
 
@@ -150,21 +150,23 @@ def _scope(client: Client, word: str | None) -> Scope | None:
     if word is None:
         return client.scope
     has = " and ".join(client.files) or "no file"
-    raise ui.Ended(ui.Exit.USAGE, f"{client.title} has no scope {word!r}", f"it has: {has}")
+    raise ui.CommandEnded(ui.Exit.USAGE, f"{client.title} has no scope {word!r}", f"it has: {has}")
 
 
 def _file_of(client: Client, target: Path | None, scope: Scope | None, named: Path | None) -> Path:
     """Return the file to change. A project's file is inside the project: a link may not lead out of it."""
     if target is None:
-        raise ui.Ended(ui.Exit.USAGE, f"{client.title} has no file to write to", "leave --write off")
+        raise ui.CommandEnded(ui.Exit.USAGE, f"{client.title} has no file to write to", "leave --write off")
     here = Path.cwd().resolve()
     if scope == "project" and named is None and not real_file(target).is_relative_to(here):
         real = real_file(target)
-        raise ui.Ended(ui.Exit.USAGE, f"{target} is a link that leads out of this folder", f"--file {real} if so meant")
+        raise ui.CommandEnded(
+            ui.Exit.USAGE, f"{target} is a link that leads out of this folder", f"--file {real} if so meant"
+        )
     return target
 
 
-def _require_site(settings: Settings, answer: Answer, config: Path | None) -> None:
+def _require_site(settings: Settings, answer: ChosenServer, config: Path | None) -> None:
     """Check that somebody has said where the server is; say what is assumed where only its last start is known."""
     if answer.is_named or settings.servers:
         return
@@ -175,12 +177,12 @@ def _require_site(settings: Settings, answer: Answer, config: Path | None) -> No
         ui.remark(f"no {FILE} here: assumed that mcpward serve listens at {ui.safe(at)}; --url URL names another")
 
 
-def _require_possible(client: Client, answer: Answer) -> None:
+def _require_possible(client: Client, answer: ChosenServer) -> None:
     why = impossible(client, answer.entry.server, answer.modes)
     if why is not None:
-        raise ui.Ended(ui.Exit.NO, *why)
+        raise ui.CommandEnded(ui.Exit.NO, *why)
     if answer.entry.variable and client.files and not (client.reference or client.name == "claude-desktop"):
-        raise ui.Ended(
+        raise ui.CommandEnded(
             ui.Exit.USAGE,
             f"{client.title} fills no variable into its file",
             "leave --variable off: the key stands there",
@@ -189,9 +191,9 @@ def _require_possible(client: Client, answer: Answer) -> None:
 
 def _require_writable(client: Client, entry: Entry) -> None:
     if not client.files:
-        raise ui.Ended(ui.Exit.USAGE, f"{client.title} has no file to write to", "leave --write off")
+        raise ui.CommandEnded(ui.Exit.USAGE, f"{client.title} has no file to write to", "leave --write off")
     if entry.is_unlisted and entry.scope == "project":
-        raise ui.Ended(
+        raise ui.CommandEnded(
             ui.Exit.USAGE,
             f"the URL is the credential, and {client.title} reads it from a file of the project, which others get",
             "leave --write off and add the printed block where only you read it",
@@ -201,7 +203,7 @@ def _require_writable(client: Client, entry: Entry) -> None:
         verb = "url rotate" if entry.is_unlisted else "key create --name NAME"
         then = f"mcpward {verb} | mcpward connect {client.name} --stdin --write --yes"
         hint = then if entry.is_unlisted else f"set {entry.named}, or {then}"
-        raise ui.Ended(ui.Exit.USAGE, "what would be written lacks the credential", hint)
+        raise ui.CommandEnded(ui.Exit.USAGE, "what would be written lacks the credential", hint)
 
 
 def _write(client: Client, entry: Entry, target: Path, *, yes: bool) -> dict[str, Any]:
@@ -216,7 +218,7 @@ def _write(client: Client, entry: Entry, target: Path, *, yes: bool) -> dict[str
     return {"written": not change.is_none, "backup": str(backup) if backup else None}
 
 
-def _taking_back(client: Client, target: Path, asked: Asked, config: Path | None, *, undo: bool) -> Change:
+def _taking_back(client: Client, target: Path, asked: EntryOptions, config: Path | None, *, undo: bool) -> FileChange:
     def entry_of(server: str) -> Entry:
         return Entry(server=server, url="", needs_key=True)
 
@@ -226,7 +228,7 @@ def _taking_back(client: Client, target: Path, asked: Asked, config: Path | None
     return work_out_removal(client, entry_of(name), target)
 
 
-def _apply(change: Change, verb: str, *, yes: bool) -> Path | None:
+def _apply(change: FileChange, verb: str, *, yes: bool) -> Path | None:
     if change.is_none:
         if change.undone is not None:
             make(change)  # the copy has served its purpose: the next undo takes an older one
@@ -235,7 +237,7 @@ def _apply(change: Change, verb: str, *, yes: bool) -> Path | None:
     for line in change.diff() or ["only values that are not shown change"]:
         ui.remark(ui.safe(line))
     if not yes and not ui.confirmed(f"{ui.safe(verb)} {ui.safe(change.file)}?"):
-        raise ui.Ended(ui.Exit.NO, "nothing was written", "--yes writes without asking")
+        raise ui.CommandEnded(ui.Exit.NO, "nothing was written", "--yes writes without asking")
     backup = make(change)
     gone = "removed" if change.after is None else "written"
     kept = "; --undo takes it back" if backup else ""
@@ -259,7 +261,7 @@ def _facts(client: Client, entry: Entry, target: Path | None) -> dict[str, Any]:
     }
 
 
-def _print(client: Client, answer: Answer, target: Path | None) -> None:
+def _print(client: Client, answer: ChosenServer, target: Path | None) -> None:
     entry = answer.entry
     if target is not None:
         ui.remark(f"for {client.title}, in {ui.safe(target)} ({ui.safe(client.after_for(entry))}):")

@@ -25,7 +25,7 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
 _GENERAL: Final = frozenset({"mcp", "www", "api", "app", "server", "servers", "v1", "sse"})
 
 
-class Asked(Struct, frozen=True):
+class EntryOptions(Struct, frozen=True):
     """What the command line says about the server and its key."""
 
     server: str | None = None
@@ -35,7 +35,7 @@ class Asked(Struct, frozen=True):
     variable: str = ""
 
 
-class Answer(Struct, frozen=True):
+class ChosenServer(Struct, frozen=True):
     """The server as the client shall know it, and its modes. ``is_named``: its URL was on the command line.
     ``is_known``: it is one of the site's file, so that its modes are those of the file.
     """
@@ -46,14 +46,16 @@ class Answer(Struct, frozen=True):
     is_known: bool
 
 
-def entry_for(client: Client, settings: Settings, asked: Asked, scope: Scope | None) -> Answer:
+def entry_for(client: Client, settings: Settings, asked: EntryOptions, scope: Scope | None) -> ChosenServer:
     """Work out the server.
 
     Raises:
-        Ended: the server is unknown, or the URL or the key are not fit.
+        CommandEnded: the server is unknown, or the URL or the key are not fit.
     """
     if asked.variable and not _VARIABLE.fullmatch(asked.variable):
-        raise ui.Ended(ui.Exit.USAGE, "--variable is not the name of a variable", "such as --variable ORDERS_KEY")
+        raise ui.CommandEnded(
+            ui.Exit.USAGE, "--variable is not the name of a variable", "such as --variable ORDERS_KEY"
+        )
     given = _given(asked)
     is_named = asked.url is not None
     if given is not None and pasted.is_url(given):
@@ -84,7 +86,7 @@ def entry_for(client: Client, settings: Settings, asked: Asked, scope: Scope | N
         variable=asked.variable,
         scope=scope or client.scope or "user",
     )
-    return Answer(entry, modes, is_named, is_known)
+    return ChosenServer(entry, modes, is_named, is_known)
 
 
 def name_of(url: str) -> str:
@@ -99,7 +101,7 @@ def name_of(url: str) -> str:
     return "mcpward"
 
 
-def _server(settings: Settings, asked: Asked) -> tuple[str, str]:
+def _server(settings: Settings, asked: EntryOptions) -> tuple[str, str]:
     """Return name and URL. A URL that was named need not be one of the site's."""
     if asked.url is None:
         name = chosen_server(settings, asked.server)
@@ -121,7 +123,7 @@ def _served_at(settings: Settings, url: str) -> str | None:
     return next(iter(settings.servers)) if len(settings.servers) == 1 and urlsplit(plain).path == "/mcp" else None
 
 
-def _given(asked: Asked) -> Secret | None:
+def _given(asked: EntryOptions) -> Secret | None:
     if asked.stdin:
         return pasted.cleaned(read_secret("key or secret URL: ").reveal())
     return None if asked.key_file is None else pasted.from_file(asked.key_file)
@@ -131,4 +133,4 @@ def _url(text: str) -> str:
     try:
         return parse_url(text)
     except ValueError as problem:
-        raise ui.Ended(ui.Exit.USAGE, f"the URL is not fit: {problem}") from None
+        raise ui.CommandEnded(ui.Exit.USAGE, f"the URL is not fit: {problem}") from None

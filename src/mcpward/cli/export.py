@@ -56,9 +56,9 @@ def export(
     """
     if form not in _FORMATS:
         hint = meant(form, _FORMATS, f"there are: {', '.join(_FORMATS)}")
-        raise ui.Ended(ui.Exit.USAGE, f"there is no format {form!r}", hint)
+        raise ui.CommandEnded(ui.Exit.USAGE, f"there is no format {form!r}", hint)
     if json and form != "jsonl":
-        raise ui.Ended(ui.Exit.USAGE, f"--json is the format jsonl, not {form}", "leave one of them off")
+        raise ui.CommandEnded(ui.Exit.USAGE, f"--json is the format jsonl, not {form}", "leave one of them off")
     wanted = options.chosen(
         server=server,
         tool=tool,
@@ -97,7 +97,7 @@ def _written(output: Path | None) -> Iterator[Callable[[str], None]]:
     """Open what is written to; a file takes its name only when it is whole.
 
     Raises:
-        Ended: there is such a file, or it cannot be made.
+        CommandEnded: there is such a file, or it cannot be made.
     """
     if output is None:
         stream = sys.stdout
@@ -112,7 +112,7 @@ def _written(output: Path | None) -> Iterator[Callable[[str], None]]:
         file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _PRIVATE)
     except OSError as error:
         what = f"{output} cannot be written: {error.strerror}"
-        raise ui.Ended(ui.Exit.USAGE, what, "name another file") from None
+        raise ui.CommandEnded(ui.Exit.USAGE, what, "name another file") from None
     try:
         with os.fdopen(file, "w", encoding="utf-8") as opened:
             yield _lines_to(opened)

@@ -36,7 +36,7 @@ def init(
     server = _name(name or folder.resolve().name)
     taken = [file for file in _FILES if (folder / file).exists()]
     if taken:
-        raise ui.Ended(ui.Exit.USAGE, f"there is already: {', '.join(taken)}", "name another folder")
+        raise ui.CommandEnded(ui.Exit.USAGE, f"there is already: {', '.join(taken)}", "name another folder")
     try:
         is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def init(
                 new.write(text.replace("{{name}}", server))
             _for_owner(folder / file)
     except OSError as error:
-        raise ui.Ended(ui.Exit.UNREACHABLE, f"{folder} cannot be written: {error.strerror}") from None
+        raise ui.CommandEnded(ui.Exit.UNREACHABLE, f"{folder} cannot be written: {error.strerror}") from None
     if json:
         ui.answer_json({"folder": str(folder), "server": server, "files": list(_FILES)})
     ui.remark(f"{ui.safe(folder)} is ready: {', '.join(_FILES)}")

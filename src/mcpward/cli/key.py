@@ -195,7 +195,7 @@ def list_keys(
     elif found:
         ui.table(HEADER, [row_of(one, now, max_age_s) for one in found])
     if not found:
-        raise ui.Ended(ui.Exit.NO, "no keys found", "mcpward key create --name NAME makes one")
+        raise ui.CommandEnded(ui.Exit.NO, "no keys found", "mcpward key create --name NAME makes one")
 
 
 @app.command("show")
@@ -257,7 +257,7 @@ def revoke(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = F
     async def work(site: "Site") -> "KeyRecord":
         record = await get_key(site, key_id)
         if record.revoked_at is not None:
-            raise ui.Ended(ui.Exit.NO, f"key {record.id} was revoked at {moment_text(record.revoked_at)}")
+            raise ui.CommandEnded(ui.Exit.NO, f"key {record.id} was revoked at {moment_text(record.revoked_at)}")
         await site.store.keys.revoke(record.id, now)
         return await get_key(site, record.id)
 

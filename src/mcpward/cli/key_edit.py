@@ -113,7 +113,9 @@ def edit(
     )
     given = {field: read(value) for field, value, read in words if value is not None}
     if not given:
-        raise ui.Ended(ui.Exit.USAGE, "there is nothing to change", "mcpward key edit --help lists what can be changed")
+        raise ui.CommandEnded(
+            ui.Exit.USAGE, "there is nothing to change", "mcpward key edit --help lists what can be changed"
+        )
 
     async def work(site: "Site") -> "KeyChange":
         if {"tools", "servers"} & set(given):

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 from typing import Final
 
 from mcpward.cli.timespan import parse_end
-from mcpward.cli.ui import Ended, Exit
+from mcpward.cli.ui import CommandEnded, Exit
 from mcpward.config.rate import parse_rate
 from mcpward.core.scope import Access
 from mcpward.core.values import Rate
@@ -20,7 +20,7 @@ def read_name(text: str, option: str = "--name") -> str:
     """Read a name of one line.
 
     Raises:
-        Ended: it is none.
+        CommandEnded: it is none.
     """
     return _line(text, option, _LONGEST_NAME)
 
@@ -39,39 +39,39 @@ def read_tags(texts: list[str] | None) -> tuple[str, ...]:
     """Read tags; a single empty one is none.
 
     Raises:
-        Ended: one is no tag, or there are too many.
+        CommandEnded: one is no tag, or there are too many.
     """
     tags = tuple(dict.fromkeys(some(texts)))
     wrong = [tag for tag in tags if not _TAG.fullmatch(tag)]
     if wrong:
-        raise Ended(Exit.USAGE, f"--tag: {wrong[0]!r} is no tag", "a tag is 1 to 63 of A-Z a-z 0-9 . _ : = / -")
+        raise CommandEnded(Exit.USAGE, f"--tag: {wrong[0]!r} is no tag", "a tag is 1 to 63 of A-Z a-z 0-9 . _ : = / -")
     if len(tags) > _MOST_TAGS:
-        raise Ended(Exit.USAGE, f"--tag: {len(tags)} are too many", f"a key has {_MOST_TAGS} tags at most")
+        raise CommandEnded(Exit.USAGE, f"--tag: {len(tags)} are too many", f"a key has {_MOST_TAGS} tags at most")
     return tags
 
 
 def read_access(word: str) -> Access:
-    """Read a class of tools. Raises :class:`Ended` for another word."""
+    """Read a class of tools. Raises :class:`CommandEnded` for another word."""
     try:
         return Access.parse(word)
     except ValueError:
-        raise Ended(Exit.USAGE, "--class is read, write or destructive") from None
+        raise CommandEnded(Exit.USAGE, "--class is read, write or destructive") from None
 
 
 def read_rate(text: str | None) -> Rate | None:
-    """Read a rate; empty is none. Raises :class:`Ended` for anything else."""
+    """Read a rate; empty is none. Raises :class:`CommandEnded` for anything else."""
     try:
         return parse_rate(text) if text else None
     except ValueError as problem:
-        raise Ended(Exit.USAGE, f"--rate: {problem}") from None
+        raise CommandEnded(Exit.USAGE, f"--rate: {problem}") from None
 
 
 def read_networks(texts: list[str] | None) -> tuple[str, ...]:
-    """Read networks; a single empty one is any. Raises :class:`Ended` for what is none."""
+    """Read networks; a single empty one is any. Raises :class:`CommandEnded` for what is none."""
     try:
         return tuple(str(ip_network(text)) for text in some(texts))
     except ValueError:
-        raise Ended(Exit.USAGE, "--cidr is not a network", "write 10.0.0.0/8 or 2001:db8::/32") from None
+        raise CommandEnded(Exit.USAGE, "--cidr is not a network", "write 10.0.0.0/8 or 2001:db8::/32") from None
 
 
 def read_tools(texts: list[str] | None) -> tuple[str, ...] | None:
@@ -81,7 +81,7 @@ def read_tools(texts: list[str] | None) -> tuple[str, ...] | None:
 
 
 def read_expiry(text: str, now: float) -> float | None:
-    """Read when a key ends; ``never`` is no end of its own. Raises :class:`Ended` for what is no future moment."""
+    """Read when a key ends; ``never`` is no end of its own. Raises :class:`CommandEnded` for what is no future moment."""
     return None if text.strip().lower() == "never" else parse_end(text, now, "--expires")
 
 
@@ -92,5 +92,5 @@ def some(texts: list[str] | None) -> list[str]:
 
 def _line(text: str, option: str, longest: int) -> str:
     if not text.strip() or len(text) > longest or not text.isprintable():
-        raise Ended(Exit.USAGE, f"{option} is 1 to {longest} printable characters")
+        raise CommandEnded(Exit.USAGE, f"{option} is 1 to {longest} printable characters")
     return text.strip()

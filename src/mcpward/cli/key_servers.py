@@ -33,7 +33,7 @@ def key_servers(settings: Settings, servers: list[str] | None) -> tuple[str, ...
     """Return the servers that a key is to open: those named, or the only one that takes keys.
 
     Raises:
-        Ended: a name is unknown, or none is given and there is more than one.
+        CommandEnded: a name is unknown, or none is given and there is more than one.
     """
     if not servers:
         return (chosen_server(settings, None, _with_keys(settings)),)
@@ -59,7 +59,7 @@ async def require_tools(
     """Refuse tools that no server of the key has: whoever names one believes that the key may use it.
 
     Raises:
-        Ended: none of its servers has a tool of this name.
+        CommandEnded: none of its servers has a tool of this name.
     """
     if tools is None:
         return
@@ -76,7 +76,7 @@ async def require_tools(
         return
     near = nearest(strangers[0], known.all)
     listed = ", ".join(known.all) or "none"
-    raise ui.Ended(
+    raise ui.CommandEnded(
         ui.Exit.USAGE,
         f"--tool: {' and '.join(meant)} {'has' if len(meant) == 1 else 'have'} no tool {strangers[0]!r}",
         f"did you mean {near}?" if near else f"its tools: {listed}" if len(meant) == 1 else f"their tools: {listed}",

@@ -39,7 +39,7 @@ def match_of(settings: Settings, server: str | None, caller: str | None, limit: 
     """Return which buckets are meant by the options. A key may be named by its id only.
 
     Raises:
-        Ended: there is no such server.
+        CommandEnded: there is no such server.
     """
     from mcpward.limits.rates.bucket_usage import BucketFilter
 
@@ -55,7 +55,7 @@ def _first_key(settings: Settings, key_id: str) -> str:
 
     try:
         return in_site(settings, lambda site: first_key(site, key_id), must_exist=True)
-    except (Denied, ui.Ended, Unreachable, Misconfigured):
+    except (Denied, ui.CommandEnded, Unreachable, Misconfigured):
         return key_id  # of another site with the same counters, or the site's data are on another host
 
 
@@ -69,13 +69,13 @@ def words_of(match: "BucketFilter") -> str:
     return " ".join(part for part in parts if part)
 
 
-def unknown_in(settings: Settings, match: "BucketFilter") -> ui.Ended | None:
+def unknown_in(settings: Settings, match: "BucketFilter") -> ui.CommandEnded | None:
     """Return what is wrong with the names: no such limit, or a caller that neither keys nor record have."""
     wrong = None if match.limit is None else _unknown_limit(settings, match.limit)
     return wrong or (None if match.caller is None else _unknown_caller(settings, match.caller))
 
 
-def _unknown_limit(settings: Settings, limit: str) -> ui.Ended | None:
+def _unknown_limit(settings: Settings, limit: str) -> ui.CommandEnded | None:
     known = known_limits(settings)
     if limit in known:
         return None
@@ -84,10 +84,10 @@ def _unknown_limit(settings: Settings, limit: str) -> ui.Ended | None:
         hint = f"{limit} is now {renamed.LIMITS[limit]}"
     else:  # people name a budget as its table is named
         hint = f"did you mean {' or '.join(own)}?" if own else meant(limit, known)
-    return ui.Ended(ui.Exit.USAGE, f"there is no limit {limit!r}", hint)
+    return ui.CommandEnded(ui.Exit.USAGE, f"there is no limit {limit!r}", hint)
 
 
-def _unknown_caller(settings: Settings, caller: str) -> ui.Ended | None:
+def _unknown_caller(settings: Settings, caller: str) -> ui.CommandEnded | None:
     known = _callers(settings)
     if known is None or caller in known:
         return None
@@ -95,7 +95,7 @@ def _unknown_caller(settings: Settings, caller: str) -> ui.Ended | None:
         what = f"there is no key {caller.removeprefix(_KEY)!r}, and no record of one"
     else:
         what = f"there is no caller {caller!r}: no record names it"
-    return ui.Ended(ui.Exit.NO, what, meant(caller, known, otherwise="mcpward key list prints the ids of keys"))
+    return ui.CommandEnded(ui.Exit.NO, what, meant(caller, known, otherwise="mcpward key list prints the ids of keys"))
 
 
 def _callers(settings: Settings) -> list[str] | None:
@@ -108,7 +108,7 @@ def _callers(settings: Settings) -> list[str] | None:
 
     try:
         return in_site(settings, work, must_exist=True)
-    except (ui.Ended, Unreachable, Misconfigured):
+    except (ui.CommandEnded, Unreachable, Misconfigured):
         return None
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from mcpward.app.limit_usage import LimitUsage
-    from mcpward.app.worker_query import Answer
+    from mcpward.app.worker_query import WorkerAnswers
     from mcpward.limits.rates.bucket_usage import BucketFilter
     from mcpward.operations.site import Site
 
@@ -85,7 +85,7 @@ def limits(
         _lines(lines_of([*answer.uses]))
     _remark(answer)
     if not answer.uses:
-        raise ui.Ended(ui.Exit.NO, f"nothing is used now of {words_of(match)}", hint_of(limit))
+        raise ui.CommandEnded(ui.Exit.NO, f"nothing is used now of {words_of(match)}", hint_of(limit))
 
 
 @app.command("reset")
@@ -108,7 +108,7 @@ def reset(
     _require_known(settings, match)
     what = words_of(match)
     if not yes and not ui.confirmed(f"give back what is used of {what}?"):
-        raise ui.Ended(ui.Exit.NO, "nothing was reset", "--yes resets without asking")
+        raise ui.CommandEnded(ui.Exit.NO, "nothing was reset", "--yes resets without asking")
     answer = _with_tally(settings, lambda tally: tally.reset(match))
     if settings.limits.is_shared and not answer.away:
         _tell_workers(settings, match)
@@ -118,7 +118,7 @@ def reset(
     _remark(answer)
     if not answer.found:
         if limit != LOOPS:
-            raise ui.Ended(ui.Exit.NO, f"nothing was used of {what}")
+            raise ui.CommandEnded(ui.Exit.NO, f"nothing was used of {what}")
         ui.remark("loops begin anew")  # workers forget what they know of them, and do not count that
         return
     ui.remark(f"{answer.found} counter{'' if answer.found == 1 else 's'} of {ui.safe(what)} reset")
@@ -128,14 +128,14 @@ def _require_known(settings: Settings, match: "BucketFilter") -> None:
     """Check that there are such a limit and such a caller. Whatever is in use exists, though nothing here names it.
 
     Raises:
-        Ended: there are not.
+        CommandEnded: there are not.
     """
     wrong = unknown_in(settings, match)
     if wrong is None:
         return
     try:
         is_used = bool(_with_tally(settings, lambda tally: tally.uses(match)).uses)
-    except (ui.Ended, Unreachable, Misconfigured):
+    except (ui.CommandEnded, Unreachable, Misconfigured):
         is_used = False
     if not is_used:
         raise wrong
@@ -166,11 +166,11 @@ def _tell_workers(settings: Settings, match: "BucketFilter") -> None:
 
     try:
         in_site(settings, tell, must_exist=True)
-    except (ui.Ended, Unreachable, Misconfigured):
+    except (ui.CommandEnded, Unreachable, Misconfigured):
         ui.remark("no worker of this host answers: one that runs may still keep an address out by itself")
 
 
-def _note(settings: Settings, match: "BucketFilter", answer: "Answer") -> None:
+def _note(settings: Settings, match: "BucketFilter", answer: "WorkerAnswers") -> None:
     """Put it on record that limits were given back, and say where that cannot be done."""
     from mcpward.traffic.act import Act
 
@@ -178,11 +178,11 @@ def _note(settings: Settings, match: "BucketFilter", answer: "Answer") -> None:
     act = Act(object="limits", server=match.server, detail=f"{answer.found} counters of {what} reset")
     try:
         in_site(settings, lambda site: site.store.acts.note(act), must_exist=True)
-    except (ui.Ended, Unreachable, Misconfigured):
+    except (ui.CommandEnded, Unreachable, Misconfigured):
         ui.remark("this is not on record: the site's data are not here, or cannot be written")
 
 
-def _remark(answer: "Answer") -> None:
+def _remark(answer: "WorkerAnswers") -> None:
     if answer.away:
         ui.remark(f"{ui.safe(answer.away)}; this is what the workers of this host count by themselves meanwhile")
     if answer.answered < answer.workers:
@@ -210,10 +210,10 @@ async def _watch(tally: "LimitUsage", match: "BucketFilter", *, as_json: bool) -
             answer, otherwise = _no_answer(), away.what
 
 
-def _no_answer() -> "Answer":
-    from mcpward.app.worker_query import Answer
+def _no_answer() -> "WorkerAnswers":
+    from mcpward.app.worker_query import WorkerAnswers
 
-    return Answer()
+    return WorkerAnswers()
 
 
 def _screen(uses: list[Any], otherwise: str, note: str = "") -> None:

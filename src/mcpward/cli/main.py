@@ -91,7 +91,7 @@ def run(arguments: Sequence[str] | None = None, tell: Callable[..., None] = ui.e
     note_command(command, words)
     try:
         code = command.main(args=words, prog_name="mcpward", standalone_mode=False, obj=words)
-    except ui.Ended as ended:
+    except ui.CommandEnded as ended:
         tell(ended.what, ended.hint)
         return ended.code
     except Denied as no:

@@ -16,7 +16,7 @@ from mcpward.cli.edit import NotEditable, found
 from mcpward.cli.edit import Path as Steps
 from mcpward.cli.masked import difference
 from mcpward.cli.replace import replace_file
-from mcpward.cli.ui import Ended, Exit
+from mcpward.cli.ui import CommandEnded, Exit
 
 T = TypeVar("T")
 _MOST_BYTES: Final = 16 * 1024**2
@@ -30,7 +30,7 @@ _REACHED_BY: Final = frozenset(
 )
 
 
-class Change(Struct, frozen=True):
+class FileChange(Struct, frozen=True):
     """A change that has been worked out and not been made. ``before`` and ``after`` are None if there is no file."""
 
     file: Path
@@ -50,11 +50,11 @@ class Change(Struct, frozen=True):
         return self.shown
 
 
-def work_out(client: Client, entry: Entry, file: Path) -> Change:
+def work_out(client: Client, entry: Entry, file: Path) -> FileChange:
     """Work out what the file would say with the server in it.
 
     Raises:
-        Ended: the file is there but cannot be read, parsed, or safely changed; it stays as it is.
+        CommandEnded: the file is there but cannot be read, parsed, or safely changed; it stays as it is.
     """
     real = real_file(file)
     text = _read(real)
@@ -74,18 +74,18 @@ def work_out(client: Client, entry: Entry, file: Path) -> Change:
     return _change(real, entry.server, text, after, shown)
 
 
-def work_out_removal(client: Client, entry: Entry, file: Path) -> Change:
+def work_out_removal(client: Client, entry: Entry, file: Path) -> FileChange:
     """Work out what the file would say without the server.
 
     Raises:
-        Ended: the server is not in it, or the file cannot be changed.
+        CommandEnded: the server is not in it, or the file cannot be changed.
     """
     real = real_file(file)
     text = _read(real)
     content = _edited(file, text or "", lambda now: edit.load(client.format, now))
     path = client.path(entry.server, content)
     if text is None or found(content, path) is None:
-        raise Ended(Exit.NO, f"{file} has no server {entry.server!r}", "--server NAME names another one")
+        raise CommandEnded(Exit.NO, f"{file} has no server {entry.server!r}", "--server NAME names another one")
 
     def removed(before: str) -> str:
         for steps, _ in client.parts(entry, edit.load(client.format, before)):
@@ -96,16 +96,16 @@ def work_out_removal(client: Client, entry: Entry, file: Path) -> Change:
     return _change(real, entry.server, text, after, difference(client, file, path, (text, after)))
 
 
-def work_out_undo(client: Client, file: Path, entry_of: Callable[[str], Entry]) -> Change:
+def work_out_undo(client: Client, file: Path, entry_of: Callable[[str], Entry]) -> FileChange:
     """Work out how the newest change to the file is taken back: whole, or for its server if the file changed since.
 
     Raises:
-        Ended: there is no copy of the file, or it cannot be changed.
+        CommandEnded: there is no copy of the file, or it cannot be changed.
     """
     real = real_file(file)
     kept = backups_of(real)
     if not kept:
-        raise Ended(Exit.NO, f"there is nothing to undo for {file}", "--remove takes a server out of it")
+        raise CommandEnded(Exit.NO, f"there is nothing to undo for {file}", "--remove takes a server out of it")
     backup = kept[-1]
     text, old = _read(real), None if backup.is_new else _read(backup.path)
     entry = entry_of(backup.server)
@@ -116,20 +116,20 @@ def work_out_undo(client: Client, file: Path, entry_of: Callable[[str], Entry]) 
         after = _edited(file, text, lambda now: _taken_back(client, entry, now, old or ""))
     shown = difference(client, file, path, (text, after))
     change = _change(real, entry.server, text, after, shown)
-    return Change(change.file, change.server, change.before, change.after, change.shown, backup)
+    return FileChange(change.file, change.server, change.before, change.after, change.shown, backup)
 
 
-def make(change: Change) -> Path | None:
+def make(change: FileChange) -> Path | None:
     """Make the change; returns the copy of the old file, which an undo restores.
 
     Raises:
-        Ended: the file cannot be written, or has changed since it was read.
+        CommandEnded: the file cannot be written, or has changed since it was read.
     """
     file = change.file
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if (file.read_bytes() if file.exists() else None) != change.before:
-            raise Ended(Exit.NO, f"{file} has changed meanwhile, so it is not touched", "run the command again")
+            raise CommandEnded(Exit.NO, f"{file} has changed meanwhile, so it is not touched", "run the command again")
         kept = None
         if change.undone is None and change.after is not None:
             kept = keep(file, change.before, change.after, change.server)
@@ -140,7 +140,7 @@ def make(change: Change) -> Path | None:
         if change.undone is not None:
             change.undone.path.unlink(missing_ok=True)
     except OSError as error:
-        raise Ended(Exit.UNREACHABLE, f"{file} cannot be written: {error.strerror}") from None
+        raise CommandEnded(Exit.UNREACHABLE, f"{file} cannot be written: {error.strerror}") from None
     return kept
 
 
@@ -149,7 +149,9 @@ def real_file(file: Path) -> Path:
     try:
         return file.expanduser().resolve()
     except (OSError, RuntimeError):
-        raise Ended(Exit.USAGE, f"{file} leads to no file: a link goes in a circle, or there is no home") from None
+        raise CommandEnded(
+            Exit.USAGE, f"{file} leads to no file: a link goes in a circle, or there is no home"
+        ) from None
 
 
 def is_open_to_others(file: Path) -> bool:
@@ -160,9 +162,9 @@ def is_open_to_others(file: Path) -> bool:
         return False
 
 
-def _change(file: Path, server: str, before: str | None, after: str | None, shown: list[str]) -> Change:
+def _change(file: Path, server: str, before: str | None, after: str | None, shown: list[str]) -> FileChange:
     raw = [None if text is None else text.encode() for text in (before, after)]
-    return Change(file, server, raw[0], raw[1], shown)
+    return FileChange(file, server, raw[0], raw[1], shown)
 
 
 def _content(client: Client, text: str | None) -> Any:
@@ -177,7 +179,7 @@ def _edited(file: Path, text: str, work: Callable[[str], T]) -> T:
         return work(text)
     except (ValueError, RecursionError) as problem:
         why = str(problem) if isinstance(problem, NotEditable) else "unknown form"
-        raise Ended(
+        raise CommandEnded(
             Exit.USAGE, f"{file} cannot be changed safely ({why}), so it is not touched", "add the block by hand"
         ) from None
 
@@ -212,9 +214,9 @@ def _read(file: Path) -> str | None:
         if not file.exists():
             return None
         if not stat.S_ISREG(file.stat().st_mode) or file.stat().st_size > _MOST_BYTES:
-            raise Ended(Exit.USAGE, f"{file} is not a file of a sensible size, so it is not touched")
+            raise CommandEnded(Exit.USAGE, f"{file} is not a file of a sensible size, so it is not touched")
         return file.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
-        raise Ended(Exit.USAGE, f"{file} is not UTF-8, so it is not touched") from None
+        raise CommandEnded(Exit.USAGE, f"{file} is not UTF-8, so it is not touched") from None
     except OSError as error:
-        raise Ended(Exit.UNREACHABLE, f"{file} cannot be read: {error.strerror}") from None
+        raise CommandEnded(Exit.UNREACHABLE, f"{file} cannot be read: {error.strerror}") from None

@@ -33,7 +33,7 @@ def from_file(file: Path) -> Secret:
     """Read a key from a file of its own, in UTF-8 or as PowerShell writes it (UTF-16 with a byte order mark).
 
     Raises:
-        Ended: it cannot be read, or is too long to be a key.
+        CommandEnded: it cannot be read, or is too long to be a key.
     """
     try:
         with file.expanduser().open("rb") as opened:
@@ -41,11 +41,11 @@ def from_file(file: Path) -> Secret:
         is_wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
         text = content.decode("utf-16" if is_wide else "utf-8-sig")
     except UnicodeError:  # its text would quote the key
-        raise ui.Ended(ui.Exit.USAGE, f"--key-file: {file} is not text in UTF-8") from None
+        raise ui.CommandEnded(ui.Exit.USAGE, f"--key-file: {file} is not text in UTF-8") from None
     except OSError as error:
-        raise ui.Ended(ui.Exit.UNREACHABLE, f"--key-file: {file} cannot be read: {error.strerror}") from None
+        raise ui.CommandEnded(ui.Exit.UNREACHABLE, f"--key-file: {file} cannot be read: {error.strerror}") from None
     if len(content) > _MOST_BYTES or not text.strip():
-        raise ui.Ended(ui.Exit.USAGE, f"--key-file: {file} holds no key", "a file with the key and nothing else")
+        raise ui.CommandEnded(ui.Exit.USAGE, f"--key-file: {file} holds no key", "a file with the key and nothing else")
     return cleaned(text)
 
 
@@ -66,7 +66,7 @@ def check(key: Secret | None) -> None:
     """Check the form of a key.
 
     Raises:
-        Ended: it is not whole; the text is not repeated.
+        CommandEnded: it is not whole; the text is not repeated.
     """
     from mcpward.identity.keys.api_key import PREFIX, parse
 
@@ -74,14 +74,16 @@ def check(key: Secret | None) -> None:
         return
     text = key.reveal()
     if text.count(PREFIX) > 1:
-        raise ui.Ended(ui.Exit.USAGE, "that is more than one key", "paste one")
+        raise ui.CommandEnded(ui.Exit.USAGE, "that is more than one key", "paste one")
     if not text.startswith(PREFIX):
-        raise ui.Ended(ui.Exit.USAGE, "that is not a key", f"a key begins with {PREFIX}")
+        raise ui.CommandEnded(ui.Exit.USAGE, "that is not a key", f"a key begins with {PREFIX}")
     expected = len(PREFIX) + 12 + 1 + 43 + 6
     if len(text) != expected:
-        raise ui.Ended(
+        raise ui.CommandEnded(
             ui.Exit.USAGE,
             "that is not a whole key",
             f"it has {len(text)} characters; a key has {expected}: copy it whole",
         )
-    raise ui.Ended(ui.Exit.USAGE, "that is not a whole key", "its checksum is wrong: copy it again, or make a new one")
+    raise ui.CommandEnded(
+        ui.Exit.USAGE, "that is not a whole key", "its checksum is wrong: copy it again, or make a new one"
+    )

@@ -98,7 +98,7 @@ def chosen(
     """Return the filter that the options ask for.
 
     Raises:
-        Ended: a reason, an outcome, an address or an error id that no record can have, or a moment that is none.
+        CommandEnded: a reason, an outcome, an address or an error id that no record can have, or a moment that is none.
     """
     from mcpward.storage.traffic_filter import TrafficFilter
 
@@ -106,7 +106,7 @@ def chosen(
     begin = parse_start(since, now, "--since") if since else None
     end = parse_start(until, now, "--until") if until else None
     if begin is not None and end is not None and begin >= end:
-        raise ui.Ended(ui.Exit.USAGE, "--since is not before --until", "nothing can be found between them")
+        raise ui.CommandEnded(ui.Exit.USAGE, "--since is not before --until", "nothing can be found between them")
     if reason is not None:
         _require("reason", reason, _REASONS, renamed.REASONS)
     if outcome is not None:
@@ -127,39 +127,39 @@ def chosen(
     )
 
 
-async def nothing_found(site: "Site", settings: Settings, wanted: "TrafficFilter") -> ui.Ended:
+async def nothing_found(site: "Site", settings: Settings, wanted: "TrafficFilter") -> ui.CommandEnded:
     """Return why nothing was found: a name that does not exist, with the one that was probably meant."""
     known = site.store.traffic.known
     if wanted.server is not None and wanted.server not in settings.servers:
         servers = dict.fromkeys((*settings.servers, *await known("server")))
         if wanted.server not in servers:
             what = f"there is no server {wanted.server!r} in the site's file or in the record"
-            return ui.Ended(ui.Exit.USAGE, what, meant(wanted.server, servers))
+            return ui.CommandEnded(ui.Exit.USAGE, what, meant(wanted.server, servers))
     if wanted.by_limit is not None:
         limits = dict.fromkeys((*known_limits(settings), *await known("limit_name")))
         if wanted.by_limit not in limits:
             what = f"there is no limit {wanted.by_limit!r}"
-            return ui.Ended(ui.Exit.USAGE, what, _limit_hint(wanted.by_limit, limits))
+            return ui.CommandEnded(ui.Exit.USAGE, what, _limit_hint(wanted.by_limit, limits))
     if wanted.key_id is not None:
         ids = dict.fromkeys([*(one.id for one in await site.store.keys.list()), *await known("key_id")])
         if wanted.key_id not in ids:
             what = f"there is no key {wanted.key_id!r}, and no record of one"
-            return ui.Ended(ui.Exit.NO, what, meant(wanted.key_id, ids, otherwise="mcpward key list --all"))
+            return ui.CommandEnded(ui.Exit.NO, what, meant(wanted.key_id, ids, otherwise="mcpward key list --all"))
     if wanted.tool is not None:
         tools = await known("tool")
         if wanted.tool not in tools:
-            return ui.Ended(ui.Exit.NO, f"no record names a tool {wanted.tool!r}", meant(wanted.tool, tools))
+            return ui.CommandEnded(ui.Exit.NO, f"no record names a tool {wanted.tool!r}", meant(wanted.tool, tools))
     if wanted.error_id is not None:
         hint = "the record is of another site, older than traffic.retention, or not written yet; the log may have it"
-        return ui.Ended(ui.Exit.NO, f"no record has the error id {wanted.error_id}", hint)
-    return ui.Ended(ui.Exit.NO, "no records found")
+        return ui.CommandEnded(ui.Exit.NO, f"no record has the error id {wanted.error_id}", hint)
+    return ui.CommandEnded(ui.Exit.NO, "no records found")
 
 
 def _require(kind: str, word: str, known: tuple[str, ...], old: Any) -> None:
     if word in known:
         return
     hint = f"{word} is now {old[word]}" if word in old else meant(word, known, f"there are: {', '.join(known)}")
-    raise ui.Ended(ui.Exit.USAGE, f"there is no {kind} {word!r}", hint)
+    raise ui.CommandEnded(ui.Exit.USAGE, f"there is no {kind} {word!r}", hint)
 
 
 def _limit_hint(word: str, limits: Any) -> str:
@@ -176,7 +176,7 @@ def _key_id(text: str) -> str:
     inside = find_id(text)
     if inside is not None:
         what = "that is a key, not its id: now it stands in the shell's history"
-        raise ui.Ended(ui.Exit.USAGE, what, f"its id is {inside}")
+        raise ui.CommandEnded(ui.Exit.USAGE, what, f"its id is {inside}")
     return text
 
 
@@ -184,7 +184,7 @@ def _error_id(text: str) -> str:
     """Return an error id as the record has it, also from ``(error 7f3a00aa11bb)``."""
     word = text.strip(" ().").removeprefix("error").strip().lower()
     if not _ERROR_ID.fullmatch(word):
-        raise ui.Ended(ui.Exit.USAGE, "--error-id is not an error id", "write its 12 hex digits: 7f3a00aa11bb")
+        raise ui.CommandEnded(ui.Exit.USAGE, "--error-id is not an error id", "write its 12 hex digits: 7f3a00aa11bb")
     return word
 
 
@@ -193,5 +193,5 @@ def _address(text: str) -> str:
     try:
         network = ip_network(text, strict=False)
     except ValueError:
-        raise ui.Ended(ui.Exit.USAGE, "--address is not an address", "write 192.0.2.7 or 2001:db8::1") from None
+        raise ui.CommandEnded(ui.Exit.USAGE, "--address is not an address", "write 192.0.2.7 or 2001:db8::1") from None
     return str(network) if "/" in text else str(network.network_address)

@@ -59,7 +59,7 @@ def list_secrets(server: ServerOption = None, config: ConfigOption = None, json:
         for name in names:
             ui.answer(ui.safe(name))
     if not names:
-        raise ui.Ended(ui.Exit.NO, f"{chosen} has no secrets", "mcpward secret set NAME keeps one")
+        raise ui.CommandEnded(ui.Exit.NO, f"{chosen} has no secrets", "mcpward secret set NAME keeps one")
 
 
 @app.command("remove")
@@ -73,7 +73,7 @@ def remove(
 
     async def work(site: "Site") -> None:
         if name not in await site.vault.list(chosen):
-            raise ui.Ended(ui.Exit.NO, f"{chosen} has no secret {name!r}", "mcpward secret list")
+            raise ui.CommandEnded(ui.Exit.NO, f"{chosen} has no secret {name!r}", "mcpward secret list")
         await site.vault.remove(chosen, name)
 
     in_site(settings, work, must_exist=True, ends_rights=True)
@@ -86,21 +86,23 @@ def read_secret(prompt: str) -> Secret:
     """Read one secret from stdin, or ask for it without showing it.
 
     Raises:
-        Ended: nothing came, or too much.
+        CommandEnded: nothing came, or too much.
     """
     try:
         value = getpass(prompt) if sys.stdin.isatty() else sys.stdin.read(_MOST_CHARACTERS + 1)
         value.encode()
     except UnicodeError:  # its text would quote the secret
-        raise ui.Ended(ui.Exit.USAGE, "a secret is text in UTF-8", "encode it first, as base64 for example") from None
+        raise ui.CommandEnded(
+            ui.Exit.USAGE, "a secret is text in UTF-8", "encode it first, as base64 for example"
+        ) from None
     value = value.removeprefix(_MARK).removesuffix("\n").removesuffix("\r")
     if not value or len(value) > _MOST_CHARACTERS:
-        raise ui.Ended(ui.Exit.USAGE, "a secret is 1 to 65536 characters", "give it on stdin: … < file")
+        raise ui.CommandEnded(ui.Exit.USAGE, "a secret is 1 to 65536 characters", "give it on stdin: … < file")
     return Secret(value)
 
 
 def _check(name: str) -> None:
     if not _NAME.fullmatch(name):
-        raise ui.Ended(
+        raise ui.CommandEnded(
             ui.Exit.USAGE, "a secret's name is made of A-Z, 0-9 and _", "its value does not belong on the command line"
         )

@@ -125,14 +125,14 @@ def _reloading(settings: Settings, config: Path | None, words: Sequence[str], wo
     from mcpward.app.reload import run_reloading
 
     if workers is not None and workers > 1:
-        raise ui.Ended(ui.Exit.USAGE, "--reload serves with one worker", "leave out --workers")
+        raise ui.CommandEnded(ui.Exit.USAGE, "--reload serves with one worker", "leave out --workers")
     own = [word for word in words if word != "--reload"]
     return run_reloading(settings, config, own, lambda line: ui.remark(ui.styled(ui.safe(line), "dim", sys.stderr)))
 
 
 def _require_sources(site: Loaded, target: str | None, chosen: Target | None, configured: tuple[str, ...]) -> None:
     if not site.settings.servers:
-        raise ui.Ended(ui.Exit.USAGE, "there is nothing to serve", "name a file: mcpward serve tools.py")
+        raise ui.CommandEnded(ui.Exit.USAGE, "there is nothing to serve", "name a file: mcpward serve tools.py")
     missing = missing_sources(site)
     if not missing:
         if foreign := foreign_sources(site.settings):
@@ -141,7 +141,7 @@ def _require_sources(site: Loaded, target: str | None, chosen: Target | None, co
     meant = nearest(target or "", configured)
     if meant and chosen and chosen.source == target:  # the name of a server, misspelt, looks like that of a module
         what = f"there is no server {target!r} in the site's file, and no such file or module"
-        raise ui.Ended(ui.Exit.USAGE, what, f"did you mean {meant}?")
+        raise ui.CommandEnded(ui.Exit.USAGE, what, f"did you mean {meant}?")
     raise Misconfigured(missing)
 
 
@@ -152,7 +152,7 @@ def _of_server(
     if chosen is None and not flag:
         return {}
     if chosen is None and len(configured) != 1:
-        raise ui.Ended(ui.Exit.USAGE, f"{flag} is for one server", f"name it: mcpward serve NAME {flag} …")
+        raise ui.CommandEnded(ui.Exit.USAGE, f"{flag} is for one server", f"name it: mcpward serve NAME {flag} …")
     name = chosen.name if chosen else configured[0]
     source = chosen.source if chosen else None
     return {f"servers.{name}.source": source, f"servers.{name}.mode": mode, f"servers.{name}.access": access}

@@ -80,12 +80,12 @@ def _change(settings: Settings, file: Path | None, old: str, new: str) -> bytes 
     """Return what the file is to say; None where it has the new name already, or there is no file.
 
     Raises:
-        Ended: both names are servers of the file, neither is, or the file cannot be changed in place.
+        CommandEnded: both names are servers of the file, neither is, or the file cannot be changed in place.
     """
     known = settings.servers
     if old in known and new in known:
         what = f"there are servers {old} and {new}: one cannot get the name of the other"
-        raise ui.Ended(ui.Exit.USAGE, what, "choose another name")
+        raise ui.CommandEnded(ui.Exit.USAGE, what, "choose another name")
     if known and old not in known and new not in known:
         raise _unknown(old, known) if nearest(old, known) else _unknown(new, known)
     if file is None or old not in known:
@@ -96,13 +96,13 @@ def _change(settings: Settings, file: Path | None, old: str, new: str) -> bytes 
         return mark + renamed_server(raw.removeprefix(mark).decode(), old, new).encode()
     except NotRenamed as problem:
         hint = f"write [servers.{new}] in the place of [servers.{old}] yourself, then mcpward server rename {old} {new}"
-        raise ui.Ended(ui.Exit.USAGE, f"{file}: {problem}", hint) from None
+        raise ui.CommandEnded(ui.Exit.USAGE, f"{file}: {problem}", hint) from None
 
 
-def _unknown(name: str, known: Iterable[str]) -> ui.Ended:
+def _unknown(name: str, known: Iterable[str]) -> ui.CommandEnded:
     names = sorted(known)
     meant = nearest(name, names)
-    return ui.Ended(
+    return ui.CommandEnded(
         ui.Exit.USAGE,
         f"there is no server {name!r}, neither in the site's file nor in its data",
         f"did you mean {meant}?" if meant else f"there are: {', '.join(names) or 'none'}",
@@ -114,7 +114,7 @@ def _write(file: Path, content: bytes, old: str, new: str) -> None:
         replace_file(file.resolve(), content)
     except OSError as error:
         hint = f"write [servers.{new}] in the place of [servers.{old}] yourself: the data are carried over"
-        raise ui.Ended(ui.Exit.UNREACHABLE, f"{file} cannot be written: {error.strerror}", hint) from None
+        raise ui.CommandEnded(ui.Exit.UNREACHABLE, f"{file} cannot be written: {error.strerror}", hint) from None
 
 
 def _rename_files(settings: Settings, old: str, new: str) -> None:

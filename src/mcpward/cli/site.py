@@ -10,7 +10,7 @@ import typer
 
 from mcpward.cli.operator import this_operator
 from mcpward.cli.target import read_target
-from mcpward.cli.ui import Ended, Exit, remark, safe
+from mcpward.cli.ui import CommandEnded, Exit, remark, safe
 from mcpward.config.load import Loaded, read
 from mcpward.config.model import Settings
 from mcpward.config.names import check_server_name, nearest
@@ -47,14 +47,14 @@ def left_to_subcommand(ctx: typer.Context) -> bool:
     """Return whether a verb that has verbs of its own leaves the work to one of those.
 
     Raises:
-        Ended: options stand before the inner verb, which would not see them.
+        CommandEnded: options stand before the inner verb, which would not see them.
     """
     if ctx.invoked_subcommand is None:
         return False
     sources = [ctx.get_parameter_source(name) for name in ctx.params]
     if any(source is not None and source.name == "COMMANDLINE" for source in sources):
         said = f"write the options after {ctx.invoked_subcommand}, so that they are not overlooked"
-        raise Ended(Exit.USAGE, said, f"{ctx.command_path} {ctx.invoked_subcommand} --help")
+        raise CommandEnded(Exit.USAGE, said, f"{ctx.command_path} {ctx.invoked_subcommand} --help")
     return True
 
 
@@ -112,7 +112,7 @@ def in_site(
     changes nothing when it fails, so that it can be done again.
 
     Raises:
-        Ended: ``must_exist`` and there is no data yet (reading makes none); the exit code is ``missing``.
+        CommandEnded: ``must_exist`` and there is no data yet (reading makes none); the exit code is ``missing``.
         Misconfigured: the data cannot be used as it is.
         Unreachable: the database refuses to work now.
     """
@@ -121,7 +121,9 @@ def in_site(
 
     database = Path(settings.store.url.removeprefix("sqlite:///"))
     if must_exist and not database.exists():
-        raise Ended(missing, f"there is no data yet at {database}", "mcpward serve or mcpward key create makes it")
+        raise CommandEnded(
+            missing, f"there is no data yet at {database}", "mcpward serve or mcpward key create makes it"
+        )
 
     async def opened() -> T:
         async with open_site(settings, CLOCK, accept, this_operator()) as site:
@@ -130,7 +132,7 @@ def in_site(
     def attempted() -> T:
         try:
             return asyncio.run(opened())
-        except Ended:
+        except CommandEnded:
             raise
         except Exception:
             if not ends_rights or not _release_reserve(database):
@@ -165,7 +167,7 @@ def opened_server(config: Path | None, target: str) -> tuple[Settings, str]:
     All servers of the file stay: what one is allowed may depend on the others.
 
     Raises:
-        Ended: the name is neither a server's nor a source's.
+        CommandEnded: the name is neither a server's nor a source's.
         Misconfigured: with every problem of the settings at once, or its source is not there.
     """
     from mcpward.config.load import server_names as names_in
@@ -184,7 +186,7 @@ def opened_server(config: Path | None, target: str) -> tuple[Settings, str]:
     return site.settings, chosen.name
 
 
-def no_site(config: Path | None, name: str | None = None, *, or_else: str = "") -> Ended:
+def no_site(config: Path | None, name: str | None = None, *, or_else: str = "") -> CommandEnded:
     """Return the error of a command that needs a site and finds none: no file, or one that names no server.
 
     ``name`` is the server that was typed; ``or_else`` ends the hint with what the command takes in place of a site.
@@ -196,7 +198,7 @@ def no_site(config: Path | None, name: str | None = None, *, or_else: str = "") 
     else:
         what = f"there is no {server} here: {file} names none"
         hint = f'add [servers.NAME] with source = "tools.py" to {file}'
-    return Ended(Exit.USAGE, what, f"{hint}; {or_else}" if or_else else hint)
+    return CommandEnded(Exit.USAGE, what, f"{hint}; {or_else}" if or_else else hint)
 
 
 def chosen_server(settings: Settings, name: str | None, among: Collection[str] | None = None) -> str:
@@ -206,7 +208,7 @@ def chosen_server(settings: Settings, name: str | None, among: Collection[str] |
     site whose file names no server has those of its last start.
 
     Raises:
-        Ended: none is named and there is not exactly one, or the name is unknown or not fit to be one.
+        CommandEnded: none is named and there is not exactly one, or the name is unknown or not fit to be one.
     """
     known = list(settings.servers)
     if name is None:
@@ -216,8 +218,8 @@ def chosen_server(settings: Settings, name: str | None, among: Collection[str] |
             return fit[0]
         if not (fit or known):
             hint = "add --server NAME; mcpward init DIR makes a site"
-            raise Ended(Exit.USAGE, "which server? no site's file here names one", hint)
-        raise Ended(Exit.USAGE, "which server?", f"add --server NAME (one of: {', '.join(fit or known)})")
+            raise CommandEnded(Exit.USAGE, "which server? no site's file here names one", hint)
+        raise CommandEnded(Exit.USAGE, "which server?", f"add --server NAME (one of: {', '.join(fit or known)})")
     if known and name not in known:
         raise unknown_server(name, known)
     name = fit_server(name)
@@ -230,18 +232,18 @@ def fit_server(name: str, option: str = "--server") -> str:
     """Return a name that a server may have, whether there is one of this name or not.
 
     Raises:
-        Ended: no server can be called so.
+        CommandEnded: no server can be called so.
     """
     try:
         return check_server_name(name)
     except ValueError as problem:
-        raise Ended(Exit.USAGE, f"{option}: {problem}", f"for example: {option} orders") from None
+        raise CommandEnded(Exit.USAGE, f"{option}: {problem}", f"for example: {option} orders") from None
 
 
-def unknown_server(name: str, known: Collection[str]) -> Ended:
+def unknown_server(name: str, known: Collection[str]) -> CommandEnded:
     """Return the error for a server that is not in the site's file, with the name that was probably meant."""
     meant = nearest(name, known)
-    return Ended(
+    return CommandEnded(
         Exit.USAGE,
         f"there is no server {name!r} in the site's file",
         f"did you mean {meant}?" if meant else f"there are: {', '.join(known)}",
@@ -256,7 +258,7 @@ def served_last(settings: Settings) -> list[str]:
 
     try:
         return in_site(settings, work, must_exist=True)
-    except (Ended, Misconfigured, Unreachable):  # the command itself will tell, if it needs the data
+    except (CommandEnded, Misconfigured, Unreachable):  # the command itself will tell, if it needs the data
         return []
 
 

@@ -51,10 +51,10 @@ def accept_older(
         if not seen:
             raise
     if not seen:
-        raise ui.Ended(ui.Exit.NO, "the store is the one that its mark tells of: there is nothing to accept")
+        raise ui.CommandEnded(ui.Exit.NO, "the store is the one that its mark tells of: there is nothing to accept")
     _show(seen[0], settings.keys.max_age, as_json=json)
     if not yes and not ui.confirmed("accept this store?"):
-        raise ui.Ended(ui.Exit.NO, "nothing was accepted", "mcpward store accept-older --yes accepts it")
+        raise ui.CommandEnded(ui.Exit.NO, "nothing was accepted", "mcpward store accept-older --yes accepts it")
 
     async def note(site: "Site") -> None:
         from mcpward.traffic.act import Act

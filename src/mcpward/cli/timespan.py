@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from mcpward.cli.ui import Ended, Exit
+from mcpward.cli.ui import CommandEnded, Exit
 from mcpward.config import span
 
 _LAST: Final = 253_402_300_799.0  # 9999-12-31T23:59:59Z: the last second that an ISO date can say
@@ -13,14 +13,14 @@ def parse_span(text: str, option: str) -> float:
     """Read a span such as ``24h`` in seconds; ``0`` is no time at all.
 
     Raises:
-        Ended: it is none (a usage error that names the option).
+        CommandEnded: it is none (a usage error that names the option).
     """
     if text.strip() == "0":
         return 0.0
     try:
         return span.parse_span(text)
     except ValueError:
-        raise Ended(Exit.USAGE, f"{option} is not a span of time", "write 30m, 24h, 90d or 2w") from None
+        raise CommandEnded(Exit.USAGE, f"{option} is not a span of time", "write 30m, 24h, 90d or 2w") from None
 
 
 def _is_span(text: str) -> bool:
@@ -36,7 +36,7 @@ def _parse_iso(text: str, option: str) -> float:
         at = datetime.fromisoformat(text.strip())
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
-        raise Ended(
+        raise CommandEnded(
             Exit.USAGE, f"{option} is neither a span nor a moment", "write 90d, 2026-12-31 or 2026-12-31T10:00:00Z"
         ) from None
 
@@ -45,11 +45,11 @@ def parse_end(text: str, now: float, option: str) -> float:
     """Read a moment in the future: a span from now, or an ISO 8601 date or time (UTC unless it says otherwise).
 
     Raises:
-        Ended: it is none, or it has passed.
+        CommandEnded: it is none, or it has passed.
     """
     at = now + parse_span(text, option) if _is_span(text) else _parse_iso(text, option)
     if not now < at <= _LAST:
-        raise Ended(Exit.USAGE, f"{option} has passed already, or lies beyond the year 9999")
+        raise CommandEnded(Exit.USAGE, f"{option} has passed already, or lies beyond the year 9999")
     return at
 
 
@@ -57,7 +57,7 @@ def parse_start(text: str, now: float, option: str) -> float:
     """Read a moment in the past: a span before now, or an ISO 8601 date or time.
 
     Raises:
-        Ended: it is none.
+        CommandEnded: it is none.
     """
     if _is_span(text):
         return now - parse_span(text, option)

@@ -56,7 +56,7 @@ def tools(
     elif shapes:
         _table(shapes)
     if not shapes:
-        raise ui.Ended(ui.Exit.NO, "there is no tool", "@server.tool makes one of a function")
+        raise ui.CommandEnded(ui.Exit.NO, "there is no tool", "@server.tool makes one of a function")
 
 
 def _shapes(settings: Settings, chosen: str | None, *, with_schema: bool) -> list[dict[str, Any]]:
@@ -86,7 +86,7 @@ def _named(shapes: list[dict[str, Any]], tool: str) -> list[dict[str, Any]]:
         names = [shape["tool"] for shape in shapes]
         meant = nearest(tool, names)
         hint = f"did you mean {meant}?" if meant else f"there are: {', '.join(names) or 'none'}"
-        raise ui.Ended(ui.Exit.NO, f"there is no tool {tool!r}", hint)
+        raise ui.CommandEnded(ui.Exit.NO, f"there is no tool {tool!r}", hint)
     return found
 
 

@@ -33,13 +33,13 @@ def require_agreement(entry: Entry, *, is_named: bool, is_asked: bool, knows: Ca
     the URL. ``knows`` tells whether the site of the present folder has made this key.
 
     Raises:
-        Ended: the URL comes from a file, leads to another machine, and nobody has agreed to it.
+        CommandEnded: the URL comes from a file, leads to another machine, and nobody has agreed to it.
     """
     if not entry.needs_key or is_named or is_asked or not is_foreign(entry.url):
         return
     if entry.key is not None and knows(entry.key):
         return
-    raise ui.Ended(
+    raise ui.CommandEnded(
         ui.Exit.USAGE,
         f"the key would go to {entry.url}, which only the site's file names",
         f"add --url {entry.url} if that is your server, or leave --yes off and confirm it",

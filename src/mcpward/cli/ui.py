@@ -29,7 +29,7 @@ class Exit(IntEnum):
     UNREACHABLE = 3
 
 
-class Ended(Exception):
+class CommandEnded(Exception):
     """The command ends here, with one line of what and one of what to do."""
 
     def __init__(self, code: Exit, what: str, hint: str = "") -> None:

@@ -75,7 +75,7 @@ def revoke(server: ServerOption = None, config: ConfigOption = None, json: JsonO
     if not ended:
         if settings.servers and name not in settings.servers:
             raise unknown_server(name, settings.servers)
-        raise ui.Ended(ui.Exit.NO, ui.safe(f"{name} has no secret URL"))
+        raise ui.CommandEnded(ui.Exit.NO, ui.safe(f"{name} has no secret URL"))
     if json:
         ui.answer_json({"server": name, "ended": ended})
     ui.remark(ui.safe(f"{ended} secret URL{'' if ended == 1 else 's'} of {name} ended"))
@@ -97,19 +97,19 @@ def show(server: ServerOption = None, config: ConfigOption = None, json: JsonOpt
         end = f", ends at {moment_text(record.expires_at)}" if record.expires_at else ""
         ui.remark(f"a URL of {name} was made at {moment_text(record.created_at)}{end}")
     what = "the URL cannot be shown: only a hash of it is kept" if live else f"{name} has no URL yet"
-    raise ui.Ended(ui.Exit.NO, what, f"mcpward url rotate --server {name} makes a new one")
+    raise ui.CommandEnded(ui.Exit.NO, what, f"mcpward url rotate --server {name} makes a new one")
 
 
 def unlisted_server(settings: Settings, server: str | None) -> str:
     """Return the server that is meant; one that the site's file knows must be unlisted.
 
     Raises:
-        Ended: none is meant, or it lets callers in by other means.
+        CommandEnded: none is meant, or it lets callers in by other means.
     """
     unlisted = [name for name, one in settings.servers.items() if one.mode == "unlisted"]
     name = chosen_server(settings, server, unlisted)
     if name in settings.servers and name not in unlisted:
-        raise ui.Ended(
+        raise ui.CommandEnded(
             ui.Exit.USAGE,
             f"server {name} is in mode {' and '.join(sorted(settings.servers[name].modes))} and has no secret URL",
             f'set mode = "unlisted" in [servers.{name}]',

@@ -44,14 +44,18 @@ def verify(
         _print(report)
     if report.findings:
         hint = "compare it with a backup; what is left of it stays as it is, and mcpward goes on writing"
-        raise ui.Ended(ui.Exit.NO, _sentence(report.findings[0]), hint)
+        raise ui.CommandEnded(ui.Exit.NO, _sentence(report.findings[0]), hint)
     if (report.gaps or report.missing) and not allow_gaps:
         hint = "a power cut or a restored copy does this, and so does whoever removes the newest records"
-        raise ui.Ended(ui.Exit.NO, f"records are missing: {report.missing} or more, as was noticed at the time", hint)
+        raise ui.CommandEnded(
+            ui.Exit.NO, f"records are missing: {report.missing} or more, as was noticed at the time", hint
+        )
     if report.lost_keys:
         count = sum(chain.unverifiable for chain in report.chains)
         what = f"{count} records cannot be verified without the master key {', '.join(report.lost_keys)}"
-        raise ui.Ended(ui.Exit.UNREACHABLE, what, "add it behind the newest in MCPWARD_MASTER_KEY, or in its file")
+        raise ui.CommandEnded(
+            ui.Exit.UNREACHABLE, what, "add it behind the newest in MCPWARD_MASTER_KEY, or in its file"
+        )
 
 
 def _print(report: "Report") -> None:

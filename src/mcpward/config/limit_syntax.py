@@ -16,13 +16,13 @@ FAILURES: Final = ("closed", "open", "local")
 T = TypeVar("T")
 
 
-class Inherited(str):
+class InheritedLimit(str):
     """What holds for a limit that says nothing of ``on_store_failure`` itself: the word of the site."""
 
     __slots__ = ()
 
 
-_UNSAID: Final = Inherited("local")
+_UNSAID: Final = InheritedLimit("local")
 
 
 def read_limiting(value: object) -> object:
@@ -41,9 +41,9 @@ def read_rationing(value: object) -> object:
 
 def settled(limit: Any, site: str) -> Any:
     """Return a limit as it is where the site's own word is ``site``; what is no limit is given back."""
-    if not isinstance(limit, RateLimit | QuotaLimit) or not isinstance(limit.ruling.on_store_failure, Inherited):
+    if not isinstance(limit, RateLimit | QuotaLimit) or not isinstance(limit.ruling.on_store_failure, InheritedLimit):
         return limit
-    ruling = Enforcement(limit.ruling.enforce, Inherited(site))
+    ruling = Enforcement(limit.ruling.enforce, InheritedLimit(site))
     return RateLimit(limit.rate, ruling) if isinstance(limit, RateLimit) else QuotaLimit(limit.quota, ruling)
 
 
@@ -56,7 +56,7 @@ def ruled_text(limit: RateLimit | QuotaLimit | None) -> str | dict[str, Any]:
     table: dict[str, Any] = {word: text}
     if not limit.ruling.enforce:
         table["enforce"] = False
-    if not isinstance(limit.ruling.on_store_failure, Inherited):
+    if not isinstance(limit.ruling.on_store_failure, InheritedLimit):
         table["on_store_failure"] = limit.ruling.on_store_failure
     return table if len(table) > 1 else text
 

@@ -12,7 +12,7 @@ from mcpward.operations.site import Site
 from mcpward.traffic.act import Act
 
 
-class Held(Struct, frozen=True):
+class ServerHoldings(Struct, frozen=True):
     """What the site's data hold for one server: live keys by themselves, secret URLs and secrets by their number."""
 
     server: str
@@ -31,7 +31,7 @@ class Renamed(Struct, frozen=True):
     secrets: int
 
 
-async def held_by_server(site: Site, now: float, max_age_s: float | None) -> dict[str, Held]:
+async def held_by_server(site: Site, now: float, max_age_s: float | None) -> dict[str, ServerHoldings]:
     """Return what there is, by the server that it is for. Keys for every server are for none of them."""
     keys: dict[str, list[KeyRecord]] = {}
     for record in await site.store.keys.list():
@@ -41,7 +41,7 @@ async def held_by_server(site: Site, now: float, max_age_s: float | None) -> dic
     keys.pop(EVERY_SERVER, None)
     urls, secrets = await site.store.urls.servers(now), await site.store.secrets.servers()
     return {
-        server: Held(server, tuple(keys.get(server, ())), urls.get(server, 0), secrets.get(server, 0))
+        server: ServerHoldings(server, tuple(keys.get(server, ())), urls.get(server, 0), secrets.get(server, 0))
         for server in sorted({*keys, *urls, *secrets})
     }
 
@@ -93,7 +93,7 @@ async def rename_server(site: Site, clock: Clock, old: str, new: str) -> Renamed
     return Renamed(old, new, keys, urls, secrets)
 
 
-def stray_lines(held: Collection[Held], servers: Collection[str], known: Collection[str]) -> list[str]:
+def stray_lines(held: Collection[ServerHoldings], servers: Collection[str], known: Collection[str]) -> list[str]:
     """Say, a line each, what is for a server that is not there, and the command that carries it over.
 
     ``servers`` are those of the site, ``known`` those of them that have something of their own already.
@@ -101,7 +101,7 @@ def stray_lines(held: Collection[Held], servers: Collection[str], known: Collect
     return [_stray_line(one, servers, known) for one in held if one.server not in servers]
 
 
-def _stray_line(one: Held, servers: Collection[str], known: Collection[str]) -> str:
+def _stray_line(one: ServerHoldings, servers: Collection[str], known: Collection[str]) -> str:
     counted = ((len(one.keys), "key"), (one.urls, "secret URL"), (one.secrets, "secret"))
     what = ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counted if count)
     ids = ", ".join(f"{key.id} ({key.name})" for key in one.keys[:3])

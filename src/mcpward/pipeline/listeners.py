@@ -18,7 +18,7 @@ from mcpward.messaging.session_settings import SessionSettings
 from mcpward.messaging.subscriptions.streams import Streams
 from mcpward.policy.decide import Policy
 from mcpward.protocol import reply as replies
-from mcpward.protocol.listen import Wanted, acknowledged, changed, wanted
+from mcpward.protocol.listen import ListenParams, acknowledged, changed, wanted
 from mcpward.protocol.methods import ServerInfo
 from mcpward.sanitize.clean import Sanitizer
 from mcpward.tasks.tasks import Tasks
@@ -98,15 +98,15 @@ class Listeners:
 
     async def _listen(self, call: Call, wire: ResponseStream, trail: Trail) -> None:
         asked = wanted(call, self._servers[call.arrival.server])
-        wish: Wanted | _Session = _Session(asked.topics, _Watched(self, call))
+        wish: ListenParams | _Session = _Session(asked.topics, _Watched(self, call))
         tasks: list[str] = []
         if call.session is None:
             tasks = await self._tasks.known(call, asked.tasks)
-            wish = Wanted(asked.topics, await self._readable(call, asked.uris), frozenset(tasks))
-        with self._streams.open(call, _told(wish) if isinstance(wish, Wanted) else wish) as stream:
+            wish = ListenParams(asked.topics, await self._readable(call, asked.uris), frozenset(tasks))
+        with self._streams.open(call, _told(wish) if isinstance(wish, ListenParams) else wish) as stream:
             wire.begin(cancel_on_disconnect=True, endless=True)
             subscription = None
-            if isinstance(wish, Wanted):
+            if isinstance(wish, ListenParams):
                 subscription = call.id
                 wire.notify(acknowledged(call, wish))
             for at in range(0, len(tasks), _GROUP):  # one that has ended before is told of once all the same
@@ -156,7 +156,7 @@ class Listeners:
         return call.session is not None and uri in self._settings.uris(call.session) and self.may_read(call, uri)
 
 
-def _told(wish: Wanted) -> Wanted:
+def _told(wish: ListenParams) -> ListenParams:
     """Return a wish as changes are told: each resource by its canonical URI, however the caller spelled it."""
     return replace(wish, uris=frozenset(canonical(uri) or uri for uri in wish.uris))
 

@@ -33,7 +33,7 @@ _FLAGS: Final = {
 }
 
 
-class Wanted(Struct, frozen=True):
+class ListenParams(Struct, frozen=True):
     """What a stream is to carry: the lists whose changes it tells, the resources by URI, the tasks by id."""
 
     topics: frozenset[Topic] = frozenset()
@@ -41,7 +41,7 @@ class Wanted(Struct, frozen=True):
     tasks: frozenset[str] = frozenset()
 
 
-def wanted(call: Call, server: ServerInfo) -> Wanted:
+def wanted(call: Call, server: ServerInfo) -> ListenParams:
     """Return what a call that opens a stream wants, as far as the server announces it.
 
     A legacy stream tells the changes of all lists. Which resources it tells of is for its session's subscriptions.
@@ -50,7 +50,7 @@ def wanted(call: Call, server: ServerInfo) -> Wanted:
     """
     served = _served(server)
     if call.era is Era.LEGACY:
-        return Wanted(topics=served)
+        return ListenParams(topics=served)
     wish = call.params.get("notifications")
     if type(wish) is not dict:
         raise invalid("notifications", "an object")
@@ -59,14 +59,14 @@ def wanted(call: Call, server: ServerInfo) -> Wanted:
     tasks = _texts(wish, "taskIds")
     if tasks and (missing := lacks(call.capabilities, NEEDS_TASKS)) is not None:
         raise Refusal(Reason.CAPABILITY_MISSING, "tasks", required_capabilities=missing)
-    return Wanted(
+    return ListenParams(
         topics=topics & served,
         uris=uris if Topic.RESOURCES in served else frozenset(),
         tasks=tasks if server.has_tasks else frozenset(),
     )
 
 
-def acknowledged(call: Call, wanted: Wanted) -> bytes:
+def acknowledged(call: Call, wanted: ListenParams) -> bytes:
     """Return the first message of a listen stream: what of the wish is honoured."""
     honoured: dict[str, Any] = {flag: True for flag, topic in _FLAGS.items() if topic in wanted.topics}
     if wanted.uris:

@@ -18,7 +18,7 @@ from mcpward.core.unicode import escape_separators, well_formed
 from mcpward.core.values import AcceptedCall, Outcome, RawResult
 from mcpward.core.withheld import withheld
 from mcpward.sanitize.redact import Redactor
-from mcpward.sanitize.rewrite import Change, rewritten
+from mcpward.sanitize.rewrite import Rewrite, rewritten
 from mcpward.sanitize.screens.invisible import strip, strip_all
 from mcpward.sanitize.screens.split import spoken
 
@@ -159,7 +159,7 @@ def _written(result: dict[str, Any]) -> bytes:
     try:
         return _encode(result)
     except UnicodeEncodeError:  # lone surrogates: no encoder takes them
-        return _written(rewritten(result, Change(lambda texts: [*map(well_formed, texts)], _same, _never)))
+        return _written(rewritten(result, Rewrite(lambda texts: [*map(well_formed, texts)], _same, _never)))
     except _UNWRITTEN as problem:
         raise withheld(f"the result is not JSON: {type(problem).__name__}") from None
 
@@ -179,7 +179,7 @@ def _screened(redactor: Redactor, data: bytes) -> tuple[bytes, int]:
     def texts(given: list[str]) -> list[str]:
         return redactor.unhidden(strip_all(given))
 
-    value = rewritten(_decode(data), Change(texts, _same, lambda part: not redactor.suspects(_encode(part))))
+    value = rewritten(_decode(data), Rewrite(texts, _same, lambda part: not redactor.suspects(_encode(part))))
     body = _encode(value)
     redactions = redactor.count(body)
     return escape_separators(redactor.encode(value) if redactions else body), redactions

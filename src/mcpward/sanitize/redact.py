@@ -15,7 +15,7 @@ from ahocorasick_rs import BytesAhoCorasick
 from mcpward.core.pace import step
 from mcpward.core.secret import Secret
 from mcpward.sanitize.forms import encoded_forms
-from mcpward.sanitize.rewrite import Change, rewritten
+from mcpward.sanitize.rewrite import Rewrite, rewritten
 from mcpward.sanitize.screens.invisible import bare, marks
 
 MASK: Final = "[redacted]"
@@ -63,7 +63,7 @@ class Redactor:
         self._overlap = max(map(len, [*_MARKS, *found]))
         self._window = max(_WINDOW, 2 * self._overlap)
         may_be_number = any(not form.strip(_NUMBER) for form in found)
-        self._change = Change(self._strings, self._scalar if may_be_number else _same, self._is_clean)
+        self._change = Rewrite(self._strings, self._scalar if may_be_number else _same, self._is_clean)
 
     def suspects(self, data: _Octets) -> bool:
         """Return whether ``data`` has any form of a secret, or a mark of invisible characters."""

@@ -18,7 +18,7 @@ _TEXTS: Final = {str}
 _LEVELS: Final = 3
 
 
-class Change(Struct, frozen=True):
+class Rewrite(Struct, frozen=True):
     """``texts`` changes strings and names, one for one; ``other`` numbers and the like.
 
     ``is_clean`` tells of a list or of members that nothing of it would change.
@@ -29,7 +29,7 @@ class Change(Struct, frozen=True):
     is_clean: Callable[[Any], bool]
 
 
-def rewritten(value: Any, change: Change, levels: int = _LEVELS) -> Any:
+def rewritten(value: Any, change: Rewrite, levels: int = _LEVELS) -> Any:
     """Return ``value`` with the change applied. Two names that become equal are told apart by a number.
 
     Raises ``RecursionError`` for values that are nested too deep.
@@ -43,7 +43,7 @@ def rewritten(value: Any, change: Change, levels: int = _LEVELS) -> Any:
     return change.other(value)
 
 
-def _items(items: list[Any] | tuple[Any, ...], change: Change, levels: int) -> list[Any]:
+def _items(items: list[Any] | tuple[Any, ...], change: Rewrite, levels: int) -> list[Any]:
     if len(items) <= _SLICE:
         return _each(items, change, levels)
     changed: list[Any] = []
@@ -53,13 +53,13 @@ def _items(items: list[Any] | tuple[Any, ...], change: Change, levels: int) -> l
     return changed
 
 
-def _each(part: Any, change: Change, levels: int) -> list[Any]:
+def _each(part: Any, change: Rewrite, levels: int) -> list[Any]:
     if set(map(type, part)) == _TEXTS:
         return change.texts(list(part))
     return [rewritten(item, change, levels) for item in part]
 
 
-def _members(value: dict[Any, Any], change: Change, levels: int) -> dict[Any, Any]:
+def _members(value: dict[Any, Any], change: Rewrite, levels: int) -> dict[Any, Any]:
     members: dict[Any, Any] = {}
     counts: dict[Any, int] = {}
     if len(value) <= _SLICE:
@@ -74,14 +74,14 @@ def _members(value: dict[Any, Any], change: Change, levels: int) -> dict[Any, An
     return members
 
 
-def _add(members: dict[Any, Any], counts: dict[Any, int], part: dict[Any, Any], change: Change, levels: int) -> None:
+def _add(members: dict[Any, Any], counts: dict[Any, int], part: dict[Any, Any], change: Rewrite, levels: int) -> None:
     names = change.texts(list(part)) if set(map(type, part)) == _TEXTS else _odd_names(part, change)
     items = _each(list(part.values()), change, levels)
     for name, item in zip(names, items, strict=True):
         members[_another(name, members, counts) if name in members else name] = item
 
 
-def _odd_names(part: dict[Any, Any], change: Change) -> list[Any]:
+def _odd_names(part: dict[Any, Any], change: Rewrite) -> list[Any]:
     """An author's dict, not yet JSON, may have numbers for names."""
     return [change.texts([name])[0] if isinstance(name, str) else name for name in part]
 

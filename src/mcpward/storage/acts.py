@@ -17,7 +17,7 @@ from mcpward.core.clock import Clock
 from mcpward.core.operator import Operator
 from mcpward.core.scope import Access
 from mcpward.core.values import Rate
-from mcpward.storage.chained import ChainedRecord, Change
+from mcpward.storage.chained import ChainedRecord, RecordChange
 from mcpward.storage.connections import Connections
 from mcpward.storage.statements import ConnectionStatements, Statements
 from mcpward.traffic.act import COLUMNS, Act, act_row
@@ -103,7 +103,7 @@ class Acts:
             lambda statements: self._record.append(statements, COLUMNS, rows), self._record.committed, is_durable=True
         )
 
-    async def put(self, connection: AsyncConnection, changes: Sequence[RowChange]) -> Change | None:
+    async def put(self, connection: AsyncConnection, changes: Sequence[RowChange]) -> RecordChange | None:
         """Put changes on record within their own transaction. Return what :meth:`committed` is to be called with.
 
         Rights are given only on record. They are taken away even where the record cannot be written, and that is told
@@ -114,7 +114,7 @@ class Acts:
             return None
         rows = self._rows(acts)
 
-        def append(statements: Statements) -> Change:
+        def append(statements: Statements) -> RecordChange:
             return self._record.append(statements, COLUMNS, rows)
 
         try:
@@ -127,7 +127,7 @@ class Acts:
             _log.error("%s, but this could not be put on record (%s)", acts[0].object, type(error).__name__)
             return None
 
-    async def committed(self, change: Change) -> None:
+    async def committed(self, change: RecordChange) -> None:
         """Take note that the transaction of :meth:`put` was committed."""
         await asyncio.to_thread(self._record.committed, change)
 

@@ -57,7 +57,7 @@ _STEP: Final = 5000
 Progress = Callable[[int, int], None]
 
 
-class Change(Struct, frozen=True):
+class RecordChange(Struct, frozen=True):
     """What a transaction made of the record. ``told`` is what it found wrong, and wrote down."""
 
     state: State
@@ -73,7 +73,7 @@ class ChainedRecord:
         self._macs = macs
         self._mark = None if mark is None else RecordMark(mark, self._number_of)
         self._clock = clock
-        self._known: Change | None = None
+        self._known: RecordChange | None = None
         self._is_mark_failing = False
 
     def begin(self, statements: Statements) -> None:
@@ -83,14 +83,14 @@ class ChainedRecord:
         if self._marked() is None:  # else another record stood here: the first change will tell
             self._advance(blob)
 
-    def append(self, statements: Statements, columns: tuple[str, ...], rows: list[Row]) -> Change:
+    def append(self, statements: Statements, columns: tuple[str, ...], rows: list[Row]) -> RecordChange:
         """Add rows to their chains."""
         state, told = self._current(statements)
         state, columns, placed = extended(state, self._macs, columns, rows)
         statements.put(TRAFFIC, columns, placed)
         return self._keep(statements, state, told)
 
-    def remove(self, statements: Statements, chain: str, most: int, before: float | None = None) -> Change:
+    def remove(self, statements: Statements, chain: str, most: int, before: float | None = None) -> RecordChange:
         """Remove at most ``most`` of the oldest records of a chain, only those from before ``before`` if it is given.
 
         Whoever can change a row could have it removed as an old one: rows that are not as they were written are removed
@@ -109,7 +109,7 @@ class ChainedRecord:
                 state = self._tell(statements, state, what)
                 told = (*told, what)
         if not rows and not told:
-            return Change(state, b"")
+            return RecordChange(state, b"")
         return replace(self._keep(statements, state, told), removed=len(rows))
 
     def _shortened(self, state: State, chain: str, last: Row) -> State:
@@ -135,7 +135,7 @@ class ChainedRecord:
         """Return the newest state that was kept outside of the database."""
         return self._marked()
 
-    def committed(self, change: Change) -> None:
+    def committed(self, change: RecordChange) -> None:
         """Take note that the change is in the database, and copy its state to the mark. Raises nothing."""
         if not change.blob:
             return
@@ -189,10 +189,10 @@ class ChainedRecord:
             return mine or marked
         return max(mine, marked, key=lambda state: state.number)
 
-    def _keep(self, statements: Statements, state: State, told: tuple[str, ...] = ()) -> Change:
+    def _keep(self, statements: Statements, state: State, told: tuple[str, ...] = ()) -> RecordChange:
         blob = sealed(self._macs, state)
         statements.run(_KEEP, sealed=blob)
-        return Change(state, blob, told)
+        return RecordChange(state, blob, told)
 
     def _read(self, statements: Statements) -> tuple[Any, int | None]:
         """Return the sealed state, whatever stands there, and the largest ``seq``."""

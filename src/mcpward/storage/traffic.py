@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, func, inspect, literal_column, select
 
-from mcpward.storage.chained import ChainedRecord, Change, Progress
+from mcpward.storage.chained import ChainedRecord, Progress, RecordChange
 from mcpward.storage.connections import Connections
 from mcpward.storage.statements import Statements
 from mcpward.storage.tables import TRAFFIC, TRAFFIC_STATE
@@ -118,7 +118,9 @@ class TrafficTable:
         marked = self._record.marked()  # before the rows: it is never newer than the database
         return await self._connections.examine(lambda statements: self._record.verify(statements, marked, progress))
 
-    async def _change(self, work: Callable[[Statements], Change], *, is_durable: bool, adds: bool = True) -> Change:
+    async def _change(
+        self, work: Callable[[Statements], RecordChange], *, is_durable: bool, adds: bool = True
+    ) -> RecordChange:
         return await self._connections.write(work, self._record.committed, is_durable=is_durable, adds=adds)
 
     async def _has_tables(self) -> bool:

@@ -80,7 +80,7 @@ class Unasked:
 
 
 class Asking:
-    """Implements the sdk's ``Asker`` for one call. Made on the event loop's thread; ``run`` is for the call's own."""
+    """Implements the sdk's ``IntrospectionClient`` for one call. Made on the event loop's thread; ``run`` is for the call's own."""
 
     __slots__ = ("_asked", "_call", "_channel", "_loop", "_open", "_pool", "_taken", "_thread", "_waiting")
 
@@ -119,7 +119,7 @@ class Asking:
         """Put all of them to the client in one round and return its answers, read, by key.
 
         Raises:
-            Refusal: capability-missing or consent-missing, as ``Back.ask``; an answer that does not fit is
+            Refusal: capability-missing or consent-missing, as ``ClientChannel.ask``; an answer that does not fit is
                 params-invalid (modern era: it came with the request) or consent-missing (legacy).
             InputRequired: modern era, and not all answers have come.
             AuthoringError: a key is none, or was asked in this call before.

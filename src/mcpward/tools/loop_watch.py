@@ -40,7 +40,7 @@ class Holder(Struct, frozen=True):
     what: str
 
 
-class Held(Struct, frozen=True):
+class LoopHold(Struct, frozen=True):
     """What held the loop, at which line of the author's, and for how many seconds. ``holder`` is None where unknown."""
 
     holder: Holder | None
@@ -52,7 +52,7 @@ class LoopWatch:
     """Watches one event loop. ``tell`` hears, on the loop's thread, that it was held, once it runs again."""
 
     def __init__(
-        self, servers: Mapping[str, Server], deadlines: Watch, clock: Clock, tell: Callable[[Held], None]
+        self, servers: Mapping[str, Server], deadlines: Watch, clock: Clock, tell: Callable[[LoopHold], None]
     ) -> None:
         self._deadlines = deadlines
         self._holders = dict(_holders(servers))
@@ -89,7 +89,7 @@ class LoopWatch:
         self._timer = self._loop.call_later(_BEAT_S, self._beat)
         if late_s >= HELD_S:
             holder, where = seen or (None, "")
-            self._tell(Held(holder=holder, where=where, seconds=late_s + _BEAT_S / 2))  # it began between two beats
+            self._tell(LoopHold(holder=holder, where=where, seconds=late_s + _BEAT_S / 2))  # it began between two beats
         elif seen is None:
             self._deadlines.held_by(None)
 
@@ -121,7 +121,7 @@ class Reporter:
         self._count = count
         self._told: dict[Holder | None, float] = {}
 
-    def __call__(self, held: Held) -> None:
+    def __call__(self, held: LoopHold) -> None:
         """Count it, and write a line of it unless one of the same was written just now."""
         holder, now = held.holder, self._monotonic()
         self._count(holder.server if holder else UNKNOWN, holder.name if holder else UNKNOWN, held.seconds)

@@ -7,7 +7,7 @@ import pytest
 import uvloop
 
 from mcpward.limits.rates.shared_port import StoreDown
-from mcpward.limits.redis.resp import Asked, RespConnection
+from mcpward.limits.redis.resp import RespConnection, SentCommand
 from mcpward.limits.redis.script import Command, Script, bulk
 from support.drains import draw, passing, rate
 
@@ -56,7 +56,7 @@ class Line:
 
     def ask(self, command=PING):
         answer = asyncio.get_running_loop().create_future()
-        self.wire.send(Asked(command, answer))
+        self.wire.send(SentCommand(command, answer))
         return answer
 
     def _error(self, wire, asked, text):

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from msgspec import to_builtins
 
-from mcpward.app.operator_call import ASKING, TELLING, Asked, CallAnswer, OperatorCall
+from mcpward.app.operator_call import ASKING, TELLING, CallAnswer, CallRequest, OperatorCall
 from mcpward.app.operator_calls import CallsByMail
 from mcpward.app.presence import find_worker, present
 from mcpward.app.remote_call import RemoteCalls
@@ -55,9 +55,9 @@ async def test_a_long_answer_comes_back_whole(tmp_path):
 async def test_a_copy_of_a_letter_and_an_old_one_run_nothing(tmp_path):
     made = Made()
     async with site(made, tmp_path) as (_, mail, clock):
-        letters = [Asked(name="n" * 22, by="cli", at=clock.now(), call=CALL)] * 2
-        letters.append(Asked(name="o" * 22, by="cli", at=clock.now() - 121, call=CALL))
-        letters.append(Asked(name="p" * 22, by="cli", at=clock.now(), call=CALL))
+        letters = [CallRequest(name="n" * 22, by="cli", at=clock.now(), call=CALL)] * 2
+        letters.append(CallRequest(name="o" * 22, by="cli", at=clock.now() - 121, call=CALL))
+        letters.append(CallRequest(name="p" * 22, by="cli", at=clock.now(), call=CALL))
         told = asyncio.Queue()
         mail["cli"]._handlers[TELLING] = told.put_nowait
         for letter in letters:

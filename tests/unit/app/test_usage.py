@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from mcpward.app.usage import ASKING, MOST_USES, TELLING, Usage
-from mcpward.app.worker_query import Answer, WorkerQuery, add_up
+from mcpward.app.worker_query import WorkerAnswers, WorkerQuery, add_up
 from mcpward.limits.rates.bucket_usage import BucketFilter, BucketUsage
 from support.clock import ManualClock
 from support.mail import Seal, Workers
@@ -60,7 +60,9 @@ async def site(*counters, alone=False, patience_s=5.0):
 async def test_shares_of_several_workers_are_added_up():
     async with site(Counters(use(used=3), use("b", 10)), Counters(use(used=4, reset_s=9))) as (inquiry, _):
         answer = await inquiry.uses(BucketFilter())
-    assert answer == Answer(uses=(use("b", 10, 20), use(used=7, most=20, reset_s=9)), found=3, answered=2, workers=2)
+    assert answer == WorkerAnswers(
+        uses=(use("b", 10, 20), use(used=7, most=20, reset_s=9)), found=3, answered=2, workers=2
+    )
 
 
 async def test_a_match_narrows_at_the_worker():
@@ -69,7 +71,7 @@ async def test_a_match_narrows_at_the_worker():
         assert {one.caller for one in (await inquiry.uses(BucketFilter(caller="b"))).uses} == {"b"}
         assert (await inquiry.uses(BucketFilter(limit="write"))).uses == (held[2],)
         assert (await inquiry.uses(BucketFilter(server="notes"))).uses == (held[3],)
-        assert (await inquiry.uses(BucketFilter(server="find"))) == Answer(answered=1, workers=1)
+        assert (await inquiry.uses(BucketFilter(server="find"))) == WorkerAnswers(answered=1, workers=1)
 
 
 async def test_a_worker_that_is_alone_answers_too():
@@ -102,7 +104,7 @@ async def test_a_reset_reaches_every_worker():
 
 async def test_nobody_serves():
     async with site(patience_s=0.05) as (inquiry, _):
-        assert await inquiry.uses(BucketFilter()) == Answer()
+        assert await inquiry.uses(BucketFilter()) == WorkerAnswers()
 
 
 async def test_who_is_silent_is_missed_and_who_cannot_say_is_told_apart():

@@ -9,7 +9,7 @@ from mcpward.cli import edit
 from mcpward.cli.clients import CLIENTS, Entry
 from mcpward.cli.clients.shown import rendered
 from mcpward.cli.merge import make, work_out
-from mcpward.cli.ui import Ended
+from mcpward.cli.ui import CommandEnded
 from mcpward.core.clock import SystemClock
 from mcpward.core.secret import Secret
 from mcpward.crypto.digest import Pepper
@@ -241,7 +241,7 @@ def test_a_file_that_changed_meanwhile_is_not_touched(tmp_path):
     target.write_text("{}")
     change = work_out(CLIENTS["cursor"], entry(), target)
     target.write_text('{"new": 1}')
-    with pytest.raises(Ended, match="changed meanwhile"):
+    with pytest.raises(CommandEnded, match="changed meanwhile"):
         make(change)
     assert target.read_text() == '{"new": 1}'
 

@@ -11,7 +11,7 @@ from mcpward.cli import edit
 from mcpward.cli.clients import CLIENTS, Entry
 from mcpward.cli.merge import make, work_out
 from mcpward.cli.replace import replace_file
-from mcpward.cli.ui import Ended
+from mcpward.cli.ui import CommandEnded
 from mcpward.core.clock import SystemClock
 from mcpward.core.secret import Secret
 from mcpward.crypto.digest import Pepper
@@ -308,7 +308,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(Ended, match="No space left"):
+    with pytest.raises(CommandEnded, match="No space left"):
         make(change)
     assert target.read_text() == "{}"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["blocked", "c.json"]

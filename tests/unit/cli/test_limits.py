@@ -212,12 +212,16 @@ def test_a_server_that_is_not_there_is_named(cli, site):
 
 
 def test_watching_shows_it_again_and_again_also_while_nobody_serves(cli, site, monkeypatch, capsys):
-    from mcpward.app.worker_query import Answer
+    from mcpward.app.worker_query import WorkerAnswers
     from mcpward.cli import limits
     from mcpward.core.errors import Unreachable
     from mcpward.limits.rates.bucket_usage import BucketFilter
 
-    answers = [Answer(uses=(use(),), answered=1, workers=1), Unreachable("no worker answers"), Answer(answered=1)]
+    answers = [
+        WorkerAnswers(uses=(use(),), answered=1, workers=1),
+        Unreachable("no worker answers"),
+        WorkerAnswers(answered=1),
+    ]
 
     class Tally:
         async def uses(self, match):
@@ -233,7 +237,7 @@ def test_watching_shows_it_again_and_again_also_while_nobody_serves(cli, site, m
         asyncio.run(limits._watch(Tally(), BucketFilter(), as_json=False))
     shown = capsys.readouterr().out
     assert shown.index("api-key") < shown.index("no worker answers") < shown.index("nothing is used now")
-    answers += [Answer(uses=(use(),), answered=1), Answer(answered=1)]
+    answers += [WorkerAnswers(uses=(use(),), answered=1), WorkerAnswers(answered=1)]
     with pytest.raises(KeyError, match="the end"):
         asyncio.run(limits._watch(Tally(), BucketFilter(), as_json=True))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

@@ -1,7 +1,7 @@
 import pytest
 
 from mcpward.cli import pasted
-from mcpward.cli.ui import Ended
+from mcpward.cli.ui import CommandEnded
 from mcpward.core.clock import SystemClock
 from mcpward.crypto.digest import Pepper
 from mcpward.identity.keys.api_key import issue
@@ -75,7 +75,7 @@ def test_a_url_is_taken_as_people_paste_it(form):
     ids=["word", "scheme", "cut", "long", "checksum", "two", "token"],
 )
 def test_what_is_no_key_is_told_and_not_repeated(text, why):
-    with pytest.raises(Ended) as told:
+    with pytest.raises(CommandEnded) as told:
         pasted.check(pasted.cleaned(text))
     assert why in told.value.what
     assert told.value.hint

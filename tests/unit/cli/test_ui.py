@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mcpward.cli.target import read_target
 from mcpward.cli.timespan import moment_text, parse_end, parse_span, parse_start
-from mcpward.cli.ui import Ended, aligned, confirmed, error_of, safe
+from mcpward.cli.ui import CommandEnded, aligned, confirmed, error_of, safe
 from mcpward.core.errors import Finding
 
 
@@ -39,7 +39,7 @@ def test_a_span_is_read(text, seconds):
 
 @pytest.mark.parametrize("text", ["", "-1h", "1y", "1.5h", "h", "1h2m", "9999999d"])
 def test_what_is_no_span_is_a_usage_error(text):
-    with pytest.raises(Ended, match="--x"):
+    with pytest.raises(CommandEnded, match="--x"):
         parse_span(text, "--x")
 
 
@@ -53,7 +53,7 @@ def test_a_moment_is_utc_unless_it_says_otherwise():
 
 @pytest.mark.parametrize("text", ["0", "0s", "1970-01-01", "999999w", "tomorrow"])
 def test_an_end_lies_ahead(text):
-    with pytest.raises(Ended):
+    with pytest.raises(CommandEnded):
         parse_end(text, 1_000_000, "--x")
 
 

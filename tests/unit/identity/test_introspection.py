@@ -17,7 +17,7 @@ from mcpward.identity.jwt.claims import Claims
 from mcpward.identity.jwt.compact import MOST_TOKEN_BYTES
 from mcpward.identity.jwt.errors import TokenRefused
 from mcpward.identity.jwt.issuer_rules import IssuerRules
-from mcpward.identity.oauth.introspection import KEEP_S, Asker, Introspector
+from mcpward.identity.oauth.introspection import KEEP_S, IntrospectionClient, Introspector
 from support.clock import ManualClock
 from support.mint import AUDIENCE, ISSUER, NOW
 from support.outside import http
@@ -40,7 +40,7 @@ class Site:
         self.there, self.clock = there, ManualClock(NOW)
         self.introspector = Introspector("main", client, self.clock)
         url = f"http://127.0.0.1:{there.port}/introspect"
-        self.introspector.asker = Asker(url=url, client_id=CLIENT[0], client_secret=Secret(CLIENT[1]))
+        self.introspector.asker = IntrospectionClient(url=url, client_id=CLIENT[0], client_secret=Secret(CLIENT[1]))
         self.there.tokens["good"] = GOOD
 
     @property

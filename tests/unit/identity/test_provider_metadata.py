@@ -5,10 +5,10 @@ import pytest
 from msgspec.structs import replace
 
 from mcpward.core.errors import Misconfigured
-from mcpward.identity.oauth.metadata import Issuers, Wanted, is_outside, issuer_of, published, read
+from mcpward.identity.oauth.metadata import Issuers, MetadataRequest, is_outside, issuer_of, published, read
 
 URL = "https://id.example.com/.well-known/oauth-authorization-server/tenant"
-WANTED = Wanted(url=URL, where="issuers.main.metadata")
+WANTED = MetadataRequest(url=URL, where="issuers.main.metadata")
 DOCUMENT: dict[str, Any] = {
     "issuer": "https://id.example.com/tenant",
     "jwks_uri": "https://keys.example.net/jwks?v=1",
@@ -24,7 +24,7 @@ def without(*names: str, **changed: Any) -> dict[str, Any]:
     return {name: value for name, value in (DOCUMENT | changed).items() if name not in names}
 
 
-def findings(document: Any, wanted: Wanted = WANTED) -> list[str]:
+def findings(document: Any, wanted: MetadataRequest = WANTED) -> list[str]:
     with pytest.raises(Misconfigured) as refused:
         read(document, wanted)
     assert all(finding.where == "issuers.main.metadata" and finding.hint for finding in refused.value.findings)
@@ -98,7 +98,7 @@ INSIDE = "http://10.0.0.5:8080/realms/demo/.well-known/openid-configuration"
 
 
 def test_the_issuer_that_the_operator_wrote_is_the_only_one():
-    wanted = Wanted(url="https://keycloak.inside.example/.well-known/openid-configuration", where=WANTED.where)
+    wanted = MetadataRequest(url="https://keycloak.inside.example/.well-known/openid-configuration", where=WANTED.where)
     wanted = replace(wanted, issuer=OUTSIDE)
     assert read(without(issuer=OUTSIDE), wanted).issuer == OUTSIDE
     for issuer in (OUTSIDE + "/", "https://keycloak.inside.example", "https://id.example.com", OUTSIDE.upper(), None):
@@ -145,7 +145,7 @@ def test_clients_get_the_document_as_the_provider_says_it():
 
 
 def test_no_inside_address_is_for_clients_where_the_issuer_is_outside():
-    near = Wanted(url=INSIDE, where=WANTED.where)
+    near = MetadataRequest(url=INSIDE, where=WANTED.where)
     inside = "http://10.0.0.5:8080/x"
     document = without(
         issuer=OUTSIDE, jwks_uri=inside, token_endpoint=inside, mtls_endpoint_aliases={"token_endpoint": inside},
@@ -202,7 +202,7 @@ def test_26_an_endpoint_that_is_no_https_url_is_refused(name: str, url: Any):
 
 
 def test_http_is_for_the_host_that_the_operator_took_the_metadata_from_by_http():
-    near = Wanted(url="http://127.0.0.1:9000/.well-known/openid-configuration", where=WANTED.where)
+    near = MetadataRequest(url="http://127.0.0.1:9000/.well-known/openid-configuration", where=WANTED.where)
     local = {name: f"http://127.0.0.1:9000/{name}" for name in DOCUMENT if name.endswith(("_uri", "_endpoint"))}
     document = DOCUMENT | local | {"issuer": "http://127.0.0.1:9000"}
     assert read(document, near).jwks_uri == "http://127.0.0.1:9000/jwks_uri"

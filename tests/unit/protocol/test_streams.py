@@ -10,7 +10,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Era, Kind
 from mcpward.protocol import reply
-from mcpward.protocol.listen import Wanted, acknowledged, changed, wanted
+from mcpward.protocol.listen import ListenParams, acknowledged, changed, wanted
 from support.rpc import modern, modern_headers, request
 
 LISTS = frozenset({Topic.TOOLS, Topic.PROMPTS, Topic.RESOURCES})
@@ -43,11 +43,11 @@ def test_a_get_opens_a_stream_of_its_session(house) -> None:
     assert call.session
     assert call.last_event is None
     everything = wanted(call, house.servers["full"])
-    assert everything == Wanted(LISTS)  # what is subscribed to belongs to the session
+    assert everything == ListenParams(LISTS)  # what is subscribed to belongs to the session
 
 
 def test_a_stream_of_a_server_that_does_not_change_carries_no_changes(house) -> None:
-    assert wanted(opened(house, server="orders"), house.servers["orders"]) == Wanted()
+    assert wanted(opened(house, server="orders"), house.servers["orders"]) == ListenParams()
 
 
 @pytest.mark.parametrize("more", [{}, {"Mcp-Session-Id": ""}, {"MCP-Protocol-Version": "2024-11-05"}])
@@ -111,7 +111,7 @@ def test_a_legacy_stream_ends_without_a_last_message() -> None:
 def test_listening_is_a_stream_that_carries_what_was_wished_for(house) -> None:
     call = listening(house, {"toolsListChanged": True, "promptsListChanged": False, "resourceSubscriptions": ["a:b"]})
     assert (call.kind, call.era) == (Kind.STREAM, Era.MODERN)
-    assert wanted(call, house.servers["full"]) == Wanted(frozenset({Topic.TOOLS}), frozenset({"a:b"}))
+    assert wanted(call, house.servers["full"]) == ListenParams(frozenset({Topic.TOOLS}), frozenset({"a:b"}))
 
 
 def test_listening_is_unknown_where_nothing_is_told_and_in_the_legacy_era(house) -> None:
@@ -131,8 +131,8 @@ def test_only_what_the_server_announces_is_honoured(house) -> None:
         "taskIds": ["t1"],
     }
     call = listening(house, everything, **TASKS)
-    assert wanted(call, house.servers["full"]) == Wanted(LISTS, frozenset({"a:b"}), frozenset({"t1"}))
-    assert wanted(call, house.servers["orders"]) == Wanted()
+    assert wanted(call, house.servers["full"]) == ListenParams(LISTS, frozenset({"a:b"}), frozenset({"t1"}))
+    assert wanted(call, house.servers["orders"]) == ListenParams()
 
 
 def test_the_acknowledgement_names_what_is_honoured_and_the_subscription(house) -> None:
@@ -149,7 +149,7 @@ def test_the_acknowledgement_names_what_is_honoured_and_the_subscription(house) 
             "_meta": {"io.modelcontextprotocol/subscriptionId": "l1"},
         },
     }
-    assert json.loads(acknowledged(call, Wanted()))["params"]["notifications"] == {}
+    assert json.loads(acknowledged(call, ListenParams()))["params"]["notifications"] == {}
 
 
 @pytest.mark.parametrize("wish", [None, [], "x", 1, True])

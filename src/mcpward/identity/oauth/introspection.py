@@ -41,7 +41,7 @@ METHODS: Final = ("client_secret_basic", "client_secret_post")
 """The ways in which this client can show who it is."""
 
 
-class Answer(Struct, frozen=True, eq=False):
+class Introspected(Struct, frozen=True, eq=False):
     """What the provider said, and until when that is believed (monotonic). ``raw`` is None for "not active"."""
 
     raw: Mapping[str, Any] | None
@@ -52,7 +52,7 @@ class Answer(Struct, frozen=True, eq=False):
         return "Answer(***)"
 
 
-class Asker(Struct, frozen=True, kw_only=True):
+class IntrospectionClient(Struct, frozen=True, kw_only=True):
     """Where to ask, and as whom: ``method`` is one of :data:`METHODS`."""
 
     url: str
@@ -65,14 +65,14 @@ class Introspector:
     """Asks one provider. ``asker`` is None until it is known where to ask."""
 
     def __init__(self, name: str, client: Client, clock: Clock) -> None:
-        self.asker: Asker | None = None
+        self.asker: IntrospectionClient | None = None
         self._client = client
         self._clock = clock
         self._outage = Outage(_log, f"token introspection at {name}")
         self._salt = base62(_DIGEST).encode()
         self._active = _Shelf()
         self._inactive = _Shelf()  # kept apart: made-up tokens do not displace those of callers
-        self._flights: dict[bytes, asyncio.Task[Answer | None]] = {}
+        self._flights: dict[bytes, asyncio.Task[Introspected | None]] = {}
 
     def recall(self, token: bytes, rules: IssuerRules) -> Claims | None:
         """Return what is known of ``token`` without asking, or None: then :meth:`introspect` has to say.
@@ -118,11 +118,11 @@ class Introspector:
     def _mark(self, token: bytes) -> bytes:
         return blake2b(token, digest_size=_DIGEST, key=self._salt).digest()
 
-    def _known(self, mark: bytes) -> Answer | None:
+    def _known(self, mark: bytes) -> Introspected | None:
         answer = self._active.get(mark) or self._inactive.get(mark)
         return None if answer is None or self._clock.monotonic() >= answer.until else answer
 
-    def _judge(self, answer: Answer, rules: IssuerRules) -> Claims:
+    def _judge(self, answer: Introspected, rules: IssuerRules) -> Claims:
         if answer.raw is None:
             raise TokenRefused("the provider says that the token is not active")
         # RFC 7662 §2.2: "iss" may be left out. The answer came from this issuer's own endpoint.
@@ -133,7 +133,7 @@ class Introspector:
         require_access_token(None, raw, replace(rules, token_type=ANY))
         return judge(raw, rules, self._clock.now())
 
-    async def _ask(self, asker: Asker, token: bytes, mark: bytes) -> Answer | None:
+    async def _ask(self, asker: IntrospectionClient, token: bytes, mark: bytes) -> Introspected | None:
         asked_at = self._clock.monotonic()  # a slow answer is as old as its question
         try:
             raw = await self._fetch(asker, token)
@@ -143,13 +143,13 @@ class Introspector:
         finally:
             del self._flights[mark]
         self._outage.end()
-        answer = Answer(raw, asked_at + KEEP_S, 0 if raw is None else len(spell(raw)))
+        answer = Introspected(raw, asked_at + KEEP_S, 0 if raw is None else len(spell(raw)))
         shelf, other = (self._inactive, self._active) if raw is None else (self._active, self._inactive)
         other.forget(mark)  # or what was said before would hide what is said now
         shelf.keep(mark, answer, asked_at)
         return answer
 
-    async def _fetch(self, asker: Asker, token: bytes) -> Mapping[str, Any] | None:
+    async def _fetch(self, asker: IntrospectionClient, token: bytes) -> Mapping[str, Any] | None:
         fields: dict[str, str | Secret] = {
             "token": Secret(token.decode("ascii"), "token"),
             "token_type_hint": "access_token",
@@ -170,13 +170,13 @@ class _Shelf:
     """Answers by the mark of their token, bounded by number and by bytes. All are kept equally long."""
 
     def __init__(self) -> None:
-        self._answers: dict[bytes, Answer] = {}
+        self._answers: dict[bytes, Introspected] = {}
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._answers)
 
-    def get(self, mark: bytes) -> Answer | None:
+    def get(self, mark: bytes) -> Introspected | None:
         return self._answers.get(mark)
 
     def forget(self, mark: bytes) -> None:
@@ -184,7 +184,7 @@ class _Shelf:
         if answer is not None:
             self._bytes -= answer.size
 
-    def keep(self, mark: bytes, answer: Answer, now: float) -> None:
+    def keep(self, mark: bytes, answer: Introspected, now: float) -> None:
         """Keep an answer; the oldest make room, and so do those that are believed no more."""
         self.forget(mark)
         while self._answers:

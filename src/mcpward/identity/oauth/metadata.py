@@ -41,7 +41,7 @@ class Metadata(Struct, frozen=True):
     introspection_methods: tuple[str, ...] = ("client_secret_basic",)
 
 
-class Wanted(Struct, frozen=True):
+class MetadataRequest(Struct, frozen=True):
     """What the operator asked for: where the document is, what it must have, and ``where`` that is configured.
 
     ``issuer`` is the exact name that the document must have; where it is empty, the one of the URL, or its outside
@@ -115,7 +115,7 @@ class Issuers:
         return self._owners.setdefault(issuer.rstrip("/"), owner.rstrip("/")) == owner.rstrip("/")
 
 
-def published(document: Mapping[str, Any], metadata: Metadata, wanted: Wanted) -> bytes:
+def published(document: Mapping[str, Any], metadata: Metadata, wanted: MetadataRequest) -> bytes:
     """Return the document for clients: as the provider says it, but for inside addresses and in bounded size.
 
     Where the issuer is at another address than the URL that was fetched, the addresses on the host of that URL are
@@ -143,7 +143,7 @@ def _is_inside(value: Any, inside: str) -> bool:
     return url.scheme == "http" or url.host == inside
 
 
-def read(document: Any, wanted: Wanted) -> Metadata:
+def read(document: Any, wanted: MetadataRequest) -> Metadata:
     """Take over what ``document`` says.
 
     Raises :class:`Misconfigured` with a finding for each thing that is missing or wrong.
@@ -169,7 +169,7 @@ def read(document: Any, wanted: Wanted) -> Metadata:
 class _Reader:
     """Reads one document and collects what is wrong with it."""
 
-    def __init__(self, document: Mapping[str, Any], wanted: Wanted) -> None:
+    def __init__(self, document: Mapping[str, Any], wanted: MetadataRequest) -> None:
         self._document = document
         self._wanted = wanted
         self.findings: list[Finding] = []

@@ -23,9 +23,9 @@ from mcpward.identity.jwt.issuer_rules import ACCESS_TOKEN, IssuerRules
 from mcpward.identity.jwt.key_set import KeySet
 from mcpward.identity.jwt.public_key import PublicKey
 from mcpward.identity.oauth import introspection
-from mcpward.identity.oauth.introspection import Asker, Introspector
+from mcpward.identity.oauth.introspection import IntrospectionClient, Introspector
 from mcpward.identity.oauth.jwks import Jwks
-from mcpward.identity.oauth.metadata import Issuers, Metadata, Wanted, issuer_of, published, read
+from mcpward.identity.oauth.metadata import Issuers, Metadata, MetadataRequest, issuer_of, published, read
 from mcpward.identity.oauth.outage import NoAnswer, Outage, unavailable
 
 _log: Final = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Provider:
         self._issuers = issuers or Issuers()
         self._issuers.add(expected)
         self._expected = expected
-        self._wanted = Wanted(
+        self._wanted = MetadataRequest(
             url=settings.metadata,
             where=settings.where,
             issuer=settings.issuer,
@@ -237,7 +237,7 @@ class Provider:
         )  # fmt: skip
         self._wanted = replace(self._wanted, issuer=issuer)
 
-    def _asker(self, metadata: Metadata) -> Asker | None:
+    def _asker(self, metadata: Metadata) -> IntrospectionClient | None:
         """Raises :class:`Misconfigured` where opaque tokens are to be asked about and nobody would be answered."""
         settings, url = self.settings, metadata.introspection_endpoint
         if not settings.introspection or url is None:
@@ -250,7 +250,9 @@ class Provider:
             names = "introspection_endpoint_auth_methods_supported"
             what = f"{settings.metadata}: {names} has none of {introspection.METHODS}"
             raise Misconfigured([Finding(what, settings.where, "a client secret is the one way that is spoken here")])
-        return Asker(url=url, client_id=settings.client_id, client_secret=settings.client_secret, method=method)
+        return IntrospectionClient(
+            url=url, client_id=settings.client_id, client_secret=settings.client_secret, method=method
+        )
 
     async def _run(self) -> None:
         while not self._stopping.is_set():

@@ -21,7 +21,7 @@ class Release:
         self._taking = Lock()
 
     def retain(self) -> Callable[[], None]:
-        """Keep the places beyond the call's end, as :meth:`Hold.retain`; they are not lent any more."""
+        """Keep the places beyond the call's end, as :meth:`Lease.retain`; they are not lent any more."""
         return self._lease.retain()
 
     @asynccontextmanager

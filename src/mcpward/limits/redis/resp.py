@@ -14,7 +14,7 @@ from hiredis import HiredisError, Reader, ReplyError
 from mcpward.limits.redis.script import Command
 
 
-class Asked:
+class SentCommand:
     """A command on its way. ``answer`` is None where nobody waits for it; ``hops`` counts where it was sent on."""
 
     __slots__ = ("answer", "command", "hops", "with_text")
@@ -48,8 +48,8 @@ class RespConnection(asyncio.Protocol):
     def __init__(
         self,
         timeout_s: float,
-        on_error: Callable[["RespConnection", Asked, str], None],
-        on_lost: Callable[["RespConnection", list[Asked], str], None],
+        on_error: Callable[["RespConnection", SentCommand, str], None],
+        on_lost: Callable[["RespConnection", list[SentCommand], str], None],
     ) -> None:
         self._timeout_s = timeout_s
         self._on_error = on_error
@@ -58,7 +58,7 @@ class RespConnection(asyncio.Protocol):
         self._reader = Reader()
         self._transport: asyncio.WriteTransport | None = None
         self._out: list[bytes] = []
-        self._waiting: deque[Asked] = deque()
+        self._waiting: deque[SentCommand] = deque()
         #: When each write left, and how many of its commands have no answer yet.
         self._writes: deque[list[float]] = deque()
         self._watch: asyncio.TimerHandle | None = None
@@ -68,7 +68,7 @@ class RespConnection(asyncio.Protocol):
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def send(self, asked: Asked) -> None:
+    def send(self, asked: SentCommand) -> None:
         """Send a command, together with all others of this turn."""
         if self._is_lost:
             self._on_lost(self, [asked], "the connection is closed")

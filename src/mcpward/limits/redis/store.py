@@ -22,7 +22,7 @@ from mcpward.core.clock import Clock
 from mcpward.core.secret import Secret
 from mcpward.limits.rates.shared_port import StoreDown
 from mcpward.limits.redis.lookup import Lookup
-from mcpward.limits.redis.resp import Asked, RespConnection
+from mcpward.limits.redis.resp import RespConnection, SentCommand
 from mcpward.limits.redis.script import Command, Script, Word
 
 _log: Final = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class SharedStore:
         self._on_change = on_change
         self._lookup = Lookup()
         self._wire: RespConnection | None = None
-        self._held: list[Asked] | None = None
+        self._held: list[SentCommand] | None = None
         self._seen = 0.0
         self._epoch = 0
         self._silent_until = 0.0
@@ -149,16 +149,16 @@ class SharedStore:
             StoreDown: at once, or when awaited.
         """
         answer = asyncio.get_running_loop().create_future()
-        self._send(Asked(command, answer))
+        self._send(SentCommand(command, answer))
         return answer
 
     def tell(self, command: Command) -> None:
         """Send a command whose answer nobody waits for; nothing happens while the store is down."""
         if self._wire is not None:
             with suppress(StoreDown):
-                self._send(Asked(command, None))
+                self._send(SentCommand(command, None))
 
-    def _send(self, asked: Asked) -> None:
+    def _send(self, asked: SentCommand) -> None:
         wire = self._wire
         if wire is None:
             raise StoreDown(self._why)
@@ -170,14 +170,14 @@ class SharedStore:
             self.failures += 1
             raise StoreDown(f"{_MOST_WAITING} commands wait for an answer")
 
-    def _send_again(self, asked: Asked) -> None:
+    def _send_again(self, asked: SentCommand) -> None:
         """Send what the node did not do that was left: there is a connection to the right one already."""
         try:
             self._send(asked)
         except StoreDown as down:
             asked.fail(down)
 
-    def _refused(self, wire: RespConnection, asked: Asked, text: str) -> None:
+    def _refused(self, wire: RespConnection, asked: SentCommand, text: str) -> None:
         """Redis said no: to a digest it has forgotten, to a slot it has not, to one script, or to everything."""
         if text.startswith("NOSCRIPT") and not asked.with_text:
             asked.with_text = True
@@ -201,7 +201,7 @@ class SharedStore:
             self._silent_until = self._monotonic() + _SILENT_S
             _log.error("a script of the shared counters failed: %s", text)
 
-    def _lost(self, wire: RespConnection, unanswered: list[Asked], why: str) -> None:
+    def _lost(self, wire: RespConnection, unanswered: list[SentCommand], why: str) -> None:
         for asked in unanswered:
             self.failures += 1
             asked.fail(StoreDown(why))
@@ -312,7 +312,7 @@ class SharedStore:
 
     def _through(self, wire: RespConnection, command: Command) -> asyncio.Future[Any]:
         answer = asyncio.get_running_loop().create_future()
-        asked = Asked(command, answer)
+        asked = SentCommand(command, answer)
         asked.hops = _MOST_HOPS  # whoever connects goes to the right node himself
         wire.send(asked)
         return answer
@@ -330,7 +330,7 @@ class SharedStore:
                 if known not in self._nodes and len(self._nodes) < _MOST_NODES:
                     self._nodes.append(known)
 
-    def _follow(self, asked: Asked, node: Address) -> None:
+    def _follow(self, asked: SentCommand, node: Address) -> None:
         """Hold what is asked until there is a connection to the node that has the slot now."""
         if self._held is None:
             self._held = []

@@ -12,7 +12,7 @@ PIECE: Final = 32 * 1024
 """Bytes of messages in one letter: however they are spelled there, they fit into it."""
 
 
-class Wish(Enum):
+class ReadingStep(Enum):
     """What the reading worker wants."""
 
     BEGIN = "begin"
@@ -20,11 +20,11 @@ class Wish(Enum):
     LEAVE = "leave"
 
 
-class Asked(Struct, frozen=True, kw_only=True):
+class ReadingRequest(Struct, frozen=True, kw_only=True):
     """From the reading worker. ``reading`` names what is going on between the two; unguessable."""
 
     reading: str
-    wish: Wish
+    wish: ReadingStep
     worker: str
     stream: str = ""
     after: int = 0
@@ -32,7 +32,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     session: str = ""
 
 
-class Told(Struct, frozen=True, kw_only=True):
+class ReadingPage(Struct, frozen=True, kw_only=True):
     """From the worker at which the stream lives, numbered from 0.
 
     ``pieces`` are parts of messages, each with whether it is its message's last: Latin-1 stands for the bytes.

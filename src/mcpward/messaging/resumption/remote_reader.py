@@ -13,7 +13,7 @@ from mcpward.core.clock import Clock
 from mcpward.messaging.bus.port import Bus
 from mcpward.messaging.resumption.buffer import Owner
 from mcpward.messaging.resumption.event_id import EventId
-from mcpward.messaging.resumption.messages import ASKING, TELLING, Asked, Told, Wish
+from mcpward.messaging.resumption.messages import ASKING, TELLING, ReadingPage, ReadingRequest, ReadingStep
 from mcpward.messaging.resumption.timeouts import RemoteTimeouts
 
 _NAME_LENGTH: Final = 22
@@ -24,13 +24,13 @@ _MOST_LETTERS: Final = 64
 class RemoteSource:
     """Gives the messages of one stream as the other worker tells them."""
 
-    def __init__(self, mail: Bus, clock: Clock, patience: RemoteTimeouts, asked: Asked, to: str) -> None:
+    def __init__(self, mail: Bus, clock: Clock, patience: RemoteTimeouts, asked: ReadingRequest, to: str) -> None:
         self._mail = mail
         self._clock = clock
         self._patience = patience
         self._asked = asked
         self._to = to
-        self._letters: deque[Told] = deque()
+        self._letters: deque[ReadingPage] = deque()
         self._awake = asyncio.Event()
         self._expected = 0
         self._is_broken = False
@@ -40,7 +40,7 @@ class RemoteSource:
         self._heard_at = self._renewed_at = clock.monotonic()
         self.left: Callable[[], None] = lambda: None
 
-    def arrived(self, told: Told) -> None:
+    def arrived(self, told: ReadingPage) -> None:
         """Take a letter: each once, and in order. After a gap none is taken."""
         if self._is_broken or told.number < self._expected:
             return  # it came twice
@@ -80,9 +80,9 @@ class RemoteSource:
         """Tell the other worker that nobody reads any more."""
         self.left()
         if not self._is_over:
-            self._send(Wish.LEAVE)
+            self._send(ReadingStep.LEAVE)
 
-    async def _letter(self, timeout_s: float) -> Told:
+    async def _letter(self, timeout_s: float) -> ReadingPage:
         while not self._letters:
             if self._is_broken:
                 raise StopAsyncIteration
@@ -90,7 +90,7 @@ class RemoteSource:
             await asyncio.wait_for(self._awake.wait(), timeout_s)
         return self._letters.popleft()
 
-    def _unpack(self, told: Told) -> None:
+    def _unpack(self, told: ReadingPage) -> None:
         self._heard_at = self._clock.monotonic()
         self._is_over = told.is_over or not told.is_known
         for text, is_last in told.pieces:
@@ -103,9 +103,9 @@ class RemoteSource:
         now = self._clock.monotonic()
         if now - self._renewed_at >= self._patience.renew_s:
             self._renewed_at = now
-            self._send(Wish.STILL)
+            self._send(ReadingStep.STILL)
 
-    def _send(self, wish: Wish) -> None:
+    def _send(self, wish: ReadingStep) -> None:
         self._mail.send(ASKING, to_builtins(replace(self._asked, wish=wish)), self._to)
 
 
@@ -126,9 +126,9 @@ class RemoteReader:
     async def open(self, owner: Owner, after: EventId) -> RemoteSource | None:
         """Return what comes after the event, None where there is no such stream for this owner."""
         reading = ids.base62(_NAME_LENGTH)
-        asked = Asked(
+        asked = ReadingRequest(
             reading=reading,
-            wish=Wish.BEGIN,
+            wish=ReadingStep.BEGIN,
             worker=self._worker,
             stream=after.stream,
             after=after.number,
@@ -150,7 +150,7 @@ class RemoteReader:
         del self._sources[reading]
 
     def _told(self, letter: dict[str, Any]) -> None:
-        told = convert(letter, Told)
+        told = convert(letter, ReadingPage)
         source = self._sources.get(told.reading)
         if source is not None:
             source.arrived(told)

@@ -10,7 +10,7 @@ from mcpward.core.clock import Clock
 from mcpward.messaging.bus.port import Bus
 from mcpward.messaging.resumption.buffer import Buffer, Owner
 from mcpward.messaging.resumption.buffers import Buffers
-from mcpward.messaging.resumption.messages import ASKING, TELLING, Asked, Told, Wish, packed
+from mcpward.messaging.resumption.messages import ASKING, TELLING, ReadingPage, ReadingRequest, ReadingStep, packed
 from mcpward.messaging.resumption.timeouts import RemoteTimeouts
 
 _log: Final = logging.getLogger(__name__)
@@ -46,25 +46,25 @@ class RemoteSender:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _asked(self, letter: dict[str, Any]) -> None:
-        asked = convert(letter, Asked)
+        asked = convert(letter, ReadingRequest)
         reading = self._readings.get(asked.reading)
-        if asked.wish is Wish.BEGIN:
+        if asked.wish is ReadingStep.BEGIN:
             if reading is None:  # a letter may come twice
                 self._begin(asked)
-        elif reading is not None and asked.wish is Wish.STILL:
+        elif reading is not None and asked.wish is ReadingStep.STILL:
             reading.heard_at = self._clock.monotonic()
         elif reading is not None and reading.task is not None:
             reading.task.cancel()
 
-    def _begin(self, asked: Asked) -> None:
+    def _begin(self, asked: ReadingRequest) -> None:
         replay = self._shelf.find(Owner(asked.principal, asked.session), asked.stream)
         if replay is None or not replay.has(asked.after) or len(self._readings) >= _MOST:
-            self._mail.send(TELLING, to_builtins(Told(reading=asked.reading, is_known=False)), asked.worker)
+            self._mail.send(TELLING, to_builtins(ReadingPage(reading=asked.reading, is_known=False)), asked.worker)
             return
         reading = self._readings[asked.reading] = _Reading(asked.worker, self._clock.monotonic())
         reading.task = asyncio.get_running_loop().create_task(self._tell(asked, replay, reading))
 
-    async def _tell(self, asked: Asked, replay: Buffer, reading: _Reading) -> None:
+    async def _tell(self, asked: ReadingRequest, replay: Buffer, reading: _Reading) -> None:
         try:
             await self._tell_all(asked, replay, reading)
         except Exception:  # noqa: BLE001  # the reader misses it, and its client comes again
@@ -72,7 +72,7 @@ class RemoteSender:
         finally:
             del self._readings[asked.reading]
 
-    async def _tell_all(self, asked: Asked, replay: Buffer, reading: _Reading) -> None:
+    async def _tell_all(self, asked: ReadingRequest, replay: Buffer, reading: _Reading) -> None:
         letters = 0
         after = asked.after
         while True:
@@ -83,7 +83,7 @@ class RemoteSender:
             is_over = replay.is_drained(after)
             parcels = list(packed(waiting)) or [[]]  # an empty letter says that the stream is known and goes on
             for pieces in parcels:
-                told = Told(
+                told = ReadingPage(
                     reading=asked.reading,
                     number=letters,
                     pieces=pieces,

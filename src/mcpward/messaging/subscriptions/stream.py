@@ -9,7 +9,7 @@ from mcpward.core.values import Call
 from mcpward.messaging.subscriptions.coalescing_queue import CoalescingQueue
 
 
-class Wanted(Protocol):
+class Subscriptions(Protocol):
     """What a stream is told of. Read anew for every change, so that it may follow a session's subscriptions."""
 
     @property
@@ -36,7 +36,7 @@ class Stream:
 
     __slots__ = ("_ended", "_left", "_pending", "_wake", "_wanted", "caller", "server", "session")
 
-    def __init__(self, call: Call, wanted: Wanted, left: "Callable[[Stream], None]") -> None:
+    def __init__(self, call: Call, wanted: Subscriptions, left: "Callable[[Stream], None]") -> None:
         self.caller = call.principal.key
         self.server = call.principal.server
         self.session = call.session

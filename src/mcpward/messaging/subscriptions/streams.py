@@ -18,7 +18,7 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import Call
 from mcpward.messaging.bus.port import Bus
 from mcpward.messaging.subscriptions.coalescing_queue import CoalescingQueue
-from mcpward.messaging.subscriptions.stream import Stream, Wanted
+from mcpward.messaging.subscriptions.stream import Stream, Subscriptions
 from mcpward.messaging.subscriptions.stream_limits import StreamLimits
 
 _log: Final = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Streams:
                 await asyncio.wait_for(self._posting, _LAST_POSTS_S)
             self._posting = None
 
-    def open(self, call: Call, wanted: Wanted) -> Stream:
+    def open(self, call: Call, wanted: Subscriptions) -> Stream:
         """Open a stream for the caller of ``call``. Whether the caller may know of what is wanted was decided before.
 
         Raises:
