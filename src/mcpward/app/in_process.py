@@ -20,7 +20,7 @@ from mcpward.app.wiring import Wiring
 from mcpward.config.model import Settings
 from mcpward.core.challenge import Challenge
 from mcpward.core.clock import Clock
-from mcpward.core.ended import EndedBook
+from mcpward.core.ended_cache import EndedCache
 from mcpward.core.errors import Refusal
 from mcpward.core.ids import request_id
 from mcpward.core.secret import Secret
@@ -167,7 +167,7 @@ async def open_in_process(
             settings, clock, site, channel, Counters(), registries, traffic, runner, hidden, guarded, report
         )  # fmt: skip
         callers = NamedCallers()
-        pipeline = house.pipeline(callers, EndedBook())
+        pipeline = house.pipeline(callers, EndedCache())
         await stack.enter_async_context(runner.lifespans.open(sources_of(registries), hidden.shown))
         await house.tasks.start_keeping()
         stack.push_async_callback(house.tasks.stop, 0.0)

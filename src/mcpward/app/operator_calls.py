@@ -13,7 +13,7 @@ from msgspec import MsgspecError, Raw, convert, to_builtins
 from msgspec.json import Decoder, Encoder
 from msgspec.structs import replace
 
-from mcpward.app.letters import FreshLetters
+from mcpward.app.fresh_messages import FreshMessages
 from mcpward.app.operator_call import (
     ASKING,
     CANCELLING,
@@ -139,14 +139,14 @@ class OperatorCalls:
         )
 
 
-class CallsByMail:
+class BusCalls:
     """A worker's answers to calls that come as letters, some of them at once."""
 
     def __init__(self, calls: OperatorCalls, mail: Bus, clock: Clock) -> None:
         self._calls = calls
         self._mail = mail
         self._clock = clock
-        self._heard = FreshLetters(clock)
+        self._heard = FreshMessages(clock)
         self._running: dict[str, tuple[asyncio.Task[None], OperatorWire]] = {}
         mail.on(ASKING, self._hear)
         mail.on(CANCELLING, self._hear_off)

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from msgspec import Struct, ValidationError, convert, to_builtins
 from msgspec.json import Encoder
 
-from mcpward.app.letters import FreshLetters
+from mcpward.app.fresh_messages import FreshMessages
 from mcpward.core.clock import Clock
 from mcpward.limits.rates.bucket_usage import BucketFilter, BucketUsage
 from mcpward.messaging.bus.port import Bus
@@ -79,7 +79,7 @@ class Usage:
         self._worker = worker
         self._workers = workers
         self._waiting: deque[UsageQuestion] = deque()
-        self._letters_heard = FreshLetters(clock)
+        self._letters_heard = FreshMessages(clock)
         self._task: asyncio.Task[None] | None = None
         mail.on(ASKING, self._hear)
 

@@ -13,7 +13,7 @@ from mcpward.app.secrets import Secrets
 from mcpward.app.switches import Switches
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
-from mcpward.core.ended import EndedBook
+from mcpward.core.ended_cache import EndedCache
 from mcpward.core.jsonio import Bounds
 from mcpward.core.values import Call
 from mcpward.crypto.sealed import SealedToken
@@ -102,7 +102,7 @@ class Wiring:
             look,
         )
 
-    def pipeline(self, identity: Callers, ended: EndedBook) -> Pipeline:
+    def pipeline(self, identity: Callers, ended: EndedCache) -> Pipeline:
         """Return the way of a request. ``identity`` says who sent it."""
         settings, clock, channel = self._settings, self._clock, self._channel
         sessions = Sessions(self._site.sessions.seal, self._site.sessions.open, ended, clock)
@@ -186,7 +186,7 @@ class Wiring:
             alone=channel.is_alone,
         )
 
-    def _listeners(self, identity: Callers, ended: EndedBook) -> Listeners:
+    def _listeners(self, identity: Callers, ended: EndedCache) -> Listeners:
         def is_good(call: Call) -> bool:
             return identity.is_good(call.arrival, call.principal) and (
                 call.session is None or not ended.has(call.session)

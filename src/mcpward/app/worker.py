@@ -22,7 +22,7 @@ from mcpward.app.hosts import allowed_hosts, own_origins, spellings
 from mcpward.app.logs import LogRedaction, set_up
 from mcpward.app.metric_snapshots import MetricSnapshots, folder_of
 from mcpward.app.oauth import OAuthParts, client_secrets, exchanges_of, open_oauth
-from mcpward.app.operator_calls import CallsByMail, OperatorCalls
+from mcpward.app.operator_calls import BusCalls, OperatorCalls
 from mcpward.app.secrets import Secrets
 from mcpward.app.sources import load_sources, source_names, sources_of
 from mcpward.app.threads import open_runner
@@ -32,7 +32,7 @@ from mcpward.config.address import Address
 from mcpward.config.endpoint import prefix_of, served_paths
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
-from mcpward.core.ended import EndedBook
+from mcpward.core.ended_cache import EndedCache
 from mcpward.identity.keys.follower import Books
 from mcpward.identity.keys.key_cache import KeyCache
 from mcpward.identity.keys.refresh import Refresher
@@ -169,14 +169,14 @@ class Worker:
             _spare_collector()
             yield
 
-    def _books(self, site: Site) -> tuple[KeyCache, UrlCache, EndedBook]:
+    def _books(self, site: Site) -> tuple[KeyCache, UrlCache, EndedCache]:
         keys = KeyCache(site.pepper_keys, self.clock, self.settings.keys.max_age)
-        return keys, UrlCache(site.pepper_urls, self.clock), EndedBook()
+        return keys, UrlCache(site.pepper_urls, self.clock), EndedCache()
 
     def _hear_operator(self, channel: Channel, house: Wiring) -> AsyncExitStack:
         """Answer the operator's commands, which come as letters; returns what ends that."""
         self.name, ends = channel.worker, AsyncExitStack()
-        ends.push_async_callback(CallsByMail(self.calls, channel.bus, self.clock).close)
+        ends.push_async_callback(BusCalls(self.calls, channel.bus, self.clock).close)
         workers = self.settings.site.workers
         ends.push_async_callback(Usage(channel.bus, house.limits, self.clock, self.name, workers).close)
         return ends

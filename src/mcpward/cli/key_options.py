@@ -81,7 +81,7 @@ def read_tools(texts: list[str] | None) -> tuple[str, ...] | None:
 
 
 def read_expiry(text: str, now: float) -> float | None:
-    """Read when a key ends; ``never`` is no end of its own. Raises :class:`CommandEnded` for what is no future moment."""
+    """Read when a key ends; ``never`` is no end of its own. Raises :class:`CommandEnded` for no future moment."""
     return None if text.strip().lower() == "never" else parse_end(text, now, "--expires")
 
 

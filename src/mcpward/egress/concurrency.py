@@ -12,7 +12,7 @@ _IN_LANE: Final = 128
 _IN_ALL: Final = 512
 
 
-class _Lane:
+class _Endpoint:
     """The calls to one endpoint, running and waiting."""
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Concurrency:
     """
 
     def __init__(self) -> None:
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, _Endpoint] = {}
         self._users = 0
 
     @asynccontextmanager
@@ -36,7 +36,7 @@ class Concurrency:
 
         Raises :class:`EgressFailed` (busy) at once where too many wait already.
         """
-        lane = self._lanes.get(endpoint) or _Lane()
+        lane = self._lanes.get(endpoint) or _Endpoint()
         if lane.users >= _IN_LANE or self._users >= _IN_ALL:
             raise EgressFailed(Failure.BUSY, f"too many calls to {endpoint} are under way")
         self._lanes[endpoint] = lane

@@ -30,7 +30,7 @@ Encode = Callable[[Question, str], bytes]
 Results = dict[str, Mapping[str, Any]]
 
 
-class _Asked(Struct, frozen=True, array_like=True):
+class _OpenRequest(Struct, frozen=True, array_like=True):
     """What the id of a question says, sealed."""
 
     worker: str
@@ -46,7 +46,7 @@ class _Round(Struct, eq=False):
 
 
 _encode: Final = Encoder().encode
-_decode: Final = Decoder(_Asked).decode
+_decode: Final = Decoder(_OpenRequest).decode
 
 
 class ClientRequests:
@@ -132,7 +132,7 @@ class ClientRequests:
 
     def _put(self, call: Call, send: Send, encode: Encode, questions: Sequence[Question], waiting: _Round) -> None:
         for question in questions:
-            asked = _Asked(self._bus.worker, self._clock.now())
+            asked = _OpenRequest(self._bus.worker, self._clock.now())
             rpc_id = self._bus.seal(_encode(asked), _bound_to(call))
             send(encode(question, rpc_id))
             self._open[rpc_id] = waiting
@@ -180,7 +180,7 @@ class ClientRequests:
             if len(self._forwarded) > _IN_ALL:
                 del self._forwarded[next(iter(self._forwarded))]
 
-    def _opened(self, rpc_id: str, call: Call) -> _Asked | None:
+    def _opened(self, rpc_id: str, call: Call) -> _OpenRequest | None:
         payload = self._bus.open(rpc_id, _bound_to(call))
         if payload is None:
             return None

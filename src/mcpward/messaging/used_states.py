@@ -6,7 +6,7 @@ A call is named by the id of its sealed states, which is the same in all rounds 
 from typing import Final, Protocol
 
 from mcpward.core.clock import Clock
-from mcpward.core.ended import SPENT_CAPACITY, EndedBook
+from mcpward.core.ended_cache import SPENT_CAPACITY, EndedCache
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 
@@ -46,9 +46,9 @@ class UsedStates:
     ``book`` holds those that this worker knows of: what it remembers cannot be taken away in the store.
     """
 
-    def __init__(self, store: SpentIds, clock: Clock, book: EndedBook | None = None) -> None:
+    def __init__(self, store: SpentIds, clock: Clock, book: EndedCache | None = None) -> None:
         self._store = store
-        self.book = EndedBook(SPENT_CAPACITY) if book is None else book
+        self.book = EndedCache(SPENT_CAPACITY) if book is None else book
         self._clock = clock
         self._pruned_at = self._counted_from = clock.monotonic()
         self._counts: dict[str, int] = {}

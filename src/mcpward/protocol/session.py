@@ -13,7 +13,7 @@ from msgspec.json import Decoder, Encoder
 
 from mcpward.core import ids
 from mcpward.core.clock import Clock
-from mcpward.core.ended import EndedBook
+from mcpward.core.ended_cache import EndedCache
 from mcpward.core.values import AuthMethod, Principal
 from mcpward.protocol.declared import reduced
 
@@ -48,7 +48,7 @@ class Sessions:
         self,
         seal: Callable[[bytes, bytes], str],
         open: Callable[[str, bytes], bytes | None],  # noqa: A002  # the verb of crypto.sealed
-        ended: EndedBook,
+        ended: EndedCache,
         clock: Clock,
         lifetime_s: float = DEFAULT_LIFETIME_S,
     ) -> None:

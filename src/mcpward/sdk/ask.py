@@ -19,7 +19,7 @@ class Unfit(Exception):
     """An answer is not what was asked for. The message names field and rule, never what the client sent."""
 
 
-class Asked(Protocol):
+class Askable(Protocol):
     """One thing to ask: ``Elicit``, ``Sample`` or ``Roots``."""
 
     def question(self, key: str) -> Question:

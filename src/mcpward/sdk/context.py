@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from mcpward.core.exchange import Token
 from mcpward.core.values import AuthMethod
-from mcpward.sdk.ask import Asked, Root, Roots
+from mcpward.sdk.ask import Askable, Root, Roots
 from mcpward.sdk.content import Content, Message
 from mcpward.sdk.elicitation import Elicit, Elicited, ElicitUrl
 from mcpward.sdk.environment import env
@@ -110,7 +110,7 @@ class Asker(Protocol):
         """Return the key of the next question that has none."""
         ...
 
-    async def ask(self, asked: Mapping[str, Asked]) -> dict[str, Any]:
+    async def ask(self, asked: Mapping[str, Askable]) -> dict[str, Any]:
         """Put all of them to the client in one round and return its answers, read, by key."""
         ...
 
@@ -247,7 +247,7 @@ class Context:
         answer: list[Root] = await self._ask(Roots(), key)
         return answer
 
-    async def ask(self, **asked: Asked) -> dict[str, Any]:
+    async def ask(self, **asked: Askable) -> dict[str, Any]:
         """Ask several things in one round; each is answered under its own name."""
         return await self._asker.ask(asked)
 
@@ -260,6 +260,6 @@ class Context:
         """End the HTTP answer while the call goes on; the client comes back for the result (2025-11-25 only)."""
         self._asker.release()
 
-    async def _ask(self, asked: Asked, key: str | None) -> Any:
+    async def _ask(self, asked: Askable, key: str | None) -> Any:
         chosen = key if key is not None else self._asker.next_key()
         return (await self._asker.ask({chosen: asked}))[chosen]

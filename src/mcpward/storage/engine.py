@@ -9,7 +9,7 @@ from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from mcpward.core.clock import Clock
-from mcpward.core.ended import CAPACITY, SPENT_CAPACITY
+from mcpward.core.ended_cache import CAPACITY, SPENT_CAPACITY
 from mcpward.core.errors import Finding, Misconfigured, Unreachable, Untrusted
 from mcpward.core.operator import Operator
 from mcpward.storage import sqlite

@@ -27,7 +27,7 @@ from mcpward.tasks.sealing import Open, Seal, Sealing
 from mcpward.tasks.task_channel import Clean, TaskChannel
 from mcpward.tasks.task_writer import Publish, TaskWriter
 
-__all__ = ["EXTENSION", "Mail", "Tasks", "Work"]
+__all__ = ["EXTENSION", "TaskBus", "Tasks", "Work"]
 
 LONGEST_TTL_S: Final = 86_400.0
 _KIND: Final = "task"
@@ -46,7 +46,7 @@ Allowed = Callable[[Call, str], bool]
 """Tells whether the caller may use the tool of that name now."""
 
 
-class Mail(Protocol):
+class TaskBus(Protocol):
     """Letters to the other workers: ``channel.mailroom.Mailroom``. Nothing rests on their arrival."""
 
     def send(self, kind: str, payload: Mapping[str, Any], to: str | None = None) -> bool:
@@ -73,7 +73,7 @@ class Tasks:
         clock: Clock,
         worker: str,
         *,
-        mail: Mail,
+        mail: TaskBus,
         publish: Publish,
         clean: Clean,
         refuse: Refuse,

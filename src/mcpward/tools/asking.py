@@ -16,7 +16,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.ids import base62
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Era
-from mcpward.sdk.ask import Asked, Unfit
+from mcpward.sdk.ask import Askable, Unfit
 from mcpward.sdk.errors import AuthoringError
 from mcpward.tools.deadline import Deadline
 from mcpward.tools.pool import Pool
@@ -80,7 +80,7 @@ class Unasked:
 
 
 class Asking:
-    """Implements the sdk's ``IntrospectionClient`` for one call. Made on the event loop's thread; ``run`` is for the call's own."""
+    """Implements the sdk's ``Asker`` for one call. Made on the event loop's thread; ``run`` is for the call's own."""
 
     __slots__ = ("_asked", "_call", "_channel", "_loop", "_open", "_pool", "_taken", "_thread", "_waiting")
 
@@ -115,7 +115,7 @@ class Asking:
         self._asked += 1
         return f"input-{self._asked}"
 
-    async def ask(self, asked: Mapping[str, Asked]) -> dict[str, Any]:
+    async def ask(self, asked: Mapping[str, Askable]) -> dict[str, Any]:
         """Put all of them to the client in one round and return its answers, read, by key.
 
         Raises:
@@ -177,7 +177,7 @@ class Asking:
         if self._open:
             self._channel.release()
 
-    def _question(self, key: str, one: Asked) -> Question:
+    def _question(self, key: str, one: Askable) -> Question:
         if not _KEY.fullmatch(key):
             raise AuthoringError(f"the key {key!r} is none: letters, digits, '_', '-' and '.', at most 64")
         if key in self._taken:
@@ -193,7 +193,7 @@ class Asking:
             return replace(question, params={**question.params, "elicitationId": base62(22)})
         return question
 
-    def _read(self, key: str, one: Asked, result: Any) -> Any:
+    def _read(self, key: str, one: Askable, result: Any) -> Any:
         try:
             return one.read(result)
         except Unfit as unfit:

@@ -34,7 +34,7 @@ class Defaults(Struct, frozen=True):
     tools: Mapping[str, ToolSettings] = {}
 
 
-class _Shelf(Struct, frozen=True, kw_only=True, eq=False):
+class _Listings(Struct, frozen=True, kw_only=True, eq=False):
     """What is on while ``off`` is switched off."""
 
     off: frozenset[tuple[Topic, str]]
@@ -169,15 +169,15 @@ class Registry:
             offer = shelf.templates.get(uri) or shelf.resources.get(uri)
         return self._completions.of(offer, argument) if offer is not None else None
 
-    def _on(self) -> _Shelf:
+    def _on(self) -> _Listings:
         """Look whether anything was switched since: one comparison where nothing was."""
         shelf, off = self._shelf, self.source.off
         if shelf.off is not off:
             shelf = self._shelf = self._sorted(off)
         return shelf
 
-    def _sorted(self, off: frozenset[tuple[Topic, str]]) -> _Shelf:
-        return _Shelf(
+    def _sorted(self, off: frozenset[tuple[Topic, str]]) -> _Listings:
+        return _Listings(
             off=off,
             tools={tool.name: tool for tool in self._declared_tools if (Topic.TOOLS, tool.name) not in off},
             prompts={one.name: one for one in self._declared_prompts if (Topic.PROMPTS, one.name) not in off},

@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy.exc import IntegrityError
 
-from mcpward.core.ended import EndedBook
+from mcpward.core.ended_cache import EndedCache
 from mcpward.core.scope import Access
 from mcpward.core.values import Rate
 from mcpward.crypto.digest import Pepper
@@ -91,7 +91,7 @@ async def test_a_revoked_key_is_refused_by_the_second_worker(opener) -> None:
     secret, record = issue(PEPPER, CLOCK, name="ann", servers=["orders"])
     book = KeyCache(PEPPER, CLOCK)
     reader = two.reader()
-    worker = Follower(reader, Books(book, UrlCache(PEPPER, CLOCK), EndedBook(), EndedBook()), CLOCK)
+    worker = Follower(reader, Books(book, UrlCache(PEPPER, CLOCK), EndedCache(), EndedCache()), CLOCK)
     await one.keys.add(record)
     await worker.poll()
     assert book.verify(secret.reveal(), "orders", "192.0.2.7") is not None

@@ -8,7 +8,7 @@ import pytest
 from msgspec import to_builtins
 
 from mcpward.app.operator_call import ASKING, TELLING, CallAnswer, CallRequest, OperatorCall
-from mcpward.app.operator_calls import CallsByMail
+from mcpward.app.operator_calls import BusCalls
 from mcpward.app.presence import find_worker, present
 from mcpward.app.remote_call import RemoteCalls
 from mcpward.config.load import load
@@ -39,7 +39,7 @@ async def site(made, tmp_path):
     mail.rooms = {name: mail.open(name) for name in ("w0", "cli")}
     settings = load(None, {}, {"site.data": str(tmp_path)})
     async with mail:
-        desk = CallsByMail(made, mail["w0"], clock)
+        desk = BusCalls(made, mail["w0"], clock)
         yield RemoteCalls(mail["cli"], settings, clock, "w0", 5.0), mail, clock
         await desk.close()
 

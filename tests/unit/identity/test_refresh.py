@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from mcpward.core.clock import SystemClock
-from mcpward.core.ended import EndedBook
+from mcpward.core.ended_cache import EndedCache
 from mcpward.core.errors import Refusal, Untrusted
 from mcpward.crypto.digest import Pepper
 from mcpward.identity.keys.api_key import issue
@@ -24,8 +24,8 @@ PEPPER = Pepper(b"p" * 32)
 class Site:
     def __init__(self, interval_s: float = 0.001, clock: ManualClock | SystemClock | None = None) -> None:
         self.clock, self.shelf = clock or ManualClock(), Shelf()
-        self.keys, self.urls, self.ended = KeyCache(PEPPER, self.clock), UrlCache(PEPPER, self.clock), EndedBook()
-        self.books = Books(self.keys, self.urls, self.ended, EndedBook())
+        self.keys, self.urls, self.ended = KeyCache(PEPPER, self.clock), UrlCache(PEPPER, self.clock), EndedCache()
+        self.books = Books(self.keys, self.urls, self.ended, EndedCache())
         self.follower = Follower(self.shelf.reader(), self.books, self.clock, interval_s)
         self.refresher = Refresher(self.shelf.reader, self.books, self.shelf, self.shelf, self.clock, interval_s)
         secret, self.record = issue(PEPPER, self.clock, name="ann", servers=["orders"])

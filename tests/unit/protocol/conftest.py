@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcpward.core.ended import EndedBook
+from mcpward.core.ended_cache import EndedCache
 from mcpward.core.errors import Refusal
 from mcpward.core.values import Arrival, AuthMethod, Call, Principal
 from mcpward.crypto.keyring import KeyRing
@@ -46,7 +46,7 @@ class House:
         self.clock = clock
         self.token = SealedToken(KeyRing([bytes(range(32))]), "mcp-session")
         self.state = SealedToken(KeyRing([bytes(range(32))]), "mcp-state")
-        self.ended = EndedBook()
+        self.ended = EndedCache()
         self.protocol = self.worker()
 
     def worker(self) -> Protocol:

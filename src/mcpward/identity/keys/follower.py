@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 from mcpward.core.clock import Clock
-from mcpward.core.ended import EndedBook
+from mcpward.core.ended_cache import EndedCache
 from mcpward.core.errors import Untrusted
 from mcpward.identity.keys.key_cache import KeyCache
 from mcpward.identity.keys.records import KeyRecord, UrlRecord
@@ -97,7 +97,7 @@ class Sources(Protocol):
 class Books:
     """What one worker knows of keys, secret URLs, ended sessions and used states."""
 
-    def __init__(self, keys: KeyCache, urls: UrlCache, ended: EndedBook, spent: EndedBook) -> None:
+    def __init__(self, keys: KeyCache, urls: UrlCache, ended: EndedCache, spent: EndedCache) -> None:
         self.keys, self.urls, self.ended, self.spent = keys, urls, ended, spent
 
 

@@ -70,8 +70,8 @@ class Introspector:
         self._clock = clock
         self._outage = Outage(_log, f"token introspection at {name}")
         self._salt = base62(_DIGEST).encode()
-        self._active = _Shelf()
-        self._inactive = _Shelf()  # kept apart: made-up tokens do not displace those of callers
+        self._active = _Answers()
+        self._inactive = _Answers()  # kept apart: made-up tokens do not displace those of callers
         self._flights: dict[bytes, asyncio.Task[Introspected | None]] = {}
 
     def recall(self, token: bytes, rules: IssuerRules) -> Claims | None:
@@ -166,7 +166,7 @@ class Introspector:
         return value if value["active"] is True else None
 
 
-class _Shelf:
+class _Answers:
     """Answers by the mark of their token, bounded by number and by bytes. All are kept equally long."""
 
     def __init__(self) -> None:

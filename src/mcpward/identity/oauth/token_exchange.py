@@ -61,7 +61,7 @@ class _Kept(Struct, frozen=True, eq=False):
     until: float
 
 
-class _Asked(Struct, frozen=True, eq=False):
+class _ExchangeKey(Struct, frozen=True, eq=False):
     """One question to a provider. Lives as long as its answer takes."""
 
     provider: Provider
@@ -99,7 +99,7 @@ class Exchanges:
             return kept.token
         flight = self._flights.get(mark)
         if flight is None:
-            asked = _Asked(self._provider_of(call), call.principal.key, subject, audience, scopes)
+            asked = _ExchangeKey(self._provider_of(call), call.principal.key, subject, audience, scopes)
             if len(self._flights) >= _MOST_ASKED or self._callers[asked.caller] >= _MOST_OF_ONE:
                 raise ExchangeFailed(NoToken.UNAVAILABLE, "too many exchanges are under way")
             self._callers[asked.caller] += 1
@@ -139,7 +139,7 @@ class Exchanges:
                 return provider
         raise ExchangeFailed(NoToken.UNAVAILABLE, "the caller's provider was not seen yet")
 
-    async def _fly(self, asked: _Asked, mark: _Mark) -> Token | ExchangeFailed:
+    async def _fly(self, asked: _ExchangeKey, mark: _Mark) -> Token | ExchangeFailed:
         since = self._clock.monotonic()  # a slow answer is as old as its question
         try:
             token = await self._ask(asked)
@@ -156,7 +156,7 @@ class Exchanges:
         self._keep(mark, token, since)
         return token
 
-    async def _ask(self, asked: _Asked) -> Token:
+    async def _ask(self, asked: _ExchangeKey) -> Token:
         url, client_id, client_secret, method = _way_in(asked.provider)
         fields: dict[str, str | Secret] = {
             "grant_type": _GRANT,
@@ -256,7 +256,7 @@ def _refused(status: int, value: Any) -> ExchangeFailed:
     return ExchangeFailed(NoToken.UNAVAILABLE, f"the token endpoint answers {status}")
 
 
-def _read(value: Any, asked: _Asked, asked_at: float) -> Token:
+def _read(value: Any, asked: _ExchangeKey, asked_at: float) -> Token:
     """Take over a token that was given (RFC 8693 §2.2.1)."""
     if not isinstance(value, Mapping):
         raise _strange("is no JSON object")

@@ -73,7 +73,7 @@ class _Line:
         self.waiting: deque[asyncio.Future[bool]] = deque()
 
 
-class _Desk:
+class _Endpoint:
     """One provider, or the store: its places, and the lines in which somebody waits, in the order of their turns."""
 
     __slots__ = ("busy", "known", "lines", "share", "strangers", "waiting")
@@ -92,12 +92,12 @@ class Asking:
 
     def __init__(self, failures: Failures) -> None:
         self._failures = failures
-        self._desks: dict[str, _Desk] = {}
+        self._endpoints: dict[str, _Endpoint] = {}
         self._pending: dict[str, int] = {}
         self._known: BoundedMap[bool] = BoundedMap(_MOST_KNOWN)
 
     def __len__(self) -> int:
-        return sum(len(desk.lines) for desk in self._desks.values())
+        return sum(len(endpoint.lines) for endpoint in self._endpoints.values())
 
     async def ask(self, whom: str, bucket: str, question: Callable[[], Awaitable[T]]) -> T:
         """Wait for a place at ``whom``, ask, and return the answer or raise what the question raises.
@@ -126,52 +126,52 @@ class Asking:
     # ---- places -------------------------------------------------------------------------------------------------
 
     async def _begin(self, whom: str, bucket: str) -> None:
-        desk = self._desks.get(whom)
-        if desk is None:
-            desk = self._desks[whom] = _Desk(AT_STORE if whom == STORE else AT_PROVIDER)
+        endpoint = self._endpoints.get(whom)
+        if endpoint is None:
+            endpoint = self._endpoints[whom] = _Endpoint(AT_STORE if whom == STORE else AT_PROVIDER)
         while True:
             self._failures.require_failure(bucket)
-            line = desk.lines.get(bucket)
+            line = endpoint.lines.get(bucket)
             if line is None:
-                line = desk.lines[bucket] = _Line(bucket)
-            if not line.waiting and desk.busy < self._most(desk, bucket) and self._may_begin(desk, line):
-                self._take(desk, line)
+                line = endpoint.lines[bucket] = _Line(bucket)
+            if not line.waiting and endpoint.busy < self._most(endpoint, bucket) and self._may_begin(endpoint, line):
+                self._take(endpoint, line)
                 return
             try:
-                if await self._wait(desk, line):
+                if await self._wait(endpoint, line):
                     return
             finally:
-                _let_go(desk, line)
+                _let_go(endpoint, line)
 
-    def _most(self, desk: _Desk, bucket: str) -> int:
-        share = desk.share
+    def _most(self, endpoint: _Endpoint, bucket: str) -> int:
+        share = endpoint.share
         return share.slots if self._known.get(bucket, default=False) else share.slots - share.kept
 
-    def _may_begin(self, desk: _Desk, line: _Line) -> bool:
+    def _may_begin(self, endpoint: _Endpoint, line: _Line) -> bool:
         pending = self._pending.get(line.bucket, 0)
-        return line.busy < desk.share.address and self._failures.has_failure_beside(line.bucket, pending)
+        return line.busy < endpoint.share.address and self._failures.has_failure_beside(line.bucket, pending)
 
-    def _take(self, desk: _Desk, line: _Line) -> None:
-        desk.busy += 1
+    def _take(self, endpoint: _Endpoint, line: _Line) -> None:
+        endpoint.busy += 1
         line.busy += 1
         self._pending[line.bucket] = self._pending.get(line.bucket, 0) + 1
 
     def _end(self, whom: str, bucket: str) -> None:
-        desk = self._desks[whom]
-        self._free(desk, desk.lines[bucket])
+        endpoint = self._endpoints[whom]
+        self._free(endpoint, endpoint.lines[bucket])
 
-    def _free(self, desk: _Desk, line: _Line) -> None:
+    def _free(self, endpoint: _Endpoint, line: _Line) -> None:
         bucket = line.bucket
-        desk.busy -= 1
+        endpoint.busy -= 1
         line.busy -= 1
         self._pending[bucket] -= 1
         if not self._pending[bucket]:
             del self._pending[bucket]
-        _let_go(desk, line)
+        _let_go(endpoint, line)
         # Not at once: whoever asked counts a failure first. Other desks, too: the address may wait there for this one.
         loop = asyncio.get_running_loop()
-        for each in self._desks.values():
-            if each is desk or bucket in each.lines:
+        for each in self._endpoints.values():
+            if each is endpoint or bucket in each.lines:
                 loop.call_soon(self._hand_on, each)
 
     def _left(self, whom: str, bucket: str, asked: "asyncio.Future[T]") -> None:
@@ -183,55 +183,55 @@ class Asking:
 
     # ---- waiting ------------------------------------------------------------------------------------------------
 
-    async def _wait(self, desk: _Desk, line: _Line) -> bool:
+    async def _wait(self, endpoint: _Endpoint, line: _Line) -> bool:
         """Return whether a place was handed over; False: look again."""
         is_known = self._known.get(line.bucket, default=False)
         most = _MOST_WAITING_IN_ALL if is_known else _MOST_STRANGERS_WAITING
-        if len(line.waiting) >= MOST_WAITING or desk.waiting >= most:
+        if len(line.waiting) >= MOST_WAITING or endpoint.waiting >= most:
             raise _unavailable("too many credentials wait to be looked up")
         turn = asyncio.get_running_loop().create_future()
         line.waiting.append(turn)
-        desk.waiting += 1
+        endpoint.waiting += 1
         if not line.is_listed:
             line.is_listed = True
-            (desk.known if is_known else desk.strangers).append(line)
+            (endpoint.known if is_known else endpoint.strangers).append(line)
         try:
             async with fair_timeout(_LONGEST_WAIT_S):
-                return await self._turn(desk, line, turn)
+                return await self._turn(endpoint, line, turn)
         except TimeoutError:
             raise _unavailable("a credential has waited too long to be looked up") from None
         finally:
-            desk.waiting -= 1
+            endpoint.waiting -= 1
             if turn in line.waiting:
                 line.waiting.remove(turn)
 
-    async def _turn(self, desk: _Desk, line: _Line, turn: "asyncio.Future[bool]") -> bool:
+    async def _turn(self, endpoint: _Endpoint, line: _Line, turn: "asyncio.Future[bool]") -> bool:
         try:
             return await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.result():  # the place came as its caller left
-                self._free(desk, line)
+                self._free(endpoint, line)
             raise
 
-    def _hand_on(self, desk: _Desk) -> None:
+    def _hand_on(self, endpoint: _Endpoint) -> None:
         """Hand free places on, to one line after the other."""
-        slots, kept = desk.share.slots, desk.share.kept
-        for lines, most in ((desk.known, slots), (desk.strangers, slots - kept)):
+        slots, kept = endpoint.share.slots, endpoint.share.kept
+        for lines, most in ((endpoint.known, slots), (endpoint.strangers, slots - kept)):
             for _ in range(len(lines)):
-                if desk.busy >= most:
+                if endpoint.busy >= most:
                     break
                 line = lines.popleft()
-                self._serve(desk, line)
+                self._serve(endpoint, line)
                 line.is_listed = bool(line.waiting)
                 if line.is_listed:
                     lines.append(line)
                 else:
-                    _let_go(desk, line)
+                    _let_go(endpoint, line)
 
-    def _serve(self, desk: _Desk, line: _Line) -> None:
-        if self._may_begin(desk, line):
+    def _serve(self, endpoint: _Endpoint, line: _Line) -> None:
+        if self._may_begin(endpoint, line):
             if turn := _next(line):
-                self._take(desk, line)
+                self._take(endpoint, line)
                 turn.set_result(True)
         elif line.bucket not in self._pending:  # nothing under way could give a failure back: all of them are told
             while turn := _next(line):
@@ -246,9 +246,9 @@ def _next(line: _Line) -> "asyncio.Future[bool] | None":
     return None
 
 
-def _let_go(desk: _Desk, line: _Line) -> None:
+def _let_go(endpoint: _Endpoint, line: _Line) -> None:
     if not line.busy and not line.waiting and not line.is_listed:
-        desk.lines.pop(line.bucket, None)
+        endpoint.lines.pop(line.bucket, None)
 
 
 async def _answer(question: Callable[[], Awaitable[T]]) -> T:

@@ -25,7 +25,7 @@ from mcpward.limits.rates.limit import Limit
 from mcpward.limits.rates.memory import MemoryCounters
 
 REPEAT: Final = "repeat"
-#: What :meth:`LoopDetector.require` says of a call: it is new, it was made a moment ago, it would be refused if enforced.
+#: What :meth:`LoopDetector.require` says of a call: it is new, was made a moment ago, or would be refused if enforced.
 NEW: Final = 0
 AGAIN: Final = 1
 OVER: Final = 2

@@ -19,7 +19,7 @@ class Owner(Struct, frozen=True):
     session: str
 
 
-class Keeper(Protocol):
+class BufferOwner(Protocol):
     """Who counts what is kept, and lets go of it."""
 
     def resized(self, replay: "Buffer", change: int) -> None:
@@ -54,7 +54,7 @@ class Buffer:
 
     __slots__ = ("_bell", "_bounds", "_keeper", "_messages", "_next", "_worker", "is_over", "name", "owner", "size")
 
-    def __init__(self, owner: Owner, worker: str, name: str, keeper: Keeper, bounds: Bounds) -> None:
+    def __init__(self, owner: Owner, worker: str, name: str, keeper: BufferOwner, bounds: Bounds) -> None:
         self.owner = owner
         self.name = name
         self.size = 0

@@ -23,7 +23,7 @@ class _Caller(Struct, eq=False):
 
 
 class Buffers:
-    """All kept streams by name. Implements :class:`~mcpward.messaging.resumption.buffer.Keeper`."""
+    """All kept streams by name. Implements :class:`~mcpward.messaging.resumption.buffer.BufferOwner`."""
 
     def __init__(self, clock: Clock, worker: str, bounds: Bounds) -> None:
         self._clock = clock

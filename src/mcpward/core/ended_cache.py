@@ -12,7 +12,7 @@ SPENT_CAPACITY: Final = 200_000
 """How many used states there are at most, at all workers: beyond that no state is taken."""
 
 
-class EndedBook:
+class EndedCache:
     """A bounded set of ids, each kept until its token would have run out by itself. Any thread may ask and add.
 
     When full, the entry added first goes: tokens live equally long, so it is the one nearest to its natural end,

@@ -9,7 +9,7 @@ _FRESH_S: Final = 120.0
 _MOST_KNOWN: Final = 1024
 
 
-class FreshLetters:
+class FreshMessages:
     """Remembers unguessable names for as long as a letter of that name could be taken for a new one."""
 
     def __init__(self, clock: Clock) -> None:
