@@ -230,3 +230,28 @@ async def test_a_query_changes_nothing_whatever_a_function_of_the_database_does(
     assert mariadb_server.sql("SELECT n FROM t", name) == [(1,)]
     assert await db.execute("DELETE FROM t WHERE n = :n", n=1) == 1
     await db.close()
+
+
+@pytest.mark.parametrize("inner", ["/* of :name */", "-- of :name\n", 'AS "of :name"', "|| ' of :name'"])
+async def test_a_value_stays_out_of_quotes_and_comments_that_name_its_parameter(place, inner):
+    place.run("INSERT INTO products (name) VALUES ('hidden')")
+    db = place.database(read_only=True)
+    try:
+        for value in ("*/ FROM products -- ", "*/ ; COMMIT; DROP TABLE products; -- ", " , id FROM products -- "):
+            assert await db.query("SELECT name " + inner + " FROM products WHERE name = :name", name=value) == []
+        assert len(await db.query("SELECT name FROM products")) == 1
+    finally:
+        await db.close()
+
+
+async def test_the_server_takes_one_statement_at_a_time(place):
+    """The second lock: whatever became part of a text, the database runs no statement beside it (attack 71)."""
+    db = place.database()
+    try:
+        await db.query("SELECT 1 AS a")
+        async with db._opened().connect() as connection:
+            with pytest.raises(Exception, match=r"(?i)syntax|one statement|multiple"):
+                await connection.exec_driver_sql("SELECT 1; DROP TABLE products")
+        assert await db.query("SELECT name FROM products") == []
+    finally:
+        await db.close()
