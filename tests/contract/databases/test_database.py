@@ -255,3 +255,62 @@ async def test_the_server_takes_one_statement_at_a_time(place):
         assert await db.query("SELECT name FROM products") == []
     finally:
         await db.close()
+
+
+@pytest.fixture
+def postgres(postgres_server) -> Place:
+    name = postgres_server.create()
+    return Place("postgresql", postgres_server.url(name), lambda statement: postgres_server.sql(statement, name))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT CAST(CAST(:given AS text) AS regclass)",
+        "SELECT nextval(CAST(:given AS text))",
+        "SELECT current_setting(CAST(:given AS text))",
+        "SELECT has_table_privilege(CAST(:given AS text), 'pg_class', 'select')",
+        "SELECT to_tsquery(CAST(:given AS text) || ' & & (')",
+        "SELECT query_to_xml('SELECT \"' || CAST(:given AS text) || '\"', true, true, '')",
+    ],
+)
+@pytest.mark.parametrize("value", ["canary", '"canary', 'canary"'])
+async def test_a_name_that_is_a_value_is_not_shown(postgres, sql, value):
+    db = postgres.database()
+    with pytest.raises(DatabaseFailed) as failed:
+        await db.query(sql, given=value)
+    await db.close()
+    assert "canary" not in log_of(failed.value)
+
+
+async def test_names_of_the_statement_are_shown(postgres):
+    db = postgres.database()
+    for sql in ('SELECT a FROM "Missing" WHERE a = :a', "SELECT missing FROM pg_class WHERE relname = :a"):
+        with pytest.raises(DatabaseFailed) as failed:
+            await db.query(sql, a="canary")
+        told = log_of(failed.value).partition("the database said: ")[2].partition("\n")[0]
+        assert "missing" in told.lower()
+    await db.close()
+
+
+async def test_what_a_function_of_the_database_raises_is_not_shown(postgres, mariadb_server):
+    """Its words may hold any value, whichever number it raises them under."""
+    postgres.run("CREATE TABLE t (a TEXT)")
+    postgres.run(
+        "CREATE FUNCTION f() RETURNS trigger AS $$ BEGIN "
+        "RAISE EXCEPTION 'bad %', NEW.a USING ERRCODE = 'check_violation'; END $$ LANGUAGE plpgsql"
+    )
+    postgres.run("CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()")
+    name = mariadb_server.create()
+    mariadb_server.sql("CREATE TABLE t (a TEXT)", name)
+    mariadb_server.sql(
+        "CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW "
+        "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = NEW.a, MYSQL_ERRNO = 1048",
+        name,
+    )
+    for url in (postgres.url, mariadb_server.url(name)):
+        db = Database(url, read_only=False)
+        with pytest.raises(ConstraintViolated) as failed:
+            await db.execute("INSERT INTO t (a) VALUES (:a)", a="canary")
+        await db.close()
+        assert "canary" not in log_of(failed.value)
