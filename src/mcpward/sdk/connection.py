@@ -77,7 +77,7 @@ def open_engine(url: Secret, *, read_only: bool, pool_size: int, folder: Path) -
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed, read_only=read_only, pool_size=pool_size, folder=folder)
     # Asked before each use: a server that was restarted, or that closes what was idle, would fail the next call.
-    connect = {"async_creator_fn": _single_statements} if parsed.get_driver_name() == "aiomysql" else {}
+    connect = {"async_creator_fn": _connected_to_mysql} if parsed.get_driver_name() == "aiomysql" else {}
     return create_async_engine(
         parsed, hide_parameters=True, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, connect_args=connect
     )
@@ -133,10 +133,15 @@ class _Authorizer:
         return sqlite3.SQLITE_OK if action in self._allowed else sqlite3.SQLITE_DENY
 
 
-async def _single_statements(*args: Any, **options: Any) -> Any:
-    """Connect as aiomysql does, but without MULTI_STATEMENTS, which it asks for: one text is one statement then."""
+async def _connected_to_mysql(*args: Any, **options: Any) -> Any:
+    """Connect as aiomysql does, but without MULTI_STATEMENTS, which it asks for: one text is one statement then.
+
+    Bytes it writes by a function that PyMySQL has no longer since 1.2; as PyMySQL does they are digits only.
+    """
     connection = import_module("aiomysql.connection").Connection(*args, **options)
     connection.client_flag &= ~_MULTI_STATEMENTS
+    escape = connection.escape
+    connection.escape = lambda value: f"_binary X'{value.hex()}'" if isinstance(value, bytes) else escape(value)
     await connection._connect()  # noqa: SLF001  all that aiomysql.connect() does beside
     return connection
 

@@ -38,6 +38,7 @@ _OUTSIDE: Final = frozenset(
 _OPEN: Final = frozenset("'\"`")
 #: Comments that are none to MySQL, and those that it alone knows.
 _MYSQL: Final = {"comment": re.compile(r"/\*M?!|--(?!\s|\Z)", re.ASCII), "other": re.compile("#")}
+_TEMPLATE: Final = "__[POSTCOMPILE_"
 #: Tokens in which nothing is a parameter.
 _INNER: Final = frozenset({"comment", "text", "quoted"})
 
@@ -61,6 +62,8 @@ def read_statement(text: str) -> Statement:
         StatementRefused: empty, several statements, an open quote or comment, a positional parameter, or a word
             that reaches outside of the tables. The message quotes nothing of the text but such a word.
     """
+    if _TEMPLATE in text:
+        raise StatementRefused(f"{_TEMPLATE} is where SQLAlchemy writes the values of a list")
     words: list[str] = []
     names: set[str] = set()
     ended = False

@@ -314,3 +314,12 @@ async def test_what_a_function_of_the_database_raises_is_not_shown(postgres, mar
             await db.execute("INSERT INTO t (a) VALUES (:a)", a="canary")
         await db.close()
         assert "canary" not in log_of(failed.value)
+
+
+async def test_bytes_are_kept_as_they_are(place, db):
+    place.run(f"CREATE TABLE files (content {'BYTEA' if place.kind == 'postgresql' else 'BLOB'})")
+    content = bytes(range(256)) + b"\\' OR 1=1 -- "
+    assert await db.execute("INSERT INTO files VALUES (:content)", content=content) == 1
+    assert await db.query("SELECT content FROM files WHERE content = :content", content=content) == [
+        {"content": content}
+    ]

@@ -44,6 +44,7 @@ def test_one_statement_is_read_with_its_parameters(sql, names):
         "SELECT 1 /* a */ */ 'b",
         "SELECT ?",
         "SELECT 1\0",
+        "SELECT '__[POSTCOMPILE_a]' FROM t WHERE a IN :a",
         "ATTACH 'x' AS y",
         "SELECT load_extension('x')",
         "SELECT LOAD_EXTENSION ('x')",
