@@ -177,3 +177,19 @@ def test_a_traceback_stands_on_lines_of_its_own_at_a_terminal_and_none_looks_lik
     assert "    Traceback (most recent call last):" in lines
     assert "    12:00:00 error    forged?[2J" in lines
     assert "half" not in shown.decode()
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_secret_of_several_lines_in_a_group_of_exceptions_is_not_in_the_log(tmp_path, form):
+    (tmp_path / "own.py").write_text(
+        "from mcpward import Server, env\n\nserver = Server('own')\n\n\n@server.tool()\ndef fail() -> str:\n"
+        "    '''Fail.'''\n    inner = ExceptionGroup('inner', [ValueError(env.TOKEN.reveal())])\n"
+        "    raise ExceptionGroup('outer', [inner])\n"
+    )
+    env = environment({"TOKEN": "first-half\nsecond\thalf", "MCPWARD_LOG__FORMAT": form})
+    command = [sys.executable, "-m", "mcpward", "call", "own.py", "fail"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "ExceptionGroup: outer" in done.stderr
+    assert "ValueError: [redacted]" in done.stderr
+    assert "half" not in done.stderr

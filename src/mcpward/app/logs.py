@@ -9,6 +9,7 @@ debug lines hold SQL with its values, URLs with their queries, and headers.
 
 import json
 import logging
+import re
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable, MutableMapping
@@ -24,6 +25,8 @@ _OURS: Final = "mcpward"
 #: Where Python and what was installed for it have their modules.
 _LIBRARIES: Final = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _FOREIGN_LEVEL: Final = logging.WARNING
+_GROUP: Final = "Exception Group Traceback (most recent call last):"
+_MARGIN: Final = re.compile(r"^ *\| ?", re.MULTILINE)
 Redact = Callable[[str], str]
 
 
@@ -64,6 +67,7 @@ def set_up(settings: Log, voice: LogRedaction, sources: Iterable[str] = ()) -> N
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _without_margins,
     ]
     renderer: Any = Console(voice) if as_console else structlog.processors.JSONRenderer(serializer=_json)
     structlog.configure(
@@ -89,6 +93,14 @@ def set_up(settings: Log, voice: LogRedaction, sources: Iterable[str] = ()) -> N
         logger.handlers[:] = []
         logger.propagate = True
         logger.setLevel(max(_FOREIGN_LEVEL, root.level))  # not made at all: some are one for each statement
+
+
+def _without_margins(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Take the margin off the lines of exception groups: with it, a secret of several lines would not be recognized."""
+    for name, value in event.items():
+        if isinstance(value, str) and _GROUP in value:
+            event[name] = _MARGIN.sub("", value)
+    return event
 
 
 def _json(event: Any, **_: Any) -> str:

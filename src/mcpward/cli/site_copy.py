@@ -132,7 +132,8 @@ def _tell(done: "Restored", manifest: "Manifest", *, is_accepted: bool) -> None:
         ui.remark(ui.safe(f"the database that was there is {done.aside} now"))
     ui.remark(f"whatever was revoked, ended or edited after {moment_text(manifest.made_at)} is as it was then")
     if is_accepted:
-        ui.remark("next: mcpward serve (nothing was revoked, ended or edited since, so there is nothing to accept)")
+        ui.remark("nothing was revoked, ended or edited since the backup, so there is nothing to accept")
+        ui.remark("next: mcpward log verify (says whether records are missing), mcpward serve")
         return
     ui.remark("next: mcpward store accept-older shows which keys are alive in it; mcpward serve starts after that")
 

@@ -2,13 +2,15 @@
 
 import sys
 from contextlib import suppress
-from importlib.machinery import PathFinder
+from functools import partial
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from mcpward.config.load import Loaded
 from mcpward.config.model import Settings
 from mcpward.config.names import nearest
-from mcpward.config.writers import writable_by_others
+from mcpward.config.writers import importable_by_others, writable_by_others
 from mcpward.core.errors import Finding
 
 
@@ -35,22 +37,30 @@ def foreign_sources(settings: Settings) -> list[Finding]:
     """
     found: dict[tuple[str, str], Finding] = {}
     for name, server in settings.servers.items():
-        for file in _files_of(server.source):
+        files, folders = _places_of(server.source)
+        what = f"the source of server {name}"
+        looks = [
+            *(partial(writable_by_others, file, what, "what it runs") for file in files),
+            *(partial(importable_by_others, folder, what) for folder in folders),
+            *(partial(importable_by_others, Path(cache_from_source(file)).parent, what) for file in files),
+        ]
+        for look in looks:
             with suppress(OSError):  # it is not there, or cannot be looked at: loading it says so
-                for finding in writable_by_others(file, f"the source of server {name}", "what it runs"):
+                for finding in look():
                     found.setdefault((finding.where, finding.hint), finding)
     return [*found.values()]
 
 
-def _files_of(source: str) -> list[Path]:
+def _places_of(source: str) -> tuple[list[Path], list[Path]]:
+    """Return the files that run first, and the folders from which they import before all others."""
     place = source.rpartition(":")[0] if ".py:" in source else source
     if place.endswith(".py") or "/" in place or Path(place).is_file():
-        return [Path(place)]
-    found, files, full = [str(Path.cwd()), *sys.path], list[Path](), ""
+        return [Path(place)], [Path(place).resolve().parent]
+    found, files, folders, full = [str(Path.cwd()), *sys.path], list[Path](), [Path.cwd()], ""
     for part in source.partition(":")[0].split("."):
         full = f"{full}.{part}" if full else part
         try:
-            spec = PathFinder.find_spec(full, found)
+            spec = PathFinder.find_spec(full, found) or (_of_other_finder(part) if full == part else None)
         except (ImportError, ValueError):
             spec = None
         if spec is None:
@@ -58,7 +68,14 @@ def _files_of(source: str) -> list[Path]:
         if spec.has_location and spec.origin is not None and not Path(spec.origin).is_relative_to(sys.prefix):
             files.append(Path(spec.origin))
         found = list(spec.submodule_search_locations or ())
-    return files
+        folders += [Path(folder) for folder in found if not Path(folder).is_relative_to(sys.prefix)]
+    return files, folders
+
+
+def _of_other_finder(name: str) -> ModuleSpec | None:
+    """Find what was installed to be edited, for which there are finders of their own."""
+    finders = (getattr(finder, "find_spec", None) for finder in sys.meta_path)
+    return next((spec for find in finders if find is not None and (spec := find(name, None)) is not None), None)
 
 
 def _missing(source: str) -> tuple[str, str] | None:

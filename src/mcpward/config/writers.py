@@ -41,6 +41,22 @@ def writable_by_others(path: Path, name: str = "the site's file", decides: str =
     return findings
 
 
+def importable_by_others(folder: Path, name: str) -> list[Finding]:
+    """Return what is wrong with the owner and rights of a folder from which Python imports.
+
+    Whoever may add a file there has it run in the place of a library's. So sticky is not enough.
+
+    Raises ``OSError`` when it cannot be looked at.
+    """
+    state = folder.stat()
+    if _is_of_another(state):
+        return [Finding(f"the folder of {name} belongs to another user", str(folder), _chown(folder))]
+    if _may_others_write(state) and not _is_read_only(folder):
+        what = f"other users may put a module beside {name}, which it would run"
+        return [Finding(what, str(folder), f"chmod go-w {folder}")]
+    return []
+
+
 def _is_of_another(state: os.stat_result) -> bool:
     return state.st_uid not in (os.geteuid(), 0)
 

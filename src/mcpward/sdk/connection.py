@@ -7,6 +7,7 @@ A connection that can write still reads read-only: ``WITH … DELETE`` begins li
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -28,6 +29,8 @@ _WRITE: Final = _READ | {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.S
 _FORBIDDEN_FUNCTIONS: Final = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"})
 _BUSY_MS: Final = 5000
 _KNOWN: Final = 'write "sqlite:///…", "postgresql://…" or "mysql://…"'
+#: Of MySQL's protocol: the client may send several statements in one text.
+_MULTI_STATEMENTS: Final = 1 << 16
 _AUTHORIZER: Final = "mcpward_authorizer"
 
 
@@ -74,7 +77,10 @@ def open_engine(url: Secret, *, read_only: bool, pool_size: int, folder: Path) -
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed, read_only=read_only, pool_size=pool_size, folder=folder)
     # Asked before each use: a server that was restarted, or that closes what was idle, would fail the next call.
-    return create_async_engine(parsed, hide_parameters=True, pool_size=pool_size, max_overflow=0, pool_pre_ping=True)
+    connect = {"async_creator_fn": _connected_to_mysql} if parsed.get_driver_name() == "aiomysql" else {}
+    return create_async_engine(
+        parsed, hide_parameters=True, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, connect_args=connect
+    )
 
 
 @asynccontextmanager
@@ -125,6 +131,19 @@ class _Authorizer:
         if action == sqlite3.SQLITE_FUNCTION and str(second).lower() in _FORBIDDEN_FUNCTIONS:
             return sqlite3.SQLITE_DENY
         return sqlite3.SQLITE_OK if action in self._allowed else sqlite3.SQLITE_DENY
+
+
+async def _connected_to_mysql(*args: Any, **options: Any) -> Any:
+    """Connect as aiomysql does, but without MULTI_STATEMENTS, which it asks for: one text is one statement then.
+
+    Bytes it writes by a function that PyMySQL has no longer since 1.2; as PyMySQL does they are digits only.
+    """
+    connection = import_module("aiomysql.connection").Connection(*args, **options)
+    connection.client_flag &= ~_MULTI_STATEMENTS
+    escape = connection.escape
+    connection.escape = lambda value: f"_binary X'{value.hex()}'" if isinstance(value, bytes) else escape(value)
+    await connection._connect()  # noqa: SLF001  all that aiomysql.connect() does beside
+    return connection
 
 
 def _no_file(file: Path, named: str, folder: Path) -> str:

@@ -25,7 +25,15 @@ from mcpward.sdk.lease import Leases
 from mcpward.sdk.options import options
 from mcpward.sdk.parameters import bindable
 from mcpward.sdk.rows import reader_of
-from mcpward.sdk.statement import Statement, read_statement, require_parameters, require_read, require_write
+from mcpward.sdk.statement import (
+    Statement,
+    bound_text,
+    read_statement,
+    require_mysql,
+    require_parameters,
+    require_read,
+    require_write,
+)
 from mcpward.sdk.statement_timeout import StatementTimeout, within
 
 T = TypeVar("T")
@@ -133,7 +141,7 @@ class Database:
 
         async def fetch(connection: AsyncConnection) -> list[dict[str, Any]]:
             async with reading(connection):
-                return await _fetched(connection, *self._bound(statement, params), self._row_cap + 1)
+                return await _fetched(connection, statement, *self._bound(statement, params), self._row_cap + 1)
 
         rows = await self._run(fetch, statement)
         if len(rows) > self._row_cap:
@@ -193,11 +201,11 @@ class Database:
 
     def _bound(self, statement: Statement, params: Mapping[str, Any]) -> tuple[TextClause, dict[str, Any]]:
         require_parameters(statement, frozenset(params))
-        clause = _clause(statement.text)
+        driver = self._engine.dialect.name if self._engine is not None else ""
+        clause = _clause(statement.text, is_mysql=driver in MYSQL)
         lists = [name for name, value in params.items() if isinstance(value, list | tuple | set | frozenset)]
         if lists:
             clause = clause.bindparams(*(bindparam(name, expanding=True) for name in lists))
-        driver = self._engine.dialect.name if self._engine is not None else ""
         return clause, {name: bindable(name, value, driver) for name, value in params.items()}
 
     async def _run(self, work: Callable[[AsyncConnection], Awaitable[T]], statement: Statement) -> T:
@@ -253,7 +261,7 @@ def _read(url: Any) -> Secret:
 
 
 async def _fetched(
-    connection: AsyncConnection, clause: TextClause, values: dict[str, Any], most: int
+    connection: AsyncConnection, statement: Statement, clause: TextClause, values: dict[str, Any], most: int
 ) -> list[dict[str, Any]]:
     """Streamed: a plain execute would hold the whole result in memory before the cap is looked at."""
     try:
@@ -263,7 +271,7 @@ async def _fetched(
     except SQLAlchemyError:
         raise
     except Exception as error:  # noqa: BLE001  # asyncpg's own, which SQLAlchemy does not wrap while it streams
-        raise failure_of(error, clause.text) from None
+        raise failure_of(error, statement.text) from None
     return [dict(row) for row in found]
 
 
@@ -291,8 +299,10 @@ def _inserted_id(statement: Statement, result: CursorResult[Any], dialect: str) 
 
 
 @lru_cache(maxsize=_MOST_STATEMENTS)
-def _clause(sql: str) -> TextClause:
-    return text(sql)
+def _clause(sql: str, *, is_mysql: bool) -> TextClause:
+    if is_mysql:
+        require_mysql(sql)
+    return text(bound_text(sql))
 
 
 async def close_all() -> None:

@@ -23,6 +23,12 @@ _AWAY_MYSQL: Final = (2002, 2003, 2005, 2006, 2013)
 #: Classes of SQLSTATE whose messages name tables, columns, constraints and roles: integrity (its values stand in
 #: DETAIL, which is not taken), transaction state, roll-back, syntax and access, resources, object state, operators.
 _PLAIN_CLASSES: Final = ("23", "25", "28", "3D", "3F", "40", "42", "53", "55", "57")
+#: The class of them that tells of names which are not there: of the statement, or looked up by a function.
+_OF_NAMES: Final = "42"
+_PLACEHOLDER: Final = re.compile(r"\$\d+", re.ASCII)
+#: PostgreSQL's file for RAISE, and the SQLSTATE of SIGNAL: what they say is the words of a function of the database.
+_RAISED: Final = "pl_exec.c"
+_SIGNALLED: Final = "45"
 #: MySQL and MariaDB: numbers of errors whose messages hold names alone. 1064 (syntax) is none of them: its driver puts
 #: the values into the text of the statement, and the message quotes that.
 _PLAIN_NUMBERS: Final = frozenset(
@@ -101,14 +107,25 @@ def _said(origin: Any, sql: str) -> str:
     """Return the database's words, as far as no value can stand in them."""
     text = str(origin.args[-1]) if origin.args else ""
     if number := _number(origin):
-        return _said_by_mysql(number, text)
+        return "" if str(getattr(origin, "sqlstate", "")).startswith(_SIGNALLED) else _said_by_mysql(number, text)
     if hasattr(origin, "sqlite_errorname"):
         return _said_by_sqlite(text, sql)
     if wrong := _WRONG_TYPE.match(text):
         why = _WHY_WRONG.search(text)
         return f"{wrong[1]} {why[0]}" if why else wrong[1]
     state = getattr(origin, "sqlstate", None) or ""
-    return text.partition("\n")[0] if state[:2] in _PLAIN_CLASSES else ""
+    if state[:2] not in _PLAIN_CLASSES or getattr(origin, "server_source_filename", None) == _RAISED:
+        return ""
+    told = text.partition("\n")[0]
+    return told if state[:2] != _OF_NAMES or _names_what_stands_in(sql, told) else ""
+
+
+def _names_what_stands_in(sql: str, told: str) -> bool:
+    """A name may be a value: PostgreSQL looks up what ``nextval(:name)`` and ``to_tsquery(:words)`` are given."""
+    _, *rest = told.split('"')
+    quoted, others = rest[::2], rest[1::2]
+    known = (name and (_PLACEHOLDER.fullmatch(name) or name.lower() in sql.lower()) for name in quoted)
+    return len(quoted) == len(others) and all(known)
 
 
 def _said_by_mysql(number: int, text: str) -> str:

@@ -5,6 +5,7 @@ is decided by the database (read-only connection, authorizer or role), whatever 
 """
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from msgspec import Struct
@@ -35,6 +36,11 @@ _OUTSIDE: Final = frozenset(
     | {"LOAD_FILE", "OUTFILE", "DUMPFILE", "XP_CMDSHELL"}
 )  # fmt: skip
 _OPEN: Final = frozenset("'\"`")
+#: Comments that are none to MySQL, and those that it alone knows.
+_MYSQL: Final = {"comment": re.compile(r"/\*M?!|--(?!\s|\Z)", re.ASCII), "other": re.compile("#")}
+_TEMPLATE: Final = "__[POSTCOMPILE_"
+#: Tokens in which nothing is a parameter.
+_INNER: Final = frozenset({"comment", "text", "quoted"})
 
 
 class Statement(Struct, frozen=True):
@@ -56,6 +62,8 @@ def read_statement(text: str) -> Statement:
         StatementRefused: empty, several statements, an open quote or comment, a positional parameter, or a word
             that reaches outside of the tables. The message quotes nothing of the text but such a word.
     """
+    if _TEMPLATE in text:
+        raise StatementRefused(f"{_TEMPLATE} is where SQLAlchemy writes the values of a list")
     words: list[str] = []
     names: set[str] = set()
     ended = False
@@ -100,6 +108,31 @@ def require_parameters(statement: Statement, given: frozenset[str]) -> None:
         raise StatementRefused(f"the parameter :{min(missing)} is not given")
     if extra:
         raise StatementRefused(f"there is no parameter :{min(extra)} in the statement")
+
+
+def bound_text(text: str) -> str:
+    """Return a statement as SQLAlchemy's ``text()`` has to be given it: with parameters nowhere but where they are.
+
+    It looks for names in quotes and comments, too, and MySQL's driver writes the values there: ``/* of :user */`` would
+    end where the value says.
+    """
+    return "".join(value.replace(":", r"\:") if kind in _INNER else value for kind, value in _tokens(text))
+
+
+def require_mysql(text: str) -> None:
+    """Refuse what MySQL reads otherwise. Its driver writes values into the text: that is safe outside of quotes only.
+
+    Raises:
+        StatementRefused: a backslash (it escapes a quote there), a comment that runs, or one that begins otherwise.
+    """
+    if "\\" in text:
+        raise StatementRefused("to MySQL a backslash escapes what follows: give the text with it as a parameter")
+    if any(_MYSQL[kind].match(value) for kind, value in _tokens(text) if kind in _MYSQL):
+        raise StatementRefused("for MySQL a comment begins with -- and a space, or is /* plain */")
+
+
+def _tokens(text: str) -> Iterator[tuple[str, str]]:
+    return ((str(token.lastgroup), token.group()) for token in _TOKEN.finditer(text))
 
 
 def _require_plain(character: str, text: str, place: int) -> None:

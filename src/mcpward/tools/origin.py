@@ -34,8 +34,14 @@ class Origin:
 
     def frame(self, error: BaseException) -> traceback.FrameSummary | None:
         """Return the innermost frame of the author's, by which the error came about."""
-        own = [frame for frame in traceback.extract_tb(error.__traceback__) if self.holds(frame.filename)]
-        return own[-1] if own else None
+        known: dict[str, bool] = {}  # a recursion has a thousand frames of a file or two
+        for frame, number in reversed([*traceback.walk_tb(error.__traceback__)]):
+            file = frame.f_code.co_filename
+            if file not in known:
+                known[file] = self.holds(file)
+            if known[file]:
+                return traceback.StackSummary.extract([(frame, number)])[0]
+        return None
 
     def place(self, error: BaseException) -> str:
         """Return ``file:line`` of :meth:`frame`; the source itself where there is none."""

@@ -37,7 +37,7 @@ def test_a_variable_without_a_fit_url_is_told_and_its_value_is_not(monkeypatch, 
     with pytest.raises(Misconfigured) as wrong:
         counters_url(settings("env:SHOP_REDIS"))
     [finding] = wrong.value.findings
-    assert finding.where == "flag for limits.counters"
+    assert finding.where == "limits.counters"
     assert "kx93" not in finding.what + finding.hint
 
 

@@ -190,7 +190,7 @@ def test_a_restore_with_nothing_to_accept_is_on_record_and_serves_as_it_is(cli, 
     cli("backup", FILE)
     said = cli("restore", FILE, "--replace")
     assert said.code == 0
-    assert "next: mcpward serve" in said.err
+    assert "so there is nothing to accept" in said.err
     assert cli("store", "accept-older").code == 1
     (act,) = restores(cli)
     assert str(site / FILE) in act["detail"]

@@ -1,3 +1,4 @@
+import contextlib
 import grp
 import json
 import os
@@ -171,17 +172,6 @@ def test_a_file_that_others_may_write_is_refused_by_every_verb(cli, site, mode):
     assert cli("config", "check").code == 0
 
 
-def test_a_file_whose_folder_lets_others_replace_it_is_refused(cli, site):
-    (site / "tools.py").write_text("")
-    site.chmod(0o777)
-    said = cli("config", "check")
-    assert said.code == 2
-    assert "other users may put another file in the place of the site's file" in said.err
-    assert f"hint: chmod go-w {site}" in said.err
-    site.chmod(0o1777)  # as /tmp is: nobody replaces another user's file there
-    assert cli("config", "check").code == 0
-
-
 def give_away(path, monkeypatch):
     """Make a file another user's. Only root can give one away; where nobody can, we become the other one."""
     if os.geteuid() == 0:
@@ -235,6 +225,17 @@ def apart(site):
     return site / "src"
 
 
+def test_a_file_whose_folder_lets_others_replace_it_is_refused(cli, apart):
+    site = apart.parent
+    site.chmod(0o777)
+    said = cli("config", "check")
+    assert said.code == 2
+    assert "other users may put another file in the place of the site's file" in said.err
+    assert f"hint: chmod go-w {site}" in said.err
+    site.chmod(0o1777)  # as /tmp is: nobody replaces another user's file there
+    assert cli("config", "check").code == 0
+
+
 #: Whatever would run the source.
 RUNNERS = (
     ("serve",), ("config", "check"), ("config", "check", "--load"), ("tools",), ("tools", "orders"),
@@ -262,6 +263,43 @@ def test_a_source_that_others_may_write_is_not_run(cli, apart, monkeypatch, word
     apart.chmod(0o1777)
     give_away(source, monkeypatch)
     refused("the source of server orders belongs to another user", "run mcpward as its owner, or, as root: chown ")
+
+
+def test_others_may_not_add_a_module_beside_a_source(cli, apart):
+    """Its folder is the first of which Python imports: a file there takes the place of a library's, sticky or not."""
+    apart.chmod(0o1777)
+    said = cli("config", "check")
+    assert said.code == 2
+    assert "other users may put a module beside the source of server orders, which it would run" in said.err
+    assert f"hint: chmod go-w {apart}" in said.err
+    apart.chmod(0o755)
+    assert cli("config", "check").code == 0
+
+
+def test_others_may_not_write_what_a_source_was_compiled_to(cli, apart):
+    compiled = apart / "__pycache__"
+    compiled.mkdir(exist_ok=True)
+    compiled.chmod(0o777)
+    said = cli("config", "check")
+    assert said.code == 2
+    assert f"hint: chmod go-w {compiled}" in said.err
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777])
+def test_others_may_not_add_a_module_beside_a_package(cli, site, mode):
+    """The file of the site is elsewhere; a package without __init__.py is a folder, too."""
+    work, package = site / "work", site / "work" / "parcels_of_ours"
+    package.mkdir(parents=True, mode=0o755)
+    (package / "tools.py").write_text(TWO_TOOLS)
+    sourced(site, "parcels_of_ours.tools")
+    for folder in (work, package):
+        with contextlib.chdir(work):
+            assert cli("config", "check", "--config", "../mcpward.toml").code == 0
+            folder.chmod(mode)
+            said = cli("config", "check", "--config", "../mcpward.toml")
+        assert said.code == 2
+        assert f"hint: chmod go-w {folder}" in said.err
+        folder.chmod(0o755)
 
 
 def test_the_folder_of_a_source_may_not_belong_to_another_user(cli, apart, monkeypatch):

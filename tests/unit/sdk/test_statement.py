@@ -1,9 +1,17 @@
 """SQL is one statement with named parameters, or it does not reach the database (attacks 71, 72)."""
 
 import pytest
+import sqlalchemy
 
 from mcpward.sdk.errors import StatementRefused
-from mcpward.sdk.statement import read_statement, require_parameters, require_read, require_write
+from mcpward.sdk.statement import (
+    bound_text,
+    read_statement,
+    require_mysql,
+    require_parameters,
+    require_read,
+    require_write,
+)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +44,7 @@ def test_one_statement_is_read_with_its_parameters(sql, names):
         "SELECT 1 /* a */ */ 'b",
         "SELECT ?",
         "SELECT 1\0",
+        "SELECT '__[POSTCOMPILE_a]' FROM t WHERE a IN :a",
         "ATTACH 'x' AS y",
         "SELECT load_extension('x')",
         "SELECT LOAD_EXTENSION ('x')",
@@ -80,3 +89,35 @@ def test_a_long_hostile_text_is_read_in_linear_time():
             read_statement("SELECT " + text)
         except StatementRefused:
             continue
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT ':no', \":no\", [:no], `:no` -- :no\n/* :no */ , :yes",
+        "SELECT '12:30:45', 'a::no', ':::no', 'a\\:no', x::text, :yes -- :no:",
+    ],
+)
+def test_a_driver_is_given_parameters_only_where_they_are_read(sql):
+    clause = sqlalchemy.text(bound_text(sql))
+    assert [*clause._bindparams] == ["yes"]
+    assert str(clause) == sql
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 1 FROM t WHERE a LIKE :a ESCAPE '\\' AND b = :b",
+        "SELECT 1 # it's :a\n, :a",
+        "SELECT 1 --' \n + :a --'",
+        "SELECT 1 /*! , :a */",
+        "SELECT 1 /*M! , :a */",
+    ],
+)
+def test_what_mysql_reads_otherwise_is_refused_there(sql):
+    with pytest.raises(StatementRefused):
+        require_mysql(sql)
+
+
+def test_plain_comments_and_quotes_are_the_same_to_mysql():
+    require_mysql("SELECT '#', '--x', `a#`, 'it''s' -- a comment\n/* #1 --x */ FROM t --")
