@@ -125,7 +125,7 @@ def _pools(settings: Settings, registries: Mapping[str, Registry]) -> Iterator[F
             who = f"tool {tool.name!r} of server {tool.server} needs a place in pool {pool!r}"
             lines = f"write [pools.{pool}] with concurrency = 5"
             if table is not None:
-                yield Finding(f"{who}, of which nobody says how many there are", f"pools.{pool}", lines)
+                yield Finding(f"{who}, which has no size", f"pools.{pool}", lines)
             else:
                 yield Finding(f"{who}, which nobody defines", place, _hint(pool, {*settings.pools, *sizes}, lines))
 

@@ -147,7 +147,8 @@ class _Shared:
 
 def _heard(answer: WorkerAnswers) -> WorkerAnswers:
     if not answer.answered:
-        raise Unreachable("no worker answers, and counters are in their memory", hint="mcpward serve")
+        what = "no running worker answered: in-memory counters exist only while it runs"
+        raise Unreachable(what, hint="mcpward serve")
     if answer.failed == answer.answered:
         raise Unreachable("the workers cannot say what is used now", hint="their log says why")
     return answer

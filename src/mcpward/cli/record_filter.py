@@ -175,7 +175,7 @@ def _key_id(text: str) -> str:
 
     inside = find_id(text)
     if inside is not None:
-        what = "that is a key, not its id: now it stands in the shell's history"
+        what = "that is a key, not a key id; it is now in your shell history: rotate it"
         raise ui.CommandEnded(ui.Exit.USAGE, what, f"its id is {inside}")
     return text
 

@@ -43,7 +43,7 @@ def set_secret(
     in_site(settings, work)
     if json:
         ui.answer_json({"server": chosen, "name": name})
-    ui.remark(f"{name} of {chosen} is kept; a running server takes it at its next start")
+    ui.remark(f"{name} of {chosen} saved; restart the server to use it")
 
 
 @app.command("list")

@@ -1,6 +1,6 @@
 """The settings of limits: how often, how much in a day, how many at once, and what stands behind tools.
 
-``on_store_failure`` is settled when the file is read: what a limit does not say itself is the site's word.
+``on_store_failure`` is settled when the file is read: unset values inherit from ``[limits]``.
 """
 
 from typing import Annotated, Any, Literal, Self

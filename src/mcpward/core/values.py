@@ -86,7 +86,7 @@ class Pool(Struct, frozen=True, kw_only=True):
 
 
 class HeadVerdict(Struct, gc=False):
-    """What the rooms have learnt of a head; the same value comes along as long as a connection sends the same bytes.
+    """Per-connection cache of results derived from a request head, as long as the connection sends the same bytes.
 
     ``key_id`` names the API key that its credential proved to be. Whether the key still opens anything is asked anew.
     ``tool`` is that of which its routing headers say that a modern call is made.

@@ -131,7 +131,7 @@ async def get_key(site: Site, key_id: str) -> KeyRecord:
     """
     inside = find_id(key_id)
     if inside is not None:
-        what = "that is a key, not its id: now it stands in the shell's history"
+        what = "that is a key, not a key id; it is now in your shell history: rotate it"
         raise Invalid(what, f"its id is {inside}; mcpward key rotate {inside} makes its successor")
     record = await site.store.keys.get(key_id)
     if record is None:

@@ -1,4 +1,4 @@
-"""Where a call pays before it gets a place, and gets back what it did not use."""
+"""Charges rate limits and budgets before a call runs, and refunds calls that did not run."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final

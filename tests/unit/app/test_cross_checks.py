@@ -61,7 +61,7 @@ def test_a_pool_that_nobody_defines_is_told():
 
 def test_a_pool_has_a_size():
     [(what, hint)] = told({"pools": ["gpu"]}, {"pools.gpu.queue": 3})
-    assert what.endswith("of which nobody says how many there are")
+    assert what.endswith("which has no size")
     assert hint == "write [pools.gpu] with concurrency = 5"
 
 

@@ -1,7 +1,8 @@
-"""The OAuth way: an access token of a provider that the operator named becomes a principal, or one and the same no.
+"""OAuth: an access token of a provider that the operator named becomes a principal.
 
-Which provider is chosen by the token's own word for its issuer, before any cryptography; what that word is worth is
-seen after it. What is known is answered at once; only a key that nobody has seen yet, and an opaque token, take time.
+Every bad token has the same refusal. Which provider is chosen by the token's own word for its issuer, before any
+cryptography; what that word is worth is seen after it. What is known is answered at once; only a key that nobody has
+seen yet, and an opaque token, take time.
 """
 
 import logging

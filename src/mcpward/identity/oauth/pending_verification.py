@@ -59,7 +59,7 @@ class Rechecks:
         return self.heard(proof) is None if proof.mark in self._asked else self.begin(proof)
 
     def heard(self, proof: PendingVerification) -> Reason | None:
-        """Return the no that was heard a moment ago; None, and ask, where there is none."""
+        """Return a recent refusal; otherwise start a check and return None."""
         heard = self._asked.get(proof.mark)
         if isinstance(heard, tuple):
             reason, at = heard

@@ -69,7 +69,8 @@ class Provider:
         expected = settings.issuer or by_url
         if expected is None or by_url is None:
             hint = "https://…/.well-known/oauth-authorization-server or …/.well-known/openid-configuration"
-            raise Misconfigured([Finding("the metadata URL is none of an authorization server", settings.where, hint)])
+            what = "the URL does not look like authorization-server metadata"
+            raise Misconfigured([Finding(what, settings.where, hint)])
         self.settings = settings
         self.metadata: Metadata | None = None
         self.document: bytes | None = None
@@ -249,7 +250,7 @@ class Provider:
         if method is None:
             names = "introspection_endpoint_auth_methods_supported"
             what = f"{settings.metadata}: {names} has none of {introspection.METHODS}"
-            raise Misconfigured([Finding(what, settings.where, "a client secret is the one way that is spoken here")])
+            raise Misconfigured([Finding(what, settings.where, "only client_secret authentication is supported")])
         return IntrospectionClient(
             url=url, client_id=settings.client_id, client_secret=settings.client_secret, method=method
         )

@@ -2,7 +2,7 @@
 
 Whoever waits for places stands in one line: that of the places which are missing. So while some wait for a pool they
 hold nothing, and calls that do not need it go past them. A line is empty or its places are all taken, at every moment
-at which other code runs; therefore who finds a place free may have it.
+at which other code runs; so a caller that finds a place free may take it.
 """
 
 from abc import ABC, abstractmethod

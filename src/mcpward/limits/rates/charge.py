@@ -279,7 +279,7 @@ class Limits:
         return Charge(_shown(standings[:first]), _shadows(standings), taken, True, repeats, loop)
 
     def _again(self, call: Call, plan: ServerLimits, tool: Tool) -> tuple[list[Drawn], Loop | None]:
-        """Return what the call draws on as a repetition of itself, and what it draws on where it goes round.
+        """Return the loop detector's buckets for this call: exact repeats, and cycles.
 
         In its conversation first, if that can be told, and then for its caller as a whole.
         """
@@ -306,7 +306,7 @@ def _loops(repeats: int) -> tuple[str, ...]:
 
 
 def _shown(standings: Sequence[Standing], worst: Standing | None = None) -> Fields:
-    """Encode what the caller may know. What all share is nobody's business; what is only tried holds up nobody."""
+    """Encode what the caller may know. Omit shared limits, and limits that are not enforced."""
     own = [each for each in standings if each is worst or (each.limit.ruling.enforce and not each.limit.is_common)]
     return fields(own)
 

@@ -1,4 +1,4 @@
-"""Letters on their way into the store: written in batches behind everybody's back, and tried again while it fails."""
+"""Messages on their way into the store: written in batches by a background task, and retried while the store fails."""
 
 import asyncio
 import logging
