@@ -5,7 +5,7 @@ SOURCES := src tests $(wildcard examples bench)
 .DEFAULT_GOAL := help
 # Where it is set, every process that a test starts compiles all sources anew: half a second each, thousands of times.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help serve test fast lint types bench docs pictures check lock runtime-env test-env bench-env interop-env
+.PHONY: help serve test fast lint types bench docs pictures check hooks lock runtime-env test-env bench-env interop-env
 
 help:
 	@sed -n 's/^\([a-z]*\): .*## \{1,\}/make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -27,6 +27,8 @@ pictures: test-env              ## make the README's pictures anew, from what mc
 	@PYTHONPATH=src:tests $(RUN)/python -m support.pictures docs/images
 check: lint types docs          ## what a change must pass before its tests are run
 	@$(RUN)/python -m pytest -q tests/architecture
+hooks:                          ## have git check the subjects of commits
+	@git config core.hooksPath .ci/hooks
 lock:                           ## resolve requirements/*.txt anew (needs uv)
 	@.ci/lock
 
