@@ -375,7 +375,7 @@ def ask_discovery(ward):
 
 @flips(f"{LIMITS}lifecycle", ONCE, [200, 200, 200], [200, 429, 200])
 def ask_lifecycle(ward):
-    """Lists do not use it up, and it does not use up lists (trap T7)."""
+    """Lists do not use it up, and it does not use up lists."""
     return [ward.modern("server/discover").status_code for _ in "ab"] + [ward.modern("tools/list").status_code]
 
 

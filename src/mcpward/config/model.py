@@ -119,7 +119,7 @@ class Store(Section):
     """[store]: where keys, sealed secrets and the traffic record live."""
 
     url: Filled = key(
-        "sqlite:///<data>/mcpward.db", "database; SQLite alone for now", '"sqlite:///.mcpward/mcpward.db"', secret=True
+        "sqlite:///<data>/mcpward.db", "database; only SQLite for now", '"sqlite:///.mcpward/mcpward.db"', secret=True
     )
     mark: FilePathOrNone = key(
         None,

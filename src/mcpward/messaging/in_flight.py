@@ -1,7 +1,7 @@
 """Calls that run, so that a legacy client can cancel its own (``notifications/cancelled``), at whichever worker.
 
 A cancellation counts for the same caller, in the same session, for an id of the same type: ``1`` and ``"1"`` are two
-requests (trap T22). Whatever else is asked to be cancelled is ignored, and nobody is told why (attack 64).
+requests. Whatever else is asked to be cancelled is ignored, and nobody is told why (attack 64).
 ``initialize`` has no session yet, so it cannot be cancelled; in the modern era a client cancels by leaving.
 """
 

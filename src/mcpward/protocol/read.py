@@ -127,7 +127,7 @@ class Protocol:
         if type(version) is not str:
             raise invalid(f"_meta.{VERSION_KEY}", "a string")
         header = arrival.headers.get(VERSION_HEADER)
-        # Headers that are missing or name a legacy revision would have the body judged by other rules (trap T1).
+        # Headers that are missing or name a legacy revision would have the body judged by other rules.
         if header is None or header in _LEGACY_HEADERS or header != version.encode():
             raise Refusal(Reason.HEADER_MISMATCH, "MCP-Protocol-Version is not what the body says")
         if version != MODERN:

@@ -65,7 +65,7 @@ def catalogue(
     ``ttl_ms`` is how long the client may keep it, in milliseconds, where that is not what the method's results say.
     """
     if call.era is Era.MODERN and (usual_ms := _CACHED.get(call.method)) is not None:
-        # Lists depend on the credential; a shared cache would show one caller's tools to another (trap T20).
+        # Lists depend on the credential; a shared cache would show one caller's tools to another.
         # What a resource's function gives may rest on who asks, so no two callers share it.
         is_shared = call.principal.way is AuthMethod.ANONYMOUS and call.method != READ
         scope = b"public" if is_shared else b"private"

@@ -1,4 +1,4 @@
-"""pydantic's errors as problems: path and rule of each field, never its value (protocol trap T15)."""
+"""pydantic's errors as problems: path and rule of each field, never its value."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""The errors of a hand-written schema as problems: path and rule of each field, never its value (trap T15).
+"""The errors of a hand-written schema as problems: path and rule of each field, never its value.
 
 A rule says what the published schema takes there; else it is the keyword that failed.
 """

@@ -1,4 +1,4 @@
-"""The short way of a plain call says what the ladder says: the same call, or the same refusal (trap T1, attack 59)."""
+"""The short way of a plain call says what the ladder says: the same call, or the same refusal (attack 59)."""
 
 import base64
 import copy

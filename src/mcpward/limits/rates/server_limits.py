@@ -60,7 +60,7 @@ class ServerLimits:
         """Return the limit of what is no tool call.
 
         Lists must not use up what keeps a conversation going: a client that gets 429 for ``server/discover`` falls
-        back to the other era and asks twice as much (trap T7), and one whose cancellation is refused cannot cancel.
+        back to the other era and asks twice as much, and one whose cancellation is refused cannot cancel.
         """
         if call.kind is Kind.CATALOGUE:
             return self.classes[Access.READ] if call.method in READS else self.discovery
