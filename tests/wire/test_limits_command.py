@@ -83,7 +83,7 @@ def test_nobody_serves(tmp_path):
         ward.stop()
         done = ward.cli("limits", check=False)
         assert (done.returncode, done.stdout) == (3, "")
-        assert done.stderr.startswith("error: no worker answers")
+        assert done.stderr.startswith("error: no running worker answered")
 
 
 @pytest.mark.parametrize("failure", ["local", "closed"])

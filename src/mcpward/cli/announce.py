@@ -244,7 +244,7 @@ async def _noted_key(site: "Site", settings: Settings, door: _Door) -> _Door:
     found = handover.left(file)
     if found is None:
         return door
-    parsed = parse(found[0])
+    parsed = parse(found)
     is_live = parsed is not None and any(record.id == parsed.id for record in live)
     return replace(door, remark=_of_file(file, f"the first key of {door.name}", is_live=is_live))
 
@@ -258,8 +258,8 @@ async def _noted_url(site: "Site", data: Path, door: _Door) -> _Door:
     found = handover.left(file)
     if found is None:
         return door
-    # Written before its record was; a later one is of a rotation.
-    is_live = any(record.created_at <= found[1] + 1 for record in live)
+    secret = found.rpartition("/")[2]
+    is_live = any(site.pepper_urls.matches(secret, record.digest) for record in live)
     return replace(door, remark=_of_file(file, f"the first secret URL of {door.name}", is_live=is_live))
 
 

@@ -43,11 +43,11 @@ def put(path: Path, text: Secret) -> None:
         raise
 
 
-def left(path: Path) -> tuple[str, float] | None:
-    """Return what a file of an earlier start holds, and when it was written (wall clock); None where there is none."""
+def left(path: Path) -> str | None:
+    """Return what a file of an earlier start holds; None where there is none."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
     with os.fdopen(file, "rb") as found:
-        return found.read(_LONGEST).decode("ascii", "replace").strip(), os.fstat(found.fileno()).st_mtime
+        return found.read(_LONGEST).decode("ascii", "replace").strip()

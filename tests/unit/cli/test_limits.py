@@ -166,7 +166,7 @@ def test_nobody_serves(cli, site):
     for words in (("limits",), ("limits", "--watch"), ("limits", "reset", "--yes")):
         said = cli(*words)
         assert (said.code, said.out) == (3, "")
-        assert said.err.startswith("error: no worker answers")
+        assert said.err.startswith("error: no running worker answered")
 
 
 def test_a_worker_that_is_silent_is_missed(cli, worker):

@@ -158,5 +158,5 @@ async def test_a_refused_task_leaves_nothing_behind(opened, store) -> None:
     house = await opened(caps=Caps(kept=0))
     await busy(house.start(forever))
     assert len(house.tasks) == 0
-    async with store._lanes.read() as connection:
+    async with store._connections.read() as connection:
         assert (await connection.exec_driver_sql("SELECT count(*) FROM tasks")).scalar_one() == 0

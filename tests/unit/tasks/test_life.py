@@ -277,5 +277,5 @@ async def forever(_channel) -> Outcome:
 
 
 async def rows(tasks: Tasks) -> int:
-    async with tasks._store._lanes.read() as connection:
+    async with tasks._store._connections.read() as connection:
         return (await connection.exec_driver_sql("SELECT count(*) FROM tasks")).scalar_one()

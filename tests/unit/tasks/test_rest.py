@@ -26,7 +26,7 @@ async def telling(channel) -> Outcome:
 
 
 async def put(store, task_id, **values) -> None:
-    async with store._lanes.bulk() as connection:
+    async with store._connections.bulk() as connection:
         await connection.execute(update(TASKS).where(TASKS.c.id == task_id).values(values))
 
 

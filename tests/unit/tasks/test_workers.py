@@ -348,5 +348,5 @@ async def test_what_can_be_refused_without_the_store_costs_no_look_into_it(opene
 
 
 async def rows(store) -> int:
-    async with store._lanes.read() as connection:
+    async with store._connections.read() as connection:
         return (await connection.exec_driver_sql("SELECT count(*) FROM tasks")).scalar_one()
