@@ -30,7 +30,7 @@ OFTEN = "900000000/minute"
 
 
 def memory_us() -> dict[str, float]:
-    """Return the µs of CPU that a call pays for its charge and its places in memory, for calls of several kinds.
+    """Return the µs of CPU that a call pays for its charge and its slots in memory, for calls of several kinds.
 
     The least of several turns, as ``timeit`` has it: what is more was somebody else's.
     """
@@ -40,7 +40,7 @@ def memory_us() -> dict[str, float]:
     wide = {"caller": OFTEN}
     many = {"total": OFTEN, "quota": "900000000/day"}
     return {
-        "a rate, the loop breaker, places of server and caller": _charged(_limits(), plain),
+        "a rate, the loop breaker, slots of server and caller": _charged(_limits(), plain),
         "the same with the loop breaker off": _charged(_limits(server={"repeat_read": ""}), plain),
         "and a place of a pool": _charged(_limits(), pooled),
         "seven limits: class, tool, caller, quota, total, a budget's rate and quota": _charged(
@@ -82,11 +82,11 @@ def _limits(
 
     rates = {"bench": ServerLimits(**({"read": OFTEN} | dict(server)))}
     limits = Limits(SiteLimits(**site), rates, SystemClock(), budgets=budgets)
-    return limits, CallSlots(rates, {"orders": Pool(name="orders", places=64)})
+    return limits, CallSlots(rates, {"orders": Pool(name="orders", slots=64)})
 
 
 def _charged(made: tuple[Limits, CallSlots], tool: Tool) -> float:
-    limits, places = made
+    limits, slots = made
     principal = _principal("api-key:bench")
     found = []
     for turn in range(TURNS):
@@ -95,7 +95,7 @@ def _charged(made: tuple[Limits, CallSlots], tool: Tool) -> float:
         gc.disable()
         try:
             bare = _timed(partial(_nothing, calls))
-            found.append((_timed(partial(_loop, limits, places, calls, tool)) - bare) / CALLS * 1e6)
+            found.append((_timed(partial(_loop, limits, slots, calls, tool)) - bare) / CALLS * 1e6)
         finally:
             gc.enable()
     return min(found)
@@ -112,14 +112,14 @@ def _nothing(calls: list[Call]) -> None:
         pass
 
 
-def _loop(limits: Limits, places: CallSlots, calls: list[Call], tool: Tool) -> None:
+def _loop(limits: Limits, slots: CallSlots, calls: list[Call], tool: Tool) -> None:
     async def go() -> None:
         for call in calls:
             try:
                 limits.charge(call, tool, limits.price(tool, {}) if tool.draws else ())
             except Exception:  # noqa: BLE001 - a refusal is one of the things measured
                 continue
-            async with places.hold("bench", call.principal.key, tool):
+            async with slots.lease("bench", call.principal.key, tool):
                 pass
 
     try:
