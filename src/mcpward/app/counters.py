@@ -28,7 +28,7 @@ _KEY = "limits.counters"
 class Counters(Struct, frozen=True):
     """The common counters and places, and the keyed digest that the loop breaker compares calls by there.
 
-    ``probes`` say whether the counters answer; without them the house goes on, unless its limits are closed then.
+    ``probes`` say whether the counters answer; without them mcpward goes on, unless its limits are closed then.
     ``on_change`` is called whenever they have gone or come back.
     """
 

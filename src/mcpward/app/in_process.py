@@ -163,12 +163,12 @@ async def open_in_process(
         channel = await stack.enter_async_context(open_channel(site, settings, clock))
         demands = {name: Demand(Challenge(f"https://{name}.example/.well-known/oauth-protected-resource"))}
         guarded = OAuthParts({}, demands, Discovery({}), {})
-        house = Wiring(
+        wiring = Wiring(
             settings, clock, site, channel, Counters(), registries, traffic, runner, hidden, guarded, report
         )  # fmt: skip
         callers = NamedCallers()
-        pipeline = house.pipeline(callers, EndedCache())
+        pipeline = wiring.pipeline(callers, EndedCache())
         await stack.enter_async_context(runner.lifespans.open(sources_of(registries), hidden.shown))
-        await house.tasks.start_keeping()
-        stack.push_async_callback(house.tasks.stop, 0.0)
+        await wiring.tasks.start_keeping()
+        stack.push_async_callback(wiring.tasks.stop, 0.0)
         yield InProcess(name, registries[name], pipeline, callers, clock)

@@ -34,7 +34,7 @@ ByServer = Mapping[str, Mapping[str, Secret]]
 
 
 class OAuthParts(Struct, frozen=True, eq=False):
-    """What OAuth mode adds to the house; all empty where no server is in it.
+    """What OAuth mode adds to mcpward; all empty where no server is in it.
 
     ``providers`` by the operator's name, that of a server with a provider of its own by :func:`own_name`.
     """
@@ -72,7 +72,7 @@ def providers_of(settings: Settings, server: str) -> Iterator[ConfiguredIssuer]:
 
 
 def client_secrets(settings: Settings, vault: ByServer) -> dict[str, Secret]:
-    """Find the secret with which the house shows itself to each provider, by the provider's name.
+    """Find the secret with which mcpward shows itself to each provider, by the provider's name.
 
     Raises:
         Misconfigured: one is not where the settings say. They name the place; neither it nor the value is told.

@@ -1,4 +1,4 @@
-"""One worker process: every object of the house, made once, opened in order and closed in the opposite one."""
+"""One worker process: every object of mcpward, made once, opened in order and closed in the opposite one."""
 
 import asyncio
 import gc
@@ -142,17 +142,17 @@ class Worker:
                 clock,
             )
             counters = await stack.enter_async_context(open_counters(settings, clock, site.ring, metrics))
-            house = Wiring(
+            wiring = Wiring(
                 settings, clock, site, channel, counters, registries, traffic, runner, secrets, guarded, _report
             )
-            pipeline = house.pipeline(house.identity(keys, urls, self.refresher.look), ended)
+            pipeline = wiring.pipeline(wiring.identity(keys, urls, self.refresher.look), ended)
             stack.push_async_callback(pipeline.identity.close)
             # Authors' own start and stop: before the first call, and after the last one, tasks among them.
             await stack.enter_async_context(runner.lifespans.open(sources_of(registries), secrets.shown))
             self.calls = OperatorCalls(pipeline, NamedCallers(keys, urls), registries, clock, self.refresher.look)
-            stack.push_async_callback(self._hear_operator(channel, house).aclose)
-            await house.tasks.start_keeping()
-            stack.push_async_callback(self._stop_tasks, house)
+            stack.push_async_callback(self._hear_operator(channel, wiring).aclose)
+            await wiring.tasks.start_keeping()
+            stack.push_async_callback(self._stop_tasks, wiring)
             numbers = MetricSnapshots(metrics, folder_of(settings.site.data) if settings.site.workers > 1 else None)
             stack.callback(numbers.close)
             health = Health(self._probes(keys, traffic, counters, runner), numbers.page)
@@ -165,7 +165,7 @@ class Worker:
             self.front.start()
             stack.push_async_callback(self.front.stop)
             self.serve_metrics = partial(self._serve_metrics, metrics, pipeline, health)
-            await stack.enter_async_context(_every(_HOUSEKEEPING_S, self._keep_house(numbers, house)))
+            await stack.enter_async_context(_every(_HOUSEKEEPING_S, self._look_after(numbers, wiring)))
             _spare_collector()
             yield
 
@@ -173,12 +173,12 @@ class Worker:
         keys = KeyCache(site.pepper_keys, self.clock, self.settings.keys.max_age)
         return keys, UrlCache(site.pepper_urls, self.clock), EndedCache()
 
-    def _hear_operator(self, channel: Channel, house: Wiring) -> AsyncExitStack:
+    def _hear_operator(self, channel: Channel, wiring: Wiring) -> AsyncExitStack:
         """Answer the operator's commands, which come as letters; returns what ends that."""
         self.name, ends = channel.worker, AsyncExitStack()
         ends.push_async_callback(BusCalls(self.calls, channel.bus, self.clock).close)
         workers = self.settings.site.workers
-        ends.push_async_callback(Usage(channel.bus, house.limits, self.clock, self.name, workers).close)
+        ends.push_async_callback(Usage(channel.bus, wiring.limits, self.clock, self.name, workers).close)
         return ends
 
     def _traffic(self, site: Site, metrics: Metrics, secrets: Secrets) -> Traffic:
@@ -195,12 +195,12 @@ class Worker:
         )
         return Traffic(writer, self.clock, secrets.bytes, settings.arguments, secrets.json)
 
-    async def _stop_tasks(self, house: Wiring) -> None:
+    async def _stop_tasks(self, wiring: Wiring) -> None:
         """Tasks have what the calls in flight have left of the time to stop: together they take no longer."""
         front: Listener | None = getattr(self, "front", None)  # the start may have failed before there was one
         since = None if front is None else front.draining_since
         spent_s = 0.0 if since is None else self.clock.monotonic() - since
-        await house.tasks.stop(max(0.0, self.settings.site.drain_s - spent_s), self._at_once)
+        await wiring.tasks.stop(max(0.0, self.settings.site.drain_s - spent_s), self._at_once)
 
     def _probes(self, keys: KeyCache, traffic: Traffic, counters: Counters, runner: Runner) -> list[Probe]:
         return [
@@ -300,9 +300,9 @@ class Worker:
                 connection.shutdown()
             await front.stop()
 
-    def _keep_house(self, numbers: MetricSnapshots, house: Wiring) -> Callable[[], None]:
+    def _look_after(self, numbers: MetricSnapshots, wiring: Wiring) -> Callable[[], None]:
         def keep() -> None:
-            house.look_after()
+            wiring.look_after()
             numbers.leave()
             if self.renewal is not None:
                 self.renewal()

@@ -1,6 +1,6 @@
 """Settings from the environment: ``MCPWARD_SITE__LISTEN`` is ``site.listen``; ``…_FILE`` names a file with a secret.
 
-The prefix is the house's alone. A variable that begins with it and is not known is a finding like an unknown key in the
+The prefix is mcpward's alone. A variable that begins with it and is not known is a finding like an unknown key in the
 file: a control that somebody meant to set must not be silently off.
 """
 

@@ -51,7 +51,7 @@ ServerNameOrNone = ServerName | None
 
 
 class Site(Section):
-    """[site]: the addresses of the house and what stands in front of it."""
+    """[site]: the addresses of mcpward and what stands in front of it."""
 
     listen: Listen = key("127.0.0.1:8000", "address to serve on; port 0 lets the system choose", '"127.0.0.1:8000"')
     public_url: UrlOrNone = key(
@@ -282,7 +282,7 @@ class Settings(Section):
     traffic: Traffic = Field(Traffic(), description="the record of every request")
     output: Output = Field(Output(), description="bounds on results")
     log: Log = Field(Log(), description="the process's own log")
-    egress: Egress = Field(Egress(), description="calls that the house makes itself")
+    egress: Egress = Field(Egress(), description="calls that mcpward makes itself")
     budgets: dict[BudgetName, BudgetSettings] = Field({}, description="what tools draw on, by a name of your own")
     pools: dict[PoolName, PoolSettings] = Field({}, description="what tools hold places in, by a name of your own")
     issuers: dict[IssuerName, Issuer] = Field({}, description="the identity providers, by a name of your own")

@@ -7,7 +7,7 @@ from mcpward.core.limit_name import SYNTAX, is_limit_name
 from mcpward.core.spelling import nearest as nearest  # noqa: PLC0414  those who import it from here
 
 SERVER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
-# First path segments that the house answers itself: a server of that name could never be reached, or hide them.
+# First path segments that mcpward answers itself: a server of that name could never be reached, or hide them.
 RESERVED: Final = frozenset({"mcp", "healthz", "readyz", "metrics", "register", "authorize", "token", "dashboard"})
 
 
@@ -15,12 +15,12 @@ def check_server_name(name: str) -> str:
     """Return the name back.
 
     Raises:
-        ValueError: it is not fit to stand in a path, or is taken by the house.
+        ValueError: it is not fit to stand in a path, or is taken by mcpward.
     """
     if not SERVER_NAME.fullmatch(name):
         raise ValueError("a server's name is 1 to 63 of a-z, 0-9 and -, and does not begin with -")
     if name in RESERVED:
-        raise ValueError("this name is taken by the house itself: choose another")
+        raise ValueError("this name is taken by mcpward itself: choose another")
     return name
 
 

@@ -31,7 +31,7 @@ SecretName = Annotated[str, AfterValidator(check_secret_name)]
 
 
 class Egress(Section):
-    """[egress]: calls that the house makes itself, to identity providers."""
+    """[egress]: calls that mcpward makes itself, to identity providers."""
 
     allow: Networks = key(
         (),
@@ -78,10 +78,10 @@ class Issuer(Section):
         '"api://orders"',
     )
     leeway_s: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = key(
-        30.0, "seconds that the clocks of provider and house may be apart", "5.0"
+        30.0, "seconds that the clocks of the provider and mcpward may be apart", "5.0"
     )
     claims: ClaimNames = Field(ClaimNames(), description="what this provider calls things")
-    client_id: str = key("", "what the house is called at this provider, where it asks as a client", '"mcpward"')
+    client_id: str = key("", "what mcpward is called at this provider, where it asks as a client", '"mcpward"')
     client_secret: SecretName = key(
         "",
         "where the client's secret is kept, never the secret itself: `env:NAME`, or the name of one that "

@@ -1,1 +1,1 @@
-"""The vocabulary of the house: values, reasons, errors, secrets, time and bounded JSON. No I/O, no framework."""
+"""The vocabulary of mcpward: values, reasons, errors, secrets, time and bounded JSON. No I/O, no framework."""

@@ -1,6 +1,6 @@
 """The three ways to stop.
 
-A refusal (the house said no), a fault (the house broke), a misconfiguration (it did not open).
+A refusal (mcpward said no), a fault (mcpward broke), a misconfiguration (it did not open).
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from mcpward.core.reasons import Reason
 
 
 class Refusal(Exception):
-    """The house said no, for one reason from the closed list.
+    """mcpward said no, for one reason from the closed list.
 
     ``detail`` is for the log and the traffic record and never reaches the wire. ``facts`` are public by
     construction: whatever stands there may be shown to the caller (``retry_after_s``, ``supported``,
@@ -31,7 +31,7 @@ class Refusal(Exception):
 
 
 class Fault(Exception):
-    """The house broke, or something it stands on is out.
+    """mcpward broke, or something it stands on is out.
 
     Logged with a traceback under ``error_id``; the caller sees the id alone.
     """
@@ -51,7 +51,7 @@ class Finding(Struct, frozen=True):
 
 
 class Misconfigured(Exception):
-    """The house does not open. Carries every finding at once, so that nobody mends them one by one."""
+    """mcpward does not open. Carries every finding at once, so that nobody mends them one by one."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         super().__init__("; ".join(finding.what for finding in findings))
@@ -70,7 +70,7 @@ class Unreachable(Exception):
 class Untrusted(Misconfigured):
     """The store holds what nobody with the master key wrote, or less than it held before.
 
-    At the start the house does not open; a running worker refuses what it cannot confirm any more.
+    At the start mcpward does not open; a running worker refuses what it cannot confirm any more.
     """
 
     def __init__(self, what: str, where: str = "", hint: str = "") -> None:

@@ -39,7 +39,7 @@ class NoToken(StrEnum):
     IN_TASK = "in-task"
     """The call runs as a task: the caller's token was left behind when it began."""
     NOT_SET_UP = "not-set-up"
-    """The house is no client at this provider, or not one that may exchange tokens."""
+    """mcpward is no client at this provider, or not one that may exchange tokens."""
     REFUSED = "refused"
     """The provider does not give this caller a token for that."""
     UNAVAILABLE = "unavailable"

@@ -1,4 +1,4 @@
-"""The closed list of reasons for which the house says no, and what each one looks like on the wire.
+"""The closed list of reasons for which mcpward says no, and what each one looks like on the wire.
 
 Every refusal has one name from this list; the name travels to the response, the log, the metric and the
 traffic record alike. Only ``ingress/render.py`` and ``protocol/reply.py`` read the wire columns of the table.

@@ -1,4 +1,4 @@
-"""What travels through the house. Each stage takes one of these and returns the next; all are frozen.
+"""What travels through mcpward. Each stage takes one of these and returns the next; all are frozen.
 
 ``Arrival`` (ingress) → ``Principal`` (identity) → ``Call`` (protocol) → ``AcceptedCall`` (validation) →
 ``Outcome`` (sanitize) → ``Reply``.
@@ -252,12 +252,12 @@ def _as_it_is(value: Any) -> Any:
 
 
 class Tool(Struct, frozen=True, kw_only=True, eq=False):
-    """One tool as the house knows it. ``bind`` turns raw argument bytes into keyword arguments.
+    """One tool as mcpward knows it. ``bind`` turns raw argument bytes into keyword arguments.
 
     ``bind`` raises :class:`~mcpward.core.errors.Refusal` (arguments-invalid, argument-dangerous). ``run`` begins a call
     and gives an awaitable of what the author's function gives back, of which ``shape`` makes a :class:`RawResult`.
     ``listing`` is the tool's entry in ``tools/list``, ready to encode. ``confirm`` says that a person must agree first,
-    ``question`` in which words they are asked ("" for the house's own). ``ask_first`` makes a tool that runs as a task
+    ``question`` in which words they are asked ("" for mcpward's own). ``ask_first`` makes a tool that runs as a task
     put its questions before the task begins. ``mirrored`` maps each header
     (``mcp-param-…``, lower-case) to the path of the argument that it repeats (``x-mcp-header``). ``task`` says whether
     the tool may (``optional``) or must (``required``) run as a task of the tasks extension. ``concurrency`` calls of it
@@ -333,7 +333,7 @@ class Outcome(Struct, frozen=True, eq=False, gc=False):
 
 
 class Reply(Struct, frozen=True, eq=False, gc=False):
-    """The answer. ``reason`` is the refusal's name, or None where the house said yes.
+    """The answer. ``reason`` is the refusal's name, or None where mcpward said yes.
 
     ``event_id`` names the answer where it leaves as an event of a stream that can be resumed. An empty body ends a
     stream without a last event.

@@ -38,8 +38,8 @@ class _Trouble(Exception):
 
 
 class EgressRefused(_Trouble):
-    """The house does not call there: nothing was sent, and trying again changes nothing."""
+    """mcpward does not call there: nothing was sent, and trying again changes nothing."""
 
 
 class EgressFailed(_Trouble):
-    """The other side could not be reached, or its answer is not one that the house takes."""
+    """The other side could not be reached, or its answer is not one that mcpward takes."""

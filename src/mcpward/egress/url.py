@@ -1,4 +1,4 @@
-"""A URL that the house may call, taken apart once. Nobody reads the text a second time, so no two readers disagree."""
+"""A URL that mcpward may call, taken apart once. Nobody reads the text a second time, so no two readers disagree."""
 
 import re
 from ipaddress import IPv6Address

@@ -120,7 +120,7 @@ class Identity:
         A token that names a key which nobody has seen yet may be anybody's, and so may an API key that is not at hand:
         its body waits until that is known. So it is told to come again, and the key is looked for meanwhile; where
         there is none, it is refused then as all bad ones are. Of an opaque token nothing can be known without waiting,
-        so its body is read: what strangers can make the house hold with made-up ones stays within their address's share
+        so its body is read: what strangers can make mcpward hold with made-up ones stays within their address's share
         of all bodies, and each of them is refused, and counts as a failed credential, when its body is there.
         """
         try:

@@ -1,10 +1,10 @@
-"""The fields of a request's head: which of them the house keeps, under which name, and which came twice."""
+"""The fields of a request's head: which of them mcpward keeps, under which name, and which came twice."""
 
 from collections.abc import Sequence
 from itertools import chain
 from typing import Final
 
-#: The only fields that the house reads. A name with ``_`` is never among them, so ``X_API_Key`` cannot pass for
+#: The only fields that mcpward reads. A name with ``_`` is never among them, so ``X_API_Key`` cannot pass for
 #: ``X-API-Key`` behind a proxy that folds the two.
 _KEPT: Final = frozenset({
     b"accept", b"access-control-request-headers", b"authorization", b"connection", b"content-encoding",

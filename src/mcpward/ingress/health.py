@@ -1,4 +1,4 @@
-"""The house's own places: alive, ready, and the numbers. They tell an orchestrator yes or no, and nothing else."""
+"""mcpward's own places: alive, ready, and the numbers. They tell an orchestrator yes or no, and nothing else."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -13,7 +13,7 @@ _METRICS_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 
 
 class Probe(Struct, frozen=True):
-    """One thing that must hold for the house to take calls, or, not ``needed``, for it to be whole.
+    """One thing that must hold for mcpward to take calls, or, not ``needed``, for it to be whole.
 
     ``name`` is public.
     """
@@ -31,7 +31,7 @@ class Health:
         self._metrics = metrics
 
     def answer(self, place: Place) -> Reply:
-        """Return the answer for a place of the house."""
+        """Return the answer for a place of mcpward."""
         if place is Place.METRICS:
             return Reply(status=200, headers=((b"content-type", _METRICS_TYPE),), body=self._metrics())
         if place is Place.READY:

@@ -78,7 +78,7 @@ class CallChannels:
     def _brought(self, call: Call, tool: Tool | None) -> State:
         """Return the answers of a request: with our state, what was asked; without, what the client says by itself.
 
-        What changes something takes answers under our seal alone, and so does the house's own question: a state can be
+        What changes something takes answers under our seal alone, and so does mcpward's own question: a state can be
         used up, and an answer without one could be sent again and again (attack 133).
         """
         if call.state is not None:
@@ -281,7 +281,7 @@ CallChannel = ModernChannel | LegacyChannel
 
 
 def _is_of_tool(questions: Sequence[Question]) -> bool:
-    """Whether it is not the house that asks, before it runs anything."""
+    """Whether it is not mcpward that asks, before it runs anything."""
     return any(question.key != CONSENT_KEY for question in questions)
 
 

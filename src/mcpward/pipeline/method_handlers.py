@@ -1,4 +1,4 @@
-"""What a caller may ask of the house itself: the protocol's own requests, its session, its tasks, its answers to us."""
+"""What a caller may ask of mcpward itself: the protocol's own requests, its session, its tasks, its answers to us."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final

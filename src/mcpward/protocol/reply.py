@@ -31,7 +31,7 @@ _CACHED: Final = {
     "resources/templates/list": LIST_TTL_MS,
     "resources/read": 0,
 }
-#: Public facts and the names they have in ``error.data``. Whatever else a refusal carries stays in the house.
+#: Public facts and the names they have in ``error.data``. Whatever else a refusal carries stays in mcpward.
 _DATA: Final = {
     "supported": "supported",
     "required_capabilities": "requiredCapabilities",

@@ -29,7 +29,7 @@ class Exchanger(Protocol):
 
 
 class Caller(Struct, frozen=True, kw_only=True, dict=True):
-    """Who is calling, as the house established it. The model can neither see nor set any of this.
+    """Who is calling, as mcpward established it. The model can neither see nor set any of this.
 
     ``subject`` is the caller's stable name within its ``way`` and ``issuer``: the key's root id, the token's subject,
     or a name for the nameless. ``name`` is what the operator called a key; elsewhere it is the subject again.

@@ -173,7 +173,7 @@ class Server:
         ``budgets`` are those of the site that a call draws on, ``{"stripe": 2, "openai": "max_tokens"}``: what it costs
         is a number, an int argument, or a function of the arguments. A call holds a place in each of ``pools`` (a
         ``Database``, or a name), and ``concurrency`` calls of this tool run at once.
-        ``scopes`` are those a caller must have; ``confirm`` asks a person first, in the given words or the house's;
+        ``scopes`` are those a caller must have; ``confirm`` asks a person first, in the given words or mcpward's;
         ``structured=False`` publishes no output schema; ``task`` lets the call run as a task, or demands it;
         ``ask_first`` has its questions answered before the task begins.
         ``input_schema`` is published instead of the annotations; the function then takes ``arguments: dict[str, Any]``.
@@ -441,7 +441,7 @@ class Server:
             raise AuthoringError(f"resource {uri!r} is not declared", hint="give the URI as it is declared")
         self._switches.tell(Change(self.name, Topic.RESOURCE, uri))
 
-    # ---- for the house ----------------------------------------------------------------------------------------------
+    # ---- for mcpward ----------------------------------------------------------------------------------------------
 
     @property
     def off(self) -> frozenset[tuple[Topic, str]]:

@@ -1,4 +1,4 @@
-"""Reads an author's function: which parameters the model fills, which the house injects, what comes back.
+"""Reads an author's function: which parameters the model fills, which mcpward injects, what comes back.
 
 Everything that cannot be served is refused here, at import, in one line that names function and parameter.
 """
@@ -31,7 +31,7 @@ class Parameter(Struct, frozen=True):
 
 
 class Signature(Struct, frozen=True, kw_only=True):
-    """A function as the house calls it.
+    """A function as mcpward calls it.
 
     ``caller``, ``context`` and ``lifespan`` (what the server's lifespan yields) name the injected parameters ("" for
     none).

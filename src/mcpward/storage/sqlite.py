@@ -18,7 +18,7 @@ from mcpward.storage.migrations import LATEST
 from mcpward.storage.permissions import make_private
 
 BUSY_MS: Final = 5000
-# A whole look costs about 3 ms per MiB; beyond this size only the small tables that guard the house are looked at.
+# A whole look costs about 3 ms per MiB; beyond this size only the small tables that guard mcpward are looked at.
 _LOOK_WHOLE: Final = 64 * 1024 * 1024
 _SMALLEST_PAGE: Final = 512
 _PAGE: Final = 4096

@@ -21,7 +21,7 @@ from mcpward.sdk.errors import AuthoringError
 from mcpward.tools.deadline import Deadline
 from mcpward.tools.pool import Pool
 
-#: No '/': the house's own keys have one, and a yes to the house answers no author's question.
+#: No '/': mcpward's own keys have one, and a yes to mcpward answers no author's question.
 _KEY: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MOST: Final = 64
 _encode: Final = Encoder().encode
@@ -205,7 +205,7 @@ class Asking:
 
 
 def _require_writable(question: Question) -> None:
-    """Here, where it is the author's failure; on its way out it would be the house's."""
+    """Here, where it is the author's failure; on its way out it would be mcpward's."""
     try:
         _encode(question.params)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:

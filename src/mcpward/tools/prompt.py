@@ -1,4 +1,4 @@
-"""A prompt as the house knows it: its entry in ``prompts/list``, its arguments, and how to make it."""
+"""A prompt as mcpward knows it: its entry in ``prompts/list``, its arguments, and how to make it."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""A resource as the house knows it: its entry in a list, and how to read it at one URI. Templates give such resources.
+"""A resource as mcpward knows it: its entry in a list, and how to read it at one URI. Templates give such resources.
 
 A URI is looked at in its canonical spelling, so that all equivalent ones lead to the same resource. One that only reads
 as something declared earlier (``%2F`` is no ``/``) is nobody's: else a resource that asks for a scope could be had from

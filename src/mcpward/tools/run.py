@@ -35,7 +35,7 @@ _SETTING: Final = "output.max_bytes"
 _TOO_LONG: Final = "it is too large: ask for less"
 #: What is neither a library's nor ours is an author's, whichever of the servers it belongs to.
 _AUTHORS: Final = Origin(None)
-#: Refusals that are not the function's doing: the client's, or the house's own.
+#: Refusals that are not the function's doing: the client's, or mcpward's own.
 _PASSING: Final = frozenset(
     {Reason.BUSY, Reason.CAPABILITY_MISSING, Reason.CONSENT_MISSING, Reason.PARAMS_INVALID, Reason.OUTPUT_REFUSED}
 )

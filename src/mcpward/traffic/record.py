@@ -33,9 +33,9 @@ class Result(Enum):
     ERROR = "error"
     """The tool itself said no, failed or took too long."""
     REFUSED = "refused"
-    """The house said no, for ``reason``."""
+    """mcpward said no, for ``reason``."""
     FAULT = "fault"
-    """The house broke; ``error_id`` leads to the log."""
+    """mcpward broke; ``error_id`` leads to the log."""
     CANCELLED = "cancelled"
     """The caller went away, or the process stopped, before there was an answer."""
 

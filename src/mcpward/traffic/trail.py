@@ -297,6 +297,6 @@ def _nothing(error: BaseException | None) -> Reply:
         return Reply(0, reason=error.reason.value, error_id=error.facts.get("error_id"))
     if isinstance(error, Exception):
         return Reply(0, reason=Reason.FAULT.value, error_id=error.error_id if isinstance(error, Fault) else None)
-    if error is None:  # a way out of the house without an answer: a fault of ours
+    if error is None:  # a way out of mcpward without an answer: a fault of ours
         return Reply(0, reason=Reason.FAULT.value)
     return Reply(0)

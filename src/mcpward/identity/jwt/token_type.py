@@ -41,7 +41,7 @@ def require_client(client: str, rules: IssuerRules) -> None:
     """Raise :class:`TokenRefused` for a signed token that nothing marks and that names no ``client``.
 
     An access token does (RFC 9068 §2.2; every provider known has a name for it). The plain ID token of a client that
-    shares its registration with the house does not, and has the very audience that the house asks for (attack 21).
+    shares its registration with mcpward does not, and has the very audience that mcpward asks for (attack 21).
     """
     if rules.token_type != ACCESS_TOKEN and not client:
         raise TokenRefused("the token does not say to which client it was issued")

@@ -1,7 +1,7 @@
 """One identity provider of the site: what it announces, its keys, what it says of opaque tokens; kept in step with it.
 
-A provider that is not there when the house opens is waited for, and its callers are told so; one that is there and not
-fit is named and the house stays shut. One background task per provider and worker.
+A provider that is not there when mcpward opens is waited for, and its callers are told so; one that is there and not
+fit is named and mcpward stays shut. One background task per provider and worker.
 """
 
 import asyncio

@@ -106,7 +106,7 @@ class Exchanges:
             flight = asyncio.create_task(self._fly(asked, mark), name="identity-exchange")
             self._flights[mark] = flight
         await asyncio.wait([flight])  # whoever gives up waiting does not end it for the others
-        given = ExchangeFailed(NoToken.UNAVAILABLE, "the house stops") if flight.cancelled() else flight.result()
+        given = ExchangeFailed(NoToken.UNAVAILABLE, "mcpward stops") if flight.cancelled() else flight.result()
         if isinstance(given, ExchangeFailed):
             raise ExchangeFailed(given.why, given.detail, given.error)  # one of its own for everybody who waited
         return given
