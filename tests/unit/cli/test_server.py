@@ -68,7 +68,7 @@ def test_data_are_carried_over_where_the_file_has_the_new_name_already(cli, site
         ("ordres", "shop", "did you mean orders?"),
         ("orders", "notes", "there are servers orders and notes"),
         ("orders", "Sh op", "a server's name is"),
-        ("orders", "mcp", "taken by the house"),
+        ("orders", "mcp", "taken by mcpward"),
     ],
 )
 def test_a_name_that_cannot_be_meant_changes_nothing(cli, site, filled, old, new, said):
