@@ -21,13 +21,13 @@ class _Endpoint:
 
 
 class Concurrency:
-    """A lane for each endpoint, kept while somebody is in it: a slow one does not hold up the others.
+    """A queue for each endpoint, kept while somebody is in it: a slow one does not hold up the others.
 
     Nor those of its own origin: a provider that is asked about tokens again and again still gives its keys.
     """
 
     def __init__(self) -> None:
-        self._lanes: dict[str, _Endpoint] = {}
+        self._endpoints: dict[str, _Endpoint] = {}
         self._users = 0
 
     @asynccontextmanager
@@ -36,10 +36,10 @@ class Concurrency:
 
         Raises :class:`EgressFailed` (busy) at once where too many wait already.
         """
-        lane = self._lanes.get(endpoint) or _Endpoint()
+        lane = self._endpoints.get(endpoint) or _Endpoint()
         if lane.users >= _IN_LANE or self._users >= _IN_ALL:
             raise EgressFailed(Failure.BUSY, f"too many calls to {endpoint} are under way")
-        self._lanes[endpoint] = lane
+        self._endpoints[endpoint] = lane
         lane.users += 1
         self._users += 1
         try:
@@ -49,4 +49,4 @@ class Concurrency:
             lane.users -= 1
             self._users -= 1
             if lane.users == 0:
-                del self._lanes[endpoint]
+                del self._endpoints[endpoint]

@@ -24,5 +24,5 @@ async def test_an_origin_that_nobody_calls_is_forgotten() -> None:
         with pytest.raises(KeyError):
             async with lanes.enter(f"https://{number}.example"), lanes.enter(f"https://{number}.example"):
                 raise KeyError
-    assert not lanes._connections
+    assert not lanes._endpoints
     assert lanes._users == 0
