@@ -6,6 +6,7 @@ of another principal). The draw is the same in every run; ``FUZZ_EXAMPLES`` draw
 
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -24,7 +25,8 @@ pytestmark = pytest.mark.timeout(120)
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "1200"))
 CANARY = "canary-of-alice"
-#: Whoever waits so long for an answer waits for ever: a machine that is busy with other tests may well take two.
+SLOW_S = 2.0
+#: Whoever waits so long for an answer waits for ever.
 HANGS_S = 10.0
 
 
@@ -77,17 +79,25 @@ class Thief:
         self.statuses: Counter[int] = Counter()
 
     def say(self, message: Any, headers: dict[str, str]) -> None:
-        """Send a message; an answer comes, is no fault, and tells nothing."""
+        """Send a message; what comes back is quick, no fault, and tells nothing."""
+        took, status, answer = self._timed(message, headers)
+        if took >= SLOW_S:  # a message that is dear is dear again; a machine that is busy is not
+            took, status, answer = self._timed(message, headers)
+        assert took < SLOW_S, message
+        assert status < 500, (status, answer, message)
+        assert CANARY.encode() not in answer, message
+        assert leak_in(answer) is None, (answer, message)
+        self.statuses[status] += 1
+
+    def _timed(self, message: Any, headers: dict[str, str]) -> tuple[float, int, bytes]:
+        began = time.monotonic()
         try:
             status, answer = self._said(message, headers)
         except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):  # refused, and closed
             self.line.http.close()
             self.line = self.salon.line(self.salon.mallory)
             status, answer = self._said(message, headers)
-        assert status < 500, (status, answer, message)
-        assert CANARY.encode() not in answer, message
-        assert leak_in(answer) is None, (answer, message)
-        self.statuses[status] += 1
+        return time.monotonic() - began, status, answer
 
     def _said(self, message: Any, headers: dict[str, str]) -> tuple[int, bytes]:
         """Return status and body; of a stream what comes first."""
