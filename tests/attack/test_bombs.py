@@ -19,7 +19,7 @@ from support.ward import ACCEPT, LAVISH, Ward, serving
 from support.wire import rows, until
 
 LONGEST_S = 0.01
-_TRIES = 3
+_TRIES = 5
 MIB = SIZES[2]
 SERVER = f'[servers.demo]\nsource = "tools.py"\n[servers.demo.limits]\n{LAVISH}'
 
@@ -58,7 +58,7 @@ def key_of(ward: Ward, number: int) -> str:
 
 
 def pause_s(ward: Ward, key: str, content: bytes, tool: str) -> float:
-    """Return the dearest turn of the loop while a body is read, the least of a few tries."""
+    """Return the longest turn of the loop while a body is read, the least of a few tries."""
     least = float("inf")
     for _ in range(_TRIES):
         ward.call("seen")

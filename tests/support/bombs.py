@@ -92,8 +92,10 @@ def body(name: str, size: int, tool: str = "take") -> bytes:
     return made
 
 
-#: A source whose ``watch`` measures, from the next turn of the loop on, what each turn costs the process; ``seen``
-#: gives the dearest in seconds. The processor's time, not the clock's: what else the machine does is no pause of ours.
+#: A source whose ``watch`` measures, from the next turn of the loop on, how long each turn is; ``seen`` gives the
+#: longest in seconds. A pause of ours is in both, the clock's time and the processor's time of the whole process. What
+#: else the machine does is in the first alone, and what threads do beside a running loop in the second alone: the
+#: lesser of the two counts.
 TOOLS: Final = '''
 import asyncio
 import time
@@ -106,12 +108,12 @@ server = Server("demo", version="1.0")
 
 class Gauge:
     def __init__(self):
-        self.worst = self.last = 0.0
+        self.worst, self.last = 0.0, (time.monotonic(), time.process_time())
         self.running = False
 
     def turn(self):
-        now = time.process_time()
-        self.worst = max(self.worst, now - self.last)
+        now = (time.monotonic(), time.process_time())
+        self.worst = max(self.worst, min(now[0] - self.last[0], now[1] - self.last[1]))
         self.last = now
         if self.running:
             asyncio.get_running_loop().call_later(0.0002, self.turn)
@@ -123,7 +125,7 @@ gauge = Gauge()
 @server.tool(read_only=True)
 async def watch() -> str:
     """Begin to measure."""
-    gauge.worst, gauge.last = 0.0, time.process_time()
+    gauge.worst, gauge.last = 0.0, (time.monotonic(), time.process_time())
     if not gauge.running:
         gauge.running = True
         gauge.turn()
@@ -132,7 +134,7 @@ async def watch() -> str:
 
 @server.tool(read_only=True)
 async def seen() -> float:
-    """Tell the dearest turn, and measure anew."""
+    """Tell the longest turn, and measure anew."""
     worst, gauge.worst = gauge.worst, 0.0
     return worst
 

@@ -15,6 +15,8 @@ _BRACKET_NS: Final = 150
 _NAME_NS: Final = 250
 _ESCAPE_NS: Final = 15
 _DIGITS_NS: Final = 300
+#: On top of those for its parts, since decoding takes the square of a number's length.
+_THOUSAND_DIGITS_NS: Final = 20_000
 #: A number near an end of what a double holds, to msgspec: pydantic takes a hundredth of that.
 _EXTREME_NS: Final = 11_000
 #: Characters beyond ASCII, by the first byte that their UTF-8 has: of two, three and four bytes.
@@ -22,8 +24,9 @@ _TWO_BYTES_NS, _THREE_BYTES_NS, _FOUR_BYTES_NS = 5, 9, 13
 #: What each member that the bounds allow may cost: 100,000 of them 8 ms.
 _NS_PER_MEMBER: Final = 80
 _LEAST_NS: Final = 1_000_000
-#: Twenty digits of a number beyond 64 bits. Its cost grows faster than its length.
+#: Twenty digits of a number beyond 64 bits.
 _LONG_DIGITS: Final = re.compile(rb"[0-9]{20}")
+_THOUSAND_DIGITS: Final = re.compile(rb"[0-9]{1000}")
 _EXTREME: Final = re.compile(rb"[eE][-+]?0*[2-9][0-9]{2}")
 _BELOW_TWO, _BELOW_THREE, _BELOW_FOUR = (bytes(range(first)) for first in (0xC0, 0xE0, 0xF0))
 
@@ -46,7 +49,9 @@ class Cost:
         if self._left < 0:
             raise JsonRefused("too many members")
         self._left_ns -= _VALUE_NS * values + _BRACKET_NS * brackets + _NAME_NS * outside.count(b":")
-        self._left_ns -= _DIGITS_NS * len(_LONG_DIGITS.findall(outside))
+        long_digits = len(_LONG_DIGITS.findall(outside))
+        if long_digits:
+            self._left_ns -= _DIGITS_NS * long_digits + _THOUSAND_DIGITS_NS * len(_THOUSAND_DIGITS.findall(outside))
         if has_extremes(outside):
             self._left_ns -= _EXTREME_NS * len(_EXTREME.findall(outside))
         self.add_text(content)

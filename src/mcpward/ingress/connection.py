@@ -176,7 +176,7 @@ class Connection(asyncio.Protocol):
 
     def _allowed_wire_bytes(self) -> int:
         reading = self._reading
-        return _FRAMING_ALLOWANCE + 2 * len(reading.body if reading is not None else b"")
+        return _FRAMING_ALLOWANCE + 2 * (reading.body_size if reading is not None else 0)
 
     def eof_received(self) -> None:
         """The peer has said all: it gets what it was answered, and the transport closes; connection_lost follows."""

@@ -1,6 +1,7 @@
 """One request and its answer: runs the way inside as a task and writes what comes back, as JSON or as a stream."""
 
 import asyncio
+from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
@@ -34,13 +35,20 @@ _OF_SHAPE: Final = frozenset({Reason.VERB_REFUSED, Reason.MEDIA_REFUSED, Reason.
 _CHALLENGED: Final = frozenset({Reason.CREDENTIAL_MISSING, Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS})
 
 
+def _gathering(first: bytes) -> BytesIO:
+    gathered = BytesIO()
+    gathered.write(first)
+    return gathered
+
+
 class Exchange:
     """Implements :class:`~mcpward.core.values.ResponseStream` for one request.
 
     What most requests never change stands in the class: setting it for each of them would cost as much as a gate.
     """
 
-    body: bytes | bytearray = b""
+    body = b""
+    gathered: BytesIO | None = None
     held = 0
     bucket: str | None = None
     keep_alive = True
@@ -76,9 +84,9 @@ class Exchange:
         if size == count:
             self.body = part  # most bodies come whole
         else:
-            if type(self.body) is bytes:
-                self.body = bytearray(self.body)
-            self.body += part
+            if self.gathered is None:
+                self.gathered, self.body = _gathering(self.body), b""
+            self.gathered.write(part)
         self.held = size
         held = front.held = front.held + count
         if size > _SMALL:
@@ -87,6 +95,17 @@ class Exchange:
         if held > front.half_held:
             return self._vouched(count)
         return None
+
+    @property
+    def body_size(self) -> int:
+        """Bytes of the body that were taken."""
+        return len(self.body) if self.gathered is None else self.gathered.tell()
+
+    def _whole_body(self) -> bytes:
+        if self.gathered is not None:
+            # No copy: the memory of 4 MiB, touched for the first time, is a pause of the loop (attack 119).
+            self.gathered, self.body = None, self.gathered.getvalue()
+        return self.body
 
     def _vouched(self, count: int) -> Refusal | None:
         front = self.connection.front
@@ -123,7 +142,7 @@ class Exchange:
         route = self.route
         if route is not None and route.place is _MCP and self.refusal is None and self.head.verb != b"OPTIONS":
             connection = self.connection
-            task = self.task = connection.loop.create_task(self._work(self._arrival(route, bytes(self.body))))
+            task = self.task = connection.loop.create_task(self._work(self._arrival(route, self._whole_body())))
             connection.tasks.add(task)
         else:
             self._answer(self._at_once(route))
@@ -149,7 +168,7 @@ class Exchange:
             peer=peer.address,
             bucket=peer.bucket,
             server=route.server if route is not None else "",
-            bytes_in=len(self.body),
+            bytes_in=self.body_size,
         )
 
     def _credential_first(self, route: Route, no: Refusal) -> Refusal:
@@ -276,12 +295,12 @@ class Exchange:
     def _begin_endless(self) -> None:
         if not self.may_stream:
             raise Refusal(Reason.ACCEPT_REFUSED, "an endless answer for who reads no streams")
-        if len(self.body) > _LONGEST_WISH:
+        if self.body_size > _LONGEST_WISH:
             raise Refusal(Reason.BODY_TOO_LARGE, "a stream would hold it for as long as it lasts")
         connection = self.connection
         self.endless = True
         self.keep_alive = False
-        self.body = bytearray()  # the arrival has it; a stream must not hold it twice for ever
+        self.body = b""  # the arrival has it; a stream must not hold it for ever
         connection.devote()
         self._open_stream()
         if connection.front.draining:

@@ -151,6 +151,13 @@ def test_a_text_that_costs_too_much_is_refused_before_all_of_it_is_read(name) ->
     assert reader.value is None or len(json.dumps(reader.value)) < len(text) / 2
 
 
+def test_the_square_of_a_numbers_length_is_paid_for() -> None:
+    few, many = (message(BOMBS["4000 digits"](size)) for size in (128 * 1024, 255 * 1024))
+    assert opened(few, 4096).value["params"]["arguments"]["value"][0] == int("1" * 4000)
+    with pytest.raises(JsonRefused, match="costs too much"):
+        opened(many, 4096)
+
+
 @pytest.mark.parametrize("name", BOMBS)
 def test_attack_119_no_step_takes_longer_than_the_loop_may_pause(name) -> None:
     for size in SIZES:
