@@ -48,7 +48,6 @@ SAME_CLASS = {
     "Progress": "of an operator's call, and in a test: the second is public",
     "Question": "to a client, and in a test: the second is public",
     "Record": "of a task, and of a request",
-    "Registry": "the port, and what implements it",
     "Reporter": "the port, and what implements it",
     "Resource": "MCP's, and that of RFC 9728",
     "Result": "of a request, and of a test's call: the second is public",

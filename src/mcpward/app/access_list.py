@@ -9,7 +9,7 @@ from mcpward.core.values import AuthMethod, Principal, Tool
 from mcpward.identity.keys.key_cache import principal_of
 from mcpward.identity.keys.records import EVERY_SERVER, KeyRecord
 from mcpward.policy.decide import Policy
-from mcpward.tools.registry import Registry
+from mcpward.tools.tool_source import ToolSource
 
 
 class Permission(Struct, frozen=True, kw_only=True):
@@ -27,16 +27,16 @@ class Permission(Struct, frozen=True, kw_only=True):
 
 
 def permissions(
-    settings: Settings, registries: Mapping[str, Registry], keys: Iterable[KeyRecord], now: float
+    settings: Settings, sources: Mapping[str, ToolSource], keys: Iterable[KeyRecord], now: float
 ) -> Iterator[Permission]:
     """Return one for each caller and tool that is switched on, by server, tool and caller. Ended keys have none."""
-    policy, max_age_s = Policy(registries), settings.keys.max_age
+    policy, max_age_s = Policy(sources), settings.keys.max_age
     live = [key for key in keys if key.is_live(now, max_age_s)]
-    for name, registry in registries.items():
+    for name, source in sources.items():
         server = settings.servers[name]
         callers = list(_callers(name, server, live))
-        for tool in registry.declared:
-            if registry.find(tool.name) is None:
+        for tool in source.declared:
+            if source.find(tool.name) is None:
                 continue
             for who, key, principal in callers:
                 denied_by = policy.decide(principal, tool).reason

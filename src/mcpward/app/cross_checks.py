@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from mcpward.app.sources import authors_of
 from mcpward.config.model import Settings
 from mcpward.config.names import nearest
 from mcpward.core.errors import Finding, Misconfigured
@@ -15,6 +16,7 @@ from mcpward.sdk.server import Server
 from mcpward.tools.bodies import remarks_of
 from mcpward.tools.portable import remarks
 from mcpward.tools.registry import Defaults, Registry
+from mcpward.tools.tool_source import ToolSource
 
 _log: Final = structlog.get_logger("mcpward")
 _OFFER: Final = "name it in [servers.<name>.tools.<name>] or in @server.tool(…), or take the table out"
@@ -41,64 +43,61 @@ def registries_of(settings: Settings, sources: Mapping[str, Server]) -> dict[str
     return registries
 
 
-def require_defined(settings: Settings, registries: Mapping[str, Registry]) -> None:
+def require_defined(settings: Settings, sources: Mapping[str, ToolSource]) -> None:
     """Refuse budgets and pools that only a tool, or only the operator, has ever heard of.
 
     Raises:
         Misconfigured: with every one of them, and the lines to write.
     """
     findings = [
-        *_budgets(settings, registries),
-        *_pools(settings, registries),
-        *_sizes(settings, registries),
-        *_divided(settings, registries),
-        *_unused(settings, registries),
+        *_budgets(settings, sources),
+        *_pools(settings, sources),
+        *_sizes(settings, sources),
+        *_divided(settings, sources),
+        *_unused(settings, sources),
     ]
     if findings:
         raise Misconfigured(settings.placed(findings))
 
 
-def tell_names(registries: Mapping[str, Registry]) -> None:
+def tell_names(sources: Mapping[str, ToolSource]) -> None:
     """Log a line for what works and is probably not meant.
 
     Tool names that well-known clients do not take, tools without a docstring, functions that hold the event loop, may
     end without a return, or change something though they are declared read_only.
     """
-    for line in name_remarks(registries):
+    for line in name_remarks(sources):
         _log.warning(line)
-    for server, registry in registries.items():
-        for one in remarks_of(registry.source):
+    for server, author in authors_of(sources).items():
+        for one in remarks_of(author):
             _log.warning(f"server {server}: {one.what}", where=one.where, hint=one.hint)
 
 
-def name_remarks(registries: Mapping[str, Registry]) -> list[str]:
+def name_remarks(sources: Mapping[str, ToolSource]) -> list[str]:
     """Return a line for each server and kind of tool name that well-known clients do not take."""
     return [
-        line
-        for server, registry in registries.items()
-        for line in remarks(server, [tool.name for tool in registry.declared])
+        line for server, source in sources.items() for line in remarks(server, [tool.name for tool in source.declared])
     ]
 
 
-def pools_of(settings: Settings, registries: Mapping[str, Registry]) -> dict[str, Pool]:
+def pools_of(settings: Settings, sources: Mapping[str, ToolSource]) -> dict[str, Pool]:
     """Return every pool of the site: those of the settings, and those that databases bring. Call after the check."""
-    sizes = {name: size for registry in registries.values() for name, size in registry.pools.items()}
+    sizes = {name: size for source in sources.values() for name, size in source.pools.items()}
     named = {name: table.pool(name, sizes.get(name, 1)) for name, table in settings.pools.items()}
     failure = settings.limits.on_store_failure
     return {name: Pool(name=name, slots=size, on_store_failure=failure) for name, size in sizes.items()} | named
 
 
-def _tools(registries: Mapping[str, Registry]) -> Iterator[tuple[Tool, str]]:
+def _tools(sources: Mapping[str, ToolSource]) -> Iterator[tuple[Tool, str]]:
     """Return every tool, with where its author wrote it."""
-    for registry in registries.values():
-        slots = {one.name: one.where for one in registry.source.tools}
-        for tool in registry.declared:
-            yield tool, slots.get(tool.name, "")
+    for source in sources.values():
+        for tool in source.declared:
+            yield tool, source.where(tool.name)
 
 
-def _budgets(settings: Settings, registries: Mapping[str, Registry]) -> Iterator[Finding]:
+def _budgets(settings: Settings, sources: Mapping[str, ToolSource]) -> Iterator[Finding]:
     parts = 1 if settings.limits.is_shared else settings.site.workers
-    for tool, place in _tools(registries):
+    for tool, place in _tools(sources):
         for draw in tool.draws:
             table = settings.budgets.get(draw.budget)
             who = f"tool {tool.name!r} of server {tool.server} draws on budget {draw.budget!r}"
@@ -115,9 +114,9 @@ def _budgets(settings: Settings, registries: Mapping[str, Registry]) -> Iterator
                 )
 
 
-def _pools(settings: Settings, registries: Mapping[str, Registry]) -> Iterator[Finding]:
-    sizes = {name for registry in registries.values() for name in registry.pools}
-    for tool, place in _tools(registries):
+def _pools(settings: Settings, sources: Mapping[str, ToolSource]) -> Iterator[Finding]:
+    sizes = {name for source in sources.values() for name in source.pools}
+    for tool, place in _tools(sources):
         for pool in tool.pools:
             table = settings.pools.get(pool)
             if pool in sizes or (table is not None and table.concurrency is not None):
@@ -130,40 +129,40 @@ def _pools(settings: Settings, registries: Mapping[str, Registry]) -> Iterator[F
                 yield Finding(f"{who}, which nobody defines", place, _hint(pool, {*settings.pools, *sizes}, lines))
 
 
-def _sizes(settings: Settings, registries: Mapping[str, Registry]) -> Iterator[Finding]:
+def _sizes(settings: Settings, sources: Mapping[str, ToolSource]) -> Iterator[Finding]:
     """A pool is one for the site: two servers may mean the same by a name, but must not by accident."""
-    first: dict[str, Registry] = {}
-    for registry in registries.values():
-        for name, size in registry.pools.items():
-            other = first.setdefault(name, registry)
-            if other is registry:
+    first: dict[str, ToolSource] = {}
+    for source in sources.values():
+        for name, size in source.pools.items():
+            other = first.setdefault(name, source)
+            if other is source:
                 continue
-            who = f"servers {other.server} and {registry.server}"
-            if name in registry.unnamed_pools | other.unnamed_pools:
+            who = f"servers {other.server} and {source.server}"
+            if name in source.unnamed_pools | other.unnamed_pools:
                 what = f"{who} have each a Database without a name as pool {name!r}, which would be one for both"
-                yield Finding(what, f"servers.{registry.server}", 'name them: Database(…, name="orders")')
+                yield Finding(what, f"servers.{source.server}", 'name them: Database(…, name="orders")')
             elif size != other.pools[name] and getattr(settings.pools.get(name), "concurrency", None) is None:
                 what = f"{who} bring pool {name!r} with {other.pools[name]} and {size} places"
-                yield Finding(what, f"servers.{registry.server}", f"write [pools.{name}] with concurrency = {size}")
+                yield Finding(what, f"servers.{source.server}", f"write [pools.{name}] with concurrency = {size}")
 
 
-def _divided(settings: Settings, registries: Mapping[str, Registry]) -> Iterator[Finding]:
+def _divided(settings: Settings, sources: Mapping[str, ToolSource]) -> Iterator[Finding]:
     """In memory each worker has its part of a tool's places, and less than one is none."""
     workers = 1 if settings.limits.is_shared else settings.site.workers
-    for tool, place in _tools(registries):
+    for tool, place in _tools(sources):
         if tool.concurrency is not None and tool.concurrency < workers:
             what = f"tool {tool.name!r} of server {tool.server} runs {tool.concurrency} at once, and {workers} workers"
             hint = 'raise it, count in Redis ([limits] counters = "redis://…"), or serve with fewer workers'
             yield Finding(f"{what} cannot divide that between them", place, hint)
 
 
-def _unused(settings: Settings, registries: Mapping[str, Registry]) -> Iterator[Finding]:
+def _unused(settings: Settings, sources: Mapping[str, ToolSource]) -> Iterator[Finding]:
     """What no tool names may be a slip. Where one server is served out of several, the others may name it."""
     if settings.is_part:
         return
-    drawn = {draw.budget for tool, _ in _tools(registries) for draw in tool.draws}
+    drawn = {draw.budget for tool, _ in _tools(sources) for draw in tool.draws}
     taken_away = {name for server in settings.servers.values() for one in server.tools.values() for name in one.budgets}
-    held = {pool for tool, _ in _tools(registries) for pool in tool.pools}
+    held = {pool for tool, _ in _tools(sources) for pool in tool.pools}
     for name in settings.budgets:
         if name not in drawn | taken_away:
             what, hint = f"budgets.{name}: no tool draws on it", _hint(name, drawn - {*settings.budgets}, _OFFER)

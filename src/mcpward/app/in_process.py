@@ -15,7 +15,7 @@ from mcpward.app.counters import Counters
 from mcpward.app.cross_checks import registries_of
 from mcpward.app.oauth import OAuthParts
 from mcpward.app.secrets import Secrets
-from mcpward.app.sources import sources_of
+from mcpward.app.sources import authors_of
 from mcpward.app.wiring import Wiring
 from mcpward.config.model import Settings
 from mcpward.core.challenge import Challenge
@@ -30,8 +30,8 @@ from mcpward.operations.site import open_site
 from mcpward.pipeline.pipeline import Pipeline
 from mcpward.policy.step_up import Demand
 from mcpward.sdk.server import Server
-from mcpward.tools.registry import Registry
 from mcpward.tools.run import Runner
+from mcpward.tools.tool_source import ToolSource
 from mcpward.traffic.row import Row
 from mcpward.traffic.sink import Usage
 from mcpward.traffic.trail import Traffic
@@ -116,7 +116,7 @@ class InProcess(Struct, frozen=True):
     """One server, ready for calls until the block of :func:`open_in_process` ends."""
 
     server: str
-    registry: Registry
+    source: ToolSource
     pipeline: Pipeline
     callers: NamedCallers
     clock: Clock
@@ -151,7 +151,17 @@ async def open_in_process(
         Misconfigured: the server cannot be served, as it would be told by ``mcpward serve``.
     """
     (name,) = settings.servers
-    registries = registries_of(settings, {name: source})
+    (registry,) = registries_of(settings, {name: source}).values()
+    async with join_in_process(settings, registry, secrets, clock, report) as joined:
+        yield joined
+
+
+@asynccontextmanager
+async def join_in_process(
+    settings: Settings, source: ToolSource, secrets: Mapping[str, Secret], clock: Clock, report: Report
+) -> AsyncIterator[InProcess]:
+    """Join the rooms around what the one server of ``settings`` offers, wherever that comes from."""
+    name, sources = source.server, {source.server: source}
     hidden = Secrets(settings, {name: secrets})
     async with AsyncExitStack() as stack:
         site = await stack.enter_async_context(open_site(settings, clock))
@@ -164,11 +174,11 @@ async def open_in_process(
         demands = {name: Demand(Challenge(f"https://{name}.example/.well-known/oauth-protected-resource"))}
         guarded = OAuthParts({}, demands, Discovery({}), {})
         wiring = Wiring(
-            settings, clock, site, channel, Counters(), registries, traffic, runner, hidden, guarded, report
+            settings, clock, site, channel, Counters(), sources, traffic, runner, hidden, guarded, report
         )  # fmt: skip
         callers = NamedCallers()
         pipeline = wiring.pipeline(callers, EndedCache())
-        await stack.enter_async_context(runner.lifespans.open(sources_of(registries), hidden.shown))
+        await stack.enter_async_context(runner.lifespans.open(authors_of(sources), hidden.shown))
         await wiring.tasks.start_keeping()
         stack.push_async_callback(wiring.tasks.stop, 0.0)
-        yield InProcess(name, registries[name], pipeline, callers, clock)
+        yield InProcess(name, source, pipeline, callers, clock)

@@ -49,7 +49,7 @@ from mcpward.protocol.versions import (
     VERSION_HEADER,
     VERSION_KEY,
 )
-from mcpward.tools.registry import Registry
+from mcpward.tools.tool_source import ToolSource
 
 _log: Final = logging.getLogger(__name__)
 _METHOD: Final = "tools/call"
@@ -73,13 +73,13 @@ class OperatorCalls:
         self,
         pipeline: Pipeline,
         callers: NamedCallers,
-        registries: Mapping[str, Registry],
+        sources: Mapping[str, ToolSource],
         clock: Clock,
         look: Callable[[], Awaitable[object]],
     ) -> None:
         self._pipeline = _with_identity(pipeline, callers)
         self._callers = callers
-        self._registries = registries
+        self._sources = sources
         self._clock = clock
         self._look = look
 
@@ -89,7 +89,7 @@ class OperatorCalls:
 
     async def make_on(self, wire: OperatorWire, call: OperatorCall) -> CallAnswer:
         """Do what :meth:`make` does, with a way back that is known elsewhere."""
-        if call.server not in self._registries:
+        if call.server not in self._sources:
             error = {"code": -32601, "message": f"what is served here now has no server {call.server!r}"}
             body = _encode({"jsonrpc": "2.0", "id": 1, "error": error}).decode()
             return CallAnswer(body=body, reason=Reason.ROUTE_UNKNOWN.value)
@@ -103,10 +103,10 @@ class OperatorCalls:
 
     def _hint(self, call: OperatorCall) -> str:
         """Return why a caller does not know a tool. Callers get one answer for all of it; the operator sees more."""
-        registry = self._registries[call.server]
-        tool, caller = registry.find(call.tool), call.caller
+        source = self._sources[call.server]
+        tool, caller = source.find(call.tool), call.caller
         if tool is None:
-            names = [one.name for one in registry.tools]
+            names = [one.name for one in source.tools]
             meant = nearest(call.tool, names)
             return f"did you mean {meant}?" if meant else f"its tools: {', '.join(names) or 'none'}"
         if caller.key_id is not None:
@@ -117,8 +117,8 @@ class OperatorCalls:
         return f"the caller lacks a scope: {lacking}" if lacking else ""
 
     def _arrival(self, number: str, call: OperatorCall) -> Arrival:
-        registry = self._registries.get(call.server)
-        tool = None if registry is None else registry.find(call.tool)
+        source = self._sources.get(call.server)
+        tool = None if source is None else source.find(call.tool)
         headers = {
             VERSION_HEADER: MODERN.encode(),
             METHOD_HEADER: _METHOD.encode(),

@@ -11,6 +11,7 @@ from mcpward.sdk.environment import env
 from mcpward.sdk.server import Server
 from mcpward.tools.local import load_server
 from mcpward.tools.registry import Registry
+from mcpward.tools.tool_source import ToolSource
 
 
 def load_sources(settings: Settings, secrets: Mapping[str, Mapping[str, Secret]]) -> dict[str, Server]:
@@ -45,9 +46,9 @@ def load_sources(settings: Settings, secrets: Mapping[str, Mapping[str, Secret]]
     return loaded
 
 
-def sources_of(registries: Mapping[str, Registry]) -> dict[str, Server]:
-    """Return the authors' servers by name."""
-    return {name: registry.source for name, registry in registries.items()}
+def authors_of(sources: Mapping[str, ToolSource]) -> dict[str, Server]:
+    """Return the authors' servers by name: those of the sources that are written in Python."""
+    return {name: source.author for name, source in sources.items() if isinstance(source, Registry)}
 
 
 def source_names(settings: Settings) -> list[str]:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from mcpward.core.change import Change, Topic
 from mcpward.messaging.bus.worker_bus import WorkerBus
 from mcpward.messaging.subscriptions.streams import Streams
-from mcpward.tools.registry import Registry
+from mcpward.tools.tool_source import ToolSource
 
 _KIND: Final = "switch"
 _ASKED: Final = "switches asked"
@@ -20,14 +20,14 @@ _Name = tuple[str, str, str]
 
 
 class Switches:
-    """Joins each author's server with the channel. Changes come from any thread; made on the loop that serves.
+    """Joins each server with the bus. Changes come from any thread; made on the loop that serves.
 
     A worker that starts asks the others what has been switched: one that died must not come back with a tool that was
     switched off for all. Each tells what it knows to have been switched, never how things were declared.
     """
 
-    def __init__(self, registries: Mapping[str, Registry], bus: WorkerBus, streams: Streams) -> None:
-        self._registries = dict(registries)
+    def __init__(self, sources: Mapping[str, ToolSource], bus: WorkerBus, streams: Streams) -> None:
+        self._sources = dict(sources)
         self._bus = bus
         self._streams = streams
         self._loop = asyncio.get_running_loop()
@@ -35,9 +35,9 @@ class Switches:
         bus.on(_KIND, self._adopt)
         bus.on(_ASKED, self._tell)
         bus.on(_KNOWN, self._learn)
-        for name, registry in registries.items():
-            registry.source.watch_switches(partial(self._switched, name))
-            registry.source.watch(partial(self._changed, name))
+        for name, source in sources.items():
+            source.watch_switches(partial(self._switched, name))
+            source.watch(partial(self._changed, name))
         bus.send(_ASKED, {"by": bus.worker})
 
     def _switched(self, server: str, topic: Topic, name: str, on: bool) -> None:
@@ -55,10 +55,10 @@ class Switches:
     def _adopt(self, letter: dict[str, Any]) -> None:
         """Switch here what was switched at another worker. That one tells all listeners, ours among them."""
         server, topic, name = letter["server"], letter["topic"], letter["name"]
-        registry = self._registries.get(server)
-        if registry is not None:
+        source = self._sources.get(server)
+        if source is not None:
             self._known[server, topic, name] = letter["on"]
-            registry.source.adopt(Topic(topic), name, on=letter["on"])
+            source.adopt(Topic(topic), name, on=letter["on"])
 
     def _tell(self, letter: dict[str, Any]) -> None:
         if self._known:

@@ -7,9 +7,9 @@ from typing import Final
 
 from mcpward.core.clock import Clock
 from mcpward.core.exchange import Exchange
+from mcpward.sdk.server import Server
 from mcpward.tools.loop_watch import LoopWatch, Reporter
 from mcpward.tools.pool import Pool
-from mcpward.tools.registry import Registry
 from mcpward.tools.run import Runner
 from mcpward.traffic.metrics import Metrics
 
@@ -20,7 +20,7 @@ _THREADS: Final = 64
 
 @asynccontextmanager
 async def open_runner(
-    registries: Mapping[str, Registry], clock: Clock, exchange: Exchange | None, metrics: Metrics, longest_text: int
+    authors: Mapping[str, Server], clock: Clock, exchange: Exchange | None, metrics: Metrics, longest_text: int
 ) -> AsyncIterator[Runner]:
     """Make what runs tools, give the event loop its threads, and watch for functions that hold it."""
     runner = Runner(_THREADS, clock, exchange, longest_text=longest_text)
@@ -38,8 +38,7 @@ async def open_runner(
         key = (server, tool)
         metrics.loop_held[key] = metrics.loop_held.get(key, 0.0) + seconds
 
-    sources = {name: registry.source for name, registry in registries.items()}
-    watch = LoopWatch(sources, runner.deadlines, clock, Reporter(clock, count))
+    watch = LoopWatch(authors, runner.deadlines, clock, Reporter(clock, count))
     watch.start()
     try:
         yield runner

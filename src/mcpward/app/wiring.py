@@ -1,6 +1,6 @@
 """The rooms that a request passes, made of a site's parts and joined: what one worker serves with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -42,8 +42,8 @@ from mcpward.protocol.state import States
 from mcpward.sanitize.clean import Sanitizer
 from mcpward.tasks.tasks import Tasks
 from mcpward.tools.package_version import UNVERSIONED
-from mcpward.tools.registry import Registry
 from mcpward.tools.run import Runner
+from mcpward.tools.tool_source import ToolSource
 from mcpward.traffic.trail import Traffic
 
 Report = Callable[[str, str], None]
@@ -65,7 +65,7 @@ class Wiring:
         site: Site,
         channel: Channel,
         counters: Counters,
-        registries: dict[str, Registry],
+        sources: Mapping[str, ToolSource],
         traffic: Traffic,
         runner: Runner,
         secrets: Secrets,
@@ -77,15 +77,15 @@ class Wiring:
         self._site = site
         self._channel = channel
         self._counters = counters
-        self._registries = registries
+        self._sources = sources
         self._traffic = traffic
         self._runner = runner
         self._report = report
         self._guarded = guarded
-        self._policy = Policy(registries, guarded.demands)
+        self._policy = Policy(sources, guarded.demands)
         self._sanitizer = Sanitizer(secrets.redactor, settings.output.max_bytes)
-        self._servers = {name: introduce(registry, self._sanitizer) for name, registry in registries.items()}
-        self.switches = Switches(registries, channel.bus, channel.streams)
+        self._servers = {name: introduce(source, self._sanitizer) for name, source in sources.items()}
+        self.switches = Switches(sources, channel.bus, channel.streams)
         self.tasks = self._tasks()
         self.listeners: Listeners
         self.limits: Limits
@@ -122,7 +122,7 @@ class Wiring:
         )
         slots = CallSlots(
             rates,
-            pools_of(settings, self._registries),
+            pools_of(settings, self._sources),
             settings.site.workers,
             settings.limits.fallback_share,
             self._counters.slots,
@@ -138,7 +138,7 @@ class Wiring:
             slots=slots,
             execution=Execution(
                 runner=self._runner,
-                catalogue=Catalogue(self._registries, self._policy, self._runner, self._sanitizer),
+                catalogue=Catalogue(self._sources, self._policy, self._runner, self._sanitizer),
                 sanitizer=self._sanitizer,
                 slots=slots,
                 tasks=self.tasks,
@@ -194,7 +194,7 @@ class Wiring:
 
         return Listeners(
             servers=self._servers,
-            registries=self._registries,
+            sources=self._sources,
             policy=self._policy,
             streams=self._channel.streams,
             settings=self._channel.settings,
@@ -205,7 +205,7 @@ class Wiring:
         )
 
     def _may_use(self, call: Call, tool: str) -> bool:
-        known = self._registries[call.arrival.server].find(tool)
+        known = self._sources[call.arrival.server].find(tool)
         return known is not None and self._policy.decide(call.principal, known).allowed
 
     async def _end_session(self, session: str, forget_at: float) -> None:
@@ -213,23 +213,23 @@ class Wiring:
         await self._channel.settings.forget(session)
 
 
-def introduce(registry: Registry, sanitizer: Sanitizer) -> ServerInfo:
+def introduce(source: ToolSource, sanitizer: Sanitizer) -> ServerInfo:
     """Return what a server says of itself, as it may leave: its author may have pasted more than is seen."""
-    source = registry.source
-    blocks = {"icons": [icon.block() for icon in source.icons], "extensions": source.extensions}
+    own = source.introduction
+    blocks = {"icons": own.icons, "extensions": own.extensions}
     clean = _decode(sanitizer.frame(_encode(blocks)) or b"{}")
     return ServerInfo(
-        name=sanitizer.text(source.name),
-        version=sanitizer.text(source.version) or UNVERSIONED,
-        title=sanitizer.text(source.title),
-        instructions=sanitizer.text(source.instructions),
-        website_url=sanitizer.text(source.website_url),
+        name=sanitizer.text(own.name),
+        version=sanitizer.text(own.version) or UNVERSIONED,
+        title=sanitizer.text(own.title),
+        instructions=sanitizer.text(own.instructions),
+        website_url=sanitizer.text(own.website_url),
         icons=tuple(clean.get("icons", ())),
         extensions=clean.get("extensions", {}),
-        has_resources=registry.has_resources,
-        has_prompts=registry.has_prompts,
-        has_tools=registry.has_tools,
-        has_completions=registry.has_completions,
-        has_tasks=registry.has_tasks,
+        has_resources=source.has_resources,
+        has_prompts=source.has_prompts,
+        has_tools=source.has_tools,
+        has_completions=source.has_completions,
+        has_tasks=source.has_tasks,
         has_changes=True,
     )

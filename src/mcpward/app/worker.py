@@ -24,7 +24,7 @@ from mcpward.app.metric_snapshots import MetricSnapshots, folder_of
 from mcpward.app.oauth import OAuthParts, client_secrets, exchanges_of, open_oauth
 from mcpward.app.operator_calls import BusCalls, OperatorCalls
 from mcpward.app.secrets import Secrets
-from mcpward.app.sources import load_sources, source_names, sources_of
+from mcpward.app.sources import authors_of, load_sources, source_names
 from mcpward.app.threads import open_runner
 from mcpward.app.usage import Usage
 from mcpward.app.wiring import Wiring
@@ -130,8 +130,10 @@ class Worker:
             exchanges = exchanges_of(settings, guarded, clock)
             if exchanges is not None:
                 stack.push_async_callback(exchanges.close)
-            longest = settings.output.max_bytes
-            runner = await stack.enter_async_context(open_runner(registries, clock, exchanges, metrics, longest))
+            longest, authored = settings.output.max_bytes, authors_of(registries)
+            runner = await stack.enter_async_context(
+                open_runner(authors_of(registries), clock, exchanges, metrics, longest)
+            )
             channel = await stack.enter_async_context(open_channel(site, settings, clock))
             keys, urls, ended = self._books(site)
             self.refresher = Refresher(
@@ -148,7 +150,7 @@ class Worker:
             pipeline = wiring.pipeline(wiring.identity(keys, urls, self.refresher.look), ended)
             stack.push_async_callback(pipeline.identity.close)
             # Authors' own start and stop: before the first call, and after the last one, tasks among them.
-            await stack.enter_async_context(runner.lifespans.open(sources_of(registries), secrets.shown))
+            await stack.enter_async_context(runner.lifespans.open(authored, secrets.shown))
             self.calls = OperatorCalls(pipeline, NamedCallers(keys, urls), registries, clock, self.refresher.look)
             stack.push_async_callback(self._hear_operator(channel, wiring).aclose)
             await wiring.tasks.start_keeping()

@@ -71,7 +71,7 @@ def _shapes(settings: Settings, chosen: str | None, *, with_schema: bool) -> lis
 
 
 def _of_server(registry: "Registry", settings: Settings, *, with_schema: bool) -> list[dict[str, Any]]:
-    definitions = {one.name: one for one in registry.source.tools}
+    definitions = {one.name: one for one in registry.author.tools}
     shapes = []
     for tool in registry.declared:
         is_on = registry.find(tool.name) is not None

@@ -22,9 +22,9 @@ from mcpward.protocol.page import cut
 from mcpward.sanitize.clean import Sanitizer
 from mcpward.tools.completion import Completion
 from mcpward.tools.prompt import Prompt
-from mcpward.tools.registry import Registry
 from mcpward.tools.resource import Resource
 from mcpward.tools.run import Runner
+from mcpward.tools.tool_source import ToolSource
 from mcpward.validation.accept import accept_prompt, accept_variables
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -40,12 +40,10 @@ class Listed(Struct, frozen=True):
 
 
 class Catalogue:
-    """Answers the requests of the kind catalogue. ``registries`` by server name."""
+    """Answers the requests of the kind catalogue. ``sources`` by server name."""
 
-    def __init__(
-        self, registries: Mapping[str, Registry], policy: Policy, runner: Runner, sanitizer: Sanitizer
-    ) -> None:
-        self._registries = dict(registries)
+    def __init__(self, sources: Mapping[str, ToolSource], policy: Policy, runner: Runner, sanitizer: Sanitizer) -> None:
+        self._sources = dict(sources)
         self._policy = policy
         self._runner = runner
         self._sanitizer = sanitizer
@@ -60,21 +58,21 @@ class Catalogue:
             Fault: a resource's, a prompt's or a completion's function failed.
             InputRequired: a function asks, and its answers have not come yet.
         """
-        registry = self._registries[call.arrival.server]
+        source = self._sources[call.arrival.server]
         ttl_ms = None
         match call.method:
             case "resources/read":
-                resource = self._resource(call, registry)
+                resource = self._resource(call, source)
                 result, ttl_ms = await self._runner.read(call, resource, channel), resource.ttl_ms
             case "prompts/get":
-                prompt = self._prompt(call, registry)
+                prompt = self._prompt(call, source)
                 result = await self._runner.render(
                     call, prompt, accept_prompt(call, prompt.bind, prompt.schema), channel
                 )
             case "completion/complete":
-                result = await self._runner.complete(call, self._completion(call, registry), channel)
+                result = await self._runner.complete(call, self._completion(call, source), channel)
             case _:
-                result = self._list(call, registry)
+                result = self._list(call, source)
         body, whole = _encode(result), self._sanitizer.whole
         clean = whole(body) if len(body) <= LARGE else await self._beside(call, body)
         if self._sanitizer.is_split(_parts(result), lambda: _parts(_decode(clean))):
@@ -88,41 +86,41 @@ class Catalogue:
         except TooLong:
             raise withheld("too many large results wait to be cleaned", CROWDED) from None
 
-    def _list(self, call: Call, registry: Registry) -> dict[str, Any]:
+    def _list(self, call: Call, source: ToolSource) -> dict[str, Any]:
         match call.method:
             case "tools/list":
-                return _page("tools", call, self._policy.visible(call.principal, registry.tools), "name")
+                return _page("tools", call, self._policy.visible(call.principal, source.tools), "name")
             case "resources/list":
-                return _page("resources", call, self._usable(call, registry.resources), "uri")
+                return _page("resources", call, self._usable(call, source.resources), "uri")
             case "resources/templates/list":
-                return _page("resourceTemplates", call, self._usable(call, registry.templates), "uriTemplate")
+                return _page("resourceTemplates", call, self._usable(call, source.templates), "uriTemplate")
             case "prompts/list":
-                return _page("prompts", call, self._usable(call, registry.prompts), "name")
+                return _page("prompts", call, self._usable(call, source.prompts), "name")
             case _:
                 raise Refusal(Reason.METHOD_UNKNOWN, "no such list")
 
     def _usable(self, call: Call, offered: Iterable[_Offer]) -> list[_Offer]:
         return [offer for offer in offered if self._policy.listed(call.principal, offer)]
 
-    def _resource(self, call: Call, registry: Registry) -> Resource:
+    def _resource(self, call: Call, source: ToolSource) -> Resource:
         """One answer for what is not there and for what this caller may not read."""
-        resource = registry.find_resource(call.target)
+        resource = source.find_resource(call.target)
         if resource is None:
             raise Refusal(Reason.RESOURCE_UNKNOWN)
         self._policy.require_offer(call.principal, resource, Reason.RESOURCE_UNKNOWN)
         return resource.filled(accept_variables(resource.bind, resource.schema))
 
-    def _prompt(self, call: Call, registry: Registry) -> Prompt:
-        prompt = registry.find_prompt(call.target)
+    def _prompt(self, call: Call, source: ToolSource) -> Prompt:
+        prompt = source.find_prompt(call.target)
         if prompt is None:
             raise Refusal(Reason.PROMPT_UNKNOWN)
         self._policy.require_offer(call.principal, prompt, Reason.PROMPT_UNKNOWN)
         return prompt
 
-    def _completion(self, call: Call, registry: Registry) -> Completion:
+    def _completion(self, call: Call, source: ToolSource) -> Completion:
         is_prompt = call.params["ref"]["type"] == "ref/prompt"
         unknown = Reason.PROMPT_UNKNOWN if is_prompt else Reason.RESOURCE_UNKNOWN
-        completion = registry.complete(call)
+        completion = source.complete(call)
         if completion is None:
             raise Refusal(unknown)
         self._policy.require_offer(call.principal, completion.offer, unknown)

@@ -22,7 +22,7 @@ from mcpward.protocol.listen import ListenParams, acknowledged, changed, wanted
 from mcpward.protocol.methods import ServerInfo
 from mcpward.sanitize.clean import Sanitizer
 from mcpward.tasks.tasks import Tasks
-from mcpward.tools.registry import Registry
+from mcpward.tools.tool_source import ToolSource
 from mcpward.traffic.trail import Trail
 
 #: So many resources are looked up, and so many tasks read, at a time.
@@ -44,7 +44,7 @@ class Listeners:
         self,
         *,
         servers: Mapping[str, ServerInfo],
-        registries: Mapping[str, Registry],
+        sources: Mapping[str, ToolSource],
         policy: Policy,
         streams: Streams,
         settings: SessionSettings,
@@ -54,7 +54,7 @@ class Listeners:
         is_good: Callable[[Call], bool],
     ) -> None:
         self._servers = dict(servers)
-        self._registries = dict(registries)
+        self._sources = dict(sources)
         self._policy = policy
         self._streams = streams
         self._settings = settings
@@ -148,7 +148,7 @@ class Listeners:
 
     def may_read(self, call: Call, uri: str) -> bool:
         """Return whether there is such a resource, and this caller may read it."""
-        resource = self._registries[call.arrival.server].find_resource(uri)
+        resource = self._sources[call.arrival.server].find_resource(uri)
         return resource is not None and self._policy.may_use(call.principal, resource)
 
     def watches(self, call: Call, uri: str) -> bool:

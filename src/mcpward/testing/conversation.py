@@ -60,8 +60,8 @@ class _Wire:
 class Conversation:
     """One caller of an open server. ``answers`` None is a client that cannot be asked."""
 
-    def __init__(self, house: InProcess, mark: bytes, answers: Answers | None) -> None:
-        self._house = house
+    def __init__(self, site: InProcess, mark: bytes, answers: Answers | None) -> None:
+        self._site = site
         self._mark = mark
         self._answers = answers
         self._last_id = 0
@@ -111,7 +111,7 @@ class Conversation:
         routing = {b"mcp-protocol-version": MODERN.encode(), b"mcp-method": method.encode()}
         if target:
             routing[b"mcp-name"] = header_value(target)
-        return await self._house.send(self._mark, body, {**headers, **routing}, wire)
+        return await self._site.send(self._mark, body, {**headers, **routing}, wire)
 
 
 def header_value(value: object) -> bytes:

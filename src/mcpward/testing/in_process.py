@@ -29,12 +29,19 @@ class Client:
     """One caller of an open server. Made by :func:`client`, and by :meth:`as_caller` for another caller of the same."""
 
     def __init__(
-        self, house: InProcess, clock: ShiftedClock, details: dict[str, str], mark: bytes, answers: Answers | None
+        self,
+        site: InProcess,
+        wrapped: frozenset[str],
+        clock: ShiftedClock,
+        details: dict[str, str],
+        mark: bytes,
+        answers: Answers | None,
     ) -> None:
-        self._house = house
+        self._site = site
+        self._wrapped = wrapped
         self._clock = clock
         self._details = details
-        self._conversation = Conversation(house, mark, answers)
+        self._conversation = Conversation(site, mark, answers)
 
     async def call(self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any) -> CallResult:
         """Call a tool, with arguments by name, or in a mapping as the model would send them.
@@ -45,11 +52,10 @@ class Client:
             AssertionError: the tool asks something that ``answers`` do not answer.
         """
         given = {**(arguments or {}), **named}
-        known = self._house.registry.find(tool)
+        known = self._site.source.find(tool)
         headers = {} if known is None else _mirrored(known, given)
         ended = await self._conversation.request("tools/call", {"name": tool, "arguments": given}, tool, headers)
-        wrapped = any(one.name == tool and one.returns.wrapped for one in self._house.registry.source.tools)
-        return CallResult(**self._told(f"call {tool}", ended), is_wrapped=wrapped)
+        return CallResult(**self._told(f"call {tool}", ended), is_wrapped=tool in self._wrapped)
 
     async def read(self, uri: str) -> ReadResult:
         """Read a resource."""
@@ -110,9 +116,9 @@ class Client:
         answers: Answers | None = None,
     ) -> "Client":
         """Return a client for another caller of the same server; see :func:`client`."""
-        principal = _principal(self._house.server, caller, scopes, access, tools)
-        mark = self._house.callers.add(principal)
-        return Client(self._house, self._clock, self._details, mark, answers)
+        principal = _principal(self._site.server, caller, scopes, access, tools)
+        mark = self._site.callers.add(principal)
+        return Client(self._site, self._wrapped, self._clock, self._details, mark, answers)
 
     def advance(self, seconds: float) -> None:
         """Let time pass for limits and quotas, of all callers. Deadlines of running calls are not touched."""
@@ -194,9 +200,10 @@ async def client(
             (served,) = used.servers
             source = server if isinstance(server, Server) else load_server(str(server or used.servers[served].source))
             await make_data(used, clock)
-            async with open_in_process(used, source, held, clock, details.__setitem__) as house:
-                mark = house.callers.add(_principal(house.server, caller, scopes, access, tools))
-                yield Client(house, clock, details, mark, answers)
+            async with open_in_process(used, source, held, clock, details.__setitem__) as site:
+                wrapped = frozenset(tool.name for tool in source.tools if tool.returns.wrapped)
+                mark = site.callers.add(_principal(site.server, caller, scopes, access, tools))
+                yield Client(site, wrapped, clock, details, mark, answers)
     except Misconfigured as refused:
         for finding in refused.findings:
             refused.add_note(" ".join(filter(None, (finding.where, finding.what, finding.hint))))

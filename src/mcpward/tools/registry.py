@@ -1,4 +1,4 @@
-"""Everything one server offers, ready to be served, in the author's order. What is switched off is not there."""
+"""The tools, resources and prompts of a server that is written in Python, ready to be served, in its author's order."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from mcpward.config.limits import ToolSettings
 from mcpward.config.rate import parse_rate
-from mcpward.core.change import Topic
+from mcpward.core.change import Change, Topic
 from mcpward.core.effort import Effort
 from mcpward.core.errors import Finding, Misconfigured, Refusal
 from mcpward.core.reasons import Reason
@@ -24,6 +24,7 @@ from mcpward.tools.prompt import Prompt, bind_prompt
 from mcpward.tools.resource import Resource, ResourceTemplate, bind_resource, find_declared, published, spelt
 from mcpward.tools.result import shape
 from mcpward.tools.run_context import runner_of
+from mcpward.tools.tool_source import Introduction
 
 
 class Defaults(Struct, frozen=True):
@@ -45,7 +46,7 @@ class _Listings(Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Registry:
-    """The tools, resources and prompts of one server.
+    """Implements :class:`~mcpward.tools.tool_source.ToolSource` for Python functions. ``author`` is their server.
 
     What is declared does not change while it is served; what is switched on may, from any thread, and ``tools``,
     ``resources``, ``templates`` and ``prompts`` are what is on now.
@@ -63,7 +64,17 @@ class Registry:
         if findings:
             raise Misconfigured(findings)
         self.server = server_name
-        self.source = server
+        self.author = server
+        self.introduction = Introduction(
+            name=server.name,
+            version=server.version,
+            title=server.title,
+            instructions=server.instructions,
+            website_url=server.website_url,
+            icons=tuple(icon.block() for icon in server.icons),
+            extensions=server.extensions,
+        )
+        self._places = {definition.name: definition.where for definition in server.tools}
         self._declared_prompts = [bind_prompt(server_name, definition, deadline_s) for definition in server.prompts]
         offers = [bind_resource(server_name, definition, deadline_s) for definition in server.resources]
         self._fixed = {offer.uri: offer for offer in offers if isinstance(offer, Resource)}
@@ -139,7 +150,7 @@ class Registry:
     def find(self, name: str) -> Tool | None:
         """Return the tool of that exact name, or None."""
         shelf = self._shelf
-        if shelf.off is not self.source.off:
+        if shelf.off is not self.author.off:
             shelf = self._on()
         return shelf.tools.get(name)
 
@@ -153,7 +164,7 @@ class Registry:
         What was declared first decides: where that is switched off there is nothing, and no wider template steps in.
         """
         found = find_declared(uri, self._fixed, self._spelt, self._declared_templates)
-        if found is None or (Topic.RESOURCES, found[0]) in self.source.off:
+        if found is None or (Topic.RESOURCES, found[0]) in self.author.off:
             return None
         return found[1]
 
@@ -169,9 +180,27 @@ class Registry:
             offer = shelf.templates.get(uri) or shelf.resources.get(uri)
         return self._completions.of(offer, argument) if offer is not None else None
 
+    def where(self, tool: str) -> str:
+        """Return the file and line where a tool is written."""
+        return self._places.get(tool, "")
+
+    # ---- what changes ---------------------------------------------------------------------------------------------
+
+    def watch(self, listener: Callable[[Change], None]) -> None:
+        """Call ``listener`` for each switch and update, in the thread that makes it."""
+        self.author.watch(listener)
+
+    def watch_switches(self, turned: Callable[[Topic, str, bool], None]) -> None:
+        """Call ``turned`` with the list, the name and the position of each switch, in the thread that makes it."""
+        self.author.watch_switches(turned)
+
+    def adopt(self, topic: Topic, name: str, *, on: bool) -> None:
+        """Switch what another worker has switched. Listeners are not called."""
+        self.author.adopt(topic, name, on=on)
+
     def _on(self) -> _Listings:
         """Look whether anything was switched since: one comparison where nothing was."""
-        shelf, off = self._shelf, self.source.off
+        shelf, off = self._shelf, self.author.off
         if shelf.off is not off:
             shelf = self._shelf = self._sorted(off)
         return shelf
