@@ -8,11 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mcpward.sdk.ask import Root, Roots
+    from mcpward.sdk.client.ask import Root, Roots
+    from mcpward.sdk.client.elicitation import Elicit, Elicited, ElicitUrl
+    from mcpward.sdk.client.sampling import Sample, Sampled, ToolUse, ToolUsed
+    from mcpward.sdk.client.titles import Titles
     from mcpward.sdk.content import Audio, EmbeddedResource, Image, Message, Text
     from mcpward.sdk.context import Caller, Context, env
-    from mcpward.sdk.database import Changed, Database
-    from mcpward.sdk.elicitation import Elicit, Elicited, ElicitUrl
+    from mcpward.sdk.database.database import Changed, Database
     from mcpward.sdk.errors import (
         ConstraintViolated,
         DatabaseFailed,
@@ -25,24 +27,22 @@ if TYPE_CHECKING:
     from mcpward.sdk.header import Header
     from mcpward.sdk.icon import Icon
     from mcpward.sdk.result import ToolResult
-    from mcpward.sdk.sampling import Sample, Sampled, ToolUse, ToolUsed
     from mcpward.sdk.server import Server
-    from mcpward.sdk.titles import Titles
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Audio": "mcpward.sdk.content",
     "Caller": "mcpward.sdk.context",
-    "Changed": "mcpward.sdk.database",
+    "Changed": "mcpward.sdk.database.database",
     "ConstraintViolated": "mcpward.sdk.errors",
     "Context": "mcpward.sdk.context",
-    "Database": "mcpward.sdk.database",
+    "Database": "mcpward.sdk.database.database",
     "DatabaseFailed": "mcpward.sdk.errors",
     "DateRange": "mcpward.sdk.guards",
-    "Elicit": "mcpward.sdk.elicitation",
-    "ElicitUrl": "mcpward.sdk.elicitation",
-    "Elicited": "mcpward.sdk.elicitation",
+    "Elicit": "mcpward.sdk.client.elicitation",
+    "ElicitUrl": "mcpward.sdk.client.elicitation",
+    "Elicited": "mcpward.sdk.client.elicitation",
     "EmbeddedResource": "mcpward.sdk.content",
     "ExchangeRefused": "mcpward.sdk.errors",
     "ExchangeUnavailable": "mcpward.sdk.errors",
@@ -51,17 +51,17 @@ _HOMES = {
     "Image": "mcpward.sdk.content",
     "Limit": "mcpward.sdk.guards",
     "Message": "mcpward.sdk.content",
-    "Root": "mcpward.sdk.ask",
-    "Roots": "mcpward.sdk.ask",
-    "Sample": "mcpward.sdk.sampling",
-    "Sampled": "mcpward.sdk.sampling",
+    "Root": "mcpward.sdk.client.ask",
+    "Roots": "mcpward.sdk.client.ask",
+    "Sample": "mcpward.sdk.client.sampling",
+    "Sampled": "mcpward.sdk.client.sampling",
     "Server": "mcpward.sdk.server",
     "Text": "mcpward.sdk.content",
-    "Titles": "mcpward.sdk.titles",
+    "Titles": "mcpward.sdk.client.titles",
     "ToolError": "mcpward.sdk.errors",
     "ToolResult": "mcpward.sdk.result",
-    "ToolUse": "mcpward.sdk.sampling",
-    "ToolUsed": "mcpward.sdk.sampling",
+    "ToolUse": "mcpward.sdk.client.sampling",
+    "ToolUsed": "mcpward.sdk.client.sampling",
     "UniqueViolated": "mcpward.sdk.errors",
     "env": "mcpward.sdk.context",
 }

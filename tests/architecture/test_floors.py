@@ -14,9 +14,9 @@ SDK_MAY_IMPORT = {"sdk", "core", "egress"}
 MAY_IMPORT_SDK = {"sdk", "tools", "app", "cli", "testing"}
 # What touches the world stands in one room, so that one room is reviewed for it.
 ONLY_IN = {
-    "sqlalchemy": ("mcpward.storage", "mcpward.sdk.database", "mcpward.sdk.connection"),
-    "aiosqlite": ("mcpward.storage", "mcpward.sdk.database"),
-    "sqlite3": ("mcpward.storage", "mcpward.sdk.database", "mcpward.sdk.connection"),
+    "sqlalchemy": ("mcpward.storage", "mcpward.sdk.database.database", "mcpward.sdk.database.connection"),
+    "aiosqlite": ("mcpward.storage", "mcpward.sdk.database.database"),
+    "sqlite3": ("mcpward.storage", "mcpward.sdk.database.database", "mcpward.sdk.database.connection"),
     "cryptography": ("mcpward.crypto",),
     "hiredis": ("mcpward.limits.redis",),
     "redis": (),

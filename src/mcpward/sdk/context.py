@@ -8,12 +8,12 @@ from msgspec import Struct
 
 from mcpward.core.exchange import Token
 from mcpward.core.values import AuthMethod
-from mcpward.sdk.ask import Askable, Root, Roots
+from mcpward.sdk.client.ask import Askable, Root, Roots
+from mcpward.sdk.client.elicitation import Elicit, Elicited, ElicitUrl
+from mcpward.sdk.client.sampling import Sample, Sampled
 from mcpward.sdk.content import Content, Message
-from mcpward.sdk.elicitation import Elicit, Elicited, ElicitUrl
 from mcpward.sdk.environment import env
 from mcpward.sdk.errors import ExchangeRefused
-from mcpward.sdk.sampling import Sample, Sampled
 
 __all__ = ["Asker", "Caller", "Context", "Exchanger", "Reporter", "env"]
 
@@ -210,7 +210,7 @@ class Context:
     async def elicit(
         self, message: str, model: Any = None, *, schema: Mapping[str, Any] | None = None, key: str | None = None
     ) -> Elicited[Any]:
-        """Ask the person by a form; see :class:`~mcpward.sdk.elicitation.Elicit`. Never for a secret.
+        """Ask the person by a form; see :class:`~mcpward.sdk.client.elicitation.Elicit`. Never for a secret.
 
         Raises:
             AuthoringError: the form has fields that no form has, or asks for a secret.
@@ -219,7 +219,7 @@ class Context:
         return answer
 
     async def elicit_url(self, message: str, url: str, *, key: str | None = None) -> Elicited[None]:
-        """Ask the person to open a page; see :class:`~mcpward.sdk.elicitation.ElicitUrl`.
+        """Ask the person to open a page; see :class:`~mcpward.sdk.client.elicitation.ElicitUrl`.
 
         Raises:
             ValueError: the URL is not ``https``.
@@ -237,7 +237,7 @@ class Context:
         key: str | None = None,
         **more: Any,
     ) -> Sampled:
-        """Ask the client's model; ``more`` as in :class:`~mcpward.sdk.sampling.Sample`."""
+        """Ask the client's model; ``more`` as in :class:`~mcpward.sdk.client.sampling.Sample`."""
         asked = Sample(messages, max_tokens=max_tokens, system=system, temperature=temperature, **more)
         answer: Sampled = await self._ask(asked, key)
         return answer

@@ -7,12 +7,12 @@ from msgspec import Struct
 
 from mcpward.core.scope import Access
 from mcpward.core.values import Draw, Rate
-from mcpward.sdk.arguments import Arguments
-from mcpward.sdk.author_schema import Written
 from mcpward.sdk.guards import Guard
 from mcpward.sdk.icon import Icon
 from mcpward.sdk.pools import Pooled
-from mcpward.sdk.returns import Returns
+from mcpward.sdk.schema.arguments import Arguments
+from mcpward.sdk.schema.author_schema import Written
+from mcpward.sdk.schema.returns import Returns
 from mcpward.sdk.signature import Signature
 from mcpward.sdk.template import Template
 

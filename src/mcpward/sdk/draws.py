@@ -7,9 +7,9 @@ from typing import Any, Final
 from mcpward.core.limit_name import SYNTAX, is_limit_name
 from mcpward.core.spelling import nearest
 from mcpward.core.values import Draw
-from mcpward.sdk.arguments import Arguments
-from mcpward.sdk.author_schema import Written
 from mcpward.sdk.errors import AuthoringError
+from mcpward.sdk.schema.arguments import Arguments
+from mcpward.sdk.schema.author_schema import Written
 
 Cost = int | str | Callable[[Mapping[str, Any]], int]
 Budgets = Sequence[str] | Mapping[str, Cost]

@@ -10,7 +10,7 @@ import msgspec
 from mcpward.core.spelling import nearest
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.icon import Icon
-from mcpward.sdk.temporal import date_time
+from mcpward.sdk.schema.temporal import date_time
 
 _MOST_ICONS: Final = 16
 _MOST_BYTES: Final = 16_384

@@ -9,7 +9,7 @@ from mcpward.sdk.errors import AuthoringError
 
 @runtime_checkable
 class Pooled(Protocol):
-    """What can be given as a pool itself, as a :class:`~mcpward.sdk.database.Database` can.
+    """What can be given as a pool itself, as a :class:`~mcpward.sdk.database.database.Database` can.
 
     ``name`` is None where its author gave none; ``max_concurrency`` is how many calls it serves at once.
     """

@@ -10,8 +10,6 @@ from mcpward.core.spelling import nearest
 from mcpward.core.uri import canonical
 from mcpward.core.values import Rate
 from mcpward.sdk import checks
-from mcpward.sdk.arguments import Arguments
-from mcpward.sdk.author_schema import Written
 from mcpward.sdk.completion import read_completion
 from mcpward.sdk.definitions import CompletionDefinition, PromptDefinition, ResourceDefinition, ToolDefinition
 from mcpward.sdk.draws import Budgets, read_draws
@@ -22,9 +20,11 @@ from mcpward.sdk.labels import read_annotations, read_extensions, read_icons, re
 from mcpward.sdk.lifespan import Hook, Make, read_hook, read_lifespan
 from mcpward.sdk.options import options
 from mcpward.sdk.pools import Pooled, read_concurrency, read_pools
-from mcpward.sdk.returns import read_returns
+from mcpward.sdk.schema.arguments import Arguments
+from mcpward.sdk.schema.author_schema import Written
+from mcpward.sdk.schema.returns import read_returns
+from mcpward.sdk.schema.strings import require_strings
 from mcpward.sdk.signature import Signature, read_signature, where
-from mcpward.sdk.strings import require_strings
 from mcpward.sdk.switches import Listener, Switches, Turned
 from mcpward.sdk.template import Template, is_template, read_template, read_uri
 

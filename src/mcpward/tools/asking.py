@@ -16,7 +16,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.ids import base62
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Era
-from mcpward.sdk.ask import Askable, Unfit
+from mcpward.sdk.client.ask import Askable, Unfit
 from mcpward.sdk.errors import AuthoringError
 from mcpward.tools.deadline import Deadline
 from mcpward.tools.pool import Pool

@@ -13,10 +13,10 @@ from mcpward.core.invalid import invalid
 from mcpward.core.unicode import well_formed
 from mcpward.core.values import Call
 from mcpward.core.withheld import withheld
-from mcpward.sdk.choices import choices_of
 from mcpward.sdk.completion import CONTEXT, VALUE
 from mcpward.sdk.definitions import CompletionDefinition, PromptDefinition, ResourceDefinition
-from mcpward.sdk.mismatch import found
+from mcpward.sdk.schema.choices import choices_of
+from mcpward.sdk.schema.mismatch import found
 from mcpward.tools.prompt import Prompt
 from mcpward.tools.resource import Resource, ResourceTemplate
 from mcpward.tools.run_context import RunContext, invoke

@@ -7,7 +7,7 @@ from types import NoneType, UnionType
 from typing import Any, Final
 
 from mcpward.core.errors import Finding
-from mcpward.sdk.arguments import type_name
+from mcpward.sdk.schema.arguments import type_name
 from mcpward.sdk.signature import REQUIRED
 from mcpward.tools.function_source import FunctionSource
 

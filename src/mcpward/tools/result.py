@@ -12,9 +12,9 @@ from mcpward.core.unicode import well_formed
 from mcpward.core.values import RawResult
 from mcpward.core.withheld import withheld
 from mcpward.sdk.content import Content
-from mcpward.sdk.jsonable import NotJson, jsonable
 from mcpward.sdk.result import ToolResult
-from mcpward.sdk.returns import ReturnMismatch, Returns, explained
+from mcpward.sdk.schema.jsonable import NotJson, jsonable
+from mcpward.sdk.schema.returns import ReturnMismatch, Returns, explained
 
 _UNFIT: Final = (ReturnMismatch, ValueError, TypeError, RecursionError)
 _ADVICE: Final = "it does not fit what the tool declares to return: try other arguments, or report it to the operator"

@@ -194,7 +194,8 @@ class Runner:
         self._watch.close()
         self._stage.pools.close()
         self.executor.pools.close()
-        database = sys.modules.get("mcpward.sdk.database")  # only where an author imported it: SQLAlchemy is heavy
+        # Only where an author imported it: SQLAlchemy is heavy.
+        database = sys.modules.get("mcpward.sdk.database.database")
         if database is not None:
             await database.close_all()
 

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from mcpward.core.errors import Finding
+from mcpward.sdk.client.elicitation import Elicit
+from mcpward.sdk.client.form import form_of
 from mcpward.sdk.context import Context
-from mcpward.sdk.elicitation import Elicit
+from mcpward.sdk.database.statement import read_statement, require_parameters, require_read, require_write
 from mcpward.sdk.errors import AuthoringError, StatementRefused
-from mcpward.sdk.form import form_of
-from mcpward.sdk.statement import read_statement, require_parameters, require_read, require_write
 from mcpward.tools.function_source import FunctionSource
 
 _QUERY: Final = "query"
 _EXECUTE: Final = "execute"
-_DATABASE: Final = "mcpward.sdk.database"
+_DATABASE: Final = "mcpward.sdk.database.database"
 _HINT: Final = 'write the value as a parameter: "… WHERE name = :name", name=name'
 
 

@@ -5,7 +5,7 @@ from base64 import b64encode
 import pytest
 
 from mcpward import Audio, ElicitUrl, Image, Message, Root, Roots, Sample, Text, ToolUse, ToolUsed
-from mcpward.sdk.ask import Unfit
+from mcpward.sdk.client.ask import Unfit
 from mcpward.sdk.errors import AuthoringError
 
 TOOL = {"name": "look", "description": "Look.", "inputSchema": {"type": "object"}}

@@ -9,8 +9,8 @@ import pytest
 from mcpward import DateRange, Server
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
-from mcpward.sdk.author_schema import Written
 from mcpward.sdk.errors import AuthoringError
+from mcpward.sdk.schema.author_schema import Written
 from mcpward.sdk.signature import REQUIRED, Parameter
 
 WHOLE = (Parameter("arguments", dict[str, Any], REQUIRED),)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Optional
 import pytest
 from pydantic import Field
 
-from mcpward.sdk.choices import choices_of
+from mcpward.sdk.schema.choices import choices_of
 
 
 class Colour(Enum):

@@ -15,8 +15,8 @@ from pydantic import BaseModel
 from mcpward import Database, ToolError
 from mcpward.core.secret import Secret
 from mcpward.core.work import Work, current
+from mcpward.sdk.database.statement_timeout import within
 from mcpward.sdk.errors import DatabaseFailed, StatementRefused
-from mcpward.sdk.statement_timeout import within
 from support.back import Letterbox
 
 FOREVER = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) AS n FROM c"

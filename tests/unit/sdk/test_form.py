@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, Field, SecretStr, WithJsonSchema, create_model
 
 from mcpward import Elicit, Titles
-from mcpward.sdk.ask import Unfit
+from mcpward.sdk.client.ask import Unfit
 from mcpward.sdk.errors import AuthoringError
 
 

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from mcpward.sdk.jsonable import NotJson, jsonable
-from mcpward.sdk.returns import explained, read_returns
+from mcpward.sdk.schema.jsonable import NotJson, jsonable
+from mcpward.sdk.schema.returns import explained, read_returns
 
 NAIVE = datetime.fromisoformat("2026-03-01T12:00:00")
 SOMETHING = st.recursive(

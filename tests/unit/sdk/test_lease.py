@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from mcpward.core.work import Work, current
-from mcpward.sdk.lease import Leases
+from mcpward.sdk.database.lease import Leases
 
 
 class Table:

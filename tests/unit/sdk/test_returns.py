@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from mcpward import Image
 from mcpward.sdk.errors import AuthoringError
-from mcpward.sdk.returns import ReturnMismatch, Returns, read_returns
+from mcpward.sdk.schema.returns import ReturnMismatch, Returns, read_returns
 from mcpward.sdk.signature import REQUIRED
 
 

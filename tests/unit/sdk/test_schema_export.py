@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from mcpward.sdk.schema_export import inlined
+from mcpward.sdk.schema.schema_export import inlined
 from mcpward.sdk.server import Server
 
 

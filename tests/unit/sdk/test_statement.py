@@ -3,8 +3,7 @@
 import pytest
 import sqlalchemy
 
-from mcpward.sdk.errors import StatementRefused
-from mcpward.sdk.statement import (
+from mcpward.sdk.database.statement import (
     bound_text,
     read_statement,
     require_mysql,
@@ -12,6 +11,7 @@ from mcpward.sdk.statement import (
     require_read,
     require_write,
 )
+from mcpward.sdk.errors import StatementRefused
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpward.sdk.temporal import date_time, full_time
+from mcpward.sdk.schema.temporal import date_time, full_time
 
 OFFSETS = st.none() | st.timedeltas(timedelta(hours=-23, minutes=-59), timedelta(hours=23, minutes=59)).map(timezone)
 FULL_TIME = re.compile(r"\d\d:\d\d:\d\d(\.\d{6})?(Z|[+-]\d\d:\d\d)")

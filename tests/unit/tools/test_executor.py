@@ -109,14 +109,18 @@ async def test_threads_of_one_server_are_not_anothers_nor_mcpwards_own(runner):
 
 
 async def test_a_thread_that_is_given_up_within_a_call_keeps_its_places_beyond_the_answer(runner):
-    gate, channel = threading.Event(), Letterbox()
+    gate, begun, channel = threading.Event(), threading.Event(), Letterbox()
+
+    def holds() -> None:
+        begun.set()
+        gate.wait(10)
 
     async def gives_up() -> str:
-        try:
-            await asyncio.wait_for(asyncio.to_thread(gate.wait, 10), 0.01)
-        except TimeoutError:
-            return "later"
-        return "now"
+        held = asyncio.create_task(asyncio.to_thread(holds))
+        await settled(lambda: not begun.is_set())  # one that has not begun leaves its queue instead
+        held.cancel()
+        await asyncio.wait([held])
+        return "later" if held.cancelled() else "now"
 
     result = await runner.run(accepted(gives_up), channel)
     assert (result.content[0]["text"], channel.retained) == ("later", 1)

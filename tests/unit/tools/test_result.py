@@ -9,7 +9,7 @@ from mcpward import Audio, EmbeddedResource, Image, Text, ToolResult
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.sdk.errors import AuthoringError
-from mcpward.sdk.returns import Returns, read_returns
+from mcpward.sdk.schema.returns import Returns, read_returns
 from mcpward.tools.result import shape
 
 

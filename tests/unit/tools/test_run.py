@@ -279,7 +279,7 @@ async def test_close_closes_the_authors_databases(tmp_path):
     await db.query("SELECT 1")
     await Runner(1, ManualClock()).close()
     assert db._engine is None
-    assert "mcpward.sdk.database" in sys.modules
+    assert "mcpward.sdk.database.database" in sys.modules
 
 
 @pytest.mark.parametrize("sync", [False, True])

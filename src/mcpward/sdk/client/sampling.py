@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 
 from mcpward.core.client_channel import Question
-from mcpward.sdk.ask import Unfit, converted
+from mcpward.sdk.client.ask import Unfit, converted
 from mcpward.sdk.content import Audio, Content, Image, Message, Text
 from mcpward.sdk.errors import AuthoringError
 

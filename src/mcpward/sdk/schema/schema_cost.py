@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
-from mcpward.sdk.schema_bounds import Document, Schema, parts
+from mcpward.sdk.schema.schema_bounds import Document, Schema, parts
 
 UNBOUNDED: Final = 1_000
 _MOST_UNFOLDED: Final = 10_000

@@ -20,16 +20,16 @@ from pydantic import TypeAdapter
 from pydantic.errors import PydanticUserError
 from pydantic_core import SchemaError
 
-from mcpward.sdk.arguments import has_foreign_reference
 from mcpward.sdk.content import Content
 from mcpward.sdk.errors import AuthoringError
-from mcpward.sdk.jsonable import NotJson, builtins_of, jsonable
-from mcpward.sdk.mended import mended
-from mcpward.sdk.mismatch import unfit, wanted
 from mcpward.sdk.result import ToolResult
-from mcpward.sdk.schema_export import Outgoing, bounded, inline_root, inlined, promised
-from mcpward.sdk.schemaless import return_error
-from mcpward.sdk.serializer import serializer_of
+from mcpward.sdk.schema.arguments import has_foreign_reference
+from mcpward.sdk.schema.jsonable import NotJson, builtins_of, jsonable
+from mcpward.sdk.schema.mended import mended
+from mcpward.sdk.schema.mismatch import unfit, wanted
+from mcpward.sdk.schema.schema_export import Outgoing, bounded, inline_root, inlined, promised
+from mcpward.sdk.schema.schemaless import return_error
+from mcpward.sdk.schema.serializer import serializer_of
 from mcpward.sdk.signature import REQUIRED
 
 _UNDECLARED: Final = (REQUIRED, Any, object, None, NoneType)

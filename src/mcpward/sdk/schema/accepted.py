@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from pydantic.json_schema import JsonSchemaValue
 
-from mcpward.sdk.schema_bounds import parts
-from mcpward.sdk.schema_export import Untitled
+from mcpward.sdk.schema.schema_bounds import parts
+from mcpward.sdk.schema.schema_export import Untitled
 
 _DECIMAL: Final = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"
 _INTEGER: Final = r"^-?(?:0|[1-9][0-9]{0,17})$"

@@ -12,7 +12,7 @@ from pydantic.errors import PydanticUserError
 from pydantic_core import SchemaError
 
 from mcpward.sdk.errors import AuthoringError
-from mcpward.sdk.schema_export import first_line
+from mcpward.sdk.schema.schema_export import first_line
 from mcpward.sdk.signature import Parameter
 
 #: What pydantic raises for an annotation that it cannot read: the last one for patterns, and for a core schema.

@@ -6,7 +6,7 @@ Source: ``pydantic_core.core_schema``. What is not known there sees its value, a
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeGuard
 
-from mcpward.sdk.visits import Node
+from mcpward.sdk.schema.visits import Node
 
 #: Where a core schema has others, for a type that only passes its value on, or is not known here.
 _WITHIN: Final = (

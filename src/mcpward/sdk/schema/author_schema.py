@@ -15,12 +15,12 @@ from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 from mcpward.core.errors import Refusal
 from mcpward.core.jsonio import decode_known
 from mcpward.core.reasons import Reason
-from mcpward.sdk.accepted import suspects_of
-from mcpward.sdk.effort import of_written
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.header import mirrored
-from mcpward.sdk.schema_bounds import Document
-from mcpward.sdk.schema_cost import UNBOUNDED, deepest
+from mcpward.sdk.schema.accepted import suspects_of
+from mcpward.sdk.schema.effort import of_written
+from mcpward.sdk.schema.schema_bounds import Document
+from mcpward.sdk.schema.schema_cost import UNBOUNDED, deepest
 from mcpward.sdk.signature import Parameter
 
 _PARAMETER: Final = "arguments"

@@ -11,10 +11,10 @@ from msgspec import MsgspecError
 
 from mcpward.core.effort import Effort
 from mcpward.core.jsonio import decode_known
-from mcpward.sdk import model_nodes, schema_nodes
-from mcpward.sdk.paced import paced
-from mcpward.sdk.schema_bounds import Document
-from mcpward.sdk.visits import Node, Visits
+from mcpward.sdk.schema import model_nodes, schema_nodes
+from mcpward.sdk.schema.paced import paced
+from mcpward.sdk.schema.schema_bounds import Document
+from mcpward.sdk.schema.visits import Node, Visits
 
 Bind = Callable[[bytes], dict[str, Any]]
 

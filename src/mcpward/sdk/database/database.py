@@ -17,15 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from mcpward.core.limit_name import SYNTAX, is_limit_name
 from mcpward.core.secret import Secret
 from mcpward.sdk.author_place import author_place
-from mcpward.sdk.connection import open_engine, read_url, reading, require_driver
-from mcpward.sdk.database_failure import failure_of, noted
-from mcpward.sdk.drivers import MYSQL
-from mcpward.sdk.errors import DatabaseFailed, DatabaseMisuse, StatementRefused, ToolError
-from mcpward.sdk.lease import Leases
-from mcpward.sdk.options import options
-from mcpward.sdk.parameters import bindable
-from mcpward.sdk.rows import reader_of
-from mcpward.sdk.statement import (
+from mcpward.sdk.database.connection import open_engine, read_url, reading, require_driver
+from mcpward.sdk.database.database_failure import failure_of, noted
+from mcpward.sdk.database.drivers import MYSQL
+from mcpward.sdk.database.lease import Leases
+from mcpward.sdk.database.parameters import bindable
+from mcpward.sdk.database.rows import reader_of
+from mcpward.sdk.database.statement import (
     Statement,
     bound_text,
     read_statement,
@@ -34,7 +32,9 @@ from mcpward.sdk.statement import (
     require_read,
     require_write,
 )
-from mcpward.sdk.statement_timeout import StatementTimeout, within
+from mcpward.sdk.database.statement_timeout import StatementTimeout, within
+from mcpward.sdk.errors import DatabaseFailed, DatabaseMisuse, StatementRefused, ToolError
+from mcpward.sdk.options import options
 
 T = TypeVar("T")
 _MOST_STATEMENTS: Final = 1000

@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from mcpward.core.secret import Secret
-from mcpward.sdk.drivers import MYSQL
+from mcpward.sdk.database.drivers import MYSQL
 from mcpward.sdk.errors import StatementRefused
 
 _AS_THEY_ARE: Final = (str, int, float, bytes, type(None))

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from mcpward.sdk.schema_bounds import Document, Schema
-from mcpward.sdk.visits import Node
+from mcpward.sdk.schema.schema_bounds import Document, Schema
+from mcpward.sdk.schema.visits import Node
 
 _SAME_ONE: Final = ("not", "if", "then", "else")
 _SAME_MANY: Final = ("allOf", "anyOf", "oneOf", "dependentSchemas")

@@ -19,15 +19,15 @@ from mcpward.core import rfc3339
 from mcpward.core.integral import integral
 from mcpward.core.model_words import model_words
 from mcpward.core.subschema import Place, Subschemas
-from mcpward.sdk.accepted import Accepted, honest, suspects_of
-from mcpward.sdk.bounds import require_fitting
-from mcpward.sdk.effort import of_model
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.guards import Limit
 from mcpward.sdk.header import KEYWORD, has_header, mirrored
-from mcpward.sdk.linear import slow_patterns
-from mcpward.sdk.schema_export import inline_root, inlined
-from mcpward.sdk.schemaless import UNREADABLE, parameter_error
+from mcpward.sdk.schema.accepted import Accepted, honest, suspects_of
+from mcpward.sdk.schema.bounds import require_fitting
+from mcpward.sdk.schema.effort import of_model
+from mcpward.sdk.schema.linear import slow_patterns
+from mcpward.sdk.schema.schema_export import inline_root, inlined
+from mcpward.sdk.schema.schemaless import UNREADABLE, parameter_error
 from mcpward.sdk.signature import REQUIRED, Parameter
 
 _STRICT: Final = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())

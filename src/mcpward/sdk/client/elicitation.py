@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from mcpward.core.client_channel import Question
-from mcpward.sdk.ask import Unfit, converted
+from mcpward.sdk.client.ask import Unfit, converted
+from mcpward.sdk.client.form import Form, form_by_hand, form_of
 from mcpward.sdk.errors import AuthoringError
-from mcpward.sdk.form import Form, form_by_hand, form_of
 
 T = TypeVar("T")
 Action = Literal["accept", "decline", "cancel"]

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic_core import PydanticSerializationUnexpectedValue, SchemaSerializer
 
-from mcpward.sdk.temporal import date_time, full_time
+from mcpward.sdk.schema.temporal import date_time, full_time
 
 _CONFIG: Final = {"ser_json_inf_nan": "constants"}
 _CONFIGURED: Final = frozenset({"model", "dataclass", "typed-dict"})

@@ -1,6 +1,6 @@
 """Values as JSON has them: times with an offset, whole text, finite numbers. What JSON does not have is refused.
 
-For values without a declared type; :mod:`mcpward.sdk.serializer` is for those with one.
+For values without a declared type; :mod:`mcpward.sdk.schema.serializer` is for those with one.
 """
 
 import inspect
@@ -18,9 +18,9 @@ from pydantic import TypeAdapter
 from pydantic_core import SchemaSerializer
 
 from mcpward.core.unicode import well_formed
-from mcpward.sdk.mismatch import found
-from mcpward.sdk.serializer import base64_text, serializer_of
-from mcpward.sdk.temporal import date_time, full_time
+from mcpward.sdk.schema.mismatch import found
+from mcpward.sdk.schema.serializer import base64_text, serializer_of
+from mcpward.sdk.schema.temporal import date_time, full_time
 
 _MOST_DIGITS: Final = 308
 _LARGEST: Final = 10**_MOST_DIGITS

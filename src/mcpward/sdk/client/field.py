@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from mcpward.sdk.client.sensitive import asks_for_a_secret
 from mcpward.sdk.errors import AuthoringError
-from mcpward.sdk.sensitive import asks_for_a_secret
 
 _SAID: Final[tuple[str, ...]] = ("title", "description", "default")
 _FORMATS: Final = ("date", "date-time", "email", "uri")

@@ -19,10 +19,10 @@ from pydantic.errors import PydanticUserError
 from mcpward.core import rfc3339
 from mcpward.core.integral import exact
 from mcpward.core.subschema import Place, Subschemas
-from mcpward.sdk.ask import Unfit
+from mcpward.sdk.client.ask import Unfit
+from mcpward.sdk.client.field import field
 from mcpward.sdk.errors import AuthoringError
-from mcpward.sdk.field import field
-from mcpward.sdk.schema_export import Untitled, first_line, inline_root
+from mcpward.sdk.schema.schema_export import Untitled, first_line, inline_root
 
 _CACHED: Final = 256
 _FIELDS: Final = 64

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from mcpward.core.secret import Secret
-from mcpward.sdk.drivers import DRIVERS, package_of
+from mcpward.sdk.database.drivers import DRIVERS, package_of
 from mcpward.sdk.errors import DatabaseFailed, DatabaseMisuse
 
 _READ: Final = frozenset(

@@ -1,0 +1,1 @@
+"""What an author may ask of the client: forms, model output, roots."""

@@ -1,0 +1,1 @@
+"""Databases for tools: parameterised statements only, each caller in turn."""
