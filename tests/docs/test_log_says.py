@@ -18,6 +18,7 @@ KEPT = {
     ("README.md", "the record says which rule it was, and of which key"): "tests/wire/test_refused_keys.py",
     ("authoring.md", "The record says which names were dropped"): "tests/wire/test_arguments.py",
     ("authoring.md", "The record says `operator:ACCOUNT` in place of an address"): "tests/wire/test_call.py",
+    ("authoring.md", "second or longer, the log names it with its line"): "tests/wire/test_authors_mistakes.py",
     ("authoring.md", "is a warning in the log at each start"): "tests/wire/test_authors_mistakes.py",
     ("authoring.md", "the log says every 10 seconds what is waited for"): "tests/unit/tools/test_lifespans.py",
     ("authoring.md", "is an error in the log. Calls of functions that need it"): "tests/wire/test_lifespan.py",
