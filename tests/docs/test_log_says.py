@@ -32,7 +32,7 @@ KEPT = {
     ("limits.md", "one line in the log when it goes and when it comes back"): "tests/attack/test_shared_limits.py",
     ("metrics.md", "or is an older copy; the log says which"): "tests/attack/test_forged_store.py",
     ("metrics.md", "the log says where and why"): "tests/wire/test_lifespan.py",
-    ("metrics.md", "a line of the log says of what"): "tests/wire/test_operators_day.py",
+    ("metrics.md", "a line of the log says why"): "tests/wire/test_operators_day.py",
     ("oauth.md", "has a line of its own in the log"): "tests/unit/identity/test_bearer.py",
     ("oauth.md", "the log says if it cannot be"): "tests/unit/identity/test_jwks.py",
     ("oauth.md", "The log has one line with its name and reason"): "tests/unit/identity/test_jwks.py",
