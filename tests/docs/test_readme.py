@@ -1,4 +1,4 @@
-"""The README does what it says: its marked blocks are run, in their order, against what `make serve` starts."""
+"""The README and the tour do what they say: their marked blocks run in order against what `make serve` starts."""
 
 import os
 import re
@@ -13,7 +13,7 @@ import pytest
 from support.ports import free_port
 from support.sources import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+TEXT = "".join((ROOT / page).read_text(encoding="utf-8") for page in ("docs/tour.md", "README.md"))
 BLOCK = re.compile(r'<!-- run: shows "([^"]+)" -->\n```bash\n(.*?)```', re.DOTALL)
 VERB = re.compile(r"\bmake ([a-z]+)\b")
 SEPARATOR = "=== next block ==="
@@ -78,9 +78,9 @@ def key(clone: Path, environment: dict[str, str]) -> Iterator[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(480)
-def test_the_tour_shows_what_it_says(clone: Path, environment: dict[str, str], key: str):
-    blocks = BLOCK.findall(README)
-    assert len(blocks) >= 6
+def test_the_readme_and_the_tour_show_what_they_say(clone: Path, environment: dict[str, str], key: str):
+    blocks = BLOCK.findall(TEXT)
+    assert len(blocks) >= 11
     address = environment["MCPWARD_SITE__LISTEN"]
     here = f"cd {clone / 'examples' / 'orders'}"
     script = "\n".join(

@@ -33,12 +33,12 @@ FEATURES: dict[str, tuple[str, Any]] = {
     "refused": ("wrong key", ""),
     "limited": ("rate limit", LIMITED),
 }
-ONE_SHOT = "the command line sends one request and prints its result; what comes on the way there is not shown"
-NOBODY = "the command line has nobody to ask: it declares no elicitation"
-NO_METHOD = "the command line has no word for it"
-NO_LISTENER = "the client opens no stream of changes where there is no session"
+ONE_SHOT = "the command line sends one request and prints only its result"
+NO_PERSON = "the command line cannot ask: it declares no elicitation"
+NO_METHOD = "the command line has no option for it"
+NO_LISTENER = "the client opens no stream of changes without a session"
 INSPECTOR_GAPS = {
-    "completes": NO_METHOD, "progress": ONE_SHOT, "logs": ONE_SHOT, "elicits": NOBODY, "changes": ONE_SHOT,
+    "completes": NO_METHOD, "progress": ONE_SHOT, "logs": ONE_SHOT, "elicits": NO_PERSON, "changes": ONE_SHOT,
 }  # fmt: skip
 
 
@@ -53,11 +53,11 @@ class Row:
 
 
 ROWS = {
-    "python-auto": Row("official Python client, as it comes", "mcp", "2026-07-28"),
+    "python-auto": Row("official Python client, default", "mcp", "2026-07-28"),
     "python-legacy": Row('official Python client, `mode="legacy"`', "mcp", "2025-11-25"),
     "python-modern": Row("official Python client, pinned", "mcp", "2026-07-28"),
     "typescript-1": Row("official TypeScript client, first line", "@modelcontextprotocol/sdk", "2025-11-25"),
-    "typescript-2-legacy": Row("official TypeScript client, as it comes", "@modelcontextprotocol/client", "2025-11-25"),
+    "typescript-2-legacy": Row("official TypeScript client, default", "@modelcontextprotocol/client", "2025-11-25"),
     "typescript-2-auto": Row("official TypeScript client, `auto`", "@modelcontextprotocol/client", "2026-07-28"),
     "typescript-2-modern": Row("official TypeScript client, pinned", "@modelcontextprotocol/client", "2026-07-28"),
     "inspector-legacy": Row("MCP Inspector", "@modelcontextprotocol/inspector", "2025-11-25", INSPECTOR_GAPS),
@@ -66,7 +66,7 @@ ROWS = {
     ),
     "mcp-remote": Row("mcp-remote", "mcp-remote", "2025-11-25"),
     "mcp-remote-auto": Row("mcp-remote, `--protocol auto`", "mcp-remote", "2026-07-28"),
-    "fastmcp-auto": Row("FastMCP's client, as it comes", "fastmcp-slim", "2026-07-28", {"changes": NO_LISTENER}),
+    "fastmcp-auto": Row("FastMCP's client, default", "fastmcp-slim", "2026-07-28", {"changes": NO_LISTENER}),
     "fastmcp-legacy": Row("FastMCP's client, `mode=\"legacy\"`", "fastmcp-slim", "2025-11-25"),
 }  # fmt: skip
 
@@ -74,9 +74,9 @@ _HEAD = """# Clients that people use
 
 <!-- made by `python tests/support/interop.py`; tests/interop proves each cell, and a test compares the page -->
 
-Each client below was not written by us, is pinned, and takes the same tour through a server in API-key mode
-([`tests/interop/everything.py`](../tests/interop/everything.py)). `make test` runs the tour and fails where a cell is
-no longer so.
+Each client below is a third party's, pinned to a version. It takes the same tour through a server in API-key mode
+([`tests/interop/everything.py`](../tests/interop/everything.py)). `make test` runs the tour and fails if a cell is no
+longer true.
 
 | column | what the client did |
 |---|---|
@@ -85,48 +85,51 @@ no longer so.
 | reads | a resource by its template |
 | prompts | got a prompt with arguments |
 | completes | a prompt's argument |
-| progress | saw all reports of a tool, in their order |
-| logs | asked for log messages, and saw all of a tool |
+| progress | received all reports of a tool, in order |
+| logs | asked for log messages, and received all of a tool |
 | is asked | answered a tool's question (elicitation), as a request in a session or as `input_required` without one |
-| changes | heard that the list of tools has changed, on its session's stream or on a stream of its own |
-| wrong key | was kept out, and said that something is wrong |
-| rate limit | showed the server's words: *too many calls: wait before the next one* |
+| changes | was notified of a changed list of tools, on its session's stream or on a separate one |
+| wrong key | was refused, and reported an error |
+| rate limit | showed the server's message: *too many calls: wait before the next one* |
 """
 _AGENTS = """
 ## Agents and adapters
 
 These run against the shop of [`examples/orders`](../examples/orders) and a small server beside it
 ([`tests/interop/test_agents.py`](../tests/interop/test_agents.py)). Claude Code, Codex and the OpenAI Agents SDK are
-driven without a screen by a model that follows a script.
+run headless, by a model that follows a script.
 
 | column | what the client did |
 |---|---|
 | lists | connected, and saw the tools |
-| times | called `query_orders`, whose result holds times; clients that check results against their schema took it |
-| unknown tool | called a tool that is not there, was told so, and went on with a call in the same session |
-| rate limit | ran into a limit, showed the server's words (or only its own), and went on in the same session |
-| wrong key | was kept out |
-| confirm | called a tool that needs a person's yes. ✓: the person was asked. *told*: it cannot ask, and showed \
-the server's words. *declines*: it says that it can ask, and without a screen it answers no by itself |
-| confirm waived | ran the same tool with a key that the operator opened for such clients (`--may-confirm`). \
-–: such a key never overrules a no |
+| times | called `query_orders`, whose result holds times; clients that check results accepted it |
+| unknown tool | called a missing tool, got the error, and went on with a call in the same session |
+| rate limit | exceeded a limit, showed the server's message (or only its own), and went on in the same session |
+| wrong key | was refused |
+| confirm | called a tool that needs human approval. ✓: the person was asked. *told*: it cannot ask, and showed \
+the server's message. *declines*: it declares that it can ask, but declines when it runs headless |
+| confirm waived | ran the same tool with a key that waives approval for such clients (`--may-confirm`). \
+–: such a key never overrules a person who declines |
 
 {table}
 """
 _REST = """
 ## Tasks
 
-The official client of the tasks extension (`@modelcontextprotocol/ext-tasks` {tasks}, over the official TypeScript
-client) runs a task to its end, answers one that asks, and cancels one.
+The official client of the tasks extension runs a task to its end, answers one that asks, and cancels one. It is
+`@modelcontextprotocol/ext-tasks` {tasks}, over the official TypeScript client.
 
 ## Conformance
 
-The official suites, run against the same server, all of it without a failed check and without a warning
-([`tests/interop/test_conformance.py`](../tests/interop/test_conformance.py)): version {released} with `active` and
-`all`; version {upcoming} with `all` at 2025-03-26, 2025-06-18, 2025-11-25 and 2026-07-28, with `--requirements` of
-2025-11-25 and 2026-07-28, which bring the scenarios of the tasks extension. The list of expected failures is empty, and
-a test keeps it so.
-Not run: `sep-2640-skills-*`, an extension that is not served and that no revision requires.
+The official suites run against the same server without a failed check or a warning
+([`tests/interop/test_conformance.py`](../tests/interop/test_conformance.py)):
+
+* version {released} with `active` and `all`
+* version {upcoming} with `all` at 2025-03-26, 2025-06-18, 2025-11-25 and 2026-07-28
+* the same version with `--requirements` of 2025-11-25 and 2026-07-28, which adds the scenarios of the tasks extension
+
+The list of expected failures is empty, and a test keeps it so. The scenarios `sep-2640-skills-*` are not run: mcpward does
+not serve that extension, and no revision requires it.
 """
 
 
@@ -135,7 +138,7 @@ def page() -> str:
     versions = pinned()
     reasons = list(dict.fromkeys(reason for row in ROWS.values() for reason in row.gaps.values()))
     titles = " | ".join(title for title, _ in FEATURES.values())
-    lines = [_HEAD, f"| client | version | speaks | {titles} |", "|---" * (3 + len(FEATURES)) + "|"]
+    lines = [_HEAD, f"| client | version | revision | {titles} |", "|---" * (3 + len(FEATURES)) + "|"]
     for row in ROWS.values():
         cells = [f"– {reasons.index(row.gaps[step]) + 1})" if step in row.gaps else "✓" for step in FEATURES]
         lines.append(f"| {row.name} | {versions[row.package]} | {row.era} | {' | '.join(cells)} |")
