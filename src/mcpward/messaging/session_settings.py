@@ -7,12 +7,12 @@ start. A change is seen at once by the worker that made it, and by the others wi
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Final, Protocol
 
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
+from mcpward.core.retry import Retry, every
 from mcpward.core.values import Call
 from mcpward.messaging.session_record import SessionRecord
 from mcpward.messaging.settings_cache import SettingsCache
@@ -67,7 +67,6 @@ class SessionSettings:
         self._interval_s = interval_s
         self._book = SettingsCache() if book is None else book
         self._pruned_at = clock.monotonic()
-        self._is_failing = False
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -147,22 +146,16 @@ class SessionSettings:
             self._book.put(kept)
 
     async def _run(self) -> None:
-        while not self._stopping.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self._interval_s)
-            await self._turn()
+        turns = Retry(
+            lambda error: _log.warning(
+                "the settings of sessions cannot be read: those known stay in force", exc_info=error
+            ),
+            lambda: _log.warning("the settings of sessions can be read again"),
+        )
+        await every(self._interval_s, self._stopping, lambda: turns.attempt(self._turn))
 
     async def _turn(self) -> None:
-        """Poll, and prune when it is time. A failure is logged once, and again when it is over."""
-        try:
-            await self.poll()
-            if self._clock.monotonic() - self._pruned_at >= _PRUNE_EVERY_S:
-                await self.prune()
-        except Exception:  # noqa: BLE001 - what was known stays known, and the next turn tries again
-            if not self._is_failing:
-                _log.warning("the settings of sessions cannot be read: those known stay in force", exc_info=True)
-            self._is_failing = True
-        else:
-            if self._is_failing:
-                _log.warning("the settings of sessions can be read again")
-            self._is_failing = False
+        """Poll, and prune when it is time."""
+        await self.poll()
+        if self._clock.monotonic() - self._pruned_at >= _PRUNE_EVERY_S:
+            await self.prune()

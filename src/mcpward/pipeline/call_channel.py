@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from mcpward.core.capability import lacks
 from mcpward.core.client_channel import ClientChannel, InputRequired, Question
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import Advice, Lacking
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import Call, Era, Reply, ResponseStream, Tool
@@ -149,7 +150,7 @@ class ModernChannel(Struct, eq=False):
         """Keep the call's places beyond its end."""
         return self._lease.retain()
 
-    def last(self, reply: Reply) -> Reply:
+    def finish(self, reply: Reply) -> Reply:
         """Return the reply as it is: nothing can be resumed."""
         return reply
 
@@ -200,11 +201,11 @@ class LegacyChannel:
             return await self._house.questions.ask(call, self._put, asking, questions)
 
     def require_able(self, *capabilities: Mapping[str, Any]) -> None:
-        """Raise for a question that cannot be put: capability-missing, or consent-missing with ``cannot_ask``."""
+        """Raise for a question that cannot be put: capability-missing, or consent-missing."""
         _require_declared(self.call, capabilities)
         if self.call.session is None or not self._wire.can_stream:
             detail = "the client reads no streams, so it cannot be asked"
-            raise Refusal(Reason.CONSENT_MISSING, detail, cannot_ask=True, advice=_NO_STREAM)
+            raise Refusal(Reason.CONSENT_MISSING, detail, Advice(_NO_STREAM))
 
     def release(self) -> None:
         """End the HTTP answer; the client polls for the rest with the last event's id (SEP-1699)."""
@@ -216,8 +217,9 @@ class LegacyChannel:
         """Keep the call's places beyond its end."""
         return self._place.retain()
 
-    def last(self, reply: Reply) -> Reply:
-        """Keep the answer for a client that comes back for it; as it is where there was no event before it."""
+    def finish(self, reply: Reply) -> Reply:
+        """Close, and keep the answer for a client that comes back; as it is where there was no event before it."""
+        self.close()
         replay = self._replay
         if replay is None:
             return reply
@@ -226,7 +228,7 @@ class LegacyChannel:
         return replace(reply, event_id=event_id)
 
     def close(self) -> None:
-        """The call does not run any more."""
+        """The call does not run any more. May be said twice."""
         self._entry.__exit__(None, None, None)
 
     def _put(self, message: bytes) -> None:
@@ -296,4 +298,4 @@ def _require_declared(call: Call, capabilities: Sequence[Mapping[str, Any]]) -> 
         missing = lacks(call.capabilities, capability)
         if missing is not None:
             detail = f"the client did not declare {', '.join(capability)}"
-            raise Refusal(Reason.CAPABILITY_MISSING, detail, required_capabilities=missing)
+            raise Refusal(Reason.CAPABILITY_MISSING, detail, Lacking(missing))

@@ -7,10 +7,10 @@ waits for what will not come.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from typing import Final
 
 from mcpward.core.clock import Clock
+from mcpward.core.retry import Retry, every
 from mcpward.tasks.job import Job
 from mcpward.tasks.record import Record, Store
 from mcpward.tasks.results import Cut
@@ -40,7 +40,6 @@ class Heartbeat:
         self._jobs = jobs
         self._lose = lose
         self._beat_at = self._prune_at = clock.monotonic()
-        self._is_failing = False
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -89,14 +88,7 @@ class Heartbeat:
             await self._lose(record)
 
     async def _run(self) -> None:
-        while not self._stopping.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), _TURN_EVERY_S)
-            try:
-                await self.turn()
-            except Exception as error:  # noqa: BLE001  # whatever the store raises, the next turn tries again
-                if not self._is_failing:
-                    _log.warning("the tasks cannot be written down: trying again (%s)", type(error).__name__)
-                self._is_failing = True
-            else:
-                self._is_failing = False
+        turns = Retry(
+            lambda error: _log.warning("the tasks cannot be written down: trying again (%s)", type(error).__name__)
+        )
+        await every(_TURN_EVERY_S, self._stopping, lambda: turns.attempt(self.turn))

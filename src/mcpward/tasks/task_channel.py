@@ -13,7 +13,9 @@ from mcpward.core.capability import lacks
 from mcpward.core.client_channel import Question
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Fault, Refusal
+from mcpward.core.facts import Lacking
 from mcpward.core.reasons import Reason
+from mcpward.core.retry import Retry
 from mcpward.core.withheld import withheld
 from mcpward.tasks.job import Job
 from mcpward.tasks.task_writer import TaskWriter
@@ -52,7 +54,7 @@ class TaskChannel:
     Implements :class:`~mcpward.core.client_channel.ClientChannel`.
     """
 
-    __slots__ = ("_board", "_clean", "_clock", "_is_failing", "_job", "_poll_s")
+    __slots__ = ("_board", "_clean", "_clock", "_job", "_poll_s", "_reads")
 
     def __init__(self, job: Job, board: TaskWriter, clean: Clean, clock: Clock, poll_s: float) -> None:
         self._job = job
@@ -60,7 +62,9 @@ class TaskChannel:
         self._clean = clean
         self._clock = clock
         self._poll_s = poll_s
-        self._is_failing = False
+        self._reads = Retry(
+            lambda error: _log.warning("answers to a task cannot be read: trying again (%s)", type(error).__name__)
+        )
 
     def notify(self, message: bytes) -> None:
         """Make progress the task's message, soon. Tasks know no other notifications: they are dropped."""
@@ -85,7 +89,7 @@ class TaskChannel:
         for question in questions:
             missing = lacks(job.call.capabilities, question.capability)
             if missing is not None:
-                raise Refusal(Reason.CAPABILITY_MISSING, question.method, required_capabilities=missing)
+                raise Refusal(Reason.CAPABILITY_MISSING, question.method, Lacking(missing))
         keys = [question.key for question in questions]
         job.ask({question.key: self._cleaned(question) for question in questions})
         if any(key in job.pending for key in keys):
@@ -127,11 +131,9 @@ class TaskChannel:
         except (Refusal, Fault):
             raise
         except Exception as error:  # noqa: BLE001  # the store is out: whoever waits for a person can wait for it too
-            if not self._is_failing:
-                _log.warning("answers to a task cannot be read: trying again (%s)", type(error).__name__)
-            self._is_failing = True
+            self._reads.failed(error)
         else:
-            self._is_failing = False
+            self._reads.succeeded()
 
     def _cleaned(self, question: Question) -> Raw:
         """Return ``{"method": …, "params": …}`` of a question as it may be kept and leave."""

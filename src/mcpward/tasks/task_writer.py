@@ -88,7 +88,11 @@ class TaskWriter:
         return True
 
     async def finish_surely(self, job: Job, ending: Ending) -> None:
-        """Write down how a task ended, again and again while the store is out and the task is of use."""
+        """Write down how a task ended, again and again while the store is out and the task is of use.
+
+        Not a :class:`~mcpward.core.retry.Retry`: an ending is given up when nobody can wait for it any more, and
+        that is what the log is told.
+        """
         tries = 0
         while True:
             try:

@@ -7,11 +7,12 @@ oldest of a chain, in bulk, in the store's thread.
 
 import asyncio
 import logging
-from collections.abc import Awaitable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from mcpward.core.clock import Clock
+from mcpward.core.retry import Retry
 from mcpward.traffic.metrics import Metrics
 from mcpward.traffic.record import CALLS, REFUSALS
 from mcpward.traffic.sink import NoRoom, RecordSink, Usage
@@ -43,7 +44,7 @@ class Upkeep:
         self._max_size = max_size
         self._tasks: list[asyncio.Task[None]] = []
         self._is_tried = False
-        self._is_unbounded = False
+        self._bounding = Retry(partial(self._warn, "the traffic record cannot be kept within its bounds now"))
         self._used = 0
         self._removed = 0
         self.is_full = False
@@ -103,7 +104,7 @@ class Upkeep:
         """Look whether anything can be written, and after what is beside the rows: due each second. Raises nothing."""
         await self._try(number)
         if self.is_full or number % _TEND_TICKS == 0:
-            await self._quietly(self._sink.tend())
+            await self._bounding.attempt(self._sink.tend)
 
     async def keep_bounds(self) -> None:
         """Call :meth:`bound`, due each second. Raises nothing.
@@ -111,17 +112,7 @@ class Upkeep:
         A full disk does not take a removal either, and would gain nothing by it.
         """
         if not self.is_full:
-            await self._quietly(self.bound())
-
-    async def _quietly(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except Exception as error:  # noqa: BLE001  # the next second tries again
-            if not self._is_unbounded:
-                self._warn("the traffic record cannot be kept within its bounds now", error)
-            self._is_unbounded = True
-        else:
-            self._is_unbounded = False
+            await self._bounding.attempt(self.bound)
 
     async def _try(self, number: int) -> None:
         """Look for room; write something where nothing else was: each second while that fails, else now and then."""

@@ -18,6 +18,7 @@ from operator import attrgetter
 from typing import Final
 
 from mcpward.core.clock import Clock
+from mcpward.core.retry import Retry, doubling
 from mcpward.core.values import AuthMethod
 from mcpward.traffic.aggregation import Aggregation
 from mcpward.traffic.metrics import Metrics
@@ -32,8 +33,7 @@ _log: Final = logging.getLogger("mcpward.traffic")
 _GATHER_S: Final = 0.025
 #: So many batches that wait make one.
 _BEHIND: Final = 8
-_FIRST_RETRY_S: Final = 0.1
-_LAST_RETRY_S: Final = 1.0
+_PAUSES_S: Final = doubling(0.1, 1.0)
 _ARGUMENT_BYTES: Final = 64 * 1024 * 1024
 #: How often is looked whether a window of counts is over.
 _LOOK_S: Final = 1.0
@@ -78,6 +78,11 @@ class Writer:
         self._counted: Iterator[Record] | None = None
         self._unrecorded = 0
         self._said_unrecorded_at = float("-inf")
+        self._writes = Retry(
+            lambda error: _log.error("traffic records cannot be written: trying again (%s)", type(error).__name__),
+            lambda: _log.warning("traffic records are written again"),
+            pauses_s=_PAUSES_S,
+        )
         self._awake = asyncio.Event()
         self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -250,20 +255,14 @@ class Writer:
         self._look()
 
     async def _deliver(self, rows: list[Row]) -> None:
-        """Try until the store has the rows, with growing pauses; the log hears of an outage once."""
-        pause_s = _FIRST_RETRY_S
-        while True:
-            try:
-                await self._sink.append(COLUMNS, rows)
-            except Exception as error:  # noqa: BLE001  # whatever the store raises, the records must not be lost
-                self.upkeep.failed(error)
-                if pause_s == _FIRST_RETRY_S:
-                    _log.error("traffic records cannot be written: trying again (%s)", type(error).__name__)
-                self.metrics.failed_writes += 1
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, _LAST_RETRY_S)
-            else:
-                self.upkeep.wrote()
-                if pause_s != _FIRST_RETRY_S:
-                    _log.warning("traffic records are written again")
-                return
+        """Try until the store has the rows: whatever it raises, the records must not be lost."""
+        await self._writes.until_done(lambda: self._append(rows))
+
+    async def _append(self, rows: list[Row]) -> None:
+        try:
+            await self._sink.append(COLUMNS, rows)
+        except Exception as error:
+            self.upkeep.failed(error)
+            self.metrics.failed_writes += 1
+            raise
+        self.upkeep.wrote()

@@ -8,12 +8,12 @@ them to grow stale; one that is forged, or older than it was, makes them so at o
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final, Protocol
 
 from mcpward.core.clock import Clock
 from mcpward.core.ended_cache import EndedCache
 from mcpward.core.errors import Untrusted
+from mcpward.core.retry import Retry, every
 from mcpward.identity.keys.key_cache import KeyCache
 from mcpward.identity.keys.records import KeyRecord, UrlRecord
 from mcpward.identity.keys.url_cache import UrlCache
@@ -109,7 +109,7 @@ class Follower:
         self._clock = clock
         self._interval_s = interval_s
         self._whole_at = clock.monotonic()
-        self._is_failing = False
+        self._reads = Retry(_tell, lambda: _log.warning("the store can be read again"))
         self._counters: object = None
         self._audited = 0
         self._turns = 0
@@ -123,10 +123,7 @@ class Follower:
 
     async def run(self) -> None:
         """Poll until :meth:`stop`. A failure is logged once, and again when it is over."""
-        while not self._stopping.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self._interval_s)
-            await self._turn()
+        await every(self._interval_s, self._stopping, self._turn)
         for look in self._looks:
             look.cancel()
         await asyncio.gather(*self._looks, return_exceptions=True)
@@ -220,23 +217,15 @@ class Follower:
             book.mark_fresh(float("-inf"))
 
     async def _turn(self) -> None:
-        try:
-            await self.poll()
-        except Exception as error:  # noqa: BLE001 - whatever the store raises, the books go stale and the next turn tries again
-            if not self._is_failing:
-                self._tell(error)
-            self._is_failing = True
-        else:
-            if self._is_failing:
-                _log.warning("the store can be read again")
-            self._is_failing = False
+        await self._reads.attempt(self.poll)  # while it fails, the books go stale
         self._turns += 1
         if self._finding is not None or self._is_auditing or self._turns % AUDIT_EVERY == 0:
             await self.audit()
 
-    def _tell(self, error: Exception) -> None:
-        if isinstance(error, Untrusted):
-            finding = error.findings[0]
-            _log.error("%s: every key is refused until that is settled: %s", finding.what, finding.hint)
-        else:
-            _log.warning("the store cannot be read: keys are refused until it can", exc_info=error)
+
+def _tell(error: Exception) -> None:
+    if isinstance(error, Untrusted):
+        finding = error.findings[0]
+        _log.error("%s: every key is refused until that is settled: %s", finding.what, finding.hint)
+    else:
+        _log.warning("the store cannot be read: keys are refused until it can", exc_info=error)

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 from mcpward.core.clock import Clock
+from mcpward.core.retry import Retry
 from mcpward.identity.keys.follower import INTERVAL_S, Books, Follower, Sources
 
 _log: Final = logging.getLogger(__name__)
@@ -53,7 +54,9 @@ class Refresher:
         self._notes, self._ended = notes, ended
         self._clock = clock
         self._interval_s = interval_s
-        self._is_failing = False
+        self._writing = Retry(
+            lambda error: _log.warning("the times at which keys were used cannot be written (%s)", type(error).__name__)
+        )
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._follower: Follower | None = None
@@ -138,7 +141,7 @@ class Refresher:
             await sources.close()
 
     async def _flush_often(self) -> None:
-        """Flush every few seconds. A failure is logged once, and again when it is over."""
+        """Flush every few seconds."""
         while not self._stopping.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), FLUSH_EVERY_S)
@@ -148,11 +151,4 @@ class Refresher:
 
     async def _flush_or_say(self) -> None:
         """Flush. A store that takes nothing, as on a full disk, ends no right and gives none: keys stay as they are."""
-        try:
-            await self.flush()
-        except Exception as error:  # noqa: BLE001 - whatever the store raises, the next flush tries again
-            if not self._is_failing:
-                _log.warning("the times at which keys were used cannot be written (%s)", type(error).__name__)
-            self._is_failing = True
-        else:
-            self._is_failing = False
+        await self._writing.attempt(self.flush)

@@ -23,7 +23,7 @@ from mcpward.identity.jwt.compact import MOST_TOKEN_BYTES
 from mcpward.identity.jwt.errors import TOO_LONG, TokenRefused
 from mcpward.identity.jwt.issuer_rules import ANY, IssuerRules
 from mcpward.identity.jwt.token_type import require_access_token
-from mcpward.identity.oauth.outage import NoAnswer, Outage, unavailable
+from mcpward.identity.oauth.outage import NoAnswer, outage, unavailable
 
 _log: Final = logging.getLogger(__name__)
 KEEP_S: Final = 30.0
@@ -68,7 +68,7 @@ class Introspector:
         self.asker: IntrospectionClient | None = None
         self._client = client
         self._clock = clock
-        self._outage = Outage(_log, f"token introspection at {name}")
+        self._outage = outage(_log, f"token introspection at {name}")
         self._salt = base62(_DIGEST).encode()
         self._active = _Answers()
         self._inactive = _Answers()  # kept apart: made-up tokens do not displace those of callers
@@ -138,11 +138,11 @@ class Introspector:
         try:
             raw = await self._fetch(asker, token)
         except Exception as error:  # noqa: BLE001 - whatever the answer provokes, it is no answer
-            self._outage.note(error)
+            self._outage.failed(error)
             return None
         finally:
             del self._flights[mark]
-        self._outage.end()
+        self._outage.succeeded()
         answer = Introspected(raw, asked_at + KEEP_S, 0 if raw is None else len(spell(raw)))
         shelf, other = (self._inactive, self._active) if raw is None else (self._active, self._inactive)
         other.forget(mark)  # or what was said before would hide what is said now

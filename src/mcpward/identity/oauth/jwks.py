@@ -16,7 +16,7 @@ from mcpward.egress.response import Fetched
 from mcpward.identity.jwt.issuer_rules import IssuerRules
 from mcpward.identity.jwt.key_set import KeySet, Skipped, listed
 from mcpward.identity.jwt.public_key import PublicKey
-from mcpward.identity.oauth.outage import NoAnswer, Outage, unavailable
+from mcpward.identity.oauth.outage import NoAnswer, outage, unavailable
 
 _log: Final = logging.getLogger(__name__)
 LONGEST: Final = 256 * 1024
@@ -50,7 +50,7 @@ class Jwks:
         self._rules = rules
         self._now = clock.monotonic
         self._name = name
-        self._outage = Outage(_log, f"the keys of {name}")
+        self._outage = outage(_log, f"the keys of {name}")
         self._demand = _Demand()
         self._keys: KeySet | None = None
         self._skipped: frozenset[Skipped] = frozenset()
@@ -171,10 +171,10 @@ class Jwks:
             if self._keys is None or fetched.value != self._document:
                 self._replace(KeySet.parse(fetched.value, self._rules), fetched.value)
         except Exception as error:  # noqa: BLE001 - whatever a document provokes, the last good set stays
-            self._due_at = self._now() + self._outage.note(error)
+            self._due_at = self._now() + self._outage.failed(error)
             self._demand.settle(self._now(), changed=False)
             return False
-        self._outage.end()
+        self._outage.succeeded()
         self._good_at = self._now()
         self._due_at = self._good_at + lifetime(fetched)
         self._demand.settle(self._good_at, changed=self.changes != before)

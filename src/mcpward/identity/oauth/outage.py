@@ -7,15 +7,16 @@ from logging import Logger
 from typing import Final
 
 from mcpward.core.errors import Misconfigured, Refusal
+from mcpward.core.facts import RetryAfter
 from mcpward.core.reasons import Reason
+from mcpward.core.retry import Retry
 from mcpward.egress.failures import EgressFailed, EgressRefused
 from mcpward.identity.jwt.errors import KeysRefused
 
 RETRY_AFTER_S: Final = 5
 """What callers are told to wait."""
-_QUICK_RETRY_S: Final = 3.0
-_SLOW_RETRY_S: Final = 30.0
-_QUICK_RETRIES: Final = 20
+#: For a minute often, then seldom.
+_PAUSES_S: Final = (*[3.0] * 20, 30.0)
 _LONGEST: Final = 500
 
 
@@ -23,34 +24,19 @@ class NoAnswer(Exception):
     """The provider answered, and it was no answer to the question. The text is our own and may be logged."""
 
 
-class Outage:
-    """Of one thing, ``what``, as the log names it."""
-
-    def __init__(self, log: Logger, what: str) -> None:
-        self._log = log
-        self._what = what
-        self._cause = ""
-        self._times = 0
-
-    def note(self, error: Exception) -> float:
-        """Log the cause if it is a new one; give the seconds until the next try."""
-        cause = _explain(error)
-        self._times += 1
-        if cause != self._cause:
-            self._cause = cause
-            self._log.warning("%s cannot be used: %s", self._what, cause)
-        return _QUICK_RETRY_S if self._times <= _QUICK_RETRIES else _SLOW_RETRY_S
-
-    def end(self) -> None:
-        """Log that it is over, if there was anything."""
-        if self._cause:
-            self._log.warning("%s can be used again", self._what)
-        self._cause, self._times = "", 0
+def outage(log: Logger, what: str) -> Retry:
+    """Return what is tried again, and told of, for ``what``, as the log names it. Each new cause is told."""
+    return Retry(
+        lambda error: log.warning("%s cannot be used: %s", what, _explain(error)),
+        lambda: log.warning("%s can be used again", what),
+        pauses_s=_PAUSES_S,
+        cause_of=_explain,
+    )
 
 
 def unavailable(detail: str) -> Refusal:
     """Return the refusal for what cannot be said at the moment."""
-    return Refusal(Reason.IDENTITY_UNAVAILABLE, detail, retry_after_s=RETRY_AFTER_S)
+    return Refusal(Reason.IDENTITY_UNAVAILABLE, detail, RetryAfter(RETRY_AFTER_S))
 
 
 def _explain(error: Exception) -> str:

@@ -6,7 +6,6 @@ fit is named and mcpward stays shut. One background task per provider and worker
 
 import asyncio
 import logging
-from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
@@ -14,6 +13,7 @@ from msgspec.structs import replace
 
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Finding, Misconfigured
+from mcpward.core.retry import Retry, every
 from mcpward.core.secret import Secret
 from mcpward.egress.client import Client
 from mcpward.egress.failures import EgressFailed, EgressRefused
@@ -26,7 +26,7 @@ from mcpward.identity.oauth import introspection
 from mcpward.identity.oauth.introspection import IntrospectionClient, Introspector
 from mcpward.identity.oauth.jwks import Jwks
 from mcpward.identity.oauth.metadata import Issuers, Metadata, MetadataRequest, issuer_of, published, read
-from mcpward.identity.oauth.outage import NoAnswer, Outage, unavailable
+from mcpward.identity.oauth.outage import NoAnswer, outage, unavailable
 
 _log: Final = logging.getLogger(__name__)
 REFRESH_S: Final = 3600.0
@@ -88,13 +88,12 @@ class Provider:
         self._client = client
         self._clock = clock
         self._tick_s = tick_s
-        self._outage = Outage(_log, f"the identity provider {settings.name}")
+        self._outage = outage(_log, f"the identity provider {settings.name}")
         # Keys are judged by their algorithms alone: whom tokens are for is a matter of each server.
         rules = IssuerRules(issuer=expected, audience=expected, algorithms=settings.algorithms)
         self._jwks = Jwks(settings.name, client, rules, clock)
         self._introspector = Introspector(settings.name, client, clock)
         self._due_at = float("-inf")
-        self._is_broken = False
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -175,7 +174,7 @@ class Provider:
             what = f"{self._wanted.url} may not be called: {refused.why.value} ({refused.detail})"
             raise Misconfigured([Finding(what, self._wanted.where, "see [egress] allow")]) from None
         except (EgressFailed, NoAnswer) as failed:
-            self._due_at = self._clock.monotonic() + self._outage.note(failed)
+            self._due_at = self._clock.monotonic() + self._outage.failed(failed)
         await self._keep_keys()
         self._task = asyncio.create_task(self._run(), name="identity-provider")
 
@@ -195,7 +194,7 @@ class Provider:
             try:
                 await self._learn()
             except (EgressFailed, EgressRefused, NoAnswer, Misconfigured) as failed:
-                self._due_at = self._clock.monotonic() + self._outage.note(failed)  # what was good stays
+                self._due_at = self._clock.monotonic() + self._outage.failed(failed)  # what was good stays
         await self._keep_keys()
 
     async def _keep_keys(self) -> None:
@@ -213,7 +212,7 @@ class Provider:
         self.document = published(fetched.value, metadata, self._wanted)
         self._jwks.move(metadata.jwks_uri)
         self._due_at = self._clock.monotonic() + REFRESH_S
-        self._outage.end()
+        self._outage.succeeded()
 
     def _require_own(self, issuer: str) -> None:
         """Raises :class:`Misconfigured` where the issuer is the one of another provider.
@@ -256,14 +255,6 @@ class Provider:
         )
 
     async def _run(self) -> None:
-        while not self._stopping.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self._tick_s)
-            try:
-                await self.turn()
-            except Exception:  # noqa: BLE001 - logged, and the next turn tries again
-                if not self._is_broken:
-                    _log.exception("the identity provider %s cannot be kept in step", self.settings.name)
-                self._is_broken = True
-            else:
-                self._is_broken = False
+        name = self.settings.name
+        turns = Retry(lambda error: _log.error("the identity provider %s cannot be kept in step", name, exc_info=error))
+        await every(self._tick_s, self._stopping, lambda: turns.attempt(self.turn))

@@ -223,7 +223,11 @@ class SharedStore:
     # ---- connecting -----------------------------------------------------------------------------------------------
 
     async def _keep(self) -> None:
-        """Bring it up, and up again; while it is up, ask once a second whether it is well."""
+        """Bring it up, and up again; while it is up, ask once a second whether it is well.
+
+        Not a :class:`~mcpward.core.retry.Retry`: a connection is lost between tries too, and whoever opened the store
+        is told of that, not the log.
+        """
         while True:
             if self._wire is None:
                 await self._rise()

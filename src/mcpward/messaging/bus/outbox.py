@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from mcpward.core.clock import Clock
+from mcpward.core.retry import Retry, doubling
 
 _log: Final = logging.getLogger(__name__)
 #: How long a letter is worth delivering, and how long it is kept for those who have not read it.
@@ -18,8 +19,7 @@ _MAX_WAITING: Final = 1024
 _MAX_WEIGHT: Final = 16 * 1024 * 1024
 _BATCH: Final = 64
 _BATCH_WEIGHT: Final = 1024 * 1024
-_FIRST_RETRY_S: Final = 0.1
-_LAST_RETRY_S: Final = 5.0
+_PAUSES_S: Final = doubling(0.1, 5.0)
 _PATIENCE_S: Final = 2.0
 
 
@@ -69,7 +69,13 @@ class Outbox:
         self._clock = clock
         self._queue: deque[_Waiting] = deque()
         self._weight = 0
-        self._pause_s = _FIRST_RETRY_S
+        self._writes = Retry(
+            lambda error: _log.warning(
+                "mail to other workers cannot be written: trying again (%s)", type(error).__name__
+            ),
+            lambda: _log.warning("mail to other workers is written again"),
+            pauses_s=_PAUSES_S,
+        )
         self._is_stopping = False
         self._awake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -131,18 +137,10 @@ class Outbox:
         return batch
 
     async def _write(self, batch: list[_Waiting]) -> None:
-        """Write a batch, or wait a little where the store does not take it; the log hears of an outage once."""
-        try:
-            await self._office.put([waiting.letter for waiting in batch])
-        except Exception as error:  # noqa: BLE001  # whatever the store raises, the next turn tries again
-            if self._pause_s == _FIRST_RETRY_S:
-                _log.warning("mail to other workers cannot be written: trying again (%s)", type(error).__name__)
-            await asyncio.sleep(self._pause_s)
-            self._pause_s = min(2 * self._pause_s, _LAST_RETRY_S)
+        """Write a batch, or wait a little where the store does not take it: some of it may be too old by then."""
+        if not await self._writes.attempt(lambda: self._office.put([waiting.letter for waiting in batch])):
+            await asyncio.sleep(self._writes.pause_s)
             return
-        if self._pause_s != _FIRST_RETRY_S:
-            _log.warning("mail to other workers is written again")
-            self._pause_s = _FIRST_RETRY_S
         for waiting in batch:
             self._leave(waiting)
 

@@ -18,6 +18,7 @@ from msgspec import MsgspecError
 from msgspec.json import Decoder, Encoder
 
 from mcpward.core.clock import Clock
+from mcpward.core.retry import Retry
 from mcpward.messaging.bus.outbox import KEEP_S, BusMessage, BusStore, Outbox
 
 _log: Final = logging.getLogger(__name__)
@@ -74,7 +75,10 @@ class WorkerBus:
         self._marks: deque[tuple[float, int]] = deque()
         self._in_hurry = 0
         self._hurry_until = 0.0
-        self._is_failing = False
+        self._reads = Retry(
+            lambda error: _log.warning("mail between workers cannot be read: trying again (%s)", type(error).__name__),
+            lambda: _log.warning("mail between workers is read again"),
+        )
         self._is_strange = False
         self._is_stopping = False
         self._awake = asyncio.Event()
@@ -181,25 +185,16 @@ class WorkerBus:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._awake.wait(), self._pause_s())
             self._awake.clear()
-            await self._turn()
+            await self._reads.attempt(self._turn)
 
     def _pause_s(self) -> float:
-        is_hurried = self._in_hurry and not self._is_failing and self._clock.monotonic() < self._hurry_until
+        is_hurried = self._in_hurry and not self._reads.is_failing and self._clock.monotonic() < self._hurry_until
         return self._hurry_s if is_hurried else self._poll_s
 
     async def _turn(self) -> None:
-        """Poll, and forget when it is time. A failure is logged once, and again when it is over."""
-        try:
-            await self.poll()
-            await self._forget()
-        except Exception as error:  # noqa: BLE001  # whatever the store raises, the next turn tries again
-            if not self._is_failing:
-                _log.warning("mail between workers cannot be read: trying again (%s)", type(error).__name__)
-            self._is_failing = True
-        else:
-            if self._is_failing:
-                _log.warning("mail between workers is read again")
-            self._is_failing = False
+        """Poll, and forget when it is time."""
+        await self.poll()
+        await self._forget()
 
     async def _forget(self) -> None:
         """Forget what has been there for a minute of our own time: no wall clock can make that sooner (attack 105)."""

@@ -15,6 +15,7 @@ from msgspec import MsgspecError, convert, to_builtins
 from mcpward.core.change import Change
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
+from mcpward.core.retry import Retry
 from mcpward.core.values import Call
 from mcpward.messaging.bus.port import Bus
 from mcpward.messaging.subscriptions.coalescing_queue import CoalescingQueue
@@ -69,7 +70,7 @@ class Streams:
         """Open a stream for the caller of ``call``. Whether the caller may know of what is wanted was decided before.
 
         Raises:
-            Refusal: rate-exceeded, with ``retry_after_s``, when the caller or the worker has too many; busy when the
+            Refusal: rate-exceeded, with a ``RetryAfter``, when the caller or the worker has too many; busy when the
                 worker is stopping.
         """
         if self._is_closed:
@@ -127,17 +128,12 @@ class Streams:
             self.publish(convert(letter, Change), local_only=True)
 
     async def _post(self) -> None:
-        is_failing = False
+        posts = Retry(lambda error: _log.warning("a change could not be told to the other workers", exc_info=error))
         while True:
             while not self._outbox:
                 if self._is_closed:
                     return
                 self._has_post.clear()
                 await self._has_post.wait()
-            try:
-                await self._mail.post(_KIND, to_builtins(self._outbox.take()))
-                is_failing = False
-            except Exception:  # noqa: BLE001 - whatever the mail raises, this worker's own streams go on
-                if not is_failing:
-                    _log.warning("a change could not be told to the other workers", exc_info=True)
-                is_failing = True
+            # Whatever the mail raises, this worker's own streams go on.
+            await posts.attempt(lambda: self._mail.post(_KIND, to_builtins(self._outbox.take())))
