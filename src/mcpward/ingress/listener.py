@@ -14,7 +14,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.ids import request_id
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Arrival, Reply, ResponseStream
-from mcpward.ingress.advice import Advice
+from mcpward.ingress.advice import HostAdvice
 from mcpward.ingress.discovery import Discovery
 from mcpward.ingress.gates import Head, Rules, judge_place, judge_shape
 from mcpward.ingress.handshakes import HandshakePace
@@ -94,7 +94,7 @@ class Listener:
         house: Callable[[Place], Reply],
         clock: Clock,
         discovery: Discovery | None = None,
-        advice: Advice | None = None,
+        advice: HostAdvice | None = None,
         pace: HandshakePace | None = None,
     ) -> None:
         self.rules = replace(rules, public=routes.public, any_host=routes.any_host)
@@ -104,7 +104,7 @@ class Listener:
         self.inside = inside
         self.house = house
         self.discovery = discovery or Discovery({})
-        self.advice = advice or Advice(clock)
+        self.advice = advice or HostAdvice(clock)
         self.clock = clock
         self.now, self.monotonic = clock.now, clock.monotonic
         self.connections: set[Watched] = set()
