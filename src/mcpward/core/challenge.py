@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 
-from msgspec import Struct
 from msgspec.structs import replace
 
+from mcpward.core.facts import Fact
 
-class Challenge(Struct, frozen=True):
+
+class Challenge(Fact, frozen=True):
     """Where the protected resource metadata of a server are, and the scopes to ask for.
 
-    A refusal carries it as the fact ``challenge``; what is wrong with the credential is the refusal's reason.
+    What is wrong with the credential is the refusal's reason.
     ``others`` maps each further URL of the server to the metadata of that one.
     """
 

@@ -4,30 +4,52 @@ A refusal (mcpward said no), a fault (mcpward broke), a misconfiguration (it did
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from mcpward.core.facts import Fact, RetryAfter
 from mcpward.core.reasons import Reason
+
+F = TypeVar("F", bound=Fact)
 
 
 class Refusal(Exception):
     """mcpward said no, for one reason from the closed list.
 
-    ``detail`` is for the log and the traffic record and never reaches the wire. ``facts`` are public by
-    construction: whatever stands there may be shown to the caller (``retry_after_s``, ``supported``,
-    ``problems``, ``scope``, …), so nothing that a caller sent and nothing secret belongs in it. ``key_id`` names the
-    API key that the caller proved to hold and that opens nothing here; like ``detail`` it is never public.
-    ``principal`` is the caller, where one who is known is refused before the request was read.
+    ``detail`` is for the log and the traffic record and never reaches the wire. ``facts`` may be shown to the caller;
+    there is at most one of each type. ``key_id`` names the API key that the caller proved to hold and that opens
+    nothing here; like ``detail`` it is never public. ``principal`` is the caller, where one who is known is refused
+    before the request was read.
     """
 
-    def __init__(self, reason: Reason, detail: str = "", **facts: Any) -> None:
+    def __init__(self, reason: Reason, detail: str = "", *facts: Fact) -> None:
         super().__init__(reason.value, detail)
         self.reason = reason
         self.detail = detail
         self.key_id: str | None = None
         self.principal: Any = None
         self.facts = facts
+
+    def find(self, kind: type[F]) -> F | None:
+        """Return the fact of that type; None where there is none."""
+        for fact in self.facts:
+            if isinstance(fact, kind):
+                return fact
+        return None
+
+    def telling(self, fact: Fact) -> "Refusal":
+        """Return this refusal with ``fact``, in place of the one of its type where there is one."""
+        others = (other for other in self.facts if type(other) is not type(fact))
+        told = Refusal(self.reason, self.detail, *others, fact)
+        told.key_id, told.principal = self.key_id, self.principal
+        return told
+
+    @property
+    def policy(self) -> str | None:
+        """The name of the limit that refuses, where one does."""
+        retry = self.find(RetryAfter)
+        return None if retry is None else retry.policy
 
 
 class Fault(Exception):

@@ -69,7 +69,8 @@ class ErrorMapping(Struct, frozen=True):
 
     A row of the channel TOOL is a result with status 200 where a tool was called; ``status`` and ``code`` are those of
     the error that it is elsewhere. In the revisions with sessions, a request that was read and has an id gets
-    ``session_status`` and ``session_code``: their clients take an error status for a broken connection. Codes of
+    ``session_status``, ``session_code`` and ``session_channel``: their clients take an error status for a broken
+    connection. Codes of
     mcpward's own begin with the HTTP status, outside of what JSON-RPC and MCP reserve (-32768 to -32000).
     """
 
@@ -79,21 +80,28 @@ class ErrorMapping(Struct, frozen=True):
     sentence: str
     session_status: int
     session_code: int
+    session_channel: Channel
 
 
 def _http(status: int, code: int, sentence: str) -> ErrorMapping:
-    return ErrorMapping(Channel.HTTP, status, code, sentence, status, code)
+    return ErrorMapping(Channel.HTTP, status, code, sentence, status, code, Channel.HTTP)
 
 
 def _rpc(
-    status: int, code: int, sentence: str, *, session_status: int = 200, session_code: int | None = None
+    status: int,
+    code: int,
+    sentence: str,
+    *,
+    session_status: int = 200,
+    session_code: int | None = None,
+    session_channel: Channel = Channel.RPC,
 ) -> ErrorMapping:
     session_code = code if session_code is None else session_code
-    return ErrorMapping(Channel.RPC, status, code, sentence, session_status, session_code)
+    return ErrorMapping(Channel.RPC, status, code, sentence, session_status, session_code, session_channel)
 
 
 def _tool(status: int, code: int, sentence: str) -> ErrorMapping:
-    return ErrorMapping(Channel.TOOL, status, code, sentence, 200, code)
+    return ErrorMapping(Channel.TOOL, status, code, sentence, 200, code, Channel.TOOL)
 
 
 WIRE: Final[dict[Reason, ErrorMapping]] = {
@@ -120,7 +128,12 @@ WIRE: Final[dict[Reason, ErrorMapping]] = {
     Reason.VERSION_UNSUPPORTED: _rpc(400, -32022, "the protocol version is not supported", session_status=400),
     Reason.HEADER_MISMATCH: _rpc(400, -32020, "the headers and the body disagree", session_status=400),
     Reason.CAPABILITY_MISSING: _rpc(
-        400, -32021, "the client lacks a capability that this operation needs", session_code=-32602
+        400,
+        -32021,
+        "the client lacks a capability that this operation needs",
+        session_code=-32602,
+        # Clients of sessions know no such error; their model may find another way.
+        session_channel=Channel.TOOL,
     ),
     Reason.METHOD_UNKNOWN: _rpc(404, -32601, "the method is not known here"),
     Reason.PARAMS_INVALID: _rpc(400, -32602, "the params are not valid for this method"),

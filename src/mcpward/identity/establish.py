@@ -343,6 +343,4 @@ def _invalid() -> Refusal:
 
 
 def _challenged(no: Refusal, bearer: Bearer) -> Refusal:
-    if no.reason in _CHALLENGED:
-        no.facts["challenge"] = bearer.challenge
-    return no
+    return no.telling(bearer.challenge) if no.reason in _CHALLENGED else no

@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import RetryAfter
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Reply
 from mcpward.ingress import render
@@ -81,5 +82,5 @@ class Discovery:
 
 
 def _unseen() -> Reply:
-    no = render.document_refusal(Refusal(Reason.IDENTITY_UNAVAILABLE, retry_after_s=_RETRY_AFTER_S))
+    no = render.document_refusal(Refusal(Reason.IDENTITY_UNAVAILABLE, "", RetryAfter(_RETRY_AFTER_S)))
     return Reply(status=no.status, headers=no.headers + _FOR_ALL, body=no.body, reason=no.reason)

@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import Allow
 from mcpward.core.reasons import Reason
 from mcpward.core.values import HeadVerdict
 from mcpward.ingress.host import known_as
@@ -122,7 +123,7 @@ def judge_shape(head: Head, route: Route, rules: Rules) -> Refusal | None:
     if head.verb == b"OPTIONS" and route.place in _PREFLIGHTS and b"origin" in head.fields:
         return None  # a preflight from an allowed origin; all others were refused before
     if head.verb not in _VERBS[route.place]:
-        return Refusal(Reason.VERB_REFUSED, allow=_allowed(route, rules))
+        return Refusal(Reason.VERB_REFUSED, "", Allow(_allowed(route, rules)))
     fields = head.fields
     length = fields.get(b"content-length")
     if length is not None and int(length) > rules.max_body:

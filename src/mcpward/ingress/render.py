@@ -10,6 +10,7 @@ from msgspec import structs
 
 from mcpward.core.challenge import Challenge
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import Allow, RetryAfter
 from mcpward.core.reasons import WIRE, Reason
 from mcpward.core.values import Reply
 from mcpward.protocol.reply import error_body
@@ -126,17 +127,17 @@ def refusal(no: Refusal, *, realm: str = "mcpward") -> Reply:
     """
     row = WIRE[no.reason]
     headers: list[tuple[bytes, bytes]] = []
-    challenge = no.facts.get("challenge")
+    challenge = no.find(Challenge)
     if challenge is not None:
         headers.append((b"www-authenticate", _challenge(challenge, no.reason).encode("ascii", "replace")))
     elif row.status == 401:
         headers.append((b"www-authenticate", b'Bearer realm="%b"' % realm.encode("ascii", "replace")))
-    allow = no.facts.get("allow")
-    if allow:
-        headers.append((b"allow", str(allow).encode("ascii")))
-    retry_after = no.facts.get("retry_after_s")
-    if retry_after is not None:
-        headers.append((b"retry-after", b"%d" % max(1, -(-int(retry_after * 1000) // 1000))))
+    allowed = no.find(Allow)
+    if allowed is not None:
+        headers.append((b"allow", allowed.allow.encode("ascii")))
+    retry = no.find(RetryAfter)
+    if retry is not None:
+        headers.append((b"retry-after", b"%d" % max(1, -(-int(retry.seconds * 1000) // 1000))))
     return Reply(row.status, tuple(headers), error_body(no, row.code), no.reason.value)
 
 

@@ -16,6 +16,7 @@ from msgspec.json import Decoder, Encoder
 from mcpward.core.client_channel import Question
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import RetryAfter
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call
 from mcpward.messaging.bus.worker_bus import WorkerBus
@@ -74,7 +75,7 @@ class ClientRequests:
         refused, the time is over or the call is cancelled, are taken back with ``notifications/cancelled``.
 
         Raises:
-            Refusal: busy, with ``retry_after_s``: too many questions are open; consent-missing: the client answered
+            Refusal: busy, with a ``RetryAfter``: too many questions are open; consent-missing: the client answered
                 with an error or with no object, or not in time.
         """
         caller = call.principal.key
@@ -118,7 +119,7 @@ class ClientRequests:
     def _reserve(self, caller: str, count: int) -> None:
         mine = self._of_caller.get(caller, 0) + count
         if mine > self._per_caller or self._reserved + count > _IN_ALL:
-            raise Refusal(Reason.BUSY, "too many questions are open", retry_after_s=_RETRY_AFTER_S)
+            raise Refusal(Reason.BUSY, "too many questions are open", RetryAfter(_RETRY_AFTER_S))
         self._of_caller[caller] = mine
         self._reserved += count
 

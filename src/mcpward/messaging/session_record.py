@@ -6,6 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import RetryAfter
 from mcpward.core.invalid import invalid
 from mcpward.core.reasons import Reason
 
@@ -48,7 +49,7 @@ class SessionRecord(Struct, frozen=True, kw_only=True):
         uris = self.uris | {uri}
         if len(uris) > MAX_URIS or sum(map(len, uris)) > MAX_URI_LENGTH:
             detail = "the session has too many subscriptions"
-            raise Refusal(Reason.RATE_EXCEEDED, detail, retry_after_s=RETRY_AFTER_S, policy="subscriptions")
+            raise Refusal(Reason.RATE_EXCEEDED, detail, RetryAfter(RETRY_AFTER_S, "subscriptions"))
         return replace(self, uris=uris)
 
     def unsubscribed(self, uri: str) -> "SessionRecord":

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from mcpward.core.clock import Clock
 from mcpward.core.ended_cache import SPENT_CAPACITY, EndedCache
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import RetryAfter
 from mcpward.core.reasons import Reason
 
 _PRUNE_EVERY_S: Final = 60.0
@@ -108,7 +109,7 @@ class UsedStates:
             self._counted_from, self._counts_before, self._counts = now, self._counts, {}
         if self._counts.get(caller, 0) + self._counts_before.get(caller, 0) >= _MOST_OF_CALLER:
             detail = "the caller has answered too many questions in the last hours"
-            raise Refusal(Reason.RATE_EXCEEDED, detail, retry_after_s=_RETRY_AFTER_S, policy="answers")
+            raise Refusal(Reason.RATE_EXCEEDED, detail, RetryAfter(_RETRY_AFTER_S, "answers"))
 
 
 def _used(state_id: str, number: int) -> str:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from mcpward.core.capability import lacks
 from mcpward.core.client_channel import ClientChannel, InputRequired, Question
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import Lacking, Remedy
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import Call, Era, Reply, ResponseStream, Tool
@@ -200,11 +201,11 @@ class LegacyChannel:
             return await self._house.questions.ask(call, self._put, asking, questions)
 
     def require_able(self, *capabilities: Mapping[str, Any]) -> None:
-        """Raise for a question that cannot be put: capability-missing, or consent-missing with ``cannot_ask``."""
+        """Raise for a question that cannot be put: capability-missing, or consent-missing."""
         _require_declared(self.call, capabilities)
         if self.call.session is None or not self._wire.can_stream:
             detail = "the client reads no streams, so it cannot be asked"
-            raise Refusal(Reason.CONSENT_MISSING, detail, cannot_ask=True, advice=_NO_STREAM)
+            raise Refusal(Reason.CONSENT_MISSING, detail, Remedy(_NO_STREAM))
 
     def release(self) -> None:
         """End the HTTP answer; the client polls for the rest with the last event's id (SEP-1699)."""
@@ -296,4 +297,4 @@ def _require_declared(call: Call, capabilities: Sequence[Mapping[str, Any]]) -> 
         missing = lacks(call.capabilities, capability)
         if missing is not None:
             detail = f"the client did not declare {', '.join(capability)}"
-            raise Refusal(Reason.CAPABILITY_MISSING, detail, required_capabilities=missing)
+            raise Refusal(Reason.CAPABILITY_MISSING, detail, Lacking(missing))

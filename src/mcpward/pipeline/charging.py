@@ -133,8 +133,8 @@ class Charging:
                 self.give_back(paid)
             else:
                 self._without_answer(paid, channel, budgets=no.reason in _NOT_RUN and not is_begun)
-        if "policy" in no.facts:
-            trail.limited(no.facts["policy"])
+        if no.policy is not None:
+            trail.limited(no.policy)
         return no
 
     async def _count_stranger(self, no: Refusal, arrival: Arrival, trail: Trail) -> None:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from mcpward.core.client_channel import ClientChannel, InputRequired
 from mcpward.core.effort import LARGE
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import Lacking, Remedy
 from mcpward.core.long_work import LongWork, TooLong
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
@@ -160,13 +161,13 @@ class Execution:
         except Refusal:
             if principal.waiver is None:
                 advice = no_way_to_ask(principal.way)
-                raise Refusal(Reason.CONSENT_MISSING, "the client cannot ask a person", advice=advice) from None
+                raise Refusal(Reason.CONSENT_MISSING, "the client cannot ask a person", Remedy(advice)) from None
             channel.trail.waived(principal.waiver)
             return
         question = question_of(accepted.tool, accepted.arguments, accepted.call.arguments, accepted.tool.question)
         answers = await channel.ask([question])
         if not is_yes(answers[question.key]):
-            raise Refusal(Reason.CONSENT_MISSING, "the person did not say yes", advice=DECLINED)
+            raise Refusal(Reason.CONSENT_MISSING, "the person did not say yes", Remedy(DECLINED))
 
     async def _spend(self, call: Call, state: State) -> None:
         """Use up what was answered, at whichever worker it comes: no answer counts for two runs (attack 133)."""
@@ -183,7 +184,7 @@ class Execution:
             # Without an answer yet, such a tool asks in the ordinary way, and begins as a task after it.
             return not tool.ask_first or bool(channel.answers)
         if tool.task == "required":
-            raise Refusal(Reason.CAPABILITY_MISSING, "the tool runs as a task only", required_capabilities=REQUIRED)
+            raise Refusal(Reason.CAPABILITY_MISSING, "the tool runs as a task only", Lacking(REQUIRED))
         return False
 
     def _work(self, accepted: AcceptedCall) -> Work:

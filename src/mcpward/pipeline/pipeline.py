@@ -5,8 +5,12 @@ import traceback
 from collections.abc import Callable
 from typing import Final
 
+from msgspec import structs
+
+from mcpward.core.challenge import Challenge
 from mcpward.core.client_channel import InputRequired
 from mcpward.core.errors import Fault, Refusal
+from mcpward.core.facts import ErrorId, Problem, Problems, RetryAfter, Versions
 from mcpward.core.ids import error_id
 from mcpward.core.reasons import WIRE, Channel, Reason
 from mcpward.core.values import Arrival, AuthMethod, Call, Era, Kind, Principal, Reply, ResponseStream
@@ -32,7 +36,7 @@ _RETRY_AFTER_S: Final = 5
 _CATALOGUE: Final = Kind.CATALOGUE
 _ANONYMOUS: Final = AuthMethod.ANONYMOUS
 _MODERN: Final = Era.MODERN
-_STOPPING: Final = Refusal(Reason.BUSY, "the drain is over", retry_after_s=_RETRY_AFTER_S)
+_STOPPING: Final = Refusal(Reason.BUSY, "the drain is over", RetryAfter(_RETRY_AFTER_S))
 
 Report = Callable[[str, str], None]
 """Writes private detail under an error id to the log."""
@@ -88,7 +92,7 @@ class Pipeline:
                 opened = await self._opened(arrival, principal) if len(arrival.body) > LARGE else None
                 call = trail.call = self.protocol.read(arrival, principal, opened)  # what
                 if self.writer.refuses:
-                    raise Refusal(Reason.BUSY, "the record takes nothing now", retry_after_s=_RETRY_AFTER_S)
+                    raise Refusal(Reason.BUSY, "the record takes nothing now", RetryAfter(_RETRY_AFTER_S))
                 tool = trail.tool = self.policy.require(call)  # may they
                 runs = tool is not None or call.kind is _CATALOGUE
                 lease = self.slots.lease(arrival.server, principal.key, tool) if runs else None
@@ -201,26 +205,27 @@ class Pipeline:
         return replies.input_required(call, requests, state)
 
     def _refused(self, no: Refusal, call: Call | None, trail: Trail) -> Reply:
-        if "error_id" in no.facts:
-            self.report(no.facts["error_id"], about(no, call))
+        if (known := no.find(ErrorId)) is not None:
+            self.report(known.error_id, about(no, call))
             if no.reason is Reason.OUTPUT_REFUSED:
                 trail.withheld(no.detail)
         if WIRE[no.reason].channel is Channel.HTTP:
             return self.render(no)
-        self._clean(no)
-        return replies.refusal(no, call)
+        return replies.refusal(self._clean(no), call)
 
-    def _clean(self, no: Refusal) -> None:
+    def _clean(self, no: Refusal) -> Refusal:
         """Two facts quote the caller: the names of its arguments and the version it asked for (attack 85)."""
-        if "requested" in no.facts:
-            no.facts["requested"] = self.sanitizer.text(no.facts["requested"])
-        for problem in no.facts.get("problems", ()):
-            problem["path"] = self.sanitizer.text(problem["path"])
+        clean = self.sanitizer.text
+        if (versions := no.find(Versions)) is not None:
+            no = no.telling(structs.replace(versions, requested=clean(versions.requested)))
+        if (found := no.find(Problems)) is not None:
+            no = no.telling(Problems(tuple(Problem(clean(one.path), one.rule) for one in found.problems)))
+        return no
 
     def _broken(self, broken: Exception, call: Call | None) -> Reply:
         known = broken.error_id if isinstance(broken, Fault) else error_id()
         self.report(known, "".join(traceback.format_exception(broken)))
-        return replies.refusal(Refusal(Reason.FAULT, error_id=known), call)
+        return replies.refusal(Refusal(Reason.FAULT, "", ErrorId(known)), call)
 
     # ---- for the edge ---------------------------------------------------------------------------------------------
 
@@ -238,14 +243,13 @@ class Pipeline:
         except Refusal as exceeded:
             no = exceeded
         reply = self.render(no)
-        limit = no.facts.get("policy")
         self.traffic.refused(
             peer=peer,
             server=server,
             reply=reply,
             detail=cause.detail,
             bytes_in=bytes_in,
-            limit=limit,
+            limit=no.policy,
             key_id=cause.key_id,
             principal=cause.principal,
         )
@@ -275,9 +279,5 @@ class Pipeline:
 
 def _at(no: Refusal, arrival: Arrival) -> Refusal:
     """Return the refusal whose challenge, if it has one, names the metadata of the URL that the client used."""
-    challenge = no.facts.get("challenge") if arrival.url else None
-    if challenge is None:
-        return no
-    named = Refusal(no.reason, no.detail, **(no.facts | {"challenge": challenge.at(arrival.url)}))
-    named.key_id = no.key_id
-    return named
+    challenge = no.find(Challenge) if arrival.url else None
+    return no if challenge is None else no.telling(challenge.at(arrival.url))

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from mcpward.core.errors import Fault, Refusal
+from mcpward.core.facts import RetryAfter
 from mcpward.core.fair_timeout import fair_timeout
 from mcpward.core.reasons import Reason
 
@@ -27,4 +28,4 @@ async def store_deadline() -> AsyncIterator[None]:
         raise
     except Exception as error:
         detail = f"the store did not take it ({type(error).__name__})"
-        raise Refusal(Reason.BUSY, detail, retry_after_s=_RETRY_AFTER_S) from error
+        raise Refusal(Reason.BUSY, detail, RetryAfter(_RETRY_AFTER_S)) from error

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from mcpward.core.challenge import Challenge
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import MissingScope
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import Principal
@@ -43,6 +44,4 @@ class Demand(Struct, frozen=True):
         """Return the refusal that names the scopes to ask for."""
         scopes = tuple(sorted(needed | self.named))
         challenge = replace(self.challenge, scopes=scopes)
-        return Refusal(
-            Reason.SCOPE_MISSING, "a scope that the token lacks", scope=" ".join(scopes), challenge=challenge
-        )
+        return Refusal(Reason.SCOPE_MISSING, "a scope that the token lacks", MissingScope(" ".join(scopes)), challenge)

@@ -9,6 +9,7 @@ from collections import deque
 from typing import Final
 
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import RetryAfter
 from mcpward.core.json_chunks import CHUNK, ChunkReader
 from mcpward.core.jsonio import Bounds, JsonRefused
 from mcpward.core.reasons import Reason
@@ -61,7 +62,7 @@ class Bodies:
             if len(self._in_turn) == 1:
                 loop.call_soon(self._turn, loop)
         elif len(waiting) >= _MOST_WAITING:
-            raise Refusal(Reason.BUSY, "large bodies of this caller wait to be read", retry_after_s=_RETRY_AFTER_S)
+            raise Refusal(Reason.BUSY, "large bodies of this caller wait to be read", RetryAfter(_RETRY_AFTER_S))
         else:
             waiting.append(job)
         return await job.opened

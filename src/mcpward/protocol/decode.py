@@ -10,6 +10,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.json import Decoder
 
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import Unread
 from mcpward.core.jsonio import Bounds, JsonRefused, read, spell
 from mcpward.core.reasons import Reason
 
@@ -80,7 +81,7 @@ def message_of(value: object, *, is_spelt: bool, opened: Opened | None = None) -
     """Read one message from its decoded body. ``is_spelt``, ``opened``: see :class:`Message`.
 
     Raises :class:`Refusal` (message-malformed) for what is not one request, notification or response.
-    ``facts["rpc_id"]`` is a request's id where it could be read.
+    Its fact :class:`~mcpward.core.facts.Unread` has a request's id where it could be read.
     """
     if type(value) is not dict:
         raise Refusal(Reason.MESSAGE_MALFORMED, "not a single object")
@@ -164,4 +165,4 @@ def _require_one_spelling(members: dict[str, Any], known: frozenset[str], rpc_id
 
 
 def _malformed(rpc_id: int | str | None, detail: str) -> Refusal:
-    return Refusal(Reason.MESSAGE_MALFORMED, detail, rpc_id=rpc_id)
+    return Refusal(Reason.MESSAGE_MALFORMED, detail, Unread(id=rpc_id))

@@ -13,6 +13,7 @@ from mcpward.core.capability import lacks
 from mcpward.core.change import Change, Topic
 from mcpward.core.client_channel import Question
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import Lacking
 from mcpward.core.invalid import invalid
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Era
@@ -58,7 +59,7 @@ def wanted(call: Call, server: ServerInfo) -> ListenParams:
     uris = _texts(wish, "resourceSubscriptions")
     tasks = _texts(wish, "taskIds")
     if tasks and (missing := lacks(call.capabilities, NEEDS_TASKS)) is not None:
-        raise Refusal(Reason.CAPABILITY_MISSING, "tasks", required_capabilities=missing)
+        raise Refusal(Reason.CAPABILITY_MISSING, "tasks", Lacking(missing))
     return ListenParams(
         topics=topics & served,
         uris=uris if Topic.RESOURCES in served else frozenset(),

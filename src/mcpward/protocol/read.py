@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from mcpward.core.capability import lacks
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import Allow, Lacking, Unread, Versions
 from mcpward.core.invalid import invalid
 from mcpward.core.jsonio import DEFAULT_BOUNDS, Bounds
 from mcpward.core.reasons import Reason
@@ -83,7 +84,7 @@ class Protocol:
         """Return the call that an arrival makes. ``opened`` is its body, where that is a large one: see :attr:`bodies`.
 
         Raises :class:`Refusal` for everything that is not a well-formed, agreeing, served message of one of the eras;
-        ``facts["rpc_id"]`` is the message's id as soon as it is known.
+        its fact :class:`~mcpward.core.facts.Unread` says how to answer.
         """
         if arrival.verb != "POST":
             return self._read_bare(arrival, principal)
@@ -105,8 +106,7 @@ class Protocol:
                 return self._read_modern(arrival, principal, message, said)
             return self._read_other(arrival, principal, message, said)
         except Refusal as no:
-            _note(no, arrival, value, message, said)
-            raise
+            raise no.telling(_unread(no, arrival, value, message, said)) from None
 
     def answer(self, call: Call) -> Reply:
         """Answer a call of the kinds lifecycle, notification and answer; ``session/delete`` ends the session here.
@@ -183,7 +183,7 @@ class Protocol:
             raise Refusal(Reason.METHOD_UNKNOWN)
         params.require_params(method, said_params)
         if kind is Kind.TASK and (missing := lacks(declared, NEEDS_TASKS)) is not None:
-            raise Refusal(Reason.CAPABILITY_MISSING, method, required_capabilities=missing)
+            raise Refusal(Reason.CAPABILITY_MISSING, method, Lacking(missing))
         has_arguments = (kind is Kind.TOOL or method == GET_PROMPT) and said_params.get("arguments") is not None
         inputs, state = _NO_META, None
         if is_modern and ("requestState" in said_params or "inputResponses" in said_params):
@@ -240,7 +240,7 @@ class Protocol:
             or header == _MODERN_HEADER
             or (opens and not arrival.headers.get(SESSION_HEADER))
         ):
-            raise Refusal(Reason.VERB_REFUSED, allow="POST")
+            raise Refusal(Reason.VERB_REFUSED, "", Allow("POST"))
         require_single(arrival)
         if header and header not in _LEGACY_HEADERS:
             raise _unsupported(header.decode("latin-1"))
@@ -299,18 +299,17 @@ def _notification(
     )
 
 
-def _note(no: Refusal, arrival: Arrival, value: object, message: Message | None, said: object) -> None:
-    """Note what the answer to a refused message depends on: its era, its id or those of a batch, whether it has any."""
+def _unread(no: Refusal, arrival: Arrival, value: object, message: Message | None, said: object) -> Unread:
+    """Return what the answer to a refused message depends on: its era, its id or a batch's, whether it has any."""
     if message is None and type(value) is dict and type(given := value.get("params")) is dict:
         said = given.get("_meta")
     is_modern = arrival.headers.get(VERSION_HEADER) == _MODERN_HEADER or (type(said) is dict and VERSION_KEY in said)
-    no.facts["era"] = Era.MODERN if is_modern else Era.LEGACY
     if message is not None:
-        no.facts.setdefault("rpc_id", message.id)
-        no.facts["is_one_way"] = not message.is_request
-    elif type(value) is list and not is_modern:
-        no.facts["rpc_ids"] = batch_ids(value)
+        return Unread(not is_modern, message.id, is_one_way=not message.is_request)
+    known = no.find(Unread)
+    ids = batch_ids(value) if type(value) is list and not is_modern else ()
+    return Unread(not is_modern, None if known is None else known.id, tuple(ids))
 
 
 def _unsupported(requested: str) -> Refusal:
-    return Refusal(Reason.VERSION_UNSUPPORTED, supported=list(SUPPORTED), requested=requested)
+    return Refusal(Reason.VERSION_UNSUPPORTED, "", Versions(tuple(SUPPORTED), requested))

@@ -1,7 +1,7 @@
 """Outcomes and refusals of the JSON-RPC and tool channels as replies. Bodies are spliced, never encoded twice.
 
 The wire columns of the table of reasons are read here (and in ``ingress/render.py`` for the HTTP channel). What is not
-in the table, not in the public facts and not in an outcome has no road to the wire.
+in the table, not in a refusal's facts and not in an outcome has no road to the wire.
 
 In the revisions with sessions, a refused request is answered with status 200 and its JSON-RPC error: their clients
 take an error status for a broken connection and end the session.
@@ -14,6 +14,18 @@ from msgspec.json import Encoder
 from msgspec.structs import replace
 
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import (
+    ErrorId,
+    Fact,
+    Lacking,
+    MissingScope,
+    Problem,
+    Problems,
+    Remedy,
+    RetryAfter,
+    Unread,
+    Versions,
+)
 from mcpward.core.reasons import WIRE, Channel, Reason
 from mcpward.core.values import AuthMethod, Call, Era, Kind, Outcome, Reply
 from mcpward.protocol.methods import READ
@@ -31,16 +43,7 @@ _CACHED: Final = {
     "resources/templates/list": LIST_TTL_MS,
     "resources/read": 0,
 }
-#: Public facts and the names they have in ``error.data``. Whatever else a refusal carries stays in mcpward.
-_DATA: Final = {
-    "supported": "supported",
-    "required_capabilities": "requiredCapabilities",
-    "problems": "problems",
-    "error_id": "errorId",
-    "retry_after_s": "retryAfterSeconds",
-    "policy": "policy",
-    "scope": "scope",
-}
+_READ: Final = Unread()
 _ONE_WAY: Final = frozenset({Kind.NOTIFICATION, Kind.ANSWER})
 _MAX_ECHO: Final = 256
 _OWN_META: Final = b'{"_meta":{'
@@ -118,18 +121,19 @@ def refusal(no: Refusal, call: Call | None = None, rpc_id: int | str | None = No
     A message of a session that has no answer (a notification, a response) and is refused for what it asks is dropped
     with 202: official clients end the session over any other status. The refusal is on record all the same.
     """
-    row = WIRE[no.reason]
-    if call is not None and call.kind is Kind.TOOL and (row.channel is Channel.TOOL or _is_told_to_model(no, call)):
+    row, unread = WIRE[no.reason], no.find(Unread) or _READ
+    is_session = unread.is_session if call is None else call.era is Era.LEGACY
+    channel = row.session_channel if is_session else row.channel
+    if call is not None and call.kind is Kind.TOOL and channel is Channel.TOOL:
         return _reply(no, 200, _result(call, _tool_body(no, row.sentence)))
-    is_session = no.facts.get("era") is Era.LEGACY or (call is not None and call.era is Era.LEGACY)
     code = row.session_code if is_session else row.code
     if is_session and row.session_status == 200:
-        if call.kind in _ONE_WAY if call is not None else no.facts.get("is_one_way"):
+        if call.kind in _ONE_WAY if call is not None else unread.is_one_way:
             return _with_wait(no, _reply(no, 202, b""))
-        if batch := no.facts.get("rpc_ids"):
-            errors = [error_body(no, code, identity) for identity in batch]
+        if unread.ids:
+            errors = [error_body(no, code, identity) for identity in unread.ids]
             return _with_wait(no, _reply(no, 200, b"[%b]" % b",".join(errors)))
-    identity = call.id if call is not None else rpc_id if rpc_id is not None else no.facts.get("rpc_id")
+    identity = call.id if call is not None else rpc_id if rpc_id is not None else unread.id
     # A GET or DELETE has no id; it is about the connection, and so is its status.
     status = row.session_status if is_session and identity is not None else row.status
     return _with_wait(no, _reply(no, status, error_body(no, code, identity, call)))
@@ -137,7 +141,7 @@ def refusal(no: Refusal, call: Call | None = None, rpc_id: int | str | None = No
 
 def error_body(no: Refusal, code: int, identity: int | str | None = None, call: Call | None = None) -> bytes:
     """Return a refusal as an encoded JSON-RPC error: the public sentence, and its name and public facts as data."""
-    told = "; ".join(f"{problem['path'] or 'params'}: {problem['rule']}" for problem in no.facts.get("problems", ()))
+    told = "; ".join(f"{problem.path or 'params'}: {problem.rule}" for problem in _problems(no))
     message = WIRE[no.reason].sentence + _when(no) + (f": {told}" if told else "")
     error = {"code": code, "message": message, "data": _data(no, call)}
     return _encode({"jsonrpc": "2.0", "id": identity, "error": error})
@@ -146,11 +150,6 @@ def error_body(no: Refusal, code: int, identity: int | str | None = None, call: 
 def as_streamed(reply: Reply) -> Reply:
     """Return the last message of a stream whose head was sent before: its status was 200, and that is on record."""
     return reply if reply.status == 200 else replace(reply, status=200)
-
-
-def _is_told_to_model(no: Refusal, call: Call) -> bool:
-    """Legacy clients know no error for a capability that they lack; their model may find another way."""
-    return no.reason is Reason.CAPABILITY_MISSING and call.era is Era.LEGACY
 
 
 def _result(call: Call, body: bytes, hints: bytes = b"", type_: bytes = b"complete") -> bytes:
@@ -186,15 +185,20 @@ def _identity(call: Call) -> bytes:
 
 def _tool_body(no: Refusal, sentence: str) -> bytes:
     text = sentence + _when(no)
-    if (error_id := no.facts.get("error_id")) is not None:
-        text += f" (error {error_id})"
-    problems = no.facts.get("problems") or ()
+    if (known := no.find(ErrorId)) is not None:
+        text += f" (error {known.error_id})"
+    problems = _problems(no)
     for problem in problems:
-        text += f"\n{problem['path'] or 'arguments'}: {problem['rule']}"
+        text += f"\n{problem.path or 'arguments'}: {problem.rule}"
     meta: dict[str, Any] = {"mcpward/reason": no.reason.value}
     if problems:
         meta["mcpward/problems"] = problems
     return _encode({"content": [{"type": "text", "text": text, "_meta": meta}], "isError": True})
+
+
+def _problems(no: Refusal) -> tuple[Problem, ...]:
+    found = no.find(Problems)
+    return () if found is None else found.problems
 
 
 #: What a model can do that repeats a call, by whether the calls before it had an answer; None where nobody knows.
@@ -207,51 +211,75 @@ _REPEATED: Final = {
 
 def _when(no: Refusal) -> str:
     """Say in words what the facts say: clients show a person the message, and a model reads no numbers."""
-    if (advice := no.facts.get("advice")) is not None:  # words of ours: what the model, or its person, can do
-        return f": {advice}"
-    if scope := no.facts.get("scope"):
-        return f": {scope}"
-    policy, wait_s = no.facts.get("policy"), no.facts.get("retry_after_s")
-    if policy is None or wait_s is None:
+    if (told := no.find(Remedy)) is not None:
+        return f": {told.advice}"
+    if (missing := no.find(MissingScope)) is not None and missing.scope:
+        return f": {missing.scope}"
+    retry = no.find(RetryAfter)
+    if retry is None or retry.policy is None:
         return ""
+    policy, wait_s = retry.policy, retry.seconds
     if no.reason is Reason.RATE_EXCEEDED:
         return f"; the limit {policy} lets the next one pass in {wait_s} s"
     if no.reason is Reason.BUSY:
-        missing = f"there are no free {policy}" if policy.startswith("places ") else f"{policy} cannot be counted now"
-        return f"; {missing}"
+        return f"; there are no free {policy}" if policy.startswith("places ") else f"; {policy} cannot be counted now"
     if no.reason is Reason.REPEATED_CALL:
-        return f". {_REPEATED[no.facts.get('answered')]} It is let through again in {wait_s} s"
+        return f". {_REPEATED[retry.answered]} It is let through again in {wait_s} s"
     return ""
 
 
 def _data(no: Refusal, call: Call | None) -> dict[str, Any]:
     data: dict[str, Any] = {"reason": no.reason.value}
-    for fact, name in _DATA.items():
-        if fact in no.facts:
-            data[name] = no.facts[fact]
-    # The specification wants these two echoed. Nothing that could break a line or a terminal is.
-    if no.reason is Reason.VERSION_UNSUPPORTED:
-        data["requested"] = _echo(no.facts.get("requested"))
-    elif no.reason is Reason.RESOURCE_UNKNOWN and call is not None:
+    for fact in no.facts:
+        data |= _named(fact)
+    if no.reason is Reason.RESOURCE_UNKNOWN and call is not None:
         data["uri"] = _echo(call.target)
     return data
 
 
+def _named(fact: Fact) -> dict[str, Any]:
+    """Return a fact as members of ``error.data``. Facts that are not named here stay in mcpward."""
+    match fact:
+        case RetryAfter(seconds=seconds, policy=None):
+            return {"retryAfterSeconds": seconds}
+        case RetryAfter(seconds=seconds, policy=policy):
+            return {"retryAfterSeconds": seconds, "policy": policy}
+        case Problems(problems=problems):
+            return {"problems": problems}
+        case ErrorId(error_id=error_id):
+            return {"errorId": error_id}
+        case Lacking(required_capabilities=capabilities):
+            return {"requiredCapabilities": capabilities}
+        case Versions(supported=supported, requested=requested):
+            return {"supported": supported, "requested": _echo(requested)}
+        case MissingScope(scope=scope):
+            return {"scope": scope}
+        case _:
+            return {}
+
+
 def _echo(said: object) -> str:
+    """The specification wants some things echoed. Nothing that could break a line or a terminal is."""
     return said if isinstance(said, str) and len(said) <= _MAX_ECHO and said.isascii() and said.isprintable() else ""
 
 
 def _reply(no: Refusal, status: int, body: bytes) -> Reply:
-    headers: tuple[tuple[bytes, bytes], ...] = tuple(no.facts.get("headers", ()))
-    return Reply(status=status, headers=headers, body=body, reason=no.reason.value, error_id=no.facts.get("error_id"))
+    retry, known = no.find(RetryAfter), no.find(ErrorId)
+    return Reply(
+        status=status,
+        headers=() if retry is None else retry.headers,
+        body=body,
+        reason=no.reason.value,
+        error_id=None if known is None else known.error_id,
+    )
 
 
 def _with_wait(no: Refusal, reply: Reply) -> Reply:
     """Add ``Retry-After`` where the refusal knows it, whatever the status is."""
-    retry_after_s = no.facts.get("retry_after_s")
-    if retry_after_s is None:
+    retry = no.find(RetryAfter)
+    if retry is None:
         return reply
-    return replace(reply, headers=(*reply.headers, (b"retry-after", b"%d" % max(1, math.ceil(retry_after_s)))))
+    return replace(reply, headers=(*reply.headers, (b"retry-after", b"%d" % max(1, math.ceil(retry.seconds)))))
 
 
 _ACCEPTED: Final = Reply(status=202)

@@ -13,6 +13,7 @@ import msgspec
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import Problem, Problems
 from mcpward.core.jsonio import decode_known
 from mcpward.core.reasons import Reason
 from mcpward.sdk.accepted import suspects_of
@@ -82,8 +83,8 @@ def _binder(validator: Draft202012Validator, levels: int, size: int) -> Callable
     def bind(raw: bytes) -> dict[str, Any]:
         arguments = decode_known(raw)
         if levels < UNBOUNDED and not _is_within(arguments, levels):
-            problems = [{"path": "", "rule": f"at most {levels} levels deep"}]
-            raise Refusal(Reason.ARGUMENTS_INVALID, "too deep for a recursive schema", problems=problems)
+            problems = Problems((Problem("", f"at most {levels} levels deep"),))
+            raise Refusal(Reason.ARGUMENTS_INVALID, "too deep for a recursive schema", problems)
         if not is_valid(arguments):
             # All errors are made before the first is given, each with a copy of what it is about.
             errors: list[ValidationError] = (

@@ -8,17 +8,10 @@ from types import NoneType, UnionType
 from typing import Any, Protocol
 
 import annotated_types
-from msgspec import Struct
 
+from mcpward.core.facts import Problem
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.options import options
-
-
-class Problem(Struct, frozen=True):
-    """One argument that was refused: its path and the rule it broke. Never its value."""
-
-    path: str
-    rule: str
 
 
 class Guard(Protocol):

@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn
 from pydantic_core import SchemaValidator
 
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import Problem, Problems
 from mcpward.core.pace import step
 from mcpward.core.reasons import Reason
 
@@ -81,5 +82,5 @@ def _ending(schema: Any) -> dict[str, Any]:
 
 
 def _end() -> NoReturn:
-    problems = [{"path": "", "rule": _RULE}]
-    raise Refusal(Reason.ARGUMENTS_INVALID, "a wrong member of a large object", problems=problems)
+    problems = Problems((Problem("", _RULE),))
+    raise Refusal(Reason.ARGUMENTS_INVALID, "a wrong member of a large object", problems)

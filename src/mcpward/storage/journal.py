@@ -13,6 +13,7 @@ from sqlalchemy import Table, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mcpward.core.errors import Refusal, Unreachable
+from mcpward.core.facts import RetryAfter
 from mcpward.core.reasons import Reason
 from mcpward.storage.connections import Connections
 from mcpward.storage.integrity import Counter, Integrity, read_counter
@@ -209,7 +210,7 @@ class Journal:
             return None
         is_full = counter.revision - counter.floor >= self._capacity
         if is_full and self._is_once:  # to forget one would make it good again
-            raise Refusal(Reason.BUSY, f"{table.name} are full", retry_after_s=_RETRY_AFTER_S)
+            raise Refusal(Reason.BUSY, f"{table.name} are full", RetryAfter(_RETRY_AFTER_S))
         standing = await self.add(connection, counter, [{"id": row_id, "forget_at": forget_at}])
         if is_full:
             over = standing.revision - counter.floor - self._capacity

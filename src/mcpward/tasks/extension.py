@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from mcpward.core.capability import lacks
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import Lacking
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Era
 
@@ -28,4 +29,4 @@ def require_declared(call: Call) -> None:
         Refusal: capability-missing, with the fact ``required_capabilities``. Before any look at the task's id.
     """
     if not declares(call):
-        raise Refusal(Reason.CAPABILITY_MISSING, "the tasks extension", required_capabilities=REQUIRED)
+        raise Refusal(Reason.CAPABILITY_MISSING, "the tasks extension", Lacking(REQUIRED))

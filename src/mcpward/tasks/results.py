@@ -14,6 +14,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.json import Decoder
 
 from mcpward.core.errors import Fault, Refusal
+from mcpward.core.facts import ErrorId
 from mcpward.core.ids import error_id
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Outcome, Reply
@@ -78,13 +79,13 @@ class Endings:
         if error is None:
             return Ending(Status.COMPLETED, b'{"resultType":"complete",' + work.result().body[1:])
         if isinstance(error, Refusal):
-            if "error_id" in error.facts:
-                self._report(error.facts["error_id"], about(error, call))
+            if (known := error.find(ErrorId)) is not None:
+                self._report(known.error_id, about(error, call))
             # Nobody waits for the answer of a task that broke down: its status says so, and not a result.
             return self._refused(error, None if error.reason in _BROKEN else call)
-        known = error.error_id if isinstance(error, Fault) else error_id()
-        self._report(known, "".join(traceback.format_exception(error)))
-        return self._refused(Refusal(Reason.FAULT, error_id=known), call)
+        under = error.error_id if isinstance(error, Fault) else error_id()
+        self._report(under, "".join(traceback.format_exception(error)))
+        return self._refused(Refusal(Reason.FAULT, "", ErrorId(under)), call)
 
     def stopped(self, message: str = _STOPPED) -> Ending:
         """Return the ending of a task that its worker did not end: it stopped, or died."""

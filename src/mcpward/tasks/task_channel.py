@@ -13,6 +13,7 @@ from mcpward.core.capability import lacks
 from mcpward.core.client_channel import Question
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Fault, Refusal
+from mcpward.core.facts import Lacking
 from mcpward.core.reasons import Reason
 from mcpward.core.retry import Retry
 from mcpward.core.withheld import withheld
@@ -88,7 +89,7 @@ class TaskChannel:
         for question in questions:
             missing = lacks(job.call.capabilities, question.capability)
             if missing is not None:
-                raise Refusal(Reason.CAPABILITY_MISSING, question.method, required_capabilities=missing)
+                raise Refusal(Reason.CAPABILITY_MISSING, question.method, Lacking(missing))
         keys = [question.key for question in questions]
         job.ask({question.key: self._cleaned(question) for question in questions})
         if any(key in job.pending for key in keys):

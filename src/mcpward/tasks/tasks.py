@@ -13,6 +13,7 @@ from msgspec.json import Encoder
 from mcpward.core.client_channel import ClientChannel
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import RetryAfter
 from mcpward.core.ids import base62
 from mcpward.core.invalid import invalid
 from mcpward.core.reasons import Reason
@@ -116,7 +117,7 @@ class Tasks:
         ``answers`` are those that the client gave before (by key), in requests that led to this one.
 
         Raises:
-            Refusal: capability-missing; busy, with ``retry_after_s``: there are too many, or the server stops.
+            Refusal: capability-missing; busy, with a ``RetryAfter``: there are too many, or the server stops.
             CancelledError: the caller has left. There is no task then.
         """
         require_declared(accepted.call)
@@ -342,4 +343,4 @@ def _unknown(detail: str) -> Refusal:
 
 
 def _busy(detail: str) -> Refusal:
-    return Refusal(Reason.BUSY, detail, retry_after_s=_RETRY_AFTER_S)
+    return Refusal(Reason.BUSY, detail, RetryAfter(_RETRY_AFTER_S))

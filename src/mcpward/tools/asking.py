@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from mcpward.core.client_channel import ClientChannel, Question
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import Problem, Problems
 from mcpward.core.ids import base62
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Era
@@ -200,8 +201,8 @@ class Asking:
             detail = f"the client's answer to {key!r}: {unfit}"
         if self._call.era is Era.LEGACY:
             raise Refusal(Reason.CONSENT_MISSING, detail)
-        problems = [{"path": f"inputResponses.{key}", "rule": "an answer to what was asked"}]
-        raise Refusal(Reason.PARAMS_INVALID, detail, problems=problems)
+        problems = Problems((Problem(f"inputResponses.{key}", "an answer to what was asked"),))
+        raise Refusal(Reason.PARAMS_INVALID, detail, problems)
 
 
 def _require_writable(question: Question) -> None:

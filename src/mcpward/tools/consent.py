@@ -9,6 +9,7 @@ import pydantic_core
 
 from mcpward.core.client_channel import Question
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import Problem, Problems, Remedy
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AuthMethod, Tool
 from mcpward.tools.shown import shown
@@ -127,5 +128,5 @@ def _unreadable(name: str, length: int) -> Refusal:
         f"a person must agree to this call, and can be shown at most {most} characters of it whole: {what}. "
         "Send less in one call"
     )
-    problems = [{"path": name[:64], "rule": f"at most {most} characters, as a person is shown it"}]
-    return Refusal(Reason.CONSENT_MISSING, "too long to be shown to a person", advice=advice, problems=problems)
+    problems = Problems((Problem(name[:64], f"at most {most} characters, as a person is shown it"),))
+    return Refusal(Reason.CONSENT_MISSING, "too long to be shown to a person", Remedy(advice), problems)

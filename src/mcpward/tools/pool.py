@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from mcpward.core.client_channel import InputRequired
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import RetryAfter
 from mcpward.core.reasons import Reason
 from mcpward.core.turns import Turns
 from mcpward.core.work import Work
@@ -272,4 +273,4 @@ class _Ended(Exception):
 
 
 def _busy() -> Refusal:
-    return Refusal(Reason.BUSY, "all threads of the server are taken", retry_after_s=_RETRY_AFTER_S)
+    return Refusal(Reason.BUSY, "all threads of the server are taken", RetryAfter(_RETRY_AFTER_S))

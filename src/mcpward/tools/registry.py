@@ -12,6 +12,7 @@ from mcpward.config.rate import parse_rate
 from mcpward.core.change import Topic
 from mcpward.core.effort import Effort
 from mcpward.core.errors import Finding, Misconfigured, Refusal
+from mcpward.core.facts import Problems
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call, Rate, Tool, UnknownArguments
 from mcpward.sdk.definitions import ToolDefinition
@@ -238,8 +239,7 @@ def _guarded(definition: ToolDefinition, bind: Callable[[bytes], dict[str, Any]]
         arguments = bind(raw)
         problems = [problem for guard in guards if (problem := guard.check(arguments)) is not None]
         if problems:
-            told = [{"path": problem.path, "rule": problem.rule} for problem in problems]
-            raise Refusal(Reason.ARGUMENT_DANGEROUS, "a guard refused", problems=told)
+            raise Refusal(Reason.ARGUMENT_DANGEROUS, "a guard refused", Problems(tuple(problems)))
         return arguments
 
     return bind_guarded

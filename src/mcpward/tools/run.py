@@ -10,6 +10,7 @@ from mcpward.core.client_channel import ClientChannel, InputRequired, Question
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Fault, Refusal
 from mcpward.core.exchange import Exchange
+from mcpward.core.facts import ErrorId
 from mcpward.core.ids import error_id
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Call, RawResult
@@ -204,7 +205,7 @@ def _too_late(deadline_s: float) -> Refusal:
 
 
 def _failed(error: BaseException) -> Refusal:
-    return Refusal(Reason.TOOL_FAILED, _trace(error), error_id=error_id())
+    return Refusal(Reason.TOOL_FAILED, _trace(error), ErrorId(error_id()))
 
 
 def _asked(error: BaseException) -> InputRequired | Refusal | None:

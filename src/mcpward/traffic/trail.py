@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Fault, Refusal
+from mcpward.core.facts import ErrorId, RetryAfter
 from mcpward.core.fair_timeout import fair_timeout
 from mcpward.core.ids import request_id
 from mcpward.core.reasons import Reason
@@ -173,9 +174,9 @@ class Trail(Struct, eq=False, gc=False):
 
     def refused(self, no: Refusal) -> None:
         """Note why the request is refused. What has an error id is told under it, and may be long."""
-        if "error_id" in no.facts:
+        if no.find(ErrorId) is not None:
             return
-        if no.detail and no.detail != no.facts.get("policy"):  # the limit's name has a column of its own
+        if no.detail and no.detail != no.policy:  # the limit's name has a column of its own
             self.withheld(no.detail)
         self.refused_key = no.key_id
         arrival = self.arrival
@@ -211,14 +212,14 @@ class Trail(Struct, eq=False, gc=False):
             return
         self.call, self.tool = accepted.call, accepted.tool
         if self.traffic.full:  # such a call never runs unrecorded, whatever traffic.when_full says
-            raise Refusal(Reason.BUSY, "the record takes nothing now", retry_after_s=_RETRY_AFTER_S)
+            raise Refusal(Reason.BUSY, "the record takes nothing now", RetryAfter(_RETRY_AFTER_S))
         record = replace(self, outcome=Result.PENDING, bytes_out=0).record("intent", Reply(0))
         try:
             async with fair_timeout(_INTENT_TIMEOUT_S):
                 await self.traffic.writer.write_now(record)
         except Exception as error:
             detail = f"the intent of a destructive call could not be recorded ({type(error).__name__})"
-            raise Refusal(Reason.BUSY, detail, retry_after_s=_RETRY_AFTER_S) from error
+            raise Refusal(Reason.BUSY, detail, RetryAfter(_RETRY_AFTER_S)) from error
         self.has_intent = True
 
     def record(self, phase: str, reply: Reply) -> Record:
@@ -294,7 +295,8 @@ class Trail(Struct, eq=False, gc=False):
 def _nothing(error: BaseException | None) -> Reply:
     """How a request ended that was not answered: with the reason's name and the error id, where there are such."""
     if isinstance(error, Refusal):
-        return Reply(0, reason=error.reason.value, error_id=error.facts.get("error_id"))
+        known = error.find(ErrorId)
+        return Reply(0, reason=error.reason.value, error_id=None if known is None else known.error_id)
     if isinstance(error, Exception):
         return Reply(0, reason=Reason.FAULT.value, error_id=error.error_id if isinstance(error, Fault) else None)
     if error is None:  # a way out of mcpward without an answer: a fault of ours

@@ -12,6 +12,7 @@ import msgspec
 from pydantic import ValidationError
 
 from mcpward.core.errors import Fault, Refusal
+from mcpward.core.facts import Problem, Problems
 from mcpward.core.ids import error_id
 from mcpward.core.pace import step
 from mcpward.core.reasons import Reason
@@ -42,7 +43,7 @@ def accept(call: Call, tool: Tool) -> AcceptedCall:
     """Return the accepted call. Its arguments are small, or ``tool.effort`` has found that they take little.
 
     Raises:
-        Refusal: arguments-invalid with the fact ``problems`` (path and rule each); argument-dangerous from a guard.
+        Refusal: arguments-invalid with its ``Problems`` (path and rule each); argument-dangerous from a guard.
         Fault: an author's guard or validator would have ended the process.
     """
     raw = call.arguments
@@ -79,8 +80,8 @@ def accept_large(call: Call, tool: Tool) -> AcceptedCall:
     except ValueError:  # no JSON for one of the decoders: binding says so
         is_much = False
     if is_much:
-        problems = [{"path": "", "rule": _MUCH}]
-        raise Refusal(Reason.ARGUMENTS_INVALID, "they would take too long to check", problems=problems)
+        problems = Problems((Problem("", _MUCH),))
+        raise Refusal(Reason.ARGUMENTS_INVALID, "they would take too long to check", problems)
     wrong: BaseException | None = None
     if not _is_suspicious(raw, tool):
         try:
@@ -96,7 +97,7 @@ def accept_prompt(
     """Return the arguments of ``prompts/get`` as its function takes them. ``schema`` is that of the arguments.
 
     Raises:
-        Refusal: params-invalid with the fact ``problems``.
+        Refusal: params-invalid with its ``Problems``.
     """
     return _bound(bind, _NONE if call.arguments is None else call.arguments, schema)
 
@@ -105,7 +106,7 @@ def accept_variables(bind: Callable[[], dict[str, Any]], schema: Mapping[str, An
     """Return the variables of a resource's URI as its function takes them. ``schema`` is that of the variables.
 
     Raises:
-        Refusal: params-invalid with the fact ``problems``.
+        Refusal: params-invalid with its ``Problems``.
     """
     return _bound(lambda _: bind(), _NONE, schema)
 
@@ -125,7 +126,7 @@ def _accept_closely(call: Call, tool: Tool, bind: _Bind, raw: bytes, wrong: Base
     top = _top(tool)
     seen = None if isinstance(wrong, _ENDS) else look(raw, top, tool.unknown_arguments)
     if seen is not None and seen.problems:
-        raise Refusal(Reason.ARGUMENTS_INVALID, "a value that no schema takes", problems=list(seen.problems))
+        raise Refusal(Reason.ARGUMENTS_INVALID, "a value that no schema takes", Problems(seen.problems))
     if wrong is None or (seen is not None and seen.raw is not None):
         try:
             bound = bind(raw if seen is None or seen.raw is None else seen.raw)
@@ -160,5 +161,5 @@ def _refusal(error: BaseException, reason: Reason, top: Place, value: Any) -> Re
     elif isinstance(error, ExceptionGroup):  # of a hand-written schema, likewise full of the caller's values
         problems = written.problems_of(error.exceptions, top)
     else:
-        problems = [{"path": "", "rule": "an object of strings"}]
-    return Refusal(reason, "the arguments do not fit the schema", problems=problems)
+        problems = [Problem("", "an object of strings")]
+    return Refusal(reason, "the arguments do not fit the schema", Problems(tuple(problems)))

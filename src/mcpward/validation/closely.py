@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from mcpward.core import rfc3339
+from mcpward.core.facts import Problem
 from mcpward.core.integral import LEAST, MOST, integral, is_long
 from mcpward.core.pace import step as paced
 from mcpward.core.subschema import Place
@@ -44,7 +45,7 @@ class Look(Struct, frozen=True):
     value: Any
     raw: bytes | None = None
     dropped: tuple[str, ...] = ()
-    problems: tuple[dict[str, str], ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 def look(raw: bytes, top: Place, unknown: UnknownArguments) -> Look | None:
@@ -83,7 +84,7 @@ class _Seeing:
 
     def __init__(self) -> None:
         self.has_changed = False
-        self.problems: list[dict[str, str]] = []
+        self.problems: list[Problem] = []
         self._rest: list[_Step] = []
         self._compared = 0
 
@@ -160,4 +161,4 @@ class _Seeing:
             if step[1] is not None:
                 path.append(step[1])
             step = step[0]
-        self.problems.append({"path": public_path(reversed(path)), "rule": rule})
+        self.problems.append(Problem(public_path(reversed(path)), rule))

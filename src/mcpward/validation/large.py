@@ -3,6 +3,7 @@
 from typing import Final
 
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import RetryAfter
 from mcpward.core.long_work import LongWork, TooLong
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Call, Tool
@@ -28,4 +29,4 @@ class LargeArguments:
             return await self._work.do(call.principal.key, accept_large, call, tool)
         except TooLong:
             detail = "too many large arguments wait to be checked"
-            raise Refusal(Reason.BUSY, detail, retry_after_s=_RETRY_AFTER_S) from None
+            raise Refusal(Reason.BUSY, detail, RetryAfter(_RETRY_AFTER_S)) from None

@@ -6,6 +6,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from mcpward.core.facts import Problem
 from mcpward.core.subschema import Place
 from mcpward.validation.paths import public_path
 from mcpward.validation.wording import describe, required, undeclared
@@ -43,14 +44,14 @@ _RULES: Final = {
 }
 
 
-def problems_of(error: ValidationError, top: Place, value: Any) -> list[dict[str, str]]:
-    """Return up to 16 problems, each ``{"path": "limit", "rule": "an integer of at most 100"}``.
+def problems_of(error: ValidationError, top: Place, value: Any) -> list[Problem]:
+    """Return up to 16 problems: ``Problem("limit", "an integer of at most 100")``.
 
     ``top`` is the place of the arguments in their schema, ``value`` what came: it tells names that are in it from those
     that pydantic gives to the members of a union.
     """
     if error.error_count() > _COUNTED:  # telling them apart would cost more than anything else that the call does
-        return [{"path": "", "rule": f"fewer than {_COUNTED} things wrong at once"}]
+        return [Problem("", f"fewer than {_COUNTED} things wrong at once")]
     found: dict[tuple[str, str], None] = {}
     details = error.errors(include_url=False, include_input=False)
     if value is None:  # a flat mapping of strings, or no JSON
@@ -59,7 +60,7 @@ def problems_of(error: ValidationError, top: Place, value: Any) -> list[dict[str
         found[_problem(detail, top, value)] = None
         if len(found) >= _MOST:
             break
-    return [{"path": path, "rule": rule} for path, rule in found]
+    return [Problem(path, rule) for path, rule in found]
 
 
 def _problem(detail: ErrorDetails, top: Place, value: Any) -> tuple[str, str]:

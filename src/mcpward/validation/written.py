@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from jsonschema_rs import ValidationError
 
+from mcpward.core.facts import Problem
 from mcpward.core.subschema import Place
 from mcpward.validation.paths import public_path
 from mcpward.validation.wording import describe, required, undeclared
@@ -24,8 +25,8 @@ _WORDS: Final = {
 }
 
 
-def problems_of(errors: Iterable[Exception], top: Place) -> list[dict[str, str]]:
-    """Return up to 16 problems, each ``{"path": "limit", "rule": "an integer of at most 100"}``.
+def problems_of(errors: Iterable[Exception], top: Place) -> list[Problem]:
+    """Return up to 16 problems: ``Problem("limit", "an integer of at most 100")``.
 
     Raises:
         TypeError: an error of another kind is among them.
@@ -36,7 +37,7 @@ def problems_of(errors: Iterable[Exception], top: Place) -> list[dict[str, str]]
             raise TypeError("no error of a schema")
         for path, rule in _told(error, top):
             problems[public_path(path), rule] = None
-    return [{"path": path, "rule": rule} for path, rule in [*problems][:_MOST]]
+    return [Problem(path, rule) for path, rule in [*problems][:_MOST]]
 
 
 def _told(error: ValidationError, top: Place) -> Iterator[tuple[list[str | int], str]]:

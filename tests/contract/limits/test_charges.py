@@ -18,6 +18,7 @@ from mcpward.limits.rates.charge import Limits
 from mcpward.limits.rates.limit import Charge
 from mcpward.limits.redis.shared_counters import SharedCounters
 from mcpward.limits.redis.store import SharedStore
+from support.facts import facts_of
 from support.redis import RedisServer
 from support.values import a_call, a_principal, a_tool, an_arrival
 
@@ -65,7 +66,7 @@ async def outcome(limits: Limits, call=None, tool=None) -> str:
     try:
         await charge(limits, call, tool)
     except Refusal as no:
-        return f"{no.reason.value} {no.facts.get('policy', '')}".rstrip()
+        return f"{no.reason.value} {facts_of(no).get('policy', '')}".rstrip()
     return "ok"
 
 
@@ -117,7 +118,7 @@ async def test_who_was_refused_a_moment_ago_is_known_without_asking(redis_server
         assert await passes(both[:1] * 2, 9) == 3
         with pytest.raises(Refusal) as no:
             both[0].require(a_call(), a_tool())
-        assert no.value.facts["policy"] == "read"
+        assert facts_of(no.value)["policy"] == "read"
         both[0].require(a_call(a_principal("api-key:other")), a_tool())
         both[1].require(a_call(), a_tool())  # which has not heard of it, and asks
 
@@ -189,7 +190,7 @@ async def test_what_became_of_the_calls_before_is_told_where_it_is_known(redis_s
         for limits in both:
             with pytest.raises(Refusal) as no:
                 await charge(limits)
-            told.append(no.value.facts.get("answered"))
+            told.append(facts_of(no.value).get("answered"))
         assert told == [True, None]
 
 
@@ -226,7 +227,7 @@ async def test_without_the_counters_a_failure_is_told_as_its_ruling_says(redis_s
         for _ in range(2):
             with pytest.raises(Refusal) as no:
                 await outcome_of_failure(both[0])
-            assert (no.value.reason, no.value.facts["policy"]) == (Reason.BUSY, "auth_failures")
+            assert (no.value.reason, facts_of(no.value)["policy"]) == (Reason.BUSY, "auth_failures")
         assert await outcome(both[0]) == "ok"  # and a good one is served
 
 

@@ -34,6 +34,7 @@ from mcpward.identity.oauth.token_cache import KEEP_S, TokenCache
 from support.arrivals import arrival
 from support.clock import ManualClock
 from support.edge import soon
+from support.facts import facts_of
 from support.mint import AUDIENCE, NOW, Mint
 from support.outside import http
 from support.publisher import CLIENT, Publisher, publisher
@@ -73,7 +74,7 @@ class House:
             found = self.identity.establish(one)
             return found if isinstance(found, Principal) else await found
         except Refusal as no:
-            challenged = no.facts == {"challenge": CHALLENGE}
+            challenged = facts_of(no) == {"challenge": CHALLENGE}
             return no.reason if challenged or no.reason is Reason.IDENTITY_UNAVAILABLE else Reason.FAULT
 
 
@@ -414,7 +415,7 @@ def test_a_body_under_an_unknown_key_has_to_come_again_and_the_key_is_looked_for
             before = here.there.fetches
             one = shown(here.token(NEW, exp=NOW + 900))
             no = here.identity.vouch(one)
-            assert (no.reason, no.facts["retry_after_s"] > 0) == (Reason.IDENTITY_UNAVAILABLE, True)
+            assert (no.reason, facts_of(no)["retry_after_s"] > 0) == (Reason.IDENTITY_UNAVAILABLE, True)
             await soon(lambda: here.identity.vouch(one) is None)
             assert here.there.fetches == before + 1
 

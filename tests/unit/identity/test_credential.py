@@ -4,6 +4,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.identity.credential import plain, read
 from support.arrivals import arrival
+from support.facts import facts_of
 
 AUTH, KEY = b"authorization", b"x-api-key"
 
@@ -119,7 +120,7 @@ def test_the_longest_credential_still_passes() -> None:
 def test_no_refusal_quotes_what_was_sent() -> None:
     with pytest.raises(Refusal) as refused:
         read(arrival(headers={AUTH: b"Basic canary-value"}))
-    assert "canary" not in f"{refused.value!r} {refused.value.detail} {refused.value.facts}"
+    assert "canary" not in f"{refused.value!r} {refused.value.detail} {facts_of(refused.value)}"
 
 
 @pytest.mark.parametrize("others", [set(), {b"accept"}, {b"x-forwarded-for", b"traceparent"}])

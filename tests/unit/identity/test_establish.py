@@ -17,6 +17,7 @@ from mcpward.identity.keys.url_cache import UrlCache
 from mcpward.identity.mode import Mode
 from support.arrivals import arrival
 from support.clock import ManualClock
+from support.facts import facts_of
 
 PEPPER, CLOCK = Pepper(b"p" * 32), ManualClock()
 MODES = {"orders": Mode.API_KEY, "people": Mode.API_KEY, "hidden": Mode.UNLISTED, "open": Mode.PUBLIC}
@@ -62,7 +63,7 @@ def test_a_key_of_another_server_is_refused_as_an_unknown_one_is() -> None:
     for headers in (BEARER, {b"authorization": b"Bearer " + unknown}):
         with pytest.raises(Refusal) as refused:
             IDENTITY.establish(arrival("people", headers=headers))
-        said.append((refused.value.reason, refused.value.facts))
+        said.append((refused.value.reason, facts_of(refused.value)))
     assert said[0] == said[1]
     assert said[0][0] is Reason.CREDENTIAL_INVALID
 

@@ -19,6 +19,7 @@ from mcpward.identity.jwt.errors import TokenRefused
 from mcpward.identity.jwt.issuer_rules import IssuerRules
 from mcpward.identity.oauth.introspection import KEEP_S, IntrospectionClient, Introspector
 from support.clock import ManualClock
+from support.facts import facts_of
 from support.mint import AUDIENCE, ISSUER, NOW
 from support.outside import http
 from support.publisher import CLIENT, Publisher, publisher
@@ -67,7 +68,7 @@ async def assert_out(here: Site, token: str = "good") -> None:
     with pytest.raises(Refusal) as refused:
         await here.ask(token)
     assert refused.value.reason is Reason.IDENTITY_UNAVAILABLE
-    assert refused.value.facts["retry_after_s"] > 0
+    assert facts_of(refused.value)["retry_after_s"] > 0
 
 
 async def test_the_provider_says_what_a_token_means():

@@ -14,6 +14,7 @@ from mcpward.egress.guard import Guard
 from mcpward.identity.jwt.issuer_rules import IssuerRules
 from mcpward.identity.oauth.jwks import BUDGET_S, GAP_S, KEEP_S, Jwks
 from support.clock import ManualClock
+from support.facts import facts_of
 from support.mint import AUDIENCE, ISSUER, Mint, key_for, public
 from support.outside import http, outside
 from support.publisher import Publisher, publisher
@@ -235,7 +236,7 @@ async def test_25_known_keys_open_for_a_day_while_the_provider_is_down_and_an_un
         with pytest.raises(Refusal) as refused:
             await here.jwks.wait_for("k1")
         assert refused.value.reason is Reason.IDENTITY_UNAVAILABLE
-        assert refused.value.facts["retry_after_s"] > 0
+        assert facts_of(refused.value)["retry_after_s"] > 0
 
 
 async def test_25_a_provider_that_comes_back_with_other_keys_is_followed_within_five_seconds(caplog):

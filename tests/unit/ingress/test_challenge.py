@@ -19,7 +19,7 @@ from mcpward.ingress import render
 )
 def test_a_challenge_is_one_line_whatever_is_in_it(scope: str, written: str):
     challenge = Challenge("https://mcp.example.com/x", (scope,))
-    reply = render.refusal(Refusal(Reason.SCOPE_MISSING, challenge=challenge))
+    reply = render.refusal(Refusal(Reason.SCOPE_MISSING, "", challenge))
     value = dict(reply.headers)[b"www-authenticate"].decode("ascii")
     assert value.endswith(f'resource_metadata="https://mcp.example.com/x", scope="{written}"')
     assert value.isprintable()

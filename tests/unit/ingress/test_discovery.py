@@ -9,6 +9,7 @@ from mcpward.ingress import render
 from mcpward.ingress.discovery import Discovery, Resource
 from mcpward.ingress.gates import Head, Rules, judge_place, judge_shape
 from mcpward.ingress.routes import Address, Place, Route, Routes
+from support.facts import facts_of
 
 URL = "https://h.example/mcp"
 PATH = b"/.well-known/oauth-protected-resource/mcp"
@@ -82,7 +83,7 @@ def test_all_other_gates_stand_before_the_document():
 def test_the_document_is_only_read(verb):
     no = judge_shape(head(verb), Route(Place.RESOURCE, "a"), RULES)
     assert no is not None
-    assert (no.reason, no.facts["allow"]) == (Reason.VERB_REFUSED, "GET, HEAD, OPTIONS")
+    assert (no.reason, facts_of(no)["allow"]) == (Reason.VERB_REFUSED, "GET, HEAD, OPTIONS")
     assert judge_shape(head(b"OPTIONS", origin=b"https://a.example"), Route(Place.RESOURCE, "a"), RULES) is None
 
 
@@ -99,12 +100,12 @@ def test_the_document_is_only_read(verb):
     ],
 )
 def test_a_challenge_says_what_is_wrong_where_to_look_and_what_to_ask_for(reason, told):
-    headers = dict(render.refusal(Refusal(reason, "private", challenge=CHALLENGE)).headers)
+    headers = dict(render.refusal(Refusal(reason, "private", CHALLENGE)).headers)
     end = f'resource_metadata="{CHALLENGE.metadata}", scope="a:read a:write"'
     assert headers[b"www-authenticate"].decode() == f"Bearer {told}{end}"
 
 
 def test_without_scopes_a_challenge_has_none_and_quotes_cannot_end_it():
-    no = Refusal(Reason.CREDENTIAL_MISSING, challenge=Challenge('https://h.example/"x\\'))
+    no = Refusal(Reason.CREDENTIAL_MISSING, "", Challenge('https://h.example/"x\\'))
     headers = dict(render.refusal(no).headers)
     assert headers[b"www-authenticate"] == b'Bearer resource_metadata="https://h.example/\\"x\\\\"'

@@ -13,6 +13,7 @@ from mcpward.limits.rates.charge import Limits
 from mcpward.limits.rates.limit import Limit, fields
 from mcpward.limits.rates.memory import MemoryCounters
 from support.clock import ManualClock
+from support.facts import facts_of
 from support.values import a_call, a_principal, a_tool, an_arrival
 
 
@@ -157,7 +158,7 @@ def test_108_a_refusal_says_when_to_come_again_and_then_the_caller_is_let_in(clo
     with pytest.raises(Refusal) as no:
         limits.charge(a_call(), tool)
     assert no.value.reason is Reason.RATE_EXCEEDED
-    assert no.value.facts == {
+    assert facts_of(no.value) == {
         "retry_after_s": 8,
         "policy": "destructive",
         "headers": ((b"ratelimit-policy", b'"destructive";q=6;w=60'), (b"ratelimit", b'"destructive";r=0;t=8')),
@@ -187,8 +188,8 @@ def test_a_call_is_charged_to_all_of_its_buckets_or_to_none(clock):
     assert passes(limits, 50, call=keyed, tool=a_tool()) == 25
     with pytest.raises(Refusal) as no:
         limits.charge(keyed, rated)
-    assert no.value.facts["policy"] == "tool"  # of those that refuse, the one that takes longest
-    assert no.value.facts["retry_after_s"] == 12
+    assert facts_of(no.value)["policy"] == "tool"  # of those that refuse, the one that takes longest
+    assert facts_of(no.value)["retry_after_s"] == 12
 
 
 def test_failed_credentials_decide_what_the_next_failure_of_their_address_is_told_and_nothing_else(clock):
@@ -201,7 +202,7 @@ def test_failed_credentials_decide_what_the_next_failure_of_their_address_is_tol
         with pytest.raises(Refusal) as no:
             refused("192.0.2.1")
         assert no.value.reason is Reason.ADDRESS_RATE_EXCEEDED
-        assert no.value.facts == {"retry_after_s": 6, "policy": "auth_failures"}
+        assert facts_of(no.value) == {"retry_after_s": 6, "policy": "auth_failures"}
     limits.admit(a_principal(), "192.0.2.1")  # a good credential from there
     limits.admit(
         a_principal("anonymous:192.0.2.1", way=AuthMethod.ANONYMOUS), "192.0.2.1"
@@ -238,7 +239,7 @@ def test_a_caller_pays_for_its_own_requests_and_for_no_neighbour(clock):
         limits.admit(mine, "192.0.2.1")
     with pytest.raises(Refusal) as no:
         limits.admit(mine, "192.0.2.1")
-    assert no.value.facts == {"retry_after_s": 1, "policy": "requests"}
+    assert facts_of(no.value) == {"retry_after_s": 1, "policy": "requests"}
 
 
 def test_a_flood_of_made_up_addresses_makes_no_flooding_caller_forgotten(clock):
@@ -258,7 +259,7 @@ def test_all_requests_of_one_address_are_limited_before_anything_else(clock):
     with pytest.raises(Refusal) as no:
         limits.addresses.count_request("192.0.2.1")
     assert no.value.reason is Reason.ADDRESS_RATE_EXCEEDED
-    assert no.value.facts == {"retry_after_s": 1, "policy": "requests"}
+    assert facts_of(no.value) == {"retry_after_s": 1, "policy": "requests"}
     clock.advance(1.0)
     limits.addresses.count_request("192.0.2.1")
 
@@ -270,7 +271,7 @@ def test_the_same_call_again_and_again_is_broken_off_and_another_is_not(clock):
     with pytest.raises(Refusal) as no:
         limits.charge(a_call(), a_tool())
     assert no.value.reason is Reason.REPEATED_CALL
-    assert no.value.facts == {"retry_after_s": 20, "policy": "repeat"}
+    assert facts_of(no.value) == {"retry_after_s": 20, "policy": "repeat"}
     limits.charge(a_call(arguments=b'{"limit":21}'), a_tool())
     limits.charge(a_call(target="another"), a_tool())
     limits.charge(a_call(a_principal("api-key:other")), a_tool())
@@ -322,4 +323,4 @@ def test_trap_7_lists_do_not_use_up_what_keeps_a_conversation_going(clock):
         limits.charge(a_call(method=method, kind=kind), None)
     with pytest.raises(Refusal) as refused:
         limits.charge(a_call(method="ping", kind=Kind.LIFECYCLE), None)
-    assert refused.value.facts["policy"] == "lifecycle"
+    assert facts_of(refused.value)["policy"] == "lifecycle"

@@ -13,6 +13,7 @@ from mcpward.limits.rates.bucket_usage import BucketFilter
 from mcpward.limits.rates.charge import Limits
 from mcpward.limits.rates.limit import Charge
 from mcpward.limits.rates.period import index_of, left_s
+from support.facts import facts_of
 from support.values import a_call, a_principal, a_tool, an_arrival
 
 HOUR_50 = RateLimit(Rate(50, 3600.0, 50))
@@ -39,7 +40,7 @@ def charge(limits, call=None, tool=None, **arguments) -> Charge:
 def refused(limits, call=None, tool=None, **arguments) -> dict[str, Any]:
     with pytest.raises(Refusal) as no:
         charge(limits, call, tool, **arguments)
-    return no.value.facts | {"reason": no.value.reason}
+    return facts_of(no.value) | {"reason": no.value.reason}
 
 
 def passes(limits, n, call=None, tool=None, **arguments):
@@ -225,7 +226,7 @@ def test_who_has_nothing_left_is_refused_before_anything_is_looked_at(clock):
     assert passes(limits, 9) == 3
     with pytest.raises(Refusal) as no:
         limits.require(a_call(), a_tool())
-    assert no.value.facts["policy"] == "read"
+    assert facts_of(no.value)["policy"] == "read"
     limits.require(a_call(a_principal("api-key:other")), a_tool())
 
 
@@ -305,7 +306,7 @@ def test_a_caller_who_goes_round_in_a_circle_is_told_after_the_number_of_its_cla
             no = told
         sent += 1
         assert sent < 10 * 10
-    assert (no.reason, no.facts["policy"]) == (Reason.REPEATED_CALL, "repeat")
+    assert (no.reason, facts_of(no)["policy"]) == (Reason.REPEATED_CALL, "repeat")
     assert sent > 10  # a few rounds are no circle yet
     charge(limits, call=calls["Z"])  # a different call passes
 
@@ -445,9 +446,9 @@ def test_what_is_told_of_the_answer_is_what_became_of_the_calls_before(clock, an
     charge(limits)
     with pytest.raises(Refusal) as no:
         charge(limits)
-    assert no.value.facts["answered"] is answered
+    assert facts_of(no.value)["answered"] is answered
     running = a_call(arguments=b"[]")
     assert passes(limits, 3, call=running) == 3
     with pytest.raises(Refusal) as no:
         charge(limits, call=running)
-    assert "answered" not in no.value.facts  # they run still
+    assert "answered" not in facts_of(no.value)  # they run still

@@ -9,6 +9,7 @@ import pytest
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Pool
+from support.facts import facts_of
 from support.places import places_of, tool_of
 
 DB, GPU = Pool(name="db", slots=1), Pool(name="gpu", slots=1)
@@ -61,7 +62,7 @@ class Calls:
             finally:
                 lease.end()
         except Refusal as no:
-            self.busy.append((name, no.facts["policy"]))
+            self.busy.append((name, facts_of(no)["policy"]))
 
     async def end(self, *names):
         for name in names:
@@ -258,7 +259,7 @@ class TestAFullQueue:
             async with slots.lease("orders", "key:a", None):
                 pass
         assert busy.value.reason is Reason.BUSY
-        assert busy.value.facts["retry_after_s"] >= 1
+        assert facts_of(busy.value)["retry_after_s"] >= 1
         await calls.end_all()
         assert free(slots) == 1
 
@@ -292,7 +293,7 @@ async def test_who_waits_too_long_is_told_busy_and_leaves_the_queue():
     with pytest.raises(Refusal) as busy:
         async with slots.lease("orders", "key:b", None):
             pass
-    assert (busy.value.reason, busy.value.facts["policy"]) == (Reason.BUSY, "places of server orders")
+    assert (busy.value.reason, facts_of(busy.value)["policy"]) == (Reason.BUSY, "places of server orders")
     assert waiting(slots) == 0
     lease.release()
     assert free(slots) == 1

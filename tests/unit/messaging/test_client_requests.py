@@ -14,6 +14,7 @@ from mcpward.core.values import Call, Era, Kind
 from mcpward.messaging.bus.worker_bus import LONGEST
 from mcpward.messaging.client_requests import ClientRequests
 from support.clock import ManualClock
+from support.facts import facts_of
 from support.mail import Workers
 from support.values import a_call, a_principal
 
@@ -247,7 +248,7 @@ async def test_a_caller_has_so_many_open_questions_and_takes_none_from_others(cl
     client = Client()
     no = await refused(client.ask(questions))
     assert (no.reason, client.sent) == (Reason.BUSY, [])
-    assert no.facts["retry_after_s"] >= 1
+    assert facts_of(no)["retry_after_s"] >= 1
     tasks.append(Client(asking("api-key:other")).ask(questions, "one", "two", "three"))
     await turns()
     assert len(questions) == 6

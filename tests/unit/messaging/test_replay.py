@@ -12,6 +12,7 @@ from mcpward.messaging.resumption import event_id
 from mcpward.messaging.resumption.buffer import OVERHEAD
 from mcpward.messaging.resumption.replay import Bounds, Buffer, RemoteTimeouts, Replays, Resumed
 from support.clock import ManualClock
+from support.facts import facts_of
 from support.mail import Workers
 from support.values import a_call, a_principal
 
@@ -61,7 +62,7 @@ async def unknown(replays: Replays, call: Call) -> str:
     with pytest.raises(Refusal) as refused:
         await replays.resume(call)
     assert refused.value.reason is Reason.EVENT_UNKNOWN
-    assert refused.value.facts == {}
+    assert facts_of(refused.value) == {}
     return refused.value.detail
 
 
@@ -289,7 +290,7 @@ async def test_one_caller_cannot_take_all_readers_places(clock: ManualClock):
     with pytest.raises(Refusal) as refused:
         await replays.resume(after(ids[0]))
     assert refused.value.reason is Reason.RATE_EXCEEDED
-    assert refused.value.facts["policy"] == "streams"
+    assert facts_of(refused.value)["policy"] == "streams"
     for _ in range(3):  # what is refused takes no place
         await unknown(replays, after("w1.0000000000000000000000.1", key="api-key:bob"))
     rests.append(await replays.resume(after(bobs[0], key="api-key:bob")))

@@ -13,6 +13,7 @@ from mcpward.messaging.session_record import LEVELS, MAX_URI_LENGTH, MAX_URIS, S
 from mcpward.messaging.session_settings import SessionSettings
 from mcpward.messaging.settings_cache import SettingsCache
 from support.clock import ManualClock
+from support.facts import facts_of
 from support.values import a_call, a_principal
 
 DAY = 24 * 3600.0
@@ -130,8 +131,8 @@ async def test_a_session_watches_a_bounded_number_of_resources(clock: ManualCloc
         await settings.subscribe(within(), f"orders://{number}")
     no = await refused(settings.subscribe(within(), "orders://one/more"))
     assert no.reason is Reason.RATE_EXCEEDED
-    assert no.facts["policy"] == "subscriptions"
-    assert no.facts["retry_after_s"] > 0
+    assert facts_of(no)["policy"] == "subscriptions"
+    assert facts_of(no)["retry_after_s"] > 0
     await settings.subscribe(within(), "orders://0")  # watched already
     await settings.unsubscribe(within(), "orders://0")
     await settings.subscribe(within(), "orders://one/more")

@@ -15,6 +15,7 @@ from mcpward.messaging.subscriptions.coalescing_queue import CAPACITY, Coalescin
 from mcpward.messaging.subscriptions.stream import Stream
 from mcpward.messaging.subscriptions.streams import Streams
 from support.clock import ManualClock
+from support.facts import facts_of
 from support.mail import Workers
 from support.values import a_call, a_principal
 
@@ -175,8 +176,8 @@ async def test_one_caller_cannot_take_all_places():
     with pytest.raises(Refusal) as refused:
         streams.open(caller(), Wish())
     assert refused.value.reason is Reason.RATE_EXCEEDED
-    assert refused.value.facts["retry_after_s"] > 0
-    assert refused.value.facts["policy"] == "streams"
+    assert facts_of(refused.value)["retry_after_s"] > 0
+    assert facts_of(refused.value)["policy"] == "streams"
     opened.append(streams.open(caller("api-key:bob"), Wish()))
     with pytest.raises(Refusal):
         streams.open(caller("api-key:eve"), Wish())  # the worker is full

@@ -21,6 +21,7 @@ from mcpward.tools.run import Runner
 from support.back import Letterbox
 from support.calls import call_of
 from support.clock import ManualClock
+from support.facts import facts_of
 
 SECRET = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
 server = Server("shop")
@@ -207,7 +208,7 @@ async def test_a_templates_variables_arrive_as_their_types(catalogue):
 async def test_a_variable_of_another_type_is_told_by_rule(catalogue, uri, problem):
     no = await refusal(catalogue, "resources/read", target=uri)
     assert no.reason is Reason.PARAMS_INVALID
-    assert no.facts["problems"] == [problem]
+    assert facts_of(no)["problems"] == [problem]
 
 
 @pytest.mark.parametrize("who", [PLAIN, TOOLS_ONLY, ELSEWHERE])
@@ -216,7 +217,7 @@ async def test_66_what_a_caller_may_not_read_looks_like_what_is_not_there(catalo
     hidden = await refusal(catalogue, "resources/read", who, uri)
     missing = await refusal(catalogue, "resources/read", who, "orders://nothing")
     assert hidden.reason is missing.reason is Reason.RESOURCE_UNKNOWN
-    assert hidden.facts == missing.facts == {}
+    assert facts_of(hidden) == facts_of(missing) == {}
 
 
 async def test_the_cleared_caller_reads_it(catalogue):
@@ -299,7 +300,7 @@ async def test_closed_types_complete_by_themselves_and_by_prefix(catalogue, of, 
 async def test_66_nothing_is_completed_of_what_a_caller_may_not_use(catalogue, who, hidden, missing, reason, argument):
     for of in (hidden, missing):
         no = await refusal(catalogue, "completion/complete", who, params=completing(of, argument))
-        assert (no.reason, no.facts) == (reason, {})
+        assert (no.reason, facts_of(no)) == (reason, {})
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from mcpward.core.scope import Access
 from mcpward.core.values import Arrival, AuthMethod, Call, Era, Kind, Principal, Tool
 from mcpward.policy.decide import Policy
 from mcpward.policy.step_up import Demand
+from support.facts import facts_of
 
 
 def tool(name: str = "add", **more: Any) -> Tool:
@@ -138,7 +139,7 @@ def test_66_a_hidden_tool_answers_like_a_missing_one() -> None:
     for name in ("drop", "nothing"):
         with pytest.raises(Refusal) as no:
             POLICY.require(call(name, principal(access=Access.READ)))
-        answers.add((no.value.reason, tuple(no.value.facts)))  # what may reach the wire
+        answers.add((no.value.reason, tuple(facts_of(no.value))))  # what may reach the wire
     assert answers == {(Reason.TOOL_UNKNOWN, ())}
 
 

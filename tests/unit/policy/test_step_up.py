@@ -13,6 +13,7 @@ from mcpward.core.values import AuthMethod, Kind, Principal, Tool
 from mcpward.policy.decide import Policy
 from mcpward.policy.step_up import Demand
 from support.calls import call_of
+from support.facts import facts_of
 
 PRM = "https://h.example/.well-known/oauth-protected-resource/mcp"
 DEMAND = Demand(
@@ -60,7 +61,7 @@ def answer(principal: Principal, name: str, demand: Demand = DEMAND, **more: Any
     try:
         found = Policy({"orders": Shelf()}, {"orders": demand}).require(call)
     except Refusal as no:
-        challenge = no.facts.get("challenge", Challenge(PRM))
+        challenge = facts_of(no).get("challenge", Challenge(PRM))
         return no.reason, " ".join(challenge.scopes) if challenge.metadata == PRM else challenge.metadata
     return found.name if found else "-"
 
@@ -155,7 +156,7 @@ def test_resources_and_prompts_step_up_too():
     ):
         with pytest.raises(Refusal) as no:
             policy.require_offer(principal, offer, Reason.PROMPT_UNKNOWN)
-        assert (no.value.reason, no.value.facts.get("scope", "")) == told
+        assert (no.value.reason, facts_of(no.value).get("scope", "")) == told
 
 
 def test_a_server_whose_demands_are_not_known_lets_no_token_through():

@@ -12,6 +12,7 @@ from mcpward.core.jsonio import DEFAULT_BOUNDS, Bounds
 from mcpward.core.reasons import Reason
 from mcpward.protocol.decode import Message, arguments_of, message_of, parse
 from support.cost import cost_of
+from support.facts import facts_of
 
 
 def decode(body: bytes, bounds: Bounds) -> Message:
@@ -121,7 +122,7 @@ def test_56_a_repeated_name_is_refused_at_every_depth(body: bytes) -> None:
 def test_56_a_name_in_another_case_is_refused(body: bytes) -> None:
     no = refused(body)
     assert no.reason is Reason.MESSAGE_MALFORMED
-    assert no.facts["rpc_id"] == 1
+    assert facts_of(no)["rpc_id"] == 1
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 10_000])
@@ -148,7 +149,7 @@ def test_57_a_batch_is_refused(count: int) -> None:
 def test_58_an_id_that_parsers_read_differently_is_refused(number: bytes) -> None:
     no = refused(b'{"jsonrpc":"2.0","id":%b,"method":"ping"}' % number)
     assert no.reason is Reason.MESSAGE_MALFORMED
-    assert "rpc_id" not in no.facts
+    assert "rpc_id" not in facts_of(no)
 
 
 def test_58_an_id_beyond_a_double_is_refused() -> None:

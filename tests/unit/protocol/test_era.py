@@ -4,6 +4,7 @@ import pytest
 
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Era, Kind
+from support.facts import facts_of
 from support.rpc import initialize, modern, modern_headers, request
 
 ADD = {"name": "add", "arguments": {"a": 1}}
@@ -40,7 +41,7 @@ def test_59_a_modern_body_with_another_version_header_is_refused(house, header) 
         headers["MCP-Protocol-Version"] = header
     no = house.refused(modern("tools/call", ADD), headers | {"Mcp-Session-Id": house.open_session()})
     assert no.reason is Reason.HEADER_MISMATCH
-    assert no.facts["rpc_id"] == 1
+    assert facts_of(no)["rpc_id"] == 1
 
 
 def test_a_modern_body_naming_a_legacy_revision_is_refused_even_if_the_header_says_the_same(house) -> None:
@@ -55,8 +56,8 @@ def test_a_modern_body_of_an_unserved_version_is_told_what_is_served(house) -> N
     body["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2031-01-01"
     no = house.refused(body, modern_headers("tools/list", version="2031-01-01"))
     assert no.reason is Reason.VERSION_UNSUPPORTED
-    assert no.facts["supported"] == ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"]
-    assert no.facts["requested"] == "2031-01-01"
+    assert facts_of(no)["supported"] == ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"]
+    assert facts_of(no)["requested"] == "2031-01-01"
 
 
 @pytest.mark.parametrize("value", [None, 1, [], {}, True])
@@ -110,7 +111,7 @@ def test_a_method_of_the_other_era_is_unknown_in_the_modern_one(house, method) -
     params = initialize()["params"] if method == "initialize" else {}
     no = house.refused(modern(method, params), modern_headers(method))
     assert no.reason is Reason.METHOD_UNKNOWN
-    assert no.facts["rpc_id"] == 1
+    assert facts_of(no)["rpc_id"] == 1
 
 
 @pytest.mark.parametrize(

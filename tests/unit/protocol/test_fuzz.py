@@ -10,6 +10,7 @@ from mcpward.core.reasons import WIRE, Channel, Reason
 from mcpward.core.values import Era, Kind, Outcome
 from mcpward.protocol import reply
 from mcpward.protocol.listen import acknowledged, wanted
+from support.facts import facts_of
 from support.rpc import modern
 
 JSON = st.recursive(
@@ -95,7 +96,7 @@ def judge(house, body, headers, **more) -> None:
         if WIRE[call.reason].channel is Channel.RPC:
             answer = reply.refusal(call)
             if answer.status == 202:
-                assert (answer.body, call.facts["is_one_way"]) == (b"", True)
+                assert (answer.body, facts_of(call)["is_one_way"]) == (b"", True)
             else:
                 said = json.loads(answer.body)
                 has_id = isinstance(said, list) or said["id"] is not None

@@ -8,6 +8,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Kind
 from mcpward.protocol.params import require_params
+from support.facts import facts_of
 from support.rpc import initialize, modern, modern_headers, request
 
 
@@ -48,7 +49,7 @@ def test_a_prompts_arguments_must_be_text(house, value) -> None:
     body = modern("prompts/get", {"name": "p", "arguments": {"a": value, "b": "x"}})
     no = house.refused(body, modern_headers("prompts/get", "p"))
     assert no.reason is Reason.PARAMS_INVALID
-    assert no.facts["problems"] == [{"path": "arguments.a", "rule": "a string"}]
+    assert facts_of(no)["problems"] == [{"path": "arguments.a", "rule": "a string"}]
 
 
 @pytest.mark.parametrize(
@@ -67,11 +68,11 @@ def test_a_prompts_arguments_must_be_text(house, value) -> None:
 def test_a_problem_of_params_says_which_and_what_they_must_be(method, params, path, rule) -> None:
     with pytest.raises(Refusal) as no:
         require_params(method, params)
-    (problem,) = no.value.facts["problems"]
+    (problem,) = facts_of(no.value)["problems"]
     assert no.value.reason is Reason.PARAMS_INVALID
     assert problem["path"] == path
     assert rule in problem["rule"]
-    assert "canary" not in str(no.value.facts)
+    assert "canary" not in str(facts_of(no.value))
 
 
 def test_a_prompts_arguments_are_handed_on(house) -> None:
@@ -255,7 +256,7 @@ def test_tasks_are_for_clients_that_declare_the_extension(house, method, extensi
     body = modern(method, {"taskId": "t", "inputResponses": {}}, **declared)
     no = house.refused(body, modern_headers(method, "t"), server="full")
     assert no.reason is Reason.CAPABILITY_MISSING
-    assert no.facts["required_capabilities"] == {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+    assert facts_of(no)["required_capabilities"] == {"extensions": {"io.modelcontextprotocol/tasks": {}}}
 
 
 @pytest.mark.parametrize("method", ["tasks/get", "tasks/list", "tasks/result", "tasks/cancel"])

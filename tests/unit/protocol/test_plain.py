@@ -11,6 +11,7 @@ import pytest
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import HeadVerdict, Kind
+from support.facts import facts_of
 from support.rpc import modern, modern_headers
 
 VERSION, CAPABILITIES, CLIENT = (
@@ -41,7 +42,7 @@ def outcome(house, body: Any, headers: dict[str, Any], **more: Any) -> Any:
     try:
         call = house.read(body, headers, **more)
     except Refusal as no:
-        return no.reason, no.detail, no.facts
+        return no.reason, no.detail, facts_of(no)
     said = msgspec.structs.asdict(call)
     del said["arrival"], said["principal"]
     return said

@@ -6,12 +6,19 @@ import mcp_types
 import pytest
 
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import ErrorId, Fact, Lacking, Problem, Problems, RetryAfter
 from mcpward.core.reasons import WIRE, Channel, Reason
 from mcpward.core.values import AuthMethod, Outcome
 from mcpward.protocol import reply
 from support.rpc import modern, modern_headers, request
 
 OUTCOME = Outcome(body=b'{"content":[{"type":"text","text":"\xc3\xbc \\" }"}],"isError":false}')
+
+
+class Hidden(Fact, frozen=True):
+    """A fact that has no name on the wire."""
+
+    hidden: str
 
 
 def modern_call(house, method="tools/call", name="add", **more):
@@ -87,7 +94,7 @@ def test_only_what_everybody_sees_is_public(house) -> None:
 @pytest.mark.parametrize("reason", [reason for reason in Reason if WIRE[reason].channel is Channel.RPC])
 def test_every_refusal_of_the_channel_rpc_says_its_name_and_no_detail(house, reason) -> None:
     call = modern_call(house)
-    answer = reply.refusal(Refusal(reason, "hush: /etc/passwd", hidden="hush"), call)
+    answer = reply.refusal(Refusal(reason, "hush: /etc/passwd", Hidden("hush")), call)
     row = WIRE[reason]
     assert (answer.status, answer.reason) == (row.status, reason.value)
     error = said(answer)["error"]
@@ -99,7 +106,7 @@ def test_every_refusal_of_the_channel_rpc_says_its_name_and_no_detail(house, rea
 @pytest.mark.parametrize("reason", [reason for reason in Reason if WIRE[reason].channel is Channel.TOOL])
 def test_every_refusal_of_the_channel_tool_is_a_result_that_the_model_can_read(house, reason) -> None:
     for call in (modern_call(house), legacy_call(house)):
-        answer = reply.refusal(Refusal(reason, "hush", hidden="hush"), call)
+        answer = reply.refusal(Refusal(reason, "hush", Hidden("hush")), call)
         assert (answer.status, answer.reason) == (200, reason.value)
         result = mcp_types.CallToolResult.model_validate(said(answer)["result"])
         assert result.is_error
@@ -110,31 +117,31 @@ def test_every_refusal_of_the_channel_tool_is_a_result_that_the_model_can_read(h
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if WIRE[reason].channel is Channel.TOOL])
 def test_where_no_tool_was_called_such_a_refusal_is_an_error(house, reason) -> None:
-    answer = reply.refusal(Refusal(reason, "hush", error_id="e1"), modern_call(house, "prompts/get", "p"))
+    answer = reply.refusal(Refusal(reason, "hush", ErrorId("e1")), modern_call(house, "prompts/get", "p"))
     assert answer.status in {400, 429, 500}
     assert said(answer)["error"]["code"] in {-32602, 42900, -32603}
     assert b"hush" not in answer.body
 
 
 def test_problems_are_told_by_path_and_rule(house) -> None:
-    problems = [{"path": "limit", "rule": "less_than_equal 100"}, {"path": "", "rule": "missing"}]
-    answer = reply.refusal(Refusal(Reason.ARGUMENTS_INVALID, problems=problems), modern_call(house))
+    problems = Problems((Problem("limit", "less_than_equal 100"), Problem("", "missing")))
+    answer = reply.refusal(Refusal(Reason.ARGUMENTS_INVALID, "", problems), modern_call(house))
     text = said(answer)["result"]["content"][0]["text"]
     assert text == "the arguments are not valid\nlimit: less_than_equal 100\narguments: missing"
 
 
 def test_a_failed_tool_names_its_error_id_alone(house) -> None:
-    answer = reply.refusal(Refusal(Reason.TOOL_FAILED, "Traceback …", error_id="7f3a00aa11bb"), modern_call(house))
+    answer = reply.refusal(Refusal(Reason.TOOL_FAILED, "Traceback …", ErrorId("7f3a00aa11bb")), modern_call(house))
     assert said(answer)["result"]["content"][0]["text"] == "the tool failed (error 7f3a00aa11bb)"
     assert answer.error_id == "7f3a00aa11bb"
-    fault = reply.refusal(Refusal(Reason.FAULT, "Traceback …", error_id="7f3a00aa11bb"), modern_call(house))
+    fault = reply.refusal(Refusal(Reason.FAULT, "Traceback …", ErrorId("7f3a00aa11bb")), modern_call(house))
     assert said(fault)["error"]["data"]["errorId"] == fault.error_id == "7f3a00aa11bb"
 
 
 @pytest.mark.parametrize("wait_s, header", [(0.0, b"1"), (0.2, b"1"), (1.0, b"1"), (1.01, b"2"), (59, b"59")])
 def test_108_a_refused_call_says_when_to_come_back(house, wait_s, header) -> None:
     limits = ((b"ratelimit", b'"read";r=0;t=1'),)
-    no = Refusal(Reason.RATE_EXCEEDED, retry_after_s=wait_s, headers=limits, policy="read")
+    no = Refusal(Reason.RATE_EXCEEDED, "", RetryAfter(wait_s, "read", limits))
     answer = reply.refusal(no, modern_call(house))
     assert answer.status == 429
     assert answer.headers == (*limits, (b"retry-after", header))
@@ -180,7 +187,7 @@ def test_where_no_tool_was_called_in_a_session_such_a_refusal_is_an_error_with_s
 
 def test_a_refusal_in_a_session_says_when_to_retry_as_it_does_elsewhere(house) -> None:
     limits = ((b"ratelimit", b'"read";r=0;t=1'),)
-    no = Refusal(Reason.RATE_EXCEEDED, retry_after_s=7, headers=limits, policy="read")
+    no = Refusal(Reason.RATE_EXCEEDED, "", RetryAfter(7, "read", limits))
     answer = reply.refusal(no, legacy_call(house))
     assert (answer.status, answer.headers) == (200, (*limits, (b"retry-after", b"7")))
     assert said(answer)["error"]["data"]["retryAfterSeconds"] == 7
@@ -189,7 +196,7 @@ def test_a_refusal_in_a_session_says_when_to_retry_as_it_does_elsewhere(house) -
 @pytest.mark.parametrize("message", [{"method": "notifications/initialized"}, {"id": "q1", "result": {}}])
 def test_a_refused_message_without_an_answer_is_dropped_in_a_session(house, message) -> None:
     call = house.read({"jsonrpc": "2.0"} | message, {"Mcp-Session-Id": house.open_session()})
-    answer = reply.refusal(Refusal(Reason.RATE_EXCEEDED, retry_after_s=7), call)
+    answer = reply.refusal(Refusal(Reason.RATE_EXCEEDED, "", RetryAfter(7)), call)
     assert (answer.status, answer.body, answer.reason) == (202, b"", "rate-exceeded")
     assert answer.headers == ((b"retry-after", b"7"),)
     gone = reply.refusal(Refusal(Reason.SESSION_UNKNOWN), call)
@@ -234,7 +241,7 @@ def test_a_batch_of_too_many_draws_no_long_answer(house) -> None:
 
 
 def test_the_last_message_of_a_stream_is_on_record_with_the_status_that_was_sent(house) -> None:
-    late = reply.as_streamed(reply.refusal(Refusal(Reason.FAULT, error_id="e1"), modern_call(house)))
+    late = reply.as_streamed(reply.refusal(Refusal(Reason.FAULT, "", ErrorId("e1")), modern_call(house)))
     assert (late.status, late.reason, late.error_id) == (200, "fault", "e1")
 
 
@@ -294,7 +301,7 @@ def test_a_resource_says_how_long_it_may_be_kept(house) -> None:
 
 
 def test_a_missing_capability_is_told_as_the_specification_words_it(house) -> None:
-    no = Refusal(Reason.CAPABILITY_MISSING, "hush", required_capabilities={"sampling": {}})
+    no = Refusal(Reason.CAPABILITY_MISSING, "hush", Lacking({"sampling": {}}))
     answer = reply.refusal(no, modern_call(house))
     assert answer.status == 400
     error = said(answer)["error"]
@@ -305,7 +312,7 @@ def test_a_missing_capability_is_told_as_the_specification_words_it(house) -> No
 
 
 def test_a_legacy_client_that_lacks_a_capability_gets_an_answer_that_it_knows(house) -> None:
-    no = Refusal(Reason.CAPABILITY_MISSING, "hush", required_capabilities={"sampling": {}})
+    no = Refusal(Reason.CAPABILITY_MISSING, "hush", Lacking({"sampling": {}}))
     tool = reply.refusal(no, legacy_call(house))
     assert (tool.status, tool.reason) == (200, "capability-missing")
     assert said(tool)["result"]["isError"] is True

@@ -11,6 +11,7 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import Era, Kind
 from mcpward.protocol import reply
 from mcpward.protocol.listen import ListenParams, acknowledged, changed, wanted
+from support.facts import facts_of
 from support.rpc import modern, modern_headers, request
 
 LISTS = frozenset({Topic.TOOLS, Topic.PROMPTS, Topic.RESOURCES})
@@ -53,7 +54,7 @@ def test_a_stream_of_a_server_that_does_not_change_carries_no_changes(house) -> 
 @pytest.mark.parametrize("more", [{}, {"Mcp-Session-Id": ""}, {"MCP-Protocol-Version": "2024-11-05"}])
 def test_a_get_without_a_session_asks_for_what_is_not_offered(house, more) -> None:
     no = house.refused(b"", more, verb="GET")
-    assert (no.reason, no.facts["allow"]) == (Reason.VERB_REFUSED, "POST")
+    assert (no.reason, facts_of(no)["allow"]) == (Reason.VERB_REFUSED, "POST")
 
 
 def test_a_get_needs_a_session_of_its_own_caller(house) -> None:
@@ -73,7 +74,7 @@ def test_a_get_follows_the_rules_on_the_version_header(house) -> None:
         assert no.reason is Reason.VERSION_UNSUPPORTED
     modern_ = house.refused(b"", headers | {"MCP-Protocol-Version": "2026-07-28"}, verb="GET")
     assert modern_.reason is Reason.VERB_REFUSED
-    assert modern_.facts["allow"] == "POST"
+    assert facts_of(modern_)["allow"] == "POST"
 
 
 @pytest.mark.parametrize("name", ["mcp-session-id", "mcp-protocol-version", "last-event-id"])
@@ -177,7 +178,7 @@ def test_as_many_names_as_there_may_be_are_taken(house) -> None:
 def test_tasks_are_listened_for_by_those_who_declared_the_extension(house) -> None:
     no = refused(house, {"taskIds": ["t"]})
     assert no.reason is Reason.CAPABILITY_MISSING
-    assert no.facts["required_capabilities"] == {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+    assert facts_of(no)["required_capabilities"] == {"extensions": {"io.modelcontextprotocol/tasks": {}}}
 
 
 @pytest.mark.parametrize("number", ["l1", 7])

@@ -19,6 +19,7 @@ from mcpward.sanitize.redact import MASK, Redactor
 from mcpward.sanitize.screens.invisible import strip
 from support.canaries import canaries, leaks
 from support.cost import cost_of
+from support.facts import facts_of
 
 SECRET = "sk-live-4eC39HqLyjWDarjtT1zdp7dc"
 
@@ -128,7 +129,7 @@ def test_what_is_mirrored_as_text_counts_once_towards_the_limit(sanitizer):
     with pytest.raises(Refusal) as no:
         sanitizer.clean(None, returned(10_001))
     assert no.value.detail == "the result has 10001 bytes, output.max_bytes is 10000"
-    assert no.value.facts["advice"] == "it is too large: ask for less"
+    assert facts_of(no.value)["advice"] == "it is too large: ask for less"
     apart = RawResult(text("y" * 6_000), {"x": "y" * 6_000})  # not the same thing twice
     with pytest.raises(Refusal):
         sanitizer.clean(None, apart)
@@ -167,8 +168,8 @@ def test_a_secret_split_over_two_blocks_is_withheld(sanitizer, cut, between):
         clean(sanitizer, text("x " + SECRET[:cut] + between, SECRET[cut:] + " y"))
     assert refused.value.reason is Reason.OUTPUT_REFUSED
     told = "it holds what must not leave: ask for less of it"
-    assert refused.value.facts == {"error_id": refused.value.facts["error_id"], "advice": told}
-    assert len(refused.value.facts["error_id"]) == 12
+    assert facts_of(refused.value) == {"error_id": facts_of(refused.value)["error_id"], "advice": told}
+    assert len(facts_of(refused.value)["error_id"]) == 12
 
 
 def test_a_secret_split_over_a_resource_and_three_blocks_is_withheld(sanitizer):

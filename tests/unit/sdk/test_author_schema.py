@@ -12,6 +12,7 @@ from mcpward.core.reasons import Reason
 from mcpward.sdk.author_schema import Written
 from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.signature import REQUIRED, Parameter
+from support.facts import facts_of
 
 WHOLE = (Parameter("arguments", dict[str, Any], REQUIRED),)
 SCHEMA: dict[str, Any] = {
@@ -196,7 +197,7 @@ def test_a_recursive_schema_that_doubles_takes_bounded_depth():
         own.bind(deep(60, "a"))
     assert time.perf_counter() - began < 1
     assert no.value.reason is Reason.ARGUMENTS_INVALID
-    assert no.value.facts["problems"][0]["rule"].startswith("at most ")
+    assert facts_of(no.value)["problems"][0]["rule"].startswith("at most ")
 
 
 def test_a_pattern_takes_linear_time():

@@ -14,6 +14,7 @@ from mcpward.core.errors import Refusal
 from mcpward.sdk.errors import AuthoringError
 from mcpward.tools.registry import Registry
 from support.cost import cost_of
+from support.facts import facts_of
 
 
 class Branch(BaseModel):
@@ -221,7 +222,7 @@ def test_121_a_list_with_a_wrong_item_is_read_no_further():
 def test_121_an_object_with_a_wrong_member_is_refused_at_the_first():
     with pytest.raises(Refusal) as caught:
         effort_of("named").bind(json.encode({"values": dict.fromkeys(map(str, range(9)), "x")}))
-    assert caught.value.facts["problems"][0]["rule"].startswith("objects without a wrong member")
+    assert facts_of(caught.value)["problems"][0]["rule"].startswith("objects without a wrong member")
 
 
 def test_a_wrong_member_is_not_the_end_where_another_alternative_takes_it():

@@ -9,6 +9,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Outcome
 from mcpward.tasks.record import Caps
+from support.facts import facts_of
 from support.values import a_call, a_principal, an_arrival
 
 DECLARED = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
@@ -27,7 +28,7 @@ async def busy(starting) -> None:
     with pytest.raises(Refusal) as no:
         await starting
     assert no.value.reason is Reason.BUSY
-    assert no.value.facts["retry_after_s"] > 0
+    assert facts_of(no.value)["retry_after_s"] > 0
 
 
 async def test_a_caller_has_32_tasks_at_once_and_no_more(house) -> None:

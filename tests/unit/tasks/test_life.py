@@ -8,10 +8,12 @@ from msgspec import json
 from msgspec.structs import replace
 
 from mcpward.core.errors import Fault, Refusal
+from mcpward.core.facts import ErrorId, Lacking
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Era, Outcome
 from mcpward.tasks.results import Cut
 from mcpward.tasks.tasks import Tasks
+from support.facts import facts_of
 from support.values import a_call
 
 
@@ -71,7 +73,7 @@ async def test_a_refusal_that_the_model_can_mend_is_a_result_too(house, reason) 
 @pytest.mark.parametrize("reason", [Reason.TOOL_FAILED, Reason.TOOL_TIMEOUT, Reason.OUTPUT_REFUSED])
 async def test_a_tool_that_broke_down_has_failed(house, reason) -> None:
     async def broken(_channel) -> Outcome:
-        raise Refusal(reason, "private", error_id="abcdef012345")
+        raise Refusal(reason, "private", ErrorId("abcdef012345"))
 
     task = await house.end((await house.start(broken))["taskId"])
     assert task["status"] == "failed"
@@ -83,7 +85,7 @@ async def test_a_tool_that_broke_down_has_failed(house, reason) -> None:
 
 async def test_what_would_have_been_a_protocol_error_is_a_failure(house) -> None:
     async def unable(_channel) -> Outcome:
-        raise Refusal(Reason.CAPABILITY_MISSING, "private", required_capabilities={"roots": {}})
+        raise Refusal(Reason.CAPABILITY_MISSING, "private", Lacking({"roots": {}}))
 
     task = await house.end((await house.start(unable))["taskId"])
     assert task["status"] == "failed"
@@ -110,7 +112,7 @@ async def test_nothing_of_an_exception_reaches_the_caller(house, error) -> None:
 
 async def test_the_detail_of_a_refusal_goes_to_the_log_under_its_id(house) -> None:
     async def broken(_channel) -> Outcome:
-        raise Refusal(Reason.FAULT, "hush", error_id="abcdef012345")
+        raise Refusal(Reason.FAULT, "hush", ErrorId("abcdef012345"))
 
     await house.end((await house.start(broken))["taskId"])
     assert house.log == [("abcdef012345", "hush")]
@@ -201,7 +203,7 @@ async def test_a_client_that_does_not_declare_tasks_learns_what_it_lacks(house, 
     with pytest.raises(Refusal) as no:
         await getattr(house, method)("gate-test", capabilities=capabilities)
     assert no.value.reason is Reason.CAPABILITY_MISSING
-    assert no.value.facts["required_capabilities"] == {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+    assert facts_of(no.value)["required_capabilities"] == {"extensions": {"io.modelcontextprotocol/tasks": {}}}
 
 
 async def test_an_update_is_for_clients_that_declare_tasks(house) -> None:

@@ -7,6 +7,7 @@ import pytest
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Outcome
+from support.facts import facts_of
 
 FOREIGN = [{"key": "api-key:other"}, {"server": "billing"}, {"key": "anonymous:192.0.2.7"}]
 
@@ -19,7 +20,7 @@ async def forever(_channel) -> Outcome:
 async def refusal(asked) -> tuple:
     with pytest.raises(Refusal) as no:
         await asked
-    return no.value.reason, no.value.facts
+    return no.value.reason, facts_of(no.value)
 
 
 @pytest.mark.parametrize("who", FOREIGN, ids=str)

@@ -12,6 +12,7 @@ from mcpward import Context, Elicit, Roots, Sample, Server, ToolError
 from mcpward.core.client_channel import InputRequired, Question
 from mcpward.core.clock import SystemClock
 from mcpward.core.errors import Fault, Refusal
+from mcpward.core.facts import Lacking
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AcceptedCall, Call, Era, RawResult
 from mcpward.tools import consent
@@ -21,6 +22,7 @@ from mcpward.tools.registry import Registry
 from mcpward.tools.run import Runner
 from support.back import Letterbox
 from support.calls import call_of
+from support.facts import facts_of
 
 NAME = {"action": "accept", "content": {"name": "Ann"}}
 SAID = {"role": "assistant", "model": "m", "content": {"type": "text", "text": "hi"}}
@@ -64,7 +66,7 @@ class Unable(Letterbox):
 
     def __init__(self, reason: Reason) -> None:
         super().__init__()
-        self.refusal = Refusal(reason, "not able", required_capabilities={"sampling": {}})
+        self.refusal = Refusal(reason, "not able", Lacking({"sampling": {}}))
 
     async def ask(self, questions: Sequence[Question]) -> Mapping[str, Any]:
         raise self.refusal
@@ -156,7 +158,7 @@ async def test_a_client_that_cannot_be_asked_is_no_failure_of_the_tool(runner, f
     with pytest.raises(Refusal) as no:
         await run(runner, function, Unable(reason))
     assert no.value.reason is reason
-    assert no.value.facts["required_capabilities"] == {"sampling": {}}
+    assert facts_of(no.value)["required_capabilities"] == {"sampling": {}}
 
 
 async def test_questions_of_a_group_are_asked_together(runner):
@@ -289,7 +291,7 @@ async def test_an_answer_to_something_else_is_refused_before_the_author_sees_it(
     with pytest.raises(Refusal) as no:
         await runner.run(accepted(function, call), Letterbox(who=answer))
     assert no.value.reason is reason
-    assert "canary" not in no.value.detail + str(no.value.facts)
+    assert "canary" not in no.value.detail + str(facts_of(no.value))
     assert "Traceback" not in no.value.detail
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, SecretStr
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.tools.consent import is_yes, question_of
+from support.facts import facts_of
 from support.values import a_tool
 
 
@@ -110,9 +111,9 @@ def test_attack_133_what_cannot_be_shown_whole_is_not_asked(arguments):
     with pytest.raises(Refusal) as no:
         message(arguments)
     assert no.value.reason is Reason.CONSENT_MISSING
-    assert "can be shown at most" in no.value.facts["advice"]
-    assert len(no.value.facts["advice"]) < 600
-    assert no.value.facts["problems"][0]["path"] in {name[:64] for name in arguments}
+    assert "can be shown at most" in facts_of(no.value)["advice"]
+    assert len(facts_of(no.value)["advice"]) < 600
+    assert facts_of(no.value)["problems"][0]["path"] in {name[:64] for name in arguments}
 
 
 def test_attack_133_what_can_be_shown_whole_has_no_end_cut_off():

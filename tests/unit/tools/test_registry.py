@@ -9,6 +9,7 @@ from mcpward.core.errors import Misconfigured, Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Rate
 from mcpward.tools.registry import Defaults, Registry
+from support.facts import facts_of
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_all_guards_are_asked(server):
     with pytest.raises(Refusal) as refusal:
         tool.bind(raw)
     assert refusal.value.reason is Reason.ARGUMENT_DANGEROUS
-    assert refusal.value.facts["problems"] == [
+    assert facts_of(refusal.value)["problems"] == [
         {"path": "b", "rule": "at most 1 days after a"},
         {"path": "c", "rule": "at most 2 days after a"},
     ]

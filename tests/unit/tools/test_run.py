@@ -16,6 +16,7 @@ from mcpward.tools.run import Runner
 from support.back import Letterbox
 from support.calls import arrival_of, call_of
 from support.clock import ManualClock
+from support.facts import facts_of
 
 
 @pytest.fixture
@@ -98,8 +99,8 @@ async def test_any_other_exception_is_an_error_id(runner, raised, sync):
 
     refusal = await refused(runner, fails_in_thread if sync else fails)
     assert refusal.reason is Reason.TOOL_FAILED
-    assert set(refusal.facts) == {"error_id"}
-    assert len(refusal.facts["error_id"]) == 12
+    assert set(facts_of(refusal)) == {"error_id"}
+    assert len(facts_of(refusal)["error_id"]) == 12
     assert "Traceback" in refusal.detail
     assert refusal.__cause__ is None
 
@@ -330,7 +331,7 @@ async def test_abandoned_threads_of_one_server_delay_no_other():
     ):
         with pytest.raises(Refusal) as no:
             await attempt
-        assert (no.value.reason, no.value.facts) == (Reason.BUSY, {"retry_after_s": 1})
+        assert (no.value.reason, facts_of(no.value)) == (Reason.BUSY, {"retry_after_s": 1})
     result = await asyncio.wait_for(runner.run(call(at_quick, "answers"), Letterbox()), 5)
     assert result.content[0]["text"] == "here"
     gate.set()

@@ -6,10 +6,12 @@ import pytest
 from msgspec.structs import replace
 
 from mcpward.core.errors import Fault, Refusal
+from mcpward.core.facts import ErrorId
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
 from mcpward.core.values import AuthMethod, Era, Kind, Reply
+from support.facts import facts_of
 from support.records import followed
 from support.values import a_call, a_principal, a_tool, accepted, an_arrival
 
@@ -87,7 +89,7 @@ async def test_outcomes_are_told_apart(house, reply, is_error, outcome, reason):
     "error, outcome, reason, error_id",
     [
         (Refusal(Reason.CREDENTIAL_INVALID, "private"), "refused", "credential-invalid", None),
-        (Refusal(Reason.TOOL_FAILED, "private", error_id="e2"), "error", "tool-failed", "e2"),
+        (Refusal(Reason.TOOL_FAILED, "private", ErrorId("e2")), "error", "tool-failed", "e2"),
         (Fault("e3", "private"), "fault", "fault", "e3"),
         (ZeroDivisionError("private"), "fault", "fault", None),
     ],
@@ -126,7 +128,7 @@ async def test_the_strongest_end_is_the_one_on_record(house, told, reply, outcom
 @pytest.mark.parametrize(
     "error, outcome, reason, error_id",
     [
-        (Refusal(Reason.BUSY, "private", error_id="e4"), "refused", "busy", "e4"),
+        (Refusal(Reason.BUSY, "private", ErrorId("e4")), "refused", "busy", "e4"),
         (asyncio.CancelledError(), "cancelled", None, None),
         (None, "fault", "fault", None),
     ],
@@ -298,7 +300,7 @@ async def test_a_destructive_call_is_refused_while_the_store_is_down(house):
         await trail.intent(accepted(a_call(), tool))
     here.sink.unlock()
     assert no.value.reason is Reason.BUSY
-    assert no.value.facts == {"retry_after_s": 5}
+    assert facts_of(no.value) == {"retry_after_s": 5}
 
 
 async def test_85_no_credential_header_body_or_secret_path_gets_into_a_record(house):

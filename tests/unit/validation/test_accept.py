@@ -16,6 +16,7 @@ from mcpward.core.reasons import Reason
 from mcpward.tools.registry import Registry
 from mcpward.validation.accept import accept, accept_prompt
 from support.calls import call_of
+from support.facts import facts_of
 
 
 class Inner(BaseModel):
@@ -73,7 +74,7 @@ def refused(raw: bytes | None, tool=ACT):
     assert refusal.value.reason is Reason.ARGUMENTS_INVALID
     assert refusal.value.__cause__ is None
     assert refusal.value.__context__ is None
-    return refusal.value.facts["problems"]
+    return facts_of(refusal.value)["problems"]
 
 
 @pytest.mark.parametrize("raw", [None, b"{}", b" { } "])
@@ -178,7 +179,7 @@ def problems_of_any(raw: bytes) -> list[dict[str, str]]:
     try:
         accept(call_of("act", raw), ACT)
     except Refusal as refusal:
-        return refusal.facts["problems"]
+        return facts_of(refusal)["problems"]
     return []
 
 
@@ -201,7 +202,7 @@ def test_a_prompts_wrong_arguments_are_wrong_params(raw, path, rule):
     with pytest.raises(Refusal) as refusal:
         accept_prompt(call_of("ask", raw, method="prompts/get"), ASK.bind, ASK.schema)
     assert refusal.value.reason is Reason.PARAMS_INVALID
-    assert refusal.value.facts["problems"] == [{"path": path, "rule": rule}]
+    assert facts_of(refusal.value)["problems"] == [{"path": path, "rule": rule}]
 
 
 @pytest.mark.parametrize("raised", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])

@@ -19,6 +19,7 @@ from mcpward.tools.registry import Defaults, Registry
 from mcpward.validation.accept import accept, accept_prompt, accept_variables
 from support.calls import call_of
 from support.cost import cost_of
+from support.facts import facts_of
 
 
 class Level(IntEnum):
@@ -90,7 +91,7 @@ def refused(raw: bytes, tool=ACT) -> list[dict[str, str]]:
         accept(call_of(tool.name, raw), tool)
     assert no.value.reason is Reason.ARGUMENTS_INVALID
     assert no.value.__context__ is None
-    return no.value.facts["problems"]
+    return facts_of(no.value)["problems"]
 
 
 @pytest.mark.parametrize(
@@ -345,7 +346,7 @@ def test_a_templates_variables_may_be_written_likewise():
     assert broken is not None
     with pytest.raises(Refusal) as no:
         accept_variables(broken.bind, broken.schema)
-    assert no.value.facts["problems"] == [{"path": "week", "rule": "an integer"}]
+    assert facts_of(no.value)["problems"] == [{"path": "week", "rule": "an integer"}]
 
 
 # ---- cost ----------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from mcpward.core.values import Tool
 from mcpward.tools.registry import Registry
 from mcpward.validation.accept import accept
 from support.calls import call_of
+from support.facts import facts_of
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -48,7 +49,7 @@ def problems(raw: bytes, tool: Tool = TOOL) -> list[dict[str, str]]:
         accept(call_of("act", raw), tool)
     assert no.value.reason is Reason.ARGUMENTS_INVALID
     assert no.value.__cause__ is None
-    return no.value.facts["problems"]
+    return facts_of(no.value)["problems"]
 
 
 def test_what_fits_is_given_whole():
@@ -105,7 +106,7 @@ def test_no_value_and_no_strange_name_is_told(name, value):
     try:
         accept(call_of("act", json.encode({name: value})), TOOL)
     except Refusal as no:
-        assert CANARY not in str(no.facts) + no.detail  # noqa: PT017  most of these are refused, some fit
+        assert CANARY not in str(facts_of(no)) + no.detail  # noqa: PT017  most of these are refused, some fit
 
 
 def test_a_foreign_group_of_errors_is_nobodys_problem():

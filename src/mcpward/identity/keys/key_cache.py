@@ -12,6 +12,7 @@ from typing import Final
 
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import RetryAfter
 from mcpward.core.ids import base62
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AuthMethod, Principal
@@ -113,7 +114,7 @@ class KeyCache:
         Raises :class:`Refusal` (identity-unavailable) when the snapshot is too old to be trusted.
         """
         if self.is_stale:
-            raise Refusal(Reason.IDENTITY_UNAVAILABLE, "the snapshot of keys is stale", retry_after_s=RETRY_AFTER_S)
+            raise Refusal(Reason.IDENTITY_UNAVAILABLE, "the snapshot of keys is stale", RetryAfter(RETRY_AFTER_S))
         key_id = find_id(text)
         if key_id is None:
             return None

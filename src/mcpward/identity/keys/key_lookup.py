@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import RetryAfter
 from mcpward.core.reasons import Reason
 
 MOST_WAITING: Final = 1024
@@ -92,4 +93,4 @@ def _unreadable() -> Refusal:
 
 
 def _unavailable(detail: str) -> Refusal:
-    return Refusal(Reason.IDENTITY_UNAVAILABLE, detail, retry_after_s=_RETRY_AFTER_S)
+    return Refusal(Reason.IDENTITY_UNAVAILABLE, detail, RetryAfter(_RETRY_AFTER_S))

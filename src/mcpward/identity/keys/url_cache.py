@@ -8,6 +8,7 @@ from typing import Final
 
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import RetryAfter
 from mcpward.core.ids import base62
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
@@ -81,7 +82,7 @@ class UrlCache:
             return None
         if self._clock.monotonic() - self.fresh_at > STALE_AFTER_S:
             raise Refusal(
-                Reason.IDENTITY_UNAVAILABLE, "the snapshot of secret URLs is stale", retry_after_s=RETRY_AFTER_S
+                Reason.IDENTITY_UNAVAILABLE, "the snapshot of secret URLs is stale", RetryAfter(RETRY_AFTER_S)
             )
         return self._principal(server, access)
 

@@ -122,7 +122,7 @@ class Bearer:
 
     def invalid(self, detail: str) -> Refusal:
         """Return the one answer for every credential that is not good here; ``detail`` is for the record."""
-        return Refusal(Reason.CREDENTIAL_INVALID, detail, challenge=self.challenge)
+        return Refusal(Reason.CREDENTIAL_INVALID, detail, self.challenge)
 
     def note_too_long(self, size: int) -> None:
         """Log that a token of ``size`` bytes was over the limit: else its holder sees the 401 of any bad token only."""
@@ -130,7 +130,7 @@ class Bearer:
 
     def missing(self) -> Refusal:
         """Return the answer for a request without any credential."""
-        return Refusal(Reason.CREDENTIAL_MISSING, challenge=self.challenge)
+        return Refusal(Reason.CREDENTIAL_MISSING, "", self.challenge)
 
     def _who(self, issuer: str) -> Trusted:
         for trusted in self._trusted:

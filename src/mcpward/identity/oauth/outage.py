@@ -7,6 +7,7 @@ from logging import Logger
 from typing import Final
 
 from mcpward.core.errors import Misconfigured, Refusal
+from mcpward.core.facts import RetryAfter
 from mcpward.core.reasons import Reason
 from mcpward.core.retry import Retry
 from mcpward.egress.failures import EgressFailed, EgressRefused
@@ -35,7 +36,7 @@ def outage(log: Logger, what: str) -> Retry:
 
 def unavailable(detail: str) -> Refusal:
     """Return the refusal for what cannot be said at the moment."""
-    return Refusal(Reason.IDENTITY_UNAVAILABLE, detail, retry_after_s=RETRY_AFTER_S)
+    return Refusal(Reason.IDENTITY_UNAVAILABLE, detail, RetryAfter(RETRY_AFTER_S))
 
 
 def _explain(error: Exception) -> str:

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from typing import Final, Protocol
 
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import RetryAfter
 from mcpward.core.reasons import Reason
 from mcpward.limits.concurrency.fair_queue import FairQueue, Waiting
 
@@ -18,7 +19,7 @@ _RETRY_AFTER_S: Final = 1
 
 def busy(label: str, detail: str) -> Refusal:
     """Return the refusal for want of places: ``label`` says of which."""
-    return Refusal(Reason.BUSY, detail, retry_after_s=_RETRY_AFTER_S, policy=label)
+    return Refusal(Reason.BUSY, detail, RetryAfter(_RETRY_AFTER_S, policy=label))
 
 
 class Candidate(Waiting, Protocol):

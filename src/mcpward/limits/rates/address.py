@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import RetryAfter
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AuthMethod, Principal, Rate
 from mcpward.limits.rates.failed_logins import Asking
@@ -61,7 +62,7 @@ class Addresses:
         for; what others at its address do never counts against it.
 
         Raises:
-            Refusal: address-rate-exceeded, with ``retry_after_s`` and ``policy``.
+            Refusal: address-rate-exceeded, with a ``RetryAfter`` that names the limit.
         """
         if principal.way is _ANONYMOUS:
             return self.count_request(bucket)
@@ -73,7 +74,7 @@ class Addresses:
         Before anything reads it: what a body costs, it costs whether or not it is a call.
 
         Raises:
-            Refusal: address-rate-exceeded, with ``retry_after_s`` and ``policy``.
+            Refusal: address-rate-exceeded, with a ``RetryAfter`` that names the limit.
         """
         self._bytes.put(*self._after_body(principal, bucket, size))
 
@@ -199,7 +200,7 @@ class Addresses:
         ruling = self.auth_failures.ruling
         if ruling.enforce and ruling.on_store_failure == "closed":
             detail = "the counters are away, and auth_failures is closed without them"
-            raise Refusal(Reason.BUSY, detail, retry_after_s=_AWAY_S, policy=self.auth_failures.name)
+            raise Refusal(Reason.BUSY, detail, RetryAfter(_AWAY_S, policy=self.auth_failures.name))
         return _NOTHING
 
     def _forget(self, task: "asyncio.Future[Names]") -> None:
@@ -216,4 +217,4 @@ def require_admitted(standings: list[Standing]) -> None:
 
 
 def _too_many(limit: Limit, wait_s: int) -> Refusal:
-    return Refusal(Reason.ADDRESS_RATE_EXCEEDED, limit.name, retry_after_s=wait_s, policy=limit.name)
+    return Refusal(Reason.ADDRESS_RATE_EXCEEDED, limit.name, RetryAfter(wait_s, policy=limit.name))

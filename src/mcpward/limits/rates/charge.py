@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import RetryAfter
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AuthMethod, Budget, Call, Enforcement, Principal, Rate, Tool
 from mcpward.limits.rates.address import Addresses, require_admitted
@@ -109,7 +110,7 @@ class Limits:
         ``budgets`` is what :meth:`price` gave; none for a call whose arguments are wrong, because it will not run.
 
         Raises:
-            Refusal: rate-exceeded, with ``retry_after_s``, ``policy`` (the limit's name) and ``headers``;
+            Refusal: rate-exceeded, with a ``RetryAfter`` that names the limit and has ``headers``;
                 repeated-call; busy, where a limit is closed while the common counters are away. Nothing is charged
                 then, not even awaited things.
         """
@@ -245,7 +246,7 @@ class Limits:
         for limit in limits if loop is None else (*limits, loop):
             if limit.ruling.on_store_failure == "closed" and limit.ruling.enforce:
                 detail = f"the counters are away, and {limit.name} is closed without them"
-                raise Refusal(Reason.BUSY, detail, retry_after_s=_AWAY_S, policy=limit.name)
+                raise Refusal(Reason.BUSY, detail, RetryAfter(_AWAY_S, policy=limit.name))
         is_open = loop is not None and loop.ruling.on_store_failure == "open"
         plan = self._plans[call.principal.server]
         return self._charge_here(self._parts(drawn), plan, call, None if is_open else tool)
@@ -331,4 +332,4 @@ def _exceeded(standings: Sequence[Standing]) -> Refusal:
     worst = max((standing for standing in standings if standing.refuses), key=lambda standing: standing.wait_s)
     name = worst.limit.name
     headers = _shown(standings, worst)
-    return Refusal(Reason.RATE_EXCEEDED, name, retry_after_s=worst.wait_s, policy=name, headers=headers)
+    return Refusal(Reason.RATE_EXCEEDED, name, RetryAfter(worst.wait_s, policy=name, headers=headers))

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from mcpward.core.authority import STORE
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import RetryAfter
 from mcpward.core.fair_timeout import fair_timeout
 from mcpward.core.reasons import Reason
 from mcpward.limits.rates.bounded_map import BoundedMap
@@ -256,4 +257,4 @@ async def _answer(question: Callable[[], Awaitable[T]]) -> T:
 
 
 def _unavailable(detail: str) -> Refusal:
-    return Refusal(Reason.IDENTITY_UNAVAILABLE, detail, retry_after_s=_RETRY_AFTER_S)
+    return Refusal(Reason.IDENTITY_UNAVAILABLE, detail, RetryAfter(_RETRY_AFTER_S))

@@ -15,6 +15,7 @@ from typing import Final
 
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import RetryAfter
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import Call, Rate, RateLimit
@@ -60,8 +61,8 @@ class LoopDetector:
         """Count the call at ``now`` (monotonic nanoseconds); returns one of NEW, AGAIN and OVER.
 
         Raises:
-            Refusal: repeated-call, with ``retry_after_s``, and ``answered`` where it is known whether the calls before
-                it had an answer; the call is not counted.
+            Refusal: repeated-call, with a ``RetryAfter``, which says where it is known whether the calls before had
+                an answer; the call is not counted.
         """
         limit = self._limits[access]
         if limit is None:
@@ -160,8 +161,7 @@ class LoopDetector:
 
 def repeated(wait_s: int, answered: bool | None) -> Refusal:
     """Return the refusal of a call that was made too often."""
-    known = {} if answered is None else {"answered": answered}
-    return Refusal(Reason.REPEATED_CALL, REPEAT, retry_after_s=wait_s, policy=REPEAT, **known)
+    return Refusal(Reason.REPEATED_CALL, REPEAT, RetryAfter(wait_s, policy=REPEAT, answered=answered))
 
 
 def repeat_limits(

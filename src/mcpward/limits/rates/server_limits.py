@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Fault, Refusal
+from mcpward.core.facts import Problem, Problems
 from mcpward.core.ids import error_id
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
@@ -93,7 +94,7 @@ class Budgets:
             if cost > limit.most:
                 rule = f"costs {cost} of the budget {draw.budget}, which gives at most {limit.most} at once"
                 detail = f"a cost above the budget {draw.budget}"
-                raise Refusal(Reason.ARGUMENTS_INVALID, detail, problems=[{"path": draw.argument, "rule": rule}])
+                raise Refusal(Reason.ARGUMENTS_INVALID, detail, Problems((Problem(draw.argument, rule),)))
         return [(limit, cost) for limit in limits]
 
 

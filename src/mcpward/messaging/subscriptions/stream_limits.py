@@ -3,6 +3,7 @@
 from typing import Final
 
 from mcpward.core.errors import Refusal
+from mcpward.core.facts import RetryAfter
 from mcpward.core.reasons import Reason
 
 RETRY_AFTER_S: Final = 5.0
@@ -27,13 +28,13 @@ class StreamLimits:
         """Take a place for ``caller`` (a principal's key).
 
         Raises:
-            Refusal: rate-exceeded, with ``retry_after_s`` and the policy's name.
+            Refusal: rate-exceeded, with a ``RetryAfter`` that names the policy.
         """
         taken = self._taken.get(caller, 0)
         if taken >= self._per_caller or self._total_taken >= self._total:
             whose = "the caller" if taken >= self._per_caller else "the worker"
             detail = f"{whose} has too many {self._name} open"
-            raise Refusal(Reason.RATE_EXCEEDED, detail, retry_after_s=RETRY_AFTER_S, policy=self._name)
+            raise Refusal(Reason.RATE_EXCEEDED, detail, RetryAfter(RETRY_AFTER_S, policy=self._name))
         self._taken[caller] = taken + 1
         self._total_taken += 1
 

@@ -70,7 +70,7 @@ class Streams:
         """Open a stream for the caller of ``call``. Whether the caller may know of what is wanted was decided before.
 
         Raises:
-            Refusal: rate-exceeded, with ``retry_after_s``, when the caller or the worker has too many; busy when the
+            Refusal: rate-exceeded, with a ``RetryAfter``, when the caller or the worker has too many; busy when the
                 worker is stopping.
         """
         if self._is_closed:
