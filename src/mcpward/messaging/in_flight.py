@@ -41,7 +41,7 @@ class Entry:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._name is not None:
+        if self._name is not None and self._entries.get(self._name) is self:
             del self._entries[self._name]
 
     def cancel(self) -> None:

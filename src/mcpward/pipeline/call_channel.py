@@ -150,7 +150,7 @@ class ModernChannel(Struct, eq=False):
         """Keep the call's places beyond its end."""
         return self._lease.retain()
 
-    def last(self, reply: Reply) -> Reply:
+    def finish(self, reply: Reply) -> Reply:
         """Return the reply as it is: nothing can be resumed."""
         return reply
 
@@ -217,8 +217,9 @@ class LegacyChannel:
         """Keep the call's places beyond its end."""
         return self._place.retain()
 
-    def last(self, reply: Reply) -> Reply:
-        """Keep the answer for a client that comes back for it; as it is where there was no event before it."""
+    def finish(self, reply: Reply) -> Reply:
+        """Close, and keep the answer for a client that comes back; as it is where there was no event before it."""
+        self.close()
         replay = self._replay
         if replay is None:
             return reply
@@ -227,7 +228,7 @@ class LegacyChannel:
         return replace(reply, event_id=event_id)
 
     def close(self) -> None:
-        """The call does not run any more."""
+        """The call does not run any more. May be said twice."""
         self._entry.__exit__(None, None, None)
 
     def _put(self, message: bytes) -> None:

@@ -13,14 +13,14 @@ from mcpward.core.errors import Fault, Refusal
 from mcpward.core.facts import ErrorId, Problem, Problems, RetryAfter, Versions
 from mcpward.core.ids import error_id
 from mcpward.core.reasons import WIRE, Channel, Reason
-from mcpward.core.values import Arrival, AuthMethod, Call, Era, Kind, Principal, Reply, ResponseStream
+from mcpward.core.values import Arrival, AuthMethod, Call, Principal, Reply, ResponseStream
 from mcpward.core.withheld import about
 from mcpward.identity.oauth.pending_verification import PendingVerification
 from mcpward.limits.concurrency.slots import CallSlots
 from mcpward.limits.rates.charge import Limits
-from mcpward.pipeline.call_channel import CallChannel, CallChannels
+from mcpward.pipeline.admission import AUTH_FAILURES, Admission, Admitted
+from mcpward.pipeline.call_channel import CallChannels
 from mcpward.pipeline.callers import Callers
-from mcpward.pipeline.charging import AUTH_FAILURES, ChargedCall, Charging
 from mcpward.pipeline.execution import Execution
 from mcpward.pipeline.method_handlers import MethodHandlers
 from mcpward.policy.decide import Policy
@@ -29,13 +29,10 @@ from mcpward.protocol.bodies import LARGE
 from mcpward.protocol.decode import Opened
 from mcpward.protocol.read import Protocol
 from mcpward.sanitize.clean import Sanitizer
-from mcpward.tools.consent import KEY as CONSENT_KEY
 from mcpward.traffic.trail import Traffic, Trail
 
 _RETRY_AFTER_S: Final = 5
-_CATALOGUE: Final = Kind.CATALOGUE
 _ANONYMOUS: Final = AuthMethod.ANONYMOUS
-_MODERN: Final = Era.MODERN
 _STOPPING: Final = Refusal(Reason.BUSY, "the drain is over", RetryAfter(_RETRY_AFTER_S))
 
 Report = Callable[[str, str], None]
@@ -65,8 +62,8 @@ class Pipeline:
         self.protocol = protocol
         self.policy = policy
         self.limits = limits
-        self.charging = Charging(limits, execution.accept)
         self.slots = slots
+        self.admission = Admission(limits, slots, execution.accept)
         self.execution = execution
         self.handlers = handlers
         self.channels = channels
@@ -79,55 +76,44 @@ class Pipeline:
     async def serve(self, arrival: Arrival, wire: ResponseStream) -> Reply:
         """Return the answer to one arrival. Raises nothing but ``CancelledError``."""
         trail = self.traffic.follow(arrival)
-        paid: ChargedCall | None = None
-        channel: CallChannel | None = None
+        admitted: Admitted | None = None
         try:
-            try:
-                found = self.identity.recall(arrival)  # who
-                principal = found if isinstance(found, Principal) else await self._proved(found, arrival)
-                trail.principal = principal
-                if would := self.limits.admit(principal, arrival.bucket):  # too much, whoever it is
-                    trail.shadowed(would)
-                wire.let_in(is_known=principal.way is not _ANONYMOUS)
-                opened = await self._opened(arrival, principal) if len(arrival.body) > LARGE else None
-                call = trail.call = self.protocol.read(arrival, principal, opened)  # what
-                if self.writer.refuses:
-                    raise Refusal(Reason.BUSY, "the record takes nothing now", RetryAfter(_RETRY_AFTER_S))
-                tool = trail.tool = self.policy.require(call)  # may they
-                runs = tool is not None or call.kind is _CATALOGUE
-                lease = self.slots.lease(arrival.server, principal.key, tool) if runs else None
-                charged = self.charging.charge(call, tool, trail, lease)  # how often
-                paid = charged if isinstance(charged, ChargedCall) else await charged
-                if lease is None:
-                    reply = await self.handlers.answer(call, wire, trail)
-                else:
-                    if not lease.enter_now():
-                        wire.queue(cancel_on_disconnect=call.era is _MODERN)
-                        await lease.enter()  # how many at once
-                    try:
-                        channel = self.channels.open(call, trail, wire, lease)
-                        reply = await self.execution.make(
-                            channel.call, tool, channel, paid.charge.headers, paid.accepted
-                        )
-                        if paid.charge.is_again:
-                            self.charging.ended(paid, trail)
-                    finally:
-                        lease.end()
-            except BaseException as no:  # raised again where there is no answer to it
-                answer = await self._instead(no, trail, wire, paid, channel)
-                if answer is None:
-                    raise
-                reply = replies.as_streamed(answer) if wire.streaming else answer
-            finally:
-                if channel is not None:
-                    channel.close()
-            if channel is not None:
-                reply = channel.last(reply)
-        except BaseException as ended:  # every exit leaves its record, cancellation too
-            trail.broken(ended)
-            raise
+            known = self.identity.recall(arrival)  # who
+            principal = trail.principal = known if isinstance(known, Principal) else await self._proved(known, arrival)
+            if would := self.limits.admit(principal, arrival.bucket):  # too much, whoever it is
+                trail.shadowed(would)
+            wire.let_in(is_known=principal.way is not _ANONYMOUS)
+            opened = await self._opened(arrival, principal) if len(arrival.body) > LARGE else None
+            call = trail.call = self.protocol.read(arrival, principal, opened)  # what
+            if self.writer.refuses:
+                raise Refusal(Reason.BUSY, "the record takes nothing now", RetryAfter(_RETRY_AFTER_S))
+            tool = trail.tool = self.policy.require(call)  # may they
+            entered = self.admission.enter(call, tool, trail, wire)  # how often, how many at once
+            admitted = entered if isinstance(entered, Admitted) else await entered
+            reply = await self._run(admitted, trail, wire)  # do it
+        except BaseException as no:
+            answer = await self._instead(no, admitted, trail, wire)
+            if answer is None:  # there is nobody to answer
+                raise
+            reply = answer
         trail.done(reply)
         return reply
+
+    async def _run(self, admitted: Admitted, trail: Trail, wire: ResponseStream) -> Reply:
+        """Return the answer of a call to an author's function, or to mcpward itself."""
+        lease = admitted.lease
+        if lease is None:
+            return await self.handlers.answer(admitted.call, wire, trail)
+        try:
+            channel = admitted.channel = self.channels.open(admitted.call, trail, wire, lease)
+            reply = await self.execution.make(
+                channel.call, admitted.tool, channel, admitted.charge.headers, admitted.accepted
+            )
+        finally:
+            lease.end()
+        if admitted.charge.is_again:
+            self.admission.answered(admitted, trail)
+        return channel.finish(reply)
 
     async def _proved(self, found: PendingVerification | None, arrival: Arrival) -> Principal:
         """Return who sent the arrival where that is not at hand; ``found`` is None for a token to be verified.
@@ -151,53 +137,71 @@ class Pipeline:
         return await self.protocol.bodies.open(principal.key, arrival.body)
 
     async def _instead(
-        self,
-        no: BaseException,
-        trail: Trail,
-        wire: ResponseStream,
-        paid: ChargedCall | None,
-        channel: CallChannel | None,
+        self, no: BaseException, admitted: Admitted | None, trail: Trail, wire: ResponseStream
     ) -> Reply | None:
         """Return the answer to a request that did not come to its own end, None where there is nobody to answer.
 
         Raised from here, ``no`` would be in its own traceback, and with it the request's body and credential.
         """
-        call = trail.call
+        channel = None if admitted is None else admitted.channel
+        try:
+            answer = await self._answer_to(no, admitted, trail, wire)
+            if answer is None:
+                trail.broken(no)
+                return None
+            answer = replies.as_streamed(answer) if wire.streaming else answer
+            return answer if channel is None else channel.finish(answer)
+        except BaseException as ended:  # every exit leaves its record, cancellation too
+            trail.broken(ended)
+            raise
+        finally:
+            if channel is not None:
+                channel.close()
+
+    async def _answer_to(
+        self, no: BaseException, admitted: Admitted | None, trail: Trail, wire: ResponseStream
+    ) -> Reply | None:
         match no:
-            case InputRequired():
-                return self._asked(no, paid, channel)
             case Refusal():
-                told = await self.charging.refused(no, trail.arrival, trail, paid, channel)
+                told = await self.admission.refused(no, admitted, trail)
                 trail.refused(no)
-                return self._refused(_at(told, trail.arrival), call, trail)
+                return self._refused(_at(told, trail.arrival), trail.call, trail)
+            case InputRequired():
+                return self._asked(no, admitted)
             case asyncio.CancelledError():
-                self.charging.cancelled(paid, channel)
-                if channel is not None and channel.was_cancelled:
-                    reply = replies.accepted()  # the caller called it off, and waits for no answer
-                elif not wire.is_gone:
-                    reply = self._refused(_STOPPING, call, trail)
-                else:
-                    return None
-                trail.cancelled()
-                return reply
+                return self._called_off(no, admitted, trail, wire)
             case Exception():
-                self.charging.unanswered(paid, channel)
-                return self._broken(no, call)  # our bug or an outage: told nobody but the log
+                if admitted is not None:
+                    self.admission.refund(admitted, no)
+                return self._broken(no, trail.call)  # our bug or an outage: told nobody but the log
             case _:
                 return None
 
-    def _asked(self, more: InputRequired, paid: ChargedCall | None, channel: CallChannel | None) -> Reply:
-        """Return the questions to a modern client, and the sealed state that it brings back with their answers."""
-        assert paid is not None  # only a call with a way back asks
-        assert channel is not None
-        call = paid.call
-        keys = tuple(question.key for question in more.questions)
-        if CONSENT_KEY in keys:  # the tool has not run, and is charged when it does
-            self.charging.give_back(paid, rates=False)
+    def _called_off(
+        self, cancelled: asyncio.CancelledError, admitted: Admitted | None, trail: Trail, wire: ResponseStream
+    ) -> Reply | None:
+        channel = None
+        if admitted is not None:
+            channel = admitted.channel
+            self.admission.refund(admitted, cancelled)
+        if channel is not None and channel.was_cancelled:
+            reply = replies.accepted()  # the caller called it off, and waits for no answer
+        elif not wire.is_gone:
+            reply = self._refused(_STOPPING, trail.call, trail)
         else:
-            self.charging.unanswered(paid, channel)
+            return None
+        trail.cancelled()
+        return reply
+
+    def _asked(self, more: InputRequired, admitted: Admitted | None) -> Reply:
+        """Return the questions to a modern client, and the sealed state that it brings back with their answers."""
+        assert admitted is not None  # only a call with a way back asks
+        assert admitted.channel is not None
+        call, channel = admitted.call, admitted.channel
+        self.admission.refund(admitted, more)
         try:
             requests = self.channels.requests(more.questions)
+            keys = tuple(question.key for question in more.questions)
             state = self.protocol.states.seal(call, channel.answers, keys, channel.state.id)
         except Refusal as no:  # what is asked must not leave, or the answers so far are too long to be carried
             return self._refused(no, call, channel.trail)
