@@ -30,7 +30,10 @@ WATCH_S: Final = 0.5
 
 
 class RequestHandler(Protocol):
-    """The way of a request behind the edge; never raises anything but cancellation."""
+    """The way of a request behind the edge; never raises anything but cancellation.
+
+    A port: this package knows nothing of the pipeline's.
+    """
 
     async def serve(self, arrival: Arrival, wire: ResponseStream) -> Reply:
         """Return the answer to one arrival."""
@@ -68,7 +71,7 @@ class Timeouts(Struct, frozen=True):
 
 
 class Watched(Protocol):
-    """A connection, as the watch sees it."""
+    """A connection, as the watch sees it. A port: connections are made of their listener."""
 
     def tick(self, now: float) -> None:
         """Look at the time; close what took too long, keep alive what is silent."""

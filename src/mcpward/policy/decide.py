@@ -21,7 +21,7 @@ class Decision(Struct, frozen=True):
 
 
 class Registry(Protocol):
-    """The tools of one server."""
+    """The tools of one server. A port of the tools package."""
 
     def find(self, name: str) -> Tool | None:
         """Return the tool of that exact name, or None."""
