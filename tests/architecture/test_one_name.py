@@ -18,13 +18,12 @@ PICTURES = {
 SAME_SUBJECT = {
     "accept", "acts", "address", "backup", "bodies", "client", "completion", "connection", "connections",
     "conversation", "counters", "credentials", "effort", "errors", "exchange", "fields", "header", "host", "in_process",
-    "keys", "lease", "lifespan", "limits", "listeners", "masked", "oauth", "operator", "permissions", "rate", "record",
+    "keys", "lease", "lifespan", "limits", "listeners", "masked", "oauth", "operator", "permissions", "record",
     "result", "results", "secret", "secrets", "serve", "server", "share", "shown", "signature", "site", "slots",
     "sources", "statements", "store", "switches", "tasks", "token_exchange", "url", "used_states", "verify",
 }  # fmt: skip
 #: By class: why it may be there more than once.
 SAME_CLASS = {
-    "Accepted": "a connection, and an answer to a form: the second is public",
     "Address": "of a setting, and of a route",
     "Asking": "for credentials elsewhere, and for answers of a client",
     "Bounds": "of JSON, and of what is kept of a stream",

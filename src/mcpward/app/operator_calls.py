@@ -36,7 +36,7 @@ from mcpward.core.scope import Access
 from mcpward.core.values import Arrival, Reply
 from mcpward.identity.named import NamedCallers
 from mcpward.identity.named_caller import OPERATOR
-from mcpward.messaging.bus.port import Bus
+from mcpward.messaging.bus.worker_bus import WorkerBus
 from mcpward.pipeline.pipeline import Pipeline
 from mcpward.protocol.headers import spelled
 from mcpward.protocol.mirrored import mirror
@@ -142,7 +142,7 @@ class OperatorCalls:
 class BusCalls:
     """A worker's answers to calls that come as letters, some of them at once."""
 
-    def __init__(self, calls: OperatorCalls, mail: Bus, clock: Clock) -> None:
+    def __init__(self, calls: OperatorCalls, mail: WorkerBus, clock: Clock) -> None:
         self._calls = calls
         self._mail = mail
         self._clock = clock

@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
 from heapq import nlargest
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from msgspec import Struct, ValidationError, convert, to_builtins
 from msgspec.json import Encoder
@@ -18,7 +18,8 @@ from msgspec.json import Encoder
 from mcpward.app.fresh_messages import FreshMessages
 from mcpward.core.clock import Clock
 from mcpward.limits.rates.bucket_usage import BucketFilter, BucketUsage
-from mcpward.messaging.bus.port import Bus
+from mcpward.limits.rates.charge import Limits
+from mcpward.messaging.bus.worker_bus import WorkerBus
 
 _log: Final = logging.getLogger(__name__)
 ASKING: Final = "limits-asked"
@@ -29,18 +30,6 @@ MOST_USES: Final = 1000
 _LETTER: Final = 128 * 1024
 _MOST_WAITING: Final = 16
 _encode: Final = Encoder().encode
-
-
-class Counted(Protocol):
-    """What this module needs of the limits."""
-
-    async def uses(self, match: BucketFilter) -> Iterable[BucketUsage]:
-        """Return every bucket that is meant and in use."""
-        ...
-
-    async def reset(self, match: BucketFilter) -> int:
-        """Make every bucket full that is meant; returns how many there were."""
-        ...
 
 
 class UsageQuestion(Struct, frozen=True, kw_only=True):
@@ -73,7 +62,7 @@ class UsagePage(Struct, frozen=True, kw_only=True):
 class Usage:
     """One worker's answers. Questions are answered one after the other; when too many wait, further ones are not."""
 
-    def __init__(self, mail: Bus, limits: Counted, clock: Clock, worker: str, workers: int = 1) -> None:
+    def __init__(self, mail: WorkerBus, limits: Limits, clock: Clock, worker: str, workers: int = 1) -> None:
         self._mail = mail
         self._limits = limits
         self._worker = worker

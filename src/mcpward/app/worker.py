@@ -39,7 +39,7 @@ from mcpward.identity.keys.refresh import Refresher
 from mcpward.identity.keys.url_cache import UrlCache
 from mcpward.identity.named import NamedCallers
 from mcpward.ingress.acceptor import Acceptor
-from mcpward.ingress.advice import HostAdvice
+from mcpward.ingress.advice import Advice
 from mcpward.ingress.connection import Connection
 from mcpward.ingress.discovery import Discovery
 from mcpward.ingress.gates import Rules
@@ -269,7 +269,7 @@ class Worker:
             house=health.answer,
             clock=self.clock,
             discovery=discovery,
-            advice=HostAdvice(self.clock, self.settings.site.allowed_hosts, self.settings.site.allowed_origins),
+            advice=Advice(self.clock, self.settings.site.allowed_hosts, self.settings.site.allowed_origins),
             pace=HandshakePace(self.clock) if self.settings.site.tls_cert is not None else None,
         )
 

@@ -57,7 +57,7 @@ class ExchangeFailed(Exception):
 
 
 class Exchange(Protocol):
-    """Implemented by identity."""
+    """A port between the tools package, which asks, and identity, which implements it."""
 
     async def exchange(self, call: Call, audience: str, scopes: frozenset[str]) -> Token:
         """Return a token for ``audience`` that acts for the caller of ``call``.

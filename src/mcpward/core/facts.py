@@ -40,7 +40,7 @@ class Problems(Fact, frozen=True):
     problems: tuple[Problem, ...]
 
 
-class Advice(Fact, frozen=True):
+class Remedy(Fact, frozen=True):
     """Words of ours: what the model, or its person, can do."""
 
     advice: str

@@ -3,7 +3,7 @@
 from typing import Final
 
 from mcpward.core.errors import Refusal
-from mcpward.core.facts import Advice, ErrorId
+from mcpward.core.facts import ErrorId, Remedy
 from mcpward.core.ids import error_id
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call
@@ -14,7 +14,7 @@ CROWDED: Final = "it was made, but there are too many large results at the momen
 
 def withheld(detail: str, advice: str = "it holds what must not leave: ask for less of it") -> Refusal:
     """Return the refusal of a result: ``detail`` is for the operator, ``advice`` for the model, no value in either."""
-    return Refusal(Reason.OUTPUT_REFUSED, detail, ErrorId(error_id()), Advice(advice))
+    return Refusal(Reason.OUTPUT_REFUSED, detail, ErrorId(error_id()), Remedy(advice))
 
 
 def about(no: Refusal, call: Call | None) -> str:

@@ -28,7 +28,7 @@ _SCHEME: Final = len("Bearer ")
 
 
 class Strangers(Protocol):
-    """What an address may have done for it that has shown no good credential."""
+    """What an address may have done for it that has shown no good credential. A port of the limits package."""
 
     def require_failure(self, bucket: str) -> object:
         """Require that a provider, or the store, may be asked about a credential of its."""

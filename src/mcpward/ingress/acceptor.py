@@ -11,8 +11,9 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
+from mcpward.ingress.connection import Connection
 from mcpward.ingress.table import ConnectionTable, Entry
 
 #: Connections that are taken in one turn of the loop, so that a crowd at the door holds up nobody inside.
@@ -24,19 +25,13 @@ _FREED_S: Final = 0.01
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
-class Accepted(Protocol):
-    """A connection's protocol, which is told its place in the table before anything else."""
-
-    entry: Entry
-
-
 class Acceptor:
     """Stands for an :class:`asyncio.Server`: ``start`` begins, ``close`` ends it. Takes ``listener`` over."""
 
     def __init__(
         self,
         listener: socket.socket,
-        make: Callable[[], Any],
+        make: Callable[[], Connection],
         table: ConnectionTable,
         *,
         tls: ssl.SSLContext | None = None,

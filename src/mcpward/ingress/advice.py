@@ -22,7 +22,7 @@ _LONGEST: Final = 300
 _LONGEST_LINE: Final = 400
 
 
-class HostAdvice:
+class Advice:
     """``hosts`` and ``origins`` are what the settings allow already: the line to write has them too."""
 
     def __init__(self, clock: Clock, hosts: Sequence[str] = (), origins: Sequence[str] = ()) -> None:

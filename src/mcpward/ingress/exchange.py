@@ -2,7 +2,7 @@
 
 import asyncio
 from io import BytesIO
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from msgspec import structs
 
@@ -13,11 +13,10 @@ from mcpward.core.secret import Secret
 from mcpward.core.values import Arrival, Reply
 from mcpward.ingress import cors, render
 from mcpward.ingress.gates import Head, reads_events
+from mcpward.ingress.link import Link
+from mcpward.ingress.read_pace import Sender
 from mcpward.ingress.routes import DOCUMENTS, Place, Route
 from mcpward.ingress.table import Rank
-
-if TYPE_CHECKING:
-    from mcpward.ingress.connection import Connection
 
 #: A body up to this size is read from strangers too; it is more than most calls have.
 _SMALL = 64 * 1024
@@ -33,6 +32,22 @@ _STRANGER: Final = Rank.STRANGER
 #: whatever verb and media types it likes where to sign in, and learns the rest when it is let in.
 _OF_SHAPE: Final = frozenset({Reason.VERB_REFUSED, Reason.MEDIA_REFUSED, Reason.ACCEPT_REFUSED, Reason.BODY_TOO_LARGE})
 _CHALLENGED: Final = frozenset({Reason.CREDENTIAL_MISSING, Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS})
+
+
+class ExchangeOwner(Sender, Protocol):
+    """Whose turn it is on a connection. A port, because the queue of exchanges is made of these."""
+
+    def finished(self, *, close: bool) -> None:
+        """The answer is written: the next request has its turn, or the connection ends."""
+        ...
+
+    def moved_on(self, *, close: bool) -> None:
+        """The answer has ended, and the work goes on: its body stays counted until that is over."""
+        ...
+
+    def devote(self) -> None:
+        """The answer has no end: nothing else is read or answered."""
+        ...
 
 
 def _gathering(first: bytes) -> BytesIO:
@@ -62,8 +77,11 @@ class Exchange:
     quiet_since = 0.0
     lesson: bytes | None = None
 
-    def __init__(self, connection: "Connection", head: Head, route: Route | None, refusal: Refusal | None) -> None:
-        self.connection = connection
+    def __init__(
+        self, link: Link, owner: ExchangeOwner, head: Head, route: Route | None, refusal: Refusal | None
+    ) -> None:
+        self._link = link
+        self._owner = owner
         self.head = head
         self.route = route
         self.refusal = refusal
@@ -76,7 +94,7 @@ class Exchange:
         A small body is taken from anybody. For more, the caller must be known, and one address may hold an eighth of
         what all may: else a few strangers who never finish would leave no room for anyone (attack 46).
         """
-        front = self.connection.front
+        front = self._link.front
         count = len(part)
         size = self.held + count
         if size > front.rules.max_body:
@@ -90,7 +108,7 @@ class Exchange:
         self.held = size
         held = front.held = front.held + count
         if size > _SMALL:
-            front.pace.took(count, self.connection)
+            front.pace.took(count, self._owner)
             return self._vouched(count)
         if held > front.half_held:
             return self._vouched(count)
@@ -101,15 +119,13 @@ class Exchange:
         """Bytes of the body that were taken."""
         return len(self.body) if self.gathered is None else self.gathered.tell()
 
-    def _whole_body(self) -> bytes:
-        if self.gathered is not None:
-            # No copy: the memory of 4 MiB, touched for the first time, is a pause of the loop (attack 119).
-            self.body = self.gathered.getvalue()
-            self.gathered = None
+    def _gathered_body(self, gathered: BytesIO) -> bytes:
+        # No copy: the memory of 4 MiB, touched for the first time, is a pause of the loop (attack 119).
+        self.gathered, self.body = None, gathered.getvalue()
         return self.body
 
     def _vouched(self, count: int) -> Refusal | None:
-        front = self.connection.front
+        front = self._link.front
         if self.bucket is None:
             assert self.route is not None  # only a routed request has a body to take
             arrival = self._arrival(self.route, b"")
@@ -125,7 +141,7 @@ class Exchange:
 
     def let_go(self) -> None:
         """The body is no longer held. May be said twice."""
-        front = self.connection.front
+        front = self._link.front
         front.held -= self.held
         if self.bucket is not None:
             left = front.held_by.get(self.bucket, 0) - self.held
@@ -142,15 +158,16 @@ class Exchange:
         """Answer now, or start the work that will."""
         route = self.route
         if route is not None and route.place is _MCP and self.refusal is None and self.head.verb != b"OPTIONS":
-            connection = self.connection
-            task = self.task = connection.loop.create_task(self._work(self._arrival(route, self._whole_body())))
-            connection.tasks.add(task)
+            link = self._link
+            body = self.body if self.gathered is None else self._gathered_body(self.gathered)
+            task = self.task = link.loop.create_task(self._work(self._arrival(route, body)))
+            link.tasks.add(task)
         else:
             self._answer(self._at_once(route))
 
     def _at_once(self, route: Route | None) -> Reply:
         """Return the answer that needs no work."""
-        front, is_preflight = self.connection.front, self.head.verb == b"OPTIONS"
+        front, is_preflight = self._link.front, self.head.verb == b"OPTIONS"
         if self.refusal is not None or route is None:
             return self._refused(self.refusal or Refusal(Reason.ROUTE_UNKNOWN), route)
         if route.place in DOCUMENTS:
@@ -160,11 +177,11 @@ class Exchange:
         return cors.preflight(self.head.fields.get(b"access-control-request-headers", b""))
 
     def _refused(self, no: Refusal, route: Route | None) -> Reply:
-        connection = self.connection
+        link = self._link
         if route is not None and route.place is _MCP and no.reason in _OF_SHAPE:
             no = self._credential_first(route, no)
-        peer = connection.front.peer(connection.address, self.head)
-        return connection.front.inside.refuse(
+        peer = link.front.peer(link.address, self.head)
+        return link.front.inside.refuse(
             no,
             peer=peer.address,
             bucket=peer.bucket,
@@ -174,14 +191,14 @@ class Exchange:
 
     def _credential_first(self, route: Route, no: Refusal) -> Refusal:
         """Return what is wrong with the caller's credential, else ``no``. Nothing is waited for, and no body read."""
-        other = self.connection.front.inside.vouch(self._arrival(route, b""))
+        other = self._link.front.inside.vouch(self._arrival(route, b""))
         return no if other is None or other.reason not in _CHALLENGED else other
 
     def _arrival(self, route: Route, body: bytes) -> Arrival:
-        connection = self.connection
-        front = connection.front
+        link = self._link
+        front = link.front
         head = self.head
-        peer = head.peer or front.peer(connection.address, head)
+        peer = head.peer or front.peer(link.address, head)
         return Arrival(
             request_id(),
             front.now(),
@@ -196,12 +213,12 @@ class Exchange:
             None if route.secret is None else Secret(route.secret),
             head.visit,
             route.url,
-            connection.number,
+            link.number,
         )
 
     async def _work(self, arrival: Arrival) -> None:
         try:
-            self._answer(await self.connection.front.inside.serve(arrival, self))
+            self._answer(await self._link.front.inside.serve(arrival, self))
         except asyncio.CancelledError:
             # Not raised on: nobody awaits this task, and its traceback would keep body and credential in a circle.
             self._unheard()
@@ -211,33 +228,33 @@ class Exchange:
         finally:
             # Here and not in a callback of the task, which would cost another turn of the loop.
             if self.task is not None:
-                self.connection.tasks.discard(self.task)
+                self._link.tasks.discard(self.task)
 
     def _answer(self, reply: Reply) -> None:
-        connection = self.connection
-        close = not self.keep_alive or connection.front.draining
+        link = self._link
+        close = not self.keep_alive or link.front.draining
         if self.lesson is not None:
             self._end_lesson(is_let_in=reply.reason is None)
-        if connection.gone or self.released:
+        if link.is_gone or self.released:
             self._unheard()
         elif self.streaming:
             last = render.event(reply.body, reply.event_id) if reply.body else b""
-            connection.write(last + render.STREAM_END)
-            connection.finished(close=close)
+            link.write(last + render.STREAM_END)
+            self._owner.finished(close=close)
         else:
             if self.head.events_only and reply.body and reply.status == 200:
                 reply = render.only_event(reply)
             if b"origin" in self.head.fields:
                 reply = structs.replace(reply, headers=reply.headers + self._grants())
             bodyless = self.head.verb == b"HEAD"
-            connection.write(render.response(reply, date=connection.front.date, close=close, bodyless=bodyless))
-            connection.finished(close=close)
+            link.write(render.response(reply, date=link.front.date, close=close, bodyless=bodyless))
+            self._owner.finished(close=close)
 
     def _end_lesson(self, *, is_let_in: bool) -> None:
         """Keep the head, or do not, as soon as that is known: a running call does not hold its packet as well."""
         lesson, self.lesson = self.lesson, None
-        if lesson is not None and is_let_in:
-            self.connection.learn(lesson, self)
+        if lesson is not None and is_let_in and self.route is not None:
+            self._link.heads.learn(lesson, self.head, self.route, self._link.front.rules)
 
     def _unheard(self) -> None:
         """The work is over and nobody waits for its answer here."""
@@ -245,13 +262,13 @@ class Exchange:
             self.let_go()  # the connection is busy with another request, or gone
         else:
             self.keep_alive = False
-            self.connection.finished(close=True)
+            self._owner.finished(close=True)
 
     def _grants(self) -> tuple[tuple[bytes, bytes], ...]:
         origin = self.head.fields.get(b"origin")
         if self.route is not None and self.route.place in DOCUMENTS and self.refusal is None:
             return ()  # the document is for all origins, and says so itself
-        if origin is None or origin.lower() not in self.connection.front.rules.origins:
+        if origin is None or origin.lower() not in self._link.front.rules.origins:
             return ()
         return cors.grants(origin)
 
@@ -259,7 +276,7 @@ class Exchange:
 
     def let_in(self, *, is_known: bool) -> None:
         """The caller may ask; ``is_known``: it has shown a good credential."""
-        entry = self.connection.entry
+        entry = self._link.entry
         if not entry.is_served or entry.rank is _STRANGER:
             entry.serve(is_known=is_known)
 
@@ -270,7 +287,7 @@ class Exchange:
             CancelledError: the caller has left already, and its leaving cancels.
         """
         self.cancels = cancel_on_disconnect
-        if cancel_on_disconnect and self.connection.gone:
+        if cancel_on_disconnect and self._link.is_gone:
             raise asyncio.CancelledError
 
     def begin(self, *, cancel_on_disconnect: bool, endless: bool = False) -> None:
@@ -281,14 +298,14 @@ class Exchange:
                 server stops.
             Refusal: where the stream is endless, accept-refused: the caller reads no streams; body-too-large.
         """
-        connection = self.connection
+        link = self._link
         if self.lesson is not None:
             self._end_lesson(is_let_in=True)
         self.working = True
         self.cancels = cancel_on_disconnect or endless
         self.may_stream = reads_events(self.head)
-        self.quiet_since = connection.front.monotonic()
-        if self.cancels and connection.gone:
+        self.quiet_since = link.front.monotonic()
+        if self.cancels and link.is_gone:
             raise asyncio.CancelledError  # before the work begins, not at its first pause
         if endless:
             self._begin_endless()
@@ -298,19 +315,19 @@ class Exchange:
             raise Refusal(Reason.ACCEPT_REFUSED, "an endless answer for who reads no streams")
         if self.body_size > _LONGEST_WISH:
             raise Refusal(Reason.BODY_TOO_LARGE, "a stream would hold it for as long as it lasts")
-        connection = self.connection
+        link = self._link
         self.endless = True
         self.keep_alive = False
         self.body = b""  # the arrival has it; a stream must not hold it for ever
-        connection.devote()
+        self._owner.devote()
         self._open_stream()
-        if connection.front.draining:
+        if link.front.draining:
             raise asyncio.CancelledError
 
     @property
     def is_gone(self) -> bool:
         """The caller has left, or its stream was released."""
-        return self.connection.gone or self.released
+        return self._link.is_gone or self.released
 
     @property
     def can_stream(self) -> bool:
@@ -319,50 +336,50 @@ class Exchange:
 
     async def drained(self) -> None:
         """Wait until the peer has read most of what was written, or has gone."""
-        await self.connection.drained()
+        await self._link.drained()
 
     def notify(self, message: bytes, event_id: str | None = None) -> None:
         """Send one message as an event; dropped where nobody reads or nobody can."""
-        connection = self.connection
-        if connection.gone or self.released or not self.may_stream or self._falls_behind():
+        link = self._link
+        if link.is_gone or self.released or not self.may_stream or self._falls_behind():
             return
         self._open_stream()
-        connection.write(render.event(message, event_id))
-        self.quiet_since = connection.front.monotonic()
+        link.write(render.event(message, event_id))
+        self.quiet_since = link.front.monotonic()
 
     def release(self, retry_ms: int) -> None:
         """End the stream and go on without it: the connection takes its next request, the work is not disturbed."""
-        connection = self.connection
-        if not self.streaming or self.endless or connection.gone or self.released:
+        link = self._link
+        if not self.streaming or self.endless or link.is_gone or self.released:
             return
-        connection.write(render.retry(retry_ms) + render.STREAM_END)
+        link.write(render.retry(retry_ms) + render.STREAM_END)
         self.released = True
-        connection.moved_on(close=not self.keep_alive or connection.front.draining)
+        self._owner.moved_on(close=not self.keep_alive or link.front.draining)
 
     def _falls_behind(self) -> bool:
-        if self.connection.unread() <= _MAX_UNREAD:
+        if self._link.unread() <= _MAX_UNREAD:
             return False
         if self.endless:
-            self.connection.cut_off()
+            self._link.cut_off()
         return True
 
     def tick(self, now: float) -> None:
         """Keep a silent call alive: open the stream after a while, then comment on it now and then."""
-        connection = self.connection
-        if not self.working or not self.may_stream or connection.gone or self._falls_behind():
+        link = self._link
+        if not self.working or not self.may_stream or link.is_gone or self._falls_behind():
             return
-        patience = connection.front.patience
+        patience = link.front.patience
         if now - self.quiet_since < (patience.keep_alive_s if self.streaming else patience.quiet_s):
             return
         self._open_stream()
-        connection.write(render.KEEP_ALIVE)
+        link.write(render.KEEP_ALIVE)
         self.quiet_since = now
 
     def _open_stream(self) -> None:
         if not self.streaming:
             self.streaming = True
-            date = self.connection.front.date
-            self.connection.write(render.stream_head(self._grants(), date=date, close=not self.keep_alive))
+            date = self._link.front.date
+            self._link.write(render.stream_head(self._grants(), date=date, close=not self.keep_alive))
 
     def caller_left(self) -> None:
         """The connection is gone: cancel the work if the era says so."""

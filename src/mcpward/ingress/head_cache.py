@@ -19,6 +19,10 @@ _END: Final = b"\r\n\r\n"
 #: Of all heads that are kept for one connection: room for one with the longest token, or a handful of usual ones.
 _MOST_BYTES: Final = 20 * 1024
 LONGEST: Final = 32 * 1024
+#: A client has a head for each tool that it calls; with ever new ones there is nothing to be learnt.
+_MOST: Final = 4
+LESSONS: Final = 16
+"""How many heads of a connection are learnt before one of them has been of use."""
 
 
 class CachedHead:
@@ -47,10 +51,29 @@ class CachedHead:
         return body if after and digits == b"%d" % len(body) else None
 
 
-def kept(newest: CachedHead, others: tuple[CachedHead, ...], most: int) -> tuple[CachedHead, ...]:
-    """Return the heads to keep, the newest first: at most ``most``, and no more bytes than a connection may hold."""
+class KnownHeads:
+    """The heads that are known of one connection, the newest first. ``lessons`` are left until one is of use."""
+
+    __slots__ = ("known", "lessons")
+
+    def __init__(self) -> None:
+        self.known: tuple[CachedHead, ...] = ()
+        self.lessons = LESSONS
+
+    def learn(self, data: bytes, head: Head, route: Route, rules: Rules) -> None:
+        """Keep the head of the one request that ``data`` was, and that was let in: no stranger has anything kept."""
+        self.lessons -= 1
+        if any(known.body_of(data) is not None for known in self.known):
+            return  # it came again before it was answered
+        newest = remember(data, head, route, rules)
+        if newest is not None:
+            self.known = _kept(newest, self.known)
+
+
+def _kept(newest: CachedHead, others: tuple[CachedHead, ...]) -> tuple[CachedHead, ...]:
+    """Return the heads to keep, the newest first: so many, and no more bytes than a connection may hold."""
     chosen, size = [newest], newest.size
-    for one in others[: most - 1]:
+    for one in others[: _MOST - 1]:
         size += one.size
         if size > _MOST_BYTES:
             break

@@ -9,7 +9,7 @@ _MOST_TRIES: Final = 64
 
 
 class Held(Protocol):
-    """One thing that a bucket holds."""
+    """One thing that a bucket holds. A bound of the type variable: this module knows nothing of connections."""
 
     @property
     def bucket(self) -> str:

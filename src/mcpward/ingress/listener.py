@@ -14,7 +14,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.ids import request_id
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Arrival, Reply, ResponseStream
-from mcpward.ingress.advice import HostAdvice
+from mcpward.ingress.advice import Advice
 from mcpward.ingress.discovery import Discovery
 from mcpward.ingress.gates import Head, Rules, judge_place, judge_shape
 from mcpward.ingress.handshakes import HandshakePace
@@ -30,7 +30,10 @@ WATCH_S: Final = 0.5
 
 
 class RequestHandler(Protocol):
-    """The way of a request behind the edge; never raises anything but cancellation."""
+    """The way of a request behind the edge; never raises anything but cancellation.
+
+    A port: this package knows nothing of the pipeline's.
+    """
 
     async def serve(self, arrival: Arrival, wire: ResponseStream) -> Reply:
         """Return the answer to one arrival."""
@@ -68,7 +71,7 @@ class Timeouts(Struct, frozen=True):
 
 
 class Watched(Protocol):
-    """A connection, as the watch sees it."""
+    """A connection, as the watch sees it. A port: connections are made of their listener."""
 
     def tick(self, now: float) -> None:
         """Look at the time; close what took too long, keep alive what is silent."""
@@ -94,7 +97,7 @@ class Listener:
         house: Callable[[Place], Reply],
         clock: Clock,
         discovery: Discovery | None = None,
-        advice: HostAdvice | None = None,
+        advice: Advice | None = None,
         pace: HandshakePace | None = None,
     ) -> None:
         self.rules = replace(rules, public=routes.public, any_host=routes.any_host)
@@ -104,7 +107,7 @@ class Listener:
         self.inside = inside
         self.house = house
         self.discovery = discovery or Discovery({})
-        self.advice = advice or HostAdvice(clock)
+        self.advice = advice or Advice(clock)
         self.clock = clock
         self.now, self.monotonic = clock.now, clock.monotonic
         self.connections: set[Watched] = set()

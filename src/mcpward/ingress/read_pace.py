@@ -13,7 +13,7 @@ _PER_TURN: Final = 128 * 1024
 
 
 class Sender(Protocol):
-    """A connection that may be left unread for a while."""
+    """A connection that may be left unread for a while. A port: connections are made of the listener's pace."""
 
     def rest(self) -> bool:
         """Read nothing more. Return whether that is new."""

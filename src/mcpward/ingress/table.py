@@ -36,7 +36,7 @@ _STRANGER: Final = Rank.STRANGER
 
 
 class Connected(Protocol):
-    """A connection behind its handshake."""
+    """A connection behind its handshake. A port: connections are made of their entry here."""
 
     @property
     def is_answering(self) -> bool:

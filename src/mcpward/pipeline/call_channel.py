@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from mcpward.core.capability import lacks
 from mcpward.core.client_channel import ClientChannel, InputRequired, Question
 from mcpward.core.errors import Refusal
-from mcpward.core.facts import Advice, Lacking
+from mcpward.core.facts import Lacking, Remedy
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
 from mcpward.core.values import Call, Era, Reply, ResponseStream, Tool
@@ -205,7 +205,7 @@ class LegacyChannel:
         _require_declared(self.call, capabilities)
         if self.call.session is None or not self._wire.can_stream:
             detail = "the client reads no streams, so it cannot be asked"
-            raise Refusal(Reason.CONSENT_MISSING, detail, Advice(_NO_STREAM))
+            raise Refusal(Reason.CONSENT_MISSING, detail, Remedy(_NO_STREAM))
 
     def release(self) -> None:
         """End the HTTP answer; the client polls for the rest with the last event's id (SEP-1699)."""

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from mcpward.core.client_channel import ClientChannel, InputRequired
 from mcpward.core.effort import LARGE
 from mcpward.core.errors import Refusal
-from mcpward.core.facts import Advice, Lacking
+from mcpward.core.facts import Lacking, Remedy
 from mcpward.core.long_work import LongWork, TooLong
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
@@ -161,13 +161,13 @@ class Execution:
         except Refusal:
             if principal.waiver is None:
                 advice = no_way_to_ask(principal.way)
-                raise Refusal(Reason.CONSENT_MISSING, "the client cannot ask a person", Advice(advice)) from None
+                raise Refusal(Reason.CONSENT_MISSING, "the client cannot ask a person", Remedy(advice)) from None
             channel.trail.waived(principal.waiver)
             return
         question = question_of(accepted.tool, accepted.arguments, accepted.call.arguments, accepted.tool.question)
         answers = await channel.ask([question])
         if not is_yes(answers[question.key]):
-            raise Refusal(Reason.CONSENT_MISSING, "the person did not say yes", Advice(DECLINED))
+            raise Refusal(Reason.CONSENT_MISSING, "the person did not say yes", Remedy(DECLINED))
 
     async def _spend(self, call: Call, state: State) -> None:
         """Use up what was answered, at whichever worker it comes: no answer counts for two runs (attack 133)."""

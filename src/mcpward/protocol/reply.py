@@ -15,13 +15,13 @@ from msgspec.structs import replace
 
 from mcpward.core.errors import Refusal
 from mcpward.core.facts import (
-    Advice,
     ErrorId,
     Fact,
     Lacking,
     MissingScope,
     Problem,
     Problems,
+    Remedy,
     RetryAfter,
     Unread,
     Versions,
@@ -211,7 +211,7 @@ _REPEATED: Final = {
 
 def _when(no: Refusal) -> str:
     """Say in words what the facts say: clients show a person the message, and a model reads no numbers."""
-    if (told := no.find(Advice)) is not None:
+    if (told := no.find(Remedy)) is not None:
         return f": {told.advice}"
     if (missing := no.find(MissingScope)) is not None and missing.scope:
         return f": {missing.scope}"

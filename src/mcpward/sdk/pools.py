@@ -11,6 +11,8 @@ from mcpward.sdk.errors import AuthoringError
 class Pooled(Protocol):
     """What can be given as a pool itself, as a :class:`~mcpward.sdk.database.database.Database` can.
 
+    A port, so that a server without a database does not import one's drivers.
+
     ``name`` is None where its author gave none; ``max_concurrency`` is how many calls it serves at once.
     """
 

@@ -64,7 +64,7 @@ class Caps(Struct, frozen=True, kw_only=True):
 
 
 class Store(Protocol):
-    """Where tasks are kept, for all workers."""
+    """Where tasks are kept, for all workers. A port of the storage package."""
 
     async def add(self, record: Record, caps: Caps) -> bool:
         """Keep a new task, durably; False, and nothing kept, where ``caps`` leave no room."""

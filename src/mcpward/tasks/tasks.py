@@ -48,7 +48,7 @@ Allowed = Callable[[Call, str], bool]
 
 
 class TaskBus(Protocol):
-    """Letters to the other workers: ``channel.mailroom.Mailroom``. Nothing rests on their arrival."""
+    """Letters to the other workers. Nothing rests on their arrival. A port of the messaging package."""
 
     def send(self, kind: str, payload: Mapping[str, Any], to: str | None = None) -> bool:
         """Send a letter; False where it will not be sent."""

@@ -9,7 +9,7 @@ import pydantic_core
 
 from mcpward.core.client_channel import Question
 from mcpward.core.errors import Refusal
-from mcpward.core.facts import Advice, Problem, Problems
+from mcpward.core.facts import Problem, Problems, Remedy
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AuthMethod, Tool
 from mcpward.tools.shown import shown
@@ -129,4 +129,4 @@ def _unreadable(name: str, length: int) -> Refusal:
         "Send less in one call"
     )
     problems = Problems((Problem(name[:64], f"at most {most} characters, as a person is shown it"),))
-    return Refusal(Reason.CONSENT_MISSING, "too long to be shown to a person", Advice(advice), problems)
+    return Refusal(Reason.CONSENT_MISSING, "too long to be shown to a person", Remedy(advice), problems)

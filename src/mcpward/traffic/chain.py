@@ -60,7 +60,7 @@ _encode: Final = msgspec.msgpack.Encoder(enc_hook=_plain).encode
 
 
 class Macs(Protocol):
-    """What makes and checks codes."""
+    """What makes and checks codes. A port: this package has no keys, and imports nothing that has."""
 
     newest: str
     mac: Mac

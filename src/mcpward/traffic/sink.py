@@ -24,7 +24,7 @@ class Usage(Struct, frozen=True):
 
 
 class RecordSink(Protocol):
-    """Where records are kept. ``columns`` names what each value of a row is.
+    """Where records are kept, a port of the storage package. ``columns`` names what each value of a row is.
 
     What writes raises :class:`NoRoom` when the disk is full.
     """

@@ -12,7 +12,7 @@ from mcpward.crypto.envelope import Envelope, EnvelopeRefused
 
 
 class SealedValues(Protocol):
-    """Where sealed values are kept."""
+    """Where sealed values are kept. A port of the storage package."""
 
     async def set(self, server: str, name: str, blob: bytes) -> None:
         """Keep a value in the place of whatever was there."""

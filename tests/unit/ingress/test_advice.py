@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from mcpward.ingress.advice import HostAdvice
+from mcpward.ingress.advice import Advice
 from support.clock import ManualClock
 
 
@@ -21,16 +21,16 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     ],
 )
 def test_the_line_is_the_whole_setting(host, line):
-    assert HostAdvice(ManualClock()).on_host(host).endswith(f"write in mcpward.toml: {line}")
+    assert Advice(ManualClock()).on_host(host).endswith(f"write in mcpward.toml: {line}")
 
 
 def test_what_is_allowed_already_stays_in_the_line():
-    advice = HostAdvice(ManualClock(), ["a", "b:1"], ["https://a"])
+    advice = Advice(ManualClock(), ["a", "b:1"], ["https://a"])
     assert advice.on_host(b"c").endswith('[site] allowed_hosts = ["a", "b:1", "c"]')
     assert advice.on_origin(b"tauri://localhost").endswith(
         '[site] allowed_origins = ["https://a", "tauri://localhost"]'
     )
-    many = HostAdvice(ManualClock(), [f"host{at}.example" for at in range(200)])
+    many = Advice(ManualClock(), [f"host{at}.example" for at in range(200)])
     assert many.on_host(b"c").endswith('[site] allowed_hosts, one more entry: "c"')
 
 
@@ -39,7 +39,7 @@ def test_what_is_allowed_already_stays_in_the_line():
     [b"", b"a b", b'a"]', b"\x1b[31m", b"\xff", b"*", b"u@a", b"a/b", b"a:b", b"a" * 400, b"a:1:2", b"<a>"],
 )
 def test_attack_110_what_no_setting_could_hold_is_not_quoted(value, caplog):
-    advice = HostAdvice(ManualClock())
+    advice = Advice(ManualClock())
     for text in (advice.on_host(value), advice.on_origin(value)):
         assert value.decode("latin-1") not in text or not value
         assert "mcpward.toml" not in text
@@ -47,13 +47,13 @@ def test_attack_110_what_no_setting_could_hold_is_not_quoted(value, caplog):
 
 
 def test_null_is_told_apart(caplog):
-    assert "cannot be allowed" in HostAdvice(ManualClock()).on_origin(b"null")
+    assert "cannot be allowed" in Advice(ManualClock()).on_origin(b"null")
     assert lines(caplog) == []
 
 
 def test_the_log_has_each_value_once_and_not_too_many(caplog):
     clock = ManualClock()
-    advice = HostAdvice(clock)
+    advice = Advice(clock)
     with caplog.at_level(logging.WARNING, "mcpward.ingress"):
         for _ in range(5):
             advice.on_host(b"a.example")
@@ -73,7 +73,7 @@ def test_the_log_has_each_value_once_and_not_too_many(caplog):
 
 def test_what_is_remembered_is_bounded():
     clock = ManualClock()
-    advice = HostAdvice(clock)
+    advice = Advice(clock)
     for at in range(1000):
         advice.on_host(b"flood%d.example" % at)
         clock.advance(15)

@@ -153,7 +153,7 @@ async def test_attack_46_a_reader_that_does_not_read_is_cut_off(edge):
     while not inside.ends and sent < 64 << 20:
         inside.wires[0].notify(b'{"n":"%b"}' % (b"x" * 100_000))
         sent += 100_000
-        assert connection.unread() < 2 << 20
+        assert connection._link.unread() < 2 << 20
         await asyncio.sleep(0)
     assert inside.ends == [True]
     await soon(lambda: not house.state.connections and not house.state.tasks)
@@ -165,7 +165,7 @@ async def test_attack_46_a_reader_that_left_less_unread_is_ended_as_any_other(ed
     peer = await listener(house, inside)
     peer.writer.transport.pause_reading()
     (connection,) = house.state.connections
-    while connection.unread() < 1 << 19:
+    while connection._link.unread() < 1 << 19:
         inside.wires[0].notify(b'{"n":"%b"}' % (b"x" * 100_000))
         await asyncio.sleep(0.001)  # for the kernel to take what it will take
     house.watch(31)

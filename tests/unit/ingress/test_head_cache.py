@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpward.core.values import Reply
-from mcpward.ingress import connection
+from mcpward.ingress import head_cache
 from support.one import HEAD, House, request
 
 SECRET = "s" * 48
@@ -147,11 +147,11 @@ async def test_what_one_connection_keeps_of_heads_is_bounded_in_bytes():
     assert all(one.visit is None for one in house.arrivals)
     for letter in (b"a", b"b", b"c"):
         await house.take([request(head=with_token(12 * 1024, letter))] * 2)
-        assert sum(one.size for one in house.connection._familiar) <= 20 * 1024
-    assert len(house.connection._familiar) == 1
+        assert sum(one.size for one in house.connection._link.heads.known) <= 20 * 1024
+    assert len(house.connection._link.heads.known) == 1
     for number in range(4):
         await house.take([request(head=with_token(4 * 1024, b"%d" % number))] * 2)
-    assert len(house.connection._familiar) == 4
+    assert len(house.connection._link.heads.known) == 4
 
 
 SMALL = request()
@@ -239,7 +239,7 @@ async def alone(packets: Iterable[bytes], *, learns: bool = True, **rules: int) 
     """Return what one connection shows, with or without a memory."""
     with pytest.MonkeyPatch.context() as patch:
         if not learns:
-            patch.setattr(connection, "_LESSONS", 0)
+            patch.setattr(head_cache, "LESSONS", 0)
         house = House(**rules)
     await house.take(packets)
     return house.seen()

@@ -54,15 +54,15 @@ async def test_attack_46_a_body_is_gone_with_its_request(how):
             gate.set()
         case "caller gone":
             house.connection.connection_lost(None)
-            for task in tuple(house.connection.tasks):
+            for task in tuple(house.connection._link.tasks):
                 task.cancel()
         case "server stopped":
-            for task in tuple(house.connection.tasks):
+            for task in tuple(house.connection._link.tasks):
                 task.cancel()
     await turns()
 
     assert house.front.held == 0
-    assert not house.connection.tasks
+    assert not house.connection._link.tasks
     if how != "answered":
         assert house.transport.ended or how == "caller gone"
     if how != "broken":  # its traceback is in the log
@@ -105,7 +105,7 @@ async def test_attack_46_a_call_that_runs_does_not_hold_the_packet_that_it_came_
     await turns()
 
     assert sys.getrefcount(data) == 2
-    assert len(house.connection.tasks) == 1
-    for task in tuple(house.connection.tasks):
+    assert len(house.connection._link.tasks) == 1
+    for task in tuple(house.connection._link.tasks):
         task.cancel()
     await turns()

@@ -5,13 +5,14 @@ never past the token's own end, and not after its provider has replaced its keys
 """
 
 from hashlib import blake2b
-from typing import Final, Protocol
+from typing import Final
 
 from msgspec import Struct
 
 from mcpward.core.clock import Clock
 from mcpward.core.ids import base62
 from mcpward.core.values import Principal
+from mcpward.identity.oauth.provider import Provider
 
 KEEP_S: Final = 300.0
 """How long a token is good without another look at it."""
@@ -21,19 +22,10 @@ MOST_BYTES: Final = 32 * 1024 * 1024
 _MARK: Final = 32
 
 
-class Changing(Protocol):
-    """A provider, as far as its keys may change."""
-
-    @property
-    def changes(self) -> int:
-        """How often its keys were replaced."""
-        ...
-
-
 class _Entry(Struct, frozen=True, eq=False):
     principal: Principal
     until: float
-    provider: Changing
+    provider: Provider
     changes: int
     size: int
 
@@ -67,7 +59,7 @@ class TokenCache:
             return None
         return entry.principal
 
-    def remember(self, mark: bytes, principal: Principal, provider: Changing, size: int = 0) -> None:
+    def remember(self, mark: bytes, principal: Principal, provider: Provider, size: int = 0) -> None:
         """Note that a credential of ``size`` bytes proved to be of ``principal``, by the keys of ``provider`` now."""
         ends_at = principal.expires_at
         left_s = KEEP_S if ends_at is None else min(KEEP_S, ends_at - self._clock.now())

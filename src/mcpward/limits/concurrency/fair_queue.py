@@ -9,7 +9,10 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Waiting(Protocol):
-    """What a line knows of one who stands in it. ``seq`` grows with the order of arrival."""
+    """What a line knows of one who stands in it. ``seq`` grows with the order of arrival.
+
+    A bound of the type variable: the line knows nothing of places.
+    """
 
     @property
     def caller(self) -> str:

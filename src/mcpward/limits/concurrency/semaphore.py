@@ -23,7 +23,7 @@ def busy(label: str, detail: str) -> Refusal:
 
 
 class Candidate(Waiting, Protocol):
-    """Who waits for places."""
+    """Who waits for places. A port: ``Waiter`` is made of this module."""
 
     def missing(self) -> "Slots | None":
         """Return the first places of which there is none for it, None where it can have all it needs."""

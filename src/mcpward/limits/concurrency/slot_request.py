@@ -35,7 +35,10 @@ class SlotAnswer(Struct, frozen=True, gc=False):
 
 
 class SharedSlots(Protocol):
-    """Places that are counted once, whoever holds them; held until dropped, or until their process dies."""
+    """Places that are counted once, whoever holds them; held until dropped, or until their process dies.
+
+    A port: only a site with such a store imports its client.
+    """
 
     @property
     def is_up(self) -> bool:

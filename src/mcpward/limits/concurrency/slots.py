@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from mcpward.config import limits as settings
 from mcpward.core.values import Pool, Tool
 from mcpward.limits.concurrency.fallback import Fallback
 from mcpward.limits.concurrency.lease import Lease
@@ -15,7 +16,6 @@ from mcpward.limits.concurrency.semaphore import Semaphore
 from mcpward.limits.concurrency.server_slots import SeniorWaiter, ServerSlots
 from mcpward.limits.concurrency.shared_lease import SharedLease
 from mcpward.limits.concurrency.slot_request import SharedSlots
-from mcpward.limits.rates.rate import ServerRates
 
 
 class _Needs(Struct, frozen=True, eq=False):
@@ -38,7 +38,7 @@ class CallSlots:
 
     def __init__(
         self,
-        servers: Mapping[str, ServerRates],
+        servers: Mapping[str, settings.ServerLimits],
         pools: Mapping[str, Pool],
         workers: int = 1,
         share: float = 1.0,
@@ -92,7 +92,7 @@ class CallSlots:
             *self._own.values(),
         ]
 
-    def _server_slots(self, name: str, rates: ServerRates, senior: SeniorWaiter) -> ServerSlots:
+    def _server_slots(self, name: str, rates: settings.ServerLimits, senior: SeniorWaiter) -> ServerSlots:
         server = self._stock(f"server {name}", rates.concurrency, rates.queue, rates.queue_timeout_s)
         server_slots = ServerSlots(server, rates.queue, rates.caller_concurrency, senior)
         if self._fallback is not None:

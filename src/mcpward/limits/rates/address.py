@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final, TypeVar
 
+from mcpward.config import limits as settings
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.facts import RetryAfter
@@ -20,7 +21,6 @@ from mcpward.limits.rates.failed_logins import Asking
 from mcpward.limits.rates.gcra import moved, retry_after_s
 from mcpward.limits.rates.limit import Drawn, Limit, Standing
 from mcpward.limits.rates.memory import MemoryCounters
-from mcpward.limits.rates.rate import SiteRates
 from mcpward.limits.rates.shared_port import Common, StoreDown
 
 _NOTHING: Final[tuple[str, ...]] = ()
@@ -38,7 +38,7 @@ Names = tuple[str, ...]
 class Addresses:
     """Counts addresses (an IPv4 address or an IPv6 /64, as ingress has seen it), and floods of callers."""
 
-    def __init__(self, site: SiteRates, clock: Clock, common: Common | None) -> None:
+    def __init__(self, site: settings.SiteLimits, clock: Clock, common: Common | None) -> None:
         self._now = clock.monotonic_ns
         self._common = common
         self.auth_failures = Limit("auth_failures", "", site.auth_failures.rate, site.auth_failures.ruling)

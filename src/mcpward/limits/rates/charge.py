@@ -11,6 +11,7 @@ A call that draws on its class alone, as nearly all do, is charged in place; all
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
+from mcpward.config import limits as settings
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.facts import RetryAfter
@@ -23,7 +24,6 @@ from mcpward.limits.rates.conversation import conversation_of
 from mcpward.limits.rates.limit import Charge, Drawn, Fields, Limit, Loop, Standing, fields
 from mcpward.limits.rates.loop_detector import OVER, REPEAT, repeated
 from mcpward.limits.rates.memory import MemoryCounters, look_all, take_all
-from mcpward.limits.rates.rate import ServerRates, SiteRates
 from mcpward.limits.rates.server_limits import READS, Budgets, ServerLimits
 from mcpward.limits.rates.share import Shares
 from mcpward.limits.rates.shared_port import Common, StoreDown
@@ -46,8 +46,8 @@ class Limits:
 
     def __init__(
         self,
-        site: SiteRates,
-        servers: Mapping[str, ServerRates],
+        site: settings.SiteLimits,
+        servers: Mapping[str, settings.ServerLimits],
         clock: Clock,
         *,
         budgets: Mapping[str, Budget] = {},

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class Failures(Protocol):
-    """The failed credentials of addresses."""
+    """The failed credentials of addresses. A port: ``Addresses``, which counts them, is made of this module."""
 
     def require_failure(self, bucket: str) -> object:
         """Require that the address has a failure left. Raises :class:`Refusal` where it has none."""

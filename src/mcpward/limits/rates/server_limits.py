@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from mcpward.config import limits as settings
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Fault, Refusal
 from mcpward.core.facts import Problem, Problems
@@ -12,7 +13,6 @@ from mcpward.core.scope import Access
 from mcpward.core.values import Budget, Call, Draw, Kind, Tool
 from mcpward.limits.rates.limit import Limit
 from mcpward.limits.rates.loop_detector import LoopDetector, repeat_limits
-from mcpward.limits.rates.rate import ServerRates
 from mcpward.limits.rates.share import part_of
 
 #: Not only looking around: an author's function runs, so these count as reading.
@@ -29,7 +29,7 @@ class ServerLimits:
 
     __slots__ = ("classes", "discovery", "is_plain", "lifecycle", "loops", "quota", "repeats", "total", "wide_loops")
 
-    def __init__(self, name: str, rates: ServerRates, clock: Clock, max_callers: int, part: float) -> None:
+    def __init__(self, name: str, rates: settings.ServerLimits, clock: Clock, max_callers: int, part: float) -> None:
         # In the order of Access: a tool's class is the index.
         self.classes = tuple(
             Limit(each.name.lower(), name, much.rate, much.ruling)

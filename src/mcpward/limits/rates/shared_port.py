@@ -12,7 +12,10 @@ class StoreDown(Exception):
 
 
 class Common(Protocol):
-    """Counters that are exact whoever asks. Every method that waits raises :class:`StoreDown`."""
+    """Counters that are exact whoever asks. Every method that waits raises :class:`StoreDown`.
+
+    A port: only a site with such a store imports its client.
+    """
 
     @property
     def is_up(self) -> bool:

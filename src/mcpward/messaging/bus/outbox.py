@@ -33,7 +33,7 @@ class BusMessage(Struct, frozen=True):
 
 
 class BusStore(Protocol):
-    """Where letters are kept, numbered in the order in which they can be seen."""
+    """Where letters are kept, numbered in the order in which they can be seen. A port of the storage package."""
 
     async def newest(self) -> int:
         """Return the number of the last letter."""

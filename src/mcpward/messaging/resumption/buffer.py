@@ -20,7 +20,7 @@ class Owner(Struct, frozen=True):
 
 
 class BufferOwner(Protocol):
-    """Who counts what is kept, and lets go of it."""
+    """Who counts what is kept, and lets go of it. A port: ``Buffers`` is made of this module."""
 
     def resized(self, replay: "Buffer", change: int) -> None:
         """Count ``change`` bytes more (or fewer) for the stream."""

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from mcpward.core import ids
 from mcpward.core.clock import Clock
-from mcpward.messaging.bus.port import Bus
+from mcpward.messaging.bus.worker_bus import WorkerBus
 from mcpward.messaging.resumption.buffer import Owner
 from mcpward.messaging.resumption.event_id import EventId
 from mcpward.messaging.resumption.messages import ASKING, TELLING, ReadingPage, ReadingRequest, ReadingStep
@@ -24,7 +24,7 @@ _MOST_LETTERS: Final = 64
 class RemoteSource:
     """Gives the messages of one stream as the other worker tells them."""
 
-    def __init__(self, mail: Bus, clock: Clock, patience: RemoteTimeouts, asked: ReadingRequest, to: str) -> None:
+    def __init__(self, mail: WorkerBus, clock: Clock, patience: RemoteTimeouts, asked: ReadingRequest, to: str) -> None:
         self._mail = mail
         self._clock = clock
         self._patience = patience
@@ -112,7 +112,7 @@ class RemoteSource:
 class RemoteReader:
     """All that this worker reads at others."""
 
-    def __init__(self, mail: Bus, clock: Clock, worker: str, patience: RemoteTimeouts) -> None:
+    def __init__(self, mail: WorkerBus, clock: Clock, worker: str, patience: RemoteTimeouts) -> None:
         self._mail = mail
         self._clock = clock
         self._worker = worker

@@ -7,7 +7,7 @@ from typing import Any, Final
 from msgspec import Struct, convert, to_builtins
 
 from mcpward.core.clock import Clock
-from mcpward.messaging.bus.port import Bus
+from mcpward.messaging.bus.worker_bus import WorkerBus
 from mcpward.messaging.resumption.buffer import Buffer, Owner
 from mcpward.messaging.resumption.buffers import Buffers
 from mcpward.messaging.resumption.messages import ASKING, TELLING, ReadingPage, ReadingRequest, ReadingStep, packed
@@ -27,7 +27,7 @@ class _Reading(Struct, eq=False):
 class RemoteSender:
     """Answers the letters of readers. A reader that is not heard of for ``patience.silence_s`` has gone."""
 
-    def __init__(self, mail: Bus, shelf: Buffers, clock: Clock, patience: RemoteTimeouts) -> None:
+    def __init__(self, mail: WorkerBus, shelf: Buffers, clock: Clock, patience: RemoteTimeouts) -> None:
         self._mail = mail
         self._shelf = shelf
         self._clock = clock

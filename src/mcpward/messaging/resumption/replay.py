@@ -9,7 +9,7 @@ from mcpward.core.clock import Clock
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call
-from mcpward.messaging.bus.port import Bus
+from mcpward.messaging.bus.worker_bus import WorkerBus
 from mcpward.messaging.resumption.buffer import Bounds, Buffer, Owner
 from mcpward.messaging.resumption.buffers import Buffers
 from mcpward.messaging.resumption.event_id import EventId, read, require_worker
@@ -27,7 +27,7 @@ class Replays:
 
     def __init__(
         self,
-        mail: Bus,
+        mail: WorkerBus,
         clock: Clock,
         worker: str,
         *,

@@ -17,7 +17,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.retry import Retry
 from mcpward.core.values import Call
-from mcpward.messaging.bus.port import Bus
+from mcpward.messaging.bus.worker_bus import WorkerBus
 from mcpward.messaging.subscriptions.coalescing_queue import CoalescingQueue
 from mcpward.messaging.subscriptions.stream import Stream, Subscriptions
 from mcpward.messaging.subscriptions.stream_limits import StreamLimits
@@ -31,7 +31,7 @@ _LAST_POSTS_S: Final = 2.0
 class Streams:
     """All streams of one worker. ``per_caller`` and ``total`` count this worker's alone (attack 48)."""
 
-    def __init__(self, mail: Bus, *, per_caller: int = 16, total: int = 4096) -> None:
+    def __init__(self, mail: WorkerBus, *, per_caller: int = 16, total: int = 4096) -> None:
         self._mail = mail
         self._places = StreamLimits("streams", per_caller, total)
         self._open: dict[Stream, None] = {}
