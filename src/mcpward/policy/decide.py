@@ -20,8 +20,8 @@ class Decision(Struct, frozen=True):
     reason: str = ""
 
 
-class Registry(Protocol):
-    """The tools of one server. A port of the tools package."""
+class ToolLookup(Protocol):
+    """The tools of one server, by name: a part of the tools package's ``ToolSource``, which policy may not import."""
 
     def find(self, name: str) -> Tool | None:
         """Return the tool of that exact name, or None."""
@@ -35,10 +35,10 @@ _OAUTH: Final = AuthMethod.OAUTH
 
 
 class Policy:
-    """Decides who may use what. ``registries`` by server name; ``demands`` of the servers in OAuth mode."""
+    """Decides who may use what. ``sources`` by server name; ``demands`` of the servers in OAuth mode."""
 
-    def __init__(self, registries: Mapping[str, Registry], demands: Mapping[str, Demand] | None = None) -> None:
-        self._finds = {name: registry.find for name, registry in registries.items()}
+    def __init__(self, sources: Mapping[str, ToolLookup], demands: Mapping[str, Demand] | None = None) -> None:
+        self._finds = {name: source.find for name, source in sources.items()}
         self._demands = dict(demands or {})
         self._allowed: set[tuple[Principal, Tool]] = set()
         self._weight = 0
