@@ -12,7 +12,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from mcpward.app.channel import mailroom_of
-from mcpward.app.usage import MOST_USES, share_used
+from mcpward.app.usage_question import MOST_USES, share_used
 from mcpward.app.worker_query import WorkerAnswers, WorkerQuery
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from mcpward.app.counters import counters_secrets
+from mcpward.app.counters_url import counters_secrets
 from mcpward.config.model import Settings
 from mcpward.core.secret import Secret
 from mcpward.sanitize.credentials import masked, of_environment

@@ -12,7 +12,7 @@ from typing import Final
 import uvicorn
 from msgspec import Struct
 
-from mcpward.app.counters import counters_url
+from mcpward.app.counters_url import counters_url
 from mcpward.app.cross_checks import registries_of, tell_names
 from mcpward.app.inherited import READY, Inherited
 from mcpward.app.lifespan import Lifespan

@@ -142,7 +142,7 @@ def _require_known(settings: Settings, match: "BucketFilter") -> None:
 
 
 def _with_tally(settings: Settings, work: "Callable[[LimitUsage], Awaitable[T]]") -> T:
-    from mcpward.app.counters import counters_url
+    from mcpward.app.counters_url import counters_url
     from mcpward.app.limit_usage import ask_store, ask_workers
 
     url = counters_url(settings)

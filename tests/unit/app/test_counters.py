@@ -2,7 +2,7 @@
 
 import pytest
 
-from mcpward.app.counters import counters_url
+from mcpward.app.counters_url import counters_url
 from mcpward.app.secrets import Secrets
 from mcpward.config.load import load
 from mcpward.core.errors import Misconfigured

@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from mcpward.app.usage import ASKING, MOST_USES, TELLING, Usage
+from mcpward.app.usage import Usage
+from mcpward.app.usage_question import ASKING, MOST_USES, TELLING
 from mcpward.app.worker_query import WorkerAnswers, WorkerQuery, add_up
 from mcpward.limits.rates.bucket_usage import BucketFilter, BucketUsage
 from support.clock import ManualClock
