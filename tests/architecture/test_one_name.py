@@ -28,7 +28,6 @@ SAME_CLASS = {
     "Address": "of a setting, and of a route",
     "Asking": "for credentials elsewhere, and for answers of a client",
     "Bounds": "of JSON, and of what is kept of a stream",
-    "Channel": "of an error: HTTP, JSON-RPC or a tool's result; and between workers",
     "Client": "of the network, of a test, and a program that speaks MCP",
     "Entry": "of a table of connections, of calls in flight, of a client's file",
     "Exchange": "RFC 9110 and RFC 8693 both call theirs so",

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from mcpward.app.channel import mailroom_of
+from mcpward.app.bus import bus_of
 from mcpward.app.usage_question import MOST_USES, share_used
 from mcpward.app.worker_query import WorkerAnswers, WorkerQuery
 from mcpward.config.model import Settings
@@ -40,7 +40,7 @@ class LimitUsage(Protocol):
 @asynccontextmanager
 async def ask_workers(site: Site, clock: Clock) -> AsyncIterator[LimitUsage]:
     """Ask the workers that serve the site now, each of which counts by itself."""
-    bus = mailroom_of(site, clock)
+    bus = bus_of(site, clock)
     inquiry = WorkerQuery(bus, clock)
     await bus.start()
     try:

@@ -1,14 +1,14 @@
-"""Where an operator's call is made: at a worker that serves the site's data, else in this process."""
+"""Where an operator's call is made: at a worker that serves the site's data, else where the caller says."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from mcpward.app.channel import mailroom_of
+from mcpward.app.bus import bus_of
 from mcpward.app.operator_call import (
     ASKING,
     CANCELLING,
@@ -37,24 +37,23 @@ _LOOK_EVERY_S: Final = 1.0
 
 
 @asynccontextmanager
-async def open_calls(settings: Settings, clock: Clock, timeout_s: float) -> AsyncIterator[MakesCalls]:
+async def open_calls(
+    settings: Settings, clock: Clock, timeout_s: float, here: Callable[[], AbstractAsyncContextManager[MakesCalls]]
+) -> AsyncIterator[MakesCalls]:
     """Open the way to whoever makes the calls of this site. Answers are waited for ``timeout_s`` seconds.
 
-    A site that nobody serves is opened here, with every part of a worker but its address.
+    Where nobody serves the site ``here`` opens what makes them in this process.
 
     Raises:
         Misconfigured: the data, a secret or a source cannot be used.
     """
     worker = find_worker(settings.site.data)
     if worker is None:
-        from mcpward.app.worker import Worker  # a call of a running server does without all its parts
-
-        own = Worker(settings, settings.site.address, remarks=False)
-        async with own.open():
-            yield own.calls
+        async with here() as own:
+            yield own
         return
     async with open_site(settings, clock) as site:
-        bus = mailroom_of(site, clock)
+        bus = bus_of(site, clock)
         remote = RemoteCalls(bus, settings, clock, worker, timeout_s)
         await bus.start()
         try:

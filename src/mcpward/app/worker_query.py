@@ -36,7 +36,7 @@ class WorkerAnswers(Struct, frozen=True, kw_only=True):
 
 
 class WorkerQuery:
-    """Asks through a mailroom that has been started; one question at a time."""
+    """Asks over a bus that has been started; one question at a time."""
 
     def __init__(self, bus: WorkerBus, clock: Clock, patience_s: float = PATIENCE_S) -> None:
         self._bus = bus

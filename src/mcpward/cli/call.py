@@ -19,6 +19,8 @@ from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, in_site, opened_se
 from mcpward.core.scope import Access
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from mcpward.app.operator_call import CallAnswer, MakesCalls, OperatorCall
     from mcpward.config.model import Settings
 
@@ -133,7 +135,12 @@ def _note(settings: "Settings", asked: "OperatorCall") -> None:
 async def _made(settings: "Settings", asked: "OperatorCall", timeout_s: float, line: ProgressLine) -> "CallAnswer":
     from mcpward.app.remote_call import open_calls
 
-    async with open_calls(settings, CLOCK, timeout_s) as calls:
+    def here() -> "AbstractAsyncContextManager[MakesCalls]":
+        from mcpward.app.local_calls import open_local_calls  # a call of a running server does without a worker's parts
+
+        return open_local_calls(settings)
+
+    async with open_calls(settings, CLOCK, timeout_s, here) as calls:
         return await _answered(calls, asked, line)
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from mcpward.app.channel import mailroom_of
+from mcpward.app.bus import bus_of
 from mcpward.app.usage import Usage
 from mcpward.cli import ui
 from mcpward.cli.site import CLOCK, settings_of
@@ -57,7 +57,7 @@ def worker(site):
 
         async def run():
             async with open_site(settings_of(None), CLOCK) as opened:
-                bus = mailroom_of(opened, CLOCK, alone=True)
+                bus = bus_of(opened, CLOCK, alone=True)
                 desk = Usage(bus, counters, CLOCK, bus.worker, of)
                 await bus.start()
                 ready.set()
