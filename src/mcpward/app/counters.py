@@ -7,7 +7,6 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
-from mcpward.app.counters_url import counters_url
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
 from mcpward.crypto.digest import fingerprint
@@ -15,6 +14,7 @@ from mcpward.crypto.keyring import KeyRing
 from mcpward.ingress.health import Probe
 from mcpward.limits.concurrency.slot_request import SharedSlots
 from mcpward.limits.rates.shared_port import Common
+from mcpward.operations.counters_url import counters_url
 from mcpward.traffic.metrics import Metrics
 
 _log: Final = structlog.get_logger("mcpward")

@@ -11,10 +11,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from mcpward.app.counters import Counters
-from mcpward.app.cross_checks import registries_of
 from mcpward.app.oauth import OAuthParts
-from mcpward.app.secrets import Secrets
-from mcpward.app.sources import authors_of
 from mcpward.app.wiring import Wiring
 from mcpward.app.worker_messaging import open_messaging
 from mcpward.config.model import Settings
@@ -26,7 +23,10 @@ from mcpward.core.ids import request_id
 from mcpward.core.secret import Secret
 from mcpward.core.values import Arrival, Principal, Reply, ResponseStream
 from mcpward.ingress.discovery import Discovery
+from mcpward.operations.cross_checks import registries_of
+from mcpward.operations.known_secrets import Secrets
 from mcpward.operations.site import open_site
+from mcpward.operations.sources import authors_of
 from mcpward.pipeline.pipeline import Pipeline
 from mcpward.policy.step_up import Demand
 from mcpward.sdk.server import Server

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from mcpward.app.operator_call import MakesCalls
 from mcpward.app.worker import Worker
 from mcpward.config.model import Settings
+from mcpward.operations.operator_call import MakesCalls
 
 
 @asynccontextmanager

@@ -16,10 +16,10 @@ from msgspec import convert, to_builtins
 from msgspec.json import Encoder
 
 from mcpward.app.fresh_messages import FreshMessages
-from mcpward.app.usage_question import ASKING, MOST_USES, TELLING, UsagePage, UsageQuestion, share_used
 from mcpward.core.clock import Clock
 from mcpward.limits.rates.bucket_usage import BucketFilter, BucketUsage
 from mcpward.messaging.bus.port import Bus
+from mcpward.operations.usage_question import ASKING, MOST_USES, TELLING, UsagePage, UsageQuestion, share_used
 
 _log: Final = logging.getLogger(__name__)
 #: Bytes of uses in one letter, which may have 256 KiB.

@@ -6,9 +6,7 @@ from typing import Final
 import msgspec
 
 from mcpward.app.counters import Counters
-from mcpward.app.cross_checks import pools_of
 from mcpward.app.oauth import OAuthParts
-from mcpward.app.secrets import Secrets
 from mcpward.app.switches import Switches
 from mcpward.app.worker_messaging import WorkerMessaging
 from mcpward.config.model import Settings
@@ -25,6 +23,8 @@ from mcpward.identity.mode import Mode
 from mcpward.ingress import render
 from mcpward.limits.concurrency.slots import CallSlots
 from mcpward.limits.rates.charge import Limits
+from mcpward.operations.cross_checks import pools_of
+from mcpward.operations.known_secrets import Secrets
 from mcpward.operations.site import Site
 from mcpward.pipeline.call_channel import CallChannels
 from mcpward.pipeline.callers import Callers

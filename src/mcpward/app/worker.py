@@ -16,14 +16,11 @@ import structlog
 
 from mcpward.app.connections import METRICS_CONNECTIONS, show_connections
 from mcpward.app.counters import Counters, open_counters
-from mcpward.app.cross_checks import registries_of, tell_names
 from mcpward.app.hosts import allowed_hosts, own_origins, spellings
 from mcpward.app.logs import LogRedaction, set_up
 from mcpward.app.metric_snapshots import MetricSnapshots, folder_of
 from mcpward.app.oauth import OAuthParts, client_secrets, exchanges_of, open_oauth
 from mcpward.app.operator_calls import BusCalls, OperatorCalls
-from mcpward.app.secrets import Secrets
-from mcpward.app.sources import authors_of, load_sources, source_names
 from mcpward.app.threads import open_runner
 from mcpward.app.usage import Usage
 from mcpward.app.wiring import Wiring
@@ -49,7 +46,10 @@ from mcpward.ingress.listener import Listener, Timeouts
 from mcpward.ingress.peer import PeerResolver
 from mcpward.ingress.routes import Address as Served
 from mcpward.ingress.routes import Routes
+from mcpward.operations.cross_checks import registries_of, tell_names
+from mcpward.operations.known_secrets import Secrets
 from mcpward.operations.site import Site, open_site
+from mcpward.operations.sources import authors_of, load_sources, source_names
 from mcpward.pipeline.pipeline import Pipeline
 from mcpward.tools.run import Runner
 from mcpward.traffic.metrics import Metrics

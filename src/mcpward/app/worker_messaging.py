@@ -5,7 +5,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from msgspec import Struct
 
-from mcpward.app.bus import bus_of
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
 from mcpward.messaging.bus.worker_bus import WorkerBus
@@ -15,6 +14,7 @@ from mcpward.messaging.resumption.replay import Replays
 from mcpward.messaging.session_settings import SessionSettings
 from mcpward.messaging.subscriptions.streams import Streams
 from mcpward.messaging.used_states import UsedStates
+from mcpward.operations.bus import bus_of
 from mcpward.operations.site import Site
 
 

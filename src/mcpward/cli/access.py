@@ -13,8 +13,8 @@ from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, chosen_server, in_
 from mcpward.cli.timespan import moment_text
 
 if TYPE_CHECKING:
-    from mcpward.app.access_list import Permission
     from mcpward.config.model import Settings
+    from mcpward.operations.access_list import Permission
 
 _HEADER: Final = ("server", "tool", "class", "who", "ends", "last used")
 
@@ -65,8 +65,8 @@ def access(
 
 
 def _permissions(settings: "Settings") -> "list[Permission]":
-    from mcpward.app.access_list import permissions
-    from mcpward.app.tool_listing import load_registries
+    from mcpward.operations.access_list import permissions
+    from mcpward.operations.tool_listing import load_registries
 
     keys = in_site(settings, lambda site: site.store.keys.list(), must_exist=True)
     registries = asyncio.run(load_registries(settings, CLOCK))

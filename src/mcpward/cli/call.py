@@ -21,8 +21,8 @@ from mcpward.core.scope import Access
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from mcpward.app.operator_call import CallAnswer, MakesCalls, OperatorCall
     from mcpward.config.model import Settings
+    from mcpward.operations.operator_call import CallAnswer, MakesCalls, OperatorCall
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,127}", re.ASCII)
 _KEY_ID: Final = re.compile(r"[0-9A-Za-z]{12}", re.ASCII)
@@ -83,8 +83,8 @@ def call(
     says no, 2 for what cannot be sent, 3 when nobody can answer now. A terminal shows the tool's progress, and Ctrl-C
     cancels the call.
     """
-    from mcpward.app.operator_call import OperatorCall
     from mcpward.identity.named_caller import NamedCaller
+    from mcpward.operations.operator_call import OperatorCall
 
     mine = _account()
     if key_id is not None and (name is not None or scope or access is not None):
@@ -133,7 +133,7 @@ def _note(settings: "Settings", asked: "OperatorCall") -> None:
 
 
 async def _made(settings: "Settings", asked: "OperatorCall", timeout_s: float, line: ProgressLine) -> "CallAnswer":
-    from mcpward.app.remote_call import open_calls
+    from mcpward.operations.remote_call import open_calls
 
     def here() -> "AbstractAsyncContextManager[MakesCalls]":
         from mcpward.app.local_calls import open_local_calls  # a call of a running server does without a worker's parts
@@ -146,7 +146,7 @@ async def _made(settings: "Settings", asked: "OperatorCall", timeout_s: float, l
 
 async def _answered(calls: "MakesCalls", asked: "OperatorCall", line: ProgressLine) -> "CallAnswer":
     """Make the call, and make it again with a person's answers for as long as it asks."""
-    from mcpward.app.remote_call import again
+    from mcpward.operations.remote_call import again
 
     tell = line.show if line.is_shown else None
     answer = await calls.make(asked, tell)

@@ -63,7 +63,7 @@ async def require_tools(
     """
     if tools is None:
         return
-    from mcpward.app.tool_names import tool_names
+    from mcpward.operations.tool_names import tool_names
 
     meant = list(settings.servers) if "*" in servers else [name for name in servers if name in settings.servers]
     known = tool_names(settings, meant, {name: await site.vault.load_all(name) for name in meant})

@@ -28,10 +28,10 @@ from mcpward.core.errors import Misconfigured, Unreachable
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from mcpward.app.limit_usage import LimitUsage
-    from mcpward.app.worker_query import WorkerAnswers
     from mcpward.limits.rates.bucket_usage import BucketFilter
+    from mcpward.operations.limit_usage import LimitUsage
     from mcpward.operations.site import Site
+    from mcpward.operations.worker_query import WorkerAnswers
 
 T = TypeVar("T")
 _EVERY_S: Final = 2.0
@@ -142,8 +142,8 @@ def _require_known(settings: Settings, match: "BucketFilter") -> None:
 
 
 def _with_tally(settings: Settings, work: "Callable[[LimitUsage], Awaitable[T]]") -> T:
-    from mcpward.app.counters_url import counters_url
-    from mcpward.app.limit_usage import ask_store, ask_workers
+    from mcpward.operations.counters_url import counters_url
+    from mcpward.operations.limit_usage import ask_store, ask_workers
 
     url = counters_url(settings)
 
@@ -158,7 +158,7 @@ def _with_tally(settings: Settings, work: "Callable[[LimitUsage], Awaitable[T]]"
 
 def _tell_workers(settings: Settings, match: "BucketFilter") -> None:
     """Have workers give back what each knows by itself: an address that one has locked out would stay so otherwise."""
-    from mcpward.app.limit_usage import ask_workers
+    from mcpward.operations.limit_usage import ask_workers
 
     async def tell(site: "Site") -> None:
         async with ask_workers(site, CLOCK) as workers:
@@ -211,7 +211,7 @@ async def _watch(tally: "LimitUsage", match: "BucketFilter", *, as_json: bool) -
 
 
 def _no_answer() -> "WorkerAnswers":
-    from mcpward.app.worker_query import WorkerAnswers
+    from mcpward.operations.worker_query import WorkerAnswers
 
     return WorkerAnswers()
 

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from mcpward.app.usage import Usage
-from mcpward.app.usage_question import ASKING, MOST_USES, TELLING
-from mcpward.app.worker_query import WorkerAnswers, WorkerQuery, add_up
 from mcpward.limits.rates.bucket_usage import BucketFilter, BucketUsage
+from mcpward.operations.usage_question import ASKING, MOST_USES, TELLING
+from mcpward.operations.worker_query import WorkerAnswers, WorkerQuery, add_up
 from support.clock import ManualClock
 from support.mail import Seal, Workers
 

@@ -7,11 +7,11 @@ from typing import Any, Final
 from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
-from mcpward.app.usage_question import ASKING, TELLING, UsagePage, UsageQuestion, read_told, share_used
 from mcpward.core.clock import Clock
 from mcpward.core.ids import base62
 from mcpward.limits.rates.bucket_usage import BucketFilter, BucketUsage
 from mcpward.messaging.bus.worker_bus import WorkerBus
+from mcpward.operations.usage_question import ASKING, TELLING, UsagePage, UsageQuestion, read_told, share_used
 
 PATIENCE_S: Final = 2.0
 _NAME: Final = 22

@@ -8,8 +8,13 @@ from typing import Any, Final
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from mcpward.app.bus import bus_of
-from mcpward.app.operator_call import (
+from mcpward.config.model import Settings
+from mcpward.core.clock import Clock
+from mcpward.core.errors import Unreachable
+from mcpward.core.ids import base62
+from mcpward.messaging.bus.worker_bus import WorkerBus
+from mcpward.operations.bus import bus_of
+from mcpward.operations.operator_call import (
     ASKING,
     CANCELLING,
     PROGRESSING,
@@ -24,12 +29,7 @@ from mcpward.app.operator_call import (
     read_progress,
     read_told,
 )
-from mcpward.app.presence import find_worker
-from mcpward.config.model import Settings
-from mcpward.core.clock import Clock
-from mcpward.core.errors import Unreachable
-from mcpward.core.ids import base62
-from mcpward.messaging.bus.worker_bus import WorkerBus
+from mcpward.operations.presence import find_worker
 from mcpward.operations.site import open_site
 
 _NAME: Final = 22

@@ -6,10 +6,10 @@ from contextlib import redirect_stdout
 
 from msgspec import Struct
 
-from mcpward.app.sources import load_sources
 from mcpward.config.model import Settings
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.secret import Secret
+from mcpward.operations.sources import load_sources
 
 
 class ToolNames(Struct, frozen=True):
