@@ -19,7 +19,7 @@ SAME_SUBJECT = {
     "accept", "acts", "address", "backup", "bodies", "client", "completion", "connection", "connections",
     "conversation", "counters", "credentials", "effort", "errors", "exchange", "fields", "header", "host", "in_process",
     "keys", "lease", "lifespan", "limits", "listeners", "masked", "oauth", "operator", "permissions", "rate", "record",
-    "result", "results", "secret", "serve", "server", "share", "shown", "signature", "site", "slots",
+    "result", "results", "secret", "secrets", "serve", "server", "share", "shown", "signature", "site", "slots",
     "sources", "statements", "store", "switches", "tasks", "token_exchange", "url", "used_states", "verify",
 }  # fmt: skip
 #: By class: why it may be there more than once.

@@ -10,7 +10,7 @@ from mcpward.cli import ui
 from mcpward.cli.help import examples
 from mcpward.cli.meant import meant
 from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, chosen_server, in_site, no_site, server_names, settings_of
-from mcpward.cli.timespan import moment_text
+from mcpward.core.moment import moment_text
 
 if TYPE_CHECKING:
     from mcpward.config.model import Settings

@@ -20,10 +20,10 @@ from mcpward.cli.site import (
     server_names,
     settings_of,
 )
-from mcpward.cli.timespan import moment_text
 from mcpward.cli.usage_bar import lines_of, shape_of
 from mcpward.config.model import Settings
 from mcpward.core.errors import Misconfigured, Unreachable
+from mcpward.core.moment import moment_text
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager

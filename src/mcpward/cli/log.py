@@ -12,8 +12,8 @@ from mcpward.cli import ui
 from mcpward.cli.export import export
 from mcpward.cli.help import examples
 from mcpward.cli.site import ConfigOption, in_site, left_to_subcommand, settings_of
-from mcpward.cli.timespan import moment_text
 from mcpward.cli.verify import verify
+from mcpward.core.moment import moment_text
 from mcpward.traffic.act import ACT
 from mcpward.traffic.line import line
 

@@ -171,9 +171,9 @@ def _limit_hint(word: str, limits: Any) -> str:
 
 
 def _key_id(text: str) -> str:
-    from mcpward.identity.keys.api_key import find_id
+    from mcpward.operations.key_form import id_in_key
 
-    inside = find_id(text)
+    inside = id_in_key(text)
     if inside is not None:
         what = "that is a key, not a key id; it is now in your shell history: rotate it"
         raise ui.CommandEnded(ui.Exit.USAGE, what, f"its id is {inside}")

@@ -11,11 +11,11 @@ from mcpward.cli import ui
 from mcpward.cli.help import examples
 from mcpward.cli.operator import this_operator
 from mcpward.cli.site import CLOCK, FILE, ConfigOption, JsonOption, file_of, in_site, settings_of
-from mcpward.cli.timespan import moment_text
 from mcpward.config.load import load
 from mcpward.config.model import Settings
 from mcpward.config.size import size_text
 from mcpward.core.errors import Misconfigured, Unreachable
+from mcpward.core.moment import moment_text
 
 if TYPE_CHECKING:
     from mcpward.operations.backup import BackedUp, Manifest, Restored

@@ -8,7 +8,7 @@ from msgspec import DecodeError, json
 from mcpward.cli import ui
 from mcpward.cli.help import examples
 from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, in_site, settings_of
-from mcpward.cli.timespan import moment_text
+from mcpward.core.moment import moment_text
 from mcpward.core.scope import Access
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import typer
 from mcpward.cli import ui
 from mcpward.cli.help import examples
 from mcpward.cli.site import ConfigOption, JsonOption, in_site, settings_of
-from mcpward.cli.timespan import moment_text
+from mcpward.core.moment import moment_text
 
 if TYPE_CHECKING:
     from mcpward.operations.site import Site
