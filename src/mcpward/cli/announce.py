@@ -11,16 +11,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mcpward import __version__
-from mcpward.cli import handover, ui
+from mcpward.cli import ui
 from mcpward.cli.clients import CLIENTS, Entry
 from mcpward.cli.clients.shown import rendered
-from mcpward.cli.moved import lost, served
 from mcpward.cli.operator import this_operator
 from mcpward.cli.site import CLOCK
 from mcpward.config.endpoint import paths_of
 from mcpward.config.model import Settings
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
+from mcpward.operations import credential_file
 
 if TYPE_CHECKING:
     from mcpward.app.serve import Announcement
@@ -164,6 +164,7 @@ async def _prepared(settings: Settings, base: str) -> tuple[list[_Door], list[st
         )
         for name, one in settings.servers.items()
     ]
+    from mcpward.operations.served_urls import lost, served
     from mcpward.operations.servers import held_by_server, stray_lines
 
     async with open_site(settings, CLOCK, operator=this_operator()) as site:
@@ -218,7 +219,7 @@ async def _with_first_key(site: "Site", data: Path, door: _Door) -> _Door:
 
     rights: dict[str, Any] = {"servers": [door.name], "scopes": ["*"], "access": Access.WRITE}
     secret, key = issue(site.pepper_keys, CLOCK, name="first key", **rights)
-    file = _put(handover.file_for(data, "key", door.name), secret)
+    file = _put(credential_file.file_for(data, "key", door.name), secret)
     await _kept(site.store.keys.add(key), file)
     return replace(door, fresh=secret, file=file)
 
@@ -227,7 +228,7 @@ async def _with_first_url(site: "Site", data: Path, door: _Door) -> _Door:
     from mcpward.identity.keys.url_cache import UrlCache
 
     secret, url = UrlCache(site.pepper_urls, CLOCK).issue(door.name)
-    file = _put(handover.file_for(data, "url", door.name), Secret(f"{door.url}/{secret.reveal()}", "first URL"))
+    file = _put(credential_file.file_for(data, "url", door.name), Secret(f"{door.url}/{secret.reveal()}", "first URL"))
     await _kept(site.store.urls.add(url), file)
     return replace(door, fresh=secret, file=file)
 
@@ -240,8 +241,8 @@ async def _noted_key(site: "Site", settings: Settings, door: _Door) -> _Door:
     live = [record for record in await site.store.keys.list() if record.is_live(now, max_age_s)]
     if not any({door.name, "*"}.intersection(record.servers) for record in live):
         return replace(door, remark=f"no key opens {door.name}: mcpward key create --server {door.name} makes one")
-    file = handover.file_for(settings.site.data, "key", door.name)
-    found = handover.left(file)
+    file = credential_file.file_for(settings.site.data, "key", door.name)
+    found = credential_file.left(file)
     if found is None:
         return door
     parsed = parse(found)
@@ -254,8 +255,8 @@ async def _noted_url(site: "Site", data: Path, door: _Door) -> _Door:
     live = [record for record in await site.store.urls.list(door.name) if record.is_live(now)]
     if not live:
         return replace(door, remark=f"{door.name} has no secret URL: mcpward url rotate --server {door.name} makes one")
-    file = handover.file_for(data, "url", door.name)
-    found = handover.left(file)
+    file = credential_file.file_for(data, "url", door.name)
+    found = credential_file.left(file)
     if found is None:
         return door
     secret = found.rpartition("/")[2]
@@ -276,10 +277,10 @@ def _put(file: Path, text: Secret) -> Path | None:
     Raises:
         CommandEnded: it cannot be written, so that nothing is made that nobody could read.
     """
-    if handover.is_terminal():
+    if _is_terminal():
         return None
     try:
-        handover.put(file, text)
+        credential_file.put(file, text)
     except OSError as error:
         what = f"{file} cannot be written: {error.strerror}"
         raise ui.CommandEnded(
@@ -300,3 +301,8 @@ async def _kept(adding: Awaitable[None], file: Path | None) -> None:
 def _withdraw(file: Path | None) -> None:
     if file is not None:
         file.unlink(missing_ok=True)
+
+
+def _is_terminal() -> bool:
+    """Return whether a person looks at stdout."""
+    return sys.stdout is not None and sys.stdout.isatty()

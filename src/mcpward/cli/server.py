@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mcpward.cli import ui
-from mcpward.cli.handover import file_for
 from mcpward.cli.help import examples
 from mcpward.cli.replace import replace_file
 from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, file_of, fit_server, in_site, server_names, settings_of
@@ -17,6 +16,7 @@ from mcpward.config.environ import variables_of_server
 from mcpward.config.model import Settings
 from mcpward.config.names import nearest
 from mcpward.config.renaming import NotRenamed, renamed_server
+from mcpward.operations.credential_file import file_for
 
 if TYPE_CHECKING:
     from mcpward.operations.servers import Renamed
