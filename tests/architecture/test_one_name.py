@@ -20,7 +20,7 @@ SAME_SUBJECT = {
     "conversation", "counters", "credentials", "effort", "errors", "exchange", "fields", "header", "host", "in_process",
     "keys", "lease", "lifespan", "limits", "listeners", "masked", "oauth", "operator", "permissions", "rate", "record",
     "result", "results", "secret", "secrets", "serve", "server", "share", "shown", "signature", "site", "slots",
-    "sources", "statements", "store", "switches", "tasks", "token_exchange", "url", "used_states", "verify",
+    "sources", "statements", "store", "switches", "tasks", "token_exchange", "url", "urls", "used_states", "verify",
 }  # fmt: skip
 #: By class: why it may be there more than once.
 SAME_CLASS = {
