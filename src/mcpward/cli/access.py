@@ -66,9 +66,10 @@ def access(
 
 def _permissions(settings: "Settings") -> "list[Permission]":
     from mcpward.operations.access_list import permissions
+    from mcpward.operations.keys import every_key
     from mcpward.operations.tool_listing import load_registries
 
-    keys = in_site(settings, lambda site: site.store.keys.list(), must_exist=True)
+    keys = in_site(settings, every_key, must_exist=True)
     registries = asyncio.run(load_registries(settings, CLOCK))
     return list(permissions(settings, registries, keys, CLOCK.now()))
 

@@ -83,8 +83,7 @@ def call(
     says no, 2 for what cannot be sent, 3 when nobody can answer now. A terminal shows the tool's progress, and Ctrl-C
     cancels the call.
     """
-    from mcpward.identity.named_caller import NamedCaller
-    from mcpward.operations.operator_call import OperatorCall
+    from mcpward.operations.operator_call import NamedCaller, OperatorCall
 
     mine = _account()
     if key_id is not None and (name is not None or scope or access is not None):
@@ -123,13 +122,9 @@ def call(
 
 def _note(settings: "Settings", asked: "OperatorCall") -> None:
     """Put it on record that this account calls as somebody; what became of it is the record of the request."""
-    from mcpward.traffic.act import Act
+    from mcpward.operations.acts import note_call
 
-    caller = asked.caller
-    who = f"the holder of key {caller.key_id}" if caller.key_id is not None else f"operator:{caller.name}"
-    detail = f"tool {asked.tool} of {asked.server} called as {who}"
-    act = Act(object=f"tool {asked.tool}", server=asked.server, key_id=caller.key_id, detail=detail)
-    in_site(settings, lambda site: site.store.acts.note(act))
+    in_site(settings, lambda site: note_call(site, asked))
 
 
 async def _made(settings: "Settings", asked: "OperatorCall", timeout_s: float, line: ProgressLine) -> "CallAnswer":

@@ -18,7 +18,9 @@ def key_ids(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the id of a live key."""
 
     def known(settings: Settings) -> list[str]:
-        records = in_site(settings, lambda site: site.store.keys.list(), must_exist=True)
+        from mcpward.operations.keys import every_key
+
+        records = in_site(settings, every_key, must_exist=True)
         return [record.id for record in records if record.is_live(CLOCK.now(), settings.keys.max_age)]
 
     return completed(ctx, incomplete, known)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from mcpward.cli import ui
-from mcpward.cli.limit_match import known_limits, limit_names
+from mcpward.cli.limit_match import limit_names
 from mcpward.cli.meant import meant
 from mcpward.cli.site import CLOCK, completed, server_names
 from mcpward.cli.timespan import parse_start
 from mcpward.config.model import Settings
 from mcpward.core import renamed
 from mcpward.core.reasons import Reason
+from mcpward.operations.limit_names import known_limits
 from mcpward.traffic.record import Result
 
 if TYPE_CHECKING:

@@ -40,10 +40,9 @@ def backup(
     source = file_of(config)
 
     async def work(site: "Site") -> "BackedUp":
-        from mcpward.operations.acts import noted
-        from mcpward.traffic.act import Act
+        from mcpward.operations.acts import note_backup
 
-        if not await noted(site, Act(object="site", detail=f"site backed up to {file.absolute()}")):
+        if not await note_backup(site, file.absolute()):
             ui.remark("the disk is full: this backup is not on record")
         return await asyncio.to_thread(back_up, settings, site.ring, CLOCK, file, source)
 
@@ -96,8 +95,7 @@ def restore(
         if is_config_put:  # it says where the data of the site are
             settings = settings_of(place)
         if not check:
-            detail = f"site restored from {file.absolute()}, which was made at {moment_text(manifest.made_at)}"
-            note = note_restored(settings, ring, unpacked, CLOCK, this_operator(), detail)
+            note = note_restored(settings, ring, unpacked, CLOCK, this_operator(), file.absolute())
             if not asyncio.run(note):
                 ui.remark("the disk is full: this restore is not on record")
         done = None if check else put_back(settings, ring, unpacked, CLOCK, replace=replace)

@@ -20,6 +20,7 @@ from mcpward import __version__
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Finding, Misconfigured, Unreachable
+from mcpward.core.moment import moment_text
 from mcpward.core.operator import Operator
 from mcpward.crypto.envelope import EnvelopeRefused
 from mcpward.crypto.keyring import KeyRing
@@ -160,9 +161,11 @@ def opened(file: Path, ring: KeyRing, folder: Path) -> Iterator[Unpacked]:
 
 
 async def note_restored(
-    settings: Settings, ring: KeyRing, unpacked: Unpacked, clock: Clock, operator: Operator, detail: str
+    settings: Settings, ring: KeyRing, unpacked: Unpacked, clock: Clock, operator: Operator, file: Path
 ) -> bool:
-    """Put on the record of an unpacked backup that it is restored, before it is put anywhere. False on a full disk.
+    """Put on the record of an unpacked backup that it is restored from a file, before it is put anywhere.
+
+    False on a full disk.
 
     What is put in place may not open before an operator accepts it, so it has to have the act already.
 
@@ -173,6 +176,7 @@ async def note_restored(
     store = settings.store.model_copy(update={"url": f"sqlite:///{database}", "mark": None})
     site = settings.site.model_copy(update={"data": unpacked.folder})
     apart = settings.model_copy(update={"site": site, "store": store})
+    detail = f"site restored from {file}, which was made at {moment_text(unpacked.manifest.made_at)}"
     async with open_site(apart, clock, operator=operator, ring=ring) as opened_site:
         is_noted = await noted(opened_site, Act(object="site", detail=detail))
     snapshot.settle(database)

@@ -45,3 +45,10 @@ def left(path: Path) -> str | None:
         return None
     with os.fdopen(file, "rb") as found:
         return found.read(_LONGEST).decode("ascii", "replace").strip()
+
+
+def rename_file(data: Path, old: str, new: str) -> None:
+    """Keep a first key that nobody has taken yet where the next start looks for it: its server has another name."""
+    was, now = (file_for(data, "key", name) for name in (old, new))
+    if was.exists() and not now.exists():
+        was.rename(now)

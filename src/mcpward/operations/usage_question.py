@@ -6,6 +6,8 @@ from msgspec import Struct, ValidationError, convert
 
 from mcpward.limits.rates.bucket_usage import BucketFilter, BucketUsage
 
+__all__ = ["ASKING", "MOST_USES", "TELLING", "BucketUsage", "UsagePage", "UsageQuestion", "read_told", "share_used"]
+
 ASKING: Final = "limits-asked"
 TELLING: Final = "limits-told"
 #: Buckets in one worker's answer: the most used. Whoever looks for another one says so with ``Match``.
