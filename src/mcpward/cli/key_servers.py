@@ -65,10 +65,10 @@ async def require_tools(
     """
     if tools is None:
         return
-    from mcpward.operations.tool_names import tool_names
+    from mcpward.operations.tool_names import tools_of
 
     meant = list(settings.servers) if "*" in servers else [name for name in servers if name in settings.servers]
-    known = tool_names(settings, meant, {name: await site.vault.load_all(name) for name in meant})
+    known = await tools_of(site, settings, meant)
     strangers = [tool for tool in tools if tool not in known.all]
     if not strangers:
         return

@@ -34,17 +34,16 @@ def backup(
     file is for its owner only and sealed with the master key, which is not in it: keep that elsewhere. Not in it, too:
     TLS files, tools.py and other sources, variables of the environment, counters in Redis.
     """
-    from mcpward.operations.backup import back_up
+    from mcpward.operations.acts import note_backup
+    from mcpward.operations.backup import back_up_site
 
     settings = settings_of(config)
     source = file_of(config)
 
     async def work(site: "Site") -> "BackedUp":
-        from mcpward.operations.acts import note_backup
-
         if not await note_backup(site, file.absolute()):
             ui.remark("the disk is full: this backup is not on record")
-        return await asyncio.to_thread(back_up, settings, site.ring, CLOCK, file, source)
+        return await back_up_site(site, settings, CLOCK, file, source)
 
     made = in_site(settings, work, must_exist=True)
     key = _key_place(settings)
