@@ -20,14 +20,13 @@ SAME_SUBJECT = {
     "conversation", "counters", "credentials", "effort", "errors", "exchange", "fields", "header", "host", "in_process",
     "keys", "lease", "lifespan", "limits", "listeners", "masked", "oauth", "operator", "permissions", "record",
     "result", "results", "secret", "secrets", "serve", "server", "share", "shown", "signature", "site", "slots",
-    "sources", "statements", "store", "switches", "tasks", "token_exchange", "url", "used_states", "verify",
+    "sources", "statements", "store", "switches", "tasks", "token_exchange", "url", "urls", "used_states", "verify",
 }  # fmt: skip
 #: By class: why it may be there more than once.
 SAME_CLASS = {
     "Address": "of a setting, and of a route",
     "Asking": "for credentials elsewhere, and for answers of a client",
     "Bounds": "of JSON, and of what is kept of a stream",
-    "Channel": "of an error: HTTP, JSON-RPC or a tool's result; and between workers",
     "Client": "of the network, of a test, and a program that speaks MCP",
     "Entry": "of a table of connections, of calls in flight, of a client's file",
     "Exchange": "RFC 9110 and RFC 8693 both call theirs so",

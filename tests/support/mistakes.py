@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from mcpward.app.cross_checks import registries_of
-from mcpward.app.sources import load_sources
 from mcpward.config.model import Settings
 from mcpward.core.errors import Finding, Misconfigured
+from mcpward.operations.cross_checks import registries_of
+from mcpward.operations.sources import load_sources
 from mcpward.tools.bodies import remarks_of
 
 PREAMBLE = """from datetime import date

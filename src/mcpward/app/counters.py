@@ -1,6 +1,5 @@
-"""The counters that all processes of a site share: where they live, and how they are opened and watched."""
+"""The counters that all processes of a site share: how they are opened and watched."""
 
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -8,21 +7,17 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
-from mcpward.config.counters import ENVIRONMENT, MEMORY, CountersUrl, read_counters_url
-from mcpward.config.limit_rules import CLEAR, CLEAR_HINT
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
-from mcpward.core.errors import Finding, Misconfigured
-from mcpward.core.secret import Secret
 from mcpward.crypto.digest import fingerprint
 from mcpward.crypto.keyring import KeyRing
 from mcpward.ingress.health import Probe
 from mcpward.limits.concurrency.slot_request import SharedSlots
 from mcpward.limits.rates.shared_port import Common
+from mcpward.operations.counters_url import counters_url
 from mcpward.traffic.metrics import Metrics
 
 _log: Final = structlog.get_logger("mcpward")
-_KEY = "limits.counters"
 
 
 class Counters(Struct, frozen=True):
@@ -85,38 +80,3 @@ def _tell(is_up: bool, why: str) -> None:
         _log.info("the shared counters answer")
     else:
         _log.warning("the shared counters are away: each limit holds as its on_store_failure says", why=why)
-
-
-def counters_url(settings: Settings) -> Secret | None:
-    """Return the URL of Redis; None where counters live in memory.
-
-    Raises:
-        Misconfigured: the variable that the settings name is not set, or holds no such URL. Its value is not told.
-    """
-    text = settings.limits.counters
-    if text == MEMORY:
-        return None
-    if not text.startswith(ENVIRONMENT):
-        return Secret(text, _KEY)
-    name = text.removeprefix(ENVIRONMENT)
-    value = os.environ.get(name, "").strip()
-    if not value:
-        what, hint = f"{_KEY}: the variable {name} is not set", f"set {name}=redis://host:6379/0"
-        raise Misconfigured([Finding(what, settings.place(_KEY), hint)])
-    try:
-        host = read_counters_url(value).in_clear
-    except ValueError as wrong:
-        raise Misconfigured([Finding(f"{_KEY}: {name}: {wrong}", settings.place(_KEY))]) from None
-    if host is not None:
-        raise Misconfigured([Finding(CLEAR.format(host=host), settings.place(_KEY), CLEAR_HINT)])
-    return Secret(value, _KEY)
-
-
-def counters_secrets(settings: Settings) -> list[Secret]:
-    """Return the password in the URL, as it is and as it is written there; nothing where there is none."""
-    url = counters_url(settings)
-    read: CountersUrl | None = read_counters_url(url.reveal()) if url is not None else None
-    if url is None or read is None or not read.password:
-        return []
-    written = url.reveal().partition("@")[0].rpartition(":")[2]
-    return [read.password, Secret(written, _KEY)]

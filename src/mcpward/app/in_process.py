@@ -10,13 +10,10 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from mcpward.app.channel import open_channel
 from mcpward.app.counters import Counters
-from mcpward.app.cross_checks import registries_of
 from mcpward.app.oauth import OAuthParts
-from mcpward.app.secrets import Secrets
-from mcpward.app.sources import authors_of
 from mcpward.app.wiring import Wiring
+from mcpward.app.worker_messaging import open_messaging
 from mcpward.config.model import Settings
 from mcpward.core.challenge import Challenge
 from mcpward.core.clock import Clock
@@ -26,7 +23,10 @@ from mcpward.core.ids import request_id
 from mcpward.core.secret import Secret
 from mcpward.core.values import Arrival, Principal, Reply, ResponseStream
 from mcpward.ingress.discovery import Discovery
+from mcpward.operations.cross_checks import registries_of
+from mcpward.operations.known_secrets import Secrets
 from mcpward.operations.site import open_site
+from mcpward.operations.sources import authors_of
 from mcpward.pipeline.pipeline import Pipeline
 from mcpward.policy.step_up import Demand
 from mcpward.sdk.server import Server
@@ -170,11 +170,11 @@ async def join_in_process(
         stack.push_async_callback(traffic.writer.stop)
         runner = Runner(_THREADS, clock, longest_text=settings.output.max_bytes)
         stack.push_async_callback(runner.close)
-        channel = await stack.enter_async_context(open_channel(site, settings, clock))
+        messaging = await stack.enter_async_context(open_messaging(site, settings, clock))
         demands = {name: Demand(Challenge(f"https://{name}.example/.well-known/oauth-protected-resource"))}
         guarded = OAuthParts({}, demands, Discovery({}), {})
         wiring = Wiring(
-            settings, clock, site, channel, Counters(), sources, traffic, runner, hidden, guarded, report
+            settings, clock, site, messaging, Counters(), sources, traffic, runner, hidden, guarded, report
         )  # fmt: skip
         callers = NamedCallers()
         pipeline = wiring.pipeline(callers, EndedCache())

@@ -12,12 +12,12 @@ import structlog
 
 from mcpward.app.connections import accept_ourselves, find_room
 from mcpward.app.listeners import listen
-from mcpward.app.presence import present
 from mcpward.app.tls import Renewal
 from mcpward.app.worker import LINGER_S, Worker
 from mcpward.config.address import Address
 from mcpward.config.model import Settings
 from mcpward.core.errors import Finding, Misconfigured, Unreachable
+from mcpward.operations.presence import present
 
 _log: Final = structlog.get_logger("mcpward")
 Message = MutableMapping[str, Any]

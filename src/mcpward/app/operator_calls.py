@@ -14,7 +14,17 @@ from msgspec.json import Decoder, Encoder
 from msgspec.structs import replace
 
 from mcpward.app.fresh_messages import FreshMessages
-from mcpward.app.operator_call import (
+from mcpward.app.operator_wire import OperatorWire
+from mcpward.config.names import nearest
+from mcpward.core.clock import Clock
+from mcpward.core.ids import request_id
+from mcpward.core.reasons import Reason
+from mcpward.core.scope import Access
+from mcpward.core.values import Arrival, Reply
+from mcpward.identity.named import NamedCallers
+from mcpward.identity.named_caller import OPERATOR
+from mcpward.messaging.bus.worker_bus import WorkerBus
+from mcpward.operations.operator_call import (
     ASKING,
     CANCELLING,
     PROGRESSING,
@@ -27,16 +37,6 @@ from mcpward.app.operator_call import (
     Progress,
     Tell,
 )
-from mcpward.app.operator_wire import OperatorWire
-from mcpward.config.names import nearest
-from mcpward.core.clock import Clock
-from mcpward.core.ids import request_id
-from mcpward.core.reasons import Reason
-from mcpward.core.scope import Access
-from mcpward.core.values import Arrival, Reply
-from mcpward.identity.named import NamedCallers
-from mcpward.identity.named_caller import OPERATOR
-from mcpward.messaging.bus.worker_bus import WorkerBus
 from mcpward.pipeline.pipeline import Pipeline
 from mcpward.protocol.headers import spelled
 from mcpward.protocol.mirrored import mirror

@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import DecodeError, Struct, ValidationError
 from msgspec.json import Decoder
 
-from mcpward.app.operator_call import Progress, Tell
+from mcpward.operations.operator_call import Progress, Tell
 
 #: What of a message is shown on one line of a terminal.
 _LONGEST: Final = 300

@@ -12,22 +12,22 @@ from typing import Final
 import uvicorn
 from msgspec import Struct
 
-from mcpward.app.counters import counters_url
-from mcpward.app.cross_checks import registries_of, tell_names
 from mcpward.app.inherited import READY, Inherited
 from mcpward.app.lifespan import Lifespan
 from mcpward.app.listeners import bind, bind_metrics
 from mcpward.app.logs import LogRedaction, set_up
 from mcpward.app.metric_snapshots import clear, folder_of
 from mcpward.app.oauth import client_secrets, open_oauth
-from mcpward.app.sources import load_sources, source_names
 from mcpward.app.stopping import Server
 from mcpward.app.supervisor import Supervisor
 from mcpward.config.address import Address
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
 from mcpward.ingress.connection import Connection
+from mcpward.operations.counters_url import counters_url
+from mcpward.operations.cross_checks import registries_of, tell_names
 from mcpward.operations.site import open_site
+from mcpward.operations.sources import load_sources, source_names
 
 _BACKLOG: Final = 2048
 

@@ -12,51 +12,21 @@ from collections.abc import Iterable, Iterator
 from heapq import nlargest
 from typing import Any, Final
 
-from msgspec import Struct, ValidationError, convert, to_builtins
+from msgspec import convert, to_builtins
 from msgspec.json import Encoder
 
 from mcpward.app.fresh_messages import FreshMessages
 from mcpward.core.clock import Clock
-from mcpward.limits.rates.bucket_usage import BucketFilter, BucketUsage
+from mcpward.limits.rates.bucket_usage import BucketUsage
 from mcpward.limits.rates.charge import Limits
 from mcpward.messaging.bus.worker_bus import WorkerBus
+from mcpward.operations.usage_question import ASKING, MOST_USES, TELLING, UsagePage, UsageQuestion, share_used
 
 _log: Final = logging.getLogger(__name__)
-ASKING: Final = "limits-asked"
-TELLING: Final = "limits-told"
-#: Buckets in one worker's answer: the most used. Whoever looks for another one says so with ``Match``.
-MOST_USES: Final = 1000
 #: Bytes of uses in one letter, which may have 256 KiB.
 _LETTER: Final = 128 * 1024
 _MOST_WAITING: Final = 16
 _encode: Final = Encoder().encode
-
-
-class UsageQuestion(Struct, frozen=True, kw_only=True):
-    """A question. ``name`` is unguessable, ``by`` the asker's name in the mail, ``at`` the wall clock there."""
-
-    name: str
-    by: str
-    at: float
-    match: BucketFilter
-    is_reset: bool = False
-
-
-class UsagePage(Struct, frozen=True, kw_only=True):
-    """One letter of the answer of one of ``workers`` workers, the ``page``th of ``pages``.
-
-    ``found`` counts the buckets that are meant, whether or not there was room for them. ``has_failed``: the limits
-    could not be asked, which happens while shared counters are away.
-    """
-
-    name: str
-    worker: str
-    workers: int
-    page: int = 0
-    pages: int = 1
-    uses: list[BucketUsage] = []
-    found: int = 0
-    has_failed: bool = False
 
 
 class Usage:
@@ -118,20 +88,6 @@ class Usage:
 
     def _told(self, asked: UsageQuestion, **answer: Any) -> UsagePage:
         return UsagePage(name=asked.name, worker=self._worker, workers=self._workers, **answer)
-
-
-def share_used(use: BucketUsage) -> tuple[float, int]:
-    """Return how much of a bucket is used, for sorting: the part of it, then the number."""
-    used = use.most - use.remaining
-    return used / max(1, use.most), used
-
-
-def read_told(letter: dict[str, Any]) -> UsagePage | None:
-    """Read a letter of an answer; None where it is none."""
-    try:
-        return convert(letter, UsagePage)
-    except ValidationError:
-        return None
 
 
 def _pages(uses: Iterable[BucketUsage]) -> Iterator[list[BucketUsage]]:

@@ -5,12 +5,10 @@ from typing import Final
 
 import msgspec
 
-from mcpward.app.channel import Channel
 from mcpward.app.counters import Counters
-from mcpward.app.cross_checks import pools_of
 from mcpward.app.oauth import OAuthParts
-from mcpward.app.secrets import Secrets
 from mcpward.app.switches import Switches
+from mcpward.app.worker_messaging import WorkerMessaging
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
 from mcpward.core.ended_cache import EndedCache
@@ -25,6 +23,8 @@ from mcpward.identity.mode import Mode
 from mcpward.ingress import render
 from mcpward.limits.concurrency.slots import CallSlots
 from mcpward.limits.rates.charge import Limits
+from mcpward.operations.cross_checks import pools_of
+from mcpward.operations.known_secrets import Secrets
 from mcpward.operations.site import Site
 from mcpward.pipeline.call_channel import CallChannels
 from mcpward.pipeline.callers import Callers
@@ -63,7 +63,7 @@ class Wiring:
         settings: Settings,
         clock: Clock,
         site: Site,
-        channel: Channel,
+        messaging: WorkerMessaging,
         counters: Counters,
         sources: Mapping[str, ToolSource],
         traffic: Traffic,
@@ -75,7 +75,7 @@ class Wiring:
         self._settings = settings
         self._clock = clock
         self._site = site
-        self._channel = channel
+        self._messaging = messaging
         self._counters = counters
         self._sources = sources
         self._traffic = traffic
@@ -85,7 +85,7 @@ class Wiring:
         self._policy = Policy(sources, guarded.demands)
         self._sanitizer = Sanitizer(secrets.redactor, settings.output.max_bytes)
         self._servers = {name: introduce(source, self._sanitizer) for name, source in sources.items()}
-        self.switches = Switches(sources, channel.bus, channel.streams)
+        self.switches = Switches(sources, messaging.bus, messaging.streams)
         self.tasks = self._tasks()
         self.listeners: Listeners
         self.limits: Limits
@@ -104,7 +104,7 @@ class Wiring:
 
     def pipeline(self, identity: Callers, ended: EndedCache) -> Pipeline:
         """Return the way of a request. ``identity`` says who sent it."""
-        settings, clock, channel = self._settings, self._clock, self._channel
+        settings, clock, messaging = self._settings, self._clock, self._messaging
         sessions = Sessions(self._site.sessions.seal, self._site.sessions.open, ended, clock)
         sealed = SealedToken(self._site.ring, "mcp states", _LONGEST_STATE)
         states = States(sealed.seal, sealed.open, clock)
@@ -143,19 +143,24 @@ class Wiring:
                 slots=slots,
                 tasks=self.tasks,
                 states=states,
-                spent=channel.spent,
+                spent=messaging.spent,
             ),
             handlers=MethodHandlers(
                 protocol=protocol,
-                questions=channel.questions,
-                running=channel.running,
-                settings=channel.settings,
+                questions=messaging.questions,
+                running=messaging.running,
+                settings=messaging.settings,
                 listeners=self.listeners,
                 tasks=self.tasks,
                 end_session=self._end_session,
             ),
             channels=CallChannels(
-                self._sanitizer, channel.questions, channel.replays, channel.running, states, channel.settings.level
+                self._sanitizer,
+                messaging.questions,
+                messaging.replays,
+                messaging.running,
+                states,
+                messaging.settings.level,
             ),
             sanitizer=self._sanitizer,
             traffic=self._traffic,
@@ -166,24 +171,24 @@ class Wiring:
     def look_after(self) -> None:
         """Do what is due each second: end streams whose callers lost their right, let go of what nobody came for."""
         self.listeners.check()
-        self._channel.replays.prune()
+        self._messaging.replays.prune()
 
     def _tasks(self) -> Tasks:
-        channel, settings = self._channel, self._settings
+        messaging, settings = self._messaging, self._settings
         sealed = SealedToken(self._site.ring, "tasks", _TASK_ROOM * settings.output.max_bytes + _LONGEST_STATE)
         return Tasks(
             self._site.store.tasks,
             sealed.seal,
             sealed.open,
             self._clock,
-            channel.worker,
-            mail=channel.bus,
-            publish=channel.streams.publish,
+            messaging.worker,
+            mail=messaging.bus,
+            publish=messaging.streams.publish,
             clean=self._sanitizer.frame,
             refuse=replies.refusal,
             report=self._report,
             allowed=self._may_use,
-            alone=channel.is_alone,
+            alone=messaging.is_alone,
         )
 
     def _listeners(self, identity: Callers, ended: EndedCache) -> Listeners:
@@ -196,9 +201,9 @@ class Wiring:
             servers=self._servers,
             sources=self._sources,
             policy=self._policy,
-            streams=self._channel.streams,
-            settings=self._channel.settings,
-            replays=self._channel.replays,
+            streams=self._messaging.streams,
+            settings=self._messaging.settings,
+            replays=self._messaging.replays,
             tasks=self.tasks,
             sanitizer=self._sanitizer,
             is_good=is_good,
@@ -210,7 +215,7 @@ class Wiring:
 
     async def _end_session(self, session: str, forget_at: float) -> None:
         await self._site.store.sessions.end(session, forget_at)
-        await self._channel.settings.forget(session)
+        await self._messaging.settings.forget(session)
 
 
 def introduce(source: ToolSource, sanitizer: Sanitizer) -> ServerInfo:

@@ -14,20 +14,17 @@ from typing import Final
 
 import structlog
 
-from mcpward.app.channel import Channel, open_channel
 from mcpward.app.connections import METRICS_CONNECTIONS, show_connections
 from mcpward.app.counters import Counters, open_counters
-from mcpward.app.cross_checks import registries_of, tell_names
 from mcpward.app.hosts import allowed_hosts, own_origins, spellings
 from mcpward.app.logs import LogRedaction, set_up
 from mcpward.app.metric_snapshots import MetricSnapshots, folder_of
 from mcpward.app.oauth import OAuthParts, client_secrets, exchanges_of, open_oauth
 from mcpward.app.operator_calls import BusCalls, OperatorCalls
-from mcpward.app.secrets import Secrets
-from mcpward.app.sources import authors_of, load_sources, source_names
 from mcpward.app.threads import open_runner
 from mcpward.app.usage import Usage
 from mcpward.app.wiring import Wiring
+from mcpward.app.worker_messaging import WorkerMessaging, open_messaging
 from mcpward.config.address import Address
 from mcpward.config.endpoint import prefix_of, served_paths
 from mcpward.config.model import Settings
@@ -49,7 +46,10 @@ from mcpward.ingress.listener import Listener, Timeouts
 from mcpward.ingress.peer import PeerResolver
 from mcpward.ingress.routes import Address as Served
 from mcpward.ingress.routes import Routes
+from mcpward.operations.cross_checks import registries_of, tell_names
+from mcpward.operations.known_secrets import Secrets
 from mcpward.operations.site import Site, open_site
+from mcpward.operations.sources import authors_of, load_sources, source_names
 from mcpward.pipeline.pipeline import Pipeline
 from mcpward.tools.run import Runner
 from mcpward.traffic.metrics import Metrics
@@ -134,32 +134,32 @@ class Worker:
             runner = await stack.enter_async_context(
                 open_runner(authors_of(registries), clock, exchanges, metrics, longest)
             )
-            channel = await stack.enter_async_context(open_channel(site, settings, clock))
+            messaging = await stack.enter_async_context(open_messaging(site, settings, clock))
             keys, urls, ended = self._books(site)
             self.refresher = Refresher(
                 site.store.reader,
-                Books(keys, urls, ended, channel.spent.book),
+                Books(keys, urls, ended, messaging.spent.book),
                 site.store.keys,
                 site.store.sessions,
                 clock,
             )
             counters = await stack.enter_async_context(open_counters(settings, clock, site.ring, metrics))
             wiring = Wiring(
-                settings, clock, site, channel, counters, registries, traffic, runner, secrets, guarded, _report
+                settings, clock, site, messaging, counters, registries, traffic, runner, secrets, guarded, _report
             )
             pipeline = wiring.pipeline(wiring.identity(keys, urls, self.refresher.look), ended)
             stack.push_async_callback(pipeline.identity.close)
             # Authors' own start and stop: before the first call, and after the last one, tasks among them.
             await stack.enter_async_context(runner.lifespans.open(authored, secrets.shown))
             self.calls = OperatorCalls(pipeline, NamedCallers(keys, urls), registries, clock, self.refresher.look)
-            stack.push_async_callback(self._hear_operator(channel, wiring).aclose)
+            stack.push_async_callback(self._hear_operator(messaging, wiring).aclose)
             await wiring.tasks.start_keeping()
             stack.push_async_callback(self._stop_tasks, wiring)
             numbers = MetricSnapshots(metrics, folder_of(settings.site.data) if settings.site.workers > 1 else None)
             stack.callback(numbers.close)
             health = Health(self._probes(keys, traffic, counters, runner), numbers.page)
             self.front = self._front(metrics, pipeline, health, guarded)
-            self.front.on_drain.append(channel.questions.close)
+            self.front.on_drain.append(messaging.questions.close)
             await traffic.writer.start()
             stack.push_async_callback(traffic.writer.stop)
             await self.refresher.start()
@@ -175,12 +175,12 @@ class Worker:
         keys = KeyCache(site.pepper_keys, self.clock, self.settings.keys.max_age)
         return keys, UrlCache(site.pepper_urls, self.clock), EndedCache()
 
-    def _hear_operator(self, channel: Channel, wiring: Wiring) -> AsyncExitStack:
+    def _hear_operator(self, messaging: WorkerMessaging, wiring: Wiring) -> AsyncExitStack:
         """Answer the operator's commands, which come as letters; returns what ends that."""
-        self.name, ends = channel.worker, AsyncExitStack()
-        ends.push_async_callback(BusCalls(self.calls, channel.bus, self.clock).close)
+        self.name, ends = messaging.worker, AsyncExitStack()
+        ends.push_async_callback(BusCalls(self.calls, messaging.bus, self.clock).close)
         workers = self.settings.site.workers
-        ends.push_async_callback(Usage(channel.bus, wiring.limits, self.clock, self.name, workers).close)
+        ends.push_async_callback(Usage(messaging.bus, wiring.limits, self.clock, self.name, workers).close)
         return ends
 
     def _traffic(self, site: Site, metrics: Metrics, secrets: Secrets) -> Traffic:

@@ -10,11 +10,11 @@ from mcpward.cli import ui
 from mcpward.cli.help import examples
 from mcpward.cli.meant import meant
 from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, chosen_server, in_site, no_site, server_names, settings_of
-from mcpward.cli.timespan import moment_text
+from mcpward.core.moment import moment_text
 
 if TYPE_CHECKING:
-    from mcpward.app.access_list import Permission
     from mcpward.config.model import Settings
+    from mcpward.operations.access_list import Permission
 
 _HEADER: Final = ("server", "tool", "class", "who", "ends", "last used")
 
@@ -65,10 +65,11 @@ def access(
 
 
 def _permissions(settings: "Settings") -> "list[Permission]":
-    from mcpward.app.access_list import permissions
-    from mcpward.app.tool_listing import load_registries
+    from mcpward.operations.access_list import permissions
+    from mcpward.operations.keys import every_key
+    from mcpward.operations.tool_listing import load_registries
 
-    keys = in_site(settings, lambda site: site.store.keys.list(), must_exist=True)
+    keys = in_site(settings, every_key, must_exist=True)
     registries = asyncio.run(load_registries(settings, CLOCK))
     return list(permissions(settings, registries, keys, CLOCK.now()))
 

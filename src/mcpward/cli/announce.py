@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -11,20 +11,18 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mcpward import __version__
-from mcpward.cli import handover, ui
+from mcpward.cli import ui
 from mcpward.cli.clients import CLIENTS, Entry
 from mcpward.cli.clients.shown import rendered
-from mcpward.cli.moved import lost, served
 from mcpward.cli.operator import this_operator
 from mcpward.cli.site import CLOCK
 from mcpward.config.endpoint import paths_of
 from mcpward.config.model import Settings
-from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
 
 if TYPE_CHECKING:
     from mcpward.app.serve import Announcement
-    from mcpward.operations.site import Site
+    from mcpward.operations.first_credentials import FirstCredential
 
 
 class _Door(Struct, frozen=True):
@@ -145,48 +143,27 @@ def _hand_over(door: _Door) -> None:
     ui.remark(rendered(CLIENTS["claude-desktop"], shown))
 
 
-async def _prepared(settings: Settings, base: str) -> tuple[list[_Door], list[str]]:
-    """Describe each server; make a key or a secret URL for those that nobody could enter otherwise.
+async def _prepared(settings: Settings, base: str) -> tuple[list[_Door], Sequence[str]]:
+    """Describe each server, with its first credential; and say what clients of the last start do not find any more."""
+    from mcpward.operations.site_start import prepare_start
 
-    Also say what clients of the last start do not find any more.
-    """
-    from mcpward.operations.settings_act import note_settings
-    from mcpward.operations.site import open_site
-
-    doors = [
-        _Door(
-            name=name,
-            url=base + paths_of(settings, name)[0],
-            others=tuple(base + path for path in paths_of(settings, name)[1:]),
-            modes=(one.mode,) if isinstance(one.mode, str) else one.mode,
-            access=None if one.modes.isdisjoint(("public", "unlisted")) else one.keyless_access.label,
-            providers=_providers(settings, name),
-        )
-        for name, one in settings.servers.items()
-    ]
-    from mcpward.operations.servers import held_by_server, stray_lines
-
-    async with open_site(settings, CLOCK, operator=this_operator()) as site:
-        only = next(iter(settings.servers), None) if settings.is_part else None
-        before = await site.store.served.replace(served(settings), only=only)
-        # Judged once: a first start makes a credential for each of its servers, and no later one makes any.
-        has_keys = bool(await site.store.keys.list())
-        has_urls = await site.store.urls.are_any()
-        held = {} if settings.is_part else await held_by_server(site, CLOCK.now(), settings.keys.max_age)
-        strays = stray_lines(held.values(), list(settings.servers), list(held))
-        aged = await _aged(site, settings)
-        ready = [await _with_credential(site, settings, door, has_keys, has_urls) for door in doors]
-        await note_settings(site, settings)
-    return ready, [*lost(settings, before, base), *strays, *aged]
+    start = await prepare_start(settings, CLOCK, this_operator(), base, to_files=not _is_terminal())
+    return [_door(settings, name, base, start.credentials[name]) for name in settings.servers], start.remarks
 
 
-async def _aged(site: "Site", settings: Settings) -> list[str]:
-    """Tell of keys that open nothing only because they are older than the site allows."""
-    now, max_age_s = CLOCK.now(), settings.keys.max_age
-    keys = [one for one in await site.store.keys.list() if one.is_live(now, None) and not one.is_live(now, max_age_s)]
-    ids = ", ".join(f"{key.id} ({key.name})" for key in keys[:3])
-    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-    return [f"refused, for they are older than keys.max_age: keys {ids}{more}"] if keys else []
+def _door(settings: Settings, name: str, base: str, credential: "FirstCredential") -> _Door:
+    server, (path, *others) = settings.servers[name], paths_of(settings, name)
+    return _Door(
+        name=name,
+        url=base + path,
+        others=tuple(base + other for other in others),
+        modes=(server.mode,) if isinstance(server.mode, str) else server.mode,
+        access=None if server.modes.isdisjoint(("public", "unlisted")) else server.keyless_access.label,
+        fresh=credential.secret,
+        file=credential.file,
+        remark=credential.remark,
+        providers=_providers(settings, name),
+    )
 
 
 def _providers(settings: Settings, server: str) -> tuple[str, ...]:
@@ -199,104 +176,6 @@ def _providers(settings: Settings, server: str) -> tuple[str, ...]:
     return tuple(urlsplit(url).netloc for url in urls if url)
 
 
-async def _with_credential(site: "Site", settings: Settings, door: _Door, has_keys: bool, has_urls: bool) -> _Door:
-    """Return the door with its first credential, or with a word on those that it has or has not.
-
-    A site that ever had a key makes no other by itself, also not for a new or a renamed server: whoever may change the
-    configuration, or a start that went wrong, would have one written where nobody expects it. Likewise secret URLs.
-    """
-    data = settings.site.data
-    if door.mode == "api-key":
-        return await _noted_key(site, settings, door) if has_keys else await _with_first_key(site, data, door)
-    if door.mode == "unlisted":
-        return await _noted_url(site, data, door) if has_urls else await _with_first_url(site, data, door)
-    return door
-
-
-async def _with_first_key(site: "Site", data: Path, door: _Door) -> _Door:
-    from mcpward.identity.keys.api_key import issue
-
-    rights: dict[str, Any] = {"servers": [door.name], "scopes": ["*"], "access": Access.WRITE}
-    secret, key = issue(site.pepper_keys, CLOCK, name="first key", **rights)
-    file = _put(handover.file_for(data, "key", door.name), secret)
-    await _kept(site.store.keys.add(key), file)
-    return replace(door, fresh=secret, file=file)
-
-
-async def _with_first_url(site: "Site", data: Path, door: _Door) -> _Door:
-    from mcpward.identity.keys.url_cache import UrlCache
-
-    secret, url = UrlCache(site.pepper_urls, CLOCK).issue(door.name)
-    file = _put(handover.file_for(data, "url", door.name), Secret(f"{door.url}/{secret.reveal()}", "first URL"))
-    await _kept(site.store.urls.add(url), file)
-    return replace(door, fresh=secret, file=file)
-
-
-async def _noted_key(site: "Site", settings: Settings, door: _Door) -> _Door:
-    from mcpward.identity.keys.api_key import parse
-
-    now = CLOCK.now()
-    max_age_s = settings.keys.max_age
-    live = [record for record in await site.store.keys.list() if record.is_live(now, max_age_s)]
-    if not any({door.name, "*"}.intersection(record.servers) for record in live):
-        return replace(door, remark=f"no key opens {door.name}: mcpward key create --server {door.name} makes one")
-    file = handover.file_for(settings.site.data, "key", door.name)
-    found = handover.left(file)
-    if found is None:
-        return door
-    parsed = parse(found)
-    is_live = parsed is not None and any(record.id == parsed.id for record in live)
-    return replace(door, remark=_of_file(file, f"the first key of {door.name}", is_live=is_live))
-
-
-async def _noted_url(site: "Site", data: Path, door: _Door) -> _Door:
-    now = CLOCK.now()
-    live = [record for record in await site.store.urls.list(door.name) if record.is_live(now)]
-    if not live:
-        return replace(door, remark=f"{door.name} has no secret URL: mcpward url rotate --server {door.name} makes one")
-    file = handover.file_for(data, "url", door.name)
-    found = handover.left(file)
-    if found is None:
-        return door
-    secret = found.rpartition("/")[2]
-    is_live = any(site.pepper_urls.matches(secret, record.digest) for record in live)
-    return replace(door, remark=_of_file(file, f"the first secret URL of {door.name}", is_live=is_live))
-
-
-def _of_file(file: Path, what: str, *, is_live: bool) -> str:
-    if is_live:
-        return f"{what} is still in {file}: delete the file once you have kept it elsewhere"
-    file.unlink(missing_ok=True)
-    return f"{what} has ended: {file} is deleted"
-
-
-def _put(file: Path, text: Secret) -> Path | None:
-    """Write a credential to a file where no terminal shows it.
-
-    Raises:
-        CommandEnded: it cannot be written, so that nothing is made that nobody could read.
-    """
-    if handover.is_terminal():
-        return None
-    try:
-        handover.put(file, text)
-    except OSError as error:
-        what = f"{file} cannot be written: {error.strerror}"
-        raise ui.CommandEnded(
-            ui.Exit.USAGE, what, "start once in a terminal, or make a key: mcpward key create"
-        ) from None
-    return file
-
-
-async def _kept(adding: Awaitable[None], file: Path | None) -> None:
-    """Keep the record of a credential; where that fails, its file goes too."""
-    try:
-        await adding
-    except BaseException:
-        _withdraw(file)
-        raise
-
-
-def _withdraw(file: Path | None) -> None:
-    if file is not None:
-        file.unlink(missing_ok=True)
+def _is_terminal() -> bool:
+    """Return whether a person looks at stdout."""
+    return sys.stdout is not None and sys.stdout.isatty()

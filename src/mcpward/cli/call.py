@@ -19,8 +19,10 @@ from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, in_site, opened_se
 from mcpward.core.scope import Access
 
 if TYPE_CHECKING:
-    from mcpward.app.operator_call import CallAnswer, MakesCalls, OperatorCall
+    from contextlib import AbstractAsyncContextManager
+
     from mcpward.config.model import Settings
+    from mcpward.operations.operator_call import CallAnswer, MakesCalls, OperatorCall
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,127}", re.ASCII)
 _KEY_ID: Final = re.compile(r"[0-9A-Za-z]{12}", re.ASCII)
@@ -81,8 +83,7 @@ def call(
     says no, 2 for what cannot be sent, 3 when nobody can answer now. A terminal shows the tool's progress, and Ctrl-C
     cancels the call.
     """
-    from mcpward.app.operator_call import OperatorCall
-    from mcpward.identity.named_caller import NamedCaller
+    from mcpward.operations.operator_call import NamedCaller, OperatorCall
 
     mine = _account()
     if key_id is not None and (name is not None or scope or access is not None):
@@ -121,25 +122,26 @@ def call(
 
 def _note(settings: "Settings", asked: "OperatorCall") -> None:
     """Put it on record that this account calls as somebody; what became of it is the record of the request."""
-    from mcpward.traffic.act import Act
+    from mcpward.operations.acts import note_call
 
-    caller = asked.caller
-    who = f"the holder of key {caller.key_id}" if caller.key_id is not None else f"operator:{caller.name}"
-    detail = f"tool {asked.tool} of {asked.server} called as {who}"
-    act = Act(object=f"tool {asked.tool}", server=asked.server, key_id=caller.key_id, detail=detail)
-    in_site(settings, lambda site: site.store.acts.note(act))
+    in_site(settings, lambda site: note_call(site, asked))
 
 
 async def _made(settings: "Settings", asked: "OperatorCall", timeout_s: float, line: ProgressLine) -> "CallAnswer":
-    from mcpward.app.remote_call import open_calls
+    from mcpward.operations.remote_call import open_calls
 
-    async with open_calls(settings, CLOCK, timeout_s) as calls:
+    def here() -> "AbstractAsyncContextManager[MakesCalls]":
+        from mcpward.app.local_calls import open_local_calls  # a call of a running server does without a worker's parts
+
+        return open_local_calls(settings)
+
+    async with open_calls(settings, CLOCK, timeout_s, here) as calls:
         return await _answered(calls, asked, line)
 
 
 async def _answered(calls: "MakesCalls", asked: "OperatorCall", line: ProgressLine) -> "CallAnswer":
     """Make the call, and make it again with a person's answers for as long as it asks."""
-    from mcpward.app.remote_call import again
+    from mcpward.operations.remote_call import again
 
     tell = line.show if line.is_shown else None
     answer = await calls.make(asked, tell)

@@ -52,8 +52,8 @@ def check(
 
 def _tools(settings: Settings) -> dict[str, list[str]]:
     """Return the names of all tools by server; what clients will not take of them is remarked on."""
-    from mcpward.app.check_load import loaded_tools
-    from mcpward.app.cross_checks import name_remarks
+    from mcpward.operations.check_load import loaded_tools
+    from mcpward.operations.cross_checks import name_remarks
 
     registries = asyncio.run(loaded_tools(settings))
     for line in name_remarks(registries):

@@ -50,7 +50,8 @@ def entry_for(client: Client, settings: Settings, asked: EntryOptions, scope: Sc
     """Work out the server.
 
     Raises:
-        CommandEnded: the server is unknown, or the URL or the key are not fit.
+        CommandEnded: the server is unknown, or the URL is not fit.
+        Invalid: the key is not whole.
     """
     if asked.variable and not _VARIABLE.fullmatch(asked.variable):
         raise ui.CommandEnded(
@@ -73,7 +74,10 @@ def entry_for(client: Client, settings: Settings, asked: EntryOptions, scope: Sc
     elif "unlisted" in modes:
         at = f"{at}/<the secret>"
     key = given if "api-key" in modes else None
-    pasted.check(key)
+    if key is not None:
+        from mcpward.operations.key_form import require_whole_key
+
+        require_whole_key(key)
     # If a server takes both, a caller with a key is a machine: it does not log in.
     has_login = "oauth" in modes and key is None
     entry = Entry(

@@ -30,8 +30,9 @@ from mcpward.cli.site import (
     settings_of,
     unknown_server,
 )
-from mcpward.cli.timespan import moment_text, parse_span, parse_start
+from mcpward.cli.timespan import parse_span, parse_start
 from mcpward.config.model import Settings
+from mcpward.core.moment import moment_text
 from mcpward.core.secret import Secret
 
 if TYPE_CHECKING:
@@ -227,18 +228,13 @@ def rotate(
     json: JsonOption = False,
 ) -> None:
     """Make a new key with the same rights; the old one lives on for a grace period. The new key goes to stdout."""
-    from mcpward.identity.keys.api_key import reissue
-    from mcpward.operations.keys import get_live_key
+    from mcpward.operations.keys import rotate_key
 
     settings = settings_of(config)
-    now = CLOCK.now()
-    grace_until = now + parse_span(grace, "--grace")
+    grace_until = CLOCK.now() + parse_span(grace, "--grace")
 
     async def work(site: "Site") -> "tuple[Secret, KeyRecord]":
-        old = await get_live_key(site, key_id, now, settings.keys.max_age)
-        secret, new = reissue(site.pepper_keys, CLOCK, old)
-        await site.store.keys.rotate(old.id, new, grace_until)
-        return secret, new
+        return await rotate_key(site, CLOCK, key_id, grace_until, settings.keys.max_age)
 
     secret, record = in_site(settings, work, must_exist=True, ends_rights=True)
     _hand_over(settings, secret, record, as_json=json)
@@ -249,19 +245,11 @@ def rotate(
 @examples("mcpward key revoke 4f9QkZp2LmXa")
 def revoke(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
     """End a key now. Every worker refuses it within a second. Works on a full disk, too."""
-    from mcpward.operations.keys import get_key
+    from mcpward.operations.keys import revoke_key
 
     settings = settings_of(config)
     now = CLOCK.now()
-
-    async def work(site: "Site") -> "KeyRecord":
-        record = await get_key(site, key_id)
-        if record.revoked_at is not None:
-            raise ui.CommandEnded(ui.Exit.NO, f"key {record.id} was revoked at {moment_text(record.revoked_at)}")
-        await site.store.keys.revoke(record.id, now)
-        return await get_key(site, record.id)
-
-    record = in_site(settings, work, must_exist=True, ends_rights=True)
+    record = in_site(settings, lambda site: revoke_key(site, key_id, now), must_exist=True, ends_rights=True)
     if json:
         ui.answer_json(shape_of(record, now, settings.keys.max_age))
     ui.remark(f"key {record.id} ({ui.safe(record.name)}) is revoked")

@@ -18,7 +18,9 @@ def key_ids(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the id of a live key."""
 
     def known(settings: Settings) -> list[str]:
-        records = in_site(settings, lambda site: site.store.keys.list(), must_exist=True)
+        from mcpward.operations.keys import every_key
+
+        records = in_site(settings, every_key, must_exist=True)
         return [record.id for record in records if record.is_live(CLOCK.now(), settings.keys.max_age)]
 
     return completed(ctx, incomplete, known)
@@ -63,10 +65,10 @@ async def require_tools(
     """
     if tools is None:
         return
-    from mcpward.app.tool_names import tool_names
+    from mcpward.operations.tool_names import tools_of
 
     meant = list(settings.servers) if "*" in servers else [name for name in servers if name in settings.servers]
-    known = tool_names(settings, meant, {name: await site.vault.load_all(name) for name in meant})
+    known = await tools_of(site, settings, meant)
     strangers = [tool for tool in tools if tool not in known.all]
     if not strangers:
         return

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from mcpward.cli.timespan import moment_text
 from mcpward.config.rate import rate_text
+from mcpward.core.moment import moment_text
 
 if TYPE_CHECKING:
     from mcpward.identity.keys.records import KeyRecord
@@ -11,17 +11,10 @@ if TYPE_CHECKING:
 HEADER: Final = ("id", "name", "owner", "servers", "class", "may confirm", "state", "ends", "last used")
 
 
-def state_of(record: "KeyRecord", now: float, max_age_s: float | None) -> str:
-    """Say in a word what the key is worth at ``now``: live, grace, ended or revoked."""
-    if record.revoked_at is not None:
-        return "revoked"
-    if not record.is_live(now, max_age_s):
-        return "ended"
-    return "grace" if record.grace_until is not None else "live"
-
-
 def row_of(record: "KeyRecord", now: float, max_age_s: float | None) -> tuple[object, ...]:
     """Return the key's line in a list: the cells of :data:`HEADER`."""
+    from mcpward.operations.keys import state_of
+
     return (
         record.id,
         record.name,
@@ -37,6 +30,8 @@ def row_of(record: "KeyRecord", now: float, max_age_s: float | None) -> tuple[ob
 
 def shape_of(record: "KeyRecord", now: float, max_age_s: float | None) -> dict[str, Any]:
     """All that may be shown: the digest is left out. ``ends_at`` is the first of all the ends that the key has."""
+    from mcpward.operations.keys import state_of
+
     return {
         "id": record.id,
         "name": record.name,

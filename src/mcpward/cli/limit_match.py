@@ -1,7 +1,6 @@
 """Which limits and callers ``mcpward limits`` is asked about, and what becomes of a name that nobody has."""
 
-import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -11,28 +10,15 @@ from mcpward.cli.site import chosen_server, completed, in_site
 from mcpward.config.model import Settings
 from mcpward.core import renamed
 from mcpward.core.errors import Misconfigured, Unreachable
+from mcpward.operations.limit_names import LOOPS, known_limits
 
 if TYPE_CHECKING:
-    from mcpward.limits.rates.bucket_usage import BucketFilter
-    from mcpward.operations.site import Site
-
-LOOPS: Final = "repeat"
-_KEY: Final = "api-key:"
-_KEY_ID: Final = re.compile(r"[0-9A-Za-z]{12}", re.ASCII)
-_NAMES: Final = (
-    "auth_failures", "requests", "caller", "read", "write", "destructive", "discovery", "lifecycle", "total",
-    "quota-hour", "quota-day", "quota-month", "key", "tool", LOOPS,
-)  # fmt: skip
+    from mcpward.operations.limit_callers import BucketFilter
 
 
 def limit_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of a limit, those of budgets too."""
     return completed(ctx, incomplete, known_limits)
-
-
-def known_limits(settings: Settings) -> list[str]:
-    """Return the names of all limits of a site, those of budgets too."""
-    return [*_NAMES, *_budget_limits(settings)]
 
 
 def match_of(settings: Settings, server: str | None, caller: str | None, limit: str | None) -> "BucketFilter":
@@ -41,32 +27,20 @@ def match_of(settings: Settings, server: str | None, caller: str | None, limit: 
     Raises:
         CommandEnded: there is no such server.
     """
-    from mcpward.limits.rates.bucket_usage import BucketFilter
+    from mcpward.operations.limit_callers import BucketFilter, is_key_id
 
-    if caller is not None and _KEY_ID.fullmatch(caller):
-        caller = _KEY + _first_key(settings, caller)
+    if caller is not None and is_key_id(caller):
+        caller = _holder(settings, caller)
     return BucketFilter(server=None if server is None else chosen_server(settings, server), caller=caller, limit=limit)
 
 
-def _first_key(settings: Settings, key_id: str) -> str:
-    """Return the id under which limits know a key: a rotated one is the caller that its first was."""
-    from mcpward.operations.denied import Denied
-    from mcpward.operations.keys import first_key
+def _holder(settings: Settings, key_id: str) -> str:
+    from mcpward.operations.limit_callers import KEY, caller_of
 
     try:
-        return in_site(settings, lambda site: first_key(site, key_id), must_exist=True)
-    except (Denied, ui.CommandEnded, Unreachable, Misconfigured):
-        return key_id  # of another site with the same counters, or the site's data are on another host
-
-
-def words_of(match: "BucketFilter") -> str:
-    """Return which buckets are meant."""
-    parts = [
-        f"the limit {match.limit}" if match.limit is not None else "all limits",
-        f"of server {match.server}" if match.server is not None else "",
-        f"by {match.caller}" if match.caller is not None else "",
-    ]
-    return " ".join(part for part in parts if part)
+        return in_site(settings, lambda site: caller_of(site, key_id), must_exist=True)
+    except (ui.CommandEnded, Unreachable, Misconfigured):
+        return KEY + key_id  # the site's data are on another host
 
 
 def unknown_in(settings: Settings, match: "BucketFilter") -> ui.CommandEnded | None:
@@ -88,11 +62,13 @@ def _unknown_limit(settings: Settings, limit: str) -> ui.CommandEnded | None:
 
 
 def _unknown_caller(settings: Settings, caller: str) -> ui.CommandEnded | None:
+    from mcpward.operations.limit_callers import KEY
+
     known = _callers(settings)
     if known is None or caller in known:
         return None
-    if caller.startswith(_KEY):
-        what = f"there is no key {caller.removeprefix(_KEY)!r}, and no record of one"
+    if caller.startswith(KEY):
+        what = f"there is no key {caller.removeprefix(KEY)!r}, and no record of one"
     else:
         what = f"there is no caller {caller!r}: no record names it"
     return ui.CommandEnded(ui.Exit.NO, what, meant(caller, known, otherwise="mcpward key list prints the ids of keys"))
@@ -100,14 +76,10 @@ def _unknown_caller(settings: Settings, caller: str) -> ui.CommandEnded | None:
 
 def _callers(settings: Settings) -> list[str] | None:
     """Return keys, and callers and addresses on record; None where the site's data cannot be read here."""
-
-    async def work(site: "Site") -> list[str]:
-        keys = [_KEY + key.id for key in await site.store.keys.list()]
-        traffic = site.store.traffic
-        return [*dict.fromkeys([*keys, *await traffic.known("principal"), *await traffic.known("peer")])]
+    from mcpward.operations.limit_callers import known_callers
 
     try:
-        return in_site(settings, work, must_exist=True)
+        return in_site(settings, known_callers, must_exist=True)
     except (ui.CommandEnded, Unreachable, Misconfigured):
         return None
 
@@ -117,12 +89,3 @@ def hint_of(limit: str | None) -> str:
     if limit == LOOPS:
         return f"loops are counted for each call, and not listed: mcpward log --limit {LOOPS} shows whom it refused"
     return ""
-
-
-def _budget_limits(settings: Settings) -> list[str]:
-    names = []
-    for name, table in settings.budgets.items():
-        budget = table.budget(name)
-        names += [f"budget-{name}"] if budget.rate is not None else []
-        names += [f"budget-{name}-{budget.quota.period.value}"] if budget.quota is not None else []
-    return names

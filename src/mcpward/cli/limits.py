@@ -10,7 +10,7 @@ import typer
 
 from mcpward.cli import ui
 from mcpward.cli.help import examples
-from mcpward.cli.limit_match import LOOPS, hint_of, limit_names, match_of, unknown_in, words_of
+from mcpward.cli.limit_match import hint_of, limit_names, match_of, unknown_in
 from mcpward.cli.site import (
     CLOCK,
     ConfigOption,
@@ -20,18 +20,19 @@ from mcpward.cli.site import (
     server_names,
     settings_of,
 )
-from mcpward.cli.timespan import moment_text
 from mcpward.cli.usage_bar import lines_of, shape_of
 from mcpward.config.model import Settings
 from mcpward.core.errors import Misconfigured, Unreachable
+from mcpward.core.moment import moment_text
+from mcpward.operations.limit_names import LOOPS
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from mcpward.app.limit_usage import LimitUsage
-    from mcpward.app.worker_query import WorkerAnswers
-    from mcpward.limits.rates.bucket_usage import BucketFilter
+    from mcpward.operations.limit_callers import BucketFilter
+    from mcpward.operations.limit_usage import LimitUsage
     from mcpward.operations.site import Site
+    from mcpward.operations.worker_query import WorkerAnswers
 
 T = TypeVar("T")
 _EVERY_S: Final = 2.0
@@ -72,6 +73,8 @@ def limits(
     """Show what is used of limits, the most used first. Exit code 1 when nothing is, 3 when nobody can say."""
     if left_to_subcommand(ctx):
         return
+    from mcpward.operations.limit_callers import words_of
+
     settings = settings_of(config)
     match = match_of(settings, server, caller, limit)
     _require_known(settings, match)
@@ -103,6 +106,8 @@ def reset(
     json: JsonOption = False,
 ) -> None:
     """Give back what is used, of a caller, a limit, a server or all. Exit code 1 when nothing was, 3 if nobody can."""
+    from mcpward.operations.limit_callers import words_of
+
     settings = settings_of(config)
     match = match_of(settings, server, caller, limit)
     _require_known(settings, match)
@@ -142,8 +147,8 @@ def _require_known(settings: Settings, match: "BucketFilter") -> None:
 
 
 def _with_tally(settings: Settings, work: "Callable[[LimitUsage], Awaitable[T]]") -> T:
-    from mcpward.app.counters import counters_url
-    from mcpward.app.limit_usage import ask_store, ask_workers
+    from mcpward.operations.counters_url import counters_url
+    from mcpward.operations.limit_usage import ask_store, ask_workers
 
     url = counters_url(settings)
 
@@ -158,7 +163,7 @@ def _with_tally(settings: Settings, work: "Callable[[LimitUsage], Awaitable[T]]"
 
 def _tell_workers(settings: Settings, match: "BucketFilter") -> None:
     """Have workers give back what each knows by itself: an address that one has locked out would stay so otherwise."""
-    from mcpward.app.limit_usage import ask_workers
+    from mcpward.operations.limit_usage import ask_workers
 
     async def tell(site: "Site") -> None:
         async with ask_workers(site, CLOCK) as workers:
@@ -172,12 +177,10 @@ def _tell_workers(settings: Settings, match: "BucketFilter") -> None:
 
 def _note(settings: Settings, match: "BucketFilter", answer: "WorkerAnswers") -> None:
     """Put it on record that limits were given back, and say where that cannot be done."""
-    from mcpward.traffic.act import Act
+    from mcpward.operations.acts import note_limits_reset
 
-    what = words_of(match)
-    act = Act(object="limits", server=match.server, detail=f"{answer.found} counters of {what} reset")
     try:
-        in_site(settings, lambda site: site.store.acts.note(act), must_exist=True)
+        in_site(settings, lambda site: note_limits_reset(site, match, answer.found), must_exist=True)
     except (ui.CommandEnded, Unreachable, Misconfigured):
         ui.remark("this is not on record: the site's data are not here, or cannot be written")
 
@@ -211,7 +214,7 @@ async def _watch(tally: "LimitUsage", match: "BucketFilter", *, as_json: bool) -
 
 
 def _no_answer() -> "WorkerAnswers":
-    from mcpward.app.worker_query import WorkerAnswers
+    from mcpward.operations.worker_query import WorkerAnswers
 
     return WorkerAnswers()
 

@@ -12,21 +12,19 @@ from mcpward.cli import ui
 from mcpward.cli.export import export
 from mcpward.cli.help import examples
 from mcpward.cli.site import ConfigOption, in_site, left_to_subcommand, settings_of
-from mcpward.cli.timespan import moment_text
 from mcpward.cli.verify import verify
-from mcpward.traffic.act import ACT
-from mcpward.traffic.line import line
+from mcpward.core.moment import moment_text
+from mcpward.operations.record_row import ACT, line
 
 if TYPE_CHECKING:
+    from mcpward.operations.records import TrafficFilter
     from mcpward.operations.site import Site
-    from mcpward.storage.traffic_filter import TrafficFilter
 
 _HEADER: Final = ("time", "server", "call", "who", "address", "outcome", "http", "ms")
 _LEAST: Final = (20, 8, 24, 20, 15, 20, 4, 8)
 _ACTS_HEADER: Final = ("time", "who", "terminal", "address", "command", "what")
 _ACTS_LEAST: Final = (20, 16, 10, 10, 14, 8)
 _POLL_S: Final = 0.25
-_AT_ONCE: Final = 1000
 _NEWEST: Final = 50
 #: Rows that are laid out together; the first of these batches says how wide the columns are.
 _BATCH: Final = 500
@@ -81,8 +79,6 @@ def log(
     """
     if left_to_subcommand(ctx):
         return
-    from msgspec.structs import replace
-
     wanted = options.chosen(
         server=server,
         tool=tool,
@@ -103,7 +99,7 @@ def log(
     printer = _Printer(as_json=json, acts=acts)
 
     async def work(site: "Site") -> None:
-        found = await _print(site, replace(wanted, limit=most) if most else wanted, printer, is_whole=most is None)
+        found = await _print(site, wanted, printer, most)
         if not found:
             ended = await options.nothing_found(site, settings, wanted)
             if not follow or ended.code is ui.Exit.USAGE:
@@ -114,26 +110,26 @@ def log(
     in_site(settings, work, must_exist=not follow)
 
 
-async def _print(site: "Site", wanted: "TrafficFilter", printer: "_Printer", *, is_whole: bool) -> int:
-    """Print what is found and return how much that was; say so where it is only a part of it."""
-    table = site.store.traffic
-    if is_whole:
-        found = await table.stream(wanted, printer.take)
+async def _print(site: "Site", wanted: "TrafficFilter", printer: "_Printer", most: int | None) -> int:
+    """Print what is found, at most the newest ``most``, and return how much that was; say so where there is more."""
+    from mcpward.operations.records import newest, stream
+
+    if most is None:
+        count = await stream(site, wanted, printer.take)
         printer.flush()
-        return found
-    rows: list[Row] = [*reversed(await table.select(wanted))]
-    printer.show(rows)
-    if len(rows) == wanted.limit and (of := await table.count(wanted)) > len(rows):
-        ui.remark(f"{len(rows):,} of {of:,}; -n for more")
-    return len(rows)
+        return count
+    found = await newest(site, wanted, most)
+    printer.show([*found.rows])
+    if found.of > len(found.rows):
+        ui.remark(f"{len(found.rows):,} of {found.of:,}; -n for more")
+    return len(found.rows)
 
 
 async def _follow(site: "Site", wanted: "TrafficFilter", printer: "_Printer") -> None:
-    from msgspec.structs import replace
+    from mcpward.operations.records import newer_than
 
     while True:
-        newer = replace(wanted, after_id=printer.last, limit=_AT_ONCE, newest_first=False)
-        printer.show([*await site.store.traffic.select(newer)])
+        printer.show(await newer_than(site, wanted, printer.last))
         await asyncio.sleep(_POLL_S)
 
 

@@ -60,30 +60,3 @@ def from_environment(env: Mapping[str, str], server: str, variable: str) -> Secr
 def is_url(secret: Secret) -> bool:
     """Whether a URL was pasted, not a key."""
     return secret.reveal().lower().startswith(("https://", "http://"))
-
-
-def check(key: Secret | None) -> None:
-    """Check the form of a key.
-
-    Raises:
-        CommandEnded: it is not whole; the text is not repeated.
-    """
-    from mcpward.identity.keys.api_key import PREFIX, parse
-
-    if key is None or parse(key.reveal()) is not None:
-        return
-    text = key.reveal()
-    if text.count(PREFIX) > 1:
-        raise ui.CommandEnded(ui.Exit.USAGE, "that is more than one key", "paste one")
-    if not text.startswith(PREFIX):
-        raise ui.CommandEnded(ui.Exit.USAGE, "that is not a key", f"a key begins with {PREFIX}")
-    expected = len(PREFIX) + 12 + 1 + 43 + 6
-    if len(text) != expected:
-        raise ui.CommandEnded(
-            ui.Exit.USAGE,
-            "that is not a whole key",
-            f"it has {len(text)} characters; a key has {expected}: copy it whole",
-        )
-    raise ui.CommandEnded(
-        ui.Exit.USAGE, "that is not a whole key", "its checksum is wrong: copy it again, or make a new one"
-    )

@@ -9,7 +9,7 @@ from rich.cells import set_cell_size
 from mcpward.cli import ui
 
 if TYPE_CHECKING:
-    from mcpward.app.operator_call import Progress
+    from mcpward.operations.operator_call import Progress
 
 _CLEAR: Final = "\r\x1b[K"
 

@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from mcpward.cli import ui
-from mcpward.cli.limit_match import known_limits, limit_names
+from mcpward.cli.limit_match import limit_names
 from mcpward.cli.meant import meant
 from mcpward.cli.site import CLOCK, completed, server_names
 from mcpward.cli.timespan import parse_start
 from mcpward.config.model import Settings
 from mcpward.core import renamed
 from mcpward.core.reasons import Reason
-from mcpward.traffic.record import Result
+from mcpward.operations.record_row import OUTCOMES
 
 if TYPE_CHECKING:
+    from mcpward.operations.records import TrafficFilter
     from mcpward.operations.site import Site
-    from mcpward.storage.traffic_filter import TrafficFilter
 
 _ERROR_ID: Final = re.compile(r"[0-9a-f]{12}", re.ASCII)
 _REASONS: Final = tuple(reason.value for reason in Reason)
-_OUTCOMES: Final = tuple(result.value for result in Result)
 
 
 def _reason_names(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -30,7 +29,7 @@ def _reason_names(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _outcome_names(ctx: typer.Context, incomplete: str) -> list[str]:
-    return completed(ctx, incomplete, lambda _: _OUTCOMES)
+    return completed(ctx, incomplete, lambda _: OUTCOMES)
 
 
 ServerOption = Annotated[
@@ -100,7 +99,7 @@ def chosen(
     Raises:
         CommandEnded: a reason, an outcome, an address or an error id that no record can have, or a moment that is none.
     """
-    from mcpward.storage.traffic_filter import TrafficFilter
+    from mcpward.operations.records import TrafficFilter
 
     now = CLOCK.now()
     begin = parse_start(since, now, "--since") if since else None
@@ -110,7 +109,7 @@ def chosen(
     if reason is not None:
         _require("reason", reason, _REASONS, renamed.REASONS)
     if outcome is not None:
-        _require("outcome", outcome, _OUTCOMES, {})
+        _require("outcome", outcome, OUTCOMES, {})
     return TrafficFilter(
         server=server,
         tool=tool,
@@ -129,26 +128,22 @@ def chosen(
 
 async def nothing_found(site: "Site", settings: Settings, wanted: "TrafficFilter") -> ui.CommandEnded:
     """Return why nothing was found: a name that does not exist, with the one that was probably meant."""
-    known = site.store.traffic.known
-    if wanted.server is not None and wanted.server not in settings.servers:
-        servers = dict.fromkeys((*settings.servers, *await known("server")))
-        if wanted.server not in servers:
-            what = f"there is no server {wanted.server!r} in the site's file or in the record"
-            return ui.CommandEnded(ui.Exit.USAGE, what, meant(wanted.server, servers))
-    if wanted.by_limit is not None:
-        limits = dict.fromkeys((*known_limits(settings), *await known("limit_name")))
-        if wanted.by_limit not in limits:
-            what = f"there is no limit {wanted.by_limit!r}"
-            return ui.CommandEnded(ui.Exit.USAGE, what, _limit_hint(wanted.by_limit, limits))
-    if wanted.key_id is not None:
-        ids = dict.fromkeys([*(one.id for one in await site.store.keys.list()), *await known("key_id")])
-        if wanted.key_id not in ids:
-            what = f"there is no key {wanted.key_id!r}, and no record of one"
-            return ui.CommandEnded(ui.Exit.NO, what, meant(wanted.key_id, ids, otherwise="mcpward key list --all"))
-    if wanted.tool is not None:
-        tools = await known("tool")
-        if wanted.tool not in tools:
-            return ui.CommandEnded(ui.Exit.NO, f"no record names a tool {wanted.tool!r}", meant(wanted.tool, tools))
+    from mcpward.operations.records import Word, unknown_name
+
+    wrong = await unknown_name(site, settings, wanted)
+    if wrong is not None:
+        name, known = wrong.name, wrong.known
+        match wrong.word:
+            case Word.SERVER:
+                what = f"there is no server {name!r} in the site's file or in the record"
+                return ui.CommandEnded(ui.Exit.USAGE, what, meant(name, known))
+            case Word.LIMIT:
+                return ui.CommandEnded(ui.Exit.USAGE, f"there is no limit {name!r}", _limit_hint(name, known))
+            case Word.KEY:
+                what, hint = f"there is no key {name!r}, and no record of one", "mcpward key list --all"
+                return ui.CommandEnded(ui.Exit.NO, what, meant(name, known, otherwise=hint))
+            case Word.TOOL:
+                return ui.CommandEnded(ui.Exit.NO, f"no record names a tool {name!r}", meant(name, known))
     if wanted.error_id is not None:
         hint = "the record is of another site, older than traffic.retention, or not written yet; the log may have it"
         return ui.CommandEnded(ui.Exit.NO, f"no record has the error id {wanted.error_id}", hint)
@@ -171,9 +166,9 @@ def _limit_hint(word: str, limits: Any) -> str:
 
 
 def _key_id(text: str) -> str:
-    from mcpward.identity.keys.api_key import find_id
+    from mcpward.operations.key_form import id_in_key
 
-    inside = find_id(text)
+    inside = id_in_key(text)
     if inside is not None:
         what = "that is a key, not a key id; it is now in your shell history: rotate it"
         raise ui.CommandEnded(ui.Exit.USAGE, what, f"its id is {inside}")

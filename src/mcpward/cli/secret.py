@@ -2,10 +2,9 @@
 command line, where the process list and the shell's history would keep them.
 """
 
-import re
 import sys
 from getpass import getpass
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -14,14 +13,10 @@ from mcpward.cli.help import examples
 from mcpward.cli.site import ConfigOption, JsonOption, ServerOption, chosen_server, in_site, settings_of
 from mcpward.core.secret import Secret
 
-if TYPE_CHECKING:
-    from mcpward.operations.site import Site
-
 app = typer.Typer(
     help="Secrets of tools, encrypted at rest: set, list, remove.", no_args_is_help=True, rich_markup_mode=None
 )
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The name in env.NAME, such as ORDERS_DATABASE_URL.")]
-_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,99}", re.ASCII)
 _MOST_CHARACTERS: Final = 64 * 1024
 _MARK: Final = "\ufeff"  # the byte order mark of a file that was saved on Windows
 
@@ -32,15 +27,14 @@ def set_secret(
     name: NameArgument, server: ServerOption = None, config: ConfigOption = None, json: JsonOption = False
 ) -> None:
     """Keep a secret. Its value comes from stdin, or from a prompt that does not show it."""
+    from mcpward.operations.secrets import require_secret_name
+    from mcpward.operations.secrets import set_secret as keep
+
     settings = settings_of(config)
     chosen = chosen_server(settings, server)
-    _check(name)
+    require_secret_name(name)
     value = read_secret(f"value of {name}: ")
-
-    async def work(site: "Site") -> None:
-        await site.vault.set(chosen, name, value)
-
-    in_site(settings, work)
+    in_site(settings, lambda site: keep(site, chosen, name, value))
     if json:
         ui.answer_json({"server": chosen, "name": name})
     ui.remark(f"{name} of {chosen} saved; restart the server to use it")
@@ -50,9 +44,11 @@ def set_secret(
 @examples("mcpward secret list --server orders")
 def list_secrets(server: ServerOption = None, config: ConfigOption = None, json: JsonOption = False) -> None:
     """List the names of the secrets of a server; never a value. Exit code 1 when there are none."""
+    from mcpward.operations.secrets import list_secrets as listed
+
     settings = settings_of(config)
     chosen = chosen_server(settings, server)
-    names = in_site(settings, lambda site: site.vault.list(chosen), must_exist=True)
+    names = in_site(settings, lambda site: listed(site, chosen), must_exist=True)
     if json:
         ui.answer_json([{"server": chosen, "name": name} for name in names])
     else:
@@ -68,15 +64,11 @@ def remove(
     name: NameArgument, server: ServerOption = None, config: ConfigOption = None, json: JsonOption = False
 ) -> None:
     """Forget a secret."""
+    from mcpward.operations.secrets import remove_secret
+
     settings = settings_of(config)
     chosen = chosen_server(settings, server)
-
-    async def work(site: "Site") -> None:
-        if name not in await site.vault.list(chosen):
-            raise ui.CommandEnded(ui.Exit.NO, f"{chosen} has no secret {name!r}", "mcpward secret list")
-        await site.vault.remove(chosen, name)
-
-    in_site(settings, work, must_exist=True, ends_rights=True)
+    in_site(settings, lambda site: remove_secret(site, chosen, name), must_exist=True, ends_rights=True)
     if json:
         ui.answer_json({"server": chosen, "name": name})
     ui.remark(f"{name} of {chosen} is forgotten")
@@ -99,10 +91,3 @@ def read_secret(prompt: str) -> Secret:
     if not value or len(value) > _MOST_CHARACTERS:
         raise ui.CommandEnded(ui.Exit.USAGE, "a secret is 1 to 65536 characters", "give it on stdin: … < file")
     return Secret(value)
-
-
-def _check(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise ui.CommandEnded(
-            ui.Exit.USAGE, "a secret's name is made of A-Z, 0-9 and _", "its value does not belong on the command line"
-        )

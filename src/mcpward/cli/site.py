@@ -19,8 +19,7 @@ from mcpward.core.clock import Clock, SystemClock
 from mcpward.core.errors import Misconfigured, Unreachable
 
 if TYPE_CHECKING:  # the command line starts fast: the data's rooms are imported when data is needed
-    from mcpward.operations.site import Site
-    from mcpward.storage.opening import Accept
+    from mcpward.operations.site import Accept, Site
 
 T = TypeVar("T")
 FILE: Final = "mcpward.toml"
@@ -116,8 +115,8 @@ def in_site(
         Misconfigured: the data cannot be used as it is.
         Unreachable: the database refuses to work now.
     """
-    from mcpward.operations.site import open_site
-    from mcpward.traffic.sink import NoRoom
+    from mcpward.operations.denied import Denied
+    from mcpward.operations.site import open_site, release_reserve, unusable
 
     database = Path(settings.store.url.removeprefix("sqlite:///"))
     if must_exist and not database.exists():
@@ -132,10 +131,10 @@ def in_site(
     def attempted() -> T:
         try:
             return asyncio.run(opened())
-        except CommandEnded:
+        except (CommandEnded, Denied):
             raise
         except Exception:
-            if not ends_rights or not _release_reserve(database):
+            if not ends_rights or not release_reserve(database):
                 raise
         remark("the disk is full: the reserve is used for this; make room, and mcpward serve sets it aside again")
         return asyncio.run(opened())
@@ -143,22 +142,9 @@ def in_site(
     try:
         return attempted()
     except Exception as error:
-        # Only storage knows the driver's errors by name; to the command line they are all one: a full disk, a lock.
-        if isinstance(error, NoRoom) or type(error).__module__.startswith(("sqlalchemy.", "sqlite3")):
-            raise Unreachable(
-                f"the database {database} cannot be used now", "is the disk full, or the file locked?"
-            ) from None
+        if (away := unusable(database, error)) is not None:
+            raise away from None
         raise
-
-
-def _release_reserve(database: Path) -> bool:
-    """Give up the reserve where the disk is full. Says whether that made room."""
-    from mcpward.storage.disk import Disk
-
-    try:
-        return Disk(database).release_reserve()
-    except OSError:  # there is no such folder
-        return False
 
 
 def opened_server(config: Path | None, target: str) -> tuple[Settings, str]:
@@ -252,12 +238,10 @@ def unknown_server(name: str, known: Collection[str]) -> CommandEnded:
 
 def served_last(settings: Settings) -> list[str]:
     """Return the servers of the last start, as far as the site's data can be read; it is made for nobody."""
-
-    async def work(site: "Site") -> list[str]:
-        return list(await site.store.served.servers())
+    from mcpward.operations.servers import served_last as servers_of
 
     try:
-        return in_site(settings, work, must_exist=True)
+        return in_site(settings, servers_of, must_exist=True)
     except (CommandEnded, Misconfigured, Unreachable):  # the command itself will tell, if it needs the data
         return []
 

@@ -11,11 +11,11 @@ from mcpward.cli import ui
 from mcpward.cli.help import examples
 from mcpward.cli.operator import this_operator
 from mcpward.cli.site import CLOCK, FILE, ConfigOption, JsonOption, file_of, in_site, settings_of
-from mcpward.cli.timespan import moment_text
 from mcpward.config.load import load
 from mcpward.config.model import Settings
 from mcpward.config.size import size_text
 from mcpward.core.errors import Misconfigured, Unreachable
+from mcpward.core.moment import moment_text
 
 if TYPE_CHECKING:
     from mcpward.operations.backup import BackedUp, Manifest, Restored
@@ -34,18 +34,16 @@ def backup(
     file is for its owner only and sealed with the master key, which is not in it: keep that elsewhere. Not in it, too:
     TLS files, tools.py and other sources, variables of the environment, counters in Redis.
     """
-    from mcpward.operations.backup import back_up
+    from mcpward.operations.acts import note_backup
+    from mcpward.operations.backup import back_up_site
 
     settings = settings_of(config)
     source = file_of(config)
 
     async def work(site: "Site") -> "BackedUp":
-        from mcpward.operations.acts import noted
-        from mcpward.traffic.act import Act
-
-        if not await noted(site, Act(object="site", detail=f"site backed up to {file.absolute()}")):
+        if not await note_backup(site, file.absolute()):
             ui.remark("the disk is full: this backup is not on record")
-        return await asyncio.to_thread(back_up, settings, site.ring, CLOCK, file, source)
+        return await back_up_site(site, settings, CLOCK, file, source)
 
     made = in_site(settings, work, must_exist=True)
     key = _key_place(settings)
@@ -96,8 +94,7 @@ def restore(
         if is_config_put:  # it says where the data of the site are
             settings = settings_of(place)
         if not check:
-            detail = f"site restored from {file.absolute()}, which was made at {moment_text(manifest.made_at)}"
-            note = note_restored(settings, ring, unpacked, CLOCK, this_operator(), detail)
+            note = note_restored(settings, ring, unpacked, CLOCK, this_operator(), file.absolute())
             if not asyncio.run(note):
                 ui.remark("the disk is full: this restore is not on record")
         done = None if check else put_back(settings, ring, unpacked, CLOCK, replace=replace)

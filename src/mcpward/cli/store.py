@@ -3,19 +3,15 @@
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from msgspec import DecodeError, json
 
 from mcpward.cli import ui
 from mcpward.cli.help import examples
 from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, in_site, settings_of
-from mcpward.cli.timespan import moment_text
-from mcpward.core.scope import Access
+from mcpward.core.moment import moment_text
 
 if TYPE_CHECKING:
+    from mcpward.operations.older_store import Older, OlderKey
     from mcpward.operations.site import Site
-    from mcpward.storage.opening import Older
-
-    Row = dict[str, Any]
 
 HEADER: Final = ("id", "name", "servers", "class", "tools", "may confirm", "created")
 app = typer.Typer(help="The database: accept an older one.", no_args_is_help=True, rich_markup_mode=None)
@@ -34,6 +30,8 @@ def accept_older(
     was made has to be so once more. Rows that nobody with the master key wrote are dropped. Needs the master key. Exit
     code 1 when there is nothing to accept.
     """
+    from mcpward.operations.acts import note_store_accepted
+
     settings = settings_of(config)
     seen: list[Older] = []
 
@@ -56,24 +54,19 @@ def accept_older(
     if not yes and not ui.confirmed("accept this store?"):
         raise ui.CommandEnded(ui.Exit.NO, "nothing was accepted", "mcpward store accept-older --yes accepts it")
 
-    async def note(site: "Site") -> None:
-        from mcpward.traffic.act import Act
-
-        older = seen[0]
-        before = {name: mark for name, (_, mark) in older.standings.items()}
-        after = {name: store for name, (store, _) in older.standings.items()}
-        foreign = sum(older.foreign.values())
-        what = f"another store accepted, {foreign} foreign rows dropped: {older.why}"
-        await site.store.acts.note(Act(object="store", before=before, after=after, detail=what))
-
-    in_site(settings, note, must_exist=True, accept=lambda older: older == seen[0])
+    in_site(
+        settings,
+        lambda site: note_store_accepted(site, seen[0]),
+        must_exist=True,
+        accept=lambda older: older == seen[0],
+    )
     ui.remark("accepted: running workers take it within a minute, and mcpward serve starts again")
 
 
 def _show(older: "Older", max_age_s: float | None, *, as_json: bool) -> None:
-    now = CLOCK.now()
-    live = [row for row in older.rows["keys"] if _is_live(row, now, max_age_s)]
-    urls = [row for row in older.rows["urls"] if row["expires_at"] is None or row["expires_at"] > now]
+    from mcpward.operations.older_store import alive_in
+
+    alive = alive_in(older, CLOCK.now(), max_age_s)
     if as_json:
         ui.answer_json(
             {
@@ -81,8 +74,8 @@ def _show(older: "Older", max_age_s: float | None, *, as_json: bool) -> None:
                 "marked_at": moment_text(older.marked_at, "") or None,
                 "revisions": {name: {"store": store, "mark": mark} for name, (store, mark) in older.standings.items()},
                 "foreign": {name: count for name, count in older.foreign.items() if count},
-                "keys": [_key(row) for row in live],
-                "urls": [{"server": row["server"], "created_at": moment_text(row["created_at"])} for row in urls],
+                "keys": [_shape(key) for key in alive.keys],
+                "urls": [{"server": url.server, "created_at": moment_text(url.created_at)} for url in alive.urls],
             }
         )
         return
@@ -94,48 +87,25 @@ def _show(older: "Older", max_age_s: float | None, *, as_json: bool) -> None:
     for name, count in older.foreign.items():
         if count:
             ui.remark(f"{name}: {count} rows that nobody with the master key wrote are dropped")
-    ui.remark("keys that are alive in it:" if live else "no key is alive in it")
-    if live:
-        ui.table(HEADER, [_cells(row) for row in live])
-    for row in urls:
-        ui.answer(ui.safe(f"a secret URL of {row['server']}, made at {moment_text(row['created_at'])}"))
+    ui.remark("keys that are alive in it:" if alive.keys else "no key is alive in it")
+    if alive.keys:
+        ui.table(HEADER, [_cells(key) for key in alive.keys])
+    for url in alive.urls:
+        ui.answer(ui.safe(f"a secret URL of {url.server}, made at {moment_text(url.created_at)}"))
 
 
-def _key(row: "Row") -> "Row":
+def _shape(key: "OlderKey") -> dict[str, Any]:
     return {
-        "id": row["id"],
-        "name": row["name"],
-        "servers": _words(row["servers"]),
-        "class": _class(row["access"]),
-        "tools": None if row["tools"] is None else _words(row["tools"]),
-        "may_confirm": bool(row["may_confirm"]),
+        "id": key.id,
+        "name": key.name,
+        "servers": list(key.servers),
+        "class": key.access,
+        "tools": None if key.tools is None else list(key.tools),
+        "may_confirm": key.may_confirm,
     }
 
 
-def _cells(row: "Row") -> tuple[object, ...]:
-    key = _key(row)
-    tools = "all" if key["tools"] is None else ",".join(key["tools"])
-    confirms = "yes" if key["may_confirm"] else "no"
-    made_at = moment_text(row["created_at"])
-    return key["id"], key["name"], ",".join(key["servers"]), key["class"], tools, confirms, made_at
-
-
-def _words(text: str) -> list[str]:
-    """Read a list as it is stored; what is none is shown as it stands, for a row without a code may hold anything."""
-    try:
-        return json.decode(text, type=list[str])
-    except (DecodeError, TypeError):
-        return [str(text)]
-
-
-def _class(number: int) -> str:
-    try:
-        return Access(number).label
-    except ValueError:
-        return str(number)
-
-
-def _is_live(row: "Row", now: float, max_age_s: float | None) -> bool:
-    oldest = None if max_age_s is None else row["created_at"] + max_age_s
-    ends = [at for at in (row["expires_at"], row["grace_until"], oldest) if isinstance(at, float)]
-    return row["revoked_at"] is None and all(now < at for at in ends)
+def _cells(key: "OlderKey") -> tuple[object, ...]:
+    tools = "all" if key.tools is None else ",".join(key.tools)
+    confirms = "yes" if key.may_confirm else "no"
+    return key.id, key.name, ",".join(key.servers), key.access, tools, confirms, moment_text(key.created_at)

@@ -1,4 +1,4 @@
-"""Moments and spans as people write them: ``90d``, ``2026-12-31``, ``2026-12-31T10:00:00Z``; and back."""
+"""Moments and spans as people write them: ``90d``, ``2026-12-31``, ``2026-12-31T10:00:00Z``."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -62,10 +62,3 @@ def parse_start(text: str, now: float, option: str) -> float:
     if _is_span(text):
         return now - parse_span(text, option)
     return _parse_iso(text, option)
-
-
-def moment_text(at: float | None, missing: str = "-") -> str:
-    """Write a moment in ISO 8601, in UTC, to the second."""
-    if at is None:
-        return missing
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -60,7 +60,7 @@ def tools(
 
 
 def _shapes(settings: Settings, chosen: str | None, *, with_schema: bool) -> list[dict[str, Any]]:
-    from mcpward.app.tool_listing import load_registries
+    from mcpward.operations.tool_listing import load_registries
 
     registries = asyncio.run(load_registries(settings, CLOCK))
     shapes: list[dict[str, Any]] = []

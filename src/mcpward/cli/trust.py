@@ -6,7 +6,6 @@ in that folder would send them the key of the environment.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mcpward.cli import ui
@@ -16,9 +15,6 @@ from mcpward.config.address import is_loopback
 from mcpward.config.model import Settings
 from mcpward.core.errors import Misconfigured, Unreachable
 from mcpward.core.secret import Secret
-
-if TYPE_CHECKING:
-    from mcpward.operations.site import Site
 
 
 def is_foreign(url: str) -> bool:
@@ -53,6 +49,8 @@ def site_knows(settings: Settings, config: Path | None) -> Callable[[Secret], bo
     """
 
     def knows(key: Secret) -> bool:
+        from mcpward.operations.keys import has_made
+
         file = file_of(config)
         database = Path(settings.store.url.removeprefix("sqlite:///"))
         if file is None or not settings.store.url.startswith("sqlite:///") or not database.exists():
@@ -61,16 +59,8 @@ def site_knows(settings: Settings, config: Path | None) -> Callable[[Secret], bo
         if not all(one.resolve().is_relative_to(folder) for one in (database, Path(settings.site.data))):
             return False
         try:
-            return in_site(settings, lambda site: _has_made(site, key))
+            return in_site(settings, lambda site: has_made(site, key))
         except (Misconfigured, Unreachable):
             return False
 
     return knows
-
-
-async def _has_made(site: "Site", key: Secret) -> bool:
-    from mcpward.identity.keys.api_key import parse
-
-    parsed = parse(key.reveal())
-    record = await site.store.keys.get(parsed.id) if parsed else None
-    return record is not None and site.pepper_keys.matches(key.reveal(), record.digest)

@@ -1,6 +1,5 @@
 """``mcpward url``: the secret URL of an unlisted server. Whoever knows it may use the server; only its hash is kept."""
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,13 +16,13 @@ from mcpward.cli.site import (
     settings_of,
     unknown_server,
 )
-from mcpward.cli.timespan import moment_text, parse_span
+from mcpward.cli.timespan import parse_span
 from mcpward.config.endpoint import endpoint
 from mcpward.config.model import Settings
-from mcpward.core.secret import Secret
+from mcpward.core.moment import moment_text
 
 if TYPE_CHECKING:
-    from mcpward.operations.site import Site
+    pass
 
 app = typer.Typer(
     help="Secret URLs of unlisted servers: rotate, revoke, show.", no_args_is_help=True, rich_markup_mode=None
@@ -39,21 +38,14 @@ def rotate(
     json: JsonOption = False,
 ) -> None:
     """Make a new secret URL (or the first). It goes to stdout, once; the old one ends after the grace period."""
-    from mcpward.identity.keys.follower import SEEN_WITHIN_S
-    from mcpward.identity.keys.url_cache import UrlCache
+    from mcpward.operations.urls import rotate_url
 
     settings = settings_of(config)
     name = unlisted_server(settings, server)
     grace_s = parse_span(grace, "--grace")
     grace_until = CLOCK.now() + grace_s
-
-    async def work(site: "Site") -> Secret:
-        secret, record = UrlCache(site.pepper_urls, CLOCK).issue(name)
-        await site.store.urls.rotate(name, record, grace_until)
-        await asyncio.sleep(SEEN_WITHIN_S)  # a URL cannot be looked up as a key can: workers see it before it is used
-        return secret
-
-    full = f"{endpoint(settings, name)}/{in_site(settings, work, ends_rights=True).reveal()}"
+    secret = in_site(settings, lambda site: rotate_url(site, CLOCK, name, grace_until), ends_rights=True)
+    full = f"{endpoint(settings, name)}/{secret.reveal()}"
     if json:
         ui.answer_json({"server": name, "url": full, "old_ends_at": moment_text(grace_until)})
         return
@@ -68,10 +60,12 @@ def revoke(server: ServerOption = None, config: ConfigOption = None, json: JsonO
     """End every secret URL of a server now, also of one that mcpward.toml has no more. Every worker refuses them within
     a second. Works on a full disk, too.
     """
+    from mcpward.operations.urls import revoke_urls
+
     settings = settings_of(config)
     name = unlisted_server(settings, None) if server is None else server
     now = CLOCK.now()
-    ended = in_site(settings, lambda site: site.store.urls.revoke(name, now), must_exist=True, ends_rights=True)
+    ended = in_site(settings, lambda site: revoke_urls(site, name, now), must_exist=True, ends_rights=True)
     if not ended:
         if settings.servers and name not in settings.servers:
             raise unknown_server(name, settings.servers)
@@ -85,11 +79,12 @@ def revoke(server: ServerOption = None, config: ConfigOption = None, json: JsonO
 @examples("mcpward url show --server notes")
 def show(server: ServerOption = None, config: ConfigOption = None, json: JsonOption = False) -> None:
     """Say what is known of a secret URL: when it was made, never the URL itself. The exit code is always 1."""
+    from mcpward.operations.urls import live_urls
+
     settings = settings_of(config)
     name = unlisted_server(settings, server)
     now = CLOCK.now()
-    records = in_site(settings, lambda site: site.store.urls.list(name), must_exist=True)
-    live = [record for record in records if record.is_live(now)]
+    live = in_site(settings, lambda site: live_urls(site, name, now), must_exist=True)
     if json:
         ends = [(moment_text(one.created_at), moment_text(one.expires_at, "") or None) for one in live]
         ui.answer_json({"server": name, "urls": [{"created_at": made, "expires_at": end} for made, end in ends]})

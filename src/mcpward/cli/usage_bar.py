@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcpward.cli import ui
 
 if TYPE_CHECKING:
-    from mcpward.limits.rates.bucket_usage import BucketUsage
+    from mcpward.operations.usage_question import BucketUsage
 
 HEADER: Final = ("limit", "scope", "caller", "used", "of", "resets in", "")
 _WIDTH: Final = 10

@@ -7,11 +7,11 @@ import typer
 from mcpward.cli import ui
 from mcpward.cli.help import examples
 from mcpward.cli.site import ConfigOption, JsonOption, in_site, settings_of
-from mcpward.cli.timespan import moment_text
+from mcpward.core.moment import moment_text
 
 if TYPE_CHECKING:
+    from mcpward.operations.records import Finding, Report, Verified
     from mcpward.operations.site import Site
-    from mcpward.traffic.verification import Finding, Report, Verified
 
 
 @examples(
@@ -30,10 +30,11 @@ def verify(
     when all are as they were written, 1 when not or when mcpward wrote down itself that records are missing, 3 when
     they cannot be read, or not without a master key that is no longer there.
     """
+    from mcpward.operations.records import verify_record
 
     async def work(site: "Site") -> "Report":
         try:
-            return await site.store.traffic.verify(ui.progress)
+            return await verify_record(site, ui.progress)
         finally:
             ui.progress()
 

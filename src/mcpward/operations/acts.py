@@ -1,6 +1,11 @@
-"""Acts that are no change of a row: put on record beforehand, unless the disk is full."""
+"""Acts that are no change of a row: put on record beforehand, some of them unless the disk is full."""
 
+from pathlib import Path
+
+from mcpward.operations.limit_callers import BucketFilter, words_of
+from mcpward.operations.operator_call import OperatorCall
 from mcpward.operations.site import Site
+from mcpward.storage.opening import Older
 from mcpward.traffic.act import Act
 from mcpward.traffic.sink import NoRoom
 
@@ -15,3 +20,43 @@ async def noted(site: Site, act: Act) -> bool:
     except NoRoom:
         return False
     return True
+
+
+async def note_backup(site: Site, file: Path) -> bool:
+    """Note that the site is backed up to a file; False where that is not on record, for the disk is full."""
+    return await noted(site, Act(object="site", detail=f"site backed up to {file}"))
+
+
+async def note_call(site: Site, call: OperatorCall) -> None:
+    """Note that the operator calls a tool as somebody; what becomes of it is the record of the request.
+
+    Raises:
+        NoRoom: the disk is full.
+    """
+    caller = call.caller
+    who = f"the holder of key {caller.key_id}" if caller.key_id is not None else f"operator:{caller.name}"
+    detail = f"tool {call.tool} of {call.server} called as {who}"
+    act = Act(object=f"tool {call.tool}", server=call.server, key_id=caller.key_id, detail=detail)
+    await site.store.acts.note(act)
+
+
+async def note_limits_reset(site: Site, match: BucketFilter, found: int) -> None:
+    """Note that limits were given back, of ``found`` counters.
+
+    Raises:
+        NoRoom: the disk is full.
+    """
+    act = Act(object="limits", server=match.server, detail=f"{found} counters of {words_of(match)} reset")
+    await site.store.acts.note(act)
+
+
+async def note_store_accepted(site: Site, older: Older) -> None:
+    """Note that a store was accepted that is not the one that its mark tells of.
+
+    Raises:
+        NoRoom: the disk is full.
+    """
+    before = {name: mark for name, (_, mark) in older.standings.items()}
+    after = {name: store for name, (store, _) in older.standings.items()}
+    what = f"another store accepted, {sum(older.foreign.values())} foreign rows dropped: {older.why}"
+    await site.store.acts.note(Act(object="store", before=before, after=after, detail=what))

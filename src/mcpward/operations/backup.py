@@ -5,6 +5,7 @@ in the data folder nor in ``mcpward.toml`` is not in it. A restored database is 
 was revoked since is alive again, so it counts only once an operator has accepted it (attack 125).
 """
 
+import asyncio
 import os
 import tarfile
 import tempfile
@@ -20,6 +21,7 @@ from mcpward import __version__
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Finding, Misconfigured, Unreachable
+from mcpward.core.moment import moment_text
 from mcpward.core.operator import Operator
 from mcpward.crypto.envelope import EnvelopeRefused
 from mcpward.crypto.keyring import KeyRing
@@ -27,7 +29,7 @@ from mcpward.crypto.mac import RingMac
 from mcpward.crypto.sealed_stream import SealedReader, SealedWriter
 from mcpward.operations.acts import noted
 from mcpward.operations.denied import Denied, Invalid
-from mcpward.operations.site import MARK_PURPOSE, database_of, open_site
+from mcpward.operations.site import MARK_PURPOSE, Site, database_of, open_site
 from mcpward.storage import snapshot
 from mcpward.storage.mark import Mark
 from mcpward.traffic.act import Act
@@ -83,6 +85,11 @@ class Restored(Struct, frozen=True):
     aside: Path | None
     put: tuple[Path, ...]
     kept: tuple[Path, ...]
+
+
+async def back_up_site(site: Site, settings: Settings, clock: Clock, file: Path, config: Path | None) -> BackedUp:
+    """Do :func:`back_up` for a site whose data are open, in a thread."""
+    return await asyncio.to_thread(back_up, settings, site.ring, clock, file, config)
 
 
 def back_up(settings: Settings, ring: KeyRing, clock: Clock, file: Path, config: Path | None) -> BackedUp:
@@ -160,9 +167,11 @@ def opened(file: Path, ring: KeyRing, folder: Path) -> Iterator[Unpacked]:
 
 
 async def note_restored(
-    settings: Settings, ring: KeyRing, unpacked: Unpacked, clock: Clock, operator: Operator, detail: str
+    settings: Settings, ring: KeyRing, unpacked: Unpacked, clock: Clock, operator: Operator, file: Path
 ) -> bool:
-    """Put on the record of an unpacked backup that it is restored, before it is put anywhere. False on a full disk.
+    """Put on the record of an unpacked backup that it is restored from a file, before it is put anywhere.
+
+    False on a full disk.
 
     What is put in place may not open before an operator accepts it, so it has to have the act already.
 
@@ -173,6 +182,7 @@ async def note_restored(
     store = settings.store.model_copy(update={"url": f"sqlite:///{database}", "mark": None})
     site = settings.site.model_copy(update={"data": unpacked.folder})
     apart = settings.model_copy(update={"site": site, "store": store})
+    detail = f"site restored from {file}, which was made at {moment_text(unpacked.manifest.made_at)}"
     async with open_site(apart, clock, operator=operator, ring=ring) as opened_site:
         is_noted = await noted(opened_site, Act(object="site", detail=detail))
     snapshot.settle(database)

@@ -1,4 +1,6 @@
-"""API keys for an operator: make, find, list and edit them. The text of a key is returned once, by ``create_key``."""
+"""API keys for an operator: make, find, list, edit, rotate and revoke them. The text of a key is returned only once, by
+``create_key`` and ``rotate_key``.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -8,10 +10,11 @@ from msgspec.structs import asdict, replace
 
 from mcpward.config.span import span_text
 from mcpward.core.clock import Clock
+from mcpward.core.moment import moment_text
 from mcpward.core.scope import Access
 from mcpward.core.secret import Secret
 from mcpward.core.values import Rate
-from mcpward.identity.keys.api_key import find_id, issue
+from mcpward.identity.keys.api_key import find_id, issue, parse, reissue
 from mcpward.identity.keys.records import EVERY_SERVER, KeyRecord
 from mcpward.operations.denied import Denied, Invalid
 from mcpward.operations.site import Site
@@ -199,6 +202,56 @@ async def edit_key(site: Site, key_id: str, edit: KeyEdit, now: float, max_age_s
     if not change.fields:
         raise Denied(f"key {record.id} is so already", f"mcpward key show {record.id}")
     return change
+
+
+async def rotate_key(
+    site: Site, clock: Clock, key_id: str, grace_until: float, max_age_s: float | None
+) -> tuple[Secret, KeyRecord]:
+    """Make the successor of a live key, with the same rights; the old one lives on until ``grace_until`` (wall clock).
+
+    Raises:
+        Denied: there is none, or it has ended.
+        Invalid: as :func:`get_key`.
+    """
+    old = await get_live_key(site, key_id, clock.now(), max_age_s)
+    secret, new = reissue(site.pepper_keys, clock, old)
+    await site.store.keys.rotate(old.id, new, grace_until)
+    return secret, new
+
+
+async def revoke_key(site: Site, key_id: str, now: float) -> KeyRecord:
+    """End a key now, for every worker within a second, and return what it is then.
+
+    Raises:
+        Denied: there is none, or it was revoked before.
+        Invalid: as :func:`get_key`.
+    """
+    record = await get_key(site, key_id)
+    if record.revoked_at is not None:
+        raise Denied(f"key {record.id} was revoked at {moment_text(record.revoked_at)}")
+    await site.store.keys.revoke(record.id, now)
+    return await get_key(site, record.id)
+
+
+async def every_key(site: Site) -> Sequence[KeyRecord]:
+    """Return every key, live or ended, the oldest first."""
+    return await site.store.keys.list()
+
+
+async def has_made(site: Site, key: Secret) -> bool:
+    """Return whether this site has made a key, whatever has become of it since."""
+    parsed = parse(key.reveal())
+    record = await site.store.keys.get(parsed.id) if parsed else None
+    return record is not None and site.pepper_keys.matches(key.reveal(), record.digest)
+
+
+def state_of(record: KeyRecord, now: float, max_age_s: float | None) -> str:
+    """Say in a word what a key is worth at ``now``: live, grace, ended or revoked."""
+    if record.revoked_at is not None:
+        return "revoked"
+    if not record.is_live(now, max_age_s):
+        return "ended"
+    return "grace" if record.grace_until is not None else "live"
 
 
 def _require_age(expires_at: float | None, created_at: float, max_age_s: float | None) -> None:

@@ -4,11 +4,13 @@ from collections.abc import Collection
 
 from msgspec import Struct
 
+from mcpward.config.model import Settings
 from mcpward.config.names import nearest
 from mcpward.core.clock import Clock
 from mcpward.identity.keys.records import EVERY_SERVER, KeyRecord
-from mcpward.operations.denied import Denied
-from mcpward.operations.site import Site
+from mcpward.operations.denied import Denied, Invalid
+from mcpward.operations.site import Site, database_of
+from mcpward.storage.snapshot import user_of
 from mcpward.traffic.act import Act
 
 
@@ -31,6 +33,17 @@ class Renamed(Struct, frozen=True):
     secrets: int
 
 
+def serving_process(settings: Settings) -> int | None:
+    """Return the id of a process that has the site's database open now, None where none has."""
+    database = database_of(settings)
+    return None if database is None else user_of(database)
+
+
+async def served_last(site: Site) -> list[str]:
+    """Return the servers of the last start."""
+    return list(await site.store.served.servers())
+
+
 async def held_by_server(site: Site, now: float, max_age_s: float | None) -> dict[str, ServerHoldings]:
     """Return what there is, by the server that it is for. Keys for every server are for none of them."""
     keys: dict[str, list[KeyRecord]] = {}
@@ -44,6 +57,49 @@ async def held_by_server(site: Site, now: float, max_age_s: float | None) -> dic
         server: ServerHoldings(server, tuple(keys.get(server, ())), urls.get(server, 0), secrets.get(server, 0))
         for server in sorted({*keys, *urls, *secrets})
     }
+
+
+def require_renamable(settings: Settings, old: str, new: str) -> None:
+    """Check that a site's file has one server to be renamed, or the data of one to be carried over.
+
+    Raises:
+        Invalid: both names are servers of the file, or neither is.
+    """
+    known = settings.servers
+    if old in known and new in known:
+        what = f"there are servers {old} and {new}: one cannot get the name of the other"
+        raise Invalid(what, "choose another name")
+    if known and old not in known and new not in known:
+        raise _unknown(old, known) if nearest(old, known) else _unknown(new, known)
+
+
+def _unknown(name: str, known: Collection[str]) -> Invalid:
+    names = sorted(known)
+    meant = nearest(name, names)
+    return Invalid(
+        f"there is no server {name!r}, neither in the site's file nor in its data",
+        f"did you mean {meant}?" if meant else f"there are: {', '.join(names) or 'none'}",
+    )
+
+
+async def carry_over(site: Site, settings: Settings, clock: Clock, old: str, new: str) -> Renamed:
+    """Do :func:`rename_server` where ``old`` is a server of the file or of the data, and nobody has a right to ``new``.
+
+    Raises:
+        Denied: as :func:`require_unheld` and :func:`rename_server`.
+        Invalid: there is no server ``old``.
+        Misconfigured: a secret cannot be opened.
+        NoRoom: the disk is full.
+    """
+    now, max_age_s = clock.now(), settings.keys.max_age
+    if old not in settings.servers:
+        held = await held_by_server(site, now, max_age_s)
+        if old not in held:
+            raise _unknown(old, {*held, *settings.servers})
+    # Without a file the servers are those of the last start, as for every command.
+    if new not in (settings.servers or await served_last(site)):
+        await require_unheld(site, now, max_age_s, old, new)
+    return await rename_server(site, clock, old, new)
 
 
 async def require_unheld(site: Site, now: float, max_age_s: float | None, old: str, new: str) -> None:

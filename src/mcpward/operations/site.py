@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock, SystemClock
-from mcpward.core.errors import Finding, Misconfigured
+from mcpward.core.errors import Finding, Misconfigured, Unreachable
 from mcpward.core.operator import Operator
 from mcpward.crypto.digest import Pepper
 from mcpward.crypto.envelope import Envelope
@@ -18,12 +18,19 @@ from mcpward.crypto.keyring import KeyRing, load_or_create
 from mcpward.crypto.mac import RingMac
 from mcpward.crypto.record_mac import RecordMacs
 from mcpward.crypto.sealed import SealedToken
+from mcpward.storage.disk import Disk
 from mcpward.storage.engine import Store, open_store
 from mcpward.storage.integrity import Integrity
 from mcpward.storage.mark import Mark
 from mcpward.storage.opening import Accept
 from mcpward.storage.permissions import require_private_folder
+from mcpward.traffic.sink import NoRoom
 from mcpward.vault.store import Vault
+
+__all__ = [
+    "MARK_PURPOSE", "Accept", "Site", "database_of", "open_site", "release_reserve", "ring_for_restore", "ring_of",
+    "unusable",
+]  # fmt: skip
 
 MARK_PURPOSE: Final = "store mark"
 
@@ -110,6 +117,24 @@ def database_of(settings: Settings) -> Path | None:
     """Return the file of the database; None where it is none of SQLite's."""
     is_file = settings.store.url.startswith("sqlite:///")
     return Path(settings.store.url.removeprefix("sqlite:///")) if is_file else None
+
+
+def release_reserve(database: Path) -> bool:
+    """Give up the reserve of a full disk, which is kept for taking rights away. Return whether that made room."""
+    try:
+        return Disk(database).release_reserve()
+    except OSError:  # there is no such folder
+        return False
+
+
+def unusable(database: Path, error: Exception) -> Unreachable | None:
+    """Return that the database refuses to work now, where an error says so; None for any other error.
+
+    Only storage knows the driver's errors by name; here they are all one: a full disk, a lock.
+    """
+    if isinstance(error, NoRoom) or type(error).__module__.startswith(("sqlalchemy.", "sqlite3")):
+        return Unreachable(f"the database {database} cannot be used now", "is the disk full, or the file locked?")
+    return None
 
 
 def _make_folder(settings: Settings) -> None:

@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 import pytest
 from msgspec import to_builtins
 
-from mcpward.app.operator_call import ASKING, TELLING, CallAnswer, CallRequest, OperatorCall
 from mcpward.app.operator_calls import BusCalls
-from mcpward.app.presence import find_worker, present
-from mcpward.app.remote_call import RemoteCalls
 from mcpward.config.load import load
 from mcpward.core.errors import Unreachable
 from mcpward.identity.named_caller import NamedCaller
+from mcpward.operations.operator_call import ASKING, TELLING, CallAnswer, CallRequest, OperatorCall
+from mcpward.operations.presence import find_worker, present
+from mcpward.operations.remote_call import RemoteCalls
 from support.clock import ManualClock
 from support.mail import Workers
 

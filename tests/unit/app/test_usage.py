@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from mcpward.app.usage import ASKING, MOST_USES, TELLING, Usage
-from mcpward.app.worker_query import WorkerAnswers, WorkerQuery, add_up
+from mcpward.app.usage import Usage
 from mcpward.limits.rates.bucket_usage import BucketFilter, BucketUsage
+from mcpward.operations.usage_question import ASKING, MOST_USES, TELLING
+from mcpward.operations.worker_query import WorkerAnswers, WorkerQuery, add_up
 from support.clock import ManualClock
 from support.mail import Seal, Workers
 

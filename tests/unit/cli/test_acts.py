@@ -161,8 +161,8 @@ def test_a_command_that_changes_nothing_leaves_no_act(cli, site):
 
 
 def test_limits_that_are_given_back_are_on_record(cli, site, monkeypatch):
-    from mcpward.app.worker_query import WorkerAnswers
     from mcpward.cli import limits
+    from mcpward.operations.worker_query import WorkerAnswers
 
     make(cli)
     monkeypatch.setattr(limits, "_with_tally", lambda settings, work: WorkerAnswers(found=3, answered=1, workers=1))

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from mcpward.app.channel import mailroom_of
 from mcpward.app.usage import Usage
 from mcpward.cli import ui
 from mcpward.cli.site import CLOCK, settings_of
 from mcpward.cli.usage_bar import bar, lines_of, shape_of, span_text
 from mcpward.limits.rates.bucket_usage import BucketUsage
+from mcpward.operations.bus import bus_of
 from mcpward.operations.site import open_site
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\r\nfake line\u202e"
@@ -57,7 +57,7 @@ def worker(site):
 
         async def run():
             async with open_site(settings_of(None), CLOCK) as opened:
-                bus = mailroom_of(opened, CLOCK, alone=True)
+                bus = bus_of(opened, CLOCK, alone=True)
                 desk = Usage(bus, counters, CLOCK, bus.worker, of)
                 await bus.start()
                 ready.set()
@@ -212,10 +212,10 @@ def test_a_server_that_is_not_there_is_named(cli, site):
 
 
 def test_watching_shows_it_again_and_again_also_while_nobody_serves(cli, site, monkeypatch, capsys):
-    from mcpward.app.worker_query import WorkerAnswers
     from mcpward.cli import limits
     from mcpward.core.errors import Unreachable
     from mcpward.limits.rates.bucket_usage import BucketFilter
+    from mcpward.operations.worker_query import WorkerAnswers
 
     answers = [
         WorkerAnswers(uses=(use(),), answered=1, workers=1),

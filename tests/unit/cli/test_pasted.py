@@ -1,10 +1,11 @@
 import pytest
 
 from mcpward.cli import pasted
-from mcpward.cli.ui import CommandEnded
 from mcpward.core.clock import SystemClock
 from mcpward.crypto.digest import Pepper
 from mcpward.identity.keys.api_key import issue
+from mcpward.operations.denied import Invalid
+from mcpward.operations.key_form import require_whole_key
 
 KEY = issue(Pepper(b"p" * 32), SystemClock(), name="n", servers=["orders"])[0].reveal()
 FORMS = [
@@ -75,8 +76,8 @@ def test_a_url_is_taken_as_people_paste_it(form):
     ids=["word", "scheme", "cut", "long", "checksum", "two", "token"],
 )
 def test_what_is_no_key_is_told_and_not_repeated(text, why):
-    with pytest.raises(CommandEnded) as told:
-        pasted.check(pasted.cleaned(text))
+    with pytest.raises(Invalid) as told:
+        require_whole_key(pasted.cleaned(text))
     assert why in told.value.what
     assert told.value.hint
     assert text not in told.value.what + told.value.hint

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpward.cli.target import read_target
-from mcpward.cli.timespan import moment_text, parse_end, parse_span, parse_start
+from mcpward.cli.timespan import parse_end, parse_span, parse_start
 from mcpward.cli.ui import CommandEnded, aligned, confirmed, error_of, safe
 from mcpward.core.errors import Finding
+from mcpward.core.moment import moment_text
 
 
 @given(st.text())

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from mcpward.app.sources import load_sources
 from mcpward.config.load import load
 from mcpward.core.errors import Misconfigured
+from mcpward.operations.sources import load_sources
 
 VALUE = "hunter2 correct horse"
 

@@ -7,6 +7,11 @@ from msgspec import Struct, ValidationError, convert
 
 from mcpward.identity.named_caller import NamedCaller
 
+__all__ = [
+    "ASKING", "CANCELLING", "PROGRESSING", "TELLING", "CallAnswer", "CallPage", "CallRequest", "CalledOff",
+    "MakesCalls", "NamedCaller", "OperatorCall", "Progress", "Tell", "read_progress", "read_told",
+]  # fmt: skip
+
 ASKING: Final = "call-asked"
 TELLING: Final = "call-told"
 PROGRESSING: Final = "call-progress"

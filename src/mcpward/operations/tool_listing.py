@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from mcpward.app.cross_checks import registries_of
-from mcpward.app.sources import load_sources
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
 from mcpward.core.secret import Secret
+from mcpward.operations.cross_checks import registries_of
 from mcpward.operations.site import open_site
+from mcpward.operations.sources import load_sources
 from mcpward.tools.registry import Registry
 
 

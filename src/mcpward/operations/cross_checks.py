@@ -7,11 +7,11 @@ from typing import Final
 
 import structlog
 
-from mcpward.app.sources import authors_of
 from mcpward.config.model import Settings
 from mcpward.config.names import nearest
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.values import Pool, Tool
+from mcpward.operations.sources import authors_of
 from mcpward.sdk.server import Server
 from mcpward.tools.bodies import remarks_of
 from mcpward.tools.portable import remarks

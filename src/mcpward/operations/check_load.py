@@ -4,11 +4,11 @@ import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 
-from mcpward.app.cross_checks import registries_of
-from mcpward.app.sources import load_sources
 from mcpward.config.model import Settings
 from mcpward.core.secret import Secret
+from mcpward.operations.cross_checks import registries_of
 from mcpward.operations.site import database_of, open_site
+from mcpward.operations.sources import load_sources
 from mcpward.tools.registry import Registry
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from mcpward.cli.moved import lost, served
 from mcpward.config.load import load
+from mcpward.operations.served_urls import lost, served
 
 TWO = {"servers.orders.source": "m:a", "servers.notes.source": "m:b"}
 PROXY = {"site.trusted_proxies": ["127.0.0.1/32"]}

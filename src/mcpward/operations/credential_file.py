@@ -1,10 +1,9 @@
-"""Where the first key and the secret URL go: to a terminal, or to a file that only its owner reads (attack 135).
+"""Where the first key and the secret URL go when no terminal shows them: a file that only its owner reads (attack 135).
 
 What stands on stdout of a service or a container is kept by whatever gathers logs, and read by whoever may read those.
 """
 
 import os
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -12,11 +11,6 @@ from mcpward.core.secret import Secret
 
 _PRIVATE: Final = 0o600
 _LONGEST: Final = 4096
-
-
-def is_terminal() -> bool:
-    """Return whether a person looks at stdout."""
-    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def file_for(data: Path, what: str, server: str) -> Path:
@@ -51,3 +45,10 @@ def left(path: Path) -> str | None:
         return None
     with os.fdopen(file, "rb") as found:
         return found.read(_LONGEST).decode("ascii", "replace").strip()
+
+
+def rename_file(data: Path, old: str, new: str) -> None:
+    """Keep a first key that nobody has taken yet where the next start looks for it: its server has another name."""
+    was, now = (file_for(data, "key", name) for name in (old, new))
+    if was.exists() and not now.exists():
+        was.rename(now)

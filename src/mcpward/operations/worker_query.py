@@ -7,11 +7,11 @@ from typing import Any, Final
 from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
-from mcpward.app.usage import ASKING, TELLING, UsagePage, UsageQuestion, read_told, share_used
 from mcpward.core.clock import Clock
 from mcpward.core.ids import base62
 from mcpward.limits.rates.bucket_usage import BucketFilter, BucketUsage
 from mcpward.messaging.bus.worker_bus import WorkerBus
+from mcpward.operations.usage_question import ASKING, TELLING, UsagePage, UsageQuestion, read_told, share_used
 
 PATIENCE_S: Final = 2.0
 _NAME: Final = 22
@@ -36,7 +36,7 @@ class WorkerAnswers(Struct, frozen=True, kw_only=True):
 
 
 class WorkerQuery:
-    """Asks through a mailroom that has been started; one question at a time."""
+    """Asks over a bus that has been started; one question at a time."""
 
     def __init__(self, bus: WorkerBus, clock: Clock, patience_s: float = PATIENCE_S) -> None:
         self._bus = bus

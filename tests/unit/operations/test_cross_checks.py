@@ -5,10 +5,10 @@ from typing import Annotated
 import pytest
 
 from mcpward import Database, Limit, Server
-from mcpward.app.cross_checks import pools_of, registries_of
 from mcpward.config.load import load
 from mcpward.core.errors import Misconfigured
 from mcpward.core.values import Pool
+from mcpward.operations.cross_checks import pools_of, registries_of
 
 
 def served(options, more=None, names=("shop",)):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from mcpward.app.counters import counters_url
-from mcpward.app.secrets import Secrets
 from mcpward.config.load import load
 from mcpward.core.errors import Misconfigured
+from mcpward.operations.counters_url import counters_url
+from mcpward.operations.known_secrets import Secrets
 
 PASSWORD = "kx93 long-hidden"
 WRITTEN = "kx93%20long-hidden"

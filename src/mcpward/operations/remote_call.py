@@ -1,15 +1,20 @@
-"""Where an operator's call is made: at a worker that serves the site's data, else in this process."""
+"""Where an operator's call is made: at a worker that serves the site's data, else where the caller says."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from mcpward.app.channel import mailroom_of
-from mcpward.app.operator_call import (
+from mcpward.config.model import Settings
+from mcpward.core.clock import Clock
+from mcpward.core.errors import Unreachable
+from mcpward.core.ids import base62
+from mcpward.messaging.bus.worker_bus import WorkerBus
+from mcpward.operations.bus import bus_of
+from mcpward.operations.operator_call import (
     ASKING,
     CANCELLING,
     PROGRESSING,
@@ -24,12 +29,7 @@ from mcpward.app.operator_call import (
     read_progress,
     read_told,
 )
-from mcpward.app.presence import find_worker
-from mcpward.config.model import Settings
-from mcpward.core.clock import Clock
-from mcpward.core.errors import Unreachable
-from mcpward.core.ids import base62
-from mcpward.messaging.bus.worker_bus import WorkerBus
+from mcpward.operations.presence import find_worker
 from mcpward.operations.site import open_site
 
 _NAME: Final = 22
@@ -37,24 +37,23 @@ _LOOK_EVERY_S: Final = 1.0
 
 
 @asynccontextmanager
-async def open_calls(settings: Settings, clock: Clock, timeout_s: float) -> AsyncIterator[MakesCalls]:
+async def open_calls(
+    settings: Settings, clock: Clock, timeout_s: float, here: Callable[[], AbstractAsyncContextManager[MakesCalls]]
+) -> AsyncIterator[MakesCalls]:
     """Open the way to whoever makes the calls of this site. Answers are waited for ``timeout_s`` seconds.
 
-    A site that nobody serves is opened here, with every part of a worker but its address.
+    Where nobody serves the site ``here`` opens what makes them in this process.
 
     Raises:
         Misconfigured: the data, a secret or a source cannot be used.
     """
     worker = find_worker(settings.site.data)
     if worker is None:
-        from mcpward.app.worker import Worker  # a call of a running server does without all its parts
-
-        own = Worker(settings, settings.site.address, remarks=False)
-        async with own.open():
-            yield own.calls
+        async with here() as own:
+            yield own
         return
     async with open_site(settings, clock) as site:
-        bus = mailroom_of(site, clock)
+        bus = bus_of(site, clock)
         remote = RemoteCalls(bus, settings, clock, worker, timeout_s)
         await bus.start()
         try:

@@ -6,10 +6,11 @@ from contextlib import redirect_stdout
 
 from msgspec import Struct
 
-from mcpward.app.sources import load_sources
 from mcpward.config.model import Settings
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.secret import Secret
+from mcpward.operations.site import Site
+from mcpward.operations.sources import load_sources
 
 
 class ToolNames(Struct, frozen=True):
@@ -22,6 +23,15 @@ class ToolNames(Struct, frozen=True):
     def all(self) -> tuple[str, ...]:
         """Every name, once."""
         return tuple(sorted({name for names in self.by_server.values() for name in names}))
+
+
+async def tools_of(site: Site, settings: Settings, servers: Collection[str]) -> ToolNames:
+    """Return the tools of some servers, each loaded with its own secrets.
+
+    Raises:
+        Misconfigured: a secret cannot be opened.
+    """
+    return tool_names(settings, servers, {name: await site.vault.load_all(name) for name in servers})
 
 
 def tool_names(settings: Settings, servers: Collection[str], secrets: Mapping[str, Mapping[str, Secret]]) -> ToolNames:

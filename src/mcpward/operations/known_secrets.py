@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from mcpward.app.counters import counters_secrets
 from mcpward.config.model import Settings
 from mcpward.core.secret import Secret
+from mcpward.operations.counters_url import counters_secrets
 from mcpward.sanitize.credentials import masked, of_environment
 from mcpward.sanitize.redact import Redactor
 from mcpward.sdk.environment import env

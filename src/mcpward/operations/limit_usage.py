@@ -11,9 +11,6 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from mcpward.app.channel import mailroom_of
-from mcpward.app.usage import MOST_USES, share_used
-from mcpward.app.worker_query import WorkerAnswers, WorkerQuery
 from mcpward.config.model import Settings
 from mcpward.core.clock import Clock
 from mcpward.core.errors import Misconfigured, Unreachable
@@ -22,7 +19,10 @@ from mcpward.limits.rates.bucket_usage import BucketFilter
 from mcpward.limits.rates.shared_port import StoreDown
 from mcpward.limits.redis.shared_counters import SharedCounters
 from mcpward.limits.redis.store import SharedStore
+from mcpward.operations.bus import bus_of
 from mcpward.operations.site import Site, open_site
+from mcpward.operations.usage_question import MOST_USES, share_used
+from mcpward.operations.worker_query import WorkerAnswers, WorkerQuery
 
 
 class LimitUsage(Protocol):
@@ -40,7 +40,7 @@ class LimitUsage(Protocol):
 @asynccontextmanager
 async def ask_workers(site: Site, clock: Clock) -> AsyncIterator[LimitUsage]:
     """Ask the workers that serve the site now, each of which counts by itself."""
-    bus = mailroom_of(site, clock)
+    bus = bus_of(site, clock)
     inquiry = WorkerQuery(bus, clock)
     await bus.start()
     try:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from mcpward.app.secrets import without_secrets
 from mcpward.config.model import Settings
 from mcpward.config.sources import foreign_sources
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.secret import Secret
+from mcpward.operations.known_secrets import without_secrets
 from mcpward.sdk.environment import env
 from mcpward.sdk.server import Server
 from mcpward.tools.local import load_server

@@ -1,19 +1,14 @@
 """Which URLs of the last start lead elsewhere now, or nowhere, and the line of the file that would keep each one."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from mcpward.config.endpoint import SHORT, paths_of
 from mcpward.config.model import Settings
-
-if TYPE_CHECKING:
-    from mcpward.storage.served import ServedUrl
+from mcpward.storage.served import ServedUrl
 
 
-def served(settings: Settings) -> "list[ServedUrl]":
+def served(settings: Settings) -> list[ServedUrl]:
     """List the URLs of the site, as they are remembered for the next start."""
-    from mcpward.storage.served import ServedUrl
-
     base = settings.site.public_url or ""
     return [
         ServedUrl(path, name, base)
@@ -22,7 +17,7 @@ def served(settings: Settings) -> "list[ServedUrl]":
     ]
 
 
-def lost(settings: Settings, before: "Sequence[ServedUrl]", base: str) -> Iterator[str]:
+def lost(settings: Settings, before: Sequence[ServedUrl], base: str) -> Iterator[str]:
     """Say, in one line each, what clients of the last start do not find any more.
 
     ``base`` is what clients prefix to a path now.
@@ -57,7 +52,7 @@ def _owner(server: str | None) -> str:
     return f"server {server}" if server else "nobody's"
 
 
-def _line(url: "ServedUrl") -> str:
+def _line(url: ServedUrl) -> str:
     """Return the line that gives the URL back to its server."""
     if url.path == SHORT:
         return f'[site] default_server = "{url.server}"'
