@@ -45,9 +45,12 @@ def mailroom_of(site: Site, clock: Clock, *, alone: bool = False) -> WorkerBus:
 
 
 @asynccontextmanager
-async def open_channel(site: Site, settings: Settings, clock: Clock) -> AsyncIterator[Channel]:
-    """Open the channel of one worker; at the end all streams are ended, and the last letters sent."""
-    is_alone = settings.site.workers == 1 and settings.store.url.startswith("sqlite")
+async def open_channel(site: Site, settings: Settings, clock: Clock, *, alone: bool = True) -> AsyncIterator[Channel]:
+    """Open the channel of one worker; at the end all streams are ended, and the last letters sent.
+
+    ``alone`` is False where an earlier generation of workers still runs.
+    """
+    is_alone = alone and settings.site.workers == 1 and settings.store.url.startswith("sqlite")
     bus = mailroom_of(site, clock, alone=is_alone)
     worker = bus.worker
     channel = Channel(

@@ -77,6 +77,21 @@ def announce(settings: Settings, announcement: "Announcement", *, as_json: bool)
     return lambda: _tell(settings, announcement, doors, moved, as_json=as_json)
 
 
+def note_reload(settings: Settings) -> None:
+    """Put on record which settings and servers are in force since a reload. No credential is made."""
+
+    async def work() -> None:
+        from mcpward.operations.settings_act import note_settings
+        from mcpward.operations.site import open_site
+
+        async with open_site(settings, CLOCK, operator=this_operator()) as site:
+            only = next(iter(settings.servers), None) if settings.is_part else None
+            await site.store.served.replace(served(settings), only=only)
+            await note_settings(site, settings, "reloaded")
+
+    asyncio.run(work())
+
+
 def _tell(
     settings: Settings, announcement: "Announcement", doors: Sequence[_Door], moved: Sequence[str], *, as_json: bool
 ) -> None:
