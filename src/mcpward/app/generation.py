@@ -80,6 +80,11 @@ class Generation:
         for worker in self.workers:
             worker.tell(LEAVE)
 
+    @property
+    def has_left(self) -> bool:
+        """Whether none of the workers takes connections any more."""
+        return all(worker.has_left or not worker.is_running for worker in self.workers)
+
     def look_after_leaving(self, now: float) -> bool:
         """Kill those whose time is over; return whether all have ended."""
         for worker in self.workers:

@@ -48,6 +48,7 @@ class Reloading:
         self._settings: Settings | None = None
         self._check: StartCheck | None = None
         self._next: Generation | None = None
+        self._before: Generation | None = None
         self._given_up: list[Generation] = []
         self._notes: list[ForkedProcess] = []
         self._report = ReloadReport()
@@ -63,7 +64,7 @@ class Reloading:
     @property
     def is_busy(self) -> bool:
         """Whether a reload runs."""
-        return self._settings is not None
+        return self._settings is not None or self._before is not None
 
     @property
     def processes(self) -> list[ForkedProcess]:
@@ -86,7 +87,9 @@ class Reloading:
             process.join()
             self._notes.remove(process)
         try:
-            if self._settings is None:
+            if self._before is not None:
+                self._look_at_before(current, self._before)
+            elif self._settings is None:
                 if self._is_asked:
                     self._begin(current)
             elif self._check is not None:
@@ -144,12 +147,20 @@ class Reloading:
         elif coming.is_ready:
             coming.serve()
             if coming.is_serving:
-                self._take(current, coming)
+                self._next = self._settings = None
+                self._before = current
+                current.leave(_CLOCK.monotonic())
                 return coming
         return None
 
+    def _look_at_before(self, coming: Generation, before: Generation) -> None:
+        """Say that the reload is done when no connection reaches an old worker."""
+        before.listen()
+        if before.has_left:
+            self._before = None
+            self._take(before, coming)
+
     def _take(self, current: Generation, coming: Generation) -> None:
-        self._next = self._settings = None
         self.done += 1
         self.done_at = _CLOCK.now()
         self.has_news = True

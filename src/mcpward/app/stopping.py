@@ -10,6 +10,7 @@ calls and tasks have all of their own time, and the site is ready all the while.
 
 import asyncio
 import signal
+from collections.abc import Callable
 from math import ceil
 from types import FrameType
 from typing import Final
@@ -43,6 +44,7 @@ class Server(uvicorn.Server):
         self._is_leaving = False
         self._is_ending = False
         self._cut_at: float | None = None
+        self.left: Callable[[], None] = lambda: None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler
         """Take SIGTERM and SIGINT, and SIGHUP as the latter: a terminal that is gone asks nobody for patience."""
@@ -94,6 +96,7 @@ class Server(uvicorn.Server):
         for server in self.servers:
             server.close()
         worker.leave()
+        self.left()
         self.config.timeout_graceful_shutdown = ceil(worker.longest_s)
         for connection in list(self.server_state.connections):
             if isinstance(connection, Connection) and connection.is_answering:

@@ -201,7 +201,6 @@ class Supervisor:
         taken = self._reloading.look(self._current)
         self._has_hung_up = self._has_hung_up and self._reloading.is_busy
         if taken is not None:
-            self._current.leave(_CLOCK.monotonic())
             self._leaving.append(self._current)
             self._current = taken
             self._generations = [taken]

@@ -16,6 +16,7 @@ PING: Final = "ping"
 #: From the worker.
 READY: Final = "ready"
 SERVING: Final = "serving"
+LEFT: Final = "left"
 PONG: Final = "pong"
 
 
@@ -53,6 +54,10 @@ class WorkerControl:
     def serving(self) -> None:
         """Connections are taken."""
         self._pipe.send(say=SERVING)
+
+    def left(self) -> None:
+        """No connection is taken any more."""
+        self._pipe.send(say=LEFT)
 
     def failed(self, error: BaseException) -> None:
         """The start has failed."""

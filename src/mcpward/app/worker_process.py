@@ -11,7 +11,7 @@ from mcpward.app.forked import ControlPipe, ForkedProcess, allow_signals
 from mcpward.app.lifespan import Lifespan
 from mcpward.app.start_failure import StartFailure, read_failure
 from mcpward.app.stopping import STOP_AT_ONCE, STOP_WITHOUT_DELAY, Server
-from mcpward.app.worker_control import PING, PONG, READY, SERVING, WorkerControl
+from mcpward.app.worker_control import LEFT, PING, PONG, READY, SERVING, WorkerControl
 
 #: How long a worker may be silent, with all of its threads.
 SILENT_S: Final = 5.0
@@ -23,7 +23,7 @@ class WorkerProcess(ForkedProcess):
 
     def __init__(self, make: Callable[[WorkerControl], Server], *, is_only: bool, is_alone: bool) -> None:
         parent = os.getpid()
-        self.is_ready = self.is_serving = self.is_told_to_serve = False
+        self.is_ready = self.is_serving = self.is_told_to_serve = self.has_left = False
         self.is_only = is_only
         self.is_alone = is_alone
         self.failure: StartFailure | None = None
@@ -41,6 +41,8 @@ class WorkerProcess(ForkedProcess):
                 self.is_ready, self.longest_s = True, message["longest_s"]
             elif said == SERVING:
                 self.is_serving = True
+            elif said == LEFT:
+                self.has_left = True
             else:
                 self.failure = read_failure(message)
 
@@ -85,6 +87,7 @@ def _serve(pipe: ControlPipe, make: Callable[[WorkerControl], Server], parent: i
         signal.signal(number, server.obey)
     signal.signal(signal.SIGTERM, server.handle_exit)
     allow_signals()
+    server.left = control.left
     control.start(server.leave, server.set_alone)
     app = server.config.app
     assert isinstance(app, Lifespan)
