@@ -16,8 +16,9 @@ from cryptography import x509
 
 from support.certificate import certificate
 from support.stops import InFlight, children, refuses_connections
+from support.talk import Line, accepted, prepare, result_of
 from support.volley import call_bytes
-from support.ward import environment, text_of
+from support.ward import environment, serving, text_of
 from support.wire import Session, acts, metric, notes, reason_of, site, until, write_site
 
 VERSION = '''
@@ -207,6 +208,47 @@ def test_what_the_client_of_an_old_call_says_reaches_it_through_the_new_worker(t
             assert client.post("/mcp", content=json.dumps(body).encode(), headers=session.headers).status_code == 202
         until(lambda: "cancelled legacy" in notes(ward), 10)
         until(lambda: workers_of(ward).isdisjoint(old), 20)
+
+
+def test_a_task_asks_and_is_answered_over_a_reload(tmp_path):
+    with serving(tmp_path, servers="", start=False) as ward:
+        prepare(ward, "talk")
+        ward.key = ward.create_key("talk", **{"class": "destructive"})
+        ward.start()
+        old = workers_of(ward)
+        with Line(ward, ward.key) as line:
+            started = result_of(line.modern("tools/call", {"name": "asking_job", "arguments": {"secret": "plum"}}))
+        assert reload(ward).returncode == 0
+        task = {"taskId": started["taskId"]}
+        with Line(ward, ward.key) as line:
+            state = until(lambda: (seen := result_of(line.modern("tasks/get", task)))["status"] != "working" and seen)
+            (key,) = state["inputRequests"]
+            assert result_of(line.modern("tasks/update", task | {"inputResponses": {key: accepted("Ada")}}))
+            done = until(lambda: (seen := result_of(line.modern("tasks/get", task)))["status"] == "completed" and seen)
+        assert done["result"]["content"][0]["text"] == "Ada knows plum"
+        until(lambda: workers_of(ward).isdisjoint(old), 20)
+
+
+SWITCH = """
+
+@server.tool()
+async def hide() -> str:
+    \"\"\"Switch a tool off.\"\"\"
+    server.disable(tool="echo")
+    return "hidden"
+"""
+
+
+def test_a_tool_that_was_switched_off_stays_off(tmp_path):
+    with site(tmp_path, settings(), start=False) as ward:
+        (ward.folder / "bench.py").write_text((ward.folder / "bench.py").read_text() + SWITCH)
+        ward.start()
+        ward.key = ward.create_key("bench")
+        until(lambda: ward.call("echo", {"text": "a"}).status_code == 200)
+        assert text_of(ward.call("hide")) == "hidden"
+        assert reload(ward).returncode == 0
+        until(lambda: reason_of(ward.call("echo", {"text": "a"})) == "tool-unknown")
+        assert text_of(ward.call("whoami"))
 
 
 def test_a_worker_that_dies_after_a_wrong_reload_is_replaced_with_the_settings_that_were_accepted(tmp_path):

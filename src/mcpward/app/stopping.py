@@ -29,6 +29,8 @@ _TICK_S: Final = 0.05
 #: How long a connection of a worker that leaves may be idle before it is closed. A request that comes meanwhile is
 #: answered with ``Connection: close``: who calls all the time meets no connection that closes as he writes.
 MOVE_S: Final = 2.0
+#: How long a worker that leaves answers others at least: a new one asks what was switched off.
+ANSWER_S: Final = 1.0
 _CLOCK: Final = SystemClock()
 
 
@@ -101,10 +103,10 @@ class Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             if isinstance(connection, Connection) and connection.is_answering:
                 connection.shutdown()
-        end = worker.clock.monotonic() + MOVE_S
-        while (  # noqa: ASYNC110  # a signal sets the last one
-            self.server_state.connections and worker.clock.monotonic() < end and self._cut_at is None
-        ):
+        began = worker.clock.monotonic()
+        while self._cut_at is None and (spent := worker.clock.monotonic() - began) < MOVE_S:
+            if spent > ANSWER_S and not self.server_state.connections:
+                return
             await asyncio.sleep(_TICK_S)
 
     async def _wait_tasks_to_complete(self) -> None:
