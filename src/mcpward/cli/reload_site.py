@@ -1,8 +1,8 @@
 """``mcpward reload``: has the site that runs take its files anew, and tells what it took or why it did not."""
 
+import asyncio
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -47,7 +47,8 @@ def reload(
             raise _refused(wrong)
         what = f"no site serves the data of {settings.site.data}"
         raise ui.CommandEnded(ui.Exit.UNREACHABLE, what, "mcpward serve; or name its data: mcpward reload --data DIR")
-    reports = [_reloaded(site, is_shown=not json and sys.stderr.isatty()) for site in sites]
+    is_shown = not json and sys.stderr.isatty()
+    reports = [asyncio.run(_reloaded(site, is_shown=is_shown)) for site in sites]
     is_done = all(report.state == "done" for report in reports)
     _note(settings, reports)
     if json:
@@ -91,7 +92,7 @@ def _refused(wrong: Misconfigured) -> ui.CommandEnded:
     return ui.CommandEnded(ui.Exit.NO, "no site was found to reload", "mend the file, or name the data: --data DIR")
 
 
-def _reloaded(site: "RunningSite", *, is_shown: bool) -> "ReloadReport":
+async def _reloaded(site: "RunningSite", *, is_shown: bool) -> "ReloadReport":
     """Ask for a reload and wait for one that began afterwards.
 
     Raises:
@@ -113,7 +114,7 @@ def _reloaded(site: "RunningSite", *, is_shown: bool) -> "ReloadReport":
             if report.number >= wanted and report.is_over:
                 return report
             raise Unreachable(f"process {site.pid} has ended before it was reloaded", "the log of the site says why")
-        time.sleep(_LOOK_S)
+        await asyncio.sleep(_LOOK_S)
 
 
 def _note(settings: Settings, reports: "Sequence[ReloadReport]") -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
@@ -105,17 +106,7 @@ def serve(
     if host is not None or port is not None:
         overrides["site.listen"] = AddressPart(host=host, port=port)
 
-    def settle() -> Settings:
-        """Read the settings as they are now: at the start, and at each reload."""
-        configured = server_names(file_of(config))
-        chosen = read_target(target, configured, named) if target else None
-        words = overrides | dict(_of_server(chosen, configured, mode, access))
-        given = {key: value for key, value in words.items() if value is not None}
-        site = loaded(config, given, only=chosen.name if chosen else None)
-        _require_sources(site, target, chosen, configured)
-        _require_tls(site)
-        return site.settings
-
+    settle = partial(_settled, config, target, named, overrides, (mode, access))
     settings = settle()
     if reload:
         raise typer.Exit(_reloading(settings, file_of(config), ctx.obj, workers))
@@ -127,6 +118,24 @@ def serve(
         note_reload,
     )
     raise typer.Exit(run(settings, serving, INHERITED[0] if INHERITED else None))
+
+
+def _settled(
+    config: Path | None,
+    target: str | None,
+    named: str | None,
+    overrides: dict[str, Any],
+    of_server: tuple[str | None, str | None],
+) -> Settings:
+    """Return the settings as words, environment and file have them now: at the start, and at each reload."""
+    configured = server_names(file_of(config))
+    chosen = read_target(target, configured, named) if target else None
+    words = overrides | dict(_of_server(chosen, configured, *of_server))
+    given = {key: value for key, value in words.items() if value is not None}
+    site = loaded(config, given, only=chosen.name if chosen else None)
+    _require_sources(site, target, chosen, configured)
+    _require_tls(site)
+    return site.settings
 
 
 def _as_misconfigured(work: Callable[[], T]) -> T:
