@@ -116,7 +116,6 @@ class Reloading:
         settings = self._settle()
         _require_same_places(current.settings, settings)
         self._settings = settings
-        current.set_alone(is_alone=False)
         if settings.site.workers > 1:
             self._write("running", stage="trying the sources")
             self._check = StartCheck(lambda: self._trial(settings))

@@ -133,8 +133,8 @@ class Supervisor:
         while not self._stops():
             self._wait()
             if not self._stops():
-                self._look_after_current()
                 self._look_after_reload()
+                self._look_after_current()
                 self._look_after_leaving()
 
     @property
