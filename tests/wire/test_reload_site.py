@@ -16,7 +16,7 @@ from cryptography import x509
 
 from support.certificate import certificate
 from support.stops import InFlight, children, refuses_connections
-from support.talk import Line, accepted, prepare, result_of
+from support.talk import TASKS, Line, accepted, modern, prepare, result_of
 from support.volley import call_bytes
 from support.ward import environment, serving, text_of
 from support.wire import Session, acts, metric, notes, reason_of, site, until, write_site
@@ -58,14 +58,15 @@ def reload(ward, *words):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_call_in_flight_survives_and_new_files_hold_in_every_worker(tmp_path, workers):
-    with site(tmp_path, settings(workers), start=False) as ward:
+    short = settings(workers) | {"site.drain_s": 0.5}
+    with site(tmp_path, short, start=False) as ward:
         edit(ward, "one")
         ward.start()
         ward.key = ward.create_key("bench")
         assert versions(ward) == {"one"}
         before = workers_of(ward)
-        call = InFlight(ward, "long", 8.0)  # longer than the drain of a stop
-        write_site(ward, settings(workers) | {"servers.bench.tools.echo.rate": "1/hour"})
+        call = InFlight(ward, "long", 15.0)  # longer than the drain of a stop
+        write_site(ward, short | {"servers.bench.tools.echo.rate": "1/hour"})
         edit(ward, "two")
         done = reload(ward)
         assert done.returncode == 0, done.stderr
@@ -227,6 +228,23 @@ def test_a_task_asks_and_is_answered_over_a_reload(tmp_path):
             done = until(lambda: (seen := result_of(line.modern("tasks/get", task)))["status"] == "completed" and seen)
         assert done["result"]["content"][0]["text"] == "Ada knows plum"
         until(lambda: workers_of(ward).isdisjoint(old), 20)
+
+
+def test_who_listens_at_the_new_worker_hears_of_a_task_of_the_old_one(tmp_path):
+    with serving(tmp_path, servers="", start=False) as ward:
+        prepare(ward, "talk")
+        ward.key = ward.create_key("talk", **{"class": "destructive"})
+        ward.start()
+        with Line(ward, ward.key) as line:
+            arguments = {"name": "old", "seconds": 12.0}
+            started = result_of(line.modern("tools/call", {"name": "job", "arguments": arguments}))
+        assert reload(ward).returncode == 0
+        wanted = {"notifications": {"taskIds": [started["taskId"]]}}
+        message, headers = modern("subscriptions/listen", wanted, capabilities=TASKS, id=7)
+        with Line(ward, ward.key) as line, line.stream(message, headers) as (_, events):
+            told = (json.dumps(event.data) for event in events)
+            assert "working" in next(one for one in told if "status" in one)
+            assert "completed" in next(one for one in told if "status" in one)
 
 
 SWITCH = """

@@ -130,5 +130,6 @@ def _remark_running(database: Path, old: str) -> None:
     process = user_of(database)
     if process is not None:
         ui.remark(
-            f"process {process} serves it as {old} and lets none of its keys in any more: mcpward reload, once the file has the new name"
+            f"process {process} serves it as {old} and lets none of its keys in any more: "
+            "write the new name into the file, then mcpward reload"
         )
