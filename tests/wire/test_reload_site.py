@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -185,6 +186,8 @@ def test_streams_end_with_a_retry_hint_and_the_site_is_ready_all_the_while(tmp_p
         asking = threading.Thread(target=ask)
         asking.start()
         fields = session.headers | {"accept": "text/event-stream"}
+        kept = socket.create_connection(("127.0.0.1", ward.port), timeout=30)
+        kept.sendall(f"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:{ward.port}\r\n".encode())
         with ward.client(timeout=60.0) as client, client.stream("GET", "/mcp", headers=fields) as stream:
             assert stream.status_code == 200
             assert reload(ward).returncode == 0
@@ -193,6 +196,11 @@ def test_streams_end_with_a_retry_hint_and_the_site_is_ready_all_the_while(tmp_p
         stopped.set()
         asking.join()
         assert set(seen) == {200}
+        with kept:  # it is the old worker's
+            kept.sendall(b"\r\n")
+            answer = kept.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" in answer
         assert text_of(session.call("echo", {"text": "a"})) == "a"  # sessions go on
 
 
@@ -378,8 +386,9 @@ def test_a_generation_that_never_ends_is_ended(tmp_path):
 def test_the_only_worker_ends_with_a_supervisor_that_is_killed(tmp_path):
     with site(tmp_path, settings()) as ward:
         (worker,) = workers_of(ward)
+        InFlight(ward, "last", 25.0)  # a stop would give it some seconds
         ward.kill()
-        until(lambda: not Path(f"/proc/{worker}").exists(), 5)
+        until(lambda: not Path(f"/proc/{worker}").exists(), 3)
         ward.start()  # and its address is free
         assert text_of(ward.call("echo", {"text": "a"})) == "a"
 
