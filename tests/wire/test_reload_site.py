@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx2
@@ -386,9 +387,17 @@ def test_a_generation_that_never_ends_is_ended(tmp_path):
 def test_the_only_worker_ends_with_a_supervisor_that_is_killed(tmp_path):
     with site(tmp_path, settings()) as ward:
         (worker,) = workers_of(ward)
-        InFlight(ward, "last", 25.0)  # a stop would give it some seconds
+
+        def ask():
+            with suppress(httpx2.HTTPError):
+                ward.call("work", {"name": "last", "seconds": 25.0})  # a stop would give it some seconds
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        until(lambda: "began last" in notes(ward))
         ward.kill()
         until(lambda: not Path(f"/proc/{worker}").exists(), 3)
+        asking.join()
         ward.start()  # and its address is free
         assert text_of(ward.call("echo", {"text": "a"})) == "a"
 
