@@ -17,6 +17,7 @@ from support.honest import trusting
 from support.hostile import CROWD, HONEST, STRANGER, Siege, assert_unharmed, besieged
 from support.load import cpu_s
 from support.raw import connect, request
+from support.stops import worker_of
 from support.volley import answer_of, call_bytes
 from support.ward import Ward, serving
 from support.wire import metric
@@ -164,7 +165,7 @@ def is_greeted(siege: Siege, trust: ssl.SSLContext, source: str) -> bool:
 def test_attack_131_the_numbers_have_few_connections_of_their_own(plain: Siege):
     """Else a stranger inside would take the descriptors of callers by that way."""
     assert plain.ward.process is not None
-    files = Path(f"/proc/{plain.ward.process.pid}/fd")
+    files = Path(f"/proc/{worker_of(plain.ward)}/fd")
     before = len(list(files.iterdir()))
     with ExitStack() as stack:
         for _ in range(200):

@@ -13,6 +13,7 @@ import pytest
 
 from support.leak import leak_in
 from support.raw import connect, listen, request, talk
+from support.stops import worker_of
 from support.ward import ACCEPT, Ward, modern_request
 from support.wire import until
 
@@ -27,7 +28,7 @@ def chunked(ward: Ward) -> bytes:
 def memory_kib(ward: Ward) -> int:
     """Resident memory of the serving process."""
     assert ward.process is not None
-    status = Path(f"/proc/{ward.process.pid}/status").read_text()
+    status = Path(f"/proc/{worker_of(ward)}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0])
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.raw import connect, parse, request
+from support.stops import worker_of
 from support.volley import call_bytes, create_keys, lines, status_of, volley
 from support.ward import Ward, serving, text_of
 
@@ -123,7 +124,7 @@ def test_attack_106_many_callers_cost_bounded_memory_and_no_time(tmp_path):
         trust(ward, tmp_path)
         ward.start()
         assert ward.process is not None
-        status = Path(f"/proc/{ward.process.pid}/status")
+        status = Path(f"/proc/{worker_of(ward)}/status")
 
         def flood(first: int, count: int) -> float:
             started = time.monotonic()

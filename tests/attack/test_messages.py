@@ -14,6 +14,7 @@ import pytest
 
 from support.leak import leak_in
 from support.raw import connect, parse, request
+from support.stops import worker_of
 from support.ward import ACCEPT, VERSION, Ward, modern_request
 
 META = modern_request("tools/list")[0]["params"]["_meta"]
@@ -134,7 +135,7 @@ def test_attack_55_a_fraction_of_a_million_digits_is_refused_and_costs_nothing(w
 
 def cpu_s(ward: Ward) -> float:
     assert ward.process is not None
-    fields = Path(f"/proc/{ward.process.pid}/stat").read_text().rpartition(")")[2].split()
+    fields = Path(f"/proc/{worker_of(ward)}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100
 
 

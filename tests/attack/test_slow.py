@@ -13,6 +13,7 @@ from contextlib import ExitStack
 import pytest
 
 from support.raw import connect, listen, request
+from support.stops import worker_of
 from support.ward import ACCEPT, Ward, modern_request, serving
 
 HEAD_S, BODY_S, IDLE_S = 1.0, 1.5, 2.0
@@ -161,7 +162,7 @@ def resident_kib(ward: Ward) -> int:
     from pathlib import Path
 
     assert ward.process is not None
-    return int(Path(f"/proc/{ward.process.pid}/status").read_text().split("VmRSS:")[1].split()[0])
+    return int(Path(f"/proc/{worker_of(ward)}/status").read_text().split("VmRSS:")[1].split()[0])
 
 
 def latencies(ward: Ward, count: int) -> list[float]:

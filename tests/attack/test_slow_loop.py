@@ -16,6 +16,7 @@ from mcpward.config.load import load
 from mcpward.core.clock import SystemClock
 from mcpward.operations.site import open_site
 from support.hostile import Siege, besieged
+from support.stops import worker_of
 from support.ward import LAVISH
 
 SLOW = '''
@@ -56,10 +57,9 @@ def held_by_a_tool(siege: Siege) -> Iterator[None]:
 @contextmanager
 def stopped(siege: Siege) -> Iterator[None]:
     """The whole process stands still, all of its threads: what C code that keeps the interpreter does, too."""
-    process = siege.ward.process
-    assert process is not None
-    os.kill(process.pid, signal.SIGSTOP)
-    timer = threading.Timer(HELD_S, os.kill, (process.pid, signal.SIGCONT))
+    process = worker_of(siege.ward)
+    os.kill(process, signal.SIGSTOP)
+    timer = threading.Timer(HELD_S, os.kill, (process, signal.SIGCONT))
     timer.start()
     try:
         yield

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from support.raw import connect, parse
+from support.stops import worker_of
 from support.ward import Ward
 
 
@@ -106,11 +107,11 @@ def show(*lines: str) -> None:
 def cpu_s(ward: Ward) -> float:
     """Return the CPU time of the process, all threads, to the nanosecond, as far as it is not the kernel's own."""
     assert ward.process is not None
-    threads = Path(f"/proc/{ward.process.pid}/task").iterdir()
+    threads = Path(f"/proc/{worker_of(ward)}/task").iterdir()
     return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
 
 
 def memory_bytes(ward: Ward) -> int:
     """Return the resident memory of the process."""
     assert ward.process is not None
-    return int(Path(f"/proc/{ward.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path(f"/proc/{worker_of(ward)}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -3,6 +3,7 @@
 import socket
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx2
 
@@ -46,3 +47,18 @@ def refuses_connections(ward: Ward) -> bool:
 def pids(ward: Ward) -> set[str]:
     """The workers that run or have run: each leaves a snapshot of its numbers under its process id."""
     return {path.stem.partition("-")[0] for path in (ward.folder / ".mcpward" / "metrics").glob("[0-9]*.json")}
+
+
+def children(pid: int) -> set[int]:
+    """The processes that a process has begun and that run now."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        found |= {int(child) for child in task.read_text().split()}
+    return found
+
+
+def worker_of(ward: Ward) -> int:
+    """The one process that serves, which the supervisor has begun."""
+    assert ward.process is not None
+    (worker,) = children(ward.process.pid)
+    return worker

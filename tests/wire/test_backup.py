@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from support.stops import worker_of
 from support.ward import text_of
 from support.wire import site, until
 
@@ -60,5 +61,5 @@ def test_a_backup_of_a_site_under_load_serves_elsewhere_once_it_is_accepted(here
 def test_nothing_is_restored_under_a_site_that_serves(here, made):
     refused = here.cli("restore", "live.backup", "--replace", check=False)
     assert refused.returncode == 1
-    assert f"process {here.process.pid} has the database" in refused.stderr
+    assert f"process {worker_of(here)} has the database" in refused.stderr
     assert text_of(here.call("echo", {"text": "b"})) == "b"

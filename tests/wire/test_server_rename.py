@@ -2,6 +2,7 @@
 
 import pytest
 
+from support.stops import worker_of
 from support.wire import SECRET_URL, first_credentials, site, until
 
 pytestmark = pytest.mark.timeout(240)  # each starts several processes
@@ -18,7 +19,7 @@ def test_a_renamed_server_has_its_keys_urls_and_records(tmp_path):
         assert opens(ward, "/alpha/mcp", ward.key)
         assert opens(ward, f"/hidden/mcp/{secret}")
         said = ward.cli("server", "rename", "alpha", "gamma").stderr
-        assert f"process {ward.process.pid} serves it as alpha" in said
+        assert f"process {worker_of(ward)} serves it as alpha" in said
         until(lambda: not opens(ward, "/alpha/mcp", ward.key))
         ward.cli("server", "rename", "hidden", "veiled")
         until(lambda: not opens(ward, f"/hidden/mcp/{secret}"))

@@ -1,18 +1,27 @@
 """A stop that load balancers can see: /readyz says so first while calls still pass, then the listener closes."""
 
 import os
+import pty
 import signal
+import subprocess
+import sys
 from subprocess import TimeoutExpired
 
 import httpx2
 import pytest
 
-from support.stops import InFlight, pids, refuses_connections
+from support.stops import InFlight, children, pids, refuses_connections
+from support.ward import environment
 from support.wire import reason_of, rows, site, until
 
 #: Longer than any test waits: what ends sooner was ended by what the test does.
 LONG_S = 300.0
 STOPPING = {"status": "unready", "waiting_for": "stopping"}
+IN_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, "-m", "mcpward", "serve", "--config", "mcpward.toml"])
+"""
 DELAY = "MCPWARD_SITE__SHUTDOWN_DELAY_S"
 
 
@@ -55,7 +64,7 @@ def test_ctrl_c_waits_for_calls_but_for_no_load_balancer_and_a_second_one_for_no
     with site(tmp_path, settings(workers), env={DELAY: str(LONG_S)}) as ward:
         until(lambda: workers == 1 or len(pids(ward)) == 2, 40)
         call = InFlight(ward, "last", LONG_S)
-        everyone = [ward.process.pid, *map(int, pids(ward))] if workers > 1 else [ward.process.pid]
+        everyone = [ward.process.pid, *children(ward.process.pid)]
         for pid in everyone:
             os.kill(pid, signal.SIGINT)
         until(lambda: refuses_connections(ward), 20)
@@ -87,17 +96,33 @@ def test_the_listener_closes_when_the_delay_is_over(tmp_path):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_lost_terminal_stops_it_unless_that_is_to_be_ignored(tmp_path, workers):
-    with site(tmp_path, settings(workers), env={DELAY: str(LONG_S)}) as ward:
-        ward.process.send_signal(signal.SIGHUP)
-        assert ward.process.wait(30) == 0
+    with site(tmp_path, settings(workers), env={DELAY: str(LONG_S)}, start=False) as ward:
+        ours, process = in_terminal(ward)
+        ward.wait_ready()
+        os.close(ours)  # the terminal is closed, and the system sends SIGHUP
+        assert process.wait(30) == 0
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does; children inherit it
         try:
-            ward.start()
+            ours, process = in_terminal(ward)
         finally:
             signal.signal(signal.SIGHUP, before)
-        ward.process.send_signal(signal.SIGHUP)
+        ward.wait_ready()
+        os.close(ours)
         with pytest.raises(TimeoutExpired):
-            ward.process.wait(1)
+            process.wait(1)
         assert httpx2.get(f"{ward.base}/readyz").status_code == 200
-        ward.process.send_signal(signal.SIGINT)
-        assert ward.process.wait(30) == 0
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+
+
+def in_terminal(ward):
+    """Start the site with a controlling terminal; give the other end of that."""
+    ours, theirs = pty.openpty()
+    env = environment(ward.extra_env)
+    with (ward.folder / "server.log").open("ab") as log:
+        ward.process = subprocess.Popen(
+            [sys.executable, "-c", IN_TERMINAL], cwd=ward.folder, env=env, stdin=theirs, stdout=log, stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
+    os.close(theirs)
+    return ours, ward.process

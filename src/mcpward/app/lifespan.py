@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -14,22 +15,27 @@ from mcpward.app.connections import accept_ourselves, find_room
 from mcpward.app.listeners import listen
 from mcpward.app.tls import Renewal
 from mcpward.app.worker import LINGER_S, Worker
+from mcpward.app.worker_control import WorkerControl
 from mcpward.config.address import Address
 from mcpward.config.model import Settings
-from mcpward.core.errors import Finding, Misconfigured, Unreachable
 from mcpward.operations.presence import present
 
 _log: Final = structlog.get_logger("mcpward")
+_TICK_S: Final = 0.005
 Message = MutableMapping[str, Any]
 #: Makes what a first start hands over, and returns how to tell of it once the addresses take connections.
 Opened = Callable[[], Callable[[], None]]
 
 
+class _Stopped(Exception):
+    """The start is not wanted any more."""
+
+
 class Lifespan:
     """Opens one :class:`Worker` at start-up and closes it at shutdown.
 
-    Where there are several workers it is sent to their processes, so it holds plain values then; ``opened`` is for the
-    one process that serves by itself. ``failure`` is what a start-up failed of.
+    ``opened`` is for the one that makes what a first start hands over. ``control`` is a worker's way to its supervisor,
+    which says when it may take connections; None where it has none. ``failure`` is what a start-up failed of.
     """
 
     def __init__(
@@ -40,6 +46,10 @@ class Lifespan:
         metrics: socket.socket | None,
         supervisor: int | None,
         opened: Opened | None = None,
+        *,
+        control: WorkerControl | None = None,
+        numbers: Path | None = None,
+        is_alone: bool = True,
     ) -> None:
         self.settings = settings
         self.bound = bound
@@ -47,6 +57,10 @@ class Lifespan:
         self.metrics = metrics
         self.supervisor = supervisor
         self.opened = opened
+        self.control = control
+        self.numbers = numbers
+        self.is_alone = is_alone
+        self.is_stopped: Callable[[], bool] = bool
         self.failure: Exception | None = None
 
     async def __call__(
@@ -59,7 +73,8 @@ class Lifespan:
         assert scope["type"] == "lifespan"  # Connection answers every HTTP request itself
         await receive()
         http = self.settings.http
-        worker = Worker(self.settings, self.bound, self.supervisor, find_room(http.max_connections))
+        room = find_room(http.max_connections)
+        worker = Worker(self.settings, self.bound, self.supervisor, room, numbers=self.numbers, is_alone=self.is_alone)
         started = False
         try:
             async with worker.open():
@@ -70,6 +85,7 @@ class Lifespan:
                 if self.opened is not None:
                     tell = await asyncio.to_thread(self.opened)  # it opens the store on its own, with its own loop
                     await worker.refresher.look()  # what was handed over just now opens the door from the first call
+                await self._wait_for_word(worker)
                 self._listen()
                 async with worker.serve_metrics(self.metrics):
                     if tell is not None:
@@ -78,17 +94,33 @@ class Lifespan:
                     _log.debug("a worker is ready", pid=os.getpid(), servers=list(self.settings.servers))
                     with present(self.settings.site.data, worker.name):
                         await send({"type": "lifespan.startup.complete"})
-                        await receive()
+                        if self.control is not None:
+                            self.control.serving()
+                        stopped = asyncio.ensure_future(receive())
+                        left = asyncio.ensure_future(worker.left.wait())
+                        await asyncio.wait([stopped, left], return_when=asyncio.FIRST_COMPLETED)
+                        left.cancel()
+                    await stopped
         except Exception as error:  # told by whoever started the process, not by uvicorn with a traceback
             if started:
                 raise
             self.failure = error
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # one clear line, and it is not uvicorn's
-            if self.supervisor is not None:  # which sees an exit code alone
-                _tell_failure(error)
+            if self.control is not None and not isinstance(error, _Stopped):
+                self.control.failed(error)
             await send({"type": "lifespan.startup.failed"})
             return
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _wait_for_word(self, worker: Worker) -> None:
+        """Wait until all workers of the generation are ready: one that fails is told before anybody is let in."""
+        if self.control is None:
+            return
+        self.control.ready(worker.longest_s)
+        while not self.control.may_serve:  # a thread and a signal handler set what is asked
+            if self.is_stopped():
+                raise _Stopped
+            await asyncio.sleep(_TICK_S)
 
     def _listen(self) -> None:
         """Take connections: nothing is left that this start could fail of."""
@@ -105,15 +137,3 @@ def _renewing(worker: Worker) -> Callable[[ssl.SSLContext], None]:
         worker.renewal = Renewal(site.tls_cert, site.tls_key, context, worker.clock).look
 
     return keep
-
-
-def _tell_failure(error: Exception) -> None:
-    if isinstance(error, Misconfigured):
-        findings = error.findings
-    elif isinstance(error, Unreachable):
-        findings = (Finding(error.what, hint=error.hint),)
-    else:
-        _log.error("a worker cannot start", exc_info=error)
-        return
-    for one in findings:
-        _log.error("a worker cannot start", what=one.what, where=one.where, hint=one.hint)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mcpward.core.ids import base62
-from mcpward.traffic.metrics import RESTARTS, Metrics
+from mcpward.traffic.metrics import LAST_RELOAD, RELOADS, RELOADS_FAILED, RESTARTS, Metrics
 from mcpward.traffic.prometheus import render
 
 #: The sum of workers that have ended, and their names, so that none counts twice while its own snapshot is removed.
@@ -31,7 +31,9 @@ class MetricSnapshots:
     def __init__(self, metrics: Metrics, folder: Path | None, owner: str = "") -> None:
         self._metrics = metrics
         self._folder = folder
-        metrics.counters.setdefault(RESTARTS, lambda: 0)
+        for name in (RESTARTS, RELOADS, RELOADS_FAILED):
+            metrics.counters.setdefault(name, lambda: 0)
+        metrics.gauges.setdefault(LAST_RELOAD, lambda: 0)
         if folder is not None:
             self._name = f"{owner or os.getpid()}-{base62(6)}"
             self._life = os.open(_life_of(folder, self._name), os.O_CREAT | os.O_RDWR, 0o600)
@@ -56,11 +58,6 @@ class MetricSnapshots:
         self.leave()
         if self._folder is not None:
             os.close(self._life)
-
-
-def folder_of(data: Path) -> Path:
-    """Return the folder of the snapshots."""
-    return data / "metrics"
 
 
 def clear(folder: Path) -> None:

@@ -1,34 +1,45 @@
 """Serving until told to stop: binds the addresses, announces them, runs one process or several."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from math import ceil
 from types import FrameType
 from typing import Final
 
+import structlog
 import uvicorn
 from msgspec import Struct
 
+from mcpward.app.generation import Generation
 from mcpward.app.inherited import READY, Inherited
-from mcpward.app.lifespan import Lifespan
+from mcpward.app.lifespan import Lifespan, Opened
 from mcpward.app.listeners import bind, bind_metrics
 from mcpward.app.logs import LogRedaction, set_up
-from mcpward.app.metric_snapshots import clear, folder_of
+from mcpward.app.metric_snapshots import clear
 from mcpward.app.oauth import client_secrets, open_oauth
+from mcpward.app.reloading import Reloading
+from mcpward.app.running_site import SiteFiles, held
 from mcpward.app.stopping import Server
 from mcpward.app.supervisor import Supervisor
+from mcpward.app.worker_control import WorkerControl
+from mcpward.app.worker_process import WorkerProcess
 from mcpward.config.address import Address
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
 from mcpward.ingress.connection import Connection
 from mcpward.operations.counters_url import counters_url
 from mcpward.operations.cross_checks import registries_of, tell_names
+from mcpward.operations.settings_act import source_digests
 from mcpward.operations.site import open_site
 from mcpward.operations.sources import load_sources, source_names
 
+_log: Final = structlog.get_logger("mcpward")
 _BACKLOG: Final = 2048
 
 
@@ -51,13 +62,23 @@ class Announcement(Struct, frozen=True):
         return self.metrics is not None and asked is not None and asked.port not in (0, self.metrics.port)
 
 
-def run(
-    settings: Settings, prepare: Callable[[Announcement], Callable[[], None]], inherited: Inherited | None = None
-) -> int:
-    """Serve until SIGTERM or SIGINT, then finish the calls in flight. Returns the exit code.
+class Serving(Struct, frozen=True):
+    """What ``mcpward serve`` brings: how its words and files are read again, what it hands over and puts on record.
 
     ``prepare`` makes what a first start hands over, and returns how to tell of it; that is called once the site takes
-    connections. ``inherited`` has listeners that are bound already, and is told when the start is over.
+    connections. ``settle`` returns the settings as files, environment and words have them now. ``note`` puts on record
+    which are in force after a reload.
+    """
+
+    prepare: Callable[[Announcement], Callable[[], None]]
+    settle: Callable[[], Settings]
+    note: Callable[[Settings], None]
+
+
+def run(settings: Settings, serving: Serving, inherited: Inherited | None = None) -> int:
+    """Serve until SIGTERM or SIGINT, then finish the calls in flight. Returns the exit code.
+
+    ``inherited`` has listeners that are bound already, and is told when the start is over.
 
     Raises:
         Misconfigured: a server's source cannot be loaded.
@@ -66,47 +87,41 @@ def run(
     set_up(settings.log, LogRedaction(), source_names(settings))
     if inherited is not None:
         inherited.require_same_addresses(settings)
-        announcement = _announcement(settings, inherited.listener, inherited.metrics)
-        return _run_one(settings, inherited.listener, inherited.metrics, announcement, prepare, inherited)
+        return _run_inherited(settings, serving, inherited)
+    for number in (signal.SIGTERM, signal.SIGINT):  # until the supervisor takes them
+        signal.signal(number, _leave)
     listener = bind(settings.site.address)
     metrics: socket.socket | None = None
     try:
         metrics = bind_metrics(settings.site)
-        announcement = _announcement(settings, listener, metrics)
-        if settings.site.workers > 1:
-            return _run_several(settings, listener, metrics, announcement, prepare)
-        return _run_one(settings, listener, metrics, announcement, prepare)
+        with _files_of(settings) as files:
+            return _Site(settings, serving, listener, metrics, files).run()
     finally:
         listener.close()
         if metrics is not None:
             metrics.close()
 
 
-def _run_one(
-    settings: Settings,
-    listener: socket.socket,
-    metrics: socket.socket | None,
-    announcement: Announcement,
-    prepare: Callable[[Announcement], Callable[[], None]],
-    inherited: Inherited | None = None,
-) -> int:
+def _run_inherited(settings: Settings, serving: Serving, inherited: Inherited) -> int:
+    """Serve in this process, one version of ``--reload``."""
+    announcement = _announcement(settings, inherited.listener, inherited.metrics)
+
     def opened() -> Callable[[], None]:
-        tell = prepare(announcement) if inherited is None or inherited.is_first else None
+        tell = serving.prepare(announcement) if inherited.is_first else None
 
         def told() -> None:
             if tell is not None:
                 tell()
-            if inherited is not None:
-                inherited.report(READY)
+            inherited.report(READY)
 
         return told
 
-    parent = None if inherited is None else inherited.parent
-    lifespan = Lifespan(settings, announcement.bound, listener, metrics, parent, opened)
+    bound = announcement.bound
+    lifespan = Lifespan(settings, bound, inherited.listener, inherited.metrics, inherited.parent, opened)
     server = Server(_configure(settings, lifespan), settings.site.shutdown_delay_s)
     _mind_signals(server)
     try:
-        server.run([listener])
+        server.run([inherited.listener])
     except SystemExit:  # uvicorn's way to say that the lifespan did not start
         if lifespan.failure is None:
             raise
@@ -114,27 +129,102 @@ def _run_one(
     return 0
 
 
-def _run_several(
-    settings: Settings,
-    listener: socket.socket,
-    metrics: socket.socket | None,
-    announcement: Announcement,
-    prepare: Callable[[Announcement], Callable[[], None]],
-) -> int:
-    signal.signal(signal.SIGTERM, _leave_at_once)
-    asyncio.run(_try(settings, announcement.bound))  # every mistake is told before any worker is started
-    signal.signal(signal.SIGTERM, _leave)  # until the supervisor listens
-    numbers = folder_of(settings.site.data)
-    clear(numbers)
-    tell = prepare(announcement)
-    lifespan = Lifespan(settings, announcement.bound, listener, metrics, os.getpid())
-    hangs_up = signal.getsignal(signal.SIGHUP)
-    config = _configure(settings, lifespan)
-    supervisor = Supervisor(config, listener, numbers, settings.site.shutdown_delay_s, tell)
-    if hangs_up is signal.SIG_IGN:  # as under nohup
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    supervisor.run()
-    return 1 if supervisor.has_failed else 0
+@contextmanager
+def _files_of(settings: Settings) -> Iterator[SiteFiles | None]:
+    """Hold the lock by which ``mcpward reload`` finds this site; None where the data folder takes no file.
+
+    Whoever opens the data says what is wrong with the folder.
+    """
+    with ExitStack() as stack:
+        try:
+            files = stack.enter_context(held(settings.site.data))
+            clear(files.metrics)
+        except OSError as error:
+            _log.warning("mcpward reload cannot find this site", file=str(settings.site.data), why=error.strerror)
+            files = None
+        yield files
+
+
+class _Site:
+    """Makes the workers of a site, the first generation and those of reloads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        serving: Serving,
+        listener: socket.socket,
+        metrics: socket.socket | None,
+        files: SiteFiles | None,
+    ) -> None:
+        self._settings = settings
+        self._serving = serving
+        self._listener = listener
+        self._metrics = metrics
+        self._files = files
+        self._announcement = _announcement(settings, listener, metrics)
+        self._supervisor = os.getpid()
+
+    def run(self) -> int:
+        is_one = self._settings.site.workers == 1
+        reloading = Reloading(self._serving.settle, self._try, self._next, self._serving.note, self._files)
+        trial = None if is_one else self._try_and_prepare
+        supervisor = Supervisor(trial, self._first, reloading, self._files, self._release)
+        gc.freeze()  # pages that no collection writes to are shared with the workers
+        return supervisor.run()
+
+    def _first(self) -> Generation:
+        opened = self._opened if self._settings.site.workers == 1 else None  # else the trial has prepared it
+        return self._generation(self._settings, opened)
+
+    def _next(self, settings: Settings) -> Generation:
+        set_up(settings.log, LogRedaction(), source_names(settings))
+        return self._generation(settings, None, is_alone=False)
+
+    def _opened(self) -> Callable[[], None]:
+        return self._serving.prepare(self._announcement)
+
+    def _try(self, settings: Settings) -> None:
+        asyncio.run(_try(settings, self._announcement.bound))
+
+    def _try_and_prepare(self) -> Callable[[], None]:
+        self._try(self._settings)
+        return self._serving.prepare(self._announcement)
+
+    def _release(self) -> None:
+        self._listener.close()
+        if self._metrics is not None:
+            self._metrics.close()
+
+    def _generation(self, settings: Settings, opened: Opened | None, *, is_alone: bool = True) -> Generation:
+        is_only = settings.site.workers == 1
+        begun = 0
+
+        def make(_number: int) -> WorkerProcess:
+            nonlocal begun
+            begun += 1
+            first = opened if begun == 1 else None  # one that replaces it hands nothing over
+            alone = is_alone and begun == 1
+            serve = partial(self._server, settings, first, is_alone=alone)
+            return WorkerProcess(serve, is_only=is_only, is_alone=alone)
+
+        return Generation(settings, source_digests(settings), make)
+
+    def _server(self, settings: Settings, opened: Opened | None, control: WorkerControl, *, is_alone: bool) -> Server:
+        """Make the server of a worker, in its own process."""
+        lifespan = Lifespan(
+            settings,
+            self._announcement.bound,
+            self._listener,
+            self._metrics,
+            self._supervisor,
+            opened,
+            control=control,
+            numbers=None if self._files is None else self._files.metrics,
+            is_alone=is_alone,
+        )
+        server = Server(_configure(settings, lifespan), settings.site.shutdown_delay_s, has_supervisor=True)
+        lifespan.is_stopped = lambda: server.should_exit
+        return server
 
 
 async def _try(settings: Settings, bound: Address) -> None:
@@ -198,11 +288,6 @@ def _mind_signals(server: Server) -> None:
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
     raise SystemExit(0)
-
-
-def _leave_at_once(_signal: int, _frame: FrameType | None) -> None:
-    """No exception: a source that is being loaded might catch it, or take its time. Nothing is served yet."""
-    os._exit(0)
 
 
 def _address_of(listener: socket.socket, asked: Address) -> Address:

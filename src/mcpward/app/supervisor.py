@@ -1,202 +1,271 @@
-"""Several workers: starts them, replaces those that die, and passes a stop on to them.
+"""Runs the workers of a site: starts a generation, replaces workers that die, reloads, and passes a stop on to all.
 
-uvicorn's supervisor does the spawning and asks each worker whether it lives. What it says in its own log only, and
-counts nowhere, is said here: that a worker died, of what, and that another took its place.
+It serves nobody and imports no source of an author's, so that every worker that it forks loads them afresh.
 """
 
-import os
+import select
 import signal
-from collections.abc import Callable
-from pathlib import Path
-from socket import socket
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Final
 
 import structlog
-import uvicorn
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
-from mcpward.app.listeners import is_listening
+from mcpward.app.generation import Generation
 from mcpward.app.metric_snapshots import MetricSnapshots
-from mcpward.app.stopping import STOP_AT_ONCE, STOP_WITHOUT_DELAY, Server
-from mcpward.traffic.metrics import RESTARTS, Metrics
+from mcpward.app.reloading import Reloading
+from mcpward.app.running_site import RELOAD, SiteFiles
+from mcpward.app.start_check import StartCheck, Trial
+from mcpward.app.start_failure import StartFailure
+from mcpward.app.stopping import STOP_AT_ONCE, STOP_WITHOUT_DELAY
+from mcpward.app.terminal import Terminal
+from mcpward.core.clock import SystemClock
+from mcpward.traffic.metrics import LAST_RELOAD, RELOADS, RELOADS_FAILED, RESTARTS, Metrics
 
 _log: Final = structlog.get_logger("mcpward")
+_CLOCK: Final = SystemClock()
 _LOOK_S: Final = 0.5
-_SOON_S: Final = 0.05
+#: A look that comes so late says more of this process than of a worker that has not answered meanwhile.
+_LATE_S: Final = 2.0
+#: What uvicorn says by its exit code.
+_COULD_NOT_START: Final = 3
 
 
-class WorkerProcess(Process):
-    """One worker, with our way to stop."""
+class Supervisor:
+    """``first`` begins the first generation, after ``trial`` where there is one; ``reloading`` makes the next ones.
 
-    def __init__(self, config: uvicorn.Config, sockets: list[socket], delay_s: float) -> None:
-        self._delay_s = delay_s
-        self._was_asked = self._has_answered = False
-        super().__init__(config, sockets)
-
-    def is_alive(self, timeout: float = 5) -> bool:
-        """Return whether it runs and answers in time.
-
-        Until its first answer it only has to run: on a busy machine its imports take longer than ``timeout``, and a
-        worker that was ended for that would be followed by one that is ended for the same.
-        """
-        if not self.process.is_alive():
-            return False
-        if self._has_answered:
-            return self.ping(timeout)
-        try:
-            if not self._was_asked:
-                self.parent_conn.send(b"ping")
-                self._was_asked = True
-            if self.parent_conn.poll(0):
-                self.parent_conn.recv()
-                self._has_answered = True
-        except (OSError, EOFError):
-            return self.process.is_alive()
-        return True
-
-    @property
-    def server(self) -> Server:
-        """The server of this worker; made in the worker's own process."""
-        if self._server is None:
-            self._server = Server(self.config, self._delay_s, has_supervisor=True)
-        assert isinstance(self._server, Server)
-        return self._server
-
-    def target(self, sockets: list[socket] | None = None) -> None:
-        """Run in the worker's process."""
-        for sig in (STOP_WITHOUT_DELAY, STOP_AT_ONCE):
-            signal.signal(sig, self.server.obey)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that is gone: the supervisor says what follows
-        super().target(sockets)
-
-    def send(self, sig: int) -> None:
-        """Send a signal, if the worker still runs."""
-        if self.process.exitcode is None and self.process.pid is not None:
-            os.kill(self.process.pid, sig)
-
-    @property
-    def end(self) -> str:
-        """How it ended, in words."""
-        code = self.exitcode or 0
-        if code >= 0:
-            return f"exit code {code}"
-        name = signal.Signals(-code).name
-        return f"{name} (out of memory?)" if name == "SIGKILL" else name
-
-
-class Supervisor(Multiprocess):
-    """Runs ``config.workers`` workers on ``listener``. ``opened`` is called once the first of them serves."""
+    ``files`` is None where the data take no files. ``release`` closes the listeners of this process.
+    """
 
     def __init__(
-        self, config: uvicorn.Config, listener: socket, numbers: Path, delay_s: float, opened: Callable[[], None]
+        self,
+        trial: Trial | None,
+        first: Callable[[], Generation],
+        reloading: Reloading,
+        files: SiteFiles | None,
+        release: Callable[[], None],
     ) -> None:
-        super().__init__(config, [listener])
-        self._delay_s = delay_s
-        self._opened = opened
+        self._trial = trial
+        self._first = first
+        self._reloading = reloading
+        self._release = release
+        self._check: StartCheck | None = None
+        self._current: Generation
+        self._generations: list[Generation] = []
+        self._leaving: list[Generation] = []
+        self._signals: list[int] = []
+        self._terminal = Terminal()
+        self._has_hung_up = False
+        self._stop: int | None = None
+        self._exit_code = 0
+        self._looked_at = _CLOCK.monotonic()
         self._restarts = 0
-        self._stop: int = signal.SIGTERM
         metrics = Metrics()
         metrics.counters[RESTARTS] = lambda: self._restarts
-        self._numbers = MetricSnapshots(metrics, numbers, "supervisor")
+        metrics.counters[RELOADS] = lambda: reloading.done
+        metrics.counters[RELOADS_FAILED] = lambda: reloading.failed
+        metrics.gauges[LAST_RELOAD] = lambda: reloading.done_at
+        self._numbers = MetricSnapshots(metrics, None if files is None else files.metrics, "supervisor")
 
-    def run(self) -> None:
-        """Serve until told to stop, then wait for the workers."""
-        self.init_processes()
-        self._wait_until_served()
-        while not self.should_exit.wait(_LOOK_S):
-            self.handle_signals()
-            self.keep_subprocess_alive()
-        self.terminate_all()
-        self.join_all()
+    def run(self) -> int:
+        """Serve until told to stop, wait for the workers, and return the exit code.
+
+        Raises:
+            Misconfigured: the first generation could not start.
+            Unreachable: the same.
+        """
+        with _waking(self._signals) as self._wake:
+            try:
+                failure = self._begin()
+                if failure is None:
+                    self._serve()
+                self._end()
+            except BaseException:
+                self._kill()
+                raise
         self._numbers.close()
+        if failure is not None:
+            error = failure.to_error()
+            if error is not None:
+                raise error
+            return 1
+        return self._exit_code
+
+    # ---- while it serves -----------------------------------------------------------------------------------------
+
+    def _begin(self) -> StartFailure | None:
+        """Start the first generation; return why that was not possible, None where it serves or is to stop."""
+        if self._trial is not None:
+            self._check = StartCheck(self._trial)
+            while not self._stops() and not self._check.has_passed:
+                if failure := self._check.failure:
+                    return failure
+                self._wait()
+        if self._stops():
+            return None
+        self._current = self._first()
+        self._generations.append(self._current)
+        while not self._stops():
+            self._current.listen()
+            if failure := self._current.failure:
+                self._stop = STOP_AT_ONCE
+                return failure
+            if self._current.is_ready:
+                self._current.serve()
+            if self._current.is_serving:
+                self._tell_served()
+                return None
+            self._wait()
+        return None
+
+    def _tell_served(self) -> None:
+        if self._check is not None:
+            self._check.tell_served()
+            self._check.join()
+            self._check = None
+
+    def _stops(self) -> bool:
+        return self._stop is not None
+
+    def _serve(self) -> None:
+        while not self._stops():
+            self._wait()
+            if not self._stops():
+                self._look_after_reload()
+                self._look_after_current()
+                self._look_after_leaving()
 
     @property
-    def has_failed(self) -> bool:
-        """Whether a worker could not start."""
-        return any(process.exitcode == STARTUP_FAILURE for process in self.processes)
+    def _everyone(self) -> list[Generation]:
+        return [*self._generations, *self._leaving, *self._reloading.generations]
 
-    def init_processes(self) -> None:
-        """Start the workers."""
-        self.processes = [self._begun() for _ in range(self.processes_num)]
+    def _wait(self) -> None:
+        """Wait for a signal, a word or an end, half a second at most; take the signals."""
+        workers = [worker for one in self._everyone for worker in one.workers]
+        others = [*self._reloading.processes, *([] if self._check is None else [self._check])]
+        running = [one for one in (*workers, *others) if one.is_running]
+        handles = [self._wake, *(end for one in running for end in (one.pipe, one.sentinel))]
+        select.select(handles, [], [], _LOOK_S)
+        with suppress(BlockingIOError):
+            while self._wake.recv(4096):
+                pass
+        while self._signals:
+            self._take(self._signals.pop(0))
 
-    def _begun(self) -> WorkerProcess:
-        process = WorkerProcess(self.config, self.sockets, self._delay_s)
-        process.start()
-        return process
+    def _take(self, number: int) -> None:
+        if number == RELOAD:
+            self._reloading.ask()
+        elif number == signal.SIGHUP and not self._terminal.is_lost():
+            self._has_hung_up = True
+            self._reloading.ask()
+        elif number == signal.SIGTERM and self._stop is None:
+            self._stop = signal.SIGTERM
+        else:
+            self._stop = STOP_WITHOUT_DELAY if self._stop is None else STOP_AT_ONCE
 
-    def _wait_until_served(self) -> None:
-        while not self.should_exit.wait(_SOON_S):
-            self.handle_signals()
-            if is_listening(self.sockets[0]):
-                self._opened()
-                return
-            if any(not process.process.is_alive() for process in self.processes):
-                return  # it has failed, or is replaced; the other one's listening is not waited for
-
-    def keep_subprocess_alive(self) -> None:
+    def _look_after_current(self) -> None:
         """Replace each worker that has died, or does not answer, and tell of it."""
-        for at, process in enumerate(self.processes):
-            if self.should_exit.is_set():
-                return
-            if process.is_alive(timeout=self.config.timeout_worker_healthcheck):
+        now, current = _CLOCK.monotonic(), self._current
+        was_late, self._looked_at = now - self._looked_at > _LATE_S, now
+        current.listen()
+        current.serve()
+        current.set_alone(is_alone=not (self._leaving or self._reloading.is_busy))
+        for at, worker in enumerate(current.workers):
+            if was_late:
+                worker.forgive()
+            is_silent = worker.is_running and worker.is_silent(now)
+            if worker.is_running and not is_silent:
                 continue
-            is_silent = process.process.is_alive()
-            process.kill()
-            process.join()
-            if process.exitcode == STARTUP_FAILURE:  # it has said why; the next one would fail of the same
-                self.should_exit.set()
+            end = "no answer for some seconds" if is_silent else worker.end
+            worker.kill()
+            if worker.exit_code == _COULD_NOT_START:  # it has said why; the next one would fail of the same
+                self._give_up(worker.failure)
                 return
-            assert isinstance(process, WorkerProcess)
-            end = f"no answer for {self.config.timeout_worker_healthcheck} s" if is_silent else process.end
-            self.processes[at] = self._begun()
             self._restarts += 1
+            replaced = current.replace(at)
             self._numbers.leave()
-            _log.warning(
-                "a worker died and was replaced", pid=process.pid, died_of=end, replaced_by=self.processes[at].pid
-            )
+            _log.warning("a worker died and was replaced", pid=worker.pid, died_of=end, replaced_by=replaced.pid)
 
-    # ---- signals --------------------------------------------------------------------------------------------------
+    def _give_up(self, failure: StartFailure | None) -> None:
+        for one in failure.findings if failure is not None else ():
+            _log.error("a worker cannot start", what=one.what, where=one.where, hint=one.hint)
+        self._exit_code = 1
+        self._stop = STOP_WITHOUT_DELAY
 
-    def handle_term(self) -> None:
-        """SIGTERM: say so at /readyz for a while, then stop."""
-        self._stop_with(signal.SIGTERM)
+    def _look_after_reload(self) -> None:
+        if self._has_hung_up and self._terminal.is_lost():  # it was on its way out when the signal came
+            self._stop = STOP_WITHOUT_DELAY
+            return
+        taken = self._reloading.look(self._current)
+        self._has_hung_up = self._has_hung_up and self._reloading.is_busy
+        if taken is not None:
+            self._leaving.append(self._current)
+            self._current = taken
+            self._generations = [taken]
+        if self._reloading.has_news:
+            self._reloading.has_news = False
+            self._numbers.leave()
 
-    def handle_int(self) -> None:
-        """Ctrl-C: stop without the delay."""
-        self._stop_with(STOP_WITHOUT_DELAY)
+    def _look_after_leaving(self) -> None:
+        self._leaving += self._reloading.given_up()
+        for one in [*self._leaving]:
+            one.listen()
+            if one.look_after_leaving(_CLOCK.monotonic()):
+                one.join()
+                self._leaving.remove(one)
 
-    def handle_hup(self) -> None:
-        """The terminal is gone. uvicorn would start every worker anew."""
-        self._stop_with(STOP_WITHOUT_DELAY)
+    # ---- the end -------------------------------------------------------------------------------------------------
 
-    def handle_ttin(self) -> None:
-        """Nothing: each worker holds a share of the limits, so their number stays."""
-
-    def handle_ttou(self) -> None:
-        """Nothing; see above."""
-
-    def _stop_with(self, sig: int) -> None:
-        self._stop = STOP_AT_ONCE if self.should_exit.is_set() else sig
-        self.should_exit.set()
-
-    def terminate_all(self) -> None:
+    def _end(self) -> None:
         """Give the address up, then tell the workers, which hold it until they close it themselves."""
-        for listener in self.sockets:
-            listener.close()
-        self._tell_all()
-
-    def join_all(self) -> None:
-        """Wait for the workers; pass a second signal on to them."""
-        for process in self.processes:
-            while process.process.is_alive():
-                process.process.join(_SOON_S)
+        self._release()
+        self._reloading.close()
+        if self._check is not None:
+            self._check.kill()
+            self._check = None
+        everyone = self._everyone
+        told: int | None = None
+        while any(one.is_running for one in everyone):
+            if self._stop != told and self._stop is not None:
                 told = self._stop
-                self.handle_signals()
-                if self._stop != told:
-                    self._tell_all()
+                for one in everyone:
+                    one.signal(told)
+            for one in everyone:
+                one.listen()
+            self._wait()
+        for one in everyone:
+            one.join()
 
-    def _tell_all(self) -> None:
-        for process in self.processes:
-            assert isinstance(process, WorkerProcess)
-            process.send(self._stop)
+    def _kill(self) -> None:
+        """Something of ours is broken: leave no process behind."""
+        for one in self._everyone:
+            one.signal(signal.SIGKILL)
+
+
+@contextmanager
+def _waking(signals: list[int]) -> Iterator[socket.socket]:
+    """Put the signals of this process into ``signals``, and yield what can be read when there is one.
+
+    SIGHUP is left alone where it is ignored, as under nohup.
+    """
+
+    def take(number: int, _frame: FrameType | None) -> None:
+        signals.append(number)
+
+    awake, waker = socket.socketpair()
+    with awake, waker:
+        awake.setblocking(False)
+        waker.setblocking(False)
+        for number in (signal.SIGTERM, signal.SIGINT, RELOAD):
+            signal.signal(number, take)
+        for number in (signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU):  # other servers take these
+            signal.signal(number, lambda *_: None)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, take)
+        before = signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+        try:
+            yield awake
+        finally:
+            signal.set_wakeup_fd(before)

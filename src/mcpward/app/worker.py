@@ -6,9 +6,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Final
 
@@ -18,7 +19,7 @@ from mcpward.app.connections import METRICS_CONNECTIONS, show_connections
 from mcpward.app.counters import Counters, open_counters
 from mcpward.app.hosts import allowed_hosts, own_origins, spellings
 from mcpward.app.logs import LogRedaction, set_up
-from mcpward.app.metric_snapshots import MetricSnapshots, folder_of
+from mcpward.app.metric_snapshots import MetricSnapshots
 from mcpward.app.oauth import OAuthParts, client_secrets, exchanges_of, open_oauth
 from mcpward.app.operator_calls import BusCalls, OperatorCalls
 from mcpward.app.threads import open_runner
@@ -35,6 +36,7 @@ from mcpward.identity.keys.key_cache import KeyCache
 from mcpward.identity.keys.refresh import Refresher
 from mcpward.identity.keys.url_cache import UrlCache
 from mcpward.identity.named import NamedCallers
+from mcpward.identity.oauth.token_exchange import Exchanges
 from mcpward.ingress.acceptor import Acceptor
 from mcpward.ingress.advice import Advice
 from mcpward.ingress.connection import Connection
@@ -48,9 +50,12 @@ from mcpward.ingress.routes import Address as Served
 from mcpward.ingress.routes import Routes
 from mcpward.operations.cross_checks import registries_of, tell_names
 from mcpward.operations.known_secrets import Secrets
+from mcpward.operations.operator_call import ASKING as CALL_ASKING
 from mcpward.operations.site import Site, open_site
 from mcpward.operations.sources import authors_of, load_sources, source_names
+from mcpward.operations.usage_question import ASKING as USAGE_ASKING
 from mcpward.pipeline.pipeline import Pipeline
+from mcpward.tools.registry import Registry
 from mcpward.tools.run import Runner
 from mcpward.traffic.metrics import Metrics
 from mcpward.traffic.trail import Traffic
@@ -73,6 +78,8 @@ class Worker:
     """Opens to a :class:`Listener` that connections can be given to, at most ``connections`` at once.
 
     ``remarks`` is False for one that serves nobody: it does not say what in the authors' files is probably not meant.
+    ``numbers`` is the folder in which the workers of a site leave their metrics for each other; ``is_alone`` says that
+    there are no other workers now.
     """
 
     def __init__(
@@ -83,11 +90,18 @@ class Worker:
         connections: int | None = None,
         *,
         remarks: bool = True,
+        numbers: Path | None = None,
+        is_alone: bool = True,
     ) -> None:
         self.settings = settings
         self.connections = settings.http.max_connections if connections is None else connections
         self.bound = bound
         self.remarks = remarks
+        self.numbers = numbers
+        self.is_alone = is_alone
+        self.is_leaving = False
+        self.longest_s = 0.0
+        self.left = asyncio.Event()
         self.supervisor = supervisor
         self.clock = SystemClock()
         self.front: Listener
@@ -96,12 +110,33 @@ class Worker:
         self.name = ""
         self.serve_metrics: Callable[[socket.socket | None], AbstractAsyncContextManager[None]]
         self.renewal: Callable[[], None] | None = None
+        self._messaging: WorkerMessaging
+        self._wiring: Wiring
+        self._metrics_door: Acceptor | None = None
         self._loop: asyncio.AbstractEventLoop
         self._at_once: asyncio.Event
 
     def end_at_once(self) -> None:
         """Wait for nothing that runs any more. May be called by a signal handler."""
         self._loop.call_soon_threadsafe(self._at_once.set)
+
+    def set_alone(self, is_alone: bool) -> None:
+        """Say whether other workers serve the site now. May be called by another thread."""
+        if self.settings.site.workers == 1:
+            self._loop.call_soon_threadsafe(self._messaging.bus.set_alone, is_alone)
+
+    def leave(self) -> None:
+        """Leave what comes to others: answers and cancellations of calls that run here come by the bus from now on."""
+        self.is_leaving = True
+        self.front.drain()
+        if self._metrics_door is not None:
+            self._metrics_door.close()
+        self._messaging.bus.ignore(CALL_ASKING, USAGE_ASKING)
+        self.left.set()
+
+    async def finish_tasks(self) -> None:
+        """Wait for the tasks that run; each has a time limit of its own."""
+        await self._wiring.tasks.finish()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -122,19 +157,18 @@ class Worker:
             secrets = Secrets(settings, vault, shown)
             voice.redact = secrets.text
             registries = registries_of(settings, load_sources(settings, vault))
-            if self.remarks and settings.site.workers == 1:  # else the supervisor has told it, once for all workers
+            self.longest_s = _longest(settings, registries)
+            if self.remarks and settings.site.workers == 1:  # else it was told when the sources were tried
                 tell_names(registries)
             metrics = Metrics()
             traffic = self._traffic(site, metrics, secrets)
             guarded = await stack.enter_async_context(open_oauth(settings, self.bound, shown, clock))
-            exchanges = exchanges_of(settings, guarded, clock)
-            if exchanges is not None:
-                stack.push_async_callback(exchanges.close)
+            exchanges = self._exchanges(stack, guarded)
             longest, authored = settings.output.max_bytes, authors_of(registries)
-            runner = await stack.enter_async_context(
-                open_runner(authors_of(registries), clock, exchanges, metrics, longest)
+            runner = await stack.enter_async_context(open_runner(authored, clock, exchanges, metrics, longest))
+            messaging = self._messaging = await stack.enter_async_context(
+                open_messaging(site, settings, clock, alone=self.is_alone)
             )
-            messaging = await stack.enter_async_context(open_messaging(site, settings, clock))
             keys, urls, ended = self._books(site)
             self.refresher = Refresher(
                 site.store.reader,
@@ -144,7 +178,7 @@ class Worker:
                 clock,
             )
             counters = await stack.enter_async_context(open_counters(settings, clock, site.ring, metrics))
-            wiring = Wiring(
+            wiring = self._wiring = Wiring(
                 settings, clock, site, messaging, counters, registries, traffic, runner, secrets, guarded, _report
             )
             pipeline = wiring.pipeline(wiring.identity(keys, urls, self.refresher.look), ended)
@@ -155,11 +189,11 @@ class Worker:
             stack.push_async_callback(self._hear_operator(messaging, wiring).aclose)
             await wiring.tasks.start_keeping()
             stack.push_async_callback(self._stop_tasks, wiring)
-            numbers = MetricSnapshots(metrics, folder_of(settings.site.data) if settings.site.workers > 1 else None)
+            numbers = MetricSnapshots(metrics, self.numbers)
             stack.callback(numbers.close)
             health = Health(self._probes(keys, traffic, counters, runner), numbers.page)
             self.front = self._front(metrics, pipeline, health, guarded)
-            self.front.on_drain.append(messaging.questions.close)
+            self.front.on_drain.append(lambda: None if self.is_leaving else messaging.questions.close())
             await traffic.writer.start()
             stack.push_async_callback(traffic.writer.stop)
             await self.refresher.start()
@@ -170,6 +204,12 @@ class Worker:
             await stack.enter_async_context(_every(_HOUSEKEEPING_S, self._look_after(numbers, wiring)))
             _spare_collector()
             yield
+
+    def _exchanges(self, stack: AsyncExitStack, guarded: OAuthParts) -> Exchanges | None:
+        exchanges = exchanges_of(self.settings, guarded, self.clock)
+        if exchanges is not None:
+            stack.push_async_callback(exchanges.close)
+        return exchanges
 
     def _books(self, site: Site) -> tuple[KeyCache, UrlCache, EndedCache]:
         keys = KeyCache(site.pepper_keys, self.clock, self.settings.keys.max_age)
@@ -198,7 +238,13 @@ class Worker:
         return Traffic(writer, self.clock, secrets.bytes, settings.arguments, secrets.json)
 
     async def _stop_tasks(self, wiring: Wiring) -> None:
-        """Tasks have what the calls in flight have left of the time to stop: together they take no longer."""
+        """Tasks have what the calls in flight have left of the time to stop: together they take no longer.
+
+        Those of a worker that leaves have had their own time.
+        """
+        if self.is_leaving:
+            await wiring.tasks.stop(0.0, self._at_once)
+            return
         front: Listener | None = getattr(self, "front", None)  # the start may have failed before there was one
         since = None if front is None else front.draining_since
         spent_s = 0.0 if since is None else self.clock.monotonic() - since
@@ -206,7 +252,7 @@ class Worker:
 
     def _probes(self, keys: KeyCache, traffic: Traffic, counters: Counters, runner: Runner) -> list[Probe]:
         return [
-            Probe("stopping", lambda: not (self.front.stopping or self.front.draining)),
+            Probe("stopping", lambda: self.is_leaving or not (self.front.stopping or self.front.draining)),
             Probe("keys", lambda: not keys.is_stale),
             Probe("record", lambda: traffic.writer.is_recording, needed=not traffic.writer.continues),
             Probe("lifespan", lambda: runner.lifespans.all_run),
@@ -292,7 +338,7 @@ class Worker:
             return Connection(config=None, server_state=state, app_state={"front": front})
 
         front.start()
-        server = Acceptor(listener, accept, front.table)
+        server = self._metrics_door = Acceptor(listener, accept, front.table)
         server.start()
         try:
             yield
@@ -314,6 +360,13 @@ class Worker:
                 signal.raise_signal(signal.SIGTERM)
 
         return keep
+
+
+def _longest(settings: Settings, registries: Mapping[str, Registry]) -> float:
+    """Return the seconds that a call may take at most, and those in which what was cut ends."""
+    tools = [tool.deadline_s for registry in registries.values() for tool in registry.declared]
+    others = [server.limits.deadline_s for server in settings.servers.values()]
+    return max([*tools, *others], default=0.0) + settings.site.drain_s
 
 
 def _spare_collector() -> None:

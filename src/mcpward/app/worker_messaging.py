@@ -33,9 +33,14 @@ class WorkerMessaging(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def open_messaging(site: Site, settings: Settings, clock: Clock) -> AsyncIterator[WorkerMessaging]:
-    """Open the messaging of one worker; at the end all streams are ended, and the last letters sent."""
-    is_alone = settings.site.workers == 1 and settings.store.url.startswith("sqlite")
+async def open_messaging(
+    site: Site, settings: Settings, clock: Clock, *, alone: bool = True
+) -> AsyncIterator[WorkerMessaging]:
+    """Open the messaging of one worker; at the end all streams are ended, and the last letters sent.
+
+    ``alone`` is False where an earlier generation of workers still runs.
+    """
+    is_alone = alone and settings.site.workers == 1 and settings.store.url.startswith("sqlite")
     bus = bus_of(site, clock, alone=is_alone)
     worker = bus.worker
     messaging = WorkerMessaging(

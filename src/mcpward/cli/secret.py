@@ -37,7 +37,7 @@ def set_secret(
     in_site(settings, lambda site: keep(site, chosen, name, value))
     if json:
         ui.answer_json({"server": chosen, "name": name})
-    ui.remark(f"{name} of {chosen} saved; restart the server to use it")
+    ui.remark(f"{name} of {chosen} saved; mcpward reload has a running site use it")
 
 
 @app.command("list")

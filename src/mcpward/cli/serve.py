@@ -1,15 +1,18 @@
 """``mcpward serve``: settles what to serve, from the target, the flags and the site's file."""
 
+import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
 from mcpward.cli import ui
 from mcpward.cli.announce import announce
 from mcpward.cli.help import examples
+from mcpward.cli.operator import this_operator
 from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, file_of, fit_server, loaded
 from mcpward.cli.target import Target, read_target
 from mcpward.config.address import AddressPart
@@ -17,11 +20,12 @@ from mcpward.config.load import Loaded, server_names
 from mcpward.config.model import Settings
 from mcpward.config.names import nearest
 from mcpward.config.sources import foreign_sources, missing_sources
-from mcpward.core.errors import Misconfigured
+from mcpward.core.errors import Finding, Misconfigured
 
 if TYPE_CHECKING:
     from mcpward.app.inherited import Inherited
 
+T = TypeVar("T")
 #: What the process that watches the files handed to this one (``serve --reload``), if it did.
 INHERITED: "Final[list[Inherited]]" = []
 
@@ -88,9 +92,7 @@ def serve(
     URL) to the terminal, once; where stdout is none, as in a service or a container, to a file of mode 0600 in the data
     folder, and prints its path.
     """
-    configured = server_names(file_of(config))
     named = None if name is None else fit_server(name, "--name")
-    chosen = read_target(target, configured, named) if target else None
     overrides: dict[str, Any] = {
         "site.workers": 1 if reload or INHERITED else workers,
         "site.tls_cert": str(tls_cert) if tls_cert else None,
@@ -102,23 +104,56 @@ def serve(
         "site.public_url": public_url,
         "site.metrics_listen": metrics,
         "site.data": str(data) if data else None,
-        **_of_server(chosen, configured, mode, access),
     }
     if host is not None or port is not None:
         overrides["site.listen"] = AddressPart(host=host, port=port)
-    given = {key: value for key, value in overrides.items() if value is not None}
+
+    settle = partial(_settled, config, target, named, overrides, (mode, access))
+    settings = settle()
+    if reload:
+        raise typer.Exit(_reloading(settings, file_of(config), ctx.obj, workers))
+    from mcpward.app.serve import Serving, run
+    from mcpward.operations.site_start import note_reload
+
+    serving = Serving(
+        lambda announcement: _as_misconfigured(lambda: announce(settings, announcement, as_json=json)),
+        lambda: _as_misconfigured(settle),
+        lambda now: asyncio.run(note_reload(now, CLOCK, this_operator())),
+    )
+    raise typer.Exit(run(settings, serving, INHERITED[0] if INHERITED else None))
+
+
+def _settled(
+    config: Path | None,
+    target: str | None,
+    named: str | None,
+    overrides: dict[str, Any],
+    of_server: tuple[str | None, str | None],
+) -> Settings:
+    """Return the settings as words, environment and file have them now: at the start, and at each reload."""
+    configured = server_names(file_of(config))
+    chosen = read_target(target, configured, named) if target else None
+    words = overrides | dict(_of_server(chosen, configured, *of_server))
+    given = {key: value for key, value in words.items() if value is not None}
     site = loaded(config, given, only=chosen.name if chosen else None)
-    settings = site.settings
     _require_sources(site, target, chosen, configured)
-    from mcpward.app.serve import run
+    _require_tls(site)
+    return site.settings
+
+
+def _as_misconfigured(work: Callable[[], T]) -> T:
+    """Have what ends a command be a finding, which a process can tell another."""
+    try:
+        return work()
+    except ui.CommandEnded as ended:
+        raise Misconfigured([Finding(ended.what, hint=ended.hint)]) from None
+
+
+def _require_tls(site: Loaded) -> None:
     from mcpward.app.tls import tls_findings
 
     if wrong := tls_findings(site, CLOCK):
         raise Misconfigured(wrong)
-    if reload:
-        raise typer.Exit(_reloading(settings, file_of(config), ctx.obj, workers))
-    inherited = INHERITED[0] if INHERITED else None
-    raise typer.Exit(run(settings, lambda announcement: announce(settings, announcement, as_json=json), inherited))
 
 
 def _reloading(settings: Settings, config: Path | None, words: Sequence[str], workers: int | None) -> int:

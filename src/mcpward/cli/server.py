@@ -89,4 +89,7 @@ def _remark_running(settings: Settings, old: str) -> None:
 
     process = serving_process(settings)
     if process is not None:
-        ui.remark(f"process {process} serves it as {old} and lets none of its keys in any more: restart mcpward serve")
+        ui.remark(
+            f"process {process} serves it as {old} and lets none of its keys in any more: "
+            "write the new name into the file, then mcpward reload"
+        )

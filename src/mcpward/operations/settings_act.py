@@ -39,9 +39,8 @@ async def note_settings(site: Site, settings: Settings, verb: str = "started") -
     last = await _last(site) or {}
     before = last.get("settings")
     changed = _changed(before, now) if isinstance(before, dict) else {}
-    sources, told = await asyncio.to_thread(_sources, settings), last.get("sources")
-    known = told if isinstance(told, dict) else {}
-    edited = {name: [old, sources.get(name)] for name, old in known.items() if old != sources.get(name)}
+    sources, told = await asyncio.to_thread(source_digests, settings), last.get("sources")
+    edited = _edited(told if isinstance(told, dict) else {}, sources)
     state: dict[str, Any] = {"version": __version__, "digest": digest, "settings": now, "sources": sources}
     if len(json.dumps(now)) > _MOST_CHARACTERS:
         state["settings"] = None  # the digest still tells whether they are those of another start
@@ -75,7 +74,20 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, lis
     return {name: [before.get(name), now.get(name)] for name in names if before.get(name) != now.get(name)}
 
 
-def _sources(settings: Settings) -> dict[str, str]:
+def differences(
+    before: Settings, sources_before: Mapping[str, str], now: Settings, sources: Mapping[str, str]
+) -> list[str]:
+    """Return a line for each setting and each file of tools that is not as it was; secrets are masked."""
+    changed = _changed(chosen(before), chosen(now))
+    lines = [f"{name}: {_word(old)} → {_word(new)}" for name, (old, new) in changed.items()]
+    return lines + [f"the tools of {name} were edited" for name in _edited(sources_before, sources)]
+
+
+def _edited(before: Mapping[str, Any], now: Mapping[str, str]) -> dict[str, list[Any]]:
+    return {name: [old, now.get(name)] for name, old in before.items() if old != now.get(name)}
+
+
+def source_digests(settings: Settings) -> dict[str, str]:
     """Return the SHA-256 of each server's file of tools; of what else such a file imports nothing is known here."""
     found = {}
     for name, server in settings.servers.items():

@@ -44,6 +44,18 @@ async def prepare_start(
     return SiteStart(credentials, (*lost(settings, before, base), *strays, *aged))
 
 
+async def note_reload(settings: Settings, clock: Clock, operator: Operator) -> None:
+    """Put on record which settings and servers are in force since a reload. No credential is made.
+
+    Raises:
+        Misconfigured: the data cannot be used.
+    """
+    async with open_site(settings, clock, operator=operator) as site:
+        only = next(iter(settings.servers), None) if settings.is_part else None
+        await site.store.served.replace(served(settings), only=only)
+        await note_settings(site, settings, "reloaded")
+
+
 async def _aged(site: Site, settings: Settings, now: float) -> list[str]:
     """Tell of keys that open nothing only because they are older than the site allows."""
     max_age_s = settings.keys.max_age

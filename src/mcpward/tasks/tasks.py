@@ -206,6 +206,11 @@ class Tasks:
         now = self._clock.now()
         await self.keeper.start(now + self._ttl_s if self._is_alone else now - DEAD_AFTER_S)
 
+    async def finish(self) -> None:
+        """Wait until no task runs; further ones may still begin."""
+        while self._runs:
+            await asyncio.wait(self._runs)
+
     async def stop(self, drain_s: float, at_once: asyncio.Event | None = None) -> None:
         """Take no new tasks, give the running ones ``drain_s`` seconds, and write the others down as failed.
 

@@ -20,8 +20,11 @@ BOUNDS: Final = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
 )  # fmt: skip
 UNKNOWN: Final = "?"
-#: Counted by the supervisor, and 0 in each worker, so that it is always on the page.
+#: Counted by the supervisor, and 0 in each worker, so that they are always on the page.
 RESTARTS: Final = "mcpward_worker_restarts"
+RELOADS: Final = "mcpward_reloads"
+RELOADS_FAILED: Final = "mcpward_reloads_failed"
+LAST_RELOAD: Final = "mcpward_last_reload_timestamp_seconds"
 _MAX_SERIES: Final = 2000
 _OVERFLOW: Final = (UNKNOWN,) * 5
 _OK: Final = Result.OK

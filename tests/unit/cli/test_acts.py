@@ -28,7 +28,8 @@ def find(word: str) -> str:
 #: tests/wire/test_acts.py sees. All others only read, or write nothing that belongs to the site.
 ACTS = {
     "key create", "key edit", "key set", "key rotate", "key revoke", "url rotate", "url revoke", "secret set",
-    "secret remove", "server rename", "store accept-older", "log export", "limits reset", "serve", "call", "backup",
+    "secret remove", "server rename", "store accept-older", "log export", "limits reset", "serve", "reload", "call",
+    "backup",
 }  # fmt: skip
 #: The data that it puts back count from ``store accept-older`` on, which is on record.
 LATER = {"restore"}

@@ -65,7 +65,7 @@ class WorkerBus:
         self.open = open
         self._store = store
         self._clock = clock
-        self._poll_s = max(poll_s, _VISIT_S) if alone else poll_s
+        self._own_poll_s = poll_s
         self._hurry_s = hurry_s
         self._is_alone = alone
         self._outbox = Outbox(store, clock)
@@ -92,6 +92,16 @@ class WorkerBus:
         if kind in self._handlers:
             raise ValueError(f"letters of the kind {kind!r} have a handler already")
         self._handlers[kind] = handler
+
+    def ignore(self, *kinds: str) -> None:
+        """Give letters of these kinds to nobody any more: other workers answer them."""
+        for kind in kinds:
+            self._handlers.pop(kind, None)
+
+    def set_alone(self, is_alone: bool) -> None:
+        """Say whether there are other workers now. Only on the event loop's thread."""
+        self._is_alone = is_alone
+        self._awake.set()
 
     def send(self, kind: str, payload: Mapping[str, Any], to: str | None = None) -> bool:
         """Send ``payload`` (JSON) to another worker, or to all others; returns at once.
@@ -189,7 +199,9 @@ class WorkerBus:
 
     def _pause_s(self) -> float:
         is_hurried = self._in_hurry and not self._reads.is_failing and self._clock.monotonic() < self._hurry_until
-        return self._hurry_s if is_hurried else self._poll_s
+        if is_hurried:
+            return self._hurry_s
+        return max(self._own_poll_s, _VISIT_S) if self._is_alone else self._own_poll_s
 
     async def _turn(self) -> None:
         """Poll, and forget when it is time."""
