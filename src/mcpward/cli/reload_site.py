@@ -119,14 +119,12 @@ async def _reloaded(site: "RunningSite", *, is_shown: bool) -> "ReloadReport":
 
 def _note(settings: Settings, reports: "Sequence[ReloadReport]") -> None:
     """Put it on record who asked, and how it ended."""
-    from mcpward.traffic.act import Act
+    from mcpward.operations.acts import note_reload_asked
 
     async def work(site: "Site") -> None:
         for report in reports:
-            how = "site reloaded" if report.state == "done" else "site not reloaded"
             said = report.taken or [finding.what for finding in report.findings]
-            act = Act(object="site", after={"outcome": report.state}, detail=f"{how}: {'; '.join(said) or 'as before'}")
-            await site.store.acts.note(act)
+            await note_reload_asked(site, report.state, said, is_done=report.state == "done")
 
     try:
         in_site(settings, work, must_exist=True)

@@ -1,5 +1,6 @@
 """Acts that are no change of a row: put on record beforehand, some of them unless the disk is full."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mcpward.operations.limit_callers import BucketFilter, words_of
@@ -47,6 +48,17 @@ async def note_limits_reset(site: Site, match: BucketFilter, found: int) -> None
         NoRoom: the disk is full.
     """
     act = Act(object="limits", server=match.server, detail=f"{found} counters of {words_of(match)} reset")
+    await site.store.acts.note(act)
+
+
+async def note_reload_asked(site: Site, outcome: str, said: Sequence[str], *, is_done: bool) -> None:
+    """Note that a reload was asked for, and how it ended.
+
+    Raises:
+        NoRoom: the disk is full.
+    """
+    how = "site reloaded" if is_done else "site not reloaded"
+    act = Act(object="site", after={"outcome": outcome}, detail=f"{how}: {'; '.join(said) or 'as before'}")
     await site.store.acts.note(act)
 
 
