@@ -1,5 +1,6 @@
 """Who may import whom. The floors themselves are the contract in pyproject.toml; here are the rules beside it."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import grimp
 import pytest
+
+from mcpward.operations.site import Site
+from support.sources import modules
 
 SDK_MAY_IMPORT = {"sdk", "core", "egress"}
 MAY_IMPORT_SDK = {"sdk", "tools", "operations", "app", "cli", "testing"}
@@ -109,3 +113,16 @@ def test_the_package_itself_imports_nothing_heavy():
     loaded = {name.split(".")[0] for name in run.stdout.split()}
     assert loaded - {"mcpward"} <= sys.stdlib_module_names
     assert not loaded & {"asyncio", "ssl", "http", "json", "sqlite3"}
+
+
+def test_the_command_line_reaches_into_no_part_of_a_site():
+    """It hands the opened site to a use case: another front end is to get the same answer from there."""
+    reached = {
+        f"{path}:{node.lineno} site.{node.attr}"
+        for path, tree in modules().items()
+        if path.parts[0] == "cli"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "site"
+        if node.attr in Site.__struct_fields__
+    }
+    assert not reached

@@ -17,10 +17,11 @@ PICTURES = {
 #: What has a part in several rooms goes by one name in each: its settings, its rows, its commands, its operations.
 SAME_SUBJECT = {
     "accept", "acts", "address", "backup", "bodies", "client", "completion", "connection", "connections",
-    "conversation", "counters", "credentials", "effort", "errors", "exchange", "fields", "header", "host", "in_process",
-    "keys", "lease", "lifespan", "limits", "listeners", "masked", "oauth", "operator", "permissions", "record",
-    "result", "results", "secret", "secrets", "serve", "server", "share", "shown", "signature", "site", "slots",
-    "sources", "statements", "store", "switches", "tasks", "token_exchange", "url", "urls", "used_states", "verify",
+    "conversation", "counters", "credentials", "effort", "errors", "exchange", "fields", "header", "host",
+    "in_process", "keys", "lease", "lifespan", "limits", "listeners", "masked", "oauth", "operator", "permissions",
+    "record", "records", "result", "results", "secret", "secrets", "serve", "server", "share", "shown",
+    "signature", "site", "slots", "sources", "statements", "store", "switches", "tasks", "token_exchange", "url",
+    "urls", "used_states", "verify",
 }  # fmt: skip
 #: By class: why it may be there more than once.
 SAME_CLASS = {
