@@ -1,14 +1,15 @@
 """A server's own start and end: once for each worker, around all of its calls; one that fails serves nothing."""
 
 import json
-import subprocess
-import sys
+import os
+import signal
 import threading
 
 import httpx2
 import pytest
 
-from support.ward import SERVER, Ward, environment, serving, text_of
+from support.stops import children
+from support.ward import SERVER, Ward, serving, text_of
 from support.wire import notes, until
 
 TOOLS = '''
@@ -203,15 +204,19 @@ def look(client: Client) -> str:
 """
 
 
-def test_a_start_that_fails_is_named_with_the_authors_line_and_nothing_is_served(tmp_path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_start_that_fails_is_named_with_the_authors_line_and_nothing_is_served(tmp_path, workers):
     url, pin = "postgresql://ann:a/b@{env.DB_PASSWORD.reveal()}@db/", "{os.environ['DB_PIN']}"
     line = f'raise OSError(f"no way to {url} with {pin}")'
     env = {"DB_PASSWORD": "hunter2hunter2", "DB_PIN": "hunter2pin"}
     opened, ward = written(tmp_path, FAILING.replace("{line}", line), servers=SERVER, env=env)
     try:
+        if workers > 1:
+            two_workers(ward)
         assert ward.launch().wait(50) == 2
         ward.process = None
         log = ward.log()
+        assert log.count("error: ") == 1
         said = "the lifespan of server 'demo' failed: OSError: no way to postgresql://[redacted]@db/ with [redacted]"
         assert f"error: tools.py:8: {said}" in log
         assert "hunter2" not in log
@@ -222,35 +227,17 @@ def test_a_start_that_fails_is_named_with_the_authors_line_and_nothing_is_served
         opened.__exit__(None, None, None)
 
 
-WORKER = """
-import asyncio, os, socket
-from pathlib import Path
-from mcpward.app.lifespan import Lifespan
-from mcpward.config.load import load
-
-settings = load(Path("mcpward.toml"), {})
-lifespan = Lifespan(settings, settings.site.address, socket.socket(), None, os.getppid())
-
-async def receive():
-    return {"type": "lifespan.startup"}
-
-async def send(message):
-    print(message["type"])
-
-asyncio.run(lifespan({"type": "lifespan", "state": {}}, receive, send))
-"""
-
-
-def test_a_worker_among_several_that_does_not_start_says_why(tmp_path):
-    opened, _ = written(tmp_path, FAILING.replace("{line}", 'raise OSError("no way")'), servers=SERVER)
+def test_a_worker_that_takes_the_place_of_another_and_does_not_start_says_why(tmp_path):
+    line = 'if os.path.exists("break"): raise OSError("no way")'
+    opened, ward = written(tmp_path, FAILING.replace("{line}", line), servers=SERVER)
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", WORKER], cwd=tmp_path, env=environment(), capture_output=True, text=True,
-            timeout=50, check=False,
-        )  # fmt: skip
-        assert done.stdout == "lifespan.startup.failed\n"
-        told = json.loads(done.stderr.splitlines()[-1])
-        assert told["event"] == "a worker cannot start"
+        two_workers(ward)
+        ward.start()
+        (tmp_path / "break").touch()
+        os.kill(max(children(ward.process.pid)), signal.SIGKILL)  # the first one tried the source
+        assert ward.process.wait(50) == 1
+        ward.process = None
+        (told,) = [json.loads(line) for line in ward.log().splitlines() if "a worker cannot start" in line]
         assert told["what"] == "the lifespan of server 'demo' failed: OSError: no way"
         assert told["where"] == "tools.py:8"
     finally:
