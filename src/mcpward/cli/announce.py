@@ -82,12 +82,12 @@ def _tell(
 ) -> None:
     metrics = f"http://{announcement.metrics}/metrics" if announcement.metrics else None
     if announcement.workers > 1 and not settings.limits.is_shared:
-        several = f"each of the {announcement.workers} workers counts limits by itself"
-        ui.remark(f"{several}: a caller may reach its own limits as many times")
+        several = f"each of the {announcement.workers} workers counts limits separately"
+        ui.remark(f"{several}: a caller may use its own limits that many times")
     if announcement.metrics_moved:
         ui.remark(
             f"{announcement.metrics_asked} is taken, so /metrics is at {announcement.metrics}; "
-            "[site] metrics_listen keeps it at one address"
+            "set [site] metrics_listen to fix the address"
         )
     if as_json:
         servers = [_shape(door) for door in doors]
@@ -129,12 +129,12 @@ def _hand_over(door: _Door) -> None:
         return
     is_url = door.mode == "unlisted"
     what = f"the secret URL of {door.name}" if is_url else f"a key for {door.name}, reading and writing, every scope"
-    more = "mcpward url rotate makes another" if is_url else "mcpward key create makes more"
+    more = "mcpward url rotate creates another" if is_url else "mcpward key create creates more"
     if door.file is not None:
-        ui.remark(f"{what}; no terminal is here to show it, so it is in this file: read it, then delete it ({more}):")
+        ui.remark(f"{what}; there is no terminal to show it, so it is in this file: read it, then delete it ({more}):")
         ui.answer(ui.safe(door.file))
         return
-    ui.remark(f"{what}; it is shown this once ({more}):" if is_url else f"{what}; shown this once ({more}):")
+    ui.remark(f"{what}; it is shown only once ({more}):" if is_url else f"{what}; shown only once ({more}):")
     ui.answer(door.whole if is_url else door.fresh.reveal())
     if is_url:
         return
@@ -186,7 +186,7 @@ async def _aged(site: "Site", settings: Settings) -> list[str]:
     keys = [one for one in await site.store.keys.list() if one.is_live(now, None) and not one.is_live(now, max_age_s)]
     ids = ", ".join(f"{key.id} ({key.name})" for key in keys[:3])
     more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-    return [f"refused, for they are older than keys.max_age: keys {ids}{more}"] if keys else []
+    return [f"refused because they are older than keys.max_age: keys {ids}{more}"] if keys else []
 
 
 def _providers(settings: Settings, server: str) -> tuple[str, ...]:
@@ -239,7 +239,9 @@ async def _noted_key(site: "Site", settings: Settings, door: _Door) -> _Door:
     max_age_s = settings.keys.max_age
     live = [record for record in await site.store.keys.list() if record.is_live(now, max_age_s)]
     if not any({door.name, "*"}.intersection(record.servers) for record in live):
-        return replace(door, remark=f"no key opens {door.name}: mcpward key create --server {door.name} makes one")
+        return replace(
+            door, remark=f"{door.name} has no key: create one with mcpward key create --server {door.name} --name NAME"
+        )
     file = handover.file_for(settings.site.data, "key", door.name)
     found = handover.left(file)
     if found is None:
@@ -253,7 +255,9 @@ async def _noted_url(site: "Site", data: Path, door: _Door) -> _Door:
     now = CLOCK.now()
     live = [record for record in await site.store.urls.list(door.name) if record.is_live(now)]
     if not live:
-        return replace(door, remark=f"{door.name} has no secret URL: mcpward url rotate --server {door.name} makes one")
+        return replace(
+            door, remark=f"{door.name} has no secret URL: create one with mcpward url rotate --server {door.name}"
+        )
     file = handover.file_for(data, "url", door.name)
     found = handover.left(file)
     if found is None:
@@ -283,7 +287,7 @@ def _put(file: Path, text: Secret) -> Path | None:
     except OSError as error:
         what = f"{file} cannot be written: {error.strerror}"
         raise ui.CommandEnded(
-            ui.Exit.USAGE, what, "start once in a terminal, or make a key: mcpward key create"
+            ui.Exit.USAGE, what, "start once in a terminal, or create a key: mcpward key create --name NAME"
         ) from None
     return file
 

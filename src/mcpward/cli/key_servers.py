@@ -72,7 +72,9 @@ async def require_tools(
         return
     if known.hindered or not meant:
         for server, finding in known.hindered.items():
-            ui.remark(ui.safe(f"the tools of {server} cannot be told ({finding.what}): {strangers[0]} is not checked"))
+            ui.remark(
+                ui.safe(f"the tools of {server} cannot be loaded ({finding.what}): {strangers[0]} is not checked")
+            )
         return
     near = nearest(strangers[0], known.all)
     listed = ", ".join(known.all) or "none"

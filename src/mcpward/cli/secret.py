@@ -31,7 +31,7 @@ _MARK: Final = "\ufeff"  # the byte order mark of a file that was saved on Windo
 def set_secret(
     name: NameArgument, server: ServerOption = None, config: ConfigOption = None, json: JsonOption = False
 ) -> None:
-    """Keep a secret. Its value comes from stdin, or from a prompt that does not show it."""
+    """Save a secret. The value comes from stdin, or from a prompt that does not show it."""
     settings = settings_of(config)
     chosen = chosen_server(settings, server)
     _check(name)
@@ -49,7 +49,7 @@ def set_secret(
 @app.command("list")
 @examples("mcpward secret list --server orders")
 def list_secrets(server: ServerOption = None, config: ConfigOption = None, json: JsonOption = False) -> None:
-    """List the names of the secrets of a server; never a value. Exit code 1 when there are none."""
+    """List the names of a server's secrets, never a value. Exit code 1 if there are none."""
     settings = settings_of(config)
     chosen = chosen_server(settings, server)
     names = in_site(settings, lambda site: site.vault.list(chosen), must_exist=True)
@@ -59,7 +59,7 @@ def list_secrets(server: ServerOption = None, config: ConfigOption = None, json:
         for name in names:
             ui.answer(ui.safe(name))
     if not names:
-        raise ui.CommandEnded(ui.Exit.NO, f"{chosen} has no secrets", "mcpward secret set NAME keeps one")
+        raise ui.CommandEnded(ui.Exit.NO, f"{chosen} has no secrets", "save one: mcpward secret set NAME")
 
 
 @app.command("remove")
@@ -67,7 +67,7 @@ def list_secrets(server: ServerOption = None, config: ConfigOption = None, json:
 def remove(
     name: NameArgument, server: ServerOption = None, config: ConfigOption = None, json: JsonOption = False
 ) -> None:
-    """Forget a secret."""
+    """Remove a secret."""
     settings = settings_of(config)
     chosen = chosen_server(settings, server)
 
@@ -79,7 +79,7 @@ def remove(
     in_site(settings, work, must_exist=True, ends_rights=True)
     if json:
         ui.answer_json({"server": chosen, "name": name})
-    ui.remark(f"{name} of {chosen} is forgotten")
+    ui.remark(f"{name} of {chosen} is removed")
 
 
 def read_secret(prompt: str) -> Secret:
@@ -97,12 +97,14 @@ def read_secret(prompt: str) -> Secret:
         ) from None
     value = value.removeprefix(_MARK).removesuffix("\n").removesuffix("\r")
     if not value or len(value) > _MOST_CHARACTERS:
-        raise ui.CommandEnded(ui.Exit.USAGE, "a secret is 1 to 65536 characters", "give it on stdin: … < file")
+        raise ui.CommandEnded(ui.Exit.USAGE, "a secret is 1 to 65536 characters", "pass it on stdin: … < file")
     return Secret(value)
 
 
 def _check(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise ui.CommandEnded(
-            ui.Exit.USAGE, "a secret's name is made of A-Z, 0-9 and _", "its value does not belong on the command line"
+            ui.Exit.USAGE,
+            "a secret's name is made of A-Z, 0-9 and _",
+            "pass the value on stdin, not on the command line",
         )

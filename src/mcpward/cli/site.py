@@ -53,7 +53,7 @@ def left_to_subcommand(ctx: typer.Context) -> bool:
         return False
     sources = [ctx.get_parameter_source(name) for name in ctx.params]
     if any(source is not None and source.name == "COMMANDLINE" for source in sources):
-        said = f"write the options after {ctx.invoked_subcommand}, so that they are not overlooked"
+        said = f"write the options after {ctx.invoked_subcommand}"
         raise CommandEnded(Exit.USAGE, said, f"{ctx.command_path} {ctx.invoked_subcommand} --help")
     return True
 
@@ -122,7 +122,7 @@ def in_site(
     database = Path(settings.store.url.removeprefix("sqlite:///"))
     if must_exist and not database.exists():
         raise CommandEnded(
-            missing, f"there is no data yet at {database}", "mcpward serve or mcpward key create makes it"
+            missing, f"there is no data yet at {database}", "mcpward serve or mcpward key create creates them"
         )
 
     async def opened() -> T:
@@ -137,7 +137,7 @@ def in_site(
         except Exception:
             if not ends_rights or not _release_reserve(database):
                 raise
-        remark("the disk is full: the reserve is used for this; make room, and mcpward serve sets it aside again")
+        remark("the disk is full: this used the reserve; free some space, and mcpward serve reserves it again")
         return asyncio.run(opened())
 
     try:
@@ -146,7 +146,7 @@ def in_site(
         # Only storage knows the driver's errors by name; to the command line they are all one: a full disk, a lock.
         if isinstance(error, NoRoom) or type(error).__module__.startswith(("sqlalchemy.", "sqlite3")):
             raise Unreachable(
-                f"the database {database} cannot be used now", "is the disk full, or the file locked?"
+                f"the database {database} cannot be used", "is the disk full, or the file locked?"
             ) from None
         raise
 
@@ -194,9 +194,9 @@ def no_site(config: Path | None, name: str | None = None, *, or_else: str = "") 
     server, file = "server" if name is None else f"server {name!r}", file_of(config)
     if file is None:
         what = f"there is no {server} here: no {FILE} in {Path.cwd()}"
-        hint = "mcpward init DIR makes a site; --config FILE names one"
+        hint = "create a site: mcpward init DIR; or name one: --config FILE"
     else:
-        what = f"there is no {server} here: {file} names none"
+        what = f"there is no {server} here: {file} has none"
         hint = f'add [servers.NAME] with source = "tools.py" to {file}'
     return CommandEnded(Exit.USAGE, what, f"{hint}; {or_else}" if or_else else hint)
 
@@ -217,7 +217,7 @@ def chosen_server(settings: Settings, name: str | None, among: Collection[str] |
         if len(fit) == 1:
             return fit[0]
         if not (fit or known):
-            hint = "add --server NAME; mcpward init DIR makes a site"
+            hint = "add --server NAME, or create a site: mcpward init DIR"
             raise CommandEnded(Exit.USAGE, "which server? no site's file here names one", hint)
         raise CommandEnded(Exit.USAGE, "which server?", f"add --server NAME (one of: {', '.join(fit or known)})")
     if known and name not in known:

@@ -66,7 +66,7 @@ def test_data_are_carried_over_where_the_file_has_the_new_name_already(cli, site
     "old,new,said",
     [
         ("ordres", "shop", "did you mean orders?"),
-        ("orders", "notes", "there are servers orders and notes"),
+        ("orders", "notes", "servers orders and notes both exist"),
         ("orders", "Sh op", "a server's name is"),
         ("orders", "mcp", "taken by mcpward"),
     ],
@@ -117,7 +117,7 @@ def test_a_file_that_cannot_be_changed_in_place_stays_and_so_do_the_data(cli, si
     (site / "mcpward.toml").write_text(text)
     said = cli("server", "rename", "orders", "shop")
     assert said.code == 2
-    assert "write [servers.shop] in the place of [servers.orders] yourself" in said.err
+    assert "write [servers.shop] in place of [servers.orders] yourself" in said.err
     assert (site / "mcpward.toml").read_text() == text
     assert servers_of(cli, filled[0]) == ["orders"]
 
