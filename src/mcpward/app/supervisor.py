@@ -181,7 +181,7 @@ class Supervisor(Multiprocess):
         self.should_exit.set()
 
     def terminate_all(self) -> None:
-        """Give the address up, then tell the workers, which hold it until they close it themselves."""
+        """Release the address, then signal the workers, which hold it until they close it themselves."""
         for listener in self.sockets:
             listener.close()
         self._tell_all()

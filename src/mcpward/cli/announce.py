@@ -181,7 +181,7 @@ async def _prepared(settings: Settings, base: str) -> tuple[list[_Door], list[st
 
 
 async def _aged(site: "Site", settings: Settings) -> list[str]:
-    """Tell of keys that open nothing only because they are older than the site allows."""
+    """Report keys that are refused only because they are older than the site allows."""
     now, max_age_s = CLOCK.now(), settings.keys.max_age
     keys = [one for one in await site.store.keys.list() if one.is_live(now, None) and not one.is_live(now, max_age_s)]
     ids = ", ".join(f"{key.id} ({key.name})" for key in keys[:3])

@@ -173,7 +173,7 @@ def _show(answer: "CallAnswer", asked: "OperatorCall", *, as_json: bool) -> None
 
 
 def _say_no(lines: list[str], answer: "CallAnswer", asked: "OperatorCall") -> None:
-    """Say what a model would read of a call that failed: the first line is what, the others are each one mistake."""
+    """Print what a model would read of a failed call: the first line is the error, the others are one mistake each."""
     first, *others = lines or ["the tool reported an error"]
     ui.error(first)
     for line in others:

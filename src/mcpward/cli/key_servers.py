@@ -46,7 +46,7 @@ def _with_keys(settings: Settings) -> list[str]:
 
 
 def remark_closed(settings: Settings, servers: Collection[str]) -> None:
-    """Tell of servers that take no keys: a key for one of them opens it only once its mode is another."""
+    """Report servers that accept no keys: a key for one of them is valid only after its mode is changed."""
     for name in servers:
         if name in settings.servers and name not in _with_keys(settings):
             mode = " and ".join(sorted(settings.servers[name].modes))

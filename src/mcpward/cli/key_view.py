@@ -12,7 +12,7 @@ HEADER: Final = ("id", "name", "owner", "servers", "class", "may confirm", "stat
 
 
 def state_of(record: "KeyRecord", now: float, max_age_s: float | None) -> str:
-    """Say in a word what the key is worth at ``now``: live, grace, ended or revoked."""
+    """Return the key's state at ``now``: live, grace, ended or revoked."""
     if record.revoked_at is not None:
         return "revoked"
     if not record.is_live(now, max_age_s):

@@ -263,7 +263,7 @@ def served_last(settings: Settings) -> list[str]:
 
 
 def _remark_unserved(name: str, served: Collection[str]) -> None:
-    """Tell of a name that was never served: without a file, only a later start can say that it is right."""
+    """Warn about a name that was never served: without a file, only a later start can confirm it."""
     if served and name not in served:
         meant = nearest(name, served)
         also = f"did you mean {meant}?" if meant else f"the last start served {', '.join(served)}"

@@ -1,4 +1,4 @@
-"""Gives a server another name in the text of ``mcpward.toml``; everything else stays as a person wrote it."""
+"""Renames a server in the text of ``mcpward.toml``, and changes nothing else."""
 
 import re
 import tomllib

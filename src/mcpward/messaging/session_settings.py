@@ -160,7 +160,7 @@ class SessionSettings:
                 await self.prune()
         except Exception:  # noqa: BLE001 - what was known stays known, and the next turn tries again
             if not self._is_failing:
-                _log.warning("the settings of sessions cannot be read: those known stay in force", exc_info=True)
+                _log.warning("the settings of sessions cannot be read: the known ones stay in force", exc_info=True)
             self._is_failing = True
         else:
             if self._is_failing:

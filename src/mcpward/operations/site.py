@@ -118,5 +118,5 @@ def _make_folder(settings: Settings) -> None:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         require_private_folder(data)
     except OSError as error:
-        what = f"the data folder cannot be made or looked at: {error.strerror or 'unknown reason'}"
-        raise Misconfigured([Finding(what, str(data), "name another one with [site] data")]) from None
+        what = f"the data folder cannot be created or read: {error.strerror or 'unknown reason'}"
+        raise Misconfigured([Finding(what, str(data), "choose another one with [site] data")]) from None

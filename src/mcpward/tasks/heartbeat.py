@@ -96,7 +96,7 @@ class Heartbeat:
                 await self.turn()
             except Exception as error:  # noqa: BLE001  # whatever the store raises, the next turn tries again
                 if not self._is_failing:
-                    _log.warning("the tasks cannot be written down: trying again (%s)", type(error).__name__)
+                    _log.warning("the tasks cannot be stored: trying again (%s)", type(error).__name__)
                 self._is_failing = True
             else:
                 self._is_failing = False

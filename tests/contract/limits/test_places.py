@@ -156,7 +156,7 @@ async def test_the_wait_for_a_place_of_the_site_ends_and_says_of_which(worker):
         with pytest.raises(Refusal) as busy:
             async with other.lease("orders", "key:b", tool):
                 pass
-    assert (busy.value.reason, busy.value.facts["policy"]) == (Reason.BUSY, "places of pool small")
+    assert (busy.value.reason, busy.value.facts["policy"]) == (Reason.BUSY, "slots of pool small")
     async with asyncio.timeout(1), other.lease("orders", "key:b", tool):
         pass
 
@@ -376,7 +376,7 @@ class TestWithoutTheStore:
             with pytest.raises(Refusal) as busy:
                 async with asyncio.timeout(1), one.lease("orders", "key:a", tool_of("query", "shut")):
                     pass
-            assert busy.value.facts["policy"] == "places of pool shut"
+            assert busy.value.facts["policy"] == "slots of pool shut"
         async with asyncio.timeout(1), one.lease("orders", "key:a", None):
             pass
 

@@ -42,7 +42,7 @@ def test_a_command_that_needs_a_site_names_the_command_that_makes_one(cli, folde
     (folder / "mcpward.toml").write_text('[site]\nlisten = "127.0.0.1:8123"\n')
     said = cli(*words)
     assert (said.code, said.out) == (2, "")
-    assert f"error: there is no server{server} here: mcpward.toml names none\n" in said.err
+    assert f"error: there is no server{server} here: mcpward.toml has none\n" in said.err
     assert "hint: add [servers.NAME]" in said.err
 
 

@@ -166,7 +166,7 @@ def test_a_secret_split_over_two_blocks_is_withheld(sanitizer, cut, between):
     with pytest.raises(Refusal) as refused:
         clean(sanitizer, text("x " + SECRET[:cut] + between, SECRET[cut:] + " y"))
     assert refused.value.reason is Reason.OUTPUT_REFUSED
-    told = "it holds what must not leave: ask for less of it"
+    told = "it contains a secret: ask for less of it"
     assert refused.value.facts == {"error_id": refused.value.facts["error_id"], "advice": told}
     assert len(refused.value.facts["error_id"]) == 12
 

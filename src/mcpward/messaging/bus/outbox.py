@@ -136,12 +136,12 @@ class Outbox:
             await self._office.put([waiting.letter for waiting in batch])
         except Exception as error:  # noqa: BLE001  # whatever the store raises, the next turn tries again
             if self._pause_s == _FIRST_RETRY_S:
-                _log.warning("mail to other workers cannot be written: trying again (%s)", type(error).__name__)
+                _log.warning("messages to other workers cannot be written: trying again (%s)", type(error).__name__)
             await asyncio.sleep(self._pause_s)
             self._pause_s = min(2 * self._pause_s, _LAST_RETRY_S)
             return
         if self._pause_s != _FIRST_RETRY_S:
-            _log.warning("mail to other workers is written again")
+            _log.warning("messages to other workers are written again")
             self._pause_s = _FIRST_RETRY_S
         for waiting in batch:
             self._leave(waiting)

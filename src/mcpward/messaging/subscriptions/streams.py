@@ -87,7 +87,7 @@ class Streams:
         return stream
 
     def publish(self, change: Change, *, local_only: bool = False) -> None:
-        """Tell everybody who listens, here at once and at the other workers soon. On the event loop's thread."""
+        """Notify all listeners, here at once and at the other workers soon. On the event loop's thread."""
         for stream in self._open:
             stream.offer(change)
         if not local_only and not self._is_closed:
@@ -139,5 +139,5 @@ class Streams:
                 is_failing = False
             except Exception:  # noqa: BLE001 - whatever the mail raises, this worker's own streams go on
                 if not is_failing:
-                    _log.warning("a change could not be told to the other workers", exc_info=True)
+                    _log.warning("a change could not be sent to the other workers", exc_info=True)
                 is_failing = True
