@@ -144,7 +144,7 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
     ("a rate in words", PREAMBLE, '@server.tool(rate="60 per minute")\ndef f() -> str:\n    """D."""\n    return ""\n'),
     ("a rate as a number", PREAMBLE, '@server.tool(rate=60)\ndef f() -> str:\n    """D."""\n    return ""\n'),
     (
-        "a budget that nobody defines",
+        "a budget that is not defined",
         PREAMBLE,
         '@server.tool(budgets={"stripe": 2})\ndef f() -> str:\n    """D."""\n    return ""\n',
     ),
@@ -169,7 +169,7 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
         '@server.tool(budgets="stripe")\ndef f(n: int) -> str:\n    """D."""\n    return ""\n',
     ),
     (
-        "a pool that nobody defines",
+        "a pool that is not defined",
         PREAMBLE,
         '@server.tool(pools=["gpu"])\ndef f(n: int) -> str:\n    """D."""\n    return ""\n',
     ),

@@ -198,8 +198,7 @@ def _hint(answer: "CallAnswer", asked: "OperatorCall") -> str:
         case "credential-invalid":
             return f"mcpward key show {key_id} shows its state, servers and networks"
         case "tool-failed" | "fault" | "output-refused":
-            return "the log (this terminal, or the server's) has more under that id; the record: mcpward log "
-            "--error-id ID"
+            return "the log (this terminal, or the server's) has more under that id; so has mcpward log --error-id ID"
     return ""
 
 
@@ -232,7 +231,7 @@ def _object(text: str) -> str:
         raise ui.CommandEnded(ui.Exit.USAGE, "the arguments are nested too deep", hint) from None
     except ValueError as error:
         place = f" at line {error.lineno}, column {error.colno}" if isinstance(error, jsonlib.JSONDecodeError) else ""
-        what = error.msg if isinstance(error, jsonlib.JSONDecodeError) else "NaN and Infinity are not JSON"
+        what = error.msg if isinstance(error, jsonlib.JSONDecodeError) else "a number that is not finite"
         raise ui.CommandEnded(ui.Exit.USAGE, f"the arguments are not JSON: {what.lower()}{place}", hint) from None
     if not isinstance(value, dict):
         raise ui.CommandEnded(ui.Exit.USAGE, "the arguments are JSON, but not an object", hint)

@@ -114,8 +114,7 @@ def read_hook(function: Any, kind: str, lifespan: Lifespan | None) -> Hook:
     signature = read_signature(function, what, None if lifespan is None else lifespan.value)
     strange = [*(one.name for one in signature.parameters), signature.caller, signature.context]
     if strange := list(filter(None, strange)):
-        may = "no parameters" if lifespan is None or lifespan.value is NOTHING else "only the object that the "
-        "lifespan yields"
+        may = "no parameters" if lifespan is None or lifespan.value is NOTHING else "only the yielded object"
         raise AuthoringError(f"{what}: parameter {strange[0]!r}: it takes {may}; there is no caller", where(function))
     return Hook(
         function=function,
