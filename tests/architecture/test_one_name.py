@@ -85,10 +85,6 @@ def words_of(name: str) -> set[str]:
     return {word.lower() for word in re.findall(r"[A-Z][a-z]*|[a-z]+", name)}
 
 
-def returns_something(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    return node.returns is not None and ast.unparse(node.returns) != "None"
-
-
 @pytest.mark.parametrize(
     "found, known", [(stems(), SAME_SUBJECT), (classes(), set(SAME_CLASS))], ids=["modules", "classes"]
 )
@@ -105,17 +101,3 @@ def test_no_name_is_a_picture():
         *(node.name for tree in modules().values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)),
     ]
     assert sorted({name for name in names if words_of(name) & PICTURES}) == []
-
-
-def test_no_docstring_gives_tells_or_hears():
-    """A function that returns something says "Return", as Python's own do."""
-    wrong = []
-    for path, tree in modules().items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (said := ast.get_docstring(node)):
-                returns = node.returns is not None and not (
-                    isinstance(node.returns, ast.Constant) and node.returns.value is None
-                )
-                if returns and re.match(r"(Give|Gives) (?!back\b|up\b|away\b)|(Tell|Say|Hear) whether\b", said):
-                    wrong.append(f"{path}:{node.lineno} {said.splitlines()[0]}")
-    assert wrong == []

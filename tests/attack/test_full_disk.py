@@ -105,7 +105,7 @@ def test_attack_127_a_key_is_revoked_on_a_full_disk_that_nobody_serves(tmp_path:
         refused = ward.cli("key", "create", "--name", "other", check=False)
         assert (refused.returncode, refused.stdout) != (0, "")
         revoked = ward.cli("key", "revoke", key[11:23])
-        assert "the reserve is used" in revoked.stderr
+        assert "this used the reserve" in revoked.stderr
         assert ward.sh("ls").count("-reserve") == 0
         ward.make_room()
         ward.start()

@@ -230,7 +230,7 @@ def test_attack_128_the_oldest_records_cannot_be_made_to_look_past_their_time(
     code, said, err = verified(folder)
     assert (code, said["findings"]) == (1, [])
     assert {gap["detail"].partition(": ")[0] for gap in said["gaps"]} == {
-        "records that were removed in their time were not as written"
+        "expired records differed from what was written"
     }
     assert "record" in err
 
@@ -325,4 +325,4 @@ def test_attack_128_the_record_of_a_running_site_is_intact_after_kill_9_and_a_ch
         assert wrong.returncode == 1
         assert wrong.stdout.startswith("calls: ")
         assert "changed: record" in wrong.stdout
-        assert "it is not what was written" in wrong.stderr
+        assert "it differs from what was written" in wrong.stderr

@@ -173,7 +173,7 @@ def test_what_does_not_fit_is_withheld_and_the_operator_reads_why(ward: Ward, se
     for name in WITHHELD:
         one = seen["forms"]["seen"][name]
         assert one["isError"], name
-        assert "it does not fit what the tool declares to return" in one["text"], name
+        assert "it does not match the tool's declared return type" in one["text"], name
     reasons = {row["tool"]: row["detail"] for row in ward.records("--reason", "output-refused")}
     assert set(WITHHELD) <= set(reasons)
     for name, words in {

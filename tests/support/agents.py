@@ -72,7 +72,7 @@ def is_met(row: Row, step: str, saw: Any) -> bool:
         case "confirm", str() if row.confirm == "told":
             return saw.count("cannot ask a person") == 1 and "all forgotten" not in saw
         case (("confirm" | "waived"), str()) if row.confirm == "declines":
-            return saw.count("the person was asked and did not agree") == 1 and "all forgotten" not in saw
+            return saw.count("the person declined") == 1 and "all forgotten" not in saw
         case (("confirm" | "waived"), str()):
             return "all forgotten" in saw
         case _:

@@ -128,8 +128,8 @@ The official suites run against the same server without a failed check or a warn
 * version {upcoming} with `all` at 2025-03-26, 2025-06-18, 2025-11-25 and 2026-07-28
 * the same version with `--requirements` of 2025-11-25 and 2026-07-28, which adds the scenarios of the tasks extension
 
-The list of expected failures is empty, and a test keeps it so. The scenarios `sep-2640-skills-*` are not run: mcpward
-does not serve that extension, and no revision requires it.
+The list of expected failures is empty, and a test keeps it so. The scenarios `sep-2640-skills-*` are not run:
+mcpward does not serve that extension, and no revision requires it.
 """
 
 

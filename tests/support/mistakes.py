@@ -144,7 +144,7 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
     ("a rate in words", PREAMBLE, '@server.tool(rate="60 per minute")\ndef f() -> str:\n    """D."""\n    return ""\n'),
     ("a rate as a number", PREAMBLE, '@server.tool(rate=60)\ndef f() -> str:\n    """D."""\n    return ""\n'),
     (
-        "a budget that nobody defines",
+        "a budget that is not defined",
         PREAMBLE,
         '@server.tool(budgets={"stripe": 2})\ndef f() -> str:\n    """D."""\n    return ""\n',
     ),
@@ -169,7 +169,7 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
         '@server.tool(budgets="stripe")\ndef f(n: int) -> str:\n    """D."""\n    return ""\n',
     ),
     (
-        "a pool that nobody defines",
+        "a pool that is not defined",
         PREAMBLE,
         '@server.tool(pools=["gpu"])\ndef f(n: int) -> str:\n    """D."""\n    return ""\n',
     ),
@@ -362,7 +362,7 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
     ("a function without a return", PREAMBLE, '@server.tool\ndef f(x: int) -> str:\n    """D."""\n    x + 1\n'),
     ("a function without a body", PREAMBLE, '@server.tool\ndef f(x: int) -> str:\n    """D."""\n    ...\n'),
     ("a slip in an import", ALONE, "from mcpward import Server, DateRanges\n"),
-    ("a module that is not installed", PREAMBLE, "import shopkit_of_nobody\n"),
+    ("a module that is not installed", PREAMBLE, "import shopkit_of_none\n"),
     ("a syntax error", PREAMBLE, "def f(:\n"),
     ("a missing indentation", PREAMBLE, "def f():\nreturn 1\n"),
     ("await at the top level", PREAMBLE, 'db = Database("sqlite:///x.db")\nrows = await db.query("SELECT 1")\n'),
@@ -605,12 +605,12 @@ def _within(folder: Path) -> Iterator[None]:
 
 _HEAD = """# Mistakes, and what they get
 
-A test makes this page: each row is a file `tools.py` that begins with the same five lines (imports, and
-`server = Server("shop")` in line 5), and what `mcpward serve` says of it: where, what is wrong, what to write. Files that
-are *refused* are not served; what is *warned* of is served, and told at each start.
+A test makes this page. Each row is a file `tools.py` that begins with the same five lines: imports, and
+`server = Server("shop")` in line 5. The last columns are the output of `mcpward serve`: where, what is wrong, what to
+write. *Refused* files are not served. *Warned* files are served, with a warning at each start.
 
-How to read `tools.py:6`: the author's own file and line, never a library's. Texts of exceptions are shown without
-secrets: values of `env`, of the environment and of the vault, users and passwords in URLs, and what looks like a token.
+`tools.py:6` is the author's own file and line, never a library's. Texts of exceptions are shown without secrets. These are
+values of `env`, of the environment and of the vault, users and passwords in URLs, and text that looks like a token.
 
 | mistake | written | | where | what | hint |
 |---|---|---|---|---|---|

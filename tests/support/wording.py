@@ -5,7 +5,7 @@ from itertools import pairwise
 
 _FOREIGN = re.compile(
     r"Input should|valid (integer|number|string|boolean|list|tuple|dictionary)|(greater|less) than or equal|"
-    r"unable to parse|is not as it must be|: the value does not fit$"
+    r"unable to parse|is not as it must be|: the value is not valid$"
 )
 
 

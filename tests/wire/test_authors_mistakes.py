@@ -112,8 +112,8 @@ def lines_of(ward, tool):
         ("wrong_type", {}, r"1\.amount: int_parsing|1\.amount: wanted a valid integer.*, found str"),
         ("forgotten", {"later": True}, r"rows: found a coroutine: rows\(\) was not awaited"),
         ("nothing", {"known": False}, r"wanted a valid list, found None: the function may end without a return"),
-        ("unstructured", {}, r"declares structured content, and its ToolResult has none"),
-        ("circle", {}, r"holds itself, or is nested too deep|not serializable"),
+        ("unstructured", {}, r"declares structured content, but its ToolResult has none"),
+        ("circle", {}, r"contains itself, or is nested too deep|not serializable"),
     ],
 )
 def test_a_withheld_result_says_tool_path_and_types_under_an_error_id(ward, tool, arguments, said):
@@ -156,7 +156,7 @@ def test_a_tool_that_holds_the_loop_is_named_counted_and_no_other_call_pays_for_
 def test_what_is_probably_not_meant_is_told_at_the_start_with_its_line(ward):
     events = [json.loads(line) for line in ward.log().splitlines() if line.startswith("{")]
     found = {one["event"]: one for one in events}
-    blocking = found["server demo: tool 'blocks': time.sleep() in async def holds up all callers"]
+    blocking = found["server demo: tool 'blocks': time.sleep() in async def blocks all callers"]
     assert blocking["where"].endswith("own.py:22")
     assert "write def" in blocking["hint"]
     ending = found["server demo: tool 'nothing' declares list[int], and may end here without a return"]

@@ -121,7 +121,7 @@ def test_a_caller_may_no_more_than_it_is_given_and_the_operator_is_told_what_it_
 def test_a_tool_that_needs_a_persons_yes_asks_at_the_terminal_and_runs_nowhere_else(quiet):
     alone = call(quiet, "bench", "careful", input="y\n")
     assert alone.returncode == 1
-    assert "a person must say yes: type it at a terminal" in alone.stderr
+    assert "a person must approve the call: run it at a terminal" in alone.stderr
     assert "done" not in alone.stdout
     code, shown = at_terminal(quiet, "n\n", "bench", "careful")
     assert code == 1, shown
@@ -156,7 +156,7 @@ def test_the_progress_of_a_tool_is_one_line_at_a_terminal_and_ctrl_c_cancels_the
     "words, said",
     [
         (("bench", "echo", "{text}"), "the arguments are not JSON: expecting property name"),
-        (("bench", "echo", "[1]"), "the arguments are JSON, but no object"),
+        (("bench", "echo", "[1]"), "the arguments are JSON, but not an object"),
         (("bench", "echo", "@nowhere.json"), "nowhere.json: No such file"),
         (("bensh", "echo"), "did you mean bench?"),
         (("bench", "echo", "--class", "all"), "unknown access class 'all'"),

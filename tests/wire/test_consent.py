@@ -51,7 +51,7 @@ def test_a_client_that_cannot_ask_is_told_so_and_what_to_do(ward):
     answer = ward.call("careful", path="/bench/mcp", key=ward.plain)
     assert reason_of(answer) == "consent-missing"
     told = text_of(answer)
-    assert told.startswith("the tool needs a person's yes: this client cannot ask a person. Use a client that can")
+    assert told.startswith("the tool needs a person's approval: this client cannot ask a person. Use a client that can")
     assert "mcpward key edit ID --may-confirm" in told
     session = Session(ward, key=ward.plain, path="/bench/mcp")
     assert text_of(session.call("careful")) == told
@@ -80,7 +80,7 @@ def test_a_client_that_can_ask_is_asked_whatever_its_key_may(ward, action):
     again = {"inputResponses": {key: {"action": action} | content}, "requestState": first["requestState"]}
     result = asked(ward, ward.waived, **again)
     assert result["isError"]
-    assert "did not agree" in result["content"][0]["text"]
+    assert "the person declined" in result["content"][0]["text"]
     first = asked(ward, ward.waived)
     yes = {"action": "accept", "content": {"confirm": True}}
     result = asked(ward, ward.waived, inputResponses={key: yes}, requestState=first["requestState"])

@@ -108,7 +108,7 @@ def test_a_read_only_tool_that_changes_something_is_told_at_the_start_with_its_l
     found = next(one for one in events if "'sly'" in one["event"])
     assert found["event"] == "server demo: tool 'sly' is read_only, and db.execute() changes something"
     assert found["where"].endswith("own.py:18")
-    assert found["hint"].startswith("take read_only=True out")
+    assert found["hint"].startswith("remove read_only=True")
     assert not [one for one in events if "'add'" in one["event"]]
 
 

@@ -195,7 +195,7 @@ def test_calls_that_did_not_run_are_no_repetitions(voice, tool: str):
 
 
 def test_a_model_in_a_loop_is_told_that_it_has_its_answer_only_where_there_was_one(voice):
-    for tool, words in (("echo", "You have its answer already"), ("fail", "It gave no answer")):
+    for tool, words in (("echo", "You already have its answer"), ("fail", "It had no answer")):
         passed, told = ask_until_refused_of(voice("repeat"), tool)
         assert (passed, told.reason) == (3, "repeated-call")
         assert words in told.text

@@ -184,7 +184,7 @@ def test_a_secret_that_is_not_there_is_told_at_the_start(tmp_path: Path, secret:
 
 def test_a_secret_in_the_file_itself_is_refused_and_not_repeated(tmp_path: Path):
     said = refused(tmp_path, oauth_server("demo", "main"), client_of("main", CANARY))
-    assert "write where the secret is kept" in said
+    assert "write the place of the secret" in said
 
 
 @pytest.mark.parametrize(

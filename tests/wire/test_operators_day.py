@@ -205,7 +205,7 @@ def evening(day: Day, client: httpx2.Client) -> None:
     backup, restore = re.findall(r"```bash\nmcpward ((?:backup|restore) .*?)\n```", OPERATING)
     made = ward.cli(*shlex.split(backup))
     ward.cli("key", "revoke", key_id(leaked))
-    day.saw("`mcpward backup` while the site runs", re.search(r"sealed with the master key", made.stderr)[0])
+    day.saw("`mcpward backup` while the site runs", re.search(r"encrypted with the master key", made.stderr)[0])
     ward.process.send_signal(signal.SIGINT)
     day.saw("Ctrl-C: its exit code", ward.process.wait(60))
     ward.cli(*shlex.split(restore))

@@ -275,7 +275,7 @@ def test_a_refusal_is_what_the_table_says_and_has_one_name_everywhere(ward, reas
         told = row.sentence
         if reason is Reason.RATE_EXCEEDED:  # people read the message alone
             wait_s = headers["retry-after"]
-            told += f"; the limit {body['error']['data']['policy']} lets the next one pass in {wait_s} s"
+            told += f"; the limit {body['error']['data']['policy']} allows the next one in {wait_s} s"
         elif reason is Reason.BUSY:
             told += f"; there are no free {body['error']['data']['policy']}"
         elif problems := body["error"]["data"].get("problems"):

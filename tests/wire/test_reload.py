@@ -98,7 +98,7 @@ def test_where_no_version_can_be_loaded_the_error_is_the_answer_and_the_next_sav
         assert "the server cannot be loaded" in answer.json()["error"]["message"]
         assert "tools.py:1" in answer.json()["error"]["message"]
         assert "hint: " in developed.log()
-        assert "look at what" not in answer.text  # hints are for the developer alone
+        assert "list the names of" not in answer.text  # hints are for the developer alone
         rebound = developed.post(host=f"evil.example:{developed.port}")
         assert (rebound.status_code, rebound.json()["error"]["message"]) == (503, "this is another host")
         developed.write("three")
@@ -108,8 +108,8 @@ def test_where_no_version_can_be_loaded_the_error_is_the_answer_and_the_next_sav
 @pytest.mark.parametrize(
     "words, said",
     [
-        (("--host", "0.0.0.0", *PROXY), "--reload serves on loopback alone"),
-        (PROXY, "--reload serves this machine alone, and not a proxy"),
+        (("--host", "0.0.0.0", *PROXY), "--reload serves only on loopback"),
+        (PROXY, "--reload serves only this machine, and no proxy"),
         (("--workers", "2"), "--reload serves with one worker"),
     ],
 )

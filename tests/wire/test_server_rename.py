@@ -42,6 +42,6 @@ def test_a_start_tells_what_is_for_a_server_that_is_not_there(tmp_path):
         file.write_text(file.read_text().replace("servers.alpha.", "servers.omega."))
         ward.start()
         line = f"1 key ({key_id} (first key)) for alpha, and there is no such server: "
-        assert f"{line}mcpward server rename alpha omega carries them over" in ward.log()
+        assert f"{line}mcpward server rename alpha omega moves them" in ward.log()
         ward.cli("server", "rename", "alpha", "omega")
         until(lambda: opens(ward, "/omega/mcp", ward.key))

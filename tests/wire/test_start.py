@@ -88,7 +88,7 @@ def test_a_second_site_needs_no_metrics_address_of_its_own(tmp_path):
         assert len(pages) == 2
         moved = max(map(int, pages))
         assert moved > 9464
-        said = f"127.0.0.1:9464 is taken, so /metrics is at 127.0.0.1:{moved}; [site] metrics_listen keeps it at one"
+        said = f"127.0.0.1:9464 is taken, so /metrics is at 127.0.0.1:{moved}; set [site] metrics_listen to fix the"
         assert said in one.log() + two.log()
 
 

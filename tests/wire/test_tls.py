@@ -98,11 +98,11 @@ def test_a_renewed_certificate_is_taken_without_a_restart_and_a_wrong_one_is_not
     pid = ward.process.pid
     certificate(ward.folder, number=2)
     until(lambda: number_of(ward) == 2, 20)
-    assert ward.log().count("the renewed certificate is taken") == 1
+    assert ward.log().count("the renewed certificate is in use") == 1
     (ward.folder / "cert.pem").write_text("half a fi")
-    until(lambda: "the certificate has changed and is not taken" in ward.log(), 20)
+    until(lambda: "the changed certificate is not valid" in ward.log(), 20)
     assert number_of(ward) == 2
     certificate(ward.folder, number=3)
     until(lambda: number_of(ward) == 3, 20)
     assert ward.process.pid == pid
-    assert "the certificate ends soon: renew it" in ward.log()  # it is good for a day
+    assert "the certificate expires soon: renew it" in ward.log()  # it is good for a day

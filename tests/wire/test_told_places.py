@@ -30,7 +30,7 @@ source = "tools.py"
     [
         ('[pools.gpu]\nconcurrency = 2\n[servers.shop.tools.fnid]\nrate = "60/minute"\n', 6, "servers.shop.tools.fnid"),
         ("[pools.gpu]\nqueue_timeout_s = 1\n", 4, "which has no size"),
-        ("[pools.gpu]\nconcurrency = 2\n[pools.cpu]\nconcurrency = 2\n", 6, "pools.cpu: no tool needs a place in it"),
+        ("[pools.gpu]\nconcurrency = 2\n[pools.cpu]\nconcurrency = 2\n", 6, "pools.cpu: no tool needs a slot in it"),
         ('[pools.gpu]\nconcurrency = 2\n[budgets.api]\nrate = "60/minute"\n', 6, "budgets.api: no tool draws on it"),
         ('[pools.gpu]\nconcurrency = 2\n[limits]\ncounters = "env:NOT_SET_X"\n', 7, "limits.counters: the variable"),
     ],

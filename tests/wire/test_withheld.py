@@ -78,8 +78,8 @@ mode = "public"
 [output]
 max_bytes = "4 KiB"
 """
-DECLARED = "it does not fit what the tool declares to return"
-UNFIT = "the result is not what the tool declares"
+DECLARED = "it does not match the tool's declared return type"
+UNFIT = "the result does not match the tool's declaration"
 WHY = {
     "of_type": f"{UNFIT}: price: wanted a valid number, found str",
     "changed": f"{UNFIT}: line2: does not fit the output schema (type string), found a list",

@@ -35,12 +35,12 @@ class Inherited(Struct, frozen=True):
             ("site.listen", "site.metrics_listen"), self.addresses, addresses_of(settings), strict=True
         ):
             if bound != wanted:
-                what = f"{key} is now {wanted or 'off'}, and {bound or 'nothing'} is bound"
+                what = f"{key} is now {wanted or 'off'}, but the open address is {bound or 'none'}"
                 hint = "stop mcpward serve --reload, and start it again"
                 raise Misconfigured([Finding(what, settings.place(key), hint)])
 
     def report(self, text: str) -> None:
-        """Tell the process that watches: "ready", else what went wrong."""
+        """Report to the watching process: "ready", or the error."""
         with suppress(OSError):  # it has heard already how the start went, or it has gone
             os.write(self.ready, text.encode()[:_LONGEST])
 

@@ -94,10 +94,10 @@ def _bound(address: Address, *, reuse: bool) -> socket.socket:
 
 def _hint(error: OSError, address: Address) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"is it being served already? name another port ({_free_port_above(address)} is free)"
+        return f"is it being served already? choose another port ({_free_port_above(address)} is free)"
     if error.errno == errno.EACCES:
-        return "ports below 1024 need CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=), or name a higher port"
-    return "name another address"
+        return "ports below 1024 need CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=), or choose a higher port"
+    return "choose another address"
 
 
 def _free_port_above(address: Address) -> int:

@@ -57,4 +57,4 @@ def _tell(record: logging.LogRecord, withheld: int) -> None:
     if isinstance(record.msg, dict):
         record.msg["withheld"] = withheld
     else:
-        record.msg, record.args = f"{record.getMessage()} ({withheld} more like this were not written)", None
+        record.msg, record.args = f"{record.getMessage()} ({withheld} more like this were withheld)", None

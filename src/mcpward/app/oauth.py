@@ -88,7 +88,7 @@ def client_secrets(settings: Settings, vault: ByServer) -> dict[str, Secret]:
         if len(values) == 1:
             found[name] = Secret(values[0].reveal(), name=key)
         else:
-            what = "names a secret that is not there" if not values else "names secrets of several servers that differ"
+            what = "names a missing secret" if not values else "names secrets of several servers, which differ"
             findings.append(Finding(f"{key} {what}", key, f"mcpward secret set NAME --server {users[0]}, or env:NAME"))
     if findings:
         raise Misconfigured(settings.placed(findings))

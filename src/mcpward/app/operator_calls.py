@@ -90,7 +90,7 @@ class OperatorCalls:
     async def make_on(self, wire: OperatorWire, call: OperatorCall) -> CallAnswer:
         """Do what :meth:`make` does, with a way back that is known elsewhere."""
         if call.server not in self._sources:
-            error = {"code": -32601, "message": f"what is served here now has no server {call.server!r}"}
+            error = {"code": -32601, "message": f"the running site has no server {call.server!r}"}
             body = _encode({"jsonrpc": "2.0", "id": 1, "error": error}).decode()
             return CallAnswer(body=body, reason=Reason.ROUTE_UNKNOWN.value)
         if call.caller.key_id is not None:
@@ -112,7 +112,7 @@ class OperatorCalls:
         if caller.key_id is not None:
             return f"the key may not use it: mcpward key show {caller.key_id}"
         if tool.access > Access.parse(caller.access):
-            return f"it is {tool.access.label}, and the caller may {caller.access}: --class {tool.access.label}"
+            return f"the tool is {tool.access.label}, and the caller may {caller.access}: --class {tool.access.label}"
         lacking = " ".join(f"--scope {scope}" for scope in sorted(tool.scopes.difference(caller.scopes)))
         return f"the caller lacks a scope: {lacking}" if lacking else ""
 
@@ -161,7 +161,7 @@ class BusCalls:
     def _hear(self, letter: dict[str, Any]) -> None:
         asked = convert(letter, CallRequest)
         if self._heard.is_old(asked.at):
-            _log.warning("an operator's call is too old, or the clock of who made it is wrong")
+            _log.warning("an operator's call is too old, or the clock of its sender is wrong")
         elif self._heard.is_new(asked.name) and len(self._running) < _MOST_RUNNING:
             wire = OperatorWire(self._teller(asked) if asked.call.wants_progress else None, is_gone=False)
             task = asyncio.get_running_loop().create_task(self._answer(asked, wire), name="operator-call")

@@ -39,7 +39,7 @@ class OperatorWire:
         self.is_gone = is_gone
 
     def notify(self, message: bytes, event_id: str | None = None) -> None:  # noqa: ARG002  # of resumable streams
-        """Tell of progress, and drop everything else."""
+        """Report progress, and drop everything else."""
         if self._tell is None:
             return
         try:

@@ -58,12 +58,12 @@ def require_loopback(settings: Settings) -> None:
     site = settings.site
     named = {"site.listen": site.address, "site.metrics_listen": site.metrics_address}
     findings = [
-        Finding(f"--reload serves on loopback alone, and {key} is {address}", key, "--host 127.0.0.1")
+        Finding(f"--reload serves only on loopback, and {key} is {address}", key, "--host 127.0.0.1")
         for key, address in named.items()
         if address is not None and not address.is_loopback
     ]
     if site.behind_tls_proxy:
-        findings.append(Finding("--reload serves this machine alone, and not a proxy", "site.behind_tls_proxy"))
+        findings.append(Finding("--reload serves only this machine, and no proxy", "site.behind_tls_proxy"))
     if findings:
         raise Misconfigured(settings.placed(findings))
 
@@ -83,7 +83,7 @@ class _Version:
         self.since = _CLOCK.monotonic()
 
     def listen(self) -> None:
-        """Hear what it has said of its start by now."""
+        """Read what it has reported of its start so far."""
         if self.heard is not None:
             return
         with suppress(BlockingIOError):
@@ -193,7 +193,7 @@ class _Reloader:
         assert version.heard is not None
         self._next = None
         if self._current is not None:
-            self._tell("not reloaded: the last version that could be loaded still answers; the next save tries again")
+            self._tell("not reloaded: the last good version keeps answering; the next save tries again")
             return
         self._tell("nothing is served: the next save tries again")
         self._silence()

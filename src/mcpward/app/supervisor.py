@@ -219,7 +219,7 @@ class Supervisor:
     # ---- the end -------------------------------------------------------------------------------------------------
 
     def _end(self) -> None:
-        """Give the address up, then tell the workers, which hold it until they close it themselves."""
+        """Release the address, then signal the workers, which hold it until they close it themselves."""
         self._release()
         self._reloading.close()
         if self._check is not None:

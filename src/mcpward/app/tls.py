@@ -112,7 +112,7 @@ class Renewal:
         if not self._has_warned and self._ends_at is not None and self._ends_at - self._clock.now() < _SOON_S:
             self._has_warned = True
             days = max(0, int((self._ends_at - self._clock.now()) // 86400))
-            _log.warning("the certificate ends soon: renew it", file=str(self._files[0]), days=days)
+            _log.warning("the certificate expires soon: renew it", file=str(self._files[0]), days=days)
 
     def _take(self) -> None:
         certificate, key = self._files
@@ -127,9 +127,9 @@ class Renewal:
         except OSError as error:  # of OpenSSL too: ssl.SSLError is one
             problem = f"the files cannot be read: {error.strerror}"
         if problem:
-            _log.warning("the certificate has changed and is not taken; the one before is kept", problem=problem)
+            _log.warning("the changed certificate is not valid; the previous one stays in use", problem=problem)
         else:
-            _log.info("the renewed certificate is taken", file=str(certificate))
+            _log.info("the renewed certificate is in use", file=str(certificate))
 
     def _stamps(self) -> tuple[_STAMP | None, ...]:
         return tuple(_stamp(path) for path in self._files)

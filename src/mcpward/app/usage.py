@@ -1,4 +1,5 @@
-"""Tells an operator's command how much of each limit is used, and makes buckets full again: over the sealed mail.
+"""Reports the use of each limit to an operator's command, and refills buckets, over the encrypted messages between
+workers.
 
 A question and its answer are letters between the site's own processes: they open for nobody without the master key,
 an answer carries the unguessable name of its question, and a question that somebody copied and sends again is known by
@@ -59,7 +60,7 @@ class Usage:
     def _is_new(self, asked: UsageQuestion) -> bool:
         """Whether the question is of now and was not heard before: a copy of a letter resets nothing."""
         if self._letters_heard.is_old(asked.at):
-            _log.warning("a question about limits is too old, or the clock of who asked is wrong")
+            _log.warning("a question about limits is too old, or the clock of its sender is wrong")
             return False
         return self._letters_heard.is_new(asked.name)
 

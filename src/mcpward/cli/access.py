@@ -32,14 +32,15 @@ def access(
     ] = None,
     tool: Annotated[str | None, typer.Option(metavar="NAME", help="Only this tool.")] = None,
     key: Annotated[str | None, typer.Option(metavar="ID", help="Only the key of this id.")] = None,
-    denied: Annotated[bool, typer.Option("--all", help="Also what they may not call, and which rule says so.")] = False,
+    denied: Annotated[bool, typer.Option("--all", help="Also list refused tools, with the rule.")] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List who may call which tool: live keys, whoever has a secret URL, anybody, and what a token must bring.
+    """List the permitted callers of each tool: live keys, holders of the secret URL, all callers, and the needed
+    tokens.
 
-    The authors' files are loaded as at a start, and the rules are those that judge calls. Whose tokens there are only
-    their provider knows. Exit code 1 when nobody may call anything that is meant.
+    The command loads the sources like a start, and applies the rules that judge calls. Only the identity provider knows
+    the holders of tokens. Exit code 1 if no caller may call any of the tools.
     """
     settings = settings_of(config)
     if not settings.servers:
@@ -61,7 +62,7 @@ def access(
     elif found:
         ui.table((*_HEADER, "denied by") if denied else _HEADER, list(_rows(settings, found, denied=denied)))
     if not found:
-        raise ui.CommandEnded(ui.Exit.NO, "nobody may call it", "--all shows which rule says so")
+        raise ui.CommandEnded(ui.Exit.NO, "no caller may call it", "--all shows the rule")
 
 
 def _permissions(settings: "Settings") -> "list[Permission]":

@@ -80,12 +80,12 @@ def _tell(
 ) -> None:
     metrics = f"http://{announcement.metrics}/metrics" if announcement.metrics else None
     if announcement.workers > 1 and not settings.limits.is_shared:
-        several = f"each of the {announcement.workers} workers counts limits by itself"
-        ui.remark(f"{several}: a caller may reach its own limits as many times")
+        several = f"each of the {announcement.workers} workers counts limits separately"
+        ui.remark(f"{several}: a caller may use its own limits that many times")
     if announcement.metrics_moved:
         ui.remark(
             f"{announcement.metrics_asked} is taken, so /metrics is at {announcement.metrics}; "
-            "[site] metrics_listen keeps it at one address"
+            "set [site] metrics_listen to fix the address"
         )
     if as_json:
         servers = [_shape(door) for door in doors]
@@ -127,12 +127,12 @@ def _hand_over(door: _Door) -> None:
         return
     is_url = door.mode == "unlisted"
     what = f"the secret URL of {door.name}" if is_url else f"a key for {door.name}, reading and writing, every scope"
-    more = "mcpward url rotate makes another" if is_url else "mcpward key create makes more"
+    more = "mcpward url rotate creates another" if is_url else "mcpward key create creates more"
     if door.file is not None:
-        ui.remark(f"{what}; no terminal is here to show it, so it is in this file: read it, then delete it ({more}):")
+        ui.remark(f"{what}; there is no terminal to show it, so it is in this file: read it, then delete it ({more}):")
         ui.answer(ui.safe(door.file))
         return
-    ui.remark(f"{what}; it is shown this once ({more}):" if is_url else f"{what}; shown this once ({more}):")
+    ui.remark(f"{what}; it is shown only once ({more}):" if is_url else f"{what}; shown only once ({more}):")
     ui.answer(door.whole if is_url else door.fresh.reveal())
     if is_url:
         return

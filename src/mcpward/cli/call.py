@@ -55,11 +55,13 @@ def call(
     ] = "{}",
     key_id: Annotated[
         str | None,
-        typer.Option("--key-id", metavar="ID", help="Call as the holder of this key: its rights, its limits, its end."),
+        typer.Option(
+            "--key-id", metavar="ID", help="Call as the holder of this key, with its rights, limits and expiry."
+        ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option("--as", metavar="NAME", help="Call as this subject; else as your account on this machine."),
+        typer.Option("--as", metavar="NAME", help="Call as this subject. Default: your account on this machine."),
     ] = None,
     scope: Annotated[
         list[str] | None,
@@ -67,21 +69,21 @@ def call(
     ] = None,
     access: Annotated[
         str | None,
-        typer.Option("--class", metavar="CLASS", help="What it may call: read, write or destructive; write, if none."),
+        typer.Option(
+            "--class", metavar="CLASS", help="The caller's class: read, write or destructive. Default: write."
+        ),
     ] = None,
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", min=1, max=3600, help="How long a running server may take.")
+        float, typer.Option(metavar="SECONDS", min=1, max=3600, help="Seconds to wait for the running server.")
     ] = 120.0,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Call a tool and print its result. Policy, limits, consent and record hold as for a call over HTTP.
-
-    Where the site is being served the running server makes the call, so it counts there; else this process does. The
-    record has the caller as operator:NAME or as the key, and operator:ACCOUNT where an address would stand. A tool that
-    needs a person's yes asks at this terminal, and is refused where there is none. Exit code 1 when the tool or mcpward
-    says no, 2 for what cannot be sent, 3 when nobody can answer now. A terminal shows the tool's progress, and Ctrl-C
-    cancels the call.
+    """Call a tool and print its result. Policy, limits, consent and record apply as for a call over HTTP. If the site
+    is being served, the running server makes the call, so it counts there; otherwise this process does. The record has
+    the caller as operator:NAME or as the key, and operator:ACCOUNT in place of an address. A tool that needs human
+    approval asks at this terminal, and is refused without one. Exit code 1 for a failed or refused call, 2 for a call
+    that cannot be sent, 3 if no server can answer. A terminal shows the tool's progress, and Ctrl-C cancels the call.
     """
     from mcpward.operations.operator_call import NamedCaller, OperatorCall
 
@@ -113,7 +115,7 @@ def call(
         answer = asyncio.run(_made(settings, asked, timeout, line))
     except KeyboardInterrupt:
         raise ui.CommandEnded(
-            ui.Exit.NO, "the call is cancelled", "mcpward log shows whether the tool ran before"
+            ui.Exit.NO, "the call is cancelled", "mcpward log shows whether the tool had already run"
         ) from None
     finally:
         line.clear()
@@ -173,8 +175,8 @@ def _show(answer: "CallAnswer", asked: "OperatorCall", *, as_json: bool) -> None
 
 
 def _say_no(lines: list[str], answer: "CallAnswer", asked: "OperatorCall") -> None:
-    """Say what a model would read of a call that failed: the first line is what, the others are each one mistake."""
-    first, *others = lines or ["the tool says no"]
+    """Print what a model would read of a failed call: the first line is the error, the others are one mistake each."""
+    first, *others = lines or ["the tool reported an error"]
     ui.error(first)
     for line in others:
         ui.remark(f"  {line}")
@@ -190,15 +192,15 @@ def _hint(answer: "CallAnswer", asked: "OperatorCall") -> str:
         case "arguments-invalid" | "argument-dangerous":
             return f"mcpward tools {asked.server} --tool {asked.tool} shows its schema and guards"
         case "scope-missing":
-            return f"mcpward tools {asked.server} shows its scopes; --scope SCOPE gives one to the caller"
+            return f"mcpward tools {asked.server} shows its scopes; grant one with --scope SCOPE"
         case "consent-missing":
-            return "a person must say yes: type it at a terminal, with the arguments as words or from @FILE"
+            return "a person must approve the call: run it at a terminal, with the arguments as a word or from @FILE"
         case "rate-exceeded" | "repeated-call":
-            return f"mcpward limits --caller {key_id or 'operator:' + asked.caller.name} shows what is used"
+            return f"mcpward limits --caller {key_id or 'operator:' + asked.caller.name} shows the current use"
         case "credential-invalid":
-            return f"mcpward key show {key_id} says whether it lives, and for which servers and networks"
+            return f"mcpward key show {key_id} shows its state, servers and networks"
         case "tool-failed" | "fault" | "output-refused":
-            return "the log has more under that id: this terminal, or the server's own; mcpward log --error-id ID"
+            return "the log (this terminal, or the server's) has more under that id; so has mcpward log --error-id ID"
     return ""
 
 
@@ -231,10 +233,10 @@ def _object(text: str) -> str:
         raise ui.CommandEnded(ui.Exit.USAGE, "the arguments are nested too deep", hint) from None
     except ValueError as error:
         place = f" at line {error.lineno}, column {error.colno}" if isinstance(error, jsonlib.JSONDecodeError) else ""
-        what = error.msg if isinstance(error, jsonlib.JSONDecodeError) else "a number that is none"
+        what = error.msg if isinstance(error, jsonlib.JSONDecodeError) else "a number that is not finite"
         raise ui.CommandEnded(ui.Exit.USAGE, f"the arguments are not JSON: {what.lower()}{place}", hint) from None
     if not isinstance(value, dict):
-        raise ui.CommandEnded(ui.Exit.USAGE, "the arguments are JSON, but no object", hint)
+        raise ui.CommandEnded(ui.Exit.USAGE, "the arguments are JSON, but not an object", hint)
     return text
 
 

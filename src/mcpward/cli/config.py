@@ -26,12 +26,12 @@ app = typer.Typer(help="Configuration: check, show, explain, schema.", no_args_i
 )
 def check(
     load: Annotated[
-        bool, typer.Option("--load", help="Also run the sources of all servers, as serve does, and judge their tools.")
+        bool, typer.Option("--load", help="Also run the sources of all servers, as serve does, and check their tools.")
     ] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Read the configuration as serve would, and tell every problem at once. Exit code 2 when there is one."""
+    """Check the configuration like serve, and report every problem at once. Exit code 2 if there is one."""
     try:
         site = loaded(config)
         if wrong := [*missing_sources(site), *foreign_sources(site.settings), *_tls_findings(site)]:
@@ -91,12 +91,12 @@ def show(
 @examples("mcpward config explain site.listen")
 def explain_key(
     key: Annotated[
-        str | None, typer.Argument(metavar="[KEY]", help="A setting, such as site.listen; all, if none.")
+        str | None, typer.Argument(metavar="[KEY]", help="A setting, such as site.listen. Default: all.")
     ] = None,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of all settings.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Say what a setting means: its type, default, an example, its variable in the environment."""
+    """Explain a setting: its type, default, an example, and its variable in the environment."""
     if as_markdown:
         ui.answer(markdown().rstrip("\n"))
         return

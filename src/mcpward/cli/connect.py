@@ -50,7 +50,7 @@ def connect(
     ] = None,
     server: ServerOption = None,
     url: Annotated[
-        str | None, typer.Option(metavar="URL", help="The server's URL; needed if no site's file says it.")
+        str | None, typer.Option(metavar="URL", help="The server's URL; needed without a site's file.")
     ] = None,
     stdin: Annotated[
         bool, typer.Option("--stdin", help=f"Read the key (unlisted: the secret URL) from stdin, not from {VARIABLE}.")
@@ -59,16 +59,18 @@ def connect(
         Path | None, typer.Option("--key-file", metavar="FILE", help="Read the key from this file.")
     ] = None,
     variable: Annotated[
-        str, typer.Option(metavar="NAME", help=f"The variable for the key; else {VARIABLE}_ and the server's name.")
+        str, typer.Option(metavar="NAME", help=f"The variable for the key. Default: {VARIABLE}_ and the server's name.")
     ] = "",
     scope: Annotated[
         str | None, typer.Option(metavar="SCOPE", help="Whose file: user or project, if the client has both.")
     ] = None,
-    write: Annotated[bool, typer.Option("--write", help="Write it into the client's own file, after a look.")] = False,
-    undo: Annotated[bool, typer.Option("--undo", help="Take back the newest change to the client's file.")] = False,
-    remove: Annotated[bool, typer.Option("--remove", help="Take the server out of the client's file.")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write it into the client's own file, after showing the change.")
+    ] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Undo the newest change to the client's file.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the server from the client's file.")] = False,
     file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The client's file, if it is not in its usual place.")
+        Path | None, typer.Option(metavar="FILE", help="The client's file, if not in its usual place.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="List the clients and their files.")] = False,
@@ -77,15 +79,15 @@ def connect(
 ) -> None:
     """Print what a client needs to reach a server, or write it into the client's file with --write.
 
-    The key is read from the server's variable (MCPWARD_KEY_ORDERS for server orders), from MCPWARD_KEY, a file or
-    stdin, never from the command line. In mode oauth there is none: the client finds the identity provider by itself.
-    If keys are taken too, one that is given is used.
+    The key comes from the server's variable (MCPWARD_KEY_ORDERS for server orders), from MCPWARD_KEY, a file or stdin,
+    never from the command line. In mode oauth the client needs no key: it finds the identity provider itself. If the
+    server also takes keys, a given key is used.
     """
     if listed:
         _list(json=json)
         return
     if sum((write, undo, remove)) > 1:
-        raise ui.CommandEnded(ui.Exit.USAGE, "--write, --undo and --remove are three different things", "choose one")
+        raise ui.CommandEnded(ui.Exit.USAGE, "--write, --undo and --remove exclude each other", "choose one")
     chosen = _client(client)
     whose = _scope(chosen, scope)
     target = file or chosen.file(place(), whose)
@@ -161,7 +163,7 @@ def _file_of(client: Client, target: Path | None, scope: Scope | None, named: Pa
     if scope == "project" and named is None and not real_file(target).is_relative_to(here):
         real = real_file(target)
         raise ui.CommandEnded(
-            ui.Exit.USAGE, f"{target} is a link that leads out of this folder", f"--file {real} if so meant"
+            ui.Exit.USAGE, f"{target} is a link to a file outside this folder", f"if that is intended: --file {real}"
         )
     return target
 
@@ -185,7 +187,7 @@ def _require_possible(client: Client, answer: ChosenServer) -> None:
         raise ui.CommandEnded(
             ui.Exit.USAGE,
             f"{client.title} fills no variable into its file",
-            "leave --variable off: the key stands there",
+            "leave --variable off: the file gets the key itself",
         )
 
 
@@ -195,15 +197,15 @@ def _require_writable(client: Client, entry: Entry) -> None:
     if entry.is_unlisted and entry.scope == "project":
         raise ui.CommandEnded(
             ui.Exit.USAGE,
-            f"the URL is the credential, and {client.title} reads it from a file of the project, which others get",
-            "leave --write off and add the printed block where only you read it",
+            f"the URL is the credential, and {client.title} reads it from a file of the project, which others also get",
+            "leave --write off and add the printed block where only you can read it",
         )
     lacks_key = client.holds_key(entry) and entry.key is None
     if lacks_key or "<" in entry.url:
         verb = "url rotate" if entry.is_unlisted else "key create --name NAME"
         then = f"mcpward {verb} | mcpward connect {client.name} --stdin --write --yes"
         hint = then if entry.is_unlisted else f"set {entry.named}, or {then}"
-        raise ui.CommandEnded(ui.Exit.USAGE, "what would be written lacks the credential", hint)
+        raise ui.CommandEnded(ui.Exit.USAGE, "the block to write has no credential", hint)
 
 
 def _write(client: Client, entry: Entry, target: Path, *, yes: bool) -> dict[str, Any]:
@@ -232,15 +234,15 @@ def _apply(change: FileChange, verb: str, *, yes: bool) -> Path | None:
     if change.is_none:
         if change.undone is not None:
             make(change)  # the copy has served its purpose: the next undo takes an older one
-        ui.remark(f"{ui.safe(change.file)} says so already")
+        ui.remark(f"{ui.safe(change.file)} has it already")
         return None
-    for line in change.diff() or ["only values that are not shown change"]:
+    for line in change.diff() or ["only masked values change"]:
         ui.remark(ui.safe(line))
     if not yes and not ui.confirmed(f"{ui.safe(verb)} {ui.safe(change.file)}?"):
         raise ui.CommandEnded(ui.Exit.NO, "nothing was written", "--yes writes without asking")
     backup = make(change)
     gone = "removed" if change.after is None else "written"
-    kept = "; --undo takes it back" if backup else ""
+    kept = "; --undo reverts it" if backup else ""
     ui.remark(f"{ui.safe(change.file)} is {gone}{kept}")
     return backup
 
@@ -269,11 +271,11 @@ def _print(client: Client, answer: ChosenServer, target: Path | None) -> None:
     if entry.is_unlisted and entry.scope == "project" and client.files:
         ui.remark("the URL is the credential, and this is a file of the project: keep it out of version control")
     if entry.has_login and client.name == "curl":
-        ui.remark(f"curl gets no token by itself: put one of your identity provider into {TOKEN}")
+        ui.remark(f"curl cannot sign in: put a token of your identity provider into {TOKEN}")
     if client.name in WEB and not is_foreign(entry.url):
         ui.remark(f"{client.title} connects from its vendor's network: it needs a public URL (site.public_url)")
     if entry.needs_key and not answer.is_named and is_foreign(entry.url):
-        ui.remark(f"the URL is the one of the site's file: the key goes to {ui.safe(entry.url)}")
+        ui.remark(f"the URL comes from the site's file: the key goes to {ui.safe(entry.url)}")
     if entry.needs_key and entry.key is None:
         where = f"mcpward key create --server {entry.server} --name NAME"
         ui.remark(f"the key itself: {where}{'' if answer.is_known else ' on the machine of the server'}")

@@ -34,7 +34,12 @@ def export(
     ] = "jsonl",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="A new file, mode 0600, whole or not there; else stdout."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="A new file of mode 0600, written completely or not at all. Default: stdout.",
+        ),
     ] = None,
     server: options.ServerOption = None,
     tool: options.ToolOption = None,
@@ -51,8 +56,8 @@ def export(
     config: ConfigOption = None,
     json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
 ) -> None:
-    """Write every record that is meant, oldest first, a line each: requests and acts, however many. Exit code 1 when
-    nothing was found. The export is an act on record itself.
+    """Write every matching record, oldest first, one per line: requests and acts, in any number. Exit code 1 if nothing
+    was found. The export itself is on record as an act.
     """
     if form not in _FORMATS:
         hint = meant(form, _FORMATS, f"there are: {', '.join(_FORMATS)}")
@@ -107,7 +112,7 @@ def _written(output: Path | None) -> Iterator[Callable[[str], None]]:
     part = output.with_name(f".{output.name}.part")
     try:
         if output.exists():
-            raise FileExistsError(17, "it is there already")
+            raise FileExistsError(17, "it exists already")
         part.unlink(missing_ok=True)
         file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _PRIVATE)
     except OSError as error:

@@ -24,19 +24,17 @@ _FILES: Final = {
 
 @examples("mcpward init hello && cd hello && mcpward serve")
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder; made if it is not there.")],
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What the server is called; else as the folder.")
-    ] = None,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder; created if missing.")],
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="The server's name. Default: the folder's.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Write a small project: tools.py, test_tools.py, mcpward.toml, README.md, .gitignore. A folder that has one of
-    them stays as it is.
+    """Write a small project: tools.py, test_tools.py, mcpward.toml, README.md, .gitignore. A folder with one of these
+    files is not changed.
     """
     server = _name(name or folder.resolve().name)
     taken = [file for file in _FILES if (folder / file).exists()]
     if taken:
-        raise ui.CommandEnded(ui.Exit.USAGE, f"there is already: {', '.join(taken)}", "name another folder")
+        raise ui.CommandEnded(ui.Exit.USAGE, f"the folder already has {', '.join(taken)}", "name another folder")
     try:
         is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)

@@ -45,11 +45,11 @@ app = typer.Typer(
 
 
 OwnerOption = Annotated[
-    str | None, typer.Option("--owner", metavar="WHO", help="Who answers for it: a person, a team, an address.")
+    str | None, typer.Option("--owner", metavar="WHO", help="The person, team or address responsible for it.")
 ]
-NoteOption = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="What it is for.")]
+NoteOption = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Its purpose.")]
 TagOption = Annotated[
-    list[str] | None, typer.Option("--tag", metavar="TAG", help="A word to find it by; may be repeated.")
+    list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag to filter by; may be repeated.")
 ]
 
 
@@ -60,14 +60,14 @@ TagOption = Annotated[
     "mcpward key create --server orders --name ci --class read --expires 90d --cidr 10.0.0.0/8",
 )
 def create(
-    name: Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="Who or what will hold it.")],
+    name: Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="The holder of the key.")],
     server: Annotated[
         list[str] | None,
         typer.Option(
             "--server",
             "-s",
             metavar="NAME",
-            help="A server that it opens; may be repeated; '*' is all.",
+            help="A server that it is valid for; may be repeated; '*' is all.",
             autocompletion=server_names,
         ),
     ] = None,
@@ -75,33 +75,31 @@ def create(
         str | None,
         typer.Option(
             metavar="WHEN",
-            help="When it ends: 90d, 12h, 2026-12-31; if not given, as keys.max_age says.",
+            help="Its expiry: 90d, 12h, 2026-12-31. Default: keys.max_age.",
         ),
     ] = None,
     scope: Annotated[
         list[str] | None,
-        typer.Option(metavar="SCOPE", help="A scope that it holds; may be repeated; '*' is all; none, if not given."),
+        typer.Option(metavar="SCOPE", help="A scope that it holds; may be repeated; '*' is all. Default: none."),
     ] = None,
     tool: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A tool that it may use; may be repeated; all, if none.")
+        list[str] | None, typer.Option(metavar="NAME", help="A tool that it may use; may be repeated. Default: all.")
     ] = None,
     access: Annotated[
         str,
-        typer.Option(
-            "--class", metavar="CLASS", help="What it may call: read, write (and read) or destructive (and both)."
-        ),
+        typer.Option("--class", metavar="CLASS", help="The highest class of tools: read, write or destructive."),
     ] = "write",
     rate: Annotated[
-        str | None, typer.Option(metavar="RATE", help="Calls that it may make, such as '60/minute burst 10'.")
+        str | None, typer.Option(metavar="RATE", help="Its rate limit, such as '60/minute burst 10'.")
     ] = None,
     cidr: Annotated[
-        list[str] | None, typer.Option(metavar="NETWORK", help="A network that it works from; may be repeated.")
+        list[str] | None, typer.Option(metavar="NETWORK", help="A network that it may be used from; may be repeated.")
     ] = None,
     may_confirm: Annotated[
         bool,
         typer.Option(
             "--may-confirm",
-            help="Its holder's own client asks the person: tools with confirm run where that client cannot be asked.",
+            help="Waive confirm= for clients that cannot ask: the holder's own client asks the person.",
         ),
     ] = False,
     owner: OwnerOption = None,
@@ -110,7 +108,7 @@ def create(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Make a key. It goes to stdout, alone and once: only a hash of it is kept."""
+    """Create a key. It is printed to stdout once; only a hash of it is kept."""
     from mcpward.operations.keys import KeyRights, create_key
 
     settings = settings_of(config)
@@ -147,19 +145,17 @@ def create(
 def list_keys(
     server: Annotated[
         str | None,
-        typer.Option(
-            "--server", "-s", metavar="NAME", help="Only keys that open this server.", autocompletion=server_names
-        ),
+        typer.Option("--server", "-s", metavar="NAME", help="Only keys for this server.", autocompletion=server_names),
     ] = None,
-    owner: Annotated[str | None, typer.Option(metavar="WHO", help="Only keys of this owner; '' is of none.")] = None,
+    owner: Annotated[str | None, typer.Option(metavar="WHO", help="Only keys of this owner; '' is no owner.")] = None,
     tag: Annotated[
         list[str] | None, typer.Option("--tag", metavar="TAG", help="Only keys with this tag; may be repeated.")
     ] = None,
     never_used: Annotated[bool, typer.Option("--never-used", help="Only keys that were never used.")] = False,
     unused_for: Annotated[
-        str | None, typer.Option(metavar="SPAN", help="Only keys that were not used for so long: 90d.")
+        str | None, typer.Option(metavar="SPAN", help="Only keys that were not used for this time: 90d.")
     ] = None,
-    no_end: Annotated[bool, typer.Option("--no-end", help="Only keys that never end by themselves.")] = False,
+    no_end: Annotated[bool, typer.Option("--no-end", help="Only keys without an expiry.")] = False,
     ends_within: Annotated[
         str | None, typer.Option(metavar="SPAN", help="Only keys that end within this time: 14d.")
     ] = None,
@@ -167,7 +163,7 @@ def list_keys(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List the keys of the site, newest first. Exit code 1 when there are none."""
+    """List the keys of the site, newest first. Exit code 1 if there are none."""
     from mcpward.operations.keys import KeyFilter
     from mcpward.operations.keys import list_keys as listed
 
@@ -196,13 +192,13 @@ def list_keys(
     elif found:
         ui.table(HEADER, [row_of(one, now, max_age_s) for one in found])
     if not found:
-        raise ui.CommandEnded(ui.Exit.NO, "no keys found", "mcpward key create --name NAME makes one")
+        raise ui.CommandEnded(ui.Exit.NO, "no keys found", "create one: mcpward key create --name NAME")
 
 
 @app.command("show")
 @examples("mcpward key show 4f9QkZp2LmXa")
 def show(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
-    """Show all that is known of a key; never the key itself, of which only a hash is kept."""
+    """Show the details of a key, never the key itself, because only a hash of it is kept."""
     from mcpward.operations.keys import get_key
 
     settings = settings_of(config)
@@ -223,11 +219,13 @@ app.command("set", hidden=True)(edit)  # its name up to release 0.1
 @examples("mcpward key rotate 4f9QkZp2LmXa --grace 24h")
 def rotate(
     key_id: IdArgument,
-    grace: Annotated[str, typer.Option(metavar="SPAN", help="How long the old key lives on: 24h, 30m, 0.")] = "24h",
+    grace: Annotated[str, typer.Option(metavar="SPAN", help="How long the old key stays valid: 24h, 30m, 0.")] = "24h",
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Make a new key with the same rights; the old one lives on for a grace period. The new key goes to stdout."""
+    """Create a successor with the same rights; the old key stays valid for a grace period. The new key goes to
+    stdout.
+    """
     from mcpward.operations.keys import rotate_key
 
     settings = settings_of(config)
@@ -244,7 +242,7 @@ def rotate(
 @app.command("revoke")
 @examples("mcpward key revoke 4f9QkZp2LmXa")
 def revoke(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
-    """End a key now. Every worker refuses it within a second. Works on a full disk, too."""
+    """Revoke a key. Every worker refuses it within a second. Works on a full disk, too."""
     from mcpward.operations.keys import revoke_key
 
     settings = settings_of(config)
@@ -259,5 +257,5 @@ def _hand_over(settings: Settings, secret: Secret, record: "KeyRecord", *, as_js
     if as_json:
         ui.answer_json({"key": secret.reveal(), **shape_of(record, CLOCK.now(), settings.keys.max_age)})
         return
-    ui.remark(f"key {record.id} ({ui.safe(record.name)}) for {', '.join(record.servers)}; it is shown this once:")
+    ui.remark(f"key {record.id} ({ui.safe(record.name)}) for {', '.join(record.servers)}; it is shown only once:")
     ui.answer(secret.reveal())

@@ -35,7 +35,7 @@ ServersOption = Annotated[
         "--server",
         "-s",
         metavar="NAME",
-        help="The server that it opens; may be repeated; '*' is all.",
+        help="The server that it is valid for; may be repeated; '*' is all.",
         autocompletion=server_names,
     ),
 ]
@@ -43,7 +43,7 @@ MayConfirmOption = Annotated[
     bool | None,
     typer.Option(
         "--may-confirm/--no-may-confirm",
-        help="Whether tools with confirm run where the client of this key cannot be asked for a person's yes.",
+        help="Waive confirm= for clients that cannot ask a person.",
     ),
 ]
 
@@ -56,10 +56,10 @@ MayConfirmOption = Annotated[
 )
 def edit(
     key_id: IdArgument,
-    name: Annotated[str | None, typer.Option("--name", "-n", metavar="NAME", help="Who or what holds it.")] = None,
+    name: Annotated[str | None, typer.Option("--name", "-n", metavar="NAME", help="The holder of the key.")] = None,
     server: ServersOption = None,
     expires: Annotated[
-        str | None, typer.Option(metavar="WHEN", help="When it ends: 90d, 12h, 2026-12-31, never.")
+        str | None, typer.Option(metavar="WHEN", help="Its expiry: 90d, 12h, 2026-12-31, never.")
     ] = None,
     scope: Annotated[
         list[str] | None,
@@ -69,29 +69,31 @@ def edit(
         list[str] | None, typer.Option(metavar="NAME", help="The tool that it may use; may be repeated; '*' is all.")
     ] = None,
     access: Annotated[
-        str | None, typer.Option("--class", metavar="CLASS", help="What it may call: read, write or destructive.")
+        str | None,
+        typer.Option("--class", metavar="CLASS", help="The highest class of tools: read, write or destructive."),
     ] = None,
     rate: Annotated[
-        str | None, typer.Option(metavar="RATE", help="Calls that it may make, such as '60/minute'; '' for no bound.")
+        str | None, typer.Option(metavar="RATE", help="Its rate limit, such as '60/minute'; '' for none.")
     ] = None,
     cidr: Annotated[
         list[str] | None,
-        typer.Option(metavar="NETWORK", help="The network that it works from; may be repeated; '' is any."),
+        typer.Option(metavar="NETWORK", help="The network that it may be used from; may be repeated; '' is any."),
     ] = None,
     may_confirm: MayConfirmOption = None,
     owner: Annotated[
-        str | None, typer.Option("--owner", metavar="WHO", help="Who answers for it; '' for nobody.")
+        str | None,
+        typer.Option("--owner", metavar="WHO", help="The person, team or address responsible for it; '' for none."),
     ] = None,
-    note: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="What it is for; '' for none.")] = None,
+    note: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Its purpose; '' for none.")] = None,
     tag: Annotated[
         list[str] | None,
-        typer.Option("--tag", metavar="TAG", help="A word to find it by; may be repeated; '' for none."),
+        typer.Option("--tag", metavar="TAG", help="A tag to filter by; may be repeated; '' for none."),
     ] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Change what a key is or may do. What is given takes the place of what was there; everything else stays. Every
-    worker knows within a second; the key itself stays the same.
+    """Change the details and rights of a key. An option replaces the whole value; other values stay. Every worker
+    applies the change within a second; the key itself stays the same.
     """
     from mcpward.operations.keys import KeyEdit, edit_key, get_live_key
 
@@ -114,7 +116,7 @@ def edit(
     given = {field: read(value) for field, value, read in words if value is not None}
     if not given:
         raise ui.CommandEnded(
-            ui.Exit.USAGE, "there is nothing to change", "mcpward key edit --help lists what can be changed"
+            ui.Exit.USAGE, "no option given: there is nothing to change", "the options are in mcpward key edit --help"
         )
 
     async def work(site: "Site") -> "KeyChange":

@@ -39,14 +39,16 @@ def read_tags(texts: list[str] | None) -> tuple[str, ...]:
     """Read tags; a single empty one is none.
 
     Raises:
-        CommandEnded: one is no tag, or there are too many.
+        CommandEnded: one is not a tag, or there are too many.
     """
     tags = tuple(dict.fromkeys(some(texts)))
     wrong = [tag for tag in tags if not _TAG.fullmatch(tag)]
     if wrong:
-        raise CommandEnded(Exit.USAGE, f"--tag: {wrong[0]!r} is no tag", "a tag is 1 to 63 of A-Z a-z 0-9 . _ : = / -")
+        raise CommandEnded(
+            Exit.USAGE, f"--tag: {wrong[0]!r} is not a tag", "a tag is 1 to 63 of A-Z a-z 0-9 . _ : = / -"
+        )
     if len(tags) > _MOST_TAGS:
-        raise CommandEnded(Exit.USAGE, f"--tag: {len(tags)} are too many", f"a key has {_MOST_TAGS} tags at most")
+        raise CommandEnded(Exit.USAGE, f"--tag: {len(tags)} are too many", f"a key has at most {_MOST_TAGS} tags")
     return tags
 
 

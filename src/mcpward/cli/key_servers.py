@@ -48,7 +48,7 @@ def _with_keys(settings: Settings) -> list[str]:
 
 
 def remark_closed(settings: Settings, servers: Collection[str]) -> None:
-    """Tell of servers that take no keys: a key for one of them opens it only once its mode is another."""
+    """Report servers that accept no keys: a key for one of them is valid only after its mode is changed."""
     for name in servers:
         if name in settings.servers and name not in _with_keys(settings):
             mode = " and ".join(sorted(settings.servers[name].modes))
@@ -74,7 +74,9 @@ async def require_tools(
         return
     if known.hindered or not meant:
         for server, finding in known.hindered.items():
-            ui.remark(ui.safe(f"the tools of {server} cannot be told ({finding.what}): {strangers[0]} is not checked"))
+            ui.remark(
+                ui.safe(f"the tools of {server} cannot be loaded ({finding.what}): {strangers[0]} is not checked")
+            )
         return
     near = nearest(strangers[0], known.all)
     listed = ", ".join(known.all) or "none"

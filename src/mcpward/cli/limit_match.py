@@ -87,5 +87,5 @@ def _callers(settings: Settings) -> list[str] | None:
 def hint_of(limit: str | None) -> str:
     """Return where the use of a limit is seen that is not listed."""
     if limit == LOOPS:
-        return f"loops are counted for each call, and not listed: mcpward log --limit {LOOPS} shows whom it refused"
+        return f"loops are counted per call and not listed: mcpward log --limit {LOOPS} shows the refused calls"
     return ""

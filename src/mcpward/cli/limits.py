@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _EVERY_S: Final = 2.0
 _CLEAR: Final = "\x1b[H\x1b[2J"
-_NOTHING: Final = "nothing is used now"
+_NOTHING: Final = "no limit is in use"
 app = typer.Typer(rich_markup_mode=None)
 
 
@@ -47,7 +47,7 @@ ServerOption = Annotated[
 ]
 CallerOption = Annotated[
     str | None,
-    typer.Option(metavar="WHO", help="Only this caller, as the record names it (api-key:ID, or the key's ID alone)."),
+    typer.Option(metavar="WHO", help="Only this caller, as in the record (api-key:ID), or the key's ID."),
 ]
 LimitOption = Annotated[
     str | None,
@@ -66,11 +66,11 @@ def limits(
     server: ServerOption = None,
     caller: CallerOption = None,
     limit: LimitOption = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay, and show it anew every two seconds.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh every two seconds.")] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show what is used of limits, the most used first. Exit code 1 when nothing is, 3 when nobody can say."""
+    """Show the current use of limits, the most used first. Exit code 1 if none is in use, 3 if no worker answers."""
     if left_to_subcommand(ctx):
         return
     from mcpward.operations.limit_callers import words_of
@@ -88,7 +88,7 @@ def limits(
         _lines(lines_of([*answer.uses]))
     _remark(answer)
     if not answer.uses:
-        raise ui.CommandEnded(ui.Exit.NO, f"nothing is used now of {words_of(match)}", hint_of(limit))
+        raise ui.CommandEnded(ui.Exit.NO, f"no limit is in use of {words_of(match)}", hint_of(limit))
 
 
 @app.command("reset")
@@ -105,14 +105,16 @@ def reset(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Give back what is used, of a caller, a limit, a server or all. Exit code 1 when nothing was, 3 if nobody can."""
+    """Reset the use of a caller, a limit, a server or all. Exit code 1 if nothing was in use, 3 if no worker
+    answers.
+    """
     from mcpward.operations.limit_callers import words_of
 
     settings = settings_of(config)
     match = match_of(settings, server, caller, limit)
     _require_known(settings, match)
     what = words_of(match)
-    if not yes and not ui.confirmed(f"give back what is used of {what}?"):
+    if not yes and not ui.confirmed(f"reset the use of {what}?"):
         raise ui.CommandEnded(ui.Exit.NO, "nothing was reset", "--yes resets without asking")
     answer = _with_tally(settings, lambda tally: tally.reset(match))
     if settings.limits.is_shared and not answer.away:
@@ -123,8 +125,8 @@ def reset(
     _remark(answer)
     if not answer.found:
         if limit != LOOPS:
-            raise ui.CommandEnded(ui.Exit.NO, f"nothing was used of {what}")
-        ui.remark("loops begin anew")  # workers forget what they know of them, and do not count that
+            raise ui.CommandEnded(ui.Exit.NO, f"nothing was in use of {what}")
+        ui.remark("loop counters are reset")  # workers forget what they know of them, and do not count that
         return
     ui.remark(f"{answer.found} counter{'' if answer.found == 1 else 's'} of {ui.safe(what)} reset")
 
@@ -172,7 +174,7 @@ def _tell_workers(settings: Settings, match: "BucketFilter") -> None:
     try:
         in_site(settings, tell, must_exist=True)
     except (ui.CommandEnded, Unreachable, Misconfigured):
-        ui.remark("no worker of this host answers: one that runs may still keep an address out by itself")
+        ui.remark("no worker of this host answers: a running one may still block an address")
 
 
 def _note(settings: Settings, match: "BucketFilter", answer: "WorkerAnswers") -> None:
@@ -182,18 +184,18 @@ def _note(settings: Settings, match: "BucketFilter", answer: "WorkerAnswers") ->
     try:
         in_site(settings, lambda site: note_limits_reset(site, match, answer.found), must_exist=True)
     except (ui.CommandEnded, Unreachable, Misconfigured):
-        ui.remark("this is not on record: the site's data are not here, or cannot be written")
+        ui.remark("the reset is not on record: the site's data are not here, or cannot be written")
 
 
 def _remark(answer: "WorkerAnswers") -> None:
     if answer.away:
-        ui.remark(f"{ui.safe(answer.away)}; this is what the workers of this host count by themselves meanwhile")
+        ui.remark(f"{ui.safe(answer.away)}; these are the counters of this host's workers")
     if answer.answered < answer.workers:
         ui.remark(f"{answer.answered} of {answer.workers} workers answered; the others are not counted")
     if answer.failed:
-        ui.remark(f"{answer.failed} of {answer.workers} workers could not say")
+        ui.remark(f"{answer.failed} of {answer.workers} workers failed to answer")
     if answer.left_out:
-        ui.remark(f"{answer.left_out} more are used less and not shown: narrow it with --caller, --limit or --server")
+        ui.remark(f"{answer.left_out} less used ones are not shown: narrow it with --caller, --limit or --server")
 
 
 async def _watch(tally: "LimitUsage", match: "BucketFilter", *, as_json: bool) -> None:

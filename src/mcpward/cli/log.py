@@ -66,16 +66,17 @@ def log(
             metavar="N",
             min=1,
             max=100_000,
-            help="The newest so many; else 50, or all with --since, --until or --json.",
+            help="Number of newest records. Default: 50, or all with --since, --until or --json.",
         ),
     ] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay, and print new records as they come.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Keep running, and print new records as they arrive.")
+    ] = False,
     config: ConfigOption = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """Print the record of requests, oldest first; with --acts what operators did. Exit code 1 when nothing was found.
-
-    Where fewer are printed than were found, stderr says of how many.
+    """Print the record of requests, oldest first; with --acts, operators' acts. Exit code 1 if nothing was found. If it
+    prints only a part, stderr has the total.
     """
     if left_to_subcommand(ctx):
         return

@@ -80,7 +80,7 @@ def _version(asked: bool) -> None:
 def mcpward(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
-    """The locks for MCP servers: keys, limits, validation, redaction and a record of every call."""
+    """Serve MCP tools with keys, limits, validation, redaction and a record of every call."""
 
 
 def run(arguments: Sequence[str] | None = None, tell: Callable[..., None] = ui.error) -> int:
@@ -141,7 +141,7 @@ def _message(said: Any) -> str:
     if param is None or not isinstance(cause, ValidationError):
         return str(said.format_message())
     first = cause.errors(include_url=False, include_input=False)[0]
-    words = model_words(first["type"], first.get("ctx", {})) or "the value does not fit"
+    words = model_words(first["type"], first.get("ctx", {})) or "the value is not valid"
     return f"{max(param.opts, key=len) if param.opts[0].startswith('-') else param.human_readable_name}: {words}"
 
 

@@ -85,7 +85,7 @@ def work_out_removal(client: Client, entry: Entry, file: Path) -> FileChange:
     content = _edited(file, text or "", lambda now: edit.load(client.format, now))
     path = client.path(entry.server, content)
     if text is None or found(content, path) is None:
-        raise CommandEnded(Exit.NO, f"{file} has no server {entry.server!r}", "--server NAME names another one")
+        raise CommandEnded(Exit.NO, f"{file} has no server {entry.server!r}", "choose another: --server NAME")
 
     def removed(before: str) -> str:
         for steps, _ in client.parts(entry, edit.load(client.format, before)):
@@ -105,7 +105,7 @@ def work_out_undo(client: Client, file: Path, entry_of: Callable[[str], Entry]) 
     real = real_file(file)
     kept = backups_of(real)
     if not kept:
-        raise CommandEnded(Exit.NO, f"there is nothing to undo for {file}", "--remove takes a server out of it")
+        raise CommandEnded(Exit.NO, f"there is nothing to undo for {file}", "to remove a server from it: --remove")
     backup = kept[-1]
     text, old = _read(real), None if backup.is_new else _read(backup.path)
     entry = entry_of(backup.server)
@@ -129,7 +129,7 @@ def make(change: FileChange) -> Path | None:
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if (file.read_bytes() if file.exists() else None) != change.before:
-            raise CommandEnded(Exit.NO, f"{file} has changed meanwhile, so it is not touched", "run the command again")
+            raise CommandEnded(Exit.NO, f"{file} has changed meanwhile, so it was not written", "run the command again")
         kept = None
         if change.undone is None and change.after is not None:
             kept = keep(file, change.before, change.after, change.server)
@@ -149,9 +149,7 @@ def real_file(file: Path) -> Path:
     try:
         return file.expanduser().resolve()
     except (OSError, RuntimeError):
-        raise CommandEnded(
-            Exit.USAGE, f"{file} leads to no file: a link goes in a circle, or there is no home"
-        ) from None
+        raise CommandEnded(Exit.USAGE, f"{file} leads to no file: a link loops, or there is no home folder") from None
 
 
 def is_open_to_others(file: Path) -> bool:
@@ -180,7 +178,7 @@ def _edited(file: Path, text: str, work: Callable[[str], T]) -> T:
     except (ValueError, RecursionError) as problem:
         why = str(problem) if isinstance(problem, NotEditable) else "unknown form"
         raise CommandEnded(
-            Exit.USAGE, f"{file} cannot be changed safely ({why}), so it is not touched", "add the block by hand"
+            Exit.USAGE, f"{file} cannot be changed safely ({why}), so it was not written", "add the block by hand"
         ) from None
 
 
@@ -214,9 +212,9 @@ def _read(file: Path) -> str | None:
         if not file.exists():
             return None
         if not stat.S_ISREG(file.stat().st_mode) or file.stat().st_size > _MOST_BYTES:
-            raise CommandEnded(Exit.USAGE, f"{file} is not a file of a sensible size, so it is not touched")
+            raise CommandEnded(Exit.USAGE, f"{file} is not a regular file or too large, so it was not written")
         return file.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
-        raise CommandEnded(Exit.USAGE, f"{file} is not UTF-8, so it is not touched") from None
+        raise CommandEnded(Exit.USAGE, f"{file} is not UTF-8, so it was not written") from None
     except OSError as error:
         raise CommandEnded(Exit.UNREACHABLE, f"{file} cannot be read: {error.strerror}") from None

@@ -13,17 +13,17 @@ _HEAD: Final = """# Commands
 <!-- made by `python -m mcpward.cli.pages`; a test compares it with the code -->
 
 Every command finds `mcpward.toml` in the current folder, or takes `--config FILE` (`MCPWARD_CONFIG`), and works on that
-site's data; without a file it works on `.mcpward/`. The answer goes to stdout, every remark to stderr; a created key
-stands on stdout alone. `--json` prints JSON. Errors are `error: what` then `hint: what to do`.
+site's data; without a file it works on `.mcpward/`. Results go to stdout, remarks to stderr; for a created key, stdout
+has only the key. `--json` prints JSON. Errors are `error: what` then `hint: what to do`.
 
 | exit code | means |
 |---|---|
 | 0 | done |
-| 1 | the answer is no: nothing found, already so, not wanted |
+| 1 | nothing found, nothing to do, or refused |
 | 2 | usage or configuration |
-| 3 | cannot reach what it needs |
+| 3 | a service or file that the command needs is unavailable |
 
-`mcpward --install-completion` teaches the shell the commands.
+`mcpward --install-completion` installs completion for your shell.
 """
 
 

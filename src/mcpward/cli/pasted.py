@@ -45,7 +45,7 @@ def from_file(file: Path) -> Secret:
     except OSError as error:
         raise ui.CommandEnded(ui.Exit.UNREACHABLE, f"--key-file: {file} cannot be read: {error.strerror}") from None
     if len(content) > _MOST_BYTES or not text.strip():
-        raise ui.CommandEnded(ui.Exit.USAGE, f"--key-file: {file} holds no key", "a file with the key and nothing else")
+        raise ui.CommandEnded(ui.Exit.USAGE, f"--key-file: {file} has no key", "the file must contain only the key")
     return cleaned(text)
 
 

@@ -37,9 +37,7 @@ ServerOption = Annotated[
     typer.Option("--server", "-s", metavar="NAME", help="Only this server.", autocompletion=server_names),
 ]
 ToolOption = Annotated[str | None, typer.Option(metavar="NAME", help="Only calls of this tool.")]
-KeyOption = Annotated[
-    str | None, typer.Option(metavar="ID", help="Only the key of this id: its calls, and when it was refused.")
-]
+KeyOption = Annotated[str | None, typer.Option(metavar="ID", help="Only calls and refusals of the key of this id.")]
 ReasonOption = Annotated[
     str | None,
     typer.Option(
@@ -58,24 +56,26 @@ OutcomeOption = Annotated[
 ]
 AddressOption = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Only requests from this address.")]
 SinceOption = Annotated[
-    str | None, typer.Option(metavar="WHEN", help="From here on: 2h, 3d, 2026-12-31T10:00; all of them.")
+    str | None, typer.Option(metavar="WHEN", help="From this time: 2h, 3d, 2026-12-31T10:00. Prints all matches.")
 ]
 UntilOption = Annotated[
-    str | None, typer.Option(metavar="WHEN", help="Up to here: 2h, 3d, 2026-12-31T10:00; all of them.")
+    str | None, typer.Option(metavar="WHEN", help="Up to this time: 2h, 3d, 2026-12-31T10:00. Prints all matches.")
 ]
 LimitOption = Annotated[
     str | None,
     typer.Option(
-        metavar="LIMIT", help="Only requests that this limit refused, or would have.", autocompletion=limit_names
+        metavar="LIMIT",
+        help="Only requests that this limit refused, or would have refused.",
+        autocompletion=limit_names,
     ),
 ]
 ErrorIdOption = Annotated[
     str | None,
-    typer.Option("--error-id", metavar="ID", help="Only the call that failed under this id: its caller was told it."),
+    typer.Option("--error-id", metavar="ID", help="Only the failed call with this error id, which its caller has."),
 ]
 ShadowOption = Annotated[bool, typer.Option("--would-refuse", help="Only requests over a limit that is not enforced.")]
 ActsOption = Annotated[
-    bool, typer.Option("--acts", help="Only what operators did: who, where, what, before and after.")
+    bool, typer.Option("--acts", help="Only operators' acts: account, host, command, values before and after.")
 ]
 
 
@@ -105,7 +105,7 @@ def chosen(
     begin = parse_start(since, now, "--since") if since else None
     end = parse_start(until, now, "--until") if until else None
     if begin is not None and end is not None and begin >= end:
-        raise ui.CommandEnded(ui.Exit.USAGE, "--since is not before --until", "nothing can be found between them")
+        raise ui.CommandEnded(ui.Exit.USAGE, "--since is not before --until", "the range is empty")
     if reason is not None:
         _require("reason", reason, _REASONS, renamed.REASONS)
     if outcome is not None:

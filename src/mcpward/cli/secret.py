@@ -26,7 +26,7 @@ _MARK: Final = "\ufeff"  # the byte order mark of a file that was saved on Windo
 def set_secret(
     name: NameArgument, server: ServerOption = None, config: ConfigOption = None, json: JsonOption = False
 ) -> None:
-    """Keep a secret. Its value comes from stdin, or from a prompt that does not show it."""
+    """Save a secret. The value comes from stdin, or from a prompt that does not show it."""
     from mcpward.operations.secrets import require_secret_name
     from mcpward.operations.secrets import set_secret as keep
 
@@ -43,7 +43,7 @@ def set_secret(
 @app.command("list")
 @examples("mcpward secret list --server orders")
 def list_secrets(server: ServerOption = None, config: ConfigOption = None, json: JsonOption = False) -> None:
-    """List the names of the secrets of a server; never a value. Exit code 1 when there are none."""
+    """List the names of a server's secrets, never a value. Exit code 1 if there are none."""
     from mcpward.operations.secrets import list_secrets as listed
 
     settings = settings_of(config)
@@ -55,7 +55,7 @@ def list_secrets(server: ServerOption = None, config: ConfigOption = None, json:
         for name in names:
             ui.answer(ui.safe(name))
     if not names:
-        raise ui.CommandEnded(ui.Exit.NO, f"{chosen} has no secrets", "mcpward secret set NAME keeps one")
+        raise ui.CommandEnded(ui.Exit.NO, f"{chosen} has no secrets", "save one: mcpward secret set NAME")
 
 
 @app.command("remove")
@@ -63,7 +63,7 @@ def list_secrets(server: ServerOption = None, config: ConfigOption = None, json:
 def remove(
     name: NameArgument, server: ServerOption = None, config: ConfigOption = None, json: JsonOption = False
 ) -> None:
-    """Forget a secret."""
+    """Remove a secret."""
     from mcpward.operations.secrets import remove_secret
 
     settings = settings_of(config)
@@ -71,7 +71,7 @@ def remove(
     in_site(settings, lambda site: remove_secret(site, chosen, name), must_exist=True, ends_rights=True)
     if json:
         ui.answer_json({"server": chosen, "name": name})
-    ui.remark(f"{name} of {chosen} is forgotten")
+    ui.remark(f"{name} of {chosen} is removed")
 
 
 def read_secret(prompt: str) -> Secret:
@@ -89,5 +89,5 @@ def read_secret(prompt: str) -> Secret:
         ) from None
     value = value.removeprefix(_MARK).removesuffix("\n").removesuffix("\r")
     if not value or len(value) > _MOST_CHARACTERS:
-        raise ui.CommandEnded(ui.Exit.USAGE, "a secret is 1 to 65536 characters", "give it on stdin: … < file")
+        raise ui.CommandEnded(ui.Exit.USAGE, "a secret is 1 to 65536 characters", "pass it on stdin: … < file")
     return Secret(value)

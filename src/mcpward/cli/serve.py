@@ -44,14 +44,14 @@ def serve(
         typer.Argument(metavar="[TARGET]", help="A Python file, module:object, or a server of the site's file."),
     ] = None,
     mode: Annotated[
-        str | None, typer.Option(metavar="MODE", help="Who gets in: api-key, oauth, unlisted or public.")
+        str | None, typer.Option(metavar="MODE", help="The mode: api-key, oauth, unlisted or public.")
     ] = None,
     access: Annotated[
         str | None,
-        typer.Option(metavar="CLASS", help="What callers without a key may call: read, write or destructive."),
+        typer.Option(metavar="CLASS", help="The highest class for callers without a key: read, write or destructive."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What the server is called; else as its source says.")
+        str | None, typer.Option(metavar="NAME", help="The server's name. Default: the name in its source.")
     ] = None,
     host: Annotated[str | None, typer.Option(metavar="HOST", help="The address to listen on.")] = None,
     port: Annotated[
@@ -61,16 +61,16 @@ def serve(
     tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="PEM file of the certificate chain.")] = None,
     tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="PEM file of the private key.")] = None,
     behind_tls_proxy: Annotated[
-        bool, typer.Option("--behind-tls-proxy", help="A proxy in front speaks TLS with the clients.")
+        bool, typer.Option("--behind-tls-proxy", help="A proxy in front terminates TLS.")
     ] = False,
     trusted_proxy: Annotated[
         list[str] | None,
-        typer.Option(metavar="CIDR", help="A proxy whose X-Forwarded-* headers are believed; may be repeated."),
+        typer.Option(metavar="CIDR", help="A proxy whose X-Forwarded-* headers are trusted; may be repeated."),
     ] = None,
     allow_unauthenticated: Annotated[
         bool, typer.Option("--allow-unauthenticated", help="Public servers may be reached from other machines.")
     ] = False,
-    public_url: Annotated[str | None, typer.Option(metavar="URL", help="What clients call this site.")] = None,
+    public_url: Annotated[str | None, typer.Option(metavar="URL", help="The site's URL for clients.")] = None,
     metrics: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="The address of /metrics; '' turns it off.")
     ] = None,
@@ -78,19 +78,17 @@ def serve(
         bool, typer.Option("--allow-open-metrics", help="/metrics may be reached from other machines.")
     ] = False,
     data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The folder of database and keys; else .mcpward.")
+        Path | None, typer.Option(metavar="DIR", help="The folder of database and keys. Default: .mcpward.")
     ] = None,
     reload: Annotated[
-        bool, typer.Option("--reload", help="For development: serve anew when a file is saved. Loopback only.")
+        bool, typer.Option("--reload", help="For development: restart when a file is saved. Loopback only.")
     ] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Serve one target, or all servers of the site's file, until stopped.
-
-    Without a word it listens on 127.0.0.1:8000 and asks for an API key. The first start prints a key (or the secret
-    URL) to the terminal, once; where stdout is none, as in a service or a container, to a file of mode 0600 in the data
-    folder, and prints its path.
+    """Serve one target, or all servers of the site's file, until stopped. By default it listens on 127.0.0.1:8000 and
+    asks for an API key. The first start prints a key (or the secret URL) to the terminal, once. Without a terminal, as
+    in a service or a container, it writes a file of mode 0600 in the data folder, and prints its path.
     """
     named = None if name is None else fit_server(name, "--name")
     overrides: dict[str, Any] = {
@@ -187,7 +185,7 @@ def _of_server(
     if chosen is None and not flag:
         return {}
     if chosen is None and len(configured) != 1:
-        raise ui.CommandEnded(ui.Exit.USAGE, f"{flag} is for one server", f"name it: mcpward serve NAME {flag} …")
+        raise ui.CommandEnded(ui.Exit.USAGE, f"{flag} needs a single server", f"name it: mcpward serve NAME {flag} …")
     name = chosen.name if chosen else configured[0]
     source = chosen.source if chosen else None
     return {f"servers.{name}.source": source, f"servers.{name}.mode": mode, f"servers.{name}.access": access}

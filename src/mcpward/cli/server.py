@@ -23,14 +23,14 @@ app = typer.Typer(help="Servers: rename.", no_args_is_help=True, rich_markup_mod
 @examples("mcpward server rename orders shop")
 def rename(
     old: Annotated[str, typer.Argument(metavar="OLD", help="The server's present name.", autocompletion=server_names)],
-    new: Annotated[str, typer.Argument(metavar="NEW", help="The name that it gets.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The new name.")],
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Give a server another name in mcpward.toml and in all data: keys, secret URLs and secrets are carried over, and
-    mcpward log --server finds its earlier records, too. A site that serves has to be restarted: until then it has the
-    old name, and lets no key of the new one in. Where the file has the new name already, only data are carried over.
-    A name for which keys or secret URLs of an earlier server are still live is refused.
+    """Rename a server in mcpward.toml and in all data. Keys, secret URLs and secrets move to the new name, and mcpward
+    log --server finds its earlier records, too. Restart a running site: until then it serves under the old name and
+    refuses the moved keys. If the file has the new name already, only data are moved. A name with live keys or secret
+    URLs of an earlier server is refused.
     """
     from mcpward.operations.servers import carry_over, require_renamable
 
@@ -51,7 +51,7 @@ def rename(
     if json:
         ui.answer_json({"old": old, "new": new, **carried, "file": str(file) if change else None})
     said = f"{carried['keys']} keys, {carried['urls']} secret URLs and {carried['secrets']} secrets"
-    ui.remark(f"server {old} is {new} now: {said} are carried over")
+    ui.remark(f"server {old} is {new} now: {said} are moved")
     if file is not None and change is not None:
         ui.remark(ui.safe(f"{file}: [servers.{old}] is [servers.{new}]"))
     for variable in variables_of_server(os.environ, old):
@@ -72,7 +72,7 @@ def _change(settings: Settings, file: Path | None, old: str, new: str) -> bytes 
     try:
         return mark + renamed_server(raw.removeprefix(mark).decode(), old, new).encode()
     except NotRenamed as problem:
-        hint = f"write [servers.{new}] in the place of [servers.{old}] yourself, then mcpward server rename {old} {new}"
+        hint = f"write [servers.{new}] in place of [servers.{old}] yourself, then mcpward server rename {old} {new}"
         raise ui.CommandEnded(ui.Exit.USAGE, f"{file}: {problem}", hint) from None
 
 
@@ -80,7 +80,7 @@ def _write(file: Path, content: bytes, old: str, new: str) -> None:
     try:
         replace_file(file.resolve(), content)
     except OSError as error:
-        hint = f"write [servers.{new}] in the place of [servers.{old}] yourself: the data are carried over"
+        hint = f"write [servers.{new}] in place of [servers.{old}] yourself: the data have moved"
         raise ui.CommandEnded(ui.Exit.UNREACHABLE, f"{file} cannot be written: {error.strerror}", hint) from None
 
 
@@ -90,6 +90,6 @@ def _remark_running(settings: Settings, old: str) -> None:
     process = serving_process(settings)
     if process is not None:
         ui.remark(
-            f"process {process} serves it as {old} and lets none of its keys in any more: "
+            f"process {process} still serves it as {old} and refuses its keys: "
             "write the new name into the file, then mcpward reload"
         )

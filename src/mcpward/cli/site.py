@@ -52,7 +52,7 @@ def left_to_subcommand(ctx: typer.Context) -> bool:
         return False
     sources = [ctx.get_parameter_source(name) for name in ctx.params]
     if any(source is not None and source.name == "COMMANDLINE" for source in sources):
-        said = f"write the options after {ctx.invoked_subcommand}, so that they are not overlooked"
+        said = f"write the options after {ctx.invoked_subcommand}"
         raise CommandEnded(Exit.USAGE, said, f"{ctx.command_path} {ctx.invoked_subcommand} --help")
     return True
 
@@ -121,7 +121,7 @@ def in_site(
     database = Path(settings.store.url.removeprefix("sqlite:///"))
     if must_exist and not database.exists():
         raise CommandEnded(
-            missing, f"there is no data yet at {database}", "mcpward serve or mcpward key create makes it"
+            missing, f"there is no data yet at {database}", "mcpward serve or mcpward key create creates them"
         )
 
     async def opened() -> T:
@@ -136,7 +136,7 @@ def in_site(
         except Exception:
             if not ends_rights or not release_reserve(database):
                 raise
-        remark("the disk is full: the reserve is used for this; make room, and mcpward serve sets it aside again")
+        remark("the disk is full: this used the reserve; free some space, and mcpward serve reserves it again")
         return asyncio.run(opened())
 
     try:
@@ -180,9 +180,9 @@ def no_site(config: Path | None, name: str | None = None, *, or_else: str = "") 
     server, file = "server" if name is None else f"server {name!r}", file_of(config)
     if file is None:
         what = f"there is no {server} here: no {FILE} in {Path.cwd()}"
-        hint = "mcpward init DIR makes a site; --config FILE names one"
+        hint = "create a site: mcpward init DIR; or name one: --config FILE"
     else:
-        what = f"there is no {server} here: {file} names none"
+        what = f"there is no {server} here: {file} has none"
         hint = f'add [servers.NAME] with source = "tools.py" to {file}'
     return CommandEnded(Exit.USAGE, what, f"{hint}; {or_else}" if or_else else hint)
 
@@ -203,7 +203,7 @@ def chosen_server(settings: Settings, name: str | None, among: Collection[str] |
         if len(fit) == 1:
             return fit[0]
         if not (fit or known):
-            hint = "add --server NAME; mcpward init DIR makes a site"
+            hint = "add --server NAME, or create a site: mcpward init DIR"
             raise CommandEnded(Exit.USAGE, "which server? no site's file here names one", hint)
         raise CommandEnded(Exit.USAGE, "which server?", f"add --server NAME (one of: {', '.join(fit or known)})")
     if known and name not in known:
@@ -247,7 +247,7 @@ def served_last(settings: Settings) -> list[str]:
 
 
 def _remark_unserved(name: str, served: Collection[str]) -> None:
-    """Tell of a name that was never served: without a file, only a later start can say that it is right."""
+    """Warn about a name that was never served: without a file, only a later start can confirm it."""
     if served and name not in served:
         meant = nearest(name, served)
         also = f"did you mean {meant}?" if meant else f"the last start served {', '.join(served)}"

@@ -26,13 +26,13 @@ _NOT_IN_IT = "TLS files, tools.py and other sources, variables of the environmen
 
 @examples("mcpward backup orders.backup", "mcpward backup /backups/orders-$(date +%F).backup")
 def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must not be there.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must not exist.")],
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write a backup of a site, which may be serving: the database as of one moment, its marks, and mcpward.toml. The
-    file is for its owner only and sealed with the master key, which is not in it: keep that elsewhere. Not in it, too:
-    TLS files, tools.py and other sources, variables of the environment, counters in Redis.
+    """Write a backup of a site, even while it serves: a snapshot of the database, its marks, and mcpward.toml. Only its
+    owner can read the file. It is encrypted with the master key, which is not in it: keep that key elsewhere. The
+    backup also lacks TLS files, tools.py and other sources, variables of the environment, and counters in Redis.
     """
     from mcpward.operations.acts import note_backup
     from mcpward.operations.backup import back_up_site
@@ -50,11 +50,11 @@ def backup(
     if json:
         ui.answer_json({"file": str(made.file), "bytes": made.size, **_shape(made.manifest), "master_key": key})
     ui.remark(
-        ui.safe(f"{made.file}: {_size(made.size)}, mode 0600, sealed with the master key {made.manifest.keys[0]}")
+        ui.safe(f"{made.file}: {_size(made.size)}, mode 0600, encrypted with the master key {made.manifest.keys[0]}")
     )
     ui.remark(ui.safe(f"in it: {_contents(made.manifest)}"))
     ui.remark(f"not in it: the master key, {_NOT_IN_IT}")
-    ui.remark(ui.safe(f"keep the master key apart from it ({key}): without that key the backup opens nothing"))
+    ui.remark(ui.safe(f"keep the master key apart from it ({key}): without that key the backup is useless"))
 
 
 @examples(
@@ -65,17 +65,15 @@ def backup(
 def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The backup.")],
     check: Annotated[
-        bool, typer.Option("--check", help="Read all of it, say what is in it, and put nothing anywhere.")
+        bool, typer.Option("--check", help="Read the whole backup and print its contents, without changes.")
     ] = False,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Put it in the place of a database that is there, which is renamed.")
-    ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace an existing database, which is renamed.")] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Put a backup in the place of a site's data. The site must not be serving, and its master key must be there. What
-    the backup holds is older than what was: the site starts once mcpward store accept-older has shown which keys are
-    alive in it again. A mark and a mcpward.toml that are there stay as they are.
+    """Restore a site's data from a backup. The site must be stopped, and its master key must be in place. The backup is
+    older than the site's data: before the next start, mcpward store accept-older lists the live keys. An existing mark
+    and mcpward.toml stay unchanged.
     """
     from msgspec import structs
 
@@ -124,15 +122,15 @@ def _tell(done: "Restored", manifest: "Manifest", *, is_accepted: bool) -> None:
     for path in done.put:
         ui.remark(ui.safe(f"restored: {path}"))
     for path in done.kept:
-        ui.remark(ui.safe(f"left as it is: {path}"))
+        ui.remark(ui.safe(f"unchanged: {path}"))
     if done.aside is not None:
-        ui.remark(ui.safe(f"the database that was there is {done.aside} now"))
-    ui.remark(f"whatever was revoked, ended or edited after {moment_text(manifest.made_at)} is as it was then")
+        ui.remark(ui.safe(f"the previous database is now {done.aside}"))
+    ui.remark(f"all changes after {moment_text(manifest.made_at)} are undone: revoked keys are live again")
     if is_accepted:
         ui.remark("nothing was revoked, ended or edited since the backup, so there is nothing to accept")
-        ui.remark("next: mcpward log verify (says whether records are missing), mcpward serve")
+        ui.remark("next: mcpward log verify (shows missing records), mcpward serve")
         return
-    ui.remark("next: mcpward store accept-older shows which keys are alive in it; mcpward serve starts after that")
+    ui.remark("next: mcpward store accept-older lists the live keys; mcpward serve starts after that")
 
 
 def _shape(manifest: "Manifest") -> dict[str, Any]:

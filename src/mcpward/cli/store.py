@@ -20,15 +20,13 @@ app = typer.Typer(help="The database: accept an older one.", no_args_is_help=Tru
 @app.command("accept-older")
 @examples("mcpward store accept-older", "mcpward store accept-older --yes")
 def accept_older(
-    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking; needed where nobody can be asked.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first; needed without a terminal.")] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Take a database that is older than its mark, or was changed by somebody else, for the one that counts.
-
-    Prints first what would be alive again, and what each key would open: whatever was revoked or ended after the copy
-    was made has to be so once more. Rows that nobody with the master key wrote are dropped. Needs the master key. Exit
-    code 1 when there is nothing to accept.
+    """Accept a database that is older than its mark, or was changed without the master key. It first lists the keys and
+    secret URLs that would be live. Revoke again all that were revoked after the copy was made. Rows written without the
+    master key are dropped. Needs the master key. Exit code 1 if there is nothing to accept.
     """
     from mcpward.operations.acts import note_store_accepted
 
@@ -49,9 +47,9 @@ def accept_older(
         if not seen:
             raise
     if not seen:
-        raise ui.CommandEnded(ui.Exit.NO, "the store is the one that its mark tells of: there is nothing to accept")
+        raise ui.CommandEnded(ui.Exit.NO, "the database matches its mark: there is nothing to accept")
     _show(seen[0], settings.keys.max_age, as_json=json)
-    if not yes and not ui.confirmed("accept this store?"):
+    if not yes and not ui.confirmed("accept this database?"):
         raise ui.CommandEnded(ui.Exit.NO, "nothing was accepted", "mcpward store accept-older --yes accepts it")
 
     in_site(
@@ -60,7 +58,7 @@ def accept_older(
         must_exist=True,
         accept=lambda older: older == seen[0],
     )
-    ui.remark("accepted: running workers take it within a minute, and mcpward serve starts again")
+    ui.remark("accepted: running workers use it within a minute, and mcpward serve starts again")
 
 
 def _show(older: "Older", max_age_s: float | None, *, as_json: bool) -> None:
@@ -80,14 +78,14 @@ def _show(older: "Older", max_age_s: float | None, *, as_json: bool) -> None:
         )
         return
     ui.remark(ui.safe(older.why))
-    ui.remark(f"its mark was written at {moment_text(older.marked_at, 'no time that is known')}")
+    ui.remark(f"its mark was written at {moment_text(older.marked_at, 'an unknown time')}")
     for name, (store, mark) in older.standings.items():
         if store < mark:
-            ui.remark(f"{name}: changes are missing ({mark - store}): what they revoked or ended is alive again")
+            ui.remark(f"{name}: changes are missing ({mark - store}): keys and URLs that they revoked are live again")
     for name, count in older.foreign.items():
         if count:
-            ui.remark(f"{name}: {count} rows that nobody with the master key wrote are dropped")
-    ui.remark("keys that are alive in it:" if alive.keys else "no key is alive in it")
+            ui.remark(f"{name}: {count} rows written without the master key are dropped")
+    ui.remark("live keys:" if alive.keys else "no live keys")
     if alive.keys:
         ui.table(HEADER, [_cells(key) for key in alive.keys])
     for url in alive.urls:

@@ -37,7 +37,7 @@ def _parse_iso(text: str, option: str) -> float:
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         raise CommandEnded(
-            Exit.USAGE, f"{option} is neither a span nor a moment", "write 90d, 2026-12-31 or 2026-12-31T10:00:00Z"
+            Exit.USAGE, f"{option} is neither a time span nor a time", "write 90d, 2026-12-31 or 2026-12-31T10:00:00Z"
         ) from None
 
 
@@ -49,7 +49,7 @@ def parse_end(text: str, now: float, option: str) -> float:
     """
     at = now + parse_span(text, option) if _is_span(text) else _parse_iso(text, option)
     if not now < at <= _LAST:
-        raise CommandEnded(Exit.USAGE, f"{option} has passed already, or lies beyond the year 9999")
+        raise CommandEnded(Exit.USAGE, f"{option} has passed already, or is beyond the year 9999")
     return at
 
 

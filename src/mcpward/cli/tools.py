@@ -27,21 +27,20 @@ def tools(
         str | None,
         typer.Argument(
             metavar="[SERVER]",
-            help="A server of the site's file, a Python file, or module:object; all servers, if none.",
+            help="A server of the site's file, a Python file, or module:object. Default: all servers.",
             autocompletion=server_names,
         ),
     ] = None,
     tool: Annotated[
-        str | None, typer.Option("--tool", metavar="NAME", help="Only this tool: all that is known, and its schemas.")
+        str | None, typer.Option("--tool", metavar="NAME", help="Only this tool, with all details and its schemas.")
     ] = None,
-    schema: Annotated[bool, typer.Option("--schema", help="With the schemas that clients are shown.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Include the schemas that clients see.")] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List tools with their class, scopes, limits and guards, as the author and the site's file say together.
-
-    The rate is that of the tool, else that of its class; a call draws on both. The authors' files are loaded as at a
-    start, so this says what a start would say of them. Exit code 1 when there is no tool.
+    """List tools with their class, scopes, limits and guards, from the source and the site's file together. The rate is
+    that of the tool, else that of its class; a call counts against both. The command loads the sources like a start,
+    and reports the same mistakes. Exit code 1 if there is no tool.
     """
     settings, chosen = (settings_of(config), None) if server is None else opened_server(config, server)
     if not settings.servers:
@@ -56,7 +55,7 @@ def tools(
     elif shapes:
         _table(shapes)
     if not shapes:
-        raise ui.CommandEnded(ui.Exit.NO, "there is no tool", "@server.tool makes one of a function")
+        raise ui.CommandEnded(ui.Exit.NO, "there is no tool", "write @server.tool above a function")
 
 
 def _shapes(settings: Settings, chosen: str | None, *, with_schema: bool) -> list[dict[str, Any]]:

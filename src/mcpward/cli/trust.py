@@ -37,7 +37,7 @@ def require_agreement(entry: Entry, *, is_named: bool, is_asked: bool, knows: Ca
         return
     raise ui.CommandEnded(
         ui.Exit.USAGE,
-        f"the key would go to {entry.url}, which only the site's file names",
+        f"the key would go to {entry.url}, which comes only from the site's file",
         f"add --url {entry.url} if that is your server, or leave --yes off and confirm it",
     )
 

@@ -74,7 +74,7 @@ def progress(done: int = 0, of: int = 0) -> None:
 
 
 def error(what: str, hint: str = "") -> None:
-    """Say what went wrong and what to do about it, to stderr."""
+    """Print the error and the remedy to stderr."""
     _write(sys.stderr, f"{styled('error:', 'error', sys.stderr)} {safe(what)}")
     if hint:
         _write(sys.stderr, f"{styled('hint:', 'hint', sys.stderr)} {safe(hint)}")
@@ -87,7 +87,7 @@ def words_of(finding: Finding) -> tuple[str, str]:
 
 
 def error_of(finding: Finding) -> None:
-    """Say what is wrong with the configuration, and where."""
+    """Print the problems of the configuration, and their places."""
     error(*words_of(finding))
 
 

@@ -33,11 +33,11 @@ app = typer.Typer(
 @examples("mcpward url rotate --server notes", "mcpward url rotate --server notes --grace 0")
 def rotate(
     server: ServerOption = None,
-    grace: Annotated[str, typer.Option(metavar="SPAN", help="How long the old URL lives on: 24h, 30m, 0.")] = "24h",
+    grace: Annotated[str, typer.Option(metavar="SPAN", help="How long the old URL stays valid: 24h, 30m, 0.")] = "24h",
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Make a new secret URL (or the first). It goes to stdout, once; the old one ends after the grace period."""
+    """Create a new secret URL (or the first). It goes to stdout, once; the old one ends after the grace period."""
     from mcpward.operations.urls import rotate_url
 
     settings = settings_of(config)
@@ -49,16 +49,16 @@ def rotate(
     if json:
         ui.answer_json({"server": name, "url": full, "old_ends_at": moment_text(grace_until)})
         return
-    ui.remark(f"the URL of {name} is the credential; it is shown this once:")
+    ui.remark(f"the URL of {name} is the credential; it is shown only once:")
     ui.answer(full)
-    ui.remark(f"every older one ends at {moment_text(grace_until)}" if grace_s else "every older one has ended")
+    ui.remark(f"all older ones end at {moment_text(grace_until)}" if grace_s else "all older ones have ended")
 
 
 @app.command("revoke")
 @examples("mcpward url revoke --server notes")
 def revoke(server: ServerOption = None, config: ConfigOption = None, json: JsonOption = False) -> None:
-    """End every secret URL of a server now, also of one that mcpward.toml has no more. Every worker refuses them within
-    a second. Works on a full disk, too.
+    """Revoke every secret URL of a server, even of one that is no longer in mcpward.toml. Every worker refuses them
+    within a second. Works on a full disk, too.
     """
     from mcpward.operations.urls import revoke_urls
 
@@ -78,7 +78,7 @@ def revoke(server: ServerOption = None, config: ConfigOption = None, json: JsonO
 @app.command("show")
 @examples("mcpward url show --server notes")
 def show(server: ServerOption = None, config: ConfigOption = None, json: JsonOption = False) -> None:
-    """Say what is known of a secret URL: when it was made, never the URL itself. The exit code is always 1."""
+    """Show when a secret URL was created, never the URL itself. The exit code is always 1."""
     from mcpward.operations.urls import live_urls
 
     settings = settings_of(config)
@@ -90,9 +90,9 @@ def show(server: ServerOption = None, config: ConfigOption = None, json: JsonOpt
         ui.answer_json({"server": name, "urls": [{"created_at": made, "expires_at": end} for made, end in ends]})
     for record in live:
         end = f", ends at {moment_text(record.expires_at)}" if record.expires_at else ""
-        ui.remark(f"a URL of {name} was made at {moment_text(record.created_at)}{end}")
+        ui.remark(f"a URL of {name} was created at {moment_text(record.created_at)}{end}")
     what = "the URL cannot be shown: only a hash of it is kept" if live else f"{name} has no URL yet"
-    raise ui.CommandEnded(ui.Exit.NO, what, f"mcpward url rotate --server {name} makes a new one")
+    raise ui.CommandEnded(ui.Exit.NO, what, f"create a new one: mcpward url rotate --server {name}")
 
 
 def unlisted_server(settings: Settings, server: str | None) -> str:

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 )
 def verify(
     allow_gaps: Annotated[
-        bool, typer.Option("--allow-gaps", help="Exit with 0 if all that is missing was noticed at the time.")
+        bool, typer.Option("--allow-gaps", help="Exit with 0 if mcpward itself noticed all missing records.")
     ] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Verify that no record was changed, removed or added since it was written; name the first that was. Exit code 0
-    when all are as they were written, 1 when not or when mcpward wrote down itself that records are missing, 3 when
-    they cannot be read, or not without a master key that is no longer there.
+    """Verify that no record was changed, removed or added since it was written, or name the first that was. Exit code 0
+    if all are unchanged, 1 if not, or if a gap is on record. Exit code 3 if they cannot be read, or lack their master
+    key.
     """
     from mcpward.operations.records import verify_record
 
@@ -44,12 +44,12 @@ def verify(
     else:
         _print(report)
     if report.findings:
-        hint = "compare it with a backup; what is left of it stays as it is, and mcpward goes on writing"
+        hint = "compare it with a backup; the remaining records are kept, and mcpward goes on writing"
         raise ui.CommandEnded(ui.Exit.NO, _sentence(report.findings[0]), hint)
     if (report.gaps or report.missing) and not allow_gaps:
-        hint = "a power cut or a restored copy does this, and so does whoever removes the newest records"
+        hint = "a power cut, a restored copy or the removal of the newest records causes this"
         raise ui.CommandEnded(
-            ui.Exit.NO, f"records are missing: {report.missing} or more, as was noticed at the time", hint
+            ui.Exit.NO, f"records are missing: {report.missing} or more, as mcpward noticed at the time", hint
         )
     if report.lost_keys:
         count = sum(chain.unverifiable for chain in report.chains)
@@ -63,7 +63,7 @@ def _print(report: "Report") -> None:
     for chain in report.chains:
         ui.answer(ui.safe(f"{chain.chain}: {_extent(chain)}"))
     if report.uncovered:
-        ui.answer(f"not covered: {report.uncovered} records from before there were codes")
+        ui.answer(f"not covered: {report.uncovered} records from before the release with codes")
     for gap in report.gaps:
         ui.answer(ui.safe(f"gap: record {gap.seq}, {_moment(gap.at)}: {gap.detail}"))
     for finding in report.findings:
@@ -75,7 +75,7 @@ def _extent(chain: "Verified") -> str:
     if chain.records:
         said += f", from {_moment(chain.since)} to {_moment(chain.until)}"
     if chain.missing:
-        said += f"; {chain.missing} are missing, as was noticed at the time"
+        said += f"; {chain.missing} are missing, as mcpward noticed at the time"
     if chain.unverifiable:
         said += f"; {chain.unverifiable} cannot be verified without the master key {', '.join(chain.keys)}"
     return said

@@ -90,7 +90,7 @@ def parse_host(text: str) -> str:
             return name
     except ValueError:
         pass
-    raise ValueError("not a host name or an IP address (an IPv6 address stands in brackets)")
+    raise ValueError("not a host name or an IP address (write an IPv6 address in brackets)")
 
 
 def parse_allowed_host(text: str) -> str:
@@ -136,7 +136,7 @@ def parse_public_url(text: str) -> str:
     url = parse_url(text)
     path = urlsplit(url).path
     if not _PATH.fullmatch(path) or path.startswith("/.well-known"):
-        raise ValueError("the path of the URL is made of plain segments, such as /ai, without empty ones, . and ..")
+        raise ValueError("the path of the URL has plain segments, such as /ai, and no empty ones, . or ..")
     return url
 
 
@@ -184,7 +184,7 @@ def parse_origin(text: str) -> str:
     """
     origin = text.strip().lower()
     if origin == "null":
-        raise ValueError('every sandboxed page and local file sends "null": it names nobody and cannot be allowed')
+        raise ValueError('every sandboxed page and local file sends "null", so it cannot be allowed')
     found = _ORIGIN.fullmatch(origin)
     if found is None or found[1] == "file" or not origin.isprintable():  # urlsplit leaves tabs and line ends out
         raise ValueError("write an origin as https://host, https://host:port or, for an app, scheme://host")

@@ -68,19 +68,19 @@ def read_counters_url(text: str) -> CountersUrl:
         raise ValueError("the URL may not have a query or a fragment; in a password write them as %3F and %23")
     place, _, database = rest.partition("/")
     if database and (not database.isdigit() or len(database) > 4):
-        raise ValueError("after the host stands the number of the database; in a password write / as %2F")
+        raise ValueError("only the number of the database may follow the host; in a password write / as %2F")
     credential, _, hosts = place.rpartition("@")
     if "@" in credential or "," in credential:
-        raise ValueError("one user stands before all hosts; in a user or a password write @ as %40 and , as %2C")
+        raise ValueError("one user comes before all hosts; in a user or a password write @ as %40 and , as %2C")
     user, _, password = credential.partition(":")
     if user and not password:  # whoever writes redis://secret@host means a password, and would send none
-        raise ValueError("a user comes with a password; a password alone is written redis://:password@host")
+        raise ValueError("a user needs a password; write a password without a user as redis://:password@host")
     nodes = tuple(_node(host) for host in hosts.split(","))
     if len(nodes) > _MOST_NODES:
         raise ValueError(f"name at most {_MOST_NODES} nodes")
     number = int(database or 0)
     if number and len(nodes) > 1:
-        raise ValueError("a cluster has no databases but 0")
+        raise ValueError("a cluster has only database 0")
     return CountersUrl(nodes, scheme == "rediss", unquote(user), Secret(unquote(password), "limits.counters"), number)
 
 

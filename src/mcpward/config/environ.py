@@ -117,7 +117,7 @@ def _read_file(name: str, env: Mapping[str, str], variables: list[Variable], fin
     try:
         value = FilePath(env[name]).read_text(encoding=ENCODING).strip()
     except (OSError, ValueError):
-        findings.append(Finding("the file that it names cannot be read", name, "name a readable text file"))
+        findings.append(Finding("the file in it cannot be read", name, "name a readable text file"))
         return
     variables.append(Variable(path_of(plain), value, name))
 

@@ -27,27 +27,27 @@ JSON schema for editors.
 
 * **Environment:** `MCPWARD_SITE__LISTEN` is `site.listen`: capitals, two underscores between the parts. Lists are
   separated by commas. `MCPWARD_STORE__URL_FILE` names a file that holds the value. A variable that begins with
-  `MCPWARD_` and is neither a setting nor `MCPWARD_MASTER_KEY`, `MCPWARD_MASTER_KEY_FILE`, `MCPWARD_CONFIG`,
-  `MCPWARD_KEY` or `MCPWARD_KEY_<SERVER>` (for `mcpward connect`) is an error too; what Kubernetes sets for services is
-  left alone.
+  `MCPWARD_` and is not a setting is an error too. The exceptions are `MCPWARD_MASTER_KEY`, `MCPWARD_MASTER_KEY_FILE`,
+  `MCPWARD_CONFIG`, `MCPWARD_KEY`, `MCPWARD_KEY_<SERVER>` (for `mcpward connect`), and what Kubernetes sets for
+  services.
 * **Tables** from the environment: `MCPWARD_BUDGETS__STRIPE__RATE` is `rate` in `[budgets.stripe]`; a table that is a
-  value, such as `{ stripe = 2 }`, is written as JSON. Where the file spells a name with `-`, `.` or capitals, it means
-  that one.
-* **Several workers** with counters in memory divide `total`, budgets and places between them; what concerns one caller
-  or one address is counted by each worker for itself, so that a caller may reach up to `site.workers` times each. With
-  counters in Redis every limit holds for all workers and hosts of the site.
-* **Rates** are written `120/minute burst 20` (second, minute, hour, day); the burst is the count where it is not given.
+  value, such as `{ stripe = 2 }`, is written as JSON. If the file spells a name with `-`, `.` or capitals, the variable
+  means that name.
+* **Several workers** with counters in memory divide `total`, budgets and slots between them. Each worker counts limits
+  per caller and per address separately, so a caller may reach up to `site.workers` times each. With counters in Redis
+  every limit holds for all workers and hosts of the site.
+* **Rates** are written `120/minute burst 20` (second, minute, hour, day); without a burst, the burst is the count.
   **Quotas** are written `5000/day` (hour, day, month; in UTC).
-* **Tables in the place of a rate or a quota** say how strictly it is meant, too:
+* **A table in place of a rate or a quota** also sets how it is enforced:
   `{ rate = "10/minute", enforce = false, on_store_failure = "closed" }`. [limits.md](limits.md) explains them.
 * **Spans of time** are written `30m`, `24h`, `90d` or `2w`.
 * **Sizes** are written `4 MiB`, `32 KiB` or as a number of bytes. **Seconds** may have a fraction.
-* **URLs:** every server answers at `/<name>/mcp`, whatever servers come and go; the only server, or the one that
-  `site.default_server` names, answers at `/mcp` too, and each server at `/mcp` of its `hosts`. `mcpward connect` prints
-  the first of these. A start that takes a URL of the last one away says which line keeps it. A path in `public_url`
-  (`https://x.example/ai`) may be passed on by the proxy or taken away; `/healthz` and `/readyz` answer below it too.
-* **Files of Windows** are read as they are: a byte order mark, and CRLF at the ends of lines.
-* **Relative paths** in the file start from the folder of the file; in environment and flags from the current one.
+* **URLs:** every server always answers at `/<name>/mcp`. The only server, or the one in `site.default_server`, answers
+  at `/mcp` too, and each server at `/mcp` of its `hosts`. `mcpward connect` prints the first of these. If a start
+  removes a URL of the last start, it prints the line that keeps it. The proxy may forward a path in `public_url`
+  (`https://x.example/ai`) or strip it; `/healthz` and `/readyz` answer below it too.
+* **Files from Windows** may have a byte order mark and CRLF line ends.
+* **Relative paths** in the file start from the folder of the file; in environment and flags, from the current folder.
 """
 
 

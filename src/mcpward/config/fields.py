@@ -37,8 +37,8 @@ _ANY_DOCUMENT: Final = "/.well-known/openid-configuration"
 _SHORTEST_AGE_S: Final = 60.0
 _NAMESPACE: Final = re.compile(r"[a-z0-9-]{1,40}", re.ASCII)
 # Elsewhere a table may stand in its place, so people will write one here.
-_RATE_ALONE = "must be a text such as 120/minute; enforce and on_store_failure of a budget stand beside it"
-_QUOTA_ALONE = "must be a text such as 5000/day; enforce and on_store_failure stand beside it"
+_RATE_ALONE = "must be a text such as 120/minute; put enforce and on_store_failure of a budget beside it"
+_QUOTA_ALONE = "must be a text such as 5000/day; put enforce and on_store_failure beside it"
 _QUOTA_PATTERN = r"^[0-9]+ */ *[A-Za-z]+$"
 _RATE_PATTERN = r"^[0-9]+ */ *[A-Za-z]+( +burst +[0-9]+)?$"
 

@@ -49,7 +49,7 @@ class KeyPlaces(Struct, frozen=True):
 
 
 def _is_key(where: str) -> bool:
-    """Tell a key from ``tools.py:7``."""
+    """Distinguish a key from ``tools.py:7``."""
     return where.partition(".")[0] in _SECTIONS and "." in where and ":" not in where
 
 

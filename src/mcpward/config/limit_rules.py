@@ -8,7 +8,7 @@ from mcpward.config.model import Settings
 from mcpward.config.names import nearest
 from mcpward.config.violations import Rule, Violation
 
-CLEAR: Final = "limits.counters: the password would travel in clear to {host}, which is no private address"
+CLEAR: Final = "limits.counters: the password would travel in clear to {host}, which is not a private address"
 CLEAR_HINT: Final = "write rediss:// (TLS), or the private address of the same host"
 
 
@@ -66,7 +66,7 @@ def divided_by_workers(settings: Settings) -> Iterator[Violation]:
         if most < workers:
             yield Violation(
                 (key, "site.workers", "limits.counters"),
-                f"{key} cannot be divided between {workers} workers: it gives {most} at once",
+                f"{key} cannot be divided between {workers} workers: it allows {most} at once",
                 'raise it, count in Redis ([limits] counters = "redis://…"), or serve with fewer workers',
             )
 

@@ -74,7 +74,7 @@ def _ruled(value: object, word: str, parse: Callable[[str], T]) -> tuple[T, Enfo
     text, enforce = value.get(word), value.get("enforce", True)
     failure = value.get("on_store_failure", _UNSAID)
     if not isinstance(text, str):
-        raise ValueError(f'as a table it has {word} = "…", and perhaps enforce and on_store_failure')  # noqa: TRY004
+        raise ValueError(f'a table has {word} = "…", and optionally enforce and on_store_failure')  # noqa: TRY004
     if not isinstance(enforce, bool):
         raise ValueError("enforce must be true or false")  # noqa: TRY004  # pydantic tells of a ValueError alone
     if failure not in FAILURES:

@@ -30,11 +30,11 @@ from mcpward.core.values import Budget, Enforcement, Pool
 BudgetName = Annotated[str, AfterValidator(check_budget_name)]
 PoolName = Annotated[str, AfterValidator(check_pool_name)]
 ToolName = Annotated[str, AfterValidator(check_tool_name)]
-_FAILURE = "while the shared counters are away; that of [limits] where it is not set"
+_FAILURE = "while the shared counters are away; if not set, that of [limits]"
 
 
 class SiteLimits(Section):
-    """[limits]: where everything is counted, and what holds before anybody is known."""
+    """[limits]: the place of counters, and limits for callers that are not identified yet."""
 
     counters: Counters = key(
         MEMORY,
@@ -44,36 +44,34 @@ class SiteLimits(Section):
         '"redis://127.0.0.1:6379/0"',
         secret=True,
     )
-    namespace: Namespace = key(
-        "mcpward", "what the names of this site's counters begin with, where others use the same Redis", '"shop"'
-    )
+    namespace: Namespace = key("mcpward", "prefix of this site's counters, for sites that share a Redis", '"shop"')
     counters_timeout_s: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] = key(
         0.3, "seconds in which Redis must answer; then it counts as away", "0.5"
     )
     fallback_share: Share = key(
-        0.5, "part of a limit that all workers of this host give together while Redis is away (`local`)", "0.25"
+        0.5, "part of a limit that all workers of this host allow together while Redis is away (`local`)", "0.25"
     )
     on_store_failure: Failure = key(
         "local",
-        "what holds while Redis is away, for every limit that says nothing itself: `closed` refuses, `open` lets pass, "
+        "what applies while Redis is away, for every limit that does not set it: `closed` refuses, `open` allows, "
         "`local` counts in memory with fallback_share of the limit",
         '"closed"',
     )
     auth_failures: LimitingText = key(
         "10/minute",
-        "failed credentials per address; after more, failed ones are told 429 and nothing is looked up for them",
+        "failed credentials per address; further failures get 429, without a lookup",
         '"10/minute"',
     )
     requests: LimitingText = key(
         "6000/minute burst 600",
-        "requests per address without a good credential, and per caller",
+        "requests per address without a valid credential, and per caller",
         '"6000/minute burst 600"',
     )
     caller: LimitingOrOff = key(
         "", 'tool calls and reads of one caller at all servers of the site together; "" is off', '"300/minute burst 60"'
     )
     max_callers: Count = key(100_000, "callers and addresses counted at once; bounds the memory", "100000")
-    streams: Count = key(16, "streams that one caller may hold open at one worker, waiting for changes", "4")
+    streams: Count = key(16, "open streams for changes of one caller at one worker", "4")
 
     @field_validator("auth_failures", "requests", "caller", mode="after")
     @classmethod
@@ -104,9 +102,9 @@ class ServerLimits(Section):
     )
     concurrency: Count = key(64, "calls of this server that run at once", "16")
     caller_concurrency: Count = key(32, "calls of one caller that run at once at this server", "4")
-    queue: Annotated[int, Field(ge=0, le=1_000_000)] = key(128, "calls that may wait for a free place", "128")
-    queue_timeout_s: Seconds = key(5.0, "seconds that a call may wait for a free place", "5.0")
-    deadline_s: Seconds = key(30.0, "seconds that a call may run, unless its tool says otherwise", "30.0")
+    queue: Annotated[int, Field(ge=0, le=1_000_000)] = key(128, "calls that may wait for a free slot", "128")
+    queue_timeout_s: Seconds = key(5.0, "seconds that a call may wait for a free slot", "5.0")
+    deadline_s: Seconds = key(30.0, "seconds that a call may run, unless its tool sets another number", "30.0")
     repeat_read: LimitingOrOff = key(
         "30/minute",
         'the same call of a reading tool, or the same cycle of calls, in one conversation; "" is off',
@@ -115,7 +113,7 @@ class ServerLimits(Section):
     repeat_write: LimitingOrOff = key("10/minute", 'the same of writing tools; "" is off', '"10/minute"')
     repeat_destructive: LimitingOrOff = key("3/minute", 'the same of destructive tools; "" is off', '"3/minute"')
     repeat_conversations: Annotated[int, Field(ge=1, le=100_000)] = key(
-        4, "how many times as often the conversations of one caller may make the same call together", "20"
+        4, "factor for all conversations of one caller together", "20"
     )
 
     def under(self, site: str) -> Self:
@@ -124,28 +122,26 @@ class ServerLimits(Section):
 
 
 class ToolSettings(Section):
-    """[servers.<name>.tools.<name>]: what the operator adds to a tool, beside what its author said."""
+    """[servers.<name>.tools.<name>]: the operator's additions to a tool."""
 
-    rate: RateOrOff = key("", "calls of this tool per caller, in the place of its author's rate", '"10/minute"')
-    concurrency: Count | None = key(
-        None, "calls of this tool that run at once, in the place of its author's number", "3"
-    )
-    pools: PoolNames = key((), "pools in which each call holds a place, beside its author's", '["orders"]')
+    rate: RateOrOff = key("", "calls of this tool per caller; replaces its author's rate", '"10/minute"')
+    concurrency: Count | None = key(None, "calls of this tool that run at once; replaces its author's number", "3")
+    pools: PoolNames = key((), "pools in which each call holds a slot; added to its author's", '["orders"]')
     budgets: dict[BudgetName, Annotated[int, Field(ge=0, le=100_000_000)]] = key(
-        {}, "budgets that each call draws on, with what it costs there, beside its author's", "{ stripe = 2 }"
+        {}, "budgets that each call draws on, with the cost; added to its author's", "{ stripe = 2 }"
     )
     unknown_arguments: Literal["refuse", "drop-client", "drop"] | None = key(
-        None, "what happens to arguments that this tool does not declare, in the place of its author's word", '"drop"'
+        None, "what happens to arguments that this tool does not declare; replaces its author's option", '"drop"'
     )
 
 
 class BudgetSettings(Section):
-    """[budgets.<name>]: what stands behind tools and is used up by them, however many tools draw on it."""
+    """[budgets.<name>]: a quota of something that several tools use up."""
 
-    rate: RateOrOff = key("", "how fast it may be used up", '"25/second"')
+    rate: RateOrOff = key("", "how fast it may be used", '"25/second"')
     quota: QuotaOrOff = key("", "how much there is in each hour, day or month (UTC)", '"10000/day"')
     enforce: bool = key(True, "false counts and records what would be refused, and refuses nothing", "false")
-    on_store_failure: Failure | None = key(None, f"what holds {_FAILURE}", '"closed"')
+    on_store_failure: Failure | None = key(None, f"what applies {_FAILURE}", '"closed"')
 
     def under(self, site: str) -> Self:
         """Return the same budget where the site's word for ``on_store_failure`` is ``site``."""
@@ -158,14 +154,14 @@ class BudgetSettings(Section):
 
 
 class PoolSettings(Section):
-    """[pools.<name>]: a resource behind tools of which a few calls may hold a place at once."""
+    """[pools.<name>]: a resource of tools that few calls may use at once."""
 
     concurrency: Count | None = key(
-        None, "calls that hold a place at once; not set, that of the Database of this name", "5"
+        None, "calls that hold a slot at once; if not set, that of the Database of this name", "5"
     )
-    queue: Annotated[int, Field(ge=0, le=1_000_000)] = key(128, "calls that may wait for a free place", "128")
-    queue_timeout_s: Seconds = key(5.0, "seconds that a call may wait for a free place", "5.0")
-    on_store_failure: Failure | None = key(None, f"what holds {_FAILURE}", '"closed"')
+    queue: Annotated[int, Field(ge=0, le=1_000_000)] = key(128, "calls that may wait for a free slot", "128")
+    queue_timeout_s: Seconds = key(5.0, "seconds that a call may wait for a free slot", "5.0")
+    on_store_failure: Failure | None = key(None, f"what applies {_FAILURE}", '"closed"')
 
     def under(self, site: str) -> Self:
         """Return the same pool where the site's word for ``on_store_failure`` is ``site``."""

@@ -102,10 +102,10 @@ def _read_file(path: Path, tree: Layers, findings: list[Finding]) -> None:
         findings += writable_by_others(path)
         text = raw.decode(ENCODING)
     except OSError:
-        findings.append(Finding("the configuration file cannot be read", str(path), "mcpward init DIR writes one"))
+        findings.append(Finding("the configuration file cannot be read", str(path), "create one: mcpward init DIR"))
         return
     except UnicodeDecodeError:
-        findings.append(Finding("the configuration file is not UTF-8", str(path), "save it in the encoding UTF-8"))
+        findings.append(Finding("the configuration file is not UTF-8", str(path), "save it as UTF-8"))
         return
     if len(raw) > _MOST_BYTES:
         findings.append(Finding("the configuration file is larger than 1 MiB", str(path)))

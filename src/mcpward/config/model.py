@@ -51,55 +51,53 @@ ServerNameOrNone = ServerName | None
 
 
 class Site(Section):
-    """[site]: the addresses of mcpward and what stands in front of it."""
+    """[site]: the addresses of mcpward, and proxies in front of it."""
 
     listen: Listen = key("127.0.0.1:8000", "address to serve on; port 0 lets the system choose", '"127.0.0.1:8000"')
     public_url: UrlOrNone = key(
-        None, "what clients call this site; never derived from the Host header", '"https://mcp.example.com"'
+        None, "the site's URL for clients; never derived from the Host header", '"https://mcp.example.com"'
     )
     default_server: ServerNameOrNone = key(
         None,
-        "the server that answers at `/mcp` too, beside its own `/<name>/mcp`; where there is only one, that is it",
+        "the server that answers at `/mcp` too, beside its own `/<name>/mcp`; a single server is the default",
         '"orders"',
     )
     trusted_proxies: Networks = key(
         (),
-        "networks whose X-Forwarded-* headers are believed; from all others they are ignored; needed behind a proxy, "
-        "whose address would else stand for every caller",
+        "networks whose X-Forwarded-* headers are trusted; from all others they are ignored. Needed behind a proxy, "
+        "or its address counts for every caller",
         '["127.0.0.1/32", "::1/128"]',
     )
     data: FilePath = key(".mcpward", "folder of the database and the generated keys (mode 0700)", '".mcpward"')
     allowed_hosts: AllowedHosts = key(
-        (), "further Host values to answer for, beside those of listen and public_url", '["mcp.internal:8000"]'
+        (), "further accepted Host values, beside those of listen and public_url", '["mcp.internal:8000"]'
     )
     allowed_origins: Origins = key(
         (),
-        "Origin values (web pages, apps, browser extensions) to answer, beside the site's own; requests without an "
-        "Origin are not concerned",
+        "further accepted Origin values (web pages, apps, browser extensions), beside the site's own; requests "
+        "without an Origin are not affected",
         '["https://app.example", "tauri://localhost"]',
     )
     tls_cert: FilePathOrNone = key(None, "PEM file of the certificate chain; together with tls_key", '"tls/cert.pem"')
     tls_key: FilePathOrNone = key(None, "PEM file of the private key; together with tls_cert", '"tls/key.pem"')
-    behind_tls_proxy: bool = key(False, "declares that a proxy in front speaks TLS with the clients", "true")
+    behind_tls_proxy: bool = key(False, "declares that a proxy in front terminates TLS", "true")
     allow_unauthenticated: bool = key(
-        False, "lets servers in public mode be reached from other machines, without any credential", "true"
+        False, "allows other machines to reach servers in public mode, without any credential", "true"
     )
     metrics_listen: ListenOrOff = key(
         "127.0.0.1:9464",
-        'address of /metrics, apart from the callers; "" turns it off; where nobody set it and its port is taken, as '
-        "by another site, the next free port, which the start names",
+        'separate address of /metrics; "" turns it off. If it is not set and its port is taken, the next free port, '
+        "which the start prints",
         '"127.0.0.1:9464"',
     )
-    allow_open_metrics: bool = key(
-        False, "lets /metrics be reached from other machines, without any credential", "true"
-    )
+    allow_open_metrics: bool = key(False, "allows other machines to reach /metrics, without any credential", "true")
     workers: Annotated[int, Field(ge=1, le=256)] = key(
-        1, "worker processes; with counters in memory each counts by itself what concerns one caller", "2"
+        1, "worker processes; with counters in memory, each counts limits per caller separately", "2"
     )
     shutdown_delay_s: Delay = key(
         5.0,
-        "seconds after SIGTERM in which /readyz says 503 `stopping` while calls still pass, so that load balancers "
-        "learn of it; then the listener closes; 0 for none, as with Ctrl-C",
+        "seconds after SIGTERM in which /readyz answers 503 `stopping` while calls still pass, so that load balancers "
+        "notice. Then the listener closes; 0 for none, as with Ctrl-C",
         "10.0",
     )
     drain_s: Seconds = key(30.0, "seconds that calls in flight may take to finish at a stop", "30.0")
@@ -116,15 +114,18 @@ class Site(Section):
 
 
 class Store(Section):
-    """[store]: where keys, sealed secrets and the traffic record live."""
+    """[store]: the place of keys, encrypted secrets and the traffic record."""
 
     url: Filled = key(
-        "sqlite:///<data>/mcpward.db", "database; only SQLite for now", '"sqlite:///.mcpward/mcpward.db"', secret=True
+        "sqlite:///<data>/mcpward.db",
+        "database (only SQLite)",
+        '"sqlite:///.mcpward/mcpward.db"',
+        secret=True,
     )
     mark: FilePathOrNone = key(
         None,
-        "signed file that says how far the database had come, by which an older copy is noticed; beside the database "
-        "(mcpward.db.mark) where it is not set; best kept where whoever may write the database may not",
+        "signed file with the database's latest state, to detect an older copy. Default: beside the database "
+        "(mcpward.db.mark). Best kept where writers of the database cannot write",
         '"/var/lib/mcpward-mark/store.mark"',
     )
 
@@ -139,34 +140,36 @@ class Store(Section):
 
 
 class Keys(Section):
-    """[keys]: what holds for every API key of the site."""
+    """[keys]: rules for every API key of the site."""
 
     max_age: AgeOrNone = key(
         "",
-        "longest life of an API key since it was made; an older one is refused whatever end it was given, and "
-        '`mcpward key rotate` makes its successor; "" for no bound',
+        "longest life of an API key since its creation; an older one is refused, whatever its expiry. "
+        '`mcpward key rotate` creates its successor; "" for no bound',
         '"90d"',
     )
 
 
 class Http(Section):
-    """[http]: how much of a request is read, and how long it may take."""
+    """[http]: bounds on the size and time of a request."""
 
     max_body: Size = key("4 MiB", "largest body of a request", '"4 MiB"')
-    max_headers: Annotated[int, Field(ge=8, le=1000)] = key(100, "most header fields of a request", "100")
-    max_header_bytes: Size = key("32 KiB", "most bytes of the request line and all headers", '"32 KiB"')
-    header_timeout_s: Seconds = key(10.0, "seconds in which the headers must have come", "10.0")
-    body_timeout_s: Seconds = key(30.0, "seconds in which the body must have come", "30.0")
+    max_headers: Annotated[int, Field(ge=8, le=1000)] = key(100, "maximum of header fields of a request", "100")
+    max_header_bytes: Size = key("32 KiB", "maximum of bytes of the request line and all headers", '"32 KiB"')
+    header_timeout_s: Seconds = key(10.0, "seconds in which the headers must arrive", "10.0")
+    body_timeout_s: Seconds = key(30.0, "seconds in which the body must arrive", "30.0")
     idle_timeout_s: Seconds = key(
-        75.0, "seconds that a connection may stay open between requests; 5 at the most until one was let in", "75.0"
+        75.0,
+        "idle seconds of a connection between requests; at most 5 before the first admitted one",
+        "75.0",
     )
     max_connections: Count = key(
-        10_000, "most open connections of one worker; fewer where the limit of open files leaves fewer", "10000"
+        10_000, "maximum of open connections of one worker; fewer if the limit of open files leaves fewer", "10000"
     )
     json_depth: Annotated[int, Field(ge=4, le=512)] = key(64, "deepest nesting of a JSON body", "64")
     json_members: Count = key(
         100_000,
-        "most array and object members of a JSON body together; what reading one may cost grows with it",
+        "maximum of array and object members of a JSON body; also raises the allowed decoding cost",
         "100000",
     )
     max_waiting_s: Seconds = key(10.0, "seconds of silence after which an answer becomes an event stream", "10.0")
@@ -180,26 +183,24 @@ class Traffic(Section):
     retention_days: Annotated[int, Field(ge=1, le=36_500)] = key(30, "days that records are kept", "90")
     max_size: RecordSize = key(
         "1 GiB",
-        "what the record may take on disk; beyond it the oldest rows go, refusals before calls, and near the end of "
-        "the disk already before",
+        "maximum size of the record on disk; beyond it the oldest rows are removed, refusals before calls. A nearly "
+        "full disk removes them earlier",
         '"10 GiB"',
     )
     when_full: Literal["refuse", "continue"] = key(
         "refuse",
         "what happens to calls while nothing can be recorded, as on a full disk: `refuse` answers busy, `continue` "
-        "lets reading and writing tools run without a record; destructive ones never do",
+        "runs reading and writing tools without a record. Destructive tools never run without one",
         '"continue"',
     )
-    queue: Count = key(
-        10_000, "records that may wait to be written; when so many wait, nothing more can be recorded", "10000"
-    )
+    queue: Count = key(10_000, "records that may wait to be written; beyond that, nothing can be recorded", "10000")
     batch: Annotated[int, Field(ge=1, le=1000)] = key(
         64, "records written at once; up to eight times as many while they pile up", "64"
     )
 
 
 class Output(Section):
-    """[output]: what may leave."""
+    """[output]: bounds on results."""
 
     max_bytes: Size = key(
         "1 MiB",
@@ -213,7 +214,7 @@ class Log(Section):
 
     level: Literal["debug", "info", "warning", "error"] = key(
         "info",
-        "least severe line that is written, of mcpward and of the authors' own code; libraries from warning on",
+        "lowest level of lines from mcpward and your own code; libraries always log from warning on",
         '"debug"',
     )
     format: Literal["auto", "console", "json"] = key(
@@ -227,14 +228,14 @@ class Server(Section):
     source: Filled = key(..., "what to serve: a Python file, or module:object", '"tools.py"')
     mode: Modes = key(
         "api-key",
-        "who gets in: api-key, oauth (tokens of your identity provider), unlisted (the URL is the credential) or "
-        'public; ["oauth", "api-key"] takes tokens and keys',
+        "the credential: api-key, oauth (tokens of your identity provider), unlisted (the URL is the credential) or "
+        'public (none); ["oauth", "api-key"] accepts tokens and keys',
         '"api-key"',
     )
     access: Literal["read", "write", "destructive"] | None = key(
         None,
-        "highest class of tools for callers without a credential of their own: `read` in mode public and `write` in "
-        "mode unlisted where it is not set; not for modes api-key and oauth, whose credentials bring their class",
+        "highest class of tools for callers without a credential of their own. Default: `read` in mode public, "
+        "`write` in mode unlisted. Not for modes api-key and oauth, whose credentials have a class",
         '"read"',
     )
     hosts: HostNames = key(
@@ -248,8 +249,8 @@ class Server(Section):
         '"drop"',
     )
     limits: ServerLimits = Field(ServerLimits(), description="limits of this server")
-    tools: dict[ToolName, ToolSettings] = Field({}, description="what the operator adds to its tools, by their names")
-    oauth: OAuth = Field(OAuth(), description="whose tokens this server takes, and what they open")
+    tools: dict[ToolName, ToolSettings] = Field({}, description="additions to its tools, by their names")
+    oauth: OAuth = Field(OAuth(), description="accepted tokens and their rights")
 
     def under(self, site: str) -> Self:
         """Return the same server where the site's word for ``on_store_failure`` is ``site``."""
@@ -274,17 +275,17 @@ class Server(Section):
 class Settings(Section):
     """The whole file."""
 
-    site: Site = Field(Site(), description="addresses and what stands in front")
+    site: Site = Field(Site(), description="addresses and proxies")
     store: Store = Field(Store(), description="the database")
-    keys: Keys = Field(Keys(), description="what holds for every API key")
+    keys: Keys = Field(Keys(), description="rules for every API key")
     http: Http = Field(Http(), description="bounds on requests")
-    limits: SiteLimits = Field(SiteLimits(), description="where everything is counted, and limits of the site")
+    limits: SiteLimits = Field(SiteLimits(), description="the place of counters, and limits of the site")
     traffic: Traffic = Field(Traffic(), description="the record of every request")
     output: Output = Field(Output(), description="bounds on results")
     log: Log = Field(Log(), description="the process's own log")
     egress: Egress = Field(Egress(), description="calls that mcpward makes itself")
-    budgets: dict[BudgetName, BudgetSettings] = Field({}, description="what tools draw on, by a name of your own")
-    pools: dict[PoolName, PoolSettings] = Field({}, description="what tools hold places in, by a name of your own")
+    budgets: dict[BudgetName, BudgetSettings] = Field({}, description="budgets of tools, by a name of your own")
+    pools: dict[PoolName, PoolSettings] = Field({}, description="pools of tools, by a name of your own")
     issuers: dict[IssuerName, Issuer] = Field({}, description="the identity providers, by a name of your own")
     servers: dict[ServerName, Server] = Field({}, description="the MCP servers, by name")
     _is_part: bool = PrivateAttr(default=False)

@@ -17,7 +17,8 @@ _TABLE: Final = "must be a table"
 _WORDS: Final = {"model_type": _TABLE, "model_attributes_type": _TABLE, "dict_type": _TABLE}
 #: What a wrong value has to know beside an example.
 _MORE: Final[dict[Path, str]] = {
-    ("servers", ANY_NAME, "mode"): 'the default; "public" lets anybody who reaches the server call it, without a key',
+    ("servers", ANY_NAME, "mode"): 'the default; "public" needs no key: every caller who reaches the server may call '
+    "it",
 }
 
 
@@ -54,7 +55,7 @@ class Complaint:
             return "unknown key"
         if kind == "value_error":
             return str(context["error"])
-        words = _WORDS.get(kind) or model_words(kind, context) or f"is not as it must be ({kind})"
+        words = _WORDS.get(kind) or model_words(kind, context) or f"is not valid ({kind})"
         return words.replace("'", "") if kind == "literal_error" else words
 
     @property
@@ -64,7 +65,7 @@ class Complaint:
             return f"{'.'.join(self.path)} is now {'.'.join(renamed.SETTINGS[self.path])}"
         if self.is_unknown:
             known = ", ".join(names_at(self.path[:-1]))
-            return f"did you mean {self.meant!r}?" if self.meant else f"known here: {known}"
+            return f"did you mean {self.meant!r}?" if self.meant else f"known keys: {known}"
         example = self._example
         return self._with_more(f"for example: {self.path[-1]} = {example}") if example else ""
 

@@ -20,7 +20,7 @@ def check_server_name(name: str) -> str:
     if not SERVER_NAME.fullmatch(name):
         raise ValueError("a server's name is 1 to 63 of a-z, 0-9 and -, and does not begin with -")
     if name in RESERVED:
-        raise ValueError("this name is taken by mcpward itself: choose another")
+        raise ValueError("mcpward itself uses this name: choose another")
     return name
 
 
@@ -55,7 +55,7 @@ def check_permission_name(name: str) -> str:
 def check_secret_name(name: str) -> str:
     """Return the name back. Raises ``ValueError``, which does not quote it: it may be the secret itself."""
     if not _SECRET_NAME.fullmatch(name):
-        raise ValueError("write where the secret is kept, not the secret: env:NAME, or NAME as in mcpward secret set")
+        raise ValueError("write the place of the secret, not the secret: env:NAME, or NAME as in mcpward secret set")
     return name
 
 

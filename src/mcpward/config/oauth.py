@@ -35,19 +35,19 @@ class Egress(Section):
 
     allow: Networks = key(
         (),
-        "networks that may be called although they are private, loopback or link-local; http:// goes to these alone",
+        "private, loopback or link-local networks that mcpward may call; http:// is allowed only for these",
         '["10.20.0.0/16"]',
     )
     timeout_s: Seconds = key(5.0, "seconds that one call may take, to the last byte of its answer", "5.0")
 
 
 class ClaimNames(Section):
-    """[issuers.<name>.claims]: what this provider calls things; a name with dots may be a path into an object."""
+    """[issuers.<name>.claims]: names of this provider's claims; a name with dots may be a path into an object."""
 
-    subject: ClaimName = key("sub", "who the caller is; never the same for two people", '"sub"')
+    subject: ClaimName = key("sub", "the caller's id; never the same for two people", '"sub"')
     scope: ClaimName = key("scope", "the scopes: words in one text, or a list", '"scp"')
-    groups: ClaimName = key("groups", "the groups that `group:…` in permissions looks at", '"cognito:groups"')
-    roles: ClaimName = key("roles", "the roles that `role:…` in permissions looks at", '"realm_access.roles"')
+    groups: ClaimName = key("groups", "the groups for `group:…` in permissions", '"cognito:groups"')
+    roles: ClaimName = key("roles", "the roles for `role:…` in permissions", '"realm_access.roles"')
 
 
 class Issuer(Section):
@@ -60,68 +60,68 @@ class Issuer(Section):
     )
     issuer: IssuerOrEmpty = key(
         "",
-        "the provider's issuer, exactly as its metadata and its tokens spell it, where the metadata URL is at another "
-        "address: a provider that mcpward calls by an inside name and clients by an outside one",
+        "the provider's issuer, exactly as in its metadata and tokens, if the metadata URL has another address. For a "
+        "provider with an inside name for mcpward and an outside name for clients",
         '"https://id.example.com/realms/demo"',
     )
     algorithms: Algorithms = key(
-        ALGORITHMS, "signature algorithms that are accepted, as far as a key of the provider takes them", '["RS256"]'
+        ALGORITHMS, "accepted signature algorithms, as far as a key of the provider supports them", '["RS256"]'
     )
     token_type: Literal["at+jwt", "any"] = key(
         "at+jwt",
-        "at+jwt takes tokens that are marked as access tokens (RFC 9068); any is for providers that do not mark them",
+        "at+jwt accepts only tokens marked as access tokens (RFC 9068); any is for providers that do not mark them",
         '"any"',
     )
     audience: str = key(
         "",
-        "what this provider calls the audience, where that is not the URL of the server; for one server alone",
+        "the audience at this provider, if it is not the URL of the server; only for one server",
         '"api://orders"',
     )
     leeway_s: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = key(
-        30.0, "seconds that the clocks of the provider and mcpward may be apart", "5.0"
+        30.0, "seconds by which the clocks of the provider and mcpward may differ", "5.0"
     )
-    claims: ClaimNames = Field(ClaimNames(), description="what this provider calls things")
-    client_id: str = key("", "what mcpward is called at this provider, where it asks as a client", '"mcpward"')
+    claims: ClaimNames = Field(ClaimNames(), description="names of this provider's claims")
+    client_id: str = key("", "mcpward's client id at this provider", '"mcpward"')
     client_secret: SecretName = key(
         "",
-        "where the client's secret is kept, never the secret itself: `env:NAME`, or the name of one that "
-        "`mcpward secret set` took for a server with this provider",
+        "the place of the client's secret, never the secret itself: `env:NAME`, or a name from `mcpward secret set` "
+        "for a server with this provider",
         '"env:OAUTH_CLIENT_SECRET"',
     )
     introspection: bool = key(
-        False, "asks the provider what an opaque token means (RFC 7662), and believes the answer for 30 s", "true"
+        False, "asks the provider about opaque tokens (RFC 7662), and caches the answer for 30 s", "true"
     )
 
 
 class Permission(Section):
-    """[servers.<name>.oauth.permissions.<name>]: what `group:…`, `role:…` or `client:…` may do, beside scopes."""
+    """[servers.<name>.oauth.permissions.<name>]: rights of `group:…`, `role:…` or `client:…`, beside scopes."""
 
     access: AccessWord = key("read", "highest class of tools", '"destructive"')
     scopes: ScopeNames = key((), "scopes that count as held", '["orders:write"]')
-    issuer: str = key("", "the provider whose word counts; needed where a server has several of them", '"main"')
+    issuer: str = key("", "the provider of the group, role or client; needed with several providers", '"main"')
 
 
 class OAuth(Section):
-    """[servers.<name>.oauth]: whose tokens this server takes, and what they open."""
+    """[servers.<name>.oauth]: the tokens that this server accepts, and their rights."""
 
     metadata: MetadataUrlOrNone = key(
         None,
-        "URL of the metadata of this server's provider, where all else about it is as usual; or name issuers",
+        "URL of the metadata of this server's provider, if it needs no other setting; or use issuers",
         '"https://id.example.com/.well-known/oauth-authorization-server"',
     )
     issuer: IssuerOrEmpty = key(
         "",
-        "the issuer of the provider at metadata, where that URL is at another address; as in [issuers.<name>]",
+        "the issuer of the provider at metadata, if that URL has another address; as in [issuers.<name>]",
         '"https://id.example.com/realms/demo"',
     )
-    issuers: Names = key((), "names of [issuers] whose tokens are taken", '["main"]')
+    issuers: Names = key((), "names of [issuers] whose tokens are accepted", '["main"]')
     scopes: dict[ScopeName, str] = key(
         {},
-        "scopes that clients may ask for, each with what it is for; clients are told of these and of required alone",
+        "scopes that clients may ask for, each with its description; only these and required are sent to clients",
         '{ "orders:read" = "Read your orders" }',
     )
     required: ScopeNames = key((), "scopes that every token must have", '["orders:read"]')
-    claims: Names = key((), "claims that tools find in caller.claims; no others", '["email"]')
+    claims: Names = key((), "claims that tools get in caller.claims", '["email"]')
     access: dict[ScopeName, AccessWord] = key(
         {},
         "highest class of tools that a scope opens; a token with none of them opens reading tools",
@@ -132,20 +132,19 @@ class OAuth(Section):
     )
     challenge_scopes: Literal["needed", "all"] = key(
         "needed",
-        "scopes that a challenge (401, 403) names: those that are needed, or all of scopes and required, for clients "
-        "that ask for nothing else",
+        "scopes in a challenge (401, 403): the needed ones, or all of scopes and required, for clients that request "
+        "only these",
         '"all"',
     )
     list_step_up: bool = key(
         False,
-        "lists tools, resources and prompts that the caller could use with another scope; calling one is the 403 that "
+        "lists tools, resources and prompts that the caller could use with another scope; a call gets a 403 that "
         "names the scope",
         "true",
     )
     confirm_scope: ScopeName | None = key(
         None,
-        "scope whose holders' own client asks its person: their calls of tools with `confirm` run where that client "
-        "cannot be asked for consent",
+        "scope that waives `confirm` for clients that cannot ask, because the holder's own client asks its person",
         '"orders:confirm"',
     )
     permissions: dict[PermissionName, Permission] = Field({}, description="what groups, roles and clients may do")

@@ -28,13 +28,13 @@ def named_provider(settings: Settings) -> Iterator[Violation]:
             if "oauth" in server.model_fields_set:
                 yield Violation(
                     (table, f"servers.{name}.mode"),
-                    f"{table} is given, and server {name} takes no tokens",
-                    'set mode = "oauth", or take the table out',
+                    f"{table} is set, but server {name} accepts no tokens",
+                    'set mode = "oauth", or remove the table',
                 )
         elif bool(server.oauth.metadata) == bool(server.oauth.issuers):
             yield Violation(
                 (f"{table}.metadata", f"servers.{name}.mode", f"{table}.issuers"),
-                f"server {name} is in mode oauth and does not say, in one way, whose tokens it takes",
+                f"server {name} is in mode oauth and needs exactly one of metadata and issuers",
                 f'set metadata = "https://…/.well-known/openid-configuration" in [{table}], or issuers = ["…"]',
             )
 
@@ -47,12 +47,12 @@ def tokens_that_fit(settings: Settings) -> Iterator[Violation]:
             key = f"servers.{name}.oauth.max_token_bytes"
             yield Violation(
                 (key, "http.max_header_bytes"),
-                f"{key} is not below http.max_header_bytes: such a token would be refused with its head",
+                f"{key} is not below http.max_header_bytes: such a token would be refused with its headers",
                 "set max_header_bytes in [http] a few KiB higher",
             )
         if oauth.issuer and oauth.metadata is None:
             key = f"servers.{name}.oauth.issuer"
-            what = f"{key} is given without metadata: it says whose document is at that URL"
+            what = f"{key} is set without metadata"
             yield Violation((key,), what, "set metadata beside it, or write issuer in [issuers.<name>]")
 
 
@@ -79,14 +79,14 @@ def known_resource(settings: Settings) -> Iterator[Violation]:
         if site.public_url is None and not site.address.is_loopback:
             yield Violation(
                 ("site.public_url", f"servers.{name}.mode", "site.listen"),
-                f"server {name} is in mode oauth, and nobody knows for which URL its tokens are made",
+                f"server {name} is in mode oauth, and the URL for its tokens is not set",
                 'set [site] public_url = "https://…" (--public-url)',
             )
         if server.hosts:
             yield Violation(
                 (f"servers.{name}.hosts", f"servers.{name}.mode"),
-                f"server {name} is in mode oauth: clients that come by another host would be told another URL",
-                "take hosts out: tokens are for site.public_url and the server's path",
+                f"server {name} is in mode oauth: clients at another host would get another URL",
+                "remove hosts: tokens are for site.public_url and the server's path",
             )
 
 
@@ -113,9 +113,9 @@ def audience_of_one(settings: Settings) -> Iterator[Violation]:
                 said = table if audience not in own else at  # never a table that says nothing of it
                 yield Violation(
                     (f"{said}.audience", f"servers.{name}.oauth.issuers"),
-                    f"{said}.audience is one name for servers {first} and {name}: tokens for one of them would open "
-                    "the other",
-                    "write a second table [issuers.…] with the same metadata and an audience of its own",
+                    f"{said}.audience is the same for servers {first} and {name}: tokens for one would be valid at "
+                    f"the other",
+                    "write a second table [issuers.…] with the same metadata and another audience",
                 )
 
 
@@ -134,7 +134,7 @@ def client_of_provider(settings: Settings) -> Iterator[Violation]:
         if bool(issuer.client_id) != bool(issuer.client_secret):
             yield Violation(
                 (key, f"issuers.{name}.client_secret"),
-                f"issuers.{name}: client_id and client_secret come together",
+                f"issuers.{name}: client_id and client_secret must both be set",
                 'write client_secret = "env:NAME"',
             )
         elif issuer.introspection and not issuer.client_id:
@@ -148,8 +148,9 @@ def client_of_provider(settings: Settings) -> Iterator[Violation]:
         if len(asked) > 1:
             yield Violation(
                 (f"servers.{name}.oauth.issuers", *(f"issuers.{one}.introspection" for one in asked)),
-                f"server {name} has several providers with introspection, and an opaque token does not say whose it is",
-                "let one of them have introspection = true",
+                f"server {name} has several providers with introspection, and an opaque token does not name its "
+                f"provider",
+                "set introspection = true for only one of them",
             )
 
 
@@ -172,10 +173,10 @@ def permissions_of_a_provider(settings: Settings) -> Iterator[Violation]:
             known = server.oauth.issuers
             if permission.issuer and permission.issuer not in known:
                 yield Violation(
-                    (key,), f"{key} is none of this server's issuers", f"one of: {', '.join(known) or 'none'}"
+                    (key,), f"{key} is not one of this server's issuers", f"one of: {', '.join(known) or 'none'}"
                 )
             elif not permission.issuer and len(known) > 1:
-                yield Violation((key,), f"{key} is missing: each provider has a {group} of its own", 'issuer = "…"')
+                yield Violation((key,), f"{key} is missing: each provider has its own {group}", 'issuer = "…"')
 
 
 def callable_provider(settings: Settings) -> Iterator[Violation]:
@@ -191,10 +192,10 @@ def callable_provider(settings: Settings) -> Iterator[Violation]:
             address = None
         is_allowed = address is not None and any(address in network for network in allow)
         if address is not None and not address.is_global and not is_allowed:
-            what = f"{key}: {address} is no public address, and egress.allow does not name its network"
+            what = f"{key}: {address} is not a public address, and egress.allow does not have its network"
             yield Violation((key, "egress.allow"), what, f'set [egress] allow = ["{address}/{address.max_prefixlen}"]')
         elif parts.scheme == "http" and not (is_allowed if address is not None else allow):
-            what = f"{key}: http is for networks that egress.allow names"
+            what = f"{key}: http is only for networks in egress.allow"
             yield Violation((key, "egress.allow"), what, "use https, or name the provider's network in [egress] allow")
 
 

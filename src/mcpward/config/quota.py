@@ -6,7 +6,7 @@ from typing import Final
 from mcpward.core.values import Period, Quota
 
 _TEXT: Final = re.compile(r"(\d{1,9})\s*/\s*([a-z]{1,8})", re.ASCII)
-_SYNTAX: Final = "write a quota as 5000/day (hour, day or month; they begin at full hours and midnights in UTC)"
+_SYNTAX: Final = "write a quota as 5000/day (hour, day or month; periods begin at full hours and midnights in UTC)"
 
 
 def parse_quota(text: str) -> Quota:

@@ -1,4 +1,4 @@
-"""Gives a server another name in the text of ``mcpward.toml``; everything else stays as a person wrote it."""
+"""Renames a server in the text of ``mcpward.toml``, and changes nothing else."""
 
 import re
 import tomllib
@@ -55,7 +55,7 @@ def _wanted(text: str, old: str, new: str) -> dict[str, Any]:
         raise NotRenamed("not TOML") from None
     servers = content.get("servers")
     if not isinstance(servers, dict) or old not in servers or new in servers:
-        raise NotRenamed("no such server, or the other one, too")
+        raise NotRenamed("no such server, or both names exist")
     content["servers"] = {new if name == old else name: table for name, table in servers.items()}
     site = content.get("site")
     if isinstance(site, dict) and site.get("default_server") == old:
@@ -80,7 +80,7 @@ def _span(text: str, start: int, place: int) -> tuple[int, int]:
         if number == place:
             return part.start(1), part.end(1)
         at = part.end()
-    raise NotRenamed("a key that is not there")
+    raise NotRenamed("a missing key")
 
 
 def _value(statement: str, old: str, new: str) -> str | None:

@@ -36,8 +36,9 @@ def in_clear(settings: Settings) -> Iterator[Violation]:
     if not settings.servers or any(server.mode != "public" for server in settings.servers.values()):
         yield Violation(
             ("site.listen", "site.tls_cert", "site.tls_key", "site.behind_tls_proxy"),
-            f"credentials would travel in clear: {site.listen} can be reached from other machines without TLS",
-            "set [site] tls_cert and tls_key (--tls-cert, --tls-key), or behind_tls_proxy = true if a proxy speaks TLS",
+            f"credentials would be sent in clear: {site.listen} can be reached from other machines without TLS",
+            "set [site] tls_cert and tls_key (--tls-cert, --tls-key), or behind_tls_proxy = true if a proxy "
+            "terminates TLS",
         )
 
 
@@ -52,8 +53,8 @@ def undeclared_proxy(settings: Settings) -> Iterator[Violation]:
         first = "site.behind_tls_proxy" if site.behind_tls_proxy else "site.public_url"
         yield Violation(
             (first, "site.trusted_proxies", "site.tls_cert", "site.tls_key"),
-            f"{first} tells of a proxy, and site.trusted_proxies names none: all callers would be counted under its "
-            "address, and the networks of keys be compared with it",
+            f"{first} implies a proxy, but site.trusted_proxies is empty: all callers would count under its address, "
+            f"and keys' networks would be compared with it",
             'name its network (--trusted-proxy); on the same machine: trusted_proxies = ["127.0.0.1/32", "::1/128"]',
         )
 
@@ -65,7 +66,7 @@ def open_metrics(settings: Settings) -> Iterator[Violation]:
     if metrics is not None and not metrics.is_loopback and not site.allow_open_metrics:
         yield Violation(
             ("site.metrics_listen", "site.allow_open_metrics"),
-            f"/metrics at {site.metrics_listen} can be reached from other machines and asks for no credential",
+            f"/metrics at {site.metrics_listen} can be reached from other machines and needs no credential",
             "listen on 127.0.0.1, or allow it with [site] allow_open_metrics = true",
         )
 
@@ -75,7 +76,7 @@ def tls_pair(settings: Settings) -> Iterator[Violation]:
     site = settings.site
     for name, path, other in (("tls_cert", site.tls_cert, site.tls_key), ("tls_key", site.tls_key, site.tls_cert)):
         if path is None and other is not None:
-            yield Violation((f"site.{name}",), f"site.{name} is missing", "tls_cert and tls_key come together")
+            yield Violation((f"site.{name}",), f"site.{name} is missing", "set both tls_cert and tls_key")
 
 
 def known_by_a_name(settings: Settings) -> Iterator[Violation]:
@@ -85,7 +86,7 @@ def known_by_a_name(settings: Settings) -> Iterator[Violation]:
     if site.address.is_wildcard and not names:
         yield Violation(
             ("site.listen", "site.public_url", "site.allowed_hosts"),
-            f"{site.listen} is no name that clients could use, and every other Host is refused",
+            f"{site.listen} is not a name that clients can use, and every other Host is refused",
             'set [site] public_url = "https://…" (--public-url) or allowed_hosts = ["…"]',
         )
 
@@ -99,7 +100,7 @@ def one_address_each(settings: Settings) -> Iterator[Violation]:
         yield Violation(
             ("site.metrics_listen", "site.listen"),
             "site.metrics_listen is the address that the servers listen on",
-            'give it another port, or turn it off with metrics_listen = ""',
+            'set another port, or turn it off with metrics_listen = ""',
         )
 
 
@@ -111,8 +112,8 @@ def access_of_keys(settings: Settings) -> Iterator[Violation]:
             where = f"[servers.{name}.oauth.access]" if server.has_tokens else "mcpward key create --class"
             yield Violation(
                 (key, f"servers.{name}.mode"),
-                f"{key} is for callers without a credential, and server {name} lets none in",
-                f"take the line out: a credential brings its class ({where})",
+                f"{key} is for callers without a credential, and server {name} admits none",
+                f"remove the line: a credential has its class ({where})",
             )
 
 
@@ -125,7 +126,7 @@ def one_server_per_host(settings: Settings) -> Iterator[Violation]:
             if first != name:
                 key = f"servers.{name}.hosts"
                 yield Violation(
-                    (key,), f"{key}: {host} leads to server {first} already", "give each host to one server"
+                    (key,), f"{key}: {host} leads to server {first} already", "use each host for one server"
                 )
 
 
@@ -152,7 +153,7 @@ def one_server_per_url(settings: Settings) -> Iterator[Violation]:
             yield Violation(
                 ("site.default_server", f"servers.{name}.hosts", "site.public_url"),
                 f"/mcp of {host} would be server {default} by site.default_server, and server {name} by its hosts",
-                "take one of the two lines out",
+                "remove one of the two lines",
             )
     owner: dict[str, str] = {}
     for one in served_paths(settings):
@@ -160,9 +161,9 @@ def one_server_per_url(settings: Settings) -> Iterator[Violation]:
         if first != one.server:
             yield Violation(
                 ("site.public_url", "site.default_server"),
-                f"{one.path} would be server {first} behind a proxy that takes the path of site.public_url away, and "
+                f"{one.path} would be server {first} behind a proxy that strips the path of site.public_url, and "
                 f"server {one.server} behind one that does not",
-                "give public_url another path, the server another name, or take default_server out",
+                "change the path of public_url or the name of the server, or remove default_server",
             )
 
 
@@ -171,7 +172,7 @@ def database(settings: Settings) -> Iterator[Violation]:
     scheme, _, place = settings.store.url.partition("://")
     if scheme != "sqlite":
         yield Violation(
-            ("store.url",), "store.url: only SQLite is available yet", 'write url = "sqlite:///path/to/file.db"'
+            ("store.url",), "store.url: only SQLite is supported", 'write url = "sqlite:///path/to/file.db"'
         )
     elif not place.startswith("/") or place.endswith(("/", ":memory:")):
         yield Violation(("store.url",), "store.url names no file", 'write url = "sqlite:///path/to/file.db"')
@@ -182,7 +183,7 @@ def proxied_url(settings: Settings) -> Iterator[Violation]:
     site = settings.site
     if site.tls_cert and site.public_url and site.public_url.startswith("http://"):
         yield Violation(
-            ("site.public_url", "site.tls_cert"), "site.public_url says http, but the site speaks TLS", "write https://"
+            ("site.public_url", "site.tls_cert"), "site.public_url is http, but the site uses TLS", "write https://"
         )
 
 

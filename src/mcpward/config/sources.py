@@ -88,7 +88,7 @@ def _missing(source: str) -> tuple[str, str] | None:
     module = source.partition(":")[0]
     if _is_module(module):
         return None
-    return f"there is no module {module}", f"a file {module}.py, or install what it is part of: pip list"
+    return f"there is no module {module}", f"a file {module}.py, or install its package: pip list"
 
 
 def _other_file(place: Path) -> str:

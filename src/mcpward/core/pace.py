@@ -33,10 +33,10 @@ def step(value: T) -> T:
 
 
 def begin() -> None:
-    """Say that this thread, which is not the event loop's, begins a piece of long work."""
+    """Mark the begin of long work on this thread, which is not the event loop's."""
     _pace.due = perf_counter() + SLICE_S
 
 
 def end() -> None:
-    """Say that the long work is over: from here on :func:`step` never waits."""
+    """Mark the end of long work: from here on :func:`step` never waits."""
     _pace.due = float("inf")

@@ -105,7 +105,7 @@ def _tool(status: int, code: int, sentence: str) -> ErrorMapping:
 
 
 WIRE: Final[dict[Reason, ErrorMapping]] = {
-    Reason.HOST_REFUSED: _http(421, 42100, "this server does not answer for that host"),
+    Reason.HOST_REFUSED: _http(421, 42100, "this server does not serve that host"),
     Reason.ORIGIN_REFUSED: _http(403, 40300, "requests from that origin are not accepted"),
     Reason.REQUEST_MALFORMED: _http(400, 40000, "the request is not well-formed HTTP"),
     Reason.ROUTE_UNKNOWN: _http(404, 40400, "not found"),
@@ -147,8 +147,8 @@ WIRE: Final[dict[Reason, ErrorMapping]] = {
     Reason.BUSY: _rpc(503, 50300, "the server is busy: try again later"),
     Reason.ARGUMENTS_INVALID: _tool(400, -32602, "the arguments are not valid"),
     Reason.ARGUMENT_DANGEROUS: _tool(400, -32602, "an argument was refused"),
-    Reason.REPEATED_CALL: _tool(429, 42900, "the same calls were made again and again: change them or stop"),
-    Reason.CONSENT_MISSING: _tool(500, -32603, "the tool needs a person's yes"),
+    Reason.REPEATED_CALL: _tool(429, 42900, "the same calls were repeated too often: change them or stop"),
+    Reason.CONSENT_MISSING: _tool(500, -32603, "the tool needs a person's approval"),
     Reason.TOOL_FAILED: _tool(500, -32603, "the tool failed"),
     Reason.TOOL_TIMEOUT: _tool(500, -32603, "the tool took too long"),
     Reason.OUTPUT_REFUSED: _tool(500, -32603, "the tool's answer was withheld"),

@@ -378,11 +378,13 @@ class ResponseStream(Protocol):
         ...
 
     def let_in(self, *, is_known: bool) -> None:
-        """Say that the caller may ask; ``is_known``: it has shown a good credential, so its connection leaves last."""
+        """Mark the caller as admitted; ``is_known``: it has shown a valid credential, so its connection is closed
+        last.
+        """
         ...
 
     def queue(self, *, cancel_on_disconnect: bool) -> None:
-        """Say that the call waits for its turn: a caller who goes away leaves the line, where the era says so.
+        """Mark the call as waiting: if the era allows it, a caller that hangs up leaves the queue.
 
         Raises:
             CancelledError: the caller has left already, and its leaving cancels.
@@ -390,7 +392,7 @@ class ResponseStream(Protocol):
         ...
 
     def begin(self, *, cancel_on_disconnect: bool, endless: bool = False) -> None:
-        """Say that the work starts: from here on the answer may become a stream, with comments to keep it alive.
+        """Mark the start of the work: from here on the answer may become a stream, with comments to keep it alive.
 
         ``cancel_on_disconnect`` makes the caller's going away cancel the call (modern era; never legacy).
         ``endless`` says that the stream lasts until someone leaves: it is opened at once, and when the server stops

@@ -8,11 +8,11 @@ from mcpward.core.ids import error_id
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call
 
-CROWDED: Final = "it was made, but there are too many large results at the moment: ask for less"
+CROWDED: Final = "it is complete, but there are too many large results at the moment: ask for less"
 """Advice where the turn of a large result does not come in time."""
 
 
-def withheld(detail: str, advice: str = "it holds what must not leave: ask for less of it") -> Refusal:
+def withheld(detail: str, advice: str = "it contains a secret: ask for less of it") -> Refusal:
     """Return the refusal of a result: ``detail`` is for the operator, ``advice`` for the model, no value in either."""
     return Refusal(Reason.OUTPUT_REFUSED, detail, ErrorId(error_id()), Remedy(advice))
 

@@ -51,16 +51,16 @@ def _read_chain(raw: bytes) -> list[x509.Certificate] | TlsProblem:
         try:
             return x509.load_pem_x509_certificates(raw)
         except ValueError:
-            return TlsProblem("tls_cert", "a certificate in it is damaged", "write the file anew from your authority's")
+            return TlsProblem(
+                "tls_cert", "a certificate in it is damaged", "write the file again from your authority's"
+            )
     if not raw.strip():
         return TlsProblem("tls_cert", "the file is empty", "write the certificate chain into it, as PEM")
     if b"PRIVATE KEY-----" in raw:
-        return TlsProblem(
-            "tls_cert", "a private key is in it and no certificate", "are tls_cert and tls_key the wrong way round?"
-        )
+        return TlsProblem("tls_cert", "it has a private key but no certificate", "are tls_cert and tls_key swapped?")
     if b"CERTIFICATE REQUEST-----" in raw:
         return TlsProblem(
-            "tls_cert", "a request for a certificate is in it", "name the certificate that your authority made of it"
+            "tls_cert", "a request for a certificate is in it", "use the certificate that your authority issued for it"
         )
     return TlsProblem("tls_cert", *_wrong_format(raw, "certificate", "x509", "-nokeys"))
 
@@ -70,21 +70,19 @@ def _read_key(raw: bytes) -> bytes | TlsProblem:
     if any(mark in raw for mark in _ENCRYPTED):
         return TlsProblem(
             "tls_key",
-            "the key is encrypted with a passphrase, for which nobody could be asked at a start",
+            "the key is encrypted with a passphrase, which a start cannot ask for",
             "openssl pkey -in {file} -out {file}.plain && chmod 600 {file}.plain, and name that file",
         )
     if b"PRIVATE KEY-----" in raw:
         try:
             private = serialization.load_pem_private_key(raw, None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
-            return TlsProblem("tls_key", "the private key in it is damaged", "write the file anew from its source")
+            return TlsProblem("tls_key", "the private key in it is damaged", "write the file again from its source")
         return private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if not raw.strip():
         return TlsProblem("tls_key", "the file is empty", "write the private key into it, as PEM")
     if _CERTIFICATE in raw:
-        return TlsProblem(
-            "tls_key", "a certificate is in it and no private key", "are tls_cert and tls_key the wrong way round?"
-        )
+        return TlsProblem("tls_key", "it has a certificate but no private key", "are tls_cert and tls_key swapped?")
     if b"PUBLIC KEY-----" in raw:
         return TlsProblem("tls_key", "a public key is in it", "name the file of the private key")
     return TlsProblem("tls_key", *_wrong_format(raw, "private key", "pkey", "-nocerts -nodes"))
@@ -111,7 +109,7 @@ def _of_time(leaf: x509.Certificate, now: float) -> Iterator[TlsProblem]:
         yield TlsProblem(
             "tls_cert",
             f"the certificate is valid from {_day(leaf.not_valid_before_utc)} on, and here it is {_day(moment)}",
-            "does this machine's clock go right (timedatectl)?",
+            "is this machine's clock right (timedatectl)?",
         )
 
 

@@ -77,7 +77,9 @@ def _read(path: Path, flags: int, forbidden: int) -> str:
 def _require_private(state: os.stat_result, forbidden: int, path: Path, command: str) -> None:
     if state.st_mode & forbidden:
         what = "other users may read or change the place of the master key"
-        raise Misconfigured([Finding(what, str(path), f"{command} {path}; make a new key if one may have been read")])
+        raise Misconfigured(
+            [Finding(what, str(path), f"{command} {path}; create a new key if the old one may have been read")]
+        )
     if state.st_uid not in (os.geteuid(), 0):
         raise Misconfigured([Finding("the place of the master key belongs to another user", str(path))])
 

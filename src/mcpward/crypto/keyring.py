@@ -36,7 +36,7 @@ class KeyRing:
         self._roots = tuple(roots)
         self.ids = tuple(_derive(root, "key id")[:4].hex() for root in roots)
         if len(set(self.ids)) != len(self.ids):
-            raise ValueError("a key stands twice in the ring")
+            raise ValueError("a key is in the ring twice")
 
     def __repr__(self) -> str:
         return f"KeyRing(ids={self.ids!r})"
@@ -72,8 +72,8 @@ def load_or_create(data: Path, env: Mapping[str, str], *, needed_by: str = "") -
         return _parse(read_mounted(path), str(path))
     path = data / "master.key"
     if needed_by and not os.path.lexists(path):
-        what = f"{needed_by} was made with a master key, and there is none here"
-        raise Misconfigured([Finding(what, str(path), f"bring the file back, or set {_VALUE} or {_FILE}")])
+        what = f"{needed_by} was made with a master key, but there is none here"
+        raise Misconfigured([Finding(what, str(path), f"restore the file, or set {_VALUE} or {_FILE}")])
     return _parse(read_or_create(path, KEY_BYTES), str(path))
 
 

@@ -31,7 +31,7 @@ class SealedWriter(io.RawIOBase):
         file.write(self._id)
 
     def writable(self) -> bool:
-        """Say that it can be written."""
+        """Return True: it can be written."""
         return True
 
     def write(self, data: object) -> int:
@@ -72,7 +72,7 @@ class SealedReader(io.RawIOBase):
         self._is_over = False
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True: it can be read."""
         return True
 
     def readinto(self, buffer: object) -> int:

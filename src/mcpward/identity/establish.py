@@ -113,7 +113,7 @@ class Identity:
         return way(arrival)
 
     def vouch(self, arrival: Arrival, strangers: Strangers | None = None) -> Refusal | None:
-        """Say without waiting why this caller's body is not worth reading; None if it is. Lets nobody in.
+        """Return, without waiting, why this caller's body need not be read; None if it must. Admits no caller.
 
         ``strangers`` bounds what is done for an address whose credential is not at hand.
 

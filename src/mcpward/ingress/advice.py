@@ -1,4 +1,4 @@
-"""Tells the operator which line of ``mcpward.toml`` would allow a host or an origin that was refused.
+"""Logs the line of ``mcpward.toml`` that would allow a refused host or origin.
 
 The text goes into the traffic record, and into the log at a bounded rate: strangers choose these values. Only what
 could stand in the settings is quoted, so nothing else of a request gets into either (attack 110).
@@ -49,7 +49,7 @@ class Advice:
         except ValueError:
             known = None
         if known is None:
-            return f"the {field} field has no value that could be allowed"
+            return f"the {field} field has no value that can be allowed"
         text = f'{field} "{known}" is not allowed; if it is yours, write in mcpward.toml: {_line(key, present, known)}'
         if self._is_due(text):
             _log.warning("request refused: %s", text)

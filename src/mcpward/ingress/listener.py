@@ -44,7 +44,7 @@ class RequestHandler(Protocol):
         ...
 
     def vouch(self, arrival: Arrival) -> Refusal | None:
-        """Tell from the head alone why this caller would be refused; None if the body is worth reading."""
+        """Return, from the head only, why this caller would be refused; None if the body must be read."""
         ...
 
     def knows(self, server: str, secret: str) -> bool:

@@ -148,7 +148,7 @@ class SessionSettings:
     async def _run(self) -> None:
         turns = Retry(
             lambda error: _log.warning(
-                "the settings of sessions cannot be read: those known stay in force", exc_info=error
+                "the settings of sessions cannot be read: the known ones stay in force", exc_info=error
             ),
             lambda: _log.warning("the settings of sessions can be read again"),
         )

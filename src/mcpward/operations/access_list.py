@@ -51,7 +51,7 @@ def _callers(name: str, server: Server, keys: Iterable[KeyRecord]) -> Iterator[t
             if name in key.servers or EVERY_SERVER in key.servers:
                 yield f"key {key.id} ({key.name})", key, principal_of(key, name, key.id)
     for mode, way, who in (
-        ("unlisted", AuthMethod.UNLISTED, "whoever has the secret URL"),
+        ("unlisted", AuthMethod.UNLISTED, "holders of the secret URL"),
         ("public", AuthMethod.ANONYMOUS, "anybody"),
     ):
         if mode in server.modes:

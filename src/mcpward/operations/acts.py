@@ -70,5 +70,5 @@ async def note_store_accepted(site: Site, older: Older) -> None:
     """
     before = {name: mark for name, (_, mark) in older.standings.items()}
     after = {name: store for name, (store, _) in older.standings.items()}
-    what = f"another store accepted, {sum(older.foreign.values())} foreign rows dropped: {older.why}"
+    what = f"another database accepted, {sum(older.foreign.values())} foreign rows dropped: {older.why}"
     await site.store.acts.note(Act(object="store", before=before, after=after, detail=what))

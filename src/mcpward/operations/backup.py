@@ -101,7 +101,7 @@ def back_up(settings: Settings, ring: KeyRing, clock: Clock, file: Path, config:
     """
     database = _sqlite_of(settings)
     if os.path.lexists(file):
-        raise Denied(f"there is a file {file} already", "name another one, or remove it")
+        raise Denied(f"there is a file {file} already", "choose another one, or remove it")
     small = {
         # Before the database: a mark is never ahead of the copy that it lies beside.
         MARK: _content(settings.store.mark_path),
@@ -122,7 +122,7 @@ def back_up(settings: Settings, ring: KeyRing, clock: Clock, file: Path, config:
                 os.fsync(sealed.fileno())
             _place_new(draft, file)
     except FileExistsError:
-        raise Denied(f"there is a file {file} already", "name another one, or remove it") from None
+        raise Denied(f"there is a file {file} already", "choose another one, or remove it") from None
     except OSError as error:
         raise Unreachable(
             f"{file} cannot be written: {error.strerror}", "name a file in a folder of your own"
@@ -154,14 +154,14 @@ def opened(file: Path, ring: KeyRing, folder: Path) -> Iterator[Unpacked]:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".restore.") as place:
             with file.open("rb") as sealed:
                 if sealed.read(len(_MAGIC)) != _MAGIC:
-                    raise _unfit(file, "is no backup of mcpward", "mcpward backup FILE makes one")
+                    raise _unfit(file, "is not a backup of mcpward", "create one: mcpward backup FILE")
                 _unpack(sealed, ring, Path(place))
             manifest = json.decode((Path(place) / MANIFEST).read_bytes(), type=Manifest)
             _require_fit(file, Path(place) / DATABASE)
             yield Unpacked(Path(place), manifest)
     except (EnvelopeRefused, tarfile.TarError, EOFError, DecodeError):
-        what = "was made with another master key, was changed, or is cut off"
-        raise _unfit(file, what, "bring the master key of its site back; see mcpward restore --help") from None
+        what = "was made with another master key, was changed, or is truncated"
+        raise _unfit(file, what, "restore the master key of its site; see mcpward restore --help") from None
     except OSError as error:
         raise Unreachable(f"{file} cannot be restored: {error.strerror}") from None
 
@@ -232,7 +232,7 @@ def restore(settings: Settings, ring: KeyRing, unpacked: Unpacked, clock: Clock,
             put.append(record_mark)
         _put(unpacked.folder / DATABASE, database)
     except OSError as error:
-        hint = f"the database that was there is {aside} now" if aside else ""
+        hint = f"the previous database is now {aside}" if aside else ""
         raise Unreachable(f"the backup cannot be put in place: {error.strerror}", hint) from None
     return Restored(database, aside, (*put, database), tuple(kept))
 
@@ -256,7 +256,7 @@ def require_free(settings: Settings, *, replace: bool) -> None:
     if process is not None:
         raise Denied(f"process {process} has the database {database} open", "stop mcpward serve first")
     if database.exists() and not replace:
-        hint = "--replace renames it and puts the backup in its place"
+        hint = "to rename it and restore the backup: --replace"
         raise Denied(f"there is a database {database} already", hint)
 
 
@@ -268,7 +268,7 @@ def _require_fit(file: Path, database: Path) -> None:
 
 
 def _place_new(draft: Path, file: Path) -> None:
-    """Give a file its name unless that is taken. Raises ``FileExistsError``, or another ``OSError``."""
+    """Rename a file unless the name is taken. Raises ``FileExistsError``, or another ``OSError``."""
     try:
         os.link(draft, file)  # unlike a rename it takes nobody's place
     except FileExistsError:
@@ -282,7 +282,7 @@ def _place_new(draft: Path, file: Path) -> None:
 def _sqlite_of(settings: Settings) -> Path:
     database = database_of(settings)
     if database is None:
-        raise Invalid("a backup is of a SQLite database", "pg_dump makes one of PostgreSQL")
+        raise Invalid("backup supports only SQLite databases", "use pg_dump for PostgreSQL")
     return database
 
 

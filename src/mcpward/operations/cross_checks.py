@@ -19,7 +19,7 @@ from mcpward.tools.registry import Defaults, Registry
 from mcpward.tools.tool_source import ToolSource
 
 _log: Final = structlog.get_logger("mcpward")
-_OFFER: Final = "name it in [servers.<name>.tools.<name>] or in @server.tool(…), or take the table out"
+_OFFER: Final = "name it in [servers.<name>.tools.<name>] or in @server.tool(…), or remove the table"
 
 
 def registries_of(settings: Settings, sources: Mapping[str, Server]) -> dict[str, Registry]:
@@ -103,14 +103,14 @@ def _budgets(settings: Settings, sources: Mapping[str, ToolSource]) -> Iterator[
             who = f"tool {tool.name!r} of server {tool.server} draws on budget {draw.budget!r}"
             if table is None:
                 lines = f'write [budgets.{draw.budget}] with rate = "25/second" or quota = "10000/day"'
-                yield Finding(f"{who}, which nobody defines", place, _hint(draw.budget, settings.budgets, lines))
+                yield Finding(f"{who}, which is not defined", place, _hint(draw.budget, settings.budgets, lines))
                 continue
             much = [table.rate.burst] if table.rate else []
             most = max(1, min([*much, table.quota.count] if table.quota else much) // parts)
             if draw.cost_of is None and draw.cost > most:
-                what = f"{who} for {draw.cost} a call, and it gives at most {most} at once"
+                what = f"{who} for {draw.cost} a call, and it holds at most {most} at once"
                 yield Finding(
-                    what, place, f"raise [budgets.{draw.budget}], or lower the cost: it could never be called"
+                    what, place, f"raise [budgets.{draw.budget}], or lower the cost: the tool could never be called"
                 )
 
 
@@ -121,12 +121,12 @@ def _pools(settings: Settings, sources: Mapping[str, ToolSource]) -> Iterator[Fi
             table = settings.pools.get(pool)
             if pool in sizes or (table is not None and table.concurrency is not None):
                 continue
-            who = f"tool {tool.name!r} of server {tool.server} needs a place in pool {pool!r}"
+            who = f"tool {tool.name!r} of server {tool.server} needs a slot in pool {pool!r}"
             lines = f"write [pools.{pool}] with concurrency = 5"
             if table is not None:
                 yield Finding(f"{who}, which has no size", f"pools.{pool}", lines)
             else:
-                yield Finding(f"{who}, which nobody defines", place, _hint(pool, {*settings.pools, *sizes}, lines))
+                yield Finding(f"{who}, which is not defined", place, _hint(pool, {*settings.pools, *sizes}, lines))
 
 
 def _sizes(settings: Settings, sources: Mapping[str, ToolSource]) -> Iterator[Finding]:
@@ -139,10 +139,10 @@ def _sizes(settings: Settings, sources: Mapping[str, ToolSource]) -> Iterator[Fi
                 continue
             who = f"servers {other.server} and {source.server}"
             if name in source.unnamed_pools | other.unnamed_pools:
-                what = f"{who} have each a Database without a name as pool {name!r}, which would be one for both"
+                what = f"{who} each have an unnamed Database as pool {name!r}, which would be one pool for both"
                 yield Finding(what, f"servers.{source.server}", 'name them: Database(…, name="orders")')
             elif size != other.pools[name] and getattr(settings.pools.get(name), "concurrency", None) is None:
-                what = f"{who} bring pool {name!r} with {other.pools[name]} and {size} places"
+                what = f"{who} bring pool {name!r} with {other.pools[name]} and {size} slots"
                 yield Finding(what, f"servers.{source.server}", f"write [pools.{name}] with concurrency = {size}")
 
 
@@ -169,7 +169,7 @@ def _unused(settings: Settings, sources: Mapping[str, ToolSource]) -> Iterator[F
             yield Finding(what, f"budgets.{name}", hint)
     for name in settings.pools:
         if name not in held:
-            what, hint = f"pools.{name}: no tool needs a place in it", _hint(name, held - {*settings.pools}, _OFFER)
+            what, hint = f"pools.{name}: no tool needs a slot in it", _hint(name, held - {*settings.pools}, _OFFER)
             yield Finding(what, f"pools.{name}", hint)
 
 

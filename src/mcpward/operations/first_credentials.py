@@ -90,7 +90,9 @@ class _Maker:
         now, max_age_s = self._clock.now(), self._settings.keys.max_age
         live = [record for record in await every_key(self._site) if record.is_live(now, max_age_s)]
         if not any({server, EVERY_SERVER}.intersection(record.servers) for record in live):
-            return FirstCredential(remark=f"no key opens {server}: mcpward key create --server {server} makes one")
+            return FirstCredential(
+                remark=f"{server} has no key: create one with mcpward key create --server {server} --name NAME"
+            )
         file = self._file("key", server)
         found = credential_file.left(file)
         if found is None:
@@ -102,7 +104,9 @@ class _Maker:
     async def known_url(self, server: str) -> FirstCredential:
         live = await live_urls(self._site, server, self._clock.now())
         if not live:
-            return FirstCredential(remark=f"{server} has no secret URL: mcpward url rotate --server {server} makes one")
+            return FirstCredential(
+                remark=f"{server} has no secret URL: create one with mcpward url rotate --server {server}"
+            )
         file = self._file("url", server)
         found = credential_file.left(file)
         if found is None:
@@ -121,7 +125,7 @@ class _Maker:
             credential_file.put(file, text)
         except OSError as error:
             what = f"{file} cannot be written: {error.strerror}"
-            raise Invalid(what, "start once in a terminal, or make a key: mcpward key create") from None
+            raise Invalid(what, "start once in a terminal, or create a key: mcpward key create --name NAME") from None
         return file
 
 

@@ -28,6 +28,6 @@ def require_whole_key(key: Secret) -> None:
     if not text.startswith(PREFIX):
         raise Invalid("that is not a key", f"a key begins with {PREFIX}")
     if len(text) != _LENGTH:
-        hint = f"it has {len(text)} characters; a key has {_LENGTH}: copy it whole"
+        hint = f"it has {len(text)} characters; a key has {_LENGTH}: copy the whole key"
         raise Invalid("that is not a whole key", hint)
-    raise Invalid("that is not a whole key", "its checksum is wrong: copy it again, or make a new one")
+    raise Invalid("that is not a whole key", "its checksum is wrong: copy it again, or create a new one")

@@ -19,7 +19,7 @@ from mcpward.identity.keys.records import EVERY_SERVER, KeyRecord
 from mcpward.operations.denied import Denied, Invalid
 from mcpward.operations.site import Site
 
-_MORE: Final = "mcpward key create makes a new one"
+_MORE: Final = "create a new one: mcpward key create --name NAME"
 
 
 class KeyRights(Struct, frozen=True, kw_only=True):
@@ -135,7 +135,7 @@ async def get_key(site: Site, key_id: str) -> KeyRecord:
     inside = find_id(key_id)
     if inside is not None:
         what = "that is a key, not a key id; it is now in your shell history: rotate it"
-        raise Invalid(what, f"its id is {inside}; mcpward key rotate {inside} makes its successor")
+        raise Invalid(what, f"its id is {inside}; create its successor: mcpward key rotate {inside}")
     record = await site.store.keys.get(key_id)
     if record is None:
         named = [one.id for one in await site.store.keys.list() if one.name == key_id]
@@ -183,8 +183,8 @@ async def edit_key(site: Site, key_id: str, edit: KeyEdit, now: float, max_age_s
     """Change a live key. Every worker knows within a second; the text of the key stays the same.
 
     Raises:
-        Denied: there is none, it has ended, or it is so already.
-        Invalid: it would live longer than ``max_age_s``, or as :func:`get_key`.
+        Denied: there is none, it has ended, or it has these values already. Invalid: it would live longer than
+        ``max_age_s``, or as :func:`get_key`.
     """
     record = await get_live_key(site, key_id, now, max_age_s)
     if edit.expires_at is not UNSET:
@@ -200,7 +200,7 @@ async def edit_key(site: Site, key_id: str, edit: KeyEdit, now: float, max_age_s
         raise Denied(f"there is no key {key_id!r}", "mcpward key list --all")
     change = KeyChange(*found)
     if not change.fields:
-        raise Denied(f"key {record.id} is so already", f"mcpward key show {record.id}")
+        raise Denied(f"key {record.id} has these values already", f"mcpward key show {record.id}")
     return change
 
 
@@ -258,5 +258,5 @@ def _require_age(expires_at: float | None, created_at: float, max_age_s: float |
     """Refuse an end that the key would not live to see: whoever sets it believes in it."""
     if expires_at is not None and max_age_s is not None and expires_at > created_at + max_age_s:
         longest = span_text(max_age_s)
-        what = f"the key would end later than keys.max_age allows: {longest} after it was made"
-        raise Invalid(what, f"--expires {longest} at most; without --expires it ends then by itself")
+        what = f"the key would end later than keys.max_age allows: {longest} after its creation"
+        raise Invalid(what, f"--expires {longest} at most; without --expires it ends then")

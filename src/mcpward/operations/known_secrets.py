@@ -21,8 +21,8 @@ ByServer = Mapping[str, Mapping[str, Secret]]
 
 
 class Secrets:
-    """Gives the present redactor, made anew only when a secret was added. ``vault`` holds each server's own,
-    ``shown`` are those that mcpward shows to identity providers.
+    """Provides the current redactor, rebuilt only when a secret was added. ``vault`` holds each server's own, ``shown``
+    are those that mcpward shows to identity providers.
     """
 
     def __init__(self, settings: Settings, vault: ByServer, shown: Mapping[str, Secret] | None = None) -> None:

@@ -141,8 +141,8 @@ class _Shared:
             try:
                 return replace(await asked, away=why)
             except Unreachable:
-                why += "; and no worker of this host says what it counted by itself"
-        raise Unreachable(why, hint="see [limits] counters, and whether that Redis runs") from down
+                why += "; and no worker of this host answers about its own counters"
+        raise Unreachable(why, hint="check [limits] counters, and whether that Redis runs") from down
 
 
 def _heard(answer: WorkerAnswers) -> WorkerAnswers:
@@ -150,5 +150,5 @@ def _heard(answer: WorkerAnswers) -> WorkerAnswers:
         what = "no running worker answered: in-memory counters exist only while it runs"
         raise Unreachable(what, hint="mcpward serve")
     if answer.failed == answer.answered:
-        raise Unreachable("the workers cannot say what is used now", hint="their log says why")
+        raise Unreachable("the workers failed to report the current use", hint="their log has the cause")
     return answer

@@ -89,9 +89,7 @@ class RemoteCalls:
         asked = CallRequest(name=self._name, by=self._bus.worker, at=self._clock.now(), call=call)
         with self._bus.hurry():
             if not self._bus.send(ASKING, to_builtins(asked), self._worker):
-                raise Unreachable(
-                    "the arguments are too long to be handed to the server that runs", "call it over HTTP"
-                )
+                raise Unreachable("the arguments are too long to pass to the running server", "call it over HTTP")
             try:
                 await self._wait()
             except asyncio.CancelledError:
@@ -109,12 +107,12 @@ class RemoteCalls:
             except TimeoutError:
                 if find_worker(self._settings.site.data) is None:
                     raise Unreachable(
-                        "the server has ended before it answered", "mcpward log says how far it came"
+                        "the server ended before it answered", "mcpward log shows how far the call came"
                     ) from None
             else:
                 return
         what = f"the server has not answered within {self._timeout_s:g} s; the call may still run"
-        raise Unreachable(what, "--timeout waits longer; mcpward log shows how it ended")
+        raise Unreachable(what, "to wait longer: --timeout; mcpward log shows how it ended")
 
     def _hear(self, letter: dict[str, Any]) -> None:
         told = read_told(letter)

@@ -18,7 +18,7 @@ def require_secret_name(name: str) -> None:
         Invalid: it may not; perhaps its value was written in the place of its name.
     """
     if not _NAME.fullmatch(name):
-        raise Invalid("a secret's name is made of A-Z, 0-9 and _", "its value does not belong on the command line")
+        raise Invalid("a secret's name is made of A-Z, 0-9 and _", "pass the value on stdin, not on the command line")
 
 
 async def set_secret(site: Site, server: str, name: str, value: Secret) -> None:

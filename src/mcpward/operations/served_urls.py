@@ -18,7 +18,7 @@ def served(settings: Settings) -> list[ServedUrl]:
 
 
 def lost(settings: Settings, before: Sequence[ServedUrl], base: str) -> Iterator[str]:
-    """Say, in one line each, what clients of the last start do not find any more.
+    """Return one line for each URL of the last start that clients no longer find.
 
     ``base`` is what clients prefix to a path now.
     """

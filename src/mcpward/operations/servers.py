@@ -67,7 +67,7 @@ def require_renamable(settings: Settings, old: str, new: str) -> None:
     """
     known = settings.servers
     if old in known and new in known:
-        what = f"there are servers {old} and {new}: one cannot get the name of the other"
+        what = f"servers {old} and {new} both exist"
         raise Invalid(what, "choose another name")
     if known and old not in known and new not in known:
         raise _unknown(old, known) if nearest(old, known) else _unknown(new, known)
@@ -117,9 +117,9 @@ async def require_unheld(site: Site, now: float, max_age_s: float | None, old: s
     found = [f"key {key.id} ({key.name})" for key in keys] + [f"secret URL {url.id}" for url in urls]
     ends = [f"mcpward key revoke {key.id}" for key in keys] + [f"mcpward url revoke --server {new}"] * bool(urls)
     raise Denied(
-        f"these are for a server {new} of before, and would open {old}: {', '.join(found)}",
-        f"end them: {' && '.join(ends)}; or choose another name. If an earlier try carried them over, "
-        f"write [servers.{new}] in the place of [servers.{old}] yourself, then do this again",
+        f"these are for an earlier server {new}, and would be valid for {old}: {', '.join(found)}",
+        f"end them: {' && '.join(ends)}; or choose another name. If an earlier try moved them, write [servers.{new}] "
+        f"in place of [servers.{old}] yourself, then run this again",
     )
 
 
@@ -138,8 +138,8 @@ async def rename_server(site: Site, clock: Clock, old: str, new: str) -> Renamed
     try:
         secrets = await site.vault.rename_server(old, new)
     except LookupError as both:
-        hint = f"mcpward secret remove {both.args[0]} --server takes one of them away"
-        raise Denied(f"{old} and {new} have each a secret {both.args[0]}", hint) from None
+        hint = f"mcpward secret remove {both.args[0]} --server removes one of them"
+        raise Denied(f"{old} and {new} each have a secret {both.args[0]}", hint) from None
     # After the refusals, and before keys change doors: what gives rights is on record, or is not done.
     act = Act(object=f"server {old}", before={"name": old}, after={"name": new}, server=new)
     await site.store.acts.note(act)
@@ -150,7 +150,7 @@ async def rename_server(site: Site, clock: Clock, old: str, new: str) -> Renamed
 
 
 def stray_lines(held: Collection[ServerHoldings], servers: Collection[str], known: Collection[str]) -> list[str]:
-    """Say, a line each, what is for a server that is not there, and the command that carries it over.
+    """Return a line for each kind of data of a missing server, with the command that moves it.
 
     ``servers`` are those of the site, ``known`` those of them that have something of their own already.
     """
@@ -166,5 +166,5 @@ def _stray_line(one: ServerHoldings, servers: Collection[str], known: Collection
     meant = nearest(one.server, bare) or (bare[0] if len(bare) == 1 else "NAME")
     return (
         f"{what}{which} for {one.server}, and there is no such server: mcpward server rename {one.server} {meant} "
-        "carries them over"
+        "moves them"
     )

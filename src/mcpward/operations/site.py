@@ -133,7 +133,7 @@ def unusable(database: Path, error: Exception) -> Unreachable | None:
     Only storage knows the driver's errors by name; here they are all one: a full disk, a lock.
     """
     if isinstance(error, NoRoom) or type(error).__module__.startswith(("sqlalchemy.", "sqlite3")):
-        return Unreachable(f"the database {database} cannot be used now", "is the disk full, or the file locked?")
+        return Unreachable(f"the database {database} cannot be used", "is the disk full, or the file locked?")
     return None
 
 
@@ -143,5 +143,5 @@ def _make_folder(settings: Settings) -> None:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         require_private_folder(data)
     except OSError as error:
-        what = f"the data folder cannot be made or looked at: {error.strerror or 'unknown reason'}"
-        raise Misconfigured([Finding(what, str(data), "name another one with [site] data")]) from None
+        what = f"the data folder cannot be created or read: {error.strerror or 'unknown reason'}"
+        raise Misconfigured([Finding(what, str(data), "choose another one with [site] data")]) from None

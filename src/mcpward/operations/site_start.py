@@ -62,4 +62,4 @@ async def _aged(site: Site, settings: Settings, now: float) -> list[str]:
     keys = [one for one in await every_key(site) if one.is_live(now, None) and not one.is_live(now, max_age_s)]
     ids = ", ".join(f"{key.id} ({key.name})" for key in keys[:3])
     more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-    return [f"refused, for they are older than keys.max_age: keys {ids}{more}"] if keys else []
+    return [f"refused because they are older than keys.max_age: keys {ids}{more}"] if keys else []

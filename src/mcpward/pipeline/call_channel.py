@@ -36,7 +36,7 @@ _RETRY_MS: Final = 500
 _UNASKED: Final = "info"
 _MODERN: Final = Era.MODERN
 _NO_STREAM: Final = "this client accepts no event streams, so it cannot be asked"
-_ADVICE: Final = "a question of the tool's held what must not leave: try other arguments"
+_ADVICE: Final = "a question of the tool contained a secret: try other arguments"
 _encode: Final = Encoder().encode
 
 
@@ -97,7 +97,7 @@ class CallChannels:
         wanted = {question.key: {"method": question.method, "params": question.params} for question in questions}
         clean = self.sanitizer.frame(_encode(wanted))
         if not clean:
-            raise withheld("a question to the client held what must not leave", _ADVICE)
+            raise withheld("a question to the client contained a secret", _ADVICE)
         return clean
 
 
@@ -234,7 +234,7 @@ class LegacyChannel:
     def _put(self, message: bytes) -> None:
         clean = self._house.sanitizer.frame(message)
         if not clean:
-            raise withheld("a question to the client held what must not leave", _ADVICE)
+            raise withheld("a question to the client contained a secret", _ADVICE)
         self._send(clean)
 
     def _send(self, clean: bytes) -> None:

@@ -8,7 +8,9 @@ from mcpward.identity.oauth.pending_verification import PendingVerification
 
 
 class Callers(Protocol):
-    """Says who sent an arrival; see :class:`~mcpward.identity.establish.Identity`, which judges credentials."""
+    """Identifies the sender of an arrival; see :class:`~mcpward.identity.establish.Identity`, which judges
+    credentials.
+    """
 
     def recall(self, arrival: Arrival) -> Principal | PendingVerification | None:
         """Return the principal, or a proof of it, where that costs little; else None."""
@@ -19,7 +21,7 @@ class Callers(Protocol):
         ...
 
     def vouch(self, arrival: Arrival, strangers: Any = None) -> Refusal | None:
-        """Say without waiting why this caller's body is not worth reading."""
+        """Return, without waiting, why this caller's body need not be read."""
         ...
 
     def is_good(self, arrival: Arrival, known: Principal | None = None) -> bool:

@@ -260,7 +260,7 @@ class Pipeline:
         return reply
 
     def vouch(self, arrival: Arrival) -> Refusal | None:
-        """Tell from the head alone why this caller would be refused; nothing is counted or put on record yet."""
+        """Return, from the head only, why this caller would be refused; nothing is counted or recorded yet."""
         no = self.identity.vouch(arrival, self.limits.addresses) or self._too_many_bytes(arrival)
         return None if no is None else _at(no, arrival)
 

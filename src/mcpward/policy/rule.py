@@ -48,7 +48,7 @@ def scope(principal: Principal, offer: Offer | Tool) -> str | None:
 
 def tools_only(principal: Principal, _offer: Offer) -> str | None:
     """A credential that names its tools one by one is good for no resource and no prompt."""
-    return None if principal.tools is None else "good for tools alone"
+    return None if principal.tools is None else "valid only for tools"
 
 
 RULES: Final[tuple[Callable[[Principal, Tool], str | None], ...]] = (server, grant, access, scope)

@@ -126,7 +126,7 @@ def raw_arguments(body: bytes) -> bytes:
 def _required(arguments: bytes | None) -> bytes:
     if arguments is None:
         # The two decoders disagree about the names in this body: nobody may go on with it.
-        raise Refusal(Reason.MESSAGE_MALFORMED, "arguments seen by one decoder alone")
+        raise Refusal(Reason.MESSAGE_MALFORMED, "arguments that only one decoder sees")
     return arguments
 
 

@@ -203,14 +203,14 @@ def _problems(no: Refusal) -> tuple[Problem, ...]:
 
 #: What a model can do that repeats a call, by whether the calls before it had an answer; None where nobody knows.
 _REPEATED: Final = {
-    True: "You have its answer already: use it, call something else or with other arguments, or tell the person.",
-    False: "It gave no answer: call something else or with other arguments, or tell the person what failed.",
-    None: "Call something else or with other arguments, or tell the person.",
+    True: "You already have its answer: use it, make a different call, or tell the person.",
+    False: "It had no answer: make a different call, or tell the person what failed.",
+    None: "Make a different call, or tell the person.",
 }
 
 
 def _when(no: Refusal) -> str:
-    """Say in words what the facts say: clients show a person the message, and a model reads no numbers."""
+    """Return the facts in words: clients show people the message, and models do not read the numbers."""
     if (told := no.find(Remedy)) is not None:
         return f": {told.advice}"
     if (missing := no.find(MissingScope)) is not None and missing.scope:
@@ -220,11 +220,11 @@ def _when(no: Refusal) -> str:
         return ""
     policy, wait_s = retry.policy, retry.seconds
     if no.reason is Reason.RATE_EXCEEDED:
-        return f"; the limit {policy} lets the next one pass in {wait_s} s"
+        return f"; the limit {policy} allows the next one in {wait_s} s"
     if no.reason is Reason.BUSY:
         return f"; there are no free {policy}" if policy.startswith("places ") else f"; {policy} cannot be counted now"
     if no.reason is Reason.REPEATED_CALL:
-        return f". {_REPEATED[retry.answered]} It is let through again in {wait_s} s"
+        return f". {_REPEATED[retry.answered]} The call is allowed again in {wait_s} s"
     return ""
 
 

@@ -39,15 +39,15 @@ def own_name(name: Any, function: Callable[..., Any], kind: str, taken: Mapping[
     require_name(own, kind, where(function))
     if own in taken:
         what = f"{kind} {own!r} is declared twice (before: {taken[own].where})"
-        raise AuthoringError(what, where(function), f'rename one of them, or give it another name: @server.{kind}("…")')
+        raise AuthoringError(what, where(function), f'rename one of them, or set a name: @server.{kind}("…")')
     return own
 
 
 def _name_hint(name: Any, kind: str) -> str:
     plain = _NO_NAME.sub("_", name).strip("_")[:128] if isinstance(name, str) else ""
     if not plain or plain == "lambda":
-        return f'write a def, or give it a name: @server.{kind}("…")' if kind != "server" else 'write Server("shop")'
-    return f'write "{plain}", and what people read as title="…"'
+        return f'write a def, or name it: @server.{kind}("…")' if kind != "server" else 'write Server("shop")'
+    return f'write "{plain}", and the name for people as title="…"'
 
 
 def require_uri(uri: Any) -> str:
@@ -74,7 +74,7 @@ def read_scopes(scopes: Any, what: str, place: str) -> frozenset[str]:
     for word in words:
         if not _SCOPE.fullmatch(word):
             several = ", ".join(f'"{one}"' for one in word.split()) if len(word.split()) > 1 else '"orders:read"'
-            problem = f"{what}: scope {word!r} is not one word of ASCII without quotes"
+            problem = f"{what}: scope {word!r} is not one ASCII word without quotes"
             raise AuthoringError(problem, place, f"write scopes=[{several}]")
     return frozenset(words)
 
@@ -83,7 +83,7 @@ def access_of(read_only: bool, destructive: bool, what: str, place: str) -> Acce
     """Return the access class of a tool. Raises :class:`AuthoringError` for both at once."""
     if read_only and destructive:
         problem = f"{what}: read_only and destructive exclude each other"
-        raise AuthoringError(problem, place, "keep read_only=True only where a call changes nothing")
+        raise AuthoringError(problem, place, "keep read_only=True only if a call changes nothing")
     if destructive:
         return Access.DESTRUCTIVE
     return Access.READ if read_only else Access.WRITE
@@ -109,13 +109,13 @@ def require_sound_run(  # the options of one decorator
     """Refuse options of a tool's run that cannot hold. Raises :class:`AuthoringError`."""
     if deadline_s is not None and not 0 < deadline_s <= _LONGEST_DEADLINE_S:
         problem = f"{what}: deadline_s is more than 0 and at most {_LONGEST_DEADLINE_S} seconds"
-        raise AuthoringError(problem, place, "write deadline_s=30; what takes longer can run as a task")
+        raise AuthoringError(problem, place, "write deadline_s=30; longer calls can run as a task")
     if not isinstance(confirm, bool | str) or (isinstance(confirm, str) and not _is_question(confirm)):
         said = f"True, False or a question of at most {_LONGEST_QUESTION} characters"
         raise AuthoringError(f"{what}: confirm is {said}", place, 'write confirm=True, or confirm="Go on?"')
     if task not in _TASKS:
         problem = f"{what}: task is None, 'optional' or 'required'"
-        raise AuthoringError(problem, place, 'write task="optional": clients without tasks can call it too')
+        raise AuthoringError(problem, place, 'write task="optional", so that clients without tasks can call it too')
     if ask_first and task is None:
         raise AuthoringError(f"{what}: ask_first is for tools that run as tasks", place, 'add task="optional"')
 
@@ -147,7 +147,7 @@ def read_guards(guards: Any, signature: Signature, what: str, place: str) -> tup
     for guard in guards:
         kind = guard.__name__ if isinstance(guard, type) else type(guard).__name__
         if isinstance(guard, type) or not callable(getattr(guard, "check", None)) or not hasattr(guard, "parameters"):
-            problem = f"{what}: {kind} is no guard: a guard is an object with parameters and check(arguments)"
+            problem = f"{what}: {kind} is not a guard: a guard is an object with parameters and check(arguments)"
             raise AuthoringError(problem, place, 'write guards=[DateRange("from_date", "to_date", max_days=90)]')
         for name in guard.parameters:
             if name not in annotations:
@@ -166,7 +166,7 @@ def no_parameter(who: str, name: str, known: Iterable[str], place: str) -> Autho
     meant = nearest(name, known)
     listed = f"its parameters are {', '.join(known)}" if known else "it has no parameters"
     return AuthoringError(
-        f"{who} names {name!r}, which is no parameter", place, f"did you mean {meant!r}?" if meant else listed
+        f"{who} names {name!r}, which is not a parameter", place, f"did you mean {meant!r}?" if meant else listed
     )
 
 

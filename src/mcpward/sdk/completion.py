@@ -29,7 +29,7 @@ def read_completion(
     """
     what, place = f"completion of {argument!r} in {name!r}", where(function)
     if of is None:
-        problem = f"{what}: there is no such prompt or resource template"
+        problem = f"{what}: no such prompt or resource template"
         raise AuthoringError(problem, place, "declare it first, further up in the file")
     if argument not in of.arguments.names:
         meant = nearest(argument, of.arguments.names)

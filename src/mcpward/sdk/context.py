@@ -62,7 +62,7 @@ class Caller(Struct, frozen=True, kw_only=True, dict=True):
         """
         exchanger: Exchanger | None = self.__dict__.get(_EXCHANGER)
         if exchanger is None:
-            raise ExchangeRefused("the caller has no access token: there is nothing to exchange", "nothing-to-exchange")
+            raise ExchangeRefused("the caller has no access token to exchange", "nothing-to-exchange")
         words = scope.split() if isinstance(scope, str) else scope
         return await exchanger.exchange(audience, frozenset(words))
 
@@ -80,7 +80,7 @@ class Reporter(Protocol):
     """Where a running tool's messages go. The tools room has the one implementation; usable from any thread."""
 
     def progress(self, progress: float, total: float | None, message: str | None) -> None:
-        """Tell the caller how far the tool is."""
+        """Report progress to the caller."""
         ...
 
     def log(self, level: str, text: str) -> None:
@@ -119,7 +119,7 @@ class Asker(Protocol):
         ...
 
     def release(self) -> None:
-        """Tell the client to come back for the answer."""
+        """Signal the client to reconnect for the answer."""
         ...
 
 
@@ -169,7 +169,7 @@ class Context:
     def report_progress(
         self, progress: float, total: float | None = None, message: str | None = None
     ) -> Awaitable[None]:
-        """Tell the caller how far the tool is; only sent when the caller asked for it.
+        """Report progress to the caller; only sent if the caller asked for it.
 
         ``progress`` must grow: reports that do not, and those above about 20 a second, are left out.
 

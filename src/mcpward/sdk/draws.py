@@ -42,7 +42,7 @@ def _draw(budget: str, cost: Any, arguments: Arguments | Written, what: str, pla
         return Draw(budget=budget, cost_of=_of_argument(parameter, arguments), argument=written)
     if callable(cost) and not inspect.iscoroutinefunction(cost):
         return Draw(budget=budget, cost_of=cost)
-    problem = f"{what}: the cost of budget {budget!r} is no cost"
+    problem = f"{what}: the cost of budget {budget!r} is not a cost"
     hint = f"write a number of 1 to {_MOST}, the name of an int argument, or a function of the arguments"
     raise AuthoringError(problem, place, hint)
 
@@ -83,7 +83,7 @@ def _require_counting(name: str, arguments: Arguments | Written, what: str, plac
         ]
         meant = nearest(name, counting)
         hint = f"did you mean {meant!r}?" if meant else f"its int arguments are {', '.join(counting) or 'none'}"
-        raise AuthoringError(f"{what} names {name!r}, which is no int argument", place, hint)
+        raise AuthoringError(f"{what} names {name!r}, which is not an int argument", place, hint)
     if isinstance(arguments, Written) and name not in schema.get("required", ()):
         hint = f'add "{name}" to "required" of input_schema'
         raise AuthoringError(f"{what} names {name!r}, which a call may leave out", place, hint)

@@ -62,7 +62,7 @@ class Environment:
             raise AuthoringError(f"{name} is a secret in the vault: read it as env.{name}", str(author_place()))
         value = os.environ.get(name, "")
         if value and _has_password(value):
-            raise AuthoringError(f"{name} holds a password, so it is a secret: env.{name}", str(author_place()))
+            raise AuthoringError(f"{name} contains a password, so it is a secret: env.{name}", str(author_place()))
         if value:
             return value
         if default is None:

@@ -60,7 +60,7 @@ class MissingText(MissingSecret):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.args = (f"{name} is not set in the environment",)
-        self.hint = f'export {name}=… or give a default: env.text("{name}", "…")'
+        self.hint = f'export {name}=… or set a default: env.text("{name}", "…")'
 
 
 class StatementRefused(ValueError):

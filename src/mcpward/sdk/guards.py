@@ -45,7 +45,7 @@ class DateRange:
     def __init__(self, start: str, end: str, max_days: float) -> None:
         given: tuple[Any, ...] = (start, end)
         if not all(isinstance(name, str) for name in given):
-            hint = 'give their names: DateRange("from_date", "to_date", max_days=90)'
+            hint = 'pass their names: DateRange("from_date", "to_date", max_days=90)'
             raise AuthoringError("DateRange: start and end are names of parameters", hint=hint)
         if type(max_days) not in {int, float} or not max_days >= 0:
             raise AuthoringError("DateRange: max_days is a number of days", hint="write max_days=90")
@@ -61,7 +61,7 @@ class DateRange:
         for name in self.parameters:
             if not _is_date(annotations[name]):
                 hint = f"annotate {name}: date, or {name}: datetime"
-                raise AuthoringError(f"DateRange compares dates, and {name!r} is none", hint=hint)
+                raise AuthoringError(f"DateRange compares dates, and {name!r} is not a date", hint=hint)
 
     def check(self, arguments: Mapping[str, Any]) -> Problem | None:
         """Refuse a range that runs backwards, is too long, or mixes times with and without an offset."""

@@ -47,7 +47,7 @@ def mirrored(schema: Mapping[str, Any], what: str, where: str) -> dict[bytes, _P
         name = property_[KEYWORD]
         if not isinstance(name, str) or not _TOKEN.fullmatch(name):
             meant = _NO_TOKEN.sub("-", str(name)).strip("-") or "Region"
-            problem = f"{what}: {KEYWORD} at {_dotted(path)} is no header name"
+            problem = f"{what}: {KEYWORD} at {_dotted(path)} is not a header name"
             raise AuthoringError(problem, where, f'write Header("{meant}")')
         if property_.get("type") not in _TYPES:
             problem = f"{what}: {KEYWORD} at {_dotted(path)} needs a plain string, integer or boolean"
@@ -58,8 +58,8 @@ def mirrored(schema: Mapping[str, Any], what: str, where: str) -> dict[bytes, _P
             raise AuthoringError(f"{what}: two arguments have the header {name!r}", where, hint)
         headers[header] = path
     if declared != len(plain):
-        hint = "only parameters themselves can have it, and objects written out in input_schema"
-        raise AuthoringError(f"{what}: {KEYWORD} stands where a client does not look for it", where, hint)
+        hint = "only parameters can have it, and objects written in input_schema"
+        raise AuthoringError(f"{what}: {KEYWORD} is at a place that clients ignore", where, hint)
     return headers
 
 

@@ -53,7 +53,7 @@ def read_meta(meta: Any, what: str, where: str = "") -> Mapping[str, Any]:
         prefix = key.rpartition("/")[0].split(".")
         if not _META_KEY.fullmatch(key) or (len(prefix) > 1 and prefix[1] in _RESERVED):
             hint = f'write {{"com.example/{_UNFIT.sub("-", key.rpartition("/")[2]).strip("-") or "key"}": …}}'
-            raise AuthoringError(f"{what}: the meta key {key!r} is reserved or no key", where, hint)
+            raise AuthoringError(f"{what}: the meta key {key!r} is reserved or not a key", where, hint)
     return own
 
 
@@ -67,7 +67,7 @@ def read_annotations(annotations: Any, what: str, where: str = "") -> Mapping[st
     checks = {"audience": _is_audience, "priority": _is_priority, "lastModified": _is_moment}
     for key, value in own.items():
         if key not in checks or not checks[key](value):
-            problem = f"{what}: the annotation {key!r} is not known, or its value does not fit"
+            problem = f"{what}: the annotation {key!r} is unknown, or its value is not valid"
             raise AuthoringError(problem, where, _ANNOTATIONS.get(key) or _annotation_hint(key))
     if "lastModified" in own:  # clients check it: a time of day and an offset, whatever the author left out
         own["lastModified"] = date_time(datetime.fromisoformat(own["lastModified"]))
@@ -96,13 +96,13 @@ def read_website(url: Any) -> str:
     """
     if not isinstance(url, str) or (url and not _WEB.fullmatch(url)):
         hint = 'write website_url="https://shop.example"'
-        raise AuthoringError("server: website_url is no http(s) address", hint=hint)
+        raise AuthoringError("server: website_url is not an http(s) address", hint=hint)
     return url
 
 
 def _annotation_hint(key: str) -> str:
     meant = nearest(key, _ANNOTATIONS)
-    return f"did you mean {meant!r}?" if meant else f"known are {', '.join(_ANNOTATIONS)}"
+    return f"did you mean {meant!r}?" if meant else f"known annotations: {', '.join(_ANNOTATIONS)}"
 
 
 def _copied(value: Any, name: str, what: str, where: str) -> dict[str, Any]:
@@ -112,10 +112,10 @@ def _copied(value: Any, name: str, what: str, where: str) -> dict[str, Any]:
         own = msgspec.json.decode(raw, type=dict[str, Any])
     except (TypeError, ValueError, RecursionError):
         hint = "keep to texts, numbers, True, False, None, lists and dicts of them"
-        raise AuthoringError(f"{what}: {name} is a mapping of texts to what JSON can hold", where, hint) from None
+        raise AuthoringError(f"{what}: {name} is a mapping of texts to JSON values", where, hint) from None
     if len(raw) > _MOST_BYTES:
         problem = f"{what}: {name} is larger than {_MOST_BYTES // 1024} KiB"
-        raise AuthoringError(problem, where, "put what is large into a resource, and its URI here")
+        raise AuthoringError(problem, where, "put large data into a resource, and its URI here")
     return own
 
 

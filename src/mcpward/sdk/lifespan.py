@@ -25,7 +25,7 @@ from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.signature import read_signature, where
 
 NOTHING: Final = NoneType
-_SAY: Final = "say what it yields: async def lifespan() -> AsyncIterator[Shop]"
+_SAY: Final = "annotate the yielded type: async def lifespan() -> AsyncIterator[Shop]"
 _WRITE: Final = "write @asynccontextmanager above an async def function that yields once"
 _YIELDED: Final = (AsyncIterator, AsyncGenerator, AsyncIterable, AbstractAsyncContextManager)
 #: What arguments are made of: a parameter of such a type is the model's to fill.
@@ -60,7 +60,7 @@ class Lifespan(Struct, frozen=True, kw_only=True, eq=False):
             return
         said = "None" if self.value is NOTHING else f"a {_name(wanted)}"
         got = "None" if value is None else f"a {type(value).__name__}"
-        raise AuthoringError(f"{self.name} says that it yields {said}, and yields {got}", self.where)
+        raise AuthoringError(f"{self.name} is annotated to yield {said}, but yields {got}", self.where)
 
 
 class Hook(Struct, frozen=True, kw_only=True, eq=False):
@@ -114,8 +114,8 @@ def read_hook(function: Any, kind: str, lifespan: Lifespan | None) -> Hook:
     signature = read_signature(function, what, None if lifespan is None else lifespan.value)
     strange = [*(one.name for one in signature.parameters), signature.caller, signature.context]
     if strange := list(filter(None, strange)):
-        may = "no parameters" if lifespan is None or lifespan.value is NOTHING else "only what the lifespan yields"
-        raise AuthoringError(f"{what}: parameter {strange[0]!r}: it takes {may}; nobody calls then", where(function))
+        may = "no parameters" if lifespan is None or lifespan.value is NOTHING else "only the yielded object"
+        raise AuthoringError(f"{what}: parameter {strange[0]!r}: it takes {may}; there is no caller", where(function))
     return Hook(
         function=function,
         name=what,
@@ -134,23 +134,23 @@ def _place(lifespan: Any) -> str:
 
 def _refuse_object(lifespan: Any, what: str, place: str) -> None:
     if hasattr(lifespan, "__aenter__"):
-        raise AuthoringError(f"{what} was called: give the function itself, without ()", place)
+        raise AuthoringError(f"{what} was called: pass the function itself, without ()", place)
     raise AuthoringError(f"{what} is a {type(lifespan).__name__}; {_WRITE}", place)
 
 
 def _require_manager(function: Callable[..., Any], what: str, place: str) -> None:
-    """Tell the slips apart that are made here, each with its remedy."""
+    """Distinguish the common mistakes, each with its remedy."""
     if hasattr(function, "__aenter__"):
-        raise AuthoringError(f"{what} was called: give the function itself, without ()", place)
+        raise AuthoringError(f"{what} was called: pass the function itself, without ()", place)
     inner = inspect.unwrap(function)
     if inspect.isasyncgenfunction(function):
         raise AuthoringError(f"{what} lacks its decorator: {_WRITE}", place)
     if inspect.iscoroutinefunction(inner):
-        raise AuthoringError(f"{what} never yields: {_WRITE}; for a start alone there is @server.on_start", place)
+        raise AuthoringError(f"{what} never yields: {_WRITE}; for a start without a stop use @server.on_start", place)
     if inspect.isgeneratorfunction(inner):
         raise AuthoringError(f"{what} is not async: {_WRITE}", place)
     if not inspect.isasyncgenfunction(inner) and not _is_annotated_manager(function):
-        raise AuthoringError(f"{what} makes no async context manager: {_WRITE}", place)
+        raise AuthoringError(f"{what} does not make an async context manager: {_WRITE}", place)
 
 
 def _is_annotated_manager(function: Callable[..., Any]) -> bool:
@@ -169,7 +169,7 @@ def _takes_server(lifespan: Callable[..., Any], what: str, place: str) -> bool:
         return False
     needed = [one for one in parameters if one.default is one.empty and one.kind in _ASKING]
     if len(needed) > 1 or any(one.kind is one.KEYWORD_ONLY for one in needed):
-        raise AuthoringError(f"{what} takes nothing, or the server alone; not {needed[-1].name!r}", place)
+        raise AuthoringError(f"{what} takes nothing, or only the server; not {needed[-1].name!r}", place)
     return bool(needed)
 
 

@@ -90,11 +90,11 @@ def _mistake(what: str, signature: inspect.Signature, args: tuple[Any, ...], giv
             needed = next((f"{name}=…" for name in by_name if parameters[name].default is _REQUIRED), "")
             return AuthoringError(f"{what} needs its options", hint=f"write {what}({needed}) above the function")
         first = by_name[0] if by_name else ""
-        said = f"only {', '.join(map(repr, by_place))} by place" if by_place else "nothing by place"
+        said = f"only {', '.join(map(repr, by_place))} by position" if by_place else "no positional arguments"
         return AuthoringError(f"{what} takes {said}", hint=f"name the others, as in {first}=…" if first else "")
     twice = [name for name in by_place[:taken] if name in given]
     if twice:
-        return AuthoringError(f"{what} is given {twice[0]!r} twice", hint="by place or by name, not both")
+        return AuthoringError(f"{what} gets {twice[0]!r} twice", hint="by position or by name, not both")
     missing = [
         name
         for name, one in parameters.items()

@@ -272,7 +272,7 @@ class Server:
             what, place = f"resource {uri!r}", where(function)
             if uri in self._resources:
                 problem = f"{what} is declared twice (before: {self._resources[uri].where})"
-                raise AuthoringError(problem, place, "give one of them another URI")
+                raise AuthoringError(problem, place, "change the URI of one of them")
             checks.require_kinds(
                 what,
                 place,
@@ -429,7 +429,7 @@ class Server:
         self._turn(*_one(tool=tool, prompt=prompt, resource=resource), on=False)
 
     def resource_updated(self, uri: str) -> None:
-        """Tell the clients that subscribed to this URI that reading it gives something new. From any thread.
+        """Notify the subscribers of this URI that its content has changed. From any thread.
 
         Raises:
             AuthoringError: no resource is declared for it.
@@ -438,7 +438,7 @@ class Server:
         templates = (one.template for one in self._resources.values() if one.template is not None)
         is_fixed = uri in self._resources and self._resources[uri].template is None
         if not is_fixed and not any(template.match(uri) is not None for template in templates):
-            raise AuthoringError(f"resource {uri!r} is not declared", hint="give the URI as it is declared")
+            raise AuthoringError(f"resource {uri!r} is not declared", hint="use the URI as it is declared")
         self._switches.tell(Change(self.name, Topic.RESOURCE, uri))
 
     # ---- for mcpward ----------------------------------------------------------------------------------------------
@@ -489,10 +489,10 @@ def _decorate(name: Any, declare: Callable[[F], F], kind: str) -> Any:
         problem = f"class {name.__name__}: only functions can be served"
         raise AuthoringError(problem, hint="declare functions, or a method of an object: server.tool(shop.method)")
     if isinstance(name, Server):
-        problem = f"{written} is given a Server, and belongs to one already"
+        problem = f"{written} gets a Server, but belongs to one already"
         raise AuthoringError(problem, hint=f"write {written} above the function, without arguments")
     if callable(name) or hasattr(name, "__get__"):
-        problem = f"{written} is given {type(name).__name__}: only functions can be served"
+        problem = f"{written} gets {type(name).__name__}: only functions can be served"
         raise AuthoringError(problem, hint=f"write a def that calls it, and {written} above that")
     raise AuthoringError(f"a name is a text, not {type(name).__name__}", hint=f'write {written}("orders")')
 
@@ -512,7 +512,7 @@ def _require_variables(signature: Signature, template: Template | None, what: st
     """What is no variable nobody could fill, and a variable that is no parameter would be thrown away."""
     parameters = [parameter.name for parameter in signature.parameters]
     if template is None and parameters:
-        hint = f"put them into the URI, as in {{{parameters[0]}}}, or take the parameters out"
+        hint = f"put them into the URI, as in {{{parameters[0]}}}, or remove the parameters"
         raise AuthoringError(f"{what}: a resource at a fixed URI takes no arguments", place, hint)
     if template is not None and sorted(parameters) != sorted(template.names):
         hint = f"its variables are {_listed(template.names)}, its parameters {_listed(parameters)}"

@@ -98,7 +98,7 @@ def _require_plain_function(function: Callable[..., Any], what: str) -> None:
         problem = f"{what}: only functions can be served, not {type(function).__name__} objects"
         raise AuthoringError(problem, hint="write a def that calls it, and decorate that")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        hint = "return a list; to tell how far it is, await context.report_progress(…)"
+        hint = "return a list; to report progress, await context.report_progress(…)"
         raise AuthoringError(f"{what}: a generator cannot be served", where(function), hint)
 
 
@@ -130,10 +130,10 @@ def _require_servable(parameter: inspect.Parameter, annotation: Any, what: str, 
     if parameter.kind in _STARRED:
         mistake = f"{_STARRED[parameter.kind]}{name} has no schema", _starred_hint(parameter, function)
     elif parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
-        mistake = f"parameter {name!r} is positional-only; arguments come by name", "take the / out of the def"
+        mistake = f"parameter {name!r} is positional-only; arguments come by name", "remove the / from the def"
     elif annotation is REQUIRED and name in {"self", "cls"}:
         mistake = (
-            f"it is a method: nobody can fill {name!r}",
+            f"it is a method, so {name!r} cannot be filled",
             "declare a function, or server.tool(shop.method) of an object",
         )
     elif annotation is REQUIRED:
@@ -146,7 +146,7 @@ def _require_servable(parameter: inspect.Parameter, annotation: Any, what: str, 
 
 def _starred_hint(parameter: inspect.Parameter, function: Callable[..., Any]) -> str:
     if function.__qualname__.partition("<locals>")[2]:  # what a decorator made of the author's function
-        return "if a decorator of yours made this, give it @functools.wraps, or put @server.tool below it"
+        return "if this comes from your decorator, add @functools.wraps to it, or put @server.tool below it"
     kind = "list" if parameter.kind is inspect.Parameter.VAR_POSITIONAL else "dict"
     return f"write {parameter.name}: {kind}[{'str, ' * (kind == 'dict')}str], or name each argument"
 
@@ -155,7 +155,7 @@ def _annotation_hint(parameter: inspect.Parameter) -> str:
     injected = {"caller": "Caller", "context": "Context", "ctx": "Context"}.get(parameter.name)
     default = type(parameter.default).__name__
     is_plain = parameter.default is not REQUIRED and parameter.default is not None
-    return f"write {parameter.name}: {injected or (default if is_plain else 'str')}, or what type it is"
+    return f"write {parameter.name}: {injected or (default if is_plain else 'str')}, or its type"
 
 
 def _injected(annotation: Any, injected: Mapping[Any, str]) -> Any:

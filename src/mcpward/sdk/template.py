@@ -135,12 +135,12 @@ def read_template(text: str, where: str = "") -> Template:
         literal = text[end : expression.start()]
         name, star = _variable(expression[1], text, where)
         if name in names:
-            _refuse(text, f"the variable {name!r} stands in it twice", where, "give one of them another name")
+            _refuse(text, f"the variable {name!r} is in it twice", where, "rename one of them")
         if names and not _BREAK.search(literal):
             hint = f"put a / between them: {{{names[-1]}}}/{{{name}}}"
-            _refuse(text, f"{names[-1]!r} and {name!r} stand in one segment", where, hint)
+            _refuse(text, f"{names[-1]!r} and {name!r} are in one segment", where, hint)
         if star and several:
-            _refuse(text, "only one variable may have a *", where, "leave the * out of all but one")
+            _refuse(text, "only one variable may have a *", where, "keep the * in only one")
         several = name if star else several
         names.append(name)
         value = _several() if star else _SPELLING

@@ -124,7 +124,7 @@ class Acts:
         except Exception as error:
             if not all(change.ends for change in changes):
                 raise
-            _log.error("%s, but this could not be put on record (%s)", acts[0].object, type(error).__name__)
+            _log.error("%s, but this could not be recorded (%s)", acts[0].object, type(error).__name__)
             return None
 
     async def committed(self, change: RecordChange) -> None:

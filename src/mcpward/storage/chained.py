@@ -105,7 +105,7 @@ class ChainedRecord:
             wrong = first_wrong(self._macs, chain, state, covered) if covered else None
             state = self._shortened(state, chain, rows[-1])
             if wrong is not None:
-                what = f"records that were removed in their time were not as written: record {wrong.seq}, {wrong.what}"
+                what = f"expired records differed from what was written: record {wrong.seq}, {wrong.what}"
                 state = self._tell(statements, state, what)
                 told = (*told, what)
         if not rows and not told:
@@ -141,7 +141,7 @@ class ChainedRecord:
             return
         self._known = change
         for what in change.told:
-            _log.error("the record was tampered with, or has lost its end: mcpward log verify (%s)", what)
+            _log.error("the record was changed, or has lost its end: run mcpward log verify (%s)", what)
         self._advance(change.blob)
 
     def _current(self, statements: Statements) -> tuple[State, tuple[str, ...]]:
@@ -153,7 +153,7 @@ class ChainedRecord:
             ((added,),) = statements.run(_ADDED, seq=state.seq, far=state.seq + _FAR)
             if added is not None:
                 state = replace(state, seq=added)
-                what = what or f"record {added} was added by somebody else"
+                what = what or f"record {added} was added without the master key"
         if what is None:
             return state, ()
         return self._tell(statements, state, what), (what,)

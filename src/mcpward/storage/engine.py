@@ -196,4 +196,4 @@ def _explained(error: DBAPIError | OSError, where: str) -> Misconfigured | Unrea
         return Unreachable(f"the database {where} is locked by another process")
     if "malformed" in cause or "not a database" in cause:
         return sqlite.damaged(Path(where))
-    return Unreachable(f"the database {where} does not answer", hint="see whether it runs and may be written to")
+    return Unreachable(f"the database {where} does not answer", hint="check that it runs and is writable")

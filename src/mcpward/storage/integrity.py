@@ -22,7 +22,7 @@ from mcpward.storage.mark import Mark, Standing
 from mcpward.storage.tables import REVISIONS
 
 _log: Final = logging.getLogger(__name__)
-ACCEPT: Final = "mcpward store accept-older shows what would be alive again"
+ACCEPT: Final = "list the keys that would be live again: mcpward store accept-older"
 #: Written with every use of a key, and grants nothing.
 _NO_AUTHORITY: Final = frozenset({"mac", "last_used_at"})
 
@@ -83,11 +83,11 @@ class Integrity:
 
     def forged(self, what: str) -> Untrusted:
         """Return the exception for rows that nobody with the master key left so."""
-        return Untrusted(f"{what} were changed by somebody without the master key", self.where, ACCEPT)
+        return Untrusted(f"{what} were changed without the master key", self.where, ACCEPT)
 
     def older(self, name: str, found: int, known: int) -> Untrusted:
         """Return the exception for a counter that has gone back."""
-        what = f"the store is an older copy: {name} at revision {found}, and it was at {known} before"
+        what = f"the store is an older copy: {name} at revision {found}, but was at {known} before"
         return Untrusted(what, self.where, ACCEPT)
 
     def advance(self, standings: Mapping[str, Standing]) -> None:

@@ -98,7 +98,7 @@ class Mark:
             with slots.opened(self.path, os.O_RDWR, fcntl.LOCK_EX) as file:
                 marked = self._newest(file)[1]
                 if marked.site != site:
-                    raise Untrusted("the mark of the store is another site's", str(self.path))
+                    raise Untrusted("the mark of the store belongs to another site", str(self.path))
                 known = marked.standings
                 newer = {
                     name: standing
@@ -117,7 +117,7 @@ class Mark:
         whole = [(at, marked) for at, marked in read if marked is not None]
         if not whole:
             what = "the mark of the store is damaged, or was made with another master key"
-            raise Untrusted(what, str(self.path), "bring the master key back; or see mcpward store accept-older")
+            raise Untrusted(what, str(self.path), "restore the master key; or see mcpward store accept-older")
         return max(whole, key=lambda each: each[1].number)
 
     def _parse(self, slot: bytes) -> Marked | None:
@@ -158,4 +158,4 @@ class Mark:
 
     def _unusable(self, how: str, error: OSError) -> Misconfigured:
         what = f"the mark of the store cannot be {how}: {error.strerror}"
-        return Misconfigured([Finding(what, str(self.path), "see store.mark, and who may write there")])
+        return Misconfigured([Finding(what, str(self.path), "check store.mark, and the write permissions there")])

@@ -64,6 +64,6 @@ async def _witness(connection: AsyncConnection, clock: Clock, where: str, key_id
     seen = set((await connection.scalars(select(RING.c.key_id))).all())
     if seen and seen.isdisjoint(key_ids):
         what = "the master key is not the one that this database was made with"
-        raise Misconfigured([Finding(what, where, "bring the master key back, or name another database in store.url")])
+        raise Misconfigured([Finding(what, where, "restore the master key, or set another database in store.url")])
     if key_ids[0] not in seen:
         await connection.execute(insert(RING).values(key_id=key_ids[0], seen_at=clock.now()))

@@ -93,9 +93,9 @@ class Opening:
         if marked is None:
             raise Untrusted(f"the mark of the store is missing at {integrity.mark.path}", where, ACCEPT)
         if marked.site != site:
-            raise Untrusted("the store is another site's", where, ACCEPT)
+            raise Untrusted("the store belongs to another site", where, ACCEPT)
         if marked.is_restored:
-            raise Untrusted("the store was restored from a backup: what was revoked since counts again", where, ACCEPT)
+            raise Untrusted("the store was restored from a backup: revoked keys are live again", where, ACCEPT)
         integrity.site = site
         standings = {each.name: await self._look(connection, each, marked) for each in self._guarded}
         return Marked(site, self._clock.now(), standings)

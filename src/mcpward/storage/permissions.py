@@ -24,7 +24,7 @@ def require_private_folder(folder: Path) -> None:
     """
     state = folder.stat()
     if state.st_uid not in (os.geteuid(), 0):
-        hint = "run as its owner, or name another one with [site] data"
+        hint = "run as its owner, or choose another one with [site] data"
         raise Misconfigured([Finding("the data folder belongs to another user", str(folder), hint)])
     if state.st_mode & _OTHERS_WRITE:
         raise Misconfigured([Finding("other users may change the data folder", str(folder), f"chmod 700 {folder}")])
@@ -48,5 +48,5 @@ def _take_rights(path: Path) -> None:
             raise PermissionError
         path.chmod(_PRIVATE)
     except PermissionError:
-        what = "other users may read or change the database, and it is not ours to change"
+        what = "other users may read or change the database, and mcpward is not its owner"
         raise Misconfigured([Finding(what, str(path), f"as its owner: chmod 600 {path.resolve()}")]) from None

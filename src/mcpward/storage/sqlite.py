@@ -24,7 +24,7 @@ _SMALLEST_PAGE: Final = 512
 _PAGE: Final = 4096
 _LEAST_PAGES: Final = 16
 _GUARDING: Final = ("mcpward_schema", "api_keys", "unlisted_urls", "secrets", "revisions")
-_DAMAGED_HINT: Final = "restore it from a backup, or move it away to begin anew (all keys and records are then gone)"
+_DAMAGED_HINT: Final = "restore it from a backup, or move it away to start again (without its keys and records)"
 
 
 def prepare(path: Path) -> None:
@@ -72,13 +72,13 @@ def file_of(url: URL) -> File | None:
 
 def damaged(path: Path) -> Misconfigured:
     """Return the one finding for a file that is no whole database."""
-    return Misconfigured([Finding("the database is damaged, or is no SQLite database", str(path), _DAMAGED_HINT)])
+    return Misconfigured([Finding("the database is damaged, or is not a SQLite database", str(path), _DAMAGED_HINT)])
 
 
 def newer(version: int, where: str) -> Misconfigured:
     """Return the one finding for a database that a later mcpward has taken over."""
-    what = f"the database has schema {version}, this mcpward knows up to {LATEST}"
-    return Misconfigured([Finding(what, where, "run the newer mcpward that made it")])
+    what = f"the database has schema {version}, this mcpward supports up to {LATEST}"
+    return Misconfigured([Finding(what, where, "run the newer mcpward that wrote it")])
 
 
 def tune(connection: Any, journal: int, *, is_durable: bool) -> None:
@@ -131,7 +131,7 @@ def _judge(path: Path, how: str) -> None:
             return
         if "mcpward_schema" not in tables:
             what = "the database belongs to another program"
-            raise Misconfigured([Finding(what, str(path), "name another file in store.url")])
+            raise Misconfigured([Finding(what, str(path), "choose another file in store.url")])
         checks = [""] if path.stat().st_size <= _LOOK_WHOLE else [f"('{name}')" for name in _GUARDING if name in tables]
         if any(file.execute(f"PRAGMA quick_check{check}").fetchone() != ("ok",) for check in checks):
             raise damaged(path)

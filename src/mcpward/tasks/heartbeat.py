@@ -88,7 +88,5 @@ class Heartbeat:
             await self._lose(record)
 
     async def _run(self) -> None:
-        turns = Retry(
-            lambda error: _log.warning("the tasks cannot be written down: trying again (%s)", type(error).__name__)
-        )
+        turns = Retry(lambda error: _log.warning("the tasks cannot be stored: trying again (%s)", type(error).__name__))
         await every(_TURN_EVERY_S, self._stopping, lambda: turns.attempt(self.turn))

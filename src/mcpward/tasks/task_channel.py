@@ -25,7 +25,7 @@ _PROGRESS: Final = "notifications/progress"
 _LONGEST_MESSAGE: Final = 256
 _LONGEST_KEY: Final = 256
 _LONGEST_REQUEST: Final = 64 * 1024
-_ADVICE: Final = "a question of the tool's held what must not leave: try other arguments"
+_ADVICE: Final = "a question of the tool contained a secret: try other arguments"
 _encode: Final = Encoder().encode
 
 Clean = Callable[[bytes], bytes]
@@ -119,7 +119,7 @@ class TaskChannel:
                 if all(key in job.answers for key in keys):
                     return
                 if self._clock.monotonic() >= job.ends_at:
-                    raise Refusal(Reason.CONSENT_MISSING, "nobody answered while the task lived")
+                    raise Refusal(Reason.CONSENT_MISSING, "no answer came while the task lived")
                 with suppress(TimeoutError):
                     await asyncio.wait_for(awake.wait(), self._poll_s)
         finally:
@@ -142,7 +142,7 @@ class TaskChannel:
         clean = self._clean(wanted) if len(key) <= _LONGEST_KEY and len(wanted) <= _LONGEST_REQUEST else b""
         requests = _requests(clean or b"{}")
         if requests.keys() != {key}:
-            raise withheld("a question to the client held what must not leave", _ADVICE)
+            raise withheld("a question to the client contained a secret", _ADVICE)
         return requests[key].copy()  # the rest of the message is let go
 
 

@@ -101,7 +101,7 @@ class TaskWriter:
                 tries += 1
                 is_over = self._clock.monotonic() >= job.ends_at
                 if is_over or (self.is_stopping and tries >= _TRIES_WHEN_STOPPING):
-                    _log.exception("the end of a task could not be written down")
+                    _log.exception("the end of a task could not be stored")
                     return
                 await asyncio.sleep(_PAUSES_S[min(tries, len(_PAUSES_S)) - 1])
             else:

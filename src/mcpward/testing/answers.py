@@ -81,14 +81,14 @@ def response_to(question: Question, answers: Answers) -> Any:
         answer = answers[question.key]
     else:
         raise AssertionError(
-            f"nothing answers the question {question.key!r} ({question.kind}): {question.message!r}; "
-            f"give answers={{{question.key!r}: {_EXAMPLES[question.kind]}}}"
+            f"no answer is set for the question {question.key!r} ({question.kind}): {question.message!r}; set "
+            f"answers={{{question.key!r}: {_EXAMPLES[question.kind]}}}"
         )
     response = _RESPONSES[question.kind](answer)
     if response is None:
         raise AssertionError(
-            f"{answer!r} is no answer to the question {question.key!r} ({question.kind}); "
-            f"give {_EXAMPLES[question.kind]}"
+            f"{answer!r} is not an answer to the question {question.key!r} ({question.kind}); use "
+            f"{_EXAMPLES[question.kind]}"
         )
     return response
 

@@ -91,7 +91,7 @@ class Conversation:
                 asked.append(question)
                 responses[key] = response_to(question, self._answers if self._answers is not None else {})
             more = {"inputResponses": responses, "requestState": result["requestState"]}
-        raise AssertionError(f"{method} {target} goes on asking after {_MOST_ROUNDS} rounds")
+        raise AssertionError(f"{method} {target} still asks after {_MOST_ROUNDS} rounds")
 
     async def _send(
         self, method: str, params: Mapping[str, Any], target: str, headers: Mapping[bytes, bytes], wire: _Wire

@@ -162,7 +162,7 @@ class Asking:
             self._waiting.remove(future)
 
     def release(self) -> None:
-        """Tell the client to come back for the answer; from any thread."""
+        """Signal the client to reconnect for the answer; from any thread."""
         if threading.get_ident() == self._thread:
             self._release()
         else:

@@ -39,7 +39,7 @@ def blocking_calls(what: str, source: FunctionSource) -> Iterator[Finding]:
             if instead is not None:
                 called = ast.unparse(node.func)
                 hint = "write def, so that it runs in a thread" + (f"; or use {instead}" if instead else "")
-                yield Finding(f"{what}: {called}() in async def holds up all callers", source.place(node), hint)
+                yield Finding(f"{what}: {called}() in async def blocks all callers", source.place(node), hint)
 
 
 def _instead(function: Any) -> str | None:

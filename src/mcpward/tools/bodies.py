@@ -62,7 +62,7 @@ def _undescribed(what: str, definition: Definition) -> Iterator[Finding]:
         return
     if definition.description == (definition.title or definition.name.replace("_", " ")):
         who = "the model sees" if isinstance(definition, ToolDefinition) else "clients show"
-        hint = "say in a docstring what it does, and when to call it"
+        hint = "add a docstring: what it does, and when to call it"
         yield Finding(f"{what} has no docstring: {who} nothing but its name", definition.where, hint)
 
 
@@ -72,4 +72,4 @@ def _settable(what: str, definition: Definition) -> Iterator[Finding]:
         meant = _INJECTED.get(parameter.name)
         if meant is not None and isinstance(definition, ToolDefinition):
             problem = f"{what}: {parameter.name!r} is an argument that the model sets"
-            yield Finding(problem, definition.where, f"write {parameter.name}: {meant}, or give it another name")
+            yield Finding(problem, definition.where, f"write {parameter.name}: {meant}, or rename it")

@@ -49,7 +49,7 @@ class Completion(Struct, frozen=True, kw_only=True, eq=False):
         """Return the result of ``completion/complete``."""
         values = await self.values(call, stage, channel) if self.values is not None else ()
         if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
-            raise withheld(f"the completion returned {_kinds(values)}, and not a list of texts{self._at()}")
+            raise withheld(f"the completion returned {_kinds(values)}, not a list of texts{self._at()}")
         shown = [*map(well_formed, values[:_MOST])]
         return {"completion": {"values": shown, "total": len(values), "hasMore": len(values) > _MOST}}
 

@@ -57,16 +57,16 @@ def question_of(tool: Tool, arguments: Mapping[str, Any], raw: bytes | None = No
     return Question(key=KEY, method="elicitation/create", params=params, capability=CAPABILITY)
 
 
-DECLINED: Final = "the person was asked and did not agree; do not call it again unless they ask for it"
+DECLINED: Final = "the person declined; do not call the tool again unless they ask for it"
 
 
 def no_way_to_ask(way: AuthMethod) -> str:
     """Return what to do where the client cannot ask a person: for its model, and for the person who reads it there."""
     said = "this client cannot ask a person. Use a client that can (one with the MCP capability elicitation)"
     if way is AuthMethod.API_KEY:
-        return f"{said}, or ask the operator to let this key call it without (mcpward key edit ID --may-confirm)"
+        return f"{said}, or ask the operator to waive the question for this key (mcpward key edit ID --may-confirm)"
     if way is AuthMethod.OAUTH:
-        return f"{said}, or ask the operator for the scope that lets you call it without (confirm_scope)"
+        return f"{said}, or ask the operator for the scope that waives the question (confirm_scope)"
     return said
 
 
@@ -125,8 +125,7 @@ def _unreadable(name: str, length: int) -> Refusal:
     else:
         what, most = f"the arguments up to {named} have more than {_LONGEST_IN_ALL} characters", f"{_LONGEST_IN_ALL}"
     advice = (
-        f"a person must agree to this call, and can be shown at most {most} characters of it whole: {what}. "
-        "Send less in one call"
+        f"a person must approve this call, and can be shown at most {most} characters: {what}. Send less in one call"
     )
-    problems = Problems((Problem(name[:64], f"at most {most} characters, as a person is shown it"),))
-    return Refusal(Reason.CONSENT_MISSING, "too long to be shown to a person", Remedy(advice), problems)
+    problems = Problems((Problem(name[:64], f"at most {most} characters, as displayed to a person"),))
+    return Refusal(Reason.CONSENT_MISSING, "too long to show to a person", Remedy(advice), problems)

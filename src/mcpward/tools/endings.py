@@ -25,12 +25,12 @@ def missing_return(what: str, source: FunctionSource) -> tuple[Finding, bool] | 
         if not _falls_off(tree.body) and not values:
             return None  # it always raises
         hint = f"return {name}, or write -> None"
-        return Finding(f"{what} declares {name} and returns nothing", source.place(tree), hint), True
+        return Finding(f"{what} declares {name} but returns nothing", source.place(tree), hint), True
     bare = next((node for node in values if node.value is None), None)
     if bare is not None or _falls_off(tree.body):
         where = source.place(bare if bare is not None else _last(tree.body))
         hint = f"return {name} or raise ToolError there; or write -> {name} | None"
-        return Finding(f"{what} declares {name}, and may end here without a return", where, hint), False
+        return Finding(f"{what} declares {name}, but may end here without a return", where, hint), False
     return None
 
 

@@ -44,13 +44,13 @@ class Executor(ThreadPoolExecutor):
 
 
 class _Waited(Future[T]):
-    """Tells its pool when nobody waits for it any more."""
+    """Signals its pool when its caller no longer waits."""
 
     _abandon: Callable[[], bool] | None = None
     _thread: int = 0
 
     def runs_as(self, job: Job, pool: Pool, work: Work) -> None:
-        """Say what runs it. On the event loop's thread."""
+        """Set its runner. On the event loop's thread."""
         self._abandon = partial(pool.abandon, job, work)
         self._thread = threading.get_ident()
 

@@ -12,17 +12,17 @@ _SERVERS: Final = frozenset({"FastMCP", "MCPServer", "Server"})
 _HINT: Final = "write from mcpward import Server and {name} = Server({server!r}); the decorators are the same"
 #: What servers of other frameworks have, and what to write here.
 METHODS: Final = {
-    "run": "take it out: mcpward serve tools.py serves the file",
-    "run_async": "take it out: mcpward serve tools.py serves the file",
-    "run_stdio_async": "take it out: mcpward serve tools.py serves the file",
-    "http_app": "take it out: mcpward serve tools.py serves the file",
-    "streamable_http_app": "take it out: mcpward serve tools.py serves the file",
+    "run": "remove it: mcpward serve tools.py serves the file",
+    "run_async": "remove it: mcpward serve tools.py serves the file",
+    "run_stdio_async": "remove it: mcpward serve tools.py serves the file",
+    "http_app": "remove it: mcpward serve tools.py serves the file",
+    "streamable_http_app": "remove it: mcpward serve tools.py serves the file",
     "add_tool": "write server.tool(function), or @server.tool above it",
     "add_resource": 'write server.resource("shop://…")(function), or @server.resource above it',
     "add_prompt": "write server.prompt(function), or @server.prompt above it",
-    "custom_route": "serve other routes beside mcpward: it serves MCP and nothing else",
-    "mount": "write each server in a file of its own, and each file in mcpward.toml",
-    "import_server": "write each server in a file of its own, and each file in mcpward.toml",
+    "custom_route": "serve other routes outside mcpward, which serves only MCP",
+    "mount": "put each server into its own file, and list each file in mcpward.toml",
+    "import_server": "put each server into its own file, and list each file in mcpward.toml",
     "add_middleware": "limits, guards and scopes are options of @server.tool, and tables of mcpward.toml",
 }
 _OF_SERVER: Final = 'write server = Server("shop"), and @server.{name} above the function'
@@ -31,7 +31,7 @@ IMPORTS: Final = {
     "FastMCP": "write from mcpward import Server",
     "MCPServer": "write from mcpward import Server",
     "MCP": "write from mcpward import Server",
-    "Depends": "annotate a parameter Caller or Context, or keep what all calls share at the top level",
+    "Depends": "annotate a parameter Caller or Context, or keep shared objects at the top level",
     "BaseModel": "write from pydantic import BaseModel",
     "Field": "write from pydantic import Field",
     "Annotated": "write from typing import Annotated",
@@ -47,7 +47,7 @@ def foreign_server(module: ModuleType, top: TopLevel, source: str) -> Finding | 
             continue
         line = top.line_of(name)
         if kind in _WEB:
-            what = f"{name} is {type(value).__name__} of {kind}, a web application and no MCP server"
+            what = f"{name} is {type(value).__name__} of {kind}, a web application, not an MCP server"
             hint = "declare what models may call: from mcpward import Server, server = Server(…), @server.tool"
         else:
             owner = "" if type(value).__name__ == "FastMCP" else f" of the package {kind}"

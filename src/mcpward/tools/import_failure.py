@@ -37,7 +37,8 @@ _DECORATED: Final = re.compile(r"@([\w.]+)")
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]+", re.ASCII)
 #: What Python says of a text, bytes or number that does not end, or that it cannot read: its value may be a secret.
 _OF_VALUE: Final = re.compile(r"string|literal|bytes|unicode", re.IGNORECASE)
-_FROM_FOLDER: Final = "paths start where mcpward does; from the file's own folder: Path(__file__).parent / …"
+_FROM_FOLDER: Final = "paths start at mcpward's working directory; from the file's own folder: Path(__file__).parent "
+"/ …"
 _LOOP: Final = "cannot be called from a running event loop"
 
 
@@ -90,13 +91,13 @@ def _missing_secret(error: MissingSecret, _origin: Origin) -> tuple[str, str]:
 
 def _syntax(error: SyntaxError, origin: Origin) -> tuple[str, str]:
     if "'await' outside" in error.msg:
-        return error.msg, "await stands in async def only: call it in a tool"
+        return error.msg, "await is only allowed in async def: call it in a tool"
     if error.filename and not Path(error.filename).is_file():  # eval of the environment: that line is a value
         return error.msg, "the text that is parsed there is not valid Python"
     line = _shown_line(error, origin)
     if isinstance(error, IndentationError):
         return error.msg, "indent the lines of a block by four spaces"
-    return error.msg, f"mend the line, or the one before it: {line}" if line else "mend the line"
+    return error.msg, f"correct the line, or the one before it: {line}" if line else "correct the line"
 
 
 def _shown_line(error: SyntaxError, origin: Origin) -> str:
@@ -115,11 +116,11 @@ def _no_module(error: ModuleNotFoundError, _origin: Origin) -> tuple[str, str]:
         inner = nearest(error.name or "", (one for one in sys.modules if one.startswith("mcpward.")))
         return (
             what,
-            f"did you mean {inner!r}? what authors need is in mcpward itself" if inner else "import from mcpward",
+            f"did you mean {inner!r}? the public names are in mcpward itself" if inner else "import from mcpward",
         )
     meant = nearest(name, _importable())
     said = f"did you mean {meant!r}? else " if meant and meant != name else ""
-    return what, f"{said}install it where mcpward is installed: pip install {name}"
+    return what, f"{said}install it beside mcpward: pip install {name}"
 
 
 def _importable() -> Iterable[str]:
@@ -138,7 +139,7 @@ def _import(error: ImportError, _origin: Origin) -> tuple[str, str] | None:
     name, module = found[1], found[2]
     what = f"cannot import {name!r} from {module!r}"
     if "circular import" in text:
-        return f"{what}: the two files import each other", "move what both need into a third file"
+        return f"{what}: the two files import each other", "move shared code into a third file"
     known = mcpward.__all__ if module == "mcpward" else vars(sys.modules.get(module, mcpward))
     if module == "mcpward" and name in IMPORTS:
         return what, IMPORTS[name]
@@ -147,7 +148,7 @@ def _import(error: ImportError, _origin: Origin) -> tuple[str, str] | None:
         what,
         f"did you mean {meant!r}?"
         if meant
-        else f"look at what {module} has: python -c 'import {module}; help({module})'",
+        else f"list the names of {module}: python -c 'import {module}; help({module})'",
     )
 
 
@@ -185,7 +186,7 @@ def _key(error: KeyError, origin: Origin) -> tuple[str, str] | None:
     frame = origin.frame(error)
     if not isinstance(name, str) or not _VARIABLE.fullmatch(name) or "environ" not in ((frame and frame.line) or ""):
         return None
-    hint = f"export {name}=…; for a secret write env.{name}, and keep it: mcpward secret set {name}"
+    hint = f"export {name}=…; for a secret write env.{name}, and save it: mcpward secret set {name}"
     return f"the environment variable {name} is not set", hint
 
 
@@ -201,12 +202,12 @@ def _running_loop(error: RuntimeError, origin: Origin) -> tuple[str, str] | None
     what = (
         f"{called[1] if called else 'asyncio.run'}() at import: the file is loaded within the event loop that serves it"
     )
-    return what, "call it in a tool, or leave it out: a tool may be async def, and is awaited for you"
+    return what, "call it in a tool, or remove it: a tool may be async def, and mcpward awaits it"
 
 
 def _exit(error: SystemExit, _origin: Origin) -> tuple[str, str]:
     said = f": {str(error).strip()}" if error.code not in {None, 0} else ""
-    return f"SystemExit at import{said}", 'put what is for the terminal below if __name__ == "__main__":'
+    return f"SystemExit at import{said}", 'put code for the terminal below if __name__ == "__main__":'
 
 
 def _no_file(error: FileNotFoundError, _origin: Origin) -> tuple[str, str] | None:
@@ -221,7 +222,7 @@ def _validation(error: pydantic.ValidationError, _origin: Origin) -> tuple[str, 
     first = error.errors(include_url=False, include_input=False)[0]
     path = ".".join(map(str, first["loc"]))
     rule = model_words(first["type"], first.get("ctx", {})) or first["type"]
-    return f"{error.title}{f'.{path}' if path else ''}: {rule}", "mend the value, or the model"
+    return f"{error.title}{f'.{path}' if path else ''}: {rule}", "correct the value, or the model"
 
 
 def _model(error: PydanticUserError, _origin: Origin) -> tuple[str, str] | None:
@@ -254,10 +255,10 @@ def _not_called(error: TypeError, origin: Origin) -> tuple[str, str] | None:
     if written is None or "is not callable" not in str(error):
         return None
     if str(error).startswith(f"'{Server.__name__}' "):
-        return f"@{written[1]} is no decorator", f"write @{written[1]}.tool above the function"
+        return f"@{written[1]} is not a decorator", f"write @{written[1]}.tool above the function"
     known = ("tool", "resource", "prompt", "completion")
     kind = nearest(written[1].rpartition(".")[2], known)
-    return (f"@{written[1]} is no decorator", f"write @{written[1].rpartition('.')[0]}.{kind}") if kind else None
+    return (f"@{written[1]} is not a decorator", f"write @{written[1].rpartition('.')[0]}.{kind}") if kind else None
 
 
 _Explain = Callable[[Any, Origin], tuple[str, str] | None]

@@ -174,13 +174,13 @@ class _Running:
                 self._tell("a server failed while it stopped", error)
         else:
             self._lifespans.forget(self.name, early=True)
-            self._tell("a lifespan has ended before its time: calls that need it fail", error)
+            self._tell("a lifespan has ended early: calls that need it fail", error)
 
     def _finding(self, error: BaseException) -> Finding:
         what, where = self._step
         if isinstance(error, AuthoringError):
-            return Finding(error.what, error.where or where, "mend the annotation, or what is yielded")
-        hint = "nothing is served until it starts; mend it, or catch what may be away and go on without"
+            return Finding(error.what, error.where or where, "correct the annotation, or the yielded value")
+        hint = "nothing is served until it starts: correct it, or catch the failure of a missing service"
         if isinstance(error, MissingSecret):
             hint = f"export {error.variable}=… or store it with mcpward secret set {error.variable}"
         return Finding(f"{what} failed: {self._said(error)}", _place(error) or where, hint)

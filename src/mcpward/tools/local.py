@@ -51,7 +51,7 @@ def _split(source: str) -> tuple[str, str]:
 
 def _load_file(path: Path, source: str, redact: Redact | None) -> ModuleType:
     if not path.is_file():
-        _refuse(f"{source}: there is no such file", hint="give the path of a Python file, or module:object")
+        _refuse(f"{source}: there is no such file", hint="pass the path of a Python file, or module:object")
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -109,8 +109,8 @@ def _require_awaited(module: ModuleType, top: TopLevel) -> None:
         if inspect.iscoroutine(value):
             called = value.__qualname__
             value.close()
-            hint = "await stands in async def only: call it in a tool"
-            what = f"{name} is a coroutine: {called}() was called and not awaited"
+            hint = "await is only allowed in async def: call it in a tool"
+            what = f"{name} is a coroutine: {called}() was called but not awaited"
             findings.append(Finding(what, top.place(top.line_of(name)), hint))
     if findings:
         raise Misconfigured(findings)
@@ -127,7 +127,7 @@ def _find_object(module: ModuleType, attribute: str, source: str, top: TopLevel)
     if foreign := None if names else foreign_server(module, top, source):
         raise Misconfigured([foreign])
     where = top.place(top.line_of(attribute)) if top.line_of(attribute) else ""
-    is_there = f"is {type(found).__name__}, not a Server" if found is not None else "is not there"
+    is_there = f"is {type(found).__name__}, not a Server" if found is not None else "is missing"
     hint = f"did you mean {source.removesuffix(attribute)}{meant}?" if meant else _HINT
     return _refuse(f"{source}: {attribute!r} {is_there}", hint, where)
 

@@ -131,9 +131,7 @@ class Reporter:
         self._told[holder] = now
         if holder is None:
             what = f"the event loop was held for {held.seconds:.1f} s, and no tool was seen to run"
-            _log.warning(
-                what, hint="is the machine short of processors, or is there C code that lets nothing else run?"
-            )
+            _log.warning(what, hint="is the machine overloaded, or does C code hold the interpreter?")
         else:
             what = f"{holder.what} of {holder.server} held the event loop for {held.seconds:.1f} s: use def, or await"
             _log.warning(what, where=held.where, server=holder.server, seconds=round(held.seconds, 3))

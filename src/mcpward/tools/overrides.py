@@ -11,7 +11,7 @@ NOTHING = ToolSettings()
 
 
 def unknown_tools(server: str, additions: Mapping[str, ToolSettings], known: Collection[str]) -> list[Finding]:
-    """Tell of tables for tools that are not there: whoever wrote one believes in a limit that would not hold."""
+    """Report tables for missing tools: their author expects a limit that would not apply."""
     findings: list[Finding] = []
     for name in additions:
         if name not in known:

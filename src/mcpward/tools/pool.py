@@ -214,7 +214,7 @@ class Pool:
             job.loop.call_soon_threadsafe(self._ended, job)
 
     def _ended(self, job: Job) -> None:
-        """Tell who waits, and let go of the places where nobody does. On the event loop's thread."""
+        """Deliver to the waiting caller, or release the slots if it has left. On the event loop's thread."""
         job.is_over = True
         future = job.future
         if future is not None and not future.done():

@@ -12,7 +12,7 @@ UNNAMED: Final = "database"
 
 
 class PoolNames:
-    """Gives each database its name as a pool, and each pool that a database stands for its size.
+    """Assigns each database its name as a pool, and each such pool its size.
 
     ``unnamed`` are the names that no author chose.
     """
@@ -41,7 +41,7 @@ class PoolNames:
         size = self.sizes.setdefault(name, pool.max_concurrency)
         if size != pool.max_concurrency:
             what = f"tool {definition.name!r}: two databases are called {name!r}, for {size} and {pool.max_concurrency}"
-            hint = "give one of them another name, or both the same max_concurrency"
+            hint = "rename one of them, or set the same max_concurrency for both"
             findings.append(Finding(f"{what} statements at once", definition.where, hint))
 
 

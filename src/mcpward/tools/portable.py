@@ -23,8 +23,8 @@ def remarks(server: str, names: Iterable[str]) -> list[str]:
     prefixed = [name for name in names if len(name) <= _LONGEST < len(prefix) + len(name)]
     clashes = [name for name in dotted if _TAKEN.sub("_", name) != name and name.replace(".", "_") in names]
     told = [
-        (dotted, "Claude Desktop, claude.ai and Codex take no dot in it: use letters, digits, _ and - only"),
-        (clashes, "clients that write _ for a dot take it for another tool: rename one of the two"),
+        (dotted, "Claude Desktop, claude.ai and Codex do not accept a dot: use only letters, digits, _ and -"),
+        (clashes, "clients that replace a dot by _ confuse it with another tool: rename one of the two"),
         (long, f"Claude Desktop, Claude Code and Codex take at most {_LONGEST} characters"),
         (
             prefixed,

@@ -17,7 +17,7 @@ from mcpward.sdk.schema.jsonable import NotJson, jsonable
 from mcpward.sdk.schema.returns import ReturnMismatch, Returns, explained
 
 _UNFIT: Final = (ReturnMismatch, ValueError, TypeError, RecursionError)
-_ADVICE: Final = "it does not fit what the tool declares to return: try other arguments, or report it to the operator"
+_ADVICE: Final = "it does not match the tool's declared return type: try other arguments, or report it to the operator"
 _decode: Final = msgspec.json.Decoder().decode
 _WRAP: Final = b'{"result":%b}'
 
@@ -89,11 +89,11 @@ def _declared(returns: Returns, encode_declared: Callable[[Any], bytes], value: 
 def _unfit(error: Exception, where: str) -> Refusal:
     """The error's own text may quote the value: only what is ours of it is kept."""
     if isinstance(error, ReturnMismatch):
-        return withheld(_at(f"the result is not what the tool declares: {error}", where), _ADVICE)
+        return withheld(_at(f"the result does not match the tool's declaration: {error}", where), _ADVICE)
     if isinstance(error, NotJson):
-        return withheld(_at(f"the result is nothing that JSON can hold: {explained(error)}", where), _ADVICE)
+        return withheld(_at(f"the result cannot be JSON: {explained(error)}", where), _ADVICE)
     if isinstance(error, RecursionError):
-        return withheld(_at("the result holds itself, or is nested too deep", where), _ADVICE)
+        return withheld(_at("the result contains itself, or is nested too deep", where), _ADVICE)
     return withheld(_at(f"the result cannot be encoded: {type(error).__name__}", where), _ADVICE)
 
 
@@ -111,7 +111,7 @@ def _by_hand(returns: Returns, value: ToolResult, where: str) -> RawResult:
             raise withheld(_at(detail, where), _ADVICE)
         structured, text = Raw(encoded), encoded.decode()
     elif encode_declared is not None and not value.is_error:
-        raise withheld(_at("the tool declares structured content, and its ToolResult has none", where), _ADVICE)
+        raise withheld(_at("the tool declares structured content, but its ToolResult has none", where), _ADVICE)
     given = value.content if value.content is not None else text
     parts = [] if given is None else given if isinstance(given, list | tuple) else [given]
     meta = jsonable(value.meta) if value.meta else value.meta

@@ -40,9 +40,9 @@ def unfit_statements(what: str, source: FunctionSource) -> Iterator[Finding]:
             continue
         called = f"{what}: {ast.unparse(node.func)}()"
         if len(node.args) > 1 and not any(isinstance(one, ast.Starred) for one in node.args):
-            yield Finding(f"{called} takes the SQL alone by place", source.place(node), _HINT)
+            yield Finding(f"{called} takes only the SQL by position", source.place(node), _HINT)
         elif method == _EXECUTE and _is_read_only(node.func, source):
-            problem = f"{called} changes something, and its Database is read-only"
+            problem = f"{called} changes data, but its Database is read-only"
             yield Finding(problem, source.place(node), "write Database(…, read_only=False)")
         elif (sql := _literal(node.args[0], source)) is not None:
             given = {word.arg for word in node.keywords} - ({"into"} if method == _QUERY else set())
@@ -55,8 +55,8 @@ def writing_reads(what: str, source: FunctionSource) -> Iterator[Finding]:
     """Return the changes that a function makes though its tool is declared ``read_only``."""
     for node in source.nodes:
         if isinstance(node, ast.Call) and _method(node.func, source) == _EXECUTE:
-            problem = f"{what} is read_only, and {ast.unparse(node.func)}() changes something"
-            hint = "take read_only=True out, so that a call counts as a write; or read with query()"
+            problem = f"{what} is read_only, and {ast.unparse(node.func)}() changes data"
+            hint = "remove read_only=True, so that a call counts as a write; or read with query()"
             yield Finding(problem, source.place(node), hint)
 
 
@@ -111,7 +111,7 @@ def _refused(sql: str, method: str, given: frozenset[str] | None) -> tuple[str, 
             require_parameters(statement, given)
     except StatementRefused as refused:
         names = ", ".join(f"{name}=…" for name in sorted(statement.names))
-        return str(refused), f"after the SQL write {names}" if names else "write :name where the value belongs"
+        return str(refused), f"after the SQL write {names}" if names else "write :name in place of the value"
     return None
 
 

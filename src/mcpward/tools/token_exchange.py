@@ -16,11 +16,11 @@ from mcpward.core.withheld import withheld
 from mcpward.sdk.errors import ExchangeRefused, ExchangeUnavailable, ToolError
 
 _WORDS: Final = {
-    NoToken.NOTHING_TO_EXCHANGE: "the caller has no access token: there is nothing to exchange",
-    NoToken.IN_TASK: "a task runs without its caller's access token: nothing can be exchanged in it",
+    NoToken.NOTHING_TO_EXCHANGE: "the caller has no access token to exchange",
+    NoToken.IN_TASK: "a task runs without its caller's access token, so it cannot exchange one",
     NoToken.NOT_SET_UP: "this server may not exchange tokens at its identity provider",
-    NoToken.REFUSED: "the identity provider gives the caller no token for what this tool calls",
-    NoToken.UNAVAILABLE: "the identity provider gives no token at the moment: try again later",
+    NoToken.REFUSED: "the identity provider refuses the caller a token for what this tool calls",
+    NoToken.UNAVAILABLE: "the identity provider issues no token at the moment: try again later",
 }
 
 
@@ -80,7 +80,7 @@ class Exchanging:
         Upstreams quote what they were sent, in errors above all.
         """
         if self._given and self._finds(_text(value)):
-            raise withheld("the result holds a token that was exchanged for its caller")
+            raise withheld("the result contains a token that was exchanged for its caller")
 
     def require_untold(self, told: ToolError) -> None:
         """Raise the same for the words of an error that the caller would be told."""

@@ -71,7 +71,7 @@ def act_row(operator: Operator, act: Act, at: float) -> Row:
 
 
 def words(act: Act) -> str:
-    """Say for people what was done: each value that changed, or what is new."""
+    """Return the act in words: each changed value, or the new object."""
     before, after = act.before, act.after
     if before and after:
         names = dict.fromkeys((*before, *after))

@@ -202,12 +202,12 @@ def resumed(found: State | None, known: State | None) -> tuple[State | None, str
     """
     if known is None:
         what = "the mark of the record's end was missing or changed: its newest records may have been removed"
-        return found, what if found is not None else "both signed states of the record were changed: it begins anew"
+        return found, what if found is not None else "both signed states of the record were changed: it starts again"
     if found is None:
         return known, "the signed state of the record in the database was changed or removed"
     number = max(found.number, known.number)
     if found.record != known.record:
-        return replace(found, number=number), "another record stood here before, and is gone"
+        return replace(found, number=number), "another record was here before, and is gone"
     if found.number < known.number:
         lost = sum(max(0, new.last - old.last) for old, new in zip(found.ends, known.ends, strict=True))
         calls, refusals = (
@@ -216,7 +216,7 @@ def resumed(found: State | None, known: State | None) -> tuple[State | None, str
         what = f"the database is older than the mark of its end: {lost} records are missing"
         return replace(found, number=number, seq=max(found.seq, known.seq), ends=(calls, refusals)), what
     if found.number == known.number and found != known:
-        return found, "the database does not fit the mark of its end: it is a copy that went another way"
+        return found, "the database does not match the mark of its end: it is a copy with another history"
     return found, None
 
 

@@ -1,4 +1,4 @@
-"""Tells the log why credentials are refused: the operator whose key stopped working looks there first.
+"""Logs why credentials are refused: an operator whose key stopped working looks there first.
 
 Callers choose how often they are refused, so each cause is a line a minute: the record has every request, or its count.
 """

@@ -16,17 +16,17 @@ _LABELS: Final = ("mcpward_server", "mcp_method_name", "gen_ai_tool_name", "erro
 _LES: Final = (*(repr(bound) for bound in BOUNDS), "+Inf")
 _BY: Final = "listener"
 GAUGES: Final = {
-    "mcpward_connections": "open connections of callers, those in their TLS handshake among them",
-    "mcpward_connections_max": "connections of callers that there may be",
+    "mcpward_connections": "open connections of callers, those in their TLS handshake included",
+    "mcpward_connections_max": "maximum of connections of callers",
     "mcpward_calls_in_flight": "requests that have arrived and are not answered yet",
     "mcpward_traffic_queue_depth": "traffic records that wait to be written",
     "mcpward_traffic_queue_capacity": "traffic records that may wait before calls are refused",
-    "mcpward_tool_threads": "threads of authors' functions, idle ones included",
-    "mcpward_tool_threads_busy": "threads that run an author's function",
+    "mcpward_tool_threads": "threads for tool functions, idle ones included",
+    "mcpward_tool_threads_busy": "threads that run a tool function",
     "mcpward_tool_threads_abandoned": "threads whose caller was answered, or has left, before their function ended",
-    "mcpward_tool_threads_waited_for": "authors' functions that wait for a thread",
-    "mcpward_traffic_writable": "1 while the store of every worker took what was written last, else 0",
-    "mcpward_traffic_size_bytes": "what the record takes of traffic.max_size",
+    "mcpward_tool_threads_waited_for": "tool functions that wait for a thread",
+    "mcpward_traffic_writable": "1 while the last write of every worker succeeded, else 0",
+    "mcpward_traffic_size_bytes": "size of the record, as part of traffic.max_size",
     "mcpward_traffic_max_size_bytes": "traffic.max_size",
     LAST_RELOAD: "when the site was reloaded last, in seconds since 1970; 0 when it was not",
     "mcpward_limit_store_up": "1 while the shared counters of limits answer every worker, else 0",
@@ -52,24 +52,24 @@ class MetricsCollector(Collector):
         yield self._durations()
         of = self._metrics
         yield _counts("mcpward_refusals", "requests that were refused", "reason", of.refusals)
-        yield _counts("mcpward_traffic_records_lost", "requests whose record found no room", "reason", of.lost)
+        yield _counts("mcpward_traffic_records_lost", "requests whose record was lost", "reason", of.lost)
         yield _counts("mcpward_limit_refusals", "requests that a limit refused", "limit", of.limited)
         yield _counts(
             "mcpward_limit_would_refuse", "requests over a limit that is counted and not enforced", "limit", of.shadowed
         )
         yield _counts(
-            "mcpward_connections_refused", "new connections that were not taken", "reason", of.connections_refused, _BY
+            "mcpward_connections_refused", "new connections that were refused", "reason", of.connections_refused, _BY
         )
         yield _counts(
-            "mcpward_connections_evicted", "connections that left for others", "reason", of.connections_evicted, _BY
+            "mcpward_connections_evicted", "connections closed to make room", "reason", of.connections_evicted, _BY
         )
         yield _counts(
             "mcpward_event_loop_held_seconds",
-            "time in which a function of an author's held the event loop for half a second or longer",
+            "time in which a tool function held the event loop for half a second or longer",
             "gen_ai_tool_name",
             of.loop_held,
         )
-        failed = CounterMetricFamily("mcpward_traffic_write_failures", "batches that the store did not take")
+        failed = CounterMetricFamily("mcpward_traffic_write_failures", "batches that the store refused")
         failed.add_metric([], self._metrics.failed_writes)
         yield failed
         for name, ask in self._metrics.counters.items():

@@ -143,7 +143,7 @@ class Rows:
         try:
             return redact(raw)
         except Exception as error:  # noqa: BLE001  # its text may quote what was to be redacted, so it is not told
-            _log.error("a traffic record is kept without its texts: redaction failed (%s)", type(error).__name__)
+            _log.error("a traffic record is stored without its texts: redaction failed (%s)", type(error).__name__)
             return None
 
 

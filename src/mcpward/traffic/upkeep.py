@@ -129,9 +129,9 @@ class Upkeep:
 
     def _set(self, *, is_full: bool, is_failing: bool) -> None:
         if is_full and not self.is_full:
-            _log.error("the disk is full: requests cannot be recorded; make room, the record goes on by itself")
+            _log.error("the disk is full: requests cannot be recorded; free some space, and the record continues")
         elif self.is_full and not is_full:
-            _log.warning("the disk has room again")
+            _log.warning("the disk has space again")
         self.is_full, self.is_failing = is_full, is_failing
 
     async def _look(self) -> Usage:

@@ -189,7 +189,7 @@ class _Walk:
         ends = self._ends
         if self.finding is None and self._mac != ends.mac:
             count = ends.last - self._last
-            what = f"the newest {count} are gone" if count > 0 else "the chain ends otherwise than it was signed"
+            what = f"the newest {count} are gone" if count > 0 else "the chain does not end as it was signed"
             kind = "removed" if count > 0 else "changed"
             self.finding = Finding(
                 kind=kind, what=what, chain=self._chain, seq=self._seq, at=self._until, count=count or None
@@ -210,12 +210,12 @@ class _Walk:
     def _wrong(self, seq: int, pos: Any, mac: Any, covered: Row) -> tuple[str, str, int | None] | None:
         """Return what is wrong with this record, as kind, words and number of records; None if nothing is."""
         if seq > self._newest:
-            return "added", "it stands behind the newest record", None
+            return "added", "it is behind the newest record", None
         if type(pos) is not int or type(mac) is not bytes:
-            return "changed", "it has no place in its chain", None
+            return "changed", "it has no position in its chain", None
         expected = self._last + 1
         if not self._ends.first <= pos <= self._ends.last:
-            return "added", "it stands outside of the signed ends of its chain", None
+            return "added", "it is outside the signed ends of its chain", None
         self._take_key(pos)
         # A code whose key is not there cannot be checked: the next one that can be covers it.
         is_right = pos == expected if self._key is None else self._is_right(self._key, seq, pos, mac, covered)
@@ -224,8 +224,8 @@ class _Walk:
         if pos > expected:
             return "removed", f"{pos - expected} before this one are gone", pos - expected
         if pos < expected:
-            return "added", "its place in the chain is another record's", None
-        return "changed", "it is not what was written, or not what followed there", None
+            return "added", "its position in the chain belongs to another record", None
+        return "changed", "it differs from what was written, or stands at another position", None
 
     def _is_right(self, key: Mac, seq: int, pos: int, mac: bytes, covered: Row) -> bool:
         try:
@@ -266,16 +266,16 @@ def _compared(state: State | None, mark: State | None, *, has_mark: bool) -> lis
     if not has_mark:
         return findings
     if mark is None:
-        what = "the mark outside of the database is missing or was changed: newer records may have been removed"
+        what = "the mark outside the database is missing or was changed: newer records may have been removed"
         findings.append(Finding(kind="mark", what=what))
     elif state is None:
         return findings
     elif mark.record != state.record:
-        findings.append(Finding(kind="mark", what="the mark outside of the database is of another record"))
+        findings.append(Finding(kind="mark", what="the mark outside the database belongs to another record"))
     elif mark.number > state.number:
         count = sum(max(0, new.last - old.last) for old, new in zip(state.ends, mark.ends, strict=True))
-        what = f"the database is older than the mark outside of it: the newest {count} are gone"
+        what = f"the database is older than the mark outside it: the newest {count} are gone"
         findings.append(Finding(kind="removed", what=what, count=count))
     elif mark.number == state.number and mark != state:
-        findings.append(Finding(kind="state", what="the database does not fit the mark outside of it"))
+        findings.append(Finding(kind="state", what="the database does not match the mark outside it"))
     return findings

@@ -25,8 +25,7 @@ from mcpward.validation.schema import problems_of
 _NONE: Final = b"{}"
 _UNKNOWN: Final[Mapping[str, Any]] = {}
 _MUCH: Final = (
-    "fewer values in one call: to check all of them against every alternative that the schema has for them would take "
-    "too long"
+    "fewer values in one call: checking all of them against every alternative of the schema would take too long"
 )
 _TOOLS: Final = 1024
 _ENDS: Final = (KeyboardInterrupt, SystemExit, GeneratorExit)
@@ -126,7 +125,7 @@ def _accept_closely(call: Call, tool: Tool, bind: _Bind, raw: bytes, wrong: Base
     top = _top(tool)
     seen = None if isinstance(wrong, _ENDS) else look(raw, top, tool.unknown_arguments)
     if seen is not None and seen.problems:
-        raise Refusal(Reason.ARGUMENTS_INVALID, "a value that no schema takes", Problems(seen.problems))
+        raise Refusal(Reason.ARGUMENTS_INVALID, "a value that no schema accepts", Problems(seen.problems))
     if wrong is None or (seen is not None and seen.raw is not None):
         try:
             bound = bind(raw if seen is None or seen.raw is None else seen.raw)

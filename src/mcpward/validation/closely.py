@@ -31,7 +31,7 @@ _MOST_DROPPED: Final = 16
 #: with all alternatives, so that less of them is changed, and the binding decides.
 _MOST_COMPARED: Final = 20_000
 _LONG: Final = "an integer within 64 bits"
-_CHOICE: Final = "one of the values that the schema lists"
+_CHOICE: Final = "one of the schema's values"
 _decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 

@@ -86,7 +86,7 @@ def _problem(detail: ErrorDetails, top: Place, value: Any) -> tuple[str, str]:
         path.append(part)
     rule = describe(place) or _RULES.get(kind, kind)
     if kind in _OWN:
-        rule = "refused by a check of this tool's own"
+        rule = "refused by this tool's own check"
     elif parts and parts[-1] == _KEY:
         rule = "a name that the schema's propertyNames allow"
     elif kind in _PLAIN:

@@ -85,7 +85,7 @@ def _kind(kind: str, said: Mapping[str, Any]) -> str:
         case "string":
             return _string(said)
         case "array":
-            once = ", none of them twice" if said.get("uniqueItems") is True else ""
+            once = ", without repetitions" if said.get("uniqueItems") is True else ""
             return "an array" + _size(said, "Items", "items") + once
         case _:
             return "an object" + _size(said, "Properties", "members")

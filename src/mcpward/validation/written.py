@@ -16,11 +16,11 @@ from mcpward.validation.wording import describe, required, undeclared
 _MOST: Final = 16
 #: Keywords that say nothing of the value's own type, bounds or form.
 _WORDS: Final = {
-    "anyOf": "what one of the schema's alternatives takes (anyOf)",
-    "oneOf": "what exactly one of the schema's alternatives takes (oneOf)",
+    "anyOf": "a value for one of the schema's alternatives (anyOf)",
+    "oneOf": "a value for exactly one of the schema's alternatives (oneOf)",
     "not": "not what the schema excludes (not)",
-    "contains": "an array with an item that the schema asks for (contains)",
-    "uniqueItems": "an array, none of its items twice",
+    "contains": "an array with an item that the schema requires (contains)",
+    "uniqueItems": "an array without repeated items",
     "propertyNames": "only names that the schema allows (propertyNames)",
 }
 

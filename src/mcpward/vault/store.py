@@ -54,7 +54,7 @@ class Vault:
             try:
                 plain = self._envelope.open(blob, _place(server, name))
             except EnvelopeRefused:
-                hint = "bring its master key back, or set the secret again"
+                hint = "restore its master key, or set the secret again"
                 findings.append(Finding(f"the secret {name} of {server} cannot be opened", "vault", hint))
             else:
                 opened[name] = Secret(plain.decode(), name=name)
@@ -73,7 +73,7 @@ class Vault:
             try:
                 plain = self._envelope.open(blob, _place(old, name))
             except EnvelopeRefused:
-                hint = "bring its master key back, or set the secret again"
+                hint = "restore its master key, or set the secret again"
                 raise Misconfigured([Finding(f"the secret {name} of {old} cannot be opened", "vault", hint)]) from None
             return self._envelope.seal(plain, _place(new, name))
 

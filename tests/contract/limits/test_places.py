@@ -157,7 +157,7 @@ async def test_the_wait_for_a_place_of_the_site_ends_and_says_of_which(worker):
         with pytest.raises(Refusal) as busy:
             async with other.lease("orders", "key:b", tool):
                 pass
-    assert (busy.value.reason, facts_of(busy.value)["policy"]) == (Reason.BUSY, "places of pool small")
+    assert (busy.value.reason, facts_of(busy.value)["policy"]) == (Reason.BUSY, "slots of pool small")
     async with asyncio.timeout(1), other.lease("orders", "key:b", tool):
         pass
 
@@ -377,7 +377,7 @@ class TestWithoutTheStore:
             with pytest.raises(Refusal) as busy:
                 async with asyncio.timeout(1), one.lease("orders", "key:a", tool_of("query", "shut")):
                     pass
-            assert facts_of(busy.value)["policy"] == "places of pool shut"
+            assert facts_of(busy.value)["policy"] == "slots of pool shut"
         async with asyncio.timeout(1), one.lease("orders", "key:a", None):
             pass
 

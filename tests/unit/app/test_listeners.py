@@ -38,7 +38,7 @@ def test_nobody_else_binds_it_meanwhile_with_or_without_the_option_to_reuse(host
         port = listener.getsockname()[1]
         with pytest.raises(Unreachable, match="Address already in use") as refused:
             bind(Address(host, port))
-        assert "is it being served already? name another port (" in refused.value.hint
+        assert "is it being served already? choose another port (" in refused.value.hint
         with closing(socket.socket()) as other:
             other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with pytest.raises(OSError, match="Address already in use"):

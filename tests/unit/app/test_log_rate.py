@@ -44,7 +44,7 @@ def test_the_next_line_says_how_many_were_not_written(rate, clock):
     clock.advance(60.0)
     plain, structured = line("failed: %s", "x"), line({"event": "a call failed", "error_id": "1"})
     assert rate.filter(plain)
-    assert plain.getMessage() == "failed: x (940 more like this were not written)"
+    assert plain.getMessage() == "failed: x (940 more like this were withheld)"
     assert rate.filter(structured)
     assert structured.msg == {"event": "a call failed", "error_id": "1", "withheld": 7}
     again = line("failed: %s", "x")

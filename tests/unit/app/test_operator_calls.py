@@ -70,7 +70,7 @@ async def test_a_copy_of_a_letter_and_an_old_one_run_nothing(tmp_path):
 async def test_a_worker_that_ended_is_told_and_not_waited_for(tmp_path):
     async with site(Made(), tmp_path) as (remote, _, _):
         remote._worker = "gone"
-        with pytest.raises(Unreachable, match="has ended before it answered"):
+        with pytest.raises(Unreachable, match="ended before it answered"):
             await remote.make(CALL)
 
 

@@ -148,7 +148,7 @@ def test_secret_urls_are_ended_even_where_that_cannot_be_put_on_record(cli, site
     refuse_records(site)
     assert cli("url", "revoke", "--server", "notes").code == 0
     assert cli("url", "show", "--server", "notes", "--json").json["urls"] == []
-    assert "but this could not be put on record" in caplog.text
+    assert "but this could not be recorded" in caplog.text
 
 
 def test_a_command_that_changes_nothing_leaves_no_act(cli, site):

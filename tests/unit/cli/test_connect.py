@@ -144,7 +144,7 @@ def test_write_makes_a_file_for_its_owner_alone(cli, site, tmp_path, client):
     assert member(client, target.read_text())
     again = cli("connect", client.name, "-s", "orders", "--stdin", "--write", "--file", str(target), stdin=KEY)
     assert again.code == 0
-    assert "says so already" in again.err
+    assert "has it already" in again.err
 
 
 def test_write_keeps_all_else_and_a_backup(cli, site, tmp_path):
@@ -201,7 +201,7 @@ def test_a_file_that_cannot_be_changed_safely_is_not_touched(cli, site, tmp_path
     target.write_text(text)
     said = cli("connect", name, "-s", "orders", "--write", "--yes", "--file", str(target))
     assert (said.code, said.out) == (2, "")
-    assert "not touched" in said.err
+    assert "not written" in said.err
     assert target.read_text() == text
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["file"]
 

@@ -191,7 +191,7 @@ def test_an_undo_of_what_a_person_has_undone_already_goes_on_to_the_one_before(c
     cli("connect", "zed", "--remove", "-s", "orders", "--yes", "--file", str(target))
     target.write_text(first)
     said = cli("connect", "zed", "--undo", "--yes", "--file", str(target))
-    assert (said.code, "says so already" in said.err) == (0, True)
+    assert (said.code, "has it already" in said.err) == (0, True)
     assert target.read_text() == first
     assert cli("connect", "zed", "--undo", "--yes", "--file", str(target)).code == 0
     assert target.read_text() == "{}"
@@ -342,7 +342,7 @@ def test_a_link_of_a_project_does_not_lead_out_of_it(cli, site, tmp_path, via):
         (site / ".vscode").symlink_to(outside)
     said = cli("connect", "vscode", "-s", "orders", "--write", "--yes")
     assert said.code == 2
-    assert "leads out of this folder" in said.err
+    assert "outside this folder" in said.err
     assert (outside / "mcp.json").read_text() == "{}"
     assert cli("connect", "vscode", "-s", "orders", "--write", "--yes", "--file", str(outside / "mcp.json")).code == 0
 

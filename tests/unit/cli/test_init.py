@@ -42,7 +42,7 @@ def test_an_existing_file_is_never_touched(cli, folder):
     (folder / "tools.py").write_text("mine")
     said = cli("init", ".")
     assert said.code == 2
-    assert "there is already: tools.py" in said.err
+    assert "the folder already has tools.py" in said.err
     assert [path.name for path in folder.iterdir()] == ["tools.py"]
 
 

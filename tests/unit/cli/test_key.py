@@ -13,7 +13,7 @@ def test_a_created_key_stands_alone_on_stdout(cli, site):
     key = said.out.removesuffix("\n")
     assert parse(key)
     assert key not in said.err
-    assert "shown this once" in said.err
+    assert "shown only once" in said.err
 
 
 def test_only_a_hash_of_it_is_kept(cli, site):

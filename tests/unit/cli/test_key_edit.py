@@ -127,7 +127,7 @@ def test_an_edit_that_changes_nothing_is_a_no(cli, site):
     key = made(cli, "--owner", "ann")
     said = cli("key", "edit", key["id"], "--owner", "ann")
     assert said.code == 1
-    assert "is so already" in said.err
+    assert "has these values already" in said.err
 
 
 def test_a_key_that_has_ended_is_not_edited_back_to_life(cli, site):

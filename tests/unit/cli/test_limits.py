@@ -148,10 +148,10 @@ def test_what_is_there_and_has_no_counts_says_so(cli, worker):
     with worker(*USES):
         said = cli("limits", "--limit", "quota-day", "--server", "notes", "--json")
         assert (said.code, said.json) == (1, [])
-        assert "error: nothing is used now of the limit quota-day of server notes\n" in said.err
+        assert "error: no limit is in use of the limit quota-day of server notes\n" in said.err
         said = cli("limits", "--caller", key_id)
         assert (said.code, said.out) == (1, "")
-        assert f"error: nothing is used now of all limits by api-key:{key_id}\n" in said.err
+        assert f"error: no limit is in use of all limits by api-key:{key_id}\n" in said.err
 
 
 def test_what_is_in_use_is_found_though_the_sites_file_has_it_no_more(cli, worker):
@@ -236,7 +236,7 @@ def test_watching_shows_it_again_and_again_also_while_nobody_serves(cli, site, m
     with pytest.raises(KeyError, match="the end"):
         asyncio.run(limits._watch(Tally(), BucketFilter(), as_json=False))
     shown = capsys.readouterr().out
-    assert shown.index("api-key") < shown.index("no worker answers") < shown.index("nothing is used now")
+    assert shown.index("api-key") < shown.index("no worker answers") < shown.index("no limit is in use")
     answers += [WorkerAnswers(uses=(use(),), answered=1), WorkerAnswers(answered=1)]
     with pytest.raises(KeyError, match="the end"):
         asyncio.run(limits._watch(Tally(), BucketFilter(), as_json=True))
@@ -321,5 +321,5 @@ def test_loops_begin_anew_and_the_command_says_so_although_they_are_not_listed(c
         as_json = cli("limits", "reset", "--limit", "repeat", "--yes", "--json")
     assert listed.code == 1
     assert "mcpward log --limit repeat" in listed.err
-    assert (reset.code, reset.err.strip()) == (0, "loops begin anew")
+    assert (reset.code, reset.err.strip()) == (0, "loop counters are reset")
     assert (as_json.code, json.loads(as_json.out)) == (0, {"reset": 0})

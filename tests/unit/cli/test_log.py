@@ -150,7 +150,7 @@ def test_a_server_that_is_gone_is_still_found_by_its_records(cli, records):
     [
         (["--address", "nonsense"], "--address is not an address"),
         (["--since", "1h", "--until", "2h"], "--since is not before --until"),
-        (["--since", "tomorrow"], "--since is neither a span nor a moment"),
+        (["--since", "tomorrow"], "--since is neither a time span nor a time"),
         (["--reason", "too-many-knocks"], "there is no reason 'too-many-knocks'"),
     ],
 )

@@ -38,11 +38,11 @@ def test_a_command_that_needs_a_site_names_the_command_that_makes_one(cli, folde
     said = cli(*words)
     assert (said.code, said.out) == (2, "")
     assert f"error: there is no server{server} here: no mcpward.toml in {folder}\n" in said.err
-    assert "hint: mcpward init DIR makes a site" in said.err
+    assert "hint: create a site: mcpward init DIR" in said.err
     (folder / "mcpward.toml").write_text('[site]\nlisten = "127.0.0.1:8123"\n')
     said = cli(*words)
     assert (said.code, said.out) == (2, "")
-    assert f"error: there is no server{server} here: mcpward.toml names none\n" in said.err
+    assert f"error: there is no server{server} here: mcpward.toml has none\n" in said.err
     assert "hint: add [servers.NAME]" in said.err
 
 
@@ -50,7 +50,7 @@ def test_a_server_that_has_to_be_named_may_also_be_made(cli, folder):
     for words in (("connect", "cursor"), ("key", "create", "--name", "a")):
         said = cli(*words)
         assert (said.code, said.out) == (2, "")
-        assert "hint: add --server NAME; mcpward init DIR makes a site" in said.err
+        assert "hint: add --server NAME, or create a site: mcpward init DIR" in said.err
 
 
 def test_connect_says_which_address_it_assumes_for_what_was_served_without_a_file(cli, folder):

@@ -110,7 +110,7 @@ def test_the_first_start_hands_over_a_secret_url_once(project):
 def test_several_workers_tell_that_each_counts_by_itself(project):
     arguments = ("tools.py", "--port", "0", "--metrics", "")
     _, _, err, _ = Served(project, *arguments, "--workers", "2").stopped_when_ready()
-    assert "each of the 2 workers counts limits by itself" in err
+    assert "each of the 2 workers counts limits separately" in err
     _, _, err, _ = Served(project, *arguments).stopped_when_ready()
     assert "counts limits" not in err
 
@@ -155,7 +155,7 @@ def test_a_program_gets_all_of_it_as_one_line_of_json(project):
         (("tools.py", "--tls-cert", "no.pem"), "tls_key is missing"),
         (("nothing.py",), "nothing.py"),
         ((), "there is nothing to serve"),
-        (("--mode", "public"), "--mode is for one server"),
+        (("--mode", "public"), "--mode needs a single server"),
         (("tools.py", "--name", "Not A Name"), "a server's name"),
     ],
 )

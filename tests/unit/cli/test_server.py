@@ -66,7 +66,7 @@ def test_data_are_carried_over_where_the_file_has_the_new_name_already(cli, site
     "old,new,said",
     [
         ("ordres", "shop", "did you mean orders?"),
-        ("orders", "notes", "there are servers orders and notes"),
+        ("orders", "notes", "servers orders and notes both exist"),
         ("orders", "Sh op", "a server's name is"),
         ("orders", "mcp", "taken by mcpward"),
     ],
@@ -117,7 +117,7 @@ def test_a_file_that_cannot_be_changed_in_place_stays_and_so_do_the_data(cli, si
     (site / "mcpward.toml").write_text(text)
     said = cli("server", "rename", "orders", "shop")
     assert said.code == 2
-    assert "write [servers.shop] in the place of [servers.orders] yourself" in said.err
+    assert "write [servers.shop] in place of [servers.orders] yourself" in said.err
     assert (site / "mcpward.toml").read_text() == text
     assert servers_of(cli, filled[0]) == ["orders"]
 
@@ -178,7 +178,7 @@ def test_a_row_of_renames_that_was_changed_by_hand_maps_nothing_and_is_told(cli,
     for words in (("serve", "--port", "0", "--metrics", ""), ("log", "--server", "notes"), ("log", "--server", "shop")):
         said = cli(*words)
         assert (said.code, said.out) == (2, "")
-        assert "renamed_servers were changed by somebody without the master key" in said.err or "older copy" in said.err
+        assert "renamed_servers were changed without the master key" in said.err or "older copy" in said.err
         assert "mcpward store accept-older" in said.err
     assert cli("store", "accept-older", "--yes").code == 0
     with closing(sqlite3.connect(site / ".mcpward" / "mcpward.db")) as database:

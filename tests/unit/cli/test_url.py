@@ -17,7 +17,7 @@ def test_a_url_cannot_be_shown(cli, site):
     said = cli("url", "show", "--server", "notes")
     assert (said.code, said.out) == (1, "")
     assert "only a hash of it is kept" in said.err
-    assert "hint: mcpward url rotate --server notes" in said.err
+    assert "hint: create a new one: mcpward url rotate --server notes" in said.err
     assert made.rpartition("/")[2] not in said.err
 
 
@@ -39,7 +39,7 @@ def test_an_old_url_lives_on_for_its_grace(cli, site):
 def test_a_url_has_the_grace_of_a_key_where_none_is_given(cli, site):
     cli("url", "rotate")
     said = cli("url", "rotate")
-    assert "every older one ends at" in said.err
+    assert "all older ones end at" in said.err
     assert len(cli("url", "show", "--json").json["urls"]) == 2
 
 

@@ -88,7 +88,7 @@ def test_a_variable_below_a_limit_of_the_file_is_the_one_to_mend(tmp_path):
     with pytest.raises(Misconfigured) as wrong:
         load(tmp_path / "mcpward.toml", {name: "false"})
     [finding] = wrong.value.findings
-    assert (finding.where, finding.what.partition(": ")[2][:21]) == (name, "as a table it has rat")
+    assert (finding.where, finding.what.partition(": ")[2][:16]) == (name, "a table has rate")
 
 
 def test_the_url_of_redis_comes_from_a_file_of_its_own(tmp_path):

@@ -75,6 +75,6 @@ def test_a_mode_that_is_none_is_hinted_to_the_default_and_told_what_public_means
     file.write_text('[servers.one]\nsource = "tools.py"\nmode = "open"\n')
     ((what, hint),) = told(file=file)
     assert 'servers.one.mode: must be "api-key", "oauth", "unlisted", "public"' in what
-    assert hint.startswith('for example: mode = "api-key" (the default; "public" lets anybody')
+    assert hint.startswith('for example: mode = "api-key" (the default; "public" needs no key')
     file.write_text('[servers.one]\nmode = "open"\n')
     assert any('mode = "api-key"' in hint for _, hint in told(file=file))

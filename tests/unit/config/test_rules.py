@@ -21,7 +21,7 @@ def whats(overrides):
 
 def test_a_key_in_clear_does_not_start():
     (told,) = whats(OPEN | keyed())
-    assert "credentials would travel in clear" in told
+    assert "credentials would be sent in clear" in told
     assert "behind_tls_proxy = true" in told
     assert load(None, {}, OPEN | keyed(site__behind_tls_proxy=True))
 
@@ -124,7 +124,7 @@ def test_a_path_of_the_public_url_is_not_taken_for_a_server():
     assert load(None, {}, site)
     assert load(None, {}, site | {"site.default_server": "notes"})
     (told,) = whats(site | {"site.default_server": "orders"})
-    assert told.startswith("/notes/mcp would be server notes behind a proxy that takes the path")
+    assert told.startswith("/notes/mcp would be server notes behind a proxy that strips the path")
 
 
 def test_metrics_stand_apart():
@@ -223,7 +223,7 @@ def test_what_cannot_be_divided_between_workers_is_told():
         "budgets.a.rate", "budgets.b.quota", "servers.a.limits.total", "servers.a.limits.concurrency",
         "pools.a.concurrency",
     ]  # fmt: skip
-    assert "cannot be divided between 4 workers: it gives 3 at once" in told[0]
+    assert "cannot be divided between 4 workers: it allows 3 at once" in told[0]
     assert load(None, {}, given | {"limits.counters": "redis://127.0.0.1"})
     assert load(None, {}, given | {"site.workers": 2})
 

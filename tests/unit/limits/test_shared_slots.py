@@ -16,7 +16,7 @@ DB, GPU = Pool(name="db", slots=1), Pool(name="gpu", slots=1)
 
 
 def named(slots, label):
-    return next(semaphore for semaphore in slots.semaphores if semaphore.label == f"places of {label}")
+    return next(semaphore for semaphore in slots.semaphores if semaphore.label == f"slots of {label}")
 
 
 def free(slots, label="server orders"):
@@ -254,7 +254,7 @@ class TestAFullQueue:
         calls = Calls(slots)
         for name in ("runs", "waits", "comes"):
             await calls.begin(name)
-        assert calls.busy == [("comes", "places of server orders")]
+        assert calls.busy == [("comes", "slots of server orders")]
         with pytest.raises(Refusal) as busy:
             async with slots.lease("orders", "key:a", None):
                 pass
@@ -268,7 +268,7 @@ class TestAFullQueue:
         for n in range(5):
             await calls.begin(f"a{n}", "key:a")
         await calls.begin("b0", "key:b")
-        assert calls.busy == [("a4", "places of server orders")]
+        assert calls.busy == [("a4", "slots of server orders")]
         await calls.begin("b1", "key:b")
         assert [name for name, _ in calls.busy] == ["a4", "a3"]
         await calls.begin("b2", "key:b")  # as many as the other has: nobody has to go for it
@@ -281,7 +281,7 @@ class TestAFullQueue:
         calls = Calls(slots)
         await calls.begin("runs")
         await calls.begin("comes")
-        assert calls.busy == [("comes", "places of this caller")]
+        assert calls.busy == [("comes", "slots of this caller")]
         assert slots._by_server["orders"].callers_held == 0
         await calls.end_all()
 
@@ -293,7 +293,7 @@ async def test_who_waits_too_long_is_told_busy_and_leaves_the_queue():
     with pytest.raises(Refusal) as busy:
         async with slots.lease("orders", "key:b", None):
             pass
-    assert (busy.value.reason, facts_of(busy.value)["policy"]) == (Reason.BUSY, "places of server orders")
+    assert (busy.value.reason, facts_of(busy.value)["policy"]) == (Reason.BUSY, "slots of server orders")
     assert waiting(slots) == 0
     lease.release()
     assert free(slots) == 1
@@ -305,7 +305,7 @@ async def test_each_queue_has_a_patience_of_its_own():
     await calls.begin("one", tool=tool)
     await calls.begin("two", tool=tool)
     await calls._tasks["two"]
-    assert calls.busy == [("two", "places of pool hasty")]
+    assert calls.busy == [("two", "slots of pool hasty")]
     await calls.end_all()
 
 

@@ -55,7 +55,7 @@ def test_the_nearest_spelling_is_told_from_both_sides():
 
 def test_a_pool_that_nobody_defines_is_told():
     [(what, hint)] = told({"pools": ["gpu"]})
-    assert what == "tool 'pay' of server shop needs a place in pool 'gpu', which nobody defines"
+    assert what == "tool 'pay' of server shop needs a slot in pool 'gpu', which nobody defines"
     assert hint == "write [pools.gpu] with concurrency = 5"
 
 
@@ -87,7 +87,7 @@ def test_two_servers_share_a_pool_by_its_name_and_not_by_accident():
     settings, registries = served([{"pools": [database("orders", 4)]}] * 2, None, names)
     assert pools_of(settings, registries) == {"orders": Pool(name="orders", slots=4)}
     [(what, hint)] = told([{"pools": [database()]}, {"pools": [database()]}], None, names)
-    assert what == "servers a and b have each a Database without a name as pool 'database', which would be one for both"
+    assert what == "servers a and b each have an unnamed Database as pool 'database', which would be one pool for both"
     assert hint == 'name them: Database(…, name="orders")'
     sizes = [{"pools": [database("orders", 4)]}, {"pools": [database("orders", 5)]}]
     [(what, hint)] = told(sizes, None, names)
@@ -131,11 +131,11 @@ def test_the_places_of_a_tool_can_be_divided_between_workers_or_are_counted_in_r
 def test_what_nobody_names_is_told():
     assert told({}, {"budgets.stripe.rate": "9/day", "pools.gpu.concurrency": 1}) == [
         ("budgets.stripe: no tool draws on it", _OFFER),
-        ("pools.gpu: no tool needs a place in it", _OFFER),
+        ("pools.gpu: no tool needs a slot in it", _OFFER),
     ]
 
 
-_OFFER = "name it in [servers.<name>.tools.<name>] or in @server.tool(…), or take the table out"
+_OFFER = "name it in [servers.<name>.tools.<name>] or in @server.tool(…), or remove the table"
 
 
 def test_the_operator_names_what_the_author_did_not():

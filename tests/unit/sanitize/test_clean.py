@@ -167,7 +167,7 @@ def test_a_secret_split_over_two_blocks_is_withheld(sanitizer, cut, between):
     with pytest.raises(Refusal) as refused:
         clean(sanitizer, text("x " + SECRET[:cut] + between, SECRET[cut:] + " y"))
     assert refused.value.reason is Reason.OUTPUT_REFUSED
-    told = "it holds what must not leave: ask for less of it"
+    told = "it contains a secret: ask for less of it"
     assert facts_of(refused.value) == {"error_id": facts_of(refused.value)["error_id"], "advice": told}
     assert len(facts_of(refused.value)["error_id"]) == 12
 

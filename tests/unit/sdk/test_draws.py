@@ -91,7 +91,7 @@ def test_a_cost_is_one_at_the_least_and_known_at_once(cost):
 
 @pytest.mark.parametrize("name", ["nothing", "word", "maybe", ""])
 def test_the_argument_of_a_cost_is_a_whole_number(name):
-    assert "which is no int argument" in refused(budgets={"a": name})
+    assert "which is not an int argument" in refused(budgets={"a": name})
 
 
 def test_the_argument_of_a_cost_never_goes_below_nothing():

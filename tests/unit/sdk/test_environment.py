@@ -69,7 +69,7 @@ def test_a_setting_is_read_as_text_and_is_no_secret(env):
 def test_a_setting_that_is_not_set_and_has_no_default_is_told_with_the_two_ways_out(env):
     with pytest.raises(MissingText, match="SHOP_NOTHING is not set") as told:
         env.text("SHOP_NOTHING")
-    assert told.value.hint == 'export SHOP_NOTHING=… or give a default: env.text("SHOP_NOTHING", "…")'
+    assert told.value.hint == 'export SHOP_NOTHING=… or set a default: env.text("SHOP_NOTHING", "…")'
 
 
 def test_a_secret_is_not_read_as_text(env, monkeypatch):
@@ -78,6 +78,6 @@ def test_a_secret_is_not_read_as_text(env, monkeypatch):
         env.text("SHOP_KEY", "x")
     assert told.value.where.startswith(f"{__file__}:")
     monkeypatch.setenv("SHOP_URL", "postgresql://shop:canary-31@db/shop")
-    with pytest.raises(AuthoringError, match="SHOP_URL holds a password") as told:
+    with pytest.raises(AuthoringError, match="SHOP_URL contains a password") as told:
         env.text("SHOP_URL")
     assert "canary" not in str(told.value)

@@ -276,7 +276,7 @@ def test_a_schema_by_hand_that_is_none_of_a_form_is_refused(schema):
 def test_a_model_and_a_schema_are_not_asked_together():
     with pytest.raises(AuthoringError, match="not both"):
         Elicit("?", Contact, schema=BY_HAND)
-    with pytest.raises(AuthoringError, match="by name"):
+    with pytest.raises(AuthoringError, match="keyword argument"):
         Elicit("?", BY_HAND)
 
 

@@ -88,7 +88,7 @@ def test_two_headers_that_differ_in_case_alone_are_one(server):
 @pytest.mark.parametrize("keyword", ["allOf", "anyOf", "oneOf", "prefixItems"])
 def test_no_header_hides_in_a_list_of_schemas(keyword):
     part = {"type": "object", "properties": {"a": {"type": "string", "x-mcp-header": "A"}}}
-    with pytest.raises(AuthoringError, match="does not look"):
+    with pytest.raises(AuthoringError, match="place that clients ignore"):
         mirrored({"type": "object", keyword: [part]}, "tool 'ask'", "")
 
 
@@ -96,5 +96,5 @@ def test_only_tools_have_headers(server):
     def greet(region: Annotated[str, Header("Region")]) -> str: ...
 
     for declare in (server.prompt, server.resource("orders://{region}")):
-        with pytest.raises(AuthoringError, match="tools alone"):
+        with pytest.raises(AuthoringError, match="only for the parameters of tools"):
             declare(greet)

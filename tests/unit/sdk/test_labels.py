@@ -41,7 +41,7 @@ def test_an_icon_that_a_client_should_not_load_is_refused(options):
     "key", ["io.modelcontextprotocol/x", "dev.mcp/x", "com.mcp.tools/x", "", "a b", "com.example/", "/x", "x" * 200]
 )
 def test_a_meta_key_that_is_reserved_or_none_is_refused(key):
-    with pytest.raises(AuthoringError, match="reserved or no key"):
+    with pytest.raises(AuthoringError, match="reserved or not a key"):
         read_meta({key: 1}, "tool 'a'")
 
 

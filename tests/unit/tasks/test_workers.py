@@ -297,7 +297,7 @@ async def test_a_worker_whose_store_is_out_goes_on_trying(opened, store, clock, 
     outage.is_out = True
     clock.advance(60.0)
     await asyncio.sleep(0.05)
-    assert caplog.text.count("cannot be written down") == 1
+    assert caplog.text.count("cannot be stored") == 1
     outage.is_out = False
     task_id = (await (await opened("two")).start(forever))["taskId"]
     clock.advance(30.0)

@@ -81,7 +81,7 @@ def test_the_end_of_a_path_that_is_a_secret_is_not_in_the_hint(told, monkeypatch
 
 
 def test_a_line_without_a_text_and_the_name_of_a_variable_are_shown(told):
-    assert told("def f(:").hint == "mend the line, or the one before it: def f(:"
+    assert told("def f(:").hint == "correct the line, or the one before it: def f(:"
     assert told("import os\nos.environ['NOT_SET_TOKEN']").hint.startswith("export NOT_SET_TOKEN=…; for a secret")
 
 

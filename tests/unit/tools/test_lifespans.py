@@ -76,7 +76,7 @@ async def test_a_lifespan_that_yields_something_else_than_it_says_does_not_start
         async with Lifespans().open({"demo": Server("demo", lifespan=lying)}):
             pytest.fail("it is served")
     (finding,) = refused.value.findings
-    assert finding.what == "the lifespan of server 'demo' says that it yields a Shop, and yields a dict"
+    assert finding.what == "the lifespan of server 'demo' is annotated to yield a Shop, but yields a dict"
     assert finding.where == where(lying.__wrapped__)
 
 

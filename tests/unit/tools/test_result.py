@@ -127,7 +127,7 @@ class Unencodable:
 def test_what_json_cannot_hold_is_withheld_without_quoting_it(value, path):
     with pytest.raises(Refusal) as refusal:
         shape(NONE, value)
-    assert refusal.value.detail == f"the result is nothing that JSON can hold: {path}Unencodable is not serializable"
+    assert refusal.value.detail == f"the result cannot be JSON: {path}Unencodable is not serializable"
 
 
 def test_a_value_that_holds_itself_is_withheld():

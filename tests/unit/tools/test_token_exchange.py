@@ -176,7 +176,7 @@ async def test_another_event_loop_is_not_the_calls_own(runner: Runner, bureau: B
     [
         (NoToken.IN_TASK, ExchangeRefused, "a task runs without"),
         (NoToken.NOT_SET_UP, ExchangeRefused, "may not exchange"),
-        (NoToken.REFUSED, ExchangeRefused, "gives the caller no token"),
+        (NoToken.REFUSED, ExchangeRefused, "refuses the caller a token"),
         (NoToken.UNAVAILABLE, ExchangeUnavailable, "try again later"),
     ],
 )

@@ -94,7 +94,7 @@ class Client(Struct, frozen=True, kw_only=True):
     item: str = ""
     asks: bool = False
     preamble: Mapping[str, str] = {}
-    variables: str = "the environment that it starts from"
+    variables: str = "the environment from which it starts"
     approval: str = ""
 
     @property

@@ -36,7 +36,7 @@ def impossible(client: Client, server: str, modes: Collection[str]) -> tuple[str
     if client.name not in WEB or {"oauth", "unlisted", "public"} & set(modes):
         return None
     return (
-        f"{client.title} has no field for an API key, and server {server} takes nothing else",
+        f"{client.title} has no field for an API key, and server {server} accepts only keys",
         f'set mode = "oauth" or "unlisted" in [servers.{server}]; ["oauth", "api-key"] keeps the keys of other clients',
     )
 

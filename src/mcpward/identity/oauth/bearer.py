@@ -255,7 +255,7 @@ def key_of(issuer: str, subject: str) -> str:
 
 
 def _is_signed(token: bytes) -> bool:
-    """Tell a JWT, good or bad, from an opaque token: it begins as ``{"`` does in base64url, and has dots.
+    """Distinguish a JWT, valid or not, from an opaque token: it begins as ``{"`` does in base64url, and has dots.
 
     The provider is never asked about one of these: what is wrong with it is seen here (attacks 1-22).
     """

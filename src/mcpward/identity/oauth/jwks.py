@@ -130,7 +130,7 @@ class Jwks:
         skipped = frozenset(keys.skipped)
         if skipped and skipped != self._skipped:
             level = logging.WARNING if any(one.is_flaw for one in skipped) else logging.INFO
-            _log.log(level, "the keys of %s are used but for entries that are skipped: %s",
+            _log.log(level, "the keys of %s are used, except for skipped entries: %s",
                      self._name, listed(sorted(skipped)))  # fmt: skip
         self._skipped = skipped
 

@@ -64,4 +64,4 @@ class Fallback:
 
 
 def _away(semaphore: Slots) -> str:
-    return f"the shared places are away, and {semaphore.label} are closed without them"
+    return f"the shared slots are away, and {semaphore.label} are closed without them"

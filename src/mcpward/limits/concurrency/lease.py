@@ -153,7 +153,7 @@ class Lease(Struct, eq=False):
             self.ask_shared()
 
     def release(self) -> None:
-        """Give all back to those who wait; without effect where nothing is held."""
+        """Release all slots to waiting calls; no effect if nothing is held."""
         if self.is_held:
             self.is_held = False
             self._server_slots.give(self._caller, self._semaphores)

@@ -13,7 +13,7 @@ from mcpward.core.facts import RetryAfter
 from mcpward.core.reasons import Reason
 from mcpward.limits.concurrency.fair_queue import FairQueue, Waiting
 
-OF_CALLER: Final = "places of this caller"
+OF_CALLER: Final = "slots of this caller"
 _RETRY_AFTER_S: Final = 1
 
 
@@ -58,7 +58,7 @@ class Slots(ABC):
         """How many can be had; below nothing where running calls owe some."""
 
     def serve(self) -> None:
-        """Give what is free to those whose turn it is. Who still lacks something else goes to wait for that."""
+        """Assign free slots to waiting calls in turn. A call that still lacks another slot waits for that one."""
         line = self.line
         while self.free > 0 and (one := line.next()) is not None:
             line.go(one)

@@ -54,7 +54,7 @@ class ServerSlots:
             semaphore.free -= 1
 
     def give(self, caller: str, semaphores: tuple[Semaphore, ...], *, of_caller: bool = True) -> None:
-        """Give all back, to those who wait for them."""
+        """Release all slots to waiting calls."""
         if of_caller:
             counts = self.counts
             held = counts[caller]

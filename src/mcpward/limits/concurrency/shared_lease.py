@@ -59,7 +59,7 @@ class SharedLease(Lease, kw_only=True, eq=False):
         return self._asked
 
     def release(self) -> None:
-        """Give all back, here and there, and call off what was asked; without effect where nothing is held."""
+        """Release all slots, here and in Redis, and cancel open requests; no effect if nothing is held."""
         claim, self._claim, self._asked = self._claim, None, None
         if claim is not None:
             self.fallback.shared.drop(claim)  # before those who wait here ask for it

@@ -61,7 +61,7 @@ class SharedSlots(Protocol):
         ...
 
     def drop(self, claim: SlotRequest) -> None:
-        """Give all places back and leave every line, whatever became of the claim. Nobody waits for it."""
+        """Release all slots and leave every queue, whatever the claim's state. Callers need not wait for it."""
         ...
 
     async def turn(self, claim: SlotRequest, told: SlotAnswer) -> None:

@@ -100,7 +100,7 @@ class CallSlots:
         return server_slots
 
     def _stock(self, name: str, slots: int, queue: int, timeout_s: float, ruling: str | None = None) -> Semaphore:
-        semaphore = Semaphore(f"places of {name}", slots, queue, timeout_s)
+        semaphore = Semaphore(f"slots of {name}", slots, queue, timeout_s)
         self._size(semaphore, slots, ruling)
         return semaphore
 

@@ -92,7 +92,7 @@ class Budgets:
         limits = self._limits[draw.budget]
         for limit in limits:
             if cost > limit.most:
-                rule = f"costs {cost} of the budget {draw.budget}, which gives at most {limit.most} at once"
+                rule = f"costs {cost} of the budget {draw.budget}, which holds at most {limit.most} at once"
                 detail = f"a cost above the budget {draw.budget}"
                 raise Refusal(Reason.ARGUMENTS_INVALID, detail, Problems((Problem(draw.argument, rule),)))
         return [(limit, cost) for limit in limits]
@@ -115,5 +115,5 @@ def _cost(draw: Draw, arguments: Mapping[str, Any]) -> int:
     except Exception as broken:  # the author's function: told nobody but the log
         raise Fault(error_id(), f"the cost for the budget {draw.budget} raised {type(broken).__name__}") from broken
     if type(cost) is not int or cost < 0:
-        raise Fault(error_id(), f"the cost for the budget {draw.budget} is no whole number from 0 on")
+        raise Fault(error_id(), f"the cost for the budget {draw.budget} is not a whole number from 0 on")
     return cost

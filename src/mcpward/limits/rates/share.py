@@ -9,7 +9,7 @@ from mcpward.limits.rates.limit import Limit
 
 
 class Shares:
-    """Gives each limit's share, made once. ``part`` is more than 0 and at most 1."""
+    """Caches each limit's share. ``part`` is more than 0 and at most 1."""
 
     __slots__ = ("_made", "_part")
 

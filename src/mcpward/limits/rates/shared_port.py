@@ -31,7 +31,7 @@ class Common(Protocol):
         ...
 
     def give_back(self, drawn: Sequence[Drawn], loop: Loop | None = None) -> None:
-        """Give draws back that were taken and not needed, and take a call out of its ring. Nobody waits for it."""
+        """Refund draws that were not needed, and remove a call from its ring. Callers need not wait for it."""
         ...
 
     async def uses(self, match: BucketFilter) -> list[BucketUsage]:

@@ -26,13 +26,13 @@ class SentCommand:
         self.with_text = False
 
     def succeed(self, value: Any) -> None:
-        """Give the answer to whoever still waits."""
+        """Deliver the answer, if a caller still waits."""
         answer = self.answer
         if answer is not None and not answer.done():
             answer.set_result(value)
 
     def fail(self, why: Exception) -> None:
-        """Tell whoever still waits that there is no answer."""
+        """Deliver the failure, if a caller still waits."""
         answer = self.answer
         if answer is not None and not answer.done():
             answer.set_exception(why)
@@ -104,7 +104,7 @@ class RespConnection(asyncio.Protocol):
         self._transport = cast(asyncio.WriteTransport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Give each answer to whoever asked."""
+        """Deliver each answer to its caller."""
         reader, waiting = self._reader, self._waiting
         answered = 0
         try:
@@ -126,7 +126,7 @@ class RespConnection(asyncio.Protocol):
             self.close()
 
     def connection_lost(self, broken: Exception | None) -> None:
-        """Tell that it is gone."""
+        """Report the lost connection."""
         self.close("the connection was lost" if broken is None else f"the connection was lost: {broken}")
 
     # ---- time -----------------------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ class SharedCounters:
         return _again(drawn, refused) or []
 
     def give_back(self, drawn: Sequence[Drawn], loop: Loop | None = None) -> None:
-        """Give draws back that were taken and not needed, and take a call out of its ring. Nobody waits for it."""
+        """Refund draws that were not needed, and remove a call from its ring. Callers need not wait for it."""
         given = [(limit, key, -cost) for limit, key, cost in drawn if cost]
         if given and self._store.is_up:
             self._refused.put(given[0][1], None)
@@ -193,7 +193,7 @@ class SharedCounters:
         self._store.saw(virtual, epoch)
         if wrong:
             self._store.failures += wrong
-            _log.warning("%d keys of the shared counters were of a wrong type, and were deleted", wrong)
+            _log.warning("%d keys of the shared counters had a wrong type, and were deleted", wrong)
         draws = drawn if loop is None or len(answer) == 4 + 3 * len(drawn) else (*drawn, loop.drawn)
         standings: list[Standing] = []
         at = 4

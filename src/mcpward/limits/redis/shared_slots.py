@@ -61,7 +61,7 @@ class RedisSlots:
             self._renewal = asyncio.get_running_loop().call_later(_RENEW_S, self._renew)
 
     def drop(self, claim: SlotRequest) -> None:
-        """Give all places back and leave every line. What cannot be told ends by itself."""
+        """Release all slots and leave every queue. Entries whose release is lost expire."""
         self._held.pop(claim.id, None)
         claim.is_dropped = True
         self._store.tell(self._command("drop", claim, int(not claim.is_kept)))
@@ -110,7 +110,7 @@ class RedisSlots:
         self._store.saw(virtual)
         if wrong:
             self._store.failures += wrong
-            _log.warning("%d keys of the shared places were of a wrong type, and were deleted", wrong)
+            _log.warning("%d keys of the shared slots had a wrong type, and were deleted", wrong)
         if not told.done():
             claim.at = missing
             if not missing and not claim.is_dropped:
@@ -118,7 +118,7 @@ class RedisSlots:
             told.set_result(SlotAnswer(missing, before))
 
     def _renew_now(self) -> None:
-        """Say again who holds what: nothing may be asked for by then as if nobody did."""
+        """Report the held slots again, before Redis could grant them to others."""
         for claim in self._held.values():
             self._store.tell(self._command("keep", claim))
 

@@ -71,9 +71,9 @@ class Outbox:
         self._weight = 0
         self._writes = Retry(
             lambda error: _log.warning(
-                "mail to other workers cannot be written: trying again (%s)", type(error).__name__
+                "messages to other workers cannot be written: trying again (%s)", type(error).__name__
             ),
-            lambda: _log.warning("mail to other workers is written again"),
+            lambda: _log.warning("messages to other workers are written again"),
             pauses_s=_PAUSES_S,
         )
         self._is_stopping = False

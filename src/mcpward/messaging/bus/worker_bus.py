@@ -59,7 +59,7 @@ class WorkerBus:
         alone: bool = False,
     ) -> None:
         if open(seal(bytes(LONGEST), b"mail"), b"mail") is None:
-            raise ValueError("the seal has no room for a long letter")
+            raise ValueError("the seal has no room for a long message")
         self.worker = worker
         self.seal = seal
         self.open = open
@@ -76,8 +76,10 @@ class WorkerBus:
         self._in_hurry = 0
         self._hurry_until = 0.0
         self._reads = Retry(
-            lambda error: _log.warning("mail between workers cannot be read: trying again (%s)", type(error).__name__),
-            lambda: _log.warning("mail between workers is read again"),
+            lambda error: _log.warning(
+                "messages between workers cannot be read: trying again (%s)", type(error).__name__
+            ),
+            lambda: _log.warning("messages between workers are read again"),
         )
         self._is_strange = False
         self._is_stopping = False
@@ -85,12 +87,13 @@ class WorkerBus:
         self._task: asyncio.Task[None] | None = None
 
     def on(self, kind: str, handler: Handler) -> None:
-        """Give letters of ``kind`` to ``handler``, on the event loop. What it raises is logged, and goes no further.
+        """Register ``handler`` for messages of ``kind``, on the event loop. Its exceptions are logged and go no
+        further.
 
         Raises ``ValueError`` where the kind has a handler already.
         """
         if kind in self._handlers:
-            raise ValueError(f"letters of the kind {kind!r} have a handler already")
+            raise ValueError(f"messages of the kind {kind!r} have a handler already")
         self._handlers[kind] = handler
 
     def ignore(self, *kinds: str) -> None:
@@ -166,7 +169,7 @@ class WorkerBus:
             return None
         text = _encode(payload)
         if len(text) > LONGEST:
-            _log.warning("a letter to other workers is too long and not sent (%s, %d bytes)", kind, len(text))
+            _log.warning("a message to other workers is too long and was not sent (%s, %d bytes)", kind, len(text))
             return None
         return BusMessage(self.worker, to, kind, self.seal(text, _bound_to(self.worker, to, kind)))
 
@@ -177,7 +180,7 @@ class WorkerBus:
         text = self.open(letter.sealed, _bound_to(letter.sender, letter.addressee, letter.kind))
         if text is None:
             if not self._is_strange:  # whoever can write to the store shall not fill the log as well
-                _log.warning("a letter of another worker cannot be opened: its master key may be another")
+                _log.warning("a message of another worker cannot be decrypted: its master key may differ")
             self._is_strange = True
             return
         self._is_strange = False
@@ -186,9 +189,9 @@ class WorkerBus:
         try:
             handler(_decode(text))
         except MsgspecError:
-            _log.warning("a letter of another worker is not understood (%s)", letter.kind)
+            _log.warning("a message of another worker is not understood (%s)", letter.kind)
         except Exception:  # noqa: BLE001  # one letter must not end the mail of all
-            _log.exception("a letter of another worker could not be dealt with (%s)", letter.kind)
+            _log.exception("a message of another worker could not be handled (%s)", letter.kind)
 
     async def _run(self) -> None:
         while not self._is_stopping:

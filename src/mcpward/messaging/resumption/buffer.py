@@ -89,7 +89,7 @@ class Buffer:
         return str(event_id)
 
     def finish(self) -> None:
-        """Say that nothing more will come. A second time changes nothing."""
+        """Mark the stream as complete. A second call has no effect."""
         if not self.is_over:
             self.is_over = True
             self._keeper.finished(self)

@@ -22,7 +22,7 @@ _MOST_LETTERS: Final = 64
 
 
 class RemoteSource:
-    """Gives the messages of one stream as the other worker tells them."""
+    """Yields the messages of one stream as the other worker sends them."""
 
     def __init__(self, mail: WorkerBus, clock: Clock, patience: RemoteTimeouts, asked: ReadingRequest, to: str) -> None:
         self._mail = mail
@@ -77,7 +77,7 @@ class RemoteSource:
         return self._ready.popleft()
 
     def close(self) -> None:
-        """Tell the other worker that nobody reads any more."""
+        """Signal the other worker that reading has ended."""
         self.left()
         if not self._is_over:
             self._send(ReadingStep.LEAVE)

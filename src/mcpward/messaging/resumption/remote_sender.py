@@ -1,4 +1,4 @@
-"""Tells other workers the rest of streams that live here: their client came back to another worker."""
+"""Sends the rest of local streams to other workers, to which their clients have reconnected."""
 
 import asyncio
 import logging
@@ -39,7 +39,7 @@ class RemoteSender:
         return len(self._readings)
 
     async def stop(self) -> None:
-        """Tell nothing more."""
+        """Stop sending."""
         tasks = [reading.task for reading in self._readings.values() if reading.task is not None]
         for task in tasks:
             task.cancel()
@@ -68,7 +68,7 @@ class RemoteSender:
         try:
             await self._tell_all(asked, replay, reading)
         except Exception:  # noqa: BLE001  # the reader misses it, and its client comes again
-            _log.exception("a stream could not be told to another worker")
+            _log.exception("a stream could not be sent to another worker")
         finally:
             del self._readings[asked.reading]
 

@@ -39,7 +39,7 @@ class StreamLimits:
         self._total_taken += 1
 
     def give_back(self, caller: str) -> None:
-        """Give a place of ``caller`` back."""
+        """Release a slot of ``caller``."""
         left = self._taken[caller] - 1
         self._total_taken -= 1
         if left:

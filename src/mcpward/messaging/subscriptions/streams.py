@@ -88,7 +88,7 @@ class Streams:
         return stream
 
     def publish(self, change: Change, *, local_only: bool = False) -> None:
-        """Tell everybody who listens, here at once and at the other workers soon. On the event loop's thread."""
+        """Notify all listeners, here at once and at the other workers soon. On the event loop's thread."""
         for stream in self._open:
             stream.offer(change)
         if not local_only and not self._is_closed:
@@ -128,7 +128,7 @@ class Streams:
             self.publish(convert(letter, Change), local_only=True)
 
     async def _post(self) -> None:
-        posts = Retry(lambda error: _log.warning("a change could not be told to the other workers", exc_info=error))
+        posts = Retry(lambda error: _log.warning("a change could not be sent to the other workers", exc_info=error))
         while True:
             while not self._outbox:
                 if self._is_closed:

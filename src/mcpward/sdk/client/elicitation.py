@@ -40,7 +40,7 @@ class Elicit:
         if model is not None and schema is not None:
             raise AuthoringError("a form has a model or a schema, not both", hint="leave one of them out")
         if isinstance(model, Mapping):
-            raise AuthoringError("a schema is given by name", hint="write Elicit(…, schema={…})")
+            raise AuthoringError("a schema is a keyword argument", hint="write Elicit(…, schema={…})")
         self.message = message
         self._form: Form = form_of(model) if model is not None else form_by_hand(_EMPTY if schema is None else schema)
 
@@ -109,11 +109,11 @@ _EMPTY: Final[Mapping[str, Any]] = {"type": "object", "properties": {}}
 
 def _require_sound(url: str) -> None:
     if len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url:
-        raise UnsoundUrl("the URL is too long, or holds what no URL may hold", hint="percent-encode it")
+        raise UnsoundUrl("the URL is too long, or has invalid characters", hint="percent-encode it")
     parts = urlsplit(url)
     is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
     if not is_safe or not parts.hostname:
-        raise UnsoundUrl("the URL of a page is not https", hint='write "https://…", or http://127.0.0.1 for a try')
+        raise UnsoundUrl("the URL of a page is not https", hint='write "https://…", or http://127.0.0.1 for a test')
     if "@" in parts.netloc:
-        hint = "the page asks who comes: put no name and no password into its URL"
-        raise UnsoundUrl("the URL holds a credential, and a client shows it to whoever looks", hint=hint)
+        hint = "let the page ask for the login: put no user and no password into its URL"
+        raise UnsoundUrl("the URL contains a credential, and clients display URLs", hint=hint)

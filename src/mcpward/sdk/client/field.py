@@ -33,7 +33,7 @@ def field(name: str, raw: Any, definitions: Mapping[str, Any], what: str, *, str
     part = _plain(raw, definitions, where)
     kind = part.get("type")
     if not isinstance(kind, str) or kind not in _LIMITS or (kind != "string" and "enum" in part):
-        raise AuthoringError(f"{where} is no text, number, yes or no, or choice", hint=_KINDS)
+        raise AuthoringError(f"{where} is not a text, number, boolean or choice", hint=_KINDS)
     said = {word: part[word] for word in _SAID if word in part and (word != "default" or part[word] is not None)}
     choice = _choice(part, where) if kind == "string" else _several(part, definitions, where) if kind == "array" else {}
     if not choice:
@@ -53,13 +53,13 @@ def _plain(raw: Mapping[str, Any], definitions: Mapping[str, Any], where: str) -
     if reference is not None:
         found = definitions.get(str(reference).removeprefix("#/$defs/"))
         if not isinstance(found, Mapping):
-            raise AuthoringError(f"{where} refers to something else", hint=_KINDS)
+            raise AuthoringError(f"{where} has a reference", hint=_KINDS)
         # A class's name and docstring are the author's words for themselves, not for the person who is asked.
         part = {**{word: value for word, value in found.items() if word not in ("title", "description")}, **part}
     members = part.get("anyOf")
     if part.get("type") is None and isinstance(members, list) and len(members) == 2 and _NULL in members:
         if "default" not in part:
-            raise AuthoringError(f"{where} may be None, and may not be left out", hint="write … | None = None")
+            raise AuthoringError(f"{where} may be None, but may not be left out", hint="write … | None = None")
         del part["anyOf"]
         other = members[1] if members[0] == _NULL else members[0]
         part = {**_plain(other, definitions, where), **part}
@@ -91,13 +91,13 @@ def _several(part: Mapping[str, Any], definitions: Mapping[str, Any], where: str
     """A choice of several: the items are a choice of one."""
     items = part.get("items")
     if not isinstance(items, Mapping):
-        raise AuthoringError(f"{where} is a list of nothing", hint=_KINDS)
+        raise AuthoringError(f"{where} is a list without a type", hint=_KINDS)
     item = _plain(items, definitions, where)
     titled = item.get("anyOf", item.get("oneOf"))
     if titled is not None:
         return {"items": {"anyOf": _titled(titled, where)}}
     if item.get("type") != "string" or "enum" not in item or "enumNames" in item:
-        raise AuthoringError(f"{where} is a list of something else than choices", hint=_KINDS)
+        raise AuthoringError(f"{where} is not a list of choices", hint=_KINDS)
     return {"items": {"type": "string", "enum": _values(item["enum"], where)}}
 
 
@@ -113,9 +113,9 @@ def _titled(options: Any, where: str) -> list[dict[str, str]]:
 
 def _values(values: Any, where: str) -> list[str]:
     if not isinstance(values, list) or not values or not all(isinstance(value, str) for value in values):
-        raise AuthoringError(f"{where} has choices that are no texts", hint=_KINDS)
+        raise AuthoringError(f"{where} has choices that are not texts", hint=_KINDS)
     if len(set(values)) != len(values):
-        raise AuthoringError(f"{where} has one choice twice", hint=_KINDS)
+        raise AuthoringError(f"{where} has the same choice twice", hint=_KINDS)
     return list(values)
 
 
@@ -125,7 +125,7 @@ def _require_no_secret(name: str, part: Mapping[str, Any], where: str) -> None:
     if part.get("format") == "password" or part.get("writeOnly"):
         raise AuthoringError(f"{where} asks for a secret; a form must not", hint=_NO_SECRETS)
     if asks_for_a_secret(name) or asks_for_a_secret(str(part.get("title", ""))):
-        raise AuthoringError(f"{where} sounds like a secret; a form must not ask for one", hint=_NO_SECRETS)
+        raise AuthoringError(f"{where} looks like a secret; a form must not ask for one", hint=_NO_SECRETS)
 
 
 def _require_known_format(part: Mapping[str, Any], where: str) -> None:
@@ -136,4 +136,4 @@ def _require_known_format(part: Mapping[str, Any], where: str) -> None:
 def _require_nothing_else(part: Mapping[str, Any], known: set[str], where: str) -> None:
     other = sorted(set(part) - known)
     if other:
-        raise AuthoringError(f"{where} has {other[0]!r}, which no field of a form has", hint=f"take {other[0]!r} out")
+        raise AuthoringError(f"{where} has {other[0]!r}, which is not for a form's field", hint=f"remove {other[0]!r}")

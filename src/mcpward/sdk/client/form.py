@@ -29,7 +29,7 @@ _FIELDS: Final = 64
 _LARGEST: Final = 65_536
 _LEAST: Final = -(2**63)
 _MOST: Final = 2**64 - 1
-_MODEL: Final = 'give a flat pydantic model or dataclass, or schema={"type": "object", "properties": {…}}'
+_MODEL: Final = 'pass a flat pydantic model or dataclass, or schema={"type": "object", "properties": {…}}'
 _ROOT: Final = frozenset({"$schema", "type", "properties", "required", "title", "description", "additionalProperties"})
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -77,7 +77,7 @@ def form_by_hand(schema: Mapping[str, Any]) -> Form:
     what = "the schema of a form"
     unknown = sorted(set(schema) - _ROOT)
     if unknown:
-        raise AuthoringError(f"{what} has {unknown[0]!r}, which no form has", hint=f"take {unknown[0]!r} out")
+        raise AuthoringError(f"{what} has {unknown[0]!r}, which is not for a form", hint=f"remove {unknown[0]!r}")
     restricted = _restricted(schema, what, strict=True)
     require = _requirement(restricted)
 
@@ -91,14 +91,14 @@ def _restricted(raw: Mapping[str, Any], what: str, *, strict: bool) -> dict[str,
     properties = raw.get("properties", {})
     required = raw.get("required", [])
     if raw.get("type") != "object" or not isinstance(properties, Mapping) or not isinstance(required, list):
-        raise AuthoringError(f"{what} is no object with fields", hint=_MODEL)
+        raise AuthoringError(f"{what} is not an object with fields", hint=_MODEL)
     if len(properties) > _FIELDS:
         raise AuthoringError(f"{what} has more than {_FIELDS} fields", hint="ask in two forms")
     definitions = raw.get("$defs", {})
     fields = {name: field(name, part, definitions, what, strict=strict) for name, part in properties.items()}
     strangers = [name for name in required if name not in fields]
     if strangers:
-        raise AuthoringError(f"{what} requires {strangers[0]!r}, which is no field of it", hint="add it to properties")
+        raise AuthoringError(f"{what} requires {strangers[0]!r}, which is not among them", hint="add it to properties")
     schema: dict[str, Any] = {"type": "object", "properties": fields}
     if required:
         schema["required"] = list(required)

@@ -107,7 +107,7 @@ class Sample:
         blocks = answer.content if isinstance(answer.content, list) else [answer.content]
         content = tuple(_content(block) for block in blocks)
         if not self._needs_tools and any(isinstance(part, ToolUse) for part in content):
-            raise Unfit("the model used a tool, and none was offered")
+            raise Unfit("the model used a tool, but none was offered")
         text = "\n".join(part.text for part in content if isinstance(part, Text))
         return Sampled(text, content, answer.model, answer.role, answer.stopReason)
 
@@ -150,7 +150,7 @@ def _content(block: _Block) -> Content:
     try:
         data = b64decode(block.data, validate=True)
     except (BadBase64, ValueError):
-        raise Unfit("a block is no base64") from None
+        raise Unfit("a block is not base64") from None
     return Image(data, block.mimeType) if isinstance(block, _Image) else Audio(data, block.mimeType)
 
 
@@ -171,4 +171,4 @@ def _block(part: Any) -> dict[str, Any]:
     if isinstance(part, Content):
         return part.block()
     problem = f"a message to the model is text or content, not {type(part).__name__}"
-    raise AuthoringError(problem, hint="give a str, Text(…), Image(…) or Audio(…)")
+    raise AuthoringError(problem, hint="pass a str, Text(…), Image(…) or Audio(…)")

@@ -30,7 +30,7 @@ class Titles:
         plain = handler.resolve_ref_schema(handler(schema))
         values = plain.get("enum", [plain["const"]] if "const" in plain else [])
         if not values or set(values) != set(self._titles):
-            hint = f"give one title for each of {', '.join(map(repr, values)) or 'the values of a Literal or an Enum'}"
+            hint = f"write one title for each of {', '.join(map(repr, values)) or 'the values of a Literal or an Enum'}"
             raise AuthoringError(
                 f"titles are given for {', '.join(map(repr, self._titles)) or 'nothing'}, and the values are others",
                 hint=hint,

@@ -55,13 +55,13 @@ def require_driver(url: URL) -> None:
         raise DatabaseMisuse("Database: no such database is known", hint=_KNOWN) from None
     if not dialect.is_async:
         other = DRIVERS.get(dialect.name, "").partition("+")[2]
-        hint = f'write "{dialect.name}://…", and pip install {other}, where mcpward is installed' if other else _KNOWN
-        raise DatabaseMisuse(f"Database: {dialect.driver} is no asynchronous driver", hint=hint)
+        hint = f'write "{dialect.name}://…", and pip install {other}, beside mcpward' if other else _KNOWN
+        raise DatabaseMisuse(f"Database: {dialect.driver} is not an asynchronous driver", hint=hint)
     try:
         dialect.import_dbapi()
     except ModuleNotFoundError as missing:
         module = (missing.name or dialect.driver).partition(".")[0]
-        hint = f"pip install {package_of(module)}, where mcpward is installed"
+        hint = f"pip install {package_of(module)}, beside mcpward"
         raise DatabaseMisuse(f"Database: the driver {module} is not installed", hint=hint) from None
 
 
@@ -104,7 +104,7 @@ async def reading(connection: AsyncConnection) -> AsyncIterator[None]:
 
 
 class _Authorizer:
-    """Says what the statements of one SQLite connection may do. It is asked when a statement is prepared.
+    """Authorises the statements of one SQLite connection. SQLite calls it when a statement is prepared.
 
     What it allows changes on the event loop's thread, between statements alone. The driver keeps prepared statements
     by their text, and no text is both a query and a change: ``sdk.statement`` tells them apart by their first word.
@@ -148,7 +148,7 @@ async def _connected_to_mysql(*args: Any, **options: Any) -> Any:
 
 def _no_file(file: Path, named: str, folder: Path) -> str:
     start = "" if Path(named).is_absolute() else f" (the relative path {named} starts at {folder})"
-    return f"there is no database file {file}{start}: mcpward makes none, so make it first"
+    return f"there is no database file {file}{start}: create it first, because mcpward creates none"
 
 
 def _open_sqlite(url: URL, *, read_only: bool, pool_size: int, folder: Path) -> AsyncEngine:

@@ -167,7 +167,7 @@ class Database:
                 After each of these nothing was changed.
         """
         if self._read_only:
-            raise StatementRefused("this Database is read-only; say read_only=False to change something")
+            raise StatementRefused("this Database is read-only; set read_only=False to change data")
         statement = self._read(sql)
         require_write(statement)
 
@@ -246,12 +246,12 @@ def _require_bounds(max_concurrency: Any, row_cap: Any, timeout_s: Any) -> None:
 
 def _read(url: Any) -> Secret:
     if not isinstance(url, Secret | str) or not url:
-        hint = "write Database(env.SHOP_DATABASE_URL), and set that: mcpward secret set SHOP_DATABASE_URL"
-        raise DatabaseMisuse(f"Database: there is no URL, but {type(url).__name__}", hint=hint)
+        hint = "write Database(env.SHOP_DATABASE_URL), and set it: mcpward secret set SHOP_DATABASE_URL"
+        raise DatabaseMisuse(f"Database: the URL is {type(url).__name__}, not a text or a secret", hint=hint)
     secret = url if isinstance(url, Secret) else Secret(url)
     if _MASKED in secret.reveal():  # what a secret of env prints as
         hint = "keep the whole URL as one secret, and write Database(env.SHOP_DATABASE_URL)"
-        raise DatabaseMisuse("Database: a secret does not print: the URL holds *** where it was meant", hint=hint)
+        raise DatabaseMisuse("Database: the URL contains ***, because a secret does not print its value", hint=hint)
     try:
         parsed = read_url(secret)
     except ValueError:

@@ -83,7 +83,7 @@ def read_statement(text: str) -> Statement:
             _require_plain(value, text, token.start())
     outside = _OUTSIDE.intersection(words)
     if outside:
-        raise StatementRefused(f"{min(outside)} is not for a tool")
+        raise StatementRefused(f"{min(outside)} is not allowed in a tool")
     if not words:
         raise StatementRefused("there is no statement")
     return Statement(text, words[0], frozenset(names), "RETURNING" in words)
@@ -92,7 +92,7 @@ def read_statement(text: str) -> Statement:
 def require_read(statement: Statement) -> None:
     """Raise :class:`StatementRefused` for anything but SELECT, WITH and VALUES."""
     if statement.verb not in _READS:
-        raise StatementRefused("query() takes SELECT, WITH or VALUES; use execute() to change something")
+        raise StatementRefused("query() takes SELECT, WITH or VALUES; use execute() to change data")
 
 
 def require_write(statement: Statement) -> None:
@@ -126,7 +126,7 @@ def require_mysql(text: str) -> None:
         StatementRefused: a backslash (it escapes a quote there), a comment that runs, or one that begins otherwise.
     """
     if "\\" in text:
-        raise StatementRefused("to MySQL a backslash escapes what follows: give the text with it as a parameter")
+        raise StatementRefused("in MySQL a backslash is an escape: pass the text with it as a parameter")
     if any(_MYSQL[kind].match(value) for kind, value in _tokens(text) if kind in _MYSQL):
         raise StatementRefused("for MySQL a comment begins with -- and a space, or is /* plain */")
 
@@ -142,4 +142,4 @@ def _require_plain(character: str, text: str, place: int) -> None:
     if character == "?":
         raise StatementRefused("parameters are named, as in :user")
     if character == "\0":
-        raise StatementRefused("there is a NUL in the statement")
+        raise StatementRefused("the statement contains a NUL")

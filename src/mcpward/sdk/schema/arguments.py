@@ -36,8 +36,8 @@ _TAKEN: Final = frozenset(dir(BaseModel)) | {"model_config"}
 #: A number as JSON writes it.
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,6})?", re.ASCII)
 _LONGEST_NUMBER: Final = 64
-_FOREIGN: Final = "its schema refers to another document; nobody will fetch that"
-_WITHIN: Final = "refer to definitions within it ($defs), or take the reference out"
+_FOREIGN: Final = "its schema refers to another document, which mcpward does not fetch"
+_WITHIN: Final = "refer to definitions within it ($defs), or remove the reference"
 Bind = Callable[[bytes], dict[str, Any]]
 
 
@@ -85,8 +85,8 @@ class Arguments:
 
     def _headers(self, what: str, where: str, *, strict: bool) -> dict[bytes, tuple[str, ...]]:
         if not strict and has_header(self._schema):
-            problem = f"{what}: {KEYWORD} is for the parameters of tools alone"
-            raise AuthoringError(problem, where, "take Header(…) out")
+            problem = f"{what}: {KEYWORD} is only for the parameters of tools"
+            raise AuthoringError(problem, where, "remove Header(…)")
         return mirrored(self._schema, what, where)
 
     def bind_strings(self, strings: Any) -> dict[str, Any]:
@@ -153,8 +153,8 @@ def _model(
 
 def _require_linear(model: type[BaseModel], what: str, where: str) -> None:
     for pattern in slow_patterns(model.__pydantic_core_schema__):
-        problem = f"the pattern {pattern!r} runs on Python's engine, which a caller can have run without end"
-        raise AuthoringError(f"{what}: {problem}", where, "give it as a text, without lookaround and backreferences")
+        problem = f"the pattern {pattern!r} runs on Python's engine, which a caller can make run indefinitely"
+        raise AuthoringError(f"{what}: {problem}", where, "write it as a string, without lookaround and backreferences")
 
 
 def _require_sound_defaults(model: type[BaseModel], what: str, where: str) -> None:
@@ -176,8 +176,8 @@ def _default_hint(name: str, field: FieldInfo) -> str:
         return f"write {name}: {type_name(field.annotation)} | None = None"
     if isinstance(field.default, Limit):
         bounds = f"Limit(max={field.default.max})"
-        return f"a bound is no default: write {name}: Annotated[{type_name(field.annotation)}, {bounds}]"
-    return "change the default, or what the parameter takes"
+        return f"a bound is not a default: write {name}: Annotated[{type_name(field.annotation)}, {bounds}]"
+    return "change the default, or the parameter's type"
 
 
 def type_name(annotation: Any) -> str:
@@ -195,7 +195,7 @@ def _settled(text: str, place: Place) -> str:
 
 
 def close(schema: Any) -> None:
-    """Say ``additionalProperties: false`` at every object that lists its properties, in place."""
+    """Set ``additionalProperties: false`` at every object that lists its properties, in place."""
     if isinstance(schema, dict):
         if schema.get("type") == "object" and ("properties" in schema or "additionalProperties" not in schema):
             schema["additionalProperties"] = False

@@ -41,9 +41,9 @@ class Written:
 
     def __init__(self, schema: Mapping[str, Any], parameters: tuple[Parameter, ...], what: str, where: str) -> None:
         if [parameter.name for parameter in parameters] != [_PARAMETER] or not _is_dict(parameters[0].annotation):
-            problem = f"{what}: with input_schema a function takes its arguments whole"
+            problem = f"{what}: with input_schema a function takes its arguments as one dict"
             raise AuthoringError(
-                problem, where, "write def f(arguments: dict[str, Any]), with caller or context beside it"
+                problem, where, "write def f(arguments: dict[str, Any]), optionally with caller or context"
             )
         document = Document(schema, what, where)
         self._schema = document.root
@@ -72,7 +72,7 @@ def _validator(document: Document) -> Draft202012Validator:
         path = ".".join(map(str, getattr(error, "instance_path", ())))
         document.refuse(
             f"is not a schema of JSON Schema 2020-12{f', at {path!r}' if path else ''}",
-            "mend it; patterns have no lookaround and no backreferences",
+            "correct it; patterns have no lookaround and no backreferences",
         )
 
 

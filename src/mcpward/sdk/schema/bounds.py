@@ -43,12 +43,12 @@ def _require(who: str, kind: Any, bounds: list[Any], where: str) -> None:
         if isinstance(bound, _ORDERED) and not types & (_NUMBERS | {"ordered"}):
             most = getattr(bound, "max", None) or getattr(bound, "le", None) or getattr(bound, "lt", None) or 100
             written = f"Annotated[{_name(kind)}, Field(max_length={most})]"
-            hint = f"write {written}" if types & _WITH_SIZE else f"take {name} out"
-            raise AuthoringError(f"{who}: {name} bounds numbers, and {_name(kind)} is none", where, hint)
+            hint = f"write {written}" if types & _WITH_SIZE else f"remove {name}"
+            raise AuthoringError(f"{who}: {name} bounds numbers, and {_name(kind)} is not a number", where, hint)
         if isinstance(bound, _SIZED) and not types & _WITH_SIZE:
             most = getattr(bound, "max_length", None) or 100
             hint = f"write Annotated[{_name(kind)}, Limit(max={most})]"
-            raise AuthoringError(f"{who}: a length bounds texts and lists, and {_name(kind)} has none", where, hint)
+            raise AuthoringError(f"{who}: a length bounds texts and lists, and {_name(kind)} is neither", where, hint)
 
 
 def _annotated(annotation: Any, seen: set[Any]) -> Iterator[tuple[Any, list[Any]]]:

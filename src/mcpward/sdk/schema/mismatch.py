@@ -50,7 +50,7 @@ def wanted(error: pydantic.ValidationError) -> tuple[str, tuple[int | str, ...]]
     first = error.errors(include_url=False, include_context=False)[0]
     kind, message, value = first["type"], first["msg"], first["input"]
     if kind == "missing":
-        return "this member is wanted, and is not there", first["loc"]
+        return "this required member is missing", first["loc"]
     if kind not in SHOWN:
         return f"{kind}, found {found(value)}", first["loc"]
     if kind.endswith("_parsing"):  # how a text could have been one is for callers, and not for returned values

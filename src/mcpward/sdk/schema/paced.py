@@ -29,7 +29,7 @@ _OPAQUE: Final = frozenset(
         "members", "metadata", "serialization",
     }
 )  # fmt: skip
-_RULE: Final = "objects without a wrong member; which one it is, is told of arguments below 64 KiB"
+_RULE: Final = "objects without a wrong member; below 64 KiB, the error names it"
 
 
 def paced(schema: Mapping[str, Any]) -> Callable[..., Any]:

@@ -78,7 +78,7 @@ def read_returns(annotation: Any, structured: bool | None, what: str, where: str
     if annotation in _UNDECLARED or _has_content(annotation):
         if structured:
             problem = f"{what}: structured=True needs a return annotation that has a schema"
-            raise AuthoringError(problem, where, "write -> list[Order], or leave structured out")
+            raise AuthoringError(problem, where, "write -> list[Order], or remove structured")
         return Returns()
     try:
         schema, encode = _by_pydantic(annotation)
@@ -88,7 +88,7 @@ def read_returns(annotation: Any, structured: bool | None, what: str, where: str
         except TypeError as error:
             raise return_error(annotation, what, where) from error
     if has_foreign_reference(schema):
-        problem = f"{what}: its return schema refers to another document; nobody will fetch that"
+        problem = f"{what}: its return schema refers to another document, which mcpward does not fetch"
         raise AuthoringError(problem, where, "say structured=False")
     schema = promised(inlined(inline_root(schema)))
     fits = _Fits(schema, what, where)
@@ -122,7 +122,7 @@ class _Fits:
             self._validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
         except (jsonschema_rs.ValidationError, ValueError) as error:
             raise AuthoringError(
-                f"{what}: its return schema is no JSON schema", where, "say structured=False"
+                f"{what}: its return schema is not a JSON schema", where, "say structured=False"
             ) from error
         self._schema = schema
         self._bounded = jsonschema_rs.Draft202012Validator(bounded(schema), validate_formats=True)

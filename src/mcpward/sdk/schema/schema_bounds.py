@@ -16,7 +16,7 @@ _MOST_PARTS: Final = 2_000
 _DEEPEST: Final = 32
 #: These need the way by which a schema was reached; what they cost and what they mean is not to be seen beforehand.
 _DYNAMIC: Final = ("$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor", "$vocabulary")
-_PLAIN: Final = "make it plainer, or take annotations and no input_schema"
+_PLAIN: Final = "simplify it, or use annotations instead of input_schema"
 Schema = Mapping[str, Any]
 
 
@@ -44,7 +44,7 @@ class Document:
             return None
         name = reference.removeprefix("#")
         if name == reference:
-            self.refuse("refers to another document; nobody will fetch that", "copy it into $defs")
+            self.refuse("refers to another document, which mcpward does not fetch", "copy it into $defs")
         if name and not name.startswith("/"):
             found: Any = self._anchors.get(name)
         else:
@@ -52,7 +52,7 @@ class Document:
         if isinstance(found, bool):
             return {}
         if not isinstance(found, dict):
-            self.refuse("refers to a definition that it does not have", "add it to $defs, or mend the $ref")
+            self.refuse("refers to a missing definition", "add it to $defs, or correct the $ref")
         return found
 
     def refuse(self, problem: str, hint: str = _PLAIN) -> NoReturn:
@@ -77,7 +77,7 @@ class Document:
         if any(isinstance(part.get(keyword), str) for keyword in _DYNAMIC):
             self.refuse("has a dynamic reference; only $ref, $defs and $anchor are served")
         if part is not self.root and isinstance(part.get("$id"), str):
-            self.refuse("has an $id within, which changes what its references mean")
+            self.refuse("has an inner $id, which changes the meaning of its references")
         anchor = part.get("$anchor")
         if isinstance(anchor, str):
             if anchor in self._anchors:

@@ -45,7 +45,7 @@ class _Unfolding:
         try:
             size = self._size(self._document.root)
         except RecursionError:
-            self._document.refuse("has references that go on for too long")
+            self._document.refuse("has too long a chain of references")
         ways = max(self._ways(schema) for schema in parts(self._document.root))
         if ways <= 1:
             return UNBOUNDED

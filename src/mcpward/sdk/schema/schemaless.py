@@ -43,7 +43,7 @@ def return_error(annotation: Any, what: str, where: str) -> AuthoringError:
         return AuthoringError(f"{what}: the return type has no JSON schema", where, "say structured=False")
     culprit, (problem, hint) = found
     said = f"{what}: the return type has no JSON schema: {_named(culprit)} {problem}"
-    return AuthoringError(said, where, f"{hint}; or say structured=False")
+    return AuthoringError(said, where, f"{hint}; or set structured=False")
 
 
 def schemaless(annotation: Any, config: ConfigDict | None) -> tuple[Any, tuple[str, str]] | None:
@@ -76,7 +76,7 @@ def _of_type(annotation: Any, error: Exception) -> tuple[str, str]:
     if typing.get_origin(annotation) is Callable or annotation is Callable:
         return "is a function, which no client can send", "take a name as str, and look the function up"
     if isinstance(error, PydanticUserError) and not isinstance(annotation, type):
-        return "is no type that JSON has", "annotate a type, as in str or list[int]"
+        return "is not a type that JSON has", "annotate a type, as in str or list[int]"
     if not isinstance(annotation, type):
         return f"cannot be described: {first_line(error)}", "annotate a type, as in str or list[int]"
     if annotation.__module__.partition(".")[0] in {"pydantic", "builtins", "typing"}:
@@ -91,13 +91,13 @@ def _of_metadata(annotation: Any, error: Exception) -> tuple[str, str]:
     classes = [one for one in typing.get_args(annotation)[1:] if inspect.isclass(one)]
     if classes:
         name = classes[0].__name__
-        return f"has the class {name} where an object belongs", f"write {name}(…)"
+        return f"has the class {name} instead of an object", f"write {name}(…)"
     if (isinstance(error, SchemaError) and "pattern" in str(error)) or "regex" in str(error):
         return (
-            "has a pattern that the engine does not take",
-            "mend the pattern: no lookaround, no backreferences, and each bracket closed",
+            "has a pattern that the engine does not support",
+            "correct the pattern: no lookaround, no backreferences, and each bracket closed",
         )
-    return f"cannot be described: {first_line(error)}", "look at what stands in Annotated[…]"
+    return f"cannot be described: {first_line(error)}", "check the arguments of Annotated[…]"
 
 
 def _named(culprit: Any) -> str:

@@ -22,7 +22,7 @@ def require_strings(signature: Signature, what: str, place: str) -> None:
     for parameter in signature.parameters:
         if not _is_readable(parameter.annotation):
             problem = f"{what}: a prompt's arguments are texts, and {parameter.name!r} cannot be read from one"
-            raise AuthoringError(problem, place, f"write {parameter.name}: str, and take it apart in the function")
+            raise AuthoringError(problem, place, f"write {parameter.name}: str, and parse it in the function")
 
 
 def _is_readable(annotation: Any) -> bool:
