@@ -104,7 +104,8 @@ class Exchange:
     def _whole_body(self) -> bytes:
         if self.gathered is not None:
             # No copy: the memory of 4 MiB, touched for the first time, is a pause of the loop (attack 119).
-            self.gathered, self.body = None, self.gathered.getvalue()
+            self.body = self.gathered.getvalue()
+            self.gathered = None
         return self.body
 
     def _vouched(self, count: int) -> Refusal | None:
