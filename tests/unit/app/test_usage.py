@@ -164,7 +164,7 @@ async def test_answers_to_an_earlier_question_are_not_taken_for_this_one():
 async def test_questions_are_bounded():
     counters = Counters(use())
     held = asyncio.Event()
-    counters.uses = lambda match: held.wait()
+    counters.uses = lambda match: held.wait()  # type: ignore[method-assign]  # a count that takes long
     async with site(counters) as (_, mail):
         for number in range(5000):
             letter = {"name": f"{number}", "by": "cli", "at": mail.clock.now(), "match": {}}

@@ -217,14 +217,17 @@ def test_watching_shows_it_again_and_again_also_while_nobody_serves(cli, site, m
     from mcpward.core.errors import Unreachable
     from mcpward.limits.rates.bucket_usage import BucketFilter
 
-    answers = [
+    answers: list[WorkerAnswers | Unreachable] = [
         WorkerAnswers(uses=(use(),), answered=1, workers=1),
         Unreachable("no worker answers"),
         WorkerAnswers(answered=1),
     ]
 
     class Tally:
-        async def uses(self, match):
+        async def reset(self, match: BucketFilter) -> WorkerAnswers:
+            raise NotImplementedError
+
+        async def uses(self, match: BucketFilter) -> WorkerAnswers:
             if not answers:
                 raise KeyError("the end")
             answer = answers.pop(0)

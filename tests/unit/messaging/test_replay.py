@@ -1,7 +1,10 @@
 """A stream can be resumed by whoever began it, at any worker, within bounds; to everybody else it never was."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -426,7 +429,8 @@ async def test_a_reader_whose_worker_died_is_told_nothing_more(clock: ManualCloc
     async with Site(clock, "a", "b", patience=PATIENT) as site:
         ids = filled(site.at["b"], 1)[1]
         rest = await site.at["a"].resume(after(ids[0]))
-        site.workers["a"].on = site.workers["a"].send = lambda *_: False  # says nothing any more
+        silent: Any = site.workers["a"]
+        silent.on = silent.send = lambda *_: False  # says nothing any more
         clock.advance(PATIENT.silence_s + 1)
         async with asyncio.timeout(5):
             while len(site.at["b"]._teller):  # noqa: ASYNC110 - bounded
@@ -454,6 +458,7 @@ async def test_a_stream_whose_worker_died_ends(clock: ManualClock):
         reader = asyncio.create_task(everything(rest))
         await asyncio.sleep(0)
         for reading in site.at["b"]._teller._readings.values():
+            assert reading.task is not None
             reading.task.cancel()  # as kill -9 would
         await asyncio.sleep(0.05)
         assert not reader.done()
@@ -472,11 +477,16 @@ async def test_a_letter_that_is_lost_ends_the_stream_instead_of_leaving_a_gap(cl
         assert await everything(rest) == []
 
 
+def twice(handler: Callable[[dict[str, Any]], None], letter: dict[str, Any]) -> None:
+    handler(letter)
+    handler(letter)
+
+
 async def test_letters_that_come_twice_are_told_once(clock: ManualClock):
     async with Site(clock, "a", "b", patience=PATIENT) as site:
         for room in site.workers.rooms.values():
             for kind, handler in list(room._handlers.items()):
-                room._handlers[kind] = lambda letter, once=handler: (once(letter), once(letter))
+                room._handlers[kind] = partial(twice, handler)
         replay, ids = filled(site.at["b"], 1)
         sent = [b"%d" % number * 40_000 for number in range(1, 6)]  # a letter each
         for message in sent:
