@@ -14,11 +14,11 @@ serve: runtime-env              ## start examples/orders in API-key mode on 127.
 	@cd examples/orders && ../../$(RUN)/mcpward serve
 test: lint types interop-env    ## lint, types and every test
 	@$(RUN)/python -m pytest -n 2 --dist worksteal
-fast: test-env                  ## the tests that take no time: units and architecture
+fast: lint                      ## half a minute: lint, architecture, and the units that start and open nothing
 	@$(RUN)/python -m pytest -n 2 -q -x -m "not slow and not interop" tests/unit tests/architecture
 lint: test-env                  ## ruff: rules and format
 	@$(RUN)/ruff check $(SOURCES) && $(RUN)/ruff format --check $(SOURCES)
-types: test-env                 ## mypy, strict
+types: test-env                 ## mypy: strict for the package, and what tests say of types
 	@$(RUN)/mypy
 bench: bench-env                ## measure beside the SDK, FastMCP and a bare echo, and what limits cost
 	@$(RUN)/python -m bench && $(RUN)/python -m bench limits

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 AUDITOR = """#!{python}
 import json, sys
 from pathlib import Path
