@@ -5,7 +5,8 @@ SOURCES := src tests $(wildcard examples bench)
 .DEFAULT_GOAL := help
 # Where it is set, every process that a test starts compiles all sources anew: half a second each, thousands of times.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help serve test fast lint types bench docs pictures check hooks lock runtime-env test-env bench-env interop-env
+.PHONY: help serve test fast lint types bench docs pictures check audit hooks lock runtime-env test-env bench-env
+.PHONY: interop-env audit-env
 
 help:
 	@sed -n 's/^\([a-z]*\): .*## \{1,\}/make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -13,11 +14,11 @@ serve: runtime-env              ## start examples/orders in API-key mode on 127.
 	@cd examples/orders && ../../$(RUN)/mcpward serve
 test: lint types interop-env    ## lint, types and every test
 	@$(RUN)/python -m pytest -n 2 --dist worksteal
-fast: test-env                  ## the tests that take no time: units and architecture
+fast: lint                      ## half a minute: lint, architecture, and the units that start and open nothing
 	@$(RUN)/python -m pytest -n 2 -q -x -m "not slow and not interop" tests/unit tests/architecture
 lint: test-env                  ## ruff: rules and format
 	@$(RUN)/ruff check $(SOURCES) && $(RUN)/ruff format --check $(SOURCES)
-types: test-env                 ## mypy, strict
+types: test-env                 ## mypy: strict for the package, and what tests say of types
 	@$(RUN)/mypy
 bench: bench-env                ## measure beside the SDK, FastMCP and a bare echo, and what limits cost
 	@$(RUN)/python -m bench && $(RUN)/python -m bench limits
@@ -27,6 +28,8 @@ pictures: test-env              ## make the README's pictures anew, from what mc
 	@PYTHONPATH=src:tests $(RUN)/python -m support.pictures docs/images
 check: lint types docs          ## what a change must pass before its tests are run
 	@$(RUN)/python -m pytest -q tests/architecture
+audit: audit-env                ## ask whether a locked dependency has a known vulnerability (needs the network)
+	@.ci/audit
 hooks:                          ## have git check the subjects of commits
 	@git config core.hooksPath .ci/hooks
 lock:                           ## resolve requirements/*.txt anew (needs uv)
@@ -35,4 +38,5 @@ lock:                           ## resolve requirements/*.txt anew (needs uv)
 runtime-env:                    ; @.ci/environment runtime
 test-env:                       ; @.ci/environment test
 bench-env:                      ; @.ci/environment bench && .ci/node bench/node
+audit-env:                      ; @.ci/environment audit
 interop-env:                    ; @.ci/environment interop && .ci/node tests/interop

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,17 +10,39 @@ import pytest
 from hypothesis import HealthCheck, find, settings
 from hypothesis import strategies as st
 
-from support import clients
+from support import clients, quick
 from support.clock import ManualClock
 from support.mariadb import mariadb_server  # noqa: F401 - a fixture
 from support.postgres import postgres_server  # noqa: F401 - a fixture
 from support.redis import redis_cluster, redis_server  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).resolve().parent.parent
+left_out: Counter[str] = Counter()
 
 # A property that takes long on a busy machine is no wrong property: speed is measured by `make bench`.
 settings.register_profile("mcpward", deadline=None)
 settings.load_profile("mcpward")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the unit tests that `make fast` leaves out."""
+    for item in items:
+        why = quick.why_slow(item)
+        if why is not None:
+            item.add_marker(pytest.mark.slow(why))
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Note what is not run, for the last lines."""
+    for item in items:
+        is_marked = any(item.iter_markers("slow")) or any(item.iter_markers("interop"))
+        left_out[quick.why_slow(item) or ("marked slow or interop" if is_marked else "not asked for")] += 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was not run."""
+    for why, count in sorted(left_out.items()):
+        terminalreporter.write_line(f"not run: {count} tests, {why}")
 
 
 @pytest.fixture(autouse=True)

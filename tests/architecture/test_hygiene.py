@@ -56,7 +56,9 @@ def test_every_corpus_names_its_source_and_licence(root: Path):
     assert sorted(rows) == sorted(str(path.relative_to(folder)) for path in folder.rglob("*.json"))
 
 
-@pytest.mark.parametrize("name", ["build", "runtime", "test", "bench", "interop-sdk-oldest", "interop-sdk-newest"])
+@pytest.mark.parametrize(
+    "name", ["build", "runtime", "test", "bench", "interop-sdk-oldest", "interop-sdk-newest", "audit"]
+)
 def test_every_requirement_is_pinned_with_a_hash(root: Path, name: str):
     lines = (root / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines):

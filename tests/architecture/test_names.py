@@ -23,6 +23,7 @@ def file_of(name: str) -> str:
     return name.partition("::")[0]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # another process imports every test
 def test_no_name_depends_on_the_process(root: Path, request: pytest.FixtureRequest):
     here = [item.nodeid for item in request.session.items]  # in this process, all or some of them

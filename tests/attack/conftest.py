@@ -87,7 +87,7 @@ def site(tmp_path: Path) -> Callable[..., object]:
     """Serve a site of one's own: ``with site(toml=…, servers=…) as ward:``."""
 
     def serve(toml: str = "", servers: str | None = None, **options: object) -> object:
-        return serving(tmp_path / "site", toml, servers, **options)  # type: ignore[arg-type]
+        return serving(tmp_path / "site", toml, servers, **options)  # type: ignore[arg-type]  # a test names only options that there are
 
     return serve
 

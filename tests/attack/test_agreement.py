@@ -27,7 +27,7 @@ def wrapped(text: str) -> str:
     return f"=?base64?{base64.b64encode(text.encode()).decode()}?="
 
 
-MISMATCHES = {
+MISMATCHES: dict[str, dict[str, str | None]] = {
     "no version": {"mcp-protocol-version": None},
     "legacy version": {"mcp-protocol-version": LEGACY},
     "oldest version": {"mcp-protocol-version": "2025-03-26"},

@@ -121,7 +121,8 @@ def test_attack_35_made_up_keys_with_right_checksums_delay_no_caller_and_no_new_
         ward.key = ward.create_key(name="known")
         ward.start()
         assert ward.call("echo", {"text": "x"}).status_code == 200
-        over, tried = threading.Event(), Counter()
+        over = threading.Event()
+        tried: Counter[int] = Counter()
 
         def storm(first: int) -> None:
             for at in itertools.count(first, 8):

@@ -9,6 +9,7 @@ import re
 import stat
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def files(ward: Ward) -> list[str]:
     return sorted(file.name for file in (ward.folder / ".mcpward").glob("first-*"))
 
 
-def restarted(ward: Ward, servers: tuple[str, ...], settings: dict[str, object] | None = None) -> str:
+def restarted(ward: Ward, servers: tuple[str, ...], settings: Mapping[str, object] | None = None) -> str:
     """Start again with other servers; returns what this start said."""
     ward.stop()
     write_site(ward, settings or {}, servers)

@@ -284,6 +284,16 @@ UNCODED: dict[str, tuple[Callable[[Site], None], set[str]]] = {
 }
 
 
+def noting(seen: list[Older], *, accept: bool) -> Callable[[Older], bool]:
+    """Return an operator's word on a store that is not the last one; what they were told is in ``seen``."""
+
+    def decide(older: Older) -> bool:
+        seen.append(older)
+        return accept
+
+    return decide
+
+
 @pytest.mark.parametrize("how", UNCODED)
 async def test_attack_124_a_database_that_feigns_to_be_from_before_codes_brings_no_row_in(tmp_path, how: str):
     site = await asyncio.to_thread(made, tmp_path)
@@ -291,7 +301,7 @@ async def test_attack_124_a_database_that_feigns_to_be_from_before_codes_brings_
     forge(site)
     assert "mcpward store accept-older" in await site.starts()
     seen: list[Older] = []
-    async with open_site(site.settings, CLOCK, lambda older: not seen.append(older)) as opened:
+    async with open_site(site.settings, CLOCK, noting(seen, accept=True)) as opened:
         assert {key.name for key in await opened.store.keys.list()} == ours
     assert seen[0].foreign["keys"] == (1 if how == "lower schema" else 3 - len(ours))
     assert await site.starts() == ""
@@ -310,7 +320,7 @@ async def test_attack_125_rows_that_were_forged_are_dropped_when_the_rest_is_acc
     edit(site.ward, "UPDATE api_keys SET revoked_at = NULL, access = 3 WHERE name = 'revoked'", BUMP)
     seen: list[Older] = []
     with pytest.raises(Untrusted):
-        async with open_site(site.settings, CLOCK, lambda older: bool(seen.append(older))):
+        async with open_site(site.settings, CLOCK, noting(seen, accept=False)):
             pass
     assert seen[0].foreign == {"keys": 1, "urls": 0, "secrets": 0, "sessions": 0, "spent": 0, "renames": 0}
     async with open_site(site.settings, CLOCK, lambda older: older == seen[0]) as opened:

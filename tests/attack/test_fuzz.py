@@ -178,7 +178,8 @@ def test_attacks_54_and_55_no_bytes_break_anything(thief):
 
 def test_attack_58_an_id_that_is_no_id_opens_nothing(salon):
     with salon.line(salon.mallory) as line:
-        for number in (None, 1.5, {}, [], True, 10**400, "x" * 5000):
+        numbers: list[Any] = [None, 1.5, {}, [], True, 10**400, "x" * 5000]
+        for number in numbers:
             body, headers = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
             body["id"] = number
             content = json.dumps(body).encode()

@@ -7,6 +7,7 @@ security best practices.
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 from urllib.request import urlopen
 
@@ -33,7 +34,7 @@ class Place:
         self.ward, self.issuer, self.upstream = ward, issuer, upstream
         self.demo, self.other, self.mixed = (Door(ward, f"/{name}/mcp") for name in ("demo", "other", "mixed"))
 
-    def token(self, scope: str = "demo:read", door: Door | None = None, **claims: object) -> str:
+    def token(self, scope: str = "demo:read", door: Door | None = None, **claims: Any) -> str:
         return self.issuer.mint((door or self.demo).resource).token(scope=scope, **claims)
 
     def metadata_url(self, door: Door) -> str:

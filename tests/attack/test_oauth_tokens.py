@@ -433,15 +433,16 @@ def test_attack_17_a_time_in_words_is_refused_although_it_would_be_good(house: H
     house.refused(house.mint().token(exp=str(soon)))
     house.refused(house.mint().token(exp=[soon]))
     for name in ("nbf", "iat"):
-        for value in (str(soon - 400), True, None, [], {}, "now"):
+        values: list[Any] = [str(soon - 400), True, None, [], {}, "now"]
+        for value in values:
             house.refused(house.mint().token(**{name: value}))
     assert house.demo.lets_in(house.mint().token(exp=soon + 0.5))  # NumericDate may have a fraction (RFC 7519 §2)
 
 
 def test_attack_18_clocks_may_differ_by_the_leeway_and_no_more(house: House):
     mint, now = house.mint(), int(time.time())
-    refused = {"exp": now - 61, "nbf": now + 61 + SLACK_S, "iat": now + 61 + SLACK_S}
-    good = {"exp": now - 59 + SLACK_S, "nbf": now + 59, "iat": now + 59}
+    refused: dict[str, Any] = {"exp": now - 61, "nbf": now + 61 + SLACK_S, "iat": now + 61 + SLACK_S}
+    good: dict[str, Any] = {"exp": now - 59 + SLACK_S, "nbf": now + 59, "iat": now + 59}
     for name, value in refused.items():
         house.refused(mint.token(**{name: value}))
     for name, value in good.items():

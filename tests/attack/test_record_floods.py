@@ -88,7 +88,7 @@ def test_attack_126_floods_take_next_to_nothing_of_the_disk_and_of_the_others_ti
         ward.stop()
         assert size_of(ward) - before < _MOST_BYTES, (size_of(ward) - before, sent)
         records = ward.records()
-        told = {}
+        told: dict[tuple[str, str], int] = {}
         for record in records:
             of = (record["server"], record["reason"] or record["outcome"])
             told[of] = told.get(of, 0) + (record["count"] or 1)

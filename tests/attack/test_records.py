@@ -76,13 +76,13 @@ def provoke(ward: Ward) -> int:
             assert ward.post(body, headers=headers).status_code < 500
             sent += 1
         raw = "".join(char for char in text if char not in "\r\n\0").encode().decode("latin-1")
-        for headers in (
+        for fields in (
             [("User-Agent", raw)],
             [("Authorization", f"Bearer {raw}")],
             [("Host", raw)],
             [("traceparent", raw)],
         ):
-            talk(ward.port, request(ward.port, "POST", f"/{raw}".replace(" ", "+"), headers, b"{}"), quiet_s=0.005)
+            talk(ward.port, request(ward.port, "POST", f"/{raw}".replace(" ", "+"), fields, b"{}"), quiet_s=0.005)
             sent += 1
     return sent
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -80,7 +80,7 @@ def revoke(folder: Path, key: str) -> None:
 
 @pytest.mark.parametrize("holding", [held_by_a_tool, stopped])
 def test_attack_123_a_loop_that_stands_still_refuses_no_good_key_and_serves_no_revoked_one(
-    tmp_path: Path, holding: Callable[[Siege], Iterator[None]]
+    tmp_path: Path, holding: Callable[[Siege], AbstractContextManager[None]]
 ):
     (tmp_path / "slow.py").write_text(SLOW)
     with besieged(tmp_path, servers=SERVERS) as siege, ThreadPoolExecutor(12) as pool:

@@ -95,7 +95,7 @@ def test_attack_43_no_request_of_the_llhttp_suite_breaks_hangs_leaks_or_draws_a_
     everything = list(cases(corpora, ward))
     assert len(everything) == 498
     with ThreadPoolExecutor(8) as pool:
-        judged = list(pool.map(lambda case: faults_of(*case, ward), everything))
+        judged = list(pool.map(lambda case: faults_of(case[0], case[1], ward), everything))
     record_property("statuses", str(Counter(status for _, heard in judged for status in heard.statuses)))
     assert not [fault for faults, _ in judged for fault in faults]
 
@@ -109,7 +109,7 @@ def framings(port: int) -> dict[str, bytes]:
     inner = smuggled(port)
 
     def outer(*lines: str, body: bytes) -> bytes:
-        return request(port, "POST", "/healthz", [tuple(line.split(":", 1)) for line in lines], body, framed=False)  # type: ignore[misc]
+        return request(port, "POST", "/healthz", [tuple(line.split(":", 1)) for line in lines], body, framed=False)  # type: ignore[misc]  # each line has a colon
 
     zero = b"0\r\n\r\n" + inner
     length = f"Content-Length: {len(zero)}"

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def plain(folder: Path) -> None:
 
 def restarted(folder: Path) -> None:
     for seed in (2, 3):
-        in_folder(folder, lambda site, seed=seed: write(site, random.Random(seed)))
+        in_folder(folder, partial(write, luck=random.Random(seed)))
 
 
 def rotated(folder: Path) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -64,8 +65,8 @@ def strings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
     folder = tmp_path_factory.mktemp("strings") / "site"
     with serving(folder, start=False) as site:
         (folder / "tools.py").write_text(STRINGS)
-        site.reader = site.create_key(name="reader", **{"class": "read"})  # type: ignore[attr-defined]
-        site.narrow = site.create_key(name="narrow", tool="echo")  # type: ignore[attr-defined]
+        site.reader = site.create_key(name="reader", **{"class": "read"})  # type: ignore[attr-defined]  # a key beside the usual one
+        site.narrow = site.create_key(name="narrow", tool="echo")  # type: ignore[attr-defined]  # as above
         yield site.start()
 
 
@@ -165,7 +166,7 @@ def test_attack_66_no_string_is_a_tool_that_was_not_declared(strings: Ward, corp
 
 def test_attack_66_a_hidden_tool_is_answered_like_a_missing_one(strings: Ward):
     with Caller(strings) as caller:
-        for key in (strings.reader, strings.narrow):  # type: ignore[attr-defined]
+        for key in (strings.reader, strings.narrow):  # type: ignore[attr-defined]  # hung on it above
             hidden = caller.call("wipe", {"what": "x"}, key=key)
             missing = caller.call("nope", {"what": "x"}, key=key)
             malformed = caller.call("wipe", {"wrong": 1}, key=key)
@@ -177,7 +178,7 @@ def test_attack_66_a_hidden_tool_is_answered_like_a_missing_one(strings: Ward):
 
 
 def test_attack_67_a_hidden_tool_is_neither_listed_nor_callable_in_either_era(strings: Ward):
-    for key, wanted in ((strings.reader, {"echo", "several", "numbers"}), (strings.narrow, {"echo"})):  # type: ignore[attr-defined]
+    for key, wanted in ((strings.reader, {"echo", "several", "numbers"}), (strings.narrow, {"echo"})):  # type: ignore[attr-defined]  # hung on it above
         listed = strings.modern("tools/list", key=key).json()["result"]["tools"]
         assert {tool["name"] for tool in listed} == wanted
         assert b"wipe" not in strings.modern("tools/list", key=key).content
@@ -519,6 +520,8 @@ def test_attack_76_a_schema_that_refers_to_itself_is_bounded_by_the_message(tmp_
             headers |= {"authorization": f"Bearer {ward.key}"}
             response = ward.post(json.dumps(body).replace('"@"', f'{{"knot":{text}}}').encode(), headers=headers)
             assert response.status_code == 400
-        wide = {"both": [{"both": [{"both": [{} for _ in range(20)]} for _ in range(20)]} for _ in range(20)]}
+        wide: dict[str, Any] = {
+            "both": [{"both": [{"both": [{} for _ in range(20)]} for _ in range(20)]} for _ in range(20)]
+        }
         assert ward.call("tie", {"knot": wide}).status_code == 200
         assert ward.call("echo", {"text": "x"}).status_code == 200

@@ -86,7 +86,9 @@ SERVERS = "".join(
         ("orders", "tools", "api-key"),
     )
 )
-TASKS = {"io.modelcontextprotocol/clientCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}}}
+TASKS: dict[str, Any] = {
+    "io.modelcontextprotocol/clientCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+}
 
 
 def doubling(levels: int) -> dict[str, Any]:

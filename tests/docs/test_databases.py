@@ -5,13 +5,14 @@ import re
 import pytest
 
 from mcpward.testing import client
+from support.matches import found
 from support.sources import ROOT
 from support.ward import serving, text_of
 from support.wire import until
 
 PAGE = (ROOT / "docs" / "databases.md").read_text(encoding="utf-8")
 CODE = "\n\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
-TABLES = {"postgresql": re.search(r"```sql\n(.*?)```", PAGE, re.DOTALL)[1], "mysql": re.search(r"```mysql\n(.*?)```", PAGE, re.DOTALL)[1]}  # fmt: skip  # noqa: E501
+TABLES = {"postgresql": found(r"```sql\n(.*?)```", PAGE, re.DOTALL)[1], "mysql": found(r"```mysql\n(.*?)```", PAGE, re.DOTALL)[1]}  # fmt: skip  # noqa: E501
 
 
 @pytest.fixture(params=["postgresql", "mysql"])
@@ -55,7 +56,7 @@ async def test_the_log_under_the_error_id_has_what_the_page_shows(tools, postgre
     postgres_server.sql(TABLES["postgresql"], name)
     async with client(tools, secrets={"SHOP_DATABASE_URL": postgres_server.url(name)}) as shop:
         failed = await shop.call("products", name="canary")
-    shown = re.search(r"```\n(tools\.py:21.*?)```", PAGE, re.DOTALL)[1].splitlines()
+    shown = found(r"```\n(tools\.py:21.*?)```", PAGE, re.DOTALL)[1].splitlines()
     assert re.match(rf"\S*{re.escape(shown[0])}\n", failed.detail), failed.detail
     assert failed.detail.splitlines()[-3:] == shown[-3:]
     assert "canary" not in failed.detail

@@ -10,10 +10,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from support.matches import found
 from support.ports import free_port
 from support.sources import ROOT
 from support.ward import environment
@@ -52,7 +54,7 @@ def test_the_probes_and_times_of_the_manifests_fit_the_settings():
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     assert float(compose["services"]["mcpward"]["stop_grace_period"].rstrip("s")) > drain_s + delay_s
     unit = (DEPLOY / "mcpward.service").read_text()
-    assert float(re.search(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)[1]) > drain_s + delay_s
+    assert float(found(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)[1]) > drain_s + delay_s
 
 
 def test_systemd_takes_the_unit_and_calls_it_well_hardened(tmp_path):
@@ -71,7 +73,7 @@ def test_the_command_of_every_file_is_one_that_there_is():
     (container,) = stateful["spec"]["template"]["spec"]["containers"]
     commands = [compose["services"]["mcpward"]["command"], container["args"]]
     commands.append(
-        shlex.split(re.search(r"^ExecStart=\S+ (.*)$", (DEPLOY / "mcpward.service").read_text(), re.MULTILINE)[1])
+        shlex.split(found(r"^ExecStart=\S+ (.*)$", (DEPLOY / "mcpward.service").read_text(), re.MULTILINE)[1])
     )
     for verb, *options in commands:
         known = run(sys.executable, "-m", "mcpward", verb, "--help", env=environment({}))
@@ -84,7 +86,7 @@ def test_the_command_of_every_file_is_one_that_there_is():
 def stages(text):
     """The instructions of a Dockerfile, stage by stage: (name, argument)."""
     joined = re.sub(r"\\\n", " ", "\n".join(line for line in text.splitlines() if not line.startswith("#")))
-    found = []
+    found: list[Any] = []
     for line in filter(None, map(str.strip, joined.splitlines())):
         name, _, argument = line.partition(" ")
         if name == "FROM":

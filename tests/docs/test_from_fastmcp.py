@@ -26,6 +26,8 @@ def theirs(tmp_path):
     path = tmp_path / "fastmcp_shop.py"
     path.write_text(FILES["fastmcp"])
     spec = importlib.util.spec_from_file_location("fastmcp_shop", path)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["fastmcp_shop"] = module
     spec.loader.exec_module(module)

@@ -133,8 +133,8 @@ def checked(settings: Settings, provider: str, header: dict[str, Any], claims: d
 def rights_of(settings: Settings, claims: Claims) -> Entitled:
     oauth = settings.servers["orders"].oauth
     grants = [
-        Grant(*name.split(":", 1), access=Access.parse(one.access), scopes=frozenset(one.scopes))
-        for name, one in oauth.permissions.items()
+        Grant(claim, value, access=Access.parse(one.access), scopes=frozenset(one.scopes))
+        for (claim, _, value), one in ((name.partition(":"), one) for name, one in oauth.permissions.items())
     ]
     (issuer,) = settings.issuers.values()
     access = {scope: Access.parse(word) for scope, word in oauth.access.items()}

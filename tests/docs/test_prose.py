@@ -76,8 +76,9 @@ def messages() -> Iterator[tuple[str, str]]:
             # A text below an attribute explains it to a reader of the code.
             if isinstance(node, ast.Expr):
                 kept.add(id(node.value))
-            is_text = isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in kept
-            if is_text and len(node.value.split()) > 2:
+            if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in kept:
+                continue
+            if len(node.value.split()) > 2:
                 yield f"{path}:{node.lineno}", node.value
 
 

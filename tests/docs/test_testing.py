@@ -20,6 +20,8 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "tools.py").write_text(BLOCKS[0])
     (tmp_path / "test_page.py").write_text("\n\n".join(BLOCKS[1:]))
     spec = importlib.util.spec_from_file_location("test_page_of_testing", tmp_path / "test_page.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

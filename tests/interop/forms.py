@@ -114,7 +114,7 @@ class Whole(BaseModel):
     def since(self) -> datetime:
         return NAIVE
 
-    @computed_field(alias="theArea")  # type: ignore[prop-decorator]
+    @computed_field(alias="theArea")  # type: ignore[prop-decorator]  # pydantic documents it so
     @property
     def area(self) -> int:
         return 2

@@ -58,8 +58,8 @@ PAGES = {
     "describe": {"names": ["lamp"]}, "close_shop": {"closed": False}, "parcels": {},
 }  # fmt: skip
 README = {"find_notes": {"word": "door"}}
-FORMS = {name: {} for name in (*forms.SIMPLE, *forms.OBJECTS)}
-WITHHELD = {f"no_{name}": {} for name in forms.WITHHELD}
+FORMS: dict[str, Any] = {name: {} for name in (*forms.SIMPLE, *forms.OBJECTS)}
+WITHHELD: dict[str, Any] = {f"no_{name}": {} for name in forms.WITHHELD}
 #: They refuse by themselves: the caller has no token, an order was shipped.
 MAY_REFUSE = {"parcels", "cancel_order"}
 #: Two texts of its author's own, and numbers that lose digits in JavaScript.

@@ -80,7 +80,7 @@ def aimed(loot: Drawn) -> Drawn:
     ref = st.fixed_dictionaries({"type": st.just("ref/prompt"), "name": prompt})
     argument = st.fixed_dictionaries({"name": st.just("name"), "value": st.text(max_size=8)})
     tasks = st.lists(loot, max_size=3)
-    pairs = {
+    pairs: dict[str, tuple[dict[str, Drawn], dict[str, Drawn]]] = {
         "tools/call": (
             {"name": st.sampled_from(["ask", "ask_twice", "asking_job", "wipe", "hidden"])},
             more | {"arguments": some},

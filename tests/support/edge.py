@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +22,7 @@ from mcpward.ingress.peer import PeerResolver
 from mcpward.ingress.routes import Address, Routes
 from support.clock import ManualClock
 
-Serve = Callable[[Arrival, ResponseStream], Awaitable[Reply]]
+Serve = Callable[[Arrival, ResponseStream], Coroutine[Any, Any, Reply]]
 ORIGIN = b"https://app.example"
 PATIENCE = Timeouts(
     head_s=5, body_s=10, idle_s=20, stranger_idle_s=8, write_s=30, linger_s=2, quiet_s=10, keep_alive_s=15,
@@ -36,7 +36,11 @@ class Inside:
     """A way inside that serves with the function it was given, and knows whoever shows any key."""
 
     def __init__(self, serve: Serve) -> None:
-        self.serve = serve
+        self.answer = serve
+
+    async def serve(self, arrival: Arrival, wire: ResponseStream) -> Reply:
+        """Serve one arrival."""
+        return await self.answer(arrival, wire)
 
     def refuse(self, no: Refusal, *, peer: str, bucket: str, server: str, bytes_in: int) -> Reply:
         """Say no."""
@@ -82,6 +86,11 @@ class Peer:
     async def rest(self) -> bytes:
         """Read until the other side has closed."""
         return await asyncio.wait_for(self.reader.read(), _SOON_S)
+
+    def hold(self) -> None:
+        """Read nothing from now on."""
+        transport: Any = self.writer.transport  # uvloop's is of no class that asyncio has
+        transport.pause_reading()
 
     def leave(self) -> None:
         """Close at once."""

@@ -86,10 +86,13 @@ class _Values:
             found = found[step]
         return found
 
+    def _later(self, schema: Schema, depth: int) -> st.SearchStrategy[Any]:
+        return st.deferred(lambda: self.of(schema, depth))
+
     def _object(self, schema: Schema, depth: int) -> st.SearchStrategy[dict[str, Any]]:
         needed = schema.get("required", ())
         known = {
-            name: st.deferred(lambda part=part: self.of(part, depth + 1))
+            name: self._later(part, depth + 1)
             for name, part in schema.get("properties", {}).items()
             if depth < _DEEPEST or name in needed
         }

@@ -102,7 +102,7 @@ async def translate(text: str) -> str:
 '''
 PRICES: Mapping[str, Any] = {"budgets.tokens.rate": "100/hour", "budgets.words.quota": "1000/month"}
 #: What a public server believes of where a request came from, so that one test may be a crowd.
-PROXIED: Mapping[str, Any] = {"site.trusted_proxies": ["127.0.0.0/8"]}
+PROXIED: dict[str, Any] = {"site.trusted_proxies": ["127.0.0.0/8"]}
 
 
 def write_limited(ward: Ward, settings: Mapping[str, Any], servers: Mapping[str, str]) -> None:

@@ -1,7 +1,7 @@
 """One connection of the edge without a network: what a test gives it is what came, byte for byte and turn by turn."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -73,10 +73,12 @@ class House:
 
     def __init__(self, **rules: int) -> None:
         self.arrivals: list[Arrival] = []
+        #: What a test may have its requests wait for.
+        self.pause: Callable[[], Awaitable[object]] | None = None
         self.reply: Reply | None = None
         self.inside = Noting(self.serve)
         self.transport = Bytes()
-        bounds = {"max_body": 1 << 20, "max_fields": 20, "max_head": 8192} | rules
+        bounds: dict[str, Any] = {"max_body": 1 << 20, "max_fields": 20, "max_head": 8192} | rules
         self.front = Listener(
             rules=Rules(frozenset({b"ward.test"}), frozenset({b"https://app.test"}), **bounds),
             routes=Routes([Address("open", "/mcp"), Address("hidden", "/hidden/mcp", unlisted=True)]),
@@ -96,11 +98,9 @@ class House:
     async def serve(self, arrival: Arrival, wire: ResponseStream) -> Reply:
         del wire
         self.arrivals.append(arrival)
-        await self.pause()
+        if self.pause is not None:
+            await self.pause()
         return self.reply or Reply(status=200, body=b'{"got":%b}' % (arrival.body or b"null"))
-
-    async def pause(self) -> None:
-        """What a test may have its requests wait for."""
 
     async def take(self, packets: Iterable[bytes]) -> None:
         for packet in packets:

@@ -148,7 +148,7 @@ class Names(asyncio.DatagramProtocol):
         self.asked[name] += 1
         records = [b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 0, 4) + socket.inet_aton(address) for address in addresses]
         head = data[:2] + struct.pack("!HHHHH", 0x8180, 1, len(records), 0, 0)
-        self.transport.sendto(head + question + b"".join(records), addr)  # type: ignore[attr-defined]
+        self.transport.sendto(head + question + b"".join(records), addr)  # type: ignore[attr-defined]  # of datagrams
 
 
 class _Asking(asyncio.DatagramProtocol):

@@ -62,7 +62,7 @@ class Publisher:
         said = {name: value for name, value in (self.metadata | changed).items() if value is not None}
         self.documents[f"/.well-known/oauth-authorization-server{self.path}"] = http(json.dumps(said).encode())
 
-    def publish(self, *mints: Mint, **fields: str) -> None:
+    def publish(self, *mints: Mint, **fields: Any) -> None:
         """Publish the keys of ``mints``."""
         document = {"keys": [mint.member for mint in mints]}
         self.documents["/jwks"] = http(json.dumps(document).encode(), **fields)

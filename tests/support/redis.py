@@ -70,8 +70,8 @@ class RedisServer:
     def start(self, *, faked_clock: bool = False, wait: bool = True) -> "RedisServer":
         """Start it; with ``faked_clock`` its clock can be set by :meth:`set_clock`."""
         command = [
-            binary(self.kind), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder,
-            "--save", "", "--appendonly", "no", "--daemonize", "no", "--logfile", self._folder / "log",
+            f"{binary(self.kind)}", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", f"{self._folder}",
+            "--save", "", "--appendonly", "no", "--daemonize", "no", "--logfile", f"{self._folder / 'log'}",
         ]  # fmt: skip
         if self.password:
             command += ["--requirepass", self.password]

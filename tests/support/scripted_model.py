@@ -9,8 +9,8 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from typing import Any, Final, cast
 
 Step = tuple[str, dict[str, Any]]
 _SEEN: Final = ("function_call_output", "tool_result")
@@ -70,7 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         path = self.path.partition("?")[0]
-        model = self.models[self.server.server_address[1]]
+        model = self.models[cast("HTTPServer", self.server).server_port]
         if path == "/v1/script":
             model.start([(name, arguments) for name, arguments in json.loads(body)])
             self._send(200, "application/json", b"{}")

@@ -1,7 +1,7 @@
 """Clients that hold a conversation: streams, questions, changes and tasks, on connections that stay with one worker."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -227,8 +227,8 @@ LAVISH = '[servers.{0}]\nsource = "talk.py"\n[servers.{0}.limits]\n' + (
     "".join(f'{name} = "100000/minute"\n' for name in ("read", "write", "destructive", "discovery", "lifecycle"))
     + 'repeat_read = ""\nrepeat_write = ""\nrepeat_destructive = ""\nconcurrency = 200\ncaller_concurrency = 200\n'
 )
-ASKABLE = {"elicitation": {"form": {}}, "sampling": {}, "roots": {}}
-TASKS = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+ASKABLE: dict[str, Any] = {"elicitation": {"form": {}}, "sampling": {}, "roots": {}}
+TASKS: dict[str, Any] = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
 NOTES = "notes.txt"
 
 
@@ -241,7 +241,7 @@ class Event:
     retry: int | None = None
 
 
-def events_of(lines: Iterator[str]) -> Iterator[Event]:
+def events_of(lines: Iterator[str]) -> Generator[Event, None, None]:
     """Read server-sent events, as in the HTML standard §9.2; comments are left out."""
     fields: dict[str, str] = {}
     for line in lines:

@@ -119,7 +119,11 @@ def signer(alg: str = "RS256", kid: str = "", *, bits: int = 2048) -> Signer:
 
 
 def _make(alg: str, bits: int) -> Private:
-    curves = {"ES256": ec.SECP256R1, "ES384": ec.SECP384R1, "ES512": ec.SECP521R1}
+    curves: dict[str, type[ec.SECP256R1 | ec.SECP384R1 | ec.SECP521R1]] = {
+        "ES256": ec.SECP256R1,
+        "ES384": ec.SECP384R1,
+        "ES512": ec.SECP521R1,
+    }
     if alg in curves:
         return ec.generate_private_key(curves[alg]())
     if alg == "EdDSA":

@@ -16,8 +16,10 @@ import httpx2
 from fastmcp import Client as FastClient
 from fastmcp.client.transports import StreamableHttpTransport
 from mcp import Client, StdioServerParameters
+from mcp.client.context import ClientRequestContext
+from mcp.client.session import IncomingMessage, MessageHandlerFnT
 from mcp.client.streamable_http import streamable_http_client
-from mcp_types import ElicitResult, PromptReference
+from mcp_types import ElicitRequestParams, ElicitResult, PromptReference, TextContent, TextResourceContents
 
 from support.clients import environment, inspector, mcp_remote, node_binary
 
@@ -45,7 +47,7 @@ class Guide(Protocol):
     changes: list[str]
 
     async def names(self) -> list[str]: ...
-    async def call(self, tool: str, arguments: dict[str, Any], progress: Progress | None = None) -> str: ...
+    async def call(self, tool: str, arguments: dict[str, Any], noted: Progress | None = None) -> str: ...
     async def read(self, uri: str) -> str: ...
     async def prompt(self) -> str: ...
     async def complete(self) -> list[str]: ...
@@ -71,32 +73,32 @@ class Official:
         templates = (await self.client.list_resource_templates()).resource_templates
         return [*tools, *prompts, *resources, *(template.uri_template for template in templates)]
 
-    async def call(self, tool: str, arguments: dict[str, Any], progress: Progress | None = None) -> str:
-        async def note(done: float, total: float | None, message: str | None) -> None:
-            if progress is not None:
-                progress.append(done)
+    async def call(self, tool: str, arguments: dict[str, Any], noted: Progress | None = None) -> str:
+        async def note(progress: float, total: float | None, message: str | None) -> None:
+            if noted is not None:
+                noted.append(progress)
 
-        result = await self.client.call_tool(tool, arguments, progress_callback=note if progress is not None else None)
-        return "\n".join(block.text for block in result.content)
+        result = await self.client.call_tool(tool, arguments, progress_callback=note if noted is not None else None)
+        return _text_of(*result.content)
 
     async def read(self, uri: str) -> str:
-        return (await self.client.read_resource(uri)).contents[0].text
+        return _text_of((await self.client.read_resource(uri)).contents[0])
 
     async def prompt(self) -> str:
-        return (await self.client.get_prompt(PROMPT, ARGUMENTS)).messages[0].content.text
+        return _text_of((await self.client.get_prompt(PROMPT, ARGUMENTS)).messages[0].content)
 
     async def complete(self) -> list[str]:
         return (await self.client.complete(REFERENCE, {"name": "arg1", "value": "par"})).completion.values
 
     async def hear(self) -> None:
         """Ask for log messages, once per session, where there is one."""
-        if self.client.protocol_version < "2026":
-            await self.client.set_logging_level("info")
+        if (self.client.protocol_version or "") < "2026":
+            await self.client.set_logging_level("info")  # type: ignore[deprecated]  # until that era is over
         await self.call("test_tool_with_logging", {})
 
     async def change(self) -> str:
         """Change the list of tools, and return the first that is heard of it."""
-        if self.client.protocol_version < "2026":
+        if (self.client.protocol_version or "") < "2026":
             return await _told_of(self)
         async with self.client.listen(tools_list_changed=True) as changes:
             await self.call("test_trigger_tool_change", {})
@@ -117,28 +119,26 @@ class Fast:
         named = [one.name for one in (*tools, *prompts)]
         return [*named, *(str(one.uri) for one in resources), *(one.uri_template for one in templates)]
 
-    async def call(
-        self, tool: str, arguments: dict[str, Any], progress: Progress | None = None, meta: Any = None
-    ) -> str:
-        async def note(done: float, total: float | None, message: str | None) -> None:
-            if progress is not None:
-                progress.append(done)
+    async def call(self, tool: str, arguments: dict[str, Any], noted: Progress | None = None, meta: Any = None) -> str:
+        async def note(progress: float, total: float | None, message: str | None) -> None:
+            if noted is not None:
+                noted.append(progress)
 
         result = await self.client.call_tool(tool, arguments, progress_handler=note, meta=meta)
-        return "\n".join(block.text for block in result.content)
+        return _text_of(*result.content)
 
     async def read(self, uri: str) -> str:
-        return (await self.client.read_resource(uri))[0].text
+        return _text_of((await self.client.read_resource(uri))[0])
 
     async def prompt(self) -> str:
-        return (await self.client.get_prompt(PROMPT, ARGUMENTS)).messages[0].content.text
+        return _text_of((await self.client.get_prompt(PROMPT, ARGUMENTS)).messages[0].content)
 
     async def complete(self) -> list[str]:
         return (await self.client.complete(REFERENCE, {"name": "arg1", "value": "par"})).values
 
     async def hear(self) -> None:
         """Ask for log messages: once per session, or with the call where there is no session."""
-        if self.client.protocol_version < "2026":
+        if (self.client.protocol_version or "") < "2026":
             await self.client.set_logging_level("info")
             await self.call("test_tool_with_logging", {})
         else:
@@ -158,8 +158,15 @@ async def _told_of(guide: Guide) -> str:
     return guide.changes[0]
 
 
-def _noting(changes: list[str]) -> Callable[[Any], Awaitable[None]]:
-    async def note(message: Any) -> None:
+def _text_of(*parts: object) -> str:
+    """Return the text of what is text, as all of it should be."""
+    texts = [part.text for part in parts if isinstance(part, TextContent | TextResourceContents)]
+    assert len(texts) == len(parts), parts
+    return "\n".join(texts)
+
+
+def _noting(changes: list[str]) -> MessageHandlerFnT:
+    async def note(message: IncomingMessage) -> None:
         root = getattr(message, "root", message)
         if type(root).__name__ == "ToolListChangedNotification":
             changes.append("ToolsListChanged")
@@ -167,7 +174,7 @@ def _noting(changes: list[str]) -> Callable[[Any], Awaitable[None]]:
     return note
 
 
-async def _accept(*_: object) -> ElicitResult:
+async def _accept(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
     return ElicitResult(action="accept", content={"name": "Ada"})
 
 
@@ -191,8 +198,8 @@ def bridged(home: Path, *words: str) -> Connect:
 
     @asynccontextmanager
     async def connect(url: str, key: str) -> AsyncIterator[Guide]:
-        command, *rest = [*mcp_remote(url, f"Authorization:Bearer {key}"), "--allow-http", *words]
-        server = StdioServerParameters(command=command, args=rest, env=environment(home), cwd=str(home))
+        line = [*mcp_remote(url, f"Authorization:Bearer {key}"), "--allow-http", *words]
+        server = StdioServerParameters(command=line[0], args=line[1:], env=environment(home), cwd=str(home))
         async with _client(server, "legacy") as guide:
             yield guide
 

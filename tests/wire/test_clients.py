@@ -34,7 +34,7 @@ def now() -> str:
 @server.tool(read_only=True)
 def unfit() -> int:
     """Return something else than declared."""
-    return "x"  # type: ignore[return-value]
+    return "x"  # type: ignore[return-value]  # that is the mistake
 
 
 @server.resource("docs://my café/menu", scopes=["chef"])

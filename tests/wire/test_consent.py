@@ -12,7 +12,7 @@ from support.talk import Talker
 from support.ward import Ward, modern_request, text_of
 from support.wire import SECRET_URL, Session, first_credentials, reason_of, rows, site, until
 
-CAN_ASK = {"elicitation": {"form": {}}}
+CAN_ASK: dict[str, Any] = {"elicitation": {"form": {}}}
 TOOL = '''
 
 @server.tool(destructive=True, confirm=True)

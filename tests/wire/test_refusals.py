@@ -153,7 +153,7 @@ def _(house: House) -> httpx2.Response:
 @case(Reason.TASK_UNKNOWN)
 def _(house: House) -> httpx2.Response:
     body, headers = modern_request("tasks/get", {"taskId": "nobody's"}, name="nobody's")
-    extensions = {"io.modelcontextprotocol/tasks": {}}
+    extensions: dict[str, Any] = {"io.modelcontextprotocol/tasks": {}}
     body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = {"extensions": extensions}
     return house.post(body, **{name.replace("-", "_"): value for name, value in headers.items()})
 

@@ -68,7 +68,7 @@ async def join() -> AsyncIterator[Joiner]:
         stores.append(store)
         await store.start()
         counters = SharedCounters(store, clock)
-        counters.store = store  # for tests that look behind the port
+        counters.store = store  # type: ignore[attr-defined]  # for tests that look behind the port
         return counters
 
     yield connect

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from mcpward.config.model import ServerLimits, SiteLimits
+from mcpward.config.limits import ServerLimits, SiteLimits
 from mcpward.core.clock import SystemClock
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason

@@ -42,6 +42,7 @@ async def test_102_of_200_parallel_calls_in_four_processes_exactly_the_limit_pas
         for _ in range(4)
     ]  # fmt: skip
     for taker in takers:
+        assert taker.stdout is not None
         assert await taker.stdout.readline() == b"ready\n"
     told = await asyncio.gather(*(taker.communicate(b"go\n") for taker in takers))
     rounds = zip(*([int(line) for line in out.split()] for out, _ in told), strict=True)

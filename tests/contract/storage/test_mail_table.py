@@ -88,7 +88,7 @@ async def _write(store: Store, name: str) -> None:
 
 async def test_a_transaction_that_fails_leaves_no_letter_and_no_gap(opener) -> None:
     one, two = await opener(), await opener()
-    broken = BusMessage("a", None, "word", None)  # type: ignore[arg-type]
+    broken = BusMessage("a", None, "word", None)  # type: ignore[arg-type]  # the table refuses it
     with pytest.raises(Exception, match=r"(?i)null"):
         await one.mail.put([letter(sealed="1"), broken])
     await one.mail.put([letter(sealed="2")])

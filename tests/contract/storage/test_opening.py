@@ -69,7 +69,7 @@ async def test_the_tables_are_as_the_migrations_make_them(tmp_path: Path) -> Non
         made = await connection.run_sync(
             lambda sync: {
                 table: {
-                    (column["name"], column["nullable"] and not column["primary_key"], column["primary_key"])
+                    (column["name"], column["nullable"] and not column["primary_key"], column["primary_key"])  # type: ignore[typeddict-item]  # SQLite's own
                     for column in inspect(sync).get_columns(table)
                 }
                 for table in inspect(sync).get_table_names()

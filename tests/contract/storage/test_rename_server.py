@@ -16,7 +16,8 @@ from mcpward.identity.keys.records import KeyRecord
 from mcpward.identity.keys.url_cache import UrlCache
 from mcpward.storage import migrations
 from mcpward.storage.mark import Mark
-from mcpward.storage.traffic import TrafficFilter
+from mcpward.storage.opening import Older
+from mcpward.storage.traffic_filter import TrafficFilter
 from support.clock import ManualClock
 from support.records import keep
 from support.store import integrity_of, open_store
@@ -112,6 +113,7 @@ async def before_codes(path: Path, mark: Mark) -> None:
         database.execute("DELETE FROM mcpward_schema WHERE version = ?", (migrations.LATEST,))
         database.commit()
     marked = mark.read()
+    assert marked is not None
     mark.write(replace(marked, standings={name: one for name, one in marked.standings.items() if name != "renames"}))
 
 
@@ -125,7 +127,9 @@ async def test_renames_of_an_earlier_release_get_their_codes_once_and_only_once(
         await keep(store.traffic, row(at=1.0, server="orders"))
         assert await found(store, "shop")
         await store.close()
-    assert "renames" in mark.read().standings
+    marked = mark.read()
+    assert marked is not None
+    assert "renames" in marked.standings
     with closing(sqlite3.connect(path)) as database:
         database.execute("UPDATE renamed_servers SET mac = NULL")
         database.execute("UPDATE revisions SET mac = NULL WHERE name = 'renames'")
@@ -139,9 +143,16 @@ async def test_renames_of_an_earlier_backup_are_kept_where_the_mark_came_with_it
     url = f"sqlite:///{path}"
     mark = integrity_of(url, CLOCK).mark
     await before_codes(path, mark)
-    mark.write(replace(mark.read(), is_restored=True))
+    marked = mark.read()
+    assert marked is not None
+    mark.write(replace(marked, is_restored=True))
     seen = []
-    store = await open_store(url, CLOCK, accept=lambda older: seen.append(older) or True)
+
+    def accept(older: Older) -> bool:
+        seen.append(older)
+        return True
+
+    store = await open_store(url, CLOCK, accept=accept)
     await keep(store.traffic, row(at=1.0, server="orders"))
     assert await found(store, "shop") == [1.0]
     assert not any(seen[0].foreign.values())

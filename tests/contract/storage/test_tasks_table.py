@@ -41,6 +41,7 @@ async def test_a_task_ends_once(opener) -> None:
     )
     assert sorted(ended) == [False, True]
     ending = await find(one)
+    assert ending is not None
     assert (ending.status is Status.COMPLETED) == ended[0]
     assert not await one.tasks.finish("t1", Status.CANCELLED, None, None, NOW + 2)
     await one.tasks.show("t1", Status.INPUT_REQUIRED, "requests", NOW + 2)
@@ -60,7 +61,9 @@ async def test_only_the_first_answer_to_a_question_is_kept(opener) -> None:
     assert first.keys() == {"a"}
     await two.tasks.answer("t1", {"a": "late", "b": "new"}, NOW + 3)
     assert await one.tasks.answers("t1") == first | {"b": "new"}
-    assert (await find(two)).answered == {"a", "b"}
+    answered = await find(two)
+    assert answered is not None
+    assert answered.answered == {"a", "b"}
     await one.tasks.show("t1", Status.WORKING, None, NOW + 4, ["a", "b"])
     assert await two.tasks.answers("t1") == {}
     assert await find(two) == record(updated_at=NOW + 4)
@@ -83,7 +86,9 @@ async def test_a_beat_says_which_tasks_go_on_and_which_are_to_end(opener) -> Non
     await two.tasks.ask_cancel("t2")
     await two.tasks.finish("t3", Status.FAILED, "error", None, NOW + 1)
     assert await one.tasks.beat(["t1", "t2", "t3", "t4"], NOW + 5) == {"t1": False, "t2": True}
-    assert (await find(two)).beat_at == NOW + 5
+    alive = await find(two)
+    assert alive is not None
+    assert alive.beat_at == NOW + 5
     assert await two.tasks.stale(NOW + 5) == []
     assert {each.id for each in await two.tasks.stale(NOW + 6)} == {"t1", "t2"}
 
@@ -139,4 +144,5 @@ async def test_text_of_any_size_comes_back_as_it_was(store) -> None:
     ending = "x" * 3_000_000
     await store.tasks.finish("t1", Status.COMPLETED, ending, "é\u2028", NOW + 1)
     ended = await find(store)
+    assert ended is not None
     assert (ended.ending, ended.message) == (ending, "é\u2028")

@@ -65,7 +65,10 @@ def test_metrics_that_nobody_set_move_to_the_next_free_port_and_others_do_not():
     site = Site.model_construct(metrics_listen=f"{HERE}:{default}")
     unset = site.model_copy()
     unset.model_fields_set.clear()
-    with bind_metrics(unset) as first, bind_metrics(unset) as second:
+    first, second = bind_metrics(unset), bind_metrics(unset)
+    assert first is not None
+    assert second is not None
+    with first, second:
         assert [one.getsockname()[1] for one in (first, second)] == [default, default + 1]
         with pytest.raises(Unreachable):
             bind_metrics(site)

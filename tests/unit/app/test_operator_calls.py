@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from msgspec import to_builtins
@@ -58,7 +59,7 @@ async def test_a_copy_of_a_letter_and_an_old_one_run_nothing(tmp_path):
         letters = [CallRequest(name="n" * 22, by="cli", at=clock.now(), call=CALL)] * 2
         letters.append(CallRequest(name="o" * 22, by="cli", at=clock.now() - 121, call=CALL))
         letters.append(CallRequest(name="p" * 22, by="cli", at=clock.now(), call=CALL))
-        told = asyncio.Queue()
+        told: asyncio.Queue[Any] = asyncio.Queue()
         mail["cli"]._handlers[TELLING] = told.put_nowait
         for letter in letters:
             assert mail["cli"].send(ASKING, to_builtins(letter), "w0")

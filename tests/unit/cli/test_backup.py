@@ -6,6 +6,7 @@ import re
 import shutil
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_nothing_unsealed_lies_beside_the_backup_while_it_is_made(cli, site, fil
     """On a stick without modes everybody could read it, and a killed backup would leave it there."""
     stick = site / "stick"
     stick.mkdir()
-    seen = []
+    seen: list[Any] = []
     fsync = os.fsync
 
     def look(file):

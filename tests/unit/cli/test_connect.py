@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import tomllib
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,8 @@ FILES = [client for client in CLIENTS.values() if client.files]
 
 
 def entry(**more):
-    return Entry(**({"server": "orders", "url": URL, "needs_key": True, "key": Secret(KEY)} | more))
+    fields: dict[str, Any] = {"server": "orders", "url": URL, "needs_key": True, "key": Secret(KEY)}
+    return Entry(**(fields | more))
 
 
 def parsed(client, text):

@@ -5,6 +5,7 @@ import subprocess
 import tomllib
 from pathlib import PurePosixPath
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -16,6 +17,7 @@ from mcpward.core.clock import SystemClock
 from mcpward.core.secret import Secret
 from mcpward.crypto.digest import Pepper
 from mcpward.identity.keys.api_key import issue
+from support.matches import whole
 
 KEY = issue(Pepper(b"p" * 32), SystemClock(), name="n", servers=["orders"])[0].reveal()
 URL = "https://mcp.example.com/orders/mcp"
@@ -24,7 +26,8 @@ by_name = pytest.mark.parametrize("client", FILES, ids=lambda client: client.nam
 
 
 def entry(**more):
-    return Entry(**({"server": "orders", "url": URL, "needs_key": True, "key": Secret(KEY)} | more))
+    fields: dict[str, Any] = {"server": "orders", "url": URL, "needs_key": True, "key": Secret(KEY)}
+    return Entry(**(fields | more))
 
 
 def filled(pattern):
@@ -75,7 +78,7 @@ def reached(name, text, env):
         server = content["mcpServers"]["orders"]
         assert server["command"] == "npx"
         header = server["args"][server["args"].index("--header") + 1] if "--header" in server["args"] else None
-        value = header and BRACES(re.fullmatch(r"([\w-]+):\s*(.*)", header)[2], server["env"])
+        value = header and BRACES(whole(r"([\w-]+):\s*(.*)", header)[2], server["env"])
         return server["args"][2], value
     if name == "vscode":
         server = content["servers"]["orders"]
@@ -252,7 +255,9 @@ PLACES = [
 def test_a_client_has_its_file_by_scope_platform_and_environment(tmp_path, name, scope, platform, env, path):
     kind = type(tmp_path)
     place = Place(platform=platform, home=kind("/h"), here=kind("/p"), env=MappingProxyType(env))
-    assert PurePosixPath(CLIENTS[name].file(place, scope)) == PurePosixPath(path)
+    found = CLIENTS[name].file(place, scope)
+    assert found is not None
+    assert PurePosixPath(found) == PurePosixPath(path)
 
 
 def test_every_scope_of_every_client_has_its_place_in_the_test():
@@ -274,6 +279,7 @@ def test_every_scope_of_every_client_has_its_place_in_the_test():
 def test_of_two_places_the_one_in_use_counts(tmp_path, name, used):
     place = Place(platform="linux", home=tmp_path, here=tmp_path, env={})
     usual = CLIENTS[name].file(place)
+    assert usual is not None
     (tmp_path / used).parent.mkdir(parents=True)
     (tmp_path / used).write_text("{}")
     assert CLIENTS[name].file(place) == tmp_path / used

@@ -5,6 +5,7 @@ import io
 import json
 import stat
 import tracemalloc
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_an_export_has_what_the_log_has(cli, records):
 
 def test_an_export_of_any_size_takes_the_same_memory(cli, records, tmp_path):
     text = json.dumps({"text": "x" * 4000})
-    peaks = []
+    peaks: list[Any] = []
     for _ in range(2):
         records(*(row(n, arguments=text) for n in range(1500)))
         tracemalloc.start()
@@ -111,7 +112,7 @@ ENUMS = {
     "status_id": {0, 1, 2, 99},
     "type_uid": {600300, 600301, 600302, 600303, 600304, 600399},
 }
-OBJECTS = {
+OBJECTS: dict[str, dict[str, type]] = {
     "metadata": {
         "version": str, "product": dict, "uid": str, "correlation_uid": str, "log_name": str, "original_time": str,
     },

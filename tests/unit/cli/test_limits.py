@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from contextlib import contextmanager
+from typing import cast
 
 import pytest
 
@@ -12,6 +13,7 @@ from mcpward.cli import ui
 from mcpward.cli.site import CLOCK, settings_of
 from mcpward.cli.usage_bar import bar, lines_of, shape_of, span_text
 from mcpward.limits.rates.bucket_usage import BucketUsage
+from mcpward.limits.rates.charge import Limits
 from mcpward.operations.bus import bus_of
 from mcpward.operations.site import open_site
 
@@ -58,7 +60,7 @@ def worker(site):
         async def run():
             async with open_site(settings_of(None), CLOCK) as opened:
                 bus = bus_of(opened, CLOCK, alone=True)
-                desk = Usage(bus, counters, CLOCK, bus.worker, of)
+                desk = Usage(bus, cast(Limits, counters), CLOCK, bus.worker, of)
                 await bus.start()
                 ready.set()
                 await over.wait()
@@ -217,14 +219,17 @@ def test_watching_shows_it_again_and_again_also_while_nobody_serves(cli, site, m
     from mcpward.limits.rates.bucket_usage import BucketFilter
     from mcpward.operations.worker_query import WorkerAnswers
 
-    answers = [
+    answers: list[WorkerAnswers | Unreachable] = [
         WorkerAnswers(uses=(use(),), answered=1, workers=1),
         Unreachable("no worker answers"),
         WorkerAnswers(answered=1),
     ]
 
     class Tally:
-        async def uses(self, match):
+        async def reset(self, match: BucketFilter) -> WorkerAnswers:
+            raise NotImplementedError
+
+        async def uses(self, match: BucketFilter) -> WorkerAnswers:
             if not answers:
                 raise KeyError("the end")
             answer = answers.pop(0)

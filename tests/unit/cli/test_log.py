@@ -1,5 +1,6 @@
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -185,7 +186,7 @@ async def test_following_prints_what_comes_later(site, capsys):
     async with open_site(settings_of(None)) as opened:
         await keep(opened.store.traffic, row(1))
         following = asyncio.create_task(_follow(opened, TrafficFilter(), _Printer(as_json=True)))
-        seen = []
+        seen: list[Any] = []
         for n in (1, 2, 3):
             if n > 1:
                 await keep(opened.store.traffic, row(n))

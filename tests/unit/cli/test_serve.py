@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ class Served:
     def stopped_when_ready(self, stream="stderr"):
         """Wait until it answers, then stop it as a service manager would."""
         with self.process:
-            said = []
+            said: list[Any] = []
             while not (found := re.search(r"http://127\.0\.0\.1:(\d+)", "".join(said))):
                 said.append(getattr(self.process, stream).readline())
                 assert said[-1], "".join(said)
@@ -54,6 +55,8 @@ class Served:
                 status = answer.status
             self.process.send_signal(signal.SIGTERM)
             # Not communicate(): it would miss what readline has taken from the pipe already. Both texts are short.
+            assert self.process.stdout is not None
+            assert self.process.stderr is not None
             out, err = self.process.stdout.read(), self.process.stderr.read()
             self.process.wait(timeout=40)
         first = "".join(said)

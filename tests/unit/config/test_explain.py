@@ -8,7 +8,8 @@ from mcpward.config.address import Address
 from mcpward.config.endpoint import endpoint, endpoints, metadata_at, metadata_url, served_paths
 from mcpward.config.explain import explain, explain_all, schema, suggestion
 from mcpward.config.load import load, read
-from mcpward.config.show import masked, shown
+from mcpward.config.masked import masked
+from mcpward.config.show import shown
 
 SOURCE = {"servers.<name>.source": '"a:b"'}
 PROVIDER = '"https://id.example.com/.well-known/openid-configuration"'
@@ -80,10 +81,16 @@ def test_a_setting_of_any_server_is_explained():
     assert suggestion("site.lisen") == "site.listen"
 
 
+def type_of(name: str) -> str:
+    explained = explain(name)
+    assert explained is not None
+    return explained.type
+
+
 def test_a_setting_of_any_name_is_explained():
     assert explain("issuers.main.metadata") == explain("issuers.<name>.metadata")
-    assert explain("servers.orders.oauth.permissions.group:admins.access").type == '"read" or "write" or "destructive"'
-    assert explain("servers.orders.oauth.scopes").type == "table of texts"
+    assert type_of("servers.orders.oauth.permissions.group:admins.access") == '"read" or "write" or "destructive"'
+    assert type_of("servers.orders.oauth.scopes") == "table of texts"
     assert suggestion("issuers.main.metdata") == "issuers.<name>.metadata"
 
 

@@ -71,7 +71,7 @@ def test_the_word_of_the_site_holds_for_all_that_say_nothing():
     )
     site, own = settings.limits, settings.servers["a"].limits
     words = [
-        one.ruling.on_store_failure
+        one and one.ruling.on_store_failure
         for one in (site.auth_failures, site.requests, site.caller, own.read, own.write, own.quota)
     ]
     assert words == ["local", "closed", "closed", "local", "closed", "closed"]

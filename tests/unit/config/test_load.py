@@ -163,7 +163,7 @@ def test_settings_are_frozen(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings = load(None, {})
     with pytest.raises(ValueError, match="frozen"):
-        settings.site.workers = 2
+        settings.site.workers = 2  # type: ignore[misc]  # it is read-only: that is what is tested
 
 
 DEFAULT = '[site]\ndefault_server = "a"\n'

@@ -1,6 +1,7 @@
 """Whatever setting is wrong, and wherever it was set: its name stands in the message once, with words of our own."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,21 @@ from mcpward.config.schema_paths import ANY_NAME, every_key
 from mcpward.core.errors import Misconfigured
 from support.wording import doubled, is_foreign
 
-WRONG = (-1, 0, 10**12, 1.5, "", "no value", "-1", [], ["no value"], [1], {"no": "value"}, True, float("nan"))
+WRONG: tuple[Any, ...] = (
+    -1,
+    0,
+    10**12,
+    1.5,
+    "",
+    "no value",
+    "-1",
+    [],
+    ["no value"],
+    [1],
+    {"no": "value"},
+    True,
+    float("nan"),
+)
 KEYS = [key for key in every_key() if ANY_NAME not in key.path[-1:]]
 
 

@@ -1,12 +1,14 @@
 """What a client declared against what is wanted: nothing is taken for declared that was not."""
 
+from typing import Any
+
 import pytest
 
 from mcpward.core.capability import lacks, together
 
-FORM = {"elicitation": {"form": {}}}
-URL = {"elicitation": {"url": {}}}
-TOOLS = {"sampling": {"tools": {}}}
+FORM: dict[str, Any] = {"elicitation": {"form": {}}}
+URL: dict[str, Any] = {"elicitation": {"url": {}}}
+TOOLS: dict[str, Any] = {"sampling": {"tools": {}}}
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import pytest
+
 from mcpward.core.ended_cache import EndedCache
 
 
@@ -10,6 +12,7 @@ def test_an_ended_session_is_remembered_until_its_token_runs_out() -> None:
     assert book.has("s2")
 
 
+@pytest.mark.slow
 def test_a_million_ended_sessions_take_bounded_memory() -> None:
     book = EndedCache(capacity=1_000)
     for number in range(1_000_000):

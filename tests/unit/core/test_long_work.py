@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,8 @@ def noting(done: list[str], name: str) -> Callable[[], None]:
 
 
 async def test_attack_121_callers_take_turns_however_many_one_of_them_sends():
-    long_work, done = LongWork("test"), []
+    long_work = LongWork("test")
+    done: list[Any] = []
     held = Held(long_work)
     await settled()
     tasks = [asyncio.ensure_future(long_work.do("many", noting(done, f"many{n}"))) for n in range(20)]
@@ -52,7 +54,8 @@ async def test_attack_121_nobody_waits_for_others_without_end():
 
 
 async def test_a_full_line_has_a_place_for_who_has_fewest_in_it():
-    long_work, done = LongWork("test", most_waiting=3), []
+    long_work = LongWork("test", most_waiting=3)
+    done: list[Any] = []
     held = Held(long_work)
     await settled()
     many = [asyncio.ensure_future(long_work.do("many", noting(done, f"many{n}"))) for n in range(4)]
@@ -66,7 +69,8 @@ async def test_a_full_line_has_a_place_for_who_has_fewest_in_it():
 
 
 async def test_who_is_cancelled_leaves_the_line_and_begun_work_keeps_the_thread():
-    long_work, done = LongWork("test"), []
+    long_work = LongWork("test")
+    done: list[Any] = []
     held = Held(long_work)
     await settled()
     waiting = asyncio.ensure_future(long_work.do("a", noting(done, "cancelled")))
@@ -83,7 +87,8 @@ async def test_who_is_cancelled_leaves_the_line_and_begun_work_keeps_the_thread(
 
 
 async def test_whose_turn_came_as_it_was_cancelled_gives_it_on():
-    long_work, done = LongWork("test"), []
+    long_work = LongWork("test")
+    done: list[Any] = []
     held = Held(long_work)
     await settled()
     first = asyncio.ensure_future(long_work.do("a", noting(done, "first")))

@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ class Work:
             raise self.failures.pop(0)
 
 
-def retry(told: list[str], **more: object) -> Retry:
+def retry(told: list[str], **more: Any) -> Retry:
     return Retry(lambda error: told.append(f"away: {error}"), lambda: told.append("back"), **more)
 
 

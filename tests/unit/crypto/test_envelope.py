@@ -70,6 +70,7 @@ def test_no_part_of_a_blob_opens() -> None:
         envelope.open(blob + b"\0", b"")
 
 
+@pytest.mark.slow
 def test_a_million_seals_use_a_million_nonces() -> None:
     """Attack 89."""
     seal = Envelope(NEW).seal

@@ -127,7 +127,7 @@ def test_a_text_with_a_wrong_checksum_reaches_neither_digest_nor_book(clock: Man
     text, record = make(clock)
     book.apply([record])
 
-    class Untouchable(dict):  # type: ignore[type-arg]
+    class Untouchable(dict[Any, Any]):
         def __getitem__(self, key: object) -> None:
             raise AssertionError("looked up")
 

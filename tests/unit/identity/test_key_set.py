@@ -181,7 +181,7 @@ def test_of_two_keys_of_one_name_the_one_that_says_what_it_is_for_is_meant():
     other = keys.find("k2", "PS256")
     assert named is not None
     assert other is not None
-    assert named.thumbprint == KeySet.parse({"keys": [RSA]}, RULES).find("k2").thumbprint  # type: ignore[union-attr]
+    assert named.thumbprint == KeySet.parse({"keys": [RSA]}, RULES).find("k2").thumbprint  # type: ignore[union-attr]  # a key that is not found fails the test
     assert other.thumbprint != named.thumbprint
     assert [str(one) for one in keys.skipped] == ["'k2': ambiguous-kid"]
 

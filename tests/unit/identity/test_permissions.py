@@ -75,7 +75,13 @@ def test_roles_may_stand_deeper():
 
 
 def test_chosen_claims_are_those_and_cannot_be_changed():
-    raw = {"email": "a@b.example", "name": "Ann", "address": {"lines": ["x"]}, "sub": "ann", "empty": None}
+    raw: dict[str, Any] = {
+        "email": "a@b.example",
+        "name": "Ann",
+        "address": {"lines": ["x"]},
+        "sub": "ann",
+        "empty": None,
+    }
     found = chosen(claims(**raw), ("email", "address", "nowhere", "empty", "address.lines"))
     assert found == {"email": "a@b.example", "address": {"lines": ("x",)}, "address.lines": ("x",)}
     assert isinstance(found, MappingProxyType)

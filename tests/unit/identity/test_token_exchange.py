@@ -200,7 +200,7 @@ async def test_a_set_clock_keeps_no_token_longer():
 async def test_each_caller_audience_scope_and_token_has_an_answer_of_its_own():
     async with site() as here:
         here.exchanges = Exchanges({key: [here.provider] for key in ["orders", "other"]}, here.client, here.clock)
-        asked = [
+        asked: list[tuple[Any, ...]] = [
             (here.call(), SHIPPING), (here.call(), SHIPPING, "a"), (here.call(), SHIPPING, "a", "b"),
             (here.call(), SHIPPING, "ab"), (here.call(), SHIPPING + "a"), (here.call(), "", "a"),
             (here.call(subject="ben"), SHIPPING), (here.call(server="other"), SHIPPING),
@@ -397,7 +397,7 @@ async def test_who_came_without_a_token_has_nothing_to_exchange(way: AuthMethod)
 async def test_a_task_left_the_token_behind():
     async with site() as here:
         await here.ask()
-        accepted = AcceptedCall(call=here.call(), tool=None, arguments={})  # type: ignore[arg-type]
+        accepted = AcceptedCall(call=here.call(), tool=None, arguments={})  # type: ignore[arg-type]  # no tool is asked for
         assert (await here.failed(unladen(accepted).call)).why is NoToken.IN_TASK
         assert here.questions == 1
 

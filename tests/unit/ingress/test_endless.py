@@ -147,7 +147,7 @@ async def test_attack_46_a_reader_that_does_not_read_is_cut_off(edge):
     inside = Listening()
     house = await edge(inside.serve)
     peer = await listener(house, inside)
-    peer.writer.transport.pause_reading()
+    peer.hold()
     (connection,) = house.state.connections
     sent = 0
     while not inside.ends and sent < 64 << 20:
@@ -163,7 +163,7 @@ async def test_attack_46_a_reader_that_left_less_unread_is_ended_as_any_other(ed
     inside = Listening()
     house = await edge(inside.serve, patience=patience(write_s=30))
     peer = await listener(house, inside)
-    peer.writer.transport.pause_reading()
+    peer.hold()
     (connection,) = house.state.connections
     while connection._link.unread() < 1 << 19:
         inside.wires[0].notify(b'{"n":"%b"}' % (b"x" * 100_000))

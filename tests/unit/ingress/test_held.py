@@ -1,5 +1,7 @@
 """How much of unfinished bodies is held: for strangers, for one address, for all together (attack 46)."""
 
+from typing import Any
+
 from mcpward.core.values import Arrival, Reply, ResponseStream
 from support.edge import Edge, Peer, patience, soon
 
@@ -17,7 +19,8 @@ async def serve(arrival: Arrival, wire: ResponseStream) -> Reply:
 async def begun(edge: Edge, address: str, part: int, **more: str) -> Peer:
     """Send a part of a body and stop."""
     peer = await edge.peer(address)
-    peer.ask(**{"content_length": str(ANNOUNCED)} | more)
+    fields: dict[str, Any] = {"content_length": str(ANNOUNCED)} | more
+    peer.ask(**fields)
     peer.writer.write(b" " * part)
     return peer
 

@@ -66,7 +66,7 @@ async def test_attack_46_a_body_is_gone_with_its_request(how):
     if how != "answered":
         assert house.transport.ended or how == "caller gone"
     if how != "broken":  # its traceback is in the log
-        house.connection = None
+        del house.connection
         assert held_by_nobody(house)
 
 
@@ -99,7 +99,7 @@ async def test_attack_46_a_call_that_runs_does_not_hold_the_packet_that_it_came_
         await asyncio.Event().wait()
         return Reply(200)
 
-    house.inside.serve = serve
+    house.inside.answer = serve
     data = request(b'"%b"' % (b"x" * 10_000))
     house.connection.data_received(data)
     await turns()

@@ -65,7 +65,7 @@ def test_attack_131_beyond_that_it_pays_with_its_own_and_the_oldest_first(doors:
     entries = doors.many(60, ATTACKER)
     assert doors.table.size == 48
     assert [entry.is_gone for entry in entries] == [True] * 12 + [False] * 48
-    assert all(entry.connection.is_ended for entry in entries[:12])  # type: ignore[union-attr]
+    assert all(entry.connection.is_ended for entry in entries[:12])  # type: ignore[union-attr]  # every entry has one
     assert doors.evicted == ["stranger"] * 12
     assert len(doors.many(16, OTHER)) == 16
 
@@ -109,7 +109,7 @@ def test_attack_131_known_callers_leave_a_quarter_to_those_who_come_to_be_known(
 
 def test_of_known_callers_the_one_that_calls_stays(doors: Doors):
     held = [entry for number in range(8) for entry in doors.many(8, f"198.51.100.{number}", known=True)]
-    held[0].connection.used_at = 1.0  # type: ignore[union-attr,misc]
+    held[0].connection.used_at = 1.0  # type: ignore[union-attr,misc]  # every entry has one, set by the test
     doors.take(HONEST)
     assert [at for at, entry in enumerate(held) if entry.is_gone] == [1]
 
@@ -118,7 +118,7 @@ def test_a_request_that_is_answered_is_not_cut_off(doors: Doors):
     busy = [doors.take(f"198.51.100.{number}", busy=True) for number in range(64)]
     assert doors.table.admit(HONEST) is None
     assert doors.refused == ["full"]
-    busy[5].connection.is_answering = False  # type: ignore[union-attr,misc]
+    busy[5].connection.is_answering = False  # type: ignore[union-attr,misc]  # every entry has one, set by the test
     doors.take(HONEST)
     assert busy[5].is_gone
 

@@ -1,5 +1,7 @@
 """Which verbs are let through to an MCP server, and what a caller without a credential is told first."""
 
+from typing import Any
+
 import pytest
 
 from mcpward.core.values import Arrival, Reply, ResponseStream
@@ -22,7 +24,7 @@ class Seeing:
         return Reply(status=200, body=b"{}")
 
 
-async def status(edge: Edge, verb: str, path: str = "/mcp", **more: str) -> tuple[int, bytes]:
+async def status(edge: Edge, verb: str, path: str = "/mcp", **more: Any) -> tuple[int, bytes]:
     """Return the status of an answer, and its head."""
     peer = await edge.peer()
     peer.ask(verb, path, connection="close", **more)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from mcpward.config.model import ServerLimits, SiteLimits
+from mcpward.config.limits import ServerLimits, SiteLimits
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
@@ -123,7 +123,7 @@ def test_107_no_name_can_be_made_to_look_like_another_limits_bucket(clock):
 
 
 def test_107_no_server_name_runs_into_the_limit_of_another(clock):
-    rates = ServerLimits(read="10/minute", repeat_read="")
+    rates = ServerLimits.model_validate({"read": "10/minute", "repeat_read": ""})
     limits = Limits(SiteLimits(), {"orders": rates, "ordersread": rates}, clock)
     assert passes(limits, 20, call=a_call(a_principal("reada")), tool=a_tool()) == 10
     assert passes(limits, 20, call=a_call(a_principal("a", server="ordersread")), tool=a_tool()) == 10

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mcpward.config.model import ServerLimits, SiteLimits
+from mcpward.config.limits import ServerLimits, SiteLimits
 from mcpward.core.errors import Fault, Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.scope import Access
@@ -25,7 +25,7 @@ SHADOW = Enforcement(enforce=False)
 def limits_of(clock, *, budgets=(), workers=1, site=None, **server):
     rates = {"read": "1000/hour", "repeat_read": "", "repeat_write": "", "repeat_destructive": ""} | server
     named = {each.name: each for each in budgets}
-    other = ServerLimits(read="1000/hour", repeat_read="")
+    other = ServerLimits.model_validate({"read": "1000/hour", "repeat_read": ""})
     servers = {"orders": ServerLimits(**rates), "files": other}
     return Limits(SiteLimits(**site or {}), servers, clock, budgets=named, workers=workers)
 

@@ -100,7 +100,7 @@ def test_106_a_million_callers_stay_within_the_bound_and_cost_the_same_each():
 class CountingYoung(bounded_map._Young):
     """Counts what is done to the entries of a generation, to show that nothing walks over them."""
 
-    steps: ClassVar = Counter()
+    steps: ClassVar[Counter[str]] = Counter()
 
     def popitem(self):
         self.steps["popitem"] += 1

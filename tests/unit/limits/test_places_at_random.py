@@ -63,7 +63,8 @@ class Site(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.usual, waiter._PATIENCE = waiter._PATIENCE, self.patience
+        self.usual = waiter._PATIENCE
+        setattr(waiter, "_PATIENCE", self.patience)  # noqa: B010 - a constant of the module
         self.loop = asyncio.new_event_loop()
         self.calls: list[Call] = []
         self.gone: list[Call] = []  # their threads go on
@@ -145,7 +146,7 @@ class Site(RuleBasedStateMachine):
         for caller in CALLERS:
             assert sum(call.caller == caller for call in running) <= EACH
         for name, size in POOLS.items():
-            users = [call for call in running if TOOLS[call.tool] and name in TOOLS[call.tool].pools]
+            users = [call for call in running if (tool := TOOLS[call.tool]) and name in tool.pools]
             assert len(users) <= size
         assert sum(call.tool == "alone" for call in running) <= 1
 
@@ -174,7 +175,7 @@ class Site(RuleBasedStateMachine):
             for call in self.calls:
                 call.answer.set()
             self.turn(20)
-        waiter._PATIENCE = self.usual
+        setattr(waiter, "_PATIENCE", self.usual)  # noqa: B010 - see above
         left = [(call.tool, call.lease.is_held) for call in self.calls]
         by_server = self.slots._by_server["orders"]
         state = [(semaphore.label, semaphore.free, len(semaphore.line)) for semaphore in self.slots.semaphores]
@@ -193,9 +194,9 @@ class Impatient(Site):
     patience = 1
 
 
-class TestSite(Site.TestCase):
-    settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestSite = Site.TestCase
+TestSite.settings = settings(max_examples=40, stateful_step_count=40)
 
 
-class TestImpatient(Impatient.TestCase):
-    settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestImpatient = Impatient.TestCase
+TestImpatient.settings = settings(max_examples=80, stateful_step_count=40)

@@ -42,7 +42,8 @@ async def test_a_call_that_asks_many_things_at_once_lends_its_one_place_once():
             running -= 1
 
     async with slots.lease(*MINE) as lease:
-        loan, answered, log = Release(lease), asyncio.Event(), []
+        loan, answered = Release(lease), asyncio.Event()
+        log: list[str] = []
         questions = [asyncio.create_task(asking(loan, answered, log, at)) for at in range(8)]
         await turns()
         await asyncio.gather(*(other() for _ in range(8)))
@@ -56,7 +57,8 @@ async def test_a_call_that_asks_many_things_at_once_lends_its_one_place_once():
 async def test_the_first_answer_takes_the_place_back_and_the_next_question_lends_it_again():
     slots = places_of()
     async with slots.lease(*MINE) as lease:
-        loan, first, second, third, log = Release(lease), asyncio.Event(), asyncio.Event(), asyncio.Event(), []
+        loan, first, second, third = Release(lease), asyncio.Event(), asyncio.Event(), asyncio.Event()
+        log: list[str] = []
         waiting = [asyncio.create_task(asking(loan, event, log, event)) for event in (first, second)]
         await turns()
         assert free(slots) == 1
@@ -82,7 +84,8 @@ async def test_answers_that_come_while_the_place_is_taken_wait_for_it_once():
             await busy.wait()
 
     async with slots.lease(*MINE) as lease:
-        loan, answered, log = Release(lease), asyncio.Event(), []
+        loan, answered = Release(lease), asyncio.Event()
+        log: list[str] = []
         questions = [asyncio.create_task(asking(loan, answered, log, at)) for at in range(3)]
         await turns()
         taken = asyncio.create_task(other())
@@ -106,7 +109,8 @@ async def test_a_question_that_is_cancelled_while_it_waits_for_the_place_loses_n
             await busy.wait()
 
     async with slots.lease(*MINE) as lease:
-        loan, answered, log = Release(lease), asyncio.Event(), []
+        loan, answered = Release(lease), asyncio.Event()
+        log: list[str] = []
         questions = [asyncio.create_task(asking(loan, answered, log, at)) for at in range(2)]
         await turns()
         taken = asyncio.create_task(other())
@@ -131,7 +135,8 @@ async def test_what_is_asked_while_the_place_is_waited_for_lends_nothing():
             await busy.wait()
 
     async with slots.lease(*MINE) as lease:
-        loan, answered, never, log = Release(lease), asyncio.Event(), asyncio.Event(), []
+        loan, answered, never = Release(lease), asyncio.Event(), asyncio.Event()
+        log: list[str] = []
         questions = [asyncio.create_task(asking(loan, answered, log, 0))]
         await turns()
         taken = asyncio.create_task(other())
@@ -151,7 +156,8 @@ async def test_what_is_asked_while_the_place_is_waited_for_lends_nothing():
 
 async def test_a_question_that_outlives_its_call_takes_no_place():
     slots = places_of()
-    answered, log = asyncio.Event(), []
+    answered = asyncio.Event()
+    log: list[str] = []
     async with slots.lease(*MINE) as lease:
         question = asyncio.create_task(asking(Release(lease), answered, log, "late"))
         await turns()
@@ -162,7 +168,8 @@ async def test_a_question_that_outlives_its_call_takes_no_place():
 
 async def test_a_question_that_waits_for_its_place_when_the_call_ends_gives_it_back_at_once():
     slots = places_of()
-    answered, log, other = asyncio.Event(), [], slots.lease(*YOURS)
+    answered, other = asyncio.Event(), slots.lease(*YOURS)
+    log: list[str] = []
     async with slots.lease(*MINE) as lease:
         question = asyncio.create_task(asking(Release(lease), answered, log, "late"))
         await turns()
@@ -208,7 +215,8 @@ async def test_what_has_ended_before_its_call_keeps_nothing():
 
 async def test_a_call_that_lent_its_place_and_leaves_a_thread_owes_it():
     slots = places_of()
-    answered, log = asyncio.Event(), []
+    answered = asyncio.Event()
+    log: list[str] = []
     async with slots.lease(*MINE) as lease:
         loan = Release(lease)
         question = asyncio.create_task(asking(loan, answered, log, "late"))
@@ -227,7 +235,8 @@ async def test_a_call_that_lent_its_place_and_leaves_a_thread_owes_it():
 @pytest.mark.parametrize("is_cancelled", [False, True])
 async def test_a_call_that_waits_for_its_lent_place_does_not_wait_for_itself(is_cancelled):
     slots = places_of()
-    answered, log, other = asyncio.Event(), [], slots.lease(*YOURS)
+    answered, other = asyncio.Event(), slots.lease(*YOURS)
+    log: list[str] = []
     async with slots.lease(*MINE) as lease:
         loan = Release(lease)
         question = asyncio.create_task(asking(loan, answered, log, "asked"))
@@ -247,7 +256,8 @@ async def test_a_call_that_waits_for_its_lent_place_does_not_wait_for_itself(is_
 
 async def test_a_loan_lends_nothing_while_a_thread_of_the_call_goes_on():
     slots = places_of()
-    answered, log = asyncio.Event(), []
+    answered = asyncio.Event()
+    log: list[str] = []
     async with slots.lease(*MINE) as lease:
         loan = Release(lease)
         ended = loan.retain()

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -83,7 +84,8 @@ class Calls:
 
 
 async def test_a_free_place_is_had_without_a_turn_of_the_loop():
-    slots, turned = places_of(), []
+    slots = places_of()
+    turned: list[Any] = []
     asyncio.get_running_loop().call_soon(turned.append, True)
     async with slots.lease("orders", "key:a", None):
         assert not turned
@@ -422,7 +424,8 @@ class TestAllOrNothing:
 
     async def test_who_needs_two_scarce_things_has_both_in_the_end(self):
         slots = places_of(99, pools=(DB, GPU))
-        done, stop = Counter(), asyncio.Event()
+        done: Counter[Any] = Counter()
+        stop = asyncio.Event()
 
         async def loop(name, tool):
             while not stop.is_set():

@@ -71,12 +71,15 @@ async def test_a_client_cancels_its_own_call(running: InFlight):
     running.cancel(cancelled(1))
     assert await work.is_over()
     assert work.task.cancelled()
+    assert work.entry is not None
     assert work.entry.was_cancelled
     assert not await other.is_over()
+    assert other.entry is not None
     assert not other.entry.was_cancelled
     other.task.cancel()
     await asyncio.gather(other.task, return_exceptions=True)
     assert len(running) == 0
+    assert other.entry is not None
     assert not other.entry.was_cancelled  # by somebody else: the server stops
 
 
@@ -184,6 +187,7 @@ async def test_a_cancellation_finds_the_call_at_another_worker(clock: ManualCloc
         rooms["a"].cancel(cancelled("1"))
         await workers.deliver()
         assert await work.is_over()
+        assert work.entry is not None
         assert work.entry.was_cancelled
         assert not await number.is_over()
         number.task.cancel()

@@ -1,13 +1,17 @@
 """A stream can be resumed by whoever began it, at any worker, within bounds; to everybody else it never was."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
+from typing import Any
 
 import pytest
 
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call
+from mcpward.messaging.bus.worker_bus import WorkerBus
 from mcpward.messaging.resumption import event_id
 from mcpward.messaging.resumption.buffer import OVERHEAD
 from mcpward.messaging.resumption.replay import Bounds, Buffer, RemoteTimeouts, Replays, Resumed
@@ -19,8 +23,11 @@ from support.values import a_call, a_principal
 QUICK = RemoteTimeouts(answer_s=0.05, renew_s=0.01, silence_s=5.0)
 
 
-class NoMail:
-    """The mail of a worker that is alone."""
+class NoMail(WorkerBus):
+    """The bus of a worker that is alone."""
+
+    def __init__(self) -> None:
+        """Without a store."""
 
     def on(self, kind, handler) -> None:
         """Nobody writes."""
@@ -427,7 +434,8 @@ async def test_a_reader_whose_worker_died_is_told_nothing_more(clock: ManualCloc
     async with Site(clock, "a", "b", patience=PATIENT) as site:
         ids = filled(site.at["b"], 1)[1]
         rest = await site.at["a"].resume(after(ids[0]))
-        site.workers["a"].on = site.workers["a"].send = lambda *_: False  # says nothing any more
+        silent: Any = site.workers["a"]
+        silent.on = silent.send = lambda *_: False  # says nothing any more
         clock.advance(PATIENT.silence_s + 1)
         async with asyncio.timeout(5):
             while len(site.at["b"]._teller):  # noqa: ASYNC110 - bounded
@@ -455,6 +463,7 @@ async def test_a_stream_whose_worker_died_ends(clock: ManualClock):
         reader = asyncio.create_task(everything(rest))
         await asyncio.sleep(0)
         for reading in site.at["b"]._teller._readings.values():
+            assert reading.task is not None
             reading.task.cancel()  # as kill -9 would
         await asyncio.sleep(0.05)
         assert not reader.done()
@@ -473,11 +482,16 @@ async def test_a_letter_that_is_lost_ends_the_stream_instead_of_leaving_a_gap(cl
         assert await everything(rest) == []
 
 
+def twice(handler: Callable[[dict[str, Any]], None], letter: dict[str, Any]) -> None:
+    handler(letter)
+    handler(letter)
+
+
 async def test_letters_that_come_twice_are_told_once(clock: ManualClock):
     async with Site(clock, "a", "b", patience=PATIENT) as site:
         for room in site.workers.rooms.values():
             for kind, handler in list(room._handlers.items()):
-                room._handlers[kind] = lambda letter, once=handler: (once(letter), once(letter))
+                room._handlers[kind] = partial(twice, handler)
         replay, ids = filled(site.at["b"], 1)
         sent = [b"%d" % number * 40_000 for number in range(1, 6)]  # a letter each
         for message in sent:

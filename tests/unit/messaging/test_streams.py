@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from typing import cast
 
 import pytest
 from msgspec import Struct
@@ -11,6 +12,7 @@ from mcpward.core.change import Change, Topic
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Call
+from mcpward.messaging.bus.worker_bus import WorkerBus
 from mcpward.messaging.subscriptions.coalescing_queue import CAPACITY, CoalescingQueue
 from mcpward.messaging.subscriptions.stream import Stream
 from mcpward.messaging.subscriptions.streams import Streams
@@ -28,8 +30,11 @@ class Wish(Struct, frozen=True):
     tasks: frozenset[str] = frozenset()
 
 
-class NoMail:
-    """The mail of a worker that is alone."""
+class NoMail(WorkerBus):
+    """The bus of a worker that is alone."""
+
+    def __init__(self) -> None:
+        """Without a store."""
 
     def on(self, kind, handler) -> None:
         """Nobody writes."""
@@ -293,7 +298,12 @@ async def test_any_thread_may_publish():
     stream = streams.open(caller(), Wish(uris=frozenset({"orders://a"})))
     await streams.start()
     assert await told(stream) == [TOOLS]
-    author = threading.Thread(target=lambda: [streams.publish_soon(updated("orders://a")) for _ in range(10_000)])
+
+    def publish() -> None:
+        for _ in range(10_000):
+            streams.publish_soon(updated("orders://a"))
+
+    author = threading.Thread(target=publish)
     author.start()
     assert await asyncio.wait_for(anext(stream), 5) == updated("orders://a")
     await asyncio.to_thread(author.join)
@@ -313,7 +323,8 @@ class CountingLoop:
 
 async def test_a_thread_that_publishes_a_flood_fills_no_queue():
     streams = Streams(NoMail())
-    loop = streams._loop = CountingLoop()
+    loop = CountingLoop()
+    streams._loop = cast("asyncio.AbstractEventLoop", loop)
     uris = frozenset(f"orders://{number}" for number in range(5000))
     stream = streams.open(caller(), Wish(uris=uris))
     for number in range(5000):

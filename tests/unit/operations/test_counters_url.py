@@ -21,12 +21,15 @@ def test_memory_has_no_url():
 
 def test_the_url_is_a_secret():
     url = counters_url(settings("redis://127.0.0.1:7"))
+    assert url is not None
     assert (url.reveal(), repr(url)) == ("redis://127.0.0.1:7", "Secret(***)")
 
 
 def test_a_variable_holds_it(monkeypatch):
     monkeypatch.setenv("SHOP_REDIS", " redis://127.0.0.1:7\n")
-    assert counters_url(settings("env:SHOP_REDIS")).reveal() == "redis://127.0.0.1:7"
+    url = counters_url(settings("env:SHOP_REDIS"))
+    assert url is not None
+    assert url.reveal() == "redis://127.0.0.1:7"
 
 
 @pytest.mark.parametrize("value", [None, "", "kx93", "http://kx93@h", "redis://:kx93@redis.example.com"])

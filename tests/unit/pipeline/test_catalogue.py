@@ -78,7 +78,7 @@ async def names(value: str, context: dict[str, str], ctx: Context) -> list[str]:
     if value == "fail":
         raise RuntimeError(SECRET)
     if value == "number":
-        return [1]  # type: ignore[list-item]
+        return [1]  # type: ignore[list-item]  # that is the mistake
     if value == "ask":
         await ctx.elicit_url("?", "https://x.example")
     return [f"{value}-{context.get('mode', '')}-{n}" for n in range(250)]

@@ -1,6 +1,7 @@
 """Whatever comes, reading gives a call or a refusal, and each of them has an answer that is JSON (CVE-2025-53365)."""
 
 import json
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,7 +24,7 @@ NEW = ("server/discover", "subscriptions/listen", "tasks/get", "tasks/update", "
 BOTH = ("tools/call", "tools/list", "prompts/get", "resources/read", "completion/complete", "x", "")
 METHOD = st.sampled_from((*OLD, *NEW, *BOTH))
 PREFIX = "io.modelcontextprotocol/"
-META = st.fixed_dictionaries(
+META: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {},
     optional={
         PREFIX + "protocolVersion": st.sampled_from(["2026-07-28", "2025-11-25", "x"]) | JSON,
@@ -42,7 +43,7 @@ WISH = st.fixed_dictionaries(
         "taskIds": st.lists(st.text(max_size=4), max_size=3) | JSON,
     },
 )
-PARAMS = st.fixed_dictionaries(
+PARAMS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {},
     optional={
         "name": st.text(max_size=8) | JSON,

@@ -1,5 +1,7 @@
 """The modern envelope, progress tokens and traces (protocol.md 1.2.2; attack 65)."""
 
+from typing import Any
+
 import pytest
 
 from mcpward.core.reasons import Reason
@@ -17,7 +19,7 @@ def refused(house, **meta):
 
 
 def test_capabilities_are_those_of_this_request(house) -> None:
-    declared = {"sampling": {}, "extensions": {"x": {}}}
+    declared: dict[str, Any] = {"sampling": {}, "extensions": {"x": {}}}
     assert read(house, **{PREFIX + "clientCapabilities": declared}).capabilities == declared
 
 

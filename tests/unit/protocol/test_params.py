@@ -1,6 +1,7 @@
 """Params of the wrong shape are refused here, so that no other room has to look."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,8 @@ from mcpward.core.values import Kind
 from mcpward.protocol.params import require_params
 from support.facts import facts_of
 from support.rpc import initialize, modern, modern_headers, request
+
+NO_TEXTS: tuple[Any, ...] = (None, 7, [], {})
 
 
 @pytest.mark.parametrize("name", [None, 1, [], {}, True])
@@ -94,9 +97,9 @@ def test_the_empty_text_is_a_cursor(house) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        *({"protocolVersion": value} for value in (None, 7, [], {})),
+        *({"protocolVersion": value} for value in NO_TEXTS),
         *({member: value} for member in ("capabilities", "clientInfo") for value in (7, [7], "", True)),
-        *({"clientInfo": {member: value}} for member in ("name", "version") for value in (7, [], {}, True)),
+        *({"clientInfo": {member: value}} for member in ("name", "version") for value in (*NO_TEXTS[1:], True)),
     ],
 )
 def test_initialize_with_members_of_another_type_is_refused_and_names_the_member(house, changes) -> None:
@@ -124,7 +127,9 @@ def test_a_client_may_leave_out_a_part_of_its_name(house, client) -> None:
 
 PROMPT = {"ref": {"type": "ref/prompt", "name": "greet"}, "argument": {"name": "name", "value": "An"}}
 RESOURCE = {"ref": {"type": "ref/resource", "uri": "orders://{id}"}, "argument": {"name": "id", "value": ""}}
-TASKS = {"io.modelcontextprotocol/clientCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}}}
+TASKS: dict[str, Any] = {
+    "io.modelcontextprotocol/clientCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+}
 
 
 def completion(house, params):
@@ -143,7 +148,13 @@ def refused_in_session(house, method, params) -> Reason:
 
 @pytest.mark.parametrize("params, target", [(PROMPT, "greet"), (RESOURCE, "orders://{id}")])
 def test_a_completion_is_about_a_prompt_or_a_resource(house, params, target) -> None:
-    for more in ({}, {"context": {}}, {"context": {"arguments": {}}}, {"context": {"arguments": {"a": "b"}}}):
+    contexts: list[dict[str, Any]] = [
+        {},
+        {"context": {}},
+        {"context": {"arguments": {}}},
+        {"context": {"arguments": {"a": "b"}}},
+    ]
+    for more in contexts:
         call = completion(house, params | more)
         assert (call.kind, call.target, call.params["argument"]) == (Kind.CATALOGUE, target, params["argument"])
     assert in_session(house, "completion/complete", params).target == target

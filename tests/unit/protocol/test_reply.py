@@ -51,7 +51,9 @@ def test_a_legacy_result_is_the_outcome(house) -> None:
 
 def test_a_modern_result_says_that_it_is_complete_and_who_speaks(house) -> None:
     result = said(reply.result(modern_call(house), OUTCOME))["result"]
-    assert mcp_types.CallToolResult.model_validate(result).content[0].text == 'ü " }'
+    (content,) = mcp_types.CallToolResult.model_validate(result).content
+    assert isinstance(content, mcp_types.TextContent)
+    assert content.text == 'ü " }'
     assert result["resultType"] == "complete"
     assert result["_meta"] == {
         "io.modelcontextprotocol/serverInfo": {"name": "orders", "version": "1.2", "title": "Orders"}
@@ -110,7 +112,9 @@ def test_every_refusal_of_the_channel_tool_is_a_result_that_the_model_can_read(h
         assert (answer.status, answer.reason) == (200, reason.value)
         result = mcp_types.CallToolResult.model_validate(said(answer)["result"])
         assert result.is_error
-        assert result.content[0].text == WIRE[reason].sentence
+        content = result.content[0]
+        assert isinstance(content, mcp_types.TextContent)
+        assert content.text == WIRE[reason].sentence
         assert reason.value in answer.body.decode()
         assert b"hush" not in answer.body
 

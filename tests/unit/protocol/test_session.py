@@ -1,6 +1,7 @@
 """Legacy sessions: sealed, bound to their principal, ended for good (attacks 60 and 61)."""
 
 import secrets
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -202,7 +203,7 @@ def test_a_name_of_an_extension_that_is_none_is_left_out(house, name) -> None:
 
 @pytest.mark.parametrize("length", [1, 8, 20, 64])
 def test_65_a_token_stays_short_whatever_a_client_says_of_itself(house, length) -> None:
-    flood = {f"{n:0{length}d}"[:length]: {} for n in range(10_000)}
+    flood: dict[str, Any] = {f"{n:0{length}d}"[:length]: {} for n in range(10_000)}
     call = house.read(
         initialize(
             capabilities=EVERYTHING | {"extensions": flood}, clientInfo={"name": "\U0001f600" * 999, "version": "1"}

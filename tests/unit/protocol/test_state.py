@@ -1,6 +1,7 @@
 """``requestState`` comes back from a stranger: sealed, bound to its caller and request, and not for long."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -175,9 +176,12 @@ def test_answers_that_are_too_long_to_be_carried_are_refused(house, size) -> Non
 
 def test_what_is_sealed_never_exceeds_what_is_taken_back(house) -> None:
     lengths = []
-    states = States(
-        lambda payload, _: lengths.append(len(payload)) or "x" * (len(payload) * 4 // 3 + 64), None, house.clock
-    )
+
+    def seal(payload: bytes, _: bytes) -> str:
+        lengths.append(len(payload))
+        return "x" * (len(payload) * 4 // 3 + 64)
+
+    states = States(seal, lambda token, _: None, house.clock)
     longest = ""
     for size in range(47_000, 52_000, 250):
         try:
@@ -196,7 +200,7 @@ def test_answers_of_a_wrong_shape_are_refused(house, inputs) -> None:
 
 
 def test_65_no_more_answers_come_than_could_be_asked_for(house) -> None:
-    flood = {str(n): {} for n in range(65)}
+    flood: dict[str, Any] = {str(n): {} for n in range(65)}
     body = modern("tools/call", {"name": "add", "inputResponses": flood})
     assert house.refused(body, modern_headers("tools/call", "add")).reason is Reason.PARAMS_INVALID
 

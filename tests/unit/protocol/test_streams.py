@@ -1,6 +1,8 @@
 """What opens a stream: a legacy GET, and ``subscriptions/listen``."""
 
 import json
+from operator import attrgetter
+from typing import Any
 
 import mcp_types
 import pytest
@@ -14,8 +16,10 @@ from mcpward.protocol.listen import ListenParams, acknowledged, changed, wanted
 from support.facts import facts_of
 from support.rpc import modern, modern_headers, request
 
-LISTS = frozenset({Topic.TOOLS, Topic.PROMPTS, Topic.RESOURCES})
-TASKS = {"io.modelcontextprotocol/clientCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}}}
+LISTS: frozenset[Topic] = frozenset({Topic.TOOLS, Topic.PROMPTS, Topic.RESOURCES})
+TASKS: dict[str, Any] = {
+    "io.modelcontextprotocol/clientCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+}
 
 
 def opened(house, headers=None, **more):
@@ -196,7 +200,7 @@ def test_a_listen_stream_ends_with_a_result_of_its_own_id(house, number) -> None
 # ---- what is told -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("topic", sorted(LISTS, key=lambda topic: topic.value))
+@pytest.mark.parametrize("topic", sorted(LISTS, key=attrgetter("value")))
 def test_a_changed_list_is_told_in_the_words_of_each_era(topic) -> None:
     change = Change("full", topic)
     assert json.loads(changed(change, None)) == {"jsonrpc": "2.0", "method": topic.value}

@@ -4,6 +4,7 @@ import datetime as dt
 import itertools
 import json
 import time
+from typing import Any
 
 import msgspec
 import pytest
@@ -216,7 +217,7 @@ def test_dates_are_written_also_where_something_is_redacted(sanitizer):
 
 
 def test_a_deep_result_is_cleaned_or_refused(sanitizer):
-    deep = SECRET
+    deep: Any = SECRET
     for _ in range(900):
         deep = [deep]
     try:
@@ -371,7 +372,7 @@ def test_a_mebibyte_of_the_worst_does_not_hold_up_the_others(structured):
 @settings(max_examples=50, deadline=None)
 def test_values_taken_by_the_slice_are_cleaned_as_one_by_one(value):
     redactor = Redactor([Secret(SECRET, "STRIPE")])
-    body = Sanitizer(lambda: redactor, max_bytes=MIB).clean(None, RawResult(content=[], structured=[value] * 70)).body
+    body = clean(Sanitizer(lambda: redactor, max_bytes=MIB), [], structured=[value] * 70).body
     assert json.loads(body)["structuredContent"] == [one_by_one(value)] * 70
 
 

@@ -193,7 +193,12 @@ LONG_TEXTS = {
 @pytest.mark.parametrize("name", LONG_TEXTS)
 def test_attack_122_a_thread_may_pause_within_a_long_text(name, monkeypatch):
     pieces = []
-    monkeypatch.setattr(invisible, "step", lambda part: pieces.append(part) or part)
+
+    def step(part: str) -> str:
+        pieces.append(part)
+        return part
+
+    monkeypatch.setattr(invisible, "step", step)
     text = LONG_TEXTS[name]
     bare(strip(text))
     assert len(pieces) >= len(text) // invisible._PIECE - 1

@@ -5,6 +5,7 @@ import hashlib
 import html
 import json
 import string
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -24,7 +25,7 @@ secrets = st.one_of(
 )
 texts = st.one_of(st.text(max_size=30), st.text(alphabet='\n\t\\"/a0', max_size=12))
 
-ENCODINGS = {
+ENCODINGS: dict[str, Callable[[str], str]] = {
     "raw": str,
     "base64": lambda value: base64.b64encode(value.encode()).decode(),
     "base64 inside of others, by 1": lambda value: base64.b64encode(b"x" + value.encode() + b"yz").decode(),

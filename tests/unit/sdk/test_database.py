@@ -329,6 +329,8 @@ async def test_a_relative_path_starts_at_the_authors_file_wherever_it_is_run(tmp
     (tmp_path / "author" / "mine.py").write_text(MADE)
     monkeypatch.chdir(tmp_path / "elsewhere")
     spec = spec_from_file_location("mine", tmp_path / "author" / "mine.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     of_env = module.at(Secret("sqlite:///here.db"))  # wherever the URL itself comes from

@@ -108,11 +108,16 @@ def test_titles_are_for_exactly_the_values(annotation):
 )
 def test_a_form_never_asks_for_a_secret(name):
     with pytest.raises(AuthoringError, match="elicit_url"):
-        Elicit("?", create_model("Form", **{name.replace("-", "_"): (str, ...)}))
+        Elicit("?", form_with(name.replace("-", "_")))
     with pytest.raises(AuthoringError, match="elicit_url"):
         Elicit("?", schema={"type": "object", "properties": {name: {"type": "string"}}})
     with pytest.raises(AuthoringError, match="elicit_url"):
         Elicit("?", create_model("Form", value=(Annotated[str, Field(title=name)], ...)))
+
+
+def form_with(name: str, kind: Any = str) -> type[BaseModel]:
+    fields: dict[str, Any] = {name: (kind, ...)}
+    return create_model("Form", **fields)
 
 
 def test_a_format_of_secrets_is_one():
@@ -124,7 +129,7 @@ def test_a_format_of_secrets_is_one():
 
 @pytest.mark.parametrize("name", ["name", "email", "username", "tokens", "monkey", "opinion"])
 def test_other_words_are_no_secrets(name):
-    assert Elicit("?", create_model("Form", **{name: (str, ...)}))
+    assert Elicit("?", form_with(name))
 
 
 def test_whether_there_is_a_password_is_no_secret():
@@ -181,7 +186,7 @@ def test_an_answer_that_is_no_integer_stays_refused(guests):
         read(Elicit("?", Visit), {"guests": guests, "since": "2026-03-01T10:00:00Z"})
 
 
-HOSTILE = [
+HOSTILE: list[Any] = [
     None, 5, "canary", [], {}, {"name": 5}, {"name": None}, {"name": "canary-long-one"}, {"name": "x", "canary": 1},
     {"name": "x", "age": "30"}, {"name": "x", "age": 1.5}, {"name": "x", "age": True}, {"name": "x", "age": 10**30},
     {"name": "x", "color": "canary"}, {"name": "x", "color": ["red"]}, {"name": "x", "day": "2026-13-99"},
@@ -222,7 +227,7 @@ def test_what_is_published_is_required_whatever_the_type_would_take():
 
 
 def test_nothing_is_turned_into_another_type():
-    elicit = Elicit("?", create_model("Form", value=(Annotated[int, WithJsonSchema({"type": "string"})], ...)))
+    elicit = Elicit("?", form_with("value", Annotated[int, WithJsonSchema({"type": "string"})]))
     with pytest.raises(Unfit):
         read(elicit, {"value": "30"})
 

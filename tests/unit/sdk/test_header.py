@@ -62,7 +62,7 @@ def test_objects_written_out_carry_headers_at_their_properties():
         Annotated[str, Header("line\r\nX: y")],
         Annotated[str, Header("ü")],
         Annotated[str, Header("x" * 65)],
-        Annotated[str, Header(5)],  # type: ignore[arg-type]
+        Annotated[str, Header(5)],  # type: ignore[arg-type]  # that is the mistake
         list[Region],
         dict[str, Region],
         list[Annotated[str, Header("N")]],

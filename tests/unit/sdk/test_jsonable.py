@@ -73,7 +73,8 @@ def test_a_value_of_any_type_is_the_same_declared_or_not(value: Any):
 
 def test_times_have_an_offset_wherever_they_stand():
     value = {
-        "model": Open(inner=[Point(inner=Packed())], more=NAIVE), "enum": Colour.RED, NAIVE: (NAIVE,), time(2): {1},
+        "model": Open.model_validate({"inner": [Point(inner=Packed())], "more": NAIVE}), "enum": Colour.RED,
+        NAIVE: (NAIVE,), time(2): {1},
         "deque": iter(deque([NAIVE])), "ordered": OrderedDict(a=date(2026, 1, 1)),
     }  # fmt: skip
     z = "2026-03-01T12:00:00Z"

@@ -108,7 +108,7 @@ def test_a_lifespan_that_cannot_be_one_is_refused_in_words_that_mend_it(wrong, t
 
 def test_a_refused_lifespan_is_named_with_file_and_line():
     with pytest.raises(AuthoringError) as refused:
-        Server("shop", lifespan=bare)
+        Server("shop", lifespan=bare)  # type: ignore[arg-type]  # that is the mistake
     assert refused.value.where == where(bare)
 
 
@@ -161,7 +161,7 @@ def test_a_function_for_the_start_takes_what_the_lifespan_yields_and_nothing_els
         def wanting(path: str) -> None: ...
 
     with pytest.raises(AuthoringError, match="without arguments"):
-        server.on_start("name")  # type: ignore[type-var]
+        server.on_start("name")  # type: ignore[type-var]  # that is the mistake
 
 
 def test_functions_for_the_end_run_in_the_opposite_order():

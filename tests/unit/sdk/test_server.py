@@ -156,10 +156,10 @@ def mistakes():  # noqa: C901  a list of mistakes
         yield 1
 
     def two_callers(one: Caller, two: Caller) -> None: ...
-    def bad_default(number: int = None) -> None: ...  # noqa: RUF013  that is the mistake
+    def bad_default(number: int = None) -> None: ...  # type: ignore[assignment]  # noqa: RUF013  that is the mistake
     def over_limit(number: Annotated[int, Limit(max=10)] = 20) -> None: ...
-    def no_schema(number: object()) -> None: ...  # type: ignore[valid-type]
-    def unknown(number: "Nowhere") -> None: ...  # noqa: F821  that is the mistake
+    def no_schema(number: object()) -> None: ...  # type: ignore[valid-type]  # that is the mistake
+    def unknown(number: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821  that is the mistake
     def no_return_schema() -> Server: ...
 
     return [

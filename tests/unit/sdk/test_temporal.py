@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, time, timedelta, timezone
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import jsonschema_rs
@@ -13,7 +14,10 @@ from mcpward.sdk.schema.temporal import date_time, full_time
 
 OFFSETS = st.none() | st.timedeltas(timedelta(hours=-23, minutes=-59), timedelta(hours=23, minutes=59)).map(timezone)
 FULL_TIME = re.compile(r"\d\d:\d\d:\d\d(\.\d{6})?(Z|[+-]\d\d:\d\d)")
-MIDDLE = {"min_value": datetime.fromisoformat("0001-01-03"), "max_value": datetime.fromisoformat("9999-12-29")}
+MIDDLE: dict[str, Any] = {
+    "min_value": datetime.fromisoformat("0001-01-03"),
+    "max_value": datetime.fromisoformat("9999-12-29"),
+}
 
 
 def fits(text: str, form: str) -> bool:

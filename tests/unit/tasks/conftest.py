@@ -25,7 +25,7 @@ from support.clock import ManualClock
 from support.store import open_store
 from support.values import a_call, a_principal, a_tool
 
-DECLARED = {"elicitation": {}, "sampling": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}}
+DECLARED: dict[str, Any] = {"elicitation": {}, "sampling": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}}
 SECRET = "hunter2-hunter2"
 HELLO = b'{"content":[{"type":"text","text":"hello"}],"isError":false}'
 

@@ -1,6 +1,7 @@
 """How many tasks there may be, of one caller and in all, and how much they may hold (attack 48)."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -12,7 +13,7 @@ from mcpward.tasks.record import Caps
 from support.facts import facts_of
 from support.values import a_call, a_principal, an_arrival
 
-DECLARED = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+DECLARED: dict[str, Any] = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
 
 
 def call_of(key: str = "api-key:abc", server: str = "orders"):

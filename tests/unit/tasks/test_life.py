@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from typing import Any
 
 import pytest
 from msgspec import json
@@ -12,7 +13,6 @@ from mcpward.core.facts import ErrorId, Lacking
 from mcpward.core.reasons import Reason
 from mcpward.core.values import Era, Outcome
 from mcpward.tasks.results import Cut
-from mcpward.tasks.tasks import Tasks
 from support.facts import facts_of
 from support.values import a_call
 
@@ -158,6 +158,7 @@ async def test_work_that_finishes_in_spite_of_its_cancellation_has_completed(hou
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             return Outcome(body=b'{"content":[],"isError":false}')
+        raise AssertionError
 
     task_id = (await house.start(stubborn))["taskId"]
     await asyncio.sleep(0)
@@ -214,7 +215,7 @@ async def test_an_update_is_for_clients_that_declare_tasks(house) -> None:
 
 @pytest.mark.parametrize("changes", [{"capabilities": {}}, {"era": Era.LEGACY}])
 async def test_no_task_begins_for_a_client_that_does_not_take_one(house, changes) -> None:
-    declared = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+    declared: dict[str, Any] = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
     call = replace(a_call(target="slow", capabilities=declared), **changes)
     with pytest.raises(Refusal) as no:
         await house.start(call=call)
@@ -226,6 +227,7 @@ async def test_progress_becomes_the_tasks_message(house) -> None:
     async def telling(channel) -> Outcome:
         channel.notify(progress(1, 4, "one\nof \u202efour"))
         await asyncio.Event().wait()
+        raise AssertionError
 
     task_id = (await house.start(telling))["taskId"]
     await asyncio.sleep(0)
@@ -248,6 +250,7 @@ async def test_only_progress_is_a_message(house, message, said) -> None:
         channel.notify(message)
         channel.release()
         await asyncio.Event().wait()
+        raise AssertionError
 
     task_id = (await house.start(telling))["taskId"]
     await asyncio.sleep(0)
@@ -259,6 +262,7 @@ async def test_a_message_is_short_and_without_secrets(house) -> None:
     async def telling(channel) -> Outcome:
         channel.notify(progress(1, 4, "hunter2-hunter2 " + "x" * 10_000))
         await asyncio.Event().wait()
+        raise AssertionError
 
     task_id = (await house.start(telling))["taskId"]
     await asyncio.sleep(0)
@@ -278,6 +282,6 @@ async def forever(_channel) -> Outcome:
     raise AssertionError
 
 
-async def rows(tasks: Tasks) -> int:
+async def rows(tasks: Any) -> int:
     async with tasks._store._connections.read() as connection:
         return (await connection.exec_driver_sql("SELECT count(*) FROM tasks")).scalar_one()

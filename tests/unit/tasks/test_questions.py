@@ -1,6 +1,7 @@
 """A task asks its caller: what is open is shown, what is answered counts once, and nothing foreign is taken."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def asking(*questions, got=None):
 
 
 async def test_an_open_question_is_shown_until_it_is_answered(house) -> None:
-    got = []
+    got: list[Any] = []
     task_id = (await house.start(asking(question(), got=got)))["taskId"]
     task = await house.until(task_id, "input_required")
     assert task["inputRequests"] == {
@@ -50,7 +51,7 @@ async def test_an_open_question_is_shown_until_it_is_answered(house) -> None:
 
 
 async def test_answers_may_come_one_by_one(house) -> None:
-    got = []
+    got: list[Any] = []
     task_id = (await house.start(asking(question("a"), question("b"), got=got)))["taskId"]
     await house.until(task_id, "input_required")
     await house.update(task_id, {"a": YES})
@@ -89,7 +90,7 @@ async def test_a_task_that_is_fully_answered_is_not_shown_without_questions(open
 
 
 async def test_the_first_answer_counts(house) -> None:
-    got = []
+    got: list[Any] = []
     task_id = (await house.start(asking(question("a"), question("b"), got=got)))["taskId"]
     await house.until(task_id, "input_required")
     await house.update(task_id, {"a": YES})
@@ -120,7 +121,7 @@ async def test_what_is_no_answer_is_refused(house, answers) -> None:
 
 
 async def test_an_answer_that_came_at_another_worker_arrives(opened) -> None:
-    got = []
+    got: list[Any] = []
     one, two = await opened("one", poll_s=60.0), await opened("two")
     task_id = (await one.start(asking(question(), got=got)))["taskId"]
     await two.until(task_id, "input_required")
@@ -130,7 +131,7 @@ async def test_an_answer_that_came_at_another_worker_arrives(opened) -> None:
 
 
 async def test_an_answer_arrives_without_the_mail_too(opened, post) -> None:
-    got = []
+    got: list[Any] = []
     one, two = await opened("one"), await opened("two")
     post.is_lost = True
     task_id = (await one.start(asking(question(), got=got)))["taskId"]
@@ -215,7 +216,7 @@ async def test_a_question_is_not_open_twice(house) -> None:
 
 
 async def test_answers_from_before_the_task_are_known_to_it(house) -> None:
-    got = []
+    got: list[Any] = []
     work = asking(question("user_name"), got=got)
     task_id = (await house.start(work, answers={"user_name": YES}))["taskId"]
     assert (await house.end(task_id))["status"] == "completed"

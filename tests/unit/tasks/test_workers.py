@@ -22,7 +22,8 @@ class Outage:
     """A store whose named methods fail while ``is_out``, and whose ``add`` can be held up."""
 
     def __init__(self, table, *names: str) -> None:
-        self.table, self.names, self.is_out, self.lease = table, names, True, None
+        self.table, self.names, self.is_out = table, names, True
+        self.lease: asyncio.Event | None = None
 
     def __getattr__(self, name: str):
         async def out(*args, **kwargs):

@@ -161,7 +161,7 @@ async def test_each_caller_has_its_own_rows_and_its_own_limits():
             assert (await ann.call("rare", region="eu")).value == "eu"
         refused = await ann.call("rare", region="us")
         assert refused.reason == "rate-exceeded"
-        assert 0 < refused.retry_after_s <= 60
+        assert 0 < (refused.retry_after_s or 0) <= 60
         assert (await bob.call("rare", region="us")).value == "us"
         ann.advance(60)
         assert (await ann.call("rare", region="asia")).value == "asia"

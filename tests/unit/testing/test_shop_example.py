@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from fastmcp import Client as FastMCPClient
@@ -17,6 +18,14 @@ from support.sources import ROOT
 SHOP = ROOT / "examples" / "shop"
 README = (SHOP / "README.md").read_text(encoding="utf-8")
 SPRING = {"since": "2026-03-01", "until": "2026-03-31"}
+
+
+class Carriers(ThreadingHTTPServer):
+    """It notes from which ports and with which credentials it was asked."""
+
+    def __init__(self, *where: Any) -> None:
+        super().__init__(*where)
+        self.seen: list[tuple[int, str | None]] = []
 
 
 class Carrier(BaseHTTPRequestHandler):
@@ -33,6 +42,7 @@ class Carrier(BaseHTTPRequestHandler):
         self._answer({"order": body["order"], "at": "called"})
 
     def _answer(self, found: dict | None) -> None:
+        assert isinstance(self.server, Carriers)
         self.server.seen.append((self.client_address[1], self.headers["authorization"]))
         body = json.dumps(found).encode()
         self.send_response(200 if found else 404)
@@ -47,8 +57,7 @@ class Carrier(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def carrier():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Carrier) as server:
-        server.seen = []
+    with Carriers(("127.0.0.1", 0), Carrier) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         yield server
@@ -134,9 +143,11 @@ async def test_the_same_in_fastmcp_answers_the_same_and_takes_nearly_twice_the_l
     for name, value in secrets.items():
         monkeypatch.setenv(name, value)
     spec = importlib.util.spec_from_file_location("with_fastmcp", SHOP / "with_fastmcp.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    asked = [
+    asked: list[tuple[str, dict[str, Any]]] = [
         ("products", {"word": "oak", "limit": 1}), ("stock", {}), ("parcel", {"order": 1}), ("send", {"order": 1}),
         ("manual", {"word": "oak"}),
     ]  # fmt: skip

@@ -143,7 +143,9 @@ async def test_a_question_without_its_answer_ends_the_call_and_is_no_failure(run
         "message": "Who?",
         "requestedSchema": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
     }
-    assert asyncio.current_task().cancelling() == 0
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
 
 
 @pytest.mark.parametrize("function", WAYS)
@@ -404,7 +406,7 @@ async def test_the_loop_never_waits_for_itself(runner):
 
 async def test_a_loop_of_its_own_asks_nobody(runner):
     def asks_elsewhere(context: Context) -> None:
-        asyncio.run(context.roots(key="a"))  # type: ignore[arg-type]
+        asyncio.run(context.roots(key="a"))
 
     with pytest.raises(Refusal) as no:
         await run(runner, asks_elsewhere, Letterbox(a={"roots": []}))
@@ -453,7 +455,7 @@ async def test_what_the_client_said_can_be_read_and_not_changed(runner):
     async def looks(context: Context) -> str:
         for mapping in (context.meta, context.trace, context.client_capabilities):
             with pytest.raises(TypeError):
-                mapping["x"] = 1  # type: ignore[index]
+                mapping["x"] = 1  # type: ignore[index]  # it is frozen: that is what is tested
         return f"{dict(context.meta)} {dict(context.trace)} {dict(context.client_capabilities)}"
 
     result = await runner.run(accepted(looks, call), Letterbox())
@@ -478,7 +480,11 @@ async def test_resources_and_prompts_ask_as_tools_do(runner, function):
         ):
             with pytest.raises((InputRequired, Refusal)) as ended:
                 await attempt
-            assert isinstance(ended.value, InputRequired) or ended.value.reason is channel.refusal.reason
+            if isinstance(channel, Unable):
+                assert isinstance(ended.value, Refusal)
+                assert ended.value.reason is channel.refusal.reason
+            else:
+                assert isinstance(ended.value, InputRequired)
     read = await runner.read(call_of(resource.uri), resource, Letterbox(who=NAME))
     assert read["contents"][0]["text"] == "Hello, Ann!"
     with pytest.raises(Refusal) as no:

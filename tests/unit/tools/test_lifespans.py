@@ -1,6 +1,7 @@
 """Servers start and stop as their authors say; what goes wrong is named with the author's line."""
 
 import asyncio
+import inspect
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +27,7 @@ def line_of(function, offset: int) -> str:
 
 @asynccontextmanager
 async def lying() -> AsyncIterator[Shop]:
-    yield {}  # type: ignore[misc]
+    yield {}  # type: ignore[misc]  # that is the lie
 
 
 def leave() -> None:
@@ -77,7 +78,7 @@ async def test_a_lifespan_that_yields_something_else_than_it_says_does_not_start
             pytest.fail("it is served")
     (finding,) = refused.value.findings
     assert finding.what == "the lifespan of server 'demo' is annotated to yield a Shop, but yields a dict"
-    assert finding.where == where(lying.__wrapped__)
+    assert finding.where == where(inspect.unwrap(lying))
 
 
 async def test_every_server_that_does_not_start_is_told_at_once_and_the_others_are_stopped():

@@ -33,6 +33,7 @@ def test_an_endless_recursion_is_looked_at_by_its_files(function):
     frame = origin.frame(error.value)
     assert frame is not None
     assert (frame.filename, frame.name) == (__file__, function.__name__)
+    assert frame.line is not None
     assert frame.line.startswith("return ")
     assert len(origin.looks) == len({*origin.looks}) < 5
 
@@ -41,4 +42,6 @@ def test_an_error_without_a_frame_of_the_authors_has_none():
     with pytest.raises(ValueError) as error:
         json.loads("{")
     assert Origin(None).frame(ValueError()) is None
-    assert Origin(None).frame(error.value).name == "test_an_error_without_a_frame_of_the_authors_has_none"
+    frame = Origin(None).frame(error.value)
+    assert frame is not None
+    assert frame.name == "test_an_error_without_a_frame_of_the_authors_has_none"

@@ -2,6 +2,7 @@ import asyncio
 import threading
 from collections import Counter, defaultdict
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import pytest
 
@@ -129,7 +130,7 @@ async def test_threads_are_added_for_callers_without_one_up_to_as_many_again():
 async def test_the_caller_with_the_fewest_running_is_next():
     order: list[str] = []
     pool, gates = Pool(4), [threading.Event() for _ in range(2)]
-    first = [asyncio.create_task(pool.run(lambda gate=gate: gate.wait(5), work_of("a"))) for gate in gates]
+    first = [asyncio.create_task(pool.run(partial(gate.wait, 5), work_of("a"))) for gate in gates]
     rest = [asyncio.create_task(pool.run(lambda: order.append("a"), work_of("a"))) for _ in range(3)]
     other = [asyncio.create_task(pool.run(lambda: order.append("b"), work_of("b"))) for _ in range(3)]
     await asyncio.wait_for(asyncio.gather(*other), 5)  # in turn, with one thread

@@ -1,5 +1,5 @@
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 
@@ -105,7 +105,12 @@ def test_icons_and_meta_stand_in_every_entry(server):
     server.prompt("ask", icons=[ICON], meta={"ui": 2})(lambda: "")
     server.resource("orders://all", name="all", icons=[ICON], meta={"ui": 3})(lambda: "")
     registry = Registry("orders", server)
-    for offer, meta in [(registry.tools[0], {"a": 1}), (registry.prompts[0], 2), (registry.resources[0], 3)]:
+    offers: list[tuple[Any, Any]] = [
+        (registry.tools[0], {"a": 1}),
+        (registry.prompts[0], 2),
+        (registry.resources[0], 3),
+    ]
+    for offer, meta in offers:
         assert offer.listing["icons"] == [{"src": "https://x.example/i.png", "mimeType": "image/png"}]
         assert offer.listing["_meta"] == {"ui": meta}
 

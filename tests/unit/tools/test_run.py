@@ -117,7 +117,9 @@ async def test_a_deadline_ends_an_async_tool(runner):
     refusal = await refused(runner, waits, deadline_s=0.02)
     assert refusal.reason is Reason.TOOL_TIMEOUT
     assert ended == [True]
-    assert asyncio.current_task().cancelling() == 0
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
 
 
 async def test_a_tool_that_catches_its_cancellation_is_too_late_all_the_same(runner):
@@ -178,7 +180,9 @@ async def test_a_cancellation_from_outside_passes_through(runner):
     async def call() -> int:
         with pytest.raises(asyncio.CancelledError):
             await run(runner, waits)
-        return asyncio.current_task().cancelling()
+        task = asyncio.current_task()
+        assert task is not None
+        return task.cancelling()
 
     task = asyncio.create_task(call())
     await started.wait()
@@ -197,7 +201,7 @@ async def test_a_cancelled_task_inside_the_tool_is_a_failure_and_no_cancellation
 
 async def test_a_result_that_is_not_what_was_declared_is_withheld(runner):
     async def lies() -> int:
-        return "canary"  # type: ignore[return-value]
+        return "canary"  # type: ignore[return-value]  # that is the mistake
 
     refusal = await refused(runner, lies)
     assert refusal.reason is Reason.OUTPUT_REFUSED

@@ -295,10 +295,16 @@ async def test_a_resource_and_a_prompt_exchange_and_withhold_alike(runner: Runne
         return [Message((await caller.exchange(audience="x")).reveal())]
 
     registry, channel = Registry("orders", server), Letterbox()
-    read = await runner.read(call_by(ANN), registry.find_resource("shop://parcel"), channel)
+    parcels, leaks, prompt = (
+        registry.find_resource("shop://parcel"), registry.find_resource("shop://leak"), registry.find_prompt("talk")
+    )  # fmt: skip
+    assert parcels is not None
+    assert leaks is not None
+    assert prompt is not None
+    read = await runner.read(call_by(ANN), parcels, channel)
     assert read["contents"][0]["text"] == "upstream"
     with pytest.raises(Refusal) as leaked:
-        await runner.read(call_by(ANN), registry.find_resource("shop://leak"), channel)
+        await runner.read(call_by(ANN), leaks, channel)
     with pytest.raises(Refusal) as told:
-        await runner.render(call_by(ANN), registry.find_prompt("talk"), {}, channel)
+        await runner.render(call_by(ANN), prompt, {}, channel)
     assert VALUE not in leaked.value.detail + told.value.detail

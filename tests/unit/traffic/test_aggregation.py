@@ -94,7 +94,7 @@ def test_whole_rows_of_strangers_have_a_budget_together_and_the_rest_is_counted_
     counted = Aggregation(clock, 1024**2)
     taken = sum(whole(counted, refusal(peer=f"10.0.{n >> 8}.{n & 255}"), FIRST) for n in range(MAX_REFUSALS))
     assert 0 < taken < MAX_REFUSALS * FIRST
-    assert sum(row.count for row in counted.close()) == MAX_REFUSALS * FIRST - taken
+    assert sum(row.count or 0 for row in counted.close()) == MAX_REFUSALS * FIRST - taken
     for _ in range(20):
         clock.advance(60.0)
     assert whole(counted, refusal(), FIRST) == FIRST  # it fills up again
@@ -141,7 +141,7 @@ def test_nothing_is_missing_from_the_sums(asked):
         kept[reason] += counted.takes_refusal(refusal(reason, peer), has_room=has_room)
         if is_over:
             for row in counted.close():
-                kept[row.reason] += row.count
+                kept[row.reason or ""] += row.count or 0
     for row in counted.close():
-        kept[row.reason] += row.count
+        kept[row.reason or ""] += row.count or 0
     assert +kept == Counter(reason for _, reason, _, _ in asked)

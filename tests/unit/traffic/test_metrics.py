@@ -1,6 +1,7 @@
 """Numbers that a scraper can read, with labels that nobody outside can invent."""
 
 import json
+from functools import partial
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -98,8 +99,8 @@ def test_a_site_has_its_store_while_every_worker_has_and_failures_add_up():
     merged = Metrics()
     for is_up, failures in ((1, 2), (0, 40), (1, 0)):
         metrics = Metrics()
-        metrics.gauges["mcpward_limit_store_up"] = lambda is_up=is_up: is_up
-        metrics.counters["mcpward_limit_store_failures"] = lambda failures=failures: failures
+        metrics.gauges["mcpward_limit_store_up"] = partial(int, is_up)
+        metrics.counters["mcpward_limit_store_failures"] = partial(int, failures)
         merged.add(json.loads(json.dumps(metrics.snapshot())))
     ended = Metrics()
     ended.counters["mcpward_limit_store_failures"] = lambda: 100
@@ -141,7 +142,7 @@ def test_workers_add_up():
         metrics.observe([record(), record(outcome=Result.REFUSED, reason="busy")])
         metrics.lose(record(outcome=Result.REFUSED, reason="busy"))
         metrics.failed_writes = 2
-        metrics.gauges["mcpward_calls_in_flight"] = lambda worker=worker: worker
+        metrics.gauges["mcpward_calls_in_flight"] = partial(int, worker)
         merged.add(json.loads(json.dumps(metrics.snapshot())))
     total = samples(merged)
     assert total[(f"{OPERATIONS}_count", *labels())] == 3

@@ -217,7 +217,7 @@ def test_both_kinds_of_mistake_are_mended_at_once_and_what_is_left_is_told():
 N8N = b'{"n": 1, "toolCallId": "call_1", "sessionId": "s", "action": "sendMessage", "chatInput": "x"}'
 
 
-def tool_with(unknown: str | None, of_server: str = "drop-client", schema: dict[str, Any] | None = None):
+def tool_with(unknown: Any, of_server: Any = "drop-client", schema: dict[str, Any] | None = None):
     own = Server("shop")
     if schema is None:
 
@@ -225,8 +225,8 @@ def tool_with(unknown: str | None, of_server: str = "drop-client", schema: dict[
         def act(n: int = 0, sessionId: str = "") -> None: ...  # noqa: N803  a client's name, declared
     else:
 
-        @own.tool(unknown_arguments=unknown, input_schema=schema)
-        def act(arguments: dict[str, Any]) -> None: ...
+        @own.tool("act", unknown_arguments=unknown, input_schema=schema)
+        def acting(arguments: dict[str, Any]) -> None: ...
 
     return Registry("shop", own, Defaults(unknown_arguments=of_server)).tools[0]
 

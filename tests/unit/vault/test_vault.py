@@ -1,3 +1,5 @@
+from collections.abc import Callable, Mapping
+
 import pytest
 
 from mcpward.core.errors import Misconfigured
@@ -9,17 +11,27 @@ from mcpward.vault.store import Vault
 OLD, NEW = b"o" * 32, b"n" * 32
 
 
-class Shelf(dict[tuple[str, str], bytes]):
+class Shelf:
     """The port, in memory."""
 
-    async def set(self, server: str, name: str, blob: bytes) -> None:
-        self[server, name] = blob
+    def __init__(self) -> None:
+        self.blobs: dict[tuple[str, str], bytes] = {}
 
-    async def list(self, server: str) -> dict[str, bytes]:
-        return {name: blob for (of, name), blob in sorted(self.items()) if of == server}
+    async def set(self, server: str, name: str, blob: bytes) -> None:
+        self.blobs[server, name] = blob
+
+    async def list(self, server: str) -> Mapping[str, bytes]:
+        return {name: blob for (of, name), blob in sorted(self.blobs.items()) if of == server}
 
     async def remove(self, server: str, name: str) -> bool:
-        return self.pop((server, name), None) is not None
+        return self.blobs.pop((server, name), None) is not None
+
+    async def rename_server(self, old: str, new: str, reseal: Callable[[str, bytes], bytes]) -> int:
+        named = await self.list(old)
+        for name, blob in named.items():
+            self.blobs[new, name] = reseal(name, blob)
+            del self.blobs[old, name]
+        return len(named)
 
 
 @pytest.fixture
@@ -47,7 +59,7 @@ async def test_a_secret_comes_back_for_its_server_alone(vault: Vault) -> None:
 
 async def test_the_table_holds_nothing_readable(vault: Vault, shelf: Shelf) -> None:
     await vault.set("a", "TOKEN", Secret("canary-value"))
-    assert b"canary" not in shelf["a", "TOKEN"]
+    assert b"canary" not in shelf.blobs["a", "TOKEN"]
 
 
 @pytest.mark.parametrize("other", [("a", "SECOND"), ("b", "FIRST")])
@@ -55,14 +67,14 @@ async def test_two_sealed_values_cannot_be_swapped(vault: Vault, shelf: Shelf, o
     """Attack 87: whoever can write the database cannot put one secret in the place of another."""
     await vault.set("a", "FIRST", Secret("one"))
     await vault.set(*other, Secret("two"))
-    shelf["a", "FIRST"], shelf[other] = shelf[other], shelf["a", "FIRST"]
+    shelf.blobs["a", "FIRST"], shelf.blobs[other] = shelf.blobs[other], shelf.blobs["a", "FIRST"]
     with pytest.raises(Misconfigured, match="FIRST of a cannot be opened"):
         await vault.load_all("a")
 
 
 async def test_no_other_pair_of_server_and_name_is_the_same_place(vault: Vault, shelf: Shelf) -> None:
     await vault.set("ab", "C", Secret("value"))
-    shelf["a", "bC"] = shelf["ab", "C"]
+    shelf.blobs["a", "bC"] = shelf.blobs["ab", "C"]
     with pytest.raises(Misconfigured):
         await vault.load_all("a")
 
@@ -72,7 +84,7 @@ async def test_every_secret_that_cannot_be_opened_is_named_at_once(vault: Vault,
     for name in ("ONE", "TWO", "THREE"):
         await vault.set("a", name, Secret("canary-value"))
     for name in ("ONE", "TWO"):
-        shelf["a", name] = shelf["a", name][:-1] + bytes([shelf["a", name][-1] ^ 1])
+        shelf.blobs["a", name] = shelf.blobs["a", name][:-1] + bytes([shelf.blobs["a", name][-1] ^ 1])
     with pytest.raises(Misconfigured) as refused:
         await vault.load_all("a")
     assert [finding.what.split()[2] for finding in refused.value.findings] == ["ONE", "TWO"]
