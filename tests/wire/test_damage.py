@@ -170,7 +170,7 @@ def test_a_wrong_configuration_is_told_whole_with_lines_and_nearest_spellings(tm
         ("", "nothing to serve"),
         ('[servers.a]\nsource = "missing.py"\n', "missing.py"),
         ('[servers.a]\nmode = "public"\n', "source"),
-        ('[servers.a]\nsource = "bench.py"\nmode = "oauth"\n', "whose tokens it takes"),
+        ('[servers.a]\nsource = "bench.py"\nmode = "oauth"\n', "needs exactly one of metadata and issuers"),
     ],
 )
 def test_a_file_that_cannot_be_meant_starts_nothing(tmp_path, text, told):

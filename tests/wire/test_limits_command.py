@@ -111,9 +111,9 @@ def test_counters_in_common_are_read_and_their_absence_shows(tmp_path, redis_ser
             (use,) = json.loads(alone.stdout)
             assert use["used"] >= 1
             assert "the shared counters do not answer" in alone.stderr
-            assert "count by themselves" in alone.stderr
+            assert "counters of this host's workers" in alone.stderr
             watched = ward.cli("limits", "reset", "--limit", "read", "--yes")
-            assert "count by themselves" in watched.stderr
+            assert "counters of this host's workers" in watched.stderr
             assert used(ward, "--limit", "read") == {}
         redis_server.resume()
         until(lambda: [ready(ward) for _ in range(4)] == [(200, {"status": "ok"})] * 4)

@@ -175,10 +175,10 @@ def test_an_address_that_may_not_be_called_is_told_at_the_start(tmp_path: Path, 
     assert "[egress] allow" in done.stderr
 
 
-@pytest.mark.parametrize("secret,told", [("env:NOT_THERE", "not there"), ("NOT_THERE", "not there")])
+@pytest.mark.parametrize("secret,told", [("env:NOT_THERE", "missing secret"), ("NOT_THERE", "missing secret")])
 def test_a_secret_that_is_not_there_is_told_at_the_start(tmp_path: Path, secret: str, told: str):
     said = refused(tmp_path, oauth_server("demo", "main"), client_of("main", secret))
-    assert "issuers.main.client_secret names a secret that is" in said
+    assert "issuers.main.client_secret names a missing secret" in said
     assert told in said
 
 
@@ -190,7 +190,7 @@ def test_a_secret_in_the_file_itself_is_refused_and_not_repeated(tmp_path: Path)
 @pytest.mark.parametrize(
     "servers,trusted,told",
     [
-        (oauth_server("demo"), "", "whose tokens it takes"),
+        (oauth_server("demo"), "", "needs exactly one of metadata and issuers"),
         (oauth_server("demo", "mian"), issuers(main=f"https://id.example{METADATA}"), "did you mean 'main'?"),
         (oauth_server("demo", "main", mode='"api-key"'), issuers(main=f"https://id.example{METADATA}"), "no tokens"),
         (oauth_server("demo", "main"), issuers(main="https://id.example/"), "the URL of the metadata itself"),

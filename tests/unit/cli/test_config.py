@@ -156,7 +156,7 @@ def test_a_check_loads_the_tools_when_it_is_asked_to(cli, folder):
     sourced(folder, "tools.py")
     undefined = cli("config", "check", "--load", "--json")
     assert undefined.code == 2
-    assert "budget 'stripe', which nobody defines" in undefined.json["findings"][0]["what"]
+    assert "budget 'stripe', which is not defined" in undefined.json["findings"][0]["what"]
 
 
 @pytest.mark.parametrize("mode", [0o602, 0o646, 0o666])

@@ -154,7 +154,7 @@ def test_a_program_gets_all_of_it_as_one_line_of_json(project):
         (("tools.py", "--behind-tls-proxy"), "trusted_proxies"),
         (("tools.py", "--behind-tls-proxy", "--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "x"), "10.0.0.0/8 or"),
         (("tools.py", "--metrics", "0.0.0.0:0"), "allow_open_metrics = true"),
-        (("tools.py", "--mode", "oauth"), "whose tokens it takes"),
+        (("tools.py", "--mode", "oauth"), "needs exactly one of metadata and issuers"),
         (("tools.py", "--tls-cert", "no.pem"), "tls_key is missing"),
         (("nothing.py",), "nothing.py"),
         ((), "there is nothing to serve"),

@@ -68,7 +68,7 @@ def test_data_are_carried_over_where_the_file_has_the_new_name_already(cli, site
         ("ordres", "shop", "did you mean orders?"),
         ("orders", "notes", "servers orders and notes both exist"),
         ("orders", "Sh op", "a server's name is"),
-        ("orders", "mcp", "taken by mcpward"),
+        ("orders", "mcp", "mcpward itself uses"),
     ],
 )
 def test_a_name_that_cannot_be_meant_changes_nothing(cli, site, filled, old, new, said):
@@ -87,7 +87,7 @@ def test_a_secret_that_both_names_have_stops_the_rename_before_anything_is_chang
     cli("secret", "set", "TOKEN", "--server", "shop", stdin="other")
     said = cli("server", "rename", "orders", "shop")
     assert said.code == 1
-    assert "orders and shop have each a secret TOKEN" in said.err
+    assert "orders and shop each have a secret TOKEN" in said.err
     assert servers_of(cli, filled[0]) == ["orders"]
 
 

@@ -37,7 +37,7 @@ def database(name=None, size=5):
 
 def test_a_budget_that_nobody_defines_is_told_with_the_lines_to_write():
     [(what, hint)] = told({"budgets": ["stripe"]})
-    assert what == "tool 'pay' of server shop draws on budget 'stripe', which nobody defines"
+    assert what == "tool 'pay' of server shop draws on budget 'stripe', which is not defined"
     assert hint == 'write [budgets.stripe] with rate = "25/second" or quota = "10000/day"'
 
 
@@ -55,7 +55,7 @@ def test_the_nearest_spelling_is_told_from_both_sides():
 
 def test_a_pool_that_nobody_defines_is_told():
     [(what, hint)] = told({"pools": ["gpu"]})
-    assert what == "tool 'pay' of server shop needs a slot in pool 'gpu', which nobody defines"
+    assert what == "tool 'pay' of server shop needs a slot in pool 'gpu', which is not defined"
     assert hint == "write [pools.gpu] with concurrency = 5"
 
 
@@ -91,7 +91,7 @@ def test_two_servers_share_a_pool_by_its_name_and_not_by_accident():
     assert hint == 'name them: Database(…, name="orders")'
     sizes = [{"pools": [database("orders", 4)]}, {"pools": [database("orders", 5)]}]
     [(what, hint)] = told(sizes, None, names)
-    assert what == "servers a and b bring pool 'orders' with 4 and 5 places"
+    assert what == "servers a and b bring pool 'orders' with 4 and 5 slots"
     assert served(sizes, {"pools.orders.concurrency": 3}, names)
 
 
@@ -110,13 +110,13 @@ def test_a_call_that_could_never_be_made_is_told(budget, cost, passes):
         assert served({"budgets": {"stripe": cost}}, {"budgets.stripe": budget})
         return
     [(what, _)] = told({"budgets": {"stripe": cost}}, {"budgets.stripe": budget})
-    assert what.endswith(f"draws on budget 'stripe' for {cost} a call, and it gives at most 5 at once")
+    assert what.endswith(f"draws on budget 'stripe' for {cost} a call, and it holds at most 5 at once")
 
 
 def test_a_worker_has_a_part_of_a_budget_in_memory_and_all_of_it_in_redis():
     given = {"budgets.stripe.rate": "8/second", "site.workers": 4}
     [(what, _)] = told({"budgets": {"stripe": 3}}, given)
-    assert what.endswith("it gives at most 2 at once")
+    assert what.endswith("it holds at most 2 at once")
     assert served({"budgets": {"stripe": 3}}, given | {"limits.counters": "redis://127.0.0.1"})
 
 

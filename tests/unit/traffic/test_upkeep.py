@@ -94,7 +94,7 @@ async def test_a_full_disk_is_seen_by_the_next_look_and_its_end_too(sink, caplog
     await keeper.tick(4)
     assert keeper.can_write
     assert caplog.text.count("the disk is full") == 1
-    assert caplog.text.count("room again") == 1
+    assert caplog.text.count("space again") == 1
 
 
 async def test_a_store_that_is_locked_is_seen_and_is_no_full_disk(sink):
