@@ -67,7 +67,7 @@ def test_a_call_in_flight_survives_and_new_files_hold_in_every_worker(tmp_path, 
         ward.key = ward.create_key("bench")
         assert versions(ward) == {"one"}
         before = workers_of(ward)
-        call = InFlight(ward, "long", 15.0)  # longer than the drain of a stop
+        call = InFlight(ward, "long", 9.0)  # longer than the drain of a stop
         write_site(ward, short | {"servers.bench.tools.echo.rate": "1/hour"})
         edit(ward, "two")
         done = reload(ward)
