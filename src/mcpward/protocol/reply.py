@@ -217,7 +217,7 @@ def _when(no: Refusal) -> str:
     if no.reason is Reason.RATE_EXCEEDED:
         return f"; the limit {policy} allows the next one in {wait_s} s"
     if no.reason is Reason.BUSY:
-        missing = f"there are no free {policy}" if policy.startswith("places ") else f"{policy} cannot be counted now"
+        missing = f"there are no free {policy}" if policy.startswith("slots ") else f"{policy} cannot be counted now"
         return f"; {missing}"
     if no.reason is Reason.REPEATED_CALL:
         return f". {_REPEATED[no.facts.get('answered')]} The call is allowed again in {wait_s} s"
