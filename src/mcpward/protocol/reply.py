@@ -222,7 +222,7 @@ def _when(no: Refusal) -> str:
     if no.reason is Reason.RATE_EXCEEDED:
         return f"; the limit {policy} allows the next one in {wait_s} s"
     if no.reason is Reason.BUSY:
-        return f"; there are no free {policy}" if policy.startswith("places ") else f"; {policy} cannot be counted now"
+        return f"; there are no free {policy}" if policy.startswith("slots ") else f"; {policy} cannot be counted now"
     if no.reason is Reason.REPEATED_CALL:
         return f". {_REPEATED[retry.answered]} The call is allowed again in {wait_s} s"
     return ""

@@ -140,7 +140,7 @@ def test_a_right_is_taken_away_even_where_that_cannot_be_put_on_record(cli, site
     refuse_records(site)
     assert cli("key", "revoke", key_id).code == 0
     assert cli("key", "list").code == 1
-    assert f"key {key_id} (laptop), but this could not be put on record" in caplog.text
+    assert f"key {key_id} (laptop), but this could not be recorded" in caplog.text
 
 
 def test_secret_urls_are_ended_even_where_that_cannot_be_put_on_record(cli, site, caplog):

@@ -88,7 +88,7 @@ def test_a_site_is_restored_in_place_and_counts_once_it_is_accepted(cli, site, f
     assert kept["state"] == "revoked"
     refused = cli("key", "list")
     assert refused.code == 2
-    assert "the store is an older copy: keys at revision 1, and it was at 2 before" in refused.err
+    assert "the store is an older copy: keys at revision 1, but was at 2 before" in refused.err
     shown = cli("store", "accept-older", "--yes", "--json")
     assert [key["id"] for key in shown.json["keys"]] == [filled]
     assert cli("key", "show", filled, "--json").json["state"] == "live"

@@ -52,7 +52,7 @@ def test_a_number_that_does_not_fit_is_told_in_our_words(cli, words, value):
         (("--public-url", "x"), "--public-url: write an absolute URL"),
         (("--trusted-proxy", "x"), "--trusted-proxy: write a network as"),
         (("--name", "A B"), "--name: a server's name is"),
-        (("--host", "0.0.0.0"), "--host: credentials would travel in clear"),
+        (("--host", "0.0.0.0"), "--host: credentials would be sent in clear"),
         (("--tls-cert", "cert.pem"), "site.tls_key is missing"),
     ],
 )

@@ -121,7 +121,7 @@ def test_a_cost_that_no_budget_could_ever_give_is_told_of_the_argument(clock):
     no = refused(limits, tool=tool, tokens=1001)
     assert no["reason"] is Reason.ARGUMENTS_INVALID
     assert no["problems"] == [
-        {"path": "tokens", "rule": "costs 1001 of the budget openai, which gives at most 1000 at once"}
+        {"path": "tokens", "rule": "costs 1001 of the budget openai, which holds at most 1000 at once"}
     ]
 
 

@@ -321,7 +321,7 @@ async def test_a_completion_that_gives_no_list_of_texts_is_withheld(catalogue):
     with pytest.raises(Refusal) as no:
         await complete(catalogue, PLAIN, "greet", "name", "number")
     assert no.value.reason is Reason.OUTPUT_REFUSED
-    assert "a list with int, and not a list of texts" in no.value.detail
+    assert "a list with int, not a list of texts" in no.value.detail
 
 
 @pytest.mark.parametrize("value", ["fail", "ask"])
