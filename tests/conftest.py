@@ -66,7 +66,7 @@ def _lost_terminal() -> Iterator[None]:
 def _characters() -> None:
     """Draw one text before any test does: in a fresh clone hypothesis makes its table of characters for it, a second
     or two that the first property would be blamed for."""
-    patient = settings(database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    patient = settings(database=None, suppress_health_check=list(HealthCheck))
     find(st.text(min_size=1), lambda _: True, settings=patient)
 
 
