@@ -5,6 +5,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, find, settings
@@ -37,6 +38,19 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
     for item in items:
         is_marked = any(item.iter_markers("slow")) or any(item.iter_markers("interop"))
         left_out[quick.why_slow(item) or ("marked slow or interop" if is_marked else "not asked for")] += 1
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that prints: with ``-n`` it collects nothing itself."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = dict(left_out)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear it: every worker leaves out the same."""
+    for why, count in getattr(node, "workeroutput", {}).get("left_out", {}).items():
+        left_out[why] = count
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
