@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 RUN := .venv/bin
 SOURCES := src tests $(wildcard examples bench)
+UNITS ?= tests/unit
 .DEFAULT_GOAL := help
 # Where it is set, every process that a test starts compiles all sources anew: half a second each, thousands of times.
 unexport PYTHONDONTWRITEBYTECODE
@@ -14,8 +15,8 @@ serve: runtime-env              ## start examples/orders in API-key mode on 127.
 	@cd examples/orders && ../../$(RUN)/mcpward serve
 test: lint types interop-env    ## lint, types and every test
 	@$(RUN)/python -m pytest -n 2 --dist worksteal
-fast: lint                      ## half a minute: lint, architecture, and the units that start and open nothing
-	@$(RUN)/python -m pytest -n 2 -q -x -m "not slow and not interop" tests/unit tests/architecture
+fast: lint                      ## lint, architecture and quick units; UNITS=tests/unit/limits for one package
+	@$(RUN)/python -m pytest -n 2 -q -x -m "not slow and not interop" $(UNITS) tests/architecture
 lint: test-env                  ## ruff: rules and format
 	@$(RUN)/ruff check $(SOURCES) && $(RUN)/ruff format --check $(SOURCES)
 types: test-env                 ## mypy: strict for the package, and what tests say of types

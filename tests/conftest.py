@@ -5,6 +5,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, find, settings
@@ -39,6 +40,19 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
         left_out[quick.why_slow(item) or ("marked slow or interop" if is_marked else "not asked for")] += 1
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that prints: with ``-n`` it collects nothing itself."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = dict(left_out)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear it: every worker leaves out the same."""
+    for why, count in getattr(node, "workeroutput", {}).get("left_out", {}).items():
+        left_out[why] = count
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was not run."""
     for why, count in sorted(left_out.items()):
@@ -66,7 +80,7 @@ def _lost_terminal() -> Iterator[None]:
 def _characters() -> None:
     """Draw one text before any test does: in a fresh clone hypothesis makes its table of characters for it, a second
     or two that the first property would be blamed for."""
-    patient = settings(database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    patient = settings(database=None, suppress_health_check=list(HealthCheck))
     find(st.text(min_size=1), lambda _: True, settings=patient)
 
 

@@ -124,9 +124,7 @@ def field(value: object) -> str:
     return "".join(letter if "!" <= letter <= "~" else "?" for letter in str(value))[:200]
 
 
-drawn = settings(
-    max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
+drawn = settings(max_examples=EXAMPLES, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.slow

@@ -167,7 +167,7 @@ def _text(value: Any, luck: Any) -> str:
 def require_takes_what_it_publishes(tools: Sequence[Tool]) -> None:
     """Call each tool with what its schema allows; a guard may still refuse what is not sensible."""
 
-    @settings(max_examples=4 * len(tools), suppress_health_check=list(HealthCheck), deadline=None, database=None)
+    @settings(max_examples=4 * len(tools), suppress_health_check=list(HealthCheck), database=None)
     @given(data=st.data())
     def check(data: st.DataObject) -> None:
         tool = data.draw(st.sampled_from(tools))

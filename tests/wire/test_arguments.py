@@ -229,7 +229,7 @@ def test_what_the_published_schema_allows_is_accepted(ward: Ward, tool: str):
     listed = ward.modern("tools/list", path="/shop/mcp").json()["result"]["tools"]
     schema = next(one["inputSchema"] for one in listed if one["name"] == tool)
 
-    @settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None, database=None)
+    @settings(max_examples=25, suppress_health_check=list(HealthCheck), database=None)
     @given(data=st.data())
     def check(data: st.DataObject) -> None:
         result = raw_call(ward, tool, data.draw(arguments_of(schema)))

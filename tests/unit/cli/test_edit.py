@@ -12,7 +12,7 @@ from mcpward.cli.edit import Item, NotEditable
 
 OURS = {"type": "http", "url": "https://h/mcp", "headers": {"Authorization": "Bearer ${K}"}}
 NOTES = ["", " ", "\n", "\r\n", "\t", "// a note\n", "/* a note */", '  // é } ] , " \n', "\n\n"]
-SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=120)
+SLOW = settings(suppress_health_check=[HealthCheck.too_slow], max_examples=120)
 NAMES = st.text('abcé"\\/ {}:,', min_size=0, max_size=4)
 LEAVES = st.one_of(
     st.none(), st.booleans(), st.integers(-9, 99999), st.text(max_size=6), st.sampled_from([1.5, -0.25, 1e30])

@@ -86,7 +86,7 @@ def assert_agrees(text: bytes, chunk: int) -> None:
 
 
 @given(MESSAGES, CHUNKS, st.sampled_from([(",", ":"), (" ,\n", " : ")]), st.booleans())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_a_message_is_what_it_is_when_read_at_once(value, chunk, separators, ascii_only) -> None:
     text = json.dumps(value, separators=separators, ensure_ascii=ascii_only).encode()
     assert_agrees(text, chunk)
@@ -108,7 +108,7 @@ def test_a_message_is_what_it_is_when_read_at_once(value, chunk, separators, asc
 @example("[[1],{" + '"a":2' + " " * 20 + "]}", 16, "", 0)
 @example("", 16, "", 0)
 @given(VALUES.map(json.dumps), CHUNKS, st.sampled_from('{}[],:" \\1é'), st.integers(0, 10_000))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_a_text_with_one_wrong_character_is_judged_as_when_read_at_once(text, chunk, wrong, at) -> None:
     at %= len(text) + 1
     assert_agrees(text.encode(), chunk)

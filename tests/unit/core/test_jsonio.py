@@ -126,7 +126,7 @@ def test_56_a_name_that_comes_twice_is_refused_however_it_is_spelled(value, spel
 @example('["\\udc00\\ud800"]')
 @example('{"a":"\\\\"}')
 @given(SHREDS)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_any_text_is_judged_as_the_reference_judges_it(text) -> None:
     raw = text.encode()
     assert judged(decode, raw) == judged(reference, raw)

@@ -30,7 +30,7 @@ def arrivals(steps):
 
 
 @given(rate=RATES, steps=STEPS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_103_no_window_of_any_length_passes_more_than_its_share_and_one_burst(rate, steps):
     gcra = Gcra.of(rate)
     tat, passed = 0, []
@@ -47,13 +47,13 @@ def test_103_no_window_of_any_length_passes_more_than_its_share_and_one_burst(ra
 
 
 @given(rate=RATES, steps=STEPS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_103_the_interval_is_never_shorter_than_the_rate_says(rate, steps):
     assert Gcra.of(rate).interval * rate.count >= rate.per_s * SECOND
 
 
 @given(rate=RATES, steps=STEPS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_caller_who_waits_as_told_is_let_in(rate, steps):
     gcra = Gcra.of(rate)
     tat = 0
@@ -67,7 +67,7 @@ def test_a_caller_who_waits_as_told_is_let_in(rate, steps):
 
 
 @given(rate=RATES, steps=STEPS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_is_said_to_remain_passes_and_not_one_call_more(rate, steps):
     gcra = Gcra.of(rate)
     tat = 0

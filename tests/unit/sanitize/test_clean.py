@@ -369,7 +369,7 @@ def test_a_mebibyte_of_the_worst_does_not_hold_up_the_others(structured):
         max_leaves=300,
     )
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_values_taken_by_the_slice_are_cleaned_as_one_by_one(value):
     redactor = Redactor([Secret(SECRET, "STRIPE")])
     body = clean(Sanitizer(lambda: redactor, max_bytes=MIB), [], structured=[value] * 70).body

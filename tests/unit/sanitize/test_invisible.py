@@ -162,7 +162,7 @@ PARTS = st.sampled_from(
 )
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=800)
 @given(text=st.lists(PARTS, max_size=40).map("".join), piece=st.integers(1, 7))
 def test_a_text_is_screened_in_pieces_as_it_is_whole(text, piece):
     whole, bare_whole = strip(text), bare(text)

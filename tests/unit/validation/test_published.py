@@ -172,7 +172,7 @@ def take(tool, raw: bytes):
 
 
 @pytest.mark.parametrize("name", TYPES)
-@settings(max_examples=20, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_what_the_schema_of_a_type_allows_is_accepted(name: str, data):
     tool = TOOLS[name]
