@@ -110,7 +110,7 @@ class ModernChannel(Struct, eq=False):
     call: Call
     trail: Trail
     _wire: ResponseStream
-    _house: CallChannels
+    _owner: CallChannels
     state: State
     _lease: Lease
     has_asked: bool = False
@@ -124,7 +124,7 @@ class ModernChannel(Struct, eq=False):
 
     def notify(self, message: bytes) -> None:
         """Send one notification as an event of the answer."""
-        clean = self._house.sanitizer.frame(message)
+        clean = self._owner.sanitizer.frame(message)
         if clean:
             self._wire.notify(clean)
             self.trail.sent(len(clean))
@@ -166,19 +166,19 @@ class LegacyChannel:
     ``has_asked``: the author's function has put a question, so it runs. ``ran``: it was begun.
     """
 
-    __slots__ = ("_entry", "_house", "_place", "_replay", "_wire", "call", "has_asked", "ran", "trail")
+    __slots__ = ("_entry", "_owner", "_place", "_replay", "_wire", "call", "has_asked", "ran", "trail")
     answers: Final = NO_STATE.answers
     state: Final = NO_STATE
 
-    def __init__(self, call: Call, trail: Trail, wire: ResponseStream, house: CallChannels, lease: Lease) -> None:
+    def __init__(self, call: Call, trail: Trail, wire: ResponseStream, owner: CallChannels, lease: Lease) -> None:
         self.call = call
         self._place = Release(lease)
         self._wire = wire
-        self._house = house
+        self._owner = owner
         self.trail = trail
         self.has_asked = self.ran = False
         self._replay: Buffer | None = None
-        self._entry = house.running.enter(call)
+        self._entry = owner.running.enter(call)
         self._entry.__enter__()
 
     @property
@@ -188,7 +188,7 @@ class LegacyChannel:
 
     def notify(self, message: bytes) -> None:
         """Send one message as an event that the client can come back to."""
-        clean = self._house.sanitizer.frame(message)
+        clean = self._owner.sanitizer.frame(message)
         if clean:
             self._send(clean)
 
@@ -198,7 +198,7 @@ class LegacyChannel:
         call = self.call
         self.require_able(*(question.capability for question in questions))
         async with self._place.lent():  # a person may take minutes: the place is for others meanwhile
-            return await self._house.questions.ask(call, self._put, asking, questions)
+            return await self._owner.questions.ask(call, self._put, asking, questions)
 
     def require_able(self, *capabilities: Mapping[str, Any]) -> None:
         """Raise for a question that cannot be put: capability-missing, or consent-missing."""
@@ -232,7 +232,7 @@ class LegacyChannel:
         self._entry.__exit__(None, None, None)
 
     def _put(self, message: bytes) -> None:
-        clean = self._house.sanitizer.frame(message)
+        clean = self._owner.sanitizer.frame(message)
         if not clean:
             raise withheld("a question to the client contained a secret", _ADVICE)
         self._send(clean)
@@ -246,7 +246,7 @@ class LegacyChannel:
         """Begin to keep what is sent; the first event says where to resume from, before there is anything to say."""
         replay = self._replay
         if replay is None:
-            replay = self._replay = self._house.replays.begin(self.call)
+            replay = self._replay = self._owner.replays.begin(self.call)
             if self.call.version == LATEST_LEGACY:  # older clients do not know events without data
                 self._wire.notify(b"", replay.append(b""))
         return replay
