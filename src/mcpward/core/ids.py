@@ -1,5 +1,6 @@
-"""Random identifiers. No other room draws random numbers, apart from ``crypto``."""
+"""Random identifiers. No other package draws random numbers, apart from ``crypto``."""
 
+import os
 import secrets
 import string
 from typing import Final
@@ -15,6 +16,8 @@ class _Drawer:
 
     def __init__(self) -> None:
         self._drawn: list[str] = []
+        # Workers are forked: without this, all of them would give the names that were drawn before.
+        os.register_at_fork(after_in_child=self._drawn.clear)
 
     def next(self) -> str:
         drawn = self._drawn
@@ -26,7 +29,7 @@ class _Drawer:
 
 _IN_ADVANCE: Final = 256
 request_id: Final = _Drawer().next
-"""Give 16 hex digits that name one request in the log and the traffic record."""
+"""Return 16 hex digits that name one request in the log and the traffic record."""
 
 
 def error_id() -> str:
