@@ -87,7 +87,7 @@ def test_attack_135_a_site_that_has_keys_makes_no_other_for_a_new_or_a_renamed_s
         first = ward.key
         (tmp_path / ".mcpward" / "first-key-bench").unlink()
         said = restarted(ward, ("bench", "other"))
-        assert "no key opens other: mcpward key create --server other makes one" in said
+        assert "other has no key: create one with mcpward key create --server other --name NAME" in said
         said = restarted(ward, ("renamed",))
         assert "no key opens renamed: mcpward key create --server renamed makes one" in said
         ward.cli("key", "revoke", first.removeprefix("sk-mcpward-")[:12])
@@ -102,7 +102,7 @@ def test_attack_135_a_site_that_has_keys_makes_no_other_for_a_new_or_a_renamed_s
 def test_attack_135_a_site_that_has_a_secret_url_makes_no_other_by_itself(tmp_path: Path):
     with site(tmp_path, BOTH, servers=("hidden",)) as ward:
         said = restarted(ward, ("renamed",), {"servers.renamed.mode": "unlisted"})
-        assert "renamed has no secret URL: mcpward url rotate --server renamed makes one" in said
+        assert "renamed has no secret URL: create one with mcpward url rotate --server renamed" in said
         assert files(ward) == ["first-url-hidden"]
 
 

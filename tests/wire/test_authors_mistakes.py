@@ -159,5 +159,5 @@ def test_what_is_probably_not_meant_is_told_at_the_start_with_its_line(ward):
     blocking = found["server demo: tool 'blocks': time.sleep() in async def blocks all callers"]
     assert blocking["where"].endswith("own.py:22")
     assert "write def" in blocking["hint"]
-    ending = found["server demo: tool 'nothing' declares list[int], and may end here without a return"]
+    ending = found["server demo: tool 'nothing' declares list[int], but may end here without a return"]
     assert ending["where"].endswith("own.py:53")

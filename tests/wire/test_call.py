@@ -108,7 +108,7 @@ def test_what_a_model_would_read_of_a_wrong_call_is_shown_with_a_way_out(quiet):
 
 def test_a_caller_may_no_more_than_it_is_given_and_the_operator_is_told_what_it_lacks(quiet):
     for words, hint in (
-        (("wipe", '{"what": "a"}'), "it is destructive, and the caller may write: --class destructive"),
+        (("wipe", '{"what": "a"}'), "the tool is destructive, and the caller may write: --class destructive"),
         (("scoped",), "the caller lacks a scope: --scope "),
         (("ecko",), "did you mean echo?"),
     ):

@@ -341,7 +341,7 @@ async def test_26_an_entry_that_cannot_be_used_is_skipped_and_logged_once(odd: o
         assert not await here.knows("odd")
         (record,) = caplog.records
         assert record.levelno == logging.WARNING
-        assert record.getMessage().startswith("the keys of main are used but for entries that are skipped: ")
+        assert record.getMessage().startswith("the keys of main are used, except for skipped entries: ")
 
 
 async def test_a_key_for_encryption_is_no_reason_to_warn(caplog):
