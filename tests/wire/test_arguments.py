@@ -219,7 +219,10 @@ def test_a_prompt_reads_its_numbers_likewise(ward: Ward):
 
 def test_names_that_clients_drop_are_told_once_at_the_start(ward: Ward):
     log = ward.log()
-    assert log.count("server shop: tool name 'calendar.read': Claude Desktop, claude.ai and Codex do not accept a dot") == 1
+    assert (
+        log.count("server shop: tool name 'calendar.read': Claude Desktop, claude.ai and Codex do not accept a dot")
+        == 1
+    )
     assert f"server shop: tool name '{'x' * 65}': Claude Desktop, Claude Code and Codex take at most 64" in log
     assert f"server shop: tool name '{'y' * 60}': Claude Code and Codex call it mcp__shop__NAME and take 64" in log
 

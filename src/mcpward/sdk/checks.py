@@ -10,7 +10,7 @@ from mcpward.core.scope import Access
 from mcpward.core.spelling import nearest
 from mcpward.core.values import UnknownArguments
 from mcpward.sdk.errors import AuthoringError
-from mcpward.sdk.guards import DateRange, Guard
+from mcpward.sdk.guards import Guard
 from mcpward.sdk.signature import Signature, where
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
@@ -152,9 +152,10 @@ def read_guards(guards: Any, signature: Signature, what: str, place: str) -> tup
         for name in guard.parameters:
             if name not in annotations:
                 raise no_parameter(f"{what}: {kind}", name, annotations, place)
-        if isinstance(guard, DateRange):
+        require_types = getattr(guard, "require_types", None)
+        if require_types is not None:
             try:
-                guard.require_types(annotations)
+                require_types(annotations)
             except AuthoringError as wrong:
                 raise AuthoringError(f"{what}: {wrong.what}", place, wrong.hint) from None
     return tuple(guards)

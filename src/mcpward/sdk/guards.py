@@ -15,7 +15,11 @@ from mcpward.sdk.options import options
 
 
 class Guard(Protocol):
-    """A check of a call's arguments against their declared meaning."""
+    """A check of a call's arguments against their declared meaning.
+
+    A guard may also have ``require_types(annotations)``. It gets the annotations of all parameters when the tool is
+    declared, and raises :class:`AuthoringError` if one that it reads has a type that it cannot check.
+    """
 
     @property
     def parameters(self) -> tuple[str, ...]:
