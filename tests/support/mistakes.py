@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from mcpward.config.model import Settings
 from mcpward.core.errors import Finding, Misconfigured
-from mcpward.operations.cross_checks import registries_of
 from mcpward.operations.sources import load_sources
+from mcpward.operations.tool_sources import tool_sources_of
 from mcpward.tools.bodies import remarks_of
 
 PREAMBLE = """from datetime import date
@@ -583,7 +583,7 @@ def _of(text: str) -> tuple[str, tuple[Finding, ...]]:
 async def _loaded() -> tuple[Finding, ...]:
     settings = Settings.model_validate({"servers": {"shop": {"source": "tools.py"}}})
     sources = load_sources(settings, {})
-    registries_of(settings, sources)
+    tool_sources_of(settings, sources)
     return tuple(remarks_of(sources["shop"]))
 
 

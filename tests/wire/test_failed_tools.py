@@ -106,7 +106,7 @@ def test_a_name_that_is_taken_can_be_answered_and_the_new_id_returned(ward):
 def test_a_read_only_tool_that_changes_something_is_told_at_the_start_with_its_line(ward):
     events = [json.loads(line) for line in ward.log().splitlines() if line.startswith("{")]
     found = next(one for one in events if "'sly'" in one["event"])
-    assert found["event"] == "server demo: tool 'sly' is read_only, and db.execute() changes something"
+    assert found["event"] == "server demo: tool 'sly' is read_only, and db.execute() changes data"
     assert found["where"].endswith("own.py:18")
     assert found["hint"].startswith("remove read_only=True")
     assert not [one for one in events if "'add'" in one["event"]]

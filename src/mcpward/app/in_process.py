@@ -23,10 +23,10 @@ from mcpward.core.ids import request_id
 from mcpward.core.secret import Secret
 from mcpward.core.values import Arrival, Principal, Reply, ResponseStream
 from mcpward.ingress.discovery import Discovery
-from mcpward.operations.cross_checks import registries_of
 from mcpward.operations.known_secrets import Secrets
 from mcpward.operations.site import open_site
 from mcpward.operations.sources import authors_of
+from mcpward.operations.tool_sources import tool_sources_of
 from mcpward.pipeline.pipeline import Pipeline
 from mcpward.policy.step_up import Demand
 from mcpward.sdk.server import Server
@@ -151,7 +151,7 @@ async def open_in_process(
         Misconfigured: the server cannot be served, as it would be told by ``mcpward serve``.
     """
     (name,) = settings.servers
-    (registry,) = registries_of(settings, {name: source}).values()
+    (registry,) = tool_sources_of(settings, {name: source}).values()
     async with join_in_process(settings, registry, secrets, clock, report) as joined:
         yield joined
 

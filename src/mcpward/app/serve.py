@@ -34,10 +34,11 @@ from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
 from mcpward.ingress.connection import Connection
 from mcpward.operations.counters_url import counters_url
-from mcpward.operations.cross_checks import registries_of, tell_names
+from mcpward.operations.cross_checks import tell_names
 from mcpward.operations.settings_act import source_digests
 from mcpward.operations.site import open_site
 from mcpward.operations.sources import load_sources, source_names
+from mcpward.operations.tool_sources import tool_sources_of
 
 _log: Final = structlog.get_logger("mcpward")
 _BACKLOG: Final = 2048
@@ -231,7 +232,7 @@ async def _try(settings: Settings, bound: Address) -> None:
     counters_url(settings)
     async with open_site(settings) as site:
         vault = {name: await site.vault.load_all(name) for name in settings.servers}
-    tell_names(registries_of(settings, load_sources(settings, vault)))
+    tell_names(tool_sources_of(settings, load_sources(settings, vault)))
     async with open_oauth(settings, bound, client_secrets(settings, vault), SystemClock()):
         pass
 

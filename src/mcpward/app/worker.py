@@ -31,7 +31,7 @@ from mcpward.config.endpoint import prefix_of, served_paths
 from mcpward.config.model import Settings
 from mcpward.core.clock import SystemClock
 from mcpward.core.ended_cache import EndedCache
-from mcpward.identity.keys.follower import Books
+from mcpward.identity.keys.follower import StoreCaches
 from mcpward.identity.keys.key_cache import KeyCache
 from mcpward.identity.keys.refresh import Refresher
 from mcpward.identity.keys.url_cache import UrlCache
@@ -48,11 +48,12 @@ from mcpward.ingress.listener import Listener, Timeouts
 from mcpward.ingress.peer import PeerResolver
 from mcpward.ingress.routes import Address as Served
 from mcpward.ingress.routes import Routes
-from mcpward.operations.cross_checks import registries_of, tell_names
+from mcpward.operations.cross_checks import tell_names
 from mcpward.operations.known_secrets import Secrets
 from mcpward.operations.operator_call import ASKING as CALL_ASKING
 from mcpward.operations.site import Site, open_site
 from mcpward.operations.sources import authors_of, load_sources, source_names
+from mcpward.operations.tool_sources import tool_sources_of
 from mcpward.operations.usage_question import ASKING as USAGE_ASKING
 from mcpward.pipeline.pipeline import Pipeline
 from mcpward.tools.registry import Registry
@@ -156,7 +157,7 @@ class Worker:
             shown = client_secrets(settings, vault)
             secrets = Secrets(settings, vault, shown)
             voice.redact = secrets.text
-            registries = registries_of(settings, load_sources(settings, vault))
+            registries = tool_sources_of(settings, load_sources(settings, vault))
             self.longest_s = _longest(settings, registries)
             if self.remarks and settings.site.workers == 1:  # else it was told when the sources were tried
                 tell_names(registries)
@@ -169,10 +170,10 @@ class Worker:
             messaging = self._messaging = await stack.enter_async_context(
                 open_messaging(site, settings, clock, alone=self.is_alone)
             )
-            keys, urls, ended = self._books(site)
+            keys, urls, ended = self._caches(site)
             self.refresher = Refresher(
                 site.store.reader,
-                Books(keys, urls, ended, messaging.spent.book),
+                StoreCaches(keys, urls, ended, messaging.spent.book),
                 site.store.keys,
                 site.store.sessions,
                 clock,
@@ -211,7 +212,7 @@ class Worker:
             stack.push_async_callback(exchanges.close)
         return exchanges
 
-    def _books(self, site: Site) -> tuple[KeyCache, UrlCache, EndedCache]:
+    def _caches(self, site: Site) -> tuple[KeyCache, UrlCache, EndedCache]:
         keys = KeyCache(site.pepper_keys, self.clock, self.settings.keys.max_age)
         return keys, UrlCache(site.pepper_urls, self.clock), EndedCache()
 

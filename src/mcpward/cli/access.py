@@ -68,10 +68,10 @@ def access(
 def _permissions(settings: "Settings") -> "list[Permission]":
     from mcpward.operations.access_list import permissions
     from mcpward.operations.keys import every_key
-    from mcpward.operations.tool_listing import load_registries
+    from mcpward.operations.tool_sources import load_tool_sources
 
     keys = in_site(settings, every_key, must_exist=True)
-    registries = asyncio.run(load_registries(settings, CLOCK))
+    registries = asyncio.run(load_tool_sources(settings, CLOCK))
     return list(permissions(settings, registries, keys, CLOCK.now()))
 
 

@@ -52,10 +52,10 @@ def check(
 
 def _tools(settings: Settings) -> dict[str, list[str]]:
     """Return the names of all tools by server; what clients will not take of them is remarked on."""
-    from mcpward.operations.check_load import loaded_tools
     from mcpward.operations.cross_checks import name_remarks
+    from mcpward.operations.tool_sources import load_tool_sources
 
-    registries = asyncio.run(loaded_tools(settings))
+    registries = asyncio.run(load_tool_sources(settings, CLOCK))
     for line in name_remarks(registries):
         ui.remark(ui.safe(line))
     return {name: sorted(tool.name for tool in registry.declared) for name, registry in registries.items()}

@@ -19,7 +19,7 @@ from mcpward.cli import (
     key,
     limits,
     log,
-    reload_site,
+    reload,
     secret,
     serve,
     server,
@@ -46,7 +46,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.command("serve")(serve.serve)
-app.command("reload")(reload_site.reload)
+app.command("reload")(reload.reload)
 app.add_typer(key.app, name="key")
 app.add_typer(url.app, name="url")
 app.add_typer(secret.app, name="secret")

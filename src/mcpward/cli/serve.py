@@ -155,7 +155,7 @@ def _require_tls(site: Loaded) -> None:
 
 
 def _reloading(settings: Settings, config: Path | None, words: Sequence[str], workers: int | None) -> int:
-    from mcpward.app.reload import run_reloading
+    from mcpward.app.dev_reload import run_reloading
 
     if workers is not None and workers > 1:
         raise ui.CommandEnded(ui.Exit.USAGE, "--reload serves with one worker", "leave out --workers")

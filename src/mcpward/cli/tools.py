@@ -59,9 +59,9 @@ def tools(
 
 
 def _shapes(settings: Settings, chosen: str | None, *, with_schema: bool) -> list[dict[str, Any]]:
-    from mcpward.operations.tool_listing import load_registries
+    from mcpward.operations.tool_sources import load_tool_sources
 
-    registries = asyncio.run(load_registries(settings, CLOCK))
+    registries = asyncio.run(load_tool_sources(settings, CLOCK))
     shapes: list[dict[str, Any]] = []
     for name, registry in registries.items():
         if chosen in {None, name}:

@@ -1,5 +1,5 @@
-"""What stands behind the tools, looked at as a whole: every budget and pool that a tool names is one that somebody
-defined, and every one that somebody defined is used. A limit that is spelt otherwise would hold nobody.
+"""Checks of all tools of a site together: every budget and pool that a tool names is defined, and every one that is
+defined is used. A misspelt limit would limit no call.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -12,35 +12,12 @@ from mcpward.config.names import nearest
 from mcpward.core.errors import Finding, Misconfigured
 from mcpward.core.values import Pool, Tool
 from mcpward.operations.sources import authors_of
-from mcpward.sdk.server import Server
 from mcpward.tools.bodies import remarks_of
 from mcpward.tools.portable import remarks
-from mcpward.tools.registry import Defaults, Registry
 from mcpward.tools.tool_source import ToolSource
 
 _log: Final = structlog.get_logger("mcpward")
 _OFFER: Final = "name it in [servers.<name>.tools.<name>] or in @server.tool(…), or remove the table"
-
-
-def registries_of(settings: Settings, sources: Mapping[str, Server]) -> dict[str, Registry]:
-    """Make ready what the servers offer, with what the operator says of it.
-
-    Raises:
-        Misconfigured: with the findings of all servers, among them those of :func:`require_defined`.
-    """
-    registries: dict[str, Registry] = {}
-    findings: list[Finding] = []
-    for name, source in sources.items():
-        server = settings.servers[name]
-        try:
-            defaults = Defaults(server.limits.deadline_s, server.unknown_arguments, server.tools)
-            registries[name] = Registry(name, source, defaults)
-        except Misconfigured as wrong:
-            findings += wrong.findings
-    if findings:
-        raise Misconfigured(settings.placed(findings))
-    require_defined(settings, registries)
-    return registries
 
 
 def require_defined(settings: Settings, sources: Mapping[str, ToolSource]) -> None:

@@ -95,11 +95,18 @@ def _file_of(module: ModuleType) -> Path | None:
 
 
 def _guarded(load: Callable[[], None], source: str, origin: Origin, redact: Redact | None) -> None:
-    """Turn whatever an author's module raises into one finding. The secret's name may be shown, values never are."""
+    """Turn whatever an author's module raises into one finding. The secret's name may be shown, values never are.
+
+    No compiled copy is written. Python takes one for current if the second of the file's time and its size are the
+    same: a worker of a reload would serve the old tools. Nor does a service write into the folder of its sources.
+    """
+    writes_none, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         load()
     except (Exception, SystemExit) as error:
         raise Misconfigured([finding_of(error, source, origin, redact)]) from error
+    finally:
+        sys.dont_write_bytecode = writes_none
 
 
 def _require_awaited(module: ModuleType, top: TopLevel) -> None:

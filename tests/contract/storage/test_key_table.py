@@ -10,7 +10,7 @@ from mcpward.core.scope import Access
 from mcpward.core.values import Rate
 from mcpward.crypto.digest import Pepper
 from mcpward.identity.keys.api_key import issue, reissue
-from mcpward.identity.keys.follower import Books, Follower
+from mcpward.identity.keys.follower import Follower, StoreCaches
 from mcpward.identity.keys.key_cache import KeyCache
 from mcpward.identity.keys.records import KeyRecord
 from mcpward.identity.keys.url_cache import UrlCache
@@ -91,7 +91,7 @@ async def test_a_revoked_key_is_refused_by_the_second_worker(opener) -> None:
     secret, record = issue(PEPPER, CLOCK, name="ann", servers=["orders"])
     book = KeyCache(PEPPER, CLOCK)
     reader = two.reader()
-    worker = Follower(reader, Books(book, UrlCache(PEPPER, CLOCK), EndedCache(), EndedCache()), CLOCK)
+    worker = Follower(reader, StoreCaches(book, UrlCache(PEPPER, CLOCK), EndedCache(), EndedCache()), CLOCK)
     await one.keys.add(record)
     await worker.poll()
     assert book.verify(secret.reveal(), "orders", "192.0.2.7") is not None

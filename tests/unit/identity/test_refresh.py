@@ -12,7 +12,7 @@ from mcpward.core.ended_cache import EndedCache
 from mcpward.core.errors import Refusal, Untrusted
 from mcpward.crypto.digest import Pepper
 from mcpward.identity.keys.api_key import issue
-from mcpward.identity.keys.follower import AUDIT_EVERY, Books, Follower
+from mcpward.identity.keys.follower import AUDIT_EVERY, Follower, StoreCaches
 from mcpward.identity.keys.key_cache import KeyCache
 from mcpward.identity.keys.refresh import Refresher
 from mcpward.identity.keys.url_cache import UrlCache
@@ -27,7 +27,7 @@ class Site:
         self.clock: Any = clock or ManualClock()  # some tests need the machine's
         self.shelf: Any = Shelf()
         self.keys, self.urls, self.ended = KeyCache(PEPPER, self.clock), UrlCache(PEPPER, self.clock), EndedCache()
-        self.books = Books(self.keys, self.urls, self.ended, EndedCache())
+        self.books = StoreCaches(self.keys, self.urls, self.ended, EndedCache())
         self.follower = Follower(self.shelf.reader(), self.books, self.clock, interval_s)
         self.refresher = Refresher(self.shelf.reader, self.books, self.shelf, self.shelf, self.clock, interval_s)
         secret, self.record = issue(PEPPER, self.clock, name="ann", servers=["orders"])

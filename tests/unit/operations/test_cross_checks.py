@@ -8,7 +8,8 @@ from mcpward import Database, Limit, Server
 from mcpward.config.load import load
 from mcpward.core.errors import Misconfigured
 from mcpward.core.values import Pool
-from mcpward.operations.cross_checks import pools_of, registries_of
+from mcpward.operations.cross_checks import pools_of
+from mcpward.operations.tool_sources import tool_sources_of
 
 
 def served(options, more=None, names=("shop",)):
@@ -22,7 +23,7 @@ def served(options, more=None, names=("shop",)):
             """Pay."""
 
     settings = load(None, {}, {f"servers.{name}.source": "m:a" for name in names} | (more or {}))
-    return settings, registries_of(settings, sources)
+    return settings, tool_sources_of(settings, sources)
 
 
 def told(options, more=None, names=("shop",)):
@@ -156,7 +157,7 @@ def test_a_draw_that_the_operator_took_away_leaves_no_slip():
 
 def test_what_other_servers_name_is_no_slip_of_one_that_is_served_alone():
     settings = load(None, {}, {"servers.shop.source": "m:a", "budgets.stripe.rate": "9/day"}).as_part()
-    assert registries_of(settings, {"shop": Server("shop")})
+    assert tool_sources_of(settings, {"shop": Server("shop")})
 
 
 def test_the_findings_of_all_servers_come_at_once():

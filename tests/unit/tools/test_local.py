@@ -1,5 +1,6 @@
 """Loading an author's file: the server, or one finding that says in one line what is wrong and where."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -32,6 +33,23 @@ def finding(source: str):
 
 def test_the_only_server_of_a_file_is_found(tmp_path):
     assert load_server(write(tmp_path, GOOD)).name == "shop"
+
+
+@pytest.mark.parametrize("changed", ["tools.py", "prices.py"])
+def test_a_file_that_was_changed_within_a_second_is_loaded_as_it_is_now(tmp_path, monkeypatch, changed):
+    """Python takes its compiled copy for current if second and size are the same: no copy is written."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    texts = {
+        "tools.py": "import prices\n" + GOOD + 'server.title = f"one {prices.PRICE}"\n',
+        "prices.py": 'PRICE = "one"\n',
+    }
+    for name, text in texts.items():
+        os.utime(write(tmp_path, text, name), (1e9, 1e9))
+    assert load_server(str(tmp_path / "tools.py")).title == "one one"
+    os.utime(write(tmp_path, texts[changed].replace("one", "two"), changed), (1e9, 1e9))
+    del sys.modules["prices"]
+    assert "two" in load_server(str(tmp_path / "tools.py")).title
+    assert not list(tmp_path.rglob("*.pyc"))
 
 
 def test_a_server_is_found_by_name(tmp_path):

@@ -97,7 +97,7 @@ class Sources(Protocol):
         ...
 
 
-class Books:
+class StoreCaches:
     """What one worker knows of keys, secret URLs, ended sessions and used states."""
 
     def __init__(self, keys: KeyCache, urls: UrlCache, ended: EndedCache, spent: EndedCache) -> None:
@@ -107,7 +107,7 @@ class Books:
 class Follower:
     """All of it runs on one event loop. ``poll`` may be called directly."""
 
-    def __init__(self, sources: Sources, books: Books, clock: Clock, interval_s: float = INTERVAL_S) -> None:
+    def __init__(self, sources: Sources, books: StoreCaches, clock: Clock, interval_s: float = INTERVAL_S) -> None:
         self._sources, self._books = sources, books
         self._clock = clock
         self._interval_s = interval_s

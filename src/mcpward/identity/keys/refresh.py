@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from mcpward.core.clock import Clock
 from mcpward.core.retry import Retry
-from mcpward.identity.keys.follower import INTERVAL_S, Books, Follower, Sources
+from mcpward.identity.keys.follower import INTERVAL_S, Follower, Sources, StoreCaches
 
 _log: Final = logging.getLogger(__name__)
 FLUSH_EVERY_S: Final = 5.0
@@ -43,7 +43,7 @@ class Refresher:
     def __init__(
         self,
         open_sources: Callable[[], Sources],
-        books: Books,
+        books: StoreCaches,
         notes: UseNotes,
         ended: Forgetful,
         clock: Clock,

@@ -33,7 +33,7 @@ MOST_KEPT: Final = 4000
 MOST_BYTES: Final = 16 * 1024 * 1024
 """Of all answers of one provider that are kept, as JSON."""
 _MOST_ASKED: Final = 32
-"""Questions under way at once. Callers have half of them, in fair shares (:mod:`mcpward.limits.rates.failed_logins`);
+"""Questions under way at once. Callers have half of them in fair shares, see ``limits.rates.credential_lookups``;
 the others are for streams whose tokens are looked at again.
 """
 _DIGEST: Final = 32

@@ -17,7 +17,7 @@ from mcpward.core.errors import Refusal
 from mcpward.core.facts import RetryAfter
 from mcpward.core.reasons import Reason
 from mcpward.core.values import AuthMethod, Principal, Rate
-from mcpward.limits.rates.failed_logins import Asking
+from mcpward.limits.rates.credential_lookups import CredentialLookups
 from mcpward.limits.rates.gcra import moved, retry_after_s
 from mcpward.limits.rates.limit import Drawn, Limit, Standing
 from mcpward.limits.rates.memory import MemoryCounters
@@ -53,7 +53,7 @@ class Addresses:
             self._callers: self.requests,
         }
         self._counting: set[asyncio.Future[Names]] = set()
-        self._asking = Asking(self)
+        self._asking = CredentialLookups(self)
 
     def admit(self, principal: Principal, bucket: str) -> Names:
         """Count a request: of its caller, or of its address where nobody has said who is there.

@@ -9,7 +9,7 @@ from mcpward.limits.redis.script import Command, Script, Word
 from mcpward.limits.redis.store import SharedStore
 
 _log: Final = logging.getLogger(__name__)
-_PLACES: Final = Script("places.lua")
+_SLOTS: Final = Script("slots.lua")
 #: A third of what a place lives without it: one renewal may be lost.
 _RENEW_S: Final = 1.5
 _POLL_S: Final = 0.02
@@ -48,7 +48,7 @@ class RedisSlots:
         args: tuple[Word, ...] = (
             "take", self._store.expected(), claim.id, claim.at, claim.caller, int(goes_first), *claim.slots,
         )  # fmt: skip
-        answer = self._store.call(_PLACES, self._keys(claim), args)
+        answer = self._store.call(_SLOTS, self._keys(claim), args)
         told: asyncio.Future[SlotAnswer] = asyncio.get_running_loop().create_future()
         answer.add_done_callback(lambda answered: self._tell(claim, answered, told))
         return told
@@ -93,7 +93,7 @@ class RedisSlots:
         return [self._store.clock_key, *(key("p", name) for name in claim.names)]
 
     def _command(self, verb: str, claim: SlotRequest, *args: Word) -> Command:
-        return Command.running(_PLACES, self._keys(claim), (verb, self._store.expected(), claim.id, *args))
+        return Command.running(_SLOTS, self._keys(claim), (verb, self._store.expected(), claim.id, *args))
 
     def _tell(self, claim: SlotRequest, answered: "asyncio.Future[Any]", told: "asyncio.Future[SlotAnswer]") -> None:
         broken = answered.exception()

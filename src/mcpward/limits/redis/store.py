@@ -21,7 +21,7 @@ from mcpward.config.counters import read_counters_url
 from mcpward.core.clock import Clock
 from mcpward.core.secret import Secret
 from mcpward.limits.rates.shared_port import StoreDown
-from mcpward.limits.redis.lookup import Lookup
+from mcpward.limits.redis.dns_cache import DnsCache
 from mcpward.limits.redis.resp import RespConnection, SentCommand
 from mcpward.limits.redis.script import Command, Script, Word
 
@@ -75,7 +75,7 @@ class SharedStore:
         self._monotonic = clock.monotonic
         self._timeout_s = timeout_s
         self._on_change = on_change
-        self._lookup = Lookup()
+        self._lookup = DnsCache()
         self._wire: RespConnection | None = None
         self._held: list[SentCommand] | None = None
         self._seen = 0.0

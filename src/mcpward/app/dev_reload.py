@@ -28,7 +28,7 @@ from mcpward.core.errors import Finding, Misconfigured
 _CLOCK: Final = SystemClock()
 _LOOK_EVERY_S: Final = 0.2
 _KILL_AFTER_S: Final = 5.0
-_MODULE: Final = "mcpward.cli.reloaded"
+_MODULE: Final = "mcpward.cli.dev_version"
 Tell = Callable[[str], None]
 
 

@@ -7,7 +7,7 @@ import pytest
 from mcpward.core import authority
 from mcpward.core.errors import Refusal
 from mcpward.core.reasons import Reason
-from mcpward.limits.rates.failed_logins import AT_PROVIDER, AT_STORE, MOST_WAITING, Asking
+from mcpward.limits.rates.credential_lookups import AT_PROVIDER, AT_STORE, MOST_WAITING, CredentialLookups
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 PROVIDER = authority.provider("main")
@@ -18,7 +18,7 @@ class House:
     """A provider that answers when it is told to, asked for addresses with so many failures each."""
 
     def __init__(self, failures: int = 1000) -> None:
-        self.asking, self.gate = Asking(self), asyncio.Event()
+        self.asking, self.gate = CredentialLookups(self), asyncio.Event()
         self.left: dict[str, int] = {}
         self.failures = failures
         self.asked: Counter[str] = Counter()
@@ -186,7 +186,7 @@ async def test_those_who_wait_are_bounded_and_those_who_leave_keep_no_place() ->
 
 
 async def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mcpward.limits.rates.failed_logins._LONGEST_WAIT_S", 0.01)
+    monkeypatch.setattr("mcpward.limits.rates.credential_lookups._LONGEST_WAIT_S", 0.01)
     house = House()
     crowd = house.crowd(AT_PROVIDER.address)
     await turns()

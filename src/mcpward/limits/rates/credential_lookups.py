@@ -88,7 +88,7 @@ class _Endpoint:
         self.strangers: deque[_Line] = deque()
 
 
-class Asking:
+class CredentialLookups:
     """The places of all providers. An address is remembered while it asks, and after it has succeeded."""
 
     def __init__(self, failures: Failures) -> None:

@@ -8,7 +8,7 @@ import asyncio
 from socket import IPPROTO_TCP, SOCK_STREAM
 
 
-class Lookup:
+class DnsCache:
     """Looks names up; whoever asks for one that is being looked up waits for the same answer."""
 
     def __init__(self) -> None:

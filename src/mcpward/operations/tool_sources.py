@@ -1,0 +1,54 @@
+"""What the servers of a site offer, loaded as a start loads it and made ready to be served."""
+
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+
+from mcpward.config.model import Settings
+from mcpward.core.clock import Clock
+from mcpward.core.errors import Finding, Misconfigured
+from mcpward.core.secret import Secret
+from mcpward.operations.cross_checks import require_defined
+from mcpward.operations.site import database_of, open_site
+from mcpward.operations.sources import load_sources
+from mcpward.sdk.server import Server
+from mcpward.tools.registry import Defaults, Registry
+
+
+def tool_sources_of(settings: Settings, authors: Mapping[str, Server]) -> dict[str, Registry]:
+    """Make ready what the servers offer, with what the operator says of it.
+
+    Raises:
+        Misconfigured: with the findings of all servers, among them those of
+            :func:`~mcpward.operations.cross_checks.require_defined`.
+    """
+    sources: dict[str, Registry] = {}
+    findings: list[Finding] = []
+    for name, author in authors.items():
+        server = settings.servers[name]
+        try:
+            defaults = Defaults(server.limits.deadline_s, server.unknown_arguments, server.tools)
+            sources[name] = Registry(name, author, defaults)
+        except Misconfigured as wrong:
+            findings += wrong.findings
+    if findings:
+        raise Misconfigured(settings.placed(findings))
+    require_defined(settings, sources)
+    return sources
+
+
+async def load_tool_sources(settings: Settings, clock: Clock) -> dict[str, Registry]:
+    """Run the sources of all servers and return what they offer, for a command. Nothing is served.
+
+    What authors print goes to stderr: stdout is the command's own. Data are not created if there are none.
+
+    Raises:
+        Misconfigured: with the findings of all servers, or the data cannot be used.
+    """
+    vault: Mapping[str, Mapping[str, Secret]] = {}
+    database = database_of(settings)
+    if database is None or database.exists():
+        async with open_site(settings, clock) as site:
+            vault = {name: await site.vault.load_all(name) for name in settings.servers}
+    with redirect_stdout(sys.stderr):
+        return tool_sources_of(settings, load_sources(settings, vault))
