@@ -1,7 +1,7 @@
-"""Those who wait for a place: callers take turns, and the calls of one caller come in their order.
+"""The queue of waiters for a slot: callers take turns, and the calls of one caller keep their order.
 
-A line is bounded. When it is full, a caller with fewer calls waiting gets the last place in it of the caller who has
-most: one who sends a thousand calls at once keeps nobody else out.
+A queue is bounded. When it is full, a caller with fewer waiting calls takes the last position of the caller with most.
+So a caller that sends a thousand calls at once keeps no other caller out.
 """
 
 from collections import deque
@@ -9,14 +9,14 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Waiting(Protocol):
-    """What a line knows of one who stands in it. ``seq`` grows with the order of arrival.
+    """What the queue knows of a waiter. ``seq`` grows with the order of arrival.
 
-    A bound of the type variable: the line knows nothing of places.
+    A bound of the type variable: the queue knows nothing of slots.
     """
 
     @property
     def caller(self) -> str:
-        """Whose call it is."""
+        """The caller of the waiting call."""
         ...
 
     @property

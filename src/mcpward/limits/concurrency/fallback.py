@@ -1,4 +1,4 @@
-"""What stands in for places of the whole site while nobody can be asked for them."""
+"""The slots that a process counts by itself while the shared store of slots is unreachable."""
 
 from typing import Final
 
@@ -10,11 +10,11 @@ _NO_END: Final = 1 << 40
 
 
 class Fallback:
-    """Makes this process's own places as many as there are now.
+    """Sets how many of this process's own slots are usable now.
 
-    While the shared places answer, all of them: the process alone lets in no more calls than the site would. While
-    they are away each holds as its ruling says: ``closed`` lets nobody in, ``open`` everybody, ``local`` a ``part`` of
-    the places, and one at the least. ``ruling`` is that of servers, tools and callers.
+    While the shared slots answer, all of them are: the process itself admits no more calls than the site would. While
+    they are away, each follows its enforcement. ``closed`` admits no call, ``open`` admits all, and ``local`` admits a
+    ``part`` of the slots, at least one. ``ruling`` is that of servers, tools and callers.
     """
 
     def __init__(self, shared: SharedSlots, part: float, ruling: str) -> None:

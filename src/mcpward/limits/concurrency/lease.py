@@ -1,6 +1,7 @@
-"""What one call holds while it runs: a place of its server, of its caller, of its tool and of each of its pools.
+"""The slots that one call holds while it runs: of its server, its caller, its tool and each of its pools.
 
-All or none of them: a call that waits for one holds none of the others. One event loop: nothing is shared by threads.
+A call holds all of them or none: while it waits for one, it holds none of the others. It runs on one event loop, so no
+thread shares it.
 """
 
 from asyncio import CancelledError, Future
@@ -84,7 +85,7 @@ class Lease(Struct, eq=False):
         if self._more or not self.is_held or server.line.length or server_slots.crowded:
             self.release()
             return
-        # The rest of it where nobody waits for what is given back.
+        # The rest of the release, if no caller awaits it.
         self.is_held = False
         counts, caller = server_slots.counts, self._caller
         held = counts[caller]
@@ -96,7 +97,7 @@ class Lease(Struct, eq=False):
 
     @property
     def is_retained(self) -> bool:
-        """Whether something of the call goes on that nobody waits for."""
+        """Whether a part of the call still runs that no caller awaits."""
         return self._retained > 0
 
     def retain(self) -> Callable[[], None]:
@@ -117,7 +118,7 @@ class Lease(Struct, eq=False):
             self.release()
 
     def _owe(self) -> None:
-        """Hold the places, whether they are free or not. Who waits for them waits no longer: it has them."""
+        """Hold the slots, whether they are free or not. A waiter for them stops waiting and has them."""
         if self._waiter is None or not self._waiter.seize():
             self._server_slots.take(self._caller, self._semaphores)
         self.is_held = True
@@ -127,7 +128,7 @@ class Lease(Struct, eq=False):
         return (*self._more, self._server_slots.server)
 
     def has_ended(self) -> bool:
-        """Whether the call has ended: what it still asks for is for nobody."""
+        """Whether the call has ended: no waiter is left for the slots that it still requests."""
         return self._is_over
 
     def ask_shared(self) -> Future[SlotAnswer] | None:
@@ -138,9 +139,9 @@ class Lease(Struct, eq=False):
         return None
 
     async def alongside(self, charge: Awaitable[T]) -> T:
-        """Await a charge, and ask for the places in the same turn if it has to wait.
+        """Await a charge, and request the slots in the same loop turn if the charge has to wait.
 
-        Who is charged enters then; who is refused has given all back.
+        A charged call enters then; a refused call has returned all of its slots.
         """
         try:
             return await Pipelined(charge, self._ask_now)

@@ -1,4 +1,4 @@
-"""One server's ground: its own places and those of each of its callers."""
+"""One server's slots: its own, and those of each of its callers."""
 
 from mcpward.limits.concurrency.semaphore import CallerSemaphore, Counts, Semaphore, Slots
 
@@ -13,9 +13,9 @@ class SeniorWaiter:
 
 
 class ServerSlots:
-    """What every call of one server holds: one of its places, and one of those that its caller may have here.
+    """The slots that every call of one server holds: one of the server's, and one of its caller's at this server.
 
-    A caller without a running or waiting call leaves nothing behind. ``crowded`` are the places of callers whose calls
+    A caller without a running or waiting call leaves nothing behind. ``crowded`` are the slots of callers whose calls
     wait for them.
     """
 

@@ -1,4 +1,4 @@
-"""What one call holds where places are counted for the whole site: places here, and the same ones there."""
+"""The slots of one call where slots are counted for the whole site: slots of this process, and the same ones there."""
 
 from asyncio import CancelledError, Future, get_running_loop
 from typing import Final
@@ -14,13 +14,13 @@ _TRIES: Final = 2
 
 
 class SharedLease(Lease, kw_only=True, eq=False):
-    """Takes places here first, in this process's own order, and then those of the site.
+    """Takes slots here first, in this process's own order, and then those of the site.
 
-    So no more calls of a process ask for a place there than could have one. A call that waits there keeps here the one
-    kind of place that is missing, which those behind it could not have either, and nothing else.
+    So the calls of a process that request a slot there are never more than could hold one. A call that waits there
+    keeps only the one missing kind of slot here. The calls behind it could not have that kind either.
 
-    ``names`` and ``sizes`` are those of the stocks, with those of the caller before the last (the server).
-    ``_kept`` is the number of the only name that a place is kept of here, counted from 1.
+    ``names`` and ``sizes`` are those of the semaphores; the caller's come before the last, which is the server's.
+    ``_kept`` is the number of the only name whose slot is kept here, counted from 1.
     """
 
     fallback: Fallback
@@ -45,9 +45,9 @@ class SharedLease(Lease, kw_only=True, eq=False):
             self.release()
 
     def ask_shared(self) -> "Future[SlotAnswer] | None":
-        """Ask for the same places of the whole site, in this turn of the loop; None where there is nothing to ask.
+        """Request the same slots of the whole site, in this turn of the loop; None if there is nothing to request.
 
-        Only with places taken by :meth:`try_now`. Entering awaits the answer; who does not enter calls
+        Only with slots taken by :meth:`try_now`. Entering awaits the answer; a call that does not enter calls
         :meth:`release`.
         """
         if not self.is_held or not self.fallback.shared.is_up:

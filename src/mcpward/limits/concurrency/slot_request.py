@@ -1,4 +1,4 @@
-"""What a call claims of the places that all processes of a site have in common, and their port."""
+"""A call's request for slots that all processes of a site share, and their port."""
 
 from asyncio import Future
 from typing import Protocol
@@ -9,10 +9,10 @@ from mcpward.core.ids import request_id
 
 
 class SlotRequest(Struct, eq=False):
-    """What one call wants to hold: a place under each of ``names``, of which there are ``places`` in all.
+    """The slots that one call requests: one under each of ``names``, of which ``places`` exist in all.
 
-    ``id`` is the call's own among all of the site. ``at`` is the name whose line it stands in, counted from 1.
-    ``is_kept`` where its places are known to be held. What was dropped is not asked for again: that is another claim.
+    ``id`` is the call's own among all of the site. ``at`` is the name whose queue it stands in, counted from 1.
+    ``is_kept`` if its slots are known to be held. A dropped request is never repeated: the next one is another request.
     """
 
     names: tuple[str, ...]
@@ -35,24 +35,23 @@ class SlotAnswer(Struct, frozen=True, gc=False):
 
 
 class SharedSlots(Protocol):
-    """Places that are counted once, whoever holds them; held until dropped, or until their process dies.
+    """Slots that are counted once for all processes; held until dropped, or until their process dies.
 
     A port: only a site with such a store imports its client.
     """
 
     @property
     def is_up(self) -> bool:
-        """Whether the store answered last time. Nobody waits for one that did not."""
+        """Whether the store answered last time. No call waits for one that did not."""
         ...
 
     def ask(self, claim: SlotRequest, *, goes_first: bool = False) -> Future[SlotAnswer]:
-        """Take all places of a claim, or stand in the line of the first that is missing.
+        """Take all slots of a request, or stand in the queue of the first one that is missing.
 
-        Who stands in a line asks again within a second, or is forgotten. A claim that was taken is renewed until it is
-        dropped.
+        A waiter in a queue asks again within a second, or is removed. A granted request is renewed until it is dropped.
 
         Raises:
-            StoreDown: at once, or when awaited: nobody knows whether it was taken.
+            StoreDown: at once, or when awaited; whether the slots were taken is unknown.
         """
         ...
 

@@ -10,7 +10,7 @@ from mcpward.limits.concurrency.server_slots import ServerSlots
 
 #: So often it may find one of two things free when the other is taken, and lose the turn that it had waited for.
 _PATIENCE: Final = 3
-#: An alarm that comes so late comes after a pause of the event loop, in which nobody could give a place back.
+#: An alarm that comes so late follows a pause of the event loop, in which no call could return a slot.
 _LATE_S: Final = 0.05
 _numbers: Final = count()
 
@@ -65,7 +65,7 @@ class Waiter:
             Refusal: busy, with ``policy`` naming what was missing: its queue is full, or the wait was too long.
         """
         lacking = self.missing()
-        assert lacking is not None  # who lacks nothing takes it
+        assert lacking is not None  # a waiter that lacks nothing takes it
         self._stand(lacking)
         try:
             no = await self._ticket
@@ -102,7 +102,7 @@ class Waiter:
         return self._is_seized
 
     def move(self, to: Slots) -> None:
-        """Stand in another line: what it waited for was free, and this is not."""
+        """Move to another queue: the slot it waited for was free, and this one is not."""
         self._misses += 1
         senior = self._server_slots.senior
         if self._misses >= _PATIENCE and senior.waiter in (None, self) and not self._ticket.done():

@@ -1,9 +1,8 @@
-"""A map that forgets: bounded whatever comes, without a clock and without a scan (attack 106).
+"""A map that evicts: bounded whatever comes, without a clock and without a scan (attack 106).
 
-Two generations: an entry that is written lives in the young one; when that is full it becomes the old one, and the
-former old one is thrown away, one entry per later write of a new one. So an entry is forgotten only after a third of
-``most`` other ones were written, or asked for by ``young``, since it last was; and eviction never looks at more than
-one entry.
+Two generations: a written entry lives in the young one. A full young one becomes the old one, and the former old one is
+discarded, one entry per later write of a new one. So an entry is evicted only after a third of ``most`` other entries
+were written, or read by ``young``, since its own last use. Eviction never looks at more than one entry.
 """
 
 from collections.abc import Callable, Iterator

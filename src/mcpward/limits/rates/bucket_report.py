@@ -1,6 +1,6 @@
-"""What an operator sees of buckets in memory, and how they are made full again.
+"""Reports the buckets in memory to an operator, and resets them.
 
-Looking walks over all of them, so it is for an operator's command and for no request; requests go on meanwhile.
+A report walks over all of them, so it serves an operator's command and never a request; requests continue meanwhile.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What is used of a limit at this moment, as an operator reads it, and which buckets an operator means."""
+"""The present use of a limit as an operator reads it, and the filter by which an operator selects buckets."""
 
 from msgspec import Struct
 
@@ -20,7 +20,7 @@ class BucketUsage(Struct, frozen=True, gc=False):
 
 
 class BucketFilter(Struct, frozen=True, gc=False):
-    """Which buckets are meant: those of a server, of a caller, of a limit; None for whichever."""
+    """Selects buckets: those of a server, of a caller, of a limit; None matches all."""
 
     server: str | None = None
     caller: str | None = None

@@ -1,9 +1,9 @@
-"""Who may have a credential looked up at its provider or in the store, and when: places, in fair shares.
+"""Bounds look-ups of credentials at a provider or in the store: slots, in fair shares.
 
-A question about a credential takes a place, and may turn out to be a failure. Both are reserved before it is asked: an
-address has no more questions under way than it has failures left, and its place is free again when the answer is
-there, not when the caller has left. One address holds a few places only, and some are kept for addresses whose
-credentials were good before, so that a crowd of strangers does not crowd out callers.
+A look-up of a credential takes a slot, and may turn out to be a failure. Both are reserved before it starts. So an
+address has no more look-ups under way than it has failures left. Its slot is free again when the answer arrives, not
+when the caller has left. One address holds only a few slots, and some are kept for addresses whose credentials were
+valid before. So a flood of strangers does not keep callers out.
 """
 
 import asyncio
@@ -75,7 +75,7 @@ class _Line:
 
 
 class _Endpoint:
-    """One provider, or the store: its places, and the lines in which somebody waits, in the order of their turns."""
+    """One provider, or the store: its slots, and its queues with waiters, in the order of their turns."""
 
     __slots__ = ("busy", "known", "lines", "share", "strangers", "waiting")
 
@@ -101,12 +101,12 @@ class Asking:
         return sum(len(endpoint.lines) for endpoint in self._endpoints.values())
 
     async def ask(self, whom: str, bucket: str, question: Callable[[], Awaitable[T]]) -> T:
-        """Wait for a place at ``whom``, ask, and return the answer or raise what the question raises.
+        """Wait for a slot at ``whom``, look up, and return or raise the result of the look-up.
 
         ``whom`` is a name of :mod:`mcpward.core.authority`.
 
         Raises:
-            Refusal: address-rate-exceeded, the address has failed too often; identity-unavailable, too many questions
+            Refusal: address-rate-exceeded, the address has failed too often; identity-unavailable, too many look-ups
                 wait, or this one has waited for too long.
         """
         await self._begin(whom, bucket)
@@ -169,7 +169,8 @@ class Asking:
         if not self._pending[bucket]:
             del self._pending[bucket]
         _let_go(endpoint, line)
-        # Not at once: whoever asked counts a failure first. Other desks, too: the address may wait there for this one.
+        # Not at once: the caller counts a failure first. Other authorities, too: the address may wait there for this
+        # one.
         loop = asyncio.get_running_loop()
         for each in self._endpoints.values():
             if each is endpoint or bucket in each.lines:
@@ -234,7 +235,7 @@ class Asking:
             if turn := _next(line):
                 self._take(endpoint, line)
                 turn.set_result(True)
-        elif line.bucket not in self._pending:  # nothing under way could give a failure back: all of them are told
+        elif line.bucket not in self._pending:  # no look-up under way could return a failure: all waiters are refused
             while turn := _next(line):
                 turn.set_result(False)
 

@@ -1,7 +1,7 @@
 """Buckets of this process, in memory that is bounded whatever the number of callers (attack 106).
 
-A forgotten bucket is a full one; therefore strangers, who can make up addresses, never share a store with callers
-whose identity was verified, and what all callers share (a budget, a server's total) has a store of its own.
+An evicted bucket is a full one. Therefore strangers, who can make up addresses, never share a store with verified
+callers. The limits that all callers share (a budget, a server's total) have a store of their own.
 """
 
 from collections.abc import Sequence
@@ -49,9 +49,9 @@ class MemoryCounters(BoundedMap[int]):
         return Standing(limit, max(0, remaining(tat, now, gcra)), reset_s(tat, now, gcra), wait_s)
 
     def add(self, limit: Limit, key: str, cost: int) -> Standing:
-        """Take ``cost`` and say where the bucket stands then; with a negative cost give that much back.
+        """Take ``cost`` and return where the bucket stands then; a negative cost is returned to it.
 
-        Whether it may be taken is for :func:`take_all` to say.
+        :func:`take_all` decides whether the draw is allowed.
         """
         if limit.quota is not None:
             index, used = self._used(limit.quota, key, self._clock.now())

@@ -1,4 +1,4 @@
-"""What stands in the shared counters, read without a worker: every bucket describes itself."""
+"""Reads the shared counters without a worker: every bucket describes itself."""
 
 from collections.abc import AsyncIterator
 from typing import Any, Final
@@ -17,7 +17,7 @@ _MICRO: Final = 1_000_000
 
 
 class Listing:
-    """Looks through the whole store, a page at a time, so that nobody else waits for it."""
+    """Scans the whole store, a page at a time, so that no other client of the store waits for it."""
 
     def __init__(self, store: SharedStore, clock: Clock) -> None:
         self._store = store
@@ -114,4 +114,4 @@ def _parted(key: bytes, length: int) -> tuple[str, str] | None:
     try:
         return name[:length].decode("utf-8", "surrogatepass"), name[length + 1 :].decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
-        return None  # put there by somebody else
+        return None  # not written by mcpward

@@ -20,7 +20,7 @@ def _bytes(word: Word) -> bytes:
 
 
 class Script:
-    """A file of this room, with the virtual clock's functions before it.
+    """A file of this package, after the virtual clock's functions.
 
     ``by_digest`` and ``by_text`` are the first two words of a command that runs it.
     """

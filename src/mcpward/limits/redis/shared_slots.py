@@ -25,7 +25,7 @@ class RedisSlots:
         self._store = store
         self._held: dict[str, SlotRequest] = {}
         self._renewal: asyncio.TimerHandle | None = None
-        #: Who sleeps until it asks again, by the name whose line it stands in.
+        #: Waiters that sleep until they ask again, by the name whose queue they stand in.
         self._asleep: dict[str, dict[asyncio.Future[None], None]] = {}
         #: Errors one after the other from a store that is well else: it may not let us do what places need.
         self._failed = 0
@@ -103,7 +103,7 @@ class RedisSlots:
                 self._again_at = asyncio.get_running_loop().time() + _RETRY_S
             if not told.done():
                 told.set_exception(broken)
-                told.exception()  # whoever asked may have been refused by its charge, and awaits nothing
+                told.exception()  # its charge may have refused the call, which then awaits nothing
             return
         self._failed = 0
         virtual, missing, before, wrong = answered.result()

@@ -38,7 +38,7 @@ _MOST_WAITING: Final = 20_000
 _MOST_HOPS: Final = 4
 _MOST_NODES: Final = 32
 _MOVED: Final = re.compile(r"MOVED \d+ (.*):(\d+)")
-#: What a whole server says no with, rather than one script; inside a script's error it stands somewhere in the text.
+#: Errors of a whole server, rather than of one script; inside a script's error they stand anywhere in the text.
 _UNWELL: Final = re.compile(
     r"\b(OOM|READONLY|LOADING|NOAUTH|WRONGPASS|NOPERM|CLUSTERDOWN|MISCONF|MASTERDOWN|NOREPLICAS|BUSY)\b"
 )
@@ -51,9 +51,9 @@ TAKE: Final = Script("take.lua")
 class SharedStore:
     """One Redis or Valkey, or a cluster of them.
 
-    ``on_change`` is told when it goes down or is not there at the start (False, why), and when it comes up (True, "").
-    ``failures`` counts the calls that it did not answer, or not in time, or with an error. ``on_loss`` is called when
-    what stood in it may be gone, because it was away or was emptied; who holds something there says so again.
+    ``on_change`` is called when it goes down or is not there at the start (False, why), and when it comes up (True,
+    ""). ``failures`` counts the calls that it did not answer, or not in time, or with an error. ``on_loss`` is called
+    when its content may be lost, because it was away or was emptied. The owners of slots then register them again.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class SharedStore:
         await self._first.wait()
 
     async def stop(self) -> None:
-        """Close. Whoever still waits is told that it is down."""
+        """Close. Waiting calls get :class:`StoreDown`."""
         for task in (self._keeper, self._mover):
             if task is not None:
                 task.cancel()
@@ -153,7 +153,7 @@ class SharedStore:
         return answer
 
     def tell(self, command: Command) -> None:
-        """Send a command whose answer nobody waits for; nothing happens while the store is down."""
+        """Send a command whose answer no caller awaits; nothing happens while the store is down."""
         if self._wire is not None:
             with suppress(StoreDown):
                 self._send(SentCommand(command, None))
@@ -178,7 +178,7 @@ class SharedStore:
             asked.fail(down)
 
     def _refused(self, wire: RespConnection, asked: SentCommand, text: str) -> None:
-        """Redis said no: to a digest it has forgotten, to a slot it has not, to one script, or to everything."""
+        """Handle an error of Redis: a digest it has forgotten, a moved slot, one failed script, or all commands."""
         if text.startswith("NOSCRIPT") and not asked.with_text:
             asked.with_text = True
             wire.send(asked)
@@ -223,10 +223,10 @@ class SharedStore:
     # ---- connecting -----------------------------------------------------------------------------------------------
 
     async def _keep(self) -> None:
-        """Bring it up, and up again; while it is up, ask once a second whether it is well.
+        """Bring it up, and up again; while it is up, check once a second that it answers.
 
-        Not a :class:`~mcpward.core.retry.Retry`: a connection is lost between tries too, and whoever opened the store
-        is told of that, not the log.
+        Not a :class:`~mcpward.core.retry.Retry`: a connection is lost between tries too, and ``on_change`` reports
+        that, not the log.
         """
         while True:
             if self._wire is None:
@@ -250,7 +250,7 @@ class SharedStore:
         for node in (self._node, *(each for each in self._nodes if each != self._node)):
             try:
                 wire, found = await self._connect(node)
-            except Exception as absent:  # noqa: BLE001  # whoever answers there, and whatever it says, is tried again
+            except Exception as absent:  # noqa: BLE001  # whatever answers there, and whatever it sends, is tried again
                 self._why = f"{node}: {_told(absent)}"
                 continue
             self._node, self._wire = found, wire
@@ -317,7 +317,7 @@ class SharedStore:
     def _through(self, wire: RespConnection, command: Command) -> asyncio.Future[Any]:
         answer = asyncio.get_running_loop().create_future()
         asked = SentCommand(command, answer)
-        asked.hops = _MOST_HOPS  # whoever connects goes to the right node himself
+        asked.hops = _MOST_HOPS  # a connecting client finds the right node itself
         wire.send(asked)
         return answer
 
@@ -325,7 +325,7 @@ class SharedStore:
         return Command.running(TAKE, [self._clock_key], [self.expected(), "", 0])
 
     def _learn(self, slots: Any, node: Address) -> None:
-        """Take note of a cluster's other nodes, to be asked when this one dies. One that stands alone knows none."""
+        """Take note of a cluster's other nodes, to be asked when this one dies. A single node knows none."""
         if not isinstance(slots, list):
             return
         for _, _, *members in slots:
@@ -346,7 +346,7 @@ class SharedStore:
         try:
             async with asyncio.timeout(self._timeout_s):
                 wire, found = await self._connect(node)
-        except Exception as absent:  # noqa: BLE001  # what is held waits for this alone
+        except Exception as absent:  # noqa: BLE001  # only this releases the waiting commands
             if left is not None and left is self._wire:
                 left.close(f"{node}: {_told(absent)}")
             return
