@@ -41,10 +41,10 @@ class SpentIds(Protocol):
 class UsedStates:
     """Uses states up. Those of a caller are bounded, at each worker: they cost the disk that all share (attack 133).
 
-    Nothing that was kept is ever taken back, or who writes the database could do so, too: a state that is given back is
-    so by another id, and its next use has one more.
+    No kept record is ever deleted, or a writer of the database could delete one, too. A returned state is recorded
+    under another id, and its next use has one more.
 
-    ``book`` holds those that this worker knows of: what it remembers cannot be taken away in the store.
+    ``book`` holds those that this worker knows of: its memory cannot be changed through the store.
     """
 
     def __init__(self, store: SpentIds, clock: Clock, book: EndedCache | None = None) -> None:
@@ -82,7 +82,7 @@ class UsedStates:
     async def give_back(self, state_id: str, forget_at: float, caller: str) -> None:
         """The call did not run to its end: let its state be used once more. Raises what the store raises.
 
-        For whoever has used it last, once.
+        Only for the last user of the state, once.
         """
         number = 0
         while await self._has(_returned(state_id, number)):

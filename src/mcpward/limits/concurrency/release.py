@@ -21,7 +21,7 @@ class Release:
         self._taking = Lock()
 
     def retain(self) -> Callable[[], None]:
-        """Keep the slots beyond the call's end, as :meth:`Lease.retain`; they are not released while it waits any more."""
+        """Keep the slots beyond the call's end, as :meth:`Lease.retain`; then waiting no longer releases them."""
         return self._lease.retain()
 
     @asynccontextmanager

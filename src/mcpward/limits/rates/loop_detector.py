@@ -1,4 +1,4 @@
-"""The loop breaker: the same call made again and again in one conversation, or a cycle of calls.
+"""The loop breaker: finds the same call repeated in one conversation, or a cycle of calls.
 
 A model that is stuck repeats itself byte for byte, or alternates between a few calls. mcpward reports that in a tool
 result, which the model can read and act on. It does so long before the rate of its class stops it, and a different call

@@ -1,4 +1,4 @@
-"""What one call's stream has said, kept for a client that lost the connection and comes back for the rest."""
+"""The messages of one call's stream, kept for a client that lost the connection and comes back for the rest."""
 
 import asyncio
 from collections import deque
@@ -13,14 +13,14 @@ OVERHEAD: Final = 64
 
 
 class Owner(Struct, frozen=True):
-    """Whose stream it is: the principal's key and the session. Both must be the same to resume it (attack 63)."""
+    """The owner of a stream: the principal's key and the session. Both must be the same to resume it (attack 63)."""
 
     principal: str
     session: str
 
 
 class BufferOwner(Protocol):
-    """Who counts what is kept, and lets go of it. A port: ``Buffers`` is made of this module."""
+    """Counts the kept messages, and drops them. A port: ``Buffers`` is made of this module."""
 
     def resized(self, replay: "Buffer", change: int) -> None:
         """Count ``change`` bytes more (or fewer) for the stream."""

@@ -1,7 +1,7 @@
-"""Where one worker's streams are kept: within bounds on each caller and on all, and not for long.
+"""One worker's stream buffers: within bounds on each caller and on all, and not for long.
 
-What must go goes in this order: the oldest stream that has finished, then the oldest that still runs. A running stream
-that was let go is still sent to whoever is connected; it can only not be resumed.
+Buffers are dropped in this order: the oldest finished stream, then the oldest running one. A dropped running stream is
+still sent to its connected client; it can only not be resumed.
 """
 
 from typing import Final
@@ -16,7 +16,7 @@ _NAME_LENGTH: Final = 22  # base 62: 131 bits
 
 
 class _Caller(Struct, eq=False):
-    """What one principal has here: its streams, the oldest first, and their bytes."""
+    """One principal's streams at this worker, the oldest first, and their bytes."""
 
     streams: dict[str, Buffer]
     size: int = 0
@@ -64,7 +64,7 @@ class Buffers:
             self._remove(self._streams[name])
 
     def clear(self) -> None:
-        """Let go of everything; whoever reads it has read enough."""
+        """Drop all buffers; their readers end."""
         for replay in list(self._streams.values()):
             self._remove(replay)
 

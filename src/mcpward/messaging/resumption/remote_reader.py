@@ -1,4 +1,4 @@
-"""Reads streams that live at other workers: asks them by mail, and gives what they tell piece by piece."""
+"""Reads streams that live at other workers: requests them over the bus, and returns them piece by piece."""
 
 import asyncio
 from collections import deque
@@ -41,7 +41,7 @@ class RemoteSource:
         self.left: Callable[[], None] = lambda: None
 
     def arrived(self, told: ReadingPage) -> None:
-        """Take a letter: each once, and in order. After a gap none is taken."""
+        """Take a page: each once, and in order. After a gap none is taken."""
         if self._is_broken or told.number < self._expected:
             return  # it came twice
         if told.number > self._expected or len(self._letters) >= _MOST_LETTERS:

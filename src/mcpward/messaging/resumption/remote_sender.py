@@ -25,7 +25,7 @@ class _Reading(Struct, eq=False):
 
 
 class RemoteSender:
-    """Answers the letters of readers. A reader that is not heard of for ``patience.silence_s`` has gone."""
+    """Answers the requests of readers. A reader that stays silent for ``patience.silence_s`` has gone."""
 
     def __init__(self, mail: WorkerBus, shelf: Buffers, clock: Clock, patience: RemoteTimeouts) -> None:
         self._mail = mail
@@ -49,7 +49,7 @@ class RemoteSender:
         asked = convert(letter, ReadingRequest)
         reading = self._readings.get(asked.reading)
         if asked.wish is ReadingStep.BEGIN:
-            if reading is None:  # a letter may come twice
+            if reading is None:  # a message may come twice
                 self._begin(asked)
         elif reading is not None and asked.wish is ReadingStep.STILL:
             reading.heard_at = self._clock.monotonic()
@@ -81,7 +81,7 @@ class RemoteSender:
                 waiting.append(message)
                 after += 1
             is_over = replay.is_drained(after)
-            parcels = list(packed(waiting)) or [[]]  # an empty letter says that the stream is known and goes on
+            parcels = list(packed(waiting)) or [[]]  # an empty page reports that the stream is known and continues
             for pieces in parcels:
                 told = ReadingPage(
                     reading=asked.reading,

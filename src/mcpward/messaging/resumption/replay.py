@@ -1,8 +1,8 @@
-"""Streams of the legacy era that can be resumed: what a call has said is kept, for the client that lost it.
+"""Resumable streams of the legacy era: a call's messages are kept for a client that lost the connection.
 
 Revisions 2025-03-26 to 2025-11-25, basic/transports, "Resumability and Redelivery". An event's id leads to the worker
 at which its stream lives, so a client may come back to any worker. Only the principal and the session that began a
-stream get its rest; to everybody else it is the same as one that never was (attack 63).
+stream get its rest. For all others it is the same as one that never was (attack 63).
 """
 
 from mcpward.core.clock import Clock
@@ -44,7 +44,7 @@ class Replays:
         self._teller = RemoteSender(mail, self._shelf, clock, patience)
 
     def begin(self, call: Call) -> Buffer:
-        """Begin to keep what is said to the caller of ``call``.
+        """Begin to keep the messages to the caller of ``call``.
 
         Raises:
             Refusal: session-missing for a call without a session.
@@ -80,7 +80,7 @@ class Replays:
         self._shelf.prune()
 
     async def stop(self) -> None:
-        """Let go of everything, and end whoever reads it."""
+        """Drop all buffers, and end their readers."""
         self._shelf.clear()
         await self._teller.stop()
 

@@ -1,4 +1,4 @@
-"""The rest of a stream, for a client that has come back: what it missed, then what is still to come."""
+"""The rest of a stream, for a client that has come back: the messages it missed, then those still to come."""
 
 from collections.abc import Callable
 from typing import Protocol, Self
@@ -15,7 +15,7 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Nobody reads any more."""
+        """The reader has left."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Changes that wait to be told: equal ones are told once, and there are never more than so many."""
+"""Changes that wait to be sent: equal ones are sent once, and their number is bounded."""
 
 from typing import Final
 

@@ -11,7 +11,7 @@ RETRY_AFTER_S: Final = 5.0
 
 
 class StreamLimits:
-    """Counted places. Whoever takes one gives it back exactly once."""
+    """Counted slots. The owner of one returns it exactly once."""
 
     __slots__ = ("_name", "_per_caller", "_taken", "_total", "_total_taken")
 

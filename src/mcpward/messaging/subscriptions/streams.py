@@ -1,7 +1,8 @@
-"""Who listens at this worker, and how a change reaches all that listen, here and at the other workers.
+"""The open streams of this worker, and the way of a change to all of them, here and at the other workers.
 
-A change is told here at once, and posted from a queue that merges: an author who announces the same update a thousand
-times in a row writes few letters. Nothing is kept for who comes later: the specification has no replay of changes.
+A change is sent here at once, and posted from a queue that merges. So an author who announces the same update a
+thousand times in a row writes few messages. Nothing is kept for later streams: the specification has no replay of
+changes.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ _LAST_POSTS_S: Final = 2.0
 
 
 class Streams:
-    """All streams of one worker. ``per_caller`` and ``total`` count this worker's alone (attack 48)."""
+    """All streams of one worker. ``per_caller`` and ``total`` count only this worker's (attack 48)."""
 
     def __init__(self, mail: WorkerBus, *, per_caller: int = 16, total: int = 4096) -> None:
         self._mail = mail
@@ -49,7 +50,7 @@ class Streams:
         return len(self._open)
 
     async def start(self) -> None:
-        """Begin to post what is published; what was published from threads before is told now."""
+        """Begin to post published changes; those published from threads before are sent now."""
         loop = asyncio.get_running_loop()
         self._posting = loop.create_task(self._post(), name="channel-streams")
         with self._soon_lock:
@@ -57,7 +58,7 @@ class Streams:
         self._publish_soon()
 
     async def stop(self) -> None:
-        """End all streams, and give the last letters a moment to be posted."""
+        """End all streams, and allow the last messages a moment to be posted."""
         self.close()
         with self._soon_lock:
             self._loop = None
@@ -101,7 +102,7 @@ class Streams:
             is_first = not self._soon
             self._soon.add(change)
             if is_first and self._loop is not None:
-                with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                with suppress(RuntimeError):  # the loop is closed: no stream is open any more
                     self._loop.call_soon_threadsafe(self._publish_soon)
 
     def close(self) -> None:
@@ -124,7 +125,7 @@ class Streams:
         self._places.give_back(stream.caller)
 
     def _arrived(self, letter: dict[str, Any]) -> None:
-        with suppress(MsgspecError):  # a worker of another release: what it means is not known here
+        with suppress(MsgspecError):  # a worker of another release: its meaning is not known here
             self.publish(convert(letter, Change), local_only=True)
 
     async def _post(self) -> None:
@@ -135,5 +136,5 @@ class Streams:
                     return
                 self._has_post.clear()
                 await self._has_post.wait()
-            # Whatever the mail raises, this worker's own streams go on.
+            # Whatever the bus raises, this worker's own streams continue.
             await posts.attempt(lambda: self._mail.post(_KIND, to_builtins(self._outbox.take())))
