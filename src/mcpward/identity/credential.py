@@ -1,8 +1,8 @@
 """The credential of a request: found in its headers, by one rule without a second reading (attack 32).
 
-``Authorization: Bearer <token>`` (RFC 6750 §2.1) or ``X-API-Key: <token>``, one of them, once. Query strings and
-bodies are never looked at (attack 29). A whole API key is known by its form, so one that was pasted without its scheme,
-with the scheme twice, or in quotes is read as what it is; it is verified like any other.
+``Authorization: Bearer <token>`` (RFC 6750 §2.1) or ``X-API-Key: <token>``, one of them, once. Query strings and bodies
+are never looked at (attack 29). A whole API key is known by its form. So one that was pasted without its scheme, with
+the scheme twice, or in quotes is read as a key; it is verified like any other.
 """
 
 import re
@@ -36,7 +36,7 @@ _KEY_BEGINS: Final = re.compile(rb"""(?:[Bb][Ee][Aa][Rr][Ee][Rr] +){0,2}["']?"""
 
 
 def plain(arrival: Arrival, longest: int = LONGEST_KEY) -> bytes | None:
-    """Return ``Authorization`` as it came where nothing about it is in doubt: it is alone, came once, and is not long.
+    """Return ``Authorization`` as it came if it is unambiguous: the only credential, sent once, and not long.
 
     Other fields may have come twice, as a list that a client or a proxy spread over two lines does.
     """

@@ -45,7 +45,7 @@ def client(raw: Mapping[str, Any]) -> str:
 
 
 def audience(raw: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return whom the token is for (RFC 7519 §4.1.3): one text or a list of them. Raises :class:`TokenRefused`."""
+    """Return the audiences of the token (RFC 7519 §4.1.3): one text or a list of them. Raises :class:`TokenRefused`."""
     value = raw.get("aud")
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
@@ -68,7 +68,7 @@ def scopes(raw: Mapping[str, Any], name: str) -> frozenset[str]:
 
 
 def groups(raw: Mapping[str, Any], name: str) -> frozenset[str]:
-    """Return the names in a list, or the one name; they may have spaces. What is no name gives no right."""
+    """Return the names in a list, or the one name; they may have spaces. A value that is no name gives no right."""
     value = find(raw, name)
     names = value if isinstance(value, list) else [value]
     return frozenset(each for each in names if _is_name(each))

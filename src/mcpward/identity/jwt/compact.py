@@ -1,6 +1,6 @@
 """The compact serialization of a signed token (RFC 7515 §7.1), taken apart by one strict reading.
 
-Knows nothing of keys and claims. What passes has one spelling, so two readers cannot disagree about it.
+Knows nothing of keys and claims. An accepted token has one spelling, so two readers cannot disagree about it.
 """
 
 import re

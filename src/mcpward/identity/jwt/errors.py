@@ -7,7 +7,7 @@ TOO_LONG: Final = "the token is too long"
 
 
 class TokenRefused(Exception):
-    """The token is not good here. ``detail`` says why, in words of our own: private, and the same answer for all."""
+    """The token is not valid here. ``detail`` is the private reason, in our words; callers all get one answer."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)

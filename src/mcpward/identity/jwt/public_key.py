@@ -22,8 +22,8 @@ _LARGEST_RSA: Final = 8192
 class PublicKey(Struct, frozen=True, eq=False):
     """A key and all that it may verify. ``thumbprint`` is its only true name (RFC 7638): providers choose kids.
 
-    ``told`` counts how much its entry says of what it is for, ``alg`` and ``use``: of two keys with one name the one
-    that says more is meant.
+    ``told`` counts how many of ``alg`` and ``use`` its entry states: of two keys with one name the one that states more
+    is meant.
     """
 
     kid: str | None

@@ -1,8 +1,8 @@
-"""Takes what the store has into the books of one worker, and says how old that is, by a clock read where it was asked.
+"""Copies the store into the caches of one worker, and reports their age by a clock read where the store was asked.
 
-Runs on an event loop of its own, in a thread of its own, with connections of its own: the loop that serves may stand
-still for as long as it likes, and the books are neither older nor taken to be so. A store that does not answer leaves
-them to grow stale; one that is forged, or older than it was, makes them so at once. Stale books let nobody in.
+Runs on an event loop of its own, in a thread of its own, with connections of its own. So the serving loop may stand
+still for as long as it likes, and the caches are neither older nor taken to be so. If the store does not answer, they
+grow stale; a forged store, or one older than it was, makes them stale at once. Stale caches admit no caller.
 """
 
 import asyncio
@@ -98,7 +98,7 @@ class Sources(Protocol):
 
 
 class Books:
-    """What one worker knows of keys, secret URLs, ended sessions and used states."""
+    """One worker's copy of keys, secret URLs, ended sessions and used states."""
 
     def __init__(self, keys: KeyCache, urls: UrlCache, ended: EndedCache, spent: EndedCache) -> None:
         self.keys, self.urls, self.ended, self.spent = keys, urls, ended, spent
@@ -163,14 +163,14 @@ class Follower:
             look = self._look = asyncio.create_task(self._look_soon(), name="identity-look")
             self._looks.add(look)
             look.add_done_callback(self._looks.discard)
-        await asyncio.wait([look])  # whoever is cancelled while waiting leaves the look to the others
+        await asyncio.wait([look])  # a cancelled waiter leaves the look to the others
         return not look.cancelled() and look.result()
 
     async def _look_soon(self) -> bool:
         wait_s = self._looked_at + _GAP_S - self._clock.monotonic()
         if wait_s > 0:
             await asyncio.sleep(wait_s)
-        self._look = None  # whoever comes from here on may ask for a key that this look is too early for
+        self._look = None  # a later waiter may ask for a key that this look is too early for
         self._looked_at = self._clock.monotonic()
         try:
             async with asyncio.timeout(_LONGEST_LOOK_S):  # of this loop, which does nothing else
@@ -182,7 +182,7 @@ class Follower:
     async def _read(self, *, whole: bool) -> None:
         sources, books = self._sources, self._books
         sources.require_same_file()
-        counters = await sources.counters()  # before the rows: what changes meanwhile is read the next time
+        counters = await sources.counters()  # before the rows: later changes are read the next time
         if counters == self._counters and not whole:
             return
         self._counters = None  # until the rows are known to be those of these counters, an older copy must not fit them

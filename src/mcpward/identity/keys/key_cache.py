@@ -1,8 +1,8 @@
 """All API keys of the site in memory, and the decision whether a text is one of them.
 
 Filled by ``follower``, from another thread; reads no store. ``key_lookup`` has it filled for a key that is not here,
-and for one that has not been confirmed for a second. When the snapshot is too old to know of a revocation, nobody is
-let in.
+and for one that has not been confirmed for a second. When the snapshot is too old to know of a revocation, no caller is
+admitted.
 """
 
 from collections.abc import Iterable, Mapping
@@ -85,7 +85,7 @@ class KeyCache:
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether the snapshot is young enough to let somebody in at once."""
+        """Whether the snapshot is young enough to admit a caller at once."""
         return self._monotonic() - self.fresh_at <= CONFIRMED_FOR_S
 
     @property
@@ -102,7 +102,7 @@ class KeyCache:
     def is_over(self, text: str) -> bool:
         """Return whether a key that :meth:`has` found was revoked or has expired: no look at the store changes that.
 
-        A snapshot that is too old to be trusted says so of none.
+        A snapshot that is too old to be trusted reports no key as ended.
         """
         key_id = find_id(text)
         entry = None if key_id is None or self.is_stale else self._entries.get(key_id)
@@ -165,16 +165,16 @@ class KeyCache:
             self._proven[self._mark(credential)] = principal.key_id
 
     def recall(self, credential: bytes, server: str, peer: str) -> Principal | None:
-        """Return the principal of a credential that was proved before, or None: then :meth:`verify` has to say.
+        """Return the principal of a credential that was proved before, or None: then :meth:`verify` must decide.
 
         Only the proof is remembered, as a digest under a secret of this process. Whether the key is revoked, expired,
-        or for elsewhere is asked each time.
+        or for elsewhere is checked each time.
         """
         key_id = self._proven.get(self._mark(credential))
         return None if key_id is None else self.again(key_id, server, peer)
 
     def again(self, key_id: str, server: str, peer: str) -> Principal | None:
-        """Return the principal of a key that its holder has proved to hold, or None: then :meth:`verify` has to say."""
+        """Return the principal of a key whose secret was proved, or None: then :meth:`verify` must decide."""
         entry = self._entries.get(key_id)
         if entry is None or self._monotonic() - self.fresh_at > CONFIRMED_FOR_S:
             return None
@@ -184,9 +184,9 @@ class KeyCache:
         return blake2b(credential, digest_size=_MARK, key=self._salt).digest()
 
     def _enter(self, entry: _Entry, server: str, peer: str) -> Principal | None:
-        """The caller has proved to hold the key: what follows tells others nothing."""
+        """The caller has proved to hold the key: the checks that follow reveal nothing to others."""
         now = self._now()
-        principals = entry.principals  # before all else: whoever takes in new records puts an empty one here
+        principals = entry.principals  # before all else: the thread that takes in new records puts an empty one here
         if entry.revoked or (entry.ends_at is not None and now >= entry.ends_at):
             return None
         if entry.networks is not None and not _stands_in(peer, entry.networks):
@@ -220,7 +220,7 @@ class KeyCache:
 
 
 def principal_of(record: KeyRecord, server: str, root: str) -> Principal:
-    """Return whom the holder of a key is on a server that it opens. ``root`` is the first key of its rotations.
+    """Return the principal of a key's holder on a server that it opens. ``root`` is the first key of its rotations.
 
     Names are not unique: two keys named alike must not be one user to a tool's row filter.
     """

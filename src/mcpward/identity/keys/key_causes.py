@@ -27,10 +27,10 @@ def ended(record: KeyRecord, ends_at: float | None, now: float) -> str | None:
 
 
 def unproved(text: str, key_id: str | None, *, is_known: bool) -> str:
-    """Return what is wrong with a text that is no key at hand.
+    """Return the private reason for a text that is no key in the cache.
 
-    ``key_id`` is the id in a text with the form and the checksum of a key; ``is_known`` says that this site has issued
-    a key of that id.
+    ``key_id`` is the id in a text with the form and the checksum of a key; ``is_known`` if this site has issued a key
+    of that id.
     """
     if key_id is not None:
         known = f"the id is that of key {key_id}, but the secret is not"

@@ -1,9 +1,8 @@
-"""A key that this worker does not know yet: the store is read once more before the key is refused. One that has not
-been confirmed for a second: it is read before the key is let in, and where it cannot be read, nobody is.
+"""Reads the store once more before an unknown key is refused, or a key not confirmed for a second is admitted.
 
-Every text that is no key at hand is treated alike, whether its id is known or not, so that time does not tell which
-(attack 33). A text with a wrong checksum never comes here (attack 35). What was refused after a look is remembered, as
-a digest, so that it is looked for once only.
+If the store cannot be read, such a key is not admitted. Every text that is no key in the cache is treated alike,
+whether its id is known or not, so that timing does not reveal which (attack 33). A text with a wrong checksum never
+comes here (attack 35). A key refused after a look is remembered, as a digest, so that it is looked for only once.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -55,9 +54,10 @@ class KeyLookup:
                 raise _unreadable()
 
     async def confirm(self, mark: bytes, is_confirmed: Callable[[], bool]) -> None:
-        """Return when the store has told of a credential at hand; ``is_confirmed`` says whether it did so meanwhile.
+        """Return when the store has answered on a credential in the cache; ``is_confirmed`` reports whether it did
+        meanwhile.
 
-        However late our own loop takes the answer, it is waited for. A store that gives none may hide a revocation.
+        The answer is awaited, however late our own loop takes it. A store without an answer may hide a revocation.
 
         Raises:
             Refusal: identity-unavailable; the store cannot be read, or too many wait for it with this credential.

@@ -1,4 +1,4 @@
-"""What is kept of an issued credential: never the credential itself."""
+"""The stored record of an issued credential: never the credential itself."""
 
 from msgspec import Struct
 

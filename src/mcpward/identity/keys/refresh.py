@@ -1,8 +1,8 @@
-"""Keeps the books of this worker in step with the store that all workers share.
+"""Keeps the caches of this worker in step with the store that all workers share.
 
-A change made anywhere is seen within one poll. The polls have a thread of their own (``follower``): how old the books
-are is judged by what the store answered, and when it was asked, never by when the serving loop had time to look.
-Writes nothing but the times at which keys were used; that, the serving loop does.
+A change made anywhere is seen within one poll. The polls have a thread of their own (``follower``). The age of the
+caches is judged by the store's answer and the time of the request, never by when the serving loop had time to look.
+Writes nothing but the times at which keys were used; the serving loop does that.
 """
 
 import asyncio

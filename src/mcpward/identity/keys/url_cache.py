@@ -1,4 +1,4 @@
-"""The unlisted way: a URL that nobody can guess. 48 base62 characters, 285 bits; only a digest is kept.
+"""The unlisted mode: a URL that cannot be guessed. 48 base62 characters, 285 bits; only a digest is kept.
 
 A wrong secret is answered exactly as an unknown path (attack 38), and only the exact spelling opens (attack 39).
 """
@@ -33,7 +33,7 @@ class UrlCache:
         self.fresh_at = float("-inf")
 
     def issue(self, server: str) -> tuple[Secret, UrlRecord]:
-        """Draw a new secret for ``server``. It exists in this answer alone; the record is what is to be stored."""
+        """Draw a new secret for ``server``. It exists only in this result; the record is the part to store."""
         text = base62(LENGTH)
         record = UrlRecord(id=base62(12), server=server, digest=self._pepper.digest(text), created_at=self._clock.now())
         return Secret(text, name="secret url"), record
@@ -59,7 +59,7 @@ class UrlCache:
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether the snapshot is young enough to let somebody in at once."""
+        """Whether the snapshot is young enough to admit a caller at once."""
         return self._clock.monotonic() - self.fresh_at <= CONFIRMED_FOR_S
 
     def verify(self, secret: str, server: str, access: Access = Access.READ) -> Principal | None:

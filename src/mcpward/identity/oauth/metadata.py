@@ -1,7 +1,7 @@
-"""What an authorization server says about itself (RFC 8414, OpenID Connect Discovery 1.0), read without trust.
+"""Metadata of an authorization server (RFC 8414, OpenID Connect Discovery 1.0), read without trust.
 
-The operator named one URL; the document found there must belong to exactly the issuer of that URL, or a document put
-in its place could send callers and keys elsewhere (RFC 8414 §3.3 and §6.2). Whatever is missing is named, all at once.
+The operator named one URL. The document found there must belong to exactly the issuer of that URL, or a substituted
+document could send callers and keys elsewhere (RFC 8414 §3.3 and §6.2). All missing members are named at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ _LONGEST: Final = 200
 _MOST_METHODS: Final = 64
 _LONGEST_PUBLISHED: Final = 64 * 1024
 _LONGEST_VALUE: Final = 4096
-#: What a client needs to let its person sign in, for a document that is too long to be handed on whole.
+#: The members that a client needs to let its person sign in, for a document too long to be passed on whole.
 _NEEDED: Final = (
     "issuer", "authorization_endpoint", "token_endpoint", "registration_endpoint", "jwks_uri", "revocation_endpoint",
     "response_types_supported", "grant_types_supported", "code_challenge_methods_supported", "scopes_supported",
@@ -30,7 +30,7 @@ _NEEDED: Final = (
 
 
 class Metadata(Struct, frozen=True):
-    """What was announced, as far as anybody here needs it. ``methods`` are ways of client authentication."""
+    """The metadata, as far as mcpward needs it. ``methods`` are methods of client authentication."""
 
     issuer: str
     jwks_uri: str | None = None
@@ -42,11 +42,11 @@ class Metadata(Struct, frozen=True):
 
 
 class MetadataRequest(Struct, frozen=True):
-    """What the operator asked for: where the document is, what it must have, and ``where`` that is configured.
+    """The operator's request: the address of the document, its required members, and ``where`` that is configured.
 
-    ``issuer`` is the exact name that the document must have; where it is empty, the one of the URL, or its outside
-    name (:func:`is_outside`). ``is_lax``: the provider is known not to say all that it does. ``signed`` tokens need
-    ``jwks_uri``, ``opaque`` ones ``introspection_endpoint``.
+    ``issuer`` is the exact name that the document must have. If it is empty, the name is that of the URL, or its
+    outside name (:func:`is_outside`). ``is_lax``: the provider is known not to announce all that it does. ``signed``
+    tokens need ``jwks_uri``, ``opaque`` ones ``introspection_endpoint``.
     """
 
     url: str
@@ -79,9 +79,9 @@ def is_outside(issuer: str, url: str) -> bool:
     """Return whether ``issuer`` may be the outside name of the provider whose document was fetched from ``url``.
 
     An issuer is an https URL (RFC 8414 §2), so a document that comes by http was fetched from another address than its
-    issuer's. Only networks that the operator named are called by http, and whoever answers there says the keys as well,
-    so its word for the host is worth as much. The path must be that of the URL: one provider of several realms cannot
-    name another realm. That no two providers have one issuer is for :class:`Issuers` to see.
+    issuer's. Only networks that the operator named are called by http. A server that answers there supplies the keys as
+    well, so its host name is trusted as much. The path must be that of the URL: one provider of several realms cannot
+    name another realm. :class:`Issuers` ensures that no two providers have one issuer.
     """
     inside = issuer_of(url)
     try:
@@ -94,7 +94,7 @@ def is_outside(issuer: str, url: str) -> bool:
 
 
 class Issuers:
-    """Which provider has which issuer: two with one name could speak for each other's people (mix-up)."""
+    """The provider of each issuer: two with one name could speak for each other's people (mix-up)."""
 
     def __init__(self) -> None:
         self._owners: dict[str, str] = {}
@@ -116,10 +116,10 @@ class Issuers:
 
 
 def published(document: Mapping[str, Any], metadata: Metadata, wanted: MetadataRequest) -> bytes:
-    """Return the document for clients: as the provider says it, but for inside addresses and in bounded size.
+    """Return the document for clients: as the provider publishes it, but without inside addresses and in bounded size.
 
-    Where the issuer is at another address than the URL that was fetched, the addresses on the host of that URL are
-    for the inside, and left out.
+    If the issuer is at another address than the URL that was fetched, the addresses on the host of that URL are for the
+    inside, and left out.
     """
     inside = egress_url.parse(wanted.url).host
     is_apart = egress_url.parse(metadata.issuer).host != inside
@@ -144,9 +144,9 @@ def _is_inside(value: Any, inside: str) -> bool:
 
 
 def read(document: Any, wanted: MetadataRequest) -> Metadata:
-    """Take over what ``document`` says.
+    """Read ``document``.
 
-    Raises :class:`Misconfigured` with a finding for each thing that is missing or wrong.
+    Raises :class:`Misconfigured` with a finding for each member that is missing or wrong.
     """
     if not isinstance(document, Mapping):
         raise Misconfigured([Finding("the metadata is no JSON object", wanted.where, wanted.url)])
@@ -174,7 +174,7 @@ class _Reader:
         self._wanted = wanted
         self.findings: list[Finding] = []
         grants = document.get("grant_types_supported")
-        # Absent means authorization_code and implicit (RFC 8414 §2). Machines alone need no page to log in at.
+        # Absent means authorization_code and implicit (RFC 8414 §2). Machine clients need no login page.
         self.has_logins = not isinstance(grants, Sequence) or "authorization_code" in grants
 
     def issuer(self) -> str:

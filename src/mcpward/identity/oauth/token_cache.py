@@ -1,6 +1,6 @@
 """Tokens that were verified a moment ago, so that a caller's next call costs no cryptography.
 
-What is kept is a digest under a secret of this process, never the token. An entry is good for five minutes at most,
+The cache keeps a digest under a secret of this process, never the token. An entry is valid for five minutes at most,
 never past the token's own end, and not after its provider has replaced its keys.
 """
 
