@@ -1,4 +1,4 @@
-"""What a client declared against what is wanted of it: ClientCapabilities objects, compared member by member."""
+"""A client's declared capabilities against the required ones: ClientCapabilities objects, compared member by member."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

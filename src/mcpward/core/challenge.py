@@ -1,4 +1,4 @@
-"""What a refused client is told to do about its credential (RFC 6750 §3, RFC 9728 §5.1). Public in every part."""
+"""The advice to a refused client on its credential (RFC 6750 §3, RFC 9728 §5.1). Public in every part."""
 
 from collections.abc import Mapping
 

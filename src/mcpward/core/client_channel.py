@@ -31,10 +31,10 @@ class InputRequired(BaseException):
 
 
 class ClientChannel(Protocol):
-    """What a running call may say to its caller. Methods are called on the event loop's thread."""
+    """Messages of a running call to its caller. Methods are called on the event loop's thread."""
 
     def notify(self, message: bytes) -> None:
-        """Send one JSON-RPC notification, cleaned on its way. Dropped without an error when nobody listens."""
+        """Send one JSON-RPC notification, cleaned on its way. Dropped without an error if no client listens."""
         ...
 
     async def ask(self, questions: Sequence[Question]) -> Mapping[str, Mapping[str, Any]]:
@@ -52,8 +52,8 @@ class ClientChannel(Protocol):
         ...
 
     def retain(self) -> Callable[[], None]:
-        """Keep the call's places beyond its end, until the returned function is called, once.
+        """Keep the call's slots beyond its end, until the returned function is called, once.
 
-        For what of the call goes on although nobody waits for it.
+        For a part of the call that continues although no caller waits for it.
         """
         ...

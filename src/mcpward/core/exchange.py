@@ -1,6 +1,6 @@
-"""A token for somewhere else, of the caller's own right (RFC 8693): what is asked for, what is given, why it is not.
+"""A token for an upstream, of the caller's own right (RFC 8693): the request, the result, and the reasons for failure.
 
-identity obtains it, tools hand it to an author's function; they meet here.
+identity obtains it, tools pass it to an author's function; they meet here.
 """
 
 from enum import StrEnum
@@ -13,8 +13,8 @@ from mcpward.core.values import Call
 class Token(Secret):
     """An access token for an upstream: a secret like any other, with an end.
 
-    ``expires_at`` is in seconds since 1970, None where the provider did not say; ``scopes`` are those that were
-    granted, which may be fewer than were asked for.
+    ``expires_at`` is in seconds since 1970, None if the provider did not state it. ``scopes`` are the granted ones,
+    which may be fewer than were requested.
     """
 
     __slots__ = ("expires_at", "scopes")

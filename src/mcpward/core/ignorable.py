@@ -139,7 +139,7 @@ _ABUGIDAS: Final = r"\u0980-\u0dff"
 _BEFORE_NON_JOINER: Final = one_of(JOINING_ON, JOINED_OVER, VIRAMAS, SHIFTERS)
 _BEFORE_JOINER: Final = one_of(PICTOGRAPHS, SKIN_TONES, r"\ufe0f", VIRAMAS, _ABUGIDAS)
 _JOINER_BETWEEN_EMOJI: Final = f"(?:(?<=[{PICTOGRAPHS}{SKIN_TONES}].)|(?<=[{PICTOGRAPHS}]\ufe0f.))[{PICTOGRAPHS}]"
-#: Bengali, Kannada and their neighbours keep a letter whole so: ra, joiner, virama, ya.
+#: Bengali, Kannada and their neighbours keep a character whole so: ra, joiner, virama, ya.
 _JOINER_BEFORE_VIRAMA: Final = f"(?<=[{_ABUGIDAS}].)(?<![{VIRAMAS}].)[{VIRAMAS}]"
 #: The character first, so that all others are passed over at once; then what would have to stand beside it. ``.`` is
 #: the character itself. Of two of a kind in a row the second has no place. None has one beside ASCII but in a keycap,

@@ -1,10 +1,10 @@
 """A large JSON text, read chunk by chunk as strictly as ``core.jsonio`` reads a small one.
 
-msgspec decodes a text in one call into C, which holds the interpreter's lock: 4 MiB of a stranger's choice would stop
-the event loop for 20 ms to 8 s, on whichever thread it ran (attack 119). Here each step decodes some 8 KiB, and whoever
-drives the steps does something else in between. A text is cut behind commas that stand outside of strings. A chunk gets
-the brackets that were open before it and those that close it, is judged like a text of its own, and is merged into what
-came before. A string that is longer than a chunk is decoded piece by piece.
+msgspec decodes a text in one call into C, which holds the interpreter's lock. 4 MiB of a stranger's choice would stop
+the event loop for 20 ms to 8 s, on any thread (attack 119). Here each step decodes some 8 KiB, and the caller does
+other work between the steps. A text is cut behind commas that stand outside of strings. A chunk gets the brackets that
+were open before it and those that close it, is judged like a text of its own, and is merged into the earlier ones. A
+string that is longer than a chunk is decoded piece by piece.
 """
 
 import re
@@ -33,7 +33,7 @@ _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _OPENED: Final = {ord("]"): ord("["), ord("}"): ord("{")}
 _OBJECT: Final = ord("{")
 _CLOSING: Final = {ord("["): b"]", _OBJECT: b"}"}
-#: Stands where a chunk has nothing of its own. Nobody outside can know it, so no text has it.
+#: Stands where a chunk has nothing of its own. It cannot be known from outside, so no text has it.
 _TOKEN: Final = secrets.token_hex(12)
 _HOLDER: Final = b'"%b"' % _TOKEN.encode()
 _OUTER: Final = b'{"params":{"arguments":'
@@ -231,7 +231,7 @@ class ChunkReader:
         self._open = found
 
     def _note_arguments(self, text: bytes, prefixed: int, before: bytes, named: int) -> None:
-        """Note where ``params.arguments`` begin and end, or what they are where they are of this chunk alone."""
+        """Note where ``params.arguments`` begin and end, or their value if all of it is in this chunk."""
         was_open, is_open = named == 2, self._names() == 2  # both names
         if (was_open and is_open) or (before and self.arguments is not None):
             return
@@ -298,7 +298,7 @@ class ChunkReader:
 
 
 def _masked(text: bytes) -> bytes:
-    """Write over escaped backslashes and quotes. What is left of a backslash begins an escape."""
+    """Write over escaped backslashes and quotes. Every backslash that remains begins an escape."""
     return text.replace(b"\\\\", b"__").replace(b'\\"', b"__") if b"\\" in text else text
 
 

@@ -41,7 +41,7 @@ spell = msgspec.json.Encoder().encode
 
 def _structure(text: bytes) -> bytes:
     """Return the brackets, commas, colons and quotes of a JSON text, without those that are escaped."""
-    # In this order: what is left of a run of backslashes without its pairs escapes the character after it.
+    # In this order: a backslash left over from a run without its pairs escapes the character after it.
     return text.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NOT_STRUCTURE)
 
 
@@ -83,7 +83,7 @@ _decode_extreme = msgspec.json.Decoder(float_hook=_float).decode
 
 
 def has_extremes(text: bytes) -> bool:
-    """Return whether a text may have many exponents of three digits or more. What is in strings is counted as well."""
+    """Return whether a text may have many exponents of three digits or more. Those in strings are counted as well."""
     if len(text) <= _TOO_SHORT:
         return False
     shape = text.translate(_DIGITS)
@@ -101,8 +101,8 @@ def decode_known(text: bytes) -> Any:
 def decode(text: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> Any:
     """Decode one JSON text.
 
-    Raises :class:`JsonRefused` for anything that is not exactly one RFC 8259 text in UTF-8 without a byte order
-    mark, for repeated names, lone surrogates, numbers outside of what a double holds, and for what exceeds ``bounds``.
+    Raises :class:`JsonRefused` for anything that is not exactly one RFC 8259 text in UTF-8 without a byte order mark.
+    Also for repeated names, lone surrogates, numbers that a double cannot hold, and a text that exceeds ``bounds``.
     """
     return read(text, bounds)[0]
 

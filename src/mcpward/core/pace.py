@@ -1,4 +1,4 @@
-"""Long work on a thread of its own, cut so short that the event loop is never held up by it.
+"""Long work on a thread of its own, cut so short that it never holds up the event loop.
 
 pydantic-core and msgspec keep the interpreter's lock while they work. Where their work comes back to Python, at each
 item of a list, it stops from time to time, so that the loop has its turn.
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class _Pace(threading.local):
-    """``due`` is when this thread stops for the next time: never, unless it has said that its work is long."""
+    """``due`` is when this thread stops for the next time: never, unless it has declared its work long."""
 
     due = float("inf")
 

@@ -47,7 +47,7 @@ class Turns(Generic[J]):
             del self._callers[caller]
 
     def least(self, held: Callable[[str], int]) -> str | None:
-        """Return the waiting caller who has fewest, None where nobody waits."""
+        """Return the waiting caller with the fewest, None if there is none."""
         return min(self._callers, key=held, default=None)
 
     def next(self, caller: str) -> J:

@@ -4,7 +4,7 @@ from typing import Final
 
 _LINE_SEPARATOR: Final = "\u2028".encode()
 _PARAGRAPH_SEPARATOR: Final = "\u2029".encode()
-#: What both begin with: one search where there is neither.
+#: The common beginning of both: one search if there is neither.
 _COMMON: Final = _LINE_SEPARATOR[:2]
 
 
