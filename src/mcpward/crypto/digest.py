@@ -1,8 +1,8 @@
-"""Digests of credentials with a pepper: what the store keeps instead of a key or a secret URL (attack 34).
+"""Digests of credentials with a pepper: the store keeps them instead of a key or a secret URL (attack 34).
 
-HMAC-SHA-256 and no slow hash: the secrets are drawn at random with at least 256 bits, so guessing them is out of
-reach, and a dump of the database without the pepper does not even allow a guess to be checked. People's passwords
-are another matter and do not belong here.
+HMAC-SHA-256 and no slow hash: the secrets are drawn at random with at least 256 bits, so guessing them is out of reach.
+A dump of the database without the pepper does not even allow a guess to be checked. People's passwords are another
+matter and do not belong here.
 """
 
 from collections.abc import Callable
@@ -16,9 +16,9 @@ _OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
 
 
 class Pepper:
-    """A keyed digest. The first key makes digests; a text matches when any of the keys says so.
+    """A keyed digest. The first key makes digests; a text matches if any of the keys confirms it.
 
-    The older keys are there so that a rotated master key does not turn every issued credential invalid at once.
+    Because of the older keys, a rotated master key does not turn every issued credential invalid at once.
     """
 
     __slots__ = ("_mac", "_older")
