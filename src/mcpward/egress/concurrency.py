@@ -21,9 +21,9 @@ class _Endpoint:
 
 
 class Concurrency:
-    """A queue for each endpoint, kept while somebody is in it: a slow one does not hold up the others.
+    """A queue for each endpoint, kept while a call is in it: a slow one does not hold up the others.
 
-    Nor those of its own origin: a provider that is asked about tokens again and again still gives its keys.
+    Nor those of its own origin: a provider under many introspection requests still delivers its keys.
     """
 
     def __init__(self) -> None:

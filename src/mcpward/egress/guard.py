@@ -1,7 +1,7 @@
-"""Who may be called: a name is asked for once, every answer must pass, and the caller connects to those answers only.
+"""Decides which hosts may be called: a name is resolved once, every address must pass, and only those are connected to.
 
-A name that gives a harmless address to the one who checks and loopback to the one who connects is no way around
-(rebinding), since there is no second question. One bad answer among good ones refuses all (attack 80).
+A name that resolves to a harmless address for the check and to loopback for the connection does not get around it
+(rebinding), since there is no second look-up. One bad address among good ones refuses all (attack 80).
 """
 
 import asyncio
@@ -80,7 +80,7 @@ class Guard:
     def _require(self, address: Address, host: str, is_plain: bool) -> None:
         is_allowed = is_named(address, self._allow)
         inner = carried(address)
-        if inner is not None:  # allowing the wrapping (say, a NAT64) does not allow all that can be wrapped in it
+        if inner is not None:  # allowing the wrapping (say, a NAT64) does not allow every address that it can wrap
             is_allowed = is_allowed and (is_public(inner) or is_named(inner, self._allow))
         if is_allowed:
             return

@@ -1,4 +1,4 @@
-"""What comes back: read within its size, without content coding, and taken only as strict JSON."""
+"""The response: read within its size, without content coding, and accepted only as strict JSON."""
 
 import re
 from codecs import BOM_UTF8
@@ -12,7 +12,7 @@ from msgspec import Struct
 from mcpward.core.jsonio import Bounds, JsonRefused, decode
 from mcpward.egress.failures import EgressFailed, Failure
 
-#: What a caller may want to know beside the document: how long it holds, and when to ask again.
+#: Fields that a caller may need beside the document: how long it holds, and when to ask again.
 _KEPT: Final = frozenset({"age", "cache-control", "content-type", "date", "etag", "expires", "retry-after"})
 _JSON: Final = re.compile(r"application/(?:[a-z0-9!#$&^_.-]+\+)?json(?:\s*;.*)?", re.IGNORECASE)
 _BOUNDS: Final = Bounds(depth=32, members=20_000)

@@ -33,7 +33,7 @@ def tls() -> ssl.SSLContext:
 
 
 class _Socket(AsyncNetworkStream):
-    """A socket before TLS. Who gives up during the handshake closes it: httpcore does so for errors alone."""
+    """A socket before TLS. A cancelled handshake closes it: httpcore does so only for errors."""
 
     def __init__(self, socket: AsyncNetworkStream) -> None:
         self._socket = socket
