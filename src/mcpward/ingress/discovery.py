@@ -1,9 +1,9 @@
 """Documents that lead the clients of a server in OAuth mode to their provider.
 
 Each URL of a server has protected resource metadata (RFC 9728) of its own, at the path that is inserted before its own
-(§3.1), made of the configuration alone. The metadata of the provider (RFC 8414) are its own document, for clients that
-look for it at the site itself: those of revision 2025-03-26, and many later ones.
-Both are public and the same for everybody: nothing of a request is in them (CVE-2026-48710).
+(§3.1). They are made only of the configuration. The metadata of the provider (RFC 8414) are its own document, for
+clients that look for it at the site itself: those of revision 2025-03-26, and many later ones. Both are public and the
+same for all clients: nothing of a request is in them (CVE-2026-48710).
 """
 
 import json
@@ -22,7 +22,7 @@ from mcpward.ingress.routes import Place
 _RETRY_AFTER_S: Final = 5
 #: Anybody's page may read it: there is nothing in it that a browser's user knows and others do not.
 _FOR_ALL: Final = ((b"access-control-allow-origin", b"*"),)
-#: First, so that it stands in the place of what all other answers say.
+#: First, so that it replaces the header of all other responses.
 _KEPT: Final = ((b"cache-control", b"public, max-age=3600"),)
 #: Shorter, for a provider may move its endpoints.
 _KEPT_BRIEFLY: Final = ((b"cache-control", b"public, max-age=600"),)

@@ -20,8 +20,8 @@ from mcpward.ingress.table import Rank
 
 #: A body up to this size is read from strangers too; it is more than most calls have.
 _SMALL = 64 * 1024
-#: An endless stream holds the body that opened it for as long as it lasts. With longer ones a few callers could hold,
-#: for ever, all that may be held.
+#: An endless stream holds the body that opened it for as long as it lasts. With longer ones a few callers could hold
+#: all body memory indefinitely.
 _LONGEST_WISH = 32 * 1024
 #: Notifications may be dropped, never buffered without end for a reader that does not read. An endless stream is cut
 #: instead: its reader would never learn what it missed.
@@ -35,7 +35,7 @@ _CHALLENGED: Final = frozenset({Reason.CREDENTIAL_MISSING, Reason.CREDENTIAL_INV
 
 
 class ExchangeOwner(Sender, Protocol):
-    """Whose turn it is on a connection. A port, because the queue of exchanges is made of these."""
+    """The order of exchanges on a connection. A port, because the queue of exchanges is made of these."""
 
     def finished(self, *, close: bool) -> None:
         """The answer is written: the next request has its turn, or the connection ends."""
@@ -89,10 +89,10 @@ class Exchange:
     # ---- the body -------------------------------------------------------------------------------------------------
 
     def take(self, part: bytes) -> Refusal | None:
-        """Take a part of the body, or give the reason why no more of it is read.
+        """Take a part of the body, or return the reason why no more of it is read.
 
-        A small body is taken from anybody. For more, the caller must be known, and one address may hold an eighth of
-        what all may: else a few strangers who never finish would leave no room for anyone (attack 46).
+        A small body is taken from any sender. For more, the caller must be known, and one address may hold an eighth of
+        the total. Otherwise a few strangers who never finish would leave no room for others (attack 46).
         """
         front = self._link.front
         count = len(part)
@@ -140,7 +140,7 @@ class Exchange:
         return None
 
     def let_go(self) -> None:
-        """The body is no longer held. May be said twice."""
+        """The body is no longer held. May be called twice."""
         front = self._link.front
         front.held -= self.held
         if self.bucket is not None:
@@ -220,7 +220,7 @@ class Exchange:
         try:
             self._answer(await self._link.front.inside.serve(arrival, self))
         except asyncio.CancelledError:
-            # Not raised on: nobody awaits this task, and its traceback would keep body and credential in a circle.
+            # Not raised on: no caller awaits this task, and its traceback would keep body and credential in a circle.
             self._unheard()
         except BaseException:  # a bug of ours: it is in the log, and the connection and the body are let go of
             self._unheard()
@@ -257,7 +257,7 @@ class Exchange:
             self._link.heads.learn(lesson, self.head, self.route, self._link.front.rules)
 
     def _unheard(self) -> None:
-        """The work is over and nobody waits for its answer here."""
+        """The work is over and no caller waits for its response here."""
         if self.released:
             self.let_go()  # the connection is busy with another request, or gone
         else:
@@ -267,7 +267,7 @@ class Exchange:
     def _grants(self) -> tuple[tuple[bytes, bytes], ...]:
         origin = self.head.fields.get(b"origin")
         if self.route is not None and self.route.place in DOCUMENTS and self.refusal is None:
-            return ()  # the document is for all origins, and says so itself
+            return ()  # the document is for all origins, and has its own header for that
         if origin is None or origin.lower() not in self._link.front.rules.origins:
             return ()
         return cors.grants(origin)
@@ -281,7 +281,7 @@ class Exchange:
             entry.serve(is_known=is_known)
 
     def queue(self, *, cancel_on_disconnect: bool) -> None:
-        """The call waits for its turn: who leaves, leaves the line.
+        """The call waits for its turn; a caller that leaves also leaves the queue.
 
         Raises:
             CancelledError: the caller has left already, and its leaving cancels.
@@ -318,7 +318,7 @@ class Exchange:
         link = self._link
         self.endless = True
         self.keep_alive = False
-        self.body = b""  # the arrival has it; a stream must not hold it for ever
+        self.body = b""  # the arrival has it; a stream must not hold it indefinitely
         self._owner.devote()
         self._open_stream()
         if link.front.draining:
@@ -339,7 +339,7 @@ class Exchange:
         await self._link.drained()
 
     def notify(self, message: bytes, event_id: str | None = None) -> None:
-        """Send one message as an event; dropped where nobody reads or nobody can."""
+        """Send one message as an event; dropped if no client reads or can read it."""
         link = self._link
         if link.is_gone or self.released or not self.may_stream or self._falls_behind():
             return
@@ -382,7 +382,7 @@ class Exchange:
             self._link.write(render.stream_head(self._grants(), date=date, close=not self.keep_alive))
 
     def caller_left(self) -> None:
-        """The connection is gone: cancel the work if the era says so."""
+        """The connection is gone: cancel the work if the era requires it."""
         if self.cancels and self.task is not None:
             self.task.cancel()
 

@@ -1,7 +1,7 @@
 """The gates: pure judgements on a request's head, before its body is read. First failure wins.
 
-Nothing here decides who somebody is. Host and Origin stand against DNS rebinding (RFC 9112 §3.2, the MCP transport
-pages' Origin rule), the rest keeps requests out that no MCP client sends.
+No gate establishes the caller. Host and Origin stand against DNS rebinding (RFC 9112 §3.2, the MCP transport pages'
+Origin rule). The rest keeps out requests that no MCP client sends.
 """
 
 from collections.abc import Mapping
@@ -38,15 +38,15 @@ _ALLOW: Final = {place: ", ".join(sorted(verb.decode() for verb in verbs)) for p
 _ALLOW_WITH_PREFLIGHT: Final = {
     place: ", ".join(sorted([*(verb.decode() for verb in _VERBS[place]), "OPTIONS"])) for place in _PREFLIGHTS
 }
-#: What nearly all clients send; :func:`~mcpward.ingress.media.is_json` knows the rest.
+#: Sent by nearly all clients; :func:`~mcpward.ingress.media.is_json` knows the rest.
 _JSON_TYPES: Final = frozenset({b"application/json", b"application/json; charset=utf-8"})
 
 
 class Rules(Struct, frozen=True):
-    """What the gates let through. Hosts and origins are lower-case and complete with their ports.
+    """The rules of the gates. Hosts and origins are lower-case and complete with their ports.
 
     ``own`` are the site's own origins. ``public`` are the paths of documents that pages of any origin may read,
-    ``any_host`` those of probes, which answer whatever the Host field says.
+    ``any_host`` those of probes, which are answered with any Host field.
     """
 
     hosts: frozenset[bytes]
@@ -62,8 +62,8 @@ class Rules(Struct, frozen=True):
 class Head(Struct, gc=False):
     """A request's head as it was read. ``fields`` holds lower-case names; a name in ``repeated`` came again.
 
-    What follows from it alone is found out once: ``peer``, whether it ``streams``, and whether its sender reads
-    ``events_only``. ``visit`` is for the rooms inside; it is there where the same head may come again.
+    Properties of the head itself are derived once: ``peer``, whether it ``streams``, and whether its sender reads
+    ``events_only``. ``visit`` is for the inner packages; it is set if the same head may come again.
     """
 
     verb: bytes

@@ -1,7 +1,7 @@
-"""How many TLS handshakes an address may make for nothing.
+"""Limits the TLS handshakes of an address that lead to no accepted request.
 
-A handshake holds the event loop for about a millisecond, before anybody has said who is there: without a bound one
-address could take the whole loop. One whose connection then lets a request in costs nothing, so callers with a good
+A handshake holds the event loop for about a millisecond, before the caller is known. Without a bound one address could
+take the whole loop. A handshake costs nothing if its connection then has a request accepted. So callers with a valid
 credential make as many as they like.
 """
 
@@ -12,8 +12,8 @@ from mcpward.core.values import Rate
 from mcpward.limits.rates.gcra import Gcra, moved
 from mcpward.limits.rates.memory import MemoryCounters
 
-#: Of an address where nobody is let in at the moment: ten in a second, a hundred at once. Ten times as many where
-#: somebody is, who may have a bad neighbour.
+#: Of an address without an accepted caller at the moment: ten in a second, a hundred at once. Ten times as many with
+#: one, who may have a bad neighbour.
 _RATE: Final = Gcra.of(Rate(count=100, per_s=1.0, burst=1000))
 _COST: Final = 10
 _COST_OF_KNOWN: Final = 1

@@ -1,4 +1,6 @@
-"""Which bucket holds how many of something, and which holds the most: kept up with each change, never counted over."""
+"""The number of items that each bucket holds, and the bucket that holds most: updated with each change, never
+recounted.
+"""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -13,12 +15,12 @@ class Held(Protocol):
 
     @property
     def bucket(self) -> str:
-        """Whose it is."""
+        """The bucket of the item."""
         ...
 
     @property
     def is_busy(self) -> bool:
-        """Whether it must be left alone."""
+        """Whether it must be kept."""
         ...
 
     def was_used(self) -> bool:
@@ -69,7 +71,7 @@ class Holdings(Generic[T]):
         return self._search(self._greediest_first())
 
     def _search(self, buckets: Iterable[str]) -> T | None:
-        """Look at the oldest things first. What is busy, or was used, goes to the end of its bucket (second chance)."""
+        """Look at the oldest items first. A busy or used one moves to the end of its bucket (second chance)."""
         tries = _MOST_TRIES
         for bucket in buckets:
             held, used = self._of.get(bucket, OrderedDict()), None

@@ -1,4 +1,4 @@
-"""What all connections of one listener share: rules, routes, the way inside, and the watch that ends slow ones."""
+"""The state that all connections of one listener share: rules, routes, the handler, and the watch on slow ones."""
 
 import asyncio
 from collections.abc import Callable
@@ -115,7 +115,7 @@ class Listener:
         self.held = 0
         self.half_held = patience.max_held // 2
         self.held_by: dict[str, int] = {}
-        self.stopping = False  # the end is near: calls still pass, and /readyz says so
+        self.stopping = False  # the end is near: calls still pass, and /readyz reports it
         self.draining = False
         self.draining_since: float | None = None
         self.on_drain: list[Callable[[], None]] = []
@@ -134,7 +134,7 @@ class Listener:
         self._watch = asyncio.get_running_loop().create_task(self._keep_watch())
 
     def drain(self) -> None:
-        """No connection lives on after its present answer. May be said again."""
+        """No connection stays open after its present response. May be called again."""
         if not self.draining:
             self.draining = True
             for tell in self.on_drain:
@@ -155,7 +155,7 @@ class Listener:
             looked_at = now
             self.date = _date_line(self.clock.now())
             if now - before > 2 * WATCH_S and not was_late:
-                was_late = True  # the loop stood still: what lies ready is read before anybody is called slow
+                was_late = True  # the loop stood still: waiting input is read before any peer counts as slow
                 continue
             was_late = False
             for connection in list(self.connections):
@@ -171,7 +171,7 @@ class Listener:
         host = head.fields.get(b"host", b"").lower()
         path, _, _ = head.target.partition(b"?")
         route = self.routes.find(host if host in rules.hosts else known_as(host), path)
-        # A wrong secret is an unknown path before anything else is said about the request (attack 38).
+        # A wrong secret is an unknown path before any other verdict on the request (attack 38).
         if route is None or (route.secret is not None and not self.inside.knows(route.server, route.secret)):
             return None, Refusal(Reason.ROUTE_UNKNOWN)
         return route, judge_shape(head, route, rules)
@@ -185,7 +185,7 @@ class Listener:
         return no
 
     def peer(self, transport_address: str, head: Head) -> Peer:
-        """Return the peer behind a connection, as a request's head shows it. A head is one connection's alone."""
+        """Return the peer behind a connection, as a request's head shows it. A head belongs to one connection only."""
         peer = head.peer
         if peer is None:
             peer = head.peer = self.doorstep.peer(transport_address, head.fields)

@@ -1,10 +1,10 @@
 """The connections of one listener, from their acceptance on: how many there may be, and which one leaves for another.
 
 A connection is counted before anything is read from it, and before its TLS handshake. While there is plenty, an address
-may take what it likes: many honest callers may be behind it. When connections get scarce, an address that holds more
-than its share pays with one of its own for each new one; and when there are none left, the oldest idle connection of
-the address that holds the most leaves. Connections on which nobody has shown a good credential leave first. A
-connection on which a request is being answered, a stream too, is left alone.
+may take what it likes: many honest callers may be behind it. When connections get scarce, an address with more than its
+share loses one of its own for each new one. When there are none left, the oldest idle connection of the address with
+most leaves. Connections without a valid credential leave first. A connection on which a request is being answered, a
+stream too, is kept.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,9 @@ _FOR_STRANGERS: Final = 4
 
 
 class Rank(IntEnum):
-    """Whose connection it is; the lowest leaves first. A declared proxy's carries many callers, and has no share."""
+    """The rank of a connection's peer; the lowest leaves first. A declared proxy's carries many callers, and has no
+    share.
+    """
 
     STRANGER = 0
     KNOWN = 1
@@ -54,7 +56,7 @@ class Connected(Protocol):
 
 
 class Entry:
-    """One accepted connection. ``is_served`` says whether a request on it was let in, by whatever way."""
+    """One accepted connection. ``is_served`` if a request on it was accepted, in any mode."""
 
     __slots__ = ("_table", "_used_at", "bucket", "connection", "end_handshake", "is_gone", "is_served", "paid", "rank")
 
@@ -80,7 +82,7 @@ class Entry:
         return self.is_served or self.rank is not _STRANGER
 
     def was_used(self) -> bool:
-        """Return whether a known caller was answered since this was asked last; what strangers use does not count."""
+        """Return whether a known caller was answered since the last such question; use by strangers does not count."""
         if self.connection is None or self.rank is _STRANGER:
             return False
         before, self._used_at = self._used_at, self.connection.used_at
@@ -102,7 +104,7 @@ class Entry:
             self.end_handshake()
 
     def leave(self) -> None:
-        """The connection is gone. May be said twice."""
+        """The connection is gone. May be called twice."""
         self._table.remove(self)
 
 
@@ -124,7 +126,7 @@ class ConnectionTable:
         self._held = {_STRANGER: self._strangers, Rank.KNOWN: self._known, Rank.PROXY: self._proxies}
 
     def admit(self, address: str) -> Entry | None:
-        """Return the entry of a new connection, where need be in the place of another; None where there is no room."""
+        """Return the entry of a new connection, in the place of another if necessary; None if there is no room."""
         bucket = peer(address).bucket
         rank = Rank.PROXY if self._doorstep.is_proxy(address) else _STRANGER
         paid: int | None = 0
@@ -155,7 +157,7 @@ class ConnectionTable:
         entry.rank = Rank.KNOWN
 
     def remove(self, entry: Entry) -> None:
-        """The connection is gone. May be said twice."""
+        """The connection is gone. May be called twice."""
         if entry.is_gone:
             return
         entry.is_gone = True
