@@ -19,8 +19,8 @@ from mcpward.traffic.metrics import Counted, Metrics
 _log: Final = structlog.get_logger("mcpward")
 #: Of the metrics' listener: a scraper needs one, and strangers inside must not take those of callers.
 METRICS_CONNECTIONS: Final = 32
-#: Descriptors beside the connections of callers: the metrics', the store's, the log's, Redis', those that mcpward opens
-#: outward, and what tools open. No more than half of what there is, so that a small limit still serves somebody.
+#: Descriptors beside the connections of callers: the metrics', the store's, the log's, Redis', outward connections of
+#: mcpward, and those that tools open. No more than half of the limit, so that a small limit still serves some callers.
 _RESERVE: Final = 256
 
 

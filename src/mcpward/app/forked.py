@@ -19,7 +19,7 @@ from typing import Any, Final
 from msgspec.json import Decoder, Encoder
 
 _FORK: Final = multiprocessing.get_context("fork")
-#: Held back while a child has the handlers of its parent: what comes then would be lost in a copy of a list.
+#: Held back while a child has the handlers of its parent: a signal then would be lost in a copy of a list.
 _HELD: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
 _encode: Final = Encoder().encode
 _decode: Final = Decoder(dict[str, Any]).decode

@@ -1,4 +1,4 @@
-"""Which Host and Origin values are the site's own: what the operator wrote, and what the listen address implies."""
+"""The site's own Host and Origin values: those that the operator wrote, and those that the listen address implies."""
 
 from collections.abc import Iterable
 from urllib.parse import urlsplit

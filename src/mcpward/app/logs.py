@@ -1,10 +1,10 @@
 """The process's own log: one line per event on stderr, for people on a terminal and JSON elsewhere.
 
 No line is written per request: that is the traffic record's duty. Every line goes through the redactor, uvicorn's and
-asyncio's own included, and control characters can neither break a line nor reach a terminal (attack 110).
+asyncio's own included. Control characters can neither break a line nor reach a terminal (attack 110).
 
-``log.level`` is for what mcpward and the authors' own code say. Libraries below them are heard from warnings on: their
-debug lines hold SQL with its values, URLs with their queries, and headers.
+``log.level`` applies to the lines of mcpward and of the authors' own code. Libraries below them log from warnings on:
+their debug lines hold SQL with its values, URLs with their queries, and headers.
 """
 
 import json
@@ -31,9 +31,10 @@ Redact = Callable[[str], str]
 
 
 class OwnWords(logging.Filter):
-    """Passes lines of libraries from warnings on. ``sources`` are what is served: an author's package may be installed.
+    """Passes lines of libraries from warnings on. ``sources`` are the served ones: an author's package may be
+    installed.
 
-    A library is told by the file that logs, since anybody may name a logger anything.
+    A library is recognised by the file that logs, since any code may give a logger any name.
     """
 
     def __init__(self, sources: Iterable[str] = ()) -> None:

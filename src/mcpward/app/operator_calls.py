@@ -1,7 +1,8 @@
 """Calls that the operator makes at the command line: through every stage of the pipeline but the proof of a credential.
 
-A site that is served takes them over the sealed mail, so that they are counted where its limits are: a letter opens for
-nobody without the master key, and a copy of one runs nothing (attack 133). What is not served runs them itself.
+A served site takes them over the encrypted bus, so that they are counted where its limits are. A message opens only
+with the master key, and a copy of one runs nothing (attack 133). If the site is not served, the command runs the call
+itself.
 """
 
 import asyncio
@@ -54,10 +55,10 @@ from mcpward.tools.tool_source import ToolSource
 _log: Final = logging.getLogger(__name__)
 _METHOD: Final = "tools/call"
 _ADDRESS: Final = "127.0.0.1"
-#: Characters of a reply in one letter, which may have 256 KiB; up to six bytes each, as JSON writes them.
+#: Characters of a reply in one message, which may have 256 KiB; up to six bytes each, as JSON writes them.
 _LETTER: Final = 32 * 1024
 _MOST_RUNNING: Final = 16
-#: Each letter is a row of the store, and a person reads no faster.
+#: Each message is a row of the store, and a person reads no faster.
 _PROGRESS_EVERY_S: Final = 0.5
 _encode: Final = Encoder().encode
 _decode: Final = Decoder().decode
@@ -140,7 +141,7 @@ class OperatorCalls:
 
 
 class BusCalls:
-    """A worker's answers to calls that come as letters, some of them at once."""
+    """A worker's answers to calls that come as messages, some of them at once."""
 
     def __init__(self, calls: OperatorCalls, mail: WorkerBus, clock: Clock) -> None:
         self._calls = calls
@@ -197,7 +198,7 @@ class BusCalls:
 
 
 def _arguments(call: OperatorCall) -> dict[str, Any]:
-    """Return the arguments to be mirrored; none where they cannot be read: the protocol room says so."""
+    """Return the arguments to be mirrored; none if they cannot be read: the package protocol reports that."""
     try:
         arguments = _decode(call.arguments)
     except (MsgspecError, RecursionError):

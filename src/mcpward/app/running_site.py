@@ -1,8 +1,7 @@
-"""Which process serves a site's data, told by a lock that the system takes away itself; and how its reloads went.
+"""The process that serves a site's data, known by a lock that the system itself releases; and its last reload.
 
-The process keeps a file with its id, and a lock on it. The lock is asked who holds it: an id that stands in a file may
-have been given to another process since. Several sites may share their data; each has a number, and files of that
-number.
+The process keeps a file with its id, and a lock on it. The holder is read from the lock: an id in a file may belong to
+another process since. Several sites may share their data; each has a number, and files of that number.
 """
 
 import fcntl
@@ -29,9 +28,9 @@ RELOAD: Final = signal.SIGUSR1
 
 
 class ReloadReport(Struct, frozen=True):
-    """How the last reload went, or how far it is. ``number`` counts from the start of the site.
+    """The result of the last reload, or its progress. ``number`` counts from the start of the site.
 
-    ``taken`` says what is other than before, ``findings`` why nothing is.
+    ``taken`` lists the changes, ``findings`` the reasons why there are none.
     """
 
     number: int = 0
@@ -63,7 +62,7 @@ class SiteFiles:
     def write_report(self, report: ReloadReport) -> None:
         """Leave how a reload went: whole or not at all."""
         new = self._report.with_name(f".{self._report.name}.new")
-        with suppress(OSError):  # a full disk: the log says the same
+        with suppress(OSError):  # a full disk: the log reports the same
             with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 file.write(_encode(report))
             new.replace(self._report)

@@ -1,6 +1,6 @@
 """Runs the workers of a site: starts a generation, replaces workers that die, reloads, and passes a stop on to all.
 
-It serves nobody and imports no source of an author's, so that every worker that it forks loads them afresh.
+It serves no callers and imports no source of an author's, so that every worker that it forks loads them afresh.
 """
 
 import select
@@ -27,9 +27,9 @@ from mcpward.traffic.metrics import LAST_RELOAD, RELOADS, RELOADS_FAILED, RESTAR
 _log: Final = structlog.get_logger("mcpward")
 _CLOCK: Final = SystemClock()
 _LOOK_S: Final = 0.5
-#: A look that comes so late says more of this process than of a worker that has not answered meanwhile.
+#: A look that comes so late is a fault of this process, not of a worker that has not answered meanwhile.
 _LATE_S: Final = 2.0
-#: What uvicorn says by its exit code.
+#: uvicorn's exit code for a failed start.
 _COULD_NOT_START: Final = 3
 
 
@@ -70,7 +70,7 @@ class Supervisor:
         self._numbers = MetricSnapshots(metrics, None if files is None else files.metrics, "supervisor")
 
     def run(self) -> int:
-        """Serve until told to stop, wait for the workers, and return the exit code.
+        """Serve until stopped, wait for the workers, and return the exit code.
 
         Raises:
             Misconfigured: the first generation could not start.
@@ -180,7 +180,7 @@ class Supervisor:
                 continue
             end = "no answer for some seconds" if is_silent else worker.end
             worker.kill()
-            if worker.exit_code == _COULD_NOT_START:  # it has said why; the next one would fail of the same
+            if worker.exit_code == _COULD_NOT_START:  # it has reported the cause; the next one would fail for the same
                 self._give_up(worker.failure)
                 return
             self._restarts += 1
@@ -246,9 +246,9 @@ class Supervisor:
 
 @contextmanager
 def _waking(signals: list[int]) -> Iterator[socket.socket]:
-    """Put the signals of this process into ``signals``, and yield what can be read when there is one.
+    """Put the signals of this process into ``signals``, and yield the socket that is readable when there is one.
 
-    SIGHUP is left alone where it is ignored, as under nohup.
+    SIGHUP is kept as it is if it is ignored, as under nohup.
     """
 
     def take(number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""What authors switch and announce while they serve: told to listeners, and done at every other worker too."""
+"""Switches and announcements of authors while they serve: sent to listeners, and applied at every other worker too."""
 
 import asyncio
 from collections.abc import Mapping
@@ -66,7 +66,7 @@ class Switches:
             self._bus.send(_KNOWN, {"switches": known}, letter["by"])
 
     def _learn(self, letter: dict[str, Any]) -> None:
-        """Take what another worker knows; what was heard here since is newer."""
+        """Take the state of another worker; messages received here since are newer."""
         for switch in letter["switches"]:
             if (switch["server"], switch["topic"], switch["name"]) not in self._known:
                 self._adopt(switch)

@@ -1,4 +1,4 @@
-"""What runs authors' functions in one worker: threads, the event loop, and what the metrics tell of both."""
+"""What runs authors' functions in one worker: threads, the event loop, and the metrics of both."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping

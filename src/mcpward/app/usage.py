@@ -1,9 +1,9 @@
 """Reports the use of each limit to an operator's command, and refills buckets, over the encrypted messages between
 workers.
 
-A question and its answer are letters between the site's own processes: they open for nobody without the master key,
-an answer carries the unguessable name of its question, and a question that somebody copied and sends again is known by
-its name and its age. What is asked is bounded, and so is what is told.
+A question and its answer are messages between the site's own processes: they open only with the master key. An answer
+carries the unguessable name of its question. A question that is copied and sent again is recognised by its name and its
+age. Questions and answers are bounded.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from mcpward.messaging.bus.worker_bus import WorkerBus
 from mcpward.operations.usage_question import ASKING, MOST_USES, TELLING, UsagePage, UsageQuestion, share_used
 
 _log: Final = logging.getLogger(__name__)
-#: Bytes of uses in one letter, which may have 256 KiB.
+#: Bytes of uses in one message, which may have 256 KiB.
 _LETTER: Final = 128 * 1024
 _MOST_WAITING: Final = 16
 _encode: Final = Encoder().encode
@@ -58,7 +58,7 @@ class Usage:
                 self._task = asyncio.get_running_loop().create_task(self._answer_all(), name="limits-usage")
 
     def _is_new(self, asked: UsageQuestion) -> bool:
-        """Whether the question is of now and was not heard before: a copy of a letter resets nothing."""
+        """Whether the question is fresh and came for the first time: a copy of a message resets nothing."""
         if self._letters_heard.is_old(asked.at):
             _log.warning("a question about limits is too old, or the clock of its sender is wrong")
             return False
@@ -69,7 +69,7 @@ class Usage:
             asked = self._waiting.popleft()
             try:
                 letters = await self._letters(asked)
-            except Exception as error:  # noqa: BLE001  # whatever fails, who asks is told that it did
+            except Exception as error:  # noqa: BLE001  # whatever fails, the answer reports that it did
                 _log.warning("a question about limits could not be answered (%s)", type(error).__name__)
                 letters = [self._told(asked, has_failed=True)]
             for letter in letters:

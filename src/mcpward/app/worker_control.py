@@ -1,4 +1,4 @@
-"""What a worker hears from the supervisor while it starts, serves and leaves, and what it tells it."""
+"""The messages between the supervisor and a worker while it starts, serves and leaves."""
 
 from collections.abc import Callable
 from threading import Thread
