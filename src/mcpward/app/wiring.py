@@ -169,7 +169,7 @@ class Wiring:
         )
 
     def look_after(self) -> None:
-        """Do the work of each second: end streams whose callers lost their right, drop buffers that no caller fetched."""
+        """Do the work of each second: end streams whose callers lost their right, and drop unfetched buffers."""
         self.listeners.check()
         self._messaging.replays.prune()
 

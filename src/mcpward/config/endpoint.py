@@ -1,4 +1,4 @@
-"""What clients call the servers of a site. Derived from settings alone, never from a request's Host header.
+"""The URLs that clients call the servers of a site by. Derived only from settings, never from a request's Host header.
 
 Every server has a URL that no other server changes, ``/<name>/mcp``; one of them has ``/mcp`` too. Both are names of
 the same server. A path in ``site.public_url`` stands before both: a proxy may take it away, or pass it on.

@@ -1,4 +1,4 @@
-"""What the settings that flags set are called on the command line, for messages."""
+"""The command-line names of the settings that flags set, for messages."""
 
 from typing import Any, Final
 

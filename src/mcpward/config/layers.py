@@ -29,7 +29,7 @@ class Layers:
             inner = table.setdefault(name, {})
             if not isinstance(inner, dict):
                 inner = table[name] = {}
-                self.origins.pop(path[: at + 1], None)  # what stood there is gone, and is nobody's mistake any more
+                self.origins.pop(path[: at + 1], None)  # the former value is gone, and is no mistake any more
             table = inner
         table[path[-1]] = anchor(path, value, folder)
         self.origins[path] = origin
@@ -73,7 +73,7 @@ def anchor(path: Keys, value: Any, folder: Path) -> Any:
 def _at_home(value: str) -> Path:
     try:
         return Path(value).expanduser()
-    except RuntimeError:  # nobody of that name has a home
+    except RuntimeError:  # no account of that name has a home
         return Path(value)
 
 

@@ -268,7 +268,7 @@ class Server(Section):
 
     @property
     def keyless_access(self) -> Access:
-        """The highest class of tools for callers without a key of their own: a URL was given to somebody."""
+        """The highest class of tools for callers without a key of their own: a secret URL was handed to its callers."""
         return Access.parse(self.access or ("write" if self.mode == "unlisted" else "read"))
 
 
@@ -299,12 +299,12 @@ class Settings(Section):
 
     @property
     def has_one_server(self) -> bool:
-        """Whether the site has a single server; one served alone out of several keeps the URLs it has among them."""
+        """Whether the site has a single server; one served by itself out of several keeps its URLs among them."""
         return len(self.servers) <= 1 and not self._is_part
 
     @property
     def is_part(self) -> bool:
-        """Whether these are the settings of one server that is served alone out of several."""
+        """Whether these are the settings of one server that is served by itself out of several."""
         return self._is_part
 
     def place(self, key: str) -> str:

@@ -11,15 +11,15 @@ _KEY: Final = re.compile(rf"({_PART})([ \t]*\.[ \t]*)?")
 
 
 class NotRenamed(ValueError):
-    """The text cannot be changed so that it says the same with the other name."""
+    """The text cannot be changed so that only the name differs."""
 
 
 def renamed_server(text: str, old: str, new: str) -> str:
     """Return the text with server ``old`` under the name ``new``, ``site.default_server`` too if that names it.
 
     Raises:
-        NotRenamed: the text is no TOML, has no such server, has the other one, or writes the name in a way that is not
-            understood here, such as inside of an inline table.
+        NotRenamed: the text is no TOML, has no such server, or has the other one. Also if it writes the name in a way
+            that is not supported here, such as inside of an inline table.
     """
     wanted = _wanted(text, old, new)
     pieces: list[str] = []

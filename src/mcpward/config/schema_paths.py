@@ -1,4 +1,4 @@
-"""The tree of settings as a tree: which keys stand where, of which type. Everything here is read off the model."""
+"""The tree of settings as a tree: the place and type of each key. Everything here is read off the model."""
 
 from collections.abc import Iterator
 from types import UnionType
@@ -15,7 +15,7 @@ Path = tuple[str, ...]
 
 
 class Key(Struct, frozen=True):
-    """One setting: its place in the tree (``<name>`` for any name that somebody chose) and its declaration."""
+    """One setting: its place in the tree (``<name>`` for any name of the operator's choice) and its declaration."""
 
     path: Path
     field: FieldInfo
@@ -90,7 +90,7 @@ def _walk(section: type[Section], path: Path) -> Iterator[Key]:
 
 
 def general(path: Path) -> Path:
-    """Return a path with ``<name>`` in the place of each name that somebody chose."""
+    """Return a path with ``<name>`` in the place of each name of the operator's choice."""
     section: type[Section] | None = Settings
     told: list[str] = []
     is_name = False

@@ -1,4 +1,4 @@
-"""What every table of the file is, and how one setting in it is declared."""
+"""The base of every table of the file, and the declaration of one setting in it."""
 
 from typing import Any
 

@@ -23,7 +23,7 @@ def in_force(settings: Settings) -> dict[str, Any]:
 
 
 def chosen(settings: Settings) -> dict[str, Any]:
-    """Return the settings that somebody gave a value, by their dotted keys, secrets masked."""
+    """Return the settings with a value that was set, by their dotted keys, secrets masked."""
     return _values(settings.model_dump(mode="json", exclude_unset=True))
 
 
@@ -74,6 +74,6 @@ def _origin(loaded: Loaded, dotted: str) -> Origin:
 
 
 def _owner(dotted: str) -> tuple[str, str]:
-    """What belongs to one server, provider, budget or pool stands together, after what belongs to the site."""
+    """The settings of one server, provider, budget or pool stand together, after those of the site."""
     first, _, rest = dotted.partition(".")
     return (first, rest.partition(".")[0]) if first in {"budgets", "issuers", "pools", "servers"} else ("", "")

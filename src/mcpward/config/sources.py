@@ -45,7 +45,7 @@ def foreign_sources(settings: Settings) -> list[Finding]:
             *(partial(importable_by_others, Path(cache_from_source(file)).parent, what) for file in files),
         ]
         for look in looks:
-            with suppress(OSError):  # it is not there, or cannot be looked at: loading it says so
+            with suppress(OSError):  # it is missing, or cannot be looked at: loading it reports that
                 for finding in look():
                     found.setdefault((finding.where, finding.hint), finding)
     return [*found.values()]
@@ -112,7 +112,7 @@ def _is_module(name: str) -> bool:
         try:
             spec = PathFinder.find_spec(full, found)
         except (ImportError, ValueError):
-            return True  # an importer of its own: only it can say
+            return True  # an importer of its own: only it can tell
         if spec is None:
             # Editable installs and zips have finders of their own, which are asked for whole packages only.
             return full == first and any(_finds(finder, first) for finder in sys.meta_path)

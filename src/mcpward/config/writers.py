@@ -1,8 +1,9 @@
-"""Who else may write the site's file, and the sources of its servers: they decide who gets in, and what runs.
+"""Other accounts that may write the site's file, and the sources of its servers: they decide who gets in, and what
+runs.
 
-The owners are root or the user who runs this, as for the data folder: an owner changes a file whatever its mode says.
-A group that belongs to the owner only, as many systems give each user, is nobody else. A folder that is sticky or
-mounted read-only lets nobody replace a file of another user. Looks at the file and its folder, not at those above.
+The owners are root or the user who runs this, as for the data folder: an owner can change a file in any mode. A group
+that belongs only to the owner, as many systems give each user, has no other member. In a folder that is sticky or
+mounted read-only, no account can replace a file of another user. Looks at the file and its folder, not at those above.
 """
 
 import grp
@@ -42,9 +43,9 @@ def writable_by_others(path: Path, name: str = "the site's file", decides: str =
 
 
 def importable_by_others(folder: Path, name: str) -> list[Finding]:
-    """Return what is wrong with the owner and rights of a folder from which Python imports.
+    """Return the fault in the owner and rights of a folder from which Python imports.
 
-    Whoever may add a file there has it run in the place of a library's. So sticky is not enough.
+    An account that may add a file there has it run in the place of a library's. So sticky is not enough.
 
     Raises ``OSError`` when it cannot be looked at.
     """
