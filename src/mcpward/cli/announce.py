@@ -1,4 +1,4 @@
-"""What ``mcpward serve`` says once its addresses are bound: where everything is, and, once, what opens it."""
+"""The announcement of ``mcpward serve`` once its addresses are bound: all URLs, and, once, the credentials."""
 
 import asyncio
 import sys
@@ -144,7 +144,7 @@ def _hand_over(door: _Door) -> None:
 
 
 async def _prepared(settings: Settings, base: str) -> tuple[list[_Door], Sequence[str]]:
-    """Describe each server, with its first credential; and say what clients of the last start do not find any more."""
+    """Describe each server, with its first credential; and report URLs of the last start that are gone."""
     from mcpward.operations.site_start import prepare_start
 
     start = await prepare_start(settings, CLOCK, this_operator(), base, to_files=not _is_terminal())

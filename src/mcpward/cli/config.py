@@ -51,7 +51,7 @@ def check(
 
 
 def _tools(settings: Settings) -> dict[str, list[str]]:
-    """Return the names of all tools by server; what clients will not take of them is remarked on."""
+    """Return the names of all tools by server; print a remark on those that clients will not accept."""
     from mcpward.operations.check_load import loaded_tools
     from mcpward.operations.cross_checks import name_remarks
 

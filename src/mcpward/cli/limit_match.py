@@ -1,4 +1,4 @@
-"""Which limits and callers ``mcpward limits`` is asked about, and what becomes of a name that nobody has."""
+"""The limits and callers that ``mcpward limits`` selects, and the answer to an unknown name."""
 
 from typing import TYPE_CHECKING
 

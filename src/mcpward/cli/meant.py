@@ -1,4 +1,4 @@
-"""Which of the names that there are was probably meant by one that nobody has."""
+"""The existing name that an unknown one probably means."""
 
 from difflib import get_close_matches
 from typing import Any, Final

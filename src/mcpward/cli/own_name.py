@@ -18,7 +18,8 @@ _MOST_FILES: Final = 5
 def own_name(file: Path, attribute: str = "") -> str | None:
     """Return the name in ``Server("…")`` of a file: of that ``attribute``, else of the first server in it.
 
-    None where that cannot be seen, or where it cannot be read at all: the tools room says why, when it loads the file.
+    None if it cannot be seen, or if the file cannot be read at all: the package tools reports why when it loads the
+    file.
     """
     return _Search().name_in(file, attribute)
 

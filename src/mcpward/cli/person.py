@@ -1,4 +1,4 @@
-"""Puts a tool's questions to the person at the terminal, as a client would show its form. Nobody there: no answer."""
+"""Puts a tool's questions to the person at the terminal, as a client would show its form. No terminal: no answer."""
 
 import sys
 from collections.abc import Mapping
@@ -41,10 +41,10 @@ def _ask(request: Any) -> Mapping[str, Any]:
 
 
 def _field(name: str, field: Mapping[str, Any], *, is_required: bool) -> Any:
-    """Read one field of a form; None where it was left empty.
+    """Read one field of a form; None if it was left empty.
 
     Raises:
-        ValueError: what was typed is nothing for this field, or a field that is required was left empty.
+        ValueError: the input is not valid for this field, or a field that is required was left empty.
         EOFError: the person has closed the terminal.
     """
     title = ui.safe(field.get("title") or name)

@@ -1,4 +1,4 @@
-"""One line at a terminal that says how far a tool is, written over by the next one, and gone at the end."""
+"""One line at a terminal with a tool's progress, written over by the next one, and removed at the end."""
 
 import shutil
 import sys

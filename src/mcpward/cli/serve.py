@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mcpward.app.inherited import Inherited
 
 T = TypeVar("T")
-#: What the process that watches the files handed to this one (``serve --reload``), if it did.
+#: The inheritance from the process that watches the files (``serve --reload``), if there is one.
 INHERITED: "Final[list[Inherited]]" = []
 
 

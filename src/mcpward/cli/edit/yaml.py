@@ -148,7 +148,7 @@ def _replaced(text: str, key: Node, old: Node, step: Step, value: Any) -> str:
 
 
 def _is_unwritten(node: Node) -> bool:
-    """Whether a value is not there: its marks are then somewhere behind its key."""
+    """Whether a value is missing: its marks are then somewhere behind its key."""
     return isinstance(node, ScalarNode) and node.start_mark.index == node.end_mark.index
 
 
