@@ -32,7 +32,7 @@ class Generation:
 
     @property
     def failure(self) -> StartFailure | None:
-        """Why it does not become ready, None where nothing has gone wrong."""
+        """Why it does not become ready, None if nothing has gone wrong."""
         for worker in self.workers:
             if worker.failure is not None:
                 return worker.failure

@@ -23,7 +23,7 @@ _REMEMBERED: Final = 64
 
 
 class MetricSnapshots:
-    """``folder`` is None where there is one worker. Closed at the worker's end, after its last record.
+    """``folder`` is None if there is one worker. Closed at the worker's end, after its last record.
 
     ``owner`` names who is no worker.
     """

@@ -143,7 +143,7 @@ async def open_oauth(
 
 
 def exchanges_of(settings: Settings, guarded: OAuthParts, clock: Clock) -> Exchanges | None:
-    """Return what exchanges callers' tokens for those of upstreams; None where no caller has one."""
+    """Return what exchanges callers' tokens for those of upstreams; None if no caller has one."""
     if guarded.client is None:
         return None
     providers = {

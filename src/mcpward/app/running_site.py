@@ -148,7 +148,7 @@ def find_sites(data: Path) -> list[RunningSite]:
 
 
 def _holder(file: Path) -> int | None:
-    """Return the process that holds the lock; None where none does that can be signalled from here."""
+    """Return the process that holds the lock; None if none does that can be signalled from here."""
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:

@@ -36,7 +36,7 @@ _COULD_NOT_START: Final = 3
 class Supervisor:
     """``first`` begins the first generation, after ``trial`` where there is one; ``reloading`` makes the next ones.
 
-    ``files`` is None where the data take no files. ``release`` closes the listeners of this process.
+    ``files`` is None if the data take no files. ``release`` closes the listeners of this process.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Supervisor:
     # ---- while it serves -----------------------------------------------------------------------------------------
 
     def _begin(self) -> StartFailure | None:
-        """Start the first generation; return why that was not possible, None where it serves or is to stop."""
+        """Start the first generation; return why that was not possible, None if it serves or is to stop."""
         if self._trial is not None:
             self._check = StartCheck(self._trial)
             while not self._stops() and not self._check.has_passed:

@@ -75,7 +75,7 @@ def _unknown_caller(settings: Settings, caller: str) -> ui.CommandEnded | None:
 
 
 def _callers(settings: Settings) -> list[str] | None:
-    """Return keys, and callers and addresses on record; None where the site's data cannot be read here."""
+    """Return keys, and callers and addresses on record; None if the site's data cannot be read here."""
     from mcpward.operations.limit_callers import known_callers
 
     try:

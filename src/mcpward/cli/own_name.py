@@ -25,7 +25,7 @@ def own_name(file: Path, attribute: str = "") -> str | None:
 
 
 def module_file(name: str) -> Path | None:
-    """Return the file of a module, looked for in the current folder first; None where none is found."""
+    """Return the file of a module, looked for in the current folder first; None if none is found."""
     path = [str(Path.cwd()), *sys.path]
     origin: str | None = None
     for part in name.split("."):

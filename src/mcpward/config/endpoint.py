@@ -123,7 +123,7 @@ def _provider_paths(settings: Settings, server: str, path: str) -> tuple[str, ..
 
 
 def plain_server(settings: Settings) -> str | None:
-    """Return the server whose provider's metadata stand at the plain well-known paths; None where that is not clear.
+    """Return the server whose provider's metadata stand at the plain well-known paths; None if that is not clear.
 
     It is the only one in OAuth mode, whatever other modes stand beside it; of several the first, if all name the same
     provider first. Otherwise a client would be sent to a provider that is not its server's.

@@ -35,7 +35,7 @@ class Layers:
         self.origins[path] = origin
 
     def value_at(self, path: Keys) -> Any:
-        """Find the value at a path; None where there is none."""
+        """Find the value at a path; None if there is none."""
         value: Any = self.values
         for name in path:
             value = value.get(name) if isinstance(value, dict) else None

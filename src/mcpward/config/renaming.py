@@ -64,7 +64,7 @@ def _wanted(text: str, old: str, new: str) -> dict[str, Any]:
 
 
 def _place_of(table: tuple[str, ...], keys: tuple[str, ...], old: str) -> int | None:
-    """Return which of the keys of a statement is the server's name; None where none is."""
+    """Return which of the keys of a statement is the server's name; None if none is."""
     whole = (*table, *keys)
     at = 1 - len(table)
     return at if whole[:2] == ("servers", old) and at >= 0 else None

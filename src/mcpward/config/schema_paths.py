@@ -33,13 +33,13 @@ class Key(Struct, frozen=True):
 
 
 def section_of(field: FieldInfo) -> type[Section] | None:
-    """Return the section that a field holds, or None where it holds a value."""
+    """Return the section that a field holds, or None if it holds a value."""
     kind = field.annotation
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
 
 def table_of(field: FieldInfo) -> type[Section] | None:
-    """Return the section of which a field holds any number, each by a name; None where it holds something else."""
+    """Return the section of which a field holds any number, each by a name; None if it holds something else."""
     arguments = get_args(field.annotation) if get_origin(field.annotation) is dict else ()
     kind = arguments[1] if len(arguments) == 2 else None
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None

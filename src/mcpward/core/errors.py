@@ -32,7 +32,7 @@ class Refusal(Exception):
         self.facts = facts
 
     def find(self, kind: type[F]) -> F | None:
-        """Return the fact of that type; None where there is none."""
+        """Return the fact of that type; None if there is none."""
         for fact in self.facts:
             if isinstance(fact, kind):
                 return fact

@@ -18,7 +18,7 @@ class RetryAfter(Fact, frozen=True):
     """When to come again, in seconds.
 
     ``policy`` names the limit that refuses, ``headers`` show its standing. ``answered``: whether the calls before had
-    an answer, for a repeated one; None where that is not known.
+    an answer, for a repeated one; None if that is not known.
     """
 
     seconds: float

@@ -58,7 +58,7 @@ _string = msgspec.json.Decoder(str).decode
 class ChunkReader:
     """Reads one text. ``value`` and ``arguments`` are complete when :meth:`steps` has come to its end.
 
-    ``arguments`` is the part of the text that is ``params.arguments``, byte for byte; None where there is none.
+    ``arguments`` is the part of the text that is ``params.arguments``, byte for byte; None if there is none.
     """
 
     def __init__(self, text: bytes, bounds: Bounds, chunk: int = CHUNK) -> None:
@@ -96,7 +96,7 @@ class ChunkReader:
         return all(perf_counter() < ends_at for _ in self._steps)
 
     def _begins(self) -> bool:
-        """Go to what comes next and look whether it may stand there. False where nothing does."""
+        """Go to what comes next and look whether it may stand there. False if nothing does."""
         if self._is_first:
             return True
         byte = self._next_byte()
@@ -358,7 +358,7 @@ def _prefix(kinds: bytes, named: int) -> bytes:
 
 
 def _raw_arguments(text: bytes) -> Raw | None:
-    """Return ``params.arguments`` of a text that is known to be an object; None where there are none."""
+    """Return ``params.arguments`` of a text that is known to be an object; None if there are none."""
     try:
         params = _envelope(text).params
         raw = UNSET if params is UNSET else _params(params).arguments

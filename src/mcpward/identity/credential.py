@@ -48,13 +48,13 @@ def plain(arrival: Arrival, longest: int = LONGEST_KEY) -> bytes | None:
 
 
 def bearer(value: bytes) -> bytes | None:
-    """Return the token of an ``Authorization`` field, by the rule of :func:`read`; None where it has not the form."""
+    """Return the token of an ``Authorization`` field, by the rule of :func:`read`; None if it has not the form."""
     found = _BEARER(value)
     return None if found is None else found[1]
 
 
 def read(arrival: Arrival, longest: int = LONGEST_KEY) -> Secret | None:
-    """Return the one credential of the request, or None where there is none. ``longest`` counts the whole header.
+    """Return the one credential of the request, or None if there is none. ``longest`` counts the whole header.
 
     Raises :class:`Refusal`: credential-ambiguous for two, credential-invalid for one that has not the form (an empty
     one too: a header that is there is never "no credential").

@@ -28,7 +28,7 @@ class HandshakePace:
         self._counters = MemoryCounters(clock, _MOST_ADDRESSES)
 
     def charge(self, bucket: str, *, is_known: bool) -> int | None:
-        """Return what a handshake costs that may begin; None where the address has made too many for nothing."""
+        """Return what a handshake costs that may begin; None if the address has made too many for nothing."""
         now, cost = self._now(), _COST_OF_KNOWN if is_known else _COST
         after = moved(self._counters.get(bucket, 0), now, _RATE, cost)
         if after - now > _RATE.tolerance:

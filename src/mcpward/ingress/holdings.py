@@ -60,7 +60,7 @@ class Holdings(Generic[T]):
         return len(self._of.get(bucket, ()))
 
     def find_idle(self, bucket: str) -> T | None:
-        """Return the thing of a bucket that is not busy and has not been used for long; None where there is none."""
+        """Return the thing of a bucket that is not busy and has not been used for long; None if there is none."""
         return self._search((bucket,))
 
     def find_idle_of_greediest(self) -> T | None:

@@ -28,7 +28,7 @@ class SettingsCache:
         return len(self._records)
 
     def find(self, session: str) -> SessionRecord | None:
-        """Return what the session has set, None where it has set nothing."""
+        """Return what the session has set, None if it has set nothing."""
         return self._records.get(session)
 
     def apply(self, latest: int, records: Iterable[SessionRecord]) -> None:

@@ -26,7 +26,7 @@ class SpentIds(Protocol):
     """Where the ids of used states are kept. A port of the storage package."""
 
     async def spend(self, state_id: str, forget_at: float) -> bool:
-        """Keep the id durably. False where it is there already."""
+        """Keep the id durably. False if it is there already."""
         ...
 
     async def has(self, state_id: str) -> bool:
@@ -91,7 +91,7 @@ class UsedStates:
             await self._keep(_returned(state_id, number), forget_at, caller)
 
     async def _keep(self, row_id: str, forget_at: float, caller: str) -> bool:
-        """Keep an id; False where it is there. Counts it, for each is a row."""
+        """Keep an id; False if it is there. Counts it, for each is a row."""
         if self.book.has(row_id):
             return False
         is_new = await self._store.spend(row_id, forget_at + _MARGIN_S)

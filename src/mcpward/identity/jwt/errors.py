@@ -15,7 +15,7 @@ class TokenRefused(Exception):
 
 
 class KeyUnknown(TokenRefused):
-    """The token names a key that is not in the set, or none where there are several.
+    """The token names a key that is not in the set, or none if there are several.
 
     The one refusal that a newer set of keys can change.
     """

@@ -40,7 +40,7 @@ def checksum(text: str) -> str:
 
 
 def find_id(text: str) -> str | None:
-    """Return the key id that ``text`` carries, or None where form or checksum is wrong. Reads no store."""
+    """Return the key id that ``text`` carries, or None if form or checksum is wrong. Reads no store."""
     form = _FORM(text)
     if form is None:
         return None
@@ -49,7 +49,7 @@ def find_id(text: str) -> str | None:
 
 
 def parse(text: str) -> ParsedKey | None:
-    """Read a key's form; None where form or checksum is wrong. Reads no store."""
+    """Read a key's form; None if form or checksum is wrong. Reads no store."""
     key_id = find_id(text)
     return None if key_id is None else ParsedKey(key_id)
 

@@ -153,7 +153,7 @@ class Follower:
                 self._whole_at = at
 
     async def look(self) -> bool:
-        """Read what is new since now, for a caller whose key cannot be confirmed otherwise; False where that fails.
+        """Read what is new since now, for a caller whose key cannot be confirmed otherwise; False if that fails.
 
         All who wait share one look, and there are no more than four in a second: made-up keys load the store no
         further, and delay a new key by no more than that.

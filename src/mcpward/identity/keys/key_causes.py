@@ -14,7 +14,7 @@ _BEGINS: Final = re.compile(f"{PREFIX}([0-9A-Za-z]{{12}})_").match
 
 
 def ended(record: KeyRecord, ends_at: float | None, now: float) -> str | None:
-    """Return how the key has ended by ``now`` (wall clock); None where it has not. ``ends_at`` is the first end."""
+    """Return how the key has ended by ``now`` (wall clock); None if it has not. ``ends_at`` is the first end."""
     if record.revoked_at is not None:
         return f"the key was revoked at {_moment(record.revoked_at)}"
     if ends_at is None or now < ends_at:

@@ -11,7 +11,7 @@ EVERY_SERVER = "*"
 class KeyRecord(Struct, frozen=True, kw_only=True):
     """One API key. Times are wall-clock seconds; ``revision`` is given by the store at every change.
 
-    ``tools`` is None where the key may use every tool of its servers; ``networks`` are CIDR blocks, none for any
+    ``tools`` is None if the key may use every tool of its servers; ``networks`` are CIDR blocks, none for any
     address. ``grace_until`` is set when the key was rotated: it lives on until then beside its successor.
     ``may_confirm`` is the operator's word that the key's client asks its person itself before it calls. ``owner``,
     ``note`` and ``tags`` are for operators: they decide nothing.

@@ -90,7 +90,7 @@ class Refresher:
         await self._flush_or_say()
 
     async def look(self) -> bool:
-        """Have the store read once more, for a caller who cannot be judged otherwise; False where that fails."""
+        """Have the store read once more, for a caller who cannot be judged otherwise; False if that fails."""
         follower, loop = self._follower, self._loop
         if follower is None or loop is None or self._stopping.is_set():
             return False

@@ -63,7 +63,7 @@ class UrlCache:
         return self._clock.monotonic() - self.fresh_at <= CONFIRMED_FOR_S
 
     def verify(self, secret: str, server: str, access: Access = Access.READ) -> Principal | None:
-        """Return the principal of ``server``, or None where ``secret`` is not (or no longer) in its URL.
+        """Return the principal of ``server``, or None if ``secret`` is not (or no longer) in its URL.
 
         ``access`` is the highest class of tools that holders of the URL may use.
 

@@ -141,7 +141,7 @@ class Bearer:
     # ---- signed tokens ----
 
     def _verified(self, peeked: Peeked, trusted: Trusted, mark: bytes, *, is_last: bool) -> Principal | None:
-        """Return the principal by the keys at hand; None where another look at the provider may bring the key."""
+        """Return the principal by the keys at hand; None if another look at the provider may bring the key."""
         provider, rules = trusted.provider, trusted.rules()
         keys = provider.keys
         try:

@@ -63,7 +63,7 @@ class Jwks:
 
     @property
     def current(self) -> KeySet | None:
-        """The last good set, or None where there is none, or it is from too long ago."""
+        """The last good set, or None if there is none, or it is from too long ago."""
         return None if self._now() - self._good_at > KEEP_S else self._keys
 
     def move(self, url: str | None) -> None:

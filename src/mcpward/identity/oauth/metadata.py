@@ -58,7 +58,7 @@ class MetadataRequest(Struct, frozen=True):
 
 
 def issuer_of(url: str) -> str | None:
-    """Return the issuer whose metadata is at ``url``, without a slash at its end; None where it is no such URL.
+    """Return the issuer whose metadata is at ``url``, without a slash at its end; None if it is no such URL.
 
     The well-known name stands between host and path (RFC 8414 §3.1), or at the end (OpenID Connect Discovery §4; some
     providers put ``oauth-authorization-server`` there, too). A query is for the provider and not part of the issuer.
@@ -111,7 +111,7 @@ class Issuers:
         self.claim(owner, owner)
 
     def claim(self, issuer: str, owner: str) -> bool:
-        """Note that ``issuer`` is the one of ``owner``; False where it is another's. A slash at the end is no other."""
+        """Note that ``issuer`` is the one of ``owner``; False if it is another's. A slash at the end is no other."""
         return self._owners.setdefault(issuer.rstrip("/"), owner.rstrip("/")) == owner.rstrip("/")
 
 

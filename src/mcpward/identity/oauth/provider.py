@@ -104,7 +104,7 @@ class Provider:
 
     @property
     def keys(self) -> KeySet | None:
-        """The keys to verify with now; None where there are none to be trusted."""
+        """The keys to verify with now; None if there are none to be trusted."""
         return self._jwks.current
 
     @property

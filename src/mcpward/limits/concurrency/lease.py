@@ -132,7 +132,7 @@ class Lease(Struct, eq=False):
         return self._is_over
 
     def ask_shared(self) -> Future[SlotAnswer] | None:
-        """Ask for the same places of the whole site, in this turn of the loop; None where there is nothing to ask.
+        """Ask for the same places of the whole site, in this turn of the loop; None if there is nothing to ask.
 
         Entering awaits the answer, so the caller need not. Only with places taken by :meth:`try_now`.
         """

@@ -26,7 +26,7 @@ class Candidate(Waiting, Protocol):
     """A waiter for slots. A port: ``Waiter`` is made of this module."""
 
     def missing(self) -> "Slots | None":
-        """Return the first places of which there is none for it, None where it can have all it needs."""
+        """Return the first places of which there is none for it, None if it can have all it needs."""
         ...
 
     def seat(self) -> None:

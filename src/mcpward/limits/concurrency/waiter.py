@@ -92,7 +92,7 @@ class Waiter:
             self._ticket.set_result(None)
 
     def seize(self) -> bool:
-        """Have all places at once, free or not; False where it waits no longer, and has none."""
+        """Have all places at once, free or not; False if it waits no longer, and has none."""
         ticket = self._ticket
         if not ticket.done():
             if self._at is not None:

@@ -106,7 +106,7 @@ class LoopDetector:
         return AGAIN if tat > now else NEW
 
     def _may_again(self, limit: Limit, key: int, ahead: int, recent: tuple[int, ...], circle: int, now: int) -> bool:
-        """Count a call of a conversation that made it lately; returns False where it would be refused if enforced."""
+        """Count a call of a conversation that made it lately; returns False if it would be refused if enforced."""
         store = self._conversations
         goes_round = key in recent and is_circle((key, *recent))
         around = self._ahead(limit, circle, now) if goes_round else 0
@@ -146,7 +146,7 @@ class LoopDetector:
         self._answers.put(_keys(call)[1], answered)
 
     def answered(self, call: Call) -> bool | None:
-        """Return whether the call had an answer when it was made last; None where that is not known here."""
+        """Return whether the call had an answer when it was made last; None if that is not known here."""
         return self._answers.get(_keys(call)[1], None)
 
     def forget(self) -> None:

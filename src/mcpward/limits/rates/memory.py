@@ -83,7 +83,7 @@ def look_all(slots: Sequence[Slot]) -> list[Standing]:
 
 
 def take_all(slots: Sequence[Slot]) -> list[Standing]:
-    """Take every draw, or none where one refuses.
+    """Take every draw, or none if one refuses.
 
     A limit that is not enforced and would refuse takes nothing for itself. No two draws of one call share a bucket.
     """

@@ -23,7 +23,7 @@ class Common(Protocol):
         ...
 
     def take(self, drawn: Sequence[Drawn], loop: Loop | None = None) -> Awaitable[list[Standing]]:
-        """Take every draw, or none where one refuses; returns where each bucket stands, in order, the loop's last."""
+        """Take every draw, or none if one refuses; returns where each bucket stands, in order, the loop's last."""
         ...
 
     def recall(self, drawn: Sequence[Drawn]) -> list[Standing]:

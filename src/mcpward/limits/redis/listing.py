@@ -107,7 +107,7 @@ def _number(text: bytes) -> int:
 
 
 def _parted(key: bytes, length: int) -> tuple[str, str] | None:
-    """Part a key's name after ``length`` bytes, where a NUL stands; None where none does, or it is no text."""
+    """Part a key's name after ``length`` bytes, where a NUL stands; None if none does, or it is no text."""
     name = key.partition(b"\0")[2]
     if not 0 <= length < len(name) or name[length]:
         return None

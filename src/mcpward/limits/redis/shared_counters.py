@@ -237,7 +237,7 @@ def _number(n: int) -> bytes:
 
 
 def _again(drawn: Sequence[Drawn], refused: _Refused) -> list[Standing] | None:
-    """Return the standings of a call that would be refused as the last one was; None where Redis has to be asked."""
+    """Return the standings of a call that would be refused as the last one was; None if Redis has to be asked."""
     buckets, standings = refused.buckets, refused.standings
     if not any(key in buckets and max(1, cost) >= buckets[key] for _, key, cost in drawn):
         return None

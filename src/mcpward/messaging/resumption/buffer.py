@@ -107,7 +107,7 @@ class Buffer:
         return self._next - len(self._messages) <= number + 1 <= self._next
 
     def find(self, number: int) -> bytes | None:
-        """Return the message of event ``number``, None where it has not come yet or is here no longer."""
+        """Return the message of event ``number``, None if it has not come yet or is here no longer."""
         at = number - (self._next - len(self._messages))
         return self._messages[at] if 0 <= at < len(self._messages) else None
 

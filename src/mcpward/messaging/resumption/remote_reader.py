@@ -52,7 +52,7 @@ class RemoteSource:
         self._awake.set()
 
     async def begin(self) -> bool:
-        """Ask for the stream; False where the other worker does not know it for this caller, or does not answer."""
+        """Ask for the stream; False if the other worker does not know it for this caller, or does not answer."""
         if not self._mail.send(ASKING, to_builtins(self._asked), self._to):
             return False
         try:
@@ -124,7 +124,7 @@ class RemoteReader:
         return len(self._sources)
 
     async def open(self, owner: Owner, after: EventId) -> RemoteSource | None:
-        """Return what comes after the event, None where there is no such stream for this owner."""
+        """Return what comes after the event, None if there is no such stream for this owner."""
         reading = ids.base62(_NAME_LENGTH)
         asked = ReadingRequest(
             reading=reading,
