@@ -1,4 +1,4 @@
-"""The public way: everybody comes in, counted under the network they come from. Trusts nothing that was sent."""
+"""The public mode: every caller is accepted, counted under its network. Trusts nothing that was sent."""
 
 from mcpward.core.scope import Access
 from mcpward.core.values import Arrival, AuthMethod, Principal

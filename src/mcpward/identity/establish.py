@@ -160,7 +160,7 @@ class Identity:
         return self._rechecks.holds(found)
 
     async def close(self) -> None:
-        """Give up what is asked in the background."""
+        """Cancel the verifications in the background."""
         await self._rechecks.close()
 
     def knows_url(self, server: str, secret: str) -> bool:
@@ -315,7 +315,7 @@ class Identity:
         principal = None if secret is None else self._urls.verify(secret.reveal(), server, self._access[server])
         if principal is None:
             raise Refusal(Reason.ROUTE_UNKNOWN, "the secret path is wrong")
-        # A browser that sends Origin got the URL into a web page: from there it leaks to anybody.
+        # A browser that sends Origin got the URL into a web page: from there it leaks.
         if b"origin" in arrival.headers:
             raise Refusal(Reason.ORIGIN_REFUSED, "an origin on an unlisted server")
         return principal

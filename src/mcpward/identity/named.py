@@ -54,7 +54,7 @@ def _principal(caller: NamedCaller, server: str) -> Principal:
         way=AuthMethod.OPERATOR,
         server=server,
         subject=caller.name,
-        client=caller.name,  # the name of a caller who came without a token, as a key's is
+        client=caller.name,  # the name of a caller without a token, as a key's is
         scopes=frozenset(caller.scopes),
         access=Access.parse(caller.access),
     )

@@ -32,5 +32,5 @@ def _moment(raw: Mapping[str, Any], name: str) -> float | None:
         raise TokenRefused("a time is not a number")
     try:
         return float(value)
-    except OverflowError:  # JSON's whole numbers have no end, and anybody may write one
+    except OverflowError:  # JSON's whole numbers have no end, and any issuer may write one
         raise TokenRefused("a time is beyond all numbers") from None

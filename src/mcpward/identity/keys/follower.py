@@ -136,7 +136,7 @@ class Follower:
         self._stopping.set()
 
     async def poll(self) -> None:
-        """Take every change since the last poll into the books. Raises what the store raises."""
+        """Take every change since the last poll into the caches. Raises what the store raises."""
         async with self._reading:  # or an older answer could be taken in after a newer one
             at = self._clock.monotonic()  # before asking: a slow answer is as old as its question
             whole = at - self._whole_at >= _WHOLE_EVERY_S
@@ -153,10 +153,10 @@ class Follower:
                 self._whole_at = at
 
     async def look(self) -> bool:
-        """Read what is new since now, for a caller whose key cannot be confirmed otherwise; False if that fails.
+        """Read the changes until now, for a caller whose key cannot be confirmed otherwise; False if that fails.
 
-        All who wait share one look, and there are no more than four in a second: made-up keys load the store no
-        further, and delay a new key by no more than that.
+        All waiters share one look, and there are no more than four in a second: made-up keys load the store no further,
+        and delay a new key by no more than that.
         """
         look = self._look
         if look is None:
@@ -199,7 +199,7 @@ class Follower:
     async def audit(self) -> None:
         """Judge a few ended sessions or used states anew, apart from the polls: there may be very many.
 
-        What is found makes the books stale until the same rows are good again.
+        A fault makes the caches stale until the same rows are valid again.
         """
         journals = (self._sources.ended, self._sources.spent)
         try:
@@ -220,7 +220,7 @@ class Follower:
             book.mark_fresh(float("-inf"))
 
     async def _turn(self) -> None:
-        await self._reads.attempt(self.poll)  # while it fails, the books go stale
+        await self._reads.attempt(self.poll)  # while it fails, the caches go stale
         self._turns += 1
         if self._finding is not None or self._is_auditing or self._turns % AUDIT_EVERY == 0:
             await self.audit()

@@ -90,7 +90,7 @@ class KeyCache:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the snapshot is too old to let anybody in."""
+        """Whether the snapshot is too old to admit a caller."""
         return self._monotonic() - self.fresh_at > STALE_AFTER_S
 
     def has(self, text: str) -> bool:
@@ -124,11 +124,11 @@ class KeyCache:
         return self._enter(entry, server, peer)
 
     def refused(self, text: str, server: str, peer: str) -> Refusal:
-        """Return the refusal of a text that :meth:`verify` did not let in, with the cause for log and record.
+        """Return the refusal of a text that :meth:`verify` did not accept, with the cause for log and record.
 
-        Callers see the same refusal for every cause. The key's id goes with it only where the whole key was shown:
-        an id is no secret, and anybody may put it into a text of their own. The same work is done for every text that
-        is no key at hand (attack 33).
+        Callers see the same refusal for every cause. The key's id goes with it only if the whole key was shown: an id
+        is no secret, and any caller may put it into a text of its own. The same work is done for every text that is no
+        key in the cache (attack 33).
         """
         key_id = find_id(text)
         entry = self._nobody if key_id is None else self._entries.get(key_id, self._nobody)

@@ -32,7 +32,7 @@ own pauses as the store's.
 
 
 class KeyLookup:
-    """The looks of one worker. ``look`` is shared by all who wait, and paced."""
+    """The looks of one worker. ``look`` is shared by all waiters, and paced."""
 
     def __init__(self, look: Look) -> None:
         self._look = look

@@ -42,7 +42,7 @@ class KeyRecord(Struct, frozen=True, kw_only=True):
         return f"KeyRecord(id={self.id!r}, name={self.name!r}, revision={self.revision})"
 
     def ends_at(self, max_age_s: float | None) -> float | None:
-        """Return the moment from which the key is refused without anybody doing anything more; None for no end.
+        """Return the moment from which the key is refused without any further command; None for no end.
 
         ``max_age_s`` is the setting ``keys.max_age``: the longest life of any key, in seconds.
         """

@@ -64,7 +64,7 @@ class Refresher:
         self._flushing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Fill the books once, so that the first request finds them, then keep them in step.
+        """Fill the caches once, so that the first request finds them, then keep them in step.
 
         Raises what the store raises: a site that cannot read its keys does not open.
         """
@@ -90,7 +90,7 @@ class Refresher:
         await self._flush_or_say()
 
     async def look(self) -> bool:
-        """Have the store read once more, for a caller who cannot be judged otherwise; False if that fails."""
+        """Have the store read once more, for a caller that cannot be judged otherwise; False if that fails."""
         follower, loop = self._follower, self._loop
         if follower is None or loop is None or self._stopping.is_set():
             return False
@@ -123,7 +123,7 @@ class Refresher:
     def _run(self, began: "Future[None]") -> None:
         try:
             asyncio.run(self._follow(began))
-        except BaseException as error:  # noqa: BLE001 - the books go stale, which refuses every key
+        except BaseException as error:  # noqa: BLE001 - the caches go stale, which refuses every key
             if not began.done():
                 began.set_exception(error)
             else:
@@ -150,5 +150,5 @@ class Refresher:
             await self._flush_or_say()
 
     async def _flush_or_say(self) -> None:
-        """Flush. A store that takes nothing, as on a full disk, ends no right and gives none: keys stay as they are."""
+        """Flush. A store that accepts no writes, as on a full disk, changes no right: keys stay as they are."""
         await self._writing.attempt(self.flush)

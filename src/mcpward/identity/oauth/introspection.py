@@ -108,7 +108,7 @@ class Introspector:
         return self._judge(answer, rules)
 
     async def close(self) -> None:
-        """Give up all questions that are under way."""
+        """Cancel all requests that are under way."""
         flights = list(self._flights.values())
         for flight in flights:
             flight.cancel()

@@ -94,9 +94,9 @@ class Jwks:
         return self.find(kid)
 
     def may_doubt(self) -> bool:
-        """Return whether a signature that no known key made may cause a look at the provider now.
+        """Return whether a signature by no known key may cause a fetch from the provider now.
 
-        Anybody can send such a token, so one look in vain has to last for :data:`BUDGET_S`.
+        Any sender can send such a token, so one fetch in vain must last for :data:`BUDGET_S`.
         """
         return self._flight is not None or (self.url is not None and self._demand.may_doubt(self._now()))
 
@@ -135,7 +135,7 @@ class Jwks:
         self._skipped = skipped
 
     async def close(self) -> None:
-        """Give up the fetch that is under way."""
+        """Cancel the fetch that is under way."""
         if self._flight is not None:
             self._flight.cancel()
             await asyncio.wait([self._flight])

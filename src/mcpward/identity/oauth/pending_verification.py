@@ -48,7 +48,7 @@ class PendingVerification(Awaitable[Principal]):
 
 
 class Rechecks:
-    """Proofs that are looked for in the background, for those who ask again and again and cannot wait."""
+    """Verifications in the background, for callers that ask again and again and cannot wait."""
 
     def __init__(self) -> None:
         # By mark; a refusal with its time. An acceptance is cached elsewhere; here it would only grow old.
@@ -82,7 +82,7 @@ class Rechecks:
         return True
 
     async def close(self) -> None:
-        """Give up all questions."""
+        """Cancel all verifications."""
         tasks = [task for task in self._asked.values() if isinstance(task, asyncio.Task)]
         for task in tasks:
             task.cancel()

@@ -179,7 +179,7 @@ class Provider:
         self._task = asyncio.create_task(self._run(), name="identity-provider")
 
     async def stop(self) -> None:
-        """Stop keeping in step, and give up what is under way."""
+        """Stop keeping in step, and cancel the work under way."""
         self._stopping.set()
         if self._task is not None:
             self._task.cancel()

@@ -108,11 +108,11 @@ class Exchanges:
         await asyncio.wait([flight])  # a cancelled waiter does not end it for the others
         given = ExchangeFailed(NoToken.UNAVAILABLE, "mcpward stops") if flight.cancelled() else flight.result()
         if isinstance(given, ExchangeFailed):
-            raise ExchangeFailed(given.why, given.detail, given.error)  # one of its own for everybody who waited
+            raise ExchangeFailed(given.why, given.detail, given.error)  # a separate error for each waiter
         return given
 
     async def close(self) -> None:
-        """Give up what is under way, and forget every token."""
+        """Cancel the exchanges under way, and forget every token."""
         flights = list(self._flights.values())
         for flight in flights:
             flight.cancel()

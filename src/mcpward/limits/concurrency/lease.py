@@ -21,13 +21,13 @@ T = TypeVar("T")
 
 
 class Lease(Struct, eq=False):
-    """The places of one call: ``async with hold:`` holds them. Made by ``Places.hold``.
+    """The slots of one call: ``async with hold:`` holds them. Made by ``CallSlots.hold``.
 
-    Entering raises :class:`~mcpward.core.errors.Refusal` (busy, with ``policy`` naming the places that were missing)
-    when a queue is full or the wait was too long. Places that :meth:`try_now` took before are kept.
+    Entering raises :class:`~mcpward.core.errors.Refusal` (busy, with ``policy`` naming the missing slots) when a queue
+    is full or the wait was too long. Slots that :meth:`try_now` took before are kept.
 
     A block that costs less: ``if not hold.enter_now(): await hold.enter()``, and then ``try: ... finally: hold.end()``.
-    ``_more`` are the places that it needs beside those of the server and of the caller.
+    ``_more`` are the slots that it needs beside those of the server and of the caller.
     """
 
     _server_slots: ServerSlots
@@ -48,12 +48,12 @@ class Lease(Struct, eq=False):
         self.end()
 
     async def enter(self) -> None:
-        """Hold all places, and wait for those that are missing. Raises as entering does, and holds nothing then."""
+        """Hold all slots, and wait for the missing ones. Raises as entering does, and holds nothing then."""
         if not self.try_now():
             await self._wait(goes_first=False)
 
     def try_now(self) -> bool:
-        """Have all places if all are free this moment; they are given back by :meth:`release`."""
+        """Take all slots if all are free at this moment; :meth:`release` returns them."""
         if self.is_held:
             return True
         server_slots, caller = self._server_slots, self._caller
@@ -72,11 +72,11 @@ class Lease(Struct, eq=False):
         self.is_held = True
         return True
 
-    #: Enter if nothing has to be waited for; gives whether it has.
+    #: Enter if no wait is needed; returns whether it has entered.
     enter_now = try_now
 
     def end(self) -> None:
-        """The call has ended: give all back, and take nothing any more."""
+        """The call has ended: return all slots, and take none any more."""
         self._is_over = True
         if self._retained:
             return
@@ -101,9 +101,9 @@ class Lease(Struct, eq=False):
         return self._retained > 0
 
     def retain(self) -> Callable[[], None]:
-        """Keep all places beyond the call's end, until the returned function is called, once for each time.
+        """Keep all slots beyond the call's end, until the returned function is called, once for each time.
 
-        A running call that gave its places away for a while owes them from now on. One that has ended keeps nothing.
+        A running call that released its slots for a while owes them from now on. One that has ended keeps nothing.
         """
         if self._is_over:
             return _nothing
@@ -132,9 +132,9 @@ class Lease(Struct, eq=False):
         return self._is_over
 
     def ask_shared(self) -> Future[SlotAnswer] | None:
-        """Ask for the same places of the whole site, in this turn of the loop; None if there is nothing to ask.
+        """Request the same slots of the whole site, in this turn of the loop; None if there is nothing to request.
 
-        Entering awaits the answer, so the caller need not. Only with places taken by :meth:`try_now`.
+        Entering awaits the answer, so the caller need not. Only with slots taken by :meth:`try_now`.
         """
         return None
 
@@ -160,10 +160,10 @@ class Lease(Struct, eq=False):
             self._server_slots.give(self._caller, self._semaphores)
 
     async def take_back(self) -> None:
-        """Take the places again that a running call gave away for a while, before those who have not begun.
+        """Take back the slots that a running call released for a while, before the calls that have not begun.
 
-        There is no limit to this wait but the call's own end. Cancelled, it owes the places, and holds them: the call
-        may go on, and its end gives them back. A call that has ended takes nothing back.
+        Only the call's own end limits this wait. If it is cancelled, it owes the slots, and holds them: the call may
+        continue, and its end returns them. A call that has ended takes nothing back.
         """
         if self.has_ended() or self.try_now():
             return

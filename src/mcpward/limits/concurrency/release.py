@@ -26,7 +26,7 @@ class Release:
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[None]:
-        """Return the places to others for the length of the block, or until another such block ends."""
+        """Release the slots to other calls for the length of the block, or until another such block ends."""
         lease = self._lease
         if not self._taking.locked() and not lease.is_retained:
             lease.release()
@@ -34,5 +34,5 @@ class Release:
             yield
         finally:
             async with self._taking:
-                if not lease.is_held:  # cancelled, it owes the places, which comes to the same
+                if not lease.is_held:  # cancelled, it owes the slots, which comes to the same
                     await lease.take_back()

@@ -26,15 +26,15 @@ class Candidate(Waiting, Protocol):
     """A waiter for slots. A port: ``Waiter`` is made of this module."""
 
     def missing(self) -> "Slots | None":
-        """Return the first places of which there is none for it, None if it can have all it needs."""
+        """Return the first slots of which none is free for it, None if it can have all it needs."""
         ...
 
     def seat(self) -> None:
-        """Take its places, which are free."""
+        """Take its slots, which are free."""
         ...
 
     def move(self, to: "Slots") -> None:
-        """Stand in another line."""
+        """Stand in another queue."""
         ...
 
     def refuse(self, no: Refusal) -> None:
@@ -55,7 +55,7 @@ class Slots(ABC):
     @property
     @abstractmethod
     def free(self) -> int:
-        """How many can be had; below nothing where running calls owe some."""
+        """The number of free slots; negative if running calls owe some."""
 
     def serve(self) -> None:
         """Assign free slots to waiting calls in turn. A call that still lacks another slot waits for that one."""
@@ -75,18 +75,18 @@ class Slots(ABC):
             loser.refuse(self.busy(f"the queue for {self.label} is full"))
 
     def send_away(self, why: str) -> None:
-        """Refuse all who wait, but for calls that run already."""
+        """Refuse all waiters, but for calls that run already."""
         while (one := self.line.next()) is not None and not one.goes_first:
             self.line.leave(one)
             one.refuse(self.busy(why))
 
     def busy(self, detail: str) -> Refusal:
-        """Return the refusal that names these places."""
+        """Return the refusal that names these slots."""
         return busy(self.label, detail)
 
 
 class Semaphore(Slots):
-    """A number of places, which may change while some are taken."""
+    """A number of slots, which may change while some are taken."""
 
     __slots__ = ("free", "slots")
     free: int
@@ -96,14 +96,14 @@ class Semaphore(Slots):
         self.slots = self.free = slots
 
     def resize(self, slots: int) -> None:
-        """Have another number of places from now on. No call that runs loses its own."""
+        """Set another number of slots from now on. No running call loses its own."""
         self.free += slots - self.slots
         self.slots = slots
         self.serve()
 
 
 class CallerSemaphore(Slots):
-    """The places of one caller, while some of its calls wait for them. Otherwise a caller is a number."""
+    """The slots of one caller, while some of its calls wait for them. Otherwise a caller is a number."""
 
     __slots__ = ("_caller", "_counts")
 

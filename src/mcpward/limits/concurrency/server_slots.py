@@ -4,7 +4,7 @@ from mcpward.limits.concurrency.semaphore import CallerSemaphore, Counts, Semaph
 
 
 class SeniorWaiter:
-    """The one waiter of the site that keeps what it found free while it waits for the rest; see ``Waiter``."""
+    """The one waiter of the site that keeps the free slots it found while it waits for the rest; see ``Waiter``."""
 
     __slots__ = ("waiter",)
 
@@ -30,11 +30,11 @@ class ServerSlots:
 
     @property
     def callers_held(self) -> int:
-        """How many callers have calls waiting for places of their own."""
+        """The number of callers whose calls wait for slots of their own."""
         return len(self.crowded)
 
     def missing(self, caller: str, semaphores: tuple[Semaphore, ...]) -> Slots | None:
-        """Return the first places of which there is none: of pools and the tool, of the caller, of the server."""
+        """Return the first slots of which none is free: of pools and the tool, of the caller, of the server."""
         for semaphore in semaphores:
             if semaphore.free <= 0 and semaphore is not self.server:
                 return semaphore
@@ -47,7 +47,7 @@ class ServerSlots:
         return self.server if self.server in semaphores and self.server.free <= 0 else None
 
     def take(self, caller: str, semaphores: tuple[Semaphore, ...], *, of_caller: bool = True) -> None:
-        """Take a place of each and one of the caller's, whether they are free or owed."""
+        """Take a slot of each and one of the caller's, whether they are free or owed."""
         if of_caller:
             self.counts[caller] = self.counts.get(caller, 0) + 1
         for semaphore in semaphores:
@@ -71,7 +71,7 @@ class ServerSlots:
             self.tidy(caller)
 
     def tidy(self, caller: str) -> None:
-        """Serve those who wait for this caller's places, and forget the line when it is empty."""
+        """Serve the waiters for this caller's slots, and drop the queue when it is empty."""
         crowd = self.crowded.get(caller)
         if crowd is not None:
             crowd.serve()

@@ -25,9 +25,9 @@ class SlotRequest(Struct, eq=False):
 
 
 class SlotAnswer(Struct, frozen=True, gc=False):
-    """The answer to a claim: the name that has no place for it, counted from 1 (0: all were taken).
+    """The answer to a request: the name that has no free slot for it, counted from 1 (0: all were taken).
 
-    ``before`` calls go first in its line.
+    ``before`` calls precede it in the queue.
     """
 
     missing: int
@@ -56,7 +56,7 @@ class SharedSlots(Protocol):
         ...
 
     def keep(self, claim: SlotRequest) -> None:
-        """Count a claim that holds its places already, whether there are as many or not, from the next renewal on."""
+        """Count a request that holds its slots already, whether there are as many or not, from the next renewal on."""
         ...
 
     def drop(self, claim: SlotRequest) -> None:

@@ -79,16 +79,16 @@ class CallSlots:
         return SharedLease(server_slots, caller, needs.more, fallback=fallback, names=names, sizes=needs.sizes)
 
     def notice(self) -> None:
-        """See whether the shared places have gone or come back; calls look by themselves, and those that wait do not.
+        """See whether the shared slots have gone or come back; calls look by themselves, and those that wait do not.
 
-        Where they have gone, who waits for closed places is sent away.
+        If they have gone, waiters for closed slots are refused.
         """
         if self._fallback is not None:
             self._fallback.notice()
 
     @property
     def semaphores(self) -> list[Semaphore]:
-        """All places but those of callers."""
+        """All slots but those of callers."""
         return [
             *(server_slots.server for server_slots in self._by_server.values()),
             *self._pools.values(),
@@ -114,7 +114,7 @@ class CallSlots:
             semaphore.resize(max(1, slots // self._workers))
 
     def _needs(self, server: str, tool: Tool) -> _Needs:
-        """Return what a tool needs that needs more than its server's places, made once."""
+        """Return the needs of a tool that needs more than its server's slots, made once."""
         known = self._tools.get((server, tool.name))
         if known is not None and known[0] is tool:
             return known[1]
@@ -124,7 +124,7 @@ class CallSlots:
         return needs
 
     def _tool_stock(self, server: str, name: str, slots: int) -> Semaphore:
-        """Return the tool's own places. A tool that is declared anew goes on with those that its calls are in."""
+        """Return the tool's own slots. A tool that is declared anew keeps those that its calls are in."""
         semaphore = self._own.get((server, name))
         if semaphore is None:
             rates = self._rates[server]

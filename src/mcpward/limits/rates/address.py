@@ -132,7 +132,7 @@ class Addresses:
         return ahead <= limit.tolerance or not limit.ruling.enforce
 
     def count_outcome(self, bucket: str, error: BaseException | None) -> None:
-        """Count the credential of a caller who has left before it was looked up, where it was wrong."""
+        """Count a wrong credential of a caller that left before it was looked up."""
         if isinstance(error, Refusal) and error.reason is Reason.CREDENTIAL_INVALID:
             with suppress(Refusal):
                 self.count_failure_soon(bucket)
@@ -145,7 +145,7 @@ class Addresses:
         return _NOTHING if ahead <= limit.tolerance else self._overrun(limit, store, bucket, now)
 
     def _overrun(self, limit: Limit, store: MemoryCounters, bucket: str, now: int) -> Names:
-        """Refuse an address that would overrun a limit, or name the limit where it is not enforced."""
+        """Refuse an address that would overrun a limit, or return the limit's name if it is not enforced."""
         tat = store.heal(bucket, store.get(bucket, 0), now, limit.gcra)
         if limit.ruling.enforce:
             raise _too_many(limit, retry_after_s(moved(tat, now, limit.gcra), now, limit.gcra))
@@ -210,7 +210,7 @@ class Addresses:
 
 
 def require_admitted(standings: list[Standing]) -> None:
-    """Refuse with address-rate-exceeded where one of an address's standings does."""
+    """Refuse with address-rate-exceeded if one of an address's standings does."""
     for standing in standings:
         if standing.refuses:
             raise _too_many(standing.limit, standing.wait_s)

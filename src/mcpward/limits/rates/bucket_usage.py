@@ -7,8 +7,8 @@ class BucketUsage(Struct, frozen=True, gc=False):
     """One bucket in use: of ``most`` calls that could pass at once ``remaining`` are left.
 
     ``scope`` is the server (of a tool's own rate: server and tool, with a NUL between), empty for the site. ``caller``
-    is whose bucket it is, empty where all callers have one together. In ``reset_s`` seconds there is one more to be
-    had, of a quota all of them.
+    is the bucket's owner, empty if all callers share one. In ``reset_s`` seconds one more is available, of a quota all
+    of them.
     """
 
     limit: str

@@ -80,16 +80,16 @@ class Limits:
         self._own: dict[tuple[str, Rate], Limit] = {}
 
     def price(self, tool: Tool, arguments: Mapping[str, Any]) -> list[Drawn]:
-        """Return what a call of the tool costs each of its budgets. Charges nothing.
+        """Return the cost of a call of the tool for each of its budgets. Charges nothing.
 
         Raises:
-            Refusal: arguments-invalid; the call would cost more than a budget ever gives at once.
-            Fault: the author's function for a cost failed, or gave no whole number from 0 on.
+            Refusal: arguments-invalid; the call would cost more than a budget ever grants at once.
+            Fault: the author's function for a cost failed, or returned no whole number from 0 on.
         """
         return [(each, each.prefix, cost) for each, cost in self._budgets.priced(tool, arguments)]
 
     def require(self, call: Call, tool: Tool) -> None:
-        """Refuse a call that its caller's limits would refuse, as far as that is known without asking anybody.
+        """Refuse a call that its caller's limits would refuse, as far as that is known without a request.
 
         For calls whose arguments are looked at before they are charged: a flood must not have that for nothing.
 
@@ -219,7 +219,7 @@ class Limits:
         return [(self._totals if limit.is_common else own, limit, key, cost) for limit, key, cost in drawn]
 
     def _charge_all(self, call: Call, tool: Tool | None, budgets: Sequence[Drawn]) -> Charge | Awaitable[Charge]:
-        """Charge what draws on more than its class, or is counted in common."""
+        """Charge a call that draws on more than its class, or is counted in common."""
         plan, common = self._plans[call.principal.server], self._common
         limit = plan.classes[tool.access] if tool is not None else plan.of(call)
         drawn = [*self._drawn(plan, limit, call, tool), *budgets]
@@ -273,7 +273,7 @@ class Limits:
         for standing in standings[last:]:
             if standing.refuses:
                 raise repeated(standing.wait_s, plan.repeats.answered(call))
-        # A request is one whether or not the call runs. Where the call went round, the circle stands last.
+        # A request is one whether or not the call runs. If the call was part of a cycle, the cycle's draw stands last.
         round_ = [loop.drawn] if loop is not None and len(standings) > last + len(again) else []
         taken = _taken([*mine, *again, *round_], [*standings[:first], *standings[last:]])
         repeats = bool(again) and standings[last].remaining < again[0][0].most - 1
@@ -307,13 +307,13 @@ def _loops(repeats: int) -> tuple[str, ...]:
 
 
 def _shown(standings: Sequence[Standing], worst: Standing | None = None) -> Fields:
-    """Encode what the caller may know. Omit shared limits, and limits that are not enforced."""
+    """Encode the limits that the caller may know. Omit shared limits, and limits that are not enforced."""
     own = [each for each in standings if each is worst or (each.limit.ruling.enforce and not each.limit.is_common)]
     return fields(own)
 
 
 def _taken(drawn: Sequence[Drawn], standings: Sequence[Standing]) -> tuple[Drawn, ...]:
-    """Return what was taken of all draws: a limit that is not enforced takes nothing where it would refuse."""
+    """Return the draws that were taken: a limit that is not enforced takes nothing if it would refuse."""
     return tuple(each for each, standing in zip(drawn, standings, strict=False) if each[2] and not standing.wait_s)
 
 

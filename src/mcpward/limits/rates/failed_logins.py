@@ -35,7 +35,7 @@ class Failures(Protocol):
     """The failed credentials of addresses. A port: ``Addresses``, which counts them, is made of this module."""
 
     def require_failure(self, bucket: str) -> object:
-        """Require that the address has a failure left. Raises :class:`Refusal` where it has none."""
+        """Require that the address has a failure left. Raises :class:`Refusal` if it has none."""
         ...
 
     def has_failure_beside(self, bucket: str, pending: int) -> bool:
@@ -48,7 +48,7 @@ class Failures(Protocol):
 
 
 class Share(Struct, frozen=True):
-    """Questions that may be under way: ``places`` in all, ``kept`` of these for addresses that have succeeded, and
+    """Bounds on look-ups under way: ``places`` in all, ``kept`` of these for addresses that have succeeded, and
     ``address`` of one address.
     """
 
@@ -58,12 +58,12 @@ class Share(Struct, frozen=True):
 
 
 AT_PROVIDER: Final = Share(slots=16, kept=4, address=4)
-#: All who wait for the store share one look at it, so a place there costs next to nothing.
+#: All waiters for the store share one look at it, so a slot there costs next to nothing.
 AT_STORE: Final = Share(slots=512, kept=128, address=16)
 
 
 class _Line:
-    """The requests of one address at one provider: how many questions are under way, and who waits."""
+    """The requests of one address at one provider: its look-ups under way, and its waiters."""
 
     __slots__ = ("bucket", "busy", "is_listed", "waiting")
 
@@ -89,7 +89,7 @@ class _Endpoint:
 
 
 class Asking:
-    """The places of all providers. An address is remembered while it asks, and after it has succeeded."""
+    """The slots of all providers. An address is remembered while it asks, and after it has succeeded."""
 
     def __init__(self, failures: Failures) -> None:
         self._failures = failures
@@ -113,7 +113,7 @@ class Asking:
         asked = asyncio.ensure_future(_answer(question))
         try:
             await asyncio.wait([asked])
-        except asyncio.CancelledError:  # the question is under way all the same, and so its place is taken
+        except asyncio.CancelledError:  # the look-up is under way all the same, and so its slot is taken
             asked.add_done_callback(lambda done: self._left(whom, bucket, done))
             raise
         self._end(whom, bucket)
@@ -186,7 +186,7 @@ class Asking:
     # ---- waiting ------------------------------------------------------------------------------------------------
 
     async def _wait(self, endpoint: _Endpoint, line: _Line) -> bool:
-        """Return whether a place was handed over; False: look again."""
+        """Return whether a slot was passed on; False: look again."""
         is_known = self._known.get(line.bucket, default=False)
         most = _MOST_WAITING_IN_ALL if is_known else _MOST_STRANGERS_WAITING
         if len(line.waiting) >= MOST_WAITING or endpoint.waiting >= most:
@@ -211,12 +211,12 @@ class Asking:
         try:
             return await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled() and turn.result():  # the place came as its caller left
+            if turn.done() and not turn.cancelled() and turn.result():  # the slot came as its caller left
                 self._free(endpoint, line)
             raise
 
     def _hand_on(self, endpoint: _Endpoint) -> None:
-        """Hand free places on, to one line after the other."""
+        """Pass free slots on, to one queue after the other."""
         slots, kept = endpoint.share.slots, endpoint.share.kept
         for lines, most in ((endpoint.known, slots), (endpoint.strangers, slots - kept)):
             for _ in range(len(lines)):

@@ -64,7 +64,7 @@ class Limit:
 
     @property
     def is_budget(self) -> bool:
-        """Whether it is of what stands behind tools, at whichever server."""
+        """Whether it limits a resource behind tools, at all servers."""
         return self.is_common and not self.scope
 
     @property

@@ -106,7 +106,7 @@ class LoopDetector:
         return AGAIN if tat > now else NEW
 
     def _may_again(self, limit: Limit, key: int, ahead: int, recent: tuple[int, ...], circle: int, now: int) -> bool:
-        """Count a call of a conversation that made it lately; returns False if it would be refused if enforced."""
+        """Count a call that the conversation made lately; returns False if it would be refused if enforced."""
         store = self._conversations
         goes_round = key in recent and is_circle((key, *recent))
         around = self._ahead(limit, circle, now) if goes_round else 0
@@ -195,7 +195,7 @@ def _key(call: Call) -> int:
 
 
 def _keys(call: Call) -> tuple[int, int]:
-    """Return what stands for a call's conversation, and for the call in it."""
+    """Return the keys of a call's conversation, and of the call in it."""
     caller, spoken = call.principal.key, conversation_of(call) or 0
     return hash((caller, spoken)), hash((call.arguments, call.target, caller, call.state, spoken))
 

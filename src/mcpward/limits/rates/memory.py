@@ -14,7 +14,7 @@ from mcpward.limits.rates.gcra import Gcra, moved, remaining, reset_s, retry_aft
 from mcpward.limits.rates.limit import Limit, Standing
 from mcpward.limits.rates.period import index_of, left_s
 
-#: A quota's bucket is one number as well: its period above, what was used in it below.
+#: A quota's bucket is one number as well: its period above, its used count below.
 _USED_BITS: Final = 48
 _USED: Final = (1 << _USED_BITS) - 1
 
@@ -62,7 +62,7 @@ class MemoryCounters(BoundedMap[int]):
         return self.look(limit, key)
 
     def _used(self, quota: Quota, key: str, now_s: float) -> tuple[int, int]:
-        """Return the number of the period that counts, and what was used in it.
+        """Return the number of the period that counts, and its used count.
 
         A period that has begun does not end because a clock was set back into the one before (attack 105).
         """
@@ -78,7 +78,7 @@ Slot = tuple[MemoryCounters, Limit, str, int]
 
 
 def look_all(slots: Sequence[Slot]) -> list[Standing]:
-    """Return where every bucket stands, and which would refuse."""
+    """Return the standing of every bucket, and the buckets that would refuse."""
     return [store.look(limit, key, cost) for store, limit, key, cost in slots]
 
 

@@ -80,11 +80,11 @@ class Budgets:
         return [limit for limits in self._limits.values() for limit in limits]
 
     def priced(self, tool: Tool, arguments: Mapping[str, Any]) -> list[Priced]:
-        """Return what a call of the tool costs each of its budgets.
+        """Return the cost of a call of the tool for each of its budgets.
 
         Raises:
-            Refusal: arguments-invalid; the call would cost more than the budget ever gives at once.
-            Fault: the author's function for the cost failed, or gave no whole number from 0 on.
+            Refusal: arguments-invalid; the call would cost more than the budget ever grants at once.
+            Fault: the author's function for the cost failed, or returned no whole number from 0 on.
         """
         return [(limit, cost) for draw in tool.draws for limit, cost in self._priced(draw, arguments) if cost]
 

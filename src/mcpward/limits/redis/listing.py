@@ -38,7 +38,7 @@ class Listing:
     async def reset(self, match: BucketFilter) -> int:
         """Make every bucket full again that matches; returns how many there were.
 
-        A quota stays, with nothing used: workers tell what they saw of one that is gone.
+        A quota stays, with nothing used: workers report their last standing of a deleted one.
         """
         count = 0
         store = self._store

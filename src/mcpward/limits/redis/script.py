@@ -1,4 +1,4 @@
-"""A Lua script, and how it is asked for: by its digest, and with its whole text where Redis has forgotten it."""
+"""A Lua script, and how it is called: by its digest, or with its whole text if Redis has forgotten it."""
 
 from collections.abc import Sequence
 from hashlib import sha1

@@ -74,7 +74,7 @@ class SharedCounters:
         self._ring = store.key("h", "x")[:-1]
         self._ready: dict[Limit, _Ready] = {}
         self._refused: BoundedMap[_Refused | None] = BoundedMap(_MOST_REFUSED)
-        #: The period, what was used in it, and the epoch in which that was so: a deleted quota is not given anew.
+        #: The period, its used count, and the epoch in which that was so: a deleted quota is not granted anew.
         self._floors: BoundedMap[tuple[int, int, int]] = BoundedMap(_MOST_FLOORS)
 
     @property

@@ -32,7 +32,7 @@ _BEAT_S: Final = 1.0
 #: A script that fails, fails for each call.
 _SILENT_S: Final = 10.0
 _MICRO: Final = 1_000_000
-#: How far the shared clock may be ahead of what this process expects.
+#: How far the shared clock may be ahead of this process's expectation.
 _SLACK: Final = _MICRO
 _MOST_WAITING: Final = 20_000
 _MOST_HOPS: Final = 4
@@ -95,7 +95,7 @@ class SharedStore:
 
     @property
     def clock_key(self) -> bytes:
-        """The key of the virtual clock, which a script that asks the time is given."""
+        """The key of the virtual clock, passed to every script that reads the time."""
         return self._clock_key
 
     def key(self, kind: str, name: str = "") -> bytes:
@@ -171,7 +171,7 @@ class SharedStore:
             raise StoreDown(f"{_MOST_WAITING} commands wait for an answer")
 
     def _send_again(self, asked: SentCommand) -> None:
-        """Send what the node did not do that was left: there is a connection to the right one already."""
+        """Send the commands that the former node did not do: there is a connection to the right one already."""
         try:
             self._send(asked)
         except StoreDown as down:
@@ -237,7 +237,7 @@ class SharedStore:
             if self._wire is None:
                 await asyncio.sleep(RETRY_S)
                 continue
-            # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with what it waits for.
+            # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the awaited result.
             with suppress(TimeoutError):
                 async with asyncio.timeout(_BEAT_S):
                     await self._fell.wait()
@@ -335,7 +335,7 @@ class SharedStore:
                     self._nodes.append(known)
 
     def _follow(self, asked: SentCommand, node: Address) -> None:
-        """Hold what is asked until there is a connection to the node that has the slot now."""
+        """Hold the commands until there is a connection to the node that has the slot now."""
         if self._held is None:
             self._held = []
             self._mover = asyncio.create_task(self._move(node))

@@ -95,7 +95,7 @@ class Outbox:
         self._task = asyncio.create_task(self._run(), name="channel-outbox")
 
     async def stop(self) -> None:
-        """Write what waits, for a short while, and give up the rest."""
+        """Write the waiting messages, for a short while, and give up the rest."""
         self._is_stopping = True
         self._awake.set()
         if self._task is not None:

@@ -23,7 +23,7 @@ __all__ = ["Bounds", "Buffer", "RemoteTimeouts", "Replays", "Resumed"]
 
 
 class Replays:
-    """The streams of one worker. ``per_caller`` and ``total`` count those who read the rest of one (attack 48)."""
+    """The streams of one worker. ``per_caller`` and ``total`` count the readers of resumed ones (attack 48)."""
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ class Source(Protocol):
 class Resumed:
     """Iterates over (message, event id) until the stream has finished.
 
-    Use it as an asynchronous context manager: leaving the block gives the reader's place back.
+    Use it as an asynchronous context manager: leaving the block returns the reader's slot.
     """
 
     __slots__ = ("_after", "_close", "_is_closed", "_source")
@@ -43,7 +43,7 @@ class Resumed:
         return self
 
     async def __anext__(self) -> tuple[bytes, str]:
-        """Wait for the next message. Closes itself at the end, and when the one who waits is cancelled."""
+        """Wait for the next message. Closes itself at the end, and when its waiter is cancelled."""
         if self._is_closed:
             raise StopAsyncIteration
         try:
