@@ -1,4 +1,4 @@
-"""How many connections this process may have, who accepts them, and what the metrics tell of them."""
+"""The connections of this process: their limit, their acceptance, and their metrics."""
 
 import asyncio
 import resource

@@ -124,7 +124,7 @@ def allow_signals() -> None:
 
 
 def _stdin() -> int | None:
-    """Return a copy of stdin: ``multiprocessing`` gives children none, and an author may call ``breakpoint()``."""
+    """Return a copy of stdin: ``multiprocessing`` passes none to children, and an author may call ``breakpoint()``."""
     try:
         return os.dup(0)
     except OSError:

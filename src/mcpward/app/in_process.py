@@ -66,7 +66,7 @@ class NamedCallers:
         return None
 
     def is_good(self, _arrival: Arrival, _known: Principal | None = None) -> bool:
-        """A named caller stays who it is."""
+        """A named caller stays the same."""
         return True
 
     def knows_url(self, _server: str, _secret: str) -> bool:

@@ -86,7 +86,7 @@ class OperatorCalls:
 
     async def make(self, call: OperatorCall, tell: Tell | None = None) -> CallAnswer:
         """Return the answer to one call; it is charged, recorded and cleaned as one that came over HTTP."""
-        return await self.make_on(OperatorWire(tell, is_gone=True), call)  # only who waits for it cancels it
+        return await self.make_on(OperatorWire(tell, is_gone=True), call)  # only its waiter cancels it
 
     async def make_on(self, wire: OperatorWire, call: OperatorCall) -> CallAnswer:
         """Do what :meth:`make` does, with a way back that is known elsewhere."""

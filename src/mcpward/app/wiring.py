@@ -1,4 +1,4 @@
-"""The packages that a request passes, made of a site's parts and joined: what one worker serves with."""
+"""The packages that a request passes, made of a site's parts and joined: the request path of one worker."""
 
 from collections.abc import Callable, Mapping
 from typing import Final

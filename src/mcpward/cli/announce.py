@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 class _Door(Struct, frozen=True):
-    """One server: where it is, who gets in, and the credential that was made for it just now.
+    """One server: its URLs, its callers, and the credential that was made for it just now.
 
-    ``url`` is the one that stays whatever servers come and go, ``others`` are further ones. ``file`` holds ``fresh``
-    where no terminal shows it. ``remark`` is what its operator should know of its credentials.
+    ``url`` is the one that stays when servers are added or removed, ``others`` are further ones. ``file`` holds
+    ``fresh`` if no terminal shows it. ``remark`` is advice for its operator on its credentials.
     """
 
     name: str

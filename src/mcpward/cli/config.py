@@ -1,4 +1,4 @@
-"""``mcpward config``: is the configuration right, what is in force, what does a setting mean."""
+"""``mcpward config``: checks the configuration, shows the values in force, explains settings."""
 
 import asyncio
 from typing import Annotated, Any, NoReturn

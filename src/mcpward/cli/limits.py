@@ -164,7 +164,7 @@ def _with_tally(settings: Settings, work: "Callable[[LimitUsage], Awaitable[T]]"
 
 
 def _tell_workers(settings: Settings, match: "BucketFilter") -> None:
-    """Have workers give back what each knows by itself: an address that one has locked out would stay so otherwise."""
+    """Have workers return their own counts: an address that one has locked out would stay so otherwise."""
     from mcpward.operations.limit_usage import ask_workers
 
     async def tell(site: "Site") -> None:

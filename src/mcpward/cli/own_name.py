@@ -1,6 +1,6 @@
-"""The name that a server gives itself, found without running the author's code.
+"""The name that a server has in its source, found without running the author's code.
 
-The vault gives a source the secrets of its own server while it loads, so the name is needed before that. A module is
+The vault passes a source the secrets of its own server while it loads, so the name is needed before that. A module is
 looked up as Python would, but no package is imported for it; names are followed through ``from … import …``.
 """
 

@@ -118,7 +118,7 @@ async def _reloaded(site: "RunningSite", *, is_shown: bool) -> "ReloadReport":
 
 
 def _note(settings: Settings, reports: "Sequence[ReloadReport]") -> None:
-    """Put it on record who asked, and how it ended."""
+    """Record the operator, and the result."""
     from mcpward.operations.acts import note_reload_asked
 
     async def work(site: "Site") -> None:

@@ -1,4 +1,4 @@
-"""The process that serves one version under ``serve --reload``: not for people, who start it by that."""
+"""The process that serves one version under ``serve --reload``: not for people, who start it by that option."""
 
 import sys
 
@@ -15,7 +15,7 @@ def main() -> int:
 
     def tell(what: str, hint: str = "") -> None:
         ui.error(what, hint)
-        errors.append(what)  # and no hint: it is answered to anybody on this machine, without a credential
+        errors.append(what)  # and no hint: every program on this machine gets the answer, without a credential
 
     code = run(sys.argv[1 + COUNT :], tell)
     if errors:

@@ -76,7 +76,7 @@ def parse_address(text: str) -> Address:
 
 
 def parse_host(text: str) -> str:
-    """Read a host name or an IP address (IPv6 in brackets) and give it bare, in lower case.
+    """Read a host name or an IP address (IPv6 in brackets) and return it bare, in lower case.
 
     Raises:
         ValueError: it is neither.

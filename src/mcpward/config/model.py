@@ -324,5 +324,5 @@ class Settings(Section):
     def as_part(self) -> "Settings":
         """Return the same settings, marked as those of a site with more servers than these."""
         part = self.model_copy()
-        part._is_part = True  # noqa: SLF001 - its own class, and not frozen yet for anybody else
+        part._is_part = True  # noqa: SLF001 - its own class, and not frozen yet for others
         return part

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from mcpward.core.limit_name import SYNTAX, is_limit_name
-from mcpward.core.spelling import nearest as nearest  # noqa: PLC0414  those who import it from here
+from mcpward.core.spelling import nearest as nearest  # noqa: PLC0414  for modules that import it from here
 
 SERVER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 # First path segments that mcpward answers itself: a server of that name could never be reached, or hide them.

@@ -1,4 +1,4 @@
-"""Whether what servers are made of is there, and who else may write it. Nothing of it is run here."""
+"""Whether the sources of servers exist, and which other accounts may write them. Nothing of them is run here."""
 
 import sys
 from contextlib import suppress
@@ -33,7 +33,7 @@ def missing_sources(loaded: Loaded) -> list[Finding]:
 def foreign_sources(settings: Settings) -> list[Finding]:
     """Name every source that others may write, by the rule for the site's own file: they decide what runs.
 
-    A module that is installed where mcpward is has the same writers as mcpward itself, who need no other way in.
+    A module installed beside mcpward has the same writers as mcpward itself, which need no other way in.
     """
     found: dict[tuple[str, str], Finding] = {}
     for name, server in settings.servers.items():

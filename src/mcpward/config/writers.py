@@ -76,7 +76,7 @@ def _is_of_one(user: int, group: int) -> bool:
     """Return whether a group is a user's own: named alike, and without other members."""
     try:
         name, found = pwd.getpwuid(user).pw_name, grp.getgrgid(group)
-    except KeyError:  # as in a container whose user has no name: there are no others who could be in the group
+    except KeyError:  # as in a container whose user has no name: there are no others in the group
         return user == group
     return found.gr_name == name and set(found.gr_mem) <= {name}
 

@@ -99,5 +99,5 @@ class LongWork:
 
 
 def _none(_: str) -> int:
-    """All who wait have as much of the thread, nothing: then each in turn."""
+    """All waiters have as much of the thread, nothing: then each in turn."""
     return 0

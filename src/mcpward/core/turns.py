@@ -1,6 +1,6 @@
-"""Those who wait for something scarce, by caller: the caller who has fewest is next, and of equals each in turn.
+"""Waiters for a scarce resource, by caller: the caller with the fewest is next, and of equals each in turn.
 
-The line is bounded. When it is full, a caller with fewer waiting gets the last place in it of the caller who has most.
+The queue is bounded. When it is full, a caller with fewer waiters takes the last position of the caller with most.
 """
 
 from collections import OrderedDict

@@ -61,9 +61,9 @@ def hmac_sha256(key: bytes) -> Callable[[bytes], bytes]:
 
 
 def fingerprint(key: bytes) -> Callable[[bytes], str]:
-    """Return a keyed digest of bytes as 32 hexadecimal digits (BLAKE2b, RFC 7693 §2.9), alike wherever the key is.
+    """Return a keyed digest of bytes as 32 hexadecimal digits (BLAKE2b, RFC 7693 §2.9), the same wherever the key is.
 
-    Who reads it where it is kept learns nothing of short texts: without the key no guess can be checked.
+    A reader of the stored digest learns nothing of short texts: without the key no guess can be checked.
     """
     if not 32 <= len(key) <= _BLOCK:
         raise ValueError("a key has 32 to 64 bytes")

@@ -42,7 +42,7 @@ class KeyRing:
         return f"KeyRing(ids={self.ids!r})"
 
     def derive(self, purpose: str) -> bytes:
-        """Return the newest key's 32 bytes for ``purpose``; other purposes give unrelated bytes."""
+        """Return the newest key's 32 bytes for ``purpose``; other purposes have unrelated bytes."""
         return _derive(self._roots[0], purpose)
 
     def derive_all(self, purpose: str) -> tuple[bytes, ...]:

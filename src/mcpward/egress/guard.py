@@ -57,7 +57,7 @@ class Guard:
         return list(dict.fromkeys(answers))
 
     async def _answers(self, name: str, port: int) -> Sequence[str]:
-        """Ask once for all who want to know at the same time, and leave the question to the others on giving up.
+        """Resolve once for all concurrent callers; a caller that gives up leaves the look-up to the others.
 
         The system's resolver has a few threads, each held until it answers: a name that it cannot find would hold one
         for each try, and names of other providers would have none.
@@ -75,7 +75,7 @@ class Guard:
     def _answered(self, place: tuple[str, int], done: "asyncio.Future[Sequence[str]]") -> None:
         del self._asking[place]
         if not done.cancelled():
-            done.exception()  # whether or not anybody still wants to know
+            done.exception()  # whether or not a caller still waits for it
 
     def _require(self, address: Address, host: str, is_plain: bool) -> None:
         is_allowed = is_named(address, self._allow)

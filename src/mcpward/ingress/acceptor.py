@@ -61,7 +61,7 @@ class Acceptor:
         self._is_closed = True
         if self._paused is not None:
             self._paused.cancel()
-            self._paused = self._table.on_leave = None  # else who leaves now would open the listener again
+            self._paused = self._table.on_leave = None  # else a closing connection would reopen the listener
         self._loop.remove_reader(self._listener)
         self._listener.close()
         for entry in list(self._connecting.values()):

@@ -64,7 +64,7 @@ class Holdings(Generic[T]):
         return self._search((bucket,))
 
     def find_idle_of_greediest(self) -> T | None:
-        """Return the thing to give up of the bucket that holds the most and has one that is not busy.
+        """Return the item to evict: of the bucket that holds the most and has one that is not busy.
 
         Of buckets that hold as many, the one comes first that has done so for the longest time.
         """

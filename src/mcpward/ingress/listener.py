@@ -123,7 +123,7 @@ class Listener:
         self.outbox = WriteBatch()
         self.pace = ReadPace(lambda act: asyncio.get_running_loop().call_soon(act))
         self._watch: asyncio.Task[None] | None = None
-        self._numbers = count(int(request_id(), 16))  # no two workers give the same
+        self._numbers = count(int(request_id(), 16))  # no two workers have the same
 
     def number(self, address: str) -> int:
         """Return the number of a new connection from ``address``; 0 for a proxy's, on which many clients may be."""

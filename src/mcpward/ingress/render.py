@@ -78,7 +78,7 @@ def _chunk(data: bytes) -> bytes:
 
 
 def event(message: bytes, event_id: str | None = None) -> bytes:
-    """Return one server-sent event as one chunk; an empty message gives the priming event: a place to resume from."""
+    """Return one server-sent event as one chunk; an empty message makes the priming event, to resume from."""
     return _chunk(_event(message, event_id))
 
 

@@ -183,9 +183,10 @@ class ConnectionTable:
         return False
 
     def _first_to_leave(self, bucket: str) -> Entry | None:
-        """Return whose place a new connection takes: a stranger's, unless they have no more than what is kept for them.
+        """Return the rank whose connection a new one replaces: a stranger's, unless strangers have no more than is kept
+        for them.
 
-        Everybody is a stranger at first, so known callers must not take all. They give way to an address that holds no
+        Every caller is a stranger at first, so known callers must not take all. They yield to an address that holds no
         more than theirs.
         """
         known = self._known.find_idle_of_greediest()
