@@ -60,7 +60,7 @@ class LogRedaction:
         return self.redact(line)
 
 
-def set_up(settings: Log, voice: LogRedaction, sources: Iterable[str] = ()) -> None:
+def set_up(settings: Log, redaction: LogRedaction, sources: Iterable[str] = ()) -> None:
     """Send all logging of this process through one formatter to stderr. ``sources`` are the servers'."""
     as_console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
@@ -70,7 +70,7 @@ def set_up(settings: Log, voice: LogRedaction, sources: Iterable[str] = ()) -> N
         structlog.processors.format_exc_info,
         _without_margins,
     ]
-    renderer: Any = Console(voice) if as_console else structlog.processors.JSONRenderer(serializer=_json)
+    renderer: Any = Console(redaction) if as_console else structlog.processors.JSONRenderer(serializer=_json)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -81,7 +81,7 @@ def set_up(settings: Log, voice: LogRedaction, sources: Iterable[str] = ()) -> N
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, voice],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, redaction],
         )
     )
     handler.addFilter(OwnWords(sources))
@@ -115,8 +115,8 @@ class Console:
     log. They are redacted first: with blanks in it, a secret of several lines would not be recognized.
     """
 
-    def __init__(self, voice: LogRedaction) -> None:
-        self._voice = voice
+    def __init__(self, redaction: LogRedaction) -> None:
+        self._redaction = redaction
 
     def __call__(self, _logger: Any, _name: str, event: MutableMapping[str, Any]) -> str:
         """Render an event (structlog's processor protocol)."""
@@ -129,7 +129,7 @@ class Console:
         return "\n".join(["  ".join([f"{at} {level:<7}", message, *facts]), *blocks])
 
     def _block(self, text: str) -> str:
-        return "\n".join(f"    {_safe(line)}".rstrip() for line in self._voice.redact(text).strip().split("\n"))
+        return "\n".join(f"    {_safe(line)}".rstrip() for line in self._redaction.redact(text).strip().split("\n"))
 
 
 def _safe(text: str) -> str:

@@ -143,14 +143,14 @@ class OperatorCalls:
 class BusCalls:
     """A worker's answers to calls that come as messages, some of them at once."""
 
-    def __init__(self, calls: OperatorCalls, mail: WorkerBus, clock: Clock) -> None:
+    def __init__(self, calls: OperatorCalls, bus: WorkerBus, clock: Clock) -> None:
         self._calls = calls
-        self._mail = mail
+        self._bus = bus
         self._clock = clock
         self._heard = FreshMessages(clock)
         self._running: dict[str, tuple[asyncio.Task[None], OperatorWire]] = {}
-        mail.on(ASKING, self._hear)
-        mail.on(CANCELLING, self._hear_off)
+        bus.on(ASKING, self._hear)
+        bus.on(CANCELLING, self._hear_off)
 
     async def close(self) -> None:
         """End what runs, and answer no more."""
@@ -159,23 +159,23 @@ class BusCalls:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    def _hear(self, letter: dict[str, Any]) -> None:
-        asked = convert(letter, CallRequest)
+    def _hear(self, message: dict[str, Any]) -> None:
+        asked = convert(message, CallRequest)
         if self._heard.is_old(asked.at):
             _log.warning("an operator's call is too old, or the clock of its sender is wrong")
         elif self._heard.is_new(asked.name) and len(self._running) < _MOST_RUNNING:
-            wire = OperatorWire(self._teller(asked) if asked.call.wants_progress else None, is_gone=False)
+            wire = OperatorWire(self._progress_sender(asked) if asked.call.wants_progress else None, is_gone=False)
             task = asyncio.get_running_loop().create_task(self._answer(asked, wire), name="operator-call")
             self._running[asked.name] = (task, wire)
             task.add_done_callback(lambda _: self._running.pop(asked.name))
 
-    def _hear_off(self, letter: dict[str, Any]) -> None:
-        task, wire = self._running.get(convert(letter, CalledOff).name, (None, None))
+    def _hear_off(self, message: dict[str, Any]) -> None:
+        task, wire = self._running.get(convert(message, CalledOff).name, (None, None))
         if task is not None and wire is not None:
             wire.is_gone = True
             task.cancel()
 
-    def _teller(self, asked: CallRequest) -> Tell:
+    def _progress_sender(self, asked: CallRequest) -> Tell:
         last = -_PROGRESS_EVERY_S
 
         def tell(progress: Progress) -> None:
@@ -183,7 +183,7 @@ class BusCalls:
             now = self._clock.monotonic()
             if now - last >= _PROGRESS_EVERY_S:
                 last = now
-                self._mail.send(PROGRESSING, to_builtins(replace(progress, name=asked.name)), asked.by)
+                self._bus.send(PROGRESSING, to_builtins(replace(progress, name=asked.name)), asked.by)
 
         return tell
 
@@ -194,7 +194,7 @@ class BusCalls:
             told = CallPage(
                 name=asked.name, body=part, reason=answer.reason, hint=answer.hint, page=page, pages=len(parts)
             )
-            self._mail.send(TELLING, to_builtins(told), asked.by)
+            self._bus.send(TELLING, to_builtins(told), asked.by)
 
 
 def _arguments(call: OperatorCall) -> dict[str, Any]:

@@ -33,15 +33,15 @@ _encode: Final = Encoder().encode
 class Usage:
     """One worker's answers. Questions are answered one after the other; when too many wait, further ones are not."""
 
-    def __init__(self, mail: WorkerBus, limits: Limits, clock: Clock, worker: str, workers: int = 1) -> None:
-        self._mail = mail
+    def __init__(self, bus: WorkerBus, limits: Limits, clock: Clock, worker: str, workers: int = 1) -> None:
+        self._bus = bus
         self._limits = limits
         self._worker = worker
         self._workers = workers
         self._waiting: deque[UsageQuestion] = deque()
         self._letters_heard = FreshMessages(clock)
         self._task: asyncio.Task[None] | None = None
-        mail.on(ASKING, self._hear)
+        bus.on(ASKING, self._hear)
 
     async def close(self) -> None:
         """Answer no more."""
@@ -50,8 +50,8 @@ class Usage:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def _hear(self, letter: dict[str, Any]) -> None:
-        asked = convert(letter, UsageQuestion)
+    def _hear(self, message: dict[str, Any]) -> None:
+        asked = convert(message, UsageQuestion)
         if self._is_new(asked) and len(self._waiting) < _MOST_WAITING:
             self._waiting.append(asked)
             if self._task is None or self._task.done():
@@ -68,14 +68,14 @@ class Usage:
         while self._waiting:
             asked = self._waiting.popleft()
             try:
-                letters = await self._letters(asked)
+                replies = await self._replies(asked)
             except Exception as error:  # noqa: BLE001  # whatever fails, the answer reports that it did
                 _log.warning("a question about limits could not be answered (%s)", type(error).__name__)
-                letters = [self._told(asked, has_failed=True)]
-            for letter in letters:
-                self._mail.send(TELLING, to_builtins(letter), asked.by)
+                replies = [self._told(asked, has_failed=True)]
+            for reply in replies:
+                self._bus.send(TELLING, to_builtins(reply), asked.by)
 
-    async def _letters(self, asked: UsageQuestion) -> list[UsagePage]:
+    async def _replies(self, asked: UsageQuestion) -> list[UsagePage]:
         if asked.is_reset:
             found = await self._limits.reset(asked.match)
             _log.warning("limits were reset by the operator (%d buckets)", found)

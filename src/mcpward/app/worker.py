@@ -147,15 +147,15 @@ class Worker:
         """
         settings, clock = self.settings, self.clock
         self._loop, self._at_once = asyncio.get_running_loop(), asyncio.Event()
-        voice = LogRedaction()
-        set_up(settings.log, voice, source_names(settings))
+        redaction = LogRedaction()
+        set_up(settings.log, redaction, source_names(settings))
         sys.setswitchinterval(_SWITCH_S)
         async with AsyncExitStack() as stack:
             site = await stack.enter_async_context(open_site(settings, clock))
             vault = {name: await site.vault.load_all(name) for name in settings.servers}
             shown = client_secrets(settings, vault)
             secrets = Secrets(settings, vault, shown)
-            voice.redact = secrets.text
+            redaction.redact = secrets.text
             registries = registries_of(settings, load_sources(settings, vault))
             self.longest_s = _longest(settings, registries)
             if self.remarks and settings.site.workers == 1:  # else it was reported when the sources were tried

@@ -113,8 +113,8 @@ class ClientRequests:
         elif self._clock.now() - asked.at <= self._timeout_s:
             self._forward(asked.worker, rpc_id, result)
 
-    def _receive(self, letter: dict[str, Any]) -> None:
-        self._settle(letter["id"], letter["result"])
+    def _receive(self, message: dict[str, Any]) -> None:
+        self._settle(message["id"], message["result"])
 
     def _reserve(self, caller: str, count: int) -> None:
         mine = self._of_caller.get(caller, 0) + count

@@ -85,8 +85,8 @@ class InFlight:
         if not self._cancel(call.principal.key, call.session, wanted):
             self._bus.send(_KIND, {"key": call.principal.key, "session": call.session, "id": wanted})
 
-    def _receive(self, letter: dict[str, Any]) -> None:
-        self._cancel(letter["key"], letter["session"], letter["id"])
+    def _receive(self, message: dict[str, Any]) -> None:
+        self._cancel(message["key"], message["session"], message["id"])
 
     def _cancel(self, key: str, session: str, wanted: int | str) -> bool:
         entry = self._entries.get((key, session, wanted))

@@ -174,7 +174,7 @@ class Limits:
         """Return the standing of every selected bucket in use: of the site, or only of this process."""
         if self._common is not None and self._common.is_up:
             return await self._common.uses(match)
-        return await self._shelf().uses(match)
+        return await self._report().uses(match)
 
     async def reset(self, match: BucketFilter) -> int:
         """Make every bucket full that is meant, and let loops begin anew; returns how many buckets there were."""
@@ -182,9 +182,9 @@ class Limits:
         for name, plan in self._plans.items():
             if match.limit in {None, REPEAT} and match.server in {None, name}:
                 plan.repeats.forget()
-        return found + self._shelf().reset(match)
+        return found + self._report().reset(match)
 
-    def _shelf(self) -> BucketReport:
+    def _report(self) -> BucketReport:
         addresses = self.addresses
         limits = [*self._own.values(), *self._budgets.all()]
         limits += [limit for plan in self._plans.values() for limit in plan.all()]

@@ -82,7 +82,7 @@ class SharedStore:
         self._epoch = 0
         self._silent_until = 0.0
         self.on_loss: list[Callable[[], None]] = []
-        self._keeper: asyncio.Task[None] | None = None
+        self._upkeep: asyncio.Task[None] | None = None
         self._mover: asyncio.Task[None] | None = None
         self._fell = asyncio.Event()
         self._first = asyncio.Event()
@@ -115,12 +115,12 @@ class SharedStore:
 
     async def start(self) -> None:
         """Begin to connect, and wait for the first try to end. Never fails because the store is absent."""
-        self._keeper = asyncio.create_task(self._keep())
+        self._upkeep = asyncio.create_task(self._keep())
         await self._first.wait()
 
     async def stop(self) -> None:
         """Close. Waiting calls get :class:`StoreDown`."""
-        for task in (self._keeper, self._mover):
+        for task in (self._upkeep, self._mover):
             if task is not None:
                 task.cancel()
                 with suppress(asyncio.CancelledError):

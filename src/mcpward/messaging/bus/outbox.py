@@ -39,7 +39,7 @@ class BusStore(Protocol):
         """Return the number of the last message."""
         ...
 
-    async def put(self, letters: Sequence[BusMessage]) -> None:
+    async def put(self, messages: Sequence[BusMessage]) -> None:
         """Store these messages, all or none."""
         ...
 
@@ -56,7 +56,7 @@ class BusStore(Protocol):
 
 
 class _Waiting(Struct, eq=False):
-    letter: BusMessage
+    message: BusMessage
     since: float
     done: "asyncio.Future[None] | None" = None
 
@@ -64,8 +64,8 @@ class _Waiting(Struct, eq=False):
 class Outbox:
     """A bounded queue, and the task that empties it."""
 
-    def __init__(self, office: BusStore, clock: Clock) -> None:
-        self._office = office
+    def __init__(self, store: BusStore, clock: Clock) -> None:
+        self._store = store
         self._clock = clock
         self._queue: deque[_Waiting] = deque()
         self._weight = 0
@@ -80,14 +80,14 @@ class Outbox:
         self._awake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, letter: BusMessage) -> bool:
+    def put(self, message: BusMessage) -> bool:
         """Queue a message. False if the queue has no room."""
-        return self._put(_Waiting(letter, self._clock.monotonic()))
+        return self._put(_Waiting(message, self._clock.monotonic()))
 
-    async def put_and_wait(self, letter: BusMessage) -> None:
+    async def put_and_wait(self, message: BusMessage) -> None:
         """Queue a message and wait until the store has it, or it is given up."""
         done = asyncio.get_running_loop().create_future()
-        if self._put(_Waiting(letter, self._clock.monotonic(), done)):
+        if self._put(_Waiting(message, self._clock.monotonic(), done)):
             await done
 
     def start(self) -> None:
@@ -106,7 +106,7 @@ class Outbox:
             self._leave(self._queue[0])
 
     def _put(self, waiting: _Waiting) -> bool:
-        size = len(waiting.letter.sealed)
+        size = len(waiting.message.sealed)
         if self._is_stopping or len(self._queue) >= _MAX_WAITING or self._weight + size > _MAX_WEIGHT:
             return False
         self._queue.append(waiting)
@@ -130,7 +130,7 @@ class Outbox:
         batch: list[_Waiting] = []
         weight = 0
         for waiting in self._queue:
-            weight += len(waiting.letter.sealed)
+            weight += len(waiting.message.sealed)
             if batch and (len(batch) >= _BATCH or weight > _BATCH_WEIGHT):
                 break
             batch.append(waiting)
@@ -138,7 +138,7 @@ class Outbox:
 
     async def _write(self, batch: list[_Waiting]) -> None:
         """Write a batch, or wait a little where the store does not take it: some of it may be too old by then."""
-        if not await self._writes.attempt(lambda: self._office.put([waiting.letter for waiting in batch])):
+        if not await self._writes.attempt(lambda: self._store.put([waiting.message for waiting in batch])):
             await asyncio.sleep(self._writes.pause_s)
             return
         for waiting in batch:
@@ -148,6 +148,6 @@ class Outbox:
         """Take the oldest message out of the queue and wake its waiter."""
         assert self._queue[0] is waiting
         self._queue.popleft()
-        self._weight -= len(waiting.letter.sealed)
+        self._weight -= len(waiting.message.sealed)
         if waiting.done is not None and not waiting.done.done():
             waiting.done.set_result(None)

@@ -113,14 +113,14 @@ class WorkerBus:
         False if it will not be sent: no other worker, too long, or too many messages wait. Only on the event loop's
         thread.
         """
-        letter = self._letter(kind, payload, to)
-        return letter is not None and self._outbox.put(letter)
+        message = self._message(kind, payload, to)
+        return message is not None and self._outbox.put(message)
 
     async def post(self, kind: str, payload: Mapping[str, Any], to: str | None = None) -> None:
         """Send as :meth:`send` does, and wait until the store has the message, or it is given up after a minute."""
-        letter = self._letter(kind, payload, to)
-        if letter is not None:
-            await self._outbox.put_and_wait(letter)
+        message = self._message(kind, payload, to)
+        if message is not None:
+            await self._outbox.put_and_wait(message)
 
     @contextmanager
     def hurry(self) -> Iterator[None]:
@@ -157,15 +157,15 @@ class WorkerBus:
     async def poll(self) -> None:
         """Deliver every message that has come since the last poll. Raises what the store raises."""
         while True:
-            seen, letters = await self._store.since(self._seen, self.worker)
+            seen, messages = await self._store.since(self._seen, self.worker)
             self._seen = seen
-            for letter in letters:
-                self._hand_over(letter)
+            for message in messages:
+                self._hand_over(message)
                 await asyncio.sleep(0)  # long messages cost a millisecond each: calls go first
-            if not letters:
+            if not messages:
                 return
 
-    def _letter(self, kind: str, payload: Mapping[str, Any], to: str | None) -> BusMessage | None:
+    def _message(self, kind: str, payload: Mapping[str, Any], to: str | None) -> BusMessage | None:
         if self._is_alone and to not in self._visitors:
             return None
         text = _encode(payload)
@@ -174,25 +174,25 @@ class WorkerBus:
             return None
         return BusMessage(self.worker, to, kind, self.seal(text, _bound_to(self.worker, to, kind)))
 
-    def _hand_over(self, letter: BusMessage) -> None:
-        handler = self._handlers.get(letter.kind)
+    def _hand_over(self, message: BusMessage) -> None:
+        handler = self._handlers.get(message.kind)
         if handler is None:
             return  # a newer release, in the middle of an upgrade
-        text = self.open(letter.sealed, _bound_to(letter.sender, letter.addressee, letter.kind))
+        text = self.open(message.sealed, _bound_to(message.sender, message.addressee, message.kind))
         if text is None:
             if not self._is_strange:  # a process that can write to the store must not fill the log as well
                 _log.warning("a message of another worker cannot be decrypted: its master key may differ")
             self._is_strange = True
             return
         self._is_strange = False
-        if self._is_alone and letter.sender not in self._visitors:
-            self._visitors.append(letter.sender)
+        if self._is_alone and message.sender not in self._visitors:
+            self._visitors.append(message.sender)
         try:
             handler(_decode(text))
         except MsgspecError:
-            _log.warning("a message of another worker is not understood (%s)", letter.kind)
+            _log.warning("a message of another worker is not understood (%s)", message.kind)
         except Exception:  # noqa: BLE001  # one message must not stop the whole bus
-            _log.exception("a message of another worker could not be handled (%s)", letter.kind)
+            _log.exception("a message of another worker could not be handled (%s)", message.kind)
 
     async def _run(self) -> None:
         while not self._is_stopping:

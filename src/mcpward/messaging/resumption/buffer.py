@@ -52,15 +52,15 @@ class Buffer:
     Use it as a context manager, or call :meth:`finish`: a stream that is never finished is kept as a running one.
     """
 
-    __slots__ = ("_bell", "_bounds", "_keeper", "_messages", "_next", "_worker", "is_over", "name", "owner", "size")
+    __slots__ = ("_bell", "_bounds", "_holder", "_messages", "_next", "_worker", "is_over", "name", "owner", "size")
 
-    def __init__(self, owner: Owner, worker: str, name: str, keeper: BufferOwner, bounds: Bounds) -> None:
+    def __init__(self, owner: Owner, worker: str, name: str, holder: BufferOwner, bounds: Bounds) -> None:
         self.owner = owner
         self.name = name
         self.size = 0
         self.is_over = False
         self._worker = worker
-        self._keeper = keeper
+        self._holder = holder
         self._bounds = bounds
         self._messages: deque[bytes] = deque()
         self._next = 1
@@ -92,7 +92,7 @@ class Buffer:
         """Mark the stream as complete. A second call has no effect."""
         if not self.is_over:
             self.is_over = True
-            self._keeper.finished(self)
+            self._holder.finished(self)
             self._ring()
 
     def let_go(self) -> None:
@@ -123,7 +123,7 @@ class Buffer:
 
     def _resize(self, change: int) -> None:
         self.size += change
-        self._keeper.resized(self, change)
+        self._holder.resized(self, change)
 
     def _ring(self) -> None:
         if self._bell is not None:

@@ -27,7 +27,7 @@ class Replays:
 
     def __init__(
         self,
-        mail: WorkerBus,
+        bus: WorkerBus,
         clock: Clock,
         worker: str,
         *,
@@ -38,10 +38,10 @@ class Replays:
     ) -> None:
         patience = patience or RemoteTimeouts()
         self._worker = require_worker(worker)
-        self._shelf = Buffers(clock, worker, bounds or Bounds())
+        self._buffers = Buffers(clock, worker, bounds or Bounds())
         self._places = StreamLimits("streams", per_caller, total)
-        self._reader = RemoteReader(mail, clock, worker, patience)
-        self._teller = RemoteSender(mail, self._shelf, clock, patience)
+        self._reader = RemoteReader(bus, clock, worker, patience)
+        self._sender = RemoteSender(bus, self._buffers, clock, patience)
 
     def begin(self, call: Call) -> Buffer:
         """Begin to keep the messages to the caller of ``call``.
@@ -51,7 +51,7 @@ class Replays:
         """
         if call.session is None:
             raise Refusal(Reason.SESSION_MISSING, "only a stream of a session can be resumed")
-        return self._shelf.begin(Owner(call.principal.key, call.session))
+        return self._buffers.begin(Owner(call.principal.key, call.session))
 
     async def resume(self, call: Call) -> Resumed:
         """Return what came after ``call.last_event``, and what is still to come until the stream has finished.
@@ -77,15 +77,15 @@ class Replays:
 
     def prune(self) -> None:
         """Let go of what finished long enough ago. Called once a second or so; nothing else wakes up for it."""
-        self._shelf.prune()
+        self._buffers.prune()
 
     async def stop(self) -> None:
         """Drop all buffers, and end their readers."""
-        self._shelf.clear()
-        await self._teller.stop()
+        self._buffers.clear()
+        await self._sender.stop()
 
     async def _source(self, owner: Owner, after: EventId) -> Source | None:
         if after.worker != self._worker:
             return await self._reader.open(owner, after)
-        replay = self._shelf.find(owner, after.stream)
+        replay = self._buffers.find(owner, after.stream)
         return None if replay is None or not replay.has(after.number) else LocalSource(replay, after.number)

@@ -32,8 +32,8 @@ _LAST_POSTS_S: Final = 2.0
 class Streams:
     """All streams of one worker. ``per_caller`` and ``total`` count only this worker's (attack 48)."""
 
-    def __init__(self, mail: WorkerBus, *, per_caller: int = 16, total: int = 4096) -> None:
-        self._mail = mail
+    def __init__(self, bus: WorkerBus, *, per_caller: int = 16, total: int = 4096) -> None:
+        self._bus = bus
         self._places = StreamLimits("streams", per_caller, total)
         self._open: dict[Stream, None] = {}
         self._of_session: dict[str, Stream] = {}
@@ -44,7 +44,7 @@ class Streams:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._posting: asyncio.Task[None] | None = None
         self._is_closed = False
-        mail.on(_KIND, self._arrived)
+        bus.on(_KIND, self._arrived)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -124,9 +124,9 @@ class Streams:
             del self._of_session[stream.session]
         self._places.give_back(stream.caller)
 
-    def _arrived(self, letter: dict[str, Any]) -> None:
+    def _arrived(self, message: dict[str, Any]) -> None:
         with suppress(MsgspecError):  # a worker of another release: its meaning is not known here
-            self.publish(convert(letter, Change), local_only=True)
+            self.publish(convert(message, Change), local_only=True)
 
     async def _post(self) -> None:
         posts = Retry(lambda error: _log.warning("a change could not be sent to the other workers", exc_info=error))
@@ -137,4 +137,4 @@ class Streams:
                 self._has_post.clear()
                 await self._has_post.wait()
             # Whatever the bus raises, this worker's own streams continue.
-            await posts.attempt(lambda: self._mail.post(_KIND, to_builtins(self._outbox.take())))
+            await posts.attempt(lambda: self._bus.post(_KIND, to_builtins(self._outbox.take())))
