@@ -1,4 +1,4 @@
-"""What a process that serves under ``--reload`` inherits from the one that watches the files."""
+"""The inheritance of a process that serves under ``--reload`` from the one that watches the files."""
 
 import os
 import socket

@@ -22,7 +22,7 @@ from mcpward.config.model import Log
 
 _FOREIGN: Final = ("uvicorn.error", "uvicorn", "asyncio", "aiosqlite", "httpcore2", "sqlalchemy")
 _OURS: Final = "mcpward"
-#: Where Python and what was installed for it have their modules.
+#: The folders of modules of Python and of the packages installed for it.
 _LIBRARIES: Final = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _FOREIGN_LEVEL: Final = logging.WARNING
 _GROUP: Final = "Exception Group Traceback (most recent call last):"
@@ -50,7 +50,7 @@ class OwnWords(logging.Filter):
 
 
 class LogRedaction:
-    """Where lines get their redaction from; set once the secrets are known, and changed when they change."""
+    """The redaction of log lines; set once the secrets are known, and changed when they change."""
 
     def __init__(self) -> None:
         self.redact: Redact = str

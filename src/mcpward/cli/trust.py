@@ -1,4 +1,4 @@
-"""Where a key may go: beside a URL that a person named or has seen, never silently to one that a file names.
+"""The places for a key: beside a URL that a person named or has seen, never silently beside one that a file names.
 
 A cloned repository may carry a ``mcpward.toml`` whose ``public_url`` belongs to an attacker. A client that is connected
 in that folder would send them the key of the environment.

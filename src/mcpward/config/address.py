@@ -1,4 +1,4 @@
-"""Where to listen and what hosts are called: ``127.0.0.1:8000``, ``[::1]:8000``, ``mcp.example.com``. No DNS."""
+"""Listen addresses and host names: ``127.0.0.1:8000``, ``[::1]:8000``, ``mcp.example.com``. No DNS."""
 
 import re
 from ipaddress import ip_address

@@ -1,4 +1,4 @@
-"""Where counters live: ``memory``, or the URL of Redis or Valkey. No DNS, and no message quotes the URL."""
+"""The place of counters: ``memory``, or the URL of Redis or Valkey. No DNS, and no message quotes the URL."""
 
 import re
 from ipaddress import ip_address

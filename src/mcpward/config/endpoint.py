@@ -97,7 +97,7 @@ def metadata_at(url: str) -> str:
 def served_paths(settings: Settings, bound: Address | None = None) -> Iterator[ServedPath]:
     """List every path at which a server is reached. The path of ``public_url`` is there, or a proxy took it away.
 
-    Where one path could stand for two URLs of a server, the one with nothing taken away comes last, and is meant.
+    If one path could stand for two URLs of a server, the one with nothing taken away comes last, and is meant.
     """
     prefix = prefix_of(settings)
     for before in dict.fromkeys(("", prefix)):

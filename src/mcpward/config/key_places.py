@@ -1,4 +1,4 @@
-"""Where each setting was set: the file and line, the variable or the flag. An error that names it is half mended."""
+"""The origin of each setting: the file and line, the variable or the flag. An error that names it is half mended."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -13,7 +13,7 @@ Keys = tuple[str, ...]
 
 
 class Origin(Struct, frozen=True):
-    """Where a value came from: ``layer`` is file, env or flag; ``where`` is file:line, a variable or a flag's key."""
+    """The origin of a value: ``layer`` is file, env or flag; ``where`` is file:line, a variable or a flag's key."""
 
     layer: str
     where: str

@@ -104,12 +104,12 @@ class Site(Section):
 
     @property
     def address(self) -> Address:
-        """Where to serve, as host and port."""
+        """The address to serve at, as host and port."""
         return parse_address(self.listen)
 
     @property
     def metrics_address(self) -> Address | None:
-        """Where to serve /metrics; None when it is turned off."""
+        """The address of /metrics; None when it is turned off."""
         return parse_address(self.metrics_listen) if self.metrics_listen else None
 
 
@@ -131,7 +131,7 @@ class Store(Section):
 
     @property
     def mark_path(self) -> Path:
-        """Where the mark is. Meant for settings whose places are filled in."""
+        """The place of the mark. Meant for settings whose places are filled in."""
         return self.mark or Path(f"{Path(self.url.removeprefix('sqlite:///')).resolve()}.mark")
 
     def record_mark_in(self, data: Path) -> Path:

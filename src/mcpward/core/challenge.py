@@ -8,10 +8,10 @@ from mcpward.core.facts import Fact
 
 
 class Challenge(Fact, frozen=True):
-    """Where the protected resource metadata of a server are, and the scopes to ask for.
+    """The address of a server's protected resource metadata, and the scopes to request.
 
-    What is wrong with the credential is the refusal's reason.
-    ``others`` maps each further URL of the server to the metadata of that one.
+    The fault of the credential is the refusal's reason. ``others`` maps each further URL of the server to the metadata
+    of that one.
     """
 
     metadata: str

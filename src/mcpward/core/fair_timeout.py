@@ -20,7 +20,7 @@ _MOST: Final = 1.0
 async def fair_timeout(seconds: float) -> AsyncIterator[None]:
     """Raise ``TimeoutError`` when the block takes longer than ``seconds``, pauses of the loop at its end left out.
 
-    What was late is made up for up to the length of the limit itself.
+    Such a pause is made up for up to the length of the limit itself.
     """
     loop = asyncio.get_running_loop()
     due = loop.time() + seconds

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 
 class Channel(Enum):
-    """Where a refusal is sent: as an HTTP status, as a JSON-RPC error, or as a tool result with ``isError``."""
+    """The form of a refusal: an HTTP status, a JSON-RPC error, or a tool result with ``isError``."""
 
     HTTP = "http"
     RPC = "rpc"

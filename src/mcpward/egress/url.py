@@ -17,7 +17,9 @@ _AUTHORITY: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+))(?::([1-9][
 
 
 class Url(Struct, frozen=True):
-    """Where to call: ``host`` is lower-case and without brackets, ``target`` is path and query as they were written."""
+    """The target of a call: ``host`` is lower-case and without brackets, ``target`` is path and query as they were
+    written.
+    """
 
     scheme: str
     host: str

@@ -59,7 +59,8 @@ def _gathering(first: bytes) -> BytesIO:
 class Exchange:
     """Implements :class:`~mcpward.core.values.ResponseStream` for one request.
 
-    What most requests never change stands in the class: setting it for each of them would cost as much as a gate.
+    Attributes that most requests never change stand in the class: setting them for each request would cost as much as a
+    gate.
     """
 
     body = b""

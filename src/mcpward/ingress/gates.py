@@ -32,7 +32,7 @@ _VERBS: Final = {
     Place.RESOURCE: frozenset({b"GET", b"HEAD"}),
     Place.PROVIDER: frozenset({b"GET", b"HEAD"}),
 }
-#: Where a page of another origin may ask first whether it may (Fetch standard §4.8).
+#: The paths at which a page of another origin may send a preflight request (Fetch standard §4.8).
 _PREFLIGHTS: Final = frozenset({Place.MCP, *DOCUMENTS})
 _ALLOW: Final = {place: ", ".join(sorted(verb.decode() for verb in verbs)) for place, verbs in _VERBS.items()}
 _ALLOW_WITH_PREFLIGHT: Final = {

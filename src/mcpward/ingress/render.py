@@ -160,8 +160,8 @@ def _challenge(challenge: Challenge, reason: Reason) -> str:
 
 
 def _quotable(value: str) -> str:
-    """Escape what would end a quoted string (RFC 9110 §5.6.4); it may come from the operator's own URL.
+    """Escape characters that would end a quoted string (RFC 9110 §5.6.4); it may come from the operator's own URL.
 
-    What would end the line, or is no ASCII, is not repeated (attack 83).
+    Characters that would end the line, or are no ASCII, are not repeated (attack 83).
     """
     return _UNPRINTABLE.sub("?", value).replace("\\", "\\\\").replace('"', '\\"')

@@ -43,7 +43,7 @@ class Route(Struct, frozen=True):
 
 
 class Address(Struct, frozen=True):
-    """Where one server is served: at ``/mcp`` of its own hosts, or at ``path`` of any allowed host.
+    """The address of one server: ``/mcp`` of its own hosts, or ``path`` of any allowed host.
 
     ``metadata`` is the path of its protected resource metadata in OAuth mode, "" in all others; ``provider`` are those
     of the metadata of its provider. A server has an address for each path; ``url`` is as in :class:`Route`.

@@ -23,7 +23,7 @@ _NOTHING: Final[frozenset[str]] = frozenset()
 
 
 class SettingsSource(Protocol):
-    """Where the settings are kept. A port of the storage package."""
+    """The store of the settings. A port of the storage package."""
 
     async def change(self, blank: SessionRecord, change: Callable[[SessionRecord], SessionRecord]) -> SessionRecord:
         """Replace the session's record by the result of ``change``, in one transaction, and return it as kept.

@@ -23,7 +23,7 @@ _RETRY_AFTER_S: Final = 60
 
 
 class SpentIds(Protocol):
-    """Where the ids of used states are kept. A port of the storage package."""
+    """The store of the ids of used states. A port of the storage package."""
 
     async def spend(self, state_id: str, forget_at: float) -> bool:
         """Keep the id durably. False if it is there already."""

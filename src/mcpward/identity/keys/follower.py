@@ -31,7 +31,7 @@ _LONGEST_LOOK_S: Final = 2.0
 
 
 class KeySource(Protocol):
-    """Where keys are kept, followed from the beginning. A port of the storage package."""
+    """The store of keys, followed from the beginning. A port of the storage package."""
 
     async def news(self, *, whole: bool = False) -> tuple[bool, Sequence[KeyRecord]]:
         """Return the keys added or changed since the last time; with True, all there are."""
@@ -39,7 +39,7 @@ class KeySource(Protocol):
 
 
 class UrlSource(Protocol):
-    """Where secret URLs are kept, followed from the beginning. A port of the storage package."""
+    """The store of secret URLs, followed from the beginning. A port of the storage package."""
 
     async def news(self, *, whole: bool = False) -> tuple[bool, Sequence[UrlRecord]]:
         """Return the URLs added or changed since the last time; with True, all there are."""
@@ -47,7 +47,9 @@ class UrlSource(Protocol):
 
 
 class JournalSource(Protocol):
-    """Where ids are kept until they may be forgotten, followed from the beginning. A port of the storage package."""
+    """The store of ids that are kept until they may be forgotten, followed from the beginning. A port of the storage
+    package.
+    """
 
     async def news(self) -> Sequence[tuple[str, float]]:
         """Return what was added since the last time: id, and when it is to be forgotten."""

@@ -22,7 +22,7 @@ FLUSH_EVERY_S: Final = 5.0
 
 
 class UseNotes(Protocol):
-    """Where it is noted when keys were used. A port of the storage package."""
+    """The store of the times at which keys were used. A port of the storage package."""
 
     async def touch(self, used: Mapping[str, float]) -> None:
         """Note when keys were used last."""
@@ -30,7 +30,7 @@ class UseNotes(Protocol):
 
 
 class Forgetful(Protocol):
-    """Where ids are kept until they may be forgotten. A port of the storage package."""
+    """The store of ids that are kept until they may be forgotten. A port of the storage package."""
 
     async def prune(self, now: float) -> None:
         """Forget what has run out by itself."""

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Waiting(Protocol):
-    """What the queue knows of a waiter. ``seq`` grows with the order of arrival.
+    """The queue's view of a waiter. ``seq`` grows with the order of arrival.
 
     A bound of the type variable: the queue knows nothing of slots.
     """

@@ -8,7 +8,7 @@ from mcpward.messaging.resumption.event_id import EventId
 
 
 class Source(Protocol):
-    """Where the rest comes from."""
+    """The source of the rest."""
 
     async def next(self) -> bytes:
         """Wait for the next message. Raises ``StopAsyncIteration`` when there will be none."""
