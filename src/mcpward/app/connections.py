@@ -77,7 +77,7 @@ def accept_ourselves(
 
 
 def show_connections(metrics: Metrics, table: ConnectionTable, listener: str = "callers") -> None:
-    """Have the metrics tell of a listener's connections; the gauges are those of callers."""
+    """Register the metrics of a listener's connections; the gauges are those of callers."""
     turned_away = table.turned_away
     turned_away.on_refused = partial(_count, metrics.connections_refused, listener)
     turned_away.on_evicted = partial(_count, metrics.connections_evicted, listener)

@@ -1,4 +1,4 @@
-"""Processes that are forked off this one, each with a pipe to it on which both tell what the other waits for.
+"""Processes that are forked off this one, each with a pipe between the two for their messages.
 
 The process that forks has one thread, no event loop and no open database; see docs/decisions/0006. A child closes the
 ends of its siblings' pipes, so that each pipe ends with the two processes that it joins.

@@ -23,7 +23,7 @@ from mcpward.operations.presence import present
 _log: Final = structlog.get_logger("mcpward")
 _TICK_S: Final = 0.005
 Message = MutableMapping[str, Any]
-#: Makes what a first start hands over, and returns how to tell of it once the addresses take connections.
+#: Makes the first credentials, and returns the function that announces them once the addresses take connections.
 Opened = Callable[[], Callable[[], None]]
 
 

@@ -29,7 +29,7 @@ class LogRate(logging.Filter):
         self._withheld: dict[str, int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether the line is to be written; one that is tells how many of its kind were not."""
+        """Return whether the line is to be written; a written one reports how many of its kind were not."""
         kind = _kind(record)
         with self._lock:
             now = self._monotonic()

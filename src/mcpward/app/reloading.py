@@ -26,9 +26,9 @@ _CLOCK: Final = SystemClock()
 
 
 class Reloading:
-    """``settle`` returns the settings as they are now; ``trial`` tries them, where that is worth a process.
+    """``settle`` returns the settings as they are now; ``trial`` tries them, if that is worth a process.
 
-    ``make`` begins a generation; ``note`` puts on record what is in force, in a process of its own.
+    ``make`` begins a generation; ``note`` records the settings in force, in a process of its own.
     """
 
     def __init__(

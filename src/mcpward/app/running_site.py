@@ -21,7 +21,7 @@ from mcpward.core.errors import Finding, Unreachable
 
 #: Sites of the same data at once.
 _MOST: Final = 64
-#: ``struct flock``: where the type and the id stand differs.
+#: ``struct flock``: the offsets of the type and the id differ.
 _FLOCK: Final = struct.Struct("qqihh" if sys.platform == "darwin" else "hhqqi")
 #: Asks for a reload. SIGHUP does too, but is ignored under ``nohup``, and may come of a terminal.
 RELOAD: Final = signal.SIGUSR1

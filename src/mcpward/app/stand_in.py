@@ -67,7 +67,7 @@ class StandIn:
                 pass
 
     def _part(self, connection: socket.socket, most: int, ends_at: float) -> bytes:
-        """Return what came next; nothing at the end, after ``ends_at``, or where this is to stop and nothing is there.
+        """Return the next input; nothing at the end, after ``ends_at``, or if this must stop and nothing is there.
 
         A client that sends a byte now and then would hold the others, and the stop, for as long as it likes.
         """

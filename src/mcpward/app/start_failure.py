@@ -27,7 +27,7 @@ class StartFailure(Struct, frozen=True):
 
 
 def failure_of(error: BaseException) -> StartFailure:
-    """Return what to tell of an error; one that is not foreseen is logged here, with its traceback."""
+    """Return the report of an error; an unexpected one is logged here, with its traceback."""
     if isinstance(error, Misconfigured):
         return StartFailure("misconfigured", [*error.findings])
     if isinstance(error, Unreachable):

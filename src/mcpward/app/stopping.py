@@ -35,7 +35,7 @@ _CLOCK: Final = SystemClock()
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server with a delay before its stop. ``has_supervisor`` tells a worker of a supervisor's."""
+    """uvicorn's server with a delay before its stop. ``has_supervisor`` distinguishes a worker of a supervisor's."""
 
     def __init__(self, config: uvicorn.Config, delay_s: float, *, has_supervisor: bool = False) -> None:
         super().__init__(config)

@@ -34,7 +34,7 @@ _COULD_NOT_START: Final = 3
 
 
 class Supervisor:
-    """``first`` begins the first generation, after ``trial`` where there is one; ``reloading`` makes the next ones.
+    """``first`` begins the first generation, after ``trial`` if there is one; ``reloading`` makes the next ones.
 
     ``files`` is None if the data take no files. ``release`` closes the listeners of this process.
     """
@@ -166,7 +166,7 @@ class Supervisor:
             self._stop = STOP_WITHOUT_DELAY if self._stop is None else STOP_AT_ONCE
 
     def _look_after_current(self) -> None:
-        """Replace each worker that has died, or does not answer, and tell of it."""
+        """Replace each worker that has died, or does not answer, and report it."""
         now, current = _CLOCK.monotonic(), self._current
         was_late, self._looked_at = now - self._looked_at > _LATE_S, now
         current.listen()

@@ -22,8 +22,8 @@ _Name = tuple[str, str, str]
 class Switches:
     """Joins each server with the bus. Changes come from any thread; made on the loop that serves.
 
-    A worker that starts asks the others what has been switched: one that died must not come back with a tool that was
-    switched off for all. Each tells what it knows to have been switched, never how things were declared.
+    A worker that starts asks the others for the switches: one that died must not come back with a tool that was
+    switched off for all. Each sends only the switches it knows of, never how things were declared.
     """
 
     def __init__(self, sources: Mapping[str, ToolSource], bus: WorkerBus, streams: Streams) -> None:
@@ -53,7 +53,7 @@ class Switches:
         self._bus.send(_KIND, _message(name, on))
 
     def _adopt(self, message: dict[str, Any]) -> None:
-        """Switch here what was switched at another worker. That one tells all listeners, ours among them."""
+        """Apply a switch of another worker. That one notifies all listeners, ours among them."""
         server, topic, name = message["server"], message["topic"], message["name"]
         source = self._sources.get(server)
         if source is not None:

@@ -13,8 +13,8 @@ from mcpward.tools.pool import Pool
 from mcpward.tools.run import Runner
 from mcpward.traffic.metrics import Metrics
 
-#: Threads of each server for functions without async. With the defaults a call that has a place finds one at once: a
-#: server has as many places, and a caller half of them.
+#: Threads of each server for functions without async. With the defaults a call with a slot finds one at once: a server
+#: has as many slots, and a caller half of them.
 _THREADS: Final = 64
 
 

@@ -64,7 +64,7 @@ from mcpward.traffic.writer import Writer
 _log: Final = structlog.get_logger("mcpward")
 #: Request bodies held at once by one worker, for all senders: 10,000 connections could hold 40 GB.
 _MAX_HELD: Final = 256 * 1024 * 1024
-#: How long a connection may be idle on which no request was let in. Its next one costs a connection more.
+#: How long a connection without an accepted request may be idle. Its next one costs a connection more.
 _STRANGER_IDLE_S: Final = 5.0
 #: How long an ended connection may take to close, so that the last answer arrives.
 LINGER_S: Final = 2.0

@@ -49,7 +49,7 @@ class _Listing(Struct, frozen=True):
 
     @property
     def way(self) -> str:
-        """The mode and, where no credential brings it, the class of tools that callers may use; or whose tokens."""
+        """The mode and, if no credential brings it, the class of tools callers may use; or the provider."""
         if self.providers:
             return f"{self.mode}, tokens of {', '.join(self.providers)}"
         return f"{self.mode}, {self.access}" if self.access else self.mode
@@ -62,14 +62,14 @@ class _Listing(Struct, frozen=True):
 
     @property
     def whole(self) -> str:
-        """The stable URL with its secret, where it has one and it is known."""
+        """The stable URL with its secret, if it has one and it is known."""
         return f"{self.url}/{self.fresh.reveal()}" if self.mode == "unlisted" and self.fresh else self.shown[0]
 
 
 def announce(settings: Settings, announcement: "Announcement", *, as_json: bool) -> Callable[[], None]:
-    """Make what a first start hands over; return how to tell of it, and where everything is, once the site serves.
+    """Make the first credentials; return the function that prints them, and all URLs, once the site serves.
 
-    The addresses are bound: nothing is handed over for a start that fails.
+    The addresses are bound: no credential is made for a start that fails.
     """
     listings, moved = asyncio.run(_prepared(settings, announcement.base))
     return lambda: _tell(settings, announcement, listings, moved, as_json=as_json)
@@ -144,7 +144,7 @@ def _hand_over(listing: _Listing) -> None:
     if is_url:
         return
     entry = Entry(server=listing.name, url=listing.url, needs_key=True, key=listing.fresh)
-    # The block repeats the key for a person to copy; where stderr is kept as a log, it does not.
+    # The block repeats the key for a person to copy; if stderr is kept as a log, it does not.
     shown = entry if sys.stderr.isatty() else replace(entry, key=None)
     ui.remark("for Claude Desktop (mcpward connect has more clients):")
     ui.remark(rendered(CLIENTS["claude-desktop"], shown))

@@ -77,7 +77,7 @@ def read_networks(texts: list[str] | None) -> tuple[str, ...]:
 
 
 def read_tools(texts: list[str] | None) -> tuple[str, ...] | None:
-    """Read names of tools; None, for all of them, where there is none or one of them is ``*``."""
+    """Read names of tools; None, for all of them, if there is none or one of them is ``*``."""
     names = some(texts)
     return None if not names or "*" in names else tuple(dict.fromkeys(names))
 

@@ -43,7 +43,7 @@ def key_servers(settings: Settings, servers: list[str] | None) -> tuple[str, ...
 
 
 def _with_keys(settings: Settings) -> list[str]:
-    """Return the servers that a key can open: where there is one of them, it is meant."""
+    """Return the servers that a key can open. If there is only one, no name is needed."""
     return [name for name, one in settings.servers.items() if "api-key" in one.modes]
 
 

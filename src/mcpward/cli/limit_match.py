@@ -85,7 +85,7 @@ def _callers(settings: Settings) -> list[str] | None:
 
 
 def hint_of(limit: str | None) -> str:
-    """Return where the use of a limit is seen that is not listed."""
+    """Return a hint on a limit that is not listed: the command that shows its use."""
     if limit == LOOPS:
         return f"loops are counted per call and not listed: mcpward log --limit {LOOPS} shows the refused calls"
     return ""

@@ -135,7 +135,7 @@ async def _follow(site: "Site", wanted: "TrafficFilter", printer: "_Printer") ->
 
 
 class _Printer:
-    """Prints rows as they come; the columns keep the width that the first ones gave them.
+    """Prints rows as they come; the columns keep the width of the first ones.
 
     ``last`` is the ``seq`` of the newest row that was printed.
     """

@@ -7,7 +7,7 @@ _FEW: Final = 20
 
 
 def meant(word: str, known: Any, otherwise: str = "") -> str:
-    """Return a hint with the known name that looks most like a word; else the names, where they are few."""
+    """Return a hint with the known name that looks most like a word; else the names, if they are few."""
     names = [str(name) for name in known]
     found = get_close_matches(word, names, n=1) or get_close_matches(word.lower(), names, n=1)
     if found:

@@ -22,7 +22,7 @@ class ProgressLine:
         self._is_there = False
 
     def show(self, progress: "Progress") -> None:
-        """Write how far the tool is, in the place of what was written before."""
+        """Write the tool's progress over the former line."""
         of = f" of {progress.total:g}" if progress.total is not None else ""
         text = ui.safe(f"{progress.progress:g}{of} {progress.message}".rstrip())
         width = shutil.get_terminal_size().columns - 1  # the last column would begin a new line

@@ -1,4 +1,4 @@
-"""``mcpward reload``: has the site that runs take its files anew, and tells what it took or why it did not."""
+"""``mcpward reload``: has the running site read its files anew, and reports the changes or why there are none."""
 
 import asyncio
 import os

@@ -8,7 +8,7 @@ from mcpward.cli.main import run
 
 
 def main() -> int:
-    """Serve with the listeners of the process that watches, and tell it how the start went."""
+    """Serve with the listeners of the process that watches, and report the result of the start to it."""
     inherited = read_arguments(sys.argv[1 : 1 + COUNT])
     serve.INHERITED.append(inherited)
     errors: list[str] = []

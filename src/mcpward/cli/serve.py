@@ -140,7 +140,7 @@ def _settled(
 
 
 def _as_misconfigured(work: Callable[[], T]) -> T:
-    """Have what ends a command be a finding, which a process can tell another."""
+    """Turn the end of a command into a finding, which a process can report to another."""
     try:
         return work()
     except ui.CommandEnded as ended:

@@ -35,7 +35,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def completed(ctx: typer.Context, incomplete: str, known: Callable[[Settings], Iterable[str]]) -> list[str]:
-    """Return what a started word may become, by the site's file; nothing where that cannot be read now."""
+    """Return the completions of a started word, by the site's file; nothing if it cannot be read now."""
     try:
         return [name for name in known(settings_of(ctx.params.get("config"))) if name.startswith(incomplete)]
     except Exception:  # noqa: BLE001  # the tab key must print no error among the words
@@ -242,7 +242,7 @@ def served_last(settings: Settings) -> list[str]:
 
     try:
         return in_site(settings, servers_of, must_exist=True)
-    except (CommandEnded, Misconfigured, Unreachable):  # the command itself will tell, if it needs the data
+    except (CommandEnded, Misconfigured, Unreachable):  # the command itself reports it, if it needs the data
         return []
 
 

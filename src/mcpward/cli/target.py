@@ -11,7 +11,7 @@ from mcpward.config.names import RESERVED, SERVER_NAME
 
 
 class Target(Struct, frozen=True):
-    """A server to serve: its name, and its source where the target named one."""
+    """A server to serve: its name, and its source if the target named one."""
 
     name: str
     source: str | None

@@ -82,7 +82,7 @@ def error(what: str, hint: str = "") -> None:
 
 
 def words_of(finding: Finding) -> tuple[str, str]:
-    """Return what is wrong with the configuration and where (once, where that is the key spoken of), and the hint."""
+    """Return the fault of the configuration and its place (once, if that is the key spoken of), and the hint."""
     is_said = not finding.where or finding.what.startswith(f"{finding.where}:")
     return finding.what if is_said else f"{finding.where}: {finding.what}", finding.hint
 
@@ -93,7 +93,7 @@ def error_of(finding: Finding) -> None:
 
 
 def styled(text: str, style: str, stream: TextIO) -> str:
-    """Colour a text where people look at it; never where a program reads it."""
+    """Colour a text for people; never for a program that reads it."""
     if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
     return f"{STYLES[style]}{text}{_PLAIN}"

@@ -27,9 +27,9 @@ def lines_of(uses: "list[BucketUsage]", most: int | None = None) -> list[str]:
 
 
 def shape_of(use: "BucketUsage") -> dict[str, Any]:
-    """Return the use as a program reads it: ``server`` and ``tool`` are null where the limit is of more than one.
+    """Return the use as a program reads it: ``server`` and ``tool`` are null if the limit is of more than one.
 
-    In ``reset_s`` seconds one more is to be had; of a quota, all of it.
+    In ``reset_s`` seconds one more is available; of a quota, all of it.
     """
     server, _, tool = use.scope.partition("\0")
     return {

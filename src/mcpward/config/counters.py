@@ -25,7 +25,7 @@ _PRIVATE: Final = (".localhost", ".local", ".home.arpa", ".internal")
 
 
 class CountersUrl(Struct, frozen=True):
-    """Redis or Valkey: one node, or some nodes of a cluster. ``user`` and ``password`` are empty where not given."""
+    """Redis or Valkey: one node, or some nodes of a cluster. ``user`` and ``password`` are empty if not given."""
 
     nodes: tuple[Address, ...]
     is_tls: bool

@@ -35,7 +35,7 @@ class ServedPath(Struct, frozen=True):
 def origin_of(settings: Settings, bound: Address | None = None) -> str:
     """Return scheme and host of the site, as clients see it, without a trailing slash; with the path of ``public_url``.
 
-    ``bound`` is the address that was really bound, where the system chose the port.
+    ``bound`` is the address that was really bound, if the system chose the port.
     """
     site = settings.site
     if site.public_url:

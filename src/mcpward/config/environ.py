@@ -34,7 +34,7 @@ _KUBERNETES: Final = re.compile(
 
 
 class Variable(Struct, frozen=True):
-    """One setting from the environment: where it goes, its value and the variable's name."""
+    """One setting from the environment: its key, its value and the variable's name."""
 
     path: Path
     value: Any

@@ -52,7 +52,7 @@ JSON schema for editors.
 
 
 class Explained(Struct, frozen=True):
-    """One setting in words. ``default`` and ``example`` are TOML; ``default`` is empty where a value is required."""
+    """One setting in words. ``default`` and ``example`` are TOML; ``default`` is empty if a value is required."""
 
     key: str
     type: str

@@ -14,7 +14,7 @@ DATA: Final = "<data>"  # in store.url: the data folder of the site
 
 
 class Layers:
-    """The layers, merged: values, and where each one came from."""
+    """The layers, merged: values, and the origin of each one."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
@@ -42,7 +42,7 @@ class Layers:
         return value
 
     def where(self, path: Keys) -> str:
-        """Return where a key was set, or the nearest table around it."""
+        """Return the place of a key, or of the nearest table around it."""
         return self.places().where(path)
 
     def places(self) -> KeyPlaces:
@@ -58,7 +58,7 @@ class Layers:
 
 
 def anchor(path: Keys, value: Any, folder: Path) -> Any:
-    """Make a relative path absolute, from the folder where it was written."""
+    """Make a relative path absolute, from the folder of its file."""
     if not isinstance(value, str) or not value.strip():
         return value
     is_source = len(path) == 3 and path[0] == "servers" and path[2] == "source"

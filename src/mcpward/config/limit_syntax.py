@@ -26,7 +26,7 @@ _UNSAID: Final = InheritedLimit("local")
 
 
 def read_limiting(value: object) -> object:
-    """Return the rate and its ruling; one that was read already, and None, are given back.
+    """Return the rate and its enforcement; one that was read already, and None, are returned as they are.
 
     Raises:
         ValueError: it is neither text nor table, the text is no rate, or the table has something else in it.

@@ -39,7 +39,7 @@ def _end_of_value(text: str, start: int) -> int:
 
 
 class Statement(Struct, frozen=True):
-    """One statement of the text: its keys, where the first of them starts, and where it ends."""
+    """One statement of the text: its keys, the start of the first of them, and its own end."""
 
     keys: Path
     start: int

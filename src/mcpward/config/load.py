@@ -80,14 +80,14 @@ def read(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any]
 
 
 def _forget_default(tree: Layers, named: object, only: str) -> None:
-    """Take ``site.default_server`` out where it names a server of the file that is not served now."""
+    """Take ``site.default_server`` out if it names a server of the file that is not served now."""
     default = tree.value_at(("site", "default_server"))
     if isinstance(named, dict) and isinstance(default, str) and default != only and default in named:
         tree.put(("site", "default_server"), None, Origin("default", ""), Path.cwd())
 
 
 def server_names(path: Path | None) -> tuple[str, ...]:
-    """Return the names of the servers in a file, whatever else is wrong with it; :func:`read` tells what is."""
+    """Return the names of the servers in a file, whatever else is wrong with it; :func:`read` reports that."""
     try:
         servers = tomllib.loads(path.read_text(encoding=ENCODING)).get("servers", {}) if path else {}
     except (OSError, ValueError, RecursionError):

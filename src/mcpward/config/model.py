@@ -135,7 +135,7 @@ class Store(Section):
         return self.mark or Path(f"{Path(self.url.removeprefix('sqlite:///')).resolve()}.mark")
 
     def record_mark_in(self, data: Path) -> Path:
-        """Return where the mark of the record is: beside ``mark`` where that is set, else in the data folder."""
+        """Return the place of the record's mark: beside ``mark`` if that is set, else in the data folder."""
         return data / "record.mark" if self.mark is None else Path(f"{self.mark}-record")
 
 
@@ -253,7 +253,7 @@ class Server(Section):
     oauth: OAuth = Field(OAuth(), description="accepted tokens and their rights")
 
     def under(self, site: str) -> Self:
-        """Return the same server where the site's word for ``on_store_failure`` is ``site``."""
+        """Return the same server with ``site`` as the site's value of ``on_store_failure``."""
         return self.model_copy(update={"limits": self.limits.under(site)})
 
     @property

@@ -71,7 +71,7 @@ def _place_of(table: tuple[str, ...], keys: tuple[str, ...], old: str) -> int | 
 
 
 def _span(text: str, start: int, place: int) -> tuple[int, int]:
-    """Return where the key at ``place`` stands in a statement whose first key starts at ``start``."""
+    """Return the position of the key at ``place`` in a statement whose first key starts at ``start``."""
     at = start
     for number in range(place + 1):
         part = _KEY.match(text, at)

@@ -14,7 +14,7 @@ class Section(BaseModel):
 
 
 def key(default: Any, meaning: str, example: str = "", *, secret: bool = False) -> Any:
-    """Declare a setting: ``...`` for required, ``example`` as TOML, ``secret`` where the value is masked."""
+    """Declare a setting: ``...`` for required, ``example`` as TOML, ``secret`` if the value is masked."""
     return Field(
         default, description=meaning, examples=[example] if example else None, repr=not secret,
         json_schema_extra={"secret": True} if secret else None,

@@ -1,4 +1,4 @@
-"""The effective settings, with where each one came from; secrets masked."""
+"""The effective settings, with the origin of each one; secrets masked."""
 
 import json
 from collections.abc import Iterator
@@ -68,7 +68,7 @@ def _found(value: Any, path: Path, told: Path = ()) -> Iterator[tuple[Path, Any]
 
 
 def _origin(loaded: Loaded, dotted: str) -> Origin:
-    """Return where a value came from; a table of values, where the first of them did."""
+    """Return the origin of a value; of a table of values, that of the first."""
     within = (origin for key, origin in loaded.origins.items() if key.startswith(f"{dotted}."))
     return loaded.origins.get(dotted) or next(within, _DEFAULT)
 

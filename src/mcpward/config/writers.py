@@ -25,7 +25,7 @@ def writable_by_others(path: Path, name: str = "the site's file", decides: str =
     findings: list[Finding] = []
     if _is_of_another(path.stat()):
         findings.append(Finding(f"{name} belongs to another user", str(path), _chown(path)))
-    elif _is_of_another(path.lstat()):  # where sources are looked for is where the link is
+    elif _is_of_another(path.lstat()):  # sources are looked for in the folder of the link
         findings.append(Finding(f"the link to {name} belongs to another user", str(path), _chown(path, " -h")))
     if _may_others_write(path.stat()):
         what = f"other users may change {name}, and so {decides}"

@@ -41,8 +41,8 @@ class ClientChannel(Protocol):
         """Put all questions to the client and return its results by key.
 
         Raises:
-            Refusal: capability-missing, with the fact ``required_capabilities``; consent-missing where the client
-                refused to answer or did not in time.
+            Refusal: capability-missing, with the fact ``required_capabilities``; consent-missing if the client refused
+                to answer or did not in time.
             InputRequired: modern era, and not all answers have come with this request.
         """
         ...

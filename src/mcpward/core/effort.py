@@ -39,7 +39,7 @@ class Effort(Struct, frozen=True, eq=False):
         return parts <= _COUNTED and self._has_few(raw)
 
     def is_too_much(self, raw: bytes) -> bool:
-        """Whether raw arguments may not be checked at all. Takes milliseconds, where they have to be decoded for it.
+        """Whether raw arguments may not be checked at all. Takes milliseconds, if they have to be decoded for it.
 
         Raises:
             ValueError: they are no JSON.

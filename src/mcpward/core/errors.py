@@ -39,7 +39,7 @@ class Refusal(Exception):
         return None
 
     def telling(self, fact: Fact) -> "Refusal":
-        """Return this refusal with ``fact``, in place of the one of its type where there is one."""
+        """Return this refusal with ``fact``, in place of the one of its type if there is one."""
         others = (other for other in self.facts if type(other) is not type(fact))
         told = Refusal(self.reason, self.detail, *others, fact)
         told.key_id, told.principal = self.key_id, self.principal
@@ -47,7 +47,7 @@ class Refusal(Exception):
 
     @property
     def policy(self) -> str | None:
-        """The name of the limit that refuses, where one does."""
+        """The name of the limit that refuses, if one does."""
         retry = self.find(RetryAfter)
         return None if retry is None else retry.policy
 

@@ -47,7 +47,7 @@ class NoToken(StrEnum):
 
 
 class ExchangeFailed(Exception):
-    """There is no token. ``error`` is the provider's word where it is one of OAuth's own; ``detail`` is for the log."""
+    """There is no token. ``error`` is the provider's code if it is one of OAuth's own; ``detail`` is for the log."""
 
     def __init__(self, why: NoToken, detail: str = "", error: str = "") -> None:
         super().__init__(why.value)

@@ -303,7 +303,7 @@ def _masked(text: bytes) -> bytes:
 
 
 def _last_cut(masked: bytes, pieces: list[bytes]) -> tuple[int, bytes] | None:
-    """Return where the last comma outside of strings stands, and what stands outside of strings before it."""
+    """Return the position of the last comma outside of strings, and the text outside of strings before it."""
     end = len(masked)
     for at in range(len(pieces) - 1, -1, -1):
         begins = end - len(pieces[at])
@@ -314,7 +314,7 @@ def _last_cut(masked: bytes, pieces: list[bytes]) -> tuple[int, bytes] | None:
 
 
 def _first_cut(pieces: list[bytes]) -> tuple[int, bytes] | None:
-    """Return where the first comma outside of strings stands, as :func:`_last_cut` does."""
+    """Return the position of the first comma outside of strings, as :func:`_last_cut` does."""
     begins = 0
     for at, piece in enumerate(pieces):
         if at % 2 == 0 and (comma := piece.find(b",")) >= 0:

@@ -46,7 +46,7 @@ def _structure(text: bytes) -> bytes:
 
 
 def _bare(structure: bytes) -> bytes:
-    """Leave out what stands inside of strings. Exact up to the place, if any, where the text is no JSON."""
+    """Leave out the content of strings. Exact up to the first position, if any, at which the text is no JSON."""
     return b"".join(structure.split(b'"')[::2])
 
 
@@ -108,7 +108,7 @@ def decode(text: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> Any:
 
 
 def read(text: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> tuple[Any, bool]:
-    """Decode as :func:`decode` does; and tell whether the text is spelt as :func:`spell` would spell it.
+    """Decode as :func:`decode` does; and report whether the text is spelt as :func:`spell` would spell it.
 
     Then each part of the value, spelt, is that part of the text, byte for byte.
     """

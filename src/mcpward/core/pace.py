@@ -25,7 +25,7 @@ _pace: Final = _Pace()
 
 
 def step(value: T) -> T:
-    """Return ``value``, after a pause where this thread has worked for long enough."""
+    """Return ``value``, after a pause if this thread has worked for long enough."""
     if perf_counter() > _pace.due:
         sleep(_PAUSE_S)
         _pace.due = perf_counter() + SLICE_S

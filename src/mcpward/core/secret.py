@@ -20,7 +20,7 @@ class Secret:
         self.name = name
 
     def reveal(self) -> str:
-        """Return the value. Every call of this is a place that a reviewer looks at."""
+        """Return the value. A reviewer looks at every call of this."""
         return self._value
 
     def __repr__(self) -> str:

@@ -11,7 +11,7 @@ _COMMON: Final = _LINE_SEPARATOR[:2]
 def well_formed(text: str) -> str:
     """Return ``text`` with the halves of a surrogate pair joined and any lone half as U+FFFD (ECMA-262 toWellFormed).
 
-    The same object where there is no surrogate.
+    The same object if there is no surrogate.
     """
     if text.isascii():
         return text

@@ -75,9 +75,9 @@ class Budget(Struct, frozen=True, kw_only=True):
 
 
 class Pool(Struct, frozen=True, kw_only=True):
-    """A named resource of which a few calls may hold a place at once: a database's connections, a licence, a GPU.
+    """A named resource of which a few calls may hold a slot at once: a database's connections, a licence, a GPU.
 
-    ``queue`` calls may wait for a place, each for ``queue_timeout_s`` seconds.
+    ``queue`` calls may wait for a slot, each for ``queue_timeout_s`` seconds.
     """
 
     name: str
@@ -101,10 +101,10 @@ class HeadVerdict(Struct, gc=False):
 class Arrival(Struct, frozen=True, eq=False, gc=False):
     """One HTTP request to one MCP server, past the gates, with its body whole and unread.
 
-    ``headers`` has lower-case names; a name in ``repeated`` came more than once (the first value is kept).
-    ``bucket`` is what the peer is counted under: its IPv4 address, or its IPv6 /64. ``visit`` is there where the same
-    head may come again. ``url`` is the URL of the server that was used, "" for its stable one. ``connection`` is the
-    number of the client's own connection, 0 where it is a proxy's.
+    ``headers`` has lower-case names; a name in ``repeated`` came more than once (the first value is kept). ``bucket``
+    is the peer's identity for counters: its IPv4 address, or its IPv6 /64. ``visit`` is set if the same head may come
+    again. ``url`` is the URL of the server that was used, "" for its stable one. ``connection`` is the number of the
+    client's own connection, 0 if it is a proxy's.
     """
 
     id: str
@@ -410,8 +410,8 @@ class ResponseStream(Protocol):
         ...
 
     def release(self, retry_ms: int) -> None:
-        """End the HTTP answer now while the call goes on, and tell the client when to come back.
+        """End the HTTP response now while the call goes on, and tell the client when to retry.
 
-        No effect where the answer is no stream yet.
+        No effect if the response is no stream yet.
         """
         ...

@@ -37,10 +37,10 @@ class Pepper:
         return self._mac(text.encode())
 
     def matches(self, text: str, digest: bytes) -> bool:
-        """Return whether ``digest`` was made from ``text``, in a time that does not tell how much of it agrees."""
+        """Return whether ``digest`` was made from ``text``, in a time that does not reveal how much of it agrees."""
         raw = text.encode()
         found = compare_digest(self._mac(raw), digest)
-        for mac in self._older:  # never left early: the time must not tell which key matched
+        for mac in self._older:  # never left early: the time must not reveal which key matched
             found |= compare_digest(mac(raw), digest)
         return found
 

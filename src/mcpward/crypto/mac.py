@@ -43,7 +43,7 @@ class RingMac:
         return self._newest + self._keys[self._newest](text)
 
     def matches(self, text: bytes, code: bytes) -> bool:
-        """Return whether a key of the ring made ``code`` of ``text``, in a time that does not tell how much agrees."""
+        """Return whether a key of the ring made ``code`` of ``text``; timing does not reveal how much agrees."""
         mac = self._keys.get(code[:ID_BYTES])
         return mac is not None and compare_digest(mac(text), code[ID_BYTES:])
 

@@ -59,7 +59,7 @@ class SealedWriter(io.RawIOBase):
 class SealedReader(io.RawIOBase):
     """Opens a stream with any key of the ring.
 
-    Raises :class:`EnvelopeRefused` while it is read, where it is not one that a holder of the ring sealed, whole.
+    Raises :class:`EnvelopeRefused` while it is read, if it is not one that a holder of the ring sealed, whole.
     """
 
     def __init__(self, file: BinaryIO, ring: KeyRing, purpose: str) -> None:

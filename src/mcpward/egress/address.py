@@ -42,7 +42,7 @@ _NOT_PUBLIC_6: Final = tuple(
             "2001::/23",  # protocol assignments: Teredo, ORCHID, benchmarks (RFC 2928)
             "2001:db8::/32",  # documentation
             "2002::/16",  # 6to4
-            "3ffe::/16",  # the 6bone, given back (RFC 3701)
+            "3ffe::/16",  # the 6bone, returned (RFC 3701)
             "3fff::/20",  # documentation (RFC 9637)
         ),
     )

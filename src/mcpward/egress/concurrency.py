@@ -32,9 +32,9 @@ class Concurrency:
 
     @asynccontextmanager
     async def enter(self, endpoint: str) -> AsyncIterator[None]:
-        """Wait for a place on the way to an endpoint and hold it.
+        """Wait for a slot on the way to an endpoint and hold it.
 
-        Raises :class:`EgressFailed` (busy) at once where too many wait already.
+        Raises :class:`EgressFailed` (busy) at once if too many wait already.
         """
         lane = self._endpoints.get(endpoint) or _Endpoint()
         if lane.users >= _IN_LANE or self._users >= _IN_ALL:

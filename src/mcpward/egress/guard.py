@@ -14,19 +14,19 @@ from mcpward.egress.address import Network, carried, is_named, is_public
 from mcpward.egress.failures import EgressFailed, EgressRefused, Failure
 from mcpward.egress.host import Address, read_host
 
-#: Asks for the addresses of a name; raises OSError where there are none.
+#: Asks for the addresses of a name; raises OSError if there are none.
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
 _MOST_ANSWERS: Final = 32
 
 
 async def ask_system(host: str, port: int) -> list[str]:
-    """Ask the machine's own resolver. Raises :class:`OSError` where there is no answer."""
+    """Ask the machine's own resolver. Raises :class:`OSError` if there is no answer."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     return [str(entry[4][0]) for entry in found]
 
 
 class Guard:
-    """Public addresses may be called; others only where the operator named their network (``[egress] allow``)."""
+    """Public addresses may be called; others only if the operator named their network (``[egress] allow``)."""
 
     def __init__(self, allow: Sequence[Network] = (), lookup: Lookup = ask_system) -> None:
         self._allow = tuple(allow)

@@ -21,7 +21,7 @@ _MOST_PIECES: Final = 4_096
 
 
 class Fetched(Struct, frozen=True):
-    """An answer: its status, its JSON value (None only where the status is not 2xx), a few header fields by lower-case
+    """A response: its status, its JSON value (None only if the status is not 2xx), a few header fields by lower-case
     name. The value may hold a token: it has no readable ``repr``.
     """
 
@@ -34,7 +34,7 @@ class Fetched(Struct, frozen=True):
 
 
 async def read(response: Response, max_bytes: int) -> Fetched:
-    """Read one answer. The body of an error is read where it is JSON, as OAuth's errors are, and left where it is not.
+    """Read one response. The body of an error is read if it is JSON, as OAuth's errors are, and left if it is not.
 
     Raises :class:`EgressFailed` (redirected, protocol-broken, coding-refused, media-refused, too-large, not-json).
     """

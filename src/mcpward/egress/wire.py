@@ -1,7 +1,7 @@
-"""Sockets for the HTTP client: each is opened to an address that the guard gave, and to nothing else.
+"""Sockets for the HTTP client: each is opened to an address that the guard returned, and to nothing else.
 
-The client keeps speaking of the name: the Host line, the server name in the TLS handshake and the certificate's check
-are about it. Only the socket is about the address.
+The client keeps using the name: the Host line, the server name in the TLS handshake and the certificate's check are
+about it. Only the socket is about the address.
 """
 
 import ssl

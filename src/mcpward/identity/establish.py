@@ -22,7 +22,7 @@ from mcpward.identity.oauth.bearer import Bearer
 from mcpward.identity.oauth.outage import unavailable
 from mcpward.identity.oauth.pending_verification import PendingVerification, Rechecks
 
-#: Refusals of a credential; in OAuth mode they tell the client where to get a good one.
+#: Refusals of a credential; in OAuth mode they name the metadata that lead to a valid one.
 _CHALLENGED: Final = frozenset({Reason.CREDENTIAL_MISSING, Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS})
 _SCHEME: Final = len("Bearer ")
 
@@ -88,9 +88,9 @@ class Identity:
             raise ValueError("a server in OAuth mode without a provider")
 
     def recall(self, arrival: Arrival) -> Principal | PendingVerification | None:
-        """Return what :meth:`establish` does where that costs little; None for a token that has to be verified.
+        """Return the result of :meth:`establish` if it costs little; None for a token that must be verified.
 
-        A good credential that is at hand is let in by this whatever others at its address do, so it must stay cheap.
+        A valid credential that is in a cache is accepted here whatever others at its address do, so it must stay cheap.
 
         Raises:
             Refusal: as :meth:`establish` does.
@@ -206,12 +206,12 @@ class Identity:
         return principal
 
     def _confirmed(self, lookup: KeyLookup, text: str, arrival: Arrival, value: bytes | None) -> PendingVerification:
-        """Return the proof of a key that is at hand, by a snapshot that may not know of its revocation.
+        """Return the verification of a key that is in the cache, by a snapshot that may not know of its revocation.
 
-        That the snapshot is old tells nothing of the store: this process may have stood still. So it is asked.
+        An old snapshot proves nothing about the store: this process may have stood still. So the store is asked.
 
         Raises:
-            Refusal: credential-invalid; the key was revoked or has expired, whatever else the store may tell of it.
+            Refusal: credential-invalid; the key was revoked or has expired, whatever else the store may report.
         """
         mark, server, peer = self._keys.mark(text), arrival.server, arrival.peer
         if self._keys.is_over(text):

@@ -38,7 +38,7 @@ class Connection(asyncio.Protocol):
     # ---- the transport's calls ------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A peer connected, and is behind its TLS handshake where there is one."""
+        """A peer connected, and is behind its TLS handshake if there is one."""
         stream: Any = transport  # uvicorn listens only on streams
         self._link = link = Link(self._front, self._loop, self._state.tasks, stream, self.entry)
         self._queue = ExchangeQueue(link, self._made_at)
@@ -68,7 +68,7 @@ class Connection(asyncio.Protocol):
         self._front.outbox.flush()
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """The peer has gone: let go of everything, and tell the call that runs."""
+        """The peer has gone: release everything, and notify the running call."""
         self._link.leave()
         self._front.connections.discard(self)
         self._state.connections.discard(self)

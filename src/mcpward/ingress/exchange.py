@@ -28,8 +28,8 @@ _LONGEST_WISH = 32 * 1024
 _MAX_UNREAD = 1 << 20
 _MCP: Final = Place.MCP
 _STRANGER: Final = Rank.STRANGER
-#: Refusals of a request's shape. A client whose credential is missing or wrong gets the challenge instead: it asks with
-#: whatever verb and media types it likes where to sign in, and learns the rest when it is let in.
+#: Refusals of a request's shape. A client whose credential is missing or wrong gets the challenge instead. It asks with
+#: any verb and media types for the place to sign in, and learns the rest once it is admitted.
 _OF_SHAPE: Final = frozenset({Reason.VERB_REFUSED, Reason.MEDIA_REFUSED, Reason.ACCEPT_REFUSED, Reason.BODY_TOO_LARGE})
 _CHALLENGED: Final = frozenset({Reason.CREDENTIAL_MISSING, Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS})
 
@@ -191,7 +191,7 @@ class Exchange:
         )
 
     def _credential_first(self, route: Route, no: Refusal) -> Refusal:
-        """Return what is wrong with the caller's credential, else ``no``. Nothing is waited for, and no body read."""
+        """Return the fault of the caller's credential, else ``no``. Waits for nothing, and reads no body."""
         other = self._link.front.inside.vouch(self._arrival(route, b""))
         return no if other is None or other.reason not in _CHALLENGED else other
 
@@ -223,7 +223,7 @@ class Exchange:
         except asyncio.CancelledError:
             # Not raised on: no caller awaits this task, and its traceback would keep body and credential in a circle.
             self._unheard()
-        except BaseException:  # a bug of ours: it is in the log, and the connection and the body are let go of
+        except BaseException:  # a bug of ours: it is in the log, and the connection and the body are released
             self._unheard()
             raise
         finally:
@@ -292,12 +292,12 @@ class Exchange:
             raise asyncio.CancelledError
 
     def begin(self, *, cancel_on_disconnect: bool, endless: bool = False) -> None:
-        """The work starts: the answer may become a stream; an endless one does at once.
+        """The work starts: the response may become a stream; an endless one does at once.
 
         Raises:
             CancelledError: the caller has left already, and its leaving cancels; or the stream is endless and the
                 server stops.
-            Refusal: where the stream is endless, accept-refused: the caller reads no streams; body-too-large.
+            Refusal: if the stream is endless, accept-refused: the caller reads no streams; body-too-large.
         """
         link = self._link
         if self.lesson is not None:

@@ -89,7 +89,7 @@ class ExchangeQueue:
         return reading
 
     def leave(self) -> None:
-        """The peer has gone: let go of everything, and tell the call that runs."""
+        """The peer has gone: release everything, and notify the running call."""
         self.drop()
         self._let_go_waiting()
         if self.current is not None:

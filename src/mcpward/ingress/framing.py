@@ -115,7 +115,7 @@ class Framing:
         self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
 
     def _head_bytes(self) -> int:
-        """Bytes of the head as the parser gave them."""
+        """Bytes of the head as the parser returned them."""
         return len(self._target) + size_of(self._lines)
 
     def _allowed_wire_bytes(self) -> int:

@@ -78,7 +78,7 @@ class Head(Struct, gc=False):
 
 
 def judge_place(head: Head, rules: Rules) -> Refusal | None:
-    """Judge where the request is going: the target's form, Host and Origin. None means that it may go on."""
+    """Judge the request's destination: the target's form, Host and Origin. None means that it passes."""
     if head.version not in ("1.1", "1.0"):
         return Refusal(Reason.REQUEST_MALFORMED, "HTTP version")
     if head.repeated and not head.repeated.isdisjoint(_ONCE):
@@ -154,7 +154,7 @@ def reads_events(head: Head) -> bool:
 
 
 def _allowed(route: Route, rules: Rules) -> str:
-    """Return the Allow header (RFC 9110 §10.2.1): preflights count where there are origins that may send them."""
+    """Return the Allow header (RFC 9110 §10.2.1): with preflights if there are origins that may send them."""
     if route.place in DOCUMENTS or (route.place is Place.MCP and route.secret is None and rules.origins):
         return _ALLOW_WITH_PREFLIGHT[route.place]
     return _ALLOW[route.place]

@@ -37,5 +37,5 @@ class HandshakePace:
         return cost
 
     def give_back(self, bucket: str, cost: int) -> None:
-        """A request was let in on the connection."""
+        """A request was accepted on the connection."""
         self._counters.put(bucket, max(0, self._counters.get(bucket, 0) - cost * _RATE.interval))

@@ -61,7 +61,7 @@ class KnownHeads:
         self.lessons = LESSONS
 
     def learn(self, data: bytes, head: Head, route: Route, rules: Rules) -> None:
-        """Keep the head of the one request that ``data`` was, and that was let in: no stranger has anything kept."""
+        """Keep the head of the one accepted request in ``data``: nothing is kept for a stranger."""
         self.lessons -= 1
         if any(known.body_of(data) is not None for known in self.known):
             return  # it came again before it was answered

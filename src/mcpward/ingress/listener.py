@@ -55,7 +55,7 @@ class RequestHandler(Protocol):
 class Timeouts(Struct, frozen=True):
     """How long the edge waits, in seconds; and how much it holds: connections, and bytes of bodies.
 
-    ``stranger_idle_s`` is for connections on which no request was let in, and that are not a declared proxy's.
+    ``stranger_idle_s`` is for connections without an accepted request that are not a declared proxy's.
     """
 
     head_s: float
@@ -163,7 +163,7 @@ class Listener:
             self.table.turned_away.tell()
 
     def route(self, head: Head) -> tuple[Route | None, Refusal | None]:
-        """Return the route of a request where it has one, and the refusal of the first gate that it fails."""
+        """Return the route of a request if it has one, and the refusal of the first gate that it fails."""
         rules = self.rules
         no = judge_place(head, rules)
         if no is not None:

@@ -111,7 +111,7 @@ def _id_field(event_id: str | None) -> bytes:
 
 
 def retry(milliseconds: int) -> bytes:
-    """Return the field that tells a client how long to wait before it comes back, as one chunk."""
+    """Return the field that tells a client how long to wait before it retries, as one chunk."""
     return _chunk(b"retry: %d\n\n" % milliseconds)
 
 
@@ -119,11 +119,12 @@ KEEP_ALIVE: Final = _chunk(b": keep-alive\n\n")
 
 
 def refusal(no: Refusal, *, realm: str = "mcpward") -> Reply:
-    """Return the HTTP answer of a refusal: a JSON-RPC error with a null id, and the challenge that its status demands.
+    """Return the HTTP response of a refusal: a JSON-RPC error with a null id, and the challenge that its status
+    demands.
 
-    The message was not read, or is not what was refused, so the error has no id; clients show its sentence.
-    A missing credential gets a challenge without ``error`` (RFC 6750 §3.1). Only in OAuth mode it has
-    ``resource_metadata``, so that clients do not go looking for an authorization server where there is none.
+    The message was not read, or is not what was refused, so the error has no id; clients show its sentence. A missing
+    credential gets a challenge without ``error`` (RFC 6750 §3.1). Only in OAuth mode it has ``resource_metadata``, so
+    that clients do not look for an authorization server that does not exist.
     """
     row = WIRE[no.reason]
     headers: list[tuple[bytes, bytes]] = []

@@ -31,7 +31,7 @@ DOCUMENTS: Final = frozenset({Place.RESOURCE, Place.PROVIDER})
 
 
 class Route(Struct, frozen=True):
-    """One place on the site. ``server`` is empty where the place belongs to mcpward itself.
+    """One route of the site. ``server`` is empty if the path belongs to mcpward itself.
 
     ``url`` is the URL of the server that the path stands for, "" for its stable one.
     """

@@ -78,7 +78,7 @@ class Entry:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether a request on it was let in, or it is a declared proxy's: it may be idle for the usual time."""
+        """Whether a request on it was accepted, or it is a declared proxy's: it may be idle for the usual time."""
         return self.is_served or self.rank is not _STRANGER
 
     def was_used(self) -> bool:
@@ -89,7 +89,7 @@ class Entry:
         return before != self._used_at
 
     def serve(self, *, is_known: bool) -> None:
-        """A request was let in; ``is_known``: its caller has shown a good credential."""
+        """A request was accepted; ``is_known``: its caller has shown a valid credential."""
         if not self.is_served:
             self.is_served = True
             self._table.give_back(self)
@@ -109,7 +109,7 @@ class Entry:
 
 
 class ConnectionTable:
-    """At most ``most`` connections of one listener; ``pace`` is that of its TLS handshakes, where it has any."""
+    """At most ``most`` connections of one listener; ``pace`` is that of its TLS handshakes, if it has any."""
 
     def __init__(self, most: int, doorstep: PeerResolver, clock: Clock, pace: HandshakePace | None = None) -> None:
         self.most = most
@@ -144,7 +144,7 @@ class ConnectionTable:
         return entry
 
     def give_back(self, entry: Entry) -> None:
-        """A request was let in: its connection's handshake was not for nothing."""
+        """A request was accepted: its connection's handshake was not for nothing."""
         if self._pace is not None and entry.paid:
             self._pace.give_back(entry.bucket, entry.paid)
             entry.paid = 0

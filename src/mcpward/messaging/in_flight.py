@@ -20,7 +20,7 @@ _Name = tuple[str, str, int | str]
 
 
 class Entry:
-    """One call for the time it runs; ``was_cancelled`` tells that its client took it back, after its end too."""
+    """One call for the time it runs; ``was_cancelled`` if its client cancelled it, after its end too."""
 
     __slots__ = ("_entries", "_name", "_task", "was_cancelled")
 

@@ -108,7 +108,7 @@ class Client(Struct, frozen=True, kw_only=True):
         return next(iter(self.files), None)
 
     def file(self, place: Place, scope: Scope | None = None) -> Path | None:
-        """Return where its file is; None if it has none."""
+        """Return the place of its file; None if it has none."""
         at = self.files.get(scope or self.scope or "user")
         return at(place) if at else None
 
@@ -133,7 +133,7 @@ class Client(Struct, frozen=True, kw_only=True):
         return entry.needs_key and bool(self.reference) and not self.holds_key(entry)
 
     def path(self, server: str, content: Any = None) -> Steps:
-        """Return where a server stands in a file with this content."""
+        """Return the place of a server in a file with this content."""
         if self.item:
             return (self.table, Item(self.item, server))
         table = content.get(self.table) if isinstance(content, dict) else None

@@ -22,7 +22,7 @@ class KeyUnknown(TokenRefused):
 
 
 class KeyDoubtful(TokenRefused):
-    """The key of that name did not sign the token: it is forged, or the provider gave the name to another key.
+    """The key of that name did not sign the token: it is forged, or the provider assigned the name to another key.
 
     A newer set of keys can change this refusal too.
     """
@@ -61,7 +61,7 @@ class KeyUnusable(Exception):
 class KeysRefused(Exception):
     """A set of keys is poisoned (attack 26): nothing of it is used. ``reason`` and ``detail`` may be logged and shown.
 
-    ``detail`` names the entries, where it is each of them that cannot be used.
+    ``detail`` names the entries, if each of them is unusable.
     """
 
     def __init__(self, reason: Poison, detail: str = "") -> None:

@@ -106,7 +106,7 @@ class KeySet:
         return cls(keys, skipped)
 
     def find(self, kid: str, algorithm: str | None = None) -> PublicKey | None:
-        """Return the key of that name, for ``algorithm`` where one is given; the signature's check asks again."""
+        """Return the key of that name, for ``algorithm`` if one is given; the signature's check asks again."""
         for key in self._by_kid.get(kid, ()):
             if algorithm is None or algorithm in key.algorithms:
                 return key

@@ -73,7 +73,7 @@ def _require_public(member: Mapping[str, Any]) -> None:
 
 
 def _may_verify(member: Mapping[str, Any]) -> bool:
-    """RFC 7517 §4.2, §4.3 (attack 13). Where both are there, both must agree to it."""
+    """RFC 7517 §4.2, §4.3 (attack 13). If both are there, both must agree to it."""
     operations = member.get("key_ops", ["verify"])
     if not isinstance(operations, list) or not all(isinstance(each, str) for each in operations):
         raise KeyUnusable(Unusable.MALFORMED_KEY)

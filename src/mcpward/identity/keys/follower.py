@@ -91,11 +91,11 @@ class Sources(Protocol):
         ...
 
     def require_same_file(self) -> None:
-        """Raise :class:`Untrusted` where another database stands in the place of the one that was opened."""
+        """Raise :class:`Untrusted` if another database stands in the place of the one that was opened."""
         ...
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         ...
 
 
@@ -212,7 +212,7 @@ class Follower:
         except Untrusted as problem:
             self._finding = problem
             self._distrust()
-        except Exception:  # noqa: BLE001 - whatever the store raises: the next poll tells it
+        except Exception:  # noqa: BLE001 - whatever the store raises: the next poll reports it
             return
         else:
             self._finding = None

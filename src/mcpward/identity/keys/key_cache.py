@@ -59,7 +59,7 @@ class KeyCache:
         self._entries: dict[str, _Entry] = {}
         self._proven: dict[bytes, str] = {}
         self._salt = base62(_MARK).encode()
-        # Compared where the id is unknown, so that both cases do the same work (attack 33).
+        # Compared if the id is unknown, so that both cases do the same work (attack 33).
         self._nobody = _Entry(KeyRecord(id="", name="", digest=pepper.digest(""), servers=(), created_at=0.0))
         self.fresh_at = float("-inf")
         self.used: dict[str, float] = {}

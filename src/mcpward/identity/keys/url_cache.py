@@ -39,7 +39,7 @@ class UrlCache:
         return Secret(text, name="secret url"), record
 
     def apply(self, records: Iterable[UrlRecord], *, whole: bool = False) -> None:
-        """Take new and changed records into the snapshot, and let go of those that no longer open anything.
+        """Take new and changed records into the snapshot, and drop those that no longer open anything.
 
         With ``whole``, no others stay. Called from another thread than all else: readers see all of it or nothing.
         """
@@ -76,7 +76,7 @@ class UrlCache:
         records = self._records.get(server)
         found = False
         for record in records.values() if records else self._nobody:
-            # Never left early, and the digest is made for a dead or missing record too: time tells nothing.
+            # Never left early, and the digest is made for a dead or missing record too: timing reveals nothing.
             found |= self._pepper.matches(secret, record.digest) and record.is_live(now)
         if not found:
             return None

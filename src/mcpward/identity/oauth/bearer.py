@@ -65,7 +65,7 @@ class Trusted(Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Bearer:
-    """The tokens of one server. ``challenge`` is what every refusal of a credential here tells the client to do."""
+    """The tokens of one server. ``challenge`` is the advice to the client in every refusal of a credential here."""
 
     def __init__(
         self,

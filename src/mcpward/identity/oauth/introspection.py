@@ -62,7 +62,7 @@ class IntrospectionClient(Struct, frozen=True, kw_only=True):
 
 
 class Introspector:
-    """Asks one provider. ``asker`` is None until it is known where to ask."""
+    """Asks one provider. ``asker`` is None until the endpoint is known."""
 
     def __init__(self, name: str, client: Client, clock: Clock) -> None:
         self.asker: IntrospectionClient | None = None

@@ -101,9 +101,9 @@ class Jwks:
         return self._flight is not None or (self.url is not None and self._demand.may_doubt(self._now()))
 
     async def doubt(self) -> None:
-        """Look whether the provider gave a known name to another key, where the budget allows it.
+        """Look whether the provider assigned a known name to another key, if the budget allows it.
 
-        Raises :class:`Refusal` (identity-unavailable) where too many wait for an answer.
+        Raises :class:`Refusal` (identity-unavailable) if too many wait for an answer.
         """
         if not self.may_doubt():
             return

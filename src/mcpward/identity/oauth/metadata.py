@@ -192,7 +192,7 @@ class _Reader:
         return ""
 
     def endpoint(self, name: str, *, is_needed: bool) -> str | None:
-        """Return the URL of an endpoint: https, or http where the operator has the metadata itself from there."""
+        """Return the URL of an endpoint: https, or http if the operator has the metadata itself from there."""
         value = self._document.get(name)
         if value is None:
             if is_needed:
@@ -209,14 +209,14 @@ class _Reader:
         return str(value)
 
     def methods(self, name: str) -> tuple[str, ...]:
-        """Return ways of client authentication; client_secret_basic where none are announced (RFC 8414 §2)."""
+        """Return methods of client authentication; client_secret_basic if none are announced (RFC 8414 §2)."""
         value = self._document.get(name)
         if not isinstance(value, list):
             return ("client_secret_basic",)
         return tuple(method for method in value[:_MOST_METHODS] if isinstance(method, str))
 
     def require_pkce(self) -> None:
-        """MCP clients must not begin where S256 is not announced; a lax provider may be silent, not contrary."""
+        """MCP clients must not begin if S256 is not announced; a lax provider may be silent, not contrary."""
         announced = self._document.get("code_challenge_methods_supported")
         if not self.has_logins or (announced is None and self._wanted.is_lax):
             return

@@ -1,4 +1,4 @@
-"""A principal that only the identity provider, or the store of keys, can tell: the one thing here that takes time."""
+"""A principal that only the identity provider, or the store of keys, can confirm: the one slow step here."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator

@@ -114,7 +114,7 @@ class Provider:
 
     @property
     def is_ready(self) -> bool:
-        """Whether callers can be let in: the provider was seen, and its keys are at hand if it has any."""
+        """Whether callers can be admitted: the provider was seen, and its keys are in the cache if it has any."""
         return self.metadata is not None and (self.metadata.jwks_uri is None or self.keys is not None)
 
     def speaks_for(self, issuer: str) -> bool:
@@ -141,9 +141,9 @@ class Provider:
         return self.metadata is not None and self._jwks.may_doubt()
 
     async def doubt(self) -> None:
-        """Look whether the provider gave a known name to another key, where the budget allows it.
+        """Look whether the provider assigned a known name to another key, if the budget allows it.
 
-        Raises :class:`Refusal` (identity-unavailable) where too many wait for that.
+        Raises :class:`Refusal` (identity-unavailable) if too many wait for that.
         """
         await self._jwks.doubt()
 
@@ -163,10 +163,10 @@ class Provider:
         return await self._introspector.introspect(token, rules)
 
     async def start(self) -> None:
-        """Look at the provider once, then keep in step with it.
+        """Read the provider once, then keep in step with it.
 
-        Raises :class:`Misconfigured` with every finding where it answers and is not fit, or may not be called. One
-        that cannot be reached, or has no good keys, is a warning in the log: it is tried again every few seconds.
+        Raises :class:`Misconfigured` with every finding if it answers and is not fit, or may not be called. One that
+        cannot be reached, or has no good keys, is a warning in the log: it is tried again every few seconds.
         """
         try:
             await self._learn()
@@ -215,9 +215,9 @@ class Provider:
         self._outage.succeeded()
 
     def _require_own(self, issuer: str) -> None:
-        """Raises :class:`Misconfigured` where the issuer is the one of another provider.
+        """Raises :class:`Misconfigured` if the issuer is the one of another provider.
 
-        An issuer that is not the one of the URL stays what it was when the provider was seen first.
+        An issuer that is not the one of the URL stays as it was when the provider was seen first.
         """
         url, where = self._wanted.url, self._wanted.where
         if not self._issuers.claim(issuer, self._expected):

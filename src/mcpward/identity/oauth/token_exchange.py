@@ -214,7 +214,7 @@ def _require_askable(audience: str, scopes: Iterable[str]) -> None:
 
 
 def _subject(call: Call) -> Secret:
-    """Read the caller's token where it came in."""
+    """Read the caller's token from the header that it came in."""
     if call.principal.way is not AuthMethod.OAUTH:
         raise ExchangeFailed(NoToken.NOTHING_TO_EXCHANGE)
     shown = _shown(call.arrival)
@@ -282,7 +282,7 @@ def _end(seconds: Any, asked_at: float) -> float | None:
 
 
 def _granted(value: Mapping[str, Any], wanted: frozenset[str]) -> frozenset[str]:
-    """RFC 8693 §2.2.1: where the scope is left out, it is the one that was asked for."""
+    """RFC 8693 §2.2.1: if the scope is left out, it is the requested one."""
     scope = value.get("scope")
     if scope is None:
         return wanted

@@ -1,4 +1,4 @@
-"""The slots of one call where slots are counted for the whole site: slots of this process, and the same ones there."""
+"""The slots of one call if slots are counted for the whole site: slots of this process, and the same ones there."""
 
 from asyncio import CancelledError, Future, get_running_loop
 from typing import Final

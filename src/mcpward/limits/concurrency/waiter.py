@@ -8,7 +8,7 @@ from mcpward.core.errors import Refusal
 from mcpward.limits.concurrency.semaphore import Semaphore, Slots
 from mcpward.limits.concurrency.server_slots import ServerSlots
 
-#: So often it may find one of two things free when the other is taken, and lose the turn that it had waited for.
+#: So often it may find one of two slots free when the other is taken, and lose the turn that it had waited for.
 _PATIENCE: Final = 3
 #: An alarm that comes so late follows a pause of the event loop, in which no call could return a slot.
 _LATE_S: Final = 0.05

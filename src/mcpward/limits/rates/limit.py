@@ -75,8 +75,8 @@ class Limit:
     def charged(self, spare: int) -> "Charge":
         """Return the charge that left ``spare`` nanoseconds of the tolerance (not all of it).
 
-        There are few different ones, so each is encoded once; hot paths look into ``charges`` first. Where there are
-        no cells they find nothing: a number is 0 there for no charge, as a second at least is left to the next call.
+        There are few different ones, so each is encoded once; hot paths look into ``charges`` first. Without cells they
+        find nothing: a number is 0 there for no charge, as a second at least is left to the next call.
         """
         calls, rest = divmod(spare, self.interval)
         wait_s = -((rest - self.interval) // SECOND)
@@ -146,7 +146,7 @@ class Loop(Struct, frozen=True, gc=False):
 
 
 def fields(standings: Sequence[Standing]) -> Fields:
-    """Return both answer fields for several limits and where each of their buckets stands; none for no limit."""
+    """Return both response fields for several limits with the standings of their buckets; none for no limit."""
     if not standings:
         return ()
     return (

@@ -1,11 +1,11 @@
 """The store that all processes of a site share: up or down, and never waited for while it is down.
 
-One failed or late answer marks it down for all; from then on every call fails at once, so that a limit's own ruling
-decides, and the way back is tried five times a second. Whether it is well is asked with a script that writes, because a
-server that is out of memory, or a replica, answers a PING.
+One failed or late answer marks it down for all. From then on every call fails at once, so that a limit's own
+enforcement decides, and mcpward tries to reconnect five times a second. A script that writes tests its health, because
+a server that is out of memory, or a replica, answers a PING.
 
-All keys carry one hash tag, so they lie in one slot: one script touches all of a call's buckets at once, in a cluster
-too. There a node that has lost the slot names the one that has it.
+All keys carry one hash tag, so they lie in one hash slot: one script touches all of a call's buckets at once, in a
+cluster too. There a node that has lost the hash slot names the one that has it.
 """
 
 import asyncio

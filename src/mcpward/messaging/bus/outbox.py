@@ -137,7 +137,7 @@ class Outbox:
         return batch
 
     async def _write(self, batch: list[_Waiting]) -> None:
-        """Write a batch, or wait a little where the store does not take it: some of it may be too old by then."""
+        """Write a batch, or wait a little if the store does not take it: some of it may be too old by then."""
         if not await self._writes.attempt(lambda: self._store.put([waiting.message for waiting in batch])):
             await asyncio.sleep(self._writes.pause_s)
             return

@@ -91,7 +91,7 @@ class WorkerBus:
         """Register ``handler`` for messages of ``kind``, on the event loop. Its exceptions are logged and go no
         further.
 
-        Raises ``ValueError`` where the kind has a handler already.
+        Raises ``ValueError`` if the kind has a handler already.
         """
         if kind in self._handlers:
             raise ValueError(f"messages of the kind {kind!r} have a handler already")

@@ -55,7 +55,7 @@ class Buffers:
         return replay if replay is not None and replay.owner == owner else None
 
     def prune(self) -> None:
-        """Let go of the streams that have been finished for long enough."""
+        """Drop the streams that have been finished for long enough."""
         over = self._clock.monotonic() - self._bounds.keep_s
         while self._finished_at:
             name = next(iter(self._finished_at))  # they finish in order
@@ -69,7 +69,7 @@ class Buffers:
             self._remove(replay)
 
     def resized(self, replay: Buffer, change: int) -> None:
-        """Count bytes, and let go of what is too much."""
+        """Count bytes, and drop the excess."""
         caller = self._callers.get(replay.owner.principal)
         if caller is None or replay.name not in caller.streams:
             return

@@ -54,11 +54,11 @@ class Replays:
         return self._buffers.begin(Owner(call.principal.key, call.session))
 
     async def resume(self, call: Call) -> Resumed:
-        """Return what came after ``call.last_event``, and what is still to come until the stream has finished.
+        """Return the messages after ``call.last_event``, and those still to come until the stream has finished.
 
         Raises:
-            Refusal: event-unknown where there is nothing to resume, or not for this caller and session;
-                rate-exceeded when the caller reads too many.
+            Refusal: event-unknown if there is nothing to resume, or not for this caller and session; rate-exceeded when
+                the caller reads too many.
         """
         after = read(call.last_event)
         if after is None or call.session is None:
@@ -76,7 +76,7 @@ class Replays:
         return Resumed(source, after, lambda: self._places.give_back(caller))
 
     def prune(self) -> None:
-        """Let go of what finished long enough ago. Called once a second or so; nothing else wakes up for it."""
+        """Drop streams that finished long enough ago. Called once a second or so; nothing else wakes up for it."""
         self._buffers.prune()
 
     async def stop(self) -> None:

@@ -81,4 +81,4 @@ class LocalSource:
         return message
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""

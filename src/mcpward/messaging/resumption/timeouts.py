@@ -1,4 +1,4 @@
-"""How long two workers wait for each other, while one tells the other the rest of a stream."""
+"""How long two workers wait for each other, while one sends the other the rest of a stream."""
 
 from msgspec import Struct
 

@@ -25,7 +25,7 @@ class StreamLimits:
         return self._total_taken
 
     def take(self, caller: str) -> None:
-        """Take a place for ``caller`` (a principal's key).
+        """Take a slot for ``caller`` (a principal's key).
 
         Raises:
             Refusal: rate-exceeded, with a ``RetryAfter`` that names the policy.
