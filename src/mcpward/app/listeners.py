@@ -1,6 +1,6 @@
 """Binds the addresses of a site. None of them listens before the rest of the start has succeeded.
 
-A bound socket that does not listen refuses connections, so a health check by TCP, or a load balancer, never sees a
+A bound socket that does not listen refuses connections. So a health check by TCP, or a load balancer, never sees a
 start that is going to fail. It holds its port all the same: see :func:`bind`.
 """
 

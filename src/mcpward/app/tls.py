@@ -89,8 +89,8 @@ def _read(path: Path) -> bytes:
 class Renewal:
     """Watches the two files; after a valid change, new handshakes use their new content.
 
-    An invalid change has no effect, and is logged once. A tool that renews writes the two one after the other, and a
-    key that does not match for a moment must not end the service.
+    An invalid change has no effect, and is logged once. A tool that renews writes the two one after the other. A key
+    that does not match for a moment must not end the service.
     """
 
     def __init__(self, certificate: Path, key: Path, context: ssl.SSLContext, clock: Clock) -> None:

@@ -115,8 +115,8 @@ def served_paths(settings: Settings, bound: Address | None = None) -> Iterator[S
 def _provider_paths(settings: Settings, server: str, path: str) -> tuple[str, ...]:
     """Return the paths at which clients look for the metadata of a server's provider, if they look at the site itself.
 
-    With the server's path inserted (RFC 8414 §3.1), with the name at its end (OpenID Connect Discovery §4), and for one
-    server of the site without its path, as revision 2025-03-26 has it.
+    With the server's path inserted (RFC 8414 §3.1), and with the name at its end (OpenID Connect Discovery §4). Also,
+    for one server of the site without its path, as revision 2025-03-26 has it.
     """
     own = (*(document + path for document in _PROVIDER), path + _PROVIDER[1])
     return own + (_PROVIDER if plain_server(settings) == server else ())

@@ -41,7 +41,7 @@ class NoToken(StrEnum):
     NOT_SET_UP = "not-set-up"
     """mcpward is no client at this provider, or not one that may exchange tokens."""
     REFUSED = "refused"
-    """The provider does not give this caller a token for that."""
+    """The provider grants this caller no token for that."""
     UNAVAILABLE = "unavailable"
     """The provider does not answer, or not as it should."""
 

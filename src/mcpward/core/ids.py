@@ -26,7 +26,7 @@ class _Drawer:
 
 _IN_ADVANCE: Final = 256
 request_id: Final = _Drawer().next
-"""Give 16 hex digits that name one request in the log and the traffic record."""
+"""Return 16 hex digits that name one request in the log and the traffic record."""
 
 
 def error_id() -> str:

@@ -3,8 +3,8 @@
 msgspec decodes a text in one call into C, which holds the interpreter's lock. 4 MiB of a stranger's choice would stop
 the event loop for 20 ms to 8 s, on any thread (attack 119). Here each step decodes some 8 KiB, and the caller does
 other work between the steps. A text is cut behind commas that stand outside of strings. A chunk gets the brackets that
-were open before it and those that close it, is judged like a text of its own, and is merged into the earlier ones. A
-string that is longer than a chunk is decoded piece by piece.
+were open before it and those that close it, and is judged like a text of its own. Then it is merged into the earlier
+ones. A string that is longer than a chunk is decoded piece by piece.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Long work on a thread of its own, cut so short that it never holds up the event loop.
 
 pydantic-core and msgspec keep the interpreter's lock while they work. Where their work comes back to Python, at each
-item of a list, it stops from time to time, so that the loop has its turn.
+item of a list, it stops from time to time. So the loop has its turn.
 """
 
 import threading

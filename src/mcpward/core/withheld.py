@@ -9,7 +9,7 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import Call
 
 CROWDED: Final = "it is complete, but there are too many large results at the moment: ask for less"
-"""Advice where the turn of a large result does not come in time."""
+"""Advice if the turn of a large result does not come in time."""
 
 
 def withheld(detail: str, advice: str = "it contains a secret: ask for less of it") -> Refusal:

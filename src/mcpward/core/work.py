@@ -37,4 +37,4 @@ class Work(Struct, eq=False, gc=False):
 
 
 current: Final[ContextVar[Work]] = ContextVar("mcpward_work")
-"""The call in whose context code runs; unset where mcpward itself does."""
+"""The call in whose context code runs; unset for mcpward's own work."""

@@ -2,7 +2,7 @@
 
 Form: a random id of 16 bytes, then frames of a length (4 bytes, big endian) and an envelope. The associated data of a
 frame hold the id, its number and whether it is the last one. So no frame can be changed, moved, taken away, or come
-from another stream, and a truncated stream is noticed (as in STREAM, Hoang et al., CRYPTO 2015).
+from another stream. A truncated stream is noticed (as in STREAM, Hoang et al., CRYPTO 2015).
 """
 
 import io

@@ -1,7 +1,7 @@
 """Decides which hosts may be called: a name is resolved once, every address must pass, and only those are connected to.
 
 A name that resolves to a harmless address for the check and to loopback for the connection does not get around it
-(rebinding), since there is no second look-up. One bad address among good ones refuses all (attack 80).
+(rebinding). There is no second look-up. One bad address among good ones refuses all (attack 80).
 """
 
 import asyncio

@@ -16,7 +16,7 @@ from mcpward.identity.jwt.errors import TOO_LONG
 from mcpward.identity.keys.api_key import PREFIX
 
 LONGEST_KEY: Final = 512
-"""Characters of a credential header where API keys are expected."""
+"""Characters of a credential header if API keys are expected."""
 AROUND_TOKEN: Final = 64
 """Characters that may stand around a token in its header: the scheme and blanks."""
 # RFC 9110 §11.1: the scheme has no case. RFC 6750 §2.1, RFC 9110 §11.4: one or more spaces, then b64token.

@@ -22,7 +22,7 @@ LONGEST: Final = 32 * 1024
 #: A client has a head for each tool that it calls; with ever new ones there is nothing to be learnt.
 _MOST: Final = 4
 LESSONS: Final = 16
-"""How many heads of a connection are learnt before one of them has been of use."""
+"""How many heads of a connection are remembered before one of them has been of use."""
 
 
 class CachedHead:

@@ -1,7 +1,7 @@
 """The site map: the MCP server of each path. Exact bytes only.
 
 A path is compared as it came: no decoding, no dot segments, no case folding. Only one slash at the end of a server's
-path is ignored. So any other spelling of a known path is an unknown path (attacks 39 and 53), and a wrong secret is
+path is ignored. So any other spelling of a known path is an unknown path (attacks 39 and 53). A wrong secret is
 answered like any of them (attack 38).
 """
 

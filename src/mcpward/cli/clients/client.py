@@ -17,7 +17,7 @@ from mcpward.core.secret import Secret
 VARIABLE: Final = "MCPWARD_KEY"
 """The variable that a key is read from if the server has none of its own."""
 TOKEN: Final = "ACCESS_TOKEN"  # noqa: S105 - the name of a variable
-"""The variable of an access token, for what cannot get one by itself."""
+"""The variable of an access token, for clients that cannot get one by themselves."""
 PLACEHOLDER: Final = "<your key>"
 Scope = Literal["user", "project"]
 
@@ -30,7 +30,7 @@ def variable_of(server: str) -> str:
 class Entry(Struct, frozen=True):
     """One server as a client must know it. ``key`` is None if none is needed or it is not available.
 
-    ``is_unlisted`` if the URL is the credential, ``has_login`` if the client gets a token from the server's identity
+    ``is_unlisted`` if the URL is the credential. ``has_login`` if the client gets a token from the server's identity
     provider, which it finds by itself (RFC 9728). ``variable`` is the name that was asked for, if any.
     """
 
@@ -77,8 +77,8 @@ class Client(Struct, frozen=True, kw_only=True):
     the client does not fill any in; ``variables`` is where it looks for one. ``member`` makes a server's member from
     the entry and the value of the header ``Authorization``, which is None if no key is sent. ``item`` is the field that
     names a server if the table is a list, ``asks`` if the client asks for the key. ``after`` is the person's next step,
-    ``keyless`` the same if the server takes no key, ``login`` how to log in, and ``approval`` the step that the client
-    requires for a server of a project. ``preamble`` is the content of a new file beside servers.
+    ``keyless`` the same if the server takes no key. ``login`` is how to log in, and ``approval`` the step that the
+    client requires for a server of a project. ``preamble`` is the content of a new file beside servers.
     """
 
     name: str

@@ -10,7 +10,7 @@ ACCESS_TOKEN: Final = "at+jwt"  # noqa: S105 - a media type (RFC 9068 §2.1), no
 ANY: Final = "any"
 MAX_LEEWAY_S: Final = 60.0
 LONGEST_LIFE_S: Final = 30 * 86_400.0
-"""The longest that known providers let an access token live. One that says more was made by mistake or by hand."""
+"""The longest that known providers let an access token live. A longer one was made by mistake or by hand."""
 
 
 class IssuerRules(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """Keeps the caches of this worker in step with the store that all workers share.
 
 A change made anywhere is seen within one poll. The polls have a thread of their own (``follower``). The age of the
-caches is judged by the store's answer and the time of the request, never by when the serving loop had time to look.
+caches is judged by the store's answer and the time of the request. The serving loop's own time to look does not count.
 Writes nothing but the times at which keys were used; the serving loop does that.
 """
 

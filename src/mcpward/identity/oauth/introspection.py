@@ -38,7 +38,7 @@ the others are for streams whose tokens are looked at again.
 """
 _DIGEST: Final = 32
 METHODS: Final = ("client_secret_basic", "client_secret_post")
-"""The ways in which this client can show who it is."""
+"""The methods by which this client can authenticate."""
 
 
 class Introspected(Struct, frozen=True, eq=False):
@@ -87,7 +87,7 @@ class Introspector:
     async def introspect(self, token: bytes, rules: IssuerRules) -> Claims:
         """Return the meaning of ``token`` by ``rules``; concurrent callers with the same token share one request.
 
-        Raises :class:`TokenRefused` for one that is not active, or not valid here, and :class:`Refusal`
+        Raises :class:`TokenRefused` for one that is not active, or not valid here. Raises :class:`Refusal`
         (identity-unavailable) if the provider does not answer, or too many requests are under way.
         """
         claims = self.recall(token, rules)
@@ -144,9 +144,9 @@ class Introspector:
             del self._flights[mark]
         self._outage.succeeded()
         answer = Introspected(raw, asked_at + KEEP_S, 0 if raw is None else len(spell(raw)))
-        shelf, other = (self._inactive, self._active) if raw is None else (self._active, self._inactive)
+        kept, other = (self._inactive, self._active) if raw is None else (self._active, self._inactive)
         other.forget(mark)  # or an earlier answer would hide the present one
-        shelf.keep(mark, answer, asked_at)
+        kept.keep(mark, answer, asked_at)
         return answer
 
     async def _fetch(self, asker: IntrospectionClient, token: bytes) -> Mapping[str, Any] | None:

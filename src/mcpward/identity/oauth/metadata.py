@@ -1,7 +1,8 @@
 """Metadata of an authorization server (RFC 8414, OpenID Connect Discovery 1.0), read without trust.
 
-The operator named one URL. The document found there must belong to exactly the issuer of that URL, or a substituted
-document could send callers and keys elsewhere (RFC 8414 §3.3 and §6.2). All missing members are named at once.
+The operator named one URL. The document found there must belong to exactly the issuer of that URL. Otherwise a
+substituted document could send callers and keys elsewhere (RFC 8414 §3.3 and §6.2). All missing members are named at
+once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -118,8 +119,7 @@ class Issuers:
 def published(document: Mapping[str, Any], metadata: Metadata, wanted: MetadataRequest) -> bytes:
     """Return the document for clients: as the provider publishes it, but without inside addresses and in bounded size.
 
-    If the issuer is at another address than the URL that was fetched, the addresses on the host of that URL are for the
-    inside, and left out.
+    Addresses on the host of the fetched URL are left out as inside ones if the issuer is at another address.
     """
     inside = egress_url.parse(wanted.url).host
     is_apart = egress_url.parse(metadata.issuer).host != inside

@@ -14,7 +14,7 @@ from mcpward.egress.failures import EgressFailed, EgressRefused
 from mcpward.identity.jwt.errors import KeysRefused
 
 RETRY_AFTER_S: Final = 5
-"""What callers are told to wait."""
+"""The seconds in ``Retry-After`` of a refusal."""
 #: For a minute often, then seldom.
 _PAUSES_S: Final = (*[3.0] * 20, 30.0)
 _LONGEST: Final = 500

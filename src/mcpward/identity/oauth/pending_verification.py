@@ -10,7 +10,7 @@ from mcpward.core.values import Principal
 
 _MOST: Final = 10_000
 NO_S: Final = 5.0
-"""For so long a no is told to all who look, before it is asked anew."""
+"""For so long a refusal is returned to all callers, before a new request."""
 
 
 class PendingVerification(Awaitable[Principal]):

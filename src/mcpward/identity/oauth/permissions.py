@@ -14,7 +14,7 @@ from mcpward.identity.jwt import claim_forms
 from mcpward.identity.jwt.claims import Claims
 
 EVERY_SCOPE = "*"
-"""What mcpward reads as "all scopes". Keys of our own may say so; a provider may not."""
+"""mcpward reads it as "all scopes". Keys of our own may have it; a token of a provider may not."""
 
 
 class Grant(Struct, frozen=True):

@@ -15,10 +15,10 @@ from mcpward.core.values import Principal
 from mcpward.identity.oauth.provider import Provider
 
 KEEP_S: Final = 300.0
-"""How long a token is good without another look at it."""
+"""How long a token is valid without another look at it."""
 MOST_KEPT: Final = 10_000
 MOST_BYTES: Final = 32 * 1024 * 1024
-"""Of all tokens that are remembered: what is kept of a token, its claims for tools above all, grows with it."""
+"""Of all cached tokens: the kept part of a token, its claims for tools above all, grows with it."""
 _MARK: Final = 32
 
 

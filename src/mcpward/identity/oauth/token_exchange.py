@@ -34,12 +34,12 @@ _GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 _ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a type, no secret
 _JWT: Final = "urn:ietf:params:oauth:token-type:jwt"
 EARLY_S: Final = 30.0
-"""A kept token is given out no longer than this before its end: whoever gets it still has to use it."""
+"""A kept token is returned no longer than this before its end: the tool still has to use it."""
 LONGEST_KEPT_S: Final = 3600.0
 MOST_KEPT: Final = 2000
 _MOST_ASKED: Final = 64
 _MOST_OF_ONE: Final = 8
-"""Exchanges of one caller under way: it may leave, and they go on."""
+"""Exchanges of one caller under way: it may leave, and they continue."""
 _LONGEST: Final = 64 * 1024
 _LONGEST_TOKEN: Final = 16 * 1024
 _LONGEST_NAME: Final = 512

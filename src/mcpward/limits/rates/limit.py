@@ -128,8 +128,8 @@ class Standing(Struct, frozen=True, gc=False):
 Drawn = tuple[Limit, str, int]
 """One draw: the limit, the bucket's whole key (``limit.prefix`` + whose), and the cost (≥ 0; 0 asks and takes nothing).
 
-Draws of one call are taken all or none: if any standing refuses, nothing has been taken and every standing tells of
-before. A limit that is not enforced and would refuse takes nothing for itself and holds up nobody.
+Draws of one call are taken all or none: if any standing refuses, nothing has been taken and every standing is
+that of before. A limit that is not enforced and would refuse takes nothing for itself and holds up no caller.
 """
 
 

@@ -5,9 +5,10 @@ result, which the model can read and act on. It does so long before the rate of 
 still passes. Only calls that run are counted. Each conversation has its own count, and its caller a higher one for all
 of them together. So a caller that makes up a conversation for each call gains no more than that.
 
-Calls are compared by the interpreter's own 64-bit hash of caller, tool and all bytes of the raw arguments (1 µs for
-each KiB or less). Its key is drawn per process, so no caller can make two calls look like one. A request that brings
-the state of an earlier one is another call with each state: a tool that asks three questions is called four times.
+Calls are compared by the interpreter's own 64-bit hash of caller, tool and all bytes of the raw arguments. It takes 1
+µs for each KiB or less. Its key is drawn per process, so no caller can make two calls look like one. A request that
+brings the state of an earlier one is another call with each state: a tool that asks three questions is called four
+times.
 """
 
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ from mcpward.limits.rates.share import part_of
 #: Not only looking around: an author's function runs, so these count as reading.
 READS: Final = frozenset({"resources/read", "prompts/get"})
 Priced = tuple[Limit, int]
-"""A limit of a budget, and what a call costs it."""
+"""A limit of a budget, and the cost of a call."""
 
 
 class ServerLimits:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from mcpward.messaging.resumption.event_id import EventId
 
 OVERHEAD: Final = 64
-"""What a kept message costs beside its bytes, so that many small ones are not free."""
+"""The cost of a kept message beside its bytes, so that many small ones are not free."""
 
 
 class Owner(Struct, frozen=True):

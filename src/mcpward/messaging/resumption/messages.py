@@ -9,7 +9,7 @@ from msgspec import Struct
 ASKING: Final = "resume"
 TELLING: Final = "events"
 PIECE: Final = 32 * 1024
-"""Bytes of messages in one letter: however they are spelled there, they fit into it."""
+"""Bytes of messages in one page: however they are spelled there, they fit into it."""
 
 
 class ReadingStep(Enum):

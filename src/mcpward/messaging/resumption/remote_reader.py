@@ -18,7 +18,7 @@ from mcpward.messaging.resumption.timeouts import RemoteTimeouts
 
 _NAME_LENGTH: Final = 22
 _MOST_PAGES: Final = 64
-"""Letters that wait for one reader. Messages are sent on as they come, so more means that nobody reads."""
+"""Pages that wait for one reader. Messages are sent on as they come, so more means that no client reads."""
 
 
 class RemoteSource:

@@ -7,7 +7,7 @@ from mcpward.core.facts import RetryAfter
 from mcpward.core.reasons import Reason
 
 RETRY_AFTER_S: Final = 5.0
-"""When to come back, in seconds: nobody knows when a stream will end, and sooner would be a hammer."""
+"""When to retry, in seconds: the end of a stream is not known, and sooner would be too much load."""
 
 
 class StreamLimits:
