@@ -1,6 +1,6 @@
 """Every setting there is: name, type, default and one line of help. An unknown key is an error at every depth.
 
-Rules that look at more than one key are in ``rules.py``; where a value came from is known to ``load.py``.
+Rules that look at more than one key are in ``rules.py``; ``load.py`` knows the origin of each value.
 """
 
 from collections.abc import Sequence
@@ -308,7 +308,7 @@ class Settings(Section):
         return self._is_part
 
     def place(self, key: str) -> str:
-        """Return where a setting was set (``mcpward.toml:7``); its dotted key where that is in no file."""
+        """Return the place that set a setting (``mcpward.toml:7``); its dotted key if it is in no file."""
         return self._places.of(key)
 
     def placed(self, findings: Sequence[Finding]) -> list[Finding]:
@@ -316,7 +316,7 @@ class Settings(Section):
         return self._places.placed(findings)
 
     def placed_by(self, places: KeyPlaces) -> "Settings":
-        """Return the same settings, with the places where they were set."""
+        """Return the same settings, with the places that set them."""
         copy = self.model_copy()
         copy._places = places  # noqa: SLF001 - as below
         return copy

@@ -33,7 +33,7 @@ _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _OPENED: Final = {ord("]"): ord("["), ord("}"): ord("{")}
 _OBJECT: Final = ord("{")
 _CLOSING: Final = {ord("["): b"]", _OBJECT: b"}"}
-#: Stands where a chunk has nothing of its own. It cannot be known from outside, so no text has it.
+#: Stands for a missing part of a chunk. It cannot be known from outside, so no text has it.
 _TOKEN: Final = secrets.token_hex(12)
 _HOLDER: Final = b'"%b"' % _TOKEN.encode()
 _OUTER: Final = b'{"params":{"arguments":'

@@ -67,11 +67,11 @@ class Reason(Enum):
 class ErrorMapping(Struct, frozen=True):
     """One row of the table: channel, HTTP status, JSON-RPC code and the public sentence.
 
-    A row of the channel TOOL is a result with status 200 where a tool was called; ``status`` and ``code`` are those of
-    the error that it is elsewhere. In the revisions with sessions, a request that was read and has an id gets
+    A row of the channel TOOL is a result with status 200 if a tool was called; ``status`` and ``code`` are those of the
+    error that it is elsewhere. In the revisions with sessions, a request that was read and has an id gets
     ``session_status``, ``session_code`` and ``session_channel``: their clients take an error status for a broken
-    connection. Codes of
-    mcpward's own begin with the HTTP status, outside of what JSON-RPC and MCP reserve (-32768 to -32000).
+    connection. Codes of mcpward's own begin with the HTTP status, outside of what JSON-RPC and MCP reserve (-32768 to
+    -32000).
     """
 
     channel: Channel

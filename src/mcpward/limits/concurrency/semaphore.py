@@ -38,7 +38,7 @@ class Candidate(Waiting, Protocol):
         ...
 
     def refuse(self, no: Refusal) -> None:
-        """Send it away."""
+        """Refuse it."""
         ...
 
 

@@ -60,7 +60,7 @@ class SharedSlots(Protocol):
         ...
 
     def drop(self, claim: SlotRequest) -> None:
-        """Release all slots and leave every queue, whatever the claim's state. Callers need not wait for it."""
+        """Release all slots and leave every queue, whatever the request's state. Callers need not wait for it."""
         ...
 
     async def turn(self, claim: SlotRequest, told: SlotAnswer) -> None:
@@ -69,5 +69,5 @@ class SharedSlots(Protocol):
 
 
 def claim_of(names: tuple[str, ...], slots: tuple[int, ...], caller: str) -> SlotRequest:
-    """Make a claim with a name of its own."""
+    """Make a request with a name of its own."""
     return SlotRequest(names, slots, caller, request_id())

@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 Key = str | int
 V = TypeVar("V")
 
-#: The young, the old and the one that is being thrown away.
+#: The young generation, the old one, and the one that is being discarded.
 _GENERATIONS: Final = 3
 
 
@@ -57,7 +57,7 @@ class BoundedMap(Generic[V]):
         yield from {**self.old, **self.young}
 
     def forget(self, matches: Callable[[Key], bool]) -> int:
-        """Throw away the entries whose key matches; returns how many there were."""
+        """Discard the entries whose key matches; returns how many there were."""
         found = [key for key in self.keys() if matches(key)]
         for key in found:
             self.young.pop(key, None)
@@ -75,7 +75,7 @@ class _Young(dict[Key, V]):
         self._all = generations
 
     def __missing__(self, key: Key) -> V:
-        # As Generations.put has it, which needs twice as long.
+        # As ``BoundedMap.put`` does, which needs twice as long.
         every = self._all
         value: V = every.old.get(key, every.unknown)
         self[key] = value

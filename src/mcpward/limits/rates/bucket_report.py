@@ -65,7 +65,7 @@ class BucketReport:
         )
 
     def reset(self, match: BucketFilter) -> int:
-        """Make every bucket full that is meant; returns how many there were."""
+        """Make every selected bucket full; returns how many there were."""
 
         def is_meant(store: MemoryCounters, key: Key) -> bool:
             found = self._of(store, key)

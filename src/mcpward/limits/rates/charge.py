@@ -177,7 +177,7 @@ class Limits:
         return await self._report().uses(match)
 
     async def reset(self, match: BucketFilter) -> int:
-        """Make every bucket full that is meant, and let loops begin anew; returns how many buckets there were."""
+        """Make every selected bucket full, and let loops begin anew; returns how many buckets there were."""
         found = 0 if self._common is None or not self._common.is_up else await self._common.reset(match)
         for name, plan in self._plans.items():
             if match.limit in {None, REPEAT} and match.server in {None, name}:
@@ -297,7 +297,7 @@ class Limits:
         if spoken is None:
             return [total], None
         key = f"{limit.prefix}{caller}\0{spoken}"
-        # One ring for all classes: a circle may read and write.
+        # One ring for all classes: a cycle may read and write.
         loop = Loop(f"{call.principal.server}\0{caller}\0{spoken}", digest, (limit, key, 1))
         return [(limit, f"{key}\0{digest}", 1), total], loop
 

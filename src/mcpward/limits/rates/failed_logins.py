@@ -43,7 +43,7 @@ class Failures(Protocol):
         ...
 
     def count_outcome(self, bucket: str, error: BaseException | None) -> None:
-        """Count how a question ended whose caller has left."""
+        """Count the result of a look-up whose caller has left."""
         ...
 
 
