@@ -1,4 +1,4 @@
-"""One request and its answer: runs the way inside as a task and writes what comes back, as JSON or as a stream."""
+"""One request and its response: runs the handler as a task and writes the result, as JSON or as a stream."""
 
 import asyncio
 from io import BytesIO
@@ -276,7 +276,7 @@ class Exchange:
     # ---- the way back while the work goes on ----------------------------------------------------------------------
 
     def let_in(self, *, is_known: bool) -> None:
-        """The caller may ask; ``is_known``: it has shown a good credential."""
+        """The caller may proceed; ``is_known``: it has shown a valid credential."""
         entry = self._link.entry
         if not entry.is_served or entry.rank is _STRANGER:
             entry.serve(is_known=is_known)
@@ -349,7 +349,7 @@ class Exchange:
         self.quiet_since = link.front.monotonic()
 
     def release(self, retry_ms: int) -> None:
-        """End the stream and go on without it: the connection takes its next request, the work is not disturbed."""
+        """End the stream and continue without it: the connection takes its next request, the work is not disturbed."""
         link = self._link
         if not self.streaming or self.endless or link.is_gone or self.released:
             return

@@ -275,6 +275,6 @@ def _waits_to_continue(head: Head) -> bool:
 
 
 def _note(taken: Exchange | None, data: bytes) -> None:
-    """Keep the one request that ``data`` was until it is answered: its head may be learnt then."""
+    """Keep the one request that ``data`` was until it is answered: its head may be remembered then."""
     if taken is not None and len(data) <= LONGEST:
         taken.lesson = data

@@ -19,7 +19,7 @@ _END: Final = b"\r\n\r\n"
 #: Of all heads that are kept for one connection: room for one with the longest token, or a handful of usual ones.
 _MOST_BYTES: Final = 20 * 1024
 LONGEST: Final = 32 * 1024
-#: A client has a head for each tool that it calls; with ever new ones there is nothing to be learnt.
+#: A client has a head for each tool that it calls; with ever new ones there is nothing to remember.
 _MOST: Final = 4
 LESSONS: Final = 16
 """How many heads of a connection are remembered before one of them has been of use."""

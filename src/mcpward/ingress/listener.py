@@ -30,10 +30,7 @@ WATCH_S: Final = 0.5
 
 
 class RequestHandler(Protocol):
-    """The way of a request behind the edge; never raises anything but cancellation.
-
-    A port: this package knows nothing of the pipeline's.
-    """
+    """The handler of a request behind the edge; never raises anything but cancellation."""
 
     async def serve(self, arrival: Arrival, wire: ResponseStream) -> Reply:
         """Return the answer to one arrival."""

@@ -150,7 +150,7 @@ class ConnectionTable:
             entry.paid = 0
 
     def promote(self, entry: Entry) -> None:
-        """The caller has shown a good credential: its connection leaves after all strangers'."""
+        """The caller has shown a valid credential: its connection leaves after all strangers'."""
         if not entry.is_gone:
             self._strangers.remove(entry)
             self._known.add(entry)

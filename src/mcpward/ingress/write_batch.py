@@ -22,7 +22,7 @@ class WriteBatch:
         self._waiting: list[tuple[asyncio.WriteTransport, bytes]] = []
 
     def put(self, transport: asyncio.WriteTransport, data: bytes) -> None:
-        """Write ``data`` soon: after all that was put before, and within this turn of the loop."""
+        """Write ``data`` soon: after all earlier output, and within this turn of the loop."""
         waiting = self._waiting
         if not waiting:
             asyncio.get_running_loop().call_soon(self.flush)

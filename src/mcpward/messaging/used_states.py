@@ -1,4 +1,4 @@
-"""Calls that ran with what their callers were asked: each once, whichever worker it comes to, after a restart too.
+"""Calls that ran with their callers' answers: each once, at any worker, after a restart too.
 
 A call is named by the id of its sealed states, which is the same in all rounds of questions.
 """

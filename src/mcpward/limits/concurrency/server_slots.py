@@ -40,10 +40,12 @@ class ServerSlots:
                 return semaphore
         counts = self.counts
         if counts.get(caller, 0) >= counts.most:
-            crowd = self.crowded.get(caller)
-            if crowd is None:
-                crowd = self.crowded[caller] = CallerSemaphore(caller, counts, self._queue, self.server.timeout_s)
-            return crowd
+            caller_slots = self.crowded.get(caller)
+            if caller_slots is None:
+                caller_slots = self.crowded[caller] = CallerSemaphore(
+                    caller, counts, self._queue, self.server.timeout_s
+                )
+            return caller_slots
         return self.server if self.server in semaphores and self.server.free <= 0 else None
 
     def take(self, caller: str, semaphores: tuple[Semaphore, ...], *, of_caller: bool = True) -> None:
@@ -72,10 +74,10 @@ class ServerSlots:
 
     def tidy(self, caller: str) -> None:
         """Serve the waiters for this caller's slots, and drop the queue when it is empty."""
-        crowd = self.crowded.get(caller)
-        if crowd is not None:
-            crowd.serve()
-            if not crowd.line:
+        caller_slots = self.crowded.get(caller)
+        if caller_slots is not None:
+            caller_slots.serve()
+            if not caller_slots.line:
                 del self.crowded[caller]
 
     def resize(self, most: int) -> None:

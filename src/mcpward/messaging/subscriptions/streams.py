@@ -1,4 +1,4 @@
-"""The open streams of this worker, and the way of a change to all of them, here and at the other workers.
+"""The open streams of this worker, and the delivery of a change to all of them, here and at the other workers.
 
 A change is sent here at once, and posted from a queue that merges. So an author who announces the same update a
 thousand times in a row writes few messages. Nothing is kept for later streams: the specification has no replay of
@@ -79,7 +79,7 @@ class Streams:
         before = self._of_session.get(call.session or "")
         if before is not None:
             # Each message goes to one stream of a session (2025-11-25, transports): to the one that was opened last,
-            # for the other's client may have lost it without a word.
+            # for the client may have lost the other unnoticed.
             before.end("replaced")
         self._places.take(call.principal.key)
         stream = Stream(call, wanted, self._left)
