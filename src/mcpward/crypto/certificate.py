@@ -103,7 +103,7 @@ def _of_time(leaf: x509.Certificate, now: float) -> Iterator[TlsProblem]:
         yield TlsProblem(
             "tls_cert",
             f"the certificate expired on {_day(leaf.not_valid_after_utc)}: every client would refuse it",
-            "renew it (certbot renew, or as your authority says)",
+            "renew it (certbot renew, or your authority's procedure)",
         )
     elif leaf.not_valid_before_utc > moment:
         yield TlsProblem(

@@ -283,7 +283,7 @@ class Identity:
         if shown is None:
             raise bearer.missing()
         if b"x-api-key" in arrival.headers:  # RFC 6750 §2: a token has one place
-            raise bearer.invalid("a key where tokens are taken")
+            raise bearer.invalid("an API key on a server that accepts only tokens")
         return bearer.verify(shown.reveal().encode(), value)
 
     def _by_either(self, arrival: Arrival) -> Principal | PendingVerification:

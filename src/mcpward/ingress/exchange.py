@@ -313,7 +313,7 @@ class Exchange:
 
     def _begin_endless(self) -> None:
         if not self.may_stream:
-            raise Refusal(Reason.ACCEPT_REFUSED, "an endless answer for who reads no streams")
+            raise Refusal(Reason.ACCEPT_REFUSED, "an endless response for a caller that reads no streams")
         if self.body_size > _LONGEST_WISH:
             raise Refusal(Reason.BODY_TOO_LARGE, "a stream would hold it for as long as it lasts")
         link = self._link

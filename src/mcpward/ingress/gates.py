@@ -119,7 +119,7 @@ def _is_allowed(origin: bytes, head: Head, rules: Rules) -> bool:
 def judge_shape(head: Head, route: Route, rules: Rules) -> Refusal | None:
     """Judge the verb and the announced body of a request to a known place."""
     if route.secret is not None and b"origin" in head.fields:
-        return Refusal(Reason.ORIGIN_REFUSED, "a browser has no business at a secret address")
+        return Refusal(Reason.ORIGIN_REFUSED, "a browser must not call a secret URL")
     if head.verb == b"OPTIONS" and route.place in _PREFLIGHTS and b"origin" in head.fields:
         return None  # a preflight from an allowed origin; all others were refused before
     if head.verb not in _VERBS[route.place]:

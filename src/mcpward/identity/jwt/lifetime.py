@@ -11,11 +11,11 @@ def expiry(raw: Mapping[str, Any], rules: IssuerRules, now: float) -> float:
     """Return the moment at which the token ends. Raises :class:`TokenRefused` unless it is good ``now``, in seconds."""
     ends_at = _moment(raw, "exp")
     if ends_at is None:
-        raise TokenRefused("the token does not say when it ends")
+        raise TokenRefused("the token has no expiry")
     if now >= ends_at + rules.leeway_s:
         raise TokenRefused("the token has expired")
     if ends_at > now + rules.longest_life_s + rules.leeway_s:
-        raise TokenRefused("the token lives longer than any should")
+        raise TokenRefused("the token's lifetime is longer than allowed")
     for name in ("nbf", "iat"):
         begins_at = _moment(raw, name)
         if begins_at is not None and begins_at > now + rules.leeway_s:
@@ -33,4 +33,4 @@ def _moment(raw: Mapping[str, Any], name: str) -> float | None:
     try:
         return float(value)
     except OverflowError:  # JSON's whole numbers have no end, and any issuer may write one
-        raise TokenRefused("a time is beyond all numbers") from None
+        raise TokenRefused("a time is too large a number") from None

@@ -34,7 +34,7 @@ def require_access_token(typ: str | None, raw: Mapping[str, Any], rules: IssuerR
     for name, words in _MARKS.items():
         word = raw.get(name, words[0])
         if not isinstance(word, str) or word.lower() not in words:
-            raise TokenRefused("the token says of itself that it is of another kind")
+            raise TokenRefused("the token states another kind")
 
 
 def require_client(client: str, rules: IssuerRules) -> None:
@@ -44,4 +44,4 @@ def require_client(client: str, rules: IssuerRules) -> None:
     shares its registration with mcpward does not, and has the very audience that mcpward expects (attack 21).
     """
     if rules.token_type != ACCESS_TOKEN and not client:
-        raise TokenRefused("the token does not say to which client it was issued")
+        raise TokenRefused("the token does not name its client")

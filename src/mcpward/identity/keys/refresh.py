@@ -127,7 +127,7 @@ class Refresher:
             if not began.done():
                 began.set_exception(error)
             else:
-                _log.critical("the store is followed no more: every key is refused", exc_info=True)
+                _log.critical("the store is no longer followed: every key is refused", exc_info=True)
 
     async def _follow(self, began: "Future[None]") -> None:
         sources = self._open_sources()

@@ -146,7 +146,7 @@ class Bearer:
         keys = provider.keys
         try:
             if keys is None:
-                raise KeyUnknown("no keys are at hand")
+                raise KeyUnknown("no key set of the issuer is loaded")
             claims = check(peeked, keys, rules, self._now())
         except KeyUnknown:
             if is_last or (keys is not None and peeked.header.kid is None):

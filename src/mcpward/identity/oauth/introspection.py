@@ -104,7 +104,7 @@ class Introspector:
         await asyncio.wait([flight])
         answer = None if flight.cancelled() else flight.result()
         if answer is None:
-            raise unavailable("the provider does not say what a token means")
+            raise unavailable("the provider does not answer about a token")
         return self._judge(answer, rules)
 
     async def close(self) -> None:

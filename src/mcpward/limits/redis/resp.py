@@ -111,7 +111,7 @@ class RespConnection(asyncio.Protocol):
             reader.feed(data)
             while (answer := reader.gets()) is not False:
                 if not waiting:
-                    raise HiredisError("an answer to nothing")
+                    raise HiredisError("an answer without a command")
                 asked = waiting.popleft()
                 answered += 1
                 if type(answer) is ReplyError:

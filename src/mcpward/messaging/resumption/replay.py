@@ -62,7 +62,7 @@ class Replays:
         """
         after = read(call.last_event)
         if after is None or call.session is None:
-            raise Refusal(Reason.EVENT_UNKNOWN, "no event of ours")
+            raise Refusal(Reason.EVENT_UNKNOWN, "the event id is not one of mcpward's")
         caller = call.principal.key
         self._places.take(caller)
         source = None
