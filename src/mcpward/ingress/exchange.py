@@ -22,7 +22,7 @@ from mcpward.ingress.table import Rank
 _SMALL = 64 * 1024
 #: An endless stream holds the body that opened it for as long as it lasts. With longer ones a few callers could hold
 #: all body memory indefinitely.
-_LONGEST_WISH = 32 * 1024
+_LONGEST_OPENING = 32 * 1024
 #: Notifications may be dropped, never buffered without end for a reader that does not read. An endless stream is cut
 #: instead: its reader would never learn what it missed.
 _MAX_UNREAD = 1 << 20
@@ -314,7 +314,7 @@ class Exchange:
     def _begin_endless(self) -> None:
         if not self.may_stream:
             raise Refusal(Reason.ACCEPT_REFUSED, "an endless response for a caller that reads no streams")
-        if self.body_size > _LONGEST_WISH:
+        if self.body_size > _LONGEST_OPENING:
             raise Refusal(Reason.BODY_TOO_LARGE, "a stream would hold it for as long as it lasts")
         link = self._link
         self.endless = True

@@ -1,4 +1,4 @@
-"""When a token is good (RFC 7519 §4.1.4-6)."""
+"""The lifetime of a token (RFC 7519 §4.1.4-6)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from mcpward.identity.jwt.issuer_rules import IssuerRules
 
 
 def expiry(raw: Mapping[str, Any], rules: IssuerRules, now: float) -> float:
-    """Return the moment at which the token ends. Raises :class:`TokenRefused` unless it is good ``now``, in seconds."""
+    """Return the moment at which the token ends. Raises :class:`TokenRefused` unless it is valid ``now``, in seconds."""
     ends_at = _moment(raw, "exp")
     if ends_at is None:
         raise TokenRefused("the token has no expiry")
