@@ -153,5 +153,5 @@ def _run(
         work(ControlPipe(theirs))
     finally:
         sys.stdout.flush()
-        # Of what authors imported; ``multiprocessing`` leaves them out.
+        # Exit functions of the modules that authors imported; ``multiprocessing`` leaves them out.
         atexit._run_exitfuncs()  # noqa: SLF001

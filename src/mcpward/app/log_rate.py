@@ -1,8 +1,8 @@
 """Bounds the log lines of one kind: callers cause some, and a log takes disk space (CWE-779).
 
-A tool that fails writes a traceback for each call, and every caller of a public tool chooses how often. Of each kind
-(the text before its facts are filled in) so many lines are written in a minute. The number of the others is in the next
-line of that kind, or in the last one of the process.
+A tool that fails writes a traceback for each call, and every caller of a public tool chooses how often. A kind is the
+text before its facts are filled in, and has so many lines in a minute. The number of the others is in the next line of
+that kind, or in the last one of the process.
 """
 
 import logging

@@ -34,7 +34,7 @@ def _ask(request: Any) -> Mapping[str, Any]:
             return _DECLINED
         if value is not None:
             content[name] = value
-    # A form of one yes that was answered with no is a no: that is what its person meant.
+    # A form with one checkbox that was answered with no is a refusal: its person meant that.
     if list(content.values()) == [False]:
         return _DECLINED
     return {"action": "accept", "content": content}

@@ -124,7 +124,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 
 def confirmed(question: str) -> bool:
-    """Ask a person for a yes. Anything else, and a missing terminal, is a no."""
+    """Ask a person for approval. Any answer but y or yes, and a missing terminal, is a refusal."""
     if not sys.stdin.isatty():
         return False
     sys.stderr.write(f"{question} [y/N] ")

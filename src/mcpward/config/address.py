@@ -54,7 +54,7 @@ class AddressPart(Struct, frozen=True):
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a bare host is only this machine. Of names only localhost is: DNS may return any address."""
+    """Return whether a bare host is only this machine. The only such name is localhost: DNS may return any address."""
     if host == "localhost":
         return True
     try:

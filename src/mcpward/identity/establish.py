@@ -78,7 +78,7 @@ class Identity:
             frozenset({Mode.PUBLIC}): self._by_nothing,
         }
         self._ways = {server: ways[its_modes] for server, its_modes in self._modes.items()}
-        # Of tokens, those that are at hand; all else costs little to establish.
+        # Only cached tokens are cheap; all else costs little to establish.
         cheap = {
             frozenset({Mode.OAUTH}): self._by_known_token,
             frozenset({Mode.OAUTH, Mode.API_KEY}): self._by_known_token_or_key,

@@ -69,7 +69,7 @@ class Framing:
             queue.put(exchange)
 
     def feed(self, data: bytes) -> None:
-        """Let the parser read ``data``; if a request fills it alone, its head may be remembered."""
+        """Let the parser read ``data``; if it is exactly one request, its head may be remembered."""
         begun = None
         if self.in_body or self.in_head:
             self.wire_bytes += len(data)

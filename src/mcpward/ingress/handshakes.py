@@ -12,7 +12,7 @@ from mcpward.core.values import Rate
 from mcpward.limits.rates.gcra import Gcra, moved
 from mcpward.limits.rates.memory import MemoryCounters
 
-#: Of an address without an accepted caller at the moment: ten in a second, a hundred at once. Ten times as many with
+#: For an address without an accepted caller at the moment: ten in a second, a hundred at once. Ten times as many with
 #: one, who may have a bad neighbour.
 _RATE: Final = Gcra.of(Rate(count=100, per_s=1.0, burst=1000))
 _COST: Final = 10

@@ -16,7 +16,7 @@ from mcpward.ingress.routes import Place, Route
 _NAME: Final = b"content-length"
 _LENGTH: Final = b"\r\n" + _NAME + b":"
 _END: Final = b"\r\n\r\n"
-#: Of all heads that are kept for one connection: room for one with the longest token, or a handful of usual ones.
+#: For all heads that are kept for one connection: room for one with the longest token, or a handful of usual ones.
 _MOST_BYTES: Final = 20 * 1024
 LONGEST: Final = 32 * 1024
 #: A client has a head for each tool that it calls; with ever new ones there is nothing to remember.

@@ -8,7 +8,7 @@ from mcpward.identity.jwt.issuer_rules import IssuerRules
 
 
 def expiry(raw: Mapping[str, Any], rules: IssuerRules, now: float) -> float:
-    """Return the moment at which the token ends. Raises :class:`TokenRefused` unless it is valid ``now``, in seconds."""
+    """Return when the token ends. Raises :class:`TokenRefused` unless it is valid ``now``, in seconds."""
     ends_at = _moment(raw, "exp")
     if ends_at is None:
         raise TokenRefused("the token has no expiry")

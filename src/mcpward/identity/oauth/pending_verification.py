@@ -55,7 +55,7 @@ class Rechecks:
         self._asked: dict[bytes, asyncio.Task[bool] | tuple[Reason, float]] = {}
 
     def holds(self, proof: PendingVerification) -> bool:
-        """Return whether the credential is good, as far as is known: yes until there is a no."""
+        """Return whether the credential is valid, as far as is known: true until it is refused."""
         return self.heard(proof) is None if proof.mark in self._asked else self.begin(proof)
 
     def heard(self, proof: PendingVerification) -> Reason | None:

@@ -292,7 +292,7 @@ def _granted(value: Mapping[str, Any], wanted: frozenset[str]) -> frozenset[str]
 
 
 def _failure(error: Exception) -> ExchangeFailed:
-    """Of an unexpected exception, only the name: its text may quote the answer, and the token in it."""
+    """Show only the name of an unexpected exception: its text may quote the answer, and the token in it."""
     if isinstance(error, ExchangeFailed):
         return error
     if isinstance(error, EgressFailed | EgressRefused):
