@@ -1,4 +1,4 @@
-"""How many connections this process may have, who accepts them, and what the metrics tell of them."""
+"""The connections of this process: their limit, their acceptance, and their metrics."""
 
 import asyncio
 import resource
@@ -19,8 +19,8 @@ from mcpward.traffic.metrics import Counted, Metrics
 _log: Final = structlog.get_logger("mcpward")
 #: Of the metrics' listener: a scraper needs one, and strangers inside must not take those of callers.
 METRICS_CONNECTIONS: Final = 32
-#: Descriptors beside the connections of callers: the metrics', the store's, the log's, Redis', those that mcpward opens
-#: outward, and what tools open. No more than half of what there is, so that a small limit still serves somebody.
+#: Descriptors beside the connections of callers: the metrics', the store's, the log's, Redis', outward connections of
+#: mcpward, and those that tools open. No more than half of the limit, so that a small limit still serves some callers.
 _RESERVE: Final = 256
 
 
@@ -77,7 +77,7 @@ def accept_ourselves(
 
 
 def show_connections(metrics: Metrics, table: ConnectionTable, listener: str = "callers") -> None:
-    """Have the metrics tell of a listener's connections; the gauges are those of callers."""
+    """Register the metrics of a listener's connections; the gauges are those of callers."""
     turned_away = table.turned_away
     turned_away.on_refused = partial(_count, metrics.connections_refused, listener)
     turned_away.on_evicted = partial(_count, metrics.connections_evicted, listener)

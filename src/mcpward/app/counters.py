@@ -21,9 +21,9 @@ _log: Final = structlog.get_logger("mcpward")
 
 
 class Counters(Struct, frozen=True):
-    """The common counters and places, and the keyed digest that the loop breaker compares calls by there.
+    """The common counters and slots, and the keyed digest by which the loop breaker compares calls there.
 
-    ``probes`` say whether the counters answer; without them mcpward goes on, unless its limits are closed then.
+    ``probes`` report whether the counters answer; without them mcpward continues, unless its limits are closed then.
     ``on_change`` is called whenever they have gone or come back.
     """
 
@@ -36,7 +36,7 @@ class Counters(Struct, frozen=True):
 
 @asynccontextmanager
 async def open_counters(settings: Settings, clock: Clock, ring: KeyRing, metrics: Metrics) -> AsyncIterator[Counters]:
-    """Open the counters of the site. A Redis that does not answer is waited for meanwhile, and told of.
+    """Open the counters of the site. If Redis does not answer, mcpward reports that and keeps trying.
 
     Raises:
         Misconfigured: its URL cannot be had.

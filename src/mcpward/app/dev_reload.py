@@ -36,7 +36,7 @@ def run_reloading(settings: Settings, config: Path | None, words: Sequence[str],
     """Serve until SIGTERM or SIGINT. ``words`` are those of ``mcpward serve``; ``tell`` shows a line to the developer.
 
     Raises:
-        Misconfigured: the addresses are not of this machine alone.
+        Misconfigured: the addresses are not only of this machine.
         Unreachable: an address cannot be bound.
     """
     require_loopback(settings)
@@ -50,7 +50,7 @@ def run_reloading(settings: Settings, config: Path | None, words: Sequence[str],
 
 
 def require_loopback(settings: Settings) -> None:
-    """Refuse to reload where others could reach it: whoever may write the files would decide what is served.
+    """Refuse to reload where others could reach it: everyone who may write the files would decide what is served.
 
     Raises:
         Misconfigured: with the addresses that are not loopback.
@@ -69,7 +69,7 @@ def require_loopback(settings: Settings) -> None:
 
 
 class _Version:
-    """One process that serves, or tries to. ``heard`` is what it said of its start, None until it has."""
+    """One process that serves, or tries to. ``heard`` is its report on its start, None until it has come."""
 
     def __init__(self, command: Sequence[str], inherited: Inherited, ends: int) -> None:
         metrics = () if inherited.metrics is None else (inherited.metrics.fileno(),)
@@ -137,7 +137,7 @@ class _Reloader:
             if files := changed(seen, stamps_of(self._roots)):
                 seen = self._settled(seen)
                 self._tell(f"{_named(files)} changed")
-            self._look()  # first: what has become ready meanwhile is to serve until the next one is
+            self._look()  # first: a process that is ready now must serve until the next one is
             if files:
                 self._start()
         return self._end()
@@ -161,7 +161,7 @@ class _Reloader:
 
     def _look(self) -> None:
         """See how the start goes, whether what serves still does, and who has ended."""
-        if self._is_over:  # the terminal has told them all to stop
+        if self._is_over:  # the terminal has signalled them all to stop
             return
         if self._next is not None:
             self._next.listen()
@@ -189,7 +189,9 @@ class _Reloader:
         self._current, self._next = version, None
 
     def _fail(self, version: _Version) -> None:
-        """The process has told its error itself. What answers meanwhile, and when it is tried again, is said here."""
+        """Report the process that answers meanwhile, and the next try. The failed process has reported its error
+        itself.
+        """
         assert version.heard is not None
         self._next = None
         if self._current is not None:

@@ -1,4 +1,4 @@
-"""Processes that are forked off this one, each with a pipe to it on which both tell what the other waits for.
+"""Processes that are forked off this one, each with a pipe between the two for their messages.
 
 The process that forks has one thread, no event loop and no open database; see docs/decisions/0006. A child closes the
 ends of its siblings' pipes, so that each pipe ends with the two processes that it joins.
@@ -19,7 +19,7 @@ from typing import Any, Final
 from msgspec.json import Decoder, Encoder
 
 _FORK: Final = multiprocessing.get_context("fork")
-#: Held back while a child has the handlers of its parent: what comes then would be lost in a copy of a list.
+#: Held back while a child has the handlers of its parent: a signal then would be lost in a copy of a list.
 _HELD: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
 _encode: Final = Encoder().encode
 _decode: Final = Decoder(dict[str, Any]).decode
@@ -124,7 +124,7 @@ def allow_signals() -> None:
 
 
 def _stdin() -> int | None:
-    """Return a copy of stdin: ``multiprocessing`` gives children none, and an author may call ``breakpoint()``."""
+    """Return a copy of stdin: ``multiprocessing`` passes none to children, and an author may call ``breakpoint()``."""
     try:
         return os.dup(0)
     except OSError:
@@ -153,5 +153,5 @@ def _run(
         work(ControlPipe(theirs))
     finally:
         sys.stdout.flush()
-        # Of what authors imported; ``multiprocessing`` leaves them out.
+        # Exit functions of the modules that authors imported; ``multiprocessing`` leaves them out.
         atexit._run_exitfuncs()  # noqa: SLF001

@@ -10,7 +10,7 @@ from mcpward.app.worker_process import WorkerProcess
 from mcpward.config.model import Settings
 from mcpward.core.errors import Finding
 
-#: What an old worker may take to close, beyond the time that its calls have, before it is killed.
+#: The time that an old worker may take to close, beyond that of its calls, before it is killed.
 _KILL_AFTER_S: Final = 10.0
 _DIED: Final = "a worker ended before it was ready"
 
@@ -26,19 +26,19 @@ class Generation:
         self.workers = [make(number) for number in range(settings.site.workers)]
 
     def listen(self) -> None:
-        """Take in what the workers have said."""
+        """Read the messages of the workers."""
         for worker in self.workers:
             worker.listen()
 
     @property
     def failure(self) -> StartFailure | None:
-        """Why it does not become ready, None where nothing has gone wrong."""
+        """Why it does not become ready, None if nothing has gone wrong."""
         for worker in self.workers:
             if worker.failure is not None:
                 return worker.failure
         for worker in self.workers:
             if not worker.is_running:
-                worker.listen()  # what it said last
+                worker.listen()  # its last message
                 return worker.failure or StartFailure("other", [Finding(f"{_DIED}: {worker.end}")])
         return None
 
@@ -65,7 +65,7 @@ class Generation:
         return self.workers[at]
 
     def set_alone(self, *, is_alone: bool) -> None:
-        """Tell workers whether there are others; one that is not open yet is told later."""
+        """Tell workers whether there are others; one that is not open yet learns it later."""
         for worker in self.workers:
             if worker.is_serving and worker.is_alone != is_alone:
                 worker.is_alone = is_alone

@@ -1,4 +1,4 @@
-"""Which Host and Origin values are the site's own: what the operator wrote, and what the listen address implies."""
+"""The site's own Host and Origin values: those that the operator wrote, and those that the listen address implies."""
 
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -8,10 +8,10 @@ from mcpward.config.model import Settings
 
 
 def allowed_hosts(settings: Settings, bound: Address) -> frozenset[bytes]:
-    """Return every Host value, lower-case, with its port where it has one.
+    """Return every Host value, lower-case, with its port if it has one.
 
     ``bound`` is the address really bound (its port is never 0). A loopback bind answers to the loopback names, a bind
-    to one address to that address, and a wildcard bind to nothing by itself: only ``public_url``, ``allowed_hosts`` and
+    to one address to that address, and a wildcard bind to nothing by itself. Only ``public_url``, ``allowed_hosts`` and
     the servers' own ``hosts`` add to it.
     """
     hosts = {f"{name}:{bound.port}" for name in _implied(bound)}

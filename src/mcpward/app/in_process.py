@@ -1,7 +1,7 @@
-"""A site without a network: the rooms of a worker, joined as they are served, for a caller in the same process.
+"""A site without a network: the packages of a worker, joined as they are served, for a caller in the same process.
 
-Everything that decides about a call is the real thing. There is no listener, and nothing is kept: the record goes
-nowhere, callers are named instead of showing a credential, and the data folder is the caller's to make and to remove.
+Every part that judges a call is the real one. There is no listener, and nothing is kept: the record goes nowhere, and
+callers are named instead of sending a credential. The caller makes and removes the data folder.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -66,7 +66,7 @@ class NamedCallers:
         return None
 
     def is_good(self, _arrival: Arrival, _known: Principal | None = None) -> bool:
-        """A named caller stays who it is."""
+        """A named caller stays the same."""
         return True
 
     def knows_url(self, _server: str, _secret: str) -> bool:
@@ -103,7 +103,7 @@ class NoRecord:
         return Usage(0, 0)
 
     async def require_room(self) -> None:
-        """There is always room for nothing."""
+        """There is always room: nothing is written."""
 
     async def try_write(self) -> None:
         """Nothing is written."""
@@ -145,10 +145,10 @@ async def open_in_process(
 ) -> AsyncIterator[InProcess]:
     """Open the one server of ``settings``; its own start runs, and its end when the block ends.
 
-    ``report`` gets the private detail of what fails, by error id.
+    ``report`` gets the private detail of each failure, by error id.
 
     Raises:
-        Misconfigured: the server cannot be served, as it would be told by ``mcpward serve``.
+        Misconfigured: the server cannot be served, as ``mcpward serve`` would report it.
     """
     (name,) = settings.servers
     (registry,) = tool_sources_of(settings, {name: source}).values()
@@ -160,7 +160,7 @@ async def open_in_process(
 async def join_in_process(
     settings: Settings, source: ToolSource, secrets: Mapping[str, Secret], clock: Clock, report: Report
 ) -> AsyncIterator[InProcess]:
-    """Join the rooms around what the one server of ``settings`` offers, wherever that comes from."""
+    """Join the packages around the offer of the one server of ``settings``, whatever its source."""
     name, sources = source.server, {source.server: source}
     hidden = Secrets(settings, {name: secrets})
     async with AsyncExitStack() as stack:

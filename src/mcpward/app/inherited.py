@@ -1,4 +1,4 @@
-"""What a process that serves under ``--reload`` got from the one that watches the files."""
+"""The inheritance of a process that serves under ``--reload`` from the one that watches the files."""
 
 import os
 import socket
@@ -14,7 +14,7 @@ from mcpward.core.errors import Finding, Misconfigured
 class Inherited(Struct, frozen=True):
     """Bound listeners, with the addresses that the settings had for them when they were bound.
 
-    ``ready`` is the pipe on which :meth:`report` says how the start went. ``is_first`` says that nothing was announced
+    ``ready`` is the pipe on which :meth:`report` sends the result of the start. ``is_first`` if nothing was announced
     yet, ``parent`` is the process that watches.
     """
 
@@ -41,12 +41,12 @@ class Inherited(Struct, frozen=True):
 
     def report(self, text: str) -> None:
         """Report to the watching process: "ready", or the error."""
-        with suppress(OSError):  # it has heard already how the start went, or it has gone
+        with suppress(OSError):  # the parent has the result of the start already, or it has gone
             os.write(self.ready, text.encode()[:_LONGEST])
 
 
 READY = "ready"
-#: What a pipe takes at once.
+#: The number of bytes that a pipe takes at once.
 _LONGEST = 4096
 
 

@@ -23,7 +23,7 @@ from mcpward.operations.presence import present
 _log: Final = structlog.get_logger("mcpward")
 _TICK_S: Final = 0.005
 Message = MutableMapping[str, Any]
-#: Makes what a first start hands over, and returns how to tell of it once the addresses take connections.
+#: Makes the first credentials, and returns the function that announces them once the addresses take connections.
 Opened = Callable[[], Callable[[], None]]
 
 
@@ -34,8 +34,8 @@ class _Stopped(Exception):
 class Lifespan:
     """Opens one :class:`Worker` at start-up and closes it at shutdown.
 
-    ``opened`` is for the one that makes what a first start hands over. ``control`` is a worker's way to its supervisor,
-    which says when it may take connections; None where it has none. ``failure`` is what a start-up failed of.
+    ``opened`` is for the process that makes the first credentials. ``control`` is a worker's channel to its supervisor,
+    which decides when it may take connections; None if it has none. ``failure`` is the cause of a failed start-up.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Lifespan:
                 tell = None
                 if self.opened is not None:
                     tell = await asyncio.to_thread(self.opened)  # it opens the store on its own, with its own loop
-                    await worker.refresher.look()  # what was handed over just now opens the door from the first call
+                    await worker.refresher.look()  # the credentials just printed work from the first call
                 await self._wait_for_word(worker)
                 self._listen()
                 async with worker.serve_metrics(self.metrics):
@@ -101,7 +101,7 @@ class Lifespan:
                         await asyncio.wait([stopped, left], return_when=asyncio.FIRST_COMPLETED)
                         left.cancel()
                     await stopped
-        except Exception as error:  # told by whoever started the process, not by uvicorn with a traceback
+        except Exception as error:  # reported by the parent process, not by uvicorn with a traceback
             if started:
                 raise
             self.failure = error
@@ -113,7 +113,7 @@ class Lifespan:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _wait_for_word(self, worker: Worker) -> None:
-        """Wait until all workers of the generation are ready: one that fails is told before anybody is let in."""
+        """Wait for all workers of the generation: a failure is reported before any caller is admitted."""
         if self.control is None:
             return
         self.control.ready(worker.longest_s)

@@ -1,6 +1,6 @@
-"""Binds the addresses of a site. Nothing listens before everything else of the start has succeeded.
+"""Binds the addresses of a site. None of them listens before the rest of the start has succeeded.
 
-A bound socket that does not listen refuses connections, so a health check by TCP, or a load balancer, never sees a
+A bound socket that does not listen refuses connections. So a health check by TCP, or a load balancer, never sees a
 start that is going to fail. It holds its port all the same: see :func:`bind`.
 """
 
@@ -19,10 +19,10 @@ _NEXT_PORTS: Final = 64
 
 
 def bind(address: Address) -> socket.socket:
-    """Bind ``address`` for this process only; connections are refused until :func:`listen`.
+    """Bind ``address`` only for this process; connections are refused until :func:`listen`.
 
     Without SO_REUSEADDR while it does not listen: with it, Linux lets two sockets have the same port until one of them
-    listens, and two sites that start at the same moment would both believe that it is theirs.
+    listens. Then two sites that start at the same moment would both believe that they own the port.
 
     Raises:
         Unreachable: it is taken, or not an address of this machine.
@@ -38,7 +38,7 @@ def bind(address: Address) -> socket.socket:
 
 
 def bind_metrics(site: Site) -> socket.socket | None:
-    """Bind the address of /metrics; where it is taken and nobody set it, the next port that is free.
+    """Bind the address of /metrics; if it is taken and not set by the operator, the next free port.
 
     Raises:
         Unreachable: it is taken and was set, or many ports above the default one are taken as well.

@@ -1,4 +1,4 @@
-"""Calls of an operator to a site that nobody serves: made here, by all of a worker but its address."""
+"""Calls of an operator to a site that is not being served: made here, by all of a worker but its address."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,8 +1,8 @@
-"""Bounds what one kind of line may take of the log: callers cause some, and a log lies on somebody's disk (CWE-779).
+"""Bounds the log lines of one kind: callers cause some, and a log takes disk space (CWE-779).
 
-A tool that fails writes a traceback for each call, and whoever may call a public tool chooses how often. Of each kind
-(the text before its facts are filled in) so many lines are written in a minute; the rest is a number in the next line
-of that kind, or in the last one of the process.
+A tool that fails writes a traceback for each call, and every caller of a public tool chooses how often. A kind is the
+text before its facts are filled in, and has so many lines in a minute. The number of the others is in the next line of
+that kind, or in the last one of the process.
 """
 
 import logging
@@ -29,7 +29,7 @@ class LogRate(logging.Filter):
         self._withheld: dict[str, int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether the line is to be written; one that is tells how many of its kind were not."""
+        """Return whether the line is to be written; a written one reports how many of its kind were not."""
         kind = _kind(record)
         with self._lock:
             now = self._monotonic()

@@ -1,10 +1,10 @@
 """The process's own log: one line per event on stderr, for people on a terminal and JSON elsewhere.
 
 No line is written per request: that is the traffic record's duty. Every line goes through the redactor, uvicorn's and
-asyncio's own included, and control characters can neither break a line nor reach a terminal (attack 110).
+asyncio's own included. Control characters can neither break a line nor reach a terminal (attack 110).
 
-``log.level`` is for what mcpward and the authors' own code say. Libraries below them are heard from warnings on: their
-debug lines hold SQL with its values, URLs with their queries, and headers.
+``log.level`` applies to the lines of mcpward and of the authors' own code. Libraries below them log from warnings on:
+their debug lines hold SQL with its values, URLs with their queries, and headers.
 """
 
 import json
@@ -22,7 +22,7 @@ from mcpward.config.model import Log
 
 _FOREIGN: Final = ("uvicorn.error", "uvicorn", "asyncio", "aiosqlite", "httpcore2", "sqlalchemy")
 _OURS: Final = "mcpward"
-#: Where Python and what was installed for it have their modules.
+#: The folders of modules of Python and of the packages installed for it.
 _LIBRARIES: Final = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _FOREIGN_LEVEL: Final = logging.WARNING
 _GROUP: Final = "Exception Group Traceback (most recent call last):"
@@ -31,9 +31,10 @@ Redact = Callable[[str], str]
 
 
 class OwnWords(logging.Filter):
-    """Passes lines of libraries from warnings on. ``sources`` are what is served: an author's package may be installed.
+    """Passes lines of libraries from warnings on. ``sources`` are the served ones: an author's package may be
+    installed.
 
-    A library is told by the file that logs, since anybody may name a logger anything.
+    A library is recognised by the file that logs, since any code may give a logger any name.
     """
 
     def __init__(self, sources: Iterable[str] = ()) -> None:
@@ -49,7 +50,7 @@ class OwnWords(logging.Filter):
 
 
 class LogRedaction:
-    """Where lines get their redaction from; set once the secrets are known, and changed when they change."""
+    """The redaction of log lines; set once the secrets are known, and changed when they change."""
 
     def __init__(self) -> None:
         self.redact: Redact = str
@@ -59,7 +60,7 @@ class LogRedaction:
         return self.redact(line)
 
 
-def set_up(settings: Log, voice: LogRedaction, sources: Iterable[str] = ()) -> None:
+def set_up(settings: Log, redaction: LogRedaction, sources: Iterable[str] = ()) -> None:
     """Send all logging of this process through one formatter to stderr. ``sources`` are the servers'."""
     as_console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
@@ -69,7 +70,7 @@ def set_up(settings: Log, voice: LogRedaction, sources: Iterable[str] = ()) -> N
         structlog.processors.format_exc_info,
         _without_margins,
     ]
-    renderer: Any = Console(voice) if as_console else structlog.processors.JSONRenderer(serializer=_json)
+    renderer: Any = Console(redaction) if as_console else structlog.processors.JSONRenderer(serializer=_json)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -80,7 +81,7 @@ def set_up(settings: Log, voice: LogRedaction, sources: Iterable[str] = ()) -> N
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, voice],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, redaction],
         )
     )
     handler.addFilter(OwnWords(sources))
@@ -114,8 +115,8 @@ class Console:
     log. They are redacted first: with blanks in it, a secret of several lines would not be recognized.
     """
 
-    def __init__(self, voice: LogRedaction) -> None:
-        self._voice = voice
+    def __init__(self, redaction: LogRedaction) -> None:
+        self._redaction = redaction
 
     def __call__(self, _logger: Any, _name: str, event: MutableMapping[str, Any]) -> str:
         """Render an event (structlog's processor protocol)."""
@@ -128,7 +129,7 @@ class Console:
         return "\n".join(["  ".join([f"{at} {level:<7}", message, *facts]), *blocks])
 
     def _block(self, text: str) -> str:
-        return "\n".join(f"    {_safe(line)}".rstrip() for line in self._voice.redact(text).strip().split("\n"))
+        return "\n".join(f"    {_safe(line)}".rstrip() for line in self._redaction.redact(text).strip().split("\n"))
 
 
 def _safe(text: str) -> str:

@@ -1,8 +1,8 @@
-"""The site's metrics as one page, whichever worker is asked: each worker leaves a snapshot for the others.
+"""The site's metrics as one page, from any worker: each worker leaves a snapshot for the others.
 
-A worker that has ended goes on counting, since a counter must never go down, but its gauges do not: nothing of it is in
-flight. What tells the two apart is a lock on a file, which the system lets go of however a process ends; its id would
-not do, for it is given out again.
+A worker that has ended still counts, since a counter must never go down, but its gauges do not: nothing of it is in
+flight. A lock on a file distinguishes the two, because the system releases it however a process ends. A process id
+would not do, for it is used again.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ _REMEMBERED: Final = 64
 
 
 class MetricSnapshots:
-    """``folder`` is None where there is one worker. Closed at the worker's end, after its last record.
+    """``folder`` is None if there is one worker. Closed at the worker's end, after its last record.
 
     ``owner`` names who is no worker.
     """

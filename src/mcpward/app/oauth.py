@@ -34,7 +34,7 @@ ByServer = Mapping[str, Mapping[str, Secret]]
 
 
 class OAuthParts(Struct, frozen=True, eq=False):
-    """What OAuth mode adds to mcpward; all empty where no server is in it.
+    """The parts that OAuth mode adds to mcpward; all empty if no server is in it.
 
     ``providers`` by the operator's name, that of a server with a provider of its own by :func:`own_name`.
     """
@@ -47,7 +47,7 @@ class OAuthParts(Struct, frozen=True, eq=False):
 
 
 class ConfiguredIssuer(Struct, frozen=True):
-    """One provider of the settings: its name, the table that says it, and the key to point at."""
+    """One provider of the settings: its name, the table that states it, and the key to point at."""
 
     name: str
     issuer: Issuer
@@ -55,7 +55,7 @@ class ConfiguredIssuer(Struct, frozen=True):
 
 
 def own_name(server: str) -> str:
-    """Return the name of the provider that a server names by its metadata alone. No operator can write such a name."""
+    """Return the name of a provider that a server names only by its metadata. No operator can write such a name."""
     return f"servers.{server}"
 
 
@@ -72,10 +72,10 @@ def providers_of(settings: Settings, server: str) -> Iterator[ConfiguredIssuer]:
 
 
 def client_secrets(settings: Settings, vault: ByServer) -> dict[str, Secret]:
-    """Find the secret with which mcpward shows itself to each provider, by the provider's name.
+    """Find the secret by which mcpward authenticates at each provider, by the provider's name.
 
     Raises:
-        Misconfigured: one is not where the settings say. They name the place; neither it nor the value is told.
+        Misconfigured: one is not where the settings say. They name the place; neither it nor the value is shown.
     """
     found: dict[str, Secret] = {}
     findings: list[Finding] = []
@@ -112,13 +112,13 @@ def _values(place: str, vaults: list[Mapping[str, Secret]]) -> list[Secret]:
 async def open_oauth(
     settings: Settings, bound: Address, secrets: Mapping[str, Secret], clock: Clock
 ) -> AsyncIterator[OAuthParts]:
-    """See every provider once, and keep in step with them until the end of the block.
+    """Read every provider once, and keep in step with them until the end of the block.
 
     ``bound`` is the address really bound, ``secrets`` are those of :func:`client_secrets`.
 
     Raises:
         Misconfigured: with the findings of all providers that answer and are not fit, or may not be called. One that
-            cannot be reached is a warning in the log: it is tried again, and its callers are told to come back.
+            cannot be reached is a warning in the log: mcpward tries again, and asks its callers to retry.
     """
     servers = [name for name, server in settings.servers.items() if server.has_tokens]
     if not servers:
@@ -143,7 +143,7 @@ async def open_oauth(
 
 
 def exchanges_of(settings: Settings, guarded: OAuthParts, clock: Clock) -> Exchanges | None:
-    """Return what exchanges callers' tokens for those of upstreams; None where no caller has one."""
+    """Return what exchanges callers' tokens for those of upstreams; None if no caller has one."""
     if guarded.client is None:
         return None
     providers = {

@@ -1,7 +1,8 @@
 """Calls that the operator makes at the command line: through every stage of the pipeline but the proof of a credential.
 
-A site that is served takes them over the sealed mail, so that they are counted where its limits are: a letter opens for
-nobody without the master key, and a copy of one runs nothing (attack 133). What is not served runs them itself.
+A served site takes them over the encrypted bus, so that they are counted where its limits are. A message opens only
+with the master key, and a copy of one runs nothing (attack 133). If the site is not served, the command runs the call
+itself.
 """
 
 import asyncio
@@ -54,10 +55,10 @@ from mcpward.tools.tool_source import ToolSource
 _log: Final = logging.getLogger(__name__)
 _METHOD: Final = "tools/call"
 _ADDRESS: Final = "127.0.0.1"
-#: Characters of a reply in one letter, which may have 256 KiB; up to six bytes each, as JSON writes them.
+#: Characters of a reply in one message, which may have 256 KiB; up to six bytes each, as JSON writes them.
 _LETTER: Final = 32 * 1024
 _MOST_RUNNING: Final = 16
-#: Each letter is a row of the store, and a person reads no faster.
+#: Each message is a row of the store, and a person reads no faster.
 _PROGRESS_EVERY_S: Final = 0.5
 _encode: Final = Encoder().encode
 _decode: Final = Decoder().decode
@@ -85,7 +86,7 @@ class OperatorCalls:
 
     async def make(self, call: OperatorCall, tell: Tell | None = None) -> CallAnswer:
         """Return the answer to one call; it is charged, recorded and cleaned as one that came over HTTP."""
-        return await self.make_on(OperatorWire(tell, is_gone=True), call)  # only who waits for it cancels it
+        return await self.make_on(OperatorWire(tell, is_gone=True), call)  # only its waiter cancels it
 
     async def make_on(self, wire: OperatorWire, call: OperatorCall) -> CallAnswer:
         """Do what :meth:`make` does, with a way back that is known elsewhere."""
@@ -140,16 +141,16 @@ class OperatorCalls:
 
 
 class BusCalls:
-    """A worker's answers to calls that come as letters, some of them at once."""
+    """A worker's answers to calls that come as messages, some of them at once."""
 
-    def __init__(self, calls: OperatorCalls, mail: WorkerBus, clock: Clock) -> None:
+    def __init__(self, calls: OperatorCalls, bus: WorkerBus, clock: Clock) -> None:
         self._calls = calls
-        self._mail = mail
+        self._bus = bus
         self._clock = clock
         self._heard = FreshMessages(clock)
         self._running: dict[str, tuple[asyncio.Task[None], OperatorWire]] = {}
-        mail.on(ASKING, self._hear)
-        mail.on(CANCELLING, self._hear_off)
+        bus.on(ASKING, self._hear)
+        bus.on(CANCELLING, self._hear_off)
 
     async def close(self) -> None:
         """End what runs, and answer no more."""
@@ -158,23 +159,23 @@ class BusCalls:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    def _hear(self, letter: dict[str, Any]) -> None:
-        asked = convert(letter, CallRequest)
+    def _hear(self, message: dict[str, Any]) -> None:
+        asked = convert(message, CallRequest)
         if self._heard.is_old(asked.at):
             _log.warning("an operator's call is too old, or the clock of its sender is wrong")
         elif self._heard.is_new(asked.name) and len(self._running) < _MOST_RUNNING:
-            wire = OperatorWire(self._teller(asked) if asked.call.wants_progress else None, is_gone=False)
+            wire = OperatorWire(self._progress_sender(asked) if asked.call.wants_progress else None, is_gone=False)
             task = asyncio.get_running_loop().create_task(self._answer(asked, wire), name="operator-call")
             self._running[asked.name] = (task, wire)
             task.add_done_callback(lambda _: self._running.pop(asked.name))
 
-    def _hear_off(self, letter: dict[str, Any]) -> None:
-        task, wire = self._running.get(convert(letter, CalledOff).name, (None, None))
+    def _hear_off(self, message: dict[str, Any]) -> None:
+        task, wire = self._running.get(convert(message, CalledOff).name, (None, None))
         if task is not None and wire is not None:
             wire.is_gone = True
             task.cancel()
 
-    def _teller(self, asked: CallRequest) -> Tell:
+    def _progress_sender(self, asked: CallRequest) -> Tell:
         last = -_PROGRESS_EVERY_S
 
         def tell(progress: Progress) -> None:
@@ -182,7 +183,7 @@ class BusCalls:
             now = self._clock.monotonic()
             if now - last >= _PROGRESS_EVERY_S:
                 last = now
-                self._mail.send(PROGRESSING, to_builtins(replace(progress, name=asked.name)), asked.by)
+                self._bus.send(PROGRESSING, to_builtins(replace(progress, name=asked.name)), asked.by)
 
         return tell
 
@@ -193,11 +194,11 @@ class BusCalls:
             told = CallPage(
                 name=asked.name, body=part, reason=answer.reason, hint=answer.hint, page=page, pages=len(parts)
             )
-            self._mail.send(TELLING, to_builtins(told), asked.by)
+            self._bus.send(TELLING, to_builtins(told), asked.by)
 
 
 def _arguments(call: OperatorCall) -> dict[str, Any]:
-    """Return the arguments to be mirrored; none where they cannot be read: the protocol room says so."""
+    """Return the arguments to be mirrored; none if they cannot be read: the package protocol reports that."""
     try:
         arguments = _decode(call.arguments)
     except (MsgspecError, RecursionError):

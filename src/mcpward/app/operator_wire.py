@@ -1,4 +1,4 @@
-"""The way back of an operator's call: its progress is told, its answer is returned, and it may be called off."""
+"""The response side of an operator's call: its progress is reported, its answer returned, and it may be cancelled."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from msgspec.json import Decoder
 
 from mcpward.operations.operator_call import Progress, Tell
 
-#: What of a message is shown on one line of a terminal.
+#: The part of a message that is shown on one line of a terminal.
 _LONGEST: Final = 300
 
 
@@ -26,9 +26,9 @@ _decode: Final = Decoder(_Notification).decode
 
 
 class OperatorWire:
-    """Implements :class:`~mcpward.core.values.ResponseStream` for a caller who waits for the answer, and may look on.
+    """Implements :class:`~mcpward.core.values.ResponseStream` for a caller that waits for the answer, and may look on.
 
-    ``is_gone``: a cancellation means that the caller has left, so nobody waits for an answer.
+    ``is_gone``: a cancellation means that the caller has left, so no caller waits for an answer.
     """
 
     streaming = False
@@ -54,7 +54,7 @@ class OperatorWire:
         """There is no connection that would have to leave."""
 
     def queue(self, *, cancel_on_disconnect: bool) -> None:
-        """Who waits here waits to the end, or cancels."""
+        """A caller waits here to the end, or cancels."""
 
     def begin(self, *, cancel_on_disconnect: bool, endless: bool = False) -> None:
         """The answer stays plain JSON."""

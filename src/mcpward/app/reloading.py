@@ -1,6 +1,6 @@
 """A reload, step by step: read the settings anew, try the sources, start the next generation beside the current one.
 
-What goes wrong at any step changes nothing but the report. Reloads that are asked for while one runs are one reload,
+A failure at any step changes nothing but the report. All reloads that are requested while one runs are one reload,
 which begins after it: the files may have been read before they were written.
 """
 
@@ -26,9 +26,9 @@ _CLOCK: Final = SystemClock()
 
 
 class Reloading:
-    """``settle`` returns the settings as they are now; ``trial`` tries them, where that is worth a process.
+    """``settle`` returns the settings as they are now; ``trial`` tries them, if that is worth a process.
 
-    ``make`` begins a generation; ``note`` puts on record what is in force, in a process of its own.
+    ``make`` begins a generation; ``note`` records the settings in force, in a process of its own.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class Reloading:
 
     @property
     def processes(self) -> list[ForkedProcess]:
-        """What runs for a short while and serves nobody."""
+        """A process that runs for a short while and serves no caller."""
         return [*self._notes, *([] if self._check is None else [self._check])]
 
     @property
     def generations(self) -> list[Generation]:
-        """What has been started and is not current yet, or will never be."""
+        """A generation that has been started and is not current yet, or will never be."""
         return [*self._given_up, *([] if self._next is None else [self._next])]
 
     def given_up(self) -> list[Generation]:
@@ -153,7 +153,7 @@ class Reloading:
         return None
 
     def _look_at_before(self, coming: Generation, before: Generation) -> None:
-        """Say that the reload is done when no connection reaches an old worker."""
+        """Report the reload as done when no connection reaches an old worker."""
         before.listen()
         if before.has_left:
             self._before = None

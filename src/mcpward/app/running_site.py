@@ -1,8 +1,7 @@
-"""Which process serves a site's data, told by a lock that the system takes away itself; and how its reloads went.
+"""The process that serves a site's data, known by a lock that the system itself releases; and its last reload.
 
-The process keeps a file with its id, and a lock on it. The lock is asked who holds it: an id that stands in a file may
-have been given to another process since. Several sites may share their data; each has a number, and files of that
-number.
+The process keeps a file with its id, and a lock on it. The holder is read from the lock: an id in a file may belong to
+another process since. Several sites may share their data; each has a number, and files of that number.
 """
 
 import fcntl
@@ -22,16 +21,16 @@ from mcpward.core.errors import Finding, Unreachable
 
 #: Sites of the same data at once.
 _MOST: Final = 64
-#: ``struct flock``: where the type and the id stand differs.
+#: ``struct flock``: the offsets of the type and the id differ.
 _FLOCK: Final = struct.Struct("qqihh" if sys.platform == "darwin" else "hhqqi")
 #: Asks for a reload. SIGHUP does too, but is ignored under ``nohup``, and may come of a terminal.
 RELOAD: Final = signal.SIGUSR1
 
 
 class ReloadReport(Struct, frozen=True):
-    """How the last reload went, or how far it is. ``number`` counts from the start of the site.
+    """The result of the last reload, or its progress. ``number`` counts from the start of the site.
 
-    ``taken`` says what is other than before, ``findings`` why nothing is.
+    ``taken`` lists the changes, ``findings`` the reasons why there are none.
     """
 
     number: int = 0
@@ -63,7 +62,7 @@ class SiteFiles:
     def write_report(self, report: ReloadReport) -> None:
         """Leave how a reload went: whole or not at all."""
         new = self._report.with_name(f".{self._report.name}.new")
-        with suppress(OSError):  # a full disk: the log says the same
+        with suppress(OSError):  # a full disk: the log reports the same
             with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 file.write(_encode(report))
             new.replace(self._report)
@@ -149,7 +148,7 @@ def find_sites(data: Path) -> list[RunningSite]:
 
 
 def _holder(file: Path) -> int | None:
-    """Return the process that holds the lock; None where none does that can be signalled from here."""
+    """Return the process that holds the lock; None if none does that can be signalled from here."""
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:

@@ -1,4 +1,4 @@
-"""Serving until told to stop: binds the addresses, announces them, runs one process or several."""
+"""Serves until stopped: binds the addresses, announces them, runs one process or several."""
 
 import asyncio
 import gc
@@ -45,9 +45,9 @@ _BACKLOG: Final = 2048
 
 
 class Announcement(Struct, frozen=True):
-    """What stands at the door once the addresses are bound: ``base`` is what clients prefix to a server's path.
+    """The site's addresses once they are bound: ``base`` is what clients prefix to a server's path.
 
-    ``metrics_asked`` is another address than ``metrics`` where that one was taken.
+    ``metrics_asked`` is another address than ``metrics`` if that one was taken.
     """
 
     base: str
@@ -64,10 +64,10 @@ class Announcement(Struct, frozen=True):
 
 
 class Serving(Struct, frozen=True):
-    """What ``mcpward serve`` brings: how its words and files are read again, what it hands over and puts on record.
+    """The parts that ``mcpward serve`` supplies: its settings anew, the first credentials, and notes for the record.
 
-    ``prepare`` makes what a first start hands over, and returns how to tell of it; that is called once the site takes
-    connections. ``settle`` returns the settings as files, environment and words have them now. ``note`` puts on record
+    ``prepare`` makes the first credentials, and returns the function that announces them; that is called once the site
+    takes connections. ``settle`` returns the settings as files, environment and words have them now. ``note`` records
     which are in force after a reload.
     """
 
@@ -79,7 +79,7 @@ class Serving(Struct, frozen=True):
 def run(settings: Settings, serving: Serving, inherited: Inherited | None = None) -> int:
     """Serve until SIGTERM or SIGINT, then finish the calls in flight. Returns the exit code.
 
-    ``inherited`` has listeners that are bound already, and is told when the start is over.
+    ``inherited`` has listeners that are bound already, and gets a report when the start is over.
 
     Raises:
         Misconfigured: a server's source cannot be loaded.
@@ -123,7 +123,7 @@ def _run_inherited(settings: Settings, serving: Serving, inherited: Inherited) -
     _mind_signals(server)
     try:
         server.run([inherited.listener])
-    except SystemExit:  # uvicorn's way to say that the lifespan did not start
+    except SystemExit:  # uvicorn's sign that the lifespan did not start
         if lifespan.failure is None:
             raise
         raise lifespan.failure from None
@@ -132,9 +132,9 @@ def _run_inherited(settings: Settings, serving: Serving, inherited: Inherited) -
 
 @contextmanager
 def _files_of(settings: Settings) -> Iterator[SiteFiles | None]:
-    """Hold the lock by which ``mcpward reload`` finds this site; None where the data folder takes no file.
+    """Hold the lock by which ``mcpward reload`` finds this site; None if the data folder takes no file.
 
-    Whoever opens the data says what is wrong with the folder.
+    Opening the data reports what is wrong with the folder.
     """
     with ExitStack() as stack:
         try:

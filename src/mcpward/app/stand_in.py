@@ -1,6 +1,6 @@
-"""Answers while no version of a server can be loaded, so that whoever develops it sees why, in the client as well.
+"""Answers while no version of a server can be loaded, so that its developer sees the reason, in the client as well.
 
-For ``--reload`` alone, which serves on loopback. A page in a browser that rebound its name gets nothing (attack 1).
+Only for ``--reload``, which serves on loopback. A page in a browser that rebound its name gets nothing (attack 1).
 """
 
 import json
@@ -62,12 +62,12 @@ class StandIn:
             b"connection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
         )
         connection.shutdown(socket.SHUT_WR)
-        with suppress(OSError):  # what else was sent is read, so that the answer is not lost to a reset
+        with suppress(OSError):  # further input is read, so that the response is not lost to a reset
             while self._part(connection, 65_536, ends_at):
                 pass
 
     def _part(self, connection: socket.socket, most: int, ends_at: float) -> bytes:
-        """Return what came next; nothing at the end, after ``ends_at``, or where this is to stop and nothing is there.
+        """Return the next input; nothing at the end, after ``ends_at``, or if this must stop and nothing is there.
 
         A client that sends a byte now and then would hold the others, and the stop, for as long as it likes.
         """

@@ -14,7 +14,7 @@ Trial = Callable[[], Callable[[], None] | None]
 
 
 class StartCheck(ForkedProcess):
-    """Runs ``work`` in the child. What it returns is called there after :meth:`tell_served`."""
+    """Runs ``work`` in the child. The function that it returns is called there after :meth:`tell_served`."""
 
     def __init__(self, work: Trial) -> None:
         self.has_passed = False
@@ -23,7 +23,7 @@ class StartCheck(ForkedProcess):
 
     @property
     def failure(self) -> StartFailure | None:
-        """What is wrong, None where nothing is known to be."""
+        """The failure, None if none is known."""
         is_running = self.is_running
         for message in self.pipe.waiting():
             if message["say"] == _PASSED:
@@ -43,7 +43,7 @@ def _check(pipe: ControlPipe, work: Trial) -> None:
     allow_signals()
     try:
         then = work()
-    except BaseException as error:  # noqa: BLE001  # told by the process that waits for it
+    except BaseException as error:  # noqa: BLE001  # reported by the process that waits for it
         tell_failure(pipe, error)
         return
     pipe.send(say=_PASSED)

@@ -1,4 +1,4 @@
-"""What a start failed of, as a process tells the one that started it."""
+"""The cause of a failed start, as a process reports it to its parent."""
 
 from typing import Final, Literal
 
@@ -12,13 +12,13 @@ _log: Final = structlog.get_logger("mcpward")
 
 
 class StartFailure(Struct, frozen=True):
-    """``kind`` says which error it was; of any other one the process itself has logged all there is."""
+    """``kind`` names the error; the process itself has logged any other one in full."""
 
     kind: Literal["misconfigured", "unreachable", "other"]
     findings: list[Finding] = []
 
     def to_error(self) -> Exception | None:
-        """Return the error again, None for one that was told."""
+        """Return the error again, None for one that was reported."""
         if self.kind == "misconfigured":
             return Misconfigured(self.findings)
         if self.kind == "unreachable":
@@ -27,7 +27,7 @@ class StartFailure(Struct, frozen=True):
 
 
 def failure_of(error: BaseException) -> StartFailure:
-    """Return what to tell of an error; one that is not foreseen is logged here, with its traceback."""
+    """Return the report of an error; an unexpected one is logged here, with its traceback."""
     if isinstance(error, Misconfigured):
         return StartFailure("misconfigured", [*error.findings])
     if isinstance(error, Unreachable):

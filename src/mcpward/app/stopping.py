@@ -1,11 +1,11 @@
-"""How a process stops: it says so and still serves, then takes nobody new and finishes what runs, then ends.
+"""How a process stops: it announces the stop and still serves, then takes no new connections, and ends after its calls.
 
-A load balancer learns of a stop by asking ``/readyz``, and goes on sending calls until it has. So after SIGTERM a
-process answers 503 there for ``site.shutdown_delay_s`` while calls still pass, and closes its listener then. Ctrl-C has
-no such delay. A second signal means now: calls that run are cancelled, told so and recorded.
+A load balancer learns of a stop by asking ``/readyz``, and sends calls until then. So after SIGTERM a process answers
+503 there for ``site.shutdown_delay_s`` while calls still pass, and closes its listener then. Ctrl-C has no such delay.
+A second signal stops at once: running calls are cancelled, answered so and recorded.
 
-A worker that leaves for a new generation is not stopping: it takes no connections any more and ends its streams, but
-calls and tasks have all of their own time, and the site is ready all the while.
+A worker that leaves for a new generation is not stopping. It takes no connections any more and ends its streams, but
+calls and tasks have all of their own time. The site stays ready all the while.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ STOP_WITHOUT_DELAY: Final = signal.SIGUSR1
 STOP_AT_ONCE: Final = signal.SIGUSR2
 _TICK_S: Final = 0.05
 #: How long a connection of a worker that leaves may be idle before it is closed. A request that comes meanwhile is
-#: answered with ``Connection: close``: who calls all the time meets no connection that closes as he writes.
+#: answered with ``Connection: close``, so a busy client meets no connection that closes while it writes.
 MOVE_S: Final = 2.0
 #: How long a worker that leaves answers others at least: a new one asks what was switched off.
 ANSWER_S: Final = 1.0
@@ -35,7 +35,7 @@ _CLOCK: Final = SystemClock()
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server with a delay before its stop. ``has_supervisor`` tells a worker of a supervisor's."""
+    """uvicorn's server with a delay before its stop. ``has_supervisor`` distinguishes a worker of a supervisor's."""
 
     def __init__(self, config: uvicorn.Config, delay_s: float, *, has_supervisor: bool = False) -> None:
         super().__init__(config)
@@ -49,7 +49,7 @@ class Server(uvicorn.Server):
         self.left: Callable[[], None] = lambda: None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler
-        """Take SIGTERM and SIGINT, and SIGHUP as the latter: a terminal that is gone asks nobody for patience."""
+        """Take SIGTERM and SIGINT, and SIGHUP as the latter: a closed terminal stops without the delay."""
         if self._has_supervisor:
             if sig == signal.SIGTERM:
                 self._stop_leaving(self._delay_s)
@@ -61,7 +61,7 @@ class Server(uvicorn.Server):
             self.should_exit = True
 
     def obey(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler
-        """Take what the supervisor says."""
+        """Take the supervisor's message."""
         self._has_delay = False
         self._stop_leaving(0.0)
         self.should_exit = True
@@ -80,7 +80,7 @@ class Server(uvicorn.Server):
             worker.set_alone(is_alone)
 
     async def main_loop(self) -> None:
-        """Serve until told to stop, and for the delay after that; or until it is to leave."""
+        """Serve until stopped, and for the delay after that; or until it must leave."""
         await super().main_loop()
         worker = self._worker
         if worker is None:
@@ -127,7 +127,7 @@ class Server(uvicorn.Server):
             await worker.finish_tasks()
 
     def _stop_leaving(self, delay_s: float) -> None:
-        """What finishes in its own time has that of a stop now."""
+        """Limit the calls that have their own time to the time of a stop."""
         if self._is_leaving and self._cut_at is None:
             self._cut_at = _CLOCK.monotonic() + delay_s + self._drain_s
 

@@ -1,6 +1,6 @@
 """Runs the workers of a site: starts a generation, replaces workers that die, reloads, and passes a stop on to all.
 
-It serves nobody and imports no source of an author's, so that every worker that it forks loads them afresh.
+It serves no callers and imports no source of an author's, so that every worker that it forks loads them afresh.
 """
 
 import select
@@ -27,16 +27,16 @@ from mcpward.traffic.metrics import LAST_RELOAD, RELOADS, RELOADS_FAILED, RESTAR
 _log: Final = structlog.get_logger("mcpward")
 _CLOCK: Final = SystemClock()
 _LOOK_S: Final = 0.5
-#: A look that comes so late says more of this process than of a worker that has not answered meanwhile.
+#: A look that comes so late is a fault of this process, not of a worker that has not answered meanwhile.
 _LATE_S: Final = 2.0
-#: What uvicorn says by its exit code.
+#: uvicorn's exit code for a failed start.
 _COULD_NOT_START: Final = 3
 
 
 class Supervisor:
-    """``first`` begins the first generation, after ``trial`` where there is one; ``reloading`` makes the next ones.
+    """``first`` begins the first generation, after ``trial`` if there is one; ``reloading`` makes the next ones.
 
-    ``files`` is None where the data take no files. ``release`` closes the listeners of this process.
+    ``files`` is None if the data take no files. ``release`` closes the listeners of this process.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Supervisor:
         self._numbers = MetricSnapshots(metrics, None if files is None else files.metrics, "supervisor")
 
     def run(self) -> int:
-        """Serve until told to stop, wait for the workers, and return the exit code.
+        """Serve until stopped, wait for the workers, and return the exit code.
 
         Raises:
             Misconfigured: the first generation could not start.
@@ -96,7 +96,7 @@ class Supervisor:
     # ---- while it serves -----------------------------------------------------------------------------------------
 
     def _begin(self) -> StartFailure | None:
-        """Start the first generation; return why that was not possible, None where it serves or is to stop."""
+        """Start the first generation; return why that was not possible, None if it serves or is to stop."""
         if self._trial is not None:
             self._check = StartCheck(self._trial)
             while not self._stops() and not self._check.has_passed:
@@ -166,7 +166,7 @@ class Supervisor:
             self._stop = STOP_WITHOUT_DELAY if self._stop is None else STOP_AT_ONCE
 
     def _look_after_current(self) -> None:
-        """Replace each worker that has died, or does not answer, and tell of it."""
+        """Replace each worker that has died, or does not answer, and report it."""
         now, current = _CLOCK.monotonic(), self._current
         was_late, self._looked_at = now - self._looked_at > _LATE_S, now
         current.listen()
@@ -180,7 +180,7 @@ class Supervisor:
                 continue
             end = "no answer for some seconds" if is_silent else worker.end
             worker.kill()
-            if worker.exit_code == _COULD_NOT_START:  # it has said why; the next one would fail of the same
+            if worker.exit_code == _COULD_NOT_START:  # it has reported the cause; the next one would fail for the same
                 self._give_up(worker.failure)
                 return
             self._restarts += 1
@@ -246,9 +246,9 @@ class Supervisor:
 
 @contextmanager
 def _waking(signals: list[int]) -> Iterator[socket.socket]:
-    """Put the signals of this process into ``signals``, and yield what can be read when there is one.
+    """Put the signals of this process into ``signals``, and yield the socket that is readable when there is one.
 
-    SIGHUP is left alone where it is ignored, as under nohup.
+    SIGHUP is kept as it is if it is ignored, as under nohup.
     """
 
     def take(number: int, _frame: FrameType | None) -> None:

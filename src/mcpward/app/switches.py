@@ -1,4 +1,4 @@
-"""What authors switch and announce while they serve: told to listeners, and done at every other worker too."""
+"""Switches and announcements of authors while they serve: sent to listeners, and applied at every other worker too."""
 
 import asyncio
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ _Name = tuple[str, str, str]
 class Switches:
     """Joins each server with the bus. Changes come from any thread; made on the loop that serves.
 
-    A worker that starts asks the others what has been switched: one that died must not come back with a tool that was
-    switched off for all. Each tells what it knows to have been switched, never how things were declared.
+    A worker that starts asks the others for the switches: one that died must not come back with a tool that was
+    switched off for all. Each sends only the switches it knows of, never how things were declared.
     """
 
     def __init__(self, sources: Mapping[str, ToolSource], bus: WorkerBus, streams: Streams) -> None:
@@ -50,28 +50,28 @@ class Switches:
 
     def _send(self, name: _Name, on: bool) -> None:
         self._known[name] = on
-        self._bus.send(_KIND, _letter(name, on))
+        self._bus.send(_KIND, _message(name, on))
 
-    def _adopt(self, letter: dict[str, Any]) -> None:
-        """Switch here what was switched at another worker. That one tells all listeners, ours among them."""
-        server, topic, name = letter["server"], letter["topic"], letter["name"]
+    def _adopt(self, message: dict[str, Any]) -> None:
+        """Apply a switch of another worker. That one notifies all listeners, ours among them."""
+        server, topic, name = message["server"], message["topic"], message["name"]
         source = self._sources.get(server)
         if source is not None:
-            self._known[server, topic, name] = letter["on"]
-            source.adopt(Topic(topic), name, on=letter["on"])
+            self._known[server, topic, name] = message["on"]
+            source.adopt(Topic(topic), name, on=message["on"])
 
-    def _tell(self, letter: dict[str, Any]) -> None:
+    def _tell(self, message: dict[str, Any]) -> None:
         if self._known:
-            known = [_letter(name, on) for name, on in self._known.items()]
-            self._bus.send(_KNOWN, {"switches": known}, letter["by"])
+            known = [_message(name, on) for name, on in self._known.items()]
+            self._bus.send(_KNOWN, {"switches": known}, message["by"])
 
-    def _learn(self, letter: dict[str, Any]) -> None:
-        """Take what another worker knows; what was heard here since is newer."""
-        for switch in letter["switches"]:
+    def _learn(self, message: dict[str, Any]) -> None:
+        """Take the state of another worker; messages received here since are newer."""
+        for switch in message["switches"]:
             if (switch["server"], switch["topic"], switch["name"]) not in self._known:
                 self._adopt(switch)
 
 
-def _letter(name: _Name, on: bool) -> dict[str, Any]:
+def _message(name: _Name, on: bool) -> dict[str, Any]:
     server, topic, what = name
     return {"server": server, "topic": topic, "name": what, "on": on}

@@ -1,4 +1,4 @@
-"""What runs authors' functions in one worker: threads, the event loop, and what the metrics tell of both."""
+"""The executors of authors' functions in one worker: threads, the event loop, and the metrics of both."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -13,8 +13,8 @@ from mcpward.tools.pool import Pool
 from mcpward.tools.run import Runner
 from mcpward.traffic.metrics import Metrics
 
-#: Threads of each server for functions without async. With the defaults a call that has a place finds one at once: a
-#: server has as many places, and a caller half of them.
+#: Threads of each server for functions without async. With the defaults a call with a slot finds one at once: a server
+#: has as many slots, and a caller half of them.
 _THREADS: Final = 64
 
 
@@ -22,7 +22,7 @@ _THREADS: Final = 64
 async def open_runner(
     authors: Mapping[str, Server], clock: Clock, exchange: Exchange | None, metrics: Metrics, longest_text: int
 ) -> AsyncIterator[Runner]:
-    """Make what runs tools, give the event loop its threads, and watch for functions that hold it."""
+    """Make the executors of tools, assign threads to the event loop, and watch for functions that hold it."""
     runner = Runner(_THREADS, clock, exchange, longest_text=longest_text)
     asyncio.get_running_loop().set_default_executor(runner.executor)
 

@@ -87,10 +87,10 @@ def _read(path: Path) -> bytes:
 
 
 class Renewal:
-    """Looks at the two files; when they have changed, new handshakes use what is in them, if that is right.
+    """Watches the two files; after a valid change, new handshakes use their new content.
 
-    What is not right changes nothing, and is told once: a tool that renews writes the two one after the other, and a
-    key that does not match for a moment must not end the service.
+    An invalid change has no effect, and is logged once. A tool that renews writes the two one after the other. A key
+    that does not match for a moment must not end the service.
     """
 
     def __init__(self, certificate: Path, key: Path, context: ssl.SSLContext, clock: Clock) -> None:
@@ -146,7 +146,7 @@ def _stamp(path: Path) -> _STAMP | None:
 def _load(context: ssl.SSLContext, chain: bytes, private: bytes) -> None:
     """Load the bytes that were judged: the files may change between the two looks, and OpenSSL would take halves.
 
-    OpenSSL reads files alone, so the two stand in one of mode 0600 for a moment, in memory where the system has that.
+    OpenSSL reads only files, so the two stand in one of mode 0600 for a moment, in memory if the system has that.
     """
     folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  # the file in it has a random name
     with tempfile.NamedTemporaryFile(dir=folder, prefix="mcpward-") as file:

@@ -1,9 +1,9 @@
 """Reports the use of each limit to an operator's command, and refills buckets, over the encrypted messages between
 workers.
 
-A question and its answer are letters between the site's own processes: they open for nobody without the master key,
-an answer carries the unguessable name of its question, and a question that somebody copied and sends again is known by
-its name and its age. What is asked is bounded, and so is what is told.
+A question and its answer are messages between the site's own processes: they open only with the master key. An answer
+carries the unguessable name of its question. A question that is copied and sent again is recognised by its name and its
+age. Questions and answers are bounded.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from mcpward.messaging.bus.worker_bus import WorkerBus
 from mcpward.operations.usage_question import ASKING, MOST_USES, TELLING, UsagePage, UsageQuestion, share_used
 
 _log: Final = logging.getLogger(__name__)
-#: Bytes of uses in one letter, which may have 256 KiB.
+#: Bytes of uses in one message, which may have 256 KiB.
 _LETTER: Final = 128 * 1024
 _MOST_WAITING: Final = 16
 _encode: Final = Encoder().encode
@@ -33,15 +33,15 @@ _encode: Final = Encoder().encode
 class Usage:
     """One worker's answers. Questions are answered one after the other; when too many wait, further ones are not."""
 
-    def __init__(self, mail: WorkerBus, limits: Limits, clock: Clock, worker: str, workers: int = 1) -> None:
-        self._mail = mail
+    def __init__(self, bus: WorkerBus, limits: Limits, clock: Clock, worker: str, workers: int = 1) -> None:
+        self._bus = bus
         self._limits = limits
         self._worker = worker
         self._workers = workers
         self._waiting: deque[UsageQuestion] = deque()
         self._letters_heard = FreshMessages(clock)
         self._task: asyncio.Task[None] | None = None
-        mail.on(ASKING, self._hear)
+        bus.on(ASKING, self._hear)
 
     async def close(self) -> None:
         """Answer no more."""
@@ -50,15 +50,15 @@ class Usage:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def _hear(self, letter: dict[str, Any]) -> None:
-        asked = convert(letter, UsageQuestion)
+    def _hear(self, message: dict[str, Any]) -> None:
+        asked = convert(message, UsageQuestion)
         if self._is_new(asked) and len(self._waiting) < _MOST_WAITING:
             self._waiting.append(asked)
             if self._task is None or self._task.done():
                 self._task = asyncio.get_running_loop().create_task(self._answer_all(), name="limits-usage")
 
     def _is_new(self, asked: UsageQuestion) -> bool:
-        """Whether the question is of now and was not heard before: a copy of a letter resets nothing."""
+        """Whether the question is fresh and came for the first time: a copy of a message resets nothing."""
         if self._letters_heard.is_old(asked.at):
             _log.warning("a question about limits is too old, or the clock of its sender is wrong")
             return False
@@ -68,14 +68,14 @@ class Usage:
         while self._waiting:
             asked = self._waiting.popleft()
             try:
-                letters = await self._letters(asked)
-            except Exception as error:  # noqa: BLE001  # whatever fails, who asks is told that it did
+                replies = await self._replies(asked)
+            except Exception as error:  # noqa: BLE001  # whatever fails, the answer reports that it did
                 _log.warning("a question about limits could not be answered (%s)", type(error).__name__)
-                letters = [self._told(asked, has_failed=True)]
-            for letter in letters:
-                self._mail.send(TELLING, to_builtins(letter), asked.by)
+                replies = [self._told(asked, has_failed=True)]
+            for reply in replies:
+                self._bus.send(TELLING, to_builtins(reply), asked.by)
 
-    async def _letters(self, asked: UsageQuestion) -> list[UsagePage]:
+    async def _replies(self, asked: UsageQuestion) -> list[UsagePage]:
         if asked.is_reset:
             found = await self._limits.reset(asked.match)
             _log.warning("limits were reset by the operator (%d buckets)", found)

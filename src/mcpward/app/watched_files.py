@@ -1,6 +1,6 @@
-"""Which files changed since the last look: by times and sizes, which works on every file system and in containers.
+"""The files that changed since the last look: by times and sizes, which works on every file system and in containers.
 
-A site has some hundred files of Python; to ask for all of them takes less than a millisecond.
+A site has some hundred files of Python; looking at all of them takes less than a millisecond.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The rooms that a request passes, made of a site's parts and joined: what one worker serves with."""
+"""The packages that a request passes, made of a site's parts and joined: the request path of one worker."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -56,7 +56,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 class Wiring:
-    """Joins the rooms. ``listeners`` and ``tasks`` are kept going by the worker."""
+    """Joins the packages. The worker keeps ``listeners`` and ``tasks`` running."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class Wiring:
         )
 
     def pipeline(self, identity: Callers, ended: EndedCache) -> Pipeline:
-        """Return the way of a request. ``identity`` says who sent it."""
+        """Return the handler of a request. ``identity`` establishes its caller."""
         settings, clock, messaging = self._settings, self._clock, self._messaging
         sessions = Sessions(self._site.sessions.seal, self._site.sessions.open, ended, clock)
         sealed = SealedToken(self._site.ring, "mcp states", _LONGEST_STATE)
@@ -169,7 +169,7 @@ class Wiring:
         )
 
     def look_after(self) -> None:
-        """Do what is due each second: end streams whose callers lost their right, let go of what nobody came for."""
+        """Do the work of each second: end streams whose callers lost their right, and drop unfetched buffers."""
         self.listeners.check()
         self._messaging.replays.prune()
 
@@ -219,7 +219,7 @@ class Wiring:
 
 
 def introduce(source: ToolSource, sanitizer: Sanitizer) -> ServerInfo:
-    """Return what a server says of itself, as it may leave: its author may have pasted more than is seen."""
+    """Return a server's description, as it may leave: its author may have pasted more than is seen."""
     own = source.introduction
     blocks = {"icons": own.icons, "extensions": own.extensions}
     clean = _decode(sanitizer.frame(_encode(blocks)) or b"{}")

@@ -63,9 +63,9 @@ from mcpward.traffic.trail import Traffic
 from mcpward.traffic.writer import Writer
 
 _log: Final = structlog.get_logger("mcpward")
-#: Request bodies held at once by one worker, whoever sent them: what 10,000 connections could hold is 40 GB.
+#: Request bodies held at once by one worker, for all senders: 10,000 connections could hold 40 GB.
 _MAX_HELD: Final = 256 * 1024 * 1024
-#: How long a connection may be idle on which no request was let in. Its next one costs a connection more.
+#: How long a connection without an accepted request may be idle. Its next one costs a connection more.
 _STRANGER_IDLE_S: Final = 5.0
 #: How long an ended connection may take to close, so that the last answer arrives.
 LINGER_S: Final = 2.0
@@ -76,11 +76,11 @@ _HOUSEKEEPING_S: Final = 1.0
 
 
 class Worker:
-    """Opens to a :class:`Listener` that connections can be given to, at most ``connections`` at once.
+    """Opens to a :class:`Listener` for at most ``connections`` connections at once.
 
-    ``remarks`` is False for one that serves nobody: it does not say what in the authors' files is probably not meant.
-    ``numbers`` is the folder in which the workers of a site leave their metrics for each other; ``is_alone`` says that
-    there are no other workers now.
+    ``remarks`` is False for one that serves no callers: it does not report probable mistakes in the authors' files.
+    ``numbers`` is the folder in which the workers of a site leave their metrics for each other; ``is_alone`` if there
+    are no other workers now.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Worker:
         self._loop.call_soon_threadsafe(self._at_once.set)
 
     def set_alone(self, is_alone: bool) -> None:
-        """Say whether other workers serve the site now. May be called by another thread."""
+        """Set whether other workers serve the site now. May be called by another thread."""
         if self.settings.site.workers == 1:
             self._loop.call_soon_threadsafe(self._messaging.bus.set_alone, is_alone)
 
@@ -148,18 +148,18 @@ class Worker:
         """
         settings, clock = self.settings, self.clock
         self._loop, self._at_once = asyncio.get_running_loop(), asyncio.Event()
-        voice = LogRedaction()
-        set_up(settings.log, voice, source_names(settings))
+        redaction = LogRedaction()
+        set_up(settings.log, redaction, source_names(settings))
         sys.setswitchinterval(_SWITCH_S)
         async with AsyncExitStack() as stack:
             site = await stack.enter_async_context(open_site(settings, clock))
             vault = {name: await site.vault.load_all(name) for name in settings.servers}
             shown = client_secrets(settings, vault)
             secrets = Secrets(settings, vault, shown)
-            voice.redact = secrets.text
+            redaction.redact = secrets.text
             registries = tool_sources_of(settings, load_sources(settings, vault))
             self.longest_s = _longest(settings, registries)
-            if self.remarks and settings.site.workers == 1:  # else it was told when the sources were tried
+            if self.remarks and settings.site.workers == 1:  # else it was reported when the sources were tried
                 tell_names(registries)
             metrics = Metrics()
             traffic = self._traffic(site, metrics, secrets)
@@ -217,7 +217,7 @@ class Worker:
         return keys, UrlCache(site.pepper_urls, self.clock), EndedCache()
 
     def _hear_operator(self, messaging: WorkerMessaging, wiring: Wiring) -> AsyncExitStack:
-        """Answer the operator's commands, which come as letters; returns what ends that."""
+        """Answer the operator's commands, which come as messages; returns the function that ends that."""
         self.name, ends = messaging.worker, AsyncExitStack()
         ends.push_async_callback(BusCalls(self.calls, messaging.bus, self.clock).close)
         workers = self.settings.site.workers
@@ -324,7 +324,7 @@ class Worker:
     async def _serve_metrics(
         self, metrics: Metrics, pipeline: Pipeline, health: Health, listener: socket.socket | None
     ) -> AsyncIterator[None]:
-        """Serve ``/metrics`` on an address of its own, through the same door with the same gates."""
+        """Serve ``/metrics`` on an address of its own, through the same listener code with the same gates."""
         if listener is None:
             yield
             return

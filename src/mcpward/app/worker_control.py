@@ -1,4 +1,4 @@
-"""What a worker hears from the supervisor while it starts, serves and leaves, and what it tells it."""
+"""The messages between the supervisor and a worker while it starts, serves and leaves."""
 
 from collections.abc import Callable
 from threading import Thread
@@ -48,7 +48,7 @@ class WorkerControl:
         Thread(target=listen, name="supervisor", daemon=True).start()
 
     def ready(self, longest_s: float) -> None:
-        """Everything is open; calls that are let in may take ``longest_s`` seconds at most."""
+        """Everything is open; accepted calls may take ``longest_s`` seconds at most."""
         self._pipe.send(say=READY, longest_s=longest_s)
 
     def serving(self) -> None:

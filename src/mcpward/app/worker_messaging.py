@@ -1,4 +1,4 @@
-"""The parts of the room messaging, opened in their order: one way back to clients for all workers of a site."""
+"""The parts of the package messaging, opened in their order: one channel back to clients for all workers of a site."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,7 +19,7 @@ from mcpward.operations.site import Site
 
 
 class WorkerMessaging(Struct, frozen=True):
-    """What belongs to one worker. ``worker`` is its name among the others; ``is_alone`` says that there are none."""
+    """The messaging parts of one worker. ``worker`` is its name among the others; ``is_alone`` if there are none."""
 
     worker: str
     is_alone: bool
@@ -36,9 +36,9 @@ class WorkerMessaging(Struct, frozen=True):
 async def open_messaging(
     site: Site, settings: Settings, clock: Clock, *, alone: bool = True
 ) -> AsyncIterator[WorkerMessaging]:
-    """Open the messaging of one worker; at the end all streams are ended, and the last letters sent.
+    """Open the messaging of one worker; at the end all streams are ended, and the last messages sent.
 
-    ``alone`` is False where an earlier generation of workers still runs.
+    ``alone`` is False if an earlier generation of workers still runs.
     """
     is_alone = alone and settings.site.workers == 1 and settings.store.url.startswith("sqlite")
     bus = bus_of(site, clock, alone=is_alone)

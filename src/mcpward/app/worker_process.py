@@ -32,7 +32,7 @@ class WorkerProcess(ForkedProcess):
         super().__init__(lambda pipe: _serve(pipe, make, parent if is_only else None))
 
     def listen(self) -> None:
-        """Take in what it has said."""
+        """Read its messages."""
         for message in self.pipe.waiting():
             said = message["say"]
             if said == PONG:
@@ -47,10 +47,10 @@ class WorkerProcess(ForkedProcess):
                 self.failure = read_failure(message)
 
     def is_silent(self, now: float) -> bool:
-        """Return whether it has not answered in time; ask again where it has.
+        """Return whether it has not answered in time; ask again if it has.
 
         Before it serves it only has to run: its imports may take long. The only worker is never silent: to end it would
-        end all calls, and there is nobody to take them meanwhile.
+        end all calls, and no worker would take them meanwhile.
         """
         if self.is_only or not self.is_serving:
             return False

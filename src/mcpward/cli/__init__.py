@@ -1,1 +1,1 @@
-"""The command line: one file per verb. Reads, asks, prints; all that it decides is what to say and the exit code."""
+"""The command line: one file per verb. Reads, asks, prints; it decides only its own words and the exit code."""

@@ -1,4 +1,4 @@
-"""``mcpward access``: who may call which tool, by the rules that judge calls."""
+"""``mcpward access``: the tools that each caller may call, by the rules that judge calls."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What ``mcpward serve`` says once its addresses are bound: where everything is, and, once, what opens it."""
+"""The announcement of ``mcpward serve`` once its addresses are bound: all URLs, and, once, the credentials."""
 
 import asyncio
 import sys
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from mcpward.operations.first_credentials import FirstCredential
 
 
-class _Door(Struct, frozen=True):
-    """One server: where it is, who gets in, and the credential that was made for it just now.
+class _Listing(Struct, frozen=True):
+    """One server: its URLs, its callers, and the credential that was made for it just now.
 
-    ``url`` is the one that stays whatever servers come and go, ``others`` are further ones. ``file`` holds ``fresh``
-    where no terminal shows it. ``remark`` is what its operator should know of its credentials.
+    ``url`` is the one that stays when servers are added or removed, ``others`` are further ones. ``file`` holds
+    ``fresh`` if no terminal shows it. ``remark`` is advice for its operator on its credentials.
     """
 
     name: str
@@ -49,7 +49,7 @@ class _Door(Struct, frozen=True):
 
     @property
     def way(self) -> str:
-        """The mode and, where no credential brings it, the class of tools that callers may use; or whose tokens."""
+        """The mode and, if no credential brings it, the class of tools callers may use; or the provider."""
         if self.providers:
             return f"{self.mode}, tokens of {', '.join(self.providers)}"
         return f"{self.mode}, {self.access}" if self.access else self.mode
@@ -62,21 +62,26 @@ class _Door(Struct, frozen=True):
 
     @property
     def whole(self) -> str:
-        """The stable URL with its secret, where it has one and it is known."""
+        """The stable URL with its secret, if it has one and it is known."""
         return f"{self.url}/{self.fresh.reveal()}" if self.mode == "unlisted" and self.fresh else self.shown[0]
 
 
 def announce(settings: Settings, announcement: "Announcement", *, as_json: bool) -> Callable[[], None]:
-    """Make what a first start hands over; return how to tell of it, and where everything is, once the site serves.
+    """Make the first credentials; return the function that prints them, and all URLs, once the site serves.
 
-    The addresses are bound: nothing is handed over for a start that fails.
+    The addresses are bound: no credential is made for a start that fails.
     """
-    doors, moved = asyncio.run(_prepared(settings, announcement.base))
-    return lambda: _tell(settings, announcement, doors, moved, as_json=as_json)
+    listings, moved = asyncio.run(_prepared(settings, announcement.base))
+    return lambda: _tell(settings, announcement, listings, moved, as_json=as_json)
 
 
 def _tell(
-    settings: Settings, announcement: "Announcement", doors: Sequence[_Door], moved: Sequence[str], *, as_json: bool
+    settings: Settings,
+    announcement: "Announcement",
+    listings: Sequence[_Listing],
+    moved: Sequence[str],
+    *,
+    as_json: bool,
 ) -> None:
     metrics = f"http://{announcement.metrics}/metrics" if announcement.metrics else None
     if announcement.workers > 1 and not settings.limits.is_shared:
@@ -88,72 +93,74 @@ def _tell(
             "set [site] metrics_listen to fix the address"
         )
     if as_json:
-        servers = [_shape(door) for door in doors]
+        servers = [_shape(listing) for listing in listings]
         ui.answer_json({"servers": servers, "metrics": metrics, "workers": announcement.workers}, indent=None)
-        for line in (*moved, *(door.remark for door in doors if door.remark)):
+        for line in (*moved, *(listing.remark for listing in listings if listing.remark)):
             ui.remark(ui.safe(line))
         return
     ui.remark(f"mcpward {__version__}, {announcement.workers} worker{'s' if announcement.workers > 1 else ''}")
     rows = [
-        (door.name if at == 0 else "", url, door.way if at == 0 else "the same server")
-        for door in doors
-        for at, url in enumerate(door.shown)
+        (listing.name if at == 0 else "", url, listing.way if at == 0 else "the same server")
+        for listing in listings
+        for at, url in enumerate(listing.shown)
     ]
     if metrics:
         rows.append(("metrics", metrics, "for Prometheus"))
     for line in ui.aligned(rows):
         ui.remark(f"  {line}")
-    for line in (*moved, *(door.remark for door in doors if door.remark)):
+    for line in (*moved, *(listing.remark for listing in listings if listing.remark)):
         ui.remark(ui.safe(line))
-    for door in doors:
-        _hand_over(door)
+    for listing in listings:
+        _hand_over(listing)
 
 
-def _shape(door: _Door) -> dict[str, Any]:
-    mode = list(door.modes) if len(door.modes) > 1 else door.mode
-    shape: dict[str, Any] = {"name": door.name, "mode": mode, "access": door.access, "url": door.shown[0]}
-    shape["urls"] = list(door.shown)
-    shape |= {"providers": list(door.providers)} if door.providers else {}
-    if door.fresh is None:
+def _shape(listing: _Listing) -> dict[str, Any]:
+    mode = list(listing.modes) if len(listing.modes) > 1 else listing.mode
+    shape: dict[str, Any] = {"name": listing.name, "mode": mode, "access": listing.access, "url": listing.shown[0]}
+    shape["urls"] = list(listing.shown)
+    shape |= {"providers": list(listing.providers)} if listing.providers else {}
+    if listing.fresh is None:
         return shape
-    what = "url" if door.mode == "unlisted" else "key"
-    if door.file is not None:
-        return shape | {f"{what}_file": str(door.file)}
-    return shape | ({"url": door.whole} if what == "url" else {"key": door.fresh.reveal()})
+    what = "url" if listing.mode == "unlisted" else "key"
+    if listing.file is not None:
+        return shape | {f"{what}_file": str(listing.file)}
+    return shape | ({"url": listing.whole} if what == "url" else {"key": listing.fresh.reveal()})
 
 
-def _hand_over(door: _Door) -> None:
-    if door.fresh is None:
+def _hand_over(listing: _Listing) -> None:
+    if listing.fresh is None:
         return
-    is_url = door.mode == "unlisted"
-    what = f"the secret URL of {door.name}" if is_url else f"a key for {door.name}, reading and writing, every scope"
+    is_url = listing.mode == "unlisted"
+    what = (
+        f"the secret URL of {listing.name}" if is_url else f"a key for {listing.name}, reading and writing, every scope"
+    )
     more = "mcpward url rotate creates another" if is_url else "mcpward key create creates more"
-    if door.file is not None:
+    if listing.file is not None:
         ui.remark(f"{what}; there is no terminal to show it, so it is in this file: read it, then delete it ({more}):")
-        ui.answer(ui.safe(door.file))
+        ui.answer(ui.safe(listing.file))
         return
     ui.remark(f"{what}; it is shown only once ({more}):" if is_url else f"{what}; shown only once ({more}):")
-    ui.answer(door.whole if is_url else door.fresh.reveal())
+    ui.answer(listing.whole if is_url else listing.fresh.reveal())
     if is_url:
         return
-    entry = Entry(server=door.name, url=door.url, needs_key=True, key=door.fresh)
-    # The block repeats the key for a person to copy; where stderr is kept as a log, it does not.
+    entry = Entry(server=listing.name, url=listing.url, needs_key=True, key=listing.fresh)
+    # The block repeats the key for a person to copy; if stderr is kept as a log, it does not.
     shown = entry if sys.stderr.isatty() else replace(entry, key=None)
     ui.remark("for Claude Desktop (mcpward connect has more clients):")
     ui.remark(rendered(CLIENTS["claude-desktop"], shown))
 
 
-async def _prepared(settings: Settings, base: str) -> tuple[list[_Door], Sequence[str]]:
-    """Describe each server, with its first credential; and say what clients of the last start do not find any more."""
+async def _prepared(settings: Settings, base: str) -> tuple[list[_Listing], Sequence[str]]:
+    """Describe each server, with its first credential; and report URLs of the last start that are gone."""
     from mcpward.operations.site_start import prepare_start
 
     start = await prepare_start(settings, CLOCK, this_operator(), base, to_files=not _is_terminal())
-    return [_door(settings, name, base, start.credentials[name]) for name in settings.servers], start.remarks
+    return [_listing(settings, name, base, start.credentials[name]) for name in settings.servers], start.remarks
 
 
-def _door(settings: Settings, name: str, base: str, credential: "FirstCredential") -> _Door:
+def _listing(settings: Settings, name: str, base: str, credential: "FirstCredential") -> _Listing:
     server, (path, *others) = settings.servers[name], paths_of(settings, name)
-    return _Door(
+    return _Listing(
         name=name,
         url=base + path,
         others=tuple(base + other for other in others),

@@ -1,7 +1,7 @@
-"""Copies of a client's file from before a change, beside it and for its owner only; the newest five are kept.
+"""Copies of a client's file from before a change, beside it and only for its owner; the newest five are kept.
 
-A copy's name says which server was changed and what the file was like afterwards: an undo restores the whole file if
-it is still that, and the one server if the client has written to the file since.
+A copy's name states the changed server and the file's content afterwards. An undo restores the whole file if it is
+still that, and only the one server if the client has written to the file since.
 """
 
 import re
@@ -44,7 +44,7 @@ def backups_of(file: Path) -> list[Backup]:
 
 
 def keep(file: Path, before: bytes | None, after: bytes, server: str) -> Path:
-    """Write a copy of what a file is now; None says that there is no file. Older copies beyond the fifth go."""
+    """Write a copy of a file's present content; None if there is no file. Older copies beyond the fifth are deleted."""
     kept = backups_of(file)
     number = kept[-1].number + 1 if kept else 1
     ending = ".new" if before is None else ""

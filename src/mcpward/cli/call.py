@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,127}", re.ASCII)
 _KEY_ID: Final = re.compile(r"[0-9A-Za-z]{12}", re.ASCII)
 _MOST_BYTES: Final = 4 * 1024**2
-#: Refusals that say that something is not there now; all others are the answer no.
+#: Refusals for something that is not available now; all others are final.
 _UNREACHABLE: Final = frozenset({"busy", "identity-unavailable", "fault"})
 _MOST_ROUNDS: Final = 20
 
@@ -123,7 +123,7 @@ def call(
 
 
 def _note(settings: "Settings", asked: "OperatorCall") -> None:
-    """Put it on record that this account calls as somebody; what became of it is the record of the request."""
+    """Record that this account calls as another caller; the result is in the record of the request."""
     from mcpward.operations.acts import note_call
 
     in_site(settings, lambda site: note_call(site, asked))
@@ -225,7 +225,7 @@ def _text(arguments: str) -> str:
 
 
 def _object(text: str) -> str:
-    """Return the text if it is a JSON object. What stands in it is for the server to judge."""
+    """Return the text if it is a JSON object. The server judges its content."""
     hint = "write a JSON object in quotes, such as '{\"a\": 1}'; - reads stdin, @FILE a file"
     try:
         value = jsonlib.loads(text)

@@ -1,4 +1,4 @@
-"""``mcpward config``: is the configuration right, what is in force, what does a setting mean."""
+"""``mcpward config``: checks the configuration, shows the values in force, explains settings."""
 
 import asyncio
 from typing import Annotated, Any, NoReturn
@@ -51,7 +51,7 @@ def check(
 
 
 def _tools(settings: Settings) -> dict[str, list[str]]:
-    """Return the names of all tools by server; what clients will not take of them is remarked on."""
+    """Return the names of all tools by server; print a remark on those that clients will not accept."""
     from mcpward.operations.cross_checks import name_remarks
     from mcpward.operations.tool_sources import load_tool_sources
 

@@ -1,4 +1,4 @@
-"""``mcpward connect``: what a client needs to know of a server, printed, or put into the client's own file."""
+"""``mcpward connect``: the settings of a server for a client, printed, or put into the client's own file."""
 
 import os
 import sys
@@ -169,7 +169,7 @@ def _file_of(client: Client, target: Path | None, scope: Scope | None, named: Pa
 
 
 def _require_site(settings: Settings, answer: ChosenServer, config: Path | None) -> None:
-    """Check that somebody has said where the server is; say what is assumed where only its last start is known."""
+    """Check that the server's URL is known; report the assumption if only its last start is known."""
     if answer.is_named or settings.servers:
         return
     if not served_last(settings):

@@ -1,4 +1,4 @@
-"""Which server a client is to be connected to: its name, its URL, what it asks for, and the key that was given."""
+"""The server that a client is to be connected to: its name, its URL, its credential's kind, and the given key."""
 
 import os
 import re
@@ -26,7 +26,7 @@ _GENERAL: Final = frozenset({"mcp", "www", "api", "app", "server", "servers", "v
 
 
 class EntryOptions(Struct, frozen=True):
-    """What the command line says about the server and its key."""
+    """The command line's options on the server and its key."""
 
     server: str | None = None
     url: str | None = None

@@ -1,4 +1,4 @@
-"""Examples at the end of a command's help: what people read first."""
+"""Examples at the end of a command's help: people read them first."""
 
 from collections.abc import Callable
 from inspect import cleandoc

@@ -1,4 +1,4 @@
-"""``mcpward key edit``: what a key is or may do, changed while it is in use; the key itself stays the same."""
+"""``mcpward key edit``: changes a key's properties and rights while it is in use; the key itself stays the same."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any

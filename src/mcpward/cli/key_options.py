@@ -1,4 +1,4 @@
-"""What the options of ``mcpward key`` say, read: rights, limits, and what operators note of a key."""
+"""The options of ``mcpward key``, read: rights, limits, and an operator's notes on a key."""
 
 import re
 from ipaddress import ip_network
@@ -26,7 +26,7 @@ def read_name(text: str, option: str = "--name") -> str:
 
 
 def read_owner(text: str | None) -> str | None:
-    """Read who answers for a key; empty is nobody."""
+    """Read the owner of a key; empty is none."""
     return _line(text, "--owner", _LONGEST_NAME) if text else None
 
 
@@ -77,7 +77,7 @@ def read_networks(texts: list[str] | None) -> tuple[str, ...]:
 
 
 def read_tools(texts: list[str] | None) -> tuple[str, ...] | None:
-    """Read names of tools; None, for all of them, where there is none or one of them is ``*``."""
+    """Read names of tools; None, for all of them, if there is none or one of them is ``*``."""
     names = some(texts)
     return None if not names or "*" in names else tuple(dict.fromkeys(names))
 
@@ -88,7 +88,7 @@ def read_expiry(text: str, now: float) -> float | None:
 
 
 def some(texts: list[str] | None) -> list[str]:
-    """Return what a repeated option says; an empty word, alone, says that there is to be nothing."""
+    """Return the values of a repeated option; a single empty word means that there are none."""
     return [] if texts == [""] else list(texts or ())
 
 

@@ -1,4 +1,4 @@
-"""What a key is for: servers and tools by the site's file, refused with the nearest name where they are not there."""
+"""The servers and tools of a key by the site's file; an unknown name is refused with the nearest one."""
 
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated
@@ -43,7 +43,7 @@ def key_servers(settings: Settings, servers: list[str] | None) -> tuple[str, ...
 
 
 def _with_keys(settings: Settings) -> list[str]:
-    """Return the servers that a key can open: where there is one of them, it is meant."""
+    """Return the servers that a key can open. If there is only one, no name is needed."""
     return [name for name, one in settings.servers.items() if "api-key" in one.modes]
 
 
@@ -58,7 +58,7 @@ def remark_closed(settings: Settings, servers: Collection[str]) -> None:
 async def require_tools(
     site: "Site", settings: Settings, servers: Collection[str], tools: Collection[str] | None
 ) -> None:
-    """Refuse tools that no server of the key has: whoever names one believes that the key may use it.
+    """Refuse tools that no server of the key has: an operator who names one believes that the key may use it.
 
     Raises:
         CommandEnded: none of its servers has a tool of this name.

@@ -1,4 +1,4 @@
-"""What may be shown of a key: everything but its digest."""
+"""The parts of a key that may be shown: everything but its digest."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -56,7 +56,7 @@ def shape_of(record: "KeyRecord", now: float, max_age_s: float | None) -> dict[s
     }
 
 
-#: What ``ends_at`` may be; the third is the site's ``keys.max_age``.
+#: The forms of ``ends_at``; the third is the site's ``keys.max_age``.
 _ENDS: Final = ("expires_at", "grace_until")
 _UNSET: Final = {
     "tools": "all",

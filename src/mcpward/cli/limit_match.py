@@ -1,4 +1,4 @@
-"""Which limits and callers ``mcpward limits`` is asked about, and what becomes of a name that nobody has."""
+"""The limits and callers that ``mcpward limits`` selects, and the answer to an unknown name."""
 
 from typing import TYPE_CHECKING
 
@@ -75,7 +75,7 @@ def _unknown_caller(settings: Settings, caller: str) -> ui.CommandEnded | None:
 
 
 def _callers(settings: Settings) -> list[str] | None:
-    """Return keys, and callers and addresses on record; None where the site's data cannot be read here."""
+    """Return keys, and callers and addresses on record; None if the site's data cannot be read here."""
     from mcpward.operations.limit_callers import known_callers
 
     try:
@@ -85,7 +85,7 @@ def _callers(settings: Settings) -> list[str] | None:
 
 
 def hint_of(limit: str | None) -> str:
-    """Return where the use of a limit is seen that is not listed."""
+    """Return a hint on a limit that is not listed: the command that shows its use."""
     if limit == LOOPS:
         return f"loops are counted per call and not listed: mcpward log --limit {LOOPS} shows the refused calls"
     return ""

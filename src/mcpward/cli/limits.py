@@ -1,4 +1,4 @@
-"""``mcpward limits``: what callers have used of their limits at this moment, and a way to give it back to them."""
+"""``mcpward limits``: the present use of callers' limits, and a way to reset it."""
 
 import asyncio
 import shutil
@@ -164,7 +164,7 @@ def _with_tally(settings: Settings, work: "Callable[[LimitUsage], Awaitable[T]]"
 
 
 def _tell_workers(settings: Settings, match: "BucketFilter") -> None:
-    """Have workers give back what each knows by itself: an address that one has locked out would stay so otherwise."""
+    """Have workers return their own counts: an address that one has locked out would stay so otherwise."""
     from mcpward.operations.limit_usage import ask_workers
 
     async def tell(site: "Site") -> None:
@@ -178,7 +178,7 @@ def _tell_workers(settings: Settings, match: "BucketFilter") -> None:
 
 
 def _note(settings: Settings, match: "BucketFilter", answer: "WorkerAnswers") -> None:
-    """Put it on record that limits were given back, and say where that cannot be done."""
+    """Record that limits were reset, and print a remark if that cannot be recorded."""
     from mcpward.operations.acts import note_limits_reset
 
     try:
@@ -222,7 +222,7 @@ def _no_answer() -> "WorkerAnswers":
 
 
 def _screen(uses: list[Any], otherwise: str, note: str = "") -> None:
-    """Show the most used that fit; where nobody looks at a screen, all of them, and a line between."""
+    """Show the most used that fit; without a screen, all of them, and a line between."""
     is_screen = sys.stdout.isatty()
     rows = shutil.get_terminal_size().lines - 1 - bool(note) if is_screen else None
     lines = lines_of(uses, rows) if uses else [otherwise]

@@ -1,4 +1,4 @@
-"""``mcpward log``: the record of every request. What callers wrote is made safe before it reaches a terminal."""
+"""``mcpward log``: the record of every request. Text of callers is made safe before it reaches a terminal."""
 
 import asyncio
 import sys
@@ -26,7 +26,7 @@ _ACTS_HEADER: Final = ("time", "who", "terminal", "address", "command", "what")
 _ACTS_LEAST: Final = (20, 16, 10, 10, 14, 8)
 _POLL_S: Final = 0.25
 _NEWEST: Final = 50
-#: Rows that are laid out together; the first of these batches says how wide the columns are.
+#: Rows that are laid out together; the first of these batches determines the width of the columns.
 _BATCH: Final = 500
 Row = Mapping[str, Any]
 
@@ -112,7 +112,7 @@ def log(
 
 
 async def _print(site: "Site", wanted: "TrafficFilter", printer: "_Printer", most: int | None) -> int:
-    """Print what is found, at most the newest ``most``, and return how much that was; say so where there is more."""
+    """Print the found rows, at most the newest ``most``, and return their number; print a remark if there are more."""
     from mcpward.operations.records import newest, stream
 
     if most is None:
@@ -135,7 +135,7 @@ async def _follow(site: "Site", wanted: "TrafficFilter", printer: "_Printer") ->
 
 
 class _Printer:
-    """Prints rows as they come; the columns keep the width that the first ones gave them.
+    """Prints rows as they come; the columns keep the width of the first ones.
 
     ``last`` is the ``seq`` of the newest row that was printed.
     """

@@ -84,7 +84,7 @@ def mcpward(
 
 
 def run(arguments: Sequence[str] | None = None, tell: Callable[..., None] = ui.error) -> int:
-    """Run one command and return its exit code; errors are told on stderr, or to ``tell`` (what, hint)."""
+    """Run one command and return its exit code; errors are printed on stderr, or passed to ``tell`` (what, hint)."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     if not all(_is_text(word) for word in words):
         tell("an argument is not text in the terminal's encoding", "mcpward --help")

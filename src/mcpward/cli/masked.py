@@ -1,4 +1,4 @@
-"""What of a client's file may be shown: the lines of one server, and in them no credential, ours or another's."""
+"""The parts of a client's file that may be shown: one server's lines, without any credential, ours or another's."""
 
 import difflib
 import re

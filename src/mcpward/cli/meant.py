@@ -1,4 +1,4 @@
-"""Which of the names that there are was probably meant by one that nobody has."""
+"""The existing name that an unknown one probably means."""
 
 from difflib import get_close_matches
 from typing import Any, Final
@@ -7,7 +7,7 @@ _FEW: Final = 20
 
 
 def meant(word: str, known: Any, otherwise: str = "") -> str:
-    """Return a hint with the known name that looks most like a word; else the names, where they are few."""
+    """Return a hint with the known name that looks most like a word; else the names, if they are few."""
     names = [str(name) for name in known]
     found = get_close_matches(word, names, n=1) or get_close_matches(word.lower(), names, n=1)
     if found:

@@ -20,7 +20,7 @@ from mcpward.cli.ui import CommandEnded, Exit
 
 T = TypeVar("T")
 _MOST_BYTES: Final = 16 * 1024**2
-# How a server is reached is written anew; what a person has added beside it (a timeout, approved tools) stays.
+# A server's connection is written anew; a person's own additions beside it (a timeout, approved tools) stay.
 _REACHED_BY: Final = frozenset(
     {
         *("type", "transport", "url", "httpUrl", "serverUrl", "baseUrl", "uri", "headers", "http_headers"),
@@ -42,7 +42,7 @@ class FileChange(Struct, frozen=True):
 
     @property
     def is_none(self) -> bool:
-        """Whether the file says so already."""
+        """Whether the file has the change already."""
         return self.before == self.after
 
     def diff(self) -> list[str]:
@@ -51,7 +51,7 @@ class FileChange(Struct, frozen=True):
 
 
 def work_out(client: Client, entry: Entry, file: Path) -> FileChange:
-    """Work out what the file would say with the server in it.
+    """Work out the file's text with the server in it.
 
     Raises:
         CommandEnded: the file is there but cannot be read, parsed, or safely changed; it stays as it is.
@@ -75,7 +75,7 @@ def work_out(client: Client, entry: Entry, file: Path) -> FileChange:
 
 
 def work_out_removal(client: Client, entry: Entry, file: Path) -> FileChange:
-    """Work out what the file would say without the server.
+    """Work out the file's text without the server.
 
     Raises:
         CommandEnded: the server is not in it, or the file cannot be changed.

@@ -1,4 +1,4 @@
-"""Who runs this command: asked of the operating system, so that an act on record is not what a variable claims."""
+"""The operator of this command: asked of the operating system, so that no variable decides the author of an act."""
 
 import os
 import pwd
@@ -41,7 +41,7 @@ def this_operator() -> Operator:
 
 
 def account() -> str:
-    """Return the account that this process acts as: no variable has a say in it, as LOGNAME has in ``getpass``."""
+    """Return the account that this process acts as: no variable changes it, as LOGNAME does in ``getpass``."""
     uid = os.geteuid()
     try:
         return pwd.getpwuid(uid).pw_name

@@ -1,6 +1,6 @@
-"""The name that a server gives itself, found without running the author's code.
+"""The name that a server has in its source, found without running the author's code.
 
-The vault gives a source the secrets of its own server while it loads, so the name is needed before that. A module is
+The vault passes a source the secrets of its own server while it loads, so the name is needed before that. A module is
 looked up as Python would, but no package is imported for it; names are followed through ``from … import …``.
 """
 
@@ -18,13 +18,14 @@ _MOST_FILES: Final = 5
 def own_name(file: Path, attribute: str = "") -> str | None:
     """Return the name in ``Server("…")`` of a file: of that ``attribute``, else of the first server in it.
 
-    None where that cannot be seen, or where it cannot be read at all: the tools room says why, when it loads the file.
+    None if it cannot be seen, or if the file cannot be read at all: the package tools reports why when it loads the
+    file.
     """
     return _Search().name_in(file, attribute)
 
 
 def module_file(name: str) -> Path | None:
-    """Return the file of a module, looked for in the current folder first; None where none is found."""
+    """Return the file of a module, looked for in the current folder first; None if none is found."""
     path = [str(Path.cwd()), *sys.path]
     origin: str | None = None
     for part in name.split("."):

@@ -12,7 +12,7 @@ from mcpward.core.secret import Secret
 
 _MOST_BYTES: Final = 64 * 1024
 _QUOTES: Final = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb<>,;"
-# What stands before a key in a header, a shell's line or a file of settings.
+# Text before a key in a header, a shell's line or a file of settings.
 _BEFORE: Final = re.compile(
     r"(?:(?:export|set|authorization|x-api-key|bearer)(?=[\s:\"']|sk-)|\$env:|[A-Z_][A-Z0-9_]*\s*=)[\s:=\"']*",
     re.IGNORECASE,

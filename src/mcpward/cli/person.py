@@ -1,4 +1,4 @@
-"""Puts a tool's questions to the person at the terminal, as a client would show its form. Nobody there: no answer."""
+"""Puts a tool's questions to the person at the terminal, as a client would show its form. No terminal: no answer."""
 
 import sys
 from collections.abc import Mapping
@@ -34,17 +34,17 @@ def _ask(request: Any) -> Mapping[str, Any]:
             return _DECLINED
         if value is not None:
             content[name] = value
-    # A form of one yes that was answered with no is a no: that is what its person meant.
+    # A form with one checkbox that was answered with no is a refusal: its person meant that.
     if list(content.values()) == [False]:
         return _DECLINED
     return {"action": "accept", "content": content}
 
 
 def _field(name: str, field: Mapping[str, Any], *, is_required: bool) -> Any:
-    """Read one field of a form; None where it was left empty.
+    """Read one field of a form; None if it was left empty.
 
     Raises:
-        ValueError: what was typed is nothing for this field, or a field that is required was left empty.
+        ValueError: the input is not valid for this field, or a field that is required was left empty.
         EOFError: the person has closed the terminal.
     """
     title = ui.safe(field.get("title") or name)

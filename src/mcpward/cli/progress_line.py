@@ -1,4 +1,4 @@
-"""One line at a terminal that says how far a tool is, written over by the next one, and gone at the end."""
+"""One line at a terminal with a tool's progress, written over by the next one, and removed at the end."""
 
 import shutil
 import sys
@@ -22,7 +22,7 @@ class ProgressLine:
         self._is_there = False
 
     def show(self, progress: "Progress") -> None:
-        """Write how far the tool is, in the place of what was written before."""
+        """Write the tool's progress over the former line."""
         of = f" of {progress.total:g}" if progress.total is not None else ""
         text = ui.safe(f"{progress.progress:g}{of} {progress.message}".rstrip())
         width = shutil.get_terminal_size().columns - 1  # the last column would begin a new line

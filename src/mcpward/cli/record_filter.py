@@ -1,4 +1,4 @@
-"""What the verbs of the record take to choose records, and what becomes of a name that none of them has."""
+"""The options of the record's verbs that choose records, and the answer to an unknown name."""
 
 import re
 from ipaddress import ip_network

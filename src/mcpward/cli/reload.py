@@ -1,4 +1,4 @@
-"""``mcpward reload``: has the site that runs take its files anew, and tells what it took or why it did not."""
+"""``mcpward reload``: has the running site read its files anew, and reports the changes or why there are none."""
 
 import asyncio
 import os
@@ -61,9 +61,9 @@ def reload(
 
 
 def _settings(config: Path | None, data: Path | None) -> tuple[Settings, Misconfigured | None]:
-    """Return the settings that say where the data are, and what is wrong with the file.
+    """Return the settings with the place of the data, and the faults of the file.
 
-    A file with mistakes is what the site is to judge; where its data are is then told by the words, or the default.
+    The site itself judges a file with mistakes; the place of its data then comes from the words, or the default.
     """
     given = {} if data is None else {"site.data": str(data)}
     try:
@@ -74,7 +74,7 @@ def _settings(config: Path | None, data: Path | None) -> tuple[Settings, Misconf
 
 
 def _data_of(config: Path | None) -> dict[str, str]:
-    """Return where a file with mistakes says that the data are, as far as it can be read."""
+    """Return the data's place according to a file with mistakes, as far as it can be read."""
     import tomllib
 
     file = file_of(config)
@@ -118,7 +118,7 @@ async def _reloaded(site: "RunningSite", *, is_shown: bool) -> "ReloadReport":
 
 
 def _note(settings: Settings, reports: "Sequence[ReloadReport]") -> None:
-    """Put it on record who asked, and how it ended."""
+    """Record the operator, and the result."""
     from mcpward.operations.acts import note_reload_asked
 
     async def work(site: "Site") -> None:

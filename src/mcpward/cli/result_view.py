@@ -19,7 +19,7 @@ def result_lines(result: Mapping[str, Any]) -> list[str]:
     if structured is None:
         return [line for block in content for line in _block(block)]
     lines = _data(structured)
-    # What is no text beside the data, such as an image; the text repeats the data for older clients.
+    # Content that is no text beside the data, such as an image; the text repeats the data for older clients.
     return [*lines, *(line for block in content if block.get("type") != "text" for line in _block(block))]
 
 

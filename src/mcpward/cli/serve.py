@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mcpward.app.inherited import Inherited
 
 T = TypeVar("T")
-#: What the process that watches the files handed to this one (``serve --reload``), if it did.
+#: The inheritance from the process that watches the files (``serve --reload``), if there is one.
 INHERITED: "Final[list[Inherited]]" = []
 
 
@@ -140,7 +140,7 @@ def _settled(
 
 
 def _as_misconfigured(work: Callable[[], T]) -> T:
-    """Have what ends a command be a finding, which a process can tell another."""
+    """Turn the end of a command into a finding, which a process can report to another."""
     try:
         return work()
     except ui.CommandEnded as ended:

@@ -60,7 +60,7 @@ def rename(
 
 
 def _change(settings: Settings, file: Path | None, old: str, new: str) -> bytes | None:
-    """Return what the file is to say; None where it has the new name already, or there is no file.
+    """Return the file's new text; None if it has the new name already, or there is no file.
 
     Raises:
         CommandEnded: the file cannot be changed in place.

@@ -1,4 +1,4 @@
-"""What every verb needs first: the site's configuration file, its settings, and its data, opened for a moment."""
+"""The common beginning of every verb: the site's configuration file, its settings, and its data, briefly opened."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ from mcpward.config.sources import missing_sources
 from mcpward.core.clock import Clock, SystemClock
 from mcpward.core.errors import Misconfigured, Unreachable
 
-if TYPE_CHECKING:  # the command line starts fast: the data's rooms are imported when data is needed
+if TYPE_CHECKING:  # the command line starts fast: the data's packages are imported when data is needed
     from mcpward.operations.site import Accept, Site
 
 T = TypeVar("T")
@@ -35,10 +35,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def completed(ctx: typer.Context, incomplete: str, known: Callable[[Settings], Iterable[str]]) -> list[str]:
-    """Return what a started word may become, by the site's file; nothing where that cannot be read now."""
+    """Return the completions of a started word, by the site's file; nothing if it cannot be read now."""
     try:
         return [name for name in known(settings_of(ctx.params.get("config"))) if name.startswith(incomplete)]
-    except Exception:  # noqa: BLE001  # whoever presses the tab key wants no error among the words
+    except Exception:  # noqa: BLE001  # the tab key must print no error among the words
         return []
 
 
@@ -150,11 +150,11 @@ def in_site(
 def opened_server(config: Path | None, target: str) -> tuple[Settings, str]:
     """Return the settings with the server that a command names, and its name: one of the file's, or a source.
 
-    All servers of the file stay: what one is allowed may depend on the others.
+    All servers of the file stay: the rights of one may depend on the others.
 
     Raises:
         CommandEnded: the name is neither a server's nor a source's.
-        Misconfigured: with every problem of the settings at once, or its source is not there.
+        Misconfigured: with every problem of the settings at once, or its source is missing.
     """
     from mcpward.config.load import server_names as names_in
 
@@ -237,12 +237,12 @@ def unknown_server(name: str, known: Collection[str]) -> CommandEnded:
 
 
 def served_last(settings: Settings) -> list[str]:
-    """Return the servers of the last start, as far as the site's data can be read; it is made for nobody."""
+    """Return the servers of the last start, as far as the site's data can be read; no data is created."""
     from mcpward.operations.servers import served_last as servers_of
 
     try:
         return in_site(settings, servers_of, must_exist=True)
-    except (CommandEnded, Misconfigured, Unreachable):  # the command itself will tell, if it needs the data
+    except (CommandEnded, Misconfigured, Unreachable):  # the command itself reports it, if it needs the data
         return []
 
 

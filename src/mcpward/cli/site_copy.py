@@ -89,7 +89,7 @@ def restore(
     with opened(file, ring, settings.site.data) as unpacked:
         manifest = unpacked.manifest
         is_config_put = not check and put_config(unpacked, place)
-        if is_config_put:  # it says where the data of the site are
+        if is_config_put:  # it names the place of the site's data
             settings = settings_of(place)
         if not check:
             note = note_restored(settings, ring, unpacked, CLOCK, this_operator(), file.absolute())
@@ -113,7 +113,7 @@ def _is_accepted(settings: Settings) -> bool:
 
     try:
         in_site(settings, work)
-    except (Misconfigured, Unreachable):  # it needs a yes; or its master key, as the next command will say
+    except (Misconfigured, Unreachable):  # it needs a confirmation; or its master key, as the next command will report
         return False
     return True
 

@@ -1,4 +1,4 @@
-"""``mcpward store``: what is to be done with a database that is not the one that was left."""
+"""``mcpward store``: accepts or repairs a database that is not the one that was left."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Final
 

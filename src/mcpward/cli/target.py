@@ -1,4 +1,4 @@
-"""What ``serve TARGET`` means, found without running the author's file."""
+"""The meaning of ``serve TARGET``, found without running the author's file."""
 
 import re
 from collections.abc import Collection
@@ -11,7 +11,7 @@ from mcpward.config.names import RESERVED, SERVER_NAME
 
 
 class Target(Struct, frozen=True):
-    """A server to serve: its name, and its source where the target named one."""
+    """A server to serve: its name, and its source if the target named one."""
 
     name: str
     source: str | None
@@ -20,7 +20,7 @@ class Target(Struct, frozen=True):
 def read_target(target: str, configured: Collection[str], name: str | None) -> Target:
     """Read a target: the name of a configured server, or a source (a Python file, or module:object).
 
-    A source is called as ``name`` says, else as its own ``Server("…")`` does, else after its file.
+    A source is named by ``name``, else by its own ``Server("…")``, else by its file.
     """
     if target in configured and not Path(target).is_file():
         return Target(name=target, source=None)

@@ -6,7 +6,7 @@ from typing import Final
 from mcpward.cli.ui import CommandEnded, Exit
 from mcpward.config import span
 
-_LAST: Final = 253_402_300_799.0  # 9999-12-31T23:59:59Z: the last second that an ISO date can say
+_LAST: Final = 253_402_300_799.0  # 9999-12-31T23:59:59Z: the last second that an ISO date can express
 
 
 def parse_span(text: str, option: str) -> float:
@@ -42,7 +42,7 @@ def _parse_iso(text: str, option: str) -> float:
 
 
 def parse_end(text: str, now: float, option: str) -> float:
-    """Read a moment in the future: a span from now, or an ISO 8601 date or time (UTC unless it says otherwise).
+    """Read a moment in the future: a span from now, or an ISO 8601 date or time (UTC unless it has an offset).
 
     Raises:
         CommandEnded: it is none, or it has passed.

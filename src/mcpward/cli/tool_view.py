@@ -1,4 +1,4 @@
-"""What may be said of a tool: its class, scopes, limits and guards, with the settings of the site put over them."""
+"""The public view of a tool: its class, scopes, limits and guards, with the settings of the site put over them."""
 
 from typing import TYPE_CHECKING, Any, Final
 

@@ -1,4 +1,4 @@
-"""``mcpward tools``: what each server offers, and what holds for it. Loads the authors' files, serves nothing."""
+"""``mcpward tools``: the tools of each server, and their rules. Loads the authors' files, serves nothing."""
 
 import asyncio
 import json as jsonlib

@@ -1,4 +1,4 @@
-"""Where a key may go: beside a URL that a person named or has seen, never silently to one that a file names.
+"""The places for a key: beside a URL that a person named or has seen, never silently beside one that a file names.
 
 A cloned repository may carry a ``mcpward.toml`` whose ``public_url`` belongs to an attacker. A client that is connected
 in that folder would send them the key of the environment.
@@ -26,10 +26,10 @@ def require_agreement(entry: Entry, *, is_named: bool, is_asked: bool, knows: Ca
     """Check that the key of an entry may be written beside its URL.
 
     ``is_named``: the URL was on the command line. ``is_asked``: a person is asked before anything is written, and sees
-    the URL. ``knows`` tells whether the site of the present folder has made this key.
+    the URL. ``knows`` returns whether the site of the present folder has made this key.
 
     Raises:
-        CommandEnded: the URL comes from a file, leads to another machine, and nobody has agreed to it.
+        CommandEnded: the URL comes from a file, leads to another machine, and no person has agreed to it.
     """
     if not entry.needs_key or is_named or is_asked or not is_foreign(entry.url):
         return

@@ -1,7 +1,8 @@
-"""The voice. The answer goes to stdout, every remark to stderr; errors are ``error: what`` then ``hint: what to do``.
+"""Output of the commands. The answer goes to stdout, every remark to stderr; errors are ``error: what`` then ``hint:
+what to do``.
 
-Nothing that a caller or an author wrote reaches a terminal before :func:`safe` has seen it: a tool's name, a header or
-a configured path may carry escape sequences (attack 110).
+Text of a caller or an author reaches a terminal only through :func:`safe`: a tool's name, a header or a configured path
+may carry escape sequences (attack 110).
 """
 
 import json
@@ -21,7 +22,7 @@ STYLES: Final[Styles] = {"error": _RED, "hint": _BLUE, "dim": _DIM}
 
 
 class Exit(IntEnum):
-    """What a command's exit code says."""
+    """The meaning of a command's exit code."""
 
     DONE = 0
     NO = 1
@@ -40,7 +41,7 @@ class CommandEnded(Exception):
 
 
 def safe(text: object) -> str:
-    """Write a text so that it stays on its line and moves nothing: what cannot be seen is shown as an escape."""
+    """Write a text so that it stays on its line and moves nothing: an invisible character is shown as an escape."""
     plain = str(text)
     return plain if plain.isprintable() else "".join(char if char.isprintable() else _escaped(char) for char in plain)
 
@@ -81,7 +82,7 @@ def error(what: str, hint: str = "") -> None:
 
 
 def words_of(finding: Finding) -> tuple[str, str]:
-    """Return what is wrong with the configuration and where (once, where that is the key spoken of), and the hint."""
+    """Return the fault of the configuration and its place (once, if that is the key spoken of), and the hint."""
     is_said = not finding.where or finding.what.startswith(f"{finding.where}:")
     return finding.what if is_said else f"{finding.where}: {finding.what}", finding.hint
 
@@ -92,14 +93,14 @@ def error_of(finding: Finding) -> None:
 
 
 def styled(text: str, style: str, stream: TextIO) -> str:
-    """Colour a text where people look at it; never where a program reads it."""
+    """Colour a text for people; never for a program that reads it."""
     if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
     return f"{STYLES[style]}{text}{_PLAIN}"
 
 
 def aligned(rows: Sequence[Sequence[object]], widths: Sequence[int] = ()) -> list[str]:
-    """Lay rows out in columns, made safe, as wide as their widest cell or as ``widths`` say."""
+    """Lay rows out in columns, made safe, as wide as their widest cell or as ``widths`` state."""
     cells = [[safe(cell) for cell in row] for row in rows]
     wide = list(widths) or widths_of(cells)
     return ["  ".join(_cell(cell, wide[i], i + 1 == len(row)) for i, cell in enumerate(row)).rstrip() for row in cells]
@@ -123,7 +124,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 
 def confirmed(question: str) -> bool:
-    """Ask a person for a yes. Anything else, and nobody there to ask, is a no."""
+    """Ask a person for approval. Any answer but y or yes, and a missing terminal, is a refusal."""
     if not sys.stdin.isatty():
         return False
     sys.stderr.write(f"{question} [y/N] ")

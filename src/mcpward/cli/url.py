@@ -1,4 +1,6 @@
-"""``mcpward url``: the secret URL of an unlisted server. Whoever knows it may use the server; only its hash is kept."""
+"""``mcpward url``: the secret URL of an unlisted server. The URL admits every caller that has it; only its hash is
+kept.
+"""
 
 from typing import TYPE_CHECKING, Annotated
 

@@ -14,7 +14,7 @@ _UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
 
 def lines_of(uses: "list[BucketUsage]", most: int | None = None) -> list[str]:
-    """Lay the uses out as a table, with a heading; what is used up stands out. At most ``most`` lines."""
+    """Lay the uses out as a table, with a heading; used-up limits stand out. At most ``most`` lines."""
     shown = uses if most is None else uses[: max(1, most - 1)]
     head, *lines = ui.aligned([HEADER, *(_cells(use) for use in shown)])
     return [
@@ -27,9 +27,9 @@ def lines_of(uses: "list[BucketUsage]", most: int | None = None) -> list[str]:
 
 
 def shape_of(use: "BucketUsage") -> dict[str, Any]:
-    """Return the use as a program reads it: ``server`` and ``tool`` are null where the limit is of more than one.
+    """Return the use as a program reads it: ``server`` and ``tool`` are null if the limit is of more than one.
 
-    In ``reset_s`` seconds one more is to be had; of a quota, all of it.
+    In ``reset_s`` seconds one more is available; of a quota, all of it.
     """
     server, _, tool = use.scope.partition("\0")
     return {
@@ -57,7 +57,7 @@ def span_text(seconds: int) -> str:
 
 
 def bar(used: int, most: int) -> str:
-    """Draw how much is used. What is used at all shows, and only what is used up is drawn full."""
+    """Draw the used part. Any use shows, and only a used-up limit is drawn full."""
     full, empty = ("█", "░") if _can_draw() else ("#", ".")
     marks = min(_WIDTH - 1, max(1, round(_WIDTH * used / most))) if 0 < used < most else _WIDTH * (used > 0)
     return full * marks + empty * (_WIDTH - marks)

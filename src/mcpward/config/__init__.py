@@ -1,1 +1,1 @@
-"""Settings: TOML, environment and flags become frozen values, or every problem at once. Knows core alone."""
+"""Settings: TOML, environment and flags become frozen values, or every problem at once. Knows only core."""

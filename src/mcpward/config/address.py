@@ -1,4 +1,4 @@
-"""Where to listen and what hosts are called: ``127.0.0.1:8000``, ``[::1]:8000``, ``mcp.example.com``. No DNS."""
+"""Listen addresses and host names: ``127.0.0.1:8000``, ``[::1]:8000``, ``mcp.example.com``. No DNS."""
 
 import re
 from ipaddress import ip_address
@@ -43,7 +43,7 @@ class AddressPart(Struct, frozen=True):
     port: int | None = None
 
     def over(self, current: object, default: str) -> str:
-        """Return the whole address; what is missing is taken from ``current``, or from ``default`` if that is none."""
+        """Return the whole address; a missing part is taken from ``current``, or from ``default`` if that is none."""
         try:
             address = parse_address(current if isinstance(current, str) else default)
         except ValueError:
@@ -54,7 +54,7 @@ class AddressPart(Struct, frozen=True):
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a bare host is this machine alone. A name other than localhost is not: DNS may say anything."""
+    """Return whether a bare host is only this machine. The only such name is localhost: DNS may return any address."""
     if host == "localhost":
         return True
     try:
@@ -76,7 +76,7 @@ def parse_address(text: str) -> Address:
 
 
 def parse_host(text: str) -> str:
-    """Read a host name or an IP address (IPv6 in brackets) and give it bare, in lower case.
+    """Read a host name or an IP address (IPv6 in brackets) and return it bare, in lower case.
 
     Raises:
         ValueError: it is neither.
@@ -94,7 +94,7 @@ def parse_host(text: str) -> str:
 
 
 def parse_allowed_host(text: str) -> str:
-    """Read one entry of a host allow-list: ``host`` or ``host:port``, exactly as a Host header will say it.
+    """Read one entry of a host allow-list: ``host`` or ``host:port``, exactly as a Host header has it.
 
     Raises:
         ValueError: it is neither; a wildcard is neither, because it would let DNS rebinding back in.
@@ -174,13 +174,13 @@ DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def parse_origin(text: str) -> str:
-    """Read one entry of the Origin allow-list and return it as an Origin field says it, in lower case.
+    """Read one entry of the Origin allow-list and return it as an Origin field has it, in lower case.
 
     That is scheme, host, and a port that is not the scheme's own. The scheme may be that of an app or of a browser's
     extensions.
 
     Raises:
-        ValueError: it is no such origin; ``null`` and ``*`` are none, because they name nobody.
+        ValueError: it is no such origin; ``null`` and ``*`` are none, because they name no single origin.
     """
     origin = text.strip().lower()
     if origin == "null":
@@ -201,6 +201,6 @@ def parse_origin(text: str) -> str:
 
 
 def origin_of(scheme: str, host: str, port: int | None) -> str:
-    """Return an origin as an Origin field says it (RFC 6454 §6.2): the scheme's own port is left out."""
+    """Return an origin as an Origin field has it (RFC 6454 §6.2): the scheme's own port is left out."""
     name = f"[{host}]" if ":" in host else host
     return f"{scheme}://{name}" if port in {None, DEFAULT_PORTS.get(scheme)} else f"{scheme}://{name}:{port}"

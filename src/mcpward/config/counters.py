@@ -1,4 +1,4 @@
-"""Where counters live: ``memory``, or the URL of Redis or Valkey. No DNS, and no message quotes the URL."""
+"""The place of counters: ``memory``, or the URL of Redis or Valkey. No DNS, and no message quotes the URL."""
 
 import re
 from ipaddress import ip_address
@@ -25,7 +25,7 @@ _PRIVATE: Final = (".localhost", ".local", ".home.arpa", ".internal")
 
 
 class CountersUrl(Struct, frozen=True):
-    """Redis or Valkey: one node, or some nodes of a cluster. ``user`` and ``password`` are empty where not given."""
+    """Redis or Valkey: one node, or some nodes of a cluster. ``user`` and ``password`` are empty if not given."""
 
     nodes: tuple[Address, ...]
     is_tls: bool
@@ -45,10 +45,10 @@ class CountersUrl(Struct, frozen=True):
 
 
 def read_counters(text: str) -> CountersUrl | None:
-    """Read what the setting says; None for ``memory``, and for a variable, whose value nobody knows yet.
+    """Read the setting; None for ``memory``, and for a variable, whose value is not known yet.
 
     Raises:
-        ValueError: it is nothing of these.
+        ValueError: it is none of these.
     """
     if text == MEMORY or _VARIABLE.fullmatch(text):
         return None
@@ -73,7 +73,7 @@ def read_counters_url(text: str) -> CountersUrl:
     if "@" in credential or "," in credential:
         raise ValueError("one user comes before all hosts; in a user or a password write @ as %40 and , as %2C")
     user, _, password = credential.partition(":")
-    if user and not password:  # whoever writes redis://secret@host means a password, and would send none
+    if user and not password:  # an operator who writes redis://secret@host means a password, and would send none
         raise ValueError("a user needs a password; write a password without a user as redis://:password@host")
     nodes = tuple(_node(host) for host in hosts.split(","))
     if len(nodes) > _MOST_NODES:

@@ -1,4 +1,4 @@
-"""What clients call the servers of a site. Derived from settings alone, never from a request's Host header.
+"""The URLs that clients call the servers of a site by. Derived only from settings, never from a request's Host header.
 
 Every server has a URL that no other server changes, ``/<name>/mcp``; one of them has ``/mcp`` too. Both are names of
 the same server. A path in ``site.public_url`` stands before both: a proxy may take it away, or pass it on.
@@ -35,7 +35,7 @@ class ServedPath(Struct, frozen=True):
 def origin_of(settings: Settings, bound: Address | None = None) -> str:
     """Return scheme and host of the site, as clients see it, without a trailing slash; with the path of ``public_url``.
 
-    ``bound`` is the address that was really bound, where the system chose the port.
+    ``bound`` is the address that was really bound, if the system chose the port.
     """
     site = settings.site
     if site.public_url:
@@ -97,7 +97,7 @@ def metadata_at(url: str) -> str:
 def served_paths(settings: Settings, bound: Address | None = None) -> Iterator[ServedPath]:
     """List every path at which a server is reached. The path of ``public_url`` is there, or a proxy took it away.
 
-    Where one path could stand for two URLs of a server, the one with nothing taken away comes last, and is meant.
+    If one path could stand for two URLs of a server, the one with nothing taken away comes last, and is meant.
     """
     prefix = prefix_of(settings)
     for before in dict.fromkeys(("", prefix)):
@@ -115,15 +115,15 @@ def served_paths(settings: Settings, bound: Address | None = None) -> Iterator[S
 def _provider_paths(settings: Settings, server: str, path: str) -> tuple[str, ...]:
     """Return the paths at which clients look for the metadata of a server's provider, if they look at the site itself.
 
-    With the server's path inserted (RFC 8414 §3.1), with the name at its end (OpenID Connect Discovery §4), and for one
-    server of the site without its path, as revision 2025-03-26 has it.
+    With the server's path inserted (RFC 8414 §3.1), and with the name at its end (OpenID Connect Discovery §4). Also,
+    for one server of the site without its path, as revision 2025-03-26 has it.
     """
     own = (*(document + path for document in _PROVIDER), path + _PROVIDER[1])
     return own + (_PROVIDER if plain_server(settings) == server else ())
 
 
 def plain_server(settings: Settings) -> str | None:
-    """Return the server whose provider's metadata stand at the plain well-known paths; None where that is not clear.
+    """Return the server whose provider's metadata stand at the plain well-known paths; None if that is not clear.
 
     It is the only one in OAuth mode, whatever other modes stand beside it; of several the first, if all name the same
     provider first. Otherwise a client would be sent to a provider that is not its server's.

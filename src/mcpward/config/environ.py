@@ -1,7 +1,7 @@
 """Settings from the environment: ``MCPWARD_SITE__LISTEN`` is ``site.listen``; ``…_FILE`` names a file with a secret.
 
-The prefix is mcpward's alone. A variable that begins with it and is not known is a finding like an unknown key in the
-file: a control that somebody meant to set must not be silently off.
+The prefix belongs only to mcpward. An unknown variable with the prefix is a finding like an unknown key in the file: a
+control that the operator meant to set must not be silently off.
 """
 
 import json
@@ -20,21 +20,21 @@ from mcpward.core.values import QuotaLimit, RateLimit
 PREFIX: Final = "MCPWARD_"
 #: UTF-8, with or without the byte order mark that Windows editors and PowerShell begin a file with.
 ENCODING: Final = "utf-8-sig"
-# Read by other rooms, or by tools that mcpward prints blocks for.
+# Read by other packages, or by tools that mcpward prints blocks for.
 _OTHERS: Final = frozenset({"MCPWARD_MASTER_KEY", "MCPWARD_MASTER_KEY_FILE", "MCPWARD_KEY", "MCPWARD_CONFIG"})
 # Tables whose names are those of functions or columns, with underscores.
 _UNDERSCORED: Final = frozenset({"budgets", "pools", "tools"})
 _KEYS: Final = f"{PREFIX}KEY_"  # a server's own key, for mcpward connect and for clients: no setting
-_TESTS: Final = f"{PREFIX}TEST_"  # what our own tests are told
+_TESTS: Final = f"{PREFIX}TEST_"  # read by our own tests
 # Kubernetes sets these by itself for every service whose name begins with mcpward. Its bare …_PORT is a URL: a number
-# there is somebody's try to set the port.
+# there is an operator's try to set the port.
 _KUBERNETES: Final = re.compile(
     r"MCPWARD_(?:\w+_)?(?:SERVICE_HOST=|SERVICE_PORT(?:_\w+)?=|PORT=\w+://|PORT_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?=)"
 )
 
 
 class Variable(Struct, frozen=True):
-    """One setting from the environment: where it goes, its value and the variable's name."""
+    """One setting from the environment: its key, its value and the variable's name."""
 
     path: Path
     value: Any
@@ -42,7 +42,8 @@ class Variable(Struct, frozen=True):
 
 
 def path_of(name: str) -> Path:
-    """Turn a variable's name into a path; in a name of one's own ``_`` stands for ``-``, which a shell cannot say.
+    """Turn a variable's name into a path; in an operator's own name ``_`` stands for ``-``, which a shell cannot
+    express.
 
     Budgets, pools and tools have ``_`` in their names; see :func:`spelt`.
     """
@@ -55,7 +56,8 @@ def path_of(name: str) -> Path:
 
 
 def spelt(path: Path, values: Mapping[str, Any]) -> Path:
-    """Return a variable's path with names as ``values`` writes them, where they differ in what no shell can say.
+    """Return a variable's path with names as ``values`` writes them, if they differ only in characters that no shell
+    allows.
 
     ``MCPWARD_SERVERS__SHOP__TOOLS__GET_ORDER__RATE`` is about the tool ``get.order`` if the file has a table for it.
     """
@@ -123,7 +125,7 @@ def _read_file(name: str, env: Mapping[str, str], variables: list[Variable], fin
 
 
 def _typed(path: Path, text: str) -> Any:
-    """Return a text the type of its setting where it fits; what does not fit stays text, and the model refuses it."""
+    """Return a text as the type of its setting if it fits; otherwise it stays text, and the model refuses it."""
     field = field_at(path)
     if field is None:
         return text

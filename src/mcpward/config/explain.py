@@ -52,7 +52,7 @@ JSON schema for editors.
 
 
 class Explained(Struct, frozen=True):
-    """One setting in words. ``default`` and ``example`` are TOML; ``default`` is empty where a value is required."""
+    """One setting in words. ``default`` and ``example`` are TOML; ``default`` is empty if a value is required."""
 
     key: str
     type: str
@@ -135,7 +135,7 @@ def _defaults() -> dict[str, Any]:
 
 
 def _filled(section: type[Section]) -> dict[str, Any]:
-    """Return the defaults of a section, with one entry in each table of named ones; what is required as its example."""
+    """Return the defaults of a section, with one entry in each table of named ones; required ones as their example."""
     required = {
         name: tomllib.loads(f"value = {field.examples[0]}")["value"]
         for name, field in section.model_fields.items()
@@ -158,7 +158,7 @@ def _default(path: tuple[str, ...]) -> Any:
 
 
 def toml_text(value: Any) -> str:
-    """Write a plain value as TOML; None, which TOML cannot say, as ``(not set)``."""
+    """Write a plain value as TOML; None, which TOML cannot express, as ``(not set)``."""
     if value is None:
         return "(not set)"
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""The types of settings: how a text from the file becomes a value, and what the published JSON schema says of it."""
+"""The types of settings: how a text from the file becomes a value, and its description in the published JSON schema."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ from mcpward.core.values import Quota, QuotaLimit, Rate, RateLimit
 
 #: The ways in, each a mode of a server.
 MODES: Final = ("api-key", "oauth", "public", "unlisted")
-#: Asymmetric signatures alone (RFC 7518 §3.1, RFC 8037, RFC 9864): no file can name ``none`` or an HMAC.
+#: Only asymmetric signatures (RFC 7518 §3.1, RFC 8037, RFC 9864): no file can name ``none`` or an HMAC.
 ALGORITHMS: Final = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
 )  # fmt: skip
@@ -152,7 +152,7 @@ def _claim(value: str) -> str:
 
 
 def _modes(value: object) -> object:
-    """One word, or the two that go together; a list of one is that word, and the order says nothing."""
+    """One word, or the two that go together; a list of one is that word, and the order has no meaning."""
     words = [value] if isinstance(value, str) else value
     if isinstance(words, list | tuple):
         if len(words) == 1 and words[0] in MODES:
@@ -294,7 +294,7 @@ Networks = Annotated[
     _TEXTS,
 ]
 
-# What people call the type of a setting, by the function that reads it.
+# The usual name of a setting's type, by the function that reads it.
 KINDS: Final[Mapping[object, str]] = {
     read_limiting: "rate or table",
     _limiting_or_off: 'rate, table or ""',

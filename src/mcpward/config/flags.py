@@ -1,4 +1,4 @@
-"""What the settings that flags set are called on the command line, for messages."""
+"""The command-line names of the settings that flags set, for messages."""
 
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ _SAME: Final = frozenset({
 
 
 def flag_of(dotted: str, value: Any) -> str:
-    """Return the flag that set a setting to a value; the setting itself where none does."""
+    """Return the flag that set a setting to a value; the setting itself if none does."""
     if isinstance(value, AddressPart) and (value.host is None or value.port is None):
         return "--port" if value.host is None else "--host"
     last = dotted.rpartition(".")[2]

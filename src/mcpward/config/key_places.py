@@ -1,4 +1,4 @@
-"""Where each setting was set: the file and line, the variable or the flag. An error that names it is half mended."""
+"""The origin of each setting: the file and line, the variable or the flag. An error that names it is half mended."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -13,7 +13,7 @@ Keys = tuple[str, ...]
 
 
 class Origin(Struct, frozen=True):
-    """Where a value came from: ``layer`` is file, env or flag; ``where`` is file:line, a variable or a flag's key."""
+    """The origin of a value: ``layer`` is file, env or flag; ``where`` is file:line, a variable or a flag's key."""
 
     layer: str
     where: str
@@ -27,7 +27,7 @@ class KeyPlaces(Struct, frozen=True):
     file: str = ""
 
     def where(self, path: Keys) -> str:
-        """Return where a key was set, or the nearest table around it."""
+        """Return the place of a key, or of the nearest table around it."""
         for length in range(len(path), 0, -1):
             origin = self.origins.get(path[:length])
             if origin is not None:
@@ -39,12 +39,12 @@ class KeyPlaces(Struct, frozen=True):
         return f"{self.file}:{number}" if number else self.file
 
     def of(self, dotted: str) -> str:
-        """Return where a dotted key was set; the key itself where that is in no file. A name in it may hold dots."""
+        """Return the place of a dotted key; the key itself if it is in no file. A name in it may hold dots."""
         known = (path for path in (*self.origins, *self.lines) if ".".join(path) == dotted)
         return self.where(next(known, tuple(dotted.split(".")))) or dotted
 
     def placed(self, findings: Sequence[Finding]) -> list[Finding]:
-        """Return the findings; those that stand at the key of a setting name the place where it was set."""
+        """Return the findings; those that stand at the key of a setting name the place that set it."""
         return [replace(one, where=self.of(one.where)) if _is_key(one.where) else one for one in findings]
 
 

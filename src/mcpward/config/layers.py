@@ -14,7 +14,7 @@ DATA: Final = "<data>"  # in store.url: the data folder of the site
 
 
 class Layers:
-    """The layers, merged: values, and where each one came from."""
+    """The layers, merged: values, and the origin of each one."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
@@ -29,20 +29,20 @@ class Layers:
             inner = table.setdefault(name, {})
             if not isinstance(inner, dict):
                 inner = table[name] = {}
-                self.origins.pop(path[: at + 1], None)  # what stood there is gone, and is nobody's mistake any more
+                self.origins.pop(path[: at + 1], None)  # the former value is gone, and is no mistake any more
             table = inner
         table[path[-1]] = anchor(path, value, folder)
         self.origins[path] = origin
 
     def value_at(self, path: Keys) -> Any:
-        """Find the value at a path; None where there is none."""
+        """Find the value at a path; None if there is none."""
         value: Any = self.values
         for name in path:
             value = value.get(name) if isinstance(value, dict) else None
         return value
 
     def where(self, path: Keys) -> str:
-        """Return where a key was set, or the nearest table around it."""
+        """Return the place of a key, or of the nearest table around it."""
         return self.places().where(path)
 
     def places(self) -> KeyPlaces:
@@ -58,7 +58,7 @@ class Layers:
 
 
 def anchor(path: Keys, value: Any, folder: Path) -> Any:
-    """Make a relative path absolute, from the folder where it was written."""
+    """Make a relative path absolute, from the folder of its file."""
     if not isinstance(value, str) or not value.strip():
         return value
     is_source = len(path) == 3 and path[0] == "servers" and path[2] == "source"
@@ -73,7 +73,7 @@ def anchor(path: Keys, value: Any, folder: Path) -> Any:
 def _at_home(value: str) -> Path:
     try:
         return Path(value).expanduser()
-    except RuntimeError:  # nobody of that name has a home
+    except RuntimeError:  # no account of that name has a home
         return Path(value)
 
 

@@ -24,7 +24,7 @@ def budget_of_something(settings: Settings) -> Iterator[Violation]:
 
 
 def known_budgets(settings: Settings) -> Iterator[Violation]:
-    """What an operator has a tool draw on is one of the budgets of the file."""
+    """An operator's draw of a tool must name one of the budgets of the file."""
     for server, table in settings.servers.items():
         for tool, added in table.tools.items():
             key = f"servers.{server}.tools.{tool}.budgets"

@@ -1,4 +1,4 @@
-"""Limits with their rulings as people write them: ``"10/minute"``, or a table that says how strictly it is meant too:
+"""Limits with their enforcement as people write them: ``"10/minute"``, or a table that also states how it is enforced:
 ``{ rate = "10/minute", enforce = false, on_store_failure = "closed" }``.
 """
 
@@ -10,14 +10,14 @@ from mcpward.config.quota import parse_quota, quota_text
 from mcpward.config.rate import parse_rate, rate_text
 from mcpward.core.values import Enforcement, QuotaLimit, RateLimit
 
-#: What may hold while the shared counters are away.
+#: The policies for the time while the shared counters are away.
 FAILURES: Final = ("closed", "open", "local")
 
 T = TypeVar("T")
 
 
 class InheritedLimit(str):
-    """What holds for a limit that says nothing of ``on_store_failure`` itself: the word of the site."""
+    """Used if a limit has no ``on_store_failure`` of its own: the site's value."""
 
     __slots__ = ()
 
@@ -26,7 +26,7 @@ _UNSAID: Final = InheritedLimit("local")
 
 
 def read_limiting(value: object) -> object:
-    """Return the rate and its ruling; one that was read already, and None, are given back.
+    """Return the rate and its enforcement; one that was read already, and None, are returned as they are.
 
     Raises:
         ValueError: it is neither text nor table, the text is no rate, or the table has something else in it.
@@ -40,7 +40,7 @@ def read_rationing(value: object) -> object:
 
 
 def settled(limit: Any, site: str) -> Any:
-    """Return a limit as it is where the site's own word is ``site``; what is no limit is given back."""
+    """Return a limit with the site's own value ``site``; a value that is no limit is returned as it is."""
     if not isinstance(limit, RateLimit | QuotaLimit) or not isinstance(limit.ruling.on_store_failure, InheritedLimit):
         return limit
     ruling = Enforcement(limit.ruling.enforce, InheritedLimit(site))
@@ -48,7 +48,7 @@ def settled(limit: Any, site: str) -> Any:
 
 
 def ruled_text(limit: RateLimit | QuotaLimit | None) -> str | dict[str, Any]:
-    """Write a limit so that it reads back the same: as a text where that says all; ``""`` for none."""
+    """Write a limit so that it reads back the same: as a text if that expresses all; ``""`` for none."""
     if limit is None:
         return ""
     word = "rate" if isinstance(limit, RateLimit) else "quota"
@@ -76,7 +76,7 @@ def _ruled(value: object, word: str, parse: Callable[[str], T]) -> tuple[T, Enfo
     if not isinstance(text, str):
         raise ValueError(f'a table has {word} = "…", and optionally enforce and on_store_failure')  # noqa: TRY004
     if not isinstance(enforce, bool):
-        raise ValueError("enforce must be true or false")  # noqa: TRY004  # pydantic tells of a ValueError alone
+        raise ValueError("enforce must be true or false")  # noqa: TRY004  # pydantic reports only a ValueError
     if failure not in FAILURES:
         raise ValueError("on_store_failure must be closed, open or local")
     return parse(text), Enforcement(enforce, failure)

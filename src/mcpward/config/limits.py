@@ -117,7 +117,7 @@ class ServerLimits(Section):
     )
 
     def under(self, site: str) -> Self:
-        """Return the same limits where the site's word for ``on_store_failure`` is ``site``."""
+        """Return the same limits with ``site`` as the site's value of ``on_store_failure``."""
         return self.model_copy(update={name: settled(getattr(self, name), site) for name in type(self).model_fields})
 
 
@@ -144,7 +144,7 @@ class BudgetSettings(Section):
     on_store_failure: Failure | None = key(None, f"what applies {_FAILURE}", '"closed"')
 
     def under(self, site: str) -> Self:
-        """Return the same budget where the site's word for ``on_store_failure`` is ``site``."""
+        """Return the same budget with ``site`` as the site's value of ``on_store_failure``."""
         return self.model_copy(update={"on_store_failure": self.on_store_failure or site})
 
     def budget(self, name: str) -> Budget:
@@ -164,11 +164,11 @@ class PoolSettings(Section):
     on_store_failure: Failure | None = key(None, f"what applies {_FAILURE}", '"closed"')
 
     def under(self, site: str) -> Self:
-        """Return the same pool where the site's word for ``on_store_failure`` is ``site``."""
+        """Return the same pool with ``site`` as the site's value of ``on_store_failure``."""
         return self.model_copy(update={"on_store_failure": self.on_store_failure or site})
 
     def pool(self, name: str, size: int = 1) -> Pool:
-        """Return the pool of this name; ``size`` is what its Database brings, for where nothing is set."""
+        """Return the pool of this name; ``size`` is the one of its Database, if no size is set."""
         return Pool(
             name=name,
             slots=self.concurrency or size,

@@ -1,4 +1,4 @@
-"""On which line of a TOML text each key stands. ``tomllib`` does not say, and an error without a line is half an error.
+"""The line of each key in a TOML text. ``tomllib`` does not report it, and an error without a line is half an error.
 
 The text has been parsed by ``tomllib`` before, so this only has to follow its structure, not to judge it.
 """
@@ -39,7 +39,7 @@ def _end_of_value(text: str, start: int) -> int:
 
 
 class Statement(Struct, frozen=True):
-    """One statement of the text: its keys, where the first of them starts, and where it ends."""
+    """One statement of the text: its keys, the start of the first of them, and its own end."""
 
     keys: Path
     start: int

@@ -37,7 +37,7 @@ class Loaded(Struct, frozen=True):
 def load(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> Settings:
     """Read the settings of one site; ``overrides`` are flags by dotted key (``{"site.listen": "…"}``).
 
-    A flag that names a host or a port alone is an :class:`~mcpward.config.address.AddressPart`.
+    A flag that names only a host or a port is an :class:`~mcpward.config.address.AddressPart`.
 
     Raises:
         Misconfigured: with every problem of every layer at once.
@@ -46,9 +46,9 @@ def load(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any]
 
 
 def read(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any], only: str | None = None) -> Loaded:
-    """Like :func:`load`, and say where each value came from; with ``only``, leave all other servers out.
+    """Like :func:`load`, with the origin of each value; with ``only``, leave all other servers out.
 
-    The server that is left keeps the path that it has among the others.
+    The remaining server keeps the path that it has among the others.
 
     Raises:
         Misconfigured: with every problem of every layer at once.
@@ -80,14 +80,14 @@ def read(path: Path | None, env: Mapping[str, str], overrides: Mapping[str, Any]
 
 
 def _forget_default(tree: Layers, named: object, only: str) -> None:
-    """Take ``site.default_server`` out where it names a server of the file that is not served now."""
+    """Take ``site.default_server`` out if it names a server of the file that is not served now."""
     default = tree.value_at(("site", "default_server"))
     if isinstance(named, dict) and isinstance(default, str) and default != only and default in named:
         tree.put(("site", "default_server"), None, Origin("default", ""), Path.cwd())
 
 
 def server_names(path: Path | None) -> tuple[str, ...]:
-    """Return the names of the servers in a file, whatever else is wrong with it; :func:`read` tells what is."""
+    """Return the names of the servers in a file, whatever else is wrong with it; :func:`read` reports that."""
     try:
         servers = tomllib.loads(path.read_text(encoding=ENCODING)).get("servers", {}) if path else {}
     except (OSError, ValueError, RecursionError):
@@ -169,7 +169,7 @@ def _finding(tree: Layers, complaint: Complaint) -> Finding:
 
 
 def _culprit(complaint: Complaint) -> Keys:
-    """What to leave out: the value itself, or the server that lacks a required key."""
+    """The part to leave out: the value itself, or the server that lacks a required key."""
     return complaint.path[:-1] if complaint.is_missing else complaint.path
 
 
@@ -183,7 +183,7 @@ def _built(values: Mapping[str, Any], found: list[Complaint]) -> Settings | None
 
 
 def _with_places(settings: Settings) -> Settings:
-    """Make the last paths absolute: those that nobody set."""
+    """Make the last paths absolute: those that no layer set."""
     data = Path.cwd() / settings.site.data
     url = settings.store.url.replace(f"sqlite:///{DATA}", f"sqlite:///{data}", 1)
     site = settings.site.model_copy(update={"data": data})

@@ -5,7 +5,7 @@ from typing import Final
 
 # A URL may carry a password before the @ or in its query.
 _PLACE: Final = re.compile(r"(?P<scheme>[a-z0-9+]+://)(?:.*@)?(?P<rest>[^?@]*)", re.ASCII | re.DOTALL)
-# Words that say where something is kept, and are nothing to keep themselves.
+# Words that name where something is kept, and are no secrets themselves.
 _PLAIN: Final = re.compile(r"memory|env:[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
 
 

@@ -1,6 +1,6 @@
 """Every setting there is: name, type, default and one line of help. An unknown key is an error at every depth.
 
-Rules that look at more than one key are in ``rules.py``; where a value came from is known to ``load.py``.
+Rules that look at more than one key are in ``rules.py``; ``load.py`` knows the origin of each value.
 """
 
 from collections.abc import Sequence
@@ -104,12 +104,12 @@ class Site(Section):
 
     @property
     def address(self) -> Address:
-        """Where to serve, as host and port."""
+        """The address to serve at, as host and port."""
         return parse_address(self.listen)
 
     @property
     def metrics_address(self) -> Address | None:
-        """Where to serve /metrics; None when it is turned off."""
+        """The address of /metrics; None when it is turned off."""
         return parse_address(self.metrics_listen) if self.metrics_listen else None
 
 
@@ -131,11 +131,11 @@ class Store(Section):
 
     @property
     def mark_path(self) -> Path:
-        """Where the mark is. Meant for settings whose places are filled in."""
+        """The place of the mark. Meant for settings whose places are filled in."""
         return self.mark or Path(f"{Path(self.url.removeprefix('sqlite:///')).resolve()}.mark")
 
     def record_mark_in(self, data: Path) -> Path:
-        """Return where the mark of the record is: beside ``mark`` where that is set, else in the data folder."""
+        """Return the place of the record's mark: beside ``mark`` if that is set, else in the data folder."""
         return data / "record.mark" if self.mark is None else Path(f"{self.mark}-record")
 
 
@@ -253,7 +253,7 @@ class Server(Section):
     oauth: OAuth = Field(OAuth(), description="accepted tokens and their rights")
 
     def under(self, site: str) -> Self:
-        """Return the same server where the site's word for ``on_store_failure`` is ``site``."""
+        """Return the same server with ``site`` as the site's value of ``on_store_failure``."""
         return self.model_copy(update={"limits": self.limits.under(site)})
 
     @property
@@ -268,7 +268,7 @@ class Server(Section):
 
     @property
     def keyless_access(self) -> Access:
-        """The highest class of tools for callers without a key of their own: a URL was given to somebody."""
+        """The highest class of tools for callers without a key of their own: a secret URL was handed to its callers."""
         return Access.parse(self.access or ("write" if self.mode == "unlisted" else "read"))
 
 
@@ -299,16 +299,16 @@ class Settings(Section):
 
     @property
     def has_one_server(self) -> bool:
-        """Whether the site has a single server; one served alone out of several keeps the URLs it has among them."""
+        """Whether the site has a single server; one served by itself out of several keeps its URLs among them."""
         return len(self.servers) <= 1 and not self._is_part
 
     @property
     def is_part(self) -> bool:
-        """Whether these are the settings of one server that is served alone out of several."""
+        """Whether these are the settings of one server that is served by itself out of several."""
         return self._is_part
 
     def place(self, key: str) -> str:
-        """Return where a setting was set (``mcpward.toml:7``); its dotted key where that is in no file."""
+        """Return the place that set a setting (``mcpward.toml:7``); its dotted key if it is in no file."""
         return self._places.of(key)
 
     def placed(self, findings: Sequence[Finding]) -> list[Finding]:
@@ -316,7 +316,7 @@ class Settings(Section):
         return self._places.placed(findings)
 
     def placed_by(self, places: KeyPlaces) -> "Settings":
-        """Return the same settings, with the places where they were set."""
+        """Return the same settings, with the places that set them."""
         copy = self.model_copy()
         copy._places = places  # noqa: SLF001 - as below
         return copy
@@ -324,5 +324,5 @@ class Settings(Section):
     def as_part(self) -> "Settings":
         """Return the same settings, marked as those of a site with more servers than these."""
         part = self.model_copy()
-        part._is_part = True  # noqa: SLF001 - its own class, and not frozen yet for anybody else
+        part._is_part = True  # noqa: SLF001 - its own class, and not frozen yet for others
         return part

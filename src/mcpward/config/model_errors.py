@@ -1,4 +1,4 @@
-"""What the model says is wrong, in words for the operator: where it stands, and which spelling was probably meant."""
+"""The model's findings, in words for the operator: with their place, and the spelling that was probably meant."""
 
 import json
 import shlex
@@ -13,9 +13,9 @@ from mcpward.core import renamed
 from mcpward.core.model_words import model_words
 
 _TABLE: Final = "must be a table"
-#: What is not as it is in Python: the file has tables.
+#: Names that differ from Python's: the file has tables.
 _WORDS: Final = {"model_type": _TABLE, "model_attributes_type": _TABLE, "dict_type": _TABLE}
-#: What a wrong value has to know beside an example.
+#: Facts for a wrong value beside an example.
 _MORE: Final[dict[Path, str]] = {
     ("servers", ANY_NAME, "mode"): 'the default; "public" needs no key: every caller who reaches the server may call '
     "it",
@@ -60,7 +60,7 @@ class Complaint:
 
     @property
     def hint(self) -> str:
-        """What to do about it."""
+        """How to mend it."""
         if self.path in renamed.SETTINGS:
             return f"{'.'.join(self.path)} is now {'.'.join(renamed.SETTINGS[self.path])}"
         if self.is_unknown:
@@ -70,7 +70,7 @@ class Complaint:
         return self._with_more(f"for example: {self.path[-1]} = {example}") if example else ""
 
     def hint_for(self, name: str) -> str:
-        """What to do about it where a flag or a variable is the setting's name."""
+        """How to mend it if a flag or a variable is the setting's name."""
         if not self._example:
             return ""
         value = tomllib.loads(f"it = {self._example}")["it"]

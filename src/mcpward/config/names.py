@@ -1,10 +1,10 @@
-"""What a server may be called, and which spelling was probably meant."""
+"""The valid names of servers, and the spelling that was probably meant."""
 
 import re
 from typing import Final
 
 from mcpward.core.limit_name import SYNTAX, is_limit_name
-from mcpward.core.spelling import nearest as nearest  # noqa: PLC0414  those who import it from here
+from mcpward.core.spelling import nearest as nearest  # noqa: PLC0414  for modules that import it from here
 
 SERVER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 # First path segments that mcpward answers itself: a server of that name could never be reached, or hide them.
@@ -25,7 +25,7 @@ def check_server_name(name: str) -> str:
 
 
 _ISSUER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
-# RFC 6749 §3.3, without "*": nobody may ask for everything by accident.
+# RFC 6749 §3.3, without "*": no key holds every scope by accident.
 _SCOPE_NAME: Final = re.compile(r"[\x21\x23-\x29\x2b-\x5b\x5d-\x7e]{1,255}")
 _PERMISSION_NAME: Final = re.compile(r"(?:group|role|client):\S(?:.{0,253}\S)?")
 _SECRET_NAME: Final = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]{0,99}|[A-Z][A-Z0-9_]{0,99})?", re.ASCII)
@@ -46,7 +46,7 @@ def check_scope_name(name: str) -> str:
 
 
 def check_permission_name(name: str) -> str:
-    """Return the name back. Raises ``ValueError`` unless it says of what kind it is."""
+    """Return the name. Raises ``ValueError`` if it is not valid for its kind."""
     if not _PERMISSION_NAME.fullmatch(name) or not name.isprintable():
         raise ValueError('write "group:NAME", "role:NAME" or "client:ID"')
     return name

@@ -1,6 +1,7 @@
-"""The settings of OAuth mode: identity providers, whose tokens a server takes, what these open, and calls to them.
+"""The settings of OAuth mode: identity providers, the accepted tokens of a server, their rights, and calls to
+providers.
 
-What a provider announces is not known here: that it is fit is seen at the start (RFC 8414).
+The provider's metadata are not known here: mcpward checks them at the start (RFC 8414).
 """
 
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""Rules of OAuth mode that look at more than one key: whose tokens, for which resource, and no ambiguity anywhere."""
+"""Rules of OAuth mode that look at more than one key: the tokens' issuer, their resource, and no ambiguity anywhere."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def with_tokens(settings: Settings) -> Iterator[tuple[str, Server]]:
 
 
 def named_provider(settings: Settings) -> Iterator[Violation]:
-    """A server in OAuth mode says whose tokens it takes, in one way; others do not say so, for nobody would look."""
+    """A server in OAuth mode names its provider, in one way; other servers name none, for it would never be used."""
     for name, server in settings.servers.items():
         table = f"servers.{name}.oauth"
         if not server.has_tokens:
@@ -91,9 +91,9 @@ def known_resource(settings: Settings) -> Iterator[Violation]:
 
 
 def audience_of_one(settings: Settings) -> Iterator[Violation]:
-    """With one audience for two servers, whoever has a token for one has one for the other (RFC 8707 §2).
+    """With one audience for two servers, a token for one is a token for the other (RFC 8707 §2).
 
-    However many tables say it, and also where it is what the other server is called without any.
+    However many tables state it, and also if it is the default audience of the other server.
     """
     owner: dict[tuple[str, str], tuple[str, str]] = {}
     for name, server in with_tokens(settings):
@@ -110,7 +110,7 @@ def audience_of_one(settings: Settings) -> Iterator[Violation]:
         for table, provider, audience in trusted:
             first, at = owner.setdefault((provider, audience), (name, table))
             if first != name:
-                said = table if audience not in own else at  # never a table that says nothing of it
+                said = table if audience not in own else at  # never a table that does not mention it
                 yield Violation(
                     (f"{said}.audience", f"servers.{name}.oauth.issuers"),
                     f"{said}.audience is the same for servers {first} and {name}: tokens for one would be valid at "
@@ -128,7 +128,7 @@ def _provider(issuer: Issuer) -> str:
 
 
 def client_of_provider(settings: Settings) -> Iterator[Violation]:
-    """Whoever asks a provider says who it is, with a secret; an opaque token does not say whose it is."""
+    """Introspection needs mcpward's own credentials, with a secret; an opaque token does not name its issuer."""
     for name, issuer in settings.issuers.items():
         key = f"issuers.{name}.client_id"
         if bool(issuer.client_id) != bool(issuer.client_secret):
@@ -155,7 +155,7 @@ def client_of_provider(settings: Settings) -> Iterator[Violation]:
 
 
 def scopes_that_can_be_asked_for(settings: Settings) -> Iterator[Violation]:
-    """What every token must have is among what clients may ask for: else a slip would let nobody in."""
+    """Required scopes must be among those that clients may request: else a slip would admit no caller."""
     for name, server in with_tokens(settings):
         for scope in server.oauth.required:
             if server.oauth.scopes and scope not in server.oauth.scopes:
@@ -166,7 +166,7 @@ def scopes_that_can_be_asked_for(settings: Settings) -> Iterator[Violation]:
 
 
 def permissions_of_a_provider(settings: Settings) -> Iterator[Violation]:
-    """Each provider has its own admins: where there are several, a permission says whose it means."""
+    """Each provider has its own admins: if there are several, a permission names its provider."""
     for name, server in with_tokens(settings):
         for group, permission in server.oauth.permissions.items():
             key = f"servers.{name}.oauth.permissions.{group}.issuer"

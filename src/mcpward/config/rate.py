@@ -12,7 +12,7 @@ _SYNTAX: Final = "write a rate as 120/minute or 120/minute burst 20 (second, min
 
 
 def parse_rate(text: str) -> Rate:
-    """Read ``COUNT/PERIOD`` with an optional ``burst N`` (calls at once; the count, where it is not given).
+    """Read ``COUNT/PERIOD`` with an optional ``burst N`` (calls at once; the count, if it is not given).
 
     Raises:
         ValueError: the text is no rate, or counts nothing. The message is for the operator and quotes nothing.

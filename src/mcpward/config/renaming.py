@@ -11,15 +11,15 @@ _KEY: Final = re.compile(rf"({_PART})([ \t]*\.[ \t]*)?")
 
 
 class NotRenamed(ValueError):
-    """The text cannot be changed so that it says the same with the other name."""
+    """The text cannot be changed so that only the name differs."""
 
 
 def renamed_server(text: str, old: str, new: str) -> str:
     """Return the text with server ``old`` under the name ``new``, ``site.default_server`` too if that names it.
 
     Raises:
-        NotRenamed: the text is no TOML, has no such server, has the other one, or writes the name in a way that is not
-            understood here, such as inside of an inline table.
+        NotRenamed: the text is no TOML, has no such server, or has the other one. Also if it writes the name in a way
+            that is not supported here, such as inside of an inline table.
     """
     wanted = _wanted(text, old, new)
     pieces: list[str] = []
@@ -64,14 +64,14 @@ def _wanted(text: str, old: str, new: str) -> dict[str, Any]:
 
 
 def _place_of(table: tuple[str, ...], keys: tuple[str, ...], old: str) -> int | None:
-    """Return which of the keys of a statement is the server's name; None where none is."""
+    """Return which of the keys of a statement is the server's name; None if none is."""
     whole = (*table, *keys)
     at = 1 - len(table)
     return at if whole[:2] == ("servers", old) and at >= 0 else None
 
 
 def _span(text: str, start: int, place: int) -> tuple[int, int]:
-    """Return where the key at ``place`` stands in a statement whose first key starts at ``start``."""
+    """Return the position of the key at ``place`` in a statement whose first key starts at ``start``."""
     at = start
     for number in range(place + 1):
         part = _KEY.match(text, at)

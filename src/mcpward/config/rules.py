@@ -1,4 +1,4 @@
-"""Rules that look at more than one key. First of all: closed by default, so nothing is reachable from other machines
+"""Rules that look at more than one key. First of all: closed by default. So nothing is reachable from other machines
 without a credential, and no credential travels in clear, unless the operator wrote the line that allows it.
 """
 
@@ -72,7 +72,7 @@ def open_metrics(settings: Settings) -> Iterator[Violation]:
 
 
 def tls_pair(settings: Settings) -> Iterator[Violation]:
-    """Certificate and key come together. What is in the files concerns who serves alone: it is judged there."""
+    """Certificate and key come together. The content of the files is judged only by the process that serves."""
     site = settings.site
     for name, path, other in (("tls_cert", site.tls_cert, site.tls_key), ("tls_key", site.tls_key, site.tls_cert)):
         if path is None and other is not None:
@@ -80,7 +80,7 @@ def tls_pair(settings: Settings) -> Iterator[Violation]:
 
 
 def known_by_a_name(settings: Settings) -> Iterator[Violation]:
-    """0.0.0.0 is no name: without one every Host header would be refused, and nobody could get in."""
+    """0.0.0.0 is no name: without one every Host header would be refused, and no caller admitted."""
     site = settings.site
     names = site.public_url or site.allowed_hosts or any(server.hosts for server in settings.servers.values())
     if site.address.is_wildcard and not names:
@@ -105,7 +105,7 @@ def one_address_each(settings: Settings) -> Iterator[Violation]:
 
 
 def access_of_keys(settings: Settings) -> Iterator[Violation]:
-    """A class for callers without a credential says nothing where everybody has one."""
+    """A class for callers without a credential has no effect if every caller has one."""
     for name, server in settings.servers.items():
         if server.access is not None and not server.modes.isdisjoint(("api-key", "oauth")):
             key = f"servers.{name}.access"
@@ -131,7 +131,7 @@ def one_server_per_host(settings: Settings) -> Iterator[Violation]:
 
 
 def known_default(settings: Settings) -> Iterator[Violation]:
-    """The server that answers at /mcp is one of the site's; nobody would learn otherwise that a slip took it away."""
+    """The server that answers at /mcp is one of the site's; otherwise a slip would take it away unnoticed."""
     named = settings.site.default_server
     if named is None or named in settings.servers:
         return
@@ -168,7 +168,7 @@ def one_server_per_url(settings: Settings) -> Iterator[Violation]:
 
 
 def database(settings: Settings) -> Iterator[Violation]:
-    """SQLite on disk alone, for now: in memory, the workers would not see each other's keys."""
+    """Only SQLite on disk, for now: in memory, the workers would not see each other's keys."""
     scheme, _, place = settings.store.url.partition("://")
     if scheme != "sqlite":
         yield Violation(
@@ -179,7 +179,7 @@ def database(settings: Settings) -> Iterator[Violation]:
 
 
 def proxied_url(settings: Settings) -> Iterator[Violation]:
-    """A public URL says what clients will do; plain http to the outside would send keys in clear."""
+    """A public URL determines what clients send; plain http to the outside would send keys in clear."""
     site = settings.site
     if site.tls_cert and site.public_url and site.public_url.startswith("http://"):
         yield Violation(

@@ -1,4 +1,4 @@
-"""The tree of settings as a tree: which keys stand where, of which type. Everything here is read off the model."""
+"""The tree of settings as a tree: the place and type of each key. Everything here is read off the model."""
 
 from collections.abc import Iterator
 from types import UnionType
@@ -15,7 +15,7 @@ Path = tuple[str, ...]
 
 
 class Key(Struct, frozen=True):
-    """One setting: its place in the tree (``<name>`` for any name that somebody chose) and its declaration."""
+    """One setting: its place in the tree (``<name>`` for any name of the operator's choice) and its declaration."""
 
     path: Path
     field: FieldInfo
@@ -33,13 +33,13 @@ class Key(Struct, frozen=True):
 
 
 def section_of(field: FieldInfo) -> type[Section] | None:
-    """Return the section that a field holds, or None where it holds a value."""
+    """Return the section that a field holds, or None if it holds a value."""
     kind = field.annotation
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
 
 def table_of(field: FieldInfo) -> type[Section] | None:
-    """Return the section of which a field holds any number, each by a name; None where it holds something else."""
+    """Return the section of which a field holds any number, each by a name; None if it holds something else."""
     arguments = get_args(field.annotation) if get_origin(field.annotation) is dict else ()
     kind = arguments[1] if len(arguments) == 2 else None
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
@@ -90,7 +90,7 @@ def _walk(section: type[Section], path: Path) -> Iterator[Key]:
 
 
 def general(path: Path) -> Path:
-    """Return a path with ``<name>`` in the place of each name that somebody chose."""
+    """Return a path with ``<name>`` in the place of each name of the operator's choice."""
     section: type[Section] | None = Settings
     told: list[str] = []
     is_name = False

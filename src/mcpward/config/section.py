@@ -1,4 +1,4 @@
-"""What every table of the file is, and how one setting in it is declared."""
+"""The base of every table of the file, and the declaration of one setting in it."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ class Section(BaseModel):
 
 
 def key(default: Any, meaning: str, example: str = "", *, secret: bool = False) -> Any:
-    """Declare a setting: ``...`` for required, ``example`` as TOML, ``secret`` where the value is masked."""
+    """Declare a setting: ``...`` for required, ``example`` as TOML, ``secret`` if the value is masked."""
     return Field(
         default, description=meaning, examples=[example] if example else None, repr=not secret,
         json_schema_extra={"secret": True} if secret else None,

@@ -1,4 +1,4 @@
-"""The effective settings, with where each one came from; secrets masked."""
+"""The effective settings, with the origin of each one; secrets masked."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def in_force(settings: Settings) -> dict[str, Any]:
 
 
 def chosen(settings: Settings) -> dict[str, Any]:
-    """Return the settings that somebody gave a value, by their dotted keys, secrets masked."""
+    """Return the settings with a value that was set, by their dotted keys, secrets masked."""
     return _values(settings.model_dump(mode="json", exclude_unset=True))
 
 
@@ -68,12 +68,12 @@ def _found(value: Any, path: Path, told: Path = ()) -> Iterator[tuple[Path, Any]
 
 
 def _origin(loaded: Loaded, dotted: str) -> Origin:
-    """Return where a value came from; a table of values, where the first of them did."""
+    """Return the origin of a value; of a table of values, that of the first."""
     within = (origin for key, origin in loaded.origins.items() if key.startswith(f"{dotted}."))
     return loaded.origins.get(dotted) or next(within, _DEFAULT)
 
 
 def _owner(dotted: str) -> tuple[str, str]:
-    """What belongs to one server, provider, budget or pool stands together, after what belongs to the site."""
+    """The settings of one server, provider, budget or pool stand together, after those of the site."""
     first, _, rest = dotted.partition(".")
     return (first, rest.partition(".")[0]) if first in {"budgets", "issuers", "pools", "servers"} else ("", "")

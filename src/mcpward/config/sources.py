@@ -1,4 +1,4 @@
-"""Whether what servers are made of is there, and who else may write it. Nothing of it is run here."""
+"""Whether the sources of servers exist, and which other accounts may write them. Nothing of them is run here."""
 
 import sys
 from contextlib import suppress
@@ -33,7 +33,7 @@ def missing_sources(loaded: Loaded) -> list[Finding]:
 def foreign_sources(settings: Settings) -> list[Finding]:
     """Name every source that others may write, by the rule for the site's own file: they decide what runs.
 
-    A module that is installed where mcpward is has the same writers as mcpward itself, who need no other way in.
+    A module installed beside mcpward has the same writers as mcpward itself, which need no other way in.
     """
     found: dict[tuple[str, str], Finding] = {}
     for name, server in settings.servers.items():
@@ -45,7 +45,7 @@ def foreign_sources(settings: Settings) -> list[Finding]:
             *(partial(importable_by_others, Path(cache_from_source(file)).parent, what) for file in files),
         ]
         for look in looks:
-            with suppress(OSError):  # it is not there, or cannot be looked at: loading it says so
+            with suppress(OSError):  # it is missing, or cannot be looked at: loading it reports that
                 for finding in look():
                     found.setdefault((finding.where, finding.hint), finding)
     return [*found.values()]
@@ -112,7 +112,7 @@ def _is_module(name: str) -> bool:
         try:
             spec = PathFinder.find_spec(full, found)
         except (ImportError, ValueError):
-            return True  # an importer of its own: only it can say
+            return True  # an importer of its own: only it can tell
         if spec is None:
             # Editable installs and zips have finders of their own, which are asked for whole packages only.
             return full == first and any(_finds(finder, first) for finder in sys.meta_path)

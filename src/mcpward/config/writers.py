@@ -1,8 +1,9 @@
-"""Who else may write the site's file, and the sources of its servers: they decide who gets in, and what runs.
+"""Other accounts that may write the site's file, and the sources of its servers: they decide who gets in, and what
+runs.
 
-The owners are root or the user who runs this, as for the data folder: an owner changes a file whatever its mode says.
-A group that belongs to the owner only, as many systems give each user, is nobody else. A folder that is sticky or
-mounted read-only lets nobody replace a file of another user. Looks at the file and its folder, not at those above.
+The owners are root or the user who runs this, as for the data folder: an owner can change a file in any mode. A group
+that belongs only to the owner, as many systems give each user, has no other member. In a folder that is sticky or
+mounted read-only, no account can replace a file of another user. Looks at the file and its folder, not at those above.
 """
 
 import grp
@@ -24,7 +25,7 @@ def writable_by_others(path: Path, name: str = "the site's file", decides: str =
     findings: list[Finding] = []
     if _is_of_another(path.stat()):
         findings.append(Finding(f"{name} belongs to another user", str(path), _chown(path)))
-    elif _is_of_another(path.lstat()):  # where sources are looked for is where the link is
+    elif _is_of_another(path.lstat()):  # sources are looked for in the folder of the link
         findings.append(Finding(f"the link to {name} belongs to another user", str(path), _chown(path, " -h")))
     if _may_others_write(path.stat()):
         what = f"other users may change {name}, and so {decides}"
@@ -42,9 +43,9 @@ def writable_by_others(path: Path, name: str = "the site's file", decides: str =
 
 
 def importable_by_others(folder: Path, name: str) -> list[Finding]:
-    """Return what is wrong with the owner and rights of a folder from which Python imports.
+    """Return the fault in the owner and rights of a folder from which Python imports.
 
-    Whoever may add a file there has it run in the place of a library's. So sticky is not enough.
+    An account that may add a file there has it run in the place of a library's. So sticky is not enough.
 
     Raises ``OSError`` when it cannot be looked at.
     """
@@ -75,7 +76,7 @@ def _is_of_one(user: int, group: int) -> bool:
     """Return whether a group is a user's own: named alike, and without other members."""
     try:
         name, found = pwd.getpwuid(user).pw_name, grp.getgrgid(group)
-    except KeyError:  # as in a container whose user has no name: there are no others who could be in the group
+    except KeyError:  # as in a container whose user has no name: there are no others in the group
         return user == group
     return found.gr_name == name and set(found.gr_mem) <= {name}
 

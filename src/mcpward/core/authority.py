@@ -1,4 +1,4 @@
-"""Who is asked what a credential means: the store of keys, or an identity provider of the site."""
+"""The authority that judges a credential: the store of keys, or an identity provider of the site."""
 
 from typing import Final
 

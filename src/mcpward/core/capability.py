@@ -1,4 +1,4 @@
-"""What a client declared against what is wanted of it: ClientCapabilities objects, compared member by member."""
+"""A client's declared capabilities against the required ones: ClientCapabilities objects, compared member by member."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ _MODES = ("form", "url")
 
 
 def lacks(declared: Mapping[str, Any], needed: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the part of ``needed`` that was not declared, as a ClientCapabilities object; None where all of it was.
+    """Return the part of ``needed`` that was not declared, as a ClientCapabilities object; None if all of it was.
 
     A member counts as declared when an object stands there. ``{"elicitation": {}}`` declares its form mode (2025-11-25
     and 2026-07-28, ``client/elicitation``). ``declared`` comes from a stranger and may hold anything.

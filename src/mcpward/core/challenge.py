@@ -1,4 +1,4 @@
-"""What a refused client is told to do about its credential (RFC 6750 §3, RFC 9728 §5.1). Public in every part."""
+"""The advice to a refused client on its credential (RFC 6750 §3, RFC 9728 §5.1). Public in every part."""
 
 from collections.abc import Mapping
 
@@ -8,10 +8,10 @@ from mcpward.core.facts import Fact
 
 
 class Challenge(Fact, frozen=True):
-    """Where the protected resource metadata of a server are, and the scopes to ask for.
+    """The address of a server's protected resource metadata, and the scopes to request.
 
-    What is wrong with the credential is the refusal's reason.
-    ``others`` maps each further URL of the server to the metadata of that one.
+    The fault of the credential is the refusal's reason. ``others`` maps each further URL of the server to the metadata
+    of that one.
     """
 
     metadata: str

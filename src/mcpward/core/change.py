@@ -1,4 +1,4 @@
-"""Something that a server offers has changed, and whoever listens should be told."""
+"""A change of something that a server offers, for its listeners."""
 
 from enum import Enum
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Topic(Enum):
-    """What has changed. The value is the notification's method."""
+    """The kind of change. The value is the notification's method."""
 
     TOOLS = "notifications/tools/list_changed"
     PROMPTS = "notifications/prompts/list_changed"
@@ -18,8 +18,8 @@ class Topic(Enum):
 class Change(Struct, frozen=True):
     """One change on one server.
 
-    ``subject`` is the resource's URI or the task's id (empty for lists); ``owner`` is the principal key that alone may
-    hear of it (tasks), or None where everybody may; ``params`` are further params of the notification, as JSON.
+    ``subject`` is the resource's URI or the task's id (empty for lists). ``owner`` is the only principal key that may
+    receive it (tasks), or None if all callers may. ``params`` are further params of the notification, as JSON.
     """
 
     server: str

@@ -31,18 +31,18 @@ class InputRequired(BaseException):
 
 
 class ClientChannel(Protocol):
-    """What a running call may say to its caller. Methods are called on the event loop's thread."""
+    """Messages of a running call to its caller. Methods are called on the event loop's thread."""
 
     def notify(self, message: bytes) -> None:
-        """Send one JSON-RPC notification, cleaned on its way. Dropped without an error when nobody listens."""
+        """Send one JSON-RPC notification, cleaned on its way. Dropped without an error if no client listens."""
         ...
 
     async def ask(self, questions: Sequence[Question]) -> Mapping[str, Mapping[str, Any]]:
         """Put all questions to the client and return its results by key.
 
         Raises:
-            Refusal: capability-missing, with the fact ``required_capabilities``; consent-missing where the client
-                refused to answer or did not in time.
+            Refusal: capability-missing, with the fact ``required_capabilities``; consent-missing if the client refused
+                to answer or did not in time.
             InputRequired: modern era, and not all answers have come with this request.
         """
         ...
@@ -52,8 +52,8 @@ class ClientChannel(Protocol):
         ...
 
     def retain(self) -> Callable[[], None]:
-        """Keep the call's places beyond its end, until the returned function is called, once.
+        """Keep the call's slots beyond its end, until the returned function is called, once.
 
-        For what of the call goes on although nobody waits for it.
+        For a part of the call that continues although no caller waits for it.
         """
         ...

@@ -1,4 +1,4 @@
-"""Time, as a value that can be handed in. No other room asks the machine what time it is."""
+"""Time, as a value that can be injected. No other package reads the machine's clock."""
 
 import time
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""What it may take to check a tool's arguments: known of its schema beforehand, counted where that is not enough."""
+"""Bounds the effort of checking a tool's arguments: from its schema in advance, by counting if that is not enough."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -10,12 +10,13 @@ LARGE: Final = 65_536
 
 
 class Effort(Struct, frozen=True, eq=False):
-    """What the schema of a tool costs. A visit is one schema that looks at one value.
+    """The cost of a tool's schema. A visit is one schema that looks at one value.
 
-    Arguments of up to ``light`` bytes cannot take long. ``per_part`` is how many visits one part of a value may take, 0
-    where there is no bound. ``count`` counts those of raw arguments and need not be exact above its second argument; it
-    raises ``ValueError`` for what is no JSON. At most ``few`` of them are done on the event loop, and at most ``most``
-    at all. ``bind`` does what the tool's does on a thread that has begun a piece of long work (``core.pace``).
+    Arguments of up to ``light`` bytes cannot take long. ``per_part`` is the number of visits that one part of a value
+    may take, 0 if there is no bound. ``count`` counts those of raw arguments and need not be exact above its second
+    argument; it raises ``ValueError`` for a text that is not JSON. At most ``few`` of them are done on the event loop,
+    and at most ``most`` at all. ``bind`` does the same as the tool's, on a thread that has begun a piece of long work
+    (``core.pace``).
     """
 
     light: int
@@ -38,7 +39,7 @@ class Effort(Struct, frozen=True, eq=False):
         return parts <= _COUNTED and self._has_few(raw)
 
     def is_too_much(self, raw: bytes) -> bool:
-        """Whether raw arguments may not be checked at all. Takes milliseconds, where they have to be decoded for it.
+        """Whether raw arguments may not be checked at all. Takes milliseconds, if they have to be decoded for it.
 
         Raises:
             ValueError: they are no JSON.
@@ -59,5 +60,5 @@ _COUNTED: Final = 1024
 
 
 def _parts(raw: bytes) -> int:
-    """Return how many parts a value has at the most: what looks like one in a text is counted, too."""
+    """Return the greatest possible number of parts of a value: text that looks like a part is counted, too."""
     return raw.count(b",") + raw.count(b"[") + raw.count(b"{") + 1

@@ -1,7 +1,7 @@
 """Sealed tokens that were ended or used before their time: one cannot be taken back, so its id is remembered instead.
 
-Not a store: each worker's copy is filled by ``identity.follower`` from the shared table, in a thread of its own, and by
-the worker that ended the session, or used the state, at once.
+Not a store: ``identity.follower`` fills each worker's copy from the shared table, in a thread of its own. The worker
+that ended the session, or used the state, adds its id at once.
 """
 
 from threading import Lock
@@ -13,10 +13,10 @@ SPENT_CAPACITY: Final = 200_000
 
 
 class EndedCache:
-    """A bounded set of ids, each kept until its token would have run out by itself. Any thread may ask and add.
+    """A bounded set of ids, each kept until its token would have expired by itself. Any thread may ask and add.
 
-    When full, the entry added first goes: tokens live equally long, so it is the one nearest to its natural end,
-    and what a forgotten entry would let in is its own principal only.
+    When full, it drops the entry added first: tokens live equally long, so that entry is the one nearest to its natural
+    end. A dropped entry would admit only its own principal.
     """
 
     __slots__ = ("_capacity", "_changing", "_until")

@@ -1,6 +1,6 @@
 """The three ways to stop.
 
-A refusal (mcpward said no), a fault (mcpward broke), a misconfiguration (it did not open).
+A refusal (mcpward refused), a fault (mcpward failed), a misconfiguration (it did not open).
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ F = TypeVar("F", bound=Fact)
 
 
 class Refusal(Exception):
-    """mcpward said no, for one reason from the closed list.
+    """mcpward refused, for one reason from the closed list.
 
     ``detail`` is for the log and the traffic record and never reaches the wire. ``facts`` may be shown to the caller;
     there is at most one of each type. ``key_id`` names the API key that the caller proved to hold and that opens
-    nothing here; like ``detail`` it is never public. ``principal`` is the caller, where one who is known is refused
-    before the request was read.
+    nothing here; like ``detail`` it is never public. ``principal`` is the caller, if a known one is refused before the
+    request was read.
     """
 
     def __init__(self, reason: Reason, detail: str = "", *facts: Fact) -> None:
@@ -32,14 +32,14 @@ class Refusal(Exception):
         self.facts = facts
 
     def find(self, kind: type[F]) -> F | None:
-        """Return the fact of that type; None where there is none."""
+        """Return the fact of that type; None if there is none."""
         for fact in self.facts:
             if isinstance(fact, kind):
                 return fact
         return None
 
     def telling(self, fact: Fact) -> "Refusal":
-        """Return this refusal with ``fact``, in place of the one of its type where there is one."""
+        """Return this refusal with ``fact``, in place of the one of its type if there is one."""
         others = (other for other in self.facts if type(other) is not type(fact))
         told = Refusal(self.reason, self.detail, *others, fact)
         told.key_id, told.principal = self.key_id, self.principal
@@ -47,15 +47,15 @@ class Refusal(Exception):
 
     @property
     def policy(self) -> str | None:
-        """The name of the limit that refuses, where one does."""
+        """The name of the limit that refuses, if one does."""
         retry = self.find(RetryAfter)
         return None if retry is None else retry.policy
 
 
 class Fault(Exception):
-    """mcpward broke, or something it stands on is out.
+    """mcpward failed, or a dependency of it is out.
 
-    Logged with a traceback under ``error_id``; the caller sees the id alone.
+    Logged with a traceback under ``error_id``; the caller sees only the id.
     """
 
     def __init__(self, error_id: str, detail: str = "") -> None:
@@ -65,7 +65,7 @@ class Fault(Exception):
 
 
 class Finding(Struct, frozen=True):
-    """One thing wrong with the configuration: what, where it stands (``file:line`` or a key), and what to do."""
+    """One fault of the configuration: what is wrong, where (``file:line`` or a key), and how to mend it."""
 
     what: str
     where: str = ""
@@ -73,7 +73,7 @@ class Finding(Struct, frozen=True):
 
 
 class Misconfigured(Exception):
-    """mcpward does not open. Carries every finding at once, so that nobody mends them one by one."""
+    """mcpward does not open. Carries every finding at once, so that the operator need not mend them one by one."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         super().__init__("; ".join(finding.what for finding in findings))
@@ -81,7 +81,7 @@ class Misconfigured(Exception):
 
 
 class Unreachable(Exception):
-    """Something the command needs cannot be reached (exit code 3). ``hint`` says what to do."""
+    """A dependency of the command cannot be reached (exit code 3). ``hint`` says what to do."""
 
     def __init__(self, what: str, hint: str = "") -> None:
         super().__init__(what)
@@ -90,9 +90,9 @@ class Unreachable(Exception):
 
 
 class Untrusted(Misconfigured):
-    """The store holds what nobody with the master key wrote, or less than it held before.
+    """The store holds rows not written with the master key, or fewer than it held before.
 
-    At the start mcpward does not open; a running worker refuses what it cannot confirm any more.
+    At the start mcpward does not open; a running worker refuses calls that it cannot confirm any more.
     """
 
     def __init__(self, what: str, where: str = "", hint: str = "") -> None:

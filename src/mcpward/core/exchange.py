@@ -1,6 +1,6 @@
-"""A token for somewhere else, of the caller's own right (RFC 8693): what is asked for, what is given, why it is not.
+"""A token for an upstream, of the caller's own right (RFC 8693): the request, the result, and the reasons for failure.
 
-identity obtains it, tools hand it to an author's function; they meet here.
+identity obtains it, tools pass it to an author's function; they meet here.
 """
 
 from enum import StrEnum
@@ -13,8 +13,8 @@ from mcpward.core.values import Call
 class Token(Secret):
     """An access token for an upstream: a secret like any other, with an end.
 
-    ``expires_at`` is in seconds since 1970, None where the provider did not say; ``scopes`` are those that were
-    granted, which may be fewer than were asked for.
+    ``expires_at`` is in seconds since 1970, None if the provider did not state it. ``scopes`` are the granted ones,
+    which may be fewer than were requested.
     """
 
     __slots__ = ("expires_at", "scopes")
@@ -41,13 +41,13 @@ class NoToken(StrEnum):
     NOT_SET_UP = "not-set-up"
     """mcpward is no client at this provider, or not one that may exchange tokens."""
     REFUSED = "refused"
-    """The provider does not give this caller a token for that."""
+    """The provider grants this caller no token for that."""
     UNAVAILABLE = "unavailable"
     """The provider does not answer, or not as it should."""
 
 
 class ExchangeFailed(Exception):
-    """There is no token. ``error`` is the provider's word where it is one of OAuth's own; ``detail`` is for the log."""
+    """There is no token. ``error`` is the provider's code if it is one of OAuth's own; ``detail`` is for the log."""
 
     def __init__(self, why: NoToken, detail: str = "", error: str = "") -> None:
         super().__init__(why.value)

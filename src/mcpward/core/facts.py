@@ -1,7 +1,7 @@
-"""What a refusal tells its caller beside its reason: one small type for each fact.
+"""The public facts of a refusal beside its reason: one small type for each fact.
 
 All of it is public by construction, so nothing secret belongs in it. Two facts quote the caller, in the path of a
-problem and in the version that was asked for; both are cleaned before they leave.
+problem and in the requested version; both are cleaned before they leave.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ class RetryAfter(Fact, frozen=True):
     """When to come again, in seconds.
 
     ``policy`` names the limit that refuses, ``headers`` show its standing. ``answered``: whether the calls before had
-    an answer, for a repeated one; None where that is not known.
+    an answer, for a repeated one; None if that is not known.
     """
 
     seconds: float
@@ -35,13 +35,13 @@ class Problem(Struct, frozen=True):
 
 
 class Problems(Fact, frozen=True):
-    """What is wrong with arguments or params."""
+    """The problem with arguments or params."""
 
     problems: tuple[Problem, ...]
 
 
 class Remedy(Fact, frozen=True):
-    """Words of ours: what the model, or its person, can do."""
+    """Words of ours: advice for the model, or its person."""
 
     advice: str
 

@@ -1,8 +1,8 @@
-"""A time limit on somebody's answer that does not count the time in which our own event loop stood still.
+"""A time limit on an answer that does not count the time in which our own event loop stood still.
 
-``asyncio.timeout`` ends what it watches as soon as its timer runs: after a pause of the loop that is before the answer,
-which has been there for long, was looked at; the store, the provider, and in the end the caller, are then refused for a
-tool that computed on the loop. Here a timer that comes late is set once more, for as long as it was late.
+``asyncio.timeout`` ends its block as soon as its timer runs. After a pause of the loop that is before the answer was
+looked at, which arrived long ago. Then a tool that computed on the loop would cause refusals of the store, the
+provider, and in the end the caller. Here a timer that comes late is set once more, for as long as it was late.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import Final
 
 #: A timer is hardly ever on time to the millisecond; this late it is only when the loop did something else.
 _LATE_S: Final = 0.05
-#: A loop that is late each time is no excuse for ever: a limit is exceeded by no more than its own length.
+#: A loop that is late each time does not extend the limit indefinitely: by no more than its own length.
 _MOST: Final = 1.0
 
 
@@ -20,7 +20,7 @@ _MOST: Final = 1.0
 async def fair_timeout(seconds: float) -> AsyncIterator[None]:
     """Raise ``TimeoutError`` when the block takes longer than ``seconds``, pauses of the loop at its end left out.
 
-    What was late is made up for up to the length of the limit itself.
+    Such a pause is made up for up to the length of the limit itself.
     """
     loop = asyncio.get_running_loop()
     due = loop.time() + seconds

@@ -11,7 +11,7 @@ BASE62: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 class _Drawer:
     """Draws names in advance: asking the system once for each would cost more than checking a key.
 
-    For names alone. What must be secret is asked for when it is needed and kept nowhere.
+    Only for names. A secret is drawn when it is needed and kept nowhere.
     """
 
     def __init__(self) -> None:

@@ -46,7 +46,7 @@ PICTOGRAPHS: Final = (
     r"\U0001f8bc-\U0001f8bf\U0001f8c2-\U0001f8cf\U0001f8d9-\U0001f8ff\U0001f90c-\U0001f93a\U0001f93c-\U0001f945"
     r"\U0001f947-\U0001f9ff\U0001fa58-\U0001fa5f\U0001fa6e-\U0001faff\U0001fc00-\U0001fffd"
 )
-"""``Extended_Pictographic``: what an emoji is made of (UTS #51)."""
+"""``Extended_Pictographic``: the parts of an emoji (UTS #51)."""
 
 SKIN_TONES: Final = r"\U0001f3fb-\U0001f3ff"
 """``Emoji_Modifier``: stands between an emoji and a joiner."""
@@ -63,7 +63,7 @@ VARYING: Final = (
     r"\u2a3d\u2a9d\u2a9e\u2aac\u2aad\u2acb\u2acc\u3001\u3002\ua856\ua85c\ua85e-\ua860\ua868\uaa60-\uaa66\uaa6b\uaa6c"
     r"\uaa6f\uaa7a\uff01\uff0c\uff0e\uff10\uff1a\uff1b\uff1f\U00010ac5\U00010ac6\U00010ad6\U00010ad7\U00010ae1"
 )
-"""What ``StandardizedVariants.txt`` lists before U+FE00 or U+FE01: mathematical signs, East Asian punctuation, letters.
+"""Listed in ``StandardizedVariants.txt`` before U+FE00 or U+FE01: mathematical signs, East Asian punctuation, letters.
 
 The digit zero, which it lists too, is not here: no ASCII character carries what is not seen.
 """
@@ -139,7 +139,7 @@ _ABUGIDAS: Final = r"\u0980-\u0dff"
 _BEFORE_NON_JOINER: Final = one_of(JOINING_ON, JOINED_OVER, VIRAMAS, SHIFTERS)
 _BEFORE_JOINER: Final = one_of(PICTOGRAPHS, SKIN_TONES, r"\ufe0f", VIRAMAS, _ABUGIDAS)
 _JOINER_BETWEEN_EMOJI: Final = f"(?:(?<=[{PICTOGRAPHS}{SKIN_TONES}].)|(?<=[{PICTOGRAPHS}]\ufe0f.))[{PICTOGRAPHS}]"
-#: Bengali, Kannada and their neighbours keep a letter whole so: ra, joiner, virama, ya.
+#: Bengali, Kannada and their neighbours keep a character whole so: ra, joiner, virama, ya.
 _JOINER_BEFORE_VIRAMA: Final = f"(?<=[{_ABUGIDAS}].)(?<![{VIRAMAS}].)[{VIRAMAS}]"
 #: The character first, so that all others are passed over at once; then what would have to stand beside it. ``.`` is
 #: the character itself. Of two of a kind in a row the second has no place. None has one beside ASCII but in a keycap,

@@ -1,4 +1,4 @@
-"""Which integer a JSON number is. JSON Schema looks at the value, not at how it is written: ``5.0`` and ``1e3`` are
+"""The integer value of a JSON number. JSON Schema looks at the value, not at its spelling: ``5.0`` and ``1e3`` are
 integers (draft 2020-12, core §4.2.3).
 
 Exact: nothing passes through a float, and no exponent is ever written out (attack 55).

@@ -1,10 +1,10 @@
 """A large JSON text, read chunk by chunk as strictly as ``core.jsonio`` reads a small one.
 
-msgspec decodes a text in one call into C, which holds the interpreter's lock: 4 MiB of a stranger's choice would stop
-the event loop for 20 ms to 8 s, on whichever thread it ran (attack 119). Here each step decodes some 8 KiB, and whoever
-drives the steps does something else in between. A text is cut behind commas that stand outside of strings. A chunk gets
-the brackets that were open before it and those that close it, is judged like a text of its own, and is merged into what
-came before. A string that is longer than a chunk is decoded piece by piece.
+msgspec decodes a text in one call into C, which holds the interpreter's lock. 4 MiB of a stranger's choice would stop
+the event loop for 20 ms to 8 s, on any thread (attack 119). Here each step decodes some 8 KiB, and the caller does
+other work between the steps. A text is cut behind commas that stand outside of strings. A chunk gets the brackets that
+were open before it and those that close it, and is judged like a text of its own. Then it is merged into the earlier
+ones. A string that is longer than a chunk is decoded piece by piece.
 """
 
 import re
@@ -33,7 +33,7 @@ _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _OPENED: Final = {ord("]"): ord("["), ord("}"): ord("{")}
 _OBJECT: Final = ord("{")
 _CLOSING: Final = {ord("["): b"]", _OBJECT: b"}"}
-#: Stands where a chunk has nothing of its own. Nobody outside can know it, so no text has it.
+#: Stands for a missing part of a chunk. It cannot be known from outside, so no text has it.
 _TOKEN: Final = secrets.token_hex(12)
 _HOLDER: Final = b'"%b"' % _TOKEN.encode()
 _OUTER: Final = b'{"params":{"arguments":'
@@ -58,7 +58,7 @@ _string = msgspec.json.Decoder(str).decode
 class ChunkReader:
     """Reads one text. ``value`` and ``arguments`` are complete when :meth:`steps` has come to its end.
 
-    ``arguments`` is the part of the text that is ``params.arguments``, byte for byte; None where there is none.
+    ``arguments`` is the part of the text that is ``params.arguments``, byte for byte; None if there is none.
     """
 
     def __init__(self, text: bytes, bounds: Bounds, chunk: int = CHUNK) -> None:
@@ -96,7 +96,7 @@ class ChunkReader:
         return all(perf_counter() < ends_at for _ in self._steps)
 
     def _begins(self) -> bool:
-        """Go to what comes next and look whether it may stand there. False where nothing does."""
+        """Go to what comes next and look whether it may stand there. False if nothing does."""
         if self._is_first:
             return True
         byte = self._next_byte()
@@ -231,7 +231,7 @@ class ChunkReader:
         self._open = found
 
     def _note_arguments(self, text: bytes, prefixed: int, before: bytes, named: int) -> None:
-        """Note where ``params.arguments`` begin and end, or what they are where they are of this chunk alone."""
+        """Note where ``params.arguments`` begin and end, or their value if all of it is in this chunk."""
         was_open, is_open = named == 2, self._names() == 2  # both names
         if (was_open and is_open) or (before and self.arguments is not None):
             return
@@ -298,12 +298,12 @@ class ChunkReader:
 
 
 def _masked(text: bytes) -> bytes:
-    """Write over escaped backslashes and quotes. What is left of a backslash begins an escape."""
+    """Write over escaped backslashes and quotes. Every backslash that remains begins an escape."""
     return text.replace(b"\\\\", b"__").replace(b'\\"', b"__") if b"\\" in text else text
 
 
 def _last_cut(masked: bytes, pieces: list[bytes]) -> tuple[int, bytes] | None:
-    """Return where the last comma outside of strings stands, and what stands outside of strings before it."""
+    """Return the position of the last comma outside of strings, and the text outside of strings before it."""
     end = len(masked)
     for at in range(len(pieces) - 1, -1, -1):
         begins = end - len(pieces[at])
@@ -314,7 +314,7 @@ def _last_cut(masked: bytes, pieces: list[bytes]) -> tuple[int, bytes] | None:
 
 
 def _first_cut(pieces: list[bytes]) -> tuple[int, bytes] | None:
-    """Return where the first comma outside of strings stands, as :func:`_last_cut` does."""
+    """Return the position of the first comma outside of strings, as :func:`_last_cut` does."""
     begins = 0
     for at, piece in enumerate(pieces):
         if at % 2 == 0 and (comma := piece.find(b",")) >= 0:
@@ -358,7 +358,7 @@ def _prefix(kinds: bytes, named: int) -> bytes:
 
 
 def _raw_arguments(text: bytes) -> Raw | None:
-    """Return ``params.arguments`` of a text that is known to be an object; None where there are none."""
+    """Return ``params.arguments`` of a text that is known to be an object; None if there are none."""
     try:
         params = _envelope(text).params
         raw = UNSET if params is UNSET else _params(params).arguments

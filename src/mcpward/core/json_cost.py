@@ -1,7 +1,8 @@
-"""What a JSON text costs whoever decodes all of it in one call, told from its bytes before anybody does.
+"""The cost of decoding a JSON text in one call, estimated from its bytes before it is decoded.
 
-Size is the wrong unit: of two texts of 1 MiB one takes half a millisecond and the other a hundred (attack 119). What is
-counted is what decoders spend their time on. The figures are those of the slowest of them, pydantic's, rounded up.
+Size is the wrong unit: of two texts of 1 MiB one takes half a millisecond and the other a hundred (attack 119). The
+estimate counts the parts that take a decoder's time. The figures are those of the slowest decoder, pydantic's, rounded
+up.
 """
 
 import re
@@ -21,7 +22,7 @@ _THOUSAND_DIGITS_NS: Final = 20_000
 _EXTREME_NS: Final = 11_000
 #: Characters beyond ASCII, by the first byte that their UTF-8 has: of two, three and four bytes.
 _TWO_BYTES_NS, _THREE_BYTES_NS, _FOUR_BYTES_NS = 5, 9, 13
-#: What each member that the bounds allow may cost: 100,000 of them 8 ms.
+#: The cost of each member that the bounds allow: 100,000 of them 8 ms.
 _NS_PER_MEMBER: Final = 80
 _LEAST_NS: Final = 1_000_000
 #: Twenty digits of a number beyond 64 bits.

@@ -41,12 +41,12 @@ spell = msgspec.json.Encoder().encode
 
 def _structure(text: bytes) -> bytes:
     """Return the brackets, commas, colons and quotes of a JSON text, without those that are escaped."""
-    # In this order: what is left of a run of backslashes without its pairs escapes the character after it.
+    # In this order: a backslash left over from a run without its pairs escapes the character after it.
     return text.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NOT_STRUCTURE)
 
 
 def _bare(structure: bytes) -> bytes:
-    """Leave out what stands inside of strings. Exact up to the place, if any, where the text is no JSON."""
+    """Leave out the content of strings. Exact up to the first position, if any, at which the text is no JSON."""
     return b"".join(structure.split(b'"')[::2])
 
 
@@ -83,7 +83,7 @@ _decode_extreme = msgspec.json.Decoder(float_hook=_float).decode
 
 
 def has_extremes(text: bytes) -> bool:
-    """Return whether a text may have many exponents of three digits or more. What is in strings is counted as well."""
+    """Return whether a text may have many exponents of three digits or more. Those in strings are counted as well."""
     if len(text) <= _TOO_SHORT:
         return False
     shape = text.translate(_DIGITS)
@@ -91,7 +91,7 @@ def has_extremes(text: bytes) -> bool:
 
 
 def decode_known(text: bytes) -> Any:
-    """Decode a text that :func:`read` has taken. Raises ``ValueError`` for any other, or gives what msgspec does.
+    """Decode a text that :func:`read` has taken. Raises ``ValueError`` for any other, or returns what msgspec does.
 
     msgspec takes 10 µs for 1e300, and Python half of one: 4 MiB of such numbers are seconds (attack 119).
     """
@@ -101,14 +101,14 @@ def decode_known(text: bytes) -> Any:
 def decode(text: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> Any:
     """Decode one JSON text.
 
-    Raises :class:`JsonRefused` for anything that is not exactly one RFC 8259 text in UTF-8 without a byte order
-    mark, for repeated names, lone surrogates, numbers outside of what a double holds, and for what exceeds ``bounds``.
+    Raises :class:`JsonRefused` for anything that is not exactly one RFC 8259 text in UTF-8 without a byte order mark.
+    Also for repeated names, lone surrogates, numbers that a double cannot hold, and a text that exceeds ``bounds``.
     """
     return read(text, bounds)[0]
 
 
 def read(text: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> tuple[Any, bool]:
-    """Decode as :func:`decode` does; and tell whether the text is spelt as :func:`spell` would spell it.
+    """Decode as :func:`decode` does; and report whether the text is spelt as :func:`spell` would spell it.
 
     Then each part of the value, spelt, is that part of the text, byte for byte.
     """

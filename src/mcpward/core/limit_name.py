@@ -1,4 +1,4 @@
-"""What budgets and pools may be called: fit for an answer field, a metric's label and a key of Redis."""
+"""The valid names of budgets and pools: fit for a response field, a metric's label and a key of Redis."""
 
 import re
 from typing import Final

@@ -18,14 +18,14 @@ _PATIENCE_S: Final = 10.0
 
 
 class TooLong(Exception):
-    """So much other work is to be done before this that nobody should wait for it. It was not begun."""
+    """So much other work comes before this that no caller should wait for it. It was not begun."""
 
 
 class LongWork:
-    """One thread: what it does holds the interpreter's lock, so that two would be no faster.
+    """One thread: its work holds the interpreter's lock, so that two would be no faster.
 
-    Callers take turns: who has much to do gets one piece of it done, then each of the others who wait. Work that has
-    not begun after ``patience_s``, or is too much to wait at all, never begins.
+    Callers take turns: a caller with much work gets one piece of it done, then each of the other waiting callers. Work
+    that has not begun after ``patience_s``, or is too much to wait at all, never begins.
     """
 
     def __init__(self, name: str, patience_s: float = _PATIENCE_S, most_waiting: int = _MOST_WAITING) -> None:
@@ -59,7 +59,7 @@ class LongWork:
             self._next()
             raise
         done.add_done_callback(self._over)
-        await asyncio.wait((done,))  # a cancelled caller leaves it alone: the thread is taken until it is over
+        await asyncio.wait((done,))  # a cancelled caller leaves it: the thread is taken until it is over
         return done.result()
 
     async def _wait(self, loop: asyncio.AbstractEventLoop, caller: str) -> None:
@@ -84,7 +84,7 @@ class LongWork:
 
     def _over(self, done: "asyncio.Future[T]") -> None:
         if not done.cancelled():
-            done.exception()  # whoever waited has it; of nobody's, nothing is to be said
+            done.exception()  # the waiter has it; without one, there is nothing to report
         self._next()
 
     def _next(self) -> None:
@@ -99,5 +99,5 @@ class LongWork:
 
 
 def _none(_: str) -> int:
-    """All who wait have as much of the thread, nothing: then each in turn."""
+    """All waiters have as much of the thread, nothing: then each in turn."""
     return 0

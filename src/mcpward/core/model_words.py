@@ -1,6 +1,6 @@
-"""What pydantic finds wrong with a value, in our words: ``must be at most 65535``. Nothing of the value is among them.
+"""pydantic's findings on a value, in our words: ``must be at most 65535``. They quote nothing of the value.
 
-pydantic's own sentences change with its releases, and tell of input and parsing, which is nobody's subject here.
+pydantic's own sentences change with its releases, and speak of input and parsing, which concern no reader here.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
-"""Long work on a thread of its own, cut so short that the event loop is never held up by it.
+"""Long work on a thread of its own, cut so short that it never holds up the event loop.
 
 pydantic-core and msgspec keep the interpreter's lock while they work. Where their work comes back to Python, at each
-item of a list, it stops from time to time, so that the loop has its turn.
+item of a list, it stops from time to time. So the loop has its turn.
 """
 
 import threading
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class _Pace(threading.local):
-    """``due`` is when this thread stops for the next time: never, unless it has said that its work is long."""
+    """``due`` is when this thread stops for the next time: never, unless it has declared its work long."""
 
     due = float("inf")
 
@@ -25,7 +25,7 @@ _pace: Final = _Pace()
 
 
 def step(value: T) -> T:
-    """Return ``value``, after a pause where this thread has worked for long enough."""
+    """Return ``value``, after a pause if this thread has worked for long enough."""
     if perf_counter() > _pace.due:
         sleep(_PAUSE_S)
         _pace.due = perf_counter() + SLICE_S

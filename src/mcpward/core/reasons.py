@@ -1,7 +1,7 @@
-"""The closed list of reasons for which mcpward says no, and what each one looks like on the wire.
+"""The closed list of reasons for a refusal, and the form of each one on the wire.
 
-Every refusal has one name from this list; the name travels to the response, the log, the metric and the
-traffic record alike. Only ``ingress/render.py`` and ``protocol/reply.py`` read the wire columns of the table.
+Every refusal has one name from this list; the name travels to the response, the log, the metric and the traffic record
+alike. Only ``ingress/render.py`` and ``protocol/reply.py`` read the wire columns of the table.
 """
 
 from enum import Enum
@@ -11,7 +11,7 @@ from msgspec import Struct
 
 
 class Channel(Enum):
-    """Where a refusal is sent: as an HTTP status, as a JSON-RPC error, or as a tool result with ``isError``."""
+    """The form of a refusal: an HTTP status, a JSON-RPC error, or a tool result with ``isError``."""
 
     HTTP = "http"
     RPC = "rpc"
@@ -67,11 +67,11 @@ class Reason(Enum):
 class ErrorMapping(Struct, frozen=True):
     """One row of the table: channel, HTTP status, JSON-RPC code and the public sentence.
 
-    A row of the channel TOOL is a result with status 200 where a tool was called; ``status`` and ``code`` are those of
-    the error that it is elsewhere. In the revisions with sessions, a request that was read and has an id gets
+    A row of the channel TOOL is a result with status 200 if a tool was called; ``status`` and ``code`` are those of the
+    error that it is elsewhere. In the revisions with sessions, a request that was read and has an id gets
     ``session_status``, ``session_code`` and ``session_channel``: their clients take an error status for a broken
-    connection. Codes of
-    mcpward's own begin with the HTTP status, outside of what JSON-RPC and MCP reserve (-32768 to -32000).
+    connection. Codes of mcpward's own begin with the HTTP status, outside of what JSON-RPC and MCP reserve (-32768 to
+    -32000).
     """
 
     channel: Channel

@@ -1,4 +1,4 @@
-"""Work that may fail for a while and is tried again: the log hears once that it fails, and once that it works again."""
+"""Work that may fail for a while and is tried again: logged once when it fails, and once when it works again."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -69,7 +69,7 @@ class Retry:
         """Do the work once; False if it raised."""
         try:
             await work()
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is told, and the next try follows
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is reported, and the next try follows
             self.failed(error)
             return False
         self.succeeded()
@@ -77,7 +77,7 @@ class Retry:
 
     async def until_done(self, work: Callable[[], Awaitable[object]]) -> None:
         """Try until the work is done, with a pause after each failure."""
-        while not await self.attempt(work):  # noqa: ASYNC110  # no event says when it will work again
+        while not await self.attempt(work):  # noqa: ASYNC110  # no event announces when it will work again
             await asyncio.sleep(self.pause_s)
 
 

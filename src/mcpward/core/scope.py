@@ -1,4 +1,4 @@
-"""Access classes and scopes: what a caller may do, as plain values."""
+"""Access classes and scopes: a caller's rights, as plain values."""
 
 from enum import IntEnum
 

@@ -1,4 +1,4 @@
-"""A value that nobody can print."""
+"""A value that cannot be printed."""
 
 import hmac
 from typing import Final, NoReturn
@@ -7,10 +7,10 @@ _MASK: Final = "***"
 
 
 class Secret:
-    """Holds a text and gives it to :meth:`reveal` alone.
+    """Holds a text; only :meth:`reveal` returns it.
 
-    It has no readable ``repr``, ``str``, format, iteration, JSON or pickle; equality is constant-time. So a
-    secret in a traceback, a log line or an f-string shows as ``***``.
+    It has no readable ``repr``, ``str``, format, iteration, JSON or pickle; equality is constant-time. So a secret in a
+    traceback, a log line or an f-string shows as ``***``.
     """
 
     __slots__ = ("_value", "name")
@@ -20,7 +20,7 @@ class Secret:
         self.name = name
 
     def reveal(self) -> str:
-        """Return the value. Every call of this is a place that a reviewer looks at."""
+        """Return the value. A reviewer looks at every call of this."""
         return self._value
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Which known word was probably meant by one that is not known."""
+"""The known word that an unknown one probably means."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches

@@ -1,7 +1,7 @@
-"""What a JSON Schema (2020-12) says of one place within a value: which types may stand there, which members and items.
+"""The rules of a JSON Schema (2020-12) for one place within a value: the allowed types, members and items.
 
-Read, not checked: pydantic and jsonschema-rs decide what is accepted. A schema is taken apart into alternatives, each a
-group of schemas that all hold; one that has too many alternatives, or refers elsewhere, says nothing here.
+Read, not checked: pydantic and jsonschema-rs decide on acceptance. A schema is taken apart into alternatives, each a
+group of schemas that all hold. One that has too many alternatives, or refers elsewhere, says nothing here.
 """
 
 from collections.abc import Iterable, Mapping
@@ -82,8 +82,8 @@ class Place:
 
     ``admits_null``: null may stand here. ``is_integer``: a number here is an integer. ``is_number``: the schema says
     that any number may stand here, rather than nothing of the type. ``is_choice``: it lists values. ``formats`` are
-    those of the strings that may stand here, none where a string without a format may. ``first_items`` is for how many
-    items it says something of their own.
+    those of the strings that may stand here, none if a string without a format may. ``first_items`` is the number of
+    items with rules of their own.
     """
 
     __slots__ = (

@@ -1,6 +1,6 @@
-"""Those who wait for something scarce, by caller: the caller who has fewest is next, and of equals each in turn.
+"""Waiters for a scarce resource, by caller: the caller with the fewest is next, and of equals each in turn.
 
-The line is bounded. When it is full, a caller with fewer waiting gets the last place in it of the caller who has most.
+The queue is bounded. When it is full, a caller with fewer waiters takes the last position of the caller with most.
 """
 
 from collections import OrderedDict
@@ -11,7 +11,7 @@ J = TypeVar("J", bound=Hashable)
 
 
 class Turns(Generic[J]):
-    """At most ``most`` wait, beside those that are let in without a bound. Has no lock of its own."""
+    """At most ``most`` wait, beside those that are admitted without a bound. Has no lock of its own."""
 
     __slots__ = ("_callers", "_length", "_most")
 
@@ -24,7 +24,7 @@ class Turns(Generic[J]):
         return self._length
 
     def join(self, caller: str, one: J, *, bounded: bool = True) -> J | None:
-        """Let one wait; return who has no place for it: itself, or the last of the caller with most."""
+        """Add a waiter; return the one that has no position for it: itself, or the last of the caller with most."""
         loser = None
         if bounded and self._length >= self._most:
             most = max(self._callers, key=lambda other: len(self._callers[other]))
@@ -37,7 +37,7 @@ class Turns(Generic[J]):
         return loser
 
     def leave(self, caller: str, one: J) -> None:
-        """Take one out; without effect where it does not wait."""
+        """Take one out; without effect if it does not wait."""
         waiting = self._callers.get(caller)
         if waiting is None or one not in waiting:
             return
@@ -47,7 +47,7 @@ class Turns(Generic[J]):
             del self._callers[caller]
 
     def least(self, held: Callable[[str], int]) -> str | None:
-        """Return the waiting caller who has fewest, None where nobody waits."""
+        """Return the waiting caller with the fewest, None if there is none."""
         return min(self._callers, key=held, default=None)
 
     def next(self, caller: str) -> J:

@@ -4,14 +4,14 @@ from typing import Final
 
 _LINE_SEPARATOR: Final = "\u2028".encode()
 _PARAGRAPH_SEPARATOR: Final = "\u2029".encode()
-#: What both begin with: one search where there is neither.
+#: The common beginning of both: one search if there is neither.
 _COMMON: Final = _LINE_SEPARATOR[:2]
 
 
 def well_formed(text: str) -> str:
     """Return ``text`` with the halves of a surrogate pair joined and any lone half as U+FFFD (ECMA-262 toWellFormed).
 
-    The same object where there is no surrogate.
+    The same object if there is no surrogate.
     """
     if text.isascii():
         return text

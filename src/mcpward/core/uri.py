@@ -1,7 +1,7 @@
 """The one spelling that stands for all equivalent ones of a URI (RFC 3986 §6.2.2).
 
-Raw characters that no URI holds are escaped as their UTF-8 (RFC 3987 §3.1), escapes of unreserved characters are
-undone, and all others are in capitals. The case of scheme and host is left alone: servers give both a meaning.
+Raw characters that no URI holds are escaped as their UTF-8 (RFC 3987 §3.1). Escapes of unreserved characters are
+undone, and all others are in capitals. The case of scheme and host is kept: servers give both a meaning.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""What travels through mcpward. Each stage takes one of these and returns the next; all are frozen.
+"""The values that travel through mcpward. Each stage takes one of these and returns the next; all are frozen.
 
-``Arrival`` (ingress) → ``Principal`` (identity) → ``Call`` (protocol) → ``AcceptedCall`` (validation) →
-``Outcome`` (sanitize) → ``Reply``.
+``Arrival`` (ingress) → ``Principal`` (identity) → ``Call`` (protocol) → ``AcceptedCall`` (validation) → ``Outcome``
+(sanitize) → ``Reply``.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,9 @@ class Rate(Struct, frozen=True):
 
 
 class Period(Enum):
-    """How long a quota lasts. Periods are those of the calendar in UTC: a day begins at midnight, whoever calls."""
+    """The length of a quota's period. Periods are those of the calendar in UTC: a day begins at midnight for all
+    callers.
+    """
 
     HOUR = "hour"
     DAY = "day"
@@ -39,10 +41,10 @@ class Quota(Struct, frozen=True):
 
 
 class Enforcement(Struct, frozen=True):
-    """How strictly a limit is meant. Without ``enforce`` it is counted and told ("would refuse"), and never refuses.
+    """The enforcement of a limit. Without ``enforce`` it is counted and reported ("would refuse"), and never refuses.
 
-    ``on_store_failure`` says what holds while the shared counters are away: ``closed`` refuses, ``open`` lets pass,
-    ``local`` lets each process give a share of the limit by itself.
+    ``on_store_failure`` is the policy while the shared counters are away: ``closed`` refuses, ``open`` lets pass,
+    ``local`` lets each process grant a share of the limit by itself.
     """
 
     enforce: bool = True
@@ -50,7 +52,7 @@ class Enforcement(Struct, frozen=True):
 
 
 class RateLimit(Struct, frozen=True):
-    """A rate together with its ruling: what one setting says of one limit."""
+    """A rate with its enforcement: the content of one setting of a limit."""
 
     rate: Rate
     ruling: Enforcement = Enforcement()
@@ -64,7 +66,7 @@ class QuotaLimit(Struct, frozen=True):
 
 
 class Budget(Struct, frozen=True, kw_only=True):
-    """What stands behind tools and is used up by them: a rate, a quota, or both; one for all tools that draw on it."""
+    """A resource behind tools that calls use up: a rate, a quota, or both; one for all tools that draw on it."""
 
     name: str
     rate: Rate | None = None
@@ -73,9 +75,9 @@ class Budget(Struct, frozen=True, kw_only=True):
 
 
 class Pool(Struct, frozen=True, kw_only=True):
-    """A named resource of which a few calls may hold a place at once: a database's connections, a licence, a GPU.
+    """A named resource of which a few calls may hold a slot at once: a database's connections, a licence, a GPU.
 
-    ``queue`` calls may wait for a place, each for ``queue_timeout_s`` seconds.
+    ``queue`` calls may wait for a slot, each for ``queue_timeout_s`` seconds.
     """
 
     name: str
@@ -88,8 +90,8 @@ class Pool(Struct, frozen=True, kw_only=True):
 class HeadVerdict(Struct, gc=False):
     """Per-connection cache of results derived from a request head, as long as the connection sends the same bytes.
 
-    ``key_id`` names the API key that its credential proved to be. Whether the key still opens anything is asked anew.
-    ``tool`` is that of which its routing headers say that a modern call is made.
+    ``key_id`` names the API key that its credential proved to be. Whether the key still opens anything is checked anew.
+    ``tool`` is the tool that its routing headers name for a modern call.
     """
 
     key_id: str | None = None
@@ -99,10 +101,10 @@ class HeadVerdict(Struct, gc=False):
 class Arrival(Struct, frozen=True, eq=False, gc=False):
     """One HTTP request to one MCP server, past the gates, with its body whole and unread.
 
-    ``headers`` has lower-case names; a name in ``repeated`` came more than once (the first value is kept).
-    ``bucket`` is what the peer is counted under: its IPv4 address, or its IPv6 /64. ``visit`` is there where the same
-    head may come again. ``url`` is the URL of the server that was used, "" for its stable one. ``connection`` is the
-    number of the client's own connection, 0 where it is a proxy's.
+    ``headers`` has lower-case names; a name in ``repeated`` came more than once (the first value is kept). ``bucket``
+    is the peer's identity for counters: its IPv4 address, or its IPv6 /64. ``visit`` is set if the same head may come
+    again. ``url`` is the URL of the server that was used, "" for its stable one. ``connection`` is the number of the
+    client's own connection, 0 if it is a proxy's.
     """
 
     id: str
@@ -137,14 +139,14 @@ class AuthMethod(Enum):
 
 
 class Principal(Struct, frozen=True, kw_only=True, eq=False):
-    """Who is calling. Never holds the credential itself.
+    """The caller's identity. Never holds the credential itself.
 
-    ``key`` is the only definition of "the same caller": limits, sessions, sealed state and traffic use it.
-    ``tools`` is None where every tool of the server may be used; ``networks`` were checked already. ``access`` is the
-    least there is unless whoever made the principal said more. ``claims`` are those of a token that the operator chose
-    for tools to see, frozen to the depth; ``expires_at`` is when the token ends (seconds since 1970), None for a
-    credential without an end of its own. ``waiver`` says what lets the caller's calls run where its client cannot ask
-    a person for consent, "key" or "scope"; None where nothing does.
+    ``key`` is the only definition of "the same caller": limits, sessions, sealed state and traffic use it. ``tools`` is
+    None if every tool of the server may be used; ``networks`` were checked already. ``access`` is the lowest class
+    unless the principal was made with another. ``claims`` are those of a token that the operator chose for tools to
+    see, deeply frozen. ``expires_at`` is when the token ends (seconds since 1970), None for a credential without an end
+    of its own. ``waiver`` names what lets the caller's calls run if its client cannot ask a person for consent, "key"
+    or "scope"; None if nothing does.
     """
 
     key: str
@@ -164,27 +166,27 @@ class Principal(Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Era(Enum):
-    """Which half of the protocol's history a request speaks: sessions (≤ 2025-11-25) or none (2026-07-28)."""
+    """The protocol generation that a request speaks: with sessions (≤ 2025-11-25) or without (2026-07-28)."""
 
     LEGACY = "legacy"
     MODERN = "modern"
 
 
 class Kind(Enum):
-    """What a message asks for; decides which stages it passes."""
+    """The purpose of a message; decides which stages it passes."""
 
     TOOL = "tool"
     """``tools/call``: all stages."""
     CATALOGUE = "catalogue"
-    """Lists and reads of what the server offers: filtered, charged to the discovery bucket."""
+    """Lists and reads of a server's offers: filtered, charged to the discovery bucket."""
     LIFECYCLE = "lifecycle"
-    """initialize, ping, discover, session end: answered by the protocol room itself."""
+    """initialize, ping, discover, session end: answered by the package protocol itself."""
     NOTIFICATION = "notification"
     """No answer but 202."""
     ANSWER = "answer"
     """A legacy client's response to a question of ours; no answer but 202."""
     STREAM = "stream"
-    """Opens a stream of what changes: a legacy GET, or ``subscriptions/listen``."""
+    """Opens a stream of changes: a legacy GET, or ``subscriptions/listen``."""
     TASK = "task"
     """``tasks/get``, ``tasks/update`` and ``tasks/cancel`` of the tasks extension."""
 
@@ -192,14 +194,14 @@ class Kind(Enum):
 class Call(Struct, frozen=True, eq=False, gc=False):
     """One message of the protocol, classified and agreed with its headers; nothing of its arguments is read yet.
 
-    ``target`` is the tool's name, the prompt's name or the resource's URI (empty where there is none).
-    ``arguments`` are the raw JSON bytes of ``params.arguments``, exactly as they came (None when absent).
-    ``introduction`` is what the answer says of the server (modern era), encoded by protocol for its own reply.
-    ``capabilities`` are what the client declared: with this request, or in the legacy era when its session began.
-    ``meta`` is the request's ``_meta`` as it came. ``inputs`` and ``state`` are ``inputResponses`` and
-    ``requestState`` (modern era); ``last_event`` is the ``Last-Event-ID`` of a legacy GET.
+    ``target`` is the tool's name, the prompt's name or the resource's URI (empty if there is none). ``arguments`` are
+    the raw JSON bytes of ``params.arguments``, exactly as they came (None when absent). ``introduction`` is the
+    response's description of the server (modern era), encoded by protocol for its own reply. ``capabilities`` are those
+    that the client declared: with this request, or in the legacy era when its session began. ``meta`` is the request's
+    ``_meta`` as it came. ``inputs`` and ``state`` are ``inputResponses`` and ``requestState`` (modern era);
+    ``last_event`` is the ``Last-Event-ID`` of a legacy GET.
 
-    What every modern call has stands first: given by place, which costs far less than by name.
+    The fields of every modern call stand first: passed by position, which costs far less than by name.
     """
 
     arrival: Arrival
@@ -225,7 +227,7 @@ class Call(Struct, frozen=True, eq=False, gc=False):
 
 
 class UnknownArguments(Enum):
-    """What happens to arguments of a call that its tool does not declare."""
+    """The handling of arguments of a call that its tool does not declare."""
 
     REFUSE = "refuse"
     """The call is refused."""
@@ -236,9 +238,9 @@ class UnknownArguments(Enum):
 
 
 class Draw(Struct, frozen=True, kw_only=True, eq=False):
-    """What one call of a tool takes from a budget: ``cost``, or what ``cost_of`` says of its bound arguments.
+    """The draw of one call of a tool on a budget: ``cost``, or the result of ``cost_of`` for its bound arguments.
 
-    ``argument`` names the argument that the cost comes from, where it is a single one, for messages.
+    ``argument`` names the argument that the cost comes from, if it is a single one, for messages.
     """
 
     budget: str
@@ -255,16 +257,16 @@ class Tool(Struct, frozen=True, kw_only=True, eq=False):
     """One tool as mcpward knows it. ``bind`` turns raw argument bytes into keyword arguments.
 
     ``bind`` raises :class:`~mcpward.core.errors.Refusal` (arguments-invalid, argument-dangerous). ``run`` begins a call
-    and gives an awaitable of what the author's function gives back, of which ``shape`` makes a :class:`RawResult`.
-    ``listing`` is the tool's entry in ``tools/list``, ready to encode. ``confirm`` says that a person must agree first,
-    ``question`` in which words they are asked ("" for mcpward's own). ``ask_first`` makes a tool that runs as a task
-    put its questions before the task begins. ``mirrored`` maps each header
-    (``mcp-param-…``, lower-case) to the path of the argument that it repeats (``x-mcp-header``). ``task`` says whether
-    the tool may (``optional``) or must (``required``) run as a task of the tasks extension. ``concurrency`` calls of it
-    may run at once (None: as many as its server allows); it holds a place in each of ``pools`` while it runs, and draws
-    on budgets as ``draws`` say. ``unknown_arguments`` is what happens to those that the schema does not have.
-    ``suspects`` finds in raw arguments what must be looked at before they are bound: None if there is no such thing.
-    ``effort`` is what binding them costs, None where that is not known to be more than reading them.
+    and returns an awaitable of the author's result, of which ``shape`` makes a :class:`RawResult`. ``listing`` is the
+    tool's entry in ``tools/list``, ready to encode. ``confirm`` if a person must agree first, ``question`` is the text
+    of the request ("" for mcpward's own). ``ask_first`` makes a tool that runs as a task put its questions before the
+    task begins. ``mirrored`` maps each header (``mcp-param-…``, lower-case) to the path of the argument that it repeats
+    (``x-mcp-header``). ``task`` states whether the tool may (``optional``) or must (``required``) run as a task of the
+    tasks extension. ``concurrency`` calls of it may run at once (None: as many as its server allows). It holds a slot
+    in each of ``pools`` while it runs, and draws on budgets by ``draws``. ``unknown_arguments`` is the handling of
+    those that the schema does not have. ``suspects`` finds the parts of raw arguments that must be checked before they
+    are bound: None if there are none. ``effort`` is the cost of binding them, None unless it is known to be more than
+    reading them.
     """
 
     server: str
@@ -304,12 +306,12 @@ class AcceptedCall(Struct, frozen=True, eq=False, gc=False):
 
 
 class RawResult(Struct, frozen=True, eq=False, gc=False):
-    """What a tool gave back, in the protocol's shape but not yet fit to leave.
+    """A tool's result, in the protocol's shape but not yet fit to leave.
 
-    ``content`` are content blocks as the specification has them; ``structured`` is None where the tool has no
-    output schema. ``misfit`` returns what of decoded structured content the output schema does not allow, or None.
-    ``is_mirrored`` says that the text is the structured content once more, which a limit in bytes counts once.
-    ``size`` is about how many bytes both take where that was known when they were made, else 0.
+    ``content`` are content blocks as the specification has them; ``structured`` is None if the tool has no output
+    schema. ``misfit`` returns the part of decoded structured content that the output schema does not allow, or None.
+    ``is_mirrored`` if the text is the structured content once more, which a limit in bytes counts once. ``size`` is
+    about the number of bytes of both if that was known when they were made, else 0.
     """
 
     content: list[dict[str, Any]]
@@ -333,9 +335,9 @@ class Outcome(Struct, frozen=True, eq=False, gc=False):
 
 
 class Reply(Struct, frozen=True, eq=False, gc=False):
-    """The answer. ``reason`` is the refusal's name, or None where mcpward said yes.
+    """The response. ``reason`` is the refusal's name, or None if mcpward accepted.
 
-    ``event_id`` names the answer where it leaves as an event of a stream that can be resumed. An empty body ends a
+    ``event_id`` names the response if it leaves as an event of a stream that can be resumed. An empty body ends a
     stream without a last event.
     """
 
@@ -357,8 +359,8 @@ class ResponseStream(Protocol):
     def notify(self, message: bytes, event_id: str | None = None) -> None:
         """Send one clean JSON-RPC message as an event. Dropped without an error when the caller has gone.
 
-        ``event_id`` becomes the event's ``id`` (legacy streams that can be resumed). An empty ``message`` with an id
-        is the priming event of SEP-1699: a place to resume from, before there is anything to say.
+        ``event_id`` becomes the event's ``id`` (legacy streams that can be resumed). An empty ``message`` with an id is
+        the priming event of SEP-1699: a position to resume from, before the first message.
         """
         ...
 
@@ -392,11 +394,11 @@ class ResponseStream(Protocol):
         ...
 
     def begin(self, *, cancel_on_disconnect: bool, endless: bool = False) -> None:
-        """Mark the start of the work: from here on the answer may become a stream, with comments to keep it alive.
+        """Mark the start of the work: from here on the response may become a stream, with comments to keep it alive.
 
-        ``cancel_on_disconnect`` makes the caller's going away cancel the call (modern era; never legacy).
-        ``endless`` says that the stream lasts until someone leaves: it is opened at once, and when the server stops
-        it is cancelled at once (``is_gone`` is false then), instead of being waited for.
+        ``cancel_on_disconnect`` makes the caller's disconnect cancel the call (modern era; never legacy). ``endless``
+        if the stream lasts until one side leaves. It is opened at once, and cancelled at once when the server stops,
+        instead of being waited for (``is_gone`` is false then).
 
         Raises:
             CancelledError: the caller has left already, and its leaving cancels.
@@ -408,8 +410,8 @@ class ResponseStream(Protocol):
         ...
 
     def release(self, retry_ms: int) -> None:
-        """End the HTTP answer now while the call goes on, and tell the client when to come back.
+        """End the HTTP response now while the call goes on, and tell the client when to retry.
 
-        No effect where the answer is no stream yet.
+        No effect if the response is no stream yet.
         """
         ...

@@ -1,4 +1,4 @@
-"""A result that must not leave: what its caller is told, and what the operator finds in the log and the record."""
+"""A result that must not leave: the caller's message, and the operator's detail in the log and the record."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import Call
 
 CROWDED: Final = "it is complete, but there are too many large results at the moment: ask for less"
-"""Advice where the turn of a large result does not come in time."""
+"""Advice if the turn of a large result does not come in time."""
 
 
 def withheld(detail: str, advice: str = "it contains a secret: ask for less of it") -> Refusal:
@@ -18,7 +18,7 @@ def withheld(detail: str, advice: str = "it contains a secret: ask for less of i
 
 
 def about(no: Refusal, call: Call | None) -> str:
-    """Return what the log says of a refusal: for a withheld result, of which server and tool too."""
+    """Return the log text of a refusal: for a withheld result, with its server and tool too."""
     if no.reason is not Reason.OUTPUT_REFUSED or call is None:
         return no.detail
     return f"{call.arrival.server}: {call.method} {call.target}: {no.detail}"

@@ -1,1 +1,1 @@
-"""The only room that imports ``cryptography``: root keys, digests with a pepper, and sealing with associated data."""
+"""The only package that imports ``cryptography``: root keys, digests with pepper, and sealing with associated data."""

@@ -1,7 +1,7 @@
 """Judges the files of a certificate chain and its private key before a listener is made of them.
 
-OpenSSL says ``PEM lib`` or ``KEY_VALUES_MISMATCH``, asks the terminal for a passphrase, and serves a certificate that
-expired last year. Here each has a sentence, and what to do. Nothing of a private key is in any of them.
+OpenSSL reports ``PEM lib`` or ``KEY_VALUES_MISMATCH``, asks the terminal for a passphrase, and serves a certificate
+that expired last year. Here each fault has a sentence and advice. No message holds any part of a private key.
 """
 
 import datetime as dt
@@ -22,7 +22,7 @@ LARGEST: Final = 1024**2
 
 
 class TlsProblem(Struct, frozen=True):
-    """What is wrong with one of the two files, and what to do about it. ``{file}`` stands for the file's path."""
+    """The fault of one of the two files, and how to mend it. ``{file}`` stands for the file's path."""
 
     part: Part
     what: str
@@ -103,7 +103,7 @@ def _of_time(leaf: x509.Certificate, now: float) -> Iterator[TlsProblem]:
         yield TlsProblem(
             "tls_cert",
             f"the certificate expired on {_day(leaf.not_valid_after_utc)}: every client would refuse it",
-            "renew it (certbot renew, or as your authority says)",
+            "renew it (certbot renew, or your authority's procedure)",
         )
     elif leaf.not_valid_before_utc > moment:
         yield TlsProblem(

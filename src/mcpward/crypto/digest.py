@@ -1,8 +1,8 @@
-"""Digests of credentials with a pepper: what the store keeps instead of a key or a secret URL (attack 34).
+"""Digests of credentials with a pepper: the store keeps them instead of a key or a secret URL (attack 34).
 
-HMAC-SHA-256 and no slow hash: the secrets are drawn at random with at least 256 bits, so guessing them is out of
-reach, and a dump of the database without the pepper does not even allow a guess to be checked. People's passwords
-are another matter and do not belong here.
+HMAC-SHA-256 and no slow hash: the secrets are drawn at random with at least 256 bits, so guessing them is out of reach.
+A dump of the database without the pepper does not even allow a guess to be checked. People's passwords are another
+matter and do not belong here.
 """
 
 from collections.abc import Callable
@@ -16,9 +16,9 @@ _OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
 
 
 class Pepper:
-    """A keyed digest. The first key makes digests; a text matches when any of the keys says so.
+    """A keyed digest. The first key makes digests; a text matches if any of the keys confirms it.
 
-    The older keys are there so that a rotated master key does not turn every issued credential invalid at once.
+    Because of the older keys, a rotated master key does not turn every issued credential invalid at once.
     """
 
     __slots__ = ("_mac", "_older")
@@ -37,10 +37,10 @@ class Pepper:
         return self._mac(text.encode())
 
     def matches(self, text: str, digest: bytes) -> bool:
-        """Return whether ``digest`` was made from ``text``, in a time that does not tell how much of it agrees."""
+        """Return whether ``digest`` was made from ``text``, in a time that does not reveal how much of it agrees."""
         raw = text.encode()
         found = compare_digest(self._mac(raw), digest)
-        for mac in self._older:  # never left early: the time must not tell which key matched
+        for mac in self._older:  # never left early: the time must not reveal which key matched
             found |= compare_digest(mac(raw), digest)
         return found
 
@@ -61,9 +61,9 @@ def hmac_sha256(key: bytes) -> Callable[[bytes], bytes]:
 
 
 def fingerprint(key: bytes) -> Callable[[bytes], str]:
-    """Return a keyed digest of bytes as 32 hexadecimal digits (BLAKE2b, RFC 7693 §2.9), alike wherever the key is.
+    """Return a keyed digest of bytes as 32 hexadecimal digits (BLAKE2b, RFC 7693 §2.9), the same wherever the key is.
 
-    Who reads it where it is kept learns nothing of short texts: without the key no guess can be checked.
+    A reader of the stored digest learns nothing of short texts: without the key no guess can be checked.
     """
     if not 32 <= len(key) <= _BLOCK:
         raise ValueError("a key has 32 to 64 bytes")

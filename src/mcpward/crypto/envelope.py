@@ -1,11 +1,11 @@
 """AES-256-GCM (NIST SP 800-38D) with the id of its key, a random nonce, and associated data that bind it to its place.
 
 Form: version (1 byte), key id (4), nonce (12), ciphertext and tag (16 more than the plain text). The version and the
-key id are part of the associated data, so no byte can be changed unseen (attack 88), and the caller's own associated
-data say where the blob belongs, so that two blobs cannot be swapped (attack 87).
+key id are part of the associated data, so no byte can be changed unseen (attack 88). The caller's own associated data
+state where the blob belongs, so that two blobs cannot be swapped (attack 87).
 
-Nonces are 96 random bits: 2^32 seals per key and purpose stay below a chance of 2^-32 for a repeat (§8.3). Rotate
-the master key before that.
+Nonces are 96 random bits: 2^32 seals per key and purpose stay below a chance of 2^-32 for a repeat (§8.3). Rotate the
+master key before that.
 """
 
 import os

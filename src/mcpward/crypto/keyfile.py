@@ -1,4 +1,4 @@
-"""The file that holds the master key: made once, whole or not at all, and readable by its owner alone."""
+"""The file that holds the master key: made once, whole or not at all, and readable only by its owner."""
 
 import fcntl
 import os
@@ -37,7 +37,7 @@ def read_or_create(path: Path, size: int) -> str:
 
 
 def read_mounted(path: Path) -> str:
-    """Return the text of a file that somebody else manages, such as a mounted secret.
+    """Return the text of a file that another program manages, such as a mounted secret.
 
     Those are often readable by all inside their own container, so only a file that others may *write* is refused.
     """

@@ -42,7 +42,7 @@ class KeyRing:
         return f"KeyRing(ids={self.ids!r})"
 
     def derive(self, purpose: str) -> bytes:
-        """Return the newest key's 32 bytes for ``purpose``; other purposes give unrelated bytes."""
+        """Return the newest key's 32 bytes for ``purpose``; other purposes have unrelated bytes."""
         return _derive(self._roots[0], purpose)
 
     def derive_all(self, purpose: str) -> tuple[bytes, ...]:
@@ -55,13 +55,14 @@ def _derive(root: bytes, purpose: str) -> bytes:
 
 
 def load_or_create(data: Path, env: Mapping[str, str], *, needed_by: str = "") -> KeyRing:
-    """Return the site's key ring: from the environment if it says so, else from ``data``/master.key, made if missing.
+    """Return the site's key ring: from the environment if it is set there, else from ``data``/master.key, made if
+    missing.
 
-    Several workers may call this at once and all get the same key. ``needed_by`` names what was made with a key before:
-    then none is made, for a new one would open nothing of it.
+    Several workers may call this at once and all get the same key. ``needed_by`` names an object made with an earlier
+    key: then none is made, for a new one would open nothing of it.
 
-    Raises :class:`Misconfigured` for a key that is not well-formed, or a file that others may read: such a key is to be
-    replaced, never used; and for a key that is not there and must not be made.
+    Raises :class:`Misconfigured` for a key that is not well-formed, or a file that others may read: such a key must be
+    replaced, never used. Also for a key that is missing and must not be made.
     """
     if _VALUE in env and _FILE in env:
         raise Misconfigured([Finding(f"{_VALUE} and {_FILE} are both set", hint="set one of them")])

@@ -1,8 +1,8 @@
-"""Message authentication codes under a key ring: who lacks the root keys can make none (RFC 2104, RFC 5869).
+"""Message authentication codes under a key ring: none can be made without the root keys (RFC 2104, RFC 5869).
 
-A code names its key, so that codes of an older root key hold until that key is retired. It says that a text was written
-by a holder of the ring, and nothing about when: an old text with its old code is as good as on its first day. Whoever
-needs to know which of two texts is the newer one has to put that into the text.
+A code names its key, so that codes of an older root key hold until that key is retired. It proves that a holder of the
+ring wrote a text, and nothing about when: an old text with its old code is as good as on its first day. A caller that
+needs the order of two texts must put it into the text.
 """
 
 from collections.abc import Callable
@@ -43,7 +43,7 @@ class RingMac:
         return self._newest + self._keys[self._newest](text)
 
     def matches(self, text: bytes, code: bytes) -> bool:
-        """Return whether a key of the ring made ``code`` of ``text``, in a time that does not tell how much agrees."""
+        """Return whether a key of the ring made ``code`` of ``text``; timing does not reveal how much agrees."""
         mac = self._keys.get(code[:ID_BYTES])
         return mac is not None and compare_digest(mac(text), code[ID_BYTES:])
 

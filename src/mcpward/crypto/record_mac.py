@@ -1,7 +1,7 @@
-"""Message authentication codes of stored data: who can write the store without the master key cannot make one.
+"""Message authentication codes of stored data: a writer of the store without the master key cannot make one.
 
 Keyed BLAKE2b (RFC 7693 §2.9) with 16 bytes of output: a forgery is accepted with probability 2^-128, and one code costs
-half of HMAC-SHA-256. A record has one code for each row, so that counts here; what is changed seldom has the codes of
+half of HMAC-SHA-256. A record has one code for each row, so that counts here. Data that seldom change have the codes of
 :mod:`mcpward.crypto.mac`, with which this shares its keys' derivation and names.
 """
 

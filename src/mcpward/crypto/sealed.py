@@ -1,9 +1,9 @@
 """Sealed state that others carry or keep for us: an envelope in the alphabet of header values.
 
-Used for MCP sessions, request states, mail between workers and tasks; each purpose has a key of its own.
+Used for MCP sessions, request states, messages between workers, and tasks; each purpose has a key of its own.
 
-Says only whether a text is ours. Whether it has run out, was ended or belongs to somebody else is for the room that
-sealed it, through the payload and the associated data.
+Decides only whether a text is ours. The package that sealed it checks whether it has expired, was ended or belongs to
+another caller, by the payload and the associated data.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode

@@ -1,8 +1,8 @@
 """A stream sealed in frames, for files larger than memory: each frame is an envelope bound to its stream and its place.
 
 Form: a random id of 16 bytes, then frames of a length (4 bytes, big endian) and an envelope. The associated data of a
-frame hold the id, its number and whether it is the last one, so no frame can be changed, moved, taken away, or come
-from another stream, and a stream that was cut off is noticed (as in STREAM, Hoang et al., CRYPTO 2015).
+frame hold the id, its number and whether it is the last one. So no frame can be changed, moved, taken away, or come
+from another stream. A truncated stream is noticed (as in STREAM, Hoang et al., CRYPTO 2015).
 """
 
 import io
@@ -59,7 +59,7 @@ class SealedWriter(io.RawIOBase):
 class SealedReader(io.RawIOBase):
     """Opens a stream with any key of the ring.
 
-    Raises :class:`EnvelopeRefused` while it is read, where it is not one that a holder of the ring sealed, whole.
+    Raises :class:`EnvelopeRefused` while it is read, if it is not one that a holder of the ring sealed, whole.
     """
 
     def __init__(self, file: BinaryIO, ring: KeyRing, purpose: str) -> None:
@@ -95,7 +95,7 @@ class SealedReader(io.RawIOBase):
         except EnvelopeRefused:
             plain = self._envelope.open(blob, _place(self._id, self._number, is_last=True))
             self._is_over = True
-            if self._file.read(1):  # nothing may follow: it would be nobody's
+            if self._file.read(1):  # nothing may follow: it would belong to no frame
                 raise
         self._number += 1
         return plain

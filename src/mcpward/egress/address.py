@@ -1,8 +1,8 @@
-"""Which addresses belong to the public internet.
+"""The addresses of the public internet.
 
-The tables are those of IANA's special-purpose registries, written out: what Python calls global differs from release
-to release (CVE-2024-4032). IPv6 is closed by default: only what is handed out as global unicast passes, so forms that
-carry an IPv4 address, and those still to be invented, do not.
+The tables are those of IANA's special-purpose registries, written out: Python's own definition of a global address
+differs from release to release (CVE-2024-4032). IPv6 is closed by default: only addresses allocated as global unicast
+pass. So forms that carry an IPv4 address, and those still to be invented, do not.
 """
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
@@ -42,13 +42,13 @@ _NOT_PUBLIC_6: Final = tuple(
             "2001::/23",  # protocol assignments: Teredo, ORCHID, benchmarks (RFC 2928)
             "2001:db8::/32",  # documentation
             "2002::/16",  # 6to4
-            "3ffe::/16",  # the 6bone, given back (RFC 3701)
+            "3ffe::/16",  # the 6bone, returned (RFC 3701)
             "3fff::/20",  # documentation (RFC 9637)
         ),
     )
 )
-#: Where clouds hand credentials to whoever asks from inside: EC2 and most others, ECS and EKS, Azure, Alibaba, Oracle,
-#: and the IPv6 doors of Amazon and Google. Some lie in networks that operators have good reason to allow.
+#: Where clouds hand credentials to any caller inside: EC2 and most others, ECS and EKS, Azure, Alibaba, Oracle, and the
+#: IPv6 addresses of Amazon and Google. Some lie in networks that operators have good reason to allow.
 METADATA: Final = frozenset(
     {
         IPv4Address("169.254.169.254"),
@@ -67,7 +67,7 @@ _COMPATIBLE: Final = IPv6Network("::/96")
 
 
 def is_public(address: Address) -> bool:
-    """Return whether anybody on the internet may be behind an address, and nobody's own network is."""
+    """Return whether an address is on the public internet, and in no private network."""
     if address in METADATA:
         return False
     if isinstance(address, IPv4Address):
@@ -86,7 +86,7 @@ def carried(address: Address) -> IPv4Address | None:
 
 
 def is_named(address: Address, networks: tuple[Network, ...]) -> bool:
-    """Return whether one of the networks holds an address. One with credentials needs an entry for itself alone."""
+    """Return whether one of the networks holds an address. One with credentials needs an entry only for itself."""
     if address in METADATA:
         return ip_network(address) in networks
     return any(address in network for network in networks)

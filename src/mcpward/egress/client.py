@@ -32,16 +32,16 @@ from mcpward.egress.wire import PinnedSockets, tls
 
 _MOST_CONNECTIONS: Final = 64
 _MOST_IDLE: Final = 16
-# Node closes idle connections after 5 s. Ours go first, so that no request meets a closing door.
+# Node closes idle connections after 5 s. Ours close first, so that no request meets a closing connection.
 _IDLE_S: Final = 4.0
 _FIELD: Final = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
 _Headers = list[tuple[bytes, bytes]]
 
 
 class Client:
-    """Calls whoever the guard lets it call. It belongs to the event loop in which it is first used.
+    """Calls the hosts that the guard allows. It belongs to the event loop in which it is first used.
 
-    ``timeout_s`` is for the whole of a call, from the wait for a place to the last byte of the body.
+    ``timeout_s`` is for the whole of a call, from the wait for a slot to the last byte of the body.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from typing import Final
 from mcpward.egress.failures import EgressFailed, Failure
 
 AT_ONCE: Final = 16
-_IN_LANE: Final = 128
+_IN_QUEUE: Final = 128
 _IN_ALL: Final = 512
 
 
@@ -21,9 +21,9 @@ class _Endpoint:
 
 
 class Concurrency:
-    """A queue for each endpoint, kept while somebody is in it: a slow one does not hold up the others.
+    """A queue for each endpoint, kept while a call is in it: a slow one does not hold up the others.
 
-    Nor those of its own origin: a provider that is asked about tokens again and again still gives its keys.
+    Nor those of its own origin: a provider under many introspection requests still delivers its keys.
     """
 
     def __init__(self) -> None:
@@ -32,21 +32,21 @@ class Concurrency:
 
     @asynccontextmanager
     async def enter(self, endpoint: str) -> AsyncIterator[None]:
-        """Wait for a place on the way to an endpoint and hold it.
+        """Wait for a slot on the way to an endpoint and hold it.
 
-        Raises :class:`EgressFailed` (busy) at once where too many wait already.
+        Raises :class:`EgressFailed` (busy) at once if too many wait already.
         """
-        lane = self._endpoints.get(endpoint) or _Endpoint()
-        if lane.users >= _IN_LANE or self._users >= _IN_ALL:
+        queue = self._endpoints.get(endpoint) or _Endpoint()
+        if queue.users >= _IN_QUEUE or self._users >= _IN_ALL:
             raise EgressFailed(Failure.BUSY, f"too many calls to {endpoint} are under way")
-        self._endpoints[endpoint] = lane
-        lane.users += 1
+        self._endpoints[endpoint] = queue
+        queue.users += 1
         self._users += 1
         try:
-            async with lane.places:
+            async with queue.places:
                 yield
         finally:
-            lane.users -= 1
+            queue.users -= 1
             self._users -= 1
-            if lane.users == 0:
+            if queue.users == 0:
                 del self._endpoints[endpoint]

@@ -29,7 +29,7 @@ class Failure(StrEnum):
 
 
 class _Trouble(Exception):
-    """Speaks its word alone. ``detail`` is for the operator's log: hosts and addresses, never a path, query or body."""
+    """Shows only its word. ``detail`` is for the operator's log: hosts and addresses, never a path, query or body."""
 
     def __init__(self, why: Failure, detail: str = "") -> None:
         super().__init__(why.value)

@@ -1,7 +1,7 @@
-"""Who may be called: a name is asked for once, every answer must pass, and the caller connects to those answers only.
+"""Decides which hosts may be called: a name is resolved once, every address must pass, and only those are connected to.
 
-A name that gives a harmless address to the one who checks and loopback to the one who connects is no way around
-(rebinding), since there is no second question. One bad answer among good ones refuses all (attack 80).
+A name that resolves to a harmless address for the check and to loopback for the connection does not get around it
+(rebinding). There is no second look-up. One bad address among good ones refuses all (attack 80).
 """
 
 import asyncio
@@ -14,19 +14,19 @@ from mcpward.egress.address import Network, carried, is_named, is_public
 from mcpward.egress.failures import EgressFailed, EgressRefused, Failure
 from mcpward.egress.host import Address, read_host
 
-#: Asks for the addresses of a name; raises OSError where there are none.
+#: Asks for the addresses of a name; raises OSError if there are none.
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
 _MOST_ANSWERS: Final = 32
 
 
 async def ask_system(host: str, port: int) -> list[str]:
-    """Ask the machine's own resolver. Raises :class:`OSError` where there is no answer."""
+    """Ask the machine's own resolver. Raises :class:`OSError` if there is no answer."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     return [str(entry[4][0]) for entry in found]
 
 
 class Guard:
-    """Public addresses may be called; others only where the operator named their network (``[egress] allow``)."""
+    """Public addresses may be called; others only if the operator named their network (``[egress] allow``)."""
 
     def __init__(self, allow: Sequence[Network] = (), lookup: Lookup = ask_system) -> None:
         self._allow = tuple(allow)
@@ -57,7 +57,7 @@ class Guard:
         return list(dict.fromkeys(answers))
 
     async def _answers(self, name: str, port: int) -> Sequence[str]:
-        """Ask once for all who want to know at the same time, and leave the question to the others on giving up.
+        """Resolve once for all concurrent callers; a caller that gives up leaves the look-up to the others.
 
         The system's resolver has a few threads, each held until it answers: a name that it cannot find would hold one
         for each try, and names of other providers would have none.
@@ -75,12 +75,12 @@ class Guard:
     def _answered(self, place: tuple[str, int], done: "asyncio.Future[Sequence[str]]") -> None:
         del self._asking[place]
         if not done.cancelled():
-            done.exception()  # whether or not anybody still wants to know
+            done.exception()  # whether or not a caller still waits for it
 
     def _require(self, address: Address, host: str, is_plain: bool) -> None:
         is_allowed = is_named(address, self._allow)
         inner = carried(address)
-        if inner is not None:  # allowing the wrapping (say, a NAT64) does not allow all that can be wrapped in it
+        if inner is not None:  # allowing the wrapping (say, a NAT64) does not allow every address that it can wrap
             is_allowed = is_allowed and (is_public(inner) or is_named(inner, self._allow))
         if is_allowed:
             return

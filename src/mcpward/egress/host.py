@@ -1,8 +1,8 @@
 """One spelling for each host: an address as its standard writes it, or a name in ASCII.
 
-``0177.0.0.1``, ``2130706433``, ``0x7f.1`` and ``127.1`` are loopback to some readers and names to others. What ends
-in a number is an address here (as in the URL Standard, "ends in a number checker"), and only the plain dotted form
-of it is taken (attack 80).
+``0177.0.0.1``, ``2130706433``, ``0x7f.1`` and ``127.1`` are loopback to some readers and names to others. A host that
+ends in a number is an address here (as in the URL Standard, "ends in a number checker"). Only its plain dotted form is
+accepted (attack 80).
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What comes back: read within its size, without content coding, and taken only as strict JSON."""
+"""The response: read within its size, without content coding, and accepted only as strict JSON."""
 
 import re
 from codecs import BOM_UTF8
@@ -12,7 +12,7 @@ from msgspec import Struct
 from mcpward.core.jsonio import Bounds, JsonRefused, decode
 from mcpward.egress.failures import EgressFailed, Failure
 
-#: What a caller may want to know beside the document: how long it holds, and when to ask again.
+#: Fields that a caller may need beside the document: how long it holds, and when to ask again.
 _KEPT: Final = frozenset({"age", "cache-control", "content-type", "date", "etag", "expires", "retry-after"})
 _JSON: Final = re.compile(r"application/(?:[a-z0-9!#$&^_.-]+\+)?json(?:\s*;.*)?", re.IGNORECASE)
 _BOUNDS: Final = Bounds(depth=32, members=20_000)
@@ -21,7 +21,7 @@ _MOST_PIECES: Final = 4_096
 
 
 class Fetched(Struct, frozen=True):
-    """An answer: its status, its JSON value (None only where the status is not 2xx), a few header fields by lower-case
+    """A response: its status, its JSON value (None only if the status is not 2xx), a few header fields by lower-case
     name. The value may hold a token: it has no readable ``repr``.
     """
 
@@ -34,7 +34,7 @@ class Fetched(Struct, frozen=True):
 
 
 async def read(response: Response, max_bytes: int) -> Fetched:
-    """Read one answer. The body of an error is read where it is JSON, as OAuth's errors are, and left where it is not.
+    """Read one response. The body of an error is read if it is JSON, as OAuth's errors are, and left if it is not.
 
     Raises :class:`EgressFailed` (redirected, protocol-broken, coding-refused, media-refused, too-large, not-json).
     """

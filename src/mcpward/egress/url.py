@@ -1,4 +1,4 @@
-"""A URL that mcpward may call, taken apart once. Nobody reads the text a second time, so no two readers disagree."""
+"""A URL that mcpward may call, taken apart once. The text is never read a second time, so no two readers disagree."""
 
 import re
 from ipaddress import IPv6Address
@@ -17,7 +17,9 @@ _AUTHORITY: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+))(?::([1-9][
 
 
 class Url(Struct, frozen=True):
-    """Where to call: ``host`` is lower-case and without brackets, ``target`` is path and query as they were written."""
+    """The target of a call: ``host`` is lower-case and without brackets, ``target`` is path and query as they were
+    written.
+    """
 
     scheme: str
     host: str
@@ -26,7 +28,7 @@ class Url(Struct, frozen=True):
 
     @property
     def authority(self) -> str:
-        """What the Host line says: the port only where it is not the scheme's own (RFC 9110, 7.2)."""
+        """The value of the Host line: with the port only if it is not the scheme's own (RFC 9110, 7.2)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 

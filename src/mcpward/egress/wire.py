@@ -1,7 +1,7 @@
-"""Sockets for the HTTP client: each is opened to an address that the guard gave, and to nothing else.
+"""Sockets for the HTTP client: each is opened to an address that the guard returned, and to nothing else.
 
-The client keeps speaking of the name: the Host line, the server name in the TLS handshake and the certificate's check
-are about it. Only the socket is about the address.
+The client keeps using the name: the Host line, the server name in the TLS handshake and the certificate's check are
+about it. Only the socket is about the address.
 """
 
 import ssl
@@ -33,7 +33,7 @@ def tls() -> ssl.SSLContext:
 
 
 class _Socket(AsyncNetworkStream):
-    """A socket before TLS. Who gives up during the handshake closes it: httpcore does so for errors alone."""
+    """A socket before TLS. A cancelled handshake closes it: httpcore does so only for errors."""
 
     def __init__(self, socket: AsyncNetworkStream) -> None:
         self._socket = socket

@@ -1,1 +1,1 @@
-"""Who is calling: credentials in, principals out; one file per way. Knows nothing of what is asked for."""
+"""Identifies the caller: credentials in, principals out; one file per mode. Knows nothing of the request itself."""

@@ -1,8 +1,8 @@
 """The credential of a request: found in its headers, by one rule without a second reading (attack 32).
 
-``Authorization: Bearer <token>`` (RFC 6750 §2.1) or ``X-API-Key: <token>``, one of them, once. Query strings and
-bodies are never looked at (attack 29). A whole API key is known by its form, so one that was pasted without its scheme,
-with the scheme twice, or in quotes is read as what it is; it is verified like any other.
+``Authorization: Bearer <token>`` (RFC 6750 §2.1) or ``X-API-Key: <token>``, one of them, once. Query strings and bodies
+are never looked at (attack 29). A whole API key is known by its form. So one that was pasted without its scheme, with
+the scheme twice, or in quotes is read as a key; it is verified like any other.
 """
 
 import re
@@ -16,7 +16,7 @@ from mcpward.identity.jwt.errors import TOO_LONG
 from mcpward.identity.keys.api_key import PREFIX
 
 LONGEST_KEY: Final = 512
-"""Characters of a credential header where API keys are expected."""
+"""Characters of a credential header if API keys are expected."""
 AROUND_TOKEN: Final = 64
 """Characters that may stand around a token in its header: the scheme and blanks."""
 # RFC 9110 §11.1: the scheme has no case. RFC 6750 §2.1, RFC 9110 §11.4: one or more spaces, then b64token.
@@ -36,7 +36,7 @@ _KEY_BEGINS: Final = re.compile(rb"""(?:[Bb][Ee][Aa][Rr][Ee][Rr] +){0,2}["']?"""
 
 
 def plain(arrival: Arrival, longest: int = LONGEST_KEY) -> bytes | None:
-    """Return ``Authorization`` as it came where nothing about it is in doubt: it is alone, came once, and is not long.
+    """Return ``Authorization`` as it came if it is unambiguous: the only credential, sent once, and not long.
 
     Other fields may have come twice, as a list that a client or a proxy spread over two lines does.
     """
@@ -48,13 +48,13 @@ def plain(arrival: Arrival, longest: int = LONGEST_KEY) -> bytes | None:
 
 
 def bearer(value: bytes) -> bytes | None:
-    """Return the token of an ``Authorization`` field, by the rule of :func:`read`; None where it has not the form."""
+    """Return the token of an ``Authorization`` field, by the rule of :func:`read`; None if it has not the form."""
     found = _BEARER(value)
     return None if found is None else found[1]
 
 
 def read(arrival: Arrival, longest: int = LONGEST_KEY) -> Secret | None:
-    """Return the one credential of the request, or None where there is none. ``longest`` counts the whole header.
+    """Return the one credential of the request, or None if there is none. ``longest`` counts the whole header.
 
     Raises :class:`Refusal`: credential-ambiguous for two, credential-invalid for one that has not the form (an empty
     one too: a header that is there is never "no credential").

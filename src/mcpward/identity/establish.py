@@ -1,7 +1,7 @@
-"""The room's one question: who sent this? Answered by the server's mode alone; no way falls back to another.
+"""Establishes the caller of a request. Only the server's mode decides how; no mode falls back to another.
 
-Plain and not async for all that is known: the books are in memory. Called for every request. Only what an identity
-provider, or the store of keys, has to tell first is given as a proof to be awaited.
+All known credentials are judged without ``async``: their caches are in memory. Called for every request. A credential
+that an identity provider or the store of keys must judge first is returned as a verification to be awaited.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -22,13 +22,13 @@ from mcpward.identity.oauth.bearer import Bearer
 from mcpward.identity.oauth.outage import unavailable
 from mcpward.identity.oauth.pending_verification import PendingVerification, Rechecks
 
-#: Refusals of a credential; in OAuth mode they tell the client where to get a good one.
+#: Refusals of a credential; in OAuth mode they name the metadata that lead to a valid one.
 _CHALLENGED: Final = frozenset({Reason.CREDENTIAL_MISSING, Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS})
 _SCHEME: Final = len("Bearer ")
 
 
 class Strangers(Protocol):
-    """What an address may have done for it that has shown no good credential. A port of the limits package."""
+    """The bounds on look-ups for an address without a valid credential. A port of the limits package."""
 
     def require_failure(self, bucket: str) -> object:
         """Require that a provider, or the store, may be asked about a credential of its."""
@@ -39,16 +39,16 @@ class Strangers(Protocol):
         ...
 
     def count_outcome(self, bucket: str, error: BaseException | None) -> None:
-        """Count how that ended, where nobody is told."""
+        """Count the result of a verification that no request awaits."""
         ...
 
 
 class Identity:
-    """``modes`` says for every server of the site how its callers come in: one way, or by a token and by a key.
+    """``modes`` maps every server of the site to the modes of its callers: one mode, or both a token and a key.
 
     ``access`` is the highest class of tools, per server, for callers without a credential of their own; a server that
-    is not in it gives them reading alone. A key and a token bring their own class. ``bearers`` judges the tokens of
-    each server in OAuth mode. ``look`` reads the store of keys for one that is not at hand.
+    is not in it allows them only reading. A key and a token bring their own class. ``bearers`` judges the tokens of
+    each server in OAuth mode. ``look`` reads the store of keys for one that is not in the cache.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Identity:
             frozenset({Mode.PUBLIC}): self._by_nothing,
         }
         self._ways = {server: ways[its_modes] for server, its_modes in self._modes.items()}
-        # Of tokens, those that are at hand; all else costs little to establish.
+        # Only cached tokens are cheap; all else costs little to establish.
         cheap = {
             frozenset({Mode.OAUTH}): self._by_known_token,
             frozenset({Mode.OAUTH, Mode.API_KEY}): self._by_known_token_or_key,
@@ -88,9 +88,9 @@ class Identity:
             raise ValueError("a server in OAuth mode without a provider")
 
     def recall(self, arrival: Arrival) -> Principal | PendingVerification | None:
-        """Return what :meth:`establish` does where that costs little; None for a token that has to be verified.
+        """Return the result of :meth:`establish` if it costs little; None for a token that must be verified.
 
-        A good credential that is at hand is let in by this whatever others at its address do, so it must stay cheap.
+        A valid credential that is in a cache is accepted here whatever others at its address do, so it must stay cheap.
 
         Raises:
             Refusal: as :meth:`establish` does.
@@ -113,15 +113,16 @@ class Identity:
         return way(arrival)
 
     def vouch(self, arrival: Arrival, strangers: Strangers | None = None) -> Refusal | None:
-        """Return, without waiting, why this caller's body need not be read; None if it must. Admits no caller.
+        """Return, without waiting, the refusal that makes reading the body needless; None if it must be read. Admits no
+        caller.
 
-        ``strangers`` bounds what is done for an address whose credential is not at hand.
+        ``strangers`` bounds the look-ups for an address whose credential is not in a cache.
 
-        A token that names a key which nobody has seen yet may be anybody's, and so may an API key that is not at hand:
-        its body waits until that is known. So it is told to come again, and the key is looked for meanwhile; where
-        there is none, it is refused then as all bad ones are. Of an opaque token nothing can be known without waiting,
-        so its body is read: what strangers can make mcpward hold with made-up ones stays within their address's share
-        of all bodies, and each of them is refused, and counts as a failed credential, when its body is there.
+        A token that names a key not seen yet may be anyone's, and so may an API key that is not in the cache: its body
+        waits until that is known. So mcpward asks the caller to retry, and looks for the key meanwhile. If there is
+        none, the retry is refused as all bad credentials are. Nothing is known of an opaque token without waiting, so
+        its body is read. The memory that strangers can occupy with made-up ones stays within their address's share of
+        all bodies. Each of them is refused, and counts as a failed credential, when its body is there.
         """
         try:
             found = self.recall(arrival)
@@ -143,12 +144,12 @@ class Identity:
         return unavailable("the key is not known yet")
 
     def is_good(self, arrival: Arrival, known: Principal | None = None) -> bool:
-        """Return whether a credential that was good is so still, for streams that are looked at every second.
+        """Return whether a credential that was valid is so still, for streams that are checked every second.
 
-        ``known`` is what it was good for: one that has lost some of that is not (what a provider says of an opaque
-        token may change), and its holder may come again with what is left.
-        What takes time is looked for in the background: meanwhile the credential is as good as it was, and the answer
-        counts at the next look. An outage is no answer, so it ends the stream too.
+        ``known`` is the principal it was valid for. A credential that has lost some of its rights is not valid (a
+        provider's answer on an opaque token may change); its holder may reconnect with the rest. A slow check runs in
+        the background: meanwhile the credential counts as valid, and the answer applies to the next check. An outage is
+        no answer, so it ends the stream too.
         """
         try:
             found = self.establish(arrival)
@@ -159,20 +160,20 @@ class Identity:
         return self._rechecks.holds(found)
 
     async def close(self) -> None:
-        """Give up what is asked in the background."""
+        """Cancel the verifications in the background."""
         await self._rechecks.close()
 
     def knows_url(self, server: str, secret: str) -> bool:
         """Return whether ``secret`` is in the URL of ``server``, for requests that are no MCP request.
 
-        Only for the choice of the answer: it lets nobody in.
+        Only for the choice of the response: it admits no caller.
         """
         if Mode.UNLISTED not in self._modes.get(server, ()):
             return False
         try:
             return self._urls.verify(secret, server) is not None
         except Refusal:
-            return True  # the snapshot is stale, which is told to holders of the secret alone
+            return True  # the snapshot is stale, which is reported only to holders of the secret
 
     def _by_key(self, arrival: Arrival) -> Principal | PendingVerification:
         if arrival.path_secret is not None:
@@ -205,12 +206,12 @@ class Identity:
         return principal
 
     def _confirmed(self, lookup: KeyLookup, text: str, arrival: Arrival, value: bytes | None) -> PendingVerification:
-        """Return the proof of a key that is at hand, by a snapshot that may not know of its revocation.
+        """Return the verification of a key that is in the cache, by a snapshot that may not know of its revocation.
 
-        That the snapshot is old tells nothing of the store: this process may have stood still. So it is asked.
+        An old snapshot proves nothing about the store: this process may have stood still. So the store is asked.
 
         Raises:
-            Refusal: credential-invalid; the key was revoked or has expired, whatever else the store may tell of it.
+            Refusal: credential-invalid; the key was revoked or has expired, whatever else the store may report.
         """
         mark, server, peer = self._keys.mark(text), arrival.server, arrival.peer
         if self._keys.is_over(text):
@@ -282,11 +283,11 @@ class Identity:
         if shown is None:
             raise bearer.missing()
         if b"x-api-key" in arrival.headers:  # RFC 6750 §2: a token has one place
-            raise bearer.invalid("a key where tokens are taken")
+            raise bearer.invalid("an API key on a server that accepts only tokens")
         return bearer.verify(shown.reveal().encode(), value)
 
     def _by_either(self, arrival: Arrival) -> Principal | PendingVerification:
-        """What has the form of a key is judged as one, all else as a token; both are refused with the same words."""
+        """Judge a text of a key's form as a key, and all else as a token; both are refused with the same words."""
         if not credential.is_key(arrival):
             return self._by_token(arrival)
         try:
@@ -314,7 +315,7 @@ class Identity:
         principal = None if secret is None else self._urls.verify(secret.reveal(), server, self._access[server])
         if principal is None:
             raise Refusal(Reason.ROUTE_UNKNOWN, "the secret path is wrong")
-        # A browser that sends Origin got the URL into a web page: from there it leaks to anybody.
+        # A browser that sends Origin got the URL into a web page: from there it leaks.
         if b"origin" in arrival.headers:
             raise Refusal(Reason.ORIGIN_REFUSED, "an origin on an unlisted server")
         return principal
@@ -326,7 +327,7 @@ class Identity:
 
 
 def _counted(proof: PendingVerification, bucket: str, strangers: Strangers) -> PendingVerification:
-    """Return the proof as one that takes its turn, and whose no counts although nobody waits for it."""
+    """Return the verification as one that takes its turn, and whose refusal counts even if no request awaits it."""
 
     async def ask() -> Principal:
         try:

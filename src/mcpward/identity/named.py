@@ -1,7 +1,7 @@
-"""The operator's way: a caller whom the operator names, who shows no credential. Nothing gets here over HTTP.
+"""The operator's mode: a caller that the operator names, without a credential. HTTP requests never reach it.
 
-The operator holds the master key and could make a key for anybody. Naming the caller leaves that out, and the record
-says ``operator:NAME``; a key that is named is the key's own caller, with its rights, limits and end.
+The operator holds the master key and could make a key for anyone. Naming the caller skips that step, and the record
+says ``operator:NAME``. A named key is used as the key's own caller, with its rights, limits and end.
 """
 
 from typing import Final
@@ -16,12 +16,12 @@ from mcpward.identity.keys.url_cache import UrlCache
 from mcpward.identity.named_caller import OPERATOR, NamedCaller
 from mcpward.identity.oauth.pending_verification import PendingVerification
 
-#: Where such a call comes from, for a key that works from some networks alone: this machine.
+#: The origin of such a call, for a key that works only from some networks: this machine.
 _HERE: Final = "127.0.0.1"
 
 
 class NamedCallers(Identity):
-    """Knows each arrival's caller by what was said of it just before, and nobody else."""
+    """Knows each arrival's caller by the name set just before, and no other caller."""
 
     def __init__(self, keys: KeyCache, urls: UrlCache) -> None:
         super().__init__({}, keys, urls)
@@ -32,10 +32,10 @@ class NamedCallers(Identity):
         self._named[arrival] = caller
 
     def recall(self, arrival: Arrival) -> Principal | PendingVerification | None:
-        """Return whom the operator named.
+        """Return the caller that the operator named.
 
         Raises:
-            Refusal: credential-invalid; nobody was named, or the key opens nothing here now.
+            Refusal: credential-invalid; no caller was named, or the key opens nothing here now.
         """
         caller = self._named.pop(arrival.id, None)
         if caller is None:
@@ -54,7 +54,7 @@ def _principal(caller: NamedCaller, server: str) -> Principal:
         way=AuthMethod.OPERATOR,
         server=server,
         subject=caller.name,
-        client=caller.name,  # the name of a caller who came without a token, as a key's is
+        client=caller.name,  # the name of a caller without a token, as a key's is
         scopes=frozenset(caller.scopes),
         access=Access.parse(caller.access),
     )

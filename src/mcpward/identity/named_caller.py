@@ -1,4 +1,4 @@
-"""Whom an operator's call is made as."""
+"""The caller of an operator's call."""
 
 from typing import Final
 
@@ -10,9 +10,9 @@ OPERATOR: Final = "operator:"
 
 
 class NamedCaller(Struct, frozen=True, kw_only=True):
-    """Whom a call is made as: the holder of the key ``key_id``, else ``name`` with the rights given here.
+    """The caller of an operator's call: the holder of the key ``key_id``, else ``name`` with the rights given here.
 
-    ``access`` is the word of an access class; ``operator`` is the system's account of who typed it.
+    ``access`` is the word of an access class; ``operator`` is the system account that typed the command.
     """
 
     name: str = ""

@@ -16,7 +16,7 @@ from typing import Any, Final
 from mcpward.ingress.connection import Connection
 from mcpward.ingress.table import ConnectionTable, Entry
 
-#: Connections that are taken in one turn of the loop, so that a crowd at the door holds up nobody inside.
+#: Connections that are accepted in one turn of the loop, so that a flood of new ones does not hold up the others.
 _BATCH: Final = 16
 #: Without a descriptor, how long at most until the next try; and how long the loop takes to free one.
 _PAUSE_S: Final = 1.0
@@ -61,7 +61,7 @@ class Acceptor:
         self._is_closed = True
         if self._paused is not None:
             self._paused.cancel()
-            self._paused = self._table.on_leave = None  # else who leaves now would open the listener again
+            self._paused = self._table.on_leave = None  # else a closing connection would reopen the listener
         self._loop.remove_reader(self._listener)
         self._listener.close()
         for entry in list(self._connecting.values()):

@@ -1,6 +1,6 @@
-"""One TCP connection, as uvicorn and the loop see it: what comes in goes to its framing, and requests to its queue.
+"""One TCP connection, as uvicorn and the loop see it: input goes to its framing, and requests to its queue.
 
-This class stands in the place of uvicorn's own, which waits for the rest of a request indefinitely.
+This class replaces uvicorn's own, which waits for the rest of a request indefinitely.
 """
 
 import asyncio
@@ -38,8 +38,8 @@ class Connection(asyncio.Protocol):
     # ---- the transport's calls ------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A peer connected, and is behind its TLS handshake where there is one."""
-        stream: Any = transport  # uvicorn listens on streams alone
+        """A peer connected, and is behind its TLS handshake if there is one."""
+        stream: Any = transport  # uvicorn listens only on streams
         self._link = link = Link(self._front, self._loop, self._state.tasks, stream, self.entry)
         self._queue = ExchangeQueue(link, self._made_at)
         self._framing = Framing(link, self._queue)
@@ -64,11 +64,11 @@ class Connection(asyncio.Protocol):
         framing.feed(data)
 
     def eof_received(self) -> None:
-        """The peer has said all: it gets what it was answered, and the transport closes; connection_lost follows."""
+        """The peer has sent all: it gets its pending responses, and the transport closes; connection_lost follows."""
         self._front.outbox.flush()
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """The peer has gone: let go of everything, and tell the call that runs."""
+        """The peer has gone: release everything, and notify the running call."""
         self._link.leave()
         self._front.connections.discard(self)
         self._state.connections.discard(self)

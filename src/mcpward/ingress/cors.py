@@ -1,4 +1,4 @@
-"""Cross-origin answers for the origins that an operator allowed; for nobody else is there a CORS header at all."""
+"""Cross-origin responses for the origins that an operator allowed; all other origins get no CORS header at all."""
 
 import re
 from typing import Final

@@ -1,9 +1,9 @@
 """Documents that lead the clients of a server in OAuth mode to their provider.
 
 Each URL of a server has protected resource metadata (RFC 9728) of its own, at the path that is inserted before its own
-(§3.1), made of the configuration alone. The metadata of the provider (RFC 8414) are its own document, for clients that
-look for it at the site itself: those of revision 2025-03-26, and many later ones.
-Both are public and the same for everybody: nothing of a request is in them (CVE-2026-48710).
+(§3.1). They are made only of the configuration. The metadata of the provider (RFC 8414) are its own document, for
+clients that look for it at the site itself: those of revision 2025-03-26, and many later ones. Both are public and the
+same for all clients: nothing of a request is in them (CVE-2026-48710).
 """
 
 import json
@@ -20,9 +20,9 @@ from mcpward.ingress import render
 from mcpward.ingress.routes import Place
 
 _RETRY_AFTER_S: Final = 5
-#: Anybody's page may read it: there is nothing in it that a browser's user knows and others do not.
+#: A page of any origin may read it: a browser's user knows nothing in it that others do not.
 _FOR_ALL: Final = ((b"access-control-allow-origin", b"*"),)
-#: First, so that it stands in the place of what all other answers say.
+#: First, so that it replaces the header of all other responses.
 _KEPT: Final = ((b"cache-control", b"public, max-age=3600"),)
 #: Shorter, for a provider may move its endpoints.
 _KEPT_BRIEFLY: Final = ((b"cache-control", b"public, max-age=600"),)
@@ -38,10 +38,10 @@ PREFLIGHT: Final = Reply(
 
 
 class Resource(Struct, frozen=True):
-    """One server: ``url`` is its resource identifier (RFC 8707), ``scopes`` are those that a client may ask for.
+    """One server: ``url`` is its resource identifier (RFC 8707), ``scopes`` are those that a client may request.
 
-    ``issuers`` gives the exact names of its providers, or None for one that was not seen yet; ``provider`` gives the
-    metadata of the first one, or None.
+    ``issuers`` returns the exact names of its providers, or None for one that was not seen yet; ``provider`` returns
+    the metadata of the first one, or None.
     """
 
     url: str
@@ -59,9 +59,9 @@ class Discovery:
     def answer(self, server: str, place: Place = Place.RESOURCE, url: str = "", *, is_preflight: bool = False) -> Reply:
         """Return the document of a server that stands at ``place``; 503 while none of its providers was seen.
 
-        ``url`` is the resource where that is not the server's stable URL: a client gives up on any other than the one
-        that it uses (RFC 9728 §3.3). The providers' exact names are not known before they were seen, and a client that
-        gets another spelling gives up too.
+        ``url`` is the resource if that is not the server's stable URL: a client gives up on any other than the one that
+        it uses (RFC 9728 §3.3). The providers' exact names are not known before they were seen, and a client that gets
+        another spelling gives up too.
         """
         if is_preflight:
             return PREFLIGHT

@@ -1,4 +1,4 @@
-"""One request and its answer: runs the way inside as a task and writes what comes back, as JSON or as a stream."""
+"""One request and its response: runs the handler as a task and writes the result, as JSON or as a stream."""
 
 import asyncio
 from io import BytesIO
@@ -20,22 +20,22 @@ from mcpward.ingress.table import Rank
 
 #: A body up to this size is read from strangers too; it is more than most calls have.
 _SMALL = 64 * 1024
-#: An endless stream holds the body that opened it for as long as it lasts. With longer ones a few callers could hold,
-#: for ever, all that may be held.
-_LONGEST_WISH = 32 * 1024
+#: An endless stream holds the body that opened it for as long as it lasts. With longer ones a few callers could hold
+#: all body memory indefinitely.
+_LONGEST_OPENING = 32 * 1024
 #: Notifications may be dropped, never buffered without end for a reader that does not read. An endless stream is cut
 #: instead: its reader would never learn what it missed.
 _MAX_UNREAD = 1 << 20
 _MCP: Final = Place.MCP
 _STRANGER: Final = Rank.STRANGER
-#: Refusals of a request's shape. A client whose credential is missing or wrong gets the challenge instead: it asks with
-#: whatever verb and media types it likes where to sign in, and learns the rest when it is let in.
+#: Refusals of a request's shape. A client whose credential is missing or wrong gets the challenge instead. It asks with
+#: any verb and media types for the place to sign in, and learns the rest once it is admitted.
 _OF_SHAPE: Final = frozenset({Reason.VERB_REFUSED, Reason.MEDIA_REFUSED, Reason.ACCEPT_REFUSED, Reason.BODY_TOO_LARGE})
 _CHALLENGED: Final = frozenset({Reason.CREDENTIAL_MISSING, Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS})
 
 
 class ExchangeOwner(Sender, Protocol):
-    """Whose turn it is on a connection. A port, because the queue of exchanges is made of these."""
+    """The order of exchanges on a connection. A port, because the queue of exchanges is made of these."""
 
     def finished(self, *, close: bool) -> None:
         """The answer is written: the next request has its turn, or the connection ends."""
@@ -59,7 +59,8 @@ def _gathering(first: bytes) -> BytesIO:
 class Exchange:
     """Implements :class:`~mcpward.core.values.ResponseStream` for one request.
 
-    What most requests never change stands in the class: setting it for each of them would cost as much as a gate.
+    Attributes that most requests never change stand in the class: setting them for each request would cost as much as a
+    gate.
     """
 
     body = b""
@@ -89,10 +90,10 @@ class Exchange:
     # ---- the body -------------------------------------------------------------------------------------------------
 
     def take(self, part: bytes) -> Refusal | None:
-        """Take a part of the body, or give the reason why no more of it is read.
+        """Take a part of the body, or return the reason why no more of it is read.
 
-        A small body is taken from anybody. For more, the caller must be known, and one address may hold an eighth of
-        what all may: else a few strangers who never finish would leave no room for anyone (attack 46).
+        A small body is taken from any sender. For more, the caller must be known, and one address may hold an eighth of
+        the total. Otherwise a few strangers who never finish would leave no room for others (attack 46).
         """
         front = self._link.front
         count = len(part)
@@ -140,7 +141,7 @@ class Exchange:
         return None
 
     def let_go(self) -> None:
-        """The body is no longer held. May be said twice."""
+        """The body is no longer held. May be called twice."""
         front = self._link.front
         front.held -= self.held
         if self.bucket is not None:
@@ -190,7 +191,7 @@ class Exchange:
         )
 
     def _credential_first(self, route: Route, no: Refusal) -> Refusal:
-        """Return what is wrong with the caller's credential, else ``no``. Nothing is waited for, and no body read."""
+        """Return the fault of the caller's credential, else ``no``. Waits for nothing, and reads no body."""
         other = self._link.front.inside.vouch(self._arrival(route, b""))
         return no if other is None or other.reason not in _CHALLENGED else other
 
@@ -220,9 +221,9 @@ class Exchange:
         try:
             self._answer(await self._link.front.inside.serve(arrival, self))
         except asyncio.CancelledError:
-            # Not raised on: nobody awaits this task, and its traceback would keep body and credential in a circle.
+            # Not raised on: no caller awaits this task, and its traceback would keep body and credential in a circle.
             self._unheard()
-        except BaseException:  # a bug of ours: it is in the log, and the connection and the body are let go of
+        except BaseException:  # a bug of ours: it is in the log, and the connection and the body are released
             self._unheard()
             raise
         finally:
@@ -257,7 +258,7 @@ class Exchange:
             self._link.heads.learn(lesson, self.head, self.route, self._link.front.rules)
 
     def _unheard(self) -> None:
-        """The work is over and nobody waits for its answer here."""
+        """The work is over and no caller waits for its response here."""
         if self.released:
             self.let_go()  # the connection is busy with another request, or gone
         else:
@@ -267,7 +268,7 @@ class Exchange:
     def _grants(self) -> tuple[tuple[bytes, bytes], ...]:
         origin = self.head.fields.get(b"origin")
         if self.route is not None and self.route.place in DOCUMENTS and self.refusal is None:
-            return ()  # the document is for all origins, and says so itself
+            return ()  # the document is for all origins, and has its own header for that
         if origin is None or origin.lower() not in self._link.front.rules.origins:
             return ()
         return cors.grants(origin)
@@ -275,13 +276,13 @@ class Exchange:
     # ---- the way back while the work goes on ----------------------------------------------------------------------
 
     def let_in(self, *, is_known: bool) -> None:
-        """The caller may ask; ``is_known``: it has shown a good credential."""
+        """The caller may proceed; ``is_known``: it has shown a valid credential."""
         entry = self._link.entry
         if not entry.is_served or entry.rank is _STRANGER:
             entry.serve(is_known=is_known)
 
     def queue(self, *, cancel_on_disconnect: bool) -> None:
-        """The call waits for its turn: who leaves, leaves the line.
+        """The call waits for its turn; a caller that leaves also leaves the queue.
 
         Raises:
             CancelledError: the caller has left already, and its leaving cancels.
@@ -291,12 +292,12 @@ class Exchange:
             raise asyncio.CancelledError
 
     def begin(self, *, cancel_on_disconnect: bool, endless: bool = False) -> None:
-        """The work starts: the answer may become a stream; an endless one does at once.
+        """The work starts: the response may become a stream; an endless one does at once.
 
         Raises:
             CancelledError: the caller has left already, and its leaving cancels; or the stream is endless and the
                 server stops.
-            Refusal: where the stream is endless, accept-refused: the caller reads no streams; body-too-large.
+            Refusal: if the stream is endless, accept-refused: the caller reads no streams; body-too-large.
         """
         link = self._link
         if self.lesson is not None:
@@ -312,13 +313,13 @@ class Exchange:
 
     def _begin_endless(self) -> None:
         if not self.may_stream:
-            raise Refusal(Reason.ACCEPT_REFUSED, "an endless answer for who reads no streams")
-        if self.body_size > _LONGEST_WISH:
+            raise Refusal(Reason.ACCEPT_REFUSED, "an endless response for a caller that reads no streams")
+        if self.body_size > _LONGEST_OPENING:
             raise Refusal(Reason.BODY_TOO_LARGE, "a stream would hold it for as long as it lasts")
         link = self._link
         self.endless = True
         self.keep_alive = False
-        self.body = b""  # the arrival has it; a stream must not hold it for ever
+        self.body = b""  # the arrival has it; a stream must not hold it indefinitely
         self._owner.devote()
         self._open_stream()
         if link.front.draining:
@@ -339,7 +340,7 @@ class Exchange:
         await self._link.drained()
 
     def notify(self, message: bytes, event_id: str | None = None) -> None:
-        """Send one message as an event; dropped where nobody reads or nobody can."""
+        """Send one message as an event; dropped if no client reads or can read it."""
         link = self._link
         if link.is_gone or self.released or not self.may_stream or self._falls_behind():
             return
@@ -348,7 +349,7 @@ class Exchange:
         self.quiet_since = link.front.monotonic()
 
     def release(self, retry_ms: int) -> None:
-        """End the stream and go on without it: the connection takes its next request, the work is not disturbed."""
+        """End the stream and continue without it: the connection takes its next request, the work is not disturbed."""
         link = self._link
         if not self.streaming or self.endless or link.is_gone or self.released:
             return
@@ -382,7 +383,7 @@ class Exchange:
             self._link.write(render.stream_head(self._grants(), date=date, close=not self.keep_alive))
 
     def caller_left(self) -> None:
-        """The connection is gone: cancel the work if the era says so."""
+        """The connection is gone: cancel the work if the era requires it."""
         if self.cancels and self.task is not None:
             self.task.cancel()
 

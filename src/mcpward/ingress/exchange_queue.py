@@ -67,7 +67,9 @@ class ExchangeQueue:
         self.finished(close=close)
 
     def devote(self) -> None:
-        """Called by the exchange whose answer has no end: what else came here, or comes, would wait indefinitely."""
+        """Called by the exchange whose response has no end: every other request on the connection would wait
+        indefinitely.
+        """
         self._is_devoted = self._link.is_deaf = True
         if len(self._waiting) >= _MOST_WAITING:
             self._link.transport.resume_reading()  # or its leaving would not be seen
@@ -87,7 +89,7 @@ class ExchangeQueue:
         return reading
 
     def leave(self) -> None:
-        """The peer has gone: let go of everything, and tell the call that runs."""
+        """The peer has gone: release everything, and notify the running call."""
         self.drop()
         self._let_go_waiting()
         if self.current is not None:
@@ -110,7 +112,7 @@ class ExchangeQueue:
             link.transport.resume_reading()
 
     def _take_next(self) -> None:
-        """Only while the peer takes its answers: who asks and does not read would have us keep them all."""
+        """Only while the peer takes its responses: a peer that sends and does not read would have us keep them all."""
         if len(self._waiting) == _MOST_WAITING:
             self._link.transport.resume_reading()
         self.current = self._waiting.popleft()
@@ -129,7 +131,7 @@ class ExchangeQueue:
         """
         link = self._link
         link.is_deaf = self.is_closing = True
-        self._let_go_waiting()  # nobody could be answered: they do not run
+        self._let_go_waiting()  # no response could reach their callers: they do not run
         link.front.outbox.flush()
         self.used_at = self._monotonic()
         if link.transport.can_write_eof() and not self._is_devoted:

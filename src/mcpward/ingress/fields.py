@@ -1,4 +1,4 @@
-"""The fields of a request's head: which of them mcpward keeps, under which name, and which came twice."""
+"""The fields of a request's head: those that mcpward keeps, their names, and those that came twice."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -12,7 +12,7 @@ _KEPT: Final = frozenset({
     b"mcp-protocol-version", b"mcp-session-id", b"origin", b"traceparent", b"tracestate", b"transfer-encoding",
     b"upgrade", b"x-api-key", b"x-forwarded-for",
 })  # fmt: skip
-#: Fields that most clients send and nobody here reads: kept too, for leaving them out would cost more.
+#: Fields that most clients send and mcpward does not read: kept too, for leaving them out would cost more.
 _COMMON: Final = frozenset({b"accept-encoding", b"accept-language", b"sec-fetch-mode", b"user-agent"})
 _PARAM: Final = b"mcp-param-"
 #: Lists may come in several lines (RFC 9110 §5.3); a proxy that appends a line of its own has the last word.

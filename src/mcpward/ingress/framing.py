@@ -1,7 +1,7 @@
 """HTTP/1.1 framing by httptools, with the bounds that uvicorn's own class does not set.
 
-uvicorn with httptools takes two Host lines, a header of any size and chunk extensions without end. This class stands in
-its place: it counts bytes as they come, keeps only the fields that mcpward reads, and refuses what two HTTP readers
+uvicorn with httptools takes two Host lines, a header of any size and chunk extensions without end. This class replaces
+it. It counts bytes as they come, and keeps only the fields that mcpward reads. It refuses input that two HTTP readers
 could read differently (RFC 9112 §§3.2, 6.3, 11.2).
 """
 
@@ -69,7 +69,7 @@ class Framing:
             queue.put(exchange)
 
     def feed(self, data: bytes) -> None:
-        """Let the parser read ``data``; the head of a request that is alone in it may be learnt."""
+        """Let the parser read ``data``; if it is exactly one request, its head may be remembered."""
         begun = None
         if self.in_body or self.in_head:
             self.wire_bytes += len(data)
@@ -87,7 +87,7 @@ class Framing:
             if self._declined is not None:
                 self._read_on(self._declined)
                 return data[upgrade.args[0] :]
-            # CONNECT, or an Upgrade: refused in on_headers_complete; what follows is not HTTP.
+            # CONNECT, or an Upgrade: refused in on_headers_complete; the bytes after it are not HTTP.
             self._link.is_deaf = True
             return b""
         except httptools.HttpParserError:
@@ -95,7 +95,7 @@ class Framing:
             return b""
         finally:
             taken, self._taken = self._taken, None
-        # The parser gives a field when it is whole: one that never ends is seen in the bytes alone.
+        # The parser delivers a field when it is whole: one that never ends is seen only in the bytes.
         if self.in_head and max(self._head_bytes(), self.wire_bytes) > self._front.rules.max_head:
             self.refuse_head(Refusal(Reason.HEADER_TOO_LARGE))
         elif self.in_body and self.wire_bytes > self._allowed_wire_bytes():
@@ -105,16 +105,17 @@ class Framing:
         return b""
 
     def _read_on(self, head: Head) -> None:
-        """Make ready to read the body, and what follows it, of a request whose Upgrade is not taken: it stays HTTP/1.1.
+        """Make ready to read the body, and the bytes after it, of a request whose Upgrade is refused: it stays
+        HTTP/1.1.
 
-        The parser stops behind such a head. Another one is told how long the body is, in the words of the same head.
+        The parser stops behind such a head. Another one gets the length of the body, by the fields of the same head.
         """
         framing = [b"%b: %b\r\n" % (name, head.fields[name]) for name in _FRAMING if name in head.fields]
         self._parser = httptools.HttpRequestParser(self)
         self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
 
     def _head_bytes(self) -> int:
-        """Bytes of the head as the parser gave them."""
+        """Bytes of the head as the parser returned them."""
         return len(self._target) + size_of(self._lines)
 
     def _allowed_wire_bytes(self) -> int:
@@ -132,7 +133,8 @@ class Framing:
         self.in_head = True
         self.in_body = False
         self.is_fresh = False
-        # Not with the first byte: empty lines before a request (RFC 9112 §2.2) would keep a connection open for ever.
+        # Not with the first byte: empty lines before a request (RFC 9112 §2.2) would keep a connection open
+        # indefinitely.
         if self._queue.current is None:
             self._queue.used_at = self._front.monotonic()
 
@@ -273,6 +275,6 @@ def _waits_to_continue(head: Head) -> bool:
 
 
 def _note(taken: Exchange | None, data: bytes) -> None:
-    """Keep the one request that ``data`` was until it is answered: its head may be learnt then."""
+    """Keep the one request that ``data`` was until it is answered: its head may be remembered then."""
     if taken is not None and len(data) <= LONGEST:
         taken.lesson = data

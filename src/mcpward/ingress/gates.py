@@ -1,7 +1,7 @@
 """The gates: pure judgements on a request's head, before its body is read. First failure wins.
 
-Nothing here decides who somebody is. Host and Origin stand against DNS rebinding (RFC 9112 §3.2, the MCP transport
-pages' Origin rule), the rest keeps requests out that no MCP client sends.
+No gate establishes the caller. Host and Origin stand against DNS rebinding (RFC 9112 §3.2, the MCP transport pages'
+Origin rule). The rest keeps out requests that no MCP client sends.
 """
 
 from collections.abc import Mapping
@@ -32,21 +32,21 @@ _VERBS: Final = {
     Place.RESOURCE: frozenset({b"GET", b"HEAD"}),
     Place.PROVIDER: frozenset({b"GET", b"HEAD"}),
 }
-#: Where a page of another origin may ask first whether it may (Fetch standard §4.8).
+#: The paths at which a page of another origin may send a preflight request (Fetch standard §4.8).
 _PREFLIGHTS: Final = frozenset({Place.MCP, *DOCUMENTS})
 _ALLOW: Final = {place: ", ".join(sorted(verb.decode() for verb in verbs)) for place, verbs in _VERBS.items()}
 _ALLOW_WITH_PREFLIGHT: Final = {
     place: ", ".join(sorted([*(verb.decode() for verb in _VERBS[place]), "OPTIONS"])) for place in _PREFLIGHTS
 }
-#: What nearly all clients send; :func:`~mcpward.ingress.media.is_json` knows the rest.
+#: Sent by nearly all clients; :func:`~mcpward.ingress.media.is_json` knows the rest.
 _JSON_TYPES: Final = frozenset({b"application/json", b"application/json; charset=utf-8"})
 
 
 class Rules(Struct, frozen=True):
-    """What the gates let through. Hosts and origins are lower-case and complete with their ports.
+    """The rules of the gates. Hosts and origins are lower-case and complete with their ports.
 
     ``own`` are the site's own origins. ``public`` are the paths of documents that pages of any origin may read,
-    ``any_host`` those of probes, which answer whatever the Host field says.
+    ``any_host`` those of probes, which are answered with any Host field.
     """
 
     hosts: frozenset[bytes]
@@ -62,8 +62,8 @@ class Rules(Struct, frozen=True):
 class Head(Struct, gc=False):
     """A request's head as it was read. ``fields`` holds lower-case names; a name in ``repeated`` came again.
 
-    What follows from it alone is found out once: ``peer``, whether it ``streams``, and whether its sender reads
-    ``events_only``. ``visit`` is for the rooms inside; it is there where the same head may come again.
+    Properties of the head itself are derived once: ``peer``, whether it ``streams``, and whether its sender reads
+    ``events_only``. ``visit`` is for the inner packages; it is set if the same head may come again.
     """
 
     verb: bytes
@@ -78,7 +78,7 @@ class Head(Struct, gc=False):
 
 
 def judge_place(head: Head, rules: Rules) -> Refusal | None:
-    """Judge where the request is going: the target's form, Host and Origin. None means that it may go on."""
+    """Judge the request's destination: the target's form, Host and Origin. None means that it passes."""
     if head.version not in ("1.1", "1.0"):
         return Refusal(Reason.REQUEST_MALFORMED, "HTTP version")
     if head.repeated and not head.repeated.isdisjoint(_ONCE):
@@ -119,7 +119,7 @@ def _is_allowed(origin: bytes, head: Head, rules: Rules) -> bool:
 def judge_shape(head: Head, route: Route, rules: Rules) -> Refusal | None:
     """Judge the verb and the announced body of a request to a known place."""
     if route.secret is not None and b"origin" in head.fields:
-        return Refusal(Reason.ORIGIN_REFUSED, "a browser has no business at a secret address")
+        return Refusal(Reason.ORIGIN_REFUSED, "a browser must not call a secret URL")
     if head.verb == b"OPTIONS" and route.place in _PREFLIGHTS and b"origin" in head.fields:
         return None  # a preflight from an allowed origin; all others were refused before
     if head.verb not in _VERBS[route.place]:
@@ -154,7 +154,7 @@ def reads_events(head: Head) -> bool:
 
 
 def _allowed(route: Route, rules: Rules) -> str:
-    """Return the Allow header (RFC 9110 §10.2.1): preflights count where there are origins that may send them."""
+    """Return the Allow header (RFC 9110 §10.2.1): with preflights if there are origins that may send them."""
     if route.place in DOCUMENTS or (route.place is Place.MCP and route.secret is None and rules.origins):
         return _ALLOW_WITH_PREFLIGHT[route.place]
     return _ALLOW[route.place]

@@ -1,7 +1,7 @@
-"""How many TLS handshakes an address may make for nothing.
+"""Limits the TLS handshakes of an address that lead to no accepted request.
 
-A handshake holds the event loop for about a millisecond, before anybody has said who is there: without a bound one
-address could take the whole loop. One whose connection then lets a request in costs nothing, so callers with a good
+A handshake holds the event loop for about a millisecond, before the caller is known. Without a bound one address could
+take the whole loop. A handshake costs nothing if its connection then has a request accepted. So callers with a valid
 credential make as many as they like.
 """
 
@@ -12,8 +12,8 @@ from mcpward.core.values import Rate
 from mcpward.limits.rates.gcra import Gcra, moved
 from mcpward.limits.rates.memory import MemoryCounters
 
-#: Of an address where nobody is let in at the moment: ten in a second, a hundred at once. Ten times as many where
-#: somebody is, who may have a bad neighbour.
+#: For an address without an accepted caller at the moment: ten in a second, a hundred at once. Ten times as many with
+#: one, who may have a bad neighbour.
 _RATE: Final = Gcra.of(Rate(count=100, per_s=1.0, burst=1000))
 _COST: Final = 10
 _COST_OF_KNOWN: Final = 1
@@ -28,7 +28,7 @@ class HandshakePace:
         self._counters = MemoryCounters(clock, _MOST_ADDRESSES)
 
     def charge(self, bucket: str, *, is_known: bool) -> int | None:
-        """Return what a handshake costs that may begin; None where the address has made too many for nothing."""
+        """Return what a handshake costs that may begin; None if the address has made too many for nothing."""
         now, cost = self._now(), _COST_OF_KNOWN if is_known else _COST
         after = moved(self._counters.get(bucket, 0), now, _RATE, cost)
         if after - now > _RATE.tolerance:
@@ -37,5 +37,5 @@ class HandshakePace:
         return cost
 
     def give_back(self, bucket: str, cost: int) -> None:
-        """A request was let in on the connection."""
+        """A request was accepted on the connection."""
         self._counters.put(bucket, max(0, self._counters.get(bucket, 0) - cost * _RATE.interval))

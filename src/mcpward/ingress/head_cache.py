@@ -1,8 +1,8 @@
-"""A head that came before on the same connection, byte for byte: it was read and judged then, and is not again.
+"""Heads that came before on the same connection, byte for byte: each was read and judged then, and is not again.
 
-A client sends the same head with each call, but for the digits of ``Content-Length``. What a gate says of a head rests
-on its bytes alone, so equal bytes have the same answer. Whatever differs in one byte, comes in pieces, or has anything
-before or behind it goes through the parser (attacks 41-45: no second opinion on where a request ends).
+A client sends the same head with each call, but for the digits of ``Content-Length``. A gate judges a head only by its
+bytes, so equal bytes have the same verdict. A head that differs in one byte, comes in pieces, or has bytes before or
+behind it goes through the parser (attacks 41-45: no second opinion on where a request ends).
 """
 
 from typing import Final
@@ -16,13 +16,13 @@ from mcpward.ingress.routes import Place, Route
 _NAME: Final = b"content-length"
 _LENGTH: Final = b"\r\n" + _NAME + b":"
 _END: Final = b"\r\n\r\n"
-#: Of all heads that are kept for one connection: room for one with the longest token, or a handful of usual ones.
+#: For all heads that are kept for one connection: room for one with the longest token, or a handful of usual ones.
 _MOST_BYTES: Final = 20 * 1024
 LONGEST: Final = 32 * 1024
-#: A client has a head for each tool that it calls; with ever new ones there is nothing to be learnt.
+#: A client has a head for each tool that it calls; with ever new ones there is nothing to remember.
 _MOST: Final = 4
 LESSONS: Final = 16
-"""How many heads of a connection are learnt before one of them has been of use."""
+"""How many heads of a connection are remembered before one of them has been of use."""
 
 
 class CachedHead:
@@ -61,7 +61,7 @@ class KnownHeads:
         self.lessons = LESSONS
 
     def learn(self, data: bytes, head: Head, route: Route, rules: Rules) -> None:
-        """Keep the head of the one request that ``data`` was, and that was let in: no stranger has anything kept."""
+        """Keep the head of the one accepted request in ``data``: nothing is kept for a stranger."""
         self.lessons -= 1
         if any(known.body_of(data) is not None for known in self.known):
             return  # it came again before it was answered
@@ -82,10 +82,10 @@ def _kept(newest: CachedHead, others: tuple[CachedHead, ...]) -> tuple[CachedHea
 
 
 def remember(data: bytes, head: Head, route: Route, rules: Rules) -> CachedHead | None:
-    """Make a head familiar that was let through; ``data`` is that request alone and whole. None where it may not be.
+    """Remember an accepted head; ``data`` is only that request, and whole. None if it may not be remembered.
 
-    A head that the gates may judge otherwise next time is not learnt: a secret address may be withdrawn. Neither is one
-    that asks for something of the connection.
+    A head that the gates may judge otherwise next time is not remembered: a secret address may be withdrawn. Neither is
+    one that asks for something of the connection.
     """
     fields = head.fields
     length = fields.get(_NAME)

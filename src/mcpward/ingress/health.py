@@ -1,4 +1,4 @@
-"""mcpward's own places: alive, ready, and the numbers. They tell an orchestrator yes or no, and nothing else."""
+"""mcpward's own paths: alive, ready, and the metrics. They answer an orchestrator yes or no, and nothing else."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -31,7 +31,7 @@ class Health:
         self._metrics = metrics
 
     def answer(self, place: Place) -> Reply:
-        """Return the answer for a place of mcpward."""
+        """Return the response of one of mcpward's own paths."""
         if place is Place.METRICS:
             return Reply(status=200, headers=((b"content-type", _METRICS_TYPE),), body=self._metrics())
         if place is Place.READY:

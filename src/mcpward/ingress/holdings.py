@@ -1,4 +1,6 @@
-"""Which bucket holds how many of something, and which holds the most: kept up with each change, never counted over."""
+"""The number of items that each bucket holds, and the bucket that holds most: updated with each change, never
+recounted.
+"""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -13,12 +15,12 @@ class Held(Protocol):
 
     @property
     def bucket(self) -> str:
-        """Whose it is."""
+        """The bucket of the item."""
         ...
 
     @property
     def is_busy(self) -> bool:
-        """Whether it must be left alone."""
+        """Whether it must be kept."""
         ...
 
     def was_used(self) -> bool:
@@ -58,18 +60,18 @@ class Holdings(Generic[T]):
         return len(self._of.get(bucket, ()))
 
     def find_idle(self, bucket: str) -> T | None:
-        """Return the thing of a bucket that is not busy and has not been used for long; None where there is none."""
+        """Return the thing of a bucket that is not busy and has not been used for long; None if there is none."""
         return self._search((bucket,))
 
     def find_idle_of_greediest(self) -> T | None:
-        """Return the thing to give up of the bucket that holds the most and has one that is not busy.
+        """Return the item to evict: of the bucket that holds the most and has one that is not busy.
 
         Of buckets that hold as many, the one comes first that has done so for the longest time.
         """
         return self._search(self._greediest_first())
 
     def _search(self, buckets: Iterable[str]) -> T | None:
-        """Look at the oldest things first. What is busy, or was used, goes to the end of its bucket (second chance)."""
+        """Look at the oldest items first. A busy or used one moves to the end of its bucket (second chance)."""
         tries = _MOST_TRIES
         for bucket in buckets:
             held, used = self._of.get(bucket, OrderedDict()), None

@@ -1,4 +1,4 @@
-"""One connection as its exchanges see it: whose it is, what is written to it, and whether the peer reads."""
+"""One connection as its exchanges see it: its peer, its output, and whether the peer reads."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What all connections of one listener share: rules, routes, the way inside, and the watch that ends slow ones."""
+"""The state that all connections of one listener share: rules, routes, the handler, and the watch on slow ones."""
 
 import asyncio
 from collections.abc import Callable
@@ -30,10 +30,7 @@ WATCH_S: Final = 0.5
 
 
 class RequestHandler(Protocol):
-    """The way of a request behind the edge; never raises anything but cancellation.
-
-    A port: this package knows nothing of the pipeline's.
-    """
+    """The handler of a request behind the edge; never raises anything but cancellation."""
 
     async def serve(self, arrival: Arrival, wire: ResponseStream) -> Reply:
         """Return the answer to one arrival."""
@@ -55,7 +52,7 @@ class RequestHandler(Protocol):
 class Timeouts(Struct, frozen=True):
     """How long the edge waits, in seconds; and how much it holds: connections, and bytes of bodies.
 
-    ``stranger_idle_s`` is for connections on which no request was let in, and that are not a declared proxy's.
+    ``stranger_idle_s`` is for connections without an accepted request that are not a declared proxy's.
     """
 
     head_s: float
@@ -115,7 +112,7 @@ class Listener:
         self.held = 0
         self.half_held = patience.max_held // 2
         self.held_by: dict[str, int] = {}
-        self.stopping = False  # the end is near: calls still pass, and /readyz says so
+        self.stopping = False  # the end is near: calls still pass, and /readyz reports it
         self.draining = False
         self.draining_since: float | None = None
         self.on_drain: list[Callable[[], None]] = []
@@ -123,7 +120,7 @@ class Listener:
         self.outbox = WriteBatch()
         self.pace = ReadPace(lambda act: asyncio.get_running_loop().call_soon(act))
         self._watch: asyncio.Task[None] | None = None
-        self._numbers = count(int(request_id(), 16))  # no two workers give the same
+        self._numbers = count(int(request_id(), 16))  # no two workers have the same
 
     def number(self, address: str) -> int:
         """Return the number of a new connection from ``address``; 0 for a proxy's, on which many clients may be."""
@@ -134,7 +131,7 @@ class Listener:
         self._watch = asyncio.get_running_loop().create_task(self._keep_watch())
 
     def drain(self) -> None:
-        """No connection lives on after its present answer. May be said again."""
+        """No connection stays open after its present response. May be called again."""
         if not self.draining:
             self.draining = True
             for tell in self.on_drain:
@@ -155,7 +152,7 @@ class Listener:
             looked_at = now
             self.date = _date_line(self.clock.now())
             if now - before > 2 * WATCH_S and not was_late:
-                was_late = True  # the loop stood still: what lies ready is read before anybody is called slow
+                was_late = True  # the loop stood still: waiting input is read before any peer counts as slow
                 continue
             was_late = False
             for connection in list(self.connections):
@@ -163,7 +160,7 @@ class Listener:
             self.table.turned_away.tell()
 
     def route(self, head: Head) -> tuple[Route | None, Refusal | None]:
-        """Return the route of a request where it has one, and the refusal of the first gate that it fails."""
+        """Return the route of a request if it has one, and the refusal of the first gate that it fails."""
         rules = self.rules
         no = judge_place(head, rules)
         if no is not None:
@@ -171,7 +168,7 @@ class Listener:
         host = head.fields.get(b"host", b"").lower()
         path, _, _ = head.target.partition(b"?")
         route = self.routes.find(host if host in rules.hosts else known_as(host), path)
-        # A wrong secret is an unknown path before anything else is said about the request (attack 38).
+        # A wrong secret is an unknown path before any other verdict on the request (attack 38).
         if route is None or (route.secret is not None and not self.inside.knows(route.server, route.secret)):
             return None, Refusal(Reason.ROUTE_UNKNOWN)
         return route, judge_shape(head, route, rules)
@@ -185,7 +182,7 @@ class Listener:
         return no
 
     def peer(self, transport_address: str, head: Head) -> Peer:
-        """Return the peer behind a connection, as a request's head shows it. A head is one connection's alone."""
+        """Return the peer behind a connection, as a request's head shows it. A head belongs to one connection only."""
         peer = head.peer
         if peer is None:
             peer = head.peer = self.doorstep.peer(transport_address, head.fields)

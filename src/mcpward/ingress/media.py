@@ -19,7 +19,7 @@ _UTF_8: Final = frozenset({b"utf-8", b"utf8"})
 
 @lru_cache(maxsize=64)
 def is_json(media_type: bytes) -> bool:
-    """Return whether a Content-Type field says ``application/json`` in UTF-8."""
+    """Return whether a Content-Type field is ``application/json`` in UTF-8."""
     if len(media_type) > _LONGEST:
         return False
     essence, _, _ = media_type.partition(b";")

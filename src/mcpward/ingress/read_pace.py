@@ -1,7 +1,8 @@
-"""How much of large bodies is read in one turn of the loop.
+"""Bounds the bytes of large bodies that are read in one turn of the loop.
 
-uvloop reads a socket up to 32 times before anything else has its turn: 2 MiB that are parsed and copied, for each of
-any number of connections (attack 119). So whoever has sent the turn's last bytes is not read on until a later turn.
+uvloop reads a socket up to 32 times before any other work has its turn: 2 MiB that are parsed and copied, for each of
+any number of connections (attack 119). So the connection that sent the turn's last bytes is not read on until a later
+turn.
 """
 
 from collections import deque

@@ -16,11 +16,11 @@ from mcpward.core.values import Reply
 from mcpward.protocol.reply import error_body
 
 Fields = tuple[tuple[bytes, bytes], ...]
-#: On every answer: nothing is sniffed, framed or told to the next site (attack 38: no Referer); nor kept, as a rule.
+#: On every response: no sniffing, no framing, no Referer to the next site (attack 38); nor kept, as a rule.
 _ALWAYS: Final = b"x-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\n"
 _LINE: Final = {status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 _STATUS: Final = {status: line + b"cache-control: no-store\r\n" + _ALWAYS for status, line in _LINE.items()}
-#: For the few answers that say themselves how long they may be kept.
+#: For the few responses that state their own lifetime in caches.
 _STATUS_KEPT: Final = {status: line + _ALWAYS for status, line in _LINE.items()}
 _JSON: Final = b"content-type: application/json\r\n"
 STREAM_HEAD: Final = (
@@ -33,7 +33,7 @@ _TYPED: Final = b"content-type"
 _RATED: Final = b"ratelimit-policy"
 _KEPT: Final = b"cache-control"
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
-#: RFC 6750 §3.1. A request without a credential hears of no error.
+#: RFC 6750 §3.1. A request without a credential gets no error code.
 _ERRORS: Final = {
     Reason.CREDENTIAL_AMBIGUOUS: "invalid_request",
     Reason.CREDENTIAL_INVALID: "invalid_token",
@@ -44,12 +44,12 @@ _ERRORS: Final = {
 def response(reply: Reply, *, date: bytes, close: bool, bodyless: bool = False) -> bytes:
     """Return the whole response. ``date`` is a header line; ``bodyless`` is for HEAD: the length without the body.
 
-    A reply whose first header is the type of its body is not JSON; one whose first header says how long it may be kept
-    is public, and JSON.
+    A reply whose first header is the type of its body is not JSON; one whose first header is its lifetime in caches is
+    public, and JSON.
     """
     body, headers = reply.body, reply.headers
     first = headers[0][0] if headers else b""
-    if first == _RATED and body and not close and not bodyless:  # nearly all; the long way says the same
+    if first == _RATED and body and not close and not bodyless:  # nearly all; the long way has the same result
         length = b"content-length: %d\r\n\r\n" % len(body)
         return b"".join((_STATUS[reply.status], date, _JSON, _rated(headers), length, body))
     status = (_STATUS_KEPT if first == _KEPT else _STATUS)[reply.status]
@@ -63,7 +63,7 @@ def _lines(headers: Fields) -> bytes:
     return b"".join([b"%b: %b\r\n" % field for field in headers])
 
 
-#: For fields of limits alone, which are few and tell of no one: others may hold a session's id.
+#: Only for fields of limits, which are few and identify no caller: others may hold a session's id.
 _rated = lru_cache(maxsize=4096)(_lines)
 
 
@@ -78,7 +78,7 @@ def _chunk(data: bytes) -> bytes:
 
 
 def event(message: bytes, event_id: str | None = None) -> bytes:
-    """Return one server-sent event as one chunk; an empty message gives the priming event: a place to resume from."""
+    """Return one server-sent event as one chunk; an empty message makes the priming event, to resume from."""
     return _chunk(_event(message, event_id))
 
 
@@ -94,8 +94,8 @@ def only_event(reply: Reply) -> Reply:
 def _event(message: bytes, event_id: str | None) -> bytes:
     """Write one event.
 
-    A line break would end the field and let what follows pass for another one. JSON as we encode it has none, and in
-    JSON of others it can only stand between tokens, where a space says the same.
+    A line break would end the field and let the next text pass for another one. JSON as we encode it has none. In JSON
+    of others it can only stand between tokens, where a space means the same.
     """
     if b"\n" in message or b"\r" in message:
         message = message.replace(b"\n", b" ").replace(b"\r", b" ")
@@ -111,7 +111,7 @@ def _id_field(event_id: str | None) -> bytes:
 
 
 def retry(milliseconds: int) -> bytes:
-    """Return the field that tells a client how long to wait before it comes back, as one chunk."""
+    """Return the field that tells a client how long to wait before it retries, as one chunk."""
     return _chunk(b"retry: %d\n\n" % milliseconds)
 
 
@@ -119,11 +119,12 @@ KEEP_ALIVE: Final = _chunk(b": keep-alive\n\n")
 
 
 def refusal(no: Refusal, *, realm: str = "mcpward") -> Reply:
-    """Return the HTTP answer of a refusal: a JSON-RPC error with a null id, and the challenge that its status demands.
+    """Return the HTTP response of a refusal: a JSON-RPC error with a null id, and the challenge that its status
+    demands.
 
-    The message was not read, or is not what was refused, so the error has no id; clients show its sentence.
-    A missing credential gets a challenge without ``error`` (RFC 6750 §3.1). Only in OAuth mode it has
-    ``resource_metadata``, so that clients do not go looking for an authorization server where there is none.
+    The message was not read, or is not what was refused, so the error has no id; clients show its sentence. A missing
+    credential gets a challenge without ``error`` (RFC 6750 §3.1). Only in OAuth mode it has ``resource_metadata``, so
+    that clients do not look for an authorization server that does not exist.
     """
     row = WIRE[no.reason]
     headers: list[tuple[bytes, bytes]] = []
@@ -149,7 +150,7 @@ def document_refusal(no: Refusal) -> Reply:
 
 
 def _challenge(challenge: Challenge, reason: Reason) -> str:
-    """Write a challenge (RFC 6750 §3, RFC 9728 §5.1): what is wrong, where to look, which scopes to ask for."""
+    """Write a challenge (RFC 6750 §3, RFC 9728 §5.1): the error, the metadata URL, and the scopes to request."""
     parts: list[tuple[str, str]] = []
     if reason in _ERRORS:
         parts += [("error", _ERRORS[reason]), ("error_description", WIRE[reason].sentence)]
@@ -160,8 +161,8 @@ def _challenge(challenge: Challenge, reason: Reason) -> str:
 
 
 def _quotable(value: str) -> str:
-    """Escape what would end a quoted string (RFC 9110 §5.6.4); it may come from the operator's own URL.
+    """Escape characters that would end a quoted string (RFC 9110 §5.6.4); it may come from the operator's own URL.
 
-    What would end the line, or is no ASCII, is not repeated (attack 83).
+    Characters that would end the line, or are no ASCII, are not repeated (attack 83).
     """
     return _UNPRINTABLE.sub("?", value).replace("\\", "\\\\").replace('"', '\\"')

@@ -1,7 +1,7 @@
-"""The site map: which path belongs to which MCP server. Exact bytes only.
+"""The site map: the MCP server of each path. Exact bytes only.
 
 A path is compared as it came: no decoding, no dot segments, no case folding. Only one slash at the end of a server's
-path says nothing. So any other spelling of a known path is an unknown path (attacks 39 and 53), and a wrong secret is
+path is ignored. So any other spelling of a known path is an unknown path (attacks 39 and 53). A wrong secret is
 answered like any of them (attack 38).
 """
 
@@ -16,7 +16,7 @@ SECRET_LENGTH: Final = 48
 
 
 class Place(Enum):
-    """What stands at a path."""
+    """The handler of a path."""
 
     MCP = "mcp"
     HEALTH = "healthz"
@@ -31,7 +31,7 @@ DOCUMENTS: Final = frozenset({Place.RESOURCE, Place.PROVIDER})
 
 
 class Route(Struct, frozen=True):
-    """One place on the site. ``server`` is empty where the place belongs to mcpward itself.
+    """One route of the site. ``server`` is empty if the path belongs to mcpward itself.
 
     ``url`` is the URL of the server that the path stands for, "" for its stable one.
     """
@@ -43,7 +43,7 @@ class Route(Struct, frozen=True):
 
 
 class Address(Struct, frozen=True):
-    """Where one server is served: at ``/mcp`` of its own hosts, or at ``path`` of any allowed host.
+    """The address of one server: ``/mcp`` of its own hosts, or ``path`` of any allowed host.
 
     ``metadata`` is the path of its protected resource metadata in OAuth mode, "" in all others; ``provider`` are those
     of the metadata of its provider. A server has an address for each path; ``url`` is as in :class:`Route`.
@@ -107,7 +107,7 @@ class Routes:
 
     @property
     def any_host(self) -> frozenset[bytes]:
-        """The paths that answer whatever the Host field says: probes are sent to an address, not to a name."""
+        """The paths that are answered with any Host field: probes are sent to an address, not to a name."""
         return self._paths_of(Place.HEALTH, Place.READY)
 
     def _paths_of(self, *places: Place) -> frozenset[bytes]:
@@ -134,7 +134,7 @@ class Routes:
             return None
         base, secret = path[:-SECRET_LENGTH], path[-SECRET_LENGTH:]
         server = self._hosted_unlisted.get((host, base)) or self._unlisted.get(base)
-        # A segment that cannot be one of ours is an unknown path; the room identity judges the rest.
+        # A segment that cannot be one of ours is an unknown path; the package identity judges the rest.
         if server is None or not secret.isalnum():
             return None
         return Route(Place.MCP, server, secret.decode("ascii"))

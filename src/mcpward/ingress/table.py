@@ -1,10 +1,10 @@
 """The connections of one listener, from their acceptance on: how many there may be, and which one leaves for another.
 
 A connection is counted before anything is read from it, and before its TLS handshake. While there is plenty, an address
-may take what it likes: many honest callers may be behind it. When connections get scarce, an address that holds more
-than its share pays with one of its own for each new one; and when there are none left, the oldest idle connection of
-the address that holds the most leaves. Connections on which nobody has shown a good credential leave first. A
-connection on which a request is being answered, a stream too, is left alone.
+may take what it likes: many honest callers may be behind it. When connections get scarce, an address with more than its
+share loses one of its own for each new one. When there are none left, the oldest idle connection of the address with
+most leaves. Connections without a valid credential leave first. A connection on which a request is being answered, a
+stream too, is kept.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,9 @@ _FOR_STRANGERS: Final = 4
 
 
 class Rank(IntEnum):
-    """Whose connection it is; the lowest leaves first. A declared proxy's carries many callers, and has no share."""
+    """The rank of a connection's peer; the lowest leaves first. A declared proxy's carries many callers, and has no
+    share.
+    """
 
     STRANGER = 0
     KNOWN = 1
@@ -54,7 +56,7 @@ class Connected(Protocol):
 
 
 class Entry:
-    """One accepted connection. ``is_served`` says whether a request on it was let in, by whatever way."""
+    """One accepted connection. ``is_served`` if a request on it was accepted, in any mode."""
 
     __slots__ = ("_table", "_used_at", "bucket", "connection", "end_handshake", "is_gone", "is_served", "paid", "rank")
 
@@ -76,18 +78,18 @@ class Entry:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether a request on it was let in, or it is a declared proxy's: it may be idle for the usual time."""
+        """Whether a request on it was accepted, or it is a declared proxy's: it may be idle for the usual time."""
         return self.is_served or self.rank is not _STRANGER
 
     def was_used(self) -> bool:
-        """Return whether a known caller was answered since this was asked last; what strangers use does not count."""
+        """Return whether a known caller was answered since the last such question; use by strangers does not count."""
         if self.connection is None or self.rank is _STRANGER:
             return False
         before, self._used_at = self._used_at, self.connection.used_at
         return before != self._used_at
 
     def serve(self, *, is_known: bool) -> None:
-        """A request was let in; ``is_known``: its caller has shown a good credential."""
+        """A request was accepted; ``is_known``: its caller has shown a valid credential."""
         if not self.is_served:
             self.is_served = True
             self._table.give_back(self)
@@ -102,12 +104,12 @@ class Entry:
             self.end_handshake()
 
     def leave(self) -> None:
-        """The connection is gone. May be said twice."""
+        """The connection is gone. May be called twice."""
         self._table.remove(self)
 
 
 class ConnectionTable:
-    """At most ``most`` connections of one listener; ``pace`` is that of its TLS handshakes, where it has any."""
+    """At most ``most`` connections of one listener; ``pace`` is that of its TLS handshakes, if it has any."""
 
     def __init__(self, most: int, doorstep: PeerResolver, clock: Clock, pace: HandshakePace | None = None) -> None:
         self.most = most
@@ -124,7 +126,7 @@ class ConnectionTable:
         self._held = {_STRANGER: self._strangers, Rank.KNOWN: self._known, Rank.PROXY: self._proxies}
 
     def admit(self, address: str) -> Entry | None:
-        """Return the entry of a new connection, where need be in the place of another; None where there is no room."""
+        """Return the entry of a new connection, in the place of another if necessary; None if there is no room."""
         bucket = peer(address).bucket
         rank = Rank.PROXY if self._doorstep.is_proxy(address) else _STRANGER
         paid: int | None = 0
@@ -142,20 +144,20 @@ class ConnectionTable:
         return entry
 
     def give_back(self, entry: Entry) -> None:
-        """A request was let in: its connection's handshake was not for nothing."""
+        """A request was accepted: its connection's handshake was not for nothing."""
         if self._pace is not None and entry.paid:
             self._pace.give_back(entry.bucket, entry.paid)
             entry.paid = 0
 
     def promote(self, entry: Entry) -> None:
-        """The caller has shown a good credential: its connection leaves after all strangers'."""
+        """The caller has shown a valid credential: its connection leaves after all strangers'."""
         if not entry.is_gone:
             self._strangers.remove(entry)
             self._known.add(entry)
         entry.rank = Rank.KNOWN
 
     def remove(self, entry: Entry) -> None:
-        """The connection is gone. May be said twice."""
+        """The connection is gone. May be called twice."""
         if entry.is_gone:
             return
         entry.is_gone = True
@@ -181,9 +183,10 @@ class ConnectionTable:
         return False
 
     def _first_to_leave(self, bucket: str) -> Entry | None:
-        """Return whose place a new connection takes: a stranger's, unless they have no more than what is kept for them.
+        """Return the rank whose connection a new one replaces: a stranger's, unless strangers have no more than is kept
+        for them.
 
-        Everybody is a stranger at first, so known callers must not take all. They give way to an address that holds no
+        Every caller is a stranger at first, so known callers must not take all. They yield to an address that holds no
         more than theirs.
         """
         known = self._known.find_idle_of_greediest()

@@ -8,18 +8,18 @@ from mcpward.core.clock import Clock
 
 _log: Final = logging.getLogger("mcpward.ingress")
 _EVERY_S: Final = 60.0
-#: Addresses that are told apart in one minute; strangers choose theirs, and an IPv6 network has many.
+#: Addresses that are distinguished in one minute; strangers choose theirs, and an IPv6 network has many.
 _MOST_ADDRESSES: Final = 256
 _OTHERS: Final = "others"
-#: Why a new connection was not taken: its address made too many TLS handshakes for nothing, or has its share and none
-#: to give; nobody could leave; there was no descriptor.
+#: Why a new connection was refused: its address made too many TLS handshakes for nothing, or holds its whole share in
+#: use. Or no connection could leave, or there was no descriptor.
 REFUSED: Final = ("address-rate", "address-share", "full", "descriptors")
-#: What a connection was that had to leave: in its handshake, a stranger's, a known caller's that was idle.
+#: The kind of an evicted connection: in its handshake, a stranger's, a known caller's that was idle.
 EVICTED: Final = ("handshake", "stranger", "idle")
 
 
 class TurnedAway:
-    """``on_refused`` and ``on_evicted`` are told each reason, of the closed lists above."""
+    """``on_refused`` and ``on_evicted`` are called with each reason, of the closed lists above."""
 
     def __init__(self, clock: Clock) -> None:
         self.on_refused: Callable[[str], None] = _nothing
@@ -61,4 +61,4 @@ class TurnedAway:
 
 
 def _nothing(_reason: str) -> None:
-    """Nobody counts."""
+    """Count nothing."""

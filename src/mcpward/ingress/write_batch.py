@@ -1,5 +1,5 @@
-"""Answers that leave together. Calls that are ready in one turn of the loop end one after the other; were each answer
-sent by itself, a peer on the same machine (a proxy, most of all) would be woken and put to sleep again for each.
+"""Gathers responses that leave together. Calls that are ready in one turn of the loop end one after the other. If each
+response were sent by itself, a peer on the same machine (a proxy, most of all) would wake and sleep again for each.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ _LONG: Final = 16 * 1024
 
 
 class WriteBatch:
-    """What is written in one turn of the loop, in its order. Given to the transports at the turn's end, or before."""
+    """The output of one turn of the loop, in its order. Written to the transports at the turn's end, or before."""
 
     __slots__ = ("_waiting",)
 
@@ -22,7 +22,7 @@ class WriteBatch:
         self._waiting: list[tuple[asyncio.WriteTransport, bytes]] = []
 
     def put(self, transport: asyncio.WriteTransport, data: bytes) -> None:
-        """Write ``data`` soon: after all that was put before, and within this turn of the loop."""
+        """Write ``data`` soon: after all earlier output, and within this turn of the loop."""
         waiting = self._waiting
         if not waiting:
             asyncio.get_running_loop().call_soon(self.flush)

@@ -1,1 +1,1 @@
-"""How often and how many at once: rates per address and per caller, places per server, and the loop breaker."""
+"""How often and how many at once: rates per address and per caller, slots per server, and the loop breaker."""

@@ -1,8 +1,8 @@
-"""Questions to a legacy client while its call waits: requests of ours on its stream, answered by a POST of its own.
+"""Requests to a legacy client while its call waits: sent on its stream, answered by a POST of its own.
 
-The answer may come to any worker. The id of a question is a sealed text that names the worker which asked, and opens
-only for the caller and the session that were asked: whoever else answers, answers late or answers twice is ignored,
-and told nothing (attack 60). A made-up id costs no look into the store.
+The answer may come to any worker. The id of a request is a sealed text that names the worker which asked. It opens only
+for the caller and the session that were asked. Answers of others, late answers and second answers are ignored without a
+notice (attack 60). A made-up id costs no look into the store.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ Results = dict[str, Mapping[str, Any]]
 
 
 class _OpenRequest(Struct, frozen=True, array_like=True):
-    """What the id of a question says, sealed."""
+    """The sealed content of a request's id."""
 
     worker: str
     at: float
@@ -113,8 +113,8 @@ class ClientRequests:
         elif self._clock.now() - asked.at <= self._timeout_s:
             self._forward(asked.worker, rpc_id, result)
 
-    def _receive(self, letter: dict[str, Any]) -> None:
-        self._settle(letter["id"], letter["result"])
+    def _receive(self, message: dict[str, Any]) -> None:
+        self._settle(message["id"], message["result"])
 
     def _reserve(self, caller: str, count: int) -> None:
         mine = self._of_caller.get(caller, 0) + count
@@ -171,11 +171,11 @@ class ClientRequests:
             waiting.done.set_result(True)
 
     def _forward(self, worker: str, rpc_id: str, result: Mapping[str, Any] | None) -> None:
-        """Carry the first answer to a question, and no other: long ones would crowd out other callers' (attack 62)."""
+        """Forward the first answer to a request, and no other: long ones would crowd out other callers' (attack 62)."""
         if rpc_id in self._forwarded:
             return
         send = self._bus.send
-        # Too long: the asking call is told so now, instead of waiting for its time to be over.
+        # Too long: the asking call fails now, instead of at its timeout.
         if send(_KIND, {"id": rpc_id, "result": result}, worker) or send(_KIND, {"id": rpc_id, "result": None}, worker):
             self._forwarded[rpc_id] = None
             if len(self._forwarded) > _IN_ALL:

@@ -1,8 +1,8 @@
-"""Calls that run, so that a legacy client can cancel its own (``notifications/cancelled``), at whichever worker.
+"""Running calls, so that a legacy client can cancel its own (``notifications/cancelled``), at any worker.
 
 A cancellation counts for the same caller, in the same session, for an id of the same type: ``1`` and ``"1"`` are two
-requests. Whatever else is asked to be cancelled is ignored, and nobody is told why (attack 64).
-``initialize`` has no session yet, so it cannot be cancelled; in the modern era a client cancels by leaving.
+requests. Every other cancellation is ignored, without a reason (attack 64). ``initialize`` has no session yet, so it
+cannot be cancelled; in the modern era a client cancels by leaving.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _Name = tuple[str, str, int | str]
 
 
 class Entry:
-    """One call for the time it runs; ``was_cancelled`` tells that its client took it back, after its end too."""
+    """One call for the time it runs; ``was_cancelled`` if its client cancelled it, after its end too."""
 
     __slots__ = ("_entries", "_name", "_task", "was_cancelled")
 
@@ -68,10 +68,10 @@ class InFlight:
         """Return the block in which the present task works on ``call``.
 
         Raises:
-            Refusal: params-invalid, when the block is entered while a request with this id runs in the same session
-                at this worker. An id names one request in a session (JSON-RPC base protocol, requests); with two,
-                neither answers nor cancellations could be told apart (attack 62). At two workers both run, and one
-                cancellation ends the one that is found first.
+            Refusal: params-invalid, when the block is entered while a request with this id runs in the same session at
+                this worker. An id names one request in a session (JSON-RPC base protocol, requests). With two, neither
+                answers nor cancellations could be matched (attack 62). At two workers both run, and one cancellation
+                ends the one that is found first.
         """
         if call.session is None or call.id is None:
             return self._unnamed
@@ -85,8 +85,8 @@ class InFlight:
         if not self._cancel(call.principal.key, call.session, wanted):
             self._bus.send(_KIND, {"key": call.principal.key, "session": call.session, "id": wanted})
 
-    def _receive(self, letter: dict[str, Any]) -> None:
-        self._cancel(letter["key"], letter["session"], letter["id"])
+    def _receive(self, message: dict[str, Any]) -> None:
+        self._cancel(message["key"], message["session"], message["id"])
 
     def _cancel(self, key: str, session: str, wanted: int | str) -> bool:
         entry = self._entries.get((key, session, wanted))

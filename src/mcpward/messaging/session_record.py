@@ -1,4 +1,4 @@
-"""What one legacy session has set for itself, and how much it may set."""
+"""The settings of one legacy session, and their bounds."""
 
 from typing import Final
 

@@ -1,7 +1,7 @@
-"""What legacy sessions have set: how much of the log they want, and which resources they watch.
+"""The settings of legacy sessions: their log level, and the resources they watch.
 
-Kept in the store that all workers share, because the next request of a session may reach another worker, or the next
-start. A change is seen at once by the worker that made it, and by the others within one poll.
+Kept in the store that all workers share, because the next request of a session may reach another worker, or come after
+a restart. A change is seen at once by the worker that made it, and by the others within one poll.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ _NOTHING: Final[frozenset[str]] = frozenset()
 
 
 class SettingsSource(Protocol):
-    """Where the settings are kept. A port of the storage package."""
+    """The store of the settings. A port of the storage package."""
 
     async def change(self, blank: SessionRecord, change: Callable[[SessionRecord], SessionRecord]) -> SessionRecord:
-        """Replace the session's record by what ``change`` makes of it, in one transaction, and return it as kept.
+        """Replace the session's record by the result of ``change``, in one transaction, and return it as kept.
 
-        ``blank`` stands for a session that has no record yet. What changes nothing is not written. Raises what
+        ``blank`` stands for a session that has no record yet. An unchanged record is not written. Raises what
         ``change`` raises, with nothing written.
         """
         ...
@@ -83,7 +83,7 @@ class SessionSettings:
             self._task = None
 
     def level(self, session: str) -> str | None:
-        """Return the least severity that the session wants to hear of; None where it has set none."""
+        """Return the least severity of messages for the session; None if it has set none."""
         record = self._book.find(session)
         return None if record is None else record.level
 
@@ -93,10 +93,10 @@ class SessionSettings:
         return _NOTHING if record is None else record.uris
 
     async def set_level(self, call: Call, level: str) -> None:
-        """Set the least severity that the call's session wants to hear of.
+        """Set the least severity of messages for the call's session.
 
         Raises:
-            Refusal: params-invalid for what is no level; session-missing for a call without a session.
+            Refusal: params-invalid for an unknown level; session-missing for a call without a session.
         """
         await self._change(call, lambda record: record.at_level(level))
 

@@ -1,7 +1,7 @@
-"""This worker's copy of what sessions have set. Not a store: it follows the shared table, as that forgets.
+"""This worker's copy of the sessions' settings. Not a store: it follows the shared table, and forgets by its rule.
 
-Both let go of a caller's oldest session, and of the oldest of all, by the same rule: the one that was changed first.
-So a row that the store forgot needs no note that it is gone.
+Both drop a caller's oldest session, and the oldest of all, by the same rule: the one that was changed first. So a row
+that the store forgot needs no note that it is gone.
 """
 
 from collections.abc import Iterable
@@ -28,11 +28,11 @@ class SettingsCache:
         return len(self._records)
 
     def find(self, session: str) -> SessionRecord | None:
-        """Return what the session has set, None where it has set nothing."""
+        """Return what the session has set, None if it has set nothing."""
         return self._records.get(session)
 
     def apply(self, latest: int, records: Iterable[SessionRecord]) -> None:
-        """Take what the store gave for ``revision``. A store that went back was restored: all is learnt anew."""
+        """Take the store's rows for ``revision``. A store that went back was restored: all is read anew."""
         if latest < self.revision:
             self._records.clear()
             self._of.clear()

@@ -1,4 +1,4 @@
-"""Calls that ran with what their callers were asked: each once, whichever worker it comes to, after a restart too.
+"""Calls that ran with their callers' answers: each once, at any worker, after a restart too.
 
 A call is named by the id of its sealed states, which is the same in all rounds of questions.
 """
@@ -23,10 +23,10 @@ _RETRY_AFTER_S: Final = 60
 
 
 class SpentIds(Protocol):
-    """Where the ids of used states are kept. A port of the storage package."""
+    """The store of the ids of used states. A port of the storage package."""
 
     async def spend(self, state_id: str, forget_at: float) -> bool:
-        """Keep the id durably. False where it is there already."""
+        """Keep the id durably. False if it is there already."""
         ...
 
     async def has(self, state_id: str) -> bool:
@@ -41,10 +41,10 @@ class SpentIds(Protocol):
 class UsedStates:
     """Uses states up. Those of a caller are bounded, at each worker: they cost the disk that all share (attack 133).
 
-    Nothing that was kept is ever taken back, or who writes the database could do so, too: a state that is given back is
-    so by another id, and its next use has one more.
+    No kept record is ever deleted, or a writer of the database could delete one, too. A returned state is recorded
+    under another id, and its next use has one more.
 
-    ``book`` holds those that this worker knows of: what it remembers cannot be taken away in the store.
+    ``book`` holds those that this worker knows of: its memory cannot be changed through the store.
     """
 
     def __init__(self, store: SpentIds, clock: Clock, book: EndedCache | None = None) -> None:
@@ -82,7 +82,7 @@ class UsedStates:
     async def give_back(self, state_id: str, forget_at: float, caller: str) -> None:
         """The call did not run to its end: let its state be used once more. Raises what the store raises.
 
-        For whoever has used it last, once.
+        Only for the last user of the state, once.
         """
         number = 0
         while await self._has(_returned(state_id, number)):
@@ -91,7 +91,7 @@ class UsedStates:
             await self._keep(_returned(state_id, number), forget_at, caller)
 
     async def _keep(self, row_id: str, forget_at: float, caller: str) -> bool:
-        """Keep an id; False where it is there. Counts it, for each is a row."""
+        """Keep an id; False if it is there. Counts it, for each is a row."""
         if self.book.has(row_id):
             return False
         is_new = await self._store.spend(row_id, forget_at + _MARGIN_S)

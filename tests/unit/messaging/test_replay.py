@@ -194,9 +194,9 @@ async def test_what_has_run_out_is_let_go_without_being_asked_for(clock: ManualC
     running, _ = filled(replays)
     clock.advance(61.0)
     replays.prune()
-    assert len(replays._shelf) == 1
-    assert replays._shelf.size == running.size
-    assert list(replays._shelf._callers) == ["api-key:ann"]
+    assert len(replays._buffers) == 1
+    assert replays._buffers.size == running.size
+    assert list(replays._buffers._callers) == ["api-key:ann"]
 
 
 async def test_no_set_clock_keeps_a_stream_longer(clock: ManualClock):
@@ -221,10 +221,10 @@ async def test_a_stream_keeps_bounded_bytes(clock: ManualClock):
     replays = alone(clock, bounds=Bounds(stream_size=3 * size))
     replay = replays.begin(within())
     ids = [replay.append(b"%010d" % number) for number in range(5)]
-    assert replay.size == replays._shelf.size == 3 * size
+    assert replay.size == replays._buffers.size == 3 * size
     await unknown(replays, after(ids[0]))
     whale = replay.append(b"x" * 4 * size)  # larger than all that may be kept
-    assert replay.size == replays._shelf.size == 0
+    assert replay.size == replays._buffers.size == 0
     await unknown(replays, after(ids[-1]))
     replay.finish()
     assert await everything(await replays.resume(after(whale))) == []
@@ -263,12 +263,12 @@ async def test_a_caller_keeps_bounded_bytes_over_all_streams(clock: ManualClock)
     one, two = replays.begin(within()), replays.begin(within("s2"))
     bob = replays.begin(within(key="api-key:bob"))
     ids = [replay.append(b"x" * 10) for replay in (one, two, two, bob)]
-    assert len(replays._shelf) == 3
+    assert len(replays._buffers) == 3
     two.append(b"x" * 10)
     assert (one.size, two.size, bob.size) == (0, 3 * size, size)
     await unknown(replays, after(ids[0]))
     two.append(b"x" * 10)  # alone it is too much: nothing of the caller is left
-    assert replays._shelf.size == bob.size
+    assert replays._buffers.size == bob.size
 
 
 async def test_all_callers_together_keep_bounded_bytes_and_streams(clock: ManualClock):
@@ -283,9 +283,9 @@ async def test_all_callers_together_keep_bounded_bytes_and_streams(clock: Manual
     assert [replay.size for replay in made] == [size, size, 0, size]  # the one that finished first
     for number in range(20):
         replays.begin(within(key=f"api-key:late-{number}"))
-    assert len(replays._shelf) == 10
-    assert len(replays._shelf._callers) == 10
-    assert replays._shelf.size == 0
+    assert len(replays._buffers) == 10
+    assert len(replays._buffers._callers) == 10
+    assert replays._buffers.size == 0
 
 
 async def test_one_caller_cannot_take_all_readers_places(clock: ManualClock):
@@ -328,7 +328,7 @@ async def test_stopping_ends_whoever_reads(clock: ManualClock):
     assert await reader == []
     replay.append(b"late")
     replay.finish()
-    assert len(replays._shelf) == replays._shelf.size == 0
+    assert len(replays._buffers) == replays._buffers.size == 0
 
 
 @pytest.mark.parametrize("name", ["", "a b", "ä", "w" * 65, "w\n"])
@@ -362,7 +362,7 @@ class Site:
     async def until_quiet(self) -> None:
         """Wait until no worker reads at another."""
         async with asyncio.timeout(5):
-            while any(len(each._reader) or len(each._teller) for each in self.at.values()):  # noqa: ASYNC110 - bounded
+            while any(len(each._reader) or len(each._sender) for each in self.at.values()):  # noqa: ASYNC110 - bounded
                 await asyncio.sleep(0.001)
 
 
@@ -426,7 +426,7 @@ async def test_a_reader_that_leaves_is_told_nothing_more(clock: ManualClock):
     async with Site(clock, "a", "b", patience=PATIENT) as site:
         ids = filled(site.at["b"], 1)[1]
         async with await site.at["a"].resume(after(ids[0])):
-            assert len(site.at["b"]._teller) == 1
+            assert len(site.at["b"]._sender) == 1
         await site.until_quiet()  # the stream still runs
 
 
@@ -438,7 +438,7 @@ async def test_a_reader_whose_worker_died_is_told_nothing_more(clock: ManualCloc
         silent.on = silent.send = lambda *_: False  # says nothing any more
         clock.advance(PATIENT.silence_s + 1)
         async with asyncio.timeout(5):
-            while len(site.at["b"]._teller):  # noqa: ASYNC110 - bounded
+            while len(site.at["b"]._sender):  # noqa: ASYNC110 - bounded
                 await asyncio.sleep(0.001)
         rest.close()
 
@@ -462,7 +462,7 @@ async def test_a_stream_whose_worker_died_ends(clock: ManualClock):
         rest = await site.at["a"].resume(after(ids[0]))
         reader = asyncio.create_task(everything(rest))
         await asyncio.sleep(0)
-        for reading in site.at["b"]._teller._readings.values():
+        for reading in site.at["b"]._sender._readings.values():
             assert reading.task is not None
             reading.task.cancel()  # as kill -9 would
         await asyncio.sleep(0.05)

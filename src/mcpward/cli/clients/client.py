@@ -1,4 +1,4 @@
-"""One kind of MCP client: which file it reads, how a server is written there, and what a person does then.
+"""One kind of MCP client: its file, the form of a server there, and the person's next step.
 
 Only files of the user get a credential. Files of a project are committed sooner or later: they name an environment
 variable, or let the client ask for the key. A secret URL has no such stand-in and is not for them.
@@ -17,7 +17,7 @@ from mcpward.core.secret import Secret
 VARIABLE: Final = "MCPWARD_KEY"
 """The variable that a key is read from if the server has none of its own."""
 TOKEN: Final = "ACCESS_TOKEN"  # noqa: S105 - the name of a variable
-"""The variable of an access token, for what cannot get one by itself."""
+"""The variable of an access token, for clients that cannot get one by themselves."""
 PLACEHOLDER: Final = "<your key>"
 Scope = Literal["user", "project"]
 
@@ -28,10 +28,10 @@ def variable_of(server: str) -> str:
 
 
 class Entry(Struct, frozen=True):
-    """One server as a client shall know it. ``key`` is None if none is needed or it is not at hand.
+    """One server as a client must know it. ``key`` is None if none is needed or it is not available.
 
-    ``is_unlisted`` says that the URL is the credential, ``has_login`` that the client gets a token from the server's
-    identity provider, which it finds by itself (RFC 9728). ``variable`` is the name that was asked for, if any.
+    ``is_unlisted`` if the URL is the credential. ``has_login`` if the client gets a token from the server's identity
+    provider, which it finds by itself (RFC 9728). ``variable`` is the name that was asked for, if any.
     """
 
     server: str
@@ -75,10 +75,10 @@ class Client(Struct, frozen=True, kw_only=True):
 
     ``files`` has the default scope first. ``reference`` is how a file names a variable (``{}`` is its name); empty if
     the client does not fill any in; ``variables`` is where it looks for one. ``member`` makes a server's member from
-    the entry and the value of the header ``Authorization``, which is None if no key is sent. ``item`` is the field
-    that names a server if the table is a list, ``asks`` says that the client asks for the key. ``after`` is what a
-    person does then, ``keyless`` the same if the server takes no key, ``login`` how one logs in, and ``approval`` what
-    the client wants for a server of a project. ``preamble`` is what a new file needs beside servers.
+    the entry and the value of the header ``Authorization``, which is None if no key is sent. ``item`` is the field that
+    names a server if the table is a list, ``asks`` if the client asks for the key. ``after`` is the person's next step,
+    ``keyless`` the same if the server takes no key. ``login`` is how to log in, and ``approval`` the step that the
+    client requires for a server of a project. ``preamble`` is the content of a new file beside servers.
     """
 
     name: str
@@ -108,7 +108,7 @@ class Client(Struct, frozen=True, kw_only=True):
         return next(iter(self.files), None)
 
     def file(self, place: Place, scope: Scope | None = None) -> Path | None:
-        """Return where its file is; None if it has none."""
+        """Return the place of its file; None if it has none."""
         at = self.files.get(scope or self.scope or "user")
         return at(place) if at else None
 
@@ -133,7 +133,7 @@ class Client(Struct, frozen=True, kw_only=True):
         return entry.needs_key and bool(self.reference) and not self.holds_key(entry)
 
     def path(self, server: str, content: Any = None) -> Steps:
-        """Return where a server stands in a file with this content."""
+        """Return the place of a server in a file with this content."""
         if self.item:
             return (self.table, Item(self.item, server))
         table = content.get(self.table) if isinstance(content, dict) else None
@@ -144,7 +144,7 @@ class Client(Struct, frozen=True, kw_only=True):
         return (self.table, server)
 
     def parts(self, entry: Entry, content: Any = None) -> list[tuple[Steps, dict[str, Any]]]:
-        """Return what the file shall say of a server: where, and what."""
+        """Return the place of a server in the file, and its content."""
         parts = [(self.path(entry.server, content), self.member(entry, self.authorization(entry)))]
         if self.asks and entry.needs_key:
             described = {"description": f"mcpward key for {entry.server}", "password": True}

@@ -1,4 +1,4 @@
-"""Where each client has its file, by platform and environment. Of several possible places, the one in use counts."""
+"""The place of each client's file, by platform and environment. Of several possible places, the one in use counts."""
 
 from pathlib import Path
 

@@ -39,7 +39,7 @@ def codex(entry: Entry, authorization: str | None) -> Member:
 
 
 def gemini(entry: Entry, authorization: str | None) -> Member:
-    """Return a server of Gemini CLI and Qwen Code: ``url`` alone would mean SSE."""
+    """Return a server of Gemini CLI and Qwen Code: only ``url`` would mean SSE."""
     return {"httpUrl": entry.url, **_headers(authorization)}
 
 

@@ -23,7 +23,7 @@ def load(kind: Format, text: str) -> Any:
 
 
 def put(kind: Format, text: str, path: Path, value: Any) -> str:
-    """Return the text with ``value`` at ``path``, and nothing else changed in what it says.
+    """Return the text with ``value`` at ``path``, and nothing else changed in its meaning.
 
     Raises:
         NotEditable: that cannot be done.
@@ -33,7 +33,7 @@ def put(kind: Format, text: str, path: Path, value: Any) -> str:
 
 
 def drop(kind: Format, text: str, path: Path) -> str:
-    """Return the text without the value at ``path``, and nothing else changed in what it says.
+    """Return the text without the value at ``path``, and nothing else changed in its meaning.
 
     Raises:
         NotEditable: that cannot be done.

@@ -27,7 +27,7 @@ class Node(Struct):
 
 
 class Member(Struct):
-    """One member of an object, or item of a list; ``comma`` is where the comma behind it stands, if there is one."""
+    """One member of an object, or item of a list; ``comma`` is the position of the comma behind it, if there is one."""
 
     start: int
     node: Node

@@ -1,4 +1,4 @@
-"""Where a value stands in a settings file, and what the file's content is with it changed."""
+"""The place of a value in a settings file, and the file's content with it changed."""
 
 from copy import deepcopy
 from typing import Any

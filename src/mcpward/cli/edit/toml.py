@@ -25,7 +25,7 @@ def put(text: str, path: Path, value: Any) -> str:
     """Return the text with ``value`` at ``path``.
 
     Raises:
-        NotEditable: the text cannot be parsed, or not be changed at that place alone.
+        NotEditable: the text cannot be parsed, or not be changed only at that place.
     """
     content = load(text)
     if isinstance(value, dict) and found(content, path) is None:

@@ -148,7 +148,7 @@ def _replaced(text: str, key: Node, old: Node, step: Step, value: Any) -> str:
 
 
 def _is_unwritten(node: Node) -> bool:
-    """Whether a value is not there: its marks are then somewhere behind its key."""
+    """Whether a value is missing: its marks are then somewhere behind its key."""
     return isinstance(node, ScalarNode) and node.start_mark.index == node.end_mark.index
 
 
@@ -157,7 +157,7 @@ def _colon(text: str, key: Node) -> int:
 
 
 def _end(text: str, node: Node) -> int:
-    """Return where the last line of a node's content ends, without comments behind it."""
+    """Return the end of the last line of a node's content, without comments behind it."""
     while not isinstance(node, ScalarNode) and not _is_flow(node) and node.value:
         last = node.value[-1]
         node = last[1] if isinstance(last, tuple) else last

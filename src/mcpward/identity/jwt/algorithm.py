@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class Algorithm(Struct, frozen=True):
-    """What kind of key the algorithm takes; ``curve`` is empty for RSA."""
+    """The type of key that the algorithm takes; ``curve`` is empty for RSA."""
 
     name: str
     kty: str
@@ -30,7 +30,7 @@ _ALL: Final = (
     Algorithm("Ed25519", "OKP", "Ed25519"),  # RFC 9864: the same algorithm under its newer name
 )
 ALGORITHMS: Final = {algorithm.name: algorithm for algorithm in _ALL}
-#: All of them: which one a token must have is said by its key, and by the operator where a provider uses one only.
+#: All of them: the key determines a token's algorithm, and so does the operator if a provider uses only one.
 DEFAULT: Final = frozenset(ALGORITHMS)
 
 

@@ -27,7 +27,7 @@ def find(raw: Mapping[str, Any], name: str) -> Any:
 
 
 def subject(raw: Mapping[str, Any], name: str) -> str:
-    """Return who the token is about. Raises :class:`TokenRefused` unless it is a short text that can be printed."""
+    """Return the token's subject. Raises :class:`TokenRefused` unless it is a short text that can be printed."""
     value = find(raw, name)
     if not _is_name(value):
         raise TokenRefused("the token has no subject, or one that is no short text")
@@ -45,7 +45,7 @@ def client(raw: Mapping[str, Any]) -> str:
 
 
 def audience(raw: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return whom the token is for (RFC 7519 §4.1.3): one text or a list of them. Raises :class:`TokenRefused`."""
+    """Return the audiences of the token (RFC 7519 §4.1.3): one text or a list of them. Raises :class:`TokenRefused`."""
     value = raw.get("aud")
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
@@ -56,7 +56,7 @@ def audience(raw: Mapping[str, Any]) -> tuple[str, ...]:
 def scopes(raw: Mapping[str, Any], name: str) -> frozenset[str]:
     """Return the scopes: words in one text (RFC 8693 §4.2), or a list of words. Raises :class:`TokenRefused`.
 
-    A word that cannot be a scope gives none; in a list it is never taken apart.
+    A word that cannot be a scope yields none; in a list it is never taken apart.
     """
     value = find(raw, name)
     if value is None:
@@ -68,7 +68,7 @@ def scopes(raw: Mapping[str, Any], name: str) -> frozenset[str]:
 
 
 def groups(raw: Mapping[str, Any], name: str) -> frozenset[str]:
-    """Return the names in a list, or the one name; they may have spaces. What is no name gives no right."""
+    """Return the names in a list, or the one name; they may have spaces. A value that is no name grants no right."""
     value = find(raw, name)
     names = value if isinstance(value, list) else [value]
     return frozenset(each for each in names if _is_name(each))

@@ -1,4 +1,4 @@
-"""What a token says, judged by the rules of its issuer. Signatures are not looked at here."""
+"""The claims of a token, judged by the rules of its issuer. Signatures are not checked here."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from mcpward.identity.jwt.issuer_rules import IssuerRules
 
 
 class Claims(Struct, frozen=True, kw_only=True, eq=False):
-    """What is known of a caller. ``key`` is the thumbprint of the key that signed it; empty where none did."""
+    """A caller as its claims describe it. ``key`` is the thumbprint of the signing key; empty if there was none."""
 
     issuer: str
     subject: str
@@ -28,9 +28,9 @@ class Claims(Struct, frozen=True, kw_only=True, eq=False):
 
 
 def judge(raw: Mapping[str, Any], rules: IssuerRules, now: float, key: str = "") -> Claims:
-    """Read the claims of a token that is known to be genuine. Also for what introspection says of one (RFC 7662).
+    """Read the claims of a token that is known to be genuine. Also for the answer of introspection (RFC 7662).
 
-    Raises :class:`TokenRefused`: another issuer (exact, attack 19), another audience (exact, attack 20), not good
+    Raises :class:`TokenRefused`: another issuer (exact, attack 19), another audience (exact, attack 20), not valid at
     ``now`` (attacks 17, 18), or without a subject.
     """
     if raw.get("iss") != rules.issuer:

@@ -1,6 +1,6 @@
 """The compact serialization of a signed token (RFC 7515 §7.1), taken apart by one strict reading.
 
-Knows nothing of keys and claims. What passes has one spelling, so two readers cannot disagree about it.
+Knows nothing of keys and claims. An accepted token has one spelling, so two readers cannot disagree about it.
 """
 
 import re
@@ -14,7 +14,7 @@ from mcpward.identity.jwt.errors import TOO_LONG, TokenRefused
 from mcpward.identity.jwt.header import Header
 
 MAX_TOKEN_BYTES: Final = 16 * 1024
-"""The longest token unless the operator says otherwise. Entra ID writes up to 200 groups into one: 11,260 bytes."""
+"""The longest token unless the operator sets another limit. Entra ID writes up to 200 groups into one: 11,260 bytes."""
 MOST_TOKEN_BYTES: Final = 64 * 1024
 """The longest that any setting allows."""
 # In base64url characters: a header is short, and the longest signature is that of RSA with 8192 bits.

@@ -7,7 +7,7 @@ TOO_LONG: Final = "the token is too long"
 
 
 class TokenRefused(Exception):
-    """The token is not good here. ``detail`` says why, in words of our own: private, and the same answer for all."""
+    """The token is not valid here. ``detail`` is the private reason, in our words; callers all get one answer."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -15,14 +15,14 @@ class TokenRefused(Exception):
 
 
 class KeyUnknown(TokenRefused):
-    """The token names a key that is not in the set, or none where there are several.
+    """The token names a key that is not in the set, or none if there are several.
 
     The one refusal that a newer set of keys can change.
     """
 
 
 class KeyDoubtful(TokenRefused):
-    """The key of that name did not sign the token: it is forged, or the provider gave the name to another key.
+    """The key of that name did not sign the token: it is forged, or the provider assigned the name to another key.
 
     A newer set of keys can change this refusal too.
     """
@@ -61,7 +61,7 @@ class KeyUnusable(Exception):
 class KeysRefused(Exception):
     """A set of keys is poisoned (attack 26): nothing of it is used. ``reason`` and ``detail`` may be logged and shown.
 
-    ``detail`` names the entries, where it is each of them that cannot be used.
+    ``detail`` names the entries, if each of them is unusable.
     """
 
     def __init__(self, reason: Poison, detail: str = "") -> None:

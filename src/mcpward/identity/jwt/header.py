@@ -1,9 +1,9 @@
-"""The protected header of a token: three names that mean something, and those that refuse it.
+"""The protected header of a token: three names that are read, and those that refuse the token.
 
-Every name that the registry has for other uses has let somebody in somewhere, so a token with one of them is refused.
-Keys and addresses of keys (``jwk``, ``jku``, ``x5c``, ``x5u``: attacks 3-5), other rules for reading (``crit``,
-``b64``: attacks 7, 8), compression, encryption and nesting (``zip``, ``enc``, ``p2c``, ``cty``: 9, 10). Names that
-nobody registered are ignored, as RFC 7515 §4 asks: some providers note there what is for themselves.
+Every name that the registry has for other uses has opened some implementation, so a token with one of them is refused.
+They are keys and addresses of keys (``jwk``, ``jku``, ``x5c``, ``x5u``: attacks 3-5), and other rules for reading
+(``crit``, ``b64``: attacks 7, 8). The rest are compression, encryption and nesting (``zip``, ``enc``, ``p2c``, ``cty``:
+9, 10). Unregistered names are ignored, as RFC 7515 §4 asks: some providers keep notes of their own there.
 """
 
 from typing import Final
@@ -13,10 +13,10 @@ from msgspec import Struct
 from mcpward.core.jsonio import Bounds, JsonRefused, decode
 from mcpward.identity.jwt.errors import TokenRefused
 
-#: What is read, and thumbprints of a certificate, which some providers send beside the kid.
+#: The names that are read, and thumbprints of a certificate, which some providers send beside the kid.
 _TEXTS: Final = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
 #: The other names of the registry "JSON Web Signature and Encryption Header Parameters" (IANA), and every name that
-#: differs from a known one by its case alone: another reader may fold them.
+#: differs from a known one only by its case: another reader may fold them.
 _REFUSED: Final = frozenset({
     "alg", "kid", "typ", "x5t", "x5t#s256", "jku", "jwk", "x5u", "x5c", "cty", "crit", "b64", "ppt", "url", "svt",
     "trust_chain", "enc", "zip", "epk", "apu", "apv", "iv", "tag", "p2s", "p2c", "iss", "sub", "aud",

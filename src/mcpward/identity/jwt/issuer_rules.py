@@ -1,4 +1,4 @@
-"""What one server demands of the tokens of one issuer."""
+"""The requirements of one server for the tokens of one issuer."""
 
 from typing import Final
 
@@ -10,19 +10,19 @@ ACCESS_TOKEN: Final = "at+jwt"  # noqa: S105 - a media type (RFC 9068 §2.1), no
 ANY: Final = "any"
 MAX_LEEWAY_S: Final = 60.0
 LONGEST_LIFE_S: Final = 30 * 86_400.0
-"""The longest that known providers let an access token live. One that says more was made by mistake or by hand."""
+"""The longest that known providers let an access token live. A longer one was made by mistake or by hand."""
 
 
 class IssuerRules(Struct, frozen=True, kw_only=True):
-    """``audience`` is what this issuer calls this server: one exact text. ``others`` are further names of the same
+    """``audience`` is this issuer's name for this server: one exact text. ``others`` are further names of the same
     server, as exact: a server has them if it has several URLs.
 
-    ``token_type`` is ``at+jwt`` (RFC 9068), or ``any`` where the operator says that the provider does not mark its
+    ``token_type`` is ``at+jwt`` (RFC 9068), or ``any`` if the operator states that the provider does not mark its
     access tokens. ``subject``, ``scope`` and ``groups`` are names of claims, as
     :func:`mcpward.identity.jwt.claim_forms.find` reads them.
 
     Raises:
-        ValueError: the rules would let in what no rule meant.
+        ValueError: the rules would admit tokens that no rule means.
     """
 
     issuer: str

@@ -1,8 +1,8 @@
-"""All public keys of one issuer, as one document said (RFC 7517 §5). Never changes; a newer document makes another.
+"""All public keys of one issuer, from one document (RFC 7517 §5). Never changes; a newer document makes another.
 
-An entry that cannot be used is skipped, whatever is wrong with it: it verifies nothing, and the other keys go on. Only
-a document that is no set of keys, is too large, or has no usable key is refused as a whole (attack 26). Where the
-document comes from, and how long it is good, is not known here.
+An entry that cannot be used is skipped, whatever is wrong with it: it verifies nothing, and the other keys still work.
+Only a document that is no set of keys, is too large, or has no usable key is refused as a whole (attack 26). The origin
+of the document, and its lifetime, are not known here.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -106,7 +106,7 @@ class KeySet:
         return cls(keys, skipped)
 
     def find(self, kid: str, algorithm: str | None = None) -> PublicKey | None:
-        """Return the key of that name, for ``algorithm`` where one is given; the signature's check asks again."""
+        """Return the key of that name, for ``algorithm`` if one is given; the signature's check asks again."""
         for key in self._by_kid.get(kid, ()):
             if algorithm is None or algorithm in key.algorithms:
                 return key
@@ -124,10 +124,11 @@ def _name_of(member: object, number: int) -> str:
 
 
 def _unambiguous(keys: Sequence[PublicKey], skipped: list[Skipped]) -> list[PublicKey]:
-    """Leave out what a token's kid and algorithm do not tell apart. RFC 7517 §4.5 lets keys of two types share a kid.
+    """Leave out keys that a token's kid and algorithm do not distinguish. RFC 7517 §4.5 lets keys of two types share a
+    kid.
 
-    One key that is published twice is one key. Of two keys with one name and one algorithm the one counts whose entry
-    says more of what it is for; where both say as much, neither does for that algorithm. The others go on.
+    One key that is published twice is one key. Of two keys with one name and one algorithm, the one whose entry states
+    its use more fully counts. If both state as much, neither counts for that algorithm. The others still work.
     """
     told: dict[tuple[str, str], dict[str, int]] = {}
     for key in keys:

@@ -1,4 +1,4 @@
-"""When a token is good (RFC 7519 §4.1.4-6)."""
+"""The lifetime of a token (RFC 7519 §4.1.4-6)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,14 +8,14 @@ from mcpward.identity.jwt.issuer_rules import IssuerRules
 
 
 def expiry(raw: Mapping[str, Any], rules: IssuerRules, now: float) -> float:
-    """Return the moment at which the token ends. Raises :class:`TokenRefused` unless it is good ``now``, in seconds."""
+    """Return when the token ends. Raises :class:`TokenRefused` unless it is valid ``now``, in seconds."""
     ends_at = _moment(raw, "exp")
     if ends_at is None:
-        raise TokenRefused("the token does not say when it ends")
+        raise TokenRefused("the token has no expiry")
     if now >= ends_at + rules.leeway_s:
         raise TokenRefused("the token has expired")
     if ends_at > now + rules.longest_life_s + rules.leeway_s:
-        raise TokenRefused("the token lives longer than any should")
+        raise TokenRefused("the token's lifetime is longer than allowed")
     for name in ("nbf", "iat"):
         begins_at = _moment(raw, name)
         if begins_at is not None and begins_at > now + rules.leeway_s:
@@ -32,5 +32,5 @@ def _moment(raw: Mapping[str, Any], name: str) -> float | None:
         raise TokenRefused("a time is not a number")
     try:
         return float(value)
-    except OverflowError:  # JSON's whole numbers have no end, and anybody may write one
-        raise TokenRefused("a time is beyond all numbers") from None
+    except OverflowError:  # JSON's whole numbers have no end, and any issuer may write one
+        raise TokenRefused("a time is too large a number") from None

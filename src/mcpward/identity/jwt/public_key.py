@@ -22,8 +22,8 @@ _LARGEST_RSA: Final = 8192
 class PublicKey(Struct, frozen=True, eq=False):
     """A key and all that it may verify. ``thumbprint`` is its only true name (RFC 7638): providers choose kids.
 
-    ``told`` counts how much its entry says of what it is for, ``alg`` and ``use``: of two keys with one name the one
-    that says more is meant.
+    ``told`` counts how many of ``alg`` and ``use`` its entry states: of two keys with one name the one that states more
+    is meant.
     """
 
     kid: str | None
@@ -73,7 +73,7 @@ def _require_public(member: Mapping[str, Any]) -> None:
 
 
 def _may_verify(member: Mapping[str, Any]) -> bool:
-    """RFC 7517 §4.2, §4.3 (attack 13). Where both are there, both must agree to it."""
+    """RFC 7517 §4.2, §4.3 (attack 13). If both are there, both must agree to it."""
     operations = member.get("key_ops", ["verify"])
     if not isinstance(operations, list) or not all(isinstance(each, str) for each in operations):
         raise KeyUnusable(Unusable.MALFORMED_KEY)

@@ -1,4 +1,4 @@
-"""Whether a key made a signature. Joserfc knows the algorithms; what is asked of it was read strictly before."""
+"""Whether a key made a signature. Joserfc implements the algorithms; its input was read strictly before."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ _NEWER_NAMES: Final = {"EdDSA": "Ed25519"}  # RFC 9864: the name that means one 
 def holds(compact: Compact, key: PublicKey) -> bool:
     """Return whether ``key`` signed ``compact``, with an algorithm that is the key's own.
 
-    The key says what it is for, never the token (attacks 2, 12).
+    The key states its own algorithm, never the token (attacks 2, 12).
     """
     name = compact.header.algorithm
     if name not in key.algorithms:

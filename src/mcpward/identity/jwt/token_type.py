@@ -1,7 +1,7 @@
-"""Whether a token is an access token at all, and not one of its relatives from the same issuer (attack 21).
+"""Whether a token is an access token at all, and not another token of the same issuer (attack 21).
 
-Where the provider marks them (RFC 9068 §4), the mark decides. Where the operator had to say that it does not, the
-relatives are told apart by the claims that only they have.
+If the provider marks access tokens (RFC 9068 §4), the mark decides. If the operator states that it does not, the other
+types are recognised by the claims that only they have.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ def require_access_token(typ: str | None, raw: Mapping[str, Any], rules: IssuerR
     """Raise :class:`TokenRefused` for ID tokens, refresh tokens, logout tokens and all else that is no access token.
 
     ``typ`` is the header's, ``raw`` are the claims. A token that is bound to a key (``cnf``, RFC 7800: DPoP, mutual
-    TLS) is refused too: shown as a bearer, it is in the hands of somebody who may not have that key (attack 31).
+    TLS) is refused too: sent as a bearer token, it may come from a sender without that key (attack 31).
     """
     if "cnf" in raw:
         raise TokenRefused("the token is bound to a key")
@@ -34,14 +34,14 @@ def require_access_token(typ: str | None, raw: Mapping[str, Any], rules: IssuerR
     for name, words in _MARKS.items():
         word = raw.get(name, words[0])
         if not isinstance(word, str) or word.lower() not in words:
-            raise TokenRefused("the token says of itself that it is of another kind")
+            raise TokenRefused("the token states another kind")
 
 
 def require_client(client: str, rules: IssuerRules) -> None:
-    """Raise :class:`TokenRefused` for a signed token that nothing marks and that names no ``client``.
+    """Raise :class:`TokenRefused` for a signed token that has no mark and names no ``client``.
 
     An access token does (RFC 9068 §2.2; every provider known has a name for it). The plain ID token of a client that
-    shares its registration with mcpward does not, and has the very audience that mcpward asks for (attack 21).
+    shares its registration with mcpward does not, and has the very audience that mcpward expects (attack 21).
     """
     if rules.token_type != ACCESS_TOKEN and not client:
-        raise TokenRefused("the token does not say to which client it was issued")
+        raise TokenRefused("the token does not name its client")

@@ -1,7 +1,7 @@
-"""JWT access tokens (RFC 9068): what is in one, and whether it is good. Pure: no clock, no network, no store.
+"""JWT access tokens (RFC 9068): their content, and whether they are valid. Pure: no clock, no network, no store.
 
-The order: form and size, header, then the claims as a stranger's words (:func:`peek`, to choose issuer and key), then
-the signature, and only then what they mean (:func:`check`).
+The order: form and size, header, then the claims as untrusted input (:func:`peek`, to choose issuer and key). Then
+comes the signature, and only then the meaning of the claims (:func:`check`).
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _BOUNDS: Final = Bounds(depth=16, members=2000)
 
 
 class Peeked(Struct, frozen=True, eq=False):
-    """A token that has the form of one. Nothing in it is proved: it only says which issuer and key to ask."""
+    """A token that has the form of one. Nothing in it is proved: it only names the issuer and key to use."""
 
     header: Header
     issuer: str
@@ -47,10 +47,10 @@ def peek(token: bytes, longest: int = MAX_TOKEN_BYTES) -> Peeked:
 
 
 def check(token: bytes | Peeked, keys: KeySet, rules: IssuerRules, now: float) -> Claims:
-    """Return what a token says if it is good at ``now`` (seconds since 1970) by ``rules``.
+    """Return the claims of a token if it is valid at ``now`` (seconds since 1970) by ``rules``.
 
-    Raises :class:`TokenRefused` for every other token, and nothing else; :class:`KeyUnknown` of these where only the
-    key is missing from ``keys``, :class:`KeyDoubtful` where the key of that name did not sign it.
+    Raises :class:`TokenRefused` for every other token, and nothing else. Of these, :class:`KeyUnknown` means that only
+    the key is missing from ``keys``, :class:`KeyDoubtful` that the key of that name did not sign it.
     """
     peeked = token if isinstance(token, Peeked) else peek(token)
     header = peeked.header

@@ -1,7 +1,7 @@
 """The API key as a text: ``sk-mcpward-<12: key id>_<43: secret><6: CRC-32 of all before>``, all base62.
 
-The prefix and the checksum let secret scanners find leaked keys offline, and let a mistyped or invented key be
-refused before anything is looked up (attack 35). The checksum is no secret and proves nothing else.
+By the prefix and the checksum secret scanners find leaked keys offline, and mcpward refuses a mistyped or invented key
+before any look-up (attack 35). The checksum is no secret and proves nothing else.
 """
 
 import re
@@ -28,7 +28,7 @@ _PAIRS: Final = tuple(high + low for high in BASE62 for low in BASE62)
 
 
 class ParsedKey(Struct, frozen=True):
-    """A text that has the form and the checksum of a key. Whether it *is* one is for the book to say."""
+    """A text that has the form and the checksum of a key. Whether it *is* one is for the key cache to decide."""
 
     id: str
 
@@ -40,7 +40,7 @@ def checksum(text: str) -> str:
 
 
 def find_id(text: str) -> str | None:
-    """Return the key id that ``text`` carries, or None where form or checksum is wrong. Reads no store."""
+    """Return the key id that ``text`` carries, or None if form or checksum is wrong. Reads no store."""
     form = _FORM(text)
     if form is None:
         return None
@@ -49,7 +49,7 @@ def find_id(text: str) -> str | None:
 
 
 def parse(text: str) -> ParsedKey | None:
-    """Read a key's form; None where form or checksum is wrong. Reads no store."""
+    """Read a key's form; None if form or checksum is wrong. Reads no store."""
     key_id = find_id(text)
     return None if key_id is None else ParsedKey(key_id)
 
@@ -71,7 +71,7 @@ def issue(
     note: str | None = None,
     tags: Sequence[str] = (),
 ) -> tuple[Secret, KeyRecord]:
-    """Draw a new key. The secret exists in this answer alone; the record is what is to be stored.
+    """Draw a new key. The secret exists only in this result; the record is the part to store.
 
     Raises ``ValueError`` for a network that is not a CIDR block, and for a key without a server.
     """

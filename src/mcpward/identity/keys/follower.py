@@ -1,8 +1,8 @@
-"""Takes what the store has into the books of one worker, and says how old that is, by a clock read where it was asked.
+"""Copies the store into the caches of one worker, and reports their age by a clock read where the store was asked.
 
-Runs on an event loop of its own, in a thread of its own, with connections of its own: the loop that serves may stand
-still for as long as it likes, and the books are neither older nor taken to be so. A store that does not answer leaves
-them to grow stale; one that is forged, or older than it was, makes them so at once. Stale books let nobody in.
+Runs on an event loop of its own, in a thread of its own, with connections of its own. So the serving loop may stand
+still for as long as it likes, and the caches are neither older nor taken to be so. If the store does not answer, they
+grow stale; a forged store, or one older than it was, makes them stale at once. Stale caches admit no caller.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _LONGEST_LOOK_S: Final = 2.0
 
 
 class KeySource(Protocol):
-    """Where keys are kept, followed from the beginning. A port of the storage package."""
+    """The store of keys, followed from the beginning. A port of the storage package."""
 
     async def news(self, *, whole: bool = False) -> tuple[bool, Sequence[KeyRecord]]:
         """Return the keys added or changed since the last time; with True, all there are."""
@@ -39,7 +39,7 @@ class KeySource(Protocol):
 
 
 class UrlSource(Protocol):
-    """Where secret URLs are kept, followed from the beginning. A port of the storage package."""
+    """The store of secret URLs, followed from the beginning. A port of the storage package."""
 
     async def news(self, *, whole: bool = False) -> tuple[bool, Sequence[UrlRecord]]:
         """Return the URLs added or changed since the last time; with True, all there are."""
@@ -47,7 +47,9 @@ class UrlSource(Protocol):
 
 
 class JournalSource(Protocol):
-    """Where ids are kept until they may be forgotten, followed from the beginning. A port of the storage package."""
+    """The store of ids that are kept until they may be forgotten, followed from the beginning. A port of the storage
+    package.
+    """
 
     async def news(self) -> Sequence[tuple[str, float]]:
         """Return what was added since the last time: id, and when it is to be forgotten."""
@@ -89,16 +91,16 @@ class Sources(Protocol):
         ...
 
     def require_same_file(self) -> None:
-        """Raise :class:`Untrusted` where another database stands in the place of the one that was opened."""
+        """Raise :class:`Untrusted` if another database stands in the place of the one that was opened."""
         ...
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         ...
 
 
 class StoreCaches:
-    """What one worker knows of keys, secret URLs, ended sessions and used states."""
+    """One worker's copy of keys, secret URLs, ended sessions and used states."""
 
     def __init__(self, keys: KeyCache, urls: UrlCache, ended: EndedCache, spent: EndedCache) -> None:
         self.keys, self.urls, self.ended, self.spent = keys, urls, ended, spent
@@ -136,7 +138,7 @@ class Follower:
         self._stopping.set()
 
     async def poll(self) -> None:
-        """Take every change since the last poll into the books. Raises what the store raises."""
+        """Take every change since the last poll into the caches. Raises what the store raises."""
         async with self._reading:  # or an older answer could be taken in after a newer one
             at = self._clock.monotonic()  # before asking: a slow answer is as old as its question
             whole = at - self._whole_at >= _WHOLE_EVERY_S
@@ -153,24 +155,24 @@ class Follower:
                 self._whole_at = at
 
     async def look(self) -> bool:
-        """Read what is new since now, for a caller whose key cannot be confirmed otherwise; False where that fails.
+        """Read the changes until now, for a caller whose key cannot be confirmed otherwise; False if that fails.
 
-        All who wait share one look, and there are no more than four in a second: made-up keys load the store no
-        further, and delay a new key by no more than that.
+        All waiters share one look, and there are no more than four in a second: made-up keys load the store no further,
+        and delay a new key by no more than that.
         """
         look = self._look
         if look is None:
             look = self._look = asyncio.create_task(self._look_soon(), name="identity-look")
             self._looks.add(look)
             look.add_done_callback(self._looks.discard)
-        await asyncio.wait([look])  # whoever is cancelled while waiting leaves the look to the others
+        await asyncio.wait([look])  # a cancelled waiter leaves the look to the others
         return not look.cancelled() and look.result()
 
     async def _look_soon(self) -> bool:
         wait_s = self._looked_at + _GAP_S - self._clock.monotonic()
         if wait_s > 0:
             await asyncio.sleep(wait_s)
-        self._look = None  # whoever comes from here on may ask for a key that this look is too early for
+        self._look = None  # a later waiter may ask for a key that this look is too early for
         self._looked_at = self._clock.monotonic()
         try:
             async with asyncio.timeout(_LONGEST_LOOK_S):  # of this loop, which does nothing else
@@ -182,7 +184,7 @@ class Follower:
     async def _read(self, *, whole: bool) -> None:
         sources, books = self._sources, self._books
         sources.require_same_file()
-        counters = await sources.counters()  # before the rows: what changes meanwhile is read the next time
+        counters = await sources.counters()  # before the rows: later changes are read the next time
         if counters == self._counters and not whole:
             return
         self._counters = None  # until the rows are known to be those of these counters, an older copy must not fit them
@@ -199,7 +201,7 @@ class Follower:
     async def audit(self) -> None:
         """Judge a few ended sessions or used states anew, apart from the polls: there may be very many.
 
-        What is found makes the books stale until the same rows are good again.
+        A fault makes the caches stale until the same rows are valid again.
         """
         journals = (self._sources.ended, self._sources.spent)
         try:
@@ -210,7 +212,7 @@ class Follower:
         except Untrusted as problem:
             self._finding = problem
             self._distrust()
-        except Exception:  # noqa: BLE001 - whatever the store raises: the next poll tells it
+        except Exception:  # noqa: BLE001 - whatever the store raises: the next poll reports it
             return
         else:
             self._finding = None
@@ -220,7 +222,7 @@ class Follower:
             book.mark_fresh(float("-inf"))
 
     async def _turn(self) -> None:
-        await self._reads.attempt(self.poll)  # while it fails, the books go stale
+        await self._reads.attempt(self.poll)  # while it fails, the caches go stale
         self._turns += 1
         if self._finding is not None or self._is_auditing or self._turns % AUDIT_EVERY == 0:
             await self.audit()

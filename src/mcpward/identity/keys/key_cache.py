@@ -1,8 +1,8 @@
 """All API keys of the site in memory, and the decision whether a text is one of them.
 
 Filled by ``follower``, from another thread; reads no store. ``key_lookup`` has it filled for a key that is not here,
-and for one that has not been confirmed for a second. When the snapshot is too old to know of a revocation, nobody is
-let in.
+and for one that has not been confirmed for a second. When the snapshot is too old to know of a revocation, no caller is
+admitted.
 """
 
 from collections.abc import Iterable, Mapping
@@ -59,7 +59,7 @@ class KeyCache:
         self._entries: dict[str, _Entry] = {}
         self._proven: dict[bytes, str] = {}
         self._salt = base62(_MARK).encode()
-        # Compared where the id is unknown, so that both cases do the same work (attack 33).
+        # Compared if the id is unknown, so that both cases do the same work (attack 33).
         self._nobody = _Entry(KeyRecord(id="", name="", digest=pepper.digest(""), servers=(), created_at=0.0))
         self.fresh_at = float("-inf")
         self.used: dict[str, float] = {}
@@ -85,12 +85,12 @@ class KeyCache:
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether the snapshot is young enough to let somebody in at once."""
+        """Whether the snapshot is young enough to admit a caller at once."""
         return self._monotonic() - self.fresh_at <= CONFIRMED_FOR_S
 
     @property
     def is_stale(self) -> bool:
-        """Whether the snapshot is too old to let anybody in."""
+        """Whether the snapshot is too old to admit a caller."""
         return self._monotonic() - self.fresh_at > STALE_AFTER_S
 
     def has(self, text: str) -> bool:
@@ -102,7 +102,7 @@ class KeyCache:
     def is_over(self, text: str) -> bool:
         """Return whether a key that :meth:`has` found was revoked or has expired: no look at the store changes that.
 
-        A snapshot that is too old to be trusted says so of none.
+        A snapshot that is too old to be trusted reports no key as ended.
         """
         key_id = find_id(text)
         entry = None if key_id is None or self.is_stale else self._entries.get(key_id)
@@ -124,11 +124,11 @@ class KeyCache:
         return self._enter(entry, server, peer)
 
     def refused(self, text: str, server: str, peer: str) -> Refusal:
-        """Return the refusal of a text that :meth:`verify` did not let in, with the cause for log and record.
+        """Return the refusal of a text that :meth:`verify` did not accept, with the cause for log and record.
 
-        Callers see the same refusal for every cause. The key's id goes with it only where the whole key was shown:
-        an id is no secret, and anybody may put it into a text of their own. The same work is done for every text that
-        is no key at hand (attack 33).
+        Callers see the same refusal for every cause. The key's id goes with it only if the whole key was shown: an id
+        is no secret, and any caller may put it into a text of its own. The same work is done for every text that is no
+        key in the cache (attack 33).
         """
         key_id = find_id(text)
         entry = self._nobody if key_id is None else self._entries.get(key_id, self._nobody)
@@ -165,16 +165,16 @@ class KeyCache:
             self._proven[self._mark(credential)] = principal.key_id
 
     def recall(self, credential: bytes, server: str, peer: str) -> Principal | None:
-        """Return the principal of a credential that was proved before, or None: then :meth:`verify` has to say.
+        """Return the principal of a credential that was proved before, or None: then :meth:`verify` must decide.
 
         Only the proof is remembered, as a digest under a secret of this process. Whether the key is revoked, expired,
-        or for elsewhere is asked each time.
+        or for elsewhere is checked each time.
         """
         key_id = self._proven.get(self._mark(credential))
         return None if key_id is None else self.again(key_id, server, peer)
 
     def again(self, key_id: str, server: str, peer: str) -> Principal | None:
-        """Return the principal of a key that its holder has proved to hold, or None: then :meth:`verify` has to say."""
+        """Return the principal of a key whose secret was proved, or None: then :meth:`verify` must decide."""
         entry = self._entries.get(key_id)
         if entry is None or self._monotonic() - self.fresh_at > CONFIRMED_FOR_S:
             return None
@@ -184,9 +184,9 @@ class KeyCache:
         return blake2b(credential, digest_size=_MARK, key=self._salt).digest()
 
     def _enter(self, entry: _Entry, server: str, peer: str) -> Principal | None:
-        """The caller has proved to hold the key: what follows tells others nothing."""
+        """The caller has proved to hold the key: the checks that follow reveal nothing to others."""
         now = self._now()
-        principals = entry.principals  # before all else: whoever takes in new records puts an empty one here
+        principals = entry.principals  # before all else: the thread that takes in new records puts an empty one here
         if entry.revoked or (entry.ends_at is not None and now >= entry.ends_at):
             return None
         if entry.networks is not None and not _stands_in(peer, entry.networks):
@@ -220,7 +220,7 @@ class KeyCache:
 
 
 def principal_of(record: KeyRecord, server: str, root: str) -> Principal:
-    """Return whom the holder of a key is on a server that it opens. ``root`` is the first key of its rotations.
+    """Return the principal of a key's holder on a server that it opens. ``root`` is the first key of its rotations.
 
     Names are not unique: two keys named alike must not be one user to a tool's row filter.
     """

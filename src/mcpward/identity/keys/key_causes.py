@@ -14,7 +14,7 @@ _BEGINS: Final = re.compile(f"{PREFIX}([0-9A-Za-z]{{12}})_").match
 
 
 def ended(record: KeyRecord, ends_at: float | None, now: float) -> str | None:
-    """Return how the key has ended by ``now`` (wall clock); None where it has not. ``ends_at`` is the first end."""
+    """Return how the key has ended by ``now`` (wall clock); None if it has not. ``ends_at`` is the first end."""
     if record.revoked_at is not None:
         return f"the key was revoked at {_moment(record.revoked_at)}"
     if ends_at is None or now < ends_at:
@@ -27,10 +27,10 @@ def ended(record: KeyRecord, ends_at: float | None, now: float) -> str | None:
 
 
 def unproved(text: str, key_id: str | None, *, is_known: bool) -> str:
-    """Return what is wrong with a text that is no key at hand.
+    """Return the private reason for a text that is no key in the cache.
 
-    ``key_id`` is the id in a text with the form and the checksum of a key; ``is_known`` says that this site has issued
-    a key of that id.
+    ``key_id`` is the id in a text with the form and the checksum of a key; ``is_known`` if this site has issued a key
+    of that id.
     """
     if key_id is not None:
         known = f"the id is that of key {key_id}, but the secret is not"

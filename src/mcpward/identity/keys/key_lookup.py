@@ -1,9 +1,8 @@
-"""A key that this worker does not know yet: the store is read once more before the key is refused. One that has not
-been confirmed for a second: it is read before the key is let in, and where it cannot be read, nobody is.
+"""Reads the store once more before an unknown key is refused, or a key not confirmed for a second is admitted.
 
-Every text that is no key at hand is treated alike, whether its id is known or not, so that time does not tell which
-(attack 33). A text with a wrong checksum never comes here (attack 35). What was refused after a look is remembered, as
-a digest, so that it is looked for once only.
+If the store cannot be read, such a key is not admitted. Every text that is no key in the cache is treated alike,
+whether its id is known or not. So timing does not reveal which (attack 33). A text with a wrong checksum never comes
+here (attack 35). A key refused after a look is remembered, as a digest, so that it is looked for only once.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -15,9 +14,9 @@ from mcpward.core.facts import RetryAfter
 from mcpward.core.reasons import Reason
 
 MOST_WAITING: Final = 1024
-"""For texts that are no key at hand: whoever shows one may be anybody."""
+"""For texts that are no key in the cache: any caller may send one."""
 MOST_OF_ONE: Final = 256
-"""For one key, or one secret URL, that is at hand. Each has a line of its own, so none keeps another one's out."""
+"""For one key, or one secret URL, in the cache. Each has a queue of its own, so none keeps another one's out."""
 _STRANGERS: Final = b""
 _LOOKS: Final = 2
 """One is given up when it takes too long, and a pause of the whole process in its midst looks like that."""
@@ -25,7 +24,7 @@ _MOST_REFUSED: Final = 10_000
 _RETRY_AFTER_S: Final = 1
 
 Look = Callable[[], Awaitable[bool]]
-"""Reads what is new in the store, after the moment of the call; False where it cannot be read in time.
+"""Reads the changes in the store after the moment of the call; False if it cannot be read in time.
 
 How long it takes is for ``follower`` to judge, in its own thread: a timer of the serving loop would count that loop's
 own pauses as the store's.
@@ -33,7 +32,7 @@ own pauses as the store's.
 
 
 class KeyLookup:
-    """The looks of one worker. ``look`` is shared by all who wait, and paced."""
+    """The looks of one worker. ``look`` is shared by all waiters, and paced."""
 
     def __init__(self, look: Look) -> None:
         self._look = look
@@ -55,9 +54,10 @@ class KeyLookup:
                 raise _unreadable()
 
     async def confirm(self, mark: bytes, is_confirmed: Callable[[], bool]) -> None:
-        """Return when the store has told of a credential at hand; ``is_confirmed`` says whether it did so meanwhile.
+        """Return when the store has answered on a credential in the cache; ``is_confirmed`` reports whether it did
+        meanwhile.
 
-        However late our own loop takes the answer, it is waited for. A store that gives none may hide a revocation.
+        The answer is awaited, however late our own loop takes it. A store without an answer may hide a revocation.
 
         Raises:
             Refusal: identity-unavailable; the store cannot be read, or too many wait for it with this credential.

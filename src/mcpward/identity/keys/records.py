@@ -1,4 +1,4 @@
-"""What is kept of an issued credential: never the credential itself."""
+"""The stored record of an issued credential: never the credential itself."""
 
 from msgspec import Struct
 
@@ -11,7 +11,7 @@ EVERY_SERVER = "*"
 class KeyRecord(Struct, frozen=True, kw_only=True):
     """One API key. Times are wall-clock seconds; ``revision`` is given by the store at every change.
 
-    ``tools`` is None where the key may use every tool of its servers; ``networks`` are CIDR blocks, none for any
+    ``tools`` is None if the key may use every tool of its servers; ``networks`` are CIDR blocks, none for any
     address. ``grace_until`` is set when the key was rotated: it lives on until then beside its successor.
     ``may_confirm`` is the operator's word that the key's client asks its person itself before it calls. ``owner``,
     ``note`` and ``tags`` are for operators: they decide nothing.
@@ -42,7 +42,7 @@ class KeyRecord(Struct, frozen=True, kw_only=True):
         return f"KeyRecord(id={self.id!r}, name={self.name!r}, revision={self.revision})"
 
     def ends_at(self, max_age_s: float | None) -> float | None:
-        """Return the moment from which the key is refused without anybody doing anything more; None for no end.
+        """Return the moment from which the key is refused without any further command; None for no end.
 
         ``max_age_s`` is the setting ``keys.max_age``: the longest life of any key, in seconds.
         """

@@ -1,8 +1,8 @@
-"""Keeps the books of this worker in step with the store that all workers share.
+"""Keeps the caches of this worker in step with the store that all workers share.
 
-A change made anywhere is seen within one poll. The polls have a thread of their own (``follower``): how old the books
-are is judged by what the store answered, and when it was asked, never by when the serving loop had time to look.
-Writes nothing but the times at which keys were used; that, the serving loop does.
+A change made anywhere is seen within one poll. The polls have a thread of their own (``follower``). The age of the
+caches is judged by the store's answer and the time of the request. The serving loop's own time to look does not count.
+Writes nothing but the times at which keys were used; the serving loop does that.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ FLUSH_EVERY_S: Final = 5.0
 
 
 class UseNotes(Protocol):
-    """Where it is noted when keys were used. A port of the storage package."""
+    """The store of the times at which keys were used. A port of the storage package."""
 
     async def touch(self, used: Mapping[str, float]) -> None:
         """Note when keys were used last."""
@@ -30,7 +30,7 @@ class UseNotes(Protocol):
 
 
 class Forgetful(Protocol):
-    """Where ids are kept until they may be forgotten. A port of the storage package."""
+    """The store of ids that are kept until they may be forgotten. A port of the storage package."""
 
     async def prune(self, now: float) -> None:
         """Forget what has run out by itself."""
@@ -64,7 +64,7 @@ class Refresher:
         self._flushing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Fill the books once, so that the first request finds them, then keep them in step.
+        """Fill the caches once, so that the first request finds them, then keep them in step.
 
         Raises what the store raises: a site that cannot read its keys does not open.
         """
@@ -90,7 +90,7 @@ class Refresher:
         await self._flush_or_say()
 
     async def look(self) -> bool:
-        """Have the store read once more, for a caller who cannot be judged otherwise; False where that fails."""
+        """Have the store read once more, for a caller that cannot be judged otherwise; False if that fails."""
         follower, loop = self._follower, self._loop
         if follower is None or loop is None or self._stopping.is_set():
             return False
@@ -123,11 +123,11 @@ class Refresher:
     def _run(self, began: "Future[None]") -> None:
         try:
             asyncio.run(self._follow(began))
-        except BaseException as error:  # noqa: BLE001 - the books go stale, which refuses every key
+        except BaseException as error:  # noqa: BLE001 - the caches go stale, which refuses every key
             if not began.done():
                 began.set_exception(error)
             else:
-                _log.critical("the store is followed no more: every key is refused", exc_info=True)
+                _log.critical("the store is no longer followed: every key is refused", exc_info=True)
 
     async def _follow(self, began: "Future[None]") -> None:
         sources = self._open_sources()
@@ -150,5 +150,5 @@ class Refresher:
             await self._flush_or_say()
 
     async def _flush_or_say(self) -> None:
-        """Flush. A store that takes nothing, as on a full disk, ends no right and gives none: keys stay as they are."""
+        """Flush. A store that accepts no writes, as on a full disk, changes no right: keys stay as they are."""
         await self._writing.attempt(self.flush)

@@ -1,4 +1,4 @@
-"""The unlisted way: a URL that nobody can guess. 48 base62 characters, 285 bits; only a digest is kept.
+"""The unlisted mode: a URL that cannot be guessed. 48 base62 characters, 285 bits; only a digest is kept.
 
 A wrong secret is answered exactly as an unknown path (attack 38), and only the exact spelling opens (attack 39).
 """
@@ -33,13 +33,13 @@ class UrlCache:
         self.fresh_at = float("-inf")
 
     def issue(self, server: str) -> tuple[Secret, UrlRecord]:
-        """Draw a new secret for ``server``. It exists in this answer alone; the record is what is to be stored."""
+        """Draw a new secret for ``server``. It exists only in this result; the record is the part to store."""
         text = base62(LENGTH)
         record = UrlRecord(id=base62(12), server=server, digest=self._pepper.digest(text), created_at=self._clock.now())
         return Secret(text, name="secret url"), record
 
     def apply(self, records: Iterable[UrlRecord], *, whole: bool = False) -> None:
-        """Take new and changed records into the snapshot, and let go of those that no longer open anything.
+        """Take new and changed records into the snapshot, and drop those that no longer open anything.
 
         With ``whole``, no others stay. Called from another thread than all else: readers see all of it or nothing.
         """
@@ -59,11 +59,11 @@ class UrlCache:
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether the snapshot is young enough to let somebody in at once."""
+        """Whether the snapshot is young enough to admit a caller at once."""
         return self._clock.monotonic() - self.fresh_at <= CONFIRMED_FOR_S
 
     def verify(self, secret: str, server: str, access: Access = Access.READ) -> Principal | None:
-        """Return the principal of ``server``, or None where ``secret`` is not (or no longer) in its URL.
+        """Return the principal of ``server``, or None if ``secret`` is not (or no longer) in its URL.
 
         ``access`` is the highest class of tools that holders of the URL may use.
 
@@ -76,7 +76,7 @@ class UrlCache:
         records = self._records.get(server)
         found = False
         for record in records.values() if records else self._nobody:
-            # Never left early, and the digest is made for a dead or missing record too: time tells nothing.
+            # Never left early, and the digest is made for a dead or missing record too: timing reveals nothing.
             found |= self._pepper.matches(secret, record.digest) and record.is_live(now)
         if not found:
             return None

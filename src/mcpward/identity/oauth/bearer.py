@@ -1,8 +1,8 @@
 """OAuth: an access token of a provider that the operator named becomes a principal.
 
-Every bad token has the same refusal. Which provider is chosen by the token's own word for its issuer, before any
-cryptography; what that word is worth is seen after it. What is known is answered at once; only a key that nobody has
-seen yet, and an opaque token, take time.
+Every bad token has the same refusal. The token's own issuer claim chooses the provider, before any cryptography; the
+signature then shows whether the claim holds. Known tokens are answered at once; only a key not seen yet, and an opaque
+token, take time.
 """
 
 import logging
@@ -65,7 +65,7 @@ class Trusted(Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Bearer:
-    """The tokens of one server. ``challenge`` is what every refusal of a credential here tells the client to do."""
+    """The tokens of one server. ``challenge`` is the advice to the client in every refusal of a credential here."""
 
     def __init__(
         self,
@@ -89,9 +89,9 @@ class Bearer:
         self._proven = proven
 
     def recall(self, shown: bytes) -> Principal | None:
-        """Return the principal of a credential that was proved a moment ago, or None: :meth:`verify` has to say.
+        """Return the principal of a credential that was proved a moment ago, or None: :meth:`verify` must decide.
 
-        Costs no cryptography but a digest, and asks nobody.
+        Costs no cryptography but a digest, and no request to a provider.
         """
         principal = self._proven.recall(self._proven.mark(self._server, shown))
         if principal is None and self._asked is not None:
@@ -100,12 +100,12 @@ class Bearer:
         return principal
 
     def verify(self, token: bytes, shown: bytes | None = None) -> Principal | PendingVerification:
-        """Return the principal of ``token``, at once or by a proof that has to be awaited.
+        """Return the principal of ``token``, at once or by a verification to be awaited.
 
-        ``shown`` is the header that it came in, for :meth:`recall`; None where it is not to be remembered.
+        ``shown`` is the header that it came in, for :meth:`recall`; None if it is not to be remembered.
 
-        Raises :class:`Refusal`: credential-invalid, one answer for all bad tokens; identity-unavailable where the
-        provider cannot be asked, for an outage says nothing about a token.
+        Raises :class:`Refusal`: credential-invalid, one answer for all bad tokens; identity-unavailable if the provider
+        cannot be asked, for an outage says nothing about a token.
         """
         if len(token) > self._longest:
             self.note_too_long(len(token))
@@ -141,18 +141,18 @@ class Bearer:
     # ---- signed tokens ----
 
     def _verified(self, peeked: Peeked, trusted: Trusted, mark: bytes, *, is_last: bool) -> Principal | None:
-        """Return the principal by the keys at hand; None where another look at the provider may bring the key."""
+        """Return the principal by the keys at hand; None if another look at the provider may bring the key."""
         provider, rules = trusted.provider, trusted.rules()
         keys = provider.keys
         try:
             if keys is None:
-                raise KeyUnknown("no keys are at hand")
+                raise KeyUnknown("no key set of the issuer is loaded")
             claims = check(peeked, keys, rules, self._now())
         except KeyUnknown:
             if is_last or (keys is not None and peeked.header.kid is None):
                 raise
             if provider.metadata is not None:
-                judge(peeked.raw, rules, self._now())  # what would be refused anyway is not worth a question
+                judge(peeked.raw, rules, self._now())  # a token that would be refused anyway is not worth a request
             return None
         except KeyDoubtful:
             if is_last or not provider.may_doubt():
@@ -182,7 +182,7 @@ class Bearer:
     # ---- opaque tokens ----
 
     def _told(self, token: bytes, trusted: Trusted) -> Principal | None:
-        """Return the principal of an opaque token of which the provider has told a moment ago that it is good."""
+        """Return the principal of an opaque token that the provider confirmed a moment ago."""
         if trusted.provider.metadata is None or _is_signed(token):
             return None
         try:
@@ -225,7 +225,7 @@ class Bearer:
 
 
 class _Overlong:
-    """Logs tokens over the limit of one server: one line a minute, whoever sends them, and never a token."""
+    """Logs tokens over the limit of one server: one line a minute for all senders, and never a token."""
 
     def __init__(self, server: str, longest: int, clock: Clock) -> None:
         self._server = server
@@ -257,6 +257,6 @@ def key_of(issuer: str, subject: str) -> str:
 def _is_signed(token: bytes) -> bool:
     """Distinguish a JWT, valid or not, from an opaque token: it begins as ``{"`` does in base64url, and has dots.
 
-    The provider is never asked about one of these: what is wrong with it is seen here (attacks 1-22).
+    The provider is never asked about one of these: its faults are seen here (attacks 1-22).
     """
     return token.startswith(b"eyJ") and b"." in token

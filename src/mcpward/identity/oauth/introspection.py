@@ -1,7 +1,7 @@
-"""Opaque tokens: the authorization server says what one of them means (RFC 7662), and is believed for half a minute.
+"""Opaque tokens: the authorization server states the meaning of one (RFC 7662), which holds for half a minute.
 
-What it says is judged as the claims of a signed token are. A provider that cannot be asked is an outage, never a bad
-token; so is one that does not know us.
+Its answer is judged as the claims of a signed token are. A provider that cannot be asked is an outage, never a bad
+token; so is one that rejects mcpward's own credentials.
 """
 
 import asyncio
@@ -38,11 +38,11 @@ the others are for streams whose tokens are looked at again.
 """
 _DIGEST: Final = 32
 METHODS: Final = ("client_secret_basic", "client_secret_post")
-"""The ways in which this client can show who it is."""
+"""The methods by which this client can authenticate."""
 
 
 class Introspected(Struct, frozen=True, eq=False):
-    """What the provider said, and until when that is believed (monotonic). ``raw`` is None for "not active"."""
+    """The provider's answer, and until when it holds (monotonic). ``raw`` is None for "not active"."""
 
     raw: Mapping[str, Any] | None
     until: float
@@ -53,7 +53,7 @@ class Introspected(Struct, frozen=True, eq=False):
 
 
 class IntrospectionClient(Struct, frozen=True, kw_only=True):
-    """Where to ask, and as whom: ``method`` is one of :data:`METHODS`."""
+    """The endpoint, and mcpward's credentials there: ``method`` is one of :data:`METHODS`."""
 
     url: str
     client_id: str
@@ -62,7 +62,7 @@ class IntrospectionClient(Struct, frozen=True, kw_only=True):
 
 
 class Introspector:
-    """Asks one provider. ``asker`` is None until it is known where to ask."""
+    """Asks one provider. ``asker`` is None until the endpoint is known."""
 
     def __init__(self, name: str, client: Client, clock: Clock) -> None:
         self.asker: IntrospectionClient | None = None
@@ -75,9 +75,9 @@ class Introspector:
         self._flights: dict[bytes, asyncio.Task[Introspected | None]] = {}
 
     def recall(self, token: bytes, rules: IssuerRules) -> Claims | None:
-        """Return what is known of ``token`` without asking, or None: then :meth:`introspect` has to say.
+        """Return the known meaning of ``token`` without a request, or None: then :meth:`introspect` must decide.
 
-        Raises :class:`TokenRefused` for a token that is known and not good.
+        Raises :class:`TokenRefused` for a token that is known and not valid.
         """
         if len(token) > MOST_TOKEN_BYTES:
             raise TokenRefused(TOO_LONG)
@@ -85,10 +85,10 @@ class Introspector:
         return None if answer is None else self._judge(answer, rules)
 
     async def introspect(self, token: bytes, rules: IssuerRules) -> Claims:
-        """Return what ``token`` means by ``rules``; one question for all who show it at the same time.
+        """Return the meaning of ``token`` by ``rules``; concurrent callers with the same token share one request.
 
-        Raises :class:`TokenRefused` for one that is not active, or not good here, and :class:`Refusal`
-        (identity-unavailable) where the provider does not say, or too many questions are under way.
+        Raises :class:`TokenRefused` for one that is not active, or not valid here. Raises :class:`Refusal`
+        (identity-unavailable) if the provider does not answer, or too many requests are under way.
         """
         claims = self.recall(token, rules)
         if claims is not None:
@@ -104,11 +104,11 @@ class Introspector:
         await asyncio.wait([flight])
         answer = None if flight.cancelled() else flight.result()
         if answer is None:
-            raise unavailable("the provider does not say what a token means")
+            raise unavailable("the provider does not answer about a token")
         return self._judge(answer, rules)
 
     async def close(self) -> None:
-        """Give up all questions that are under way."""
+        """Cancel all requests that are under way."""
         flights = list(self._flights.values())
         for flight in flights:
             flight.cancel()
@@ -144,9 +144,9 @@ class Introspector:
             del self._flights[mark]
         self._outage.succeeded()
         answer = Introspected(raw, asked_at + KEEP_S, 0 if raw is None else len(spell(raw)))
-        shelf, other = (self._inactive, self._active) if raw is None else (self._active, self._inactive)
-        other.forget(mark)  # or what was said before would hide what is said now
-        shelf.keep(mark, answer, asked_at)
+        kept, other = (self._inactive, self._active) if raw is None else (self._active, self._inactive)
+        other.forget(mark)  # or an earlier answer would hide the present one
+        kept.keep(mark, answer, asked_at)
         return answer
 
     async def _fetch(self, asker: IntrospectionClient, token: bytes) -> Mapping[str, Any] | None:
@@ -160,7 +160,7 @@ class Introspector:
             auth = None
         fetched = await self._client.post_form(asker.url, fields, auth=auth, max_bytes=LONGEST)
         value = fetched.value
-        # Nothing but true is yes: "true", 1 and an answer without the word are from somebody who does not know.
+        # Only true is yes: "true", 1 and an answer without the member come from a provider that does not know.
         if fetched.status != 200 or not isinstance(value, Mapping) or not isinstance(value.get("active"), bool):
             raise NoAnswer(f"the answer is {fetched.status} and does not say whether the token is active")
         return value if value["active"] is True else None
@@ -185,7 +185,7 @@ class _Answers:
             self._bytes -= answer.size
 
     def keep(self, mark: bytes, answer: Introspected, now: float) -> None:
-        """Keep an answer; the oldest make room, and so do those that are believed no more."""
+        """Keep an answer; the oldest make room, and so do those that hold no longer."""
         self.forget(mark)
         while self._answers:
             oldest = next(iter(self._answers))

@@ -1,8 +1,8 @@
 """The keys that an authorization server publishes (RFC 7517 §5), kept in step with it, within a budget.
 
-Anybody can send a token that names a key nobody has, so an unknown name may cause few fetches only (attack 23); yet a
-provider that changes its keys is followed within seconds (attack 24), also where it gives an old name to a new key.
-What was good stays through outages and through documents that are not fit to be keys (attacks 25 and 26).
+Any sender can name a key that does not exist, so an unknown name may cause only few fetches (attack 23). Yet mcpward
+follows a provider that changes its keys within seconds (attack 24), also if it gives an old name to a new key. Valid
+keys stay through outages and through documents that are not fit to be keys (attacks 25 and 26).
 """
 
 import asyncio
@@ -39,8 +39,8 @@ _MAX_AGE: Final = re.compile(r"(?:^|[,\s])max-age=\"?(\d{1,9})\"?(?=$|[,\s])", r
 class Jwks:
     """The keys of one issuer, as far as ``rules`` allow them; ``name`` is the issuer's in the log.
 
-    ``url`` is None until it is known where the keys are. ``changes`` counts how often another set has come: what was
-    verified under an earlier one is to be looked at again.
+    ``url`` is None until the address of the keys is known. ``changes`` counts how often another set has come: tokens
+    verified under an earlier one must be checked again.
     """
 
     def __init__(self, name: str, client: Client, rules: IssuerRules, clock: Clock) -> None:
@@ -63,7 +63,7 @@ class Jwks:
 
     @property
     def current(self) -> KeySet | None:
-        """The last good set, or None where there is none, or it is from too long ago."""
+        """The last good set, or None if there is none, or it is from too long ago."""
         return None if self._now() - self._good_at > KEEP_S else self._keys
 
     def move(self, url: str | None) -> None:
@@ -73,15 +73,15 @@ class Jwks:
             self._due_at = float("-inf")
 
     def find(self, kid: str) -> PublicKey | None:
-        """Return the key of that name at once, or None where it is not at hand: then :meth:`wait_for` has to say."""
+        """Return the key of that name at once, or None if it is not in the set: then :meth:`wait_for` must decide."""
         keys = self.current
         return None if keys is None else keys.find(kid)
 
     async def wait_for(self, kid: str) -> PublicKey | None:
-        """Return the key, after a look at the provider where the budget has one. None: the provider has no such key.
+        """Return the key, after a fetch from the provider if the budget has one. None: the provider has no such key.
 
-        While the provider is out, the last good set is what it says (attack 25). Raises :class:`Refusal`
-        (identity-unavailable) where there is no set, and where too many wait for an answer.
+        While the provider is out, its last good set counts (attack 25). Raises :class:`Refusal` (identity-unavailable)
+        if there is no set, or if too many wait for an answer.
         """
         key = self.find(kid)
         if key is not None:
@@ -94,16 +94,16 @@ class Jwks:
         return self.find(kid)
 
     def may_doubt(self) -> bool:
-        """Return whether a signature that no known key made may cause a look at the provider now.
+        """Return whether a signature by no known key may cause a fetch from the provider now.
 
-        Anybody can send such a token, so one look in vain has to last for :data:`BUDGET_S`.
+        Any sender can send such a token, so one fetch in vain must last for :data:`BUDGET_S`.
         """
         return self._flight is not None or (self.url is not None and self._demand.may_doubt(self._now()))
 
     async def doubt(self) -> None:
-        """Look whether the provider gave a known name to another key, where the budget allows it.
+        """Look whether the provider assigned a known name to another key, if the budget allows it.
 
-        Raises :class:`Refusal` (identity-unavailable) where too many wait for an answer.
+        Raises :class:`Refusal` (identity-unavailable) if too many wait for an answer.
         """
         if not self.may_doubt():
             return
@@ -111,16 +111,16 @@ class Jwks:
         await self._await_fetch()
 
     def is_due(self) -> bool:
-        """Return whether it is time to look again: the set has become old, or somebody has asked for a key it lacks."""
+        """Return whether it is time to fetch: the set has become old, or a caller has asked for a key it lacks."""
         is_old = self._now() >= self._due_at
         return self.url is not None and (is_old or (self._demand.is_open and self._may_ask()))
 
     async def refresh(self) -> bool:
-        """Look at the provider now; whoever asks meanwhile shares the one fetch. True where the document was good."""
+        """Fetch from the provider now; concurrent callers share the one fetch. True if the document was good."""
         flight = self._flight
         if flight is None:
             flight = self._flight = asyncio.create_task(self._fetch(), name="identity-jwks")
-        await asyncio.wait([flight])  # whoever is cancelled while waiting leaves the fetch to the others
+        await asyncio.wait([flight])  # a cancelled waiter leaves the fetch to the others
         return not flight.cancelled() and flight.result()
 
     def _replace(self, keys: KeySet, document: Any) -> None:
@@ -135,7 +135,7 @@ class Jwks:
         self._skipped = skipped
 
     async def close(self) -> None:
-        """Give up the fetch that is under way."""
+        """Cancel the fetch that is under way."""
         if self._flight is not None:
             self._flight.cancel()
             await asyncio.wait([self._flight])
@@ -182,10 +182,10 @@ class Jwks:
 
 
 class _Demand:
-    """Which unknown keys were asked for since the last fetch, and how long the next one has to wait for that.
+    """The unknown keys requested since the last fetch, and how long the next one has to wait for that.
 
-    A doubt whether a known name still means the same key draws on the same budget: two looks in vain, whoever caused
-    them, and there is one in :data:`BUDGET_S` for both.
+    A doubt whether a known name still means the same key draws on the same budget. After two fetches in vain, whatever
+    their cause, there is one in :data:`BUDGET_S` for both.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,8 @@
-"""What an authorization server says about itself (RFC 8414, OpenID Connect Discovery 1.0), read without trust.
+"""Metadata of an authorization server (RFC 8414, OpenID Connect Discovery 1.0), read without trust.
 
-The operator named one URL; the document found there must belong to exactly the issuer of that URL, or a document put
-in its place could send callers and keys elsewhere (RFC 8414 §3.3 and §6.2). Whatever is missing is named, all at once.
+The operator named one URL. The document found there must belong to exactly the issuer of that URL. Otherwise a
+substituted document could send callers and keys elsewhere (RFC 8414 §3.3 and §6.2). All missing members are named at
+once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ _LONGEST: Final = 200
 _MOST_METHODS: Final = 64
 _LONGEST_PUBLISHED: Final = 64 * 1024
 _LONGEST_VALUE: Final = 4096
-#: What a client needs to let its person sign in, for a document that is too long to be handed on whole.
+#: The members that a client needs to let its person sign in, for a document too long to be passed on whole.
 _NEEDED: Final = (
     "issuer", "authorization_endpoint", "token_endpoint", "registration_endpoint", "jwks_uri", "revocation_endpoint",
     "response_types_supported", "grant_types_supported", "code_challenge_methods_supported", "scopes_supported",
@@ -30,7 +31,7 @@ _NEEDED: Final = (
 
 
 class Metadata(Struct, frozen=True):
-    """What was announced, as far as anybody here needs it. ``methods`` are ways of client authentication."""
+    """The metadata, as far as mcpward needs it. ``methods`` are methods of client authentication."""
 
     issuer: str
     jwks_uri: str | None = None
@@ -42,11 +43,11 @@ class Metadata(Struct, frozen=True):
 
 
 class MetadataRequest(Struct, frozen=True):
-    """What the operator asked for: where the document is, what it must have, and ``where`` that is configured.
+    """The operator's request: the address of the document, its required members, and ``where`` that is configured.
 
-    ``issuer`` is the exact name that the document must have; where it is empty, the one of the URL, or its outside
-    name (:func:`is_outside`). ``is_lax``: the provider is known not to say all that it does. ``signed`` tokens need
-    ``jwks_uri``, ``opaque`` ones ``introspection_endpoint``.
+    ``issuer`` is the exact name that the document must have. If it is empty, the name is that of the URL, or its
+    outside name (:func:`is_outside`). ``is_lax``: the provider is known not to announce all that it does. ``signed``
+    tokens need ``jwks_uri``, ``opaque`` ones ``introspection_endpoint``.
     """
 
     url: str
@@ -58,7 +59,7 @@ class MetadataRequest(Struct, frozen=True):
 
 
 def issuer_of(url: str) -> str | None:
-    """Return the issuer whose metadata is at ``url``, without a slash at its end; None where it is no such URL.
+    """Return the issuer whose metadata is at ``url``, without a slash at its end; None if it is no such URL.
 
     The well-known name stands between host and path (RFC 8414 §3.1), or at the end (OpenID Connect Discovery §4; some
     providers put ``oauth-authorization-server`` there, too). A query is for the provider and not part of the issuer.
@@ -79,9 +80,9 @@ def is_outside(issuer: str, url: str) -> bool:
     """Return whether ``issuer`` may be the outside name of the provider whose document was fetched from ``url``.
 
     An issuer is an https URL (RFC 8414 §2), so a document that comes by http was fetched from another address than its
-    issuer's. Only networks that the operator named are called by http, and whoever answers there says the keys as well,
-    so its word for the host is worth as much. The path must be that of the URL: one provider of several realms cannot
-    name another realm. That no two providers have one issuer is for :class:`Issuers` to see.
+    issuer's. Only networks that the operator named are called by http. A server that answers there supplies the keys as
+    well, so its host name is trusted as much. The path must be that of the URL: one provider of several realms cannot
+    name another realm. :class:`Issuers` ensures that no two providers have one issuer.
     """
     inside = issuer_of(url)
     try:
@@ -94,7 +95,7 @@ def is_outside(issuer: str, url: str) -> bool:
 
 
 class Issuers:
-    """Which provider has which issuer: two with one name could speak for each other's people (mix-up)."""
+    """The provider of each issuer: two with one name could speak for each other's people (mix-up)."""
 
     def __init__(self) -> None:
         self._owners: dict[str, str] = {}
@@ -111,15 +112,14 @@ class Issuers:
         self.claim(owner, owner)
 
     def claim(self, issuer: str, owner: str) -> bool:
-        """Note that ``issuer`` is the one of ``owner``; False where it is another's. A slash at the end is no other."""
+        """Note that ``issuer`` is the one of ``owner``; False if it is another's. A slash at the end is no other."""
         return self._owners.setdefault(issuer.rstrip("/"), owner.rstrip("/")) == owner.rstrip("/")
 
 
 def published(document: Mapping[str, Any], metadata: Metadata, wanted: MetadataRequest) -> bytes:
-    """Return the document for clients: as the provider says it, but for inside addresses and in bounded size.
+    """Return the document for clients: as the provider publishes it, but without inside addresses and in bounded size.
 
-    Where the issuer is at another address than the URL that was fetched, the addresses on the host of that URL are
-    for the inside, and left out.
+    Addresses on the host of the fetched URL are left out as inside ones if the issuer is at another address.
     """
     inside = egress_url.parse(wanted.url).host
     is_apart = egress_url.parse(metadata.issuer).host != inside
@@ -144,9 +144,9 @@ def _is_inside(value: Any, inside: str) -> bool:
 
 
 def read(document: Any, wanted: MetadataRequest) -> Metadata:
-    """Take over what ``document`` says.
+    """Read ``document``.
 
-    Raises :class:`Misconfigured` with a finding for each thing that is missing or wrong.
+    Raises :class:`Misconfigured` with a finding for each member that is missing or wrong.
     """
     if not isinstance(document, Mapping):
         raise Misconfigured([Finding("the metadata is no JSON object", wanted.where, wanted.url)])
@@ -174,7 +174,7 @@ class _Reader:
         self._wanted = wanted
         self.findings: list[Finding] = []
         grants = document.get("grant_types_supported")
-        # Absent means authorization_code and implicit (RFC 8414 §2). Machines alone need no page to log in at.
+        # Absent means authorization_code and implicit (RFC 8414 §2). Machine clients need no login page.
         self.has_logins = not isinstance(grants, Sequence) or "authorization_code" in grants
 
     def issuer(self) -> str:
@@ -192,7 +192,7 @@ class _Reader:
         return ""
 
     def endpoint(self, name: str, *, is_needed: bool) -> str | None:
-        """Return the URL of an endpoint: https, or http where the operator has the metadata itself from there."""
+        """Return the URL of an endpoint: https, or http if the operator has the metadata itself from there."""
         value = self._document.get(name)
         if value is None:
             if is_needed:
@@ -209,14 +209,14 @@ class _Reader:
         return str(value)
 
     def methods(self, name: str) -> tuple[str, ...]:
-        """Return ways of client authentication; client_secret_basic where none are announced (RFC 8414 §2)."""
+        """Return methods of client authentication; client_secret_basic if none are announced (RFC 8414 §2)."""
         value = self._document.get(name)
         if not isinstance(value, list):
             return ("client_secret_basic",)
         return tuple(method for method in value[:_MOST_METHODS] if isinstance(method, str))
 
     def require_pkce(self) -> None:
-        """MCP clients must not begin where S256 is not announced; a lax provider may be silent, not contrary."""
+        """MCP clients must not begin if S256 is not announced; a lax provider may be silent, not contrary."""
         announced = self._document.get("code_challenge_methods_supported")
         if not self.has_logins or (announced is None and self._wanted.is_lax):
             return

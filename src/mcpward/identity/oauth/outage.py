@@ -1,6 +1,6 @@
-"""When a provider cannot be used: logged once for each cause and when it is over, tried again in time, told as 503.
+"""Outages of a provider: logged once for each cause and at the end, retried in time, answered with 503.
 
-An outage is never told as a bad credential: a client that believes that would throw a good one away.
+An outage is never answered as a bad credential: a client that believes that would throw a valid one away.
 """
 
 from logging import Logger
@@ -14,7 +14,7 @@ from mcpward.egress.failures import EgressFailed, EgressRefused
 from mcpward.identity.jwt.errors import KeysRefused
 
 RETRY_AFTER_S: Final = 5
-"""What callers are told to wait."""
+"""The seconds in ``Retry-After`` of a refusal."""
 #: For a minute often, then seldom.
 _PAUSES_S: Final = (*[3.0] * 20, 30.0)
 _LONGEST: Final = 500
@@ -25,7 +25,7 @@ class NoAnswer(Exception):
 
 
 def outage(log: Logger, what: str) -> Retry:
-    """Return what is tried again, and told of, for ``what``, as the log names it. Each new cause is told."""
+    """Return the retried work for ``what``, as the log names it. Each new cause is logged."""
     return Retry(
         lambda error: log.warning("%s cannot be used: %s", what, _explain(error)),
         lambda: log.warning("%s can be used again", what),
@@ -35,12 +35,12 @@ def outage(log: Logger, what: str) -> Retry:
 
 
 def unavailable(detail: str) -> Refusal:
-    """Return the refusal for what cannot be said at the moment."""
+    """Return the refusal for a question that cannot be answered at the moment."""
     return Refusal(Reason.IDENTITY_UNAVAILABLE, detail, RetryAfter(RETRY_AFTER_S))
 
 
 def _explain(error: Exception) -> str:
-    """In words of our own; of an exception that nobody foresaw, the name alone. Findings may quote the provider."""
+    """In words of our own; of an unexpected exception, only the name. Findings may quote the provider."""
     if isinstance(error, EgressRefused | EgressFailed):
         return f"{error.why.value} ({error.detail})"
     if isinstance(error, KeysRefused):

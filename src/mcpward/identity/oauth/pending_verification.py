@@ -1,4 +1,4 @@
-"""A principal that only the identity provider, or the store of keys, can tell: the one thing here that takes time."""
+"""A principal that only the identity provider, or the store of keys, can confirm: the one slow step here."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
@@ -10,15 +10,15 @@ from mcpward.core.values import Principal
 
 _MOST: Final = 10_000
 NO_S: Final = 5.0
-"""For so long a no is told to all who look, before it is asked anew."""
+"""For so long a refusal is returned to all callers, before a new request."""
 
 
 class PendingVerification(Awaitable[Principal]):
-    """Awaited, it asks and gives the principal, or raises what the answer is. Nothing is asked before.
+    """Awaited, it asks and returns the principal, or raises the refusal. No request is made before.
 
-    ``mark`` is the credential's, as a keyed digest; ``asked`` names who is asked; ``is_opaque`` says that nothing about
-    the token can be checked without the provider. ``is_at_hand``: it was a good one, and only has to be confirmed: no
-    stranger's credential.
+    ``mark`` is the credential's, as a keyed digest. ``asked`` names the authority. ``is_opaque`` if nothing about the
+    token can be checked without the provider. ``is_at_hand``: it was valid, and only needs confirmation: no stranger's
+    credential.
     """
 
     __slots__ = ("ask", "asked", "is_at_hand", "is_opaque", "mark")
@@ -42,20 +42,20 @@ class PendingVerification(Awaitable[Principal]):
         return self.ask().__await__()
 
     async def settle(self) -> bool:
-        """Ask, and say whether there is a principal."""
+        """Ask, and return whether there is a principal."""
         await self.ask()
         return True
 
 
 class Rechecks:
-    """Proofs that are looked for in the background, for those who ask again and again and cannot wait."""
+    """Verifications in the background, for callers that ask again and again and cannot wait."""
 
     def __init__(self) -> None:
-        # By mark; a no with when it was heard. A yes is known elsewhere; here it would only grow old.
+        # By mark; a refusal with its time. An acceptance is cached elsewhere; here it would only grow old.
         self._asked: dict[bytes, asyncio.Task[bool] | tuple[Reason, float]] = {}
 
     def holds(self, proof: PendingVerification) -> bool:
-        """Return whether the credential is good, as far as is known: yes until there is a no."""
+        """Return whether the credential is valid, as far as is known: true until it is refused."""
         return self.heard(proof) is None if proof.mark in self._asked else self.begin(proof)
 
     def heard(self, proof: PendingVerification) -> Reason | None:
@@ -69,7 +69,7 @@ class Rechecks:
         return None
 
     def begin(self, proof: PendingVerification) -> bool:
-        """Begin to ask, unless somebody does already; False where too much is being asked."""
+        """Begin to ask, unless a verification is under way already; False if there are too many."""
         if isinstance(self._asked.get(proof.mark), asyncio.Task):
             return True
         if len(self._asked) >= _MOST:
@@ -82,7 +82,7 @@ class Rechecks:
         return True
 
     async def close(self) -> None:
-        """Give up all questions."""
+        """Cancel all verifications."""
         tasks = [task for task in self._asked.values() if isinstance(task, asyncio.Task)]
         for task in tasks:
             task.cancel()
@@ -92,6 +92,6 @@ class Rechecks:
         error = None if task.cancelled() else task.exception()
         if error is None:
             self._asked.pop(mark, None)
-        else:  # its name alone: what was raised holds on to the token
+        else:  # its name only: what was raised holds on to the token
             reason = error.reason if isinstance(error, Refusal) else Reason.IDENTITY_UNAVAILABLE
             self._asked[mark] = (reason, task.get_loop().time())

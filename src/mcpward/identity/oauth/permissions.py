@@ -1,4 +1,4 @@
-"""What the tokens of a server open: scopes as they are, classes of tools by scope, and more by group, role or client.
+"""The rights of a server's tokens: scopes as they are, classes of tools by scope, and more by group, role or client.
 
 Permissions only ever add. Nothing here looks at a request.
 """
@@ -14,12 +14,12 @@ from mcpward.identity.jwt import claim_forms
 from mcpward.identity.jwt.claims import Claims
 
 EVERY_SCOPE = "*"
-"""What mcpward reads as "all scopes". Keys of our own may say so; a provider may not."""
+"""mcpward reads it as "all scopes". Keys of our own may have it; a token of a provider may not."""
 
 
 class Grant(Struct, frozen=True):
-    """One permission: who gets it (``kind`` is group, role or client), and what. ``issuer`` names the provider whose
-    word counts, "" where a server has only one.
+    """One permission: its receivers (``kind`` is group, role or client), and its rights. ``issuer`` names the provider
+    that must confirm it, "" if a server has only one.
     """
 
     kind: str
@@ -30,9 +30,9 @@ class Grant(Struct, frozen=True):
 
 
 class Rights(Struct, frozen=True):
-    """What one server makes of a token. ``access`` maps scopes to classes; ``claims`` are those that tools may see.
+    """One server's reading of a token. ``access`` maps scopes to classes; ``claims`` are those that tools may see.
 
-    ``confirm_scope`` lets calls run where a client cannot ask its person for consent.
+    ``confirm_scope`` lets calls run if a client cannot ask its person for consent.
     """
 
     access: Mapping[str, Access] = {}
@@ -42,7 +42,7 @@ class Rights(Struct, frozen=True):
 
 
 class Entitled(Struct, frozen=True):
-    """What one caller may do."""
+    """The rights of one caller."""
 
     scopes: frozenset[str]
     access: Access
@@ -62,7 +62,7 @@ def entitle(claims: Claims, rights: Rights, issuer: str = "", roles: str = "role
 
 
 def chosen(claims: Claims, names: tuple[str, ...]) -> Mapping[str, Any]:
-    """Return the claims of these names, as far as there are any, so that nobody can change them for the next call."""
+    """Return the claims of these names, as far as there are any, so that no tool can change them for the next call."""
     found = {name: claim_forms.find(claims.raw, name) for name in names}
     return MappingProxyType({name: _frozen(value) for name, value in found.items() if value is not None})
 

@@ -1,7 +1,7 @@
-"""One identity provider of the site: what it announces, its keys, what it says of opaque tokens; kept in step with it.
+"""One identity provider of the site: its metadata, its keys, its answers on opaque tokens; kept in step with it.
 
-A provider that is not there when mcpward opens is waited for, and its callers are told so; one that is there and not
-fit is named and mcpward stays shut. One background task per provider and worker.
+If a provider is down when mcpward opens, mcpward waits for it, and tells its callers so. If it answers but is unfit,
+mcpward names it and does not open. One background task per provider and worker.
 """
 
 import asyncio
@@ -34,9 +34,9 @@ _LONGEST: Final = 128 * 1024
 
 
 class ProviderSettings(Struct, frozen=True, kw_only=True):
-    """What the operator says of a provider. ``metadata`` is a URL; ``where`` names the setting that it comes from.
+    """The operator's settings of a provider. ``metadata`` is a URL; ``where`` names the setting that it comes from.
 
-    ``issuer`` is given where the URL is not at the issuer.
+    ``issuer`` is set if the URL is not at the issuer.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Provider:
         self._clock = clock
         self._tick_s = tick_s
         self._outage = outage(_log, f"the identity provider {settings.name}")
-        # Keys are judged by their algorithms alone: whom tokens are for is a matter of each server.
+        # Keys are judged only by their algorithms: the audience of tokens is a matter of each server.
         rules = IssuerRules(issuer=expected, audience=expected, algorithms=settings.algorithms)
         self._jwks = Jwks(settings.name, client, rules, clock)
         self._introspector = Introspector(settings.name, client, clock)
@@ -104,7 +104,7 @@ class Provider:
 
     @property
     def keys(self) -> KeySet | None:
-        """The keys to verify with now; None where there are none to be trusted."""
+        """The keys to verify with now; None if there are none to be trusted."""
         return self._jwks.current
 
     @property
@@ -114,7 +114,7 @@ class Provider:
 
     @property
     def is_ready(self) -> bool:
-        """Whether callers can be let in: the provider was seen, and its keys are at hand if it has any."""
+        """Whether callers can be admitted: the provider was seen, and its keys are in the cache if it has any."""
         return self.metadata is not None and (self.metadata.jwks_uri is None or self.keys is not None)
 
     def speaks_for(self, issuer: str) -> bool:
@@ -124,13 +124,13 @@ class Provider:
         return issuer == self.metadata.issuer
 
     def find(self, kid: str) -> PublicKey | None:
-        """Return the key of that name at once, or None where :meth:`wait_for` has to say."""
+        """Return the key of that name at once, or None if :meth:`wait_for` must decide."""
         return self._jwks.find(kid)
 
     async def wait_for(self, kid: str) -> PublicKey | None:
-        """Return the key of that name, after a look at the provider where the budget has one; None: there is none.
+        """Return the key of that name, after a fetch from the provider if the budget has one; None: there is none.
 
-        Raises :class:`Refusal` (identity-unavailable) where that cannot be said.
+        Raises :class:`Refusal` (identity-unavailable) if that cannot be decided.
         """
         if self.metadata is None:
             raise unavailable("the provider was not seen yet")
@@ -141,32 +141,32 @@ class Provider:
         return self.metadata is not None and self._jwks.may_doubt()
 
     async def doubt(self) -> None:
-        """Look whether the provider gave a known name to another key, where the budget allows it.
+        """Look whether the provider assigned a known name to another key, if the budget allows it.
 
-        Raises :class:`Refusal` (identity-unavailable) where too many wait for that.
+        Raises :class:`Refusal` (identity-unavailable) if too many wait for that.
         """
         await self._jwks.doubt()
 
     def recall(self, token: bytes, rules: IssuerRules) -> Claims | None:
-        """Return what an opaque token is known to mean, or None where :meth:`introspect` has to say.
+        """Return the known meaning of an opaque token, or None if :meth:`introspect` must decide.
 
-        Raises :class:`TokenRefused` for one that is known and not good.
+        Raises :class:`TokenRefused` for one that is known and not valid.
         """
         return self._introspector.recall(token, rules)
 
     async def introspect(self, token: bytes, rules: IssuerRules) -> Claims:
-        """Return what an opaque token means by ``rules``.
+        """Return the meaning of an opaque token by ``rules``.
 
-        Raises :class:`TokenRefused` for one that is not good here, :class:`Refusal` (identity-unavailable) where the
-        provider does not say.
+        Raises :class:`TokenRefused` for one that is not valid here, :class:`Refusal` (identity-unavailable) if the
+        provider does not answer.
         """
         return await self._introspector.introspect(token, rules)
 
     async def start(self) -> None:
-        """Look at the provider once, then keep in step with it.
+        """Read the provider once, then keep in step with it.
 
-        Raises :class:`Misconfigured` with every finding where it answers and is not fit, or may not be called. One
-        that cannot be reached, or has no good keys, is a warning in the log: it is tried again every few seconds.
+        Raises :class:`Misconfigured` with every finding if it answers and is not fit, or may not be called. One that
+        cannot be reached, or has no good keys, is a warning in the log: it is tried again every few seconds.
         """
         try:
             await self._learn()
@@ -179,7 +179,7 @@ class Provider:
         self._task = asyncio.create_task(self._run(), name="identity-provider")
 
     async def stop(self) -> None:
-        """Stop keeping in step, and give up what is under way."""
+        """Stop keeping in step, and cancel the work under way."""
         self._stopping.set()
         if self._task is not None:
             self._task.cancel()
@@ -189,12 +189,12 @@ class Provider:
         await self._introspector.close()
 
     async def turn(self) -> None:
-        """Do what is due: the metadata every hour, the keys when they are old or somebody asked for a new one."""
+        """Do the work that is due: the metadata every hour, the keys when they are old or a caller needs a new one."""
         if self._clock.monotonic() >= self._due_at:
             try:
                 await self._learn()
             except (EgressFailed, EgressRefused, NoAnswer, Misconfigured) as failed:
-                self._due_at = self._clock.monotonic() + self._outage.failed(failed)  # what was good stays
+                self._due_at = self._clock.monotonic() + self._outage.failed(failed)  # the last good metadata stays
         await self._keep_keys()
 
     async def _keep_keys(self) -> None:
@@ -215,9 +215,9 @@ class Provider:
         self._outage.succeeded()
 
     def _require_own(self, issuer: str) -> None:
-        """Raises :class:`Misconfigured` where the issuer is the one of another provider.
+        """Raises :class:`Misconfigured` if the issuer is the one of another provider.
 
-        An issuer that is not the one of the URL stays what it was when the provider was seen first.
+        An issuer that is not the one of the URL stays as it was when the provider was seen first.
         """
         url, where = self._wanted.url, self._wanted.where
         if not self._issuers.claim(issuer, self._expected):
@@ -227,7 +227,7 @@ class Provider:
             )
         if self._wanted.issuer or issuer.rstrip("/") == self._expected:
             return
-        if self._issuers.has_several:  # any of them could name another's issuer, and be heard first
+        if self._issuers.has_several:  # any of them could name another's issuer, and be read first
             what = f"{url}: issuer is {issuer!r}, at another address"
             raise Misconfigured([Finding(what, where, f'write issuer = "{issuer}" beside the URL if that is right')])
         _log.warning(
@@ -238,7 +238,7 @@ class Provider:
         self._wanted = replace(self._wanted, issuer=issuer)
 
     def _asker(self, metadata: Metadata) -> IntrospectionClient | None:
-        """Raises :class:`Misconfigured` where opaque tokens are to be asked about and nobody would be answered."""
+        """Raises :class:`Misconfigured` if opaque tokens are accepted and no endpoint could answer for them."""
         settings, url = self.settings, metadata.introspection_endpoint
         if not settings.introspection or url is None:
             return None

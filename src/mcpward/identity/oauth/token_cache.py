@@ -1,6 +1,6 @@
 """Tokens that were verified a moment ago, so that a caller's next call costs no cryptography.
 
-What is kept is a digest under a secret of this process, never the token. An entry is good for five minutes at most,
+The cache keeps a digest under a secret of this process, never the token. An entry is valid for five minutes at most,
 never past the token's own end, and not after its provider has replaced its keys.
 """
 
@@ -15,10 +15,10 @@ from mcpward.core.values import Principal
 from mcpward.identity.oauth.provider import Provider
 
 KEEP_S: Final = 300.0
-"""How long a token is good without another look at it."""
+"""How long a token is valid without another look at it."""
 MOST_KEPT: Final = 10_000
 MOST_BYTES: Final = 32 * 1024 * 1024
-"""Of all tokens that are remembered: what is kept of a token, its claims for tools above all, grows with it."""
+"""Of all cached tokens: the kept part of a token, its claims for tools above all, grows with it."""
 _MARK: Final = 32
 
 

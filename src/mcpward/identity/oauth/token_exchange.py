@@ -1,8 +1,8 @@
-"""A caller's token exchanged for one that is good elsewhere (RFC 8693): the way to act upstream for a user.
+"""A caller's token exchanged for one that is valid elsewhere (RFC 8693): the way to act upstream for a user.
 
-The inbound token itself goes nowhere but to the provider that issued it, and is kept nowhere: it is read from the
-call's own headers at the moment of the exchange (attack 30). What comes back is kept until shortly before it ends,
-for the very token it was given for: two tokens of one person may have rights that differ.
+The inbound token itself goes nowhere but to the provider that issued it, and is kept nowhere. It is read from the
+call's own headers at the moment of the exchange (attack 30). The new token is kept until shortly before it ends, for
+the very token it was issued for: two tokens of one person may have rights that differ.
 """
 
 import asyncio
@@ -34,12 +34,12 @@ _GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 _ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a type, no secret
 _JWT: Final = "urn:ietf:params:oauth:token-type:jwt"
 EARLY_S: Final = 30.0
-"""A kept token is given out no longer than this before its end: whoever gets it still has to use it."""
+"""A kept token is returned no longer than this before its end: the tool still has to use it."""
 LONGEST_KEPT_S: Final = 3600.0
 MOST_KEPT: Final = 2000
 _MOST_ASKED: Final = 64
 _MOST_OF_ONE: Final = 8
-"""Exchanges of one caller under way: it may leave, and they go on."""
+"""Exchanges of one caller under way: it may leave, and they continue."""
 _LONGEST: Final = 64 * 1024
 _LONGEST_TOKEN: Final = 16 * 1024
 _LONGEST_NAME: Final = 512
@@ -49,7 +49,7 @@ _DIGEST: Final = 32
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,255}")
 _AUDIENCE: Final = re.compile(rf"[\x20-\x7e]{{1,{_LONGEST_NAME}}}")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
-#: Words of RFC 6749 §5.2, RFC 8693 §2.2.2: what is the operator's to mend, and what the caller may not have.
+#: Error codes of RFC 6749 §5.2, RFC 8693 §2.2.2: those for the operator to mend, and those of the caller's rights.
 _OURS: Final = frozenset({"invalid_client", "unauthorized_client", "unsupported_grant_type"})
 _THEIRS: Final = frozenset({"invalid_request", "invalid_grant", "invalid_scope", "invalid_target", "access_denied"})
 
@@ -85,11 +85,11 @@ class Exchanges:
         self._told: set[str] = set()
 
     async def exchange(self, call: Call, audience: str, scopes: frozenset[str]) -> Token:
-        """Return a token for ``audience`` that acts for the caller; one question for all who ask the same at a time.
+        """Return a token for ``audience`` that acts for the caller; concurrent equal requests share one exchange.
 
         Raises:
-            ExchangeFailed: there is none; what is the operator's to mend is logged once.
-            ValueError: the audience or a scope is not one that could be asked for.
+            ExchangeFailed: there is none; a cause for the operator to mend is logged once.
+            ValueError: the audience or a scope is not one that could be requested.
         """
         _require_askable(audience, scopes)
         subject = _subject(call)
@@ -105,14 +105,14 @@ class Exchanges:
             self._callers[asked.caller] += 1
             flight = asyncio.create_task(self._fly(asked, mark), name="identity-exchange")
             self._flights[mark] = flight
-        await asyncio.wait([flight])  # whoever gives up waiting does not end it for the others
+        await asyncio.wait([flight])  # a cancelled waiter does not end it for the others
         given = ExchangeFailed(NoToken.UNAVAILABLE, "mcpward stops") if flight.cancelled() else flight.result()
         if isinstance(given, ExchangeFailed):
-            raise ExchangeFailed(given.why, given.detail, given.error)  # one of its own for everybody who waited
+            raise ExchangeFailed(given.why, given.detail, given.error)  # a separate error for each waiter
         return given
 
     async def close(self) -> None:
-        """Give up what is under way, and forget every token."""
+        """Cancel the exchanges under way, and forget every token."""
         flights = list(self._flights.values())
         for flight in flights:
             flight.cancel()
@@ -121,7 +121,7 @@ class Exchanges:
         self._kept.clear()
 
     def _mark(self, call: Call, subject: Secret, audience: str, scopes: frozenset[str]) -> _Mark:
-        """Name what is asked for whom, so that no two spell alike. The token is in it as a digest under a salt alone.
+        """Return the key of an exchange, unambiguous. The token is in it only as a salted digest.
 
         With the token in it, rights that one token of a person has do not reach a second one that has fewer.
         """
@@ -132,7 +132,7 @@ class Exchanges:
         return digest.digest()
 
     def _provider_of(self, call: Call) -> Provider:
-        """Return the caller's own provider: a token is shown to nobody but the one who issued it."""
+        """Return the caller's own provider: a token is sent only to its issuer."""
         principal = call.principal
         for provider in self._providers.get(call.arrival.server, ()):
             if provider.metadata is not None and provider.metadata.issuer == principal.issuer:
@@ -179,7 +179,7 @@ class Exchanges:
         return _read(fetched.value, asked, asked_at)
 
     def _keep(self, mark: _Mark, token: Token, since: float) -> None:
-        """Keep a token until shortly before its end. One without an end is not kept: nobody knows for how long."""
+        """Keep a token until shortly before its end. One without an end is not kept: its lifetime is unknown."""
         if token.expires_at is None:
             return
         now = self._clock.monotonic()
@@ -214,7 +214,7 @@ def _require_askable(audience: str, scopes: Iterable[str]) -> None:
 
 
 def _subject(call: Call) -> Secret:
-    """Read the caller's token where it came in."""
+    """Read the caller's token from the header that it came in."""
     if call.principal.way is not AuthMethod.OAUTH:
         raise ExchangeFailed(NoToken.NOTHING_TO_EXCHANGE)
     shown = _shown(call.arrival)
@@ -231,7 +231,7 @@ def _shown(arrival: Arrival) -> Secret | None:
 
 
 def _way_in(provider: Provider) -> tuple[str, str, Secret, str]:
-    """Return the token endpoint, and as whom to speak there in which way."""
+    """Return the token endpoint, and mcpward's credentials and method there."""
     settings, metadata = provider.settings, provider.metadata
     if metadata is None or metadata.token_endpoint is None:
         raise ExchangeFailed(NoToken.UNAVAILABLE, "the provider was not seen yet")
@@ -282,7 +282,7 @@ def _end(seconds: Any, asked_at: float) -> float | None:
 
 
 def _granted(value: Mapping[str, Any], wanted: frozenset[str]) -> frozenset[str]:
-    """RFC 8693 §2.2.1: where the scope is left out, it is the one that was asked for."""
+    """RFC 8693 §2.2.1: if the scope is left out, it is the requested one."""
     scope = value.get("scope")
     if scope is None:
         return wanted
@@ -292,7 +292,7 @@ def _granted(value: Mapping[str, Any], wanted: frozenset[str]) -> frozenset[str]
 
 
 def _failure(error: Exception) -> ExchangeFailed:
-    """Of an exception that nobody foresaw, the name alone: its text may quote the answer, and the token in it."""
+    """Show only the name of an unexpected exception: its text may quote the answer, and the token in it."""
     if isinstance(error, ExchangeFailed):
         return error
     if isinstance(error, EgressFailed | EgressRefused):

@@ -1,7 +1,7 @@
-"""Those who wait for a place: callers take turns, and the calls of one caller come in their order.
+"""The queue of waiters for a slot: callers take turns, and the calls of one caller keep their order.
 
-A line is bounded. When it is full, a caller with fewer calls waiting gets the last place in it of the caller who has
-most: one who sends a thousand calls at once keeps nobody else out.
+A queue is bounded. When it is full, a caller with fewer waiting calls takes the last position of the caller with most.
+So a caller that sends a thousand calls at once keeps no other caller out.
 """
 
 from collections import deque
@@ -9,14 +9,14 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Waiting(Protocol):
-    """What a line knows of one who stands in it. ``seq`` grows with the order of arrival.
+    """The queue's view of a waiter. ``seq`` grows with the order of arrival.
 
-    A bound of the type variable: the line knows nothing of places.
+    A bound of the type variable: the queue knows nothing of slots.
     """
 
     @property
     def caller(self) -> str:
-        """Whose call it is."""
+        """The caller of the waiting call."""
         ...
 
     @property
@@ -26,7 +26,7 @@ class Waiting(Protocol):
 
     @property
     def goes_first(self) -> bool:
-        """Whether it comes before all who have not begun, and is not counted among them."""
+        """Whether it comes before all that have not begun, and is not counted among them."""
         ...
 
 
@@ -34,7 +34,7 @@ W = TypeVar("W", bound=Waiting)
 
 
 class FairQueue(Generic[W]):
-    """At most ``most`` wait, beside those who go first; ``length`` wait in all."""
+    """At most ``most`` wait, beside those that go first; ``length`` wait in all."""
 
     __slots__ = ("_callers", "_count", "_first", "length", "most")
 
@@ -48,7 +48,7 @@ class FairQueue(Generic[W]):
         return self.length
 
     def next(self) -> W | None:
-        """Return the one whose turn it is, who stays in the line."""
+        """Return the next waiter, which stays in the queue."""
         if self._first:
             return self._first[0]
         for calls in self._callers.values():
@@ -56,7 +56,7 @@ class FairQueue(Generic[W]):
         return None
 
     def join(self, one: W) -> W | None:
-        """Let one in; give who has no place in the line for it: itself, or the last of the caller with most."""
+        """Add a waiter; return the one that has no position for it: itself, or the last of the caller with most."""
         if one.goes_first:
             self._first.append(one)
             self.length += 1
@@ -72,7 +72,7 @@ class FairQueue(Generic[W]):
             self._callers[one.caller] = deque((one,))
         elif calls[-1].seq < one.seq:
             calls.append(one)
-        else:  # it stood in another line before
+        else:  # it stood in another queue before
             at = next(at for at, other in enumerate(calls) if other.seq > one.seq)
             calls.insert(at, one)
         self._count += 1

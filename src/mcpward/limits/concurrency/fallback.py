@@ -1,4 +1,4 @@
-"""What stands in for places of the whole site while nobody can be asked for them."""
+"""The slots that a process counts by itself while the shared store of slots is unreachable."""
 
 from typing import Final
 
@@ -10,11 +10,11 @@ _NO_END: Final = 1 << 40
 
 
 class Fallback:
-    """Makes this process's own places as many as there are now.
+    """Sets how many of this process's own slots are usable now.
 
-    While the shared places answer, all of them: the process alone lets in no more calls than the site would. While
-    they are away each holds as its ruling says: ``closed`` lets nobody in, ``open`` everybody, ``local`` a ``part`` of
-    the places, and one at the least. ``ruling`` is that of servers, tools and callers.
+    While the shared slots answer, all of them are: the process itself admits no more calls than the site would. While
+    they are away, each follows its enforcement. ``closed`` admits no call, ``open`` admits all, and ``local`` admits a
+    ``part`` of the slots, at least one. ``ruling`` is that of servers, tools and callers.
     """
 
     def __init__(self, shared: SharedSlots, part: float, ruling: str) -> None:
@@ -26,17 +26,17 @@ class Fallback:
         self._by_server: dict[ServerSlots, int] = {}
 
     def add(self, semaphore: Semaphore, slots: int, ruling: str | None = None) -> None:
-        """Look after places of which the site has this many."""
+        """Adjust slots of which the site has this many."""
         self._semaphores[semaphore] = (slots, ruling or self._ruling)
         semaphore.resize(self._size(*self._semaphores[semaphore]))
 
     def add_ground(self, server_slots: ServerSlots) -> None:
-        """Look after the places of each caller at one server."""
+        """Adjust the slots of each caller at one server."""
         self._by_server[server_slots] = server_slots.counts.most
         server_slots.resize(self._size(server_slots.counts.most, self._ruling))
 
     def notice(self) -> None:
-        """See whether the shared places have gone or come back since the last look."""
+        """See whether the shared slots have gone or come back since the last look."""
         if self.shared.is_up is self._is_up:
             return
         self._is_up = not self._is_up
@@ -48,10 +48,10 @@ class Fallback:
             server_slots.resize(self._size(most, self._ruling))
 
     def require_open(self, semaphores: tuple[Semaphore, ...]) -> None:
-        """Stand for a call that cannot ask for the places of the site.
+        """Stand in for the site's slots, for a call that cannot request them.
 
         Raises:
-            Refusal: busy; one of the places is closed without them.
+            Refusal: busy; one of the slots is closed without them.
         """
         for semaphore in semaphores:
             if self._semaphores[semaphore][1] == "closed":

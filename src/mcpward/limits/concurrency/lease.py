@@ -1,6 +1,7 @@
-"""What one call holds while it runs: a place of its server, of its caller, of its tool and of each of its pools.
+"""The slots that one call holds while it runs: of its server, its caller, its tool and each of its pools.
 
-All or none of them: a call that waits for one holds none of the others. One event loop: nothing is shared by threads.
+A call holds all of them or none: while it waits for one, it holds none of the others. It runs on one event loop, so no
+thread shares it.
 """
 
 from asyncio import CancelledError, Future
@@ -20,13 +21,13 @@ T = TypeVar("T")
 
 
 class Lease(Struct, eq=False):
-    """The places of one call: ``async with hold:`` holds them. Made by ``Places.hold``.
+    """The slots of one call: ``async with hold:`` holds them. Made by ``CallSlots.hold``.
 
-    Entering raises :class:`~mcpward.core.errors.Refusal` (busy, with ``policy`` naming the places that were missing)
-    when a queue is full or the wait was too long. Places that :meth:`try_now` took before are kept.
+    Entering raises :class:`~mcpward.core.errors.Refusal` (busy, with ``policy`` naming the missing slots) when a queue
+    is full or the wait was too long. Slots that :meth:`try_now` took before are kept.
 
     A block that costs less: ``if not hold.enter_now(): await hold.enter()``, and then ``try: ... finally: hold.end()``.
-    ``_more`` are the places that it needs beside those of the server and of the caller.
+    ``_more`` are the slots that it needs beside those of the server and of the caller.
     """
 
     _server_slots: ServerSlots
@@ -47,12 +48,12 @@ class Lease(Struct, eq=False):
         self.end()
 
     async def enter(self) -> None:
-        """Hold all places, and wait for those that are missing. Raises as entering does, and holds nothing then."""
+        """Hold all slots, and wait for the missing ones. Raises as entering does, and holds nothing then."""
         if not self.try_now():
             await self._wait(goes_first=False)
 
     def try_now(self) -> bool:
-        """Have all places if all are free this moment; they are given back by :meth:`release`."""
+        """Take all slots if all are free at this moment; :meth:`release` returns them."""
         if self.is_held:
             return True
         server_slots, caller = self._server_slots, self._caller
@@ -71,11 +72,11 @@ class Lease(Struct, eq=False):
         self.is_held = True
         return True
 
-    #: Enter if nothing has to be waited for; gives whether it has.
+    #: Enter if no wait is needed; returns whether it has entered.
     enter_now = try_now
 
     def end(self) -> None:
-        """The call has ended: give all back, and take nothing any more."""
+        """The call has ended: return all slots, and take none any more."""
         self._is_over = True
         if self._retained:
             return
@@ -84,7 +85,7 @@ class Lease(Struct, eq=False):
         if self._more or not self.is_held or server.line.length or server_slots.crowded:
             self.release()
             return
-        # The rest of it where nobody waits for what is given back.
+        # The rest of the release, if no caller awaits it.
         self.is_held = False
         counts, caller = server_slots.counts, self._caller
         held = counts[caller]
@@ -96,13 +97,13 @@ class Lease(Struct, eq=False):
 
     @property
     def is_retained(self) -> bool:
-        """Whether something of the call goes on that nobody waits for."""
+        """Whether a part of the call still runs that no caller awaits."""
         return self._retained > 0
 
     def retain(self) -> Callable[[], None]:
-        """Keep all places beyond the call's end, until the returned function is called, once for each time.
+        """Keep all slots beyond the call's end, until the returned function is called, once for each time.
 
-        A running call that gave its places away for a while owes them from now on. One that has ended keeps nothing.
+        A running call that released its slots for a while owes them from now on. One that has ended keeps nothing.
         """
         if self._is_over:
             return _nothing
@@ -117,7 +118,7 @@ class Lease(Struct, eq=False):
             self.release()
 
     def _owe(self) -> None:
-        """Hold the places, whether they are free or not. Who waits for them waits no longer: it has them."""
+        """Hold the slots, whether they are free or not. A waiter for them stops waiting and has them."""
         if self._waiter is None or not self._waiter.seize():
             self._server_slots.take(self._caller, self._semaphores)
         self.is_held = True
@@ -127,20 +128,20 @@ class Lease(Struct, eq=False):
         return (*self._more, self._server_slots.server)
 
     def has_ended(self) -> bool:
-        """Whether the call has ended: what it still asks for is for nobody."""
+        """Whether the call has ended: no waiter is left for the slots that it still requests."""
         return self._is_over
 
     def ask_shared(self) -> Future[SlotAnswer] | None:
-        """Ask for the same places of the whole site, in this turn of the loop; None where there is nothing to ask.
+        """Request the same slots of the whole site, in this turn of the loop; None if there is nothing to request.
 
-        Entering awaits the answer, so the caller need not. Only with places taken by :meth:`try_now`.
+        Entering awaits the answer, so the caller need not. Only with slots taken by :meth:`try_now`.
         """
         return None
 
     async def alongside(self, charge: Awaitable[T]) -> T:
-        """Await a charge, and ask for the places in the same turn if it has to wait.
+        """Await a charge, and request the slots in the same loop turn if the charge has to wait.
 
-        Who is charged enters then; who is refused has given all back.
+        A charged call enters then; a refused call has returned all of its slots.
         """
         try:
             return await Pipelined(charge, self._ask_now)
@@ -159,10 +160,10 @@ class Lease(Struct, eq=False):
             self._server_slots.give(self._caller, self._semaphores)
 
     async def take_back(self) -> None:
-        """Take the places again that a running call gave away for a while, before those who have not begun.
+        """Take back the slots that a running call released for a while, before the calls that have not begun.
 
-        There is no limit to this wait but the call's own end. Cancelled, it owes the places, and holds them: the call
-        may go on, and its end gives them back. A call that has ended takes nothing back.
+        Only the call's own end limits this wait. If it is cancelled, it owes the slots, and holds them: the call may
+        continue, and its end returns them. A call that has ended takes nothing back.
         """
         if self.has_ended() or self.try_now():
             return

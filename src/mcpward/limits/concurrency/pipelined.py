@@ -1,7 +1,7 @@
-"""Two questions in one journey: what a call is charged with, and the places that it will need.
+"""Two store requests in one round trip: the charge of a call, and the slots that it will need.
 
-The charge is asked first. Where it is answered at once (a caller who was refused a moment ago is refused again without
-asking) nothing else is asked, so a flood of refused calls does not reach the shared places either.
+The charge is requested first. If it is answered at once, nothing else is requested: a caller refused a moment ago is
+refused again from memory. So a flood of refused calls does not reach the shared slots either.
 """
 
 from collections.abc import Awaitable, Callable, Generator

@@ -1,4 +1,4 @@
-"""Places that a running call lends to others while it waits for answers: a person may take minutes."""
+"""Slots that a running call releases while it waits for answers: a person may take minutes."""
 
 from asyncio import Lock
 from collections.abc import AsyncIterator, Callable
@@ -8,10 +8,10 @@ from mcpward.limits.concurrency.lease import Lease
 
 
 class Release:
-    """What one running call holds, and lends while it waits for answers.
+    """The slots that one running call holds, and releases while it waits for answers.
 
-    However much it asks at once, it has one set of places to lend, and takes it back when the first answer lets it go
-    on.
+    However many questions it asks at once, it has one set of slots to release. It takes the set back when the first
+    answer lets it continue.
     """
 
     __slots__ = ("_lease", "_taking")
@@ -21,12 +21,12 @@ class Release:
         self._taking = Lock()
 
     def retain(self) -> Callable[[], None]:
-        """Keep the places beyond the call's end, as :meth:`Lease.retain`; they are not lent any more."""
+        """Keep the slots beyond the call's end, as :meth:`Lease.retain`; then waiting no longer releases them."""
         return self._lease.retain()
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[None]:
-        """Return the places to others for the length of the block, or until another such block ends."""
+        """Release the slots to other calls for the length of the block, or until another such block ends."""
         lease = self._lease
         if not self._taking.locked() and not lease.is_retained:
             lease.release()
@@ -34,5 +34,5 @@ class Release:
             yield
         finally:
             async with self._taking:
-                if not lease.is_held:  # cancelled, it owes the places, which comes to the same
+                if not lease.is_held:  # cancelled, it owes the slots, which comes to the same
                     await lease.take_back()

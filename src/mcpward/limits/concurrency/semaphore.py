@@ -1,8 +1,8 @@
-"""The places of one name: of a server, a tool, a pool, or of one caller at one server.
+"""The slots of one name: of a server, a tool, a pool, or of one caller at one server.
 
-Whoever waits for places stands in one line: that of the places which are missing. So while some wait for a pool they
-hold nothing, and calls that do not need it go past them. A line is empty or its places are all taken, at every moment
-at which other code runs; so a caller that finds a place free may take it.
+A waiter stands in one queue: that of the slots which are missing. So while some calls wait for a pool they hold
+nothing, and calls that do not need it pass them. Invariant, whenever other code runs: a free slot implies an empty
+queue. So a caller that finds a slot free may take it.
 """
 
 from abc import ABC, abstractmethod
@@ -18,32 +18,32 @@ _RETRY_AFTER_S: Final = 1
 
 
 def busy(label: str, detail: str) -> Refusal:
-    """Return the refusal for want of places: ``label`` says of which."""
+    """Return the refusal of a call for which no slot is free; ``label`` names the kind of slot."""
     return Refusal(Reason.BUSY, detail, RetryAfter(_RETRY_AFTER_S, policy=label))
 
 
 class Candidate(Waiting, Protocol):
-    """Who waits for places. A port: ``Waiter`` is made of this module."""
+    """A waiter for slots. A port: ``Waiter`` is made of this module."""
 
     def missing(self) -> "Slots | None":
-        """Return the first places of which there is none for it, None where it can have all it needs."""
+        """Return the first slots of which none is free for it, None if it can have all it needs."""
         ...
 
     def seat(self) -> None:
-        """Take its places, which are free."""
+        """Take its slots, which are free."""
         ...
 
     def move(self, to: "Slots") -> None:
-        """Stand in another line."""
+        """Stand in another queue."""
         ...
 
     def refuse(self, no: Refusal) -> None:
-        """Send it away."""
+        """Refuse it."""
         ...
 
 
 class Slots(ABC):
-    """Places and those who wait for them. ``label`` is what a refusal says of them."""
+    """Slots and the queue of their waiters. ``label`` names them in a refusal."""
 
     __slots__ = ("label", "line", "timeout_s")
 
@@ -55,7 +55,7 @@ class Slots(ABC):
     @property
     @abstractmethod
     def free(self) -> int:
-        """How many can be had; below nothing where running calls owe some."""
+        """The number of free slots; negative if running calls owe some."""
 
     def serve(self) -> None:
         """Assign free slots to waiting calls in turn. A call that still lacks another slot waits for that one."""
@@ -69,24 +69,24 @@ class Slots(ABC):
                 one.move(lacking)
 
     def join(self, one: Candidate) -> None:
-        """Let one wait. A full line sends away whoever has no place in it."""
+        """Add a waiter. A full queue turns away a waiter without a position in it."""
         loser = self.line.join(one)
         if loser is not None:
             loser.refuse(self.busy(f"the queue for {self.label} is full"))
 
     def send_away(self, why: str) -> None:
-        """Refuse all who wait, but for calls that run already."""
+        """Refuse all waiters, but for calls that run already."""
         while (one := self.line.next()) is not None and not one.goes_first:
             self.line.leave(one)
             one.refuse(self.busy(why))
 
     def busy(self, detail: str) -> Refusal:
-        """Return the refusal that names these places."""
+        """Return the refusal that names these slots."""
         return busy(self.label, detail)
 
 
 class Semaphore(Slots):
-    """A number of places, which may change while some are taken."""
+    """A number of slots, which may change while some are taken."""
 
     __slots__ = ("free", "slots")
     free: int
@@ -96,14 +96,14 @@ class Semaphore(Slots):
         self.slots = self.free = slots
 
     def resize(self, slots: int) -> None:
-        """Have another number of places from now on. No call that runs loses its own."""
+        """Set another number of slots from now on. No running call loses its own."""
         self.free += slots - self.slots
         self.slots = slots
         self.serve()
 
 
 class CallerSemaphore(Slots):
-    """The places of one caller, while some of its calls wait for them. Otherwise a caller is a number."""
+    """The slots of one caller, while some of its calls wait for them. Otherwise a caller is a number."""
 
     __slots__ = ("_caller", "_counts")
 
@@ -119,7 +119,7 @@ class CallerSemaphore(Slots):
 
 
 class Counts(dict[str, int]):
-    """How many places each caller holds. Who holds none is not in it."""
+    """The number of slots that each caller holds. A caller that holds none is not in it."""
 
     __slots__ = ("most",)
 

@@ -1,10 +1,10 @@
-"""One server's ground: its own places and those of each of its callers."""
+"""One server's slots: its own, and those of each of its callers."""
 
 from mcpward.limits.concurrency.semaphore import CallerSemaphore, Counts, Semaphore, Slots
 
 
 class SeniorWaiter:
-    """The one waiter of the site that keeps what it found free while it waits for the rest; see ``Waiter``."""
+    """The one waiter of the site that keeps the free slots it found while it waits for the rest; see ``Waiter``."""
 
     __slots__ = ("waiter",)
 
@@ -13,9 +13,9 @@ class SeniorWaiter:
 
 
 class ServerSlots:
-    """What every call of one server holds: one of its places, and one of those that its caller may have here.
+    """The slots that every call of one server holds: one of the server's, and one of its caller's at this server.
 
-    A caller without a running or waiting call leaves nothing behind. ``crowded`` are the places of callers whose calls
+    A caller without a running or waiting call leaves nothing behind. ``crowded`` are the slots of callers whose calls
     wait for them.
     """
 
@@ -30,24 +30,26 @@ class ServerSlots:
 
     @property
     def callers_held(self) -> int:
-        """How many callers have calls waiting for places of their own."""
+        """The number of callers whose calls wait for slots of their own."""
         return len(self.crowded)
 
     def missing(self, caller: str, semaphores: tuple[Semaphore, ...]) -> Slots | None:
-        """Return the first places of which there is none: of pools and the tool, of the caller, of the server."""
+        """Return the first slots of which none is free: of pools and the tool, of the caller, of the server."""
         for semaphore in semaphores:
             if semaphore.free <= 0 and semaphore is not self.server:
                 return semaphore
         counts = self.counts
         if counts.get(caller, 0) >= counts.most:
-            crowd = self.crowded.get(caller)
-            if crowd is None:
-                crowd = self.crowded[caller] = CallerSemaphore(caller, counts, self._queue, self.server.timeout_s)
-            return crowd
+            caller_slots = self.crowded.get(caller)
+            if caller_slots is None:
+                caller_slots = self.crowded[caller] = CallerSemaphore(
+                    caller, counts, self._queue, self.server.timeout_s
+                )
+            return caller_slots
         return self.server if self.server in semaphores and self.server.free <= 0 else None
 
     def take(self, caller: str, semaphores: tuple[Semaphore, ...], *, of_caller: bool = True) -> None:
-        """Take a place of each and one of the caller's, whether they are free or owed."""
+        """Take a slot of each and one of the caller's, whether they are free or owed."""
         if of_caller:
             self.counts[caller] = self.counts.get(caller, 0) + 1
         for semaphore in semaphores:
@@ -71,11 +73,11 @@ class ServerSlots:
             self.tidy(caller)
 
     def tidy(self, caller: str) -> None:
-        """Serve those who wait for this caller's places, and forget the line when it is empty."""
-        crowd = self.crowded.get(caller)
-        if crowd is not None:
-            crowd.serve()
-            if not crowd.line:
+        """Serve the waiters for this caller's slots, and drop the queue when it is empty."""
+        caller_slots = self.crowded.get(caller)
+        if caller_slots is not None:
+            caller_slots.serve()
+            if not caller_slots.line:
                 del self.crowded[caller]
 
     def resize(self, most: int) -> None:

@@ -1,4 +1,4 @@
-"""What one call holds where places are counted for the whole site: places here, and the same ones there."""
+"""The slots of one call if slots are counted for the whole site: slots of this process, and the same ones there."""
 
 from asyncio import CancelledError, Future, get_running_loop
 from typing import Final
@@ -9,18 +9,19 @@ from mcpward.limits.concurrency.semaphore import OF_CALLER, Semaphore, busy
 from mcpward.limits.concurrency.slot_request import SlotAnswer, SlotRequest, claim_of
 from mcpward.limits.rates.shared_port import StoreDown
 
-#: So often a claim may fail before it is given up: an error may be of this one claim, and all others be answered.
+#: So often a request may fail before it is given up: an error may concern only this request, and all others be
+#: answered.
 _TRIES: Final = 2
 
 
 class SharedLease(Lease, kw_only=True, eq=False):
-    """Takes places here first, in this process's own order, and then those of the site.
+    """Takes slots here first, in this process's own order, and then those of the site.
 
-    So no more calls of a process ask for a place there than could have one. A call that waits there keeps here the one
-    kind of place that is missing, which those behind it could not have either, and nothing else.
+    So the calls of a process that request a slot there are never more than could hold one. A call that waits there
+    keeps only the one missing kind of slot here. The calls behind it could not have that kind either.
 
-    ``names`` and ``sizes`` are those of the stocks, with those of the caller before the last (the server).
-    ``_kept`` is the number of the only name that a place is kept of here, counted from 1.
+    ``names`` and ``sizes`` are those of the semaphores; the caller's come before the last, which is the server's.
+    ``_kept`` is the number of the only name whose slot is kept here, counted from 1.
     """
 
     fallback: Fallback
@@ -31,23 +32,23 @@ class SharedLease(Lease, kw_only=True, eq=False):
     _kept: int = 0
 
     async def enter(self) -> None:
-        """Hold all places, here and there, and wait for those that are missing."""
+        """Hold all slots, here and there, and wait for the missing ones."""
         await self._enter(goes_first=False)
 
     def enter_now(self) -> bool:
-        """Return False: the places of the site have to be asked for."""
+        """Return False: the slots of the site must be requested."""
         return False
 
     def end(self) -> None:
-        """The call has ended: give all back, and take nothing any more."""
+        """The call has ended: return all slots, and take none any more."""
         self._is_over = True
         if not self._retained:
             self.release()
 
     def ask_shared(self) -> "Future[SlotAnswer] | None":
-        """Ask for the same places of the whole site, in this turn of the loop; None where there is nothing to ask.
+        """Request the same slots of the whole site, in this turn of the loop; None if there is nothing to request.
 
-        Only with places taken by :meth:`try_now`. Entering awaits the answer; who does not enter calls
+        Only with slots taken by :meth:`try_now`. Entering awaits the answer; a call that does not enter calls
         :meth:`release`.
         """
         if not self.is_held or not self.fallback.shared.is_up:
@@ -62,13 +63,13 @@ class SharedLease(Lease, kw_only=True, eq=False):
         """Release all slots, here and in Redis, and cancel open requests; no effect if nothing is held."""
         claim, self._claim, self._asked = self._claim, None, None
         if claim is not None:
-            self.fallback.shared.drop(claim)  # before those who wait here ask for it
+            self.fallback.shared.drop(claim)  # before the local waiters request it
         if self._kept:
             self._take_rest()
         super().release()
 
     async def take_back(self) -> None:
-        """Take the places again that a running call gave away for a while, before those who have not begun."""
+        """Take back the slots that a running call released for a while, before the calls that have not begun."""
         if self.has_ended() or self.is_held:
             return
         try:
@@ -109,7 +110,7 @@ class SharedLease(Lease, kw_only=True, eq=False):
             raise
 
     async def _share(self, since: float, *, goes_first: bool) -> None:
-        """Have the same places of the site, asking again and again while they are missing."""
+        """Take the same slots of the site, asking again and again while they are missing."""
         now = get_running_loop().time
         while not self.has_ended():
             asked, self._asked = self._asked, None
@@ -140,7 +141,7 @@ class SharedLease(Lease, kw_only=True, eq=False):
         self._keep_there()
 
     def _keep_there(self) -> None:
-        """Be counted there as soon as anybody can count: the places are taken here."""
+        """Be counted there as soon as the store answers: the slots are taken here."""
         if self._claim is None:
             self._claim = claim_of(self.names, self.sizes, self._caller)
         self.fallback.shared.keep(self._claim)
@@ -156,7 +157,7 @@ class SharedLease(Lease, kw_only=True, eq=False):
         return self._semaphores[missing - 1 if missing < len(self._semaphores) else -1]
 
     def _rest(self) -> tuple[tuple[Semaphore, ...], bool]:
-        """Return all that is held here beside what is kept: stocks, and whether the caller's place is among it."""
+        """Return all that is held here beside the kept slot: semaphores, and whether the caller's slot is among it."""
         if self._kept == len(self.names) - 1:
             return self._semaphores, False
         kept = self._stock(self._kept)

@@ -1,4 +1,4 @@
-"""What a call claims of the places that all processes of a site have in common, and their port."""
+"""A call's request for slots that all processes of a site share, and their port."""
 
 from asyncio import Future
 from typing import Protocol
@@ -9,10 +9,10 @@ from mcpward.core.ids import request_id
 
 
 class SlotRequest(Struct, eq=False):
-    """What one call wants to hold: a place under each of ``names``, of which there are ``places`` in all.
+    """The slots that one call requests: one under each of ``names``, of which ``places`` exist in all.
 
-    ``id`` is the call's own among all of the site. ``at`` is the name whose line it stands in, counted from 1.
-    ``is_kept`` where its places are known to be held. What was dropped is not asked for again: that is another claim.
+    ``id`` is the call's own among all of the site. ``at`` is the name whose queue it stands in, counted from 1.
+    ``is_kept`` if its slots are known to be held. A dropped request is never repeated: the next one is another request.
     """
 
     names: tuple[str, ...]
@@ -25,9 +25,9 @@ class SlotRequest(Struct, eq=False):
 
 
 class SlotAnswer(Struct, frozen=True, gc=False):
-    """The answer to a claim: the name that has no place for it, counted from 1 (0: all were taken).
+    """The answer to a request: the name that has no free slot for it, counted from 1 (0: all were taken).
 
-    ``before`` calls go first in its line.
+    ``before`` calls precede it in the queue.
     """
 
     missing: int
@@ -35,33 +35,32 @@ class SlotAnswer(Struct, frozen=True, gc=False):
 
 
 class SharedSlots(Protocol):
-    """Places that are counted once, whoever holds them; held until dropped, or until their process dies.
+    """Slots that are counted once for all processes; held until dropped, or until their process dies.
 
     A port: only a site with such a store imports its client.
     """
 
     @property
     def is_up(self) -> bool:
-        """Whether the store answered last time. Nobody waits for one that did not."""
+        """Whether the store answered last time. No call waits for one that did not."""
         ...
 
     def ask(self, claim: SlotRequest, *, goes_first: bool = False) -> Future[SlotAnswer]:
-        """Take all places of a claim, or stand in the line of the first that is missing.
+        """Take all slots of a request, or stand in the queue of the first one that is missing.
 
-        Who stands in a line asks again within a second, or is forgotten. A claim that was taken is renewed until it is
-        dropped.
+        A waiter in a queue asks again within a second, or is removed. A granted request is renewed until it is dropped.
 
         Raises:
-            StoreDown: at once, or when awaited: nobody knows whether it was taken.
+            StoreDown: at once, or when awaited; whether the slots were taken is unknown.
         """
         ...
 
     def keep(self, claim: SlotRequest) -> None:
-        """Count a claim that holds its places already, whether there are as many or not, from the next renewal on."""
+        """Count a request that holds its slots already, whether there are as many or not, from the next renewal on."""
         ...
 
     def drop(self, claim: SlotRequest) -> None:
-        """Release all slots and leave every queue, whatever the claim's state. Callers need not wait for it."""
+        """Release all slots and leave every queue, whatever the request's state. Callers need not wait for it."""
         ...
 
     async def turn(self, claim: SlotRequest, told: SlotAnswer) -> None:
@@ -70,5 +69,5 @@ class SharedSlots(Protocol):
 
 
 def claim_of(names: tuple[str, ...], slots: tuple[int, ...], caller: str) -> SlotRequest:
-    """Make a claim with a name of its own."""
+    """Make a request with a name of its own."""
     return SlotRequest(names, slots, caller, request_id())

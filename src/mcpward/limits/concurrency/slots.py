@@ -1,7 +1,7 @@
 """How many calls run at once: at each server, of each caller, of each tool, and at each named pool behind tools.
 
-Places belong to the whole site. Where each worker counts on its own, it has its part of what all callers share, so
-that all of them together never exceed the number; only where there are fewer places than workers each has one.
+Slots belong to the whole site. If each worker counts on its own, it has its part of the slots that all callers share.
+So all workers together never exceed the number, unless there are fewer slots than workers: then each worker has one.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from mcpward.limits.concurrency.slot_request import SharedSlots
 
 
 class _Needs(Struct, frozen=True, eq=False):
-    """What calls of one tool hold: ``more`` are places of pools and of the tool, beside those of its server.
+    """The slots that calls of one tool hold: ``more`` are those of pools and of the tool, beside those of its server.
 
     ``names`` and ``sizes`` are all of them, the server's last, by name and number for the whole site.
     """
@@ -30,10 +30,11 @@ class _Needs(Struct, frozen=True, eq=False):
 
 
 class CallSlots:
-    """All places of the site, as one of ``workers`` has them.
+    """All slots of the site, as one of ``workers`` has them.
 
-    With ``shared`` places a call holds the same ones there. While those are away, this process gives ``share`` ÷
-    ``workers`` of each by itself, or what its ruling says: a pool's own, and ``on_store_failure`` for all else.
+    With ``shared`` slots a call holds the same ones there. While those are away, this process grants ``share`` ÷
+    ``workers`` of each by itself, or as many as its enforcement allows. That is a pool's own, and ``on_store_failure``
+    for all else.
     """
 
     def __init__(
@@ -61,7 +62,9 @@ class CallSlots:
         self._own: dict[tuple[str, str], Semaphore] = {}
 
     def lease(self, server: str, caller: str, tool: Tool | None) -> Lease:
-        """Return what a call must hold while it runs; without a tool, places of its server and its caller alone."""
+        """Return the slots that a call must hold while it runs; without a tool, only those of its server and its
+        caller.
+        """
         if tool is not None and (tool.concurrency is not None or tool.pools):
             needs = self._needs(server, tool)
         elif self._fallback is None:
@@ -76,16 +79,16 @@ class CallSlots:
         return SharedLease(server_slots, caller, needs.more, fallback=fallback, names=names, sizes=needs.sizes)
 
     def notice(self) -> None:
-        """See whether the shared places have gone or come back; calls look by themselves, and those that wait do not.
+        """See whether the shared slots have gone or come back; calls look by themselves, and those that wait do not.
 
-        Where they have gone, who waits for closed places is sent away.
+        If they have gone, waiters for closed slots are refused.
         """
         if self._fallback is not None:
             self._fallback.notice()
 
     @property
     def semaphores(self) -> list[Semaphore]:
-        """All places but those of callers."""
+        """All slots but those of callers."""
         return [
             *(server_slots.server for server_slots in self._by_server.values()),
             *self._pools.values(),
@@ -111,7 +114,7 @@ class CallSlots:
             semaphore.resize(max(1, slots // self._workers))
 
     def _needs(self, server: str, tool: Tool) -> _Needs:
-        """Return what a tool needs that needs more than its server's places, made once."""
+        """Return the needs of a tool that needs more than its server's slots, made once."""
         known = self._tools.get((server, tool.name))
         if known is not None and known[0] is tool:
             return known[1]
@@ -121,7 +124,7 @@ class CallSlots:
         return needs
 
     def _tool_stock(self, server: str, name: str, slots: int) -> Semaphore:
-        """Return the tool's own places. A tool that is declared anew goes on with those that its calls are in."""
+        """Return the tool's own slots. A tool that is declared anew keeps those that its calls are in."""
         semaphore = self._own.get((server, name))
         if semaphore is None:
             rates = self._rates[server]

@@ -1,4 +1,4 @@
-"""One call that waits until it can have all its places at once."""
+"""One call that waits until it can have all its slots at once."""
 
 from asyncio import CancelledError, Future, TimerHandle, get_running_loop
 from itertools import count
@@ -8,19 +8,19 @@ from mcpward.core.errors import Refusal
 from mcpward.limits.concurrency.semaphore import Semaphore, Slots
 from mcpward.limits.concurrency.server_slots import ServerSlots
 
-#: So often it may find one of two things free when the other is taken, and lose the turn that it had waited for.
+#: So often it may find one of two slots free when the other is taken, and lose the turn that it had waited for.
 _PATIENCE: Final = 3
-#: An alarm that comes so late comes after a pause of the event loop, in which nobody could give a place back.
+#: An alarm that comes so late follows a pause of the event loop, in which no call could return a slot.
 _LATE_S: Final = 0.05
 _numbers: Final = count()
 
 
 class Waiter:
-    """Stands in the line of what it lacks, and holds nothing meanwhile.
+    """Stands in the queue of the slots it lacks, and holds nothing meanwhile.
 
-    One that needs two scarce things could miss them in turn indefinitely: those who need only one always have one.
-    After a few times it keeps what it finds, all but the server's place; one call of the whole site may do so at a
-    time, so no two ever wait for each other.
+    A waiter for two scarce kinds of slots could miss them in turn indefinitely: waiters for only one kind always find
+    it. After a few times it keeps the slots it finds, all but the server's. Only one call of the whole site may do so
+    at a time, so no two ever wait for each other.
     """
 
     __slots__ = (
@@ -59,13 +59,13 @@ class Waiter:
         self._is_excused = False
 
     async def wait(self) -> None:
-        """Return with all places taken.
+        """Return with all slots taken.
 
         Raises:
-            Refusal: busy, with ``policy`` naming what was missing: its queue is full, or the wait was too long.
+            Refusal: busy, with ``policy`` naming the missing slots: its queue is full, or the wait was too long.
         """
         lacking = self.missing()
-        assert lacking is not None  # who lacks nothing takes it
+        assert lacking is not None  # a waiter that lacks nothing takes it
         self._stand(lacking)
         try:
             no = await self._ticket
@@ -80,11 +80,11 @@ class Waiter:
             raise no
 
     def missing(self) -> Slots | None:
-        """Return the first places of which there is none."""
+        """Return the first slots of which none is free."""
         return self._server_slots.missing(self.caller, self._wanted)
 
     def seat(self) -> None:
-        """Take all places, unless it was called off in this very turn."""
+        """Take all slots, unless it was called off in this very turn."""
         self._at = None
         if not self._ticket.done():
             self._server_slots.take(self.caller, self._wanted)
@@ -92,7 +92,7 @@ class Waiter:
             self._ticket.set_result(None)
 
     def seize(self) -> bool:
-        """Have all places at once, free or not; False where it waits no longer, and has none."""
+        """Hold all slots at once, free or not; False if it waits no longer, and has none."""
         ticket = self._ticket
         if not ticket.done():
             if self._at is not None:
@@ -102,7 +102,7 @@ class Waiter:
         return self._is_seized
 
     def move(self, to: Slots) -> None:
-        """Stand in another line: what it waited for was free, and this is not."""
+        """Move to another queue: the slot it waited for was free, and this one is not."""
         self._misses += 1
         senior = self._server_slots.senior
         if self._misses >= _PATIENCE and senior.waiter in (None, self) and not self._ticket.done():
@@ -111,7 +111,7 @@ class Waiter:
         self._stand(to)
 
     def refuse(self, no: Refusal) -> None:
-        """End the wait. It stands in no line any more."""
+        """End the wait. It stands in no queue any more."""
         self._at = None
         if not self._ticket.done():
             self._ticket.set_result(no)
@@ -121,7 +121,7 @@ class Waiter:
         if not self.goes_first:
             if self._alarm is not None:
                 self._alarm.cancel()
-            # A line's own patience counts from the first moment of the wait, wherever it was spent.
+            # A queue's own timeout counts from the first moment of the wait, in any queue.
             self._alarm = get_running_loop().call_at(self._since + at.timeout_s, self._late)
         at.join(self)
 
@@ -147,7 +147,7 @@ class Waiter:
         self._wanted = tuple(semaphore for semaphore in self._wanted if semaphore not in found)
 
     def _call_off(self) -> None:
-        """The waiter was cancelled. Places that were handed to it in the same turn must not be lost."""
+        """The waiter was cancelled. Slots that were passed to it in the same turn must not be lost."""
         ticket = self._ticket
         if not ticket.cancelled() and ticket.result() is None:
             if not self._is_seized:

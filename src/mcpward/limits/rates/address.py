@@ -1,9 +1,9 @@
-"""What an address may do that shows no good credential: fail with credentials, and ask at all.
+"""Limits of an address without a valid credential: how often it may fail with credentials, and send requests at all.
 
-Neither concerns a caller whose credential is good: a neighbour behind the same proxy locks nobody out. Each process
-counts addresses by itself, whatever the counters, so that a flood is turned away before anything is looked up for it.
-Failed credentials are counted in common, too, and anonymous calls as they are charged: an address that asks at several
-processes gets no more than at one.
+Neither concerns a caller whose credential is valid: a neighbour behind the same proxy locks no caller out. Each process
+counts addresses by itself, whatever the counters, so a flood is turned away before any look-up. Failed credentials are
+also counted in common, and anonymous calls when they are charged. So an address gains nothing by sending to several
+processes.
 """
 
 import asyncio
@@ -56,10 +56,10 @@ class Addresses:
         self._asking = CredentialLookups(self)
 
     def admit(self, principal: Principal, bucket: str) -> Names:
-        """Count a request: of its caller, or of its address where nobody has said who is there.
+        """Count a request: of its caller, or of its address if the caller is unknown.
 
-        A caller's own requests are counted so that one cannot flood the server with what no rate of a class is charged
-        for; what others at its address do never counts against it.
+        A caller's own requests are counted so that one caller cannot flood the server with requests that no class's
+        rate covers. Requests of others at its address never count against it.
 
         Raises:
             Refusal: address-rate-exceeded, with a ``RetryAfter`` that names the limit.
@@ -69,9 +69,9 @@ class Addresses:
         return self._count(self._callers, principal.key)
 
     def admit_body(self, principal: Principal, bucket: str, size: int) -> None:
-        """Count a large body, in bytes, of its caller, or of its address where nobody has said who is there.
+        """Count a large body, in bytes, of its caller, or of its address if the caller is unknown.
 
-        Before anything reads it: what a body costs, it costs whether or not it is a call.
+        Counted before the body is read: a body costs the same whether or not it is a call.
 
         Raises:
             Refusal: address-rate-exceeded, with a ``RetryAfter`` that names the limit.
@@ -87,7 +87,7 @@ class Addresses:
         self._after_body(principal, bucket, size)
 
     def _after_body(self, principal: Principal, bucket: str, size: int) -> tuple[str, int]:
-        """Return for whom a body counts, and where their counter stands after it."""
+        """Return the identity that a body counts for, and where its counter stands after it."""
         limit, now, store = self._bodies, self._now(), self._bytes
         key = bucket if principal.way is _ANONYMOUS else principal.key
         cost = min(-(-size // _KIB), limit.most)  # a body is never too large to be the first
@@ -111,9 +111,9 @@ class Addresses:
         return _NOTHING
 
     async def ask(self, whom: str, bucket: str, question: Callable[[], Awaitable[T]]) -> T:
-        """Have a credential of an address looked up at ``whom``, in its turn; return or raise what that gives.
+        """Look up a credential of an address at ``whom``, in its turn; return or raise the result.
 
-        A credential that turns out to be wrong is for the caller of this to count, unless it is cancelled meanwhile.
+        If the credential turns out to be wrong, the caller of this counts it, unless it is cancelled meanwhile.
 
         Raises:
             Refusal: address-rate-exceeded, the address has failed too often; identity-unavailable, too many of its
@@ -132,7 +132,7 @@ class Addresses:
         return ahead <= limit.tolerance or not limit.ruling.enforce
 
     def count_outcome(self, bucket: str, error: BaseException | None) -> None:
-        """Count the credential of a caller who has left before it was looked up, where it was wrong."""
+        """Count a wrong credential of a caller that left before it was looked up."""
         if isinstance(error, Refusal) and error.reason is Reason.CREDENTIAL_INVALID:
             with suppress(Refusal):
                 self.count_failure_soon(bucket)
@@ -145,7 +145,7 @@ class Addresses:
         return _NOTHING if ahead <= limit.tolerance else self._overrun(limit, store, bucket, now)
 
     def _overrun(self, limit: Limit, store: MemoryCounters, bucket: str, now: int) -> Names:
-        """Refuse an address that would overrun a limit, or name the limit where it is not enforced."""
+        """Refuse an address that would overrun a limit, or return the limit's name if it is not enforced."""
         tat = store.heal(bucket, store.get(bucket, 0), now, limit.gcra)
         if limit.ruling.enforce:
             raise _too_many(limit, retry_after_s(moved(tat, now, limit.gcra), now, limit.gcra))
@@ -154,12 +154,12 @@ class Addresses:
     def count_failure(self, bucket: str) -> Names | Awaitable[Names]:
         """Count a failed credential against the address, here and in common.
 
-        What has to be awaited is awaited before the answer leaves: of guesses at several processes at once, no more
-        are told that they are wrong than the limit allows.
+        The common counters are awaited before the response leaves. So of guesses sent to several processes at once, no
+        more are answered as wrong than the limit allows.
 
         Raises:
-            Refusal: address-rate-exceeded, as awaiting does: there were too many before; busy, where the limit is
-                closed while the common counters are away.
+            Refusal: address-rate-exceeded, as awaiting does: there were too many before; busy, if the limit is closed
+                while the common counters are away.
         """
         limit, now = self.auth_failures, self._now()
         over = self._look(limit, self._failures, bucket)
@@ -182,7 +182,7 @@ class Addresses:
             task.add_done_callback(self._forget)
 
     def drawn(self, principal: Principal, bucket: str) -> list[Drawn]:
-        """Return what a call draws on in common for its address: a request, where nobody has said who is there."""
+        """Return the common draws of a request for its address, if the caller is unknown."""
         if principal.way is not _ANONYMOUS:
             return []
         return [(self.requests, self.requests.prefix + bucket, 1)]
@@ -206,11 +206,11 @@ class Addresses:
     def _forget(self, task: "asyncio.Future[Names]") -> None:
         self._counting.discard(task)
         if not task.cancelled():
-            task.exception()  # too many: the next failure is told
+            task.exception()  # too many: the next failure is refused
 
 
 def require_admitted(standings: list[Standing]) -> None:
-    """Refuse with address-rate-exceeded where one of an address's standings does."""
+    """Refuse with address-rate-exceeded if one of an address's standings does."""
     for standing in standings:
         if standing.refuses:
             raise _too_many(standing.limit, standing.wait_s)

@@ -1,9 +1,8 @@
-"""A map that forgets: bounded whatever comes, without a clock and without a scan (attack 106).
+"""A map that evicts: bounded whatever comes, without a clock and without a scan (attack 106).
 
-Two generations: an entry that is written lives in the young one; when that is full it becomes the old one, and the
-former old one is thrown away, one entry per later write of a new one. So an entry is forgotten only after a third of
-``most`` other ones were written, or asked for by ``young``, since it last was; and eviction never looks at more than
-one entry.
+Two generations: a written entry lives in the young one. A full young one becomes the old one, and the former old one is
+discarded, one entry per later write of a new one. So an entry is evicted only after a third of ``most`` other entries
+were written, or read by ``young``, since its own last use. Eviction never looks at more than one entry.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 Key = str | int
 V = TypeVar("V")
 
-#: The young, the old and the one that is being thrown away.
+#: The young generation, the old one, and the one that is being discarded.
 _GENERATIONS: Final = 3
 
 
@@ -58,7 +57,7 @@ class BoundedMap(Generic[V]):
         yield from {**self.old, **self.young}
 
     def forget(self, matches: Callable[[Key], bool]) -> int:
-        """Throw away the entries whose key matches; returns how many there were."""
+        """Discard the entries whose key matches; returns how many there were."""
         found = [key for key in self.keys() if matches(key)]
         for key in found:
             self.young.pop(key, None)
@@ -76,7 +75,7 @@ class _Young(dict[Key, V]):
         self._all = generations
 
     def __missing__(self, key: Key) -> V:
-        # As Generations.put has it, which needs twice as long.
+        # As ``BoundedMap.put`` does, which needs twice as long.
         every = self._all
         value: V = every.old.get(key, every.unknown)
         self[key] = value

@@ -1,6 +1,6 @@
-"""What an operator sees of buckets in memory, and how they are made full again.
+"""Reports the buckets in memory to an operator, and resets them.
 
-Looking walks over all of them, so it is for an operator's command and for no request; requests go on meanwhile.
+A report walks over all of them, so it serves an operator's command and never a request; requests continue meanwhile.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ class BucketReport:
         )
 
     def reset(self, match: BucketFilter) -> int:
-        """Make every bucket full that is meant; returns how many there were."""
+        """Make every selected bucket full; returns how many there were."""
 
         def is_meant(store: MemoryCounters, key: Key) -> bool:
             found = self._of(store, key)

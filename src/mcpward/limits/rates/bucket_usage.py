@@ -1,4 +1,4 @@
-"""What is used of a limit at this moment, as an operator reads it, and which buckets an operator means."""
+"""The present use of a limit as an operator reads it, and the filter by which an operator selects buckets."""
 
 from msgspec import Struct
 
@@ -7,8 +7,8 @@ class BucketUsage(Struct, frozen=True, gc=False):
     """One bucket in use: of ``most`` calls that could pass at once ``remaining`` are left.
 
     ``scope`` is the server (of a tool's own rate: server and tool, with a NUL between), empty for the site. ``caller``
-    is whose bucket it is, empty where all callers have one together. In ``reset_s`` seconds there is one more to be
-    had, of a quota all of them.
+    is the bucket's owner, empty if all callers share one. In ``reset_s`` seconds one more is available, of a quota all
+    of them.
     """
 
     limit: str
@@ -20,7 +20,7 @@ class BucketUsage(Struct, frozen=True, gc=False):
 
 
 class BucketFilter(Struct, frozen=True, gc=False):
-    """Which buckets are meant: those of a server, of a caller, of a limit; None for whichever."""
+    """Selects buckets: those of a server, of a caller, of a limit; None matches all."""
 
     server: str | None = None
     caller: str | None = None

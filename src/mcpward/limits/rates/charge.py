@@ -1,11 +1,11 @@
-"""What a request costs, and who pays: the address for failed credentials, the verified caller for all else.
+"""Charges requests: failed credentials to the address, everything else to the verified caller.
 
-A call is charged to all of its limits or to none: its class, its key's own rate, its tool's own, the caller's quota,
-the server's total, the budgets behind the tool. Nothing that a request claims about itself chooses a bucket
+A call is charged to all of its limits or to none. They are its class, its key's own rate, its tool's own, the caller's
+quota, the server's total, and the budgets behind the tool. Nothing that a request claims about itself chooses a bucket
 (attack 107): only the address that ingress saw and ``Principal.key``. Times are monotonic, here or at the shared
 counters, so a set clock opens no window (attack 105).
 
-A call that draws on its class alone, as nearly all do, is charged in place; all else is a list of draws.
+A call that draws only on its class, as nearly all do, is charged in place; all else is a list of draws.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -39,9 +39,9 @@ Digest = Callable[[bytes], str]
 class Limits:
     """All rates and quotas of the site.
 
-    Failed credentials, requests, strangers and verified callers are counted in stores of their own, so that a flood of
-    made-up addresses makes no caller's bucket forgotten. With ``common`` counters (and ``digest`` for the loop breaker)
-    the process counts by itself only while they are away.
+    Failed credentials, requests, strangers and verified callers are counted in stores of their own. So a flood of
+    made-up addresses evicts no caller's bucket. With ``common`` counters (and ``digest`` for the loop breaker) the
+    process counts by itself only while they are away.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class Limits:
         self.addresses = Addresses(site, clock, common)
         self.admit = self.addresses.admit
         self._caller = None if site.caller is None else Limit("caller", "", site.caller.rate, site.caller.ruling)
-        # What all callers share is counted by each worker on its own, unless the counters are common.
+        # Each worker counts the shared limits on its own, unless the counters are common.
         part = 1.0 if common is not None else 1 / workers
         self._shares = Shares(site.fallback_share / workers)
         self._strangers, self._callers, self._totals = self._stores = tuple(
-            # What all callers share is as many buckets as are set, and none of them may be forgotten for another.
+            # There are as many buckets of shared limits as are set, and none of them may be evicted for another.
             MemoryCounters(clock, most)
             for most in (site.max_callers, site.max_callers, max(site.max_callers, _COMMON))
         )
@@ -74,22 +74,22 @@ class Limits:
         self._plans = {
             name: ServerLimits(name, rates, clock, site.max_callers, part) for name, rates in servers.items()
         }
-        #: Servers whose calls draw on their class alone, unless the caller or the tool has a rate of its own.
+        #: Servers whose calls draw only on their class, unless the caller or the tool has a rate of its own.
         plain = {name: plan for name, plan in self._plans.items() if plan.is_plain}
         self._plain = plain if common is None and self._caller is None else {}
         self._own: dict[tuple[str, Rate], Limit] = {}
 
     def price(self, tool: Tool, arguments: Mapping[str, Any]) -> list[Drawn]:
-        """Return what a call of the tool costs each of its budgets. Charges nothing.
+        """Return the cost of a call of the tool for each of its budgets. Charges nothing.
 
         Raises:
-            Refusal: arguments-invalid; the call would cost more than a budget ever gives at once.
-            Fault: the author's function for a cost failed, or gave no whole number from 0 on.
+            Refusal: arguments-invalid; the call would cost more than a budget ever grants at once.
+            Fault: the author's function for a cost failed, or returned no whole number from 0 on.
         """
         return [(each, each.prefix, cost) for each, cost in self._budgets.priced(tool, arguments)]
 
     def require(self, call: Call, tool: Tool) -> None:
-        """Refuse a call that its caller's limits would refuse, as far as that is known without asking anybody.
+        """Refuse a call that its caller's limits would refuse, as far as that is known without a request.
 
         For calls whose arguments are looked at before they are charged: a flood must not have that for nothing.
 
@@ -105,14 +105,14 @@ class Limits:
         _require(standings)
 
     def charge(self, call: Call, tool: Tool | None, budgets: Sequence[Drawn] = ()) -> Charge | Awaitable[Charge]:
-        """Charge the caller; what has to be asked of the common counters is awaited.
+        """Charge the caller; draws on the common counters are awaited.
 
-        ``budgets`` is what :meth:`price` gave; none for a call whose arguments are wrong, because it will not run.
+        ``budgets`` is the result of :meth:`price`; none for a call whose arguments are wrong, because it will not run.
 
         Raises:
-            Refusal: rate-exceeded, with a ``RetryAfter`` that names the limit and has ``headers``;
-                repeated-call; busy, where a limit is closed while the common counters are away. Nothing is charged
-                then, not even awaited things.
+            Refusal: rate-exceeded, with a ``RetryAfter`` that names the limit and has ``headers``; repeated-call; busy,
+                if a limit is closed while the common counters are away. Then nothing is charged, not even awaited
+                draws.
         """
         principal = call.principal
         plan = self._plain.get(principal.server)
@@ -143,9 +143,9 @@ class Limits:
         budgets: bool = True,
         loop: bool = True,
     ) -> None:
-        """Undo a charge, or a part of it: what it drew on rates, on budgets, and that the loop breaker counted it.
+        """Undo a charge, or a part of it: its draws on rates and on budgets, and its count in the loop breaker.
 
-        What was taken is given back where it was taken, whatever the counters, the tool or its costs are by now.
+        Each draw is returned where it was taken, even if the counters, the tool or its costs have changed since.
         """
         plan = self._plans[call.principal.server]
         taken = charge.taken
@@ -171,20 +171,20 @@ class Limits:
     # ---- for the operator -----------------------------------------------------------------------------------------
 
     async def uses(self, match: BucketFilter) -> list[BucketUsage]:
-        """Return the standing of every bucket that is meant and in use: of the site, or of this process alone."""
+        """Return the standing of every selected bucket in use: of the site, or only of this process."""
         if self._common is not None and self._common.is_up:
             return await self._common.uses(match)
-        return await self._shelf().uses(match)
+        return await self._report().uses(match)
 
     async def reset(self, match: BucketFilter) -> int:
-        """Make every bucket full that is meant, and let loops begin anew; returns how many buckets there were."""
+        """Make every selected bucket full, and let loops begin anew; returns how many buckets there were."""
         found = 0 if self._common is None or not self._common.is_up else await self._common.reset(match)
         for name, plan in self._plans.items():
             if match.limit in {None, REPEAT} and match.server in {None, name}:
                 plan.repeats.forget()
-        return found + self._shelf().reset(match)
+        return found + self._report().reset(match)
 
-    def _shelf(self) -> BucketReport:
+    def _report(self) -> BucketReport:
         addresses = self.addresses
         limits = [*self._own.values(), *self._budgets.all()]
         limits += [limit for plan in self._plans.values() for limit in plan.all()]
@@ -219,7 +219,7 @@ class Limits:
         return [(self._totals if limit.is_common else own, limit, key, cost) for limit, key, cost in drawn]
 
     def _charge_all(self, call: Call, tool: Tool | None, budgets: Sequence[Drawn]) -> Charge | Awaitable[Charge]:
-        """Charge what draws on more than its class, or is counted in common."""
+        """Charge a call that draws on more than its class, or is counted in common."""
         plan, common = self._plans[call.principal.server], self._common
         limit = plan.classes[tool.access] if tool is not None else plan.of(call)
         drawn = [*self._drawn(plan, limit, call, tool), *budgets]
@@ -240,7 +240,7 @@ class Limits:
         return Charge(_shown(standings), would, _taken(drawn, standings), is_again=bool(repeats))
 
     def _charge_alone(self, drawn: Sequence[Drawn], call: Call, tool: Tool | None) -> Charge:
-        """The common counters are away: each limit holds as its ruling says."""
+        """The common counters are away: each limit follows its enforcement."""
         loop = None if tool is None else self._plans[call.principal.server].loops[tool.access]
         limits = [limit for limit, _, _ in (*drawn, *self.addresses.drawn(call.principal, ""))]
         for limit in limits if loop is None else (*limits, loop):
@@ -273,7 +273,7 @@ class Limits:
         for standing in standings[last:]:
             if standing.refuses:
                 raise repeated(standing.wait_s, plan.repeats.answered(call))
-        # A request is one whether or not the call runs. Where the call went round, the circle stands last.
+        # A request is one whether or not the call runs. If the call was part of a cycle, the cycle's draw stands last.
         round_ = [loop.drawn] if loop is not None and len(standings) > last + len(again) else []
         taken = _taken([*mine, *again, *round_], [*standings[:first], *standings[last:]])
         repeats = bool(again) and standings[last].remaining < again[0][0].most - 1
@@ -282,7 +282,7 @@ class Limits:
     def _again(self, call: Call, plan: ServerLimits, tool: Tool) -> tuple[list[Drawn], Loop | None]:
         """Return the loop detector's buckets for this call: exact repeats, and cycles.
 
-        In its conversation first, if that can be told, and then for its caller as a whole.
+        In its conversation first, if that is known, and then for its caller as a whole.
         """
         limit, wide = plan.loops[tool.access], plan.wide_loops[tool.access]
         if limit is None or wide is None:
@@ -297,7 +297,7 @@ class Limits:
         if spoken is None:
             return [total], None
         key = f"{limit.prefix}{caller}\0{spoken}"
-        # One ring for all classes: a circle may read and write.
+        # One ring for all classes: a cycle may read and write.
         loop = Loop(f"{call.principal.server}\0{caller}\0{spoken}", digest, (limit, key, 1))
         return [(limit, f"{key}\0{digest}", 1), total], loop
 
@@ -307,13 +307,13 @@ def _loops(repeats: int) -> tuple[str, ...]:
 
 
 def _shown(standings: Sequence[Standing], worst: Standing | None = None) -> Fields:
-    """Encode what the caller may know. Omit shared limits, and limits that are not enforced."""
+    """Encode the limits that the caller may know. Omit shared limits, and limits that are not enforced."""
     own = [each for each in standings if each is worst or (each.limit.ruling.enforce and not each.limit.is_common)]
     return fields(own)
 
 
 def _taken(drawn: Sequence[Drawn], standings: Sequence[Standing]) -> tuple[Drawn, ...]:
-    """Return what was taken of all draws: a limit that is not enforced takes nothing where it would refuse."""
+    """Return the draws that were taken: a limit that is not enforced takes nothing if it would refuse."""
     return tuple(each for each, standing in zip(drawn, standings, strict=False) if each[2] and not standing.wait_s)
 
 

@@ -1,6 +1,6 @@
-"""Which conversation of its caller a call belongs to: several agents may share one key, and each has its own.
+"""The conversation of its caller that a call belongs to: several agents may share one key, and each has its own.
 
-What tells is the caller's own word, so no rate is counted by it; the loop breaker is, beside what it counts for the
+The caller itself names its conversation, so no rate is counted by it. The loop breaker is, beside its count for the
 caller as a whole.
 """
 
@@ -12,7 +12,7 @@ _TRACE_ID: Final = slice(3, 35)  # W3C Trace Context: 00-<trace id>-<parent id>-
 
 
 def conversation_of(call: Call) -> str | int | None:
-    """Return the session, else the id of the trace, else the connection; None where none of them can be told."""
+    """Return the session, else the id of the trace, else the connection; None if none of them is known."""
     if call.session is not None:
         return call.session
     if call.trace:

@@ -1,9 +1,9 @@
-"""Who may have a credential looked up at its provider or in the store, and when: places, in fair shares.
+"""Bounds look-ups of credentials at a provider or in the store: slots, in fair shares.
 
-A question about a credential takes a place, and may turn out to be a failure. Both are reserved before it is asked: an
-address has no more questions under way than it has failures left, and its place is free again when the answer is
-there, not when the caller has left. One address holds a few places only, and some are kept for addresses whose
-credentials were good before, so that a crowd of strangers does not crowd out callers.
+A look-up of a credential takes a slot, and may turn out to be a failure. Both are reserved before it starts. So an
+address has no more look-ups under way than it has failures left. Its slot is free again when the answer arrives, not
+when the caller has left. One address holds only a few slots, and some are kept for addresses whose credentials were
+valid before. So a flood of strangers does not keep callers out.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class Failures(Protocol):
     """The failed credentials of addresses. A port: ``Addresses``, which counts them, is made of this module."""
 
     def require_failure(self, bucket: str) -> object:
-        """Require that the address has a failure left. Raises :class:`Refusal` where it has none."""
+        """Require that the address has a failure left. Raises :class:`Refusal` if it has none."""
         ...
 
     def has_failure_beside(self, bucket: str, pending: int) -> bool:
@@ -43,12 +43,12 @@ class Failures(Protocol):
         ...
 
     def count_outcome(self, bucket: str, error: BaseException | None) -> None:
-        """Count how a question ended whose caller has left."""
+        """Count the result of a look-up whose caller has left."""
         ...
 
 
 class Share(Struct, frozen=True):
-    """Questions that may be under way: ``places`` in all, ``kept`` of these for addresses that have succeeded, and
+    """Bounds on look-ups under way: ``places`` in all, ``kept`` of these for addresses that have succeeded, and
     ``address`` of one address.
     """
 
@@ -58,12 +58,12 @@ class Share(Struct, frozen=True):
 
 
 AT_PROVIDER: Final = Share(slots=16, kept=4, address=4)
-#: All who wait for the store share one look at it, so a place there costs next to nothing.
+#: All waiters for the store share one look at it, so a slot there costs next to nothing.
 AT_STORE: Final = Share(slots=512, kept=128, address=16)
 
 
 class _Line:
-    """The requests of one address at one provider: how many questions are under way, and who waits."""
+    """The requests of one address at one provider: its look-ups under way, and its waiters."""
 
     __slots__ = ("bucket", "busy", "is_listed", "waiting")
 
@@ -75,7 +75,7 @@ class _Line:
 
 
 class _Endpoint:
-    """One provider, or the store: its places, and the lines in which somebody waits, in the order of their turns."""
+    """One provider, or the store: its slots, and its queues with waiters, in the order of their turns."""
 
     __slots__ = ("busy", "known", "lines", "share", "strangers", "waiting")
 
@@ -89,7 +89,7 @@ class _Endpoint:
 
 
 class CredentialLookups:
-    """The places of all providers. An address is remembered while it asks, and after it has succeeded."""
+    """The slots of all providers. An address is remembered while it asks, and after it has succeeded."""
 
     def __init__(self, failures: Failures) -> None:
         self._failures = failures
@@ -101,19 +101,19 @@ class CredentialLookups:
         return sum(len(endpoint.lines) for endpoint in self._endpoints.values())
 
     async def ask(self, whom: str, bucket: str, question: Callable[[], Awaitable[T]]) -> T:
-        """Wait for a place at ``whom``, ask, and return the answer or raise what the question raises.
+        """Wait for a slot at ``whom``, look up, and return or raise the result of the look-up.
 
         ``whom`` is a name of :mod:`mcpward.core.authority`.
 
         Raises:
-            Refusal: address-rate-exceeded, the address has failed too often; identity-unavailable, too many questions
+            Refusal: address-rate-exceeded, the address has failed too often; identity-unavailable, too many look-ups
                 wait, or this one has waited for too long.
         """
         await self._begin(whom, bucket)
         asked = asyncio.ensure_future(_answer(question))
         try:
             await asyncio.wait([asked])
-        except asyncio.CancelledError:  # the question is under way all the same, and so its place is taken
+        except asyncio.CancelledError:  # the look-up is under way all the same, and so its slot is taken
             asked.add_done_callback(lambda done: self._left(whom, bucket, done))
             raise
         self._end(whom, bucket)
@@ -169,7 +169,8 @@ class CredentialLookups:
         if not self._pending[bucket]:
             del self._pending[bucket]
         _let_go(endpoint, line)
-        # Not at once: whoever asked counts a failure first. Other desks, too: the address may wait there for this one.
+        # Not at once: the caller counts a failure first. Other authorities, too: the address may wait there for this
+        # one.
         loop = asyncio.get_running_loop()
         for each in self._endpoints.values():
             if each is endpoint or bucket in each.lines:
@@ -185,7 +186,7 @@ class CredentialLookups:
     # ---- waiting ------------------------------------------------------------------------------------------------
 
     async def _wait(self, endpoint: _Endpoint, line: _Line) -> bool:
-        """Return whether a place was handed over; False: look again."""
+        """Return whether a slot was passed on; False: look again."""
         is_known = self._known.get(line.bucket, default=False)
         most = _MOST_WAITING_IN_ALL if is_known else _MOST_STRANGERS_WAITING
         if len(line.waiting) >= MOST_WAITING or endpoint.waiting >= most:
@@ -210,12 +211,12 @@ class CredentialLookups:
         try:
             return await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled() and turn.result():  # the place came as its caller left
+            if turn.done() and not turn.cancelled() and turn.result():  # the slot came as its caller left
                 self._free(endpoint, line)
             raise
 
     def _hand_on(self, endpoint: _Endpoint) -> None:
-        """Hand free places on, to one line after the other."""
+        """Pass free slots on, to one queue after the other."""
         slots, kept = endpoint.share.slots, endpoint.share.kept
         for lines, most in ((endpoint.known, slots), (endpoint.strangers, slots - kept)):
             for _ in range(len(lines)):
@@ -234,7 +235,7 @@ class CredentialLookups:
             if turn := _next(line):
                 self._take(endpoint, line)
                 turn.set_result(True)
-        elif line.bucket not in self._pending:  # nothing under way could give a failure back: all of them are told
+        elif line.bucket not in self._pending:  # no look-up under way could return a failure: all waiters are refused
             while turn := _next(line):
                 turn.set_result(False)
 

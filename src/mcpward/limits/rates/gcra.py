@@ -32,7 +32,7 @@ class Gcra(Struct, frozen=True, gc=False):
 
 
 def moved(tat: int, now: int, gcra: Gcra, cost: int = 1) -> int:
-    """Where the bucket would stand after ``cost`` calls more. Allowed if that is ≤ ``now + gcra.tolerance``."""
+    """The bucket's standing after ``cost`` calls more. Allowed if that is ≤ ``now + gcra.tolerance``."""
     return (max(now, tat)) + gcra.interval * cost
 
 
@@ -60,6 +60,6 @@ def retry_after_s(tat: int, now: int, gcra: Gcra) -> int:
 def sane(tat: int, now: int, gcra: Gcra) -> int:
     """Bring back a bucket further ahead than calls can take it: a clock was set back (attack 105).
 
-    So a caller is never locked out for longer than a drained bucket takes to give one call.
+    So a caller is never locked out for longer than a drained bucket takes to grant one call.
     """
     return min(tat, now + gcra.tolerance)

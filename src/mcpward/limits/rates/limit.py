@@ -1,7 +1,7 @@
-"""A limit: a rate or a quota with a name and a scope, and what it says of one bucket.
+"""A limit: a rate or a quota with a name and a scope, and the verdict of one of its buckets.
 
-The answer fields are those of draft-ietf-httpapi-ratelimit-headers-10: ``RateLimit-Policy: "read";q=120;w=60`` and
-``RateLimit: "read";r=118;t=1``, where ``t`` is the time until one call more may be made.
+The response fields are those of draft-ietf-httpapi-ratelimit-headers-10: ``RateLimit-Policy: "read";q=120;w=60`` and
+``RateLimit: "read";r=118;t=1``, where ``t`` is the time until one more call is allowed.
 """
 
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ _WINDOWS: Final = {Period.HOUR: 3600, Period.DAY: 86_400, Period.MONTH: 31 * 86_
 class Limit:
     """A named rate (``gcra`` is set) or quota (``quota`` is set) of one scope.
 
-    ``prefix`` keeps the buckets of different limits apart in one store. It ends in NUL, which no server, class, tool
-    or budget of ours has in its name, so no caller's key can be made to look like another limit's bucket.
-    ``is_common`` says that all callers have one bucket together: what stands in it is no caller's business.
-    ``charges`` are those of :meth:`charged` that are known, by what is left of the tolerance in whole ``cell``s.
+    ``prefix`` keeps the buckets of different limits apart in one store. It ends in NUL, which no server, class, tool or
+    budget has in its name. So no caller's key can look like another limit's bucket. ``is_common`` if all callers share
+    one bucket: its standing is shown to no caller. ``charges`` are the known results of :meth:`charged`, by the rest of
+    the tolerance in whole ``cell``s.
     """
 
     __slots__ = (
@@ -54,7 +54,7 @@ class Limit:
             if much.count < 1:
                 raise ValueError("a quota is at least 1")
             self.rate, self.quota = None, much
-            self.gcra = Gcra(0, 0)  # no rate: read by nobody where ``quota`` is set
+            self.gcra = Gcra(0, 0)  # no rate: never read if ``quota`` is set
             window, count = _WINDOWS[much.period], much.count
         self.interval, self.tolerance = self.gcra.interval, self.gcra.tolerance
         # Within a cell the answer is the same: calls that remain, and seconds to the next. There may be no such cell.
@@ -64,7 +64,7 @@ class Limit:
 
     @property
     def is_budget(self) -> bool:
-        """Whether it is of what stands behind tools, at whichever server."""
+        """Whether it limits a resource behind tools, at all servers."""
         return self.is_common and not self.scope
 
     @property
@@ -75,8 +75,8 @@ class Limit:
     def charged(self, spare: int) -> "Charge":
         """Return the charge that left ``spare`` nanoseconds of the tolerance (not all of it).
 
-        There are few different ones, so each is encoded once; hot paths look into ``charges`` first. Where there are
-        no cells they find nothing: a number is 0 there for no charge, as a second at least is left to the next call.
+        There are few different ones, so each is encoded once; hot paths look into ``charges`` first. Without cells they
+        find nothing: a number is 0 there for no charge, as a second at least is left to the next call.
         """
         calls, rest = divmod(spare, self.interval)
         wait_s = -((rest - self.interval) // SECOND)
@@ -93,11 +93,11 @@ class Limit:
 
 
 class Charge(Struct, frozen=True, gc=False):
-    """What was taken. ``headers`` are the RateLimit fields of the answer, encoded.
+    """The result of a charge. ``headers`` are the RateLimit fields of the response, encoded.
 
-    ``would_refuse`` names the limits that are not enforced and would have said no. ``taken`` is what there is to give
-    back, None for one call of the class alone, and ``is_common`` says where it was taken. ``is_again`` says that the
-    same call was made a moment ago, and ``loop`` is where it stands in common, as one of its conversation's calls.
+    ``would_refuse`` names the limits that are not enforced and would have refused. ``taken`` holds the draws to return;
+    it is None for one call charged only to its class. ``is_common`` says where it was taken. ``is_again`` if the same
+    call was made a moment ago. ``loop`` is its position in the common loop breaker, as one of its conversation's calls.
     """
 
     headers: Fields
@@ -109,9 +109,9 @@ class Charge(Struct, frozen=True, gc=False):
 
 
 class Standing(Struct, frozen=True, gc=False):
-    """What one bucket says: the calls that remain, the seconds until there is one more, the seconds to wait.
+    """The verdict of one bucket: the calls that remain, the seconds until one more, the seconds to wait.
 
-    ``wait_s`` is 0 where this draw passes, and at least 1 where it does not (also where the limit is not enforced).
+    ``wait_s`` is 0 if this draw passes, and at least 1 if it does not (also if the limit is not enforced).
     """
 
     limit: Limit
@@ -121,23 +121,23 @@ class Standing(Struct, frozen=True, gc=False):
 
     @property
     def refuses(self) -> bool:
-        """Whether this bucket says no, and is meant to."""
+        """Whether this bucket refuses, and its limit is enforced."""
         return self.wait_s > 0 and self.limit.ruling.enforce
 
 
 Drawn = tuple[Limit, str, int]
 """One draw: the limit, the bucket's whole key (``limit.prefix`` + whose), and the cost (≥ 0; 0 asks and takes nothing).
 
-Draws of one call are taken all or none: if any standing refuses, nothing has been taken and every standing tells of
-before. A limit that is not enforced and would refuse takes nothing for itself and holds up nobody.
+Draws of one call are taken all or none: if any standing refuses, nothing has been taken and every standing is
+that of before. A limit that is not enforced and would refuse takes nothing for itself and holds up no caller.
 """
 
 
 class Loop(Struct, frozen=True, gc=False):
-    """What the loop breaker needs to tell whether a conversation goes round in a circle of calls.
+    """The input by which the loop breaker detects a cycle of calls in a conversation.
 
-    ``ring`` is the key of its latest calls, ``digest`` stands for this one, and ``drawn`` is what a call costs
-    that goes round.
+    ``ring`` is the key of its latest calls, ``digest`` stands for this one, and ``drawn`` is the cost of a call in a
+    cycle.
     """
 
     ring: str
@@ -146,7 +146,7 @@ class Loop(Struct, frozen=True, gc=False):
 
 
 def fields(standings: Sequence[Standing]) -> Fields:
-    """Return both answer fields for several limits and where each of their buckets stands; none for no limit."""
+    """Return both response fields for several limits with the standings of their buckets; none for no limit."""
     if not standings:
         return ()
     return (

@@ -1,13 +1,14 @@
-"""The loop breaker: the same call made again and again in one conversation, or a circle of calls.
+"""The loop breaker: finds the same call repeated in one conversation, or a cycle of calls.
 
-A model that is stuck repeats itself byte for byte, or alternates between a few calls. It is told so in a tool result,
-which it can read and act on, long before the rate of its class stops it, and a different call still passes. Only calls
-that run are counted. Each conversation has its own count, and its caller a higher one for all of them together: who
-makes up a conversation for each call gains no more than that.
+A model that is stuck repeats itself byte for byte, or alternates between a few calls. mcpward reports that in a tool
+result, which the model can read and act on. It does so long before the rate of its class stops it, and a different call
+still passes. Only calls that run are counted. Each conversation has its own count, and its caller a higher one for all
+of them together. So a caller that makes up a conversation for each call gains no more than that.
 
-Calls are compared by the interpreter's own 64-bit hash of caller, tool and all bytes of the raw arguments (1 µs for
-each KiB or less); its key is drawn per process, so nobody can make two calls look like one. A request that brings the
-state of an earlier one is another call with each state: a tool that asks three questions is called four times.
+Calls are compared by the interpreter's own 64-bit hash of caller, tool and all bytes of the raw arguments. It takes 1
+µs for each KiB or less. Its key is drawn per process, so no caller can make two calls look like one. A request that
+brings the state of an earlier one is another call with each state: a tool that asks three questions is called four
+times.
 """
 
 from collections.abc import Sequence
@@ -26,11 +27,11 @@ from mcpward.limits.rates.limit import Limit
 from mcpward.limits.rates.memory import MemoryCounters
 
 REPEAT: Final = "repeat"
-#: What :meth:`LoopDetector.require` says of a call: it is new, was made a moment ago, or would be refused if enforced.
+#: Verdicts of :meth:`LoopDetector.require`: the call is new, was made a moment ago, or would be refused if enforced.
 NEW: Final = 0
 AGAIN: Final = 1
 OVER: Final = 2
-#: Circles of two calls up to five; a longer one is told apart from work with difficulty, and meets its rate soon.
+#: Cycles of two to five calls; a longer one is hard to distinguish from work, and meets its rate soon.
 _PERIODS: Final = range(2, 6)
 #: Kept of a conversation's calls before the newest; together with the next they are twice the longest circle.
 _BEFORE: Final = 2 * _PERIODS[-1] - 2
@@ -38,10 +39,10 @@ _NOTHING: Final[tuple[int, ...]] = ()
 
 
 class LoopDetector:
-    """Lets one call of one conversation pass as often as its tool's class says, and a circle of calls likewise.
+    """Lets one call of one conversation pass as often as its tool's class allows, and a cycle of calls likewise.
 
-    ``limits`` stand in the order of :class:`~mcpward.core.scope.Access`; None where the class may repeat itself.
-    ``wide`` are those of a caller's conversations together.
+    ``limits`` stand in the order of :class:`~mcpward.core.scope.Access`; None if the class may repeat itself. ``wide``
+    are those of a caller's conversations together.
     """
 
     __slots__ = ("_answers", "_conversations", "_limits", "_recent", "_totals", "_wide")
@@ -61,8 +62,8 @@ class LoopDetector:
         """Count the call at ``now`` (monotonic nanoseconds); returns one of NEW, AGAIN and OVER.
 
         Raises:
-            Refusal: repeated-call, with a ``RetryAfter``, which says where it is known whether the calls before had
-                an answer; the call is not counted.
+            Refusal: repeated-call, with a ``RetryAfter``, which says whether the earlier calls had an answer, if that
+                is known; the call is not counted.
         """
         limit = self._limits[access]
         if limit is None:
@@ -84,8 +85,8 @@ class LoopDetector:
     def _require_both(self, call: Call, access: Access, now: int, own: int, ring: int, tat: int) -> int:
         """Count a call that was made before, or is among the first of its conversation, for its caller, too.
 
-        The first time of a call in a conversation that has gone on for a while is left out, for speed. Starting
-        conversations for that does not pay: each takes nine other calls first, which the rates count.
+        The first time of a call in a conversation that has gone on for a while is left out, for speed. A caller gains
+        nothing by starting conversations for that: each needs nine other calls first, which the rates count.
         """
         limit, wide, key = self._limits[access], self._wide[access], _key(call)
         assert limit is not None
@@ -106,7 +107,7 @@ class LoopDetector:
         return AGAIN if tat > now else NEW
 
     def _may_again(self, limit: Limit, key: int, ahead: int, recent: tuple[int, ...], circle: int, now: int) -> bool:
-        """Count a call of a conversation that made it lately; returns False where it would be refused if enforced."""
+        """Count a call that the conversation made lately; returns False if it would be refused if enforced."""
         store = self._conversations
         goes_round = key in recent and is_circle((key, *recent))
         around = self._ahead(limit, circle, now) if goes_round else 0
@@ -146,7 +147,7 @@ class LoopDetector:
         self._answers.put(_keys(call)[1], answered)
 
     def answered(self, call: Call) -> bool | None:
-        """Return whether the call had an answer when it was made last; None where that is not known here."""
+        """Return whether the call had an answer when it was made last; None if that is not known here."""
         return self._answers.get(_keys(call)[1], None)
 
     def forget(self) -> None:
@@ -195,7 +196,7 @@ def _key(call: Call) -> int:
 
 
 def _keys(call: Call) -> tuple[int, int]:
-    """Return what stands for a call's conversation, and for the call in it."""
+    """Return the keys of a call's conversation, and of the call in it."""
     caller, spoken = call.principal.key, conversation_of(call) or 0
     return hash((caller, spoken)), hash((call.arguments, call.target, caller, call.state, spoken))
 

@@ -1,7 +1,7 @@
 """Buckets of this process, in memory that is bounded whatever the number of callers (attack 106).
 
-A forgotten bucket is a full one; therefore strangers, who can make up addresses, never share a store with callers
-whose identity was verified, and what all callers share (a budget, a server's total) has a store of its own.
+An evicted bucket is a full one. Therefore strangers, who can make up addresses, never share a store with verified
+callers. The limits that all callers share (a budget, a server's total) have a store of their own.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from mcpward.limits.rates.gcra import Gcra, moved, remaining, reset_s, retry_aft
 from mcpward.limits.rates.limit import Limit, Standing
 from mcpward.limits.rates.period import index_of, left_s
 
-#: A quota's bucket is one number as well: its period above, what was used in it below.
+#: A quota's bucket is one number as well: its period above, its used count below.
 _USED_BITS: Final = 48
 _USED: Final = (1 << _USED_BITS) - 1
 
@@ -49,9 +49,9 @@ class MemoryCounters(BoundedMap[int]):
         return Standing(limit, max(0, remaining(tat, now, gcra)), reset_s(tat, now, gcra), wait_s)
 
     def add(self, limit: Limit, key: str, cost: int) -> Standing:
-        """Take ``cost`` and say where the bucket stands then; with a negative cost give that much back.
+        """Take ``cost`` and return where the bucket stands then; a negative cost is returned to it.
 
-        Whether it may be taken is for :func:`take_all` to say.
+        :func:`take_all` decides whether the draw is allowed.
         """
         if limit.quota is not None:
             index, used = self._used(limit.quota, key, self._clock.now())
@@ -62,7 +62,7 @@ class MemoryCounters(BoundedMap[int]):
         return self.look(limit, key)
 
     def _used(self, quota: Quota, key: str, now_s: float) -> tuple[int, int]:
-        """Return the number of the period that counts, and what was used in it.
+        """Return the number of the period that counts, and its used count.
 
         A period that has begun does not end because a clock was set back into the one before (attack 105).
         """
@@ -78,12 +78,12 @@ Slot = tuple[MemoryCounters, Limit, str, int]
 
 
 def look_all(slots: Sequence[Slot]) -> list[Standing]:
-    """Return where every bucket stands, and which would refuse."""
+    """Return the standing of every bucket, and the buckets that would refuse."""
     return [store.look(limit, key, cost) for store, limit, key, cost in slots]
 
 
 def take_all(slots: Sequence[Slot]) -> list[Standing]:
-    """Take every draw, or none where one refuses.
+    """Take every draw, or none if one refuses.
 
     A limit that is not enforced and would refuse takes nothing for itself. No two draws of one call share a bucket.
     """

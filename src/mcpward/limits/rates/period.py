@@ -1,6 +1,6 @@
 """The periods of quotas: hours, days and months of the calendar in UTC. Pure: no clock of its own.
 
-A quota follows the calendar because what it guards does: a provider's "10,000 a day" begins anew at midnight UTC.
+A quota follows the calendar because the guarded limit does: a provider's "10,000 a day" begins anew at midnight UTC.
 """
 
 from calendar import monthrange

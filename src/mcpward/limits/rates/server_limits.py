@@ -18,13 +18,13 @@ from mcpward.limits.rates.share import part_of
 #: Not only looking around: an author's function runs, so these count as reading.
 READS: Final = frozenset({"resources/read", "prompts/get"})
 Priced = tuple[Limit, int]
-"""A limit of a budget, and what a call costs it."""
+"""A limit of a budget, and the cost of a call."""
 
 
 class ServerLimits:
-    """One server's limits, made ready. ``is_plain`` where a call draws on its class alone.
+    """One server's limits, made ready. ``is_plain`` if a call draws only on its class.
 
-    ``part`` of what all callers share is this process's.
+    ``part`` is this process's part of the limits that all callers share.
     """
 
     __slots__ = ("classes", "discovery", "is_plain", "lifecycle", "loops", "quota", "repeats", "total", "wide_loops")
@@ -58,10 +58,11 @@ class ServerLimits:
         return [limit for limit in limits if limit is not None]
 
     def of(self, call: Call) -> Limit:
-        """Return the limit of what is no tool call.
+        """Return the limit of a request that is no tool call.
 
-        Lists must not use up what keeps a conversation going: a client that gets 429 for ``server/discover`` falls
-        back to the other era and asks twice as much, and one whose cancellation is refused cannot cancel.
+        Lists must not use up the requests that keep a conversation alive. A client that gets 429 for
+        ``server/discover`` falls back to the other era and sends twice as many requests. A client whose cancellation is
+        refused cannot cancel.
         """
         if call.kind is Kind.CATALOGUE:
             return self.classes[Access.READ] if call.method in READS else self.discovery
@@ -69,7 +70,7 @@ class ServerLimits:
 
 
 class Budgets:
-    """The budgets of the site, made ready: what stands behind tools, whoever calls them and at whichever server."""
+    """The budgets of the site, made ready: limits behind tools, for all callers and all servers."""
 
     def __init__(self, budgets: Mapping[str, Budget], part: float) -> None:
         self._limits: dict[str, tuple[Limit, ...]] = {name: _limits_of(each, part) for name, each in budgets.items()}
@@ -79,11 +80,11 @@ class Budgets:
         return [limit for limits in self._limits.values() for limit in limits]
 
     def priced(self, tool: Tool, arguments: Mapping[str, Any]) -> list[Priced]:
-        """Return what a call of the tool costs each of its budgets.
+        """Return the cost of a call of the tool for each of its budgets.
 
         Raises:
-            Refusal: arguments-invalid; the call would cost more than the budget ever gives at once.
-            Fault: the author's function for the cost failed, or gave no whole number from 0 on.
+            Refusal: arguments-invalid; the call would cost more than the budget ever grants at once.
+            Fault: the author's function for the cost failed, or returned no whole number from 0 on.
         """
         return [(limit, cost) for draw in tool.draws for limit, cost in self._priced(draw, arguments) if cost]
 
@@ -112,7 +113,7 @@ def _cost(draw: Draw, arguments: Mapping[str, Any]) -> int:
     assert draw.cost_of is not None  # else the cost is fixed
     try:
         cost = draw.cost_of(arguments)
-    except Exception as broken:  # the author's function: told nobody but the log
+    except Exception as broken:  # the author's function: reported only to the log
         raise Fault(error_id(), f"the cost for the budget {draw.budget} raised {type(broken).__name__}") from broken
     if type(cost) is not int or cost < 0:
         raise Fault(error_id(), f"the cost for the budget {draw.budget} is not a whole number from 0 on")

@@ -1,7 +1,7 @@
-"""What a process may give by itself where the counters are not common: a part of each limit, never the whole.
+"""The part of each limit that a process grants by itself if the counters are not common; never the whole.
 
-While the shared counters are away every process would else give all of every limit, and many of them many times that.
-The same holds in memory, where each worker counts what all callers share on its own.
+Otherwise every process would grant all of every limit while the shared counters are away, and many processes many times
+that. The same holds in memory, where each worker counts the shared limits on its own.
 """
 
 from mcpward.core.values import Quota, Rate

@@ -12,18 +12,18 @@ class StoreDown(Exception):
 
 
 class Common(Protocol):
-    """Counters that are exact whoever asks. Every method that waits raises :class:`StoreDown`.
+    """Counters that are exact across processes. Every method that waits raises :class:`StoreDown`.
 
     A port: only a site with such a store imports its client.
     """
 
     @property
     def is_up(self) -> bool:
-        """Whether the store answered last time. Nobody waits for one that did not."""
+        """Whether the store answered last time. No call waits for one that did not."""
         ...
 
     def take(self, drawn: Sequence[Drawn], loop: Loop | None = None) -> Awaitable[list[Standing]]:
-        """Take every draw, or none where one refuses; returns where each bucket stands, in order, the loop's last."""
+        """Take every draw, or none if one refuses; returns where each bucket stands, in order, the loop's last."""
         ...
 
     def recall(self, drawn: Sequence[Drawn]) -> list[Standing]:

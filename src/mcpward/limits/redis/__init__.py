@@ -1,1 +1,1 @@
-"""Counters that all processes and hosts of a site share, in Redis or Valkey. No other room speaks their protocol."""
+"""Counters that all processes and hosts of a site share, in Redis or Valkey. No other package speaks their protocol."""

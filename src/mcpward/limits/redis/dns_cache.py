@@ -1,7 +1,7 @@
 """The addresses of a node: looked up once at a time, because a name server that does not answer holds a thread.
 
-Connecting is tried five times a second while the store is away. If each try asked anew, a dead name server would take
-every thread there is for such work within seconds, and all else that needs one would stand still with it.
+mcpward tries to connect five times a second while the store is away. If each try looked the name up anew, a dead name
+server would take every thread for such work within seconds. All else that needs one would then stop with it.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from socket import IPPROTO_TCP, SOCK_STREAM
 
 
 class DnsCache:
-    """Looks names up; whoever asks for one that is being looked up waits for the same answer."""
+    """Looks names up; concurrent look-ups of one name share the same answer."""
 
     def __init__(self) -> None:
         self._running: dict[str, asyncio.Task[list[str]]] = {}
@@ -18,13 +18,13 @@ class DnsCache:
         """Return the addresses of a host, at least one.
 
         Raises:
-            OSError: it has none, or nobody knows.
+            OSError: it has none, or the look-up failed.
         """
         task = self._running.get(host)
         if task is None:
             task = self._running[host] = asyncio.create_task(_addresses(host))
             task.add_done_callback(lambda done: self._forget(host, done))
-        # Who gives up waiting leaves the look-up to go on: the thread could not be had back anyway.
+        # A cancelled waiter leaves the look-up running: the thread could not be had back anyway.
         return await asyncio.shield(task)
 
     def stop(self) -> None:
@@ -35,7 +35,7 @@ class DnsCache:
     def _forget(self, host: str, task: "asyncio.Task[list[str]]") -> None:
         self._running.pop(host, None)
         if not task.cancelled():
-            task.exception()  # told to whoever waits; nobody may
+            task.exception()  # raised in the waiters, if there are any
 
 
 async def _addresses(host: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What stands in the shared counters, read without a worker: every bucket describes itself."""
+"""Reads the shared counters without a worker: every bucket describes itself."""
 
 from collections.abc import AsyncIterator
 from typing import Any, Final
@@ -17,7 +17,7 @@ _MICRO: Final = 1_000_000
 
 
 class Listing:
-    """Looks through the whole store, a page at a time, so that nobody else waits for it."""
+    """Scans the whole store, a page at a time, so that no other client of the store waits for it."""
 
     def __init__(self, store: SharedStore, clock: Clock) -> None:
         self._store = store
@@ -38,7 +38,7 @@ class Listing:
     async def reset(self, match: BucketFilter) -> int:
         """Make every bucket full again that matches; returns how many there were.
 
-        A quota stays, with nothing used: workers tell what they saw of one that is gone.
+        A quota stays, with nothing used: workers report their last standing of a deleted one.
         """
         count = 0
         store = self._store
@@ -107,11 +107,11 @@ def _number(text: bytes) -> int:
 
 
 def _parted(key: bytes, length: int) -> tuple[str, str] | None:
-    """Part a key's name after ``length`` bytes, where a NUL stands; None where none does, or it is no text."""
+    """Part a key's name after ``length`` bytes, where a NUL stands; None if none does, or it is no text."""
     name = key.partition(b"\0")[2]
     if not 0 <= length < len(name) or name[length]:
         return None
     try:
         return name[:length].decode("utf-8", "surrogatepass"), name[length + 1 :].decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
-        return None  # put there by somebody else
+        return None  # not written by mcpward

@@ -1,7 +1,7 @@
 """One connection to one node. All commands of one turn of the event loop leave in one write; answers come in order.
 
-A pool of connections costs a write, a read and a wake-up for each command. Here a hundred calls that are charged in the
-same turn cost one write and mostly one read, and nobody waits for a connection to be free.
+A pool of connections costs a write, a read and a wake-up for each command. Here a hundred calls charged in the same
+turn cost one write and mostly one read. No call waits for a free connection.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from mcpward.limits.redis.script import Command
 
 
 class SentCommand:
-    """A command on its way. ``answer`` is None where nobody waits for it; ``hops`` counts where it was sent on."""
+    """A sent command. ``answer`` is None if no caller awaits it; ``hops`` counts how often it was redirected."""
 
     __slots__ = ("answer", "command", "hops", "with_text")
 
@@ -41,8 +41,8 @@ class SentCommand:
 class RespConnection(asyncio.Protocol):
     """Speaks to one node.
 
-    ``on_error`` is given what Redis refused, with its text; ``on_lost`` is told once, when the connection is gone or an
-    answer is late by ``timeout_s``, and given every command that has no answer.
+    ``on_error`` is called with a command that Redis refused, and the error's text. ``on_lost`` is called once, when the
+    connection is lost or an answer is late by ``timeout_s``, with every unanswered command.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class RespConnection(asyncio.Protocol):
         self._waiting.append(asked)
 
     def close(self, why: str = "closed") -> None:
-        """Close at once; what has no answer is given to ``on_lost``."""
+        """Close at once; unanswered commands go to ``on_lost``."""
         if self._is_lost:
             return
         self._is_lost = True
@@ -111,7 +111,7 @@ class RespConnection(asyncio.Protocol):
             reader.feed(data)
             while (answer := reader.gets()) is not False:
                 if not waiting:
-                    raise HiredisError("an answer to nothing")
+                    raise HiredisError("an answer without a command")
                 asked = waiting.popleft()
                 answered += 1
                 if type(answer) is ReplyError:
@@ -153,9 +153,10 @@ class RespConnection(asyncio.Protocol):
             writes.popleft()
 
     def _look(self) -> None:
-        """Look whether the oldest write has its answers. One timer for all: none is set for each command.
+        """Check whether the oldest write has its answers. One timer for all: none is set for each command.
 
-        A loop that stood still reads what lies ready before it runs its timers, so nobody is blamed for our own pause.
+        A loop that stood still reads the waiting input before it runs its timers, so no node is blamed for our own
+        pause.
         """
         self._watch = None
         if not self._writes:

@@ -1,4 +1,4 @@
-"""A Lua script, and how it is asked for: by its digest, and with its whole text where Redis has forgotten it."""
+"""A Lua script, and how it is called: by its digest, or with its whole text if Redis has forgotten it."""
 
 from collections.abc import Sequence
 from hashlib import sha1
@@ -20,7 +20,7 @@ def _bytes(word: Word) -> bytes:
 
 
 class Script:
-    """A file of this room, with the virtual clock's functions before it.
+    """A file of this package, after the virtual clock's functions.
 
     ``by_digest`` and ``by_text`` are the first two words of a command that runs it.
     """

@@ -44,7 +44,7 @@ class _Ready:
         self.is_brief = limit.name in _BRIEF
         self.interval = self.tolerance = 0
         if limit.quota is None:
-            # Rounded up, as nanoseconds are: never more passes than was said.
+            # Rounded up, as nanoseconds are: never more passes than the limit states.
             self.interval = -(-limit.interval // 1000)
             self.tolerance = self.interval * (limit.tolerance // limit.interval)
             self.long, self.brief = self.rate(1, _LONG_MS), self.rate(1, _BRIEF_MS)
@@ -56,7 +56,7 @@ class _Ready:
 
 
 class _Refused(Struct, frozen=True):
-    """What a caller was refused: until when (monotonic), by which buckets at which cost, and where its limits stood."""
+    """A caller's last refusal: its end (monotonic), the buckets and their cost, and where its limits stood."""
 
     until: float
     buckets: dict[str, int]
@@ -74,7 +74,7 @@ class SharedCounters:
         self._ring = store.key("h", "x")[:-1]
         self._ready: dict[Limit, _Ready] = {}
         self._refused: BoundedMap[_Refused | None] = BoundedMap(_MOST_REFUSED)
-        #: The period, what was used in it, and the epoch in which that was so: a deleted quota is not given anew.
+        #: The period, its used count, and the epoch in which that was so: a deleted quota is not granted anew.
         self._floors: BoundedMap[tuple[int, int, int]] = BoundedMap(_MOST_FLOORS)
 
     @property
@@ -83,14 +83,14 @@ class SharedCounters:
         return self._store.is_up
 
     async def take(self, drawn: Sequence[Drawn], loop: Loop | None = None) -> list[Standing]:
-        """Take every draw, or none where one refuses; returns where each bucket stands, in order.
+        """Take every draw, or none if one refuses; returns where each bucket stands, in order.
 
-        A cost of 0 asks for one and takes nothing. With ``loop`` the call is added to its ring if it is taken, and
-        where it goes round in a circle the circle's standing comes last. A caller that was refused is refused again for
-        up to a second without asking, if what refused it would refuse still.
+        A cost of 0 asks for one and takes nothing. With ``loop`` the call is added to its ring if it is taken, and the
+        standing of a cycle comes last if there is one. A refused caller is refused again for up to a second without a
+        request, if the same bucket would still refuse.
 
         Raises:
-            StoreDown: nobody knows whether the call was taken.
+            StoreDown: whether the call was taken is unknown.
         """
         sent_at = self._clock.monotonic()
         again = self.recall(drawn)
@@ -142,7 +142,7 @@ class SharedCounters:
             ring = loop.ring.encode("utf-8", "surrogatepass")
             keys.append(bulk(self._ring + ring))
             limit, key, _ = loop.drawn
-            # Whose ring it is stands last in its name, for those who reset it.
+            # The owner of the ring is last in its name, for commands that reset it.
             before = len(ring) - len(key.removeprefix(limit.prefix).encode("utf-8", "surrogatepass")) - 1
             # A circle that takes longer than its limit takes to be full again would pass in any case.
             digest = _OUT + loop.digest if is_back else loop.digest
@@ -177,7 +177,7 @@ class SharedCounters:
 
     def _quota(self, ready: _Ready, key: str, cost: int) -> bytes:
         quota, now_s = ready.limit.quota, self._clock.now()
-        assert quota is not None  # for quotas alone
+        assert quota is not None  # only for quotas
         index = index_of(quota.period, now_s)
         seen = self._floors.get(key, (-1, 0, 0))
         life_ms = left_s(quota.period, now_s) * 1000 + _LONG_MS
@@ -237,7 +237,7 @@ def _number(n: int) -> bytes:
 
 
 def _again(drawn: Sequence[Drawn], refused: _Refused) -> list[Standing] | None:
-    """Return the standings of a call that would be refused as the last one was; None where Redis has to be asked."""
+    """Return the standings of a call that would be refused as the last one was; None if Redis has to be asked."""
     buckets, standings = refused.buckets, refused.standings
     if not any(key in buckets and max(1, cost) >= buckets[key] for _, key, cost in drawn):
         return None

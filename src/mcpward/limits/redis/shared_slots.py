@@ -1,4 +1,4 @@
-"""Places in Redis: counted for all processes and hosts of a site, and free again by themselves where one died."""
+"""Slots in Redis: counted for all processes and hosts of a site, and free again by themselves if one died."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from mcpward.limits.redis.store import SharedStore
 
 _log: Final = logging.getLogger(__name__)
 _SLOTS: Final = Script("slots.lua")
-#: A third of what a place lives without it: one renewal may be lost.
+#: A third of the lifetime of an unrenewed slot: one renewal may be lost.
 _RENEW_S: Final = 1.5
 _POLL_S: Final = 0.02
 _MAX_POLL_S: Final = 0.1
@@ -25,22 +25,24 @@ class RedisSlots:
         self._store = store
         self._held: dict[str, SlotRequest] = {}
         self._renewal: asyncio.TimerHandle | None = None
-        #: Who sleeps until it asks again, by the name whose line it stands in.
+        #: Waiters that sleep until they ask again, by the name whose queue they stand in.
         self._asleep: dict[str, dict[asyncio.Future[None], None]] = {}
-        #: Errors one after the other from a store that is well else: it may not let us do what places need.
+        #: Consecutive errors from a store that is well otherwise: it may not allow the commands that slots need.
         self._failed = 0
         self._again_at = 0.0
         store.on_loss.append(self._renew_now)
 
     @property
     def is_up(self) -> bool:
-        """Whether the store answered last time, and to what places ask. Where it did not, it is tried once a second."""
+        """Whether the store answered last time, also the commands for slots. If it did not, one request a second tries
+        it.
+        """
         if not self._store.is_up:
             return False
         return self._failed < _MOST_FAILED or asyncio.get_running_loop().time() >= self._again_at
 
     def ask(self, claim: SlotRequest, *, goes_first: bool = False) -> "asyncio.Future[SlotAnswer]":
-        """Take all places of a claim, or stand in the line of the first that is missing.
+        """Take all slots of a request, or stand in the queue of the first that is missing.
 
         Raises:
             StoreDown: at once, or when awaited.
@@ -54,7 +56,7 @@ class RedisSlots:
         return told
 
     def keep(self, claim: SlotRequest) -> None:
-        """Count a claim that holds its places already, from the next renewal on."""
+        """Count a request that holds its slots already, from the next renewal on."""
         claim.is_kept = True
         self._held[claim.id] = claim
         if self._renewal is None:
@@ -65,13 +67,13 @@ class RedisSlots:
         self._held.pop(claim.id, None)
         claim.is_dropped = True
         self._store.tell(self._command("drop", claim, int(not claim.is_kept)))
-        for name in claim.names:  # behind the drop on the same connection, so they find the place free
+        for name in claim.names:  # behind the drop on the same connection, so they find the slot free
             sleepers = self._asleep.get(name)
             if sleepers:
                 _wake(next(iter(sleepers)))
 
     async def turn(self, claim: SlotRequest, told: SlotAnswer) -> None:
-        """Return when it is time to ask again: the next in line asks most often."""
+        """Return when it is time to ask again: the next in the queue asks most often."""
         name = claim.names[told.missing - 1]
         loop = asyncio.get_running_loop()
         bell: asyncio.Future[None] = loop.create_future()
@@ -103,7 +105,7 @@ class RedisSlots:
                 self._again_at = asyncio.get_running_loop().time() + _RETRY_S
             if not told.done():
                 told.set_exception(broken)
-                told.exception()  # whoever asked may have been refused by its charge, and awaits nothing
+                told.exception()  # its charge may have refused the call, which then awaits nothing
             return
         self._failed = 0
         virtual, missing, before, wrong = answered.result()

@@ -1,11 +1,11 @@
 """The store that all processes of a site share: up or down, and never waited for while it is down.
 
-One failed or late answer marks it down for all; from then on every call fails at once, so that a limit's own ruling
-decides, and the way back is tried five times a second. Whether it is well is asked with a script that writes, because a
-server that is out of memory, or a replica, answers a PING.
+One failed or late answer marks it down for all. From then on every call fails at once, so that a limit's own
+enforcement decides, and mcpward tries to reconnect five times a second. A script that writes tests its health, because
+a server that is out of memory, or a replica, answers a PING.
 
-All keys carry one hash tag, so they lie in one slot: one script touches all of a call's buckets at once, in a cluster
-too. There a node that has lost the slot names the one that has it.
+All keys carry one hash tag, so they lie in one hash slot: one script touches all of a call's buckets at once, in a
+cluster too. There a node that has lost the hash slot names the one that has it.
 """
 
 import asyncio
@@ -32,13 +32,13 @@ _BEAT_S: Final = 1.0
 #: A script that fails, fails for each call.
 _SILENT_S: Final = 10.0
 _MICRO: Final = 1_000_000
-#: How far the shared clock may be ahead of what this process expects.
+#: How far the shared clock may be ahead of this process's expectation.
 _SLACK: Final = _MICRO
 _MOST_WAITING: Final = 20_000
 _MOST_HOPS: Final = 4
 _MOST_NODES: Final = 32
 _MOVED: Final = re.compile(r"MOVED \d+ (.*):(\d+)")
-#: What a whole server says no with, rather than one script; inside a script's error it stands somewhere in the text.
+#: Errors of a whole server, rather than of one script; inside a script's error they stand anywhere in the text.
 _UNWELL: Final = re.compile(
     r"\b(OOM|READONLY|LOADING|NOAUTH|WRONGPASS|NOPERM|CLUSTERDOWN|MISCONF|MASTERDOWN|NOREPLICAS|BUSY)\b"
 )
@@ -51,9 +51,9 @@ TAKE: Final = Script("take.lua")
 class SharedStore:
     """One Redis or Valkey, or a cluster of them.
 
-    ``on_change`` is told when it goes down or is not there at the start (False, why), and when it comes up (True, "").
-    ``failures`` counts the calls that it did not answer, or not in time, or with an error. ``on_loss`` is called when
-    what stood in it may be gone, because it was away or was emptied; who holds something there says so again.
+    ``on_change`` is called when it goes down or is not there at the start (False, why), and when it comes up (True,
+    ""). ``failures`` counts the calls that it did not answer, or not in time, or with an error. ``on_loss`` is called
+    when its content may be lost, because it was away or was emptied. The owners of slots then register them again.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class SharedStore:
         self._epoch = 0
         self._silent_until = 0.0
         self.on_loss: list[Callable[[], None]] = []
-        self._keeper: asyncio.Task[None] | None = None
+        self._upkeep: asyncio.Task[None] | None = None
         self._mover: asyncio.Task[None] | None = None
         self._fell = asyncio.Event()
         self._first = asyncio.Event()
@@ -95,7 +95,7 @@ class SharedStore:
 
     @property
     def clock_key(self) -> bytes:
-        """The key of the virtual clock, which a script that asks the time is given."""
+        """The key of the virtual clock, passed to every script that reads the time."""
         return self._clock_key
 
     def key(self, kind: str, name: str = "") -> bytes:
@@ -115,12 +115,12 @@ class SharedStore:
 
     async def start(self) -> None:
         """Begin to connect, and wait for the first try to end. Never fails because the store is absent."""
-        self._keeper = asyncio.create_task(self._keep())
+        self._upkeep = asyncio.create_task(self._keep())
         await self._first.wait()
 
     async def stop(self) -> None:
-        """Close. Whoever still waits is told that it is down."""
-        for task in (self._keeper, self._mover):
+        """Close. Waiting calls get :class:`StoreDown`."""
+        for task in (self._upkeep, self._mover):
             if task is not None:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
@@ -153,7 +153,7 @@ class SharedStore:
         return answer
 
     def tell(self, command: Command) -> None:
-        """Send a command whose answer nobody waits for; nothing happens while the store is down."""
+        """Send a command whose answer no caller awaits; nothing happens while the store is down."""
         if self._wire is not None:
             with suppress(StoreDown):
                 self._send(SentCommand(command, None))
@@ -171,14 +171,14 @@ class SharedStore:
             raise StoreDown(f"{_MOST_WAITING} commands wait for an answer")
 
     def _send_again(self, asked: SentCommand) -> None:
-        """Send what the node did not do that was left: there is a connection to the right one already."""
+        """Send the commands that the former node did not do: there is a connection to the right one already."""
         try:
             self._send(asked)
         except StoreDown as down:
             asked.fail(down)
 
     def _refused(self, wire: RespConnection, asked: SentCommand, text: str) -> None:
-        """Redis said no: to a digest it has forgotten, to a slot it has not, to one script, or to everything."""
+        """Handle an error of Redis: a digest it has forgotten, a moved slot, one failed script, or all commands."""
         if text.startswith("NOSCRIPT") and not asked.with_text:
             asked.with_text = True
             wire.send(asked)
@@ -223,10 +223,10 @@ class SharedStore:
     # ---- connecting -----------------------------------------------------------------------------------------------
 
     async def _keep(self) -> None:
-        """Bring it up, and up again; while it is up, ask once a second whether it is well.
+        """Bring it up, and up again; while it is up, check once a second that it answers.
 
-        Not a :class:`~mcpward.core.retry.Retry`: a connection is lost between tries too, and whoever opened the store
-        is told of that, not the log.
+        Not a :class:`~mcpward.core.retry.Retry`: a connection is lost between tries too, and ``on_change`` reports
+        that, not the log.
         """
         while True:
             if self._wire is None:
@@ -237,7 +237,7 @@ class SharedStore:
             if self._wire is None:
                 await asyncio.sleep(RETRY_S)
                 continue
-            # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with what it waits for.
+            # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the awaited result.
             with suppress(TimeoutError):
                 async with asyncio.timeout(_BEAT_S):
                     await self._fell.wait()
@@ -250,7 +250,7 @@ class SharedStore:
         for node in (self._node, *(each for each in self._nodes if each != self._node)):
             try:
                 wire, found = await self._connect(node)
-            except Exception as absent:  # noqa: BLE001  # whoever answers there, and whatever it says, is tried again
+            except Exception as absent:  # noqa: BLE001  # whatever answers there, and whatever it sends, is tried again
                 self._why = f"{node}: {_told(absent)}"
                 continue
             self._node, self._wire = found, wire
@@ -317,7 +317,7 @@ class SharedStore:
     def _through(self, wire: RespConnection, command: Command) -> asyncio.Future[Any]:
         answer = asyncio.get_running_loop().create_future()
         asked = SentCommand(command, answer)
-        asked.hops = _MOST_HOPS  # whoever connects goes to the right node himself
+        asked.hops = _MOST_HOPS  # a connecting client finds the right node itself
         wire.send(asked)
         return answer
 
@@ -325,7 +325,7 @@ class SharedStore:
         return Command.running(TAKE, [self._clock_key], [self.expected(), "", 0])
 
     def _learn(self, slots: Any, node: Address) -> None:
-        """Take note of a cluster's other nodes, to be asked when this one dies. One that stands alone knows none."""
+        """Take note of a cluster's other nodes, to be asked when this one dies. A single node knows none."""
         if not isinstance(slots, list):
             return
         for _, _, *members in slots:
@@ -335,7 +335,7 @@ class SharedStore:
                     self._nodes.append(known)
 
     def _follow(self, asked: SentCommand, node: Address) -> None:
-        """Hold what is asked until there is a connection to the node that has the slot now."""
+        """Hold the commands until there is a connection to the node that has the slot now."""
         if self._held is None:
             self._held = []
             self._mover = asyncio.create_task(self._move(node))
@@ -346,7 +346,7 @@ class SharedStore:
         try:
             async with asyncio.timeout(self._timeout_s):
                 wire, found = await self._connect(node)
-        except Exception as absent:  # noqa: BLE001  # what is held waits for this alone
+        except Exception as absent:  # noqa: BLE001  # only this releases the waiting commands
             if left is not None and left is self._wire:
                 left.close(f"{node}: {_told(absent)}")
             return

@@ -13,7 +13,7 @@ from mcpward.core.clock import Clock
 from mcpward.core.retry import Retry, doubling
 
 _log: Final = logging.getLogger(__name__)
-#: How long a letter is worth delivering, and how long it is kept for those who have not read it.
+#: How long a message is worth delivering, and how long it is kept for workers that have not read it.
 KEEP_S: Final = 60.0
 _MAX_WAITING: Final = 1024
 _MAX_WEIGHT: Final = 16 * 1024 * 1024
@@ -24,7 +24,7 @@ _PATIENCE_S: Final = 2.0
 
 
 class BusMessage(Struct, frozen=True):
-    """What one worker sends to another, or to all others (``addressee`` None). ``sealed`` is the payload."""
+    """A message of one worker to another, or to all others (``addressee`` None). ``sealed`` is the payload."""
 
     sender: str
     addressee: str | None
@@ -33,30 +33,30 @@ class BusMessage(Struct, frozen=True):
 
 
 class BusStore(Protocol):
-    """Where letters are kept, numbered in the order in which they can be seen. A port of the storage package."""
+    """The store of messages, numbered in the order in which they become visible. A port of the storage package."""
 
     async def newest(self) -> int:
-        """Return the number of the last letter."""
+        """Return the number of the last message."""
         ...
 
-    async def put(self, letters: Sequence[BusMessage]) -> None:
-        """Keep these letters, all or none."""
+    async def put(self, messages: Sequence[BusMessage]) -> None:
+        """Store these messages, all or none."""
         ...
 
     async def since(self, seq: int, reader: str) -> tuple[int, Sequence[BusMessage]]:
-        """Return the number to ask with next time, and letters after ``seq`` for ``reader`` that others sent.
+        """Return the number to ask with next time, and messages after ``seq`` for ``reader`` that others sent.
 
-        Not necessarily all at once: the rest is given by the next question. No letters: there are no more.
+        Not necessarily all at once: the next call returns the rest. An empty result means that there are no more.
         """
         ...
 
     async def forget(self, through: int) -> None:
-        """Forget every letter up to this number."""
+        """Delete every message up to this number."""
         ...
 
 
 class _Waiting(Struct, eq=False):
-    letter: BusMessage
+    message: BusMessage
     since: float
     done: "asyncio.Future[None] | None" = None
 
@@ -64,8 +64,8 @@ class _Waiting(Struct, eq=False):
 class Outbox:
     """A bounded queue, and the task that empties it."""
 
-    def __init__(self, office: BusStore, clock: Clock) -> None:
-        self._office = office
+    def __init__(self, store: BusStore, clock: Clock) -> None:
+        self._store = store
         self._clock = clock
         self._queue: deque[_Waiting] = deque()
         self._weight = 0
@@ -80,14 +80,14 @@ class Outbox:
         self._awake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, letter: BusMessage) -> bool:
-        """Queue a letter. False where there is no room."""
-        return self._put(_Waiting(letter, self._clock.monotonic()))
+    def put(self, message: BusMessage) -> bool:
+        """Queue a message. False if the queue has no room."""
+        return self._put(_Waiting(message, self._clock.monotonic()))
 
-    async def put_and_wait(self, letter: BusMessage) -> None:
-        """Queue a letter and wait until the store has it, or it is given up."""
+    async def put_and_wait(self, message: BusMessage) -> None:
+        """Queue a message and wait until the store has it, or it is given up."""
         done = asyncio.get_running_loop().create_future()
-        if self._put(_Waiting(letter, self._clock.monotonic(), done)):
+        if self._put(_Waiting(message, self._clock.monotonic(), done)):
             await done
 
     def start(self) -> None:
@@ -95,7 +95,7 @@ class Outbox:
         self._task = asyncio.create_task(self._run(), name="channel-outbox")
 
     async def stop(self) -> None:
-        """Write what waits, for a short while, and give up the rest."""
+        """Write the waiting messages, for a short while, and give up the rest."""
         self._is_stopping = True
         self._awake.set()
         if self._task is not None:
@@ -106,7 +106,7 @@ class Outbox:
             self._leave(self._queue[0])
 
     def _put(self, waiting: _Waiting) -> bool:
-        size = len(waiting.letter.sealed)
+        size = len(waiting.message.sealed)
         if self._is_stopping or len(self._queue) >= _MAX_WAITING or self._weight + size > _MAX_WEIGHT:
             return False
         self._queue.append(waiting)
@@ -123,31 +123,31 @@ class Outbox:
                 await self._write(self._batch())
 
     def _batch(self) -> list[_Waiting]:
-        """Return the oldest letters that are still worth sending, as many as make a short transaction."""
+        """Return the oldest messages that are still worth sending, as many as make a short transaction."""
         too_old = self._clock.monotonic() - KEEP_S
         while self._queue and self._queue[0].since <= too_old:
             self._leave(self._queue[0])
         batch: list[_Waiting] = []
         weight = 0
         for waiting in self._queue:
-            weight += len(waiting.letter.sealed)
+            weight += len(waiting.message.sealed)
             if batch and (len(batch) >= _BATCH or weight > _BATCH_WEIGHT):
                 break
             batch.append(waiting)
         return batch
 
     async def _write(self, batch: list[_Waiting]) -> None:
-        """Write a batch, or wait a little where the store does not take it: some of it may be too old by then."""
-        if not await self._writes.attempt(lambda: self._office.put([waiting.letter for waiting in batch])):
+        """Write a batch, or wait a little if the store does not take it: some of it may be too old by then."""
+        if not await self._writes.attempt(lambda: self._store.put([waiting.message for waiting in batch])):
             await asyncio.sleep(self._writes.pause_s)
             return
         for waiting in batch:
             self._leave(waiting)
 
     def _leave(self, waiting: _Waiting) -> None:
-        """Take the oldest letter out of the queue and tell whoever waits for it."""
+        """Take the oldest message out of the queue and wake its waiter."""
         assert self._queue[0] is waiting
         self._queue.popleft()
-        self._weight -= len(waiting.letter.sealed)
+        self._weight -= len(waiting.message.sealed)
         if waiting.done is not None and not waiting.done.done():
             waiting.done.set_result(None)

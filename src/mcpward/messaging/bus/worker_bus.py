@@ -1,10 +1,10 @@
-"""Mail between the workers of one site, through the store that all of them share.
+"""The message bus between the workers of one site, through the store that all of them share.
 
-An answer to a question, or a word about a running call, may arrive at any worker; it is carried from there to the one
-that it concerns. Letters are sealed, because answers are a caller's own words; they are handed over at least once, in
-the order in which each worker sent them, and forgotten after a minute.
+An answer to a question, or a message about a running call, may arrive at any worker, which forwards it to the worker
+concerned. Messages are sealed, because answers are a caller's own words. They are delivered at least once, in the order
+in which each worker sent them, and deleted after a minute.
 
-What is waited for may be lost with the store: whoever waits has a time limit of its own.
+An awaited message may be lost with the store: every waiter has a time limit of its own.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ from mcpward.messaging.bus.outbox import KEEP_S, BusMessage, BusStore, Outbox
 _log: Final = logging.getLogger(__name__)
 #: A payload beyond this is not taken. Answers are words and choices; larger ones would fill the store.
 LONGEST: Final = 256 * 1024
-#: Somebody who waits longer than this waits for a person: then an answer may come a quarter of a second late.
+#: A wait longer than this is for a person: then an answer may come a quarter of a second late.
 _HURRY_FOR_S: Final = 10.0
 _MARK_EVERY_S: Final = 15.0
-#: How long a visitor may wait for a worker that is alone to look. Looking is one row, twice a second.
+#: How long a visitor may wait for the look of an only worker. Looking is one row, twice a second.
 _VISIT_S: Final = 0.5
 _MAX_VISITORS: Final = 64
 
@@ -37,12 +37,13 @@ _decode: Final = Decoder(dict[str, Any]).decode
 
 
 class WorkerBus:
-    """One worker's place for letters to and from all others.
+    """One worker's end of the bus: its messages to and from all others.
 
     ``worker`` names it: unguessable, without NUL, and never used twice. ``seal`` and ``open`` are authenticated
-    encryption with associated data, with room for :data:`LONGEST` bytes. Letters are looked for every ``poll_s``
-    seconds, every ``hurry_s`` while somebody has been waiting for a moment. ``alone``: there is no other worker, so
-    nothing is sent but to a visitor (an operator's command) that has written, and letters are looked for seldom.
+    encryption with associated data, with room for :data:`LONGEST` bytes. The worker looks for messages every ``poll_s``
+    seconds, and every ``hurry_s`` while a caller has been waiting for a moment. ``alone``: there is no other worker.
+    Then nothing is sent but to a visitor (an operator's command) that has written, and the worker looks for messages
+    seldom.
     Raises ``ValueError`` for a ``seal`` that is too small.
     """
 
@@ -90,40 +91,40 @@ class WorkerBus:
         """Register ``handler`` for messages of ``kind``, on the event loop. Its exceptions are logged and go no
         further.
 
-        Raises ``ValueError`` where the kind has a handler already.
+        Raises ``ValueError`` if the kind has a handler already.
         """
         if kind in self._handlers:
             raise ValueError(f"messages of the kind {kind!r} have a handler already")
         self._handlers[kind] = handler
 
     def ignore(self, *kinds: str) -> None:
-        """Give letters of these kinds to nobody any more: other workers answer them."""
+        """Stop delivering messages of these kinds: other workers answer them."""
         for kind in kinds:
             self._handlers.pop(kind, None)
 
     def set_alone(self, is_alone: bool) -> None:
-        """Say whether there are other workers now. Only on the event loop's thread."""
+        """Set whether there are other workers now. Only on the event loop's thread."""
         self._is_alone = is_alone
         self._awake.set()
 
     def send(self, kind: str, payload: Mapping[str, Any], to: str | None = None) -> bool:
         """Send ``payload`` (JSON) to another worker, or to all others; returns at once.
 
-        False where it will not be sent: no other worker, too long, or too many letters wait. Only on the event
-        loop's thread.
+        False if it will not be sent: no other worker, too long, or too many messages wait. Only on the event loop's
+        thread.
         """
-        letter = self._letter(kind, payload, to)
-        return letter is not None and self._outbox.put(letter)
+        message = self._message(kind, payload, to)
+        return message is not None and self._outbox.put(message)
 
     async def post(self, kind: str, payload: Mapping[str, Any], to: str | None = None) -> None:
-        """Send as :meth:`send` does, and wait until the store has the letter, or it is given up after a minute."""
-        letter = self._letter(kind, payload, to)
-        if letter is not None:
-            await self._outbox.put_and_wait(letter)
+        """Send as :meth:`send` does, and wait until the store has the message, or it is given up after a minute."""
+        message = self._message(kind, payload, to)
+        if message is not None:
+            await self._outbox.put_and_wait(message)
 
     @contextmanager
     def hurry(self) -> Iterator[None]:
-        """Look for letters more often in this block, for its first seconds; alone, there is nobody to hear from."""
+        """Look for messages more often in this block, for its first seconds; an only worker has none to wait for."""
         if self._is_alone:
             yield
             return
@@ -136,16 +137,16 @@ class WorkerBus:
             self._in_hurry -= 1
 
     async def start(self) -> None:
-        """Begin at the present end: what was sent before is for others, or nobody's. Raises what the store raises."""
+        """Begin at the present end: earlier messages are for others, or for no worker. Raises what the store raises."""
         self._seen = await self._store.newest()
         if self._is_alone:
-            await self._store.forget(self._seen)  # what other workers left, when there were some
+            await self._store.forget(self._seen)  # left by other workers, when there were some
         self._marks.append((self._clock.monotonic(), self._seen))
         self._outbox.start()
         self._task = asyncio.create_task(self._run(), name="channel-mail")
 
     async def stop(self) -> None:
-        """Send what waits, for a short while, and look for letters no more."""
+        """Send the waiting messages, for a short while, and look for messages no more."""
         self._is_stopping = True
         self._awake.set()
         await self._outbox.stop()
@@ -154,17 +155,17 @@ class WorkerBus:
             self._task = None
 
     async def poll(self) -> None:
-        """Hand over every letter that has come since the last poll. Raises what the store raises."""
+        """Deliver every message that has come since the last poll. Raises what the store raises."""
         while True:
-            seen, letters = await self._store.since(self._seen, self.worker)
+            seen, messages = await self._store.since(self._seen, self.worker)
             self._seen = seen
-            for letter in letters:
-                self._hand_over(letter)
-                await asyncio.sleep(0)  # long letters cost a millisecond each: calls go first
-            if not letters:
+            for message in messages:
+                self._hand_over(message)
+                await asyncio.sleep(0)  # long messages cost a millisecond each: calls go first
+            if not messages:
                 return
 
-    def _letter(self, kind: str, payload: Mapping[str, Any], to: str | None) -> BusMessage | None:
+    def _message(self, kind: str, payload: Mapping[str, Any], to: str | None) -> BusMessage | None:
         if self._is_alone and to not in self._visitors:
             return None
         text = _encode(payload)
@@ -173,25 +174,25 @@ class WorkerBus:
             return None
         return BusMessage(self.worker, to, kind, self.seal(text, _bound_to(self.worker, to, kind)))
 
-    def _hand_over(self, letter: BusMessage) -> None:
-        handler = self._handlers.get(letter.kind)
+    def _hand_over(self, message: BusMessage) -> None:
+        handler = self._handlers.get(message.kind)
         if handler is None:
             return  # a newer release, in the middle of an upgrade
-        text = self.open(letter.sealed, _bound_to(letter.sender, letter.addressee, letter.kind))
+        text = self.open(message.sealed, _bound_to(message.sender, message.addressee, message.kind))
         if text is None:
-            if not self._is_strange:  # whoever can write to the store shall not fill the log as well
+            if not self._is_strange:  # a process that can write to the store must not fill the log as well
                 _log.warning("a message of another worker cannot be decrypted: its master key may differ")
             self._is_strange = True
             return
         self._is_strange = False
-        if self._is_alone and letter.sender not in self._visitors:
-            self._visitors.append(letter.sender)
+        if self._is_alone and message.sender not in self._visitors:
+            self._visitors.append(message.sender)
         try:
             handler(_decode(text))
         except MsgspecError:
-            _log.warning("a message of another worker is not understood (%s)", letter.kind)
-        except Exception:  # noqa: BLE001  # one letter must not end the mail of all
-            _log.exception("a message of another worker could not be handled (%s)", letter.kind)
+            _log.warning("a message of another worker is not understood (%s)", message.kind)
+        except Exception:  # noqa: BLE001  # one message must not stop the whole bus
+            _log.exception("a message of another worker could not be handled (%s)", message.kind)
 
     async def _run(self) -> None:
         while not self._is_stopping:
@@ -222,5 +223,5 @@ class WorkerBus:
 
 
 def _bound_to(sender: str, addressee: str | None, kind: str) -> bytes:
-    """What a letter is sealed to, so that none can be given to another worker or taken for another kind."""
+    """The associated data of a message: it cannot be passed to another worker or taken for another kind."""
     return f"mail\0{kind}\0{sender}\0{addressee or ''}".encode()

@@ -1,4 +1,4 @@
-"""What one call's stream has said, kept for a client that lost the connection and comes back for the rest."""
+"""The messages of one call's stream, kept for a client that lost the connection and comes back for the rest."""
 
 import asyncio
 from collections import deque
@@ -9,18 +9,18 @@ from msgspec import Struct
 from mcpward.messaging.resumption.event_id import EventId
 
 OVERHEAD: Final = 64
-"""What a kept message costs beside its bytes, so that many small ones are not free."""
+"""The cost of a kept message beside its bytes, so that many small ones are not free."""
 
 
 class Owner(Struct, frozen=True):
-    """Whose stream it is: the principal's key and the session. Both must be the same to resume it (attack 63)."""
+    """The owner of a stream: the principal's key and the session. Both must be the same to resume it (attack 63)."""
 
     principal: str
     session: str
 
 
 class BufferOwner(Protocol):
-    """Who counts what is kept, and lets go of it. A port: ``Buffers`` is made of this module."""
+    """Counts the kept messages, and drops them. A port: ``Buffers`` is made of this module."""
 
     def resized(self, replay: "Buffer", change: int) -> None:
         """Count ``change`` bytes more (or fewer) for the stream."""
@@ -52,15 +52,15 @@ class Buffer:
     Use it as a context manager, or call :meth:`finish`: a stream that is never finished is kept as a running one.
     """
 
-    __slots__ = ("_bell", "_bounds", "_keeper", "_messages", "_next", "_worker", "is_over", "name", "owner", "size")
+    __slots__ = ("_bell", "_bounds", "_holder", "_messages", "_next", "_worker", "is_over", "name", "owner", "size")
 
-    def __init__(self, owner: Owner, worker: str, name: str, keeper: BufferOwner, bounds: Bounds) -> None:
+    def __init__(self, owner: Owner, worker: str, name: str, holder: BufferOwner, bounds: Bounds) -> None:
         self.owner = owner
         self.name = name
         self.size = 0
         self.is_over = False
         self._worker = worker
-        self._keeper = keeper
+        self._holder = holder
         self._bounds = bounds
         self._messages: deque[bytes] = deque()
         self._next = 1
@@ -92,7 +92,7 @@ class Buffer:
         """Mark the stream as complete. A second call has no effect."""
         if not self.is_over:
             self.is_over = True
-            self._keeper.finished(self)
+            self._holder.finished(self)
             self._ring()
 
     def let_go(self) -> None:
@@ -107,7 +107,7 @@ class Buffer:
         return self._next - len(self._messages) <= number + 1 <= self._next
 
     def find(self, number: int) -> bytes | None:
-        """Return the message of event ``number``, None where it has not come yet or is here no longer."""
+        """Return the message of event ``number``, None if it has not come yet or is here no longer."""
         at = number - (self._next - len(self._messages))
         return self._messages[at] if 0 <= at < len(self._messages) else None
 
@@ -123,7 +123,7 @@ class Buffer:
 
     def _resize(self, change: int) -> None:
         self.size += change
-        self._keeper.resized(self, change)
+        self._holder.resized(self, change)
 
     def _ring(self) -> None:
         if self._bell is not None:

@@ -1,7 +1,7 @@
-"""Where one worker's streams are kept: within bounds on each caller and on all, and not for long.
+"""One worker's stream buffers: within bounds on each caller and on all, and not for long.
 
-What must go goes in this order: the oldest stream that has finished, then the oldest that still runs. A running stream
-that was let go is still sent to whoever is connected; it can only not be resumed.
+Buffers are dropped in this order: the oldest finished stream, then the oldest running one. A dropped running stream is
+still sent to its connected client; it can only not be resumed.
 """
 
 from typing import Final
@@ -16,7 +16,7 @@ _NAME_LENGTH: Final = 22  # base 62: 131 bits
 
 
 class _Caller(Struct, eq=False):
-    """What one principal has here: its streams, the oldest first, and their bytes."""
+    """One principal's streams at this worker, the oldest first, and their bytes."""
 
     streams: dict[str, Buffer]
     size: int = 0
@@ -55,7 +55,7 @@ class Buffers:
         return replay if replay is not None and replay.owner == owner else None
 
     def prune(self) -> None:
-        """Let go of the streams that have been finished for long enough."""
+        """Drop the streams that have been finished for long enough."""
         over = self._clock.monotonic() - self._bounds.keep_s
         while self._finished_at:
             name = next(iter(self._finished_at))  # they finish in order
@@ -64,12 +64,12 @@ class Buffers:
             self._remove(self._streams[name])
 
     def clear(self) -> None:
-        """Let go of everything; whoever reads it has read enough."""
+        """Drop all buffers; their readers end."""
         for replay in list(self._streams.values()):
             self._remove(replay)
 
     def resized(self, replay: Buffer, change: int) -> None:
-        """Count bytes, and let go of what is too much."""
+        """Count bytes, and drop the excess."""
         caller = self._callers.get(replay.owner.principal)
         if caller is None or replay.name not in caller.streams:
             return

@@ -1,7 +1,7 @@
-"""Names of events: what a client sends as ``Last-Event-ID`` to get what came after.
+"""Event ids: a client sends one as ``Last-Event-ID`` to get the messages that came after it.
 
-Nobody can guess one: the stream's name has 128 random bits. It is no credential either: whose stream it is, and of
-which session, is asked beside it (attack 63).
+An id cannot be guessed: the stream's name has 128 random bits. It is no credential either: the stream's owner and
+session are checked beside it (attack 63).
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What workers write each other about a stream that lives at one of them and is read at another."""
+"""Messages between workers about a stream that lives at one of them and is read at another."""
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
@@ -9,11 +9,11 @@ from msgspec import Struct
 ASKING: Final = "resume"
 TELLING: Final = "events"
 PIECE: Final = 32 * 1024
-"""Bytes of messages in one letter: however they are spelled there, they fit into it."""
+"""Bytes of messages in one page: however they are spelled there, they fit into it."""
 
 
 class ReadingStep(Enum):
-    """What the reading worker wants."""
+    """The request of the reading worker."""
 
     BEGIN = "begin"
     STILL = "still"
@@ -35,8 +35,8 @@ class ReadingRequest(Struct, frozen=True, kw_only=True):
 class ReadingPage(Struct, frozen=True, kw_only=True):
     """From the worker at which the stream lives, numbered from 0.
 
-    ``pieces`` are parts of messages, each with whether it is its message's last: Latin-1 stands for the bytes.
-    ``is_known`` is false where there is no such stream for that caller; ``is_over``: this is the last letter.
+    ``pieces`` are parts of messages, each with whether it is its message's last; the bytes are written as Latin-1.
+    ``is_known`` is false if there is no such stream for that caller; ``is_over``: this is the last page.
     """
 
     reading: str
@@ -47,7 +47,7 @@ class ReadingPage(Struct, frozen=True, kw_only=True):
 
 
 def packed(messages: Iterable[bytes]) -> Iterator[list[tuple[str, bool]]]:
-    """Return the pieces of ``messages``, letter by letter."""
+    """Return the pieces of ``messages``, page by page."""
     pieces: list[tuple[str, bool]] = []
     room = PIECE
     for message in messages:

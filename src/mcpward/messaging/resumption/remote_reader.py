@@ -1,4 +1,4 @@
-"""Reads streams that live at other workers: asks them by mail, and gives what they tell piece by piece."""
+"""Reads streams that live at other workers: requests them over the bus, and returns them piece by piece."""
 
 import asyncio
 from collections import deque
@@ -17,20 +17,20 @@ from mcpward.messaging.resumption.messages import ASKING, TELLING, ReadingPage, 
 from mcpward.messaging.resumption.timeouts import RemoteTimeouts
 
 _NAME_LENGTH: Final = 22
-_MOST_LETTERS: Final = 64
-"""Letters that wait for one reader. Messages are sent on as they come, so more means that nobody reads."""
+_MOST_PAGES: Final = 64
+"""Pages that wait for one reader. Messages are sent on as they come, so more means that no client reads."""
 
 
 class RemoteSource:
     """Yields the messages of one stream as the other worker sends them."""
 
-    def __init__(self, mail: WorkerBus, clock: Clock, patience: RemoteTimeouts, asked: ReadingRequest, to: str) -> None:
-        self._mail = mail
+    def __init__(self, bus: WorkerBus, clock: Clock, patience: RemoteTimeouts, asked: ReadingRequest, to: str) -> None:
+        self._bus = bus
         self._clock = clock
         self._patience = patience
         self._asked = asked
         self._to = to
-        self._letters: deque[ReadingPage] = deque()
+        self._pages: deque[ReadingPage] = deque()
         self._awake = asyncio.Event()
         self._expected = 0
         self._is_broken = False
@@ -41,23 +41,23 @@ class RemoteSource:
         self.left: Callable[[], None] = lambda: None
 
     def arrived(self, told: ReadingPage) -> None:
-        """Take a letter: each once, and in order. After a gap none is taken."""
+        """Take a page: each once, and in order. After a gap none is taken."""
         if self._is_broken or told.number < self._expected:
             return  # it came twice
-        if told.number > self._expected or len(self._letters) >= _MOST_LETTERS:
+        if told.number > self._expected or len(self._pages) >= _MOST_PAGES:
             self._is_broken = True
         else:
             self._expected += 1
-            self._letters.append(told)
+            self._pages.append(told)
         self._awake.set()
 
     async def begin(self) -> bool:
-        """Ask for the stream; False where the other worker does not know it for this caller, or does not answer."""
-        if not self._mail.send(ASKING, to_builtins(self._asked), self._to):
+        """Ask for the stream; False if the other worker does not know it for this caller, or does not answer."""
+        if not self._bus.send(ASKING, to_builtins(self._asked), self._to):
             return False
         try:
-            with self._mail.hurry():
-                told = await self._letter(self._patience.answer_s)
+            with self._bus.hurry():
+                told = await self._page(self._patience.answer_s)
         except (TimeoutError, StopAsyncIteration):
             return False
         self._unpack(told)
@@ -70,7 +70,7 @@ class RemoteSource:
                 raise StopAsyncIteration
             self._renew()
             try:
-                self._unpack(await self._letter(self._patience.renew_s))
+                self._unpack(await self._page(self._patience.renew_s))
             except TimeoutError:
                 if self._clock.monotonic() - self._heard_at > self._patience.silence_s:
                     raise StopAsyncIteration from None
@@ -82,13 +82,13 @@ class RemoteSource:
         if not self._is_over:
             self._send(ReadingStep.LEAVE)
 
-    async def _letter(self, timeout_s: float) -> ReadingPage:
-        while not self._letters:
+    async def _page(self, timeout_s: float) -> ReadingPage:
+        while not self._pages:
             if self._is_broken:
                 raise StopAsyncIteration
             self._awake.clear()
             await asyncio.wait_for(self._awake.wait(), timeout_s)
-        return self._letters.popleft()
+        return self._pages.popleft()
 
     def _unpack(self, told: ReadingPage) -> None:
         self._heard_at = self._clock.monotonic()
@@ -106,25 +106,25 @@ class RemoteSource:
             self._send(ReadingStep.STILL)
 
     def _send(self, wish: ReadingStep) -> None:
-        self._mail.send(ASKING, to_builtins(replace(self._asked, wish=wish)), self._to)
+        self._bus.send(ASKING, to_builtins(replace(self._asked, wish=wish)), self._to)
 
 
 class RemoteReader:
     """All that this worker reads at others."""
 
-    def __init__(self, mail: WorkerBus, clock: Clock, worker: str, patience: RemoteTimeouts) -> None:
-        self._mail = mail
+    def __init__(self, bus: WorkerBus, clock: Clock, worker: str, patience: RemoteTimeouts) -> None:
+        self._bus = bus
         self._clock = clock
         self._worker = worker
         self._patience = patience
         self._sources: dict[str, RemoteSource] = {}
-        mail.on(TELLING, self._told)
+        bus.on(TELLING, self._told)
 
     def __len__(self) -> int:
         return len(self._sources)
 
     async def open(self, owner: Owner, after: EventId) -> RemoteSource | None:
-        """Return what comes after the event, None where there is no such stream for this owner."""
+        """Return what comes after the event, None if there is no such stream for this owner."""
         reading = ids.base62(_NAME_LENGTH)
         asked = ReadingRequest(
             reading=reading,
@@ -135,7 +135,7 @@ class RemoteReader:
             principal=owner.principal,
             session=owner.session,
         )
-        source = RemoteSource(self._mail, self._clock, self._patience, asked, after.worker)
+        source = RemoteSource(self._bus, self._clock, self._patience, asked, after.worker)
         source.left = lambda: self._left(reading)
         self._sources[reading] = source
         is_known = False
@@ -149,8 +149,8 @@ class RemoteReader:
     def _left(self, reading: str) -> None:
         del self._sources[reading]
 
-    def _told(self, letter: dict[str, Any]) -> None:
-        told = convert(letter, ReadingPage)
+    def _told(self, message: dict[str, Any]) -> None:
+        told = convert(message, ReadingPage)
         source = self._sources.get(told.reading)
         if source is not None:
             source.arrived(told)

@@ -25,15 +25,15 @@ class _Reading(Struct, eq=False):
 
 
 class RemoteSender:
-    """Answers the letters of readers. A reader that is not heard of for ``patience.silence_s`` has gone."""
+    """Answers the requests of readers. A reader that stays silent for ``patience.silence_s`` has gone."""
 
-    def __init__(self, mail: WorkerBus, shelf: Buffers, clock: Clock, patience: RemoteTimeouts) -> None:
-        self._mail = mail
-        self._shelf = shelf
+    def __init__(self, bus: WorkerBus, buffers: Buffers, clock: Clock, patience: RemoteTimeouts) -> None:
+        self._bus = bus
+        self._buffers = buffers
         self._clock = clock
         self._patience = patience
         self._readings: dict[str, _Reading] = {}
-        mail.on(ASKING, self._asked)
+        bus.on(ASKING, self._asked)
 
     def __len__(self) -> int:
         return len(self._readings)
@@ -45,11 +45,11 @@ class RemoteSender:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _asked(self, letter: dict[str, Any]) -> None:
-        asked = convert(letter, ReadingRequest)
+    def _asked(self, payload: dict[str, Any]) -> None:
+        asked = convert(payload, ReadingRequest)
         reading = self._readings.get(asked.reading)
         if asked.wish is ReadingStep.BEGIN:
-            if reading is None:  # a letter may come twice
+            if reading is None:  # a message may come twice
                 self._begin(asked)
         elif reading is not None and asked.wish is ReadingStep.STILL:
             reading.heard_at = self._clock.monotonic()
@@ -57,9 +57,9 @@ class RemoteSender:
             reading.task.cancel()
 
     def _begin(self, asked: ReadingRequest) -> None:
-        replay = self._shelf.find(Owner(asked.principal, asked.session), asked.stream)
+        replay = self._buffers.find(Owner(asked.principal, asked.session), asked.stream)
         if replay is None or not replay.has(asked.after) or len(self._readings) >= _MOST:
-            self._mail.send(TELLING, to_builtins(ReadingPage(reading=asked.reading, is_known=False)), asked.worker)
+            self._bus.send(TELLING, to_builtins(ReadingPage(reading=asked.reading, is_known=False)), asked.worker)
             return
         reading = self._readings[asked.reading] = _Reading(asked.worker, self._clock.monotonic())
         reading.task = asyncio.get_running_loop().create_task(self._tell(asked, replay, reading))
@@ -73,7 +73,7 @@ class RemoteSender:
             del self._readings[asked.reading]
 
     async def _tell_all(self, asked: ReadingRequest, replay: Buffer, reading: _Reading) -> None:
-        letters = 0
+        pages = 0
         after = asked.after
         while True:
             waiting: list[bytes] = []
@@ -81,16 +81,16 @@ class RemoteSender:
                 waiting.append(message)
                 after += 1
             is_over = replay.is_drained(after)
-            parcels = list(packed(waiting)) or [[]]  # an empty letter says that the stream is known and goes on
+            parcels = list(packed(waiting)) or [[]]  # an empty page reports that the stream is known and continues
             for pieces in parcels:
                 told = ReadingPage(
                     reading=asked.reading,
-                    number=letters,
+                    number=pages,
                     pieces=pieces,
                     is_over=is_over and pieces is parcels[-1],
                 )
-                letters += 1
-                await self._mail.post(TELLING, to_builtins(told), asked.worker)
+                pages += 1
+                await self._bus.post(TELLING, to_builtins(told), asked.worker)
             if is_over:
                 return
             if replay.find(after + 1) is None and not replay.is_drained(after):

@@ -1,8 +1,8 @@
-"""Streams of the legacy era that can be resumed: what a call has said is kept, for the client that lost it.
+"""Resumable streams of the legacy era: a call's messages are kept for a client that lost the connection.
 
 Revisions 2025-03-26 to 2025-11-25, basic/transports, "Resumability and Redelivery". An event's id leads to the worker
 at which its stream lives, so a client may come back to any worker. Only the principal and the session that began a
-stream get its rest; to everybody else it is the same as one that never was (attack 63).
+stream get its rest. For all others it is the same as one that never was (attack 63).
 """
 
 from mcpward.core.clock import Clock
@@ -23,11 +23,11 @@ __all__ = ["Bounds", "Buffer", "RemoteTimeouts", "Replays", "Resumed"]
 
 
 class Replays:
-    """The streams of one worker. ``per_caller`` and ``total`` count those who read the rest of one (attack 48)."""
+    """The streams of one worker. ``per_caller`` and ``total`` count the readers of resumed ones (attack 48)."""
 
     def __init__(
         self,
-        mail: WorkerBus,
+        bus: WorkerBus,
         clock: Clock,
         worker: str,
         *,
@@ -38,31 +38,31 @@ class Replays:
     ) -> None:
         patience = patience or RemoteTimeouts()
         self._worker = require_worker(worker)
-        self._shelf = Buffers(clock, worker, bounds or Bounds())
+        self._buffers = Buffers(clock, worker, bounds or Bounds())
         self._places = StreamLimits("streams", per_caller, total)
-        self._reader = RemoteReader(mail, clock, worker, patience)
-        self._teller = RemoteSender(mail, self._shelf, clock, patience)
+        self._reader = RemoteReader(bus, clock, worker, patience)
+        self._sender = RemoteSender(bus, self._buffers, clock, patience)
 
     def begin(self, call: Call) -> Buffer:
-        """Begin to keep what is said to the caller of ``call``.
+        """Begin to keep the messages to the caller of ``call``.
 
         Raises:
             Refusal: session-missing for a call without a session.
         """
         if call.session is None:
             raise Refusal(Reason.SESSION_MISSING, "only a stream of a session can be resumed")
-        return self._shelf.begin(Owner(call.principal.key, call.session))
+        return self._buffers.begin(Owner(call.principal.key, call.session))
 
     async def resume(self, call: Call) -> Resumed:
-        """Return what came after ``call.last_event``, and what is still to come until the stream has finished.
+        """Return the messages after ``call.last_event``, and those still to come until the stream has finished.
 
         Raises:
-            Refusal: event-unknown where there is nothing to resume, or not for this caller and session;
-                rate-exceeded when the caller reads too many.
+            Refusal: event-unknown if there is nothing to resume, or not for this caller and session; rate-exceeded when
+                the caller reads too many.
         """
         after = read(call.last_event)
         if after is None or call.session is None:
-            raise Refusal(Reason.EVENT_UNKNOWN, "no event of ours")
+            raise Refusal(Reason.EVENT_UNKNOWN, "the event id is not one of mcpward's")
         caller = call.principal.key
         self._places.take(caller)
         source = None
@@ -76,16 +76,16 @@ class Replays:
         return Resumed(source, after, lambda: self._places.give_back(caller))
 
     def prune(self) -> None:
-        """Let go of what finished long enough ago. Called once a second or so; nothing else wakes up for it."""
-        self._shelf.prune()
+        """Drop streams that finished long enough ago. Called once a second or so; nothing else wakes up for it."""
+        self._buffers.prune()
 
     async def stop(self) -> None:
-        """Let go of everything, and end whoever reads it."""
-        self._shelf.clear()
-        await self._teller.stop()
+        """Drop all buffers, and end their readers."""
+        self._buffers.clear()
+        await self._sender.stop()
 
     async def _source(self, owner: Owner, after: EventId) -> Source | None:
         if after.worker != self._worker:
             return await self._reader.open(owner, after)
-        replay = self._shelf.find(owner, after.stream)
+        replay = self._buffers.find(owner, after.stream)
         return None if replay is None or not replay.has(after.number) else LocalSource(replay, after.number)

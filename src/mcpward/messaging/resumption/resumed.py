@@ -1,4 +1,4 @@
-"""The rest of a stream, for a client that has come back: what it missed, then what is still to come."""
+"""The rest of a stream, for a client that has come back: the messages it missed, then those still to come."""
 
 from collections.abc import Callable
 from typing import Protocol, Self
@@ -8,21 +8,21 @@ from mcpward.messaging.resumption.event_id import EventId
 
 
 class Source(Protocol):
-    """Where the rest comes from."""
+    """The source of the rest."""
 
     async def next(self) -> bytes:
         """Wait for the next message. Raises ``StopAsyncIteration`` when there will be none."""
         ...
 
     def close(self) -> None:
-        """Nobody reads any more."""
+        """The reader has left."""
         ...
 
 
 class Resumed:
     """Iterates over (message, event id) until the stream has finished.
 
-    Use it as an asynchronous context manager: leaving the block gives the reader's place back.
+    Use it as an asynchronous context manager: leaving the block returns the reader's slot.
     """
 
     __slots__ = ("_after", "_close", "_is_closed", "_source")
@@ -43,7 +43,7 @@ class Resumed:
         return self
 
     async def __anext__(self) -> tuple[bytes, str]:
-        """Wait for the next message. Closes itself at the end, and when the one who waits is cancelled."""
+        """Wait for the next message. Closes itself at the end, and when its waiter is cancelled."""
         if self._is_closed:
             raise StopAsyncIteration
         try:
@@ -81,4 +81,4 @@ class LocalSource:
         return message
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""

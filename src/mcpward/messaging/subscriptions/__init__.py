@@ -1,1 +1,1 @@
-"""Streams that tell subscribers of changes."""
+"""Streams that notify subscribers of changes."""

@@ -1,4 +1,4 @@
-"""Changes that wait to be told: equal ones are told once, and there are never more than so many."""
+"""Changes that wait to be sent: equal ones are sent once, and their number is bounded."""
 
 from typing import Final
 
@@ -21,7 +21,7 @@ class CoalescingQueue:
         return len(self._waiting)
 
     def add(self, change: Change) -> None:
-        """Queue ``change``, unless it waits already. A full queue lets go of the one that is missed the least."""
+        """Queue ``change``, unless it waits already. A full queue drops the change that is missed the least."""
         if change in self._waiting:
             return
         if len(self._waiting) >= self._capacity:

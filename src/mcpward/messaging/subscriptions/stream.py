@@ -1,4 +1,4 @@
-"""One caller's stream of changes: what it wants, what waits for it, and how it ends."""
+"""One caller's stream of changes: its subscriptions, its waiting changes, and how it ends."""
 
 import asyncio
 from collections.abc import Callable, Container
@@ -10,7 +10,7 @@ from mcpward.messaging.subscriptions.coalescing_queue import CoalescingQueue
 
 
 class Subscriptions(Protocol):
-    """What a stream is told of. Read anew for every change, so that it may follow a session's subscriptions."""
+    """The subscriptions of a stream. Read anew for every change, so that it may follow a session's subscriptions."""
 
     @property
     def topics(self) -> Container[Topic]:
@@ -76,7 +76,7 @@ class Stream:
             self._wake.set()
 
     def end(self, reason: str) -> None:
-        """End the stream at once: nothing that still waits is told. A second time changes nothing.
+        """End the stream at once: waiting changes are not sent. A second call changes nothing.
 
         ``reason`` is for the log and the record.
         """
@@ -86,7 +86,7 @@ class Stream:
             self._left(self)
 
     def _wants(self, change: Change) -> bool:
-        # Whose change it is comes first: no list of wishes shows one caller another's task (attack 60).
+        # The owner of the change is checked first: no subscription shows one caller another's task (attack 60).
         if change.server != self.server or change.owner not in {None, self.caller}:
             return False
         if change.topic is Topic.TASK:

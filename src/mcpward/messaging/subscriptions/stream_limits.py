@@ -7,11 +7,11 @@ from mcpward.core.facts import RetryAfter
 from mcpward.core.reasons import Reason
 
 RETRY_AFTER_S: Final = 5.0
-"""When to come back, in seconds: nobody knows when a stream will end, and sooner would be a hammer."""
+"""When to retry, in seconds: the end of a stream is not known, and sooner would be too much load."""
 
 
 class StreamLimits:
-    """Counted places. Whoever takes one gives it back exactly once."""
+    """Counted slots. The owner of one returns it exactly once."""
 
     __slots__ = ("_name", "_per_caller", "_taken", "_total", "_total_taken")
 
@@ -25,7 +25,7 @@ class StreamLimits:
         return self._total_taken
 
     def take(self, caller: str) -> None:
-        """Take a place for ``caller`` (a principal's key).
+        """Take a slot for ``caller`` (a principal's key).
 
         Raises:
             Refusal: rate-exceeded, with a ``RetryAfter`` that names the policy.

@@ -1,7 +1,8 @@
-"""Who listens at this worker, and how a change reaches all that listen, here and at the other workers.
+"""The open streams of this worker, and the delivery of a change to all of them, here and at the other workers.
 
-A change is told here at once, and posted from a queue that merges: an author who announces the same update a thousand
-times in a row writes few letters. Nothing is kept for who comes later: the specification has no replay of changes.
+A change is sent here at once, and posted from a queue that merges. So an author who announces the same update a
+thousand times in a row writes few messages. Nothing is kept for later streams: the specification has no replay of
+changes.
 """
 
 import asyncio
@@ -29,10 +30,10 @@ _LAST_POSTS_S: Final = 2.0
 
 
 class Streams:
-    """All streams of one worker. ``per_caller`` and ``total`` count this worker's alone (attack 48)."""
+    """All streams of one worker. ``per_caller`` and ``total`` count only this worker's (attack 48)."""
 
-    def __init__(self, mail: WorkerBus, *, per_caller: int = 16, total: int = 4096) -> None:
-        self._mail = mail
+    def __init__(self, bus: WorkerBus, *, per_caller: int = 16, total: int = 4096) -> None:
+        self._bus = bus
         self._places = StreamLimits("streams", per_caller, total)
         self._open: dict[Stream, None] = {}
         self._of_session: dict[str, Stream] = {}
@@ -43,13 +44,13 @@ class Streams:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._posting: asyncio.Task[None] | None = None
         self._is_closed = False
-        mail.on(_KIND, self._arrived)
+        bus.on(_KIND, self._arrived)
 
     def __len__(self) -> int:
         return len(self._open)
 
     async def start(self) -> None:
-        """Begin to post what is published; what was published from threads before is told now."""
+        """Begin to post published changes; those published from threads before are sent now."""
         loop = asyncio.get_running_loop()
         self._posting = loop.create_task(self._post(), name="channel-streams")
         with self._soon_lock:
@@ -57,7 +58,7 @@ class Streams:
         self._publish_soon()
 
     async def stop(self) -> None:
-        """End all streams, and give the last letters a moment to be posted."""
+        """End all streams, and allow the last messages a moment to be posted."""
         self.close()
         with self._soon_lock:
             self._loop = None
@@ -78,7 +79,7 @@ class Streams:
         before = self._of_session.get(call.session or "")
         if before is not None:
             # Each message goes to one stream of a session (2025-11-25, transports): to the one that was opened last,
-            # for the other's client may have lost it without a word.
+            # for the client may have lost the other unnoticed.
             before.end("replaced")
         self._places.take(call.principal.key)
         stream = Stream(call, wanted, self._left)
@@ -101,7 +102,7 @@ class Streams:
             is_first = not self._soon
             self._soon.add(change)
             if is_first and self._loop is not None:
-                with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                with suppress(RuntimeError):  # the loop is closed: no stream is open any more
                     self._loop.call_soon_threadsafe(self._publish_soon)
 
     def close(self) -> None:
@@ -123,9 +124,9 @@ class Streams:
             del self._of_session[stream.session]
         self._places.give_back(stream.caller)
 
-    def _arrived(self, letter: dict[str, Any]) -> None:
-        with suppress(MsgspecError):  # a worker of another release: what it means is not known here
-            self.publish(convert(letter, Change), local_only=True)
+    def _arrived(self, message: dict[str, Any]) -> None:
+        with suppress(MsgspecError):  # a worker of another release: its meaning is not known here
+            self.publish(convert(message, Change), local_only=True)
 
     async def _post(self) -> None:
         posts = Retry(lambda error: _log.warning("a change could not be sent to the other workers", exc_info=error))
@@ -135,5 +136,5 @@ class Streams:
                     return
                 self._has_post.clear()
                 await self._has_post.wait()
-            # Whatever the mail raises, this worker's own streams go on.
-            await posts.attempt(lambda: self._mail.post(_KIND, to_builtins(self._outbox.take())))
+            # Whatever the bus raises, this worker's own streams continue.
+            await posts.attempt(lambda: self._bus.post(_KIND, to_builtins(self._outbox.take())))
