@@ -16,9 +16,10 @@ import httpx2
 from fastmcp import Client as FastClient
 from fastmcp.client.transports import StreamableHttpTransport
 from mcp import Client, StdioServerParameters
+from mcp.client.context import ClientRequestContext
 from mcp.client.session import IncomingMessage, MessageHandlerFnT
 from mcp.client.streamable_http import streamable_http_client
-from mcp_types import ElicitResult, PromptReference, TextContent, TextResourceContents
+from mcp_types import ElicitRequestParams, ElicitResult, PromptReference, TextContent, TextResourceContents
 
 from support.clients import environment, inspector, mcp_remote, node_binary
 
@@ -173,8 +174,12 @@ def _noting(changes: list[str]) -> MessageHandlerFnT:
     return note
 
 
-async def _accept(*_: object) -> ElicitResult:
-    """Accept a form, with whatever arguments a client's library asks: the SDK's two, FastMCP's four."""
+async def _accept(_context: ClientRequestContext, _params: ElicitRequestParams) -> ElicitResult:
+    return await _accept_all()
+
+
+async def _accept_all(*_: object) -> ElicitResult:
+    """FastMCP's handler, which gets four arguments."""
     return ElicitResult(action="accept", content={"name": "Ada"})
 
 
@@ -236,7 +241,7 @@ def fast(mode: str) -> Connect:
 
         transport = StreamableHttpTransport(url, headers={"Authorization": f"Bearer {key}"})
         client = FastClient(
-            transport, mode=mode, elicitation_handler=_accept, log_handler=hear, message_handler=_noting(changes),
+            transport, mode=mode, elicitation_handler=_accept_all, log_handler=hear, message_handler=_noting(changes),
             timeout=STEP_S,
         )  # fmt: skip
         async with client:
