@@ -14,7 +14,7 @@ from mcpward.traffic.sink import NoRoom
 async def noted(site: Site, act: Act) -> bool:
     """Put an act on record and return True; on a full disk return False.
 
-    For what only carries data away or starts the site: whoever makes room that way must be able to.
+    For acts that only carry data away or start the site: these must work on a full disk, because they free space.
     """
     try:
         await site.store.acts.note(act)
@@ -29,7 +29,7 @@ async def note_backup(site: Site, file: Path) -> bool:
 
 
 async def note_call(site: Site, call: OperatorCall) -> None:
-    """Note that the operator calls a tool as somebody; what becomes of it is the record of the request.
+    """Note that the operator calls a tool in a caller's name; the outcome is in the record of the request.
 
     Raises:
         NoRoom: the disk is full.

@@ -13,7 +13,7 @@ from mcpward.tools.registry import Registry
 
 
 async def loaded_tools(settings: Settings) -> dict[str, Registry]:
-    """Run the sources of all servers and return what they offer. What authors print meanwhile goes to stderr.
+    """Run the sources of all servers and return what they offer. Output that authors print meanwhile goes to stderr.
 
     Raises:
         Misconfigured: with the findings of all servers.

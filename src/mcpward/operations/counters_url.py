@@ -1,4 +1,4 @@
-"""Where the counters live that all processes of a site share, and the password in that URL."""
+"""The URL of the counters that all processes of a site share, and the password in it."""
 
 import os
 from typing import Final

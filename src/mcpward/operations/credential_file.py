@@ -1,6 +1,6 @@
-"""Where the first key and the secret URL go when no terminal shows them: a file that only its owner reads (attack 135).
+"""The file for the first key and the secret URL if no terminal shows them; only its owner can read it (attack 135).
 
-What stands on stdout of a service or a container is kept by whatever gathers logs, and read by whoever may read those.
+Log collectors keep the stdout of a service or a container, and all readers of those logs can see it.
 """
 
 import os
@@ -48,7 +48,9 @@ def left(path: Path) -> str | None:
 
 
 def rename_file(data: Path, old: str, new: str) -> None:
-    """Keep a first key that nobody has taken yet where the next start looks for it: its server has another name."""
+    """Move a first key that was not collected yet to where the next start looks for it, after its server was
+    renamed.
+    """
     was, now = (file_for(data, "key", name) for name in (old, new))
     if was.exists() and not now.exists():
         was.rename(now)

@@ -1,7 +1,7 @@
 """The first credential of each server, made by the first start of a site (attack 135): a key, or a secret URL.
 
-A site that ever had a key makes no other by itself, also not for a new or a renamed server: whoever may change the
-configuration, or a start that went wrong, would have one written where nobody expects it. Likewise secret URLs.
+A site that ever had a key makes no other by itself, also not for a new or a renamed server: otherwise a person who may
+change the configuration, or a failed start, could cause one to be written unexpectedly. Likewise secret URLs.
 """
 
 from collections.abc import Awaitable
@@ -24,7 +24,7 @@ from mcpward.operations.urls import live_urls, make_url
 
 
 class FirstCredential(Struct, frozen=True):
-    """What a start hands over for one server, and what is to be known of the credentials that it has.
+    """The credentials that a start hands over for one server, and facts about those that the server has.
 
     ``secret`` was made just now: a key, or the secret of a URL. ``file`` holds it where no terminal shows it.
     """

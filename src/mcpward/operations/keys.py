@@ -23,7 +23,7 @@ _MORE: Final = "create a new one: mcpward key create --name NAME"
 
 
 class KeyRights(Struct, frozen=True, kw_only=True):
-    """What a new key is to be. ``expires_at`` is wall-clock seconds; ``tools`` is None for all of its servers'."""
+    """The properties of a new key. ``expires_at`` is wall-clock seconds; ``tools`` is None for all of its servers'."""
 
     name: str
     servers: tuple[str, ...]
@@ -40,7 +40,7 @@ class KeyRights(Struct, frozen=True, kw_only=True):
 
 
 class KeyEdit(Struct, frozen=True, kw_only=True):
-    """What is to be changed of a key; everything else stays. None takes a value away."""
+    """The changes to a key; everything else stays. None takes a value away."""
 
     name: str | UnsetType = UNSET
     servers: tuple[str, ...] | UnsetType = UNSET
@@ -57,7 +57,7 @@ class KeyEdit(Struct, frozen=True, kw_only=True):
 
     @property
     def changes(self) -> dict[str, Any]:
-        """What is to be changed, by the field's name."""
+        """The changes, by the field's name."""
         return {name: value for name, value in asdict(self).items() if value is not UNSET}
 
 
@@ -196,7 +196,7 @@ async def edit_key(site: Site, key_id: str, edit: KeyEdit, now: float, max_age_s
         return replace(known, **edit.changes)
 
     found = await site.store.keys.edit(record.id, edited)
-    if found is None:  # keys are never removed, so this would be somebody else's work
+    if found is None:  # keys are never removed, so another process must have done that
         raise Denied(f"there is no key {key_id!r}", "mcpward key list --all")
     change = KeyChange(*found)
     if not change.fields:
@@ -246,7 +246,7 @@ async def has_made(site: Site, key: Secret) -> bool:
 
 
 def state_of(record: KeyRecord, now: float, max_age_s: float | None) -> str:
-    """Say in a word what a key is worth at ``now``: live, grace, ended or revoked."""
+    """Return in a word what a key is worth at ``now``: live, grace, ended or revoked."""
     if record.revoked_at is not None:
         return "revoked"
     if not record.is_live(now, max_age_s):
@@ -255,7 +255,7 @@ def state_of(record: KeyRecord, now: float, max_age_s: float | None) -> str:
 
 
 def _require_age(expires_at: float | None, created_at: float, max_age_s: float | None) -> None:
-    """Refuse an end that the key would not live to see: whoever sets it believes in it."""
+    """Refuse an end that the key would not live to see: its author would rely on it."""
     if expires_at is not None and max_age_s is not None and expires_at > created_at + max_age_s:
         longest = span_text(max_age_s)
         what = f"the key would end later than keys.max_age allows: {longest} after its creation"

@@ -1,6 +1,8 @@
-"""What is alive in a store that is older than its mark, or was changed by somebody else: to be seen before it counts.
+"""The live entries of a store that is older than its mark, or was changed outside of mcpward: to be reviewed before
+use.
 
-A row that nobody with the master key wrote may hold anything, so what is no list and no class is shown as it stands.
+A row that was not written with the master key may hold anything, so other values than lists and classes are shown as
+is.
 """
 
 from collections.abc import Mapping
@@ -36,7 +38,7 @@ class OlderUrl(Struct, frozen=True):
 
 
 class Alive(Struct, frozen=True):
-    """What would open something again."""
+    """The entries that would grant access again."""
 
     keys: tuple[OlderKey, ...]
     urls: tuple[OlderUrl, ...]

@@ -16,7 +16,7 @@ _DRAFT: Final = "."
 
 @contextmanager
 def present(data: Path, worker: str) -> Iterator[None]:
-    """Be found by :func:`find_worker` in this block. ``worker`` is the name in the mail, which has no slash.
+    """Be found by :func:`find_worker` in this block. ``worker`` is the name on the bus, which has no slash.
 
     A worker that cannot be found serves all the same, and the log says so: it listens already.
     """
@@ -30,7 +30,7 @@ def present(data: Path, worker: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):  # a file that nobody locks is removed by whoever looks next
+        with suppress(OSError):  # a file without a lock is removed by the next process that looks
             file.unlink(missing_ok=True)
         os.close(descriptor)
 

@@ -22,7 +22,7 @@ from mcpward.storage.traffic_filter import TrafficFilter
 from mcpward.traffic.act import Act
 
 _log: Final = logging.getLogger("mcpward")
-#: What such an act is about, as its row says it.
+#: The object of such an act, as its row names it.
 OBJECT: Final = "settings"
 _LOOK_BACK: Final = 200
 _MOST_NAMED: Final = 20
@@ -62,7 +62,7 @@ async def _last(site: Site) -> Mapping[str, Any] | None:
             told = json.loads(row["arguments"] or "{}")
         except (ValueError, RecursionError):
             continue
-        # Whoever writes to the store must not keep the site from starting: what is of another form is passed over.
+        # A process that writes to the store must not keep the site from starting: rows of another form are skipped.
         if isinstance(told, dict) and told.get("object") == OBJECT and isinstance(told.get("after"), dict):
             return dict(told["after"])
     return None

@@ -1,4 +1,4 @@
-"""What the servers of a site offer, loaded as a start would load it, and served to nobody. Runs the authors' files."""
+"""The offers of a site's servers, loaded as a start would load them, but not served. Runs the authors' files."""
 
 from collections.abc import Mapping
 from pathlib import Path
