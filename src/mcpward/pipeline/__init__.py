@@ -1,1 +1,1 @@
-"""The one way of a request: which rooms it passes, in which order. Readable in one function, ``serve.py``."""
+"""The one way of a request: which packages it passes, in which order. Readable in one function, ``serve.py``."""

@@ -129,10 +129,10 @@ class Admission:
         self._limits.note(admitted.call, answered=trail.outcome is Result.OK and not is_task)
 
     def refund(self, admitted: Admitted, ended: BaseException) -> None:
-        """Give a call that ended without an answer back what it paid, as far as that is not its caller's doing.
+        """Refund the charges of a call that ended without an answer, unless its caller caused that.
 
-        One that has asked its caller something has run: whoever keeps questions open on purpose must not have calls
-        for nothing. One that was called off while it waited for a place gets back what it drew on budgets.
+        A call that asked its caller something has run: a caller that keeps questions open on purpose must not get free
+        calls. A call that was cancelled while it waited for a slot gets back what it drew on budgets.
         """
         channel = admitted.channel
         match ended:
@@ -169,16 +169,16 @@ class Admission:
             try:
                 await self._count_stranger(no, trail)
             except Refusal as many:
-                no = many  # in place of "wrong": of guesses at many workers at once no more are told than at one
+                no = many  # in place of "wrong": guesses at many workers at once must learn no more than guesses at one
         if no.policy is not None:
             trail.limited(no.policy)
         return no
 
     async def _count_stranger(self, no: Refusal, trail: Trail) -> None:
-        """Count a request of somebody who has not shown who it is, and its credential where it was wrong.
+        """Count a request of an unauthenticated caller, and its credential if it was wrong.
 
         Raises:
-            Refusal: what the address is told instead.
+            Refusal: the answer to the address instead.
         """
         addresses, bucket = self._limits.addresses, trail.arrival.bucket
         would = addresses.count_request(bucket)

@@ -32,7 +32,7 @@ from mcpward.tools.consent import KEY as CONSENT_KEY
 from mcpward.traffic.trail import Trail
 
 _RETRY_MS: Final = 500
-#: What a session that has set no level is sent; the specification leaves it to the server.
+#: The level of a session that has set none; the specification leaves it to the server.
 _UNASKED: Final = "info"
 _MODERN: Final = Era.MODERN
 _NO_STREAM: Final = "this client accepts no event streams, so it cannot be asked"
@@ -77,10 +77,10 @@ class CallChannels:
         return LegacyChannel(replace(call, log_level=level), trail, wire, self, lease)
 
     def _brought(self, call: Call, tool: Tool | None) -> State:
-        """Return the answers of a request: with our state, what was asked; without, what the client says by itself.
+        """Return the answers of a request: with our state, the answers to our questions; without, the client's own.
 
-        What changes something takes answers under our seal alone, and so does mcpward's own question: a state can be
-        used up, and an answer without one could be sent again and again (attack 133).
+        A tool that changes something takes answers only under our seal, and so does mcpward's own question: a state can
+        be used up, and an answer without one could be sent again and again (attack 133).
         """
         if call.state is not None:
             return self._states.open(call)
@@ -288,7 +288,7 @@ def _is_of_tool(questions: Sequence[Question]) -> bool:
 
 
 def is_used_up(tool: Tool) -> bool:
-    """Whether what was answered for a call of the tool is good for one run: it changes something, or asks for a yes."""
+    """Whether the answers for a call of the tool are good for only one run: it changes something, or needs consent."""
     return tool.confirm or tool.access is not Access.READ
 
 

@@ -1,4 +1,4 @@
-"""What the pipeline asks about callers: the port that the identity room implements for requests from outside."""
+"""The pipeline's questions about callers: the port that the identity package implements for requests from outside."""
 
 from typing import Any, Protocol
 

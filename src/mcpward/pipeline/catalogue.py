@@ -1,4 +1,4 @@
-"""What a server offers: its lists, filtered for their caller, its resources and prompts, and what completes them.
+"""A server's offers: its lists, filtered for their caller, its resources and prompts, and what completes them.
 
 The same decision that guards a call filters the list (attack 67). A result passes sanitize as a tool's does.
 """

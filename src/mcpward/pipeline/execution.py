@@ -1,6 +1,6 @@
-"""What runs an author's function, behind its charge: a tool's arguments accepted, agreed to, on record, run, cleaned.
+"""Runs an author's function after its charge: a tool's arguments are accepted, confirmed, recorded, run and cleaned.
 
-Or handed over as a task; or a resource, a prompt or a list, which the catalogue has.
+Or hands it over as a task; or reads a resource, a prompt or a list from the catalogue.
 """
 
 from typing import Final
@@ -69,7 +69,7 @@ class Execution:
         """
         if tool.mirrored and call.era is Era.MODERN:
             require_mirrored(call, tool.mirrored)
-        # Well formed and sensible. What takes long is checked beside the event loop.
+        # Well formed and sensible. Slow checks run beside the event loop.
         return accept(call, tool) if is_little(call, tool) else await self._large.accept(call, tool)
 
     async def make(
@@ -80,7 +80,7 @@ class Execution:
         ``accepted`` is the call where it was accepted already.
 
         Raises:
-            Refusal: the call, its answers or its result are refused; see the rooms.
+            Refusal: the call, its answers or its result are refused; see the packages.
             InputRequired: modern era, the tool or its consent needs answers.
         """
         if tool is None:
@@ -148,7 +148,7 @@ class Execution:
         return used_up
 
     async def _agree(self, accepted: AcceptedCall, channel: CallChannel) -> None:
-        """Return when the tool may run: a person said yes, or the operator waived that for callers who cannot be asked.
+        """Return when the tool may run: a person agreed, or the operator waived that for callers who cannot be asked.
 
         Raises:
             Refusal: consent-missing; also for an argument that a person cannot be shown whole. Where a person can be

@@ -109,14 +109,14 @@ class Listeners:
             if isinstance(wish, ListenParams):
                 subscription = call.id
                 wire.notify(acknowledged(call, wish))
-            for at in range(0, len(tasks), _GROUP):  # one that has ended before is told of once all the same
+            for at in range(0, len(tasks), _GROUP):  # one that has ended before is reported once all the same
                 for task, as_it_is in (await self._tasks.describe_all(call, tasks[at : at + _GROUP])).items():
                     told = Change(stream.server, Topic.TASK, task, params=as_it_is)
                     await self._tell(told, subscription, wire, trail)
             async for change in stream:
                 if change.topic is not Topic.TASK:
                     await self._tell(change, subscription, wire, trail)
-                # A task is told as it is now, whole.
+                # A task is reported as it is now, whole.
                 elif (now := (await self._tasks.describe(call, change.subject))) is not None:
                     await self._tell(replace(change, params=now), subscription, wire, trail)
 
@@ -157,12 +157,14 @@ class Listeners:
 
 
 def _told(wish: ListenParams) -> ListenParams:
-    """Return a wish as changes are told: each resource by its canonical URI, however the caller spelled it."""
+    """Return the subscriptions in the form of changes: each resource by its canonical URI, however the caller spelled
+    it.
+    """
     return replace(wish, uris=frozenset(canonical(uri) or uri for uri in wish.uris))
 
 
 class _Session(Struct, frozen=True, eq=False):
-    """What a legacy stream wants: subscriptions belong to its session, and change while it is open."""
+    """The subscriptions of a legacy stream: they belong to its session, and change while it is open."""
 
     topics: frozenset[Topic]
     uris: "_Watched"
@@ -170,7 +172,7 @@ class _Session(Struct, frozen=True, eq=False):
 
 
 class _Watched(Struct, frozen=True, eq=False):
-    """The resources that a legacy stream is told of, asked anew for each change."""
+    """The resources whose changes a legacy stream receives, looked up anew for each change."""
 
     listeners: Listeners
     call: Call
