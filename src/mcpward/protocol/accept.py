@@ -1,4 +1,6 @@
-"""What a client is willing to read (RFC 9110 §12.5.1). Lenient: the specification's clients must list both types."""
+"""The media types that a client accepts (RFC 9110 §12.5.1). Lenient: the specification's clients must list both
+types.
+"""
 
 from functools import lru_cache
 from typing import Final

@@ -125,7 +125,7 @@ def raw_arguments(body: bytes) -> bytes:
 
 def _required(arguments: bytes | None) -> bytes:
     if arguments is None:
-        # The two decoders disagree about the names in this body: nobody may go on with it.
+        # The two decoders disagree about the names in this body: no stage may go on with it.
         raise Refusal(Reason.MESSAGE_MALFORMED, "arguments that only one decoder sees")
     return arguments
 
@@ -159,7 +159,7 @@ def _response(value: dict[str, Any]) -> Message:
 def _require_one_spelling(members: dict[str, Any], known: frozenset[str], rpc_id: int | str | None) -> None:
     folded = _FOLDED[known]
     for name in members:
-        # Folding never makes a name shorter: what is longer than ours need not be folded to be told from them.
+        # Folding never makes a name shorter: what is longer than ours need not be folded to be distinguished.
         if name not in known and len(name) <= _LONGEST_NAME and name.casefold() in folded:
             raise _malformed(rpc_id, "a member's name in another case")
 

@@ -1,4 +1,5 @@
-"""What a stream of changes carries: the wish, its acknowledgement, the changes, and questions to a legacy client.
+"""The messages of a stream of changes: the subscriptions, their acknowledgement, the changes, and questions to a legacy
+client.
 
 Source: 2026-07-28, basic/utilities/subscriptions; SEP-2663 for tasks.
 """
@@ -35,7 +36,7 @@ _FLAGS: Final = {
 
 
 class ListenParams(Struct, frozen=True):
-    """What a stream is to carry: the lists whose changes it tells, the resources by URI, the tasks by id."""
+    """The subscriptions of a stream: the lists whose changes it reports, the resources by URI, the tasks by id."""
 
     topics: frozenset[Topic] = frozenset()
     uris: frozenset[str] = frozenset()
@@ -68,7 +69,7 @@ def wanted(call: Call, server: ServerInfo) -> ListenParams:
 
 
 def acknowledged(call: Call, wanted: ListenParams) -> bytes:
-    """Return the first message of a listen stream: what of the wish is honoured."""
+    """Return the first message of a listen stream: the subscriptions that were accepted."""
     honoured: dict[str, Any] = {flag: True for flag, topic in _FLAGS.items() if topic in wanted.topics}
     if wanted.uris:
         honoured["resourceSubscriptions"] = sorted(wanted.uris)

@@ -32,7 +32,7 @@ class ServerInfo(Struct, frozen=True):
     """One MCP server as it introduces itself. Only what is really there is announced, and only that is served.
 
     ``icons`` are entries as the specification has them (``src``, ``mimeType``, ``sizes``, ``theme``); ``extensions``
-    are those that the server's author speaks of, by name. ``has_changes`` says that listeners are told what changes;
+    are those that the server's author speaks of, by name. ``has_changes`` says that listeners receive changes;
     ``has_tasks`` that a tool may run as a task of the tasks extension.
     """
 

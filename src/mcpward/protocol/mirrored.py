@@ -17,7 +17,7 @@ from mcpward.protocol.headers import is_wrapped, says, spelled, unwrap
 
 _decode = Decoder().decode
 _NONE: Final[Mapping[str, Any]] = {}
-#: What may be compared as a number. No exponents: ``1e9`` is nine zeros of work for two letters of header.
+#: Text that may be compared as a number. No exponents: ``1e9`` is nine zeros of work for two characters of header.
 _DECIMAL: Final = re.compile(rb"-?[0-9]{1,40}(\.0{1,40})?")
 
 

@@ -1,4 +1,4 @@
-"""What the params of each method must look like: types and lengths, looked at before anyone else reads them."""
+"""The form of each method's params: types and lengths, checked before any other code reads them."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ _LONGEST_VALUE: Final = 1024
 _LONGEST_KEY: Final = 256
 _LONGEST_STATE: Final = 64 * 1024
 _MOST: Final = 64
-#: Each one that a prompt does not have is told of by its name.
+#: Each one that a prompt does not have is reported by its name.
 _MOST_ARGUMENTS: Final = 256
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_$-]{1,64}", re.ASCII)
 

@@ -1,7 +1,7 @@
 """Outcomes and refusals of the JSON-RPC and tool channels as replies. Bodies are spliced, never encoded twice.
 
-The wire columns of the table of reasons are read here (and in ``ingress/render.py`` for the HTTP channel). What is not
-in the table, not in a refusal's facts and not in an outcome has no road to the wire.
+The wire columns of the table of reasons are read here (and in ``ingress/render.py`` for the HTTP channel). A response
+carries only what the table, a refusal's facts or an outcome holds.
 
 In the revisions with sessions, a refused request is answered with status 200 and its JSON-RPC error: their clients
 take an error status for a broken connection and end the session.
@@ -68,8 +68,8 @@ def catalogue(
     ``ttl_ms`` is how long the client may keep it, in milliseconds, where that is not what the method's results say.
     """
     if call.era is Era.MODERN and (usual_ms := _CACHED.get(call.method)) is not None:
-        # Lists depend on the credential; a shared cache would show one caller's tools to another.
-        # What a resource's function gives may rest on who asks, so no two callers share it.
+        # Lists depend on the credential; a shared cache would show one caller's tools to another. A resource's contents
+        # may depend on the caller, so no two callers share them.
         is_shared = call.principal.way is AuthMethod.ANONYMOUS and call.method != READ
         scope = b"public" if is_shared else b"private"
         hints = b',"ttlMs":%d,"cacheScope":"%b"' % (usual_ms if ttl_ms is None else ttl_ms, scope)
@@ -201,7 +201,7 @@ def _problems(no: Refusal) -> tuple[Problem, ...]:
     return () if found is None else found.problems
 
 
-#: What a model can do that repeats a call, by whether the calls before it had an answer; None where nobody knows.
+#: A model's options to repeat a call, by whether the calls before it had an answer; None where that is not known.
 _REPEATED: Final = {
     True: "You already have its answer: use it, make a different call, or tell the person.",
     False: "It had no answer: make a different call, or tell the person what failed.",

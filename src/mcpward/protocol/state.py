@@ -29,7 +29,7 @@ _SHORT: Final = 64 * 1024
 
 
 class State(Struct, frozen=True):
-    """What has been answered. ``id`` names the call that is asked about, in all its rounds; empty where no state came.
+    """The answers so far. ``id`` names the call that is asked about, in all its rounds; empty where no state came.
 
     ``answers`` are the client's results by key; ``issued_at`` is when the state was sealed.
     """
@@ -76,8 +76,8 @@ class States:
     def open(self, call: Call) -> State:
         """Return the answers that a call has brought: those of earlier rounds, and the new ones to what was asked.
 
-        Answers that nobody asked for are left out. A call without a state may bring answers at once: nothing was asked
-        yet, so all of them count, under an empty ``id``.
+        Answers that were not requested are left out. A call without a state may bring answers at once: there was no
+        question yet, so all of them count, under an empty ``id``.
 
         Raises :class:`Refusal` (state-refused) for a state that is not ours, another caller's, another request's, or
         too old: one answer for all.
