@@ -45,7 +45,8 @@ class Redactor:
     """Finds every form of the given secrets and writes ``[redacted]`` in its place.
 
     ``weak`` names the secrets that cannot be redacted: shorter than six characters, or part of the protocol's own
-    words. Whoever builds one tells the operator. Building costs milliseconds: once for each set of secrets.
+    words. The code that builds one reports them to the operator. Building costs milliseconds: once for each set of
+    secrets.
     """
 
     def __init__(self, values: Iterable[Secret]) -> None:
@@ -225,6 +226,6 @@ def _whole_escapes(encoded: bytes, spans: _Spans) -> _Spans:
 
 
 def _escape_at(escapes: Sequence[tuple[int, int]], at: int) -> tuple[int, int]:
-    """Return the escape sequence that covers the byte at ``at``, or else that byte alone."""
+    """Return the escape sequence that covers the byte at ``at``, or else only that byte."""
     before = bisect_right(escapes, (at, sys.maxsize)) - 1
     return escapes[before] if before >= 0 and escapes[before][1] > at else (at, at + 1)

@@ -1,7 +1,7 @@
 """JSON values rebuilt with every text in them changed, names of members included. Does not know what it changes.
 
-A result is large and holds one thing to change, or it was made by somebody to cost much. So values are taken by the
-slice: one that needs no change is found so at once, and the texts of the others are changed together.
+A result is large and holds one thing to change, or an attacker made it expensive. So values are taken by the slice: one
+that needs no change is found so at once, and the texts of the others are changed together.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class Rewrite(Struct, frozen=True):
 
 
 def rewritten(value: Any, change: Rewrite, levels: int = _LEVELS) -> Any:
-    """Return ``value`` with the change applied. Two names that become equal are told apart by a number.
+    """Return ``value`` with the change applied. Two names that become equal are distinguished by a number.
 
     Raises ``RecursionError`` for values that are nested too deep.
     """

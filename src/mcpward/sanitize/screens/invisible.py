@@ -35,7 +35,7 @@ _PIECE: Final = 8_192
 _BREAK: Final = re.compile(r"(?<=[A-Za-z])|(?=[^ -~])")
 _TERMINATED: Final = frozenset("]PX^_")
 _TERMINATOR: Final = re.compile(r"[\x07\x9c]|\x1b\\?")
-#: What stays: nothing before it is judged by what comes after it, and nothing after it by what comes before.
+#: Characters that stay: nothing before one is judged by what comes after it, and nothing after it by what comes before.
 _STAYS: Final = re.compile(f"[^{PLACED}]")
 
 
