@@ -80,7 +80,7 @@ class RowChange(Struct, frozen=True):
 
 
 class Acts:
-    """What one process writes of its operator's doing. Without an operator nothing is written."""
+    """The acts of its operator that one process writes. Without an operator nothing is written."""
 
     def __init__(
         self, connections: Connections, record: ChainedRecord, clock: Clock, operator: Operator | None
@@ -106,8 +106,8 @@ class Acts:
     async def put(self, connection: AsyncConnection, changes: Sequence[RowChange]) -> RecordChange | None:
         """Put changes on record within their own transaction. Return what :meth:`committed` is to be called with.
 
-        Rights are given only on record. They are taken away even where the record cannot be written, and that is told
-        in the log: whoever can damage the record must not keep a stolen key alive.
+        Rights are given only on record. They are taken away even if the record cannot be written, which is logged: an
+        attacker that can damage the record must not keep a stolen key alive.
         """
         acts = [act for change in changes if (act := change.act()) is not None]
         if self._operator is None or not acts:

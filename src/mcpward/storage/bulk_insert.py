@@ -135,7 +135,7 @@ class BulkInsert:
     def _opened(self, *, is_durable: bool) -> PoolProxiedConnection:
         connection = self._engine.raw_connection()
         sqlite.tune(connection, self._disk.journal, is_durable=is_durable)
-        # A text that is not UTF-8 was written by somebody else: it must not keep others from being read.
+        # A text that is not UTF-8 was written by another program: it must not keep others from being read.
         connection.driver_connection.text_factory = _text  # type: ignore[union-attr]
         return connection
 

@@ -1,4 +1,5 @@
-"""How statements reach the database: one lane to read, one for what must survive a power cut, one for bulk.
+"""How statements reach the database: one connection to read, one for writes that must survive a power cut, one for
+bulk.
 
 SQLite takes one writer at a time. Writers of one process stand in a queue here instead of spinning on its lock, and
 take the lock when they begin (``BEGIN IMMEDIATE``): a reader that turns writer half-way would be refused at once.
@@ -21,7 +22,7 @@ from mcpward.storage.statements import ConnectionStatements, Statements
 
 T = TypeVar("T")
 _POSTGRES_POOL: Final = 5
-# "mcp-rec" in ASCII: any number that nobody else in the same PostgreSQL server uses.
+# "mcp-rec" in ASCII: any number that no other program in the same PostgreSQL server uses.
 _RECORD_LOCK: Final = int.from_bytes(b"mcp-rec")
 
 
@@ -67,7 +68,8 @@ class Connections:
     async def write(
         self, work: Callable[[Statements], T], committed: Callable[[T], None], *, is_durable: bool, adds: bool = True
     ) -> T:
-        """Do the work in one transaction away from the event loop; durable or not as for the two lanes.
+        """Do the work in one transaction away from the event loop; durable or not, as for the two connections that
+        write.
 
         ``committed`` is called with what the work gave, in a thread, after the commit; it must not raise.
         Work that ``adds`` nothing is done on a full disk too.
@@ -84,7 +86,7 @@ class Connections:
     async def lock_record(self, connection: AsyncConnection) -> None:
         """Have other writers of the record wait for the end of this transaction.
 
-        Whoever writes next must see where this one left off, as SQLite's one writer does.
+        The next writer must see the state that this one left, as SQLite's one writer does.
         """
         if self.dialect != "sqlite":
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _RECORD_LOCK})
@@ -127,8 +129,8 @@ class Connections:
 async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Open a connection, and close it at the end of the block.
 
-    Both are done to the end even where the caller is cancelled meanwhile: until a connection is in the pool's books
-    neither the driver nor the pool closes it, and the file would stay open.
+    Both are completed even if the caller is cancelled meanwhile: until the pool tracks a connection, neither the driver
+    nor the pool closes it, and the file would stay open.
     """
     connection = engine.connect()
     try:
@@ -141,7 +143,8 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 def _sqlite(url: URL, journal: int, *, pool_size: int, begin: str | None, is_durable: bool) -> AsyncEngine:
     # Without a transaction there is nothing to roll back, which saves the reader a thread hop per statement. A writer
-    # must not be told so: the driver's own transactions are off, ours are begun below, and a failed one is rolled back.
+    # must not use that setting: the driver's own transactions are off, ours are begun below, and a failed one is rolled
+    # back.
     alone: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
     engine = create_async_engine(
         url,

@@ -1,7 +1,7 @@
 """The disk under a SQLite database: how much of it is left for keys, and the reserve that a revocation may take.
 
-A full disk must not keep a stolen key alive (CWE-400, CWE-636). So the record stops while there is still room for what
-operators do, and where something else has filled the disk to the last byte, a file of real blocks is given up.
+A full disk must not keep a stolen key alive (CWE-400, CWE-636). So the record stops while operators' acts still fit. If
+something else has filled the disk to the last byte, mcpward gives up a file of real blocks.
 """
 
 import os
@@ -73,7 +73,7 @@ class Disk:
             os.close(handle)
 
     def release_reserve(self) -> bool:
-        """Return the reserve up where the disk is full. Return whether there was one, and there is room now."""
+        """Give up the reserve if the disk is full. Return whether there was one, and there is room now."""
         if self.free() >= self.floor:
             return False
         try:

@@ -74,7 +74,7 @@ class Journal:
                     standing = await self._append(connection, counter, row_id, forget_at)
             if is_near:
                 break
-            await self._catch_up(counter.revision)  # where nobody waits for it
+            await self._catch_up(counter.revision)  # where no caller waits for it
         if standing is None:
             return False
         self._learn([{"id": row_id, "revision": standing.revision}])
@@ -85,7 +85,7 @@ class Journal:
         """Return whether there is a row of that id.
 
         Raises:
-            Untrusted: nobody with the master key wrote it.
+            Untrusted: it was not written with the master key.
         """
         async with self._connections.read() as connection:
             found = (await connection.execute(select(self.table).where(self.table.c.id == row_id))).one_or_none()
@@ -266,7 +266,7 @@ class Journal:
 
 
 class FollowedJournal:
-    """What a reader knows of a journal: where the counter stood, and how far the rows were read again."""
+    """A reader's knowledge of a journal: the last counter, and how far the rows were read again."""
 
     def __init__(self, journal: Journal, connections: Connections) -> None:
         self._journal = journal

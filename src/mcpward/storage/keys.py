@@ -21,7 +21,7 @@ _rate = json.Decoder(Rate).decode
 
 
 class KeyTable:
-    """All keys. What is read was written by a holder of the master key, or :class:`Untrusted` is raised."""
+    """All keys. Rows that are read were written by a holder of the master key, or :class:`Untrusted` is raised."""
 
     def __init__(self, connections: Connections, register: Register) -> None:
         self._connections = connections
@@ -58,9 +58,9 @@ class KeyTable:
         return bool(found)
 
     async def edit(self, key_id: str, edited: Edit) -> tuple[KeyRecord, KeyRecord] | None:
-        """Put what ``edited`` makes of a key in its place. Return the key before and after; None if there is none.
+        """Replace a key with the result of ``edited``. Return the key before and after; None if there is none.
 
-        ``edited`` sees the key as it is within the transaction. What it raises leaves everything as it was.
+        ``edited`` sees the key as it is within the transaction. Its exception leaves everything as it was.
         """
         if not _is_id(key_id):
             return None

@@ -35,7 +35,8 @@ class ServedTable:
     async def replace(self, urls: Collection[ServedUrl], *, only: str | None = None) -> list[ServedUrl]:
         """Keep what is served from now on, and return what was served before.
 
-        With ``only`` the site serves one of its servers alone: rows of the others stay, unless they are at its paths.
+        With ``only``, the site serves only one of its servers: rows of the others stay, unless they are at its
+        paths.
         """
         mine = or_(SERVED.c.server == only, SERVED.c.path.in_([url.path for url in urls]))
         async with self._connections.bulk() as connection:

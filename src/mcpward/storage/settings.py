@@ -1,4 +1,4 @@
-"""What legacy sessions have set for themselves, until their tokens would have run out by themselves."""
+"""The settings of legacy sessions, until their tokens would have expired."""
 
 from collections.abc import Callable
 from typing import Any, Final

@@ -26,7 +26,7 @@ _COUNTED: Final = {"keys": "api_keys", "urls": "unlisted_urls", "secrets": "secr
 
 
 class Snapshot(Struct, frozen=True):
-    """What a copy holds: the site's id, the schema, and the number of rows by what they are."""
+    """The contents of a copy: the site's id, the schema, and the number of rows by what they are."""
 
     site: str
     schema: int
@@ -94,7 +94,7 @@ def user_of(database: Path) -> int | None:
 
 
 def set_aside(database: Path, suffix: str) -> Path:
-    """Rename a database that nobody uses, with the files beside it, and return its new place.
+    """Rename a database that no process uses, with the files beside it, and return its new place.
 
     Raises ``OSError``.
     """

@@ -1,4 +1,4 @@
-"""Tasks and the answers to their questions. What a caller or a tool said is sealed text here."""
+"""Tasks and the answers to their questions. Text of a caller or a tool is sealed here."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -14,7 +14,7 @@ from mcpward.tasks.record import UNFINISHED, Caps, Record, Status
 _UNFINISHED: Final = TASKS.c.status.in_(sorted(status.value for status in UNFINISHED))
 #: So many dead tasks are written down at once; the rest has the next turn.
 _STALE: Final = 256
-# Any number will do as long as nobody else in the same PostgreSQL server uses it.
+# Any number that no other program in the same PostgreSQL server uses.
 _ADVISORY_LOCK: Final = int.from_bytes(b"mc-tasks")
 
 
@@ -40,7 +40,7 @@ class TaskTable:
             await connection.execute(delete(TASKS).where(TASKS.c.id == task_id))
 
     async def find(self, task_id: str, owner: str, server: str) -> Record | None:
-        """Return the task if it is this owner's at this server. One statement, whoever asks."""
+        """Return the task if it is this owner's at this server. One statement for every caller."""
         found = await self.find_all([task_id], owner, server)
         return found[0] if found else None
 

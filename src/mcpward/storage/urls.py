@@ -13,7 +13,9 @@ _Records = list[UrlRecord]
 
 
 class UrlTable:
-    """All secret URLs. What is read was written by a holder of the master key, or :class:`Untrusted` is raised."""
+    """All secret URLs. Rows that are read were written by a holder of the master key, or :class:`Untrusted` is
+    raised.
+    """
 
     def __init__(self, connections: Connections, register: Register) -> None:
         self._connections = connections

@@ -12,11 +12,12 @@ class UsedStateTable:
         self._journal = journal
 
     async def spend(self, state_id: str, forget_at: float) -> bool:
-        """Keep the id. False where it is there already: the primary key decides, whoever else tries at the moment.
+        """Keep the id. False where it is there already: the primary key decides between simultaneous attempts.
 
         Raises:
-            Untrusted: rows that this worker had not seen were changed by somebody else.
-            Refusal: busy; there are too many.
+            Untrusted: rows that this worker had not seen were changed outside of mcpward.
+            Refusal: busy; there are
+        too many.
         """
         try:
             return await self._journal.append(state_id, forget_at)
@@ -28,7 +29,9 @@ class UsedStateTable:
         return self._journal.follow()
 
     async def has(self, state_id: str) -> bool:
-        """Return whether the id is there. Raises :class:`Untrusted` for one that somebody else wrote."""
+        """Return whether the id is there. Raises :class:`Untrusted` for one that was not written with the master
+        key.
+        """
         return await self._journal.has(state_id)
 
     async def prune(self, now: float) -> None:
