@@ -20,7 +20,7 @@ _ENDINGS: Final = {Status.COMPLETED: "result", Status.FAILED: "error"}
 
 
 class Detail(Struct, frozen=True, kw_only=True):
-    """What a caller may see of its task. ``ending`` is encoded; so is each of the open ``requests``."""
+    """A task as its caller may see it. ``ending`` is encoded; so is each of the open ``requests``."""
 
     id: str
     status: Status

@@ -17,7 +17,7 @@ MOST_QUESTIONS: Final = 32
 
 
 class Job:
-    """One running task. On the event loop's thread alone.
+    """One running task. Only for the event loop's thread.
 
     ``ends_at`` is on the monotonic clock. ``answers`` are all that have come, by key; ``pending`` are the questions
     that are open, encoded, by key. ``weight`` is the size of the request behind it.
@@ -67,9 +67,9 @@ class Job:
 
     @property
     def is_running(self) -> bool:
-        """Whether the work is still to come or goes on. Its place is free as soon as it is over, recorded or not.
+        """Whether the work is still to come or goes on. Its slot is free as soon as it is over, recorded or not.
 
-        A thread of its that nobody waits for is work that goes on.
+        An abandoned thread of the task is work that goes on.
         """
         return self.work is None or not self.work.done() or self._retained > 0
 
@@ -83,7 +83,7 @@ class Job:
 
     @property
     def status(self) -> Status:
-        """What an unfinished task is: waiting for its caller, or working."""
+        """The status of an unfinished task: waiting for its caller, or working."""
         return Status.INPUT_REQUIRED if self.pending else Status.WORKING
 
     def ask(self, requests: Mapping[str, Raw]) -> None:

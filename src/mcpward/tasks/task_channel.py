@@ -29,7 +29,7 @@ _ADVICE: Final = "a question of the tool contained a secret: try other arguments
 _encode: Final = Encoder().encode
 
 Clean = Callable[[bytes], bytes]
-"""Gives the JSON object that may leave, or nothing where it may not: ``Sanitizer.frame``."""
+"""Return the JSON object that may leave, or nothing if it may not: ``Sanitizer.frame``."""
 
 
 class _Params(Struct):
@@ -130,7 +130,7 @@ class TaskChannel:
             await self._board.collect(self._job)
         except (Refusal, Fault):
             raise
-        except Exception as error:  # noqa: BLE001  # the store is out: whoever waits for a person can wait for it too
+        except Exception as error:  # noqa: BLE001  # the store is out: a wait for a person can outlast that
             self._reads.failed(error)
         else:
             self._reads.succeeded()

@@ -1,4 +1,4 @@
-"""Where the state of running tasks is written down, sealed, and told to those who listen."""
+"""Writes the state of running tasks, sealed, and announces it to listeners."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ from mcpward.tasks.results import Ending
 from mcpward.tasks.sealing import Sealing
 
 _log: Final = logging.getLogger(__name__)
-#: What is told of a task goes by mail to all workers: more than this is fetched by whoever listens.
+#: The bus carries the state of a task to all workers: listeners fetch what is longer than this.
 _LONGEST_TOLD: Final = 64 * 1024
 _ANSWER: Final = "answer:"
 #: Pauses between attempts to write an ending down; the last one is repeated.
@@ -90,8 +90,8 @@ class TaskWriter:
     async def finish_surely(self, job: Job, ending: Ending) -> None:
         """Write down how a task ended, again and again while the store is out and the task is of use.
 
-        Not a :class:`~mcpward.core.retry.Retry`: an ending is given up when nobody can wait for it any more, and
-        that is what the log is told.
+        Not a :class:`~mcpward.core.retry.Retry`: an ending is given up when no caller can wait for it any more, and the
+        log says so.
         """
         tries = 0
         while True:

@@ -1,6 +1,6 @@
-"""Tasks: starts them, shows them, takes answers and cancellations. Each is its owner's at one server, nobody else's.
+"""Tasks: starts them, shows them, takes answers and cancellations. Each belongs only to its owner at one server.
 
-An id that is unknown, over or somebody else's gets one and the same answer (attack 60; CVE-2026-52870).
+An id that is unknown, expired or another caller's gets one and the same answer (attack 60; CVE-2026-52870).
 """
 
 import asyncio
@@ -44,18 +44,18 @@ _encode: Final = Encoder().encode
 Work = Callable[[ClientChannel], Awaitable[Outcome]]
 """Runs the tool with its deadline and gives the clean outcome; raises what the call would be refused with."""
 Allowed = Callable[[Call, str], bool]
-"""Tells whether the caller may use the tool of that name now."""
+"""Return whether the caller may use the tool of that name now."""
 
 
 class TaskBus(Protocol):
-    """Letters to the other workers. Nothing rests on their arrival. A port of the messaging package."""
+    """Messages to the other workers. Nothing rests on their arrival. A port of the messaging package."""
 
     def send(self, kind: str, payload: Mapping[str, Any], to: str | None = None) -> bool:
-        """Send a letter; False where it will not be sent."""
+        """Send a message; return False if it will not be sent."""
         ...
 
     def on(self, kind: str, handler: Callable[[dict[str, Any]], None]) -> None:
-        """Have letters of ``kind`` given to ``handler``."""
+        """Register ``handler`` for messages of ``kind``."""
         ...
 
 
@@ -90,7 +90,7 @@ class Tasks:
         self._store = store
         self._clock = clock
         self._worker = worker
-        self._mail = mail
+        self._bus = mail
         self._clean = clean
         self._allowed = allowed
         self._caps = caps
@@ -195,7 +195,7 @@ class Tasks:
             Refusal: capability-missing; task-unknown.
         """
         require_declared(call)
-        record = await self._found(call, call.target)  # whoever may not use the tool any more may still stop it
+        record = await self._found(call, call.target)  # a caller that may not use the tool any more may still stop it
         if record.status in UNFINISHED:
             await self._store.ask_cancel(record.id)
             self._nudge(record, is_cancelled=True)
@@ -230,7 +230,7 @@ class Tasks:
             job.end(Cut.STOPPED)
         if self._runs:
             await asyncio.wait(self._runs, timeout=_LAST_S)
-        for job in list(self._jobs.values()):  # deaf to its cancellation: its caller is told all the same
+        for job in list(self._jobs.values()):  # ignores its cancellation: its caller gets the answer all the same
             await self._board.finish_surely(job, self._endings.stopped())
         await self.keeper.stop()
 
@@ -313,17 +313,17 @@ class Tasks:
         await self._board.finish(record, self._endings.stopped(), beat_at=record.beat_at)
 
     def _nudge(self, record: Record, *, is_cancelled: bool) -> None:
-        letter = {"task": record.id, "cancelled": is_cancelled}
+        message = {"task": record.id, "cancelled": is_cancelled}
         if record.id in self._jobs:
-            self._receive(letter)
+            self._receive(message)
         else:
-            self._mail.send(_KIND, letter, record.worker)
+            self._bus.send(_KIND, message, record.worker)
 
-    def _receive(self, letter: dict[str, Any]) -> None:
-        job = self._jobs.get(letter["task"])
+    def _receive(self, message: dict[str, Any]) -> None:
+        job = self._jobs.get(message["task"])
         if job is None:
             return
-        if letter["cancelled"]:
+        if message["cancelled"]:
             job.end(Cut.CANCELLED)
         job.nudge()
 
