@@ -14,7 +14,7 @@ _OPTIONS: Final = {
     "mcpward_server": "what the fixture mcpward_client opens: tools.py, tools.py:server or package.module:server",
     "mcpward_config": "an mcpward.toml whose limits, budgets and pools hold in tests",
 }
-#: Who runs a test that one of these is put on. Other plug-ins' own automatic modes come before this one as well.
+#: The runner of a test that has one of these marks. Other plug-ins' own automatic modes come before this one as well.
 _OTHERS: Final = ("asyncio", "anyio", "trio", "twisted")
 _FIXTURE: Final = "mcpward_client"
 
