@@ -16,11 +16,11 @@ _COUNTED: Final = 1000
 _KEY: Final = "[key]"
 _EXTRA: Final = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 _MISSING: Final = frozenset({"missing", "missing_argument", "missing_keyword_only_argument"})
-#: What is wrong with the text itself.
+#: Errors of the text itself.
 _PLAIN: Final = frozenset({"finite_number", "json_invalid"})
 #: Checks that an author wrote: what they say may quote the value.
 _OWN: Final = frozenset({"value_error", "assertion_error"})
-#: What an error type is called where the schema says nothing of its place.
+#: The name of an error type if the schema says nothing of its place.
 _RULES: Final = {
     "model_type": "an object",
     "model_attributes_type": "an object",

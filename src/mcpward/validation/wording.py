@@ -1,4 +1,4 @@
-"""What a place in the arguments takes, in words that a model can act on: ``an integer of 1 to 100``.
+"""The values that a place in the arguments takes, in words that a model can act on: ``an integer of 1 to 100``.
 
 The words are those of the published schema. Nothing that a caller sent is part of them.
 """
