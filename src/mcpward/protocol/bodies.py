@@ -89,7 +89,7 @@ def _advance(job: _Job) -> bool:
             return False
     except JsonRefused as no:
         job.opened.set_exception(Refusal(Reason.MESSAGE_UNPARSABLE, str(no)))
-    except Exception as broken:  # noqa: BLE001 # the request that met a bug of ours reports it
+    except Exception as broken:  # noqa: BLE001  # the request that met a bug of ours reports it
         job.opened.set_exception(broken)
     else:
         job.opened.set_result(Opened(job.reader.value, job.reader.arguments))
