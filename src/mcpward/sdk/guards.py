@@ -107,7 +107,7 @@ class Limit:
 
 
 def _is_date(annotation: Any) -> bool:
-    """Whether an annotation is a date, or leaves room for one: what cannot be seen through is the guard's to find."""
+    """Whether an annotation is a date, or may be one: the guard itself finds the dates in opaque types."""
     if isinstance(annotation, type) and typing.get_origin(annotation) is None:
         return issubclass(annotation, date)
     if typing.get_origin(annotation) is typing.Annotated:

@@ -9,7 +9,7 @@ from mcpward.sdk.errors import AuthoringError
 
 @runtime_checkable
 class Pooled(Protocol):
-    """What can be given as a pool itself, as a :class:`~mcpward.sdk.database.database.Database` can.
+    """An object that is a pool itself, as a :class:`~mcpward.sdk.database.database.Database` can.
 
     A port, so that a server without a database does not import one's drivers.
 

@@ -100,12 +100,12 @@ class Server:
 
     @property
     def starts(self) -> tuple[Hook, ...]:
-        """What is called at the start, in this order."""
+        """The functions to call at the start, in this order."""
         return tuple(self._starts)
 
     @property
     def stops(self) -> tuple[Hook, ...]:
-        """What is called at the end, in this order."""
+        """The functions to call at the end, in this order."""
         return tuple(reversed(self._stops))
 
     @overload
@@ -390,7 +390,7 @@ class Server:
     def on_start(self, function: F) -> F:
         """Call a function in each worker before its first call, within the lifespan; in the order of declaration.
 
-        It may take what the lifespan yields. What it raises keeps the worker from starting.
+        It may take what the lifespan yields. Its exception keeps the worker from starting.
 
         Raises:
             AuthoringError: it takes anything else, or is no function.
@@ -402,7 +402,7 @@ class Server:
     def on_stop(self, function: F) -> F:
         """Call a function in each worker after its last call, before the lifespan ends; the last declared first.
 
-        What it raises is logged, and the others are called all the same.
+        Its exception is logged, and the others are called all the same.
 
         Raises:
             AuthoringError: it takes anything but what the lifespan yields, or is no function.
@@ -411,7 +411,7 @@ class Server:
         return function
 
     def enable(self, *, tool: str | None = None, prompt: str | None = None, resource: str | None = None) -> None:
-        """Switch on what was declared and is off; listening clients are told. From any thread.
+        """Switch on what was declared and is off; listening clients are notified. From any thread.
 
         Raises:
             AuthoringError: nothing of that name is declared.
@@ -445,7 +445,7 @@ class Server:
 
     @property
     def off(self) -> frozenset[tuple[Topic, str]]:
-        """What is switched off: list and name (a resource's URI). Another set after each change."""
+        """The switched-off items: list and name (a resource's URI). Another set after each change."""
         return self._switches.off
 
     def watch(self, listener: Listener) -> None:
@@ -457,7 +457,7 @@ class Server:
         self._switches.watch_switches(turned)
 
     def adopt(self, topic: Topic, name: str, *, on: bool) -> None:
-        """Switch what another process has switched; nobody is told. What is not declared here is left out."""
+        """Apply the switches of another process, without notifications. Undeclared items are left out."""
         if name in self._declared(topic):
             self._switches.adopt(topic, name, on=on)
 
@@ -509,7 +509,7 @@ def _arguments(
 
 
 def _require_variables(signature: Signature, template: Template | None, what: str, place: str) -> None:
-    """What is no variable nobody could fill, and a variable that is no parameter would be thrown away."""
+    """Nothing could fill a parameter that is no variable, and a variable that is no parameter would be thrown away."""
     parameters = [parameter.name for parameter in signature.parameters]
     if template is None and parameters:
         hint = f"put them into the URI, as in {{{parameters[0]}}}, or remove the parameters"
@@ -524,7 +524,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _shown(title: Any, description: Any, enabled: Any) -> dict[str, Any]:
-    """What the decorators of tools, resources and prompts have in common, for :func:`checks.require_kinds`."""
+    """The common options of the decorators of tools, resources and prompts, for :func:`checks.require_kinds`."""
     return {
         "title": (title, (str, NoneType), '"List orders"'),
         "description": (description, (str, NoneType), '"What it does."'),

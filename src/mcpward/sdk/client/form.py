@@ -1,8 +1,8 @@
 """The form of an elicitation: flat, of strings, numbers, booleans and choices (``client/elicitation``, form mode).
 
-A form comes from a model or from a hand-written schema. Both are brought into the specification's restricted schema, in
-which a client can draw them, and refused where that cannot be done or where they ask for a secret. What the
-specification has no word for (a pattern, a multiple) is not published; a model checks it all the same.
+A form comes from a model or from a hand-written schema. Both are brought into the specification's restricted schema,
+which a client can draw. They are refused if that is not possible or if they ask for a secret. Rules that the
+specification does not have (a pattern, a multiple) are not published; a model checks them all the same.
 """
 
 from collections.abc import Callable, Mapping
@@ -106,7 +106,7 @@ def _restricted(raw: Mapping[str, Any], what: str, *, strict: bool) -> dict[str,
 
 
 def _requirement(schema: Mapping[str, Any]) -> Callable[[Any], bytes]:
-    """What was published is required, whatever an author's own type would take besides."""
+    """Everything published is required, whatever an author's own type would take besides."""
     try:
         validator = _validator({**schema, "additionalProperties": False})
         for name, part in schema["properties"].items():

@@ -1,6 +1,6 @@
 """``Database``: literal SQL with named parameters, read-only unless said otherwise, few at once, rows and time bounded.
 
-SQLite files, PostgreSQL, MySQL and MariaDB; other SQLAlchemy async URLs are handed on as they are. What goes wrong is a
+SQLite files, PostgreSQL, MySQL and MariaDB; other SQLAlchemy async URLs are handed on as they are. An error is a
 :class:`DatabaseFailed` whose text holds no SQL, values or words of the database, so nothing of it can reach a caller.
 """
 
@@ -66,16 +66,16 @@ class Database:
     """A database for tools. Connects on first use.
 
     The path of a SQLite file (``sqlite:///orders.db``) starts at the folder of the file that makes the ``Database``,
-    whatever the working directory is, also where the URL comes from ``env``. The file must be there: none is made.
+    whatever the working directory is, also if the URL comes from ``env``. The file must be there: none is made.
 
     ``max_concurrency`` statements run at once, others wait within their ``timeout_s`` (seconds, waiting included),
-    callers in turn.
-    ``row_cap`` bounds a result: more rows are refused, not cut off. ``read_only=False`` allows :meth:`execute`.
-    ``name`` is what it is called as a pool (``@server.tool(pools=[db])``), and the operator's ``[pools.<name>]``.
+    callers in turn. ``row_cap`` bounds a result: more rows are refused, not cut off. ``read_only=False`` allows
+    :meth:`execute`. ``name`` is its name as a pool (``@server.tool(pools=[db])``), and the operator's
+    ``[pools.<name>]``.
 
     Raises:
-        AuthoringError: the URL cannot be read, its driver is not there, a bound is not more than 0, or the name is none
-            for a pool. It is a ``ValueError`` too.
+        AuthoringError: the URL cannot be read, its driver is missing, a bound is not above 0, or the name does not fit
+            a pool. It is a ``ValueError`` too.
     """
 
     @options("Database")
@@ -108,7 +108,7 @@ class Database:
 
     @property
     def name(self) -> str | None:
-        """What it is called as a pool; None where its author gave no name."""
+        """Its name as a pool; None if its author gave no name."""
         return self._name
 
     @property
@@ -133,8 +133,8 @@ class Database:
 
         Raises:
             StatementRefused: the SQL is not one reading statement, or its parameters do not match ``params``.
-            ToolError: more rows than ``row_cap``: the caller is told to narrow the request.
-            DatabaseFailed: the database said no, took too long, or a row does not fit ``into``.
+            ToolError: more rows than ``row_cap``: the error asks the caller to narrow the request.
+            DatabaseFailed: the database refused, took too long, or a row does not fit ``into``.
         """
         statement = self._read(sql)
         require_read(statement)
@@ -211,13 +211,13 @@ class Database:
     async def _run(self, work: Callable[[AsyncConnection], Awaitable[T]], statement: Statement) -> T:
         """Lease a connection and work on it, all within the time."""
 
-        async def leased(grip: StatementTimeout) -> T:
+        async def leased(limit: StatementTimeout) -> T:
             async with self._leases.one(), self._opened().connect() as connection:
-                grip.driver = (await connection.get_raw_connection()).driver_connection
+                limit.driver = (await connection.get_raw_connection()).driver_connection
                 try:
                     return await work(connection)
                 finally:
-                    grip.driver = None
+                    limit.driver = None
 
         try:
             return await within(self._timeout_s, leased)

@@ -1,4 +1,4 @@
-"""What becomes of a driver's error: the kind of failure for the author, and for the log what the database said.
+"""Translation of a driver's error: the kind of failure for the author, and the database's message for the log.
 
 The database's words go to the log only where they are known to speak of the statement, the tables or the connection.
 All others may quote a value: ``invalid input syntax for type integer: "…"`` (CWE-532).
@@ -29,7 +29,7 @@ _PLACEHOLDER: Final = re.compile(r"\$\d+", re.ASCII)
 #: PostgreSQL's file for RAISE, and the SQLSTATE of SIGNAL: what they say is the words of a function of the database.
 _RAISED: Final = "pl_exec.c"
 _SIGNALLED: Final = "45"
-#: MySQL and MariaDB: numbers of errors whose messages hold names alone. 1064 (syntax) is none of them: its driver puts
+#: MySQL and MariaDB: numbers of errors whose messages hold only names. 1064 (syntax) is none of them: its driver puts
 #: the values into the text of the statement, and the message quotes that.
 _PLAIN_NUMBERS: Final = frozenset(
     {1040, 1044, 1045, 1046, 1048, 1049, 1051, 1052, 1054, 1055, 1058, 1072, 1109, 1110, 1111, 1136, 1142, 1143, 1146}

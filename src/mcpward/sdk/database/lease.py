@@ -9,7 +9,9 @@ from mcpward.core.work import current
 
 
 class Leases:
-    """``size`` places, for the callers of the running calls. Who waits for one is cancelled, or has time enough."""
+    """``size`` slots, for the callers of the running calls. A call that waits for one is cancelled, or has time
+    enough.
+    """
 
     def __init__(self, size: int) -> None:
         self._free = size

@@ -38,15 +38,15 @@ async def within(seconds: float, work: Callable[[StatementTimeout], Awaitable[T]
         TimeoutError: it did not, and was stopped.
         CancelledError: cancelled from outside; the work was stopped as well.
     """
-    grip = StatementTimeout()
-    task = asyncio.ensure_future(work(grip))
+    limit = StatementTimeout()
+    task = asyncio.ensure_future(work(limit))
     _tasks.add(task)  # the loop itself keeps tasks by weak reference only
     task.add_done_callback(_forget)
     try:
         async with fair_timeout(seconds):
             return await asyncio.shield(task)
     except (TimeoutError, asyncio.CancelledError):
-        await _ended(grip.let_go(task))
+        await _ended(limit.let_go(task))
         raise
 
 

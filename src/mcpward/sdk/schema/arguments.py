@@ -42,7 +42,7 @@ Bind = Callable[[bytes], dict[str, Any]]
 
 
 class Arguments:
-    """What a function takes from its caller.
+    """A function's arguments from its caller.
 
     ``bind`` turns raw JSON into keyword arguments and raises ``pydantic.ValidationError``. With ``strict=False``
     ``bind_strings`` takes the mapping of strings of a prompt or a URI template instead. ``headers`` are those in which

@@ -1,4 +1,4 @@
-"""What a tool gives back: the output schema from the return annotation, and the one pass that checks and encodes.
+"""A tool's return value: the output schema from the return annotation, and the one pass that checks and encodes.
 
 Objects are published as they are; anything else is wrapped as ``{"result": …}``, as FastMCP does. Content values
 (``Image`` and its kin), ``ToolResult``, ``None`` and missing annotations have no schema.
@@ -36,7 +36,7 @@ _UNDECLARED: Final = (REQUIRED, Any, object, None, NoneType)
 _NO_TEXT: Final = frozenset({"string_unicode"})
 #: Names that stand in no schema are data, and may be a secret: only those that look like a field's are shown.
 _FIELD: Final = re.compile(r"[A-Za-z_]{1,24}", re.ASCII)
-#: What msgspec says of a value without quoting it.
+#: Messages of msgspec that quote no value.
 _MSGSPEC_RULE: Final = re.compile(
     r"(Expected `[^`]*`(?:, got `[^`]*`)?|Object missing required field `\w+`|Number out of range)"
 )

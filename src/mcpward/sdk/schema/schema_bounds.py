@@ -1,4 +1,4 @@
-"""What a hand-written schema may be: JSON Schema 2020-12, of bounded size, within itself (attack 76).
+"""The bounds of a hand-written schema: JSON Schema 2020-12, of bounded size, self-contained (attack 76).
 
 Nothing is ever fetched, by us or by a client that follows a reference.
 """
@@ -21,7 +21,7 @@ Schema = Mapping[str, Any]
 
 
 class Document:
-    """One schema, copied so that nobody else holds it, with its references resolved.
+    """A private copy of one schema, with its references resolved.
 
     Raises :class:`AuthoringError`: no JSON, no object at its root, another dialect, too large, a reference that leads
     out of it or nowhere.

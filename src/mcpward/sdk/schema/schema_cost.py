@@ -1,4 +1,4 @@
-"""What checking against a schema can cost. It can be small and cost without end (attack 76).
+"""The cost of checking against a schema. A small schema can have an unbounded cost (attack 76).
 
 References to references double the work with each step, and a schema that stands within itself doubles it with each
 level of the arguments. So what it unfolds to is counted before it is used, and the arguments' depth is bounded.

@@ -15,7 +15,7 @@ from mcpward.sdk.schema.temporal import date_time, full_time
 
 _CONFIG: Final = {"ser_json_inf_nan": "constants"}
 _CONFIGURED: Final = frozenset({"model", "dataclass", "typed-dict"})
-#: Where members that are not declared may be allowed, which are of any type.
+#: Schemas that may allow undeclared members, which are of any type.
 _WITH_EXTRAS: Final = frozenset({"model-fields", "typed-dict"})
 #: Members of a core schema that hold no schemas, though what stands there may look like one.
 _OPAQUE: Final = frozenset({"metadata", "config", "default", "expected", "members", "cls"})
