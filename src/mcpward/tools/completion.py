@@ -1,6 +1,6 @@
-"""What completes an argument while a person types it: the author's function, or the values that its type names.
+"""The completion of an argument while a person types it: the author's function, or the values that its type names.
 
-At most 100 values leave (completion page of the specification); ``total`` tells how many there are.
+At most 100 values leave (completion page of the specification); ``total`` is how many there are.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -61,7 +61,7 @@ def _kinds(values: Any) -> str:
 
 
 class Completions:
-    """What completes the arguments of a server's prompts and templates."""
+    """The completions of a server's prompts and templates."""
 
     def __init__(
         self,

@@ -17,10 +17,10 @@ from mcpward.tools.shown import shown
 KEY: Final = "mcpward/confirm"
 """The question's key, which no author's question has."""
 CAPABILITY: Final[Mapping[str, Any]] = {"elicitation": {"form": {}}}
-"""What a client must have declared to be asked."""
+"""The capability that a client must have declared to be asked."""
 _FIELD: Final = "confirm"
 
-#: What a person can be expected to read of one argument, and in all, in characters as they are shown.
+#: The longest text of one argument, and of all, that a person can be expected to read, in characters as shown.
 _LONGEST: Final = 4_000
 _LONGEST_IN_ALL: Final = 8_000
 _SCHEMA: Final[Mapping[str, Any]] = {
@@ -39,8 +39,8 @@ def question_of(tool: Tool, arguments: Mapping[str, Any], raw: bytes | None = No
     ``arguments`` are what the function takes, ``raw`` what the caller sent of them: shown as it was sent.
 
     Raises:
-        Refusal: consent-missing; an argument, or all of them, are too long to be shown. What a person does not see they
-            do not agree to.
+        Refusal: consent-missing; an argument, or all of them, are too long to be shown. A person does not agree to what
+            they do not see.
     """
     lines = [text or f"Allow the tool {shown(tool.name)} to run?"]
     if text:
@@ -71,7 +71,7 @@ def no_way_to_ask(way: AuthMethod) -> str:
 
 
 def is_yes(result: Any) -> bool:
-    """Return whether the client's result is a person's yes: accepted, and ``true`` to the letter."""
+    """Return whether the client's result is a person's yes: accepted, and exactly ``true``."""
     if not isinstance(result, Mapping) or result.get("action") != "accept":
         return False
     content = result.get("content")
@@ -92,7 +92,7 @@ def _said(raw: bytes | None) -> Mapping[str, Any]:
 def _line(name: str, value: Any, *, is_said: bool) -> str:
     written = _json(value) if is_said else _written(value)
     named = name if _PLAIN_NAME.fullmatch(name) else _json(name)
-    # What is far too long is not looked at character by character.
+    # A text that is far too long is not checked character by character.
     return f"{named}: {written}" if len(named) + len(written) > _LONGEST else f"{shown(named)}: {shown(written)}"
 
 

@@ -16,7 +16,7 @@ from mcpward.core.work import Work, current
 from mcpward.tools.pool import Job, Pool, Pools
 
 T = TypeVar("T")
-#: What mcpward itself does in threads: reads at the start.
+#: Threads for mcpward's own work, such as reads at the start.
 _OWN: Final = 4
 
 
@@ -55,7 +55,9 @@ class _Waited(Future[T]):
         self._thread = threading.get_ident()
 
     def cancel(self) -> bool:
-        """Call off what has not begun. What runs goes on, and keeps the places of its call until it ends."""
+        """Cancel functions that have not begun. Running ones go on, and keep the slots of their calls until they
+        end.
+        """
         abandon = self._abandon
         if abandon is not None and threading.get_ident() == self._thread:
             self._abandon = None
@@ -68,7 +70,7 @@ def _run(future: "Future[T]", fn: Callable[..., T], args: tuple[Any, ...], kwarg
         return
     try:
         value = fn(*args, **kwargs)
-    except BaseException as error:  # noqa: BLE001  a thread has nobody above it: the caller hears of everything
+    except BaseException as error:  # noqa: BLE001  # nothing is above a thread: the caller receives every exception
         future.set_exception(error)
     else:
         future.set_result(value)

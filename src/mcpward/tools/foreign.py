@@ -10,7 +10,7 @@ _PACKAGES: Final = ("fastmcp", "mcp")
 _WEB: Final = ("fastapi", "flask", "starlette", "django", "aiohttp")
 _SERVERS: Final = frozenset({"FastMCP", "MCPServer", "Server"})
 _HINT: Final = "write from mcpward import Server and {name} = Server({server!r}); the decorators are the same"
-#: What servers of other frameworks have, and what to write here.
+#: Names of other frameworks' servers, and the names to write here.
 METHODS: Final = {
     "run": "remove it: mcpward serve tools.py serves the file",
     "run_async": "remove it: mcpward serve tools.py serves the file",

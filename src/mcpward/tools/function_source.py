@@ -1,6 +1,6 @@
-"""The source of one of an author's functions: its syntax tree, the lines of the file, and what its names stand for.
+"""The source of one of an author's functions: its syntax tree, the lines of the file, and the values of its names.
 
-Nothing of it is run. What cannot be told for sure is None: a lint must not refuse what works.
+Nothing of it is run. A value that is not certain is None: a lint must not refuse working code.
 """
 
 import ast
@@ -40,7 +40,7 @@ class FunctionSource:
 
     @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:
-        """What each part stands in."""
+        """The parent of each node."""
         return {child: node for node in (self.tree, *self.nodes) if node for child in ast.iter_child_nodes(node)}
 
     @cached_property

@@ -23,13 +23,13 @@ from mcpward.tools.origin import Origin
 _log: Final = structlog.get_logger("mcpward")
 #: A start may take minutes (a model is loaded). The log says from time to time what is waited for.
 _STILL_S: Final = 10.0
-#: What the end of one server may take; then it is cancelled. All servers end at the same time.
+#: The time limit for the end of one server; then it is cancelled. All servers end at the same time.
 STOP_S: Final = 10.0
 _CANCEL_S: Final = 1.0
 
 
 class LifespanEnded(Exception):
-    """What a lifespan yielded is asked for while it does not run."""
+    """The value of a lifespan was requested while it does not run."""
 
 
 class Lifespans:

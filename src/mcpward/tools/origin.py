@@ -1,4 +1,4 @@
-"""Where in an author's own code something went wrong: never in a library's file, nor in ours."""
+"""The place in an author's own code where an error arose: never in a library's file, nor in ours."""
 
 import sysconfig
 import traceback

@@ -1,4 +1,4 @@
-"""What a function gave back, in the protocol's shape: content blocks and structured content. Not clean yet."""
+"""A function's return value, in the protocol's shape: content blocks and structured content. Not clean yet."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final

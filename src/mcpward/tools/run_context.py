@@ -1,4 +1,4 @@
-"""What a running tool stands on: threads, the clock, and the ways in which a function is called."""
+"""The context of a running tool: threads, the clock, and the ways in which a function is called."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,6 +1,6 @@
 """A running call's way to tokens for upstreams, and the end of it: no token of a call leaves in its result.
 
-The words that an author's caller hears are ours, from a closed list; the detail stays with identity's log.
+The words that an author's caller receives are ours, from a closed list; the detail stays with identity's log.
 """
 
 import asyncio
@@ -83,7 +83,7 @@ class Exchanging:
             raise withheld("the result contains a token that was exchanged for its caller")
 
     def require_untold(self, told: ToolError) -> None:
-        """Raise the same for the words of an error that the caller would be told."""
+        """Raise the same refusal if the error text for the caller holds a token."""
         self.require_clean(told.message)
 
     def _finds(self, data: bytes) -> bool:
