@@ -116,9 +116,9 @@ class Traffic:
 class Trail(Struct, eq=False, gc=False):
     """One request on its way, up to the one record of it.
 
-    Who is the caller, what is called and which tool it is may be set as they become known; so may ``has_run``, that the
-    call was let in: whatever becomes of it, its record belongs to those of calls. ``outcome`` is how the call ends
-    unless its answer has a reason.
+    The caller, the call and its tool may be set as they become known. So may ``has_run``, that the call was let in: its
+    record then belongs to those of calls, whatever its outcome. ``outcome`` is how the call ends unless its answer has
+    a reason.
     """
 
     traffic: Traffic
@@ -156,11 +156,11 @@ class Trail(Struct, eq=False, gc=False):
         self.bytes_out += size
 
     def cancelled(self) -> None:
-        """Note that the call was ended while it ran, though its caller is still there to be told."""
+        """Note that the call was ended while it ran, though its caller still waits for an answer."""
         self.outcome = Result.CANCELLED
 
     def failed(self) -> None:
-        """Note that the tool said no itself: its result is an error."""
+        """Note that the tool itself reported an error."""
         if self.outcome is not Result.CANCELLED:
             self.outcome = Result.ERROR
 
@@ -173,7 +173,7 @@ class Trail(Struct, eq=False, gc=False):
         self.detail = (detail if self.detail is None else f"{self.detail}; {detail}")[:MAX_DETAIL]
 
     def refused(self, no: Refusal) -> None:
-        """Note why the request is refused. What has an error id is told under it, and may be long."""
+        """Note why the request is refused. A detail with an error id is logged under it, and may be long."""
         if no.find(ErrorId) is not None:
             return
         if no.detail and no.detail != no.policy:  # the limit's name has a column of its own
@@ -189,7 +189,7 @@ class Trail(Struct, eq=False, gc=False):
         self.detail = f"dropped {', '.join(names)}"
 
     def shadowed(self, policies: tuple[str, ...]) -> None:
-        """Note the names of limits that would refuse the request, were they enforced. May be told twice."""
+        """Note the names of limits that would refuse the request, were they enforced. May be called twice."""
         policy, known = self.limits if self.limits is not None else (None, ())
         self.limits = (policy, tuple(dict.fromkeys((*known, *policies))))
 
@@ -225,8 +225,8 @@ class Trail(Struct, eq=False, gc=False):
     def record(self, phase: str, reply: Reply) -> Record:
         """Return the record of what is known by now. It holds on to neither the arrival nor the call.
 
-        Arguments are those of calls that were let in: what a refused request brought along is nobody's business, and
-        its sender would choose how much of the disk it takes.
+        Arguments are those of calls that were let in: those of a refused request are not recorded, because its sender
+        would choose how much of the disk they take.
         """
         traffic, arrival, call = self.traffic, self.arrival, self.call
         outcome, reason = self.outcome, reply.reason

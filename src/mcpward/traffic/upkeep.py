@@ -1,8 +1,8 @@
 """Keeps the record within its bounds, and knows whether it can be written: by trying, once a second at most.
 
-Three bounds: by age, by ``traffic.max_size``, and by the disk, which the record alone never fills. Refusals go first,
-down to an eighth of all rows, so that a flood of calls does not hide every trace of an attack; then calls. Always the
-oldest of a chain, in bulk, in the store's thread.
+Three bounds: by age, by ``traffic.max_size``, and by the disk, which the record by itself never fills. Refusals go
+first, down to an eighth of all rows, so that a flood of calls does not hide every trace of an attack; then calls.
+Always the oldest of a chain, in bulk, in the store's thread.
 """
 
 import asyncio

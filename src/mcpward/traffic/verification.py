@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from mcpward.traffic.chain import CHAINS, COVERED, GAP, PLACE, Ends, Mac, Macs, Row, State, code
 
-#: What a row that is handed over is made of, in this order.
+#: The values of a row that is handed over, in this order.
 VERIFIED: Final = (*PLACE, *COVERED)
 _AT: Final = COVERED.index("at")
 _ID: Final = COVERED.index("id")
@@ -22,7 +22,7 @@ _MOST_GAPS: Final = 100
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """What is wrong, first of all in its chain. ``seq``, ``at`` and ``id`` are those of the record where it shows.
+    """The first fault of its chain. ``seq``, ``at`` and ``id`` are those of the record where it shows.
 
     ``kind``: ``changed``, ``removed`` (``count`` records before this one, or the newest), ``added``,
     ``state`` or ``mark`` (what is signed in the database, or outside of it).
@@ -63,7 +63,7 @@ class Verified(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What was found, the lowest ``seq`` first. ``uncovered`` records are from before there were codes."""
+    """The findings, the lowest ``seq`` first. ``uncovered`` records are from before there were codes."""
 
     chains: tuple[Verified, ...]
     uncovered: int
