@@ -15,8 +15,8 @@ from mcpward.tools.tool_source import ToolSource
 class Permission(Struct, frozen=True, kw_only=True):
     """Whether a caller may call a tool. ``denied_by`` is the rule that refuses it, "" if it may.
 
-    ``who`` describes the caller in words: a key, the holder of a secret URL, any caller, or the holders of tokens. Of
-    tokens, only the requirements are known here. ``key`` is the key's record.
+    ``who`` describes the caller in words: a key, the holder of a secret URL, any caller, or the holders of tokens. Only
+    the requirements of tokens are known here. ``key`` is the key's record.
     """
 
     server: str

@@ -151,8 +151,8 @@ class Execution:
         """Return when the tool may run: a person agreed, or the operator waived that for callers who cannot be asked.
 
         Raises:
-            Refusal: consent-missing; also for an argument that a person cannot be shown whole. Where a person can be
-                asked, no waiver takes the place of their answer.
+            Refusal: consent-missing; also for an argument that a person cannot be shown whole. No waiver replaces the
+                answer of a person who can be asked.
             InputRequired: modern era, the question is to be put to the person first.
         """
         principal = accepted.call.principal

@@ -98,17 +98,19 @@ class Listeners:
 
     async def _listen(self, call: Call, wire: ResponseStream, trail: Trail) -> None:
         asked = wanted(call, self._servers[call.arrival.server])
-        wish: ListenParams | _Session = _Session(asked.topics, _Watched(self, call))
+        subscribed: ListenParams | _Session = _Session(asked.topics, _Watched(self, call))
         tasks: list[str] = []
         if call.session is None:
             tasks = await self._tasks.known(call, asked.tasks)
-            wish = ListenParams(asked.topics, await self._readable(call, asked.uris), frozenset(tasks))
-        with self._streams.open(call, _told(wish) if isinstance(wish, ListenParams) else wish) as stream:
+            subscribed = ListenParams(asked.topics, await self._readable(call, asked.uris), frozenset(tasks))
+        with self._streams.open(
+            call, _told(subscribed) if isinstance(subscribed, ListenParams) else subscribed
+        ) as stream:
             wire.begin(cancel_on_disconnect=True, endless=True)
             subscription = None
-            if isinstance(wish, ListenParams):
+            if isinstance(subscribed, ListenParams):
                 subscription = call.id
-                wire.notify(acknowledged(call, wish))
+                wire.notify(acknowledged(call, subscribed))
             for at in range(0, len(tasks), _GROUP):  # one that has ended before is reported once all the same
                 for task, as_it_is in (await self._tasks.describe_all(call, tasks[at : at + _GROUP])).items():
                     told = Change(stream.server, Topic.TASK, task, params=as_it_is)
@@ -156,11 +158,11 @@ class Listeners:
         return call.session is not None and uri in self._settings.uris(call.session) and self.may_read(call, uri)
 
 
-def _told(wish: ListenParams) -> ListenParams:
+def _told(subscribed: ListenParams) -> ListenParams:
     """Return the subscriptions in the form of changes: each resource by its canonical URI, however the caller spelled
     it.
     """
-    return replace(wish, uris=frozenset(canonical(uri) or uri for uri in wish.uris))
+    return replace(subscribed, uris=frozenset(canonical(uri) or uri for uri in subscribed.uris))
 
 
 class _Session(Struct, frozen=True, eq=False):

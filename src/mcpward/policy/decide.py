@@ -46,9 +46,9 @@ class Policy:
     def require(self, call: Call) -> Tool | None:
         """Return the tool that a call names, if its principal may use it; None for a call that names none.
 
-        Raises :class:`Refusal`: tool-unknown, one answer for a missing tool and one that the caller may not use, so
-        that no caller learns the names of hidden tools (attack 66). Or scope-missing: the token lacks what every token
-        must have, or only scopes stand between its holder and the tool.
+        Raises :class:`Refusal`: tool-unknown for a missing tool and for one that the caller may not use, so that no
+        caller learns the names of hidden tools (attack 66). Or scope-missing: the token lacks what every token must
+        have, or only scopes stand between its holder and the tool.
         """
         principal = call.principal
         if call.kind is not _TOOL:

@@ -1,7 +1,7 @@
 """Large bodies, read in turns: one step of one body at a time. The loop does its other work between two steps.
 
 A caller has one body in turn; its others wait in the order they came. So no caller waits for another's large body
-longer than a step takes, and no number of callers makes the loop's pause longer than that (attack 119).
+longer than a step takes. No number of callers makes the loop's pause longer than that (attack 119).
 """
 
 import asyncio

@@ -53,12 +53,12 @@ def wanted(call: Call, server: ServerInfo) -> ListenParams:
     served = _served(server)
     if call.era is Era.LEGACY:
         return ListenParams(topics=served)
-    wish = call.params.get("notifications")
-    if type(wish) is not dict:
+    subscribed = call.params.get("notifications")
+    if type(subscribed) is not dict:
         raise invalid("notifications", "an object")
-    topics = frozenset(topic for flag, topic in _FLAGS.items() if _is_set(wish, flag))
-    uris = _texts(wish, "resourceSubscriptions")
-    tasks = _texts(wish, "taskIds")
+    topics = frozenset(topic for flag, topic in _FLAGS.items() if _is_set(subscribed, flag))
+    uris = _texts(subscribed, "resourceSubscriptions")
+    tasks = _texts(subscribed, "taskIds")
     if tasks and (missing := lacks(call.capabilities, NEEDS_TASKS)) is not None:
         raise Refusal(Reason.CAPABILITY_MISSING, "tasks", Lacking(missing))
     return ListenParams(
@@ -113,15 +113,15 @@ def _served(server: ServerInfo) -> frozenset[Topic]:
     return frozenset(topic for topic, is_there in offered if is_there)
 
 
-def _is_set(wish: Mapping[str, Any], flag: str) -> bool:
-    value = wish.get(flag, False)
+def _is_set(subscribed: Mapping[str, Any], flag: str) -> bool:
+    value = subscribed.get(flag, False)
     if type(value) is not bool:
         raise invalid(f"notifications.{flag}", "true or false")
     return value
 
 
-def _texts(wish: Mapping[str, Any], member: str) -> frozenset[str]:
-    texts = wish.get(member, [])
+def _texts(subscribed: Mapping[str, Any], member: str) -> frozenset[str]:
+    texts = subscribed.get(member, [])
     if (
         type(texts) is not list
         or len(texts) > _MOST

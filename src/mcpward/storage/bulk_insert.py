@@ -29,8 +29,8 @@ Rows = list[tuple[Any, ...]]
 _SIZES: Final = (256, 64, 16, 4, 1)
 #: With fewer rows it costs more to look for columns that are alike than it saves.
 _WORTH_A_LOOK: Final = 16
-#: Of these, each for a size and a set of columns that are alike. A batch of a new kind costs
-#: up to half more than it would without.
+#: Such statements, each for a size and a set of columns that are alike. A batch of a new kind costs up to half more
+#: than it would without.
 _STATEMENTS: Final = 32
 _AT_ONCE: Final = 500
 

@@ -1,8 +1,8 @@
 """Messages between workers, kept for a minute. Bulk: they need to survive a process, not a power cut.
 
-A batch takes its numbers from a counter whose row is locked until the batch is committed, so messages become visible in
-the order of their numbers. With the database's own sequence, readers would miss the messages of a transaction that
-commits late.
+A batch takes its numbers from a counter whose row stays locked until the commit. So messages become visible in the
+order of their numbers. With the database's own sequence, readers would miss the messages of a transaction that commits
+late.
 """
 
 from collections.abc import Sequence

@@ -41,7 +41,7 @@ class Connections:
             self._reader = _sqlite(url, disk.journal, pool_size=2, begin=None, is_durable=False)
             self._durable = _sqlite(url, disk.journal, pool_size=1, begin="BEGIN IMMEDIATE", is_durable=True)
             self._bulk = _sqlite(url, disk.journal, pool_size=1, begin="BEGIN IMMEDIATE", is_durable=False)
-            self._conveyor = BulkInsert(url, disk)
+            self._bulk_insert = BulkInsert(url, disk)
         else:
             engine = create_async_engine(url, pool_size=_POSTGRES_POOL, pool_pre_ping=True, hide_parameters=True)
             self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -76,7 +76,7 @@ class Connections:
         """
         if self.dialect == "sqlite":
             async with self._turn:
-                return await self._conveyor.write(work, committed, is_durable=is_durable, adds=adds)
+                return await self._bulk_insert.write(work, committed, is_durable=is_durable, adds=adds)
         async with self._write(self._durable if is_durable else self._bulk) as connection:
             await self.lock_record(connection)
             result = await connection.run_sync(lambda sync: work(ConnectionStatements(sync)))
@@ -94,7 +94,7 @@ class Connections:
     async def examine(self, work: Callable[[Statements], T]) -> T:
         """Do work that only reads on one state of the database, however long it takes and whatever is written."""
         if self.dialect == "sqlite":
-            return await self._conveyor.read(work)
+            return await self._bulk_insert.read(work)
         async with _connected(self._bulk.execution_options(isolation_level="REPEATABLE READ")) as connection:
             return await connection.run_sync(lambda sync: work(ConnectionStatements(sync)))
 
@@ -120,7 +120,7 @@ class Connections:
         """Close every connection."""
         if self.dialect == "sqlite":
             async with self._turn:
-                await self._conveyor.close()
+                await self._bulk_insert.close()
         for engine in (self._reader, self._durable, self._bulk):
             await engine.dispose()
 

@@ -12,7 +12,7 @@ from typing import Final
 from mcpward.traffic.sink import NoRoom
 
 _MOST: Final = 4 * 1024 * 1024
-#: Of a small disk: nothing of ours takes more than this part of it for itself.
+#: The largest part of a small disk that mcpward takes for one purpose.
 _PART: Final = 16
 _SQLITE_FULL: Final = 13
 _BLOCK: Final = 512
