@@ -1,4 +1,5 @@
-"""Bodies that cost more than they weigh, and floods of large ones: the loop goes on, and nobody waits for a neighbour.
+"""Bodies that cost more than they weigh, and floods of large ones: the loop goes on, and no caller waits for a
+neighbour.
 
 Sources: CWE-400, CWE-407; CVE-2020-36518 (depth), CVE-2022-40899 (cost of a text by its shape).
 """

@@ -265,7 +265,7 @@ def test_attack_85_no_notification_resource_or_prompt_gives_a_canary_away(caged:
 
 
 def test_attack_85_a_canary_that_a_caller_sends_is_kept_nowhere(caged: Ward):
-    """In arguments, in names, in headers, in the address: a registered secret is masked whoever says it."""
+    """In arguments, in names, in headers, in the address: a registered secret is masked in every caller's input."""
     port = caged.port
     with Caller(caged) as caller:
         for at, canary in list(enumerate(CANARIES))[::5]:
