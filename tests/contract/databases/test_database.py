@@ -1,4 +1,4 @@
-"""What a ``Database`` does is the same on SQLite, PostgreSQL and MariaDB (the wire and the driver of MySQL)."""
+"""A ``Database`` works the same on SQLite, PostgreSQL and MariaDB (the wire and the driver of MySQL)."""
 
 import sqlite3
 import traceback
@@ -68,7 +68,7 @@ async def names(db) -> list[str]:
 
 
 def log_of(failure: BaseException) -> str:
-    """What the log gets of it, but for the lines of the sources."""
+    """The log of it, but for the lines of the sources."""
     assert failure.__suppress_context__
     return "".join(traceback.format_exception_only(failure))
 

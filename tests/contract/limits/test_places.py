@@ -1,6 +1,6 @@
-"""Places that all processes of a site share: exact, in order, all or none, and free again where a process died.
+"""Slots that all processes of a site share: exact, in order, all or none, and free again if a process died.
 
-Each worker here has a connection, places and lines of its own; they meet in the store alone.
+Each worker here has a connection, slots and queues of its own; they meet only in the store.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""One connection: a write for all commands of a turn, answers in order, and nobody believed who says something else."""
+"""One connection: a write for all commands of a turn, answers in order, and no wrong answer is believed."""
 
 import asyncio
 import time
