@@ -21,7 +21,7 @@ CROWD: Final = tuple(f"127.0.1.{number}" for number in range(1, 51))
 HONEST: Final = "127.0.0.9"
 #: A call may take so many times as long as in a quiet run, at the 99th percentile.
 _RATIO: Final = 5.0
-#: A quiet p99 below this is the machine's luck and no promise of ours.
+#: A quiet p99 below this is chance, and no promise of ours.
 _FLOOR_S: Final = 0.004
 _ROUNDS: Final = 5
 _TESTS: Final = Path(__file__).parent.parent
