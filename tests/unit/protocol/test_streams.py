@@ -1,4 +1,4 @@
-"""What opens a stream: a legacy GET, and ``subscriptions/listen``."""
+"""Requests that open a stream: a legacy GET, and ``subscriptions/listen``."""
 
 import json
 from operator import attrgetter
