@@ -24,7 +24,7 @@ async def noted(site: Site, act: Act) -> bool:
 
 
 async def note_backup(site: Site, file: Path) -> bool:
-    """Note that the site is backed up to a file; False where that is not on record, for the disk is full."""
+    """Note that the site is backed up to a file; False if that is not on record, for the disk is full."""
     return await noted(site, Act(object="site", detail=f"site backed up to {file}"))
 
 
@@ -63,7 +63,7 @@ async def note_reload_asked(site: Site, outcome: str, said: Sequence[str], *, is
 
 
 async def note_store_accepted(site: Site, older: Older) -> None:
-    """Note that a store was accepted that is not the one that its mark tells of.
+    """Note that a store was accepted that does not match its mark.
 
     Raises:
         NoRoom: the disk is full.

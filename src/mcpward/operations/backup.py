@@ -193,7 +193,7 @@ async def note_restored(
 
 
 def put_config(unpacked: Unpacked, place: Path) -> bool:
-    """Put the backup's mcpward.toml where there is none. Return whether it was put.
+    """Put the backup's mcpward.toml if there is none. Return whether it was put.
 
     Raises:
         Unreachable: it cannot be written.
@@ -290,7 +290,7 @@ def _sqlite_of(settings: Settings) -> Path:
 
 
 def _content(path: Path) -> bytes | None:
-    """Return a small file's content; None where there is none.
+    """Return a small file's content; None if there is none.
 
     Raises ``OSError``, and :class:`Unreachable` for a file that is not small.
     """

@@ -38,7 +38,7 @@ def counters_url(settings: Settings) -> Secret | None:
 
 
 def counters_secrets(settings: Settings) -> list[Secret]:
-    """Return the password in the URL, as it is and as it is written there; nothing where there is none."""
+    """Return the password in the URL, as it is and as it is written there; nothing if there is none."""
     url = counters_url(settings)
     read: CountersUrl | None = read_counters_url(url.reveal()) if url is not None else None
     if url is None or read is None or not read.password:

@@ -38,7 +38,7 @@ def put(path: Path, text: Secret) -> None:
 
 
 def left(path: Path) -> str | None:
-    """Return what a file of an earlier start holds; None where there is none."""
+    """Return what a file of an earlier start holds; None if there is none."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

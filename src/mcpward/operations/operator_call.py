@@ -36,7 +36,7 @@ class OperatorCall(Struct, frozen=True, kw_only=True):
 
 
 class CallAnswer(Struct, frozen=True, kw_only=True):
-    """The JSON-RPC message that answers a call, as text; ``reason`` names the refusal, None where there was none.
+    """The JSON-RPC message that answers a call, as text; ``reason`` names the refusal, None if there was none.
 
     ``hint`` is for the operator: the reason that mcpward keeps from a caller, such as why it does not see a tool.
     """

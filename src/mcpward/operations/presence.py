@@ -50,7 +50,7 @@ def _locked(file: Path) -> int:
 
 
 def find_worker(data: Path) -> str | None:
-    """Return the name of a worker that serves these data now; None where none does. Removes what dead ones left."""
+    """Return the name of a worker that serves these data now; None if none does. Removes what dead ones left."""
     try:
         files = sorted(file for file in (data / _FOLDER).iterdir() if not file.name.startswith(_DRAFT))
     except OSError:

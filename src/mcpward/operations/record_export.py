@@ -27,7 +27,7 @@ class Exported(Struct, frozen=True):
 async def export_record(
     site: Site, wanted: TrafficFilter, form: str, write: Callable[[str], None], progress: Progress | None = None
 ) -> Exported:
-    """Write every record that agrees with ``wanted``, oldest first, a line each; none at all where there are none.
+    """Write every record that agrees with ``wanted``, oldest first, a line each; none at all if there are none.
 
     The rows are those of one moment and pass through one by one. ``write`` is called with each line without its end,
     perhaps in another thread. ``form`` is a name of :data:`FORMATS`.

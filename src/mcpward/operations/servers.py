@@ -36,7 +36,7 @@ class Renamed(Struct, frozen=True):
 
 
 def serving_process(settings: Settings) -> int | None:
-    """Return the id of a process that has the site's database open now, None where none has."""
+    """Return the id of a process that has the site's database open now, None if none has."""
     database = database_of(settings)
     return None if database is None else user_of(database)
 

@@ -1,7 +1,8 @@
-"""Puts on record which settings are in force from a start, or a reload, on, and what differs from those before.
+"""Puts the settings of a start or a reload on record, and their differences from those before.
 
 The settings themselves go with it, secrets masked, but those that have their default values, and the digest of each
-server's file of tools: who reads the record can say what was in force at any time, and who started the site with it.
+server's file of tools: a reader of the record can say which settings were in force at any time, and who started the
+site with them.
 """
 
 import asyncio
@@ -55,7 +56,7 @@ async def note_settings(site: Site, settings: Settings, verb: str = "started") -
 
 
 async def _last(site: Site) -> Mapping[str, Any] | None:
-    """Return the state that was put on record last, None where there is none."""
+    """Return the state that was put on record last, None if there is none."""
     wanted = TrafficFilter(acts=True, way="operator", limit=_LOOK_BACK)
     for row in await site.store.traffic.select(wanted):
         try:
@@ -88,7 +89,7 @@ def _edited(before: Mapping[str, Any], now: Mapping[str, str]) -> dict[str, list
 
 
 def source_digests(settings: Settings) -> dict[str, str]:
-    """Return the SHA-256 of each server's file of tools; of what else such a file imports nothing is known here."""
+    """Return the SHA-256 of each server's file of tools; files that these import are not covered."""
     found = {}
     for name, server in settings.servers.items():
         file = Path(str(server.source))

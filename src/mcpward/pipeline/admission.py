@@ -101,7 +101,7 @@ class Admission:
         self, call: Call, tool: Tool, trail: Trail, wire: ResponseStream, lease: Lease | None
     ) -> Admitted:
         """Accept a call before its charge. One that is not accepted is charged all the same, but no budget is."""
-        self._limits.require(call, tool)  # who has nothing left has no arguments looked at
+        self._limits.require(call, tool)  # a caller with nothing left has no arguments checked
         try:
             accepted = await self._accept(call, tool)
             budgets = self._limits.price(tool, accepted.arguments)

@@ -218,7 +218,7 @@ class LegacyChannel:
         return self._place.retain()
 
     def finish(self, reply: Reply) -> Reply:
-        """Close, and keep the answer for a client that comes back; as it is where there was no event before it."""
+        """Close, and keep the answer for a client that comes back; as it is if there was no event before it."""
         self.close()
         replay = self._replay
         if replay is None:

@@ -83,7 +83,7 @@ class Listeners:
         except asyncio.CancelledError:
             if wire.is_gone and not held.is_over:
                 raise
-            while task.uncancel():  # ended by us: what is left is to say goodbye
+            while task.uncancel():  # ended by us: only the goodbye is left
                 pass
         finally:
             self._held.discard(held)

@@ -31,7 +31,7 @@ class Demand(Struct, frozen=True):
     lists: bool = False
 
     def needed(self, principal: Principal, scopes: frozenset[str], access: Access) -> frozenset[str] | None:
-        """Return all scopes of an operation; None where no scope opens its class to this caller."""
+        """Return all scopes of an operation; None if no scope opens its class to this caller."""
         needed = self.required | scopes
         if access is Access.READ:
             return needed

@@ -46,7 +46,7 @@ def inputs(params: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def state(params: Mapping[str, Any]) -> str | None:
-    """Return ``requestState``, None where there is none. Raises :class:`Refusal` (params-invalid)."""
+    """Return ``requestState``, None if there is none. Raises :class:`Refusal` (params-invalid)."""
     said = params.get("requestState", _NONE)
     if said is _NONE:
         return None

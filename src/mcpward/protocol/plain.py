@@ -26,7 +26,7 @@ class PlainCalls:
         self._introductions = dict(introductions)
 
     def read(self, arrival: Arrival, principal: Principal, message: Any) -> Call | None:
-        """Return the call of a message that was spelt as we would spell it; None where it is not a plain one."""
+        """Return the call of a message that was spelt as we would spell it; None if it is not a plain one."""
         try:
             number = message["id"]
             params = message["params"]

@@ -201,7 +201,7 @@ def _problems(no: Refusal) -> tuple[Problem, ...]:
     return () if found is None else found.problems
 
 
-#: A model's options to repeat a call, by whether the calls before it had an answer; None where that is not known.
+#: A model's options to repeat a call, by whether the calls before it had an answer; None if that is not known.
 _REPEATED: Final = {
     True: "You already have its answer: use it, make a different call, or tell the person.",
     False: "It had no answer: make a different call, or tell the person what failed.",

@@ -29,7 +29,7 @@ _SHORT: Final = 64 * 1024
 
 
 class State(Struct, frozen=True):
-    """The answers so far. ``id`` names the call that is asked about, in all its rounds; empty where no state came.
+    """The answers so far. ``id`` names the call that is asked about, in all its rounds; empty if no state came.
 
     ``answers`` are the client's results by key; ``issued_at`` is when the state was sealed.
     """

@@ -79,7 +79,7 @@ class Redactor:
         return bool(self._spans(data))
 
     def bytes(self, data: _Octets) -> _Octets:
-        """Return ``data`` with every form masked; the same object where there is none."""
+        """Return ``data`` with every form masked; the same object if there is none."""
         spans = self._spans(data)
         if not spans:
             return data if data.isascii() else self._uncovered(data)
@@ -98,13 +98,13 @@ class Redactor:
         return [_seen(text) if self._hides(text) else text for text in texts]
 
     def text(self, text: str) -> str:
-        """Return ``text`` with every form masked; the same object where there is none."""
+        """Return ``text`` with every form masked; the same object if there is none."""
         data = text.encode("utf-8", "surrogatepass")
         masked = self.bytes(data)
         return text if masked is data else masked.decode("utf-8", "replace")
 
     def json(self, data: _Octets) -> _Octets:
-        """Return a JSON text with every form masked, valid where ``data`` was; the same object where there is none.
+        """Return a JSON text with every form masked, valid where ``data`` was; the same object if there is none.
 
         A secret that spans several members, so that nothing smaller than the whole can be masked, masks the whole.
         """

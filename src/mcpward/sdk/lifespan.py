@@ -74,7 +74,7 @@ class Hook(Struct, frozen=True, kw_only=True, eq=False):
 
 
 def read_lifespan(lifespan: Any, server: str) -> Lifespan | None:
-    """Return the lifespan of a server; None where it has none.
+    """Return the lifespan of a server; None if it has none.
 
     Raises:
         AuthoringError: it is no function or class that makes an async context manager, or does not say what it yields.

@@ -1,5 +1,5 @@
-"""Acts of the operator who has the store open: each in the transaction that it tells of, so there is never one without
-the other. A worker has no operator, and leaves no act.
+"""Acts of the operator who has the store open: each in the transaction of its change, so there is never one without the
+other. A worker has no operator, and leaves no act.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ Values = Mapping[str, Any]
 
 
 class RowChange(Struct, frozen=True):
-    """One row of a register before and after; None where there was, or is, none."""
+    """One row of a register before and after; None if there was, or is, none."""
 
     table: Table
     before: Values | None

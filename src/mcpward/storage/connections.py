@@ -110,7 +110,7 @@ class Connections:
     async def cut_log(self) -> None:
         """Move SQLite's write-ahead log into the database, and give its place on the disk back. Best effort."""
         async with self._turn, self.read() as connection:
-            await connection.exec_driver_sql("PRAGMA busy_timeout=100")  # who reads now is not waited for
+            await connection.exec_driver_sql("PRAGMA busy_timeout=100")  # does not wait for current readers
             try:
                 await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:

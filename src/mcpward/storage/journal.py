@@ -160,7 +160,7 @@ class Journal:
         return FollowedJournal(self, self._connections)
 
     async def slice(self, connection: AsyncConnection, above: int) -> list[_Row] | None:
-        """Return the next rows above a number, judged; none at the end, and None where they were just forgotten.
+        """Return the next rows above a number, judged; none at the end, and None if they were just forgotten.
 
         Raises:
             Untrusted: they are not as a holder of the master key left them.

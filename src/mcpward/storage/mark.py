@@ -55,7 +55,7 @@ class Mark:
         self._mac = mac
 
     def read(self) -> Marked | None:
-        """Return what the mark says; None where there is no file.
+        """Return what the mark says; None if there is no file.
 
         Raises:
             Untrusted: neither slot was written with this master key.
@@ -70,7 +70,7 @@ class Mark:
             raise self._unusable("read", error) from None
 
     def write(self, marked: Marked) -> None:
-        """Set the mark, whatever it said before; makes the file where there is none, whole or not at all.
+        """Set the mark, whatever it said before; makes the file if there is none, whole or not at all.
 
         Raises:
             Misconfigured: the file cannot be written.

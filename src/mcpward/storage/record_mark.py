@@ -27,7 +27,7 @@ class RecordMark:
         self._seen: dict[int, tuple[bytes, int]] = {}
 
     def read(self) -> bytes | None:
-        """Return the newest content; None where there is no file, or nothing of ours in it.
+        """Return the newest content; None if there is no file, or nothing of ours in it.
 
         Raises ``OSError`` if the file cannot be read.
         """

@@ -12,7 +12,7 @@ from mcpward.storage.tables import SERVED
 class ServedUrl(Struct, frozen=True):
     """``path`` is that of a server, without the path of the public URL; ``//host/mcp`` at a host of its own.
 
-    ``base`` is the site's public URL, "" where it has none.
+    ``base`` is the site's public URL, "" if it has none.
     """
 
     path: str

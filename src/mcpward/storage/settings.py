@@ -34,7 +34,7 @@ class SettingsTable:
         """
         mine = SETTINGS.c.session == blank.session
         async with self._connections.bulk() as connection:
-            # The counter's row is the lock: PostgreSQL has nothing else to lock where there is no record yet.
+            # The counter's row is the lock: PostgreSQL has nothing else to lock if there is no record yet.
             await connection.execute(select(REVISIONS).where(REVISIONS.c.name == _REVISION).with_for_update())
             row = (await connection.execute(select(SETTINGS).where(mine))).one_or_none()
             before = blank if row is None else _record(row)

@@ -79,7 +79,7 @@ def look(copy: Path) -> Snapshot:
 
 
 def user_of(database: Path) -> int | None:
-    """Return the id of a process that has the database open, None where none has; our own does not count."""
+    """Return the id of a process that has the database open, None if none has; our own does not count."""
     shared = database.with_name(f"{database.name}-shm")
     try:
         file = os.open(shared, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)

@@ -60,7 +60,7 @@ File = tuple[int, int]
 
 
 def file_of(url: URL) -> File | None:
-    """Return which file stands at the URL now; None where there is none, or the database is none of SQLite's."""
+    """Return which file stands at the URL now; None if there is none, or the database is none of SQLite's."""
     if url.get_backend_name() != "sqlite" or not url.database:
         return None
     try:

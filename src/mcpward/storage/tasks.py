@@ -25,7 +25,7 @@ class TaskTable:
         self._connections = connections
 
     async def add(self, record: Record, caps: Caps) -> bool:
-        """Keep a new task, on the disk when the call returns; False where there is no room."""
+        """Keep a new task, on the disk when the call returns; False if there is no room."""
         async with self._connections.durable() as connection:
             if self._connections.dialect == "postgresql":  # one start at a time, as SQLite has it: counts are exact
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
@@ -119,7 +119,7 @@ class TaskTable:
         *,
         beat_at: float | None = None,
     ) -> bool:
-        """Set the final status, on the disk when the call returns; False where that was done before."""
+        """Set the final status, on the disk when the call returns; False if that was done before."""
         this = and_(TASKS.c.id == task_id, _UNFINISHED)
         if beat_at is not None:
             this = and_(this, TASKS.c.beat_at == beat_at)

@@ -12,7 +12,7 @@ class UsedStateTable:
         self._journal = journal
 
     async def spend(self, state_id: str, forget_at: float) -> bool:
-        """Keep the id. False where it is there already: the primary key decides between simultaneous attempts.
+        """Keep the id. False if it is there already: the primary key decides between simultaneous attempts.
 
         Raises:
             Untrusted: rows that this worker had not seen were changed outside of mcpward.

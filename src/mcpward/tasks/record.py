@@ -119,7 +119,7 @@ class Store(Protocol):
         *,
         beat_at: float | None = None,
     ) -> bool:
-        """Set the final status, durably. False where it was set before, or has another ``beat_at`` than the given."""
+        """Set the final status, durably. False if it was set before, or has another ``beat_at`` than the given."""
         ...
 
     async def beat(self, task_ids: Sequence[str], at: float) -> dict[str, bool]:

@@ -78,7 +78,7 @@ class TaskWriter:
         await self._store.answer(record.id, sealed, self._clock.now())
 
     async def finish(self, record: Record, ending: Ending, *, beat_at: float | None = None) -> bool:
-        """Write down how a task ended; False where that was written before. Raises what the store raises."""
+        """Write down how a task ended; False if that was written before. Raises what the store raises."""
         at = self._clock.now()
         body = self._sealed(record, "ending", ending.body) if ending.body else None
         message = self._sealed(record, "message", ending.message.encode()) if ending.message else None

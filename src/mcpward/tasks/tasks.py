@@ -152,7 +152,7 @@ class Tasks:
         return self._board.read(await self._mine(call, call.target))
 
     async def describe(self, call: Call, task_id: str) -> bytes | None:
-        """Return the task as :meth:`get` would, for a notification; None where it is not this caller's."""
+        """Return the task as :meth:`get` would, for a notification; None if it is not this caller's."""
         return (await self.describe_all(call, [task_id])).get(task_id)
 
     async def describe_all(self, call: Call, task_ids: Sequence[str]) -> dict[str, bytes]:
@@ -219,7 +219,7 @@ class Tasks:
         self._board.is_stopping = True
         for job in self._jobs.values():
             if job.pending:
-                job.end(Cut.STOPPED)  # who should answer is not let in any more
+                job.end(Cut.STOPPED)  # the caller that should answer is no longer let in
         if self._runs:
             hurry = asyncio.ensure_future((at_once or asyncio.Event()).wait())
             finished = asyncio.ensure_future(asyncio.wait(self._runs))

@@ -93,7 +93,7 @@ class CallResult(Result, frozen=True, kw_only=True):
 
     @property
     def structured(self) -> Any:
-        """``structuredContent`` as the client gets it; None where there is none."""
+        """``structuredContent`` as the client gets it; None if there is none."""
         return self._result.get("structuredContent")
 
     @property

@@ -41,7 +41,7 @@ class Completion(Struct, frozen=True, kw_only=True, eq=False):
         return f" ({self.where})" if self.where else ""
 
     def require_argument(self) -> None:
-        """Raise :class:`Refusal` (params-invalid) where there is no such argument."""
+        """Raise :class:`Refusal` (params-invalid) if there is no such argument."""
         if self.values is None:
             raise invalid("argument.name", "the name of an argument of what ref names")
 

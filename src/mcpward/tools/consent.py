@@ -79,7 +79,7 @@ def is_yes(result: Any) -> bool:
 
 
 def _said(raw: bytes | None) -> Mapping[str, Any]:
-    """Return the arguments as the caller spelt them; none where they are far too long to be shown."""
+    """Return the arguments as the caller spelt them; none if they are far too long to be shown."""
     if raw is None or len(raw) > 8 * _LONGEST_IN_ALL:
         return {}
     try:

@@ -21,7 +21,7 @@ _SCOPES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDe
 
 
 class FunctionSource:
-    """``tree`` is None where there is no source (a function of C, or made by ``exec``)."""
+    """``tree`` is None if there is no source (a function of C, or made by ``exec``)."""
 
     def __init__(self, function: Callable[..., Any], signature: Signature) -> None:
         self._function = inspect.unwrap(function)
@@ -54,7 +54,7 @@ class FunctionSource:
         return {**variables.builtins, **self._function.__globals__, **variables.nonlocals}
 
     def resolved(self, node: ast.AST) -> Any:
-        """Return what a name, or an attribute of one, stands for; None where that is not known."""
+        """Return what a name, or an attribute of one, stands for; None if that is not known."""
         found = self._resolved(node)
         return None if found is _UNKNOWN else found
 

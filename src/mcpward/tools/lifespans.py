@@ -153,7 +153,7 @@ class _Running:
             self._step = (hook.name, hook.where)
             await _call(hook, value)
         if lifespan is not None:
-            self._step = (lifespan.name, lifespan.where)  # what is left when it ends by itself
+            self._step = (lifespan.name, lifespan.where)  # the step that is left when it ends by itself
 
     async def _stop(self) -> None:
         value = None if self._server.lifespan is None else self._lifespans.value_of(self.name)
@@ -211,7 +211,7 @@ def _has_any(server: Server) -> bool:
 
 
 def _place(error: BaseException) -> str:
-    """Return ``file:line`` of the innermost frame in the author's own code; "" where there is none."""
+    """Return ``file:line`` of the innermost frame in the author's own code; "" if there is none."""
     while isinstance(error, BaseExceptionGroup) and error.exceptions:
         error = error.exceptions[0]
     frame = Origin(None).frame(error)

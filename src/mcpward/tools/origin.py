@@ -44,7 +44,7 @@ class Origin:
         return None
 
     def place(self, error: BaseException) -> str:
-        """Return ``file:line`` of :meth:`frame`; the source itself where there is none."""
+        """Return ``file:line`` of :meth:`frame`; the source itself if there is none."""
         frame = self.frame(error)
         if frame is not None:
             return place_of(frame.filename, frame.lineno)

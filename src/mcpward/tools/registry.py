@@ -170,7 +170,7 @@ class Registry:
         return found[1]
 
     def complete(self, call: Call) -> Completion | None:
-        """Return the completion that a ``completion/complete`` asks for; None where it is of nothing that is here."""
+        """Return the completion that a ``completion/complete`` asks for; None if it is of no known item."""
         ref, argument = call.params["ref"], call.params["argument"]["name"]
         current = self._on()
         offer: Offer | None
@@ -200,7 +200,7 @@ class Registry:
         self.author.adopt(topic, name, on=on)
 
     def _on(self) -> _Listings:
-        """Look whether anything was switched since: one comparison where nothing was."""
+        """Look whether anything was switched since: one comparison if nothing was."""
         current, off = self._current, self.author.off
         if current.off is not off:
             current = self._current = self._sorted(off)

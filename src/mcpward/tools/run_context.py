@@ -42,7 +42,7 @@ Run = Callable[[AcceptedCall, RunContext, ClientChannel, Deadline], Awaitable[An
 
 def caller_of(principal: Principal) -> Caller:
     """Return what an author may know of a principal."""
-    # A client names itself where it registers itself: no author should take that for the name of a person.
+    # A client names itself if it registers itself: no author should take that for the name of a person.
     has_token = principal.way is AuthMethod.OAUTH
     return Caller(
         subject=principal.subject,

@@ -189,8 +189,8 @@ def is_stranger(record: Record) -> bool:
 
 
 def _who(record: Record) -> str | int:
-    """A caller with a credential; else a key that is refused; else an IPv4 address, or the /64 of an IPv6 one: who has
-    one has 2⁶⁴.
+    """A caller with a credential; else a key that is refused; else an IPv4 address, or the /64 of an IPv6 one: a caller
+    with one has 2⁶⁴.
     """
     principal, peer = record.subject.principal, record.peer or ""
     if principal is not None and principal.way is not AuthMethod.ANONYMOUS:

@@ -31,9 +31,9 @@ class Result(Enum):
     ASKED = "asked"
     """The client was asked for something that the call needs, and may send it again."""
     ERROR = "error"
-    """The tool itself said no, failed or took too long."""
+    """The tool itself refused, failed or took too long."""
     REFUSED = "refused"
-    """mcpward said no, for ``reason``."""
+    """mcpward refused, for ``reason``."""
     FAULT = "fault"
     """mcpward broke; ``error_id`` leads to the log."""
     CANCELLED = "cancelled"
@@ -47,13 +47,13 @@ class Record(Struct, gc=False):
     """One request. ``subject`` is who called what. From ``id`` on, the fields are columns of the record's row.
 
     ``arguments`` are raw and not yet redacted: they leave this value only through :mod:`mcpward.traffic.row`.
-    ``limits`` is the outcome of limits: the name of the one that refused (None where none did), and the names of those
+    ``limits`` is the outcome of limits: the name of the one that refused (None if none did), and the names of those
     that would have, were they enforced. ``detail`` is for the operator, in our words: why a gate refused, why a result
     was withheld (tool, path and rule, or size), or which arguments were dropped. The row of a count has it where it is
     the same for all. ``consent`` says what took the place of a person's yes, "key" or "scope".
 
     ``chain`` is the row's chain: :data:`CALLS` for requests that were let in, or :data:`REFUSALS`. A record with a
-    ``count`` stands for so many requests, from ``at`` to ``last_at``; sizes are their sums. ``peer`` is None where they
+    ``count`` stands for so many requests, from ``at`` to ``last_at``; sizes are their sums. ``peer`` is None if they
     came from several addresses.
     """
 

@@ -15,7 +15,7 @@ class NoRoom(Exception):
 class Usage(Struct, frozen=True):
     """The database's space on disk, in bytes: ``used`` by its content; ``free`` within its file.
 
-    ``growth`` is how much its files may still grow before the disk counts as full; None where that is not known.
+    ``growth`` is how much its files may still grow before the disk counts as full; None if that is not known.
     """
 
     used: int

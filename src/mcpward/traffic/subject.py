@@ -9,7 +9,7 @@ from msgspec import Struct
 from mcpward.core.values import Era, Kind, Principal
 
 Series = tuple[str, str, str, str, str]
-"""The labels of one histogram: server, method, tool, error type, protocol version; empty where it does not apply."""
+"""The labels of one histogram: server, method, tool, error type, protocol version; empty if it does not apply."""
 
 
 class Subject(Struct, eq=False, gc=False):

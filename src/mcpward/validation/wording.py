@@ -35,7 +35,7 @@ _ARTICLE: Final = {"integer": "an integer", "number": "a number"}
 
 
 def describe(place: Place) -> str:
-    """Return what may stand at a place; "" where the schema does not say."""
+    """Return what may stand at a place; "" if the schema does not say."""
     words = dict.fromkeys(map(_group, place.groups))
     if not words or "" in words:
         return ""

@@ -40,7 +40,7 @@ _STAYS: Final = re.compile(f"[^{PLACED}]")
 
 
 def strip(text: str) -> str:
-    """Return ``text`` without them; the same object where there are none. Lone surrogates go too."""
+    """Return ``text`` without them; the same object if there are none. Lone surrogates go too."""
     if text.isascii() and text.isprintable():
         return text
     # In this order: a sequence needs its escape character, and what changes a neighbour is judged by its final ones.
@@ -63,7 +63,7 @@ def strip(text: str) -> str:
 def bare(text: str) -> str:
     """Return ``text`` without any of them, wherever it stands: for a search, where a selector must not hide a secret.
 
-    The same object where there are none.
+    The same object if there are none.
     """
     return text if text.isascii() else _without(_EVERY, text)
 
@@ -126,7 +126,7 @@ def _sequence_end(text: str, start: int, place: int) -> int:
 
 
 def _joined(text: str, parts: list[str]) -> str:
-    """Return ``text`` without what its parts have lost; the same object where that is nothing."""
+    """Return ``text`` without what its parts have lost; the same object if that is nothing."""
     return text if sum(map(len, parts)) == len(text) else "".join(parts)
 
 

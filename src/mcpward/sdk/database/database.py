@@ -162,7 +162,7 @@ class Database:
             StatementRefused: another statement, parameters that do not match, or a read-only database.
             UniqueViolated: the value of a key or of a UNIQUE column is taken. It is a ``ConstraintViolated``.
             ConstraintViolated: NOT NULL, CHECK or a foreign key forbids it. It is a ``DatabaseFailed``.
-            DatabaseFailed: the database said no or took too long.
+            DatabaseFailed: the database refused or took too long.
             ToolError: RETURNING gave more rows than ``row_cap``.
                 After each of these nothing was changed.
         """

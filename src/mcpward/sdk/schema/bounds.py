@@ -69,7 +69,7 @@ def _annotated(annotation: Any, seen: set[Any]) -> Iterator[tuple[Any, list[Any]
 
 
 def _types(kind: Any) -> frozenset[str]:
-    """Return the JSON types of a type, ``ordered`` for dates and times; none where that is not to be said."""
+    """Return the JSON types of a type, ``ordered`` for dates and times; none if that is not to be said."""
     try:
         schema = TypeAdapter(kind).json_schema()
     except Exception:  # noqa: BLE001  told elsewhere, with its line

@@ -41,7 +41,7 @@ _MSGSPEC_RULE: Final = re.compile(
     r"(Expected `[^`]*`(?:, got `[^`]*`)?|Object missing required field `\w+`|Number out of range)"
 )
 _MSGSPEC_PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
-#: A number that no double holds has more digits than this; where there are as many, numbers are looked at.
+#: A number that no double holds has more digits than this; numbers are checked if there are as many.
 _MANY_DIGITS: Final = b"0" * 308
 _DIGITS: Final = bytes(ord("0") if chr(byte).isdecimal() else ord(" ") for byte in range(256))
 _decode: Final = msgspec.json.Decoder().decode
@@ -55,8 +55,8 @@ class ReturnMismatch(Exception):
 class Returns(Struct, frozen=True):
     """A declared return: ``schema`` as published, ``encode`` from a value to JSON, ``wrapped`` if not an object.
 
-    ``encode`` is None where nothing is declared; it raises :class:`ReturnMismatch`. ``misfit`` returns what of a
-    decoded value the schema does not allow, None where it allows all. ``is_text`` says that any text fits and nothing
+    ``encode`` is None if nothing is declared; it raises :class:`ReturnMismatch`. ``misfit`` returns what of a
+    decoded value the schema does not allow, None if it allows all. ``is_text`` says that any text fits and nothing
     else does.
     """
 

@@ -38,7 +38,7 @@ class Document:
             self.target(part)
 
     def target(self, schema: Schema) -> Schema | None:
-        """Return what a schema's ``$ref`` stands for, None where it has none."""
+        """Return what a schema's ``$ref`` stands for, None if it has none."""
         reference = schema.get("$ref")
         if not isinstance(reference, str):
             return None
