@@ -150,7 +150,7 @@ FORGERIES: dict[str, Callable[[Site], None]] = {
     "no code": lambda site: edit(site.ward, "UPDATE api_keys SET mac = NULL, revoked_at = NULL", BUMP),
     "renumber": lambda site: edit(site.ward, "UPDATE revisions SET value = 0 WHERE name = 'keys'"),
 }
-#: The test does not touch the counter: a running worker, which knows the rows, does not read them; a start does.
+#: The counter stays as it is: a running worker, which knows the rows, does not read them; a start does.
 QUIET: dict[str, Callable[[Site], None]] = {
     "quiet promotion": lambda site: edit(site.ward, "UPDATE api_keys SET access = 3 WHERE name = 'reader'"),
     "quiet revival": lambda site: edit(site.ward, "UPDATE api_keys SET revoked_at = NULL"),

@@ -164,7 +164,7 @@ def test_attack_27_what_no_scope_can_open_is_unknown_and_not_asked_for(place: Pl
     assert hidden.status == 400
 
 
-# ---- nobody ----
+# ---- callers without a token ----
 
 
 @pytest.mark.parametrize("verb", ["POST", "GET", "DELETE"])

@@ -1,4 +1,4 @@
-"""Resources, templates, prompts and completions: an item that a caller may not have is not there, and a URI is only a
+"""Resources, templates, prompts and completions: a caller cannot see items that it may not have, and a URI is only a
 name.
 
 Sources: 2026-07-28 server/resources (URIs are validated, access is checked), server/utilities/completion (no

@@ -1,7 +1,7 @@
 """Results keep the published schema, as foreign clients check it, every format included.
 
 Claude Code, opencode, Gemini CLI, Cline and others check results against ``outputSchema`` with the code of the official
-TypeScript client, and refuse a whole result for one time without an offset.
+TypeScript client. They refuse a whole result for one time without an offset.
 """
 
 import json

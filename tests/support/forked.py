@@ -1,9 +1,9 @@
 """Starts ``mcpward`` without the second that an interpreter takes to read it.
 
 One process for each worker of the test run imports what ``mcpward serve`` imports, and does nothing else: it has one
-thread, and no file, folder or setting of a site. For each start it forks; the child takes on words, folder,
-environment and streams of the command, and runs what ``python -m mcpward`` runs. Where the interpreter itself is to
-start otherwise (an option of Python's, a library loaded before, another locale), it is started anew.
+thread, and no file, folder or setting of a site. For each start it forks; the child takes on words, folder, environment
+and streams of the command, and runs what ``python -m mcpward`` runs. The interpreter is started anew if it must start
+otherwise (an option of Python's, a library loaded before, another locale).
 """
 
 import json

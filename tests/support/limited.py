@@ -101,7 +101,7 @@ async def translate(text: str) -> str:
     return text
 '''
 PRICES: Mapping[str, Any] = {"budgets.tokens.rate": "100/hour", "budgets.words.quota": "1000/month"}
-#: The header by which a public server takes a request's address, so that one test may be many callers.
+#: The setting by which a public server takes a request's address from a header, so that one test may be many callers.
 PROXIED: dict[str, Any] = {"site.trusted_proxies": ["127.0.0.0/8"]}
 
 

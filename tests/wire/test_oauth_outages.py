@@ -93,7 +93,7 @@ def test_while_the_provider_hangs_nobody_waits_for_it(door: Door, provider: Prov
 
 
 def test_while_the_provider_is_slow_nobody_waits_for_it(door: Door, provider: Provider):
-    """A caller with an unknown key notices, and so causes the look that all others must not notice."""
+    """Only a caller with an unknown key waits, and so causes the look that all others must not notice."""
     known = people(door, provider)
     time.sleep(4.2)
     provider.behave(delay=1.5)

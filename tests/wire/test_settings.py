@@ -441,7 +441,7 @@ def ask_caller_concurrency(ward):
 
 @flips(f"{LIMITS}total", ONCE, [200, 200], [200, 429])
 def ask_total(ward):
-    """The calls of another caller, too."""
+    """Calls of another caller count, too."""
     key = ward.create_key("bench", name="other")
     until(lambda: ward.modern("server/discover", key=key).status_code == 200)
     return [echo(ward).status_code, echo(ward, key=key).status_code]
@@ -449,7 +449,7 @@ def ask_total(ward):
 
 @flips(f"{LIMITS}quota", "1/month", [200, 200, 200], [200, 429, 200])
 def ask_quota(ward):
-    """The calls of each caller by itself."""
+    """The calls of each caller count by themselves."""
     key = ward.create_key("bench", name="another")
     until(lambda: ward.modern("server/discover", key=key).status_code == 200)
     return [echo(ward).status_code for _ in "ab"] + [echo(ward, key=key).status_code]
@@ -579,7 +579,7 @@ def ask_pool_queue_timeout(ward):
     return at_once(ward, 0.8)
 
 
-# ---- counters that are away: nobody listens at that port ----
+# ---- counters that are away: no process listens at that port ----
 
 AWAY = {"limits.counters": "redis://127.0.0.1:1"}
 

@@ -1,4 +1,4 @@
-"""Addresses are held from the first moment, and take connections only on demand."""
+"""Addresses are held from the first moment, and take connections only once they listen."""
 
 import socket
 from contextlib import closing

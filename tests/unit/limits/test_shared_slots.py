@@ -273,7 +273,7 @@ class TestAFullQueue:
         assert calls.busy == [("a4", "slots of server orders")]
         await calls.begin("b1", "key:b")
         assert [name for name, _ in calls.busy] == ["a4", "a3"]
-        await calls.begin("b2", "key:b")  # as many as the other has: no worker has to release it
+        await calls.begin("b2", "key:b")  # as many as the other has: no call has to release its slot for it
         assert [name for name, _ in calls.busy] == ["a4", "a3", "b2"]
         await calls.end("a0", "a1", "b0", "a2", "b1")
         assert calls.began == ["a0", "a1", "b0", "a2", "b1"]

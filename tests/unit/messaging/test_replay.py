@@ -26,19 +26,19 @@ QUICK = RemoteTimeouts(answer_s=0.05, renew_s=0.01, silence_s=5.0)
 
 
 class NoMail(WorkerBus):
-    """The bus of a worker that is alone."""
+    """The bus of a single worker."""
 
     def __init__(self) -> None:
         """Without a store."""
 
     def on(self, kind, handler) -> None:
-        """A writer without effect."""
+        """No worker sends."""
 
     def send(self, kind, payload, to=None) -> bool:
         return False
 
     async def post(self, kind, payload, to=None) -> None:
-        """A reader without effect."""
+        """No worker receives."""
 
     def hurry(self):
         return nullcontext()

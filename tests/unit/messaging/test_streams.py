@@ -31,19 +31,19 @@ class Wish(Struct, frozen=True):
 
 
 class NoMail(WorkerBus):
-    """The bus of a worker that is alone."""
+    """The bus of a single worker."""
 
     def __init__(self) -> None:
         """Without a store."""
 
     def on(self, kind, handler) -> None:
-        """A writer without effect."""
+        """No worker sends."""
 
     def send(self, kind, payload, to=None) -> bool:
         return False
 
     async def post(self, kind, payload, to=None) -> None:
-        """A reader without effect."""
+        """No worker receives."""
 
     def hurry(self):
         raise AssertionError("nobody waits for mail here")
