@@ -339,7 +339,7 @@ def _unpack(file: BinaryIO, ring: KeyRing, folder: Path) -> None:
                     target.write(block)
                 os.fsync(target.fileno())
             (folder / entry.name).chmod(0o600)
-    while sealed.read(_BLOCK):  # the last frame tells that nothing was cut off
+    while sealed.read(_BLOCK):  # the last frame proves that nothing was cut off
         pass
     if not (folder / MANIFEST).exists() or not (folder / DATABASE).exists():
         raise tarfile.ReadError("a member is missing")

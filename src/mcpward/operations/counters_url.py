@@ -16,7 +16,7 @@ def counters_url(settings: Settings) -> Secret | None:
     """Return the URL of Redis; None where counters live in memory.
 
     Raises:
-        Misconfigured: the variable that the settings name is not set, or holds no such URL. Its value is not told.
+        Misconfigured: the variable that the settings name is not set, or holds no such URL. Its value is never shown.
     """
     text = settings.limits.counters
     if text == MEMORY:

@@ -1,4 +1,6 @@
-"""Which workers serve a site's data now, told by locks on files: the system takes a dead process's lock away itself."""
+"""The workers that serve a site's data now, found by locks on files: the system takes a dead process's lock away
+itself.
+"""
 
 import fcntl
 import logging

@@ -44,7 +44,7 @@ async def note_settings(site: Site, settings: Settings, verb: str = "started") -
     edited = _edited(told if isinstance(told, dict) else {}, sources)
     state: dict[str, Any] = {"version": __version__, "digest": digest, "settings": now, "sources": sources}
     if len(json.dumps(now)) > _MOST_CHARACTERS:
-        state["settings"] = None  # the digest still tells whether they are those of another start
+        state["settings"] = None  # the digest still shows whether they are those of another start
     act = Act(
         object=OBJECT,
         before={"digest": last.get("digest"), "changed": changed, "edited": edited} if last else None,
@@ -52,7 +52,7 @@ async def note_settings(site: Site, settings: Settings, verb: str = "started") -
         detail=f"mcpward {__version__} {verb}, settings {digest[:12]}: {_words(last, digest, changed, edited)}",
     )
     if not await noted(site, act):
-        _log.error("the disk is full: that the site %s is not on record", verb)
+        _log.error("the disk is full, so the record does not say that the site %s", verb)
 
 
 async def _last(site: Site) -> Mapping[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Which tools servers have, told by running their sources as ``serve`` would; for commands that name a tool."""
+"""The tools of servers, found by running their sources as ``serve`` would; for commands that name a tool."""
 
 import sys
 from collections.abc import Collection, Mapping

@@ -19,8 +19,8 @@ from mcpward.tools.consent import KEY as CONSENT_KEY
 from mcpward.traffic.record import Result
 from mcpward.traffic.trail import Trail
 
-#: Refusals that show a wrong credential: they count against the address they came from. The id of a session is none:
-#: it is sealed for its own caller (attack 61), and one that has become stale tells of no guess.
+#: Refusals that show a wrong credential: they count against the address they came from. The id of a session is none: it
+#: is sealed for its own caller (attack 61), and a stale one is no sign of a guess.
 AUTH_FAILURES: Final = frozenset({Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS})
 
 Accept = Callable[[Call, Tool], Awaitable[AcceptedCall]]

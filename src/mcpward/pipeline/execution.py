@@ -167,7 +167,7 @@ class Execution:
         question = question_of(accepted.tool, accepted.arguments, accepted.call.arguments, accepted.tool.question)
         answers = await channel.ask([question])
         if not is_yes(answers[question.key]):
-            raise Refusal(Reason.CONSENT_MISSING, "the person did not say yes", Remedy(DECLINED))
+            raise Refusal(Reason.CONSENT_MISSING, "the person did not agree", Remedy(DECLINED))
 
     async def _spend(self, call: Call, state: State) -> None:
         """Use up what was answered, at whichever worker it comes: no answer counts for two runs (attack 133)."""
@@ -184,7 +184,7 @@ class Execution:
             # Without an answer yet, such a tool asks in the ordinary way, and begins as a task after it.
             return not tool.ask_first or bool(channel.answers)
         if tool.task == "required":
-            raise Refusal(Reason.CAPABILITY_MISSING, "the tool runs as a task only", Lacking(REQUIRED))
+            raise Refusal(Reason.CAPABILITY_MISSING, "the tool runs only as a task", Lacking(REQUIRED))
         return False
 
     def _work(self, accepted: AcceptedCall) -> Work:

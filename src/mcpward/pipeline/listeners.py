@@ -38,7 +38,7 @@ class _Held(Struct, eq=False):
 
 
 class Listeners:
-    """Feeds the open streams of one worker. ``is_good`` tells whether a call's caller may still be served."""
+    """Feeds the open streams of one worker. ``is_good`` returns whether a call's caller may still be served."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Listeners:
         return replies.listened(call) if call.era is Era.MODERN else replies.closed()
 
     def check(self) -> None:
-        """End the streams of those who may no longer be served. Called once a second."""
+        """End the streams of callers that may no longer be served. Called once a second."""
         for held in list(self._held):
             if not held.is_over and not self._is_good(held.call):
                 held.is_over = True
@@ -139,7 +139,7 @@ class Listeners:
                 await wire.drained()
 
     async def _readable(self, call: Call, uris: Collection[str]) -> frozenset[str]:
-        """Leave out what this caller may not read: even its changes would tell of it."""
+        """Leave out what this caller may not read: even its changes would reveal it."""
         may: set[str] = set()
         for at, uri in enumerate(uris, 1):
             if self.may_read(call, uri):

@@ -35,7 +35,7 @@ _OAUTH: Final = AuthMethod.OAUTH
 
 
 class Policy:
-    """Decides who may use what. ``sources`` by server name; ``demands`` of the servers in OAuth mode."""
+    """Decides which caller may use what. ``sources`` by server name; ``demands`` of the servers in OAuth mode."""
 
     def __init__(self, sources: Mapping[str, ToolLookup], demands: Mapping[str, Demand] | None = None) -> None:
         self._finds = {name: source.find for name, source in sources.items()}

@@ -38,7 +38,7 @@ def access(principal: Principal, tool: Tool) -> str | None:
 
 
 def scope(principal: Principal, offer: Offer | Tool) -> str | None:
-    """All scopes of what is asked for must be held; who holds :data:`EVERY_SCOPE` holds them all.
+    """All scopes of what is asked for must be held; a holder of :data:`EVERY_SCOPE` holds them all.
 
     Callers of public and unlisted servers hold none, so what asks for a scope is closed to them.
     """

@@ -46,7 +46,7 @@ class ListenParams(Struct, frozen=True):
 def wanted(call: Call, server: ServerInfo) -> ListenParams:
     """Return what a call that opens a stream wants, as far as the server announces it.
 
-    A legacy stream tells the changes of all lists. Which resources it tells of is for its session's subscriptions.
+    A legacy stream reports the changes of all lists. Its session's subscriptions decide its resources.
 
     Raises :class:`Refusal`: params-invalid; capability-missing for tasks without the extension.
     """

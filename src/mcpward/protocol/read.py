@@ -264,7 +264,7 @@ def _last_event(arrival: Arrival) -> str | None:
     if not said:
         return None
     if not _EVENT.fullmatch(said):
-        raise Refusal(Reason.EVENT_UNKNOWN, "no event of ours is called that")
+        raise Refusal(Reason.EVENT_UNKNOWN, "the event id is not one of ours")
     return said.decode("ascii")
 
 

@@ -21,7 +21,7 @@ _LEVELS: Final = 3
 class Rewrite(Struct, frozen=True):
     """``texts`` changes strings and names, one for one; ``other`` numbers and the like.
 
-    ``is_clean`` tells of a list or of members that nothing of it would change.
+    ``is_clean`` says of a list or of members that nothing in it would change.
     """
 
     texts: Callable[[list[str]], list[str]]

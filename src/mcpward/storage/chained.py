@@ -82,7 +82,7 @@ class ChainedRecord:
         """Begin the chains of a database that has none yet; records that are there stay without codes."""
         ((old, seq),) = statements.run("SELECT COUNT(*), COALESCE(MAX(seq), 0) FROM traffic")
         blob = self._keep(statements, begin(self._macs, base62(_NAME), seq, old)).blob
-        if self._marked() is None:  # else another record stood here: the first change will tell
+        if self._marked() is None:  # else another record stood here: the first change will show it
             self._advance(blob)
 
     def append(self, statements: Statements, columns: tuple[str, ...], rows: list[Row]) -> RecordChange:

@@ -147,7 +147,7 @@ class Opening:
         change both the site's row and the number of the schema.
         """
         integrity = self._integrity
-        marked, is_coded = None, True  # a mark that cannot be read tells of codes, too
+        marked, is_coded = None, True  # a mark that cannot be read is a sign of codes, too
         with suppress(Misconfigured):
             marked = integrity.mark.read()
             is_coded = marked is not None and not marked.is_open

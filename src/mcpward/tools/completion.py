@@ -115,5 +115,5 @@ def _by_type(choices: tuple[str, ...]) -> Values:
 
 
 def _known(call: Call) -> Mapping[str, str]:
-    """The other arguments, as far as the client told them."""
+    """The other arguments, as far as the client sent them."""
     return dict((call.params.get("context") or {}).get("arguments") or {})

@@ -81,7 +81,7 @@ class Watch:
 
 
 class Deadline(Struct, eq=False):
-    """The time of one task. ``is_over`` tells whether it ran out.
+    """The time of one task. ``is_over`` says whether it ran out.
 
     The task is cancelled then, and once more every second for a function that catches ``CancelledError`` and goes on.
     """

@@ -170,7 +170,7 @@ class _Running:
         if not self._started.done():
             self._started.set_result(self._finding(error))
         elif self._stopping.is_set():
-            if not isinstance(error, asyncio.CancelledError):  # told when it was cancelled
+            if not isinstance(error, asyncio.CancelledError):  # reported when it was cancelled
                 self._tell("a server failed while it stopped", error)
         else:
             self._lifespans.forget(self.name, early=True)

@@ -52,7 +52,7 @@ class Job(Struct, eq=False):
 class Pool:
     """About ``size`` functions at once, half of them one caller's at the most; twice as many wait, callers in turn.
 
-    A caller who has none running never waits for those of others, until as many such callers have come as the size.
+    A caller with none running never waits for those of others, until as many such callers have come as the size.
     Threads start as they are needed. ``concurrent.futures`` joins its threads when the interpreter ends, so a tool that
     never returns would keep a stopped server alive; these threads are daemons.
     """
@@ -265,7 +265,7 @@ _KEPT: Final = (Exception, InputRequired, BaseExceptionGroup)
 
 
 class _Ended(Exception):
-    """A tool in a thread raised what is not an ordinary exception; ``__cause__`` tells which."""
+    """A tool in a thread raised what is not an ordinary exception; ``__cause__`` says which."""
 
     def __init__(self, cause: BaseException) -> None:
         super().__init__(type(cause).__name__)

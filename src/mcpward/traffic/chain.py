@@ -40,7 +40,7 @@ _NO_RARE: Final = (None,) * (len(COVERED) - _RARE)
 PLACE: Final = ("seq", "chain", "pos", "mac")
 #: The two chains, in the order of :attr:`State.ends`.
 CHAINS: Final = (CALLS, REFUSALS)
-#: The phase of a record that tells of records which are missing, or which were changed.
+#: The phase of a record about records that are missing, or were changed.
 GAP: Final = "gap"
 #: The newest key stands for further ones: a state must fit into its mark.
 _MOST_KEYS: Final = 64

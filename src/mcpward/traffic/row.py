@@ -142,7 +142,7 @@ class Rows:
             return None
         try:
             return redact(raw)
-        except Exception as error:  # noqa: BLE001  # its text may quote what was to be redacted, so it is not told
+        except Exception as error:  # noqa: BLE001  # its text may quote what was to be redacted, so it is not logged
             _log.error("a traffic record is stored without its texts: redaction failed (%s)", type(error).__name__)
             return None
 

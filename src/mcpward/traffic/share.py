@@ -10,7 +10,7 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import AuthMethod
 from mcpward.traffic.record import Record
 
-#: Refusals that tell of a credential, or of the lack of one: who tries keys is what a record is read for.
+#: Refusals about a credential, or the lack of one: operators read a record to find who tries keys.
 CREDENTIAL: Final = frozenset(
     reason.value
     for reason in (

@@ -16,8 +16,8 @@ class Subject(Struct, eq=False, gc=False):
     """Who, what and where. ``tool`` is what the caller named; ``is_listed`` says that there is such a tool.
 
     ``refused_key`` is the id of an API key that its holder showed and that opens nothing here: it lets no caller in.
-    ``columns`` (its part of a row) and ``served`` (the series of its good calls) are filled in by those who need them:
-    the values that they come from never change.
+    ``columns`` (its part of a row) and ``served`` (the series of its good calls) are filled in by the code that needs
+    them: the values that they come from never change.
     """
 
     server: str

@@ -198,7 +198,7 @@ class Trail(Struct, eq=False, gc=False):
         self.consent = by
 
     def asked(self) -> None:
-        """Note that the call ended with questions to its client, who may send it again with the answers."""
+        """Note that the call ended with questions to its client, which may send it again with the answers."""
         if self.outcome is Result.OK:
             self.outcome = Result.ASKED
 

@@ -38,7 +38,7 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 class Gap(Struct, frozen=True):
-    """A record of mcpward's own that tells of records which are missing."""
+    """A record of mcpward's own about missing records."""
 
     seq: int
     at: float
@@ -164,7 +164,7 @@ class _Walk:
         self.finding: Finding | None = None
 
     def follow(self, seq: int, pos: Any, mac: Any, covered: Row) -> bool:
-        """Look at the next record of the chain; tell whether its code is right."""
+        """Look at the next record of the chain; say whether its code is right."""
         if self.finding is not None:
             return False
         wrong = self._wrong(seq, pos, mac, covered)

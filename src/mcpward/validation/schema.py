@@ -47,8 +47,8 @@ _RULES: Final = {
 def problems_of(error: ValidationError, top: Place, value: Any) -> list[Problem]:
     """Return up to 16 problems: ``Problem("limit", "an integer of at most 100")``.
 
-    ``top`` is the place of the arguments in their schema, ``value`` what came: it tells names that are in it from those
-    that pydantic gives to the members of a union.
+    ``top`` is the place of the arguments in their schema, ``value`` what came: it distinguishes names that are in it
+    from those that pydantic gives to the members of a union.
     """
     if error.error_count() > _COUNTED:  # telling them apart would cost more than anything else that the call does
         return [Problem("", f"fewer than {_COUNTED} things wrong at once")]

@@ -23,7 +23,7 @@ _AWAY_MYSQL: Final = (2002, 2003, 2005, 2006, 2013)
 #: Classes of SQLSTATE whose messages name tables, columns, constraints and roles: integrity (its values stand in
 #: DETAIL, which is not taken), transaction state, roll-back, syntax and access, resources, object state, operators.
 _PLAIN_CLASSES: Final = ("23", "25", "28", "3D", "3F", "40", "42", "53", "55", "57")
-#: The class of them that tells of names which are not there: of the statement, or looked up by a function.
+#: The class of errors about names that are missing: of the statement, or looked up by a function.
 _OF_NAMES: Final = "42"
 _PLACEHOLDER: Final = re.compile(r"\$\d+", re.ASCII)
 #: PostgreSQL's file for RAISE, and the SQLSTATE of SIGNAL: what they say is the words of a function of the database.

@@ -44,7 +44,7 @@ def paced(schema: Mapping[str, Any]) -> Callable[..., Any]:
 
 
 class _Reading:
-    """Copies a core schema. ``within`` tells that what is wrong there may be right for another alternative."""
+    """Copies a core schema. ``within`` says that a wrong value there may be right for another alternative."""
 
     def changed(self, value: Any, *, within: bool) -> Any:
         if isinstance(value, tuple):
