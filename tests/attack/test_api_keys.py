@@ -1,6 +1,6 @@
 """Guessing, replaying, stealing and outliving API keys, against the shipped process.
 
-Sources: OWASP ASVS 5.0 §6, CWE-208 (time tells), CVE-2026-12773 (an error taken for success), Obot < 0.21.1 (keys of
+Sources: OWASP ASVS 5.0 §6, CWE-208 (timing), CVE-2026-12773 (an error taken for success), Obot < 0.21.1 (keys of
 another object).
 """
 

@@ -175,7 +175,7 @@ def caged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
 
 @contextmanager
 def cage(folder: Path) -> Iterator[Ward]:
-    """A site whose every tool gives secrets away, and whose log tells all that it may."""
+    """A site whose every tool gives secrets away, and whose log has all that it may."""
     env = {canary.name: canary.value for canary in CANARIES[:400]} | {"PYTHONPATH": str(TESTS)}
     with serving(folder, '[log]\nlevel = "debug"\n', start=False) as site:
         (folder / "tools.py").write_text(TOOLS)

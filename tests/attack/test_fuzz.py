@@ -79,7 +79,7 @@ class Thief:
         self.statuses: Counter[int] = Counter()
 
     def say(self, message: Any, headers: dict[str, str]) -> None:
-        """Send a message; what comes back is quick, no fault, and tells nothing."""
+        """Send a message; the answer is quick, no fault, and reveals nothing."""
         took, status, answer = self._timed(message, headers)
         if took >= SLOW_S:  # a message that is dear is dear again; a machine that is busy is not
             took, status, answer = self._timed(message, headers)

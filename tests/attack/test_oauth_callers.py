@@ -304,7 +304,7 @@ def traces(ward: Ward, token: str) -> list[str]:
 
 
 def test_attack_30_nothing_that_a_token_is_made_of_reaches_an_upstream_or_the_disk(place: Place):
-    """The tool tells its upstream all it can find: the caller, the context, the environment, every attribute."""
+    """The tool sends its upstream all it can find: the caller, the context, the environment, every attribute."""
     tokens = [place.token(), place.token(door=place.mixed)]
     for door, token in zip((place.demo, place.mixed), tokens, strict=True):
         answer = door.knock(token, "confess", {"url": f"{place.upstream.base}/hook"})

@@ -476,7 +476,7 @@ def test_attack_105_the_clock_of_redis_may_jump_and_opens_no_window_and_locks_no
     time.sleep(1.1)  # what was refused is remembered for a second
     # A full bucket lives two hours more, so that an hour cannot delete one that is drained. A day gives one burst.
     assert sum(voices["hour"]().passed for _ in range(10)) <= (5 if seconds > 7200 else 0)
-    if abs(seconds) == 3600:  # a clock that is days away is not told from the one that is right
+    if abs(seconds) == 3600:  # a clock that is days away is not distinguished from the right one
         assert [voices["quota"]().status for _ in range(10)] == [429] * 10
     began = time.monotonic()
     passed = sum(voices["second"]().passed for _ in range(40))

@@ -26,7 +26,7 @@ _FLOOR_S: Final = 0.004
 _ROUNDS: Final = 5
 _TESTS: Final = Path(__file__).parent.parent
 
-#: Attacks go to ``demo``, honest callers to ``orders``; both serve the tools of ``support.ward`` unless told otherwise.
+#: Attacks go to ``demo``, honest callers to ``orders``; both serve the tools of ``support.ward`` unless set otherwise.
 SERVERS: Final = "".join(
     f'[servers.{name}]\nsource = "tools.py"\n[servers.{name}.limits]\n{LAVISH}' for name in ("demo", "orders")
 )

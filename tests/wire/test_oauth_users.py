@@ -157,7 +157,7 @@ def test_attack_31_an_opaque_token_that_is_bound_to_a_key_is_no_bearer_token(opa
 
 
 def test_an_opaque_token_whose_subject_the_provider_does_not_tell_names_nobody(opaque: tuple[Door, Provider]):
-    """This provider tells the client of a program and no subject. A client's id is not taken for one: who registers
+    """This provider names the client of a program and no subject. A client's id is not taken for one: who registers
     clients could choose that of a person (RFC 9068 §5).
     """
     door, provider = opaque

@@ -25,7 +25,7 @@ class Listening:
         self.ends: list[bool] = []
 
     async def serve(self, arrival: Arrival, wire: ResponseStream) -> Reply:
-        """Listen until cancelled; ``ends`` tells whether the caller was gone then."""
+        """Listen until cancelled; ``ends`` says whether the caller was gone then."""
         del arrival
         try:
             wire.begin(cancel_on_disconnect=False, endless=True)

@@ -45,7 +45,7 @@ class Slow(Letterbox):
 
 
 class Silent(Letterbox):
-    """A client that never answers; tells when it was asked."""
+    """A client that never answers; says when it was asked."""
 
     def __init__(self) -> None:
         super().__init__()
