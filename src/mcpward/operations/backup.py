@@ -73,7 +73,7 @@ class Unpacked(Struct, frozen=True):
     manifest: Manifest
 
     def path(self, member: str) -> Path | None:
-        """Return the file of a member; None where the backup has none of this name."""
+        """Return the file of a member; None if the backup has none of this name."""
         path = self.folder / member
         return path if path.exists() else None
 

@@ -13,7 +13,7 @@ _KEY: Final = "limits.counters"
 
 
 def counters_url(settings: Settings) -> Secret | None:
-    """Return the URL of Redis; None where counters live in memory.
+    """Return the URL of Redis; None if counters live in memory.
 
     Raises:
         Misconfigured: the variable that the settings name is not set, or holds no such URL. Its value is never shown.

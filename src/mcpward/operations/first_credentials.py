@@ -26,7 +26,7 @@ from mcpward.operations.urls import live_urls, make_url
 class FirstCredential(Struct, frozen=True):
     """The credentials that a start hands over for one server, and facts about those that the server has.
 
-    ``secret`` was made just now: a key, or the secret of a URL. ``file`` holds it where no terminal shows it.
+    ``secret`` was made just now: a key, or the secret of a URL. ``file`` holds it if no terminal shows it.
     """
 
     secret: Secret | None = None
@@ -39,7 +39,7 @@ async def first_credentials(
 ) -> dict[str, FirstCredential]:
     """Return what there is for each server, by its name. ``base`` is what clients prefix to a path.
 
-    With ``to_files`` what is made is written to a file of mode 0600, and nothing is made where that cannot be done.
+    With ``to_files`` what is made is written to a file of mode 0600, and nothing is made if that cannot be done.
 
     Raises:
         Invalid: such a file cannot be written.

@@ -101,7 +101,7 @@ class _Local:
         self._has_data = Path(settings.store.url.removeprefix("sqlite:///")).exists()
 
     async def tally(self) -> LimitUsage | None:
-        """Return the source to ask; None where this host has no data of the site, or none that can be read."""
+        """Return the source to ask; None if this host has no data of the site, or none that can be read."""
         if self._tally is None and self._has_data:
             try:
                 site = await self._stack.enter_async_context(open_site(self._settings, self._clock))

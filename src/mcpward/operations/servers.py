@@ -131,7 +131,7 @@ async def rename_server(site: Site, clock: Clock, old: str, new: str) -> Renamed
 
     Each kind is carried in a transaction of its own, and what was carried stays so: after a failure the same call does
     the rest. Running workers see changed keys and URLs within a second; they read secrets at their start.
-    :func:`require_unheld` comes first where no server has the new name.
+    :func:`require_unheld` comes first if no server has the new name.
 
     Raises:
         Denied: both servers have a secret of the same name.

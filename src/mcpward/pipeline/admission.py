@@ -34,9 +34,9 @@ _MODERN: Final = Era.MODERN
 
 
 class Admitted(Struct, eq=False):
-    """A call that has paid, and has its places where it needs any.
+    """A call that has paid, and has its places if it needs any.
 
-    ``accepted`` is set where its arguments had a say in what it costs, ``channel`` once its way back is open.
+    ``accepted`` is set if its arguments had a say in what it costs, ``channel`` once its way back is open.
     """
 
     call: Call
@@ -63,7 +63,7 @@ class Admission:
 
         Raises:
             Refusal: as ``Limits.charge`` does, and nothing is charged then; arguments-invalid for a tool that draws on
-                budgets, and its caller's own limits are charged; busy, where it has no place in time.
+                budgets, and its caller's own limits are charged; busy, if it has no place in time.
             Fault: the author's function for a cost failed; the caller's own limits are charged.
             CancelledError: the caller has left.
         """

@@ -13,7 +13,7 @@ class Callers(Protocol):
     """
 
     def recall(self, arrival: Arrival) -> Principal | PendingVerification | None:
-        """Return the principal, or a proof of it, where that costs little; else None."""
+        """Return the principal, or a proof of it, if that costs little; else None."""
         ...
 
     def establish(self, arrival: Arrival) -> Principal | PendingVerification:

@@ -77,7 +77,7 @@ class Execution:
     ) -> Reply:
         """Run one call and return its reply; without a tool it is one of the catalogue's.
 
-        ``accepted`` is the call where it was accepted already.
+        ``accepted`` is the call if it was accepted already.
 
         Raises:
             Refusal: the call, its answers or its result are refused; see the packages.
@@ -133,7 +133,7 @@ class Execution:
         """Return when a tool that changes something may run. Return the id of the state that this uses up, or "".
 
         Raises:
-            Refusal: consent-missing; state-refused, for answers that were used before; busy, where the intent of a
+            Refusal: consent-missing; state-refused, for answers that were used before; busy, if the intent of a
                 destructive call cannot be recorded.
             InputRequired: modern era, the question is to be put to a person first.
         """

@@ -17,7 +17,7 @@ def accepts_json(accept: bytes) -> bool:
 
 @lru_cache(maxsize=256)
 def may_stream(accept: bytes) -> bool:
-    """Return whether the answer may become an event stream: only where the client names it.
+    """Return whether the answer may become an event stream: only if the client names it.
 
     ``*/*`` is what plain HTTP clients send without a thought, and they cannot read events.
     """

@@ -39,11 +39,11 @@ class Opened(Struct, frozen=True, eq=False):
 
 
 class Message(Struct, frozen=True, eq=False, gc=False):
-    """One request (``is_request``), notification or response. ``params`` is empty where the message has none.
+    """One request (``is_request``), notification or response. ``params`` is empty if the message has none.
 
     A response has no method and no id of its own: ``answers`` is the id of the request of ours that it answers, and
     ``params`` holds its ``result`` or its ``error``, an object. ``is_spelt``: as ``core.jsonio`` would have spelt it.
-    ``opened`` is the body, where that is a large one.
+    ``opened`` is the body, if that is a large one.
     """
 
     method: str
@@ -80,8 +80,8 @@ def parse(body: bytes, bounds: Bounds) -> tuple[Any, bool]:
 def message_of(value: object, *, is_spelt: bool, opened: Opened | None = None) -> Message:
     """Read one message from its decoded body. ``is_spelt``, ``opened``: see :class:`Message`.
 
-    Raises :class:`Refusal` (message-malformed) for what is not one request, notification or response.
-    Its fact :class:`~mcpward.core.facts.Unread` has a request's id where it could be read.
+    Raises :class:`Refusal` (message-malformed) for what is not one request, notification or response. Its fact
+    :class:`~mcpward.core.facts.Unread` has a request's id if it could be read.
     """
     if type(value) is not dict:
         raise Refusal(Reason.MESSAGE_MALFORMED, "not a single object")

@@ -30,7 +30,7 @@ def require_single(arrival: Arrival) -> None:
 
 
 def require_agreement(arrival: Arrival, method: str, target: str | None, *, demanded: bool) -> None:
-    """Compare ``Mcp-Method`` and ``Mcp-Name`` with the body. ``target`` is None where the method names nothing.
+    """Compare ``Mcp-Method`` and ``Mcp-Name`` with the body. ``target`` is None if the method names nothing.
 
     ``demanded``: the modern era's requests must carry them; elsewhere they may be absent but never wrong.
     Raises :class:`Refusal` (header-mismatch).

@@ -20,7 +20,7 @@ _NO_TRACE: Final[Mapping[str, str]] = {}
 
 
 def capabilities(meta: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the declared capabilities. Raises :class:`Refusal` (params-invalid) where they are not an object."""
+    """Return the declared capabilities. Raises :class:`Refusal` (params-invalid) if they are not an object."""
     declared = meta.get(CAPABILITIES_KEY)
     if declared == []:  # an empty object, as PHP writes it
         declared = {}

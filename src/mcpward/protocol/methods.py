@@ -98,7 +98,7 @@ def table(server: ServerInfo, era: Era) -> dict[str, Kind]:
 def mirrored_target(method: str, params: Mapping[str, Any]) -> str | None:
     """Return the name, URI or id that ``Mcp-Name`` mirrors, None for methods without one.
 
-    Raises :class:`Refusal` (params-invalid) where it is missing or no text.
+    Raises :class:`Refusal` (params-invalid) if it is missing or no text.
     """
     member = _MIRRORED.get(method)
     if member is None:

@@ -34,7 +34,7 @@ def require_mirrored(call: Call, mirrored: Mapping[bytes, tuple[str, ...]]) -> N
         if header in call.arrival.repeated:
             raise _mismatch("is repeated")
         if value is None or isinstance(value, (dict, list)):
-            # No client can repeat a list; validation will refuse it where the schema does.
+            # No client can repeat a list; validation will refuse it if the schema does.
             if said is not None:
                 raise _mismatch("stands alone")
         elif said is None:

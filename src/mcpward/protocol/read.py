@@ -81,7 +81,7 @@ class Protocol:
         self._plain = PlainCalls({name: self._introductions[name] for name in servers if servers[name].has_tools})
 
     def read(self, arrival: Arrival, principal: Principal, opened: Opened | None = None) -> Call:
-        """Return the call that an arrival makes. ``opened`` is its body, where that is a large one: see :attr:`bodies`.
+        """Return the call that an arrival makes. ``opened`` is its body, if that is a large one: see :attr:`bodies`.
 
         Raises :class:`Refusal` for everything that is not a well-formed, agreeing, served message of one of the eras;
         its fact :class:`~mcpward.core.facts.Unread` says how to answer.

@@ -65,7 +65,7 @@ def catalogue(
 ) -> Reply:
     """Return the answer of any other request; ``body`` is its result, compact, without the modern extras.
 
-    ``ttl_ms`` is how long the client may keep it, in milliseconds, where that is not what the method's results say.
+    ``ttl_ms`` is how long the client may keep it, in milliseconds, if that is not what the method's results say.
     """
     if call.era is Era.MODERN and (usual_ms := _CACHED.get(call.method)) is not None:
         # Lists depend on the credential; a shared cache would show one caller's tools to another. A resource's contents
@@ -116,7 +116,7 @@ def refusal(no: Refusal, call: Call | None = None, rpc_id: int | str | None = No
     """Return the answer of a refusal of the channels RPC and TOOL.
 
     The id is the call's, else ``rpc_id``, else what the refusal knows. A refusal of the tool channel is a result with
-    ``isError`` where a tool was called, so that the model can mend its call; elsewhere it is an error.
+    ``isError`` if a tool was called, so that the model can mend its call; elsewhere it is an error.
 
     A message of a session that has no answer (a notification, a response) and is refused for what it asks is dropped
     with 202: official clients end the session over any other status. The refusal is on record all the same.
@@ -275,7 +275,7 @@ def _reply(no: Refusal, status: int, body: bytes) -> Reply:
 
 
 def _with_wait(no: Refusal, reply: Reply) -> Reply:
-    """Add ``Retry-After`` where the refusal knows it, whatever the status is."""
+    """Add ``Retry-After`` if the refusal knows it, whatever the status is."""
     retry = no.find(RetryAfter)
     if retry is None:
         return reply

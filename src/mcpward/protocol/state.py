@@ -101,7 +101,7 @@ class States:
 
         ``state_id`` is that of the round before, empty in the first: a call has one, and is used up as a whole.
 
-        Raises :class:`Refusal` (params-invalid) where the answers are too long to be carried.
+        Raises :class:`Refusal` (params-invalid) if the answers are too long to be carried.
         """
         sealed = _encode(_Sealed(state_id or ids.request_id(), self._clock.now(), asked, dict(answers)))
         if len(sealed) <= _LONGEST:

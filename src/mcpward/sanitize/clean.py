@@ -87,7 +87,7 @@ class Sanitizer:
             return b""
 
     def whole(self, message: bytes) -> bytes:
-        """Return one encoded JSON object that may leave. Raises :class:`Refusal` (output-refused) where none may."""
+        """Return one encoded JSON object that may leave. Raises :class:`Refusal` (output-refused) if none may."""
         self._require_small(len(message))
         redactor = self._redactor()
         if not redactor.suspects(message):

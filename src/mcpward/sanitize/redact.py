@@ -90,7 +90,7 @@ class Redactor:
     def unhidden(self, texts: list[str]) -> list[str]:
         """Return ``texts``; of each in which a secret is spelt with characters between that are not seen, what is seen.
 
-        Half of a surrogate pair became U+FFFD: where it stands within a secret it goes, too.
+        Half of a surrogate pair became U+FFFD: if it stands within a secret it goes, too.
         """
         joined = "\n".join(texts)
         if joined.isascii() or not self._hides(joined):
@@ -104,7 +104,7 @@ class Redactor:
         return text if masked is data else masked.decode("utf-8", "replace")
 
     def json(self, data: _Octets) -> _Octets:
-        """Return a JSON text with every form masked, valid where ``data`` was; the same object if there is none.
+        """Return a JSON text with every form masked, valid if ``data`` was; the same object if there is none.
 
         A secret that spans several members, so that nothing smaller than the whole can be masked, masks the whole.
         """
@@ -137,7 +137,7 @@ class Redactor:
         return seen is not text and self.finds(_encode(seen))
 
     def _uncovered(self, data: _Octets) -> _Octets:
-        """Return ``data`` without what is not seen where that hides a secret, and without the secret."""
+        """Return ``data`` without what is not seen if that hides a secret, and without the secret."""
         seen = bare(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
         return self.bytes(seen) if len(seen) < len(data) and self._spans(seen) else data
 

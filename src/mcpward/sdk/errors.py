@@ -29,7 +29,7 @@ class ExchangeUnavailable(ToolError):
 class AuthoringError(TypeError):
     """A tool, resource or prompt is written in a way that cannot be served. Raised at import, in one clear line.
 
-    ``where`` is ``file:line`` of the function, where it can be known; ``hint`` says what to write instead.
+    ``where`` is ``file:line`` of the function, if it can be known; ``hint`` says what to write instead.
     """
 
     def __init__(self, what: str, where: str = "", hint: str = "") -> None:
@@ -38,7 +38,7 @@ class AuthoringError(TypeError):
         self.where = where
         self.hint = hint
         if hint:
-            self.add_note(f"hint: {hint}")  # Python prints it where the file is run by itself
+            self.add_note(f"hint: {hint}")  # Python prints it if the file is run by itself
 
 
 class DatabaseMisuse(AuthoringError, ValueError):

@@ -57,7 +57,7 @@ class DateRange:
         return self.start, self.end
 
     def require_types(self, annotations: Mapping[str, Any]) -> None:
-        """Raise :class:`AuthoringError` where a bound's parameter is declared as something else than a date."""
+        """Raise :class:`AuthoringError` if a bound's parameter is declared as something else than a date."""
         for name in self.parameters:
             if not _is_date(annotations[name]):
                 hint = f"annotate {name}: date, or {name}: datetime"

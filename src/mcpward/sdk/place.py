@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def place_of(filename: str, line: int | None) -> str:
-    """Return ``tools.py:7``; the whole path where the file lies elsewhere, and "" if Python knows no file."""
+    """Return ``tools.py:7``; the whole path if the file lies elsewhere, and "" if Python knows no file."""
     if not filename or filename.startswith("<"):
         return ""
     path = Path(filename)

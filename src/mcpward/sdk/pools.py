@@ -13,7 +13,7 @@ class Pooled(Protocol):
 
     A port, so that a server without a database does not import one's drivers.
 
-    ``name`` is None where its author gave none; ``max_concurrency`` is how many calls it serves at once.
+    ``name`` is None if its author gave none; ``max_concurrency`` is how many calls it serves at once.
     """
 
     @property

@@ -172,7 +172,7 @@ def _readable(name: str, value: Any) -> Any:
 
 
 def _server(row: Values) -> str | None:
-    """Return the server that a row is about, where it is exactly one."""
+    """Return the server that a row is about, if it is exactly one."""
     if isinstance(row.get("server"), str):
         return str(row["server"])
     try:

@@ -83,8 +83,8 @@ class BulkInsert:
         """Do the work in one transaction: all of it, or nothing and what the work or the driver raises.
 
         ``is_durable``: what was written is on the disk when this returns; else it may be lost with the power.
-        ``committed`` is called with what the work gave, after the commit; it must not raise.
-        What ``adds`` is refused with :class:`NoRoom` where it would take what keys and revocations need of the disk.
+        ``committed`` is called with what the work gave, after the commit; it must not raise. What ``adds`` is refused
+        with :class:`NoRoom` if it would take what keys and revocations need of the disk.
         """
         return await self._hop(lambda: self._write(work, committed, is_durable, adds))
 

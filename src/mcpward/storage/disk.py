@@ -38,7 +38,7 @@ class Disk:
         return stat.f_bavail * stat.f_frsize
 
     def require_room(self) -> None:
-        """Raise :class:`NoRoom` where less is free than is left for keys and revocations."""
+        """Raise :class:`NoRoom` if less is free than is left for keys and revocations."""
         if self.free() < self.floor:
             raise NoRoom
 
@@ -60,7 +60,7 @@ class Disk:
         return False
 
     def fill_reserve(self) -> None:
-        """Make the reserve where it is missing and there is room for it beside what must stay free."""
+        """Make the reserve if it is missing and there is room for it beside what must stay free."""
         if self.has_reserve or self.free() < self.reserve + 2 * self.floor:
             return
         handle = os.open(self._reserve, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)

@@ -32,7 +32,7 @@ _Row = dict[str, Any]
 class Journal:
     """The rows of one table with the columns ``id``, ``forget_at``, ``revision`` and ``mac``. For one event loop.
 
-    At most ``capacity`` are kept: beyond that the oldest go; or, where each id counts once (``is_once``), no more are
+    At most ``capacity`` are kept: beyond that the oldest go; or, if each id counts once (``is_once``), no more are
     taken. The ids of such a journal are remembered: what this process has judged cannot be taken away from it.
     """
 
@@ -57,7 +57,7 @@ class Journal:
         self._numbered: deque[tuple[int, str]] = deque()
 
     async def append(self, row_id: str, forget_at: float) -> bool:
-        """Add a row, on the disk and in the mark when the call returns. False where the id is there already.
+        """Add a row, on the disk and in the mark when the call returns. False if the id is there already.
 
         Raises:
             Untrusted: rows that this process had not seen were taken away or changed, or the counter was.
@@ -74,7 +74,7 @@ class Journal:
                     standing = await self._append(connection, counter, row_id, forget_at)
             if is_near:
                 break
-            await self._catch_up(counter.revision)  # where no caller waits for it
+            await self._catch_up(counter.revision)  # at a place where no caller waits
         if standing is None:
             return False
         self._learn([{"id": row_id, "revision": standing.revision}])

@@ -33,7 +33,7 @@ class KeyTable:
             await changes.insert(_row(record))
 
     async def get(self, key_id: str) -> KeyRecord | None:
-        """Return the key, live or not; None where the id was never issued."""
+        """Return the key, live or not; None if the id was never issued."""
         if not _is_id(key_id):
             return None
         async with self._connections.read() as connection:

@@ -33,7 +33,7 @@ def require_private_folder(folder: Path) -> None:
 def make_private(database: Path) -> None:
     """Take the rights of group and others from a database and the files that SQLite keeps beside it.
 
-    Raises :class:`Misconfigured` where one is open to others and not ours to change.
+    Raises :class:`Misconfigured` if one is open to others and not ours to change.
     """
     for suffix in _BESIDE:
         path = database.with_name(database.name + suffix)

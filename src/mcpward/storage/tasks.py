@@ -45,7 +45,7 @@ class TaskTable:
         return found[0] if found else None
 
     async def find_all(self, task_ids: Sequence[str], owner: str, server: str) -> list[Record]:
-        """Return those of the tasks that are this owner's at this server. One statement, or two where one asks."""
+        """Return those of the tasks that are this owner's at this server. One statement, or two if one asks."""
         async with self._connections.read() as connection:
             rows = (await connection.execute(select(TASKS).where(_mine(task_ids, owner, server)))).all()
             asking = [row.id for row in rows if row.requests is not None]

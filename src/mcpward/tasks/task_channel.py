@@ -82,7 +82,7 @@ class TaskChannel:
 
         Raises:
             Refusal: capability-missing; output-refused for a question that must not leave; busy for too many;
-                consent-missing where no answer came while the task lived.
+                consent-missing if no answer came while the task lived.
             ValueError: two questions have one key.
         """
         job = self._job

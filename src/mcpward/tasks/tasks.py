@@ -135,7 +135,7 @@ class Tasks:
                 raise _busy("the server stops")
         except BaseException:
             del self._jobs[job.id]
-            if is_kept:  # or perhaps, where the store was interrupted
+            if is_kept:  # or perhaps, if the store was interrupted
                 self._keep(self._forget(job))
             raise
         job.work = asyncio.ensure_future(work(TaskChannel(job, self._board, self._clean, self._clock, self._poll_s)))

@@ -1,6 +1,6 @@
 """The pytest plug-in: a fixture that opens the project's server, and ``async def`` tests that need no other plug-in.
 
-Loaded in every run of pytest where mcpward is installed, so it imports nothing that takes time before it is asked.
+Loaded in every run of pytest if mcpward is installed, so it imports nothing that takes time before it is asked.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ def mcpward_client(pytestconfig: pytest.Config) -> Any:
 
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run an ``async def`` test that asks for the fixture, where no other plug-in has taken it."""
+    """Run an ``async def`` test that asks for the fixture, if no other plug-in has taken it."""
     function = pyfuncitem.obj
     if _FIXTURE not in pyfuncitem.fixturenames or not inspect.iscoroutinefunction(function):
         return None

@@ -48,7 +48,7 @@ class ShiftedClock(SystemClock):
 
 
 def settings_of(name: str | None, file: Path | None, changes: Mapping[str, Any], folder: Path) -> Settings:
-    """Return the settings of one server: those of ``file`` where there is one, then ``changes`` by dotted key.
+    """Return the settings of one server: those of ``file`` if there is one, then ``changes`` by dotted key.
 
     Without ``name`` it is the file's only server.
 

@@ -206,7 +206,7 @@ class Asking:
 
 
 def _require_writable(question: Question) -> None:
-    """Here, where it is the author's failure; on its way out it would be mcpward's."""
+    """Here, if it is the author's failure; on its way out it would be mcpward's."""
     try:
         _encode(question.params)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:

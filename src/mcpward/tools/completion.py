@@ -29,7 +29,7 @@ Values = Callable[[Call, RunContext, ClientChannel], Awaitable[Sequence[str]]]
 class Completion(Struct, frozen=True, kw_only=True, eq=False):
     """The completion that one call asks for. ``offer`` is what it completes: only for those who may use that.
 
-    ``values`` is None where the offer has no such argument.
+    ``values`` is None if the offer has no such argument.
     """
 
     offer: Offer

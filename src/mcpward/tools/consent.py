@@ -61,7 +61,7 @@ DECLINED: Final = "the person declined; do not call the tool again unless they a
 
 
 def no_way_to_ask(way: AuthMethod) -> str:
-    """Return what to do where the client cannot ask a person: for its model, and for the person who reads it there."""
+    """Return what to do if the client cannot ask a person: for its model, and for the person who reads it there."""
     said = "this client cannot ask a person. Use a client that can (one with the MCP capability elicitation)"
     if way is AuthMethod.API_KEY:
         return f"{said}, or ask the operator to waive the question for this key (mcpward key edit ID --may-confirm)"

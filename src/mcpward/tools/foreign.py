@@ -40,7 +40,7 @@ IMPORTS: Final = {
 
 
 def foreign_server(module: ModuleType, top: TopLevel, source: str) -> Finding | None:
-    """Return what is wrong where a module holds a server of another framework; None if it does not."""
+    """Return what is wrong if a module holds a server of another framework; None if it does not."""
     for name, value in vars(module).items():
         kind = _kind(value)
         if not kind or isinstance(value, type):

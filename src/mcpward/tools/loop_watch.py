@@ -100,7 +100,7 @@ class LoopWatch:
                 self._deadlines.held_by(asyncio.current_task(self._loop))
 
     def _look(self, frame: FrameType | None) -> tuple[Holder | None, str] | None:
-        """Return whose code is on a stack, and the innermost line of theirs; None where only ours or a library's is."""
+        """Return whose code is on a stack, and the innermost line of theirs; None if only ours or a library's is."""
         where, file, holder = "", "", None
         while frame is not None and holder is None:
             code = frame.f_code

@@ -32,8 +32,8 @@ _LENT: Final = 4
 class Job(Struct, eq=False):
     """One function that is to run in a thread; ``future`` receives its outcome, on the event loop's thread.
 
-    ``has_begun`` and ``is_dropped`` change under the pool's lock. ``left``, where it is set, is called when an
-    abandoned function ends.
+    ``has_begun`` and ``is_dropped`` change under the pool's lock. ``left``, if it is set, is called when an abandoned
+    function ends.
     """
 
     function: Callable[[], Any]
@@ -170,7 +170,7 @@ class Pool:
             self._ready.put(None)
 
     def _has_thread(self) -> bool:
-        """Return whether there is a thread for one more, and start it where there is not. Under the lock."""
+        """Return whether there is a thread for one more, and start it if there is not. Under the lock."""
         if self._threads > self._shares.taken + self._lent.taken:
             return True
         try:

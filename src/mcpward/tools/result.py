@@ -44,7 +44,7 @@ def shape(returns: Returns, value: Any, *, structured: bool = True, where: str =
     whole = Raw(_WRAP % encoded if returns.wrapped else encoded)
     if returns.is_text and value.isascii():
         text = value
-    else:  # what its serializer made of it, where an author gave it one: that may mask what must not be seen
+    else:  # what its serializer made of it, if an author gave it one: that may mask what must not be seen
         text = _decode(encoded) if isinstance(value, str) and encoded[:1] == b'"' else encoded.decode()
     size = len(whole) + len(text)
     return RawResult([{"type": "text", "text": text}], whole, misfit=returns.misfit, is_mirrored=True, size=size)

@@ -83,9 +83,9 @@ class Runner:
 
         Raises:
             Refusal: tool-timeout; tool-failed with the fact ``error_id`` and the traceback as private detail;
-                output-refused for a result that is not what the tool declares; busy where no thread is left;
-                capability-missing, consent-missing or params-invalid where the client cannot be asked, does not answer,
-                or answers something else.
+                output-refused for a result that is not what the tool declares; busy if no thread is left;
+                capability-missing, consent-missing or params-invalid if the client cannot be asked, does not answer, or
+                answers something else.
             InputRequired: modern era, the tool asks for what has not come with the request.
             CancelledError: cancelled from outside.
         """
@@ -197,7 +197,7 @@ class Runner:
         self._watch.close()
         self._stage.pools.close()
         self.executor.pools.close()
-        # Only where an author imported it: SQLAlchemy is heavy.
+        # Only if an author imported it: SQLAlchemy is heavy.
         database = sys.modules.get("mcpward.sdk.database.database")
         if database is not None:
             await database.close_all()

@@ -25,7 +25,7 @@ from mcpward.tools.token_exchange import Exchanging
 
 
 class RunContext(Struct, frozen=True, eq=False):
-    """Shared by all calls of a process. ``exchange`` gets tokens for upstreams, where callers come with tokens.
+    """Shared by all calls of a process. ``exchange`` gets tokens for upstreams, if callers come with tokens.
 
     ``lifespans`` hold what the servers' lifespans have yielded.
     """

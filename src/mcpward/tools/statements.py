@@ -100,7 +100,7 @@ def _literal(sql: ast.AST | None, source: FunctionSource) -> str | None:
 
 
 def _refused(sql: str, method: str, given: frozenset[str] | None) -> tuple[str, str] | None:
-    """Return why a statement cannot run, and what to write; ``given`` is None where ``**`` brings the parameters."""
+    """Return why a statement cannot run, and what to write; ``given`` is None if ``**`` brings the parameters."""
     try:
         statement = read_statement(sql)
         (require_read if method == _QUERY else require_write)(statement)

@@ -75,7 +75,7 @@ class Exchanging:
         return send
 
     def require_clean(self, value: object) -> None:
-        """Raise :class:`Refusal` (output-refused) where a token stands in what a function gave back.
+        """Raise :class:`Refusal` (output-refused) if a token stands in what a function gave back.
 
         Upstreams quote what they were sent, in errors above all.
         """

@@ -35,8 +35,8 @@ Values = Mapping[str, Any]
 class Act(Struct, frozen=True, kw_only=True):
     """A change to ``object``, such as ``key 4f9QkZp2LmXa``.
 
-    ``before`` and ``after`` hold what changed of it; of something new all that is known of it, and of something
-    removed likewise. ``detail`` says it to people; made of the values where it is empty.
+    ``before`` and ``after`` hold what changed of it; of something new all that is known of it, and of something removed
+    likewise. ``detail`` says it to people; made of the values if it is empty.
     """
 
     object: str

@@ -91,7 +91,7 @@ class _Allowance:
         self._at = self._monotonic()
 
     def take(self, size: int) -> bool:
-        """Take so many bytes; False, and none taken, where there are fewer."""
+        """Take so many bytes; False, and none taken, if there are fewer."""
         now = self._monotonic()
         self._left = min(self._most, self._left + (now - self._at) * self._per_s)
         self._at = now
@@ -110,7 +110,7 @@ class _Counts:
         self._allowance = allowance
 
     def takes_refusal(self, record: Record, has_room: bool) -> bool:
-        """Return whether a refusal is to be written whole; it is counted where not."""
+        """Return whether a refusal is to be written whole; otherwise it is counted."""
         kind, count = self._count(record, record.reason or "")
         is_new = count.is_new(record.detail)
         is_first = kind[0] is not None and (count.seen < FIRST or is_new)
@@ -121,7 +121,7 @@ class _Counts:
         return False
 
     def takes_call(self, record: Record) -> bool:
-        """Return whether a call of an address without a credential is to be written whole; it is counted where not."""
+        """Return whether a call of an address without a credential is to be written whole; otherwise it is counted."""
         kind, count = self._count(record, record.outcome.value)
         size = _ROW_BYTES + min(_MAX_ARGUMENTS, len(record.arguments or b""))
         if kind[0] is not None and count.whole_bytes + size <= ADDRESS_BYTES and self._is_allowed(size):
@@ -153,14 +153,14 @@ class Aggregation:
         self._open()
 
     def takes_refusal(self, record: Record, *, has_room: bool) -> bool:
-        """Return whether the row of a refusal is to be written; it is counted where not."""
+        """Return whether the row of a refusal is to be written; otherwise it is counted."""
         if not is_stranger(record):
             return self._known.takes_refusal(record, has_room)
         counts = self._credential if record.reason in CREDENTIAL else self._other
         return counts.takes_refusal(record, has_room)
 
     def takes_call(self, record: Record) -> bool:
-        """Return whether the row of a call without a credential is to be written; it is counted where not."""
+        """Return whether the row of a call without a credential is to be written; otherwise it is counted."""
         return self._calls.takes_call(record)
 
     @property

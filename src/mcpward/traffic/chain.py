@@ -242,7 +242,7 @@ def _covered(columns: Columns, rows: Sequence[Row]) -> list[Row]:
 
 @lru_cache(maxsize=_ARRANGEMENTS)
 def _arranged(columns: Columns, wanted: Columns) -> Callable[[Row], Row]:
-    """Return what takes several values of a row, null where its columns have none of that name."""
+    """Return what takes several values of a row, null if its columns have none of that name."""
     if set(columns) >= set(wanted):
         arrange: Callable[[Row], Row] = itemgetter(*map(columns.index, wanted))
         return arrange

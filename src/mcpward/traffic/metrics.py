@@ -128,9 +128,7 @@ class Metrics:
         }
 
     def add(self, snapshot: Mapping[str, Any], *, gauges: bool = True) -> None:
-        """Add a snapshot. ``gauges`` describe the present: without them where its process has ended; its counts
-        stay.
-        """
+        """Add a snapshot. ``gauges`` describe the present: without them if its process has ended; its counts stay."""
         for server, method, tool, error_type, version, buckets in snapshot["durations"]:
             mine = self.durations.setdefault((server, method, tool, error_type, version), [0.0] * len(buckets))
             mine[:] = [a + b for a, b in zip(mine, buckets, strict=True)]

@@ -54,7 +54,7 @@ class RecordSink(Protocol):
         ...
 
     async def require_room(self) -> None:
-        """Raise :class:`NoRoom` where the disk is full. Writes nothing."""
+        """Raise :class:`NoRoom` if the disk is full. Writes nothing."""
         ...
 
     async def try_write(self) -> None:
@@ -62,5 +62,5 @@ class RecordSink(Protocol):
         ...
 
     async def tend(self) -> None:
-        """Give back what is not needed on disk, and fill up the reserve of revocations where there is room again."""
+        """Give back what is not needed on disk, and fill up the reserve of revocations if there is room again."""
         ...

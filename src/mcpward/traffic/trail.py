@@ -39,7 +39,7 @@ _RESULTS: Final = {
 class Traffic:
     """The record of every request. ``redact`` is applied to all that callers wrote, in the writer's batch.
 
-    ``redact_json`` is applied instead to arguments that are whole (``redact`` where it is not given).
+    ``redact_json`` is applied instead to arguments that are whole (``redact`` if it is not given).
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Traffic:
         key_id: str | None = None,
         principal: Principal | None = None,
     ) -> None:
-        """Record what was refused at a gate, before there was an arrival; by ``limit``, where it was one.
+        """Record what was refused at a gate, before there was an arrival; by ``limit``, if it was one.
 
         ``detail`` is for the operator, and quotes nothing of the request but what the settings could hold. ``key_id``
         is that of a key that was shown and is refused.
@@ -293,7 +293,7 @@ class Trail(Struct, eq=False, gc=False):
 
 
 def _nothing(error: BaseException | None) -> Reply:
-    """How a request ended that was not answered: with the reason's name and the error id, where there are such."""
+    """How a request ended that was not answered: with the reason's name and the error id, if there are such."""
     if isinstance(error, Refusal):
         known = error.find(ErrorId)
         return Reply(0, reason=error.reason.value, error_id=None if known is None else known.error_id)

@@ -115,7 +115,7 @@ class Upkeep:
             await self._bounding.attempt(self.bound)
 
     async def _try(self, number: int) -> None:
-        """Look for room; write something where nothing else was: each second while that fails, else now and then."""
+        """Look for room; write something if nothing else was: each second while that fails, else now and then."""
         is_tried, self._is_tried = self._is_tried, False
         try:
             if not self.can_write or not (is_tried or number % _IDLE_TICKS):

@@ -2,7 +2,7 @@
 
 Control characters (C0 but tab and line ends, DEL, C1), whole ANSI sequences, and by property all that is
 ``Default_Ignorable_Code_Point`` or ``Cf``: zero-width and bidirectional controls, fillers, tags, selectors, and what
-Unicode holds in reserve for more of them. One of them stays where it changes what is seen of its neighbour:
+Unicode holds in reserve for more of them. One of them stays if it changes what is seen of its neighbour:
 
 * a variation selector after a base that takes one;
 * a joiner between two emoji;

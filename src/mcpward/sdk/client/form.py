@@ -136,7 +136,7 @@ def _requirement(schema: Mapping[str, Any]) -> Callable[[Any], bytes]:
 
 
 def _settled(content: Mapping[str, Any], top: Place) -> dict[str, Any]:
-    """Return the content as its form asks for it, where a client writes the same otherwise.
+    """Return the content as its form asks for it, also if a client writes it otherwise.
 
     ``5.0`` is an integer, null in a field that may be left out is left out, a time without an offset is one in UTC.
     """
@@ -165,5 +165,5 @@ def _validator(schema: Mapping[str, Any]) -> Any:
 
 
 def _known(place: tuple[int | str, ...], schema: Mapping[str, Any]) -> str:
-    """The field's name where it is one of ours: any other was thought of by the client."""
+    """The field's name if it is one of ours: any other was thought of by the client."""
     return str(place[0]) if place and place[0] in schema["properties"] else "content"

@@ -101,7 +101,7 @@ class Sample:
         """Return what the model said.
 
         Raises:
-            Unfit: the result does not answer the question, or uses a tool where none was offered.
+            Unfit: the result does not answer the question, or uses a tool though none was offered.
         """
         answer = converted(result, _Result)
         blocks = answer.content if isinstance(answer.content, list) else [answer.content]

@@ -164,7 +164,7 @@ def _open_sqlite(url: URL, *, read_only: bool, pool_size: int, folder: Path) -> 
     engine = create_async_engine(
         url,
         hide_parameters=True,
-        # Nothing to roll back where nothing can be changed, and a trip to the connection's thread saved.
+        # Nothing to roll back if nothing can be changed, and a trip to the connection's thread saved.
         pool_reset_on_return=None if read_only else "rollback",
         poolclass=AsyncAdaptedQueuePool,
         # an in-memory database belongs to one connection, which only one call has at a time

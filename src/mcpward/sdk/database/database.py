@@ -278,7 +278,7 @@ async def _fetched(
 def _changed(
     statement: Statement, clause: TextClause, values: dict[str, Any], most: int, connection: Connection
 ) -> Changed:
-    """Streamed where there may be rows, as in :func:`_fetched`; only so is the count of other statements known."""
+    """Streamed if there may be rows, as in :func:`_fetched`; only so is the count of other statements known."""
     try:
         result = connection.execute(clause, values, execution_options={"stream_results": statement.returns})
         if not result.returns_rows:

@@ -1,7 +1,7 @@
 """Translation of a driver's error: the kind of failure for the author, and the database's message for the log.
 
-The database's words go to the log only where they are known to speak of the statement, the tables or the connection.
-All others may quote a value: ``invalid input syntax for type integer: "…"`` (CWE-532).
+The database's words go to the log only if they are known to speak of the statement, the tables or the connection. All
+others may quote a value: ``invalid input syntax for type integer: "…"`` (CWE-532).
 """
 
 import re

@@ -1,6 +1,6 @@
 """How much work it is to check one value against a schema, counted before that is begun (attack 121).
 
-A value that several alternatives may take is looked at by each of them, and so are its parts: where two alternatives
+A value that several alternatives may take is looked at by each of them, and so are its parts: if two alternatives
 contain themselves, twice as often at each level. A visit is one schema that looks at one value. They are counted only
 by the shape of the value: which schemas see each part of it, and how often.
 """
@@ -62,7 +62,7 @@ class Visits:
         self._root = root
 
     def count(self, value: Any, most: int) -> int:
-        """Return how many visits it may take to check ``value``; where they are more than ``most``, a number above."""
+        """Return how many visits it may take to check ``value``; if they are more than ``most``, a number above."""
         visits, parts = 0, 0
         profile = self.profile({self._root: 1})
         rest: list[tuple[Any, _Profile, int]] = [(value, profile, -1)]
@@ -109,7 +109,7 @@ class Visits:
         return visits
 
     def per_part(self, most: int) -> int:
-        """Return how many visits one part of any value may take; 0 where that is more than ``most``, or has no bound.
+        """Return how many visits one part of any value may take; 0 if that is more than ``most``, or has no bound.
 
         Each alternative of those that exclude each other counts, and each error that names by themselves may leave.
         """
