@@ -1,4 +1,4 @@
-"""Admits calls: charges what they cost, has them wait for their places, and refunds those that came to nothing."""
+"""Admits calls: charges their cost, waits for their slots, and refunds those that came to nothing."""
 
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
@@ -34,9 +34,9 @@ _MODERN: Final = Era.MODERN
 
 
 class Admitted(Struct, eq=False):
-    """A call that has paid, and has its places if it needs any.
+    """A call that has paid, and has its slots if it needs any.
 
-    ``accepted`` is set if its arguments had a say in what it costs, ``channel`` once its way back is open.
+    ``accepted`` is set if its arguments had a say in what it costs, ``channel`` once it is open.
     """
 
     call: Call
@@ -59,11 +59,11 @@ class Admission:
     def enter(
         self, call: Call, tool: Tool | None, trail: Trail, wire: ResponseStream
     ) -> Admitted | Awaitable[Admitted]:
-        """Admit a call; what has to be asked elsewhere or waited for is awaited.
+        """Admit a call; awaits shared counters and slots.
 
         Raises:
             Refusal: as ``Limits.charge`` does, and nothing is charged then; arguments-invalid for a tool that draws on
-                budgets, and its caller's own limits are charged; busy, if it has no place in time.
+                budgets, and its caller's own limits are charged; busy, if it has no slot in time.
             Fault: the author's function for a cost failed; the caller's own limits are charged.
             CancelledError: the caller has left.
         """
@@ -90,7 +90,7 @@ class Admission:
         accepted: AcceptedCall | None = None,
     ) -> Admitted:
         if not isinstance(charge, Charge):
-            # The call's places of the whole site are asked for in the same turn as its charge.
+            # The call's slots of the whole site are requested in the same turn as its charge.
             charge = await (charge if lease is None else lease.alongside(charge))
         if charge.would_refuse:
             trail.shadowed(charge.would_refuse)
@@ -114,7 +114,7 @@ class Admission:
         return await self._charged(call, tool, self._limits.charge(call, tool, budgets), trail, wire, lease, accepted)
 
     async def _placed(self, admitted: Admitted, lease: Lease, wire: ResponseStream) -> Admitted:
-        """Return the call with its places. One that is refused here or called off has not run, and is refunded."""
+        """Return the call with its slots. A call that is refused here or cancelled has not run, and is refunded."""
         try:
             wire.queue(cancel_on_disconnect=admitted.call.era is _MODERN)
             await lease.enter()
@@ -162,7 +162,7 @@ class Admission:
         self._limits.give_back(admitted.call, admitted.tool, admitted.charge, rates=rates, budgets=budgets, loop=loop)
 
     async def refused(self, no: Refusal, admitted: Admitted | None, trail: Trail) -> Refusal:
-        """Refund what is to be, or count a stranger's request; return the refusal to answer with."""
+        """Refund the call if it is due, or count a stranger's request; return the refusal to answer with."""
         if admitted is not None:
             self.refund(admitted, no)
         elif trail.principal is None and no.reason is not Reason.ADDRESS_RATE_EXCEEDED:

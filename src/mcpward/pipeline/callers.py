@@ -25,7 +25,7 @@ class Callers(Protocol):
         ...
 
     def is_good(self, arrival: Arrival, known: Principal | None = None) -> bool:
-        """Return whether what was good is so still."""
+        """Return whether a principal is still valid."""
         ...
 
     def knows_url(self, server: str, secret: str) -> bool:
@@ -33,5 +33,5 @@ class Callers(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give up what is asked in the background."""
+        """Give up the lookups in the background."""
         ...

@@ -95,7 +95,7 @@ class Execution:
         if accepted.dropped:
             channel.trail.without(accepted.dropped)
         is_task = tool.task is not None and self._is_task(call, tool, channel)
-        # A person said yes, what was answered is good for one run, and it is on record before anything happens.
+        # A person agreed, the answers are good for one run, and that is on record before anything happens.
         used_up = await self._permit(accepted, channel) if is_used_up(tool) else ""
         channel.ran = channel.trail.has_run = True
         if is_task:
@@ -170,7 +170,7 @@ class Execution:
             raise Refusal(Reason.CONSENT_MISSING, "the person did not agree", Remedy(DECLINED))
 
     async def _spend(self, call: Call, state: State) -> None:
-        """Use up what was answered, at whichever worker it comes: no answer counts for two runs (attack 133)."""
+        """Use up the answers, at whichever worker they come: no answer counts for two runs (attack 133)."""
         async with store_deadline():
             is_first = await self._spent.spend(state.id, self._until(state), call.principal.key)
         if not is_first:
@@ -188,7 +188,7 @@ class Execution:
         return False
 
     def _work(self, accepted: AcceptedCall) -> Work:
-        """Return what the task will do. It takes a place of its own: its caller's was for the asking."""
+        """Return the task's work. It takes a slot of its own: its caller's was for the question."""
 
         async def work(channel: ClientChannel) -> Outcome:
             tool, caller = accepted.tool, accepted.call.principal.key
@@ -199,6 +199,8 @@ class Execution:
 
 
 def _light(accepted: AcceptedCall) -> AcceptedCall:
-    """Leave behind what a task need not carry: body and credential. Its progress is shown whether asked for or not."""
+    """Drop the parts that a task need not carry: body and credential. Its progress is shown whether asked for or
+    not.
+    """
     light = unladen(accepted)
     return replace(light, call=replace(light.call, progress_token=0))

@@ -1,6 +1,6 @@
 """Streams that a caller holds open: the legacy GET, ``subscriptions/listen``, and the rest of an interrupted answer.
 
-Each is looked at again every second: a revoked key, or an ended session, loses its streams as it loses its calls.
+Each is checked again every second: a revoked key, or an ended session, loses its streams as it loses its calls.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _GROUP: Final = 16
 
 
 class _Held(Struct, eq=False):
-    """One stream that is open: whose call opened it, and the task that feeds it."""
+    """One open stream: the call that opened it, and the task that feeds it."""
 
     call: Call
     task: "asyncio.Task[object]"

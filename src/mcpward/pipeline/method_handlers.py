@@ -51,7 +51,7 @@ class MethodHandlers:
         """Answer one call.
 
         Raises:
-            Refusal: what the request asks for is not to be had.
+            Refusal: the requested item is not available.
         """
         match call.kind:
             case Kind.STREAM:

@@ -1,4 +1,4 @@
-"""The way of every request, top to bottom. No plug-in, setting or era can reorder or skip a stage."""
+"""The path of every request, top to bottom. No plug-in, setting or era can reorder or skip a stage."""
 
 import asyncio
 import traceback
@@ -195,7 +195,7 @@ class Pipeline:
 
     def _asked(self, more: InputRequired, admitted: Admitted | None) -> Reply:
         """Return the questions to a modern client, and the sealed state that it brings back with their answers."""
-        assert admitted is not None  # only a call with a way back asks
+        assert admitted is not None  # only a call with a channel asks
         assert admitted.channel is not None
         call, channel = admitted.call, admitted.channel
         self.admission.refund(admitted, more)
@@ -203,7 +203,7 @@ class Pipeline:
             requests = self.channels.requests(more.questions)
             keys = tuple(question.key for question in more.questions)
             state = self.protocol.states.seal(call, channel.answers, keys, channel.state.id)
-        except Refusal as no:  # what is asked must not leave, or the answers so far are too long to be carried
+        except Refusal as no:  # the questions must not leave, or the answers so far are too long to be carried
             return self._refused(no, call, channel.trail)
         channel.trail.asked()
         return replies.input_required(call, requests, state)

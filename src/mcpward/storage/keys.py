@@ -98,7 +98,7 @@ class KeyTable:
             await changes.insert(_row(replace(new, rotated_from=old_id)))
 
     def follow(self) -> FollowedRecords[KeyRecord]:
-        """Return a reader of what changes; it fits ``identity.refresh.KeySource``."""
+        """Return a reader of what changes; it fits ``identity.keys.follower.KeySource``."""
         return FollowedRecords(self._register, _record)
 
     async def touch(self, used: Mapping[str, float]) -> None:

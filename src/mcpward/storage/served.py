@@ -1,4 +1,4 @@
-"""Which server answered at which URL at the last start: what clients may know. Secrets of URLs are not among it."""
+"""The servers and their URLs at the last start: what clients may know. Secrets of URLs are not among it."""
 
 from collections.abc import Collection
 

@@ -19,7 +19,9 @@ _uris = json.Decoder(frozenset[str]).decode
 
 
 class SettingsTable:
-    """Fits ``channel.settings.SettingsSource``. A power cut may take the last changes back: clients set them again."""
+    """Fits ``messaging.session_settings.SettingsSource``. A power cut may take the last changes back: clients set them
+    again.
+    """
 
     def __init__(
         self, connections: Connections, *, per_principal: int = PER_PRINCIPAL, capacity: int = CAPACITY
@@ -64,7 +66,7 @@ class SettingsTable:
             await connection.execute(delete(SETTINGS).where(mine))
 
     async def prune(self, now: float) -> None:
-        """Forget the sessions whose tokens have run out at ``now``."""
+        """Forget the sessions whose tokens have expired at ``now``."""
         over = SETTINGS.c.forget_at <= now
         async with self._connections.read() as connection:
             if (await connection.execute(select(SETTINGS.c.session).where(over).limit(1))).one_or_none() is None:

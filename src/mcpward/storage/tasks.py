@@ -146,13 +146,13 @@ class TaskTable:
             return {row.id: bool(row.is_cancel_asked) for row in found.all()}
 
     async def stale(self, before: float) -> list[Record]:
-        """Return some unfinished tasks whose last beat was before that time."""
+        """Return some unfinished tasks whose last heartbeat was before that time."""
         statement = select(TASKS).where(_UNFINISHED, TASKS.c.beat_at < before).limit(_STALE)
         async with self._connections.read() as connection:
             return [_record(row) for row in (await connection.execute(statement)).all()]
 
     async def prune(self, now: float) -> None:
-        """Forget the tasks whose time is over at ``now``."""
+        """Forget the tasks that have expired at ``now``."""
         over = select(TASKS.c.id).where(TASKS.c.expires_at <= now)
         async with self._connections.read() as connection:
             if (await connection.execute(over.limit(1))).one_or_none() is None:

@@ -76,7 +76,7 @@ class UrlTable:
         return len(found)
 
     def follow(self) -> FollowedRecords[UrlRecord]:
-        """Return a reader of what changes; it fits ``identity.refresh.UrlSource``."""
+        """Return a reader of what changes; it fits ``identity.keys.follower.UrlSource``."""
         return FollowedRecords(self._register, lambda row: UrlRecord(**row))
 
 

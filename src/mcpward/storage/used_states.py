@@ -6,7 +6,7 @@ from mcpward.storage.journal import FollowedJournal, Journal
 
 
 class UsedStateTable:
-    """Fits ``channel.spent.SpentIds``. No row of it can be taken away unseen: that would make a state good again."""
+    """Fits ``messaging.used_states.SpentIds``. No row of it can be taken away unseen: that would make a state good again."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -25,7 +25,7 @@ class UsedStateTable:
             return False
 
     def follow(self) -> FollowedJournal:
-        """Return a reader of what is added; it fits ``identity.refresh.JournalSource``."""
+        """Return a reader of what is added; it fits ``identity.keys.follower.JournalSource``."""
         return self._journal.follow()
 
     async def has(self, state_id: str) -> bool:

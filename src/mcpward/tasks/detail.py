@@ -1,4 +1,4 @@
-"""A task in the extension's words: the body of ``tasks/get``, of the creation's answer and of ``notifications/tasks``.
+"""A task in the extension's form: the body of ``tasks/get``, of the creation's answer and of ``notifications/tasks``.
 
 Results, errors and questions are spliced in as they were encoded; nothing of them is read again.
 """
@@ -33,7 +33,7 @@ class Detail(Struct, frozen=True, kw_only=True):
 
 
 def encoded(detail: Detail) -> bytes:
-    """Return the members of DetailedTask as one JSON object. Whether it creates a task is the envelope's matter."""
+    """Return the members of DetailedTask as one JSON object. The envelope says whether it creates a task."""
     said: dict[str, Any] = {"taskId": detail.id, "status": detail.status.value}
     if detail.message:
         said["statusMessage"] = detail.message

@@ -9,7 +9,7 @@ from support.clock import ManualClock
 
 
 class Ids:
-    """Fits ``channel.spent.SpentIds``, in memory."""
+    """Fits ``messaging.used_states.SpentIds``, in memory."""
 
     def __init__(self) -> None:
         self.kept: dict[str, float] = {}
