@@ -147,7 +147,7 @@ def _sizes(settings: Settings, sources: Mapping[str, ToolSource]) -> Iterator[Fi
 
 
 def _divided(settings: Settings, sources: Mapping[str, ToolSource]) -> Iterator[Finding]:
-    """In memory each worker has its part of a tool's places, and less than one is none."""
+    """In memory each worker has its part of a tool's slots, and less than one is none."""
     workers = 1 if settings.limits.is_shared else settings.site.workers
     for tool, place in _tools(sources):
         if tool.concurrency is not None and tool.concurrency < workers:

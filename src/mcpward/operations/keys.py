@@ -78,7 +78,7 @@ class KeyChange(Struct, frozen=True):
 
 
 class KeyFilter(Struct, frozen=True, kw_only=True):
-    """Which keys to list: every condition that is set must hold. Times are wall-clock seconds.
+    """The keys to list: every condition that is set must hold. Times are wall-clock seconds.
 
     ``unused_since``: not used from then on, or never. ``ends_before``: it has an end, and that is before then.
     """

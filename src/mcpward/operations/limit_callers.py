@@ -1,4 +1,4 @@
-"""Which limits and callers an operator means, and which callers a site knows."""
+"""The limits and callers that an operator means, and the callers that a site knows."""
 
 import re
 from typing import Final

@@ -18,7 +18,7 @@ _STEP = 1000
 
 
 class Exported(Struct, frozen=True):
-    """How many rows were written, and whether the export itself is on record: not if the disk is full."""
+    """The number of rows that were written, and whether the export itself is on record: not if the disk is full."""
 
     rows: int
     is_on_record: bool

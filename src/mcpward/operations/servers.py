@@ -26,7 +26,7 @@ class ServerHoldings(Struct, frozen=True):
 
 
 class Renamed(Struct, frozen=True):
-    """How much was carried over; ``keys`` counts those that have ended, too."""
+    """The numbers of items that were carried over; ``keys`` counts those that have ended, too."""
 
     old: str
     new: str

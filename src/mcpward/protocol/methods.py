@@ -1,4 +1,4 @@
-"""Which methods each era serves, what kind each one is, and what a request is about. All others are unknown."""
+"""The methods that each era serves, their kinds, and the target of a request. All others are unknown."""
 
 from collections.abc import Mapping
 from typing import Any, Final

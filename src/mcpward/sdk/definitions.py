@@ -22,7 +22,7 @@ class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):
 
     ``confirm`` says that a person must agree, ``question`` what that person is asked ("" leaves the words to mcpward).
     ``task`` says whether it may (``optional``) or must (``required``) run as a task. ``draws`` are what it takes from
-    budgets, ``pools`` those in which it holds a place. ``unknown_arguments`` is what happens to those that it does not
+    budgets, ``pools`` those in which it holds a slot. ``unknown_arguments`` is what happens to those that it does not
     declare; None leaves that to the server.
     """
 

@@ -1,4 +1,4 @@
-"""The pools in which a tool's calls hold a place: names, and databases, which are pools by themselves."""
+"""The pools in which a tool's calls hold a slot: names, and databases, which are pools by themselves."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol, runtime_checkable

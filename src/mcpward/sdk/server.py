@@ -168,17 +168,16 @@ class Server:
     ) -> Any:
         """Declare a tool. Its schema comes from the annotations, its description from the docstring.
 
-        ``read_only`` tools are counted as reads, ``destructive`` ones as destructive, all others as writes.
-        ``rate`` (``"60/minute"``) is this tool's own limit per caller, ``deadline_s`` its time in seconds.
-        ``budgets`` are those of the site that a call draws on, ``{"stripe": 2, "openai": "max_tokens"}``: what it costs
-        is a number, an int argument, or a function of the arguments. A call holds a place in each of ``pools`` (a
-        ``Database``, or a name), and ``concurrency`` calls of this tool run at once.
-        ``scopes`` are those a caller must have; ``confirm`` asks a person first, in the given words or mcpward's;
-        ``structured=False`` publishes no output schema; ``task`` lets the call run as a task, or demands it;
-        ``ask_first`` has its questions answered before the task begins.
+        ``read_only`` tools are counted as reads, ``destructive`` ones as destructive, all others as writes. ``rate``
+        (``"60/minute"``) is this tool's own limit per caller, ``deadline_s`` its time in seconds. ``budgets`` are those
+        of the site that a call draws on, ``{"stripe": 2, "openai": "max_tokens"}``: what it costs is a number, an int
+        argument, or a function of the arguments. A call holds a slot in each of ``pools`` (a ``Database``, or a name),
+        and ``concurrency`` calls of this tool run at once. ``scopes`` are those a caller must have; ``confirm`` asks a
+        person first, in the given words or mcpward's; ``structured=False`` publishes no output schema; ``task`` lets
+        the call run as a task, or demands it; ``ask_first`` has its questions answered before the task begins.
         ``input_schema`` is published instead of the annotations; the function then takes ``arguments: dict[str, Any]``.
-        ``unknown_arguments`` says whether arguments that are not declared are refused or dropped.
-        ``enabled=False`` keeps the tool off until :meth:`enable`.
+        ``unknown_arguments`` says whether arguments that are not declared are refused or dropped. ``enabled=False``
+        keeps the tool off until :meth:`enable`.
 
         Raises:
             AuthoringError: the function or an option cannot be served.

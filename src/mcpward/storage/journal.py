@@ -22,9 +22,9 @@ from mcpward.storage.tables import REVISIONS
 
 _TRIES: Final = 5
 _SLICE: Final = 500
-"""How many rows are judged at a time: a few milliseconds."""
+"""Rows that are judged at a time: a few milliseconds."""
 _MOST_FORGOTTEN: Final = 10_000
-"""How many rows one call forgets at most, a slice in each transaction."""
+"""Rows that one call forgets at most, a slice in each transaction."""
 _RETRY_AFTER_S: Final = 60
 _Row = dict[str, Any]
 

@@ -56,7 +56,7 @@ def prepare(path: Path) -> None:
 
 
 File = tuple[int, int]
-"""Which file it is, whatever its name: device and inode."""
+"""The identity of a file, whatever its name: device and inode."""
 
 
 def file_of(url: URL) -> File | None:

@@ -6,7 +6,7 @@ from mcpward.storage.journal import FollowedJournal, Journal
 
 
 class UsedStateTable:
-    """Fits ``messaging.used_states.SpentIds``. No row of it can be taken away unseen: that would make a state good again."""
+    """Fits ``messaging.used_states.SpentIds``. A row cannot be removed unnoticed: that would revive a state."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal

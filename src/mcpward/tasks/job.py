@@ -13,7 +13,7 @@ from mcpward.tasks.record import Record, Status
 from mcpward.tasks.results import Cut
 
 MOST_QUESTIONS: Final = 32
-"""How many questions one task may ask in its life: a tool that asks in a loop ends."""
+"""Questions that one task may ask in its life: a tool that asks in a loop ends."""
 
 
 class Job:
@@ -74,7 +74,7 @@ class Job:
         return self.work is None or not self.work.done() or self._retained > 0
 
     def retain(self) -> Callable[[], None]:
-        """Keep the task's place beyond its end, until the returned function is called, once for each time."""
+        """Keep the task's slot beyond its end, until the returned function is called, once for each time."""
         self._retained += 1
         return self._let_go
 

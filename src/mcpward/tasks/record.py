@@ -47,7 +47,7 @@ class Record(Struct, frozen=True, kw_only=True):
 
 
 class Caps(Struct, frozen=True, kw_only=True):
-    """How much there may be. Beyond it new tasks are refused: those that were promised are kept for their time.
+    """The limits of tasks. Beyond them, new tasks are refused: those that were promised are kept for their time.
 
     ``unfinished`` per caller and server at all workers; ``running`` at one worker; ``held`` and ``all_held`` are the
     bytes of the requests behind the running tasks of one caller, and of all, at one worker. ``kept`` and ``kept_bytes``
@@ -127,7 +127,7 @@ class Store(Protocol):
         ...
 
     async def stale(self, before: float) -> list[Record]:
-        """Return some unfinished tasks whose last beat was before that time."""
+        """Return some unfinished tasks whose last heartbeat was before that time."""
         ...
 
     async def prune(self, now: float) -> None:

@@ -1,4 +1,4 @@
-"""How a task ended: with what its call would have answered, had it been waited for.
+"""The ending of a task: the answer that its call would have had.
 
 A result is a completion, ``isError`` or not; ``failed`` is for what would have been a JSON-RPC error (extension
 specification, task execution errors).
@@ -32,7 +32,7 @@ _EXPIRED: Final = "the task had not ended when its time was over"
 
 
 class Cut(Enum):
-    """Why a task was ended from outside."""
+    """The cause of an end from outside."""
 
     CANCELLED = "its caller cancelled it"
     STOPPED = "the server stops"

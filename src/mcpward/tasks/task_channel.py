@@ -1,4 +1,4 @@
-"""A task's way back to its caller: progress becomes its message, a question turns it to ``input_required``."""
+"""A task's channel to its caller: progress becomes its message, a question turns it to ``input_required``."""
 
 import asyncio
 import logging
@@ -49,7 +49,7 @@ _requests: Final = Decoder(dict[str, Raw]).decode
 
 
 class TaskChannel:
-    """The channel of one task. ``poll_s`` is how often answers are looked for.
+    """The channel of one task. ``poll_s`` is the pause between two looks for answers, in seconds.
 
     Implements :class:`~mcpward.core.client_channel.ClientChannel`.
     """
@@ -105,7 +105,7 @@ class TaskChannel:
         """Without effect: the answer that created the task has left long ago."""
 
     def retain(self) -> Callable[[], None]:
-        """Keep the task's place beyond its end."""
+        """Keep the task's slot beyond its end."""
         return self._job.retain()
 
     async def _wait(self, keys: Sequence[str]) -> None:

@@ -33,7 +33,7 @@ Publish = Callable[[Change], None]
 
 
 class TaskWriter:
-    """The one writer of what a task's row says. ``publish`` takes each change on the event loop's thread."""
+    """The only writer of a task's row. ``publish`` takes each change on the event loop's thread."""
 
     def __init__(self, store: Store, safe: Sealing, clock: Clock, publish: Publish) -> None:
         self._store = store
@@ -51,7 +51,7 @@ class TaskWriter:
 
     async def show(self, job: Job, taken: Sequence[str] = ()) -> None:
         """Write down whether the task waits for its caller, and for which answers."""
-        async with job.lock:  # one after the other: what is written last is how it is
+        async with job.lock:  # one after the other: the last write counts
             at = job.updated_at = self._clock.now()
             requests = self._sealed(job.record, "requests", _encode(job.pending)) if job.pending else None
             await self._store.show(job.id, job.status, requests, at, taken)
@@ -61,7 +61,7 @@ class TaskWriter:
         """Take the answers that have come into the job.
 
         Raises:
-            Refusal: consent-missing; an answer is not what was kept.
+            Refusal: consent-missing; an answer is not the stored one.
         """
         record = job.record
         for key, sealed in (await self._store.answers(job.id)).items():
@@ -115,7 +115,7 @@ class TaskWriter:
         """Return the body that shows a task as it is kept.
 
         Raises:
-            Fault: what is kept cannot be opened.
+            Fault: a stored part cannot be opened.
         """
         message = self._opened(record, "message", record.message).decode() if record.message else ""
         body = self._opened(record, "ending", record.ending) if record.ending else b""
@@ -128,7 +128,7 @@ class TaskWriter:
         """Return the encoded questions that have no answer yet, by key.
 
         Raises:
-            Fault: what is kept cannot be opened.
+            Fault: a stored part cannot be opened.
         """
         if record.requests is None:
             return {}

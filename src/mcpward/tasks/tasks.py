@@ -42,7 +42,7 @@ _NO_CAPS: Final = Caps()
 _encode: Final = Encoder().encode
 
 Work = Callable[[ClientChannel], Awaitable[Outcome]]
-"""Runs the tool with its deadline and gives the clean outcome; raises what the call would be refused with."""
+"""Runs the tool with its deadline and returns the clean outcome; raises the refusal of the call."""
 Allowed = Callable[[Call, str], bool]
 """Return whether the caller may use the tool of that name now."""
 
@@ -106,7 +106,7 @@ class Tasks:
         mail.on(_KIND, self._receive)
 
     def __len__(self) -> int:
-        """How many tasks run at this worker."""
+        """The number of tasks that run at this worker."""
         return len(self._jobs)
 
     async def start(
@@ -125,7 +125,7 @@ class Tasks:
         self._require_place(accepted.call, weighs)
         ends_at = self._clock.monotonic() + self._ttl_s
         job = Job(self._new(accepted), unladen(accepted).call, ends_at, answers, weighs)
-        self._jobs[job.id] = job  # takes its place before it waits for the store
+        self._jobs[job.id] = job  # takes its slot before it waits for the store
         is_kept = True
         try:
             is_kept = await self._store.add(job.record, self._caps)
@@ -273,7 +273,7 @@ class Tasks:
                 self._left.add(job)
 
     async def _forget(self, job: Job) -> None:
-        with suppress(Exception):  # what is left has no beat, and is written down as dead
+        with suppress(Exception):  # a remaining task has no heartbeat, and is written down as dead
             await self._store.remove(job.id)
 
     def _keep(self, run: Any) -> None:

@@ -57,7 +57,7 @@ class Timed:
         self._channel.release()
 
     def retain(self) -> Callable[[], None]:
-        """Keep the call's places beyond its end."""
+        """Keep the call's slots beyond its end."""
         return self._channel.retain()
 
 

@@ -2,7 +2,7 @@
 
 asyncio has a few for the whole process and never checks which caller takes them. A caller that begins and hangs up
 could have them all, at every server; and a stop would wait for each of them. Here the functions of a call run in a pool
-of its server, by caller, and keep the call's places as long as they run.
+of its server, by caller, and keep the call's slots as long as they run.
 """
 
 import asyncio

@@ -21,7 +21,7 @@ from mcpward.tools.error_text import Redact, error_text
 from mcpward.tools.origin import Origin
 
 _log: Final = structlog.get_logger("mcpward")
-#: A start may take minutes (a model is loaded). The log says from time to time what is waited for.
+#: A start may take minutes (a model is loaded). The log says from time to time what the start waits for.
 _STILL_S: Final = 10.0
 #: The time limit for the end of one server; then it is cancelled. All servers end at the same time.
 STOP_S: Final = 10.0

@@ -1,7 +1,7 @@
 """Bounded pools of daemon threads for functions without async, one for each server: none waits for another's.
 
 Within a pool callers take turns, and have shares; see :class:`~mcpward.tools.shares.Shares`. A stuck tool keeps its
-thread and its call's places, never the process from ending.
+thread and its call's slots, never the process from ending.
 """
 
 import asyncio
@@ -164,7 +164,7 @@ class Pool:
         return len(self._turns)
 
     def close(self) -> None:
-        """Take no more work and let idle threads end. Running functions are not waited for."""
+        """Take no more work and let idle threads end. Does not wait for running functions."""
         self._closed = True
         for _ in range(self._threads):
             self._ready.put(None)

@@ -1,4 +1,4 @@
-"""Which pools the tools of one server hold places in: what their authors called them, and how large those are."""
+"""The pools in which the tools of one server hold slots: what their authors called them, and how large those are."""
 
 from collections.abc import Sequence
 from typing import Final

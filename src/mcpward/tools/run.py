@@ -193,7 +193,7 @@ class Runner:
         return result
 
     async def close(self) -> None:
-        """Take no more sync work and close the authors' databases. Running threads are not waited for."""
+        """Take no more sync work and close the authors' databases. Does not wait for running threads."""
         self._watch.close()
         self._stage.pools.close()
         self.executor.pools.close()

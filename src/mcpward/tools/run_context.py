@@ -37,7 +37,7 @@ class RunContext(Struct, frozen=True, eq=False):
 
 
 Run = Callable[[AcceptedCall, RunContext, ClientChannel, Deadline], Awaitable[Any]]
-"""Begins one call of a tool, and gives what its function gives back."""
+"""Begins one call of a tool, and returns the result of its function."""
 
 
 def caller_of(principal: Principal) -> Caller:

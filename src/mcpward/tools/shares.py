@@ -1,4 +1,4 @@
-"""How many threads of a pool each caller has, and may have: the more are taken, the fewer for one caller.
+"""The threads of a pool that each caller has, and may have: the more are taken, the fewer for one caller.
 
 A dynamic threshold (Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998): no caller has more threads
 than are free. A single caller has half of ``size`` threads, two have a third each, and as many again stay free. So a

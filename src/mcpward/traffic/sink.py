@@ -9,7 +9,7 @@ from mcpward.traffic.row import Row
 
 
 class NoRoom(Exception):
-    """The disk is full for another row. The space for keys and revocations is left on it."""
+    """The disk has no space for another row. The space for keys and revocations is left on it."""
 
 
 class Usage(Struct, frozen=True):

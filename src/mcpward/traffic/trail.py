@@ -194,7 +194,9 @@ class Trail(Struct, eq=False, gc=False):
         self.limits = (policy, tuple(dict.fromkeys((*known, *policies))))
 
     def waived(self, by: str) -> None:
-        """Note that a tool runs without a person's yes, and what the operator allowed that by: "key" or "scope"."""
+        """Note that a tool runs without a person's consent, and by which means the operator allowed that: "key" or
+        "scope".
+        """
         self.consent = by
 
     def asked(self) -> None:

@@ -46,7 +46,7 @@ class Gap(Struct, frozen=True):
 
 
 class Verified(Struct, frozen=True, kw_only=True):
-    """One chain: how many records are as they were written, from when to when.
+    """One chain: the number of unchanged records, and their time span.
 
     ``unverifiable`` more were written under master keys that the ring does not hold (``keys``). ``missing`` positions
     are left out by gaps that mcpward wrote down itself.
@@ -72,12 +72,12 @@ class Report(Struct, frozen=True, kw_only=True):
 
     @property
     def records(self) -> int:
-        """How many records are as they were written."""
+        """The number of unchanged records."""
         return sum(chain.records for chain in self.chains)
 
     @property
     def missing(self) -> int:
-        """How many records are missing, as mcpward wrote down itself."""
+        """The number of missing records, as mcpward wrote down itself."""
         return sum(chain.missing for chain in self.chains)
 
     @property
@@ -125,7 +125,7 @@ class Verification:
             self._findings.append(_finding("added", "it belongs to no chain", None, seq, row[4:]))
 
     def report(self) -> Report:
-        """Return what was found, after the last row."""
+        """Return the findings, after the last row."""
         chains = tuple(walk.ended() for walk in self._walks.values())
         found = [*self._findings, *(chain.finding for chain in chains if chain.finding is not None)]
         found.sort(key=lambda finding: float("inf") if finding.seq is None else finding.seq)
@@ -185,7 +185,7 @@ class _Walk:
         return True
 
     def ended(self) -> Verified:
-        """Return what was found, after the last record."""
+        """Return the findings, after the last record."""
         ends = self._ends
         if self.finding is None and self._mac != ends.mac:
             count = ends.last - self._last

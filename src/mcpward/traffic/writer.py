@@ -35,7 +35,7 @@ _GATHER_S: Final = 0.025
 _BEHIND: Final = 8
 _PAUSES_S: Final = doubling(0.1, 1.0)
 _ARGUMENT_BYTES: Final = 64 * 1024 * 1024
-#: How often is looked whether a window of counts is over.
+#: The pause between two looks whether a window of counts is over.
 _LOOK_S: Final = 1.0
 _MINUTE_S: Final = 60.0
 _NOT_FULL: Final = 4

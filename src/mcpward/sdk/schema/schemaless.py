@@ -1,5 +1,5 @@
-"""Which part of an annotation has no JSON schema, and what to write instead: pydantic names neither the parameter nor
-the author's line.
+"""The part of an annotation that has no JSON schema, and what to write instead: pydantic names neither the parameter
+nor the author's line.
 """
 
 import inspect

@@ -1,4 +1,4 @@
-"""How a declared type is serialized: pydantic's rules for it, but times with an offset, bytes as base64, and no NaN.
+"""The serialization of a declared type: pydantic's rules for it, but times with an offset, bytes as base64, and no NaN.
 
 pydantic writes a time without an offset as it is, bytes as UTF-8 or not at all, and NaN as null; none of it keeps what
 an output schema promises. So the type's core schema is changed in these places, at every depth.

@@ -1,4 +1,4 @@
-"""How much work it is to check one value against a schema, counted before that is begun (attack 121).
+"""The work of checking one value against a schema, counted before that is begun (attack 121).
 
 A value that several alternatives may take is looked at by each of them, and so are its parts: if two alternatives
 contain themselves, twice as often at each level. A visit is one schema that looks at one value. They are counted only
