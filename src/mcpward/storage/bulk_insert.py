@@ -98,7 +98,7 @@ class BulkInsert:
         self._thread.shutdown(wait=False)
 
     async def _hop(self, work: Callable[[], T]) -> T:
-        # To the end: a cancelled caller must not free its turn while the thread is still in the transaction.
+        # Waits to the end: a cancelled caller must not free its turn while the thread is still in the transaction.
         return await shielded(asyncio.get_running_loop().run_in_executor(self._thread, work))
 
     def _write(

@@ -179,7 +179,7 @@ class ChainedRecord:
         return state
 
     def _anew(self, statements: Statements) -> State:
-        """Begin again if neither signed state is left, after whatever stands in the table."""
+        """Begin again if neither signed state is left, after all rows of the table."""
         query = "SELECT COALESCE(MAX(pos), 0) FROM traffic WHERE chain = :chain"
         taken = [int(statements.run(query, chain=chain)[0][0]) for chain in CHAINS]
         ((seq,),) = statements.run("SELECT COALESCE(MAX(seq), 0) FROM traffic")

@@ -1,5 +1,4 @@
-"""How statements reach the database: one connection to read, one for writes that must survive a power cut, one for
-bulk.
+"""The connections to the database: one connection to read, one for writes that must survive a power cut, one for bulk.
 
 SQLite takes one writer at a time. Writers of one process stand in a queue here instead of spinning on its lock, and
 take the lock when they begin (``BEGIN IMMEDIATE``): a reader that turns writer half-way would be refused at once.
@@ -108,7 +107,7 @@ class Connections:
             yield connection
 
     async def cut_log(self) -> None:
-        """Move SQLite's write-ahead log into the database, and give its place on the disk back. Best effort."""
+        """Move SQLite's write-ahead log into the database, and free its space on the disk. Best effort."""
         async with self._turn, self.read() as connection:
             await connection.exec_driver_sql("PRAGMA busy_timeout=100")  # does not wait for current readers
             try:

@@ -104,7 +104,7 @@ class StoreReader:
         self.spent = spent.follow()
 
     async def counters(self) -> object:
-        """Return the counters of everything followed, as they stand: one look in the place of one for each table."""
+        """Return the counters of everything followed, as they stand: one look instead of one for each table."""
         async with self._connections.read() as connection:
             return (await connection.exec_driver_sql(_COUNTERS)).all()
 

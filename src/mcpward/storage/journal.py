@@ -1,6 +1,6 @@
 """Rows that are added and never changed: ended sessions, used states. A row taken away leaves a gap in their numbers.
 
-Each row has the next number and a code. Those that have run out are forgotten from the oldest on, up to a floor that
+Each row has the next number and a code. Those that have expired are forgotten from the oldest on, up to a floor that
 stands in the counter under its code; between floor and counter no number may be missing. Nothing is signed on the word
 of a row that was not judged: neither a floor above it nor a number after it.
 """

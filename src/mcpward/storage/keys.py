@@ -76,7 +76,7 @@ class KeyTable:
         return before, after
 
     async def rename_server(self, old: str, new: str) -> int:
-        """Put another name in the place of a server's in every key, live or not. Return how many had it."""
+        """Replace a server's name in every key, live or not. Return how many had it."""
         async with self._register.changing() as changes:
             found = await changes.find(KEYS.c.servers.contains(f'"{old}"', autoescape=True))
             for row in found:

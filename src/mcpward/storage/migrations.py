@@ -164,5 +164,5 @@ LATEST: Final = len(STEPS)
 
 
 def statements(step: int, dialect: str) -> list[str]:
-    """Return the statements of ``step`` (from 1) in the words of ``dialect``."""
+    """Return the statements of ``step`` (from 1) in ``dialect``."""
     return [statement.format_map(WORDS[dialect]) for statement in STEPS[step - 1]]

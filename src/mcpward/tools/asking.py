@@ -22,7 +22,7 @@ from mcpward.sdk.errors import AuthoringError
 from mcpward.tools.deadline import Deadline
 from mcpward.tools.pool import Pool
 
-#: No '/': mcpward's own keys have one, and a yes to mcpward answers no author's question.
+#: No '/': mcpward's own keys have one, and consent to mcpward answers no author's question.
 _KEY: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MOST: Final = 64
 _encode: Final = Encoder().encode

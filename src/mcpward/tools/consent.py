@@ -1,4 +1,4 @@
-"""Asks a person before a tool runs: what they are shown, and what counts as their yes."""
+"""Asks a person before a tool runs: the text that they see, and the answers that count as consent."""
 
 import re
 from collections.abc import Mapping
@@ -71,7 +71,7 @@ def no_way_to_ask(way: AuthMethod) -> str:
 
 
 def is_yes(result: Any) -> bool:
-    """Return whether the client's result is a person's yes: accepted, and exactly ``true``."""
+    """Return whether the client's result is a person's consent: accepted, and exactly ``true``."""
     if not isinstance(result, Mapping) or result.get("action") != "accept":
         return False
     content = result.get("content")

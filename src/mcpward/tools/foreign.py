@@ -1,4 +1,4 @@
-"""Objects of other frameworks where a ``Server`` of mcpward's belongs, and the words of theirs that authors bring."""
+"""Objects of other frameworks where a ``Server`` of mcpward's belongs, and the names of theirs that authors use."""
 
 from types import ModuleType
 from typing import Any, Final

@@ -85,7 +85,7 @@ class Lifespans:
         self._values[server] = value
 
     def forget(self, server: str, *, early: bool = False) -> None:
-        """Take it back. ``early`` says that the worker is not being stopped."""
+        """Withdraw it. ``early`` says that the worker is not being stopped."""
         self._values.pop(server, None)
         if early:
             self._ended.add(server)

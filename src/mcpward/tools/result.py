@@ -23,7 +23,7 @@ _WRAP: Final = b'{"result":%b}'
 
 
 def shape(returns: Returns, value: Any, *, structured: bool = True, where: str = "") -> RawResult:
-    """Return the result of a tool that declared ``returns`` and gave back ``value``.
+    """Return the result of a tool that declared ``returns`` and returned ``value``.
 
     Structured content is encoded once and mirrored as text, as ``server/tools`` asks; a wrapped value's text is the
     bare value. Without a declared schema an object is still given as structured content, unless ``structured`` is

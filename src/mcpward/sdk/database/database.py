@@ -45,10 +45,10 @@ _open: "WeakSet[Database]" = WeakSet()
 
 
 class Changed(int):
-    """How many rows a statement changed, as an ``int``.
+    """The number of rows that a statement changed, as an ``int``.
 
-    ``rows`` are those that its RETURNING gave, as dicts. ``inserted_id`` is the AUTO_INCREMENT value of the one row
-    that an INSERT added on MySQL, which has no RETURNING, or on MariaDB; None elsewhere.
+    ``rows`` are those of its RETURNING, as dicts. ``inserted_id`` is the AUTO_INCREMENT value of the one row that an
+    INSERT added on MySQL, which has no RETURNING, or on MariaDB; None elsewhere.
     """
 
     rows: list[dict[str, Any]]
