@@ -42,7 +42,7 @@ async def note_call(site: Site, call: OperatorCall) -> None:
 
 
 async def note_limits_reset(site: Site, match: BucketFilter, found: int) -> None:
-    """Note that limits were given back, of ``found`` counters.
+    """Note that limits were reset, of ``found`` counters.
 
     Raises:
         NoRoom: the disk is full.

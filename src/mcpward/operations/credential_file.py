@@ -19,7 +19,7 @@ def file_for(data: Path, what: str, server: str) -> Path:
 
 
 def put(path: Path, text: Secret) -> None:
-    """Write a credential to a new file of mode 0600, whatever stood or led somewhere under its name.
+    """Write a credential to a new file of mode 0600, whatever file or link had its name.
 
     Raises:
         OSError: it cannot be written; nothing is left of it then.

@@ -23,7 +23,7 @@ _OFFER: Final = "name it in [servers.<name>.tools.<name>] or in @server.tool(…
 
 
 def registries_of(settings: Settings, sources: Mapping[str, Server]) -> dict[str, Registry]:
-    """Make ready what the servers offer, with what the operator says of it.
+    """Prepare the servers' offers, with the operator's settings of them.
 
     Raises:
         Misconfigured: with the findings of all servers, among them those of :func:`require_defined`.

@@ -2,7 +2,7 @@
 
 
 class Denied(Exception):
-    """The answer is no, and nothing was changed. ``hint`` says what to do about it."""
+    """The operation is refused, and nothing was changed. ``hint`` says what to do about it."""
 
     def __init__(self, what: str, hint: str = "") -> None:
         super().__init__(what)

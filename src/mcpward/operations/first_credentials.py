@@ -37,9 +37,9 @@ class FirstCredential(Struct, frozen=True):
 async def first_credentials(
     site: Site, settings: Settings, clock: Clock, base: str, *, to_files: bool
 ) -> dict[str, FirstCredential]:
-    """Return what there is for each server, by its name. ``base`` is what clients prefix to a path.
+    """Return the credentials of each server, by its name. ``base`` is what clients prefix to a path.
 
-    With ``to_files`` what is made is written to a file of mode 0600, and nothing is made if that cannot be done.
+    With ``to_files``, a new one is written to a file of mode 0600, and none is made if that is not possible.
 
     Raises:
         Invalid: such a file cannot be written.
@@ -137,7 +137,7 @@ def _of_file(file: Path, what: str, *, is_live: bool) -> str:
 
 
 async def _kept(adding: Awaitable[None], file: Path | None) -> None:
-    """Keep the record of a credential; where that fails, its file goes too."""
+    """Keep the record of a credential; if that fails, its file is removed too."""
     try:
         await adding
     except BaseException:

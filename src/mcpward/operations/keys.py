@@ -152,7 +152,7 @@ async def first_key(site: Site, key_id: str) -> str:
     """
     key = await get_key(site, key_id)
     keys = {each.id: each for each in await site.store.keys.list()}
-    for _ in range(len(keys)):  # bounded, so that a damaged chain cannot turn in a circle
+    for _ in range(len(keys)):  # bounded, so that a damaged chain cannot loop
         before = keys.get(key.rotated_from or "")
         if before is None:
             break
@@ -239,14 +239,14 @@ async def every_key(site: Site) -> Sequence[KeyRecord]:
 
 
 async def has_made(site: Site, key: Secret) -> bool:
-    """Return whether this site has made a key, whatever has become of it since."""
+    """Return whether this site has made a key, whatever happened to it since."""
     parsed = parse(key.reveal())
     record = await site.store.keys.get(parsed.id) if parsed else None
     return record is not None and site.pepper_keys.matches(key.reveal(), record.digest)
 
 
 def state_of(record: KeyRecord, now: float, max_age_s: float | None) -> str:
-    """Return in a word what a key is worth at ``now``: live, grace, ended or revoked."""
+    """Return the status of a key at ``now`` as a word: live, grace, ended or revoked."""
     if record.revoked_at is not None:
         return "revoked"
     if not record.is_live(now, max_age_s):

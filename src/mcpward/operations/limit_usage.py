@@ -32,11 +32,11 @@ class LimitUsage(Protocol):
     """
 
     async def uses(self, match: BucketFilter) -> WorkerAnswers:
-        """Return the buckets that are meant and in use, the most used first."""
+        """Return the selected buckets that are in use, the most used first."""
         ...
 
     async def reset(self, match: BucketFilter) -> WorkerAnswers:
-        """Make every bucket full that is meant; ``found`` says how many there were."""
+        """Refill every selected bucket; ``found`` says how many there were."""
         ...
 
 

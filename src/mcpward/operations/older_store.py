@@ -19,7 +19,7 @@ _Row = Mapping[str, Any]
 
 
 class OlderKey(Struct, frozen=True, kw_only=True):
-    """A key that is alive in it. ``tools`` is None for all of its servers'."""
+    """A live key in it. ``tools`` is None for all of its servers'."""
 
     id: str
     name: str
@@ -45,7 +45,7 @@ class Alive(Struct, frozen=True):
 
 
 def alive_in(older: Older, now: float, max_age_s: float | None) -> Alive:
-    """Return the keys and secret URLs that are alive in a store at ``now``. ``max_age_s`` is ``keys.max_age``."""
+    """Return the keys and secret URLs that are live in a store at ``now``. ``max_age_s`` is ``keys.max_age``."""
     keys = [_key(row) for row in older.rows["keys"] if _is_live(row, now, max_age_s)]
     urls = [row for row in older.rows["urls"] if row["expires_at"] is None or row["expires_at"] > now]
     return Alive(tuple(keys), tuple(OlderUrl(row["server"], row["created_at"]) for row in urls))

@@ -1,4 +1,4 @@
-"""A server's description of itself (``Implementation``), in the words of each version."""
+"""A server's description of itself (``Implementation``), in the form of each version."""
 
 from typing import Any, Final
 

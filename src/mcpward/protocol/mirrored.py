@@ -1,7 +1,7 @@
 """Arguments that a client repeats in headers (``x-mcp-header``; 2026-07-28, transports page, custom headers).
 
-A proxy in front may have judged by ``Mcp-Param-…``. So the header says what the argument says, is there where the
-argument is and missing where it is missing; else the request is refused before anything runs (attack 59).
+A proxy in front may have judged by ``Mcp-Param-…``. So the header has the argument's value, and is missing if and only
+if the argument is; else the request is refused before anything runs (attack 59).
 """
 
 import re

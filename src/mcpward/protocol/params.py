@@ -56,7 +56,7 @@ def state(params: Mapping[str, Any]) -> str | None:
 
 
 def _initialize(params: Mapping[str, Any]) -> None:
-    """Clients written by hand leave out how they are called and what they can: an empty object says the same."""
+    """Clients written by hand leave out their name and capabilities: an empty object says the same."""
     if type(params.get("protocolVersion")) is not str:
         raise invalid("protocolVersion", "a string such as 2025-11-25")
     for member in ("capabilities", "clientInfo"):

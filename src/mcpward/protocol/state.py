@@ -1,4 +1,4 @@
-"""``requestState``: what a modern call has been answered so far, sealed, and carried by the client to its next try.
+"""``requestState``: the answers to a modern call so far, sealed, and carried by the client to its next try.
 
 The client is the only place where it is kept, so it is a stranger's input when it comes back: authenticated, bound to
 its caller and its request, and refused when it is old. Whether it has been used before is for the store to say.
@@ -113,7 +113,7 @@ class States:
 
 
 def _bound_to(call: Call) -> bytes:
-    """Server, caller, method and what is asked with which arguments: the same request, whatever its id and _meta."""
+    """Server, caller, method, target and arguments: the same request, whatever its id and _meta."""
     raw = b"null" if call.arguments is None else call.arguments
     # One JSON text or two of them: neither is ever spelt as the other.
     spelt = _canonical([call.target, _parse(raw)]) if len(raw) <= _SHORT else _canonical([call.target]) + raw
