@@ -91,7 +91,7 @@ class Reporter(Protocol):
 
 
 class Asker(Protocol):
-    """The way from a running call to its client. The tools package has the one implementation."""
+    """The channel from a running call to its client. The tools package has the one implementation."""
 
     @property
     def meta(self) -> Mapping[str, Any]:
@@ -171,7 +171,7 @@ class Context:
     def report_progress(
         self, progress: float, total: float | None = None, message: str | None = None
     ) -> Awaitable[None]:
-        """Report progress to the caller; only sent if the caller asked for it.
+        """Report progress to the caller; sent only if the caller asked for it.
 
         ``progress`` must grow: reports that do not, and those above about 20 a second, are left out.
 

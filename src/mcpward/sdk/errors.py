@@ -10,7 +10,7 @@ class ToolError(Exception):
 
 
 class ExchangeRefused(ToolError):
-    """There is no token for the upstream, and asking again changes nothing. Not caught, its words go to the caller.
+    """There is no token for the upstream, and a retry changes nothing. Not caught, its words go to the caller.
 
     ``why`` is ``nothing-to-exchange`` (a caller without an access token), ``in-task``, ``not-set-up`` or ``refused``;
     ``error`` is the identity provider's own word for it, or empty.
@@ -23,7 +23,7 @@ class ExchangeRefused(ToolError):
 
 
 class ExchangeUnavailable(ToolError):
-    """The identity provider gives no token at the moment. Not caught, its words go to the caller."""
+    """The identity provider issues no token at the moment. Not caught, its words go to the caller."""
 
 
 class AuthoringError(TypeError):

@@ -1,4 +1,4 @@
-"""Guards: what makes sense, beyond what is well-formed. They see the validated arguments and name field and rule."""
+"""Guards: rules of sense, beyond well-formedness. They see the validated arguments and name field and rule."""
 
 import typing
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,6 @@
-"""``file:line`` of what an author wrote, as they would type it: from the current folder where it lies below that."""
+"""``file:line`` of what an author wrote, as they would type it: relative to the current folder if it lies below
+that.
+"""
 
 from contextlib import suppress
 from pathlib import Path

@@ -252,7 +252,7 @@ class Server:
         ttl_s: float = 0,
         enabled: bool = True,
     ) -> Callable[[F], F]:
-        """Declare a resource. The function gives ``str``, ``bytes`` or something JSON can hold.
+        """Declare a resource. The function returns ``str``, ``bytes`` or something JSON can hold.
 
         In a template (``orders://{order_id}/lines``) the variables are the function's parameters: ``{name}`` is one
         segment, ``{name*}`` several. ``scopes`` are those a caller must have; ``size`` is in bytes; ``annotations`` are
@@ -331,7 +331,7 @@ class Server:
         meta: Mapping[str, Any] | None = None,
         enabled: bool = True,
     ) -> Any:
-        """Declare a prompt. The function gives a text, a ``Message``, or a list of these.
+        """Declare a prompt. The function returns a text, a ``Message``, or a list of these.
 
         Its arguments arrive as strings and are read as their annotated types.
 
@@ -367,7 +367,7 @@ class Server:
         """Declare what completes one argument of a prompt or one variable of a resource template, declared before.
 
         The function takes ``value: str``, what was typed so far, and perhaps ``context: dict[str, str]``, the other
-        arguments; it gives a list of texts, the best first. Arguments of ``Literal``, ``Enum`` and ``bool`` complete
+        arguments; it returns a list of texts, the best first. Arguments of ``Literal``, ``Enum`` and ``bool`` complete
         by themselves.
 
         Raises:

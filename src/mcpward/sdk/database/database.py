@@ -156,7 +156,7 @@ class Database:
     async def execute(self, sql: LiteralString, /, **params: Any) -> Changed:
         """Run one INSERT, UPDATE or DELETE in a transaction of its own and return the number of rows it changed.
 
-        The number is a :class:`Changed`: ``rows`` are what ``RETURNING id`` gave, ``inserted_id`` is MySQL's.
+        The number is a :class:`Changed`: ``rows`` are the result of ``RETURNING id``, ``inserted_id`` is MySQL's.
 
         Raises:
             StatementRefused: another statement, parameters that do not match, or a read-only database.
@@ -293,7 +293,7 @@ def _changed(
 
 
 def _inserted_id(statement: Statement, result: CursorResult[Any], dialect: str) -> int | None:
-    """Return what the database numbered the one new row with. SQLite's would be another row's after a conflict."""
+    """Return the database's number of the one new row. SQLite's would be another row's after a conflict."""
     is_one = statement.verb == "INSERT" and result.rowcount == 1 and dialect in MYSQL
     return (result.lastrowid or None) if is_one else None
 

@@ -32,7 +32,7 @@ class StatementTimeout:
 
 
 async def within(seconds: float, work: Callable[[StatementTimeout], Awaitable[T]]) -> T:
-    """Return what ``work`` gives, if it does so in time.
+    """Return the result of ``work``, if it ends in time.
 
     Raises:
         TimeoutError: it did not, and was stopped.
@@ -51,7 +51,7 @@ async def within(seconds: float, work: Callable[[StatementTimeout], Awaitable[T]
 
 
 async def _ended(ending: Coroutine[Any, Any, None]) -> None:
-    """Wait for the end. Cancelled once more, it goes on without us, and with the places of the call until then."""
+    """Wait for the end. Cancelled once more, it goes on without us, and with the slots of the call until then."""
     task = asyncio.ensure_future(ending)
     _tasks.add(task)
     task.add_done_callback(_forget)

@@ -1,4 +1,5 @@
-"""Why a value is not what was declared: what was wanted and what was found, in words that hold nothing of the value.
+"""The reason why a value does not match its declaration: the expected and the found type, in words that hold nothing of
+the value.
 
 The types of values are the author's or Python's own; a value's text may be anything, a secret too.
 """
@@ -35,7 +36,7 @@ _WANTED: Final = frozenset({
 
 
 def found(value: Any) -> str:
-    """Name the type of a value; of a coroutine also which call was not awaited, and end it."""
+    """Name the type of a value; of a coroutine also which call was not awaited, and close it."""
     if inspect.iscoroutine(value):
         name = value.__qualname__
         value.close()  # no code will await it: Python would warn of it at some other time

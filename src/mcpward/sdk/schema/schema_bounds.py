@@ -14,7 +14,7 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _MOST_BYTES: Final = 65_536
 _MOST_PARTS: Final = 2_000
 _DEEPEST: Final = 32
-#: These need the way by which a schema was reached; what they cost and what they mean is not to be seen beforehand.
+#: These need the way by which a schema was reached; their cost and meaning cannot be determined beforehand.
 _DYNAMIC: Final = ("$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor", "$vocabulary")
 _PLAIN: Final = "simplify it, or use annotations instead of input_schema"
 Schema = Mapping[str, Any]

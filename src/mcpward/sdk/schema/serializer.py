@@ -76,7 +76,7 @@ class _Change:
         return self.of(part, is_open=is_open)
 
     def _serialized(self, changed: dict[str, Any], kind: Any, own: Any) -> dict[str, Any]:
-        """Add how it is serialized: by an author's function if there is one, which may hand on to ours."""
+        """Add its serialization: by an author's function if there is one, which may hand on to ours."""
         function = self._infer if own == _INFERRED else self._functions.get(kind)
         plain = {"type": "function-plain", "function": function, "when_used": "json"}
         ours = changed if function is None else {**changed, "serialization": plain}
