@@ -1,4 +1,4 @@
-"""What every test may ask for."""
+"""The fixtures of all tests."""
 
 import logging
 import signal
@@ -41,27 +41,27 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Tell the process that prints: with ``-n`` it collects nothing itself."""
+    """Print in the process that prints: with ``-n`` it collects nothing itself."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["left_out"] = dict(left_out)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Hear it: every worker leaves out the same."""
+    """Take it over: every worker leaves out the same."""
     for why, count in getattr(node, "workeroutput", {}).get("left_out", {}).items():
         left_out[why] = count
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was not run."""
+    """Print what was not run."""
     for why, count in sorted(left_out.items()):
         terminalreporter.write_line(f"not run: {count} tests, {why}")
 
 
 @pytest.fixture(autouse=True)
 def _log_of_this_test() -> Iterator[None]:
-    """What a command set up in this process writes to the stream of one test, which is closed in the next."""
+    """A command set up in this process writes to the stream of one test, which is closed in the next."""
     yield
     root = logging.getLogger()
     root.handlers[:] = [one for one in root.handlers if type(one) is not logging.StreamHandler]

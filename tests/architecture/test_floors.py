@@ -1,4 +1,4 @@
-"""Who may import whom. The floors themselves are the contract in pyproject.toml; here are the rules beside it."""
+"""Import rules. The floors themselves are the contract in pyproject.toml; here are the rules beside it."""
 
 import ast
 import os
@@ -16,7 +16,7 @@ from support.sources import modules
 
 SDK_MAY_IMPORT = {"sdk", "core", "egress"}
 MAY_IMPORT_SDK = {"sdk", "tools", "operations", "app", "cli", "testing"}
-# What touches the world stands in one room, so that one room is reviewed for it.
+# Code that touches the world is in one package, so that one package is reviewed for it.
 ONLY_IN = {
     "sqlalchemy": ("mcpward.storage", "mcpward.sdk.database.database", "mcpward.sdk.database.connection"),
     "aiosqlite": ("mcpward.storage", "mcpward.sdk.database.database"),

@@ -1,4 +1,4 @@
-"""What the repository must not tell: this machine's paths, where packages were fetched from, whole keys."""
+"""Text that the repository must not contain: this machine's paths, where packages were fetched from, whole keys."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def test_no_file_is_too_large_to_review():
 
 
 def test_no_test_can_be_skipped():
-    """What is missing on a fresh machine is installed by the test command, or the test fails."""
+    """The test command installs missing tools on a fresh machine, or the test fails."""
     assert not found(SKIPPED, but=frozenset({"tests/architecture/test_hygiene.py"}))
 
 

@@ -14,7 +14,7 @@ PICTURES = {
     "knocks", "lane", "lanes", "letter", "letters", "loan", "mail", "mailroom", "shelf", "stock", "teller", "till",
     "voice", "wish", "workshop",
 }  # fmt: skip
-#: What has a part in several rooms goes by one name in each: its settings, its rows, its commands, its operations.
+#: A subject with a part in several packages has one name in each: its settings, its rows, its commands, its operations.
 SAME_SUBJECT = {
     "accept", "acts", "address", "backup", "bodies", "client", "completion", "connection", "connections",
     "conversation", "counters", "credentials", "effort", "errors", "exchange", "fields", "header", "host",

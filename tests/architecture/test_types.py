@@ -6,7 +6,7 @@ from pathlib import Path
 
 from support.sources import tracked_texts
 
-#: Folders of tests whose types nobody checks yet. One leaves this set and never comes back; none is added.
+#: Folders of tests whose types are not checked yet. One leaves this set and never comes back; none is added.
 LEFT_OUT = {
     "tests/interop",  # scripts for clients that live in environments of their own, and what drives them
     "tests/wire",  # about a hundred findings, most of them of what fixtures hang on a Ward

@@ -1,4 +1,6 @@
-"""Names say what a thing is; a module says what it does; nobody asks the machine for the time or for luck."""
+"""Names say what a thing is; a module says what it does; no code asks the machine for the time or for random
+numbers.
+"""
 
 import ast
 import re

@@ -8,7 +8,7 @@ import pytest
 from support.talk import Line, Talker, prepare
 from support.ward import LAVISH, Ward, serving
 
-#: What asyncio, uvloop or the interpreter write when something of ours broke outside of a request.
+#: Messages of asyncio, uvloop or the interpreter when something of ours broke outside of a request.
 BROKEN = ("Exception in callback", "never retrieved", "Fatal error", "Unhandled", "Segmentation", "never awaited")
 
 THREE = f"""
@@ -41,7 +41,7 @@ def _ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
 
 @pytest.fixture
 def ward(_ward: Ward) -> Iterator[Ward]:
-    """One server in API-key mode, with limits that nobody meets by accident."""
+    """One server in API-key mode, with limits that no test meets by accident."""
     before = len(_ward.log())
     yield _ward
     assert well(_ward)
@@ -55,7 +55,9 @@ def well(ward: Ward, path: str = "/mcp") -> bool:
 
 
 class Street:
-    """Servers of every mode behind one door: ``demo`` and ``other`` with keys, ``open`` public, ``hidden`` unlisted."""
+    """Servers of every mode behind one address: ``demo`` and ``other`` with keys, ``open`` public, ``hidden``
+    unlisted.
+    """
 
     def __init__(self, ward: Ward) -> None:
         self.ward = ward
@@ -94,7 +96,8 @@ def site(tmp_path: Path) -> Callable[..., object]:
 
 class Salon:
     """Servers that hold conversations. ``alice`` and ``bob`` hold plain keys of one server, ``grace`` one with its
-    scope, ``eve`` one of the other server. ``mallory`` leaves more questions open than anybody may who wants to go on.
+    scope, ``eve`` one of the other server. ``mallory`` leaves more questions open than a caller may that wants to go
+    on.
     """
 
     def __init__(self, ward: Ward) -> None:

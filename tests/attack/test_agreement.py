@@ -1,4 +1,4 @@
-"""What headers say and what bodies say; whose session it is; whose answer it is.
+"""Headers agree with bodies; a session and an answer belong to their caller.
 
 Sources: MCP 2026-07-28 transports page (Server Validation); CVE-2026-27896; CVE-2026-52869, CVE-2026-25536,
 CVE-2026-33946 and CVE-2025-6515 (sessions not bound to their principal).
@@ -57,7 +57,7 @@ MISMATCHES: dict[str, dict[str, str | None]] = {
 def test_attack_59_headers_that_say_something_else_than_the_body_are_refused_and_nothing_runs(
     ward: Ward, mismatch: str
 ):
-    """Before policy and tool: the key may not even use the tool that is named, and is told of the headers."""
+    """Before policy and tool: the key may not even use the tool that is named, and mcpward reports the headers."""
     body, headers = modern_request("tools/call", {"name": "wipe", "arguments": {"what": mismatch}}, name="wipe", id=59)
     headers = {name: value for name, value in (headers | MISMATCHES[mismatch]).items() if value is not None}
     response = ward.post(body, headers=headers | {"authorization": f"Bearer {ward.key}"})
@@ -202,7 +202,7 @@ def test_attack_60_a_session_that_was_ended_is_as_unknown_as_one_that_never_was(
 
 
 def test_attack_60_answers_of_parallel_callers_with_equal_ids_never_swap(ward: Ward):
-    """Source: CVE-2026-25536: responses routed by JSON-RPC id alone."""
+    """Source: CVE-2026-25536: responses routed only by JSON-RPC id."""
     other = ward.create_key(name="second")
 
     async def one(client: httpx2.AsyncClient, key: str, at: int) -> bool:
@@ -220,7 +220,7 @@ def test_attack_60_answers_of_parallel_callers_with_equal_ids_never_swap(ward: W
 
 
 def test_attack_61_changed_and_made_up_session_ids_are_never_a_hit(ward: Ward):
-    """A bounded sample: every letter of a real one changed to every neighbour, and 2,000 of the right shape."""
+    """A bounded sample: every character of a real one changed to every neighbour, and 2,000 of the right shape."""
     real = session(ward)
     letters = string.ascii_letters + string.digits + "-_"
     guesses = [real[:at] + letters[(letters.index(real[at]) + 1) % 64] + real[at + 1 :] for at in range(len(real))]

@@ -1,6 +1,6 @@
 """Guessing, replaying, stealing and outliving API keys, against the shipped process.
 
-Sources: OWASP ASVS 5.0 §6, CWE-208 (time tells), CVE-2026-12773 (an error taken for a yes), Obot < 0.21.1 (keys of
+Sources: OWASP ASVS 5.0 §6, CWE-208 (timing), CVE-2026-12773 (an error taken for success), Obot < 0.21.1 (keys of
 another object).
 """
 
@@ -114,7 +114,7 @@ def test_attack_35_a_key_with_a_wrong_checksum_is_refused_without_a_wait_for_the
 
 
 def test_attack_35_made_up_keys_with_right_checksums_delay_no_caller_and_no_new_key_by_much(tmp_path):
-    """Strangers at many addresses try ids that nobody has: all of them are looked for in four looks a second."""
+    """Strangers at many addresses try unknown ids: all of them are looked for in four looks a second."""
     with serving(tmp_path / "site", '[limits]\nauth_failures = "100000/minute"\n', start=False) as ward:
         config = tmp_path / "site" / "mcpward.toml"
         config.write_text(config.read_text().replace("[site]", '[site]\ntrusted_proxies = ["127.0.0.0/8"]'))
@@ -226,7 +226,7 @@ def expiring(ward):
         after = time.time()
         if after - before < lives_s / 2:
             return key, lives_s, before, after
-        lives_s *= 2  # where the machine has much else to do, the command alone takes seconds
+        lives_s *= 2  # on a busy machine, the command by itself takes seconds
 
 
 def test_attack_36_an_expired_key_is_refused_at_its_second(tmp_path):
@@ -283,7 +283,7 @@ def test_attack_40_the_eleventh_wrong_key_in_a_minute_gets_429_and_is_on_record(
         assert Counter(answer.status for answer in heard) == {401: 10, 429: 20}
         assert [answer.status for answer in heard[:10]] == [401] * 10
         assert all(0 < int(answer.headers["retry-after"]) <= 60 for answer in heard[10:])
-        # A good key from the same address is served: failures decide what the next failure is told, and nothing else.
+        # A good key from the same address is served: failures decide only the answer to the next failure.
         assert {ward.call("echo", {"text": f"{n}"}).status_code for n in range(20)} == {200}
         assert talk(ward.port, shown(ward.port, a_key(secret="C" * 43)), quiet_s=0.01).statuses == [429]
         ward.stop()

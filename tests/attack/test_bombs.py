@@ -1,4 +1,5 @@
-"""Bodies that cost more than they weigh, and floods of large ones: the loop goes on, and nobody waits for a neighbour.
+"""Bodies that cost more than they weigh, and floods of large ones: the loop goes on, and no caller waits for a
+neighbour.
 
 Sources: CWE-400, CWE-407; CVE-2020-36518 (depth), CVE-2022-40899 (cost of a text by its shape).
 """
@@ -101,7 +102,7 @@ def test_attack_120_large_bodies_are_counted_in_bytes_before_they_are_read(tmp_p
         last = answers[-1]
         assert (last.status, last.json()["error"]["data"]["reason"]) == (429, "address-rate-exceeded")
         assert int(last.headers["retry-after"]) >= 1
-        # One more is not even read: its head and what came with it are enough to say no.
+        # One more is not even read: its head and what came with it are enough to refuse it.
         with connect(ward.port, 10) as wire:
             wire.sendall(framed(ward, ward.key, wrong, "echo")[: 128 * 1024])
             assert listen(wire, wait_s=10, quiet_s=0).answers[0].status == 429

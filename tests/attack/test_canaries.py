@@ -175,7 +175,7 @@ def caged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
 
 @contextmanager
 def cage(folder: Path) -> Iterator[Ward]:
-    """A site whose every tool gives secrets away, and whose log tells all that it may."""
+    """A site whose every tool gives secrets away, and whose log has all that it may."""
     env = {canary.name: canary.value for canary in CANARIES[:400]} | {"PYTHONPATH": str(TESTS)}
     with serving(folder, '[log]\nlevel = "debug"\n', start=False) as site:
         (folder / "tools.py").write_text(TOOLS)
@@ -265,7 +265,7 @@ def test_attack_85_no_notification_resource_or_prompt_gives_a_canary_away(caged:
 
 
 def test_attack_85_a_canary_that_a_caller_sends_is_kept_nowhere(caged: Ward):
-    """In arguments, in names, in headers, in the address: a registered secret is masked whoever says it."""
+    """In arguments, in names, in headers, in the address: a registered secret is masked in every caller's input."""
     port = caged.port
     with Caller(caged) as caller:
         for at, canary in list(enumerate(CANARIES))[::5]:

@@ -1,4 +1,4 @@
-"""Streams of changes: how many a caller may hold, what they tell, and to whom.
+"""Streams of changes: how many a caller may hold, what they report, and to which callers.
 
 Sources: 2026-07-28 basic/utilities/subscriptions; 2025-11-25 basic/transports (one stream per message).
 """
@@ -23,7 +23,7 @@ def listen(line, wanted=None):
 @pytest.mark.slow
 @pytest.mark.parametrize("era", ["modern", "legacy"])
 def test_attack_48_idle_streams_of_one_key_are_counted_and_others_get_theirs(salon, era):
-    reading = []  # a reader that nobody holds is closed, and its stream with it
+    reading = []  # a reader without references is closed, and its stream with it
     with ExitStack() as held:
         for _ in range(MANY):
             line = held.enter_context(salon.line(salon.bob))
@@ -54,7 +54,7 @@ def test_attack_48_idle_streams_of_one_key_are_counted_and_others_get_theirs(sal
 
 
 def told_after(salon, wanted: dict, key: str, cause: dict) -> list[str]:
-    """Listen with a key while somebody else causes changes; a last change of the tools ends the listening."""
+    """Listen with a key while another caller causes changes; a last change of the tools ends the listening."""
     told: list[str] = []
     with (
         salon.line(key) as listener,

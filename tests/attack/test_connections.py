@@ -1,4 +1,4 @@
-"""Who takes all connections that there are: idle ones, half a head, half a handshake. Others are served as before.
+"""Attackers take all connections that there are: idle ones, half a head, half a handshake. Others are served as before.
 
 Sources: Slowloris (CVE-2007-6750), CWE-400, CWE-770, CWE-774; accept(2) on EMFILE.
 """
@@ -25,7 +25,7 @@ from support.wire import metric
 #: Half of the files that the server may open is kept for everything else.
 FILES = 256
 ROOM = 128
-#: More than that, whoever holds them.
+#: More than that, from any caller.
 WIRES = 300
 HANDSHAKES = 250
 #: Connections that an attacker opens in a second at the most.

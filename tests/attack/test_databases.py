@@ -1,4 +1,4 @@
-"""A reading tool whose SQL changes something: on a database that may be written, the database itself says no.
+"""A reading tool whose SQL changes something: on a database that may be written, the database itself refuses.
 
 Sources: CWE-89, CWE-272; PostgreSQL manual, 7.8.2 "Data-Modifying Statements in WITH"; SQLite, "The WITH Clause".
 """

@@ -186,7 +186,7 @@ def test_attack_51_another_encoding_under_the_right_name_is_no_json(ward: Ward, 
 
 # ---- 52: verbs -----------------------------------------------------------------------------------------------------
 
-#: Every verb that the parser knows, and some that nobody does.
+#: Every verb that the parser knows, and some that no parser knows.
 VERBS = [
     "GET",
     "HEAD",
@@ -257,7 +257,7 @@ def test_attack_52_every_verb_on_every_path_gets_what_the_table_says(ward: Ward,
         wanted = TABLE[path].get(verb, 405) if path in TABLE else 404
         assert heard.statuses == [wanted], path
         if wanted == 405:
-            is_stream = verb == "GET"  # it is allowed with a session alone
+            is_stream = verb == "GET"  # it is allowed only with a session
             assert heard.answers[0].headers["allow"] == ("POST" if is_stream else ", ".join(sorted(TABLE[path])))
         assert leak_in(heard.received) is None
 

@@ -1,4 +1,4 @@
-"""Attacks 80 and 81: URLs that lead home. A canary listens on loopback, and nobody may come.
+"""Attacks 80 and 81: URLs that lead home. A canary listens on loopback, and no request may reach it.
 
 Sources: the URL forms of PayloadsAllTheThings (Server Side Request Forgery), CVE-2026-77822, -77267, -79747, -51994 and
 -44430 (IPv6 forms, redirects, rebinding in comparable systems).
@@ -172,7 +172,7 @@ def lures(canary: Outside) -> list[str]:
 
 
 async def test_attack_81_users_fragments_and_other_schemes_are_refused(connected) -> None:
-    async with outside() as canary, calling("127.0.0.0/8") as client:  # allowed: the form alone is what is refused
+    async with outside() as canary, calling("127.0.0.0/8") as client:  # allowed: only the form is refused
         for url in lures(canary):
             await refused(client, url)
     assert canary.connections == 0

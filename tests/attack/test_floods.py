@@ -62,7 +62,7 @@ def test_attack_44_a_target_of_40_kib_is_refused(ward: Ward):
 
 
 def test_attack_44_a_head_without_end_is_cut_and_not_kept(ward: Ward):
-    """What still comes while the answer is on its way is read and dropped, for the two seconds of a lingering close."""
+    """Data that arrive while the answer is sent are read and dropped, for the two seconds of a lingering close."""
     before = memory_kib(ward)
     started = time.monotonic()
     with connect(ward.port) as wire:

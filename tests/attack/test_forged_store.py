@@ -1,4 +1,4 @@
-"""Whoever writes the database file and lacks the master key: keys are revived, promoted, moved, added, taken back.
+"""An attacker writes the database file without the master key: keys are revived, promoted, moved, added, taken back.
 
 The file is edited with SQLite itself, while the server runs and between two starts.
 """
@@ -150,7 +150,7 @@ FORGERIES: dict[str, Callable[[Site], None]] = {
     "no code": lambda site: edit(site.ward, "UPDATE api_keys SET mac = NULL, revoked_at = NULL", BUMP),
     "renumber": lambda site: edit(site.ward, "UPDATE revisions SET value = 0 WHERE name = 'keys'"),
 }
-#: The counter is left alone: a running worker, which knows the rows, does not read them; a start does.
+#: The counter stays as it is: a running worker, which knows the rows, does not read them; a start does.
 QUIET: dict[str, Callable[[Site], None]] = {
     "quiet promotion": lambda site: edit(site.ward, "UPDATE api_keys SET access = 3 WHERE name = 'reader'"),
     "quiet revival": lambda site: edit(site.ward, "UPDATE api_keys SET revoked_at = NULL"),
@@ -232,7 +232,7 @@ def test_attack_125_an_older_copy_counts_only_when_an_operator_has_seen_what_it_
     site.restore()
     until(lambda: not ready(ward), seconds=10.0)
     shown = ward.cli("store", "accept-older", check=False)
-    assert shown.returncode == 1  # nobody is there to be asked
+    assert shown.returncode == 1  # there is no terminal to ask at
     (line,) = [line for line in shown.stdout.splitlines() if id_of(site.revoked) in line]
     assert line.split()[1:6] == ["revoked", "demo", "write", "all", "no"]
     told = json.loads(ward.cli("store", "accept-older", "--yes", "--json").stdout)
@@ -246,7 +246,7 @@ def test_attack_125_an_older_copy_counts_only_when_an_operator_has_seen_what_it_
     ]
     assert told["revisions"]["keys"]["store"] < told["revisions"]["keys"]["mark"]
     until(lambda: ready(ward), seconds=10.0)
-    assert (status(ward, site.reader), status(ward, site.revoked)) == (200, 200)  # the operator was told
+    assert (status(ward, site.reader), status(ward, site.revoked)) == (200, 200)  # the operator has the message
     ward.cli("key", "revoke", id_of(site.revoked))
     until(lambda: status(ward, site.revoked) == 401, seconds=2.0)
     site.restore()
@@ -285,7 +285,7 @@ UNCODED: dict[str, tuple[Callable[[Site], None], set[str]]] = {
 
 
 def noting(seen: list[Older], *, accept: bool) -> Callable[[Older], bool]:
-    """Return an operator's word on a store that is not the last one; what they were told is in ``seen``."""
+    """Return an operator's decision about an older store; the printed text is in ``seen``."""
 
     def decide(older: Older) -> bool:
         seen.append(older)

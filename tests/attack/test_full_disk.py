@@ -71,7 +71,7 @@ def test_attack_127_a_disk_of_20_mb_takes_strangers_and_a_revocation_and_loses_n
         time.sleep(_ATTACK_S / 2)
         assert ready(ward)[0] == 200  # what they write does not fill the disk
         assert destroyer.refused == 0
-        ward.fill()  # so somebody else does
+        ward.fill()  # so another process does
         until(lambda: ready(ward) == (503, '{"status":"unready","waiting_for":"record"}'))
         until(lambda: destroyer.refused)
         assert ward.call("echo", {"text": "a"}, path="/demo/mcp", key=stolen).status_code == 503

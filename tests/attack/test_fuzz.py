@@ -26,12 +26,12 @@ pytestmark = pytest.mark.timeout(120)
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "1200"))
 CANARY = "canary-of-alice"
 SLOW_S = 2.0
-#: Whoever waits so long for an answer waits for ever.
+#: A caller that waits so long for an answer waits indefinitely.
 HANGS_S = 10.0
 
 
 class Prey:
-    """What belongs to alice: a session that waits for an answer, a task that does, states and events with a canary."""
+    """Alice's things: a session that waits for an answer, a task that does, states and events with a canary."""
 
     def __init__(self, salon: Any, line: Line) -> None:
         self.talker = salon.talker(salon.alice)
@@ -79,7 +79,7 @@ class Thief:
         self.statuses: Counter[int] = Counter()
 
     def say(self, message: Any, headers: dict[str, str]) -> None:
-        """Send a message; what comes back is quick, no fault, and tells nothing."""
+        """Send a message; the answer is quick, no fault, and reveals nothing."""
         took, status, answer = self._timed(message, headers)
         if took >= SLOW_S:  # a message that is dear is dear again; a machine that is busy is not
             took, status, answer = self._timed(message, headers)

@@ -1,6 +1,6 @@
-"""Credentials that somebody else has to judge: guesses cost the provider few questions, and others no place.
+"""Credentials that another service has to judge: guesses cost the provider few questions, and others no slot.
 
-An opaque token means what its provider says of it (RFC 7662), so each made-up one is a question. Sources: CWE-367
+Only its provider knows the meaning of an opaque token (RFC 7662), so each made-up one is a question. Sources: CWE-367
 (a limit that is looked at before, and counted after), CWE-770.
 """
 
@@ -33,7 +33,7 @@ class Site:
         self.door = Door(ward)
 
     def call(self, kind: str = GOOD) -> bytes:
-        """Return a call with a token that nobody has shown before."""
+        """Return a call with a token that no caller has shown before."""
         token = f"{kind}-{next(_numbers):030d}"
         return self.door.message(lines=[("Authorization", f"Bearer {token}")])
 

@@ -1,4 +1,5 @@
-"""Handles that a caller is given - sessions, states, tasks, events, subscriptions - are worth nothing to anybody else.
+"""Handles that a caller is given - sessions, states, tasks, events, subscriptions - are worth nothing to any other
+caller.
 
 Sources: CVE-2026-52869 (a session served to another principal), CVE-2026-52870 (tasks seen and cancelled by others);
 2026-07-28, basic/patterns/mrtr (requestState is attacker input).
@@ -30,7 +31,7 @@ def bob(salon):
 
 @pytest.fixture
 def task(alice):
-    """Give a task of alice's that waits for an answer."""
+    """Return a task of alice's that waits for an answer."""
     started = result_of(alice.modern("tools/call", {"name": "asking_job", "arguments": {"secret": CANARY}}))
     handle = {"taskId": started["taskId"]}
     until(lambda: result_of(alice.modern("tasks/get", handle))["status"] == "input_required")

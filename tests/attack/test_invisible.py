@@ -1,4 +1,4 @@
-"""What people do not see and terminals or models obey is taken out of all that a tool says (attacks 84, 134).
+"""Text that people do not see but terminals or models obey is removed from all output of a tool (attacks 84, 134).
 
 Sources: CWE-150; "ASCII smuggling" by Unicode tags (2024), and by variation selectors (2025); Trojan Source
 (CVE-2021-42574); CSV injection (OWASP); UAX #44, Default_Ignorable_Code_Point.

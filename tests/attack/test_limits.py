@@ -50,7 +50,7 @@ def limited(read: str, mode: str = "api-key", more: str = "") -> str:
 
 
 def test_attack_102_of_200_parallel_calls_at_limit_50_exactly_50_pass_20_times(tmp_path):
-    """Every time from another address, as a stranger to whom nothing was charged yet."""
+    """Every time from another address, as a stranger without charges so far."""
     with serving(tmp_path / "site", servers=limited("50/hour", "public"), start=False) as ward:
         trust(ward, tmp_path)
         ward.start()

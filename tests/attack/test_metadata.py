@@ -1,4 +1,4 @@
-"""What travels beside a request: tokens, trace headers and metadata without measure.
+"""Data beside a request: tokens, trace headers and metadata without measure.
 
 Sources: W3C Trace Context §3 (what a traceparent may hold), 2026-07-28 basic (reserved keys of `_meta`).
 """

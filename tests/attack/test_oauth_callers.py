@@ -1,4 +1,4 @@
-"""What a good token does not open, what those without one are told, and where tokens must never go: attacks 27-30, 32.
+"""Limits of a good token, the answers to callers without one, and places where tokens must never go: attacks 27-30, 32.
 
 Sources: RFC 6750 §2, §3 and §5.3, RFC 9728 §3 and §5, MCP authorization (2026-07-28), "token passthrough" of the MCP
 security best practices.
@@ -155,14 +155,16 @@ def test_attack_27_what_is_listed_is_what_may_be_called(place: Place):
 
 
 def test_attack_27_what_no_scope_can_open_is_unknown_and_not_asked_for(place: Place):
-    """The class "destructive" is open to nobody here: a step-up would send people to ask for what does not exist."""
+    """The class "destructive" is open to no caller here: a step-up would send people to request a scope that does not
+    exist.
+    """
     hidden = place.demo.knock(place.token("demo:read demo:write"), "wipe", {"what": "x"})
     missing = place.demo.knock(place.token("demo:read demo:write"), "nowhere", {"what": "x"})
     assert undated(hidden) == undated(missing)
     assert hidden.status == 400
 
 
-# ---- nobody ----
+# ---- callers without a token ----
 
 
 @pytest.mark.parametrize("verb", ["POST", "GET", "DELETE"])
@@ -249,7 +251,7 @@ def test_attack_28_where_keys_and_tokens_are_taken_one_is_told_of_tokens(place: 
         "resource_metadata": place.metadata_url(place.mixed),
         "scope": "demo:read",
     }
-    place.mixed.require_refused(bad_key)  # told exactly what a bad token is told
+    place.mixed.require_refused(bad_key)  # exactly the answer to a bad token
     place.mixed.require_refused(place.token(door=place.demo))
     place.demo.require_refused(good_key)
 
@@ -302,7 +304,7 @@ def traces(ward: Ward, token: str) -> list[str]:
 
 
 def test_attack_30_nothing_that_a_token_is_made_of_reaches_an_upstream_or_the_disk(place: Place):
-    """The tool tells its upstream all it can find: the caller, the context, the environment, every attribute."""
+    """The tool sends its upstream all it can find: the caller, the context, the environment, every attribute."""
     tokens = [place.token(), place.token(door=place.mixed)]
     for door, token in zip((place.demo, place.mixed), tokens, strict=True):
         answer = door.knock(token, "confess", {"url": f"{place.upstream.base}/hook"})

@@ -34,14 +34,14 @@ def issuer() -> Issuer:
 
 @pytest.fixture
 def door(tmp_path: Path, issuer: Issuer) -> Iterator[Door]:
-    """A house of the test's own: what a provider did to it stays."""
+    """A site of the test's own: a provider's effects on it stay."""
     with listening(issuer), guarded(tmp_path / "site", SERVER, issuers(main=issuer.metadata)) as ward:
         yield Door(ward)
         assert not [word for word in ERRORS if word in ward.log()]
 
 
 def named(mint: Mint, kid: str) -> str:
-    """A token under a name of a key that nobody has. Its signature is made up: it must never be looked at."""
+    """A token under an unknown key name. Its signature is made up: it must never be checked."""
     return f"{signing_input(mint.header(kid=kid), mint.claims())}.{b64(b's' * 256)}"
 
 
@@ -121,7 +121,9 @@ def test_attack_24_two_keys_side_by_side_are_both_good(door: Door, issuer: Issue
 
 
 def test_attack_24_a_large_body_under_a_withdrawn_key_is_refused_and_not_put_off_for_ever(door: Door, issuer: Issuer):
-    """A large body is not read before the key is known: 503 and come again. Who comes again is told what all are."""
+    """A large body is not read before the key is known: 503 and come again. A caller that comes again gets the same
+    answer as all.
+    """
     old = issuer.mint(door.resource, "ES256").token()
 
     def large(token: str) -> int:
@@ -177,7 +179,7 @@ def test_attack_23_bad_signatures_under_a_known_key_cost_the_provider_one_look_i
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_attack_24_a_change_of_keys_in_the_midst_of_a_storm_is_followed_within_the_budget(door: Door, issuer: Issuer):
-    """Who shows made-up keys can hold up a change by what the provider is spared, half a minute, and no longer."""
+    """A caller with made-up keys can delay a change by half a minute, the provider's pause, and no longer."""
     mint = issuer.mint(door.resource)
     new = signer("ES256", "in-the-storm")
     fresh = Mint(issuer.issuer, door.resource, new).token()
@@ -266,7 +268,7 @@ def test_attack_24_a_stream_ends_with_the_key_that_opened_it(door: Door, issuer:
     def change() -> None:
         time.sleep(4.2)
         issuer.publish(issuer.key("RS256"))
-        assert not door.lets_in(named(issuer.mint(door.resource), "unknown"))  # somebody causes a look
+        assert not door.lets_in(named(issuer.mint(door.resource), "unknown"))  # an attacker causes a look
 
     took = listened_s(door, issuer.mint(door.resource, "ES256").token(), change)
     show(f"a stream was ended {took:.2f} s after its key was known to be withdrawn")
@@ -280,7 +282,7 @@ METADATA_HOST = "http://169.254.169.254/latest/meta-data/"
 
 
 def poisoned(canary: Canary) -> dict[str, Document]:
-    """What a provider that somebody else has taken over, or that is broken, may publish; each holds a key of theirs."""
+    """Documents of a provider that an attacker has taken over, or that is broken; each holds a key of theirs."""
     good = [signer(alg, alg).public() for alg in ("RS256", "ES256", "EdDSA")]
     mine = MINE.public()
     plain, html = {"content-type": "application/json"}, {"content-type": "text/html"}
@@ -321,7 +323,7 @@ def poisoned(canary: Canary) -> dict[str, Document]:
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_attack_26_a_poisoned_document_changes_nothing_and_is_logged_once(tmp_path: Path):
-    """One provider for each document, all at one house. All keep their good keys, and nobody else's count."""
+    """One provider for each document, all at one site. All keep their good keys, and no other keys count."""
     canary = Canary()
     documents = poisoned(canary)
     providers = {f"p{number}": Issuer() for number in range(len(documents))}
@@ -392,7 +394,7 @@ def test_attack_26_a_house_that_finds_only_poison_lets_nobody_in_and_says_why(tm
 def test_attack_26_metadata_that_points_elsewhere_keeps_the_house_shut(
     tmp_path: Path, issuer: Issuer, changes: dict[str, Any]
 ):
-    """The operator is told at the start which piece is missing or wrong."""
+    """The start reports to the operator which piece is missing or wrong."""
     said = {name: value for name, value in issuer.announcement(**changes).items() if value is not None}
     issuer.documents["/.well-known/oauth-authorization-server"] = Document(said)
     trusted = issuers(main=issuer.metadata)

@@ -23,7 +23,7 @@ _numbers = count()
 
 
 class Office:
-    """A house that asks, and a provider that says what a test wants."""
+    """A site that asks, and a provider that says what a test wants."""
 
     def __init__(self, ward: Ward, issuer: Issuer) -> None:
         self.door = Door(ward)
@@ -105,7 +105,7 @@ def test_attack_25_an_answer_that_is_neither_yes_nor_no_is_an_outage(office: Off
 
 @pytest.mark.parametrize("status", [201, 204, 301, 302, 307, 400, 401, 403, 404, 429, 500, 503])
 def test_attack_25_a_provider_that_does_not_say_is_an_outage(office: Office, status: int):
-    """Also one that does not know the house (401), and one that sends it elsewhere: nobody is called there."""
+    """Also one that does not know the site (401), and one that redirects it: mcpward calls no other host."""
     canary = Canary()
     try:
         headers = {"content-type": "application/json", "location": canary.url}
@@ -164,7 +164,7 @@ def test_attack_23_made_up_opaque_tokens_cost_the_provider_one_question_each_and
 
 
 def test_attack_40_good_tokens_are_served_whatever_fails_beside_them_and_nobody_is_asked_about_more(tmp_path: Path):
-    """Failures of an address decide what the next failure is told, and whether the provider is asked."""
+    """Failures of an address decide the answer to the next failure, and whether the provider is asked."""
     issuer = Issuer()
     trusted = issuers(main=issuer.metadata)
     trusted += 'introspection = true\nclient_id = "mcpward"\nclient_secret = "env:PROVIDER_SECRET"\n'

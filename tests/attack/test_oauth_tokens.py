@@ -3,7 +3,7 @@
 Sources: RFC 8725 (JWT best practices), RFC 9068 §4, RFC 8707; CVE-2015-9235 (alg none and HS256), CVE-2018-0114 (jwk),
 CVE-2022-21449 (ECDSA zeros), CVE-2023-52428 (p2c), CVE-2024-33663 (key confusion).
 
-Every refusal must be byte for byte what nonsense is told. For each way of spoiling a token, the good token beside it
+Every refusal must be byte for byte the answer to nonsense. For each way of spoiling a token, the good token beside it
 is let in: otherwise a refusal would prove nothing.
 """
 
@@ -31,7 +31,7 @@ SLACK_S = 3
 
 
 class House:
-    """``demo`` trusts three issuers of which two call their keys alike, ``other`` the first of them alone."""
+    """``demo`` trusts three issuers of which two call their keys alike, ``other`` only the first of them."""
 
     def __init__(self, demo: Door, other: Door, main: Issuer, rival: Issuer, narrow: Issuer) -> None:
         self.demo, self.other = demo, other
@@ -47,7 +47,7 @@ class House:
 
 
 def same_names() -> tuple[Signer, ...]:
-    """Keys of somebody else that are called as the main issuer's are."""
+    """An attacker's keys that are named as the main issuer's are."""
     return tuple(Signer(alg, alg, signer(alg, f"rival-{alg}").key) for alg in ("RS256", "ES256", "EdDSA"))
 
 
@@ -411,7 +411,7 @@ def test_attack_16_a_huge_token_is_cut_off_and_not_kept(house: House, megabytes:
     ids=repr,
 )  # fmt: skip
 def test_attack_17_a_time_that_is_none_is_refused(house: House, exp: Any):
-    """Also the year 10,000 and later: a token for ever is none."""
+    """Also the year 10,000 and later: a token that never expires is none."""
     mint = house.mint()
     if isinstance(exp, bytes):
         text = json.dumps(mint.claims(exp="EXP")).encode().replace(b'"EXP"', exp)
@@ -422,7 +422,7 @@ def test_attack_17_a_time_that_is_none_is_refused(house: House, exp: Any):
 
 @pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
 def test_attack_17_a_time_beyond_all_numbers_is_no_fault_of_the_house(house: House, name: str):
-    """Nor where nobody has signed it: these claims are looked at before the key of an unknown name is asked for."""
+    """Nor where it has no signature: these claims are looked at before the key of an unknown name is asked for."""
     for by in (house.main.key("RS256"), signer("RS256", "nobody")):
         for value in (10**310, -(10**310)):
             house.refused(house.mint().token(by=by, header=house.mint().header(kid=by.kid), **{name: value}))

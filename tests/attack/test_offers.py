@@ -1,4 +1,5 @@
-"""Resources, templates, prompts and completions: what a caller may not have is not there, and a URI is only a name.
+"""Resources, templates, prompts and completions: a caller cannot see items that it may not have, and a URI is only a
+name.
 
 Sources: 2026-07-28 server/resources (URIs are validated, access is checked), server/utilities/completion (no
 disclosure), RFC 3986 §2.1 and §6 (escapes and dots), RFC 6570 §2.2 (what an expression may hold).

@@ -82,7 +82,7 @@ def test_attack_61_the_ids_of_questions_are_not_guessed(salon, lines):
     ids=lambda odd: json.dumps(odd)[:48],
 )  # fmt: skip
 def test_attacks_54_and_55_an_odd_answer_ends_the_question_or_is_refused(salon, lines, odd):
-    """It is never taken for a yes, breaks nothing, and leaves the tool an honest ending."""
+    """It is never taken for consent, breaks nothing, and leaves the tool an honest ending."""
     calling, answering, _ = lines
     alice = salon.talker(salon.alice)
     with asked(alice, calling, "you") as (question, answer):
@@ -171,7 +171,7 @@ def test_attack_48_one_caller_has_no_more_than_its_share_of_open_questions(salon
         assert refused is not None
         alice = salon.talker(salon.alice)
         with alice.line() as line, asked(alice, line) as (question, answer), alice.line() as answering:
-            alice.answer(answering, question, result=accepted("Ada"))  # nobody else is the worse for it
+            alice.answer(answering, question, result=accepted("Ada"))  # no other caller is the worse for it
             assert answer()["content"][0]["text"] == "accept Ada"
     finally:
         for line, stream, _ in streams:

@@ -13,7 +13,8 @@ from support.raw import connect, request
 from support.ward import ACCEPT, LAVISH, Ward, modern_request
 
 _TOGETHER = 40
-#: What an attack of a few seconds may add to the database, honest calls included; a row of each request is twice that.
+#: The most that an attack of a few seconds may add to the database, honest calls included; a row of each request is
+#: twice that.
 _MOST_BYTES = 900_000
 SITE = f'{SERVERS}[servers.open]\nsource = "tools.py"\nmode = "public"\n[servers.open.limits]\n{LAVISH}'
 
@@ -92,7 +93,7 @@ def test_attack_126_floods_take_next_to_nothing_of_the_disk_and_of_the_others_ti
         for record in records:
             of = (record["server"], record["reason"] or record["outcome"])
             told[of] = told.get(of, 0) + (record["count"] or 1)
-        # Every one of them is told of: whole, or in a number.
+        # Every one of them is on record: whole, or in a number.
         assert told["demo", "credential-missing"] >= counts[0][0]
         assert told["demo", "tool-unknown"] >= counts[1][0]
         assert told["", "route-unknown"] >= counts[2][0]

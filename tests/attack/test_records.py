@@ -1,4 +1,4 @@
-"""What callers write must not become lines, colours or fields of a log; what was promised is on record after a stop.
+"""Text of callers must not become lines, colours or fields of a log; all promised rows are on record after a stop.
 
 Sources: CWE-117, CWE-150 (terminal escapes), OWASP ASVS 5.0 §16; RFC 8259 §7.
 """

@@ -1,4 +1,4 @@
-"""What a person answered is good for one run of what changes something, whoever sends it again (attack 133).
+"""A person's answer is good for one run of a tool that changes something, whatever caller sends it again (attack 133).
 
 Sources: 2026-07-28, basic/patterns/mrtr ("single use must be enforced by the server"); CWE-294.
 """

@@ -1,7 +1,7 @@
 """A server has two URLs, and both are its names: its tokens open it at either, and no other server at any.
 
-Sources: RFC 8707 §2 and RFC 9068 §4 (one audience, one resource), RFC 9728 §§3.3, 7.6 (the resource a client was told
-is the one that it uses, and comes from no request).
+Sources: RFC 8707 §2 and RFC 9068 §4 (one audience, one resource). RFC 9728 §§3.3, 7.6 (a client uses the resource in
+the metadata, which comes from no request).
 """
 
 import json
@@ -34,7 +34,7 @@ class House:
         return self.issuer.mint(door.resource).token(**claims)
 
     def opened(self, door: Door) -> list[bool]:
-        """Return which of the three doors a token for one URL opens."""
+        """Return which of the three servers a token for one URL opens."""
         token = self.token(door)
         return [each.lets_in(token) for each in (self.long, self.short, self.other)]
 

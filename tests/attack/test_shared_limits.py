@@ -53,7 +53,9 @@ def workers(ward: Ward) -> set[str]:
 
 
 def spread(ward: Ward, stack: ExitStack, key: str) -> list[socket.socket]:
-    """Open 200 connections, 50 to each of four workers: whoever is awake takes all there are, so three sleep."""
+    """Open 200 connections, 50 to each of four workers: the worker that is awake takes all there are, so three
+    sleep.
+    """
     wires: list[socket.socket] = []
     pids = {int(pid) for pid in workers(ward)}
     for awake in pids:
@@ -175,7 +177,7 @@ class House:
         self._stranger = 0
 
     def address(self) -> str:
-        """Somebody new."""
+        """A new caller."""
         self._stranger += 1
         return f"198.51.{self._stranger >> 8}.{self._stranger & 255}"
 
@@ -204,7 +206,7 @@ def _house(tmp_path_factory) -> Iterator[House]:
 
 @pytest.fixture
 def house(_house: House) -> Iterator[House]:
-    """The house, well and with nobody in it."""
+    """The site, well and without callers."""
     yield _house
     _house.opened.close()
 
@@ -276,7 +278,7 @@ def test_attack_104_while_redis_is_away_each_limit_holds_as_it_was_told_within_a
     assert (ready.status_code, ready.json().get("degraded")) == (200, ["counters"])
     until(lambda: house.ready().json().get("degraded") is None)
     assert metric(house.ward, "mcpward_limit_store_up") == 1
-    for name in voices:  # nobody is locked out, and nobody has more than there was
+    for name in voices:  # no caller is locked out, and none has more than there was
         assert house.voice(name, house.address())().passed
 
 
@@ -363,7 +365,7 @@ def test_attack_104_what_others_put_under_a_key_opens_no_limit_and_closes_none(h
             elif b"clock" not in key:
                 text = house.store.run("GET", key).split()
                 house.store.run("SET", key, b" ".join([text[0], b"9" * 16, *text[2:]]))
-        if put == "future":  # as if drained just now, not for ever: an interval later one call passes
+        if put == "future":  # as if drained just now, not indefinitely: an interval later one call passes
             assert voice().status == 429
         else:
             said = [voice() for _ in range(55)]
@@ -453,7 +455,7 @@ def clocked(tmp_path_factory) -> Iterator[tuple[Ward, RedisServer, Iterator[str]
 
 @pytest.fixture
 def opened() -> Iterator[ExitStack]:
-    """What is closed after the test."""
+    """Resources that are closed after the test."""
     with ExitStack() as stack:
         yield stack
 
@@ -474,7 +476,7 @@ def test_attack_105_the_clock_of_redis_may_jump_and_opens_no_window_and_locks_no
     time.sleep(1.1)  # what was refused is remembered for a second
     # A full bucket lives two hours more, so that an hour cannot delete one that is drained. A day gives one burst.
     assert sum(voices["hour"]().passed for _ in range(10)) <= (5 if seconds > 7200 else 0)
-    if abs(seconds) == 3600:  # a clock that is days away is not told from the one that is right
+    if abs(seconds) == 3600:  # a clock that is days away is not distinguished from the right one
         assert [voices["quota"]().status for _ in range(10)] == [429] * 10
     began = time.monotonic()
     passed = sum(voices["second"]().passed for _ in range(40))

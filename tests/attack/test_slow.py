@@ -1,4 +1,4 @@
-"""Callers that take for ever: in their headers, their body, their reading. Each is ended, the others notice nothing.
+"""Callers that never finish: in their headers, their body, their reading. Each is ended, the others notice nothing.
 
 Sources: Slowloris (CVE-2007-6750), R.U.D.Y., slow read (CVE-2012-5568), CWE-400.
 """
@@ -77,7 +77,7 @@ def body_of(ward: Ward, tool: str, **arguments: object) -> bytes:
 
 
 def openings(ward: Ward) -> dict[str, tuple[bytes, Callable[[], bytes] | None, float]]:
-    """What is sent first, what drips after it, and the seconds that it may take."""
+    """The first bytes, the bytes that drip after them, and the seconds that this may take."""
     line = f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{ward.port}\r\n".encode()
     media = b"Content-Type: application/json\r\nAccept: application/json\r\n"
     whole = line + media + b"Authorization: Bearer " + ward.key.encode() + b"\r\n"

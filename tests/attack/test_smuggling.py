@@ -289,7 +289,7 @@ TAILS = {
 @pytest.mark.parametrize("tail", TAILS)
 @pytest.mark.parametrize("refused", ["by its framing", "by its host", "by its size"])
 def test_attack_43_what_follows_a_refused_request_draws_no_answer(ward: Ward, refused: str, tail: str):
-    """The refusal ends the connection: bytes behind it, whatever they are, are nobody's request."""
+    """The refusal ends the connection: bytes behind it, whatever they are, are no request."""
     first = {
         "by its framing": request(ward.port, "POST", "/mcp", [("Transfer-Encoding", "cow")], framed=False),
         "by its host": request(ward.port, "POST", "/mcp", host="evil.example", body=b"12345"),

@@ -1,4 +1,4 @@
-"""What a stranger can make the house spend before it knows who is there (attack 46)."""
+"""The work that a stranger can cause before mcpward knows the caller (attack 46)."""
 
 import socket
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""Whoever can write the files of a site, but has no master key, cannot change the record unseen (attack 128).
+"""An attacker who can write the files of a site, but has no master key, cannot change the record unnoticed (attack
+128).
 
 Sources: Schneier & Kelsey, "Secure Audit Logs to Support Computer Forensics" (1999); RFC 5848 (signed syslog messages);
 CWE-354, OWASP ASVS 5.0 §16.4.
@@ -220,7 +221,7 @@ def test_attack_128_a_server_that_goes_on_writing_does_not_cover_it_up(
 def test_attack_128_the_oldest_records_cannot_be_made_to_look_past_their_time(
     sites: dict[str, Path], tmp_path: Path
 ) -> None:
-    """Whoever dates records back has mcpward itself remove them; that they were not as written is on record."""
+    """An attacker who dates records back has mcpward itself remove them; the change of the rows is on record."""
     folder = a_copy(sites["plain"], tmp_path / "site")
     tampering.run(folder, ("UPDATE traffic SET at = 1.0 WHERE seq <= 20",))
 
@@ -237,7 +238,9 @@ def test_attack_128_the_oldest_records_cannot_be_made_to_look_past_their_time(
 
 
 def test_a_database_that_lost_its_newest_records_tells_so_and_goes_on(sites: dict[str, Path], tmp_path: Path) -> None:
-    """A power cut may take the newest records: that is not an attack for ever, and not hidden either."""
+    """A power cut may take the newest records: that does not count as an attack indefinitely, and is not hidden
+    either.
+    """
     folder = a_copy(sites["plain"], tmp_path / "site")
     tampering.bring_back_an_earlier_database(folder, random.Random(0))
     code, said, err = verified(folder)
@@ -270,7 +273,7 @@ def test_records_of_a_master_key_that_is_gone_are_told_apart(sites: dict[str, Pa
     tampering.run(folder, "DELETE FROM traffic WHERE seq = 10")  # its code is gone, though it could not be checked
     assert verified(folder)[0] == 1
 
-    key.write_text(older)  # the first key alone: what the newer one has signed is not its own, nor is the site's mark
+    key.write_text(older)  # only the first key: what the newer one has signed is not its own, nor is the site's mark
     code, said, err = verified(folder)
     assert (code, said) == (2, {})
     assert "master key" in err

@@ -1,4 +1,6 @@
-"""Threads: whoever begins calls that do not end in time, and hangs up, pays with own places (attacks 129, 130)."""
+"""Threads: a caller that begins calls that do not end in time, and hangs up, pays with its own slots (attacks 129,
+130).
+"""
 
 import json
 import socket
@@ -175,7 +177,7 @@ def test_attack_129_slow_calls_of_one_key_delay_no_other_key(siege: Siege) -> No
 
 
 def test_attack_129_a_call_that_hung_up_waits_for_no_place(siege: Siege) -> None:
-    """One runs, and those who hung up have left the queue: there is room in it for others."""
+    """One runs, and callers that hung up have left the queue: there is space in it for others."""
     with ExitStack() as running:
         begin(siege, running, slow_call(siege, "narrow", "wait", seconds=1.5), STRANGER)
         for _ in range(2):

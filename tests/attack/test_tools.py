@@ -203,7 +203,7 @@ def legacy(ward: Ward, key: str, method: str, token: str | None = None, **params
     return ward.post({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, headers=headers)
 
 
-#: What the screens take out of a text (attack 84); all else must come back as it went.
+#: Text that the screens remove (attack 84); all else must come back as it went.
 def visible(text: str) -> str:
     from mcpward.sanitize.screens.invisible import strip
 

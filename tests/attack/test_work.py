@@ -182,7 +182,7 @@ def test_attack_121_what_is_large_and_plain_is_served(siege: Siege) -> None:
 
 def test_attack_121_nobody_waits_while_others_arguments_are_checked(siege: Siege) -> None:
     key = [repeated(siege, STRANGER, bomb(siege, tool)) for tool in BOMBS]
-    # Twice as often as the limits of a server let an address call, where nobody has set any.
+    # Twice as often as the limits of a server let an address call, if none are set.
     crowd = [repeated(siege, source, bomb(siege, "tree", server="open"), 0.25) for source in CROWD]
     assert_unharmed(siege, "bombs for validation, one key", *key, seconds=2.0)
     assert_unharmed(siege, "bombs for validation, one address", *crowd[:1], seconds=2.0)

@@ -1,4 +1,4 @@
-"""Where a page promises that the log or the record tells something, a test sees it there."""
+"""A page's promise about the log or the record has a test that sees it there."""
 
 import re
 

@@ -174,7 +174,7 @@ def test_attack_21_an_id_token_of_a_provider_is_refused(provider: str, settings:
     claims = said | {name: value for name, value in other.items() if name != "typ" or value != "JWT"}
     with pytest.raises(TokenRefused):
         checked(settings, provider, typ, claims)
-    with pytest.raises(TokenRefused):  # told apart by more than the audience: the house may be a client, too
+    with pytest.raises(TokenRefused):  # distinguished by more than the audience: mcpward may be a client, too
         checked(settings, provider, typ, claims | {"aud": said["aud"]})
 
 

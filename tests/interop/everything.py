@@ -1,4 +1,4 @@
-"""What the official conformance suite wants to see: its tools, texts, keys and switches, by its own names."""
+"""Everything that the official conformance suite expects: its tools, texts, keys and switches, by its own names."""
 
 import asyncio
 from base64 import b64decode
@@ -230,7 +230,7 @@ class Color(BaseModel):
 
 
 class Purpose(BaseModel):
-    """What for."""
+    """The purpose."""
 
     context: str
 
@@ -358,7 +358,7 @@ async def test_reconnection(ctx: Context) -> str:
 
 @server.tool(read_only=True, structured=False)
 async def test_logging_tool(ctx: Context) -> str:
-    """Say something to those who asked to hear it."""
+    """Send a message to clients that asked for it."""
     await ctx.info("Tool execution started")
     return "done"
 

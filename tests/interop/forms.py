@@ -99,7 +99,7 @@ class Pets(BaseModel):
 
 
 class Whole(BaseModel):
-    """What pydantic leaves out or adds when it serializes."""
+    """Members that pydantic leaves out or adds when it serializes."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -335,7 +335,7 @@ OBJECTS: dict[str, tuple[Any, Any]] = {
     "by_hand": (ToolResult, lambda: ToolResult(structured={"at": NAIVE}, meta={"com.example/at": "x"})),
     "by_hand_in_parts": (ToolResult, lambda: ToolResult([Text("a \ud83d"), "b"], structured={"n": 1.5})),
 }
-#: What is no JSON, or is not what the tool declares: withheld here, before any client sees it.
+#: Values that are no JSON, or not what the tool declares: withheld here, before any client sees them.
 WITHHELD: dict[str, tuple[Any, Any]] = {
     "nan": (float, math.nan),
     "infinite": (dict[str, float], {"rate": -math.inf}),

@@ -32,7 +32,7 @@ source = "everything.py"
 read = "1/minute"
 discovery = "100000/minute"
 """
-#: What a client says when it is kept out. mcp-remote ends without a word.
+#: The client's message when it is kept out. mcp-remote ends without one.
 KEPT_OUT = re.compile(r"401|not valid here|auth_required|Connection closed")
 MODERN = "2026-07-28"
 

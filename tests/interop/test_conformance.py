@@ -1,7 +1,7 @@
 """The official conformance suites, every revision: no check fails, and none warns.
 
 Left out are the ``sep-2640-skills-*`` scenarios: an extension that mcpward does not serve, in no revision's
-requirements, and reached by a bare ``--suite all`` of the upcoming suite alone.
+requirements, and reached only by a bare ``--suite all`` of the upcoming suite.
 """
 
 import json

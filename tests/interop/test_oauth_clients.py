@@ -1,7 +1,7 @@
 """Clients that we did not write log their people in at a provider that we did not write, and call.
 
-Nobody tells them more than the server's URL: the challenge leads to the metadata, that to the provider, where they
-register, log in with PKCE, and get tokens for this server alone. The person and the browser are scripted.
+They get only the server's URL. The challenge leads to the metadata, that to the provider, where they register, log in
+with PKCE, and get tokens only for this server. The person and the browser are scripted.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ def ward(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 class Wallet:
-    """Where a client keeps what it got."""
+    """The place where a client keeps its tokens."""
 
     def __init__(self) -> None:
         self.tokens: OAuthToken | None = None
@@ -69,7 +69,7 @@ class Wallet:
 
 
 class Person:
-    """Somebody at a browser: goes where the client sends them, logs in, agrees, and comes back."""
+    """A person at a browser: goes where the client sends them, logs in, agrees, and comes back."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -203,7 +203,7 @@ async def test_mcp_remote_gets_in_as_a_program(ward: Ward, provider: Provider, t
 
 async def test_mcp_remote_registers_sends_its_person_to_log_in_and_calls(ward: Ward, tmp_path: Path):
     async def browse() -> None:
-        """Open the address that mcp-remote shows, and follow it back to the door that mcp-remote holds open."""
+        """Open the address that mcp-remote shows, and follow it back to the port that mcp-remote holds open."""
         for _ in range(300):
             await asyncio.sleep(0.1)
             said = tmp_path / "said.txt"

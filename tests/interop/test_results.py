@@ -1,7 +1,7 @@
-"""What leaves keeps the schema that is published, as clients check it that we did not write, every format included.
+"""Results keep the published schema, as foreign clients check it, every format included.
 
 Claude Code, opencode, Gemini CLI, Cline and others check results against ``outputSchema`` with the code of the official
-TypeScript client, and refuse a whole result for one time without an offset.
+TypeScript client. They refuse a whole result for one time without an offset.
 """
 
 import json
@@ -103,7 +103,7 @@ def seen_by_typescript(ward: Ward, server: str, calls: Mapping[str, Any], home: 
 
 @pytest.fixture(scope="module")
 def seen(ward: Ward, node: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the client saw of each server."""
+    """The results that the client saw of each server."""
     calls = {"forms": FORMS | WITHHELD, "orders": ORDERS, "pages": PAGES, "readme": README}
     home = tmp_path_factory.mktemp("home")
     return {server: seen_by_typescript(ward, server, each, home) for server, each in calls.items()}

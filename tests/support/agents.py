@@ -31,10 +31,10 @@ _KEPT_OUT = re.compile(r"not valid here|\b401\b|AuthRequired|Connection closed|'
 
 @dataclass(frozen=True)
 class Row:
-    """A client. ``confirm`` is what comes of a question to its person, as it is run here: "✓" where the person is
-    asked, "told" where it says that it cannot ask, "declines" where it says that it can, and answers no by itself.
+    """A client. ``confirm`` is the outcome of a question to its person, as it is run here. "✓": the person is asked.
+    "told": it says that it cannot ask. "declines": it says that it can, and refuses by itself.
 
-    ``hides`` tells that it shows its model no word of a JSON-RPC error.
+    ``hides`` says that it shows its model no word of a JSON-RPC error.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Arrivals as ingress would make them, for tests of the rooms behind it."""
+"""Arrivals as ingress would make them, for tests of the packages behind it."""
 
 from typing import Any
 

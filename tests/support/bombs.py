@@ -5,7 +5,7 @@ from typing import Final
 
 KIB: Final = 1024
 SIZES: Final = (64 * KIB, 256 * KIB, 1024 * KIB, 4096 * KIB)
-#: What a message needs around a value.
+#: The bytes that a message needs around a value.
 AROUND: Final = 512
 
 
@@ -93,9 +93,9 @@ def body(name: str, size: int, tool: str = "take") -> bytes:
 
 
 #: A source whose ``watch`` measures, from the next turn of the loop on, how long each turn is; ``seen`` gives the
-#: longest in seconds. A pause of ours is in both, the clock's time and the processor's time of the whole process. What
-#: else the machine does is in the first alone, and what threads do beside a running loop in the second alone: the
-#: lesser of the two counts.
+#: longest in seconds. A pause of ours is in both, the clock's time and the processor's time of the whole process. Other
+#: work of the machine is only in the first, and threads beside a running loop only in the second: the lesser of the two
+#: counts.
 TOOLS: Final = '''
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Calls as the protocol room would give them, for tests of the rooms behind it."""
+"""Calls as the protocol package would return them, for tests of the packages behind it."""
 
 from typing import Any
 

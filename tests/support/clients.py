@@ -23,7 +23,7 @@ def installed() -> bool:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """The environment of a client: Node in front, and a home of its own so that it finds nobody's settings."""
+    """The environment of a client: Node in front, and a home of its own so that it finds no settings."""
     node = node_binary()
     assert node is not None
     path = os.pathsep.join([str(node.parent), str(PACKAGES / ".bin"), os.environ.get("PATH", "")])

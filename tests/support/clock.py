@@ -2,7 +2,7 @@
 
 
 class ManualClock:
-    """Both clocks start at a fixed moment and move only by ``advance`` (both) or ``set_back`` (the wall alone)."""
+    """Both clocks start at a fixed moment and move only by ``advance`` (both) or ``set_back`` (only the wall clock)."""
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self._now = now
@@ -22,5 +22,5 @@ class ManualClock:
         self._monotonic += seconds
 
     def shift_wall(self, seconds: float) -> None:
-        """Change the wall clock alone, as an operator or NTP would."""
+        """Change only the wall clock, as an operator or NTP would."""
         self._now += seconds

@@ -1,4 +1,4 @@
-"""What a piece of work costs of the processor, whatever else lives in the process and on the machine that test it."""
+"""The processor time of a piece of work, whatever else runs in the process and on the test machine."""
 
 import gc
 import json
@@ -29,7 +29,7 @@ def cost_of(work: Callable[[], object]) -> float:
 def slowness() -> float:
     """Return how many times slower than a quiet processor of 2020 this thread is now; 1 where it is not.
 
-    It is as slow as the slower of two things: reading JSON, and writing to memory that nobody has touched before, which
+    It is as slow as the slower of two things: reading JSON, and writing to memory that was never touched before, which
     on a virtual machine may cost ten times what it does on another.
     """
     with uncollected():

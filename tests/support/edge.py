@@ -1,4 +1,4 @@
-"""The edge of the house alone: a real listener with its connections, before a way inside that the test writes."""
+"""Only the edge of mcpward: a real listener with its connections, before a request handler that the test writes."""
 
 import asyncio
 import socket
@@ -33,7 +33,7 @@ _SOON_S = 5.0
 
 
 class Inside:
-    """A way inside that serves with the function it was given, and knows whoever shows any key."""
+    """A request handler that serves with the function it was given, and knows every caller with any key."""
 
     def __init__(self, serve: Serve) -> None:
         self.answer = serve
@@ -43,12 +43,12 @@ class Inside:
         return await self.answer(arrival, wire)
 
     def refuse(self, no: Refusal, *, peer: str, bucket: str, server: str, bytes_in: int) -> Reply:
-        """Say no."""
+        """Refuse."""
         del peer, bucket, server, bytes_in
         return render.refusal(no)
 
     def vouch(self, arrival: Arrival) -> Refusal | None:
-        """Know everybody with a key."""
+        """Know every caller with a key."""
         return None if b"x-api-key" in arrival.headers else Refusal(Reason.CREDENTIAL_MISSING)
 
     def knows(self, server: str, secret: str) -> bool:
@@ -156,7 +156,7 @@ class Edge:
             connection.tick(self.clock.monotonic())
 
     def shut_down(self) -> None:
-        """Tell every connection that the server stops, as uvicorn does."""
+        """Notify every connection that the server stops, as uvicorn does."""
         for connection in list(self.state.connections):
             connection.shutdown()
 

@@ -1,9 +1,9 @@
 """Starts ``mcpward`` without the second that an interpreter takes to read it.
 
 One process for each worker of the test run imports what ``mcpward serve`` imports, and does nothing else: it has one
-thread, and no file, folder or setting of a site. For each start it forks; the child takes on words, folder,
-environment and streams of the command, and runs what ``python -m mcpward`` runs. Where the interpreter itself is to
-start otherwise (an option of Python's, a library loaded before, another locale), it is started anew.
+thread, and no file, folder or setting of a site. For each start it forks; the child takes on words, folder, environment
+and streams of the command, and runs what ``python -m mcpward`` runs. The interpreter is started anew if it must start
+otherwise (an option of Python's, a library loaded before, another locale).
 """
 
 import json
@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
-#: What the interpreter, or the loader before it, reads at its start.
+#: Variables that the interpreter, or the loader before it, reads at its start.
 _OF_THE_START: Final = ("LD_", "PYTHON", "LC_", "LANG", "MALLOC_")
 _LONGEST: Final = 200_000
 #: Signals that a parent may have its children ignore, as ``nohup`` does.
@@ -146,7 +146,7 @@ _the_forker: _Forker | None = None
 
 
 def _fork(control: socket.socket) -> None:
-    """Fork for every request; return in the child, which is the command then. End when nobody is left to ask."""
+    """Fork for every request; return in the child, which is the command then. End when no process is left to ask."""
     awake, waker = socket.socketpair()
     awake.setblocking(False)
     waker.setblocking(False)
@@ -184,7 +184,7 @@ def _reap(children: dict[int, socket.socket]) -> None:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
             return
-        with children.pop(pid) as tell, suppress(OSError):  # nobody may be left to hear it
+        with children.pop(pid) as tell, suppress(OSError):  # no process may be left to read it
             tell.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 

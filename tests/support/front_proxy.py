@@ -19,7 +19,7 @@ from support.ward import Ward
 HOST = "mcp.example.com"
 DEPLOY = ROOT / "deploy"
 _BIN = Path(sys.executable).parent
-#: What the files are written for, and what stands there instead here.
+#: The placeholders of the files, and their values here.
 _NGINX = """
 {user}
 daemon off;

@@ -18,7 +18,7 @@ from mcpward.core.values import Tool
 from mcpward.validation.accept import accept
 from support.calls import call_of
 
-#: What mcpward promises of each integer beside the schema: 64 bits.
+#: The range that mcpward promises of each integer beside the schema: 64 bits.
 LEAST, MOST = -(2**63), 2**63 - 1
 _DEEPEST = 4
 Schema = Mapping[str, Any]

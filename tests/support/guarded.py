@@ -1,4 +1,4 @@
-"""A site in OAuth mode, and a door to it through which single requests with one token go as bytes."""
+"""A site in OAuth mode, and a connection to it on which single requests with one token go as bytes."""
 
 import json
 import re
@@ -132,7 +132,7 @@ class Door:
         return answer.status == 200
 
     def require_refused(self, token: str | bytes) -> None:
-        """Require that a token is told exactly what nonsense is told, and nothing of the inside."""
+        """Require that the answer to a token is exactly that to nonsense, and reveals nothing of the inside."""
         if self._refusal is None:
             nonsense = self.knock("nonsense")
             assert nonsense.status == 401
@@ -143,7 +143,7 @@ class Door:
         assert undated(answer) == self._refusal, answer.raw
 
     def who(self, token: str) -> dict[str, Any]:
-        """Return whom a tool sees behind a token."""
+        """Return the caller that a tool sees behind a token."""
         answer = self.knock(token)
         assert answer.status == 200, answer.raw
         return dict(answer.json()["result"]["structuredContent"])

@@ -1,4 +1,4 @@
-"""An honest caller as a program of its own: what it waits for is the server alone, not the test that attacks it.
+"""An honest caller as a program of its own: it waits only for the server, not for the test that attacks it.
 
 Read one line of JSON from stdin, call, and print one JSON list: ``[status, seconds]`` for each call (status 0: the
 connection broke). With ``is_new`` each call has a connection of its own, with ``tls`` that is a PEM file's the

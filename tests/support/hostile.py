@@ -21,12 +21,12 @@ CROWD: Final = tuple(f"127.0.1.{number}" for number in range(1, 51))
 HONEST: Final = "127.0.0.9"
 #: A call may take so many times as long as in a quiet run, at the 99th percentile.
 _RATIO: Final = 5.0
-#: A quiet p99 below this is the machine's luck and no promise of ours.
+#: A quiet p99 below this is chance, and no promise of ours.
 _FLOOR_S: Final = 0.004
 _ROUNDS: Final = 5
 _TESTS: Final = Path(__file__).parent.parent
 
-#: Attacks go to ``demo``, honest callers to ``orders``; both serve the tools of ``support.ward`` unless told otherwise.
+#: Attacks go to ``demo``, honest callers to ``orders``; both serve the tools of ``support.ward`` unless set otherwise.
 SERVERS: Final = "".join(
     f'[servers.{name}]\nsource = "tools.py"\n[servers.{name}.limits]\n{LAVISH}' for name in ("demo", "orders")
 )

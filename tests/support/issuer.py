@@ -1,6 +1,6 @@
-"""An authorization server in the test's own process, which says whatever a test wants, and other ears to listen with.
+"""An authorization server in the test's own process, which says whatever a test wants, and other listeners.
 
-For what no honest provider would ever publish or sign. Tokens come from :mod:`support.tokens`.
+For documents that no honest provider would ever publish or sign. Tokens come from :mod:`support.tokens`.
 """
 
 import json
@@ -62,7 +62,7 @@ class Listener:
         return self
 
     def stop(self) -> None:
-        """Close the door: nobody listens at the port from now on."""
+        """Close the port: nothing listens at it from now on."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -97,7 +97,7 @@ class Listener:
                     self.end_headers()
                     self.wfile.write(content)
                 except OSError:
-                    self.close_connection = True  # the other side had heard enough
+                    self.close_connection = True  # the other side had read enough
 
             do_GET = do_POST = do_HEAD = do_OPTIONS = answer  # noqa: N815 - the library's own names
 
@@ -112,7 +112,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, *_: object) -> None:
-        """Say nothing of a connection that broke off: tests break many."""
+        """Log nothing of a connection that broke off: tests break many."""
 
 
 class Issuer(Listener):
@@ -148,7 +148,7 @@ class Issuer(Listener):
 
 
 class Canary:
-    """A port that nobody may call. It counts who does."""
+    """A port that no code may call. It counts the callers."""
 
     def __init__(self) -> None:
         self.connections = 0

@@ -1,4 +1,4 @@
-"""A connection that the house knows: good calls were made on it, so its head is not read again."""
+"""A connection that mcpward knows: good calls were made on it, so its head is not read again."""
 
 import json
 from typing import Self

@@ -101,7 +101,7 @@ async def translate(text: str) -> str:
     return text
 '''
 PRICES: Mapping[str, Any] = {"budgets.tokens.rate": "100/hour", "budgets.words.quota": "1000/month"}
-#: What a public server believes of where a request came from, so that one test may be a crowd.
+#: The setting by which a public server takes a request's address from a header, so that one test may be many callers.
 PROXIED: dict[str, Any] = {"site.trusted_proxies": ["127.0.0.0/8"]}
 
 
@@ -148,7 +148,7 @@ def limited(
 
 @dataclass(frozen=True)
 class Said:
-    """What one call was answered: its status, the reason of a refusal, the limits that it met, and its text."""
+    """The answer to one call: its status, the reason of a refusal, the limits that it met, and its text."""
 
     status: int
     reason: str

@@ -1,4 +1,4 @@
-"""A crowd of callers, bounded in number and pace, and what each of them saw; and what the process spent meanwhile."""
+"""Many callers, bounded in number and pace, and the answers of each; and the work of the process meanwhile."""
 
 import os
 import sys
@@ -91,7 +91,7 @@ def percentile(seen: Iterable[Seen], share: float) -> float:
 
 
 def figures(what: str, seen: Iterable[Seen]) -> str:
-    """Say in one line what callers saw."""
+    """Return in one line what callers saw."""
     rows = list(seen)
     if not rows:
         return f"{what}: nobody asked"

@@ -1,4 +1,4 @@
-"""Workers that send each other letters through a post office in memory, sealed as the house seals them."""
+"""Workers that send each other messages through a bus store in memory, sealed as mcpward seals them."""
 
 import asyncio
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -12,7 +12,7 @@ from support.clock import ManualClock
 
 
 class Seal:
-    """``crypto.sealed`` with room for a long letter."""
+    """``crypto.sealed`` with space for a long message."""
 
     def __init__(self, root: bytes = b"n" * 32) -> None:
         self._envelope = Envelope(KeyRing([root]), "mail")
@@ -67,7 +67,7 @@ class PostInMemory:
         self.letters = {at: letter for at, letter in self.letters.items() if at > through}
 
     async def until(self, number: int) -> None:
-        """Wait until so many letters have been put."""
+        """Wait until so many messages have been put."""
         async with asyncio.timeout(5):
             while self.seq < number:
                 self.changed.clear()
@@ -75,7 +75,7 @@ class PostInMemory:
 
 
 class Workers:
-    """Mailrooms of several workers at one post office. Letters are handed over when the test says ``deliver``."""
+    """Buses of several workers at one bus store. Messages are handed over when the test says ``deliver``."""
 
     def __init__(self, clock: ManualClock, *names: str, poll_s: float = 3600.0, hurry_s: float = 3600.0) -> None:
         self.clock = clock
@@ -103,7 +103,7 @@ class Workers:
         return self.rooms[name]
 
     async def deliver(self) -> None:
-        """Write what waits in every outbox, and have every worker look for its letters."""
+        """Write the messages of every outbox, and have every worker look for its own."""
         async with asyncio.timeout(5):
             while any(room._outbox._queue for room in self.rooms.values()):  # noqa: ASYNC110  # its own task does
                 await asyncio.sleep(0)

@@ -82,7 +82,7 @@ class MariaDbServer:
     def _command(self) -> list[str]:
         program = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
         assert program, "MariaDB is missing: apt install mariadb-server-core"
-        # Root must say that it means to; nobody else may say so.
+        # Root must say that it means to; no other user may say so.
         account = ["--user=root"] if os.geteuid() == 0 else []
         return [program, "--no-defaults", *account, f"--datadir={self._folder}/data"]
 

@@ -83,7 +83,7 @@ class Mint:
         return signed + b"." + segment(sign(algorithm or self.algorithm, key or self.key, signed))
 
     def hmac(self, secret: bytes, header: dict[str, Any] | None = None) -> bytes:
-        """A token whose key is a text that everybody knows."""
+        """A token whose key is a well-known text."""
         signed = segment(text(self.header | {"alg": "HS256"} | (header or {}))) + b"." + segment(text(CLAIMS))
         return signed + b"." + segment(hmac.digest(secret, signed, "sha256"))
 

@@ -557,7 +557,7 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (
 
 
 class Told(NamedTuple):
-    """What one mistake gets: ``at`` is ``refused`` or ``warned``."""
+    """The outcome of one mistake: ``at`` is ``refused`` or ``warned``."""
 
     title: str
     code: str

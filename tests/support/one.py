@@ -61,7 +61,7 @@ class Bytes(asyncio.Transport):
 
 
 class Noting(Inside):
-    """A way inside that notes whom it refuses."""
+    """A request handler that notes the callers that it refuses."""
 
     def refuse(self, no: Refusal, **about: Any) -> Reply:
         self.refused = [*getattr(self, "refused", ()), (no.reason, *about.items())]
@@ -73,7 +73,7 @@ class House:
 
     def __init__(self, **rules: int) -> None:
         self.arrivals: list[Arrival] = []
-        #: What a test may have its requests wait for.
+        #: The events that a test may have its requests wait for.
         self.pause: Callable[[], Awaitable[object]] | None = None
         self.reply: Reply | None = None
         self.inside = Noting(self.serve)
@@ -109,7 +109,7 @@ class House:
                 await asyncio.sleep(0)
 
     def seen(self) -> tuple[bytes, bool, list[tuple[object, ...]]]:
-        """What the peer sees, and what the house was asked."""
+        """The bytes that the peer sees, and the requests to mcpward."""
         asked = [
             (one.body, one.server, one.verb, one.peer, {**one.headers, b"content-length": b""}, one.repeated)
             for one in self.arrivals

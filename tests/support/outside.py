@@ -1,4 +1,4 @@
-"""The world outside of the house, on loopback: HTTP servers of a test's own making, a certificate, a DNS server."""
+"""The world outside of mcpward, on loopback: HTTP servers of a test's own making, a certificate, a DNS server."""
 
 import asyncio
 import datetime as dt

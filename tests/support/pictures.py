@@ -27,7 +27,7 @@ from support.sources import ROOT
 from support.ward import environment, modern_request
 
 WIDTH = 132
-#: What was used must still be so when it is looked at, however slow the machine is.
+#: Files in use must still be so when they are looked at, however slow the machine is.
 _SLOW_LIMITS = {
     "MCPWARD_LIMITS__AUTH_FAILURES": "10/day",
     "MCPWARD_LIMITS__REQUESTS": "400/day",

@@ -1,4 +1,4 @@
-"""Ports for the servers of tests: free now, and in nobody's way later.
+"""Ports for the servers of tests: free now, and without conflicts later.
 
 They lie below the range from which the kernel takes the ports of outgoing connections: else a connection of any other
 test may take a port between the moment it was found free and the moment its server binds it. Each worker of the test
@@ -19,7 +19,9 @@ _COUNT: Final = 10_000
 
 
 def free_port(above: int = 0) -> int:
-    """Return a port at which nobody listens, nor ``above`` more from it, and that this worker was not given lately."""
+    """Return a port at which no process listens, nor ``above`` more from it, and that this worker was not given
+    lately.
+    """
     for _ in range(_COUNT):
         port = next(_PORTS)
         if _is_free(port) and (not above or _is_free(port + above)):

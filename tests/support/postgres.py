@@ -16,8 +16,8 @@ from support.ports import free_port
 
 _USER: Final = "mcpward"
 _TIMEOUT_S: Final = 60
-#: Root may not run the server. Nobody else may, either, but as somebody who can read root's folders: by access(2), too,
-#: which forgets what a user who is not root may do unless the thread says that identities change nothing.
+#: Root may not run the server. So it runs as another user that can still read root's folders. That includes access(2),
+#: which drops capabilities of a non-root user unless the thread says that identities change nothing.
 _AS_NOBODY: Final = (
     "--clear-groups", "--securebits", "+no_setuid_fixup",
     "--inh-caps", "+dac_override", "--ambient-caps", "+dac_override",

@@ -1,4 +1,4 @@
-"""What a page says, sentence by sentence: without its code, its tables, its headings and its pictures."""
+"""The text of a page, sentence by sentence: without its code, its tables, its headings and its pictures."""
 
 import re
 from collections.abc import Iterator

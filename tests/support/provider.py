@@ -54,7 +54,7 @@ CLIENTS: tuple[dict[str, Any], ...] = (
         "token_endpoint_auth_method": "client_secret_basic", "redirect_uris": [], "response_types": [],
     },
 )  # fmt: skip
-#: What the tokens of each of them are signed with.
+#: The keys that sign the tokens of each of them.
 SIGNS = {f"{kind}-{alg}": alg for kind in ("app", "machine") for alg in ALGORITHMS}
 
 

@@ -89,7 +89,7 @@ class Proxy:
 
 @asynccontextmanager
 async def proxied(target: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[Proxy]:
-    """A proxy before a port, open for as long as the block runs. With ``tls`` it speaks TLS to whoever connects."""
+    """A proxy before a port, open for as long as the block runs. With ``tls`` it speaks TLS to its clients."""
     proxy = Proxy(target, tls)
     await proxy.open()
     try:

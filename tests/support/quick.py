@@ -18,7 +18,7 @@ DATABASE = "opens a database"
 COMMAND = "runs a command on a site"
 EXAMPLES = "draws examples"
 COST = "measures a cost"
-#: What an import tells of the tests of a module; that of a package tells it of all modules in it.
+#: An import says something of the tests of a module; that of a package says it of all modules in it.
 _TELLING: Final = {
     "subprocess": PROCESS,
     "multiprocessing": PROCESS,

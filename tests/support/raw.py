@@ -13,7 +13,7 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.1 (\d{3}) [A-Za-z -]+\r\n")
 
 
 class NotHttp(AssertionError):
-    """What came back is not a row of HTTP/1.1 responses."""
+    """The received bytes are no sequence of HTTP/1.1 responses."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Talk:
-    """What one connection said: its answers in order, whether it was closed by the server, and how long all took."""
+    """The responses on one connection: the answers in order, whether it was closed by the server, and how long all
+    took.
+    """
 
     answers: list[Answer]
     closed: bool

@@ -147,7 +147,7 @@ class RedisServer:
         os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
-        """End it without a word. What was in it is gone."""
+        """End it without warning. Its data are gone."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -232,13 +232,13 @@ def started(folder: Path, kind: str, **more: Any) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    """Redis, started for this test alone."""
+    """Redis, started only for this test."""
     yield from started(tmp_path / "redis", "redis")
 
 
 @pytest.fixture
 def redis_cluster(tmp_path: Path) -> Iterator[RedisCluster]:
-    """Three nodes of Redis, started for this test alone."""
+    """Three nodes of Redis, started only for this test."""
     cluster = RedisCluster(tmp_path / "cluster")
     try:
         yield cluster.start()

@@ -9,7 +9,7 @@ from support.proxy import Proxy
 
 
 class Relay:
-    """Stands before a port for the length of the block. Delays, cuts and swallows as it is told."""
+    """Stands before a port for the length of the block. Delays, cuts and swallows as the test asks."""
 
     def __init__(self, target: int) -> None:
         self._proxy = Proxy(target)
@@ -29,7 +29,7 @@ class Relay:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """Its listening address."""
         return self._proxy.port
 
     def delay(self, seconds: float) -> None:

@@ -1,7 +1,7 @@
 """A language model that follows a script: the Messages and the Responses API on loopback, for agents without a screen.
 
 The script is a list of tool calls. Each request is answered with the next call, until all have a result, then with the
-word "done". What the agent reported of each call is in :attr:`ScriptedModel.results`, which tools it offered in
+word "done". The agent's reports of each call are in :attr:`ScriptedModel.results`, its offered tools in
 :attr:`ScriptedModel.offered`.
 """
 

@@ -11,7 +11,7 @@ from mcpward.identity.keys.records import KeyRecord, UrlRecord
 
 
 class Keys:
-    """The keys of a shelf, followed from the beginning."""
+    """The keys of a register, followed from the beginning."""
 
     def __init__(self, shelf: "Shelf") -> None:
         self._shelf = shelf
@@ -111,7 +111,7 @@ class Shelf:
 
 
 class Reader:
-    """One follower's view of a shelf."""
+    """One follower's view of a register."""
 
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf

@@ -1,4 +1,4 @@
-"""A traffic table in a real SQLite file, for tests of the rooms above and beside storage."""
+"""A traffic table in a real SQLite file, for tests of the packages above and beside storage."""
 
 import asyncio
 import sqlite3
@@ -16,7 +16,7 @@ COLUMNS = (
 
 class SqliteSink:
     """Keeps rows in one table. ``lock`` makes the database unwritable, as another process would; with ``is_full`` set
-    there is no room. ``used`` bytes are taken by each row, of ``free`` ones and ``growth`` to come.
+    the disk is full. ``used`` bytes are taken by each row, of ``free`` ones and ``growth`` to come.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,7 +1,8 @@
-"""A site whose data folder is a small disk of its own: a tmpfs in a private mount namespace, so nobody else sees it.
+"""A site whose data folder is a small disk of its own: a tmpfs in a private mount namespace, so no other process sees
+it.
 
-Everything that touches the data runs inside of the namespace. Root may make one, and so may anybody where the system
-lets users have namespaces of their own.
+Everything that touches the data runs inside of the namespace. Root may make one, and so may any user if the system
+allows user namespaces.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What tests of a stop watch: calls that run meanwhile, who still listens, and which workers there are."""
+"""Observations of a stop: calls that run meanwhile, processes that still listen, and the workers."""
 
 import socket
 import threading
@@ -13,7 +13,7 @@ from support.wire import notes, until
 
 @dataclass
 class InFlight:
-    """A call that runs while the process is told to stop."""
+    """A call that runs while the process receives its signal to stop."""
 
     ward: Ward
     name: str

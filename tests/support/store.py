@@ -28,7 +28,7 @@ def mark_of(url: str) -> Path:
 
 
 def integrity_of(url: str, clock: Clock, ring: KeyRing = RING, *, is_place_chosen: bool = False) -> Integrity:
-    """What authenticates the rows of the store at ``url``."""
+    """The keys that authenticate the rows of the store at ``url``."""
     mark = Mark(mark_of(url), RingMac(ring, "store mark"))
     return Integrity(RingMac(ring, "store rows"), mark, clock, is_place_chosen=is_place_chosen)
 

@@ -234,7 +234,7 @@ NOTES = "notes.txt"
 
 @dataclass(frozen=True)
 class Event:
-    """One event of a stream; ``data`` is None where it had none (a priming event, or ``retry`` alone)."""
+    """One event of a stream; ``data`` is None where it had none (a priming event, or only ``retry``)."""
 
     id: str | None
     data: dict[str, Any] | None
@@ -257,7 +257,7 @@ def events_of(lines: Iterator[str]) -> Generator[Event, None, None]:
 
 
 def lines_of(pieces: Iterator[bytes]) -> Iterator[str]:
-    """Split a stream at its own line ends alone: libraries also split at U+2028 and U+0085, which may stand in JSON."""
+    """Split a stream only at its own line ends: libraries also split at U+2028 and U+0085, which may stand in JSON."""
     rest = b""
     for piece in pieces:
         *whole, rest = (rest + piece).split(b"\n")

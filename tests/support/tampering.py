@@ -1,4 +1,4 @@
-"""Ways to change a record behind mcpward's back, as somebody who can write the files but has no master key.
+"""Ways to change a record behind mcpward's back, as an attacker who can write the files but has no master key.
 
 Each takes the site's folder and a generator, does one thing, and returns what ``mcpward log verify`` must say of it:
 the kind, and the ``seq`` of the record that it names, where that is one certain record.
@@ -16,7 +16,7 @@ from mcpward.storage.traffic import COLUMNS
 from mcpward.traffic.chain import CHAINS
 
 DATA = ".mcpward"
-#: A copy of the data from an earlier moment, made by whoever builds the site.
+#: A copy of the data from an earlier moment, made by the fixture that builds the site.
 EARLIER = "earlier"
 Expected = tuple[str | None, int | None]
 Tamper = Callable[[Path, random.Random], Expected]
@@ -70,7 +70,7 @@ def change_a_value(folder: Path, luck: random.Random) -> Expected:
 
 
 def change_a_type(folder: Path, luck: random.Random) -> Expected:
-    """The same to whoever looks, another value to the database."""
+    """The same value to every reader, another value to the database."""
     seq, _, _ = _one(folder, luck)
     change = luck.choice(
         [

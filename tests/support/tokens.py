@@ -1,7 +1,7 @@
-"""Access tokens and key sets as a provider, or somebody hostile, would write them: by hand, byte by byte.
+"""Access tokens and key sets as a provider, or an attacker, would write them: by hand, byte by byte.
 
-Written with ``cryptography`` alone, not with the library that the product checks tokens with: two that share a mistake
-would agree.
+Written only with ``cryptography``, not with the library that checks tokens in mcpward: two that share a mistake would
+agree.
 """
 
 import base64

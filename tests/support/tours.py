@@ -97,7 +97,7 @@ class Official:
         await self.call("test_tool_with_logging", {})
 
     async def change(self) -> str:
-        """Change the list of tools, and return the first that is heard of it."""
+        """Change the list of tools, and return the first notification of it."""
         if (self.client.protocol_version or "") < "2026":
             return await _told_of(self)
         async with self.client.listen(tools_list_changed=True) as changes:
@@ -145,12 +145,12 @@ class Fast:
             await self.call("test_tool_with_logging", {}, meta={LOG_LEVEL: "info"})
 
     async def change(self) -> str:
-        """Change the list of tools, and return the first that is heard of it."""
+        """Change the list of tools, and return the first notification of it."""
         return await _told_of(self)
 
 
 async def _told_of(guide: Guide) -> str:
-    """Change the list until it is heard of: a session's own stream opens some time after the session."""
+    """Change the list until a notification comes: a session's own stream opens some time after the session."""
     async with asyncio.timeout(STEP_S / 4):
         while not guide.changes:
             await guide.call("test_trigger_tool_change", {})

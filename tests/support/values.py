@@ -1,4 +1,4 @@
-"""Arrivals, principals, calls and tools for tests that begin in the middle of the house."""
+"""Arrivals, principals, calls and tools for tests that begin in the middle of mcpward."""
 
 from typing import Any
 

@@ -209,7 +209,7 @@ class Session:
         self.headers |= {"mcp-session-id": self.token, "mcp-protocol-version": version}
 
     def request(self, method: str, params: Given | None = None, *, key: str | None = None) -> httpx2.Response:
-        """Send one request; ``key`` speaks for somebody else."""
+        """Send one request; ``key`` speaks for another caller."""
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": dict(params or {})}
         headers = self.headers | ({"authorization": f"Bearer {key}"} if key else {})
         with self.ward.client() as client:

@@ -1,4 +1,4 @@
-"""What no message may be: one that says a thing twice, or says it in the words of a library."""
+"""Faults of a message: it says a thing twice, or says it in the words of a library."""
 
 import re
 from itertools import pairwise

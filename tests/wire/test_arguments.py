@@ -1,4 +1,6 @@
-"""Arguments as clients and models send them, to the shipped process: what is taken, what is told, what is on record."""
+"""Arguments as clients and models send them, to the shipped process: what is taken, what is answered, what is on
+record.
+"""
 
 import json
 import sqlite3

@@ -16,7 +16,7 @@ from support.wire import metric, reason_of, rows, site, until
 
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory):
-    """A site that nobody serves."""
+    """A site that no worker serves."""
     with site(tmp_path_factory.mktemp("quiet"), {"servers.bench.limits.read": "50/hour"}, start=False) as ward:
         yield ward
 
@@ -58,7 +58,7 @@ def test_a_call_of_a_running_server_is_made_there_as_the_key_that_is_named_and_c
     with site(tmp_path, {"servers.bench.limits.read": "2/hour"}) as ward:
         key_id = ward.key[11:23]
         assert reason_of(ward.call("echo", {"text": "over HTTP"})) == ""
-        large = call(ward, "bench", "large", '{"size": 100000}', "--key-id", key_id)  # an answer of several letters
+        large = call(ward, "bench", "large", '{"size": 100000}', "--key-id", key_id)  # an answer of several messages
         assert (large.returncode, len(large.stdout)) == (0, 100_001)
         refused = call(ward, "bench", "echo", '{"text": "a"}', "--key-id", key_id)
         assert (refused.returncode, refused.stdout) == (1, "")

@@ -144,7 +144,7 @@ def test_what_can_be_done_about_a_withheld_result_is_said_once(ward):
     assert block["text"].count("try other arguments") == 1
 
 
-# ---- what a stranger is told first ---------------------------------------------------------------------------------
+# ---- the first answer to a stranger ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/mcp/"])

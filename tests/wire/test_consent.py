@@ -89,7 +89,7 @@ def test_a_client_that_can_ask_is_asked_whatever_its_key_may(ward, action):
 
 
 def test_a_question_that_was_put_is_not_waived_by_asking_again_without_the_capability(ward):
-    """What the caller declares is the caller's word; with a key that may not confirm it opens nothing."""
+    """A caller's capabilities are only its claim; with a key that may not confirm it opens nothing."""
     first = asked(ward, ward.plain)
     (key,) = first["inputRequests"]
     for capabilities in ({}, {"sampling": {}}, {"elicitation": {"url": {}}}):

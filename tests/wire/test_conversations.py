@@ -119,7 +119,7 @@ def test_a_subscription_taken_back_at_one_worker_is_told_no_more(talker, lines):
 
 
 def told_of(events, line: Line, tool: str, arguments: dict, method: str) -> dict:
-    """Call a tool that changes something until the stream tells of it; what else the stream tells is an error."""
+    """Call a tool that changes something until the stream reports it; any other message of the stream is an error."""
     with ThreadPoolExecutor(1) as pool:
         heard = pool.submit(lambda: next(event.data for event in events if event.data))
         end = time.monotonic() + 5

@@ -1,4 +1,4 @@
-"""What is broken does not open: one clear line for damaged data, all problems at once for a wrong configuration."""
+"""Damaged data do not open: one clear line for damaged data, all problems at once for a wrong configuration."""
 
 import hashlib
 import os

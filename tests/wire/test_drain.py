@@ -1,4 +1,4 @@
-"""SIGTERM: calls in flight finish, nobody new comes in, every record is written, exit code 0 (attack 113)."""
+"""SIGTERM: calls in flight finish, no new call comes in, every record is written, exit code 0 (attack 113)."""
 
 import json
 import os
@@ -146,7 +146,7 @@ def test_every_record_of_a_burst_is_written_before_the_end(tmp_path):
 
 
 def test_ready_turns_to_unready_while_it_drains(tmp_path):
-    """An orchestrator that asks over a connection it holds is told that no more calls are taken."""
+    """An orchestrator that asks over an open connection gets the answer that no more calls are taken."""
     with site(tmp_path) as ward:
         call = InFlight(ward, "slow", 1.5)
         with socket.create_connection(("127.0.0.1", ward.port)) as line:
@@ -184,7 +184,7 @@ async def to_thread(name: str) -> str:
 
 
 def test_threads_that_never_return_keep_no_process_from_its_end(tmp_path):
-    """Of a server's own, and of the event loop's, which Python waits for by itself."""
+    """The threads of a server, and of the event loop, which Python waits for by itself."""
     with site(tmp_path, {"site.drain_s": 1.0}, start=False) as ward, ExitStack() as stack:
         (tmp_path / "bench.py").write_text(STUCK)
         ward.key = ward.create_key("bench")

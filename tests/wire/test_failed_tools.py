@@ -1,4 +1,4 @@
-"""A tool that fails: what its author finds under the error id, and how a person who was told the id finds the call."""
+"""A tool that fails: what its author finds under the error id, and how a person with the id finds the call."""
 
 import json
 import os
@@ -77,7 +77,7 @@ def ward(tmp_path_factory):
 
 
 def failed(ward, tool, **arguments):
-    """Call a tool that fails; returns the id that the caller is told, and the line of the log."""
+    """Call a tool that fails; return the id in the caller's answer, and the line of the log."""
     (known,) = re.findall(r"\(error ([0-9a-f]{12})\)", text_of(ward.call(tool, arguments)))
     lines = (json.loads(line) for line in ward.log().splitlines() if line.startswith("{"))
     return known, next(line for line in lines if line.get("error_id") == known)

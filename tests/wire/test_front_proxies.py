@@ -44,13 +44,13 @@ def test_a_proxy_of_deploy_passes_on_the_sub_path_the_callers_address_and_each_e
     body, headers = modern_request("tools/call", {"name": "steps", "arguments": {"file": str(gate)}}, name="steps")
     body["params"]["_meta"]["progressToken"] = 1
     headers |= {"content-type": "application/json", "accept": ACCEPT, "authorization": f"Bearer {ward.key}"}
-    headers["x-forwarded-for"] = "198.51.100.9"  # whoever writes that is not believed
+    headers["x-forwarded-for"] = "198.51.100.9"  # callers that write that are not believed
     with front_proxy(tmp_path / "proxy", write, ward) as proxy, proxy.client(PEERS[write]) as client:
         with client.stream("POST", "/ai/bench/mcp", content=json.dumps(body), headers=headers) as answer:
             assert answer.status_code == 200
             heard = answer.iter_lines()
             assert next(line for line in heard if "first" in line)
-            gate.touch()  # it was heard before the tool went on
+            gate.touch()  # the cancellation came before the tool went on
             rest = "\n".join(heard)
             assert "second" in rest
             assert "done" in rest

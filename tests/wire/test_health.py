@@ -1,4 +1,4 @@
-"""Alive, ready, and the numbers: what an orchestrator and Prometheus see, and nobody else."""
+"""Alive, ready, and the numbers: only an orchestrator and Prometheus see them."""
 
 import httpx2
 import pytest

@@ -77,7 +77,7 @@ def test_a_key_and_its_successor_open_every_worker_the_moment_they_are_printed(t
 
 
 async def stored(settings: Settings, old: KeyRecord | None = None) -> tuple[str, KeyRecord]:
-    """Do what the commands do up to the moment at which they print: a command's end alone takes longer than a poll."""
+    """Do what the commands do up to the moment at which they print: the end of a command takes longer than a poll."""
     clock = SystemClock()
     async with open_site(settings, clock) as site:
         if old is not None:

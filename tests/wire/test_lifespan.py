@@ -124,7 +124,7 @@ def two_workers(ward: Ward) -> None:
 
 
 def words(ward: Ward) -> list[str]:
-    """What was noted, without the processes."""
+    """The notes, without the processes."""
     return [line.split(" ", 1)[1] for line in notes(ward)]
 
 

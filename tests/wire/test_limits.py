@@ -46,7 +46,9 @@ for _name in set(_TIGHT) - {"budget"}:
 
 @pytest.fixture(scope="module", params=["memory", "redis"])
 def ward(request, tmp_path_factory):
-    """Many servers behind one door, each with one limit that is soon met; callers see no difference between stores."""
+    """Many servers behind one address, each with one limit that is soon met; callers see no difference between
+    stores.
+    """
     folder = tmp_path_factory.mktemp("limits")
     with ExitStack() as stack:
         settings = dict(_SETTINGS)
@@ -63,7 +65,7 @@ def ward(request, tmp_path_factory):
 
 @pytest.fixture
 def voice(ward):
-    """Return a caller whom nobody has seen yet."""
+    """Return a caller that no worker has seen yet."""
     opened = []
 
     def open_(server: str, key: str = "") -> Voice:
@@ -113,7 +115,7 @@ def test_a_refusal_names_its_limit_and_charges_no_other(ward, voice, server: str
 
 
 def used(ward, limit: str) -> int:
-    """What all callers together have used of a budget: no caller is told."""
+    """The usage of a budget by all callers together: no caller learns it."""
     return sum(use["used"] for use in json.loads(ward.cli("limits", "--limit", limit, "--json", check=False).stdout))
 
 
@@ -145,7 +147,7 @@ def test_a_refused_repetition_charges_no_other_limit(voice):
 
 
 def test_a_model_in_a_loop_is_stopped_after_the_number_of_its_tool_s_class(tmp_path):
-    """The numbers that nobody set: a model that repeats its call until it is told, reads, and does something else."""
+    """The default numbers: a model that repeats its call until it is refused, reads, and does something else."""
     shipped = {f"servers.demo.limits.repeat_{name}": None for name in ("read", "write", "destructive")}
     with limited(tmp_path / "site", shipped, start=False) as ward:
         key = create_keys(ward, 1, "demo", "--class", "destructive")[0]
@@ -177,7 +179,7 @@ def test_a_circle_of_calls_is_a_loop_too_and_a_way_out_of_it_is_open(voice, peri
 
 
 def test_each_conversation_of_a_key_has_its_own_repetitions_and_all_together_have_a_few_times_as_many(ward, voice):
-    """Many agents share one key. Whoever makes up a conversation for each call is stopped as a caller."""
+    """Many agents share one key. A client that makes up a conversation for each call is stopped as a caller."""
     key = next(ward.fresh)
     agents = [voice("repeat", key) for _ in range(5)]
     said = [[agent(text="the same").passed for _ in range(4)] for agent in agents]
@@ -354,7 +356,7 @@ def test_a_good_key_is_served_whatever_others_at_its_address_do(tmp_path):
 
 
 def test_a_caller_that_floods_is_told_so_wherever_it_asks_and_no_other_is(tmp_path):
-    """What no class is charged for: messages that are none."""
+    """Messages that no class is charged for, because they are none."""
     with limited(tmp_path / "site", {"limits.requests": "20/hour"}, start=False) as ward:
         one, other = create_keys(ward, 2)
         ward.start()

@@ -48,7 +48,7 @@ def test_one_worker_tells_what_is_used_and_gives_it_back(tmp_path):
         labels = {"mcpward_server": "bench", "limit": "read"}
         until(lambda: metric(ward, "mcpward_limit_refusals_total", **labels) == 1)
 
-        assert ward.cli("limits", "reset", check=False).returncode == 1  # nobody there to say yes
+        assert ward.cli("limits", "reset", check=False).returncode == 1  # no terminal there to confirm
         assert ward.call("echo", {"text": "a"}).status_code == 429
         rotated = ward.cli("key", "rotate", ward.key[11:23]).stdout.strip()  # the same caller under another id
         assert used(ward, "--caller", rotated[11:23], "--server", "bench")["read"] == (5, 5)

@@ -191,7 +191,7 @@ def test_attack_22_no_provider_takes_the_issuer_of_another(tmp_path: Path):
 
 
 def test_attack_22_of_several_providers_none_names_an_outside_issuer_without_the_operators_word(tmp_path: Path):
-    """Whichever is heard first could take the other's name, and keep the other out."""
+    """Whichever document comes first could take the other's name, and keep the other out."""
     main, evil = Issuer(), Issuer(name="evil-")
     apart(evil)
     servers = oauth_server("demo", "main", "evil")

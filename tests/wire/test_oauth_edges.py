@@ -27,7 +27,7 @@ EVIL = [("Origin", "https://evil.example")]
 
 
 class Lonely:
-    """A house whose provider is not there."""
+    """A site whose provider is not there."""
 
     def __init__(self, ward: Ward, provider: str) -> None:
         self.ward = ward

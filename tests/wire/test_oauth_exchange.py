@@ -49,7 +49,7 @@ async def ship(caller: Caller, url: str, scope: str = "orders:read", tell: bool 
 
 
 class Shop:
-    """A house that may exchange, its provider, and an upstream that keeps what it is shown."""
+    """A site that may exchange, its provider, and an upstream that keeps the tokens that it receives."""
 
     def __init__(self, door: Door, provider: Provider, upstream: Listener) -> None:
         self.door, self.provider, self.upstream = door, provider, upstream

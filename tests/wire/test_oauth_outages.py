@@ -1,7 +1,7 @@
 """A real identity provider that is killed, held, slowed, poisoned and rotated while people call: what callers saw.
 
-The rule: an outage is served from what is known, or it is 503 with a time to come back. It is never 401, for a client
-that is told so throws a good token away and sends its person to log in again.
+The rule: an outage is served from what is known, or it is 503 with a time to come back. It is never 401: after a 401, a
+client throws a good token away and sends its person to log in again.
 """
 
 import time
@@ -48,7 +48,7 @@ def people(door: Door, provider: Provider) -> list[str]:
 
 
 def require_calm(seen: Sequence[Seen], what: str) -> None:
-    """Everybody was served, in about the time it takes without trouble."""
+    """Every caller was served, in about the time it takes without trouble."""
     show(figures(what, seen))
     assert statuses(seen).keys() == {200}
     assert len(seen) > 100
@@ -56,7 +56,7 @@ def require_calm(seen: Sequence[Seen], what: str) -> None:
 
 
 def test_while_the_provider_is_dead_everybody_it_knew_is_served(door: Door, provider: Provider):
-    """Also those whose tokens the house sees for the first time after its death: the keys are known."""
+    """Also those whose tokens mcpward sees for the first time after the provider's death: the keys are known."""
     known, fresh = people(door, provider), people(door, provider)
     with Crowd(door.ward.port, messages(door, known)) as crowd:
         time.sleep(2)
@@ -93,7 +93,7 @@ def test_while_the_provider_hangs_nobody_waits_for_it(door: Door, provider: Prov
 
 
 def test_while_the_provider_is_slow_nobody_waits_for_it(door: Door, provider: Provider):
-    """Whoever shows an unknown key does, and so causes the look that everybody else must not notice."""
+    """Only a caller with an unknown key waits, and so causes the look that all others must not notice."""
     known = people(door, provider)
     time.sleep(4.2)
     provider.behave(delay=1.5)
@@ -140,7 +140,7 @@ def test_while_the_provider_is_poisoned_the_last_good_keys_count(door: Door, pro
 
 
 def unknown(token: str) -> str:
-    """The same token under a name of a key that nobody has."""
+    """The same token under an unknown key name."""
     return ".".join([b64(b'{"alg":"RS256","kid":"new","typ":"at+jwt"}'), *token.split(".")[1:]])
 
 

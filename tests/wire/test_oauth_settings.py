@@ -24,7 +24,7 @@ ASKED = CLIENT | {f"{MAIN}introspection": True}
 
 
 class Flip(Struct, frozen=True):
-    """What is set, what it is set beside, the question, and both answers."""
+    """The setting, the settings beside it, the question, and both answers."""
 
     value: Any
     ask: Callable[["Place"], Any]
@@ -54,7 +54,7 @@ SCOPES = {"demo:read": "Read", "demo:write": "Write"}
 
 
 class Place:
-    """The house and its providers, and whether the house started at all."""
+    """The site and its providers, and whether the site started at all."""
 
     def __init__(self, ward: Ward, issuer: Issuer, other: Issuer) -> None:
         self.ward = ward
@@ -212,7 +212,7 @@ def ask_roles(place):
 
 
 def asked_as(place: Place) -> str | None:
-    """Show an opaque token, and return as whom the house asked about it."""
+    """Show an opaque token, and return the client id with which mcpward asked about it."""
     place.issuer.documents["/introspect"] = Document({"active": False})
     place.door.knock("opaque-token")
     asked = [one for one in place.issuer.received if one.path == "/introspect"]

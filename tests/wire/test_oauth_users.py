@@ -157,7 +157,7 @@ def test_attack_31_an_opaque_token_that_is_bound_to_a_key_is_no_bearer_token(opa
 
 
 def test_an_opaque_token_whose_subject_the_provider_does_not_tell_names_nobody(opaque: tuple[Door, Provider]):
-    """This provider tells the client of a program and no subject. A client's id is not taken for one: who registers
+    """This provider names the client of a program and no subject. A client's id is not taken for one: who registers
     clients could choose that of a person (RFC 9068 §5).
     """
     door, provider = opaque
@@ -224,7 +224,7 @@ def shop(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def orders(shop: Door, token: str, **more: Any) -> list[dict[str, Any]]:
-    """All orders of the year that somebody sees, a hundred at most of each two months."""
+    """All orders of the year that one person sees, a hundred at most of each two months."""
     rows: list[dict[str, Any]] = []
     for start, end in YEAR:
         answer = shop.knock(token, "query_orders", {"from_date": start, "to_date": end, "limit": 100, **more})
@@ -256,7 +256,7 @@ def test_two_people_at_the_orders_example_see_their_own_orders_alone(shop: Door,
     "name", ["user", "customer", "subject", "caller", "email", "user_id", "customer_id", "sub", "is_staff"]
 )
 def test_naming_the_other_person_in_a_call_is_refused(shop: Door, provider: Provider, name: str):
-    """Whose orders is no argument of the tool: an argument that nobody declared is refused, and named."""
+    """The owner of the orders is no argument of the tool: an undeclared argument is refused, and named."""
     start, end = YEAR[0]
     token = provider.token(FIRST, shop.resource, "orders:read")
     for value in (SECOND, {"subject": SECOND}, True):

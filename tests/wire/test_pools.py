@@ -1,4 +1,4 @@
-"""Slow calls against a small pool: nobody fails, callers take turns, and other tools do not notice."""
+"""Slow calls against a small pool: no call fails, callers take turns, and other tools do not notice."""
 
 import time
 from collections import Counter
@@ -24,7 +24,7 @@ def ward(tmp_path):
 
 
 def started(ward) -> list[tuple[int, str]]:
-    """Who began a slow call, in order, and how many of them ran then."""
+    """The callers that began a slow call, in order, and how many of them ran then."""
     return [(int(line.split()[0]), line.split()[1]) for line in notes(ward)]
 
 

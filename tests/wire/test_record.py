@@ -29,7 +29,7 @@ def test_a_call_is_recorded_with_who_what_and_how_it_ended(ward):
     assert (row["server"], row["method"], row["tool"]) == ("bench", "tools/call", "echo")
     assert (row["era"], row["version"]) == ("modern", "2026-07-28")
     assert (row["way"], row["key_id"], row["principal"]) == ("api-key", ward.key[11:23], f"api-key:{ward.key[11:23]}")
-    assert row["peer"] == "127.0.0.1"  # nobody was trusted to say otherwise
+    assert row["peer"] == "127.0.0.1"  # no proxy was trusted to say otherwise
     assert (row["phase"], row["outcome"], row["reason"], row["status"]) == ("done", "ok", None, 200)
     assert row["bytes_out"] == len(answer.content)
     assert 0 < row["duration_us"] < 5_000_000

@@ -34,7 +34,7 @@ SETTINGS = {
     "servers.small.limits.queue": 0,
     "site.allowed_origins": ["https://app.example"],
 }
-#: What is provoked in another file, and which one.
+#: Refusals that another file provokes, and which one.
 ELSEWHERE = {Reason.SCOPE_MISSING: "attack/test_oauth_callers.py"}  # it takes an access token
 OUTCOMES = {Reason.FAULT: "fault", Reason.TOOL_FAILED: "error", Reason.TOOL_TIMEOUT: "error"}
 Case = Callable[["House"], "httpx2.Response | bytes"]
@@ -222,7 +222,7 @@ def _(house: House) -> bytes:
 
 @case(Reason.IDENTITY_UNAVAILABLE)
 def _(house: House) -> httpx2.Response:
-    """What tells of changed keys goes away under the running process: what it remembers is no longer trusted."""
+    """The source of changed keys goes away under the running process: its cache is no longer trusted."""
     _sql(house.ward, "ALTER TABLE revisions RENAME TO away")
     try:
         return until(lambda: answer if (answer := house.post({})).status_code == 503 else None, 8.0)
@@ -273,7 +273,7 @@ def test_a_refusal_is_what_the_table_says_and_has_one_name_everywhere(ward, reas
     elif row.channel is Channel.RPC:
         assert set(body) == {"jsonrpc", "id", "error"}
         told = row.sentence
-        if reason is Reason.RATE_EXCEEDED:  # people read the message alone
+        if reason is Reason.RATE_EXCEEDED:  # people read only the message
             wait_s = headers["retry-after"]
             told += f"; the limit {body['error']['data']['policy']} allows the next one in {wait_s} s"
         elif reason is Reason.BUSY:

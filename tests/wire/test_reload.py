@@ -98,7 +98,7 @@ def test_where_no_version_can_be_loaded_the_error_is_the_answer_and_the_next_sav
         assert "the server cannot be loaded" in answer.json()["error"]["message"]
         assert "tools.py:1" in answer.json()["error"]["message"]
         assert "hint: " in developed.log()
-        assert "list the names of" not in answer.text  # hints are for the developer alone
+        assert "list the names of" not in answer.text  # hints are only for the developer
         rebound = developed.post(host=f"evil.example:{developed.port}")
         assert (rebound.status_code, rebound.json()["error"]["message"]) == (503, "this is another host")
         developed.write("three")

@@ -51,7 +51,7 @@ async def late(ctx: Context) -> str:
 Case = Callable[["Ward"], tuple[Session, httpx2.Response]]
 CASES: dict[Reason, Case] = {}
 OUTCOMES = {Reason.FAULT: "fault", Reason.TOOL_FAILED: "error", Reason.TOOL_TIMEOUT: "error"}
-#: What only the revision without sessions has, or only a GET, or an access token.
+#: Reasons that only the revision without sessions has, or only a GET, or an access token.
 NOT_HERE = {Reason.STATE_REFUSED, Reason.TASK_UNKNOWN, Reason.EVENT_UNKNOWN, Reason.SCOPE_MISSING}
 
 
@@ -66,7 +66,7 @@ def ward(tmp_path_factory):
 
 
 def another_caller(ward: Ward, server: str) -> Session:
-    """Return a session of a new key, whose limits nobody has used."""
+    """Return a session of a new key, with unused limits."""
     key = ward.create_key(server, name="another")
     bearer = {"authorization": f"Bearer {key}"}
     until(lambda: ward.post(b"{", path=f"/{server}/mcp", headers=bearer).status_code == 400, pause_s=0.1)

@@ -1,5 +1,5 @@
 """Every setting, flipped: the site that has it answers otherwise than the one that has not. A setting that changes
-nothing would be a control that somebody believes in.
+nothing would be a control that an operator trusts in vain.
 
 A question of the table is put to a site without the setting and to one with it. Settings about the process itself have
 tests of their own. A key that has neither fails the last test.
@@ -56,7 +56,7 @@ APART = (
 def flips(
     key: str, value: Any, before: Any, after: Any, given: dict[str, Any] | None = None, *, alone: bool = False
 ) -> Callable[[Any], Any]:
-    """Register a question; ``alone`` where asking it ends the process or needs one that nobody asked before."""
+    """Register a question; ``alone`` if asking it ends the process or needs a fresh one."""
 
     def keep(ask: Any) -> Any:
         FLIPS[key] = Flip(value, ask, before, after, given or {}, alone)
@@ -142,7 +142,7 @@ def ask_max_header_bytes(ward):
 
 
 def heard(ward: Ward, said: bytes, seconds: float = 1.7) -> str:
-    """Say something, and return what comes back while the connection stays open: first line, closed, or silence."""
+    """Send something, and return what comes back while the connection stays open: first line, closed, or silence."""
     with socket.create_connection(("127.0.0.1", ward.port), timeout=seconds) as line:
         line.sendall(said)
         try:
@@ -255,7 +255,7 @@ def ask_arguments(ward):
 @flips("traffic.queue", 2, "", "busy")
 def ask_queue(ward):
     with closing(sqlite3.connect(ward.folder / ".mcpward" / "mcpward.db", isolation_level=None)) as db:
-        db.execute("BEGIN IMMEDIATE")  # nobody else can write
+        db.execute("BEGIN IMMEDIATE")  # no other process can write
         reasons = [reason_of(echo(ward)) for _ in range(5)]
         db.execute("ROLLBACK")
     return reasons[-1]
@@ -268,7 +268,7 @@ def ask_when_full(ward):
 
 @flips("traffic.max_size", "1 MiB", "all", "the newest", alone=True)
 def ask_max_size(ward):
-    """Two megabytes of rows that somebody has left."""
+    """Two megabytes of rows from an earlier time."""
     echo(ward)
     until(lambda: rows(ward))
     ward.stop()
@@ -441,7 +441,7 @@ def ask_caller_concurrency(ward):
 
 @flips(f"{LIMITS}total", ONCE, [200, 200], [200, 429])
 def ask_total(ward):
-    """Of another caller, too."""
+    """Calls of another caller count, too."""
     key = ward.create_key("bench", name="other")
     until(lambda: ward.modern("server/discover", key=key).status_code == 200)
     return [echo(ward).status_code, echo(ward, key=key).status_code]
@@ -449,7 +449,7 @@ def ask_total(ward):
 
 @flips(f"{LIMITS}quota", "1/month", [200, 200, 200], [200, 429, 200])
 def ask_quota(ward):
-    """Of each caller by itself."""
+    """The calls of each caller count by themselves."""
     key = ward.create_key("bench", name="another")
     until(lambda: ward.modern("server/discover", key=key).status_code == 200)
     return [echo(ward).status_code for _ in "ab"] + [echo(ward, key=key).status_code]
@@ -579,7 +579,7 @@ def ask_pool_queue_timeout(ward):
     return at_once(ward, 0.8)
 
 
-# ---- counters that are away: nobody listens at that port ----
+# ---- counters that are away: no process listens at that port ----
 
 AWAY = {"limits.counters": "redis://127.0.0.1:1"}
 

@@ -156,7 +156,7 @@ def test_a_worker_whose_imports_take_long_is_waited_for_and_not_replaced_again_a
         ward.launch()
         until(lambda: len(notes(ward)) == 3, 50)  # the first was to try the source
         with pytest.raises(subprocess.TimeoutExpired):
-            ward.process.wait(7)  # longer than those 5 seconds: whoever is replaced is replaced by now
+            ward.process.wait(7)  # longer than those 5 seconds: a worker to be replaced is replaced by now
         assert "a worker died" not in ward.log()
         for note in notes(ward)[1:]:
             os.kill(int(note.removeprefix("loading ")), signal.SIGCONT)

@@ -60,7 +60,7 @@ def test_after_sigterm_readyz_says_stopping_while_calls_pass_until_a_second_sign
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_waits_for_calls_but_for_no_load_balancer_and_a_second_one_for_nothing(tmp_path, workers):
-    """A terminal sends it to every process of the group, so that workers hear of it twice."""
+    """A terminal sends it to every process of the group, so that workers receive it twice."""
     with site(tmp_path, settings(workers), env={DELAY: str(LONG_S)}) as ward:
         until(lambda: workers == 1 or len(pids(ward)) == 2, 40)
         call = InFlight(ward, "last", LONG_S)

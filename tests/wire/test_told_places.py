@@ -1,4 +1,4 @@
-"""What is wrong between the site's file and the tools names the line of the file, like every other error of it."""
+"""An error between the site's file and the tools names the line of the file, like every other error of it."""
 
 import re
 import subprocess

@@ -45,7 +45,7 @@ def small(ward: Ward) -> Iterator[Line]:
     """Return a connection to the server with the small limits, with a key of its own."""
     key = ward.create_key("small")
     bearer = {"authorization": f"Bearer {key}"}
-    # The worker learns of the key within a moment. What cannot be read is refused before it is charged.
+    # The worker learns of the key within a moment. An unreadable request is refused before it is charged.
     until(lambda: ward.post(b"{", path="/small/mcp", headers=bearer).status_code == 400, pause_s=0.1)
     with Line(ward, key, path="/small/mcp") as line:
         yield line
@@ -178,7 +178,7 @@ def test_trap_29_a_session_that_cannot_be_asked_on_a_stream_is_told_so(ward, lin
 
 
 def test_two_listeners_on_one_connection_after_each_other_hear_each_their_own(line):
-    """A connection holds no state: what was heard on it before has no say."""
+    """A connection holds no state: earlier requests on it have no influence."""
     for number in ("first", "second"):
         body, headers = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}}, id=number)
         with ExitStack() as stack:

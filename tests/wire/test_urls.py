@@ -1,4 +1,4 @@
-"""Where a server answers: at its stable URL always, at the short one if it is the site's default, below a path too."""
+"""URLs of a server: at its stable URL always, at the short one if it is the site's default, below a path too."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A result that is withheld: the model learns what it can do, the operator why, and nobody a value (attack 85)."""
+"""A result that is withheld: the model learns what it can do, the operator why, and no one a value (attack 85)."""
 
 import json
 import re

@@ -1,1 +1,1 @@
-"""What an operator does to a site: use cases with typed results. Parses no words, prints nothing, asks nobody."""
+"""An operator's work on a site: use cases with typed results. Parses no words, prints nothing, asks no questions."""

@@ -1,4 +1,4 @@
-"""Who may call which tool: every caller that the site knows, judged by the rules that judge calls."""
+"""Access of callers to tools: every caller that the site knows, judged by the rules that judge calls."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -13,10 +13,10 @@ from mcpward.tools.tool_source import ToolSource
 
 
 class Permission(Struct, frozen=True, kw_only=True):
-    """Whether a caller may call a tool. ``denied_by`` is the rule that says no, "" where it may.
+    """Whether a caller may call a tool. ``denied_by`` is the rule that refuses it, "" if it may.
 
-    ``who`` says in words whom it is about: a key, whoever holds a secret URL, anybody, or the holders of tokens, of
-    whom nothing is known here but what they must bring. ``key`` is the key's record.
+    ``who`` describes the caller in words: a key, the holder of a secret URL, any caller, or the holders of tokens. Only
+    the requirements of tokens are known here. ``key`` is the key's record.
     """
 
     server: str

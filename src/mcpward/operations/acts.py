@@ -14,7 +14,7 @@ from mcpward.traffic.sink import NoRoom
 async def noted(site: Site, act: Act) -> bool:
     """Put an act on record and return True; on a full disk return False.
 
-    For what only carries data away or starts the site: whoever makes room that way must be able to.
+    For acts that only carry data away or start the site: these must work on a full disk, because they free space.
     """
     try:
         await site.store.acts.note(act)
@@ -24,12 +24,12 @@ async def noted(site: Site, act: Act) -> bool:
 
 
 async def note_backup(site: Site, file: Path) -> bool:
-    """Note that the site is backed up to a file; False where that is not on record, for the disk is full."""
+    """Note that the site is backed up to a file; False if that is not on record, for the disk is full."""
     return await noted(site, Act(object="site", detail=f"site backed up to {file}"))
 
 
 async def note_call(site: Site, call: OperatorCall) -> None:
-    """Note that the operator calls a tool as somebody; what becomes of it is the record of the request.
+    """Note that the operator calls a tool in a caller's name; the outcome is in the record of the request.
 
     Raises:
         NoRoom: the disk is full.
@@ -42,7 +42,7 @@ async def note_call(site: Site, call: OperatorCall) -> None:
 
 
 async def note_limits_reset(site: Site, match: BucketFilter, found: int) -> None:
-    """Note that limits were given back, of ``found`` counters.
+    """Note that limits were reset, of ``found`` counters.
 
     Raises:
         NoRoom: the disk is full.
@@ -63,7 +63,7 @@ async def note_reload_asked(site: Site, outcome: str, said: Sequence[str], *, is
 
 
 async def note_store_accepted(site: Site, older: Older) -> None:
-    """Note that a store was accepted that is not the one that its mark tells of.
+    """Note that a store was accepted that does not match its mark.
 
     Raises:
         NoRoom: the disk is full.

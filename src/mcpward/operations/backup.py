@@ -1,8 +1,8 @@
 """A backup of a site: its database as of one moment, the marks beside it and ``mcpward.toml``, in one sealed file.
 
-The file is sealed under the master key and holds no master key: whoever has only the file has nothing. What is neither
-in the data folder nor in ``mcpward.toml`` is not in it. A restored database is an older copy of the site, in which what
-was revoked since is alive again, so it counts only once an operator has accepted it (attack 125).
+The file is sealed under the master key and holds no master key: the file by itself cannot be opened. It holds only the
+data folder and ``mcpward.toml``. A restored database is an older copy of the site, in which credentials that were
+revoked since are valid again. So it counts only once an operator has accepted it (attack 125).
 """
 
 import asyncio
@@ -47,7 +47,7 @@ _BLOCK: Final = 1024**2
 
 
 class Manifest(Struct, frozen=True):
-    """What a backup says of itself. ``made_at`` is wall-clock seconds, ``keys`` the ids of the master keys."""
+    """The description inside a backup. ``made_at`` is wall-clock seconds, ``keys`` the ids of the master keys."""
 
     version: str
     made_at: float
@@ -73,13 +73,15 @@ class Unpacked(Struct, frozen=True):
     manifest: Manifest
 
     def path(self, member: str) -> Path | None:
-        """Return the file of a member; None where the backup has none of this name."""
+        """Return the file of a member; None if the backup has none of this name."""
         path = self.folder / member
         return path if path.exists() else None
 
 
 class Restored(Struct, frozen=True):
-    """What a restore put where. ``aside`` is the database that was there; ``kept`` are files that were left as is."""
+    """The files that a restore replaced or kept. ``aside`` is the database that was there; ``kept`` are files that were
+    left as is.
+    """
 
     database: Path
     aside: Path | None
@@ -109,7 +111,8 @@ def back_up(settings: Settings, ring: KeyRing, clock: Clock, file: Path, config:
         CONFIG: _content(config) if config is not None else None,
     }
     try:
-        # What is not sealed yet stays in the data folder: a stick has no modes, and a killed process cleans nothing.
+        # A file that is not sealed yet stays in the data folder: a stick has no modes, and a killed process removes
+        # nothing.
         with tempfile.TemporaryDirectory(dir=settings.site.data, prefix=".backup.") as folder, _draft_of(file) as draft:
             copy = Path(folder) / DATABASE
             taken = snapshot.take(database, copy)
@@ -173,7 +176,7 @@ async def note_restored(
 
     False on a full disk.
 
-    What is put in place may not open before an operator accepts it, so it has to have the act already.
+    The database may not open before an operator accepts it, so the act must be in it already.
 
     Raises:
         Misconfigured: the backup's database and its mark do not belong together.
@@ -190,7 +193,7 @@ async def note_restored(
 
 
 def put_config(unpacked: Unpacked, place: Path) -> bool:
-    """Put the backup's mcpward.toml where there is none. Return whether it was put.
+    """Put the backup's mcpward.toml if there is none. Return whether it was put.
 
     Raises:
         Unreachable: it cannot be written.
@@ -208,8 +211,8 @@ def put_config(unpacked: Unpacked, place: Path) -> bool:
 def restore(settings: Settings, ring: KeyRing, unpacked: Unpacked, clock: Clock, *, replace: bool) -> Restored:
     """Put a backup in the place of a site's data. Marks that are there stay: neither must go back.
 
-    A database that is older than the mark counts for nothing until an operator accepts it. Where there is no mark, that
-    of the backup is put there, with a note that asks for the same. The database that was there is renamed, not removed.
+    A database that is older than the mark is not used until an operator accepts it. If there is no mark, the backup's
+    mark is written, with a note that demands the same acceptance. The database that was there is renamed, not removed.
 
     Raises:
         Denied: there is a database and ``replace`` is not set, or a process uses it.
@@ -270,7 +273,7 @@ def _require_fit(file: Path, database: Path) -> None:
 def _place_new(draft: Path, file: Path) -> None:
     """Rename a file unless the name is taken. Raises ``FileExistsError``, or another ``OSError``."""
     try:
-        os.link(draft, file)  # unlike a rename it takes nobody's place
+        os.link(draft, file)  # unlike a rename it replaces no file
     except FileExistsError:
         raise
     except OSError:  # a file system without links, as on many a stick
@@ -287,7 +290,7 @@ def _sqlite_of(settings: Settings) -> Path:
 
 
 def _content(path: Path) -> bytes | None:
-    """Return a small file's content; None where there is none.
+    """Return a small file's content; None if there is none.
 
     Raises ``OSError``, and :class:`Unreachable` for a file that is not small.
     """
@@ -336,7 +339,7 @@ def _unpack(file: BinaryIO, ring: KeyRing, folder: Path) -> None:
                     target.write(block)
                 os.fsync(target.fileno())
             (folder / entry.name).chmod(0o600)
-    while sealed.read(_BLOCK):  # the last frame tells that nothing was cut off
+    while sealed.read(_BLOCK):  # the last frame proves that nothing was cut off
         pass
     if not (folder / MANIFEST).exists() or not (folder / DATABASE).exists():
         raise tarfile.ReadError("a member is missing")

@@ -1,4 +1,4 @@
-"""Where the counters live that all processes of a site share, and the password in that URL."""
+"""The URL of the counters that all processes of a site share, and the password in it."""
 
 import os
 from typing import Final
@@ -13,10 +13,10 @@ _KEY: Final = "limits.counters"
 
 
 def counters_url(settings: Settings) -> Secret | None:
-    """Return the URL of Redis; None where counters live in memory.
+    """Return the URL of Redis; None if counters live in memory.
 
     Raises:
-        Misconfigured: the variable that the settings name is not set, or holds no such URL. Its value is not told.
+        Misconfigured: the variable that the settings name is not set, or holds no such URL. Its value is never shown.
     """
     text = settings.limits.counters
     if text == MEMORY:
@@ -38,7 +38,7 @@ def counters_url(settings: Settings) -> Secret | None:
 
 
 def counters_secrets(settings: Settings) -> list[Secret]:
-    """Return the password in the URL, as it is and as it is written there; nothing where there is none."""
+    """Return the password in the URL, as it is and as it is written there; nothing if there is none."""
     url = counters_url(settings)
     read: CountersUrl | None = read_counters_url(url.reveal()) if url is not None else None
     if url is None or read is None or not read.password:

@@ -1,6 +1,6 @@
-"""Where the first key and the secret URL go when no terminal shows them: a file that only its owner reads (attack 135).
+"""The file for the first key and the secret URL if no terminal shows them; only its owner can read it (attack 135).
 
-What stands on stdout of a service or a container is kept by whatever gathers logs, and read by whoever may read those.
+Log collectors keep the stdout of a service or a container, and all readers of those logs can see it.
 """
 
 import os
@@ -19,7 +19,7 @@ def file_for(data: Path, what: str, server: str) -> Path:
 
 
 def put(path: Path, text: Secret) -> None:
-    """Write a credential to a new file of mode 0600, whatever stood or led somewhere under its name.
+    """Write a credential to a new file of mode 0600, whatever file or link had its name.
 
     Raises:
         OSError: it cannot be written; nothing is left of it then.
@@ -38,7 +38,7 @@ def put(path: Path, text: Secret) -> None:
 
 
 def left(path: Path) -> str | None:
-    """Return what a file of an earlier start holds; None where there is none."""
+    """Return what a file of an earlier start holds; None if there is none."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -48,7 +48,9 @@ def left(path: Path) -> str | None:
 
 
 def rename_file(data: Path, old: str, new: str) -> None:
-    """Keep a first key that nobody has taken yet where the next start looks for it: its server has another name."""
+    """Move a first key that was not collected yet to where the next start looks for it, after its server was
+    renamed.
+    """
     was, now = (file_for(data, "key", name) for name in (old, new))
     if was.exists() and not now.exists():
         was.rename(now)

@@ -1,5 +1,5 @@
-"""Checks of all tools of a site together: every budget and pool that a tool names is defined, and every one that is
-defined is used. A misspelt limit would limit no call.
+"""Checks across all tools: every budget and pool that a tool names is defined, and every defined one is used. A
+misspelt limit would limit no caller.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -21,7 +21,7 @@ _OFFER: Final = "name it in [servers.<name>.tools.<name>] or in @server.tool(…
 
 
 def require_defined(settings: Settings, sources: Mapping[str, ToolSource]) -> None:
-    """Refuse budgets and pools that only a tool, or only the operator, has ever heard of.
+    """Refuse budgets and pools that only a tool names, or only the configuration defines.
 
     Raises:
         Misconfigured: with every one of them, and the lines to write.
@@ -38,10 +38,10 @@ def require_defined(settings: Settings, sources: Mapping[str, ToolSource]) -> No
 
 
 def tell_names(sources: Mapping[str, ToolSource]) -> None:
-    """Log a line for what works and is probably not meant.
+    """Log a line for each thing that works but is probably not intended.
 
-    Tool names that well-known clients do not take, tools without a docstring, functions that hold the event loop, may
-    end without a return, or change something though they are declared read_only.
+    Tool names that well-known clients do not take, and tools without a docstring. Functions that hold the event loop,
+    may end without a return, or change something though they are declared read_only.
     """
     for line in name_remarks(sources):
         _log.warning(line)
@@ -124,7 +124,7 @@ def _sizes(settings: Settings, sources: Mapping[str, ToolSource]) -> Iterator[Fi
 
 
 def _divided(settings: Settings, sources: Mapping[str, ToolSource]) -> Iterator[Finding]:
-    """In memory each worker has its part of a tool's places, and less than one is none."""
+    """In memory each worker has its part of a tool's slots, and less than one is none."""
     workers = 1 if settings.limits.is_shared else settings.site.workers
     for tool, place in _tools(sources):
         if tool.concurrency is not None and tool.concurrency < workers:
@@ -134,7 +134,7 @@ def _divided(settings: Settings, sources: Mapping[str, ToolSource]) -> Iterator[
 
 
 def _unused(settings: Settings, sources: Mapping[str, ToolSource]) -> Iterator[Finding]:
-    """What no tool names may be a slip. Where one server is served out of several, the others may name it."""
+    """A name that no tool uses may be a slip. If only some of the servers are served, the others may name it."""
     if settings.is_part:
         return
     drawn = {draw.budget for tool, _ in _tools(sources) for draw in tool.draws}

@@ -1,8 +1,8 @@
-"""What a use case raises when it does nothing: the answer is no, or what was asked makes no sense."""
+"""Errors of a use case that does nothing: the operation is refused, or the input makes no sense."""
 
 
 class Denied(Exception):
-    """The answer is no, and nothing was changed. ``hint`` says what to do about it."""
+    """The operation is refused, and nothing was changed. ``hint`` says what to do about it."""
 
     def __init__(self, what: str, hint: str = "") -> None:
         super().__init__(what)
@@ -11,4 +11,4 @@ class Denied(Exception):
 
 
 class Invalid(Denied):
-    """What was asked for cannot be meant: a mistake in the words of whoever asked."""
+    """The input makes no sense: a mistake in the words of the operator or command."""

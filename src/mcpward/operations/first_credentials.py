@@ -1,7 +1,7 @@
 """The first credential of each server, made by the first start of a site (attack 135): a key, or a secret URL.
 
-A site that ever had a key makes no other by itself, also not for a new or a renamed server: whoever may change the
-configuration, or a start that went wrong, would have one written where nobody expects it. Likewise secret URLs.
+A site that ever had a key makes no other by itself, also not for a new or a renamed server: otherwise a person who may
+change the configuration, or a failed start, could cause one to be written unexpectedly. Likewise secret URLs.
 """
 
 from collections.abc import Awaitable
@@ -24,9 +24,9 @@ from mcpward.operations.urls import live_urls, make_url
 
 
 class FirstCredential(Struct, frozen=True):
-    """What a start hands over for one server, and what is to be known of the credentials that it has.
+    """The credentials that a start hands over for one server, and facts about those that the server has.
 
-    ``secret`` was made just now: a key, or the secret of a URL. ``file`` holds it where no terminal shows it.
+    ``secret`` was made just now: a key, or the secret of a URL. ``file`` holds it if no terminal shows it.
     """
 
     secret: Secret | None = None
@@ -37,9 +37,9 @@ class FirstCredential(Struct, frozen=True):
 async def first_credentials(
     site: Site, settings: Settings, clock: Clock, base: str, *, to_files: bool
 ) -> dict[str, FirstCredential]:
-    """Return what there is for each server, by its name. ``base`` is what clients prefix to a path.
+    """Return the credentials of each server, by its name. ``base`` is what clients prefix to a path.
 
-    With ``to_files`` what is made is written to a file of mode 0600, and nothing is made where that cannot be done.
+    With ``to_files``, a new one is written to a file of mode 0600, and none is made if that is not possible.
 
     Raises:
         Invalid: such a file cannot be written.
@@ -137,7 +137,7 @@ def _of_file(file: Path, what: str, *, is_live: bool) -> str:
 
 
 async def _kept(adding: Awaitable[None], file: Path | None) -> None:
-    """Keep the record of a credential; where that fails, its file goes too."""
+    """Keep the record of a credential; if that fails, its file is removed too."""
     try:
         await adding
     except BaseException:

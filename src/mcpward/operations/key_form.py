@@ -10,7 +10,7 @@ _LENGTH: Final = len(PREFIX) + 12 + 1 + 43 + 6
 
 
 def id_in_key(text: str) -> str | None:
-    """Return the id in a whole key; None where a text is none."""
+    """Return the id in a whole key; None if a text is none."""
     return find_id(text)
 
 

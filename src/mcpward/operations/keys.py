@@ -23,7 +23,7 @@ _MORE: Final = "create a new one: mcpward key create --name NAME"
 
 
 class KeyRights(Struct, frozen=True, kw_only=True):
-    """What a new key is to be. ``expires_at`` is wall-clock seconds; ``tools`` is None for all of its servers'."""
+    """The properties of a new key. ``expires_at`` is wall-clock seconds; ``tools`` is None for all of its servers'."""
 
     name: str
     servers: tuple[str, ...]
@@ -40,7 +40,7 @@ class KeyRights(Struct, frozen=True, kw_only=True):
 
 
 class KeyEdit(Struct, frozen=True, kw_only=True):
-    """What is to be changed of a key; everything else stays. None takes a value away."""
+    """The changes to a key; everything else stays. None takes a value away."""
 
     name: str | UnsetType = UNSET
     servers: tuple[str, ...] | UnsetType = UNSET
@@ -57,7 +57,7 @@ class KeyEdit(Struct, frozen=True, kw_only=True):
 
     @property
     def changes(self) -> dict[str, Any]:
-        """What is to be changed, by the field's name."""
+        """The changes, by the field's name."""
         return {name: value for name, value in asdict(self).items() if value is not UNSET}
 
 
@@ -78,7 +78,7 @@ class KeyChange(Struct, frozen=True):
 
 
 class KeyFilter(Struct, frozen=True, kw_only=True):
-    """Which keys to list: every condition that is set must hold. Times are wall-clock seconds.
+    """The keys to list: every condition that is set must hold. Times are wall-clock seconds.
 
     ``unused_since``: not used from then on, or never. ``ends_before``: it has an end, and that is before then.
     """
@@ -152,7 +152,7 @@ async def first_key(site: Site, key_id: str) -> str:
     """
     key = await get_key(site, key_id)
     keys = {each.id: each for each in await site.store.keys.list()}
-    for _ in range(len(keys)):  # bounded, so that a damaged chain cannot turn in a circle
+    for _ in range(len(keys)):  # bounded, so that a damaged chain cannot loop
         before = keys.get(key.rotated_from or "")
         if before is None:
             break
@@ -196,7 +196,7 @@ async def edit_key(site: Site, key_id: str, edit: KeyEdit, now: float, max_age_s
         return replace(known, **edit.changes)
 
     found = await site.store.keys.edit(record.id, edited)
-    if found is None:  # keys are never removed, so this would be somebody else's work
+    if found is None:  # keys are never removed, so another process must have done that
         raise Denied(f"there is no key {key_id!r}", "mcpward key list --all")
     change = KeyChange(*found)
     if not change.fields:
@@ -239,14 +239,14 @@ async def every_key(site: Site) -> Sequence[KeyRecord]:
 
 
 async def has_made(site: Site, key: Secret) -> bool:
-    """Return whether this site has made a key, whatever has become of it since."""
+    """Return whether this site has made a key, whatever happened to it since."""
     parsed = parse(key.reveal())
     record = await site.store.keys.get(parsed.id) if parsed else None
     return record is not None and site.pepper_keys.matches(key.reveal(), record.digest)
 
 
 def state_of(record: KeyRecord, now: float, max_age_s: float | None) -> str:
-    """Say in a word what a key is worth at ``now``: live, grace, ended or revoked."""
+    """Return the status of a key at ``now`` as a word: live, grace, ended or revoked."""
     if record.revoked_at is not None:
         return "revoked"
     if not record.is_live(now, max_age_s):
@@ -255,7 +255,7 @@ def state_of(record: KeyRecord, now: float, max_age_s: float | None) -> str:
 
 
 def _require_age(expires_at: float | None, created_at: float, max_age_s: float | None) -> None:
-    """Refuse an end that the key would not live to see: whoever sets it believes in it."""
+    """Refuse an end that the key would not live to see: its author would rely on it."""
     if expires_at is not None and max_age_s is not None and expires_at > created_at + max_age_s:
         longest = span_text(max_age_s)
         what = f"the key would end later than keys.max_age allows: {longest} after its creation"

@@ -1,4 +1,4 @@
-"""Which values may never leave: what ``env`` gave out, what the vault holds, and the site's own credentials."""
+"""The values that may never leave: what ``env`` gave out, what the vault holds, and the site's own credentials."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Which limits and callers an operator means, and which callers a site knows."""
+"""The limits and callers that an operator means, and the callers that a site knows."""
 
 import re
 from typing import Final
@@ -10,7 +10,7 @@ from mcpward.operations.site import Site
 
 __all__ = ["KEY", "BucketFilter", "caller_of", "is_key_id", "known_callers", "words_of"]
 
-#: What a caller with a key is called by limits and record, before the id of its first key.
+#: The name of a caller with a key in limits and record, up to the id of its first key.
 KEY: Final = "api-key:"
 _KEY_ID: Final = re.compile(r"[0-9A-Za-z]{12}", re.ASCII)
 

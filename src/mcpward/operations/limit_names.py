@@ -4,7 +4,7 @@ from typing import Final
 
 from mcpward.config.model import Settings
 
-#: The limit that breaks loops of calls: workers forget what they know of them, and count nothing.
+#: The limit that breaks loops of calls: workers forget their data, and count nothing.
 LOOPS: Final = "repeat"
 _NAMES: Final = (
     "auth_failures", "requests", "caller", "read", "write", "destructive", "discovery", "lifecycle", "total",

@@ -1,6 +1,7 @@
-"""Where an operator's command finds what is used of limits: at the running workers, or in the counters they share.
+"""The source of limit usage for an operator's command: the running workers, or the counters they share.
 
-While the shared counters are away each worker counts by itself, on its part of every limit, so the workers are asked.
+While the shared counters are away, each worker counts by itself, on its part of every limit. Then the workers are
+asked.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
@@ -26,14 +27,16 @@ from mcpward.operations.worker_query import WorkerAnswers, WorkerQuery
 
 
 class LimitUsage(Protocol):
-    """What is used, and a way to give it all back. Both raise :class:`Unreachable` where nobody can say."""
+    """The usage, and a way to reset it. Both raise :class:`Unreachable` if neither the workers nor the counters
+    answer.
+    """
 
     async def uses(self, match: BucketFilter) -> WorkerAnswers:
-        """Return the buckets that are meant and in use, the most used first."""
+        """Return the selected buckets that are in use, the most used first."""
         ...
 
     async def reset(self, match: BucketFilter) -> WorkerAnswers:
-        """Make every bucket full that is meant; ``found`` says how many there were."""
+        """Refill every selected bucket; ``found`` says how many there were."""
         ...
 
 
@@ -58,7 +61,7 @@ async def ask_store(settings: Settings, url: Secret, clock: Clock) -> AsyncItera
     reasons: list[str] = []
 
     def note(is_up: bool, why: str) -> None:
-        """Keep why nobody answers: the command tells it once, where the log of a worker would."""
+        """Keep why there is no answer: the command prints it once, where a worker would log it."""
         reasons[:] = [] if is_up else [why]
 
     store = SharedStore(
@@ -98,7 +101,7 @@ class _Local:
         self._has_data = Path(settings.store.url.removeprefix("sqlite:///")).exists()
 
     async def tally(self) -> LimitUsage | None:
-        """Return who to ask; None where this host has no data of the site, or none that can be read."""
+        """Return the source to ask; None if this host has no data of the site, or none that can be read."""
         if self._tally is None and self._has_data:
             try:
                 site = await self._stack.enter_async_context(open_site(self._settings, self._clock))

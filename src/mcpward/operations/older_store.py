@@ -1,6 +1,8 @@
-"""What is alive in a store that is older than its mark, or was changed by somebody else: to be seen before it counts.
+"""The live entries of a store that is older than its mark, or was changed outside of mcpward: to be reviewed before
+use.
 
-A row that nobody with the master key wrote may hold anything, so what is no list and no class is shown as it stands.
+A row that was not written with the master key may hold anything, so other values than lists and classes are shown as
+is.
 """
 
 from collections.abc import Mapping
@@ -17,7 +19,7 @@ _Row = Mapping[str, Any]
 
 
 class OlderKey(Struct, frozen=True, kw_only=True):
-    """A key that is alive in it. ``tools`` is None for all of its servers'."""
+    """A live key in it. ``tools`` is None for all of its servers'."""
 
     id: str
     name: str
@@ -36,14 +38,14 @@ class OlderUrl(Struct, frozen=True):
 
 
 class Alive(Struct, frozen=True):
-    """What would open something again."""
+    """The entries that would grant access again."""
 
     keys: tuple[OlderKey, ...]
     urls: tuple[OlderUrl, ...]
 
 
 def alive_in(older: Older, now: float, max_age_s: float | None) -> Alive:
-    """Return the keys and secret URLs that are alive in a store at ``now``. ``max_age_s`` is ``keys.max_age``."""
+    """Return the keys and secret URLs that are live in a store at ``now``. ``max_age_s`` is ``keys.max_age``."""
     keys = [_key(row) for row in older.rows["keys"] if _is_live(row, now, max_age_s)]
     urls = [row for row in older.rows["urls"] if row["expires_at"] is None or row["expires_at"] > now]
     return Alive(tuple(keys), tuple(OlderUrl(row["server"], row["created_at"]) for row in urls))

@@ -1,4 +1,4 @@
-"""An operator's call and its answer: as values, and as letters of the mail."""
+"""An operator's call and its answer: as values, and as messages of the bus."""
 
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -22,7 +22,7 @@ class OperatorCall(Struct, frozen=True, kw_only=True):
     """One call. ``arguments`` is the JSON text of an object, as it was typed.
 
     ``can_ask`` says that a person at a terminal answers questions; ``inputs`` are their answers, with ``state`` as it
-    came with the questions. ``wants_progress`` says that somebody looks on while the tool runs.
+    came with the questions. ``wants_progress`` says that a person watches while the tool runs.
     """
 
     server: str
@@ -36,9 +36,9 @@ class OperatorCall(Struct, frozen=True, kw_only=True):
 
 
 class CallAnswer(Struct, frozen=True, kw_only=True):
-    """The JSON-RPC message that answers a call, as text; ``reason`` names the refusal, None where there was none.
+    """The JSON-RPC message that answers a call, as text; ``reason`` names the refusal, None if there was none.
 
-    ``hint`` is for the operator: what a caller may not be told, such as why it does not see a tool.
+    ``hint`` is for the operator: the reason that mcpward keeps from a caller, such as why it does not see a tool.
     """
 
     body: str
@@ -47,7 +47,7 @@ class CallAnswer(Struct, frozen=True, kw_only=True):
 
 
 class CallRequest(Struct, frozen=True, kw_only=True):
-    """A call as a letter. ``name`` is unguessable, ``by`` its sender in the mail, ``at`` the wall clock there."""
+    """A call as a message. ``name`` is unguessable, ``by`` its sender on the bus, ``at`` the sender's wall clock."""
 
     name: str
     by: str
@@ -56,7 +56,7 @@ class CallRequest(Struct, frozen=True, kw_only=True):
 
 
 class CallPage(Struct, frozen=True, kw_only=True):
-    """One letter of an answer: the ``page``th of ``pages`` parts of the body."""
+    """One message of an answer: the ``page``th of ``pages`` parts of the body."""
 
     name: str
     body: str
@@ -67,7 +67,7 @@ class CallPage(Struct, frozen=True, kw_only=True):
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """How far the tool is, as it says; as a letter with the ``name`` of its call."""
+    """The progress that the tool reports, as a message with the ``name`` of its call."""
 
     name: str = ""
     progress: float
@@ -76,7 +76,7 @@ class Progress(Struct, frozen=True, kw_only=True):
 
 
 class CalledOff(Struct, frozen=True, kw_only=True):
-    """The letter that cancels the call of this name: who made it waits for no answer."""
+    """The message that cancels the call of this name: its sender waits for no answer."""
 
     name: str
 
@@ -85,24 +85,26 @@ Tell = Callable[[Progress], None]
 
 
 class MakesCalls(Protocol):
-    """Who makes an operator's call: this process, or a worker that serves the site."""
+    """The maker of an operator's call: this process, or a worker that serves the site."""
 
     async def make(self, call: OperatorCall, tell: Tell | None = None) -> CallAnswer:
-        """Return the answer to one call; ``tell`` hears of its progress meanwhile. Cancelled, it cancels the call."""
+        """Return the answer to one call; ``tell`` receives its progress meanwhile. Its cancellation cancels the
+        call.
+        """
         ...
 
 
-def read_told(letter: dict[str, Any]) -> CallPage | None:
-    """Read a letter of an answer; None where it is none."""
+def read_told(message: dict[str, Any]) -> CallPage | None:
+    """Read a message of an answer; return None if it is none."""
     try:
-        return convert(letter, CallPage)
+        return convert(message, CallPage)
     except ValidationError:
         return None
 
 
-def read_progress(letter: dict[str, Any]) -> Progress | None:
-    """Read a letter of a call's progress; None where it is none."""
+def read_progress(message: dict[str, Any]) -> Progress | None:
+    """Read a message of a call's progress; return None if it is none."""
     try:
-        return convert(letter, Progress)
+        return convert(message, Progress)
     except ValidationError:
         return None

@@ -1,4 +1,6 @@
-"""Which workers serve a site's data now, told by locks on files: the system takes a dead process's lock away itself."""
+"""The workers that serve a site's data now, found by locks on files: the system takes a dead process's lock away
+itself.
+"""
 
 import fcntl
 import logging
@@ -16,7 +18,7 @@ _DRAFT: Final = "."
 
 @contextmanager
 def present(data: Path, worker: str) -> Iterator[None]:
-    """Be found by :func:`find_worker` in this block. ``worker`` is the name in the mail, which has no slash.
+    """Be found by :func:`find_worker` in this block. ``worker`` is the name on the bus, which has no slash.
 
     A worker that cannot be found serves all the same, and the log says so: it listens already.
     """
@@ -30,7 +32,7 @@ def present(data: Path, worker: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):  # a file that nobody locks is removed by whoever looks next
+        with suppress(OSError):  # a file without a lock is removed by the next process that looks
             file.unlink(missing_ok=True)
         os.close(descriptor)
 
@@ -50,7 +52,7 @@ def _locked(file: Path) -> int:
 
 
 def find_worker(data: Path) -> str | None:
-    """Return the name of a worker that serves these data now; None where none does. Removes what dead ones left."""
+    """Return the name of a worker that serves these data now; None if none does. Removes what dead ones left."""
     try:
         files = sorted(file for file in (data / _FOLDER).iterdir() if not file.name.startswith(_DRAFT))
     except OSError:

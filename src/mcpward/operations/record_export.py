@@ -18,7 +18,7 @@ _STEP = 1000
 
 
 class Exported(Struct, frozen=True):
-    """How many rows were written, and whether the export itself is on record: not where the disk is full."""
+    """The number of rows that were written, and whether the export itself is on record: not if the disk is full."""
 
     rows: int
     is_on_record: bool
@@ -27,7 +27,7 @@ class Exported(Struct, frozen=True):
 async def export_record(
     site: Site, wanted: TrafficFilter, form: str, write: Callable[[str], None], progress: Progress | None = None
 ) -> Exported:
-    """Write every record that agrees with ``wanted``, oldest first, a line each; none at all where there are none.
+    """Write every record that agrees with ``wanted``, oldest first, a line each; none at all if there are none.
 
     The rows are those of one moment and pass through one by one. ``write`` is called with each line without its end,
     perhaps in another thread. ``form`` is a name of :data:`FORMATS`.

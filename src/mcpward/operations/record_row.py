@@ -1,4 +1,4 @@
-"""What a row of the record says, for whoever shows rows: its outcomes, whether it is an act, and it as a line."""
+"""A row of the record as text: its outcome, whether it is an act, and the row as a line."""
 
 from mcpward.traffic.act import ACT
 from mcpward.traffic.line import line

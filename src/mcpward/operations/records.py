@@ -1,4 +1,4 @@
-"""The record for an operator: find, count, follow and verify its rows; and which name in a filter nobody has."""
+"""The record for an operator: find, count, follow and verify its rows; and which name in a filter is unknown."""
 
 from collections.abc import Callable, Collection, Mapping
 from enum import Enum
@@ -32,7 +32,7 @@ class Found(Struct, frozen=True):
 
 
 class Word(Enum):
-    """What a filter names."""
+    """The names in a filter."""
 
     SERVER = "server"
     LIMIT = "limit"
@@ -71,12 +71,12 @@ async def newer_than(site: Site, wanted: TrafficFilter, last: int) -> list[Row]:
 
 
 async def verify_record(site: Site, progress: Progress | None = None) -> Report:
-    """Verify all rows as they are now; changes nothing. ``progress`` hears how many of all were seen."""
+    """Verify all rows as they are now; changes nothing. ``progress`` receives how many of all were seen."""
     return await site.store.traffic.verify(progress)
 
 
 async def unknown_name(site: Site, settings: Settings, wanted: TrafficFilter) -> UnknownName | None:
-    """Return the first name in a filter that nobody has; None where there is none, so that no row agrees with it."""
+    """Return the first unknown name in a filter, with which no row agrees; None if there is none."""
     known = site.store.traffic.known
     if wanted.server is not None and wanted.server not in settings.servers:
         servers = dict.fromkeys((*settings.servers, *await known("server")))

@@ -1,4 +1,6 @@
-"""Where an operator's call is made: at a worker that serves the site's data, else where the caller says."""
+"""The process that makes an operator's call: a worker that serves the site's data, otherwise one that the caller
+names.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -40,9 +42,9 @@ _LOOK_EVERY_S: Final = 1.0
 async def open_calls(
     settings: Settings, clock: Clock, timeout_s: float, here: Callable[[], AbstractAsyncContextManager[MakesCalls]]
 ) -> AsyncIterator[MakesCalls]:
-    """Open the way to whoever makes the calls of this site. Answers are waited for ``timeout_s`` seconds.
+    """Open the way to the process that makes the calls of this site. Wait ``timeout_s`` seconds for answers.
 
-    Where nobody serves the site ``here`` opens what makes them in this process.
+    ``here`` opens a caller in this process if no worker serves the site.
 
     Raises:
         Misconfigured: the data, a secret or a source cannot be used.
@@ -75,8 +77,8 @@ class RemoteCalls:
         self._told: dict[int, CallPage] = {}
         self._is_whole = asyncio.Event()
         self._tell: Tell | None = None
-        bus.on(TELLING, self._hear)
-        bus.on(PROGRESSING, self._hear_progress)
+        bus.on(TELLING, self._receive)
+        bus.on(PROGRESSING, self._receive_progress)
 
     async def make(self, call: OperatorCall, tell: Tell | None = None) -> CallAnswer:
         """Return the worker's answer; cancelled, have the worker cancel the call.
@@ -114,15 +116,15 @@ class RemoteCalls:
         what = f"the server has not answered within {self._timeout_s:g} s; the call may still run"
         raise Unreachable(what, "to wait longer: --timeout; mcpward log shows how it ended")
 
-    def _hear(self, letter: dict[str, Any]) -> None:
-        told = read_told(letter)
+    def _receive(self, message: dict[str, Any]) -> None:
+        told = read_told(message)
         if told is not None and told.name == self._name:
             self._told[told.page] = told
             if len(self._told) >= told.pages:
                 self._is_whole.set()
 
-    def _hear_progress(self, letter: dict[str, Any]) -> None:
-        progress = read_progress(letter)
+    def _receive_progress(self, message: dict[str, Any]) -> None:
+        progress = read_progress(message)
         if progress is not None and progress.name == self._name and self._tell is not None:
             self._tell(progress)
 

@@ -1,4 +1,4 @@
-"""Which URLs of the last start lead elsewhere now, or nowhere, and the line of the file that would keep each one."""
+"""The URLs of the last start that lead elsewhere now, or nowhere, and the line of the file that would keep each one."""
 
 from collections.abc import Iterator, Sequence
 

@@ -15,7 +15,9 @@ from mcpward.traffic.act import Act
 
 
 class ServerHoldings(Struct, frozen=True):
-    """What the site's data hold for one server: live keys by themselves, secret URLs and secrets by their number."""
+    """The entries for one server in the site's data: live keys by themselves, secret URLs and secrets by their
+    number.
+    """
 
     server: str
     keys: tuple[KeyRecord, ...] = ()
@@ -24,7 +26,7 @@ class ServerHoldings(Struct, frozen=True):
 
 
 class Renamed(Struct, frozen=True):
-    """How much was carried over; ``keys`` counts those that have ended, too."""
+    """The numbers of items that were carried over; ``keys`` counts those that have ended, too."""
 
     old: str
     new: str
@@ -34,7 +36,7 @@ class Renamed(Struct, frozen=True):
 
 
 def serving_process(settings: Settings) -> int | None:
-    """Return the id of a process that has the site's database open now, None where none has."""
+    """Return the id of a process that has the site's database open now, None if none has."""
     database = database_of(settings)
     return None if database is None else user_of(database)
 
@@ -83,7 +85,8 @@ def _unknown(name: str, known: Collection[str]) -> Invalid:
 
 
 async def carry_over(site: Site, settings: Settings, clock: Clock, old: str, new: str) -> Renamed:
-    """Do :func:`rename_server` where ``old`` is a server of the file or of the data, and nobody has a right to ``new``.
+    """Do :func:`rename_server` if ``old`` is a server of the file or of the data, and no credential has a right to
+    ``new``.
 
     Raises:
         Denied: as :func:`require_unheld` and :func:`rename_server`.
@@ -103,7 +106,7 @@ async def carry_over(site: Site, settings: Settings, clock: Clock, old: str, new
 
 
 async def require_unheld(site: Site, now: float, max_age_s: float | None, old: str, new: str) -> None:
-    """Check that nobody holds a right to a name that no server has, before ``old`` gets it.
+    """Check that no credential has a right to a name that no server has, before ``old`` gets it.
 
     A key of a server that was taken out of the site would open the other one's tools from then on.
 
@@ -128,7 +131,7 @@ async def rename_server(site: Site, clock: Clock, old: str, new: str) -> Renamed
 
     Each kind is carried in a transaction of its own, and what was carried stays so: after a failure the same call does
     the rest. Running workers see changed keys and URLs within a second; they read secrets at their start.
-    :func:`require_unheld` comes first where no server has the new name.
+    :func:`require_unheld` comes first if no server has the new name.
 
     Raises:
         Denied: both servers have a secret of the same name.
@@ -140,7 +143,7 @@ async def rename_server(site: Site, clock: Clock, old: str, new: str) -> Renamed
     except LookupError as both:
         hint = f"mcpward secret remove {both.args[0]} --server removes one of them"
         raise Denied(f"{old} and {new} each have a secret {both.args[0]}", hint) from None
-    # After the refusals, and before keys change doors: what gives rights is on record, or is not done.
+    # After the refusals, and before keys change servers: an act that grants rights is on record, or is not done.
     act = Act(object=f"server {old}", before={"name": old}, after={"name": new}, server=new)
     await site.store.acts.note(act)
     keys = await site.store.keys.rename_server(old, new)

@@ -1,7 +1,8 @@
-"""Puts on record which settings are in force from a start, or a reload, on, and what differs from those before.
+"""Puts the settings of a start or a reload on record, and their differences from those before.
 
 The settings themselves go with it, secrets masked, but those that have their default values, and the digest of each
-server's file of tools: who reads the record can say what was in force at any time, and who started the site with it.
+server's file of tools: a reader of the record can say which settings were in force at any time, and who started the
+site with them.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from mcpward.storage.traffic_filter import TrafficFilter
 from mcpward.traffic.act import Act
 
 _log: Final = logging.getLogger("mcpward")
-#: What such an act is about, as its row says it.
+#: The object of such an act, as its row names it.
 OBJECT: Final = "settings"
 _LOOK_BACK: Final = 200
 _MOST_NAMED: Final = 20
@@ -43,7 +44,7 @@ async def note_settings(site: Site, settings: Settings, verb: str = "started") -
     edited = _edited(told if isinstance(told, dict) else {}, sources)
     state: dict[str, Any] = {"version": __version__, "digest": digest, "settings": now, "sources": sources}
     if len(json.dumps(now)) > _MOST_CHARACTERS:
-        state["settings"] = None  # the digest still tells whether they are those of another start
+        state["settings"] = None  # the digest still shows whether they are those of another start
     act = Act(
         object=OBJECT,
         before={"digest": last.get("digest"), "changed": changed, "edited": edited} if last else None,
@@ -51,18 +52,18 @@ async def note_settings(site: Site, settings: Settings, verb: str = "started") -
         detail=f"mcpward {__version__} {verb}, settings {digest[:12]}: {_words(last, digest, changed, edited)}",
     )
     if not await noted(site, act):
-        _log.error("the disk is full: that the site %s is not on record", verb)
+        _log.error("the disk is full, so the record does not say that the site %s", verb)
 
 
 async def _last(site: Site) -> Mapping[str, Any] | None:
-    """Return the state that was put on record last, None where there is none."""
+    """Return the state that was put on record last, None if there is none."""
     wanted = TrafficFilter(acts=True, way="operator", limit=_LOOK_BACK)
     for row in await site.store.traffic.select(wanted):
         try:
             told = json.loads(row["arguments"] or "{}")
         except (ValueError, RecursionError):
             continue
-        # Whoever writes to the store must not keep the site from starting: what is of another form is passed over.
+        # A process that writes to the store must not keep the site from starting: rows of another form are skipped.
         if isinstance(told, dict) and told.get("object") == OBJECT and isinstance(told.get("after"), dict):
             return dict(told["after"])
     return None
@@ -88,7 +89,7 @@ def _edited(before: Mapping[str, Any], now: Mapping[str, str]) -> dict[str, list
 
 
 def source_digests(settings: Settings) -> dict[str, str]:
-    """Return the SHA-256 of each server's file of tools; of what else such a file imports nothing is known here."""
+    """Return the SHA-256 of each server's file of tools; files that these import are not covered."""
     found = {}
     for name, server in settings.servers.items():
         file = Path(str(server.source))

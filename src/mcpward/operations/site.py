@@ -93,7 +93,7 @@ async def open_site(
 
 
 def ring_of(settings: Settings) -> KeyRing:
-    """Return the master keys of a site; the first one is made where there is no database yet.
+    """Return the master keys of a site; the first one is made if there is no database yet.
 
     Raises:
         Misconfigured: there is a database and no master key, or the key cannot be used as it is.
@@ -104,7 +104,7 @@ def ring_of(settings: Settings) -> KeyRing:
 
 
 def ring_for_restore(settings: Settings) -> KeyRing:
-    """Return the master keys of a site that is to be restored; none is made. The data folder is made where missing.
+    """Return the master keys of a site that is to be restored; none is made. The data folder is made if missing.
 
     Raises:
         Misconfigured: there is no master key, or it or the folder cannot be used as it is.
@@ -114,7 +114,7 @@ def ring_for_restore(settings: Settings) -> KeyRing:
 
 
 def database_of(settings: Settings) -> Path | None:
-    """Return the file of the database; None where it is none of SQLite's."""
+    """Return the file of the database; None if it is none of SQLite's."""
     is_file = settings.store.url.startswith("sqlite:///")
     return Path(settings.store.url.removeprefix("sqlite:///")) if is_file else None
 
@@ -128,7 +128,7 @@ def release_reserve(database: Path) -> bool:
 
 
 def unusable(database: Path, error: Exception) -> Unreachable | None:
-    """Return that the database refuses to work now, where an error says so; None for any other error.
+    """Return that the database refuses to work now, if an error says so; None for any other error.
 
     Only storage knows the driver's errors by name; here they are all one: a full disk, a lock.
     """

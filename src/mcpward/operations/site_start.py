@@ -1,4 +1,4 @@
-"""What a start does to a site's data once its addresses are bound, and what its operator should know then."""
+"""A start's work on a site's data once its addresses are bound, and the facts that its operator should know then."""
 
 from collections.abc import Mapping
 
@@ -57,7 +57,7 @@ async def note_reload(settings: Settings, clock: Clock, operator: Operator) -> N
 
 
 async def _aged(site: Site, settings: Settings, now: float) -> list[str]:
-    """Tell of keys that open nothing only because they are older than the site allows."""
+    """Log the keys that open nothing only because they are older than the site allows."""
     max_age_s = settings.keys.max_age
     keys = [one for one in await every_key(site) if one.is_live(now, None) and not one.is_live(now, max_age_s)]
     ids = ", ".join(f"{key.id} ({key.name})" for key in keys[:3])

@@ -1,4 +1,4 @@
-"""Which tools servers have, told by running their sources as ``serve`` would; for commands that name a tool."""
+"""The tools of servers, found by running their sources as ``serve`` would; for commands that name a tool."""
 
 import sys
 from collections.abc import Collection, Mapping
@@ -14,7 +14,7 @@ from mcpward.operations.sources import load_sources
 
 
 class ToolNames(Struct, frozen=True):
-    """The tools by server; and what hindered each server whose tools cannot be told."""
+    """The tools by server; and the error of each server whose tools could not be read."""
 
     by_server: Mapping[str, tuple[str, ...]]
     hindered: Mapping[str, Finding]
@@ -35,7 +35,9 @@ async def tools_of(site: Site, settings: Settings, servers: Collection[str]) -> 
 
 
 def tool_names(settings: Settings, servers: Collection[str], secrets: Mapping[str, Mapping[str, Secret]]) -> ToolNames:
-    """Run the sources of some servers. What an author prints meanwhile goes to stderr: stdout is the command's own."""
+    """Run the sources of some servers. Output that an author prints meanwhile goes to stderr: stdout is the command's
+    own.
+    """
     names: dict[str, tuple[str, ...]] = {}
     hindered: dict[str, Finding] = {}
     for server in servers:

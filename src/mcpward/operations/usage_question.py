@@ -1,4 +1,4 @@
-"""An operator's question about what is used of limits, and its answer: as values, and as letters of the mail."""
+"""An operator's question about what is used of limits, and its answer: as values, and as messages of the bus."""
 
 from typing import Any, Final
 
@@ -10,12 +10,12 @@ __all__ = ["ASKING", "MOST_USES", "TELLING", "BucketUsage", "UsagePage", "UsageQ
 
 ASKING: Final = "limits-asked"
 TELLING: Final = "limits-told"
-#: Buckets in one worker's answer: the most used. Whoever looks for another one says so with ``Match``.
+#: Buckets in one worker's answer: the most used. A caller that looks for another one names it with ``Match``.
 MOST_USES: Final = 1000
 
 
 class UsageQuestion(Struct, frozen=True, kw_only=True):
-    """A question. ``name`` is unguessable, ``by`` the asker's name in the mail, ``at`` the wall clock there."""
+    """A question. ``name`` is unguessable, ``by`` the sender's name on the bus, ``at`` the sender's wall clock."""
 
     name: str
     by: str
@@ -25,7 +25,7 @@ class UsageQuestion(Struct, frozen=True, kw_only=True):
 
 
 class UsagePage(Struct, frozen=True, kw_only=True):
-    """One letter of the answer of one of ``workers`` workers, the ``page``th of ``pages``.
+    """One message of the answer of one of ``workers`` workers, the ``page``th of ``pages``.
 
     ``found`` counts the buckets that are meant, whether or not there was room for them. ``has_failed``: the limits
     could not be asked, which happens while shared counters are away.
@@ -47,9 +47,9 @@ def share_used(use: BucketUsage) -> tuple[float, int]:
     return used / max(1, use.most), used
 
 
-def read_told(letter: dict[str, Any]) -> UsagePage | None:
-    """Read a letter of an answer; None where it is none."""
+def read_told(message: dict[str, Any]) -> UsagePage | None:
+    """Read a message of an answer; return None if it is none."""
     try:
-        return convert(letter, UsagePage)
+        return convert(message, UsagePage)
     except ValidationError:
         return None

@@ -19,11 +19,11 @@ _Bucket = tuple[str, str, str]
 
 
 class WorkerAnswers(Struct, frozen=True, kw_only=True):
-    """What the workers said together.
+    """The answers of the workers together.
 
-    ``uses`` begins with the most used; for ``left_out`` more an answer had no room. ``found`` counts the buckets of
-    all workers. ``answered`` of ``workers`` workers have said it; none at all where nobody serves. ``failed`` could
-    not. ``away`` says why the counters that all share were not asked: the workers count by themselves meanwhile.
+    ``uses`` begins with the most used; for ``left_out`` more an answer had no room. ``found`` counts the buckets of all
+    workers. ``answered`` of ``workers`` workers have replied; none at all if no worker serves. ``failed`` could not.
+    ``away`` says why the counters that all share were not asked: the workers count by themselves meanwhile.
     """
 
     uses: tuple[BucketUsage, ...] = ()
@@ -45,7 +45,7 @@ class WorkerQuery:
         self._name = ""
         self._told: dict[str, dict[int, UsagePage]] = {}
         self._is_whole = asyncio.Event()
-        bus.on(TELLING, self._hear)
+        bus.on(TELLING, self._receive)
 
     async def uses(self, match: BucketFilter) -> WorkerAnswers:
         """Ask for the buckets that are meant; waits until all workers have answered, or ``patience_s`` seconds."""
@@ -68,8 +68,8 @@ class WorkerQuery:
         answer = self._together()
         return replace(answer, left_out=0) if is_reset else answer
 
-    def _hear(self, letter: dict[str, Any]) -> None:
-        told = read_told(letter)
+    def _receive(self, message: dict[str, Any]) -> None:
+        told = read_told(message)
         if told is None or told.name != self._name:
             return  # of a newer release, or late for a question that is over
         self._told.setdefault(told.worker, {})[told.page] = told

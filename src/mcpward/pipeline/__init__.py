@@ -1,1 +1,3 @@
-"""The one way of a request: which rooms it passes, in which order. Readable in one function, ``serve.py``."""
+"""The one path of a request: the packages that it passes, in their order. Readable in one function, in
+``pipeline.py``.
+"""

@@ -1,4 +1,4 @@
-"""Admits calls: charges what they cost, has them wait for their places, and refunds those that came to nothing."""
+"""Admits calls: charges their cost, waits for their slots, and refunds those that came to nothing."""
 
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
@@ -19,8 +19,8 @@ from mcpward.tools.consent import KEY as CONSENT_KEY
 from mcpward.traffic.record import Result
 from mcpward.traffic.trail import Trail
 
-#: Refusals that show a wrong credential: they count against the address they came from. The id of a session is none:
-#: it is sealed for its own caller (attack 61), and one that has become stale tells of no guess.
+#: Refusals that show a wrong credential: they count against the address they came from. The id of a session is none: it
+#: is sealed for its own caller (attack 61), and a stale one is no sign of a guess.
 AUTH_FAILURES: Final = frozenset({Reason.CREDENTIAL_INVALID, Reason.CREDENTIAL_AMBIGUOUS})
 
 Accept = Callable[[Call, Tool], Awaitable[AcceptedCall]]
@@ -34,9 +34,9 @@ _MODERN: Final = Era.MODERN
 
 
 class Admitted(Struct, eq=False):
-    """A call that has paid, and has its places where it needs any.
+    """A call that has paid, and has its slots if it needs any.
 
-    ``accepted`` is set where its arguments had a say in what it costs, ``channel`` once its way back is open.
+    ``accepted`` is set if its arguments had a say in what it costs, ``channel`` once it is open.
     """
 
     call: Call
@@ -59,11 +59,11 @@ class Admission:
     def enter(
         self, call: Call, tool: Tool | None, trail: Trail, wire: ResponseStream
     ) -> Admitted | Awaitable[Admitted]:
-        """Admit a call; what has to be asked elsewhere or waited for is awaited.
+        """Admit a call; awaits shared counters and slots.
 
         Raises:
             Refusal: as ``Limits.charge`` does, and nothing is charged then; arguments-invalid for a tool that draws on
-                budgets, and its caller's own limits are charged; busy, where it has no place in time.
+                budgets, and its caller's own limits are charged; busy, if it has no slot in time.
             Fault: the author's function for a cost failed; the caller's own limits are charged.
             CancelledError: the caller has left.
         """
@@ -90,7 +90,7 @@ class Admission:
         accepted: AcceptedCall | None = None,
     ) -> Admitted:
         if not isinstance(charge, Charge):
-            # The call's places of the whole site are asked for in the same turn as its charge.
+            # The call's slots of the whole site are requested in the same turn as its charge.
             charge = await (charge if lease is None else lease.alongside(charge))
         if charge.would_refuse:
             trail.shadowed(charge.would_refuse)
@@ -101,7 +101,7 @@ class Admission:
         self, call: Call, tool: Tool, trail: Trail, wire: ResponseStream, lease: Lease | None
     ) -> Admitted:
         """Accept a call before its charge. One that is not accepted is charged all the same, but no budget is."""
-        self._limits.require(call, tool)  # who has nothing left has no arguments looked at
+        self._limits.require(call, tool)  # a caller with nothing left has no arguments checked
         try:
             accepted = await self._accept(call, tool)
             budgets = self._limits.price(tool, accepted.arguments)
@@ -114,7 +114,7 @@ class Admission:
         return await self._charged(call, tool, self._limits.charge(call, tool, budgets), trail, wire, lease, accepted)
 
     async def _placed(self, admitted: Admitted, lease: Lease, wire: ResponseStream) -> Admitted:
-        """Return the call with its places. One that is refused here or called off has not run, and is refunded."""
+        """Return the call with its slots. A call that is refused here or cancelled has not run, and is refunded."""
         try:
             wire.queue(cancel_on_disconnect=admitted.call.era is _MODERN)
             await lease.enter()
@@ -129,10 +129,10 @@ class Admission:
         self._limits.note(admitted.call, answered=trail.outcome is Result.OK and not is_task)
 
     def refund(self, admitted: Admitted, ended: BaseException) -> None:
-        """Give a call that ended without an answer back what it paid, as far as that is not its caller's doing.
+        """Refund the charges of a call that ended without an answer, unless its caller caused that.
 
-        One that has asked its caller something has run: whoever keeps questions open on purpose must not have calls
-        for nothing. One that was called off while it waited for a place gets back what it drew on budgets.
+        A call that asked its caller something has run: a caller that keeps questions open on purpose must not get free
+        calls. A call that was cancelled while it waited for a slot gets back what it drew on budgets.
         """
         channel = admitted.channel
         match ended:
@@ -162,23 +162,23 @@ class Admission:
         self._limits.give_back(admitted.call, admitted.tool, admitted.charge, rates=rates, budgets=budgets, loop=loop)
 
     async def refused(self, no: Refusal, admitted: Admitted | None, trail: Trail) -> Refusal:
-        """Refund what is to be, or count a stranger's request; return the refusal to answer with."""
+        """Refund the call if it is due, or count a stranger's request; return the refusal to answer with."""
         if admitted is not None:
             self.refund(admitted, no)
         elif trail.principal is None and no.reason is not Reason.ADDRESS_RATE_EXCEEDED:
             try:
                 await self._count_stranger(no, trail)
             except Refusal as many:
-                no = many  # in place of "wrong": of guesses at many workers at once no more are told than at one
+                no = many  # in place of "wrong": guesses at many workers at once must learn no more than guesses at one
         if no.policy is not None:
             trail.limited(no.policy)
         return no
 
     async def _count_stranger(self, no: Refusal, trail: Trail) -> None:
-        """Count a request of somebody who has not shown who it is, and its credential where it was wrong.
+        """Count a request of an unauthenticated caller, and its credential if it was wrong.
 
         Raises:
-            Refusal: what the address is told instead.
+            Refusal: the answer to the address instead.
         """
         addresses, bucket = self._limits.addresses, trail.arrival.bucket
         would = addresses.count_request(bucket)

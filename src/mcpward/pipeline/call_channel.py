@@ -1,4 +1,4 @@
-"""The way back of one running call, in the words of its era. Everything that leaves here has been cleaned.
+"""The messages of one running call to its client, in the form of its era. Everything that leaves here has been cleaned.
 
 Modern: a question ends the call, and the client sends it again with the answers. Legacy: a question is a request of
 ours on the call's own stream, and the call waits.
@@ -32,7 +32,7 @@ from mcpward.tools.consent import KEY as CONSENT_KEY
 from mcpward.traffic.trail import Trail
 
 _RETRY_MS: Final = 500
-#: What a session that has set no level is sent; the specification leaves it to the server.
+#: The level of a session that has set none; the specification leaves it to the server.
 _UNASKED: Final = "info"
 _MODERN: Final = Era.MODERN
 _NO_STREAM: Final = "this client accepts no event streams, so it cannot be asked"
@@ -41,7 +41,7 @@ _encode: Final = Encoder().encode
 
 
 class CallChannels:
-    """Makes the way back of each call. ``level`` gives the level of log messages that a session has set."""
+    """Makes the channel of each call. ``level`` returns the level of log messages that a session has set."""
 
     def __init__(
         self,
@@ -60,9 +60,9 @@ class CallChannels:
         self._level = level
 
     def open(self, call: Call, trail: Trail, wire: ResponseStream, lease: Lease) -> "CallChannel":
-        """The work starts: give its way back, with the answers that a modern request has brought.
+        """The work starts: return its channel, with the answers that a modern request has brought.
 
-        ``hold`` is the call's place.
+        ``lease`` is the call's lease of slots.
 
         Raises:
             Refusal: state-refused; params-invalid for the id of a request of the same session that still runs.
@@ -77,10 +77,10 @@ class CallChannels:
         return LegacyChannel(replace(call, log_level=level), trail, wire, self, lease)
 
     def _brought(self, call: Call, tool: Tool | None) -> State:
-        """Return the answers of a request: with our state, what was asked; without, what the client says by itself.
+        """Return the answers of a request: with our state, the answers to our questions; without, the client's own.
 
-        What changes something takes answers under our seal alone, and so does mcpward's own question: a state can be
-        used up, and an answer without one could be sent again and again (attack 133).
+        A tool that changes something takes answers only under our seal, and so does mcpward's own question: a state can
+        be used up, and an answer without one could be sent again and again (attack 133).
         """
         if call.state is not None:
             return self._states.open(call)
@@ -92,7 +92,7 @@ class CallChannels:
         """Return ``inputRequests`` of the questions, fit to leave.
 
         Raises:
-            Refusal: output-refused; a question holds what must not leave.
+            Refusal: output-refused; a question holds text that must not leave.
         """
         wanted = {question.key: {"method": question.method, "params": question.params} for question in questions}
         clean = self.sanitizer.frame(_encode(wanted))
@@ -159,7 +159,7 @@ class ModernChannel(Struct, eq=False):
 
 
 class LegacyChannel:
-    """The channel of a call in a session: a question is asked live, and the call waits.
+    """The channel of a call in a session: the call asks a question live, and waits.
 
     Implements :class:`~mcpward.core.client_channel.ClientChannel`.
 
@@ -197,7 +197,7 @@ class LegacyChannel:
         self.has_asked = self.has_asked or _is_of_tool(questions)
         call = self.call
         self.require_able(*(question.capability for question in questions))
-        async with self._place.lent():  # a person may take minutes: the place is for others meanwhile
+        async with self._place.lent():  # a person may take minutes: the slot is for others meanwhile
             return await self._owner.questions.ask(call, self._put, asking, questions)
 
     def require_able(self, *capabilities: Mapping[str, Any]) -> None:
@@ -218,7 +218,7 @@ class LegacyChannel:
         return self._place.retain()
 
     def finish(self, reply: Reply) -> Reply:
-        """Close, and keep the answer for a client that comes back; as it is where there was no event before it."""
+        """Close, and keep the answer for a client that comes back; as it is if there was no event before it."""
         self.close()
         replay = self._replay
         if replay is None:
@@ -228,7 +228,7 @@ class LegacyChannel:
         return replace(reply, event_id=event_id)
 
     def close(self) -> None:
-        """The call does not run any more. May be said twice."""
+        """The call does not run any more. May be called twice."""
         self._entry.__exit__(None, None, None)
 
     def _put(self, message: bytes) -> None:
@@ -253,7 +253,7 @@ class LegacyChannel:
 
 
 class ReleasingChannel:
-    """A task's way back: its place is for others while it waits for answers."""
+    """A task's channel: its slot is for others while it waits for answers."""
 
     __slots__ = ("_channel", "_place", "notify", "release")
 
@@ -269,7 +269,7 @@ class ReleasingChannel:
             return await self._channel.ask(questions)
 
     def retain(self) -> Callable[[], None]:
-        """Keep the task's places, those of its call among them, beyond its end."""
+        """Keep the task's slots, those of its call among them, beyond its end."""
         task, place = self._channel.retain(), self._place.retain()
 
         def let_go() -> None:
@@ -288,7 +288,7 @@ def _is_of_tool(questions: Sequence[Question]) -> bool:
 
 
 def is_used_up(tool: Tool) -> bool:
-    """Whether what was answered for a call of the tool is good for one run: it changes something, or asks for a yes."""
+    """Whether the answers for a call of the tool are good for only one run: it changes something, or needs consent."""
     return tool.confirm or tool.access is not Access.READ
 
 

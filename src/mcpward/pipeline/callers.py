@@ -1,4 +1,4 @@
-"""What the pipeline asks about callers: the port that the identity room implements for requests from outside."""
+"""The pipeline's questions about callers: the port that the identity package implements for requests from outside."""
 
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ class Callers(Protocol):
     """
 
     def recall(self, arrival: Arrival) -> Principal | PendingVerification | None:
-        """Return the principal, or a proof of it, where that costs little; else None."""
+        """Return the principal, or a proof of it, if that costs little; else None."""
         ...
 
     def establish(self, arrival: Arrival) -> Principal | PendingVerification:
@@ -25,7 +25,7 @@ class Callers(Protocol):
         ...
 
     def is_good(self, arrival: Arrival, known: Principal | None = None) -> bool:
-        """Return whether what was good is so still."""
+        """Return whether a principal is still valid."""
         ...
 
     def knows_url(self, server: str, secret: str) -> bool:
@@ -33,5 +33,5 @@ class Callers(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give up what is asked in the background."""
+        """Give up the lookups in the background."""
         ...

@@ -1,4 +1,4 @@
-"""What a server offers: its lists, filtered for their caller, its resources and prompts, and what completes them.
+"""A server's offers: its lists, filtered for their caller, its resources, prompts and completions.
 
 The same decision that guards a call filters the list (attack 67). A result passes sanitize as a tool's does.
 """
@@ -40,7 +40,7 @@ class Listed(Struct, frozen=True):
 
 
 class Catalogue:
-    """Answers the requests of the kind catalogue. ``sources`` by server name."""
+    """Answers the requests of the catalogue kind. ``sources`` by server name."""
 
     def __init__(self, sources: Mapping[str, ToolSource], policy: Policy, runner: Runner, sanitizer: Sanitizer) -> None:
         self._sources = dict(sources)
@@ -103,7 +103,7 @@ class Catalogue:
         return [offer for offer in offered if self._policy.listed(call.principal, offer)]
 
     def _resource(self, call: Call, source: ToolSource) -> Resource:
-        """One answer for what is not there and for what this caller may not read."""
+        """One answer for an item that is missing and for one that this caller may not read."""
         resource = source.find_resource(call.target)
         if resource is None:
             raise Refusal(Reason.RESOURCE_UNKNOWN)

@@ -1,6 +1,6 @@
-"""What runs an author's function, behind its charge: a tool's arguments accepted, agreed to, on record, run, cleaned.
+"""Runs an author's function after its charge: a tool's arguments are accepted, confirmed, recorded, run and cleaned.
 
-Or handed over as a task; or a resource, a prompt or a list, which the catalogue has.
+Or hands it over as a task; or reads a resource, a prompt or a list from the catalogue.
 """
 
 from typing import Final
@@ -69,7 +69,7 @@ class Execution:
         """
         if tool.mirrored and call.era is Era.MODERN:
             require_mirrored(call, tool.mirrored)
-        # Well formed and sensible. What takes long is checked beside the event loop.
+        # Well formed and sensible. Slow checks run beside the event loop.
         return accept(call, tool) if is_little(call, tool) else await self._large.accept(call, tool)
 
     async def make(
@@ -77,10 +77,10 @@ class Execution:
     ) -> Reply:
         """Run one call and return its reply; without a tool it is one of the catalogue's.
 
-        ``accepted`` is the call where it was accepted already.
+        ``accepted`` is the call if it was accepted already.
 
         Raises:
-            Refusal: the call, its answers or its result are refused; see the rooms.
+            Refusal: the call, its answers or its result are refused; see the packages.
             InputRequired: modern era, the tool or its consent needs answers.
         """
         if tool is None:
@@ -95,7 +95,7 @@ class Execution:
         if accepted.dropped:
             channel.trail.without(accepted.dropped)
         is_task = tool.task is not None and self._is_task(call, tool, channel)
-        # A person said yes, what was answered is good for one run, and it is on record before anything happens.
+        # A person agreed, the answers are good for one run, and that is on record before anything happens.
         used_up = await self._permit(accepted, channel) if is_used_up(tool) else ""
         channel.ran = channel.trail.has_run = True
         if is_task:
@@ -133,7 +133,7 @@ class Execution:
         """Return when a tool that changes something may run. Return the id of the state that this uses up, or "".
 
         Raises:
-            Refusal: consent-missing; state-refused, for answers that were used before; busy, where the intent of a
+            Refusal: consent-missing; state-refused, for answers that were used before; busy, if the intent of a
                 destructive call cannot be recorded.
             InputRequired: modern era, the question is to be put to a person first.
         """
@@ -148,11 +148,11 @@ class Execution:
         return used_up
 
     async def _agree(self, accepted: AcceptedCall, channel: CallChannel) -> None:
-        """Return when the tool may run: a person said yes, or the operator waived that for callers who cannot be asked.
+        """Return when the tool may run: a person agreed, or the operator waived that for callers who cannot be asked.
 
         Raises:
-            Refusal: consent-missing; also for an argument that a person cannot be shown whole. Where a person can be
-                asked, no waiver takes the place of their answer.
+            Refusal: consent-missing; also for an argument that a person cannot be shown whole. No waiver replaces the
+                answer of a person who can be asked.
             InputRequired: modern era, the question is to be put to the person first.
         """
         principal = accepted.call.principal
@@ -167,10 +167,10 @@ class Execution:
         question = question_of(accepted.tool, accepted.arguments, accepted.call.arguments, accepted.tool.question)
         answers = await channel.ask([question])
         if not is_yes(answers[question.key]):
-            raise Refusal(Reason.CONSENT_MISSING, "the person did not say yes", Remedy(DECLINED))
+            raise Refusal(Reason.CONSENT_MISSING, "the person did not agree", Remedy(DECLINED))
 
     async def _spend(self, call: Call, state: State) -> None:
-        """Use up what was answered, at whichever worker it comes: no answer counts for two runs (attack 133)."""
+        """Use up the answers, at whichever worker they come: no answer counts for two runs (attack 133)."""
         async with store_deadline():
             is_first = await self._spent.spend(state.id, self._until(state), call.principal.key)
         if not is_first:
@@ -184,11 +184,11 @@ class Execution:
             # Without an answer yet, such a tool asks in the ordinary way, and begins as a task after it.
             return not tool.ask_first or bool(channel.answers)
         if tool.task == "required":
-            raise Refusal(Reason.CAPABILITY_MISSING, "the tool runs as a task only", Lacking(REQUIRED))
+            raise Refusal(Reason.CAPABILITY_MISSING, "the tool runs only as a task", Lacking(REQUIRED))
         return False
 
     def _work(self, accepted: AcceptedCall) -> Work:
-        """Return what the task will do. It takes a place of its own: its caller's was for the asking."""
+        """Return the task's work. It takes a slot of its own: its caller's was for the question."""
 
         async def work(channel: ClientChannel) -> Outcome:
             tool, caller = accepted.tool, accepted.call.principal.key
@@ -199,6 +199,8 @@ class Execution:
 
 
 def _light(accepted: AcceptedCall) -> AcceptedCall:
-    """Leave behind what a task need not carry: body and credential. Its progress is shown whether asked for or not."""
+    """Drop the parts that a task need not carry: body and credential. Its progress is shown whether asked for or
+    not.
+    """
     light = unladen(accepted)
     return replace(light, call=replace(light.call, progress_token=0))

@@ -1,6 +1,6 @@
 """Streams that a caller holds open: the legacy GET, ``subscriptions/listen``, and the rest of an interrupted answer.
 
-Each is looked at again every second: a revoked key, or an ended session, loses its streams as it loses its calls.
+Each is checked again every second: a revoked key, or an ended session, loses its streams as it loses its calls.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _GROUP: Final = 16
 
 
 class _Held(Struct, eq=False):
-    """One stream that is open: whose call opened it, and the task that feeds it."""
+    """One open stream: the call that opened it, and the task that feeds it."""
 
     call: Call
     task: "asyncio.Task[object]"
@@ -38,7 +38,7 @@ class _Held(Struct, eq=False):
 
 
 class Listeners:
-    """Feeds the open streams of one worker. ``is_good`` tells whether a call's caller may still be served."""
+    """Feeds the open streams of one worker. ``is_good`` returns whether a call's caller may still be served."""
 
     def __init__(
         self,
@@ -83,14 +83,14 @@ class Listeners:
         except asyncio.CancelledError:
             if wire.is_gone and not held.is_over:
                 raise
-            while task.uncancel():  # ended by us: what is left is to say goodbye
+            while task.uncancel():  # ended by us: only the goodbye is left
                 pass
         finally:
             self._held.discard(held)
         return replies.listened(call) if call.era is Era.MODERN else replies.closed()
 
     def check(self) -> None:
-        """End the streams of those who may no longer be served. Called once a second."""
+        """End the streams of callers that may no longer be served. Called once a second."""
         for held in list(self._held):
             if not held.is_over and not self._is_good(held.call):
                 held.is_over = True
@@ -98,25 +98,27 @@ class Listeners:
 
     async def _listen(self, call: Call, wire: ResponseStream, trail: Trail) -> None:
         asked = wanted(call, self._servers[call.arrival.server])
-        wish: ListenParams | _Session = _Session(asked.topics, _Watched(self, call))
+        subscribed: ListenParams | _Session = _Session(asked.topics, _Watched(self, call))
         tasks: list[str] = []
         if call.session is None:
             tasks = await self._tasks.known(call, asked.tasks)
-            wish = ListenParams(asked.topics, await self._readable(call, asked.uris), frozenset(tasks))
-        with self._streams.open(call, _told(wish) if isinstance(wish, ListenParams) else wish) as stream:
+            subscribed = ListenParams(asked.topics, await self._readable(call, asked.uris), frozenset(tasks))
+        with self._streams.open(
+            call, _told(subscribed) if isinstance(subscribed, ListenParams) else subscribed
+        ) as stream:
             wire.begin(cancel_on_disconnect=True, endless=True)
             subscription = None
-            if isinstance(wish, ListenParams):
+            if isinstance(subscribed, ListenParams):
                 subscription = call.id
-                wire.notify(acknowledged(call, wish))
-            for at in range(0, len(tasks), _GROUP):  # one that has ended before is told of once all the same
+                wire.notify(acknowledged(call, subscribed))
+            for at in range(0, len(tasks), _GROUP):  # one that has ended before is reported once all the same
                 for task, as_it_is in (await self._tasks.describe_all(call, tasks[at : at + _GROUP])).items():
                     told = Change(stream.server, Topic.TASK, task, params=as_it_is)
                     await self._tell(told, subscription, wire, trail)
             async for change in stream:
                 if change.topic is not Topic.TASK:
                     await self._tell(change, subscription, wire, trail)
-                # A task is told as it is now, whole.
+                # A task is reported as it is now, whole.
                 elif (now := (await self._tasks.describe(call, change.subject))) is not None:
                     await self._tell(replace(change, params=now), subscription, wire, trail)
 
@@ -137,7 +139,7 @@ class Listeners:
                 await wire.drained()
 
     async def _readable(self, call: Call, uris: Collection[str]) -> frozenset[str]:
-        """Leave out what this caller may not read: even its changes would tell of it."""
+        """Leave out what this caller may not read: even its changes would reveal it."""
         may: set[str] = set()
         for at, uri in enumerate(uris, 1):
             if self.may_read(call, uri):
@@ -156,13 +158,15 @@ class Listeners:
         return call.session is not None and uri in self._settings.uris(call.session) and self.may_read(call, uri)
 
 
-def _told(wish: ListenParams) -> ListenParams:
-    """Return a wish as changes are told: each resource by its canonical URI, however the caller spelled it."""
-    return replace(wish, uris=frozenset(canonical(uri) or uri for uri in wish.uris))
+def _told(subscribed: ListenParams) -> ListenParams:
+    """Return the subscriptions in the form of changes: each resource by its canonical URI, however the caller spelled
+    it.
+    """
+    return replace(subscribed, uris=frozenset(canonical(uri) or uri for uri in subscribed.uris))
 
 
 class _Session(Struct, frozen=True, eq=False):
-    """What a legacy stream wants: subscriptions belong to its session, and change while it is open."""
+    """The subscriptions of a legacy stream: they belong to its session, and change while it is open."""
 
     topics: frozenset[Topic]
     uris: "_Watched"
@@ -170,7 +174,7 @@ class _Session(Struct, frozen=True, eq=False):
 
 
 class _Watched(Struct, frozen=True, eq=False):
-    """The resources that a legacy stream is told of, asked anew for each change."""
+    """The resources whose changes a legacy stream receives, looked up anew for each change."""
 
     listeners: Listeners
     call: Call

@@ -1,4 +1,4 @@
-"""What a caller may ask of mcpward itself: the protocol's own requests, its session, its tasks, its answers to us."""
+"""The requests to mcpward itself: the protocol's own methods, the caller's session, its tasks, its answers to us."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -22,7 +22,7 @@ _CANCELLED: Final = "notifications/cancelled"
 _EMPTY: Final = b"{}"
 
 EndSession = Callable[[str, float], Awaitable[None]]
-"""Tells all workers, and the next start, that a session has ended; forgotten after the given time."""
+"""Announces to all workers, and to the next start, that a session has ended; forgotten after the given time."""
 
 
 class MethodHandlers:
@@ -51,7 +51,7 @@ class MethodHandlers:
         """Answer one call.
 
         Raises:
-            Refusal: what the request asks for is not to be had.
+            Refusal: the requested item is not available.
         """
         match call.kind:
             case Kind.STREAM:

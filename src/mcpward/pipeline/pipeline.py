@@ -1,4 +1,4 @@
-"""The way of every request, top to bottom. No plug-in, setting or era can reorder or skip a stage."""
+"""The path of every request, top to bottom. No plug-in, setting or era can reorder or skip a stage."""
 
 import asyncio
 import traceback
@@ -40,7 +40,7 @@ Report = Callable[[str, str], None]
 
 
 class Pipeline:
-    """The rooms in their order. Holds no state of its own."""
+    """The stages in their order. Holds no state of its own."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Pipeline:
         try:
             known = self.identity.recall(arrival)  # who
             principal = trail.principal = known if isinstance(known, Principal) else await self._proved(known, arrival)
-            if would := self.limits.admit(principal, arrival.bucket):  # too much, whoever it is
+            if would := self.limits.admit(principal, arrival.bucket):  # too much, for any caller
                 trail.shadowed(would)
             wire.let_in(is_known=principal.way is not _ANONYMOUS)
             opened = await self._opened(arrival, principal) if len(arrival.body) > LARGE else None
@@ -93,7 +93,7 @@ class Pipeline:
             reply = await self._run(admitted, trail, wire)  # do it
         except BaseException as no:
             answer = await self._instead(no, admitted, trail, wire)
-            if answer is None:  # there is nobody to answer
+            if answer is None:  # there is no caller left to answer
                 raise
             reply = answer
         trail.done(reply)
@@ -116,10 +116,10 @@ class Pipeline:
         return channel.finish(reply)
 
     async def _proved(self, found: PendingVerification | None, arrival: Arrival) -> Principal:
-        """Return who sent the arrival where that is not at hand; ``found`` is None for a token to be verified.
+        """Return the sender of the arrival if that is not known locally; ``found`` is None for a token to be verified.
 
-        What can be judged with what is at hand is judged for everybody: to refuse it unread because of others at its
-        address would refuse good tokens. Nobody is asked for an address that has failed too often.
+        A credential that can be judged locally is judged for every caller: a refusal because of others at its address
+        would refuse good tokens. No other service is asked for an address that has failed too often.
         """
         addresses = self.limits.addresses
         if found is None:
@@ -139,7 +139,7 @@ class Pipeline:
     async def _instead(
         self, no: BaseException, admitted: Admitted | None, trail: Trail, wire: ResponseStream
     ) -> Reply | None:
-        """Return the answer to a request that did not come to its own end, None where there is nobody to answer.
+        """Return the answer to a request that did not come to its own end, None if there is no caller left to answer.
 
         Raised from here, ``no`` would be in its own traceback, and with it the request's body and credential.
         """
@@ -173,7 +173,7 @@ class Pipeline:
             case Exception():
                 if admitted is not None:
                     self.admission.refund(admitted, no)
-                return self._broken(no, trail.call)  # our bug or an outage: told nobody but the log
+                return self._broken(no, trail.call)  # our bug or an outage: only the log has it
             case _:
                 return None
 
@@ -195,7 +195,7 @@ class Pipeline:
 
     def _asked(self, more: InputRequired, admitted: Admitted | None) -> Reply:
         """Return the questions to a modern client, and the sealed state that it brings back with their answers."""
-        assert admitted is not None  # only a call with a way back asks
+        assert admitted is not None  # only a call with a channel asks
         assert admitted.channel is not None
         call, channel = admitted.call, admitted.channel
         self.admission.refund(admitted, more)
@@ -203,7 +203,7 @@ class Pipeline:
             requests = self.channels.requests(more.questions)
             keys = tuple(question.key for question in more.questions)
             state = self.protocol.states.seal(call, channel.answers, keys, channel.state.id)
-        except Refusal as no:  # what is asked must not leave, or the answers so far are too long to be carried
+        except Refusal as no:  # the questions must not leave, or the answers so far are too long to be carried
             return self._refused(no, call, channel.trail)
         channel.trail.asked()
         return replies.input_required(call, requests, state)
@@ -238,7 +238,7 @@ class Pipeline:
         addresses = self.limits.addresses
         cause = no
         try:
-            if no.principal is not None:  # a caller's own: nobody else at the address pays for it
+            if no.principal is not None:  # a caller's own: no other caller at the address pays for it
                 self.limits.admit(no.principal, bucket)
             else:
                 addresses.count_request(bucket)

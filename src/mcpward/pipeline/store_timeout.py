@@ -1,4 +1,4 @@
-"""What the store must take before a call goes on: in a few seconds, or the call is refused and may come again."""
+"""The store's part before a call goes on: done in a few seconds, or the call is refused and may come again."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

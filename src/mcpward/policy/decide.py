@@ -14,7 +14,7 @@ from mcpward.policy.step_up import Demand
 
 
 class Decision(Struct, frozen=True):
-    """Yes or no. ``reason`` is for the record alone and empty for a yes."""
+    """A decision. ``reason`` is only for the record, and empty if the call is allowed."""
 
     allowed: bool
     reason: str = ""
@@ -35,7 +35,7 @@ _OAUTH: Final = AuthMethod.OAUTH
 
 
 class Policy:
-    """Decides who may use what. ``sources`` by server name; ``demands`` of the servers in OAuth mode."""
+    """Decides which caller may use what. ``sources`` by server name; ``demands`` of the servers in OAuth mode."""
 
     def __init__(self, sources: Mapping[str, ToolLookup], demands: Mapping[str, Demand] | None = None) -> None:
         self._finds = {name: source.find for name, source in sources.items()}
@@ -46,9 +46,9 @@ class Policy:
     def require(self, call: Call) -> Tool | None:
         """Return the tool that a call names, if its principal may use it; None for a call that names none.
 
-        Raises :class:`Refusal`: tool-unknown, one answer for a tool that is not there and one that the caller may not
-        use, so that nobody learns the names of hidden tools (attack 66); scope-missing where a token lacks what every
-        token must have, and where nothing but scopes stands between its holder and the tool.
+        Raises :class:`Refusal`: tool-unknown for a missing tool and for one that the caller may not use, so that no
+        caller learns the names of hidden tools (attack 66). Or scope-missing: the token lacks what every token must
+        have, or only scopes stand between its holder and the tool.
         """
         principal = call.principal
         if call.kind is not _TOOL:
@@ -70,7 +70,7 @@ class Policy:
         return tool
 
     def _remember(self, principal: Principal, tool: Tool) -> None:
-        """Keep a yes: both values are frozen, and whoever proves who they are again is given the same value again.
+        """Keep a permission: both values are frozen, and a caller that authenticates again gets the same value again.
 
         Strangers are new with each request.
         """
@@ -123,8 +123,8 @@ class Policy:
     def visible(self, principal: Principal, tools: Iterable[Tool]) -> list[Tool]:
         """Return the tools that the principal may call, in their order.
 
-        Where the server lists what another scope would open, these too: a call of one names that scope (403), so the
-        list says nothing that a call does not. What is hidden for any other reason stays hidden (attack 67).
+        The list includes tools that another scope would open if the server lists those: a call of one names that scope
+        (403), so the list reveals nothing more. Tools that are hidden for any other reason stay hidden (attack 67).
         """
         return [tool for tool in tools if self.decide(principal, tool).allowed or self._is_offered(principal, tool)]
 

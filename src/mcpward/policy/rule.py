@@ -9,7 +9,7 @@ EVERY_SCOPE: Final = "*"
 
 
 class Offer(Protocol):
-    """What a server offers besides tools: a resource, a template, a prompt."""
+    """An offer of a server besides tools: a resource, a template, a prompt."""
 
     @property
     def server(self) -> str:
@@ -28,7 +28,7 @@ def server(principal: Principal, offer: Offer | Tool) -> str | None:
 
 
 def grant(principal: Principal, tool: Tool) -> str | None:
-    """A credential that names tools is good for those alone."""
+    """A credential that names tools is good only for those."""
     return None if principal.tools is None or tool.name in principal.tools else "tool not granted"
 
 
@@ -38,7 +38,7 @@ def access(principal: Principal, tool: Tool) -> str | None:
 
 
 def scope(principal: Principal, offer: Offer | Tool) -> str | None:
-    """All scopes of what is asked for must be held; who holds :data:`EVERY_SCOPE` holds them all.
+    """All scopes of what is asked for must be held; a holder of :data:`EVERY_SCOPE` holds them all.
 
     Callers of public and unlisted servers hold none, so what asks for a scope is closed to them.
     """

@@ -1,6 +1,7 @@
 """Scopes that a token lacks and its holder could get: named in a challenge, all those of the operation at once.
 
-OAuth mode alone (RFC 6750 §3.1, the step-up flow of the MCP authorization pages). What no scope can open stays unknown.
+Only in OAuth mode (RFC 6750 §3.1, the step-up flow of the MCP authorization pages). Tools that no scope can open stay
+unknown.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from mcpward.core.values import Principal
 
 
 class Demand(Struct, frozen=True):
-    """What one server in OAuth mode demands: ``required`` of every token, and by ``access`` a scope for each class.
+    """The demands of one server in OAuth mode: ``required`` of every token, and by ``access`` a scope for each class.
 
     ``challenge`` is the server's own. ``named`` are scopes that every challenge names beside those that are needed;
     ``lists`` has lists show what another scope would open.
@@ -30,13 +31,13 @@ class Demand(Struct, frozen=True):
     lists: bool = False
 
     def needed(self, principal: Principal, scopes: frozenset[str], access: Access) -> frozenset[str] | None:
-        """Return all scopes of an operation; None where no scope opens its class to this caller."""
+        """Return all scopes of an operation; None if no scope opens its class to this caller."""
         needed = self.required | scopes
         if access is Access.READ:
             return needed
         opening = sorted((scope for scope in self.access if self.access[scope] >= access), key=self.access.__getitem__)
         held = [scope for scope in opening if scope in principal.scopes]
-        if not held and principal.access >= access:  # by a group, a role or a client, for which nobody can ask
+        if not held and principal.access >= access:  # by a group, a role or a client, which no holder can request
             return needed
         return needed | {(held or opening)[0]} if opening else None
 

@@ -1,4 +1,6 @@
-"""What a client is willing to read (RFC 9110 §12.5.1). Lenient: the specification's clients must list both types."""
+"""The media types that a client accepts (RFC 9110 §12.5.1). Lenient: the specification's clients must list both
+types.
+"""
 
 from functools import lru_cache
 from typing import Final
@@ -15,7 +17,7 @@ def accepts_json(accept: bytes) -> bool:
 
 @lru_cache(maxsize=256)
 def may_stream(accept: bytes) -> bool:
-    """Return whether the answer may become an event stream: only where the client names it.
+    """Return whether the answer may become an event stream: only if the client names it.
 
     ``*/*`` is what plain HTTP clients send without a thought, and they cannot read events.
     """

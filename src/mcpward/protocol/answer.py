@@ -18,7 +18,7 @@ _spell: Final = Encoder().encode
 
 
 def lifecycle(call: Call, server: ServerInfo, sessions: Sessions) -> Reply:
-    """Answer a lifecycle request that the room has read before."""
+    """Answer a lifecycle request that this package has read before."""
     if call.method == INITIALIZE:
         return _initialize(call, server, sessions)
     if call.method == DISCOVER:
@@ -47,7 +47,7 @@ def _discover(server: ServerInfo) -> bytes:
 
 
 def _capabilities(server: ServerInfo, era: Era) -> dict[str, Any]:
-    """Only what is served. Tasks are an extension of the modern era alone (SEP-2663)."""
+    """Only what is served. Only the modern era has the tasks extension (SEP-2663)."""
     listens = {"listChanged": True} if server.has_changes else {}
     capabilities: dict[str, Any] = {"logging": {}}
     if server.has_tools:

@@ -1,7 +1,7 @@
-"""Large bodies, read in turns: one step of one body at a time, and between two steps whatever else the loop has to do.
+"""Large bodies, read in turns: one step of one body at a time. The loop does its other work between two steps.
 
-A caller has one body in turn; its others wait in the order they came. So nobody waits for another's large body longer
-than a step takes, and no number of callers makes the loop's pause longer than that (attack 119).
+A caller has one body in turn; its others wait in the order they came. So no caller waits for another's large body
+longer than a step takes. No number of callers makes the loop's pause longer than that (attack 119).
 """
 
 import asyncio
@@ -89,7 +89,7 @@ def _advance(job: _Job) -> bool:
             return False
     except JsonRefused as no:
         job.opened.set_exception(Refusal(Reason.MESSAGE_UNPARSABLE, str(no)))
-    except Exception as broken:  # noqa: BLE001  # a bug of ours is told to the request that met it
+    except Exception as broken:  # noqa: BLE001  # the request that met a bug of ours reports it
         job.opened.set_exception(broken)
     else:
         job.opened.set_result(Opened(job.reader.value, job.reader.arguments))

@@ -1,4 +1,4 @@
-"""What a client declared that it can do (``ClientCapabilities``): reduced to fit into a session's token."""
+"""A client's declared capabilities (``ClientCapabilities``): reduced to fit into a session's token."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any, Final
 from mcpward.protocol.versions import TASKS
 
 NEEDS_TASKS: Final[Mapping[str, Any]] = {"extensions": {TASKS: {}}}
-"""What a client must have declared for everything about tasks (SEP-2663), as a ClientCapabilities object."""
+"""The capability that everything about tasks requires of a client (SEP-2663), as a ClientCapabilities object."""
 
 _KINDS: Final = {"elicitation": ("form", "url"), "sampling": ("context", "tools"), "roots": ()}
 _MOST: Final = 8

@@ -39,11 +39,11 @@ class Opened(Struct, frozen=True, eq=False):
 
 
 class Message(Struct, frozen=True, eq=False, gc=False):
-    """One request (``is_request``), notification or response. ``params`` is empty where the message has none.
+    """One request (``is_request``), notification or response. ``params`` is empty if the message has none.
 
     A response has no method and no id of its own: ``answers`` is the id of the request of ours that it answers, and
     ``params`` holds its ``result`` or its ``error``, an object. ``is_spelt``: as ``core.jsonio`` would have spelt it.
-    ``opened`` is the body, where that is a large one.
+    ``opened`` is the body, if that is a large one.
     """
 
     method: str
@@ -80,8 +80,8 @@ def parse(body: bytes, bounds: Bounds) -> tuple[Any, bool]:
 def message_of(value: object, *, is_spelt: bool, opened: Opened | None = None) -> Message:
     """Read one message from its decoded body. ``is_spelt``, ``opened``: see :class:`Message`.
 
-    Raises :class:`Refusal` (message-malformed) for what is not one request, notification or response.
-    Its fact :class:`~mcpward.core.facts.Unread` has a request's id where it could be read.
+    Raises :class:`Refusal` (message-malformed) for what is not one request, notification or response. Its fact
+    :class:`~mcpward.core.facts.Unread` has a request's id if it could be read.
     """
     if type(value) is not dict:
         raise Refusal(Reason.MESSAGE_MALFORMED, "not a single object")
@@ -125,7 +125,7 @@ def raw_arguments(body: bytes) -> bytes:
 
 def _required(arguments: bytes | None) -> bytes:
     if arguments is None:
-        # The two decoders disagree about the names in this body: nobody may go on with it.
+        # The two decoders disagree about the names in this body: no stage may go on with it.
         raise Refusal(Reason.MESSAGE_MALFORMED, "arguments that only one decoder sees")
     return arguments
 
@@ -159,7 +159,7 @@ def _response(value: dict[str, Any]) -> Message:
 def _require_one_spelling(members: dict[str, Any], known: frozenset[str], rpc_id: int | str | None) -> None:
     folded = _FOLDED[known]
     for name in members:
-        # Folding never makes a name shorter: what is longer than ours need not be folded to be told from them.
+        # Folding never makes a name shorter: what is longer than ours need not be folded to be distinguished.
         if name not in known and len(name) <= _LONGEST_NAME and name.casefold() in folded:
             raise _malformed(rpc_id, "a member's name in another case")
 

@@ -1,8 +1,8 @@
 """Agreement of the routing headers with the body (2026-07-28, transports page: Server Validation).
 
-Policy reads the body alone. But a proxy in front may have judged by the headers, so a header that says something else
-than the body is a lie to one of the two and the request is refused (attack 59). Headers that came twice are refused for
-the same reason: first-copy and last-copy readers disagree.
+Policy reads only the body. But a proxy in front may have judged by the headers. So a header that contradicts the body
+deceives one of the two, and the request is refused (attack 59). Headers that came twice are refused for the same
+reason: first-copy and last-copy readers disagree.
 """
 
 import base64
@@ -30,7 +30,7 @@ def require_single(arrival: Arrival) -> None:
 
 
 def require_agreement(arrival: Arrival, method: str, target: str | None, *, demanded: bool) -> None:
-    """Compare ``Mcp-Method`` and ``Mcp-Name`` with the body. ``target`` is None where the method names nothing.
+    """Compare ``Mcp-Method`` and ``Mcp-Name`` with the body. ``target`` is None if the method names nothing.
 
     ``demanded``: the modern era's requests must carry them; elsewhere they may be absent but never wrong.
     Raises :class:`Refusal` (header-mismatch).

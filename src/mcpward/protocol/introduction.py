@@ -1,4 +1,4 @@
-"""What a server says of itself (``Implementation``), in the words of each version."""
+"""A server's description of itself (``Implementation``), in the form of each version."""
 
 from typing import Any, Final
 
@@ -30,5 +30,5 @@ def introduction(server: ServerInfo, version: str) -> bytes:
 
 
 def short_introduction(server: ServerInfo) -> bytes:
-    """Return the introduction that every modern result carries: by name alone, for icons may be kilobytes long."""
+    """Return the introduction that every modern result carries: only the name, because icons may be kilobytes long."""
     return introduction(ServerInfo(server.name, server.version, server.title), MODERN)

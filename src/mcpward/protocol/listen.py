@@ -1,4 +1,5 @@
-"""What a stream of changes carries: the wish, its acknowledgement, the changes, and questions to a legacy client.
+"""The messages of a stream of changes: the subscriptions, their acknowledgement, the changes, and questions to a legacy
+client.
 
 Source: 2026-07-28, basic/utilities/subscriptions; SEP-2663 for tasks.
 """
@@ -35,7 +36,7 @@ _FLAGS: Final = {
 
 
 class ListenParams(Struct, frozen=True):
-    """What a stream is to carry: the lists whose changes it tells, the resources by URI, the tasks by id."""
+    """The subscriptions of a stream: the lists whose changes it reports, the resources by URI, the tasks by id."""
 
     topics: frozenset[Topic] = frozenset()
     uris: frozenset[str] = frozenset()
@@ -45,19 +46,19 @@ class ListenParams(Struct, frozen=True):
 def wanted(call: Call, server: ServerInfo) -> ListenParams:
     """Return what a call that opens a stream wants, as far as the server announces it.
 
-    A legacy stream tells the changes of all lists. Which resources it tells of is for its session's subscriptions.
+    A legacy stream reports the changes of all lists. Its session's subscriptions decide its resources.
 
     Raises :class:`Refusal`: params-invalid; capability-missing for tasks without the extension.
     """
     served = _served(server)
     if call.era is Era.LEGACY:
         return ListenParams(topics=served)
-    wish = call.params.get("notifications")
-    if type(wish) is not dict:
+    subscribed = call.params.get("notifications")
+    if type(subscribed) is not dict:
         raise invalid("notifications", "an object")
-    topics = frozenset(topic for flag, topic in _FLAGS.items() if _is_set(wish, flag))
-    uris = _texts(wish, "resourceSubscriptions")
-    tasks = _texts(wish, "taskIds")
+    topics = frozenset(topic for flag, topic in _FLAGS.items() if _is_set(subscribed, flag))
+    uris = _texts(subscribed, "resourceSubscriptions")
+    tasks = _texts(subscribed, "taskIds")
     if tasks and (missing := lacks(call.capabilities, NEEDS_TASKS)) is not None:
         raise Refusal(Reason.CAPABILITY_MISSING, "tasks", Lacking(missing))
     return ListenParams(
@@ -68,7 +69,7 @@ def wanted(call: Call, server: ServerInfo) -> ListenParams:
 
 
 def acknowledged(call: Call, wanted: ListenParams) -> bytes:
-    """Return the first message of a listen stream: what of the wish is honoured."""
+    """Return the first message of a listen stream: the subscriptions that were accepted."""
     honoured: dict[str, Any] = {flag: True for flag, topic in _FLAGS.items() if topic in wanted.topics}
     if wanted.uris:
         honoured["resourceSubscriptions"] = sorted(wanted.uris)
@@ -112,15 +113,15 @@ def _served(server: ServerInfo) -> frozenset[Topic]:
     return frozenset(topic for topic, is_there in offered if is_there)
 
 
-def _is_set(wish: Mapping[str, Any], flag: str) -> bool:
-    value = wish.get(flag, False)
+def _is_set(subscribed: Mapping[str, Any], flag: str) -> bool:
+    value = subscribed.get(flag, False)
     if type(value) is not bool:
         raise invalid(f"notifications.{flag}", "true or false")
     return value
 
 
-def _texts(wish: Mapping[str, Any], member: str) -> frozenset[str]:
-    texts = wish.get(member, [])
+def _texts(subscribed: Mapping[str, Any], member: str) -> frozenset[str]:
+    texts = subscribed.get(member, [])
     if (
         type(texts) is not list
         or len(texts) > _MOST

@@ -1,4 +1,6 @@
-"""What ``params._meta`` says: the modern envelope, the progress token, the trace. All is the client's own word."""
+"""The contents of ``params._meta``: the modern envelope, the progress token, the trace. All of it is only the client's
+claim.
+"""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +12,7 @@ from mcpward.protocol.versions import CAPABILITIES_KEY, CLIENT_KEY, LOG_LEVEL_KE
 
 LOG_LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
-#: W3C Trace Context: what does not look like this is dropped, never passed on (attack 65: CRLF in a trace).
+#: W3C Trace Context: a value of another form is dropped, never passed on (attack 65: CRLF in a trace).
 _TRACE: Final = {
     "traceparent": re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"),
     "tracestate": re.compile(r"[\x20-\x7e]{1,512}"),
@@ -20,7 +22,7 @@ _NO_TRACE: Final[Mapping[str, str]] = {}
 
 
 def capabilities(meta: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the declared capabilities. Raises :class:`Refusal` (params-invalid) where they are not an object."""
+    """Return the declared capabilities. Raises :class:`Refusal` (params-invalid) if they are not an object."""
     declared = meta.get(CAPABILITIES_KEY)
     if declared == []:  # an empty object, as PHP writes it
         declared = {}

@@ -1,4 +1,4 @@
-"""Which methods each era serves, what kind each one is, and what a request is about. All others are unknown."""
+"""The methods that each era serves, their kinds, and the target of a request. All others are unknown."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -32,7 +32,7 @@ class ServerInfo(Struct, frozen=True):
     """One MCP server as it introduces itself. Only what is really there is announced, and only that is served.
 
     ``icons`` are entries as the specification has them (``src``, ``mimeType``, ``sizes``, ``theme``); ``extensions``
-    are those that the server's author speaks of, by name. ``has_changes`` says that listeners are told what changes;
+    are those that the server's author speaks of, by name. ``has_changes`` says that listeners receive changes;
     ``has_tasks`` that a tool may run as a task of the tasks extension.
     """
 
@@ -98,7 +98,7 @@ def table(server: ServerInfo, era: Era) -> dict[str, Kind]:
 def mirrored_target(method: str, params: Mapping[str, Any]) -> str | None:
     """Return the name, URI or id that ``Mcp-Name`` mirrors, None for methods without one.
 
-    Raises :class:`Refusal` (params-invalid) where it is missing or no text.
+    Raises :class:`Refusal` (params-invalid) if it is missing or no text.
     """
     member = _MIRRORED.get(method)
     if member is None:

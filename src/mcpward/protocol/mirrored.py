@@ -1,7 +1,7 @@
 """Arguments that a client repeats in headers (``x-mcp-header``; 2026-07-28, transports page, custom headers).
 
-A proxy in front may have judged by ``Mcp-Param-…``. So the header says what the argument says, is there where the
-argument is and missing where it is missing; else the request is refused before anything runs (attack 59).
+A proxy in front may have judged by ``Mcp-Param-…``. So the header has the argument's value, and is missing if and only
+if the argument is; else the request is refused before anything runs (attack 59).
 """
 
 import re
@@ -17,7 +17,7 @@ from mcpward.protocol.headers import is_wrapped, says, spelled, unwrap
 
 _decode = Decoder().decode
 _NONE: Final[Mapping[str, Any]] = {}
-#: What may be compared as a number. No exponents: ``1e9`` is nine zeros of work for two letters of header.
+#: Text that may be compared as a number. No exponents: ``1e9`` is nine zeros of work for two characters of header.
 _DECIMAL: Final = re.compile(rb"-?[0-9]{1,40}(\.0{1,40})?")
 
 
@@ -34,7 +34,7 @@ def require_mirrored(call: Call, mirrored: Mapping[bytes, tuple[str, ...]]) -> N
         if header in call.arrival.repeated:
             raise _mismatch("is repeated")
         if value is None or isinstance(value, (dict, list)):
-            # No client can repeat a list; validation will refuse it where the schema does.
+            # No client can repeat a list; validation will refuse it if the schema does.
             if said is not None:
                 raise _mismatch("stands alone")
         elif said is None:

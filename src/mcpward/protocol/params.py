@@ -1,4 +1,4 @@
-"""What the params of each method must look like: types and lengths, looked at before anyone else reads them."""
+"""The form of each method's params: types and lengths, checked before any other code reads them."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ _LONGEST_VALUE: Final = 1024
 _LONGEST_KEY: Final = 256
 _LONGEST_STATE: Final = 64 * 1024
 _MOST: Final = 64
-#: Each one that a prompt does not have is told of by its name.
+#: Each one that a prompt does not have is reported by its name.
 _MOST_ARGUMENTS: Final = 256
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_$-]{1,64}", re.ASCII)
 
@@ -46,7 +46,7 @@ def inputs(params: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def state(params: Mapping[str, Any]) -> str | None:
-    """Return ``requestState``, None where there is none. Raises :class:`Refusal` (params-invalid)."""
+    """Return ``requestState``, None if there is none. Raises :class:`Refusal` (params-invalid)."""
     said = params.get("requestState", _NONE)
     if said is _NONE:
         return None
@@ -56,7 +56,7 @@ def state(params: Mapping[str, Any]) -> str | None:
 
 
 def _initialize(params: Mapping[str, Any]) -> None:
-    """Clients written by hand leave out how they are called and what they can: an empty object says the same."""
+    """Clients written by hand leave out their name and capabilities: an empty object says the same."""
     if type(params.get("protocolVersion")) is not str:
         raise invalid("protocolVersion", "a string such as 2025-11-25")
     for member in ("capabilities", "clientInfo"):

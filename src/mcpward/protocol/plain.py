@@ -1,4 +1,4 @@
-"""The call that nearly all calls are: a modern ``tools/call`` that says what each one must say, and nothing else.
+"""The form of nearly all calls: a modern ``tools/call`` that says what each one must say, and nothing else.
 
 It is read in one go. Nothing is refused here: at the first thing that is not plain the ladder of ``read.py`` decides,
 which asks for the same and says what is wrong.
@@ -26,7 +26,7 @@ class PlainCalls:
         self._introductions = dict(introductions)
 
     def read(self, arrival: Arrival, principal: Principal, message: Any) -> Call | None:
-        """Return the call of a message that was spelt as we would spell it; None where it is not a plain one."""
+        """Return the call of a message in our own spelling; None if it is not a plain one."""
         try:
             number = message["id"]
             params = message["params"]

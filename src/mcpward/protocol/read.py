@@ -1,6 +1,6 @@
-"""An arrival and its principal into a call: which era, which method, for whom, and does every header agree.
+"""An arrival and its principal into a call: its era, its method, its principal, and whether every header agrees.
 
-The era is told by the body (protocol versions page, dual-era servers), never by the headers: a modern body without its
+The body decides the era (protocol versions page, dual-era servers), never the headers: a modern body without its
 version header is refused, not run as a legacy one with fewer checks. Attacks 56-60, 62, 63.
 """
 
@@ -49,7 +49,7 @@ from mcpward.protocol.versions import (
 
 _NO_META: Final[Mapping[str, Any]] = {}
 _NO_TRACE: Final[Mapping[str, str]] = {}
-#: What every modern request says; most say no more.
+#: The contents of every modern request; most have no more.
 _PLAIN: Final = frozenset({VERSION_KEY, CAPABILITIES_KEY, CLIENT_KEY})
 _STATELESS: Final = Session("", MODERN, 0.0)
 _UNOPENED: Final = Session("", "", 0.0)
@@ -81,7 +81,7 @@ class Protocol:
         self._plain = PlainCalls({name: self._introductions[name] for name in servers if servers[name].has_tools})
 
     def read(self, arrival: Arrival, principal: Principal, opened: Opened | None = None) -> Call:
-        """Return the call that an arrival makes. ``opened`` is its body, where that is a large one: see :attr:`bodies`.
+        """Return the call that an arrival makes. ``opened`` is its body, if that is a large one: see :attr:`bodies`.
 
         Raises :class:`Refusal` for everything that is not a well-formed, agreeing, served message of one of the eras;
         its fact :class:`~mcpward.core.facts.Unread` says how to answer.
@@ -111,7 +111,7 @@ class Protocol:
     def answer(self, call: Call) -> Reply:
         """Answer a call of the kinds lifecycle, notification and answer; ``session/delete`` ends the session here.
 
-        What a request sets or subscribes to has been written down by the caller before.
+        The caller has written down before what a request sets or subscribes to.
         """
         if call.kind is Kind.NOTIFICATION or call.kind is Kind.ANSWER:
             return reply.accepted()
@@ -140,7 +140,7 @@ class Protocol:
     def _read_other(self, arrival: Arrival, principal: Principal, message: Message, said: Mapping[str, Any]) -> Call:
         """A body without the modern key: legacy, unless its header says that it should have had one.
 
-        ``initialize`` negotiates by its body alone: its client does not know yet which revisions are served.
+        ``initialize`` negotiates only by its body: its client does not know yet which revisions are served.
         """
         if message.method == INITIALIZE and message.is_request:
             return self._request(arrival, principal, message, said, Era.LEGACY, _UNOPENED)
@@ -202,7 +202,7 @@ class Protocol:
             id=message.id,
             target=target if target is not None else other_target(method, said_params),
             arguments=arguments_of(message, arrival.body) if has_arguments else None,
-            # A tool's arguments are read by validation alone, from their raw bytes.
+            # Only validation reads a tool's arguments, from their raw bytes.
             params=_NO_META if kind is Kind.TOOL else said_params,
             progress_token=token,
             log_level=level,
@@ -228,10 +228,10 @@ class Protocol:
         return session
 
     def _read_bare(self, arrival: Arrival, principal: Principal) -> Call:
-        """Read what has no body: HTTP GET opens a stream of a legacy session, DELETE ends the session.
+        """Read a request without a body: HTTP GET opens a stream of a legacy session, DELETE ends the session.
 
-        The modern era has neither, and no other verb reaches this room. A GET without a session asks for a stream that
-        is not offered: 405 (2025-11-25, transports page), whatever version it names.
+        The modern era has neither, and no other verb reaches this package. A GET without a session asks for a stream
+        that is not offered: 405 (2025-11-25, transports page), whatever version it names.
         """
         header = arrival.headers.get(VERSION_HEADER)
         opens = arrival.verb == "GET"
@@ -264,7 +264,7 @@ def _last_event(arrival: Arrival) -> str | None:
     if not said:
         return None
     if not _EVENT.fullmatch(said):
-        raise Refusal(Reason.EVENT_UNKNOWN, "no event of ours is called that")
+        raise Refusal(Reason.EVENT_UNKNOWN, "the event id is not one of ours")
     return said.decode("ascii")
 
 

@@ -1,7 +1,7 @@
 """Outcomes and refusals of the JSON-RPC and tool channels as replies. Bodies are spliced, never encoded twice.
 
-The wire columns of the table of reasons are read here (and in ``ingress/render.py`` for the HTTP channel). What is not
-in the table, not in a refusal's facts and not in an outcome has no road to the wire.
+The wire columns of the table of reasons are read here (and in ``ingress/render.py`` for the HTTP channel). A response
+carries only what the table, a refusal's facts or an outcome holds.
 
 In the revisions with sessions, a refused request is answered with status 200 and its JSON-RPC error: their clients
 take an error status for a broken connection and end the session.
@@ -65,11 +65,11 @@ def catalogue(
 ) -> Reply:
     """Return the answer of any other request; ``body`` is its result, compact, without the modern extras.
 
-    ``ttl_ms`` is how long the client may keep it, in milliseconds, where that is not what the method's results say.
+    ``ttl_ms`` is how long the client may keep it, in milliseconds, if that is not what the method's results say.
     """
     if call.era is Era.MODERN and (usual_ms := _CACHED.get(call.method)) is not None:
-        # Lists depend on the credential; a shared cache would show one caller's tools to another.
-        # What a resource's function gives may rest on who asks, so no two callers share it.
+        # Lists depend on the credential; a shared cache would show one caller's tools to another. A resource's contents
+        # may depend on the caller, so no two callers share them.
         is_shared = call.principal.way is AuthMethod.ANONYMOUS and call.method != READ
         scope = b"public" if is_shared else b"private"
         hints = b',"ttlMs":%d,"cacheScope":"%b"' % (usual_ms if ttl_ms is None else ttl_ms, scope)
@@ -116,7 +116,7 @@ def refusal(no: Refusal, call: Call | None = None, rpc_id: int | str | None = No
     """Return the answer of a refusal of the channels RPC and TOOL.
 
     The id is the call's, else ``rpc_id``, else what the refusal knows. A refusal of the tool channel is a result with
-    ``isError`` where a tool was called, so that the model can mend its call; elsewhere it is an error.
+    ``isError`` if a tool was called, so that the model can mend its call; elsewhere it is an error.
 
     A message of a session that has no answer (a notification, a response) and is refused for what it asks is dropped
     with 202: official clients end the session over any other status. The refusal is on record all the same.
@@ -201,7 +201,7 @@ def _problems(no: Refusal) -> tuple[Problem, ...]:
     return () if found is None else found.problems
 
 
-#: What a model can do that repeats a call, by whether the calls before it had an answer; None where nobody knows.
+#: A model's options to repeat a call, by whether the calls before it had an answer; None if that is not known.
 _REPEATED: Final = {
     True: "You already have its answer: use it, make a different call, or tell the person.",
     False: "It had no answer: make a different call, or tell the person what failed.",
@@ -275,7 +275,7 @@ def _reply(no: Refusal, status: int, body: bytes) -> Reply:
 
 
 def _with_wait(no: Refusal, reply: Reply) -> Reply:
-    """Add ``Retry-After`` where the refusal knows it, whatever the status is."""
+    """Add ``Retry-After`` if the refusal knows it, whatever the status is."""
     retry = no.find(RetryAfter)
     if retry is None:
         return reply

@@ -114,14 +114,14 @@ class Sessions:
 
 
 def _bound_to(principal: Principal) -> bytes:
-    # No part has a NUL, so no principal of one server can be spelled as one of another. Of two apps that act for one
-    # person each has its own token, and perhaps one of them fewer rights: it gets no session of the other's. A name
-    # that an operator gave a key is no app, and may change.
+    # No part has a NUL, so no principal of one server can be spelled as one of another. Two apps that act for one
+    # person have a token each, perhaps with different rights: neither gets a session of the other's. A name that an
+    # operator gave a key is no app, and may change.
     app = f"\0{principal.client}" if principal.way is AuthMethod.OAUTH else ""
     return f"mcp-session\0{principal.server}\0{principal.key}{app}".encode()
 
 
 def _client(client_info: Mapping[str, Any]) -> str:
-    """What the client calls itself, cut and made printable: it ends up in records, and it may say anything."""
+    """The client's name for itself, cut and made printable: it ends up in records, and it may say anything."""
     said = f"{client_info.get('name') or ''} {client_info.get('version') or ''}"[:_MAX_CLIENT]
     return "".join(letter for letter in said if letter.isprintable()).strip()

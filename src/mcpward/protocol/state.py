@@ -1,4 +1,4 @@
-"""``requestState``: what a modern call has been answered so far, sealed, and carried by the client to its next try.
+"""``requestState``: the answers to a modern call so far, sealed, and carried by the client to its next try.
 
 The client is the only place where it is kept, so it is a stranger's input when it comes back: authenticated, bound to
 its caller and its request, and refused when it is old. Whether it has been used before is for the store to say.
@@ -29,7 +29,7 @@ _SHORT: Final = 64 * 1024
 
 
 class State(Struct, frozen=True):
-    """What has been answered. ``id`` names the call that is asked about, in all its rounds; empty where no state came.
+    """The answers so far. ``id`` names the call that is asked about, in all its rounds; empty if no state came.
 
     ``answers`` are the client's results by key; ``issued_at`` is when the state was sealed.
     """
@@ -76,8 +76,8 @@ class States:
     def open(self, call: Call) -> State:
         """Return the answers that a call has brought: those of earlier rounds, and the new ones to what was asked.
 
-        Answers that nobody asked for are left out. A call without a state may bring answers at once: nothing was asked
-        yet, so all of them count, under an empty ``id``.
+        Answers that were not requested are left out. A call without a state may bring answers at once: there was no
+        question yet, so all of them count, under an empty ``id``.
 
         Raises :class:`Refusal` (state-refused) for a state that is not ours, another caller's, another request's, or
         too old: one answer for all.
@@ -101,7 +101,7 @@ class States:
 
         ``state_id`` is that of the round before, empty in the first: a call has one, and is used up as a whole.
 
-        Raises :class:`Refusal` (params-invalid) where the answers are too long to be carried.
+        Raises :class:`Refusal` (params-invalid) if the answers are too long to be carried.
         """
         sealed = _encode(_Sealed(state_id or ids.request_id(), self._clock.now(), asked, dict(answers)))
         if len(sealed) <= _LONGEST:
@@ -113,7 +113,7 @@ class States:
 
 
 def _bound_to(call: Call) -> bytes:
-    """Server, caller, method and what is asked with which arguments: the same request, whatever its id and _meta."""
+    """Server, caller, method, target and arguments: the same request, whatever its id and _meta."""
     raw = b"null" if call.arguments is None else call.arguments
     # One JSON text or two of them: neither is ever spelt as the other.
     spelt = _canonical([call.target, _parse(raw)]) if len(raw) <= _SHORT else _canonical([call.target]) + raw

@@ -9,7 +9,7 @@ LEGACY: Final = (*_OFFERED, "2024-11-05")
 """The revisions with sessions. The last one is older than this transport. Clients that ask for it all the same are
 served as those of 2025-03-26 are, as the official SDKs do; it is never offered."""
 SUPPORTED: Final = (MODERN, *_OFFERED)
-"""Every revision that is really served: told by ``server/discover`` and by every refused version."""
+"""Every revision that is really served: reported by ``server/discover`` and by every refused version."""
 
 VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES_KEY: Final = "io.modelcontextprotocol/clientCapabilities"

@@ -3,7 +3,7 @@
 Invisible characters go before secrets are looked for: ``sec<U+200B>ret`` without them is the secret. A result that
 holds nothing suspicious is encoded and searched once and nothing more.
 
-What is changed here still keeps the tool's output schema, or is withheld: a client refuses a mask under ``number``.
+A changed result still keeps the tool's output schema, or is withheld: a client refuses a mask under ``number``.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,7 +41,7 @@ class Sanitizer:
         self._max_bytes = max_bytes
 
     def is_little(self, raw: RawResult) -> bool:
-        """Whether to clean the result holds up nobody, so that it may be done on the event loop."""
+        """Whether cleaning the result is short enough for the event loop."""
         if raw.size:  # most results are one value, encoded already
             return raw.size <= LARGE
         return _is_little((raw.content, raw.structured, raw.meta))
@@ -49,9 +49,9 @@ class Sanitizer:
     def clean(self, _accepted: AcceptedCall, raw: RawResult) -> Outcome:
         """Return the result as JSON that may leave.
 
-        Raises :class:`Refusal` (output-refused) when what the tool returned is larger than ``max_bytes``, cannot be
-        written as JSON, holds a secret that is split over several content blocks, or does not keep the output schema
-        without its secrets.
+        Raises :class:`Refusal` (output-refused) if the result is larger than ``max_bytes`` or cannot be written as
+        JSON. So too if it holds a secret that is split over several content blocks, or breaks the output schema without
+        its secrets.
         """
         content, is_error = raw.content, raw.is_error
         if raw.size > self._max_bytes:
@@ -87,7 +87,7 @@ class Sanitizer:
             return b""
 
     def whole(self, message: bytes) -> bytes:
-        """Return one encoded JSON object that may leave. Raises :class:`Refusal` (output-refused) where none may."""
+        """Return one encoded JSON object that may leave. Raises :class:`Refusal` (output-refused) if none may."""
         self._require_small(len(message))
         redactor = self._redactor()
         if not redactor.suspects(message):

@@ -1,7 +1,7 @@
-"""Credentials by their form, in texts that are about to be shown: for those that nobody told us of.
+"""Credentials by their form, in texts that are about to be shown: for those that mcpward does not know.
 
-What is known to be a secret is taken out by value, see ``redact.py``. This is for the text of an exception of code that
-is not ours, which may hold what that code read by itself.
+Known secrets are taken out by value, see ``redact.py``. This is for exception texts of foreign code, which may hold
+what that code read by itself.
 """
 
 import os

@@ -45,7 +45,8 @@ class Redactor:
     """Finds every form of the given secrets and writes ``[redacted]`` in its place.
 
     ``weak`` names the secrets that cannot be redacted: shorter than six characters, or part of the protocol's own
-    words. Whoever builds one tells the operator. Building costs milliseconds: once for each set of secrets.
+    words. The code that builds one reports them to the operator. Building costs milliseconds: once for each set of
+    secrets.
     """
 
     def __init__(self, values: Iterable[Secret]) -> None:
@@ -78,7 +79,7 @@ class Redactor:
         return bool(self._spans(data))
 
     def bytes(self, data: _Octets) -> _Octets:
-        """Return ``data`` with every form masked; the same object where there is none."""
+        """Return ``data`` with every form masked; the same object if there is none."""
         spans = self._spans(data)
         if not spans:
             return data if data.isascii() else self._uncovered(data)
@@ -89,7 +90,7 @@ class Redactor:
     def unhidden(self, texts: list[str]) -> list[str]:
         """Return ``texts``; of each in which a secret is spelt with characters between that are not seen, what is seen.
 
-        Half of a surrogate pair became U+FFFD: where it stands within a secret it goes, too.
+        Half of a surrogate pair became U+FFFD: if it stands within a secret it goes, too.
         """
         joined = "\n".join(texts)
         if joined.isascii() or not self._hides(joined):
@@ -97,13 +98,13 @@ class Redactor:
         return [_seen(text) if self._hides(text) else text for text in texts]
 
     def text(self, text: str) -> str:
-        """Return ``text`` with every form masked; the same object where there is none."""
+        """Return ``text`` with every form masked; the same object if there is none."""
         data = text.encode("utf-8", "surrogatepass")
         masked = self.bytes(data)
         return text if masked is data else masked.decode("utf-8", "replace")
 
     def json(self, data: _Octets) -> _Octets:
-        """Return a JSON text with every form masked, valid where ``data`` was; the same object where there is none.
+        """Return a JSON text with every form masked, valid if ``data`` was; the same object if there is none.
 
         A secret that spans several members, so that nothing smaller than the whole can be masked, masks the whole.
         """
@@ -136,7 +137,7 @@ class Redactor:
         return seen is not text and self.finds(_encode(seen))
 
     def _uncovered(self, data: _Octets) -> _Octets:
-        """Return ``data`` without what is not seen where that hides a secret, and without the secret."""
+        """Return ``data`` without what is not seen if that hides a secret, and without the secret."""
         seen = bare(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
         return self.bytes(seen) if len(seen) < len(data) and self._spans(seen) else data
 
@@ -225,6 +226,6 @@ def _whole_escapes(encoded: bytes, spans: _Spans) -> _Spans:
 
 
 def _escape_at(escapes: Sequence[tuple[int, int]], at: int) -> tuple[int, int]:
-    """Return the escape sequence that covers the byte at ``at``, or else that byte alone."""
+    """Return the escape sequence that covers the byte at ``at``, or else only that byte."""
     before = bisect_right(escapes, (at, sys.maxsize)) - 1
     return escapes[before] if before >= 0 and escapes[before][1] > at else (at, at + 1)

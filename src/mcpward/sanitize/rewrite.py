@@ -1,7 +1,7 @@
 """JSON values rebuilt with every text in them changed, names of members included. Does not know what it changes.
 
-A result is large and holds one thing to change, or it was made by somebody to cost much. So values are taken by the
-slice: one that needs no change is found so at once, and the texts of the others are changed together.
+A result is large and holds one thing to change, or an attacker made it expensive. So values are taken by the slice: one
+that needs no change is found so at once, and the texts of the others are changed together.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _LEVELS: Final = 3
 class Rewrite(Struct, frozen=True):
     """``texts`` changes strings and names, one for one; ``other`` numbers and the like.
 
-    ``is_clean`` tells of a list or of members that nothing of it would change.
+    ``is_clean`` says of a list or of members that nothing in it would change.
     """
 
     texts: Callable[[list[str]], list[str]]
@@ -30,7 +30,7 @@ class Rewrite(Struct, frozen=True):
 
 
 def rewritten(value: Any, change: Rewrite, levels: int = _LEVELS) -> Any:
-    """Return ``value`` with the change applied. Two names that become equal are told apart by a number.
+    """Return ``value`` with the change applied. Two names that become equal are distinguished by a number.
 
     Raises ``RecursionError`` for values that are nested too deep.
     """

@@ -1,1 +1,3 @@
-"""What tool authors import: a server with its tools, the caller, secrets, a database, guards. Knows nothing of HTTP."""
+"""The imports of tool authors: a server with its tools, the caller, secrets, a database, guards. Knows nothing of
+HTTP.
+"""

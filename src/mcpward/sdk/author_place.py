@@ -12,7 +12,7 @@ _OURS: Final = str(Path(__file__).resolve().parents[1]) + os.sep
 
 
 class AuthorPlace(Struct, frozen=True):
-    """``file`` is None where no file is there: at a prompt, or in code that was made of text."""
+    """``file`` is None if no file is there: at a prompt, or in code that was made of text."""
 
     file: Path | None = None
     line: int = 0

@@ -1,4 +1,4 @@
-"""What holds for the options of every decorator: names, scopes, times, words that exclude each other."""
+"""Checks for the options of every decorator: names, scopes, times, words that exclude each other."""
 
 import inspect
 import math

@@ -1,4 +1,4 @@
-"""What completes an argument: the author's own function, read and checked."""
+"""The completion of an argument: the author's own function, read and checked."""
 
 from collections.abc import Callable
 from typing import Any, Final

@@ -13,7 +13,7 @@ _AUDIO_TYPES = {"mp3": "audio/mpeg", "m4a": "audio/mp4"}
 
 
 class Content(Struct, frozen=True):
-    """What becomes one content block. A class, no Protocol: ``isinstance`` stands on the hot path."""
+    """An object that becomes one content block. A class, no Protocol: ``isinstance`` stands on the hot path."""
 
     def block(self) -> dict[str, Any]:
         """Return the block in the protocol's shape."""

@@ -1,4 +1,4 @@
-"""What a function may know, say and ask while it runs: who calls, progress, log messages, questions to the client."""
+"""The context of a running function: its caller, progress, log messages, questions to the client."""
 
 from collections.abc import Awaitable, Generator, Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Exchanger(Protocol):
-    """Gets tokens for one caller while its call runs. The tools room has the one implementation."""
+    """Gets tokens for one caller while its call runs. The tools package has the one implementation."""
 
     async def exchange(self, audience: str, scopes: frozenset[str]) -> Token:
         """Return a token for an upstream; see :meth:`Caller.exchange`."""
@@ -29,7 +29,7 @@ class Exchanger(Protocol):
 
 
 class Caller(Struct, frozen=True, kw_only=True, dict=True):
-    """Who is calling, as mcpward established it. The model can neither see nor set any of this.
+    """The caller, as mcpward established it. The model can neither see nor set any of this.
 
     ``subject`` is the caller's stable name within its ``way`` and ``issuer``: the key's root id, the token's subject,
     or a name for the nameless. ``name`` is what the operator called a key; elsewhere it is the subject again.
@@ -77,7 +77,9 @@ def give_exchanger(caller: Caller, exchanger: Exchanger) -> None:
 
 
 class Reporter(Protocol):
-    """Where a running tool's messages go. The tools room has the one implementation; usable from any thread."""
+    """The receiver of a running tool's messages. The tools package has the one implementation; usable from any
+    thread.
+    """
 
     def progress(self, progress: float, total: float | None, message: str | None) -> None:
         """Report progress to the caller."""
@@ -89,7 +91,7 @@ class Reporter(Protocol):
 
 
 class Asker(Protocol):
-    """The way from a running call to its client. The tools room has the one implementation."""
+    """The channel from a running call to its client. The tools package has the one implementation."""
 
     @property
     def meta(self) -> Mapping[str, Any]:
@@ -103,7 +105,7 @@ class Asker(Protocol):
 
     @property
     def capabilities(self) -> Mapping[str, Any]:
-        """What the client declared."""
+        """The client's declared capabilities."""
         ...
 
     def next_key(self) -> str:
@@ -163,13 +165,13 @@ class Context:
 
     @property
     def client_capabilities(self) -> Mapping[str, Any]:
-        """What the client says it can do (``elicitation``, ``sampling``, ``roots``, …). Read-only."""
+        """The client's declared capabilities (``elicitation``, ``sampling``, ``roots``, …). Read-only."""
         return MappingProxyType(dict(self._asker.capabilities))
 
     def report_progress(
         self, progress: float, total: float | None = None, message: str | None = None
     ) -> Awaitable[None]:
-        """Report progress to the caller; only sent if the caller asked for it.
+        """Report progress to the caller; sent only if the caller asked for it.
 
         ``progress`` must grow: reports that do not, and those above about 20 a second, are left out.
 

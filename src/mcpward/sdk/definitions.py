@@ -1,4 +1,4 @@
-"""What an author declared, read and checked, ready for the tools room to serve. Frozen."""
+"""An author's declarations, read and checked, ready for the tools package to serve. Frozen."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,10 +20,10 @@ from mcpward.sdk.template import Template
 class ToolDefinition(Struct, frozen=True, kw_only=True, eq=False):
     """One tool. ``rate`` is still the author's text (or a value); ``deadline_s`` None takes the server's default.
 
-    ``confirm`` says that a person must agree, ``question`` what that person is asked ("" leaves the words to the
-    house). ``task`` says whether it may (``optional``) or must (``required``) run as a task. ``draws`` are what it
-    takes from budgets, ``pools`` those in which it holds a place. ``unknown_arguments`` is what happens to those that
-    it does not declare; None leaves that to the server.
+    ``confirm`` says that a person must agree, ``question`` what that person is asked ("" leaves the words to mcpward).
+    ``task`` says whether it may (``optional``) or must (``required``) run as a task. ``draws`` are what it takes from
+    budgets, ``pools`` those in which it holds a slot. ``unknown_arguments`` is what happens to those that it does not
+    declare; None leaves that to the server.
     """
 
     name: str
@@ -94,7 +94,9 @@ class PromptDefinition(Struct, frozen=True, kw_only=True, eq=False):
 
 
 class CompletionDefinition(Struct, frozen=True, kw_only=True, eq=False):
-    """What completes one ``argument`` of the prompt or template ``of``. ``signature`` has ``value`` and ``context``."""
+    """The completion of one ``argument`` of the prompt or template ``of``. ``signature`` has ``value`` and
+    ``context``.
+    """
 
     of: PromptDefinition | ResourceDefinition
     argument: str

@@ -1,4 +1,4 @@
-"""What a tool's calls cost the budgets behind it: fixed, by an argument, or by a function of all arguments."""
+"""The cost of a tool's calls to the budgets behind it: fixed, by an argument, or by a function of all arguments."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,6 +1,6 @@
 """``env``: secrets by name, resolved in the vault first and in the process environment second; and plain settings.
 
-Remembers every secret it gave out, so that the sanitize room can take their values out of whatever leaves.
+Remembers every secret it gave out, so that the sanitize package can take their values out of whatever leaves.
 """
 
 import os
@@ -51,12 +51,12 @@ class Environment:
     def text(self, name: str, default: str | None = None) -> str:
         """Return a setting that is no secret, as text: a host, a level, a number to be read. It is not redacted.
 
-        Comes from the process environment alone; an empty value counts as not set.
+        Comes only from the process environment; an empty value counts as not set.
 
         Raises:
             MissingText: it is not set, and there is no default.
-            AuthoringError: it is a secret: the vault keeps one of that name, or it is a URL with a password. What is
-                read as text would leave in results and logs as it is.
+            AuthoringError: it is a secret: the vault keeps one of that name, or it is a URL with a password. A value
+                that is read as text would leave in results and logs as is.
         """
         if any(resolve(name) for resolve in self._resolvers):
             raise AuthoringError(f"{name} is a secret in the vault: read it as env.{name}", str(author_place()))

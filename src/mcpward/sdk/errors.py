@@ -10,7 +10,7 @@ class ToolError(Exception):
 
 
 class ExchangeRefused(ToolError):
-    """There is no token for the upstream, and asking again changes nothing. Not caught, its words go to the caller.
+    """There is no token for the upstream, and a retry changes nothing. Not caught, its words go to the caller.
 
     ``why`` is ``nothing-to-exchange`` (a caller without an access token), ``in-task``, ``not-set-up`` or ``refused``;
     ``error`` is the identity provider's own word for it, or empty.
@@ -23,13 +23,13 @@ class ExchangeRefused(ToolError):
 
 
 class ExchangeUnavailable(ToolError):
-    """The identity provider gives no token at the moment. Not caught, its words go to the caller."""
+    """The identity provider issues no token at the moment. Not caught, its words go to the caller."""
 
 
 class AuthoringError(TypeError):
     """A tool, resource or prompt is written in a way that cannot be served. Raised at import, in one clear line.
 
-    ``where`` is ``file:line`` of the function, where it can be known; ``hint`` says what to write instead.
+    ``where`` is ``file:line`` of the function, if it can be known; ``hint`` says what to write instead.
     """
 
     def __init__(self, what: str, where: str = "", hint: str = "") -> None:
@@ -38,7 +38,7 @@ class AuthoringError(TypeError):
         self.where = where
         self.hint = hint
         if hint:
-            self.add_note(f"hint: {hint}")  # Python prints it where the file is run by itself
+            self.add_note(f"hint: {hint}")  # Python prints it if the file is run by itself
 
 
 class DatabaseMisuse(AuthoringError, ValueError):

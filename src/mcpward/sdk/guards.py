@@ -1,4 +1,4 @@
-"""Guards: what makes sense, beyond what is well-formed. They see the validated arguments and name field and rule."""
+"""Guards: rules of sense, beyond well-formedness. They see the validated arguments and name field and rule."""
 
 import typing
 from collections.abc import Iterator, Mapping
@@ -61,7 +61,7 @@ class DateRange:
         return self.start, self.end
 
     def require_types(self, annotations: Mapping[str, Any]) -> None:
-        """Raise :class:`AuthoringError` where a bound's parameter is declared as something else than a date."""
+        """Raise :class:`AuthoringError` if a bound's parameter is declared as something else than a date."""
         for name in self.parameters:
             if not _is_date(annotations[name]):
                 hint = f"annotate {name}: date, or {name}: datetime"
@@ -111,7 +111,7 @@ class Limit:
 
 
 def _is_date(annotation: Any) -> bool:
-    """Whether an annotation is a date, or leaves room for one: what cannot be seen through is the guard's to find."""
+    """Whether an annotation is a date, or may be one: the guard itself finds the dates in opaque types."""
     if isinstance(annotation, type) and typing.get_origin(annotation) is None:
         return issubclass(annotation, date)
     if typing.get_origin(annotation) is typing.Annotated:

@@ -1,7 +1,7 @@
 """Arguments that a client repeats in a header, ``x-mcp-header`` (2026-07-28, transports, "Custom Headers").
 
-A proxy may judge by the header while we act on the body, so the two must agree, and clients drop a tool whose schema
-says this in a way that leaves room for doubt. Such a schema is refused here.
+A proxy may judge by the header while mcpward acts on the body, so the two must agree. Clients drop a tool whose schema
+says this ambiguously. Such a schema is refused here.
 """
 
 import re
@@ -23,7 +23,7 @@ _Path = tuple[str, ...]
 class Header(Struct, frozen=True):
     """``Annotated[str, Header("Region")]``: the client sends this argument as ``Mcp-Param-Region`` too.
 
-    Never for secrets: whoever stands between client and server reads headers.
+    Never for secrets: every proxy between client and server reads headers.
     """
 
     name: str
@@ -37,8 +37,8 @@ def mirrored(schema: Mapping[str, Any], what: str, where: str) -> dict[bytes, _P
     """Return each header (lower-case, as bytes) and the path of the argument that it repeats.
 
     Raises:
-        AuthoringError: a name that is no token or stands twice, an argument that is neither string, integer nor
-            boolean, or one that is reached otherwise than through ``properties``.
+        AuthoringError: a name that is no token or stands twice; or an argument that is neither string, integer nor
+            boolean, or is not reached through ``properties``.
     """
     headers: dict[bytes, _Path] = {}
     plain = dict(_plain(schema, ()))
@@ -69,7 +69,7 @@ def has_header(schema: Any) -> bool:
 
 
 def _plain(schema: Mapping[str, Any], path: _Path) -> Iterator[tuple[_Path, Mapping[str, Any]]]:
-    """Walk through ``properties`` alone: where every client finds the same."""
+    """Walk only through ``properties``: there every client finds the same."""
     properties = schema.get("properties")
     for name, property_ in properties.items() if isinstance(properties, Mapping) else ():
         if isinstance(property_, Mapping):

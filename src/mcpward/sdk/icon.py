@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from mcpward.sdk.errors import AuthoringError
 
-#: The specification allows plain HTTP too; an icon that anybody on the way can replace is not shown by careful clients.
+#: The specification allows plain HTTP too; careful clients do not show an icon that can be replaced on the way.
 _SOURCE: Final = re.compile(r"https://[!-~]+|data:image/[a-z0-9.+-]+;base64,[A-Za-z0-9+/]+={0,2}", re.ASCII)
 _SIZE: Final = re.compile(r"[0-9]{1,5}x[0-9]{1,5}|any", re.ASCII)
 _MEDIA_TYPE: Final = re.compile(r"image/[a-z0-9.+-]{1,64}", re.ASCII)

@@ -1,4 +1,6 @@
-"""What a tool, resource or prompt shows besides its name: icons, annotations, its own ``_meta``. Checked and copied."""
+"""The display data of a tool, resource or prompt besides its name: icons, annotations, its own ``_meta``. Checked and
+copied.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -106,7 +108,7 @@ def _annotation_hint(key: str) -> str:
 
 
 def _copied(value: Any, name: str, what: str, where: str) -> dict[str, Any]:
-    """A copy that nobody else holds: what was checked is what is shown."""
+    """A private copy: the checked value is the one that is shown."""
     try:
         raw = msgspec.json.encode(value)
         own = msgspec.json.decode(raw, type=dict[str, Any])

@@ -1,7 +1,7 @@
-"""What an author has done at the start and the end of a worker: read and checked here, run by the tools room.
+"""An author's code at the start and the end of a worker: read and checked here, run by the tools package.
 
-A lifespan is an async context manager, as in Starlette, FastAPI and the MCP SDKs. What it yields is given to functions
-by annotation, so its type must be known when they are declared: it is read from the lifespan's own annotation.
+A lifespan is an async context manager, as in Starlette, FastAPI and the MCP SDKs. Functions receive the yielded value
+by annotation, so its type must be known when they are declared. It is read from the lifespan's own annotation.
 """
 
 import inspect
@@ -28,7 +28,7 @@ NOTHING: Final = NoneType
 _SAY: Final = "annotate the yielded type: async def lifespan() -> AsyncIterator[Shop]"
 _WRITE: Final = "write @asynccontextmanager above an async def function that yields once"
 _YIELDED: Final = (AsyncIterator, AsyncGenerator, AsyncIterable, AbstractAsyncContextManager)
-#: What arguments are made of: a parameter of such a type is the model's to fill.
+#: The types of arguments: the model fills a parameter of such a type.
 _DATA: Final = (
     str, bytes, int, float, complex, dict, list, tuple, set, frozenset, date, time, timedelta, Decimal, Enum, PurePath,
     UUID, Secret, Caller, Context, type,
@@ -74,7 +74,7 @@ class Hook(Struct, frozen=True, kw_only=True, eq=False):
 
 
 def read_lifespan(lifespan: Any, server: str) -> Lifespan | None:
-    """Return the lifespan of a server; None where it has none.
+    """Return the lifespan of a server; None if it has none.
 
     Raises:
         AuthoringError: it is no function or class that makes an async context manager, or does not say what it yields.

@@ -14,7 +14,7 @@ R = TypeVar("R")
 _CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _REQUIRED: Final = inspect.Parameter.empty
 _BY_PLACE: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-#: What other frameworks and the specification call an option, and what to write here.
+#: Names of options in other frameworks and the specification, and the names to write here.
 _ELSEWHERE: Final = {
     "annotations": "read_only=True, destructive=True, idempotent=True or open_world=True",
     "auth": "scopes=['orders:read']",
@@ -37,8 +37,8 @@ _ELSEWHERE: Final = {
 def options(what: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return a decorator for what authors call: ``what`` names it in errors (``@server.tool``).
 
-    The function raises :class:`AuthoringError` for an option that it does not have, for one that is missing, and for
-    options given by place instead of by name.
+    The function raises :class:`AuthoringError` for an unknown option, for a missing one, and for options given by
+    position instead of by name.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:

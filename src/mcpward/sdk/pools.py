@@ -1,4 +1,4 @@
-"""The pools in which a tool's calls hold a place: names, and databases, which are pools by themselves."""
+"""The pools in which a tool's calls hold a slot: names, and databases, which are pools by themselves."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol, runtime_checkable
@@ -9,11 +9,11 @@ from mcpward.sdk.errors import AuthoringError
 
 @runtime_checkable
 class Pooled(Protocol):
-    """What can be given as a pool itself, as a :class:`~mcpward.sdk.database.database.Database` can.
+    """An object that is a pool itself, as a :class:`~mcpward.sdk.database.database.Database` can.
 
     A port, so that a server without a database does not import one's drivers.
 
-    ``name`` is None where its author gave none; ``max_concurrency`` is how many calls it serves at once.
+    ``name`` is None if its author gave none; ``max_concurrency`` is how many calls it serves at once.
     """
 
     @property

@@ -14,7 +14,7 @@ _NONE: Final[Mapping[str, Any]] = {}
 class ToolResult(Struct, frozen=True):
     """``content`` is a text, a content value or a list of them; left out, it is the structured content as text.
 
-    ``structured`` is an object; where the tool's return annotation declares a schema it must fit that. ``meta`` is the
+    ``structured`` is an object; if the tool's return annotation declares a schema it must fit that. ``meta`` is the
     result's ``_meta``, for the client and not for the model.
 
     Raises:

@@ -100,12 +100,12 @@ class Server:
 
     @property
     def starts(self) -> tuple[Hook, ...]:
-        """What is called at the start, in this order."""
+        """The functions to call at the start, in this order."""
         return tuple(self._starts)
 
     @property
     def stops(self) -> tuple[Hook, ...]:
-        """What is called at the end, in this order."""
+        """The functions to call at the end, in this order."""
         return tuple(reversed(self._stops))
 
     @overload
@@ -168,17 +168,16 @@ class Server:
     ) -> Any:
         """Declare a tool. Its schema comes from the annotations, its description from the docstring.
 
-        ``read_only`` tools are counted as reads, ``destructive`` ones as destructive, all others as writes.
-        ``rate`` (``"60/minute"``) is this tool's own limit per caller, ``deadline_s`` its time in seconds.
-        ``budgets`` are those of the site that a call draws on, ``{"stripe": 2, "openai": "max_tokens"}``: what it costs
-        is a number, an int argument, or a function of the arguments. A call holds a place in each of ``pools`` (a
-        ``Database``, or a name), and ``concurrency`` calls of this tool run at once.
-        ``scopes`` are those a caller must have; ``confirm`` asks a person first, in the given words or mcpward's;
-        ``structured=False`` publishes no output schema; ``task`` lets the call run as a task, or demands it;
-        ``ask_first`` has its questions answered before the task begins.
+        ``read_only`` tools are counted as reads, ``destructive`` ones as destructive, all others as writes. ``rate``
+        (``"60/minute"``) is this tool's own limit per caller, ``deadline_s`` its time in seconds. ``budgets`` are those
+        of the site that a call draws on, ``{"stripe": 2, "openai": "max_tokens"}``: what it costs is a number, an int
+        argument, or a function of the arguments. A call holds a slot in each of ``pools`` (a ``Database``, or a name),
+        and ``concurrency`` calls of this tool run at once. ``scopes`` are those a caller must have; ``confirm`` asks a
+        person first, in the given words or mcpward's; ``structured=False`` publishes no output schema; ``task`` lets
+        the call run as a task, or demands it; ``ask_first`` has its questions answered before the task begins.
         ``input_schema`` is published instead of the annotations; the function then takes ``arguments: dict[str, Any]``.
-        ``unknown_arguments`` says whether arguments that are not declared are refused or dropped.
-        ``enabled=False`` keeps the tool off until :meth:`enable`.
+        ``unknown_arguments`` says whether arguments that are not declared are refused or dropped. ``enabled=False``
+        keeps the tool off until :meth:`enable`.
 
         Raises:
             AuthoringError: the function or an option cannot be served.
@@ -253,7 +252,7 @@ class Server:
         ttl_s: float = 0,
         enabled: bool = True,
     ) -> Callable[[F], F]:
-        """Declare a resource. The function gives ``str``, ``bytes`` or something JSON can hold.
+        """Declare a resource. The function returns ``str``, ``bytes`` or something JSON can hold.
 
         In a template (``orders://{order_id}/lines``) the variables are the function's parameters: ``{name}`` is one
         segment, ``{name*}`` several. ``scopes`` are those a caller must have; ``size`` is in bytes; ``annotations`` are
@@ -332,7 +331,7 @@ class Server:
         meta: Mapping[str, Any] | None = None,
         enabled: bool = True,
     ) -> Any:
-        """Declare a prompt. The function gives a text, a ``Message``, or a list of these.
+        """Declare a prompt. The function returns a text, a ``Message``, or a list of these.
 
         Its arguments arrive as strings and are read as their annotated types.
 
@@ -368,7 +367,7 @@ class Server:
         """Declare what completes one argument of a prompt or one variable of a resource template, declared before.
 
         The function takes ``value: str``, what was typed so far, and perhaps ``context: dict[str, str]``, the other
-        arguments; it gives a list of texts, the best first. Arguments of ``Literal``, ``Enum`` and ``bool`` complete
+        arguments; it returns a list of texts, the best first. Arguments of ``Literal``, ``Enum`` and ``bool`` complete
         by themselves.
 
         Raises:
@@ -390,7 +389,7 @@ class Server:
     def on_start(self, function: F) -> F:
         """Call a function in each worker before its first call, within the lifespan; in the order of declaration.
 
-        It may take what the lifespan yields. What it raises keeps the worker from starting.
+        It may take what the lifespan yields. Its exception keeps the worker from starting.
 
         Raises:
             AuthoringError: it takes anything else, or is no function.
@@ -402,7 +401,7 @@ class Server:
     def on_stop(self, function: F) -> F:
         """Call a function in each worker after its last call, before the lifespan ends; the last declared first.
 
-        What it raises is logged, and the others are called all the same.
+        Its exception is logged, and the others are called all the same.
 
         Raises:
             AuthoringError: it takes anything but what the lifespan yields, or is no function.
@@ -411,7 +410,7 @@ class Server:
         return function
 
     def enable(self, *, tool: str | None = None, prompt: str | None = None, resource: str | None = None) -> None:
-        """Switch on what was declared and is off; listening clients are told. From any thread.
+        """Switch on what was declared and is off; listening clients are notified. From any thread.
 
         Raises:
             AuthoringError: nothing of that name is declared.
@@ -445,7 +444,7 @@ class Server:
 
     @property
     def off(self) -> frozenset[tuple[Topic, str]]:
-        """What is switched off: list and name (a resource's URI). Another set after each change."""
+        """The switched-off items: list and name (a resource's URI). Another set after each change."""
         return self._switches.off
 
     def watch(self, listener: Listener) -> None:
@@ -457,7 +456,7 @@ class Server:
         self._switches.watch_switches(turned)
 
     def adopt(self, topic: Topic, name: str, *, on: bool) -> None:
-        """Switch what another process has switched; nobody is told. What is not declared here is left out."""
+        """Apply the switches of another process, without notifications. Undeclared items are left out."""
         if name in self._declared(topic):
             self._switches.adopt(topic, name, on=on)
 
@@ -509,7 +508,7 @@ def _arguments(
 
 
 def _require_variables(signature: Signature, template: Template | None, what: str, place: str) -> None:
-    """What is no variable nobody could fill, and a variable that is no parameter would be thrown away."""
+    """Nothing could fill a parameter that is no variable, and a variable that is no parameter would be thrown away."""
     parameters = [parameter.name for parameter in signature.parameters]
     if template is None and parameters:
         hint = f"put them into the URI, as in {{{parameters[0]}}}, or remove the parameters"
@@ -524,7 +523,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _shown(title: Any, description: Any, enabled: Any) -> dict[str, Any]:
-    """What the decorators of tools, resources and prompts have in common, for :func:`checks.require_kinds`."""
+    """The common options of the decorators of tools, resources and prompts, for :func:`checks.require_kinds`."""
     return {
         "title": (title, (str, NoneType), '"List orders"'),
         "description": (description, (str, NoneType), '"What it does."'),

@@ -23,7 +23,7 @@ _STARRED = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD
 
 
 class Parameter(Struct, frozen=True):
-    """One parameter that the caller fills. ``default`` is :data:`REQUIRED` where there is none."""
+    """One parameter that the caller fills. ``default`` is :data:`REQUIRED` if there is none."""
 
     name: str
     annotation: Any
@@ -46,13 +46,13 @@ class Signature(Struct, frozen=True, kw_only=True):
 
 
 def where(function: Callable[..., Any]) -> str:
-    """Return ``file:line`` of a function, or "" where Python does not know."""
+    """Return ``file:line`` of a function, or "" if Python does not know."""
     code = unwrapped_code(function)
     return place_of(code.co_filename, code.co_firstlineno) if code is not None else ""
 
 
 def unwrapped_code(function: Callable[..., Any]) -> CodeType | None:
-    """Return the code that an author wrote, below decorators that say what they wrap; None where there is none."""
+    """Return the code that an author wrote, below decorators that say what they wrap; None if there is none."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return code if isinstance(code, CodeType) else None
 

@@ -1,4 +1,4 @@
-"""What of a server is switched on, and who is told when that changes. From any thread."""
+"""The switched-on items of a server, and the listeners for changes. From any thread."""
 
 import threading
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from mcpward.core.change import Change, Topic
 
 Listener = Callable[[Change], None]
 Turned = Callable[[Topic, str, bool], None]
-"""Hears which thing of which list was turned on or off."""
+"""Receives which item of which list was turned on or off."""
 
 
 class Switches:
@@ -21,18 +21,18 @@ class Switches:
         self._turned: tuple[Turned, ...] = ()
 
     def declare(self, topic: Topic, name: str, *, enabled: bool) -> None:
-        """Take in something new; nobody is told, for nobody can have seen it."""
+        """Take in something new without a notification, because no client can have seen it."""
         self.adopt(topic, name, on=enabled)
 
     def turn(self, topic: Topic, name: str, *, on: bool) -> None:
-        """Switch something on or off; all are told if that changes anything."""
+        """Switch something on or off, and notify all listeners if that changes anything."""
         if self.adopt(topic, name, on=on):
             for turned in self._turned:
                 turned(topic, name, on)
             self.tell(Change(self._server, topic))
 
     def adopt(self, topic: Topic, name: str, *, on: bool) -> bool:
-        """Switch without telling anybody, and say whether that changed anything."""
+        """Switch without a notification, and return whether that changed anything."""
         with self._lock:
             off = self.off - {(topic, name)} if on else self.off | {(topic, name)}
             if off == self.off:

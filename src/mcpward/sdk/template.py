@@ -1,8 +1,8 @@
-"""URI templates: which URIs one stands for, and what a caller's URI says for its variables (RFC 6570, attack 78).
+"""URI templates: the URIs that one stands for, and the values of its variables in a caller's URI (RFC 6570, attack 78).
 
-``{name}`` is one segment, ``{name*}`` several. A value is decoded once, and afterwards must not name another place than
-its spelling does: no empty or dotted segment, no slash of either kind, nothing that would decode again, no control
-character, and none of these in what Unicode calls the same text (NFKC). Whatever does not fit matches nothing.
+``{name}`` is one segment, ``{name*}`` several. A value is decoded once, and afterwards must not name another path than
+its spelling does. So it has no empty or dotted segment, no slash of either kind, nothing that would decode again, and
+no control character. Nor has its NFKC form any of these. Whatever does not fit matches nothing.
 
 Fixed text may be written raw or escaped: ``docs://café/{name}`` is ``docs://caf%C3%A9/{name}``, and is published so.
 """
@@ -187,7 +187,7 @@ def _decoded(spelt: str, *, several: bool) -> str | None:
 
 
 def _is_plain(segment: str) -> bool:
-    """Dots and blanks alone are a way up, or what Windows takes for one."""
+    """Dots and blanks by themselves are a way up, or what Windows takes for one."""
     for form in (segment, unicodedata.normalize("NFKC", segment)):
         if not form.strip(". ") or "/" in form or "\\" in form or _CONTROL.search(form):
             return False

@@ -1,5 +1,5 @@
-"""Acts of the operator who has the store open: each in the transaction that it tells of, so there is never one without
-the other. A worker has no operator, and leaves no act.
+"""Acts of the operator who has the store open: each in the transaction of its change, so there is never one without the
+other. A worker has no operator, and leaves no act.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ Values = Mapping[str, Any]
 
 
 class RowChange(Struct, frozen=True):
-    """One row of a register before and after; None where there was, or is, none."""
+    """One row of a register before and after; None if there was, or is, none."""
 
     table: Table
     before: Values | None
@@ -80,7 +80,7 @@ class RowChange(Struct, frozen=True):
 
 
 class Acts:
-    """What one process writes of its operator's doing. Without an operator nothing is written."""
+    """The acts of its operator that one process writes. Without an operator nothing is written."""
 
     def __init__(
         self, connections: Connections, record: ChainedRecord, clock: Clock, operator: Operator | None
@@ -106,8 +106,8 @@ class Acts:
     async def put(self, connection: AsyncConnection, changes: Sequence[RowChange]) -> RecordChange | None:
         """Put changes on record within their own transaction. Return what :meth:`committed` is to be called with.
 
-        Rights are given only on record. They are taken away even where the record cannot be written, and that is told
-        in the log: whoever can damage the record must not keep a stolen key alive.
+        Rights are given only on record. They are taken away even if the record cannot be written, which is logged: an
+        attacker that can damage the record must not keep a stolen key alive.
         """
         acts = [act for change in changes if (act := change.act()) is not None]
         if self._operator is None or not acts:
@@ -172,7 +172,7 @@ def _readable(name: str, value: Any) -> Any:
 
 
 def _server(row: Values) -> str | None:
-    """Return the server that a row is about, where it is exactly one."""
+    """Return the server that a row is about, if it is exactly one."""
     if isinstance(row.get("server"), str):
         return str(row["server"])
     try:

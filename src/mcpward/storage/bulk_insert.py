@@ -29,8 +29,8 @@ Rows = list[tuple[Any, ...]]
 _SIZES: Final = (256, 64, 16, 4, 1)
 #: With fewer rows it costs more to look for columns that are alike than it saves.
 _WORTH_A_LOOK: Final = 16
-#: Of these, each for a size and a set of columns that are alike. A batch of a new kind costs
-#: up to half more than it would without.
+#: Such statements, each for a size and a set of columns that are alike. A batch of a new kind costs up to half more
+#: than it would without.
 _STATEMENTS: Final = 32
 _AT_ONCE: Final = 500
 
@@ -83,8 +83,8 @@ class BulkInsert:
         """Do the work in one transaction: all of it, or nothing and what the work or the driver raises.
 
         ``is_durable``: what was written is on the disk when this returns; else it may be lost with the power.
-        ``committed`` is called with what the work gave, after the commit; it must not raise.
-        What ``adds`` is refused with :class:`NoRoom` where it would take what keys and revocations need of the disk.
+        ``committed`` is called with what the work gave, after the commit; it must not raise. What ``adds`` is refused
+        with :class:`NoRoom` if it would take what keys and revocations need of the disk.
         """
         return await self._hop(lambda: self._write(work, committed, is_durable, adds))
 
@@ -98,7 +98,7 @@ class BulkInsert:
         self._thread.shutdown(wait=False)
 
     async def _hop(self, work: Callable[[], T]) -> T:
-        # To the end: a cancelled caller must not free its turn while the thread is still in the transaction.
+        # Waits to the end: a cancelled caller must not free its turn while the thread is still in the transaction.
         return await shielded(asyncio.get_running_loop().run_in_executor(self._thread, work))
 
     def _write(
@@ -135,7 +135,7 @@ class BulkInsert:
     def _opened(self, *, is_durable: bool) -> PoolProxiedConnection:
         connection = self._engine.raw_connection()
         sqlite.tune(connection, self._disk.journal, is_durable=is_durable)
-        # A text that is not UTF-8 was written by somebody else: it must not keep others from being read.
+        # A text that is not UTF-8 was written by another program: it must not keep others from being read.
         connection.driver_connection.text_factory = _text  # type: ignore[union-attr]
         return connection
 

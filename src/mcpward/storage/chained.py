@@ -1,8 +1,8 @@
-"""The rows of the record with their codes, and the sealed state over them: all that happens inside of a transaction.
+"""The rows of the record with their codes, and the sealed state over them: everything inside a transaction.
 
-Several processes write the same record. Each reads the state in its own transaction, which shuts out the others, and
-looks at it closely only where it is not the one it left. After the commit the state is copied to the mark outside of
-the database.
+Several processes write the same record. Each reads the state in its own transaction, which shuts out the others. It
+checks the state closely only if another process has changed it. After the commit the state is copied to the mark
+outside of the database.
 """
 
 import logging
@@ -39,7 +39,7 @@ _KEEP: Final = (
 )
 _ROWS: Final = f"SELECT {', '.join(VERIFIED)} FROM traffic"  # noqa: S608  # our own names
 _ADDED: Final = "SELECT MAX(seq) FROM traffic WHERE seq > :seq AND seq <= :far"
-#: Whoever adds a record with the largest number there is must not use up all of them.
+#: An attacker that adds a record with the largest number there is must not use up all of them.
 _FAR: Final = 2**32
 #: By chain, written out and not bound: only so does SQLite see that the index of refusals fits.
 _OLDEST: Final = {
@@ -58,7 +58,7 @@ Progress = Callable[[int, int], None]
 
 
 class RecordChange(Struct, frozen=True):
-    """What a transaction made of the record. ``told`` is what it found wrong, and wrote down."""
+    """The outcome of a transaction on the record. ``told`` are the faults that it found and wrote down."""
 
     state: State
     blob: bytes
@@ -67,7 +67,9 @@ class RecordChange(Struct, frozen=True):
 
 
 class ChainedRecord:
-    """Of one process. ``mark`` is the file outside of the database; without one a removed end is not noticed."""
+    """The record for one process. ``mark`` is the file outside of the database; without one a removed end is not
+    noticed.
+    """
 
     def __init__(self, macs: Macs, mark: Path | None, clock: Clock) -> None:
         self._macs = macs
@@ -80,7 +82,7 @@ class ChainedRecord:
         """Begin the chains of a database that has none yet; records that are there stay without codes."""
         ((old, seq),) = statements.run("SELECT COUNT(*), COALESCE(MAX(seq), 0) FROM traffic")
         blob = self._keep(statements, begin(self._macs, base62(_NAME), seq, old)).blob
-        if self._marked() is None:  # else another record stood here: the first change will tell
+        if self._marked() is None:  # else another record stood here: the first change will show it
             self._advance(blob)
 
     def append(self, statements: Statements, columns: tuple[str, ...], rows: list[Row]) -> RecordChange:
@@ -93,8 +95,8 @@ class ChainedRecord:
     def remove(self, statements: Statements, chain: str, most: int, before: float | None = None) -> RecordChange:
         """Remove at most ``most`` of the oldest records of a chain, only those from before ``before`` if it is given.
 
-        Whoever can change a row could have it removed as an old one: rows that are not as they were written are removed
-        too, and that is put on record.
+        An attacker that can change a row could have it removed as an old one. So changed rows are removed too, and the
+        removal is put on record.
         """
         state, told = self._current(statements)
         since = state.ends[CHAINS.index(chain)].since
@@ -145,11 +147,11 @@ class ChainedRecord:
         self._advance(change.blob)
 
     def _current(self, statements: Statements) -> tuple[State, tuple[str, ...]]:
-        """Return the state to go on from. What is wrong with what is found is put on record, and returned."""
+        """Return the state to go on from. Faults of the state that is found are put on record, and returned."""
         blob, newest = self._read(statements)
         state, what = self._resumed(statements, blob)
         if newest is not None and newest > state.seq:
-            # Rows of somebody else where ours would go must not stop the record.
+            # Foreign rows where ours would go must not stop the record.
             ((added,),) = statements.run(_ADDED, seq=state.seq, far=state.seq + _FAR)
             if added is not None:
                 state = replace(state, seq=added)
@@ -177,7 +179,7 @@ class ChainedRecord:
         return state
 
     def _anew(self, statements: Statements) -> State:
-        """Begin again where neither signed state is left, after whatever stands in the table."""
+        """Begin again if neither signed state is left, after all rows of the table."""
         query = "SELECT COALESCE(MAX(pos), 0) FROM traffic WHERE chain = :chain"
         taken = [int(statements.run(query, chain=chain)[0][0]) for chain in CHAINS]
         ((seq,),) = statements.run("SELECT COALESCE(MAX(seq), 0) FROM traffic")

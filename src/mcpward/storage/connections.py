@@ -1,4 +1,4 @@
-"""How statements reach the database: one lane to read, one for what must survive a power cut, one for bulk.
+"""The connections to the database: one connection to read, one for writes that must survive a power cut, one for bulk.
 
 SQLite takes one writer at a time. Writers of one process stand in a queue here instead of spinning on its lock, and
 take the lock when they begin (``BEGIN IMMEDIATE``): a reader that turns writer half-way would be refused at once.
@@ -21,7 +21,7 @@ from mcpward.storage.statements import ConnectionStatements, Statements
 
 T = TypeVar("T")
 _POSTGRES_POOL: Final = 5
-# "mcp-rec" in ASCII: any number that nobody else in the same PostgreSQL server uses.
+# "mcp-rec" in ASCII: any number that no other program in the same PostgreSQL server uses.
 _RECORD_LOCK: Final = int.from_bytes(b"mcp-rec")
 
 
@@ -40,7 +40,7 @@ class Connections:
             self._reader = _sqlite(url, disk.journal, pool_size=2, begin=None, is_durable=False)
             self._durable = _sqlite(url, disk.journal, pool_size=1, begin="BEGIN IMMEDIATE", is_durable=True)
             self._bulk = _sqlite(url, disk.journal, pool_size=1, begin="BEGIN IMMEDIATE", is_durable=False)
-            self._conveyor = BulkInsert(url, disk)
+            self._bulk_insert = BulkInsert(url, disk)
         else:
             engine = create_async_engine(url, pool_size=_POSTGRES_POOL, pool_pre_ping=True, hide_parameters=True)
             self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -67,14 +67,15 @@ class Connections:
     async def write(
         self, work: Callable[[Statements], T], committed: Callable[[T], None], *, is_durable: bool, adds: bool = True
     ) -> T:
-        """Do the work in one transaction away from the event loop; durable or not as for the two lanes.
+        """Do the work in one transaction away from the event loop; durable or not, as for the two connections that
+        write.
 
         ``committed`` is called with what the work gave, in a thread, after the commit; it must not raise.
         Work that ``adds`` nothing is done on a full disk too.
         """
         if self.dialect == "sqlite":
             async with self._turn:
-                return await self._conveyor.write(work, committed, is_durable=is_durable, adds=adds)
+                return await self._bulk_insert.write(work, committed, is_durable=is_durable, adds=adds)
         async with self._write(self._durable if is_durable else self._bulk) as connection:
             await self.lock_record(connection)
             result = await connection.run_sync(lambda sync: work(ConnectionStatements(sync)))
@@ -84,7 +85,7 @@ class Connections:
     async def lock_record(self, connection: AsyncConnection) -> None:
         """Have other writers of the record wait for the end of this transaction.
 
-        Whoever writes next must see where this one left off, as SQLite's one writer does.
+        The next writer must see the state that this one left, as SQLite's one writer does.
         """
         if self.dialect != "sqlite":
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _RECORD_LOCK})
@@ -92,7 +93,7 @@ class Connections:
     async def examine(self, work: Callable[[Statements], T]) -> T:
         """Do work that only reads on one state of the database, however long it takes and whatever is written."""
         if self.dialect == "sqlite":
-            return await self._conveyor.read(work)
+            return await self._bulk_insert.read(work)
         async with _connected(self._bulk.execution_options(isolation_level="REPEATABLE READ")) as connection:
             return await connection.run_sync(lambda sync: work(ConnectionStatements(sync)))
 
@@ -106,9 +107,9 @@ class Connections:
             yield connection
 
     async def cut_log(self) -> None:
-        """Move SQLite's write-ahead log into the database, and give its place on the disk back. Best effort."""
+        """Move SQLite's write-ahead log into the database, and free its space on the disk. Best effort."""
         async with self._turn, self.read() as connection:
-            await connection.exec_driver_sql("PRAGMA busy_timeout=100")  # who reads now is not waited for
+            await connection.exec_driver_sql("PRAGMA busy_timeout=100")  # does not wait for current readers
             try:
                 await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
@@ -118,7 +119,7 @@ class Connections:
         """Close every connection."""
         if self.dialect == "sqlite":
             async with self._turn:
-                await self._conveyor.close()
+                await self._bulk_insert.close()
         for engine in (self._reader, self._durable, self._bulk):
             await engine.dispose()
 
@@ -127,8 +128,8 @@ class Connections:
 async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Open a connection, and close it at the end of the block.
 
-    Both are done to the end even where the caller is cancelled meanwhile: until a connection is in the pool's books
-    neither the driver nor the pool closes it, and the file would stay open.
+    Both are completed even if the caller is cancelled meanwhile: until the pool tracks a connection, neither the driver
+    nor the pool closes it, and the file would stay open.
     """
     connection = engine.connect()
     try:
@@ -141,7 +142,8 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 def _sqlite(url: URL, journal: int, *, pool_size: int, begin: str | None, is_durable: bool) -> AsyncEngine:
     # Without a transaction there is nothing to roll back, which saves the reader a thread hop per statement. A writer
-    # must not be told so: the driver's own transactions are off, ours are begun below, and a failed one is rolled back.
+    # must not use that setting: the driver's own transactions are off, ours are begun below, and a failed one is rolled
+    # back.
     alone: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
     engine = create_async_engine(
         url,

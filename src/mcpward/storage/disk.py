@@ -1,7 +1,7 @@
 """The disk under a SQLite database: how much of it is left for keys, and the reserve that a revocation may take.
 
-A full disk must not keep a stolen key alive (CWE-400, CWE-636). So the record stops while there is still room for what
-operators do, and where something else has filled the disk to the last byte, a file of real blocks is given up.
+A full disk must not keep a stolen key alive (CWE-400, CWE-636). So the record stops while operators' acts still fit. If
+something else has filled the disk to the last byte, mcpward gives up a file of real blocks.
 """
 
 import os
@@ -12,7 +12,7 @@ from typing import Final
 from mcpward.traffic.sink import NoRoom
 
 _MOST: Final = 4 * 1024 * 1024
-#: Of a small disk: nothing of ours takes more than this part of it for itself.
+#: The largest part of a small disk that mcpward takes for one purpose.
 _PART: Final = 16
 _SQLITE_FULL: Final = 13
 _BLOCK: Final = 512
@@ -38,7 +38,7 @@ class Disk:
         return stat.f_bavail * stat.f_frsize
 
     def require_room(self) -> None:
-        """Raise :class:`NoRoom` where less is free than is left for keys and revocations."""
+        """Raise :class:`NoRoom` if less is free than is left for keys and revocations."""
         if self.free() < self.floor:
             raise NoRoom
 
@@ -60,7 +60,7 @@ class Disk:
         return False
 
     def fill_reserve(self) -> None:
-        """Make the reserve where it is missing and there is room for it beside what must stay free."""
+        """Make the reserve if it is missing and there is room for it beside what must stay free."""
         if self.has_reserve or self.free() < self.reserve + 2 * self.floor:
             return
         handle = os.open(self._reserve, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
@@ -73,7 +73,7 @@ class Disk:
             os.close(handle)
 
     def release_reserve(self) -> bool:
-        """Return the reserve up where the disk is full. Return whether there was one, and there is room now."""
+        """Give up the reserve if the disk is full. Return whether there was one, and there is room now."""
         if self.free() >= self.floor:
             return False
         try:

@@ -90,7 +90,9 @@ class Store:
 
 
 class StoreReader:
-    """What workers follow of the store: each table from the beginning. Also sees that the file is still the same."""
+    """The changes of the store that workers follow: each table from the beginning. Also sees that the file is still the
+    same.
+    """
 
     def __init__(self, url: URL, integrity: Integrity, file: sqlite.File | None) -> None:
         self._connections = Connections(url)
@@ -102,7 +104,7 @@ class StoreReader:
         self.spent = spent.follow()
 
     async def counters(self) -> object:
-        """Return the counters of everything followed, as they stand: one look in the place of one for each table."""
+        """Return the counters of everything followed, as they stand: one look instead of one for each table."""
         async with self._connections.read() as connection:
             return (await connection.exec_driver_sql(_COUNTERS)).all()
 
@@ -127,7 +129,8 @@ def _guarded(connections: Connections, integrity: Integrity, acts: Acts | None =
         Register(connections, integrity, "keys", KEYS, acts),
         Register(connections, integrity, "urls", URLS, acts),
         Register(connections, integrity, "secrets", SECRETS, acts),
-        # Whoever may begin a session may end it, and each is a row for a day: no more than a worker remembers.
+        # Every caller that may begin a session may end it, and each is a row for a day: no more than a worker
+        # remembers.
         Journal(connections, integrity, "sessions", ENDED, CAPACITY),
         Journal(connections, integrity, "spent", SPENT, SPENT_CAPACITY, is_once=True),
         Register(connections, integrity, RENAMES, RENAMED),  # an act of its own says that a server was renamed

@@ -1,8 +1,9 @@
-"""What tells our rows from anybody else's: a code for every row and every counter, under the site's id and its keys.
+"""Distinguishes our rows from foreign ones: a code for every row and every counter, under the site's id and its keys.
 
-A row's code binds all of its values to its table and the site; what is no authority (when a key was used last) is left
-out. A counter's code binds the whole set of rows, so that an older row cannot be put back in the place of its successor
-and none can be taken away; and the mark outside of the database binds the counters, so that neither can all of it.
+A row's code binds all of its values to its table and the site; values without authority (when a key was used last) are
+left out. A counter's code binds the whole set of rows, so that an older row cannot replace its successor and none can
+be taken away. The mark outside of the database binds the counters, so that the whole database cannot be replaced
+either.
 """
 
 import logging
@@ -82,7 +83,7 @@ class Integrity:
         return self._mac.is_newest(code)
 
     def forged(self, what: str) -> Untrusted:
-        """Return the exception for rows that nobody with the master key left so."""
+        """Return the exception for rows that were not left so by a holder of the master key."""
         return Untrusted(f"{what} were changed without the master key", self.where, ACCEPT)
 
     def older(self, name: str, found: int, known: int) -> Untrusted:
@@ -91,7 +92,9 @@ class Integrity:
         return Untrusted(what, self.where, ACCEPT)
 
     def advance(self, standings: Mapping[str, Standing]) -> None:
-        """Set the mark forward. What it follows is committed: a failure is told, and mended by whoever comes next."""
+        """Set the mark forward. The change that it follows is committed: a failure is logged, and the next change
+        corrects it.
+        """
         try:
             self.mark.advance(self.site, standings, self._clock.now())
         except Misconfigured as problem:
@@ -126,7 +129,7 @@ def digest_of(codes: Iterable[bytes]) -> str:
 
 
 async def read_counter(connection: AsyncConnection, name: str, *, lock: bool = False) -> Counter:
-    """Return the counter of ``name``. With ``lock`` nobody else changes it until the transaction ends."""
+    """Return the counter of ``name``. With ``lock``, no other process changes it until the transaction ends."""
     statement = select(REVISIONS).where(REVISIONS.c.name == name)
     if lock:
         statement = statement.with_for_update()

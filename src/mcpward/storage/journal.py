@@ -1,6 +1,6 @@
 """Rows that are added and never changed: ended sessions, used states. A row taken away leaves a gap in their numbers.
 
-Each row has the next number and a code. Those that have run out are forgotten from the oldest on, up to a floor that
+Each row has the next number and a code. Those that have expired are forgotten from the oldest on, up to a floor that
 stands in the counter under its code; between floor and counter no number may be missing. Nothing is signed on the word
 of a row that was not judged: neither a floor above it nor a number after it.
 """
@@ -22,9 +22,9 @@ from mcpward.storage.tables import REVISIONS
 
 _TRIES: Final = 5
 _SLICE: Final = 500
-"""How many rows are judged at a time: a few milliseconds."""
+"""Rows that are judged at a time: a few milliseconds."""
 _MOST_FORGOTTEN: Final = 10_000
-"""How many rows one call forgets at most, a slice in each transaction."""
+"""Rows that one call forgets at most, a slice in each transaction."""
 _RETRY_AFTER_S: Final = 60
 _Row = dict[str, Any]
 
@@ -32,7 +32,7 @@ _Row = dict[str, Any]
 class Journal:
     """The rows of one table with the columns ``id``, ``forget_at``, ``revision`` and ``mac``. For one event loop.
 
-    At most ``capacity`` are kept: beyond that the oldest go; or, where each id counts once (``is_once``), no more are
+    At most ``capacity`` are kept: beyond that the oldest go; or, if each id counts once (``is_once``), no more are
     taken. The ids of such a journal are remembered: what this process has judged cannot be taken away from it.
     """
 
@@ -57,7 +57,7 @@ class Journal:
         self._numbered: deque[tuple[int, str]] = deque()
 
     async def append(self, row_id: str, forget_at: float) -> bool:
-        """Add a row, on the disk and in the mark when the call returns. False where the id is there already.
+        """Add a row, on the disk and in the mark when the call returns. False if the id is there already.
 
         Raises:
             Untrusted: rows that this process had not seen were taken away or changed, or the counter was.
@@ -74,7 +74,7 @@ class Journal:
                     standing = await self._append(connection, counter, row_id, forget_at)
             if is_near:
                 break
-            await self._catch_up(counter.revision)  # where nobody waits for it
+            await self._catch_up(counter.revision)  # at a place where no caller waits
         if standing is None:
             return False
         self._learn([{"id": row_id, "revision": standing.revision}])
@@ -85,7 +85,7 @@ class Journal:
         """Return whether there is a row of that id.
 
         Raises:
-            Untrusted: nobody with the master key wrote it.
+            Untrusted: it was not written with the master key.
         """
         async with self._connections.read() as connection:
             found = (await connection.execute(select(self.table).where(self.table.c.id == row_id))).one_or_none()
@@ -160,7 +160,7 @@ class Journal:
         return FollowedJournal(self, self._connections)
 
     async def slice(self, connection: AsyncConnection, above: int) -> list[_Row] | None:
-        """Return the next rows above a number, judged; none at the end, and None where they were just forgotten.
+        """Return the next rows above a number, judged; none at the end, and None if they were just forgotten.
 
         Raises:
             Untrusted: they are not as a holder of the master key left them.
@@ -266,7 +266,7 @@ class Journal:
 
 
 class FollowedJournal:
-    """What a reader knows of a journal: where the counter stood, and how far the rows were read again."""
+    """A reader's knowledge of a journal: the last counter, and how far the rows were read again."""
 
     def __init__(self, journal: Journal, connections: Connections) -> None:
         self._journal = journal

@@ -21,7 +21,7 @@ _rate = json.Decoder(Rate).decode
 
 
 class KeyTable:
-    """All keys. What is read was written by a holder of the master key, or :class:`Untrusted` is raised."""
+    """All keys. Rows that are read were written by a holder of the master key, or :class:`Untrusted` is raised."""
 
     def __init__(self, connections: Connections, register: Register) -> None:
         self._connections = connections
@@ -33,7 +33,7 @@ class KeyTable:
             await changes.insert(_row(record))
 
     async def get(self, key_id: str) -> KeyRecord | None:
-        """Return the key, live or not; None where the id was never issued."""
+        """Return the key, live or not; None if the id was never issued."""
         if not _is_id(key_id):
             return None
         async with self._connections.read() as connection:
@@ -58,9 +58,9 @@ class KeyTable:
         return bool(found)
 
     async def edit(self, key_id: str, edited: Edit) -> tuple[KeyRecord, KeyRecord] | None:
-        """Put what ``edited`` makes of a key in its place. Return the key before and after; None if there is none.
+        """Replace a key with the result of ``edited``. Return the key before and after; None if there is none.
 
-        ``edited`` sees the key as it is within the transaction. What it raises leaves everything as it was.
+        ``edited`` sees the key as it is within the transaction. Its exception leaves everything as it was.
         """
         if not _is_id(key_id):
             return None
@@ -76,7 +76,7 @@ class KeyTable:
         return before, after
 
     async def rename_server(self, old: str, new: str) -> int:
-        """Put another name in the place of a server's in every key, live or not. Return how many had it."""
+        """Replace a server's name in every key, live or not. Return how many had it."""
         async with self._register.changing() as changes:
             found = await changes.find(KEYS.c.servers.contains(f'"{old}"', autoescape=True))
             for row in found:
@@ -98,7 +98,7 @@ class KeyTable:
             await changes.insert(_row(replace(new, rotated_from=old_id)))
 
     def follow(self) -> FollowedRecords[KeyRecord]:
-        """Return a reader of what changes; it fits ``identity.refresh.KeySource``."""
+        """Return a reader of what changes; it fits ``identity.keys.follower.KeySource``."""
         return FollowedRecords(self._register, _record)
 
     async def touch(self, used: Mapping[str, float]) -> None:

@@ -1,10 +1,11 @@
-"""How far the store had come, in a small signed file outside of the database: an older copy of that is noticed.
+"""The last state of the store, in a small signed file outside of the database: an older copy of the database is
+noticed.
 
-Each of the two slots has a code of its own. The mark follows the database and is never ahead of what a commit has put
-on the disk, so a process may be killed at any point.
+Each of the two slots has a code of its own. The mark follows the database and is never ahead of the commits on the
+disk, so a process may be killed at any point.
 
-Whoever can put back an older copy of this file together with the database goes unnoticed: keep the mark where whoever
-writes the database cannot (``store.mark``).
+An attacker that can put back an older copy of this file together with the database goes unnoticed. Keep the mark where
+those who write the database cannot write (``store.mark``).
 """
 
 import fcntl
@@ -26,14 +27,14 @@ _HEAD: Final = len(_MAGIC) + MAC_BYTES + 4
 
 
 class Standing(Struct, frozen=True):
-    """Where a counter stands. ``digest`` is that of all rows under it, "" where the number says which they are."""
+    """The value of a counter. ``digest`` is that of all rows under it, "" if the number identifies them."""
 
     revision: int
     digest: str = ""
 
 
 class Marked(Struct, frozen=True):
-    """What the mark says. ``is_open`` while a database is being taken over, which may not have been committed.
+    """The contents of the mark. ``is_open`` while a database is being taken over, which may not have been committed.
 
     ``is_restored`` after a restore from a backup, until an operator has accepted the older state.
     """
@@ -54,7 +55,7 @@ class Mark:
         self._mac = mac
 
     def read(self) -> Marked | None:
-        """Return what the mark says; None where there is no file.
+        """Return what the mark says; None if there is no file.
 
         Raises:
             Untrusted: neither slot was written with this master key.
@@ -69,7 +70,7 @@ class Mark:
             raise self._unusable("read", error) from None
 
     def write(self, marked: Marked) -> None:
-        """Set the mark, whatever it said before; makes the file where there is none, whole or not at all.
+        """Set the mark, whatever it said before; makes the file if there is none, whole or not at all.
 
         Raises:
             Misconfigured: the file cannot be written.
@@ -88,7 +89,7 @@ class Mark:
             raise self._unusable("written", error) from None
 
     def advance(self, site: str, standings: Mapping[str, Standing], at: float) -> None:
-        """Take what a commit has put on the disk. What is older than the mark says changes nothing.
+        """Take over the state that a commit has put on the disk. A state that is older than the mark changes nothing.
 
         Raises:
             Untrusted: the mark is another site's, or was not written with this master key.

@@ -15,7 +15,7 @@ from mcpward.storage.opening import Accept, Opening
 from mcpward.storage.statements import ConnectionStatements
 from mcpward.storage.tables import RING, SCHEMA
 
-# Any number will do as long as nobody else in the same PostgreSQL server uses it: "mcpward" in ASCII.
+# Any number that no other program in the same PostgreSQL server uses: "mcpward" in ASCII.
 _ADVISORY_LOCK = int.from_bytes(b"mcpward")
 
 
@@ -31,7 +31,7 @@ async def migrate(
     """Take the missing steps in one exclusive transaction, and judge what is there; then set the mark.
 
     ``key_ids`` are the ids of the site's root keys, newest first; a database that was made under none of them is
-    refused (attack 91): written with another key it would lock everybody out. Raises :class:`Misconfigured` with
+    refused (attack 91): written with another key, it would lock all callers out. Raises :class:`Misconfigured` with
     nothing written; :class:`Untrusted` for a store that is forged or older than its mark, unless ``accept`` takes it.
     """
     async with connections.durable() as connection:  # SQLite: BEGIN IMMEDIATE shuts every other writer out

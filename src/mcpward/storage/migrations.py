@@ -111,7 +111,7 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE api_keys ADD COLUMN may_confirm INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE traffic ADD COLUMN consent TEXT",
     ),
-    # What has no code yet gets one from ``opening``, once: a mark outside of the database says that it was done.
+    # Rows without a code get one from ``opening``, once: a mark outside of the database says that it was done.
     (
         "CREATE TABLE mcpward_site (id TEXT PRIMARY KEY)",
         "ALTER TABLE revisions ADD COLUMN floor BIGINT NOT NULL DEFAULT 0",
@@ -164,5 +164,5 @@ LATEST: Final = len(STEPS)
 
 
 def statements(step: int, dialect: str) -> list[str]:
-    """Return the statements of ``step`` (from 1) in the words of ``dialect``."""
+    """Return the statements of ``step`` (from 1) in ``dialect``."""
     return [statement.format_map(WORDS[dialect]) for statement in STEPS[step - 1]]

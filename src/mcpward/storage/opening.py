@@ -32,9 +32,9 @@ Accept = Callable[["Older"], bool]
 
 
 class Older(Struct, frozen=True):
-    """What there is to accept: why, how far the mark and the store have come, and the rows by counter.
+    """The state to accept: why, how far the mark and the store have come, and the rows by counter.
 
-    ``foreign`` are the rows that nobody with the master key wrote, by counter: they are dropped.
+    ``foreign`` are the rows that were not written with the master key, by counter: they are dropped.
     """
 
     why: str
@@ -57,7 +57,7 @@ class Opening:
         """Return the mark to write once the transaction is committed.
 
         Raises:
-            Untrusted: the store was changed by somebody else, or is older than its mark, and is not accepted.
+            Untrusted: the store was changed outside of mcpward, or is older than its mark, and is not accepted.
         """
         integrity = self._integrity
         integrity.where = where
@@ -141,13 +141,13 @@ class Opening:
         return Marked(integrity.site, self._clock.now(), standings)
 
     async def _accept(self, connection: AsyncConnection, problem: Untrusted, accept: Accept) -> Marked:
-        """Take what a holder of the master key wrote, of any time, where the operator says so.
+        """Take rows of any time that a holder of the master key wrote, if the operator says so.
 
-        Rows without a code are taken only where no mark tells that there were codes before: neither the site's row nor
-        the number of the schema is out of reach for whoever writes the database.
+        Rows without a code are taken only if no mark says that there were codes before: a writer of the database can
+        change both the site's row and the number of the schema.
         """
         integrity = self._integrity
-        marked, is_coded = None, True  # a mark that cannot be read tells of codes, too
+        marked, is_coded = None, True  # a mark that cannot be read is a sign of codes, too
         with suppress(Misconfigured):
             marked = integrity.mark.read()
             is_coded = marked is not None and not marked.is_open

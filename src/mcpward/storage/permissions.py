@@ -1,7 +1,7 @@
-"""Who else may read or change the files of a site: nobody, whatever the umask or a copy made of them.
+"""Permissions of a site's files: only their owner may read or change them, whatever the umask or a copy made of them.
 
-Whoever may write the data folder may put another database in the place of ours, one in which a revoked key lives.
-Looks at the folder itself, not at those above it.
+A user who may write the data folder may replace our database with one in which a revoked key is valid. Looks at the
+folder itself, not at those above it.
 """
 
 import os
@@ -33,7 +33,7 @@ def require_private_folder(folder: Path) -> None:
 def make_private(database: Path) -> None:
     """Take the rights of group and others from a database and the files that SQLite keeps beside it.
 
-    Raises :class:`Misconfigured` where one is open to others and not ours to change.
+    Raises :class:`Misconfigured` if one is open to others and not ours to change.
     """
     for suffix in _BESIDE:
         path = database.with_name(database.name + suffix)
@@ -44,7 +44,7 @@ def make_private(database: Path) -> None:
 
 def _take_rights(path: Path) -> None:
     try:
-        if path.is_symlink():  # it may lead to a file that is nobody's database
+        if path.is_symlink():  # it may lead to a file that is no database
             raise PermissionError
         path.chmod(_PRIVATE)
     except PermissionError:

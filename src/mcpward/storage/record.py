@@ -66,7 +66,7 @@ class RecordStore:
         return Usage(max(0, (pages - free) * page - of_tasks), free * page, growth)
 
     async def require_room(self) -> None:
-        """Raise :class:`NoRoom` where the disk is full."""
+        """Raise :class:`NoRoom` if the disk is full."""
         if self._connections.disk is not None:
             await asyncio.to_thread(self._connections.disk.require_room)
 
@@ -79,7 +79,7 @@ class RecordStore:
                 await connection.execute(mine.values(value=REVISIONS.c.value + 1))
 
     async def tend(self) -> None:
-        """Cut off a log that has grown too large, and fill up the reserve where there is room again."""
+        """Cut off a log that has grown too large, and fill up the reserve if there is room again."""
         disk = self._connections.disk
         if disk is None:
             return

@@ -1,4 +1,4 @@
-"""What the record ended with, in a file of two slots outside of the database: an older copy of it is noticed.
+"""The end of the record, in a file of two slots outside of the database: an older copy of it is noticed.
 
 Unlike the mark of the store it is written with every batch of records, and therefore not waited for; and its content is
 sealed by its owner, who also says how new it is.
@@ -23,11 +23,11 @@ class RecordMark:
     def __init__(self, path: Path, number_of: NumberOf) -> None:
         self.path = path
         self._number_of = number_of
-        #: What each slot held when it was last looked at: most often nobody else has written since.
+        #: The last known contents of each slot: most often no other process has written since.
         self._seen: dict[int, tuple[bytes, int]] = {}
 
     def read(self) -> bytes | None:
-        """Return the newest content; None where there is no file, or nothing of ours in it.
+        """Return the newest content; None if there is no file, or nothing of ours in it.
 
         Raises ``OSError`` if the file cannot be read.
         """

@@ -1,7 +1,7 @@
 """Rows that are changed in place under one counter: keys, secret URLs, secrets; and what authenticates all of them.
 
-Whoever changes a row has seen that the set is still the one that was left, so nobody's forgery is made good by the next
-change. That costs a look at the codes of all rows: some milliseconds for ten thousand.
+A process that changes a row has checked that the set is still the one that was left. So the next change never
+legitimises a forgery. That costs a look at the codes of all rows: some milliseconds for ten thousand.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class Register:
         self.has_revision = "revision" in table.c
 
     def opened(self, row: Row[Any]) -> _Row:
-        """Return the values of a row. Raises :class:`Untrusted` where nobody with the master key wrote it."""
+        """Return the values of a row. Raises :class:`Untrusted` if it was not written with the master key."""
         return self.integrity.require_row(self.table, row)
 
     @asynccontextmanager
@@ -101,7 +101,7 @@ class Changes:
         self._register = register
 
     async def find(self, *where: ColumnElement[bool]) -> list[_Row]:
-        """Return the rows that fit. Raises :class:`Untrusted` where nobody with the master key wrote one of them."""
+        """Return the rows that fit. Raises :class:`Untrusted` if one of them was not written with the master key."""
         found = await self.connection.execute(select(self._register.table).where(*where))
         return [self._register.opened(row) for row in found]
 
@@ -144,7 +144,7 @@ class Changes:
 
 
 class Followed:
-    """What a reader knows of a register: the code of each row by its id, and where the counter stood."""
+    """A reader's knowledge of a register: the code of each row by its id, and the last counter."""
 
     def __init__(self, register: Register, connections: Connections) -> None:
         self._register = register

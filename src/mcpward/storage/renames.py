@@ -1,7 +1,7 @@
 """Earlier names of servers: a record keeps the name under which it was written, and is found by the present one.
 
-Every row has a code, and the store is judged by it before any record is looked up: whoever can write the database file
-without the master key could else show one server's records as another's.
+Every row has a code, and the store is judged by it before any record is looked up. Otherwise a writer of the database
+file without the master key could show one server's records as another's.
 """
 
 from sqlalchemy import ColumnElement, exists, or_

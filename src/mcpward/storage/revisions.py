@@ -1,4 +1,4 @@
-"""How a worker learns what others changed: every change takes the next number of its table, in its own transaction.
+"""Notifies workers of others' changes: every change takes the next number of its table, in its own transaction.
 
 The counter's row is locked until the change commits, so numbers become visible in their order and none is skipped.
 """
@@ -13,7 +13,7 @@ from mcpward.storage.tables import REVISIONS
 
 
 async def take_next(connection: AsyncConnection, name: str, count: int = 1) -> int:
-    """Count ``count`` changes of ``name`` and give the number of the last one."""
+    """Count ``count`` changes of ``name`` and return the number of the last one."""
     mine = REVISIONS.c.name == name
     await connection.execute(update(REVISIONS).where(mine).values(value=REVISIONS.c.value + count))
     return int((await connection.execute(select(REVISIONS.c.value).where(mine))).scalar_one())
@@ -22,7 +22,7 @@ async def take_next(connection: AsyncConnection, name: str, count: int = 1) -> i
 async def changes(connections: Connections, name: str, table: Table, since: int) -> tuple[int, list[Row[Any]]]:
     """Return the number to ask with next time, and the rows changed after ``since``.
 
-    A counter that stands before ``since`` belongs to a restored backup: everything is given again.
+    A counter that stands before ``since`` belongs to a restored backup: everything is returned again.
     """
     async with connections.read() as connection:
         counter = (await connection.execute(select(REVISIONS.c.value).where(REVISIONS.c.name == name))).scalar_one()

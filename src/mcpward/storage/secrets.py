@@ -1,4 +1,4 @@
-"""Sealed secrets by server and name. What is inside is for ``vault`` to know."""
+"""Sealed secrets by server and name. Only ``vault`` knows their contents."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Which server answered at which URL at the last start: what clients may know. Secrets of URLs are not among it."""
+"""The servers and their URLs at the last start: what clients may know. Secrets of URLs are not among it."""
 
 from collections.abc import Collection
 
@@ -12,7 +12,7 @@ from mcpward.storage.tables import SERVED
 class ServedUrl(Struct, frozen=True):
     """``path`` is that of a server, without the path of the public URL; ``//host/mcp`` at a host of its own.
 
-    ``base`` is the site's public URL, "" where it has none.
+    ``base`` is the site's public URL, "" if it has none.
     """
 
     path: str
@@ -35,7 +35,8 @@ class ServedTable:
     async def replace(self, urls: Collection[ServedUrl], *, only: str | None = None) -> list[ServedUrl]:
         """Keep what is served from now on, and return what was served before.
 
-        With ``only`` the site serves one of its servers alone: rows of the others stay, unless they are at its paths.
+        With ``only``, the site serves only one of its servers: rows of the others stay, unless they are at its
+        paths.
         """
         mine = or_(SERVED.c.server == only, SERVED.c.path.in_([url.path for url in urls]))
         async with self._connections.bulk() as connection:

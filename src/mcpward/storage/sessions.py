@@ -1,4 +1,4 @@
-"""Sessions that were ended by their callers, until their tokens would have run out by themselves."""
+"""Sessions that were ended by their callers, until their tokens would have expired."""
 
 from mcpward.storage.journal import FollowedJournal, Journal
 
@@ -14,9 +14,9 @@ class EndedSessions:
         await self._journal.append(session_id, forget_at)
 
     def follow(self) -> FollowedJournal:
-        """Return a reader of what is added; it fits ``identity.refresh.JournalSource``."""
+        """Return a reader of what is added; it fits ``identity.keys.follower.JournalSource``."""
         return self._journal.follow()
 
     async def prune(self, now: float) -> None:
-        """Forget the sessions whose tokens have run out at ``now``."""
+        """Forget the sessions whose tokens have expired at ``now``."""
         await self._journal.prune(now)

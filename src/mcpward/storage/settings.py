@@ -1,4 +1,4 @@
-"""What legacy sessions have set for themselves, until their tokens would have run out by themselves."""
+"""The settings of legacy sessions, until their tokens would have expired."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -19,7 +19,9 @@ _uris = json.Decoder(frozenset[str]).decode
 
 
 class SettingsTable:
-    """Fits ``channel.settings.SettingsSource``. A power cut may take the last changes back: clients set them again."""
+    """Fits ``messaging.session_settings.SettingsSource``. A power cut may take the last changes back: clients set them
+    again.
+    """
 
     def __init__(
         self, connections: Connections, *, per_principal: int = PER_PRINCIPAL, capacity: int = CAPACITY
@@ -34,7 +36,7 @@ class SettingsTable:
         """
         mine = SETTINGS.c.session == blank.session
         async with self._connections.bulk() as connection:
-            # The counter's row is the lock: PostgreSQL has nothing else to lock where there is no record yet.
+            # The counter's row is the lock: PostgreSQL has nothing else to lock if there is no record yet.
             await connection.execute(select(REVISIONS).where(REVISIONS.c.name == _REVISION).with_for_update())
             row = (await connection.execute(select(SETTINGS).where(mine))).one_or_none()
             before = blank if row is None else _record(row)
@@ -64,7 +66,7 @@ class SettingsTable:
             await connection.execute(delete(SETTINGS).where(mine))
 
     async def prune(self, now: float) -> None:
-        """Forget the sessions whose tokens have run out at ``now``."""
+        """Forget the sessions whose tokens have expired at ``now``."""
         over = SETTINGS.c.forget_at <= now
         async with self._connections.read() as connection:
             if (await connection.execute(select(SETTINGS.c.session).where(over).limit(1))).one_or_none() is None:

@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 
 async def shielded(work: asyncio.Future[T]) -> T:
-    """Return what ``work`` gives, or raise what it raises.
+    """Return the result of ``work``, or raise its exception.
 
     Raises:
         CancelledError: the caller was cancelled; ``work`` has ended before this is raised.

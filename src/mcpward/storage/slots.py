@@ -1,7 +1,7 @@
 """A small file of two slots outside of the database, overwritten in turn and in place.
 
 A write that is cut off leaves the other slot whole, and a full disk hinders none: the file has its size from the start.
-What a slot holds, how new it is and who wrote it are for its owner to say.
+The owner of a slot decides its contents, its age and its writer.
 """
 
 import fcntl
@@ -36,7 +36,7 @@ def read_slots(file: int) -> tuple[bytes, bytes]:
 
 
 def write_slot(file: int, slot: int, content: bytes) -> None:
-    """Overwrite a slot, 0 or 1. What may be lost with the power is for the caller to put on the disk."""
+    """Overwrite a slot, 0 or 1. The caller puts on the disk what must survive a power cut."""
     os.pwrite(file, filled(content), slot * SLOT)
 
 

@@ -26,7 +26,7 @@ _COUNTED: Final = {"keys": "api_keys", "urls": "unlisted_urls", "secrets": "secr
 
 
 class Snapshot(Struct, frozen=True):
-    """What a copy holds: the site's id, the schema, and the number of rows by what they are."""
+    """The contents of a copy: the site's id, the schema, and the number of rows by what they are."""
 
     site: str
     schema: int
@@ -79,7 +79,7 @@ def look(copy: Path) -> Snapshot:
 
 
 def user_of(database: Path) -> int | None:
-    """Return the id of a process that has the database open, None where none has; our own does not count."""
+    """Return the id of a process that has the database open, None if none has; our own does not count."""
     shared = database.with_name(f"{database.name}-shm")
     try:
         file = os.open(shared, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -94,7 +94,7 @@ def user_of(database: Path) -> int | None:
 
 
 def set_aside(database: Path, suffix: str) -> Path:
-    """Rename a database that nobody uses, with the files beside it, and return its new place.
+    """Rename a database that no process uses, with the files beside it, and return its new place.
 
     Raises ``OSError``.
     """

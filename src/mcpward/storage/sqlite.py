@@ -1,4 +1,4 @@
-"""What is special about a SQLite file: where it lies, whether it is whole, and how each connection is set.
+"""The specifics of a SQLite file: where it lies, whether it is whole, and how each connection is set.
 
 Looks before it writes: a damaged file, a foreign one or one of a newer mcpward is left byte for byte as it was.
 """
@@ -56,11 +56,11 @@ def prepare(path: Path) -> None:
 
 
 File = tuple[int, int]
-"""Which file it is, whatever its name: device and inode."""
+"""The identity of a file, whatever its name: device and inode."""
 
 
 def file_of(url: URL) -> File | None:
-    """Return which file stands at the URL now; None where there is none, or the database is none of SQLite's."""
+    """Return which file stands at the URL now; None if there is none, or the database is none of SQLite's."""
     if url.get_backend_name() != "sqlite" or not url.database:
         return None
     try:
@@ -111,14 +111,14 @@ def _alone_in(folder: Path) -> Iterator[None]:
 def _look(path: Path) -> None:
     """Read-only: nothing of the file is changed, whatever is found, and nothing is left beside it."""
     journal = path.with_name(f"{path.name}-wal")
-    if not journal.exists():  # nobody has it open: SQLite is told so, and makes no journal of its own
+    if not journal.exists():  # no process has it open: this option makes SQLite write no journal of its own
         try:
             _judge(path, "immutable=1")
             return
         except (Misconfigured, sqlite3.DatabaseError):
             if not journal.exists():
                 raise
-        # Somebody has opened it meanwhile: what was seen may be the half of a write.
+        # Another process has opened it meanwhile: what was seen may be half of a write.
     _judge(path, "mode=ro")
 
 

@@ -1,6 +1,6 @@
 """Plain SQL inside a transaction, the same for both databases: named parameters, rows as tuples.
 
-What runs here runs in a thread or a greenlet of the driver, never on the event loop.
+Statements run in a thread or a greenlet of the driver, never on the event loop.
 """
 
 from collections.abc import Iterator

@@ -186,7 +186,7 @@ SERVED: Final = Table(
     Column("base", String, nullable=False),
 )
 
-#: Which records are meant by a server's name.
+#: The records that a server's name selects.
 RENAMED: Final = Table(
     "renamed_servers",
     METADATA,

@@ -1,4 +1,4 @@
-"""Tasks and the answers to their questions. What a caller or a tool said is sealed text here."""
+"""Tasks and the answers to their questions. Text of a caller or a tool is sealed here."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -14,7 +14,7 @@ from mcpward.tasks.record import UNFINISHED, Caps, Record, Status
 _UNFINISHED: Final = TASKS.c.status.in_(sorted(status.value for status in UNFINISHED))
 #: So many dead tasks are written down at once; the rest has the next turn.
 _STALE: Final = 256
-# Any number will do as long as nobody else in the same PostgreSQL server uses it.
+# Any number that no other program in the same PostgreSQL server uses.
 _ADVISORY_LOCK: Final = int.from_bytes(b"mc-tasks")
 
 
@@ -25,7 +25,7 @@ class TaskTable:
         self._connections = connections
 
     async def add(self, record: Record, caps: Caps) -> bool:
-        """Keep a new task, on the disk when the call returns; False where there is no room."""
+        """Keep a new task, on the disk when the call returns; False if there is no room."""
         async with self._connections.durable() as connection:
             if self._connections.dialect == "postgresql":  # one start at a time, as SQLite has it: counts are exact
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
@@ -40,12 +40,12 @@ class TaskTable:
             await connection.execute(delete(TASKS).where(TASKS.c.id == task_id))
 
     async def find(self, task_id: str, owner: str, server: str) -> Record | None:
-        """Return the task if it is this owner's at this server. One statement, whoever asks."""
+        """Return the task if it is this owner's at this server. One statement for every caller."""
         found = await self.find_all([task_id], owner, server)
         return found[0] if found else None
 
     async def find_all(self, task_ids: Sequence[str], owner: str, server: str) -> list[Record]:
-        """Return those of the tasks that are this owner's at this server. One statement, or two where one asks."""
+        """Return those of the tasks that are this owner's at this server. One statement, or two if one asks."""
         async with self._connections.read() as connection:
             rows = (await connection.execute(select(TASKS).where(_mine(task_ids, owner, server)))).all()
             asking = [row.id for row in rows if row.requests is not None]
@@ -119,7 +119,7 @@ class TaskTable:
         *,
         beat_at: float | None = None,
     ) -> bool:
-        """Set the final status, on the disk when the call returns; False where that was done before."""
+        """Set the final status, on the disk when the call returns; False if that was done before."""
         this = and_(TASKS.c.id == task_id, _UNFINISHED)
         if beat_at is not None:
             this = and_(this, TASKS.c.beat_at == beat_at)
@@ -146,13 +146,13 @@ class TaskTable:
             return {row.id: bool(row.is_cancel_asked) for row in found.all()}
 
     async def stale(self, before: float) -> list[Record]:
-        """Return some unfinished tasks whose last beat was before that time."""
+        """Return some unfinished tasks whose last heartbeat was before that time."""
         statement = select(TASKS).where(_UNFINISHED, TASKS.c.beat_at < before).limit(_STALE)
         async with self._connections.read() as connection:
             return [_record(row) for row in (await connection.execute(statement)).all()]
 
     async def prune(self, now: float) -> None:
-        """Forget the tasks whose time is over at ``now``."""
+        """Forget the tasks that have expired at ``now``."""
         over = select(TASKS.c.id).where(TASKS.c.expires_at <= now)
         async with self._connections.read() as connection:
             if (await connection.execute(over.limit(1))).one_or_none() is None:

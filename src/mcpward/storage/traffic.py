@@ -1,6 +1,6 @@
 """The traffic records: written in batches, an intent at once and durably, read by filter, verified as a whole.
 
-Rows are tuples; the names of their values come with them, as they are in :data:`COLUMNS`. What is missing is null.
+Rows are tuples; the names of their values come with them, as they are in :data:`COLUMNS`. A missing value is null.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from mcpward.traffic.chain import CHAINS, PLACE
 from mcpward.traffic.record import CALLS, REFUSALS
 from mcpward.traffic.verification import Finding, Report
 
-#: What a record says, and of which chain it is; not its place there, nor its code.
+#: The contents of a record and its chain; not its place there, nor its code.
 COLUMNS: Final = tuple(column.name for column in TRAFFIC.c if column.name == "chain" or column.name not in PLACE)
 _SHOWN: Final = [column for column in TRAFFIC.c if column.name == "seq" or column.name in COLUMNS]
 #: Rows that are removed in one transaction: it shuts other writers out.

@@ -1,4 +1,4 @@
-"""Which records are meant, and the statement that finds them."""
+"""The selection of records, and the statement that finds them."""
 
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ _NAMED: Final = DefaultDialect(paramstyle="named")
 
 
 class TrafficFilter(Struct, frozen=True, kw_only=True):
-    """Which records to give: every field that is set must agree; ``since`` ≤ at < ``until``, wall-clock seconds.
+    """The records to return: every field that is set must agree; ``since`` ≤ at < ``until``, wall-clock seconds.
 
     ``by_limit`` names a limit that refused, or would have, were it enforced; ``would_refuse`` narrows to the latter
     (without ``by_limit`` to any such limit). ``after_id`` is the ``seq`` of the last record already seen (for

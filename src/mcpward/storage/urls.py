@@ -13,7 +13,9 @@ _Records = list[UrlRecord]
 
 
 class UrlTable:
-    """All secret URLs. What is read was written by a holder of the master key, or :class:`Untrusted` is raised."""
+    """All secret URLs. Rows that are read were written by a holder of the master key, or :class:`Untrusted` is
+    raised.
+    """
 
     def __init__(self, connections: Connections, register: Register) -> None:
         self._connections = connections
@@ -74,7 +76,7 @@ class UrlTable:
         return len(found)
 
     def follow(self) -> FollowedRecords[UrlRecord]:
-        """Return a reader of what changes; it fits ``identity.refresh.UrlSource``."""
+        """Return a reader of what changes; it fits ``identity.keys.follower.UrlSource``."""
         return FollowedRecords(self._register, lambda row: UrlRecord(**row))
 
 

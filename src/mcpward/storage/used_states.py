@@ -6,17 +6,18 @@ from mcpward.storage.journal import FollowedJournal, Journal
 
 
 class UsedStateTable:
-    """Fits ``channel.spent.SpentIds``. No row of it can be taken away unseen: that would make a state good again."""
+    """Fits ``messaging.used_states.SpentIds``. A row cannot be removed unnoticed: that would revive a state."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
     async def spend(self, state_id: str, forget_at: float) -> bool:
-        """Keep the id. False where it is there already: the primary key decides, whoever else tries at the moment.
+        """Keep the id. False if it is there already: the primary key decides between simultaneous attempts.
 
         Raises:
-            Untrusted: rows that this worker had not seen were changed by somebody else.
-            Refusal: busy; there are too many.
+            Untrusted: rows that this worker had not seen were changed outside of mcpward.
+            Refusal: busy; there are
+        too many.
         """
         try:
             return await self._journal.append(state_id, forget_at)
@@ -24,11 +25,13 @@ class UsedStateTable:
             return False
 
     def follow(self) -> FollowedJournal:
-        """Return a reader of what is added; it fits ``identity.refresh.JournalSource``."""
+        """Return a reader of what is added; it fits ``identity.keys.follower.JournalSource``."""
         return self._journal.follow()
 
     async def has(self, state_id: str) -> bool:
-        """Return whether the id is there. Raises :class:`Untrusted` for one that somebody else wrote."""
+        """Return whether the id is there. Raises :class:`Untrusted` for one that was not written with the master
+        key.
+        """
         return await self._journal.has(state_id)
 
     async def prune(self, now: float) -> None:

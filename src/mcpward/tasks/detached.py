@@ -1,4 +1,4 @@
-"""What a task carries of the request that began it: as little as it can, for it may live for an hour.
+"""The parts of its request that a task keeps: as little as possible, because it may live for an hour.
 
 The raw body and the headers, with the credential in them, stay behind.
 """

@@ -1,4 +1,4 @@
-"""A task in the extension's words: the body of ``tasks/get``, of the creation's answer and of ``notifications/tasks``.
+"""A task in the extension's form: the body of ``tasks/get``, of the creation's answer and of ``notifications/tasks``.
 
 Results, errors and questions are spliced in as they were encoded; nothing of them is read again.
 """
@@ -20,7 +20,7 @@ _ENDINGS: Final = {Status.COMPLETED: "result", Status.FAILED: "error"}
 
 
 class Detail(Struct, frozen=True, kw_only=True):
-    """What a caller may see of its task. ``ending`` is encoded; so is each of the open ``requests``."""
+    """A task as its caller may see it. ``ending`` is encoded; so is each of the open ``requests``."""
 
     id: str
     status: Status
@@ -33,7 +33,7 @@ class Detail(Struct, frozen=True, kw_only=True):
 
 
 def encoded(detail: Detail) -> bytes:
-    """Return the members of DetailedTask as one JSON object. Whether it creates a task is the envelope's matter."""
+    """Return the members of DetailedTask as one JSON object. The envelope says whether it creates a task."""
     said: dict[str, Any] = {"taskId": detail.id, "status": detail.status.value}
     if detail.message:
         said["statusMessage"] = detail.message

@@ -14,7 +14,7 @@ from mcpward.core.values import Call, Era
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"
 REQUIRED: Final[dict[str, Any]] = {"extensions": {EXTENSION: {}}}
-"""What a client must declare, as a ClientCapabilities object."""
+"""The capability that a client must declare, as a ClientCapabilities object."""
 
 
 def declares(call: Call) -> bool:

@@ -1,7 +1,7 @@
-"""Keeps the running tasks of one worker alive for all others to see, and ends what has outlived its time.
+"""Keeps the running tasks of one worker alive for all others to see, and ends tasks that have outlived their time.
 
-A worker that dies leaves its tasks without a beat; whoever sees that first writes them down as failed, so that nobody
-waits for what will not come.
+A worker that dies leaves its tasks without a heartbeat. The first worker that sees this records them as failed, so that
+no caller waits in vain.
 """
 
 import asyncio

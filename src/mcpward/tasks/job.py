@@ -13,11 +13,11 @@ from mcpward.tasks.record import Record, Status
 from mcpward.tasks.results import Cut
 
 MOST_QUESTIONS: Final = 32
-"""How many questions one task may ask in its life: a tool that asks in a loop ends."""
+"""Questions that one task may ask in its life: a tool that asks in a loop ends."""
 
 
 class Job:
-    """One running task. On the event loop's thread alone.
+    """One running task. Only for the event loop's thread.
 
     ``ends_at`` is on the monotonic clock. ``answers`` are all that have come, by key; ``pending`` are the questions
     that are open, encoded, by key. ``weight`` is the size of the request behind it.
@@ -67,14 +67,14 @@ class Job:
 
     @property
     def is_running(self) -> bool:
-        """Whether the work is still to come or goes on. Its place is free as soon as it is over, recorded or not.
+        """Whether the work is still to come or goes on. Its slot is free as soon as it is over, recorded or not.
 
-        A thread of its that nobody waits for is work that goes on.
+        An abandoned thread of the task is work that goes on.
         """
         return self.work is None or not self.work.done() or self._retained > 0
 
     def retain(self) -> Callable[[], None]:
-        """Keep the task's place beyond its end, until the returned function is called, once for each time."""
+        """Keep the task's slot beyond its end, until the returned function is called, once for each time."""
         self._retained += 1
         return self._let_go
 
@@ -83,7 +83,7 @@ class Job:
 
     @property
     def status(self) -> Status:
-        """What an unfinished task is: waiting for its caller, or working."""
+        """The status of an unfinished task: waiting for its caller, or working."""
         return Status.INPUT_REQUIRED if self.pending else Status.WORKING
 
     def ask(self, requests: Mapping[str, Raw]) -> None:

@@ -1,4 +1,4 @@
-"""A task as it is kept, and the store that this room needs. What a caller or a tool said is sealed in it."""
+"""A task as it is kept, and the store that this package needs. Text of a caller or a tool is sealed in it."""
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class Status(Enum):
-    """Where a task stands. The value is the word on the wire; the last three are final and never change."""
+    """The status of a task. The value is the word on the wire; the last three are final and never change."""
 
     WORKING = "working"
     INPUT_REQUIRED = "input_required"
@@ -23,9 +23,10 @@ UNFINISHED: Final = frozenset({Status.WORKING, Status.INPUT_REQUIRED})
 class Record(Struct, frozen=True, kw_only=True):
     """One task. Times are seconds since 1970.
 
-    ``owner`` is the principal key that alone may ask for it, at ``server`` alone. ``worker`` runs it, and has said so
-    at ``beat_at``. ``message``, ``requests`` (the open questions by key) and ``ending`` (the result or the error) are
-    sealed. ``answered`` are the keys of open questions to which an answer has come that the worker has not taken yet.
+    ``owner`` is the only principal key that may ask for it, and only at ``server``. ``worker`` runs it; its last
+    heartbeat was at ``beat_at``. ``message``, ``requests`` (the open questions by key) and ``ending`` (the result or
+    the error) are sealed. ``answered`` are the keys of open questions to which an answer has come that the worker has
+    not taken yet.
     """
 
     id: str
@@ -46,7 +47,7 @@ class Record(Struct, frozen=True, kw_only=True):
 
 
 class Caps(Struct, frozen=True, kw_only=True):
-    """How much there may be. Beyond it new tasks are refused: those that were promised are kept for their time.
+    """The limits of tasks. Beyond them, new tasks are refused: those that were promised are kept for their time.
 
     ``unfinished`` per caller and server at all workers; ``running`` at one worker; ``held`` and ``all_held`` are the
     bytes of the requests behind the running tasks of one caller, and of all, at one worker. ``kept`` and ``kept_bytes``
@@ -64,14 +65,14 @@ class Caps(Struct, frozen=True, kw_only=True):
 
 
 class Store(Protocol):
-    """Where tasks are kept, for all workers. A port of the storage package."""
+    """The store of tasks, for all workers. A port of the storage package."""
 
     async def add(self, record: Record, caps: Caps) -> bool:
-        """Keep a new task, durably; False, and nothing kept, where ``caps`` leave no room."""
+        """Keep a new task, durably; False, and nothing kept, if ``caps`` are reached."""
         ...
 
     async def remove(self, task_id: str) -> None:
-        """Forget a task that nobody was told of."""
+        """Forget a task whose caller has not received its id."""
         ...
 
     async def find(self, task_id: str, owner: str, server: str) -> Record | None:
@@ -118,7 +119,7 @@ class Store(Protocol):
         *,
         beat_at: float | None = None,
     ) -> bool:
-        """Set the final status, durably. False where it was set before, or has another ``beat_at`` than the given."""
+        """Set the final status, durably. False if it was set before, or has another ``beat_at`` than the given."""
         ...
 
     async def beat(self, task_ids: Sequence[str], at: float) -> dict[str, bool]:
@@ -126,7 +127,7 @@ class Store(Protocol):
         ...
 
     async def stale(self, before: float) -> list[Record]:
-        """Return some unfinished tasks whose last beat was before that time."""
+        """Return some unfinished tasks whose last heartbeat was before that time."""
         ...
 
     async def prune(self, now: float) -> None:

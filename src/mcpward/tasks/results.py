@@ -1,4 +1,4 @@
-"""How a task ended: with what its call would have answered, had it been waited for.
+"""The ending of a task: the answer that its call would have had.
 
 A result is a completion, ``isError`` or not; ``failed`` is for what would have been a JSON-RPC error (extension
 specification, task execution errors).
@@ -22,7 +22,7 @@ from mcpward.core.withheld import about
 from mcpward.tasks.record import Status
 
 Refuse = Callable[[Refusal, Call | None], Reply]
-"""Gives the answer of a refusal: ``protocol.reply.refusal``."""
+"""Return the answer of a refusal: ``protocol.reply.refusal``."""
 Report = Callable[[str, str], None]
 """Writes private detail under an error id to the log."""
 
@@ -32,7 +32,7 @@ _EXPIRED: Final = "the task had not ended when its time was over"
 
 
 class Cut(Enum):
-    """Why a task was ended from outside."""
+    """The cause of an end from outside."""
 
     CANCELLED = "its caller cancelled it"
     STOPPED = "the server stops"
@@ -63,7 +63,7 @@ _CANCELLED: Final = Ending(Status.CANCELLED, message="cancelled by the client")
 
 
 class Endings:
-    """Turns what became of the work into an ending. Detail that is private goes to the log alone."""
+    """Turns the outcome of the work into an ending. Private detail goes only to the log."""
 
     def __init__(self, refuse: Refuse, report: Report) -> None:
         self._refuse = refuse
@@ -81,7 +81,7 @@ class Endings:
         if isinstance(error, Refusal):
             if (known := error.find(ErrorId)) is not None:
                 self._report(known.error_id, about(error, call))
-            # Nobody waits for the answer of a task that broke down: its status says so, and not a result.
+            # No caller waits for the answer of a task that broke down: its status says so, and not a result.
             return self._refused(error, None if error.reason in _BROKEN else call)
         under = error.error_id if isinstance(error, Fault) else error_id()
         self._report(under, "".join(traceback.format_exception(error)))

@@ -1,4 +1,4 @@
-"""What is kept of a task at rest, sealed to its place: no part opens as another part, task, caller or server."""
+"""The stored parts of a task, each sealed to its place: no part opens as another part, task, caller or server."""
 
 from collections.abc import Callable
 from typing import Final

@@ -1,4 +1,4 @@
-"""A task's way back to its caller: progress becomes its message, a question turns it to ``input_required``."""
+"""A task's channel to its caller: progress becomes its message, a question turns it to ``input_required``."""
 
 import asyncio
 import logging
@@ -29,7 +29,7 @@ _ADVICE: Final = "a question of the tool contained a secret: try other arguments
 _encode: Final = Encoder().encode
 
 Clean = Callable[[bytes], bytes]
-"""Gives the JSON object that may leave, or nothing where it may not: ``Sanitizer.frame``."""
+"""Return the JSON object that may leave, or nothing if it may not: ``Sanitizer.frame``."""
 
 
 class _Params(Struct):
@@ -49,7 +49,7 @@ _requests: Final = Decoder(dict[str, Raw]).decode
 
 
 class TaskChannel:
-    """The channel of one task. ``poll_s`` is how often answers are looked for.
+    """The channel of one task. ``poll_s`` is the pause between two looks for answers, in seconds.
 
     Implements :class:`~mcpward.core.client_channel.ClientChannel`.
     """
@@ -82,7 +82,7 @@ class TaskChannel:
 
         Raises:
             Refusal: capability-missing; output-refused for a question that must not leave; busy for too many;
-                consent-missing where no answer came while the task lived.
+                consent-missing if no answer came while the task lived.
             ValueError: two questions have one key.
         """
         job = self._job
@@ -105,7 +105,7 @@ class TaskChannel:
         """Without effect: the answer that created the task has left long ago."""
 
     def retain(self) -> Callable[[], None]:
-        """Keep the task's place beyond its end."""
+        """Keep the task's slot beyond its end."""
         return self._job.retain()
 
     async def _wait(self, keys: Sequence[str]) -> None:
@@ -130,7 +130,7 @@ class TaskChannel:
             await self._board.collect(self._job)
         except (Refusal, Fault):
             raise
-        except Exception as error:  # noqa: BLE001  # the store is out: whoever waits for a person can wait for it too
+        except Exception as error:  # noqa: BLE001  # the store is out: a wait for a person can outlast that
             self._reads.failed(error)
         else:
             self._reads.succeeded()

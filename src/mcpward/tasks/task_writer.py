@@ -1,4 +1,4 @@
-"""Where the state of running tasks is written down, sealed, and told to those who listen."""
+"""Writes the state of running tasks, sealed, and announces it to listeners."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ from mcpward.tasks.results import Ending
 from mcpward.tasks.sealing import Sealing
 
 _log: Final = logging.getLogger(__name__)
-#: What is told of a task goes by mail to all workers: more than this is fetched by whoever listens.
+#: The bus carries the state of a task to all workers: listeners fetch what is longer than this.
 _LONGEST_TOLD: Final = 64 * 1024
 _ANSWER: Final = "answer:"
 #: Pauses between attempts to write an ending down; the last one is repeated.
@@ -33,7 +33,7 @@ Publish = Callable[[Change], None]
 
 
 class TaskWriter:
-    """The one writer of what a task's row says. ``publish`` takes each change on the event loop's thread."""
+    """The only writer of a task's row. ``publish`` takes each change on the event loop's thread."""
 
     def __init__(self, store: Store, safe: Sealing, clock: Clock, publish: Publish) -> None:
         self._store = store
@@ -51,7 +51,7 @@ class TaskWriter:
 
     async def show(self, job: Job, taken: Sequence[str] = ()) -> None:
         """Write down whether the task waits for its caller, and for which answers."""
-        async with job.lock:  # one after the other: what is written last is how it is
+        async with job.lock:  # one after the other: the last write counts
             at = job.updated_at = self._clock.now()
             requests = self._sealed(job.record, "requests", _encode(job.pending)) if job.pending else None
             await self._store.show(job.id, job.status, requests, at, taken)
@@ -61,7 +61,7 @@ class TaskWriter:
         """Take the answers that have come into the job.
 
         Raises:
-            Refusal: consent-missing; an answer is not what was kept.
+            Refusal: consent-missing; an answer is not the stored one.
         """
         record = job.record
         for key, sealed in (await self._store.answers(job.id)).items():
@@ -78,7 +78,7 @@ class TaskWriter:
         await self._store.answer(record.id, sealed, self._clock.now())
 
     async def finish(self, record: Record, ending: Ending, *, beat_at: float | None = None) -> bool:
-        """Write down how a task ended; False where that was written before. Raises what the store raises."""
+        """Write down how a task ended; False if that was written before. Raises what the store raises."""
         at = self._clock.now()
         body = self._sealed(record, "ending", ending.body) if ending.body else None
         message = self._sealed(record, "message", ending.message.encode()) if ending.message else None
@@ -90,8 +90,8 @@ class TaskWriter:
     async def finish_surely(self, job: Job, ending: Ending) -> None:
         """Write down how a task ended, again and again while the store is out and the task is of use.
 
-        Not a :class:`~mcpward.core.retry.Retry`: an ending is given up when nobody can wait for it any more, and
-        that is what the log is told.
+        Not a :class:`~mcpward.core.retry.Retry`: an ending is given up when no caller can wait for it any more, and the
+        log says so.
         """
         tries = 0
         while True:
@@ -115,7 +115,7 @@ class TaskWriter:
         """Return the body that shows a task as it is kept.
 
         Raises:
-            Fault: what is kept cannot be opened.
+            Fault: a stored part cannot be opened.
         """
         message = self._opened(record, "message", record.message).decode() if record.message else ""
         body = self._opened(record, "ending", record.ending) if record.ending else b""
@@ -128,7 +128,7 @@ class TaskWriter:
         """Return the encoded questions that have no answer yet, by key.
 
         Raises:
-            Fault: what is kept cannot be opened.
+            Fault: a stored part cannot be opened.
         """
         if record.requests is None:
             return {}

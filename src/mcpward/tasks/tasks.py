@@ -1,6 +1,6 @@
-"""Tasks: starts them, shows them, takes answers and cancellations. Each is its owner's at one server, nobody else's.
+"""Tasks: starts them, shows them, takes answers and cancellations. Each belongs only to its owner at one server.
 
-An id that is unknown, over or somebody else's gets one and the same answer (attack 60; CVE-2026-52870).
+An id that is unknown, expired or another caller's gets one and the same answer (attack 60; CVE-2026-52870).
 """
 
 import asyncio
@@ -42,20 +42,20 @@ _NO_CAPS: Final = Caps()
 _encode: Final = Encoder().encode
 
 Work = Callable[[ClientChannel], Awaitable[Outcome]]
-"""Runs the tool with its deadline and gives the clean outcome; raises what the call would be refused with."""
+"""Runs the tool with its deadline and returns the clean outcome; raises the refusal of the call."""
 Allowed = Callable[[Call, str], bool]
-"""Tells whether the caller may use the tool of that name now."""
+"""Return whether the caller may use the tool of that name now."""
 
 
 class TaskBus(Protocol):
-    """Letters to the other workers. Nothing rests on their arrival. A port of the messaging package."""
+    """Messages to the other workers. Nothing rests on their arrival. A port of the messaging package."""
 
     def send(self, kind: str, payload: Mapping[str, Any], to: str | None = None) -> bool:
-        """Send a letter; False where it will not be sent."""
+        """Send a message; return False if it will not be sent."""
         ...
 
     def on(self, kind: str, handler: Callable[[dict[str, Any]], None]) -> None:
-        """Have letters of ``kind`` given to ``handler``."""
+        """Register ``handler`` for messages of ``kind``."""
         ...
 
 
@@ -90,7 +90,7 @@ class Tasks:
         self._store = store
         self._clock = clock
         self._worker = worker
-        self._mail = mail
+        self._bus = mail
         self._clean = clean
         self._allowed = allowed
         self._caps = caps
@@ -106,7 +106,7 @@ class Tasks:
         mail.on(_KIND, self._receive)
 
     def __len__(self) -> int:
-        """How many tasks run at this worker."""
+        """The number of tasks that run at this worker."""
         return len(self._jobs)
 
     async def start(
@@ -125,7 +125,7 @@ class Tasks:
         self._require_place(accepted.call, weighs)
         ends_at = self._clock.monotonic() + self._ttl_s
         job = Job(self._new(accepted), unladen(accepted).call, ends_at, answers, weighs)
-        self._jobs[job.id] = job  # takes its place before it waits for the store
+        self._jobs[job.id] = job  # takes its slot before it waits for the store
         is_kept = True
         try:
             is_kept = await self._store.add(job.record, self._caps)
@@ -135,7 +135,7 @@ class Tasks:
                 raise _busy("the server stops")
         except BaseException:
             del self._jobs[job.id]
-            if is_kept:  # or perhaps, where the store was interrupted
+            if is_kept:  # or perhaps, if the store was interrupted
                 self._keep(self._forget(job))
             raise
         job.work = asyncio.ensure_future(work(TaskChannel(job, self._board, self._clean, self._clock, self._poll_s)))
@@ -152,7 +152,7 @@ class Tasks:
         return self._board.read(await self._mine(call, call.target))
 
     async def describe(self, call: Call, task_id: str) -> bytes | None:
-        """Return the task as :meth:`get` would, for a notification; None where it is not this caller's."""
+        """Return the task as :meth:`get` would, for a notification; None if it is not this caller's."""
         return (await self.describe_all(call, [task_id])).get(task_id)
 
     async def describe_all(self, call: Call, task_ids: Sequence[str]) -> dict[str, bytes]:
@@ -195,7 +195,7 @@ class Tasks:
             Refusal: capability-missing; task-unknown.
         """
         require_declared(call)
-        record = await self._found(call, call.target)  # whoever may not use the tool any more may still stop it
+        record = await self._found(call, call.target)  # a caller that may not use the tool any more may still stop it
         if record.status in UNFINISHED:
             await self._store.ask_cancel(record.id)
             self._nudge(record, is_cancelled=True)
@@ -219,7 +219,7 @@ class Tasks:
         self._board.is_stopping = True
         for job in self._jobs.values():
             if job.pending:
-                job.end(Cut.STOPPED)  # who should answer is not let in any more
+                job.end(Cut.STOPPED)  # the caller that should answer is no longer let in
         if self._runs:
             hurry = asyncio.ensure_future((at_once or asyncio.Event()).wait())
             finished = asyncio.ensure_future(asyncio.wait(self._runs))
@@ -230,7 +230,7 @@ class Tasks:
             job.end(Cut.STOPPED)
         if self._runs:
             await asyncio.wait(self._runs, timeout=_LAST_S)
-        for job in list(self._jobs.values()):  # deaf to its cancellation: its caller is told all the same
+        for job in list(self._jobs.values()):  # ignores its cancellation: its caller gets the answer all the same
             await self._board.finish_surely(job, self._endings.stopped())
         await self.keeper.stop()
 
@@ -273,7 +273,7 @@ class Tasks:
                 self._left.add(job)
 
     async def _forget(self, job: Job) -> None:
-        with suppress(Exception):  # what is left has no beat, and is written down as dead
+        with suppress(Exception):  # a remaining task has no heartbeat, and is written down as dead
             await self._store.remove(job.id)
 
     def _keep(self, run: Any) -> None:
@@ -313,17 +313,17 @@ class Tasks:
         await self._board.finish(record, self._endings.stopped(), beat_at=record.beat_at)
 
     def _nudge(self, record: Record, *, is_cancelled: bool) -> None:
-        letter = {"task": record.id, "cancelled": is_cancelled}
+        message = {"task": record.id, "cancelled": is_cancelled}
         if record.id in self._jobs:
-            self._receive(letter)
+            self._receive(message)
         else:
-            self._mail.send(_KIND, letter, record.worker)
+            self._bus.send(_KIND, message, record.worker)
 
-    def _receive(self, letter: dict[str, Any]) -> None:
-        job = self._jobs.get(letter["task"])
+    def _receive(self, message: dict[str, Any]) -> None:
+        job = self._jobs.get(message["task"])
         if job is None:
             return
-        if letter["cancelled"]:
+        if message["cancelled"]:
             job.end(Cut.CANCELLED)
         job.nudge()
 

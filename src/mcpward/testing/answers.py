@@ -15,7 +15,7 @@ CAPABILITIES: Final[Mapping[str, Any]] = {
     "sampling": {"tools": {}, "context": {}},
     "roots": {"listChanged": False},
 }
-"""What a client that answers declares."""
+"""The capabilities of a client that answers."""
 
 
 class _Action(Struct, frozen=True):

@@ -115,7 +115,7 @@ class Conversation:
 
 
 def header_value(value: object) -> bytes:
-    """Return a value as a routing header repeats it: as it is where that is plain ASCII, else in base64."""
+    """Return a value as a routing header repeats it: as it is if that is plain ASCII, else in base64."""
     text = str(value).lower() if isinstance(value, bool) else str(value)
     if text.isascii() and text.isprintable() and text == text.strip() and not text.startswith("=?base64?"):
         return text.encode()

@@ -46,7 +46,7 @@ class Client:
     async def call(self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any) -> CallResult:
         """Call a tool, with arguments by name, or in a mapping as the model would send them.
 
-        What a call is refused for, or fails of, is in the result. Models, dates and the like are sent as JSON.
+        The cause of a refusal or a failure is in the result. Models, dates and the like are sent as JSON.
 
         Raises:
             AssertionError: the tool asks something that ``answers`` do not answer.
@@ -179,8 +179,8 @@ async def client(
     then, with ``secrets`` in reach; without it, it is that of ``config``.
 
     ``caller`` is a name, or a :class:`~mcpward.Caller` with everything a tool may ask about. It holds ``scopes`` and no
-    others, may use tools up to the class ``access``, and of these ``tools`` alone where they are given. ``answers``
-    answer what is asked, by key or by a function; without them it is a client that cannot be asked.
+    others, may use tools up to the class ``access``, and only ``tools`` of these if they are given. ``answers`` answer
+    what is asked, by key or by a function; without them it is a client that cannot be asked.
 
     ``secrets`` are what ``env.NAME`` gives. ``config`` is an ``mcpward.toml`` whose limits, budgets and pools hold, and
     ``settings`` change single ones by their dotted keys; ``name`` is the server's in that file.

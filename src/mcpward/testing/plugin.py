@@ -1,6 +1,6 @@
 """The pytest plug-in: a fixture that opens the project's server, and ``async def`` tests that need no other plug-in.
 
-Loaded in every run of pytest where mcpward is installed, so it imports nothing that takes time before it is asked.
+Loaded in every run of pytest if mcpward is installed, so it imports nothing that takes time before it is asked.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ _OPTIONS: Final = {
     "mcpward_server": "what the fixture mcpward_client opens: tools.py, tools.py:server or package.module:server",
     "mcpward_config": "an mcpward.toml whose limits, budgets and pools hold in tests",
 }
-#: Who runs a test that one of these is put on. Other plug-ins' own automatic modes come before this one as well.
+#: The runner of a test that has one of these marks. Other plug-ins' own automatic modes come before this one as well.
 _OTHERS: Final = ("asyncio", "anyio", "trio", "twisted")
 _FIXTURE: Final = "mcpward_client"
 
@@ -48,7 +48,7 @@ def mcpward_client(pytestconfig: pytest.Config) -> Any:
 
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run an ``async def`` test that asks for the fixture, where no other plug-in has taken it."""
+    """Run an ``async def`` test that asks for the fixture, if no other plug-in has taken it."""
     function = pyfuncitem.obj
     if _FIXTURE not in pyfuncitem.fixturenames or not inspect.iscoroutinefunction(function):
         return None

@@ -1,4 +1,4 @@
-"""What a test gets to see of a call: the answer as its client got it, and the private detail of what failed."""
+"""A call as a test sees it: the answer as its client got it, and the private detail of a failure."""
 
 import base64
 from collections.abc import Mapping
@@ -25,14 +25,14 @@ class Logged(Struct, frozen=True):
 
 
 class Refused(AssertionError):
-    """What a call would have given is asked for, and it was refused or failed. The message says why."""
+    """The value of a call was read, but the call was refused or failed. The message says why."""
 
 
 class Result(Struct, frozen=True, kw_only=True):
     """The end of one request.
 
-    ``reason`` is the refusal's name from the closed list, None where the call was let through; ``message`` is what the
-    caller is told then. ``detail`` is for you alone: the traceback of what failed, which no caller sees. ``raw`` is the
+    ``reason`` is the refusal's name from the closed list, None if the call was let through; ``message`` is the caller's
+    error text then. ``detail`` is only for you: the traceback of the failure, which no caller sees. ``raw`` is the
     JSON-RPC response. ``progress`` and ``logs`` were sent before it, ``asked`` are the questions that were answered.
     """
 
@@ -93,12 +93,12 @@ class CallResult(Result, frozen=True, kw_only=True):
 
     @property
     def structured(self) -> Any:
-        """``structuredContent`` as the client gets it; None where there is none."""
+        """``structuredContent`` as the client gets it; None if there is none."""
         return self._result.get("structuredContent")
 
     @property
     def value(self) -> Any:
-        """What the function returned, as JSON. Raises :class:`Refused` for a call that did not succeed."""
+        """The function's return value, as JSON. Raises :class:`Refused` for a call that did not succeed."""
         result = self.require()
         structured = result.get("structuredContent")
         if structured is None:
@@ -111,7 +111,7 @@ class CallResult(Result, frozen=True, kw_only=True):
 
 
 class ReadResult(Result, frozen=True, kw_only=True):
-    """What reading a resource gave."""
+    """The contents of a resource."""
 
     @property
     def contents(self) -> list[Mapping[str, Any]]:
@@ -136,7 +136,7 @@ class ReadResult(Result, frozen=True, kw_only=True):
 
 
 class PromptResult(Result, frozen=True, kw_only=True):
-    """What a prompt gave."""
+    """The messages of a prompt."""
 
     @property
     def messages(self) -> list[Mapping[str, Any]]:
@@ -152,7 +152,7 @@ class PromptResult(Result, frozen=True, kw_only=True):
 
 
 class CompletionResult(Result, frozen=True, kw_only=True):
-    """What completes an argument."""
+    """The values that complete an argument."""
 
     @property
     def values(self) -> list[str]:

@@ -1,5 +1,5 @@
 """The site that a test's server is served by: the operator's settings or the defaults, on nothing but memory and a
-folder that is gone afterwards. The environment's settings, its store and its Redis are left alone.
+folder that is gone afterwards. It does not touch the environment's settings, its store and its Redis.
 """
 
 import atexit
@@ -48,12 +48,12 @@ class ShiftedClock(SystemClock):
 
 
 def settings_of(name: str | None, file: Path | None, changes: Mapping[str, Any], folder: Path) -> Settings:
-    """Return the settings of one server: those of ``file`` where there is one, then ``changes`` by dotted key.
+    """Return the settings of one server: those of ``file`` if there is one, then ``changes`` by dotted key.
 
     Without ``name`` it is the file's only server.
 
     Raises:
-        Misconfigured: with every problem, as ``mcpward config check`` tells them.
+        Misconfigured: with every problem, as ``mcpward config check`` reports them.
     """
     known = server_names(file) if file is not None else ()
     if file is not None and name not in known and len(known) == 1:

@@ -22,7 +22,7 @@ from mcpward.sdk.errors import AuthoringError
 from mcpward.tools.deadline import Deadline
 from mcpward.tools.pool import Pool
 
-#: No '/': mcpward's own keys have one, and a yes to mcpward answers no author's question.
+#: No '/': mcpward's own keys have one, and consent to mcpward answers no author's question.
 _KEY: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MOST: Final = 64
 _encode: Final = Encoder().encode
@@ -57,7 +57,7 @@ class Timed:
         self._channel.release()
 
     def retain(self) -> Callable[[], None]:
-        """Keep the call's places beyond its end."""
+        """Keep the call's slots beyond its end."""
         return self._channel.retain()
 
 
@@ -108,7 +108,7 @@ class Asking:
 
     @property
     def capabilities(self) -> Mapping[str, Any]:
-        """What the client declared."""
+        """The client's declared capabilities."""
         return self._call.capabilities
 
     def next_key(self) -> str:
@@ -151,7 +151,7 @@ class Asking:
             _drop(work, awaitable)
             raise
         self._waiting.append(future)
-        if not self._open:  # closed meanwhile: nobody else would cancel it
+        if not self._open:  # closed meanwhile: no other code would cancel it
             future.cancel()
         try:
             with self._pool.lent(self._call.principal.key):
@@ -169,7 +169,7 @@ class Asking:
             self._loop.call_soon_threadsafe(self._release)
 
     def close(self) -> None:
-        """The call is over: whoever still waits is cancelled, and nothing is asked any more."""
+        """The call is over: pending questions are cancelled, and no new ones are asked."""
         self._open = False
         for future in tuple(self._waiting):
             future.cancel()
@@ -206,7 +206,7 @@ class Asking:
 
 
 def _require_writable(question: Question) -> None:
-    """Here, where it is the author's failure; on its way out it would be mcpward's."""
+    """Here, if it is the author's failure; on its way out it would be mcpward's."""
     try:
         _encode(question.params)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -218,7 +218,7 @@ async def _awaited(awaitable: Any) -> Any:
 
 
 def _drop(work: Coroutine[Any, Any, Any], awaitable: Any) -> None:
-    """Close what will never be awaited, so that Python does not complain of it later, in somebody else's call."""
+    """Close coroutines that will never be awaited, so that Python does not warn of them later, in another call."""
     work.close()
     if inspect.iscoroutine(awaitable):
         awaitable.close()

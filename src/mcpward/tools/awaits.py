@@ -11,7 +11,7 @@ from mcpward.tools.function_source import FunctionSource
 #: Built-in functions that take a value and not something to await.
 _VALUES: Final = frozenset({"bool", "dict", "enumerate", "float", "int", "len", "list", "max", "min", "next", "print",
                             "repr", "set", "sorted", "str", "sum", "tuple", "zip"})  # fmt: skip
-#: Where a coroutine is no use: its attributes, its items, its truth.
+#: Uses in which a coroutine is a mistake: its attributes, its items, its truth.
 _USES: Final = (ast.Attribute, ast.Subscript, ast.Compare, ast.BinOp, ast.UnaryOp, ast.FormattedValue, ast.For)
 
 
@@ -57,7 +57,7 @@ def _name_is_lost(name: str, source: FunctionSource) -> bool:
 
 
 def _use_is_lost(value: ast.expr, source: FunctionSource) -> bool:
-    """Whether a coroutine at this place is taken for its result. Where it may be awaited later it is not."""
+    """Whether a coroutine at this place is taken for its result. If it may be awaited later, it is not."""
     parent = source.parents.get(value)
     match parent:
         case ast.Expr():

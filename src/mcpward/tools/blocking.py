@@ -1,5 +1,5 @@
-"""Calls that hold the event loop in an ``async def`` function, by the well-known names. What else does is seen at run
-time, see ``loop_watch.py``.
+"""Calls that hold the event loop in an ``async def`` function, by the well-known names. Others are found at run time,
+see ``loop_watch.py``.
 """
 
 import ast

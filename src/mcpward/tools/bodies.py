@@ -1,5 +1,5 @@
-"""What an author's functions do wrong, read from their source once the file is loaded: refused where it is certain to
-fail, remarked on where it may.
+"""Mistakes in an author's functions, read from their source once the file is loaded. Certain failures are refused;
+possible ones are remarked on.
 """
 
 import inspect
@@ -33,7 +33,7 @@ def mistakes_of(server: Server) -> list[Finding]:
 
 
 def remarks_of(server: Server) -> list[Finding]:
-    """Return what works and is probably not meant: it is told at the start."""
+    """Return findings that work but are probably not intended: mcpward logs them at the start."""
     findings: list[Finding] = []
     if not (server.tools or server.resources or server.prompts):
         what = f"server {server.name!r} declares nothing: no tool, no resource, no prompt"
@@ -67,7 +67,7 @@ def _undescribed(what: str, definition: Definition) -> Iterator[Finding]:
 
 
 def _settable(what: str, definition: Definition) -> Iterator[Finding]:
-    """Whose data it reads, the model would choose (attack 61)."""
+    """The model would choose whose data it reads (attack 61)."""
     for parameter in definition.signature.parameters:
         meant = _INJECTED.get(parameter.name)
         if meant is not None and isinstance(definition, ToolDefinition):

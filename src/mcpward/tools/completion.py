@@ -1,6 +1,6 @@
-"""What completes an argument while a person types it: the author's function, or the values that its type names.
+"""The completion of an argument while a person types it: the author's function, or the values that its type names.
 
-At most 100 values leave (completion page of the specification); ``total`` tells how many there are.
+At most 100 values leave (completion page of the specification); ``total`` is how many there are.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ Values = Callable[[Call, RunContext, ClientChannel], Awaitable[Sequence[str]]]
 class Completion(Struct, frozen=True, kw_only=True, eq=False):
     """The completion that one call asks for. ``offer`` is what it completes: only for those who may use that.
 
-    ``values`` is None where the offer has no such argument.
+    ``values`` is None if the offer has no such argument.
     """
 
     offer: Offer
@@ -41,7 +41,7 @@ class Completion(Struct, frozen=True, kw_only=True, eq=False):
         return f" ({self.where})" if self.where else ""
 
     def require_argument(self) -> None:
-        """Raise :class:`Refusal` (params-invalid) where there is no such argument."""
+        """Raise :class:`Refusal` (params-invalid) if there is no such argument."""
         if self.values is None:
             raise invalid("argument.name", "the name of an argument of what ref names")
 
@@ -61,7 +61,7 @@ def _kinds(values: Any) -> str:
 
 
 class Completions:
-    """What completes the arguments of a server's prompts and templates."""
+    """The completions of a server's prompts and templates."""
 
     def __init__(
         self,
@@ -115,5 +115,5 @@ def _by_type(choices: tuple[str, ...]) -> Values:
 
 
 def _known(call: Call) -> Mapping[str, str]:
-    """The other arguments, as far as the client told them."""
+    """The other arguments, as far as the client sent them."""
     return dict((call.params.get("context") or {}).get("arguments") or {})

@@ -1,4 +1,4 @@
-"""Asks a person before a tool runs: what they are shown, and what counts as their yes."""
+"""Asks a person before a tool runs: the text that they see, and the answers that count as consent."""
 
 import re
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ from mcpward.tools.shown import shown
 KEY: Final = "mcpward/confirm"
 """The question's key, which no author's question has."""
 CAPABILITY: Final[Mapping[str, Any]] = {"elicitation": {"form": {}}}
-"""What a client must have declared to be asked."""
+"""The capability that a client must have declared to be asked."""
 _FIELD: Final = "confirm"
 
-#: What a person can be expected to read of one argument, and in all, in characters as they are shown.
+#: The longest text of one argument, and of all, that a person can be expected to read, in characters as shown.
 _LONGEST: Final = 4_000
 _LONGEST_IN_ALL: Final = 8_000
 _SCHEMA: Final[Mapping[str, Any]] = {
@@ -39,8 +39,8 @@ def question_of(tool: Tool, arguments: Mapping[str, Any], raw: bytes | None = No
     ``arguments`` are what the function takes, ``raw`` what the caller sent of them: shown as it was sent.
 
     Raises:
-        Refusal: consent-missing; an argument, or all of them, are too long to be shown. What a person does not see they
-            do not agree to.
+        Refusal: consent-missing; an argument, or all of them, are too long to be shown. A person does not agree to what
+            they do not see.
     """
     lines = [text or f"Allow the tool {shown(tool.name)} to run?"]
     if text:
@@ -61,7 +61,7 @@ DECLINED: Final = "the person declined; do not call the tool again unless they a
 
 
 def no_way_to_ask(way: AuthMethod) -> str:
-    """Return what to do where the client cannot ask a person: for its model, and for the person who reads it there."""
+    """Return what to do if the client cannot ask a person: for its model, and for the person who reads it there."""
     said = "this client cannot ask a person. Use a client that can (one with the MCP capability elicitation)"
     if way is AuthMethod.API_KEY:
         return f"{said}, or ask the operator to waive the question for this key (mcpward key edit ID --may-confirm)"
@@ -71,7 +71,7 @@ def no_way_to_ask(way: AuthMethod) -> str:
 
 
 def is_yes(result: Any) -> bool:
-    """Return whether the client's result is a person's yes: accepted, and ``true`` to the letter."""
+    """Return whether the client's result is a person's consent: accepted, and exactly ``true``."""
     if not isinstance(result, Mapping) or result.get("action") != "accept":
         return False
     content = result.get("content")
@@ -79,7 +79,7 @@ def is_yes(result: Any) -> bool:
 
 
 def _said(raw: bytes | None) -> Mapping[str, Any]:
-    """Return the arguments as the caller spelt them; none where they are far too long to be shown."""
+    """Return the arguments as the caller spelt them; none if they are far too long to be shown."""
     if raw is None or len(raw) > 8 * _LONGEST_IN_ALL:
         return {}
     try:
@@ -92,7 +92,7 @@ def _said(raw: bytes | None) -> Mapping[str, Any]:
 def _line(name: str, value: Any, *, is_said: bool) -> str:
     written = _json(value) if is_said else _written(value)
     named = name if _PLAIN_NAME.fullmatch(name) else _json(name)
-    # What is far too long is not looked at character by character.
+    # A text that is far too long is not checked character by character.
     return f"{named}: {written}" if len(named) + len(written) > _LONGEST else f"{shown(named)}: {shown(written)}"
 
 

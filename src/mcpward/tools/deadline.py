@@ -20,7 +20,7 @@ _LATE_S: Final = 0.25
 class Watch:
     """Looks after the deadlines of all running calls of one event loop. Sleeps while there are none.
 
-    Where a call held the loop, the others are given the time in which they could not run.
+    If a call held the loop, the others get back the time in which they could not run.
     """
 
     __slots__ = ("_due", "_holder", "_loop", "_running", "_timer")
@@ -71,7 +71,7 @@ class Watch:
             return
         now = self._loop.time()
         late_s = now - self._due
-        if late_s > _LATE_S:  # somebody held the loop: no other call pays for that with its own time
+        if late_s > _LATE_S:  # another call held the loop: no other call pays for that with its own time
             for deadline in self._running:
                 deadline.excuse(late_s, self._holder)
         for deadline in [one for one in self._running if one.due <= now]:
@@ -81,7 +81,7 @@ class Watch:
 
 
 class Deadline(Struct, eq=False):
-    """The time of one task. ``is_over`` tells whether it ran out.
+    """The time of one task. ``is_over`` says whether it ran out.
 
     The task is cancelled then, and once more every second for a function that catches ``CancelledError`` and goes on.
     """
@@ -90,7 +90,7 @@ class Deadline(Struct, eq=False):
     _task: "asyncio.Task[Any]"
     due: float
     _before: int
-    #: Seconds that may be added where nobody saw which call held the loop: it may have been this very one.
+    #: Seconds that may be added if it is not known which call held the loop: it may have been this very one.
     _excusable: float
     _cancels: int = 0
     _pauses: int = 0
@@ -118,7 +118,9 @@ class Deadline(Struct, eq=False):
         self.due += seconds
 
     def pause(self) -> None:
-        """Stop the clock until :meth:`resume`; whoever pauses bounds the pause. Pauses at the same time are one."""
+        """Stop the clock until :meth:`resume`; the code that pauses bounds the pause. Pauses at the same time are
+        one.
+        """
         self._pauses += 1
         if self._pauses == 1 and not self.is_over:
             self._left = self.due - self._task.get_loop().time()
@@ -132,11 +134,11 @@ class Deadline(Struct, eq=False):
 
     @property
     def cancelled_outside(self) -> bool:
-        """Whether somebody other than this deadline has cancelled the task."""
+        """Whether another source than this deadline has cancelled the task."""
         return self._task.cancelling() > self._before + self._cancels
 
     def pass_on(self) -> None:
-        """A cancellation from outside goes on to whoever waits for the task: it is not taken back."""
+        """A cancellation from outside goes on to the code that waits for the task: it is not taken back."""
         self._before = self._task.cancelling() - self._cancels
 
     def stop(self) -> None:

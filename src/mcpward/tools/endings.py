@@ -15,7 +15,7 @@ _ANY: Final = (REQUIRED, None, NoneType, Any, object)
 
 
 def missing_return(what: str, source: FunctionSource) -> tuple[Finding, bool] | None:
-    """Return what is wrong, and whether it is certain (no value is returned anywhere); None where all is well."""
+    """Return what is wrong, and whether it is certain (no value is returned anywhere); None if all is well."""
     tree, returns = source.tree, source.signature.returns
     if tree is None or _allows_none(returns):
         return None

@@ -1,4 +1,4 @@
-"""What all entries of the lists have in common: name, title, description, icons and ``_meta``."""
+"""The common part of all list entries: name, title, description, icons and ``_meta``."""
 
 from typing import Any
 

@@ -5,7 +5,7 @@ from typing import Final
 
 Redact = Callable[[str], str]
 _LONGEST: Final = 300
-#: What is looked through for secrets. Of what is longer only the beginning is shown anyhow.
+#: The longest text that is searched for secrets. Of longer texts, only the beginning is shown.
 _LOOKED_AT: Final = 16_384
 
 

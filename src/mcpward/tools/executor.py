@@ -1,8 +1,8 @@
 """The event loop's own threads: those of ``asyncio.to_thread`` and ``run_in_executor(None, …)``.
 
-asyncio has a few for the whole process and never looks at who takes them. A caller that begins and hangs up could have
-them all, at every server; and a stop would wait for each of them. Here the functions of a call run in a pool of its
-server, by caller, and keep the call's places as long as they run.
+asyncio has a few for the whole process and never checks which caller takes them. A caller that begins and hangs up
+could have them all, at every server; and a stop would wait for each of them. Here the functions of a call run in a pool
+of its server, by caller, and keep the call's slots as long as they run.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from mcpward.core.work import Work, current
 from mcpward.tools.pool import Job, Pool, Pools
 
 T = TypeVar("T")
-#: What mcpward itself does in threads: reads at the start.
+#: Threads for mcpward's own work, such as reads at the start.
 _OWN: Final = 4
 
 
@@ -55,7 +55,9 @@ class _Waited(Future[T]):
         self._thread = threading.get_ident()
 
     def cancel(self) -> bool:
-        """Call off what has not begun. What runs goes on, and keeps the places of its call until it ends."""
+        """Cancel functions that have not begun. Running ones go on, and keep the slots of their calls until they
+        end.
+        """
         abandon = self._abandon
         if abandon is not None and threading.get_ident() == self._thread:
             self._abandon = None
@@ -68,7 +70,7 @@ def _run(future: "Future[T]", fn: Callable[..., T], args: tuple[Any, ...], kwarg
         return
     try:
         value = fn(*args, **kwargs)
-    except BaseException as error:  # noqa: BLE001  a thread has nobody above it: the caller hears of everything
+    except BaseException as error:  # noqa: BLE001  # nothing is above a thread: the caller receives every exception
         future.set_exception(error)
     else:
         future.set_result(value)

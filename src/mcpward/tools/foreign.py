@@ -1,4 +1,4 @@
-"""Objects of other frameworks where a ``Server`` of mcpward's belongs, and the words of theirs that authors bring."""
+"""Objects of other frameworks where a ``Server`` of mcpward's belongs, and the names of theirs that authors use."""
 
 from types import ModuleType
 from typing import Any, Final
@@ -10,7 +10,7 @@ _PACKAGES: Final = ("fastmcp", "mcp")
 _WEB: Final = ("fastapi", "flask", "starlette", "django", "aiohttp")
 _SERVERS: Final = frozenset({"FastMCP", "MCPServer", "Server"})
 _HINT: Final = "write from mcpward import Server and {name} = Server({server!r}); the decorators are the same"
-#: What servers of other frameworks have, and what to write here.
+#: Names of other frameworks' servers, and the names to write here.
 METHODS: Final = {
     "run": "remove it: mcpward serve tools.py serves the file",
     "run_async": "remove it: mcpward serve tools.py serves the file",
@@ -40,7 +40,7 @@ IMPORTS: Final = {
 
 
 def foreign_server(module: ModuleType, top: TopLevel, source: str) -> Finding | None:
-    """Return what is wrong where a module holds a server of another framework; None where it does not."""
+    """Return what is wrong if a module holds a server of another framework; None if it does not."""
     for name, value in vars(module).items():
         kind = _kind(value)
         if not kind or isinstance(value, type):

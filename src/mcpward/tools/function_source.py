@@ -1,6 +1,6 @@
-"""The source of one of an author's functions: its syntax tree, the lines of the file, and what its names stand for.
+"""The source of one of an author's functions: its syntax tree, the lines of the file, and the values of its names.
 
-Nothing of it is run. What cannot be told for sure is None: a lint must not refuse what works.
+Nothing of it is run. A value that is not certain is None: a lint must not refuse working code.
 """
 
 import ast
@@ -21,7 +21,7 @@ _SCOPES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDe
 
 
 class FunctionSource:
-    """``tree`` is None where there is no source (a function of C, or made by ``exec``)."""
+    """``tree`` is None if there is no source (a function of C, or made by ``exec``)."""
 
     def __init__(self, function: Callable[..., Any], signature: Signature) -> None:
         self._function = inspect.unwrap(function)
@@ -40,7 +40,7 @@ class FunctionSource:
 
     @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:
-        """What each part stands in."""
+        """The parent of each node."""
         return {child: node for node in (self.tree, *self.nodes) if node for child in ast.iter_child_nodes(node)}
 
     @cached_property
@@ -54,7 +54,7 @@ class FunctionSource:
         return {**variables.builtins, **self._function.__globals__, **variables.nonlocals}
 
     def resolved(self, node: ast.AST) -> Any:
-        """Return what a name, or an attribute of one, stands for; None where that is not known."""
+        """Return what a name, or an attribute of one, stands for; None if that is not known."""
         found = self._resolved(node)
         return None if found is _UNKNOWN else found
 

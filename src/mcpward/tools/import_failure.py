@@ -1,6 +1,6 @@
-"""What an author's module raised while it was loaded, as one finding: what, the author's line, what to do.
+"""The exception of an author's module while it was loaded, as one finding: the error, the author's line, the remedy.
 
-An exception's text may hold a connection string, and a hint repeats some of it, so both are shown only through
+An exception's text may hold a connection string, and a hint repeats some of it. So both are shown only through
 ``redact``, which takes secrets out.
 """
 
@@ -124,7 +124,7 @@ def _no_module(error: ModuleNotFoundError, _origin: Origin) -> tuple[str, str]:
 
 
 def _importable() -> Iterable[str]:
-    from importlib.metadata import packages_distributions  # slow, and for this error alone
+    from importlib.metadata import packages_distributions  # slow, and only for this error
 
     return {*sys.stdlib_module_names, *packages_distributions()}
 
@@ -196,7 +196,7 @@ def _running_loop(error: RuntimeError, origin: Origin) -> tuple[str, str] | None
     for frame_of, _line in traceback.walk_tb(error.__traceback__):
         for value in frame_of.f_locals.values():
             if inspect.iscoroutine(value):
-                value.close()  # nobody will await it, and Python would warn of that later
+                value.close()  # no code will await it, and Python would warn of that later
     frame = origin.frame(error)
     called = re.search(r"([\w.]+)\(", (frame and frame.line) or "")
     what = (

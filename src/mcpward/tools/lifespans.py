@@ -21,15 +21,15 @@ from mcpward.tools.error_text import Redact, error_text
 from mcpward.tools.origin import Origin
 
 _log: Final = structlog.get_logger("mcpward")
-#: A start may take minutes (a model is loaded). The log says from time to time what is waited for.
+#: A start may take minutes (a model is loaded). The log says from time to time what the start waits for.
 _STILL_S: Final = 10.0
-#: What the end of one server may take; then it is cancelled. All servers end at the same time.
+#: The time limit for the end of one server; then it is cancelled. All servers end at the same time.
 STOP_S: Final = 10.0
 _CANCEL_S: Final = 1.0
 
 
 class LifespanEnded(Exception):
-    """What a lifespan yielded is asked for while it does not run."""
+    """The value of a lifespan was requested while it does not run."""
 
 
 class Lifespans:
@@ -85,7 +85,7 @@ class Lifespans:
         self._values[server] = value
 
     def forget(self, server: str, *, early: bool = False) -> None:
-        """Take it back. ``early`` says that the worker is not being stopped."""
+        """Withdraw it. ``early`` says that the worker is not being stopped."""
         self._values.pop(server, None)
         if early:
             self._ended.add(server)
@@ -153,7 +153,7 @@ class _Running:
             self._step = (hook.name, hook.where)
             await _call(hook, value)
         if lifespan is not None:
-            self._step = (lifespan.name, lifespan.where)  # what is left when it ends by itself
+            self._step = (lifespan.name, lifespan.where)  # the step that is left when it ends by itself
 
     async def _stop(self) -> None:
         value = None if self._server.lifespan is None else self._lifespans.value_of(self.name)
@@ -170,7 +170,7 @@ class _Running:
         if not self._started.done():
             self._started.set_result(self._finding(error))
         elif self._stopping.is_set():
-            if not isinstance(error, asyncio.CancelledError):  # told when it was cancelled
+            if not isinstance(error, asyncio.CancelledError):  # reported when it was cancelled
                 self._tell("a server failed while it stopped", error)
         else:
             self._lifespans.forget(self.name, early=True)
@@ -211,7 +211,7 @@ def _has_any(server: Server) -> bool:
 
 
 def _place(error: BaseException) -> str:
-    """Return ``file:line`` of the innermost frame in the author's own code; "" where there is none."""
+    """Return ``file:line`` of the innermost frame in the author's own code; "" if there is none."""
     while isinstance(error, BaseExceptionGroup) and error.exceptions:
         error = error.exceptions[0]
     frame = Origin(None).frame(error)

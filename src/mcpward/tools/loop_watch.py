@@ -20,20 +20,20 @@ from mcpward.sdk.server import Server
 from mcpward.sdk.signature import unwrapped_code
 from mcpward.tools.deadline import Watch
 
-#: Longer than this nobody waits without noticing. Shorter pauses are of many things.
+#: A longer pause is noticeable. Shorter pauses have many causes.
 HELD_S: Final = 0.5
 _BEAT_S: Final = 0.1
 _LOOK_S: Final = 0.1
-#: Of each function a line so often; the metric counts all.
+#: For each function, a line so often; the metric counts all.
 _LINE_EVERY_S: Final = 10.0
-#: Shorter pauses of which nobody was seen to be the cause are the machine's, and no line in the log.
+#: Shorter pauses of unknown cause are the machine's, and no line in the log.
 _UNSEEN_S: Final = 2.0
 UNKNOWN: Final = "?"
 _log: Final = structlog.get_logger("mcpward")
 
 
 class Holder(Struct, frozen=True):
-    """Whose code it is: the server, the name of the tool, and ``tool 'blocks'`` as people read it."""
+    """The owner of the code: the server, the name of the tool, and ``tool 'blocks'`` as people read it."""
 
     server: str
     name: str
@@ -41,7 +41,7 @@ class Holder(Struct, frozen=True):
 
 
 class LoopHold(Struct, frozen=True):
-    """What held the loop, at which line of the author's, and for how many seconds. ``holder`` is None where unknown."""
+    """A hold of the loop: its holder (None if unknown), the author's line, and the seconds."""
 
     holder: Holder | None
     where: str
@@ -49,7 +49,7 @@ class LoopHold(Struct, frozen=True):
 
 
 class LoopWatch:
-    """Watches one event loop. ``tell`` hears, on the loop's thread, that it was held, once it runs again."""
+    """Watches one event loop. It calls ``tell`` on the loop's thread after a hold, once the loop runs again."""
 
     def __init__(
         self, servers: Mapping[str, Server], deadlines: Watch, clock: Clock, tell: Callable[[LoopHold], None]
@@ -100,7 +100,7 @@ class LoopWatch:
                 self._deadlines.held_by(asyncio.current_task(self._loop))
 
     def _look(self, frame: FrameType | None) -> tuple[Holder | None, str] | None:
-        """Return whose code is on a stack, and the innermost line of theirs; None where only ours or a library's is."""
+        """Return whose code is on a stack, and the innermost line of theirs; None if only ours or a library's is."""
         where, file, holder = "", "", None
         while frame is not None and holder is None:
             code = frame.f_code

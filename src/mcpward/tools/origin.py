@@ -1,4 +1,4 @@
-"""Where in an author's own code something went wrong: never in a library's file, nor in ours."""
+"""The place in an author's own code where an error arose: never in a library's file, nor in ours."""
 
 import sysconfig
 import traceback
@@ -44,7 +44,7 @@ class Origin:
         return None
 
     def place(self, error: BaseException) -> str:
-        """Return ``file:line`` of :meth:`frame`; the source itself where there is none."""
+        """Return ``file:line`` of :meth:`frame`; the source itself if there is none."""
         frame = self.frame(error)
         if frame is not None:
             return place_of(frame.filename, frame.lineno)

@@ -1,4 +1,4 @@
-"""What the operator says of a tool (``[servers.<name>.tools.<name>]``), put over what its author said."""
+"""The operator's settings of a tool (``[servers.<name>.tools.<name>]``), which replace its author's."""
 
 from collections.abc import Collection, Mapping
 

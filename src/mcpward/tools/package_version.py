@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, Final
 
 UNVERSIONED: Final = "0.0.0"
-"""What a server without any version is announced as."""
+"""The announced version of a server without one."""
 _LONGEST: Final = 100
 
 

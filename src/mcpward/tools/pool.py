@@ -1,7 +1,7 @@
 """Bounded pools of daemon threads for functions without async, one for each server: none waits for another's.
 
 Within a pool callers take turns, and have shares; see :class:`~mcpward.tools.shares.Shares`. A stuck tool keeps its
-thread and its call's places, never the process from ending.
+thread and its call's slots, never the process from ending.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ _LENT: Final = 4
 
 
 class Job(Struct, eq=False):
-    """One function that is to run in a thread; ``future`` hears how it ended, on the event loop's thread.
+    """One function that is to run in a thread; ``future`` receives its outcome, on the event loop's thread.
 
-    ``has_begun`` and ``is_dropped`` change under the pool's lock. ``left``, where it is set, is called at the end of
-    what goes on although nobody waits for it.
+    ``has_begun`` and ``is_dropped`` change under the pool's lock. ``left``, if it is set, is called when an abandoned
+    function ends.
     """
 
     function: Callable[[], Any]
@@ -52,7 +52,7 @@ class Job(Struct, eq=False):
 class Pool:
     """About ``size`` functions at once, half of them one caller's at the most; twice as many wait, callers in turn.
 
-    A caller who has none running never waits for those of others, until as many such callers have come as the size.
+    A caller with none running never waits for those of others, until as many such callers have come as the size.
     Threads start as they are needed. ``concurrent.futures`` joins its threads when the interpreter ends, so a tool that
     never returns would keep a stopped server alive; these threads are daemons.
     """
@@ -71,15 +71,15 @@ class Pool:
         self._closed = False
 
     async def run(self, function: Callable[[], Any], work: Work) -> Any:
-        """Run ``function`` in a thread and return what it gives or raises.
+        """Run ``function`` in a thread; return its result or raise its exception.
 
         Cancellation gives up waiting at once. A function that has not started leaves the queue and never will; one that
-        runs goes on, and keeps its thread and the places of its call until it returns: Python cannot stop it.
+        runs goes on, and keeps its thread and the slots of its call until it returns: Python cannot stop it.
 
         Raises:
             RuntimeError: the pool is closed.
-            Refusal: busy; as many threads are taken as the caller may have, perhaps by functions that nobody waits for
-                any more, and the queue is full.
+            Refusal: busy; as many threads are taken as the caller may have, perhaps by abandoned functions, and the
+                queue is full.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
@@ -111,7 +111,7 @@ class Pool:
             loser.future.set_exception(_busy())
 
     def abandon(self, job: Job, work: Work) -> bool:
-        """Nobody waits for a job any more: False where it runs, and keeps the places of its call until it ends.
+        """Abandon a job. Return False if it runs: then it keeps the slots of its call until it ends.
 
         On the event loop's thread.
         """
@@ -155,7 +155,7 @@ class Pool:
 
     @property
     def abandoned(self) -> int:
-        """Threads whose function goes on although nobody waits for it."""
+        """Threads whose function goes on although its caller no longer waits."""
         return self._abandoned
 
     @property
@@ -164,18 +164,18 @@ class Pool:
         return len(self._turns)
 
     def close(self) -> None:
-        """Take no more work and let idle threads end. Running functions are not waited for."""
+        """Take no more work and let idle threads end. Does not wait for running functions."""
         self._closed = True
         for _ in range(self._threads):
             self._ready.put(None)
 
     def _has_thread(self) -> bool:
-        """Return whether there is a thread for one more, and start it where there is not. Under the lock."""
+        """Return whether there is a thread for one more, and start it if there is not. Under the lock."""
         if self._threads > self._shares.taken + self._lent.taken:
             return True
         try:
             Thread(target=self._work, name="mcpward-tool", daemon=True).start()
-        except RuntimeError:  # the system gives no more: whoever ends serves those who wait
+        except RuntimeError:  # the system has no more threads: the next free one serves the queue
             return False
         self._threads += 1
         return True
@@ -205,12 +205,12 @@ class Pool:
                 self._threads -= ends
             if job.has_begun:
                 self._tell(job)
-            del job  # an idle thread holds on to nobody's arguments
+            del job  # an idle thread keeps no reference to arguments
             if ends:
                 return
 
     def _tell(self, job: Job) -> None:
-        with suppress(RuntimeError):  # the loop is closed: the server has stopped, nobody waits
+        with suppress(RuntimeError):  # the loop is closed: the server has stopped, no caller waits
             job.loop.call_soon_threadsafe(self._ended, job)
 
     def _ended(self, job: Job) -> None:
@@ -255,17 +255,17 @@ class Pools:
 def _do(job: Job) -> None:
     try:
         job.value = job.function() if job.context is None else job.context.run(job.function)
-    except BaseException as error:  # noqa: BLE001  a thread has nobody above it: the caller hears of everything
+    except BaseException as error:  # noqa: BLE001  # nothing is above a thread: the caller receives every exception
         # A future cannot hold StopIteration, and SystemExit in a thread must not look like the server's own.
         job.error = error if isinstance(error, _KEPT) and not isinstance(error, StopIteration) else _Ended(error)
 
 
-#: What leaves a thread as it is. A group may hold questions, and groups end no server.
+#: Exceptions that leave a thread as they are. A group may hold questions, and groups end no server.
 _KEPT: Final = (Exception, InputRequired, BaseExceptionGroup)
 
 
 class _Ended(Exception):
-    """A tool in a thread raised what is not an ordinary exception; ``__cause__`` tells which."""
+    """A tool in a thread raised what is not an ordinary exception; ``__cause__`` says which."""
 
     def __init__(self, cause: BaseException) -> None:
         super().__init__(type(cause).__name__)

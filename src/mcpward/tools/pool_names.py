@@ -1,4 +1,4 @@
-"""Which pools the tools of one server hold places in: what their authors called them, and how large those are."""
+"""The pools in which the tools of one server hold slots: what their authors called them, and how large those are."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,7 +7,7 @@ from mcpward.core.errors import Finding
 from mcpward.sdk.definitions import ToolDefinition
 from mcpward.sdk.pools import Pooled
 
-#: What a database is called whose author gave it no name; the second one ``database-2``, in the order of the tools.
+#: The name of a database whose author gave it none; the second one is ``database-2``, in the order of the tools.
 UNNAMED: Final = "database"
 
 

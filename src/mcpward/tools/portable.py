@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-#: What the APIs of Anthropic and OpenAI take for a tool.
+#: The names that the APIs of Anthropic and OpenAI take for a tool.
 _LONGEST: Final = 64
 _TAKEN: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _SHOWN: Final = 5

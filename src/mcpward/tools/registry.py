@@ -29,7 +29,7 @@ from mcpward.tools.tool_source import Introduction
 
 
 class Defaults(Struct, frozen=True):
-    """What holds where an author said nothing, times in seconds; and what the operator says of single ``tools``."""
+    """The defaults for an author's omissions, times in seconds; and the operator's settings of single ``tools``."""
 
     deadline_s: float = 30.0
     unknown_arguments: str = UnknownArguments.DROP_CLIENT.value
@@ -37,7 +37,7 @@ class Defaults(Struct, frozen=True):
 
 
 class _Listings(Struct, frozen=True, kw_only=True, eq=False):
-    """What is on while ``off`` is switched off."""
+    """The items that are on while ``off`` is switched off."""
 
     off: frozenset[tuple[Topic, str]]
     tools: Mapping[str, Tool]
@@ -49,8 +49,8 @@ class _Listings(Struct, frozen=True, kw_only=True, eq=False):
 class Registry:
     """Implements :class:`~mcpward.tools.tool_source.ToolSource` for Python functions. ``author`` is their server.
 
-    What is declared does not change while it is served; what is switched on may, from any thread, and ``tools``,
-    ``resources``, ``templates`` and ``prompts`` are what is on now.
+    The declarations do not change while they are served. The switches may, from any thread: ``tools``, ``resources``,
+    ``templates`` and ``prompts`` are the items that are on now.
     """
 
     def __init__(self, server_name: str, server: Server, defaults: Defaults = Defaults()) -> None:  # noqa: B008  frozen
@@ -82,7 +82,7 @@ class Registry:
         self._spelt = spelt(self._fixed)
         self._declared_templates = [offer for offer in offers if isinstance(offer, ResourceTemplate)]
         self._completions = Completions((*server.prompts, *server.resources), server.completions, deadline_s)
-        self._shelf = self._sorted(server.off)
+        self._current = self._sorted(server.off)
 
     # ---- what is there at all, on or off: what a server announces -------------------------------------------------
 
@@ -150,19 +150,19 @@ class Registry:
 
     def find(self, name: str) -> Tool | None:
         """Return the tool of that exact name, or None."""
-        shelf = self._shelf
-        if shelf.off is not self.author.off:
-            shelf = self._on()
-        return shelf.tools.get(name)
+        current = self._current
+        if current.off is not self.author.off:
+            current = self._on()
+        return current.tools.get(name)
 
     def find_prompt(self, name: str) -> Prompt | None:
         """Return the prompt of that exact name, or None."""
         return self._on().prompts.get(name)
 
     def find_resource(self, uri: str) -> Resource | None:
-        """Return what stands at a URI: the resource at exactly that URI, else by the first template that matches.
+        """Return the item at a URI: the resource at exactly that URI, else by the first template that matches.
 
-        What was declared first decides: where that is switched off there is nothing, and no wider template steps in.
+        The first declaration decides: if it is switched off, there is nothing, and no wider template steps in.
         """
         found = find_declared(uri, self._fixed, self._spelt, self._declared_templates)
         if found is None or (Topic.RESOURCES, found[0]) in self.author.off:
@@ -170,15 +170,15 @@ class Registry:
         return found[1]
 
     def complete(self, call: Call) -> Completion | None:
-        """Return the completion that a ``completion/complete`` asks for; None where it is of nothing that is here."""
+        """Return the completion that a ``completion/complete`` asks for; None if it is of no known item."""
         ref, argument = call.params["ref"], call.params["argument"]["name"]
-        shelf = self._on()
+        current = self._on()
         offer: Offer | None
         if ref["type"] == "ref/prompt":
-            offer = shelf.prompts.get(ref["name"])
+            offer = current.prompts.get(ref["name"])
         else:
             uri = published(ref["uri"])
-            offer = shelf.templates.get(uri) or shelf.resources.get(uri)
+            offer = current.templates.get(uri) or current.resources.get(uri)
         return self._completions.of(offer, argument) if offer is not None else None
 
     def where(self, tool: str) -> str:
@@ -200,11 +200,11 @@ class Registry:
         self.author.adopt(topic, name, on=on)
 
     def _on(self) -> _Listings:
-        """Look whether anything was switched since: one comparison where nothing was."""
-        shelf, off = self._shelf, self.author.off
-        if shelf.off is not off:
-            shelf = self._shelf = self._sorted(off)
-        return shelf
+        """Look whether anything was switched since: one comparison if nothing was."""
+        current, off = self._current, self.author.off
+        if current.off is not off:
+            current = self._current = self._sorted(off)
+        return current
 
     def _sorted(self, off: frozenset[tuple[Topic, str]]) -> _Listings:
         return _Listings(

@@ -1,8 +1,8 @@
 """A running call's notifications: progress and log messages as JSON-RPC, from any thread, within a rate.
 
 Progress goes out only for a ``progressToken``, strictly growing. Log messages go out from the level that the caller
-named: with the request (modern era) or for its session (``logging/setLevel``); who named none gets none. After the call
-nothing goes out any more. Neither is clean yet: whoever hands in ``notify`` sends it through sanitize.
+named: with the request (modern era) or for its session (``logging/setLevel``); a caller that named none receives none.
+After the call nothing goes out any more. Neither is clean yet: the owner of ``notify`` sends it through sanitize.
 """
 
 import asyncio
@@ -75,7 +75,7 @@ class Reports:
             return
         try:
             self._loop.call_soon_threadsafe(send, *values)
-        except RuntimeError:  # the loop is closed: nobody listens any more
+        except RuntimeError:  # the loop is closed: no client listens any more
             self._open = False
 
     def _send_progress(self, progress: float, total: float | None, message: str | None) -> None:

@@ -1,8 +1,8 @@
 """A resource as mcpward knows it: its entry in a list, and how to read it at one URI. Templates give such resources.
 
 A URI is looked at in its canonical spelling, so that all equivalent ones lead to the same resource. One that only reads
-as something declared earlier (``%2F`` is no ``/``) is nobody's: else a resource that asks for a scope could be had from
-a wider template.
+as something declared earlier (``%2F`` is no ``/``) matches nothing: otherwise a resource that requires a scope could be
+read through a wider template.
 """
 
 from base64 import b64encode
@@ -29,7 +29,7 @@ Make = Callable[[Call, str, Mapping[str, Any], RunContext, ClientChannel], Await
 
 
 class Resource(Struct, frozen=True, kw_only=True, eq=False):
-    """What stands at one URI. ``bind`` reads the URI's variables as their types, ``filled`` takes them in.
+    """The item at one URI. ``bind`` reads the URI's variables as their types, ``filled`` takes them in.
 
     ``bind`` raises what ``validation.accept_variables`` explains. ``ttl_ms`` is how long a client may keep it.
     ``schema`` is that of the variables.

@@ -1,4 +1,4 @@
-"""What a function gave back, in the protocol's shape: content blocks and structured content. Not clean yet."""
+"""A function's return value, in the protocol's shape: content blocks and structured content. Not clean yet."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -23,7 +23,7 @@ _WRAP: Final = b'{"result":%b}'
 
 
 def shape(returns: Returns, value: Any, *, structured: bool = True, where: str = "") -> RawResult:
-    """Return the result of a tool that declared ``returns`` and gave back ``value``.
+    """Return the result of a tool that declared ``returns`` and returned ``value``.
 
     Structured content is encoded once and mirrored as text, as ``server/tools`` asks; a wrapped value's text is the
     bare value. Without a declared schema an object is still given as structured content, unless ``structured`` is
@@ -44,7 +44,7 @@ def shape(returns: Returns, value: Any, *, structured: bool = True, where: str =
     whole = Raw(_WRAP % encoded if returns.wrapped else encoded)
     if returns.is_text and value.isascii():
         text = value
-    else:  # what its serializer made of it, where an author gave it one: that may mask what must not be seen
+    else:  # what its serializer made of it, if an author gave it one: that may mask what must not be seen
         text = _decode(encoded) if isinstance(value, str) and encoded[:1] == b'"' else encoded.decode()
     size = len(whole) + len(text)
     return RawResult([{"type": "text", "text": text}], whole, misfit=returns.misfit, is_mirrored=True, size=size)

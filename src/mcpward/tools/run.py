@@ -34,7 +34,7 @@ _LONGEST: Final = 16_384
 _COMPLETION_S: Final = 5.0
 _SETTING: Final = "output.max_bytes"
 _TOO_LONG: Final = "it is too large: ask for less"
-#: What is neither a library's nor ours is an author's, whichever of the servers it belongs to.
+#: A file that is neither a library's nor ours is an author's, whichever of the servers it belongs to.
 _AUTHORS: Final = Origin(None)
 #: Refusals that are not the function's doing: the client's, or mcpward's own.
 _PASSING: Final = frozenset(
@@ -61,7 +61,7 @@ class Runner:
 
     @property
     def lifespans(self) -> Lifespans:
-        """What starts and stops the servers, and holds what their lifespans yield."""
+        """Starts and stops the servers, and holds the values that their lifespans yield."""
         return self._stage.lifespans
 
     @property
@@ -78,13 +78,14 @@ class Runner:
         """Run a tool and return its raw result. ``back`` takes its notifications and questions, not yet clean.
 
         A sync function that outlives its deadline is answered for in time but goes on in its thread, and keeps that
-        thread and its call's places until it ends: Python cannot stop it. So does what an async one left in a thread.
+        thread and its call's slots until it ends: Python cannot stop it. So does work that an async one left in a
+        thread.
 
         Raises:
             Refusal: tool-timeout; tool-failed with the fact ``error_id`` and the traceback as private detail;
-                output-refused for a result that is not what the tool declares; busy where no thread is left;
-                capability-missing, consent-missing or params-invalid where the client cannot be asked, does not answer,
-                or answers something else.
+                output-refused for a result that is not what the tool declares; busy if no thread is left;
+                capability-missing, consent-missing or params-invalid if the client cannot be asked, does not answer, or
+                answers something else.
             InputRequired: modern era, the tool asks for what has not come with the request.
             CancelledError: cancelled from outside.
         """
@@ -149,7 +150,8 @@ class Runner:
         )
 
     async def complete(self, call: Call, completion: Completion, channel: ClientChannel) -> dict[str, Any]:
-        """Complete an argument and return the result of ``completion/complete``, within 5 seconds: somebody is typing.
+        """Complete an argument and return the result of ``completion/complete``, within 5 seconds, because a person is
+        typing.
 
         Nothing may be asked meanwhile: the specification gives questions no place in this method.
 
@@ -191,11 +193,11 @@ class Runner:
         return result
 
     async def close(self) -> None:
-        """Take no more sync work and close the authors' databases. Running threads are not waited for."""
+        """Take no more sync work and close the authors' databases. Does not wait for running threads."""
         self._watch.close()
         self._stage.pools.close()
         self.executor.pools.close()
-        # Only where an author imported it: SQLAlchemy is heavy.
+        # Only if an author imported it: SQLAlchemy is heavy.
         database = sys.modules.get("mcpward.sdk.database.database")
         if database is not None:
             await database.close_all()
@@ -210,9 +212,9 @@ def _failed(error: BaseException) -> Refusal:
 
 
 def _asked(error: BaseException) -> InputRequired | Refusal | None:
-    """Return the questions, or the client's no to them, that a function raised alone or in groups (``TaskGroup``).
+    """Return the questions, or the client's refusals, that a function raised singly or in groups (``TaskGroup``).
 
-    None where anything else was raised with them: a call that has failed asks nobody.
+    None if anything else was raised with them: a failed call asks no questions.
     """
     questions: dict[str, Question] = {}
     refusal: Refusal | None = None

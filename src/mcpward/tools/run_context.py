@@ -1,4 +1,4 @@
-"""What a running tool stands on: threads, the clock, and the ways in which a function is called."""
+"""The context of a running tool: threads, the clock, and the ways in which a function is called."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
@@ -25,7 +25,7 @@ from mcpward.tools.token_exchange import Exchanging
 
 
 class RunContext(Struct, frozen=True, eq=False):
-    """Shared by all calls of a process. ``exchange`` gets tokens for upstreams, where callers come with tokens.
+    """Shared by all calls of a process. ``exchange`` gets tokens for upstreams, if callers come with tokens.
 
     ``lifespans`` hold what the servers' lifespans have yielded.
     """
@@ -37,12 +37,12 @@ class RunContext(Struct, frozen=True, eq=False):
 
 
 Run = Callable[[AcceptedCall, RunContext, ClientChannel, Deadline], Awaitable[Any]]
-"""Begins one call of a tool, and gives what its function gives back."""
+"""Begins one call of a tool, and returns the result of its function."""
 
 
 def caller_of(principal: Principal) -> Caller:
     """Return what an author may know of a principal."""
-    # A client names itself where it registers itself: no author should take that for the name of a person.
+    # A client names itself if it registers itself: no author should take that for the name of a person.
     has_token = principal.way is AuthMethod.OAUTH
     return Caller(
         subject=principal.subject,

@@ -1,8 +1,8 @@
-"""How many threads of a pool each caller has, and may have: the more are taken, the fewer for one caller.
+"""The threads of a pool that each caller has, and may have: the more are taken, the fewer for one caller.
 
-A dynamic threshold (Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998): nobody has more than what is
-free. Of ``size`` threads one caller alone has half, two have a third each, and as much again stays free, so that one
-who has none finds one at once, however many calls of others have begun.
+A dynamic threshold (Choudhury and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998): no caller has more threads
+than are free. A single caller has half of ``size`` threads, two have a third each, and as many again stay free. So a
+caller with none finds one at once, however many calls of others have begun.
 """
 
 #: Threads that may be added for callers who have none, for each thread of the pool.
@@ -24,7 +24,7 @@ class Shares:
         return self._held.get(caller, 0)
 
     def may(self, caller: str) -> bool:
-        """Return whether the caller may have one more. Where all are taken, one who has none gets one beside them."""
+        """Return whether the caller may have one more. If all are taken, a caller with none gets an extra one."""
         held, free = self._held.get(caller, 0), self._size - self.taken
         return held < free or (not held and free > -self._size * _EXTRA)
 

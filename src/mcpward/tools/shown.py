@@ -1,7 +1,7 @@
 r"""Text of a caller as a person is shown it: all of it, on one line, and nothing in it that they would not see.
 
-What is not seen, or is seen elsewhere than it stands, is written as its number, as ``\u{200b}``: a person who is asked
-for a yes sees what is really there (attack 133). A backslash of the text itself must be doubled before.
+A character that is invisible, or appears elsewhere than it stands, is written as its number, as ``\u{200b}``. So a
+person who is asked for consent sees the real text (attack 133). A backslash of the text itself must be doubled before.
 """
 
 import re
@@ -19,7 +19,7 @@ _PLACED: Final = re.compile(f"[{PLACED}]")
 _SPACES: Final = 8
 #: More than so many signs over and under one letter cover its neighbours. Tibetan and Burmese need five.
 _MARKS: Final = 6
-#: Signs such as U+0301 are nobody's in particular: in composed form (NFC) the languages that need them have none left.
+#: Signs such as U+0301 belong to no script: in composed form (NFC) the languages that need them have none left.
 _NO_SCRIPT: Final = frozenset({"COMBINING", ""})
 
 

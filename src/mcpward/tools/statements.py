@@ -78,7 +78,7 @@ def _method(function: ast.expr, source: FunctionSource) -> str:
     """Return which method of a Database is called, "" for anything else."""
     method = source.resolved(function)
     name = getattr(method, "__name__", "")
-    # By name: the module of Database brings SQLAlchemy, which only those pay for who import it.
+    # By name: the module of Database brings SQLAlchemy, which only its importers pay for.
     is_database = getattr(method, "__module__", "") == _DATABASE
     return name if is_database and name in {_QUERY, _EXECUTE} else ""
 
@@ -100,7 +100,7 @@ def _literal(sql: ast.AST | None, source: FunctionSource) -> str | None:
 
 
 def _refused(sql: str, method: str, given: frozenset[str] | None) -> tuple[str, str] | None:
-    """Return why a statement cannot run, and what to write; ``given`` is None where ``**`` brings the parameters."""
+    """Return why a statement cannot run, and what to write; ``given`` is None if ``**`` brings the parameters."""
     try:
         statement = read_statement(sql)
         (require_read if method == _QUERY else require_write)(statement)

@@ -1,6 +1,6 @@
 """A running call's way to tokens for upstreams, and the end of it: no token of a call leaves in its result.
 
-The words that an author's caller hears are ours, from a closed list; the detail stays with identity's log.
+The words that an author's caller receives are ours, from a closed list; the detail stays with identity's log.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class Exchanging:
         """Return a token for an upstream.
 
         Raises:
-            ExchangeRefused: there is none to be had.
+            ExchangeRefused: the provider refuses one.
             ExchangeUnavailable: not at the moment.
             ValueError: the audience or a scope cannot be asked for.
             RuntimeError: the call is over, or this is another event loop.
@@ -66,7 +66,7 @@ class Exchanging:
         self._call = None
 
     def notifier(self, notify: Callable[[bytes], None]) -> Callable[[bytes], None]:
-        """Return a ``notify`` that drops what holds a token."""
+        """Return a ``notify`` that drops messages with a token."""
 
         def send(message: bytes) -> None:
             if not self._finds(message):
@@ -75,7 +75,7 @@ class Exchanging:
         return send
 
     def require_clean(self, value: object) -> None:
-        """Raise :class:`Refusal` (output-refused) where a token stands in what a function gave back.
+        """Raise :class:`Refusal` (output-refused) if a function's result holds a token.
 
         Upstreams quote what they were sent, in errors above all.
         """
@@ -83,7 +83,7 @@ class Exchanging:
             raise withheld("the result contains a token that was exchanged for its caller")
 
     def require_untold(self, told: ToolError) -> None:
-        """Raise the same for the words of an error that the caller would be told."""
+        """Raise the same refusal if the error text for the caller holds a token."""
         self.require_clean(told.message)
 
     def _finds(self, data: bytes) -> bool:

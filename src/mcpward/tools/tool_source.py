@@ -1,8 +1,8 @@
-"""The port behind which tools come from: Python functions today (:class:`~mcpward.tools.registry.Registry`).
+"""The port of the tools' sources: Python functions today (:class:`~mcpward.tools.registry.Registry`).
 
-Everything that decides about a call, lists or runs what a server offers asks this and nothing more, so that a server
-written by others passes the same controls. How one thing is run is part of it: ``Tool.run``, ``Resource.make``,
-``Prompt.render`` and the values of a ``Completion``.
+All code that decides about a call, lists or runs tools uses only this port. So a server written by others passes the
+same controls. It also says how one item is run: ``Tool.run``, ``Resource.make``, ``Prompt.render`` and the values of a
+``Completion``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ from mcpward.tools.resource import Resource, ResourceTemplate
 
 
 class Introduction(Struct, frozen=True, kw_only=True):
-    """What a server says of itself, as its author wrote it: not yet fit to leave. ``icons`` are the protocol's."""
+    """A server's description of itself, as its author wrote it: not yet fit to leave. ``icons`` are the protocol's."""
 
     name: str
     version: str = ""
@@ -30,18 +30,18 @@ class Introduction(Struct, frozen=True, kw_only=True):
 
 
 class ToolSource(Protocol):
-    """What one server offers. ``server`` is the name under which the site serves it.
+    """The offers of one server. ``server`` is the name under which the site serves it.
 
-    ``declared`` and the ``has_…`` properties are what a server announces, whether it is switched on or off. All else is
-    what is on now: it may change between two requests, and each request asks anew. Every method may be called on the
-    event loop and returns at once; what takes time is in what runs.
+    ``declared`` and the ``has_…`` properties are a server's announcements, whether switched on or off. All else is on
+    now: it may change between two requests, and each request asks anew. Every method may be called on the event loop
+    and returns at once; slow work belongs to the run.
     """
 
     server: str
 
     @property
     def introduction(self) -> Introduction:
-        """What the server says of itself."""
+        """The server's description of itself."""
         ...
 
     @property

@@ -7,7 +7,7 @@ from mcpward.sdk.place import place_of
 
 
 class TopLevel:
-    """One file. All lines are 0 where it cannot be read."""
+    """One file. All lines are 0 if it cannot be read."""
 
     def __init__(self, file: Path | None) -> None:
         self._file = file

@@ -1,9 +1,9 @@
 """An act of an operator as a row of the record: who did what to which object, and what it was before and after.
 
-It belongs to the chain of calls: whoever floods the site with refusals cannot push it out. The columns are those of
-requests: a row with the phase :data:`ACT` is none, and says in ``method`` the command, in ``principal`` the account
-and its host, in ``client`` the terminal, and in ``arguments``, as JSON, the object with its values. No value of a
-secret, no credential and no digest of one ever gets here: :mod:`mcpward.storage.acts` leaves out what is no text.
+It belongs to the chain of calls: a flood of refusals cannot push it out. The columns are those of requests, but a row
+with the phase :data:`ACT` is none. Its ``method`` is the command, ``principal`` the account and its host, ``client``
+the terminal. ``arguments`` holds, as JSON, the object with its values. No value of a secret, no credential and no
+digest of one ever gets here: :mod:`mcpward.storage.acts` leaves out what is no text.
 """
 
 import json
@@ -33,10 +33,10 @@ Values = Mapping[str, Any]
 
 
 class Act(Struct, frozen=True, kw_only=True):
-    """What was done to ``object``, such as ``key 4f9QkZp2LmXa``.
+    """A change to ``object``, such as ``key 4f9QkZp2LmXa``.
 
-    ``before`` and ``after`` hold what changed of it; of something new all that is known of it, and of something
-    removed likewise. ``detail`` says it to people; made of the values where it is empty.
+    ``before`` and ``after`` hold what changed of it; of something new all that is known of it, and of something removed
+    likewise. ``detail`` says it to people; made of the values if it is empty.
     """
 
     object: str
@@ -90,7 +90,7 @@ def _word(value: Any) -> str:
 
 
 def _bounded(values: Values | None) -> Values | None:
-    """Cut what somebody may have written at length."""
+    """Cut a text that may be long."""
     if values is None:
         return None
     most = islice(values.items(), _MAX_VALUES)

@@ -1,7 +1,7 @@
-"""Makes one row of what repeats itself: the first of its kind are written whole, the others as a number and a span.
+"""Makes one row of repeated requests: the first of their kind are written whole, the others as a number and a span.
 
-A stranger pays nothing for a refused request and next to nothing for a public call, and a row of each would cost the
-disk of everybody (CWE-779, logging of excessive data). Whatever is not written whole is counted: by caller, server and
+A stranger pays nothing for a refused request and next to nothing for a public call. A row for each would fill the disk
+that all share (CWE-779, logging of excessive data). Whatever is not written whole is counted: by caller, server and
 reason (of calls: outcome) for a minute, then written as one row.
 
 Memory is bounded: so many callers have a count of their own in a minute; the others share one by server and reason.
@@ -33,12 +33,12 @@ MAX_CALLS: Final = 200
 #: Bytes that one address without a credential may write in whole rows of its calls in a window: some 200 plain calls.
 ADDRESS_BYTES: Final = 64 * 1024
 #: Whole rows of all strangers together: in so many windows they would fill up ``traffic.max_size`` (about three days
-#: for calls, eleven for refusals), and in one burst as much as in sixteen windows.
+#: for calls, eleven for refusals). One burst has as many as sixteen windows.
 _CALL_WINDOWS: Final = 4096
 _REFUSAL_WINDOWS: Final = 16_384
 _BURST_WINDOWS: Final = 16
 _LEAST_BYTES: Final = 64 * 1024
-#: What a row takes beside its arguments, with its places in the indexes.
+#: The size of a row beside its arguments, with its entries in the indexes.
 _ROW_BYTES: Final = 320
 _MAX_ARGUMENTS: Final = 4096
 _IPV6_BITS: Final = 128
@@ -50,7 +50,7 @@ _Kind = tuple[_Who, str, str]
 
 
 class _Count(Struct, eq=False):
-    """What one caller has done of one kind in this window; ``count`` is of those that are not written whole."""
+    """The requests of one caller of one kind in this window; ``count`` is of those that are not written whole."""
 
     seen: int = 0
     whole_bytes: int = 0
@@ -91,7 +91,7 @@ class _Allowance:
         self._at = self._monotonic()
 
     def take(self, size: int) -> bool:
-        """Take so many bytes; False, and none taken, where there are fewer."""
+        """Take so many bytes; False, and none taken, if there are fewer."""
         now = self._monotonic()
         self._left = min(self._most, self._left + (now - self._at) * self._per_s)
         self._at = now
@@ -102,7 +102,7 @@ class _Allowance:
 
 
 class _Counts:
-    """The counts of one kind of record. Each kind is bounded by itself, so none crowds out another."""
+    """The counts of one kind of record. Each kind is bounded by itself, so none displaces another."""
 
     def __init__(self, most: int, allowance: _Allowance | None = None) -> None:
         self.of: dict[_Kind, _Count] = {}
@@ -110,7 +110,7 @@ class _Counts:
         self._allowance = allowance
 
     def takes_refusal(self, record: Record, has_room: bool) -> bool:
-        """Return whether a refusal is to be written whole; it is counted where not."""
+        """Return whether a refusal is to be written whole; otherwise it is counted."""
         kind, count = self._count(record, record.reason or "")
         is_new = count.is_new(record.detail)
         is_first = kind[0] is not None and (count.seen < FIRST or is_new)
@@ -121,7 +121,7 @@ class _Counts:
         return False
 
     def takes_call(self, record: Record) -> bool:
-        """Return whether a call of an address without a credential is to be written whole; it is counted where not."""
+        """Return whether a call of an address without a credential is to be written whole; otherwise it is counted."""
         kind, count = self._count(record, record.outcome.value)
         size = _ROW_BYTES + min(_MAX_ARGUMENTS, len(record.arguments or b""))
         if kind[0] is not None and count.whole_bytes + size <= ADDRESS_BYTES and self._is_allowed(size):
@@ -153,14 +153,14 @@ class Aggregation:
         self._open()
 
     def takes_refusal(self, record: Record, *, has_room: bool) -> bool:
-        """Return whether the row of a refusal is to be written; it is counted where not."""
+        """Return whether the row of a refusal is to be written; otherwise it is counted."""
         if not is_stranger(record):
             return self._known.takes_refusal(record, has_room)
         counts = self._credential if record.reason in CREDENTIAL else self._other
         return counts.takes_refusal(record, has_room)
 
     def takes_call(self, record: Record) -> bool:
-        """Return whether the row of a call without a credential is to be written; it is counted where not."""
+        """Return whether the row of a call without a credential is to be written; otherwise it is counted."""
         return self._calls.takes_call(record)
 
     @property
@@ -183,14 +183,14 @@ class Aggregation:
 
 
 def is_stranger(record: Record) -> bool:
-    """Return whether nobody stands for the request with a credential."""
+    """Return whether no caller with a credential stands behind the request."""
     principal = record.subject.principal
     return principal is None or principal.way is AuthMethod.ANONYMOUS
 
 
 def _who(record: Record) -> str | int:
-    """A caller with a credential; else a key that is refused; else an IPv4 address, or the /64 of an IPv6 one: who has
-    one has 2⁶⁴.
+    """A caller with a credential; else a key that is refused; else an IPv4 address, or the /64 of an IPv6 one: a caller
+    with one has 2⁶⁴.
     """
     principal, peer = record.subject.principal, record.peer or ""
     if principal is not None and principal.way is not AuthMethod.ANONYMOUS:
@@ -206,7 +206,7 @@ def _who(record: Record) -> str | int:
 
 
 def _row(kind: _Kind, count: _Count) -> Record:
-    """Make the row of a count. What differs between the requests that it stands for is left out."""
+    """Make the row of a count. Values that differ between its requests are left out."""
     who, server, _ = kind
     last = count.last
     assert last is not None  # it has a count

@@ -2,12 +2,12 @@
 
 The code of a record covers the record, its place, and the code of the one before it in its chain. The state says where
 each chain begins and ends; it is sealed, changes with every batch, and its newest copy is kept outside of the database.
-So nobody who can write the database, but has no master key, can change, remove, add or move a record unseen. Nothing
-here reads or writes anything.
+So a writer of the database without the master key cannot change, remove, add or move a record unnoticed. Nothing here
+reads or writes anything.
 
-A record is removed only from the oldest end of its chain. Positions of a chain have no holes, with one exception: where
-the database is older than the state that was kept outside of it (a power cut, a restored copy), the next record takes
-the position after the lost ones, under a code that says what it follows. Such a gap can only be made here.
+A record is removed only from the oldest end of its chain. Positions of a chain have no holes, with one exception: the
+database is older than the state outside of it (a power cut, a restored copy). Then the next record takes the position
+after the lost ones, under a code that says what it follows. Such a gap can only be made here.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,13 +36,13 @@ COVERED: Final = (
 #: Columns from here on are null in most records.
 _RARE: Final = COVERED.index("trace")
 _NO_RARE: Final = (None,) * (len(COVERED) - _RARE)
-#: What is kept of the chain beside them.
+#: The columns of a record's place in its chain, beside the covered ones.
 PLACE: Final = ("seq", "chain", "pos", "mac")
 #: The two chains, in the order of :attr:`State.ends`.
 CHAINS: Final = (CALLS, REFUSALS)
-#: The phase of a record that tells of records which are missing, or which were changed.
+#: The phase of a record about records that are missing, or were changed.
 GAP: Final = "gap"
-#: More keys are told of by the newest: a state must fit into its mark.
+#: The newest key stands for further ones: a state must fit into its mark.
 _MOST_KEYS: Final = 64
 #: Rows come with few sets of columns: those of calls, and of a gap.
 _ARRANGEMENTS: Final = 16
@@ -60,7 +60,7 @@ _encode: Final = msgspec.msgpack.Encoder(enc_hook=_plain).encode
 
 
 class Macs(Protocol):
-    """What makes and checks codes. A port: this package has no keys, and imports nothing that has."""
+    """Makes and checks codes. A port: this package has no keys, and imports nothing that has."""
 
     newest: str
     mac: Mac
@@ -79,7 +79,7 @@ class Macs(Protocol):
 
 
 class Ends(Struct, frozen=True, array_like=True):
-    """Where a chain begins and ends. Positions count from 1; ``last`` is one less than ``first`` if it is empty.
+    """The beginning and end of a chain. Positions count from 1; ``last`` is one less than ``first`` if it is empty.
 
     ``before`` is the code that the oldest record follows, ``mac`` that of the newest. ``keys`` names the master keys
     that codes were made with, each with the first position of its own, oldest first. No record of the chain has a lower
@@ -198,7 +198,7 @@ def resumed(found: State | None, known: State | None) -> tuple[State | None, str
     """Return the state to go on from, and what is wrong, for people, if anything is.
 
     ``found`` is the state in the database, ``known`` the newest one outside of it; None is one that is missing or was
-    changed. Where the database is older, the positions of what it lost are left out. Without any state there is None.
+    changed. The positions of lost records are left out if the database is older. Without any state there is None.
     """
     if known is None:
         what = "the mark of the record's end was missing or changed: its newest records may have been removed"
@@ -232,7 +232,7 @@ def _ended(ends: Ends, last: int, made: bytes, key_id: str) -> Ends:
 def _covered(columns: Columns, rows: Sequence[Row]) -> list[Row]:
     """Return of each row the values that its code covers, without the nulls at the end.
 
-    In most batches nobody has a rare value: that is found out at once, and what is null need not be arranged.
+    In most batches no row has a rare value: that is found at once, and nulls need not be arranged.
     """
     rare = _arranged(columns, COVERED[_RARE:])
     is_plain = [*map(rare, rows)].count(_NO_RARE) == len(rows)
@@ -242,7 +242,7 @@ def _covered(columns: Columns, rows: Sequence[Row]) -> list[Row]:
 
 @lru_cache(maxsize=_ARRANGEMENTS)
 def _arranged(columns: Columns, wanted: Columns) -> Callable[[Row], Row]:
-    """Return what takes several values of a row, null where its columns have none of that name."""
+    """Return what takes several values of a row, null if its columns have none of that name."""
     if set(columns) >= set(wanted):
         arrange: Callable[[Row], Row] = itemgetter(*map(columns.index, wanted))
         return arrange

@@ -17,7 +17,7 @@ _Cause = tuple[str | None, str, str]
 
 
 class RefusedCredentials:
-    """Of one worker."""
+    """The refused credentials that one worker has seen."""
 
     def __init__(self, clock: Clock) -> None:
         self._monotonic = clock.monotonic

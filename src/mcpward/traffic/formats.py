@@ -17,8 +17,9 @@ CSV_COLUMNS: Final = (
     "phase", "outcome", "reason", "error_id", "status", "duration_us", "bytes_in", "bytes_out", "limit_name",
     "would_refuse", "consent", "count", "last_at", "trace", "detail", "arguments", "chain", "at",
 )  # fmt: skip
-#: Where a formula would begin to a spreadsheet (CWE-1236); callers choose what is in some cells. One that takes ";"
-#: (much of Europe) or a tab for the separator begins a cell within ours. Full-width signs count where they are typed.
+#: The characters that begin a formula in a spreadsheet (CWE-1236); callers choose the contents of some cells. One that
+#: takes ";" (much of Europe) or a tab for the separator begins a cell within ours. Full-width signs count where they
+#: are typed.
 _FORMULA: Final = re.compile(r"""^(?=[=+@＝＋－＠\t\r-])|(?<=[;\t\r\n])(?="*[=+@＝＋－＠-])""")
 
 

@@ -8,8 +8,8 @@ from typing import Any
 def line(row: Mapping[str, Any]) -> str:
     """Return the row as JSON in printable ASCII, without a line break.
 
-    Every control character, escape sequence, bidirectional mark and separator that a caller put into a name is
-    escaped, so it can neither break the line nor act on a terminal; ``json.loads`` gives it back as it was.
+    Every control character, escape sequence, bidirectional mark and separator from a caller is escaped. So it can
+    neither break the line nor act on a terminal; ``json.loads`` gives it back as it was.
     """
     return json.dumps(row, ensure_ascii=True, separators=(",", ":"))
 

@@ -1,8 +1,8 @@
 """Counts and durations, fed from records once per batch, never per request. Plain numbers; no wire format.
 
 Names and attributes follow OpenTelemetry's semantic conventions for MCP (``mcp.server.operation.duration``). Labels
-come from closed lists: what a caller made up (a tool we do not have) counts under ``?``, and when there are too many
-series all further ones share one. So nobody can fill the memory, here or at who scrapes, by inventing names.
+come from closed lists: an unknown name (a tool that does not exist) counts under ``?``, and all series above a limit
+share one. So no caller can fill the memory, here or at the scraper, by inventing names.
 """
 
 from bisect import bisect_left
@@ -28,7 +28,7 @@ LAST_RELOAD: Final = "mcpward_last_reload_timestamp_seconds"
 _MAX_SERIES: Final = 2000
 _OVERFLOW: Final = (UNKNOWN,) * 5
 _OK: Final = Result.OK
-# A notification is accepted whatever its name is, so the name alone is no label.
+# A notification is accepted whatever its name is, so the name by itself is no label.
 _NOTIFICATIONS: Final = frozenset(
     f"notifications/{word}" for word in ("initialized", "cancelled", "progress", "message", "roots/list_changed")
 )
@@ -51,7 +51,7 @@ LEAST: Final = frozenset(
 
 
 class Metrics:
-    """What one process has counted since it started; ``gauges`` and ``counters`` are asked when they are read."""
+    """The counts of one process since it started; ``gauges`` and ``counters`` are asked when they are read."""
 
     def __init__(self) -> None:
         #: Requests by duration, one number per bound and one for all above; after them, their seconds together.
@@ -85,7 +85,7 @@ class Metrics:
                 self._measure(subject.served, durations)
 
     def lose(self, record: Record) -> None:
-        """Count a record that found no room: the request itself, and that nobody will read of it."""
+        """Count a record that could not be written: the request itself, and its missing record."""
         _count(self.lost, record.subject.server, record.reason or "")
         self.observe((record,))
 
@@ -128,7 +128,7 @@ class Metrics:
         }
 
     def add(self, snapshot: Mapping[str, Any], *, gauges: bool = True) -> None:
-        """Add a snapshot. ``gauges`` tell of now: without them where its process has ended; its counts stay."""
+        """Add a snapshot. ``gauges`` describe the present: without them if its process has ended; its counts stay."""
         for server, method, tool, error_type, version, buckets in snapshot["durations"]:
             mine = self.durations.setdefault((server, method, tool, error_type, version), [0.0] * len(buckets))
             mine[:] = [a + b for a, b in zip(mine, buckets, strict=True)]

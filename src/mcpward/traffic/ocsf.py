@@ -82,7 +82,7 @@ def _metadata(row: Row) -> dict[str, Any]:
 
 
 def _actor(row: Row) -> dict[str, Any]:
-    """Return who it was; at least one of a user's name and uid is required."""
+    """Return the actor; at least one of a user's name and uid is required."""
     type_id, kind = _USERS.get(row["way"], _USER) if row["way"] else (0, "Unknown")
     name = row["principal"] if row["phase"] == ACT else row["client"]
     user = {

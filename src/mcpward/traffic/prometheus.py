@@ -1,4 +1,4 @@
-"""The metrics in Prometheus' text format (or OpenMetrics, where the scraper asks for it)."""
+"""The metrics in Prometheus' text format (or OpenMetrics, if the scraper asks for it)."""
 
 from collections.abc import Iterator, Mapping
 from itertools import accumulate

@@ -1,4 +1,4 @@
-"""What is kept of one request: plain values, taken at its end. No body, no header, no credential ever gets here.
+"""The record of one request: plain values, taken at its end. No body, no header, no credential ever gets here.
 
 A record waits in a queue, so it holds nothing large: texts that a caller chose are cut when they are taken.
 """
@@ -26,14 +26,14 @@ class Result(Enum):
     """How a request ended."""
 
     PENDING = "pending"
-    """It is about to begin: the intent of a destructive call. Where no other record follows, the process died."""
+    """It is about to begin: the intent of a destructive call. If no other record follows, the process died."""
     OK = "ok"
     ASKED = "asked"
     """The client was asked for something that the call needs, and may send it again."""
     ERROR = "error"
-    """The tool itself said no, failed or took too long."""
+    """The tool itself refused, failed or took too long."""
     REFUSED = "refused"
-    """mcpward said no, for ``reason``."""
+    """mcpward refused, for ``reason``."""
     FAULT = "fault"
     """mcpward broke; ``error_id`` leads to the log."""
     CANCELLED = "cancelled"
@@ -47,14 +47,13 @@ class Record(Struct, gc=False):
     """One request. ``subject`` is who called what. From ``id`` on, the fields are columns of the record's row.
 
     ``arguments`` are raw and not yet redacted: they leave this value only through :mod:`mcpward.traffic.row`.
-    ``limits`` is what was told of limits: the name of the one that refused (None where none did), and the names of
-    those that would have, were they enforced. ``detail`` is for the operator, in our words: why a gate refused, why a
-    result was withheld (tool, path and rule, or size), or which arguments were dropped. The row of a count has it where
-    it is the same for all.
-    ``consent`` says what took the place of a person's yes, "key" or "scope".
+    ``limits`` is the outcome of limits: the name of the one that refused (None if none did), and the names of those
+    that would have, were they enforced. ``detail`` is for the operator, in our words: why a gate refused, why a result
+    was withheld (tool, path and rule, or size), or which arguments were dropped. The row of a count has it if it is the
+    same for all. ``consent`` says what took the place of a person's consent, "key" or "scope".
 
-    ``chain`` is where the row belongs: :data:`CALLS`, whatever was let in, or :data:`REFUSALS`. A record with a
-    ``count`` stands for so many requests, from ``at`` to ``last_at``; sizes are their sums. ``peer`` is None where they
+    ``chain`` is the row's chain: :data:`CALLS` for requests that were let in, or :data:`REFUSALS`. A record with a
+    ``count`` stands for so many requests, from ``at`` to ``last_at``; sizes are their sums. ``peer`` is None if they
     came from several addresses.
     """
 

@@ -15,7 +15,7 @@ from mcpward.traffic.subject import Subject
 _log: Final = logging.getLogger("mcpward.traffic")
 #: Fields of a record from here on go into its row as they are.
 _FIRST_PLAIN: Final = Record.__struct_fields__.index("id")
-#: What a row holds, in its order. ``would_refuse`` is names with commas between.
+#: The columns of a row, in its order. ``would_refuse`` is names with commas between.
 COLUMNS: Final = (
     "server", "method", "tool", "era", "version", "way", "principal", "client", "key_id",  # of the subject
     *Record.__struct_fields__[_FIRST_PLAIN:],
@@ -44,8 +44,8 @@ _TRACE: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 class Rows:
     """Makes rows. Without ``redact`` no arguments are kept: unredacted ones never are.
 
-    ``redact_json`` is for arguments that are whole: it reads the text as JSON does, however the caller escaped it.
-    Where it gives back the very bytes it was given, there was nothing to redact in them or in any part of them.
+    ``redact_json`` is for arguments that are whole: it reads the text as JSON does, however the caller escaped it. If
+    it returns the very bytes that it was given, they held nothing to redact, nor did any part of them.
     """
 
     def __init__(self, redact: Redact | None = None, redact_json: Redact | None = None) -> None:
@@ -76,7 +76,7 @@ class Rows:
     def _are_clean(self, raws: Sequence[bytes | None]) -> bool:
         """Return whether none of the arguments that are whole holds anything to redact: one look at all, as one array.
 
-        A doubt means no, and each is looked at alone.
+        A doubt means no, and each is checked by itself.
         """
         if self._redact_json is None:
             return False
@@ -142,7 +142,7 @@ class Rows:
             return None
         try:
             return redact(raw)
-        except Exception as error:  # noqa: BLE001  # its text may quote what was to be redacted, so it is not told
+        except Exception as error:  # noqa: BLE001  # its text may quote what was to be redacted, so it is not logged
             _log.error("a traffic record is stored without its texts: redaction failed (%s)", type(error).__name__)
             return None
 

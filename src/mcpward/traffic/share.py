@@ -1,7 +1,7 @@
-"""How much of the queue a record may find taken and still get in.
+"""The fill level of the queue up to which a record still gets in.
 
-What strangers cause must not blind the record for the others: one address that asks for 100,000 unknown routes would
-crowd out the wrong credentials of the next one. So the cheaper a refusal is to provoke, the less room it gets.
+Refusals of strangers must not blind the record for the others: one address that asks for 100,000 unknown routes would
+displace the wrong credentials of the next one. So the cheaper a refusal is to provoke, the less space it gets.
 """
 
 from typing import Final
@@ -10,7 +10,7 @@ from mcpward.core.reasons import Reason
 from mcpward.core.values import AuthMethod
 from mcpward.traffic.record import Record
 
-#: Refusals that tell of a credential, or of the lack of one: who tries keys is what a record is read for.
+#: Refusals about a credential, or the lack of one: operators read a record to find who tries keys.
 CREDENTIAL: Final = frozenset(
     reason.value
     for reason in (
@@ -23,7 +23,7 @@ CREDENTIAL: Final = frozenset(
 
 
 def share(record: Record, capacity: int) -> int:
-    """Return the number of waiting records at which the record of a refusal finds no room any more."""
+    """Return the number of waiting records at which the record of a refusal no longer fits."""
     principal = record.subject.principal
     if principal is not None and principal.way is not AuthMethod.ANONYMOUS:
         return capacity

@@ -1,4 +1,4 @@
-"""What the record asks of the store that keeps it."""
+"""The record's port to the store that keeps it."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -9,13 +9,13 @@ from mcpward.traffic.row import Row
 
 
 class NoRoom(Exception):
-    """The disk has no room for another row. What keys and revocations need is left on it."""
+    """The disk has no space for another row. The space for keys and revocations is left on it."""
 
 
 class Usage(Struct, frozen=True):
-    """What the database takes on disk, in bytes: ``used`` by its content; ``free`` within its file.
+    """The database's space on disk, in bytes: ``used`` by its content; ``free`` within its file.
 
-    ``growth`` is what its files may still grow by before the disk counts as full; None where that is not known.
+    ``growth`` is how much its files may still grow before the disk counts as full; None if that is not known.
     """
 
     used: int
@@ -24,9 +24,9 @@ class Usage(Struct, frozen=True):
 
 
 class RecordSink(Protocol):
-    """Where records are kept, a port of the storage package. ``columns`` names what each value of a row is.
+    """The store of records, a port of the storage package. ``columns`` names the values of a row.
 
-    What writes raises :class:`NoRoom` when the disk is full.
+    Methods that write raise :class:`NoRoom` if the disk is full.
     """
 
     async def append(self, columns: tuple[str, ...], rows: list[Row]) -> None:
@@ -54,7 +54,7 @@ class RecordSink(Protocol):
         ...
 
     async def require_room(self) -> None:
-        """Raise :class:`NoRoom` where the disk is full. Writes nothing."""
+        """Raise :class:`NoRoom` if the disk is full. Writes nothing."""
         ...
 
     async def try_write(self) -> None:
@@ -62,5 +62,5 @@ class RecordSink(Protocol):
         ...
 
     async def tend(self) -> None:
-        """Give back what is not needed on disk, and fill up the reserve of revocations where there is room again."""
+        """Give back what is not needed on disk, and fill up the reserve of revocations if there is room again."""
         ...

@@ -1,4 +1,6 @@
-"""What a record is about: who called what. The calls of one caller to one tool share the value, made once."""
+"""The subject of a record: its caller and the called tool. The calls of one caller to one tool share the value, made
+once.
+"""
 
 from typing import Any
 
@@ -7,15 +9,15 @@ from msgspec import Struct
 from mcpward.core.values import Era, Kind, Principal
 
 Series = tuple[str, str, str, str, str]
-"""What one histogram is about: server, method, tool, error type, protocol version; empty where it does not apply."""
+"""The labels of one histogram: server, method, tool, error type, protocol version; empty if it does not apply."""
 
 
 class Subject(Struct, eq=False, gc=False):
     """Who, what and where. ``tool`` is what the caller named; ``is_listed`` says that there is such a tool.
 
-    ``refused_key`` is the id of an API key that its holder showed and that opens nothing here: nobody is let in by it.
-    ``columns`` (its part of a row) and ``served`` (the series of its good calls) are filled in by those who need them:
-    the values that they come from never change.
+    ``refused_key`` is the id of an API key that its holder showed and that opens nothing here: it lets no caller in.
+    ``columns`` (its part of a row) and ``served`` (the series of its good calls) are filled in by the code that needs
+    them: the values that they come from never change.
     """
 
     server: str

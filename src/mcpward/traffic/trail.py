@@ -39,7 +39,7 @@ _RESULTS: Final = {
 class Traffic:
     """The record of every request. ``redact`` is applied to all that callers wrote, in the writer's batch.
 
-    ``redact_json`` is applied instead to arguments that are whole (``redact`` where it is not given).
+    ``redact_json`` is applied instead to arguments that are whole (``redact`` if it is not given).
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Traffic:
         key_id: str | None = None,
         principal: Principal | None = None,
     ) -> None:
-        """Record what was refused at a gate, before there was an arrival; by ``limit``, where it was one.
+        """Record what was refused at a gate, before there was an arrival; by ``limit``, if it was one.
 
         ``detail`` is for the operator, and quotes nothing of the request but what the settings could hold. ``key_id``
         is that of a key that was shown and is refused.
@@ -116,9 +116,9 @@ class Traffic:
 class Trail(Struct, eq=False, gc=False):
     """One request on its way, up to the one record of it.
 
-    Who is the caller, what is called and which tool it is may be set as they become known; so may ``has_run``, that the
-    call was let in: whatever becomes of it, its record belongs to those of calls. ``outcome`` is how the call ends
-    unless its answer has a reason.
+    The caller, the call and its tool may be set as they become known. So may ``has_run``, that the call was let in: its
+    record then belongs to those of calls, whatever its outcome. ``outcome`` is how the call ends unless its answer has
+    a reason.
     """
 
     traffic: Traffic
@@ -156,11 +156,11 @@ class Trail(Struct, eq=False, gc=False):
         self.bytes_out += size
 
     def cancelled(self) -> None:
-        """Note that the call was ended while it ran, though its caller is still there to be told."""
+        """Note that the call was ended while it ran, though its caller still waits for an answer."""
         self.outcome = Result.CANCELLED
 
     def failed(self) -> None:
-        """Note that the tool said no itself: its result is an error."""
+        """Note that the tool itself reported an error."""
         if self.outcome is not Result.CANCELLED:
             self.outcome = Result.ERROR
 
@@ -173,7 +173,7 @@ class Trail(Struct, eq=False, gc=False):
         self.detail = (detail if self.detail is None else f"{self.detail}; {detail}")[:MAX_DETAIL]
 
     def refused(self, no: Refusal) -> None:
-        """Note why the request is refused. What has an error id is told under it, and may be long."""
+        """Note why the request is refused. A detail with an error id is logged under it, and may be long."""
         if no.find(ErrorId) is not None:
             return
         if no.detail and no.detail != no.policy:  # the limit's name has a column of its own
@@ -189,16 +189,18 @@ class Trail(Struct, eq=False, gc=False):
         self.detail = f"dropped {', '.join(names)}"
 
     def shadowed(self, policies: tuple[str, ...]) -> None:
-        """Note the names of limits that would refuse the request, were they enforced. May be told twice."""
+        """Note the names of limits that would refuse the request, were they enforced. May be called twice."""
         policy, known = self.limits if self.limits is not None else (None, ())
         self.limits = (policy, tuple(dict.fromkeys((*known, *policies))))
 
     def waived(self, by: str) -> None:
-        """Note that a tool runs without a person's yes, and what the operator allowed that by: "key" or "scope"."""
+        """Note that a tool runs without a person's consent, and by which means the operator allowed that: "key" or
+        "scope".
+        """
         self.consent = by
 
     def asked(self) -> None:
-        """Note that the call ended with questions to its client, who may send it again with the answers."""
+        """Note that the call ended with questions to its client, which may send it again with the answers."""
         if self.outcome is Result.OK:
             self.outcome = Result.ASKED
 
@@ -225,8 +227,8 @@ class Trail(Struct, eq=False, gc=False):
     def record(self, phase: str, reply: Reply) -> Record:
         """Return the record of what is known by now. It holds on to neither the arrival nor the call.
 
-        Arguments are those of calls that were let in: what a refused request brought along is nobody's business, and
-        its sender would choose how much of the disk it takes.
+        Arguments are those of calls that were let in: those of a refused request are not recorded, because its sender
+        would choose how much of the disk they take.
         """
         traffic, arrival, call = self.traffic, self.arrival, self.call
         outcome, reason = self.outcome, reply.reason
@@ -293,7 +295,7 @@ class Trail(Struct, eq=False, gc=False):
 
 
 def _nothing(error: BaseException | None) -> Reply:
-    """How a request ended that was not answered: with the reason's name and the error id, where there are such."""
+    """How a request ended that was not answered: with the reason's name and the error id, if there are such."""
     if isinstance(error, Refusal):
         known = error.find(ErrorId)
         return Reply(0, reason=error.reason.value, error_id=None if known is None else known.error_id)

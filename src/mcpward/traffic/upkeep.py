@@ -1,8 +1,8 @@
 """Keeps the record within its bounds, and knows whether it can be written: by trying, once a second at most.
 
-Three bounds: by age, by ``traffic.max_size``, and by the disk, which the record alone never fills. Refusals go first,
-down to an eighth of all rows, so that a flood of calls does not hide every trace of an attack; then calls. Always the
-oldest of a chain, in bulk, in the store's thread.
+Three bounds: by age, by ``traffic.max_size``, and by the disk, which the record by itself never fills. Refusals go
+first, down to an eighth of all rows, so that a flood of calls does not hide every trace of an attack; then calls.
+Always the oldest of a chain, in bulk, in the store's thread.
 """
 
 import asyncio
@@ -115,7 +115,7 @@ class Upkeep:
             await self._bounding.attempt(self.bound)
 
     async def _try(self, number: int) -> None:
-        """Look for room; write something where nothing else was: each second while that fails, else now and then."""
+        """Look for room; write something if nothing else was: each second while that fails, else now and then."""
         is_tried, self._is_tried = self._is_tried, False
         try:
             if not self.can_write or not (is_tried or number % _IDLE_TICKS):

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from mcpward.traffic.chain import CHAINS, COVERED, GAP, PLACE, Ends, Mac, Macs, Row, State, code
 
-#: What a row that is handed over is made of, in this order.
+#: The values of a row that is handed over, in this order.
 VERIFIED: Final = (*PLACE, *COVERED)
 _AT: Final = COVERED.index("at")
 _ID: Final = COVERED.index("id")
@@ -22,7 +22,7 @@ _MOST_GAPS: Final = 100
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """What is wrong, first of all in its chain. ``seq``, ``at`` and ``id`` are those of the record where it shows.
+    """The first fault of its chain. ``seq``, ``at`` and ``id`` are those of the record where it shows.
 
     ``kind``: ``changed``, ``removed`` (``count`` records before this one, or the newest), ``added``,
     ``state`` or ``mark`` (what is signed in the database, or outside of it).
@@ -38,7 +38,7 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 class Gap(Struct, frozen=True):
-    """A record of mcpward's own that tells of records which are missing."""
+    """A record of mcpward's own about missing records."""
 
     seq: int
     at: float
@@ -46,7 +46,7 @@ class Gap(Struct, frozen=True):
 
 
 class Verified(Struct, frozen=True, kw_only=True):
-    """One chain: how many records are as they were written, from when to when.
+    """One chain: the number of unchanged records, and their time span.
 
     ``unverifiable`` more were written under master keys that the ring does not hold (``keys``). ``missing`` positions
     are left out by gaps that mcpward wrote down itself.
@@ -63,7 +63,7 @@ class Verified(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What was found, the lowest ``seq`` first. ``uncovered`` records are from before there were codes."""
+    """The findings, the lowest ``seq`` first. ``uncovered`` records are from before there were codes."""
 
     chains: tuple[Verified, ...]
     uncovered: int
@@ -72,12 +72,12 @@ class Report(Struct, frozen=True, kw_only=True):
 
     @property
     def records(self) -> int:
-        """How many records are as they were written."""
+        """The number of unchanged records."""
         return sum(chain.records for chain in self.chains)
 
     @property
     def missing(self) -> int:
-        """How many records are missing, as mcpward wrote down itself."""
+        """The number of missing records, as mcpward wrote down itself."""
         return sum(chain.missing for chain in self.chains)
 
     @property
@@ -125,7 +125,7 @@ class Verification:
             self._findings.append(_finding("added", "it belongs to no chain", None, seq, row[4:]))
 
     def report(self) -> Report:
-        """Return what was found, after the last row."""
+        """Return the findings, after the last row."""
         chains = tuple(walk.ended() for walk in self._walks.values())
         found = [*self._findings, *(chain.finding for chain in chains if chain.finding is not None)]
         found.sort(key=lambda finding: float("inf") if finding.seq is None else finding.seq)
@@ -164,7 +164,7 @@ class _Walk:
         self.finding: Finding | None = None
 
     def follow(self, seq: int, pos: Any, mac: Any, covered: Row) -> bool:
-        """Look at the next record of the chain; tell whether its code is right."""
+        """Look at the next record of the chain; say whether its code is right."""
         if self.finding is not None:
             return False
         wrong = self._wrong(seq, pos, mac, covered)
@@ -185,7 +185,7 @@ class _Walk:
         return True
 
     def ended(self) -> Verified:
-        """Return what was found, after the last record."""
+        """Return the findings, after the last record."""
         ends = self._ends
         if self.finding is None and self._mac != ends.mac:
             count = ends.last - self._last

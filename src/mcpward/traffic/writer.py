@@ -1,9 +1,9 @@
 """Hands records to the store in small batches, behind the requests' backs.
 
 The queue is bounded. When it is full, or the disk is, nothing can be recorded, and ``when_full`` says what becomes of
-calls: by default none is let in. What strangers cause may fill a quarter of the queue, or half where it tells of a
-credential, so that a flood of refused requests neither stops the others nor hides them. What finds no room, or only
-repeats what was written before, is counted and becomes one row (:mod:`mcpward.traffic.aggregation`).
+calls: by default none is let in. Refusals of strangers may fill a quarter of the queue, or half if they name a
+credential. So a flood of refused requests neither stops the others nor hides them. Records that do not fit, or only
+repeat earlier ones, are counted and become one row (:mod:`mcpward.traffic.aggregation`).
 
 Batches are small (64) because the store's thread and the event loop share one interpreter: a larger one would hold up
 the calls in between. Only when records pile up do they grow, for then the rows a batch costs less.
@@ -35,7 +35,7 @@ _GATHER_S: Final = 0.025
 _BEHIND: Final = 8
 _PAUSES_S: Final = doubling(0.1, 1.0)
 _ARGUMENT_BYTES: Final = 64 * 1024 * 1024
-#: How often is looked whether a window of counts is over.
+#: The pause between two looks whether a window of counts is over.
 _LOOK_S: Final = 1.0
 _MINUTE_S: Final = 60.0
 _NOT_FULL: Final = 4
@@ -98,7 +98,7 @@ class Writer:
 
     @property
     def full(self) -> bool:
-        """No room for the record of one call more, in the queue or on the disk."""
+        """The record of one more call does not fit, in the queue or on the disk."""
         return self.upkeep.is_full or self._is_crowded
 
     @property
@@ -148,7 +148,7 @@ class Writer:
         return True
 
     def _lose(self, record: Record) -> None:
-        """Count a call that runs unrecorded; the log hears of it once a minute."""
+        """Count a call that runs unrecorded; logged once a minute."""
         self._unrecorded += 1
         self.metrics.lose(record)
         now = self._monotonic()
@@ -192,7 +192,7 @@ class Writer:
     def _gather(self) -> None:
         try:
             loop = asyncio.get_running_loop()
-        except RuntimeError:  # nobody runs yet: start() will look
+        except RuntimeError:  # the writer does not run yet: start() will look
             return
         self._alarm = loop.call_later(_GATHER_S, self._awake.set)
 

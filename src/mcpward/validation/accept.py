@@ -59,7 +59,7 @@ def accept(call: Call, tool: Tool) -> AcceptedCall:
 
 
 def is_little(call: Call, tool: Tool) -> bool:
-    """Return whether accepting a call holds up nobody, so that it may be done on the event loop."""
+    """Return whether accepting a call is short enough for the event loop."""
     effort, raw = tool.effort, call.arguments
     return effort is None or raw is None or len(raw) <= effort.light or effort.is_little(raw)
 
@@ -155,7 +155,7 @@ def _refusal(error: BaseException, reason: Reason, top: Place, value: Any) -> Re
     if isinstance(error, ValidationError):
         problems = problems_of(error, top, value)
     elif isinstance(error, _ENDS):
-        # An author's guard or validator that ends the process would end it for everybody.
+        # An author's guard or validator that ends the process would end it for every caller.
         return Fault(error_id(), f"checking the arguments raised {type(error).__name__}")
     elif isinstance(error, ExceptionGroup):  # of a hand-written schema, likewise full of the caller's values
         problems = written.problems_of(error.exceptions, top)

@@ -1,7 +1,7 @@
-"""A close look at arguments that were refused, or may mean something else than they seem to.
+"""A close look at arguments that were refused, or may mean something else than they appear to.
 
-What JSON Schema calls an integer becomes one (``5.0``, ``1e3``), null where an optional argument cannot be null counts
-as left out, dates and times are brought into the form of RFC 3339, and names that nobody declared may be dropped.
+A number that JSON Schema calls an integer becomes one (``5.0``, ``1e3``). Null for an optional argument that cannot be
+null counts as left out. Dates and times are brought into the form of RFC 3339, and undeclared names may be dropped.
 Nothing else is changed: a number that stays is written as it came, digit for digit.
 
 One walk, over what the schema has places for; its cost is that of the arguments' size.
@@ -22,7 +22,7 @@ from mcpward.core.values import UnknownArguments
 from mcpward.validation.paths import public_path
 from mcpward.validation.wording import describe
 
-#: What clients of workflow tools add to every call for themselves, whatever the tool declares (n8n).
+#: Names that clients of workflow tools add to every call for themselves, whatever the tool declares (n8n).
 CLIENT_ARGUMENTS: Final = frozenset({"toolCallId", "sessionId", "action", "chatInput"})
 
 _MOST: Final = 8
@@ -37,7 +37,7 @@ _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Look(Struct, frozen=True):
-    """What was seen: the ``value``, and ``raw`` to bind instead of what came (None: nothing was changed).
+    """The findings: the ``value``, and ``raw`` to bind instead of what came (None: nothing was changed).
 
     ``dropped`` are the names that were taken out, ``problems`` those that no author's type would find.
     """
@@ -62,7 +62,7 @@ def look(raw: bytes, top: Place, unknown: UnknownArguments) -> Look | None:
 
 
 def _drop(arguments: dict[str, Any], top: Place, unknown: UnknownArguments) -> tuple[str, ...]:
-    """Take out the names that nobody declared, as far as ``unknown`` says."""
+    """Take out the undeclared names, as far as ``unknown`` says."""
     if unknown is UnknownArguments.REFUSE or not top.is_closed:
         return ()
     strange = arguments.keys() - set(top.names)

@@ -13,7 +13,9 @@ _RETRY_AFTER_S: Final = 5
 
 
 class LargeArguments:
-    """Accepts calls whose arguments are not little. Who sends many at once waits for its own, and others for one."""
+    """Accepts calls with large arguments. A caller that sends many at once waits for its own; other callers wait for
+    only one.
+    """
 
     def __init__(self) -> None:
         self._work = LongWork("large-arguments")

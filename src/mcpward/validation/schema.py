@@ -16,11 +16,11 @@ _COUNTED: Final = 1000
 _KEY: Final = "[key]"
 _EXTRA: Final = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 _MISSING: Final = frozenset({"missing", "missing_argument", "missing_keyword_only_argument"})
-#: What is wrong with the text itself.
+#: Errors of the text itself.
 _PLAIN: Final = frozenset({"finite_number", "json_invalid"})
 #: Checks that an author wrote: what they say may quote the value.
 _OWN: Final = frozenset({"value_error", "assertion_error"})
-#: What an error type is called where the schema says nothing of its place.
+#: The name of an error type if the schema says nothing of its place.
 _RULES: Final = {
     "model_type": "an object",
     "model_attributes_type": "an object",
@@ -47,8 +47,8 @@ _RULES: Final = {
 def problems_of(error: ValidationError, top: Place, value: Any) -> list[Problem]:
     """Return up to 16 problems: ``Problem("limit", "an integer of at most 100")``.
 
-    ``top`` is the place of the arguments in their schema, ``value`` what came: it tells names that are in it from those
-    that pydantic gives to the members of a union.
+    ``top`` is the place of the arguments in their schema, ``value`` what came: it distinguishes names that are in it
+    from those that pydantic gives to the members of a union.
     """
     if error.error_count() > _COUNTED:  # telling them apart would cost more than anything else that the call does
         return [Problem("", f"fewer than {_COUNTED} things wrong at once")]

@@ -1,4 +1,4 @@
-"""What a place in the arguments takes, in words that a model can act on: ``an integer of 1 to 100``.
+"""The values that a place in the arguments takes, in words that a model can act on: ``an integer of 1 to 100``.
 
 The words are those of the published schema. Nothing that a caller sent is part of them.
 """
@@ -35,7 +35,7 @@ _ARTICLE: Final = {"integer": "an integer", "number": "a number"}
 
 
 def describe(place: Place) -> str:
-    """Return what may stand at a place; "" where the schema does not say."""
+    """Return what may stand at a place; "" if the schema does not say."""
     words = dict.fromkeys(map(_group, place.groups))
     if not words or "" in words:
         return ""

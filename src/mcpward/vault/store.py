@@ -1,6 +1,6 @@
-"""Secrets by server and name. What the table keeps opens in its own place alone (attack 87) and with our keys alone.
+"""Secrets by server and name. A value in the table opens only in its own place (attack 87) and only with our keys.
 
-Does not decide who may have a secret: that is for whoever asks on behalf of a server.
+Does not decide who may have a secret: the code that asks on behalf of a server does.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from mcpward.crypto.envelope import Envelope, EnvelopeRefused
 
 
 class SealedValues(Protocol):
-    """Where sealed values are kept. A port of the storage package."""
+    """The store of sealed values. A port of the storage package."""
 
     async def set(self, server: str, name: str, blob: bytes) -> None:
         """Keep a value in the place of whatever was there."""

@@ -1,4 +1,4 @@
-"""What a ``Database`` does is the same on SQLite, PostgreSQL and MariaDB (the wire and the driver of MySQL)."""
+"""A ``Database`` works the same on SQLite, PostgreSQL and MariaDB (the wire and the driver of MySQL)."""
 
 import sqlite3
 import traceback
@@ -68,7 +68,7 @@ async def names(db) -> list[str]:
 
 
 def log_of(failure: BaseException) -> str:
-    """What the log gets of it, but for the lines of the sources."""
+    """The log of it, but for the lines of the sources."""
     assert failure.__suppress_context__
     return "".join(traceback.format_exception_only(failure))
 
@@ -171,7 +171,7 @@ async def test_a_full_text_search_that_names_a_column_of_the_callers_shows_nothi
 async def test_times_with_an_offset_are_kept_as_the_moment_that_they_are(place, db):
     summer = datetime(2026, 7, 1, 12, tzinfo=timezone(timedelta(hours=2)))
     code = UUID(int=7)
-    given = {"code": str(code) if place.kind == "postgresql" else code}  # asyncpg tells a UUID from a text
+    given = {"code": str(code) if place.kind == "postgresql" else code}  # asyncpg distinguishes a UUID from a text
     await db.execute("INSERT INTO products (name, at, code) VALUES ('a', :at, :code)", at=summer, **given)
     (row,) = await db.query("SELECT at, code FROM products")
     moment = datetime.fromisoformat(row["at"]) if isinstance(row["at"], str) else row["at"]

@@ -120,7 +120,7 @@ async def test_who_was_refused_a_moment_ago_is_known_without_asking(redis_server
             both[0].require(a_call(), a_tool())
         assert facts_of(no.value)["policy"] == "read"
         both[0].require(a_call(a_principal("api-key:other")), a_tool())
-        both[1].require(a_call(), a_tool())  # which has not heard of it, and asks
+        both[1].require(a_call(), a_tool())  # which does not know it yet, and asks
 
 
 async def test_the_same_call_is_broken_off_at_whichever_worker_it_comes(redis_server):

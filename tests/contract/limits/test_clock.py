@@ -1,4 +1,6 @@
-"""Attack 105: the clock of the store's machine is set an hour forward or back. Nothing opens, nobody is locked out."""
+"""Attack 105: the clock of the store's machine is set an hour forward or back. Nothing opens, and no caller is locked
+out.
+"""
 
 import asyncio
 from collections.abc import Iterator

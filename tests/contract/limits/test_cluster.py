@@ -69,7 +69,7 @@ async def test_calls_in_flight_while_the_slot_moves_are_told_one_way_or_the_othe
     assert passed <= 200
     assert passed + down >= 200
     await until_up(counters)
-    # A call that was told "down" may have been taken all the same; none was taken twice.
+    # A call that got the answer "down" may have been taken all the same; none was taken twice.
     assert 200 - passed - down <= await passing(counters, 300, draw(rate(200))) <= 200 - passed
 
 

@@ -1,4 +1,4 @@
-"""What every store of counters does: the memory of a process, Redis, Valkey, a cluster."""
+"""The behaviour of every store of counters: the memory of a process, Redis, Valkey, a cluster."""
 
 import asyncio
 import random
@@ -27,7 +27,7 @@ async def test_103_a_window_gives_its_rate_and_its_burst_and_no_more(counters):
 
 
 async def test_a_limit_that_was_too_strict_is_mended_at_once(counters):
-    """What stands in a bucket is of the wrong limit: under the right one a drained bucket gives a call soon."""
+    """The value in a bucket is of the wrong limit: under the right one a drained bucket gives a call soon."""
     wrong, right = Limit("read", "orders", Rate(2, 3600.0, 2)), Limit("read", "orders", Rate(20, 1.0, 20))
     assert await passing(counters, 9, draw(wrong)) == 2
     assert not await passes(counters, draw(right))

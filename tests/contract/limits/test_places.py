@@ -1,6 +1,6 @@
-"""Places that all processes of a site share: exact, in order, all or none, and free again where a process died.
+"""Slots that all processes of a site share: exact, in order, all or none, and free again if a process died.
 
-Each worker here has a connection, places and lines of its own; they meet in the store alone.
+Each worker here has a connection, slots and queues of its own; they meet only in the store.
 """
 
 import asyncio
@@ -296,7 +296,7 @@ async def test_the_first_in_line_that_died_is_waited_for_no_longer_than_a_second
         await asyncio.sleep(0.1)
         waiting = asyncio.create_task(room.call(next_one, "key:next"))
         await asyncio.sleep(0.1)
-        dead.store.tell = lambda _: None  # killed: it says no goodbye
+        dead.store.tell = lambda _: None  # killed: it closes without a goodbye
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)
     await asyncio.wait_for(waiting, 1.6)

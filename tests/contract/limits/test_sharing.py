@@ -194,7 +194,7 @@ async def test_a_reset_makes_full_what_is_meant_and_nothing_else(url, namespace,
         for limit in limits:
             assert await passing(worker, 9, draw(limit, caller)) == 5
     assert await visitor.reset(BucketFilter(caller=ANN)) == 2
-    await asyncio.sleep(1.05)  # for so long a worker remembers whom it refused
+    await asyncio.sleep(1.05)  # for so long a worker remembers the callers that it refused
     for limit in limits:
         assert await passing(worker, 9, draw(limit, ANN)) == 5
         assert await passing(worker, 9, draw(limit, BEN)) == 0

@@ -18,7 +18,7 @@ from support.proxy import proxied
 from support.redis import RedisServer, started
 
 TIMEOUT_S = 0.3
-#: What the machine may add to the timeout while it does other things.
+#: The time that the machine may add to the timeout while it does other things.
 LEEWAY_S = 0.4
 
 
@@ -47,7 +47,9 @@ async def is_down(counters) -> float:
 
 @asynccontextmanager
 async def away(counters) -> AsyncIterator[None]:
-    """The store is away in this block: told in time, nobody waits a second time, and it is up again in a second."""
+    """The store is away in this block: detected in time, no call waits a second time, and it is up again in a
+    second.
+    """
     assert await is_down(counters) < TIMEOUT_S + LEEWAY_S
     assert not counters.is_up
     assert await is_down(counters) < 0.05
@@ -75,7 +77,7 @@ async def test_a_paused_server_is_given_up_in_time_and_up_when_it_goes_on(server
     assert time.monotonic() - began < TIMEOUT_S + LEEWAY_S
     async with away(counters):
         server.resume()
-    # What had been sent to it was counted when it went on, and nothing was lost.
+    # Commands that had been sent to it were counted when it went on, and nothing was lost.
     assert await passing(counters, 60, draw(rate(50))) <= 2
     assert [up for up, _ in changes] == [True, False, True]
 

@@ -1,4 +1,4 @@
-"""One connection: a write for all commands of a turn, answers in order, and nobody believed who says something else."""
+"""One connection: a write for all commands of a turn, answers in order, and no wrong answer is believed."""
 
 import asyncio
 import time
@@ -43,7 +43,7 @@ class Peer:
 
 
 class Line:
-    """A wire to a peer, and what it told."""
+    """A connection to a peer, and its answers."""
 
     def __init__(self, timeout_s=0.2):
         self.errors: list[str] = []

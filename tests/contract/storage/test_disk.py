@@ -1,4 +1,4 @@
-"""What is left on the disk for keys, and the reserve of revocations (attack 127). The disk is a real one."""
+"""The space on the disk for keys, and the reserve of revocations (attack 127). The disk is a real one."""
 
 import os
 import stat

@@ -151,7 +151,7 @@ async def test_a_new_root_key_takes_all_codes_over_before_the_old_one_is_retired
 
 
 async def test_a_change_makes_no_forgery_good(tmp_path: Path) -> None:
-    """Attack 124: whoever adds a key later writes the counter anew, over rows that are still ours alone."""
+    """Attack 124: a process that adds a key later writes the counter anew, over rows that are still only ours."""
     path = tmp_path / "a.db"
     store = await open_store(f"sqlite:///{path}", CLOCK)
     first, second = make(), make()

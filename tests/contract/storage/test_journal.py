@@ -1,4 +1,4 @@
-"""What is signed after rows that somebody without the master key wrote: nothing."""
+"""No process signs rows after ones that were written without the master key."""
 
 import pytest
 from sqlalchemy import text
@@ -12,7 +12,7 @@ from mcpward.storage.sessions import EndedSessions
 from mcpward.storage.tables import ENDED, SPENT
 from mcpward.storage.used_states import UsedStateTable
 
-#: What is done to three rows that have run out at 10, 11 and 90, by whoever writes the database.
+#: Changes by a writer of the database to three rows that have run out at 10, 11 and 90.
 FORGERIES = {
     "sooner": "UPDATE {table} SET forget_at = 1",
     "gone": "DELETE FROM {table} WHERE id = 'b'",

@@ -64,7 +64,7 @@ async def test_many_letters_are_given_in_parts_and_none_twice(opener) -> None:
 
 
 async def test_no_letter_is_lost_behind_a_transaction_that_commits_late(opener) -> None:
-    """Numbers are given out in the order in which letters can be seen, whoever writes at the same moment."""
+    """Numbers have the order in which messages become visible, also with simultaneous writers."""
     stores = [await opener() for _ in range(5)]
     reader, writers = stores[0], stores[1:]
     heard: list[str] = []

@@ -304,7 +304,7 @@ async def test_an_acknowledged_key_survives_kill_9(tmp_path: Path) -> None:
 
 
 async def test_a_copy_taken_in_the_middle_of_writing_opens(tmp_path: Path) -> None:
-    """What kill -9 of the machine leaves: the file and its log without the shared memory."""
+    """The remains of a kill -9 of the machine: the file and its log without the shared memory."""
     path, copy = tmp_path / "a.db", tmp_path / "copy" / "a.db"
     copy.parent.mkdir()
     store = await open_store(url(path), CLOCK, ["aa"])

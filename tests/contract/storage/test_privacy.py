@@ -1,4 +1,4 @@
-"""Who else may read or change what is stored: nobody, whatever the umask, a backup or a copy left behind."""
+"""No other user may read or change the stored data, whatever the umask, a backup or a copy left behind."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""What is kept for a server under its name goes along to another one, and other workers see it."""
+"""The data of a server under its name move to a new name, and other workers see it."""
 
 import sqlite3
 from contextlib import closing

@@ -33,7 +33,7 @@ async def test_a_secret_has_one_place_by_server_and_name(opener) -> None:
 
 
 async def test_more_ended_sessions_than_workers_remember_are_not_kept(store) -> None:
-    """Attack 126: whoever may begin a session may end it, as often as its rate allows."""
+    """Attack 126: a caller that may begin a session may end it, as often as its rate allows."""
     table = EndedSessions(Journal(store._connections, store._integrity, "sessions", ENDED, capacity=3))
     reader = table.follow()
     for number in range(10):

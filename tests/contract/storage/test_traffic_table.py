@@ -151,7 +151,7 @@ async def test_a_write_cancelled_at_any_moment_leaves_the_store_usable_and_nothi
         await asyncio.gather(task, return_exceptions=True)
     await asyncio.wait_for(keep_intent(store.traffic, row(id="after")), 10)
     assert "after" in await ids(store)
-    gc.collect()  # a connection that was lost is told of here, as a warning: an error
+    gc.collect()  # a lost connection is reported here, as a warning: an error
 
 
 def rows_of(chain: str, count: int) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What the traffic room needs of a store, on the store that ships: all rows, intents at once, old ones gone."""
+"""The traffic package's needs of a store, on the store that ships: all rows, intents at once, old ones gone."""
 
 import asyncio
 

@@ -24,7 +24,7 @@ class Server:
         return [tool.name for tool in await self.server.list_tools()]
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> str:
-        if tool == "no_such_tool":  # the agent would refuse its model before the server hears of it
+        if tool == "no_such_tool":  # the agent would refuse its model before the server sees the call
             return "\n".join(block.text for block in (await self.server.call_tool(tool, arguments)).content)
         client = AsyncOpenAI(base_url=MODEL, api_key="scripted")
         await client.post("/script", body=[[tool, arguments]], cast_to=dict[str, Any])

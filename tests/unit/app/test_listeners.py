@@ -1,4 +1,4 @@
-"""Addresses are held from the first moment, and take connections only when they are told to."""
+"""Addresses are held from the first moment, and take connections only once they listen."""
 
 import socket
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""One page for all workers: what has ended is counted for ever and measured no more."""
+"""One page for all workers: ended workers are counted indefinitely and measured no more."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""An operator's call as a letter: made once, by one worker, answered in as many letters as needed (attack 133)."""
+"""An operator's call as a message: made once, by one worker, answered in as many messages as needed (attack 133)."""
 
 import asyncio
 import fcntl
@@ -81,7 +81,7 @@ def test_a_worker_is_found_while_it_is_there(tmp_path):
         assert find_worker(tmp_path) == "w0"
         assert (tmp_path / "workers").stat().st_mode & 0o777 == 0o700
     assert find_worker(tmp_path) is None
-    (tmp_path / "workers" / "dead").touch()  # what a process that was killed leaves: nobody holds its lock
+    (tmp_path / "workers" / "dead").touch()  # the remains of a process that was killed: no process holds its lock
     assert find_worker(tmp_path) is None
     assert not (tmp_path / "workers" / "dead").exists()
 

@@ -1,4 +1,4 @@
-"""log.level is for what mcpward and the authors say: a library is heard from warnings on."""
+"""log.level is for what mcpward and the authors say: a library's messages are logged from warnings on."""
 
 import logging
 import sysconfig

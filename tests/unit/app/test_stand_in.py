@@ -1,4 +1,4 @@
-"""What answers while no version of a server can be loaded: nobody holds it for longer than a moment."""
+"""The stand-in answers while no version of a server can be loaded: no caller holds it for longer than a moment."""
 
 import socket
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What an author switches reaches every worker, also one that starts later."""
+"""An author's switches reach every worker, also one that starts later."""
 
 import asyncio
 

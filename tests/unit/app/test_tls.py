@@ -1,4 +1,4 @@
-"""A file of TLS that cannot be read says why, and as whom it was tried."""
+"""An unreadable TLS file: the error says why, and as which user it was tried."""
 
 import os
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ NOBODY = 65534
 
 @contextmanager
 def as_nobody():
-    """Root may read everything: become somebody who may not; whoever is not root is that already."""
+    """Root may read everything: become a user who may not; other users already are one."""
     if os.geteuid() != 0:
         yield
         return

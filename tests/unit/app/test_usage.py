@@ -1,4 +1,4 @@
-"""An operator asks all workers about limits by sealed mail; what comes back is bounded, added up, and theirs alone."""
+"""An operator asks all workers about limits by sealed messages; the answers are bounded, added up, and only theirs."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -79,7 +79,7 @@ async def test_a_worker_that_is_alone_answers_too():
 
 
 async def test_an_answer_holds_the_most_used_in_several_letters():
-    """Names of OAuth callers are long: a thousand of them do not fit into one letter."""
+    """Names of OAuth callers are long: a thousand of them do not fit into one message."""
     held = [use(f"{number:05}" + "x" * 900, number, 10_000) for number in range(1, MOST_USES + 501)]
     async with site(Counters(*held)) as (inquiry, mail):
         answer = await inquiry.uses(BucketFilter())

@@ -1,4 +1,4 @@
-"""What an operator does is on record with the change itself, and says who, where, what, before and after."""
+"""An operator's act is on record with the change itself, and says who, where, what, before and after."""
 
 import json
 import os
@@ -215,7 +215,7 @@ def test_requests_and_acts_are_not_mixed(cli, site):
 
 
 def test_the_chain_covers_acts(cli, site):
-    """Attack 128: whoever can write the file cannot put another name to an act."""
+    """Attack 128: an attacker who can write the file cannot put another name to an act."""
     make(cli)
     assert cli("log", "verify").code == 0
     with database(site) as opened, opened:

@@ -45,7 +45,7 @@ def test_a_backup_is_for_its_owner_and_holds_nothing_that_can_be_read(cli, site,
 
 
 def test_nothing_unsealed_lies_beside_the_backup_while_it_is_made(cli, site, filled, monkeypatch):
-    """On a stick without modes everybody could read it, and a killed backup would leave it there."""
+    """On a stick without modes all users could read it, and a killed backup would leave it there."""
     stick = site / "stick"
     stick.mkdir()
     seen: list[Any] = []

@@ -173,7 +173,9 @@ def test_a_file_that_others_may_write_is_refused_by_every_verb(cli, site, mode):
 
 
 def give_away(path, monkeypatch):
-    """Make a file another user's. Only root can give one away; where nobody can, we become the other one."""
+    """Make a file another user's. Only root can give one away; if that is not possible, the test becomes the other
+    one.
+    """
     if os.geteuid() == 0:
         os.chown(path, 65_534, -1, follow_symlinks=False)
     else:
@@ -232,7 +234,7 @@ def test_a_file_whose_folder_lets_others_replace_it_is_refused(cli, apart):
     assert said.code == 2
     assert "other users may put another file in the place of the site's file" in said.err
     assert f"hint: chmod go-w {site}" in said.err
-    site.chmod(0o1777)  # as /tmp is: nobody replaces another user's file there
+    site.chmod(0o1777)  # as /tmp is: no user can replace another user's file there
     assert cli("config", "check").code == 0
 
 

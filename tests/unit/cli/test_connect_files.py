@@ -225,7 +225,7 @@ def test_without_a_yes_nothing_is_removed_or_restored(cli, site, tmp_path):
     assert cli("connect", "zed", "--undo", "--write", "--file", str(target)).code == 2
 
 
-# What is shown
+# The files as shown
 
 
 OTHERS = (

@@ -1,4 +1,4 @@
-"""A key goes beside a URL that a person named or has seen; a file in the present folder is nobody's word."""
+"""A key goes beside a URL that a person named or has seen; a file in the present folder is not trusted."""
 
 import io
 import json
@@ -22,7 +22,7 @@ source = "tools.py"
 
 @pytest.fixture
 def theirs(folder):
-    """A folder with a site's file of somebody else."""
+    """A folder with a site's file of another user."""
     (folder / "mcpward.toml").write_text(FILE.format(more=""))
     return folder
 

@@ -1,4 +1,4 @@
-"""What is used of limits: asked of whoever serves, shown to people and programs, given back when told to."""
+"""The usage of limits: asked of the running workers, shown to people and programs, reset on demand."""
 
 import asyncio
 import json
@@ -135,7 +135,7 @@ def test_a_limit_and_a_caller_that_are_not_there_are_named(cli, worker, site, op
             assert (said.code, said.out) == (code, "")
             assert f"error: {told}" in said.err
             assert f"hint: {hint}" in said.err
-    assert cli("limits", *options).code == code  # whether somebody serves or not
+    assert cli("limits", *options).code == code  # whether a worker serves or not
 
 
 def test_a_key_that_is_misspelt_is_found(cli, worker):

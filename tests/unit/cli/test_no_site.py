@@ -1,4 +1,4 @@
-"""Where there is no site's file, every command that needs one says so in the same words, with what makes one."""
+"""Without a site's file, every command that needs one says so in the same words, with the command that makes one."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A wrong value of an option is told once, in our own words, and with the option's name."""
+"""A wrong value of an option is reported once, in our own words, and with the option's name."""
 
 import pytest
 import typer

@@ -92,7 +92,7 @@ def test_a_secret_that_both_names_have_stops_the_rename_before_anything_is_chang
 
 
 def test_a_name_for_which_a_removed_server_s_rights_are_live_is_refused_until_they_have_ended(cli, site, filled):
-    """Whoever held a key of the removed server would hold one of the renamed server's."""
+    """The holder of a key of the removed server would hold one of the renamed server's."""
     file = site / "mcpward.toml"
     rest = '\n[servers.shop]\nsource = "tools.py"\nmode = "unlisted"\n'
     kept = file.read_text()

@@ -15,7 +15,7 @@ SOURCE = {"servers.<name>.source": '"a:b"'}
 PROVIDER = '"https://id.example.com/.well-known/openid-configuration"'
 OWN = {"issuers.<name>.metadata": PROVIDER}
 TOKENS = SOURCE | {"servers.<name>.mode": '"oauth"'}
-#: What a setting needs beside itself, by the beginning of its name; the first that fits counts.
+#: The needs of a setting beside itself, by the beginning of its name; the first that fits counts.
 BESIDE = {
     "site.default_server": SOURCE,
     "site.public_url": {"site.trusted_proxies": '["127.0.0.1"]'},

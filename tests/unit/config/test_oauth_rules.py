@@ -159,7 +159,7 @@ def test_an_issuer_without_a_document_says_nothing():
 
 
 def test_a_token_fits_into_the_head():
-    assert load(None, {}, ONE | {"http.max_header_bytes": "8 KiB"})  # the limit that nobody wrote gives way
+    assert load(None, {}, ONE | {"http.max_header_bytes": "8 KiB"})  # the limit that no file sets gives way
     given = ONE | {"servers.a.oauth.max_token_bytes": "40 KiB"}
     (told,) = whats(given)
     assert "not below http.max_header_bytes" in told

@@ -1,4 +1,4 @@
-"""What a client declared against what is wanted: nothing is taken for declared that was not."""
+"""A client's declared capabilities against the required ones: nothing is taken for declared that was not."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What needs no counting is not decoded for it: counting 1 MiB of digits takes longer than binding them."""
+"""Values that need no counting are not decoded for it: counting 1 MiB of digits takes longer than binding them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who answered in time is heard, although the loop looked late."""
+"""An answer in time counts, although the loop looked late."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from mcpward.core.fair_timeout import fair_timeout
 
 
 def stand_still(seconds: float) -> None:
-    """What a tool does that computes on the loop."""
+    """The work of a tool that computes on the loop."""
     time.sleep(seconds)
 
 

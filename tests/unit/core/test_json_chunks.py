@@ -30,7 +30,7 @@ MESSAGES = st.fixed_dictionaries(
 LONGEST_S = 0.01
 #: A cut is where it hurts if a chunk is this small.
 CHUNKS = st.sampled_from([16, 21, 40, 100])
-#: What a chunk reader says of texts that are JSON: no client writes them.
+#: The chunk reader's results for texts that are JSON: no client writes them.
 STRICTER = {
     "a name is too long", "blank space without end", "blank space, or a number, without end", "nested too deep",
 }  # fmt: skip

@@ -85,7 +85,7 @@ def has_twins(value: Any) -> bool:
 
 
 def reference(text: bytes) -> Any:
-    """The standard decoder, told of every name as it came."""
+    """The standard decoder, which receives every name as it came."""
 
     def no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) != len(pairs):

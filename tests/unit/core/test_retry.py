@@ -7,7 +7,7 @@ from mcpward.core.retry import Retry, doubling, every
 
 
 class Work:
-    """Fails as often as it is told, then succeeds."""
+    """Fails as often as the test asks, then succeeds."""
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)

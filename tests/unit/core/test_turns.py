@@ -1,4 +1,4 @@
-"""Who waits for something scarce: in whose turn, and who has no place in a full line."""
+"""Waits for scarce slots: whose turn it is, and which call finds the queue full."""
 
 from mcpward.core.turns import Turns
 

@@ -1,4 +1,4 @@
-"""What is wrong with a certificate or its key has a sentence of its own, and the command that mends it."""
+"""Each fault of a certificate or its key has a sentence of its own, and the command that fixes it."""
 
 import datetime as dt
 

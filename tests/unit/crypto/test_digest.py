@@ -23,7 +23,7 @@ def test_rfc_4231_case_2_holds_for_a_padded_key() -> None:
 
 
 def test_a_digest_without_the_pepper_proves_nothing() -> None:
-    """Attack 34: whoever has the dump but not the pepper cannot check a guess."""
+    """Attack 34: an attacker with the dump but without the pepper cannot check a guess."""
     digest = Pepper(KEY).digest("text")
     assert digest != hashlib.sha256(b"text").digest()
     assert not Pepper(OLD).matches("text", digest)

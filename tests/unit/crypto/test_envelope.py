@@ -13,7 +13,7 @@ from mcpward.crypto.keyring import KeyRing
 
 NEW, OLD = KeyRing([b"n" * 32]), KeyRing([b"o" * 32])
 BOTH = KeyRing([b"n" * 32, b"o" * 32])
-# What the envelope does not offer, and Wycheproof tests: other nonce, key and tag sizes.
+# Cases of Wycheproof that the envelope does not offer: other nonce, key and tag sizes.
 VECTORS = Path(__file__).parents[2] / "corpora/wycheproof/aes_gcm_test.json"
 
 

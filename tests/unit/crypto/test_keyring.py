@@ -19,7 +19,7 @@ def text(key: bytes) -> str:
 
 
 def test_derived_keys_follow_rfc_5869() -> None:
-    """Worked out here by the RFC's own words, without the library that the room uses."""
+    """Worked out here by the RFC's own words, without the library that the package uses."""
     prk = hmac.digest(b"\0" * 32, NEW, "sha256")
     expected = hmac.digest(prk, b"mcpward/v1/pepper" + b"\x01", "sha256")
     assert KeyRing([NEW]).derive("pepper") == expected

@@ -447,4 +447,4 @@ async def test_no_socket_is_left_behind(scheme: str) -> None:
     async with outside(silent) as there, calling(timeout_s=0.05) as client:
         with pytest.raises(EgressFailed):
             await client.get_json(there.url(scheme=scheme))
-    gc.collect()  # a socket or generator that nobody closed speaks up here, and warnings are errors
+    gc.collect()  # a socket or generator that was not closed speaks up here, and warnings are errors

@@ -81,7 +81,7 @@ class House:
         return no
 
     async def answer(self, one: Arrival) -> Principal | Reason:
-        """Return what the caller is told, awaited where it has to be."""
+        """Return the caller's answer, awaited if needed."""
         try:
             found = self.identity.establish(one)
             return found if isinstance(found, Principal) else await found
@@ -416,7 +416,7 @@ def test_a_body_is_read_for_who_is_known_or_cannot_be_known_yet():
         async with house(**ASKED) as here:
             vouch = here.identity.vouch
             assert vouch(shown(here.token())) is None
-            assert vouch(shown(b"opaque")) is None  # the provider alone could say; it is asked with the body
+            assert vouch(shown(b"opaque")) is None  # only the provider could say; it is asked with the body
             assert here.refused(shown(here.token(aud="x"))).reason is Reason.CREDENTIAL_INVALID
             assert here.refused(arrival("orders")).reason is Reason.CREDENTIAL_MISSING
             assert here.there.seen["/introspect"] == 0

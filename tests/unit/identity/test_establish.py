@@ -65,7 +65,7 @@ def test_no_way_falls_back_to_another() -> None:
 
 
 def test_a_key_of_another_server_is_refused_as_an_unknown_one_is() -> None:
-    """Attack 37: the same reason and facts; only the record is told which of them it was."""
+    """Attack 37: the same reason and facts; only the record says which of them it was."""
     unknown = issue(PEPPER, CLOCK, name="ann", servers=["people"])[0].reveal().encode()
     said = []
     for headers in (BEARER, {b"authorization": b"Bearer " + unknown}):
@@ -130,7 +130,7 @@ def test_only_the_right_url_of_an_unlisted_server_is_known() -> None:
 
 
 def test_36_a_key_that_was_let_in_before_is_looked_at_anew_each_time() -> None:
-    """Revoked, expired, for elsewhere, or in a doubtful request: what is remembered is the proof alone."""
+    """Revoked, expired, for elsewhere, or in a doubtful request: only the proof is remembered."""
     clock = ManualClock()
     keys = KeyCache(PEPPER, clock)
     secret, record = issue(PEPPER, clock, name="ann", servers=["orders"], expires_at=clock.now() + 60)
@@ -171,7 +171,7 @@ def test_34_what_is_remembered_of_a_proven_key_does_not_show_it() -> None:
 
 
 class Made:
-    """A book without its newest key until somebody looks; ``looks`` counts how often."""
+    """A cache without its newest key until a request looks; ``looks`` counts how often."""
 
     def __init__(self, *, is_read: bool = True) -> None:
         self.keys, self.looks, self.is_read = KeyCache(PEPPER, CLOCK), 0, is_read
@@ -253,7 +253,7 @@ async def test_no_more_than_a_thousand_wait_for_the_store_at_once() -> None:
 
 
 class Paused:
-    """A worker that has stood still for ``seconds``. A look makes its books young again, where the store answers."""
+    """A worker that has stood still for ``seconds``. A look makes its caches fresh again, if the store answers."""
 
     def __init__(self, seconds: float, *, answers: bool = True) -> None:
         self.clock, self.answers, self.looks = ManualClock(), answers, 0

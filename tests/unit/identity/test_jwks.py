@@ -124,7 +124,7 @@ async def test_23_known_keys_do_not_wait_for_a_storm():
         assert await asyncio.wait_for(here.jwks.wait_for("k1"), 1) is not None
         here.there.hold.set()
         said = await asyncio.gather(*storm, return_exceptions=True)
-        # Those beyond the places for waiting are told to come again: nobody looked, so nobody knows.
+        # Those beyond the limit of waiting calls must come again: no look was made, so the key is unknown.
         assert {each.reason for each in said if isinstance(each, Refusal)} == {Reason.IDENTITY_UNAVAILABLE}
         assert sum(each is None for each in said) == 256
 
@@ -153,7 +153,7 @@ async def test_24_a_rotated_key_is_found_within_five_seconds_of_a_vain_look():
         here.there.publish(NEW, THIRD)
         assert not await here.knows("k2")  # the provider was asked just now
         assert not await here.knows("k3")
-        await here.pass_time(GAP_S)  # nobody has to ask again
+        await here.pass_time(GAP_S)  # no further question is needed
         assert here.jwks.find("k2") is not None
         assert here.jwks.find("k3") is not None
 
@@ -245,7 +245,7 @@ async def test_25_a_provider_that_comes_back_with_other_keys_is_followed_within_
         await here.pass_time(620)
         here.there.publish(NEW)
         await here.there.open()
-        await here.pass_time(30)  # after a minute without it the house looks every half minute
+        await here.pass_time(30)  # after a minute without it, mcpward looks every half minute
         assert here.jwks.find("k2") is not None
         assert [record.getMessage().split(":")[0] for record in caplog.records] == [
             "the keys of main cannot be used",

@@ -40,7 +40,7 @@ class Site:
             await self.provider.turn()
 
     async def lets_in(self, mint: Mint) -> bool:
-        """As whoever holds a token would be let in."""
+        """As the holder of a token would be let in."""
         token = peek(mint.token(iss=self.provider.issuer))
         assert token.header.kid is not None
         await self.provider.wait_for(token.header.kid)

@@ -1,4 +1,4 @@
-"""The thread that keeps the books in step: what it sees, when it trusts it; a slow serving loop is no outage."""
+"""The thread that keeps the caches in step: what it sees, when it trusts it; a slow serving loop is no outage."""
 
 import asyncio
 import time
@@ -43,7 +43,7 @@ class Site:
 
 
 def stand_still(seconds: float) -> None:
-    """What a tool does that computes on the loop."""
+    """The work of a tool that computes on the loop."""
     time.sleep(seconds)
 
 

@@ -1,4 +1,4 @@
-"""What the worst refused token costs: attacks 10 and 16. Whoever can connect can send one."""
+"""The cost of the worst refused token: attacks 10 and 16. Every client that can connect can send one."""
 
 import time
 import tracemalloc

@@ -1,6 +1,6 @@
 """A caller's token for another one (RFC 8693): whose, for what, for how long, and what the provider may answer.
 
-Where the inbound token must never go: attack 30 (MCP security best practices, "token passthrough").
+Places where the inbound token must never go: attack 30 (MCP security best practices, "token passthrough").
 """
 
 import asyncio
@@ -37,7 +37,7 @@ GIVEN = {"access_token": "upstream-1", "issued_token_type": ACCESS_TOKEN, "token
 
 
 class Site:
-    """A provider with its token endpoint (``there`` and ``desk``), and the house that exchanges tokens there."""
+    """A provider with its token endpoint (``there`` and ``desk``), and the site that exchanges tokens there."""
 
     def __init__(self, there: Publisher, desk: Outside, client: Client) -> None:
         self.there, self.desk, self.clock, self.client = there, desk, ManualClock(), client

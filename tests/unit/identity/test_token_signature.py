@@ -88,7 +88,7 @@ def test_what_is_refused_although_valid_is_refused_for_the_reason_that_is_named(
 
 
 def test_no_vector_gets_past_the_door_with_a_shared_secret_or_without_claims(vectors: Vectors):
-    """What :func:`peek` lets pass could be shown at the door; no payload of the vectors is a set of claims."""
+    """A token that :func:`peek` lets pass could be presented; no payload of the vectors is a set of claims."""
     for _, test in vectors:
         with pytest.raises(TokenRefused):
             peek(str(test["jws"]).encode())

@@ -414,7 +414,7 @@ def test_attack_21_relatives_of_an_access_token_are_told_apart_where_it_is_not_m
 
 @pytest.mark.parametrize("client", [{}, {"client_id": ""}, {"nonce": "n"}], ids=ascii)
 def test_attack_21_a_token_that_nothing_marks_names_the_client_it_was_issued_to(client: dict[str, Any]):
-    """Where a client and the house share a registration, an ID token has the same audience (Entra ID, code flow)."""
+    """An ID token has the same audience if a client and mcpward share a registration (Entra ID, code flow)."""
     said = {"client_id": None} | client
     assert "client" in assert_refused(MINT.token({"typ": "JWT"}, **said), LAX)
     for name in ("azp", "cid", "appid"):

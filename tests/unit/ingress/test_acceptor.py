@@ -1,4 +1,4 @@
-"""Connections at the door: counted before they say anything, and ended when they stay for nothing."""
+"""New connections: counted before they say anything, and ended when they stay for nothing."""
 
 import asyncio
 import ssl
@@ -96,7 +96,7 @@ async def test_who_leaves_at_once_leaves_nothing(edge):
 
 @pytest.mark.parametrize("is_safe", [False, True], ids=["plain", "tls"])
 async def test_attack_131_who_has_to_leave_before_it_is_made_leaves_nothing(edge, tls: ssl.SSLContext, is_safe: bool):
-    """A crowd comes in one turn of the loop: most of it leaves before the loop has made its transports."""
+    """Many clients come in one turn of the loop: most of them leave before the loop has made its transports."""
     house: Edge = await edge(serve, patience(max_connections=4), tls=tls if is_safe else None)
     peers = await asyncio.gather(*(house.peer(f"127.0.0.{number}") for number in range(2, 60)))
     await soon(lambda: house.front.table.size == 4)

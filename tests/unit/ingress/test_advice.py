@@ -1,4 +1,4 @@
-"""What a refused host or origin tells the operator, and how often."""
+"""The advice to the operator after a refused host or origin, and how often."""
 
 import logging
 

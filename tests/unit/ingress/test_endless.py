@@ -1,4 +1,4 @@
-"""Streams that last until someone leaves: client, house or a reader that does not read (attacks 46, 113)."""
+"""Streams that last until one side leaves: the client, mcpward or a reader that does not read (attacks 46, 113)."""
 
 import asyncio
 import ssl
@@ -25,7 +25,7 @@ class Listening:
         self.ends: list[bool] = []
 
     async def serve(self, arrival: Arrival, wire: ResponseStream) -> Reply:
-        """Listen until cancelled; ``ends`` tells whether the caller was gone then."""
+        """Listen until cancelled; ``ends`` says whether the caller was gone then."""
         del arrival
         try:
             wire.begin(cancel_on_disconnect=False, endless=True)
@@ -173,7 +173,7 @@ async def test_attack_46_a_reader_that_left_less_unread_is_ended_as_any_other(ed
 
 
 async def test_nothing_else_is_taken_on_its_connection(edge):
-    """A request behind a stream without end would wait, and hold its body, for ever."""
+    """A request behind a stream without end would wait, and hold its body, indefinitely."""
     inside = Listening()
     house = await edge(inside.serve)
     peer = await listener(house, inside)
@@ -239,7 +239,7 @@ async def test_the_body_of_its_request_stays_counted_while_it_lasts(edge):
 
 
 async def test_46_a_long_body_is_not_held_for_as_long_as_a_stream_lasts(edge):
-    """Eight addresses could hold all that may be held, and nobody else would be served, for as long as they like."""
+    """Eight addresses could hold all that may be held, and no other would be served, for as long as they like."""
     inside = Listening()
     house = await edge(inside.serve)
     longest = await house.peer()

@@ -1,4 +1,4 @@
-"""What leaves as an event: ids to resume from, the priming event, the last one; nothing breaks out of a field."""
+"""Outgoing events: ids to resume from, the priming event, the last one; nothing breaks out of a field."""
 
 import asyncio
 from collections.abc import Callable

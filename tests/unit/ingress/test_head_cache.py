@@ -1,4 +1,4 @@
-"""A head that came before is not read again. Nobody may be able to tell: a fresh connection is asked beside."""
+"""A head that came before is not read again. No caller may notice: the test compares with a fresh connection."""
 
 import asyncio
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ SECRET = "s" * 48
 
 
 async def beside(packets: Iterable[bytes], before: int = 3, **rules: int) -> tuple[object, object]:
-    """Return what a connection shows after a few good requests, and what a fresh one shows for the packets alone."""
+    """Return what a connection shows after a few good requests, and what a fresh one shows for only the packets."""
     known, fresh = House(**rules), House(**rules)
     await known.take([request()] * before)
     known.arrivals.clear()

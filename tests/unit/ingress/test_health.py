@@ -1,4 +1,4 @@
-"""What an orchestrator reads of a house: send calls here or not, and what is missing."""
+"""The health that an orchestrator reads: send calls here or not, and what is missing."""
 
 import json
 

@@ -66,7 +66,7 @@ async def test_attack_46_who_is_not_known_holds_little(edge):
 
 
 async def test_attack_46_small_bodies_of_many_fill_no_more_than_half(edge):
-    """Sixty thousand bytes are taken from anybody, until half is held: then it takes a key."""
+    """mcpward takes sixty thousand bytes from any caller until half is held: then a key is needed."""
     house = await edge(serve, patience=HELD)
     for at in range(8):
         await held(house, f"127.0.0.{10 + at}", 60_000)

@@ -1,4 +1,4 @@
-"""Whoever leaves, and whatever breaks: nothing of a request stays behind."""
+"""Nothing of a request stays behind, whichever side leaves, and whatever breaks."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""Which verbs are let through to an MCP server, and what a caller without a credential is told first."""
+"""Which verbs are let through to an MCP server, and the first answer to a caller without a credential."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ EVENTS = "text/event-stream"
 
 
 class Seeing:
-    """Answers everybody and remembers what arrived."""
+    """Answers every caller and remembers what arrived."""
 
     def __init__(self) -> None:
         self.seen: list[Arrival] = []

@@ -1,4 +1,4 @@
-"""An operator who looks at a hundred thousand buckets holds up nobody."""
+"""An operator who looks at a hundred thousand buckets delays no caller."""
 
 import asyncio
 from itertools import pairwise
@@ -13,7 +13,7 @@ READ = Limit("read", "orders", Rate(10, 60.0, 10))
 
 
 class Watched(MemoryCounters):
-    """Counts how often somebody looks."""
+    """Counts the looks."""
 
     looks = 0
 

@@ -15,7 +15,7 @@ STRANGERS = AT_PROVIDER.slots - AT_PROVIDER.kept
 
 
 class House:
-    """A provider that answers when it is told to, asked for addresses with so many failures each."""
+    """A provider that answers when the test says so, asked for addresses with so many failures each."""
 
     def __init__(self, failures: int = 1000) -> None:
         self.asking, self.gate = CredentialLookups(self), asyncio.Event()

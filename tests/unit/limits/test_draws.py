@@ -1,4 +1,4 @@
-"""What a call draws on beside its class: budgets, quotas, totals, circles of calls; all of them or none."""
+"""A call's draws beside its class: budgets, quotas, totals, cycles of calls; all of them or none."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Whatever calls do and in whatever order: no place is had twice, none is lost, and nobody is left waiting."""
+"""Whatever calls do and in whatever order: no slot is taken twice, none is lost, and no call is left waiting."""
 
 import asyncio
 from contextlib import suppress

@@ -38,7 +38,7 @@ async def turns(n=5):
 
 
 class Calls:
-    """Calls that run until they are told to end, in the order in which they began."""
+    """Calls that run until the test ends them, in the order in which they began."""
 
     def __init__(self, slots):
         self.slots = slots
@@ -97,7 +97,7 @@ async def test_places_taken_ahead_are_those_that_are_entered():
     slots = places_of(2)
     lease = slots.lease("orders", "key:a", None)
     assert lease.try_now()
-    assert lease.ask_shared() is None  # nobody to ask
+    assert lease.ask_shared() is None  # no other worker to ask
     async with lease:
         assert free(slots) == 1
     assert free(slots) == 2
@@ -224,7 +224,7 @@ async def test_who_comes_from_another_line_stands_where_it_would_have_stood():
     await calls.begin("plain")
     await calls.begin("first", tool=db)  # in the pool's line
     await calls.begin("second")  # in the server's
-    elsewhere.release()  # the pool's place is for nobody whose server is full
+    elsewhere.release()  # the pool's slot is for no call whose server is full
     assert (free(slots, "pool db"), waiting(slots)) == (1, 2)
     await calls.end("plain", "first", "second")
     assert calls.began == ["plain", "first", "second"]
@@ -273,7 +273,7 @@ class TestAFullQueue:
         assert calls.busy == [("a4", "slots of server orders")]
         await calls.begin("b1", "key:b")
         assert [name for name, _ in calls.busy] == ["a4", "a3"]
-        await calls.begin("b2", "key:b")  # as many as the other has: nobody has to go for it
+        await calls.begin("b2", "key:b")  # as many as the other has: no call has to release its slot for it
         assert [name for name, _ in calls.busy] == ["a4", "a3", "b2"]
         await calls.end("a0", "a1", "b0", "a2", "b1")
         assert calls.began == ["a0", "a1", "b0", "a2", "b1"]
@@ -377,7 +377,7 @@ class TestAllOrNothing:
         await calls.begin("plain")
         await calls.begin("both", tool=tool)
         await calls.begin("late")  # the server is full, too
-        await calls.end("db")  # the server's place goes to one, the pool's to nobody, or both to the other
+        await calls.end("db")  # the server's slot goes to one, the pool's to none, or both to the other
         assert len(calls.began) == 3
         await calls.end("plain")
         assert sorted(calls.began) == ["both", "db", "late", "plain"]

@@ -1,4 +1,4 @@
-"""Questions to legacy clients: answered by whom they were put to, once, in time; by nobody else (attack 60)."""
+"""Questions to legacy clients: answered only by the client that was asked, once, in time (attack 60)."""
 
 import asyncio
 from typing import Any
@@ -48,7 +48,7 @@ def answering(rpc_id: Any, key: str = "api-key:abc", session: str | None = "s1",
 
 
 class Client:
-    """What one call's client has been sent."""
+    """The messages that one call's client has been sent."""
 
     def __init__(self, call: Call | None = None) -> None:
         self.call = call or asking()
@@ -295,7 +295,7 @@ async def test_an_answer_that_comes_to_another_worker_is_carried_to_the_one_that
 
 
 async def test_attack_62_one_answer_to_a_question_is_carried_and_no_other(clock: ManualClock, client: Client):
-    """Answers may be long, and are kept for a minute: a hundred of one caller would crowd out those of all others."""
+    """Answers may be long, and are kept for a minute: a hundred of one caller would displace those of all others."""
     async with Workers(clock, "a", "b") as workers:
         here, there = await two(workers, clock)
         task = client.ask(here, "one", "two")

@@ -80,7 +80,7 @@ async def test_a_client_cancels_its_own_call(running: InFlight):
     await asyncio.gather(other.task, return_exceptions=True)
     assert len(running) == 0
     assert other.entry is not None
-    assert not other.entry.was_cancelled  # by somebody else: the server stops
+    assert not other.entry.was_cancelled  # by another cause: the server stops
 
 
 @pytest.mark.parametrize("who", [{"key": "api-key:other"}, {"session": "s2"}, {"session": None}])

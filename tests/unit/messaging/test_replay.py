@@ -1,4 +1,6 @@
-"""A stream can be resumed by whoever began it, at any worker, within bounds; to everybody else it never was."""
+"""A stream can be resumed only by the caller that began it, at any worker, within bounds; for all others it never
+existed.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -24,19 +26,19 @@ QUICK = RemoteTimeouts(answer_s=0.05, renew_s=0.01, silence_s=5.0)
 
 
 class NoMail(WorkerBus):
-    """The bus of a worker that is alone."""
+    """The bus of a single worker."""
 
     def __init__(self) -> None:
         """Without a store."""
 
     def on(self, kind, handler) -> None:
-        """Nobody writes."""
+        """No worker sends."""
 
     def send(self, kind, payload, to=None) -> bool:
         return False
 
     async def post(self, kind, payload, to=None) -> None:
-        """Nobody reads."""
+        """No worker receives."""
 
     def hurry(self):
         return nullcontext()
@@ -344,7 +346,7 @@ def test_a_name_is_read_as_it_was_written():
 
 
 class Site:
-    """Replays of several workers, whose mail is carried all the time."""
+    """Replays of several workers, whose messages are carried all the time."""
 
     def __init__(self, clock: ManualClock, *names: str, patience: RemoteTimeouts = QUICK) -> None:
         self.workers = Workers(clock, *names, poll_s=0.001, hurry_s=0.001)
@@ -476,7 +478,7 @@ async def test_a_letter_that_is_lost_ends_the_stream_instead_of_leaving_a_gap(cl
         replay, ids = filled(site.at["b"], 1)
         rest = await site.at["a"].resume(after(ids[0]))
         source = next(iter(site.at["a"]._reader._sources.values()))
-        source._expected -= 1  # as though a letter had not come
+        source._expected -= 1  # as though a message had not come
         replay.append(b"2")
         replay.finish()
         assert await everything(rest) == []
@@ -493,7 +495,7 @@ async def test_letters_that_come_twice_are_told_once(clock: ManualClock):
             for kind, handler in list(room._handlers.items()):
                 room._handlers[kind] = partial(twice, handler)
         replay, ids = filled(site.at["b"], 1)
-        sent = [b"%d" % number * 40_000 for number in range(1, 6)]  # a letter each
+        sent = [b"%d" % number * 40_000 for number in range(1, 6)]  # a message each
         for message in sent:
             replay.append(message)
         replay.finish()

@@ -1,4 +1,4 @@
-"""What a session has set holds at every worker, is bounded, and is forgotten with the session."""
+"""A session's settings hold at every worker, are bounded, and are forgotten with the session."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Streams of changes: each caller hears what it asked for and may know, once, and no caller takes all the places."""
+"""Streams of changes: each caller receives what it asked for and may know, once, and no caller takes all the slots."""
 
 import asyncio
 import threading
@@ -31,19 +31,19 @@ class Wish(Struct, frozen=True):
 
 
 class NoMail(WorkerBus):
-    """The bus of a worker that is alone."""
+    """The bus of a single worker."""
 
     def __init__(self) -> None:
         """Without a store."""
 
     def on(self, kind, handler) -> None:
-        """Nobody writes."""
+        """No worker sends."""
 
     def send(self, kind, payload, to=None) -> bool:
         return False
 
     async def post(self, kind, payload, to=None) -> None:
-        """Nobody reads."""
+        """No worker receives."""
 
     def hurry(self):
         raise AssertionError("nobody waits for mail here")
@@ -100,7 +100,7 @@ async def test_another_servers_changes_are_not_told():
 
 @pytest.mark.parametrize("owner, is_told", [("api-key:ann", True), ("api-key:bob", False), (None, False)])
 async def test_a_task_is_told_to_its_owner_alone(owner: str | None, is_told: bool):
-    """Attack 60: whoever names another's task in a wish hears nothing of it."""
+    """Attack 60: a caller that subscribes to another's task receives nothing of it."""
     streams = Streams(NoMail())
     change = Change("orders", Topic.TASK, "t1", owner)
     with streams.open(caller(), Wish(tasks=frozenset({"t1"}))) as stream:
@@ -204,7 +204,7 @@ async def test_leaving_the_block_gives_the_place_back_whatever_happened():
 
 
 async def test_a_stream_that_is_ended_tells_nothing_more():
-    """A revoked key hears nothing, not even of what waits."""
+    """A revoked key receives nothing, not even pending changes."""
     streams = Streams(NoMail())
     stream = streams.open(caller(), Wish())
     streams.publish(TOOLS)
@@ -250,7 +250,7 @@ async def test_a_change_reaches_the_other_workers(clock: ManualClock):
         assert len(workers.post.letters) == 1  # none of the local one
         assert await told(opened["b"]) == await told(opened["c"]) == [change]
         await workers.deliver()
-        assert await told(opened["a"]) == []  # what came by mail is not sent on
+        assert await told(opened["a"]) == []  # a change that came over the bus is not sent on
         for site in sites.values():
             await site.stop()
 

@@ -9,7 +9,7 @@ from support.clock import ManualClock
 
 
 class Ids:
-    """Fits ``channel.spent.SpentIds``, in memory."""
+    """Fits ``messaging.used_states.SpentIds``, in memory."""
 
     def __init__(self) -> None:
         self.kept: dict[str, float] = {}
@@ -86,7 +86,7 @@ async def test_a_state_that_was_given_back_is_used_once_more_at_whichever_worker
     for spent in (one, two, one):
         assert await spent.spend("s1", until, "k1")
         await spent.give_back("s1", until, "k1")
-    await two.give_back("s1", until, "k1")  # nobody has used it since
+    await two.give_back("s1", until, "k1")  # no call has used it since
     assert await two.spend("s1", until, "k1")
     assert not await one.spend("s1", until, "k1")
     assert not await two.spend("s1", until, "k1")

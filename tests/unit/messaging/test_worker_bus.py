@@ -1,4 +1,4 @@
-"""Mail between workers: to whom it is addressed, sealed, forgotten soon, and never the end of anything."""
+"""Messages between workers: addressed, sealed, forgotten soon, and never the end of anything."""
 
 import asyncio
 import logging
@@ -67,7 +67,7 @@ async def test_the_store_never_sees_what_a_letter_says(clock: ManualClock):
 
 @pytest.mark.parametrize("field, value", [("addressee", "b"), ("sender", "c"), ("kind", "other")])
 async def test_a_letter_that_was_moved_is_not_opened(clock: ManualClock, field: str, value: str):
-    """Attack 87: whoever can write to the database gives nobody another's words."""
+    """Attack 87: an attacker who can write to the database cannot deliver one worker's message as another's."""
     async with Workers(clock, "a", "b") as workers:
         heard, other = collect(workers), collect(workers, "other")
         await workers["a"].post("word", {"n": 1}, "c" if field == "addressee" else "b")
@@ -243,7 +243,7 @@ async def test_only_so_many_letters_and_bytes_wait_for_a_store_that_is_out(clock
 
 
 async def test_letters_are_forgotten_after_a_minute_whatever_the_wall_clock_says(clock: ManualClock):
-    """Attack 105: a clock that is set an hour ahead takes no letter from those who have not read it."""
+    """Attack 105: a clock that is set an hour ahead takes no message from workers that have not read it."""
     async with Workers(clock, "a", "b") as workers:
         await workers["a"].post("word", {"n": 1})
         clock.advance(15)

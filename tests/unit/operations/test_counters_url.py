@@ -1,4 +1,4 @@
-"""Where counters live: the URL from the settings, or from the variable that these name; its password stays inside."""
+"""The URL of the counters: from the settings, or from the variable that these name; its password stays inside."""
 
 import pytest
 

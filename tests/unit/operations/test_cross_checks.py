@@ -1,4 +1,4 @@
-"""No budget and no pool is named that nobody defined, and none is defined that nobody names."""
+"""Every budget and pool that is named is defined, and every one that is defined is named."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Who may use which tool: list and call are judged alike, and hidden looks like missing (attacks 37, 66, 67)."""
+"""Access to tools: list and call are judged alike, and hidden looks like missing (attacks 37, 66, 67)."""
 
 from typing import Any
 

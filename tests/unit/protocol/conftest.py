@@ -1,4 +1,4 @@
-"""The protocol room as it is wired in the house: real sealed tokens, two servers, a clock that stands still."""
+"""The protocol package as mcpward wires it: real sealed tokens, two servers, a clock that stands still."""
 
 import json
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ SERVERS = {
 
 
 class House:
-    """The room, and the short words that the tests say to it."""
+    """The package, and the short methods that the tests call."""
 
     servers = SERVERS
 

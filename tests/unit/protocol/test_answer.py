@@ -54,7 +54,7 @@ EXTENSION = {"com.example/x": {"depth": 1}}
 
 def test_everything_that_is_served_is_announced_in_the_legacy_era(house) -> None:
     capabilities = result(house, initialize(), server="full")["capabilities"]
-    assert capabilities == EVERYTHING | {"extensions": EXTENSION}  # tasks are of the modern era alone
+    assert capabilities == EVERYTHING | {"extensions": EXTENSION}  # only the modern era has tasks
 
 
 def test_everything_that_is_served_is_announced_in_the_modern_era(house) -> None:

@@ -1,4 +1,4 @@
-"""Which era a request speaks is told by its body, and its headers must agree (protocol versions page)."""
+"""The body of a request decides its era, and its headers must agree (protocol versions page)."""
 
 import pytest
 

@@ -100,5 +100,5 @@ def test_59_a_notification_may_not_lie_either(house) -> None:
 
 
 def test_agreement_is_judged_before_the_method_is_looked_up(house) -> None:
-    # Otherwise a caller could learn which methods exist while the proxy in front was told something else.
+    # Otherwise a caller could learn which methods exist while the proxy in front saw something else.
     assert house.refused(modern("secret/method"), modern_headers("tools/list")).reason is Reason.HEADER_MISMATCH

@@ -1,4 +1,4 @@
-"""Params of the wrong shape are refused here, so that no other room has to look."""
+"""Params of the wrong shape are refused here, so that no other package has to look."""
 
 import json
 from typing import Any

@@ -53,7 +53,7 @@ def test_60_another_principal_does_not_get_in_after_the_first_was_there(house) -
 
 
 def test_60_another_client_of_the_same_person_does_not_get_in(house) -> None:
-    """What one app may do for somebody, and is asked by the house, is not the other app's to resume or to answer."""
+    """One app's session for a person, and mcpward's questions to it, are not the other app's to resume or to answer."""
     caller = structs.replace(house.principal("oauth:https://id.example|ann"), way=AuthMethod.OAUTH, client="desk")
     other = structs.replace(caller, client="toy")
     token = house.open_session(principal=caller)
@@ -113,7 +113,7 @@ def test_a_deleted_session_is_unknown_in_every_worker(house) -> None:
     assert (call.kind, call.method) == (Kind.LIFECYCLE, "session/delete")
     assert house.protocol.answer(call).status == 200
     assert refused(house, token) is Reason.SESSION_UNKNOWN
-    house.protocol = other  # it shares what has ended through the book
+    house.protocol = other  # it shares what has ended through the cache
     assert refused(house, token) is Reason.SESSION_UNKNOWN
     assert house.refused(b"", {"Mcp-Session-Id": token}, verb="DELETE").reason is Reason.SESSION_UNKNOWN
 

@@ -1,4 +1,4 @@
-"""What opens a stream: a legacy GET, and ``subscriptions/listen``."""
+"""Requests that open a stream: a legacy GET, and ``subscriptions/listen``."""
 
 import json
 from operator import attrgetter
@@ -197,7 +197,7 @@ def test_a_listen_stream_ends_with_a_result_of_its_own_id(house, number) -> None
     assert result.keys() == {"resultType", "_meta"}
 
 
-# ---- what is told -------------------------------------------------------------------------------------------------
+# ---- the messages of a stream ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("topic", sorted(LISTS, key=attrgetter("value")))

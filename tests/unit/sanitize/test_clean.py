@@ -1,4 +1,4 @@
-"""What a tool gave becomes what may leave."""
+"""A tool's result becomes one that may leave."""
 
 import datetime as dt
 import itertools

@@ -1,4 +1,4 @@
-"""A database that can do no more than it must (attacks 68, 71, 72), and tells nobody what it said."""
+"""A database that can do no more than it must (attacks 68, 71, 72), and whose messages reach no caller."""
 
 import asyncio
 import sqlite3

@@ -1,4 +1,4 @@
-"""What an author says of budgets, pools and places: read at import, and refused there if it cannot hold."""
+"""An author's declarations of budgets, pools and slots: read at import, and refused there if they cannot hold."""
 
 from typing import Annotated, Any
 
@@ -138,7 +138,7 @@ def test_an_argument_with_an_alias_is_meant_by_either_name(cost):
         """Pay."""
 
     tool = server.tools[0]
-    assert tool.draws[0].argument == "count"  # where a problem lies is told as callers write it
+    assert tool.draws[0].argument == "count"  # a problem's place is reported as callers write it
     assert costs(tool.draws, tool.arguments.bind(b'{"count": 7}')) == {"stripe": 7}
     assert costs(tool.draws, tool.arguments.bind(b"{}")) == {"stripe": 1}
 

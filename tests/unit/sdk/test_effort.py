@@ -1,4 +1,4 @@
-"""What checking arguments takes, counted before it is begun (attack 121)."""
+"""The cost of checking arguments, counted before it is begun (attack 121)."""
 
 import re
 from itertools import pairwise

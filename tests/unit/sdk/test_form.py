@@ -1,4 +1,4 @@
-"""Forms: in the specification's restricted shapes, without secrets, and answers read to the letter."""
+"""Forms: in the specification's restricted shapes, without secrets, and answers read exactly."""
 
 import enum
 from dataclasses import dataclass

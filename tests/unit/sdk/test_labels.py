@@ -1,4 +1,4 @@
-"""What is shown beside a name: nothing that a client should not load, nothing reserved, nothing that changes later."""
+"""Display data beside a name: nothing that a client should not load, nothing reserved, nothing that changes later."""
 
 import pytest
 

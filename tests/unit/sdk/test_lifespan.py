@@ -1,4 +1,4 @@
-"""A lifespan that cannot be one is told where it is written, and what it yields is no argument of a tool."""
+"""A lifespan that cannot be one is refused with its line, and its yielded value is no argument of a tool."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager

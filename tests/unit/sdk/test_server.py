@@ -1,4 +1,4 @@
-"""What an author may declare, and what is refused at import with one clear line."""
+"""An author's declarations, and those that are refused at import with one clear line."""
 
 import re
 from collections.abc import Callable

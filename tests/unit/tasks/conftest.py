@@ -35,7 +35,7 @@ async def hello(_channel: Any) -> Outcome:
 
 
 class Seals:
-    """What the site hands in: an envelope, as text."""
+    """The envelope that the site injects, as text."""
 
     def __init__(self) -> None:
         self._envelope = Envelope(KeyRing([b"k" * 32]), "tasks")
@@ -50,7 +50,7 @@ class Seals:
 
 
 class Post:
-    """Carries letters between the workers of a test; ``is_lost`` loses them all."""
+    """Carries messages between the workers of a test; ``is_lost`` loses them all."""
 
     def __init__(self) -> None:
         self.offices: dict[str, dict[str, Callable[[dict[str, Any]], None]]] = {}

@@ -1,4 +1,4 @@
-"""Whoever listens is told what ``tasks/get`` would have said at that moment."""
+"""A listener receives what ``tasks/get`` would have returned at that moment."""
 
 from msgspec import json
 

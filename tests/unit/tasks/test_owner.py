@@ -1,4 +1,4 @@
-"""A task is its owner's: whoever else asks is told what a made-up id is told (attack 60; CVE-2026-52870)."""
+"""A task is its owner's: any other caller gets the answer to a made-up id (attack 60; CVE-2026-52870)."""
 
 import asyncio
 

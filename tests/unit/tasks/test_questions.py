@@ -275,7 +275,7 @@ async def test_an_answer_that_was_changed_in_the_store_ends_the_task(house) -> N
 
 
 async def test_an_answer_is_sealed_to_its_question(house) -> None:
-    """Whoever can write the store cannot turn the yes to one question into the yes to another (attack 87)."""
+    """An attacker who can write the store cannot turn consent to one question into consent to another (attack 87)."""
     task_id = (await house.start(asking(question("a"), question("b"), question("c"))))["taskId"]
     await house.until(task_id, "input_required")
     store, board = house.tasks._store, house.tasks._board

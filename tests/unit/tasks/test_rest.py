@@ -45,7 +45,7 @@ async def test_the_files_of_the_store_hold_nothing_that_was_said(house, tmp_path
 
 
 async def test_a_result_opens_only_as_its_own_tasks_result(house, store) -> None:
-    """Attack 87: whoever can write the store gives a caller the result of another, and gets nothing for it."""
+    """Attack 87: an attacker who can write the store gives a caller the result of another, without effect."""
     one, two = [(await house.start())["taskId"] for _ in range(2)]
     await house.end(one)
     await house.end(two)

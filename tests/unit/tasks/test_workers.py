@@ -1,4 +1,4 @@
-"""Workers stop, die and lose their store: whoever waits for a task is told how it ended."""
+"""Workers stop, die and lose their store: a caller that waits for a task learns how it ended."""
 
 import asyncio
 

@@ -103,7 +103,7 @@ def crash() -> str:
 
 @server.tool(read_only=True)
 def scold() -> str:
-    """Say no."""
+    """Refuse."""
     raise ToolError("there is no such order")
 
 

@@ -59,7 +59,7 @@ def project(tmp_path):
     return tmp_path
 
 
-@pytest.mark.timeout(150)  # each imports the whole house in a new process
+@pytest.mark.timeout(150)  # each imports all of mcpward in a new process
 @pytest.mark.parametrize("others", [("-p", "no:asyncio"), ("-o", "asyncio_mode=strict")])
 def test_async_tests_run_with_and_without_another_plug_in(project, others):
     said = run(project / "tests", *others)

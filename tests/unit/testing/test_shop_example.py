@@ -52,7 +52,7 @@ class Carrier(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Return nothing."""
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ class Slow(Letterbox):
 
 
 class Silent(Letterbox):
-    """A client that never answers; tells when it was asked."""
+    """A client that never answers; says when it was asked."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -261,7 +261,7 @@ async def test_one_answer_does_not_answer_two_questions(runner):
 
 
 async def test_a_yes_to_the_house_answers_no_authors_question(runner):
-    """Who agreed that the tool may run has not agreed to whatever it asks."""
+    """A person who agreed that the tool may run has not agreed to whatever it asks."""
 
     async def asks(context: Context) -> None:
         await context.elicit("Delete everything?", key=consent.KEY)
@@ -378,7 +378,7 @@ async def test_threads_that_wait_for_clients_keep_no_other_call_out(runner):
     assert text(await run(runner, is_here, Letterbox())) == "here"
     pool = runner._stage.pools.of("orders")
     async with asyncio.timeout(5):
-        while pool._threads > 1:  # noqa: ASYNC110  a thread ends without telling anybody
+        while pool._threads > 1:  # noqa: ASYNC110  # a thread ends without a notification
             await asyncio.sleep(0.005)
 
 

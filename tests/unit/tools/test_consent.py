@@ -1,4 +1,4 @@
-"""What a person is shown before a tool runs, and what counts as their yes."""
+"""The question to a person before a tool runs, and the answers that count as consent."""
 
 import unicodedata
 from datetime import date

@@ -34,7 +34,7 @@ def accepted(function, server: str = "orders", deadline_s: float = 5.0) -> Accep
 
 async def settled(count) -> None:
     async with asyncio.timeout(5):
-        while count():  # noqa: ASYNC110  a thread tells nobody that it has ended
+        while count():  # noqa: ASYNC110  # a thread ends without a notification
             await asyncio.sleep(0.002)
 
 

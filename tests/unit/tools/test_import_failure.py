@@ -1,4 +1,4 @@
-"""What is told of a file that cannot be loaded holds nothing of a secret: neither in what is wrong nor in the hint."""
+"""The report of a file that cannot be loaded holds nothing of a secret: neither in the error nor in the hint."""
 
 import sys
 
@@ -18,7 +18,7 @@ def _own_path(monkeypatch):
 
 @pytest.fixture
 def told(tmp_path):
-    """Load a file as ``mcpward serve`` does, and return all that is told of it."""
+    """Load a file as ``mcpward serve`` does, and return all that is reported of it."""
 
     def tell(text):
         (tmp_path / "tools.py").write_text(f"from mcpward import Server\n{text}\n")

@@ -18,7 +18,7 @@ from mcpward.tools.lifespans import LifespanEnded, Lifespans
 
 
 class Shop:
-    """What a lifespan yields."""
+    """The value that a lifespan yields."""
 
 
 def line_of(function, offset: int) -> str:

@@ -22,7 +22,7 @@ from support.back import Letterbox
 from support.calls import PRINCIPAL, call_of
 from support.sources import ROOT
 
-#: Of all orders; the data is the same on every machine and with every Python.
+#: The totals of all orders; the data is the same on every machine and with every Python.
 DIGEST = "ca3a46f9f1ec3188"
 
 WEEK = {"from_date": "2026-03-02T00:00:00Z", "to_date": "2026-03-09T00:00:00Z"}
@@ -81,7 +81,7 @@ def test_what_is_offered_and_how_it_is_counted(registry):
         "cancel_order": Access.DESTRUCTIVE,
         "slow_report": Access.READ,
     }
-    assert registry.find("slow_report").scopes == {"orders:all"}  # it sums up everybody's orders
+    assert registry.find("slow_report").scopes == {"orders:all"}  # it sums up the orders of all
     assert [resource.uri for resource in registry.resources] == ["orders://schema"]
     assert [prompt.name for prompt in registry.prompts] == ["weekly_review"]
 

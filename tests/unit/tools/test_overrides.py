@@ -1,4 +1,4 @@
-"""What an operator adds to a tool, and what databases are called as pools."""
+"""An operator's additions to a tool, and the names of databases as pools."""
 
 import pytest
 

@@ -14,7 +14,7 @@ from support.back import Letterbox
 
 
 class Kept:
-    """The places that calls keep although nobody waits for them, by caller."""
+    """The slots that abandoned calls keep, by caller."""
 
     def __init__(self) -> None:
         self.channels: defaultdict[str, Letterbox] = defaultdict(Letterbox)
@@ -51,7 +51,7 @@ class Slow:
 
     async def until(self, **begun: int) -> None:
         async with asyncio.timeout(5):
-            while Counter(self.begun) != begun:  # noqa: ASYNC110  a thread tells nobody that it runs
+            while Counter(self.begun) != begun:  # noqa: ASYNC110  # a thread runs without a notification
                 await asyncio.sleep(0.002)
         await asyncio.sleep(0.01)
         assert Counter(self.begun) == begun
@@ -169,7 +169,7 @@ async def test_whoever_begins_and_hangs_up_again_and_again_has_no_more_than_a_sh
 
 
 async def test_what_has_ended_when_its_caller_leaves_keeps_nothing():
-    """The function is over, and the loop has not heard of it yet."""
+    """The function is over, and the loop does not know it yet."""
     pool, kept, over = Pool(1), Kept(), threading.Event()
     task = asyncio.create_task(pool.run(over.set, kept.work()))
     await asyncio.sleep(0)
@@ -277,7 +277,7 @@ async def test_places_of_threads_that_wait_are_lent_to_a_bound():
 
     tasks = [run() for _ in range(3)]
     async with asyncio.timeout(5):
-        while pool.busy < 3 or pool._lent.taken < 2:  # noqa: ASYNC110  a thread tells nobody that it waits
+        while pool.busy < 3 or pool._lent.taken < 2:  # noqa: ASYNC110  # a thread waits without a notification
             await asyncio.sleep(0.005)
     tasks += [run() for _ in range(2)]
     await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Tool names that well-known clients do not take are told, with the clients and what to do."""
+"""Tool names that well-known clients do not take are reported, with the clients and the remedy."""
 
 from mcpward.tools.portable import remarks
 

@@ -1,4 +1,4 @@
-"""Shares of threads: nobody has more than what is free, and who has none is never last."""
+"""Shares of threads: no caller has more than what is free, and a caller with none is never last."""
 
 import pytest
 

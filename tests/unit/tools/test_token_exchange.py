@@ -1,4 +1,4 @@
-"""What an author's function knows of a caller with a token, and how it gets a token for somewhere else."""
+"""An author's function with a caller's token: what it knows of the caller, and how it gets a token for an upstream."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

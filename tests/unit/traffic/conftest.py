@@ -16,7 +16,7 @@ def redact(text: bytes) -> bytes:
 
 @pytest.fixture
 def house(tmp_path):
-    """Builds the room on a real table: ``house(queue=…, keep_arguments=…)``."""
+    """Builds the package on a real table: ``house(queue=…, keep_arguments=…)``."""
 
     def build(*, keep_arguments=True, **settings):
         clock, sink = ManualClock(), SqliteSink(tmp_path / "traffic.db")

@@ -1,4 +1,4 @@
-"""What repeats itself becomes a number (attack 126), and nothing that was counted is ever missing from the sums."""
+"""Repeated requests become a number (attack 126), and nothing that was counted is ever missing from the sums."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Numbers that a scraper can read, with labels that nobody outside can invent."""
+"""Numbers that a scraper can read, with labels that no outsider can invent."""
 
 import json
 from functools import partial

@@ -70,7 +70,7 @@ async def test_a_full_queue_says_so_and_still_takes_calls_that_were_let_in(house
     assert here.writer.metrics.lost == {}
     assert here.writer.metrics.refusals == {("orders", "rate-exceeded"): 1}
     rows = await here.kept()
-    assert [row["count"] for row in rows if row["chain"] == "refusals"] == [1]  # counted, and told of later
+    assert [row["count"] for row in rows if row["chain"] == "refusals"] == [1]  # counted, and reported later
 
 
 async def test_a_flood_of_unknown_routes_hides_no_wrong_credential_and_stops_no_call(house):

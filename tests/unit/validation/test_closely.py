@@ -212,7 +212,7 @@ def test_both_kinds_of_mistake_are_mended_at_once_and_what_is_left_is_told():
     assert refused(raw) == [{"path": "many.1", "rule": "an integer"}]
 
 
-# ---- arguments that nobody declared --------------------------------------------------------------------------------
+# ---- undeclared arguments --------------------------------------------------------------------------------
 
 N8N = b'{"n": 1, "toolCallId": "call_1", "sessionId": "s", "action": "sendMessage", "chatInput": "x"}'
 

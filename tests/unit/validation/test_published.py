@@ -1,4 +1,4 @@
-"""What a published input schema allows is accepted: inputs made from the schemas of every type that authors write."""
+"""Input that a published schema allows is accepted: inputs made from the schemas of every type that authors write."""
 
 import re
 from collections import deque

@@ -1,4 +1,4 @@
-"""What a hand-written schema refuses is told by path and rule, and never by value (attack 83)."""
+"""Refusals of a hand-written schema name the path and the rule, and never the value (attack 83)."""
 
 from typing import Any
 

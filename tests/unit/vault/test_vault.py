@@ -64,7 +64,7 @@ async def test_the_table_holds_nothing_readable(vault: Vault, shelf: Shelf) -> N
 
 @pytest.mark.parametrize("other", [("a", "SECOND"), ("b", "FIRST")])
 async def test_two_sealed_values_cannot_be_swapped(vault: Vault, shelf: Shelf, other: tuple[str, str]) -> None:
-    """Attack 87: whoever can write the database cannot put one secret in the place of another."""
+    """Attack 87: an attacker who can write the database cannot put one secret in the place of another."""
     await vault.set("a", "FIRST", Secret("one"))
     await vault.set(*other, Secret("two"))
     shelf.blobs["a", "FIRST"], shelf.blobs[other] = shelf.blobs[other], shelf.blobs["a", "FIRST"]

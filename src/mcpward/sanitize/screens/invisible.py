@@ -2,7 +2,7 @@
 
 Control characters (C0 but tab and line ends, DEL, C1), whole ANSI sequences, and by property all that is
 ``Default_Ignorable_Code_Point`` or ``Cf``: zero-width and bidirectional controls, fillers, tags, selectors, and what
-Unicode holds in reserve for more of them. One of them stays where it changes what is seen of its neighbour:
+Unicode holds in reserve for more of them. One of them stays if it changes what is seen of its neighbour:
 
 * a variation selector after a base that takes one;
 * a joiner between two emoji;
@@ -35,12 +35,12 @@ _PIECE: Final = 8_192
 _BREAK: Final = re.compile(r"(?<=[A-Za-z])|(?=[^ -~])")
 _TERMINATED: Final = frozenset("]PX^_")
 _TERMINATOR: Final = re.compile(r"[\x07\x9c]|\x1b\\?")
-#: What stays: nothing before it is judged by what comes after it, and nothing after it by what comes before.
+#: Characters that stay: nothing before one is judged by what comes after it, and nothing after it by what comes before.
 _STAYS: Final = re.compile(f"[^{PLACED}]")
 
 
 def strip(text: str) -> str:
-    """Return ``text`` without them; the same object where there are none. Lone surrogates go too."""
+    """Return ``text`` without them; the same object if there are none. Lone surrogates go too."""
     if text.isascii() and text.isprintable():
         return text
     # In this order: a sequence needs its escape character, and what changes a neighbour is judged by its final ones.
@@ -63,7 +63,7 @@ def strip(text: str) -> str:
 def bare(text: str) -> str:
     """Return ``text`` without any of them, wherever it stands: for a search, where a selector must not hide a secret.
 
-    The same object where there are none.
+    The same object if there are none.
     """
     return text if text.isascii() else _without(_EVERY, text)
 
@@ -126,7 +126,7 @@ def _sequence_end(text: str, start: int, place: int) -> int:
 
 
 def _joined(text: str, parts: list[str]) -> str:
-    """Return ``text`` without what its parts have lost; the same object where that is nothing."""
+    """Return ``text`` without what its parts have lost; the same object if that is nothing."""
     return text if sum(map(len, parts)) == len(text) else "".join(parts)
 
 

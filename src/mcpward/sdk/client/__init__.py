@@ -1,1 +1,1 @@
-"""What an author may ask of the client: forms, model output, roots."""
+"""Questions of an author to the client: forms, model output, roots."""

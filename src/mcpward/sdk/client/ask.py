@@ -1,7 +1,7 @@
-"""What an author may ask of the client, and the shapes that all such questions share.
+"""An author's questions to the client, and the shapes that all of them share.
 
-A question is built here and put to the client elsewhere; its answer is read here. Whatever the client sends is a
-stranger's: it is read strictly, and what does not fit is an :class:`Unfit`, never an author's surprise.
+A question is built here and put to the client elsewhere; its answer is read here. The client's data are untrusted: they
+are read strictly, and data that do not fit are an :class:`Unfit`, never a surprise to the author.
 """
 
 from typing import Annotated, Any, Final, Protocol, TypeVar

@@ -18,7 +18,7 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Elicited(Struct, Generic[T], frozen=True):
-    """What the person did. ``data`` is what they filled in where ``action`` is ``accept``, else None."""
+    """The person's action. ``data`` is the filled-in form if ``action`` is ``accept``, else None."""
 
     action: Action
     data: T | None = None
@@ -67,11 +67,11 @@ class Elicit:
 class ElicitUrl:
     """Asks a person to open a page, for what must not pass through their client.
 
-    ``accept`` says that they agreed to open it, not that they are done there. The page itself must check that whoever
-    opens it is who called (``client/elicitation``, phishing).
+    ``accept`` says that they agreed to open it, not that they are done there. The page itself must check that its
+    visitor is the caller (``client/elicitation``, phishing).
 
     Raises:
-        ValueError: the URL is not ``https`` (``http`` for this machine alone), or holds a name or a password.
+        ValueError: the URL is not ``https`` (``http`` only for this machine), or holds a name or a password.
     """
 
     __slots__ = ("message", "url")

@@ -8,7 +8,7 @@ from mcpward.sdk.errors import AuthoringError
 
 _SAID: Final[tuple[str, ...]] = ("title", "description", "default")
 _FORMATS: Final = ("date", "date-time", "email", "uri")
-#: What a field may say beside its type, title, description and default.
+#: The keywords of a field beside its type, title, description and default.
 _LIMITS: Final[dict[str, tuple[str, ...]]] = {
     "string": ("minLength", "maxLength", "format"),
     "number": ("minimum", "maximum"),
@@ -22,7 +22,8 @@ _NULL: Final = {"type": "null"}
 
 
 def field(name: str, raw: Any, definitions: Mapping[str, Any], what: str, *, strict: bool) -> dict[str, Any]:
-    """Return the field as it is published. What the specification has no word for is left out; ``strict`` refuses it.
+    """Return the field as it is published. Keywords that the specification does not have are left out; ``strict``
+    refuses them.
 
     Raises:
         AuthoringError: the field is nested, of another type or format, or asks for a secret.

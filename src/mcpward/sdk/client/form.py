@@ -1,8 +1,8 @@
 """The form of an elicitation: flat, of strings, numbers, booleans and choices (``client/elicitation``, form mode).
 
-A form comes from a model or from a hand-written schema. Both are brought into the specification's restricted schema, in
-which a client can draw them, and refused where that cannot be done or where they ask for a secret. What the
-specification has no word for (a pattern, a multiple) is not published; a model checks it all the same.
+A form comes from a model or from a hand-written schema. Both are brought into the specification's restricted schema,
+which a client can draw. They are refused if that is not possible or if they ask for a secret. Rules that the
+specification does not have (a pattern, a multiple) are not published; a model checks them all the same.
 """
 
 from collections.abc import Callable, Mapping
@@ -106,7 +106,7 @@ def _restricted(raw: Mapping[str, Any], what: str, *, strict: bool) -> dict[str,
 
 
 def _requirement(schema: Mapping[str, Any]) -> Callable[[Any], bytes]:
-    """What was published is required, whatever an author's own type would take besides."""
+    """Everything published is required, whatever an author's own type would take besides."""
     try:
         validator = _validator({**schema, "additionalProperties": False})
         for name, part in schema["properties"].items():
@@ -136,7 +136,7 @@ def _requirement(schema: Mapping[str, Any]) -> Callable[[Any], bytes]:
 
 
 def _settled(content: Mapping[str, Any], top: Place) -> dict[str, Any]:
-    """Return the content as its form asks for it, where a client writes the same otherwise.
+    """Return the content as its form asks for it, also if a client writes it otherwise.
 
     ``5.0`` is an integer, null in a field that may be left out is left out, a time without an offset is one in UTC.
     """
@@ -165,5 +165,5 @@ def _validator(schema: Mapping[str, Any]) -> Any:
 
 
 def _known(place: tuple[int | str, ...], schema: Mapping[str, Any]) -> str:
-    """The field's name where it is one of ours: any other was thought of by the client."""
+    """The field's name if it is one of ours: any other was thought of by the client."""
     return str(place[0]) if place and place[0] in schema["properties"] else "content"

@@ -17,7 +17,7 @@ _BLOCKS: Final = 64
 
 
 class ToolUse(Content, frozen=True):
-    """The model wants to use one of the tools it was told of. Its ``input`` is a stranger's: check it."""
+    """The model wants to use one of the tools that it was given. Its ``input`` is untrusted: check it."""
 
     id: str
     name: str
@@ -29,7 +29,7 @@ class ToolUse(Content, frozen=True):
 
 
 class ToolUsed(Content, frozen=True):
-    """What using the tool gave: the answer to the :class:`ToolUse` of that ``id``."""
+    """The result of a tool use: the answer to the :class:`ToolUse` of that ``id``."""
 
     id: str
     content: str | Sequence[Content]
@@ -41,9 +41,9 @@ class ToolUsed(Content, frozen=True):
 
 
 class Sampled(Struct, frozen=True):
-    """What the model said. ``text`` is its text blocks together; ``content`` all its blocks.
+    """The model's answer. ``text`` is its text blocks together; ``content`` all its blocks.
 
-    Words of a model that read words of yours: no more to be trusted than any caller.
+    Output of a model that read your text: as untrusted as any caller.
     """
 
     text: str
@@ -101,7 +101,7 @@ class Sample:
         """Return what the model said.
 
         Raises:
-            Unfit: the result does not answer the question, or uses a tool where none was offered.
+            Unfit: the result does not answer the question, or uses a tool though none was offered.
         """
         answer = converted(result, _Result)
         blocks = answer.content if isinstance(answer.content, list) else [answer.content]

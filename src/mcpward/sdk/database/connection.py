@@ -106,8 +106,8 @@ async def reading(connection: AsyncConnection) -> AsyncIterator[None]:
 class _Authorizer:
     """Authorises the statements of one SQLite connection. SQLite calls it when a statement is prepared.
 
-    What it allows changes on the event loop's thread, between statements alone. The driver keeps prepared statements
-    by their text, and no text is both a query and a change: ``sdk.statement`` tells them apart by their first word.
+    Its permissions change on the event loop's thread, only between statements. The driver keeps prepared statements by
+    their text, and no text is both a query and a change: ``sdk.statement`` distinguishes them by their first word.
     """
 
     def __init__(self, allowed: frozenset[int]) -> None:
@@ -164,10 +164,11 @@ def _open_sqlite(url: URL, *, read_only: bool, pool_size: int, folder: Path) -> 
     engine = create_async_engine(
         url,
         hide_parameters=True,
-        # Nothing to roll back where nothing can be changed, and a trip to the connection's thread saved.
+        # Nothing to roll back if nothing can be changed, and a trip to the connection's thread saved.
         pool_reset_on_return=None if read_only else "rollback",
         poolclass=AsyncAdaptedQueuePool,
-        pool_size=pool_size if is_file else 1,  # what is in memory is one connection's, and each call has it alone
+        # an in-memory database belongs to one connection, which only one call has at a time
+        pool_size=pool_size if is_file else 1,
         max_overflow=0,
     )
 

@@ -1,6 +1,6 @@
 """``Database``: literal SQL with named parameters, read-only unless said otherwise, few at once, rows and time bounded.
 
-SQLite files, PostgreSQL, MySQL and MariaDB; other SQLAlchemy async URLs are handed on as they are. What goes wrong is a
+SQLite files, PostgreSQL, MySQL and MariaDB; other SQLAlchemy async URLs are handed on as they are. An error is a
 :class:`DatabaseFailed` whose text holds no SQL, values or words of the database, so nothing of it can reach a caller.
 """
 
@@ -45,10 +45,10 @@ _open: "WeakSet[Database]" = WeakSet()
 
 
 class Changed(int):
-    """How many rows a statement changed, as an ``int``.
+    """The number of rows that a statement changed, as an ``int``.
 
-    ``rows`` are those that its RETURNING gave, as dicts. ``inserted_id`` is the AUTO_INCREMENT value of the one row
-    that an INSERT added on MySQL, which has no RETURNING, or on MariaDB; None elsewhere.
+    ``rows`` are those of its RETURNING, as dicts. ``inserted_id`` is the AUTO_INCREMENT value of the one row that an
+    INSERT added on MySQL, which has no RETURNING, or on MariaDB; None elsewhere.
     """
 
     rows: list[dict[str, Any]]
@@ -66,16 +66,16 @@ class Database:
     """A database for tools. Connects on first use.
 
     The path of a SQLite file (``sqlite:///orders.db``) starts at the folder of the file that makes the ``Database``,
-    whatever the working directory is, also where the URL comes from ``env``. The file must be there: none is made.
+    whatever the working directory is, also if the URL comes from ``env``. The file must be there: none is made.
 
     ``max_concurrency`` statements run at once, others wait within their ``timeout_s`` (seconds, waiting included),
-    callers in turn.
-    ``row_cap`` bounds a result: more rows are refused, not cut off. ``read_only=False`` allows :meth:`execute`.
-    ``name`` is what it is called as a pool (``@server.tool(pools=[db])``), and the operator's ``[pools.<name>]``.
+    callers in turn. ``row_cap`` bounds a result: more rows are refused, not cut off. ``read_only=False`` allows
+    :meth:`execute`. ``name`` is its name as a pool (``@server.tool(pools=[db])``), and the operator's
+    ``[pools.<name>]``.
 
     Raises:
-        AuthoringError: the URL cannot be read, its driver is not there, a bound is not more than 0, or the name is none
-            for a pool. It is a ``ValueError`` too.
+        AuthoringError: the URL cannot be read, its driver is missing, a bound is not above 0, or the name does not fit
+            a pool. It is a ``ValueError`` too.
     """
 
     @options("Database")
@@ -108,7 +108,7 @@ class Database:
 
     @property
     def name(self) -> str | None:
-        """What it is called as a pool; None where its author gave no name."""
+        """Its name as a pool; None if its author gave no name."""
         return self._name
 
     @property
@@ -133,8 +133,8 @@ class Database:
 
         Raises:
             StatementRefused: the SQL is not one reading statement, or its parameters do not match ``params``.
-            ToolError: more rows than ``row_cap``: the caller is told to narrow the request.
-            DatabaseFailed: the database said no, took too long, or a row does not fit ``into``.
+            ToolError: more rows than ``row_cap``: the error asks the caller to narrow the request.
+            DatabaseFailed: the database refused, took too long, or a row does not fit ``into``.
         """
         statement = self._read(sql)
         require_read(statement)
@@ -156,13 +156,13 @@ class Database:
     async def execute(self, sql: LiteralString, /, **params: Any) -> Changed:
         """Run one INSERT, UPDATE or DELETE in a transaction of its own and return the number of rows it changed.
 
-        The number is a :class:`Changed`: ``rows`` are what ``RETURNING id`` gave, ``inserted_id`` is MySQL's.
+        The number is a :class:`Changed`: ``rows`` are the result of ``RETURNING id``, ``inserted_id`` is MySQL's.
 
         Raises:
             StatementRefused: another statement, parameters that do not match, or a read-only database.
             UniqueViolated: the value of a key or of a UNIQUE column is taken. It is a ``ConstraintViolated``.
             ConstraintViolated: NOT NULL, CHECK or a foreign key forbids it. It is a ``DatabaseFailed``.
-            DatabaseFailed: the database said no or took too long.
+            DatabaseFailed: the database refused or took too long.
             ToolError: RETURNING gave more rows than ``row_cap``.
                 After each of these nothing was changed.
         """
@@ -211,13 +211,13 @@ class Database:
     async def _run(self, work: Callable[[AsyncConnection], Awaitable[T]], statement: Statement) -> T:
         """Lease a connection and work on it, all within the time."""
 
-        async def leased(grip: StatementTimeout) -> T:
+        async def leased(limit: StatementTimeout) -> T:
             async with self._leases.one(), self._opened().connect() as connection:
-                grip.driver = (await connection.get_raw_connection()).driver_connection
+                limit.driver = (await connection.get_raw_connection()).driver_connection
                 try:
                     return await work(connection)
                 finally:
-                    grip.driver = None
+                    limit.driver = None
 
         try:
             return await within(self._timeout_s, leased)
@@ -278,7 +278,7 @@ async def _fetched(
 def _changed(
     statement: Statement, clause: TextClause, values: dict[str, Any], most: int, connection: Connection
 ) -> Changed:
-    """Streamed where there may be rows, as in :func:`_fetched`; only so is the count of other statements known."""
+    """Streamed if there may be rows, as in :func:`_fetched`; only so is the count of other statements known."""
     try:
         result = connection.execute(clause, values, execution_options={"stream_results": statement.returns})
         if not result.returns_rows:
@@ -293,7 +293,7 @@ def _changed(
 
 
 def _inserted_id(statement: Statement, result: CursorResult[Any], dialect: str) -> int | None:
-    """Return what the database numbered the one new row with. SQLite's would be another row's after a conflict."""
+    """Return the database's number of the one new row. SQLite's would be another row's after a conflict."""
     is_one = statement.verb == "INSERT" and result.rowcount == 1 and dialect in MYSQL
     return (result.lastrowid or None) if is_one else None
 

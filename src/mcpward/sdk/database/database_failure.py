@@ -1,7 +1,7 @@
-"""What becomes of a driver's error: the kind of failure for the author, and for the log what the database said.
+"""Translation of a driver's error: the kind of failure for the author, and the database's message for the log.
 
-The database's words go to the log only where they are known to speak of the statement, the tables or the connection.
-All others may quote a value: ``invalid input syntax for type integer: "…"`` (CWE-532).
+The database's words go to the log only if they are known to speak of the statement, the tables or the connection. All
+others may quote a value: ``invalid input syntax for type integer: "…"`` (CWE-532).
 """
 
 import re
@@ -23,13 +23,13 @@ _AWAY_MYSQL: Final = (2002, 2003, 2005, 2006, 2013)
 #: Classes of SQLSTATE whose messages name tables, columns, constraints and roles: integrity (its values stand in
 #: DETAIL, which is not taken), transaction state, roll-back, syntax and access, resources, object state, operators.
 _PLAIN_CLASSES: Final = ("23", "25", "28", "3D", "3F", "40", "42", "53", "55", "57")
-#: The class of them that tells of names which are not there: of the statement, or looked up by a function.
+#: The class of errors about names that are missing: of the statement, or looked up by a function.
 _OF_NAMES: Final = "42"
 _PLACEHOLDER: Final = re.compile(r"\$\d+", re.ASCII)
 #: PostgreSQL's file for RAISE, and the SQLSTATE of SIGNAL: what they say is the words of a function of the database.
 _RAISED: Final = "pl_exec.c"
 _SIGNALLED: Final = "45"
-#: MySQL and MariaDB: numbers of errors whose messages hold names alone. 1064 (syntax) is none of them: its driver puts
+#: MySQL and MariaDB: numbers of errors whose messages hold only names. 1064 (syntax) is none of them: its driver puts
 #: the values into the text of the statement, and the message quotes that.
 _PLAIN_NUMBERS: Final = frozenset(
     {1040, 1044, 1045, 1046, 1048, 1049, 1051, 1052, 1054, 1055, 1058, 1072, 1109, 1110, 1111, 1136, 1142, 1143, 1146}

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-#: What a plain name stands for.
+#: The drivers of plain names.
 DRIVERS: Final = {
     "sqlite": "sqlite+aiosqlite",
     "postgresql": "postgresql+asyncpg",
@@ -11,7 +11,7 @@ DRIVERS: Final = {
     "mariadb": "mariadb+aiomysql",
 }
 MYSQL: Final = frozenset({"mysql", "mariadb"})
-#: Where a module is not called as the package that brings it.
+#: Modules whose names differ from the packages that bring them.
 _PACKAGES: Final = {"pymysql": "aiomysql"}
 
 

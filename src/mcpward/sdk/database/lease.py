@@ -9,7 +9,9 @@ from mcpward.core.work import current
 
 
 class Leases:
-    """``size`` places, for the callers of the running calls. Who waits for one is cancelled, or has time enough."""
+    """``size`` slots, for the callers of the running calls. A call that waits for one is cancelled, or has time
+    enough.
+    """
 
     def __init__(self, size: int) -> None:
         self._free = size
@@ -18,7 +20,7 @@ class Leases:
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
-        """Wait for a place, and hold it."""
+        """Wait for a slot, and hold it."""
         work = current.get(None)
         caller = "" if work is None else work.caller
         if self._free > 0:
@@ -37,7 +39,7 @@ class Leases:
             await turn
         except asyncio.CancelledError:
             self._turns.leave(caller, turn)
-            if turn.done() and not turn.cancelled():  # the place came in the same turn of the loop
+            if turn.done() and not turn.cancelled():  # the slot came in the same turn of the loop
                 self._give_back(caller)
             raise
 

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 def reader_of(into: Any) -> Callable[[list[dict[str, Any]]], list[Any]]:
     """Return what turns rows into ``into``: a pydantic model, dataclass, TypedDict or msgspec struct.
 
-    The reader raises ``ValueError`` where a row does not fit (pydantic's and msgspec's errors are such).
+    The reader raises ``ValueError`` if a row does not fit (pydantic's and msgspec's errors are such).
     """
     if isinstance(into, type) and issubclass(into, msgspec.Struct):
         return lambda rows: msgspec.convert(rows, list[into], strict=False)

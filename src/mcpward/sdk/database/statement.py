@@ -36,7 +36,7 @@ _OUTSIDE: Final = frozenset(
     | {"LOAD_FILE", "OUTFILE", "DUMPFILE", "XP_CMDSHELL"}
 )  # fmt: skip
 _OPEN: Final = frozenset("'\"`")
-#: Comments that are none to MySQL, and those that it alone knows.
+#: Comments that are none to MySQL, and those that only MySQL knows.
 _MYSQL: Final = {"comment": re.compile(r"/\*M?!|--(?!\s|\Z)", re.ASCII), "other": re.compile("#")}
 _TEMPLATE: Final = "__[POSTCOMPILE_"
 #: Tokens in which nothing is a parameter.

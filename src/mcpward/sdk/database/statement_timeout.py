@@ -32,26 +32,26 @@ class StatementTimeout:
 
 
 async def within(seconds: float, work: Callable[[StatementTimeout], Awaitable[T]]) -> T:
-    """Return what ``work`` gives, if it does so in time.
+    """Return the result of ``work``, if it ends in time.
 
     Raises:
         TimeoutError: it did not, and was stopped.
         CancelledError: cancelled from outside; the work was stopped as well.
     """
-    grip = StatementTimeout()
-    task = asyncio.ensure_future(work(grip))
+    limit = StatementTimeout()
+    task = asyncio.ensure_future(work(limit))
     _tasks.add(task)  # the loop itself keeps tasks by weak reference only
     task.add_done_callback(_forget)
     try:
         async with fair_timeout(seconds):
             return await asyncio.shield(task)
     except (TimeoutError, asyncio.CancelledError):
-        await _ended(grip.let_go(task))
+        await _ended(limit.let_go(task))
         raise
 
 
 async def _ended(ending: Coroutine[Any, Any, None]) -> None:
-    """Wait for the end. Cancelled once more, it goes on without us, and with the places of the call until then."""
+    """Wait for the end. Cancelled once more, it goes on without us, and with the slots of the call until then."""
     task = asyncio.ensure_future(ending)
     _tasks.add(task)
     task.add_done_callback(_forget)

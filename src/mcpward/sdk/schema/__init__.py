@@ -1,1 +1,1 @@
-"""What an author's types and schemas allow: arguments in, results out, and what checking them may cost."""
+"""The rules of an author's types and schemas: arguments in, results out, and the cost of checking them."""

@@ -1,8 +1,8 @@
-"""The JSON schema of what is taken, honest about it: what it allows, the type takes.
+"""An honest JSON schema of the accepted values: whatever it allows, the type takes.
 
 pydantic publishes more than it takes for some types: a format that the type narrows, any text for a decimal, any name
-for an integer key. What a schema cannot say (checks of an author's own, ``max_digits``, a date in the past, the year 0)
-stays a rule that is told when it is broken.
+for an integer key. Rules that a schema cannot express (an author's own checks, ``max_digits``, a past date, the year 0)
+are reported only when they are broken.
 """
 
 import re
@@ -24,8 +24,8 @@ _EMAIL: Final = (
     r"^[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*(?:\.[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*)*"
     r"\.[A-Za-z]{2,}$"
 )
-#: What stands in a schema instead of a format that JSON Schema does not have, or that means something else there: a
-#: strict client compiles no schema with a format that it does not know, and Python's patterns are not ECMAScript's.
+#: Replacements for formats that JSON Schema does not have, or that mean something else there: a strict client compiles
+#: no schema with a format that it does not know, and Python's patterns are not ECMAScript's.
 _INSTEAD: Final[Mapping[str, Mapping[str, Any]]] = {
     "ipvanyaddress": {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]},
     "ipv4network": {"examples": ["192.0.2.0/24"]},

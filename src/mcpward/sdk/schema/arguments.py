@@ -42,12 +42,12 @@ Bind = Callable[[bytes], dict[str, Any]]
 
 
 class Arguments:
-    """What a function takes from its caller.
+    """A function's arguments from its caller.
 
     ``bind`` turns raw JSON into keyword arguments and raises ``pydantic.ValidationError``. With ``strict=False``
     ``bind_strings`` takes the mapping of strings of a prompt or a URI template instead. ``headers`` are those in which
     a client repeats an argument, with the argument's path. ``suspects`` finds in raw arguments what must be looked at
-    closely before they are bound; ``effort`` is what binding costs (None where it is not strict).
+    closely before they are bound; ``effort`` is what binding costs (None if it is not strict).
     """
 
     def __init__(self, parameters: tuple[Parameter, ...], what: str, where: str, *, strict: bool = True) -> None:

@@ -1,6 +1,6 @@
 """Arguments by a schema that the author wrote: published as it is, checked by jsonschema-rs (JSON Schema 2020-12).
 
-Offline, with a regular-expression engine that takes linear time. Whoever explains the errors must not quote them: an
+Offline, with a regular-expression engine that takes linear time. Explanations of the errors must not quote them: an
 error's text holds the caller's values.
 """
 
@@ -32,11 +32,12 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Written:
-    """What a function takes whole, as ``arguments: dict[str, Any]``.
+    """The arguments of a function that takes them whole, as ``arguments: dict[str, Any]``.
 
     ``bind`` turns raw JSON into that keyword argument. It raises an ``ExceptionGroup`` of at most 16
-    ``jsonschema_rs.ValidationError`` (of what is not small: the first), and ``Refusal`` (arguments-invalid) for what is
-    nested deeper than a recursive schema can be checked for at a bounded cost. ``effort`` is what that costs.
+    ``jsonschema_rs.ValidationError`` (the first, if the arguments are not small). It raises ``Refusal``
+    (arguments-invalid) for arguments that are nested too deep to check a recursive schema at a bounded cost. ``effort``
+    is that cost.
     """
 
     def __init__(self, schema: Mapping[str, Any], parameters: tuple[Parameter, ...], what: str, where: str) -> None:

@@ -69,10 +69,10 @@ def _annotated(annotation: Any, seen: set[Any]) -> Iterator[tuple[Any, list[Any]
 
 
 def _types(kind: Any) -> frozenset[str]:
-    """Return the JSON types of a type, ``ordered`` for dates and times; none where that is not to be said."""
+    """Return the JSON types of a type, ``ordered`` for dates and times; none if that is not to be said."""
     try:
         schema = TypeAdapter(kind).json_schema()
-    except Exception:  # noqa: BLE001  told elsewhere, with its line
+    except Exception:  # noqa: BLE001 reported elsewhere, with its line
         return frozenset()
     found: set[str] = set()
     for part in schema.get("anyOf", [schema]):

@@ -1,6 +1,6 @@
-"""What checking the arguments of a tool may cost, and how much of it is done (attack 121).
+"""The permitted cost of checking a tool's arguments, and how much of it is done (attack 121).
 
-Measured on a small machine: pydantic takes a microsecond for a visit, and four where it leaves an error; jsonschema-rs
+Measured on a small machine: pydantic takes a microsecond for a visit, and four if it leaves an error; jsonschema-rs
 takes thirty nanoseconds. The event loop stands still for less than 10 ms.
 """
 

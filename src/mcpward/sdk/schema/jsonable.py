@@ -24,7 +24,7 @@ from mcpward.sdk.schema.temporal import date_time, full_time
 
 _MOST_DIGITS: Final = 308
 _LARGEST: Final = 10**_MOST_DIGITS
-#: What goes into JSON as it is.
+#: Values that go into JSON as is.
 _PLAIN: Final = frozenset({bool, type(None)})
 Path = tuple[str | int, ...]
 
@@ -112,7 +112,7 @@ def _name(name: Any) -> str:
 
 
 def _number(value: Any) -> int | float:
-    """What a double cannot hold is infinity to most clients."""
+    """Numbers that a double cannot hold are infinity to most clients."""
     if isinstance(value, int):
         if not -_LARGEST < value < _LARGEST:
             raise NotJson(f"a number of more than {_MOST_DIGITS} digits")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 _BACKTRACKING: Final = "python-re"
-#: What holds values of an author's, or functions, and no schemas.
+#: Keywords that hold an author's values, or functions, and no schemas.
 _OPAQUE: Final = frozenset({"cls", "default", "expected", "function", "members", "metadata", "serialization"})
 
 

@@ -1,4 +1,5 @@
-"""Why a value is not what was declared: what was wanted and what was found, in words that hold nothing of the value.
+"""The reason why a value does not match its declaration: the expected and the found type, in words that hold nothing of
+the value.
 
 The types of values are the author's or Python's own; a value's text may be anything, a secret too.
 """
@@ -9,7 +10,7 @@ from typing import Any, Final
 
 import pydantic
 
-#: Those of pydantic's errors whose text is of the declaration and of lengths alone.
+#: Those of pydantic's errors whose text holds only the declaration and lengths.
 SHOWN: Final = frozenset({
     "bool_parsing", "bool_type", "bytes_type", "dataclass_exact_type", "dataclass_type", "date_type", "datetime_type",
     "decimal_type", "dict_type", "enum", "finite_number", "float_parsing", "float_type", "frozen_set_type",
@@ -35,10 +36,10 @@ _WANTED: Final = frozenset({
 
 
 def found(value: Any) -> str:
-    """Name the type of a value; of a coroutine also which call was not awaited, and end it."""
+    """Name the type of a value; of a coroutine also which call was not awaited, and close it."""
     if inspect.iscoroutine(value):
         name = value.__qualname__
-        value.close()  # nobody will: Python would warn of it at some other time
+        value.close()  # no code will await it: Python would warn of it at some other time
         return f"a coroutine: {name}() was not awaited"
     if value is None:
         return "None: the function may end without a return"

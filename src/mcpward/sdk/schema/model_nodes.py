@@ -1,6 +1,7 @@
-"""What pydantic does with a value, as nodes whose visits can be counted: read from its own core schema.
+"""The work of pydantic on a value, as nodes whose visits can be counted: read from its own core schema.
 
-Source: ``pydantic_core.core_schema``. What is not known there sees its value, and whatever is in it sees that too.
+Source: ``pydantic_core.core_schema``. An unknown kind counts as one that sees its value, and so does everything in
+it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,7 +9,7 @@ from typing import Any, Final, TypeGuard
 
 from mcpward.sdk.schema.visits import Node
 
-#: Where a core schema has others, for a type that only passes its value on, or is not known here.
+#: The places of inner schemas in a core schema, for a type that only passes its value on, or is not known here.
 _WITHIN: Final = (
     "schema", "steps", "choices", "strict_schema", "json_schema", "items_schema", "values_schema", "keys_schema",
     "arguments_schema", "extras_schema",

@@ -1,8 +1,8 @@
 """A model's validator for large arguments: it comes back to Python at each item, and stops at the first that is wrong.
 
-pydantic-core keeps the interpreter's lock while it works, so that a thread alone would not free the event loop. What is
-added to the core schema changes neither what is taken nor what it becomes: after each item of a list, and each member
-of a dict, the thread may pause (``core.pace``); a list with a wrong item is not read any further; and a dict with a
+pydantic-core keeps the interpreter's lock while it works, so that a thread by itself would not free the event loop. The
+additions to the core schema change neither the accepted values nor their results. After each item of a list, and each
+member of a dict, the thread may pause (``core.pace``). A list with a wrong item is not read any further. A dict with a
 wrong member ends the whole, unless another alternative might still take it.
 
 Source: ``pydantic_core.core_schema``.
@@ -19,7 +19,7 @@ from mcpward.core.pace import step
 from mcpward.core.reasons import Reason
 
 _LISTS: Final = frozenset({"list", "set", "frozenset", "tuple"})
-#: Types in which an error may not be the end. What is referred to may be referred to from there.
+#: Types in which an error may not be the end. Definitions may be referred to from there.
 _CATCHING: Final = frozenset({"union", "tagged-union", "function-wrap", "definitions"})
 #: Members of a core schema that are schemas by name, and those in which there are no schemas.
 _NAMED: Final = frozenset({"fields", "choices"})
@@ -44,7 +44,7 @@ def paced(schema: Mapping[str, Any]) -> Callable[..., Any]:
 
 
 class _Reading:
-    """Copies a core schema. ``within`` tells that what is wrong there may be right for another alternative."""
+    """Copies a core schema. ``within`` says that a wrong value there may be right for another alternative."""
 
     def changed(self, value: Any, *, within: bool) -> Any:
         if isinstance(value, tuple):

@@ -1,4 +1,4 @@
-"""What a tool gives back: the output schema from the return annotation, and the one pass that checks and encodes.
+"""A tool's return value: the output schema from the return annotation, and the one pass that checks and encodes.
 
 Objects are published as they are; anything else is wrapped as ``{"result": …}``, as FastMCP does. Content values
 (``Image`` and its kin), ``ToolResult``, ``None`` and missing annotations have no schema.
@@ -36,12 +36,12 @@ _UNDECLARED: Final = (REQUIRED, Any, object, None, NoneType)
 _NO_TEXT: Final = frozenset({"string_unicode"})
 #: Names that stand in no schema are data, and may be a secret: only those that look like a field's are shown.
 _FIELD: Final = re.compile(r"[A-Za-z_]{1,24}", re.ASCII)
-#: What msgspec says of a value without quoting it.
+#: Messages of msgspec that quote no value.
 _MSGSPEC_RULE: Final = re.compile(
     r"(Expected `[^`]*`(?:, got `[^`]*`)?|Object missing required field `\w+`|Number out of range)"
 )
 _MSGSPEC_PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
-#: A number that no double holds has more digits than this; where there are as many, numbers are looked at.
+#: A number that no double holds has more digits than this; numbers are checked if there are as many.
 _MANY_DIGITS: Final = b"0" * 308
 _DIGITS: Final = bytes(ord("0") if chr(byte).isdecimal() else ord(" ") for byte in range(256))
 _decode: Final = msgspec.json.Decoder().decode
@@ -55,8 +55,8 @@ class ReturnMismatch(Exception):
 class Returns(Struct, frozen=True):
     """A declared return: ``schema`` as published, ``encode`` from a value to JSON, ``wrapped`` if not an object.
 
-    ``encode`` is None where nothing is declared; it raises :class:`ReturnMismatch`. ``misfit`` returns what of a
-    decoded value the schema does not allow, None where it allows all. ``is_text`` says that any text fits and nothing
+    ``encode`` is None if nothing is declared; it raises :class:`ReturnMismatch`. ``misfit`` returns what of a
+    decoded value the schema does not allow, None if it allows all. ``is_text`` says that any text fits and nothing
     else does.
     """
 

@@ -1,4 +1,4 @@
-"""What a hand-written schema may be: JSON Schema 2020-12, of bounded size, within itself (attack 76).
+"""The bounds of a hand-written schema: JSON Schema 2020-12, of bounded size, self-contained (attack 76).
 
 Nothing is ever fetched, by us or by a client that follows a reference.
 """
@@ -14,14 +14,14 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _MOST_BYTES: Final = 65_536
 _MOST_PARTS: Final = 2_000
 _DEEPEST: Final = 32
-#: These need the way by which a schema was reached; what they cost and what they mean is not to be seen beforehand.
+#: These need the way by which a schema was reached; their cost and meaning cannot be determined beforehand.
 _DYNAMIC: Final = ("$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor", "$vocabulary")
 _PLAIN: Final = "simplify it, or use annotations instead of input_schema"
 Schema = Mapping[str, Any]
 
 
 class Document:
-    """One schema, copied so that nobody else holds it, with its references resolved.
+    """A private copy of one schema, with its references resolved.
 
     Raises :class:`AuthoringError`: no JSON, no object at its root, another dialect, too large, a reference that leads
     out of it or nowhere.
@@ -38,7 +38,7 @@ class Document:
             self.target(part)
 
     def target(self, schema: Schema) -> Schema | None:
-        """Return what a schema's ``$ref`` stands for, None where it has none."""
+        """Return what a schema's ``$ref`` stands for, None if it has none."""
         reference = schema.get("$ref")
         if not isinstance(reference, str):
             return None

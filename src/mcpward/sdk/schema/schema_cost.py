@@ -1,4 +1,4 @@
-"""What checking against a schema can cost. It can be small and cost without end (attack 76).
+"""The cost of checking against a schema. A small schema can have an unbounded cost (attack 76).
 
 References to references double the work with each step, and a schema that stands within itself doubles it with each
 level of the arguments. So what it unfolds to is counted before it is used, and the arguments' depth is bounded.
@@ -27,7 +27,7 @@ def deepest(document: Document) -> int:
     """Return how many levels the arguments may have, so that checking them stays cheap; :data:`UNBOUNDED` for any.
 
     Raises:
-        AuthoringError: it refers to itself in a circle, or unfolds without bounds.
+        AuthoringError: it refers to itself in a cycle, or unfolds without bounds.
     """
     return _Unfolding(document).deepest()
 
@@ -78,7 +78,7 @@ class _Unfolding:
                 rest += self._beside(part)
 
     def _ways(self, schema: Schema) -> int:
-        """Return on how many ways one level of a value comes back to ``schema`` at one place of the next level."""
+        """Return by how many ways one level of a value comes back to ``schema`` at one place of the next level."""
         ways: Counter[str] = Counter()
         rest = [schema]
         while rest:

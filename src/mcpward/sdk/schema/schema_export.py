@@ -13,8 +13,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 _PROMISED: Final = frozenset({"date", "date-time", "time", "uuid", "ipv4"})
 #: Keywords that say nothing of what goes out, or not the same to every client. Patterns are pydantic's, in the syntax
 #: of Rust or Python: a client that cannot compile one drops all tools of the server. Multiples and uniqueness are
-#: decided by rounding where numbers are doubles, and two secrets in a set are alike once they are redacted.
-#: A member's name is a text, whatever the schema of its type says.
+#: decided by rounding if numbers are doubles, and two secrets in a set are alike once they are redacted. A member's
+#: name is a text, whatever the schema of its type says.
 _DROPPED: Final = frozenset({"default", "pattern", "writeOnly", "multipleOf", "uniqueItems", "propertyNames"})
 _SCHEMAS_BY_NAME: Final = ("properties", "$defs", "dependentSchemas")
 _SCHEMAS: Final = ("items", "additionalProperties", "propertyNames", "not", "if", "then", "else", "contains")
@@ -34,7 +34,7 @@ class Untitled(GenerateJsonSchema):
 
 
 class Outgoing(Untitled):
-    """The schema of what is serialized: of anything, where an author's serializer does not declare what it returns."""
+    """The schema of what is serialized: of anything, if an author's serializer does not declare what it returns."""
 
     def bytes_schema(self, schema: Any) -> JsonSchemaValue:  # noqa: ARG002  pydantic calls it so
         """Return the schema of bytes as they go out. Bounds are of the bytes, and not of their text."""

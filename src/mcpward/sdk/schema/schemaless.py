@@ -1,5 +1,5 @@
-"""Which part of an annotation has no JSON schema, and what to write instead: pydantic names neither the parameter nor
-the author's line.
+"""The part of an annotation that has no JSON schema, and what to write instead: pydantic names neither the parameter
+nor the author's line.
 """
 
 import inspect
@@ -15,7 +15,7 @@ from mcpward.sdk.errors import AuthoringError
 from mcpward.sdk.schema.schema_export import first_line
 from mcpward.sdk.signature import Parameter
 
-#: What pydantic raises for an annotation that it cannot read: the last one for patterns, and for a core schema.
+#: Exceptions of pydantic for an annotation that it cannot read: the last one for patterns, and for a core schema.
 UNREADABLE: Final = (PydanticUserError, SchemaError, TypeError, ValueError)
 
 

@@ -1,4 +1,4 @@
-"""How a declared type is serialized: pydantic's rules for it, but times with an offset, bytes as base64, and no NaN.
+"""The serialization of a declared type: pydantic's rules for it, but times with an offset, bytes as base64, and no NaN.
 
 pydantic writes a time without an offset as it is, bytes as UTF-8 or not at all, and NaN as null; none of it keeps what
 an output schema promises. So the type's core schema is changed in these places, at every depth.
@@ -15,7 +15,7 @@ from mcpward.sdk.schema.temporal import date_time, full_time
 
 _CONFIG: Final = {"ser_json_inf_nan": "constants"}
 _CONFIGURED: Final = frozenset({"model", "dataclass", "typed-dict"})
-#: Where members that are not declared may be allowed, which are of any type.
+#: Schemas that may allow undeclared members, which are of any type.
 _WITH_EXTRAS: Final = frozenset({"model-fields", "typed-dict"})
 #: Members of a core schema that hold no schemas, though what stands there may look like one.
 _OPAQUE: Final = frozenset({"metadata", "config", "default", "expected", "members", "cls"})
@@ -76,7 +76,7 @@ class _Change:
         return self.of(part, is_open=is_open)
 
     def _serialized(self, changed: dict[str, Any], kind: Any, own: Any) -> dict[str, Any]:
-        """Add how it is serialized: by an author's function where there is one, which may hand on to ours."""
+        """Add its serialization: by an author's function if there is one, which may hand on to ours."""
         function = self._infer if own == _INFERRED else self._functions.get(kind)
         plain = {"type": "function-plain", "function": function, "when_used": "json"}
         ours = changed if function is None else {**changed, "serialization": plain}

@@ -1,4 +1,4 @@
-"""Parameters that are filled from texts alone, as those of prompts are: a type that no text can be is refused."""
+"""Parameters that are filled only from texts, as those of prompts are: a type that no text can be is refused."""
 
 import dataclasses
 import typing

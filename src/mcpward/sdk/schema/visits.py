@@ -1,8 +1,8 @@
-"""How much work it is to check one value against a schema, counted before that is begun (attack 121).
+"""The work of checking one value against a schema, counted before that is begun (attack 121).
 
-A value that several alternatives may take is looked at by each of them, and so are its parts: where two alternatives
-contain themselves, twice as often at each level. A visit is one schema that looks at one value. They are counted by the
-shape of the value alone: which schemas see each part of it, and how often.
+A value that several alternatives may take is looked at by each of them, and so are its parts: if two alternatives
+contain themselves, twice as often at each level. A visit is one schema that looks at one value. They are counted only
+by the shape of the value: which schemas see each part of it, and how often.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,9 +29,9 @@ class Node:
 
     ``beside`` see the same value. ``fields`` see its members by name, ``others`` any other member, ``items`` each item,
     ``first`` those at the beginning instead. ``weight`` is what it costs itself, in visits; ``each`` what it adds for
-    each part of its value, ``letters`` for each character of a text. It keeps an error for each of the ``required``
-    names that is missing and, where it ``is_closed``, for each name that is not among its fields. ``tag`` names the
-    member that chooses one of ``tagged``.
+    each part of its value, ``letters`` for each character of a text. It keeps an error for each missing name of
+    ``required``, and for each unknown name if it ``is_closed``. ``tag`` names the member that chooses one of
+    ``tagged``.
     """
 
     __slots__ = (
@@ -62,7 +62,7 @@ class Visits:
         self._root = root
 
     def count(self, value: Any, most: int) -> int:
-        """Return how many visits it may take to check ``value``; where they are more than ``most``, a number above."""
+        """Return how many visits it may take to check ``value``; if they are more than ``most``, a number above."""
         visits, parts = 0, 0
         profile = self.profile({self._root: 1})
         rest: list[tuple[Any, _Profile, int]] = [(value, profile, -1)]
@@ -109,9 +109,9 @@ class Visits:
         return visits
 
     def per_part(self, most: int) -> int:
-        """Return how many visits one part of any value may take; 0 where that is more than ``most``, or has no bound.
+        """Return how many visits one part of any value may take; 0 if that is more than ``most``, or has no bound.
 
-        Each alternative of those that exclude each other counts, and each error that names alone may leave.
+        Each alternative of those that exclude each other counts, and each error that names by themselves may leave.
         """
         rest, known, worst = [self.profile({self._root: 1})], set[_Profile](), 0
         while rest:
@@ -187,7 +187,7 @@ class _Profile:
         return found
 
     def errors(self, value: Mapping[str, Any]) -> int:
-        """Return how many errors an object here leaves by its names alone."""
+        """Return how many errors an object here leaves only by its names."""
         if not self._named:
             return 0
         shape = tuple(value)
