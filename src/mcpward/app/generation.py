@@ -65,7 +65,7 @@ class Generation:
         return self.workers[at]
 
     def set_alone(self, *, is_alone: bool) -> None:
-        """Tell workers whether there are others; one that is not open yet learns it later."""
+        """Notify workers whether there are others; one that is not open yet learns it later."""
         for worker in self.workers:
             if worker.is_serving and worker.is_alone != is_alone:
                 worker.is_alone = is_alone

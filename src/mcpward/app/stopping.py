@@ -74,7 +74,7 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     def set_alone(self, is_alone: bool) -> None:
-        """Tell the worker whether there are others; may be called by another thread."""
+        """Notify the worker whether there are others; may be called by another thread."""
         worker = self._worker
         if worker is not None:
             worker.set_alone(is_alone)
