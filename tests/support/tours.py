@@ -174,7 +174,7 @@ def _noting(changes: list[str]) -> MessageHandlerFnT:
     return note
 
 
-async def _accept(_context: ClientRequestContext, _params: ElicitRequestParams) -> ElicitResult:
+async def _accept(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
     return await _accept_all()
 
 
