@@ -1,7 +1,6 @@
 """The work that a stranger can cause before mcpward knows the caller (attack 46)."""
 
 import socket
-from pathlib import Path
 
 import pytest
 
@@ -43,13 +42,3 @@ def test_attack_46_an_accept_header_that_costs_more_than_a_call_is_refused(ward:
     long = "application/json" + "," * 20_000
     assert first_line(ward, head_of(ward, 2, accept=long), b"{}") == b"HTTP/1.1 401 Unauthorized"
     assert first_line(ward, head_of(ward, 2, ward.key, accept=long), b"{}") == b"HTTP/1.1 406 Not Acceptable"
-
-
-def test_a_lost_terminal_stops_the_server_as_a_stop_does(tmp_path: Path) -> None:
-    with serving(tmp_path / "site") as running:
-        assert running.call("echo", {"text": "x"}).status_code == 200
-        assert running.process is not None
-        running.process.send_signal(1)
-        assert running.process.wait(20) == 0
-        running.process = None
-        assert [record["tool"] for record in running.records()] == ["echo"]
