@@ -19,7 +19,7 @@ def test_a_renamed_server_has_its_keys_urls_and_records(tmp_path):
         assert opens(ward, "/alpha/mcp", ward.key)
         assert opens(ward, f"/hidden/mcp/{secret}")
         said = ward.cli("server", "rename", "alpha", "gamma").stderr
-        assert f"process {worker_of(ward)} serves it as alpha" in said
+        assert f"process {worker_of(ward)} still serves it as alpha" in said
         until(lambda: not opens(ward, "/alpha/mcp", ward.key))
         ward.cli("server", "rename", "hidden", "veiled")
         until(lambda: not opens(ward, f"/hidden/mcp/{secret}"))

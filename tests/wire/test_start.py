@@ -58,7 +58,7 @@ def test_an_address_is_held_from_the_first_moment_though_nothing_listens_there_y
         second = ward.cli("serve", "--config", "mcpward.toml", "--data", "elsewhere", check=False)
         assert second.returncode == 3
         assert re.search(r"error: 127\.0\.0\.1:\d+ cannot be bound: Address already in use\n", second.stderr)
-        assert re.search(r"hint: is it being served already\? name another port \(\d+ is free\)\n", second.stderr)
+        assert re.search(r"hint: is it being served already\? choose another port \(\d+ is free\)\n", second.stderr)
         assert not (tmp_path / "elsewhere").exists()
         (tmp_path / "go").touch()
         ward.wait_ready()

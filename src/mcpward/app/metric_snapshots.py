@@ -39,19 +39,22 @@ class MetricSnapshots:
             self._life = os.open(_life_of(folder, self._name), os.O_CREAT | os.O_RDWR, 0o600)
             fcntl.flock(self._life, fcntl.LOCK_EX)
             self.leave()
-            _fold(folder)
+            with suppress(OSError):  # a full disk: the next worker that starts will do it
+                _fold(folder)
 
     def leave(self) -> None:
-        """Write this worker's snapshot."""
+        """Write this worker's snapshot. On a full disk the last one stays, and :meth:`page` still has its own numbers."""
         if self._folder is not None:
-            _write(self._folder / f"{self._name}.json", self._metrics.snapshot())
+            with suppress(OSError):
+                _write(self._folder / f"{self._name}.json", self._metrics.snapshot())
 
     def page(self) -> bytes:
         """Return all workers' numbers in Prometheus' text format."""
         if self._folder is None:
             return render(self._metrics)[0]
-        self.leave()
-        return render(_total(self._folder))[0]
+        total = _total(self._folder, but=self._name)
+        total.add(self._metrics.snapshot(), gauges=True)
+        return render(total)[0]
 
     def close(self) -> None:
         """Leave the last numbers; from now on this worker has ended."""
@@ -67,9 +70,9 @@ def clear(folder: Path) -> None:
         left.unlink(missing_ok=True)
 
 
-def _total(folder: Path) -> Metrics:
+def _total(folder: Path, but: str) -> Metrics:
     # The sum is read last: a worker that is folded meanwhile is found in one of the two at least, and counted once.
-    snapshots = dict(_snapshots(folder, lambda _: True))
+    snapshots = dict(_snapshots(folder, lambda name: name != but))
     names, ended = _read_ended(folder)
     total = Metrics()
     for name, snapshot in snapshots.items():
