@@ -6,6 +6,7 @@ Sources: CWE-362, CWE-770; Redis' pages on scripting (SCRIPT FLUSH, OOM), on evi
 import os
 import signal
 import socket
+import struct
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -520,3 +521,34 @@ def faked(tmp_path, seconds: int) -> dict[str, str]:
         "FAKETIME": f"{seconds:+d}",
         "DONT_FAKE_MONOTONIC": "1",
     }
+
+
+# ---- 129: slots that no call has ------------------------------------------------------------------------------------
+
+
+def test_attack_129_a_caller_that_leaves_while_its_charge_is_at_redis_holds_no_slot(tmp_path):
+    """Its slots of the whole site are requested together with the charge, before anything else can fail."""
+    with ExitStack() as stack:
+        store = RedisServer(tmp_path / "redis").start()
+        stack.callback(store.kill)
+        relay = stack.enter_context(Relay(store.port))
+        relay.delay(0.05)
+        settings = {
+            "limits.counters": f"redis://127.0.0.1:{relay.port}",
+            "limits.counters_timeout_s": 5.0,
+            "servers.demo.limits.queue_timeout_s": 2.0,
+        }
+        ward = stack.enter_context(limited(tmp_path / "site", settings, start=False))
+        keys = create_keys(ward, 2)
+        ward.start()
+        with Voice(ward, keys[1]) as other:
+            assert other("query", seconds=0.01).status == 200
+            for number in range(8):  # the pool of its tool has five slots
+                with socket.create_connection(("127.0.0.1", ward.port)) as leaver:
+                    leaver.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    leaver.sendall(
+                        call_bytes(ward.port, keys[0], 1000 + number, tool="query", arguments={"seconds": 0.01})
+                    )
+                    time.sleep(0.01)  # the call is read, and its charge on its way
+            until(lambda: other("query", seconds=0.01).status == 200, 20)
+            assert [other("query", seconds=0.01).status for _ in range(6)] == [200] * 6

@@ -436,3 +436,31 @@ def test_a_certificate_of_another_name_is_taken(tmp_path):
         said = reload(ward)
         assert (said.returncode, "does not belong to the certificate" in said.stderr) == (1, True)
         assert {number_of(ward) for _ in range(4)} == {8}
+
+
+def test_a_worker_that_cannot_be_started_again_does_not_stop_the_others(tmp_path):
+    """It died while a tool file was half edited."""
+    with site(tmp_path, settings(2)) as ward:
+        file = ward.folder / "bench.py"
+        right = file.read_text()
+        until(lambda: len(workers_of(ward)) == 2)
+        file.write_text(right + "\n this is half an edit")
+        os.kill(min(workers_of(ward)), signal.SIGKILL)
+        until(lambda: "a worker cannot start" in ward.log(), 20)
+        assert ward.process.poll() is None
+        assert [ward.call("echo", {"text": "x"}).status_code for _ in range(6)] == [200] * 6
+        file.write_text(right)
+        until(lambda: len(workers_of(ward)) == 2, 30, 0.2)
+        assert ward.stop() == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stop_ends_a_start_that_hangs_at_an_import(tmp_path, workers):
+    with site(tmp_path, settings(workers), start=False) as ward:
+        with (ward.folder / "bench.py").open("a") as file:
+            file.write("\nimport pathlib, time\npathlib.Path('hangs').touch()\ntime.sleep(1000)\n")
+        ward.launch()
+        until((ward.folder / "hangs").exists, 20)
+        ward.process.send_signal(signal.SIGTERM)
+        assert ward.process.wait(20) is not None
+        assert not workers_of(ward)

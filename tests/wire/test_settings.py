@@ -685,7 +685,15 @@ def test_data_and_store_say_where_things_are_kept(tmp_path):
     with site(tmp_path / "b", {"store.url": "sqlite:///records.db"}):
         assert (tmp_path / "b" / "records.db").exists()
         kept = {path.name for path in (tmp_path / "b" / ".mcpward").iterdir()}
-        assert kept == {"master.key", "first-key-bench", "record.mark", "workers", "metrics", "mcpward.pid", "reload.json"}
+        assert kept == {
+            "master.key",
+            "first-key-bench",
+            "record.mark",
+            "workers",
+            "metrics",
+            "mcpward.pid",
+            "reload.json",
+        }
 
 
 @flipped_here("site.shutdown_delay_s")

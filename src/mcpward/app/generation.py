@@ -102,6 +102,12 @@ class Generation:
         for worker in self.workers:
             worker.send_signal(number)
 
+    def kill_starting(self) -> None:
+        """Kill the workers that are not ready yet: no call is in them."""
+        for worker in self.workers:
+            if not worker.is_ready:
+                worker.send_signal(signal.SIGKILL)
+
     def join(self) -> None:
         """Wait for the end of all workers."""
         for worker in self.workers:

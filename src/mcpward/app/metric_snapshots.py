@@ -43,7 +43,7 @@ class MetricSnapshots:
                 _fold(folder)
 
     def leave(self) -> None:
-        """Write this worker's snapshot. On a full disk the last one stays, and :meth:`page` still has its own numbers."""
+        """Write this worker's snapshot. On a full disk the last one stays; :meth:`page` has its own numbers."""
         if self._folder is not None:
             with suppress(OSError):
                 _write(self._folder / f"{self._name}.json", self._metrics.snapshot())
@@ -65,9 +65,12 @@ class MetricSnapshots:
 
 def clear(folder: Path) -> None:
     """Forget the snapshots of an earlier run."""
+    if folder.is_symlink():
+        folder.unlink()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for left in folder.iterdir():
-        left.unlink(missing_ok=True)
+        if left.name == _ENDED or left.name.endswith((".json", ".life", ".new")):
+            left.unlink(missing_ok=True)
 
 
 def _total(folder: Path, but: str) -> Metrics:

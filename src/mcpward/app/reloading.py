@@ -23,6 +23,9 @@ from mcpward.operations.settings_act import differences
 
 _log: Final = structlog.get_logger("mcpward")
 _CLOCK: Final = SystemClock()
+#: How long new workers may take to be ready. An import that hangs would keep every later reload waiting.
+_MOST_START_S: Final = 120.0
+_TOO_LONG: Final = f"the new workers were not ready within {_MOST_START_S:g} s"
 
 
 class Reloading:
@@ -87,7 +90,9 @@ class Reloading:
             process.join()
             self._notes.remove(process)
         try:
-            if self._before is not None:
+            if self._settings is not None and _CLOCK.monotonic() - self._began_at > _MOST_START_S:
+                self._fail(StartFailure("other", [Finding(_TOO_LONG, hint="does a source wait while it is imported?")]))
+            elif self._before is not None:
                 self._look_at_before(current, self._before)
             elif self._settings is None:
                 if self._is_asked:
@@ -169,6 +174,9 @@ class Reloading:
         self._notes.append(ForkedProcess(lambda pipe: _noted(pipe, lambda: self._note(coming.settings))))
 
     def _fail(self, failure: StartFailure) -> None:
+        if self._check is not None:
+            self._check.kill()
+            self._check = None
         if self._next is not None:
             self._next.leave(_CLOCK.monotonic())
             self._given_up.append(self._next)

@@ -18,6 +18,7 @@ from msgspec import MsgspecError, Struct
 from msgspec.json import Decoder, Encoder
 
 from mcpward.core.errors import Finding, Unreachable
+from mcpward.storage.permissions import require_private_folder
 
 #: Sites of the same data at once.
 _MOST: Final = 64
@@ -63,7 +64,7 @@ class SiteFiles:
         """Leave how a reload went: whole or not at all."""
         new = self._report.with_name(f".{self._report.name}.new")
         with suppress(OSError):  # a full disk: the log reports the same
-            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
                 file.write(_encode(report))
             new.replace(self._report)
 
@@ -81,8 +82,10 @@ def held(data: Path) -> Iterator[SiteFiles]:
 
     Raises:
         OSError: the folder cannot be made or written.
+        Misconfigured: other users may change the folder.
     """
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    require_private_folder(data)  # before anything in it is opened: in a folder of others it may be a link
     for number in range(1, _MOST + 1):
         files = SiteFiles(data, number)
         descriptor = os.open(files.pid, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

@@ -31,6 +31,10 @@ _LOOK_S: Final = 0.5
 _LATE_S: Final = 2.0
 #: uvicorn's exit code for a failed start.
 _COULD_NOT_START: Final = 3
+#: How long a worker that is still starting may take to end at a stop: an import that hangs hears no signal.
+_STARTING_S: Final = 3.0
+#: How long to wait before the start of a worker that has failed is tried again, while others serve.
+_RETRY_S: Final = 10.0
 
 
 class Supervisor:
@@ -62,6 +66,7 @@ class Supervisor:
         self._exit_code = 0
         self._looked_at = _CLOCK.monotonic()
         self._restarts = 0
+        self._retry_at: dict[int, float] = {}
         metrics = Metrics()
         metrics.counters[RESTARTS] = lambda: self._restarts
         metrics.counters[RELOADS] = lambda: reloading.done
@@ -180,17 +185,29 @@ class Supervisor:
                 continue
             end = "no answer for some seconds" if is_silent else worker.end
             worker.kill()
-            if worker.exit_code == _COULD_NOT_START:  # it has reported the cause; the next one would fail for the same
-                self._give_up(worker.failure)
-                return
+            if worker.exit_code == _COULD_NOT_START and not self._may_retry(at, worker.failure, now):
+                continue
             self._restarts += 1
             replaced = current.replace(at)
             self._numbers.leave()
             _log.warning("a worker died and was replaced", pid=worker.pid, died_of=end, replaced_by=replaced.pid)
 
-    def _give_up(self, failure: StartFailure | None) -> None:
+    def _may_retry(self, at: int, failure: StartFailure | None, now: float) -> bool:
+        """Return whether it is time to start a worker again that could not start. If no other serves, give up.
+
+        A worker may die while a tool file is half edited: the others go on with the tools that they have.
+        """
+        if at in self._retry_at:
+            return now >= self._retry_at[at] and self._retry_at.pop(at) > 0
         for one in failure.findings if failure is not None else ():
             _log.error("a worker cannot start", what=one.what, where=one.where, hint=one.hint)
+        if any(other.is_running and other.is_serving for other in self._current.workers):
+            self._retry_at[at] = now + _RETRY_S
+        else:
+            self._give_up()
+        return False
+
+    def _give_up(self) -> None:
         self._exit_code = 1
         self._stop = STOP_WITHOUT_DELAY
 
@@ -204,6 +221,7 @@ class Supervisor:
             self._leaving.append(self._current)
             self._current = taken
             self._generations = [taken]
+            self._retry_at.clear()
         if self._reloading.has_news:
             self._reloading.has_news = False
             self._numbers.leave()
@@ -225,7 +243,7 @@ class Supervisor:
         if self._check is not None:
             self._check.kill()
             self._check = None
-        everyone = self._everyone
+        everyone, began = self._everyone, _CLOCK.monotonic()
         told: int | None = None
         while any(one.is_running for one in everyone):
             if self._stop != told and self._stop is not None:
@@ -234,6 +252,8 @@ class Supervisor:
                     one.signal(told)
             for one in everyone:
                 one.listen()
+                if _CLOCK.monotonic() - began > _STARTING_S:
+                    one.kill_starting()
             self._wait()
         for one in everyone:
             one.join()

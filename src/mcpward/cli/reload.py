@@ -11,7 +11,7 @@ import typer
 
 from mcpward.cli import ui
 from mcpward.cli.help import examples
-from mcpward.cli.site import ConfigOption, JsonOption, file_of, in_site, loaded
+from mcpward.cli.site import CLOCK, ConfigOption, JsonOption, file_of, in_site, loaded
 from mcpward.config.load import load
 from mcpward.config.model import Settings
 from mcpward.core.errors import Misconfigured, Unreachable
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mcpward.operations.site import Site
 
 _LOOK_S: Final = 0.1
+#: Two reloads, each of which gives up after two minutes, and what a file takes.
+_PATIENCE_S: Final = 300.0
 
 
 @examples(
@@ -96,13 +98,17 @@ async def _reloaded(site: "RunningSite", *, is_shown: bool) -> "ReloadReport":
     """Ask for a reload and wait for one that began afterwards.
 
     Raises:
-        Unreachable: the site has ended before it was reloaded.
+        Unreachable: the site has ended before it was reloaded, or does not report.
     """
     before = site.files.report()
     wanted = before.number + 1  # one that runs now may have read the files before they were changed
     site.ask()
-    stage = ""
+    stage, ends_at = "", CLOCK.monotonic() + _PATIENCE_S
     while True:
+        if CLOCK.monotonic() > ends_at:
+            raise Unreachable(
+                f"process {site.pid} did not report within {_PATIENCE_S:g} s", "the log of the site says why"
+            )
         report = site.files.report()
         if report.number >= wanted and report.is_over:
             return report

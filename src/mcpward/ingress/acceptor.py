@@ -64,6 +64,8 @@ class Acceptor:
             self._paused = self._table.on_leave = None  # else a closing connection would reopen the listener
         self._loop.remove_reader(self._listener)
         self._listener.close()
+        if not self._tls:
+            return  # what was accepted is a connection in a moment, and has its request answered
         for entry in list(self._connecting.values()):
             entry.leave()
             entry.end()

@@ -119,6 +119,7 @@ class Admission:
             wire.queue(cancel_on_disconnect=admitted.call.era is _MODERN)
             await lease.enter()
         except BaseException as ended:
+            lease.end()  # requested with the charge, its slots would be held for as long as this worker lives
             self.refund(admitted, ended)
             raise
         return admitted
