@@ -126,7 +126,7 @@ class Edge:
             house=lambda _: Reply(status=200, body=b"{}"),
             clock=self.clock,
         )
-        server = Acceptor(listener, self._accept, self.front.table, tls=tls)
+        server = self.server = Acceptor(listener, self._accept, self.front.table, tls=tls)
         server.start()
         try:
             yield self

@@ -1,6 +1,7 @@
 """New connections: counted before they say anything, and ended when they stay for nothing."""
 
 import asyncio
+import socket
 import ssl
 
 import pytest
@@ -105,6 +106,22 @@ async def test_attack_131_who_has_to_leave_before_it_is_made_leaves_nothing(edge
     for peer in peers:
         peer.leave()
     await soon(lambda: house.front.table.size == 0 and not house.state.connections)
+
+
+async def test_a_connection_that_was_accepted_before_the_close_has_its_request_answered(edge):
+    """A reload closes the listener in the turn in which it accepts: the client has sent its call already."""
+    house: Edge = await edge(serve)
+    clients = [socket.create_connection(("127.0.0.1", house.port)) for _ in range(5)]
+    house.server._accept()
+    house.server.close()
+    asked = b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nX-API-Key: one\r\nContent-Type: application/json\r\n"
+    asked += b"Accept: application/json, text/event-stream\r\nContent-Length: 2\r\n\r\n{}"
+    for client in clients:
+        with client:
+            client.setblocking(False)
+            await asyncio.get_running_loop().sock_sendall(client, asked % house.port)
+            answer = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 4096), 5)
+            assert answer.startswith(b"HTTP/1.1 200")
 
 
 async def is_ended(peer: Peer) -> bool:
