@@ -26,7 +26,6 @@ SAME_SUBJECT = {
 #: By class: why it may be there more than once.
 SAME_CLASS = {
     "Address": "of a setting, and of a route",
-    "Asking": "for credentials elsewhere, and for answers of a client",
     "Bounds": "of JSON, and of what is kept of a stream",
     "Client": "of the network, of a test, and a program that speaks MCP",
     "Entry": "of a table of connections, of calls in flight, of a client's file",

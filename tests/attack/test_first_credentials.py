@@ -89,7 +89,7 @@ def test_attack_135_a_site_that_has_keys_makes_no_other_for_a_new_or_a_renamed_s
         said = restarted(ward, ("bench", "other"))
         assert "other has no key: create one with mcpward key create --server other --name NAME" in said
         said = restarted(ward, ("renamed",))
-        assert "no key opens renamed: mcpward key create --server renamed makes one" in said
+        assert "renamed has no key: create one with mcpward key create --server renamed --name NAME" in said
         ward.cli("key", "revoke", first.removeprefix("sk-mcpward-")[:12])
         said = restarted(ward, ("bench",))  # no key is left that lives
         assert "no key opens bench" in said

@@ -36,11 +36,11 @@ def ward(tmp_path, sound):
 
 
 def prints(folder: Path) -> dict[str, str]:
-    """Return the digest of every file, but for the lock that has the id of the process that took it last."""
+    """Return the digest of every file of the data: not of the lock and the numbers of a process that serves."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "mcpward.pid"
+        if path.is_file() and path.name != "mcpward.pid" and path.parent.name != "metrics"
     }
 
 
