@@ -15,7 +15,7 @@ PROMISE = re.compile(
 
 #: A piece of the sentence, by its page, and the test that sees what it promises.
 KEPT = {
-    ("README.md", "the record says which rule it was, and of which key"): "tests/wire/test_refused_keys.py",
+    ("README.md", "The record names the rule and the key"): "tests/wire/test_refused_keys.py",
     ("authoring.md", "The record says which names were dropped"): "tests/wire/test_arguments.py",
     ("authoring.md", "The record says `operator:ACCOUNT` in place of an address"): "tests/wire/test_call.py",
     ("authoring.md", "second or longer, the log names it with its line"): "tests/wire/test_authors_mistakes.py",
