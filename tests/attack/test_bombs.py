@@ -20,7 +20,7 @@ from support.ward import ACCEPT, LAVISH, Ward, serving
 from support.wire import rows, until
 
 LONGEST_S = 0.01
-_TRIES = 5
+_TRIES = 3
 MIB = SIZES[2]
 SERVER = f'[servers.demo]\nsource = "tools.py"\n[servers.demo.limits]\n{LAVISH}'
 

@@ -1,19 +1,16 @@
-"""The processor time of a piece of work, whatever else runs in the process and on the test machine."""
+"""What a piece of work costs of the processor, whatever else lives in the process and on the machine that test it."""
 
 import gc
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from mmap import mmap
 from time import thread_time
 from typing import Final
 
 _MEMBERS: Final = 100_000
 _TRIES: Final = 5
 _UNIT_S: Final = 0.08
-_TOUCHED: Final = 4 << 20
-_TOUCH_S: Final = 0.003
 
 
 def cost_of(work: Callable[[], object]) -> float:
@@ -27,15 +24,9 @@ def cost_of(work: Callable[[], object]) -> float:
 
 
 def slowness() -> float:
-    """Return how many times slower than a quiet processor of 2020 this thread is now; 1 where it is not.
-
-    It is as slow as the slower of two things: reading JSON, and writing to memory that was never touched before, which
-    on a virtual machine may cost ten times what it does on another.
-    """
+    """Return how many times slower than a quiet processor of 2020 this thread is now; 1 where it is not."""
     with uncollected():
-        reading = min(_seconds(lambda: json.loads(_text())) for _ in range(_TRIES)) / _UNIT_S
-        touching = min(_seconds(_touch) for _ in range(_TRIES)) / _TOUCH_S
-        return max(1.0, reading, touching)
+        return max(1.0, min(_seconds(lambda: json.loads(_text())) for _ in range(_TRIES)) / _UNIT_S)
 
 
 @contextmanager
@@ -50,11 +41,6 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
-
-
-def _touch() -> None:
-    with mmap(-1, _TOUCHED) as fresh:
-        fresh.write(bytes(_TOUCHED))
 
 
 def _seconds(work: Callable[[], object]) -> float:

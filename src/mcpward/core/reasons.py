@@ -1,7 +1,7 @@
 """The closed list of reasons for a refusal, and the form of each one on the wire.
 
 Every refusal has one name from this list; the name travels to the response, the log, the metric and the traffic record
-alike. Only ``ingress/render.py`` and ``protocol/reply.py`` read the wire columns of the table.
+alike. ``ingress/render.py`` and ``protocol/reply.py`` write it to the wire, by the columns of the table.
 """
 
 from enum import Enum

@@ -1,3 +1,1 @@
-"""The one path of a request: the packages that it passes, in their order. Readable in one function, in
-``pipeline.py``.
-"""
+"""The one path of a request: the packages that it passes, in their order. ``Pipeline.serve`` has its stages."""
